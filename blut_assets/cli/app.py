@@ -1,0 +1,120 @@
+"""`blut recipe list|show|run` and `blut plan`."""
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from blut_assets.cli.report import columns, describe_recipe, plan_table, recipe_table, run_summary
+from blut_assets.definitions import defs, discovered
+from blut_assets.planning import plan as make_plan
+from blut_assets.recipes import ArgsError, Recipe, RecipeArgs
+from blut_resources.instance import open_instance
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+recipe_app = typer.Typer(no_args_is_help=True, help="The catalogue of jobs.")
+app.add_typer(recipe_app, name="recipe")
+
+Name = Annotated[str, typer.Argument(help="recipe name, see `blut recipe list`")]
+Args = Annotated[str, typer.Option("--args", help="JSON object, or @FILE with JSON or YAML in it")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+@app.callback()
+def _root() -> None:
+    """Blut: software-defined assets for training models on machines you own."""
+    for name, reason in discovered.left_out.items():
+        typer.echo(f"cookbook {name} is left out: {reason}", err=True)
+
+
+@recipe_app.command("list")
+def list_recipes(as_json: AsJson = False) -> None:
+    """List the recipes: name, category, cookbook, what they take and what they make."""
+    rows = recipe_table(discovered.cookbooks)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+    else:
+        typer.echo(columns(rows) if rows else "no recipes: no cookbook is installed")
+
+
+@recipe_app.command("show")
+def show_recipe(name: Name, as_json: AsJson = False) -> None:
+    """Show a recipe's args with types, bounds and defaults, and the assets it makes."""
+    recipe = _recipe(name)
+    if as_json:
+        shown = {"name": recipe.name, "args": recipe.args.model_json_schema(), "template": recipe.template()}
+        typer.echo(json.dumps(shown, indent=1))
+    else:
+        typer.echo(describe_recipe(recipe))
+
+
+@recipe_app.command("run")
+def run_recipe(name: Name, args: Args = "{}") -> None:
+    """Run a recipe here and now; what is unchanged since an earlier run is reused."""
+    recipe = _recipe(name)
+    parsed = _parse(recipe, args)
+    signal.signal(signal.SIGTERM, _interrupt)
+    with open_instance() as instance:
+        job = defs.resolve_job_def(recipe.name)
+        result = job.execute_in_process(
+            run_config=parsed.model_dump(mode="json"), instance=instance, raise_on_error=False
+        )
+        lines = run_summary(instance, result, recipe)
+    typer.echo("\n".join(lines))
+    raise typer.Exit(0 if result.success else 1)
+
+
+@app.command()
+def plan(name: Name, args: Args = "{}", as_json: AsJson = False) -> None:
+    """Say what a recipe would run and why, and what each asset cost last time. Runs nothing."""
+    recipe = _recipe(name)
+    parsed = _parse(recipe, args)
+    with open_instance() as instance:
+        planned = make_plan(instance, recipe.assets, recipe.configs(parsed))
+    if as_json:
+        typer.echo(json.dumps([p.as_dict() for p in planned], indent=1))
+    else:
+        typer.echo(plan_table(planned))
+
+
+def _interrupt(number: int, _frame: Any) -> NoReturn:
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+def _recipe(name: str) -> Recipe:
+    recipes = {recipe.name: recipe for cookbook in discovered.cookbooks for recipe in cookbook.recipes}
+    if name not in recipes:
+        _usage(f"no recipe is called {name!r}; there are: {', '.join(sorted(recipes)) or 'none'}")
+    return recipes[name]
+
+
+def _parse(recipe: Recipe, text: str) -> RecipeArgs:
+    try:
+        return recipe.parse(_load(text))
+    except ArgsError as error:
+        _usage(str(error))
+
+
+def _load(text: str) -> dict[str, Any]:
+    try:
+        if text.startswith("@"):
+            import yaml
+
+            text, values = text[1:], yaml.safe_load(Path(text[1:]).read_text())
+        else:
+            values = json.loads(text)
+    except (OSError, ValueError) as error:
+        _usage(f"--args {text}: {error}; give a JSON object such as '{{\"seed\": 1}}', or @FILE")
+    except Exception as error:  # yaml.YAMLError is only known once yaml is imported
+        _usage(f"--args @{text}: not YAML: {error}")
+    if not isinstance(values, dict):
+        _usage(f"--args {text}: expected an object with argument names, found {type(values).__name__}")
+    return values
+
+
+def _usage(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    sys.exit(2)

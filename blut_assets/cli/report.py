@@ -1,0 +1,108 @@
+"""What the `blut` command prints: tables of recipes, plans and finished runs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from blut_assets import reuse
+from blut_assets.planning import Planned
+from blut_assets.recipes import Cookbook, Recipe, allowed_values
+
+Row = dict[str, str]
+
+
+def columns(rows: Sequence[Row]) -> str:
+    """Rows as aligned text with a header."""
+    table = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
+    widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in table)
+
+
+def recipe_table(cookbooks: Sequence[Cookbook]) -> list[Row]:
+    """One row a recipe, by category and name."""
+    rows = [
+        {
+            "name": recipe.name,
+            "category": recipe.category,
+            "cookbook": cookbook.name,
+            "input": ", ".join(recipe.input_kinds) or "-",
+            "output": recipe.output.kind,
+        }
+        for cookbook in cookbooks
+        for recipe in cookbook.recipes
+    ]
+    return sorted(rows, key=lambda row: (row["category"], row["name"]))
+
+
+def describe_recipe(recipe: Recipe) -> str:
+    """A recipe's args and assets."""
+    template = recipe.template()
+    args = [
+        {
+            "argument": name,
+            "default": str(template[name]) if template[name] not in ("", []) else '""' if not template[name] else "",
+            "allowed": allowed_values(info),
+            "meaning": info.description or "",
+        }
+        for name, info in recipe.args.model_fields.items()
+    ]
+    head = [f"{recipe.name}: {recipe.description}", "", columns(args), "", f"makes {recipe.output.kind}:"]
+    return "\n".join([*head, *(f"  {asset.key.to_user_string()}" for asset in recipe.assets)])
+
+
+def plan_table(planned: Sequence[Planned]) -> str:
+    """A plan as text, with the count of what would run and what that cost last time."""
+    rows = [
+        {"asset": p.asset, "state": p.state, "last cost": _seconds(p.last_seconds), "reason": p.reason}
+        for p in planned
+    ]
+    stale = [p for p in planned if p.state == "stale"]
+    maybe = [p for p in planned if p.state == "blocked"]
+    cost = sum(p.last_seconds or 0 for p in [*stale, *maybe])
+    total = f"{len(stale)} would run, {len(maybe)} depend on them; these cost {cost:.1f} s last time"
+    return f"{columns(rows)}\n{total}"
+
+
+def run_summary(instance: dg.DagsterInstance, result: Any, recipe: Recipe) -> list[str]:
+    """One line per asset of a finished run, then the outcome."""
+    rows: list[Row] = []
+    computed = 0
+    for event in result.get_asset_materialization_events():
+        materialization = event.materialization
+        metadata = materialization.metadata
+        entry = metadata.get(reuse.REUSED)
+        reused = bool(entry and entry.value)
+        computed += not reused
+        spent = metadata.get(reuse.SECONDS)
+        rows.append(
+            {
+                "asset": materialization.asset_key.to_user_string(),
+                "result": "reused" if reused else "computed",
+                "cost": _seconds(spent.value) if spent else "-",
+                "digest": reuse.digest_of(materialization)[:16],
+            }
+        )
+    failures = [e for e in result.all_events if e.is_step_failure]
+    lines = ["", columns(rows)] if rows else []
+    lines += [f"FAILED {e.step_key}: {_cause(e)}" for e in failures]
+    lines += [f"check {e.check_name} failed: {e.description or ''}".rstrip() for e in _failed_checks(result)]
+    outcome = "succeeded" if result.success else "failed"
+    lines.append(f"{recipe.name} {outcome}: {computed} computed, {len(rows) - computed} reused, run {result.run_id}")
+    return lines
+
+
+def _failed_checks(result: Any) -> list[Any]:
+    return [e for e in result.get_asset_check_evaluations() if not e.passed]
+
+
+def _cause(event: Any) -> str:
+    data = event.step_failure_data
+    failure = data.user_failure_data
+    if failure and failure.description:
+        return failure.description
+    return data.error.message.strip() if data.error else "unknown"
+
+
+def _seconds(value: Any) -> str:
+    return f"{value:.1f} s" if isinstance(value, int | float) else "-"

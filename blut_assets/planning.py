@@ -1,0 +1,170 @@
+"""What a run would do, per asset and with the reason, before it is launched."""
+
+import inspect
+import json
+import shutil
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from graphlib import TopologicalSorter
+from typing import Any, Literal
+
+import dagster as dg
+
+from blut_assets import reuse
+from blut_assets.artifacts import Artifact
+from blut_assets.stage import Stage
+from blut_assets.stages import StageConfig, StageSpec, spec_of
+from blut_resources.digest import digest_path
+from blut_resources.instance import store_of
+from blut_resources.store import ArtifactStore, StoreError
+
+State = Literal["fresh", "reusable", "stale", "blocked"]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One asset of a plan.
+
+    ``fresh``: its newest materialization is what a run would make. ``reusable``: an older one is.
+    ``stale``: it would be computed. ``blocked``: that depends on what an asset above it comes to.
+    """
+
+    asset: str
+    state: State
+    reason: str
+    last_seconds: float | None
+    digest: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def plan(
+    instance: dg.DagsterInstance,
+    assets: Sequence[dg.AssetsDefinition],
+    configs: Mapping[dg.AssetKey, StageConfig],
+) -> list[Planned]:
+    """Plan a run of these assets in the order in which they would run.
+
+    Sources are looked at, as a run would. The event log is asked once for all assets, and once more for each whose newest result does not fit.
+    """
+    specs = {spec.key: spec for asset in assets if (spec := spec_of(asset))}
+    records = {r.asset_entry.asset_key: r for r in instance.get_asset_records(_with_inputs(specs))}
+    latest = {key: r.asset_entry.last_materialization for key, r in records.items()}
+    events = {key: entry.asset_materialization if entry else None for key, entry in latest.items()}
+    planner = _Planner(instance, store_of(instance), events)
+    order = TopologicalSorter({key: list(spec.inputs.values()) for key, spec in specs.items()})
+    for key in order.static_order():
+        if key in specs:
+            planner.add(specs[key], configs.get(key) or specs[key].config())
+    return list(planner.planned.values())
+
+
+def _with_inputs(specs: Mapping[dg.AssetKey, StageSpec]) -> list[dg.AssetKey]:
+    return list({*specs, *(key for spec in specs.values() for key in spec.inputs.values())})
+
+
+class _Planner:
+    def __init__(
+        self,
+        instance: dg.DagsterInstance,
+        store: ArtifactStore,
+        latest: Mapping[dg.AssetKey, dg.AssetMaterialization | None],
+    ) -> None:
+        self._instance, self._store, self._latest = instance, store, latest
+        self.planned: dict[dg.AssetKey, Planned] = {}
+
+    def add(self, spec: StageSpec, config: StageConfig) -> None:
+        event = self._latest.get(spec.key)
+        state, reason, digest = self._judge(spec, config, event)
+        seconds = event.metadata.get(reuse.SECONDS) if event else None
+        name = spec.key.to_user_string()
+        cost = float(seconds.value) if seconds and isinstance(seconds.value, int | float) else None
+        self.planned[spec.key] = Planned(name, state, reason, cost, digest)
+
+    def _judge(
+        self, spec: StageSpec, config: StageConfig, event: dg.AssetMaterialization | None
+    ) -> tuple[State, str, str | None]:
+        if spec.source:
+            return self._judge_source(spec, config, event)
+        inputs = {name: self._input_digest(key) for name, key in spec.inputs.items()}
+        unknown = [spec.inputs[name].to_user_string() for name, digest in inputs.items() if digest is None]
+        if unknown:
+            return "blocked", f"depends on {', '.join(unknown)}; reused if that comes out unchanged", None
+        if not spec.memoised:
+            return "stale", "acts on the outside world, so it runs every time", None
+        if config.reuse == "never":
+            return "stale", "reuse is `never`", None
+        known = {name: digest for name, digest in inputs.items() if digest}
+        return self._look_up(spec, config, known, event)
+
+    def _judge_source(
+        self, spec: StageSpec, config: StageConfig, event: dg.AssetMaterialization | None
+    ) -> tuple[State, str, str | None]:
+        try:
+            digest = self._observe(spec, config)
+        except Exception as error:  # a source that cannot be read now is an answer, not a crash
+            return "stale", f"cannot be observed yet: {error}", None
+        if event and reuse.digest_of(event) == digest:
+            return "fresh", "looked at on every run; its bytes are unchanged", digest
+        return "stale", "looked at on every run; its bytes are new", digest
+
+    def _observe(self, spec: StageSpec, config: StageConfig) -> str:
+        stage = Stage(None, self._store, spec, spec.fingerprint({}, config), {})
+        artifact = spec.call(stage, {}, config)
+        if inspect.isgenerator(artifact):
+            artifact = _returned(artifact)
+        if artifact.digest:
+            return artifact.digest
+        digest = digest_path(stage.out)
+        shutil.rmtree(stage.out)
+        return digest
+
+    def _input_digest(self, key: dg.AssetKey) -> str | None:
+        if key in self.planned:
+            return self.planned[key].digest
+        event = self._latest.get(key)
+        return reuse.digest_of(event) if event else None
+
+    def _look_up(
+        self, spec: StageSpec, config: StageConfig, inputs: dict[str, str], event: dg.AssetMaterialization | None
+    ) -> tuple[State, str, str | None]:
+        if event is None:
+            return "stale", "never materialized", None
+        wanted = spec.fingerprint(inputs, config)
+        if reuse.fingerprint_of(event) == wanted:
+            try:
+                self._store.verify(reuse.digest_of(event))
+            except StoreError as error:
+                return "stale", str(error), None
+            return "fresh", "nothing it depends on has changed", reuse.digest_of(event)
+        hit, damage = reuse.find_reusable(self._instance, self._store, spec.key, wanted, keep_damaged=True)
+        if hit:
+            return "reusable", f"made by run {hit.origin[:8]}", reuse.digest_of(hit.event)
+        return "stale", "; ".join([*damage, _difference(event, spec.describe(inputs, config))]), None
+
+
+def _returned(generator: Generator[Any, None, Artifact]) -> Artifact:
+    while True:
+        try:
+            next(generator)
+        except StopIteration as stop:
+            return stop.value
+
+
+def _difference(event: dg.AssetMaterialization, now: Mapping[str, Any]) -> str:
+    """What changed since the newest materialization, part by part."""
+    entry: Any = event.metadata.get(reuse.SPEC)
+    then = entry.value if entry else {}
+    words = []
+    for section, verb in (("code", "source changed"), ("inputs", "input changed"), ("config", "config changed")):
+        old, new = then.get(section, {}), now[section]
+        names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+        if names:
+            detail = [_change(n, old, new) if section == "config" else n for n in names]
+            words.append(f"{verb}: {', '.join(detail)}")
+    return "; ".join(words) or "declared differently (schema number)"
+
+
+def _change(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    return f"{name} {json.dumps(old.get(name))} -> {json.dumps(new.get(name))}"

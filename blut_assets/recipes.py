@@ -1,0 +1,133 @@
+"""Recipe: a named job with typed args. Cookbook: what one domain pack brings."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import dagster as dg
+from pydantic import Field, ValidationError
+from pydantic.fields import FieldInfo
+
+from blut_assets.artifacts import Artifact
+from blut_assets.stages import StageConfig, spec_of
+
+RECIPE_TAG = "blut/recipe"
+
+
+class ArgsError(ValueError):
+    """Arguments that a recipe does not accept; one line per problem."""
+
+
+class RecipeArgs(dg.Config):
+    """What every recipe accepts."""
+
+    reuse: Literal["auto", "never", "require"] = Field(
+        "auto", description="auto: take stored results; never: compute all again; require: compute nothing"
+    )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A job over a fixed set of assets, configured by one typed form.
+
+    ``configure`` turns the validated args into a config per asset name; assets it leaves out get defaults.
+    """
+
+    name: str
+    category: str
+    description: str
+    args: type[RecipeArgs]
+    assets: Sequence[dg.AssetsDefinition]
+    output: type[Artifact]
+    configure: Callable[[Any], Mapping[str, StageConfig]]
+    input_kinds: Sequence[str] = ()
+
+    def parse(self, values: Mapping[str, Any]) -> RecipeArgs:
+        """Validate args.
+
+        Raises:
+            ArgsError: naming each field, its value and what is allowed.
+        """
+        try:
+            return self.args(**values)
+        except ValidationError as error:
+            lines = [self._explain(problem) for problem in error.errors()]
+            raise ArgsError("\n".join(lines)) from None
+
+    def configs(self, args: RecipeArgs) -> dict[dg.AssetKey, StageConfig]:
+        """The config of every asset of the recipe."""
+        chosen = dict(self.configure(args))
+        configs: dict[dg.AssetKey, StageConfig] = {}
+        for asset in self.assets:
+            spec = spec_of(asset)
+            assert spec is not None, f"{asset.key} is no stage asset"
+            config = chosen.pop(spec.key.path[-1], None) or spec.config()
+            configs[spec.key] = config.model_copy(update={"reuse": args.reuse})
+        if chosen:
+            raise ValueError(f"recipe {self.name} configures assets it does not run: {sorted(chosen)}")
+        return configs
+
+    def run_config(self, args: RecipeArgs) -> dict[str, Any]:
+        """Dagster run config with one entry per asset."""
+        configs = self.configs(args)
+        return {"ops": {"__".join(key.path): {"config": c.model_dump(mode="json")} for key, c in configs.items()}}
+
+    def job(self) -> Any:
+        """The Dagster job; its run config is the args form."""
+
+        def to_run_config(args: Any) -> dict[str, Any]:
+            return self.run_config(args)
+
+        to_run_config.__annotations__["args"] = self.args
+        return dg.define_asset_job(
+            self.name,
+            selection=dg.AssetSelection.assets(*[asset.key for asset in self.assets]),
+            config=dg.config_mapping(to_run_config),
+            description=self.description,
+            tags={RECIPE_TAG: self.name},
+        )
+
+    def template(self) -> dict[str, Any]:
+        """Default args, with ``<required>`` where a value must be given."""
+        return {
+            name: "<required>" if info.is_required() else info.get_default(call_default_factory=True)
+            for name, info in self.args.model_fields.items()
+        }
+
+    def _explain(self, problem: Any) -> str:
+        name = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            known = ", ".join(self.args.model_fields)
+            return f"{self.name}: unknown argument {name!r} = {problem['input']!r}; known arguments: {known}"
+        if problem["type"] == "missing":
+            return f"{self.name}: required argument {name!r} is missing: {self._allowed(name)}"
+        return f"{self.name}: argument {name!r} = {problem['input']!r}: {problem['msg']} ({self._allowed(name)})"
+
+    def _allowed(self, name: str) -> str:
+        info = self.args.model_fields.get(name.split(".")[0])
+        return allowed_values(info) if info else "see `blut recipe show`"
+
+
+def allowed_values(info: FieldInfo) -> str:
+    """What a field accepts, in words."""
+    types = [t for t in (get_args(info.annotation) or (info.annotation,)) if t is not type(None)]
+    names = [repr(t) if isinstance(t, str) else getattr(t, "__name__", str(t)) for t in types]
+    words = {"Ge": "ge", "Gt": "gt", "Le": "le", "Lt": "lt"}
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    bounds = [
+        f"{signs[attribute]} {getattr(bound, attribute)}"
+        for bound in info.metadata
+        if (attribute := words.get(type(bound).__name__))
+    ]
+    return " ".join([" or ".join(names), *bounds])
+
+
+@dataclass(frozen=True)
+class Cookbook:
+    """A domain pack. A package offers one through an entry point in the group ``blut.cookbooks``."""
+
+    name: str
+    assets: Sequence[dg.AssetsDefinition]
+    recipes: Sequence[Recipe]
+    checks: Sequence[dg.AssetChecksDefinition] = field(default=())
+    sensors: Sequence[dg.SensorDefinition] = field(default=())

@@ -1,0 +1,101 @@
+"""Find an earlier result with the same fingerprint, in the event log and nowhere else."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import dagster as dg
+
+from blut_assets.artifacts import Artifact
+from blut_resources.store import ArtifactStore, StoreError
+
+FINGERPRINT_TAG = "blut/fingerprint"
+ARTIFACT, SPEC, REUSED, ORIGIN, SECONDS = "artifact", "blut/spec", "reused", "origin_run", "compute_seconds"
+PAGE = 200
+
+A = TypeVar("A", bound=Artifact)
+
+
+def materializations(
+    instance: dg.DagsterInstance, key: dg.AssetKey, partition: str | None = None, first: int = PAGE
+) -> Iterator[dg.EventLogRecord]:
+    """Every materialization of an asset, newest first; ``first`` is the size of the first page."""
+    selected = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition] if partition else None)
+    cursor, limit = None, first
+    while True:
+        page = instance.fetch_materializations(selected, limit=limit, cursor=cursor)
+        yield from page.records
+        if not page.has_more:
+            return
+        cursor, limit = page.cursor, PAGE
+
+
+def fingerprint_of(event: dg.AssetMaterialization | None) -> str | None:
+    """The fingerprint that a materialization carries, if any."""
+    return (event.tags or {}).get(FINGERPRINT_TAG) if event else None
+
+
+def artifact_of(event: dg.AssetMaterialization, kind: type[A]) -> A:
+    """The typed handle that a materialization carries.
+
+    Raises:
+        ValueError: if the materialization was not made by a stage asset.
+    """
+    entry = event.metadata.get(ARTIFACT)
+    if entry is None:
+        raise ValueError(f"{event.asset_key.to_user_string()} was not materialized by a stage asset")
+    return kind.model_validate(entry.value)
+
+
+def digest_of(event: dg.AssetMaterialization) -> str:
+    """The digest of the bytes that a stage asset's materialization stands for."""
+    entry: Any = event.metadata[ARTIFACT]
+    return entry.value["digest"]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A reusable result: the event that recorded it and the run that computed it."""
+
+    event: dg.AssetMaterialization
+    run_id: str
+
+    @property
+    def origin(self) -> str:
+        entry: Any = self.event.metadata.get(ORIGIN)
+        return entry.value if entry else self.run_id
+
+
+def find_reusable(
+    instance: dg.DagsterInstance,
+    store: ArtifactStore,
+    key: dg.AssetKey,
+    fingerprint: str,
+    partition: str | None = None,
+    *,
+    keep_damaged: bool = False,
+) -> tuple[Hit | None, list[str]]:
+    """The newest materialization with this fingerprint whose bytes are there, and what was wrong with others.
+
+    Bytes that fail verification are moved aside, so that the recomputed result can take their place,
+    unless ``keep_damaged``.
+    """
+    damage: list[str] = []
+    tried: set[str] = set()
+    for record in materializations(instance, key, partition, first=1):
+        event = record.asset_materialization
+        if event is None or fingerprint_of(event) != fingerprint:
+            continue
+        digest = digest_of(event)
+        if digest in tried:
+            continue
+        tried.add(digest)
+        try:
+            store.verify(digest)
+        except StoreError as error:
+            damage.append(str(error))
+            if not keep_damaged:
+                store.quarantine(digest)
+            continue
+        return Hit(event, record.run_id), damage
+    return None, damage

@@ -1,0 +1,157 @@
+"""Stage: what a stage function gets to work with.
+
+``reusable`` may be set to False by a stage function whose result must not answer a later run.
+"""
+
+import base64
+from collections.abc import Generator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from blut_assets import reuse
+from blut_assets.artifacts import Artifact
+from blut_resources.store import ArtifactStore
+from blut_resources.trainer import Payload, run_payload
+
+if TYPE_CHECKING:
+    from blut_assets.stages import StageSpec
+
+EMBED_LIMIT = 400_000
+
+
+class Stage:
+    """One computation of one artifact: where to read, where to write, and how to run a payload."""
+
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext | None,
+        store: ArtifactStore,
+        spec: "StageSpec",
+        fingerprint: str,
+        description: Mapping[str, Any],
+    ) -> None:
+        self._context, self.store, self.spec, self.fingerprint = context, store, spec, fingerprint
+        self.name = spec.key.to_user_string()
+        self.reusable = spec.memoised
+        self._description = description
+        self._shown: dict[str, Any] = {}
+
+    @property
+    def planning(self) -> bool:
+        """True when a plan asks a source what it would see: it must change nothing then."""
+        return self._context is None
+
+    @property
+    def context(self) -> dg.AssetExecutionContext:
+        """Dagster's context of the running step."""
+        assert self._context is not None, "a plan has no execution context"
+        return self._context
+
+    @cached_property
+    def out(self) -> Path:
+        """An empty directory; what is in it when the function returns becomes the artifact."""
+        return self.store.staging()
+
+    @cached_property
+    def work(self) -> Path:
+        """A directory that outlives an attempt and is the same for the next one with this fingerprint."""
+        return self.store.work_dir(self.fingerprint)
+
+    def open(self, artifact: Artifact) -> Path:
+        """The bytes of an artifact, verified.
+
+        Raises:
+            StoreError: if they are missing or damaged.
+        """
+        return self.store.open(artifact.digest)
+
+    def show(self, **metadata: Any) -> None:
+        """Add metadata to the materialization."""
+        self._shown |= metadata
+
+    def run(
+        self,
+        module: str,
+        *,
+        config: Mapping[str, Any],
+        inputs: Mapping[str, Path],
+        out: Path | None = None,
+        work: Path | None = None,
+    ) -> Generator[dg.AssetObservation, None, dict[str, Any]]:
+        """Run a payload module; yields an observation per epoch and returns the facts it ended with.
+
+        Raises:
+            PayloadFailed: if it did not reach ``done``.
+        """
+        payload = Payload(module, config, inputs, out or self.out, work or self.work, self.fingerprint)
+        facts: dict[str, Any] = {}
+        for event in run_payload(self.context, payload):
+            if event["event"] == "epoch":
+                metadata = {"epoch": event["epoch"], **event["metrics"]}
+                yield dg.AssetObservation(self.spec.key, metadata=metadata)
+            elif event["event"] == "artifact":
+                self.show(**{event["name"]: _picture(Path(event["path"]), event["media_type"])})
+            elif event["event"] == "done":
+                facts = event["facts"]
+        return facts
+
+    def look_up(self) -> reuse.Hit | None:
+        """A stored result with this fingerprint, if its bytes are there and sound."""
+        partition = self.context.partition_key if self.context.has_partition_key else None
+        hit, damage = reuse.find_reusable(
+            self.context.instance, self.store, self.spec.key, self.fingerprint, partition
+        )
+        for problem in damage:
+            self.context.log.warning(f"{self.name}: {problem} It is computed again.")
+        return hit
+
+    def put(self) -> str:
+        """Move what was written to ``out`` into the store."""
+        return self.store.put(self.out)
+
+    def discard_work(self) -> None:
+        """Drop what was kept for a resume; the result is recorded."""
+        if self.spec.memoised:
+            self.store.discard_work(self.fingerprint)
+
+    def result(self, artifact: Artifact, seconds: float) -> dg.MaterializeResult[Any]:
+        """The materialization of a computed artifact."""
+        metadata = {
+            **_plottable(artifact),
+            **self._shown,
+            reuse.ARTIFACT: dg.MetadataValue.json(artifact.model_dump(mode="json")),
+            reuse.SPEC: dg.MetadataValue.json(dict(self._description)),
+            reuse.SECONDS: round(seconds, 3),
+            reuse.ORIGIN: dg.MetadataValue.dagster_run(self.context.run_id),
+            reuse.REUSED: False,
+        }
+        return self._materialize(artifact, metadata, self.reusable)
+
+    def reused(self, artifact: Artifact, hit: reuse.Hit) -> dg.MaterializeResult[Any]:
+        """The materialization of a stored artifact: the old facts, and a link to the run that made it."""
+        origin = dg.MetadataValue.dagster_run(hit.origin)
+        metadata = {**hit.event.metadata, reuse.REUSED: True, reuse.ORIGIN: origin}
+        return self._materialize(artifact, metadata, True)
+
+    def _materialize(
+        self, artifact: Artifact, metadata: Mapping[str, Any], reusable: bool
+    ) -> dg.MaterializeResult[Any]:
+        tags = {reuse.FINGERPRINT_TAG: self.fingerprint} if reusable else {}
+        version = dg.DataVersion(artifact.digest)
+        return dg.MaterializeResult(value=artifact, metadata=metadata, data_version=version, tags=tags)
+
+
+def _plottable(artifact: Artifact) -> dict[str, Any]:
+    """Facts as metadata of their own: Dagster plots numbers over materializations."""
+    return {k: v for k, v in artifact.facts().items() if isinstance(v, bool | int | float | str)}
+
+
+def _picture(path: Path, media_type: str) -> dg.MetadataValue:
+    """Dagster has no image metadata; markdown with a data URI is shown as a picture."""
+    if not media_type.startswith("image/") or path.stat().st_size > EMBED_LIMIT:
+        return dg.MetadataValue.path(path)
+    data = base64.b64encode(path.read_bytes()).decode()
+    return dg.MetadataValue.md(f"![{path.stem}](data:{media_type};base64,{data})")

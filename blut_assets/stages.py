@@ -1,0 +1,257 @@
+"""stage_asset(): the one way to declare an artifact. Typed inputs and output become a Dagster asset.
+
+A stage function is called as ``fn(stage, <inputs by name>, config)`` and returns an artifact without a
+digest, having written the bytes to ``stage.out``. One that reports while it works is a generator: it yields
+what `Stage.run` yields and returns the artifact at its end. Reuse, locking, storing and recording happen here.
+"""
+
+import inspect
+import time
+import typing
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, TypeVar
+
+import dagster as dg
+
+from blut_assets import reuse
+from blut_assets.artifacts import Artifact
+from blut_assets.gates import PromotionRefused
+from blut_assets.stage import Stage
+from blut_assets.versions import CodeVersion, code_version, fingerprint
+from blut_resources.instance import EphemeralInstance, hold_run, store_of
+from blut_resources.registry import RegistryError
+from blut_resources.store import StoreError
+from blut_resources.trainer import PayloadFailed
+
+T = TypeVar("T", bound=Artifact)
+Steps = Generator[dg.AssetObservation, None, T]
+"""The return annotation of a stage function that is a generator."""
+
+ASSET_JOB = "__ASSET_JOB"
+EXPLAINED = (EphemeralInstance, PayloadFailed, PromotionRefused, RegistryError, StoreError, FileNotFoundError)
+"""Errors whose message is written for a person; anything else keeps its stack trace."""
+
+
+class StageConfig(dg.Config):
+    """What every stage asset accepts.
+
+    ``reuse``: ``auto`` takes an earlier result with the same fingerprint, ``never`` computes again,
+    ``require`` fails where there is none. Fields about how to compute, not what, are listed in ``HOW``.
+    """
+
+    HOW: ClassVar[frozenset[str]] = frozenset()
+
+    reuse: Literal["auto", "never", "require"] = "auto"
+
+    def fingerprinted(self) -> dict[str, Any]:
+        """The values that can change the result."""
+        return self.model_dump(mode="json", exclude={"reuse", *self.HOW})
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """What a stage asset was declared with; planning and the wiring check read it."""
+
+    key: dg.AssetKey
+    function: Callable[..., Any]
+    inputs: Mapping[str, dg.AssetKey]
+    input_types: Mapping[str, type[Artifact]]
+    output: type[Artifact]
+    config: type[StageConfig]
+    code: CodeVersion
+    memoised: bool
+    source: bool
+
+    def fingerprint(self, inputs: Mapping[str, str], config: StageConfig, partition: str | None = None) -> str:
+        """The fingerprint of this asset with these input digests, by parameter name."""
+        values = config.fingerprinted()
+        return fingerprint(self.key.to_user_string(), self.code.value, inputs, values, partition)
+
+    def call(self, stage: Stage, inputs: Mapping[str, Artifact], config: StageConfig) -> Any:
+        """Call the stage function."""
+        takes = inspect.signature(self.function).parameters
+        return self.function(stage, **inputs, **({"config": config} if "config" in takes else {}))
+
+    def describe(self, inputs: Mapping[str, str], config: StageConfig) -> dict[str, Any]:
+        """What the fingerprint was made of, so that a later difference can be named."""
+        return {"code": dict(self.code.parts), "inputs": dict(inputs), "config": config.fingerprinted()}
+
+
+def spec_of(asset: dg.AssetsDefinition) -> StageSpec | None:
+    """The declaration behind an asset, or None if it is no stage asset."""
+    function = getattr(asset.op.compute_fn, "decorated_fn", None) if asset.is_executable else None
+    return getattr(function, "__blut_stage__", None)
+
+
+def stage_asset(
+    *,
+    cookbook: str,
+    group: str,
+    ins: Mapping[str, str] | None = None,
+    payloads: Sequence[str] = (),
+    schema: int = 1,
+    source: bool = False,
+    side_effect: bool = False,
+    kinds: set[str] | None = None,
+    owners: Sequence[str] | None = None,
+    partitions_def: dg.PartitionsDefinition | None = None,
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """Declare the artifact that a function makes; its name becomes the asset's.
+
+    Args:
+        cookbook: key prefix.
+        group: the stage word, such as ``corpus`` or ``training``.
+        ins: parameter name -> asset name (or ``cookbook/name``) where the two differ.
+        payloads: the payload modules that the function runs; their source is part of the code version.
+        schema: raise it to declare that older results are not to be reused.
+        source: looks at the outside world, so it runs every time.
+        side_effect: acts on the outside world, so it is never reused.
+
+    Raises:
+        TypeError: if an annotation is missing or is not an artifact or a `StageConfig`.
+    """
+
+    def declare(function: Callable[..., Any]) -> dg.AssetsDefinition:
+        inputs, config, output = _signature(function)
+        keys = {name: _key(cookbook, (ins or {}).get(name, name)) for name in inputs}
+        spec = StageSpec(
+            key=_key(cookbook, function.__name__),
+            function=function,
+            inputs=keys,
+            input_types=inputs,
+            output=output,
+            config=config,
+            code=code_version(function, payloads, schema),
+            memoised=not (source or side_effect),
+            source=source,
+        )
+        return dg.asset(
+            key=spec.key,
+            ins={name: dg.AssetIn(key=key) for name, key in keys.items()},
+            group_name=group,
+            code_version=spec.code.value,
+            io_manager_key="artifact_handles",
+            kinds=kinds,
+            owners=owners,
+            partitions_def=partitions_def,
+            description=inspect.getdoc(function),
+            metadata={"artifact_kind": output.kind},
+        )(_compute(spec))
+
+    return declare
+
+
+def _key(cookbook: str, name: str) -> dg.AssetKey:
+    return dg.AssetKey(name.split("/") if "/" in name else [cookbook, name])
+
+
+def _signature(
+    function: Callable[..., Any],
+) -> tuple[dict[str, type[Artifact]], type[StageConfig], type[Artifact]]:
+    where = f"stage function {function.__qualname__}"
+    hints = typing.get_type_hints(function)
+    output = hints.pop("return", None)
+    if typing.get_origin(output) is Generator or inspect.isgeneratorfunction(function):
+        output = (typing.get_args(output) or (None,))[-1]
+    if not (inspect.isclass(output) and issubclass(output, Artifact)):
+        raise TypeError(f"{where}: the return annotation {output!r} is not an Artifact")
+    config, inputs = StageConfig, {}
+    for name in list(inspect.signature(function).parameters)[1:]:
+        hint = hints.get(name)
+        if inspect.isclass(hint) and issubclass(hint, StageConfig):
+            config = hint
+        elif inspect.isclass(hint) and issubclass(hint, Artifact):
+            inputs[name] = hint
+        else:
+            raise TypeError(f"{where}: parameter {name!r}: {hint!r} is neither an Artifact nor a StageConfig")
+    return inputs, config, output
+
+
+def _compute(spec: StageSpec) -> Callable[..., Any]:
+    def compute(**kwargs: Any) -> Iterator[Any]:
+        config = kwargs.pop("config")
+        context = dg.AssetExecutionContext.get()
+        try:
+            yield from _materialize(spec, context, kwargs, config)
+        except EXPLAINED as error:
+            raise dg.Failure(str(error)) from error
+
+    hints: dict[str, Any] = {**spec.input_types, "config": spec.config}
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    compute.__name__ = compute.__qualname__ = spec.function.__name__
+    compute.__module__ = spec.function.__module__
+    compute.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(name, kind, annotation=hint) for name, hint in hints.items()]
+    )
+    compute.__annotations__ = {**hints, "return": Iterator[dg.MaterializeResult[spec.output]]}
+    compute.__blut_stage__ = spec  # type: ignore[attr-defined]
+    return compute
+
+
+def _materialize(
+    spec: StageSpec, context: dg.AssetExecutionContext, inputs: Mapping[str, Artifact], config: StageConfig
+) -> Iterator[Any]:
+    store = store_of(context.instance)
+    hold_run(context.instance, context.run_id)
+    _refuse_empty_selection(context)
+    _refuse_stale_code(spec)
+    partition = context.partition_key if context.has_partition_key else None
+    digests = {name: artifact.digest for name, artifact in inputs.items()}
+    print_ = spec.fingerprint(digests, config, partition)
+    stage = Stage(context, store, spec, print_, spec.describe(digests, config))
+    if not spec.memoised:
+        yield from _execute(stage, inputs, config)
+        return
+    if config.reuse != "never" and (hit := stage.look_up()):
+        yield _reused(stage, hit)
+        return
+    if config.reuse == "require":
+        raise dg.Failure(
+            f"{spec.key.to_user_string()}: reuse is `require`, and no stored result has this fingerprint"
+            f" ({print_[:12]}); run with reuse `auto` to compute it",
+            allow_retries=False,
+        )
+    # held until the event is stored (a generator is resumed after that): the same result is computed once
+    with store.lock(f"fingerprint-{print_}"):
+        if config.reuse != "never" and (hit := stage.look_up()):
+            yield _reused(stage, hit)
+        else:
+            yield from _execute(stage, inputs, config)
+
+
+def _execute(stage: Stage, inputs: Mapping[str, Artifact], config: StageConfig) -> Iterator[Any]:
+    started = time.monotonic()
+    result = stage.spec.call(stage, inputs, config)
+    artifact = (yield from result) if inspect.isgenerator(result) else result
+    if not isinstance(artifact, stage.spec.output):
+        raise TypeError(f"{stage.name} returned {type(artifact)}, not {stage.spec.output.__name__}")
+    stored = artifact if artifact.digest else artifact.stored_as(stage.put())
+    yield stage.result(stored, seconds=time.monotonic() - started)
+    stage.discard_work()
+
+
+def _reused(stage: Stage, hit: reuse.Hit) -> dg.MaterializeResult[Any]:
+    artifact = reuse.artifact_of(hit.event, stage.spec.output)
+    stage.context.log.info(f"{stage.name}: reused from run {hit.origin}, nothing computed")
+    return stage.reused(artifact, hit)
+
+
+def _refuse_empty_selection(context: dg.AssetExecutionContext) -> None:
+    """`dg launch --assets` with a selection that matches nothing would run every asset there is."""
+    if context.run.job_name == ASSET_JOB and not context.run.asset_selection:
+        raise dg.Failure(
+            "the asset selection matched nothing, and Dagster would then run everything: check its spelling"
+            " with `dg list defs`, or select '*' to mean all",
+            allow_retries=False,
+        )
+
+
+def _refuse_stale_code(spec: StageSpec) -> None:
+    edited = spec.code.edited_since_load()
+    if edited:
+        raise dg.Failure(
+            f"{', '.join(edited)} changed after the definitions were loaded, so the code version of"
+            f" {spec.key.to_user_string()} is out of date: reload the code location and run again",
+            allow_retries=False,
+        )

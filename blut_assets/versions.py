@@ -1,0 +1,234 @@
+"""One recipe for every version: code version, config digest, fingerprint.
+
+The code version covers the source that can change an asset's result: its function with everything in the
+same cookbook that the function names, and the payload modules it runs with every cookbook module they
+import. Comments and docstrings do not count, nor does the framework: a new Blut must not retrain a codec.
+"""
+
+import ast
+import functools
+import hashlib
+import importlib.util
+import inspect
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+def digest_json(value: Any) -> str:
+    """40 hex characters over canonical JSON (a Dagster tag value holds at most 63)."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:40]
+
+
+def fingerprint(
+    asset: str,
+    code_version: str,
+    inputs: Mapping[str, str],
+    config: Mapping[str, Any],
+    partition: str | None = None,
+) -> str:
+    """What a result depends on, in one value: two computations with the same one are interchangeable."""
+    spec = {"asset": asset, "code": code_version, "partition": partition}
+    return digest_json({**spec, "inputs": dict(inputs), "config": dict(config)})
+
+
+@dataclass(frozen=True)
+class CodeVersion:
+    """The digest of an asset's source, and of each part so that a change can be named."""
+
+    value: str
+    parts: Mapping[str, str]
+    stats: Mapping[str, tuple[int, int]]
+
+    def edited_since_load(self) -> list[str]:
+        """Files whose size or modification time differs from when the definitions were loaded."""
+        return [name for name, stat in self.stats.items() if _stat(Path(name)) != stat]
+
+
+def code_version(function: Callable[..., Any], payloads: Sequence[str], schema: int) -> CodeVersion:
+    """The code version of an asset function and the payload modules that it runs.
+
+    Raises:
+        ModuleNotFoundError: if a payload module does not exist.
+    """
+    modules = {name: root for payload in payloads for name, root in _payload_closure(payload)}
+    parts = {f"{function.__module__}.{function.__qualname__}": _function_digest(function)}
+    parts |= {name: _module_source(name, root).digest for name, root in sorted(modules.items())}
+    files = [_module_source(name, root).path for name, root in modules.items()]
+    value = digest_json({"schema": schema, "parts": parts})
+    return CodeVersion(value, parts, {str(path): _stat(path) for path in files})
+
+
+@dataclass(frozen=True)
+class _Source:
+    path: Path
+    tree: ast.Module
+
+    @functools.cached_property
+    def digest(self) -> str:
+        return _dump_digest([self.tree])
+
+    @functools.cached_property
+    def names(self) -> dict[str, ast.stmt]:
+        """Top-level name -> the statement that defines it."""
+        return {name: stmt for stmt in self.tree.body for name in _defined_by(stmt)}
+
+    @functools.cached_property
+    def imports(self) -> list[str]:
+        """Dotted names imported anywhere in the module, ``from a import b`` as ``a`` and ``a.b``."""
+        found: list[str] = []
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                found += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        return found
+
+
+def cookbook_root(module: str) -> str:
+    """The package whose source counts: ``cookbooks.X`` in this repository, else the top-level package."""
+    parts = module.split(".")
+    return ".".join(parts[:2]) if parts[0] == "cookbooks" else parts[0]
+
+
+def _payload_closure(payload: str) -> Iterator[tuple[str, str]]:
+    root, seen, todo = cookbook_root(payload), set(), [payload]
+    if _module_path(payload, root) is None:
+        raise ModuleNotFoundError(f"payload module {payload!r} does not exist")
+    while todo:
+        name = todo.pop()
+        if name in seen or _module_path(name, root) is None:
+            continue
+        seen.add(name)
+        yield name, root
+        todo += _module_source(name, root).imports
+
+
+def _function_digest(function: Callable[..., Any]) -> str:
+    """Digest of a function and, by name, of all that it uses from its own cookbook."""
+    module = function.__module__
+    root = cookbook_root(module)
+    own = inspect.getsourcefile(function)
+    if own is None:
+        raise OSError(f"no source file for {function.__qualname__}")
+    # a module that was loaded from a file, as `dagster -f` does, is not found by its name
+    load = functools.partial(_load_name, root=root, files={module: Path(own)})
+    seen: set[tuple[str, str]] = set()
+    nodes: list[tuple[str, ast.AST]] = []
+    todo = [(module, function.__qualname__.split(".")[0])]
+    while todo:
+        item = todo.pop()
+        if item in seen:
+            continue
+        seen.add(item)
+        for node, used in load(*item):
+            nodes.append((".".join(item), node))
+            todo += used
+    nodes.sort(key=lambda pair: pair[0])
+    return _dump_digest([node for _, node in nodes])
+
+
+def _load_name(
+    module: str, name: str, root: str, files: Mapping[str, Path]
+) -> Iterator[tuple[ast.AST, list[tuple[str, str]]]]:
+    source = _parse(files[module]) if module in files else _module_source(module, root)
+    node = source.names.get(name)
+    if node is None:
+        return
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        yield from _imported(node, name, root)
+        return
+    if isinstance(node, ast.FunctionDef):
+        # the decorator of a stage asset says where it stands in the graph, not what it computes
+        node = ast.FunctionDef(**{**dict(ast.iter_fields(node)), "decorator_list": []})
+    used = {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
+    yield node, [(module, other) for other in sorted(used & source.names.keys())]
+
+
+def _imported(
+    node: ast.Import | ast.ImportFrom, name: str, root: str
+) -> Iterator[tuple[ast.AST, list[tuple[str, str]]]]:
+    if isinstance(node, ast.Import) or node.module is None:
+        return
+    original = next(a.name for a in node.names if (a.asname or a.name) == name)
+    if _module_path(f"{node.module}.{original}", root):
+        for submodule, _ in _payload_closure(f"{node.module}.{original}"):
+            yield _module_source(submodule, root).tree, []
+    elif _module_path(node.module, root):
+        yield ast.Pass(), [(node.module, original)]
+
+
+def _module_path(module: str, root: str) -> Path | None:
+    if module != root and not module.startswith(root + "."):
+        return None
+    base = _root_path(root)
+    if base is None:
+        return None
+    path = base.joinpath(*module.removeprefix(root).split(".")[1:])
+    for candidate in (path / "__init__.py", path.with_suffix(".py")):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+@functools.cache
+def _root_path(root: str) -> Path | None:
+    loaded = sys.modules.get(root)
+    spec = getattr(loaded, "__spec__", None) or importlib.util.find_spec(root)
+    if spec is None:
+        return None
+    if spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations)))
+    return Path(spec.origin).with_suffix("") if spec.origin else None
+
+
+def _module_source(module: str, root: str) -> _Source:
+    path = _module_path(module, root)
+    if path is None:
+        raise ModuleNotFoundError(module)
+    return _parse(path)
+
+
+@functools.cache
+def _parse_at(path: Path, _stat: tuple[int, int]) -> _Source:
+    return _Source(path, _without_docstrings(ast.parse(path.read_bytes(), str(path))))
+
+
+def _parse(path: Path) -> _Source:
+    return _parse_at(path, _stat(path))
+
+
+def _stat(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return (-1, -1)
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _defined_by(stmt: ast.stmt) -> list[str]:
+    if isinstance(stmt, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [stmt.name]
+    if isinstance(stmt, ast.Import | ast.ImportFrom):
+        return [alias.asname or alias.name for alias in stmt.names]
+    targets = stmt.targets if isinstance(stmt, ast.Assign) else [getattr(stmt, "target", None)]
+    return [node.id for target in targets if target for node in ast.walk(target) if isinstance(node, ast.Name)]
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if not isinstance(body, list) or not body or not isinstance(body[0], ast.Expr):
+            continue
+        value = body[0].value
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            body[:1] = [] if len(body) > 1 else [ast.Pass()]
+    return tree
+
+
+def _dump_digest(nodes: Sequence[ast.AST]) -> str:
+    return hashlib.sha256("\n".join(ast.dump(node) for node in nodes).encode()).hexdigest()[:40]

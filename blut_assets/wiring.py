@@ -1,0 +1,34 @@
+"""Load-time check that the types on both ends of every edge agree; Dagster compares them only at run time."""
+
+from collections.abc import Iterable, Iterator
+
+import dagster as dg
+
+from blut_assets.stages import StageSpec, spec_of
+
+
+class WiringError(Exception):
+    """An edge joins two types that do not fit, or leads nowhere. Each line names both assets."""
+
+
+def check_wiring(assets: Iterable[dg.AssetsDefinition]) -> None:
+    """Compare the output type of every asset with the input types of those that take it.
+
+    Raises:
+        WiringError: with one line per wrong edge.
+    """
+    specs = {spec.key: spec for asset in assets if (spec := spec_of(asset))}
+    problems = [problem for spec in specs.values() for problem in _problems(spec, specs)]
+    if problems:
+        raise WiringError("\n".join(problems))
+
+
+def _problems(spec: StageSpec, specs: dict[dg.AssetKey, StageSpec]) -> Iterator[str]:
+    for parameter, key in spec.inputs.items():
+        wanted = spec.input_types[parameter]
+        below = f"{spec.key.to_user_string()} takes {parameter}: {wanted.__name__}"
+        above = specs.get(key)
+        if above is None:
+            yield f"{below} from {key.to_user_string()}, but no stage asset has that key"
+        elif not issubclass(above.output, wanted):
+            yield f"{below}, but {key.to_user_string()} makes {above.output.__name__}"

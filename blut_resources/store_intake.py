@@ -1,0 +1,66 @@
+"""What happens to a tree before the store takes it."""
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from blut_resources.digest import Tree, check_name, list_tree
+from blut_resources.store_files import StoreError, random_name, sync_tree
+
+
+def freeze(root: Path) -> Tree:
+    """Make a tree what will be stored: plain read-only files, no empty directories, on the disk.
+
+    Raises:
+        StoreError: a link leads out, or something is neither a file nor a directory.
+        OSError: it cannot be written to.
+    """
+    tree = list_tree(root)
+    paths = [root / name for name in tree.names]
+    for path in paths:
+        if path.is_symlink():
+            _replace_link(path)
+        mode = path.stat().st_mode
+        if mode & 0o222:
+            path.chmod(mode & 0o7777 & ~0o222)
+    directories = [] if tree.is_file else [Path(base) for base, _, _ in os.walk(root, topdown=False)]
+    for directory in directories:
+        directory.chmod(directory.stat().st_mode & 0o7777 | 0o700)
+        if directory != root and not any(directory.iterdir()):
+            directory.rmdir()
+    sync_tree(paths, [directory for directory in directories if directory.exists()])
+    return tree
+
+
+def _replace_link(link: Path) -> None:
+    new = link.with_name(f".tmp-{random_name()}")
+    shutil.copyfile(link, new)
+    new.replace(link)
+
+
+def copy(tree: Tree, target: Path) -> Path:
+    """Copy a tree to a place on another filesystem."""
+    if not tree.is_file:
+        target.mkdir()
+    for name in tree.names:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(tree.root / name, target / name)
+    return target
+
+
+def relative_names(source: Path, files: Iterable[Path]) -> list[str]:
+    """The sorted relative names of files that are given as absolute paths or relative to ``source``.
+
+    Raises:
+        StoreError: one is not under ``source``.
+    """
+    names: set[str] = set()
+    for file in files:
+        path = source / file
+        if path == source or not path.is_relative_to(source) or ".." in path.parts:
+            raise StoreError(f"{file}: not under {source}; name files of that directory")
+        name = path.relative_to(source).as_posix()
+        check_name(source, name)
+        names.add(name)
+    return sorted(names)

@@ -1,0 +1,20 @@
+"""LamQuant: a neural EEG codec, from EDF recordings to a promoted encoder and decoder."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from blut_assets.recipes import Cookbook
+
+
+def cookbook() -> "Cookbook":
+    """The entry point. Imports stay in here: payloads import this package and must not load Dagster."""
+    from blut_assets.recipes import Cookbook
+    from cookbooks.lamquant.recipes import DATA_PREP, JOINT_CODEC
+    from cookbooks.lamquant.verdict import pccp_gate
+
+    return Cookbook(
+        name="lamquant",
+        assets=JOINT_CODEC.assets,
+        recipes=[DATA_PREP, JOINT_CODEC],
+        checks=[pccp_gate],
+    )

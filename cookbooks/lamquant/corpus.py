@@ -1,0 +1,49 @@
+"""Corpus: recordings become archives, a split by patient, and windows to train on."""
+
+from blut_assets.stage import Stage
+from blut_assets.stages import Steps, stage_asset
+from cookbooks.lamquant.artifacts import LmaCorpus, Recordings, SplitManifest, TrainingWindows
+from cookbooks.lamquant.configs import LmaCorpusConfig, SplitManifestConfig, TrainingWindowsConfig
+
+LMA_ENCODE = "cookbooks.lamquant.payload.lma_encode"
+SPLIT_BUILD = "cookbooks.lamquant.payload.split_build"
+WINDOWS_BUILD = "cookbooks.lamquant.payload.windows_build"
+
+
+@stage_asset(cookbook="lamquant", group="corpus", payloads=[LMA_ENCODE], kinds={"lma"})
+def lma_corpus(stage: Stage, recordings: Recordings, config: LmaCorpusConfig) -> Steps[LmaCorpus]:
+    """One LMA1 archive per recording, lossless: it decodes to the EDF's integers bit by bit.
+
+    A recording that cannot be read is refused with file, field and remedy, and does not stop the others.
+    """
+    facts = yield from stage.run(
+        LMA_ENCODE,
+        config=config.model_dump(mode="json", exclude={"reuse"}),
+        inputs={"recordings": stage.open(recordings)},
+    )
+    return LmaCorpus(**facts)
+
+
+@stage_asset(cookbook="lamquant", group="corpus", payloads=[SPLIT_BUILD], kinds={"json"})
+def split_manifest(stage: Stage, lma_corpus: LmaCorpus, config: SplitManifestConfig) -> Steps[SplitManifest]:
+    """Which patient is in train, validation or the sealed test split.
+
+    Recordings that share content are found and kept on one side.
+    """
+    facts = yield from stage.run(
+        SPLIT_BUILD, config=config.fingerprinted(), inputs={"corpus": stage.open(lma_corpus)}
+    )
+    return SplitManifest(**facts)
+
+
+@stage_asset(cookbook="lamquant", group="corpus", payloads=[WINDOWS_BUILD], kinds={"numpy"})
+def training_windows(
+    stage: Stage, lma_corpus: LmaCorpus, split_manifest: SplitManifest, config: TrainingWindowsConfig
+) -> Steps[TrainingWindows]:
+    """Full-band windows of the train and validation patients, high-passed, in microvolts, memory-mapped."""
+    facts = yield from stage.run(
+        WINDOWS_BUILD,
+        config={**config.fingerprinted(), "channels": config.channels or None, "max_windows": None},
+        inputs={"corpus": stage.open(lma_corpus), "split": stage.open(split_manifest)},
+    )
+    return TrainingWindows(**facts)

@@ -1,0 +1,307 @@
+"""EDF and BDF recordings to a corpus of LMA1 archives with LML1 payloads, bit-exact.
+
+    python -m cookbooks.lamquant.payload.lma_encode --config FILE
+
+Inputs: ``recordings``, a directory. Config: ``identity`` (``strip`` or ``keep``), ``workers`` (processes,
+at least 1), ``limit`` (the first N recordings by name, or null). Every archive is decoded and compared
+with the source before it counts. A recording that cannot be used is listed with the field at fault and
+the remedy; the others go on. Encoded archives outlive a kill in the session's work directory.
+"""
+
+import contextlib
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from blut_resources.payload import PayloadSession, payload_session
+from blut_resources.store import write_atomic
+from cookbooks.lamquant.formats.corpus import INDEX, SCHEMA
+from cookbooks.lamquant.formats.edf import BadRecording, EdfRecording, find_recordings, read_edf
+from cookbooks.lamquant.formats.lma import LmaEntry, LmaError, read_lma, write_lma
+from cookbooks.lamquant.formats.lml import decode_lml, encode_lml, signal_sha256
+from cookbooks.lamquant.formats.names import stems_of, subject_of
+
+IDENTITY = {"strip": "stripped", "keep": "kept"}
+SHOWN_REFUSALS = 5
+
+
+class NotBitExact(Exception):
+    """The encoder lost a sample: an error of this program, not of a recording."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to encode: ``relative`` to the recordings' root, ``done`` the directory of finished work."""
+
+    path: Path
+    relative: PurePosixPath
+    stem: str
+    keep_identity: bool
+    done: Path
+
+
+def main() -> None:
+    """Encode the corpus of one session.
+
+    Raises:
+        SystemExit: bad config, no recordings, or none that can be used.
+    """
+    with payload_session() as session:
+        keep_identity, workers, limit = _config(session.config)
+        root = session.inputs["recordings"]
+        jobs = _jobs(root, session.work / "encoded", keep_identity)[:limit]
+        if not jobs:
+            raise SystemExit(
+                f"{root}: no recordings: looked for *.edf and *.bdf, in any case, in every directory below; "
+                "point `recordings` at the directory that holds them"
+            )
+        outcomes = _encode_all(session, jobs, workers)
+        records = [outcome["record"] for outcome in outcomes if "record" in outcome]
+        refused = [outcome["refused"] for outcome in outcomes if "refused" in outcome]
+        if not records:
+            raise SystemExit(_none_usable(root, refused))
+        _write_corpus(session, jobs, records, refused, IDENTITY["keep" if keep_identity else "strip"])
+        session.done(**_facts(session.out, records, refused, keep_identity))
+
+
+def _config(config: dict[str, Any]) -> tuple[bool, int, int | None]:
+    identity, workers, limit = config.get("identity", "strip"), config.get("workers", 1), config.get("limit")
+    if identity not in IDENTITY:
+        raise SystemExit(f"identity={identity!r}: choose strip or keep")
+    if not isinstance(workers, int) or workers < 1:
+        raise SystemExit(f"workers={workers!r}: a whole number from 1")
+    if limit is not None and (not isinstance(limit, int) or limit < 1):
+        raise SystemExit(f"limit={limit!r}: a whole number from 1, or null for all recordings")
+    return identity == "keep", workers, limit
+
+
+def _jobs(root: Path, done: Path, keep_identity: bool) -> list[Job]:
+    done.mkdir(parents=True, exist_ok=True)
+    paths = find_recordings(root)
+    relatives = [PurePosixPath(path.relative_to(root).as_posix()) for path in paths]
+    stems = stems_of(relatives)
+    return [
+        Job(path, relative, stems[relative], keep_identity, done)
+        for path, relative in zip(paths, relatives, strict=True)
+    ]
+
+
+def _encode_all(session: PayloadSession, jobs: list[Job], workers: int) -> list[dict[str, Any]]:
+    outcomes: list[dict[str, Any]] = []
+    with contextlib.ExitStack() as stack:
+        results: Iterator[dict[str, Any]] = map(encode_job, jobs)
+        if min(workers, len(jobs)) > 1:
+            # Spawned, not forked: a forked child would inherit locks and the event channel.
+            context = multiprocessing.get_context("spawn")
+            pool = ProcessPoolExecutor(
+                min(workers, len(jobs)), mp_context=context, initializer=_die_with_parent
+            )
+            results = stack.enter_context(pool).map(encode_job, jobs)
+        try:
+            for outcome in results:
+                outcomes.append(outcome)
+                session.step(len(outcomes), n=len(jobs))
+        except BrokenProcessPool as error:
+            job = jobs[len(outcomes)]
+            raise SystemExit(
+                f"{job.path}: an encoder process died at or near this file, most likely out of memory; "
+                "set workers=1 or raise the memory limit, then run again: what is encoded is kept"
+            ) from error
+    return outcomes
+
+
+def _die_with_parent() -> None:
+    # PR_SET_PDEATHSIG: a worker must not outlive a payload that was killed.
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+        if os.getppid() == 1:
+            os._exit(1)
+
+
+def encode_job(job: Job) -> dict[str, Any]:
+    """``{"record": corpus entry}`` with the archive in ``job.done``, or ``{"refused": reason}``.
+
+    Raises:
+        NotBitExact: the archive does not decode to the source's samples.
+    """
+    try:
+        source = _source_sha256(job.path)
+        if source is not None and (record := _finished(job, source)):
+            return {"record": record}
+        recording = read_edf(job.path, keep_identity=job.keep_identity)
+        return {"record": _encode(job, recording, source or "")}
+    except BadRecording as bad:
+        reason = {"field": bad.field, "problem": bad.problem, "remedy": bad.remedy}
+        return {"refused": {"file": job.relative.as_posix(), **reason}}
+
+
+def _source_sha256(path: Path) -> str | None:
+    """None for what cannot be read: reading it as EDF then says why."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def _encode(job: Job, recording: EdfRecording, source: str) -> dict[str, Any]:
+    record = _record(job, recording, source)
+    archive, entry = _places(job, source)
+    part = archive.with_suffix(".part")
+    try:
+        data = encode_lml(
+            recording.digital,
+            recording.rate_hz,
+            bit_depth=recording.bit_depth,
+            metadata=_lml_metadata(recording),
+        )
+        provenance = {"content_sha256_lml": hashlib.sha256(data).hexdigest(), **_provenance(recording)}
+        meta = LmaEntry("meta.json", _json({**record, **provenance}))
+        write_lma(part, [LmaEntry(f"{job.stem}.lml", data), meta])
+    except (LmaError, ValueError) as error:
+        # a limit of the archive format; its text must not carry the place of the work directory
+        problem = str(error).replace(str(part), "archive")
+        raise BadRecording(job.path, "archive", problem, "rename the file, or split the recording") from error
+    _verify(job, part, recording)
+    part.replace(archive)
+    # Written last: an entry means that its archive is complete.
+    write_atomic(entry, _json({"record": record, "archive_sha256": _source_sha256(archive)}))
+    return record
+
+
+def _verify(job: Job, archive: Path, recording: EdfRecording) -> None:
+    decoded = decode_lml(read_lma(archive).read(f"{job.stem}.lml"))
+    if not np.array_equal(decoded.digital, recording.digital):
+        raise NotBitExact(f"{job.relative}: the archive does not decode to the source's samples")
+
+
+def _places(job: Job, source: str) -> tuple[Path, Path]:
+    parts = [SCHEMA, job.relative.as_posix(), job.stem, job.keep_identity, source]
+    key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+    return job.done / f"{key}.lma", job.done / f"{key}.json"
+
+
+def _finished(job: Job, source: str) -> dict[str, Any] | None:
+    """The entry of an archive that an earlier attempt completed, if its bytes are still those."""
+    archive, entry = _places(job, source)
+    try:
+        saved = json.loads(entry.read_text())
+    except (OSError, ValueError):
+        return None
+    return saved["record"] if saved["archive_sha256"] == _source_sha256(archive) else None
+
+
+def _record(job: Job, recording: EdfRecording, source: str) -> dict[str, Any]:
+    subject = subject_of(job.relative, recording.patient_code)
+    return {
+        "stem": job.stem,
+        "archive": f"archives/{job.stem}.lma",
+        "subject": subject,
+        "channels": recording.channels,
+        "n_channels": len(recording.channels),
+        "rate_hz": recording.rate_hz,
+        "n_samples": recording.n_samples,
+        "duration_s": recording.duration_s,
+        "bit_depth": recording.bit_depth,
+        "unit_scale": recording.scale.tolist(),
+        "unit_offset": recording.offset.tolist(),
+        "signal_sha256": signal_sha256(recording.digital),
+        "source_sha256": source,
+        "synthetic": recording.synthetic,
+    }
+
+
+def _lml_metadata(recording: EdfRecording) -> dict[str, Any]:
+    """Under the key names that LML1 files in the wild use, so that other readers find them."""
+    names = ("dig_min", "dig_max", "phys_min", "phys_max", "phys_dim")
+    columns = dict(zip(names, map(list, zip(*recording.ranges, strict=True)), strict=True))
+    metadata = {
+        "format": recording.kind,
+        "channels": recording.channels,
+        "n_data_records": recording.n_records,
+        "record_duration": recording.record_duration_s,
+        "duration_s": recording.duration_s,
+        "synthetic": recording.synthetic,
+        **columns,
+    }
+    if recording.identity is not None:
+        metadata["patient_id"] = recording.identity["patient"]
+        metadata["recording_info"] = recording.identity["recording"]
+        metadata["startdate"] = f"{recording.identity['start date']} {recording.identity['start time']}"
+    return metadata
+
+
+def _provenance(recording: EdfRecording) -> dict[str, Any]:
+    return {
+        "identity": "stripped" if recording.identity is None else "kept",
+        "identity_fields": recording.identity or {},
+        "left_out": [{"label": item.label, "reason": item.reason} for item in recording.left_out],
+        "source_format": recording.kind,
+        "trailing_bytes": recording.trailing_bytes,
+    }
+
+
+def _write_corpus(
+    session: PayloadSession,
+    jobs: list[Job],
+    records: list[dict[str, Any]],
+    refused: list[dict[str, Any]],
+    identity: str,
+) -> None:
+    archives = session.out / "archives"
+    archives.mkdir(exist_ok=True)
+    by_stem = {job.stem: job for job in jobs}
+    for record in records:
+        finished, _ = _places(by_stem[record["stem"]], record["source_sha256"])
+        write_atomic(session.out / record["archive"], finished.read_bytes())
+    corpus = {"schema": SCHEMA, "identity": identity, "recordings": records, "refused": refused}
+    write_atomic(session.out / INDEX, _json(corpus))
+
+
+def _facts(
+    out: Path, records: list[dict[str, Any]], refused: list[dict[str, Any]], keep_identity: bool
+) -> dict[str, Any]:
+    raw = sum(record["n_channels"] * record["n_samples"] * record["bit_depth"] // 8 for record in records)
+    stored = sum((out / record["archive"]).stat().st_size for record in records)
+    return {
+        "n_archives": len(records),
+        "n_refused": len(refused),
+        "n_subjects": len({record["subject"] for record in records}),
+        "n_samples": sum(record["n_channels"] * record["n_samples"] for record in records),
+        "duration_s": sum(record["duration_s"] for record in records),
+        "compression_ratio": raw / stored,
+        "identity": IDENTITY["keep" if keep_identity else "strip"],
+        "synthetic": any(record["synthetic"] for record in records),
+    }
+
+
+def _none_usable(root: Path, refused: list[dict[str, Any]]) -> str:
+    lines = [f"{root}: none of the {len(refused)} recordings (*.edf, *.bdf) can be used:"]
+    lines += [
+        f"  {item['file']}: {item['field']}: {item['problem']}; {item['remedy']}"
+        for item in refused[:SHOWN_REFUSALS]
+    ]
+    if len(refused) > SHOWN_REFUSALS:
+        lines.append(f"  and {len(refused) - SHOWN_REFUSALS} more")
+    lines.append("mend these files, or point `recordings` at another directory")
+    return "\n".join(lines)
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,311 @@
+"""Judges a codec by its bytes: bitstream files and decoded samples against the original integers.
+
+    python -m cookbooks.lamquant.payload.verdict_score --config FILE
+
+Inputs: ``candidate``, ``corpus``, ``split``, ``bitstreams`` (``<stem>.lqc``), ``decoded`` (``<stem>.npy``,
+integers ``[C, T]``), ``registry`` and, if wanted, ``anchor`` (a JSON object that is shown beside the
+verdict). Config: see `ScoreConfig`. Writes ``verdict.json``. A candidate that fails gets a verdict that
+says so and exit status 0; only unusable input ends the process, and then there is no verdict at all.
+
+Signals are compared in microvolts; CR counts each original sample as its acquisition file holds it and the
+bitstream as the file on disk has it. A corpus figure is pooled (CR) or the mean over recordings, but floors
+and the grade apply to each recording.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from blut_assets.gates import VERDICT_FILE, Change, Verdict, judge
+from blut_resources.payload import payload_session
+from blut_resources.store import write_atomic
+from blut_resources.store_files import StoreError
+from cookbooks.lamquant import verdict_checks as checks
+from cookbooks.lamquant import verdict_rules as rules
+from cookbooks.lamquant.formats.corpus import CorpusError, Recording, read_corpus, read_recording
+from cookbooks.lamquant.signal import metrics
+
+Digest = Annotated[str, Field(min_length=1)]
+REQUIRED_INPUTS = ("candidate", "corpus", "split", "bitstreams", "decoded", "registry")
+MEANS = ("prd", "prdn", "r", "snr_db", "bits_per_sample")
+
+
+class ScoreConfig(BaseModel):
+    """What the verdict is about: the digests that the graph recorded, and the proposed change."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    candidate_digest: Digest
+    corpus_digest: Digest
+    split_digest: Digest
+    registry_digest: Digest
+    bitstreams_digest: Digest | None = None
+    decoded_digest: Digest | None = None
+    split: str
+    change: Change
+
+    def named(self) -> dict[str, str | None]:
+        """Input name to the digest it must have; None where none was given."""
+        return {name: getattr(self, f"{name}_digest") for name in REQUIRED_INPUTS}
+
+
+@dataclass
+class Findings:
+    """Violations by integrity check, and figures by recording."""
+
+    violations: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in rules.INTEGRITY})
+    figures: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def reasons(self) -> list[str]:
+        """Every violation as a sentence."""
+        return [f"{name}: {problem}" for name, problems in self.violations.items() for problem in problems]
+
+
+def main() -> None:
+    """Score one session's candidate."""
+    with payload_session() as session:
+        try:
+            config = ScoreConfig.model_validate(session.config)
+            verdict = score(config, session.inputs)
+        except ValidationError as error:
+            problems = [f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors()]
+            raise SystemExit("config: " + "; ".join(problems)) from error
+        except (rules.RegistryInvalid, checks.SplitInvalid, CorpusError, StoreError, InputMissing) as error:
+            raise SystemExit(str(error)) from error
+        write_atomic(session.out / VERDICT_FILE, verdict.to_json())
+        session.done(**_facts(verdict))
+
+
+class InputMissing(ValueError):
+    """An input is not there or cannot be used; the message names it."""
+
+
+def score(config: ScoreConfig, inputs: dict[str, Path]) -> Verdict:
+    """The verdict on a candidate.
+
+    Raises:
+        InputMissing, RegistryInvalid, SplitInvalid, CorpusError, StoreError: if there is nothing to judge
+            by. What speaks against the candidate is in the verdict instead.
+    """
+    for name in REQUIRED_INPUTS:
+        if name not in inputs or not inputs[name].exists():
+            raise InputMissing(f"input {name} is missing: a verdict needs {', '.join(REQUIRED_INPUTS)}")
+    registry = rules.load_floor_registry(inputs["registry"])
+    registry.authorise(config.change)
+    findings = Findings()
+    digests, findings.violations["inputs_unchanged"] = checks.unchanged(
+        {name: inputs[name] for name in REQUIRED_INPUTS}, config.named()
+    )
+    corpus, split = read_corpus(inputs["corpus"]), checks.read_split(inputs["split"])
+    _check_split(findings, config, corpus, split, inputs["corpus"])
+    stems = split.of("test")
+    _measure_all(findings, corpus, stems, inputs)
+    criteria = judge(
+        {**findings.figures, rules.CORPUS: _counted(findings)}, rules.required_floors(registry, stems)
+    )
+    return Verdict.of(
+        criteria,
+        reasons=findings.reasons(),
+        model=registry.model,
+        change=config.change,
+        candidate=config.candidate_digest,
+        inputs={name: digest for name, digest in digests.items() if name != "candidate"},
+        measurements=_summary(findings.figures, stems),
+        details={
+            **_report(findings.figures, stems, registry),
+            "model_bytes": checks.total_bytes(inputs["candidate"]),
+            **({"anchor": _anchor(inputs["anchor"])} if "anchor" in inputs else {}),
+        },
+    )
+
+
+def _check_split(
+    findings: Findings, config: ScoreConfig, corpus: dict[str, Any], split: checks.Split, corpus_dir: Path
+) -> None:
+    if config.split != "test":
+        findings.violations["sealed_test_split"].append(
+            f"asked to judge on {config.split!r}; only the sealed test split counts"
+        )
+    if not split.of("test"):
+        findings.violations["sealed_test_split"].append("the split has no test recording")
+    problems = checks.disjoint_patients(corpus, split)
+    findings.violations["patients_disjoint"] = problems
+    known = {entry["stem"] for entry in corpus["recordings"]}
+    if split.recordings.keys() <= known:
+        found = checks.shared_content(split, lambda stem: read_recording(corpus_dir, stem))
+        findings.violations["no_duplicates_across_splits"] = found
+
+
+def _measure_all(
+    findings: Findings, corpus: dict[str, Any], stems: list[str], inputs: dict[str, Path]
+) -> None:
+    """Figures of every test recording whose bitstream and decoded samples are what they should be."""
+    bitstreams, missing = checks.files_for(inputs["bitstreams"], stems, checks.BITSTREAM_SUFFIX)
+    findings.violations["one_bitstream_per_recording"] = missing
+    decoded, missing = checks.files_for(inputs["decoded"], stems, checks.DECODED_SUFFIX)
+    findings.violations["one_decoding_per_recording"] = missing
+    entries = {entry["stem"]: entry for entry in corpus["recordings"]}
+    for stem in stems:
+        problem = checks.implausible_bitstream(bitstreams[stem]) if stem in bitstreams else None
+        if problem:
+            findings.violations["real_bitstreams"].append(problem)
+        if problem or stem not in bitstreams or stem not in decoded or stem not in entries:
+            continue
+        recording = read_recording(inputs["corpus"], stem)
+        try:
+            samples = _samples(decoded[stem], recording.digital.shape)
+            figures = measure_recording(recording, samples, entries[stem], bitstreams[stem])
+        except ValueError as error:
+            findings.violations["one_decoding_per_recording"].append(f"{stem}: {error}")
+        else:
+            findings.figures[stem] = figures
+
+
+def _samples(path: Path, shape: tuple[int, ...]) -> NDArray[np.integer]:
+    """Decoded integers; anything else in the file is a ValueError."""
+    try:
+        samples = np.load(path, allow_pickle=False)
+    except (OSError, EOFError, ValueError) as error:
+        raise ValueError(f"{path.name} cannot be read as an array ({error})") from error
+    if not isinstance(samples, np.ndarray) or samples.dtype.kind != "i":
+        raise ValueError(f"{path.name} holds {getattr(samples, 'dtype', type(samples))}, not integers")
+    if samples.shape != shape:
+        raise ValueError(f"{path.name} has shape {samples.shape}, the original {shape}")
+    return samples
+
+
+def measure_recording(
+    recording: Recording, decoded: NDArray[np.integer], entry: dict[str, Any], bitstream: Path
+) -> dict[str, Any]:
+    """All figures of one recording; a band that cannot be measured is None.
+
+    Raises:
+        ValueError: if the signals hold nothing, or something that is not finite.
+    """
+    microvolts = decoded * recording.scale[:, None] + recording.offset[:, None]
+    fidelity = metrics.measure(recording.microvolts, microvolts, recording.rate_hz)
+    values = recording.digital.size
+    original_bytes = metrics.raw_bytes(values, entry["bit_depth"])
+    file_bytes = bitstream.stat().st_size
+    cr = metrics.compression_ratio(original_bytes, file_bytes)
+    figures: dict[str, Any] = {
+        "subject": recording.subject,
+        "rate_hz": recording.rate_hz,
+        "synthetic": bool(entry["synthetic"]),
+        "exact": bool(np.array_equal(recording.digital, decoded)),
+        "samples": values,
+        "original_bytes": original_bytes,
+        "bitstream_bytes": file_bytes,
+        "bitstream_digest": checks.digest_path(bitstream),
+        "cr": cr,
+        "bits_per_sample": 8 * file_bytes / values,
+        "prd": fidelity.prd,
+        "prdn": fidelity.prdn,
+        "r": fidelity.r,
+        "snr_db": fidelity.snr_db,
+        "qs": metrics.quality_score(cr, fidelity.prd),
+    }
+    for band, measured in fidelity.bands.items():
+        for name in ("prd", "r", "snr_db"):
+            figures[f"{band}_{name}"] = getattr(measured, name, None)
+    return figures
+
+
+def _counted(findings: Findings) -> dict[str, float]:
+    figures = findings.figures.values()
+    counts = {
+        "recordings": len(findings.figures),
+        "patients": len({figure["subject"] for figure in figures}),
+        "samples": sum(figure["samples"] for figure in figures),
+    }
+    return counts | {f"{name}_violations": len(found) for name, found in findings.violations.items()}
+
+
+def _summary(figures: dict[str, dict[str, Any]], stems: list[str]) -> dict[str, float | None]:
+    """Corpus figures; None unless every test recording was measured, since a part could flatter."""
+    rows = [figures[stem] for stem in stems if stem in figures]
+    complete = bool(rows) and len(rows) == len(stems)
+
+    def of(name: str, reduce: Any) -> float | None:
+        return float(reduce([row[name] for row in rows])) if complete else None
+
+    cr, prd = None, of("prd", np.mean)
+    if complete:
+        cr = sum(row["original_bytes"] for row in rows) / sum(row["bitstream_bytes"] for row in rows)
+    return {
+        "cr": cr,
+        **{name: of(name, np.mean) for name in MEANS},
+        "qs": metrics.quality_score(cr, prd) if cr is not None and prd is not None else None,
+        "worst_cr": of("cr", min),
+        "worst_prd": of("prd", max),
+        "worst_prdn": of("prdn", max),
+        "worst_r": of("r", min),
+    }
+
+
+def _report(
+    figures: dict[str, dict[str, Any]], stems: list[str], registry: rules.FloorRegistryFile
+) -> dict[str, Any]:
+    levels = {stem: rules.grade_recording(figures.get(stem, {}), registry.bands) for stem in stems}
+    return {
+        "grade": rules.grade_corpus(levels.values()),
+        "registry": {"model": registry.model, "version": registry.version, "bands": sorted(registry.bands)},
+        "per_recording": {stem: {**row, "grade": levels[stem]} for stem, row in sorted(figures.items())},
+        "per_band": {band: _band(band, list(figures.values())) for band in metrics.BANDS},
+        "counts": {
+            "test_recordings": len(stems),
+            "measured_recordings": len(figures),
+            "patients": len({row["subject"] for row in figures.values()}),
+            "samples": sum(row["samples"] for row in figures.values()),
+            "original_bytes": sum(row["original_bytes"] for row in figures.values()),
+            "bitstream_bytes": sum(row["bitstream_bytes"] for row in figures.values()),
+            "synthetic_recordings": sum(row["synthetic"] for row in figures.values()),
+        },
+    }
+
+
+def _band(band: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Mean and worst figures over the recordings on which the band could be measured."""
+    rows = [row for row in rows if row[f"{band}_prd"] is not None]
+    report: dict[str, Any] = {"measured_recordings": len(rows), "edges_hz": list(metrics.BANDS[band])}
+    for name, worst in (("prd", max), ("r", min), ("snr_db", min)):
+        values = [row[f"{band}_{name}"] for row in rows]
+        report[name] = float(np.mean(values)) if values else None
+        report[f"worst_{name}"] = float(worst(values)) if values else None
+    return report
+
+
+def _anchor(path: Path) -> dict[str, Any]:
+    """The classical codec's figures to show beside the verdict; they decide nothing."""
+    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    try:
+        if len(files) != 1:
+            raise ValueError(f"one JSON file is needed, found {len(files)}")
+        anchor = json.loads(files[0].read_bytes())
+        json.dumps(anchor, allow_nan=False)
+    except (OSError, ValueError) as error:
+        raise InputMissing(f"input anchor: {error}") from error
+    if not isinstance(anchor, dict):
+        raise InputMissing("input anchor: a JSON object is needed")
+    return anchor
+
+
+def _facts(verdict: Verdict) -> dict[str, Any]:
+    names = ("cr", "prd", "prdn", "r", "snr_db", "worst_cr", "worst_prdn", "worst_r")
+    return {
+        "candidate": verdict.candidate,
+        "passed": verdict.passed,
+        "grade": verdict.details["grade"],
+        **{name: verdict.measurements[name] for name in names},
+        "n_recordings": verdict.details["counts"]["measured_recordings"],
+        "n_failed_criteria": sum(not criterion.passed for criterion in verdict.criteria),
+    }
+
+
+if __name__ == "__main__":
+    main()

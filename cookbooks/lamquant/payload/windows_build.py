@@ -1,0 +1,126 @@
+"""LmaCorpus and SplitManifest -> TrainingWindows. The test split's archives are never opened."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from blut_resources.payload import payload_session
+from blut_resources.store import write_atomic
+from cookbooks.lamquant.formats.corpus import CorpusError, read_corpus, read_recording
+from cookbooks.lamquant.formats.lma import LmaError
+from cookbooks.lamquant.formats.lml import LmlError
+from cookbooks.lamquant.signal.montage import MissingChannels
+from cookbooks.lamquant.signal.split import SplitError, read_split, stems_in
+from cookbooks.lamquant.signal.windows import (
+    INDEX,
+    SCHEMA,
+    SPLITS,
+    NotUsable,
+    WindowError,
+    WindowSpec,
+    check_rate,
+    cut_windows,
+    n_candidates,
+    spread,
+)
+
+
+def build(corpus_dir: Path, split_dir: Path, spec: WindowSpec, out: Path) -> dict[str, Any]:
+    """Cut the windows of both splits into ``out`` and return the index, not yet written.
+
+    Raises:
+        WindowError: a high-pass above Nyquist, or a split that is left without windows.
+        SplitError, CorpusError, LmaError, LmlError: inputs that do not fit or are damaged.
+    """
+    corpus = read_corpus(corpus_dir)
+    split = read_split(split_dir, corpus)
+    by_stem = {entry["stem"]: entry for entry in corpus["recordings"]}
+    recordings: list[dict[str, Any]] = []
+    skipped: list[dict[str, Any]] = []
+    for name in SPLITS:
+        entries = [by_stem[stem] for stem in stems_in(split, name)]
+        for entry, chosen in _plan(entries, spec):
+            stem = entry["stem"]
+            kept = split.get("channels", {}).get(stem) or list(range(len(entry["channels"])))
+            try:
+                if isinstance(chosen, str):
+                    raise NotUsable(chosen)
+                file = f"{name}/{stem}.npy"
+                cut = cut_windows(read_recording(corpus_dir, stem), kept, chosen, spec, out / file)
+            except (NotUsable, MissingChannels) as error:
+                skipped.append({"stem": stem, "split": name, "reason": str(error)})
+                continue
+            facts = {"stem": stem, "split": name, "subject": entry["subject"], **asdict(cut)}
+            if cut.n_windows:
+                recordings.append({**facts, "file": file, "source_rate_hz": entry["rate_hz"]})
+            else:
+                reason = f"no window left: {cut.n_flat} flat, {cut.n_nonfinite} not finite"
+                skipped.append({"stem": stem, "split": name, "reason": reason})
+        _require_some(name, recordings, skipped)
+    return {
+        "schema": SCHEMA,
+        "units": "uV",
+        "highpass_hz": spec.highpass_hz,
+        "window_s": spec.window_s,
+        "requested": asdict(spec),
+        "recordings": recordings,
+        "skipped": skipped,
+        "synthetic": any(by_stem[entry["stem"]].get("synthetic", False) for entry in recordings),
+    }
+
+
+def _plan(entries: list[dict[str, Any]], spec: WindowSpec) -> list[tuple[dict[str, Any], list[int] | str]]:
+    """Which windows of which recording, or why none, from the corpus index alone."""
+    counts: list[int] = []
+    reasons: list[str] = []
+    for entry in entries:
+        check_rate(entry["stem"], entry["rate_hz"], spec)
+        count, reason = 0, f"shorter than a window: {entry['duration_s']} s of {spec.window_s} s"
+        try:
+            count = n_candidates(entry["n_samples"], entry["rate_hz"], spec)
+        except NotUsable as error:
+            reason = str(error)
+        counts.append(count)
+        reasons.append(reason)
+    chosen = spread(counts, spec.max_windows)
+    plan: list[tuple[dict[str, Any], list[int] | str]] = []
+    for entry, count, reason, windows in zip(entries, counts, reasons, chosen, strict=True):
+        if windows or not count:
+            plan.append((entry, windows or reason))
+    return plan
+
+
+def _require_some(name: str, recordings: list[dict[str, Any]], skipped: list[dict[str, Any]]) -> None:
+    if any(entry["split"] == name for entry in recordings):
+        return
+    reasons = [f"{entry['stem']}: {entry['reason']}" for entry in skipped if entry["split"] == name]
+    more = f"; and {len(reasons) - 5} more" if len(reasons) > 5 else ""
+    raise WindowError(
+        f"no windows for {name}: {'; '.join(reasons[:5])}{more}. Shorten window_s, change channels or "
+        f"rate_hz, or give {name} other recordings"
+    )
+
+
+def main() -> None:
+    with payload_session() as session:
+        try:
+            spec = WindowSpec.from_config(session.config)
+            index = build(session.inputs["corpus"], session.inputs["split"], spec, session.out)
+        except (WindowError, SplitError, CorpusError, LmaError, LmlError) as error:
+            raise SystemExit(str(error)) from error
+        write_atomic(session.out / INDEX, (json.dumps(index, sort_keys=True, indent=1) + "\n").encode())
+        counts = {name: 0 for name in SPLITS}
+        for entry in index["recordings"]:
+            counts[entry["split"]] += entry["n_windows"]
+        session.done(
+            n_train=counts["train"],
+            n_val=counts["val"],
+            window_s=spec.window_s,
+            highpass_hz=spec.highpass_hz,
+            max_channels=max(len(entry["channels"]) for entry in index["recordings"]),
+        )
+
+
+if __name__ == "__main__":
+    main()

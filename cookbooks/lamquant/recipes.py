@@ -1,0 +1,119 @@
+"""The LamQuant catalogue."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field
+
+from blut_assets.recipes import Recipe, RecipeArgs
+from blut_assets.stages import StageConfig
+from cookbooks.lamquant.artifacts import LmaCorpus, PccpVerdict, Recordings
+from cookbooks.lamquant.configs import (
+    Device,
+    FloorRegistryConfig,
+    Identity,
+    JointCheckpointConfig,
+    LmaCorpusConfig,
+    PccpVerdictConfig,
+    Preset,
+    PromotedCodecConfig,
+    RecordingsConfig,
+    SplitManifestConfig,
+    TrainingWindowsConfig,
+)
+from cookbooks.lamquant.corpus import lma_corpus, split_manifest, training_windows
+from cookbooks.lamquant.promotion import promoted_codec
+from cookbooks.lamquant.sources import floor_registry, recordings
+from cookbooks.lamquant.training import joint_checkpoint
+from cookbooks.lamquant.verdict import pccp_verdict
+
+EDF_ROOT = RecordingsConfig.model_fields["edf_root"].description
+
+
+class DataPrepArgs(RecipeArgs):
+    """Args of ``lamquant_data_prep``."""
+
+    edf_root: str = Field(description=EDF_ROOT)
+    identity: Identity = Field("strip", description="strip or keep patient name, code, birth date and the like")
+    limit: int | None = Field(None, ge=1, description="take only the first N recordings")
+    workers: int = Field(2, ge=1, le=256, description="processes that encode")
+
+
+class JointCodecArgs(DataPrepArgs):
+    """Args of ``lamquant_joint_codec``."""
+
+    preset: Preset = Field("production", description="size and length of the training")
+    tier: int = Field(3, ge=1, le=4, description="1 is the smallest bitstream, 4 the best quality")
+    seed: int = Field(42, ge=0, description="of the split and the training")
+    epochs: int | None = Field(None, ge=1, description="instead of the preset's")
+    batch_size: int | None = Field(None, ge=1, description="instead of the preset's")
+    lr: float | None = Field(None, gt=0, le=1, description="learning rate instead of the preset's")
+    resume: Literal["auto", "never"] = Field("auto", description="auto continues a killed training")
+    device: Device = Field("auto", description="auto takes CUDA where there is one")
+    threads: int = Field(2, ge=1, le=256, description="CPU threads of the training")
+    val_fraction: float = Field(0.1, gt=0, lt=1, description="of the subjects")
+    test_fraction: float = Field(0.1, gt=0, lt=1, description="of the subjects, sealed for the gate")
+    train_subjects: list[str] = Field(default_factory=list, description="subjects that must be in train")
+    val_subjects: list[str] = Field(default_factory=list, description="subjects that must be in validation")
+    test_subjects: list[str] = Field(default_factory=list, description="subjects that must be in test")
+    window_s: float = Field(2.0, gt=0, le=60, description="seconds of a training window")
+    highpass_hz: float = Field(0.5, gt=0, le=10, description="high-pass of the training windows")
+    rate_hz: float | None = Field(None, gt=0, description="resample training windows; native rate if not given")
+    channels: list[str] = Field(default_factory=list, description="10-20 names to train on; all if empty")
+    registry: str = Field("", description="YAML file with the floors; the shipped sample registry if empty")
+    change_id: str = Field("PCCP-CHG-DRYRUN", min_length=1, max_length=128, description="of the change judged")
+    description: str = Field("", description="of the change judged")
+    author: str = Field("blut", description="of the change judged")
+    change_class: str = Field("A.1", description="A retrain, B threshold, C architecture, D bit width")
+    promote_as: str = Field("", description="name@alias; nothing is promoted if empty")
+
+
+def _data_prep(args: DataPrepArgs) -> Mapping[str, StageConfig]:
+    return {
+        "recordings": RecordingsConfig(edf_root=args.edf_root),
+        "lma_corpus": _take(LmaCorpusConfig, args),
+    }
+
+
+def _joint_codec(args: JointCodecArgs) -> Mapping[str, StageConfig]:
+    return {
+        **_data_prep(args),
+        "split_manifest": _take(SplitManifestConfig, args),
+        "training_windows": _take(TrainingWindowsConfig, args),
+        "joint_checkpoint": _take(JointCheckpointConfig, args),
+        "floor_registry": _take(FloorRegistryConfig, args),
+        "pccp_verdict": _take(PccpVerdictConfig, args),
+        "promoted_codec": PromotedCodecConfig(alias=args.promote_as),
+    }
+
+
+def _take(config: type[StageConfig], args: RecipeArgs) -> StageConfig:
+    """An asset's config out of the args of the same names."""
+    shared = config.model_fields.keys() & type(args).model_fields.keys()
+    return config(**{name: getattr(args, name) for name in shared})
+
+
+DATA_PREP = Recipe(
+    name="lamquant_data_prep",
+    category="data-prep",
+    description="EDF/BDF recordings into a lossless LMA corpus.",
+    args=DataPrepArgs,
+    assets=[recordings, lma_corpus],
+    output=LmaCorpus,
+    configure=_data_prep,
+    input_kinds=[Recordings.kind],
+)
+
+JOINT_CODEC = Recipe(
+    name="lamquant_joint_codec",
+    category="train",
+    description="Train the joint codec on EDF recordings, judge it on unseen patients, promote it if it passes.",
+    args=JointCodecArgs,
+    assets=[
+        *(recordings, lma_corpus, split_manifest, training_windows),
+        *(joint_checkpoint, floor_registry, pccp_verdict, promoted_codec),
+    ],
+    output=PccpVerdict,
+    configure=_joint_codec,
+    input_kinds=[Recordings.kind],
+)

@@ -1,0 +1,98 @@
+"""Synthetic EEG for scale and robustness tests; every file says SYNTHETIC in its name and its header.
+
+Figures measured on it say nothing about compressing real EEG.
+
+numpy and edfio are imported when recordings are made, not with this module.
+"""
+
+from pathlib import Path
+
+LABEL = "SYNTHETIC"
+TEN_TWENTY = (
+    *("Fp1", "Fp2", "F3", "F4", "C3", "C4", "P3", "P4", "O1", "O2"),
+    *("F7", "F8", "T3", "T4", "T5", "T6", "Fz", "Cz", "Pz", "A1", "A2"),
+)
+
+
+def write_synthetic(
+    dest: Path,
+    subjects: int,
+    seconds: int,
+    seed: int,
+    *,
+    rate_hz: int = 250,
+    channels: tuple[str, ...] = TEN_TWENTY,
+    recordings: int = 1,
+    seizures: bool = False,
+) -> list[Path]:
+    """Write ``dest/SYNTHETIC-s001/SYNTHETIC-s001_r01.edf`` and so on; the same arguments give the same bytes.
+
+    Args:
+        subjects, recordings: how many subjects, and recordings of each.
+        seconds: length of each recording.
+        channels: 10-20 sites, from ``TEN_TWENTY``.
+        seizures: add one stretch of 3 Hz spike-and-wave per recording, annotated ``seizure``.
+
+    Raises:
+        ValueError: a count or rate that is not a positive whole number, or a site that is not known.
+    """
+    counts = {"subjects": subjects, "seconds": seconds, "rate_hz": rate_hz, "recordings": recordings}
+    for name, value in counts.items():
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name}={value!r}: a whole number from 1")
+    unknown = [site for site in channels if site not in TEN_TWENTY]
+    if unknown or not channels:
+        raise ValueError(f"channels={unknown or list(channels)}: choose from {', '.join(TEN_TWENTY)}")
+    paths = []
+    for subject in range(1, subjects + 1):
+        name = f"{LABEL}-s{subject:03d}"
+        for run in range(1, recordings + 1):
+            path = dest / name / f"{name}_r{run:02d}.edf"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write(path, (seed, subject, run), seconds, rate_hz, channels, seizures)
+            paths.append(path)
+    return paths
+
+
+def _write(
+    path: Path,
+    key: tuple[int, int, int],
+    seconds: int,
+    rate_hz: int,
+    channels: tuple[str, ...],
+    seizures: bool,
+) -> None:
+    import edfio
+    import numpy as np
+
+    from cookbooks.lamquant.samples.synthetic_model import draw_traits, simulate
+
+    seed, subject, _ = key
+    traits = draw_traits(seed, subject)
+    seizure = (seconds * 0.4, min(10.0, seconds * 0.3)) if seizures else None
+    eeg = simulate(traits, key, seconds * rate_hz, rate_hz, channels, seizure)
+    limit = 2000 if traits.bits == 12 else 32000
+    codes = np.clip(np.rint(eeg / traits.step_uv), -limit, limit).astype(np.int16)
+    # limit * step is short enough for the header's eight characters, so the step is exact
+    reach = round(limit * traits.step_uv, 3)
+    signals = [
+        edfio.EdfSignal.from_digital(
+            row,
+            rate_hz,
+            label=f"EEG {site}",
+            physical_dimension="uV",
+            physical_range=(-reach, reach),
+            digital_range=(-limit, limit),
+        )
+        for site, row in zip(channels, codes, strict=True)
+    ]
+    edf = edfio.Edf(
+        signals,
+        patient=edfio.Patient(code=f"{LABEL}-s{subject:03d}"),
+        recording=edfio.Recording(equipment_code=LABEL, additional=(f"{traits.reference}-reference",)),
+        data_record_duration=1,
+        annotations=[edfio.EdfAnnotation(*seizure, "seizure")] if seizure else None,
+    )
+    partial = path.with_suffix(".partial")
+    edf.write(partial)
+    partial.replace(path)

@@ -1,0 +1,309 @@
+"""Which subject is trained on, validated on, or sealed for the gate.
+
+A subject's bucket is a hash of the seed and its name, so a subject stays where it is when others come or
+go. Subjects that share content are one group and go one way together. Named lists win over buckets. Where
+the buckets leave a split empty, the free group whose bucket lies nearest is moved into it.
+"""
+
+import hashlib
+import json
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # reading a split needs no signal processing
+    from cookbooks.lamquant.signal.duplicates import Duplicates, Finding
+
+SCHEMA = "blut.split.v1"
+MANIFEST = "split.json"
+SPLITS = ("train", "val", "test")
+_LISTED = 12
+
+
+class SplitError(Exception):
+    """A split that cannot be made or read; says which field, recording or subject, and the remedy."""
+
+
+@dataclass(frozen=True)
+class SplitPolicy:
+    """The wish: shares of the subjects, and subjects named for a split.
+
+    Raises:
+        SplitError: a fraction out of range, fractions that leave nothing to train on, or a subject
+            named twice.
+    """
+
+    seed: int = 0
+    val_fraction: float = 0.15
+    test_fraction: float = 0.15
+    named: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("val_fraction", "test_fraction"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+                raise SplitError(f"{name}={value!r}: allowed is 0 <= {name} < 1")
+        if self.val_fraction + self.test_fraction > 1:
+            raise SplitError(
+                f"val_fraction={self.val_fraction} and test_fraction={self.test_fraction} sum to more "
+                "than 1: lower one of them"
+            )
+        owner: dict[str, str] = {}
+        for split in SPLITS:
+            for subject in self.named.get(split, ()):
+                if owner.setdefault(subject, split) != split:
+                    raise SplitError(
+                        f"subject {subject!r} is in {owner[subject]}_subjects and in {split}_subjects: "
+                        "remove it from one"
+                    )
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "SplitPolicy":
+        """From the payload's config; a missing or null field means its default."""
+        named: dict[str, tuple[str, ...]] = {}
+        for split in SPLITS:
+            listed = config.get(f"{split}_subjects") or []
+            if not isinstance(listed, list) or not all(isinstance(subject, str) for subject in listed):
+                raise SplitError(f"{split}_subjects={listed!r}: give a list of subject names")
+            named[split] = tuple(sorted(set(listed)))
+        values = {name: config[name] for name in ("seed", "val_fraction", "test_fraction") if name in config}
+        return cls(**{name: value for name, value in values.items() if value is not None}, named=named)
+
+    def bucket(self, name: str) -> float:
+        """A number in [0, 1) that depends on the seed and the name only."""
+        digest = hashlib.sha1(f"{self.seed}:{name}".encode(), usedforsecurity=False).hexdigest()
+        return int(digest[:8], 16) / 2**32
+
+    def interval(self, split: str) -> tuple[float, float]:
+        """The half-open range of buckets that a split takes; empty where its fraction is 0."""
+        test_end = self.val_fraction + self.test_fraction
+        ranges = {"val": (0.0, self.val_fraction), "test": (self.val_fraction, test_end)}
+        return ranges.get(split, (test_end, 1.0))
+
+    def by_bucket(self, name: str) -> str:
+        """The split that a bucket falls into."""
+        bucket = self.bucket(name)
+        return next(
+            s for s in ("val", "test", "train") if self.interval(s)[0] <= bucket < self.interval(s)[1]
+        )
+
+
+def build_split(corpus: Mapping[str, Any], duplicates: "Duplicates", policy: SplitPolicy) -> dict[str, Any]:
+    """The manifest, as written to ``split.json``.
+
+    Args:
+        corpus: the parsed ``corpus.json``.
+        duplicates: what ``find_duplicates`` found in the same corpus.
+
+    Raises:
+        SplitError: an unknown named subject, named lists that part duplicated content, or too few
+            independent subjects for three splits.
+    """
+    subject_of = {entry["stem"]: entry["subject"] for entry in corpus["recordings"]}
+    if not subject_of:
+        raise SplitError("the corpus lists no recordings: encode some first")
+    links = _links(duplicates.findings, subject_of)
+    groups = _groups(set(subject_of.values()), links)
+    assigned, moved = _assign(groups, links, policy)
+    subjects = {subject: assigned[key] for key, members in groups.items() for subject in members}
+    excluded = {
+        stem: f"same samples as {group[0]}, which is kept"
+        for group in duplicates.copies
+        for stem in group[1:]
+    }
+    kept = {stem: subjects[subject] for stem, subject in subject_of.items() if stem not in excluded}
+    channels = {stem: indices for stem, indices in duplicates.kept_channels.items() if stem in kept}
+    return {
+        "schema": SCHEMA,
+        "subjects": subjects,
+        "recordings": kept,
+        "excluded": excluded,
+        "duplicates": [finding.as_json() for finding in duplicates.findings],
+        **({"channels": channels} if channels else {}),
+        "meta": {
+            "seed": policy.seed,
+            "val_fraction": policy.val_fraction,
+            "test_fraction": policy.test_fraction,
+            **{f"{split}_subjects": list(policy.named.get(split, ())) for split in SPLITS},
+            "joined_subjects": [members for _, members in sorted(groups.items()) if len(members) > 1],
+            "moved_to_fill_a_split": moved,
+        },
+    }
+
+
+_Links = dict[str, dict[str, tuple[str, str, "Finding"]]]
+
+
+def _links(findings: Iterable["Finding"], subject_of: Mapping[str, str]) -> _Links:
+    """Subjects that share content: ``links[a][b]`` is (recording of a, recording of b, finding)."""
+    links: _Links = defaultdict(dict)
+    for finding in findings:
+        first = finding.members[0]
+        for other in finding.members[1:]:
+            a, b = subject_of[first], subject_of[other]
+            if a != b:
+                links[a].setdefault(b, (first, other, finding))
+                links[b].setdefault(a, (other, first, finding))
+    return links
+
+
+def _groups(subjects: set[str], links: _Links) -> dict[str, list[str]]:
+    """Connected subjects, under the first name in each group."""
+    groups: dict[str, list[str]] = {}
+    seen: set[str] = set()
+    for subject in sorted(subjects):
+        if subject in seen:
+            continue
+        members, queue = {subject}, [subject]
+        while queue:
+            fresh = set(links.get(queue.pop(), ())) - members
+            members |= fresh
+            queue += fresh
+        seen |= members
+        groups[subject] = sorted(members)
+    return groups
+
+
+def _assign(
+    groups: Mapping[str, list[str]], links: _Links, policy: SplitPolicy
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Group -> split, and those of them that were moved out of their bucket's split."""
+    named = _named(groups, links, policy)
+    assigned = {key: named.get(key) or policy.by_bucket(key) for key in groups}
+    moved: dict[str, str] = {}
+    for split in ("test", "val", "train"):
+        if split in assigned.values():
+            continue
+        low, high = policy.interval(split)
+        counts = {name: list(assigned.values()).count(name) for name in SPLITS}
+        free = [key for key in groups if key not in named and counts[assigned[key]] > 1]
+        if not free or low == high:
+            raise SplitError(_empty_split(split, groups, policy, low == high))
+        chosen = min(free, key=lambda key: (_distance(policy.bucket(key), low, high), key))
+        assigned[chosen] = moved[chosen] = split
+    return assigned, moved
+
+
+def _distance(bucket: float, low: float, high: float) -> float:
+    return max(low - bucket, bucket - high, 0.0)
+
+
+def _named(groups: Mapping[str, list[str]], links: _Links, policy: SplitPolicy) -> dict[str, str]:
+    """Groups with a named member, and the split that it was named for."""
+    known = sorted(subject for members in groups.values() for subject in members)
+    wanted = {subject: split for split in SPLITS for subject in policy.named.get(split, ())}
+    for subject, split in wanted.items():
+        if subject not in known:
+            raise SplitError(
+                f"{split}_subjects names {subject!r}, which is not in the corpus: it holds {_some(known)}"
+            )
+    named: dict[str, str] = {}
+    for key, members in groups.items():
+        first: str | None = None
+        for subject in members:
+            if subject not in wanted:
+                continue
+            if first is not None and wanted[first] != wanted[subject]:
+                raise SplitError(_torn_apart(first, subject, wanted, links))
+            first, named[key] = first or subject, wanted[subject]
+    return named
+
+
+def _torn_apart(start: str, goal: str, wanted: Mapping[str, str], links: _Links) -> str:
+    """Names the recordings along the shortest chain of shared content between two subjects."""
+    came_from: dict[str, str] = {start: start}
+    queue = deque([start])
+    while goal not in came_from:
+        subject = queue.popleft()
+        for other in sorted(links[subject]):
+            if other not in came_from:
+                came_from[other] = subject
+                queue.append(other)
+    steps: list[str] = []
+    subject = goal
+    while subject != start:
+        before = came_from[subject]
+        a, b, finding = links[before][subject]
+        steps.append(
+            f"recording {a} (subject {before}) shares content with {b} (subject {subject}): {_how(finding)}"
+        )
+        subject = before
+    return (
+        f"subject {start!r} is named in {wanted[start]}_subjects and {goal!r} in {wanted[goal]}_subjects, "
+        f"but {'; '.join(reversed(steps))}. Name both for one split, or remove one of the recordings"
+    )
+
+
+def _how(finding: "Finding") -> str:
+    if finding.detail.get("exact"):
+        return "the same samples"
+    return f"{finding.detail['n_runs']} equal runs, {finding.detail['seconds']} s in all"
+
+
+def _empty_split(split: str, groups: Mapping[str, list[str]], policy: SplitPolicy, no_share: bool) -> str:
+    if no_share and len(groups) >= len(SPLITS):
+        share = f"{split}_fraction is 0" if split != "train" else "val_fraction and test_fraction sum to 1"
+        return f"no subject is left for {split}: {share}; change that or name some in {split}_subjects"
+    joined = [" + ".join(members) for members in groups.values() if len(members) > 1]
+    because = f" after joining those that share content ({_some(joined)})" if joined else ""
+    return (
+        f"no subject is left for {split}: train, val and test need an independent subject each, and the "
+        f"corpus has {len(groups)}{because}: {_some(sorted(groups))}. Add recordings of other subjects, or "
+        "name fewer in train_subjects, val_subjects and test_subjects"
+    )
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more
+
+
+def read_split(split_dir: Path, corpus: Mapping[str, Any]) -> dict[str, Any]:
+    """The parsed ``split.json``, after checking it again and against the corpus it is for.
+
+    Raises:
+        SplitError: it is missing or of another schema, does not list exactly the recordings of the
+            corpus, gives two splits to one subject, or parts duplicated content.
+    """
+    path = split_dir / MANIFEST
+    try:
+        split = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise SplitError(f"{path}: not a split manifest ({error}); build the split again") from error
+    found = split.get("schema") if isinstance(split, dict) else None
+    if found != SCHEMA:
+        raise SplitError(f"{path}: schema is {found!r}, expected {SCHEMA!r}; build the split again")
+    try:
+        problem = _problem(split, {entry["stem"]: entry for entry in corpus["recordings"]})
+    except (KeyError, TypeError, AttributeError) as error:
+        problem = f"field missing or of the wrong type: {error}"
+    if problem:
+        raise SplitError(f"{path}: {problem}; build the split again from this corpus")
+    return split
+
+
+def _problem(split: Mapping[str, Any], entries: Mapping[str, Any]) -> str | None:
+    recordings, excluded = split["recordings"], split["excluded"]
+    for stem in sorted(set(entries) ^ (set(recordings) | set(excluded))):
+        return f"recording {stem!r} is in only one of split and corpus"
+    for stem, name in sorted(recordings.items()):
+        if stem in excluded:
+            return f"recording {stem!r} is assigned and excluded"
+        subject = entries[stem]["subject"]
+        if name not in SPLITS or split["subjects"].get(subject) != name:
+            return f"recording {stem!r} is in {name!r}, its subject {subject!r} is not"
+    for stem, kept in sorted(split.get("channels", {}).items()):
+        if not kept or not set(kept) <= set(range(len(entries[stem]["channels"]))):
+            return f"channels of {stem!r} are {kept}, it has {len(entries[stem]['channels'])}"
+    for finding in split["duplicates"]:
+        homes = {recordings[stem]: stem for stem in finding["members"] if stem in recordings}
+        if len(homes) > 1:
+            return f"duplicated content in two splits: {sorted(homes.values())}"
+    return None
+
+
+def stems_in(split: Mapping[str, Any], name: str) -> list[str]:
+    """The recordings of one split, sorted."""
+    return sorted(stem for stem, home in split["recordings"].items() if home == name)

@@ -1,0 +1,65 @@
+"""Sources: what the user brings. Looked at on every run, never copied."""
+
+import shutil
+from pathlib import Path
+
+from blut_assets.stage import Stage
+from blut_assets.stages import Steps, stage_asset
+from cookbooks.lamquant.artifacts import FloorRegistry, Recordings
+from cookbooks.lamquant.configs import FloorRegistryConfig, RecordingsConfig
+from cookbooks.lamquant.verdict_rules import load_registry
+
+SHIPPED_REGISTRY = Path(__file__).parent / "configs" / "pccp_registry.yaml"
+SUFFIXES = {".edf", ".bdf"}
+BUILT = ("sample:", "synthetic:")
+
+
+@stage_asset(cookbook="lamquant", group="sources", source=True, kinds={"edf"})
+def recordings(stage: Stage, config: RecordingsConfig) -> Steps[Recordings]:
+    """EDF/BDF recordings in a directory, digested file by file.
+
+    The digest depends on relative names and contents only: the same files elsewhere are the same recordings.
+    """
+    root = Path(config.edf_root).expanduser()
+    if config.edf_root.startswith(BUILT):
+        root = yield from _built(stage, config.edf_root)
+    if not root.is_dir():
+        raise FileNotFoundError(f"edf_root {config.edf_root!r} is not a directory: give one that holds EDF files")
+    files = sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not files:
+        raise FileNotFoundError(
+            f"edf_root {config.edf_root!r} holds no .edf or .bdf file, in it or below: check the path"
+        )
+    digest = stage.store.put_reference(root.resolve(), files)
+    stage.show(directory=str(root), sources=_sources_note(root))
+    return Recordings(digest=digest, n_files=len(files), n_bytes=sum(path.stat().st_size for path in files))
+
+
+def _built(stage: Stage, name: str) -> Steps[Path]:  # type: ignore[type-var]
+    """The directory of a sample or synthetic set, built by a payload the first time it is asked for."""
+    dest = stage.store.root / "samples" / name.replace(":", "-").replace(",", "-")
+    if not dest.is_dir():
+        if stage.planning:
+            raise FileNotFoundError(f"{name} has not been built yet; the first run builds it")
+        with stage.store.lock("samples"):
+            yield from stage.run(
+                "cookbooks.lamquant.payload.sample_build",
+                config={"name": name, "dest": str(dest), "cache": str(stage.store.root / "downloads")},
+                inputs={},
+            )
+        shutil.rmtree(stage.out, ignore_errors=True)
+    return dest
+
+
+def _sources_note(root: Path) -> str:
+    note = root / "SOURCES.md"
+    return note.read_text() if note.is_file() else "the user's own files"
+
+
+@stage_asset(cookbook="lamquant", group="sources", source=True, kinds={"yaml"})
+def floor_registry(stage: Stage, config: FloorRegistryConfig) -> FloorRegistry:
+    """The acceptance floors of the PCCP gate. A verdict carries this file's digest."""
+    path = Path(config.registry).expanduser() if config.registry else SHIPPED_REGISTRY
+    registry = load_registry(path)
+    shutil.copyfile(path, stage.out / "registry.yaml")
+    return FloorRegistry(model=registry.model, version=registry.version)

@@ -1,0 +1,24 @@
+"""Training: one checkpoint per asset, each in a process of its own."""
+
+from blut_assets.stage import Stage
+from blut_assets.stages import Steps, stage_asset
+from cookbooks.lamquant.artifacts import JointCkpt, TrainingWindows
+from cookbooks.lamquant.configs import JointCheckpointConfig
+
+JOINT_TRAIN = "cookbooks.lamquant.payload.joint_train"
+
+
+@stage_asset(cookbook="lamquant", group="training", payloads=[JOINT_TRAIN], kinds={"pytorch", "safetensors"})
+def joint_checkpoint(
+    stage: Stage, training_windows: TrainingWindows, config: JointCheckpointConfig
+) -> Steps[JointCkpt]:
+    """Encoder and decoder of the joint codec, trained together on the full band.
+
+    Resumes from the last finished epoch when a training with the same fingerprint was killed.
+    """
+    facts = yield from stage.run(
+        JOINT_TRAIN,
+        config=config.model_dump(mode="json", exclude={"reuse"}),
+        inputs={"windows": stage.open(training_windows)},
+    )
+    return JointCkpt(**facts)

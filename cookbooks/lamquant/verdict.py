@@ -1,0 +1,87 @@
+"""Verdict: encode in one process, decode in another, judge what came out. Fail-closed."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from blut_assets.stage import Stage
+from blut_assets.stages import Steps, stage_asset
+from blut_resources.trainer import PayloadFailed
+from cookbooks.lamquant.artifacts import FloorRegistry, JointCkpt, LmaCorpus, PccpVerdict, SplitManifest
+from cookbooks.lamquant.configs import PccpVerdictConfig
+
+CODEC_ENCODE = "cookbooks.lamquant.payload.codec_encode"
+CODEC_DECODE = "cookbooks.lamquant.payload.codec_decode"
+VERDICT_SCORE = "cookbooks.lamquant.payload.verdict_score"
+
+
+@stage_asset(
+    cookbook="lamquant", group="verdict", payloads=[CODEC_ENCODE, CODEC_DECODE, VERDICT_SCORE], kinds={"json"}
+)
+def pccp_verdict(
+    stage: Stage,
+    joint_checkpoint: JointCkpt,
+    lma_corpus: LmaCorpus,
+    split_manifest: SplitManifest,
+    floor_registry: FloorRegistry,
+    config: PccpVerdictConfig,
+) -> Steps[PccpVerdict]:
+    """The gate's judgement of one candidate, measured on the bitstream files of patients never seen.
+
+    A codec that crashes leaves files out, and a missing file is a failed criterion.
+    """
+    candidate, corpus = stage.open(joint_checkpoint), stage.open(lma_corpus)
+    split = stage.open(split_manifest)
+    with tempfile.TemporaryDirectory(dir=stage.work) as scratch:
+        bitstreams, decoded = Path(scratch, "bitstreams"), Path(scratch, "decoded")
+        sealed = {"checkpoint": candidate, "corpus": corpus, "split": split}
+        yield from _attempt(stage, CODEC_ENCODE, {"split": "test"}, sealed, bitstreams)
+        received = {"checkpoint": candidate, "bitstreams": bitstreams}
+        yield from _attempt(stage, CODEC_DECODE, {}, received, decoded)
+        facts = yield from stage.run(
+            VERDICT_SCORE,
+            config={
+                "candidate_digest": joint_checkpoint.digest,
+                "corpus_digest": lma_corpus.digest,
+                "split_digest": split_manifest.digest,
+                "registry_digest": floor_registry.digest,
+                "split": "test",
+                "change": config.fingerprinted(),
+            },
+            inputs={
+                "candidate": candidate,
+                "corpus": corpus,
+                "split": split,
+                "bitstreams": bitstreams,
+                "decoded": decoded,
+                "registry": stage.open(floor_registry),
+            },
+        )
+    stage.show(verdict=dg.MetadataValue.json(json.loads((stage.out / "verdict.json").read_text())))
+    return PccpVerdict(**facts)
+
+
+def _attempt(
+    stage: Stage, module: str, config: dict[str, Any], inputs: dict[str, Path], out: Path
+) -> Steps[Any]:
+    """Run one side of the codec; a crash becomes a failing verdict, and one that no later run reuses."""
+    try:
+        yield from stage.run(module, config=config, inputs=inputs, out=out)
+    except PayloadFailed as failure:
+        out.mkdir(exist_ok=True)
+        stage.reusable = False
+        stage.context.log.error(f"{stage.name}: {failure}")
+        stage.show(codec_failure=str(failure))
+
+
+@dg.asset_check(asset=pccp_verdict, blocking=True, name="pccp_gate")
+def pccp_gate(pccp_verdict: PccpVerdict) -> dg.AssetCheckResult:
+    """The candidate meets every floor of the registry."""
+    return dg.AssetCheckResult(
+        passed=pccp_verdict.passed,
+        description=f"{pccp_verdict.n_failed_criteria} criteria failed, grade {pccp_verdict.grade}",
+        metadata=pccp_verdict.facts(),
+    )

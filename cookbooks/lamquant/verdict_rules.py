@@ -1,0 +1,216 @@
+"""What the codec gate asks for: the floor registry, the floors it implies, and the LQS grade.
+
+Pure judging logic without numpy, so that the control plane can derive the floors in force when it promotes.
+The ladder is that of LQS v1.1: AND-gates from the strictest level down, and a corpus has the grade of its
+worst recording.
+"""
+
+import math
+from collections.abc import Hashable, Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from blut_assets.gates import Change, Floor
+
+CORPUS = "/corpus"  # the scope of what is counted over all recordings; no stem contains a slash
+INTEGRITY = (
+    "inputs_unchanged",
+    "sealed_test_split",
+    "patients_disjoint",
+    "no_duplicates_across_splits",
+    "one_bitstream_per_recording",
+    "real_bitstreams",
+    "one_decoding_per_recording",
+)
+MAX_REGISTRY_BYTES = 2**20
+
+BandName = Literal["delta", "theta", "alpha", "beta", "gamma"]
+Level = Literal["L", "N", "C", "M", "A", "below"]
+Limits = dict[BandName, tuple[float, float]]
+Recording = Mapping[str, Any]
+
+BANDS: tuple[BandName, ...] = ("delta", "theta", "alpha", "beta", "gamma")
+LEVELS: tuple[Level, ...] = ("L", "N", "C", "M", "A", "below")
+
+
+def _limits(*limits: tuple[float, float]) -> Limits:
+    return dict(zip(BANDS, limits, strict=True))
+
+
+# level: (min R, max PRD %, min CR, {band: (max PRD %, min R)}), strictest first; L is a rule of its own
+LADDER: dict[Level, tuple[float, float, float, Limits]] = {
+    "N": (0.99, 5, 1, {}),
+    "C": (0.95, 9, 20, _limits((5, 0.98), (7, 0.97), (8, 0.96), (12, 0.93), (20, 0.85))),
+    "M": (0.85, 20, 100, _limits((10, 0.95), (12, 0.93), (15, 0.90), (25, 0.80), (40, 0.60))),
+    "A": (0.70, 40, 200, _limits((20, 0.85), (25, 0.80), (30, 0.75), (40, 0.65), (60, 0.40))),
+}
+LOSSLESS_MIN_CR = 0.8
+
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Correlation = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=1)]
+Percent = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+
+
+class RegistryInvalid(ValueError):
+    """The floor registry cannot be used; the message names the file, the field and the problem."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RecordingFloors(_Strict):
+    """Floors for each recording: R, PRDN in percent, CR of file bytes, and PRD in percent if wanted."""
+
+    min_r: Correlation
+    max_prdn: Percent
+    min_cr: Annotated[Number, Field(gt=0)]
+    max_prd: Percent | None = None
+
+
+class BandFloors(_Strict):
+    """Floors of one band for each recording."""
+
+    max_prd: Percent
+    min_r: Correlation
+
+
+class Minima(_Strict):
+    """How much must have been measured."""
+
+    recordings: Count
+    patients: Count
+    samples: Count
+
+
+class FloorRegistryFile(_Strict):
+    """The floor registry, validated: unknown keys, non-finite floors and missing floors are refused."""
+
+    format: Literal["blut.floor_registry.v1"] = Field(alias="schema")
+    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+    model: Annotated[str, Field(min_length=1)]
+    change_classes: Annotated[list[str], Field(min_length=1)]
+    split: Literal["test"]
+    each_recording: RecordingFloors
+    bands: Annotated[dict[BandName, BandFloors], Field(min_length=1)]
+    minima: Minima
+
+    @model_validator(mode="after")
+    def _classes_are_distinct(self) -> Self:
+        if len(set(self.change_classes)) != len(self.change_classes):
+            raise ValueError("change_classes: a class is listed twice")
+        return self
+
+    def authorise(self, change: Change) -> None:
+        """Refuse a change whose class the registry does not list."""
+        if change.change_class not in self.change_classes:
+            raise RegistryInvalid(
+                f"change_class is {change.change_class!r}: {self.model} {self.version} allows "
+                f"{', '.join(self.change_classes)}"
+            )
+
+
+def load_floor_registry(path: Path) -> FloorRegistryFile:
+    """The registry from a YAML file, or from the single YAML file in a directory.
+
+    Raises:
+        RegistryInvalid: if it cannot be read, repeats a key, or does not validate.
+    """
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix in {".yaml", ".yml"})
+        if len(files) != 1:
+            raise RegistryInvalid(f"the floor registry must be one YAML file, found {len(files)}")
+        path = files[0]
+    try:
+        data = path.read_bytes()
+        if len(data) > MAX_REGISTRY_BYTES:
+            raise RegistryInvalid(f"{path.name}: {len(data)} bytes, more than {MAX_REGISTRY_BYTES}")
+        return FloorRegistryFile.model_validate(yaml.load(data, Loader=_DistinctKeys))
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in e['loc']) or 'file'}: {e['msg']} (found {e['input']!r})"
+            for e in error.errors()
+        )
+        raise RegistryInvalid(f"{path.name}: {problems}") from error
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RegistryInvalid(f"{path.name}: {error}") from error
+
+
+def required_floors(registry: FloorRegistryFile, stems: Iterable[str]) -> list[Floor]:
+    """Everything a verdict over these test recordings must have judged, in a fixed order."""
+    minima = registry.minima.model_dump()
+    floors = [_floor("minimum", name, CORPUS, ">=", count) for name, count in minima.items()]
+    floors += [_floor("integrity", f"{name}_violations", CORPUS, "==", 0) for name in INTEGRITY]
+    for stem in sorted(stems):
+        floors += _recording_floors(registry, stem)
+    return floors
+
+
+def grade_recording(figures: Recording, bands: Iterable[BandName]) -> Level:
+    """The LQS level of one recording; ``bands`` are the bands the registry declares.
+
+    ``figures`` holds ``exact``, ``r``, ``prd``, ``cr`` and ``<band>_prd``, ``<band>_r``. What is missing or
+    not finite reaches no level.
+    """
+    declared, cr = set(bands), _number(figures.get("cr"))
+    if figures.get("exact") is True and cr >= LOSSLESS_MIN_CR:
+        return "L"
+    for level, (min_r, max_prd, min_cr, gates) in LADDER.items():
+        whole = cr >= min_cr and _within(figures, "", max_prd, min_r)
+        if whole and all(_within(figures, f"{b}_", *gate) for b, gate in gates.items() if b in declared):
+            return level
+    return "below"
+
+
+def grade_corpus(levels: Iterable[Level]) -> Level:
+    """The worst level; no recording at all is ``below``."""
+    return LEVELS[max((LEVELS.index(level) for level in levels), default=len(LEVELS) - 1)]
+
+
+def _floor(kind: str, name: str, scope: str, op: Literal[">=", "<=", "=="], floor: float) -> Floor:
+    return Floor(kind=kind, name=name, scope=scope, op=op, floor=floor)
+
+
+def _recording_floors(registry: FloorRegistryFile, stem: str) -> list[Floor]:
+    limits = registry.each_recording
+    floors = [
+        _floor("acceptance", "r", stem, ">=", limits.min_r),
+        _floor("acceptance", "prdn", stem, "<=", limits.max_prdn),
+        _floor("acceptance", "cr", stem, ">=", limits.min_cr),
+    ]
+    if limits.max_prd is not None:
+        floors.append(_floor("acceptance", "prd", stem, "<=", limits.max_prd))
+    for band, limit in sorted(registry.bands.items()):
+        floors.append(_floor("band", f"{band}_prd", stem, "<=", limit.max_prd))
+        floors.append(_floor("band", f"{band}_r", stem, ">=", limit.min_r))
+    return floors
+
+
+def _within(figures: Recording, prefix: str, max_prd: float, min_r: float) -> bool:
+    return _number(figures.get(f"{prefix}r")) >= min_r and _number(figures.get(f"{prefix}prd")) <= max_prd
+
+
+def _number(value: Any) -> float:
+    """A finite number or NaN, which satisfies no comparison."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return math.nan
+    return float(value)
+
+
+class _DistinctKeys(yaml.SafeLoader):
+    """YAML without repeated keys: the last one would win silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Hashable] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} appears twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
