@@ -48,11 +48,23 @@ class Recipe:
         Raises:
             ArgsError: naming each field, its value and what is allowed.
         """
+        # asked for here because dg.Config ignores an unknown field and turns a missing one into None
+        fields = self.args.model_fields
+        lines = [
+            f"{self.name}: unknown argument {name!r} = {values[name]!r}; known arguments: {', '.join(fields)}"
+            for name in values.keys() - fields.keys()
+        ] + [
+            f"{self.name}: required argument {name!r} is missing: {info.description or self._allowed(name)}"
+            for name, info in fields.items()
+            if info.is_required() and name not in values
+        ]
         try:
-            return self.args(**values)
+            args = self.args(**{name: value for name, value in values.items() if name in fields})
         except ValidationError as error:
-            lines = [self._explain(problem) for problem in error.errors()]
-            raise ArgsError("\n".join(lines)) from None
+            lines += [self._explain(problem) for problem in error.errors() if problem["loc"][0] in values]
+        if lines:
+            raise ArgsError("\n".join(sorted(lines)))
+        return args  # pyright: ignore[reportPossiblyUnboundVariable]
 
     def configs(self, args: RecipeArgs) -> dict[dg.AssetKey, StageConfig]:
         """The config of every asset of the recipe."""
@@ -96,12 +108,7 @@ class Recipe:
 
     def _explain(self, problem: Any) -> str:
         name = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            known = ", ".join(self.args.model_fields)
-            return f"{self.name}: unknown argument {name!r} = {problem['input']!r}; known arguments: {known}"
-        if problem["type"] == "missing":
-            return f"{self.name}: required argument {name!r} is missing: {self._allowed(name)}"
-        return f"{self.name}: argument {name!r} = {problem['input']!r}: {problem['msg']} ({self._allowed(name)})"
+        return f"{self.name}: argument {name!r} = {problem['input']!r}: {problem['msg']}; allowed: {self._allowed(name)}"
 
     def _allowed(self, name: str) -> str:
         info = self.args.model_fields.get(name.split(".")[0])

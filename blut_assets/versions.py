@@ -42,11 +42,11 @@ class CodeVersion:
 
     value: str
     parts: Mapping[str, str]
-    stats: Mapping[str, tuple[int, int]]
+    payload_sources: tuple["_Source", ...]
 
     def edited_since_load(self) -> list[str]:
-        """Files whose size or modification time differs from when the definitions were loaded."""
-        return [name for name, stat in self.stats.items() if _stat(Path(name)) != stat]
+        """Payload files that say something else than when the definitions were loaded."""
+        return [str(source.path) for source in self.payload_sources if source.is_edited()]
 
 
 def code_version(function: Callable[..., Any], payloads: Sequence[str], schema: int) -> CodeVersion:
@@ -55,18 +55,25 @@ def code_version(function: Callable[..., Any], payloads: Sequence[str], schema: 
     Raises:
         ModuleNotFoundError: if a payload module does not exist.
     """
-    modules = {name: root for payload in payloads for name, root in _payload_closure(payload)}
+    sources = {
+        name: _module_source(name, root) for payload in payloads for name, root in _payload_closure(payload)
+    }
     parts = {f"{function.__module__}.{function.__qualname__}": _function_digest(function)}
-    parts |= {name: _module_source(name, root).digest for name, root in sorted(modules.items())}
-    files = [_module_source(name, root).path for name, root in modules.items()]
-    value = digest_json({"schema": schema, "parts": parts})
-    return CodeVersion(value, parts, {str(path): _stat(path) for path in files})
+    parts |= {name: source.digest for name, source in sorted(sources.items())}
+    return CodeVersion(digest_json({"schema": schema, "parts": parts}), parts, tuple(sources.values()))
 
 
 @dataclass(frozen=True)
 class _Source:
     path: Path
+    stat: tuple[int, int]
     tree: ast.Module
+
+    def is_edited(self) -> bool:
+        """True if the file's statements have changed; a touched file or an edited comment has not."""
+        if _stat(self.path) == self.stat:
+            return False
+        return not self.path.is_file() or _parse(self.path).digest != self.digest
 
     @functools.cached_property
     def digest(self) -> str:
@@ -194,8 +201,8 @@ def _module_source(module: str, root: str) -> _Source:
 
 
 @functools.cache
-def _parse_at(path: Path, _stat: tuple[int, int]) -> _Source:
-    return _Source(path, _without_docstrings(ast.parse(path.read_bytes(), str(path))))
+def _parse_at(path: Path, stat: tuple[int, int]) -> _Source:
+    return _Source(path, stat, _without_docstrings(ast.parse(path.read_bytes(), str(path))))
 
 
 def _parse(path: Path) -> _Source:

@@ -12,6 +12,7 @@ counts as that file; one that leads out, or to a directory, is an error, and so 
 neither a file nor a directory.
 """
 
+import io
 import os
 import stat
 import time
@@ -27,7 +28,7 @@ Links = Literal["refuse", "inside", "any"]
 Stamp = tuple[int, int, int, int]
 """Size, mtime_ns, inode and ctime_ns: as long as they stand, a file has not been written."""
 
-TREE_CONTEXT = "blut 2025 directory listing v1"
+TREE_CONTEXT = "blut artifact directory listing v1"
 SMALL = 1 << 18
 CHUNK = 1 << 22
 BIG = 1 << 25
@@ -72,10 +73,8 @@ def digest_listing(is_file: bool, files: Mapping[str, Hashed]) -> str:
     """The digest of an artifact whose files are known."""
     if is_file:
         return files[""].digest
-    hasher = blake3.blake3(derive_key_context=TREE_CONTEXT)
-    for name in sorted(files):
-        hasher.update(f"{name}\0{files[name].size}\0{files[name].digest}\n".encode())
-    return hasher.hexdigest()
+    listing = "".join(f"{name}\0{files[name].size}\0{files[name].digest}\n" for name in sorted(files))
+    return blake3.blake3(listing.encode(), derive_key_context=TREE_CONTEXT).hexdigest()
 
 
 def list_tree(root: Path, links: Links = "inside") -> Tree:
@@ -150,18 +149,18 @@ def digest_files(root: Path, names: Iterable[str], known: Mapping[str, Hashed]) 
     result: dict[str, Hashed] = {}
     small: list[str] = []
     for name in names:
-        path = root / name
         try:
-            status = path.stat()
+            # Making a Path takes longer than the call, and this is all that an unchanged tree costs.
+            status = os.stat(f"{root}/{name}" if name else root)  # noqa: PTH116
         except OSError as error:
-            raise _unreadable(path, error) from error
+            raise _unreadable(root / name, error) from error
         old = known.get(name)
         if old is not None and old.stamp == stamp_of(status):
             result[name] = old
         elif status.st_size < BIG:
             small.append(name)
         else:
-            result[name] = digest_file(path, threads=_cores())
+            result[name] = digest_file(root / name, threads=_cores())
     result.update(_digest_small(root, small))
     return result
 
@@ -199,12 +198,12 @@ def digest_file(path: Path, *, threads: int = 1) -> Hashed:
             before = os.fstat(file.fileno())
             settled = _settle(before.st_ctime_ns)
             hasher = blake3.blake3(max_threads=threads)
-            buffer = bytearray(CHUNK if threads > 1 else min(SMALL, before.st_size + 1))
-            view = memoryview(buffer)
-            size = 0
-            while count := file.readinto(buffer):
-                hasher.update(view[:count])
-                size += count
+            if before.st_size <= SMALL:
+                data = file.readall()
+                hasher.update(data)
+                size = len(data)
+            else:
+                size = _hash_chunks(file, hasher, bytearray(CHUNK if threads > 1 else SMALL))
             after = os.fstat(file.fileno())
     except OSError as error:
         raise _unreadable(path, error) from error
@@ -212,6 +211,15 @@ def digest_file(path: Path, *, threads: int = 1) -> Hashed:
     if stamp != stamp_of(after) or size != before.st_size:
         raise StoreError(f"{path}: changed while it was being read; let the writer finish, then run again")
     return Hashed(size, hasher.hexdigest(), stamp if settled else None)
+
+
+def _hash_chunks(file: io.FileIO, hasher: blake3.blake3, buffer: bytearray) -> int:
+    view = memoryview(buffer)
+    size = 0
+    while count := file.readinto(buffer):
+        hasher.update(view[:count])
+        size += count
+    return size
 
 
 def _settle(changed_ns: int) -> bool:

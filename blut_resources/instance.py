@@ -4,10 +4,9 @@ import contextlib
 import fcntl
 import os
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import dagster as dg
-from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 
 from blut_resources.store import ArtifactStore, file_lock, write_atomic
 
@@ -16,9 +15,10 @@ TEMPORARY_PREFIX = ".tmp_dagster_home_"
 INSTANCE_YAML = """\
 storage:
   custom:
-    module: blut_resources.instance
+    module: blut_resources.instance_storage
     class: LockedSqliteStorage
     config: {base_dir: {env: DAGSTER_HOME}}
+python_logs: {python_log_level: INFO}
 telemetry: {enabled: false}
 nux: {enabled: false}
 """
@@ -28,20 +28,6 @@ _held: dict[str, IO[str]] = {}
 
 class EphemeralInstance(Exception):
     """The Dagster instance would be deleted when the command ends, and every result forgotten."""
-
-
-class LockedSqliteStorage(DagsterSqliteStorage):
-    """Dagster's SQLite storage, created under a file lock.
-
-    Dagster migrates a new database without one: eight first commands at once fail, and can leave a
-    schedule database with two alembic heads that no later command opens.
-    """
-
-    @classmethod
-    def from_config_value(cls, inst_data: Any, config_value: Any) -> "LockedSqliteStorage":
-        base = Path(config_value["base_dir"])
-        with file_lock(base / ".instance.lock"):
-            return cls(str(base), inst_data)
 
 
 def find_home(start: Path | None = None) -> Path:

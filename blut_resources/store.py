@@ -236,18 +236,22 @@ class ArtifactStore(StorePlaces):
 
     def _publish(self, digest: str, tree: Tree, files: dict[str, Hashed], entry: Path) -> None:
         final, data = self.entry(digest), entry / "data"
-        write_atomic(entry / "manifest.json", manifest(tree.is_file, files))
+        note = entry / "manifest.json"
+        note.write_bytes(manifest(tree.is_file, files))
+        shard_is_new = not final.parent.exists()
         final.parent.mkdir(parents=True, exist_ok=True)
         try:
             tree.root.rename(data)
+            sync(note)
             sync(entry)
             entry.rename(final)
         except BaseException:
             with contextlib.suppress(OSError):
                 data.rename(tree.root)
             raise
-        for directory in (final.parent, final.parent.parent):
-            sync(directory)
+        sync(final.parent)
+        if shard_is_new:
+            sync(final.parent.parent)
         if tree.is_file:
             files = {"": restamped(files[""], final / "data")}
         save_index(self.index_path(digest), files)
@@ -270,8 +274,8 @@ class ArtifactStore(StorePlaces):
         record = self._record(digest)
         if record.external and not os.access(record.location, os.R_OK):
             raise ArtifactMissing(
-                f"{digest}: {record.location} is gone or unreadable; restore it, or materialize its asset from "
-                "its new place"
+                f"{digest}: {record.location} is gone or unreadable; restore it, or materialize the asset "
+                "from its new place"
             )
         known = load_index(record.stamps)
         try:

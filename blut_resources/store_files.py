@@ -129,18 +129,26 @@ def _sync_filesystem(path: Path) -> bool:
 
 
 def remove_tree(path: Path) -> None:
-    """Delete a file or a directory, also where a program left directories that nobody may write."""
+    """Delete a file or a directory, also where a program left directories that nobody may write.
+
+    Two processes may delete the same one at once.
+    """
     import shutil
 
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
         return
-    for base, names, _ in os.walk(path):
-        for name in names:
-            inner = Path(base, name)
-            if not inner.is_symlink() and inner.stat().st_mode & stat.S_IRWXU != stat.S_IRWXU:
-                inner.chmod(0o700)
-    shutil.rmtree(path)
+    with contextlib.suppress(FileNotFoundError):
+        for base, names, _ in os.walk(path):
+            for inner in (Path(base, name) for name in names):
+                if not inner.is_symlink() and inner.stat().st_mode & stat.S_IRWXU != stat.S_IRWXU:
+                    inner.chmod(0o700)
+
+    def failed(_function: object, _path: str, info: tuple[object, BaseException, object]) -> None:
+        if not isinstance(info[1], FileNotFoundError):
+            raise info[1]
+
+    shutil.rmtree(path, onerror=failed)
 
 
 @contextlib.contextmanager

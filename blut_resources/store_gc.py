@@ -32,7 +32,7 @@ def collect(
     from blut_resources.store import CollectReport
 
     kept = frozenset(keep)
-    by_fate: dict[str, list[str]] = {"removed": [], "in_use": [], "recent": []}
+    by_fate: dict[str, list[str]] = {"removed": [], "in_use": [], "recent": [], "gone": []}
     freed = 0
     leftovers = _sweep(store.root, in_use_grace_s, dry_run)
     for item in store.list():
@@ -66,6 +66,8 @@ def _consider(store: "ArtifactStore", item: "StoredArtifact", grace_s: float, dr
             # Read again under the locks: someone may have put or opened it since it was listed.
             if note.exists() and time.time() - note.stat().st_mtime < grace_s:
                 return "recent"
+            if not os.path.lexists(note if item.external else item.location):
+                return "gone"
             trash = None if dry_run else _detach(store, item, note)
             if not dry_run:
                 for path in paths:
@@ -91,6 +93,8 @@ def _sweep(root: Path, grace_s: float, dry_run: bool) -> dict[Path, int]:
     result: dict[Path, int] = {}
     for path in [*_dead(root), *_old_temporaries(root)]:
         with explained(path):
+            if not os.path.lexists(path):
+                continue
             result[path] = _size(path)
             if not dry_run:
                 remove_tree(path)

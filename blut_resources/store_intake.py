@@ -1,7 +1,6 @@
 """What happens to a tree before the store takes it."""
 
 import os
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -34,6 +33,8 @@ def freeze(root: Path) -> Tree:
 
 
 def _replace_link(link: Path) -> None:
+    import shutil
+
     new = link.with_name(f".tmp-{random_name()}")
     shutil.copyfile(link, new)
     new.replace(link)
@@ -41,6 +42,8 @@ def _replace_link(link: Path) -> None:
 
 def copy(tree: Tree, target: Path) -> Path:
     """Copy a tree to a place on another filesystem."""
+    import shutil
+
     if not tree.is_file:
         target.mkdir()
     for name in tree.names:

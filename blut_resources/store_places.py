@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -18,8 +17,8 @@ from blut_resources.store_files import (
     remove_tree,
 )
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
+_HEX = frozenset("0123456789abcdef")
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
 
 class StorePlaces:
@@ -95,8 +94,9 @@ class StorePlaces:
 
 def is_digest(text: str) -> bool:
     """Whether a text has the form of a digest."""
-    return _DIGEST.fullmatch(text) is not None
+    return len(text) == 64 and _HEX.issuperset(text)
 
 
 def _safe(name: str) -> str:
-    return name if _NAME.fullmatch(name) else digest_bytes(name.encode())
+    plain = 0 < len(name) <= 200 and name[0] != "." and _PLAIN.issuperset(name)
+    return name if plain else digest_bytes(name.encode())

@@ -57,6 +57,8 @@ class Payload:
 class MessageTail(dg.PipesMessageReader):
     """Hands over the complete lines of the message file, whenever it is pumped."""
 
+    expected_writer_count = 1  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]
+
     def __init__(self, path: Path, on_event: Callable[[dict[str, Any]], None]) -> None:
         self._path, self._on_event = path, on_event
         self._buffer = b""

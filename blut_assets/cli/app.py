@@ -62,7 +62,7 @@ def run_recipe(name: Name, args: Args = "{}") -> None:
         result = job.execute_in_process(
             run_config=parsed.model_dump(mode="json"), instance=instance, raise_on_error=False
         )
-        lines = run_summary(instance, result, recipe)
+        lines = run_summary(result, recipe)
     typer.echo("\n".join(lines))
     raise typer.Exit(0 if result.success else 1)
 

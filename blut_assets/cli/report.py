@@ -8,6 +8,7 @@ import dagster as dg
 from blut_assets import reuse
 from blut_assets.planning import Planned
 from blut_assets.recipes import Cookbook, Recipe, allowed_values
+from blut_assets.stages import spec_of
 
 Row = dict[str, str]
 
@@ -64,32 +65,30 @@ def plan_table(planned: Sequence[Planned]) -> str:
     return f"{columns(rows)}\n{total}"
 
 
-def run_summary(instance: dg.DagsterInstance, result: Any, recipe: Recipe) -> list[str]:
+def run_summary(result: Any, recipe: Recipe) -> list[str]:
     """One line per asset of a finished run, then the outcome."""
-    rows: list[Row] = []
-    computed = 0
-    for event in result.get_asset_materialization_events():
-        materialization = event.materialization
-        metadata = materialization.metadata
-        entry = metadata.get(reuse.REUSED)
-        reused = bool(entry and entry.value)
-        computed += not reused
-        spent = metadata.get(reuse.SECONDS)
-        rows.append(
-            {
-                "asset": materialization.asset_key.to_user_string(),
-                "result": "reused" if reused else "computed",
-                "cost": _seconds(spent.value) if spent else "-",
-                "digest": reuse.digest_of(materialization)[:16],
-            }
-        )
+    rows = [_asset_row(event.materialization, recipe) for event in result.get_asset_materialization_events()]
+    counts = {word: sum(row["result"] == word for row in rows) for word in ("computed", "reused")}
     failures = [e for e in result.all_events if e.is_step_failure]
     lines = ["", columns(rows)] if rows else []
     lines += [f"FAILED {e.step_key}: {_cause(e)}" for e in failures]
     lines += [f"check {e.check_name} failed: {e.description or ''}".rstrip() for e in _failed_checks(result)]
     outcome = "succeeded" if result.success else "failed"
-    lines.append(f"{recipe.name} {outcome}: {computed} computed, {len(rows) - computed} reused, run {result.run_id}")
-    return lines
+    tally = ", ".join(f"{count} {word}" for word, count in counts.items())
+    return [*lines, f"{recipe.name} {outcome}: {tally}, run {result.run_id}"]
+
+
+def _asset_row(materialization: dg.AssetMaterialization, recipe: Recipe) -> Row:
+    metadata = materialization.metadata
+    reused, seconds = metadata.get(reuse.REUSED), metadata.get(reuse.SECONDS)
+    spec = next(s for a in recipe.assets if (s := spec_of(a)) and s.key == materialization.asset_key)
+    ran = "observed" if spec.source else "computed" if spec.memoised else "executed"
+    return {
+        "asset": materialization.asset_key.to_user_string(),
+        "result": "reused" if reused and reused.value else ran,
+        "cost": _seconds(seconds.value) if seconds else "-",
+        "digest": reuse.digest_of(materialization)[:16],
+    }
 
 
 def _failed_checks(result: Any) -> list[Any]:

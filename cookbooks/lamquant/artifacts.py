@@ -76,17 +76,24 @@ class FloorRegistry(Artifact):
 
 
 class PccpVerdict(Artifact):
-    """The gate's judgement of exactly one candidate digest: ``verdict.json``."""
+    """The gate's judgement of exactly one candidate digest: ``verdict.json``.
+
+    Figures are pooled (CR) or means over the test recordings, and those of the worst recording; None
+    where not every recording could be measured.
+    """
 
     kind: ClassVar[str] = "lamquant.pccp_verdict"
     candidate: str
     passed: bool
     grade: str
-    cr: float
-    prd: float
-    prdn: float
-    r: float
-    snr_db: float
+    cr: float | None
+    prd: float | None
+    prdn: float | None
+    r: float | None
+    snr_db: float | None
+    worst_cr: float | None
+    worst_prdn: float | None
+    worst_r: float | None
     n_recordings: int
     n_failed_criteria: int
 

@@ -4,6 +4,7 @@ Each check returns its violations as sentences; none of them is decided by a def
 themselves are looked at where they are measured.
 """
 
+import hashlib
 import json
 import os
 import stat
@@ -14,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from blut_resources.digest import digest_path
+from cookbooks.lamquant.codec.bitstream import CODER_JOINT, DIGEST_BYTES, BitstreamError, unpack
 from cookbooks.lamquant.signal.duplicates import Signal, find_duplicates
 from cookbooks.lamquant.signal.split import MANIFEST, SCHEMA, SPLITS
 
-MAGIC = b"BLQ1"
 BITSTREAM_SUFFIX = ".lqc"
 DECODED_SUFFIX = ".npy"
-MIN_BITSTREAM_BYTES = 16
+WEIGHTS = "model.safetensors"
+DESCRIPTION = "model.json"
+WINDOWS_INDEX = "windows.json"
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,32 @@ def disjoint_patients(corpus: Mapping[str, Any], split: Split) -> list[str]:
     return problems
 
 
+def seen_in_training(candidate: Path, windows: Path, corpus: Mapping[str, Any], split: Split) -> list[str]:
+    """Test patients the candidate was trained or selected on, by the windows its description names.
+
+    The split in force may be newer than the candidate. A training recording that this corpus does not hold
+    counts too: nobody compared it with the test recordings.
+    """
+    index = windows / WINDOWS_INDEX
+    try:
+        data = index.read_bytes()
+        trained_on = json.loads((candidate / DESCRIPTION).read_bytes())["windows_sha256"]
+        recordings = json.loads(data)["recordings"]
+        used = {entry["stem"]: entry["subject"] for entry in recordings}
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        return [f"what the candidate was trained on cannot be read: {error!r}"]
+    if hashlib.sha256(data).hexdigest() != trained_on:
+        return [f"the candidate was trained on other windows than those given: {trained_on}"]
+    subject_of = {entry["stem"]: entry["subject"] for entry in corpus["recordings"]}
+    problems = ["the windows list no recording"] if not used else []
+    for stem, subject in sorted(used.items()):
+        if subject_of.get(stem) != subject:
+            problems.append(f"{stem} of {subject} was trained on but is not in the corpus")
+        elif "test" in (split.recordings.get(stem), split.subjects.get(subject)):
+            problems.append(f"{stem} of {subject} was trained on and is in the test split")
+    return problems
+
+
 def shared_content(split: Split, load: Callable[[str], Signal]) -> list[str]:
     """Recordings, trials or channels that lie in two splits, found in the samples themselves."""
     problems = []
@@ -121,17 +150,23 @@ def files_for(directory: Path, stems: Iterable[str], suffix: str) -> tuple[dict[
     return found, problems
 
 
-def implausible_bitstream(path: Path) -> str | None:
-    """Why a file is not a bitstream of the codec, or None."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        magic = file.read(len(MAGIC))
-    if size == 0:
-        return f"{path.name} is empty"
-    if magic != MAGIC:
-        return f"{path.name} begins with {magic!r}, not {MAGIC!r}: it is not a bitstream"
-    if size < MIN_BITSTREAM_BYTES:
-        return f"{path.name} has {size} bytes, too few for a header"
+def model_digest(candidate: Path) -> bytes | None:
+    """What the candidate's bitstreams carry to name it: the start of its weights' SHA-256."""
+    weights = candidate / WEIGHTS
+    return hashlib.sha256(weights.read_bytes()).digest()[:DIGEST_BYTES] if weights.is_file() else None
+
+
+def not_a_bitstream(path: Path, model: bytes | None, shape: tuple[int, int], rate_hz: float) -> str | None:
+    """Why a file is not what this candidate wrote for a recording of this shape and rate, or None."""
+    try:
+        stream = unpack(path.read_bytes())
+    except BitstreamError as error:
+        return f"{path.name} is not a bitstream: {error}"
+    found = (len(stream.channels), stream.n_samples)
+    if stream.coder != CODER_JOINT or stream.digest != model:
+        return f"{path.name} was not written by this candidate"
+    if found != shape or stream.rate_hz != rate_hz:
+        return f"{path.name} holds {found} at {stream.rate_hz} Hz, the original {shape} at {rate_hz} Hz"
     return None
 
 

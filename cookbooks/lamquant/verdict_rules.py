@@ -20,6 +20,7 @@ INTEGRITY = (
     "inputs_unchanged",
     "sealed_test_split",
     "patients_disjoint",
+    "test_patients_unseen",
     "no_duplicates_across_splits",
     "one_bitstream_per_recording",
     "real_bitstreams",
@@ -114,7 +115,7 @@ class FloorRegistryFile(_Strict):
             )
 
 
-def load_floor_registry(path: Path) -> FloorRegistryFile:
+def load_registry(path: Path) -> FloorRegistryFile:
     """The registry from a YAML file, or from the single YAML file in a directory.
 
     Raises:

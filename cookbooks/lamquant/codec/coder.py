@@ -4,6 +4,7 @@ Channels are independent: each is centred, transformed, quantised at a step of i
 the one body. The step is the largest at which the decoded integers are still within the tier's noise ratio.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,13 +24,13 @@ from cookbooks.lamquant.codec.bitstream import (
 from cookbooks.lamquant.codec.entropy import EntropyModel, update_slow
 from cookbooks.lamquant.codec.model import GatedRefine, JointCodec, positions
 from cookbooks.lamquant.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE, N_LEVELS, Tier
-from cookbooks.lamquant.codec.transform import bin_frequency, n_frames, pad_signal
+from cookbooks.lamquant.codec.transform import n_frames, pad_signal
 
 STEPS_PER_OCTAVE = 8
-DRIFT_HZ = 0.5
 _CHUNK = 256
 _HALO = 4
 _MIN_STEP_INDEX = -2 * STEPS_PER_OCTAVE
+_MAX_STEP_INDEX = 30 * STEPS_PER_OCTAVE
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,19 @@ class CodedChannel:
 def step_size(step_index: int) -> float:
     """Quantiser step in digital units."""
     return 2.0 ** (step_index / STEPS_PER_OCTAVE)
+
+
+def fast_rms(signal: NDArray[np.float64], rate_hz: float) -> float:
+    """RMS of ``signal`` [T] about the mean of each second, so without drift; of all of it if that is 0."""
+    block = min(len(signal), max(2, round(rate_hz)))
+    whole = signal[: len(signal) // block * block].reshape(-1, block)
+    return float(np.sqrt(whole.var(1).mean())) or float(signal.std())
+
+
+def level_of(rms: float, step: float) -> int:
+    """Index of the ratio of signal to step, which conditions every network."""
+    level = LEVEL_ZERO + round(LEVELS_PER_OCTAVE * float(np.log2(max(rms, 1e-9) / step)))
+    return min(max(level, 0), N_LEVELS - 1)
 
 
 def refine_frames(
@@ -80,13 +94,6 @@ class RecordingCoder:
         """Coefficients [F, K] of a centred signal [T], in the signal's unit."""
         return self.model.analyse(torch.from_numpy(pad_signal(signal, self.hop)))
 
-    def reference_rms(self, coefficients: torch.Tensor, rate_hz: float) -> float:
-        """RMS of the signal above 0.5 Hz, or of all of it if nothing is there."""
-        fast = torch.from_numpy(bin_frequency(self.hop, rate_hz) >= DRIFT_HZ)
-        energy = coefficients.double().square().mean(0)
-        power = float((energy * fast).sum()) or float(energy.sum())
-        return float(np.sqrt(power / self.hop))
-
     @torch.inference_mode()
     def quantise(
         self, coefficients: torch.Tensor, step: float, level: int, rate_hz: float
@@ -106,11 +113,6 @@ class RecordingCoder:
         out = self.model.synthesise(y[None])[0, :n_samples]
         return out.double().numpy() * step
 
-    def level_for(self, rms: float, step: float) -> int:
-        """Index of the ratio of signal to step, which conditions every network."""
-        level = LEVEL_ZERO + round(LEVELS_PER_OCTAVE * float(np.log2(max(rms, 1e-9) / step)))
-        return min(max(level, 0), N_LEVELS - 1)
-
     def code_channel(self, digital: NDArray[np.int32], rate_hz: float) -> CodedChannel:
         """Quantise one channel [T] at the largest step that keeps the tier's noise ratio."""
         low, high = int(digital.min()), int(digital.max())
@@ -120,11 +122,11 @@ class RecordingCoder:
         mean = round(float(digital.mean(dtype=np.float64)))
         centred = digital.astype(np.float64) - mean
         coefficients = self.analyse(centred)
-        rms = self.reference_rms(coefficients, rate_hz)
+        rms = fast_rms(centred, rate_hz)
         header = ChannelHeader(low, high, mean)
 
         def attempt(index: int) -> tuple[float, CodedChannel]:
-            level = self.level_for(rms, step_size(index))
+            level = level_of(rms, step_size(index))
             q, tables, bits = self.quantise(coefficients, step_size(index), level, rate_hz)
             used = np.flatnonzero(q.any(0))
             bins = int(used[-1]) + 1 if len(used) else 0
@@ -134,9 +136,8 @@ class RecordingCoder:
             coded = CodedChannel(head, np.ascontiguousarray(q[:, :bins]), tables[:, :bins].copy(), bits)
             return error, coded
 
-        nominal = np.log2(max(rms, 1e-9)) - (self.tier.level - LEVEL_ZERO) / LEVELS_PER_OCTAVE
-        start = max(round(STEPS_PER_OCTAVE * float(nominal)), _MIN_STEP_INDEX)
-        return _largest_step(attempt, start, self.tier.noise_ratio * rms)
+        nominal = rms * 2.0 ** -((self.tier.level - LEVEL_ZERO) / LEVELS_PER_OCTAVE)
+        return largest_step(attempt, nominal, self.tier.noise_ratio * rms)
 
     def decode_channel(
         self, header: ChannelHeader, values: NDArray[np.int32], rate_hz: float, n_samples: int
@@ -206,29 +207,34 @@ class RecordingCoder:
         return self.decode_channel(head, values, stream.rate_hz, stream.n_samples)
 
 
-def _largest_step(attempt, start: int, allowed: float) -> CodedChannel:  # noqa: ANN001
-    """Bisect the step index: the largest whose error is within ``allowed``, else the smallest tried."""
-    error, coded = attempt(start)
-    best = coded
-    low, high = (start, None) if error <= allowed else (None, start)
-    stride = 2
-    while low is None or high is None:
-        index = max(high - stride, _MIN_STEP_INDEX) if low is None else low + stride
-        error, coded = attempt(index)
+Attempt = Callable[[int], tuple[float, CodedChannel]]
+
+
+def largest_step(attempt: Attempt, nominal: float, allowed: float) -> CodedChannel:
+    """Bisect the step index for the largest step whose RMS error is within ``allowed``.
+
+    The search starts at step ``nominal`` (digital units). If even the smallest step misses, as for a signal
+    of a few digital units, that one is returned.
+    """
+    start = round(STEPS_PER_OCTAVE * float(np.log2(max(nominal, 1e-3))))
+    low = high = min(max(start, _MIN_STEP_INDEX), _MAX_STEP_INDEX)
+    error, best = attempt(low)
+    stride = 1
+    if error > allowed:
+        while error > allowed and low > _MIN_STEP_INDEX:
+            high, low = low, max(low - stride, _MIN_STEP_INDEX)
+            error, best = attempt(low)
+            stride *= 2
+    else:
+        while error <= allowed and best.header.bins and high < _MAX_STEP_INDEX:
+            low, high = high, min(high + stride, _MAX_STEP_INDEX)
+            error, coded = attempt(high)
+            best = coded if error <= allowed else best
+            stride *= 2
         if error <= allowed:
-            low, best = index, coded
-        else:
-            high = index
-            if index == _MIN_STEP_INDEX:
-                return coded
-        stride *= 2
-        if low is not None and high is None and coded.header.bins == 0:
             return best
     while high - low > 1:
         index = (low + high) // 2
         error, coded = attempt(index)
-        if error <= allowed:
-            low, best = index, coded
-        else:
-            high = index
+        low, high, best = (index, high, coded) if error <= allowed else (low, index, best)
     return best

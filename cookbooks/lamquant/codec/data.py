@@ -2,14 +2,18 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cookbooks.lamquant.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE
+
 SCHEMA = "blut.windows.v1"
 HOLD_OUT = 0.1
+STEP_JITTER = 0.75
+"""Octaves around the tier's step that a model is trained for, so that the encoder may adapt it."""
 
 
 class WindowsError(ValueError):
@@ -24,6 +28,7 @@ class Stream:
     rate_hz: float
     windows: NDArray[np.float32]
     rms: NDArray[np.float64]
+    lsb_uv: NDArray[np.float64]
 
     @property
     def n_samples(self) -> int:
@@ -40,7 +45,7 @@ class Stream:
     def part(self, first: int, last: int) -> "Stream":
         """Windows ``first`` to ``last`` as a stream of its own."""
         windows = self.windows[first:last]
-        return Stream(self.stem, self.rate_hz, windows, _rms(windows))
+        return Stream(self.stem, self.rate_hz, windows, _rms(windows), self.lsb_uv)
 
 
 @dataclass(frozen=True)
@@ -51,10 +56,14 @@ class Corpus:
     val: list[Stream]
     val_source: str
     digest: str
-    rate_hz: float
-    longest: int
-    usable: list[tuple[int, int]] = field(default_factory=list)
-    """(stream, channel) pairs of the train split that are not flat."""
+    usable: list[tuple[Stream, int]]
+    """Stream and channel of everything in the train split that is not flat."""
+
+    @property
+    def rate_hz(self) -> float:
+        """Median rate of the training streams."""
+        rates = sorted(s.rate_hz for s in self.train)
+        return rates[len(rates) // 2]
 
 
 def _rms(windows: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -78,7 +87,10 @@ def _load(root: Path, entry: dict) -> Stream:
     rms = _rms(windows)
     if not np.isfinite(rms).all():
         raise WindowsError(f"{entry['file']}: holds NaN or infinite samples; rebuild the training windows")
-    return Stream(entry["stem"], float(entry["rate_hz"]), windows, rms)
+    lsb = np.array(entry["lsb_uv"], np.float64)
+    if lsb.shape != rms.shape or not (lsb > 0).all():
+        raise WindowsError(f"windows.json: {entry['stem']}: lsb_uv={lsb.tolist()}: must be positive, one a channel")
+    return Stream(entry["stem"], float(entry["rate_hz"]), windows, rms, lsb)
 
 
 def load_corpus(root: Path) -> Corpus:
@@ -106,13 +118,10 @@ def load_corpus(root: Path) -> Corpus:
     if not any((s.rms > 0).any() for s in val) and train:
         val, train = _hold_out(train)
         source = "last tenth of each training recording"
-    usable = [(i, c) for i, s in enumerate(train) for c in np.flatnonzero(s.rms > 0).tolist()]
+    usable = [(s, c) for s in train for c in np.flatnonzero(s.rms > 0).tolist()]
     if not usable:
         raise WindowsError("windows.json: no training window with a signal; check the split and the corpus")
-    rates = sorted(s.rate_hz for s in train)
-    digest = hashlib.sha256(text).hexdigest()
-    longest = max(s.n_samples for s in train)
-    return Corpus(train, val, source, digest, rates[len(rates) // 2], longest, usable)
+    return Corpus(train, val, source, hashlib.sha256(text).hexdigest(), usable)
 
 
 def _hold_out(train: list[Stream]) -> tuple[list[Stream], list[Stream]]:
@@ -137,27 +146,32 @@ def add_drift(x: NDArray[np.float64], rng: np.random.Generator, rate_hz: float) 
 
 
 @dataclass(frozen=True)
-class Crop:
-    """A training example: samples in units of the quantiser step, its level index and rate."""
+class Batch:
+    """Training examples of one rate: signals [B, samples] in quantiser steps, level index of each."""
 
-    signal: NDArray[np.float64]
-    level: int
+    signals: NDArray[np.float32]
+    levels: NDArray[np.int64]
     rate_hz: float
 
 
-def draw_crop(
-    corpus: Corpus, rng: np.random.Generator, length: int, tier_level: int, levels_per_octave: int, zero: int
-) -> Crop:
-    """One random crop: stream by length, any offset, random sign and direction, drift, step jitter."""
-    weights = np.array([corpus.train[i].n_samples for i, _ in corpus.usable], np.float64)
-    stream_index, channel = corpus.usable[rng.choice(len(weights), p=weights / weights.sum())]
-    stream = corpus.train[stream_index]
+def draw_batch(corpus: Corpus, rng: np.random.Generator, size: int, length: int, tier_level: int) -> Batch:
+    """Random crops: stream by length, any offset, random sign and direction, drift, step jitter."""
+    weights = np.array([s.n_samples for s, _ in corpus.usable], np.float64)
+    rate = corpus.usable[rng.choice(len(weights), p=weights / weights.sum())][0].rate_hz
+    weights *= [s.rate_hz == rate for s, _ in corpus.usable]
+    picks = rng.choice(len(weights), size=size, p=weights / weights.sum())
+    signals, levels = np.empty((size, length), np.float32), np.empty(size, np.int64)
+    for row, pick in enumerate(picks):
+        stream, channel = corpus.usable[pick]
+        octaves = (tier_level - LEVEL_ZERO) / LEVELS_PER_OCTAVE + rng.uniform(-STEP_JITTER, STEP_JITTER)
+        signals[row] = _draw(stream, channel, rng, length) * 2.0**octaves
+        levels[row] = LEVEL_ZERO + round(octaves * LEVELS_PER_OCTAVE)
+    return Batch(signals, levels, rate)
+
+
+def _draw(stream: Stream, channel: int, rng: np.random.Generator, length: int) -> NDArray[np.float64]:
     start = int(rng.integers(0, max(1, stream.n_samples - length + 1)))
     x = stream.cut(channel, start, length) / stream.rms[channel]
     x = x[::-1] if rng.random() < 0.5 else x
     x = -x if rng.random() < 0.5 else x
-    if rng.random() < 0.7:
-        x = add_drift(x, rng, stream.rate_hz)
-    octaves = (tier_level - zero) / levels_per_octave + rng.uniform(-0.75, 0.75)
-    level = zero + round(octaves * levels_per_octave)
-    return Crop(x * 2.0**octaves, level, stream.rate_hz)
+    return add_drift(x, rng, stream.rate_hz) if rng.random() < 0.7 else x

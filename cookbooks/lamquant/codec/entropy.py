@@ -233,6 +233,14 @@ def uncalibrated(net: IntegerNet) -> EntropyModel:
     return EntropyModel(net, frequencies_from(empty), np.zeros((N_SCALES, 4)))
 
 
+def _histogram(
+    tables: NDArray[np.uint8], cell: NDArray[np.int32], cells: int, weights: NDArray[np.float32] | None = None
+) -> NDArray[np.float64]:
+    flat = tables.ravel().astype(np.int64) * cells + cell.ravel()
+    weights = None if weights is None else weights.ravel()
+    return np.bincount(flat, weights, N_SCALES * cells).reshape(N_SCALES, cells).astype(np.float64)
+
+
 def calibrate(
     net: IntegerNet, planes: list[tuple[NDArray[np.float32], NDArray[np.int32]]], lam: float, rounds: int
 ) -> EntropyModel:
@@ -247,10 +255,11 @@ def calibrate(
         for y, base in planes:
             q, tables, _ = model.quantise(y, base, lam)
             m = np.abs(q)
-            np.add.at(counts, (tables, np.minimum(m >> SHIFTS[tables], ESCAPE)), 1)
-            cell = (tables, np.minimum(m, 3))
-            np.add.at(moments[0], cell, 1)
-            np.add.at(moments[1], cell, np.abs(y) - m)
+            token = np.minimum(m >> SHIFTS[tables], ESCAPE)
+            counts += _histogram(tables, token, N_TOKENS)
+            cell = np.minimum(m, 3)
+            moments[0] += _histogram(tables, cell, 4)
+            moments[1] += _histogram(tables, cell, 4, np.abs(y) - m)
         offsets = moments[1] / (moments[0] + 16)
         offsets[:, 0] = 0
         model = EntropyModel(net, frequencies_from(counts), np.clip(offsets, -0.5, 0.5))

@@ -6,7 +6,7 @@ from typing import Any
 LEVELS_PER_OCTAVE = 4
 N_LEVELS = 40
 LEVEL_ZERO = 16
-"""Level index whose quantiser step equals the channel's RMS above 0.5 Hz."""
+"""Level index whose quantiser step equals the channel's RMS without drift."""
 
 
 @dataclass(frozen=True)
@@ -14,8 +14,8 @@ class Tier:
     """An operating point.
 
     ``noise_ratio`` is the largest RMS error that the encoder may leave in a channel, as a fraction of
-    that channel's RMS above 0.5 Hz; it bounds PRDN from above because slow drift only enlarges PRDN's
-    denominator. ``level`` is the step size, in quarter octaves, that usually meets it.
+    that channel's RMS about the mean of each second; it bounds PRDN from above because slow drift only
+    enlarges PRDN's denominator. ``level`` is the step size, in quarter octaves, that usually meets it.
     """
 
     number: int

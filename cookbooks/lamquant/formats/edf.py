@@ -23,13 +23,15 @@ __all__ = ["BadRecording", "EdfRecording", "LeftOut", "find_recordings", "read_e
 
 SUFFIXES = frozenset({".edf", ".bdf"})
 MICROVOLTS = {"nv": 1e-3, "uv": 1.0, "microv": 1.0, "mv": 1e3, "v": 1e6}
-# EDF+ standard label types, and common names, of what is not EEG.
+# EDF+ standard label types, and common names, of what is not EEG; matched after a leading "EEG ", which
+# the Temple University corpora put before their ECG and eye channels too.
 NOT_EEG = re.compile(
-    r"^(e[ck]g|eog|v?h?eog|emg|erg|mcg|meg|eep|resp|airflow|flow|thor|abd|snore|temp|sao2|spo2|osat|pulse|"
-    r"pleth|ppg|photic|phot|dc\d|trig|status|event|mark|stim|ibi|bursts|suppr|sound|light|pos|accel|"
-    r"battery|x[123]$|loc$|roc$|[-.\s\d]*$)",
+    r"^(e[ck]g|[vh]?eog|emg|erg|mcg|meg|resp|airflow|flow|thor|abd|snore|temp|sao2|spo2|osat|pulse|pleth|ppg|"
+    r"phot|dc\d|trig|status|event|mark|stim|vns|ibi|bursts|suppr|sound|light|pos|accel|battery|chin|leg|tib|"
+    r"x[123]$|[lr]oc\b|[-.\s]*$)",
     re.IGNORECASE,
 )
+ELECTRODE = re.compile(r"^(fp|af|fc|ft|f|cp|c|tp|t|po|p|o|i|a|m)(z|\d{1,2})\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -162,13 +164,13 @@ def _why_not_eeg(path: Path, signal: SignalHeader) -> str | None:
     """
     if signal.is_annotation:
         return "annotations"
-    named_eeg = signal.label.upper().startswith("EEG ")
-    if not named_eeg and NOT_EEG.match(signal.label):
+    stated = signal.label[:4].upper() == "EEG "
+    name = signal.label[4:].lstrip() if stated else signal.label
+    if NOT_EEG.match(name):
         return "not EEG by its label"
     if _microvolts(signal.dimension) is not None:
         return None
-    # The label alone does not say what it is; a stated unit that is no voltage does.
-    if named_eeg or not signal.dimension:
+    if stated or ELECTRODE.match(name):
         raise BadRecording(
             path,
             f"physical dimension of signal {signal.index} ({signal.label})",

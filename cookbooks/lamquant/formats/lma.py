@@ -8,9 +8,9 @@ LMA1, little-endian::
 LMA2 moves the manifest behind the payloads (which start at byte 16) and ends with
 ``u32 manifest bytes, u32 n_entries, "LFT2", SHA-256``.
 
-A manifest file record is ``{path, original_size, compressed_size, method, sha256, offset}``; ``offset`` counts
-from the first payload byte and ``sha256`` is of the original file. Equal entries give equal bytes (for one
-version of the zstd library): records are sorted by path and carry no time.
+A manifest file record is ``{path, original_size, compressed_size, method, sha256, offset}``; ``offset``
+counts from the first payload byte and ``sha256`` is of the original file. Equal entries give equal bytes
+(for one version of the zstd library): records are sorted by path and carry no time.
 
 Method ``lml`` means that the payload is an LML1 container made *from* the original file. ``sha256`` and
 ``original_size`` then describe that original, which the archive does not hold; :meth:`LmaArchive.read`
@@ -23,8 +23,16 @@ import json
 import struct
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from cookbooks.lamquant.formats.lma_manifest import (
+    MAX_ENTRY_BYTES,
+    LmaError,
+    LmaRecord,
+    check_layout,
+    check_record,
+    parse_manifest,
+)
 from cookbooks.lamquant.formats.lma_names import name_problem
 
 __all__ = ["LmaArchive", "LmaEntry", "LmaError", "LmaRecord", "parse_lma", "read_lma", "write_lma"]
@@ -32,19 +40,15 @@ __all__ = ["LmaArchive", "LmaEntry", "LmaError", "LmaRecord", "parse_lma", "read
 Method = Literal["lml", "zstd", "store"]
 
 LEVEL = 9
-MAX_ENTRY_BYTES = 4 << 30
-MAX_ORIGINAL_BYTES = 16 << 30
 MAX_MANIFEST = 256 << 20
 MAX_MANIFEST_STORED = 16 << 20
 _RAW = 1 << 31
 _HEAD = struct.Struct("<4sIII")
 _TAIL2 = struct.Struct("<II4s")
 _DIGEST = 32
-_COMPRESSED = frozenset(".7z .bz2 .edz .flac .gz .jpeg .jpg .lma .lml .npz .png .xz .zip .zst".split())
-
-
-class LmaError(Exception):
-    """An archive or an entry of it is refused; the message names the file, the field and the value."""
+_COMPRESSED = frozenset(
+    {".7z", ".bz2", ".flac", ".gz", ".jpg", ".lma", ".lml", ".npz", ".png", ".xz", ".zip", ".zst"}
+)
 
 
 @dataclass(frozen=True)
@@ -61,18 +65,6 @@ class LmaEntry:
     method: Method | None = None
     original_sha256: str | None = None
     original_size: int | None = None
-
-
-@dataclass(frozen=True)
-class LmaRecord:
-    """One file record of the manifest. Readers may meet methods other than those written here."""
-
-    path: str
-    original_size: int
-    compressed_size: int
-    method: str
-    sha256: str
-    offset: int
 
 
 @dataclass(frozen=True)
@@ -163,7 +155,7 @@ def _pack(entry: LmaEntry, offset: int) -> tuple[LmaRecord, bytes]:
         if digest is None or size is None:
             raise LmaError(f"{where}: method lml needs original_sha256 and original_size")
         record = LmaRecord(entry.name, size, len(entry.data), "lml", digest, offset)
-        _check_record(record, where)
+        check_record(record, where)
         return record, entry.data
     digest, size = hashlib.sha256(entry.data).hexdigest(), len(entry.data)
     if (entry.original_sha256 or digest, entry.original_size or size) != (digest, size):
@@ -221,63 +213,11 @@ def parse_lma(data: bytes, *, source: str = "archive") -> LmaArchive:
     if len(stored) != n_stored or n_stored > (MAX_MANIFEST if n_manifest & _RAW else MAX_MANIFEST_STORED):
         raise LmaError(f"{source}: manifest length {n_stored} exceeds the file or the safety limit")
     raw = bytes(stored) if n_manifest & _RAW else _decompress(stored, MAX_MANIFEST, f"{source}: manifest")
-    records = _parse_manifest(raw, source)
+    records = parse_manifest(raw, source)
     if len(records) != n_entries:
         raise LmaError(f"{source}: n_entries is {n_entries}, the manifest lists {len(records)}")
-    _check_layout(records, len(payloads), source)
+    check_layout(records, len(payloads), source)
     return LmaArchive(source, {record.path: record for record in records}, payloads)
-
-
-def _parse_manifest(raw: bytes, source: str) -> list[LmaRecord]:
-    try:
-        value: Any = json.loads(raw.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise LmaError(f"{source}: manifest is not UTF-8 JSON: {error}") from error
-    files = value.get("files") if isinstance(value, dict) else value
-    if not isinstance(files, list):
-        raise LmaError(f"{source}: manifest has no list of files")
-    records = []
-    for index, item in enumerate(files):
-        if not isinstance(item, dict):
-            raise LmaError(f"{source}: manifest file {index} is not an object")
-        where = f"{source}: manifest file {index}"
-        try:
-            record = LmaRecord(**{name: item[name] for name in LmaRecord.__dataclass_fields__})
-        except KeyError as error:
-            raise LmaError(f"{where}: field {error} is missing") from error
-        _check_record(record, where)
-        records.append(record)
-    return records
-
-
-def _check_record(record: LmaRecord, where: str) -> None:
-    if not isinstance(record.path, str) or not isinstance(record.method, str):
-        raise LmaError(f"{where}: path and method must be text")
-    if problem := name_problem(record.path):
-        raise LmaError(f"{where}: the name {record.path[:80]!r} {problem}")
-    for name, limit in (
-        ("original_size", MAX_ORIGINAL_BYTES),
-        ("compressed_size", MAX_ENTRY_BYTES),
-        ("offset", 1 << 62),
-    ):
-        value = getattr(record, name)
-        if type(value) is not int or not 0 <= value <= limit:
-            raise LmaError(f"{where}: {name} {str(value)[:40]} is not an integer in 0..{limit}")
-    digest = record.sha256
-    if not isinstance(digest, str) or len(digest) != 64 or set(digest) - set("0123456789abcdef"):
-        raise LmaError(f"{where}: sha256 is not 64 lower-case hex digits")
-
-
-def _check_layout(records: list[LmaRecord], n_payload: int, source: str) -> None:
-    if len({record.path for record in records}) != len(records):
-        raise LmaError(f"{source}: manifest names an entry twice")
-    end = 0
-    for record in sorted(records, key=lambda item: (item.offset, item.compressed_size)):
-        if record.offset < end:
-            raise LmaError(f"{source}: entry {record.path!r} overlaps another")
-        end = record.offset + record.compressed_size
-        if end > n_payload:
-            raise LmaError(f"{source}: entry {record.path!r} ends at {end} of {n_payload} payload bytes")
 
 
 def _lml_payload(stored: memoryview, where: str) -> bytes:

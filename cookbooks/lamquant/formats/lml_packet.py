@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from cookbooks.lamquant.formats import lml_kernel as kernel
+from cookbooks.lamquant.formats.lml_decode_kernel import decode_channel
+from cookbooks.lamquant.formats.lml_encode_kernel import analyse, encode_channel
 from cookbooks.lamquant.formats.lml_errors import BadHeader, CrcMismatch, Truncated, Unsupported
 
 MAGIC = b"LML1"
@@ -61,6 +63,14 @@ class Effort:
     max_order: int = 16
     trials: int = 2
 
+    def __post_init__(self) -> None:
+        if self.depth is not None and not 0 <= self.depth <= 3:
+            raise ValueError(f"depth: {self.depth} is not in 0..3 or None")
+        if not 1 <= self.max_order <= kernel.MAX_ORDER:
+            raise ValueError(f"max_order: {self.max_order} is not in 1..{kernel.MAX_ORDER}")
+        if self.trials < 1:
+            raise ValueError(f"trials: {self.trials} is below 1")
+
 
 def nominal_depth(n_samples: int) -> int:
     """Three lifting levels, fewer when the approximation would fall below four samples."""
@@ -84,12 +94,12 @@ def encode_packet(signal: np.ndarray, *, noise_bits: int = 0, effort: Effort | N
     effort = effort or Effort()
     n_channels, n_samples = signal.shape
     rows = np.ascontiguousarray(signal >> noise_bits, dtype=np.int64)
-    depth = _pick_depth(rows, effort)
+    depth, orders, coeffs = _analyse(rows, effort)
     meta_buffer = np.empty((depth + 1) * (1 + 4 * kernel.MAX_ORDER), np.uint8)
     payload_buffer = np.empty(16 * n_samples + 64, np.uint8)
     metas, payloads = [], []
-    for row in rows:
-        used = kernel.encode_channel(row, depth, effort.max_order, effort.trials, meta_buffer, payload_buffer)
+    for row, row_orders, row_coeffs in zip(rows, orders, coeffs, strict=True):
+        used = encode_channel(row, depth, row_orders, row_coeffs, meta_buffer, payload_buffer)
         metas.append(meta_buffer[: used[0]].tobytes())
         payloads.append(payload_buffer[: used[1]].tobytes())
     meta, payload = b"".join(metas), b"".join(payloads)
@@ -112,14 +122,17 @@ def _frame(
     return b"".join([line, MAGIC, head, struct.pack("<I", crc), meta, payload])
 
 
-def _pick_depth(rows: np.ndarray, effort: Effort) -> int:
+def _analyse(rows: np.ndarray, effort: Effort) -> tuple[int, np.ndarray, np.ndarray]:
+    """Lifting depth of the window, and predictors per channel, kind of subband and level."""
     deepest = nominal_depth(rows.shape[1])
-    if effort.depth is not None:
-        return min(effort.depth, deepest)
-    total = np.zeros(deepest + 1, np.int64)
-    for row in rows:
-        total += kernel.analyse(row, deepest, 0, effort.max_order, effort.trials)
-    return int(np.argmin(total[::-1]) * -1 + deepest)  # of equal sizes the deepest
+    depths = np.arange(deepest + 1) if effort.depth is None else np.array([min(effort.depth, deepest)])
+    orders = np.zeros((len(rows), 2, deepest + 1), np.int64)
+    coeffs = np.zeros((len(rows), 2, deepest + 1, kernel.MAX_ORDER), np.int32)
+    bits = np.zeros(depths.size, np.int64)
+    for row, row_orders, row_coeffs in zip(rows, orders, coeffs, strict=True):
+        bits += analyse(row, depths, effort.max_order, effort.trials, row_orders, row_coeffs)
+    best = np.flatnonzero(bits == bits.min())[-1]  # of equal sizes the deepest
+    return int(depths[best]), orders, coeffs
 
 
 def read_header(packet: bytes) -> PacketHeader:
@@ -185,7 +198,7 @@ def decode_packet(header: PacketHeader) -> np.ndarray:
     out = np.empty((header.n_channels, header.n_samples), np.int64)
     mpos = ppos = 0
     for row in out:
-        status, mpos, ppos = kernel.decode_channel(header.meta, mpos, header.payload, ppos, header.depth, row)
+        status, mpos, ppos = decode_channel(header.meta, mpos, header.payload, ppos, header.depth, row)
         if status != kernel.OK:
             kind, text = _STATUS[status]
             raise kind(f"packet: {text}")

@@ -59,6 +59,8 @@ def main() -> None:
     with payload_session() as session:
         keep_identity, workers, limit = _config(session.config)
         root = session.inputs["recordings"]
+        if not root.is_dir():
+            raise SystemExit(f"{root}: not a directory; point `recordings` at the one that holds the files")
         jobs = _jobs(root, session.work / "encoded", keep_identity)[:limit]
         if not jobs:
             raise SystemExit(

@@ -2,10 +2,11 @@
 
     python -m cookbooks.lamquant.payload.verdict_score --config FILE
 
-Inputs: ``candidate``, ``corpus``, ``split``, ``bitstreams`` (``<stem>.lqc``), ``decoded`` (``<stem>.npy``,
-integers ``[C, T]``), ``registry`` and, if wanted, ``anchor`` (a JSON object that is shown beside the
-verdict). Config: see `ScoreConfig`. Writes ``verdict.json``. A candidate that fails gets a verdict that
-says so and exit status 0; only unusable input ends the process, and then there is no verdict at all.
+Inputs: ``candidate``, the ``windows`` it was trained on, ``corpus``, ``split``, ``bitstreams``
+(``<stem>.lqc``), ``decoded`` (``<stem>.npy``, integers ``[C, T]``), ``registry`` and, if wanted, ``anchor``
+(a JSON object that is shown beside the verdict). Config: see `ScoreConfig`. Writes ``verdict.json``. A
+candidate that fails gets a verdict that says so and exit status 0; only unusable input ends the process,
+and then there is no verdict at all.
 
 Signals are compared in microvolts; CR counts each original sample as its acquisition file holds it and the
 bitstream as the file on disk has it. A corpus figure is pooled (CR) or the mean over recordings, but floors
@@ -28,11 +29,15 @@ from blut_resources.store_files import StoreError
 from cookbooks.lamquant import verdict_checks as checks
 from cookbooks.lamquant import verdict_rules as rules
 from cookbooks.lamquant.formats.corpus import CorpusError, Recording, read_corpus, read_recording
+from cookbooks.lamquant.formats.lma import LmaError
+from cookbooks.lamquant.formats.lml import LmlError
 from cookbooks.lamquant.signal import metrics
+from cookbooks.lamquant.verdict_report import report, summary
 
 Digest = Annotated[str, Field(min_length=1)]
-REQUIRED_INPUTS = ("candidate", "corpus", "split", "bitstreams", "decoded", "registry")
-MEANS = ("prd", "prdn", "r", "snr_db", "bits_per_sample")
+DIGESTED = ("candidate", "corpus", "split", "bitstreams", "decoded", "registry")
+UNREADABLE = (CorpusError, LmaError, LmlError, StoreError)
+REQUIRED_INPUTS = (*DIGESTED, "windows")
 
 
 class ScoreConfig(BaseModel):
@@ -51,7 +56,7 @@ class ScoreConfig(BaseModel):
 
     def named(self) -> dict[str, str | None]:
         """Input name to the digest it must have; None where none was given."""
-        return {name: getattr(self, f"{name}_digest") for name in REQUIRED_INPUTS}
+        return {name: getattr(self, f"{name}_digest") for name in DIGESTED}
 
 
 @dataclass
@@ -75,7 +80,7 @@ def main() -> None:
         except ValidationError as error:
             problems = [f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors()]
             raise SystemExit("config: " + "; ".join(problems)) from error
-        except (rules.RegistryInvalid, checks.SplitInvalid, CorpusError, StoreError, InputMissing) as error:
+        except (rules.RegistryInvalid, checks.SplitInvalid, InputMissing, *UNREADABLE) as error:
             raise SystemExit(str(error)) from error
         write_atomic(session.out / VERDICT_FILE, verdict.to_json())
         session.done(**_facts(verdict))
@@ -95,14 +100,14 @@ def score(config: ScoreConfig, inputs: dict[str, Path]) -> Verdict:
     for name in REQUIRED_INPUTS:
         if name not in inputs or not inputs[name].exists():
             raise InputMissing(f"input {name} is missing: a verdict needs {', '.join(REQUIRED_INPUTS)}")
-    registry = rules.load_floor_registry(inputs["registry"])
+    registry = rules.load_registry(inputs["registry"])
     registry.authorise(config.change)
     findings = Findings()
     digests, findings.violations["inputs_unchanged"] = checks.unchanged(
-        {name: inputs[name] for name in REQUIRED_INPUTS}, config.named()
+        {name: inputs[name] for name in DIGESTED}, config.named()
     )
     corpus, split = read_corpus(inputs["corpus"]), checks.read_split(inputs["split"])
-    _check_split(findings, config, corpus, split, inputs["corpus"])
+    _check_split(findings, config, corpus, split, inputs)
     stems = split.of("test")
     _measure_all(findings, corpus, stems, inputs)
     criteria = judge(
@@ -115,9 +120,9 @@ def score(config: ScoreConfig, inputs: dict[str, Path]) -> Verdict:
         change=config.change,
         candidate=config.candidate_digest,
         inputs={name: digest for name, digest in digests.items() if name != "candidate"},
-        measurements=_summary(findings.figures, stems),
+        measurements=summary(findings.figures, stems),
         details={
-            **_report(findings.figures, stems, registry),
+            **report(findings.figures, stems, registry),
             "model_bytes": checks.total_bytes(inputs["candidate"]),
             **({"anchor": _anchor(inputs["anchor"])} if "anchor" in inputs else {}),
         },
@@ -125,7 +130,11 @@ def score(config: ScoreConfig, inputs: dict[str, Path]) -> Verdict:
 
 
 def _check_split(
-    findings: Findings, config: ScoreConfig, corpus: dict[str, Any], split: checks.Split, corpus_dir: Path
+    findings: Findings,
+    config: ScoreConfig,
+    corpus: dict[str, Any],
+    split: checks.Split,
+    inputs: dict[str, Path],
 ) -> None:
     if config.split != "test":
         findings.violations["sealed_test_split"].append(
@@ -133,11 +142,13 @@ def _check_split(
         )
     if not split.of("test"):
         findings.violations["sealed_test_split"].append("the split has no test recording")
-    problems = checks.disjoint_patients(corpus, split)
-    findings.violations["patients_disjoint"] = problems
+    findings.violations["patients_disjoint"] = checks.disjoint_patients(corpus, split)
+    findings.violations["test_patients_unseen"] = checks.seen_in_training(
+        inputs["candidate"], inputs["windows"], corpus, split
+    )
     known = {entry["stem"] for entry in corpus["recordings"]}
     if split.recordings.keys() <= known:
-        found = checks.shared_content(split, lambda stem: read_recording(corpus_dir, stem))
+        found = checks.shared_content(split, lambda stem: read_recording(inputs["corpus"], stem))
         findings.violations["no_duplicates_across_splits"] = found
 
 
@@ -150,23 +161,23 @@ def _measure_all(
     decoded, missing = checks.files_for(inputs["decoded"], stems, checks.DECODED_SUFFIX)
     findings.violations["one_decoding_per_recording"] = missing
     entries = {entry["stem"]: entry for entry in corpus["recordings"]}
+    model = checks.model_digest(inputs["candidate"])
     for stem in stems:
-        problem = checks.implausible_bitstream(bitstreams[stem]) if stem in bitstreams else None
-        if problem:
-            findings.violations["real_bitstreams"].append(problem)
-        if problem or stem not in bitstreams or stem not in decoded or stem not in entries:
+        if stem not in bitstreams or stem not in entries:
             continue
         recording = read_recording(inputs["corpus"], stem)
-        try:
-            samples = _samples(decoded[stem], recording.digital.shape)
-            figures = measure_recording(recording, samples, entries[stem], bitstreams[stem])
-        except ValueError as error:
-            findings.violations["one_decoding_per_recording"].append(f"{stem}: {error}")
-        else:
-            findings.figures[stem] = figures
+        shape, path = recording.digital.shape, bitstreams[stem]
+        if problem := checks.not_a_bitstream(path, model, shape, recording.rate_hz):
+            findings.violations["real_bitstreams"].append(problem)
+        elif stem in decoded:
+            try:
+                samples = _samples(decoded[stem], shape)
+                findings.figures[stem] = measure_recording(recording, samples, entries[stem], path)
+            except ValueError as error:
+                findings.violations["one_decoding_per_recording"].append(f"{stem}: {error}")
 
 
-def _samples(path: Path, shape: tuple[int, ...]) -> NDArray[np.integer]:
+def _samples(path: Path, shape: tuple[int, int]) -> NDArray[np.integer]:
     """Decoded integers; anything else in the file is a ValueError."""
     try:
         samples = np.load(path, allow_pickle=False)
@@ -216,7 +227,7 @@ def measure_recording(
     return figures
 
 
-def _counted(findings: Findings) -> dict[str, float]:
+def _counted(findings: Findings) -> dict[str, int]:
     figures = findings.figures.values()
     counts = {
         "recordings": len(findings.figures),
@@ -224,60 +235,6 @@ def _counted(findings: Findings) -> dict[str, float]:
         "samples": sum(figure["samples"] for figure in figures),
     }
     return counts | {f"{name}_violations": len(found) for name, found in findings.violations.items()}
-
-
-def _summary(figures: dict[str, dict[str, Any]], stems: list[str]) -> dict[str, float | None]:
-    """Corpus figures; None unless every test recording was measured, since a part could flatter."""
-    rows = [figures[stem] for stem in stems if stem in figures]
-    complete = bool(rows) and len(rows) == len(stems)
-
-    def of(name: str, reduce: Any) -> float | None:
-        return float(reduce([row[name] for row in rows])) if complete else None
-
-    cr, prd = None, of("prd", np.mean)
-    if complete:
-        cr = sum(row["original_bytes"] for row in rows) / sum(row["bitstream_bytes"] for row in rows)
-    return {
-        "cr": cr,
-        **{name: of(name, np.mean) for name in MEANS},
-        "qs": metrics.quality_score(cr, prd) if cr is not None and prd is not None else None,
-        "worst_cr": of("cr", min),
-        "worst_prd": of("prd", max),
-        "worst_prdn": of("prdn", max),
-        "worst_r": of("r", min),
-    }
-
-
-def _report(
-    figures: dict[str, dict[str, Any]], stems: list[str], registry: rules.FloorRegistryFile
-) -> dict[str, Any]:
-    levels = {stem: rules.grade_recording(figures.get(stem, {}), registry.bands) for stem in stems}
-    return {
-        "grade": rules.grade_corpus(levels.values()),
-        "registry": {"model": registry.model, "version": registry.version, "bands": sorted(registry.bands)},
-        "per_recording": {stem: {**row, "grade": levels[stem]} for stem, row in sorted(figures.items())},
-        "per_band": {band: _band(band, list(figures.values())) for band in metrics.BANDS},
-        "counts": {
-            "test_recordings": len(stems),
-            "measured_recordings": len(figures),
-            "patients": len({row["subject"] for row in figures.values()}),
-            "samples": sum(row["samples"] for row in figures.values()),
-            "original_bytes": sum(row["original_bytes"] for row in figures.values()),
-            "bitstream_bytes": sum(row["bitstream_bytes"] for row in figures.values()),
-            "synthetic_recordings": sum(row["synthetic"] for row in figures.values()),
-        },
-    }
-
-
-def _band(band: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean and worst figures over the recordings on which the band could be measured."""
-    rows = [row for row in rows if row[f"{band}_prd"] is not None]
-    report: dict[str, Any] = {"measured_recordings": len(rows), "edges_hz": list(metrics.BANDS[band])}
-    for name, worst in (("prd", max), ("r", min), ("snr_db", min)):
-        values = [row[f"{band}_{name}"] for row in rows]
-        report[name] = float(np.mean(values)) if values else None
-        report[f"worst_{name}"] = float(worst(values)) if values else None
-    return report
 
 
 def _anchor(path: Path) -> dict[str, Any]:

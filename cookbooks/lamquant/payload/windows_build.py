@@ -44,19 +44,11 @@ def build(corpus_dir: Path, split_dir: Path, spec: WindowSpec, out: Path) -> dic
             stem = entry["stem"]
             kept = split.get("channels", {}).get(stem) or list(range(len(entry["channels"])))
             try:
-                if isinstance(chosen, str):
-                    raise NotUsable(chosen)
-                file = f"{name}/{stem}.npy"
-                cut = cut_windows(read_recording(corpus_dir, stem), kept, chosen, spec, out / file)
+                facts = _cut(corpus_dir, entry, kept, chosen, spec, out / name)
             except (NotUsable, MissingChannels) as error:
                 skipped.append({"stem": stem, "split": name, "reason": str(error)})
-                continue
-            facts = {"stem": stem, "split": name, "subject": entry["subject"], **asdict(cut)}
-            if cut.n_windows:
-                recordings.append({**facts, "file": file, "source_rate_hz": entry["rate_hz"]})
             else:
-                reason = f"no window left: {cut.n_flat} flat, {cut.n_nonfinite} not finite"
-                skipped.append({"stem": stem, "split": name, "reason": reason})
+                recordings.append({**facts, "split": name, "file": f"{name}/{stem}.npy"})
         _require_some(name, recordings, skipped)
     return {
         "schema": SCHEMA,
@@ -70,7 +62,7 @@ def build(corpus_dir: Path, split_dir: Path, spec: WindowSpec, out: Path) -> dic
     }
 
 
-def _plan(entries: list[dict[str, Any]], spec: WindowSpec) -> list[tuple[dict[str, Any], list[int] | str]]:
+def _plan(entries: list[dict[str, Any]], spec: WindowSpec) -> list[tuple[dict[str, Any], range | str]]:
     """Which windows of which recording, or why none, from the corpus index alone."""
     counts: list[int] = []
     reasons: list[str] = []
@@ -84,11 +76,31 @@ def _plan(entries: list[dict[str, Any]], spec: WindowSpec) -> list[tuple[dict[st
         counts.append(count)
         reasons.append(reason)
     chosen = spread(counts, spec.max_windows)
-    plan: list[tuple[dict[str, Any], list[int] | str]] = []
+    plan: list[tuple[dict[str, Any], range | str]] = []
     for entry, count, reason, windows in zip(entries, counts, reasons, chosen, strict=True):
         if windows or not count:
             plan.append((entry, windows or reason))
     return plan
+
+
+def _cut(
+    corpus_dir: Path,
+    entry: dict[str, Any],
+    kept: list[int],
+    chosen: range | str,
+    spec: WindowSpec,
+    out: Path,
+) -> dict[str, Any]:
+    """Cut one recording and say what was written; NotUsable where nothing can be."""
+    if isinstance(chosen, str):
+        raise NotUsable(chosen)
+    stem = entry["stem"]
+    cut = cut_windows(read_recording(corpus_dir, stem), kept, chosen, spec, out / f"{stem}.npy")
+    if not cut.n_windows:
+        raise NotUsable(f"no window left: {cut.n_flat} flat, {cut.n_nonfinite} not finite")
+    # with the digest of the source in it, the index stands for the samples as well
+    source = {f"source_{name}": entry[name] for name in ("rate_hz", "signal_sha256")}
+    return {"stem": stem, "subject": entry["subject"], **source, **asdict(cut)}
 
 
 def _require_some(name: str, recordings: list[dict[str, Any]], skipped: list[dict[str, Any]]) -> None:

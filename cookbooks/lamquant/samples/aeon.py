@@ -144,7 +144,7 @@ def _is_complete(dest: Path, wanted: dict[str, Any]) -> bool:
 
 def _refuse_foreign(dest: Path) -> None:
     """An older or damaged build is replaced, but never a file that this module did not write."""
-    if not dest.exists():
+    if not dest.exists() or (dest.is_dir() and not any(dest.iterdir())):
         return
     marker = _marker(dest)
     if marker is None:

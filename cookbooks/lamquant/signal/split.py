@@ -1,7 +1,8 @@
 """Which subject is trained on, validated on, or sealed for the gate.
 
 A subject's bucket is a hash of the seed and its name, so a subject stays where it is when others come or
-go. Subjects that share content are one group and go one way together. Named lists win over buckets. Where
+go. Subjects that share content are one group and go one way together. Where val or test subjects are named
+they, and what is joined to them, are that split and its fraction does not apply; train takes the rest. Where
 the buckets leave a split empty, the free group whose bucket lies nearest is moved into it.
 """
 
@@ -28,7 +29,7 @@ class SplitError(Exception):
 
 @dataclass(frozen=True)
 class SplitPolicy:
-    """The wish: shares of the subjects, and subjects named for a split.
+    """The wish: ``named`` subjects for some splits, and shares of the subjects for the others.
 
     Raises:
         SplitError: a fraction out of range, fractions that leave nothing to train on, or a subject
@@ -77,17 +78,23 @@ class SplitPolicy:
         return int(digest[:8], 16) / 2**32
 
     def interval(self, split: str) -> tuple[float, float]:
-        """The half-open range of buckets that a split takes; empty where its fraction is 0."""
+        """The half-open range of buckets that a split takes; empty where its fraction is 0 or its subjects
+        are named, and the range of a named split then falls to train."""
         test_end = self.val_fraction + self.test_fraction
         ranges = {"val": (0.0, self.val_fraction), "test": (self.val_fraction, test_end)}
-        return ranges.get(split, (test_end, 1.0))
+        low, high = ranges.get(split, (test_end, 1.0))
+        return (low, low if split in ranges and self.named.get(split) else high)
+
+    def share(self, split: str) -> float:
+        """The share of the unnamed subjects that a split is to have."""
+        shares = {name: self.interval(name)[1] - self.interval(name)[0] for name in ("val", "test")}
+        return shares.get(split, 1.0 - sum(shares.values()))
 
     def by_bucket(self, name: str) -> str:
         """The split that a bucket falls into."""
         bucket = self.bucket(name)
-        return next(
-            s for s in ("val", "test", "train") if self.interval(s)[0] <= bucket < self.interval(s)[1]
-        )
+        taken = (s for s in ("val", "test") if self.interval(s)[0] <= bucket < self.interval(s)[1])
+        return next(taken, "train")
 
 
 def build_split(corpus: Mapping[str, Any], duplicates: "Duplicates", policy: SplitPolicy) -> dict[str, Any]:
@@ -176,11 +183,12 @@ def _assign(
     for split in ("test", "val", "train"):
         if split in assigned.values():
             continue
-        low, high = policy.interval(split)
         counts = {name: list(assigned.values()).count(name) for name in SPLITS}
         free = [key for key in groups if key not in named and counts[assigned[key]] > 1]
-        if not free or low == high:
-            raise SplitError(_empty_split(split, groups, policy, low == high))
+        no_share = policy.share(split) <= 0
+        if not free or no_share:
+            raise SplitError(_empty_split(split, groups, no_share))
+        low, high = policy.interval(split)
         chosen = min(free, key=lambda key: (_distance(policy.bucket(key), low, high), key))
         assigned[chosen] = moved[chosen] = split
     return assigned, moved
@@ -242,7 +250,7 @@ def _how(finding: "Finding") -> str:
     return f"{finding.detail['n_runs']} equal runs, {finding.detail['seconds']} s in all"
 
 
-def _empty_split(split: str, groups: Mapping[str, list[str]], policy: SplitPolicy, no_share: bool) -> str:
+def _empty_split(split: str, groups: Mapping[str, list[str]], no_share: bool) -> str:
     if no_share and len(groups) >= len(SPLITS):
         share = f"{split}_fraction is 0" if split != "train" else "val_fraction and test_fraction sum to 1"
         return f"no subject is left for {split}: {share}; change that or name some in {split}_subjects"

@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ class WindowSpec:
         highpass_hz: corner of the high-pass.
         rate_hz: rate to resample to; None keeps each recording's own.
         channels: montage to select, in this order; None keeps what a recording has.
-        max_windows: at most this many windows in each split, spread evenly over it; None for all.
+        max_windows: at most this many windows in each split, each recording giving its share; None for all.
 
     Raises:
         WindowError: a value out of range.
@@ -140,12 +141,17 @@ def channel_microvolts(recording: Recording, index: int, spec: WindowSpec) -> Mi
 
 @dataclass(frozen=True)
 class Cut:
-    """The windows of one recording, on disk, and what was left out."""
+    """The windows of one recording, on disk, and what was left out.
+
+    Windows are counted from sample 0; ``spans`` lists those written as ``[first, count]`` of each stretch
+    without a gap. ``lsb_uv`` is the size of one digital unit.
+    """
 
     channels: list[str]
     lsb_uv: list[float]
     rate_hz: float
     n_windows: int
+    spans: list[list[int]]
     n_flat: int
     n_nonfinite: int
 
@@ -169,15 +175,21 @@ def cut_windows(
     size = spec.samples(rate_hz)
     flat = _flat(recording.digital[indices], np.asarray(chosen), size, recording.rate_hz / rate_hz)
     wanted = np.asarray(chosen, np.int64)[~flat]
-    written, n_nonfinite = 0, 0
+    sound = np.ones(0, np.bool_)
     if len(wanted):
         temporary = path.with_name(f".{path.name}.partial")
         path.parent.mkdir(parents=True, exist_ok=True)
         sound = _write(recording, indices, wanted, size, spec, temporary)
-        written, n_nonfinite = int(sound.sum()), int((~sound).sum())
         _finish(temporary, path, sound)
-    lsb = [float(recording.scale[index]) for index in indices]
-    return Cut(names, lsb, rate_hz, written, int(flat.sum()), n_nonfinite)
+    return Cut(
+        channels=names,
+        lsb_uv=[abs(float(recording.scale[index])) for index in indices],
+        rate_hz=rate_hz,
+        n_windows=int(sound.sum()),
+        spans=_spans(wanted[sound]),
+        n_flat=int(flat.sum()),
+        n_nonfinite=int((~sound).sum()),
+    )
 
 
 def _flat(
@@ -227,15 +239,24 @@ def _finish(temporary: Path, path: Path, sound: NDArray[np.bool_]) -> None:
     temporary.replace(path)
 
 
-def spread(counts: Sequence[int], limit: int | None) -> list[list[int]]:
-    """Choose at most ``limit`` of the consecutive items of several parts, evenly spaced over all of them."""
+def spread(counts: Sequence[int], limit: int | None) -> list[range]:
+    """Choose at most ``limit`` windows, from each recording its share as one block from its middle.
+
+    Consecutive windows stay consecutive, so that they can be read as one stream.
+    """
     total = sum(counts)
     if limit is None or limit >= total:
-        return [list(range(count)) for count in counts]
-    starts = np.concatenate([[0], np.cumsum(counts)])
-    places = np.arange(limit) * total // limit
-    cuts = np.searchsorted(places, starts)
-    return [(places[a:b] - s).tolist() for a, b, s in zip(cuts[:-1], cuts[1:], starts[:-1], strict=True)]
+        return [range(count) for count in counts]
+    ends = [0, *(int(end) * limit // total for end in np.cumsum(counts))]
+    shares = [high - low for low, high in pairwise(ends)]
+    starts = [(count - share) // 2 for count, share in zip(counts, shares, strict=True)]
+    return [range(start, start + share) for start, share in zip(starts, shares, strict=True)]
+
+
+def _spans(indices: NDArray[np.int64]) -> list[list[int]]:
+    """Ascending indices as ``[first, count]`` of each consecutive stretch."""
+    stretches = np.split(indices, np.flatnonzero(np.diff(indices) != 1) + 1)
+    return [[int(stretch[0]), len(stretch)] for stretch in stretches if len(stretch)]
 
 
 def open_windows(windows_dir: Path, split: str) -> list[tuple[dict[str, Any], NDArray[np.float32]]]:

@@ -1,0 +1,29 @@
+"""Fixtures: a persistent Dagster home in a temporary directory."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty instance directory that every command of the test uses."""
+    directory = tmp_path / "home"
+    directory.mkdir()
+    (directory / "dagster.yaml").write_text((REPOSITORY / ".dagster" / "dagster.yaml").read_text())
+    monkeypatch.setenv("DAGSTER_HOME", str(directory))
+    monkeypatch.delenv("BLUT_STORE", raising=False)
+    return directory
+
+
+@pytest.fixture(autouse=True)
+def _quiet_pools(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Tests share the machine with each other: one thread per numeric library."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        if name not in os.environ:
+            monkeypatch.setenv(name, "1")
+    yield

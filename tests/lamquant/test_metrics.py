@@ -1,0 +1,158 @@
+"""LQS figures against values worked out by hand or by an independent formula."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cookbooks.lamquant.signal import metrics
+
+
+def sine(hz: float, rate: float, seconds: float, amplitude: float = 1.0) -> np.ndarray:
+    return amplitude * np.sin(2 * np.pi * hz * np.arange(int(rate * seconds)) / rate)
+
+
+def test_prd_is_the_residual_over_the_raw_energy_in_percent():
+    # residual energy 1, signal energy 9 + 16
+    assert metrics.prd([[3, 4]], [[3, 3]]) == pytest.approx(20.0, rel=1e-15)
+
+
+def test_prdn_removes_the_mean_of_each_original_channel_from_the_denominator_only():
+    # about the mean 3.5 the energy is 0.5, so sqrt(1 / 0.5)
+    assert metrics.prdn([[3, 4]], [[3, 3]]) == pytest.approx(100 * math.sqrt(2), rel=1e-15)
+    # two channels at -100 and +100 with energy 2 each about their own means; a common error of 1
+    x = np.array([[-101.0, -99.0], [99.0, 101.0]])
+    assert metrics.prdn(x, x + 1) == pytest.approx(100.0, rel=1e-12)
+    assert metrics.prd(x, x + 1) < 1.01
+
+
+def test_r_is_pearson_over_all_channels_as_one_stream():
+    # means 2 and 7/3; covariance sum 3, variance sums 2 and 14/3
+    assert metrics.pearson([[1, 2, 3]], [[1, 2, 4]]) == pytest.approx(3 / math.sqrt(2 * 14 / 3), rel=1e-14)
+    x, y = np.array([[1, 2], [5, 9]]), np.array([[1, 3], [5, 8]])
+    assert metrics.pearson(x, y) == pytest.approx(np.corrcoef(x.ravel(), y.ravel())[0, 1], rel=1e-13)
+
+
+def test_snr_is_minus_twenty_log_of_prd_and_stops_at_120_db():
+    x = np.ones((1, 1000))
+    # the published golden pair of PRD and SNR
+    measured = metrics.measure(x, x * (1 - 0.04408641691530864), 250)
+    assert measured.prd == pytest.approx(4.408641691530864, rel=1e-12)
+    assert measured.snr_db == pytest.approx(27.11390393281527, rel=1e-12)
+    assert metrics.snr_db([[3, 4]], [[3, 3]]) == pytest.approx(10 * math.log10(25), rel=1e-14)
+    assert metrics.snr_db(x, x) == 120.0
+    assert metrics.snr_db(x, x * (1 + 1e-9)) == 120.0
+
+
+def test_a_signal_without_energy_is_perfect_only_if_it_stays_silent():
+    silence, noise = np.zeros((2, 10)), np.full((2, 10), 0.5)
+    assert (metrics.prd(silence, silence), metrics.prd(silence, noise)) == (0.0, 100.0)
+    assert (metrics.prdn(noise, noise), metrics.prdn(noise, silence)) == (0.0, 100.0)
+    assert (metrics.pearson(noise, noise), metrics.pearson(noise, silence)) == (1.0, 0.0)
+    assert metrics.pearson(sine(5, 100, 1)[None], np.ones((1, 100))) == 0.0
+
+
+def test_band_edges_are_half_open_and_12_to_13_hz_lies_in_no_band():
+    rate, n = 250.0, 2500
+    holds = {}
+    for hz in (0, 0.5, 1, 4, 8, 12, 12.9, 13, 30, 99.9, 100):
+        tone = np.ones((1, n)) if hz == 0 else sine(hz, rate, 10)[None]
+        bands = metrics.measure(tone, tone * 0.5, rate).bands
+        # only the band that holds the tone loses half of something
+        holds[hz] = [b for b, f in bands.items() if f is not None and f.prd == pytest.approx(50, abs=1e-6)]
+    assert holds == {
+        0: ["sub_delta"],
+        0.5: ["sub_delta"],
+        1: ["delta"],
+        4: ["theta"],
+        8: ["alpha"],
+        12: [],
+        12.9: [],
+        13: ["beta"],
+        30: ["gamma"],
+        99.9: ["gamma"],
+        100: [],
+    }
+
+
+def test_a_codec_that_drops_a_band_shows_it_in_that_band_alone():
+    slow, fast = sine(2, 256, 8, 50.0), sine(20, 256, 8, 5.0)
+    measured = metrics.measure((slow + fast)[None], slow[None], 256)
+    beta, delta = measured.bands["beta"], measured.bands["delta"]
+    assert beta is not None and delta is not None
+    assert (beta.prd, beta.r) == (pytest.approx(100, abs=1e-6), 0.0)
+    assert delta.prd < 1e-6 and delta.r == pytest.approx(1.0)
+    assert measured.prd == pytest.approx(100 * 5 / math.hypot(50, 5), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("rate", "unmeasurable"),
+    [(256, []), (200, []), (199, ["gamma"]), (128, ["gamma"]), (60, ["gamma"]), (40, ["beta", "gamma"])],
+)
+def test_a_band_that_reaches_above_nyquist_is_unmeasured_and_never_perfect(rate, unmeasurable):
+    x = np.random.default_rng(1).normal(size=(2, 4 * rate))
+    bands = metrics.measure(x, x, rate).bands
+    assert [name for name, figures in bands.items() if figures is None] == unmeasurable
+
+
+def test_a_band_without_a_bin_in_a_short_recording_is_unmeasured():
+    x = np.random.default_rng(2).normal(size=(1, 32))
+    # 32 samples at 256 Hz: bins 8 Hz apart, so none between 1 and 8 Hz
+    bands = metrics.measure(x, x, 256).bands
+    assert [name for name, figures in bands.items() if figures is None] == ["delta", "theta"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    channels=st.integers(1, 4),
+    n=st.integers(400, 901),
+    rate=st.sampled_from([200.0, 250.0, 255.0, 256.0, 400.5]),
+    offset=st.sampled_from([0.0, -3.0, 2048.0]),
+)
+def test_band_figures_equal_those_of_the_masked_and_inverted_signals(seed, channels, n, rate, offset):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(channels, n)).cumsum(axis=1) + offset * rng.normal(size=(channels, 1))
+    y = x + rng.normal(size=x.shape)
+    frequencies = np.fft.rfftfreq(n, 1 / rate)
+    for band, (low, high) in metrics.BANDS.items():
+        mask = (frequencies >= low - 1e-9) & (frequencies < high - 1e-9)
+        bx, by = (np.fft.irfft(np.fft.rfft(z) * mask, n) for z in (x, y))
+        figures = metrics.measure(x, y, rate).bands[band]
+        assert figures is not None
+        assert figures.prd == pytest.approx(100 * np.sqrt(((bx - by) ** 2).sum() / (bx**2).sum()), rel=1e-8)
+        assert figures.r == pytest.approx(np.corrcoef(bx.ravel(), by.ravel())[0, 1], abs=1e-7)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_value_that_is_not_finite_is_an_error_and_not_a_figure(bad):
+    x = np.ones((1, 8))
+    y = x.copy()
+    y[0, 3] = bad
+    with pytest.raises(ValueError, match="decoded signal holds a value that is not finite"):
+        metrics.measure(x, y, 250)
+
+
+@pytest.mark.parametrize("shape", [(1, 7), (2, 8), (8,), (0, 8), (1, 0)])
+def test_signals_of_other_shapes_or_without_samples_are_refused(shape):
+    with pytest.raises(ValueError, match="of one shape"):
+        metrics.measure(np.ones((1, 8)), np.ones(shape), 250)
+    if 0 in shape:
+        with pytest.raises(ValueError, match="of one shape"):
+            metrics.measure(np.ones(shape), np.ones(shape), 250)
+
+
+def test_the_ratio_counts_whole_bytes_of_file_samples_and_of_the_file():
+    assert metrics.raw_bytes(256, 12) == metrics.raw_bytes(256, 16) == 512
+    assert metrics.raw_bytes(256, 24) == 768
+    assert metrics.compression_ratio(512, 74) == pytest.approx(6.918918918918919, rel=1e-15)
+    for original, file in ((512, 0), (0, 74), (512, -1)):
+        with pytest.raises(ValueError, match="no ratio"):
+            metrics.compression_ratio(original, file)
+
+
+def test_quality_is_ratio_over_prd_and_the_ratio_itself_without_loss():
+    assert metrics.quality_score(20, 5) == 4
+    assert metrics.quality_score(2.5, 0) == 2.5

@@ -1,0 +1,640 @@
+"""The codec gate, judged by a real codec's files: what must pass, and every way in which it must fail.
+
+The recordings are synthetic, which is enough to see what the gate refuses; the figures mean nothing.
+"""
+
+import hashlib
+import json
+import math
+import shutil
+import struct
+import subprocess
+import sys
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from blut_assets.gates import PromotionRefused, Verdict, parse_verdict
+from blut_resources.digest import digest_path
+from blut_resources.registry import ModelRegistry
+from cookbooks.lamquant.artifacts import PccpVerdict
+from cookbooks.lamquant.formats.corpus import read_corpus, read_recording
+from cookbooks.lamquant.payload.verdict_score import ScoreConfig, score
+from cookbooks.lamquant.samples.synthetic import write_synthetic
+from cookbooks.lamquant.signal.metrics import BANDS
+from cookbooks.lamquant.verdict_rules import (
+    LADDER,
+    RegistryInvalid,
+    grade_corpus,
+    grade_recording,
+    load_registry,
+    required_floors,
+)
+
+SHIPPED = Path(__file__).parents[2] / "cookbooks" / "lamquant" / "configs" / "pccp_registry.yaml"
+INPUTS = ("candidate", "windows", "corpus", "split", "bitstreams", "decoded", "registry")
+REGISTRY = """\
+schema: blut.floor_registry.v1
+version: 0.1.0
+model: lamquant-joint
+change_classes: [A.1]
+split: test
+each_recording: {min_r: 0.9, max_prdn: 40, min_cr: 4}
+bands:
+  delta: {max_prd: 60, min_r: 0.5}
+  alpha: {max_prd: 90, min_r: 0.3}
+minima: {recordings: 1, patients: 1, samples: 10000}
+"""
+CHANGE = {"change_id": "CHG-7", "description": "a test", "author": "tester", "change_class": "A.1"}
+
+
+def payload(
+    work: Path, name: str, config: dict[str, Any], **inputs: Path
+) -> subprocess.CompletedProcess[str]:
+    """Run a payload as its own process; the result is in ``work / name``."""
+    frozen = work / f"{name}.json"
+    module = name.split("-")[0]
+    frozen.write_text(
+        json.dumps(
+            {
+                "schema": 1,
+                "fingerprint": "test",
+                "config": config,
+                "inputs": {key: str(path) for key, path in inputs.items()},
+                "out": str(work / name),
+                "work": str(work / f"{name}.work"),
+            }
+        )
+    )
+    argv = [sys.executable, "-m", f"cookbooks.lamquant.payload.{module}", "--config", str(frozen)]
+    return subprocess.run(argv, capture_output=True, text=True, check=False)
+
+
+def made(work: Path, name: str, config: dict[str, Any], **inputs: Path) -> Path:
+    done = payload(work, name, config, **inputs)
+    assert done.returncode == 0, done.stderr
+    return work / name
+
+
+@dataclass(frozen=True)
+class Case:
+    """Everything a verdict needs, as directories that a test may spoil."""
+
+    root: Path
+
+    def __getattr__(self, name: str) -> Path:
+        if name not in INPUTS:
+            raise AttributeError(name)
+        return self.root / name
+
+    @property
+    def stem(self) -> str:
+        """The one test recording."""
+        return next(path.stem for path in sorted(self.bitstreams.iterdir()))
+
+    @property
+    def bitstream(self) -> Path:
+        return self.bitstreams / f"{self.stem}.lqc"
+
+    @property
+    def decoding(self) -> Path:
+        return self.decoded / f"{self.stem}.npy"
+
+    def inputs(self) -> dict[str, Path]:
+        return {name: self.root / name for name in INPUTS}
+
+    def named(self, **changes: Any) -> dict[str, Any]:
+        """The configuration with the digests of what is there now, unless changed."""
+        names = ("candidate", "corpus", "split", "registry")
+        digests = {f"{name}_digest": digest_path(self.root / name) for name in names}
+        return {**digests, "split": "test", "change": CHANGE, **changes}
+
+    def judge(self, **changes: Any) -> Verdict:
+        verdict = score(ScoreConfig.model_validate(self.named(**changes)), self.inputs())
+        return parse_verdict(verdict.to_json())
+
+    def fails(self, *reasons: str, **changes: Any) -> Verdict:
+        verdict = self.judge(**changes)
+        assert not verdict.passed
+        for reason in reasons:
+            assert any(reason in told for told in verdict.reasons), verdict.reasons
+        return verdict
+
+    def edit_json(self, path: Path, edit: Any) -> None:
+        document = json.loads(path.read_text())
+        edit(document)
+        path.write_text(json.dumps(document, sort_keys=True, indent=1) + "\n")
+
+    def code(self, work: Path, split: str = "test") -> None:
+        """Encode and decode again, in two processes."""
+        for name in ("bitstreams", "decoded"):
+            shutil.rmtree(self.root / name)
+        encoded = made(
+            work,
+            "codec_encode",
+            {"split": split},
+            checkpoint=self.candidate,
+            corpus=self.corpus,
+            split=self.split,
+        )
+        shutil.move(encoded, self.bitstreams)
+        decoded = made(work, "codec_decode", {}, checkpoint=self.candidate, bitstreams=self.bitstreams)
+        shutil.move(decoded, self.decoded)
+
+
+@pytest.fixture(scope="session")
+def good(tmp_path_factory) -> Case:
+    """Three subjects, a codec trained for a moment on the first, its files for the third."""
+    root = tmp_path_factory.mktemp("gate")
+    # 128 Hz, so that gamma reaches above Nyquist
+    write_synthetic(root / "edf", 3, 40, 5, rate_hz=128, channels=("C3", "C4", "O1"))
+    corpus = made(root, "lma_encode", {}, recordings=root / "edf")
+    subjects = [entry["subject"] for entry in read_corpus(corpus)["recordings"]]
+    named = {f"{name}_subjects": [s] for name, s in zip(("train", "val", "test"), subjects, strict=True)}
+    split = made(root, "split_build", named, corpus=corpus)
+    windows = made(root, "windows_build", {"window_s": 4.0}, corpus=corpus, split=split)
+    candidate = made(root, "joint_train", {"preset": "smoke", "epochs": 1, "threads": 1}, windows=windows)
+    case = Case(root / "case")
+    for name, source in (
+        ("corpus", corpus),
+        ("split", split),
+        ("windows", windows),
+        ("candidate", candidate),
+    ):
+        shutil.copytree(source, case.root / name)
+    for name in ("registry", "bitstreams", "decoded"):
+        (case.root / name).mkdir()
+    (case.registry / "registry.yaml").write_text(REGISTRY)
+    case.code(root)
+    return case
+
+
+@pytest.fixture
+def case(good, tmp_path) -> Case:
+    """A copy of the good case for a test to spoil."""
+    shutil.copytree(good.root, tmp_path / "case")
+    return Case(tmp_path / "case")
+
+
+# what passes
+
+
+def test_a_codec_that_meets_every_floor_passes_and_its_verdict_says_by_what(good):
+    verdict = good.judge()
+    assert verdict.passed, verdict.reasons
+    assert verdict.candidate == digest_path(good.candidate)
+    assert verdict.inputs == {
+        name: digest_path(good.root / name)
+        for name in ("bitstreams", "corpus", "decoded", "registry", "split")
+    }
+    registry = load_registry(good.registry)
+    assert [c.as_floor() for c in verdict.criteria] == required_floors(registry, [good.stem])
+    figures = verdict.details["per_recording"][good.stem]
+    assert figures["bitstream_digest"] == digest_path(good.bitstream)
+    assert figures["cr"] == 2 * figures["samples"] / good.bitstream.stat().st_size
+    assert verdict.measurements["cr"] == figures["cr"]
+    assert verdict.details["counts"]["synthetic_recordings"] == 1
+    assert verdict.details["per_band"]["gamma"]["prd"] is None
+    assert verdict.details["per_band"]["alpha"]["prd"] > 0
+
+
+def test_the_figures_are_those_of_the_decoded_integers_against_the_originals_in_microvolts(good):
+    recording = read_recording(good.corpus, good.stem)
+    decoded = np.load(good.decoding) * recording.scale[:, None] + recording.offset[:, None]
+    x, error = recording.microvolts, recording.microvolts - decoded
+    figures = good.judge().details["per_recording"][good.stem]
+    assert figures["prd"] == pytest.approx(100 * np.sqrt((error**2).sum() / (x**2).sum()), rel=1e-12)
+    about_mean = x - x.mean(axis=1, keepdims=True)
+    assert figures["prdn"] == pytest.approx(
+        100 * np.sqrt((error**2).sum() / (about_mean**2).sum()), rel=1e-12
+    )
+    assert figures["r"] == pytest.approx(np.corrcoef(x.ravel(), decoded.ravel())[0, 1], rel=1e-12)
+
+
+def test_the_payload_writes_the_same_bytes_wherever_the_inputs_lie_and_reports_the_facts(
+    case, good, tmp_path
+):
+    done = payload(tmp_path, "verdict_score", case.named(), **case.inputs())
+    assert done.returncode == 0, done.stderr
+    data = (tmp_path / "verdict_score" / "verdict.json").read_bytes()
+    assert data == good.judge().to_json()
+    assert str(tmp_path).encode() not in data
+    facts = json.loads(done.stdout.splitlines()[-1])["facts"]
+    artifact = PccpVerdict(**facts)
+    assert artifact.passed and artifact.n_recordings == 1 and artifact.n_failed_criteria == 0
+    assert artifact.candidate == digest_path(case.candidate)
+
+
+def test_a_passing_candidate_is_promoted_and_one_swapped_afterwards_is_not(case, tmp_path):
+    verdict = case.judge()
+    artifact = tmp_path / "verdict"
+    artifact.mkdir()
+    (artifact / "verdict.json").write_bytes(verdict.to_json())
+    registry = ModelRegistry(tmp_path / "registry")
+    wanted = {
+        "verdict": digest_path(artifact),
+        "artifact": artifact,
+        "inputs": {"registry": digest_path(case.registry)},
+        "floors": required_floors(load_registry(case.registry), [case.stem]),
+    }
+    candidate = digest_path(case.candidate)
+    assert registry.promote("lamquant-joint", "prod", candidate=candidate, **wanted)[1]
+
+    with (case.candidate / "model.safetensors").open("ab") as weights:
+        weights.write(b"\0")
+    swapped = digest_path(case.candidate)
+    with pytest.raises(PromotionRefused, match=f"about candidate {candidate}, not {swapped}"):
+        registry.promote("lamquant-joint", "prod", candidate=swapped, **wanted)
+    assert registry.resolve("lamquant-joint@prod") == candidate
+
+
+# what fails: the candidate
+
+
+def test_a_checkpoint_other_than_the_one_named_fails(case):
+    other = case.named()["candidate_digest"]
+    (case.candidate / "notes.txt").write_text("retrained")
+    case.fails("inputs_unchanged: candidate has digest", candidate_digest=other)
+
+
+@pytest.mark.parametrize("name", ["corpus", "split", "registry", "bitstreams", "decoded"])
+def test_an_input_other_than_the_one_named_fails(case, name):
+    case.fails(f"inputs_unchanged: {name} has digest", **{f"{name}_digest": "0" * 64})
+
+
+def test_floors_relaxed_after_the_run_began_fail(case):
+    before = case.named()["registry_digest"]
+    path = case.registry / "registry.yaml"
+    path.write_text(REGISTRY.replace("min_cr: 4", "min_cr: 1"))
+    case.fails("inputs_unchanged: registry has digest", registry_digest=before)
+
+
+@pytest.mark.slow
+def test_shuffled_weights_fail(case, tmp_path):
+    path = case.candidate / "model.safetensors"
+    weights, rng = load_file(path), np.random.default_rng(0)
+    for name, value in weights.items():
+        if not name.startswith("coder."):
+            weights[name] = rng.permutation(value.ravel()).reshape(value.shape)
+    save_file(weights, path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    case.edit_json(case.candidate / "model.json", lambda d: d.update(weights_sha256=digest))
+    case.code(tmp_path)
+    verdict = case.judge()
+    assert not verdict.passed
+    assert all("acceptance" in r or "band" in r for r in verdict.reasons), verdict.reasons
+
+
+def test_bitstreams_of_another_checkpoint_fail(case):
+    data = bytearray(case.bitstream.read_bytes())
+    data[6] ^= 1  # in the checkpoint's digest
+    data[-4:] = struct.pack("<I", zlib.crc32(bytes(data[:-4])))
+    case.bitstream.write_bytes(data)
+    case.fails("was not written by this candidate", "cr is not measured")
+
+
+# what fails: the output
+
+
+def test_shuffled_output_fails(case):
+    decoded = np.load(case.decoding)
+    np.save(case.decoding, np.random.default_rng(0).permutation(decoded, axis=1))
+    verdict = case.fails("acceptance r is", "acceptance prdn is", "band alpha_r is")
+    assert verdict.details["grade"] == "below"
+
+
+def test_swapped_channels_fail(case):
+    np.save(case.decoding, np.load(case.decoding)[::-1])
+    case.fails("acceptance prdn is")
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_decoded_values_that_are_not_finite_fail(case, value):
+    decoded = np.load(case.decoding).astype(np.float64)
+    decoded[0, 17] = value
+    np.save(case.decoding, decoded)
+    verdict = case.fails("holds float64, not integers", "r is not measured")
+    assert verdict.measurements["prdn"] is None
+
+
+def test_a_microvolt_scale_that_is_not_finite_fails_as_unmeasured(case):
+    def spoil(corpus: dict[str, Any]) -> None:
+        entry = next(e for e in corpus["recordings"] if e["stem"] == case.stem)
+        entry["unit_scale"][0] = math.nan
+
+    case.edit_json(case.corpus / "corpus.json", spoil)
+    case.fails("holds a value that is not finite", "r is not measured")
+
+
+def test_a_decoder_crash_leaves_a_file_out_and_that_fails(case):
+    case.decoding.unlink()
+    verdict = case.fails("one_decoding_per_recording", "is missing", "prdn is not measured")
+    assert verdict.measurements["cr"] is None
+    assert {c.name for c in verdict.criteria if c.scope == case.stem and c.passed} == set()
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda b: b[:-1], lambda b: b[:40], lambda b: b"", lambda b: b"PK" + b[2:]]
+)
+def test_a_decoding_cut_short_by_a_crash_fails(case, spoil):
+    case.decoding.write_bytes(spoil(case.decoding.read_bytes()))
+    case.fails("one_decoding_per_recording", "r is not measured")
+
+
+def test_a_pickled_decoding_is_not_executed_and_fails(case):
+    np.save(case.decoding, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    case.fails("cannot be read as an array")
+
+
+@pytest.mark.parametrize("cut", [np.s_[:, :-1], np.s_[:-1], np.s_[:, :0], np.s_[0]])
+def test_output_of_another_shape_fails(case, cut):
+    np.save(case.decoding, np.load(case.decoding)[cut])
+    case.fails("has shape")
+
+
+# what fails: the bytes
+
+
+def test_latents_measured_instead_of_bytes_fail(case):
+    with case.bitstream.open("wb") as file:
+        np.save(file, np.zeros((3, 8), np.int8))
+    verdict = case.fails("real_bitstreams", "is not a bitstream", "cr is not measured")
+    assert verdict.measurements["cr"] is None
+
+
+def test_latents_beside_the_bytes_fail(case):
+    np.save(case.bitstreams / "latents.npy", np.zeros((3, 8), np.int8))
+    case.fails("latents.npy belongs to no recording of the test split")
+
+
+def test_an_estimated_size_in_a_sidecar_is_not_believed_and_fails(case, good):
+    (case.bitstreams / "sizes.json").write_text(json.dumps({case.stem: 1}))
+    verdict = case.fails("sizes.json belongs to no recording of the test split")
+    assert verdict.measurements["cr"] == good.judge().measurements["cr"]
+
+
+@pytest.mark.parametrize("spoil", [lambda b: b"", lambda b: b[:4], lambda b: b[:-1], lambda b: b + b"\0"])
+def test_an_empty_truncated_or_padded_bitstream_fails(case, spoil):
+    case.bitstream.write_bytes(spoil(case.bitstream.read_bytes()))
+    case.fails("real_bitstreams", "cr is not measured")
+
+
+def test_a_link_to_bytes_elsewhere_fails(case, tmp_path):
+    shutil.move(case.bitstream, case.bitstreams / "elsewhere.bin")
+    case.bitstream.symlink_to("elsewhere.bin")
+    case.fails("is not a plain file", "elsewhere.bin belongs to no recording")
+
+
+def test_a_missing_bitstream_fails(case):
+    case.bitstream.unlink()
+    verdict = score(ScoreConfig.model_validate(case.named()), case.inputs())
+    assert not verdict.passed and any("is missing" in reason for reason in verdict.reasons)
+
+
+# what fails: what was measured
+
+
+def test_a_declared_band_that_cannot_be_measured_fails(case):
+    text = REGISTRY.replace("minima:", "  gamma: {max_prd: 100, min_r: 0.01}\nminima:")
+    (case.registry / "registry.yaml").write_text(text)
+    case.fails("band gamma_prd is not measured", "band gamma_r is not measured")
+
+
+def test_zero_windows_fail(case):
+    def empty(split: dict[str, Any]) -> None:
+        split["excluded"] = {case.stem: "too short"}
+        del split["recordings"][case.stem]
+
+    case.edit_json(case.split / "split.json", empty)
+    verdict = case.fails("has no test recording", "recordings is 0", "samples is 0")
+    assert verdict.details["grade"] == "below" and verdict.measurements["r"] is None
+
+
+def test_less_than_the_registered_minimum_fails(case):
+    (case.registry / "registry.yaml").write_text(REGISTRY.replace("samples: 10000", "samples: 10000000"))
+    case.fails("minimum samples is 15360, required >= 1e+07")
+
+
+def test_the_worst_recording_decides_and_not_the_mean(case):
+    (case.registry / "registry.yaml").write_text(REGISTRY.replace("min_cr: 4", "min_cr: 10000"))
+    case.fails(f"{case.stem}: acceptance cr is")
+
+
+# what fails: the split
+
+
+def relabel(case: Case, *fields: str) -> None:
+    """Call the validation split test, and the test split validation."""
+    swap = {"test": "val", "val": "test"}
+    case.edit_json(
+        case.split / "split.json",
+        lambda d: d.update({f: {k: swap.get(n, n) for k, n in d[f].items()} for f in fields}),
+    )
+
+
+def test_the_validation_split_given_as_test_fails(case):
+    case.fails("asked to judge on 'val'", split="val")
+    relabel(case, "recordings")
+    case.fails("patients_disjoint", "its patient")
+
+
+@pytest.mark.slow
+def test_a_split_that_calls_the_validation_patient_test_throughout_fails(case, tmp_path):
+    relabel(case, "recordings", "subjects")
+    case.code(tmp_path)
+    verdict = case.fails("was trained on and is in the test split")
+    # everything else fits: the split is consistent, and the files are those of its test recording
+    assert [c.name for c in verdict.criteria if c.kind == "integrity" and not c.passed] == [
+        "test_patients_unseen_violations"
+    ]
+
+
+def test_files_of_validation_recordings_fail(case):
+    split = json.loads((case.split / "split.json").read_text())
+    other = next(stem for stem, name in split["recordings"].items() if name == "val")
+    for path in (case.bitstream, case.decoding):
+        path.rename(path.with_stem(other))
+    verdict = score(ScoreConfig.model_validate(case.named()), case.inputs())
+    assert not verdict.passed
+    assert (
+        f"one_bitstream_per_recording: {other}.lqc belongs to no recording of the test split"
+        in verdict.reasons
+    )
+
+
+def test_windows_other_than_those_the_candidate_was_trained_on_fail(case):
+    case.edit_json(case.windows / "windows.json", lambda d: d.update(recordings=d["recordings"][:1]))
+    case.fails("the candidate was trained on other windows than those given")
+
+
+def test_a_recording_duplicated_across_splits_fails(good, case, tmp_path):
+    """The patient's recording lies under two names, one of them trained on."""
+    edf = tmp_path / "edf"
+    shutil.copytree(good.root.parent / "edf", edf)
+    trained = sorted(edf.rglob("*.edf"))[0]
+    (edf / "copy").mkdir()
+    shutil.copy(trained, edf / "copy" / "zz_copy.edf")
+    corpus = made(tmp_path, "lma_encode", {}, recordings=edf)
+    entry = next(e for e in read_corpus(corpus)["recordings"] if "zz_copy" in e["stem"])
+    shutil.rmtree(case.corpus)
+    shutil.move(corpus, case.corpus)
+
+    def add(split: dict[str, Any]) -> None:
+        split["recordings"][entry["stem"]] = "test"
+        split["subjects"].setdefault(entry["subject"], "test")
+
+    case.edit_json(case.split / "split.json", add)
+    case.fails("no_duplicates_across_splits", "share content: recording")
+
+
+def test_a_recording_without_a_split_fails(case):
+    case.edit_json(case.split / "split.json", lambda d: d["recordings"].pop(case.stem))
+    case.fails("has no split")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"schema": "blut.split.v1", "subjects": {"a": "test", "a": "val"}}']
+)
+def test_a_malformed_split_gives_no_verdict(case, tmp_path, text):
+    (case.split / "split.json").write_text(text)
+    done = payload(tmp_path, "verdict_score", case.named(), **case.inputs())
+    assert done.returncode != 0 and "split.json" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "verdict_score" / "verdict.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"change": {**CHANGE, "change_id": "../x"}}, "change.change_id"),
+        ({"change": {**CHANGE, "change_class": "Z.9"}}, "change_class is 'Z.9'"),
+        ({"dry_run": True}, "dry_run"),
+        ({"candidate_digest": ""}, "candidate_digest"),
+    ],
+)
+def test_a_request_that_cannot_be_judged_gives_no_verdict(case, tmp_path, changes, told):
+    done = payload(tmp_path, "verdict_score", case.named(**changes), **case.inputs())
+    assert done.returncode != 0 and told in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "verdict_score" / "verdict.json").exists()
+
+
+def test_a_missing_input_is_named_and_gives_no_verdict(case, tmp_path):
+    shutil.rmtree(case.decoded)
+    done = payload(tmp_path, "verdict_score", case.named(), **case.inputs())
+    assert done.returncode != 0 and "input decoded is missing" in done.stderr
+
+
+def test_an_anchor_is_shown_and_decides_nothing(case):
+    (case.root / "anchor.json").write_text('{"dct": {"cr": 20.5}}')
+    inputs = {**case.inputs(), "anchor": case.root / "anchor.json"}
+    verdict = score(ScoreConfig.model_validate(case.named()), inputs)
+    assert verdict.passed and verdict.details["anchor"] == {"dct": {"cr": 20.5}}
+
+
+# the floor registry
+
+
+def test_the_shipped_registry_loads_and_asks_what_it_says():
+    registry = load_registry(SHIPPED)
+    floors = {(f.name, f.op, f.floor) for f in required_floors(registry, ["x"]) if f.scope == "x"}
+    assert {("r", ">=", 0.98), ("prdn", "<=", 18), ("cr", ">=", 15)} <= floors
+    assert {f"{b}_{m}" for b in ("delta", "theta", "alpha", "beta") for m in ("prd", "r")} <= {
+        name for name, _, _ in floors
+    }
+    assert not any("gamma" in name for name, _, _ in floors)
+    assert set(registry.bands) < set(BANDS)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("min_r: 0.9", "min_r: .nan", "each_recording.min_r"),
+        ("max_prdn: 40", "max_prdn: .inf", "each_recording.max_prdn"),
+        ("min_cr: 4", "min_cr: true", "each_recording.min_cr"),
+        ("min_cr: 4", "min_cr: '4'", "each_recording.min_cr"),
+        ("min_r: 0.9,", "", "each_recording.min_r"),
+        ("min_r: 0.9", "min_r: 0", "each_recording.min_r"),
+        ("min_r: 0.9", "min_r: 1.5", "each_recording.min_r"),
+        ("min_r: 0.9", "min_R: 0.9", "each_recording.min_R"),
+        ("min_r: 0.9", "min_r: 0.9, min_r: 0.1", "'min_r' appears twice"),
+        ("model: lamquant-joint", "model: lamquant-joint\nmodel: other", "'model' appears twice"),
+        ("alpha:", "mu:", "bands.mu"),
+        ("split: test", "split: val", "split"),
+        ("recordings: 1", "recordings: 0", "minima.recordings"),
+        ("version: 0.1.0", "version: 0.1", "version"),
+        ("blut.floor_registry.v1", "blut.floor_registry.v2", "schema"),
+        ("minima:", "extra: 1\nminima:", "extra"),
+        ("minima:", "minima: [", "registry.yaml"),
+    ],
+)
+def test_a_registry_that_cannot_be_trusted_is_refused_naming_the_field(tmp_path, old, new, told):
+    assert old in REGISTRY
+    path = tmp_path / "registry.yaml"
+    path.write_text(REGISTRY.replace(old, new, 1))
+    with pytest.raises(RegistryInvalid, match=r"registry\.yaml") as refused:
+        load_registry(path)
+    assert told in str(refused.value)
+
+
+def test_a_registry_without_bands_is_refused(tmp_path):
+    text = REGISTRY[: REGISTRY.index("bands:")] + "bands: {}\n" + REGISTRY[REGISTRY.index("minima:") :]
+    (tmp_path / "registry.yaml").write_text(text)
+    with pytest.raises(RegistryInvalid, match="bands"):
+        load_registry(tmp_path)
+
+
+def test_the_newest_of_two_registries_in_a_directory_is_not_guessed(tmp_path):
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).write_text(REGISTRY)
+    with pytest.raises(RegistryInvalid, match="must be one YAML file, found 2"):
+        load_registry(tmp_path)
+
+
+# the ladder
+
+
+def figures(**changes: Any) -> dict[str, Any]:
+    """Figures that just reach level C."""
+    gates = LADDER["C"][3]
+    bands = {f"{b}_prd": prd for b, (prd, _) in gates.items()} | {f"{b}_r": r for b, (_, r) in gates.items()}
+    return {"exact": False, "r": 0.95, "prd": 9.0, "cr": 20.0, **bands, **changes}
+
+
+@pytest.mark.parametrize(
+    ("measured", "level"),
+    [
+        (figures(), "C"),
+        (figures(exact=True, cr=0.8), "L"),
+        (figures(exact=True, cr=0.79, r=1.0, prd=0.0), "below"),
+        (figures(r=0.99, prd=5.0), "N"),
+        (figures(r=0.99, prd=5.0, cr=1.0, beta_prd=99.0), "N"),
+        (figures(cr=19.99), "below"),
+        (figures(beta_prd=12.01), "below"),
+        (figures(beta_prd=12.01, cr=100.0), "M"),
+        (figures(beta_prd=39.0, beta_r=0.7, cr=200.0), "A"),
+        (figures(beta_r=0.64, cr=500.0), "below"),
+        (figures(beta_prd=None), "below"),
+        (figures(r=math.nan), "below"),
+        (figures(prd=None), "below"),
+        ({}, "below"),
+    ],
+)
+def test_a_recording_reaches_the_strictest_level_whose_every_gate_it_meets(measured, level):
+    assert grade_recording(measured, list(LADDER["C"][3])) == level
+
+
+def test_only_declared_bands_decide_the_level():
+    poor_gamma = figures(gamma_prd=None, gamma_r=None)
+    assert grade_recording(poor_gamma, ["delta", "theta", "alpha", "beta"]) == "C"
+    assert grade_recording(poor_gamma, ["delta", "theta", "alpha", "beta", "gamma"]) == "below"
+
+
+def test_the_corpus_has_the_level_of_its_worst_recording():
+    assert grade_corpus(["L", "C", "N"]) == "C"
+    assert grade_corpus(["L", "below", "A"]) == "below"
+    assert grade_corpus([]) == "below"

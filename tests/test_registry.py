@@ -1,0 +1,230 @@
+"""Promotion, history and rollback on disk; what survives a crash and what is refused."""
+
+import json
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from blut_assets.gates import Change, Floor, PromotionRefused, Verdict, judge
+from blut_resources.digest import digest_path
+from blut_resources.registry import ModelRegistry, RegistryError
+
+FLOORS = [Floor(kind="acceptance", name="r", scope="rec1", op=">=", floor=0.98)]
+
+
+def judged(folder: Path, candidate: str, r: float = 0.99, model: str = "codec") -> tuple[str, Path]:
+    made = Verdict.of(
+        judge({"rec1": {"r": r}}, FLOORS),
+        model=model,
+        change=Change(change_id=f"CHG-{candidate}", change_class="A.1"),
+        candidate=candidate,
+        inputs={},
+        measurements={"r": r},
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "verdict.json").write_bytes(made.to_json())
+    return digest_path(folder), folder
+
+
+@pytest.fixture
+def registry(tmp_path):
+    return ModelRegistry(tmp_path / "registry")
+
+
+def promote(registry: ModelRegistry, tmp_path: Path, candidate: str, alias: str = "prod"):
+    digest, folder = judged(tmp_path / f"verdict-{candidate}", candidate)
+    return registry.promote("codec", alias, candidate=candidate, verdict=digest, artifact=folder)
+
+
+def test_a_promoted_candidate_is_what_the_name_stands_for(registry, tmp_path):
+    entry, is_new = promote(registry, tmp_path, "c1")
+    assert is_new and entry.previous is None and entry.change_id == "CHG-c1"
+    assert registry.resolve("codec@prod") == "c1"
+    pointer = json.loads((registry.root / "codec" / "aliases" / "prod.json").read_text())
+    assert (pointer["candidate"], pointer["verdict"]) == ("c1", entry.verdict)
+    # another process sees the same
+    assert ModelRegistry(registry.root).history("codec") == [entry]
+
+
+def test_promoting_what_the_alias_already_stands_for_changes_nothing(registry, tmp_path):
+    first, _ = promote(registry, tmp_path, "c1")
+    before = (registry.root / "codec" / "history.jsonl").read_bytes()
+    again, is_new = promote(registry, tmp_path, "c1")
+    assert (again, is_new) == (first, False)
+    assert (registry.root / "codec" / "history.jsonl").read_bytes() == before
+
+
+def test_history_is_only_appended_to(registry, tmp_path):
+    promote(registry, tmp_path, "c1")
+    first = (registry.root / "codec" / "history.jsonl").read_bytes()
+    promote(registry, tmp_path, "c2")
+    registry.rollback("codec", "prod")
+    lines = (registry.root / "codec" / "history.jsonl").read_bytes()
+    assert lines.startswith(first)
+    told = [(e.n, e.action, e.candidate, e.previous) for e in registry.history("codec")]
+    assert told == [(1, "promote", "c1", None), (2, "promote", "c2", "c1"), (3, "rollback", "c1", "c2")]
+
+
+@pytest.mark.parametrize(
+    ("candidate", "r", "model", "reason"),
+    [
+        ("c2", 0.99, "codec", "about candidate c2, not c1"),
+        ("c1", 0.5, "codec", "the verdict is a fail"),
+        ("c1", 0.99, "decoder", "about model decoder, not codec"),
+    ],
+    ids=["another candidate", "failed", "another model"],
+)
+def test_without_a_pass_for_exactly_this_candidate_nothing_is_written(
+    registry, tmp_path, candidate, r, model, reason
+):
+    digest, folder = judged(tmp_path / "v", candidate, r, model)
+    with pytest.raises(PromotionRefused, match=reason):
+        registry.promote("codec", "prod", candidate="c1", verdict=digest, artifact=folder)
+    assert not registry.root.exists()
+
+
+def test_a_verdict_edited_after_it_was_made_promotes_nothing(registry, tmp_path):
+    digest, folder = judged(tmp_path / "v", "c1", r=0.5)
+    judged(tmp_path / "v", "c1", r=0.99)
+    with pytest.raises(PromotionRefused, match="changed or replaced"):
+        registry.promote("codec", "prod", candidate="c1", verdict=digest, artifact=folder)
+    with pytest.raises(PromotionRefused, match=r"there is no verdict\.json"):
+        registry.promote("codec", "prod", candidate="c1", verdict=digest, artifact=tmp_path / "gone")
+    assert not registry.root.exists()
+
+
+def test_the_floors_in_force_are_asked_for_at_promotion(registry, tmp_path):
+    digest, folder = judged(tmp_path / "v", "c1")
+    stricter = [FLOORS[0].model_copy(update={"floor": 0.995})]
+    wanted = {"candidate": "c1", "verdict": digest, "artifact": folder}
+    with pytest.raises(PromotionRefused, match="another floor"):
+        registry.promote("codec", "prod", **wanted, floors=stricter)
+    assert registry.promote("codec", "prod", **wanted, floors=FLOORS)[1]
+
+
+def test_rollback_walks_back_one_promotion_at_a_time(registry, tmp_path):
+    for candidate in ("c1", "c2", "c3"):
+        promote(registry, tmp_path, candidate)
+    assert registry.rollback("codec", "prod").candidate == "c2"
+    assert registry.rollback("codec", "prod").candidate == "c1"
+    assert registry.resolve("codec@prod") == "c1"
+    with pytest.raises(RegistryError, match="no earlier target"):
+        registry.rollback("codec", "prod")
+    promote(registry, tmp_path, "c3")
+    assert registry.rollback("codec", "prod").candidate == "c1"
+
+
+def test_everything_a_name_stands_for_or_can_roll_back_to_is_kept_from_collection(registry, tmp_path):
+    entries = [promote(registry, tmp_path, c)[0] for c in ("c1", "c2")]
+    other, _ = promote(registry, tmp_path, "c3", alias="beta")
+    kept = {d for e in [*entries, other] for d in (e.candidate, e.verdict)}
+    assert registry.promoted_digests() == kept
+    registry.rollback("codec", "prod")
+    assert registry.promoted_digests() == kept - {"c2", entries[1].verdict}
+    assert ModelRegistry(tmp_path / "none").promoted_digests() == set()
+
+
+def test_aliases_are_independent(registry, tmp_path):
+    promote(registry, tmp_path, "c1")
+    promote(registry, tmp_path, "c2", alias="beta")
+    assert (registry.resolve("codec@prod"), registry.resolve("codec@beta")) == ("c1", "c2")
+    assert {a: e.candidate for a, e in registry.aliases("codec").items()} == {"beta": "c2", "prod": "c1"}
+    assert registry.names() == ["codec"]
+
+
+def test_a_line_torn_by_a_crash_is_ignored_and_then_cut_off(registry, tmp_path):
+    promote(registry, tmp_path, "c1")
+    promote(registry, tmp_path, "c2")
+    path = registry.root / "codec" / "history.jsonl"
+    whole = path.read_bytes()
+    last = whole.splitlines(keepends=True)[-1]
+    for length in (1, len(last) // 2, len(last) - 1):
+        path.write_bytes(whole[: len(whole) - len(last) + length])
+        assert registry.resolve("codec@prod") == "c1"
+        assert promote(registry, tmp_path, "c3")[1]
+        assert [e.candidate for e in registry.history("codec")] == ["c1", "c3"]
+    assert path.read_bytes().count(b"\n") == 2
+
+
+def test_a_crash_before_the_alias_file_is_written_loses_nothing(registry, tmp_path):
+    promote(registry, tmp_path, "c1")
+    pointer = registry.root / "codec" / "aliases" / "prod.json"
+    stale = pointer.read_bytes()
+    promote(registry, tmp_path, "c2")
+    pointer.write_bytes(stale)
+    assert registry.resolve("codec@prod") == "c2"
+    promote(registry, tmp_path, "c2")
+    assert json.loads(pointer.read_text())["candidate"] == "c2"
+
+
+def test_editing_the_alias_file_does_not_promote(registry, tmp_path):
+    promote(registry, tmp_path, "c1")
+    pointer = registry.root / "codec" / "aliases" / "prod.json"
+    pointer.write_text(pointer.read_text().replace('"c1"', '"evil"'))
+    assert registry.resolve("codec@prod") == "c1"
+    assert "evil" not in registry.promoted_digests()
+
+
+def test_a_damaged_confirmed_line_stops_everything_instead_of_being_skipped(registry, tmp_path):
+    promote(registry, tmp_path, "c1")
+    promote(registry, tmp_path, "c2")
+    path = registry.root / "codec" / "history.jsonl"
+    first, second = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"{}\n" + second)
+    for act in (registry.promoted_digests, lambda: registry.resolve("codec@prod")):
+        with pytest.raises(RegistryError, match="line 1 cannot be read"):
+            act()
+    path.write_bytes(second)
+    with pytest.raises(RegistryError, match="a line was lost or moved"):
+        registry.history("codec")
+    path.write_bytes(first + second)
+    assert registry.resolve("codec@prod") == "c2"
+
+
+@pytest.mark.parametrize(
+    "bad", ["", "..", "a/b", "../x", "A", "a@b", "a b", ".a", "-a", "a..b", "x" * 65, "a\n"]
+)
+def test_a_malformed_name_or_alias_is_refused(registry, tmp_path, bad):
+    digest, folder = judged(tmp_path / "v", "c1", model=bad or "codec")
+    for name, alias in ((bad, "prod"), ("codec", bad)):
+        with pytest.raises(RegistryError, match="1 to 64 of a-z"):
+            registry.promote(name, alias, candidate="c1", verdict=digest, artifact=folder)
+    assert not registry.root.exists()
+
+
+def test_an_unknown_name_is_an_error_that_lists_what_there_is(registry, tmp_path):
+    promote(registry, tmp_path, "c1")
+    with pytest.raises(RegistryError, match="aliases of codec: prod"):
+        registry.resolve("codec@beta")
+    with pytest.raises(RegistryError, match="aliases of other: none"):
+        registry.resolve("other@prod")
+    with pytest.raises(RegistryError, match="not name@alias"):
+        registry.resolve("codec")
+    with pytest.raises(RegistryError, match="nothing was promoted"):
+        registry.rollback("other", "prod")
+    assert registry.names() == ["codec"]
+
+
+def _promote_many(root: str, folder: str, worker: int) -> None:
+    for n in range(5):
+        promote(ModelRegistry(Path(root)), Path(folder), f"w{worker}-{n}", alias=f"a{worker % 2}")
+
+
+def test_concurrent_promotions_are_all_recorded_in_one_order(registry, tmp_path):
+    context = multiprocessing.get_context("spawn")
+    workers = [
+        context.Process(target=_promote_many, args=(str(registry.root), str(tmp_path), n)) for n in range(4)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0] * 4
+    history = registry.history("codec")
+    assert sorted(e.candidate for e in history) == sorted(f"w{w}-{n}" for w in range(4) for n in range(5))
+    for alias in ("a0", "a1"):
+        chain = [e for e in history if e.alias == alias]
+        assert [e.previous for e in chain] == [None, *(e.candidate for e in chain[:-1])]
+        pointer = json.loads((registry.root / "codec" / "aliases" / f"{alias}.json").read_text())
+        assert pointer["candidate"] == chain[-1].candidate
