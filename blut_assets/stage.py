@@ -125,7 +125,7 @@ class Stage:
             reuse.ARTIFACT: dg.MetadataValue.json(artifact.model_dump(mode="json")),
             reuse.SPEC: dg.MetadataValue.json(dict(self._description)),
             reuse.SECONDS: round(seconds, 3),
-            reuse.ORIGIN: dg.MetadataValue.dagster_run(self.context.run_id),
+            reuse.ORIGIN: dg.MetadataValue.dagster_run(self.context.run.run_id),
             reuse.REUSED: False,
         }
         return self._materialize(artifact, metadata, self.reusable)

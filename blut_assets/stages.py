@@ -193,7 +193,7 @@ def _materialize(
     spec: StageSpec, context: dg.AssetExecutionContext, inputs: Mapping[str, Artifact], config: StageConfig
 ) -> Iterator[Any]:
     store = store_of(context.instance)
-    hold_run(context.instance, context.run_id)
+    hold_run(context.instance, context.run.run_id)
     _refuse_empty_selection(context)
     _refuse_stale_code(spec)
     partition = context.partition_key if context.has_partition_key else None

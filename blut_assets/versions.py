@@ -182,7 +182,6 @@ def _module_path(module: str, root: str) -> Path | None:
     return None
 
 
-@functools.cache
 def _root_path(root: str) -> Path | None:
     loaded = sys.modules.get(root)
     spec = getattr(loaded, "__spec__", None) or importlib.util.find_spec(root)

@@ -6,24 +6,38 @@ from blut_assets.stage import Stage
 from blut_assets.stages import stage_asset
 from blut_resources.registry import ModelRegistry, RegistryError
 from blut_resources.store import write_atomic
-from cookbooks.lamquant.artifacts import JointCkpt, PccpVerdict, PromotedCodec
+from cookbooks.lamquant.artifacts import (
+    FloorRegistry,
+    JointCkpt,
+    LmaCorpus,
+    PccpVerdict,
+    PromotedCodec,
+    SplitManifest,
+)
 from cookbooks.lamquant.configs import PromotedCodecConfig
+from cookbooks.lamquant.verdict_rules import floors_in_force
 
 
 @stage_asset(cookbook="lamquant", group="promotion", side_effect=True, kinds={"json"})
 def promoted_codec(
-    stage: Stage, joint_checkpoint: JointCkpt, pccp_verdict: PccpVerdict, config: PromotedCodecConfig
+    stage: Stage,
+    joint_checkpoint: JointCkpt,
+    pccp_verdict: PccpVerdict,
+    lma_corpus: LmaCorpus,
+    split_manifest: SplitManifest,
+    floor_registry: FloorRegistry,
+    config: PromotedCodecConfig,
 ) -> PromotedCodec:
     """The record of a promotion to ``name@alias``.
 
-    Refused unless the verdict's own bytes say that exactly this candidate passed. Without an alias nothing
-    is promoted, whatever the verdict.
+    Refused unless the verdict's own bytes say that exactly this candidate met exactly the floors now in
+    force, on this corpus and split. Without an alias nothing is promoted, whatever the verdict.
     """
     promoted, reason = False, "no alias was asked for"
     if config.alias:
         name, separator, alias = config.alias.partition("@")
         if not separator:
-            raise RegistryError(f"alias {config.alias!r}: give name@alias, such as lamquant_joint@staging")
+            raise RegistryError(f"alias {config.alias!r}: give name@alias, such as lamquant-joint@staging")
         registry = ModelRegistry(stage.store.root / "registry")
         _, is_new = registry.promote(
             name,
@@ -31,6 +45,12 @@ def promoted_codec(
             candidate=joint_checkpoint.digest,
             verdict=pccp_verdict.digest,
             artifact=stage.open(pccp_verdict),
+            inputs={
+                "corpus": lma_corpus.digest,
+                "split": split_manifest.digest,
+                "registry": floor_registry.digest,
+            },
+            floors=floors_in_force(stage.open(floor_registry), stage.open(split_manifest)),
         )
         promoted, reason = True, "passed the gate" if is_new else "was promoted before"
     record = PromotedCodec(

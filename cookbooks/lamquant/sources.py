@@ -7,10 +7,10 @@ from blut_assets.stage import Stage
 from blut_assets.stages import Steps, stage_asset
 from cookbooks.lamquant.artifacts import FloorRegistry, Recordings
 from cookbooks.lamquant.configs import FloorRegistryConfig, RecordingsConfig
+from cookbooks.lamquant.formats.names import find_recordings
 from cookbooks.lamquant.verdict_rules import load_registry
 
 SHIPPED_REGISTRY = Path(__file__).parent / "configs" / "pccp_registry.yaml"
-SUFFIXES = {".edf", ".bdf"}
 BUILT = ("sample:", "synthetic:")
 
 
@@ -25,7 +25,7 @@ def recordings(stage: Stage, config: RecordingsConfig) -> Steps[Recordings]:
         root = yield from _built(stage, config.edf_root)
     if not root.is_dir():
         raise FileNotFoundError(f"edf_root {config.edf_root!r} is not a directory: give one that holds EDF files")
-    files = sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    files = find_recordings(root)
     if not files:
         raise FileNotFoundError(
             f"edf_root {config.edf_root!r} holds no .edf or .bdf file, in it or below: check the path"

@@ -10,7 +10,14 @@ import dagster as dg
 from blut_assets.stage import Stage
 from blut_assets.stages import Steps, stage_asset
 from blut_resources.trainer import PayloadFailed
-from cookbooks.lamquant.artifacts import FloorRegistry, JointCkpt, LmaCorpus, PccpVerdict, SplitManifest
+from cookbooks.lamquant.artifacts import (
+    FloorRegistry,
+    JointCkpt,
+    LmaCorpus,
+    PccpVerdict,
+    SplitManifest,
+    TrainingWindows,
+)
 from cookbooks.lamquant.configs import PccpVerdictConfig
 
 CODEC_ENCODE = "cookbooks.lamquant.payload.codec_encode"
@@ -26,12 +33,14 @@ def pccp_verdict(
     joint_checkpoint: JointCkpt,
     lma_corpus: LmaCorpus,
     split_manifest: SplitManifest,
+    training_windows: TrainingWindows,
     floor_registry: FloorRegistry,
     config: PccpVerdictConfig,
 ) -> Steps[PccpVerdict]:
     """The gate's judgement of one candidate, measured on the bitstream files of patients never seen.
 
-    A codec that crashes leaves files out, and a missing file is a failed criterion.
+    A codec that crashes leaves files out, and a missing file is a failed criterion. The training windows
+    are asked whether a test patient was among them.
     """
     candidate, corpus = stage.open(joint_checkpoint), stage.open(lma_corpus)
     split = stage.open(split_manifest)
@@ -55,6 +64,7 @@ def pccp_verdict(
                 "candidate": candidate,
                 "corpus": corpus,
                 "split": split,
+                "windows": stage.open(training_windows),
                 "bitstreams": bitstreams,
                 "decoded": decoded,
                 "registry": stage.open(floor_registry),

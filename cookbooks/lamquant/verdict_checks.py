@@ -8,61 +8,20 @@ import hashlib
 import json
 import os
 import stat
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from blut_resources.digest import digest_path
 from cookbooks.lamquant.codec.bitstream import CODER_JOINT, DIGEST_BYTES, BitstreamError, unpack
 from cookbooks.lamquant.signal.duplicates import Signal, find_duplicates
-from cookbooks.lamquant.signal.split import MANIFEST, SCHEMA, SPLITS
+from cookbooks.lamquant.verdict_rules import Split
 
 BITSTREAM_SUFFIX = ".lqc"
 DECODED_SUFFIX = ".npy"
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
 WINDOWS_INDEX = "windows.json"
-
-
-@dataclass(frozen=True)
-class Split:
-    """``split.json``: the split of each subject and of each recording that is used."""
-
-    subjects: dict[str, str]
-    recordings: dict[str, str]
-    excluded: frozenset[str]
-
-    def of(self, split: str) -> list[str]:
-        """Stems of a split, sorted."""
-        return sorted(stem for stem, name in self.recordings.items() if name == split)
-
-
-class SplitInvalid(ValueError):
-    """``split.json`` is not a split manifest."""
-
-
-def read_split(directory: Path) -> Split:
-    """The split manifest of a directory.
-
-    Raises:
-        SplitInvalid: if it is missing, malformed, of another schema, or names anything twice.
-    """
-    path = directory / MANIFEST
-    try:
-        document = json.loads(path.read_bytes(), object_pairs_hook=_distinct)
-        if document["schema"] != SCHEMA:
-            raise ValueError(f"schema is {document['schema']!r}, expected {SCHEMA!r}")
-        subjects, recordings = dict(document["subjects"]), dict(document["recordings"])
-        excluded = frozenset(document.get("excluded", {}))
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise SplitInvalid(f"{MANIFEST}: {error!r}; make the split again") from error
-    unknown = sorted({str(name) for name in [*subjects.values(), *recordings.values()]} - set(SPLITS))
-    if unknown:
-        raise SplitInvalid(f"{MANIFEST}: {', '.join(unknown)} is no split; there are {', '.join(SPLITS)}")
-    used = {stem: name for stem, name in recordings.items() if stem not in excluded}
-    return Split(subjects, used, excluded)
 
 
 def unchanged(
@@ -175,10 +134,3 @@ def total_bytes(path: Path) -> int:
     if path.is_file():
         return path.stat().st_size
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    repeated = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
-    if repeated:
-        raise ValueError(f"{', '.join(sorted(repeated))} appears twice")
-    return dict(pairs)

@@ -1,12 +1,15 @@
-"""What the codec gate asks for: the floor registry, the floors it implies, and the LQS grade.
+"""What the codec gate asks for: the floor registry and the split, the floors they imply, the LQS grade.
 
 Pure judging logic without numpy, so that the control plane can derive the floors in force when it promotes.
 The ladder is that of LQS v1.1: AND-gates from the strictest level down, and a corpus has the grade of its
 worst recording.
 """
 
+import json
 import math
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -27,6 +30,9 @@ INTEGRITY = (
     "one_decoding_per_recording",
 )
 MAX_REGISTRY_BYTES = 2**20
+SPLIT_FILE = "split.json"
+SPLIT_SCHEMA = "blut.split.v1"
+SPLITS = ("train", "val", "test")
 
 BandName = Literal["delta", "theta", "alpha", "beta", "gamma"]
 Level = Literal["L", "N", "C", "M", "A", "below"]
@@ -141,6 +147,54 @@ def load_registry(path: Path) -> FloorRegistryFile:
         raise RegistryInvalid(f"{path.name}: {error}") from error
 
 
+@dataclass(frozen=True)
+class Split:
+    """``split.json``: the split of each subject and of each recording that is used."""
+
+    subjects: dict[str, str]
+    recordings: dict[str, str]
+    excluded: frozenset[str]
+
+    def of(self, split: str) -> list[str]:
+        """Stems of a split, sorted."""
+        return sorted(stem for stem, name in self.recordings.items() if name == split)
+
+
+class SplitInvalid(ValueError):
+    """``split.json`` is not a split manifest."""
+
+
+def read_split(directory: Path) -> Split:
+    """The split manifest of a directory.
+
+    Raises:
+        SplitInvalid: if it is missing, malformed, of another schema, or names anything twice.
+    """
+    path = directory / SPLIT_FILE
+    try:
+        document = json.loads(path.read_bytes(), object_pairs_hook=_distinct)
+        if document["schema"] != SPLIT_SCHEMA:
+            raise ValueError(f"schema is {document['schema']!r}, expected {SPLIT_SCHEMA!r}")
+        subjects, recordings = dict(document["subjects"]), dict(document["recordings"])
+        excluded = frozenset(document.get("excluded", {}))
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise SplitInvalid(f"{SPLIT_FILE}: {error!r}; make the split again") from error
+    unknown = sorted({str(name) for name in [*subjects.values(), *recordings.values()]} - set(SPLITS))
+    if unknown:
+        raise SplitInvalid(f"{SPLIT_FILE}: {', '.join(unknown)} is no split; there are {', '.join(SPLITS)}")
+    used = {stem: name for stem, name in recordings.items() if stem not in excluded}
+    return Split(subjects, used, excluded)
+
+
+def floors_in_force(registry: Path, split: Path) -> list[Floor]:
+    """What a promotion has to ask of a verdict: the floors of this registry for this split's test recordings.
+
+    Raises:
+        RegistryInvalid, SplitInvalid: if either cannot be read.
+    """
+    return required_floors(load_registry(registry), read_split(split).of("test"))
+
+
 def required_floors(registry: FloorRegistryFile, stems: Iterable[str]) -> list[Floor]:
     """Everything a verdict over these test recordings must have judged, in a fixed order."""
     minima = registry.minima.model_dump()
@@ -215,3 +269,10 @@ class _DistinctKeys(yaml.SafeLoader):
                 )
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    repeated = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+    if repeated:
+        raise ValueError(f"{', '.join(sorted(repeated))} appears twice")
+    return dict(pairs)

@@ -11,12 +11,13 @@ import torch
 
 from cookbooks.lamquant.codec.bitstream import BitstreamError, Reader, Writer, unpack
 from cookbooks.lamquant.codec.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from cookbooks.lamquant.codec.coder import RecordingCoder, fast_rms
+from cookbooks.lamquant.codec.coder import RecordingCoder
 from cookbooks.lamquant.codec.data import load_corpus
 from cookbooks.lamquant.codec.dct import fit_anchor
 from cookbooks.lamquant.codec.entropy import N_SCALES, features_of, frequencies_from
 from cookbooks.lamquant.codec.presets import PRESETS, TIERS
 from cookbooks.lamquant.codec.training import LAMBDA, NotFinite, Trainer, quality
+from cookbooks.lamquant.codec.transform import fast_rms
 from tests.lamquant.codec_support import eeg_like, write_windows
 
 

@@ -123,7 +123,8 @@ def test_band_figures_equal_those_of_the_masked_and_inverted_signals(seed, chann
         figures = metrics.measure(x, y, rate).bands[band]
         assert figures is not None
         assert figures.prd == pytest.approx(100 * np.sqrt(((bx - by) ** 2).sum() / (bx**2).sum()), rel=1e-8)
-        assert figures.r == pytest.approx(np.corrcoef(bx.ravel(), by.ravel())[0, 1], abs=1e-7)
+        if min(bx.std(), by.std()) > 1e-6:  # else the band holds one constant, which has no correlation
+            assert figures.r == pytest.approx(np.corrcoef(bx.ravel(), by.ravel())[0, 1], abs=1e-7)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])

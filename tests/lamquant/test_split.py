@@ -229,8 +229,11 @@ def test_a_subject_joined_to_a_named_one_follows_it() -> None:
 
 
 def test_lists_that_would_part_shared_content_are_refused_naming_both_recordings(
-    sample: Path, tmp_path: Path
+    signals: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
+    subjects = {BLOCK9: "trap1a", BLOCK18: "trap1b", SCP1_TRAIN: "scp1"}
+    sources = {stem: Source(subject, signals[stem], 255.0) for stem, subject in subjects.items()}
+    sample = write_corpus(tmp_path / "corpus", sources)
     config = {"train_subjects": ["trap1a"], "test_subjects": ["trap1b"]}
     status, _, errors = run_payload("split_build", tmp_path / "split", config, corpus=sample)
     assert status == 1
@@ -287,11 +290,15 @@ def test_too_few_subjects_after_joining_says_who_was_joined() -> None:
 
 
 def test_the_manifest_is_the_same_bytes_again_and_says_nothing_of_the_machine(
-    sample: Path, tmp_path: Path
+    signals: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
+    sources = {
+        stem: Source(stem, signals[stem][:, :8000], 255.0) for stem in (BLOCK9, BLOCK18, SCP1_TRAIN, SHIFTED)
+    }
+    corpus = write_corpus(tmp_path / "corpus", sources)
     manifests = []
     for name in ("first", "second"):
-        status, _, errors = run_payload("split_build", tmp_path / name, {"seed": 1}, corpus=sample)
+        status, _, errors = run_payload("split_build", tmp_path / name, {"seed": 1}, corpus=corpus)
         assert status == 0, errors
         manifests.append((tmp_path / name / "split.json").read_bytes())
     assert manifests[0] == manifests[1]

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from safetensors.numpy import load_file, save_file
 
 from blut_assets.gates import PromotionRefused, Verdict, parse_verdict
@@ -30,6 +31,8 @@ from cookbooks.lamquant.signal.metrics import BANDS
 from cookbooks.lamquant.verdict_rules import (
     LADDER,
     RegistryInvalid,
+    SplitInvalid,
+    floors_in_force,
     grade_corpus,
     grade_recording,
     load_registry,
@@ -240,7 +243,7 @@ def test_a_passing_candidate_is_promoted_and_one_swapped_afterwards_is_not(case,
         "verdict": digest_path(artifact),
         "artifact": artifact,
         "inputs": {"registry": digest_path(case.registry)},
-        "floors": required_floors(load_registry(case.registry), [case.stem]),
+        "floors": floors_in_force(case.registry, case.split),
     }
     candidate = digest_path(case.candidate)
     assert registry.promote("lamquant-joint", "prod", candidate=candidate, **wanted)[1]
@@ -384,9 +387,10 @@ def test_an_empty_truncated_or_padded_bitstream_fails(case, spoil):
     case.fails("real_bitstreams", "cr is not measured")
 
 
-def test_a_link_to_bytes_elsewhere_fails(case, tmp_path):
-    shutil.move(case.bitstream, case.bitstreams / "elsewhere.bin")
-    case.bitstream.symlink_to("elsewhere.bin")
+def test_a_link_to_bytes_elsewhere_fails(case):
+    bitstream = case.bitstream
+    bitstream.rename(case.bitstreams / "elsewhere.bin")
+    bitstream.symlink_to("elsewhere.bin")
     case.fails("is not a plain file", "elsewhere.bin belongs to no recording")
 
 
@@ -498,35 +502,48 @@ def test_a_recording_without_a_split_fails(case):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"schema": "blut.split.v1", "subjects": {"a": "test", "a": "val"}}']
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"schema": "blut.split.v2", "subjects": {}, "recordings": {}}',
+        '{"schema": "blut.split.v1", "subjects": {"a": "test", "a": "val"}, "recordings": {}}',
+        '{"schema": "blut.split.v1", "subjects": {"a": "holdout"}, "recordings": {}}',
+    ],
 )
-def test_a_malformed_split_gives_no_verdict(case, tmp_path, text):
+def test_a_malformed_split_gives_no_verdict(case, text):
     (case.split / "split.json").write_text(text)
-    done = payload(tmp_path, "verdict_score", case.named(), **case.inputs())
-    assert done.returncode != 0 and "split.json" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not (tmp_path / "verdict_score" / "verdict.json").exists()
+    with pytest.raises(SplitInvalid, match=r"split\.json"):
+        case.judge()
 
 
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
         ({"change": {**CHANGE, "change_id": "../x"}}, "change.change_id"),
-        ({"change": {**CHANGE, "change_class": "Z.9"}}, "change_class is 'Z.9'"),
         ({"dry_run": True}, "dry_run"),
         ({"candidate_digest": ""}, "candidate_digest"),
     ],
 )
-def test_a_request_that_cannot_be_judged_gives_no_verdict(case, tmp_path, changes, told):
-    done = payload(tmp_path, "verdict_score", case.named(**changes), **case.inputs())
-    assert done.returncode != 0 and told in done.stderr and "Traceback" not in done.stderr
-    assert not (tmp_path / "verdict_score" / "verdict.json").exists()
+def test_a_request_with_an_unusable_field_is_refused_naming_it(good, changes, told):
+    with pytest.raises(ValidationError) as refused:
+        ScoreConfig.model_validate(good.named(**changes))
+    assert told in ".".join(str(part) for part in refused.value.errors()[0]["loc"])
 
 
-def test_a_missing_input_is_named_and_gives_no_verdict(case, tmp_path):
+def test_a_change_of_a_class_the_registry_does_not_list_is_refused(good):
+    with pytest.raises(RegistryInvalid, match=r"change_class is 'Z\.9'.*allows A\.1"):
+        good.judge(change={**CHANGE, "change_class": "Z.9"})
+
+
+def test_unusable_input_ends_the_payload_with_one_sentence_and_no_verdict(case, tmp_path):
     shutil.rmtree(case.decoded)
     done = payload(tmp_path, "verdict_score", case.named(), **case.inputs())
-    assert done.returncode != 0 and "input decoded is missing" in done.stderr
+    assert done.returncode != 0
+    assert done.stderr.startswith("input decoded is missing") and "Traceback" not in done.stderr
+    assert "done" not in done.stdout
+    assert not (tmp_path / "verdict_score" / "verdict.json").exists()
 
 
 def test_an_anchor_is_shown_and_decides_nothing(case):

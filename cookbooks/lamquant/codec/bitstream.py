@@ -32,7 +32,7 @@ class BitstreamError(ValueError):
 
 @dataclass(frozen=True)
 class ChannelHeader:
-    """Side information of one channel, in digital units. ``step_index``: eighths of an octave."""
+    """Side information of one channel, in digital units. ``step_index``: sixteenths of an octave."""
 
     low: int
     high: int

@@ -24,9 +24,9 @@ from cookbooks.lamquant.codec.bitstream import (
 from cookbooks.lamquant.codec.entropy import EntropyModel, update_slow
 from cookbooks.lamquant.codec.model import GatedRefine, JointCodec, positions
 from cookbooks.lamquant.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE, N_LEVELS, Tier
-from cookbooks.lamquant.codec.transform import n_frames, pad_signal
+from cookbooks.lamquant.codec.transform import fast_rms, n_frames, pad_signal
 
-STEPS_PER_OCTAVE = 8
+STEPS_PER_OCTAVE = 16
 _CHUNK = 256
 _HALO = 4
 _MIN_STEP_INDEX = -2 * STEPS_PER_OCTAVE
@@ -46,13 +46,6 @@ class CodedChannel:
 def step_size(step_index: int) -> float:
     """Quantiser step in digital units."""
     return 2.0 ** (step_index / STEPS_PER_OCTAVE)
-
-
-def fast_rms(signal: NDArray[np.float64], rate_hz: float) -> float:
-    """RMS of ``signal`` [T] about the mean of each second, so without drift; of all of it if that is 0."""
-    block = min(len(signal), max(2, round(rate_hz)))
-    whole = signal[: len(signal) // block * block].reshape(-1, block)
-    return float(np.sqrt(whole.var(1).mean())) or float(signal.std())
 
 
 def level_of(rms: float, step: float) -> int:
@@ -219,7 +212,7 @@ def largest_step(attempt: Attempt, nominal: float, allowed: float) -> CodedChann
     start = round(STEPS_PER_OCTAVE * float(np.log2(max(nominal, 1e-3))))
     low = high = min(max(start, _MIN_STEP_INDEX), _MAX_STEP_INDEX)
     error, best = attempt(low)
-    stride = 1
+    stride = 2
     if error > allowed:
         while error > allowed and low > _MIN_STEP_INDEX:
             high, low = low, max(low - stride, _MIN_STEP_INDEX)

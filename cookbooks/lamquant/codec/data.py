@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cookbooks.lamquant.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE
+from cookbooks.lamquant.codec.transform import fast_rms
 
 SCHEMA = "blut.windows.v1"
 HOLD_OUT = 0.1
@@ -22,7 +23,7 @@ class WindowsError(ValueError):
 
 @dataclass(frozen=True)
 class Stream:
-    """Consecutive windows [n, C, W] of one recording (memory-mapped), and RMS per channel."""
+    """Consecutive windows [n, C, W] of one recording (memory-mapped), and RMS (drift excluded) per channel."""
 
     stem: str
     rate_hz: float
@@ -45,7 +46,7 @@ class Stream:
     def part(self, first: int, last: int) -> "Stream":
         """Windows ``first`` to ``last`` as a stream of its own."""
         windows = self.windows[first:last]
-        return Stream(self.stem, self.rate_hz, windows, _rms(windows), self.lsb_uv)
+        return Stream(self.stem, self.rate_hz, windows, _rms(windows, self.rate_hz), self.lsb_uv)
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,9 @@ class Corpus:
         return rates[len(rates) // 2]
 
 
-def _rms(windows: NDArray[np.float32]) -> NDArray[np.float64]:
-    energy = np.zeros(windows.shape[1])
-    for window in windows:
-        energy += np.square(window, dtype=np.float64).sum(1)
-    return np.sqrt(energy / max(1, windows.shape[0] * windows.shape[2]))
+def _rms(windows: NDArray[np.float32], rate_hz: float) -> NDArray[np.float64]:
+    energy = [[fast_rms(channel.astype(np.float64), rate_hz) ** 2 for channel in w] for w in windows]
+    return np.sqrt(np.mean(energy, axis=0))
 
 
 def _load(root: Path, entry: dict) -> Stream:
@@ -84,7 +83,7 @@ def _load(root: Path, entry: dict) -> Stream:
             f"{entry['file']}: {windows.dtype} {windows.shape}, expected float32 "
             f"[{entry['n_windows']}, channels, samples]; rebuild the training windows"
         )
-    rms = _rms(windows)
+    rms = _rms(windows, entry["rate_hz"])
     if not np.isfinite(rms).all():
         raise WindowsError(f"{entry['file']}: holds NaN or infinite samples; rebuild the training windows")
     lsb = np.array(entry["lsb_uv"], np.float64)

@@ -5,8 +5,7 @@ coefficient fitted to the training windows. It sees the same training data, drif
 joint codec and pays for the same header, so the two differ in the model only.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
@@ -23,13 +22,15 @@ from cookbooks.lamquant.codec.bitstream import (
     pack,
     unpack,
 )
-from cookbooks.lamquant.codec.coder import CodedChannel, fast_rms, largest_step, level_of, step_size
+from cookbooks.lamquant.codec.coder import CodedChannel, largest_step, level_of, step_size
 from cookbooks.lamquant.codec.data import Corpus, draw_batch
 from cookbooks.lamquant.codec.entropy import LOG_FLOOR, N_SCALES, SCALES_PER_OCTAVE, frequencies_from
 from cookbooks.lamquant.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE
+from cookbooks.lamquant.codec.transform import fast_rms
 
 BLOCK_S = 4.0
-_CROPS = 256
+_CROPS = 96
+_BLOCKS = 8
 _DIGEST = bytes(DIGEST_BYTES)
 
 
@@ -69,7 +70,7 @@ class DctAnchor:
             blocks = 0 if head.constant else -(-stream.n_samples // self.block)
             tables = self._tables(head)[: head.bins].tolist()
             values = [[reader.read(table) for table in tables] for _ in range(blocks)]
-            out.append(self._rebuild(head, np.array(values, np.int32).reshape(blocks, -1), stream.n_samples))
+            out.append(self._rebuild(head, np.array(values, np.int32).reshape(blocks, head.bins), stream.n_samples))
         return np.stack(out)
 
     def _tables(self, head: ChannelHeader) -> NDArray[np.uint8]:
@@ -119,9 +120,11 @@ def fit_anchor(corpus: Corpus, seed: int = 0, block_s: float = BLOCK_S) -> DctAn
     rng = np.random.Generator(np.random.Philox(key=[seed, block]))
     total = np.zeros(block)
     for _ in range(_CROPS):
-        batch = draw_batch(corpus, rng, 1, block, LEVEL_ZERO)
+        # several blocks a crop, so that a block's own mean is part of the drift, as in a recording
+        batch = draw_batch(corpus, rng, 1, block * _BLOCKS, LEVEL_ZERO)
         x = batch.signals[0].astype(np.float64) * 2.0 ** -((batch.levels[0] - LEVEL_ZERO) / LEVELS_PER_OCTAVE)
-        total += np.abs(scipy.fft.dct(x - x.mean(), norm="ortho"))
+        blocks = (x - x.mean()).reshape(_BLOCKS, block)
+        total += np.abs(scipy.fft.dct(blocks, norm="ortho")).mean(0)
     smooth = np.convolve(np.pad(total / _CROPS, 2, mode="edge"), np.ones(5) / 5, "valid")
     smooth[:4] = total[:4] / _CROPS
     return DctAnchor(np.log2(np.maximum(smooth, 1e-6)))

@@ -14,7 +14,7 @@ class Tier:
     """An operating point.
 
     ``noise_ratio`` is the largest RMS error that the encoder may leave in a channel, as a fraction of
-    that channel's RMS about the mean of each second; it bounds PRDN from above because slow drift only
+    that channel's RMS about the line through each second; it bounds PRDN from above because slow drift only
     enlarges PRDN's denominator. ``level`` is the step size, in quarter octaves, that usually meets it.
     """
 
@@ -25,10 +25,10 @@ class Tier:
 
 
 TIERS: dict[int, Tier] = {
-    1: Tier(1, "quiet", 0.36, LEVEL_ZERO - 6),
-    2: Tier(2, "baseline", 0.27, LEVEL_ZERO - 4),
-    3: Tier(3, "interesting", 0.18, LEVEL_ZERO - 1),
-    4: Tier(4, "critical", 0.09, LEVEL_ZERO + 4),
+    1: Tier(1, "quiet", 0.40, LEVEL_ZERO - 6),
+    2: Tier(2, "baseline", 0.30, LEVEL_ZERO - 4),
+    3: Tier(3, "interesting", 0.20, LEVEL_ZERO - 1),
+    4: Tier(4, "critical", 0.10, LEVEL_ZERO + 3),
 }
 
 
@@ -51,8 +51,8 @@ class Preset:
 
 
 PRESETS: dict[str, Preset] = {
-    "smoke": Preset("smoke", 3, 4, 3e-3, 0.25, 64, 4, 8, 16, 16, 8, 30.0),
-    "fast": Preset("fast", 24, 8, 3e-3, 1.0, 512, 8, 24, 32, 160, 48, 240.0),
+    "smoke": Preset("smoke", 3, 4, 6e-3, 0.25, 64, 4, 8, 16, 24, 6, 30.0),
+    "fast": Preset("fast", 14, 4, 3e-3, 1.0, 512, 8, 24, 32, 104, 32, 240.0),
     "medium": Preset("medium", 80, 8, 2e-3, 1.0, 512, 16, 32, 32, 400, 96, 600.0),
     "production": Preset("production", 240, 16, 1e-3, 1.0, 512, 32, 48, 48, 4000, 256, 3600.0),
 }

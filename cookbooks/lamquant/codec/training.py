@@ -103,8 +103,9 @@ class Trainer:
         )
         position = torch.from_numpy(positions(hop, batch.rate_hz)).to(self.device)
         loss = self._loss(signal, level, position, uniform)
-        if not torch.isfinite(loss):
-            raise NotFinite(f"epoch {self.epoch}: the loss is {float(loss)}; lower lr={self.preset.lr:g}")
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise NotFinite(f"epoch {self.epoch}: the loss is {value}; lower lr={self.preset.lr:g}")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -112,7 +113,7 @@ class Trainer:
         with torch.no_grad():
             for mean, new in zip(self.average.parameters(), self.model.parameters(), strict=True):
                 mean.lerp_(new.to(mean.device), 1 - _EMA)
-        return float(loss.detach())
+        return value
 
     def _loss(
         self, signal: torch.Tensor, level: torch.Tensor, position: torch.Tensor, noise: torch.Tensor

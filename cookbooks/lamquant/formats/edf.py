@@ -6,7 +6,6 @@ and time) is dropped unless asked for. A path can carry identity too: name direc
 pseudonyms before ingest, because the relative path becomes the recording's name.
 """
 
-import os
 import re
 import warnings
 from collections import Counter
@@ -18,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cookbooks.lamquant.formats.edf_header import BadRecording, EdfHeader, SignalHeader, read_header
+from cookbooks.lamquant.formats.names import find_recordings
 
 __all__ = ["BadRecording", "EdfRecording", "LeftOut", "find_recordings", "read_edf"]
 
-SUFFIXES = frozenset({".edf", ".bdf"})
 MICROVOLTS = {"nv": 1e-3, "uv": 1.0, "microv": 1.0, "mv": 1e3, "v": 1e6}
 # EDF+ standard label types, and common names, of what is not EEG; matched after a leading "EEG ", which
 # the Temple University corpora put before their ECG and eye channels too.
@@ -76,24 +75,6 @@ class EdfRecording:
     @property
     def duration_s(self) -> float:
         return self.n_samples / self.rate_hz
-
-
-def find_recordings(root: Path) -> list[Path]:
-    """Every ``.edf`` and ``.bdf`` under ``root`` (any case, linked directories too), sorted.
-
-    Hidden files are passed over: a copy from macOS leaves ``._name.edf`` beside each recording.
-    """
-    found: set[Path] = set()
-    seen: set[str] = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        named = (Path(folder, name) for name in (*folders, *files) if not name.startswith("."))
-        found.update(path for path in named if path.suffix.lower() in SUFFIXES)
-    return sorted(found, key=lambda path: path.relative_to(root).as_posix())
 
 
 def read_edf(path: Path, *, keep_identity: bool = False) -> EdfRecording:

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from cookbooks.lamquant.formats.lml_kernel import BIAS_SHIFT, BIAS_TAPS, MAX_RICE, Q_BITS, jit
+from cookbooks.lamquant.formats.lml_kernel import BIAS_SHIFT, BIAS_TAPS, MAX_ORDER, MAX_RICE, Q_BITS, jit
 
 RAW = 1  # analysis windows, a bit set
 WELCH = 2
-UNLIFTED = WELCH  # the signal itself gains nothing from RAW
-LIFTED = RAW | WELCH
+PAD = 36  # zeros in front of a band; at least MAX_ORDER, rounded up to whole passes, plus one
 _SIDE_BITS = 32  # per subband: order byte, k byte, u16 count
 
 
@@ -34,39 +33,38 @@ def lift(x: np.ndarray, approx: np.ndarray, detail: np.ndarray) -> None:
 
 
 @jit
-def _residual(s: np.ndarray, coeffs: np.ndarray, order: int, out: np.ndarray) -> None:
-    """Prediction residual; the history before the first sample is empty (spec 4.3).
+def pyramid(x: np.ndarray, deepest: int) -> np.ndarray:
+    """All subbands of all depths, one after the other: x, approximation 1, detail 1, approximation 2, ..."""
+    out = np.empty(3 * x.size + deepest, np.int64)
+    for i in range(x.size):
+        out[i] = x[i]
+    start, n, end = 0, x.size, x.size
+    for _ in range(deepest):
+        n_detail = n // 2
+        middle = end + n - n_detail
+        lift(out[start : start + n], out[end:middle], out[middle : middle + n_detail])
+        start, n, end = end, n - n_detail, middle + n_detail
+    return out
 
-    ``s`` and ``coeffs`` are int32 and four taps are summed a pass, which vector units can multiply.
+
+@jit
+def _residual(padded: np.ndarray, coeffs: np.ndarray, order: int, out: np.ndarray) -> None:
+    """Prediction residual of the int32 samples behind PAD zeros, the empty history of spec 4.3.
+
+    Four taps a pass over int32 operands: vector units have that multiply.
     """
-    n = s.size
-    for i in range(min(order, n)):
-        early = np.int64(0)
-        for k in range(i):
-            early += np.int64(coeffs[k]) * np.int64(s[i - 1 - k])
-        out[i] = np.int64(s[i]) - (early >> Q_BITS)
-    m = n - order
-    acc, here = out[order:], s[order:]
-    for j in range(m):
-        acc[j] = 0
-    taps = np.zeros(MAX_ORDER + 3, np.int32)
-    taps[:order] = coeffs[:order]
+    n = out.size
+    here = padded[PAD:]
+    for j in range(n):
+        out[j] = 0
     for k in range(0, order, 4):
-        shift = min(k + 4, order)  # the last pass may reach only part of its taps: align them to the end
-        past = s[order - shift :]
-        c0, c1 = np.int64(taps[shift - 1]), np.int64(taps[shift - 2])
-        c2, c3 = np.int64(taps[shift - 3]), np.int64(taps[shift - 4])
-        width = shift - k
-        if width == 4:
-            for j in range(m):
-                acc[j] += c0 * past[j] + c1 * past[j + 1] + c2 * past[j + 2] + c3 * past[j + 3]
-        else:
-            for tap in range(width):
-                c0, part = np.int64(taps[shift - 1 - tap]), past[tap:]
-                for j in range(m):
-                    acc[j] += c0 * part[j]
-    for j in range(m):
-        acc[j] = here[j] - (acc[j] >> Q_BITS)
+        past = padded[PAD - 4 - k :]
+        c0, c1 = np.int64(coeffs[k]), np.int64(coeffs[k + 1])
+        c2, c3 = np.int64(coeffs[k + 2]), np.int64(coeffs[k + 3])
+        for j in range(n):
+            out[j] += c0 * past[j + 3] + c1 * past[j + 2] + c2 * past[j + 1] + c3 * past[j]
+    for j in range(n):
+        out[j] = here[j] - (out[j] >> Q_BITS)
 
 
 @jit
@@ -125,17 +123,15 @@ def _autocorrelation(s: np.ndarray, window: int, lags: int, out: np.ndarray) -> 
     n = s.size
     x = np.zeros(n + lags + 8, np.float64)  # zeros in front stand for the samples before the band
     y = x[lags + 8 :]
-    mean = 0.0
+    mean, bend = 0.0, 0.0
     if window == WELCH:
+        bend = 1.0
         for i in range(n):
             mean += s[i]
         mean /= n
-        for i in range(n):
-            u = (2.0 * i + 1.0 - n) / n
-            y[i] = (s[i] - mean) * (1.0 - u * u)
-    else:
-        for i in range(n):
-            y[i] = s[i]
+    for i in range(n):
+        u = (2.0 * i + 1.0 - n) / n
+        y[i] = (s[i] - mean) * (1.0 - bend * u * u)
     for lag in range(0, lags + 1, 6):  # six independent sums at a time
         z = x[lags + 8 - lag - 5 :]
         r0 = r1 = r2 = r3 = r4 = r5 = 0.0
@@ -172,10 +168,12 @@ def _levinson(r: np.ndarray, max_order: int, table: np.ndarray, error: np.ndarra
 
 @jit
 def _quantise(predictor: np.ndarray, order: int, peak: float, out: np.ndarray) -> bool:
-    """Q27 coefficients; False when one leaves int32 or a prediction could leave int64."""
+    """Q27 coefficients, zero behind ``order``; False when one leaves int32 or a prediction int64."""
+    for k in range(out.size):
+        out[k] = 0
     reach = 0.0
     for k in range(order):
-        value = np.round(predictor[k] * (1 << Q_BITS))
+        value = np.floor(predictor[k] * (1 << Q_BITS) + 0.5)
         if not abs(value) < 2147483648.0:
             return False
         out[k] = np.int32(value)
@@ -201,67 +199,59 @@ def _shortlist(error: np.ndarray, reached: int, n: int, picks: np.ndarray) -> in
 
 
 @jit
+def _copy(source: np.ndarray, out: np.ndarray) -> None:
+    for i in range(source.size):  # compiles much faster than a slice assignment
+        out[i] = source[i]
+
+
+@jit
+def _pad(s: np.ndarray) -> tuple[np.ndarray, float]:
+    """The band as int32 behind PAD zeros (wrapped where it leaves int32), and its largest magnitude."""
+    padded = np.zeros(PAD + s.size, np.int32)
+    low = high = np.int64(0)
+    for i in range(s.size):
+        low, high = min(low, s[i]), max(high, s[i])
+        padded[PAD + i] = np.int32(s[i])
+    return padded, max(-float(low), float(high))
+
+
+@jit
 def choose(s: np.ndarray, windows: int, max_order: int, trials: int, coeffs: np.ndarray) -> tuple[int, int]:
     """Predictor with the smallest exact coded size: (order, bits incl. its side information).
 
-    ``windows`` is a set of RAW and WELCH; ``coeffs`` receives the Q27 coefficients. Order 0 is always a
-    candidate, and the only one for a band that leaves int32.
+    ``windows`` is a set of RAW and WELCH; ``coeffs`` [MAX_ORDER] receives the Q27 coefficients. Order 0 is
+    always a candidate, and the only one for a band that leaves int32.
     """
     n = s.size
     limit = min(max_order, n - 1)
-    peak = max(-float(s.min()), float(s.max()))
-    narrow = s.astype(np.int32)
+    padded, peak = _pad(s)
     residual, codes = np.empty(n, np.int64), np.empty(n, np.uint64)
-    r, error = np.empty(limit + 1), np.empty(limit + 1)
-    table = np.empty((limit + 1, limit + 1))
-    trial, picks = np.empty(limit + 1, np.int32), np.zeros(trials, np.int64)
+    r, error, table = np.empty(limit + 1), np.empty(limit + 1), np.empty((limit + 1, limit + 1))
+    trial, picks = np.empty(MAX_ORDER, np.int32), np.zeros(trials, np.int64)
     best: Any = np.int64(1) << 62
     best_order = 0
     for window in (0, WELCH, RAW):
         count = 1
-        if window:
-            # a band of small change cannot pay for a coefficient
-            if not windows & window or limit < 1 or best < n + 64 or peak >= 2147483647.0:
+        if window != 0:
+            # a band that varies little cannot pay for a coefficient
+            if windows & window == 0 or limit < 1 or best < n + 64 or peak >= 2147483647.0:
                 continue
-            _autocorrelation(narrow, window, limit, r)
-            reached = _levinson(r, limit, table, error)
-            count = _shortlist(error, reached, n, picks)
+            _autocorrelation(s, window, limit, r)
+            count = _shortlist(error, _levinson(r, limit, table, error), n, picks)
         for index in range(count):
-            order = picks[index] if window else 0
+            order = picks[index] if window != 0 else 0
             if order == 0:
-                residual[:] = s
+                _copy(s, residual)
             elif _quantise(table[order], order, peak, trial):
-                _residual(narrow, trial, order, residual)
+                _residual(padded, trial, order, residual)
             else:
                 continue
             _k, bits = _rice(codes, _codes(residual, codes))
             bits = ((bits + 7) >> 3 << 3) + _SIDE_BITS + 32 * order
             if bits < best:
                 best, best_order = bits, order
-                coeffs[:order] = trial[:order]
+                _copy(trial, coeffs)
     return best_order, best
-
-
-@jit
-def _write_band(
-    s: np.ndarray, coeffs: np.ndarray, order: int, meta: np.ndarray, mpos: int, payload: np.ndarray, ppos: int
-) -> tuple[int, int]:
-    """Write one subband; return the new positions."""
-    meta[mpos] = order
-    mpos += 1
-    for k in range(order):
-        for byte in range(4):
-            meta[mpos] = (coeffs[k] >> (8 * byte)) & 255
-            mpos += 1
-    n = s.size
-    residual, codes = np.empty(n, np.int64), np.empty(n, np.uint64)
-    if order > 0:  # then the band fits int32
-        _residual(s.astype(np.int32), coeffs, order, residual)
-    else:
-        residual[:] = s
-    k, _bits = _rice(codes, _codes(residual, codes))
-    payload[ppos], payload[ppos + 1], payload[ppos + 2] = k, n & 255, n >> 8
-    return mpos, _write_codes(codes, k, payload, ppos + 3)
 
 
 @jit
@@ -290,50 +280,18 @@ def _write_codes(codes: np.ndarray, k: int, payload: np.ndarray, ppos: int) -> i
 
 
 @jit
-def analyse(
-    x: np.ndarray, depths: np.ndarray, max_order: int, trials: int, orders: np.ndarray, coeffs: np.ndarray
-) -> np.ndarray:
-    """Choose predictors for every subband that a depth in ``depths`` (ascending) needs.
+def write_band(s: np.ndarray, coeffs: np.ndarray, order: int, payload: np.ndarray, ppos: int) -> int:
+    """Append one subband (k, count, codes) to ``payload`` at ``ppos``; return the new position.
 
-    Returns the exact coded bits of the channel per depth. ``orders`` [2, deepest+1] and ``coeffs``
-    [2, deepest+1, 32] receive the predictors: row 0 of approximations, row 1 of details, by level.
+    A band with ``order`` > 0 fits int32, as :func:`choose` guarantees.
     """
-    bits = np.zeros(depths.size, np.int64)
-    deepest = depths[-1]
-    approx = x
-    details = np.int64(0)
-    index = 0
-    for level in range(deepest + 1):
-        high = approx
-        for kind in (0, 1):
-            if kind == 0 and depths[index] != level:
-                continue
-            if kind == 1:
-                if level == 0:
-                    continue
-            windows = UNLIFTED if level == 0 else LIFTED
-        if level < deepest:
-            pass
-    return bits
-
-
-@jit
-def encode_channel(
-    x: np.ndarray, depth: int, orders: np.ndarray, coeffs: np.ndarray, meta: np.ndarray, payload: np.ndarray
-) -> tuple[int, int]:
-    """Code one channel with the predictors of :func:`analyse`; return the bytes used of each buffer."""
-    bands = np.empty(x.size, np.int64)
-    approx, end = x, x.size
-    for _ in range(depth):  # details fill the buffer from its end, so that it ends up in wire order
-        n_detail = approx.size // 2
-        low = np.empty(approx.size - n_detail, np.int64)
-        lift(approx, low, bands[end - n_detail : end])
-        approx, end = low, end - n_detail
-    bands[:end] = approx
-    mpos, ppos = _write_band(bands[:end], coeffs[0, depth], orders[0, depth], meta, 0, payload, 0)
-    for level in range(depth, 0, -1):
-        length = (x.size + (1 << (level - 1)) - 1) >> (level - 1)  # of the approximation one level above
-        s = bands[end : end + length // 2]
-        mpos, ppos = _write_band(s, coeffs[1, level], orders[1, level], meta, mpos, payload, ppos)
-        end += length // 2
-    return mpos, ppos
+    n = s.size
+    residual, codes = np.empty(n, np.int64), np.empty(n, np.uint64)
+    if order > 0:
+        padded, _peak = _pad(s)
+        _residual(padded, coeffs, order, residual)
+    else:
+        _copy(s, residual)
+    k, _bits = _rice(codes, _codes(residual, codes))
+    payload[ppos], payload[ppos + 1], payload[ppos + 2] = k, n & 255, n >> 8
+    return _write_codes(codes, k, payload, ppos + 3)

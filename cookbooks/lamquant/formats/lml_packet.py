@@ -10,13 +10,14 @@ Layout (published LML format 1, section 3)::
 
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from cookbooks.lamquant.formats import lml_kernel as kernel
 from cookbooks.lamquant.formats.lml_decode_kernel import decode_channel
-from cookbooks.lamquant.formats.lml_encode_kernel import analyse, encode_channel
+from cookbooks.lamquant.formats.lml_encode_kernel import RAW, WELCH, choose, pyramid, write_band
 from cookbooks.lamquant.formats.lml_errors import BadHeader, CrcMismatch, Truncated, Unsupported
 
 MAGIC = b"LML1"
@@ -94,14 +95,19 @@ def encode_packet(signal: np.ndarray, *, noise_bits: int = 0, effort: Effort | N
     effort = effort or Effort()
     n_channels, n_samples = signal.shape
     rows = np.ascontiguousarray(signal >> noise_bits, dtype=np.int64)
-    depth, orders, coeffs = _analyse(rows, effort)
-    meta_buffer = np.empty((depth + 1) * (1 + 4 * kernel.MAX_ORDER), np.uint8)
-    payload_buffer = np.empty(16 * n_samples + 64, np.uint8)
+    deepest = nominal_depth(n_samples)
+    depths = range(deepest + 1) if effort.depth is None else [min(effort.depth, deepest)]
+    channels = [_analyse(row, depths, effort) for row in rows]
+    # of equal sizes the deepest
+    depth = min(depths, key=lambda level: (sum(_bits(bands, level) for bands in channels), -level))
+    buffer = np.empty(16 * n_samples + 64, np.uint8)
     metas, payloads = [], []
-    for row, row_orders, row_coeffs in zip(rows, orders, coeffs, strict=True):
-        used = encode_channel(row, depth, row_orders, row_coeffs, meta_buffer, payload_buffer)
-        metas.append(meta_buffer[: used[0]].tobytes())
-        payloads.append(payload_buffer[: used[1]].tobytes())
+    for bands in channels:
+        used = 0
+        for band in _wire_order(bands, depth):
+            metas.append(bytes([band.order]) + band.coeffs[: band.order].astype("<i4").tobytes())
+            used = write_band(band.samples, band.coeffs, band.order, buffer, used)
+        payloads.append(buffer[:used].tobytes())
     meta, payload = b"".join(metas), b"".join(payloads)
     if len(payload) > MAX_PAYLOAD:
         raise ValueError(
@@ -122,17 +128,45 @@ def _frame(
     return b"".join([line, MAGIC, head, struct.pack("<I", crc), meta, payload])
 
 
-def _analyse(rows: np.ndarray, effort: Effort) -> tuple[int, np.ndarray, np.ndarray]:
-    """Lifting depth of the window, and predictors per channel, kind of subband and level."""
-    deepest = nominal_depth(rows.shape[1])
-    depths = np.arange(deepest + 1) if effort.depth is None else np.array([min(effort.depth, deepest)])
-    orders = np.zeros((len(rows), 2, deepest + 1), np.int64)
-    coeffs = np.zeros((len(rows), 2, deepest + 1, kernel.MAX_ORDER), np.int32)
-    bits = np.zeros(depths.size, np.int64)
-    for row, row_orders, row_coeffs in zip(rows, orders, coeffs, strict=True):
-        bits += analyse(row, depths, effort.max_order, effort.trials, row_orders, row_coeffs)
-    best = np.flatnonzero(bits == bits.min())[-1]  # of equal sizes the deepest
-    return int(depths[best]), orders, coeffs
+@dataclass(frozen=True)
+class _Band:
+    samples: np.ndarray
+    order: int
+    bits: int
+    coeffs: np.ndarray
+
+
+_Key = tuple[str, int]  # ("approx", depth) or ("detail", level)
+
+
+def _wire_order(bands: dict[_Key, _Band], depth: int) -> list[_Band]:
+    return [bands["approx", depth], *(bands["detail", level] for level in range(depth, 0, -1))]
+
+
+def _bits(bands: dict[_Key, _Band], depth: int) -> int:
+    return sum(band.bits for band in _wire_order(bands, depth))
+
+
+def _analyse(row: np.ndarray, depths: Sequence[int], effort: Effort) -> dict[_Key, _Band]:
+    """Every subband that one of ``depths`` needs, with its predictor and exact coded size."""
+    buffer = pyramid(row, depths[-1])
+    bands: dict[_Key, _Band] = {}
+    n, at, end = row.size, 0, row.size
+    for level in range(depths[-1] + 1):
+        if level > 0:
+            n, n_detail, at = n - n // 2, n // 2, end
+            end = at + n + n_detail
+            bands["detail", level] = _choose(buffer[at + n : end], RAW | WELCH, effort)
+        if level in depths:
+            # the signal itself gains nothing from a second window
+            bands["approx", level] = _choose(buffer[at : at + n], RAW | WELCH if level else WELCH, effort)
+    return bands
+
+
+def _choose(samples: np.ndarray, windows: int, effort: Effort) -> _Band:
+    coeffs = np.zeros(kernel.MAX_ORDER, np.int32)
+    order, bits = choose(samples, windows, effort.max_order, effort.trials, coeffs)
+    return _Band(samples, order, bits, coeffs)
 
 
 def read_header(packet: bytes) -> PacketHeader:

@@ -1,4 +1,6 @@
-"""Names from paths: whose recording it is, and what its archive is called.
+"""Names: which files are recordings, whose they are, and what their archives are called.
+
+Light on purpose: a graph that lists recordings needs no EDF library.
 
 The subject is the unit by which recordings are split. In this order; the first that gives a name wins:
 
@@ -7,20 +9,24 @@ The subject is the unit by which recordings are split. In this order; the first 
 2. the directory the file lies in, passing over directories that name a session or a modality
    (``ses-1``, ``session2``, ``s003_2012``, ``20240131``, ``eeg``, ``edf``);
 3. a short hash of the EDF patient code, never the code itself;
-4. the file name.
+4. the file name. In a flat directory of unnamed recordings this makes every file a person of its own:
+   whoever has several recordings of one person puts them into one directory.
 
 The hash parts subjects without showing their code, but whoever can guess a code can confirm it: it is a
 pseudonym, not anonymity.
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from typing import Literal, NamedTuple
 
 from blake3 import blake3
 
-FILE_NAMES = (
+SUFFIXES = frozenset({".edf", ".bdf"})
+FILE_PATTERNS = (
     re.compile(r"^sub-(?P<subject>[A-Za-z0-9]+)(?:_|$)"),
     re.compile(r"^(?P<subject>[A-Za-z0-9]+)_s\d+_t\d+$"),
     re.compile(r"^(?P<subject>[A-Za-z]+)_\d{8}$"),
@@ -28,7 +34,7 @@ FILE_NAMES = (
     re.compile(r"^(?P<subject>PN\d+)[-_]\d+"),
 )
 NOT_A_SUBJECT = re.compile(
-    r"^(ses-.*|s(es(s(ion)?)?)?[-_ ]?\d+([-_]\d+)*|\d{4}[-_]?\d{2}[-_]?\d{2}|\d+_tcp_.*|"
+    r"^(ses-.*|sess?(ion)?[-_ ]?\d+|s\d+_\d{4}([-_]\d+)*|\d{4}[-_]?\d{2}[-_]?\d{2}|\d+_tcp_.*|"
     r"i?eeg|edf|bdf|raw|data)$",
     re.IGNORECASE,
 )
@@ -37,17 +43,44 @@ UNSAFE = re.compile(r'[\x00-\x1f\x7f\\:"<>|?*\ud800-\udfff]')
 MAX_STEM_BYTES = 180
 
 
-def subject_of(relative: PurePosixPath, patient_code: str | None) -> str:
-    """The subject id of the recording at ``relative`` (to the corpus root, never an absolute path)."""
-    for pattern in FILE_NAMES:
+def find_recordings(root: Path) -> list[Path]:
+    """Every ``.edf`` and ``.bdf`` under ``root`` (any case, linked directories too), sorted.
+
+    Hidden files are passed over: a copy from macOS leaves ``._name.edf`` beside each recording.
+    """
+    found: set[Path] = set()
+    seen: set[str] = set()
+    for folder, folders, files in os.walk(root, followlinks=True):
+        # of two links to one directory the same one must be followed everywhere
+        folders.sort()
+        real = os.path.realpath(folder)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        named = (Path(folder, name) for name in (*folders, *files) if not name.startswith("."))
+        found.update(path for path in named if path.suffix.lower() in SUFFIXES)
+    return sorted(found, key=lambda path: path.relative_to(root).as_posix())
+
+
+class Subject(NamedTuple):
+    """A subject id, and which of the four rules gave it."""
+
+    name: str
+    source: Literal["file pattern", "directory", "patient code", "file name"]
+
+
+def subject_of(relative: PurePosixPath, patient_code: str | None) -> Subject:
+    """Whose recording ``relative`` is (to the corpus root, never an absolute path)."""
+    for pattern in FILE_PATTERNS:
         if found := pattern.match(relative.stem):
-            return found["subject"]
+            return Subject(found["subject"], "file pattern")
     for folder in reversed(relative.parent.parts):
         if not NOT_A_SUBJECT.match(folder):
-            return folder
+            return Subject(folder, "directory")
     if patient_code is not None:
-        return f"p{blake3(patient_code.encode()).hexdigest()[:12]}"
-    return relative.stem
+        return Subject(f"p{blake3(patient_code.encode()).hexdigest()[:12]}", "patient code")
+    return Subject(relative.stem, "file name")
 
 
 def stems_of(relatives: Iterable[PurePosixPath]) -> dict[PurePosixPath, str]:

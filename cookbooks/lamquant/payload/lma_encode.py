@@ -33,6 +33,8 @@ from cookbooks.lamquant.formats.names import stems_of, subject_of
 
 IDENTITY = {"strip": "stripped", "keep": "kept"}
 SHOWN_REFUSALS = 5
+# Starting another process costs two seconds of imports; it must have at least that much to do.
+BYTES_PER_WORKER = 8 << 20
 
 
 class NotBitExact(Exception):
@@ -100,14 +102,13 @@ def _jobs(root: Path, done: Path, keep_identity: bool) -> list[Job]:
 
 def _encode_all(session: PayloadSession, jobs: list[Job], workers: int) -> list[dict[str, Any]]:
     outcomes: list[dict[str, Any]] = []
+    processes = min(workers, len(jobs), max(1, _source_bytes(jobs) // BYTES_PER_WORKER))
     with contextlib.ExitStack() as stack:
         results: Iterator[dict[str, Any]] = map(encode_job, jobs)
-        if min(workers, len(jobs)) > 1:
+        if processes > 1:
             # Spawned, not forked: a forked child would inherit locks and the event channel.
             context = multiprocessing.get_context("spawn")
-            pool = ProcessPoolExecutor(
-                min(workers, len(jobs)), mp_context=context, initializer=_die_with_parent
-            )
+            pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_die_with_parent)
             results = stack.enter_context(pool).map(encode_job, jobs)
         try:
             for outcome in results:
@@ -120,6 +121,14 @@ def _encode_all(session: PayloadSession, jobs: list[Job], workers: int) -> list[
                 "set workers=1 or raise the memory limit, then run again: what is encoded is kept"
             ) from error
     return outcomes
+
+
+def _source_bytes(jobs: list[Job]) -> int:
+    total = 0
+    for job in jobs:
+        with contextlib.suppress(OSError):
+            total += job.path.stat().st_size
+    return total
 
 
 def _die_with_parent() -> None:
@@ -210,7 +219,8 @@ def _record(job: Job, recording: EdfRecording, source: str) -> dict[str, Any]:
     return {
         "stem": job.stem,
         "archive": f"archives/{job.stem}.lma",
-        "subject": subject,
+        "subject": subject.name,
+        "subject_from": subject.source,
         "channels": recording.channels,
         "n_channels": len(recording.channels),
         "rate_hz": recording.rate_hz,

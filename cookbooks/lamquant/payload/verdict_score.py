@@ -80,7 +80,7 @@ def main() -> None:
         except ValidationError as error:
             problems = [f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors()]
             raise SystemExit("config: " + "; ".join(problems)) from error
-        except (rules.RegistryInvalid, checks.SplitInvalid, InputMissing, *UNREADABLE) as error:
+        except (rules.RegistryInvalid, rules.SplitInvalid, InputMissing, *UNREADABLE) as error:
             raise SystemExit(str(error)) from error
         write_atomic(session.out / VERDICT_FILE, verdict.to_json())
         session.done(**_facts(verdict))
@@ -106,7 +106,7 @@ def score(config: ScoreConfig, inputs: dict[str, Path]) -> Verdict:
     digests, findings.violations["inputs_unchanged"] = checks.unchanged(
         {name: inputs[name] for name in DIGESTED}, config.named()
     )
-    corpus, split = read_corpus(inputs["corpus"]), checks.read_split(inputs["split"])
+    corpus, split = read_corpus(inputs["corpus"]), rules.read_split(inputs["split"])
     _check_split(findings, config, corpus, split, inputs)
     stems = split.of("test")
     _measure_all(findings, corpus, stems, inputs)
@@ -133,7 +133,7 @@ def _check_split(
     findings: Findings,
     config: ScoreConfig,
     corpus: dict[str, Any],
-    split: checks.Split,
+    split: rules.Split,
     inputs: dict[str, Path],
 ) -> None:
     if config.split != "test":

@@ -1,0 +1,45 @@
+# Everything works from a fresh clone with Python >= 3.11, make and pip.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+BLUT = $(BIN)/blut
+DEMO_ARGS = cookbooks/lamquant/configs/args_demo.yaml
+
+.PHONY: help setup demo plan ui test lint bench clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
+
+# Under a lock, so that several first commands in a fresh clone do not build the environment at once.
+setup: ## make the virtual environment
+	@$(PYTHON) -c 'import fcntl, subprocess, sys; lock = open(".venv.lock", "w"); fcntl.flock(lock, fcntl.LOCK_EX); \
+	sys.exit(subprocess.call(["$(MAKE)", "--no-print-directory", "$(VENV)/.ready"]))'
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[lamquant,dev]'
+	@touch $@
+
+demo: setup ## train, judge and promote a codec on real EEG, a few minutes of CPU
+	$(BLUT) recipe run lamquant_joint_codec --args @$(DEMO_ARGS)
+
+plan: setup ## what `make demo` would run now, and why
+	$(BLUT) plan lamquant_joint_codec --args @$(DEMO_ARGS)
+
+ui: setup ## the Dagster UI on http://127.0.0.1:3000
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev -h 127.0.0.1 -w workspace.yaml
+
+test: lint ## the whole test suite
+	$(BIN)/python -m pytest
+
+lint: setup ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+bench: setup ## measure; prints tables, writes bench/results
+	$(BIN)/python -m bench
+
+clean: ## remove the virtual environment; artifacts and history stay
+	rm -rf $(VENV) .venv.lock

@@ -1,0 +1,51 @@
+"""A payload that does what its config says: floods events, dies, hangs, or leaves children behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from blut_resources.payload import payload_session
+
+GRANDCHILD = "import os, time; os.setsid(); time.sleep(300)"
+
+
+def main() -> None:
+    with payload_session() as session:
+        config = session.config
+        for number in range(config.get("epochs", 0)):
+            session.epoch(number, loss=1.0 / (number + 1))
+        for number in range(config.get("messages", 0)):
+            session.step(number, **{"x" * config["size"]: 1.0})
+        if config.get("ignore_sigterm"):
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if "pids" in config:
+            child = subprocess.Popen([sys.executable, "-c", GRANDCHILD])
+            Path(config["pids"]).write_text(f"{os.getpid()} {child.pid}")
+        if config.get("hang"):
+            time.sleep(300)
+        if config.get("torn"):
+            with Path(_messages_path()).open("a") as messages:
+                messages.write('{"half": ')
+            os._exit(0)
+        if config.get("exit"):
+            sys.stderr.write("the reason is on standard error\n")
+            sys.exit(config["exit"])
+        if config.get("signal"):
+            os.kill(os.getpid(), config["signal"])
+        if not config.get("silent"):
+            session.done(epochs=config.get("epochs", 0))
+
+
+def _messages_path() -> str:
+    import base64
+    import json
+    import zlib
+
+    return json.loads(zlib.decompress(base64.b64decode(os.environ["DAGSTER_PIPES_MESSAGES"])))["path"]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""Every shipped recipe loads, and refuses what it does not understand."""
+
+import json
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from blut_assets.definitions import build_definitions, defs, discovered
+from blut_assets.recipes import ArgsError, Recipe
+from blut_assets.wiring import WiringError
+from cookbooks.discovery import discover
+
+RECIPES = [recipe for cookbook in discovered.cookbooks for recipe in cookbook.recipes]
+JOINT = next(recipe for recipe in RECIPES if recipe.name == "lamquant_joint_codec")
+CONFIGS = sorted(Path(__file__).parent.parent.glob("cookbooks/*/configs/args_*.yaml"))
+
+
+def test_no_shipped_cookbook_is_left_out() -> None:
+    assert discovered.left_out == {}
+    assert {recipe.name for recipe in RECIPES} >= {"lamquant_data_prep", "lamquant_joint_codec"}
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+def test_a_recipe_is_a_job_that_makes_its_output(recipe: Recipe) -> None:
+    job = defs.resolve_job_def(recipe.name)
+    assert job.asset_layer.executable_asset_keys >= {asset.key for asset in recipe.assets}
+    assert any(recipe.output.kind in str(asset.metadata_by_key) for asset in recipe.assets)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_shipped_args_file_is_accepted(path: Path) -> None:
+    assert JOINT.run_config(JOINT.parse(yaml.safe_load(path.read_text())))
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ({}, "required argument 'edf_root' is missing"),
+        ({"edf_root": "x", "epoch": 3}, "unknown argument 'epoch' = 3; known arguments: "),
+        ({"edf_root": "x", "tier": 9}, "argument 'tier' = 9: Input should be less than or equal to 4"),
+        ({"edf_root": "x", "tier": 9}, "allowed: int >= 1 <= 4"),
+        ({"edf_root": "x", "lr": -1.0}, "argument 'lr' = -1.0"),
+        ({"edf_root": "x", "preset": "huge"}, "allowed: 'smoke' or 'fast' or 'medium' or 'production'"),
+        ({"edf_root": "x", "epochs": "many"}, "argument 'epochs' = 'many'"),
+    ],
+)
+def test_bad_args_are_refused_naming_field_value_and_range(args: dict[str, object], words: str) -> None:
+    with pytest.raises(ArgsError) as refused:
+        JOINT.parse(args)
+    assert words in str(refused.value)
+
+
+def test_the_ui_is_refused_the_same_values() -> None:
+    job = defs.resolve_job_def(JOINT.name)
+    with pytest.raises(dg.DagsterInvalidConfigError, match="epoch"):
+        dg.validate_run_config(job, {"edf_root": "x", "epoch": 3})
+    with pytest.raises(dg.DagsterUserCodeExecutionError) as refused:
+        job.execute_in_process({"edf_root": "x", "tier": 9}, instance=dg.DagsterInstance.ephemeral())
+    assert "less than or equal to 4" in str(refused.value.__cause__)
+
+
+def _point(name: str, value: str) -> EntryPoint:
+    return EntryPoint(name=name, value=value, group="blut.cookbooks")
+
+
+def test_a_broken_cookbook_is_reported_and_the_others_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "broken_pack.py").write_text("raise RuntimeError('boom')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = discover([_point("lamquant", "cookbooks.lamquant:cookbook"), _point("broken", "broken_pack:cookbook")])
+    assert [cookbook.name for cookbook in found.cookbooks] == ["lamquant"]
+    assert found.left_out == {"broken": "RuntimeError: boom"}
+    assert "broken_pack" in caplog.text
+    assert build_definitions(found).resolve_job_def("lamquant_joint_codec")
+
+
+def test_a_cookbook_that_takes_another_ones_names_is_left_out() -> None:
+    twice = [_point(name, "cookbooks.lamquant:cookbook") for name in ("one", "two")]
+    found = discover(twice)
+    assert len(found.cookbooks) == 1
+    assert "already called 'lamquant'" in found.left_out["two"]
+
+
+WRONG_EDGE = '''
+from blut_assets.artifacts import Artifact
+from blut_assets.recipes import Cookbook
+from blut_assets.stages import stage_asset
+class Pear(Artifact): pass
+class Plum(Artifact): pass
+@stage_asset(cookbook="fruit", group="a")
+def pear(stage) -> Pear: return Pear()
+@stage_asset(cookbook="fruit", group="a")
+def jam(stage, pear: Plum) -> Plum: return Plum()
+@stage_asset(cookbook="fruit", group="a")
+def pie(stage, apple: Pear) -> Pear: return Pear()
+def cookbook(): return Cookbook("fruit", [pear, jam, pie], [])
+'''
+
+
+def test_a_wrong_edge_is_an_error_with_both_assets_and_types(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fruit_pack.py").write_text(WRONG_EDGE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(WiringError) as refused:
+        build_definitions(discover([_point("fruit", "fruit_pack:cookbook")]))
+    assert "fruit/jam takes pear: Plum, but fruit/pear makes Pear" in str(refused.value)
+    assert "fruit/pie takes apple: Pear from fruit/apple, but no stage asset has that key" in str(refused.value)
+
+
+@pytest.mark.slow
+def test_a_wrong_edge_fails_definitions_validate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "fruit_pack.py").write_text(
+        WRONG_EDGE + "from blut_assets.definitions import build_definitions\n"
+        "from cookbooks.discovery import Discovered\n"
+        "defs = build_definitions(Discovered([cookbook()]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "dagster", "definitions", "validate", "-m", "fruit_pack"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "fruit/jam takes pear: Plum, but fruit/pear makes Pear" in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_the_command_lists_shows_and_refuses(home: Path) -> None:
+    def blut(*args: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", "from blut_assets.cli import main; main()", *args]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    listed = json.loads(blut("recipe", "list", "--json").stdout)
+    assert {row["name"]: row["output"] for row in listed}["lamquant_joint_codec"] == "lamquant.pccp_verdict"
+    assert "tier" in blut("recipe", "show", "lamquant_joint_codec").stdout
+    assert blut("recipe", "show", "nothing").returncode == 2
+    refused = blut("recipe", "run", "lamquant_joint_codec", "--args", "{not json")
+    assert refused.returncode == 2 and "--args" in refused.stderr
+    planned = blut("plan", "lamquant_joint_codec", "--args", '{"edf_root": "/nowhere"}')
+    assert planned.returncode == 0 and "never" not in planned.stderr
+
+
+def test_the_control_plane_imports_no_training_library() -> None:
+    script = "import sys, blut_assets.definitions, blut_assets.cli.app; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    heavy = {"torch", "transformers", "trl", "numba", "scipy", "numpy", "edfio", "matplotlib"}
+    assert heavy & set(loaded) == set()

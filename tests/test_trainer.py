@@ -1,0 +1,130 @@
+"""A payload's end, whatever it is, is what the step reports, and none of its processes is left."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from tests.scripted import RESOURCES, Scripted, scripted
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+def run(monkeypatch: pytest.MonkeyPatch, **config: Any) -> dg.ExecuteInProcessResult:
+    monkeypatch.setenv("SCRIPT", json.dumps(config))
+    with dg.DagsterInstance.get() as instance:
+        return dg.materialize([scripted], resources=RESOURCES, instance=instance, raise_on_error=False)
+
+
+def failure(result: dg.ExecuteInProcessResult) -> str:
+    data = result.failure_data_for_node("test__scripted")
+    assert data and data.user_failure_data
+    return data.user_failure_data.description or ""
+
+
+@pytest.mark.usefixtures("home")
+def test_epochs_become_observations_and_facts_become_the_artifact(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run(monkeypatch, epochs=3)
+    losses = [
+        event.asset_observation_data.asset_observation.metadata["loss"].value
+        for event in result.all_events
+        if event.event_type == dg.DagsterEventType.ASSET_OBSERVATION
+    ]
+    assert losses == [1.0, 0.5, pytest.approx(1 / 3)]
+    assert isinstance(result.output_for_node("test__scripted"), Scripted)
+
+
+@pytest.mark.usefixtures("home")
+def test_no_message_is_lost_in_a_flood_of_large_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCRIPT", json.dumps({}))
+    seen: list[int] = []
+    monkeypatch.setattr("blut_assets.stage.run_payload", _counting(seen))
+    result = run(monkeypatch, messages=300, size=100_000)
+    assert result.success
+    assert seen == list(range(300))
+
+
+def _counting(seen: list[int]) -> Any:
+    from blut_resources.trainer import run_payload
+
+    def counting(context: Any, payload: Any) -> Any:
+        for event in run_payload(context, payload):
+            if event["event"] == "step":
+                seen.append(event["step"])
+            yield event
+
+    return counting
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"exit": 3}, "exit status 3\nthe reason is on standard error"),
+        ({"signal": int(signal.SIGSEGV)}, "killed by SIGSEGV"),
+        ({"signal": int(signal.SIGKILL)}, "killed by SIGKILL"),
+        ({"silent": True}, "without `done`"),
+        ({"torn": True}, "cut off"),
+    ],
+)
+def test_a_payload_that_did_not_finish_fails_the_step_with_the_cause(
+    monkeypatch: pytest.MonkeyPatch, config: dict[str, Any], words: str
+) -> None:
+    result = run(monkeypatch, **config)
+    assert not result.success
+    assert words in failure(result)
+    assert not result.get_asset_materialization_events()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("stubborn", [False, True])
+@pytest.mark.slow
+def test_no_process_of_the_payload_outlives_the_run(
+    home: Path, tmp_path: Path, number: signal.Signals, stubborn: bool
+) -> None:
+    pids = tmp_path / "pids"
+    script = {"hang": True, "pids": str(pids), "ignore_sigterm": stubborn}
+    command = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "tests.scripted", "--select", "*"]
+    process = subprocess.Popen(
+        command, cwd=REPOSITORY, env={**os.environ, "SCRIPT": json.dumps(script)}, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 60
+    while not (pids.exists() and " " in pids.read_text()):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    process.wait(30)
+    deadline = time.monotonic() + 15
+    left = [int(pid) for pid in pids.read_text().split()]
+    while any(_alive(pid) for pid in left) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert [pid for pid in left if _alive(pid)] == []
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_payload_runs_by_hand_and_prints_its_events(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    frozen = {"schema": 1, "config": {"epochs": 2}, "inputs": {}, "fingerprint": "x"}
+    config.write_text(json.dumps({**frozen, "out": str(tmp_path / "out"), "work": str(tmp_path / "work")}))
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.payloads.scripted", "--config", str(config)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [event["event"] for event in events] == ["epoch", "epoch", "done"]
