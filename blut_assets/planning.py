@@ -46,7 +46,8 @@ def plan(
 ) -> list[Planned]:
     """Plan a run of these assets in the order in which they would run.
 
-    Sources are looked at, as a run would. The event log is asked once for all assets, and once more for each whose newest result does not fit.
+    Sources are looked at, as a run would. The event log is asked once for all assets, and once more
+    for each whose newest result does not fit.
     """
     specs = {spec.key: spec for asset in assets if (spec := spec_of(asset))}
     records = {r.asset_entry.asset_key: r for r in instance.get_asset_records(_with_inputs(specs))}
@@ -127,7 +128,11 @@ class _Planner:
         return reuse.digest_of(event) if event else None
 
     def _look_up(
-        self, spec: StageSpec, config: StageConfig, inputs: dict[str, str], event: dg.AssetMaterialization | None
+        self,
+        spec: StageSpec,
+        config: StageConfig,
+        inputs: dict[str, str],
+        event: dg.AssetMaterialization | None,
     ) -> tuple[State, str, str | None]:
         if event is None:
             return "stale", "never materialized", None
@@ -157,7 +162,11 @@ def _difference(event: dg.AssetMaterialization, now: Mapping[str, Any]) -> str:
     entry: Any = event.metadata.get(reuse.SPEC)
     then = entry.value if entry else {}
     words = []
-    for section, verb in (("code", "source changed"), ("inputs", "input changed"), ("config", "config changed")):
+    for section, verb in (
+        ("code", "source changed"),
+        ("inputs", "input changed"),
+        ("config", "config changed"),
+    ):
         old, new = then.get(section, {}), now[section]
         names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
         if names:

@@ -82,7 +82,9 @@ class Recipe:
     def run_config(self, args: RecipeArgs) -> dict[str, Any]:
         """Dagster run config with one entry per asset."""
         configs = self.configs(args)
-        return {"ops": {"__".join(key.path): {"config": c.model_dump(mode="json")} for key, c in configs.items()}}
+        return {
+            "ops": {"__".join(key.path): {"config": c.model_dump(mode="json")} for key, c in configs.items()}
+        }
 
     def job(self) -> Any:
         """The Dagster job; its run config is the args form."""
@@ -108,7 +110,8 @@ class Recipe:
 
     def _explain(self, problem: Any) -> str:
         name = ".".join(str(part) for part in problem["loc"])
-        return f"{self.name}: argument {name!r} = {problem['input']!r}: {problem['msg']}; allowed: {self._allowed(name)}"
+        what = f"argument {name!r} = {problem['input']!r}: {problem['msg']}"
+        return f"{self.name}: {what}; allowed: {self._allowed(name)}"
 
     def _allowed(self, name: str) -> str:
         info = self.args.model_fields.get(name.split(".")[0])

@@ -53,6 +53,12 @@ def digest_of(event: dg.AssetMaterialization) -> str:
     return entry.value["digest"]
 
 
+def inputs_of(event: dg.AssetMaterialization) -> dict[str, str]:
+    """The digests that a materialization was computed from, by parameter name."""
+    entry: Any = event.metadata.get(SPEC)
+    return entry.value.get("inputs", {}) if entry else {}
+
+
 @dataclass(frozen=True)
 class Hit:
     """A reusable result: the event that recorded it and the run that computed it."""

@@ -2,9 +2,10 @@
 
 A stage function is called as ``fn(stage, <inputs by name>, config)`` and returns an artifact without a
 digest, having written the bytes to ``stage.out``. One that reports while it works is a generator: it yields
-what `Stage.run` yields and returns the artifact at its end. Reuse, locking, storing and recording happen here.
+what `Stage.run` yields and returns the artifact at its end. Reuse, locking and recording happen here.
 """
 
+import contextlib
 import inspect
 import time
 import typing
@@ -63,7 +64,9 @@ class StageSpec:
     memoised: bool
     source: bool
 
-    def fingerprint(self, inputs: Mapping[str, str], config: StageConfig, partition: str | None = None) -> str:
+    def fingerprint(
+        self, inputs: Mapping[str, str], config: StageConfig, partition: str | None = None
+    ) -> str:
         """The fingerprint of this asset with these input digests, by parameter name."""
         values = config.fingerprinted()
         return fingerprint(self.key.to_user_string(), self.code.value, inputs, values, partition)
@@ -222,8 +225,11 @@ def _materialize(
 
 def _execute(stage: Stage, inputs: Mapping[str, Artifact], config: StageConfig) -> Iterator[Any]:
     started = time.monotonic()
-    result = stage.spec.call(stage, inputs, config)
-    artifact = (yield from result) if inspect.isgenerator(result) else result
+    with contextlib.ExitStack() as held:
+        for artifact in inputs.values():
+            held.enter_context(stage.store.in_use(artifact.digest))
+        result = stage.spec.call(stage, inputs, config)
+        artifact = (yield from result) if inspect.isgenerator(result) else result
     if not isinstance(artifact, stage.spec.output):
         raise TypeError(f"{stage.name} returned {type(artifact)}, not {stage.spec.output.__name__}")
     stored = artifact if artifact.digest else artifact.stored_as(stage.put())

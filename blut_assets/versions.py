@@ -6,6 +6,7 @@ import. Comments and docstrings do not count, nor does the framework: a new Blut
 """
 
 import ast
+import copy
 import functools
 import hashlib
 import importlib.util
@@ -151,7 +152,8 @@ def _load_name(
         return
     if isinstance(node, ast.FunctionDef):
         # the decorator of a stage asset says where it stands in the graph, not what it computes
-        node = ast.FunctionDef(**{**dict(ast.iter_fields(node)), "decorator_list": []})
+        node = copy.copy(node)
+        node.decorator_list = []
     used = {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
     yield node, [(module, other) for other in sorted(used & source.names.keys())]
 
@@ -222,7 +224,9 @@ def _defined_by(stmt: ast.stmt) -> list[str]:
     if isinstance(stmt, ast.Import | ast.ImportFrom):
         return [alias.asname or alias.name for alias in stmt.names]
     targets = stmt.targets if isinstance(stmt, ast.Assign) else [getattr(stmt, "target", None)]
-    return [node.id for target in targets if target for node in ast.walk(target) if isinstance(node, ast.Name)]
+    return [
+        node.id for target in targets if target for node in ast.walk(target) if isinstance(node, ast.Name)
+    ]
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:

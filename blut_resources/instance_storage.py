@@ -1,4 +1,4 @@
-"""Dagster's SQLite storage, created under a lock. Named in ``dagster.yaml``; apart because it is slow to import."""
+"""Dagster's SQLite storage, created under a lock: named in ``dagster.yaml``, and slow to import."""
 
 from pathlib import Path
 from typing import Any

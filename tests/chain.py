@@ -34,7 +34,7 @@ if __name__ == "__main__":
     main()
 '''
 
-HEAD = '''\
+HEAD = """\
 import shutil
 
 import dagster as dg
@@ -54,17 +54,17 @@ class Text(Artifact):
 def raw(stage) -> Text:
     shutil.copyfile({input!r}, stage.out / "data")
     return Text(lines=1)
-'''
+"""
 
-STAGE = '''
+STAGE = """
 
 @stage_asset(cookbook="{package}", group="chain", payloads=["{package}.{name}_make"], ins={{"above": "{above}"}})
 def {name}(stage, above: Text) -> Steps[Text]:
     facts = yield from stage.run("{package}.{name}_make", config={{}}, inputs={{"above": stage.open(above)}})
     return Text(**facts)
-'''
+"""
 
-TAIL = '''
+TAIL = """
 
 assets = [raw, {names}]
 recipe = Recipe("{package}", "test", "A chain.", RecipeArgs, assets, Text, lambda args: {{}})
@@ -78,7 +78,7 @@ defs = dg.Definitions(
 
 def cookbook():
     return Cookbook("{package}", assets, [recipe])
-'''
+"""
 
 
 @dataclass
@@ -134,7 +134,11 @@ class Chain:
         """Materialize and return the names of the stages that executed."""
         self.log.write_text("")
         done = subprocess.run(
-            self.command("--select", select), env=self.environment(), cwd=self.directory, capture_output=True, text=True
+            self.command("--select", select),
+            env=self.environment(),
+            cwd=self.directory,
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == 0, done.stderr[-4000:]
         return self.log.read_text().split()
@@ -152,7 +156,9 @@ class Chain:
         )
         deadline = time.monotonic() + 120
         while name not in self.log.read_text().split():
-            assert process.poll() is None and time.monotonic() < deadline, "the run ended before its stage began"
+            assert process.poll() is None and time.monotonic() < deadline, (
+                "the run ended before its stage began"
+            )
             time.sleep(0.05)
         process.send_signal(signal.SIGKILL)
         process.wait()

@@ -73,7 +73,9 @@ def test_a_broken_cookbook_is_reported_and_the_others_load(
 ) -> None:
     (tmp_path / "broken_pack.py").write_text("raise RuntimeError('boom')\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    found = discover([_point("lamquant", "cookbooks.lamquant:cookbook"), _point("broken", "broken_pack:cookbook")])
+    found = discover(
+        [_point("lamquant", "cookbooks.lamquant:cookbook"), _point("broken", "broken_pack:cookbook")]
+    )
     assert [cookbook.name for cookbook in found.cookbooks] == ["lamquant"]
     assert found.left_out == {"broken": "RuntimeError: boom"}
     assert "broken_pack" in caplog.text
@@ -87,7 +89,7 @@ def test_a_cookbook_that_takes_another_ones_names_is_left_out() -> None:
     assert "already called 'lamquant'" in found.left_out["two"]
 
 
-WRONG_EDGE = '''
+WRONG_EDGE = """
 from blut_assets.artifacts import Artifact
 from blut_assets.recipes import Cookbook
 from blut_assets.stages import stage_asset
@@ -100,7 +102,7 @@ def jam(stage, pear: Plum) -> Plum: return Plum()
 @stage_asset(cookbook="fruit", group="a")
 def pie(stage, apple: Pear) -> Pear: return Pear()
 def cookbook(): return Cookbook("fruit", [pear, jam, pie], [])
-'''
+"""
 
 
 def test_a_wrong_edge_is_an_error_with_both_assets_and_types(
@@ -111,7 +113,9 @@ def test_a_wrong_edge_is_an_error_with_both_assets_and_types(
     with pytest.raises(WiringError) as refused:
         build_definitions(discover([_point("fruit", "fruit_pack:cookbook")]))
     assert "fruit/jam takes pear: Plum, but fruit/pear makes Pear" in str(refused.value)
-    assert "fruit/pie takes apple: Pear from fruit/apple, but no stage asset has that key" in str(refused.value)
+    assert "fruit/pie takes apple: Pear from fruit/apple, but no stage asset has that key" in str(
+        refused.value
+    )
 
 
 @pytest.mark.slow
@@ -149,6 +153,8 @@ def test_the_command_lists_shows_and_refuses(home: Path) -> None:
 
 def test_the_control_plane_imports_no_training_library() -> None:
     script = "import sys, blut_assets.definitions, blut_assets.cli.app; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout.split()
     heavy = {"torch", "transformers", "trl", "numba", "scipy", "numpy", "edfio", "matplotlib"}
     assert heavy & set(loaded) == set()

@@ -91,7 +91,17 @@ def test_no_process_of_the_payload_outlives_the_run(
 ) -> None:
     pids = tmp_path / "pids"
     script = {"hang": True, "pids": str(pids), "ignore_sigterm": stubborn}
-    command = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "tests.scripted", "--select", "*"]
+    command = [
+        sys.executable,
+        "-m",
+        "dagster",
+        "asset",
+        "materialize",
+        "-m",
+        "tests.scripted",
+        "--select",
+        "*",
+    ]
     process = subprocess.Popen(
         command, cwd=REPOSITORY, env={**os.environ, "SCRIPT": json.dumps(script)}, stderr=subprocess.DEVNULL
     )

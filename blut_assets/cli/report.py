@@ -17,7 +17,9 @@ def columns(rows: Sequence[Row]) -> str:
     """Rows as aligned text with a header."""
     table = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
     widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
-    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in table)
+    return "\n".join(
+        "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in table
+    )
 
 
 def recipe_table(cookbooks: Sequence[Cookbook]) -> list[Row]:
@@ -42,7 +44,11 @@ def describe_recipe(recipe: Recipe) -> str:
     args = [
         {
             "argument": name,
-            "default": str(template[name]) if template[name] not in ("", []) else '""' if not template[name] else "",
+            "default": str(template[name])
+            if template[name] not in ("", [])
+            else '""'
+            if not template[name]
+            else "",
             "allowed": allowed_values(info),
             "meaning": info.description or "",
         }

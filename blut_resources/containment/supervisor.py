@@ -14,6 +14,7 @@ import select
 import signal
 import sys
 import time
+from contextlib import suppress
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -21,7 +22,7 @@ PR_SET_CHILD_SUBREAPER = 36
 def _descendants(pid: int) -> list[int]:
     found: list[int] = []
     try:
-        for task in os.listdir(f"/proc/{pid}/task"):
+        for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208
             with open(f"/proc/{pid}/task/{task}/children") as children:  # noqa: PTH123
                 found += [int(child) for child in children.read().split()]
     except OSError:
@@ -31,10 +32,8 @@ def _descendants(pid: int) -> list[int]:
 
 def _signal_tree(number: int) -> None:
     for pid in _descendants(os.getpid()):
-        try:
+        with suppress(ProcessLookupError):
             os.kill(pid, number)
-        except ProcessLookupError:
-            pass
 
 
 def _reap(command: int) -> int | None:

@@ -25,7 +25,9 @@ class LmaCorpusConfig(StageConfig):
 
     HOW: ClassVar[frozenset[str]] = frozenset({"workers"})
 
-    identity: Identity = Field("strip", description="strip or keep patient name, code, birth date and the like")
+    identity: Identity = Field(
+        "strip", description="strip or keep patient name, code, birth date and the like"
+    )
     limit: int | None = Field(None, ge=1, description="take only the first N recordings")
     workers: int = Field(2, ge=1, le=256, description="processes that encode")
 
@@ -63,7 +65,9 @@ class JointCheckpointConfig(StageConfig):
     lr: float | None = Field(None, gt=0, le=1)
     resume: Literal["auto", "never"] = Field("auto", description="auto continues a killed training")
     device: Device = "auto"
-    threads: int = Field(2, ge=1, le=256, description="CPU threads; results are equal bit by bit for equal numbers")
+    threads: int = Field(
+        2, ge=1, le=256, description="CPU threads; results are equal bit by bit for equal numbers"
+    )
 
 
 class FloorRegistryConfig(StageConfig):

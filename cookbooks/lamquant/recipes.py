@@ -34,7 +34,9 @@ class DataPrepArgs(RecipeArgs):
     """Args of ``lamquant_data_prep``."""
 
     edf_root: str = Field(description=EDF_ROOT)
-    identity: Identity = Field("strip", description="strip or keep patient name, code, birth date and the like")
+    identity: Identity = Field(
+        "strip", description="strip or keep patient name, code, birth date and the like"
+    )
     limit: int | None = Field(None, ge=1, description="take only the first N recordings")
     workers: int = Field(2, ge=1, le=256, description="processes that encode")
 
@@ -58,10 +60,14 @@ class JointCodecArgs(DataPrepArgs):
     test_subjects: list[str] = Field(default_factory=list, description="subjects that must be in test")
     window_s: float = Field(2.0, gt=0, le=60, description="seconds of a training window")
     highpass_hz: float = Field(0.5, gt=0, le=10, description="high-pass of the training windows")
-    rate_hz: float | None = Field(None, gt=0, description="resample training windows; native rate if not given")
+    rate_hz: float | None = Field(
+        None, gt=0, description="resample training windows; native rate if not given"
+    )
     channels: list[str] = Field(default_factory=list, description="10-20 names to train on; all if empty")
     registry: str = Field("", description="YAML file with the floors; the shipped sample registry if empty")
-    change_id: str = Field("PCCP-CHG-DRYRUN", min_length=1, max_length=128, description="of the change judged")
+    change_id: str = Field(
+        "PCCP-CHG-DRYRUN", min_length=1, max_length=128, description="of the change judged"
+    )
     description: str = Field("", description="of the change judged")
     author: str = Field("blut", description="of the change judged")
     change_class: str = Field("A.1", description="A retrain, B threshold, C architecture, D bit width")
@@ -107,7 +113,7 @@ DATA_PREP = Recipe(
 JOINT_CODEC = Recipe(
     name="lamquant_joint_codec",
     category="train",
-    description="Train the joint codec on EDF recordings, judge it on unseen patients, promote it if it passes.",
+    description="Train the joint codec, judge it on unseen patients, promote it if it passes.",
     args=JointCodecArgs,
     assets=[
         *(recordings, lma_corpus, split_manifest, training_windows),

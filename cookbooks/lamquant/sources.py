@@ -24,7 +24,9 @@ def recordings(stage: Stage, config: RecordingsConfig) -> Steps[Recordings]:
     if config.edf_root.startswith(BUILT):
         root = yield from _built(stage, config.edf_root)
     if not root.is_dir():
-        raise FileNotFoundError(f"edf_root {config.edf_root!r} is not a directory: give one that holds EDF files")
+        raise FileNotFoundError(
+            f"edf_root {config.edf_root!r} is not a directory: give one that holds EDF files"
+        )
     files = find_recordings(root)
     if not files:
         raise FileNotFoundError(

@@ -7,8 +7,10 @@ from typing import Any
 
 import dagster as dg
 
+from blut_assets.gates import VERDICT_FILE, parse_verdict
 from blut_assets.stage import Stage
 from blut_assets.stages import Steps, stage_asset
+from blut_resources.instance import store_of
 from blut_resources.trainer import PayloadFailed
 from cookbooks.lamquant.artifacts import (
     FloorRegistry,
@@ -70,7 +72,7 @@ def pccp_verdict(
                 "registry": stage.open(floor_registry),
             },
         )
-    stage.show(verdict=dg.MetadataValue.json(json.loads((stage.out / "verdict.json").read_text())))
+    stage.show(verdict=dg.MetadataValue.json(json.loads((stage.out / VERDICT_FILE).read_text())))
     return PccpVerdict(**facts)
 
 
@@ -88,10 +90,14 @@ def _attempt(
 
 
 @dg.asset_check(asset=pccp_verdict, blocking=True, name="pccp_gate")
-def pccp_gate(pccp_verdict: PccpVerdict) -> dg.AssetCheckResult:
+def pccp_gate(context: dg.AssetCheckExecutionContext, pccp_verdict: PccpVerdict) -> dg.AssetCheckResult:
     """The candidate meets every floor of the registry."""
+    path = store_of(context.instance).open(pccp_verdict.digest) / VERDICT_FILE
+    verdict = parse_verdict(path.read_bytes())
+    failed = [c for c in verdict.criteria if not c.passed]
+    words = [f"{c.scope}: {c.name} {c.measured} is not {c.op} {c.floor}" for c in failed]
     return dg.AssetCheckResult(
-        passed=pccp_verdict.passed,
-        description=f"{pccp_verdict.n_failed_criteria} criteria failed, grade {pccp_verdict.grade}",
-        metadata=pccp_verdict.facts(),
+        passed=verdict.passed,
+        description="; ".join([*verdict.reasons, *words]) or f"every floor met, grade {pccp_verdict.grade}",
+        metadata={k: v for k, v in pccp_verdict.facts().items() if v is not None},
     )

@@ -110,7 +110,10 @@ def test_two_identical_runs_at_once_compute_once(chain: Chain) -> None:
 def test_an_empty_selection_runs_nothing(chain: Chain) -> None:
     chain.log.write_text("")
     done = subprocess.run(
-        chain.command("--select", "group:no_such_group"), env=chain.environment(), capture_output=True, text=True
+        chain.command("--select", "group:no_such_group"),
+        env=chain.environment(),
+        capture_output=True,
+        text=True,
     )
     assert done.returncode != 0
     assert chain.log.read_text() == ""

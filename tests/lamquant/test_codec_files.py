@@ -48,7 +48,14 @@ def coder(checkpoint: Path) -> RecordingCoder:
 
 @pytest.mark.parametrize(
     ("channels", "seconds", "rate_hz"),
-    [(1, 40.0, 256.0), (4, 10.0, 255.0), (28, 0.5, 100.0), (3, 7.3, 128.0), (1, 0.01, 256.0), (2, 1.0, 31.25)],
+    [
+        (1, 40.0, 256.0),
+        (4, 10.0, 255.0),
+        (28, 0.5, 100.0),
+        (3, 7.3, 128.0),
+        (1, 0.01, 256.0),
+        (2, 1.0, 31.25),
+    ],
 )
 def test_any_channel_count_length_and_rate_keeps_the_promised_error(
     coder: RecordingCoder, channels: int, seconds: float, rate_hz: float
@@ -198,7 +205,9 @@ def test_training_and_coding_compute_the_same_context(coder: RecordingCoder) -> 
     from cookbooks.lamquant.codec.model import positions
 
     net = coder.entropy.net
-    first = np.clip((x @ net.w1.T.astype(np.int64) + net.base(positions(coder.hop, 256.0), 12)) >> 10, 0, 4095)
+    first = np.clip(
+        (x @ net.w1.T.astype(np.int64) + net.base(positions(coder.hop, 256.0), 12)) >> 10, 0, 4095
+    )
     second = np.clip((first @ net.w2.T.astype(np.int64) + net.b2) >> 10, 0, 4095)
     index = (((second @ net.w3.astype(np.int64) + net.b3[0]) >> 10) + 2 >> 2) + 20
     np.testing.assert_array_equal(np.clip(index, 0, N_SCALES - 1), tables)

@@ -7,12 +7,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from cookbooks.lamquant.codec.checkpoint import load_checkpoint
+from cookbooks.lamquant.codec.checkpoint import load_checkpoint, load_state, save_state
+from cookbooks.lamquant.codec.data import WindowsError, load_corpus
+from cookbooks.lamquant.payload import codec_decode, joint_train
 from tests.lamquant.codec_support import eeg_like, finish, frozen, start, tree_digest, write_windows
 from tests.lamquant.split_corpora import Source, write_corpus
 
-CONFIG = {"preset": "smoke", "tier": 3, "seed": 5, "epochs": 4, "threads": 1, "resume": "auto", "device": "cpu"}
+CONFIG = {
+    "preset": "smoke",
+    "tier": 3,
+    "seed": 5,
+    "epochs": 4,
+    "threads": 1,
+    "resume": "auto",
+    "device": "cpu",
+}
 
 
 @pytest.fixture(scope="module")
@@ -49,42 +60,42 @@ def test_training_reports_every_epoch_and_finishes_with_the_facts_of_the_checkpo
     assert (out / "reconstruction.png").stat().st_size < 150_000
 
 
-def test_a_run_killed_in_the_middle_continues_to_the_same_bytes_as_an_uninterrupted_one(
+def test_a_run_terminated_then_killed_continues_to_the_same_bytes_as_an_uninterrupted_one(
     windows: Path, trained: tuple[Path, list[dict]], tmp_path: Path
 ) -> None:
     config = frozen(tmp_path, CONFIG, windows=windows)
-    process = start("joint_train", config)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if json.loads(line)["event"] == "checkpoint":
-            os.kill(process.pid, signal.SIGKILL)
-            break
-    process.communicate()
-    assert not (tmp_path / "out" / "model.json").exists()
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        process = start("joint_train", config)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if json.loads(line)["event"] == "checkpoint":
+                os.kill(process.pid, number)
+                break
+        _, err = process.communicate()
+        assert process.returncode != 0
+        assert ("the next attempt resumes" in err) == (number == signal.SIGTERM)
+        assert not (tmp_path / "out" / "model.json").exists()
     status, events, err = finish("joint_train", config)
     assert status == 0, err
     first = next(e["epoch"] for e in events if e["event"] == "epoch")
-    assert first > 1
+    assert first > 2
     assert tree_digest(tmp_path / "out") == tree_digest(trained[0])
 
 
-def test_a_state_of_another_configuration_is_not_resumed(windows: Path, tmp_path: Path) -> None:
-    config = frozen(tmp_path, CONFIG | {"epochs": 40}, windows=windows)
-    process = start("joint_train", config)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if json.loads(line)["event"] == "checkpoint":
-            process.terminate()
-            break
-    _, err = process.communicate(timeout=60)
-    assert process.returncode != 0 and "resumes" in err
-    status, events, err = finish("joint_train", frozen(tmp_path, CONFIG | {"epochs": 1}, windows=windows))
-    assert status == 0, err
-    assert [e["epoch"] for e in events if e["event"] == "epoch"] == [1]
+def test_a_state_of_another_configuration_or_a_damaged_one_is_not_resumed(tmp_path: Path) -> None:
+    tensors = {"x": torch.arange(3.0)}
+    save_state(tmp_path, 1, tensors, {"identity": "one"})
+    newest = save_state(tmp_path, 2, tensors, {"identity": "one"})
+    assert [p.name for p in tmp_path.iterdir()] == ["epoch-000002"]
+    assert load_state(tmp_path, "another") is None
+    found = load_state(tmp_path, "one")
+    assert found is not None and torch.equal(found[0]["x"], tensors["x"])
+    (newest / "state.safetensors").write_bytes(b"torn")
+    assert load_state(tmp_path, "one") is None
 
 
 def test_another_process_decodes_files_to_what_this_one_decodes(
-    trained: tuple[Path, list[dict]], tmp_path: Path
+    trained: tuple[Path, list[dict]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint = trained[0]
     sources = {
@@ -117,11 +128,12 @@ def test_another_process_decodes_files_to_what_this_one_decodes(
         assert data == coder.encode(sources[stem].digital, sources[stem].rate_hz)
         assert decoded.dtype == np.int32 and decoded.shape == sources[stem].digital.shape
 
-    (bitstreams / "a__test.lqc").write_bytes((bitstreams / "a__test.lqc").read_bytes()[:-9])
-    status, _, err = finish(
-        "codec_decode", frozen(tmp_path / "bad", {}, checkpoint=checkpoint, bitstreams=bitstreams)
-    )
-    assert status != 0 and "a__test.lqc" in err and "truncated" in err
+    damaged = bitstreams / "a__test.lqc"
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    path = frozen(tmp_path / "bad", {}, checkpoint=checkpoint, bitstreams=bitstreams)
+    monkeypatch.setattr("sys.argv", ["codec_decode", "--config", str(path)])
+    with pytest.raises(SystemExit, match=r"a__test\.lqc: .*truncated"):
+        codec_decode.main()
 
 
 @pytest.mark.parametrize(
@@ -137,8 +149,6 @@ def test_another_process_decodes_files_to_what_this_one_decodes(
 def test_a_setting_out_of_range_is_refused_naming_field_value_and_range(
     windows: Path, tmp_path: Path, change: dict, words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cookbooks.lamquant.payload import joint_train
-
     path = frozen(tmp_path, CONFIG | change, windows=windows)
     monkeypatch.setattr("sys.argv", ["joint_train", "--config", str(path)])
     handler = signal.getsignal(signal.SIGTERM)
@@ -149,11 +159,7 @@ def test_a_setting_out_of_range_is_refused_naming_field_value_and_range(
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_windows_that_cannot_be_trained_on_are_refused_by_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from cookbooks.lamquant.codec.data import WindowsError, load_corpus
-
+def test_windows_that_cannot_be_trained_on_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(WindowsError, match=r"windows\.json"):
         load_corpus(tmp_path)
     root = write_windows(tmp_path / "flat", n_windows=2)

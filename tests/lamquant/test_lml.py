@@ -252,7 +252,7 @@ def test_the_same_recording_gives_the_same_bytes() -> None:
 
 def test_searching_the_depth_is_never_larger_than_a_fixed_depth_and_beats_deflate() -> None:
     x = brainlike(2, 5000)
-    best = len(encode(x))
+    best = len(encode(x, effort=Effort(depth=None)))
     assert best <= min(len(encode(x, effort=Effort(depth=depth))) for depth in range(4))
     assert best < len(zlib.compress(x.astype("<i2").tobytes(), 9))
 
@@ -468,6 +468,13 @@ def test_a_signal_digest_that_does_not_fit_is_refused() -> None:
     data = container(packet(b"\0", b"\0\2\0\x02\x80", samples=2), samples=2, metadata=metadata)
     with pytest.raises(CrcMismatch, match="signal_sha256"):
         decode_lml(data)
+
+
+@pytest.mark.parametrize("text", ["1e999", "NaN", "-250", "1" + "0" * 400, "250.01"])
+def test_a_metadata_rate_that_contradicts_the_header_is_refused(text: str) -> None:
+    metadata = f'{{"sample_rate": {text}}}'.encode()
+    with pytest.raises(BadHeader, match="sample_rate"):
+        decode_lml(container(packet(b"\0", b"\0\2\0\x02\x80", samples=2), samples=2, metadata=metadata))
 
 
 # -- arguments --------------------------------------------------------------------------------------------

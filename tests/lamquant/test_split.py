@@ -293,7 +293,8 @@ def test_the_manifest_is_the_same_bytes_again_and_says_nothing_of_the_machine(
     signals: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
     sources = {
-        stem: Source(stem, signals[stem][:, :8000], 255.0) for stem in (BLOCK9, BLOCK18, SCP1_TRAIN, SHIFTED)
+        stem: Source(stem, signals[stem][:, :8000], 255.0)
+        for stem in (BLOCK9, BLOCK18, SCP1_TRAIN, "blink__blink_block03")
     }
     corpus = write_corpus(tmp_path / "corpus", sources)
     manifests = []

@@ -10,6 +10,7 @@ in the file, and all of it counts as rate.
 import struct
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import constriction
 import numpy as np
@@ -134,7 +135,8 @@ def unpack(data: bytes) -> Bitstream:
     body = data[cursor.position : -4]
     if len(body) != 4 * n_words:
         raise BitstreamError(f"body has {len(body)} bytes, header says {4 * n_words}")
-    return Bitstream(coder, digest, rate_hz, n_samples, channels, np.frombuffer(body, "<u4").astype(np.uint32))
+    words = np.frombuffer(body, "<u4").astype(np.uint32)
+    return Bitstream(coder, digest, rate_hz, n_samples, channels, words)
 
 
 def _channel(cursor: _Cursor) -> ChannelHeader:
@@ -146,13 +148,14 @@ def _channel(cursor: _Cursor) -> ChannelHeader:
     return ChannelHeader(low, high, mean, cursor.take_signed(), cursor.take(), cursor.take())
 
 
-_Categorical = constriction.stream.model.Categorical
-_Uniform = constriction.stream.model.Uniform
+_stream: Any = vars(constriction)["stream"]  # a native submodule without type information
+_Categorical = _stream.model.Categorical
+_Uniform = _stream.model.Uniform
 _BIT = _Uniform(2)
 _RAW = {bits: _Uniform(2**bits) for bits in range(1, 17)}
 
 
-def token_models(frequencies: NDArray[np.int32]) -> list[constriction.stream.model.Categorical]:
+def token_models(frequencies: NDArray[np.int32]) -> list[Any]:
     """One range-coder model per row of integer frequencies."""
     shares = frequencies.astype(np.float64) / frequencies.sum(1, keepdims=True)
     return [_Categorical(row, perfect=False) for row in shares]
@@ -163,7 +166,7 @@ class Writer:
 
     def __init__(self, frequencies: NDArray[np.int32]) -> None:
         self._models = token_models(frequencies)
-        self._coder = constriction.stream.queue.RangeEncoder()
+        self._coder = _stream.queue.RangeEncoder()
 
     def write(self, values: NDArray[np.int32], tables: NDArray[np.uint8]) -> None:
         """Append ``values`` (flat, in coding order)."""
@@ -194,7 +197,7 @@ class Reader:
     def __init__(self, words: NDArray[np.uint32], frequencies: NDArray[np.int32]) -> None:
         self._models = token_models(frequencies)
         self._shifts = SHIFTS.tolist()
-        self._decode = constriction.stream.queue.RangeDecoder(words).decode
+        self._decode = _stream.queue.RangeDecoder(words).decode
 
     def read(self, table: int) -> int:
         """The next integer.

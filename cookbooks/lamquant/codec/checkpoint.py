@@ -106,7 +106,8 @@ def save_state(work: Path, epoch: int, tensors: dict[str, torch.Tensor], facts: 
     final, temporary = work / f"epoch-{epoch:06d}", work / f".epoch-{epoch:06d}.{os.getpid()}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, temporary / "state.safetensors")
+    plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    save_file(plain, temporary / "state.safetensors")
     (temporary / "state.json").write_bytes(_json(facts))
     for path in (*sorted(temporary.iterdir()), temporary):
         _fsync(path)

@@ -54,9 +54,7 @@ def level_of(rms: float, step: float) -> int:
     return min(max(level, 0), N_LEVELS - 1)
 
 
-def refine_frames(
-    refine: GatedRefine, y: torch.Tensor, position: torch.Tensor, level: int
-) -> torch.Tensor:
+def refine_frames(refine: GatedRefine, y: torch.Tensor, position: torch.Tensor, level: int) -> torch.Tensor:
     """``refine`` over y [F, K] in fixed chunks with overlap: bounded memory, same result for any caller."""
     out = torch.empty_like(y)
     index = torch.tensor([level])

@@ -23,7 +23,7 @@ class WindowsError(ValueError):
 
 @dataclass(frozen=True)
 class Stream:
-    """Consecutive windows [n, C, W] of one recording (memory-mapped), and RMS (drift excluded) per channel."""
+    """Consecutive windows [n, C, W] of one recording (memory-mapped); RMS per channel, drift excluded."""
 
     stem: str
     rate_hz: float
@@ -88,7 +88,9 @@ def _load(root: Path, entry: dict) -> Stream:
         raise WindowsError(f"{entry['file']}: holds NaN or infinite samples; rebuild the training windows")
     lsb = np.array(entry["lsb_uv"], np.float64)
     if lsb.shape != rms.shape or not (lsb > 0).all():
-        raise WindowsError(f"windows.json: {entry['stem']}: lsb_uv={lsb.tolist()}: must be positive, one a channel")
+        raise WindowsError(
+            f"windows.json: {entry['stem']}: lsb_uv={lsb.tolist()}: must be positive, one a channel"
+        )
     return Stream(entry["stem"], float(entry["rate_hz"]), windows, rms, lsb)
 
 
@@ -110,7 +112,9 @@ def load_corpus(root: Path) -> Corpus:
     streams: dict[str, list[Stream]] = {"train": [], "val": []}
     for entry in sorted(meta["recordings"], key=lambda e: e["stem"]):
         if entry["split"] not in streams:
-            raise WindowsError(f"windows.json: {entry['stem']}: split={entry['split']!r}: must be train or val")
+            raise WindowsError(
+                f"windows.json: {entry['stem']}: split={entry['split']!r}: must be train or val"
+            )
         if entry["n_windows"] > 0:
             streams[entry["split"]].append(_load(root, entry))
     train, val, source = streams["train"], streams["val"], "val split"
@@ -124,8 +128,9 @@ def load_corpus(root: Path) -> Corpus:
 
 
 def _hold_out(train: list[Stream]) -> tuple[list[Stream], list[Stream]]:
-    split = [(s, len(s.windows) - max(1, int(len(s.windows) * HOLD_OUT))) for s in train if len(s.windows) > 1]
-    return [s.part(n, len(s.windows)) for s, n in split], [s.part(0, n) for s, n in split]
+    cuts = [len(s.windows) - max(1, int(len(s.windows) * HOLD_OUT)) for s in train]
+    pairs = [(s, cut) for s, cut in zip(train, cuts, strict=True) if cut > 0]
+    return [s.part(cut, len(s.windows)) for s, cut in pairs], [s.part(0, cut) for s, cut in pairs]
 
 
 def add_drift(x: NDArray[np.float64], rng: np.random.Generator, rate_hz: float) -> NDArray[np.float64]:

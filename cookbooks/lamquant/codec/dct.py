@@ -6,6 +6,7 @@ joint codec and pays for the same header, so the two differ in the model only.
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import scipy.fft
@@ -32,6 +33,10 @@ BLOCK_S = 4.0
 _CROPS = 96
 _BLOCKS = 8
 _DIGEST = bytes(DIGEST_BYTES)
+
+
+def _dct(blocks: NDArray[np.float64]) -> NDArray[np.float64]:
+    return cast(NDArray[np.float64], scipy.fft.dct(blocks, norm="ortho"))
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,8 @@ class DctAnchor:
             blocks = 0 if head.constant else -(-stream.n_samples // self.block)
             tables = self._tables(head)[: head.bins].tolist()
             values = [[reader.read(table) for table in tables] for _ in range(blocks)]
-            out.append(self._rebuild(head, np.array(values, np.int32).reshape(blocks, head.bins), stream.n_samples))
+            q = np.array(values, np.int32).reshape(blocks, head.bins)
+            out.append(self._rebuild(head, q, stream.n_samples))
         return np.stack(out)
 
     def _tables(self, head: ChannelHeader) -> NDArray[np.uint8]:
@@ -88,7 +94,7 @@ class DctAnchor:
         rms = fast_rms(centred, rate_hz)
         blocks = -(-len(centred) // self.block)
         padded = np.pad(centred, (0, blocks * self.block - len(centred)), mode="symmetric")
-        coefficients = scipy.fft.dct(padded.reshape(blocks, self.block), norm="ortho")
+        coefficients = _dct(padded.reshape(blocks, self.block))
 
         def attempt(index: int) -> tuple[float, CodedChannel]:
             q = np.rint(coefficients / step_size(index)).astype(np.int32)
@@ -107,7 +113,7 @@ class DctAnchor:
             return np.full(n_samples, head.low, np.int32)
         full = np.zeros((len(values), self.block))
         full[:, : head.bins] = values * step_size(head.step_index)
-        signal = scipy.fft.idct(full, norm="ortho").reshape(-1)[:n_samples]
+        signal = cast(NDArray[np.float64], scipy.fft.idct(full, norm="ortho")).reshape(-1)[:n_samples]
         return np.clip(np.rint(signal + head.mean), head.low, head.high).astype(np.int32)
 
 
@@ -124,7 +130,7 @@ def fit_anchor(corpus: Corpus, seed: int = 0, block_s: float = BLOCK_S) -> DctAn
         batch = draw_batch(corpus, rng, 1, block * _BLOCKS, LEVEL_ZERO)
         x = batch.signals[0].astype(np.float64) * 2.0 ** -((batch.levels[0] - LEVEL_ZERO) / LEVELS_PER_OCTAVE)
         blocks = (x - x.mean()).reshape(_BLOCKS, block)
-        total += np.abs(scipy.fft.dct(blocks, norm="ortho")).mean(0)
+        total += np.abs(_dct(blocks)).mean(0)
     smooth = np.convolve(np.pad(total / _CROPS, 2, mode="edge"), np.ones(5) / 5, "valid")
     smooth[:4] = total[:4] / _CROPS
     return DctAnchor(np.log2(np.maximum(smooth, 1e-6)))

@@ -80,7 +80,7 @@ def to_integer(weights: dict[str, NDArray[np.float32]]) -> IntegerNet:
 
 
 @numba.njit(cache=True, nogil=True)
-def scale_index(m, slow, row, k, lut, w1, base, w2, b2, w3, b3):  # noqa: ANN001, ANN201
+def scale_index(m, slow, row, k, lut, w1, base, w2, b2, w3, b3):
     """Table index of coefficient k. m int32 [F + 2, K + 16] holds magnitudes, row = frame + 2."""
     j = k + 8
     now, one, two = m[row], m[row - 1], m[row - 2]
@@ -122,14 +122,14 @@ def scale_index(m, slow, row, k, lut, w1, base, w2, b2, w3, b3):  # noqa: ANN001
 
 
 @numba.njit(cache=True, nogil=True)
-def update_slow(slow, magnitudes, width):  # noqa: ANN001, ANN201
+def update_slow(slow, magnitudes, width):
     """Running mean of magnitudes (1/64 units, decay 1/8) after a frame is complete."""
     for j in range(8, 8 + width):
         slow[j] += ((magnitudes[j] << 6) - slow[j]) >> 3
 
 
 @numba.njit(cache=True, nogil=True)
-def _bits(cost, shift, c, m):  # noqa: ANN001, ANN202
+def _bits(cost, shift, c, m):
     s = shift[c]
     token = m >> s
     bits = cost[c, min(token, 15)] + s
@@ -145,7 +145,7 @@ def _bits(cost, shift, c, m):  # noqa: ANN001, ANN202
 
 
 @numba.njit(cache=True, nogil=True)
-def quantise(y, cost, recon, shift, lam, lut, w1, base, w2, b2, w3, b3):  # noqa: ANN001, ANN201
+def quantise(y, cost, recon, shift, lam, lut, w1, base, w2, b2, w3, b3):
     """Rate-distortion optimised quantisation in coding order.
 
     y float32 [F, K] in steps. For each coefficient the integer among {round, round - 1, 0} with the least
@@ -221,7 +221,7 @@ class EntropyModel:
         y = np.ascontiguousarray(y)
         return quantise(y, cost, self.recon, SHIFTS, lam, _LOG_TABLE, n.w1, base, n.w2, n.b2, n.w3, n.b3)
 
-    def context(self, m, slow, row: int, k: int, base: NDArray[np.int32]) -> int:  # noqa: ANN001
+    def context(self, m, slow, row: int, k: int, base: NDArray[np.int32]) -> int:
         """Table index of one coefficient while decoding."""
         n = self.net
         return scale_index(m, slow, row, k, _LOG_TABLE, n.w1, base, n.w2, n.b2, n.w3, n.b3)

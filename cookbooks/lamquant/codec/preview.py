@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,8 @@ def score_validation(coder: RecordingCoder, corpus: Corpus, seconds: float) -> V
         decodeds.append((back / scale).ravel())
         if example is None:
             channel = int(np.argmax(stream.rms > 0))
-            middle = slice(max(0, length // 2 - round(2 * stream.rate_hz)), length // 2 + round(2 * stream.rate_hz))
+            centre, half = length // 2, round(2 * stream.rate_hz)
+            middle = slice(max(0, centre - half), centre + half)
             example = signal[channel, middle], back[channel, middle], stream.rate_hz
     assert example is not None
     x = np.concatenate(originals)
@@ -74,15 +76,16 @@ def draw_preview(score: ValScore) -> bytes:
     figure = Figure(figsize=(8, 9), dpi=70, layout="constrained")
     axes = figure.subplots(len(BANDS) + 1, 1, sharex=True)
     time = np.arange(len(score.original)) / score.rate_hz
+    title: dict[str, Any] = {"fontsize": 9, "loc": "left"}
     rows = {"full band": (score.original, score.decoded)}
     for name, (low, high) in BANDS.items():
-        pair = (band_pass(s, low, high, score.rate_hz) for s in (score.original, score.decoded))
-        rows[f"{name} {low:g}-{high:g} Hz"] = tuple(pair)
+        original, decoded = (band_pass(s, low, high, score.rate_hz) for s in rows["full band"])
+        rows[f"{name} {low:g}-{high:g} Hz"] = original, decoded
     for axis, (name, (original, decoded)) in zip(axes, rows.items(), strict=True):
         axis.plot(time, original, color="0.55", linewidth=1.6, label="original")
         axis.plot(time, decoded, color="tab:red", linewidth=0.8, label="decoded")
         measured = quality(original, decoded)
-        axis.set_title(f"{name}: PRDN {measured['prdn']:.1f} %, R {measured['r']:.3f}", fontsize=9, loc="left")
+        axis.set_title(f"{name}: PRDN {measured['prdn']:.1f} %, R {measured['r']:.3f}", **title)
         axis.set_ylabel("µV", fontsize=8)
         axis.tick_params(labelsize=8)
     axes[0].legend(fontsize=8, loc="upper right")

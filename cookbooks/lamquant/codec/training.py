@@ -79,7 +79,9 @@ class Trainer:
             total += self._step(rng)
         metrics = self.validate(self.calibrated(self.average, 2)) | {"loss": total / self.batches}
         if not all(math.isfinite(value) for value in metrics.values()):
-            raise NotFinite(f"epoch {self.epoch}: a metric is not finite: {metrics}; lower lr={self.preset.lr:g}")
+            raise NotFinite(
+                f"epoch {self.epoch}: a metric is not finite: {metrics}; lower lr={self.preset.lr:g}"
+            )
         if metrics["val_loss"] < self.best_cost:
             self.best_cost, self.best_epoch = metrics["val_loss"], self.epoch
             self.best = {name: t.clone() for name, t in self.average.state_dict().items()}

@@ -141,5 +141,6 @@ def decode_channel(
             x = np.empty(approx.size + s.size, np.int64)
             unlift(approx, s, x)
             approx = x
-    out[:] = approx
+    for i in range(out.size):  # compiles faster than a slice assignment
+        out[i] = approx[i]
     return OK, mpos, ppos

@@ -56,11 +56,11 @@ class PacketHeader:
 class Effort:
     """How hard the encoder searches.
 
-    ``depth`` fixes the lifting depth; None tries 0..3 and keeps the smallest. ``trials`` predictors per
-    analysis window are counted exactly.
+    ``depth`` fixes the lifting depth; 3 is what other encoders write and so what other readers have seen.
+    None tries 0..3 and keeps the smallest, which the packet header allows. ``trials`` predictors per analysis window are counted exactly.
     """
 
-    depth: int | None = None
+    depth: int | None = 3
     max_order: int = 16
     trials: int = 2
 

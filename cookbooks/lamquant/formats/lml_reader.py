@@ -1,7 +1,6 @@
 """Read LML1 containers: every announced size is checked before it is used."""
 
 import json
-import math
 import struct
 import zlib
 from dataclasses import dataclass, field
@@ -85,7 +84,7 @@ def decode_lml(data: bytes) -> LmlFile:
     digital = _decode_windows(packets, header.n_channels, header.total)
     noise_bits = max(packet.noise_bits for packet in packets)
     expected = metadata.get("signal_sha256")
-    if noise_bits == 0 and isinstance(expected, str) and signal_sha256(digital) != expected:
+    if noise_bits == 0 and isinstance(expected, str) and signal_sha256(digital) != expected.lower():
         raise CrcMismatch("metadata signal_sha256: differs from the decoded samples")
     return LmlFile(
         digital=digital,
@@ -214,8 +213,10 @@ def _rate(rate_mhz: int, metadata: dict[str, Any]) -> float:
     The header is under no checksum, so a contradiction between the two is refused.
     """
     exact = metadata.get("sample_rate")
-    if isinstance(exact, bool) or not isinstance(exact, int | float) or not math.isfinite(exact):
+    if isinstance(exact, bool) or not isinstance(exact, int | float):
         return rate_mhz / 1000
-    if abs(exact * 1000 - rate_mhz) > 1:
-        raise BadHeader(f"sample_rate_mhz: {rate_mhz} contradicts the metadata's sample_rate {exact}")
+    if not abs(exact * 1000 - rate_mhz) <= 1:  # also refuses NaN
+        raise BadHeader(
+            f"sample_rate_mhz: {rate_mhz} contradicts the metadata's sample_rate {str(exact)[:40]}"
+        )
     return float(exact)

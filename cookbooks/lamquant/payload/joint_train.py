@@ -96,7 +96,9 @@ def export(session: PayloadSession, trainer: Trainer, config: dict[str, Any]) ->
     measured = {"prdn": score.prdn, "r": score.r, "coded_bits_per_sample": score.bits_per_sample}
     save_checkpoint(session.out, model, entropy, LAMBDA, facts | {"validation_measured": measured})
     metrics = {"schema": "blut.training_metrics.v1", "epochs": trainer.history, "final": measured}
-    write_atomic(session.out / "metrics.json", (json.dumps(metrics, sort_keys=True, indent=1) + "\n").encode())
+    write_atomic(
+        session.out / "metrics.json", (json.dumps(metrics, sort_keys=True, indent=1) + "\n").encode()
+    )
     return score
 
 

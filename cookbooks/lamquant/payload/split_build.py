@@ -12,6 +12,11 @@ from cookbooks.lamquant.signal.split import MANIFEST, SPLITS, SplitError, SplitP
 
 
 def main() -> None:
+    """Build the split of one session.
+
+    Raises:
+        SystemExit: bad config, a damaged corpus, or a split that cannot be made.
+    """
     with payload_session() as session:
         corpus_dir = session.inputs["corpus"]
         try:

@@ -115,6 +115,11 @@ def _require_some(name: str, recordings: list[dict[str, Any]], skipped: list[dic
 
 
 def main() -> None:
+    """Cut the windows of one session.
+
+    Raises:
+        SystemExit: bad config, damaged or foreign inputs, or no windows for a split.
+    """
     with payload_session() as session:
         try:
             spec = WindowSpec.from_config(session.config)

@@ -52,6 +52,7 @@ class Finding:
     detail: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
+        """The entry in ``split.json``."""
         return {"kind": self.kind, "members": list(self.members), **self.detail}
 
 

@@ -8,7 +8,7 @@ wherever the stretch lies in either. Differences ignore a constant offset, divis
 common divisor ignores an integer gain, and a hash and its negative count as one, which ignores polarity.
 
 Stretches that say nothing about their origin (flat, saturated, exactly periodic) leave no landmark.
-Cost: O(samples) time, about ``2 / radius`` landmarks a sample, temporaries of one block.
+Cost: O(samples) time, about two landmarks in each ``spacing`` samples, temporaries of one block.
 """
 
 from dataclasses import dataclass

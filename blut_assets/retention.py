@@ -1,0 +1,74 @@
+"""Which stored bytes must stay, and the removal of the others.
+
+``python -m blut_assets.retention --newest 3 --dry-run``
+"""
+
+import argparse
+from collections.abc import Iterable
+
+import dagster as dg
+
+from blut_assets import reuse
+from blut_resources.instance import open_instance, store_of
+from blut_resources.registry import ModelRegistry
+from blut_resources.store import CollectReport
+
+
+def reachable(instance: dg.DagsterInstance, newest: int) -> set[str]:
+    """Digests of each asset's newest results, of all that is promoted, and of what they were made of.
+
+    ``newest`` counts different results, so that a day of reused ones does not push out the one before.
+    """
+    made_of: dict[str, set[str]] = {}
+    roots = ModelRegistry(store_of(instance).root / "registry").promoted_digests()
+    for key in instance.get_asset_keys():
+        seen: list[str] = []
+        for record in reuse.materializations(instance, key):
+            event = record.asset_materialization
+            if event is None or reuse.ARTIFACT not in event.metadata:
+                continue
+            digest = reuse.digest_of(event)
+            made_of.setdefault(digest, set()).update(reuse.inputs_of(event).values())
+            if digest not in seen:
+                seen.append(digest)
+        roots |= set(seen[:newest])
+    return _closure(roots, made_of)
+
+
+def _closure(roots: Iterable[str], made_of: dict[str, set[str]]) -> set[str]:
+    kept: set[str] = set()
+    todo = list(roots)
+    while todo:
+        digest = todo.pop()
+        if digest not in kept:
+            kept.add(digest)
+            todo += made_of.get(digest, ())
+    return kept
+
+
+def collect_garbage(instance: dg.DagsterInstance, *, newest: int = 3, dry_run: bool = False) -> CollectReport:
+    """Remove stored bytes that nothing reaches, nothing uses, and nobody touched within the last hour.
+
+    Raises:
+        ValueError: if ``newest`` is below 1.
+    """
+    if newest < 1:
+        raise ValueError(f"newest = {newest}: keep at least 1 result per asset")
+    return store_of(instance).collect(reachable(instance, newest), dry_run=dry_run)
+
+
+def main() -> None:
+    """Collect, and say what was removed and what it freed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--newest", type=int, default=3, help="different results to keep per asset")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    options = parser.parse_args()
+    with open_instance() as instance:
+        report = collect_garbage(instance, newest=options.newest, dry_run=options.dry_run)
+    verb = "would remove" if options.dry_run else "removed"
+    print(f"{verb} {len(report.removed)} artifacts, {report.bytes_freed / 1e6:.1f} MB")
+    print(f"spared {len(report.in_use)} in use and {len(report.recent)} touched within the last hour")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Garbage collection keeps what can still be reached and removes the rest."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from blut_assets.artifacts import Artifact
+from blut_assets.handles import ArtifactHandles
+from blut_assets.retention import collect_garbage, reachable
+from blut_assets.stage import Stage
+from blut_assets.stages import StageConfig, stage_asset
+from blut_resources.instance import store_of
+
+
+class Note(Artifact):
+    """A word on disk."""
+
+    kind = "test.note"
+
+
+class WordConfig(StageConfig):
+    """Which word."""
+
+    word: str = "a"
+
+
+@stage_asset(cookbook="notes", group="a")
+def first(stage: Stage, config: WordConfig) -> Note:
+    """The word."""
+    (stage.out / "word").write_text(config.word)
+    return Note()
+
+
+@stage_asset(cookbook="notes", group="a")
+def second(stage: Stage, first: Note) -> Note:
+    """Twice the word."""
+    (stage.out / "word").write_text((stage.open(first) / "word").read_text() * 2)
+    return Note()
+
+
+def run(instance: dg.DagsterInstance, word: str) -> dict[str, str]:
+    """Materialize both; returns asset name -> digest."""
+    result = dg.materialize(
+        [first, second],
+        instance=instance,
+        resources={"artifact_handles": ArtifactHandles()},
+        run_config={"ops": {"notes__first": {"config": {"word": word}}}},
+    )
+    return {name: result.output_for_node(f"notes__{name}").digest for name in ("first", "second")}
+
+
+@pytest.mark.usefixtures("home")
+def test_the_newest_results_and_what_they_were_made_of_are_kept() -> None:
+    with dg.DagsterInstance.get() as instance:
+        made = {word: run(instance, word) for word in ("a", "b", "c")}
+        run(instance, "c")
+        assert reachable(instance, 2) == {d for word in ("b", "c") for d in made[word].values()}
+        store = store_of(instance)
+        keep = reachable(instance, 1)
+        report = store.collect(keep, in_use_grace_s=0)
+        assert set(report.removed) == {d for word in ("a", "b") for d in made[word].values()}
+        assert all(store.has(digest) for digest in made["c"].values())
+        assert run(instance, "a") == made["a"], "what was removed is computed again"
+
+
+@pytest.mark.usefixtures("home")
+def test_what_was_just_made_is_spared_and_a_dry_run_removes_nothing(tmp_path: Path) -> None:
+    with dg.DagsterInstance.get() as instance:
+        made = [run(instance, word) for word in ("a", "b")]
+        report = collect_garbage(instance, newest=1)
+        assert report.removed == () and len(report.recent) == 2
+        store_of(instance).collect(set(), in_use_grace_s=0, dry_run=True)
+        assert all(store_of(instance).has(digest) for digests in made for digest in digests.values())
+        with pytest.raises(ValueError, match="newest = 0"):
+            collect_garbage(instance, newest=0)
