@@ -24,7 +24,7 @@ class ArtifactHandles(dg.ConfigurableIOManager):
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Remember the run and its ancestors."""
-        run = context.run
+        run, self._made = context.run, {}
         self._instance = context.instance
         self._lineage = {i for i in (run.run_id, run.parent_run_id, run.root_run_id) if i} if run else set()
 
@@ -39,18 +39,11 @@ class ArtifactHandles(dg.ConfigurableIOManager):
         partition = context.partition_key if context.has_partition_key else None
         self._made[context.asset_key, partition] = obj
 
-    def load_input(self, context: dg.InputContext) -> Any:
-        """The handle, or ``{partition: handle}`` where the input spans several partitions."""
+    def load_input(self, context: dg.InputContext) -> Artifact:
+        """The handle of the input, of the same partition where there are partitions."""
         kind: Any = context.dagster_type.typing_type
-        if not context.has_asset_partitions:
-            return self._one(context.asset_key, None, kind)
-        keys = list(context.asset_partition_keys)
-        if kind is dict or getattr(kind, "__origin__", None) is dict:
-            element = kind.__args__[1] if getattr(kind, "__args__", None) else Artifact
-            return {key: self._one(context.asset_key, key, element) for key in keys}
-        return self._one(context.asset_key, keys[0], kind)
-
-    def _one(self, key: dg.AssetKey, partition: str | None, kind: type[Artifact]) -> Artifact:
+        key = context.asset_key
+        partition = context.asset_partition_key if context.has_asset_partitions else None
         made = self._made.get((key, partition))
         if made is not None:
             return made

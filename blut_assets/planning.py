@@ -3,7 +3,7 @@
 import inspect
 import json
 import shutil
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from graphlib import TopologicalSorter
 from typing import Any, Literal
@@ -112,9 +112,8 @@ class _Planner:
 
     def _observe(self, spec: StageSpec, config: StageConfig) -> str:
         stage = Stage(None, self._store, spec, spec.fingerprint({}, config), {})
-        artifact = spec.call(stage, {}, config)
-        if inspect.isgenerator(artifact):
-            artifact = _returned(artifact)
+        result: Any = spec.call(stage, {}, config)
+        artifact = _returned(result) if inspect.isgenerator(result) else result
         if artifact.digest:
             return artifact.digest
         digest = digest_path(stage.out)
@@ -149,7 +148,7 @@ class _Planner:
         return "stale", "; ".join([*damage, _difference(event, spec.describe(inputs, config))]), None
 
 
-def _returned(generator: Generator[Any, None, Artifact]) -> Artifact:
+def _returned(generator: Any) -> Artifact:
     while True:
         try:
             next(generator)

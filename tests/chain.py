@@ -58,7 +58,9 @@ def raw(stage) -> Text:
 
 STAGE = """
 
-@stage_asset(cookbook="{package}", group="chain", payloads=["{package}.{name}_make"], ins={{"above": "{above}"}})
+@stage_asset(
+    cookbook="{package}", group="chain", payloads=["{package}.{name}_make"], ins={{"above": "{above}"}}
+)
 def {name}(stage, above: Text) -> Steps[Text]:
     facts = yield from stage.run("{package}.{name}_make", config={{}}, inputs={{"above": stage.open(above)}})
     return Text(**facts)

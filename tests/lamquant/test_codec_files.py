@@ -25,7 +25,7 @@ def _train(root: Path, windows: Path, seed: int) -> Path:
     torch.set_num_threads(1)
     trainer = Trainer(load_corpus(windows), PRESETS["smoke"], TIERS[3], seed, torch.device("cpu"))
     trainer.run_epoch()
-    model = trainer.best_model()
+    model, _ = trainer.best_model()
     root.mkdir()
     save_checkpoint(root, model, trainer.calibrated(model, 2), LAMBDA, {"tier": 3})
     return root

@@ -41,7 +41,7 @@ def save_checkpoint(
     """Write the two files. ``facts`` are added to ``model.json`` and must not depend on time or place."""
     tensors = {name: t.detach().cpu().contiguous().numpy() for name, t in model.state_dict().items()}
     tensors |= {f"coder.{name}": getattr(entropy.net, name) for name in _INTEGER}
-    tensors |= {"coder.frequencies": entropy.frequencies, "coder.recon": entropy.recon}
+    tensors["coder.frequencies"] = entropy.frequencies
     weights = save_numpy({name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)})
     description = facts | {
         "schema": SCHEMA,
@@ -81,8 +81,7 @@ def load_checkpoint(directory: Path) -> Checkpoint:
         raise CheckpointError(f"{WEIGHTS}: sha256 {sha256.hexdigest()} is not the one in {DESCRIPTION}")
     model = JointCodec(Architecture(**description["architecture"]))
     net = IntegerNet(**{name: _take(tensors, f"coder.{name}", np.int32) for name in _INTEGER})
-    frequencies = _take(tensors, "coder.frequencies", np.int32)
-    entropy = EntropyModel(net, frequencies, _take(tensors, "coder.recon", np.float64))
+    entropy = EntropyModel(net, _take(tensors, "coder.frequencies", np.int32))
     try:
         model.load_state_dict({name: torch.from_numpy(value) for name, value in tensors.items()}, strict=True)
     except RuntimeError as error:

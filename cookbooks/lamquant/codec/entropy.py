@@ -145,7 +145,7 @@ def _bits(cost, shift, c, m):
 
 
 @numba.njit(cache=True, nogil=True)
-def quantise(y, cost, recon, shift, lam, lut, w1, base, w2, b2, w3, b3):
+def quantise(y, cost, shift, lam, lut, w1, base, w2, b2, w3, b3):
     """Rate-distortion optimised quantisation in coding order.
 
     y float32 [F, K] in steps. For each coefficient the integer among {round, round - 1, 0} with the least
@@ -167,7 +167,7 @@ def quantise(y, cost, recon, shift, lam, lut, w1, base, w2, b2, w3, b3):
             least = a * a + lam * best_bits
             for v in range(max(top - 1, 1), top + 1):
                 bits = _bits(cost, shift, c, v)
-                error = a - v - recon[c, min(v, 3)]
+                error = a - v
                 loss = error * error + lam * bits
                 if loss < least:
                     best, best_bits, least = v, bits, loss
@@ -206,11 +206,10 @@ def cost_table(frequencies: NDArray[np.int32]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class EntropyModel:
-    """Context network, token tables and the reconstruction offsets used when choosing levels."""
+    """Context network and token tables."""
 
     net: IntegerNet
     frequencies: NDArray[np.int32]
-    recon: NDArray[np.float64]
 
     def quantise(
         self, y: NDArray[np.float32], base: NDArray[np.int32], lam: float
@@ -219,26 +218,12 @@ class EntropyModel:
         n = self.net
         cost = cost_table(self.frequencies)
         y = np.ascontiguousarray(y)
-        return quantise(y, cost, self.recon, SHIFTS, lam, _LOG_TABLE, n.w1, base, n.w2, n.b2, n.w3, n.b3)
+        return quantise(y, cost, SHIFTS, lam, _LOG_TABLE, n.w1, base, n.w2, n.b2, n.w3, n.b3)
 
     def context(self, m, slow, row: int, k: int, base: NDArray[np.int32]) -> int:
         """Table index of one coefficient while decoding."""
         n = self.net
         return scale_index(m, slow, row, k, _LOG_TABLE, n.w1, base, n.w2, n.b2, n.w3, n.b3)
-
-
-def uncalibrated(net: IntegerNet) -> EntropyModel:
-    """An entropy model with Laplace tables, to start the calibration from."""
-    empty = np.zeros((N_SCALES, N_TOKENS))
-    return EntropyModel(net, frequencies_from(empty), np.zeros((N_SCALES, 4)))
-
-
-def _histogram(
-    tables: NDArray[np.uint8], cell: NDArray[np.int32], cells: int, weights: NDArray[np.float32] | None = None
-) -> NDArray[np.float64]:
-    flat = tables.ravel().astype(np.int64) * cells + cell.ravel()
-    weights = None if weights is None else weights.ravel()
-    return np.bincount(flat, weights, N_SCALES * cells).reshape(N_SCALES, cells).astype(np.float64)
 
 
 def calibrate(
@@ -248,21 +233,16 @@ def calibrate(
 
     ``planes`` are pairs of coefficients [F, K] (in steps) and their first-layer bias [K, hidden].
     """
-    model = uncalibrated(net)
+    counts = np.zeros((N_SCALES, N_TOKENS))
+    model = EntropyModel(net, frequencies_from(counts))
     for _ in range(rounds):
         counts = np.zeros((N_SCALES, N_TOKENS))
-        moments = np.zeros((2, N_SCALES, 4))
         for y, base in planes:
             q, tables, _ = model.quantise(y, base, lam)
-            m = np.abs(q)
-            token = np.minimum(m >> SHIFTS[tables], ESCAPE)
-            counts += _histogram(tables, token, N_TOKENS)
-            cell = np.minimum(m, 3)
-            moments[0] += _histogram(tables, cell, 4)
-            moments[1] += _histogram(tables, cell, 4, np.abs(y) - m)
-        offsets = moments[1] / (moments[0] + 16)
-        offsets[:, 0] = 0
-        model = EntropyModel(net, frequencies_from(counts), np.clip(offsets, -0.5, 0.5))
+            token = np.minimum(np.abs(q) >> SHIFTS[tables], ESCAPE)
+            cell = tables.ravel().astype(np.int64) * N_TOKENS + token.ravel()
+            counts += np.bincount(cell, minlength=counts.size).reshape(counts.shape)
+        model = EntropyModel(net, frequencies_from(counts))
     return model
 
 

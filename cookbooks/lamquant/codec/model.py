@@ -6,6 +6,7 @@ starts from the classical codec and can only be accepted where it helps (see ``t
 """
 
 from dataclasses import asdict, dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -51,9 +52,14 @@ class GatedRefine(nn.Module):
         self.even = nn.Conv2d(4, width, (3, 5), padding=(1, 2))
         self.gate = nn.Conv2d(width, width + 1, 3, padding=1)
         self.mix = nn.Conv2d(width, 1, (1, 3), padding=(0, 1), bias=False)
-        nn.init.zeros_(self.mix.weight)
-        nn.init.zeros_(self.gate.weight[-1:])
-        nn.init.zeros_(self.gate.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(cast(torch.Tensor, self.gate.bias))
+        self.reset()
+
+    @torch.no_grad()
+    def reset(self) -> None:
+        """Become the identity."""
+        for weight in (self.mix.weight, self.gate.weight[-1:], cast(torch.Tensor, self.gate.bias)[-1:]):
+            weight.zero_()
 
     def forward(self, y: torch.Tensor, position: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
         """y [B, F, K] in steps, position int64 [K], level [B] (index) -> refined y [B, F, K]."""

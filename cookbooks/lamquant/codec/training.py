@@ -7,7 +7,7 @@ would ship; the epoch with the least rate-distortion cost is the one that is kep
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from cookbooks.lamquant.codec.coder import RecordingCoder
 from cookbooks.lamquant.codec.data import Corpus, draw_batch
 from cookbooks.lamquant.codec.entropy import EntropyModel, calibrate, features_of, to_integer
 from cookbooks.lamquant.codec.losses import choose, laplace_bits, objective, straight_through
-from cookbooks.lamquant.codec.model import Architecture, JointCodec, positions
+from cookbooks.lamquant.codec.model import Architecture, GatedRefine, JointCodec, positions
 from cookbooks.lamquant.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE, Preset, Tier, hop_for
 
 LAMBDA = 0.13
@@ -77,7 +77,9 @@ class Trainer:
         for batch in range(self.batches):
             self._set_lr((self.epoch - 1) * self.batches + batch)
             total += self._step(rng)
-        metrics = self.validate(self.calibrated(self.average, 2)) | {"loss": total / self.batches}
+        metrics = self.validate(self.average, self.calibrated(self.average, 2)) | {
+            "loss": total / self.batches
+        }
         if not all(math.isfinite(value) for value in metrics.values()):
             raise NotFinite(
                 f"epoch {self.epoch}: a metric is not finite: {metrics}; lower lr={self.preset.lr:g}"
@@ -153,13 +155,13 @@ class Trainer:
             planes.append((y[0].numpy(), net.base(index, int(batch.levels[0]))))
         return calibrate(net, planes, LAMBDA, rounds)
 
-    def validate(self, entropy: EntropyModel) -> dict[str, float]:
+    def validate(self, model: JointCodec, entropy: EntropyModel) -> dict[str, float]:
         """Code the validation streams at the tier's nominal step.
 
         ``val_loss`` is squared error in steps plus lambda times bits; ``bits_per_sample`` is the code
         length under the shipped integer tables (the range coder adds at most one word a file).
         """
-        coder = RecordingCoder(self.average, entropy, self.tier, LAMBDA, b"")
+        coder = RecordingCoder(model, entropy, self.tier, LAMBDA, b"")
         scale = 2.0 ** ((self.tier.level - LEVEL_ZERO) / LEVELS_PER_OCTAVE)
         originals, errors, bits = [], [], 0.0
         for stream in self.corpus.val:
@@ -208,11 +210,22 @@ class Trainer:
         self.epoch, self.best_epoch = facts["epoch"], facts["best_epoch"]
         self.best_cost, self.history = facts["best_cost"], facts["history"]
 
-    def best_model(self) -> JointCodec:
-        """The kept snapshot as a model."""
-        model = JointCodec(self.architecture)
-        model.load_state_dict(self.best)
-        return model
+    def best_model(self) -> tuple[JointCodec, list[str]]:
+        """The kept snapshot, and the names of the refinements that it uses.
+
+        A refinement stays only if coding the validation streams without it costs more.
+        """
+        best: tuple[float, JointCodec, list[str]] | None = None
+        for kept in (["encoder", "decoder"], ["decoder"], ["encoder"], []):
+            model = JointCodec(self.architecture)
+            model.load_state_dict(self.best)
+            for name in {"encoder", "decoder"} - set(kept):
+                cast(GatedRefine, model.get_submodule(name)).reset()
+            cost = self.validate(model, self.calibrated(model, 2))["val_loss"]
+            if best is None or cost < best[0]:
+                best = cost, model, kept
+        assert best is not None
+        return best[1], best[2]
 
 
 def quality(original: np.ndarray, decoded: np.ndarray) -> dict[str, float]:

@@ -57,7 +57,8 @@ class Effort:
     """How hard the encoder searches.
 
     ``depth`` fixes the lifting depth; 3 is what other encoders write and so what other readers have seen.
-    None tries 0..3 and keeps the smallest, which the packet header allows. ``trials`` predictors per analysis window are counted exactly.
+    None tries 0..3 and keeps the smallest, which the packet header allows. ``trials`` predictors per
+    analysis window are counted exactly.
     """
 
     depth: int | None = 3

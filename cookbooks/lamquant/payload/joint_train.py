@@ -74,7 +74,7 @@ def train(session: PayloadSession, preset: Preset, tier: Tier, corpus: Corpus) -
 
 def export(session: PayloadSession, trainer: Trainer, config: dict[str, Any]) -> ValScore:
     """Write the checkpoint, load it back, and measure what was written on the validation streams."""
-    model = trainer.best_model()
+    model, refinements = trainer.best_model()
     entropy = trainer.calibrated(model, 4, 2 * trainer.preset.calibration_crops)
     corpus, tier = trainer.corpus, trainer.tier
     facts: dict[str, Any] = {
@@ -83,6 +83,7 @@ def export(session: PayloadSession, trainer: Trainer, config: dict[str, Any]) ->
         "noise_ratio": tier.noise_ratio,
         "epochs": trainer.preset.epochs,
         "best_epoch": trainer.best_epoch,
+        "refinements": refinements,
         "batch_size": trainer.preset.batch_size,
         "lr": trainer.preset.lr,
         "seed": trainer.seed,
