@@ -107,7 +107,9 @@ def test_another_process_decodes_files_to_what_this_one_decodes(
     split = tmp_path / "split"
     split.mkdir()
     recordings = {"a__test": "test", "b__test": "test", "c__train": "train"}
-    (split / "split.json").write_text(json.dumps({"recordings": recordings, "excluded": {}}))
+    subjects = {"a": "test", "b": "test", "c": "train"}
+    manifest = {"schema": "blut.split.v1", "subjects": subjects, "recordings": recordings}
+    (split / "split.json").write_text(json.dumps(manifest | {"excluded": {}, "duplicates": [], "meta": {}}))
     status, events, err = finish(
         "codec_encode",
         frozen(tmp_path / "enc", {"split": "test"}, checkpoint=checkpoint, corpus=corpus, split=split),

@@ -66,6 +66,11 @@ class Corpus:
         rates = sorted(s.rate_hz for s in self.train)
         return rates[len(rates) // 2]
 
+    def val_lengths(self, seconds: float) -> list[tuple[Stream, int]]:
+        """Each validation stream and how much of it is coded, ``seconds`` of signal in all channels."""
+        share = seconds / max(1, sum(len(s.rms) for s in self.val))
+        return [(s, min(s.n_samples, max(1, round(share * s.rate_hz)))) for s in self.val]
+
 
 def _rms(windows: NDArray[np.float32], rate_hz: float) -> NDArray[np.float64]:
     energy = [[fast_rms(channel.astype(np.float64), rate_hz) ** 2 for channel in w] for w in windows]

@@ -34,7 +34,11 @@ TIERS: dict[int, Tier] = {
 
 @dataclass(frozen=True)
 class Preset:
-    """One size of training run. ``hop_s`` is the frame advance in seconds at the training rate."""
+    """One size of training run.
+
+    ``hop_s`` is the frame advance in seconds at the training rate, ``frames`` the length of a training crop,
+    ``val_seconds`` how much signal is coded for validation, over all channels.
+    """
 
     name: str
     epochs: int
@@ -53,7 +57,7 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     "smoke": Preset("smoke", 3, 4, 6e-3, 0.25, 64, 4, 8, 16, 24, 6, 30.0),
     "fast": Preset("fast", 14, 4, 3e-3, 1.0, 512, 8, 24, 32, 104, 32, 240.0),
-    "medium": Preset("medium", 80, 8, 2e-3, 1.0, 512, 16, 32, 32, 400, 96, 600.0),
+    "medium": Preset("medium", 40, 8, 2e-3, 1.0, 512, 16, 32, 32, 400, 96, 600.0),
     "production": Preset("production", 240, 16, 1e-3, 1.0, 512, 32, 48, 48, 4000, 256, 3600.0),
 }
 

@@ -37,8 +37,7 @@ def score_validation(coder: RecordingCoder, corpus: Corpus, seconds: float) -> V
     """Encode and decode the validation streams as files; PRDN, R, and file bits per sample."""
     originals, decodeds, n_bytes = [], [], 0
     example = None
-    for stream in corpus.val:
-        length = min(stream.n_samples, round(seconds * stream.rate_hz))
+    for stream, length in corpus.val_lengths(seconds):
         signal = np.stack([stream.cut(c, 0, length) for c in range(len(stream.rms))])
         lsb = stream.lsb_uv[:, None]
         data = coder.encode(np.rint(signal / lsb).astype(np.int32), stream.rate_hz)

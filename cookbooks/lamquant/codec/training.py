@@ -23,7 +23,7 @@ LAMBDA = 0.13
 """Price of a bit in squared steps. A uniform quantiser at high rate has slope (ln 2) / 6 = 0.116; a little
 more is best where most coefficients are zero."""
 _EMA = 0.98
-_LR_SHARE = {"analysis": 0.01, "synthesis": 0.01, "scale": 3.0}
+_LR_SHARE = {"analysis": 0.01, "synthesis": 0.01, "encoder": 0.2, "decoder": 0.3, "scale": 3.0}
 """Filters start as an MDCT and move little; the probability model starts from nothing."""
 _CALIBRATION_SEED = 0x5CA1E
 
@@ -164,8 +164,7 @@ class Trainer:
         coder = RecordingCoder(model, entropy, self.tier, LAMBDA, b"")
         scale = 2.0 ** ((self.tier.level - LEVEL_ZERO) / LEVELS_PER_OCTAVE)
         originals, errors, bits = [], [], 0.0
-        for stream in self.corpus.val:
-            length = min(stream.n_samples, round(self.preset.val_seconds * stream.rate_hz))
+        for stream, length in self.corpus.val_lengths(self.preset.val_seconds):
             for channel in np.flatnonzero(stream.rms > 0).tolist():
                 x = stream.cut(channel, 0, length) * (scale / stream.rms[channel])
                 q, _, cost = coder.quantise(coder.analyse(x), 1.0, self.tier.level, stream.rate_hz)

@@ -3,35 +3,18 @@
 Only the recordings that the split manifest puts into ``config["split"]`` (default "test") are read.
 """
 
-import json
-from pathlib import Path
-
 import torch
 
 from blut_resources.payload import PayloadSession, payload_session
 from blut_resources.store import write_atomic
 from cookbooks.lamquant.codec.checkpoint import load_checkpoint
 from cookbooks.lamquant.codec.presets import checked
-from cookbooks.lamquant.formats.corpus import CorpusError, read_recording
+from cookbooks.lamquant.formats.corpus import CorpusError, read_corpus, read_recording
+from cookbooks.lamquant.formats.lma import LmaError
+from cookbooks.lamquant.formats.lml import LmlError
+from cookbooks.lamquant.signal.split import SplitError, read_split, stems_in
 
 SUFFIX = ".lqc"
-
-
-def stems_of(manifest: Path, split: str) -> list[str]:
-    """Stems that ``split.json`` puts into ``split``, sorted, without the excluded ones.
-
-    Raises:
-        ValueError: an unreadable manifest, or nothing in that split.
-    """
-    try:
-        content = json.loads(manifest.read_bytes())
-        recordings, excluded = content["recordings"], content.get("excluded", {})
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{manifest.name}: cannot be read: {error!r}") from error
-    stems = sorted(stem for stem, of in recordings.items() if of == split and stem not in excluded)
-    if not stems:
-        raise ValueError(f"{manifest.name}: no recording in split={split!r}; nothing to encode")
-    return stems
 
 
 def encode_split(session: PayloadSession) -> int:
@@ -40,9 +23,12 @@ def encode_split(session: PayloadSession) -> int:
     if split not in ("train", "val", "test"):
         raise ValueError(f"split={split!r}: must be one of train, val, test")
     coder = load_checkpoint(session.inputs["checkpoint"]).coder
-    stems = stems_of(session.inputs["split"] / "split.json", split)
+    corpus = session.inputs["corpus"]
+    stems = stems_in(read_split(session.inputs["split"], read_corpus(corpus)), split)
+    if not stems:
+        raise ValueError(f"split.json: no recording in split={split!r}; nothing to encode")
     for number, stem in enumerate(stems, 1):
-        recording = read_recording(session.inputs["corpus"], stem)
+        recording = read_recording(corpus, stem)
         try:
             data = coder.encode(recording.digital, recording.rate_hz)
         except ValueError as error:
@@ -58,7 +44,7 @@ def main() -> None:
         try:
             torch.set_num_threads(checked("threads", session.config.get("threads", 1)))
             n_files = encode_split(session)
-        except (ValueError, CorpusError) as error:
+        except (ValueError, CorpusError, SplitError, LmaError, LmlError) as error:
             raise SystemExit(str(error)) from error
         session.done(n_files=n_files)
 

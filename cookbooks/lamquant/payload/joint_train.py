@@ -6,6 +6,7 @@ Configuration: ``preset``, ``tier``, ``seed``, ``epochs``, ``batch_size``, ``lr`
 
 import hashlib
 import json
+import os
 import shutil
 import signal
 import types
@@ -111,6 +112,7 @@ def main() -> None:
         try:
             preset, tier = resolve_preset(config), resolve_tier(config)
             torch.set_num_threads(checked("threads", config.get("threads", 1)))
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
             torch.use_deterministic_algorithms(True)
             corpus = load_corpus(Path(session.inputs["windows"]))
             trainer = train(session, preset, tier, corpus)

@@ -1,0 +1,256 @@
+"""The joint codec from EDF files to a promotion, through every front door, killed, changed and moved."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+
+from blut_assets import reuse
+from blut_assets.definitions import discovered
+from blut_resources.instance import store_of
+from blut_resources.registry import ModelRegistry
+from tests.conftest import REPOSITORY
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+RECIPE = "lamquant_joint_codec"
+BLUT = [sys.executable, "-c", "from blut_assets.cli import main; main()"]
+DAGSTER = [sys.executable, "-m", "dagster"]
+KEPT = ["lma_corpus", "split_manifest", "training_windows", "joint_checkpoint", "pccp_verdict"]
+LOOSE = {"min_r": 0.5, "max_prdn": 95, "min_cr": 1}
+
+
+class Box:
+    """An instance, recordings and an args file, as one user has them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.home, self.edf = root, root / "home", root / "edf"
+        self.home.mkdir()
+        shutil.copy(REPOSITORY / ".dagster" / "dagster.yaml", self.home)
+        self.args: dict[str, Any] = {
+            "edf_root": str(self.edf),
+            "preset": "smoke",
+            "threads": 1,
+            "train_subjects": ["SYNTHETIC-s001"],
+            "val_subjects": ["SYNTHETIC-s002"],
+            "test_subjects": ["SYNTHETIC-s003"],
+            "registry": str(self._registry("loose", LOOSE)),
+            "promote_as": "lamquant-joint@test",
+        }
+
+    def _registry(self, name: str, floors: dict[str, float]) -> Path:
+        shipped = REPOSITORY / "cookbooks" / "lamquant" / "configs" / "pccp_registry.yaml"
+        document = yaml.safe_load(shipped.read_text())
+        document["each_recording"] = floors
+        document["bands"] = {"delta": {"max_prd": 95, "min_r": 0.1}}
+        document["minima"]["samples"] = 1000
+        path = self.root / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(document))
+        return path
+
+    def environment(self, trap: Path | None = None) -> dict[str, str]:
+        """The environment of a command; ``trap`` is a directory with a ``sitecustomize.py``."""
+        paths = [str(path) for path in (trap, os.environ.get("PYTHONPATH")) if path]
+        common = {"DAGSTER_HOME": str(self.home), "OMP_NUM_THREADS": "1"}
+        return {**os.environ, **common, "PYTHONPATH": os.pathsep.join(paths)}
+
+    def blut(self, *, env: dict[str, str] | None = None, **changes: Any) -> subprocess.CompletedProcess[str]:
+        args = json.dumps({**self.args, **changes})
+        command = [*BLUT, "recipe", "run", RECIPE, "--args", args]
+        return subprocess.run(
+            command, env=env or self.environment(), cwd=self.root, capture_output=True, text=True
+        )
+
+    def results(self, done: subprocess.CompletedProcess[str]) -> dict[str, str]:
+        """Asset -> computed, reused, observed or executed, as the command printed it."""
+        return dict(re.findall(r"^lamquant/(\w+) +(\w+)", done.stdout, re.MULTILINE))
+
+    def versions(self) -> dict[str, str]:
+        """The newest data version of every asset."""
+        with dg.DagsterInstance.from_config(str(self.home)) as instance:
+            return {name: reuse.digest_of(event) for name in KEPT if (event := _newest(instance, name))}
+
+    def epochs(self) -> list[int]:
+        """The epochs that the newest run reported."""
+        with dg.DagsterInstance.from_config(str(self.home)) as instance:
+            newest = instance.get_runs(limit=1)[0].run_id
+            key = dg.AssetKey(["lamquant", "joint_checkpoint"])
+            records = instance.fetch_observations(key, limit=100).records
+            seen = [r.asset_observation for r in records if r.run_id == newest]
+            return sorted(int(o.metadata["epoch"].value) for o in seen if o)  # type: ignore[arg-type]
+
+    def metadata(self, name: str) -> dict[str, Any]:
+        with dg.DagsterInstance.from_config(str(self.home)) as instance:
+            event = _newest(instance, name)
+            assert event
+            return {key: entry.value for key, entry in event.metadata.items()}
+
+
+def _newest(instance: dg.DagsterInstance, name: str) -> dg.AssetMaterialization | None:
+    record = instance.get_latest_materialization_event(dg.AssetKey(["lamquant", name]))
+    return record.asset_materialization if record else None
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    """Recordings of three subjects, and one finished run of the main job."""
+    from cookbooks.lamquant.samples.synthetic import write_synthetic
+
+    with pytest.MonkeyPatch.context() as patch:
+        box = Box(tmp_path_factory.mktemp("box"))
+        patch.setenv("DAGSTER_HOME", str(box.home))
+        write_synthetic(box.edf, 3, 30, 7, channels=("Fp1", "O2"))
+        done = box.blut()
+        assert done.returncode == 0, done.stdout + done.stderr[-4000:]
+        assert box.results(done) == dict.fromkeys(KEPT, "computed") | {
+            "recordings": "observed",
+            "floor_registry": "observed",
+            "promoted_codec": "executed",
+        }
+        yield box
+
+
+def test_the_promoted_codec_is_the_one_that_was_judged(box: Box) -> None:
+    with dg.DagsterInstance.from_config(str(box.home)) as instance:
+        store = store_of(instance)
+        registry = ModelRegistry(store.root / "registry")
+        assert registry.resolve("lamquant-joint@test") == box.versions()["joint_checkpoint"]
+        verdict = json.loads((store.open(box.versions()["pccp_verdict"]) / "verdict.json").read_text())
+    assert verdict["passed"] is True
+    assert verdict["candidate"] == box.versions()["joint_checkpoint"]
+    assert verdict["details"]["counts"]["patients"] == 1
+
+
+def test_curves_and_a_picture_are_in_the_event_log(box: Box) -> None:
+    with dg.DagsterInstance.from_config(str(box.home)) as instance:
+        key = dg.AssetKey(["lamquant", "joint_checkpoint"])
+        records = instance.fetch_observations(key, limit=100).records
+        epochs = [record.asset_observation.metadata for record in records if record.asset_observation]
+    assert len(epochs) >= 2
+    assert all({"epoch", "loss", "prdn", "r", "bits_per_sample"} <= metadata.keys() for metadata in epochs)
+    assert "data:image/png;base64," in str(box.metadata("joint_checkpoint")["reconstruction"])
+
+
+def test_a_second_run_computes_nothing_and_starts_no_process(box: Box) -> None:
+    before = box.versions()
+    trap = box.root / "trap"
+    trap.mkdir()
+    (trap / "sitecustomize.py").write_text(
+        "import os\nif 'BLUT_PAYLOAD_CONFIG' in os.environ: os._exit(77)\n"
+    )
+    done = box.blut(env=box.environment(trap))
+    assert done.returncode == 0, done.stdout
+    assert "0 computed, 5 reused" in done.stdout
+    assert box.versions() == before
+
+
+def test_dagsters_own_commands_reuse_what_blut_made(box: Box, tmp_path: Path) -> None:
+    before = box.versions()
+    args = tmp_path / "args.yaml"
+    args.write_text(yaml.safe_dump(box.args))
+    recipe = next(r for c in discovered.cookbooks for r in c.recipes if r.name == RECIPE)
+    ops = tmp_path / "ops.yaml"
+    ops.write_text(yaml.safe_dump(recipe.run_config(recipe.parse(box.args))))
+    module = ["-m", "blut_assets.definitions"]
+    for command in (
+        [*DAGSTER, "job", "execute", *module, "-j", RECIPE, "--config", str(args)],
+        [*DAGSTER, "asset", "materialize", *module, "--select", "*", "--config", str(ops)],
+    ):
+        subprocess.run(command, env=box.environment(), cwd=tmp_path, check=True, capture_output=True)
+        assert box.versions() == before
+        assert all(box.metadata(name)["reused"] for name in KEPT)
+
+
+def test_another_training_arg_trains_again_and_back_finds_the_old_checkpoint(box: Box) -> None:
+    before = box.versions()
+    changed = box.results(box.blut(seed=43))
+    assert changed["lma_corpus"] == "reused"
+    assert changed["joint_checkpoint"] == changed["pccp_verdict"] == "computed"
+    assert box.versions()["joint_checkpoint"] != before["joint_checkpoint"]
+    assert "0 computed, 5 reused" in box.blut().stdout
+    assert box.versions() == before
+
+
+def test_the_same_recordings_elsewhere_are_reused(box: Box) -> None:
+    moved = box.root / "moved"
+    shutil.copytree(box.edf, moved)
+    assert "0 computed, 5 reused" in box.blut(edf_root=str(moved)).stdout
+
+
+def test_one_bad_recording_is_counted_and_does_not_lose_the_others(box: Box, tmp_path: Path) -> None:
+    mixed = tmp_path / "mixed"
+    shutil.copytree(box.edf, mixed)
+    good = next(mixed.rglob("*.edf"))
+    (mixed / "cut.edf").write_bytes(good.read_bytes()[:1000])
+    command = [*BLUT, "recipe", "run", "lamquant_data_prep", "--args", json.dumps({"edf_root": str(mixed)})]
+    done = subprocess.run(command, env=box.environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert box.metadata("lma_corpus")["n_archives"] == 3
+    assert box.metadata("lma_corpus")["n_refused"] == 1
+
+
+def test_a_run_killed_while_training_resumes_and_ends_with_the_same_bytes(box: Box) -> None:
+    changes = {"seed": 99, "epochs": 6}
+    command = [*BLUT, "recipe", "run", RECIPE, "--args", json.dumps({**box.args, **changes})]
+    process = subprocess.Popen(
+        command, env=box.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    work = box.home / "store" / "work"
+    deadline = time.monotonic() + 240
+    while not list(work.glob("*/**/*.safetensors")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    resumed = box.blut(**changes)
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr[-4000:]
+    assert box.results(resumed)["training_windows"] == "reused"
+    first, last = box.epochs()[0], box.epochs()[-1]
+    assert 1 < first <= last == 6, "training goes on behind the epochs that were finished"
+    resumed_version = box.versions()["joint_checkpoint"]
+    undisturbed = box.blut(**changes, reuse="never")
+    assert box.results(undisturbed)["joint_checkpoint"] == "computed"
+    assert box.versions()["joint_checkpoint"] == resumed_version
+
+
+def test_a_codec_below_its_floors_is_refused_also_where_the_gate_is_not_run(
+    box: Box, tmp_path: Path
+) -> None:
+    strict = box._registry("strict", {"min_r": 0.9999, "max_prdn": 0.1, "min_cr": 500})
+    refused = box.blut(registry=str(strict), promote_as="lamquant-joint@strict")
+    assert refused.returncode == 1
+    assert "pccp_gate failed" in refused.stdout and "cr" in refused.stdout
+    config = {"ops": {"lamquant__promoted_codec": {"config": {"alias": "lamquant-joint@strict"}}}}
+    (tmp_path / "ops.yaml").write_text(yaml.safe_dump(config))
+    command = [*DAGSTER, "asset", "materialize", "-m", "blut_assets.definitions"]
+    command += ["--select", 'key:"lamquant/promoted_codec"', "--config", str(tmp_path / "ops.yaml")]
+    around = subprocess.run(command, env=box.environment(), capture_output=True, text=True)
+    assert around.returncode != 0
+    assert "PromotionRefused" in around.stderr
+    with dg.DagsterInstance.from_config(str(box.home)) as instance:
+        assert "strict" not in ModelRegistry(store_of(instance).root / "registry").aliases("lamquant-joint")
+
+
+def test_a_decoder_that_crashes_is_a_failing_verdict_that_no_later_run_reuses(box: Box) -> None:
+    trap = box.root / "crash"
+    trap.mkdir()
+    (trap / "sitecustomize.py").write_text(
+        "import os, sys\nif any('codec_decode' in word for word in sys.orig_argv): os._exit(9)\n"
+    )
+    crashed = box.blut(env=box.environment(trap), change_id="CRASH-1")
+    assert crashed.returncode == 1
+    assert box.metadata("pccp_verdict")["passed"] is False
+    again = box.blut(change_id="CRASH-1")
+    assert again.returncode == 0
+    assert box.results(again)["pccp_verdict"] == "computed"
