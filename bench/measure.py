@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TypeVar
@@ -36,12 +36,12 @@ def run(
     *,
     cwd: Path = REPOSITORY,
     env: Mapping[str, str] | None = None,
-    expect: int | None = 0,
+    expect: Collection[int] | None = (0,),
 ) -> Run:
     """Run a command to its end; its standard error is shown only if it fails.
 
     Raises:
-        RuntimeError: the exit status is not ``expect`` (``None``: any will do).
+        RuntimeError: the exit status is not in ``expect`` (``None``: any will do).
     """
     environment = {**os.environ, **(env or {})}
     with _scratch() as out, _scratch() as err:
@@ -52,13 +52,17 @@ def run(
         _, raw, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - started
         process.returncode = status = os.waitstatus_to_exitcode(raw)
-        if expect is not None and status != expect:
+        if expect is not None and status not in expect:
             raise RuntimeError(f"{command}: exit status {status}\n{_text(err)[-3000:]}\n{_text(out)[-1000:]}")
         return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, status, _text(out))
 
 
 def python(
-    code: str, *, env: Mapping[str, str] | None = None, cwd: Path = REPOSITORY, expect: int | None = 0
+    code: str,
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path = REPOSITORY,
+    expect: Collection[int] | None = (0,),
 ) -> Run:
     """Run Python code in a fresh interpreter."""
     return run([sys.executable, "-c", code], env=env, cwd=cwd, expect=expect)
@@ -86,7 +90,7 @@ def timed(call: Callable[[], object]) -> Run:
 
 
 def _scratch() -> IO[bytes]:
-    return tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    return tempfile.TemporaryFile()
 
 
 def _text(file: IO[bytes]) -> str:

@@ -23,7 +23,8 @@ import dagster as dg
 from blut_resources.containment import supervisor
 from blut_resources.payload import CONFIG_ENV
 
-GRACE_S = 10.0
+GRACE_S = float(os.environ.get("BLUT_GRACE_S", "10"))
+"""Seconds between SIGTERM and SIGKILL: time for a payload to finish its checkpoint."""
 POLL_S = 0.05
 STDERR_TAIL = 4000
 

@@ -94,10 +94,8 @@ def pccp_gate(context: dg.AssetCheckExecutionContext, pccp_verdict: PccpVerdict)
     """The candidate meets every floor of the registry."""
     path = store_of(context.instance).open(pccp_verdict.digest) / VERDICT_FILE
     verdict = parse_verdict(path.read_bytes())
-    failed = [c for c in verdict.criteria if not c.passed]
-    words = [f"{c.scope}: {c.name} {c.measured} is not {c.op} {c.floor}" for c in failed]
     return dg.AssetCheckResult(
         passed=verdict.passed,
-        description="; ".join([*verdict.reasons, *words]) or f"every floor met, grade {pccp_verdict.grade}",
+        description="; ".join(verdict.reasons) or f"every floor met, grade {pccp_verdict.grade}",
         metadata={k: v for k, v in pccp_verdict.facts().items() if v is not None},
     )

@@ -1,124 +1,22 @@
 """The joint codec from EDF files to a promotion, through every front door, killed, changed and moved."""
 
 import json
-import os
-import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
 import yaml
 
-from blut_assets import reuse
 from blut_assets.definitions import discovered
 from blut_resources.instance import store_of
 from blut_resources.registry import ModelRegistry
-from tests.conftest import REPOSITORY
+from tests.e2e.box import BLUT, DAGSTER, KEPT, RECIPE, Box
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
-
-RECIPE = "lamquant_joint_codec"
-BLUT = [sys.executable, "-c", "from blut_assets.cli import main; main()"]
-DAGSTER = [sys.executable, "-m", "dagster"]
-KEPT = ["lma_corpus", "split_manifest", "training_windows", "joint_checkpoint", "pccp_verdict"]
-LOOSE = {"min_r": 0.5, "max_prdn": 95, "min_cr": 1}
-
-
-class Box:
-    """An instance, recordings and an args file, as one user has them."""
-
-    def __init__(self, root: Path) -> None:
-        self.root, self.home, self.edf = root, root / "home", root / "edf"
-        self.home.mkdir()
-        shutil.copy(REPOSITORY / ".dagster" / "dagster.yaml", self.home)
-        self.args: dict[str, Any] = {
-            "edf_root": str(self.edf),
-            "preset": "smoke",
-            "threads": 1,
-            "train_subjects": ["SYNTHETIC-s001"],
-            "val_subjects": ["SYNTHETIC-s002"],
-            "test_subjects": ["SYNTHETIC-s003"],
-            "registry": str(self._registry("loose", LOOSE)),
-            "promote_as": "lamquant-joint@test",
-        }
-
-    def _registry(self, name: str, floors: dict[str, float]) -> Path:
-        shipped = REPOSITORY / "cookbooks" / "lamquant" / "configs" / "pccp_registry.yaml"
-        document = yaml.safe_load(shipped.read_text())
-        document["each_recording"] = floors
-        document["bands"] = {"delta": {"max_prd": 95, "min_r": 0.1}}
-        document["minima"]["samples"] = 1000
-        path = self.root / f"{name}.yaml"
-        path.write_text(yaml.safe_dump(document))
-        return path
-
-    def environment(self, trap: Path | None = None) -> dict[str, str]:
-        """The environment of a command; ``trap`` is a directory with a ``sitecustomize.py``."""
-        paths = [str(path) for path in (trap, os.environ.get("PYTHONPATH")) if path]
-        common = {"DAGSTER_HOME": str(self.home), "OMP_NUM_THREADS": "1"}
-        return {**os.environ, **common, "PYTHONPATH": os.pathsep.join(paths)}
-
-    def blut(self, *, env: dict[str, str] | None = None, **changes: Any) -> subprocess.CompletedProcess[str]:
-        args = json.dumps({**self.args, **changes})
-        command = [*BLUT, "recipe", "run", RECIPE, "--args", args]
-        return subprocess.run(
-            command, env=env or self.environment(), cwd=self.root, capture_output=True, text=True
-        )
-
-    def results(self, done: subprocess.CompletedProcess[str]) -> dict[str, str]:
-        """Asset -> computed, reused, observed or executed, as the command printed it."""
-        return dict(re.findall(r"^lamquant/(\w+) +(\w+)", done.stdout, re.MULTILINE))
-
-    def versions(self) -> dict[str, str]:
-        """The newest data version of every asset."""
-        with dg.DagsterInstance.from_config(str(self.home)) as instance:
-            return {name: reuse.digest_of(event) for name in KEPT if (event := _newest(instance, name))}
-
-    def epochs(self) -> list[int]:
-        """The epochs that the newest run reported."""
-        with dg.DagsterInstance.from_config(str(self.home)) as instance:
-            newest = instance.get_runs(limit=1)[0].run_id
-            key = dg.AssetKey(["lamquant", "joint_checkpoint"])
-            records = instance.fetch_observations(key, limit=100).records
-            seen = [r.asset_observation for r in records if r.run_id == newest]
-            return sorted(int(o.metadata["epoch"].value) for o in seen if o)  # type: ignore[arg-type]
-
-    def metadata(self, name: str) -> dict[str, Any]:
-        with dg.DagsterInstance.from_config(str(self.home)) as instance:
-            event = _newest(instance, name)
-            assert event
-            return {key: entry.value for key, entry in event.metadata.items()}
-
-
-def _newest(instance: dg.DagsterInstance, name: str) -> dg.AssetMaterialization | None:
-    record = instance.get_latest_materialization_event(dg.AssetKey(["lamquant", name]))
-    return record.asset_materialization if record else None
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
-    """Recordings of three subjects, and one finished run of the main job."""
-    from cookbooks.lamquant.samples.synthetic import write_synthetic
-
-    with pytest.MonkeyPatch.context() as patch:
-        box = Box(tmp_path_factory.mktemp("box"))
-        patch.setenv("DAGSTER_HOME", str(box.home))
-        write_synthetic(box.edf, 3, 30, 7, channels=("Fp1", "O2"))
-        done = box.blut()
-        assert done.returncode == 0, done.stdout + done.stderr[-4000:]
-        assert box.results(done) == dict.fromkeys(KEPT, "computed") | {
-            "recordings": "observed",
-            "floor_registry": "observed",
-            "promoted_codec": "executed",
-        }
-        yield box
 
 
 def test_the_promoted_codec_is_the_one_that_was_judged(box: Box) -> None:
@@ -224,10 +122,8 @@ def test_a_run_killed_while_training_resumes_and_ends_with_the_same_bytes(box: B
     assert box.versions()["joint_checkpoint"] == resumed_version
 
 
-def test_a_codec_below_its_floors_is_refused_also_where_the_gate_is_not_run(
-    box: Box, tmp_path: Path
-) -> None:
-    strict = box._registry("strict", {"min_r": 0.9999, "max_prdn": 0.1, "min_cr": 500})
+def test_a_codec_below_its_floors_is_refused_also_where_the_gate_is_not_run(box: Box, tmp_path: Path) -> None:
+    strict = box.write_registry("strict", {"min_r": 0.9999, "max_prdn": 0.1, "min_cr": 500})
     refused = box.blut(registry=str(strict), promote_as="lamquant-joint@strict")
     assert refused.returncode == 1
     assert "pccp_gate failed" in refused.stdout and "cr" in refused.stdout

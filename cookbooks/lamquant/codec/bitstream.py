@@ -7,6 +7,7 @@ the range coder, and the CRC-32 of everything before. Everything a decoder needs
 in the file, and all of it counts as rate.
 """
 
+import math
 import struct
 import zlib
 from dataclasses import dataclass
@@ -128,6 +129,10 @@ def unpack(data: bytes) -> Bitstream:
         raise BitstreamError(f"version {version}, this reader knows version {VERSION}")
     cursor = _Cursor(data[:-4], _FIXED.size)
     n_channels, n_samples = cursor.take(), cursor.take()
+    if not (math.isfinite(rate_hz) and rate_hz > 0 and n_channels and n_samples):
+        raise BitstreamError(
+            f"{n_channels} channels, {n_samples} samples, {rate_hz} Hz: must all be positive"
+        )
     if n_channels * n_samples > _MAX_VALUES:
         raise BitstreamError(f"{n_channels} channels x {n_samples} samples is beyond {_MAX_VALUES} values")
     channels = [_channel(cursor) for _ in range(n_channels)]

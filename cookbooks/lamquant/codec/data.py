@@ -99,6 +99,17 @@ def _load(root: Path, entry: dict) -> Stream:
     return Stream(entry["stem"], float(entry["rate_hz"]), windows, rms, lsb)
 
 
+def _load_all(root: Path, entries: list[dict]) -> dict[str, list[Stream]]:
+    streams: dict[str, list[Stream]] = {"train": [], "val": []}
+    for entry in sorted(entries, key=lambda e: e["stem"]):
+        split = entry["split"]
+        if split not in streams:
+            raise WindowsError(f"windows.json: {entry['stem']}: split={split!r}: must be train or val")
+        if entry["n_windows"] > 0:
+            streams[split].append(_load(root, entry))
+    return streams
+
+
 def load_corpus(root: Path) -> Corpus:
     """Read ``windows.json`` and map its files.
 
@@ -114,14 +125,10 @@ def load_corpus(root: Path) -> Corpus:
         raise WindowsError(f"windows.json: cannot be read: {error}") from error
     if meta.get("schema") != SCHEMA:
         raise WindowsError(f"windows.json: schema={meta.get('schema')!r}: must be {SCHEMA!r}")
-    streams: dict[str, list[Stream]] = {"train": [], "val": []}
-    for entry in sorted(meta["recordings"], key=lambda e: e["stem"]):
-        if entry["split"] not in streams:
-            raise WindowsError(
-                f"windows.json: {entry['stem']}: split={entry['split']!r}: must be train or val"
-            )
-        if entry["n_windows"] > 0:
-            streams[entry["split"]].append(_load(root, entry))
+    try:
+        streams = _load_all(root, meta["recordings"])
+    except (KeyError, TypeError) as error:
+        raise WindowsError(f"windows.json: field missing or of the wrong type: {error}") from error
     train, val, source = streams["train"], streams["val"], "val split"
     if not any((s.rms > 0).any() for s in val) and train:
         val, train = _hold_out(train)
@@ -129,6 +136,8 @@ def load_corpus(root: Path) -> Corpus:
     usable = [(s, c) for s in train for c in np.flatnonzero(s.rms > 0).tolist()]
     if not usable:
         raise WindowsError("windows.json: no training window with a signal; check the split and the corpus")
+    if not any((s.rms > 0).any() for s in val):
+        raise WindowsError("windows.json: no validation window with a signal; add recordings to the split")
     return Corpus(train, val, source, hashlib.sha256(text).hexdigest(), usable)
 
 

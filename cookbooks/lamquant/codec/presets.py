@@ -27,7 +27,7 @@ class Tier:
 TIERS: dict[int, Tier] = {
     1: Tier(1, "quiet", 0.40, LEVEL_ZERO - 6),
     2: Tier(2, "baseline", 0.30, LEVEL_ZERO - 4),
-    3: Tier(3, "interesting", 0.20, LEVEL_ZERO - 1),
+    3: Tier(3, "interesting", 0.17, LEVEL_ZERO),
     4: Tier(4, "critical", 0.10, LEVEL_ZERO + 3),
 }
 

@@ -1,0 +1,93 @@
+"""One user's box: recordings, an args file and an instance in which the main job has run."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import yaml
+
+from blut_assets import reuse
+from tests.conftest import REPOSITORY
+
+RECIPE = "lamquant_joint_codec"
+BLUT = [sys.executable, "-c", "from blut_assets.cli import main; main()"]
+DAGSTER = [sys.executable, "-m", "dagster"]
+KEPT = ["lma_corpus", "split_manifest", "training_windows", "joint_checkpoint", "pccp_verdict"]
+LOOSE = {"min_r": 0.5, "max_prdn": 95, "min_cr": 1}
+
+
+class Box:
+    """An instance, recordings and an args file, as one user has them."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.home, self.edf = root, root / "home", root / "edf"
+        self.home.mkdir()
+        shutil.copy(REPOSITORY / ".dagster" / "dagster.yaml", self.home)
+        self.args: dict[str, Any] = {
+            "edf_root": str(self.edf),
+            "preset": "smoke",
+            "threads": 1,
+            "train_subjects": ["SYNTHETIC-s001"],
+            "val_subjects": ["SYNTHETIC-s002"],
+            "test_subjects": ["SYNTHETIC-s003"],
+            "registry": str(self.write_registry("loose", LOOSE)),
+            "promote_as": "lamquant-joint@test",
+        }
+
+    def write_registry(self, name: str, floors: dict[str, float]) -> Path:
+        shipped = REPOSITORY / "cookbooks" / "lamquant" / "configs" / "pccp_registry.yaml"
+        document = yaml.safe_load(shipped.read_text())
+        document["each_recording"] = floors
+        document["bands"] = {"delta": {"max_prd": 95, "min_r": 0.1}}
+        document["minima"]["samples"] = 1000
+        path = self.root / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(document))
+        return path
+
+    def environment(self, trap: Path | None = None) -> dict[str, str]:
+        """The environment of a command; ``trap`` is a directory with a ``sitecustomize.py``."""
+        paths = [str(path) for path in (trap, os.environ.get("PYTHONPATH")) if path]
+        common = {"DAGSTER_HOME": str(self.home), "OMP_NUM_THREADS": "1"}
+        return {**os.environ, **common, "PYTHONPATH": os.pathsep.join(paths)}
+
+    def blut(self, *, env: dict[str, str] | None = None, **changes: Any) -> subprocess.CompletedProcess[str]:
+        args = json.dumps({**self.args, **changes})
+        command = [*BLUT, "recipe", "run", RECIPE, "--args", args]
+        return subprocess.run(
+            command, env=env or self.environment(), cwd=self.root, capture_output=True, text=True
+        )
+
+    def results(self, done: subprocess.CompletedProcess[str]) -> dict[str, str]:
+        """Asset -> computed, reused, observed or executed, as the command printed it."""
+        return dict(re.findall(r"^lamquant/(\w+) +(\w+)", done.stdout, re.MULTILINE))
+
+    def versions(self) -> dict[str, str]:
+        """The newest data version of every asset."""
+        with dg.DagsterInstance.from_config(str(self.home)) as instance:
+            return {name: reuse.digest_of(event) for name in KEPT if (event := newest(instance, name))}
+
+    def epochs(self) -> list[int]:
+        """The epochs that the newest run reported."""
+        with dg.DagsterInstance.from_config(str(self.home)) as instance:
+            newest = instance.get_runs(limit=1)[0].run_id
+            key = dg.AssetKey(["lamquant", "joint_checkpoint"])
+            records = instance.fetch_observations(key, limit=100).records
+            seen = [r.asset_observation for r in records if r.run_id == newest]
+            return sorted(int(o.metadata["epoch"].value) for o in seen if o)  # type: ignore[arg-type]
+
+    def metadata(self, name: str) -> dict[str, Any]:
+        with dg.DagsterInstance.from_config(str(self.home)) as instance:
+            event = newest(instance, name)
+            assert event
+            return {key: entry.value for key, entry in event.metadata.items()}
+
+
+def newest(instance: dg.DagsterInstance, name: str) -> dg.AssetMaterialization | None:
+    record = instance.get_latest_materialization_event(dg.AssetKey(["lamquant", name]))
+    return record.asset_materialization if record else None

@@ -1,0 +1,112 @@
+"""What a person does in the UI, through the same GraphQL calls."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import REPOSITORY
+from tests.e2e.box import KEPT, RECIPE, Box
+from tests.test_trainer import _alive
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+LAUNCH = """mutation ($params: ExecutionParams!) { launchPipelineExecution(executionParams: $params) {
+  __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message }
+  ... on RunConfigValidationInvalid { errors { message } } } }"""
+STATUS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+STOP = "mutation ($id: String!) { terminateRun(runId: $id) { __typename } }"
+LOADED = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }"
+
+
+class Ui:
+    """A running `dagster dev`."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}/graphql"
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(self.url, body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return json.loads(response.read())["data"]
+
+    def launch(self, job: str, config: dict[str, Any]) -> str:
+        (repository,) = self.ask(LOADED)["repositoriesOrError"]["nodes"]
+        selector = {
+            "pipelineName": job,
+            "repositoryName": repository["name"],
+            "repositoryLocationName": repository["location"]["name"],
+        }
+        params = {"selector": selector, "runConfigData": config, "mode": "default"}
+        answer = self.ask(LAUNCH, params=params)["launchPipelineExecution"]
+        assert answer["__typename"] == "LaunchRunSuccess", answer
+        return answer["run"]["runId"]
+
+    def wait(self, run: str, seconds: float = 120) -> str:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            status = self.ask(STATUS, id=run)["runOrError"]["status"]
+            if status in ("SUCCESS", "FAILURE", "CANCELED"):
+                return status
+            time.sleep(0.3)
+        raise AssertionError(f"run {run} did not end")
+
+
+@contextmanager
+def dagster_dev(module: str, environment: dict[str, str]) -> Iterator[Ui]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "dagster", "dev", "-m", module, "-h", "127.0.0.1", "-p", str(port)]
+    process = subprocess.Popen(
+        command, env=environment, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    ui = Ui(port)
+    try:
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                if ui.ask(LOADED)["repositoriesOrError"].get("nodes"):
+                    break
+            except OSError:
+                pass
+            assert process.poll() is None and time.monotonic() < deadline, "dagster dev did not come up"
+            time.sleep(0.5)
+        yield ui
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def test_the_launchpad_takes_the_recipes_args_and_reuses_what_the_command_made(box: Box) -> None:
+    before = box.versions()
+    with dagster_dev("blut_assets.definitions", box.environment()) as ui:
+        assert ui.wait(ui.launch(RECIPE, box.args)) == "SUCCESS"
+    assert box.versions() == before
+    assert all(box.metadata(name)["reused"] for name in KEPT)
+
+
+def test_terminate_in_the_ui_ends_the_whole_tree_of_the_payload(home: Path, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    script = {"hang": True, "pids": str(pids), "ignore_sigterm": True}
+    environment = {**os.environ, "SCRIPT": json.dumps(script), "BLUT_GRACE_S": "2"}
+    with dagster_dev("tests.scripted", environment) as ui:
+        run = ui.launch("__ASSET_JOB", {})
+        deadline = time.monotonic() + 60
+        while not (pids.exists() and " " in pids.read_text()):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        ui.ask(STOP, id=run)
+        assert ui.wait(run) == "CANCELED"
+        time.sleep(1)
+        assert [pid for pid in pids.read_text().split() if _alive(int(pid))] == []
