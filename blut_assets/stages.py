@@ -63,6 +63,7 @@ class StageSpec:
     code: CodeVersion
     memoised: bool
     source: bool
+    headline: tuple[str, ...]
 
     def fingerprint(
         self, inputs: Mapping[str, str], config: StageConfig, partition: str | None = None
@@ -96,6 +97,7 @@ def stage_asset(
     schema: int = 1,
     source: bool = False,
     side_effect: bool = False,
+    headline: Sequence[str] = (),
     kinds: set[str] | None = None,
     owners: Sequence[str] | None = None,
     partitions_def: dg.PartitionsDefinition | None = None,
@@ -110,6 +112,7 @@ def stage_asset(
         schema: raise it to declare that older results are not to be reused.
         source: looks at the outside world, so it runs every time.
         side_effect: acts on the outside world, so it is never reused.
+        headline: the facts that a one-line summary shows.
 
     Raises:
         TypeError: if an annotation is missing or is not an artifact or a `StageConfig`.
@@ -128,6 +131,7 @@ def stage_asset(
             code=code_version(function, payloads, schema),
             memoised=not (source or side_effect),
             source=source,
+            headline=tuple(headline),
         )
         return dg.asset(
             key=spec.key,

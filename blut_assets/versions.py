@@ -2,7 +2,8 @@
 
 The code version covers the source that can change an asset's result: its function with everything in the
 same cookbook that the function names, and the payload modules it runs with every cookbook module they
-import. Comments and docstrings do not count, nor does the framework: a new Blut must not retrain a codec.
+import. Comments, docstrings and annotations do not count, so a config class that a function only takes does
+not: its values are in the fingerprint. Nor does the framework: a new Blut must not retrain a codec.
 """
 
 import ast
@@ -203,7 +204,7 @@ def _module_source(module: str, root: str) -> _Source:
 
 @functools.cache
 def _parse_at(path: Path, stat: tuple[int, int]) -> _Source:
-    return _Source(path, stat, _without_docstrings(ast.parse(path.read_bytes(), str(path))))
+    return _Source(path, stat, _statements(ast.parse(path.read_bytes(), str(path))))
 
 
 def _parse(path: Path) -> _Source:
@@ -229,8 +230,13 @@ def _defined_by(stmt: ast.stmt) -> list[str]:
     ]
 
 
-def _without_docstrings(tree: ast.Module) -> ast.Module:
+def _statements(tree: ast.Module) -> ast.Module:
+    """The tree without docstrings and without the annotations of parameters and results."""
     for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            node.annotation = None
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            node.returns = None
         body = getattr(node, "body", None)
         if not isinstance(body, list) or not body or not isinstance(body[0], ast.Expr):
             continue

@@ -40,6 +40,7 @@ def version() -> CodeVersion:
         ("stages.py", "LIMIT = 3", "LIMIT = 4", True),
         ("stages.py", "return scale(LIMIT)", "return scale(LIMIT) + 1", True),
         ("stages.py", "Docs.", "Other words.", False),
+        ("stages.py", "def make(stage):", "def make(stage: int) -> int:", False),
         ("stages.py", "return 1", "return 2", False),
         ("helper.py", "x * 2", "x * 3", True),
         ("helper.py", "return x\n", "return -x\n", False),

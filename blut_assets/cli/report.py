@@ -8,7 +8,7 @@ import dagster as dg
 from blut_assets import reuse
 from blut_assets.planning import Planned
 from blut_assets.recipes import Cookbook, Recipe, allowed_values
-from blut_assets.stages import spec_of
+from blut_assets.stages import StageSpec, spec_of
 
 Row = dict[str, str]
 
@@ -93,8 +93,15 @@ def _asset_row(materialization: dg.AssetMaterialization, recipe: Recipe) -> Row:
         "asset": materialization.asset_key.to_user_string(),
         "result": "reused" if reused and reused.value else ran,
         "cost": _seconds(seconds.value) if seconds else "-",
-        "digest": reuse.digest_of(materialization)[:16],
+        "digest": reuse.digest_of(materialization)[:12],
+        "facts": _facts(materialization, spec),
     }
+
+
+def _facts(materialization: dg.AssetMaterialization, spec: StageSpec) -> str:
+    facts = reuse.artifact_of(materialization, spec.output).facts()
+    values = {name: facts[name] for name in spec.headline}
+    return " ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in values.items())
 
 
 def _failed_checks(result: Any) -> list[Any]:

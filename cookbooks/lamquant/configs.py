@@ -65,9 +65,7 @@ class JointCheckpointConfig(StageConfig):
     lr: float | None = Field(None, gt=0, le=1)
     resume: Literal["auto", "never"] = Field("auto", description="auto continues a killed training")
     device: Device = "auto"
-    threads: int = Field(
-        2, ge=1, le=256, description="CPU threads; results are equal bit by bit for equal numbers"
-    )
+    threads: int = Field(1, ge=1, le=256, description="CPU threads; equal numbers give equal bytes")
 
 
 class FloorRegistryConfig(StageConfig):

@@ -10,7 +10,13 @@ SPLIT_BUILD = "cookbooks.lamquant.payload.split_build"
 WINDOWS_BUILD = "cookbooks.lamquant.payload.windows_build"
 
 
-@stage_asset(cookbook="lamquant", group="corpus", payloads=[LMA_ENCODE], kinds={"lma"})
+@stage_asset(
+    cookbook="lamquant",
+    group="corpus",
+    payloads=[LMA_ENCODE],
+    headline=["n_archives", "n_refused", "compression_ratio"],
+    kinds={"lma"},
+)
 def lma_corpus(stage: Stage, recordings: Recordings, config: LmaCorpusConfig) -> Steps[LmaCorpus]:
     """One LMA1 archive per recording, lossless: it decodes to the EDF's integers bit by bit.
 
@@ -24,7 +30,13 @@ def lma_corpus(stage: Stage, recordings: Recordings, config: LmaCorpusConfig) ->
     return LmaCorpus(**facts)
 
 
-@stage_asset(cookbook="lamquant", group="corpus", payloads=[SPLIT_BUILD], kinds={"json"})
+@stage_asset(
+    cookbook="lamquant",
+    group="corpus",
+    payloads=[SPLIT_BUILD],
+    headline=["n_train_subjects", "n_val_subjects", "n_test_subjects"],
+    kinds={"json"},
+)
 def split_manifest(stage: Stage, lma_corpus: LmaCorpus, config: SplitManifestConfig) -> Steps[SplitManifest]:
     """Which patient is in train, validation or the sealed test split.
 
@@ -36,7 +48,13 @@ def split_manifest(stage: Stage, lma_corpus: LmaCorpus, config: SplitManifestCon
     return SplitManifest(**facts)
 
 
-@stage_asset(cookbook="lamquant", group="corpus", payloads=[WINDOWS_BUILD], kinds={"numpy"})
+@stage_asset(
+    cookbook="lamquant",
+    group="corpus",
+    payloads=[WINDOWS_BUILD],
+    headline=["n_train", "n_val"],
+    kinds={"numpy"},
+)
 def training_windows(
     stage: Stage, lma_corpus: LmaCorpus, split_manifest: SplitManifest, config: TrainingWindowsConfig
 ) -> Steps[TrainingWindows]:

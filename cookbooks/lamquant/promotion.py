@@ -18,7 +18,13 @@ from cookbooks.lamquant.configs import PromotedCodecConfig
 from cookbooks.lamquant.verdict_rules import floors_in_force
 
 
-@stage_asset(cookbook="lamquant", group="promotion", side_effect=True, kinds={"json"})
+@stage_asset(
+    cookbook="lamquant",
+    group="promotion",
+    side_effect=True,
+    headline=["promoted", "alias", "reason"],
+    kinds={"json"},
+)
 def promoted_codec(
     stage: Stage,
     joint_checkpoint: JointCkpt,

@@ -52,7 +52,7 @@ class JointCodecArgs(DataPrepArgs):
     lr: float | None = Field(None, gt=0, le=1, description="learning rate instead of the preset's")
     resume: Literal["auto", "never"] = Field("auto", description="auto continues a killed training")
     device: Device = Field("auto", description="auto takes CUDA where there is one")
-    threads: int = Field(2, ge=1, le=256, description="CPU threads of the training")
+    threads: int = Field(1, ge=1, le=256, description="CPU threads of the training")
     val_fraction: float = Field(0.1, gt=0, lt=1, description="of the subjects")
     test_fraction: float = Field(0.1, gt=0, lt=1, description="of the subjects, sealed for the gate")
     train_subjects: list[str] = Field(default_factory=list, description="subjects that must be in train")

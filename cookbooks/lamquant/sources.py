@@ -14,7 +14,7 @@ SHIPPED_REGISTRY = Path(__file__).parent / "configs" / "pccp_registry.yaml"
 BUILT = ("sample:", "synthetic:")
 
 
-@stage_asset(cookbook="lamquant", group="sources", source=True, kinds={"edf"})
+@stage_asset(cookbook="lamquant", group="sources", source=True, headline=["n_files"], kinds={"edf"})
 def recordings(stage: Stage, config: RecordingsConfig) -> Steps[Recordings]:
     """EDF/BDF recordings in a directory, digested file by file.
 

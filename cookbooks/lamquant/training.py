@@ -8,7 +8,13 @@ from cookbooks.lamquant.configs import JointCheckpointConfig
 JOINT_TRAIN = "cookbooks.lamquant.payload.joint_train"
 
 
-@stage_asset(cookbook="lamquant", group="training", payloads=[JOINT_TRAIN], kinds={"pytorch", "safetensors"})
+@stage_asset(
+    cookbook="lamquant",
+    group="training",
+    payloads=[JOINT_TRAIN],
+    headline=["epochs", "parameters", "val_prdn"],
+    kinds={"pytorch", "safetensors"},
+)
 def joint_checkpoint(
     stage: Stage, training_windows: TrainingWindows, config: JointCheckpointConfig
 ) -> Steps[JointCkpt]:

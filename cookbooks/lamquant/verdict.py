@@ -28,7 +28,11 @@ VERDICT_SCORE = "cookbooks.lamquant.payload.verdict_score"
 
 
 @stage_asset(
-    cookbook="lamquant", group="verdict", payloads=[CODEC_ENCODE, CODEC_DECODE, VERDICT_SCORE], kinds={"json"}
+    cookbook="lamquant",
+    group="verdict",
+    payloads=[CODEC_ENCODE, CODEC_DECODE, VERDICT_SCORE],
+    headline=["passed", "grade", "worst_cr", "worst_prdn", "worst_r"],
+    kinds={"json"},
 )
 def pccp_verdict(
     stage: Stage,
