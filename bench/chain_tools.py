@@ -6,6 +6,7 @@ ran. A stage is changed by editing its source.
 
 import shutil
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -102,7 +103,7 @@ with open_instance() as instance:
 """
 
 
-class Tool:
+class Tool(ABC):
     """One tool on one chain in an empty directory."""
 
     title = ""
@@ -142,8 +143,9 @@ class Tool:
     def prepare(self) -> None:
         """Write what the tool needs beside the stages."""
 
+    @abstractmethod
     def command(self) -> Sequence[str | Path]:
-        raise NotImplementedError
+        """What a user would type."""
 
     def environment(self) -> Mapping[str, str]:
         return {}

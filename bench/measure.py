@@ -44,6 +44,8 @@ def run(
         RuntimeError: the exit status is not in ``expect`` (``None``: any will do).
     """
     environment = {**os.environ, **(env or {})}
+    # installed packages have their byte code, so ours must be allowed to keep it too
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with _scratch() as out, _scratch() as err:
         started = time.perf_counter()
         process = subprocess.Popen(

@@ -9,7 +9,7 @@ from functools import partial
 
 from bench.homes import main_job, make_home, scratch, smoke_args
 from bench.measure import in_turns, python
-from bench.startup import FLOOR, cli
+from bench.startup import FLOOR, cli, on_quiet_machine
 from bench.table import Row, Target, peak, wall
 
 
@@ -27,7 +27,7 @@ def rows(quick: bool) -> list[Row]:
         runs = in_turns(3 if quick else 5, contenders)
     base, again, planned = (runs[name] for name in contenders)
     last = again[-1].stdout.strip().splitlines()[-1]
-    note = f"what ran: {last.split(', run ')[0]}"
+    note = f"what ran: {last.split(', run ')[0]}; {on_quiet_machine(wall(again), wall(base))}"
     seconds = Target("ours", "<=", 3)
     return [
         Row("noop", "main job again", wall(again), FLOOR, wall(base), seconds, note),

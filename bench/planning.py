@@ -6,7 +6,7 @@ from functools import partial
 
 from bench.homes import make_home, scratch
 from bench.measure import in_turns, python, run
-from bench.startup import FLOOR
+from bench.startup import FLOOR, on_quiet_machine
 from bench.table import Quantity, Row, Target, wall
 
 
@@ -25,7 +25,8 @@ def rows(quick: bool) -> list[Row]:
     ours = Quantity("s", [each["wall"] for each in found], [each["cpu"] for each in found])
     build = Quantity("s", [each["build"] for each in found])
     base, limit = wall(runs[FLOOR]), Target("ours", "<=", 0.6 * count / 1000)
+    note = on_quiet_machine(ours, base)
     return [
-        Row("planning", f"plan {count} fresh assets", ours, FLOOR, base, limit),
+        Row("planning", f"plan {count} fresh assets", ours, FLOOR, base, limit, note),
         Row("planning", f"declare {count} assets", build, FLOOR, base),
     ]

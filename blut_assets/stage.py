@@ -90,8 +90,10 @@ class Stage:
         facts: dict[str, Any] = {}
         for event in run_payload(self.context, payload):
             if event["event"] == "epoch":
-                metadata = {"epoch": event["epoch"], **event["metrics"]}
-                yield dg.AssetObservation(self.spec.key, metadata=metadata)
+                metrics = event["metrics"]
+                words = " ".join(f"{name}={value:.4g}" for name, value in metrics.items())
+                self.context.log.info(f"{self.name}: epoch {event['epoch']}: {words}")
+                yield dg.AssetObservation(self.spec.key, metadata={"epoch": event["epoch"], **metrics})
             elif event["event"] == "artifact":
                 self.show(**{event["name"]: _picture(Path(event["path"]), event["media_type"])})
             elif event["event"] == "done":

@@ -40,13 +40,15 @@ class Ui:
         with urllib.request.urlopen(request, timeout=60) as response:
             return json.loads(response.read())["data"]
 
-    def launch(self, job: str, config: dict[str, Any]) -> str:
+    def launch(self, job: str, config: dict[str, Any], assets: list[str] | None = None) -> str:
         (repository,) = self.ask(LOADED)["repositoriesOrError"]["nodes"]
-        selector = {
+        selector: dict[str, Any] = {
             "pipelineName": job,
             "repositoryName": repository["name"],
             "repositoryLocationName": repository["location"]["name"],
         }
+        if assets:
+            selector["assetSelection"] = [{"path": asset.split("/")} for asset in assets]
         params = {"selector": selector, "runConfigData": config, "mode": "default"}
         answer = self.ask(LAUNCH, params=params)["launchPipelineExecution"]
         assert answer["__typename"] == "LaunchRunSuccess", answer
@@ -101,7 +103,7 @@ def test_terminate_in_the_ui_ends_the_whole_tree_of_the_payload(home: Path, tmp_
     script = {"hang": True, "pids": str(pids), "ignore_sigterm": True}
     environment = {**os.environ, "SCRIPT": json.dumps(script), "BLUT_GRACE_S": "2"}
     with dagster_dev("tests.scripted", environment) as ui:
-        run = ui.launch("__ASSET_JOB", {})
+        run = ui.launch("__ASSET_JOB", {}, ["test/scripted"])
         deadline = time.monotonic() + 60
         while not (pids.exists() and " " in pids.read_text()):
             assert time.monotonic() < deadline
