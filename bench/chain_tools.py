@@ -140,6 +140,7 @@ class Tool(ABC):
         """Edit the source of the middle stage so that its output changes."""
         self.write_stage(self.names[len(self.names) // 2 - 1], word)
 
+    @abstractmethod
     def prepare(self) -> None:
         """Write what the tool needs beside the stages."""
 

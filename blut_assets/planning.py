@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from graphlib import TopologicalSorter
@@ -117,7 +116,7 @@ class _Planner:
         if artifact.digest:
             return artifact.digest
         digest = digest_path(stage.out)
-        shutil.rmtree(stage.out)
+        stage.discard_out()
         return digest
 
     def _input_digest(self, key: dg.AssetKey) -> str | None:

@@ -4,6 +4,7 @@
 """
 
 import base64
+import shutil
 from collections.abc import Generator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -114,10 +115,13 @@ class Stage:
         """Move what was written to ``out`` into the store."""
         return self.store.put(self.out)
 
+    def discard_out(self) -> None:
+        """Drop what was written to ``out`` and not put into the store."""
+        shutil.rmtree(self.__dict__.get("out", ""), ignore_errors=True)
+
     def discard_work(self) -> None:
         """Drop what was kept for a resume; the result is recorded."""
-        if self.spec.memoised:
-            self.store.discard_work(self.fingerprint)
+        self.store.discard_work(self.fingerprint)
 
     def result(self, artifact: Artifact, seconds: float) -> dg.MaterializeResult[Any]:
         """The materialization of a computed artifact."""

@@ -230,13 +230,14 @@ def _materialize(
 def _execute(stage: Stage, inputs: Mapping[str, Artifact], config: StageConfig) -> Iterator[Any]:
     started = time.monotonic()
     with contextlib.ExitStack() as held:
+        held.callback(stage.discard_out)
         for artifact in inputs.values():
             held.enter_context(stage.store.in_use(artifact.digest))
         result = stage.spec.call(stage, inputs, config)
         artifact = (yield from result) if inspect.isgenerator(result) else result
-    if not isinstance(artifact, stage.spec.output):
-        raise TypeError(f"{stage.name} returned {type(artifact)}, not {stage.spec.output.__name__}")
-    stored = artifact if artifact.digest else artifact.stored_as(stage.put())
+        if not isinstance(artifact, stage.spec.output):
+            raise TypeError(f"{stage.name} returned {type(artifact)}, not {stage.spec.output.__name__}")
+        stored = artifact if artifact.digest else artifact.stored_as(stage.put())
     yield stage.result(stored, seconds=time.monotonic() - started)
     stage.discard_work()
 

@@ -49,7 +49,6 @@ def _built(stage: Stage, name: str) -> Steps[Path]:  # type: ignore[type-var]
                 config={"name": name, "dest": str(dest), "cache": str(stage.store.root / "downloads")},
                 inputs={},
             )
-        shutil.rmtree(stage.out, ignore_errors=True)
     return dest
 
 
