@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from blut_resources.digest import digest_path
-from cookbooks.lamquant.codec.bitstream import CODER_JOINT, DIGEST_BYTES, BitstreamError, unpack
+from cookbooks.lamquant.payload.codec.bitstream import CODER_JOINT, DIGEST_BYTES, BitstreamError, unpack
 from cookbooks.lamquant.signal.duplicates import Signal, find_duplicates
 from cookbooks.lamquant.verdict_rules import Split
 

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from cookbooks.lamquant.codec.bitstream import BitstreamError, Reader, Writer, unpack
-from cookbooks.lamquant.codec.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from cookbooks.lamquant.codec.coder import RecordingCoder
-from cookbooks.lamquant.codec.data import load_corpus
-from cookbooks.lamquant.codec.dct import fit_anchor
-from cookbooks.lamquant.codec.entropy import N_SCALES, features_of, frequencies_from
-from cookbooks.lamquant.codec.presets import PRESETS, TIERS
-from cookbooks.lamquant.codec.training import LAMBDA, NotFinite, Trainer, quality
-from cookbooks.lamquant.codec.transform import fast_rms
+from cookbooks.lamquant.payload.codec.bitstream import BitstreamError, Reader, Writer, unpack
+from cookbooks.lamquant.payload.codec.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from cookbooks.lamquant.payload.codec.coder import RecordingCoder
+from cookbooks.lamquant.payload.codec.data import load_corpus
+from cookbooks.lamquant.payload.codec.dct import fit_anchor
+from cookbooks.lamquant.payload.codec.entropy import N_SCALES, features_of, frequencies_from
+from cookbooks.lamquant.payload.codec.presets import PRESETS, TIERS
+from cookbooks.lamquant.payload.codec.training import LAMBDA, NotFinite, Trainer, quality
+from cookbooks.lamquant.payload.codec.transform import fast_rms
 from tests.lamquant.codec_support import eeg_like, write_windows
 
 
@@ -202,7 +202,7 @@ def test_training_and_coding_compute_the_same_context(coder: RecordingCoder) -> 
     coefficients = coder.analyse(signal - signal.mean())
     q, tables, _ = coder.quantise(coefficients, 60.0, 12, 256.0)
     x = features_of(np.abs(q)[None]).astype(np.int64)[0]
-    from cookbooks.lamquant.codec.model import positions
+    from cookbooks.lamquant.payload.codec.model import positions
 
     net = coder.entropy.net
     first = np.clip(

@@ -10,9 +10,9 @@ import torch
 
 from blut_resources.payload import PayloadSession, payload_session
 from blut_resources.store import write_atomic
-from cookbooks.lamquant.codec.bitstream import BitstreamError
-from cookbooks.lamquant.codec.checkpoint import load_checkpoint
-from cookbooks.lamquant.codec.presets import checked
+from cookbooks.lamquant.payload.codec.bitstream import BitstreamError
+from cookbooks.lamquant.payload.codec.checkpoint import load_checkpoint
+from cookbooks.lamquant.payload.codec.presets import checked
 
 SUFFIX = ".lqc"
 

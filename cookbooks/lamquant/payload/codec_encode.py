@@ -7,11 +7,11 @@ import torch
 
 from blut_resources.payload import PayloadSession, payload_session
 from blut_resources.store import write_atomic
-from cookbooks.lamquant.codec.checkpoint import load_checkpoint
-from cookbooks.lamquant.codec.presets import checked
 from cookbooks.lamquant.formats.corpus import CorpusError, read_corpus, read_recording
 from cookbooks.lamquant.formats.lma import LmaError
 from cookbooks.lamquant.formats.lml import LmlError
+from cookbooks.lamquant.payload.codec.checkpoint import load_checkpoint
+from cookbooks.lamquant.payload.codec.presets import checked
 from cookbooks.lamquant.signal.split import SplitError, read_split, stems_in
 
 SUFFIX = ".lqc"

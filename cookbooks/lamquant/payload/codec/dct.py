@@ -12,7 +12,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.codec.bitstream import (
+from cookbooks.lamquant.payload.codec.bitstream import (
     CODER_DCT,
     DIGEST_BYTES,
     Bitstream,
@@ -23,11 +23,11 @@ from cookbooks.lamquant.codec.bitstream import (
     pack,
     unpack,
 )
-from cookbooks.lamquant.codec.coder import CodedChannel, largest_step, level_of, step_size
-from cookbooks.lamquant.codec.data import Corpus, draw_batch
-from cookbooks.lamquant.codec.entropy import LOG_FLOOR, N_SCALES, SCALES_PER_OCTAVE, frequencies_from
-from cookbooks.lamquant.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE
-from cookbooks.lamquant.codec.transform import fast_rms
+from cookbooks.lamquant.payload.codec.coder import CodedChannel, largest_step, level_of, step_size
+from cookbooks.lamquant.payload.codec.data import Corpus, draw_batch
+from cookbooks.lamquant.payload.codec.entropy import LOG_FLOOR, N_SCALES, SCALES_PER_OCTAVE, frequencies_from
+from cookbooks.lamquant.payload.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE
+from cookbooks.lamquant.payload.codec.transform import fast_rms
 
 BLOCK_S = 4.0
 _CROPS = 96

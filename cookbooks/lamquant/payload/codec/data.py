@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE
-from cookbooks.lamquant.codec.transform import fast_rms
+from cookbooks.lamquant.payload.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE
+from cookbooks.lamquant.payload.codec.transform import fast_rms
 
 SCHEMA = "blut.windows.v1"
 HOLD_OUT = 0.1

@@ -12,12 +12,12 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from cookbooks.lamquant.codec.coder import RecordingCoder
-from cookbooks.lamquant.codec.data import Corpus, draw_batch
-from cookbooks.lamquant.codec.entropy import EntropyModel, calibrate, features_of, to_integer
-from cookbooks.lamquant.codec.losses import choose, laplace_bits, objective, straight_through
-from cookbooks.lamquant.codec.model import Architecture, GatedRefine, JointCodec, positions
-from cookbooks.lamquant.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE, Preset, Tier, hop_for
+from cookbooks.lamquant.payload.codec.coder import RecordingCoder
+from cookbooks.lamquant.payload.codec.data import Corpus, draw_batch
+from cookbooks.lamquant.payload.codec.entropy import EntropyModel, calibrate, features_of, to_integer
+from cookbooks.lamquant.payload.codec.losses import choose, laplace_bits, objective, straight_through
+from cookbooks.lamquant.payload.codec.model import Architecture, GatedRefine, JointCodec, positions
+from cookbooks.lamquant.payload.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE, Preset, Tier, hop_for
 
 LAMBDA = 0.13
 """Price of a bit in squared steps. A uniform quantiser at high rate has slope (ln 2) / 6 = 0.116; a little

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.codec.coder import RecordingCoder
-from cookbooks.lamquant.codec.data import Corpus
-from cookbooks.lamquant.codec.training import quality
+from cookbooks.lamquant.payload.codec.coder import RecordingCoder
+from cookbooks.lamquant.payload.codec.data import Corpus
+from cookbooks.lamquant.payload.codec.training import quality
 
 BANDS: dict[str, tuple[float, float]] = {
     "delta": (1, 4),

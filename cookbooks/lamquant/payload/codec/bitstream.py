@@ -17,7 +17,7 @@ import constriction
 import numpy as np
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.codec.entropy import ESCAPE, SHIFTS
+from cookbooks.lamquant.payload.codec.entropy import ESCAPE, SHIFTS
 
 MAGIC = b"BLQ1"
 VERSION = 1

@@ -15,11 +15,11 @@ from safetensors.numpy import save as save_numpy
 from safetensors.torch import load_file, save_file
 
 from blut_resources.store import write_atomic
-from cookbooks.lamquant.codec.bitstream import DIGEST_BYTES
-from cookbooks.lamquant.codec.coder import RecordingCoder
-from cookbooks.lamquant.codec.entropy import EntropyModel, IntegerNet
-from cookbooks.lamquant.codec.model import Architecture, JointCodec
-from cookbooks.lamquant.codec.presets import TIERS
+from cookbooks.lamquant.payload.codec.bitstream import DIGEST_BYTES
+from cookbooks.lamquant.payload.codec.coder import RecordingCoder
+from cookbooks.lamquant.payload.codec.entropy import EntropyModel, IntegerNet
+from cookbooks.lamquant.payload.codec.model import Architecture, JointCodec
+from cookbooks.lamquant.payload.codec.presets import TIERS
 
 SCHEMA = "blut.joint_codec.v1"
 WEIGHTS = "model.safetensors"
