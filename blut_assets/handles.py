@@ -25,8 +25,10 @@ class ArtifactHandles(dg.ConfigurableIOManager):
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Remember the run and its ancestors."""
         run, self._made = context.run, {}
-        self._instance = context.instance
-        self._lineage = {i for i in (run.run_id, run.parent_run_id, run.root_run_id) if i} if run else set()
+        self._instance, self._lineage = context.instance, set()
+        while run and run.run_id not in self._lineage:
+            self._lineage.add(run.run_id)
+            run = self._instance.get_run_by_id(run.parent_run_id) if run.parent_run_id else None
 
     def handle_output(self, context: dg.OutputContext, obj: Artifact) -> None:
         """Keep the handle for the assets of the same process.

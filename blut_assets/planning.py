@@ -17,7 +17,7 @@ from blut_resources.digest import digest_path
 from blut_resources.instance import store_of
 from blut_resources.store import ArtifactStore, StoreError
 
-State = Literal["fresh", "reusable", "stale", "blocked"]
+State = Literal["fresh", "reusable", "stale", "blocked", "always"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Planned:
 
     ``fresh``: its newest materialization is what a run would make. ``reusable``: an older one is.
     ``stale``: it would be computed. ``blocked``: that depends on what an asset above it comes to.
+    ``always``: it looks at or acts on the outside world, so it runs every time.
     """
 
     asset: str
@@ -87,12 +88,12 @@ class _Planner:
     ) -> tuple[State, str, str | None]:
         if spec.source:
             return self._judge_source(spec, config, event)
+        if not spec.memoised:
+            return "always", "acts on the outside world, so it runs every time", None
         inputs = {name: self._input_digest(key) for name, key in spec.inputs.items()}
         unknown = [spec.inputs[name].to_user_string() for name, digest in inputs.items() if digest is None]
         if unknown:
             return "blocked", f"depends on {', '.join(unknown)}; reused if that comes out unchanged", None
-        if not spec.memoised:
-            return "stale", "acts on the outside world, so it runs every time", None
         if config.reuse == "never":
             return "stale", "reuse is `never`", None
         known = {name: digest for name, digest in inputs.items() if digest}
@@ -104,10 +105,9 @@ class _Planner:
         try:
             digest = self._observe(spec, config)
         except Exception as error:  # a source that cannot be read now is an answer, not a crash
-            return "stale", f"cannot be observed yet: {error}", None
-        if event and reuse.digest_of(event) == digest:
-            return "fresh", "looked at on every run; its bytes are unchanged", digest
-        return "stale", "looked at on every run; its bytes are new", digest
+            return "always", f"cannot be observed yet: {error}", None
+        known = event and reuse.digest_of(event) == digest
+        return "always", f"looked at on every run; its bytes are {'unchanged' if known else 'new'}", digest
 
     def _observe(self, spec: StageSpec, config: StageConfig) -> str:
         stage = Stage(None, self._store, spec, spec.fingerprint({}, config), {})

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin
 
 import dagster as dg
 from pydantic import Field, ValidationError
@@ -64,6 +64,10 @@ class Recipe:
             lines += [self._explain(problem) for problem in error.errors() if problem["loc"][0] in values]
         if lines:
             raise ArgsError("\n".join(sorted(lines)))
+        try:
+            self.configs(args)  # pyright: ignore[reportPossiblyUnboundVariable]
+        except ValueError as error:
+            raise ArgsError(f"{self.name}: {error}") from None
         return args  # pyright: ignore[reportPossiblyUnboundVariable]
 
     def configs(self, args: RecipeArgs) -> dict[dg.AssetKey, StageConfig]:
@@ -120,6 +124,8 @@ class Recipe:
 
 def allowed_values(info: FieldInfo) -> str:
     """What a field accepts, in words."""
+    if get_origin(info.annotation) is list:
+        return f"list of {get_args(info.annotation)[0].__name__}"
     types = [t for t in (get_args(info.annotation) or (info.annotation,)) if t is not type(None)]
     names = [repr(t) if isinstance(t, str) else getattr(t, "__name__", str(t)) for t in types]
     words = {"Ge": "ge", "Gt": "gt", "Le": "le", "Lt": "lt"}

@@ -5,11 +5,12 @@
 
 import argparse
 from collections.abc import Iterable
+from pathlib import Path
 
 import dagster as dg
 
 from blut_assets import reuse
-from blut_resources.instance import open_instance, store_of
+from blut_resources.instance import home_of, open_instance, store_of
 from blut_resources.registry import ModelRegistry
 from blut_resources.store import CollectReport
 
@@ -50,11 +51,19 @@ def collect_garbage(instance: dg.DagsterInstance, *, newest: int = 3, dry_run: b
     """Remove stored bytes that nothing reaches, nothing uses, and nobody touched within the last hour.
 
     Raises:
-        ValueError: if ``newest`` is below 1.
+        ValueError: if ``newest`` is below 1, or another instance keeps its results in the same store.
     """
     if newest < 1:
         raise ValueError(f"newest = {newest}: keep at least 1 result per asset")
-    return store_of(instance).collect(reachable(instance, newest), dry_run=dry_run)
+    store = store_of(instance)
+    homes = {Path(note.read_text()) for note in (store.root / "homes").iterdir() if note.suffix != ".tmp"}
+    others = sorted(str(home) for home in homes - {home_of(instance)} if home.is_dir())
+    if others:
+        raise ValueError(
+            f"the store {store.root} also serves {', '.join(others)}, whose results would be lost: collect"
+            " only when that instance is deleted or has a store of its own"
+        )
+    return store.collect(reachable(instance, newest), dry_run=dry_run)
 
 
 def main() -> None:
@@ -64,7 +73,10 @@ def main() -> None:
     parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
     options = parser.parse_args()
     with open_instance() as instance:
-        report = collect_garbage(instance, newest=options.newest, dry_run=options.dry_run)
+        try:
+            report = collect_garbage(instance, newest=options.newest, dry_run=options.dry_run)
+        except ValueError as error:
+            raise SystemExit(str(error)) from error
     verb = "would remove" if options.dry_run else "removed"
     print(f"{verb} {len(report.removed)} artifacts, {report.bytes_freed / 1e6:.1f} MB")
     print(f"spared {len(report.in_use)} in use and {len(report.recent)} touched within the last hour")

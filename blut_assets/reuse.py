@@ -97,7 +97,7 @@ def find_reusable(
             continue
         tried.add(digest)
         try:
-            store.verify(digest)
+            store.open(digest)  # also notes the use, which garbage collection respects
         except StoreError as error:
             damage.append(str(error))
             if not keep_damaged:

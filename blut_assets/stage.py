@@ -5,6 +5,7 @@
 
 import base64
 import shutil
+import time
 from collections.abc import Generator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from blut_assets.stages import StageSpec
 
 EMBED_LIMIT = 400_000
+STEP_LOG_S = 10.0
 
 
 class Stage:
@@ -89,12 +91,17 @@ class Stage:
         """
         payload = Payload(module, config, inputs, out or self.out, work or self.work, self.fingerprint)
         facts: dict[str, Any] = {}
+        quiet_until = 0.0
         for event in run_payload(self.context, payload):
             if event["event"] == "epoch":
                 metrics = event["metrics"]
                 words = " ".join(f"{name}={value:.4g}" for name, value in metrics.items())
                 self.context.log.info(f"{self.name}: epoch {event['epoch']}: {words}")
                 yield dg.AssetObservation(self.spec.key, metadata={"epoch": event["epoch"], **metrics})
+            elif event["event"] == "step" and time.monotonic() > quiet_until:
+                quiet_until = time.monotonic() + STEP_LOG_S
+                words = " ".join(f"{name}={value:.4g}" for name, value in event["values"].items())
+                self.context.log.info(f"{self.name}: step {event['step']}: {words}")
             elif event["event"] == "artifact":
                 self.show(**{event["name"]: _picture(Path(event["path"]), event["media_type"])})
             elif event["event"] == "done":
@@ -158,6 +165,6 @@ def _plottable(artifact: Artifact) -> dict[str, Any]:
 def _picture(path: Path, media_type: str) -> dg.MetadataValue:
     """Dagster has no image metadata; markdown with a data URI is shown as a picture."""
     if not media_type.startswith("image/") or path.stat().st_size > EMBED_LIMIT:
-        return dg.MetadataValue.path(path)
+        return dg.MetadataValue.text(f"{path.name}, in the artifact")
     data = base64.b64encode(path.read_bytes()).decode()
     return dg.MetadataValue.md(f"![{path.stem}](data:{media_type};base64,{data})")

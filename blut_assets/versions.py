@@ -115,9 +115,13 @@ class _Source:
         return self.summary["imports"]
 
     @functools.cached_property
-    def names(self) -> dict[str, ast.stmt]:
-        """Top-level name -> the statement that defines it."""
-        return {name: stmt for stmt in self.tree.body for name in _defined_by(stmt)}
+    def names(self) -> dict[str, list[ast.stmt]]:
+        """Top-level name -> the top-level statements that define or change it."""
+        found: dict[str, list[ast.stmt]] = {}
+        for stmt in self.tree.body:
+            for name in {name for inner in _flat(stmt) for name in _defined_by(inner)}:
+                found.setdefault(name, []).append(stmt)
+        return found
 
     def _imports(self) -> list[str]:
         found: list[str] = []
@@ -156,10 +160,11 @@ def _function_digest(function: Callable[..., Any]) -> str:
     if own is None:
         raise OSError(f"no source file for {function.__qualname__}")
     # a module that was loaded from a file, as `dagster -f` does, is not found by its name
-    load = functools.partial(_load_name, root=root, files={module: Path(own)})
+    asset = (module, function.__qualname__.split(".")[0])
+    load = functools.partial(_load_name, root=root, files={module: Path(own)}, asset=asset)
     seen: set[tuple[str, str]] = set()
     nodes: list[tuple[str, ast.AST]] = []
-    todo = [(module, function.__qualname__.split(".")[0])]
+    todo = [asset]
     while todo:
         item = todo.pop()
         if item in seen:
@@ -173,21 +178,28 @@ def _function_digest(function: Callable[..., Any]) -> str:
 
 
 def _load_name(
-    module: str, name: str, root: str, files: Mapping[str, Path]
+    module: str, name: str, root: str, files: Mapping[str, Path], asset: tuple[str, str]
 ) -> Iterator[tuple[ast.AST, list[tuple[str, str]]]]:
     source = _parse(files[module]) if module in files else _module_source(module, root)
-    node = source.names.get(name)
-    if node is None:
-        return
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        yield from _imported(node, name, root)
-        return
-    if isinstance(node, ast.FunctionDef):
-        # the decorator of a stage asset says where it stands in the graph, not what it computes
-        node = copy.copy(node)
-        node.decorator_list = []
-    used = {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
-    yield node, [(module, other) for other in sorted(used & source.names.keys())]
+    for node in source.names.get(name, []):
+        for inner in _flat(node):
+            if isinstance(inner, ast.Import | ast.ImportFrom) and name in _defined_by(inner):
+                yield from _imported(inner, name, root)
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        if isinstance(node, ast.FunctionDef) and (module, name) == asset:
+            # the decorator of a stage asset says where it stands in the graph, not what it computes
+            node = copy.copy(node)
+            node.decorator_list = []
+        used = {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
+        yield node, [(module, other) for other in sorted(used & source.names.keys())]
+
+
+def _flat(stmt: ast.stmt) -> list[ast.stmt]:
+    """A statement with those inside it, but for the inside of functions and classes."""
+    if isinstance(stmt, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [stmt]
+    return [stmt, *(inner for body in _bodies(stmt) for inner in body)]
 
 
 def _imported(

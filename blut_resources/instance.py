@@ -8,6 +8,7 @@ from typing import IO
 
 import dagster as dg
 
+from blut_resources.digest import digest_bytes
 from blut_resources.store import ArtifactStore, file_lock, write_atomic
 
 ALLOW_EPHEMERAL = "BLUT_ALLOW_EPHEMERAL"
@@ -74,7 +75,11 @@ def home_of(instance: dg.DagsterInstance) -> Path:
 def store_of(instance: dg.DagsterInstance) -> ArtifactStore:
     """The artifact store that belongs to an instance; $BLUT_STORE puts it on another disk."""
     home = home_of(instance)
-    return ArtifactStore(Path(os.environ.get("BLUT_STORE") or home / "store"))
+    store = ArtifactStore(Path(os.environ.get("BLUT_STORE") or home / "store"))
+    owner = store.root / "homes" / digest_bytes(str(home).encode())[:16]
+    if not owner.exists():
+        write_atomic(owner, str(home).encode())
+    return store
 
 
 def hold_run(instance: dg.DagsterInstance, run_id: str) -> None:

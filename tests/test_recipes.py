@@ -46,6 +46,10 @@ def test_every_shipped_args_file_is_accepted(path: Path) -> None:
         ({"edf_root": "x", "tier": 9}, "allowed: int >= 1 <= 4"),
         ({"edf_root": "x", "lr": -1.0}, "argument 'lr' = -1.0"),
         ({"edf_root": "x", "preset": "huge"}, "allowed: 'smoke' or 'fast' or 'medium' or 'production'"),
+        ({"edf_root": "x", "promote_as": "noat"}, "promote_as = 'noat': give lamquant-joint@ALIAS"),
+        ({"edf_root": "x", "change_class": "Z.9"}, "change_class is 'Z.9'"),
+        ({"edf_root": "x", "change_id": "a/b"}, "change_id"),
+        ({"edf_root": "x", "registry": "/nowhere.yaml"}, "/nowhere.yaml"),
         ({"edf_root": "x", "epochs": "many"}, "argument 'epochs' = 'many'"),
     ],
 )

@@ -74,3 +74,18 @@ def test_what_was_just_made_is_spared_and_a_dry_run_removes_nothing(tmp_path: Pa
         assert all(store_of(instance).has(digest) for digests in made for digest in digests.values())
         with pytest.raises(ValueError, match="newest = 0"):
             collect_garbage(instance, newest=0)
+
+
+@pytest.mark.usefixtures("home")
+def test_a_store_that_another_instance_uses_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLUT_STORE", str(tmp_path / "shared"))
+    with dg.DagsterInstance.get() as instance:
+        run(instance, "a")
+    (tmp_path / "other").mkdir()
+    with (
+        dg.DagsterInstance.local_temp(str(tmp_path / "other")) as other,
+        pytest.raises(ValueError, match=r"also serves .*home, whose results would be lost"),
+    ):
+        collect_garbage(other, newest=1)

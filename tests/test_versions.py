@@ -10,8 +10,10 @@ from blut_assets.versions import CodeVersion, code_version
 
 FILES = {
     "pack/__init__.py": "",
-    "pack/stages.py": '"""Stages."""\nfrom pack.helper import scale\nLIMIT = 3\n\ndef make(stage):\n'
-    '    """Docs."""\n    return scale(LIMIT)\n\ndef other(stage):\n    return 1\n',
+    "pack/stages.py": '"""Stages."""\nfrom pack.helper import scale\nLIMIT = 3\n'
+    "try:\n    SPARE = 1\nexcept ImportError:\n    SPARE = 2\n"
+    'TABLE = {}\nTABLE["a"] = 1\n\ndef make(stage):\n'
+    '    """Docs."""\n    return scale(LIMIT) + SPARE + TABLE["a"]\n\ndef other(stage):\n    return 1\n',
     "pack/helper.py": "def scale(x):\n    return x * 2\n\ndef unused(x):\n    return x\n",
     "pack/train.py": "from pack.model import net\n\ndef main():\n    return net()\n",
     "pack/model.py": "import math\n\ndef net():\n    return math.pi\n",
@@ -38,7 +40,10 @@ def version() -> CodeVersion:
     ("name", "old", "new", "changes"),
     [
         ("stages.py", "LIMIT = 3", "LIMIT = 4", True),
-        ("stages.py", "return scale(LIMIT)", "return scale(LIMIT) + 1", True),
+        ("stages.py", "return scale(LIMIT)", "return 1 + scale(LIMIT)", True),
+        ("stages.py", "SPARE = 2", "SPARE = 3", True),
+        ("stages.py", 'TABLE["a"] = 1', 'TABLE["a"] = 2', True),
+        ("helper.py", "def scale", "@(lambda f: f)\ndef scale", True),
         ("stages.py", "Docs.", "Other words.", False),
         ("stages.py", "def make(stage):", "def make(stage: int) -> int:", False),
         ("stages.py", "return 1", "return 2", False),

@@ -8,7 +8,14 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from blut_assets.cli.report import columns, describe_recipe, plan_table, recipe_table, run_summary
+from blut_assets.cli.report import (
+    INTERRUPTED,
+    columns,
+    describe_recipe,
+    plan_table,
+    recipe_table,
+    run_summary,
+)
 from blut_assets.definitions import defs, discovered
 from blut_assets.planning import plan as make_plan
 from blut_assets.recipes import ArgsError, Recipe, RecipeArgs
@@ -64,6 +71,8 @@ def run_recipe(name: Name, args: Args = "{}") -> None:
         )
         lines = run_summary(result, recipe)
     typer.echo("\n".join(lines))
+    if INTERRUPTED in lines:
+        raise typer.Exit(130)
     raise typer.Exit(0 if result.success else 1)
 
 
@@ -100,19 +109,21 @@ def _parse(recipe: Recipe, text: str) -> RecipeArgs:
 
 def _load(text: str) -> dict[str, Any]:
     try:
-        if text.startswith("@"):
-            import yaml
-
-            text, values = text[1:], yaml.safe_load(Path(text[1:]).read_text())
-        else:
-            values = json.loads(text)
+        values = _read_yaml(Path(text[1:])) if text.startswith("@") else json.loads(text)
     except (OSError, ValueError) as error:
         _usage(f"--args {text}: {error}; give a JSON object such as '{{\"seed\": 1}}', or @FILE")
-    except Exception as error:  # yaml.YAMLError is only known once yaml is imported
-        _usage(f"--args @{text}: not YAML: {error}")
     if not isinstance(values, dict):
         _usage(f"--args {text}: expected an object with argument names, found {type(values).__name__}")
     return values
+
+
+def _read_yaml(path: Path) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"not YAML: {error}") from error
 
 
 def _usage(message: str) -> NoReturn:

@@ -11,6 +11,7 @@ from blut_assets.recipes import Cookbook, Recipe, allowed_values
 from blut_assets.stages import StageSpec, spec_of
 
 Row = dict[str, str]
+INTERRUPTED = "interrupted: run the same command again, and it goes on where it was"
 
 
 def columns(rows: Sequence[Row]) -> str:
@@ -64,10 +65,10 @@ def plan_table(planned: Sequence[Planned]) -> str:
         {"asset": p.asset, "state": p.state, "last cost": _seconds(p.last_seconds), "reason": p.reason}
         for p in planned
     ]
-    stale = [p for p in planned if p.state == "stale"]
-    maybe = [p for p in planned if p.state == "blocked"]
-    cost = sum(p.last_seconds or 0 for p in [*stale, *maybe])
-    total = f"{len(stale)} would run, {len(maybe)} depend on them; these cost {cost:.1f} s last time"
+    counts = {state: [p for p in planned if p.state == state] for state in ("stale", "blocked")}
+    cost = sum(p.last_seconds or 0 for found in counts.values() for p in found)
+    total = f"{len(counts['stale'])} would be computed, {len(counts['blocked'])} depend on what those come to"
+    total += f"; these cost {cost:.1f} s last time"
     return f"{columns(rows)}\n{total}"
 
 
@@ -77,7 +78,8 @@ def run_summary(result: Any, recipe: Recipe) -> list[str]:
     counts = {word: sum(row["result"] == word for row in rows) for word in ("computed", "reused")}
     failures = [e for e in result.all_events if e.is_step_failure]
     lines = ["", columns(rows)] if rows else []
-    lines += [f"FAILED {e.step_key}: {_cause(e)}" for e in failures]
+    causes = [(event.step_key, _cause(event)) for event in failures]
+    lines += [INTERRUPTED if "Interrupted" in why else f"FAILED {step}: {why}" for step, why in causes]
     lines += [f"check {e.check_name} failed: {e.description or ''}".rstrip() for e in _failed_checks(result)]
     outcome = "succeeded" if result.success else "failed"
     tally = ", ".join(f"{count} {word}" for word, count in counts.items())
@@ -113,7 +115,10 @@ def _cause(event: Any) -> str:
     failure = data.user_failure_data
     if failure and failure.description:
         return failure.description
-    return data.error.message.strip() if data.error else "unknown"
+    error = data.error
+    while error and error.cause and "Interrupted" not in error.message:
+        error = error.cause
+    return error.message.strip() if error else "unknown"
 
 
 def _seconds(value: Any) -> str:

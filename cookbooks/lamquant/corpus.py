@@ -1,9 +1,16 @@
 """Corpus: recordings become archives, a split by patient, and windows to train on."""
 
+import json
+
+import dagster as dg
+
 from blut_assets.stage import Stage
 from blut_assets.stages import Steps, stage_asset
 from cookbooks.lamquant.artifacts import LmaCorpus, Recordings, SplitManifest, TrainingWindows
 from cookbooks.lamquant.configs import LmaCorpusConfig, SplitManifestConfig, TrainingWindowsConfig
+
+SHOWN = 50
+"""Refused recordings that are named in the log and the UI; all of them are in ``corpus.json``."""
 
 LMA_ENCODE = "cookbooks.lamquant.payload.lma_encode"
 SPLIT_BUILD = "cookbooks.lamquant.payload.split_build"
@@ -27,6 +34,11 @@ def lma_corpus(stage: Stage, recordings: Recordings, config: LmaCorpusConfig) ->
         config=config.model_dump(mode="json", exclude={"reuse"}),
         inputs={"recordings": stage.open(recordings)},
     )
+    refused = json.loads((stage.out / "corpus.json").read_text())["refused"]
+    for one in refused[:SHOWN]:
+        stage.context.log.warning("refused {file}: {field}: {problem}. {remedy}".format(**one))
+    if refused:
+        stage.show(refused=dg.MetadataValue.table([dg.TableRecord(one) for one in refused[:SHOWN]]))
     return LmaCorpus(**facts)
 
 

@@ -44,6 +44,7 @@ def promoted_codec(
         name, separator, alias = config.alias.partition("@")
         if not separator:
             raise RegistryError(f"alias {config.alias!r}: give name@alias, such as lamquant-joint@staging")
+        stage.store.verify(joint_checkpoint.digest, full=True)
         registry = ModelRegistry(stage.store.root / "registry")
         _, is_new = registry.promote(
             name,
@@ -66,5 +67,6 @@ def promoted_codec(
         promoted=promoted,
         reason=reason,
     )
-    write_atomic(stage.out / "promotion.json", json.dumps(record.facts(), indent=1, sort_keys=True).encode())
+    decision = {name: value for name, value in record.facts().items() if name != "reason"}
+    write_atomic(stage.out / "promotion.json", json.dumps(decision, indent=1, sort_keys=True).encode())
     return record

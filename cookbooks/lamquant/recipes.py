@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from blut_assets.gates import Change
 from blut_assets.recipes import Recipe, RecipeArgs
 from blut_assets.stages import StageConfig
 from cookbooks.lamquant.artifacts import LmaCorpus, PccpVerdict, Recordings
@@ -23,9 +24,10 @@ from cookbooks.lamquant.configs import (
 )
 from cookbooks.lamquant.corpus import lma_corpus, split_manifest, training_windows
 from cookbooks.lamquant.promotion import promoted_codec
-from cookbooks.lamquant.sources import floor_registry, recordings
+from cookbooks.lamquant.sources import floor_registry, recordings, registry_path
 from cookbooks.lamquant.training import joint_checkpoint
 from cookbooks.lamquant.verdict import pccp_verdict
+from cookbooks.lamquant.verdict_rules import load_registry
 
 EDF_ROOT = RecordingsConfig.model_fields["edf_root"].description
 
@@ -82,6 +84,7 @@ def _data_prep(args: DataPrepArgs) -> Mapping[str, StageConfig]:
 
 
 def _joint_codec(args: JointCodecArgs) -> Mapping[str, StageConfig]:
+    _refuse_what_the_gate_would(args)
     return {
         **_data_prep(args),
         "split_manifest": _take(SplitManifestConfig, args),
@@ -91,6 +94,18 @@ def _joint_codec(args: JointCodecArgs) -> Mapping[str, StageConfig]:
         "pccp_verdict": _take(PccpVerdictConfig, args),
         "promoted_codec": PromotedCodecConfig(alias=args.promote_as),
     }
+
+
+def _refuse_what_the_gate_would(args: JointCodecArgs) -> None:
+    """Find out before the training what the verdict or the promotion would say after it."""
+    registry = load_registry(registry_path(args.registry))
+    change = {name: getattr(args, name) for name in Change.model_fields}
+    registry.authorise(Change(**change))
+    name, separator, alias = args.promote_as.partition("@")
+    if args.promote_as and (not separator or not alias or name != registry.model):
+        raise ValueError(
+            f"promote_as = {args.promote_as!r}: give {registry.model}@ALIAS, the registry's model"
+        )
 
 
 def _take(config: type[StageConfig], args: RecipeArgs) -> StageConfig:

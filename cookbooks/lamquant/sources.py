@@ -44,6 +44,8 @@ def _built(stage: Stage, name: str) -> Steps[Path]:  # type: ignore[type-var]
         if stage.planning:
             raise FileNotFoundError(f"{name} has not been built yet; the first run builds it")
         with stage.store.lock("samples"):
+            if dest.is_dir():
+                return dest
             yield from stage.run(
                 "cookbooks.lamquant.payload.sample_build",
                 config={"name": name, "dest": str(dest), "cache": str(stage.store.root / "downloads")},
@@ -57,10 +59,15 @@ def _sources_note(root: Path) -> str:
     return note.read_text() if note.is_file() else "the user's own files"
 
 
+def registry_path(registry: str) -> Path:
+    """The user's floor registry, or the shipped one."""
+    return Path(registry).expanduser() if registry else SHIPPED_REGISTRY
+
+
 @stage_asset(cookbook="lamquant", group="sources", source=True, kinds={"yaml"})
 def floor_registry(stage: Stage, config: FloorRegistryConfig) -> FloorRegistry:
     """The acceptance floors of the PCCP gate. A verdict carries this file's digest."""
-    path = Path(config.registry).expanduser() if config.registry else SHIPPED_REGISTRY
+    path = registry_path(config.registry)
     registry = load_registry(path)
     shutil.copyfile(path, stage.out / "registry.yaml")
     return FloorRegistry(model=registry.model, version=registry.version)

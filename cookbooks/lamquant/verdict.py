@@ -31,7 +31,7 @@ VERDICT_SCORE = "cookbooks.lamquant.payload.verdict_score"
     cookbook="lamquant",
     group="verdict",
     payloads=[CODEC_ENCODE, CODEC_DECODE, VERDICT_SCORE],
-    headline=["passed", "grade", "worst_cr", "worst_prdn", "worst_r"],
+    headline=["passed", "worst_cr", "worst_prdn", "worst_r"],
     kinds={"json"},
 )
 def pccp_verdict(
@@ -98,8 +98,9 @@ def pccp_gate(context: dg.AssetCheckExecutionContext, pccp_verdict: PccpVerdict)
     """The candidate meets every floor of the registry."""
     path = store_of(context.instance).open(pccp_verdict.digest) / VERDICT_FILE
     verdict = parse_verdict(path.read_bytes())
+    level = "none" if pccp_verdict.grade == "below" else pccp_verdict.grade
     return dg.AssetCheckResult(
         passed=verdict.passed,
-        description="; ".join(verdict.reasons) or f"every floor met, grade {pccp_verdict.grade}",
+        description="; ".join(verdict.reasons) or f"every floor met; LQS level: {level}",
         metadata={k: v for k, v in pccp_verdict.facts().items() if v is not None},
     )

@@ -138,6 +138,23 @@ def test_a_codec_below_its_floors_is_refused_also_where_the_gate_is_not_run(box:
         assert "strict" not in ModelRegistry(store_of(instance).root / "registry").aliases("lamquant-joint")
 
 
+def test_a_candidate_whose_bytes_were_changed_is_not_promoted(box: Box, tmp_path: Path) -> None:
+    assert box.blut().returncode == 0
+    with dg.DagsterInstance.from_config(str(box.home)) as instance:
+        weights = store_of(instance).open(box.versions()["joint_checkpoint"]) / "model.safetensors"
+    sound = weights.read_bytes()
+    weights.chmod(0o644)
+    weights.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
+    config = {"ops": {"lamquant__promoted_codec": {"config": {"alias": "lamquant-joint@damaged"}}}}
+    (tmp_path / "ops.yaml").write_text(yaml.safe_dump(config))
+    command = [*DAGSTER, "asset", "materialize", "-m", "blut_assets.definitions"]
+    command += ["--select", 'key:"lamquant/promoted_codec"', "--config", str(tmp_path / "ops.yaml")]
+    assert subprocess.run(command, env=box.environment(), capture_output=True).returncode != 0
+    weights.write_bytes(sound)
+    with dg.DagsterInstance.from_config(str(box.home)) as instance:
+        assert "damaged" not in ModelRegistry(store_of(instance).root / "registry").aliases("lamquant-joint")
+
+
 def test_a_decoder_that_crashes_is_a_failing_verdict_that_no_later_run_reuses(box: Box) -> None:
     trap = box.root / "crash"
     trap.mkdir()

@@ -91,6 +91,7 @@ def dagster_dev(module: str, environment: dict[str, str]) -> Iterator[Ui]:
 
 
 def test_the_launchpad_takes_the_recipes_args_and_reuses_what_the_command_made(box: Box) -> None:
+    assert box.blut().returncode == 0
     before = box.versions()
     with dagster_dev("blut_assets.definitions", box.environment()) as ui:
         assert ui.wait(ui.launch(RECIPE, box.args)) == "SUCCESS"

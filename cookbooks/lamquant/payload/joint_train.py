@@ -7,7 +7,6 @@ Configuration: ``preset``, ``tier``, ``seed``, ``epochs``, ``batch_size``, ``lr`
 import hashlib
 import json
 import os
-import shutil
 import signal
 import types
 from pathlib import Path
@@ -95,7 +94,6 @@ def export(session: PayloadSession, trainer: Trainer, config: dict[str, Any]) ->
         "seed": trainer.seed,
         "training_rate_hz": corpus.rate_hz,
         "windows_sha256": corpus.digest,
-        "data_digest": config.get("data_digest"),
         "validation": corpus.val_source,
     }
     save_checkpoint(session.out, model, entropy, LAMBDA, facts)
@@ -127,8 +125,6 @@ def main() -> None:
         picture = session.out / "reconstruction.png"
         write_atomic(picture, draw_preview(score))
         session.artifact("reconstruction", picture, "image/png")
-        for state in session.work.glob("*epoch-*"):
-            shutil.rmtree(state, ignore_errors=True)
         session.done(
             preset=preset.name,
             tier=tier.number,
