@@ -1,6 +1,7 @@
 # Everything works from a fresh clone with Python >= 3.11, make and pip.
 PYTHON ?= python3
 VENV ?= .venv
+PORT ?= 3000
 BIN = $(VENV)/bin
 BLUT = $(BIN)/blut
 DEMO_ARGS = cookbooks/lamquant/configs/args_demo.yaml
@@ -28,7 +29,7 @@ plan: setup ## what `make demo` would run now, and why
 	$(BLUT) plan lamquant_joint_codec --args @$(DEMO_ARGS)
 
 ui: setup ## the Dagster UI on http://127.0.0.1:3000
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev -h 127.0.0.1 -w workspace.yaml
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev -h 127.0.0.1 -p $(PORT) -w workspace.yaml
 
 test: lint ## the whole test suite
 	$(BIN)/python -m pytest
