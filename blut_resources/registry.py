@@ -36,6 +36,7 @@ class RegistryError(Exception):
 class Entry(BaseModel):
     """One line of the history: from ``at`` on, ``name@alias`` stands for ``candidate``.
 
+    ``inputs`` are the digests that the verdict was made on, the floor registry's among them.
     ``previous`` is what it stood for before. A rollback restores the target that the promotion it undoes
     had replaced.
     """
@@ -49,6 +50,7 @@ class Entry(BaseModel):
     candidate: str = Field(min_length=1)
     verdict: str = Field(min_length=1)
     change_id: str
+    inputs: dict[str, str] = Field(default_factory=dict)
     previous: str | None
     at: str
 
@@ -107,6 +109,7 @@ class ModelRegistry:
                 candidate=candidate,
                 verdict=verdict,
                 change_id=document.change.change_id,
+                inputs=document.inputs,
                 previous=stack[-1].candidate if stack else None,
                 at=_now(),
             )
