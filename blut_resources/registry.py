@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from blut_assets.gates import Floor, require_pass
 from blut_resources.store import write_atomic
+from blut_resources.store_files import sync
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?")
 
@@ -221,7 +222,7 @@ class ModelRegistry:
             file.flush()
             os.fsync(file.fileno())
         if is_new:
-            _sync_directory(path.parent)
+            sync(path.parent)
         self._point(entry)
 
     def _point(self, entry: Entry) -> None:
@@ -268,11 +269,3 @@ def _check_name(field: str, value: str) -> None:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -4,7 +4,6 @@
 microvolts, and what was refused. Nothing in it depends on where or when the corpus was made.
 """
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cookbooks.lamquant.formats.index import read_index
 from cookbooks.lamquant.formats.lma import read_lma
 from cookbooks.lamquant.formats.lml import decode_lml, signal_sha256
 
@@ -53,14 +53,7 @@ def read_corpus(corpus_dir: Path) -> dict[str, Any]:
         CorpusError: it is missing, not JSON, or of another schema.
     """
     path = corpus_dir / INDEX
-    try:
-        corpus = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise CorpusError(f"{path}: not a corpus index ({error}); encode the recordings again") from error
-    found = corpus.get("schema") if isinstance(corpus, dict) else None
-    if found != SCHEMA:
-        raise CorpusError(f"{path}: schema is {found!r}, expected {SCHEMA!r}; encode the recordings again")
-    return corpus
+    return read_index(path, SCHEMA, "a corpus index", "encode the recordings again", CorpusError)
 
 
 def read_recording(corpus_dir: Path, stem: str) -> Recording:

@@ -7,7 +7,6 @@ the buckets leave a split empty, the free group whose bucket lies nearest is mov
 """
 
 import hashlib
-import json
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # reading a split needs no signal processing
     from cookbooks.lamquant.signal.duplicates import Duplicates, Finding
+
+from cookbooks.lamquant.formats.index import read_index
 
 SCHEMA = "blut.split.v1"
 MANIFEST = "split.json"
@@ -276,13 +277,7 @@ def read_split(split_dir: Path, corpus: Mapping[str, Any]) -> dict[str, Any]:
             corpus, gives two splits to one subject, or parts duplicated content.
     """
     path = split_dir / MANIFEST
-    try:
-        split = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise SplitError(f"{path}: not a split manifest ({error}); build the split again") from error
-    found = split.get("schema") if isinstance(split, dict) else None
-    if found != SCHEMA:
-        raise SplitError(f"{path}: schema is {found!r}, expected {SCHEMA!r}; build the split again")
+    split = read_index(path, SCHEMA, "a split manifest", "build the split again", SplitError)
     try:
         problem = _problem(split, {entry["stem"]: entry for entry in corpus["recordings"]})
     except (KeyError, TypeError, AttributeError) as error:

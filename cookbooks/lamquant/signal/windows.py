@@ -4,7 +4,6 @@ One ``.npy`` file per recording, float32 [windows, channels, samples]. A recordi
 channel, so memory stays at its integers plus one channel in float64, whatever the number of channels.
 """
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.signal import butter, resample_poly, sosfiltfilt
 
 from cookbooks.lamquant.formats.corpus import Recording
+from cookbooks.lamquant.formats.index import read_index
 from cookbooks.lamquant.signal.montage import select_channels
 
 SCHEMA = "blut.windows.v1"
@@ -269,13 +269,7 @@ def open_windows(windows_dir: Path, split: str) -> list[tuple[dict[str, Any], ND
         WindowError: no such split, or an index or file that does not fit.
     """
     path = windows_dir / INDEX
-    try:
-        index = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise WindowError(f"{path}: not an index of windows ({error}); build the windows again") from error
-    found = index.get("schema") if isinstance(index, dict) else None
-    if found != SCHEMA:
-        raise WindowError(f"{path}: schema is {found!r}, expected {SCHEMA!r}; build the windows again")
+    index = read_index(path, SCHEMA, "an index of windows", "build the windows again", WindowError)
     if split not in SPLITS:
         raise WindowError(f"split {split!r}: windows exist for {' and '.join(SPLITS)} only")
     return [

@@ -15,6 +15,7 @@ from safetensors.numpy import save as save_numpy
 from safetensors.torch import load_file, save_file
 
 from blut_resources.store import write_atomic
+from blut_resources.store_files import sync
 from cookbooks.lamquant.payload.codec.bitstream import DIGEST_BYTES
 from cookbooks.lamquant.payload.codec.coder import RecordingCoder
 from cookbooks.lamquant.payload.codec.entropy import EntropyModel, IntegerNet
@@ -109,22 +110,14 @@ def save_state(work: Path, epoch: int, tensors: dict[str, torch.Tensor], facts: 
     save_file(plain, temporary / "state.safetensors")
     (temporary / "state.json").write_bytes(_json(facts))
     for path in (*sorted(temporary.iterdir()), temporary):
-        _fsync(path)
+        sync(path)
     shutil.rmtree(final, ignore_errors=True)
     temporary.rename(final)
-    _fsync(work)
+    sync(work)
     for old in work.glob("*epoch-*"):
         if old != final:
             shutil.rmtree(old, ignore_errors=True)
     return final
-
-
-def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def load_state(work: Path, identity: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
