@@ -1,0 +1,12 @@
+"""Reading, checking and splitting examples. Pure Python: no tokenizer and no model is loaded here.
+
+The normal form is one JSON object a line, UTF-8, keys sorted, in the order of the source::
+
+    {"id": "...", "messages": [{"role": "system|user|assistant|tool", "content": "..."}, ...]}
+    {"id": "...", "text": "..."}
+    {"id": "...", "prompt": [messages], "chosen": [messages], "rejected": [messages]}
+
+A dataset holds one of the three, never a mixture. ``messages`` has an optional system message first and
+ends with an assistant's; prompt/completion, ShareGPT and Alpaca rows become messages. The ``id`` is the
+source's own, or the place the row was read from (``file:line``).
+"""
