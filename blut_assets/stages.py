@@ -92,6 +92,7 @@ def stage_asset(
     *,
     cookbook: str,
     group: str,
+    name: str | None = None,
     ins: Mapping[str, str] | None = None,
     payloads: Sequence[str] = (),
     schema: int = 1,
@@ -102,11 +103,12 @@ def stage_asset(
     owners: Sequence[str] | None = None,
     partitions_def: dg.PartitionsDefinition | None = None,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """Declare the artifact that a function makes; its name becomes the asset's.
+    """Declare the artifact that a function makes.
 
     Args:
         cookbook: key prefix.
         group: the stage word, such as ``corpus`` or ``training``.
+        name: of the asset; the function's name if not given.
         ins: parameter name -> asset name (or ``cookbook/name``) where the two differ.
         payloads: the payload modules that the function runs; their source is part of the code version.
         schema: raise it to declare that older results are not to be reused.
@@ -122,7 +124,7 @@ def stage_asset(
         inputs, config, output = _signature(function)
         keys = {name: _key(cookbook, (ins or {}).get(name, name)) for name in inputs}
         spec = StageSpec(
-            key=_key(cookbook, function.__name__),
+            key=_key(cookbook, name or function.__name__),
             function=function,
             inputs=keys,
             input_types=inputs,
@@ -186,7 +188,7 @@ def _compute(spec: StageSpec) -> Callable[..., Any]:
 
     hints: dict[str, Any] = {**spec.input_types, "config": spec.config}
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    compute.__name__ = compute.__qualname__ = spec.function.__name__
+    compute.__name__ = compute.__qualname__ = spec.key.path[-1]
     compute.__module__ = spec.function.__module__
     compute.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [inspect.Parameter(name, kind, annotation=hint) for name, hint in hints.items()]
