@@ -125,7 +125,9 @@ def test_a_containers_small_shared_memory_is_named_with_the_remedy() -> None:
 def test_without_the_nvml_package_there_are_no_gpus_and_it_says_so() -> None:
     # -S: no site-packages, so that no installed package is seen
     ask = "from blut_resources.gpus import gpus; print(gpus())"
-    done = subprocess.run([sys.executable, "-S", "-c", ask], cwd=REPOSITORY, capture_output=True, text=True)
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    command = [sys.executable, "-S", "-c", ask]
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
     assert done.stdout.strip() == "Gpus(found=(), reason='nvidia-ml-py is not installed')"
 
 
