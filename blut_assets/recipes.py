@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from blut_assets.artifacts import Artifact
+from blut_assets.limits import LimitsConfig
 from blut_assets.stages import StageConfig, spec_of
 
 RECIPE_TAG = "blut/recipe"
@@ -23,6 +24,9 @@ class RecipeArgs(dg.Config):
 
     reuse: Literal["auto", "never", "require"] = Field(
         "auto", description="auto: take stored results; never: compute all again; require: compute nothing"
+    )
+    limits: LimitsConfig = Field(
+        default_factory=LimitsConfig, description='of each payload, such as {"memory_max": "44G"}'
     )
 
 
@@ -78,7 +82,7 @@ class Recipe:
             spec = spec_of(asset)
             assert spec is not None, f"{asset.key} is no stage asset"
             config = chosen.pop(spec.key.path[-1], None) or spec.config()
-            configs[spec.key] = config.model_copy(update={"reuse": args.reuse})
+            configs[spec.key] = config.model_copy(update={"reuse": args.reuse, "limits": args.limits})
         if chosen:
             raise ValueError(f"recipe {self.name} configures assets it does not run: {sorted(chosen)}")
         return configs
