@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import lacking
+
 REPOSITORY = Path(__file__).parent.parent
 
 
@@ -27,3 +29,8 @@ def _quiet_pools(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         if name not in os.environ:
             monkeypatch.setenv(name, "1")
     yield
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What could not be tested here, aloud."""
+    lacking.summary(terminalreporter)

@@ -1,1 +1,51 @@
-"""Ways to keep a payload's processes together, so that all of them end when it does."""
+"""Ways to keep a payload's processes together, so that all of them end when it does.
+
+A unit is a command with everything that it starts. ``launch`` starts one under a memory limit that the kernel
+provably enforces; its ``Outcome`` says how it ended. ``attach`` finds a unit that outlived its owner.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from blut_resources.containment.launching import launch
+    from blut_resources.containment.limits import Limits, LimitsError, parse_duration, parse_size
+    from blut_resources.containment.outcome import Outcome
+    from blut_resources.containment.unit import (
+        ContainmentError,
+        ContainmentRefused,
+        Enforcement,
+        Unit,
+        attach,
+    )
+
+__all__ = [
+    "ContainmentError",
+    "ContainmentRefused",
+    "Enforcement",
+    "Limits",
+    "LimitsError",
+    "Outcome",
+    "Unit",
+    "attach",
+    "launch",
+    "parse_duration",
+    "parse_size",
+]
+
+_HOMES = {
+    "launching": ("launch",),
+    "limits": ("Limits", "LimitsError", "parse_duration", "parse_size"),
+    "outcome": ("Outcome",),
+    "unit": ("ContainmentError", "ContainmentRefused", "Enforcement", "Unit", "attach"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Loaded on use: the supervisor is in this package too, and has no time for the rest of it."""
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

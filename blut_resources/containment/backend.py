@@ -8,10 +8,13 @@ outcome) is the same for all of them and lives in ``unit`` and ``supervisor``.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+from blut_resources.containment import wire
 
 if TYPE_CHECKING:
     from blut_resources.containment.limits import Limits
@@ -57,14 +60,16 @@ class Backend(Protocol):
 
         The supervisor understands these keys, all optional:
 
-        ``cgroups``   directories that the waiting payload joins before ``go`` and the supervisor removes at the
-                      end; the first one has the memory controller (v1) or is the only one (v2)
+        ``cgroups``   directories that the waiting payload joins before ``go`` and the supervisor removes at
+                      the end; the first one has the memory controller (v1) or is the only one (v2)
         ``version``   1 or 2, of these cgroups
-        ``limit``     bytes, the memory limit that was asked for: tells the own limit from an ancestor's
-        ``rlimits``   name (``RLIMIT_AS``) to value
+        ``limit``     bytes, the memory limit that was asked for
+        ``rlimits``   name (``RLIMIT_DATA``) to value
+        ``env``       variables that the payload gets besides its own
         ``inside``    true: the supervisor runs in the unit's cgroup itself and something else removes it
                       (systemd). It writes ``supervised.json`` instead of ``outcome.json``, and kills
                       everything in its own cgroup but itself
+        ``notes``     lesser limits that this backend cannot set here, each with its reason
         """
         ...
 
@@ -99,7 +104,7 @@ class BackendError(Exception):
 
 def supervisor_command(request: Request) -> list[str]:
     """The supervisor's argument vector: nothing of the payload is on it but the path of the spec."""
-    script = Path(__file__).with_name("supervise.py")
+    script = Path(__file__).with_name("entry.py")
     return [sys.executable, "-I", "-S", str(script), str(request.place / SPEC)]
 
 
@@ -107,12 +112,21 @@ def spawn_supervisor(request: Request) -> int:
     """Start the supervisor as a child of this process, in its own session; returns its pid."""
     log = str(request.place / LOG)
     command = supervisor_command(request)
+    ignored = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD]
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
-    return os.posix_spawn(command[0], command, os.environ, file_actions=actions, setsid=True)
+    return os.posix_spawn(
+        command[0],
+        command,
+        os.environ,
+        file_actions=actions,
+        setsid=True,
+        setsigmask=[],
+        setsigdef=ignored,
+    )
 
 
 def waiting_payload(request: Request) -> int | None:
@@ -121,11 +135,12 @@ def waiting_payload(request: Request) -> int | None:
     return up.get("payload") if up else None
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """A file of the unit's place; None if it is not there."""
-    import json
+def prepared(request: Request) -> dict[str, Any]:
+    """What ``prepare`` returned for a unit, also for who attached to it later; empty before that."""
+    spec = read_json(request.place / SPEC)
+    return spec.get("backend", {}) if spec else {}
 
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A file of the unit's place; None if there is none, or nothing whole is in it."""
+    return wire.read(path)

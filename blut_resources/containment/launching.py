@@ -1,0 +1,247 @@
+"""Starts a unit: tries the backends, reads the limit back from the kernel, and only then says go."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import shutil
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+from blut_resources.containment import wire
+from blut_resources.containment.backend import (
+    LIFELINE,
+    LOG,
+    OUTCOME,
+    SPEC,
+    STOPPED,
+    SUPERVISED,
+    UP,
+    Backend,
+    BackendError,
+    Request,
+)
+from blut_resources.containment.choose import candidates
+from blut_resources.containment.limits import Limits
+from blut_resources.containment.tree import read, start_time
+from blut_resources.containment.unit import (
+    ENFORCEMENT,
+    ContainmentError,
+    ContainmentRefused,
+    Enforcement,
+    Unit,
+    attach,
+    record,
+)
+from blut_resources.machine import size_text
+
+UP_TIMEOUT_S = 30.0
+PAGE = resource.getpagesize()
+_FILES = (SPEC, LIFELINE, UP, LOG, OUTCOME, SUPERVISED, STOPPED, ENFORCEMENT)
+
+
+def launch(
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    limits: Limits | None = None,
+    place: Path,
+    name: str,
+    grace_s: float = 10.0,
+    on_orphan: Literal["kill", "adopt"] = "kill",
+    lease: Path | None = None,
+) -> Unit:
+    """Start a command as a unit of its own.
+
+    Args:
+        command: arguments, handed over unchanged; the first is looked up on the PATH of ``env``.
+        env: the whole environment of the command.
+        cwd: where it starts; by default here.
+        limits: what it may use.
+        place: a directory for this unit only, made if it is missing. Its output is in ``place/log``.
+        name: says to a reader what this is.
+        grace_s: seconds from SIGTERM to SIGKILL.
+        on_orphan: when the owner dies, ``kill`` ends it after the grace period, and ``adopt`` lets it live
+            on, until it ends or somebody attaches to ``place``.
+        lease: a file with a shared ``flock`` that the unit keeps for as long as it lives.
+
+    Raises:
+        ContainmentRefused: the memory limit is not enforced here, and that is required.
+        ContainmentError: the command does not exist, or the place is taken.
+        ValueError: an argument or variable holds a null byte, a name of a variable "=".
+    """
+    limits, place = limits or Limits(), Path(place).absolute()
+    spec = _spec(command, env, Path(cwd or Path.cwd()).absolute(), limits)
+    spec |= {"grace_s": grace_s, "on_orphan": on_orphan, "lease": _text(lease) if lease else None}
+    _take(place)
+    passed: list[str] = []
+    for backend in candidates(limits):
+        request = Request(place, unit_name(name), limits, grace_s)
+        try:
+            reason = backend.unavailable()
+            if reason is None:
+                return _start(backend, request, spec, passed)
+        except (BackendError, OSError) as error:
+            reason = str(error)
+        passed.append(f"{backend.name}: {reason}")
+    raise ContainmentRefused(_refusal(name, limits, passed))
+
+
+def unit_name(name: str) -> str:
+    """Unique, readable, and safe as the name of a file or a systemd unit."""
+    readable = re.sub(r"[^A-Za-z0-9_.]+", "-", name).strip("-.")[:80]
+    return f"blut-{readable or 'unit'}-{os.urandom(3).hex()}"
+
+
+def _take(place: Path) -> None:
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    place.chmod(0o700)
+    earlier = attach(place)
+    if earlier:
+        ended = (place / OUTCOME).exists() or (place / STOPPED).exists()
+        earlier.detach()
+        if not ended:
+            raise ContainmentError(
+                f"{place}: unit {earlier.name} runs here; attach to it, or take another place"
+            )
+    _clear(place)
+
+
+def _clear(place: Path) -> None:
+    for name in _FILES:
+        (place / name).unlink(missing_ok=True)
+
+
+def _start(backend: Backend, request: Request, spec: dict[str, Any], passed: list[str]) -> Unit:
+    """Start, look, and say go. Raises BackendError or OSError, and leaves nothing then."""
+    data = backend.prepare(request)
+    lifeline = pid = unit = None
+    try:
+        _clear(request.place)
+        wire.write(request.place / SPEC, _complete(spec, backend, request, data))
+        os.mkfifo(request.place / LIFELINE, 0o600)
+        lifeline = os.open(request.place / LIFELINE, os.O_RDWR | os.O_CLOEXEC)
+        pid = backend.start(request)
+        up = _await_up(request.place, pid)
+        enforcement = _read_back(backend, request, up["pid"], [*passed, *data.get("notes", [])])
+        record(enforcement, request.place)
+        unit = Unit(backend, request, enforcement, os.pidfd_open(up["pid"]))
+        unit.keep_open(lifeline)
+        os.write(lifeline, b"g")
+        return unit
+    except BaseException:
+        if unit:
+            unit.kill()
+            unit.close()
+        else:
+            _abandon(backend, request, lifeline, pid)
+        raise
+
+
+def _abandon(backend: Backend, request: Request, lifeline: int | None, pid: int | None) -> None:
+    """The closed lifeline ends a supervisor that still starts; the rest is for those that hang."""
+    if lifeline is not None:
+        os.close(lifeline)
+    if pid is not None:
+        deadline = time.monotonic() + 2
+        while not _reaped(pid) and time.monotonic() < deadline:
+            time.sleep(0.002)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL) if not _reaped(pid) else None
+    backend.kill(request)
+    backend.clean(request)
+
+
+def _reaped(pid: int) -> bool:
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True
+
+
+def _await_up(place: Path, pid: int | None) -> dict[str, Any]:
+    deadline, pause = time.monotonic() + UP_TIMEOUT_S, 0.001
+    while time.monotonic() < deadline:
+        up = wire.read(place / UP)
+        if up and "error" in up:
+            raise BackendError(up["error"])
+        if up:
+            return up
+        if (place / STOPPED).exists() or (pid is not None and start_time(pid) is None):
+            tail = read(str(place / LOG)).strip().rpartition("\n")[2]
+            raise BackendError(f"its supervisor ended early{': ' if tail else ''}{tail}")
+        time.sleep(pause)
+        pause = min(pause * 1.2, 0.02)
+    raise BackendError(f"its supervisor did not come up within {UP_TIMEOUT_S:g} s")
+
+
+def _read_back(backend: Backend, request: Request, pid: int, reasons: list[str]) -> Enforcement:
+    """What the kernel says, which alone counts."""
+    asked, found = request.limits.memory_max, backend.memory_max(pid, request)
+    if asked and backend.name != "none" and found != asked - asked % PAGE:
+        says = "no limit" if found is None else f"a limit of {size_text(found)}"
+        raise BackendError(f"asked for {size_text(asked)}, but the kernel has {says}")
+    return Enforcement(backend.name, found, backend.contains, "; ".join(reasons))
+
+
+def _complete(
+    spec: dict[str, Any], backend: Backend, request: Request, data: dict[str, Any]
+) -> dict[str, Any]:
+    limits = {name: value for name, value in asdict(request.limits).items() if value is not None}
+    rlimits = {name: [value, value] for name, value in data.get("rlimits", {}).items()}
+    return {
+        **spec,
+        "unit": {"name": request.name, "limits": limits, "backend": backend.name},
+        "env": {**spec["env"], **data.get("env", {})},
+        "rlimits": {**_own_rlimits(), **rlimits} if data.get("inside") else rlimits,
+        "backend": data,
+    }
+
+
+def _own_rlimits() -> dict[str, list[int]]:
+    """Where the supervisor is no child of this process, what a child would have inherited."""
+    names = [name for name in dir(resource) if name.startswith("RLIMIT_") and name != "RLIMIT_OFILE"]
+    return {name: list(resource.getrlimit(getattr(resource, name))) for name in names}
+
+
+def _spec(command: Sequence[str], env: Mapping[str, str], cwd: Path, limits: Limits) -> dict[str, Any]:
+    for what, text in (*(("argument", word) for word in command), *(("variable", word) for word in env)):
+        if "\0" in text or (what == "variable" and ("=" in text or "\0" in env[text] or not text)):
+            raise ValueError(f"{what} {text!r}: a null byte, or a name with =, cannot be handed to a program")
+    return {
+        "command": [_text(word) for word in command],
+        "program": _text(_program(command[0], env, cwd)),
+        "env": {_text(name): _text(value) for name, value in env.items()},
+        "cwd": _text(cwd),
+        "umask": int(read("/proc/self/status").partition("\nUmask:")[2].split()[0], 8),
+        "owner": [os.getpid(), start_time(os.getpid())],
+        "wall_clock_s": limits.wall_clock_s,
+    }
+
+
+def _program(name: str, env: Mapping[str, str], cwd: Path) -> str:
+    if not cwd.is_dir():
+        raise ContainmentError(f"cwd={str(cwd)!r}: no such directory")
+    found = str(cwd / name) if "/" in name else shutil.which(name, path=env.get("PATH", os.defpath))
+    if not found or not os.access(found, os.X_OK):
+        raise ContainmentError(f"command {name!r}: no such program; install it, or name its path")
+    return found
+
+
+def _text(value: str | os.PathLike[str]) -> str:
+    """The same bytes for every locale that the supervisor may run in."""
+    return os.fsencode(value).decode("utf-8", "surrogateescape")
+
+
+def _refusal(name: str, limits: Limits, passed: list[str]) -> str:
+    asked = f" with memory_max {size_text(limits.memory_max)}" if limits.memory_max else ""
+    tried = "\n".join(f"  {line}" for line in passed) or f"  {limits.backend}: does not hold a whole tree"
+    remedy = "To run it without that guarantee, set $BLUT_CONTAINMENT_MODE=best-effort"
+    return f"{name}{asked}: nothing here provably holds it, so it was not started.\n{tried}\n{remedy}"

@@ -1,0 +1,53 @@
+#!/bin/sh
+# recorder.sh PLACE: writes PLACE/stopped.json when a systemd unit has ended (its ExecStopPost=).
+#
+# It runs in the unit's cgroup after the last process of the payload is gone and before the cgroup is, also after
+# an OOM kill, and so keeps what the manager forgets as soon as the unit is collected:
+#   result, code, status   of the main process, as in systemd.exec(5): "oom-kill" "killed" "KILL"
+#   version, cgroup        of the cgroup that counted the memory; 0 and "" if none did
+#   limit, peak            bytes, null if there is none or the kernel does not tell
+#   oom, oom_kill          times that this unit's own limit was reached for good (0 if an ancestor's was), and
+#                          processes killed for it; version 1 counts only the latter
+# Shell builtins only: in a unit at its memory limit every page counts.
+
+cgroup= version=0 limit=null peak=null oom=null oom_kill=null
+
+while IFS=: read -r id controllers path; do
+    case $id,",$controllers," in
+        *,*,memory,*) cgroup=/sys/fs/cgroup/memory$path version=1 ;;
+        0,*) [ "$version" = 1 ] || { cgroup=/sys/fs/cgroup$path version=2; } ;;
+    esac
+done </proc/self/cgroup
+
+number() { # FILE: its content if that is a number of less than 19 digits (more is version 1's "no limit")
+    value=
+    [ -r "$1" ] && read -r value <"$1"
+    case $value in
+        '' | *[!0-9]* | ???????????????????*) echo null ;;
+        *) echo "$value" ;;
+    esac
+}
+
+counts() { # FILE: sets oom and oom_kill from its lines
+    while read -r key count; do
+        case $key in
+            oom) oom=$count ;;
+            oom_kill) oom_kill=$count ;;
+        esac
+    done <"$1"
+}
+
+if [ "$version" = 2 ] && [ -r "$cgroup/memory.events" ]; then
+    limit=$(number "$cgroup/memory.max") peak=$(number "$cgroup/memory.peak")
+    counts "$cgroup/memory.events"
+elif [ "$version" = 1 ] && [ -r "$cgroup/memory.oom_control" ]; then
+    limit=$(number "$cgroup/memory.limit_in_bytes") peak=$(number "$cgroup/memory.max_usage_in_bytes")
+    counts "$cgroup/memory.oom_control"
+else
+    cgroup= version=0
+fi
+
+umask 077
+printf '{"result":"%s","code":"%s","status":"%s","version":%s,"cgroup":"%s","limit":%s,"peak":%s,"oom":%s,"oom_kill":%s}\n' \
+    "$SERVICE_RESULT" "$EXIT_CODE" "$EXIT_STATUS" "$version" "$cgroup" "$limit" "$peak" "$oom" "$oom_kill" \
+    >"$1/stopped.json.new" && mv -f "$1/stopped.json.new" "$1/stopped.json"

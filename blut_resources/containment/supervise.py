@@ -1,0 +1,234 @@
+"""Stands between Blut and a payload: starts it, ends its whole tree, and writes down how it ended.
+
+Its owner speaks to it through a FIFO. One byte means go; the end of file means that the owner has died,
+however violently. SIGTERM and SIGINT stop the tree: SIGTERM to all of it, after the grace period SIGKILL;
+SIGUSR1 kills it now. A command that ended by itself keeps its status; what it left running is killed.
+
+Standard library only, and as little of that as possible: this starts before every payload.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+
+from blut_resources.containment import trampoline, wire
+from blut_resources.containment.tree import SIGKILL, Tree, boot, own_cgroup, read, start_time
+
+TYPE_CHECKING = False  # `typing` itself would take 5 ms to import
+if TYPE_CHECKING:
+    import signal
+    from typing import Any
+else:
+    import _signal as signal
+
+OOM_POLL_S = 0.1
+"""Version 1 kills one process for lack of memory and goes on: whether it has must be asked."""
+
+
+class Channel:
+    """What can happen to a supervisor: ``go``, ``orphaned``, ``stop``, ``kill``, ``child``."""
+
+    def __init__(self, lifeline: str, owner: list[int]) -> None:
+        self._watched = [os.open(lifeline, os.O_RDONLY | os.O_NONBLOCK)]
+        # A process that the owner forked may hold the lifeline open; hence also the owner itself.
+        try:  # noqa: SIM105
+            self._watched.append(os.pidfd_open(owner[0]))
+        except ProcessLookupError:
+            pass
+        self._gone = start_time(owner[0]) != owner[1]
+        self._wake, wakeup = os.pipe()
+        os.set_blocking(wakeup, False)
+        meaning = {"stop": (signal.SIGTERM, signal.SIGINT), "kill": (signal.SIGUSR1,)}
+        self._meaning = {number: what for what, numbers in meaning.items() for number in numbers}
+        for number in (*self._meaning, signal.SIGCHLD):
+            signal.signal(number, lambda *_: None)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+
+    def wait(self, timeout: float | None) -> set[str]:
+        """What has happened, at once if something has; nothing after so many seconds."""
+        if self._gone and self._watched:
+            self._watched = []
+            return {"orphaned"}
+        ready = select.select([self._wake, *self._watched], [], [], timeout)[0]
+        happened = {self._told(fd) for fd in ready if fd != self._wake}
+        if self._wake in ready:
+            happened.update(self._meaning.get(number, "child") for number in os.read(self._wake, 64))
+        if "orphaned" in happened:
+            self._watched = []
+        return happened
+
+    def _told(self, fd: int) -> str:
+        return "go" if fd == self._watched[0] and os.read(fd, 64) else "orphaned"
+
+
+class Supervisor:
+    """One unit, from the fork of its payload to its outcome."""
+
+    def __init__(self, place: str, spec: dict[str, Any]) -> None:
+        self.place, self.spec = place, spec
+        self.inside = bool(spec["backend"].get("inside"))
+        joined = Tree(spec["backend"].get("cgroups") or [], spec["backend"].get("version") or 0)
+        self.tree = own_cgroup() if self.inside else joined
+        self.cause: str | None = None
+        self.detail = ""
+        self.status: int | None = None
+        self.alone = False
+        self.stop_at = self.kill_at = float("inf")
+        self.channel = Channel(f"{place}/lifeline", spec["owner"])
+        trampoline.prctl(trampoline.PR_SET_CHILD_SUBREAPER, 1)
+        self.machine_oom_kills = _machine_oom_kills() if not self.tree.version else 0
+        self.payload = trampoline.fork(spec, place, joined, _lease(spec.get("lease")))
+
+    def run(self) -> None:
+        """Until nothing of the tree is left and the outcome is written, whatever goes wrong."""
+        try:
+            if self._announce():
+                self._supervise()
+        except Exception as error:
+            self.cause, self.detail = "lost", f"its supervisor failed: {error!r}"
+            raise
+        finally:
+            self.tree.kill(self._reap, self.inside)
+            self._reap()
+            outcome = self._outcome()
+            if self.inside:
+                wire.write(f"{self.place}/supervised.json", {"cause": self.cause, **outcome}, sync=True)
+            else:
+                self.tree.remove()
+                wire.write(f"{self.place}/outcome.json", outcome, sync=True)
+
+    def _announce(self) -> bool:
+        """Tell the owner that the payload waits, or why it cannot."""
+        said = os.read(self.payload.said, 4096).decode(errors="replace")
+        problem = None if said == "+" else said or "the process that was to become the payload died"
+        pid = os.getpid()
+        up = {"pid": pid, "start": start_time(pid), "boot": boot(), "payload": self.payload.pid}
+        if problem:
+            up["error"], self.cause, self.detail = problem, "lost", problem
+        wire.write(f"{self.place}/unit.json", {**up, "cgroups": self.tree.cgroups})
+        return not problem
+
+    def _supervise(self) -> None:
+        started = False
+        while not self._over():
+            happened = self.channel.wait(self._patience())
+            self._reap()
+            if "go" in happened and not started and not self.cause:
+                started = True
+                os.write(self.payload.go, b"g")
+                self.stop_at = time.monotonic() + (self.spec.get("wall_clock_s") or float("inf"))
+            self._decide(happened, started)
+
+    def _decide(self, happened: set[str], started: bool) -> None:
+        now = time.monotonic()
+        if not self.cause and self.tree.oom_kills:
+            self._stop("oom-kill", now)
+        elif "kill" in happened:
+            self._stop("cancelled", now)
+        elif "stop" in happened:
+            self._stop("cancelled", now + self.spec["grace_s"])
+        elif "orphaned" in happened and not (started and self.spec["on_orphan"] == "adopt"):
+            self.detail = self.detail or "its owner died"
+            self._stop("orphaned", now + self.spec["grace_s"])
+        elif now >= self.stop_at:
+            self._stop("timeout", now + self.spec["grace_s"])
+        if not started and self.cause:
+            self.detail = f"before it was started{'; ' if self.detail else ''}{self.detail}"
+            self.kill_at = now
+
+    def _stop(self, cause: str, kill_at: float) -> None:
+        """The first cause counts; a later one may only bring the end nearer."""
+        first, self.cause = not self.cause, self.cause or cause
+        self.stop_at, self.kill_at = float("inf"), min(self.kill_at, kill_at)
+        if first and cause != "oom-kill":
+            self.tree.signal(signal.SIGTERM)
+
+    def _over(self) -> bool:
+        # Stopped, a tree may use the grace period to its last process; the command may be only a shell.
+        ended = self.alone if self.cause else self.status is not None
+        return ended or time.monotonic() >= self.kill_at
+
+    def _patience(self) -> float | None:
+        poll = OOM_POLL_S if self.tree.version == 1 and not self.cause else float("inf")
+        left = min(self.stop_at - time.monotonic(), self.kill_at - time.monotonic(), poll)
+        return None if left == float("inf") else max(0.0, left)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                self.alone = True  # orphans become children of this process, so there is nobody left
+                return
+            if pid == 0:
+                return
+            if pid == self.payload.pid:
+                self.status = status
+
+    def _outcome(self) -> dict[str, Any]:
+        code = None if self.status is None else os.waitstatus_to_exitcode(self.status)
+        found: dict[str, Any] = {
+            "kind": self._kind(code),
+            "code": code if code is not None and code >= 0 else None,
+            "signal": -code if code is not None and code < 0 else None,
+            "limit": self.tree.limit,
+            "peak": self.tree.peak,
+            "whose": None,
+            "detail": self.detail or self._explanation(code),
+        }
+        if found["kind"] == "oom-kill":
+            found["whose"] = "own" if self.tree.reached_own_limit else "ancestor"
+        return found
+
+    def _kind(self, code: int | None) -> str:
+        if self.cause:
+            return "cancelled" if self.cause == "orphaned" else self.cause
+        if self.tree.oom_kills:
+            return "oom-kill"
+        if code is None:
+            return "lost"
+        return "signal" if code < 0 else "exit" if code else "ok"
+
+    def _explanation(self, code: int | None) -> str:
+        if self.cause == "timeout":
+            return f"it ran for {self.spec['wall_clock_s']:g} s"
+        if code == trampoline.NOT_STARTED:
+            said = os.read(self.payload.said, 4096).decode(errors="replace")
+            return f"cannot start {self.spec['program']}: {said}" if said else ""
+        if code == -SIGKILL and not self.tree.version:
+            killed = _machine_oom_kills() - self.machine_oom_kills
+            return f"meanwhile the kernel killed {killed} processes for lack of memory" if killed > 0 else ""
+        return ""
+
+
+def _lease(path: str | None) -> int | None:
+    """Share the owner's lock, so that what was granted stays taken for as long as the tree lives."""
+    if path is None:
+        return None
+    import fcntl
+
+    lease = os.open(path.encode("utf-8", "surrogateescape"), os.O_RDWR)
+    fcntl.flock(lease, fcntl.LOCK_SH)
+    return lease
+
+
+def _machine_oom_kills() -> int:
+    return int(read("/proc/vmstat").rpartition("\noom_kill ")[2].partition("\n")[0] or 0)
+
+
+def main(path: str) -> None:
+    """Supervise the unit whose spec this is."""
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    spec = wire.read(path)
+    if spec is None:
+        raise SystemExit(f"{path}: no spec of a unit")
+    place = os.path.dirname(path)  # noqa: PTH120
+    try:
+        unit = Supervisor(place, spec)
+    except OSError as error:
+        wire.write(f"{place}/unit.json", {"error": f"its supervisor cannot start: {error}"})
+        raise
+    unit.run()

@@ -1,0 +1,177 @@
+"""Units held by systemd: transient services of the system manager (root) or of the user's own manager.
+
+The supervisor is the service's main process. The manager ends what the supervisor leaves, however that died,
+and the recorder, run by the manager at the very end, keeps the cause and the peak. All services are in
+``blut.slice``; ``systemctl [--user] set-property blut.slice MemoryMax=...`` caps the sum of them.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from blut_resources.containment.backend import (
+    SPEC,
+    STOPPED,
+    UP,
+    BackendError,
+    Request,
+    read_json,
+    supervisor_command,
+)
+from blut_resources.containment.cgroupfs import Cgroup, memory_cgroup
+
+SLICE = "blut.slice"
+MANAGER_ENV = "BLUT_SYSTEMD_MANAGER"
+"""``user`` or ``system``; by default system for root and user for everybody else."""
+RECORDER = Path(__file__).with_name("recorder.sh")
+CALL_TIMEOUT_S = 30.0
+BACKSTOP_S = 15.0
+"""How much later than the supervisor the manager ends a unit that runs too long or does not stop."""
+
+
+class Systemd:
+    """Transient services. ``manager`` is ``user``, ``system`` or None for the usual one."""
+
+    name = "systemd"
+    contains = True
+
+    def __init__(self, manager: str | None = None) -> None:
+        usual = "user" if os.geteuid() else "system"
+        self.manager = manager or os.environ.get(MANAGER_ENV) or usual
+
+    def unavailable(self) -> str | None:
+        if self.manager not in ("user", "system"):
+            return f"${MANAGER_ENV}={self.manager!r}: must be user or system"
+        if not shutil.which("systemd-run"):
+            return "systemd-run is not installed"
+        if not Path("/run/systemd/system").is_dir():
+            return "systemd does not run this machine"
+        socket = _runtime_directory() / "systemd" / "private"
+        if self.manager == "user" and not socket.exists():
+            user = pwd.getpwuid(os.geteuid()).pw_name
+            return f"no systemd user manager of {user} is running; start one: loginctl enable-linger {user}"
+        return None
+
+    def prepare(self, request: Request) -> dict[str, Any]:
+        return {"inside": True, "limit": request.limits.memory_max, "manager": self.manager}
+
+    def start(self, request: Request) -> None:
+        properties = [f"--property={name}={value}" for name, value in _properties(request).items()]
+        command = [
+            "systemd-run",
+            f"--{self.manager}",
+            "--quiet",
+            "--collect",
+            "--no-ask-password",
+            "--service-type=exec",
+            f"--unit={_unit(request)}",
+            f"--slice={SLICE}",
+            f"--description=Blut payload {request.name}",
+            *properties,
+            "--",
+            # the manager would put its own environment in place of $NAME
+            *(word.replace("$", "$$") for word in supervisor_command(request)),
+        ]
+        try:
+            done = _call(command)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise BackendError(f"systemd-run did not start {_unit(request)}: {error}") from error
+        if done.returncode:
+            said = " ".join(done.stderr.split()) or f"exit status {done.returncode}"
+            raise BackendError(f"systemd-run did not start {_unit(request)}: {said}")
+
+    def memory_max(self, pid: int, request: Request) -> int | None:
+        """None also if the process is not in a cgroup of the unit's own: then the manager has set no limit,
+        whatever its properties say (a user's manager on cgroup v1, controllers mounted read-only)."""
+        cgroup = _own_cgroup(pid, request)
+        return cgroup.limit() if cgroup else None
+
+    def peak(self, request: Request) -> int | None:
+        stopped = read_json(request.place / STOPPED)
+        if stopped:
+            return stopped.get("peak")
+        up = read_json(request.place / UP)
+        cgroup = _own_cgroup(up["pid"], request) if up else None
+        return cgroup.peak() if cgroup else None
+
+    def kill(self, request: Request) -> None:
+        self._systemctl(request, "kill", "--signal=SIGKILL")
+
+    def clean(self, request: Request) -> None:
+        """Waits, for seconds at most, until the manager has removed the unit and its cgroup."""
+        stopped = read_json(request.place / STOPPED)
+        if stopped and stopped.get("cgroup"):
+            _wait_until_gone(Cgroup(Path(stopped["cgroup"]), stopped["version"]))
+        else:
+            self._systemctl(request, "stop")
+
+    def _systemctl(self, request: Request, *words: str) -> None:
+        """A unit that is no more is what was wanted, so failure is none."""
+        spec = read_json(request.place / SPEC) or {}
+        manager = spec.get("backend", {}).get("manager", self.manager)
+        with suppress(OSError, subprocess.TimeoutExpired):
+            _call(["systemctl", f"--{manager}", "--quiet", "--no-ask-password", *words, _unit(request)])
+
+
+def _unit(request: Request) -> str:
+    return f"{request.name}.service"
+
+
+def _properties(request: Request) -> Mapping[str, object]:
+    limits = request.limits
+    wall = limits.wall_clock_s and limits.wall_clock_s + request.grace_s + BACKSTOP_S
+    wanted = {
+        "MemoryMax": limits.memory_max,
+        "MemoryHigh": limits.memory_high,
+        "MemorySwapMax": limits.swap_max if limits.memory_max else None,
+        "TasksMax": limits.tasks_max,
+        "CPUWeight": limits.cpu_weight,
+        "RuntimeMaxSec": wall,
+        "TimeoutStopSec": request.grace_s + BACKSTOP_S,
+        "OOMPolicy": "kill",
+        "KillMode": "mixed",
+        "ExecStopPost": f":/bin/sh {_quoted(RECORDER)} {_quoted(request.place)}",
+    }
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+def _quoted(path: Path) -> str:
+    """One word of a unit file's command line; its ``:`` keeps the manager from expanding variables."""
+    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _own_cgroup(pid: int, request: Request) -> Cgroup | None:
+    cgroup = memory_cgroup(pid)
+    return cgroup if cgroup and cgroup.path.name == _unit(request) else None
+
+
+def _wait_until_gone(cgroup: Cgroup, timeout_s: float = 5.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while cgroup.path.exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+def _runtime_directory() -> Path:
+    return Path(f"/run/user/{os.geteuid()}")
+
+
+def _call(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """A client of the manager; a login shell's variable may be missing, or be somebody else's after su."""
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "XDG_RUNTIME_DIR": str(_runtime_directory())}
+    return subprocess.run(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=CALL_TIMEOUT_S,
+    )

@@ -1,0 +1,224 @@
+"""A running unit in the hands of its owner, or of whoever attaches to it later."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import TracebackType
+
+from blut_resources.containment import wire
+from blut_resources.containment.backend import SPEC, UP, Backend, Request, prepared
+from blut_resources.containment.choose import backend
+from blut_resources.containment.limits import Limits
+from blut_resources.containment.outcome import Outcome, read_outcome
+from blut_resources.containment.tree import boot, start_time
+
+ENFORCEMENT = "enforcement.json"
+CLOSE_MARGIN_S = 5.0
+"""How much longer than the grace period an end may take before it is forced."""
+RECORD_TIMEOUT_S = 20.0
+"""How long systemd may take from the end of the supervisor to the end of the unit."""
+
+
+class ContainmentError(Exception):
+    """A unit cannot be started, or does not die; the message names it, the problem and the remedy."""
+
+
+class ContainmentRefused(ContainmentError):
+    """The memory limit would not be enforced here, and that is required. Nothing was started."""
+
+
+@dataclass(frozen=True)
+class Enforcement:
+    """What holds a unit.
+
+    Attributes:
+        backend: its name.
+        memory_max: bytes, as read back from the kernel; None without a limit.
+        contained: whether the whole tree is held, its memory limit included.
+        reason: why stronger backends were passed over, and what is not enforced.
+    """
+
+    backend: str
+    memory_max: int | None
+    contained: bool
+    reason: str = ""
+
+    def as_metadata(self) -> dict[str, str | int | bool]:
+        known = {"containment": self.backend, "contained": self.contained, "memory_max": self.memory_max}
+        known["containment_reason"] = self.reason or None
+        return {name: value for name, value in known.items() if value is not None}
+
+
+class Unit:
+    """One unit. Leaving it as a context manager, or ``close``, ends its whole tree.
+
+    Attributes:
+        place: its directory; it stays.
+        name: unique and readable.
+        enforcement: what holds it.
+    """
+
+    def __init__(self, held_by: Backend, request: Request, enforcement: Enforcement, fd: int) -> None:
+        """``fd`` becomes readable when the supervisor has ended, and is closed with the unit."""
+        self.place, self.name, self.enforcement = request.place, request.name, enforcement
+        self._backend, self._request = held_by, request
+        self._fds = [fd]
+        self._outcome: Outcome | None = None
+        self._cancelled = False
+
+    def fileno(self) -> int:
+        """A descriptor that becomes readable when the unit has ended."""
+        if not self._fds:
+            raise ValueError(f"unit {self.name} is closed")
+        return self._fds[0]
+
+    def keep_open(self, fd: int) -> None:
+        """Close a descriptor no earlier than the unit."""
+        self._fds.append(fd)
+
+    def terminate(self) -> None:
+        """Let it end: SIGTERM to the tree, after the grace period SIGKILL. Returns at once."""
+        self._cancelled = True
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL to the tree. Returns at once; ``wait`` for the end."""
+        self._cancelled = True
+        if not self._signal(signal.SIGUSR1):
+            self._backend.kill(self._request)
+
+    def wait(self, timeout: float | None = None) -> Outcome:
+        """The outcome, as soon as nothing of the tree is left.
+
+        Raises:
+            TimeoutError: it has not ended after so many seconds.
+        """
+        if self._outcome is None:
+            if not self._ended(timeout):
+                raise TimeoutError(f"unit {self.name} has not ended after {timeout:g} s")
+            self._outcome = self._find_outcome()
+        return self._outcome
+
+    def peak(self) -> int | None:
+        """Bytes that the tree has used at most until now; None if nobody counts."""
+        return self._outcome.peak if self._outcome else self._backend.peak(self._request)
+
+    def detach(self) -> None:
+        """Forget the unit without ending it. One with ``on_orphan="kill"`` still dies with its owner."""
+        self._close_fds()
+
+    def close(self) -> None:
+        """End the unit, with the grace period if it still runs, and remove what holds it. Idempotent.
+
+        Raises:
+            ContainmentError: a process cannot be killed.
+        """
+        if not self._fds:
+            return
+        try:
+            if not self._ended(0):
+                self.terminate()
+                if not self._ended(self._request.grace_s + CLOSE_MARGIN_S):
+                    self._force()
+            if self.wait(0).kind == "lost":
+                self._backend.kill(self._request)
+            self._backend.clean(self._request)
+            left = [path for path in prepared(self._request).get("cgroups", []) if os.path.isdir(path)]  # noqa: PTH112
+            if left:
+                raise ContainmentError(
+                    f"unit {self.name}: processes in {left[0]} cannot be killed; they wait for a device or a "
+                    "network disk (state D in ps)"
+                )
+        finally:
+            self._close_fds()
+
+    def __enter__(self) -> Unit:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _signal(self, number: int) -> bool:
+        """Whether there still was a supervisor to tell."""
+        try:
+            signal.pidfd_send_signal(self.fileno(), number)
+        except (ProcessLookupError, OSError):
+            return False
+        return True
+
+    def _ended(self, timeout: float | None) -> bool:
+        """``select`` would refuse descriptors above 1023."""
+        poll = select.poll()
+        poll.register(self.fileno(), select.POLLIN)
+        return bool(poll.poll(None if timeout is None else max(0.0, timeout) * 1000))
+
+    def _force(self) -> None:
+        """The supervisor hangs or was stopped."""
+        self._backend.kill(self._request)
+        if not self._ended(1):
+            self._signal(signal.SIGKILL)
+            self._ended(CLOSE_MARGIN_S)
+
+    def _find_outcome(self) -> Outcome:
+        with suppress(OSError):  # only its parent has to
+            os.waitid(os.P_PIDFD, self.fileno(), os.WEXITED | os.WNOHANG)
+        found = read_outcome(self.place)
+        deadline = time.monotonic() + RECORD_TIMEOUT_S
+        while found is None and prepared(self._request).get("inside") and time.monotonic() < deadline:
+            time.sleep(0.01)
+            found = read_outcome(self.place)
+        if found is None:
+            peak = self._backend.peak(self._request)
+            found = Outcome("lost", peak=peak, detail="its supervisor was killed")
+        return replace(found, kind="cancelled") if found.kind == "lost" and self._cancelled else found
+
+    def _close_fds(self) -> None:
+        while self._fds:
+            os.close(self._fds.pop())
+
+
+def attach(place: Path) -> Unit | None:
+    """The unit that lives in a directory, or that has ended there with an outcome; from any process.
+
+    None if there is none, or none that got as far as its start. What is left of a unit whose supervisor was
+    killed is killed as well.
+    """
+    place = Path(place).absolute()
+    spec, up, found = (wire.read(place / name) for name in (SPEC, UP, ENFORCEMENT))
+    if not spec or not up or not found:
+        return None
+    about = spec["unit"]
+    request = Request(place, about["name"], Limits(**about["limits"]), spec["grace_s"])
+    held_by = backend(found["backend"])
+    fd = _open(up)
+    if fd is None and read_outcome(place) is None:
+        held_by.kill(request)
+        held_by.clean(request)
+        return None
+    return Unit(held_by, request, Enforcement(**found), os.eventfd(1) if fd is None else fd)
+
+
+def _open(up: dict[str, int | str]) -> int | None:
+    """A pidfd of the supervisor; None if it has ended."""
+    pid = int(up["pid"])
+    try:
+        fd = os.pidfd_open(pid)
+    except OSError:
+        return None
+    if up["boot"] == boot() and start_time(pid) == up["start"]:
+        return fd
+    os.close(fd)
+    return None
+
+
+def record(enforcement: Enforcement, place: Path) -> None:
+    """Keep for ``attach`` what holds the unit."""
+    wire.write(place / ENFORCEMENT, asdict(enforcement))

@@ -1,0 +1,68 @@
+"""The small JSON files that owner and supervisor leave each other, without importing ``json``.
+
+The supervisor is started before every payload, and ``json`` would double the time that takes: it imports
+``re`` and ``enum``. The C functions behind it need neither.
+"""
+
+from __future__ import annotations
+
+import os
+from _json import encode_basestring_ascii, make_scanner
+
+TYPE_CHECKING = False  # `typing` itself would take 5 ms to import
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class _Plain:
+    """What the scanner asks a decoder for."""
+
+    strict, object_hook, object_pairs_hook, array_hook, memo = True, None, None, None, None
+    parse_float, parse_int, parse_constant = float, int, float
+
+
+def loads(text: str) -> Any:
+    """One JSON value. Raises ValueError if it is none, or cut off."""
+    try:
+        return make_scanner(_Plain)(text.strip(), 0)[0]  # pyright: ignore[reportArgumentType]
+    except StopIteration as error:
+        raise ValueError(f"not JSON: {text[:40]!r}") from error
+
+
+def dumps(value: object) -> str:
+    """JSON in ASCII; undecodable bytes in text (lone surrogates) survive."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, str):
+        return encode_basestring_ascii(value)
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{dumps(str(key))}: {dumps(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(dumps, value)) + "]"
+    raise TypeError(f"cannot be written as JSON: {value!r}")
+
+
+def read(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """What a file says; None if there is none, or nothing whole is in it (after a power cut)."""
+    try:
+        with open(path, encoding="ascii") as file:  # noqa: PTH123
+            return loads(file.read())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def write(path: str | os.PathLike[str], value: dict[str, Any], *, sync: bool = False) -> None:
+    """Replace a file, readable by this user only. It is there as a whole or not at all.
+
+    ``sync`` makes that true after a power cut too, for what still means something then.
+    """
+    fresh = f"{os.fspath(path)}.{os.getpid()}.new"
+    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with open(fd, "wb") as file:  # noqa: PTH123
+        file.write(dumps(value).encode("ascii") + b"\n")
+        file.flush()
+        if sync:
+            os.fsync(fd)
+    os.rename(fresh, path)  # noqa: PTH104

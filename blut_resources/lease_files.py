@@ -1,0 +1,178 @@
+"""Files that stand for who holds what of this machine, and who waits.
+
+Every file is locked (``flock``, shared) by the processes that it speaks of. The kernel drops the lock when
+the last of them dies, so a file that can be locked exclusively is a dead one, whatever its name or contents
+say. Files appear whole and locked, by rename, under the directory's own lock; dead ones are deleted there.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO
+
+from blut_resources.lease_place import LeaseError, explained
+from blut_resources.store_files import random_name
+
+HOLDER, WAITER = "holder", "waiter"
+
+_NAME = re.compile(r"(?P<order>\d+)-[\w-]+\.(?P<kind>holder|waiter)")
+_NEW = ".new-"
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a step declares: bytes of memory, a number of GPUs, bytes of memory on each of these."""
+
+    memory: int = 0
+    gpus: int = 0
+    vram: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if value < 0:
+                raise ValueError(f"{name}={value}: must not be negative")
+        if self.vram and not self.gpus:
+            raise ValueError(f"vram={self.vram} without a GPU: declare gpus=1 too, or leave vram out")
+
+    def __bool__(self) -> bool:
+        return bool(self.memory or self.gpus)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What one file says: who waits for what, or holds it. `since` in seconds since 1970."""
+
+    needs: Needs
+    holder: Mapping[str, str]
+    since: float
+    gpus: tuple[str, ...] = ()
+    """UUIDs: of the GPUs held, or of those that the waiter can see."""
+    path: Path = field(default=Path(), compare=False)
+    problem: str = ""
+    """Why a living process's file cannot be believed."""
+
+
+class Held:
+    """A file that this process has locked, until `release` or death."""
+
+    def __init__(self, path: Path, file: IO[str]) -> None:
+        self.path = path
+        self._file = file
+
+    def release(self) -> None:
+        """Let go; the file is deleted unless another process (a payload's supervisor) still holds it."""
+        if self._file.closed:
+            return
+        # Unlocked, not only closed: a forked child may still have the descriptor.
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+        with contextlib.suppress(OSError):
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.path.unlink()
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+        self._file.close()
+
+
+def claims(directory: Path, kind: str, *, sweep: bool = False) -> list[Claim]:
+    """The claims of living processes, oldest first. `sweep` deletes the dead; only under the lock."""
+    with explained(directory):
+        names = os.listdir(directory)  # noqa: PTH208
+        if sweep:
+            for name in names:
+                if name.startswith(_NEW):
+                    _probe(directory / name, sweep)
+        paths = sorted(
+            (int(name["order"]), directory / name[0]) for name in _ours(names) if name["kind"] == kind
+        )
+        probed = [(path, *_probe(path, sweep)) for _, path in paths]
+    return [_parse(path, text) for path, alive, text in probed if alive]
+
+
+def add(directory: Path, kind: str, claim: Claim) -> Held:
+    """Put a claim behind all that there are. Only under the lock."""
+    temporary = directory / f"{_NEW}{random_name()}"
+    said = {
+        "needs": asdict(claim.needs),
+        "holder": dict(claim.holder),
+        "since": claim.since,
+        "gpus": claim.gpus,
+    }
+    with explained(directory):
+        orders = (int(name["order"]) for name in _ours(os.listdir(directory)))  # noqa: PTH208
+        path = directory / f"{max(orders, default=0) + 1:06d}-{random_name()}.{kind}"
+        file = temporary.open("x")
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            os.fchmod(
+                file.fileno(), 0o644
+            )  # whatever the umask: every user must be able to see that it lives
+            file.write(json.dumps(said))
+            file.flush()
+            temporary.rename(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            file.close()
+            raise
+    return Held(path, file)
+
+
+def join(path: Path) -> Held:
+    """Hold a living process's file with it.
+
+    Raises:
+        LeaseError: nobody holds it any more.
+    """
+    with contextlib.suppress(OSError):
+        file = path.open()
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file.close()
+            raise LeaseError(f"{path}: the processes that held this lease are gone; take a new one")
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            return Held(path, file)
+    raise LeaseError(f"{path}: there is no such lease any more; take a new one")
+
+
+def _ours(names: list[str]) -> list[re.Match[str]]:
+    """Whatever else lies there is left alone."""
+    return [name for name in map(_NAME.fullmatch, names) if name]
+
+
+def _probe(path: Path, sweep: bool) -> tuple[bool, str]:
+    """Whether a living process has a file, and what is in it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except PermissionError:
+        return True, "permission denied"
+    except OSError:
+        return False, ""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True, os.read(descriptor, 1 << 16).decode(errors="replace")
+    else:
+        if sweep:
+            with contextlib.suppress(OSError):  # another user's: it counts for nothing and stays
+                path.unlink()
+        return False, ""
+    finally:
+        os.close(descriptor)
+
+
+def _parse(path: Path, text: str) -> Claim:
+    try:
+        said = json.loads(text)
+        holder = {str(key): str(value) for key, value in said["holder"].items()}
+        needs = Needs(*(int(said["needs"].get(name, 0)) for name in ("memory", "gpus", "vram")))
+        return Claim(needs, holder, float(said["since"]), tuple(map(str, said["gpus"])), path)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        problem = (
+            f"waiting, for it is not known what is free: {path} is held by a living process and cannot be"
+            f" read ({error}): end that process (`fuser -v {path}`), or delete the file"
+        )
+        return Claim(Needs(), {}, 0.0, (), path, problem)

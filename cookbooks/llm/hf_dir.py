@@ -1,0 +1,155 @@
+"""A Hugging Face model directory, read without any model library: what it is, and its README's front matter.
+
+The directory holds ``config.json``, ``*.safetensors``, the tokenizer's files, ``chat_template.jinja`` and a
+``README.md`` whose front matter names licence and base model.
+"""
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+TORCH_NAMES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json")
+HEADER_LIMIT = 100 * 2**20
+
+
+class ModelDirError(ValueError):
+    """A directory is no usable model; the message names the file and what is wrong with it."""
+
+
+def model_facts(root: Path) -> dict[str, Any]:
+    """The facts of an `HfModel`: name, architecture, n_params, vocab, dtype, license.
+
+    Raises:
+        ModelDirError: the directory is no complete model.
+    """
+    config = model_config(root)
+    card = front_matter(root)
+    shapes = tensor_shapes(root)
+    counts: dict[str, int] = {}
+    for dtype, shape in shapes.values():
+        counts[dtype] = counts.get(dtype, 0) + _product(shape)
+    common = max(counts, key=lambda dtype: counts[dtype])
+    return {
+        "name": str(card.get("model_name") or root.name),
+        "architecture": config["architectures"][0],
+        "n_params": sum(counts.values()),
+        "vocab": int(text_config(config).get("vocab_size") or 0),
+        "dtype": TORCH_NAMES.get(common, common.lower()),
+        "license": license_of(card),
+    }
+
+
+def model_config(root: Path) -> dict[str, Any]:
+    """``config.json``, with an architecture.
+
+    Raises:
+        ModelDirError: it is missing, no JSON, or names no architecture.
+    """
+    config = read_json(root / "config.json")
+    if not config.get("architectures"):
+        raise ModelDirError(f"{root / 'config.json'}: architectures: missing; name the model class there")
+    return config
+
+
+def text_config(config: dict[str, Any]) -> dict[str, Any]:
+    """The part of a config that describes the language model; multimodal ones keep it one level down."""
+    inner = config.get("text_config")
+    return inner if isinstance(inner, dict) else config
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        ModelDirError: it is missing or is no JSON object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelDirError(f"{path}: missing; a model directory holds {path.name}") from None
+    except (OSError, ValueError) as error:
+        raise ModelDirError(f"{path}: cannot be read as JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ModelDirError(f"{path}: is not a JSON object")
+    return value
+
+
+def tensor_shapes(root: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Tensor name -> (safetensors dtype, shape), of every ``*.safetensors`` file.
+
+    Raises:
+        ModelDirError: there is none, or one is torn.
+    """
+    files = sorted(root.glob("*.safetensors"))
+    if not files:
+        raise ModelDirError(f"{root}: holds no .safetensors file; save the model with save_pretrained")
+    return {name: value for path in files for name, value in _header(path).items()}
+
+
+def _header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8).ljust(8, b"\xff"))
+        if length > min(size - 8, HEADER_LIMIT):
+            raise ModelDirError(f"{path}: is no safetensors file, or only its beginning")
+        header = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
+    if 8 + length + end != size:
+        raise ModelDirError(f"{path}: has {size} bytes, its header announces {8 + length + end}: it is torn")
+    return {name: (entry["dtype"], tuple(entry["shape"])) for name, entry in header.items()}
+
+
+def chat_template(root: Path) -> str | None:
+    """The chat template of a model directory, from either place where one is kept; None without one."""
+    path = root / "chat_template.jinja"
+    if path.is_file():
+        return path.read_text(encoding="utf-8")
+    config = root / "tokenizer_config.json"
+    template = read_json(config).get("chat_template") if config.is_file() else None
+    if isinstance(template, list):
+        # several named templates: transformers and llama.cpp take "default"
+        named = {entry.get("name"): entry.get("template") for entry in template}
+        template = named.get("default")
+    return template or None
+
+
+def front_matter(root: Path) -> dict[str, Any]:
+    """The YAML front matter of ``README.md``; empty without one."""
+    path = root / "README.md"
+    if not path.is_file():
+        return {}
+    lines = path.read_text(encoding="utf-8").splitlines()
+    if not lines or lines[0].strip() != "---" or "---" not in lines[1:]:
+        return {}
+    text = "\n".join(lines[1 : lines.index("---", 1)])
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ModelDirError(f"{path}: the front matter is no YAML: {error}") from error
+    return found if isinstance(found, dict) else {}
+
+
+def license_of(card: dict[str, Any]) -> str:
+    """The licence that a front matter names; ``unknown`` without one."""
+    name = card.get("license")
+    if name == "other":
+        name = card.get("license_name") or name
+    return str(name) if name else "unknown"
+
+
+def write_readme(root: Path, card: dict[str, Any], text: str) -> None:
+    """Write ``README.md`` with this front matter, as model cards have it."""
+    front = yaml.safe_dump(card, sort_keys=False, allow_unicode=True)
+    (root / "README.md").write_text(f"---\n{front}---\n\n{text.strip()}\n", encoding="utf-8")
+
+
+def _product(shape: tuple[int, ...]) -> int:
+    result = 1
+    for size in shape:
+        result *= size
+    return result
