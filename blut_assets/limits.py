@@ -27,9 +27,13 @@ class LimitsConfig(dg.Config, extra="forbid"):
     tasks_max: int | None = Field(None, description="processes and threads")
     cpu_weight: int | None = Field(None, description="1 to 10000, usually 100")
     wall_clock: str | None = Field(None, description="such as 12h; stopped after it")
-    containment: Literal["auto", "systemd", "cgroup2", "cgroup1", "rlimit", "none"] | None = None
-    mode: Literal["required", "best-effort"] | None = Field(
-        None, description="required (the default with memory_max) refuses to start where nothing enforces"
+    containment: str | None = Field(
+        None, description="auto, systemd, cgroup2, cgroup1, rlimit or none; auto takes the strongest"
+    )
+    mode: str | None = Field(
+        None,
+        description="required or best-effort; required, the default with memory_max, refuses to start where"
+        " nothing enforces",
     )
     on_orphan: Literal["kill", "adopt"] = Field(
         "kill", description="adopt: outlive a dead orchestrator; the next run takes over"
@@ -56,7 +60,7 @@ class LimitsConfig(dg.Config, extra="forbid"):
         return Limits.resolve(args, os.environ if env is None else env, defaults)
 
     def next_size_up(self, limits: Limits) -> Limits | None:
-        """The limits to try after an out-of-memory kill, or None: a quarter or 8 GiB more, up to the ceiling."""
+        """What to try after an out-of-memory kill: a quarter or 8 GiB more, up to the ceiling; else None."""
         if self.oom_retry_up_to is None or limits.memory_max is None:
             return None
         ceiling = parse_size(self.oom_retry_up_to, "oom_retry_up_to")
@@ -80,3 +84,6 @@ class Footprint:
     gpus: int | Literal["any"] = 0
     vram: str | None = None
     limits: Mapping[str, Any] = field(default_factory=dict)
+
+
+NO_FOOTPRINT = Footprint()

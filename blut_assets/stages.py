@@ -18,7 +18,7 @@ import dagster as dg
 from blut_assets import reuse
 from blut_assets.artifacts import Artifact
 from blut_assets.gates import PromotionRefused
-from blut_assets.limits import Footprint, LimitsConfig
+from blut_assets.limits import NO_FOOTPRINT, Footprint, LimitsConfig
 from blut_assets.stage import Stage
 from blut_assets.versions import CodeVersion, code_version, fingerprint
 from blut_resources.containment import ContainmentRefused
@@ -115,7 +115,7 @@ def stage_asset(
     kinds: set[str] | None = None,
     owners: Sequence[str] | None = None,
     partitions_def: dg.PartitionsDefinition | None = None,
-    footprint: Footprint = Footprint(),
+    footprint: Footprint = NO_FOOTPRINT,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Declare the artifact that a function makes.
 

@@ -66,13 +66,13 @@ def find_run(instance: dg.DagsterInstance, prefix: str) -> dg.DagsterRun:
     if not found:
         raise NoSuchRun(f"no run has an id that begins with {prefix!r}")
     names = ", ".join(run.run_id[: len(prefix) + 4] for run in found[:5])
-    raise NoSuchRun(f"{len(found)} runs have an id that begins with {prefix!r}: {names}, ...; give more of it")
+    raise NoSuchRun(f"{len(found)} runs have an id that begins with {prefix!r} ({names}); give more of it")
 
 
 def cancel_run(instance: dg.DagsterInstance, run: dg.DagsterRun, patience_s: float = CANCEL_S) -> str:
     """End a run and everything it started; returns what was done, in words.
 
-    Its processes are asked first, so that a payload can write its checkpoint, and killed after ``patience_s``.
+    Its processes are asked first, so that a payload can write its checkpoint, and killed ``patience_s`` later.
     """
     if run.is_finished:
         return f"run {run.run_id[:8]} has ended already: {run.status.value}"

@@ -160,16 +160,17 @@ def run_payload(
         else:
             context.log.info(f"{payload.name}: taken over from a run that died; it was never interrupted")
             unit = orphan
-        held.enter_context(_ending(unit))
+        held.enter_context(unit)
         log = held.enter_context(contextlib.closing(LogTee(place / LOG)))
-        context.log.debug(f"{payload.name}: held by {unit.enforcement.describe()}")
-        if reason := unit.enforcement.warning:
-            context.log.warning(f"{payload.name}: not contained: {reason}")
+        if payload.limits.memory_max and not unit.enforcement.contained:
+            context.log.warning(
+                f"{payload.name}: its memory limit is not enforced: {unit.enforcement.reason}"
+            )
         last: dict[str, Any] = {}
         for event in _events(context, unit, reader, events, log):
             last = event
             yield event
-        outcome = unit.wait(GRACE_S)
+        outcome = unit.wait()
         _demand_success(payload.module, outcome, reader.torn, last, log.tail)
         yield {"event": "ended", "outcome": outcome, "enforcement": unit.enforcement}
 
@@ -191,8 +192,7 @@ def _start(payload: Payload, place: Path, bootstrap: Mapping[str, str], lease: L
     config.write_text(json.dumps(payload.frozen(), indent=1))
     env = {**os.environ, **bootstrap, CONFIG_ENV: str(config)}
     env["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-    if lease is not None and lease.gpus:
-        env["CUDA_VISIBLE_DEVICES"] = ",".join(str(index) for index in lease.gpus)
+    env |= (lease.environment if lease else None) or {}
     return launch(
         [sys.executable, "-u", "-m", payload.module],
         env=env,
@@ -202,21 +202,8 @@ def _start(payload: Payload, place: Path, bootstrap: Mapping[str, str], lease: L
         name=payload.name,
         grace_s=GRACE_S,
         on_orphan="adopt" if payload.adopt else "kill",
-        lease=lease.path if lease is not None else None,
+        lease=lease.path if lease else None,
     )
-
-
-@contextlib.contextmanager
-def _ending(unit: Unit) -> Iterator[None]:
-    """Whatever happens inside, the tree is gone on leaving: asked first, killed after the grace period."""
-    try:
-        yield
-    except BaseException:
-        unit.terminate()
-        unit.wait(GRACE_S + 5)
-        raise
-    finally:
-        unit.close()
 
 
 def _events(
@@ -236,7 +223,7 @@ def _events(
             yield events.pop(0)
         if reader.n_read != consumed:
             consumed = reader.n_read
-            _note_consumed(reader, consumed)
+            _note_consumed(unit.place, consumed)
         if time.monotonic() > watched + WATCH_S:
             watched = time.monotonic()
             _end_with_the_run(context, unit)
@@ -268,7 +255,6 @@ def _consumed(place: Path) -> int:
     return 0
 
 
-def _note_consumed(reader: MessageTail, count: int) -> None:
-    part = reader.path.with_name(CONSUMED + ".part")
-    part.write_text(str(count))
-    part.replace(reader.path.with_name(CONSUMED))
+def _note_consumed(place: Path, count: int) -> None:
+    """Kept for whoever takes the payload over; a torn count would only repeat events."""
+    (place / CONSUMED).write_text(str(count))
