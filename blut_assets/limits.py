@@ -87,3 +87,4 @@ class Footprint:
 
 
 NO_FOOTPRINT = Footprint()
+NO_LIMITS = LimitsConfig.model_validate({})

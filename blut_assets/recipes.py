@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from blut_assets.artifacts import Artifact
-from blut_assets.limits import LimitsConfig
+from blut_assets.limits import NO_LIMITS, LimitsConfig
 from blut_assets.stages import StageConfig, spec_of
 
 RECIPE_TAG = "blut/recipe"
@@ -25,9 +25,7 @@ class RecipeArgs(dg.Config):
     reuse: Literal["auto", "never", "require"] = Field(
         "auto", description="auto: take stored results; never: compute all again; require: compute nothing"
     )
-    limits: LimitsConfig = Field(
-        default_factory=LimitsConfig, description='of each payload, such as {"memory_max": "44G"}'
-    )
+    limits: LimitsConfig = Field(NO_LIMITS, description='of each payload, such as {"memory_max": "44G"}')
 
 
 @dataclass(frozen=True)

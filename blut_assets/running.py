@@ -1,4 +1,4 @@
-"""Runs a stage's payload: waits for its turn, passes on what it reports, and gives it more memory if told to."""
+"""Runs a stage's payload: waits for its turn, passes on its reports, gives it more memory if told to."""
 
 import base64
 import os

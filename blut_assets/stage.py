@@ -13,14 +13,13 @@ import dagster as dg
 
 from blut_assets import reuse
 from blut_assets.artifacts import Artifact
-from blut_assets.limits import LimitsConfig
+from blut_assets.limits import NO_LIMITS, LimitsConfig
 from blut_assets.running import run
 from blut_resources.store import ArtifactStore
 from blut_resources.trainer import Payload
 
 if TYPE_CHECKING:
     from blut_assets.stages import StageSpec
-
 
 
 class Stage:
@@ -33,7 +32,7 @@ class Stage:
         spec: "StageSpec",
         fingerprint: str,
         description: Mapping[str, Any],
-        limits: LimitsConfig = LimitsConfig(),  # noqa: B008  (frozen)
+        limits: LimitsConfig = NO_LIMITS,
     ) -> None:
         self._context, self.store, self.spec, self.fingerprint = context, store, spec, fingerprint
         self.limits = limits
@@ -98,9 +97,9 @@ class Stage:
             PayloadFailed: if it did not reach ``done``; after an out-of-memory kill only when no larger
                 limit was allowed.
         """
-        held = self.limits.on_orphan == "adopt"
         payload = Payload(
-            module, config, inputs, out or self.out, work or self.work, self.fingerprint, self.name, adopt=held
+            *(module, config, inputs, out or self.out, work or self.work, self.fingerprint, self.name),
+            adopt=self.limits.on_orphan == "adopt",
         )
         return (yield from run(self, payload, gpus))
 

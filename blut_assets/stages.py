@@ -18,7 +18,7 @@ import dagster as dg
 from blut_assets import reuse
 from blut_assets.artifacts import Artifact
 from blut_assets.gates import PromotionRefused
-from blut_assets.limits import NO_FOOTPRINT, Footprint, LimitsConfig
+from blut_assets.limits import NO_FOOTPRINT, NO_LIMITS, Footprint, LimitsConfig
 from blut_assets.stage import Stage
 from blut_assets.versions import CodeVersion, code_version, fingerprint
 from blut_resources.containment import ContainmentRefused
@@ -51,7 +51,7 @@ class StageConfig(dg.Config):
     HOW: ClassVar[frozenset[str]] = frozenset()
 
     reuse: Literal["auto", "never", "require"] = "auto"
-    limits: LimitsConfig = LimitsConfig()
+    limits: LimitsConfig = NO_LIMITS
 
     def fingerprinted(self) -> dict[str, Any]:
         """The values that can change the result."""

@@ -72,7 +72,8 @@ def find_run(instance: dg.DagsterInstance, prefix: str) -> dg.DagsterRun:
 def cancel_run(instance: dg.DagsterInstance, run: dg.DagsterRun, patience_s: float = CANCEL_S) -> str:
     """End a run and everything it started; returns what was done, in words.
 
-    Its processes are asked first, so that a payload can write its checkpoint, and killed ``patience_s`` later.
+    Its processes are asked first, so that a payload can write its checkpoint; ``patience_s`` later they
+    are killed.
     """
     if run.is_finished:
         return f"run {run.run_id[:8]} has ended already: {run.status.value}"
