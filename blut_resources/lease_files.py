@@ -107,9 +107,8 @@ def add(directory: Path, kind: str, claim: Claim) -> Held:
         file = temporary.open("x")
         try:
             fcntl.flock(file, fcntl.LOCK_SH)
-            os.fchmod(
-                file.fileno(), 0o644
-            )  # whatever the umask: every user must be able to see that it lives
+            # whatever the umask: every user must be able to see that it lives
+            os.fchmod(file.fileno(), 0o644)
             file.write(json.dumps(said))
             file.flush()
             temporary.rename(path)

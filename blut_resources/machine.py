@@ -5,16 +5,18 @@ Sizes are bytes. Standard library only, so that a payload can ask as well.
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from blut_resources.containment.cgroupfs import memory_cgroup, unified_cgroup
 
 RESERVE = "BLUT_MEMORY_RESERVE"
 LEAST_RESERVE = 1 << 30
 SHM = Path("/dev/shm")
 
-_CGROUP_FILES = {
-    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
-    2: ("memory.max", "memory.current", "inactive_file"),
+_USAGE = {
+    1: ("memory.usage_in_bytes", "total_inactive_file"),
+    2: ("memory.current", "inactive_file"),
 }
 
 
@@ -111,56 +113,27 @@ def _reserve(total: int) -> int:
     return parse_size(text, f"${RESERVE}")
 
 
-def _meminfo(field: str) -> int:
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        name, _, rest = line.partition(":")
-        if name == field:
-            return int(rest.split()[0]) << 10
-    raise LookupError(f"/proc/meminfo has no {field}")
+def _meminfo(name: str) -> int:
+    return _field(Path("/proc/meminfo").read_text(), name) << 10
 
 
 def _cgroup_limits() -> Iterator[tuple[Path, int, int]]:
     """Of each limited cgroup of this process: directory, limit, what is used and cannot be reclaimed."""
-    for version, directory in _cgroups():
-        limit_file, usage_file, reclaimable = _CGROUP_FILES[version]
-        try:
-            limit = (directory / limit_file).read_text().strip()
-            if limit != "max":
-                used = int((directory / usage_file).read_text()) - _stat(directory, reclaimable)
-                yield directory, int(limit), used
-        except FileNotFoundError:
-            continue  # the root cgroup of version 2 has no limit, nor has one without the controller
+    # On version 2 a limit far above holds without the controller being handed down to this process's cgroup.
+    own = memory_cgroup() or unified_cgroup()
+    if own is None:
+        return
+    for cgroup in (own, *(replace(own, path=parent) for parent in own.path.parents)):
+        limit = cgroup.limit()
+        if limit is not None:
+            usage, reclaimable = _USAGE[cgroup.version]
+            used = int(cgroup.read(usage) or 0) - _field(cgroup.read("memory.stat") or "", reclaimable)
+            yield cgroup.path, limit, max(0, used)
 
 
-def _stat(directory: Path, field: str) -> int:
-    for line in (directory / "memory.stat").read_text().splitlines():
-        name, _, value = line.partition(" ")
-        if name == field:
-            return int(value)
+def _field(text: str, name: str) -> int:
+    for line in text.splitlines():
+        found, _, value = line.partition(" ")
+        if found.rstrip(":") == name:
+            return int(value.split()[0])
     return 0
-
-
-def _cgroups() -> Iterator[tuple[int, Path]]:
-    """Version and directory of this process's cgroups that can limit memory, each with those above it."""
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
-        _, controllers, path = line.split(":", 2)
-        version = 2 if not controllers else 1
-        if version == 1 and "memory" not in controllers.split(","):
-            continue
-        for root, mount in _mounts(version):
-            inside = Path(path).relative_to(root) if Path(path).is_relative_to(root) else Path()
-            own = mount / inside
-            yield from ((version, level) for level in (own, *own.parents) if level.is_relative_to(mount))
-
-
-def _mounts(version: int) -> Iterator[tuple[str, Path]]:
-    """Root (inside the hierarchy) and mount point of the hierarchy that can limit memory."""
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        left, _, right = line.partition(" - ")
-        kind, _, options = right.split(" ", 2)
-        if kind == ("cgroup2" if version == 2 else "cgroup") and (
-            version == 2 or "memory" in options.split(",")
-        ):
-            root, mount = left.split(" ")[3:5]
-            yield root, Path(mount.replace("\\040", " "))
-            return
