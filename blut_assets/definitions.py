@@ -5,6 +5,7 @@ import dagster as dg
 from blut_assets.handles import ArtifactHandles
 from blut_assets.wiring import check_wiring
 from cookbooks.discovery import Discovered, discover
+from sensors.reaper import reaper
 
 
 def build_definitions(found: Discovered) -> dg.Definitions:
@@ -19,7 +20,7 @@ def build_definitions(found: Discovered) -> dg.Definitions:
         assets=assets,
         asset_checks=[check for cookbook in found.cookbooks for check in cookbook.checks],
         jobs=[recipe.job() for cookbook in found.cookbooks for recipe in cookbook.recipes],
-        sensors=[sensor for cookbook in found.cookbooks for sensor in cookbook.sensors],
+        sensors=[reaper, *(sensor for cookbook in found.cookbooks for sensor in cookbook.sensors)],
         resources={"artifact_handles": ArtifactHandles()},
         # training has its own process anyway, and a step in this one costs 0.06 s instead of 3 s
         executor=dg.in_process_executor,

@@ -1,5 +1,6 @@
 """Recipe: a named job with typed args. Cookbook: what one domain pack brings."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_origin
@@ -9,6 +10,7 @@ from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from blut_assets.artifacts import Artifact
+from blut_assets.limits import NO_LIMITS, LimitsConfig
 from blut_assets.stages import StageConfig, spec_of
 
 RECIPE_TAG = "blut/recipe"
@@ -24,6 +26,7 @@ class RecipeArgs(dg.Config):
     reuse: Literal["auto", "never", "require"] = Field(
         "auto", description="auto: take stored results; never: compute all again; require: compute nothing"
     )
+    limits: LimitsConfig = Field(NO_LIMITS, description='of each payload, such as {"memory_max": "44G"}')
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Recipe:
             spec = spec_of(asset)
             assert spec is not None, f"{asset.key} is no stage asset"
             config = chosen.pop(spec.key.path[-1], None) or spec.config()
-            configs[spec.key] = config.model_copy(update={"reuse": args.reuse})
+            configs[spec.key] = config.model_copy(update={"reuse": args.reuse, "limits": args.limits})
         if chosen:
             raise ValueError(f"recipe {self.name} configures assets it does not run: {sorted(chosen)}")
         return configs
@@ -108,7 +111,7 @@ class Recipe:
     def template(self) -> dict[str, Any]:
         """Default args, with ``<required>`` where a value must be given."""
         return {
-            name: "<required>" if info.is_required() else info.get_default(call_default_factory=True)
+            name: "<required>" if info.is_required() else _plain(info.get_default(call_default_factory=True))
             for name, info in self.args.model_fields.items()
         }
 
@@ -122,8 +125,14 @@ class Recipe:
         return allowed_values(info) if info else "see `blut recipe show`"
 
 
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json", exclude_defaults=True) if isinstance(value, dg.Config) else value
+
+
 def allowed_values(info: FieldInfo) -> str:
     """What a field accepts, in words."""
+    if inspect.isclass(info.annotation) and issubclass(info.annotation, dg.Config):
+        return "object with " + ", ".join(info.annotation.model_fields)
     if get_origin(info.annotation) is list:
         return f"list of {get_args(info.annotation)[0].__name__}"
     types = [t for t in (get_args(info.annotation) or (info.annotation,)) if t is not type(None)]

@@ -1,5 +1,6 @@
 """Find an earlier result with the same fingerprint, in the event log and nowhere else."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -11,7 +12,9 @@ from blut_resources.store import ArtifactStore, StoreError
 
 FINGERPRINT_TAG = "blut/fingerprint"
 ARTIFACT, SPEC, REUSED, ORIGIN, SECONDS = "artifact", "blut/spec", "reused", "origin_run", "compute_seconds"
+PEAK = "peak_memory_bytes"
 PAGE = 200
+PEAKS = 5
 
 A = TypeVar("A", bound=Artifact)
 
@@ -57,6 +60,18 @@ def inputs_of(event: dg.AssetMaterialization) -> dict[str, str]:
     """The digests that a materialization was computed from, by parameter name."""
     entry: Any = event.metadata.get(SPEC)
     return entry.value.get("inputs", {}) if entry else {}
+
+
+def measured_peaks(instance: dg.DagsterInstance, key: dg.AssetKey) -> list[int]:
+    """Bytes that the payload of an asset took at most, in each of the last few runs that computed it."""
+    peaks: dict[str, int] = {}
+    for record in itertools.islice(materializations(instance, key, first=PEAKS), 4 * PEAKS):
+        event = record.asset_materialization
+        entry: Any = event.metadata.get(PEAK) if event else None
+        if event is not None and entry is not None:
+            origin: Any = event.metadata.get(ORIGIN)
+            peaks.setdefault(origin.value if origin else record.run_id, entry.value)
+    return list(peaks.values())[:PEAKS]
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,7 @@
 ``reusable`` may be set to False by a stage function whose result must not answer a later run.
 """
 
-import base64
 import shutil
-import time
 from collections.abc import Generator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -15,14 +13,13 @@ import dagster as dg
 
 from blut_assets import reuse
 from blut_assets.artifacts import Artifact
+from blut_assets.limits import NO_LIMITS, LimitsConfig
+from blut_assets.running import run
 from blut_resources.store import ArtifactStore
-from blut_resources.trainer import Payload, run_payload
+from blut_resources.trainer import Payload
 
 if TYPE_CHECKING:
     from blut_assets.stages import StageSpec
-
-EMBED_LIMIT = 400_000
-STEP_LOG_S = 10.0
 
 
 class Stage:
@@ -35,12 +32,14 @@ class Stage:
         spec: "StageSpec",
         fingerprint: str,
         description: Mapping[str, Any],
+        limits: LimitsConfig = NO_LIMITS,
     ) -> None:
         self._context, self.store, self.spec, self.fingerprint = context, store, spec, fingerprint
+        self.limits = limits
         self.name = spec.key.to_user_string()
         self.reusable = spec.memoised
         self._description = description
-        self._shown: dict[str, Any] = {}
+        self.shown: dict[str, Any] = {}
 
     @property
     def planning(self) -> bool:
@@ -56,6 +55,10 @@ class Stage:
     @cached_property
     def out(self) -> Path:
         """An empty directory; what is in it when the function returns becomes the artifact."""
+        if self.limits.on_orphan == "adopt":  # where the next run can find it
+            out = self.work / "out"
+            out.mkdir(exist_ok=True)
+            return out
         return self.store.staging()
 
     @cached_property
@@ -73,7 +76,7 @@ class Stage:
 
     def show(self, **metadata: Any) -> None:
         """Add metadata to the materialization."""
-        self._shown |= metadata
+        self.shown |= metadata
 
     def run(
         self,
@@ -83,30 +86,22 @@ class Stage:
         inputs: Mapping[str, Path],
         out: Path | None = None,
         work: Path | None = None,
+        gpus: int | None = None,
     ) -> Generator[dg.AssetObservation, None, dict[str, Any]]:
         """Run a payload module; yields an observation per epoch and returns the facts it ended with.
 
+        It waits here until the memory and GPUs it needs are free; a hit in the store never gets here.
+        ``gpus`` says how many where the footprint of the asset does not know: 0 for a training on the CPU.
+
         Raises:
-            PayloadFailed: if it did not reach ``done``.
+            PayloadFailed: if it did not reach ``done``; after an out-of-memory kill only when no larger
+                limit was allowed.
         """
-        payload = Payload(module, config, inputs, out or self.out, work or self.work, self.fingerprint)
-        facts: dict[str, Any] = {}
-        quiet_until = 0.0
-        for event in run_payload(self.context, payload):
-            if event["event"] == "epoch":
-                metrics = event["metrics"]
-                words = " ".join(f"{name}={value:.4g}" for name, value in metrics.items())
-                self.context.log.info(f"{self.name}: epoch {event['epoch']}: {words}")
-                yield dg.AssetObservation(self.spec.key, metadata={"epoch": event["epoch"], **metrics})
-            elif event["event"] == "step" and time.monotonic() > quiet_until:
-                quiet_until = time.monotonic() + STEP_LOG_S
-                words = " ".join(f"{name}={value:.4g}" for name, value in event["values"].items())
-                self.context.log.info(f"{self.name}: step {event['step']}: {words}")
-            elif event["event"] == "artifact":
-                self.show(**{event["name"]: _picture(Path(event["path"]), event["media_type"])})
-            elif event["event"] == "done":
-                facts = event["facts"]
-        return facts
+        payload = Payload(
+            *(module, config, inputs, out or self.out, work or self.work, self.fingerprint, self.name),
+            adopt=self.limits.on_orphan == "adopt",
+        )
+        return (yield from run(self, payload, gpus))
 
     def look_up(self) -> reuse.Hit | None:
         """A stored result with this fingerprint, if its bytes are there and sound."""
@@ -134,7 +129,7 @@ class Stage:
         """The materialization of a computed artifact."""
         metadata = {
             **_plottable(artifact),
-            **self._shown,
+            **self.shown,
             reuse.ARTIFACT: dg.MetadataValue.json(artifact.model_dump(mode="json")),
             reuse.SPEC: dg.MetadataValue.json(dict(self._description)),
             reuse.SECONDS: round(seconds, 3),
@@ -160,11 +155,3 @@ class Stage:
 def _plottable(artifact: Artifact) -> dict[str, Any]:
     """Facts as metadata of their own: Dagster plots numbers over materializations."""
     return {k: v for k, v in artifact.facts().items() if isinstance(v, bool | int | float | str)}
-
-
-def _picture(path: Path, media_type: str) -> dg.MetadataValue:
-    """Dagster has no image metadata; markdown with a data URI is shown as a picture."""
-    if not media_type.startswith("image/") or path.stat().st_size > EMBED_LIMIT:
-        return dg.MetadataValue.text(f"{path.name}, in the artifact")
-    data = base64.b64encode(path.read_bytes()).decode()
-    return dg.MetadataValue.md(f"![{path.stem}](data:{media_type};base64,{data})")

@@ -18,10 +18,14 @@ import dagster as dg
 from blut_assets import reuse
 from blut_assets.artifacts import Artifact
 from blut_assets.gates import PromotionRefused
+from blut_assets.limits import NO_FOOTPRINT, NO_LIMITS, Footprint, LimitsConfig
 from blut_assets.stage import Stage
 from blut_assets.versions import CodeVersion, code_version, fingerprint
-from blut_resources.instance import EphemeralInstance, hold_run, store_of
+from blut_resources.containment import ContainmentRefused
+from blut_resources.instance import EphemeralInstance, store_of
+from blut_resources.leases import NeverFits
 from blut_resources.registry import RegistryError
+from blut_resources.runs import hold_run
 from blut_resources.store import StoreError
 from blut_resources.trainer import PayloadFailed
 
@@ -30,7 +34,10 @@ Steps = Generator[dg.AssetObservation, None, T]
 """The return annotation of a stage function that is a generator."""
 
 ASSET_JOB = "__ASSET_JOB"
-EXPLAINED = (EphemeralInstance, PayloadFailed, PromotionRefused, RegistryError, StoreError, FileNotFoundError)
+EXPLAINED = (
+    *(ContainmentRefused, EphemeralInstance, FileNotFoundError, NeverFits),
+    *(PromotionRefused, RegistryError, StoreError),
+)
 """Errors whose message is written for a person; anything else keeps its stack trace."""
 
 
@@ -44,10 +51,15 @@ class StageConfig(dg.Config):
     HOW: ClassVar[frozenset[str]] = frozenset()
 
     reuse: Literal["auto", "never", "require"] = "auto"
+    limits: LimitsConfig = NO_LIMITS
 
     def fingerprinted(self) -> dict[str, Any]:
         """The values that can change the result."""
-        return self.model_dump(mode="json", exclude={"reuse", *self.HOW})
+        return self.model_dump(mode="json", exclude={"reuse", "limits", *self.HOW})
+
+    def for_payload(self) -> dict[str, Any]:
+        """The values that a payload may read: those of the result, and ``HOW`` to compute it."""
+        return self.model_dump(mode="json", exclude={"reuse", "limits"})
 
 
 @dataclass(frozen=True)
@@ -64,6 +76,7 @@ class StageSpec:
     memoised: bool
     source: bool
     headline: tuple[str, ...]
+    footprint: Footprint
 
     def fingerprint(
         self, inputs: Mapping[str, str], config: StageConfig, partition: str | None = None
@@ -102,6 +115,7 @@ def stage_asset(
     kinds: set[str] | None = None,
     owners: Sequence[str] | None = None,
     partitions_def: dg.PartitionsDefinition | None = None,
+    footprint: Footprint = NO_FOOTPRINT,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Declare the artifact that a function makes.
 
@@ -115,6 +129,7 @@ def stage_asset(
         source: looks at the outside world, so it runs every time.
         side_effect: acts on the outside world, so it is never reused.
         headline: the facts that a one-line summary shows.
+        footprint: memory and GPUs that its payload is expected to need, and default limits.
 
     Raises:
         TypeError: if an annotation is missing or is not an artifact or a `StageConfig`.
@@ -134,6 +149,7 @@ def stage_asset(
             memoised=not (source or side_effect),
             source=source,
             headline=tuple(headline),
+            footprint=footprint,
         )
         return dg.asset(
             key=spec.key,
@@ -183,6 +199,9 @@ def _compute(spec: StageSpec) -> Callable[..., Any]:
         context = dg.AssetExecutionContext.get()
         try:
             yield from _materialize(spec, context, kwargs, config)
+        except PayloadFailed as error:
+            metadata = error.outcome.as_metadata()
+            raise dg.Failure(str(error), metadata, allow_retries=error.outcome.retry) from error
         except EXPLAINED as error:
             raise dg.Failure(str(error)) from error
 
@@ -208,7 +227,7 @@ def _materialize(
     partition = context.partition_key if context.has_partition_key else None
     digests = {name: artifact.digest for name, artifact in inputs.items()}
     print_ = spec.fingerprint(digests, config, partition)
-    stage = Stage(context, store, spec, print_, spec.describe(digests, config))
+    stage = Stage(context, store, spec, print_, spec.describe(digests, config), config.limits)
     if not spec.memoised:
         yield from _execute(stage, inputs, config)
         return

@@ -12,6 +12,7 @@ import dagster as dg
 import pytest
 
 from blut_resources.instance import find_home, open_instance
+from blut_resources.runs import reap_dead_runs
 from tests.test_trainer import REPOSITORY
 
 COMMAND = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "tests.scripted", "--select", "*"]
@@ -44,6 +45,7 @@ def test_a_killed_run_is_shown_as_failed_by_the_next_start(home: Path, tmp_path:
     with dg.DagsterInstance.get() as instance:
         assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.STARTED]
     with open_instance() as instance:
+        reap_dead_runs(instance)
         assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.FAILURE]
 
 

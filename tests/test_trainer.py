@@ -45,7 +45,7 @@ def test_epochs_become_observations_and_facts_become_the_artifact(monkeypatch: p
 def test_no_message_is_lost_in_a_flood_of_large_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCRIPT", json.dumps({}))
     seen: list[int] = []
-    monkeypatch.setattr("blut_assets.stage.run_payload", _counting(seen))
+    monkeypatch.setattr("blut_assets.running.run_payload", _counting(seen))
     result = run(monkeypatch, messages=300, size=100_000)
     assert result.success
     assert seen == list(range(300))
@@ -54,8 +54,8 @@ def test_no_message_is_lost_in_a_flood_of_large_ones(monkeypatch: pytest.MonkeyP
 def _counting(seen: list[int]) -> Any:
     from blut_resources.trainer import run_payload
 
-    def counting(context: Any, payload: Any) -> Any:
-        for event in run_payload(context, payload):
+    def counting(*args: Any) -> Any:
+        for event in run_payload(*args):
             if event["event"] == "step":
                 seen.append(event["step"])
             yield event

@@ -20,6 +20,7 @@ from blut_assets.definitions import defs, discovered
 from blut_assets.planning import plan as make_plan
 from blut_assets.recipes import ArgsError, Recipe, RecipeArgs
 from blut_resources.instance import open_instance
+from blut_resources.runs import NoSuchRun, cancel_run, find_run, reap_dead_runs
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 recipe_app = typer.Typer(no_args_is_help=True, help="The catalogue of jobs.")
@@ -65,6 +66,7 @@ def run_recipe(name: Name, args: Args = "{}") -> None:
     parsed = _parse(recipe, args)
     signal.signal(signal.SIGTERM, _interrupt)
     with open_instance() as instance:
+        reap_dead_runs(instance)
         job = defs.resolve_job_def(recipe.name)
         result = job.execute_in_process(
             run_config=parsed.model_dump(mode="json"), instance=instance, raise_on_error=False
@@ -87,6 +89,17 @@ def plan(name: Name, args: Args = "{}", as_json: AsJson = False) -> None:
         typer.echo(json.dumps([p.as_dict() for p in planned], indent=1))
     else:
         typer.echo(plan_table(planned))
+
+
+@app.command()
+def cancel(run_id: Annotated[str, typer.Argument(help="id of the run, or enough of its beginning")]) -> None:
+    """End a run and everything it started. A payload gets time to write its checkpoint."""
+    with open_instance() as instance:
+        reap_dead_runs(instance)
+        try:
+            typer.echo(cancel_run(instance, find_run(instance, run_id)))
+        except NoSuchRun as error:
+            _usage(str(error))
 
 
 def _interrupt(number: int, _frame: Any) -> NoReturn:

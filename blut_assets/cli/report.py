@@ -46,7 +46,7 @@ def describe_recipe(recipe: Recipe) -> str:
         {
             "argument": name,
             "default": str(template[name])
-            if template[name] not in ("", [])
+            if template[name] not in ("", [], {})
             else '""'
             if not template[name]
             else "",

@@ -31,7 +31,7 @@ def lma_corpus(stage: Stage, recordings: Recordings, config: LmaCorpusConfig) ->
     """
     facts = yield from stage.run(
         LMA_ENCODE,
-        config=config.model_dump(mode="json", exclude={"reuse"}),
+        config=config.for_payload(),
         inputs={"recordings": stage.open(recordings)},
     )
     refused = json.loads((stage.out / "corpus.json").read_text())["refused"]

@@ -24,7 +24,7 @@ def joint_checkpoint(
     """
     facts = yield from stage.run(
         JOINT_TRAIN,
-        config=config.model_dump(mode="json", exclude={"reuse"}),
+        config=config.for_payload(),
         inputs={"windows": stage.open(training_windows)},
     )
     return JointCkpt(**facts)

@@ -1,0 +1,90 @@
+"""What a payload may use, as a person says it in a config, and what an asset is expected to need."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal
+
+import dagster as dg
+from pydantic import Field, model_validator
+
+from blut_resources.containment.limits import Limits, parse_size
+
+GIB = 1 << 30
+
+
+class LimitsConfig(dg.Config, extra="forbid"):
+    """Limits of each payload process tree. What is not given comes from ``$BLUT_MEMORY_MAX`` and its like.
+
+    How a result is computed, not what: none of it is part of the fingerprint.
+    """
+
+    NAMES: ClassVar[Mapping[str, str]] = {"wall_clock": "wall_clock_s", "containment": "backend"}
+
+    memory_max: str | None = Field(None, description="such as 44G; the tree is killed beyond it")
+    memory_high: str | None = Field(None, description="such as 40G; slowed down beyond it")
+    swap_max: str | None = Field(None, description="such as 2G; none by default")
+    tasks_max: int | None = Field(None, description="processes and threads")
+    cpu_weight: int | None = Field(None, description="1 to 10000, usually 100")
+    wall_clock: str | None = Field(None, description="such as 12h; stopped after it")
+    containment: str | None = Field(
+        None, description="auto, systemd, cgroup2, cgroup1, rlimit or none; auto takes the strongest"
+    )
+    mode: str | None = Field(
+        None,
+        description="required or best-effort; required, the default with memory_max, refuses to start where"
+        " nothing enforces",
+    )
+    on_orphan: Literal["kill", "adopt"] = Field(
+        "kill", description="adopt: outlive a dead orchestrator; the next run takes over"
+    )
+    oom_retry_up_to: str | None = Field(
+        None, description="after an out-of-memory kill try again with more, up to this, such as 64G"
+    )
+
+    @model_validator(mode="after")
+    def _sensible(self) -> "LimitsConfig":
+        self.resolve({}, {})
+        if self.oom_retry_up_to is not None:
+            parse_size(self.oom_retry_up_to, "oom_retry_up_to")
+        return self
+
+    def resolve(self, defaults: Mapping[str, Any], env: Mapping[str, str] | None = None) -> Limits:
+        """What holds: what is said here, else the environment, else the asset's defaults.
+
+        Raises:
+            LimitsError: naming the field or the variable, the value, and what would do.
+        """
+        said = self.model_dump(exclude={"on_orphan", "oom_retry_up_to"})
+        args = {self.NAMES.get(name, name): value for name, value in said.items()}
+        return Limits.resolve(args, os.environ if env is None else env, defaults)
+
+    def next_size_up(self, limits: Limits) -> Limits | None:
+        """What to try after an out-of-memory kill: a quarter or 8 GiB more, up to the ceiling; else None."""
+        if self.oom_retry_up_to is None or limits.memory_max is None:
+            return None
+        ceiling = parse_size(self.oom_retry_up_to, "oom_retry_up_to")
+        wanted = max(limits.memory_max * 5 // 4, limits.memory_max + 8 * GIB)
+        size = min(wanted, ceiling)
+        return replace(limits, memory_max=size) if size > limits.memory_max else None
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What an asset's payload is expected to need, until measured peaks know better.
+
+    Attributes:
+        memory: such as ``"3G"``; nothing is reserved if not given and never measured.
+        gpus: how many; ``"any"`` takes one where there is one.
+        vram: such as ``"20G"``, free on each GPU before it starts.
+        limits: defaults for the limits, by their names in `Limits`.
+    """
+
+    memory: str | None = None
+    gpus: int | Literal["any"] = 0
+    vram: str | None = None
+    limits: Mapping[str, Any] = field(default_factory=dict)
+
+
+NO_FOOTPRINT = Footprint()
+NO_LIMITS = LimitsConfig.model_validate({})

@@ -1,0 +1,101 @@
+"""Runs a stage's payload: waits for its turn, passes on its reports, gives it more memory if told to."""
+
+import base64
+import os
+import time
+from collections.abc import Generator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from blut_assets import reuse
+from blut_resources.containment.limits import Limits, parse_size
+from blut_resources.gpus import gpus as gpus_here
+from blut_resources.leases import Lease, Needs, estimate, lease
+from blut_resources.machine import size_text
+from blut_resources.trainer import Payload, PayloadFailed, run_payload
+
+if TYPE_CHECKING:
+    from blut_assets.stage import Stage
+
+EMBED_LIMIT = 400_000
+STEP_LOG_S = 10.0
+WAITING_TAG = "blut/waiting"
+
+Running = Generator[dg.AssetObservation, None, dict[str, Any]]
+
+
+def run(stage: "Stage", payload: Payload, gpus: int | None) -> Running:
+    """Run a payload within the stage's limits; yields an observation per epoch, returns the facts.
+
+    Raises:
+        PayloadFailed: if it did not reach ``done``; after an out-of-memory kill only where no larger limit
+            is allowed.
+        NeverFits: if this machine can never give what it needs.
+    """
+    limits = stage.limits.resolve(stage.spec.footprint.limits)
+    while True:
+        try:
+            return (yield from _once(stage, replace(payload, limits=limits), gpus))
+        except PayloadFailed as error:
+            larger = stage.limits.next_size_up(limits) if error.outcome.kind == "oom-kill" else None
+            if larger is None or larger.memory_max is None:
+                raise
+            stage.context.log.warning(f"{error}\n{stage.name}: again, with {size_text(larger.memory_max)}")
+            limits = larger
+
+
+def _once(stage: "Stage", payload: Payload, gpus: int | None) -> Running:
+    facts: dict[str, Any] = {}
+    quiet_until = 0.0
+    for event in run_payload(stage.context, payload, lambda: _admit(stage, payload.limits, gpus)):
+        if event["event"] == "epoch":
+            metrics = event["metrics"]
+            stage.context.log.info(f"{stage.name}: epoch {event['epoch']}: {_words(metrics)}")
+            yield dg.AssetObservation(stage.spec.key, metadata={"epoch": event["epoch"], **metrics})
+        elif event["event"] == "step" and time.monotonic() > quiet_until:
+            quiet_until = time.monotonic() + STEP_LOG_S
+            stage.context.log.info(f"{stage.name}: step {event['step']}: {_words(event['values'])}")
+        elif event["event"] == "artifact":
+            stage.show(**{event["name"]: _picture(Path(event["path"]), event["media_type"])})
+        elif event["event"] == "done":
+            facts = event["facts"]
+        elif event["event"] == "ended":
+            peak = max(event["outcome"].peak or 0, stage.shown.get(reuse.PEAK, 0))
+            stage.show(**event["enforcement"].as_metadata(), **({reuse.PEAK: peak} if peak else {}))
+    return facts
+
+
+def _words(values: dict[str, float]) -> str:
+    return " ".join(f"{name}={value:.4g}" for name, value in values.items())
+
+
+def _admit(stage: "Stage", limits: Limits, gpus: int | None) -> AbstractContextManager[Lease]:
+    """Queue for what the payload needs: its limit, else what it took before, else what was declared."""
+    footprint, context = stage.spec.footprint, stage.context
+    declared = parse_size(footprint.memory, "footprint.memory") if footprint.memory else None
+    if gpus is None:
+        gpus = min(1, len(gpus_here().found)) if footprint.gpus == "any" else footprint.gpus
+    needs = Needs(
+        memory=estimate(declared, reuse.measured_peaks(context.instance, stage.spec.key), limits.memory_max),
+        gpus=gpus,
+        vram=parse_size(footprint.vram, "footprint.vram") if footprint.vram and gpus else 0,
+    )
+
+    def say(text: str) -> None:
+        context.log.info(f"{stage.name}: {text}")
+        context.instance.add_run_tags(context.run.run_id, {WAITING_TAG: text})
+
+    holder = {"run": context.run.run_id, "asset": stage.name, "pid": str(os.getpid())}
+    return lease(needs, holder=holder, on_wait=say)
+
+
+def _picture(path: Path, media_type: str) -> dg.MetadataValue:
+    """Dagster has no image metadata; markdown with a data URI is shown as a picture."""
+    if not media_type.startswith("image/") or path.stat().st_size > EMBED_LIMIT:
+        return dg.MetadataValue.text(f"{path.name}, in the artifact")
+    data = base64.b64encode(path.read_bytes()).decode()
+    return dg.MetadataValue.md(f"![{path.stem}](data:{media_type};base64,{data})")

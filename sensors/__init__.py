@@ -1,0 +1,1 @@
+"""Sensors: what Blut does by itself while the daemon runs."""

@@ -1,0 +1,13 @@
+"""Runs whose process died are marked as failed, so that nothing is shown as running for ever."""
+
+import dagster as dg
+
+from blut_resources.runs import reap_dead_runs
+
+
+@dg.sensor(minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
+def reaper(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Marks runs as failed whose process is gone. It starts nothing."""
+    reaped = reap_dead_runs(context.instance)
+    ids = ", ".join(run_id[:8] for run_id in reaped)
+    return dg.SkipReason(f"marked as failed, their process died: {ids}" if reaped else "every run is alive")
