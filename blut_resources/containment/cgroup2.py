@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from blut_resources.containment.backend import (
-    SPEC,
     BackendError,
     Request,
-    read_json,
+    prepared,
     spawn_supervisor,
     waiting_payload,
 )
@@ -87,8 +86,7 @@ class Cgroup2:
 
 def _cgroup(request: Request) -> Cgroup | None:
     """As the spec has it: whoever re-attaches may live below another base."""
-    spec = read_json(request.place / SPEC)
-    paths = spec.get("backend", {}).get("cgroups") if spec else None
+    paths = prepared(request).get("cgroups")
     return Cgroup(Path(paths[0]), 2) if paths else None
 
 

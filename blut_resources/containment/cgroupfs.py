@@ -47,11 +47,12 @@ class Cgroup:
         return _number(self.read(_PEAK[self.version]))
 
     def processes(self) -> list[int]:
-        """Everything in it and below."""
+        """Everything in it and below, but for what lives in a process namespace that is out of sight."""
         found: list[int] = []
         for directory, _, _ in os.walk(self.path):
             found += map(int, (Cgroup(Path(directory), self.version).read("cgroup.procs") or "").split())
-        return found
+        # 0 stands for those out of sight, and to kill 0 is to kill oneself
+        return [pid for pid in found if pid]
 
     def kill(self) -> None:
         """SIGKILL everything in it and below, now; does not wait for the ends."""

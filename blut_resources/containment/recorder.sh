@@ -8,7 +8,7 @@
 #   limit, peak            bytes, null if there is none or the kernel does not tell
 #   oom, oom_kill          times that this unit's own limit was reached for good (0 if an ancestor's was), and
 #                          processes killed for it; version 1 counts only the latter
-# Shell builtins only: in a unit at its memory limit every page counts.
+# Almost only shell builtins: a unit at its memory limit has little left, and its owner waits.
 
 cgroup= version=0 limit=null peak=null oom=null oom_kill=null
 
@@ -19,12 +19,11 @@ while IFS=: read -r id controllers path; do
     esac
 done </proc/self/cgroup
 
-number() { # FILE: its content if that is a number of less than 19 digits (more is version 1's "no limit")
+number() { # FILE: sets value to a number of less than 19 digits (more is version 1's "no limit"), or null
     value=
     [ -r "$1" ] && read -r value <"$1"
     case $value in
-        '' | *[!0-9]* | ???????????????????*) echo null ;;
-        *) echo "$value" ;;
+        '' | *[!0-9]* | ???????????????????*) value=null ;;
     esac
 }
 
@@ -38,10 +37,16 @@ counts() { # FILE: sets oom and oom_kill from its lines
 }
 
 if [ "$version" = 2 ] && [ -r "$cgroup/memory.events" ]; then
-    limit=$(number "$cgroup/memory.max") peak=$(number "$cgroup/memory.peak")
+    number "$cgroup/memory.max"
+    limit=$value
+    number "$cgroup/memory.peak"
+    peak=$value
     counts "$cgroup/memory.events"
 elif [ "$version" = 1 ] && [ -r "$cgroup/memory.oom_control" ]; then
-    limit=$(number "$cgroup/memory.limit_in_bytes") peak=$(number "$cgroup/memory.max_usage_in_bytes")
+    number "$cgroup/memory.limit_in_bytes"
+    limit=$value
+    number "$cgroup/memory.max_usage_in_bytes"
+    peak=$value
     counts "$cgroup/memory.oom_control"
 else
     cgroup= version=0

@@ -12,17 +12,17 @@ import pwd
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from blut_resources.containment.backend import (
-    SPEC,
     STOPPED,
     UP,
     BackendError,
     Request,
+    prepared,
     read_json,
     supervisor_command,
 )
@@ -33,6 +33,8 @@ MANAGER_ENV = "BLUT_SYSTEMD_MANAGER"
 """``user`` or ``system``; by default system for root and user for everybody else."""
 RECORDER = Path(__file__).with_name("recorder.sh")
 CALL_TIMEOUT_S = 30.0
+RECORD_S = 5.0
+"""How long the manager may take from the supervisor's end to the recorder's, and from there to the unit's."""
 BACKSTOP_S = 15.0
 """How much later than the supervisor the manager ends a unit that runs too long or does not stop."""
 
@@ -92,6 +94,9 @@ class Systemd:
         """None also if the process is not in a cgroup of the unit's own: then the manager has set no limit,
         whatever its properties say (a user's manager on cgroup v1, controllers mounted read-only)."""
         cgroup = _own_cgroup(pid, request)
+        if cgroup and cgroup.version == 2:
+            # see OOMPolicy below; who may start the unit may also write this
+            cgroup.write("memory.oom.group", 1)
         return cgroup.limit() if cgroup else None
 
     def peak(self, request: Request) -> int | None:
@@ -107,16 +112,15 @@ class Systemd:
 
     def clean(self, request: Request) -> None:
         """Waits, for seconds at most, until the manager has removed the unit and its cgroup."""
-        stopped = read_json(request.place / STOPPED)
-        if stopped and stopped.get("cgroup"):
-            _wait_until_gone(Cgroup(Path(stopped["cgroup"]), stopped["version"]))
-        else:
+        if (request.place / UP).exists():
+            _within(RECORD_S, (request.place / STOPPED).exists)
+        cgroup = (read_json(request.place / STOPPED) or {}).get("cgroup")
+        if not cgroup or not _within(RECORD_S, lambda: not Path(cgroup).exists()):
             self._systemctl(request, "stop")
 
     def _systemctl(self, request: Request, *words: str) -> None:
         """A unit that is no more is what was wanted, so failure is none."""
-        spec = read_json(request.place / SPEC) or {}
-        manager = spec.get("backend", {}).get("manager", self.manager)
+        manager = prepared(request).get("manager", self.manager)
         with suppress(OSError, subprocess.TimeoutExpired):
             _call(["systemctl", f"--{manager}", "--quiet", "--no-ask-password", *words, _unit(request)])
 
@@ -136,7 +140,9 @@ def _properties(request: Request) -> Mapping[str, object]:
         "CPUWeight": limits.cpu_weight,
         "RuntimeMaxSec": wall,
         "TimeoutStopSec": request.grace_s + BACKSTOP_S,
-        "OOMPolicy": "kill",
+        # "kill" and "stop" may skip the recorder or end it too: the manager acts when it hears of the OOM,
+        # before or after it hears of the main process's death. So the kernel is told to kill all at once.
+        "OOMPolicy": "continue",
         "KillMode": "mixed",
         "ExecStopPost": f":/bin/sh {_quoted(RECORDER)} {_quoted(request.place)}",
     }
@@ -153,10 +159,13 @@ def _own_cgroup(pid: int, request: Request) -> Cgroup | None:
     return cgroup if cgroup and cgroup.path.name == _unit(request) else None
 
 
-def _wait_until_gone(cgroup: Cgroup, timeout_s: float = 5.0) -> None:
+def _within(timeout_s: float, happened: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + timeout_s
-    while cgroup.path.exists() and time.monotonic() < deadline:
-        time.sleep(0.005)
+    while not happened():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.002)
+    return True
 
 
 def _runtime_directory() -> Path:

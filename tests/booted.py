@@ -1,0 +1,81 @@
+"""Runs a directory of tests inside a booted machine, once, and tells what became of each of them."""
+
+import ast
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.lacking import lacking
+
+INSIDE_ENV = "BLUT_TESTS_INSIDE"
+"""Set inside: there the tests are collected."""
+LACKS, DID_NOT_REPORT = 69, 125
+"""Exit status of a boot script: something is missing here; the machine did not come up."""
+
+
+@dataclass
+class Machine:
+    """What the tests inside did: test to its cases, a case to its failure message, "" if it passed."""
+
+    output: str
+    cases: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def check(self, test: str) -> None:
+        """Fail unless all cases of this test ran inside and passed."""
+        found = self.cases.get(test)
+        if not found:
+            pytest.fail(f"{test} did not run inside:\n{self.output[-4000:]}", pytrace=False)
+        failures = [f"{case}:\n{message}" for case, message in found.items() if message]
+        if failures:
+            pytest.fail("\n\n".join(failures), pytrace=False)
+
+
+def names_in(directory: Path) -> list[str]:
+    """``module::function`` of every test function, without importing anything."""
+    found = []
+    for module in sorted(directory.glob("test_*.py")):
+        for node in ast.parse(module.read_text()).body:
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                found.append(f"{module.stem}::{node.name}")
+    return found
+
+
+def boot(script: Path, inside: Path, out: Path, timeout_s: int) -> Machine:
+    """Boot, run all tests of a directory inside, read their report; skips where nothing can be booted."""
+    report = out / "junit.xml"
+    plugins = ("-p", "no:cacheprovider", "-p", "pytest_timeout")
+    tests = [sys.executable, "-m", "pytest", "-q", *plugins, "--basetemp=/run/tests"]
+    options = ["-t", str(timeout_s), "-w", str(out), "-e", INSIDE_ENV, "-e", "PYTEST_DISABLE_PLUGIN_AUTOLOAD"]
+    done = subprocess.run(
+        [script, *options, "--", *tests, "--durations=12", f"--junitxml={report}", inside],
+        env={**os.environ, INSIDE_ENV: inside.parent.name, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        cwd=inside.parent.parent.parent,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    print(done.stdout)
+    if done.returncode == LACKS or (done.returncode == DID_NOT_REPORT and not report.exists()):
+        lacking(done.stdout.strip()[-3000:])
+    if not report.exists():
+        pytest.fail(f"no report, exit status {done.returncode}:\n{done.stdout[-4000:]}", pytrace=False)
+    return Machine(done.stdout, _cases(report))
+
+
+def _cases(report: Path) -> dict[str, dict[str, str]]:
+    cases: dict[str, dict[str, str]] = {}
+    for case in ElementTree.parse(report).iter("testcase"):
+        module = case.get("classname", "").rpartition(".")[2]
+        name = case.get("name", "")
+        # a skip inside is a failure too: the machine was made for these tests
+        bad = [child for child in case if child.tag in ("failure", "error", "skipped")]
+        message = "\n".join(f"{child.get('message')}\n{child.text or ''}" for child in bad)
+        cases.setdefault(f"{module}::{name.partition('[')[0]}", {})[name] = message
+    return cases

@@ -1,0 +1,131 @@
+"""How units end otherwise, and that nothing of their trees is left then."""
+
+import os
+import signal
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from blut_resources.containment.unit import attach
+from tests.owners import Owner, Who, done_by, processes, within
+from tests.uml.inside.scenes import MIB, running, shell, start, to_end, with_stubborn_grandchild
+
+LONG = {"memory_max": 64 * MIB}
+
+
+def test_exits(who: Who) -> None:
+    """The command's own status, also when it left a process running; or its signal."""
+    scripts = ["exit 0", 'setsid sleep 300 "$1" & exit 3', "kill -SEGV $$"]
+
+    def act(owner: Owner) -> Any:
+        return [to_end(who, place, shell(script), **LONG)(owner)["outcome"] for place, script in todo]
+
+    todo = [(who.place(f"exit {number}"), script) for number, script in enumerate(scripts)]
+    found = [(outcome["kind"], outcome["code"], outcome["signal"]) for outcome in done_by(who, act)]
+    assert found == [("ok", 0, None), ("exit", 3, None), ("signal", None, signal.SIGSEGV)]
+
+
+def test_wall_clock(who: Who) -> None:
+    started = time.monotonic()
+    command = with_stubborn_grandchild("true", "wall-clock")
+    act = to_end(who, who.place("wall"), command, wall_clock_s=1.0, grace_s=1.0, **LONG)
+    outcome = done_by(who, act)["outcome"]
+    assert outcome["kind"] == "timeout", outcome
+    assert time.monotonic() - started < 15
+    assert not processes("wall-clock")
+
+
+def test_cancel(who: Who) -> None:
+    """SIGTERM comes first, with time for a checkpoint; what ignores it is killed after the grace period."""
+    place = who.place("cancel")
+    command = with_stubborn_grandchild("trap 'sleep 0.5; echo saved; exit 0' TERM; echo ready", "cancelled")
+
+    def act(_: Owner) -> Any:
+        with start(who, place, command, grace_s=2.0, **LONG) as unit:
+            within(20, lambda: "ready" in (place / "log").read_text())
+            unit.terminate()
+            return asdict(unit.wait(20))
+
+    assert done_by(who, act)["kind"] == "cancelled"
+    assert "saved" in (place / "log").read_text()
+    assert not processes("cancelled")
+
+
+def test_owner_killed(who: Who) -> None:
+    """However violently the owner dies, within 15 s nothing is left, no failed unit either (see ``who``)."""
+    place = who.place("orphan")
+
+    def act(owner: Owner) -> Any:
+        start(who, place, with_stubborn_grandchild("echo ready", "orphaned"), grace_s=2.0, **LONG)
+        owner.tell("up")
+        time.sleep(60)
+
+    owner = Owner(who, act)
+    assert owner.told() == "up"
+    within(20, lambda: processes("orphaned") and "ready" in (place / "log").read_text())
+    owner.kill()
+    took = within(15, lambda: not processes("orphaned"))
+    print(f"{who.name}: nothing left after {took:.1f} s")
+
+    outcome = done_by(who, lambda _: _ended(place))
+    assert outcome["kind"] == "cancelled" and "owner" in outcome["detail"], outcome
+
+
+def test_supervisor_killed(who: Who) -> None:
+    """The outcome is lost then, the containment is not."""
+    place = who.place("lost")
+
+    def act(_: Owner) -> Any:
+        with start(who, place, with_stubborn_grandchild("echo ready", "unsupervised"), **LONG) as unit:
+            within(20, lambda: "ready" in (place / "log").read_text())
+            os.kill(_supervisor(place), signal.SIGKILL)
+            return asdict(unit.wait(20))
+
+    outcome = done_by(who, act)
+    assert outcome["kind"] == "lost", outcome
+    assert not processes("unsupervised")
+
+
+def test_adopt(who: Who) -> None:
+    """A unit may outlive its owner; the next one takes it over and gets its result."""
+    place = who.place("adopt")
+    command = shell(
+        'echo ready; until [ -e "$1" ]; do sleep 0.1; done; echo late; exit 5', str(place / "end")
+    )
+
+    def launch_only(owner: Owner) -> Any:
+        start(who, place, command, on_orphan="adopt", **LONG)
+        owner.tell("up")
+        time.sleep(60)
+
+    def take_over(_: Owner) -> Any:
+        unit = attach(place)
+        assert unit is not None
+        before = running(unit)
+        (place / "end").touch()
+        with unit:
+            return {"before": before, "outcome": asdict(unit.wait(20)), "peak": unit.peak()}
+
+    first = Owner(who, launch_only)
+    assert first.told() == "up"
+    first.kill()
+    time.sleep(1)
+    found = done_by(who, take_over)
+    assert found["before"]
+    assert (found["outcome"]["kind"], found["outcome"]["code"]) == ("exit", 5), found
+    assert found["outcome"]["peak"] > 0
+    assert (place / "log").read_text() == "ready\nlate\n"
+
+
+def _ended(place: Path) -> Any:
+    unit = attach(place)
+    assert unit is not None
+    with unit:
+        return asdict(unit.wait(15))
+
+
+def _supervisor(place: Path) -> int:
+    import json
+
+    return json.loads((place / "unit.json").read_text())["pid"]

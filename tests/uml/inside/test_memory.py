@@ -1,0 +1,59 @@
+"""Too much memory ends one unit, all of it, and nothing else; who ran out is told."""
+
+import time
+from typing import Any
+
+from tests.owners import CGROUPS, Owner, Who, done_by, processes
+from tests.uml.inside.scenes import MIB, SMALL, hog, running, shell, start, to_end
+
+LARGE = 200 * MIB
+CAP = "system.slice/job.service/cap"
+
+
+def test_own_limit(who: Who) -> None:
+    """The cause, the limit and the peak survive the unit; a second unit and the owner survive too."""
+    place, beside = who.place("oom"), who.place("beside")
+
+    def act(owner: Owner) -> Any:
+        with start(who, beside, shell("sleep 300"), memory_max=SMALL) as bystander:
+            result = to_end(who, place, hog(80), memory_max=SMALL)(owner)
+            time.sleep(0.3)
+            return {**result, "bystander": bystander.peak(), "runs": running(bystander)}
+
+    found = done_by(who, act)
+    outcome, enforcement = found["outcome"], found["enforcement"]
+    assert (outcome["kind"], outcome["limit"], outcome["whose"]) == ("oom-kill", SMALL, "own"), outcome
+    assert 0.9 * SMALL < outcome["peak"] <= SMALL
+    assert (enforcement["backend"], enforcement["memory_max"]) == (who.backend, SMALL)
+    assert enforcement["contained"]
+    assert found["bystander"] > 0 and found["runs"]
+
+
+def test_grandchild(who: Who) -> None:
+    """It is the tree that is limited and killed, not the process that asked for too much."""
+    place = who.place("grandchild")
+    script = 'setsid "$@" & sleep 300'
+    found = done_by(who, to_end(who, place, shell(script, *hog(80), "grandchild"), memory_max=SMALL))
+    assert (found["outcome"]["kind"], found["outcome"]["whose"]) == ("oom-kill", "own"), found
+    assert not processes("grandchild")
+
+
+def test_ancestor(who: Who) -> None:
+    """A group around the unit ran out: raising this unit's limit would be the wrong remedy."""
+    place = who.place("ancestor")
+    if who.backend == "systemd":
+        who.systemctl("set-property", "--runtime", "blut.slice", f"MemoryMax={SMALL}")
+    else:
+        cap = CGROUPS / (who.cgroup or CAP)
+        cap.mkdir(exist_ok=True)
+        (cap / "memory.max").write_text(str(SMALL))
+        who = who if who.cgroup else Who(who.name, who.backend, env={"BLUT_CGROUP": str(cap)})
+    try:
+        found = done_by(who, to_end(who, place, hog(80), memory_max=LARGE))
+    finally:
+        if who.backend == "systemd":
+            who.systemctl("set-property", "--runtime", "blut.slice", "MemoryMax=infinity")
+        else:
+            (cap / "memory.max").write_text("max")
+    outcome = found["outcome"]
+    assert (outcome["kind"], outcome["limit"], outcome["whose"]) == ("oom-kill", LARGE, "ancestor"), outcome

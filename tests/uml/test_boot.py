@@ -1,0 +1,20 @@
+"""Containment by systemd managers and on cgroup v2: boots a kernel of its own, runs ``inside`` there."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.booted import Machine, boot, names_in
+
+HERE = Path(__file__).parent
+pytestmark = [pytest.mark.systemd, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    return boot(HERE / "boot.sh", HERE / "inside", tmp_path_factory.mktemp("uml"), timeout_s=540)
+
+
+@pytest.mark.parametrize("test", names_in(HERE / "inside"))
+def test_inside(machine: Machine, test: str) -> None:
+    machine.check(test)
