@@ -23,6 +23,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
+def _own_leases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test never waits for what another one, or a person, runs on this machine."""
+    monkeypatch.setenv("BLUT_LEASES", str(tmp_path / "leases"))
+
+
+@pytest.fixture(autouse=True)
 def _quiet_pools(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Tests share the machine with each other: one thread per numeric library."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
