@@ -19,8 +19,10 @@ _UNITS = {letter: 1024 ** (power + 1) for power, letter in enumerate("KMGTP")}
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _NUMBER = r"\s*(\d+(?:\.\d+)?)\s*"
 _SIZE = re.compile(_NUMBER + r"(?:([KMGTP])(?:i?B)?|B)?\s*", re.IGNORECASE)
-_DURATION = re.compile(_NUMBER + r"([smhd]?)(?:ec|in|r)?\s*", re.IGNORECASE)
+_DURATION = re.compile(_NUMBER + r"([smhd]?)\s*", re.IGNORECASE)
 _LARGEST = 1 << 60
+_LEAST = 1 << 20
+"""No program starts in less; whoever writes ``44`` means something else."""
 
 
 class LimitsError(ValueError):
@@ -48,6 +50,8 @@ def parse_size(value: object, field: str = "size") -> int:
 def _size(value: object) -> int | None:
     if isinstance(value, bool):
         return None
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if isinstance(value, int):
         return value
     found = _SIZE.fullmatch(value) if isinstance(value, str) else None
@@ -73,6 +77,13 @@ def _duration(value: object) -> float | None:
         return float(value)
     found = _DURATION.fullmatch(value) if isinstance(value, str) else None
     return float(found[1]) * _SECONDS[found[2].lower()] if found else None
+
+
+def _memory(value: object, field: str) -> int:
+    size = parse_size(value, field)
+    if size < _LEAST:
+        raise _refuse(field, value, f'{size} bytes are not enough for any program; did you mean "{size}G"?')
+    return size
 
 
 def _swap(value: object, field: str) -> int:
@@ -102,8 +113,8 @@ def _one_of(choices: tuple[str, ...]) -> Callable[[object, str], str]:
 
 
 _PARSERS: dict[str, tuple[str, Callable[[object, str], Any]]] = {
-    "memory_max": ("BLUT_MEMORY_MAX", parse_size),
-    "memory_high": ("BLUT_MEMORY_HIGH", parse_size),
+    "memory_max": ("BLUT_MEMORY_MAX", _memory),
+    "memory_high": ("BLUT_MEMORY_HIGH", _memory),
     "swap_max": ("BLUT_SWAP_MAX", _swap),
     "tasks_max": ("BLUT_TASKS_MAX", _count(1, 4_194_304)),
     "cpu_weight": ("BLUT_CPU_WEIGHT", _count(1, 10_000)),

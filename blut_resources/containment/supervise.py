@@ -197,7 +197,7 @@ class Supervisor:
             return f"it ran for {self.spec['wall_clock_s']:g} s"
         if code == trampoline.NOT_STARTED:
             said = os.read(self.payload.said, 4096).decode(errors="replace")
-            return f"cannot start {self.spec['program']}: {said}" if said else ""
+            return f"cannot start {said}" if said else ""
         if code == -SIGKILL and not self.tree.version:
             killed = _machine_oom_kills() - self.machine_oom_kills
             return f"meanwhile the kernel killed {killed} processes for lack of memory" if killed > 0 else ""

@@ -59,8 +59,7 @@ def _become(
             if os.read(wait, 1):
                 os.execve(_bytes(spec["program"]), *_arguments(spec))
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        os.write(say, f"{where}{error.strerror}".encode(errors="replace"))
+        os.write(say, os.fsencode(error.filename or "a system call") + f": {error.strerror}".encode())
     finally:
         os._exit(NOT_STARTED)
 

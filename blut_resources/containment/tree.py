@@ -43,7 +43,10 @@ class Tree:
 
     def signal(self, number: int) -> None:
         """Send a signal to every process there is at this moment."""
-        for pid in self.processes():
+        self._signal(self.processes(), number)
+
+    def _signal(self, pids: set[int], number: int) -> None:
+        for pid in pids:
             try:  # noqa: SIM105
                 os.kill(pid, number)
             except ProcessLookupError:
@@ -56,15 +59,17 @@ class Tree:
             reap: collects ended children; called between the rounds.
             inside: this process is in the cgroup too and must survive.
         """
+        before: set[int] = set()
         pause = 0.001
         if not inside:
             self._stop_forking()
-        while self.processes():
-            self.signal(SIGKILL)
+        while found := self.processes():
+            self._signal(found, SIGKILL)
+            # who is stuck in the kernel (a hung GPU or network disk) dies when that lets go of it
+            pause = min(pause * 1.5, 0.5) if found == before else 0.001
+            before = found
             time.sleep(pause)
             reap()
-            # what is stuck in the kernel (a hung GPU or network disk) dies when that lets go of it
-            pause = min(pause * 1.5, 0.5)
 
     def _stop_forking(self) -> None:
         for directory in self.cgroups:

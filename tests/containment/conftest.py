@@ -1,0 +1,45 @@
+"""Places for units, and what the cgroup tests need of the machine."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from blut_resources.containment.cgroup1 import Cgroup1
+from tests.containment.units import own_memory_dir
+from tests.lacking import lacking
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Where a unit may live; its name has what shells and systemd would interpret."""
+    return tmp_path / "unit $HOME %n 'x'"
+
+
+@pytest.fixture
+def cgroup1() -> Iterator[None]:
+    """Cgroups of version 1 that may be made here, and none left at the end."""
+    reason = Cgroup1().unavailable()
+    if reason:
+        lacking(reason)
+    yield
+    assert not list(own_memory_dir().rglob("blut-test-*"))
+
+
+@pytest.fixture(params=["cgroup1", "none"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """With a cgroup, and by the supervisor alone."""
+    if request.param == "cgroup1":
+        request.getfixturevalue("cgroup1")
+    return request.param
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_open() -> Iterator[None]:
+    """No test leaves a descriptor or a child behind."""
+    before = sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    yield
+    assert sorted(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)

@@ -1,0 +1,95 @@
+"""Too much memory ends one unit, all of it, and nothing else; whose limit it was is told."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.containment.units import (
+    HOG,
+    MIB,
+    PYTHON,
+    Owner,
+    hog,
+    memory_dir,
+    output,
+    own_memory_dir,
+    shell,
+    start,
+)
+from tests.owners import processes
+
+pytestmark = pytest.mark.usefixtures("cgroup1")
+LIMIT = 48 * MIB
+
+
+def test_own_limit(place: Path) -> None:
+    """Limit and peak are known, a grandchild in its own session is gone, a second unit lives."""
+    command = shell('setsid sleep 300.5 & exec "$@"', *hog(200))
+    with start(place / "beside", shell("sleep 300"), memory_max=LIMIT) as bystander:
+        with start(place, command, memory_max=LIMIT) as unit:
+            cgroup = memory_dir(unit)
+            outcome = unit.wait(20)
+            assert not processes("300.5")
+            assert not cgroup.exists()
+            assert "survived" not in output(unit)
+        with pytest.raises(TimeoutError):
+            bystander.wait(0)
+        assert bystander.peak()
+    assert (outcome.kind, outcome.limit, outcome.whose) == ("oom-kill", LIMIT, "own")
+    assert outcome.peak and 0.98 * LIMIT < outcome.peak <= LIMIT
+    assert not outcome.retry
+    assert "memory limit of 48 MiB was reached; raise memory_max ($BLUT_MEMORY_MAX)" in outcome.describe()
+    assert outcome.as_metadata()["outcome"] == "oom-kill"
+
+
+def test_grandchild(place: Path) -> None:
+    """The kernel kills only the process that is too large; the unit ends as a whole all the same."""
+    script = 'setsid "$@" & while true; do sleep 0.1; done'
+    with start(place, shell(script, *hog(200)), memory_max=LIMIT) as unit:
+        outcome = unit.wait(20)
+    assert (outcome.kind, outcome.whose) == ("oom-kill", "own")
+
+
+def test_many_small_ones(place: Path) -> None:
+    """It is the sum that counts."""
+    script = 'for i in 1 2 3 4 5 6; do "$@" & done; wait; echo "all ended"'
+    slow = [*PYTHON, "-c", HOG + "\nimport time; time.sleep(300)", "16"]
+    with start(place, shell(script, *slow), memory_max=LIMIT) as unit:
+        outcome = unit.wait(20)
+        assert "all ended" not in output(unit)
+    assert (outcome.kind, outcome.whose) == ("oom-kill", "own")
+
+
+def test_ancestor(place: Path) -> None:
+    """A group around the unit ran out: to raise the unit's own limit would not help."""
+    around = own_memory_dir() / "blut-test-around"
+    around.mkdir()
+    try:
+        (around / "memory.limit_in_bytes").write_text(str(96 * MIB))
+        (around / "memory.memsw.limit_in_bytes").write_text(str(96 * MIB))
+        owner = Owner(place, hog(400), memory_max=300 * MIB, cgroup=str(around))
+        assert owner.said() == "up"
+        found = json.loads(owner.end())
+    finally:
+        around.rmdir()
+    assert (found["outcome"], found["whose"], found["limit"]) == ("oom-kill", "ancestor", 300 * MIB)
+    assert found["peak"] < 96 * MIB
+    assert "a group around it ran out of memory" in found["outcome_text"]
+
+
+def test_within_the_limit(place: Path) -> None:
+    with start(place, hog(16), memory_max=LIMIT) as unit:
+        outcome = unit.wait(20)
+        assert output(unit) == "survived\n"
+    assert outcome.ok and outcome.limit == LIMIT
+    assert outcome.peak and 16 * MIB < outcome.peak < LIMIT
+
+
+def test_rlimit_limits_a_process(place: Path) -> None:
+    """Not the tree, and it says so; the process sees an allocation fail."""
+    with start(place, hog(200), backend="rlimit", memory_max=LIMIT) as unit:
+        assert unit.enforcement.memory_max == LIMIT
+        assert not unit.enforcement.contained
+        assert unit.wait(20).code == 1
+        assert "MemoryError" in output(unit)
