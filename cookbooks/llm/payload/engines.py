@@ -1,0 +1,115 @@
+"""What every model is asked in the same way, be it in transformers or in llama.cpp: tokens, logits, text."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+Logits = np.ndarray[Any, np.dtype[np.float32]]
+ROWS = 64
+"""Rows whose distribution is held in float64 at a time."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A greedy answer: ``stopped`` if the model ended it (or a stop string did), not the limit."""
+
+    text: str
+    n_tokens: int
+    stopped: bool
+
+
+class Engine(Protocol):
+    """A loaded model."""
+
+    kind: str
+    n_vocab: int
+    context: int
+
+    def encode(self, text: str) -> list[int]:
+        """Tokens of a text in which control tokens are read as such; none is added at either end."""
+        ...
+
+    @property
+    def begins_with(self) -> list[int]:
+        """Tokens that the model expects before every text."""
+        ...
+
+    @property
+    def ends_with(self) -> int | None:
+        """The token that ends an answer."""
+        ...
+
+    def prompt(self, messages: Sequence[dict[str, str]]) -> str:
+        """A conversation rendered by the model's template, ready for the answer."""
+        ...
+
+    def logits(self, tokens: Sequence[int]) -> Logits:
+        """The next-token logits after each token, [len(tokens), vocabulary]."""
+        ...
+
+    def answer(self, tokens: Sequence[int], *, most: int, stop: Sequence[str] = ()) -> Answer:
+        """The greedy continuation."""
+        ...
+
+    def close(self) -> None:
+        """Free the model."""
+        ...
+
+
+def text_of(text: str, stop: Sequence[str]) -> tuple[str, bool]:
+    """The text up to the first stop string, and whether there was one."""
+    ends = [at for word in stop if word and (at := text.find(word)) >= 0]
+    return (text[: min(ends)], True) if ends else (text, False)
+
+
+def log_softmax(rows: Logits) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Log-probabilities in float64, row by row."""
+    values = rows.astype(np.float64)
+    values -= values.max(axis=-1, keepdims=True)
+    values -= np.log(np.exp(values).sum(axis=-1, keepdims=True))
+    return values
+
+
+def chunks(n: int) -> Iterator[slice]:
+    """Slices that cover ``range(n)``."""
+    return (slice(start, min(start + ROWS, n)) for start in range(0, n, ROWS))
+
+
+def token_log_probs(logits: Logits, tokens: Sequence[int]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Log-probability of ``tokens[1:]``, each given those before it; logits are those after each token."""
+    targets = np.asarray(tokens[1:])
+    found = np.empty(len(targets))
+    for part in chunks(len(targets)):
+        rows = log_softmax(logits[part])
+        found[part] = rows[np.arange(len(rows)), targets[part]]
+    return found
+
+
+def greedy(
+    advance: Callable[[Sequence[int]], int],
+    is_end: Callable[[int], bool],
+    decode: Callable[[Sequence[int]], str],
+    tokens: Sequence[int],
+    most: int,
+    stop: Sequence[str],
+) -> Answer:
+    """Write until the model ends, a stop string appears, or ``most`` tokens are written.
+
+    Args:
+        advance: takes tokens into the context and names the likeliest next one.
+    """
+    written: list[int] = []
+    given = tokens
+    while len(written) < most:
+        token = advance(given)
+        if is_end(token):
+            return Answer(decode(written), len(written), stopped=True)
+        written.append(token)
+        given = [token]
+        if stop:
+            text, found = text_of(decode(written), stop)
+            if found:
+                return Answer(text, len(written), stopped=True)
+    return Answer(decode(written), len(written), stopped=False)
