@@ -1,11 +1,16 @@
 """The only entry point: every installed cookbook, merged and checked."""
 
-import dagster as dg
+from blut_resources.startup import without_collector
 
-from blut_assets.handles import ArtifactHandles
-from blut_assets.wiring import check_wiring
-from cookbooks.discovery import Discovered, discover
-from sensors.reaper import reaper
+with without_collector():
+    import dagster as dg
+
+    from blut_assets.handles import ArtifactHandles
+    from blut_assets.wiring import check_wiring
+    from cookbooks.discovery import Discovered, discover
+    from sensors.reaper import reaper
+
+    discovered = discover()
 
 
 def build_definitions(found: Discovered) -> dg.Definitions:
@@ -28,5 +33,5 @@ def build_definitions(found: Discovered) -> dg.Definitions:
     )
 
 
-discovered = discover()
-defs = build_definitions(discovered)
+with without_collector():
+    defs = build_definitions(discovered)

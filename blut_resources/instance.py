@@ -6,6 +6,7 @@ from pathlib import Path
 import dagster as dg
 
 from blut_resources.digest import digest_bytes
+from blut_resources.startup import put_off, without_collector
 from blut_resources.store import ArtifactStore, file_lock, write_atomic
 
 ALLOW_EPHEMERAL = "BLUT_ALLOW_EPHEMERAL"
@@ -47,7 +48,8 @@ def open_instance() -> dg.DagsterInstance:
         with file_lock(home / ".instance.lock"):
             write_atomic(home / "dagster.yaml", INSTANCE_YAML.encode())
     os.environ["DAGSTER_HOME"] = str(home)
-    return dg.DagsterInstance.get()
+    with without_collector(), put_off():
+        return dg.DagsterInstance.get()
 
 
 def home_of(instance: dg.DagsterInstance) -> Path:

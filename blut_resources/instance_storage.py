@@ -1,20 +1,53 @@
 """Dagster's SQLite storage, created under a lock; named in ``dagster.yaml``. Apart, for its slow import."""
 
 import contextlib
+import functools
 import os
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._core.storage.event_log.migration import ASSET_DATA_MIGRATIONS, EVENT_LOG_DATA_MIGRATIONS
+from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
+from dagster._core.storage.runs.migration import OPTIONAL_DATA_MIGRATIONS, REQUIRED_DATA_MIGRATIONS
+from dagster._core.storage.runs.schema import RunStorageSqlMetadata
+from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
+from dagster._core.storage.schedules.migration import (
+    OPTIONAL_SCHEDULE_DATA_MIGRATIONS,
+    REQUIRED_SCHEDULE_DATA_MIGRATIONS,
+)
+from dagster._core.storage.schedules.schema import ScheduleStorageSqlMetadata
+from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
+from dagster._core.storage.sqlite import create_db_conn_string
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 
-from blut_resources.store import file_lock
+from blut_resources import instance_birth as birth
+from blut_resources.store_files import file_lock
 
-KEPT_SHARDS = 8
+KEPT_ENGINES = 8
+
+S = TypeVar("S", SqliteRunStorage, SqliteScheduleStorage)
+
+
+class Content(NamedTuple):
+    """What a database holds; ``wanted`` are tables without which Dagster has to migrate it."""
+
+    tables: sqlalchemy.MetaData
+    migrations: tuple[str, ...]
+    wanted: tuple[str, ...]
+
+
+RUNS = Content(
+    RunStorageSqlMetadata, (*REQUIRED_DATA_MIGRATIONS, *OPTIONAL_DATA_MIGRATIONS), ("runs", "instance_info")
+)
+SCHEDULES = Content(
+    ScheduleStorageSqlMetadata,
+    (*REQUIRED_SCHEDULE_DATA_MIGRATIONS, *OPTIONAL_SCHEDULE_DATA_MIGRATIONS),
+    ("job_ticks",),
+)
 
 
 class LockedSqliteStorage(DagsterSqliteStorage):
@@ -25,14 +58,81 @@ class LockedSqliteStorage(DagsterSqliteStorage):
     """
 
     def __init__(self, base_dir: str, inst_data: Any = None) -> None:
-        super().__init__(base_dir, inst_data)
-        self._event_log_storage = PooledEventLog(self._event_log_storage._base_dir)
+        self.base_dir, self._inst_data = base_dir, inst_data
+        history, schedules = Path(base_dir, "history"), Path(base_dir, "schedules")
+        self._run_storage = _opened(PooledRuns, history / "runs.db", RUNS)
+        self._event_log_storage = PooledEventLog(str(history / "runs"))
+        self._schedule_storage = _opened(PooledSchedules, schedules / "schedules.db", SCHEDULES)
+        super(DagsterSqliteStorage, self).__init__()
 
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Any) -> "LockedSqliteStorage":
         base = Path(config_value["base_dir"])
         with file_lock(base / ".instance.lock"):
             return cls(str(base), inst_data)
+
+
+def _opened(kind: type[S], path: Path, content: "Content") -> S:
+    """A storage as it is if its database is stamped, new if there is none, else migrated by Dagster."""
+    if path.exists():
+        ready = birth.revision_of(path) and all(birth.has_table(path, name) for name in content.wanted)
+    else:
+        head = birth.newest_revision()
+        ready = head and birth.create(path, birth.statements_of(content.tables), head, content.migrations)
+    if not ready:
+        return kind.from_local(str(path.parent))
+    return kind(create_db_conn_string(str(path.parent), path.stem))
+
+
+class Engines:
+    """The engines of the last few databases, with their connections and compiled statements."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, tuple[int, sqlalchemy.Engine]] = OrderedDict()
+
+    def get(self, address: str) -> sqlalchemy.Engine:
+        """The engine for an address such as ``sqlite:////a/b.db``."""
+        owner, engine = self._kept.pop(address, (0, None))
+        if engine is None or owner != os.getpid():  # a connection must not be used across a fork
+            options = {"timeout": birth.BUSY_S}
+            # no thread of the UI waits for another's connection
+            engine = sqlalchemy.create_engine(address, max_overflow=-1, connect_args=options)
+        self._kept[address] = os.getpid(), engine
+        while len(self._kept) > KEPT_ENGINES:
+            self._kept.popitem(last=False)[1][1].dispose()
+        return engine
+
+    def dispose(self) -> None:
+        """Close the connections."""
+        while self._kept:
+            self._kept.popitem()[1][1].dispose()
+
+
+class _Pooled:
+    """Keeps its connection, where Dagster's own makes an engine for every query."""
+
+    _conn_string: str
+
+    @functools.cached_property
+    def _engines(self) -> Engines:
+        return Engines()
+
+    @contextlib.contextmanager
+    def connect(self) -> Iterator[sqlalchemy.Connection]:
+        with self._engines.get(self._conn_string).begin() as connection:
+            yield connection
+
+    def dispose(self) -> None:
+        """Close the connections."""
+        self._engines.dispose()
+
+
+class PooledRuns(_Pooled, SqliteRunStorage):
+    """The runs."""
+
+
+class PooledSchedules(_Pooled, SqliteScheduleStorage):
+    """Schedules and sensors."""
 
 
 class PooledEventLog(SqliteEventLogStorage):
@@ -43,44 +143,42 @@ class PooledEventLog(SqliteEventLogStorage):
     """
 
     def __init__(self, base_dir: str, inst_data: Any = None) -> None:
-        self._engines: OrderedDict[str, tuple[int, sqlalchemy.Engine]] = OrderedDict()
+        self._engines = Engines()
         super().__init__(base_dir, inst_data)
 
     @contextlib.contextmanager
     def _connect(self, shard: str) -> Iterator[sqlalchemy.Connection]:
         with self._db_lock:
-            engine = self._engine(shard)
+            engine = self._engines.get(self.conn_string_for_shard(shard))
             if shard not in self._initialized_dbs:
                 self._initdb(engine)
                 self._initialized_dbs.add(shard)
-            with engine.connect() as connection, connection.begin():
+            with engine.begin() as connection:
                 yield connection
             # the UI watches this file, which the write-ahead log would leave untouched for long
             with contextlib.suppress(FileNotFoundError):
                 os.utime(self.path_for_shard(shard))
 
-    def _engine(self, shard: str) -> sqlalchemy.Engine:
-        owner, engine = self._engines.pop(shard, (0, None))
-        if engine is None or owner != os.getpid():  # a connection must not be used across a fork
-            engine = sqlalchemy.create_engine(
-                self.conn_string_for_shard(shard),
-                connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS},
-            )
-        self._engines[shard] = os.getpid(), engine
-        while len(self._engines) > KEPT_SHARDS:
-            self._engines.popitem(last=False)[1][1].dispose()
-        return engine
+    def _initdb(self, engine: sqlalchemy.Engine, for_index_shard: bool = False) -> None:
+        path = Path(engine.url.database or "")
+        if not birth.revision_of(path) and not self._create(path):
+            super()._initdb(engine, for_index_shard)
+
+    def _create(self, path: Path) -> bool:
+        head, index = birth.newest_revision(), Path(self.path_for_shard(INDEX_SHARD_NAME))
+        if head is None or path.exists():
+            return False
+        if path != index and birth.revision_of(index) == head:  # read in a fifth of the time of compiling it
+            return birth.create(path, birth.statements_in(index), head)
+        migrated = [*EVENT_LOG_DATA_MIGRATIONS, *ASSET_DATA_MIGRATIONS] if path == index else []
+        return birth.create(path, birth.statements_of(SqlEventLogStorageMetadata), head, migrated)
 
     def wipe(self) -> None:
         """Delete every event."""
-        self._close()
+        self._engines.dispose()
         super().wipe()
 
     def dispose(self) -> None:
         """Close the connections."""
         super().dispose()
-        self._close()
-
-    def _close(self) -> None:
-        while self._engines:
-            self._engines.popitem()[1][1].dispose()
+        self._engines.dispose()

@@ -1,8 +1,10 @@
 """The thin `blut` command: the same definitions and the same functions as Dagster's own front doors."""
 
+from blut_resources.startup import without_collector
+
 
 def main() -> None:
     """Run the command line."""
-    from blut_assets.cli.app import app
-
+    with without_collector():
+        from blut_assets.cli.app import app
     app()
