@@ -1,12 +1,12 @@
-"""`blut recipe list|show|run` and `blut plan`."""
+"""`blut recipe list|show|run`, `blut plan` and `blut cancel`."""
 
 import json
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Any, NoReturn
 
-import typer
+import click
 
 from blut_assets.cli.report import (
     INTERRUPTED,
@@ -22,45 +22,53 @@ from blut_assets.recipes import ArgsError, Recipe, RecipeArgs
 from blut_resources.instance import open_instance
 from blut_resources.runs import NoSuchRun, cancel_run, find_run, reap_dead_runs
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-recipe_app = typer.Typer(no_args_is_help=True, help="The catalogue of jobs.")
-app.add_typer(recipe_app, name="recipe")
-
-Name = Annotated[str, typer.Argument(help="recipe name, see `blut recipe list`")]
-Args = Annotated[str, typer.Option("--args", help="JSON object, or @FILE with JSON or YAML in it")]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+as_name = click.argument("name")
+as_args = click.option(
+    "--args", default="{}", metavar="JSON", help="JSON object, or @FILE with JSON or YAML in it"
+)
+as_json_ = click.option("--json", "as_json", is_flag=True, help="print JSON")
 
 
-@app.callback()
-def _root() -> None:
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def app() -> None:
     """Blut: software-defined assets for training models on machines you own."""
     for name, reason in discovered.left_out.items():
-        typer.echo(f"cookbook {name} is left out: {reason}", err=True)
+        click.echo(f"cookbook {name} is left out: {reason}", err=True)
 
 
-@recipe_app.command("list")
-def list_recipes(as_json: AsJson = False) -> None:
+@app.group("recipe")
+def recipes() -> None:
+    """The catalogue of jobs."""
+
+
+@recipes.command("list")
+@as_json_
+def list_recipes(as_json: bool) -> None:
     """List the recipes: name, category, cookbook, what they take and what they make."""
     rows = recipe_table(discovered.cookbooks)
     if as_json:
-        typer.echo(json.dumps(rows, indent=1))
+        click.echo(json.dumps(rows, indent=1))
     else:
-        typer.echo(columns(rows) if rows else "no recipes: no cookbook is installed")
+        click.echo(columns(rows) if rows else "no recipes: no cookbook is installed")
 
 
-@recipe_app.command("show")
-def show_recipe(name: Name, as_json: AsJson = False) -> None:
+@recipes.command("show")
+@as_name
+@as_json_
+def show_recipe(name: str, as_json: bool) -> None:
     """Show a recipe's args with types, bounds and defaults, and the assets it makes."""
     recipe = _recipe(name)
     if as_json:
         shown = {"name": recipe.name, "args": recipe.args.model_json_schema(), "template": recipe.template()}
-        typer.echo(json.dumps(shown, indent=1))
+        click.echo(json.dumps(shown, indent=1))
     else:
-        typer.echo(describe_recipe(recipe))
+        click.echo(describe_recipe(recipe))
 
 
-@recipe_app.command("run")
-def run_recipe(name: Name, args: Args = "{}") -> None:
+@recipes.command("run")
+@as_name
+@as_args
+def run_recipe(name: str, args: str) -> None:
     """Run a recipe here and now; what is unchanged since an earlier run is reused."""
     recipe = _recipe(name)
     parsed = _parse(recipe, args)
@@ -72,32 +80,39 @@ def run_recipe(name: Name, args: Args = "{}") -> None:
             run_config=parsed.model_dump(mode="json"), instance=instance, raise_on_error=False
         )
         lines = run_summary(result, recipe)
-    typer.echo("\n".join(lines))
+    click.echo("\n".join(lines))
     if INTERRUPTED in lines:
-        raise typer.Exit(130)
-    raise typer.Exit(0 if result.success else 1)
+        sys.exit(130)
+    sys.exit(0 if result.success else 1)
 
 
 @app.command()
-def plan(name: Name, args: Args = "{}", as_json: AsJson = False) -> None:
+@as_name
+@as_args
+@as_json_
+def plan(name: str, args: str, as_json: bool) -> None:
     """Say what a recipe would run and why, and what each asset cost last time. Runs nothing."""
     recipe = _recipe(name)
     parsed = _parse(recipe, args)
     with open_instance() as instance:
         planned = make_plan(instance, recipe.assets, recipe.configs(parsed))
     if as_json:
-        typer.echo(json.dumps([p.as_dict() for p in planned], indent=1))
+        click.echo(json.dumps([p.as_dict() for p in planned], indent=1))
     else:
-        typer.echo(plan_table(planned))
+        click.echo(plan_table(planned))
 
 
 @app.command()
-def cancel(run_id: Annotated[str, typer.Argument(help="id of the run, or enough of its beginning")]) -> None:
-    """End a run and everything it started. A payload gets time to write its checkpoint."""
+@click.argument("run_id")
+def cancel(run_id: str) -> None:
+    """End a run and everything it started; RUN_ID is its id, or enough of its beginning.
+
+    A payload gets time to write its checkpoint.
+    """
     with open_instance() as instance:
         reap_dead_runs(instance)
         try:
-            typer.echo(cancel_run(instance, find_run(instance, run_id)))
+            click.echo(cancel_run(instance, find_run(instance, run_id)))
         except NoSuchRun as error:
             _usage(str(error))
 
@@ -140,5 +155,5 @@ def _read_yaml(path: Path) -> Any:
 
 
 def _usage(message: str) -> NoReturn:
-    typer.echo(message, err=True)
+    click.echo(message, err=True)
     sys.exit(2)
