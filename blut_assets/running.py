@@ -13,6 +13,7 @@ import dagster as dg
 
 from blut_assets import reuse
 from blut_resources.containment.limits import Limits, parse_size
+from blut_resources.containment.unit import Enforcement
 from blut_resources.gpus import gpus as gpus_here
 from blut_resources.leases import Lease, Needs, estimate, lease
 from blut_resources.machine import size_text
@@ -65,8 +66,14 @@ def _once(stage: "Stage", payload: Payload, gpus: int | None) -> Running:
             facts = event["facts"]
         elif event["event"] == "ended":
             peak = max(event["outcome"].peak or 0, stage.shown.get(reuse.PEAK, 0))
-            stage.show(**event["enforcement"].as_metadata(), **({reuse.PEAK: peak} if peak else {}))
+            stage.show(**_held_by(event["enforcement"]), **({reuse.PEAK: peak} if peak else {}))
     return facts
+
+
+def _held_by(enforcement: Enforcement) -> dict[str, Any]:
+    """Why stronger ways were passed over is worth a line only where the tree is not held."""
+    shown = enforcement.as_metadata()
+    return {k: v for k, v in shown.items() if not (enforcement.contained and k == "containment_reason")}
 
 
 def _words(values: dict[str, float]) -> str:

@@ -1,5 +1,6 @@
 """Training: one checkpoint per asset, each in a process of its own."""
 
+from blut_assets.limits import Footprint
 from blut_assets.stage import Stage
 from blut_assets.stages import Steps, stage_asset
 from cookbooks.lamquant.artifacts import JointCkpt, TrainingWindows
@@ -14,6 +15,7 @@ JOINT_TRAIN = "cookbooks.lamquant.payload.joint_train"
     payloads=[JOINT_TRAIN],
     headline=["epochs", "parameters", "val_prdn"],
     kinds={"pytorch", "safetensors"},
+    footprint=Footprint(memory="2G", gpus="any"),
 )
 def joint_checkpoint(
     stage: Stage, training_windows: TrainingWindows, config: JointCheckpointConfig
@@ -26,5 +28,6 @@ def joint_checkpoint(
         JOINT_TRAIN,
         config=config.for_payload(),
         inputs={"windows": stage.open(training_windows)},
+        gpus=0 if config.device == "cpu" else None,
     )
     return JointCkpt(**facts)
