@@ -1,10 +1,10 @@
 #!/bin/sh
-# recorder.sh PLACE: writes PLACE/stopped.json when a systemd unit has ended (its ExecStopPost=).
+# recorder.sh PLACE UNIT: writes PLACE/stopped.json when a systemd unit has ended (its ExecStopPost=).
 #
 # It runs in the unit's cgroup after the last process of the payload is gone and before the cgroup is, also after
 # an OOM kill, and so keeps what the manager forgets as soon as the unit is collected:
 #   result, code, status   of the main process, as in systemd.exec(5): "oom-kill" "killed" "KILL"
-#   version, cgroup        of the cgroup that counted the memory; 0 and "" if none did
+#   version, cgroup        of the unit's own cgroup that counted the memory; 0 and "" if it had none
 #   limit, peak            bytes, null if there is none or the kernel does not tell
 #   oom, oom_kill          times that this unit's own limit was reached for good (0 if an ancestor's was), and
 #                          processes killed for it; version 1 counts only the latter
@@ -13,9 +13,9 @@
 cgroup= version=0 limit=null peak=null oom=null oom_kill=null
 
 while IFS=: read -r id controllers path; do
-    case $id,",$controllers," in
-        *,*,memory,*) cgroup=/sys/fs/cgroup/memory$path version=1 ;;
-        0,*) [ "$version" = 1 ] || { cgroup=/sys/fs/cgroup$path version=2; } ;;
+    case $id,$controllers,$path in
+        *,memory,*/"$2") cgroup=/sys/fs/cgroup/memory$path version=1 ;;
+        0,,*/"$2") [ "$version" = 1 ] || { cgroup=/sys/fs/cgroup$path version=2; } ;;
     esac
 done </proc/self/cgroup
 

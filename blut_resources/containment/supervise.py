@@ -71,7 +71,7 @@ class Supervisor:
         self.place, self.spec = place, spec
         self.inside = bool(spec["backend"].get("inside"))
         joined = Tree(spec["backend"].get("cgroups") or [], spec["backend"].get("version") or 0)
-        self.tree = own_cgroup() if self.inside else joined
+        self.tree = own_cgroup(f"{spec['unit']['name']}.service") if self.inside else joined
         self.cause: str | None = None
         self.detail = ""
         self.status: int | None = None

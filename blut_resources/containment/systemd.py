@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -27,6 +28,7 @@ from blut_resources.containment.backend import (
     supervisor_command,
 )
 from blut_resources.containment.cgroupfs import Cgroup, memory_cgroup
+from blut_resources.containment.tree import start_time
 
 SLICE = "blut.slice"
 MANAGER_ENV = "BLUT_SYSTEMD_MANAGER"
@@ -108,7 +110,14 @@ class Systemd:
         return cgroup.peak() if cgroup else None
 
     def kill(self, request: Request) -> None:
-        self._systemctl(request, "kill", "--signal=SIGKILL")
+        """The manager kills the rest as soon as the supervisor is dead, and then runs the recorder, which a
+        signal to the whole unit could hit instead."""
+        up = read_json(request.place / UP)
+        if not up:
+            self._systemctl(request, "kill", "--signal=SIGKILL")
+        elif start_time(up["pid"]) == up["start"]:
+            with suppress(ProcessLookupError):
+                os.kill(up["pid"], signal.SIGKILL)
 
     def clean(self, request: Request) -> None:
         """Waits, for seconds at most, until the manager has removed the unit and its cgroup."""
@@ -144,7 +153,7 @@ def _properties(request: Request) -> Mapping[str, object]:
         # before or after it hears of the main process's death. So the kernel is told to kill all at once.
         "OOMPolicy": "continue",
         "KillMode": "mixed",
-        "ExecStopPost": f":/bin/sh {_quoted(RECORDER)} {_quoted(request.place)}",
+        "ExecStopPost": f":/bin/sh {_quoted(RECORDER)} {_quoted(request.place)} {_unit(request)}",
     }
     return {name: value for name, value in wanted.items() if value is not None}
 

@@ -121,10 +121,15 @@ class Tree:
         return int(text) if text.strip().isdigit() else None
 
 
-def own_cgroup() -> Tree:
-    """The cgroup that counts the memory of this process itself."""
+def own_cgroup(name: str) -> Tree:
+    """The cgroup of that name that counts the memory of this process itself; no cgroup if it is in another.
+
+    That other one is its manager's, or the whole session's: everything in it would be killed.
+    """
     for line in read("/proc/self/cgroup").splitlines():
         number, controllers, path = line.split(":", 2)
+        if path.rpartition("/")[2] != name:
+            continue
         if "memory" in controllers.split(","):
             return Tree([f"/sys/fs/cgroup/memory{path}"], 1)
         if number == "0" and read(f"/sys/fs/cgroup{path}/memory.events"):
