@@ -193,9 +193,9 @@ def require_pass(
     *,
     candidate: str,
     verdict: str,
-    model: str | None = None,
-    inputs: Mapping[str, str] | None = None,
-    floors: Iterable[Floor] | None = None,
+    model: str,
+    inputs: Mapping[str, str],
+    floors: Iterable[Floor],
 ) -> Verdict:
     """The verdict in ``artifact``, if it lets exactly this candidate pass.
 
@@ -224,12 +224,10 @@ def require_pass(
         )
     document = parse_verdict(path.read_bytes())
     _require_same("candidate", document.candidate, candidate)
-    if model is not None:
-        _require_same("model", document.model, model)
-    for name, digest in (inputs or {}).items():
+    _require_same("model", document.model, model)
+    for name, digest in inputs.items():
         _require_same(name, document.inputs.get(name), digest)
-    if floors is not None:
-        _require_floors(document, list(floors))
+    _require_floors(document, list(floors))
     if not document.passed:
         raise PromotionRefused("the verdict is a fail: " + "; ".join(document.reasons))
     return document

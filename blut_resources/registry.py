@@ -75,8 +75,8 @@ class ModelRegistry:
         candidate: str,
         verdict: str,
         artifact: Path,
-        inputs: Mapping[str, str] | None = None,
-        floors: Iterable[Floor] | None = None,
+        inputs: Mapping[str, str],
+        floors: Iterable[Floor],
     ) -> tuple[Entry, bool]:
         """Let ``name@alias`` stand for ``candidate``; returns the entry in force and whether it is new.
 

@@ -26,6 +26,12 @@ FLOORS = [
 ]
 GOOD = {"rec1": {"r": 0.99, "prdn": 12.5}, "all": {"violations": 0}}
 CANDIDATE, OTHER = "a" * 64, "b" * 64
+IN_FORCE: dict[str, Any] = {
+    "candidate": CANDIDATE,
+    "model": "codec",
+    "inputs": {"registry": "c" * 64},
+    "floors": FLOORS,
+}
 
 
 def verdict(measured: dict[str, dict[str, Any]] = GOOD, **changes: Any) -> Verdict:
@@ -151,30 +157,23 @@ def test_bytes_that_are_no_verdict_are_refused(data, reason):
 
 def test_exactly_the_judged_candidate_may_be_promoted(tmp_path):
     digest = stored(tmp_path / "v", verdict())
-    document = require_pass(
-        tmp_path / "v",
-        candidate=CANDIDATE,
-        verdict=digest,
-        model="codec",
-        inputs={"registry": "c" * 64},
-        floors=FLOORS,
-    )
+    document = require_pass(tmp_path / "v", verdict=digest, **IN_FORCE)
     assert document.passed
 
 
 def test_a_failing_verdict_is_refused_with_its_reasons(tmp_path):
     digest = stored(tmp_path / "v", verdict(BAD))
     with pytest.raises(PromotionRefused, match=r"the verdict is a fail: rec1: acceptance r is 0\.5"):
-        require_pass(tmp_path / "v", candidate=CANDIDATE, verdict=digest)
+        require_pass(tmp_path / "v", verdict=digest, **IN_FORCE)
 
 
 def test_a_verdict_of_another_candidate_in_the_same_place_is_refused(tmp_path):
     mine = stored(tmp_path / "v", verdict())
     other = stored(tmp_path / "v", verdict(candidate=OTHER))
     with pytest.raises(PromotionRefused, match="changed or replaced after it was made"):
-        require_pass(tmp_path / "v", candidate=CANDIDATE, verdict=mine)
+        require_pass(tmp_path / "v", verdict=mine, **IN_FORCE)
     with pytest.raises(PromotionRefused, match=f"about candidate {OTHER}, not {CANDIDATE}"):
-        require_pass(tmp_path / "v", candidate=CANDIDATE, verdict=other)
+        require_pass(tmp_path / "v", verdict=other, **IN_FORCE)
 
 
 def test_a_consistent_hand_edit_is_found_by_the_digest(tmp_path):
@@ -188,7 +187,7 @@ def test_a_consistent_hand_edit_is_found_by_the_digest(tmp_path):
     assert parse_verdict(forged).passed  # nothing in the document itself betrays it
     stored(tmp_path / "v", forged)
     with pytest.raises(PromotionRefused, match="changed or replaced after it was made"):
-        require_pass(tmp_path / "v", candidate=CANDIDATE, verdict=digest)
+        require_pass(tmp_path / "v", verdict=digest, **IN_FORCE)
 
 
 def test_a_verdict_by_weaker_or_fewer_floors_than_those_in_force_is_refused(tmp_path):
@@ -202,7 +201,7 @@ def test_a_verdict_by_weaker_or_fewer_floors_than_those_in_force_is_refused(tmp_
         ([], "no floors are in force"),
     ):
         with pytest.raises(PromotionRefused, match=reason):
-            require_pass(tmp_path / "v", candidate=CANDIDATE, verdict=digest, floors=floors)
+            require_pass(tmp_path / "v", verdict=digest, **IN_FORCE | {"floors": floors})
 
 
 @pytest.mark.parametrize(
@@ -218,14 +217,14 @@ def test_a_verdict_by_weaker_or_fewer_floors_than_those_in_force_is_refused(tmp_
 def test_a_verdict_about_something_else_is_refused(tmp_path, wanted, reason):
     digest = stored(tmp_path / "v", verdict())
     with pytest.raises(PromotionRefused, match=reason):
-        require_pass(tmp_path / "v", **{"candidate": CANDIDATE, "verdict": digest} | wanted)
+        require_pass(tmp_path / "v", **IN_FORCE | {"verdict": digest} | wanted)
 
 
 def test_without_a_verdict_nothing_is_promoted(tmp_path):
     (tmp_path / "empty").mkdir()
     for place in (tmp_path / "empty", tmp_path / "nowhere"):
         with pytest.raises(PromotionRefused, match=r"there is no verdict\.json"):
-            require_pass(place, candidate=CANDIDATE, verdict="c" * 64)
+            require_pass(place, verdict="c" * 64, **IN_FORCE)
 
 
 @pytest.mark.parametrize(

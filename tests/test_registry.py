@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,9 +33,19 @@ def registry(tmp_path):
     return ModelRegistry(tmp_path / "registry")
 
 
+def wanted(candidate: str, verdict: str, artifact: Path) -> dict[str, Any]:
+    return {
+        "candidate": candidate,
+        "verdict": verdict,
+        "artifact": artifact,
+        "inputs": {},
+        "floors": FLOORS,
+    }
+
+
 def promote(registry: ModelRegistry, tmp_path: Path, candidate: str, alias: str = "prod"):
     digest, folder = judged(tmp_path / f"verdict-{candidate}", candidate)
-    return registry.promote("codec", alias, candidate=candidate, verdict=digest, artifact=folder)
+    return registry.promote("codec", alias, **wanted(candidate, digest, folder))
 
 
 def test_a_promoted_candidate_is_what_the_name_stands_for(registry, tmp_path):
@@ -80,7 +91,7 @@ def test_without_a_pass_for_exactly_this_candidate_nothing_is_written(
 ):
     digest, folder = judged(tmp_path / "v", candidate, r, model)
     with pytest.raises(PromotionRefused, match=reason):
-        registry.promote("codec", "prod", candidate="c1", verdict=digest, artifact=folder)
+        registry.promote("codec", "prod", **wanted("c1", digest, folder))
     assert not registry.root.exists()
 
 
@@ -88,19 +99,19 @@ def test_a_verdict_edited_after_it_was_made_promotes_nothing(registry, tmp_path)
     digest, folder = judged(tmp_path / "v", "c1", r=0.5)
     judged(tmp_path / "v", "c1", r=0.99)
     with pytest.raises(PromotionRefused, match="changed or replaced"):
-        registry.promote("codec", "prod", candidate="c1", verdict=digest, artifact=folder)
+        registry.promote("codec", "prod", **wanted("c1", digest, folder))
     with pytest.raises(PromotionRefused, match=r"there is no verdict\.json"):
-        registry.promote("codec", "prod", candidate="c1", verdict=digest, artifact=tmp_path / "gone")
+        registry.promote("codec", "prod", **wanted("c1", digest, tmp_path / "gone"))
     assert not registry.root.exists()
 
 
 def test_the_floors_in_force_are_asked_for_at_promotion(registry, tmp_path):
     digest, folder = judged(tmp_path / "v", "c1")
     stricter = [FLOORS[0].model_copy(update={"floor": 0.995})]
-    wanted = {"candidate": "c1", "verdict": digest, "artifact": folder}
+    asked = wanted("c1", digest, folder)
     with pytest.raises(PromotionRefused, match="another floor"):
-        registry.promote("codec", "prod", **wanted, floors=stricter)
-    assert registry.promote("codec", "prod", **wanted, floors=FLOORS)[1]
+        registry.promote("codec", "prod", **asked | {"floors": stricter})
+    assert registry.promote("codec", "prod", **asked)[1]
 
 
 def test_rollback_walks_back_one_promotion_at_a_time(registry, tmp_path):
@@ -189,7 +200,7 @@ def test_a_malformed_name_or_alias_is_refused(registry, tmp_path, bad):
     digest, folder = judged(tmp_path / "v", "c1", model=bad or "codec")
     for name, alias in ((bad, "prod"), ("codec", bad)):
         with pytest.raises(RegistryError, match="1 to 64 of a-z"):
-            registry.promote(name, alias, candidate="c1", verdict=digest, artifact=folder)
+            registry.promote(name, alias, **wanted("c1", digest, folder))
     assert not registry.root.exists()
 
 
