@@ -1,0 +1,98 @@
+"""What is wrong with a row, said so that it can be mended: ``file:line: field: what is wrong: remedy``."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+OnBadRow = Literal["fail", "drop"]
+
+LISTED = 20
+"""Problems that an error message lists."""
+
+LISTED_PER_KIND = 5
+KEPT = 1000
+"""Problems that a report keeps; all are counted."""
+
+
+class DataError(Exception):
+    """Data as a whole cannot be used; the message is written for a person."""
+
+
+class RowError(Exception):
+    """One row cannot be used. ``kind`` is the word under which it is counted."""
+
+    def __init__(self, kind: str, where: str, what: str, remedy: str) -> None:
+        super().__init__(f"{where}: {what}: {remedy}")
+        self.kind, self.where, self.what, self.remedy = kind, where, what, remedy
+
+    def at(self, file: str, line: int) -> "Problem":
+        """The problem of the row at this place."""
+        return Problem(file, line, self.where, self.what, self.remedy, self.kind)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong where; ``file`` is relative to what the user named."""
+
+    file: str
+    line: int
+    field: str
+    what: str
+    remedy: str
+    kind: str
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}:{self.line}" if self.file else f"line {self.line}"
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (self.place, self.field, self.what, self.remedy)))
+
+
+@dataclass
+class Problems:
+    """The problems found so far, counted by kind."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    kept: list[Problem] = field(default_factory=list)
+
+    def add(self, problem: Problem) -> None:
+        self.counts[problem.kind] += 1
+        if len(self.kept) < KEPT:
+            self.kept.append(problem)
+
+    @property
+    def total(self) -> int:
+        return self.counts.total()
+
+    def message(self) -> str:
+        """The first few problems of each kind, in the order of the file, and how many there are."""
+        shown = self._shown()
+        lines = [str(problem) for problem in shown]
+        if len(shown) < self.total:
+            lines.append(f"… and {self.total - len(shown)} more")
+        lines.append("rows not usable: " + self.summary())
+        return "\n".join(lines)
+
+    def summary(self) -> str:
+        """Counts by kind, in words."""
+        return ", ".join(f"{count} {kind}" for kind, count in sorted(self.counts.items())) or "none"
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"by_kind": dict(sorted(self.counts.items())), "listed": [asdict(one) for one in self.kept]}
+
+    def _shown(self) -> Sequence[Problem]:
+        seen: Counter[str] = Counter()
+        shown: list[Problem] = []
+        for problem in self.kept:
+            seen[problem.kind] += 1
+            if seen[problem.kind] <= LISTED_PER_KIND or len(self.counts) == 1:
+                shown.append(problem)
+        return shown[:LISTED]
+
+
+def shorten(value: Any, limit: int = 40) -> str:
+    """A value as it is shown in a message."""
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}…"

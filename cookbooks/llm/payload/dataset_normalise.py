@@ -1,0 +1,226 @@
+"""Raw rows -> dataset: ``dataset.jsonl``, ``report.json`` and ``learned.md``. No model is loaded.
+
+Config: the fields of `SftDatasetConfig` or `PreferenceDatasetConfig`; ``rows`` ("examples" or "preferences");
+``expected``, the ``n_files`` and ``n_bytes`` that the source was digested with.
+"""
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blut_resources.payload import PayloadSession, payload_session
+from blut_resources.store import write_atomic
+from cookbooks.llm.data.formats import Normaliser
+from cookbooks.llm.data.keys import exact_key, opposite_key
+from cookbooks.llm.data.preferences import PreferenceNormaliser
+from cookbooks.llm.data.problems import DataError, Problems, RowError
+from cookbooks.llm.data.reading import Row, data_files, read_rows
+from cookbooks.llm.data.roles import check_roles
+from cookbooks.llm.hf_dir import ModelDirError, model_config, text_config
+from cookbooks.llm.payload.chat import MaskError, load_tokenizer, template_of
+from cookbooks.llm.payload.control import control_tokens_in, neutralised
+from cookbooks.llm.payload.masking import Encoded, EncodedPair, encode_pair, encode_row
+from cookbooks.llm.payload.measuring import Measured, size_of
+from cookbooks.llm.payload.preview import preview
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase as Tokenizer
+
+PROGRESS = 1000
+
+
+class Job:
+    """One dataset in the making."""
+
+    def __init__(self, config: dict[str, Any], source: Path, model: Path) -> None:
+        self.config, self.source, self.model = config, source, model
+        check_roles(config["roles"])
+        self.pairs = config["rows"] == "preferences"
+        self.normaliser = Normaliser(
+            format=config.get("format", "auto"),
+            mixed=config.get("mixed") == "accept",
+            roles=config["roles"],
+            consecutive=config["consecutive"],
+        )
+        self.normal = PreferenceNormaliser(self.normaliser) if self.pairs else self.normaliser
+        self.problems, self.measured = Problems(), Measured()
+        self.seen: dict[str, str] = {}
+        self.n_read = self.n_duplicates = self.n_neutralised = 0
+
+    @cached_property
+    def tokenizer(self) -> "Tokenizer":
+        """The base model's; not loaded before there is a row that needs it."""
+        return load_tokenizer(self.model)
+
+    def run(self, session: PayloadSession) -> dict[str, Any]:
+        """Write the dataset and return its report.
+
+        Raises:
+            DataError: rows are unusable and ``on_bad_row`` is ``fail``, or none is left.
+            MaskError: the model has no tokenizer, or no chat template for conversations.
+        """
+        self._check_seq_len()
+        files = self._files()
+        with (session.out / "dataset.jsonl").open("w", encoding="utf-8", newline="\n") as file:
+            for item in read_rows(self.source, files):
+                self.n_read += 1
+                if self.n_read % PROGRESS == 0:
+                    session.step(self.n_read, kept=len(self.measured.lengths), unusable=self.problems.total)
+                row = self._row(item) if isinstance(item, Row) else self.problems.add(item)
+                if row:
+                    file.write(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n")
+        self._judge()
+        return self._report()
+
+    def _files(self) -> list[Path]:
+        """The source's files, if they are those that were digested."""
+        files = data_files(self.source)
+        found = {"n_files": len(files), "n_bytes": sum(path.stat().st_size for path in files)}
+        if found != self.config["expected"]:
+            raise DataError(
+                f"the examples changed while they were being read: {self.config['expected']} became {found};"
+                " let the writer finish, then run again"
+            )
+        return files
+
+    def _check_seq_len(self) -> None:
+        context = text_config(model_config(self.model)).get("max_position_embeddings")
+        if isinstance(context, int) and self.config["seq_len"] > context:
+            raise DataError(
+                f"seq_len = {self.config['seq_len']}: the base model reads {context} tokens at most; set"
+                f" seq_len to {context} or less"
+            )
+
+    def _row(self, item: Row) -> dict[str, Any] | None:
+        several = not self.source.is_file()
+        place = f"{item.file}:{item.line}"
+        try:
+            row = self._checked(self.normal(item.value, place))
+            if self.config.get("learn", "all") != "all" and "messages" in row:
+                row["learn"] = self.config["learn"]
+            if self._is_known(row, place):
+                return None
+            encoded = self._encoded(row)
+        except RowError as error:
+            self.problems.add(error.at(item.file, item.line))
+            return None
+        self.measured.add(place if several else f"line {item.line}", encoded)
+        own = item.value.get("id")
+        default = place if several else str(item.line)
+        return {"id": str(own) if isinstance(own, str | int) else default, **row}
+
+    def _checked(self, row: dict[str, Any]) -> dict[str, Any]:
+        """The row without control tokens in its texts."""
+        result, touched = dict(row), False
+        for name, value in row.items():
+            if isinstance(value, str):
+                result[name] = self._text(value, name)
+                touched |= result[name] != value
+                continue
+            result[name] = [
+                {**message, "content": self._text(message["content"], f"{name}[{index}].content")}
+                for index, message in enumerate(value)
+            ]
+            touched |= result[name] != value
+        self.n_neutralised += touched
+        return result
+
+    def _text(self, text: str, where: str) -> str:
+        found = control_tokens_in(self.tokenizer, text)
+        if not found:
+            return text
+        if self.config["control_tokens"] == "neutralise" and (plain := neutralised(self.tokenizer, text)):
+            return plain
+        what = f"holds {', '.join(sorted(set(found)))}, which the model reads as a control token"
+        remedy = "remove it, or set control_tokens: neutralise"
+        if where == "text":
+            remedy += "; a conversation is given as messages, and the model's own template is put around it"
+        raise RowError("control token", where, what, remedy)
+
+    def _is_known(self, row: dict[str, Any], place: str) -> bool:
+        """True for a row that is in the dataset already and is not to be there twice."""
+        if self.pairs and (other := self.seen.get(opposite_key(row))):
+            what = f"prefers the other answer than {other} does"
+            raise RowError("contradiction", "chosen", what, "keep the one that is meant")
+        key = exact_key(row)
+        known = key in self.seen
+        self.seen.setdefault(key, place)
+        self.n_duplicates += known
+        return known and self.config["duplicates"] == "drop"
+
+    def _encoded(self, row: dict[str, Any]) -> list[Encoded] | EncodedPair:
+        if "text" not in row:
+            template_of(self.tokenizer)  # without one no row can be used: not a matter of this one
+        try:
+            encoded = encode_pair(self.tokenizer, row) if self.pairs else encode_row(self.tokenizer, row)
+        except MaskError as error:
+            where = "text" if "text" in row else "messages"
+            raise RowError("chat template", where, str(error), "") from error
+        length, limit = size_of(encoded)[0], self.config["seq_len"]
+        if length > limit:
+            what = f"has {length} tokens, more than seq_len = {limit}: the end of the answer would be cut off"
+            raise RowError("too long", "row", what, "shorten it, raise seq_len, or set on_bad_row: drop")
+        return encoded
+
+    def _judge(self) -> None:
+        if self.problems.total and self.config["on_bad_row"] == "fail":
+            raise DataError(
+                f"{self.problems.message()}\nmend them, or set on_bad_row: drop to leave them out"
+            )
+        if not self.n_read:
+            raise DataError("there is not one row in the data: nothing can be learned")
+        if not self.measured.lengths:
+            raise DataError(f"no row is usable:\n{self.problems.message()}")
+
+    def _report(self) -> dict[str, Any]:
+        problems = self.problems.as_dict()
+        if self.source.is_file():
+            # the same file under another name gives the same dataset
+            problems["listed"] = [{**one, "file": ""} for one in problems["listed"]]
+        found = self.normal.found
+        return {
+            "schema": "blut.dataset_report.v1",
+            "rows": self.config["rows"],
+            "format": "+".join(sorted(found)),
+            "n_read": self.n_read,
+            "n_kept": len(self.measured.lengths),
+            "n_dropped": self.problems.total,
+            "n_duplicates": self.n_duplicates,
+            "n_neutralised": self.n_neutralised,
+            "n_merged": self.normaliser.merged,
+            "passed_over": dict(sorted(self.normaliser.passed_over.items())),
+            "tokens": self.measured.facts(),
+            "seq_len": self.config["seq_len"],
+            "problems": problems,
+        }
+
+
+def main() -> None:
+    """Make the dataset of one session.
+
+    Raises:
+        SystemExit: with what is wrong, row by row.
+    """
+    with payload_session() as session:
+        try:
+            job = Job(session.config, session.inputs["source"], session.inputs["base_model"])
+            report = job.run(session)
+        except (DataError, MaskError, ModelDirError, ValueError) as error:
+            raise SystemExit(str(error)) from error
+        text = json.dumps(report, ensure_ascii=False, sort_keys=True, indent=1) + "\n"
+        write_atomic(session.out / "report.json", text.encode())
+        write_atomic(session.out / "learned.md", preview(job.tokenizer, job.measured.samples()).encode())
+        session.done(
+            n_examples=report["n_kept"],
+            n_dropped=report["n_dropped"],
+            n_duplicates=report["n_duplicates"],
+            format=report["format"],
+            n_tokens=report["tokens"]["total"],
+            n_learned_tokens=report["tokens"]["learned"],
+            longest=report["tokens"]["longest"],
+        )
+
+
+if __name__ == "__main__":
+    main()

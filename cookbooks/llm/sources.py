@@ -1,0 +1,165 @@
+"""Sources: what the user brings. Looked at on every run; files are never copied."""
+
+import datetime
+from pathlib import Path
+
+import dagster as dg
+
+from blut_assets.stage import Stage
+from blut_assets.stages import Steps, stage_asset
+from cookbooks.llm.artifacts import ExamplesFile, HfModel
+from cookbooks.llm.cache import MARKER, BuildError
+from cookbooks.llm.chatterbot import NOTICE
+from cookbooks.llm.chatterbot import SAMPLES as DIALOGUES
+from cookbooks.llm.configs import (
+    EXAMPLES,
+    MODEL,
+    BaseModelConfig,
+    ExamplesConfig,
+    PreferencesConfig,
+    TeacherModelConfig,
+)
+from cookbooks.llm.data.chatlogs import read_logs
+from cookbooks.llm.data.conversations import FILE, Filters, write_conversations
+from cookbooks.llm.data.database import is_database, read_database
+from cookbooks.llm.data.problems import DataError, Problems
+from cookbooks.llm.data.reading import data_files
+from cookbooks.llm.data.since import parse_since
+from cookbooks.llm.hf_dir import ModelDirError, model_facts
+from cookbooks.llm.samples import sample_of
+from cookbooks.llm.showing import problem_table
+
+BASE_BUILD = "cookbooks.llm.payload.base_build"
+MODEL_FILES = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "README.md", "LICENSE*", "NOTICE*")
+SHOWN = 50
+"""Unusable turns that the UI names."""
+
+
+@stage_asset(cookbook="llm", group="sources", source=True, headline=["n_files", "n_bytes"], kinds={"json"})
+def examples(stage: Stage, config: ExamplesConfig) -> ExamplesFile:
+    """What the user brings to learn from: examples in files, or conversations.
+
+    Files stay where they are and are digested one by one. Conversations are read out of an SQLite database,
+    which is opened read-only, or out of chat logs, and filtered.
+    """
+    path = _examples_path(stage, config.path)
+    conversations = config.read_as == "conversations" or (config.read_as == "auto" and is_database(path))
+    try:
+        return _conversations(stage, path, config) if conversations else _files(stage, path)
+    except (DataError, ValueError) as error:
+        raise dg.Failure(f"path {config.path!r}: {error}", allow_retries=False) from error
+
+
+@stage_asset(cookbook="llm", group="sources", source=True, headline=["n_files", "n_bytes"], kinds={"json"})
+def preferences(stage: Stage, config: PreferencesConfig) -> ExamplesFile:
+    """Preference pairs in files that stay where they are."""
+    try:
+        return _files(stage, _existing(config.path))
+    except DataError as error:
+        raise dg.Failure(f"path {config.path!r}: {error}", allow_retries=False) from error
+
+
+@stage_asset(
+    cookbook="llm",
+    group="sources",
+    payloads=[BASE_BUILD],
+    source=True,
+    headline=["name", "n_params"],
+    kinds={"huggingface"},
+)
+def base_model(stage: Stage, config: BaseModelConfig) -> Steps[HfModel]:
+    """The model to start from, in a directory that stays where it is; weights are safetensors only."""
+    return (yield from _model(stage, config.model))
+
+
+@stage_asset(
+    cookbook="llm",
+    group="sources",
+    payloads=[BASE_BUILD],
+    source=True,
+    headline=["name", "n_params"],
+    kinds={"huggingface"},
+)
+def teacher_model(stage: Stage, config: TeacherModelConfig) -> Steps[HfModel]:
+    """The model to learn from, as `base_model`."""
+    return (yield from _model(stage, config.model))
+
+
+def _existing(path: str) -> Path:
+    found = Path(path).expanduser()
+    if not found.exists():
+        raise FileNotFoundError(f"path {path!r}: no such file or directory; give a {EXAMPLES}")
+    return found.resolve()
+
+
+def _examples_path(stage: Stage, path: str) -> Path:
+    if not path.startswith("sample:"):
+        return _existing(path)
+    if path not in DIALOGUES:
+        raise FileNotFoundError(f"path {path!r} is no known sample: use {', '.join(DIALOGUES)}, or a file")
+    sample = DIALOGUES[path]
+    stage.show(notice=NOTICE)
+    if stage.planning and not sample.built:
+        raise FileNotFoundError(f"{path} has not been downloaded yet; the first run does that")
+    if not stage.planning:
+        stage.context.log.info(NOTICE)
+    try:
+        return sample.ensure()
+    except BuildError as error:
+        raise dg.Failure(f"path {path!r}: {error}", allow_retries=False) from error
+
+
+def _files(stage: Stage, path: Path) -> ExamplesFile:
+    """The data files under a path, as a reference."""
+    files = data_files(path)
+    digest = stage.store.put_reference(path, None if path.is_file() else files)
+    stage.show(place=str(path))
+    return ExamplesFile(digest=digest, n_files=len(files), n_bytes=sum(file.stat().st_size for file in files))
+
+
+def _conversations(stage: Stage, path: Path, config: ExamplesConfig) -> ExamplesFile:
+    """Conversations, taken out and filtered; what is left is the artifact, so that it can be used again."""
+    now = datetime.datetime.now(datetime.UTC)
+    since = parse_since(config.since, now) if config.since else None
+    filters = Filters(since, config.min_turns, config.max_msg_bytes, config.drop_errors)
+    problems = Problems()
+    found = read_database(path, problems) if is_database(path) else read_logs(path, problems)
+    dropped = write_conversations(found, filters, stage.out, problems, config.on_bad_row)
+    # figures that change from day to day stay out of the bytes: unchanged conversations are reused
+    stage.show(place=str(path), since=config.since or "all", filters=dg.MetadataValue.json(dropped.as_dict()))
+    if problems.total:
+        stage.show(unreadable=problem_table(problems.kept[:SHOWN]))
+    size = (stage.out / FILE).stat().st_size
+    return ExamplesFile(n_files=1, n_bytes=size, n_conversations=dropped.n_kept)
+
+
+def _model(stage: Stage, name: str) -> Steps[HfModel]:
+    root = Path(name).expanduser()
+    try:
+        if name.startswith("sample:"):
+            sample = sample_of(name)
+            root = sample.path
+            if not sample.built:
+                if stage.planning:
+                    raise FileNotFoundError(f"{name} has not been built yet; the first run builds it")
+                yield from stage.run(BASE_BUILD, config={"name": name}, inputs={})
+        return reference_model(stage, root, name)
+    except (ModelDirError, ValueError) as error:
+        raise dg.Failure(f"model {name!r}: {error}", allow_retries=False) from error
+
+
+def reference_model(stage: Stage, root: Path, name: str) -> HfModel:
+    """A model directory that stays where it is.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ModelDirError: it is not complete.
+    """
+    if not root.is_dir():
+        raise FileNotFoundError(f"model {name!r} is no directory: give a {MODEL}")
+    facts = model_facts(root)
+    files = {path.name for pattern in MODEL_FILES for path in root.glob(pattern) if path.is_file()}
+    root = root.resolve()
+    digest = stage.store.put_reference(root, [root / name for name in files - {MARKER}])
+    stage.show(place=str(root))
+    return HfModel(digest=digest, **facts)
