@@ -23,7 +23,7 @@ from blut_resources.containment.backend import (
 from blut_resources.containment.cgroupfs import Cgroup, remove_stale, unified_cgroup
 
 BASE_ENV = "BLUT_CGROUP"
-"""A directory below /sys/fs/cgroup that this user may write."""
+"""A directory below /sys/fs/cgroup that this user may write, and that this process is in or below."""
 LEAF = "blut-owner"
 """Where the processes of a divided cgroup go."""
 CONTROLLERS = ("memory", "pids", "cpu")
@@ -43,9 +43,12 @@ class Cgroup2:
             return str(error)
         if "memory" not in (base.read("cgroup.controllers") or "").split():
             return f"{base.path} has no memory controller; {_remedy()}"
-        wanted = ("", "cgroup.procs", "cgroup.subtree_control")
-        denied = [name for name in wanted if not os.access(base.path / name, os.W_OK)]
-        return f"{base.path / denied[0]} may not be written; {_remedy()}" if denied else None
+        own = unified_cgroup()
+        # the kernel asks this of whoever moves a process from one cgroup to the other
+        between = Path(os.path.commonpath([base.path, own.path if own else base.path]))
+        wanted = (base.path, base.path / "cgroup.subtree_control", between / "cgroup.procs")
+        denied = [path for path in wanted if not os.access(path, os.W_OK)]
+        return f"{denied[0]} may not be written; {_remedy()}" if denied else None
 
     def prepare(self, request: Request) -> dict[str, Any]:
         base = _base()
@@ -157,5 +160,5 @@ def _limit(cgroup: Cgroup, request: Request) -> None:
 def _remedy() -> str:
     return (
         "start Blut in a delegated unit (systemd-run --user --scope -p Delegate=yes ...) "
-        f"or name a cgroup of version 2 that you may write in ${BASE_ENV}"
+        f"or in a cgroup of version 2 that you may write and that ${BASE_ENV} names"
     )

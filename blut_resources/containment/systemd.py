@@ -60,12 +60,17 @@ class Systemd:
             return "systemd does not run this machine"
         socket = _runtime_directory() / "systemd" / "private"
         if self.manager == "user" and not socket.exists():
-            user = pwd.getpwuid(os.geteuid()).pw_name
-            return f"no systemd user manager of {user} is running; start one: loginctl enable-linger {user}"
+            remedy = f"start one: loginctl enable-linger {_user()}"
+            return f"no systemd user manager of {_user()} is running; {remedy}"
         return None
 
     def prepare(self, request: Request) -> dict[str, Any]:
-        return {"inside": True, "limit": request.limits.memory_max, "manager": self.manager}
+        notes = []
+        user = _user()
+        if self.manager == "user" and not Path("/var/lib/systemd/linger", user).exists():
+            notes.append(f"it ends when {user} logs out, unless you say: loginctl enable-linger {user}")
+        limit = request.limits.memory_max
+        return {"inside": True, "limit": limit, "manager": self.manager, "notes": notes}
 
     def start(self, request: Request) -> None:
         properties = [f"--property={name}={value}" for name, value in _properties(request).items()]
@@ -175,6 +180,13 @@ def _within(timeout_s: float, happened: Callable[[], bool]) -> bool:
             return False
         time.sleep(0.002)
     return True
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def _runtime_directory() -> Path:

@@ -103,6 +103,13 @@ def test_users_manager_best_effort() -> None:
     assert "systemd: asked for 64 MiB, but the kernel has no limit" in found["enforcement"]["reason"]
 
 
+def test_no_users_manager() -> None:
+    """The remedy is one command."""
+    nobody = Who("nobody", "systemd", user="nobody")
+    found = attempt(nobody, nobody.place("no manager"), hog(80, "nobody's"), memory_max=64 * MIB)
+    assert "loginctl enable-linger nobody" in found["refused"]
+
+
 @pytest.mark.usefixtures("read_only")
 def test_read_only_controllers_required() -> None:
     found = attempt(SYSTEM, SYSTEM.place("read only"), hog(80, "read-only"), memory_max=64 * MIB)

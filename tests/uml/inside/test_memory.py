@@ -1,6 +1,7 @@
 """Too much memory ends one unit, all of it, and nothing else; who ran out is told."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 from tests.owners import CGROUPS, Owner, Who, done_by, processes
@@ -36,6 +37,17 @@ def test_grandchild(who: Who) -> None:
     found = done_by(who, to_end(who, place, shell(script, *hog(80), "grandchild"), memory_max=SMALL))
     assert (found["outcome"]["kind"], found["outcome"]["whose"]) == ("oom-kill", "own"), found
     assert not processes("grandchild")
+
+
+def test_shared_memory(who: Who) -> None:
+    """A file left in /dev/shm fills the cgroup even when the payload is dead; the cause is told anyway."""
+    place = who.place("shared")
+    file = Path("/dev/shm", who.name)
+    try:
+        found = done_by(who, to_end(who, place, shell('cat /dev/zero >"$1"', str(file)), memory_max=SMALL))
+    finally:
+        file.unlink(missing_ok=True)
+    assert (found["outcome"]["kind"], found["outcome"]["whose"]) == ("oom-kill", "own"), found
 
 
 def test_ancestor(who: Who) -> None:

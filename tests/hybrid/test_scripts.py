@@ -1,0 +1,86 @@
+"""The scripts that boot a machine leave nothing of it behind, and hand on how the command ended."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.lacking import lacking
+
+HYBRID = Path(__file__).with_name("boot.sh")
+UML = HYBRID.parent.parent / "uml" / "boot.sh"
+pytestmark = pytest.mark.systemd
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a script keeps its files: short, because a socket's path may not be long."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    return tmp_path
+
+
+def boot(script: Path, *words: str) -> int:
+    done = subprocess.run([script, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode == 69:
+        lacking(done.stderr)
+    return done.returncode
+
+
+def left(scratch: Path) -> list[str]:
+    """Files, cgroups and processes of a machine whose files were here."""
+    found = [str(path) for path in scratch.iterdir()]
+    found += [str(path) for path in Path("/sys/fs/cgroup").glob("*/boot.*")]
+    for directory in Path("/proc").glob("[0-9]*"):
+        try:
+            if str(scratch).encode() in (directory / "cmdline").read_bytes():
+                found.append(f"{directory} {(directory / 'cmdline').read_bytes()!r}")
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize(("command", "status"), [("exit 0", 0), ("exit 7", 7), ("kill -SEGV $$", 139)])
+def test_status(scratch: Path, command: str, status: int) -> None:
+    assert boot(HYBRID, "--", "bash", "-c", command) == status
+    assert not left(scratch)
+
+
+def test_writable_directories(scratch: Path) -> None:
+    """Only these: everything else is volatile."""
+    shared = scratch / "a b"
+    shared.mkdir()
+    outside = scratch / "outside"
+    outside.write_text("as it was")
+    command = f"echo inside > '{outside}'; echo kept > '{shared}/file'"
+    assert boot(HYBRID, "-w", str(shared), "--", "bash", "-c", command) == 0
+    assert outside.read_text() == "as it was"
+    assert (shared / "file").read_text() == "kept\n"
+
+
+def test_out_of_time(scratch: Path) -> None:
+    assert boot(HYBRID, "-t", "2", "--", "sleep", "300") == 124
+    assert not left(scratch)
+
+
+@pytest.mark.parametrize("script", [HYBRID, pytest.param(UML, marks=pytest.mark.slow)], ids=["hybrid", "uml"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_script_killed(scratch: Path, script: Path, number: signal.Signals) -> None:
+    up = scratch / "up"
+    up.mkdir()
+    words = ["-w", str(up), "--", "bash", "-c", f"touch '{up}/file'; sleep 300"]
+    process = subprocess.Popen([script, *words], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while not (up / "file").exists():
+        if process.poll() is not None:
+            lacking(process.stderr.read() if process.stderr else "")
+        time.sleep(0.1)
+    os.kill(process.pid, number)
+    process.wait()
+    (up / "file").unlink()
+    up.rmdir()
+    deadline = time.monotonic() + 15
+    while left(scratch) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not left(scratch)
