@@ -11,7 +11,7 @@ from bench.measure import REPOSITORY
 from bench.runner import in_own_process
 from bench.table import Row, render, write_json
 
-NAMES = ("startup", "noop", "chain", "launch", "planning", "hashing", "lml", "step", "codec")
+NAMES = ("startup", "noop", "chain", "launch", "planning", "hashing", "lml", "step", "codec", "containment")
 
 
 def about() -> dict[str, object]:
