@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from blut_resources.containment.backend import (
 )
 from blut_resources.containment.cgroupfs import Cgroup, cgroup_of, remove_stale
 from blut_resources.containment.limits import Limits
+from blut_resources.containment.tree import read
 
 GROUP = "blut"
 KILL_TIMEOUT_S = 2.0
@@ -62,7 +64,9 @@ class Cgroup1:
 
     def memory_max(self, pid: int, request: Request) -> int | None:
         payload, cgroups = waiting_payload(request), _cgroups(request)
-        if payload is None or not cgroups or cgroup_of(payload, "memory") != cgroups[0]:
+        # the name is unique, so no other cgroup can end like that
+        there = f"/{GROUP}/{request.name}"
+        if payload is None or not cgroups or not _memberships(payload).get("memory", "").endswith(there):
             return None
         return cgroups[0].limit()
 
@@ -89,8 +93,21 @@ class Cgroup1:
 
 
 def _own(controller: str) -> Cgroup | None:
-    own = cgroup_of("self", controller)
+    """The cgroup of this process in the hierarchy of a controller."""
+    return _found(controller, _memberships(os.getpid()).get(controller))
+
+
+@lru_cache
+def _found(controller: str, path: str | None) -> Cgroup | None:
+    """Looked for once for every path: reading the table of mounts takes longer than all the rest."""
+    own = cgroup_of("self", controller) if path else None
     return own if own and own.version == 1 else None
+
+
+def _memberships(pid: int) -> dict[str, str]:
+    """Controller to path in its hierarchy; of version 1 only."""
+    lines = (line.split(":", 2) for line in read(f"/proc/{pid}/cgroup").splitlines())
+    return {name: path for _, names, path in lines for name in names.split(",")}
 
 
 def _cgroups(request: Request) -> list[Cgroup]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+import select
 import shutil
 import signal
 import time
@@ -103,6 +104,8 @@ def unit_name(name: str) -> str:
 def _take(place: Path) -> None:
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     place.chmod(0o700)
+    if not (place / SPEC).exists():
+        return
     earlier = attach(place)
     if earlier:
         ended = (place / OUTCOME).exists() or (place / STOPPED).exists()
@@ -111,12 +114,12 @@ def _take(place: Path) -> None:
             raise ContainmentError(
                 f"{place}: unit {earlier.name} runs here; attach to it, or take another place"
             )
-    _clear(place)
 
 
 def _clear(place: Path) -> None:
-    for name in _FILES:
-        (place / name).unlink(missing_ok=True)
+    for path in place.iterdir():
+        if path.name in _FILES:
+            path.unlink(missing_ok=True)
 
 
 def _start(backend: Backend, request: Request, spec: dict[str, Any], passed: list[str]) -> Unit:
@@ -167,18 +170,28 @@ def _reaped(pid: int) -> bool:
 
 
 def _await_up(place: Path, pid: int | None) -> dict[str, Any]:
-    deadline, pause = time.monotonic() + UP_TIMEOUT_S, 0.001
-    while time.monotonic() < deadline:
-        up = wire.read(place / UP)
-        if up and "error" in up:
-            raise BackendError(up["error"])
-        if up:
-            return up
-        if (place / STOPPED).exists() or (pid is not None and start_time(pid) is None):
-            tail = read(str(place / LOG)).strip().rpartition("\n")[2]
-            raise BackendError(f"its supervisor ended early{': ' if tail else ''}{tail}")
-        time.sleep(pause)
-        pause = min(pause * 1.2, 0.02)
+    """What the supervisor says of itself once the payload waits; looks every millisecond at first."""
+    supervisor = select.poll()
+    pidfd = None if pid is None else os.pidfd_open(pid)
+    if pidfd is not None:
+        supervisor.register(pidfd, select.POLLIN)
+    try:
+        started = now = time.monotonic()
+        while now - started < UP_TIMEOUT_S:
+            ended = supervisor.poll(1 if now - started < 0.2 else 10)
+            ended = ended or (pidfd is None and (place / STOPPED).exists())
+            up = wire.read(place / UP)
+            if up and "error" in up:
+                raise BackendError(up["error"])
+            if up:
+                return up
+            if ended:
+                tail = read(str(place / LOG)).strip().rpartition("\n")[2]
+                raise BackendError(f"its supervisor ended early{': ' if tail else ''}{tail}")
+            now = time.monotonic()
+    finally:
+        if pidfd is not None:
+            os.close(pidfd)
     raise BackendError(f"its supervisor did not come up within {UP_TIMEOUT_S:g} s")
 
 

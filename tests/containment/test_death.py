@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from blut_resources.containment import attach
+from blut_resources.containment.tree import start_time
 from tests.containment.units import (
     REPOSITORY,
     Owner,
@@ -165,7 +166,9 @@ def test_supervisor_and_owner_killed(place: Path, backend: str) -> None:
     assert owner.said() == "up"
     await_deaf(place, "abandoned")
     owner.kill()
-    os.kill(supervisor(place), signal.SIGKILL)
+    pid = supervisor(place)
+    os.kill(pid, signal.SIGKILL)
+    within(5, lambda: start_time(pid) is None)
     assert processes("abandoned")
     assert attach(place) is None
     assert not processes("abandoned")
