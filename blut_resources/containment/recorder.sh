@@ -1,5 +1,5 @@
 #!/bin/sh
-# recorder.sh PLACE UNIT: writes PLACE/stopped.json when a systemd unit has ended (its ExecStopPost=).
+# recorder.sh PLACE UNIT PYTHON: writes PLACE/stopped.json when a systemd unit has ended (its ExecStopPost=).
 #
 # It runs in the unit's cgroup after the last process of the payload is gone and before the cgroup is, also after
 # an OOM kill, and so keeps what the manager forgets as soon as the unit is collected:
@@ -50,6 +50,15 @@ elif [ "$version" = 1 ] && [ -r "$cgroup/memory.oom_control" ]; then
     counts "$cgroup/memory.oom_control"
 else
     cgroup= version=0
+fi
+
+# systemd-oomd kills like anybody else, but leaves its count on the cgroup
+if [ "$version $EXIT_STATUS $oom_kill" = "2 KILL 0" ] && "$3" -I -S -c '
+import os, sys
+counts = {"user.oomd_kill", "user.oomd_ooms"}.intersection(os.listxattr(sys.argv[1]))
+sys.exit(not any(int(os.getxattr(sys.argv[1], name)) for name in counts))
+' "$cgroup"; then
+    SERVICE_RESULT=oom-kill
 fi
 
 umask 077

@@ -12,6 +12,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -146,6 +147,7 @@ def _unit(request: Request) -> str:
 def _properties(request: Request) -> Mapping[str, object]:
     limits = request.limits
     wall = limits.wall_clock_s and limits.wall_clock_s + request.grace_s + BACKSTOP_S
+    recorder = (RECORDER, request.place, _unit(request), sys.executable)
     wanted = {
         "MemoryMax": limits.memory_max,
         "MemoryHigh": limits.memory_high,
@@ -158,14 +160,14 @@ def _properties(request: Request) -> Mapping[str, object]:
         # before or after it hears of the main process's death. So the kernel is told to kill all at once.
         "OOMPolicy": "continue",
         "KillMode": "mixed",
-        "ExecStopPost": f":/bin/sh {_quoted(RECORDER)} {_quoted(request.place)} {_unit(request)}",
+        "ExecStopPost": ":/bin/sh " + " ".join(map(_quoted, recorder)),
     }
     return {name: value for name, value in wanted.items() if value is not None}
 
 
-def _quoted(path: Path) -> str:
+def _quoted(word: str | Path) -> str:
     """One word of a unit file's command line; its ``:`` keeps the manager from expanding variables."""
-    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + str(word).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _own_cgroup(pid: int, request: Request) -> Cgroup | None:

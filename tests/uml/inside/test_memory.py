@@ -1,8 +1,12 @@
 """Too much memory ends one unit, all of it, and nothing else; who ran out is told."""
 
+import json
+import os
 import time
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.owners import CGROUPS, Owner, Who, done_by, processes
 from tests.uml.inside.scenes import MIB, SMALL, hog, running, shell, start, to_end
@@ -69,3 +73,23 @@ def test_ancestor(who: Who) -> None:
             (cap / "memory.max").write_text("max")
     outcome = found["outcome"]
     assert (outcome["kind"], outcome["limit"], outcome["whose"]) == ("oom-kill", LARGE, "ancestor"), outcome
+
+
+@pytest.mark.parametrize("who", ["system", "root-user", "user"], indirect=True)
+def test_oomd(who: Who) -> None:
+    """systemd-oomd kills a whole cgroup from outside and leaves a count on it; others leave none."""
+    kinds = []
+    for count in (b"", b"3"):
+        place = who.place(f"oomd {count!r}")
+
+        def act(_: Owner, place: Path = place, count: bytes = count) -> Any:
+            with start(who, place, shell("sleep 300"), memory_max=SMALL) as unit:
+                cgroup = Path(json.loads((place / "unit.json").read_text())["cgroups"][0])
+                if count:
+                    os.setxattr(cgroup, "user.oomd_kill", count)
+                (cgroup / "cgroup.kill").write_text("1")
+                outcome = unit.wait(20)
+                return outcome.kind, outcome.whose
+
+        kinds.append(done_by(who, act))
+    assert kinds == [["lost", None], ["oom-kill", "ancestor"]]
