@@ -1,10 +1,10 @@
 """Runs a stage's payload: waits for its turn, passes on its reports, gives it more memory if told to."""
 
 import base64
+import contextlib
 import os
 import time
-from collections.abc import Generator
-from contextlib import AbstractContextManager
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from blut_resources.containment.unit import Enforcement
 from blut_resources.gpus import gpus as gpus_here
 from blut_resources.leases import Lease, Needs, estimate, lease
 from blut_resources.machine import size_text
+from blut_resources.store_files import remove_tree
 from blut_resources.trainer import Payload, PayloadFailed, run_payload
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def run(stage: "Stage", payload: Payload, gpus: int | None) -> Running:
         NeverFits: if this machine can never give what it needs.
     """
     limits = stage.limits.resolve(stage.spec.footprint.limits)
+    there = set(payload.out.iterdir()) if payload.out.is_dir() else set()
     while True:
         try:
             return (yield from _once(stage, replace(payload, limits=limits), gpus))
@@ -47,6 +49,8 @@ def run(stage: "Stage", payload: Payload, gpus: int | None) -> Running:
                 raise
             stage.context.log.warning(f"{error}\n{stage.name}: again, with {size_text(larger.memory_max)}")
             limits = larger
+            for half_written in set(payload.out.iterdir()) - there:
+                remove_tree(half_written)
 
 
 def _once(stage: "Stage", payload: Payload, gpus: int | None) -> Running:
@@ -80,7 +84,8 @@ def _words(values: dict[str, float]) -> str:
     return " ".join(f"{name}={value:.4g}" for name, value in values.items())
 
 
-def _admit(stage: "Stage", limits: Limits, gpus: int | None) -> AbstractContextManager[Lease]:
+@contextlib.contextmanager
+def _admit(stage: "Stage", limits: Limits, gpus: int | None) -> Iterator[Lease]:
     """Queue for what the payload needs: its limit, else what it took before, else what was declared."""
     footprint, context = stage.spec.footprint, stage.context
     declared = parse_size(footprint.memory, "footprint.memory") if footprint.memory else None
@@ -92,12 +97,19 @@ def _admit(stage: "Stage", limits: Limits, gpus: int | None) -> AbstractContextM
         vram=parse_size(footprint.vram, "footprint.vram") if footprint.vram and gpus else 0,
     )
 
+    waited_since: list[float] = []
+
     def say(text: str) -> None:
+        waited_since.append(time.monotonic())
         context.log.info(f"{stage.name}: {text}")
         context.instance.add_run_tags(context.run.run_id, {WAITING_TAG: text})
 
     holder = {"run": context.run.run_id, "asset": stage.name, "pid": str(os.getpid())}
-    return lease(needs, holder=holder, on_wait=say)
+    with lease(needs, holder=holder, on_wait=say) as granted:
+        if waited_since:  # a tag cannot be taken off
+            waited = f"no more, after {time.monotonic() - waited_since[0]:.0f} s"
+            context.instance.add_run_tags(context.run.run_id, {WAITING_TAG: waited})
+        yield granted
 
 
 def _picture(path: Path, media_type: str) -> dg.MetadataValue:

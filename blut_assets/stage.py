@@ -16,7 +16,7 @@ from blut_assets.artifacts import Artifact
 from blut_assets.limits import NO_LIMITS, LimitsConfig
 from blut_assets.running import run
 from blut_resources.store import ArtifactStore
-from blut_resources.trainer import Payload
+from blut_resources.trainer import Payload, can_be_taken_over
 
 if TYPE_CHECKING:
     from blut_assets.stages import StageSpec
@@ -54,12 +54,18 @@ class Stage:
 
     @cached_property
     def out(self) -> Path:
-        """An empty directory; what is in it when the function returns becomes the artifact."""
-        if self.limits.on_orphan == "adopt":  # where the next run can find it
-            out = self.work / "out"
-            out.mkdir(exist_ok=True)
-            return out
-        return self.store.staging()
+        """A directory; what is in it when the function returns becomes the artifact.
+
+        Empty, but for what a payload that outlived its run has written there.
+        """
+        taken_over = not self.planning and can_be_taken_over(self.work)
+        if not taken_over and self.limits.on_orphan != "adopt":
+            return self.store.staging()
+        out = self.work / "out"  # where the next run finds it
+        if not taken_over:
+            shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(exist_ok=True)
+        return out
 
     @cached_property
     def work(self) -> Path:

@@ -5,9 +5,11 @@ import functools
 import os
 from collections import OrderedDict
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import dagster as dg
 import sqlalchemy
 from dagster._core.storage.event_log.migration import ASSET_DATA_MIGRATIONS, EVENT_LOG_DATA_MIGRATIONS
 from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata
@@ -25,9 +27,14 @@ from dagster._core.storage.sqlite import create_db_conn_string
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 
 from blut_resources import instance_birth as birth
+from blut_resources.runs import hold_in, let_go
 from blut_resources.store_files import file_lock
 
 KEPT_ENGINES = 8
+ENDS = (
+    *(dg.DagsterEventType.RUN_SUCCESS, dg.DagsterEventType.RUN_FAILURE),
+    dg.DagsterEventType.RUN_CANCELED,
+)
 
 S = TypeVar("S", SqliteRunStorage, SqliteScheduleStorage)
 
@@ -128,7 +135,17 @@ class _Pooled:
 
 
 class PooledRuns(_Pooled, SqliteRunStorage):
-    """The runs."""
+    """The runs, each of which is held by its process for as long as it is shown as started."""
+
+    def handle_run_event(
+        self, run_id: str, event: dg.DagsterEvent, update_timestamp: datetime | None = None
+    ) -> None:
+        """Take down what an event, which the process of the run reports, says about its state."""
+        if event.event_type is dg.DagsterEventType.RUN_START:
+            hold_in(Path(self._conn_string.removeprefix("sqlite:///")).parents[1], run_id)
+        super().handle_run_event(run_id, event, update_timestamp)
+        if event.event_type in ENDS:
+            let_go(run_id)
 
 
 class PooledSchedules(_Pooled, SqliteScheduleStorage):

@@ -1,7 +1,8 @@
 """Runs and the processes behind them: who is alive, who died unnoticed, and how to end one.
 
-Every process that executes a step of a run holds a lock on ``alive/<run id>`` and has its pid in that file.
-The kernel drops the lock when the process ends, however violently, so no pid is ever guessed.
+Every process that executes a run, or a step of it, holds a lock on ``alive/<run id>`` from before the run is
+shown as started, and has its pid and start time in that file. The kernel drops the lock when the process
+ends, however violently, so nobody is ever taken for another.
 """
 
 import contextlib
@@ -9,18 +10,25 @@ import fcntl
 import os
 import signal
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
 
 import dagster as dg
 
+from blut_resources import orchestrator
+from blut_resources.containment.tree import start_time
 from blut_resources.instance import home_of
 from blut_resources.store import file_lock
 
 CANCEL_S = 30.0
 """Seconds that a cancelled run has to end by itself, its payload's grace period included."""
+START_S = 300.0
+"""Seconds that a launched run has to come up; one that has not is dead."""
 
 _held: dict[str, IO[str]] = {}
+_reaped: set[str] = set()
+"""Runs at whose first step here this process looked for dead ones."""
 
 
 class NoSuchRun(LookupError):
@@ -28,30 +36,53 @@ class NoSuchRun(LookupError):
 
 
 def hold_run(instance: dg.DagsterInstance, run_id: str) -> None:
-    """Show that this process works for a run, for as long as it lives."""
-    if run_id in _held:
-        return
-    reap_dead_runs(instance)
-    alive = _alive(instance)
+    """Show that this process works for a run, for as long as the run or the process lives.
+
+    At the first step of a run it also marks dead ones.
+    """
+    for held in set(_held) - {run_id}:
+        run = instance.get_run_by_id(held)
+        if run is None or run.is_finished:
+            let_go(held)
+    if run_id not in _held:
+        hold_in(home_of(instance), run_id)
+    if run_id not in _reaped:
+        _reaped.add(run_id)
+        reap_dead_runs(instance)
+
+
+def hold_in(home: Path, run_id: str) -> None:
+    """The same, for the storage of the instance in ``home``: before it shows the run as started."""
+    orchestrator.above(os.getpid())
+    alive = home / "alive"
     with file_lock(alive / ".lock"):
         handle = (alive / run_id).open("a")
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        handle.write(f"{os.getpid()}\n")
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        handle.write(f"{os.getpid()} {start_time(os.getpid())}\n")
         handle.flush()
         _held[run_id] = handle
+
+
+def let_go(run_id: str) -> None:
+    """This process does not work for a run any more: it has ended."""
+    if run_id in _held:
+        _held.pop(run_id).close()
 
 
 def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     """Mark runs as failed whose process is gone, which Dagster would show as running for ever."""
     alive = _alive(instance)
-    if not alive.is_dir():
-        return []
+    reaped = []
     # under the lock, so that a run that is just opening its file is not taken for a dead one
     with file_lock(alive / ".lock"):
-        dead = [path for path in sorted(alive.iterdir()) if not path.name.startswith(".") and _is_dead(path)]
-        for path in dead:
+        for path in sorted(alive.iterdir()):
+            if path.name.startswith(".") or not _is_dead(path):
+                continue
+            if _report_dead(instance, path.name):
+                reaped.append(path.name)
             path.unlink()
-    return [path.name for path in dead if _report_dead(instance, path.name)]
+        reaped += [run_id for run_id in _never_up(instance) if _report_dead(instance, run_id)]
+    return reaped
 
 
 def find_run(instance: dg.DagsterInstance, prefix: str) -> dg.DagsterRun:
@@ -60,6 +91,9 @@ def find_run(instance: dg.DagsterInstance, prefix: str) -> dg.DagsterRun:
     Raises:
         NoSuchRun: if there is none, or more than one.
     """
+    whole = instance.get_run_by_id(prefix)
+    if whole is not None:
+        return whole
     found = [run for run in instance.get_runs() if run.run_id.startswith(prefix)] if prefix else []
     if len(found) == 1:
         return found[0]
@@ -80,12 +114,14 @@ def cancel_run(instance: dg.DagsterInstance, run: dg.DagsterRun, patience_s: flo
     if run.status is not dg.DagsterRunStatus.CANCELING:
         instance.report_run_canceling(run)
     how = "there was no process to end"
-    if _signal(instance, run.run_id, signal.SIGINT):
+    pids = _pids(instance, run.run_id)
+    if pids:
+        _signal(pids[:1], signal.SIGINT)  # the first is the run's own, and tells the others
         how = "its processes ended by themselves"
         deadline = time.monotonic() + patience_s
-        while _pids(instance, run.run_id):
+        while pids := _pids(instance, run.run_id):
             if time.monotonic() > deadline:
-                _signal(instance, run.run_id, signal.SIGKILL)
+                _signal(pids, signal.SIGKILL)
                 how = f"its processes were killed after {patience_s:.0f} s"
             time.sleep(0.1)
     again = instance.get_run_by_id(run.run_id)
@@ -109,20 +145,26 @@ def _is_dead(path: Path) -> bool:
 
 
 def _pids(instance: dg.DagsterInstance, run_id: str) -> list[int]:
-    """Processes that work for a run now; empty when the last of them has ended."""
+    """Processes that work for a run now, the first one first; empty when the last of them has ended."""
     path = _alive(instance) / run_id
     if not path.exists() or _is_dead(path):
         return []
-    pids = {int(line) for line in path.read_text().split()}
-    return sorted(pid for pid in pids if Path(f"/proc/{pid}").exists())
+    processes = [line.split() for line in path.read_text().splitlines()]
+    return [int(pid) for pid, started in processes if str(start_time(int(pid))) == started]
 
 
-def _signal(instance: dg.DagsterInstance, run_id: str, number: signal.Signals) -> bool:
-    pids = _pids(instance, run_id)
+def _signal(pids: list[int], number: signal.Signals) -> None:
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
-    return bool(pids)
+
+
+def _never_up(instance: dg.DagsterInstance) -> list[str]:
+    """Runs that were launched long ago and whose process never said that it has started."""
+    launched = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.CANCELING]
+    before = datetime.now(UTC) - timedelta(seconds=START_S)
+    runs = instance.get_runs(dg.RunsFilter(statuses=launched, updated_before=before))
+    return [run.run_id for run in runs if not (_alive(instance) / run.run_id).exists()]
 
 
 def _report_dead(instance: dg.DagsterInstance, run_id: str) -> bool:

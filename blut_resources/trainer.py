@@ -21,18 +21,25 @@ from typing import Any
 
 import dagster as dg
 
+from blut_resources import orchestrator
 from blut_resources.containment import Limits, Outcome, Unit, attach, launch
-from blut_resources.containment.backend import LOG
+from blut_resources.containment.backend import LOG, UP
+from blut_resources.containment.tree import boot
 from blut_resources.leases import Lease
 from blut_resources.payload import CONFIG_ENV
+from blut_resources.store_files import remove_tree
 
 GRACE_S = float(os.environ.get("BLUT_GRACE_S", "10"))
 """Seconds between SIGTERM and SIGKILL: time for a payload to finish its checkpoint."""
 POLL_S = 0.05
+UNIT = "unit"
+"""Where in its work directory a payload lives that may outlive its run."""
 WATCH_S = 2.0
-"""How often a step asks whether its run was marked as ended by someone else."""
+"""How often a step asks whether somebody still wants its result."""
 LOG_TAIL = 4000
 MESSAGES, CONFIG, CONSUMED = "messages", "config.json", "consumed"
+KEPT = ("artifact", "done")
+"""Events that a new owner needs too; of the others each goes to one owner."""
 
 
 class PayloadFailed(Exception):
@@ -67,18 +74,22 @@ class Payload:
             "fingerprint": self.fingerprint,
         }
 
+    def order(self) -> dict[str, Any]:
+        """The frozen JSON as a file has it, and the module: by this a payload is known again."""
+        return {**json.loads(json.dumps(self.frozen())), "module": self.module}
+
 
 class MessageTail(dg.PipesMessageReader):
-    """Hands over the complete lines of the message file, whenever it is pumped.
+    """Takes the complete lines of the message file, whenever it is pumped; ``events`` yields what they say.
 
     Events among the first ``skip`` lines were handed to an earlier owner of the payload.
     """
 
     expected_writer_count = 1  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]
 
-    def __init__(self, path: Path, on_event: Callable[[dict[str, Any]], None], skip: int = 0) -> None:
-        self._path, self._on_event = path, on_event
-        self._skip, self.n_read = skip, 0
+    def __init__(self, path: Path, skip: int = 0) -> None:
+        self._path, self._skip, self._n_read = path, skip, 0
+        self._events: list[tuple[int, dict[str, Any]]] = []
         self._buffer = b""
         self._handler: Any = None
         self._file: Any = None
@@ -91,18 +102,31 @@ class MessageTail(dg.PipesMessageReader):
             yield {"path": str(self._path)}
 
     def pump(self) -> None:
-        """Handle every line that is complete by now."""
+        """Take every line that is complete by now."""
         *lines, self._buffer = (self._buffer + self._file.read()).split(b"\n")
         for line in lines:
-            self._handle(json.loads(line), old=self.n_read < self._skip)
-            self.n_read += 1
+            self._n_read += 1
+            self._handle(json.loads(line), old=self._n_read <= self._skip)
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Each event once; whoever asks for the next one is done with the one before."""
+        while self._events:
+            number, event = self._events.pop(0)
+            yield event
+            self._note_consumed(number)
 
     def _handle(self, message: dict[str, Any], old: bool) -> None:
         if message["method"] == "report_custom_message":
-            if not old:
-                self._on_event(message["params"]["payload"])
+            event = message["params"]["payload"]
+            if not old or event["event"] in KEPT:
+                self._events.append((self._n_read, event))
         elif not old or message["method"] in ("opened", "closed"):
             self._handler.handle_message(message)
+
+    def _note_consumed(self, number: int) -> None:
+        """For whoever takes the payload over. An event may come twice: if its owner dies just before this."""
+        with contextlib.suppress(OSError):  # the disk may be full, which is no reason to end a training
+            self._path.with_name(CONSUMED).write_text(str(max(number, self._skip)))
 
     @property
     def torn(self) -> bytes:
@@ -124,7 +148,8 @@ class LogTee:
         """Pass on what has been written by now."""
         while chunk := self._file.read(1 << 16):
             self.tail = (self.tail + chunk)[-LOG_TAIL:]
-            os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, chunk)
+            with contextlib.suppress(OSError):  # nobody may be there to read it any more
+                os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, chunk)
 
     def close(self) -> None:
         self._file.close()
@@ -139,19 +164,19 @@ def run_payload(
 
     Its last one is ``done``; after it comes ``ended``, of our own, with ``outcome`` and ``enforcement``.
 
-    ``admit`` is entered before a process starts and left after the last one is gone. A payload of the same
-    fingerprint that outlived its owner is taken over instead, where ``adopt`` says so: it has its lease.
+    ``admit`` is entered before a process starts and left after the last one is gone. A payload that was told
+    to outlive its owner, and did, is taken over instead: it has its lease.
 
     Raises:
         PayloadFailed: on any outcome but ok, a torn message, or exit 0 without ``done``.
         ContainmentRefused: if a limit is required that nothing enforces here.
         NeverFits: if ``admit`` says so.
     """
-    events: list[dict[str, Any]] = []
     with contextlib.ExitStack() as held:
-        place = _place(payload, held)
-        orphan = attach(place) if payload.adopt else None
-        reader = MessageTail(place / MESSAGES, events.append, _consumed(place) if orphan else 0)
+        orphan = _orphan(payload, context.log.warning)
+        place = orphan.place if orphan else _place(payload)
+        held.callback(shutil.rmtree, place, ignore_errors=True)
+        reader = MessageTail(place / MESSAGES, _consumed(place) if orphan else 0)
         injector = dg.PipesEnvContextInjector()
         session = held.enter_context(dg.open_pipes_session(context, injector, reader))
         if orphan is None:
@@ -167,7 +192,7 @@ def run_payload(
                 f"{payload.name}: its memory limit is not enforced: {unit.enforcement.reason}"
             )
         last: dict[str, Any] = {}
-        for event in _events(context, unit, reader, events, log):
+        for event in _events(context, payload, unit, reader, log):
             last = event
             yield event
         outcome = unit.wait()
@@ -175,21 +200,57 @@ def run_payload(
         yield {"event": "ended", "outcome": outcome, "enforcement": unit.enforcement}
 
 
-def _place(payload: Payload, held: contextlib.ExitStack) -> Path:
-    """The unit's directory; one that a later run can find where the payload may outlive this one."""
+def can_be_taken_over(work: Path) -> bool:
+    """Whether something in ``work`` has outlived its owner: its ``out`` is to be left alone then."""
+    unit = attach(work / UNIT)
+    if unit is not None:
+        unit.detach()
+    return unit is not None
+
+
+def _orphan(payload: Payload, warn: Callable[[str], None]) -> Unit | None:
+    """This very payload, left by a run that died; anything else that such a run left is ended."""
+    place = payload.work / UNIT
+    unit = attach(place) if place.exists() else None
+    if unit is None:
+        return None
+    over = bool(select.select([unit], [], [], 0)[0])
+    # what was written before a power cut and never flushed is no result, whatever the outcome says
+    if _order(place) == payload.order() and (not over or (unit.wait().ok and _of_this_boot(place))):
+        return unit
+    with unit:
+        how = f"ended without its run: {unit.wait().describe()}" if over else "is not what is wanted now"
+        warn(f"{payload.name}: the payload that a dead run left {how}; it is started again")
+    for left in payload.out.iterdir() if payload.out.is_dir() else ():
+        remove_tree(left)
+    return None
+
+
+def _order(place: Path) -> Any:
+    with contextlib.suppress(OSError, ValueError):
+        return json.loads((place / CONFIG).read_text())
+    return None
+
+
+def _of_this_boot(place: Path) -> bool:
+    with contextlib.suppress(OSError, ValueError):
+        return json.loads((place / UP).read_text())["boot"] == boot()
+    return False
+
+
+def _place(payload: Payload) -> Path:
+    """An empty directory for the unit; one that a later run finds, where the payload may outlive this one."""
     if not payload.adopt:
-        return Path(held.enter_context(tempfile.TemporaryDirectory(prefix="blut-payload-")))
-    place = payload.work / "unit"
-    if attach(place) is None:
-        shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    held.callback(shutil.rmtree, place, ignore_errors=True)
+        return Path(tempfile.mkdtemp(prefix="blut-payload-"))
+    place = payload.work / UNIT
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(mode=0o700, parents=True)
     return place
 
 
 def _start(payload: Payload, place: Path, bootstrap: Mapping[str, str], lease: Lease | None) -> Unit:
     config = place / CONFIG
-    config.write_text(json.dumps(payload.frozen(), indent=1))
+    config.write_text(json.dumps(payload.order(), indent=1))
     env = {**os.environ, **bootstrap, CONFIG_ENV: str(config)}
     env["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     env |= (lease.environment if lease else None) or {}
@@ -207,33 +268,28 @@ def _start(payload: Payload, place: Path, bootstrap: Mapping[str, str], lease: L
 
 
 def _events(
-    context: dg.AssetExecutionContext,
-    unit: Unit,
-    reader: MessageTail,
-    events: list[dict[str, Any]],
-    log: LogTee,
+    context: dg.AssetExecutionContext, payload: Payload, unit: Unit, reader: MessageTail, log: LogTee
 ) -> Iterator[dict[str, Any]]:
-    consumed, watched = 0, time.monotonic()
-    ended = False
+    look_at, ended = time.monotonic() + WATCH_S, False
     while not ended:
         ended = bool(select.select([unit], [], [], POLL_S)[0])
         log.pump()
         reader.pump()
-        while events:
-            yield events.pop(0)
-        if reader.n_read != consumed:
-            consumed = reader.n_read
-            _note_consumed(unit.place, consumed)
-        if time.monotonic() > watched + WATCH_S:
-            watched = time.monotonic()
-            _end_with_the_run(context, unit)
+        yield from reader.events()
+        if time.monotonic() > look_at:
+            look_at = time.monotonic() + WATCH_S
+            if reason := _reason_to_end(context, payload):
+                look_at = float("inf")
+                context.log.warning(f"{payload.name} is ended: {reason}")
+                unit.terminate()
 
 
-def _end_with_the_run(context: dg.AssetExecutionContext, unit: Unit) -> None:
-    """The UI can mark a run as cancelled without telling its process."""
+def _reason_to_end(context: dg.AssetExecutionContext, payload: Payload) -> str:
+    """The UI can mark a run as cancelled without telling its process, and can die without telling anybody."""
     run = context.instance.get_run_by_id(context.run.run_id)
     if run is None or run.is_finished:
-        unit.terminate()
+        return "its run was marked as ended"
+    return "" if payload.adopt else orchestrator.ended()
 
 
 def _demand_success(
@@ -253,8 +309,3 @@ def _consumed(place: Path) -> int:
     with contextlib.suppress(OSError, ValueError):
         return int((place / CONSUMED).read_text())
     return 0
-
-
-def _note_consumed(place: Path, count: int) -> None:
-    """Kept for whoever takes the payload over; a torn count would only repeat events."""
-    (place / CONSUMED).write_text(str(count))
