@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import sqlite3
 from collections import OrderedDict
 from collections.abc import Iterator
 from datetime import datetime
@@ -97,11 +98,11 @@ class Engines:
     def __init__(self) -> None:
         self._kept: OrderedDict[str, tuple[int, sqlalchemy.Engine]] = OrderedDict()
 
-    def get(self, address: str) -> sqlalchemy.Engine:
+    def get(self, address: str, kind: type[sqlite3.Connection] = sqlite3.Connection) -> sqlalchemy.Engine:
         """The engine for an address such as ``sqlite:////a/b.db``."""
         owner, engine = self._kept.pop(address, (0, None))
         if engine is None or owner != os.getpid():  # a connection must not be used across a fork
-            options = {"timeout": birth.BUSY_S}
+            options = {"timeout": birth.BUSY_S, "factory": kind}
             # no thread of the UI waits for another's connection
             engine = sqlalchemy.create_engine(address, max_overflow=-1, connect_args=options)
         self._kept[address] = os.getpid(), engine
@@ -113,6 +114,14 @@ class Engines:
         """Close the connections."""
         while self._kept:
             self._kept.popitem()[1][1].dispose()
+
+
+class HastyConnection(sqlite3.Connection):
+    """Waits for the disk now and then only: the last second of a power cut may be missing, never torn."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.execute("PRAGMA synchronous=NORMAL")
 
 
 class _Pooled:
@@ -166,7 +175,9 @@ class PooledEventLog(SqliteEventLogStorage):
     @contextlib.contextmanager
     def _connect(self, shard: str) -> Iterator[sqlalchemy.Connection]:
         with self._db_lock:
-            engine = self._engines.get(self.conn_string_for_shard(shard))
+            # what reuse depends on is in the index, safe at once; the log of a run has ten times the events
+            kind = sqlite3.Connection if shard == INDEX_SHARD_NAME else HastyConnection
+            engine = self._engines.get(self.conn_string_for_shard(shard), kind)
             if shard not in self._initialized_dbs:
                 self._initdb(engine)
                 self._initialized_dbs.add(shard)
