@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import torch
 from transformers import AutoModelForCausalLM
+from transformers.utils.logging import disable_progress_bar
 
 from cookbooks.llm.payload.chat import load_tokenizer, render
 from cookbooks.llm.payload.engines import Answer, Logits, greedy
@@ -29,6 +30,7 @@ class HfEngine:
             dtype: one of `DTYPES`.
             device: ``auto`` takes CUDA where there is one.
         """
+        disable_progress_bar()
         self.path, self.context, self.dtype = path, context, dtype
         self.device = (
             "cuda" if device == "auto" and torch.cuda.is_available() else device.replace("auto", "cpu")

@@ -79,7 +79,8 @@ def _log_callback(library: Any) -> Any:
 def put_converter_first(kit: Kit) -> None:
     """Make ``import gguf`` mean the kit's own copy: the one on PyPI is older under the same number."""
     path = str(kit.root / "convert" / "gguf-py")
-    if "gguf" in sys.modules:
+    loaded = sys.modules.get("gguf")
+    if loaded is not None and not str(loaded.__file__).startswith(path):
         raise RuntimeError("gguf was imported before the kit's own copy could be put in front of it")
     if path not in sys.path:
         sys.path.insert(0, path)

@@ -1,0 +1,189 @@
+"""A model directory becomes a quantised GGUF, ``model.gguf.part``; `gguf_verify` gives it its name.
+
+Inputs: ``model``; ``split``, whose training side an importance matrix is measured on; for a separate adapter
+also ``checkpoint``, and then ``model`` is the base. Config: ``quant``, ``name``, ``importance``,
+``calibration_tokens``, ``threads``; ``base`` and ``data``, the name and digest of what it was made of, for
+the file's metadata. Every step is done by llama.cpp's own code.
+"""
+
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from blut_resources.payload import PayloadSession, payload_session
+from cookbooks.llm.cache import BuildError
+from cookbooks.llm.hf_dir import ModelDirError, chat_template, front_matter, license_of, write_readme
+from cookbooks.llm.llamacpp import CONVERTERS, Kit, ensure_kit
+from cookbooks.llm.payload.gguf_converter import NotConvertible, convert, run_converter
+from cookbooks.llm.payload.gguf_file import GgufFacts, read_gguf
+from cookbooks.llm.payload.gguf_preflight import look_at_files
+from cookbooks.llm.payload.gguf_quantise import quantise
+from cookbooks.llm.payload.held_out import read_side
+from cookbooks.llm.payload.llama_library import LlamaError, put_converter_first
+from cookbooks.llm.payload.training.process import Clock, Refused, explained, prepare_process, say
+from cookbooks.llm.quants import NEED_IMPORTANCE, UNQUANTISED
+
+PART = "model.gguf.part"
+ADAPTER = "adapter.gguf"
+WINDOW = 512
+"""Tokens of a calibration example that are read."""
+
+
+def make(session: PayloadSession, kit: Kit, scratch: Path) -> dict[str, Any]:
+    """Convert and quantise; returns what was made.
+
+    Raises:
+        Refused, NotConvertible, LlamaError: it cannot be made.
+    """
+    config, model = session.config, session.inputs["model"]
+    quant = config["quant"]
+    refuse_unready(config, model)
+    whole, part = scratch / "whole.gguf", session.out / PART
+    # a place of one name: the converter reads versions and sizes out of a directory's
+    place = scratch / "model"
+    place.symlink_to(model.resolve(), target_is_directory=True)
+    clock = Clock()
+    outtype = quant.lower() if quant in UNQUANTISED else "f16"
+    options = ("--model-name", config["name"], "--metadata", str(_metadata(config, model, scratch)))
+    convert(kit, place, whole, outtype=outtype, more=options)
+    say(f"converted to {outtype} in {clock.seconds:.1f} s")
+    session.step(1, seconds=clock.seconds)
+    made: dict[str, Any] = {"importance_tokens": None}
+    if quant in UNQUANTISED:
+        shutil.move(whole, part)
+    else:
+        importance, more = {}, {}
+        if config["importance"]:
+            importance, tokens = _importance(session, kit, read_gguf(whole, kit))
+            made["importance_tokens"] = tokens
+            more = {
+                "quantize.imatrix.dataset": f"training side of {config['data']['digest']}",
+                "quantize.imatrix.entries_count": len(importance),
+            }
+        clock = Clock()
+        threads = config["threads"]
+        quantise(kit, whole, part, quant, threads=threads, importance=importance, metadata=more)
+        say(f"quantised to {quant} in {clock.seconds:.1f} s")
+        session.step(2, seconds=clock.seconds)
+    if "checkpoint" in session.inputs:
+        _convert_adapter(kit, session.inputs["checkpoint"] / "adapter", place, session.out, config, scratch)
+    return {**made, **describe(kit, part, config, model)}
+
+
+def refuse_unready(config: dict[str, Any], model: Path) -> None:
+    """What can be known before anything is converted.
+
+    Raises:
+        Refused, NotConvertible: what is missing, and the remedy.
+    """
+    quant = config["quant"]
+    if quant in NEED_IMPORTANCE and not config["importance"]:
+        raise Refused(
+            f"quant={quant}: llama.cpp makes it only with an importance matrix; set importance: true, or take"
+            " a larger type such as Q3_K_M"
+        )
+    look_at_files(model, chat=False)
+
+
+def _metadata(config: dict[str, Any], model: Path, scratch: Path) -> Path:
+    """Where the model and its data come from, in llama.cpp's own keys."""
+    published = front_matter(model).get("base_model")
+    base = {"name": config["base"]["name"], "version": config["base"]["digest"]}
+    if isinstance(published, str) and "/" in published:
+        organization = published.rpartition("/")[0]
+        base |= {"organization": organization, "repo_url": f"https://huggingface.co/{published}"}
+    path = scratch / "metadata.json"
+    made = {
+        "general.name": config["name"],
+        "general.quantized_by": "Blut",
+        "general.base_models": [base],
+        "general.datasets": [{"name": config["data"]["name"], "version": config["data"]["digest"]}],
+    }
+    path.write_text(json.dumps(made))
+    return path
+
+
+def _importance(session: PayloadSession, kit: Kit, whole: GgufFacts) -> tuple[Any, int]:
+    put_converter_first(kit)
+    from cookbooks.llm.payload.hf_engine import HfEngine
+    from cookbooks.llm.payload.importance import calibration_windows, gguf_names, measure_importance
+
+    config, clock = session.config, Clock()
+    with HfEngine(session.inputs["model"], context=WINDOW, device=config["device"]) as engine:
+        enough = max(64, config["calibration_tokens"] // 16)
+        examples = read_side(engine.tokenizer, session.inputs["split"], "train", most=enough)
+        windows, tokens = calibration_windows(
+            (example.ids for example in examples), tokens=config["calibration_tokens"], window=WINDOW
+        )
+        names = gguf_names(engine.model, kit, whole.metadata["general.architecture"])
+        importance = measure_importance(engine.model, windows, names)
+    if not importance:
+        raise Refused(
+            "importance: no linear layer of this architecture is known by its name in a GGUF: set importance:"
+            " false, and take a type that needs none"
+        )
+    say(f"importance of {len(importance)} tensors on {tokens} tokens in {clock.seconds:.1f} s")
+    return importance, tokens
+
+
+def _convert_adapter(
+    kit: Kit, adapter: Path, base: Path, out: Path, config: dict[str, Any], scratch: Path
+) -> None:
+    if not (adapter / "adapter_config.json").is_file():
+        raise Refused(
+            "form=adapter: the checkpoint holds whole weights, no adapter; train with method lora, or use"
+            " form merged"
+        )
+    place = scratch / "adapter"
+    shutil.copytree(adapter, place)
+    card = {"model_name": config["name"], "base_model": config["base"]["name"]}
+    if (named := license_of(front_matter(base))) != "unknown":
+        card["license"] = named
+    write_readme(place, card, f"# {config['name']}")
+    converter = kit.converter(CONVERTERS[1])
+    options = ["--base", str(base), "--outfile", str(out / ADAPTER), "--outtype", "f16"]
+    run_converter([sys.executable, str(converter), str(place), *options], config["name"])
+
+
+def describe(kit: Kit, part: Path, config: dict[str, Any], model: Path) -> dict[str, Any]:
+    """Facts read back from the file that was written.
+
+    Raises:
+        Refused: it lacks the name, licence, template or origin that it was to carry.
+    """
+    found = read_gguf(part, kit)
+    known = license_of(front_matter(model))
+    wanted = {
+        "general.name": config["name"],
+        "general.base_model.0.version": config["base"]["digest"],
+        "general.dataset.0.version": config["data"]["digest"],
+        "tokenizer.chat_template": chat_template(model),
+        **({"general.license": known} if known != "unknown" else {}),
+    }
+    for key, value in wanted.items():
+        if value is not None and found.metadata.get(key) != value:
+            raise Refused(f"{PART}: {key} is {found.metadata.get(key)!r}, and should be {value!r}")
+    return {
+        "quant": config["quant"],
+        "n_bytes": part.stat().st_size,
+        "bits_per_weight": round(found.bits_per_weight, 4),
+        "tensor_types": found.counts,
+        "license": known,
+    }
+
+
+def main() -> None:
+    """Make what the config names."""
+    with payload_session() as session:
+        prepare_process(session.config)
+        with explained(BuildError, ModelDirError, NotConvertible, LlamaError):
+            kit = ensure_kit(lambda percent: session.step(percent, kit_percent=percent))
+            with tempfile.TemporaryDirectory(dir=session.work) as scratch:
+                session.done(**make(session, kit, Path(scratch)))
+
+
+if __name__ == "__main__":
+    main()

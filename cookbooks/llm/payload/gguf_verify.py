@@ -1,0 +1,204 @@
+"""Load a GGUF in llama.cpp and compare it with the model that it was made of.
+
+Inputs: ``gguf`` (a directory with ``model.gguf.part``, and ``adapter.gguf`` if there is one), ``model``, the
+Hugging Face directory that it must agree with, and ``split``, whose held-out side it is compared on. Config:
+``n_tokens``, ``context``, ``threads``, ``device``, and the floors ``max_kl``, ``min_top1``,
+``max_perplexity_ratio``. Writes ``fidelity.json`` beside the file, and then gives the file its name.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from blut_resources.payload import PayloadSession, payload_session
+from blut_resources.store import write_atomic
+from cookbooks.llm.cache import BuildError
+from cookbooks.llm.evaluation.intervals import Estimate, bootstrap_ratio
+from cookbooks.llm.llamacpp import ensure_kit
+from cookbooks.llm.payload.divergence import Divergence, NotFinite, diverge
+from cookbooks.llm.payload.gguf_convert import ADAPTER, PART
+from cookbooks.llm.payload.gguf_engine import GgufEngine
+from cookbooks.llm.payload.gguf_preflight import TEXTS
+from cookbooks.llm.payload.gguf_tokens import compare_tokenizers
+from cookbooks.llm.payload.held_out import Example, read_side
+from cookbooks.llm.payload.llama_library import LlamaError
+from cookbooks.llm.payload.training.process import Clock, Refused, explained, prepare_process, say
+
+SCHEMA = "blut.gguf_fidelity.v1"
+QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
+ANSWER_TOKENS = 200
+SHOWN_EVERY = 8
+
+
+def floors_missed(found: Mapping[str, Any], floors: Mapping[str, float]) -> list[str]:
+    """What speaks against the file, in words; empty if it is faithful."""
+    ratio = found["perplexity"] / found["perplexity_reference"]
+    missed = []
+    if not found["tokenizer_equal"]:
+        missed.append(f"llama.cpp cuts text into other tokens: {found['tokenizer_difference']}")
+    if not found["kl"] <= floors["max_kl"]:
+        missed.append(f"KL is {found['kl']:.4g} nats per token, at most {floors['max_kl']:g} is allowed")
+    if not found["top1_agreement"] >= floors["min_top1"]:
+        missed.append(
+            f"both find the same token likeliest at {found['top1_agreement']:.1%} of the places, at least"
+            f" {floors['min_top1']:.1%} is required"
+        )
+    if not ratio <= floors["max_perplexity_ratio"]:
+        missed.append(
+            f"perplexity is {ratio:.3f} times the model's, at most {floors['max_perplexity_ratio']:g} times"
+            " that is allowed"
+        )
+    if found["reference_stops"] and not found["answer_stops"]:
+        missed.append(f"it does not end an answer within {ANSWER_TOKENS} tokens; the model does")
+    return missed
+
+
+def compare(reference: Any, engine: GgufEngine, examples: Sequence[Example], n_tokens: int) -> dict[str, Any]:
+    """Distances on held-out rows, until ``n_tokens`` are reached.
+
+    Raises:
+        Refused: there is nothing to compare on.
+        NotFinite: a prediction is no number.
+    """
+    found: list[Divergence] = []
+    for example in examples:
+        if sum(len(one.kl) for one in found) >= n_tokens:
+            break
+        ids = example.ids[: min(reference.context, engine.context)]
+        if len(ids) > 1:
+            found.append(diverge(reference.logits(ids), engine.logits(ids), ids))
+    if not found:
+        raise Refused("the held-out side of the split has no row of two tokens: nothing to compare on")
+    return figures(found)
+
+
+def figures(found: Sequence[Divergence]) -> dict[str, Any]:
+    """Means over all tokens, each with an interval over rows: the tokens of a row are not independent."""
+    kl, kl_interval = _mean([one.kl for one in found])
+    top, top_interval = _mean([one.same_top for one in found])
+    nll, nll_interval = _mean([one.nll for one in found])
+    reference, _ = _mean([one.nll_reference for one in found])
+    every = np.concatenate([one.kl for one in found])
+    return {
+        "n_rows": len(found),
+        "n_tokens": len(every),
+        "kl": kl,
+        "kl_interval": kl_interval,
+        "kl_p99": round(float(np.quantile(every, 0.99)), 8),
+        "kl_max": round(float(every.max()), 8),
+        "top1_agreement": top,
+        "top1_interval": top_interval,
+        "loss": nll,
+        "loss_interval": nll_interval,
+        "loss_reference": reference,
+        "perplexity": perplexity(nll),
+        "perplexity_reference": perplexity(reference),
+        "intervals": "95 %, bootstrap over rows",
+    }
+
+
+def perplexity(loss: float) -> float:
+    """Of a loss in nats per token.
+
+    Raises:
+        NotFinite: it is too large for a number, so nothing was learned at all.
+    """
+    try:
+        return round(math.exp(loss), 6)
+    except OverflowError as error:
+        raise NotFinite(f"a loss of {loss:.4g} nats per token is too large for a perplexity") from error
+
+
+def _mean(parts: Sequence[Any]) -> tuple[float, list[float]]:
+    estimate: Estimate = bootstrap_ratio([float(part.sum()) for part in parts], [len(part) for part in parts])
+    return round(estimate.value, 8), [round(estimate.low, 8), round(estimate.high, 8)]
+
+
+def tokens_differ(engine: GgufEngine, tokenizer: Any, examples: Sequence[Example]) -> str:
+    """The first text that the two cut otherwise, in words; empty if there is none."""
+    texts = [tokenizer.decode(example.ids) for example in examples]
+    try:
+        compare_tokenizers(engine, tokenizer, (*TEXTS, *texts))
+    except LlamaError as error:
+        return str(error)
+    return ""
+
+
+def talk(reference: Any, engine: GgufEngine, examples: Sequence[Example]) -> dict[str, Any]:
+    """One question to both, the first that is held out, by each one's own template."""
+    if engine.chat_template() is None:
+        return {"template_equal": None, "answer": None, "answer_stops": True, "reference_stops": False}
+    question = next((one.prompt for one in examples if _is_short(one, engine.context)), QUESTION)
+    ours, theirs = reference.prompt(question), engine.prompt(question)
+    expected = reference.answer(reference.encode(ours), most=ANSWER_TOKENS)
+    got = engine.answer(engine.encode(theirs), most=ANSWER_TOKENS)
+    return {
+        "template_equal": ours == theirs,
+        "question": question,
+        "answer": got.text,
+        "answer_stops": got.stopped,
+        "reference_answer": expected.text,
+        "reference_stops": expected.stopped,
+    }
+
+
+def _is_short(example: Example, context: int) -> bool:
+    return bool(example.prompt) and len(example.ids) + ANSWER_TOKENS <= context
+
+
+def verify(session: PayloadSession) -> dict[str, Any]:
+    """Compare, and write the report.
+
+    Raises:
+        Refused, LlamaError, NotFinite: the comparison cannot be made.
+    """
+    from cookbooks.llm.payload.hf_engine import HfEngine
+
+    config, folder = session.config, session.inputs["gguf"]
+    kit = ensure_kit(lambda percent: session.step(percent, kit_percent=percent))
+    adapter = folder / ADAPTER if (folder / ADAPTER).is_file() else None
+    options = {"context": config["context"], "threads": config["threads"], "adapter": adapter}
+    clock = Clock()
+    with (
+        HfEngine(session.inputs["model"], context=config["context"], device=config["device"]) as reference,
+        GgufEngine(folder / PART, kit, **options) as engine,
+    ):
+        say(f"both loaded in {clock.seconds:.1f} s")
+        examples = read_side(reference.tokenizer, session.inputs["split"], "eval", most=config["n_tokens"])
+        different = tokens_differ(engine, reference.tokenizer, examples)
+        found: dict[str, Any] = {"tokenizer_equal": not different, "tokenizer_difference": different}
+        found |= compare(reference, engine, list(_reported(session, examples)), config["n_tokens"])
+        found |= talk(reference, engine, examples)
+    floors = {name: config[name] for name in ("max_kl", "min_top1", "max_perplexity_ratio")}
+    missed = floors_missed(found, floors)
+    report = {"schema": SCHEMA, **found, "floors": floors, "missed": missed, "faithful": not missed}
+    say(f"compared in {clock.seconds:.1f} s, {clock.cpu_seconds:.1f} s of CPU")
+    write_atomic(folder / "fidelity.json", _json(report))
+    (folder / PART).rename(folder / PART.removesuffix(".part"))
+    return report
+
+
+def _reported(session: PayloadSession, examples: Sequence[Example]) -> Iterator[Example]:
+    for number, example in enumerate(examples, 1):
+        if number % SHOWN_EVERY == 0:
+            session.step(number, of=len(examples))
+        yield example
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return (json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def main() -> None:
+    """Verify what the config names."""
+    with payload_session() as session:
+        prepare_process(session.config)
+        with explained(BuildError, LlamaError, NotFinite):
+            session.done(**verify(session))
+
+
+if __name__ == "__main__":
+    main()

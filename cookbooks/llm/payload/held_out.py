@@ -1,0 +1,58 @@
+"""Rows of a split as a model sees them: token ids, which of them are answers, and the prompt before those."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from cookbooks.llm.payload.masking import MaskError, encode_row
+from cookbooks.llm.payload.training.examples import rows
+from cookbooks.llm.payload.training.process import Refused
+
+Side = Literal["train", "eval"]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One row. ``labels`` are the ids, or -100 where no answer is; ``prompt`` and ``answer`` are those of its
+    last answer, empty for plain text."""
+
+    id: str
+    ids: list[int]
+    labels: list[int]
+    prompt: list[dict[str, str]]
+    answer: str
+
+
+def read_side(
+    tokenizer: Any, split: Path, side: Side, *, most: int | None = None, seed: int = 0
+) -> list[Example]:
+    """Examples of one side of a split, in their order; ``most`` of them drawn by ``seed`` if there are more.
+
+    Of a preference pair it is the chosen answer.
+
+    Raises:
+        Refused: a row cannot be rendered.
+    """
+    found = list(rows(split / f"{side}.jsonl"))
+    if most is not None and len(found) > most:
+        kept = sorted(random.Random(seed).sample(range(len(found)), most))
+        found = [found[index] for index in kept]
+    return [_example(tokenizer, place, row) for place, row in found]
+
+
+def _example(tokenizer: Any, place: str, row: dict[str, Any]) -> Example:
+    if "chosen" in row:
+        row = {"id": row.get("id"), "messages": [*row["prompt"], *row["chosen"]], "learn": "last"}
+    elif row.get("learn") == "each":
+        row = {**row, "learn": "last"}
+    try:
+        encoded = encode_row(tokenizer, row)[0]
+    except MaskError as error:
+        raise Refused(f"{place}: {error}") from error
+    messages: Sequence[dict[str, str]] = row.get("messages") or []
+    prompt, answer = [dict(message) for message in messages[:-1]], ""
+    if messages:
+        answer = messages[-1]["content"]
+    return Example(str(row.get("id") or place), encoded.input_ids, encoded.labels, prompt, answer)
