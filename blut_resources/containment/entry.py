@@ -5,6 +5,6 @@ import sys
 # At the end: nothing of this project may stand before the standard library.
 sys.path.append(__file__.rsplit("/", 3)[0])
 
-from blut_resources.containment.supervise import main
+from blut_resources.containment.supervisor import main
 
 main(sys.argv[1])

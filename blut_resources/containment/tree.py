@@ -184,8 +184,8 @@ def start_time(pid: int) -> int | None:
 
 
 def boot() -> str:
-    """Which boot of which machine this is: a pid and a start time mean something only within it."""
-    return read("/proc/sys/kernel/random/boot_id").strip()
+    """Which boot of which machine this is, and which process namespace: within it a pid means something."""
+    return f"{read('/proc/sys/kernel/random/boot_id').strip()} {os.readlink('/proc/self/ns/pid')}"
 
 
 def _counts(path: str) -> dict[str, int]:

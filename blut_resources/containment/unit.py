@@ -70,7 +70,7 @@ class Unit:
         self._backend, self._request = held_by, request
         self._fds = [fd]
         self._outcome: Outcome | None = None
-        self._cancelled = False
+        self._cancelled = self._unrecorded = False
 
     def fileno(self) -> int:
         """A descriptor that becomes readable when the unit has ended."""
@@ -126,7 +126,8 @@ class Unit:
                 self.terminate()
                 if not self._ended(self._request.grace_s + CLOSE_MARGIN_S):
                     self._force()
-            if self.wait(0).kind == "lost":
+            self.wait(0)
+            if self._unrecorded:
                 self._backend.kill(self._request)
             self._backend.clean(self._request)
             left = [path for path in prepared(self._request).get("cgroups", []) if os.path.isdir(path)]  # noqa: PTH112
@@ -175,6 +176,7 @@ class Unit:
         while found is None and prepared(self._request).get("inside") and time.monotonic() < deadline:
             time.sleep(0.01)
             found = read_outcome(self.place)
+        self._unrecorded = found is None
         if found is None:
             peak = self._backend.peak(self._request)
             found = Outcome("lost", peak=peak, detail="its supervisor was killed")
@@ -188,8 +190,8 @@ class Unit:
 def attach(place: Path) -> Unit | None:
     """The unit that lives in a directory, or that has ended there with an outcome; from any process.
 
-    None if there is none, or none that got as far as its start. What is left of a unit whose supervisor was
-    killed is killed as well.
+    None if there is none here, or none that got as far as its start. What is left of a unit whose supervisor
+    was killed is killed as well.
     """
     place = Path(place).absolute()
     spec, up, found = (wire.read(place / name) for name in (SPEC, UP, ENFORCEMENT))
@@ -200,8 +202,10 @@ def attach(place: Path) -> Unit | None:
     held_by = backend(found["backend"])
     fd = _open(up)
     if fd is None and read_outcome(place) is None:
-        held_by.kill(request)
-        held_by.clean(request)
+        # from another machine or process namespace nobody can tell whether it lives
+        if up["boot"] == boot():
+            held_by.kill(request)
+            held_by.clean(request)
         return None
     return Unit(held_by, request, Enforcement(**found), os.eventfd(1) if fd is None else fd)
 
@@ -209,11 +213,13 @@ def attach(place: Path) -> Unit | None:
 def _open(up: dict[str, int | str]) -> int | None:
     """A pidfd of the supervisor; None if it has ended."""
     pid = int(up["pid"])
+    if up["boot"] != boot():
+        return None
     try:
         fd = os.pidfd_open(pid)
     except OSError:
         return None
-    if up["boot"] == boot() and start_time(pid) == up["start"]:
+    if start_time(pid) == up["start"]:
         return fd
     os.close(fd)
     return None

@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from blut_resources.containment import attach
 from blut_resources.containment.tree import start_time
 from tests.containment.units import (
@@ -160,6 +162,17 @@ def test_supervisor_killed(place: Path, backend: str) -> None:
     assert not cgroups()
 
 
+def test_supervisor_killed_when_it_was_told_to_end(place: Path, backend: str) -> None:
+    """That the owner wanted an end is no proof that there was one."""
+    with start(place, beside_deaf("half-ended"), backend) as unit:
+        await_deaf(place, "half-ended")
+        os.kill(supervisor(place), signal.SIGSTOP)
+        unit.terminate()
+        os.kill(supervisor(place), signal.SIGKILL)
+    assert unit.wait().kind == "cancelled"
+    assert not processes("half-ended")
+
+
 def test_supervisor_and_owner_killed(place: Path, backend: str) -> None:
     """The next owner that looks for the unit ends what they left."""
     owner = Owner(place, beside_deaf("abandoned"), backend=backend, on_orphan="adopt")
@@ -185,6 +198,16 @@ def test_another_process_with_the_same_pid_is_not_the_unit(place: Path) -> None:
     assert ended
     with ended:
         assert ended.wait(0).ok
+
+
+def test_a_unit_out_of_sight_is_left_alone(place: Path) -> None:
+    """Its place may be shared with a container, where it has another pid."""
+    with start(place, shell("sleep 300"), "none") as unit:
+        up = json.loads((place / "unit.json").read_text())
+        (place / "unit.json").write_text(json.dumps({**up, "boot": "another", "pid": os.getpid()}))
+        assert attach(place) is None
+        with pytest.raises(TimeoutError):
+            unit.wait(0.3)
 
 
 def test_stale_cgroups_go_at_the_next_launch(place: Path, cgroup1: None) -> None:

@@ -1,5 +1,6 @@
 """However a unit ends, its outcome tells, and nothing of its tree is left."""
 
+import json
 import os
 import signal
 import time
@@ -10,7 +11,16 @@ import pytest
 
 from blut_resources.containment import ContainmentError, Outcome, wire
 from blut_resources.containment.outcome import read_outcome
-from tests.containment.units import PYTHON, await_deaf, beside_deaf, output, shell, start, supervisor
+from tests.containment.units import (
+    PYTHON,
+    await_deaf,
+    beside_deaf,
+    memory_dir,
+    output,
+    shell,
+    start,
+    supervisor,
+)
 from tests.owners import processes, within
 
 CHECKPOINT = """
@@ -83,6 +93,33 @@ def test_terminate_leaves_time_for_a_checkpoint(place: Path, backend: str) -> No
         assert output(unit) == "ready\nsaved\n"
     assert (outcome.kind, outcome.code, outcome.retry) == ("cancelled", 4, False)
     assert time.monotonic() - started < 3
+
+
+def test_who_is_stopped_gets_that_time_too(place: Path, backend: str) -> None:
+    with start(place, [*PYTHON, "-c", CHECKPOINT], backend, grace_s=10) as unit:
+        within(10, lambda: output(unit) == "ready\n")
+        os.kill(json.loads((place / "unit.json").read_text())["payload"], signal.SIGSTOP)
+        unit.terminate()
+        assert unit.wait(5).code == 4
+
+
+@pytest.mark.usefixtures("cgroup1")
+def test_a_payload_that_divides_its_cgroup(place: Path) -> None:
+    """Root may; what is in the parts belongs to the unit."""
+    script = """
+    own=/sys/fs/cgroup/memory$(sed -n 's/^[0-9]*:memory://p' /proc/self/cgroup)
+    mkdir "$own/part"
+    setsid sh -c 'echo 0 >"$1/part/cgroup.procs" && exec sleep 302.5' - "$own" &
+    """
+    with start(place, shell(script + "wait")) as unit:
+        part = memory_dir(unit) / "part"
+        within(10, lambda: processes("302.5"))
+        assert (part / "cgroup.procs").read_text()
+        os.kill(supervisor(place), signal.SIGKILL)
+    assert not processes("302.5") and not part.exists()
+    with start(place, shell(script + "until grep -q . $own/part/cgroup.procs; do :; done")) as unit:
+        assert unit.wait(10).ok
+    assert not processes("302.5")
 
 
 def test_a_checkpoint_in_a_child_of_the_command_has_the_same_time(place: Path, backend: str) -> None:

@@ -146,6 +146,7 @@ class Supervisor:
         self.stop_at, self.kill_at = float("inf"), min(self.kill_at, kill_at)
         if first and cause != "oom-kill":
             self.tree.signal(signal.SIGTERM)
+            self.tree.signal(signal.SIGCONT)  # who was stopped would not hear of it
 
     def _over(self) -> bool:
         # Stopped, a tree may use the grace period to its last process; the command may be only a shell.
