@@ -39,6 +39,8 @@ EXPLAINED = (
     *(PromotionRefused, RegistryError, StoreError),
 )
 """Errors whose message is written for a person; anything else keeps its stack trace."""
+HOPELESS = (ContainmentRefused, EphemeralInstance, NeverFits, PromotionRefused)
+"""Those that another attempt meets again."""
 
 
 class StageConfig(dg.Config):
@@ -203,7 +205,7 @@ def _compute(spec: StageSpec) -> Callable[..., Any]:
             metadata = error.outcome.as_metadata()
             raise dg.Failure(str(error), metadata, allow_retries=error.outcome.retry) from error
         except EXPLAINED as error:
-            raise dg.Failure(str(error)) from error
+            raise dg.Failure(str(error), allow_retries=not isinstance(error, HOPELESS)) from error
 
     hints: dict[str, Any] = {**spec.input_types, "config": spec.config}
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD

@@ -1,0 +1,127 @@
+"""A source, a training that resumes, and what is made of it; a cookbook of its own for the command line."""
+
+import os
+import time
+from pathlib import Path
+
+import dagster as dg
+
+from blut_assets.artifacts import Artifact
+from blut_assets.handles import ArtifactHandles
+from blut_assets.limits import Footprint
+from blut_assets.recipes import Cookbook, Recipe, RecipeArgs
+from blut_assets.stage import Stage
+from blut_assets.stages import StageConfig, Steps, stage_asset
+from sensors.reaper import reaper
+
+PAYLOAD = "tests.payloads.trains"
+FOOTPRINT = Footprint(memory=os.environ.get("TRAINS_FOOTPRINT"))
+RESOURCES = {"artifact_handles": ArtifactHandles()}
+
+
+class Raw(Artifact):
+    """Bytes from outside."""
+
+    kind = "contained.raw"
+
+
+class Trained(Artifact):
+    """What the training leaves."""
+
+    kind = "contained.trained"
+    epochs: int
+
+
+class Judged(Artifact):
+    """A word about it."""
+
+    kind = "contained.judged"
+
+
+class TrainedConfig(StageConfig):
+    """How long to train, and what to say on the way."""
+
+    HOW = frozenset({"word"})
+
+    epochs: int = 3
+    word: str = ""
+
+
+@stage_asset(cookbook="contained", group="sources", source=True)
+def raw(stage: Stage) -> Raw:
+    """The text in $TRAINS_INPUT."""
+    (stage.out / "raw").write_text(os.environ.get("TRAINS_INPUT", "raw"))
+    return Raw()
+
+
+def _train(stage: Stage, raw: Raw, config: TrainedConfig) -> Steps[Trained]:
+    given = {"epochs": config.epochs, "word": config.word, "name": stage.spec.key.path[-1]}
+    facts = yield from stage.run(PAYLOAD, config=given, inputs={"raw": stage.open(raw)})
+    return Trained(epochs=facts["epochs"])
+
+
+@stage_asset(cookbook="contained", group="training", payloads=[PAYLOAD], footprint=FOOTPRINT)
+def trained(stage: Stage, raw: Raw, config: TrainedConfig) -> Steps[Trained]:
+    """Train."""
+    return (yield from _train(stage, raw, config))
+
+
+@stage_asset(cookbook="contained", group="training", payloads=[PAYLOAD], footprint=FOOTPRINT)
+def rival(stage: Stage, raw: Raw, config: TrainedConfig) -> Steps[Trained]:
+    """Train as well."""
+    return (yield from _train(stage, raw, config))
+
+
+@stage_asset(cookbook="contained", group="verdict")
+def judged(stage: Stage, trained: Trained) -> Judged:
+    """Say what became of it."""
+    (stage.out / "word").write_text((stage.open(trained) / "model").read_text()[:8])
+    return Judged()
+
+
+class Args(RecipeArgs):
+    """What the recipe takes."""
+
+    epochs: int = 3
+    word: str = ""
+
+
+def _configure(args: Args) -> dict[str, StageConfig]:
+    return {"trained": TrainedConfig(epochs=args.epochs, word=args.word)}
+
+
+@dg.asset(key_prefix="contained", pool="one-at-a-time")
+def pooled() -> None:
+    """Nothing of Blut: takes a slot of a pool and sits there."""
+    Path(os.environ["TRAINS_POOLED"]).touch()
+    time.sleep(300)
+
+
+CHAIN = [raw, trained, judged]
+recipe = Recipe("contained", "test", "Train and judge.", Args, CHAIN, Judged, _configure)
+patient = dg.define_asset_job(
+    "patient",
+    selection=dg.AssetSelection.assets(raw.key, trained.key),
+    op_retry_policy=dg.RetryPolicy(max_retries=2),
+)
+defs = dg.Definitions(
+    assets=[*CHAIN, rival, pooled],
+    jobs=[recipe.job(), patient],
+    sensors=[reaper],
+    resources=RESOURCES,
+    executor=dg.in_process_executor,
+)
+
+
+def cookbook() -> Cookbook:
+    """For `blut`, see `install`."""
+    return Cookbook("contained", CHAIN, [recipe])
+
+
+def install(directory: Path) -> str:
+    """Make the cookbook one that `blut` finds when the returned directory is on the PYTHONPATH."""
+    info = directory / "contained-0.dist-info"
+    info.mkdir(parents=True, exist_ok=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: contained\nVersion: 0\n")
+    (info / "entry_points.txt").write_text("[blut.cookbooks]\ncontained = tests.contained:cookbook\n")
+    return str(directory)

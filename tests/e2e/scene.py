@@ -1,0 +1,244 @@
+"""One instance with the chain of `tests.contained`, to be started, hurt, and looked at afterwards."""
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from blut_assets import reuse
+from blut_resources.containment.tree import start_time
+from blut_resources.instance import store_of
+from blut_resources.runs import reap_dead_runs
+from tests.conftest import REPOSITORY
+from tests.contained import install
+from tests.e2e.box import BLUT, DAGSTER
+
+ENDED = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
+PROMISED_S = 15.0
+PATIENCE_S = 60.0
+"""A busy machine is no failure; what was promised is asserted on the time measured."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table at the end: what was done, and what was left of it."""
+
+    fault: str
+    backend: str
+    outcome: str
+    processes_left: int
+    artifacts_lost: int
+    seconds: float
+
+
+ROWS: list[Row] = []
+
+
+def until(what: Callable[[], Any], seconds: float = PATIENCE_S, process: Any = None) -> Any:
+    """What it gives as soon as that is true; fails if it never is, or if the process has ended."""
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert process is None or process.poll() is None, "the process ended before that"
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.05)
+    return found
+
+
+def alive(pid: int) -> bool:
+    return start_time(pid) is not None
+
+
+class Scene:
+    """An instance, a store, leases, and a file that says how trainings behave."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.home, self.log = root, root / "home", root / "log"
+        self.pids_of, self.how = root / "pids", root / "how.json"
+        for directory in (self.home, self.pids_of):
+            directory.mkdir(parents=True)
+        shutil.copy(REPOSITORY / ".dagster" / "dagster.yaml", self.home)
+        self.env = {
+            "DAGSTER_HOME": str(self.home),
+            "BLUT_LEASES": str(root / "leases"),
+            "BLUT_GRACE_S": "2",
+            "TRAINS": str(self.how),
+            "TRAINS_FOOTPRINT": "64M",
+            "PYTHONPATH": os.pathsep.join([install(root / "site"), str(REPOSITORY)]),
+        }
+        self.behave()
+
+    def behave(self, **how: Any) -> None:
+        """Say how trainings behave from now on, and forget those before."""
+        self.log.write_text("")
+        for path in self.pids_of.iterdir():
+            path.unlink()
+        self.how.write_text(json.dumps({"log": str(self.log), "pids": str(self.pids_of), **how}))
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        return {**os.environ, **self.env, **extra}
+
+    def start(self, command: list[str], **extra: str) -> subprocess.Popen[str]:
+        """A command in its own session, as a terminal starts it; what it says is in ``said``."""
+
+        # a job started in the background ignores SIGINT, and hands that down
+        def background_no_more() -> None:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+        with (self.root / "said").open("a") as said:
+            return subprocess.Popen(
+                command,
+                env=self.environment(**extra),
+                cwd=REPOSITORY,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+                preexec_fn=background_no_more,
+            )
+
+    def materialize(self, *names: str, epochs: int = 3, **limits: Any) -> list[str]:
+        """The command that makes these assets with Dagster's own command line."""
+        names = names or ("raw", "trained", "judged")
+        config = {"epochs": epochs, "limits": limits}
+        ops = {f"contained__{name}": {"config": config} for name in names if name in ("trained", "rival")}
+        path = self.root / f"config-{len(list(self.root.glob('config-*')))}.json"
+        path.write_text(json.dumps({"ops": ops}))
+        select = " or ".join(f'key:"contained/{name}"' for name in names)
+        where = ["-m", "tests.contained", "--select", select, "--config", str(path)]
+        return [*DAGSTER, "asset", "materialize", *where]
+
+    def recipe(self, **args: Any) -> list[str]:
+        """The command that does it with `blut`."""
+        return [*BLUT, "recipe", "run", "contained", "--args", json.dumps(args)]
+
+    def blut(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*BLUT, *words], env=self.environment(), cwd=REPOSITORY, capture_output=True, text=True
+        )
+
+    def said(self) -> str:
+        return (self.root / "said").read_text()
+
+    def run(self, command: list[str], **extra: str) -> int:
+        return self.start(command, **extra).wait()
+
+    def tree(self, name: str = "trained", process: Any = None) -> list[int]:
+        """The processes of a payload, once it has started all of them."""
+        path = self.pids_of / name
+        until(path.exists, 120, process)
+        return [int(pid) for pid in path.read_text().split()]
+
+    def starts(self, name: str = "trained") -> int:
+        return [line.split()[:2] for line in self.log.read_text().splitlines()].count(["start", name])
+
+    def happened(self, what: str) -> bool:
+        return any(line.startswith(what) for line in self.log.read_text().splitlines())
+
+    @contextmanager
+    def instance(self) -> Iterator[dg.DagsterInstance]:
+        with dg.DagsterInstance.from_config(str(self.home)) as instance:
+            yield instance
+
+    def status(self, run_id: str = "") -> str:
+        """Of the run, or the newest one, after what the next start or the reaper would do."""
+        with self.instance() as instance:
+            reap_dead_runs(instance)
+            runs = [run for run in instance.get_runs() if run.run_id.startswith(run_id)]
+            return runs[0].status.value
+
+    def unfinished(self) -> list[str]:
+        """Runs that are shown as running after the next start."""
+        with self.instance() as instance:
+            reap_dead_runs(instance)
+            return [run.run_id for run in instance.get_runs() if run.status not in ENDED]
+
+    def versions(self) -> dict[str, str]:
+        """The newest data version of each asset of the chain."""
+        found = {}
+        with self.instance() as instance:
+            for name in ("raw", "trained", "judged", "rival"):
+                record = instance.get_latest_materialization_event(dg.AssetKey(["contained", name]))
+                if record and record.asset_materialization:
+                    found[name] = reuse.digest_of(record.asset_materialization)
+        return found
+
+    def metadata(self, name: str = "trained") -> dict[str, Any]:
+        with self.instance() as instance:
+            record = instance.get_latest_materialization_event(dg.AssetKey(["contained", name]))
+            assert record and record.asset_materialization
+            return {key: entry.value for key, entry in record.asset_materialization.metadata.items()}
+
+    def epochs(self, name: str = "trained") -> list[int]:
+        """Every epoch that was ever observed."""
+        with self.instance() as instance:
+            records = instance.fetch_observations(dg.AssetKey(["contained", name]), limit=1000).records
+            seen = [record.asset_observation for record in records]
+            return sorted(int(o.metadata["epoch"].value) for o in seen if o)  # type: ignore[arg-type]
+
+    def held(self) -> list[str]:
+        """The assets whose leases somebody holds."""
+        return self._claims("holders")
+
+    def waiting(self) -> list[str]:
+        return self._claims("waiters")
+
+    def _claims(self, which: str) -> list[str]:
+        script = (
+            f"from blut_resources.leases import {which}; print(*[c.holder.get('asset') for c in {which}()])"
+        )
+        command = [sys.executable, "-c", script]
+        done = subprocess.run(
+            command, env=self.environment(), cwd=REPOSITORY, capture_output=True, text=True, check=True
+        )
+        return done.stdout.split()
+
+    def lost(self) -> int:
+        """Artifacts of which the store or the event log know and whose bytes are not what they should be."""
+        lost = 0
+        with self.instance() as instance:
+            store = store_of(instance)
+            digests = {item.digest for item in store.list()} | set(self.versions().values())
+            for digest in digests:
+                try:
+                    store.verify(digest, full=True)
+                except Exception:
+                    lost += 1
+        return lost
+
+    def verify(self) -> None:
+        """The store and the databases are sound."""
+        assert self.lost() == 0
+        for path in self.home.rglob("*.db"):
+            with sqlite3.connect(path) as database:
+                assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)], path
+
+    def gone(self, tree: list[int], since: float) -> float:
+        """Seconds from ``since`` until none of the processes was left."""
+        until(lambda: not any(alive(pid) for pid in tree))
+        return time.monotonic() - since
+
+    def record(self, fault: str, backend: str, tree: list[int], seconds: float, run_id: str = "") -> Row:
+        """Look at what is left, and add a line to the table."""
+        left = sum(alive(pid) for pid in tree)
+        row = Row(fault, backend, self.status(run_id), left, self.lost(), round(seconds, 1))
+        ROWS.append(row)
+        return row
+
+
+def table(rows: list[Row]) -> str:
+    """As text, for the end of the tests' output."""
+    heads = ["fault", "backend", "run", "processes left", "artifacts lost", "seconds"]
+    lines = [heads, *[[str(value) for value in asdict(row).values()] for row in rows]]
+    widths = [max(len(line[n]) for line in lines) for n in range(len(heads))]
+    return "\n".join("  ".join(word.ljust(w) for word, w in zip(line, widths, strict=True)) for line in lines)
