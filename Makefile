@@ -31,8 +31,8 @@ plan: setup ## what `make demo` would run now, and why
 ui: setup ## the Dagster UI on http://127.0.0.1:3000
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev -h 127.0.0.1 -p $(PORT) -w workspace.yaml
 
-test: lint ## the whole test suite
-	$(BIN)/python -m pytest
+test: lint ## the whole test suite, on two cores
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup ## style and types
 	$(BIN)/ruff check .
