@@ -102,18 +102,36 @@ class Checkpoint(Artifact):
     dtype: str
 
 
+class GgufPreflight(Artifact):
+    """The leave to train a model that is to become a GGUF. Its bytes name the model only, so that a model
+    that was not ``checked``, because no GGUF was wanted of it, gives the same leave."""
+
+    kind: ClassVar[str] = "model.gguf_preflight"
+    model: str
+    checked: bool
+    architecture: str
+    pre_tokenizer: str | None
+    chat_template: bool | None
+
+
 class GgufModel(Artifact):
-    """``model.gguf``, read back by llama.cpp and compared with the model that it was made of.
+    """``model.gguf``, read back by llama.cpp and compared with the model that it was made of; and
+    ``adapter.gguf`` where ``form`` is adapter.
 
     ``kl`` (nats per token) and ``top1_agreement`` are against that model in fp32, over ``n_tokens`` of
-    held-out text. ``tensor_types`` are the true ones, as ``Q5_0:166 Q8_0:15``.
+    held-out text. ``tensor_types`` are the true ones, as ``Q5_0:166 Q8_0:15``. ``faithful`` if no floor is
+    missed; ``fidelity.json`` has the floors, the intervals and the answers.
     """
 
     kind: ClassVar[str] = "model.gguf"
+    name: str
+    license: str
     quant: str
+    form: str
     n_bytes: int
     bits_per_weight: float
     tensor_types: str
+    importance_tokens: int | None
     n_tokens: int
     kl: float
     top1_agreement: float

@@ -3,11 +3,12 @@
 Inputs: ``gguf`` (a directory with ``model.gguf.part``, and ``adapter.gguf`` if there is one), ``model``, the
 Hugging Face directory that it must agree with, and ``split``, whose held-out side it is compared on. Config:
 ``n_tokens``, ``context``, ``threads``, ``device``, and the floors ``max_kl``, ``min_top1``,
-``max_perplexity_ratio``. Writes ``fidelity.json`` beside the file, and then gives the file its name.
+``max_perplexity_ratio``. Writes ``fidelity.json``, and then moves the file beside it under its real name.
 """
 
 import json
 import math
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from blut_resources.payload import PayloadSession, payload_session
 from blut_resources.store import write_atomic
 from cookbooks.llm.cache import BuildError
 from cookbooks.llm.evaluation.intervals import Estimate, bootstrap_ratio
+from cookbooks.llm.fidelity import ANSWER_TOKENS, FILE, SCHEMA, floors_missed
 from cookbooks.llm.llamacpp import ensure_kit
 from cookbooks.llm.payload.divergence import Divergence, NotFinite, diverge
 from cookbooks.llm.payload.gguf_convert import ADAPTER, PART
@@ -27,33 +29,8 @@ from cookbooks.llm.payload.held_out import Example, read_side
 from cookbooks.llm.payload.llama_library import LlamaError
 from cookbooks.llm.payload.training.process import Clock, Refused, explained, prepare_process, say
 
-SCHEMA = "blut.gguf_fidelity.v1"
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
-ANSWER_TOKENS = 200
 SHOWN_EVERY = 8
-
-
-def floors_missed(found: Mapping[str, Any], floors: Mapping[str, float]) -> list[str]:
-    """What speaks against the file, in words; empty if it is faithful."""
-    ratio = found["perplexity"] / found["perplexity_reference"]
-    missed = []
-    if not found["tokenizer_equal"]:
-        missed.append(f"llama.cpp cuts text into other tokens: {found['tokenizer_difference']}")
-    if not found["kl"] <= floors["max_kl"]:
-        missed.append(f"KL is {found['kl']:.4g} nats per token, at most {floors['max_kl']:g} is allowed")
-    if not found["top1_agreement"] >= floors["min_top1"]:
-        missed.append(
-            f"both find the same token likeliest at {found['top1_agreement']:.1%} of the places, at least"
-            f" {floors['min_top1']:.1%} is required"
-        )
-    if not ratio <= floors["max_perplexity_ratio"]:
-        missed.append(
-            f"perplexity is {ratio:.3f} times the model's, at most {floors['max_perplexity_ratio']:g} times"
-            " that is allowed"
-        )
-    if found["reference_stops"] and not found["answer_stops"]:
-        missed.append(f"it does not end an answer within {ANSWER_TOKENS} tokens; the model does")
-    return missed
 
 
 def compare(reference: Any, engine: GgufEngine, examples: Sequence[Example], n_tokens: int) -> dict[str, Any]:
@@ -176,8 +153,9 @@ def verify(session: PayloadSession) -> dict[str, Any]:
     missed = floors_missed(found, floors)
     report = {"schema": SCHEMA, **found, "floors": floors, "missed": missed, "faithful": not missed}
     say(f"compared in {clock.seconds:.1f} s, {clock.cpu_seconds:.1f} s of CPU")
-    write_atomic(folder / "fidelity.json", _json(report))
-    (folder / PART).rename(folder / PART.removesuffix(".part"))
+    write_atomic(session.out / FILE, _json(report))
+    for path in filter(None, (adapter, folder / PART)):
+        shutil.move(path, session.out / path.name.removesuffix(".part"))
     return report
 
 
