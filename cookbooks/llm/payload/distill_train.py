@@ -1,0 +1,147 @@
+"""Distillation: ``base_model`` (the student), ``teacher_model`` and ``split`` to a checkpoint.
+
+Method ``distillation``: ``sequence`` (the teacher answers the prompts, then SFT on its answers), ``logit``
+(the examples' own answers, with the teacher's distribution over them), ``on_policy`` (the student answers and
+the teacher corrects its distribution, by TRL's DistillationTrainer).
+
+Config: the fields of `cookbooks.llm.configs_training.DistilledCheckpointConfig`, ``digests`` (of both
+models) and ``memory_limit_bytes``.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blut_resources.payload import PayloadSession, payload_session
+from cookbooks.llm.hf_dir import ModelDirError
+from cookbooks.llm.payload.chat import MaskError
+from cookbooks.llm.payload.sft_train import sft_trainer
+from cookbooks.llm.payload.training.process import explained, prepare_process
+
+if TYPE_CHECKING:
+    from cookbooks.llm.payload.training.examples import Examples
+    from cookbooks.llm.payload.training.job import Job
+
+
+def sequence(job: "Job", split: Path, teacher: Path) -> dict[str, Any]:
+    """SFT on what the teacher answers; the held-out side keeps the examples' own answers."""
+    from cookbooks.llm.payload.training.examples import SIDES, examples_of, rows
+    from cookbooks.llm.payload.training.models import load_frozen, load_tokenizer
+    from cookbooks.llm.payload.training.teacher_answers import ANSWERS, Writing, answered, write_answers
+
+    config = job.config
+    sides = {side: list(rows(split / f"{side}.jsonl")) for side in SIDES}
+    how = Writing(
+        config["max_new_tokens"], config["teacher_temperature"], config["teacher_batch_size"], config["seed"]
+    )
+    model = load_frozen(teacher, job.placement).to(job.placement.device)  # type: ignore[arg-type]
+    asked = [row for _, row in sides["train"]]
+    written = write_answers(model, load_tokenizer(teacher), asked, how, job.session.work / ANSWERS)
+    del model
+    sides["train"], dropped = answered(sides["train"], written)
+    examples = examples_of(job.tokenizer, sides, config["seq_len"])
+    return _fit(
+        job, examples, {}, lambda model: sft_trainer(job, examples, model), {"dropped": dict(dropped)}
+    )
+
+
+def logit(job: "Job", split: Path, teacher: Path) -> dict[str, Any]:
+    """SFT on the examples, drawn to the teacher's distribution over their answers."""
+    from cookbooks.llm.payload.training.examples import read_examples
+    from cookbooks.llm.payload.training.models import load_frozen, load_tokenizer
+    from cookbooks.llm.payload.training.token_maps import refuse_other_tokens
+
+    n_tokens = refuse_other_tokens(job.tokenizer, load_tokenizer(teacher))
+    examples = read_examples(job.tokenizer, split, job.config["seq_len"])
+
+    def trainer(model: Any) -> Any:
+        from cookbooks.llm.payload.training.logit_distillation import LogitDistillation
+
+        return sft_trainer(
+            job,
+            examples,
+            model,
+            LogitDistillation,
+            teacher=load_frozen(teacher, job.placement),
+            n_tokens=n_tokens,
+            kl_weight=job.config["kl_weight"],
+            temperature=job.config["temperature"],
+        )
+
+    return _fit(job, examples, _teacher_bytes(job, examples, teacher), trainer, {}, whole=True)
+
+
+def on_policy(job: "Job", split: Path, teacher: Path) -> dict[str, Any]:
+    """The student answers the prompts, the teacher corrects it."""
+    from cookbooks.llm.payload.training.examples import read_examples
+    from cookbooks.llm.payload.training.models import load_tokenizer
+    from cookbooks.llm.payload.training.on_policy import on_policy_trainer
+    from cookbooks.llm.payload.training.token_maps import refuse_other_tokens
+
+    refuse_other_tokens(job.tokenizer, load_tokenizer(teacher))
+    examples = read_examples(job.tokenizer, split, job.config["seq_len"])
+
+    def trainer(model: Any) -> Any:
+        return on_policy_trainer(job, examples, model, teacher)
+
+    return _fit(job, examples, _teacher_bytes(job, examples, teacher), trainer, {})
+
+
+METHODS: dict[str, Callable[["Job", Path, Path], dict[str, Any]]] = {
+    "sequence": sequence,
+    "logit": logit,
+    "on_policy": on_policy,
+}
+
+
+def _teacher_bytes(job: "Job", examples: "Examples", teacher: Path) -> dict[str, int]:
+    from cookbooks.llm.payload.training.device import BYTES
+    from cookbooks.llm.payload.training.memory import Load, Shapes, inference_bytes
+
+    load = Load(job.config["batch_size"], examples.longest)
+    return {"teacher": inference_bytes(Shapes.of(teacher), load, BYTES[job.placement.dtype])}
+
+
+def _fit(
+    job: "Job",
+    examples: "Examples",
+    extra: dict[str, int],
+    trainer_of: Callable[[Any], Any],
+    more: dict[str, Any],
+    *,
+    whole: bool = False,
+) -> dict[str, Any]:
+    """Check the memory, load the student, train, export."""
+    from cookbooks.llm.payload.training.export import configs_of, export
+    from cookbooks.llm.payload.training.models import load_model
+    from cookbooks.llm.payload.training.score import held_out
+
+    positions = max(sum(label != -100 for label in one["labels"]) for one in examples.train)
+    learned = positions * job.config["batch_size"] if whole else 0
+    job.refuse_too_much(examples, learned=learned, extra=extra)
+    model = load_model(job.base, job.config["method"], job.placement)
+    configs = configs_of(model)
+    trainer = trainer_of(model)
+    fitted = job.fit(trainer, examples, lambda: held_out(trainer, examples.held))
+    facts = export(job, trainer, configs, examples, fitted, **more)
+    return {**facts, **job.measured(), **({"n_answers": len(examples.train)} | more)}
+
+
+def train(session: PayloadSession) -> dict[str, Any]:
+    """Train and export; the facts of the checkpoint."""
+    from cookbooks.llm.payload.training.job import Job
+
+    how = session.config["distillation"]
+    job = Job(session, f"distill_{how}")
+    return METHODS[how](job, session.inputs["split"], session.inputs["teacher_model"])
+
+
+def main() -> None:
+    """Train as the frozen JSON says."""
+    with payload_session() as session, explained(ModelDirError, MaskError):
+        prepare_process(session.config)
+        session.done(**train(session))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""One training from its frozen JSON to its checkpoint: what SFT, DPO and distillation have in common."""
+
+import importlib.metadata
+import math
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blut_resources.machine import size_text
+from blut_resources.payload import PayloadSession
+from cookbooks.llm.payload.training import memory
+from cookbooks.llm.payload.training.arguments import training_arguments
+from cookbooks.llm.payload.training.device import BYTES, Placement, place
+from cookbooks.llm.payload.training.examples import Examples
+from cookbooks.llm.payload.training.memory import Estimate, Load, Shapes
+from cookbooks.llm.payload.training.models import (
+    load_tokenizer,
+    n_trainable,
+    refuse_unready,
+    supports_sdpa,
+    weight_bytes,
+)
+from cookbooks.llm.payload.training.process import Clock, load_libraries, say
+from cookbooks.llm.payload.training.resume import newest_complete
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase as Tokenizer
+    from transformers import Trainer
+
+HOW = ("resume", "save_steps", "memory_limit_bytes")
+"""Settings that change nothing about the result, so a training may be resumed with others."""
+
+LIBRARIES = ("torch", "transformers", "trl", "peft")
+
+
+@dataclass
+class Fitted:
+    """What came out of a training: metrics by epoch, and the log of its steps."""
+
+    before: Mapping[str, float]
+    epochs: list[dict[str, Any]]
+    history: list[dict[str, Any]]
+    steps: int
+    n_epochs: float
+    resumed_from: int = 0
+
+
+@dataclass
+class Job:
+    """A training: its settings, its base model, and where it runs."""
+
+    session: PayloadSession
+    kind: str
+    estimate: Estimate | None = None
+    clock: Clock = field(default_factory=Clock)
+
+    def __post_init__(self) -> None:
+        refuse_unready(self.config, self.base)
+        self.placement: Placement = place(self.config, supports_sdpa(self.base))
+        say(self.placement.describe())
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The settings of the frozen JSON."""
+        return self.session.config
+
+    @property
+    def base(self) -> Path:
+        """The directory of the model that is trained."""
+        return self.session.inputs["base_model"]
+
+    @cached_property
+    def tokenizer(self) -> "Tokenizer":
+        """The tokenizer of the base."""
+        return load_tokenizer(self.base)
+
+    def arguments(self, **more: Any) -> dict[str, Any]:
+        """Keyword arguments for one of TRL's config classes."""
+        return {**training_arguments(self.config, self.placement, self.session.work), **more}
+
+    def refuse_too_much(
+        self,
+        examples: Examples,
+        *,
+        sequences: int = 1,
+        learned: int = 0,
+        extra: Mapping[str, int] | None = None,
+    ) -> None:
+        """Estimate the peak, say it, and stop if it does not fit.
+
+        Args:
+            sequences: that go through the model for one example.
+            learned: positions whose whole distribution is held.
+            extra: other models and their work, by name.
+
+        Raises:
+            Refused: with the arithmetic.
+        """
+        load_libraries()
+        load = Load(sequences * self.config["batch_size"], examples.longest, learned)
+        cuda = self.placement.device == "cuda"
+        self.estimate = memory.estimate(
+            Shapes.of(self.base),
+            self.config,
+            load,
+            weight_bytes=weight_bytes(self.config["method"], self.placement),
+            width=BYTES[self.placement.dtype],
+            baseline=0 if cuda else memory.resident() + memory.TRAINER,
+            attention=self.placement.attention,
+            extra=extra,
+        )
+        say(f"memory: {self.estimate.describe()}")
+        memory.refuse_too_much(self.estimate, self.config.get("memory_limit_bytes"), self.placement.device)
+
+    def making(self, examples: Examples) -> dict[str, Any]:
+        """What another attempt must share to go on from this one's checkpoints."""
+        kept = {name: value for name, value in self.config.items() if name not in HOW}
+        versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
+        where = {"device": self.placement.device, "dtype": self.placement.dtype}
+        return {**kept, **where, **versions, "kind": self.kind, "examples": examples.fingerprint}
+
+    def fit(
+        self, trainer: "Trainer", examples: Examples, evaluate: Callable[[], Mapping[str, float]]
+    ) -> Fitted:
+        """Train to the end, from the newest checkpoint that is exactly this training's.
+
+        Raises:
+            Refused: the loss went wrong.
+            SystemExit: the process was asked to end; a checkpoint is kept.
+        """
+        from transformers import PrinterCallback
+
+        from cookbooks.llm.payload.training.progress import Progress, epochs_of
+
+        making = self.making(examples)
+        progress = Progress(
+            self.session, making, evaluate, loss_may_overflow=self.placement.dtype == "float16"
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.add_callback(progress)
+        progress.listen()
+        before = evaluate()
+        found = self._resumable(making, examples)
+        trainer.train(resume_from_checkpoint=str(found) if found else None)
+        if progress.terminated:
+            raise SystemExit(
+                f"terminated at step {trainer.state.global_step}; the next attempt goes on from there"
+            )
+        history = trainer.state.log_history
+        steps, epochs = trainer.state.global_step, float(trainer.state.epoch or 0)
+        resumed_from = int(found.name.removeprefix("checkpoint-")) if found else 0
+        return Fitted(before, epochs_of(history), history, steps, epochs, resumed_from)
+
+    def _resumable(self, making: Mapping[str, Any], examples: Examples) -> Path | None:
+        if self.config.get("resume", "auto") == "never":
+            return None
+        batch = self.config["batch_size"] * self.config["grad_accum"]
+        per_epoch, most = math.ceil(len(examples.train) / batch), self.config.get("max_steps")
+
+        def usable(step: int) -> bool:
+            # transformers would train one step more from a checkpoint at the last one inside an epoch
+            return not most or step < most or step % per_epoch == 0
+
+        found = newest_complete(self.session.work, making, say, usable)
+        if found:
+            say(f"resume: going on from {found.name}")
+        return found
+
+    def measured(self) -> dict[str, Any]:
+        """Time and memory: facts about this attempt, not about the bytes."""
+        peak = memory.peak()
+        if self.placement.device == "cuda":
+            import torch
+
+            peak = torch.cuda.max_memory_allocated()
+        assert self.estimate is not None
+        say(f"memory: the peak was {size_text(peak)}, {size_text(self.estimate.peak)} were estimated")
+        return {
+            "peak_bytes": peak,
+            "estimated_bytes": self.estimate.peak,
+            "seconds": round(self.clock.seconds, 2),
+            "cpu_seconds": round(self.clock.cpu_seconds, 2),
+            "machine": platform.machine(),
+            "device_name": self.placement.name,
+        }
+
+    def result(self, trainer: "Trainer", examples: Examples, fitted: Fitted) -> dict[str, Any]:
+        """Facts about the checkpoint that hold wherever and whenever it was trained."""
+        last = fitted.epochs[-1]
+        return {
+            "method": self.config["method"],
+            "n_trainable": n_trainable(trainer.model),
+            "steps": fitted.steps,
+            "epochs": fitted.n_epochs,
+            "train_loss": last["loss"],
+            "eval_loss": last.get("eval_loss"),
+            "eval_loss_before": fitted.before.get("eval_loss"),
+            "n_seen_tokens": round(examples.n_tokens * fitted.n_epochs),
+            **self.placement.facts(),
+        }

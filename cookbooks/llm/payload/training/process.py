@@ -1,0 +1,74 @@
+"""The process that a training runs in: set up before any model library is imported, and how it gives up."""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+OFFLINE = (
+    "HF_HUB_OFFLINE",
+    "TRANSFORMERS_OFFLINE",
+    "HF_DATASETS_OFFLINE",
+    "HF_HUB_DISABLE_TELEMETRY",
+    "HF_HUB_DISABLE_PROGRESS_BARS",
+)
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+class Refused(ValueError):
+    """A training cannot or must not go on; the message is for a person."""
+
+
+def prepare_process(config: Mapping[str, Any]) -> None:
+    """No network, a fixed number of threads, one GPU. The libraries read all of this at import.
+
+    Threads that spin while they wait would cost other programs of the machine more than they gain here.
+    """
+    for name in OFFLINE:
+        os.environ[name] = "1"
+    for name in THREADS:
+        os.environ[name] = str(config.get("threads", 1))
+    os.environ |= {"TOKENIZERS_PARALLELISM": "false", "OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
+    # with several in sight, transformers would wrap the model in DataParallel, which TRL refuses
+    os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+
+
+def load_libraries() -> None:
+    """Import what a training uses, so that what the libraries take is known before a model comes on top."""
+    import peft  # noqa: F401
+    import torch.distributed.tensor  # noqa: F401
+    import trl.trainer.dpo_trainer
+    import trl.trainer.sft_trainer  # noqa: F401
+
+
+def say(text: str) -> None:
+    """A line for the log of the run."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def explained(*errors: type[Exception]) -> Iterator[None]:
+    """Ends the process with the message of these errors, and of `Refused`, instead of a stack trace."""
+    try:
+        yield
+    except (Refused, *errors) as error:
+        raise SystemExit(str(error)) from error
+
+
+class Clock:
+    """Wall and CPU seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.monotonic(), time.process_time()
+
+    @property
+    def seconds(self) -> float:
+        """Wall seconds."""
+        return time.monotonic() - self._wall
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU seconds of this process, all threads."""
+        return time.process_time() - self._cpu

@@ -1,0 +1,158 @@
+"""What a training tells while it runs, and what makes it stop."""
+
+import math
+import signal
+import types
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from blut_resources.payload import PayloadSession
+from cookbooks.llm.payload.training.process import Refused, say
+from cookbooks.llm.payload.training.resume import Making, prune, seal
+
+EPOCH = "epoch_metrics"
+STREAMED = ("loss", "learning_rate", "grad_norm", "mean_token_accuracy")
+AVERAGED = ("loss", "grad_norm", "mean_token_accuracy", "kl", "cross_entropy")
+
+
+class NotFinite(Refused):
+    """The loss or its gradient is not a number any more."""
+
+
+def metric_name(name: str) -> str:
+    """A name for the UI: ``rewards/margins`` becomes ``rewards_margins``."""
+    return name.replace("/", "_")
+
+
+class Progress(TrainerCallback):
+    """Streams a training to its session, seals its checkpoints, and stops it where going on has no sense.
+
+    The metrics of finished epochs live in the trainer's own log history, so a resumed training has them too.
+    """
+
+    def __init__(
+        self,
+        session: PayloadSession,
+        making: Making,
+        evaluate: Callable[[], Mapping[str, float]],
+        *,
+        loss_may_overflow: bool = False,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            evaluate: the metrics on the held-out side, of the model as it is.
+            loss_may_overflow: float16 scales its gradients, and skips steps whose scale was too large.
+        """
+        self._session, self._making, self._evaluate = session, making, evaluate
+        self._overflow = loss_may_overflow
+        self.terminated = False
+
+    def listen(self) -> None:
+        """Keep a checkpoint when the process is asked to end."""
+        signal.signal(signal.SIGTERM, self._terminate)
+
+    def _terminate(self, _number: int, _frame: types.FrameType | None) -> None:
+        self.terminated = True
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """A checkpoint of the last step of an epoch may be older than the metrics of that epoch."""
+        say(f"training: {state.max_steps - state.global_step} of {state.max_steps} steps are to be done")
+        whole = state.epoch is not None and state.epoch > 0 and float(state.epoch).is_integer()
+        if whole and not any(entry["epoch"] == state.epoch for entry in epochs_of(state.log_history)):
+            self._finish_epoch(state)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        """Every step: to the session, or an end to it all."""
+        if not logs or "loss" not in logs:
+            return
+        self._refuse_not_finite(state.global_step, logs, args.learning_rate)
+        values = {name: float(logs[name]) for name in STREAMED if name in logs}
+        self._session.step(state.global_step, **values)
+
+    def _refuse_not_finite(self, step: int, logs: Mapping[str, Any], lr: float) -> None:
+        for name in ("loss",) if self._overflow else ("loss", "grad_norm"):
+            if name in logs and not math.isfinite(float(logs[name])):
+                raise NotFinite(
+                    f"step {step}: {name} is {float(logs[name])}: the weights are lost from here on, nothing"
+                    f" of this training is kept. Lower lr={lr:g}, give a warm-up, or look at the examples"
+                )
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """When asked to end: a checkpoint first."""
+        if self.terminated:
+            control.should_save = control.should_training_stop = True
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """The metrics of the epoch, before its checkpoint is written."""
+        if self.terminated:
+            control.should_save = False
+        else:
+            self._finish_epoch(state)
+
+    def _finish_epoch(self, state: TrainerState) -> None:
+        number = math.ceil(state.epoch or 0)
+        steps = [e for e in state.log_history if "loss" in e and number - 1 < e["epoch"] <= number]
+        metrics = {
+            metric_name(name): sum(float(e[name]) for e in steps) / len(steps) for name in _averaged(steps)
+        }
+        if steps:
+            metrics["learning_rate"] = float(steps[-1]["learning_rate"])
+        metrics |= {metric_name(name): value for name, value in self._evaluate().items()}
+        bad = [name for name, value in metrics.items() if not math.isfinite(value)]
+        if bad and not self._overflow:
+            raise NotFinite(
+                f"epoch {number}: {bad[0]} is {metrics[bad[0]]}: nothing of this training is kept"
+            )
+        record: Any = {"epoch": state.epoch, "step": state.global_step, EPOCH: metrics}
+        state.log_history.append(record)
+        self._session.epoch(number, **metrics)
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """The trainer has written a checkpoint: seal it, then drop older ones."""
+        checkpoint = Path(args.output_dir or "", f"checkpoint-{state.global_step}")
+        seal(checkpoint, self._making)
+        prune(checkpoint.parent, self._making, checkpoint)
+        self._session.checkpoint(math.ceil(state.epoch or 0), checkpoint)
+
+
+def _averaged(steps: Sequence[Mapping[str, Any]]) -> list[str]:
+    first = steps[0] if steps else {}
+    return [name for name in first if name in AVERAGED or name.startswith("rewards/")]
+
+
+def epochs_of(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The metrics of each finished epoch: ``epoch``, ``step`` and what was measured."""
+    return [
+        {"epoch": entry["epoch"], "step": entry["step"], **entry[EPOCH]}
+        for entry in history
+        if EPOCH in entry
+    ]
+
+
+def curve_of(history: Sequence[Mapping[str, Any]], most: int = 1000) -> list[dict[str, float]]:
+    """Loss, rate and gradient by step; of a long training every so many steps."""
+    steps = [entry for entry in history if "loss" in entry]
+    every = max(1, math.ceil(len(steps) / most))
+    return [
+        {"step": entry["step"], **{name: float(entry[name]) for name in STREAMED if name in entry}}
+        for entry in steps[::every]
+    ]

@@ -1,0 +1,48 @@
+"""Held-out loss, exactly: the mean over learned tokens, however they fall into batches."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import Trainer
+
+Example = dict[str, list[int]]
+
+
+def held_out(trainer: "Trainer", examples: Sequence[Example]) -> dict[str, float]:
+    """``eval_loss`` in nats per learned token, and how often that token is the likeliest.
+
+    The model of the trainer carries TRL's fused output layer: logits are never held whole.
+    """
+    import torch
+
+    model: Any = trainer.model
+    was_training, batch_size = model.training, trainer.args.per_device_eval_batch_size
+    loss, right, count = 0.0, 0, 0
+    model.eval()
+    try:
+        with torch.no_grad():
+            for batch in _batches(examples, batch_size, model.config.pad_token_id or 0):
+                given = {name: torch.tensor(rows, device=trainer.args.device) for name, rows in batch.items()}
+                with trainer.compute_loss_context_manager():
+                    out: Any = model(**given, fused_lm_head=True)
+                loss -= float(out.log_probs.double().sum())
+                right += int(out.is_top1.sum())
+                count += int(out.label_mask.sum())
+    finally:
+        model.train(was_training)
+    if count == 0:
+        return {}
+    return {"eval_loss": loss / count, "eval_token_accuracy": right / count}
+
+
+def _batches(examples: Sequence[Example], size: int, pad: int) -> Iterator[dict[str, list[list[int]]]]:
+    """Batches of similar lengths, padded on the right."""
+    ordered = sorted(examples, key=lambda one: len(one["input_ids"]))
+    for start in range(0, len(ordered), size):
+        part = ordered[start : start + size]
+        width = len(part[-1]["input_ids"])
+        fills = {"input_ids": pad, "labels": -100}
+        batch = {n: [one[n] + [f] * (width - len(one[n])) for one in part] for n, f in fills.items()}
+        mask = [[1] * len(one["input_ids"]) + [0] * (width - len(one["input_ids"])) for one in part]
+        yield {**batch, "attention_mask": mask}
