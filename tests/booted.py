@@ -49,10 +49,11 @@ def boot(script: Path, inside: Path, out: Path, timeout_s: int) -> Machine:
     """Boot, run all tests of a directory inside, read their report; skips where nothing can be booted."""
     report = out / "junit.xml"
     plugins = ("-p", "no:cacheprovider", "-p", "pytest_timeout")
-    tests = [sys.executable, "-m", "pytest", "-q", *plugins, "--basetemp=/run/tests"]
+    tests = [sys.executable, "-m", "pytest", "-q", *plugins, "--basetemp=/run/tests", "--durations=12"]
+    tests += ["-o", "junit_family=xunit1", f"--junitxml={report}"]
     options = ["-t", str(timeout_s), "-w", str(out), "-e", INSIDE_ENV, "-e", "PYTEST_DISABLE_PLUGIN_AUTOLOAD"]
     done = subprocess.run(
-        [script, *options, "--", *tests, "--durations=12", f"--junitxml={report}", inside],
+        [script, *options, "--", *tests, inside],
         env={**os.environ, INSIDE_ENV: inside.parent.name, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         cwd=inside.parent.parent.parent,
         stdin=subprocess.DEVNULL,
@@ -77,5 +78,7 @@ def _cases(report: Path) -> dict[str, dict[str, str]]:
         # a skip inside is a failure too: the machine was made for these tests
         bad = [child for child in case if child.tag in ("failure", "error", "skipped")]
         message = "\n".join(f"{child.get('message')}\n{child.text or ''}" for child in bad)
+        for measured in case.iter("property"):
+            print(f"{name}: {measured.get('name')} {measured.get('value')}")
         cases.setdefault(f"{module}::{name.partition('[')[0]}", {})[name] = message
     return cases
