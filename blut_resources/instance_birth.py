@@ -16,9 +16,9 @@ from pathlib import Path
 import dagster
 import sqlalchemy
 
+from blut_resources.instance_pool import BUSY_S
 from blut_resources.store_files import random_name
 
-BUSY_S = 30.0
 ASSIGNED = re.compile(rb"^(revision|down_revision)\b[^=\n]*=(.*)$", re.MULTILINE)
 QUOTED = re.compile(rb"""["'](\w+)["']""")
 STAMP = (

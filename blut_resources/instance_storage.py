@@ -4,7 +4,6 @@ import contextlib
 import functools
 import os
 import sqlite3
-from collections import OrderedDict
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -28,10 +27,10 @@ from dagster._core.storage.sqlite import create_db_conn_string
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 
 from blut_resources import instance_birth as birth
+from blut_resources.instance_pool import Engines, HastyConnection, Settled
 from blut_resources.runs import hold_in, let_go
 from blut_resources.store_files import file_lock
 
-KEPT_ENGINES = 8
 ENDS = (
     *(dg.DagsterEventType.RUN_SUCCESS, dg.DagsterEventType.RUN_FAILURE),
     dg.DagsterEventType.RUN_CANCELED,
@@ -92,38 +91,6 @@ def _opened(kind: type[S], path: Path, content: "Content") -> S:
     return kind(create_db_conn_string(str(path.parent), path.stem))
 
 
-class Engines:
-    """The engines of the last few databases, with their connections and compiled statements."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[str, tuple[int, sqlalchemy.Engine]] = OrderedDict()
-
-    def get(self, address: str, kind: type[sqlite3.Connection] = sqlite3.Connection) -> sqlalchemy.Engine:
-        """The engine for an address such as ``sqlite:////a/b.db``."""
-        owner, engine = self._kept.pop(address, (0, None))
-        if engine is None or owner != os.getpid():  # a connection must not be used across a fork
-            options = {"timeout": birth.BUSY_S, "factory": kind}
-            # no thread of the UI waits for another's connection
-            engine = sqlalchemy.create_engine(address, max_overflow=-1, connect_args=options)
-        self._kept[address] = os.getpid(), engine
-        while len(self._kept) > KEPT_ENGINES:
-            self._kept.popitem(last=False)[1][1].dispose()
-        return engine
-
-    def dispose(self) -> None:
-        """Close the connections."""
-        while self._kept:
-            self._kept.popitem()[1][1].dispose()
-
-
-class HastyConnection(sqlite3.Connection):
-    """Waits for the disk now and then only: the last second of a power cut may be missing, never torn."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.execute("PRAGMA synchronous=NORMAL")
-
-
 class _Pooled:
     """Keeps its connection, where Dagster's own makes an engine for every query."""
 
@@ -169,7 +136,7 @@ class PooledEventLog(SqliteEventLogStorage):
     """
 
     def __init__(self, base_dir: str, inst_data: Any = None) -> None:
-        self._engines = Engines()
+        self._engines, self._settled = Engines(), Settled()
         super().__init__(base_dir, inst_data)
 
     @contextlib.contextmanager
@@ -201,8 +168,21 @@ class PooledEventLog(SqliteEventLogStorage):
         migrated = [*EVENT_LOG_DATA_MIGRATIONS, *ASSET_DATA_MIGRATIONS] if path == index else []
         return birth.create(path, birth.statements_of(SqlEventLogStorageMetadata), head, migrated)
 
+    def has_secondary_index(self, name: str) -> bool:
+        ask = super().has_secondary_index
+        return self._settled.ask(("index", name), lambda: ask(name))
+
+    def has_asset_key_col(self, column_name: str) -> bool:
+        ask = super().has_asset_key_col
+        return self._settled.ask(("column", column_name), lambda: ask(column_name))
+
+    def _has_asset_key_col_on_connection(self, conn: sqlalchemy.Connection, column_name: str) -> bool:
+        ask = super()._has_asset_key_col_on_connection
+        return self._settled.ask(("column", column_name), lambda: ask(conn, column_name))
+
     def wipe(self) -> None:
         """Delete every event."""
+        self._settled.forget()
         self._engines.dispose()
         super().wipe()
 
