@@ -6,12 +6,10 @@ import os
 import re
 import resource
 import select
-import shutil
 import signal
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,7 +28,8 @@ from blut_resources.containment.backend import (
 )
 from blut_resources.containment.choose import candidates
 from blut_resources.containment.limits import Limits
-from blut_resources.containment.tree import read, start_time
+from blut_resources.containment.spec import as_text, complete, of_command
+from blut_resources.containment.tree import read
 from blut_resources.containment.unit import (
     ENFORCEMENT,
     ContainmentError,
@@ -79,8 +78,8 @@ def launch(
         ValueError: an argument or variable holds a null byte, a name of a variable "=".
     """
     limits, place = limits or Limits(), Path(place).absolute()
-    spec = _spec(command, env, Path(cwd or Path.cwd()).absolute(), limits)
-    spec |= {"grace_s": grace_s, "on_orphan": on_orphan, "lease": _text(lease) if lease else None}
+    spec = of_command(command, env, Path(cwd or Path.cwd()).absolute(), limits)
+    spec |= {"grace_s": grace_s, "on_orphan": on_orphan, "lease": as_text(lease) if lease else None}
     _take(place)
     passed: list[str] = []
     for backend in candidates(limits):
@@ -128,7 +127,7 @@ def _start(backend: Backend, request: Request, spec: dict[str, Any], passed: lis
     lifeline = pid = unit = None
     try:
         _clear(request.place)
-        wire.write(request.place / SPEC, _complete(spec, backend, request, data))
+        wire.write(request.place / SPEC, complete(spec, backend, request, data))
         os.mkfifo(request.place / LIFELINE, 0o600)
         lifeline = os.open(request.place / LIFELINE, os.O_RDWR | os.O_CLOEXEC)
         pid = backend.start(request)
@@ -203,55 +202,6 @@ def _read_back(backend: Backend, request: Request, pid: int, reasons: list[str])
         says = "no limit" if found is None else f"a limit of {size_text(found)}"
         raise BackendError(f"asked for {size_text(asked)}, but the kernel has {says}")
     return Enforcement(backend.name, found, backend.contains, "; ".join(reasons))
-
-
-def _complete(
-    spec: dict[str, Any], backend: Backend, request: Request, data: dict[str, Any]
-) -> dict[str, Any]:
-    limits = {name: value for name, value in asdict(request.limits).items() if value is not None}
-    rlimits = {name: [value, value] for name, value in data.get("rlimits", {}).items()}
-    return {
-        **spec,
-        "unit": {"name": request.name, "limits": limits, "backend": backend.name},
-        "env": {**spec["env"], **data.get("env", {})},
-        "rlimits": {**_own_rlimits(), **rlimits} if data.get("inside") else rlimits,
-        "backend": data,
-    }
-
-
-def _own_rlimits() -> dict[str, list[int]]:
-    """Where the supervisor is no child of this process, what a child would have inherited."""
-    names = [name for name in dir(resource) if name.startswith("RLIMIT_") and name != "RLIMIT_OFILE"]
-    return {name: list(resource.getrlimit(getattr(resource, name))) for name in names}
-
-
-def _spec(command: Sequence[str], env: Mapping[str, str], cwd: Path, limits: Limits) -> dict[str, Any]:
-    for what, text in (*(("argument", word) for word in command), *(("variable", word) for word in env)):
-        if "\0" in text or (what == "variable" and ("=" in text or "\0" in env[text] or not text)):
-            raise ValueError(f"{what} {text!r}: a null byte, or a name with =, cannot be handed to a program")
-    return {
-        "command": [_text(word) for word in command],
-        "program": _text(_program(command[0], env, cwd)),
-        "env": {_text(name): _text(value) for name, value in env.items()},
-        "cwd": _text(cwd),
-        "umask": int(read("/proc/self/status").partition("\nUmask:")[2].split()[0], 8),
-        "owner": [os.getpid(), start_time(os.getpid())],
-        "wall_clock_s": limits.wall_clock_s,
-    }
-
-
-def _program(name: str, env: Mapping[str, str], cwd: Path) -> str:
-    if not cwd.is_dir():
-        raise ContainmentError(f"cwd={str(cwd)!r}: no such directory")
-    found = str(cwd / name) if "/" in name else shutil.which(name, path=env.get("PATH", os.defpath))
-    if not found or not os.access(found, os.X_OK):
-        raise ContainmentError(f"command {name!r}: no such program; install it, or name its path")
-    return found
-
-
-def _text(value: str | os.PathLike[str]) -> str:
-    """The same bytes for every locale that the supervisor may run in."""
-    return os.fsencode(value).decode("utf-8", "surrogateescape")
 
 
 def _refusal(name: str, limits: Limits, passed: list[str]) -> str:
