@@ -105,7 +105,7 @@ def _shared(sides: dict[str, list[Message]]) -> tuple[list[Message], dict[str, l
     while length < min(len(chosen), len(rejected)) - 1 and chosen[length] == rejected[length]:
         length += 1
     if not length:
-        what = "shares no beginning with rejected, and there is no prompt"
+        what = "is missing, and chosen and rejected share no beginning"
         raise RowError("missing field", "prompt", what, "write the prompt that both answer")
     return chosen[:length], {"chosen": chosen[length:], "rejected": rejected[length:]}
 

@@ -102,7 +102,7 @@ def _read_lines(path: Path, name: str) -> Iterator[Row | Problem]:
             try:
                 text = _decode(raw.removeprefix(BOM) if number == 1 else raw)
                 if text.strip():
-                    yield Row(name, number, _object(_parse(text)))
+                    yield Row(name, number, _object(_parse(text.rstrip("\r\n"))))
             except RowError as error:
                 yield error.at(name, number)
 

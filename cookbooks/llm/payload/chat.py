@@ -130,41 +130,65 @@ class Tokens(NamedTuple):
         return bisect.bisect_left(self.starts, character)
 
 
-def tokens_of(tokenizer: "Tokenizer", text: str) -> Tokens:
-    """Tokenise a rendered conversation: nothing is added to it.
+def tokens_of(tokenizer: "Tokenizer", text: str, prompts: Sequence[int]) -> Tokens:
+    """Tokenise a rendered conversation as generation would meet it.
+
+    Args:
+        prompts: the characters where a prompt for generation ends. Where the text up to there has other
+            tokens without what follows (two line breaks, one of each, may be one token), it is cut there.
 
     Raises:
-        MaskError: the tokenizer does not say where its tokens lie.
+        MaskError: it cannot be cut, or the tokenizer does not say where its tokens lie.
     """
+    whole = _tokens(tokenizer, text, 0)
+    cuts = [character for character in prompts if not _is_clean(tokenizer, whole, character)]
+    if not cuts:
+        return whole
+    bounds = zip([0, *cuts], [*cuts, len(text)], strict=True)
+    pieces = [_tokens(tokenizer, text[start:end], start) for start, end in bounds]
+    tokens = Tokens(
+        text,
+        [token for piece in pieces for token in piece.ids],
+        [start for piece in pieces for start in piece.starts],
+        [end for piece in pieces for end in piece.ends],
+    )
+    if decoded(tokenizer, tokens.ids) != decoded(tokenizer, whole.ids):
+        at = cuts[0]
+        raise MaskError(
+            f"the prompt that generation starts from, {text[max(0, at - 20) : at]!r}, is cut into other"
+            f" tokens when {text[at : at + 20]!r} follows: end the generation prompt of the chat template"
+            " where a token ends"
+        )
+    return tokens
+
+
+def decoded(tokenizer: "Tokenizer", ids: Sequence[int]) -> str:
+    """The text of these tokens, to the letter."""
+    return str(tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+
+def _tokens(tokenizer: "Tokenizer", text: str, offset: int) -> Tokens:
     if not tokenizer.is_fast:
         raise MaskError(
             f"{type(tokenizer).__name__} does not say where its tokens lie in a text: save the tokenizer"
             " with a tokenizer.json"
         )
     found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-    offsets: Any = found["offset_mapping"]
-    return Tokens(
-        text, list(found["input_ids"]), [start for start, _ in offsets], [end for _, end in offsets]
-    )
+    places: Any = found["offset_mapping"]
+    starts, ends = ([place[side] + offset for place in places] for side in (0, 1))
+    return Tokens(text, list(found["input_ids"]), starts, ends)
 
 
-def prompt_length(tokenizer: "Tokenizer", tokens: Tokens, character: int) -> int:
-    """How many tokens the text up to a character has, if it has the same ones without what follows it.
-
-    Raises:
-        MaskError: it has others, so a model would be trained on a prompt that it is never given.
-    """
+def _is_clean(tokenizer: "Tokenizer", tokens: Tokens, character: int) -> bool:
+    """True if the text up to a character has the same tokens without what follows it."""
     text, first = tokens.text, tokens.at(character)
-    if first == 0 or tokens.ends[first - 1] <= character:
-        # text on both sides of an added token is cut apart: mostly it is enough to look at the last piece
-        begins = [0, *(match.start() for match in added_pattern(tokenizer).finditer(text, 0, character))]
-        for begin in (begins[-1], 0):
-            if _ids(tokenizer, text[begin:character]) == tuple(tokens.ids[tokens.at(begin) : first]):
-                return first
-    raise MaskError(
-        f"the prompt that generation starts from, {text[max(0, character - 20) : character]!r}, is cut into"
-        f" other tokens when {text[character : character + 20]!r} follows: end the generation prompt of the"
-        " chat template where a token ends"
+    if first and tokens.ends[first - 1] > character:
+        return False
+    # text on both sides of an added token is cut apart: mostly it is enough to look at the last piece
+    begins = [0, *(match.start() for match in added_pattern(tokenizer).finditer(text, 0, character))]
+    return any(
+        _ids(tokenizer, text[begin:character]) == tuple(tokens.ids[tokens.at(begin) : first])
+        for begin in (begins[-1], 0)
     )
 
 

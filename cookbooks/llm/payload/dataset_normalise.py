@@ -93,10 +93,11 @@ class Job:
             )
 
     def _row(self, item: Row) -> dict[str, Any] | None:
-        several = not self.source.is_file()
-        place = f"{item.file}:{item.line}"
+        # the same file under another name gives the same dataset
+        single = self.source.is_file()
+        place = f"line {item.line}" if single else f"{item.file}:{item.line}"
         try:
-            row = self._checked(self.normal(item.value, place))
+            row = self._checked(self.normal(item.value, f"{item.file}:{item.line}"))
             if self.config.get("learn", "all") != "all" and "messages" in row:
                 row["learn"] = self.config["learn"]
             if self._is_known(row, place):
@@ -105,9 +106,9 @@ class Job:
         except RowError as error:
             self.problems.add(error.at(item.file, item.line))
             return None
-        self.measured.add(place if several else f"line {item.line}", encoded)
+        self.measured.add(place, encoded)
         own = item.value.get("id")
-        default = place if several else str(item.line)
+        default = str(item.line) if single else place
         return {"id": str(own) if isinstance(own, str | int) else default, **row}
 
     def _checked(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -176,7 +177,6 @@ class Job:
     def _report(self) -> dict[str, Any]:
         problems = self.problems.as_dict()
         if self.source.is_file():
-            # the same file under another name gives the same dataset
             problems["listed"] = [{**one, "file": ""} for one in problems["listed"]]
         found = self.normal.found
         return {

@@ -20,7 +20,6 @@ from cookbooks.llm.payload.chat import (
     apply_template,
     control_pattern,
     is_added,
-    prompt_length,
     render,
     template_of,
     tokens_of,
@@ -135,10 +134,10 @@ def _encode(tokenizer: "Tokenizer", messages: Sequence[Message], answers: Sequen
         if not MARKS.search(template_of(tokenizer)):
             raise
         return _by_marks(tokenizer, messages, all_answers=len(answers) > 1)
-    tokens = tokens_of(tokenizer, text)
+    tokens = tokens_of(tokenizer, text, [start for start, _ in spans])
     labels = [IGNORE] * len(tokens.ids)
     for start, end in spans:
-        learned = slice(prompt_length(tokenizer, tokens, start), tokens.at(end))
+        learned = slice(tokens.at(start), tokens.at(end))
         labels[learned] = tokens.ids[learned]
     return Encoded(tokens.ids, labels)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from cookbooks.llm.payload.chat import decoded
 from cookbooks.llm.payload.masking import IGNORE, Encoded, EncodedPair
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ def marked(tokenizer: "Tokenizer", encoded: Encoded) -> str:
     """The example as the model sees it, what is learned in ``⟦ ⟧``."""
     parts: list[str] = []
     for learned, ids in _runs(encoded):
-        text = str(tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+        text = decoded(tokenizer, ids)
         parts.append(f"{BEGIN}{text}{END}" if learned else text)
     return "".join(parts)
 
