@@ -142,8 +142,20 @@ class GgufModel(Artifact):
     faithful: bool
 
 
+class TaskSet(Artifact):
+    """Tasks to evaluate on, each in a directory of its own with its data, and ``tasks.json``."""
+
+    kind: ClassVar[str] = "eval.tasks"
+    n_tasks: int
+    names: str
+
+
 class EvalReport(Artifact):
-    """``report.json``: every score of every model with its sample count and confidence interval."""
+    """``report.json``: every score of every model with its sample count and confidence interval; and
+    ``samples.jsonl``, what every single row scored.
+
+    ``candidate`` is the digest of the GGUF. A loss is in nats per token of the held-out answers.
+    """
 
     kind: ClassVar[str] = "eval.report"
     candidate: str

@@ -87,6 +87,14 @@ class GgufConfig(StageConfig):
     device: Device = Field("auto", description="of the Hugging Face side")
 
 
+class EvaluationTasksConfig(StageConfig):
+    """Tasks of the user's own."""
+
+    tasks: list[str] = Field(
+        default_factory=list, description="YAML files of lm-eval tasks with local data, or their directories"
+    )
+
+
 class EvaluationConfig(StageConfig):
     """What the models are asked."""
 
@@ -102,8 +110,8 @@ class EvaluationConfig(StageConfig):
     reasoning: list[str] = Field(
         default_factory=list, description="tasks of reasoning-gym, as name or name:size, such as chain_sum:50"
     )
-    tasks: list[str] = Field(
-        default_factory=list, description="YAML files of lm-eval tasks with local data, or their directories"
+    chat_tasks: Literal["generate_until", "all", "none"] = Field(
+        "generate_until", description="which tasks are asked through the chat template"
     )
     limit: int | None = Field(None, ge=1, description="documents of a task, at most; all if not given")
     judge_url: str = Field("", description=JUDGE)

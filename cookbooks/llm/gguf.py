@@ -82,7 +82,7 @@ def _refuse_other_base(base_model: HfModel, checkpoint: Checkpoint) -> None:
     if checkpoint.base != base_model.digest:
         raise dg.Failure(
             f"the checkpoint was trained from model {checkpoint.base[:20]}, the base model is"
-            f" {base_model.digest[:20]} ({base_model.name}): train again, or give the one it was trained from",
+            f" {base_model.digest[:20]} ({base_model.name}): train again, or give its own",
             allow_retries=False,
         )
 

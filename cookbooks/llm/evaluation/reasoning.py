@@ -1,0 +1,64 @@
+"""Tasks that check themselves: questions of reasoning-gym, made by a seed and scored by their own checker."""
+
+import importlib
+import importlib.metadata
+import importlib.util
+import re
+from dataclasses import dataclass
+from typing import Any
+
+TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
+ASKED = "\n\nGive only the final answer, without any explanation."
+SIZE = 50
+REMEDY = "run `pip install reasoning-gym==0.1.25`, or leave `reasoning` empty"
+
+
+class ReasoningError(ValueError):
+    """A task cannot be had; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Puzzle:
+    """One question; ``entry`` is what its checker wants to see again."""
+
+    id: str
+    messages: list[dict[str, str]]
+    entry: dict[str, Any]
+
+
+class ReasoningTask:
+    """A procedural task of a size, drawn by a seed."""
+
+    def __init__(self, name: str, *, seed: int) -> None:
+        """``name`` is a task of reasoning-gym, or ``task:size``.
+
+        Raises:
+            ReasoningError: it is not installed, or has no such task.
+        """
+        if importlib.util.find_spec("reasoning_gym") is None:
+            raise ReasoningError(
+                f"reasoning: {name!r} is a task of reasoning-gym, which is not here: {REMEDY}"
+            )
+        reasoning_gym: Any = importlib.import_module("reasoning_gym")
+        self.name, _, size = name.partition(":")
+        if size and not (size.isdigit() and int(size)):
+            raise ReasoningError(
+                f"reasoning: {name!r}: {size!r} is no number of questions; such as chain_sum:50"
+            )
+        try:
+            self._data = reasoning_gym.create_dataset(self.name, size=int(size or SIZE), seed=seed)
+        except (ValueError, KeyError) as error:
+            raise ReasoningError(f"reasoning: {name!r}: {error}") from error
+        self.version = importlib.metadata.version("reasoning-gym")
+
+    def puzzles(self) -> list[Puzzle]:
+        """The questions."""
+        return [
+            Puzzle(str(number), [{"role": "user", "content": entry["question"] + ASKED}], entry)
+            for number, entry in enumerate(self._data)
+        ]
+
+    def score(self, answer: str, puzzle: Puzzle) -> float:
+        """From 0 to 1, by the task's own checker; 1 is solved."""
+        found = TAGGED.search(answer)
+        return float(self._data.score_answer((found[1] if found else answer).strip(), puzzle.entry))

@@ -1,0 +1,222 @@
+"""Score models side by side: the same rows, the same code, in transformers or in llama.cpp.
+
+Inputs: ``reference`` (the model directory whose tokenizer and template the rows are rendered with),
+``split``, ``tasks`` (a directory of task directories), and one for each of the config's ``models``, which are
+``{"name", "input", "kind": hf|gguf}``. The rest of the config is `EvaluationConfig`. Writes ``report.json``
+and ``samples.jsonl``. A scorer that is missing is refused before a model is loaded; no figure is made up.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from blut_resources.payload import PayloadSession, payload_session
+from blut_resources.store import write_atomic
+from cookbooks.llm.cache import BuildError
+from cookbooks.llm.evaluation.documents import Question, questions
+from cookbooks.llm.evaluation.judge import BEST, WORST, Judge, JudgeError, judge_of
+from cookbooks.llm.evaluation.reasoning import ReasoningError, ReasoningTask
+from cookbooks.llm.evaluation.scores import Sample, Scores
+from cookbooks.llm.evaluation.yaml_tasks import TaskError, TaskFile, read_tasks
+from cookbooks.llm.llamacpp import ensure_kit
+from cookbooks.llm.payload import model_scores
+from cookbooks.llm.payload.chat import MaskError, load_tokenizer, render
+from cookbooks.llm.payload.engines import Answer, Engine
+from cookbooks.llm.payload.gguf_convert import ADAPTER
+from cookbooks.llm.payload.gguf_engine import GgufEngine
+from cookbooks.llm.payload.held_out import Example, read_side
+from cookbooks.llm.payload.llama_library import LlamaError
+from cookbooks.llm.payload.training.process import Clock, Refused, explained, prepare_process, say
+
+SCHEMA = "blut.eval_report.v1"
+REPORT, SAMPLES = "report.json", "samples.jsonl"
+SHOWN_EVERY = 10
+
+
+class Suite:
+    """Everything that is asked, prepared before the first model is loaded."""
+
+    def __init__(self, session: PayloadSession) -> None:
+        """Prepare the rows and the scorers.
+
+        Raises:
+            Refused, TaskError, ReasoningError, JudgeError, MaskError: one of them is not to be had.
+        """
+        self._config, self._session = session.config, session
+        tokenizer = load_tokenizer(session.inputs["reference"])
+        most, seed = self._config["max_examples"], self._config["seed"]
+        self.held_out = read_side(tokenizer, session.inputs["split"], "eval", most=most, seed=seed)
+        if not self.held_out:
+            raise Refused("the held-out side of the split is empty: raise eval_ratio")
+        self.judge = judge_of(*(self._config[f"judge_{name}"] for name in ("url", "model", "key_env")))
+        self.answered = self._answered()
+        self.reasoning = [ReasoningTask(name, seed=seed) for name in self._config["reasoning"]]
+        self.tasks = self._tasks(tokenizer)
+        self.scores: dict[str, Scores] = {}
+        self._done = 0
+
+    def _answered(self) -> list[Example]:
+        """The held-out questions that are answered: as many as are compared or judged."""
+        wanted = max(self._config["answers"], self._config["judge_samples"] if self.judge else 0)
+        found = [example for example in self.held_out if example.prompt][:wanted]
+        if wanted and not found:
+            raise Refused(
+                "answers, judge_url: the held-out rows are plain text: there is no question in them"
+            )
+        return found
+
+    def _tasks(self, tokenizer: Any) -> list[tuple[TaskFile, list[Question]]]:
+        folder = self._session.inputs["tasks"]
+        files = read_tasks([str(path) for path in sorted(folder.iterdir()) if path.is_dir()])
+
+        def chat(messages: Sequence[dict[str, str]]) -> str:
+            return render(tokenizer, messages, prompt=True)
+
+        said = self._config["chat_tasks"]
+        return [
+            (
+                file,
+                questions(
+                    file,
+                    limit=self._config["limit"],
+                    chat=chat if said in ("all", file.task.output_type) else None,
+                ),
+            )
+            for file in files
+        ]
+
+    def ask(self, name: str, engine: Engine) -> None:
+        """Put every question to one model."""
+        loss = [model_scores.loss_of(engine, self._told(row)) for row in self.held_out]
+        about = "nats per token of the answers in held-out rows"
+        self._keep(name, "held_out", about, [one for one in loss if one])
+        if self.answered:
+            self._ask_held_out(name, engine)
+        for task in self.reasoning:
+            self._keep(
+                name,
+                f"reasoning_gym:{task.name}",
+                f"reasoning-gym {task.version}, solved by its own checker",
+                [
+                    model_scores.solve(engine, task, self._told(puzzle), self._config["max_new_tokens"])
+                    for puzzle in task.puzzles()
+                ],
+            )
+        for file, asked in self.tasks:
+            score = model_scores.choose
+            if file.task.output_type == "generate_until":
+                score = model_scores.complete
+            about = f"{file.task.output_type}, version {file.task.metadata.get('version', 'not given')}"
+            found = [score(engine, file.task, self._told(question)) for question in asked]
+            self._keep(name, file.task.task, about, found)
+
+    def _ask_held_out(self, name: str, engine: Engine) -> None:
+        most = self._config["max_new_tokens"]
+        answers = [
+            (row, model_scores.answer_of(engine, self._told(row).prompt, most)) for row in self.answered
+        ]
+        if compared := answers[: self._config["answers"]]:
+            found = [model_scores.compare_answer(row, answer) for row, answer in compared]
+            self._keep(
+                name, "held_out_answers", "equal to the held-out answer but for case and blanks", found
+            )
+        if self.judge:
+            self._judge(name, self.judge, answers[: self._config["judge_samples"]])
+
+    def _judge(self, name: str, judge: Judge, answers: Sequence[tuple[Example, Answer]]) -> None:
+        found = [model_scores.judge_answer(judge, self._told(row), answer) for row, answer in answers]
+        missing = sum(not one.values for one in found)
+        if missing == len(found):
+            raise JudgeError(
+                f"judge_model {judge.model}: none of {missing} replies held a grade: take a model that"
+                " follows instructions"
+            )
+        about = f"grade from {WORST} to {BEST} by {judge.model}; {missing} of {len(found)} replies had none"
+        self._keep(name, "judge", about, found)
+
+    def _told(self, row: Any) -> Any:
+        self._done += 1
+        if self._done % SHOWN_EVERY == 0:
+            self._session.step(self._done)
+        return row
+
+    def _keep(self, model: str, task: str, about: str, samples: list[Sample]) -> None:
+        scores = self.scores.setdefault(task, Scores(task, about))
+        if about != scores.about:
+            scores.about = f"{scores.about}; {model}: {about}"
+        scores.samples[model] = samples
+
+
+def open_engine(session: PayloadSession, model: Mapping[str, str]) -> Engine:
+    """A model by its kind.
+
+    Raises:
+        LlamaError: llama.cpp cannot load it.
+    """
+    config, path = session.config, session.inputs[model["input"]]
+    if model["kind"] == "gguf":
+        kit = ensure_kit(lambda percent: session.step(percent, kit_percent=percent))
+        folder = path.parent if path.is_file() else path
+        adapter = folder / ADAPTER if (folder / ADAPTER).is_file() else None
+        file = path if path.is_file() else path / "model.gguf"
+        context, threads = config["context"], config["threads"]
+        return GgufEngine(file, kit, context=context, threads=threads, adapter=adapter)
+    from cookbooks.llm.payload.hf_engine import HfEngine
+
+    return HfEngine(path, context=config["context"], device=config["device"])
+
+
+def report_of(suite: Suite, models: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """The report: every figure with its interval and its number of samples."""
+    return {
+        "schema": SCHEMA,
+        "models": [dict(model) for model in models],
+        "tasks": [scores.figures() for scores in suite.scores.values()],
+        "n_samples": sum(len(next(iter(scores.samples.values()))) for scores in suite.scores.values()),
+    }
+
+
+def write(out: Path, suite: Suite, report: Mapping[str, Any]) -> None:
+    """Write the report, and beside it what every single row scored."""
+    lines = [
+        {"task": task, "model": model, "id": one.id, **one.values, "weight": one.weight, **one.details}
+        for task, scores in suite.scores.items()
+        for model, samples in scores.samples.items()
+        for one in samples
+    ]
+    write_atomic(out / SAMPLES, b"".join(_json(line, None) for line in lines))
+    write_atomic(out / REPORT, _json(report, 1))
+
+
+def _json(value: Any, indent: int | None) -> bytes:
+    text = json.dumps(value, sort_keys=True, indent=indent, ensure_ascii=False, allow_nan=False)
+    return f"{text}\n".encode()
+
+
+def evaluate(session: PayloadSession, load: Callable[..., Engine] = open_engine) -> dict[str, Any]:
+    """Score every model, one after the other, and write the report."""
+    suite, clock = Suite(session), Clock()
+    for model in session.config["models"]:
+        engine = load(session, model)
+        try:
+            suite.ask(model["name"], engine)
+        finally:
+            engine.close()
+        say(f"{model['name']}: scored after {clock.seconds:.1f} s, {clock.cpu_seconds:.1f} s of CPU")
+    report = report_of(suite, session.config["models"])
+    write(session.out, suite, report)
+    return report
+
+
+def main() -> None:
+    """Evaluate what the config names."""
+    errors = (BuildError, JudgeError, LlamaError, MaskError, ReasoningError, TaskError)
+    with payload_session() as session, explained(*errors):
+        prepare_process(session.config)
+        report = evaluate(session)
+        session.done(n_samples=report["n_samples"], n_tasks=len(report["tasks"]))
+
+
+if __name__ == "__main__":
+    main()
