@@ -1,10 +1,11 @@
-"""The box that the end-to-end tests share: its first run costs half a minute."""
+"""The box that the end-to-end tests share: its first run costs half a minute. And the table at the end."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from tests.e2e.box import KEPT, Box
+from tests.e2e.scene import ROWS, table
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +25,10 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
             "promoted_codec": "executed",
         }
         yield box
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What was left after which fault."""
+    if ROWS:
+        terminalreporter.section("what was left after which fault")
+        terminalreporter.write_line(table(ROWS))

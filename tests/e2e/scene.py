@@ -6,7 +6,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 
 from blut_assets import reuse
 from blut_resources.containment.tree import start_time
 from blut_resources.instance import store_of
+from blut_resources.leases import Claim, holders, waiters
 from blut_resources.runs import reap_dead_runs
 from tests.conftest import REPOSITORY
 from tests.contained import install
@@ -147,8 +148,10 @@ class Scene:
 
     @contextmanager
     def instance(self) -> Iterator[dg.DagsterInstance]:
-        with dg.DagsterInstance.from_config(str(self.home)) as instance:
-            yield instance
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DAGSTER_HOME", str(self.home))
+            with dg.DagsterInstance.from_config(str(self.home)) as instance:
+                yield instance
 
     def status(self, run_id: str = "") -> str:
         """Of the run, or the newest one, after what the next start or the reaper would do."""
@@ -188,20 +191,15 @@ class Scene:
 
     def held(self) -> list[str]:
         """The assets whose leases somebody holds."""
-        return self._claims("holders")
+        return self._claims(holders)
 
     def waiting(self) -> list[str]:
-        return self._claims("waiters")
+        return self._claims(waiters)
 
-    def _claims(self, which: str) -> list[str]:
-        script = (
-            f"from blut_resources.leases import {which}; print(*[c.holder.get('asset') for c in {which}()])"
-        )
-        command = [sys.executable, "-c", script]
-        done = subprocess.run(
-            command, env=self.environment(), cwd=REPOSITORY, capture_output=True, text=True, check=True
-        )
-        return done.stdout.split()
+    def _claims(self, which: Callable[[], list[Claim]]) -> list[str]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("BLUT_LEASES", self.env["BLUT_LEASES"])
+            return [claim.holder["asset"] for claim in which()]
 
     def lost(self) -> int:
         """Artifacts of which the store or the event log know and whose bytes are not what they should be."""

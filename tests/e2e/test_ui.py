@@ -25,15 +25,16 @@ LAUNCH = """mutation ($params: ExecutionParams!) { launchPipelineExecution(execu
   __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message }
   ... on RunConfigValidationInvalid { errors { message } } } }"""
 STATUS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
-STOP = "mutation ($id: String!) { terminateRun(runId: $id) { __typename } }"
+STOP = """mutation ($id: String!, $how: TerminateRunPolicy) {
+  terminateRun(runId: $id, terminatePolicy: $how) { __typename } }"""
 LOADED = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }"
 
 
 class Ui:
     """A running `dagster dev`."""
 
-    def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}/graphql"
+    def __init__(self, port: int, process: subprocess.Popen[bytes]) -> None:
+        self.url, self.process = f"http://127.0.0.1:{port}/graphql", process
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         body = json.dumps({"query": query, "variables": variables}).encode()
@@ -81,7 +82,7 @@ def dagster_dev(module: str, environment: dict[str, str]) -> Iterator[Ui]:
         # `dagster dev` stops its services with SIGINT, which a job started in the background ignores
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    ui = Ui(port)
+    ui = Ui(port, process)
     try:
         deadline = time.monotonic() + 120
         while True:

@@ -35,10 +35,12 @@ def main() -> None:
             (session.out / f"half-{os.getpid()}").write_text("half a resu")
         prepare(how, session)
         epoch, state = resume(session)
+        note(how, f"resumed-at-{epoch}", session)
         for number in range(epoch, session.config["epochs"]):
             state = train(state, how)
             save(session, number + 1, state)
             session.epoch(number, loss=1.0 / (number + 1))
+            note(how, f"epoch-{number}", session)
             wait_for(how.get("gate") if number == how.get("gate_at", 0) else None)
         misbehave(how)
         if "big" in how:

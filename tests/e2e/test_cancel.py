@@ -1,0 +1,251 @@
+"""Whoever is stopped or killed, however: the payload's whole tree ends, and nothing stays taken."""
+
+import contextlib
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from blut_resources.containment.cgroup1 import Cgroup1
+from blut_resources.containment.tree import descendants
+from blut_resources.runs import NoSuchRun, cancel_run, find_run
+from sensors.reaper import reaper
+from tests.e2e.scene import PROMISED_S, Scene, alive, until
+from tests.e2e.test_ui import STOP, Ui, dagster_dev
+from tests.lacking import lacking
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path / "scene")
+
+
+@pytest.fixture(params=["cgroup1", "none"])
+def backend(request: pytest.FixtureRequest) -> str:
+    reason = Cgroup1().unavailable()
+    if request.param == "cgroup1" and reason:
+        lacking(reason)
+    return request.param
+
+
+def stubborn(scene: Scene, **how: Any) -> None:
+    """A training that needs time for its checkpoint, beside a grandchild that will not go."""
+    scene.behave(grandchild=True, hang=True, last_words_s=0.5, **how)
+
+
+def assert_nothing_is_left(
+    scene: Scene, fault: str, backend: str, tree: list[int], since: float, run: str
+) -> str:
+    """Of the tree, the lease and half-written bytes; the run is over, and its status is returned."""
+    seconds = scene.gone(tree, since)
+    until(lambda: run not in scene.unfinished())
+    row = scene.record(fault, backend, tree, seconds, run)
+    assert row.processes_left == row.artifacts_lost == 0
+    assert seconds < PROMISED_S
+    until(lambda: not scene.held(), 5)
+    scene.verify()
+    assert "trained" not in scene.versions(), "half a training is no artifact"
+    return row.outcome
+
+
+@pytest.mark.parametrize("fault", ["SIGINT", "SIGTERM", "SIGKILL", "blut cancel"])
+@pytest.mark.parametrize(
+    ("door", "backend"), [("blut", "cgroup1"), ("blut", "none"), ("dagster", "cgroup1")], indirect=["backend"]
+)
+def test_a_run_from_the_command_line(scene: Scene, backend: str, door: str, fault: str) -> None:
+    stubborn(scene)
+    limits = {"containment": backend}
+    command = scene.recipe(limits=limits) if door == "blut" else scene.materialize(**limits)
+    process = scene.start(command)
+    tree = scene.tree(process=process)
+    assert scene.held() == ["contained/trained"]
+    (run,) = scene.unfinished()
+    since = time.monotonic()
+    if fault == "blut cancel":
+        done = scene.blut("cancel", run[:6])
+        assert done.returncode == 0 and "ended by themselves" in done.stdout, done
+    else:
+        process.send_signal(signal.Signals[fault])
+    process.wait(60)
+    assert_nothing_is_left(scene, f"{fault}, {door}", backend, tree, since, run)
+    assert scene.happened("saved"), "it had time to write its checkpoint"
+    if fault != "SIGKILL":
+        assert process.returncode == (130 if door == "blut" else 1)
+
+
+def test_the_default_grace_period_is_within_what_is_promised(scene: Scene, backend: str) -> None:
+    """Nothing of this tree listens to SIGTERM."""
+    stubborn(scene, deaf=True)
+    process = scene.start(scene.materialize("raw", "trained", containment=backend), BLUT_GRACE_S="10")
+    tree = scene.tree(process=process)
+    (run,) = scene.unfinished()
+    since = time.monotonic()
+    process.kill()
+    process.wait()
+    status = assert_nothing_is_left(
+        scene, "SIGKILL, all of the tree deaf, grace 10 s", backend, tree, since, run
+    )
+    assert status == "FAILURE"
+
+
+def test_dataloader_workers_go_with_their_training(scene: Scene, backend: str) -> None:
+    scene.behave(workers=2, hang=True)
+    process = scene.start(scene.materialize("raw", "trained", containment=backend))
+    tree = scene.tree(process=process)
+    assert len(tree) == 3
+    (run,) = scene.unfinished()
+    since = time.monotonic()
+    process.kill()
+    process.wait()
+    assert_nothing_is_left(scene, "SIGKILL, DataLoader workers", backend, tree, since, run)
+
+
+def test_a_training_goes_on_from_where_it_was_cancelled(scene: Scene) -> None:
+    undisturbed = Scene(scene.root / "undisturbed")
+    assert undisturbed.run(undisturbed.recipe(epochs=4)) == 0
+    scene.behave(gate=str(scene.root / "gate"), gate_at=1)
+    process = scene.start(scene.recipe(epochs=4))
+    until(lambda: scene.happened("epoch-1 "), 120, process)
+    assert scene.blut("cancel", scene.unfinished()[0]).returncode == 0
+    assert scene.status() == "CANCELED"
+    scene.behave()
+    assert scene.run(scene.recipe(epochs=4)) == 0
+    assert scene.happened("resumed-at-2 "), scene.log.read_text()
+    assert scene.versions() == undisturbed.versions()
+
+
+def test_a_run_is_named_by_the_beginning_of_its_id(scene: Scene) -> None:
+    nothing = dg.job(name="nothing")(lambda: None)
+    with scene.instance() as instance:
+        # 17 runs, so that at least two begin alike
+        runs = [instance.create_run_for_job(nothing).run_id for _ in range(17)]
+        shared = next(c for c in "0123456789abcdef" if sum(run.startswith(c) for run in runs) > 1)
+        for words, said in (
+            (shared, f"runs have an id that begins with '{shared}' ({shared}"),
+            ("zzz", "no run has an id that begins with 'zzz'"),
+            ("", "no run has an id that begins with ''"),
+        ):
+            with pytest.raises(NoSuchRun, match=re.escape(said)):
+                find_run(instance, words)
+        over = nothing.execute_in_process(instance=instance).run_id
+        assert "has ended already: SUCCESS" in cancel_run(instance, find_run(instance, over))
+        assert "there was no process to end" in cancel_run(instance, find_run(instance, runs[0][:12]))
+        assert find_run(instance, runs[0]).status is dg.DagsterRunStatus.CANCELED
+    refused = scene.blut("cancel", "zzz")
+    assert refused.returncode == 2 and "no run has an id that begins with 'zzz'" in refused.stderr
+
+
+def test_a_slot_of_a_pool_is_free_after_its_holder_was_killed(scene: Scene) -> None:
+    """Also where no step of the run was Blut's."""
+    with scene.instance() as instance:
+        instance.event_log_storage.set_concurrency_slots("one-at-a-time", 1)
+    reached = scene.root / "reached"
+    process = scene.start(scene.materialize("pooled"), TRAINS_POOLED=str(reached))
+    until(reached.exists, 120, process)
+    process.kill()
+    process.wait()
+    with scene.instance() as instance:
+
+        def taken() -> int:
+            info = instance.event_log_storage.get_concurrency_info("one-at-a-time")
+            return info.active_slot_count
+
+        assert taken() == 1
+        said = reaper(dg.build_sensor_context(instance))
+        assert isinstance(said, dg.SkipReason) and "their process died" in str(said.skip_message)
+        assert taken() == 0
+        assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.FAILURE]
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Scene, Ui]]:
+    """One `dagster dev` for everything that it survives."""
+    with pytest.MonkeyPatch.context():
+        scene = Scene(tmp_path_factory.mktemp("shared") / "scene")
+        with dagster_dev("tests.contained", scene.environment()) as ui:
+            yield scene, ui
+
+
+def launch(ui: Ui, backend: str, name: str = "trained") -> str:
+    config = {"ops": {f"contained__{name}": {"config": {"limits": {"containment": backend}}}}}
+
+    def launched() -> str | None:
+        with contextlib.suppress(AssertionError):  # its code server was killed, and is coming up again
+            return ui.launch("__ASSET_JOB", config, ["contained/raw", f"contained/{name}"])
+
+    return until(launched)
+
+
+def worker(scene: Scene, run: str) -> int:
+    """The process that executes a run."""
+    return int((scene.home / "alive" / run).read_text().split()[0])
+
+
+@pytest.mark.parametrize(
+    ("fault", "ends"),
+    [
+        ("terminate, safely", "CANCELED"),
+        ("terminate, marked at once", "CANCELED"),
+        ("blut cancel", "CANCELED"),
+        ("SIGKILL of the run's process", "FAILURE"),
+        ("SIGKILL of the run's process and its code server", "FAILURE"),
+    ],
+)
+def test_a_run_from_the_ui(shared: tuple[Scene, Ui], backend: str, fault: str, ends: str) -> None:
+    scene, ui = shared
+    stubborn(scene)
+    run = launch(ui, backend)
+    tree = scene.tree()
+    executes = worker(scene, run)
+    since = time.monotonic()
+    if fault == "blut cancel":
+        assert scene.blut("cancel", run[:8]).returncode == 0
+    elif fault.startswith("terminate"):
+        how = "SAFE_TERMINATE" if "safely" in fault else "MARK_AS_CANCELED_IMMEDIATELY"
+        ui.ask(STOP, id=run, how=how)
+    else:
+        if "code server" in fault:
+            os.kill(_parent(executes), signal.SIGKILL)
+        os.kill(executes, signal.SIGKILL)
+    assert assert_nothing_is_left(scene, f"{fault}, UI", backend, tree, since, run) == ends
+    assert ui.wait(run) == ends
+    until(lambda: not alive(executes))
+    assert scene.happened("saved")
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+@pytest.mark.parametrize("who", ["daemon", "webserver", "dagster dev", "all of its process group"])
+def test_the_ui_or_the_daemon_is_killed_with_runs_in_flight(scene: Scene, who: str) -> None:
+    """Two runs at once, one for each way of holding a payload."""
+    stubborn(scene)
+    with dagster_dev("tests.contained", scene.environment()) as ui:
+        backends = {"trained": "auto", "rival": "none"}
+        runs = {name: launch(ui, backend, name) for name, backend in backends.items()}
+        trees = {name: scene.tree(name) for name in runs}
+        executing = [worker(scene, run) for run in runs.values()]
+        services = {pid: Path(f"/proc/{pid}/cmdline").read_text() for pid in descendants(ui.process.pid)}
+        since = time.monotonic()
+        if who == "all of its process group":
+            os.killpg(ui.process.pid, signal.SIGKILL)
+        elif who == "dagster dev":
+            ui.process.kill()
+        else:
+            word = {"daemon": "dagster._daemon", "webserver": "dagster_webserver"}[who]
+            (pid,) = [pid for pid, command in services.items() if word in command]
+            os.kill(pid, signal.SIGKILL)
+        for name, run in runs.items():
+            backend = backends[name]
+            ended = assert_nothing_is_left(scene, f"SIGKILL of {who}", backend, trees[name], since, run)
+            assert ended == "FAILURE"
+        until(lambda: not any(alive(pid) for pid in executing))
