@@ -1,7 +1,9 @@
 """The code version follows the statements that can change a result, and nothing else."""
 
 import importlib
+import shutil
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,52 @@ def test_a_payload_edited_after_loading_is_noticed(pack: Path) -> None:
     assert loaded.edited_since_load() == []
     (pack / "model.py").write_text(FILES["pack/model.py"].replace("pi", "e"))
     assert loaded.edited_since_load() == [str(pack / "model.py")]
+
+
+def settle(pack: Path) -> None:
+    """Make the files old enough for notes about them to be kept."""
+    time.sleep(0.05)
+    for path in pack.rglob("*.py"):
+        path.touch()
+    time.sleep(0.05)
+
+
+def test_a_remembered_version_is_the_same(pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    settle(pack)
+    first = version()
+    assert list(pack.rglob("stages.*.make.blut.json"))
+    assert version() == first
+    (pack / "train.py").write_text(FILES["pack/train.py"].replace("net()", "-net()"))
+    assert version().value != first.value
+    (pack / "train.py").write_text(FILES["pack/train.py"])
+    assert version().value == first.value
+
+
+def test_a_module_that_takes_the_place_of_a_name_is_noticed(
+    pack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    (pack / "__init__.py").write_text("def net():\n    return 1\n")
+    (pack / "train.py").write_text("from pack import net\n\ndef main():\n    return net()\n")
+    settle(pack)
+    before = version()
+    (pack / "net.py").write_text("def net():\n    return 2\n")
+    assert set(version().parts) == {*before.parts, "pack.net"}
+
+
+def test_a_note_that_came_along_with_a_copy_says_nothing(
+    pack: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    settle(pack)
+    before = version()
+    shutil.copytree(pack, tmp_path / "copy" / "pack")
+    (tmp_path / "copy" / "pack" / "train.py").write_text("def main():\n    return 0\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "copy"))
+    after = version()
+    assert after.value != before.value
+    assert {source.path.parent for source in after.payload_sources} == {tmp_path / "copy" / "pack"}
 
 
 def test_a_payload_module_that_does_not_exist_is_an_error(pack: Path) -> None:
