@@ -16,8 +16,9 @@ MIGRATION = (
 )
 """Databases that Blut makes need none, and alembic brings Mako, Pygments and half of SQLAlchemy with it."""
 
-LOGGERS = ("structlog",)
-"""Made at import by Dagster's daemons, which have no part in a run; structlog brings Rich."""
+CALLED_EARLY = ("structlog", "upath")
+"""Called on the way, for what a run never asks: the loggers of Dagster's daemons, and where the state of
+components would be. They bring Rich and fsspec."""
 
 
 @contextlib.contextmanager
@@ -37,15 +38,15 @@ def without_collector() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def put_off(modules: Iterable[str] = MIGRATION, loggers: Iterable[str] = LOGGERS) -> Iterator[None]:
+def put_off(modules: Iterable[str] = MIGRATION, called: Iterable[str] = CALLED_EARLY) -> Iterator[None]:
     """Let imports of these modules inside the block cost nothing until what they took is used.
 
     ``import a`` and ``from a import b`` get a stand-in, which does the import when it is called or asked for
-    an attribute; one for ``loggers`` waits until what it was called for is asked for one. That is enough for
-    functions and for classes that nobody inherits from. Modules that are loaded by then are left alone, and
-    after the block an import is an import again.
+    an attribute; with ``called``, what a call would return is a stand-in too. That is enough for functions
+    and for classes that nobody inherits from. Modules that are loaded by then are left alone, and after the
+    block an import is an import again.
     """
-    wait = {**dict.fromkeys(modules, False), **dict.fromkeys(loggers, True)}
+    wait = {**dict.fromkeys(modules, False), **dict.fromkeys(called, True)}
     standins = {name: _Module(name, wait[name]) for name in wait if name not in sys.modules}
     sys.modules.update(standins)
     try:
@@ -80,6 +81,9 @@ class _Later:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._make(), name)
+
+    def __truediv__(self, other: Any) -> Any:
+        return self._make() / other
 
 
 def _import(module: str, name: str) -> Any:

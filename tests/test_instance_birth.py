@@ -120,9 +120,13 @@ def test_what_a_run_does_not_use_is_imported_when_it_is_used(home: Path) -> None
 import sys
 from blut_resources.instance import open_instance
 with open_instance() as instance:
-    assert not {"alembic", "structlog", "tqdm", "mako"} & sys.modules.keys()
+    assert not {"alembic", "structlog", "tqdm", "mako", "upath"} & sys.modules.keys()
     first, second = instance.run_storage.alembic_version()
     assert first == second and "alembic" in sys.modules
+    state = instance.defs_state_storage
+    assert str(state.base_path / "a").startswith(instance.root_directory)
+    state.set_latest_version("a", "1")
+    assert state.get_latest_defs_state_info().get_version("a") == "1"
     from dagster._core.definitions import freshness_evaluator
     freshness_evaluator.logger.info("seen")
     import structlog

@@ -1,5 +1,7 @@
 """The thin `blut` command: the same definitions and the same functions as Dagster's own front doors."""
 
+import gc
+
 from blut_resources.startup import without_collector
 
 
@@ -7,4 +9,7 @@ def main() -> None:
     """Run the command line."""
     with without_collector():
         from blut_assets.cli.app import app
-    app()
+    try:
+        app()
+    finally:
+        gc.freeze()  # or the end of the process searches all that is about to go
