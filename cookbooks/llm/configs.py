@@ -63,6 +63,7 @@ class DatasetConfig(StageConfig):
         "refuse",
         description="a model's control token inside a text: a bad row, or written so that it is none",
     )
+    mixed: Literal["refuse", "accept"] = Field("refuse", description="rows of several formats in one dataset")
     duplicates: Literal["drop", "keep"] = Field("drop", description="rows that say exactly the same")
     seq_len: int = Field(2048, ge=8, description="a row with more tokens is a bad row: it would be cut")
     roles: dict[str, str] = Field(
@@ -77,7 +78,6 @@ class SftDatasetConfig(DatasetConfig):
     """How examples become a dataset."""
 
     format: RowFormat = Field("auto", description="auto tells the format of each row by its keys")
-    mixed: Literal["refuse", "accept"] = Field("refuse", description="rows of several formats in one dataset")
     learn: Literal["all", "last", "each"] = Field(
         "all", description="of a conversation: all answers, the last, or each in an example of its own"
     )

@@ -25,7 +25,7 @@ from cookbooks.llm.data.database import is_database, read_database
 from cookbooks.llm.data.problems import DataError, Problems
 from cookbooks.llm.data.reading import data_files
 from cookbooks.llm.data.since import parse_since
-from cookbooks.llm.hf_dir import ModelDirError, model_facts
+from cookbooks.llm.hf_dir import TOKENIZER_FILES, ModelDirError, model_facts
 from cookbooks.llm.samples import sample_of
 from cookbooks.llm.showing import problem_table
 
@@ -156,8 +156,15 @@ def reference_model(stage: Stage, root: Path, name: str) -> HfModel:
         ModelDirError: it is not complete.
     """
     if not root.is_dir():
-        raise FileNotFoundError(f"model {name!r} is no directory: give a {MODEL}")
+        hub = (
+            f"; fetch a model of the hub with `hf download {name} --local-dir DIR`"
+            if name.count("/") == 1
+            else ""
+        )
+        raise FileNotFoundError(f"model {name!r} is no directory: give a {MODEL}{hub}")
     facts = model_facts(root)
+    if not any((root / file).is_file() for file in TOKENIZER_FILES):
+        raise ModelDirError(f"{root}: holds no tokenizer; save it beside the model with save_pretrained")
     files = {path.name for pattern in MODEL_FILES for path in root.glob(pattern) if path.is_file()}
     root = root.resolve()
     digest = stage.store.put_reference(root, [root / name for name in files - {MARKER}])

@@ -71,7 +71,7 @@ def test_examples_become_a_dataset_and_a_split(instance: dg.DagsterInstance, tmp
     assert "⟦Hello!<|im_end|>⟧" in facts["what_will_be_learned"]
     assert facts["left_out"].records[0].data["problem"] == "the answer is empty"
     assert facts["left_out"].records[0].data["place"] == "line 32"
-    assert facts["counts"]["problems"] == {"empty answer": 1}
+    assert facts["counts"]["problems"] == {"control token": 0, "empty answer": 1, "role": 0, "too long": 0}
     split = bytes_of(instance, first, "sft_split")
     train, held = read_rows(split / "train.jsonl"), read_rows(split / "eval.jsonl")
     assert (len(train), len(held)) == (28, 3)
@@ -181,6 +181,7 @@ def test_a_source_that_cannot_be_used_says_why(
     ("model", "message"),
     [
         ("nowhere", "model 'nowhere' is no directory: give a model directory"),
+        ("Qwen/Qwen3-8B", "fetch a model of the hub with `hf download Qwen/Qwen3-8B --local-dir DIR`"),
         ("sample:gpt5", "'sample:gpt5' is no sample model: use a model directory, or one of sample:smollm2"),
         ("{empty}", "config.json: missing; a model directory holds config.json"),
     ],

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from cookbooks.llm.data.formats import Normaliser
 from cookbooks.llm.data.preferences import PreferenceNormaliser
 from cookbooks.llm.data.problems import RowError
 
@@ -42,7 +43,7 @@ def normal(row: dict[str, Any]) -> dict[str, Any]:
 def test_every_shape_becomes_the_normal_form(shape: str, row: dict[str, Any]) -> None:
     normaliser = PreferenceNormaliser()
     assert normaliser(row, "x:1") == PAIR
-    assert normaliser.found == {shape: 1}
+    assert normaliser.normaliser.found == {shape: "x:1"}
 
 
 def test_a_longer_conversation_is_the_prompt() -> None:
@@ -50,7 +51,15 @@ def test_a_longer_conversation_is_the_prompt() -> None:
     row = {"chosen": before + GOOD, "rejected": before + POOR, "score": 1}
     normaliser = PreferenceNormaliser()
     assert normaliser(row, "x:1") == {"prompt": before, "chosen": GOOD, "rejected": POOR}
-    assert normaliser.passed_over == {"score": 1}
+    assert normaliser.normaliser.passed_over == {"score": 1}
+
+
+def test_mixed_shapes_are_refused_unless_accepted() -> None:
+    strings = {"prompt": "Q", "chosen": "good", "rejected": "poor"}
+    strict, lenient = PreferenceNormaliser(), PreferenceNormaliser(Normaliser(mixed=True))
+    assert strict(strings, "x:1") == lenient(strings, "x:1") == lenient(PAIR, "x:2") == PAIR
+    with pytest.raises(RowError, match=r"is messages, but the rows from x:1 on are strings: put each format"):
+        strict(PAIR, "x:2")
 
 
 @pytest.mark.parametrize(

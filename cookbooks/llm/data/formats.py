@@ -55,14 +55,19 @@ class Normaliser:
             RowError: it has none.
         """
         name = detect(value) if self.format == "auto" else self.format
-        self._refuse_mixture(name, place)
+        self.refuse_mixture(name, place)
         result = NORMAL[name](self, value)
         for key in value.keys() - {*KEYS[name], "id"}:
             self.passed_over[key] += 1
         refuse_lossy(value, LOSSY_ROW, "")
         return result
 
-    def _refuse_mixture(self, name: str, place: str) -> None:
+    def refuse_mixture(self, name: str, place: str) -> None:
+        """Note the format of a row.
+
+        Raises:
+            RowError: rows before were in another one, and that is not accepted.
+        """
         others = [other for other in self.found if other != name]
         if others and not self.mixed:
             remedy = "put each format into a file of its own, or set mixed: accept"

@@ -9,7 +9,6 @@ The two sides are one answer each, and differ.
 """
 
 import re
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,11 +27,6 @@ class PreferenceNormaliser:
     """Brings pairs to the normal form; counts what it passed over."""
 
     normaliser: Normaliser = field(default_factory=Normaliser)
-    found: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def passed_over(self) -> Counter[str]:
-        return self.normaliser.passed_over
 
     def __call__(self, value: dict[str, Any], place: str) -> dict[str, Any]:
         """The normal form of one pair, without its id.
@@ -44,14 +38,14 @@ class PreferenceNormaliser:
             raise unknown(value, "chosen and rejected, and mostly prompt", list(KEYS))
         refuse_lossy(value, LOSSY_ROW, "")
         shape, prompt, sides = self._parts(value)
+        self.normaliser.refuse_mixture(shape, place)
         if value.get("system") and (not prompt or prompt[0]["role"] != "system"):
             prompt = [{"role": "system", "content": string(value, "system")}, *prompt]
         sides = {name: self._side(prompt, sides[name], name) for name in SIDES}
         prompt = conversation([*prompt, *sides["chosen"]], "prompt", self.normaliser.consecutive)[:-1]
         _refuse_same(sides)
-        self.found[shape] += 1
         for key in value.keys() - {*KEYS, "id"}:
-            self.passed_over[key] += 1
+            self.normaliser.passed_over[key] += 1
         return {"prompt": prompt, **sides}
 
     def _parts(self, value: dict[str, Any]) -> tuple[str, list[Message], dict[str, list[Message]]]:

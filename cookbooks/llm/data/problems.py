@@ -11,6 +11,10 @@ LISTED = 20
 """Problems that an error message lists."""
 
 LISTED_PER_KIND = 5
+LISTED_CHARACTERS = 3000
+"""What of an error message a failed run is sure to show is a little more than this."""
+
+ALWAYS_COUNTED = ("control token", "empty answer", "role", "too long")
 KEPT = 1000
 """Problems that a report keeps; all are counted."""
 
@@ -68,10 +72,12 @@ class Problems:
 
     def message(self) -> str:
         """The first few problems of each kind, in the order of the file, and how many there are."""
-        shown = self._shown()
-        lines = [str(problem) for problem in shown]
-        if len(shown) < self.total:
-            lines.append(f"… and {self.total - len(shown)} more")
+        lines: list[str] = []
+        for problem in self._shown():
+            if sum(map(len, lines)) < LISTED_CHARACTERS:
+                lines.append(str(problem))
+        if len(lines) < self.total:
+            lines.append(f"… and {self.total - len(lines)} more")
         lines.append("rows not usable: " + self.summary())
         return "\n".join(lines)
 
@@ -80,7 +86,8 @@ class Problems:
         return ", ".join(f"{count} {kind}" for kind, count in sorted(self.counts.items())) or "none"
 
     def as_dict(self) -> dict[str, Any]:
-        return {"by_kind": dict(sorted(self.counts.items())), "listed": [asdict(one) for one in self.kept]}
+        counts = {**dict.fromkeys(ALWAYS_COUNTED, 0), **self.counts}
+        return {"by_kind": dict(sorted(counts.items())), "listed": [asdict(one) for one in self.kept]}
 
     def _shown(self) -> Sequence[Problem]:
         seen: Counter[str] = Counter()

@@ -86,7 +86,10 @@ def template_of(tokenizer: "Tokenizer") -> str:
             "the model has no chat template, so a conversation cannot be rendered: use an instruct model, add"
             " chat_template.jinja to its directory, or give the rows as plain text"
         )
-    template = tokenizer.get_chat_template()
+    try:
+        template = tokenizer.get_chat_template()
+    except ValueError as error:
+        raise MaskError(f"the model has several chat templates, and none called default: {error}") from error
     return DATE.sub(lambda found: repr(TODAY.strftime(found[2])), template)
 
 

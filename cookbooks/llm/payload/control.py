@@ -1,6 +1,7 @@
 """Control tokens inside texts: found, and written so that they are none."""
 
-from typing import TYPE_CHECKING
+import functools
+from typing import TYPE_CHECKING, Any
 
 from cookbooks.llm.payload.chat import control_pattern
 
@@ -11,12 +12,18 @@ if TYPE_CHECKING:
 def control_tokens_in(tokenizer: "Tokenizer", text: str) -> list[str]:
     """The control tokens that a text would be cut into; a token for unknown characters is none."""
     found = control_pattern(tokenizer).findall(text)
-    if found:
+    if found or _is_literal(tokenizer):
         return found
-    # a tokenizer may change a text before it looks for tokens
     special = [token for token in tokenizer.all_special_ids if token != tokenizer.unk_token_id]
     ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
     return [str(tokenizer.decode([token])) for token in ids if token in special]
+
+
+@functools.lru_cache(maxsize=8)
+def _is_literal(tokenizer: "Tokenizer") -> bool:
+    """True if the tokenizer does not change a text before it looks for tokens."""
+    backend: Any = getattr(tokenizer, "backend_tokenizer", None)
+    return backend is not None and backend.normalizer is None
 
 
 def neutralised(tokenizer: "Tokenizer", text: str) -> str:

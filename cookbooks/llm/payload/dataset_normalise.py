@@ -39,7 +39,7 @@ class Job:
         self.pairs = config["rows"] == "preferences"
         self.normaliser = Normaliser(
             format=config.get("format", "auto"),
-            mixed=config.get("mixed") == "accept",
+            mixed=config["mixed"] == "accept",
             roles=config["roles"],
             consecutive=config["consecutive"],
         )
@@ -178,11 +178,10 @@ class Job:
         problems = self.problems.as_dict()
         if self.source.is_file():
             problems["listed"] = [{**one, "file": ""} for one in problems["listed"]]
-        found = self.normal.found
         return {
             "schema": "blut.dataset_report.v1",
             "rows": self.config["rows"],
-            "format": "+".join(sorted(found)),
+            "format": "+".join(sorted(self.normaliser.found)),
             "n_read": self.n_read,
             "n_kept": len(self.measured.lengths),
             "n_dropped": self.problems.total,
