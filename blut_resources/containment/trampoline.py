@@ -88,12 +88,11 @@ def _environment(spec: dict[str, Any], place: str, lease: int | None) -> None:
 
 def _more_killable() -> None:
     try:
-        with open("/proc/self/oom_score_adj", "r+") as file:  # noqa: PTH123
-            if int(file.read()) < OOM_SCORE:
-                file.seek(0)
-                file.write(str(OOM_SCORE))
+        fd = os.open("/proc/self/oom_score_adj", os.O_RDWR)
+        if int(os.read(fd, 16)) < OOM_SCORE:
+            os.write(fd, str(OOM_SCORE).encode())
     except OSError:
-        pass
+        pass  # a sandbox without that; then the kernel chooses
 
 
 def _limit(limits: dict[str, list[int]]) -> None:

@@ -49,10 +49,21 @@ def dumps(value: object) -> str:
 def read(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     """What a file says; None if there is none, or nothing whole is in it (after a power cut)."""
     try:
-        with open(path, encoding="ascii") as file:  # noqa: PTH123
-            return loads(file.read())
+        return loads(read_text(path))
     except (FileNotFoundError, ValueError):
         return None
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """What a small file says. ``open`` would take five times as long. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        text = b""
+        while piece := os.read(fd, 1 << 16):
+            text += piece
+    finally:
+        os.close(fd)
+    return text.decode(errors="replace")
 
 
 def write(path: str | os.PathLike[str], value: dict[str, Any]) -> None:
@@ -62,6 +73,10 @@ def write(path: str | os.PathLike[str], value: dict[str, Any]) -> None:
     """
     fresh = f"{os.fspath(path)}.{os.getpid()}.new"
     fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with open(fd, "wb") as file:  # noqa: PTH123
-        file.write(dumps(value).encode("ascii") + b"\n")
+    try:
+        left = dumps(value).encode("ascii") + b"\n"
+        while left:
+            left = left[os.write(fd, left) :]
+    finally:
+        os.close(fd)
     os.rename(fresh, path)
