@@ -281,3 +281,18 @@ def test_the_preview_shows_what_is_learned(tokenizer: Any) -> None:
     assert "**line 1** (52 tokens, 7 learned)" in text
     assert "<|im_start|>assistant\n⟦Hello!<|im_end|>⟧\n<|im_start|>user" in text
     assert "\n````\n" in text and "characters …]" in text and "```end```<|im_end|>⟧" in text
+
+
+@pytest.mark.parametrize("name", ["cohere", "gemma", "gemma3", "lfm2", "phi3", "qwen2_5", "qwen3_vl"])
+def test_the_same_is_learned_as_by_trls_own_marks(name: str) -> None:
+    """TRL ships a copy of these templates with the answers marked: a second opinion, made by hand."""
+    stock, marks = model_template(name), model_template(f"{name}_training")
+    theirs = marks.apply_chat_template(
+        GREETING, tokenize=True, return_dict=True, return_assistant_tokens_mask=True
+    )
+    (ours,) = encode_messages(stock, GREETING)
+    assert ours.input_ids == theirs["input_ids"]
+    pairs = zip(theirs["input_ids"], theirs["assistant_masks"], strict=True)
+    expected = [token if mask else IGNORE for token, mask in pairs]
+    differ = [t for t, a, b in zip(ours.input_ids, ours.labels, expected, strict=True) if a != b]
+    assert not stock.decode(differ).strip(), "but for blanks after the end of an answer"
