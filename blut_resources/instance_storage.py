@@ -11,8 +11,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import dagster as dg
 import sqlalchemy
+from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS, EVENT_TYPE_TO_PIPELINE_RUN_STATUS
 from dagster._core.storage.event_log.migration import ASSET_DATA_MIGRATIONS, EVENT_LOG_DATA_MIGRATIONS
-from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata
+from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata, SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
 from dagster._core.storage.runs.migration import OPTIONAL_DATA_MIGRATIONS, REQUIRED_DATA_MIGRATIONS
 from dagster._core.storage.runs.schema import RunStorageSqlMetadata
@@ -35,6 +36,10 @@ ENDS = (
     *(dg.DagsterEventType.RUN_SUCCESS, dg.DagsterEventType.RUN_FAILURE),
     dg.DagsterEventType.RUN_CANCELED,
 )
+
+MIRRORED = {*ASSET_EVENTS, *ASSET_CHECK_EVENTS, *EVENT_TYPE_TO_PIPELINE_RUN_STATUS}
+"""Events that other databases are told of too."""
+INSERT_EVENT = SqlEventLogStorageTable.insert()
 
 S = TypeVar("S", SqliteRunStorage, SqliteScheduleStorage)
 
@@ -153,6 +158,14 @@ class PooledEventLog(SqliteEventLogStorage):
             # the UI watches this file, which the write-ahead log would leave untouched for long
             with contextlib.suppress(FileNotFoundError):
                 os.utime(self.path_for_shard(shard))
+
+    def store_event(self, event: dg.EventLogEntry) -> None:
+        """Keep an event; most concern a run only, and their statement is the same every time."""
+        if event.is_dagster_event and event.dagster_event_type in MIRRORED:
+            super().store_event(event)
+            return
+        with self.run_connection(event.run_id) as connection:
+            connection.execute(INSERT_EVENT, self._event_to_row(event))
 
     def _initdb(self, engine: sqlalchemy.Engine, for_index_shard: bool = False) -> None:
         path = Path(engine.url.database or "")
