@@ -39,7 +39,7 @@ HF_EXTRA = (
 class TrainingConfig(StageConfig):
     """What all trainings share."""
 
-    HOW: ClassVar[frozenset[str]] = frozenset({"resume", "save_steps", "memory_limit"})
+    HOW: ClassVar[frozenset[str]] = frozenset({"resume", "save_steps"})
 
     method: Method = Field(
         "lora", description="all weights, an adapter, or an adapter on a base in 4 bits (needs bitsandbytes)"
@@ -68,7 +68,6 @@ class TrainingConfig(StageConfig):
     save_steps: int | None = Field(
         None, ge=1, description="steps between checkpoints to resume from; one an epoch if not given"
     )
-    memory_limit: str = Field("", description="such as 12G: refuse to start above it; the machine's if empty")
 
 
 class SftCheckpointConfig(TrainingConfig):

@@ -6,10 +6,10 @@ from typing import Any
 
 import dagster as dg
 
+from blut_assets.limits import Footprint
 from blut_assets.stage import Stage
 from blut_assets.stages import Steps, stage_asset
-from blut_resources.containment.limits import parse_size
-from cookbooks.llm.artifacts import Checkpoint, DatasetSplit, HfModel, PreferenceSplit
+from cookbooks.llm.artifacts import Checkpoint, DatasetSplit, GgufPreflight, HfModel, PreferenceSplit
 from cookbooks.llm.configs_training import (
     DistilledCheckpointConfig,
     DpoCheckpointConfig,
@@ -22,6 +22,9 @@ from cookbooks.llm.configs_training import (
 SFT_TRAIN = "cookbooks.llm.payload.sft_train"
 DPO_TRAIN = "cookbooks.llm.payload.dpo_train"
 DISTILL_TRAIN = "cookbooks.llm.payload.distill_train"
+FOOTPRINT = Footprint(gpus="any")
+"""How much memory depends on the model: the payload estimates it and refuses what does not fit its limit."""
+
 PLAIN = (bool, int, float, str)
 HEADLINE = ["method", "steps", "eval_loss_before", "eval_loss"]
 
@@ -32,9 +35,14 @@ HEADLINE = ["method", "steps", "eval_loss_before", "eval_loss"]
     payloads=[SFT_TRAIN],
     headline=HEADLINE,
     kinds={"pytorch", "safetensors"},
+    footprint=FOOTPRINT,
 )
 def sft_checkpoint(
-    stage: Stage, base_model: HfModel, sft_split: DatasetSplit, config: SftCheckpointConfig
+    stage: Stage,
+    base_model: HfModel,
+    gguf_preflight: GgufPreflight,
+    sft_split: DatasetSplit,
+    config: SftCheckpointConfig,
 ) -> Steps[Checkpoint]:
     """The base model, fine-tuned on the answers of the examples; prompts are read, not learned.
 
@@ -49,9 +57,14 @@ def sft_checkpoint(
     payloads=[DPO_TRAIN],
     headline=HEADLINE,
     kinds={"pytorch", "safetensors"},
+    footprint=FOOTPRINT,
 )
 def dpo_checkpoint(
-    stage: Stage, base_model: HfModel, preference_split: PreferenceSplit, config: DpoCheckpointConfig
+    stage: Stage,
+    base_model: HfModel,
+    gguf_preflight: GgufPreflight,
+    preference_split: PreferenceSplit,
+    config: DpoCheckpointConfig,
 ) -> Steps[Checkpoint]:
     """The base model, drawn to the chosen answers and away from the rejected ones.
 
@@ -67,10 +80,12 @@ def dpo_checkpoint(
     payloads=[DISTILL_TRAIN],
     headline=HEADLINE,
     kinds={"pytorch", "safetensors"},
+    footprint=FOOTPRINT,
 )
 def distilled_checkpoint(
     stage: Stage,
     base_model: HfModel,
+    gguf_preflight: GgufPreflight,
     teacher_model: HfModel,
     sft_split: DatasetSplit,
     config: DistilledCheckpointConfig,
@@ -84,17 +99,18 @@ def _train(
     stage: Stage, module: str, config: TrainingConfig, inputs: Mapping[str, HfModel | DatasetSplit]
 ) -> Steps[Checkpoint]:
     """Run a training; what it says about this machine and this attempt is shown beside the artifact."""
-    frozen = config.model_dump(mode="json", exclude={"reuse", "memory_limit"})
     try:
         refuse_senseless(config)
-        limit = parse_size(config.memory_limit, "memory_limit") if config.memory_limit else None
     except ValueError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
+    limit = stage.limits.resolve(stage.spec.footprint.limits).memory_max
     digests = {name: inputs[name].digest for name in inputs if name != "split"}
+    more = {"lr": learning_rate(config), "digests": digests, "memory_limit_bytes": limit}
     facts = yield from stage.run(
         module,
-        config={**frozen, "lr": learning_rate(config), "digests": digests, "memory_limit_bytes": limit},
+        config={**config.for_payload(), **more},
         inputs={name: stage.open(artifact) for name, artifact in inputs.items()},
+        gpus=0 if config.device == "cpu" else None,
     )
     return _checkpoint(stage, inputs["base_model"].digest, facts)
 

@@ -132,7 +132,7 @@ def train(session: PayloadSession) -> dict[str, Any]:
     from cookbooks.llm.payload.training.job import Job
 
     how = session.config["distillation"]
-    job = Job(session, f"distill_{how}")
+    job = Job(session, f"distill_{how}", writes=how == "on_policy")
     return METHODS[how](job, session.inputs["split"], session.inputs["teacher_model"])
 
 

@@ -3,8 +3,8 @@
 The base is a whole model, a fine-tuned one merged: it is the reference as well. With an adapter the reference
 is the base with the adapter off, else a second copy. Before anything is learned the two must agree.
 
-Config: the fields of `cookbooks.llm.configs_training.DpoCheckpointConfig`, ``digests`` (of the base model) and
-``memory_limit_bytes``.
+Config: the fields of `cookbooks.llm.configs_training.DpoCheckpointConfig`, ``digests`` (of the base model)
+and ``memory_limit_bytes``.
 """
 
 import math
@@ -78,8 +78,8 @@ def refuse_another_start(first: Mapping[str, float], loss: str, dtype: str) -> N
     if max(abs(margin), far) > TOLERANCE[dtype]:
         raise Refused(
             f"dpo: before the first step the loss is {found:.6f} where ln 2 = {math.log(2):.6f} is expected,"
-            f" and the margin of the rewards {margin:.6f} where 0 is: the model is not its own reference. Start"
-            " from a merged model without an adapter, and without randomness in its layers"
+            f" and the margin of the rewards {margin:.6f} where 0 is: the model is not its own reference."
+            " Start from a merged model without an adapter, and without randomness in its layers"
         )
 
 

@@ -45,6 +45,10 @@ def place(config: Mapping[str, Any], supports_sdpa: bool) -> Placement:
     Raises:
         Refused: what is demanded is not to be had here.
     """
+    import torch
+
+    # the environment asked for it as well, but something may have imported torch before
+    torch.set_num_threads(config.get("threads", 1))
     device, name = _device(config.get("device", "auto"))
     dtype, why = _dtype(config.get("dtype", "auto"), device)
     return Placement(device, name, dtype, _attention(config.get("attention", "auto"), supports_sdpa), why)

@@ -23,7 +23,7 @@ from cookbooks.llm.payload.training.models import (
     supports_sdpa,
     weight_bytes,
 )
-from cookbooks.llm.payload.training.process import Clock, load_libraries, say
+from cookbooks.llm.payload.training.process import Clock, Refused, load_libraries, say
 from cookbooks.llm.payload.training.resume import newest_complete
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ class Job:
 
     session: PayloadSession
     kind: str
+    writes: bool = False
+    """True if the model is trained on what it writes itself."""
     estimate: Estimate | None = None
     clock: Clock = field(default_factory=Clock)
 
@@ -141,10 +143,13 @@ class Job:
         )
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(progress)
-        progress.listen()
         before = evaluate()
-        found = self._resumable(making, examples)
-        trainer.train(resume_from_checkpoint=str(found) if found else None)
+        for name, value in before.items():
+            if not math.isfinite(value):
+                raise Refused(f"base_model: its {name} is {value} before any training: it is damaged")
+        found = self._resumable(making, trainer)
+        with progress.listening():
+            trainer.train(resume_from_checkpoint=str(found) if found else None)
         if progress.terminated:
             raise SystemExit(
                 f"terminated at step {trainer.state.global_step}; the next attempt goes on from there"
@@ -154,11 +159,11 @@ class Job:
         resumed_from = int(found.name.removeprefix("checkpoint-")) if found else 0
         return Fitted(before, epochs_of(history), history, steps, epochs, resumed_from)
 
-    def _resumable(self, making: Mapping[str, Any], examples: Examples) -> Path | None:
+    def _resumable(self, making: Mapping[str, Any], trainer: "Trainer") -> Path | None:
         if self.config.get("resume", "auto") == "never":
             return None
-        batch = self.config["batch_size"] * self.config["grad_accum"]
-        per_epoch, most = math.ceil(len(examples.train) / batch), self.config.get("max_steps")
+        batches, most = len(trainer.get_train_dataloader()), self.config.get("max_steps")
+        per_epoch = math.ceil(batches / self.config["grad_accum"])
 
         def usable(step: int) -> bool:
             # transformers would train one step more from a checkpoint at the last one inside an epoch
@@ -198,6 +203,6 @@ class Job:
             "train_loss": last["loss"],
             "eval_loss": last.get("eval_loss"),
             "eval_loss_before": fitted.before.get("eval_loss"),
-            "n_seen_tokens": round(examples.n_tokens * fitted.n_epochs),
+            **({} if self.writes else {"n_seen_tokens": round(examples.n_tokens * fitted.n_epochs)}),
             **self.placement.facts(),
         }

@@ -1,9 +1,10 @@
 """What a training tells while it runs, and what makes it stop."""
 
+import contextlib
 import math
 import signal
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,14 @@ class Progress(TrainerCallback):
         self._overflow = loss_may_overflow
         self.terminated = False
 
-    def listen(self) -> None:
-        """Keep a checkpoint when the process is asked to end."""
-        signal.signal(signal.SIGTERM, self._terminate)
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """While it lasts, a process that is asked to end keeps a checkpoint first."""
+        before = signal.signal(signal.SIGTERM, self._terminate)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     def _terminate(self, _number: int, _frame: types.FrameType | None) -> None:
         self.terminated = True
