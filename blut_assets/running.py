@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from blut_assets import reuse
+from blut_resources import machine
 from blut_resources.containment.limits import Limits, parse_size
 from blut_resources.containment.unit import Enforcement
 from blut_resources.gpus import gpus as gpus_here
@@ -91,8 +92,13 @@ def _admit(stage: "Stage", limits: Limits, gpus: int | None) -> Iterator[Lease]:
     declared = parse_size(footprint.memory, "footprint.memory") if footprint.memory else None
     if gpus is None:
         gpus = min(1, len(gpus_here().found)) if footprint.gpus == "any" else footprint.gpus
+    peaks = reuse.measured_peaks(context.instance, stage.spec.key)
+    memory = estimate(declared, peaks, limits.memory_max)
+    if peaks and not limits.memory_max:
+        # the kernel counts cached files in: what ran here before must not be said to fit never again
+        memory = min(memory, machine.memory().budget)
     needs = Needs(
-        memory=estimate(declared, reuse.measured_peaks(context.instance, stage.spec.key), limits.memory_max),
+        memory=memory,
         gpus=gpus,
         vram=parse_size(footprint.vram, "footprint.vram") if footprint.vram and gpus else 0,
     )
