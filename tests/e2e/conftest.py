@@ -1,11 +1,12 @@
 """The box that the end-to-end tests share: its first run costs half a minute. And the table at the end."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.e2e.box import KEPT, Box
-from tests.e2e.scene import ROWS, table
+from tests.e2e.scene import ROWS, Scene, table
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +26,14 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
             "promoted_codec": "executed",
         }
         yield box
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    """An instance of its own, the commands of which end with the test."""
+    scene = Scene(tmp_path / "scene")
+    yield scene
+    scene.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

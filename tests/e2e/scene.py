@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class Row:
     outcome: str
     processes_left: int
     artifacts_lost: int
-    seconds: float
+    seconds: float | None
 
 
 ROWS: list[Row] = []
@@ -77,7 +77,19 @@ class Scene:
             "TRAINS_FOOTPRINT": "64M",
             "PYTHONPATH": os.pathsep.join([install(root / "site"), str(REPOSITORY)]),
         }
+        self.started: list[subprocess.Popen[str]] = []
         self.behave()
+
+    def close(self) -> None:
+        """End what a failed test has left."""
+        for process in self.started:
+            process.kill()
+            process.wait()
+        for path in self.pids_of.iterdir():
+            for pid in path.read_text().split():
+                with suppress(OSError):  # a pid may be another's by now
+                    if os.fsencode(self.how) in Path(f"/proc/{pid}/environ").read_bytes():
+                        os.kill(int(pid), signal.SIGKILL)
 
     def behave(self, **how: Any) -> None:
         """Say how trainings behave from now on, and forget those before."""
@@ -97,7 +109,7 @@ class Scene:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
 
         with (self.root / "said").open("a") as said:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 command,
                 env=self.environment(**extra),
                 cwd=REPOSITORY,
@@ -107,6 +119,8 @@ class Scene:
                 start_new_session=True,
                 preexec_fn=background_no_more,
             )
+        self.started.append(process)
+        return process
 
     def materialize(self, *names: str, epochs: int = 3, **limits: Any) -> list[str]:
         """The command that makes these assets with Dagster's own command line."""
@@ -237,6 +251,9 @@ class Scene:
 def table(rows: list[Row]) -> str:
     """As text, for the end of the tests' output."""
     heads = ["fault", "backend", "run", "processes left", "artifacts lost", "seconds"]
-    lines = [heads, *[[str(value) for value in asdict(row).values()] for row in rows]]
+    lines = [
+        heads,
+        *[["-" if value is None else str(value) for value in asdict(row).values()] for row in rows],
+    ]
     widths = [max(len(line[n]) for line in lines) for n in range(len(heads))]
     return "\n".join("  ".join(word.ljust(w) for word, w in zip(line, widths, strict=True)) for line in lines)

@@ -23,11 +23,6 @@ from tests.lacking import lacking
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
-@pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path / "scene")
-
-
 @pytest.fixture(params=["cgroup1", "none"])
 def backend(request: pytest.FixtureRequest) -> str:
     reason = Cgroup1().unavailable()

@@ -1,7 +1,6 @@
 """What a step says of a payload that was held to its limits, through the front doors a person uses."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -18,8 +17,8 @@ MIB = 1 << 20
 
 
 @pytest.fixture
-def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
-    scene = Scene(tmp_path / "scene")
+def scene(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    """For runs in this process too."""
     for name, value in scene.env.items():
         if name != "PYTHONPATH":
             monkeypatch.setenv(name, value)

@@ -41,7 +41,8 @@ def main() -> None:
             save(session, number + 1, state)
             session.epoch(number, loss=1.0 / (number + 1))
             note(how, f"epoch-{number}", session)
-            wait_for(how.get("gate") if number == how.get("gate_at", 0) else None)
+            if how.get("gate_for", session.config["name"]) == session.config["name"]:
+                wait_for(how.get("gate") if number == how.get("gate_at", 0) else None)
         misbehave(how)
         if "big" in how:
             (session.out / "big").write_bytes(b"x" * how["big"])

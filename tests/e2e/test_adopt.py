@@ -1,0 +1,167 @@
+"""A training that outlives its run: the next run of the same command takes it over."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from blut_resources.containment.tree import start_time
+from tests.e2e.scene import ROWS, Row, Scene, alive, until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+EPOCHS = 5
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    scene = Scene(tmp_path_factory.mktemp("undisturbed") / "scene")
+    assert scene.run(scene.recipe(epochs=EPOCHS)) == 0
+    return scene.versions()
+
+
+def command(scene: Scene, on_orphan: str = "adopt", **limits: str) -> list[str]:
+    return scene.recipe(epochs=EPOCHS, limits={"on_orphan": on_orphan, **limits})
+
+
+def orphaned(scene: Scene, **limits: str) -> list[int]:
+    """A training behind its third epoch, the run of which is dead; it waits for the gate."""
+    scene.behave(gate=str(scene.root / "gate"), gate_at=2)
+    process = scene.start(command(scene, **limits))
+    tree = scene.tree(process=process)
+    until(lambda: len(scene.epochs()) == 3, 120, process)
+    process.kill()
+    process.wait()
+    time.sleep(3)
+    assert all(alive(pid) for pid in tree)
+    assert scene.held() == ["contained/trained"], "what it uses stays taken"
+    assert scene.unfinished() == [] and scene.status() == "FAILURE"
+    return tree
+
+
+def go_on(scene: Scene) -> None:
+    (scene.root / "gate").touch()
+
+
+def taken_over(scene: Scene, process: subprocess.Popen[str]) -> None:
+    until(lambda: "taken over from a run that died" in scene.said(), 60, process)
+
+
+def finish(scene: Scene, process: subprocess.Popen[str], undisturbed: dict[str, str]) -> None:
+    assert process.wait(120) == 0, scene.said()
+    assert scene.versions() == undisturbed
+    assert scene.held() == []
+    scene.verify()
+
+
+@pytest.mark.parametrize("backend", ["auto", "none"])
+def test_the_next_run_takes_it_over_and_no_epoch_is_seen_twice(
+    scene: Scene, undisturbed: dict[str, str], backend: str
+) -> None:
+    orphaned(scene, containment=backend)
+    process = scene.start(command(scene, containment=backend))
+    taken_over(scene, process)
+    go_on(scene)
+    finish(scene, process, undisturbed)
+    assert scene.starts() == 1
+    assert scene.epochs() == list(range(EPOCHS))
+    ROWS.append(Row("SIGKILL, adopted by the next run", backend, scene.status(), 0, scene.lost(), None))
+
+
+def test_it_may_have_finished_meanwhile(scene: Scene, undisturbed: dict[str, str]) -> None:
+    tree = orphaned(scene)
+    go_on(scene)
+    until(lambda: not alive(tree[0]))
+    until(lambda: scene.held() == [])
+    finish(scene, scene.start(command(scene)), undisturbed)
+    assert scene.starts() == 1
+    assert scene.epochs() == list(range(EPOCHS))
+    assert scene.metadata()["peak_memory_bytes"] > 0
+
+
+def test_a_second_owner_may_die_as_well(scene: Scene, undisturbed: dict[str, str]) -> None:
+    orphaned(scene)
+    second = scene.start(command(scene))
+    taken_over(scene, second)
+    second.kill()
+    second.wait()
+    third = scene.start(command(scene))
+    until(lambda: scene.said().count("taken over from a run that died") == 2, 60, third)
+    go_on(scene)
+    finish(scene, third, undisturbed)
+    assert scene.starts() == 1
+    assert scene.epochs() == list(range(EPOCHS))
+
+
+def test_a_run_that_says_nothing_of_adoption_takes_it_over_too(
+    scene: Scene, undisturbed: dict[str, str]
+) -> None:
+    """Two trainings in one work directory would be worse."""
+    orphaned(scene)
+    process = scene.start(scene.recipe(epochs=EPOCHS))
+    taken_over(scene, process)
+    go_on(scene)
+    finish(scene, process, undisturbed)
+    assert scene.starts() == 1
+
+
+def test_cancelling_the_run_that_took_it_over_ends_it(scene: Scene) -> None:
+    tree = orphaned(scene)
+    process = scene.start(command(scene))
+    taken_over(scene, process)
+    (run,) = scene.unfinished()
+    assert "is cancelled" in scene.blut("cancel", run).stdout
+    assert process.wait(60) == 130
+    assert not any(alive(pid) for pid in tree)
+    assert scene.status(run) == "CANCELED" and scene.held() == []
+    assert scene.happened("saved"), "it had time to write its checkpoint"
+
+
+def test_what_died_without_its_run_is_started_again(scene: Scene, undisturbed: dict[str, str]) -> None:
+    """Its failure is nobody's news: one plain run of the command must do."""
+    (payload,) = orphaned(scene)
+    os.kill(payload, signal.SIGKILL)
+    until(lambda: scene.held() == [])
+    scene.behave()
+    finish(scene, scene.start(command(scene)), undisturbed)
+    assert scene.starts() == 1 and scene.happened("resumed-at-3 ")
+    assert "ended without its run: killed by SIGKILL" in scene.said()
+    assert sorted(set(scene.epochs())) == list(range(EPOCHS))
+
+
+def test_supervisor_and_payload_may_die_as_well(scene: Scene, undisturbed: dict[str, str]) -> None:
+    (payload,) = orphaned(scene)
+    supervisor = int(Path(f"/proc/{payload}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(supervisor, signal.SIGKILL)
+    until(lambda: start_time(payload) is None)
+    scene.behave()
+    finish(scene, scene.start(command(scene)), undisturbed)
+    assert scene.happened("resumed-at-3 ")
+
+
+def test_another_order_ends_what_the_dead_run_left(scene: Scene, undisturbed: dict[str, str]) -> None:
+    """Same fingerprint, but told to do it in another way."""
+    tree = orphaned(scene)
+    scene.behave()
+    limits = {"on_orphan": "adopt"}
+    process = scene.start(scene.recipe(epochs=EPOCHS, word="another", limits=limits))
+    finish(scene, process, undisturbed)
+    assert not any(alive(pid) for pid in tree)
+    assert scene.starts() == 1 and scene.happened("resumed-at-3 ")
+    assert "is not what is wanted now" in scene.said()
+
+
+def test_half_a_result_of_a_dead_attempt_is_in_no_artifact(scene: Scene, undisturbed: dict[str, str]) -> None:
+    """The directory of the result is the same for every attempt that may be adopted."""
+    scene.behave(hang=True, litter=True)
+    process = scene.start(command(scene))
+    until(lambda: scene.happened(f"epoch-{EPOCHS - 1} "), 120, process)
+    (payload,) = scene.tree(process=process)
+    process.kill()
+    os.kill(payload, signal.SIGKILL)
+    process.wait()
+    until(lambda: scene.held() == [])
+    scene.behave()
+    finish(scene, scene.start(command(scene)), undisturbed)
