@@ -17,6 +17,10 @@ storage:
     module: blut_resources.instance_storage
     class: LockedSqliteStorage
     config: {base_dir: {env: DAGSTER_HOME}}
+compute_logs:
+  module: blut_resources.compute_logs
+  class: LocalLogs
+  config: {base_dir: {env: DAGSTER_HOME}}
 python_logs: {python_log_level: INFO}
 telemetry: {enabled: false}
 nux: {enabled: false}
