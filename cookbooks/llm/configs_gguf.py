@@ -82,7 +82,7 @@ class GgufConfig(StageConfig):
     context: int = Field(512, ge=64, description="tokens of a held-out row that are read, at most")
     max_kl: float = Field(0.1, gt=0, description="nats per token between model and file, at most")
     min_top1: float = Field(0.8, gt=0, le=1, description="how often both find the same token likeliest")
-    max_perplexity_ratio: float = Field(1.1, gt=0, description="of the file to the model")
+    max_perplexity_ratio: float = Field(1.2, gt=0, description="of the file to the model")
     threads: int = Field(1, ge=1, le=256)
     device: Device = Field("auto", description="of the Hugging Face side")
 

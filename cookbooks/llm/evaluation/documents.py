@@ -136,7 +136,7 @@ def choices_of(task: Task, doc: Doc) -> list[str]:
     """The choices of a document."""
     wanted = task.doc_to_choice
     if isinstance(wanted, str):
-        wanted = doc[wanted] if wanted in doc else ast.literal_eval(_rendered(wanted, doc))
+        wanted = doc[wanted] if wanted in doc else _literal(_rendered(wanted, doc))
     if not isinstance(wanted, list) or not wanted or not all(isinstance(one, str) and one for one in wanted):
         raise ValueError(f"doc_to_choice gives {wanted!r}, no list of texts")
     return wanted
@@ -152,12 +152,15 @@ def target_of(task: Task, doc: Doc) -> Any:
     text = _rendered(wanted, doc)
     if text.isdigit() and task.doc_to_choice is not None:
         return int(text)
-    if text.startswith("[") and text.endswith("]"):
-        try:
-            return ast.literal_eval(text)
-        except (SyntaxError, ValueError):
-            return text
-    return text
+    return _literal(text) if text.startswith("[") and text.endswith("]") else text
+
+
+def _literal(text: str) -> Any:
+    """A Python literal; what is none stays a text."""
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, ValueError):
+        return text
 
 
 def _places(target: Any, choices: Sequence[str]) -> list[int]:
@@ -191,6 +194,11 @@ def text_of(template: str, doc: Doc) -> str:
 
 
 def _rendered(template: str, doc: Doc) -> str:
+    if template.isidentifier():
+        raise ValueError(
+            f"has no column {template!r}, only {', '.join(doc)}; a text of its own is written"
+            f" {{{{{template!r}}}}}"
+        )
     return _environment().from_string(template).render(**doc)
 
 

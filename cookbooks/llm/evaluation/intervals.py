@@ -43,7 +43,10 @@ def wilson(successes: float, n: int) -> Estimate:
     share = successes / n
     centre = (share + Z * Z / (2 * n)) / (1 + Z * Z / n)
     half = Z * math.sqrt(share * (1 - share) / n + Z * Z / (4 * n * n)) / (1 + Z * Z / n)
-    return Estimate(share, max(0.0, centre - half), min(1.0, centre + half), "wilson", n)
+    # rounding would leave ends just off 0 and 1
+    low = centre - half if successes else 0.0
+    high = centre + half if successes < n else 1.0
+    return Estimate(share, low, high, "wilson", n)
 
 
 def bootstrap_mean(values: Sequence[float], *, seed: int = 0) -> Estimate:

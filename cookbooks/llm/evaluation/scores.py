@@ -49,7 +49,7 @@ class Scores:
             by_model = {model: self._estimate(model, metric) for model in self.samples}
             found[metric] = {
                 "higher_is_better": metric not in LOWER_IS_BETTER,
-                "models": {model: one.as_dict() for model, one in by_model.items() if one},
+                "models": {model: self._shown(model, metric, one) for model, one in by_model.items() if one},
                 "differences": dict(self._differences(metric)),
             }
             if metric == "loss":
@@ -66,9 +66,16 @@ class Scores:
             return None
         if metric == "loss":
             return bootstrap_ratio(values, [row.weight for row in rows])
-        if all(value in (0, 1) for value in values):
-            return wilson(sum(values), len(values))
-        return bootstrap_mean(values)
+        return wilson(sum(values), len(values)) if self._is_share(metric) else bootstrap_mean(values)
+
+    def _shown(self, model: str, metric: str, estimate: Estimate) -> dict[str, Any]:
+        tokens = round(sum(row.weight for row in self._rows(model, metric)))
+        return {**estimate.as_dict(), **({"n_tokens": tokens} if metric == "loss" else {})}
+
+    def _is_share(self, metric: str) -> bool:
+        """True if every row of every model either has it or has it not."""
+        values = (sample.values.get(metric, 0) for sample in itertools.chain(*self.samples.values()))
+        return all(value in (0, 1) for value in values)
 
     def _differences(self, metric: str) -> list[tuple[str, dict[str, Any]]]:
         found = []

@@ -119,7 +119,7 @@ def _importance(session: PayloadSession, kit: Kit, whole: GgufFacts) -> tuple[An
             (example.ids for example in examples), tokens=config["calibration_tokens"], window=WINDOW
         )
         names = gguf_names(engine.model, kit, whole.metadata["general.architecture"])
-        importance = measure_importance(engine.model, windows, names)
+        importance = measure_importance(engine.model, windows, tensors_in(whole, names))
     if not importance:
         raise Refused(
             "importance: no linear layer of this architecture is known by its name in a GGUF: set importance:"
@@ -127,6 +127,13 @@ def _importance(session: PayloadSession, kit: Kit, whole: GgufFacts) -> tuple[An
         )
     say(f"importance of {len(importance)} tensors on {tokens} tokens in {clock.seconds:.1f} s")
     return importance, tokens
+
+
+def tensors_in(whole: GgufFacts, names: dict[str, str]) -> dict[str, str]:
+    """Only the names of tensors that the file has; an output that is tied is the embedding there."""
+    tied = {} if "output.weight" in whole.types else {"output.weight": "token_embd.weight"}
+    found = {name: tied.get(to, to) for name, to in names.items()}
+    return {name: to for name, to in found.items() if to in whole.types}
 
 
 def _convert_adapter(

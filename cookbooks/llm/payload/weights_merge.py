@@ -44,13 +44,14 @@ def merge(base: Path, checkpoint: Path, out: Path) -> None:
     if (checkpoint / "adapter" / "adapter_config.json").is_file():
         _refuse_unmergeable(base, checkpoint / "adapter")
         _merge_adapter(base, checkpoint / "adapter", out)
+        _refuse_other_shapes(base, out)
     elif (checkpoint / "model" / "config.json").is_file():
+        _refuse_other_shapes(base, checkpoint / "model")
         for path in (checkpoint / "model").iterdir():
             if any(path.match(pattern) for pattern in WEIGHTS) and path.name != "README.md":
                 shutil.copyfile(path, out / path.name)
     else:
         raise Refused(f"checkpoint: holds neither adapter/ nor model/, but {_listing(checkpoint)}")
-    _refuse_other_shapes(base, out)
 
 
 def _merge_adapter(base: Path, adapter: Path, out: Path) -> None:
@@ -91,11 +92,11 @@ def _refuse_unmergeable(base: Path, adapter: Path) -> None:
         )
 
 
-def _refuse_other_shapes(base: Path, out: Path) -> None:
+def _refuse_other_shapes(base: Path, tuned: Path) -> None:
     """Whatever was trained must still fit the base's tokenizer and config."""
     before, after = (
         {name: shape for name, (_, shape) in tensor_shapes(folder).items() if not OPTIONAL.search(name)}
-        for folder in (base, out)
+        for folder in (base, tuned)
     )
     for name in sorted(before.keys() | after.keys()):
         if before.get(name) != after.get(name):

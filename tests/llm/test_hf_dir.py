@@ -1,0 +1,80 @@
+"""A model directory, read without a model library."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from cookbooks.llm.hf_dir import ModelDirError, chat_template, front_matter, model_facts, write_readme
+
+
+def model(folder: Path, **config: Any) -> Path:
+    folder.mkdir(exist_ok=True)
+    content = {"architectures": ["TinyForCausalLM"], "vocab_size": 7, **config}
+    (folder / "config.json").write_text(json.dumps(content))
+    tensors = {"a.weight": np.zeros((7, 3), np.float16), "b.bias": np.zeros(5, np.float32)}
+    save_file(tensors, folder / "model.safetensors")
+    return folder
+
+
+def test_facts_are_read_from_the_bytes(tmp_path: Path) -> None:
+    root = model(tmp_path / "tiny")
+    write_readme(root, {"model_name": "Tiny 1", "license": "mit", "base_model": "a/b"}, "# Tiny")
+    assert model_facts(root) == {
+        "name": "Tiny 1",
+        "architecture": "TinyForCausalLM",
+        "n_params": 26,
+        "vocab": 7,
+        "dtype": "float16",
+        "license": "mit",
+    }
+
+
+def test_without_a_readme_the_licence_is_unknown_and_the_directory_is_the_name(tmp_path: Path) -> None:
+    facts = model_facts(model(tmp_path / "tiny"))
+    assert (facts["name"], facts["license"]) == ("tiny", "unknown")
+
+
+def test_another_licence_is_called_by_its_name(tmp_path: Path) -> None:
+    root = model(tmp_path / "tiny")
+    write_readme(root, {"license": "other", "license_name": "gemma"}, "text")
+    assert model_facts(root)["license"] == "gemma"
+
+
+def test_front_matter_is_what_was_written(tmp_path: Path) -> None:
+    card = {"license": "mit", "language": ["en"], "title": "--- no: end"}
+    write_readme(tmp_path, card, "# Text\n\n---\n\nmore")
+    assert front_matter(tmp_path) == card
+
+
+def test_a_chat_template_is_found_in_either_place(tmp_path: Path) -> None:
+    assert chat_template(tmp_path) is None
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": "old"}))
+    assert chat_template(tmp_path) == "old"
+    named = [{"name": "tool_use", "template": "t"}, {"name": "default", "template": "d"}]
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": named}))
+    assert chat_template(tmp_path) == "d"
+    (tmp_path / "chat_template.jinja").write_text("new")
+    assert chat_template(tmp_path) == "new"
+
+
+def test_a_directory_that_is_no_model_is_refused_by_file(tmp_path: Path) -> None:
+    with pytest.raises(ModelDirError, match=r"config\.json: missing"):
+        model_facts(tmp_path)
+    root = model(tmp_path / "tiny", architectures=None)
+    with pytest.raises(ModelDirError, match="architectures: missing"):
+        model_facts(root)
+    root = model(tmp_path / "tiny")
+    weights = root / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4])
+    with pytest.raises(ModelDirError, match="it is torn"):
+        model_facts(root)
+    weights.write_bytes(b"PK\x03\x04 not this")
+    with pytest.raises(ModelDirError, match="is no safetensors file"):
+        model_facts(root)
+    weights.unlink()
+    with pytest.raises(ModelDirError, match=r"holds no \.safetensors file"):
+        model_facts(root)
