@@ -100,8 +100,9 @@ class EvaluationConfig(StageConfig):
 
     HOW: ClassVar[frozenset[str]] = frozenset({"threads", "device"})
 
-    models: list[Literal["base", "tuned", "quantised"]] = Field(
-        default_factory=lambda: ["base", "tuned", "quantised"], description="scored side by side"
+    models: list[str] = Field(
+        default_factory=lambda: ["base", "tuned", "quantised"],
+        description="of these three, those that are scored side by side",
     )
     max_examples: int = Field(200, ge=1, description="held-out rows for the loss, drawn by the seed")
     answers: int = Field(0, ge=0, description="held-out questions that are answered and compared; none if 0")

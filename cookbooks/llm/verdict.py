@@ -50,6 +50,10 @@ def evaluation(
         "tuned": ("hf", merged),
         "quantised": ("gguf", gguf),
     }
+    for name in config.models:
+        if name not in known:
+            known_names = ", ".join(known)
+            raise dg.Failure(f"models: {name!r} is none of {known_names}", allow_retries=False)
     chosen = {name: known[name] for name in dict.fromkeys(config.models)}
     facts = yield from stage.run(
         MODEL_EVALUATE,
