@@ -9,14 +9,25 @@ if TYPE_CHECKING:
 def cookbook() -> "Cookbook":
     """The entry point. Imports stay in here: payloads import this package and must not load Dagster."""
     from blut_assets.recipes import Cookbook
+    from cookbooks.llm import chains, recipes
     from cookbooks.llm.corpus import preference_dataset, preference_split, sft_dataset, sft_split
+    from cookbooks.llm.gguf import gguf_preflight
     from cookbooks.llm.sources import base_model, examples, preferences, teacher_model
+    from cookbooks.llm.training import distilled_checkpoint, dpo_checkpoint, sft_checkpoint
+    from cookbooks.llm.verdict import evaluation_tasks
 
+    tails = [chains.SFT, chains.DPO, chains.DISTILLED]
     return Cookbook(
         name="llm",
         assets=[
-            *(examples, preferences, base_model, teacher_model),
+            *(examples, preferences, base_model, teacher_model, gguf_preflight, evaluation_tasks),
             *(sft_dataset, sft_split, preference_dataset, preference_split),
+            *(sft_checkpoint, dpo_checkpoint, distilled_checkpoint),
+            *(asset for tail in tails for asset in tail.assets),
         ],
-        recipes=[],
+        recipes=[
+            *(recipes.FINETUNE, recipes.FINETUNE_CONVERSATIONS, recipes.HF_FINETUNE),
+            *(recipes.DPO, recipes.DISTILL),
+        ],
+        checks=[tail.check for tail in tails],
     )

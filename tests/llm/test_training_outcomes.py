@@ -177,7 +177,7 @@ def test_the_estimate_grows_with_what_costs_memory(inputs: dict[str, Path]) -> N
     plain = {"method": "lora", "rank": 8, "dropout": 0.0, "grad_accum": 1}
 
     def peak(load: Load = Load(1, 64), **config: Any) -> int:  # noqa: B008
-        found = estimate(shapes, {**plain, **config}, load, weight_bytes=4, width=4, baseline=0)
+        found = estimate(shapes, {**plain, **config}, load, weights=400_000, width=4, baseline=0)
         return found.peak
 
     assert peak(Load(2, 64)) > peak() and peak(Load(1, 128)) > peak()

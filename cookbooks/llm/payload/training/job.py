@@ -1,9 +1,10 @@
 """One training from its frozen JSON to its checkpoint: what SFT, DPO and distillation have in common."""
 
+import contextlib
 import importlib.metadata
 import math
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +22,7 @@ from cookbooks.llm.payload.training.models import (
     n_trainable,
     refuse_unready,
     supports_sdpa,
-    weight_bytes,
+    weights_bytes,
 )
 from cookbooks.llm.payload.training.process import Clock, Refused, load_libraries, say
 from cookbooks.llm.payload.training.resume import newest_complete
@@ -104,11 +105,12 @@ class Job:
         load_libraries()
         load = Load(sequences * self.config["batch_size"], examples.longest, learned)
         cuda = self.placement.device == "cuda"
+        shapes = Shapes.of(self.base)
         self.estimate = memory.estimate(
-            Shapes.of(self.base),
+            shapes,
             self.config,
             load,
-            weight_bytes=weight_bytes(self.config["method"], self.placement),
+            weights=weights_bytes(shapes, self.config["method"], self.placement),
             width=BYTES[self.placement.dtype],
             baseline=0 if cuda else memory.resident() + memory.TRAINER,
             attention=self.placement.attention,
@@ -148,7 +150,7 @@ class Job:
             if not math.isfinite(value):
                 raise Refused(f"base_model: its {name} is {value} before any training: it is damaged")
         found = self._resumable(making, trainer)
-        with progress.listening():
+        with progress.listening(), self._room():
             trainer.train(resume_from_checkpoint=str(found) if found else None)
         if progress.terminated:
             raise SystemExit(
@@ -158,6 +160,20 @@ class Job:
         steps, epochs = trainer.state.global_step, float(trainer.state.epoch or 0)
         resumed_from = int(found.name.removeprefix("checkpoint-")) if found else 0
         return Fitted(before, epochs_of(history), history, steps, epochs, resumed_from)
+
+    @contextlib.contextmanager
+    def _room(self) -> Iterator[None]:
+        """A GPU that is full says which setting to change."""
+        import torch
+
+        try:
+            yield
+        except torch.OutOfMemoryError as error:
+            expected = self.estimate.describe() if self.estimate else "nothing"
+            raise Refused(
+                f"the GPU is full: {error}. Expected was {expected}. Lower batch_size, or set"
+                " gradient_checkpointing"
+            ) from error
 
     def _resumable(self, making: Mapping[str, Any], trainer: "Trainer") -> Path | None:
         if self.config.get("resume", "auto") == "never":

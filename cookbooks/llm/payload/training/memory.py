@@ -66,9 +66,10 @@ class Shapes:
         """Parameters of a LoRA adapter on every linear layer."""
         return sum(rank * (out + into) for out, into in self.linear)
 
-    def largest_linear(self) -> int:
-        """Parameters of the largest linear layer."""
-        return max((out * into for out, into in self.linear), default=0)
+    def weights(self, width: float, linear: float) -> int:
+        """Bytes of the weights, where those of linear layers take other ones than the rest."""
+        inside = sum(out * into for out, into in self.linear)
+        return int(inside * linear + (self.n_params - inside) * width)
 
 
 @dataclass(frozen=True)
@@ -105,13 +106,13 @@ class Estimate:
 
 
 def estimate(
-    shapes: Shapes, config: Mapping[str, Any], load: Load, *, weight_bytes: float, width: int, baseline: int,
+    shapes: Shapes, config: Mapping[str, Any], load: Load, *, weights: int, width: int, baseline: int,
     attention: str = "sdpa", extra: Mapping[str, int] | None = None,
 ) -> Estimate:  # fmt: skip
     """The peak of a training.
 
     Args:
-        weight_bytes: bytes a parameter of the base takes.
+        weights: bytes of the base.
         width: bytes of a number in the activations.
         baseline: what the process holds before the model is loaded.
         extra: other models and their work, by name.
@@ -124,7 +125,7 @@ def estimate(
     )
     held = {
         "libraries": baseline,
-        "weights": int(shapes.n_params * weight_bytes),
+        "weights": weights,
         "adapter": 0 if full else 4 * trained,
         **(extra or {}),
     }

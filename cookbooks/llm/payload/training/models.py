@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cookbooks.llm.payload import chat
 from cookbooks.llm.payload.training.device import BYTES, Placement
+from cookbooks.llm.payload.training.memory import Shapes
 from cookbooks.llm.payload.training.process import Refused
 
 if TYPE_CHECKING:
@@ -108,11 +109,10 @@ def _nf4(placement: Placement) -> Any:
     )
 
 
-def weight_bytes(method: str, placement: Placement) -> float:
-    """Bytes that a parameter of the base takes."""
-    if method == "qlora":
-        return NF4_BYTES
-    return 4 if method == "full" else BYTES[placement.dtype]
+def weights_bytes(shapes: Shapes, method: str, placement: Placement) -> int:
+    """What the base takes when it is loaded for a method."""
+    width = 4 if method == "full" else BYTES[placement.dtype]
+    return shapes.weights(width, NF4_BYTES if method == "qlora" else width)
 
 
 def adapter(config: Mapping[str, Any]) -> "LoraConfig | None":

@@ -1,5 +1,6 @@
 """Held-out loss, exactly: the mean over learned tokens, however they fall into batches."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ def held_out(trainer: "Trainer", examples: Sequence[Example]) -> dict[str, float
         with torch.no_grad():
             for batch in _batches(examples, batch_size, model.config.pad_token_id or 0):
                 given = {name: torch.tensor(rows, device=trainer.args.device) for name, rows in batch.items()}
-                with trainer.compute_loss_context_manager():
+                with _as_in_training(trainer.args):
                     out: Any = model(**given, fused_lm_head=True)
                 loss -= float(out.log_probs.double().sum())
                 right += int(out.is_top1.sum())
@@ -34,6 +35,15 @@ def held_out(trainer: "Trainer", examples: Sequence[Example]) -> dict[str, float
     if count == 0:
         return {}
     return {"eval_loss": loss / count, "eval_token_accuracy": right / count}
+
+
+def _as_in_training(args: Any) -> contextlib.AbstractContextManager[Any]:
+    """The dtype that a step computes in; the model itself gets it only when its training has begun."""
+    import torch
+
+    if not (args.bf16 or args.fp16):
+        return contextlib.nullcontext()
+    return torch.autocast(args.device.type, torch.bfloat16 if args.bf16 else torch.float16)
 
 
 def _batches(examples: Sequence[Example], size: int, pad: int) -> Iterator[dict[str, list[list[int]]]]:

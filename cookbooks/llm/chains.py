@@ -1,0 +1,37 @@
+"""What follows every training: the same assets, once for each way to train."""
+
+from dataclasses import dataclass
+
+import dagster as dg
+
+from cookbooks.llm.gguf import fidelity_check, gguf_asset, merged_asset
+from cookbooks.llm.verdict import evaluation_asset
+
+
+@dataclass(frozen=True)
+class Tail:
+    """From ``<prefix>_checkpoint`` to a judged GGUF."""
+
+    prefix: str
+    merged: dg.AssetsDefinition
+    gguf: dg.AssetsDefinition
+    evaluation: dg.AssetsDefinition
+    check: dg.AssetChecksDefinition
+
+    @property
+    def assets(self) -> list[dg.AssetsDefinition]:
+        """In the order the data flows."""
+        return [self.merged, self.gguf, self.evaluation]
+
+
+def tail(prefix: str, split: str) -> Tail:
+    """The tail of ``<prefix>_checkpoint``, compared and judged on the held-out side of ``split``."""
+    quantised = gguf_asset(prefix, split)
+    return Tail(
+        prefix, merged_asset(prefix), quantised, evaluation_asset(prefix, split), fidelity_check(quantised)
+    )
+
+
+SFT = tail("sft", "sft_split")
+DPO = tail("dpo", "preference_split")
+DISTILLED = tail("distilled", "sft_split")

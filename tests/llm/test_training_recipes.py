@@ -1,0 +1,107 @@
+"""The recipes that train: their forms, and what each field reaches."""
+
+from typing import Any
+
+import pytest
+
+from blut_assets.recipes import ArgsError, Recipe
+from cookbooks.llm import recipes
+from cookbooks.llm.configs_training import DistilledCheckpointConfig, SftCheckpointConfig, learning_rate
+
+REQUIRED: dict[str, tuple[Recipe, dict[str, Any]]] = {
+    "finetune_from_dataset": (recipes.FINETUNE, {"dataset_path": "rows.jsonl"}),
+    "finetune_from_conversations": (recipes.FINETUNE_CONVERSATIONS, {"conversations_path": "turns.db"}),
+    "hf_finetune_from_dataset": (recipes.HF_FINETUNE, {"dataset_path": "rows.jsonl"}),
+    "dpo_from_preferences": (recipes.DPO, {"preferences_path": "pairs.jsonl"}),
+    "distill_from_teacher": (
+        recipes.DISTILL,
+        {"dataset_path": "rows.jsonl", "teacher_path": "big", "student_base": "small"},
+    ),
+}
+
+
+def configs(name: str, **args: Any) -> dict[str, Any]:
+    """Config by asset name."""
+    recipe, needed = REQUIRED[name]
+    parsed = recipe.parse({"output_name": "mine", **needed, **args})
+    recipe.run_config(parsed)
+    return {key.path[-1]: config for key, config in recipe.configs(parsed).items()}
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_a_form_asks_for_what_it_needs_and_is_a_job(name: str) -> None:
+    recipe, needed = REQUIRED[name]
+    assert recipe.name == name
+    template = recipe.template()
+    assert {k for k, v in template.items() if v == "<required>"} == {"output_name", *needed}
+    with pytest.raises(ArgsError, match="required argument 'output_name' is missing"):
+        recipe.parse(needed)
+    assert recipe.job().name == name
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_one_seed_and_one_length_reach_every_asset(name: str) -> None:
+    found = configs(name, seed=5, seq_len=99, threads=2)
+    assert {c.seed for n, c in found.items() if n.endswith(("_split", "_checkpoint"))} == {5}
+    assert {c.seq_len for n, c in found.items() if n.endswith(("_dataset", "_checkpoint"))} == {99}
+    assert {c.threads for n, c in found.items() if hasattr(c, "threads")} == {2}
+
+
+@pytest.mark.parametrize("name", set(REQUIRED) - {"hf_finetune_from_dataset"})
+def test_the_tail_makes_the_gguf_that_was_asked_for(name: str) -> None:
+    found = configs(name, quant="Q4_K_M", reasoning=["chain_sum:5"])
+    (quantised,) = [c for n, c in found.items() if n.endswith("_gguf")]
+    (merged,) = [c for n, c in found.items() if n.endswith("_merged")]
+    (judged,) = [c for n, c in found.items() if n.endswith("_evaluation")]
+    assert (quantised.quant, merged.name, judged.reasoning) == ("Q4_K_M", "mine", ["chain_sum:5"])
+    assert found["gguf_preflight"].check == "gguf"
+
+
+def test_a_hugging_face_checkpoint_needs_no_gguf() -> None:
+    found = configs("hf_finetune_from_dataset", hf_extra={"weight_decay": 0.1})
+    assert found["gguf_preflight"].check == "none"
+    assert found["sft_checkpoint"].hf_extra == {"weight_decay": 0.1}
+    assert not any(name.endswith(("_gguf", "_merged")) for name in found)
+
+
+def test_conversations_are_filtered_as_the_form_says() -> None:
+    found = configs("finetune_from_conversations", since="30d", min_turns=4, on_bad_row="drop")["examples"]
+    assert (found.path, found.read_as, found.since, found.min_turns) == (
+        "turns.db",
+        "conversations",
+        "30d",
+        4,
+    )
+    assert found.on_bad_row == "drop"
+
+
+def test_a_student_and_its_teacher() -> None:
+    found = configs("distill_from_teacher", kl_weight=0.9)
+    assert (found["base_model"].model, found["teacher_model"].model) == ("small", "big")
+    assert found["distilled_checkpoint"].kl_weight == 0.9
+
+
+def test_every_method_has_a_rate_of_its_own() -> None:
+    rates = [learning_rate(SftCheckpointConfig(method=method)) for method in ("full", "lora", "qlora")]
+    assert rates == [2e-5, 2e-4, 2e-4]
+    assert learning_rate(DistilledCheckpointConfig()) == 1e-4
+    assert learning_rate(SftCheckpointConfig(lr=0.5)) == 0.5
+
+
+REFUSED = {
+    "bounds": ("finetune_from_dataset", {"rank": 0}, "argument 'rank' = 0: .* allowed: int >= 1 <= 256"),
+    "names": ("finetune_from_dataset", {"output_name": "../x"}, r"argument 'output_name' = '\.\./x'"),
+    "unknown": ("hf_finetune_from_dataset", {"quant": "Q8_0"}, "unknown argument 'quant' = 'Q8_0'"),
+    "loss": (
+        "dpo_from_preferences",
+        {"loss": "exo_pair"},
+        "needs label_smoothing > 0, which is 0.0: set 0.001",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_makes_no_sense_is_refused_in_the_form(what: str) -> None:
+    name, args, words = REFUSED[what]
+    with pytest.raises(ArgsError, match=words):
+        configs(name, **args)
