@@ -24,7 +24,7 @@ from blut_resources.store import file_lock
 CANCEL_S = 30.0
 """Seconds that a cancelled run has to end by itself, its payload's grace period included."""
 START_S = 300.0
-"""Seconds that a launched run has to come up; one that has not is dead."""
+"""Seconds that a run has from its making to its start; one that has not started is dead."""
 
 _held: dict[str, IO[str]] = {}
 _reaped: set[str] = set()
@@ -160,10 +160,11 @@ def _signal(pids: list[int], number: signal.Signals) -> None:
 
 
 def _never_up(instance: dg.DagsterInstance) -> list[str]:
-    """Runs that were launched long ago and whose process never said that it has started."""
-    launched = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.CANCELING]
+    """Runs that were made long ago and whose process never said that it has started."""
+    status = dg.DagsterRunStatus
     before = datetime.now(UTC) - timedelta(seconds=START_S)
-    runs = instance.get_runs(dg.RunsFilter(statuses=launched, updated_before=before))
+    waiting = [status.NOT_STARTED, status.STARTING, status.CANCELING]
+    runs = instance.get_runs(dg.RunsFilter(statuses=waiting, updated_before=before))
     return [run.run_id for run in runs if not (_alive(instance) / run.run_id).exists()]
 
 
