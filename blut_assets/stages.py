@@ -27,6 +27,7 @@ from blut_resources.leases import NeverFits
 from blut_resources.registry import RegistryError
 from blut_resources.runs import hold_run
 from blut_resources.store import StoreError
+from blut_resources.store_files import FULL, explanation
 from blut_resources.trainer import PayloadFailed
 
 T = TypeVar("T", bound=Artifact)
@@ -206,6 +207,10 @@ def _compute(spec: StageSpec) -> Callable[..., Any]:
             raise dg.Failure(str(error), metadata, allow_retries=error.outcome.retry) from error
         except EXPLAINED as error:
             raise dg.Failure(str(error), allow_retries=not isinstance(error, HOPELESS)) from error
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            raise dg.Failure(explanation(error, store_of(context.instance).root)) from error
 
     hints: dict[str, Any] = {**spec.input_types, "config": spec.config}
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD

@@ -16,7 +16,7 @@ from pathlib import Path
 SYNC_EACH_UP_TO = 32
 """Above this many files one ``syncfs`` is cheaper than a journal commit for each file."""
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+FULL = {errno.ENOSPC, errno.EDQUOT}
 _REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -38,14 +38,18 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
-            remedy = "free space on that filesystem or collect garbage from the store, then run again"
-        elif error.errno in _REFUSED:
-            remedy = "make it writable for this user, or point the store at another directory"
-        else:
-            remedy = "look at the filesystem, then run again"
-        where = error.filename or path
-        raise StoreError(f"{where}: {os.strerror(error.errno or 0)}; {remedy}") from error
+        raise StoreError(explanation(error, path)) from error
+
+
+def explanation(error: OSError, path: Path) -> str:
+    """What a person can do about it; ``path`` is named where the error names none."""
+    if error.errno in FULL:
+        remedy = "free space on that filesystem or collect garbage from the store, then run again"
+    elif error.errno in _REFUSED:
+        remedy = "make it writable for this user, or point the store at another directory"
+    else:
+        remedy = "look at the filesystem, then run again"
+    return f"{error.filename or path}: {os.strerror(error.errno or 0)}; {remedy}"
 
 
 def random_name() -> str:

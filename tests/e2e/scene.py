@@ -169,6 +169,8 @@ class Scene:
     def instance(self) -> Iterator[dg.DagsterInstance]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("DAGSTER_HOME", str(self.home))
+            if "BLUT_STORE" in self.env:
+                patch.setenv("BLUT_STORE", self.env["BLUT_STORE"])
             with dg.DagsterInstance.from_config(str(self.home)) as instance:
                 yield instance
 
