@@ -35,7 +35,7 @@ def raised(cgroup1: None) -> Iterator[None]:
 
     def take_away() -> None:
         while not stop.is_set():
-            for unit in own_memory_dir().glob("blut/blut-test-*"):
+            for unit in own_memory_dir().glob("blut/blut-kept-*"):
                 # this one is set last
                 last = next(unit.glob("memory.memsw.limit*"), unit / "memory.limit_in_bytes")
                 with contextlib.suppress(OSError):

@@ -75,7 +75,7 @@ def test_secrets_are_for_this_user_only(place: Path) -> None:
         supervisor = json.loads((place / "unit.json").read_text())["pid"]
         words = Path(f"/proc/{supervisor}/cmdline").read_bytes()
         assert b"hunter" not in words and str(place).encode() in words
-        assert unit.name.startswith("blut-test-")
+        assert unit.name.startswith("blut-kept-")
 
 
 @pytest.mark.parametrize(

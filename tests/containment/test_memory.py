@@ -63,7 +63,7 @@ def test_many_small_ones(place: Path) -> None:
 
 def test_ancestor(place: Path) -> None:
     """A group around the unit ran out: to raise the unit's own limit would not help."""
-    around = own_memory_dir() / "blut-test-around"
+    around = own_memory_dir() / "blut-kept-around"
     around.mkdir()
     try:
         (around / "memory.limit_in_bytes").write_text(str(96 * MIB))

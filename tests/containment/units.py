@@ -52,7 +52,7 @@ def start(place: Path, command: Sequence[str], backend: str = "cgroup1", **optio
     own = ("grace_s", "on_orphan", "lease", "cwd", "env", "name")
     settings = {key: options.pop(key) for key in own if key in options}
     limits = Limits(**{"backend": backend, **options})
-    return launch(command, place=place, limits=limits, **{"env": ENV, "name": "test", **settings})
+    return launch(command, place=place, limits=limits, **{"env": ENV, "name": "kept", **settings})
 
 
 def output(unit: Unit) -> str:
