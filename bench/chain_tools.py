@@ -96,8 +96,10 @@ defs = dg.Definitions(
 """
 
 DRIVE = """\
-from bench_chain.defs import defs
-from blut_resources.instance import open_instance
+from blut_resources.startup import without_collector
+with without_collector():
+    from bench_chain.defs import defs
+    from blut_resources.instance import open_instance
 with open_instance() as instance:
     assert defs.resolve_job_def("bench_chain").execute_in_process(instance=instance).success
 """
