@@ -32,7 +32,7 @@ def floors_missed(found: Mapping[str, Any], floors: Mapping[str, float]) -> list
     if found["template_equal"] is False:
         missed.append("its chat template renders a conversation otherwise than the model's")
     if found["reference_stops"] and not found["answer_stops"]:
-        missed.append(f"it does not end an answer within {ANSWER_TOKENS} tokens; the model does")
+        missed.append(f"it does not end any answer within {ANSWER_TOKENS} tokens; the model does")
     return missed
 
 

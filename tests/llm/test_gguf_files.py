@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from cookbooks.llm.fidelity import read_fidelity
+from cookbooks.llm.payload.base_build import ensure_sample
+from cookbooks.llm.samples import sample_of
 from tests.llm.gguf_support import (
     CONVERT,
     VERIFY,
@@ -195,3 +197,43 @@ def test_a_tokenizer_that_cuts_otherwise_is_no_pass(
     _, found = bench.verify(tmp_path / "made", inputs={"model": tmp_path / "model"})
     assert not found["tokenizer_equal"] and not found["faithful"]
     assert "In 2" in found["tokenizer_difference"] or "2" in found["tokenizer_difference"]
+
+
+def test_both_engines_cut_predict_and_write_alike(
+    half: tuple[Path, dict[str, Any], Path, dict[str, Any]], bench: Bench
+) -> None:
+    from cookbooks.llm.payload.gguf_engine import GgufEngine
+    from cookbooks.llm.payload.hf_engine import HfEngine
+    from cookbooks.llm.payload.llama_library import LlamaError
+
+    asked = [{"role": "user", "content": "Größe 2025 <b>🦙</b>?"}]
+    with (
+        GgufEngine(half[2] / "model.gguf", kit(), context=96) as ours,
+        HfEngine(bench.model, context=96, device="cpu") as theirs,
+    ):
+        prompt = ours.prompt(asked)
+        assert prompt == theirs.prompt(asked)
+        tokens = ours.encode(prompt)
+        assert tokens == theirs.encode(prompt) and ours.decode(tokens) == prompt
+        answer = ours.answer(tokens, most=12)
+        assert answer == theirs.answer(tokens, most=12)
+        cut = answer.text[4:7]
+        stopped = ours.answer(tokens, most=12, stop=["", cut])
+        assert stopped == theirs.answer(tokens, most=12, stop=["", cut])
+        assert stopped.stopped and stopped.text == answer.text[: answer.text.find(cut)]
+        with pytest.raises(LlamaError, match="do not fit the context of 96"):
+            ours.logits(tokens * 20)
+        # the context is fresh for every call
+        assert (ours.logits(tokens) == ours.logits(tokens)).all()
+        ours.close()
+        ours.close()
+
+
+def test_the_real_model_is_quantised_faithfully_and_still_answers(bench: Bench) -> None:
+    model = {"model": ensure_sample(sample_of("sample:smollm2"))}
+    part, facts = bench.convert(quant="Q8_0", inputs=model)
+    assert facts["tensor_types"] == "Q8_0:211 F32:61" and facts["license"] == "apache-2.0"
+    _, found = bench.verify(part, inputs=model, max_kl=0.02, min_top1=0.9)
+    assert found["faithful"], found["missed"]
+    assert 1e-4 < found["kl"] < 0.02 and found["answer_stops"]
+    assert found["answers"][0]["answer"]

@@ -58,7 +58,7 @@ def test_a_file_within_its_floors_is_faithful() -> None:
         ({"perplexity": 12.5}, "1.250 times"),
         ({"tokenizer_equal": False, "tokenizer_difference": "after 'a'"}, "other tokens: after 'a'"),
         ({"template_equal": False}, "chat template"),
-        ({"answer_stops": False}, "does not end an answer"),
+        ({"answer_stops": False}, "does not end any answer"),
     ],
 )
 def test_each_floor_speaks_for_itself(change: dict, words: str) -> None:

@@ -27,6 +27,7 @@ from cookbooks.llm.payload.gguf_engine import GgufEngine
 from cookbooks.llm.payload.gguf_quantise import plan
 from cookbooks.llm.payload.gguf_tokens import compare_tokenizers
 from cookbooks.llm.payload.llama_library import LlamaError
+from cookbooks.llm.payload.training.process import prepare_process
 from cookbooks.llm.quants import FILE_TYPES, NEED_IMPORTANCE, Plan
 
 TEXTS = (
@@ -132,6 +133,7 @@ def _run(session: PayloadSession) -> None:
 def main() -> None:
     """Look at the model of one session."""
     with payload_session() as session:
+        prepare_process(session.config)
         try:
             _run(session)
         except (BuildError, ModelDirError, NotConvertible) as error:

@@ -30,6 +30,7 @@ from cookbooks.llm.payload.llama_library import LlamaError
 from cookbooks.llm.payload.training.process import Clock, Refused, explained, prepare_process, say
 
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
+QUESTIONS = 3
 SHOWN_EVERY = 8
 
 
@@ -105,25 +106,44 @@ def tokens_differ(engine: GgufEngine, tokenizer: Any, examples: Sequence[Example
 
 
 def talk(reference: Any, engine: GgufEngine, examples: Sequence[Example]) -> dict[str, Any]:
-    """One question to both, the first that is held out, by each one's own template."""
+    """The same questions to both, each by its own template, until both end an answer.
+
+    One of the first held-out questions is enough: rounding may make a small model ramble on one of them, a
+    lost end token does on all.
+    """
     if engine.chat_template() is None:
-        return {"template_equal": None, "answer": None, "answer_stops": True, "reference_stops": False}
-    question = next((one.prompt for one in examples if _is_short(one, engine.context)), QUESTION)
-    ours, theirs = reference.prompt(question), engine.prompt(question)
-    expected = reference.answer(reference.encode(ours), most=ANSWER_TOKENS)
-    got = engine.answer(engine.encode(theirs), most=ANSWER_TOKENS)
+        return {"template_equal": None, "answers": [], "answer_stops": True, "reference_stops": False}
+    asked = [one.prompt for one in examples if _is_short(one, engine.context)][:QUESTIONS]
+    answers: list[dict[str, Any]] = []
+    for question in [*asked, QUESTION][:QUESTIONS]:
+        answers.append(_ask(reference, engine, question))
+        if answers[-1]["stops"] and answers[-1]["reference_stops"]:
+            break
+    comparable = [one for one in answers if one["reference_stops"]]
     return {
-        "template_equal": ours == theirs,
-        "question": question,
-        "answer": got.text,
-        "answer_stops": got.stopped,
-        "reference_answer": expected.text,
-        "reference_stops": expected.stopped,
+        "template_equal": all(one["template_equal"] for one in answers),
+        "answers": answers,
+        "reference_stops": bool(comparable),
+        "answer_stops": any(one["stops"] for one in comparable or answers),
     }
 
 
 def _is_short(example: Example, context: int) -> bool:
     return bool(example.prompt) and len(example.ids) + ANSWER_TOKENS <= context
+
+
+def _ask(reference: Any, engine: GgufEngine, question: list[dict[str, str]]) -> dict[str, Any]:
+    ours, theirs = reference.prompt(question), engine.prompt(question)
+    expected = reference.answer(reference.encode(ours), most=ANSWER_TOKENS)
+    got = engine.answer(engine.encode(theirs), most=ANSWER_TOKENS)
+    return {
+        "question": question[-1]["content"],
+        "answer": got.text,
+        "reference_answer": expected.text,
+        "stops": got.stopped,
+        "reference_stops": expected.stopped,
+        "template_equal": ours == theirs,
+    }
 
 
 def verify(session: PayloadSession) -> dict[str, Any]:
