@@ -18,9 +18,8 @@ import os
 import sys
 from pathlib import Path
 
-TYPE_CHECKING = (
-    False  # `typing`, `dataclasses`, `argparse` and dagster_pipes would double the start of a payload
-)
+# `typing`, `dataclasses`, `argparse` and dagster_pipes would double the start of a payload
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from traceback import TracebackException
