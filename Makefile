@@ -6,10 +6,10 @@ BIN = $(VENV)/bin
 BLUT = $(BIN)/blut
 DEMO_ARGS = cookbooks/lamquant/configs/args_demo.yaml
 
-.PHONY: help setup demo plan ui test lint bench clean
+.PHONY: help setup demo plan ui test test-llamacpp lint bench clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
 
 # Under a lock, so that several first commands in a fresh clone do not build the environment at once.
 setup: ## make the virtual environment
@@ -31,8 +31,11 @@ plan: setup ## what `make demo` would run now, and why
 ui: setup ## the Dagster UI on http://127.0.0.1:3000
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev -h 127.0.0.1 -p $(PORT) -w workspace.yaml
 
-test: lint ## the whole test suite, on two cores
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: lint ## the test suite, on two cores
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not llamacpp'
+
+test-llamacpp: setup ## what needs llama.cpp, which is built first: g++, cmake and ten more minutes
+	$(BIN)/python -m pytest -m llamacpp
 
 lint: setup ## style and types
 	$(BIN)/ruff check .
