@@ -7,6 +7,7 @@ what `Stage.run` yields and returns the artifact at its end. Reuse, locking and 
 
 import contextlib
 import inspect
+import os
 import time
 import typing
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -236,7 +237,8 @@ def _materialize(
     print_ = spec.fingerprint(digests, config, partition)
     stage = Stage(context, store, spec, print_, spec.describe(digests, config), config.limits)
     if not spec.memoised:
-        yield from _execute(stage, inputs, config)
+        with _alone(stage):
+            yield from _execute(stage, inputs, config)
         return
     if config.reuse != "never" and (hit := stage.look_up()):
         yield _reused(stage, hit)
@@ -248,11 +250,18 @@ def _materialize(
             allow_retries=False,
         )
     # held until the event is stored (a generator is resumed after that): the same result is computed once
-    with store.lock(f"fingerprint-{print_}"):
+    with _alone(stage):
         if config.reuse != "never" and (hit := stage.look_up()):
             yield _reused(stage, hit)
         else:
             yield from _execute(stage, inputs, config)
+
+
+def _alone(stage: Stage) -> contextlib.AbstractContextManager[None]:
+    """Two with one fingerprint share a work directory. Sources may be looked at with a read-only store."""
+    if stage.spec.source and not os.access(stage.store.root, os.W_OK):
+        return contextlib.nullcontext()
+    return stage.store.lock(f"fingerprint-{stage.fingerprint}")
 
 
 def _execute(stage: Stage, inputs: Mapping[str, Artifact], config: StageConfig) -> Iterator[Any]:

@@ -9,9 +9,7 @@ import contextlib
 import json
 import os
 import select
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -21,10 +19,9 @@ from typing import Any
 
 import dagster as dg
 
-from blut_resources import orchestrator
-from blut_resources.containment import Limits, Outcome, Unit, attach, launch
-from blut_resources.containment.backend import LOG, UP
-from blut_resources.containment.tree import boot
+from blut_resources import orchestrator, orphans
+from blut_resources.containment import Limits, Outcome, Unit, launch
+from blut_resources.containment.backend import LOG
 from blut_resources.leases import Lease
 from blut_resources.payload import CONFIG_ENV
 from blut_resources.store_files import remove_tree
@@ -32,8 +29,6 @@ from blut_resources.store_files import remove_tree
 GRACE_S = float(os.environ.get("BLUT_GRACE_S", "10"))
 """Seconds between SIGTERM and SIGKILL: time for a payload to finish its checkpoint."""
 POLL_S = 0.05
-UNIT = "unit"
-"""Where in its work directory a payload lives that may outlive its run."""
 WATCH_S = 2.0
 """How often a step asks whether somebody still wants its result."""
 LOG_TAIL = 4000
@@ -75,7 +70,7 @@ class Payload:
         }
 
     def order(self) -> dict[str, Any]:
-        """The frozen JSON as a file has it, and the module: by this a payload is known again."""
+        """What it is to do, as a file has it: by this a payload is known again."""
         return {**json.loads(json.dumps(self.frozen())), "module": self.module}
 
 
@@ -173,9 +168,9 @@ def run_payload(
         NeverFits: if ``admit`` says so.
     """
     with contextlib.ExitStack() as held:
-        orphan = _orphan(payload, context.log.warning)
-        place = orphan.place if orphan else _place(payload)
-        held.callback(shutil.rmtree, place, ignore_errors=True)
+        orphan = _orphan(payload, context.log)
+        place = orphan.place if orphan else orphans.new_place(payload.work, payload.order(), payload.adopt)
+        held.callback(orphans.forget, payload.work, place)
         reader = MessageTail(place / MESSAGES, _consumed(place) if orphan else 0)
         injector = dg.PipesEnvContextInjector()
         session = held.enter_context(dg.open_pipes_session(context, injector, reader))
@@ -201,56 +196,38 @@ def run_payload(
 
 
 def can_be_taken_over(work: Path) -> bool:
-    """Whether something in ``work`` has outlived its owner: its ``out`` is to be left alone then."""
-    unit = attach(work / UNIT)
-    if unit is not None:
-        unit.detach()
-    return unit is not None
+    """Whether something in ``work`` has outlived its run: its ``out`` is to be left alone then."""
+    unit = orphans.left_in(work)
+    if unit is None:
+        return False
+    unit.detach()
+    return orphans.may_go_on(work, unit)
 
 
-def _orphan(payload: Payload, warn: Callable[[str], None]) -> Unit | None:
-    """This very payload, left by a run that died; anything else that such a run left is ended."""
-    place = payload.work / UNIT
-    unit = attach(place) if place.exists() else None
+def _orphan(payload: Payload, log: dg.DagsterLogManager) -> Unit | None:
+    """This very payload, left by a dead run to go on; anything else that was left there is ended."""
+    unit = orphans.left_in(payload.work)
     if unit is None:
         return None
-    over = bool(select.select([unit], [], [], 0)[0])
-    # what was written before a power cut and never flushed is no result, whatever the outcome says
-    if _order(place) == payload.order() and (not over or (unit.wait().ok and _of_this_boot(place))):
+    over, goes_on = bool(select.select([unit], [], [], 0)[0]), orphans.may_go_on(payload.work, unit)
+    if goes_on and orphans.order_of(unit) == payload.order() and (not over or unit.wait().ok):
+        orphans.claim(unit)
         return unit
+    if goes_on or not over:
+        what = f"ended without it: {unit.wait().describe()}" if over else "has to end first"
+        log.warning(f"{payload.name}: what a dead run left {what}")
     with unit:
-        how = f"ended without its run: {unit.wait().describe()}" if over else "is not what is wanted now"
-        warn(f"{payload.name}: the payload that a dead run left {how}; it is started again")
-    for left in payload.out.iterdir() if payload.out.is_dir() else ():
-        remove_tree(left)
+        pass
+    orphans.forget(payload.work, unit.place)
+    if goes_on:
+        for left in payload.out.iterdir() if payload.out.is_dir() else ():
+            remove_tree(left)
     return None
-
-
-def _order(place: Path) -> Any:
-    with contextlib.suppress(OSError, ValueError):
-        return json.loads((place / CONFIG).read_text())
-    return None
-
-
-def _of_this_boot(place: Path) -> bool:
-    with contextlib.suppress(OSError, ValueError):
-        return json.loads((place / UP).read_text())["boot"] == boot()
-    return False
-
-
-def _place(payload: Payload) -> Path:
-    """An empty directory for the unit; one that a later run finds, where the payload may outlive this one."""
-    if not payload.adopt:
-        return Path(tempfile.mkdtemp(prefix="blut-payload-"))
-    place = payload.work / UNIT
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(mode=0o700, parents=True)
-    return place
 
 
 def _start(payload: Payload, place: Path, bootstrap: Mapping[str, str], lease: Lease | None) -> Unit:
     config = place / CONFIG
-    config.write_text(json.dumps(payload.order(), indent=1))
+    config.write_text(json.dumps(payload.frozen(), indent=1))
     env = {**os.environ, **bootstrap, CONFIG_ENV: str(config)}
     env["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     env |= (lease.environment if lease else None) or {}

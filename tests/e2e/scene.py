@@ -21,6 +21,7 @@ from blut_assets import reuse
 from blut_resources.containment.tree import start_time
 from blut_resources.instance import store_of
 from blut_resources.leases import Claim, holders, waiters
+from blut_resources.payload import CONFIG_ENV
 from blut_resources.runs import reap_dead_runs
 from tests.conftest import REPOSITORY
 from tests.contained import install
@@ -123,10 +124,10 @@ class Scene:
         self.started.append(process)
         return process
 
-    def materialize(self, *names: str, epochs: int = 3, **limits: Any) -> list[str]:
+    def materialize(self, *names: str, epochs: int = 3, reuse: str = "auto", **limits: Any) -> list[str]:
         """The command that makes these assets with Dagster's own command line."""
         names = names or ("raw", "trained", "judged")
-        config = {"epochs": epochs, "limits": limits}
+        config = {"epochs": epochs, "reuse": reuse, "limits": limits}
         ops = {f"contained__{name}": {"config": config} for name in names if name in ("trained", "rival")}
         path = self.root / f"config-{len(list(self.root.glob('config-*')))}.json"
         path.write_text(json.dumps({"ops": ops}))
@@ -158,6 +159,12 @@ class Scene:
         path = self.pids_of / name
         until(path.exists, 120, process)
         return [int(pid) for pid in path.read_text().split()]
+
+    def owner(self, payload: int) -> int:
+        """The process of the run that a payload belongs to."""
+        environment = Path(f"/proc/{payload}/environ").read_bytes().decode().split("\0")
+        (config,) = [word.partition("=")[2] for word in environment if word.startswith(CONFIG_ENV)]
+        return json.loads(Path(config).with_name("spec.json").read_text())["owner"][0]
 
     def starts(self, name: str = "trained") -> int:
         return [line.split()[:2] for line in self.log.read_text().splitlines()].count(["start", name])

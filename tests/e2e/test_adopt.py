@@ -127,7 +127,7 @@ def test_what_died_without_its_run_is_started_again(scene: Scene, undisturbed: d
     scene.behave()
     finish(scene, scene.start(command(scene)), undisturbed)
     assert scene.starts() == 1 and scene.happened("resumed-at-3 ")
-    assert "ended without its run: killed by SIGKILL" in scene.said()
+    assert "what a dead run left ended without it: killed by SIGKILL" in scene.said()
     assert sorted(set(scene.epochs())) == list(range(EPOCHS))
 
 
@@ -150,7 +150,7 @@ def test_another_order_ends_what_the_dead_run_left(scene: Scene, undisturbed: di
     finish(scene, process, undisturbed)
     assert not any(alive(pid) for pid in tree)
     assert scene.starts() == 1 and scene.happened("resumed-at-3 ")
-    assert "is not what is wanted now" in scene.said()
+    assert "what a dead run left has to end first" in scene.said()
 
 
 def test_half_a_result_of_a_dead_attempt_is_in_no_artifact(scene: Scene, undisturbed: dict[str, str]) -> None:

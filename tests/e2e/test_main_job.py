@@ -4,7 +4,6 @@ import json
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import dagster as dg
@@ -14,6 +13,7 @@ import yaml
 from blut_assets.definitions import discovered
 from blut_resources.instance import store_of
 from blut_resources.registry import ModelRegistry
+from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT, DAGSTER, KEPT, RECIPE, Box
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -98,24 +98,19 @@ def test_one_bad_recording_is_counted_and_does_not_lose_the_others(box: Box, tmp
     assert box.metadata("lma_corpus")["n_refused"] == 1
 
 
-def test_a_run_killed_while_training_resumes_and_ends_with_the_same_bytes(box: Box) -> None:
+def test_a_run_killed_while_training_resumes_and_ends_with_the_same_bytes(box: Box, tmp_path: Path) -> None:
+    """Run, supervisor and payload at once, while the checkpoint of the third epoch is written."""
     changes = {"seed": 99, "epochs": 6}
-    command = [*BLUT, "recipe", "run", RECIPE, "--args", json.dumps({**box.args, **changes})]
-    process = subprocess.Popen(
-        command, env=box.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    work = box.home / "store" / "work"
-    deadline = time.monotonic() + 240
-    while not list(work.glob("*/**/*.safetensors")):
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    fault = {"at": "before the codec's checkpoint appears", "victim": "tree", "nth": 3}
+    environment = box.environment(REPOSITORY / "tests" / "faults")
+    environment["BLUT_FAULT"] = json.dumps({**fault, "fired": str(tmp_path / "fired")})
+    killed = box.blut(env=environment, **changes)
+    assert killed.returncode == -signal.SIGKILL, killed.stdout + killed.stderr[-4000:]
     resumed = box.blut(**changes)
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr[-4000:]
     assert box.results(resumed)["training_windows"] == "reused"
     first, last = box.epochs()[0], box.epochs()[-1]
-    assert 1 < first <= last == 6, "training goes on behind the epochs that were finished"
+    assert (first, last) == (3, 6), "training goes on behind the epochs that were finished"
     resumed_version = box.versions()["joint_checkpoint"]
     undisturbed = box.blut(**changes, reuse="never")
     assert box.results(undisturbed)["joint_checkpoint"] == "computed"

@@ -33,6 +33,9 @@ if FAULT:
         """Renames to one of these file names."""
         return lambda _, target: os.path.basename(target) in names
 
+    def _epoch(_: Any, target: Any) -> bool:
+        return os.path.basename(target).startswith("epoch-")
+
     def _stores(asset: str) -> Callable[..., bool]:
         return lambda *_: storing == asset
 
@@ -55,6 +58,7 @@ if FAULT:
     POINTS: dict[str, Point] = {
         **_both("payload", "blut_resources.payload", "payload_session", "the payload starts"),
         **_both("payload", *RENAME, "the checkpoint's rename", matches=_named("checkpoint.json")),
+        **_both("payload", *MOVE, "the codec's checkpoint appears", matches=_epoch),
         **_both("payload", "blut_resources.payload", "PayloadSession.epoch", "an epoch is reported"),
         **_both("payload", "blut_resources.payload", "PayloadSession.done", "done"),
         **_both("run", STORAGE, "PooledRuns.handle_run_event", "the run shows as started", matches=_starts),
