@@ -20,8 +20,9 @@ TILE_ROWS, TILE_COLUMNS, TILE_COPIES = 4096, 32768, 8
 KEPT = 1.15
 """Activations kept for the way back, per input and output of a linear layer (measured on Llama layers)."""
 
-SLACK = 0.1
-"""What the allocator holds beyond what was asked of it: a share of all but the libraries (measured)."""
+SLACK, SLACK_ACTIVATIONS = 0.1, 0.4
+"""What the allocator holds beyond what was asked of it, as a share: more where sizes change from batch to
+batch and leave gaps (measured with glibc)."""
 
 TRAINER = 100 << 20
 """What the trainer, its data and lazily imported code take on a CPU once it runs (measured)."""
@@ -144,8 +145,8 @@ def estimate(
 
 
 def _with_slack(parts: Mapping[str, int]) -> dict[str, int]:
-    asked = sum(size for name, size in parts.items() if name != "libraries")
-    return {**parts, "allocator": int(asked * SLACK)}
+    shares = {"libraries": 0.0, "activations": SLACK_ACTIVATIONS}
+    return {**parts, "allocator": int(sum(size * shares.get(name, SLACK) for name, size in parts.items()))}
 
 
 def _activations(shapes: Shapes, config: Mapping[str, Any], load: Load, width: int, attention: str) -> float:
