@@ -124,7 +124,14 @@ class Scene:
         self.started.append(process)
         return process
 
-    def materialize(self, *names: str, epochs: int = 3, reuse: str = "auto", **limits: Any) -> list[str]:
+    def materialize(
+        self,
+        *names: str,
+        epochs: int = 3,
+        reuse: str = "auto",
+        module: str = "tests.contained",
+        **limits: Any,
+    ) -> list[str]:
         """The command that makes these assets with Dagster's own command line."""
         names = names or ("raw", "trained", "judged")
         config = {"epochs": epochs, "reuse": reuse, "limits": limits}
@@ -132,7 +139,7 @@ class Scene:
         path = self.root / f"config-{len(list(self.root.glob('config-*')))}.json"
         path.write_text(json.dumps({"ops": ops}))
         select = " or ".join(f'key:"contained/{name}"' for name in names)
-        where = ["-m", "tests.contained", "--select", select, "--config", str(path)]
+        where = ["-m", module, "--select", select, "--config", str(path)]
         return [*DAGSTER, "asset", "materialize", *where]
 
     def quick(self) -> list[str]:

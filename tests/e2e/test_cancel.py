@@ -76,6 +76,29 @@ def test_a_run_from_the_command_line(scene: Scene, backend: str, door: str, faul
         assert process.returncode == (130 if door == "blut" else 1)
 
 
+@pytest.mark.parametrize(
+    ("fault", "ends"),
+    [("SIGKILL of the step", "FAILURE"), ("SIGKILL of the run", "FAILURE"), ("blut cancel", "CANCELED")],
+)
+def test_a_run_with_a_process_for_each_step(scene: Scene, fault: str, ends: str) -> None:
+    stubborn(scene)
+    process = scene.start(scene.materialize("raw", "trained", module="tests.contained_multi"))
+    tree = scene.tree(process=process)
+    step = scene.owner(tree[0])
+    assert step != process.pid and _parent(step) == process.pid
+    (run,) = scene.unfinished()
+    assert worker(scene, run) == process.pid
+    since = time.monotonic()
+    if fault == "blut cancel":
+        assert scene.blut("cancel", run).returncode == 0
+    else:
+        os.kill(step if "step" in fault else process.pid, signal.SIGKILL)
+    process.wait(60)
+    fault = f"{fault}, process per step"
+    assert assert_nothing_is_left(scene, fault, "auto", tree, since, run) == ends
+    assert scene.happened("saved") and not alive(step)
+
+
 def test_the_default_grace_period_is_within_what_is_promised(scene: Scene, backend: str) -> None:
     """Nothing of this tree listens to SIGTERM."""
     stubborn(scene, deaf=True)
