@@ -40,7 +40,8 @@ pytestmark = pytest.mark.timeout(120)
 GIB, MIB = 1 << 30, 1 << 20
 BUDGET = 100 * MIB
 HOLD = """
-import json, os, subprocess, sys
+import json, os, signal, subprocess, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 import blut_resources.containment.limits, pwd
 from blut_resources.leases import Needs, lease
 asked = json.loads(sys.argv[1])

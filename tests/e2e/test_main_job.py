@@ -63,7 +63,7 @@ def test_dagsters_own_commands_reuse_what_blut_made(box: Box, tmp_path: Path) ->
     module = ["-m", "blut_assets.definitions"]
     for command in (
         [*DAGSTER, "job", "execute", *module, "-j", RECIPE, "--config", str(args)],
-        [*DAGSTER, "asset", "materialize", *module, "--select", "*", "--config", str(ops)],
+        [*DAGSTER, "asset", "materialize", *module, "--select", 'key:"lamquant/*"', "--config", str(ops)],
     ):
         subprocess.run(command, env=box.environment(), cwd=tmp_path, check=True, capture_output=True)
         assert box.versions() == before

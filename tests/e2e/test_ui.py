@@ -43,7 +43,9 @@ class Ui:
             return json.loads(response.read())["data"]
 
     def launch(self, job: str, config: dict[str, Any], assets: list[str] | None = None) -> str:
-        (repository,) = self.ask(LOADED)["repositoriesOrError"]["nodes"]
+        while not (found := self.ask(LOADED)["repositoriesOrError"].get("nodes")):
+            time.sleep(0.2)  # its code server was killed, and starts again
+        (repository,) = found
         selector: dict[str, Any] = {
             "pipelineName": job,
             "repositoryName": repository["name"],
