@@ -7,7 +7,7 @@ from typing import Any
 
 SCHEMA = "blut.gguf_fidelity.v1"
 FILE = "fidelity.json"
-ANSWER_TOKENS = 200
+ANSWER_TOKENS = 150
 """How long an answer may get before it counts as one that does not stop."""
 
 

@@ -2,13 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from cookbooks.llm.payload.engines import Logits, chunks, log_softmax
-
-Values = np.ndarray[Any, np.dtype[np.float64]]
+from cookbooks.llm.payload.engines import Logits, Values, chunks, shifted
 
 
 class NotFinite(ArithmeticError):
@@ -38,14 +35,16 @@ def diverge(reference: Logits, other: Logits, tokens: Sequence[int]) -> Divergen
     nll = np.empty((2, n - 1))
     targets = np.asarray(tokens[1:])
     for part in chunks(n):
-        ours, theirs = log_softmax(reference[part, :width]), log_softmax(other[part, :width])
-        if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
-            raise NotFinite("a model predicts numbers that are not finite: its weights are damaged")
+        (ours, total), (theirs, other_total) = shifted(reference[part, :width]), shifted(other[part, :width])
+        chance = np.exp(ours - total[:, None].astype(np.float32))
+        apart = (chance * (ours - theirs)).sum(-1, dtype=np.float64) / chance.sum(-1, dtype=np.float64)
         # rounding can leave a distance of nothing just below nothing
-        kl[part] = np.maximum((np.exp(ours) * (ours - theirs)).sum(-1), 0)
+        kl[part] = np.maximum(apart - (total - other_total), 0)
         same[part] = ours.argmax(-1) == theirs.argmax(-1)
         known = targets[part]
-        rows = np.arange(len(known))
-        nll[0, part.start : part.start + len(known)] = -ours[rows, known]
-        nll[1, part.start : part.start + len(known)] = -theirs[rows, known]
+        rows, into = np.arange(len(known)), slice(part.start, part.start + len(known))
+        nll[0, into] = total[rows] - ours[rows, known]
+        nll[1, into] = other_total[rows] - theirs[rows, known]
+    if not (np.isfinite(kl).all() and np.isfinite(nll).all()):
+        raise NotFinite("a model predicts numbers that are not finite: its weights are damaged")
     return Divergence(kl, same, nll[0], nll[1])

@@ -7,8 +7,9 @@ from typing import Any, Protocol
 import numpy as np
 
 Logits = np.ndarray[Any, np.dtype[np.float32]]
+Values = np.ndarray[Any, np.dtype[np.float64]]
 ROWS = 64
-"""Rows whose distribution is held in float64 at a time."""
+"""Rows whose distributions are held at a time."""
 
 
 @dataclass(frozen=True)
@@ -64,27 +65,28 @@ def text_of(text: str, stop: Sequence[str]) -> tuple[str, bool]:
     return (text[: min(ends)], True) if ends else (text, False)
 
 
-def log_softmax(rows: Logits) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Log-probabilities in float64, row by row."""
-    values = rows.astype(np.float64)
-    values -= values.max(axis=-1, keepdims=True)
-    values -= np.log(np.exp(values).sum(axis=-1, keepdims=True))
-    return values
+def shifted(rows: Logits) -> tuple[Logits, Values]:
+    """Logits less their maximum, and the logarithm of what their exponentials sum to, row by row.
+
+    The sum is in float64: over a vocabulary float32 would lose what a 16-bit model differs by.
+    """
+    values = rows - rows.max(axis=-1, keepdims=True)
+    return values, np.log(np.exp(values).sum(axis=-1, dtype=np.float64))
+
+
+def log_probs(rows: Logits, targets: Sequence[int]) -> Values:
+    """Log-probability of one target for each row."""
+    wanted = np.asarray(targets)
+    found = np.empty(len(wanted))
+    for part in chunks(len(wanted)):
+        values, total = shifted(rows[part])
+        found[part] = values[np.arange(len(values)), wanted[part]] - total
+    return found
 
 
 def chunks(n: int) -> Iterator[slice]:
     """Slices that cover ``range(n)``."""
     return (slice(start, min(start + ROWS, n)) for start in range(0, n, ROWS))
-
-
-def token_log_probs(logits: Logits, tokens: Sequence[int]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Log-probability of ``tokens[1:]``, each given those before it; logits are those after each token."""
-    targets = np.asarray(tokens[1:])
-    found = np.empty(len(targets))
-    for part in chunks(len(targets)):
-        rows = log_softmax(logits[part])
-        found[part] = rows[np.arange(len(rows)), targets[part]]
-    return found
 
 
 def greedy(

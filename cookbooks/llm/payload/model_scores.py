@@ -11,7 +11,7 @@ from cookbooks.llm.evaluation.matching import filtered, matches, normalised
 from cookbooks.llm.evaluation.reasoning import Puzzle, ReasoningTask
 from cookbooks.llm.evaluation.scores import Sample
 from cookbooks.llm.evaluation.yaml_tasks import Filter, Task
-from cookbooks.llm.payload.engines import Answer, Engine, log_softmax, token_log_probs
+from cookbooks.llm.payload.engines import Answer, Engine, log_probs
 from cookbooks.llm.payload.held_out import Example
 from cookbooks.llm.payload.masking import IGNORE
 from cookbooks.llm.payload.training.process import Refused
@@ -23,7 +23,7 @@ def loss_of(engine: Engine, example: Example) -> Sample | None:
     learned = labels[1:] != IGNORE
     if len(ids) < 2 or not learned.any():
         return None
-    found = -token_log_probs(engine.logits(ids), ids)[learned]
+    found = -log_probs(engine.logits(ids)[:-1], ids[1:])[learned]
     if not np.isfinite(found).all():
         raise Refused(f"{engine.kind}: predicts numbers that are not finite on row {example.id}")
     cut = len(ids) < len(example.ids)
@@ -92,8 +92,7 @@ def log_likelihood(engine: Engine, prompt: str, continuation: str) -> float:
         whole, n = [*first, *tokens], len(tokens)
     whole = whole[-engine.context :]
     n = min(n, len(whole) - 1)
-    rows = log_softmax(engine.logits(whole)[-n - 1 : -1])
-    return float(rows[np.arange(n), whole[-n:]].sum())
+    return float(log_probs(engine.logits(whole)[-n - 1 : -1], whole[-n:]).sum())
 
 
 def complete(engine: Engine, task: Task, question: Question) -> Sample:
