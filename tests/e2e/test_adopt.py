@@ -41,6 +41,10 @@ def orphaned(scene: Scene, **limits: str) -> list[int]:
     return tree
 
 
+def supervisor_of(payload: int) -> int:
+    return int(Path(f"/proc/{payload}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def go_on(scene: Scene) -> None:
     (scene.root / "gate").touch()
 
@@ -133,8 +137,7 @@ def test_what_died_without_its_run_is_started_again(scene: Scene, undisturbed: d
 
 def test_supervisor_and_payload_may_die_as_well(scene: Scene, undisturbed: dict[str, str]) -> None:
     (payload,) = orphaned(scene)
-    supervisor = int(Path(f"/proc/{payload}/stat").read_text().rpartition(")")[2].split()[1])
-    os.kill(supervisor, signal.SIGKILL)
+    os.kill(supervisor_of(payload), signal.SIGKILL)
     until(lambda: start_time(payload) is None)
     scene.behave()
     finish(scene, scene.start(command(scene)), undisturbed)
@@ -153,14 +156,37 @@ def test_another_order_ends_what_the_dead_run_left(scene: Scene, undisturbed: di
     assert "what a dead run left has to end first" in scene.said()
 
 
-def test_half_a_result_of_a_dead_attempt_is_in_no_artifact(scene: Scene, undisturbed: dict[str, str]) -> None:
+def test_its_run_may_die_after_the_last_word(scene: Scene, undisturbed: dict[str, str]) -> None:
+    """The facts of the result were told to the first run, and are needed by the second."""
+    scene.behave(gate_at_end=str(scene.root / "gate"))
+    process = scene.start(command(scene))
+    until(lambda: scene.happened("end "), 120, process)
+    until(lambda: scene.epochs() == list(range(EPOCHS)), 60, process)
+    time.sleep(1)
+    process.kill()
+    process.wait()
+    second = scene.start(command(scene))
+    taken_over(scene, second)
+    go_on(scene)
+    finish(scene, second, undisturbed)
+    assert scene.starts() == 1
+    assert scene.epochs() == list(range(EPOCHS))
+
+
+@pytest.mark.parametrize("who", ["payload", "payload and supervisor"])
+def test_half_a_result_of_a_dead_attempt_is_in_no_artifact(
+    scene: Scene, undisturbed: dict[str, str], who: str
+) -> None:
     """The directory of the result is the same for every attempt that may be adopted."""
     scene.behave(hang=True, litter=True)
     process = scene.start(command(scene))
     until(lambda: scene.happened(f"epoch-{EPOCHS - 1} "), 120, process)
     (payload,) = scene.tree(process=process)
     process.kill()
-    os.kill(payload, signal.SIGKILL)
+    if "supervisor" in who:
+        os.kill(supervisor_of(payload), signal.SIGKILL)
+    else:
+        os.kill(payload, signal.SIGKILL)
     process.wait()
     until(lambda: scene.held() == [])
     scene.behave()

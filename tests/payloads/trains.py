@@ -51,6 +51,7 @@ def main() -> None:
         (session.out / "model").write_text(state)
         session.done(epochs=session.config["epochs"])
         note(how, "end", session)
+        wait_for(how.get("gate_at_end"))
 
 
 def behaviour() -> dict[str, Any]:
