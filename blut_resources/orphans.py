@@ -62,6 +62,14 @@ def left_in(work: Path) -> Unit | None:
     return unit
 
 
+def end_abandoned(works: Path) -> None:
+    """End what is left of payloads whose run and supervisor were both killed; nobody else does."""
+    for known in works.glob(f"*/{NAME}"):
+        unit = left_in(known.parent)
+        if unit is not None:
+            unit.detach()
+
+
 def may_go_on(work: Path, unit: Unit) -> bool:
     """Whether it was told to outlive its run, and what it has written by now can be relied on."""
     if (work / NAME).is_symlink():

@@ -16,9 +16,9 @@ from typing import IO
 
 import dagster as dg
 
-from blut_resources import orchestrator
+from blut_resources import orchestrator, orphans
 from blut_resources.containment.tree import start_time
-from blut_resources.instance import home_of
+from blut_resources.instance import home_of, store_of
 from blut_resources.store import file_lock
 
 CANCEL_S = 30.0
@@ -70,7 +70,10 @@ def let_go(run_id: str) -> None:
 
 
 def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Mark runs as failed whose process is gone, which Dagster would show as running for ever."""
+    """Mark runs as failed whose process is gone, which Dagster would show as running for ever.
+
+    What is left of their payloads is ended too.
+    """
     alive = _alive(instance)
     reaped = []
     # under the lock, so that a run that is just opening its file is not taken for a dead one
@@ -82,6 +85,7 @@ def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
                 reaped.append(path.name)
             path.unlink()
         reaped += [run_id for run_id in _never_up(instance) if _report_dead(instance, run_id)]
+    orphans.end_abandoned(store_of(instance).root / "work")
     return reaped
 
 

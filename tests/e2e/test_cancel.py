@@ -20,6 +20,7 @@ from tests.e2e.scene import PROMISED_S, Scene, alive, until
 from tests.e2e.test_ui import STOP, Ui, dagster_dev
 from tests.lacking import lacking
 
+RELOAD = "mutation { reloadWorkspace { __typename } }"
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
@@ -112,6 +113,23 @@ def test_the_default_grace_period_is_within_what_is_promised(scene: Scene, backe
         scene, "SIGKILL, all of the tree deaf, grace 10 s", backend, tree, since, run
     )
     assert status == "FAILURE"
+
+
+def test_run_and_supervisor_are_killed_at_once(scene: Scene, backend: str) -> None:
+    """Who would end the tree is dead too; the next start of anything does it, or the reaper's sensor."""
+    stubborn(scene)
+    process = scene.start(scene.materialize("raw", "trained", containment=backend))
+    tree = scene.tree(process=process)
+    supervisor = _parent(tree[0])
+    (run,) = scene.unfinished()
+    since = time.monotonic()
+    process.kill()
+    os.kill(supervisor, signal.SIGKILL)
+    process.wait()
+    until(lambda: not alive(supervisor))
+    with scene.instance() as instance:
+        reaper(dg.build_sensor_context(instance))
+    assert_nothing_is_left(scene, "SIGKILL of run and supervisor", backend, tree, since, run)
 
 
 def test_dataloader_workers_go_with_their_training(scene: Scene, backend: str) -> None:
@@ -237,6 +255,20 @@ def test_a_run_from_the_ui(shared: tuple[Scene, Ui], backend: str, fault: str, e
     assert ui.wait(run) == ends
     until(lambda: not alive(executes))
     assert scene.happened("saved")
+
+
+def test_a_reload_of_the_code_location_ends_nothing(shared: tuple[Scene, Ui]) -> None:
+    scene, ui = shared
+    gate = scene.root / "gate"
+    scene.behave(gate=str(gate), gate_at=0)
+    run = launch(ui, "auto")
+    tree = scene.tree()
+    server = _parent(worker(scene, run))
+    ui.ask(RELOAD)
+    time.sleep(6)
+    assert alive(server) and all(alive(pid) for pid in tree)
+    gate.touch()
+    assert ui.wait(run) == "SUCCESS"
 
 
 def _parent(pid: int) -> int:
