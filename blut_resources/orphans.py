@@ -6,7 +6,6 @@ work directory, any other a link to it.
 """
 
 import contextlib
-import errno
 import json
 import os
 import shutil
@@ -26,14 +25,11 @@ def new_place(work: Path, order: Any, adopt: bool) -> Path:
     work.mkdir(parents=True, exist_ok=True)
     place, known = Path(tempfile.mkdtemp(prefix="blut-payload-", dir=work if adopt else None)), work / NAME
     _claimed(place, order)
-    try:
+    with contextlib.suppress(OSError):  # it is in use, or this filesystem has no links
         if adopt:
             place.rename(known)
             return known
         known.symlink_to(place)
-    except OSError as error:
-        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
-            raise
     return place
 
 

@@ -209,7 +209,7 @@ def _orphan(payload: Payload, log: dg.DagsterLogManager) -> Unit | None:
     unit = orphans.left_in(payload.work)
     if unit is None:
         return None
-    over, goes_on = bool(select.select([unit], [], [], 0)[0]), orphans.may_go_on(payload.work, unit)
+    over, goes_on = _has_ended(unit, 0), orphans.may_go_on(payload.work, unit)
     if goes_on and orphans.order_of(unit) == payload.order() and (not over or unit.wait().ok):
         orphans.claim(unit)
         return unit
@@ -249,7 +249,7 @@ def _events(
 ) -> Iterator[dict[str, Any]]:
     look_at, ended = time.monotonic() + WATCH_S, False
     while not ended:
-        ended = bool(select.select([unit], [], [], POLL_S)[0])
+        ended = _has_ended(unit, POLL_S)
         log.pump()
         reader.pump()
         yield from reader.events()
@@ -259,6 +259,13 @@ def _events(
                 look_at = float("inf")
                 context.log.warning(f"{payload.name} is ended: {reason}")
                 unit.terminate()
+
+
+def _has_ended(unit: Unit, patience_s: float) -> bool:
+    """``select`` would refuse descriptors above 1023."""
+    poll = select.poll()
+    poll.register(unit, select.POLLIN)
+    return bool(poll.poll(patience_s * 1000))
 
 
 def _reason_to_end(context: dg.AssetExecutionContext, payload: Payload) -> str:
