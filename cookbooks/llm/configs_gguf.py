@@ -77,7 +77,7 @@ class GgufConfig(StageConfig):
         "merged", description="adapter: the base as a GGUF, and what was learned as a small LoRA GGUF"
     )
     importance: bool = Field(False, description="measure an importance matrix on the training side")
-    calibration_tokens: int = Field(8192, ge=512, description="tokens that it is measured on")
+    calibration_tokens: int = Field(4096, ge=512, description="tokens that it is measured on")
     n_tokens: int = Field(2048, ge=16, description="held-out tokens on which file and model are compared")
     context: int = Field(512, ge=64, description="tokens of a held-out row that are read, at most")
     max_kl: float = Field(0.15, gt=0, description="nats per token between model and file, at most")

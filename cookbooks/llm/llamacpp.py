@@ -120,7 +120,7 @@ def _build(dest: Path, on_progress: Callable[[int], None]) -> None:
         _unpack(sdist, Path(scratch))
         sources, objects = Path(scratch, SOURCES), Path(scratch, "objects")
         _run([*_configure(sources, objects)], "cmake", lambda percent: None)
-        jobs = str(max(1, min(os.cpu_count() or 1, 8)))
+        jobs = str(max(1, min(os.cpu_count() or 1, 4)))  # each may take half a gigabyte
         command = [str(_cmake()), "--build", str(objects), "--target", "llama", "--parallel", jobs]
         _run(command, "the compilation", on_progress)
         _collect(Path(scratch), dest)

@@ -89,6 +89,10 @@ class Suite:
     def ask(self, name: str, engine: Engine) -> None:
         """Put every question to one model."""
         loss = [model_scores.loss_of(engine, self._told(row)) for row in self.held_out]
+        if not any(loss):
+            raise Refused(
+                f"context={engine.context}: no answer of the held-out rows begins within it; raise it"
+            )
         about = "nats per token of the answers in held-out rows"
         self._keep(name, "held_out", about, [one for one in loss if one])
         if self.answered:
