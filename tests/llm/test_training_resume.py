@@ -57,8 +57,9 @@ def test_a_killed_training_goes_on_to_the_same_bytes(
     code = killed.run_until(lambda: killed.is_sealed(4))
     assert code == -signal.SIGKILL and not killed.files()
 
-    killed.run()
+    facts = killed.run()
 
+    assert facts["resumed_from_step"] >= 4
     assert killed.steps()[0] > 4, "steps that were done are not done again"
     assert killed.files() == undisturbed.files()
 

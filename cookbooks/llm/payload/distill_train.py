@@ -124,7 +124,7 @@ def _fit(
     trainer = trainer_of(model)
     fitted = job.fit(trainer, examples, lambda: held_out(trainer, examples.held))
     facts = export(job, trainer, configs, examples, fitted, **more)
-    return {**facts, **job.measured(), **({"n_answers": len(examples.train)} | more)}
+    return {**facts, **job.measured(fitted), **({"n_answers": len(examples.train)} | more)}
 
 
 def train(session: PayloadSession) -> dict[str, Any]:

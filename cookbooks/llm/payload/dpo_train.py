@@ -105,7 +105,7 @@ def train(session: PayloadSession) -> dict[str, Any]:
     first = evaluate(trainer, pairs.select(range(min(len(pairs), job.config["batch_size"]))))
     refuse_another_start(first, job.config["loss"], job.placement.dtype)
     fitted = job.fit(trainer, examples, lambda: evaluate(trainer, held))
-    return {**export(job, trainer, configs, examples, fitted), **job.measured()}
+    return {**export(job, trainer, configs, examples, fitted), **job.measured(fitted)}
 
 
 def main() -> None:

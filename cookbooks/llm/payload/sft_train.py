@@ -52,7 +52,7 @@ def train(session: PayloadSession) -> dict[str, Any]:
     configs = configs_of(model)
     trainer = sft_trainer(job, examples, model)
     fitted = job.fit(trainer, examples, lambda: held_out(trainer, examples.held))
-    return {**export(job, trainer, configs, examples, fitted), **job.measured()}
+    return {**export(job, trainer, configs, examples, fitted), **job.measured(fitted)}
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from cookbooks.llm.payload.training.process import Refused
 EXTRA = (
     *("adam_beta1", "adam_beta2", "adam_epsilon", "optim", "optim_args"),
     *("lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "weight_decay", "max_grad_norm"),
-    *("neftune_noise_alpha", "group_by_length", "dataloader_drop_last", "tf32", "torch_compile"),
+    *("neftune_noise_alpha", "dataloader_drop_last", "tf32"),
 )
 """Settings of transformers that change neither what is learned from nor how it is resumed."""
 

@@ -190,7 +190,7 @@ class Job:
             say(f"resume: going on from {found.name}")
         return found
 
-    def measured(self) -> dict[str, Any]:
+    def measured(self, fitted: Fitted) -> dict[str, Any]:
         """Time and memory: facts about this attempt, not about the bytes."""
         peak = memory.peak()
         if self.placement.device == "cuda":
@@ -206,6 +206,7 @@ class Job:
             "cpu_seconds": round(self.clock.cpu_seconds, 2),
             "machine": platform.machine(),
             "device_name": self.placement.name,
+            **({"resumed_from_step": fitted.resumed_from} if fitted.resumed_from else {}),
         }
 
     def result(self, trainer: "Trainer", examples: Examples, fitted: Fitted) -> dict[str, Any]:
