@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import dagster as dg
 from pydantic import Field, ValidationError
@@ -12,6 +12,8 @@ from pydantic.fields import FieldInfo
 from blut_assets.artifacts import Artifact
 from blut_assets.limits import NO_LIMITS, LimitsConfig
 from blut_assets.stages import StageConfig, spec_of
+
+C = TypeVar("C", bound=StageConfig)
 
 RECIPE_TAG = "blut/recipe"
 
@@ -27,6 +29,12 @@ class RecipeArgs(dg.Config):
         "auto", description="auto: take stored results; never: compute all again; require: compute nothing"
     )
     limits: LimitsConfig = Field(NO_LIMITS, description='of each payload, such as {"memory_max": "44G"}')
+
+
+def config_from(config: type[C], args: RecipeArgs, **given: Any) -> C:
+    """An asset's config: what is given, and else the args of the same names."""
+    shared = config.model_fields.keys() & type(args).model_fields.keys()
+    return config(**{name: getattr(args, name) for name in shared} | given)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from blut_assets.gates import Change
-from blut_assets.recipes import Recipe, RecipeArgs
+from blut_assets.recipes import Recipe, RecipeArgs, config_from
 from blut_assets.stages import StageConfig
 from cookbooks.lamquant.artifacts import LmaCorpus, PccpVerdict, Recordings
 from cookbooks.lamquant.configs import (
@@ -79,7 +79,7 @@ class JointCodecArgs(DataPrepArgs):
 def _data_prep(args: DataPrepArgs) -> Mapping[str, StageConfig]:
     return {
         "recordings": RecordingsConfig(edf_root=args.edf_root),
-        "lma_corpus": _take(LmaCorpusConfig, args),
+        "lma_corpus": config_from(LmaCorpusConfig, args),
     }
 
 
@@ -87,11 +87,11 @@ def _joint_codec(args: JointCodecArgs) -> Mapping[str, StageConfig]:
     _refuse_what_the_gate_would(args)
     return {
         **_data_prep(args),
-        "split_manifest": _take(SplitManifestConfig, args),
-        "training_windows": _take(TrainingWindowsConfig, args),
-        "joint_checkpoint": _take(JointCheckpointConfig, args),
-        "floor_registry": _take(FloorRegistryConfig, args),
-        "pccp_verdict": _take(PccpVerdictConfig, args),
+        "split_manifest": config_from(SplitManifestConfig, args),
+        "training_windows": config_from(TrainingWindowsConfig, args),
+        "joint_checkpoint": config_from(JointCheckpointConfig, args),
+        "floor_registry": config_from(FloorRegistryConfig, args),
+        "pccp_verdict": config_from(PccpVerdictConfig, args),
         "promoted_codec": PromotedCodecConfig(alias=args.promote_as),
     }
 
@@ -106,12 +106,6 @@ def _refuse_what_the_gate_would(args: JointCodecArgs) -> None:
         raise ValueError(
             f"promote_as = {args.promote_as!r}: give {registry.model}@ALIAS, the registry's model"
         )
-
-
-def _take(config: type[StageConfig], args: RecipeArgs) -> StageConfig:
-    """An asset's config out of the args of the same names."""
-    shared = config.model_fields.keys() & type(args).model_fields.keys()
-    return config(**{name: getattr(args, name) for name in shared})
 
 
 DATA_PREP = Recipe(

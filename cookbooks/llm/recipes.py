@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from blut_assets.recipes import Recipe, RecipeArgs
+from blut_assets.recipes import Recipe, config_from
 from blut_assets.stages import StageConfig
 from cookbooks.llm import chains
 from cookbooks.llm.artifacts import Checkpoint, EvalReport, ExamplesFile, HfModel
@@ -49,43 +49,40 @@ Configs = Mapping[str, StageConfig]
 
 def _hf_finetune(args: HfFinetuneArgs) -> Configs:
     return {
-        **_rows(args, ExamplesConfig(path=args.dataset_path, read_as="examples"), args.base_model),
-        "gguf_preflight": GgufPreflightConfig(check="none"),
-        "sft_checkpoint": _take(SftCheckpointConfig, args),
+        **_rows(args, _examples(args), args.base_model),
+        "gguf_preflight": config_from(GgufPreflightConfig, args, check="none"),
+        "sft_checkpoint": config_from(SftCheckpointConfig, args),
     }
 
 
 def _finetune(args: FinetuneArgs) -> Configs:
     return {
-        **_rows(args, ExamplesConfig(path=args.dataset_path, read_as="examples"), args.base_model),
+        **_rows(args, _examples(args), args.base_model),
         "gguf_preflight": _preflight(args),
-        "sft_checkpoint": _take(SftCheckpointConfig, args),
+        "sft_checkpoint": config_from(SftCheckpointConfig, args),
         **_tail(chains.SFT, args),
     }
 
 
 def _finetune_conversations(args: ConversationsArgs) -> Configs:
-    filters = {name: getattr(args, name) for name in ("since", "min_turns", "max_msg_bytes", "drop_errors")}
-    source = ExamplesConfig(
-        path=args.conversations_path, read_as="conversations", on_bad_row=args.on_bad_row, **filters
-    )
+    source = config_from(ExamplesConfig, args, path=args.conversations_path, read_as="conversations")
     return {
         **_rows(args, source, args.base_model),
         "gguf_preflight": _preflight(args),
-        "sft_checkpoint": _take(SftCheckpointConfig, args),
+        "sft_checkpoint": config_from(SftCheckpointConfig, args),
         **_tail(chains.SFT, args),
     }
 
 
 def _dpo(args: DpoArgs) -> Configs:
-    training = DpoCheckpointConfig(**_shared(DpoCheckpointConfig, args))
+    training = config_from(DpoCheckpointConfig, args)
     refuse_senseless(training)
     return {
         "preferences": PreferencesConfig(path=args.preferences_path),
         "base_model": BaseModelConfig(model=args.base_model),
-        "gguf_preflight": GgufPreflightConfig(check="gguf"),
-        "preference_dataset": _take(PreferenceDatasetConfig, args),
-        "preference_split": _take(PreferenceSplitConfig, args),
+        "gguf_preflight": config_from(GgufPreflightConfig, args),
+        "preference_dataset": config_from(PreferenceDatasetConfig, args),
+        "preference_split": config_from(PreferenceSplitConfig, args),
         "dpo_checkpoint": training,
         **_tail(chains.DPO, args),
     }
@@ -93,46 +90,40 @@ def _dpo(args: DpoArgs) -> Configs:
 
 def _distill(args: DistillArgs) -> Configs:
     return {
-        **_rows(args, ExamplesConfig(path=args.dataset_path, read_as="examples"), args.student_base),
+        **_rows(args, _examples(args), args.student_base),
         "gguf_preflight": _preflight(args),
         "teacher_model": TeacherModelConfig(model=args.teacher_path),
-        "distilled_checkpoint": _take(DistilledCheckpointConfig, args),
+        "distilled_checkpoint": config_from(DistilledCheckpointConfig, args),
         **_tail(chains.DISTILLED, args),
     }
+
+
+def _examples(args: HfFinetuneArgs | FinetuneArgs | DistillArgs) -> ExamplesConfig:
+    return config_from(ExamplesConfig, args, path=args.dataset_path, read_as="examples")
 
 
 def _rows(args: RowsArgs, source: ExamplesConfig, model: str) -> Configs:
     return {
         "examples": source,
         "base_model": BaseModelConfig(model=model),
-        "sft_dataset": _take(SftDatasetConfig, args),
-        "sft_split": _take(SftSplitConfig, args),
+        "sft_dataset": config_from(SftDatasetConfig, args),
+        "sft_split": config_from(SftSplitConfig, args),
     }
 
 
 def _preflight(args: RowsArgs) -> GgufPreflightConfig:
     """Plain text needs no chat template."""
-    return GgufPreflightConfig(check="gguf", chat="optional" if args.format == "text" else "required")
+    chat = "optional" if args.format == "text" else "required"
+    return config_from(GgufPreflightConfig, args, chat=chat)
 
 
 def _tail(chain: chains.Tail, args: GgufArgs) -> Configs:
     return {
-        f"{chain.prefix}_merged": MergedConfig(name=args.output_name, threads=args.threads),
-        f"{chain.prefix}_gguf": _take(GgufConfig, args),
-        "evaluation_tasks": EvaluationTasksConfig(tasks=args.tasks),
-        f"{chain.prefix}_evaluation": EvaluationConfig(
-            **{name: getattr(args, name) for name in ("answers", "reasoning", "seed", "threads", "device")}
-        ),
+        f"{chain.prefix}_merged": config_from(MergedConfig, args, name=args.output_name),
+        f"{chain.prefix}_gguf": config_from(GgufConfig, args),
+        "evaluation_tasks": config_from(EvaluationTasksConfig, args),
+        f"{chain.prefix}_evaluation": config_from(EvaluationConfig, args),
     }
-
-
-def _take(config: type[StageConfig], args: RecipeArgs) -> StageConfig:
-    """An asset's config out of the args of the same names."""
-    return config(**_shared(config, args))
-
-
-def _shared(config: type[StageConfig], args: RecipeArgs) -> dict[str, object]:
-    return {name: getattr(args, name) for name in config.model_fields.keys() & type(args).model_fields.keys()}
 
 
 ROWS = [examples, base_model, gguf_preflight, sft_dataset, sft_split]
