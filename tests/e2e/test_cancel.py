@@ -17,10 +17,9 @@ from blut_resources.containment.tree import descendants
 from blut_resources.runs import NoSuchRun, cancel_run, find_run
 from sensors.reaper import reaper
 from tests.e2e.scene import PROMISED_S, Scene, alive, until
-from tests.e2e.test_ui import STOP, Ui, dagster_dev
+from tests.e2e.test_ui import RELOAD, STOP, Ui, dagster_dev
 from tests.lacking import lacking
 
-RELOAD = "mutation { reloadWorkspace { __typename } }"
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 

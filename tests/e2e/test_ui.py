@@ -27,6 +27,7 @@ LAUNCH = """mutation ($params: ExecutionParams!) { launchPipelineExecution(execu
 STATUS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
 STOP = """mutation ($id: String!, $how: TerminateRunPolicy) {
   terminateRun(runId: $id, terminatePolicy: $how) { __typename } }"""
+RELOAD = "mutation { reloadWorkspace { __typename } }"
 LOADED = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }"
 
 
@@ -43,9 +44,7 @@ class Ui:
             return json.loads(response.read())["data"]
 
     def launch(self, job: str, config: dict[str, Any], assets: list[str] | None = None) -> str:
-        while not (found := self.ask(LOADED)["repositoriesOrError"].get("nodes")):
-            time.sleep(0.2)  # its code server was killed, and starts again
-        (repository,) = found
+        (repository,) = self.loaded()
         selector: dict[str, Any] = {
             "pipelineName": job,
             "repositoryName": repository["name"],
@@ -57,6 +56,15 @@ class Ui:
         answer = self.ask(LAUNCH, params=params)["launchPipelineExecution"]
         assert answer["__typename"] == "LaunchRunSuccess", answer
         return answer["run"]["runId"]
+
+    def loaded(self) -> list[dict[str, Any]]:
+        """What there is to launch; where its server was killed, after the reload that a person asks for."""
+        deadline = time.monotonic() + 120
+        while not (found := self.ask(LOADED)["repositoriesOrError"].get("nodes")):
+            assert time.monotonic() < deadline, "the code location does not come back"
+            self.ask(RELOAD)
+            time.sleep(3)
+        return found
 
     def wait(self, run: str, seconds: float = 120) -> str:
         deadline = time.monotonic() + seconds
