@@ -59,11 +59,14 @@ class Ui:
 
     def loaded(self) -> list[dict[str, Any]]:
         """What there is to launch; where its server was killed, after the reload that a person asks for."""
-        deadline = time.monotonic() + 120
+        start, reloads = time.monotonic(), 0
         while not (found := self.ask(LOADED)["repositoriesOrError"].get("nodes")):
-            assert time.monotonic() < deadline, "the code location does not come back"
-            self.ask(RELOAD)
-            time.sleep(3)
+            waited = time.monotonic() - start
+            assert waited < 180, "the code location does not come back"
+            if waited > 60 * reloads:  # a second one would end the server that the first one starts
+                self.ask(RELOAD)
+                reloads += 1
+            time.sleep(0.5)
         return found
 
     def wait(self, run: str, seconds: float = 120) -> str:
