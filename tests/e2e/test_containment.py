@@ -1,6 +1,7 @@
 """What a step says of a payload that was held to its limits, through the front doors a person uses."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -8,6 +9,7 @@ import pytest
 
 from blut_assets.recipes import ArgsError
 from blut_resources.containment.cgroup1 import Cgroup1
+from blut_resources.machine import shared_memory
 from tests.contained import CHAIN, RESOURCES, defs, recipe
 from tests.e2e.scene import Scene
 from tests.lacking import lacking
@@ -32,14 +34,17 @@ def cgroup1() -> None:
         lacking(reason)
 
 
-def materialize(scene: Scene, epochs: int = 3, **limits: Any) -> dg.ExecuteInProcessResult:
+def materialize(
+    scene: Scene, epochs: int = 3, asks: Mapping[str, Any] | None = None, **limits: Any
+) -> dg.ExecuteInProcessResult:
+    config = {"epochs": epochs, "limits": limits, **(asks or {})}
     with scene.instance() as instance:
         return dg.materialize(
             CHAIN,
             resources=RESOURCES,
             instance=instance,
             raise_on_error=False,
-            run_config={"ops": {"contained__trained": {"config": {"epochs": epochs, "limits": limits}}}},
+            run_config={"ops": {"contained__trained": {"config": config}}},
         )
 
 
@@ -180,6 +185,30 @@ def test_the_wall_clock_stops_a_training_that_takes_too_long(scene: Scene, backe
     assert "stopped, because its wall-clock limit was reached (it ran for 2 s)" in said
     assert metadata["outcome"] == "timeout"
     assert scene.happened("saved"), "it was told to stop, and had time for its checkpoint"
+
+
+def test_a_payload_sees_the_gpus_that_it_leased_and_no_other(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLUT_GPUS", "0:24G,1:80G,2:24G")
+    seen = []
+    for number, (gpus, outside) in enumerate([(0, None), (2, None), (0, "2,1"), (1, "2,1")]):
+        scene.behave(show="CUDA_VISIBLE_DEVICES")
+        if outside:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", outside)
+        assert materialize(scene, 1, {"gpus": gpus, "reuse": "never" if number else "auto"}).success
+        (line,) = [line for line in scene.log.read_text().splitlines() if "VISIBLE" in line]
+        seen.append(line.split()[0].partition("=")[2])
+    assert seen == ["", "0,2", "", "2"]
+
+
+def test_dataloader_workers_without_room_in_shared_memory_are_refused(scene: Scene) -> None:
+    """Before they start, where they would die of SIGBUS."""
+    _, free = shared_memory()
+    said, _ = failure(materialize(scene, asks={"workers": 4, "batch_bytes": free}))
+    assert "4 DataLoader workers need about" in said and "set num_workers=0 or fewer" in said
+    assert scene.starts() == 0
+    assert materialize(scene, asks={"workers": 4, "batch_bytes": 4096}).success
 
 
 def test_arguments_of_a_person_reach_the_payload_as_they_are(scene: Scene) -> None:
