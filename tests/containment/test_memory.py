@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.aftermath import Row, note
 from tests.containment.units import (
     HOG,
     MIB,
@@ -130,3 +131,4 @@ def test_rlimit_limits_a_process(place: Path) -> None:
         assert not unit.enforcement.contained
         assert unit.wait(20).code == 1
         assert "MemoryError" in output(unit)
+    note(Row("payload needs more than its limit", "rlimit, unit alone", "exit 1, MemoryError", 0))

@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,12 +34,6 @@ def _machine() -> None:
     for file in ("", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"):
         shutil.chown(cgroup / file, USER)
     within(20, Path("/run/user/0/systemd/private").exists)
-
-
-@pytest.fixture
-def took(record_property: Callable[[str, object], None]) -> Callable[[float], None]:
-    """Report how many seconds after its cause the end of everything was, grace period included."""
-    return lambda seconds: record_property("seconds", round(seconds, 1))
 
 
 @pytest.fixture(params=list(WHO))
