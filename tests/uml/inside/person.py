@@ -16,11 +16,9 @@ from blut_resources.containment.tree import start_time
 from tests.aftermath import Row, note
 from tests.conftest import REPOSITORY
 from tests.installed import install
-from tests.owners import Who, within
+from tests.owners import PATIENCE_S, Who, within
 
 BLUT = [sys.executable, "-c", "from blut_assets.cli import main; main()"]
-PATIENCE_S = 120
-"""Python starts slowly in the booted machine, and Dagster is large."""
 
 
 class Person:

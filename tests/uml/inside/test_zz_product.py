@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from blut_resources.containment import Limits, launch
-from tests.owners import USER, Owner, Who, done_by, within
+from tests.owners import PATIENCE_S, USER, Owner, Who, done_by, within
 from tests.uml.inside.person import Person
 from tests.uml.inside.scenes import MIB, SMALL, hog, shell
 
@@ -72,7 +72,7 @@ def test_a_recipe(tmp_path: Path) -> None:
     assert "contained-trained" in unit
     assert who.systemctl("show", "--property=MemoryMax", unit) == f"MemoryMax={64 * MIB}\n"
     assert all(Path(f"/proc/{pid}/cgroup").read_text().endswith(f"/{unit}\n") for pid in tree)
-    within(20, lambda: person.happened("epoch-1 "))
+    within(PATIENCE_S, lambda: person.happened("epoch-1 "))
     seconds = person.cancel()
     assert run.wait() == 130, person.said()
     person.assert_nothing_is_left("blut cancel", "exit 130", seconds)
