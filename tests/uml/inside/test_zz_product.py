@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from blut_resources.containment import Limits, launch
-from tests.owners import PATIENCE_S, USER, Owner, Who, done_by, within
-from tests.uml.inside.person import Person
+from tests.owners import USER, Owner, Who, done_by, within
+from tests.uml.inside.person import PATIENCE_S, Person
 from tests.uml.inside.scenes import MIB, SMALL, hog, shell
 
 ROOT, RUNNER = Who("root auto", "systemd"), Who("user auto", "systemd", user=USER)
