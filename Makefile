@@ -42,8 +42,14 @@ lint: setup ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-bench: setup ## measure; prints tables, writes bench/results
-	$(BIN)/python -m bench
+bench: setup ## measure; prints tables, writes bench/results; `make bench containment` measures only that
+	$(BIN)/python -m bench $(ONLY)
+
+ifeq (bench,$(firstword $(MAKECMDGOALS)))
+ONLY = $(wordlist 2,99,$(MAKECMDGOALS))
+.PHONY: $(ONLY)
+$(ONLY): ;@:
+endif
 
 clean: ## remove the virtual environment; artifacts and history stay
 	rm -rf $(VENV) .venv.lock

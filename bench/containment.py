@@ -68,14 +68,14 @@ def booted(script: Path, rounds: int) -> Samples:
 
 
 def rows(quick: bool) -> list[Row]:
-    """The supervisor alone, then what each backend adds to it or to the bare subprocess."""
+    """The supervisor alone, then what each backend adds to it or to the bare subprocess; or why it cannot."""
     rounds = 5 if quick else 15
-    direct = [name for name in ("cgroup2", "cgroup1", "systemd") if not backend(name).unavailable()]
-    here = measure([SUPERVISED, *direct], rounds)
+    reasons = {name: backend(name).unavailable() for name in ("cgroup2", "cgroup1", "systemd")}
+    here = measure([SUPERVISED, *(name for name, reason in reasons.items() if not reason)], rounds)
     found = [_added("supervised, not contained", here, SUPERVISED, BARE)]
-    for name in direct:
-        found += _rows(name, here, "")
-    if "systemd" not in direct:
+    for name, reason in reasons.items():
+        found += [skipped("containment", name, reason)] if reason else _rows(name, here, "")
+    if reasons["systemd"]:
         for where, script in BOOTS.items():
             found += _booted_rows(where, script, 3 if quick else 9)
     return found

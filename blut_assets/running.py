@@ -15,6 +15,7 @@ from blut_assets import reuse
 from blut_resources import machine
 from blut_resources.containment.limits import Limits, parse_size
 from blut_resources.containment.unit import Enforcement
+from blut_resources.gpus import DECLARED
 from blut_resources.gpus import gpus as gpus_here
 from blut_resources.leases import Lease, Needs, estimate, lease
 from blut_resources.machine import size_text
@@ -91,7 +92,7 @@ def _admit(stage: "Stage", limits: Limits, gpus: int | None) -> Iterator[Lease]:
     footprint, context = stage.spec.footprint, stage.context
     declared = parse_size(footprint.memory, "footprint.memory") if footprint.memory else None
     if gpus is None:
-        gpus = min(1, len(gpus_here().found)) if footprint.gpus == "any" else footprint.gpus
+        gpus = _any_gpu(stage) if footprint.gpus == "any" else footprint.gpus
     peaks = reuse.measured_peaks(context.instance, stage.spec.key)
     memory = estimate(declared, peaks, limits.memory_max)
     if peaks and not limits.memory_max:
@@ -116,6 +117,15 @@ def _admit(stage: "Stage", limits: Limits, gpus: int | None) -> Iterator[Lease]:
             waited = f"no more, after {time.monotonic() - waited_since[0]:.0f} s"
             context.instance.add_run_tags(context.run.run_id, {WAITING_TAG: waited})
         yield granted
+
+
+def _any_gpu(stage: "Stage") -> int:
+    """One, where there is one; a payload sees none that it has not leased."""
+    there = gpus_here()
+    if not there.found:
+        reason = f"{there.reason}; ${DECLARED} can declare what NVML does not know"
+        stage.context.log.info(f"{stage.name}: runs without a GPU ({reason})")
+    return min(1, len(there.found))
 
 
 def _picture(path: Path, media_type: str) -> dg.MetadataValue:

@@ -15,6 +15,7 @@ from blut_assets import reuse
 from blut_assets.artifacts import Artifact
 from blut_assets.limits import NO_LIMITS, LimitsConfig
 from blut_assets.running import run
+from blut_resources.machine import check_shared_memory
 from blut_resources.store import ArtifactStore
 from blut_resources.trainer import Payload, can_be_taken_over
 
@@ -93,16 +94,22 @@ class Stage:
         out: Path | None = None,
         work: Path | None = None,
         gpus: int | None = None,
+        workers: int = 0,
+        batch_bytes: int = 0,
     ) -> Generator[dg.AssetObservation, None, dict[str, Any]]:
         """Run a payload module; yields an observation per epoch and returns the facts it ended with.
 
         It waits here until the memory and GPUs it needs are free; a hit in the store never gets here.
         ``gpus`` says how many where the footprint of the asset does not know: 0 for a training on the CPU.
+        The payload sees those that it got, and no other. ``workers`` of a DataLoader pass their batches, of
+        ``batch_bytes`` each, through /dev/shm.
 
         Raises:
+            SharedMemoryTooSmall: if /dev/shm has no room for those; nothing was started or waited for.
             PayloadFailed: if it did not reach ``done``; after an out-of-memory kill only when no larger
                 limit was allowed.
         """
+        check_shared_memory(workers, batch_bytes)
         payload = Payload(
             *(module, config, inputs, out or self.out, work or self.work, self.fingerprint, self.name),
             adopt=self.limits.on_orphan == "adopt",

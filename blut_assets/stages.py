@@ -25,6 +25,7 @@ from blut_assets.versions import CodeVersion, code_version, fingerprint
 from blut_resources.containment import ContainmentRefused
 from blut_resources.instance import EphemeralInstance, store_of
 from blut_resources.leases import NeverFits
+from blut_resources.machine import SharedMemoryTooSmall
 from blut_resources.registry import RegistryError
 from blut_resources.runs import hold_run
 from blut_resources.store import StoreError
@@ -38,7 +39,7 @@ Steps = Generator[dg.AssetObservation, None, T]
 ASSET_JOB = "__ASSET_JOB"
 EXPLAINED = (
     *(ContainmentRefused, EphemeralInstance, FileNotFoundError, NeverFits),
-    *(PromotionRefused, RegistryError, StoreError),
+    *(PromotionRefused, RegistryError, SharedMemoryTooSmall, StoreError),
 )
 """Errors whose message is written for a person; anything else keeps its stack trace."""
 HOPELESS = (ContainmentRefused, EphemeralInstance, NeverFits, PromotionRefused)

@@ -43,13 +43,11 @@ def gpus() -> Gpus:
 
 
 def environment(granted: tuple[Gpu, ...]) -> dict[str, str]:
-    """What makes a program see these GPUs only, in this order.
+    """What makes a program see these GPUs only, in this order; none, where none was granted.
 
     By UUID where there is one: CUDA counts by speed and not by PCI bus, unless told, so that its index 1
     may be another GPU.
     """
-    if not granted:
-        return {}
     names = [gpu.uuid if gpu.uuid.startswith("GPU-") else str(gpu.index) for gpu in granted]
     return {VISIBLE: ",".join(names), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
 

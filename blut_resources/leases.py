@@ -48,7 +48,7 @@ class Lease:
         path: the file to hold a shared ``flock`` on, by every process that the lease must outlive; None where
             nothing was needed.
         gpus: indices granted, as nvidia-smi counts.
-        environment: variables that make a program see these GPUs only; none without a GPU.
+        environment: variables that make a program see these GPUs only, which may be none.
     """
 
     path: Path | None
@@ -85,7 +85,7 @@ def lease(needs: Needs, *, holder: Mapping[str, str], on_wait: Callable[[str], N
         ValueError: an environment variable of this module makes no sense.
     """
     if not needs:
-        yield Lease(None)
+        yield Lease(None, environment=environment(()))
         return
     granted, chosen = _Wait(needs, holder, on_wait).run()
     try:

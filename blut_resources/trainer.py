@@ -186,6 +186,8 @@ def run_payload(
             context.log.warning(
                 f"{payload.name}: its memory limit is not enforced: {unit.enforcement.reason}"
             )
+        if unit.enforcement.notes:
+            context.log.warning(f"{payload.name}: {unit.enforcement.notes}")
         last: dict[str, Any] = {}
         for event in _events(context, payload, unit, reader, log):
             last = event

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.aftermath import Row, note, parse
 from tests.lacking import lacking
 
 INSIDE_ENV = "BLUT_TESTS_INSIDE"
@@ -20,16 +21,22 @@ LACKS, DID_NOT_REPORT = 69, 125
 
 @dataclass
 class Machine:
-    """What the tests inside did: test to its cases, a case to its failure message, "" if it passed."""
+    """What the tests inside did: test to its cases, a case to its failure message, "" if it passed.
+
+    And test to the rows that it noted.
+    """
 
     output: str
     cases: dict[str, dict[str, str]] = field(default_factory=dict)
+    rows: dict[str, list[Row]] = field(default_factory=dict)
 
     def check(self, test: str) -> None:
         """Fail unless all cases of this test ran inside and passed."""
         found = self.cases.get(test)
         if not found:
             pytest.fail(f"{test} did not run inside:\n{self.output[-4000:]}", pytrace=False)
+        for row in self.rows.get(test, []):
+            note(row)
         failures = [f"{case}:\n{message}" for case, message in found.items() if message]
         if failures:
             pytest.fail("\n\n".join(failures), pytrace=False)
@@ -67,18 +74,19 @@ def boot(script: Path, inside: Path, out: Path, timeout_s: int) -> Machine:
         lacking(done.stdout.strip()[-3000:])
     if not report.exists():
         pytest.fail(f"no report, exit status {done.returncode}:\n{done.stdout[-4000:]}", pytrace=False)
-    return Machine(done.stdout, _cases(report))
+    return _told(report, done.stdout)
 
 
-def _cases(report: Path) -> dict[str, dict[str, str]]:
-    cases: dict[str, dict[str, str]] = {}
+def _told(report: Path, output: str) -> Machine:
+    machine = Machine(output)
     for case in ElementTree.parse(report).iter("testcase"):
         module = case.get("classname", "").rpartition(".")[2]
         name = case.get("name", "")
+        test = f"{module}::{name.partition('[')[0]}"
         # a skip inside is a failure too: the machine was made for these tests
         bad = [child for child in case if child.tag in ("failure", "error", "skipped")]
         message = "\n".join(f"{child.get('message')}\n{child.text or ''}" for child in bad)
-        for measured in case.iter("property"):
-            print(f"{name}: {measured.get('name')} {measured.get('value')}")
-        cases.setdefault(f"{module}::{name.partition('[')[0]}", {})[name] = message
-    return cases
+        machine.cases.setdefault(test, {})[name] = message
+        properties = [(said.get("name", ""), said.get("value")) for said in case.iter("property")]
+        machine.rows.setdefault(test, []).extend(parse(properties))
+    return machine

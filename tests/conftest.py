@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import lacking
+from tests import aftermath, lacking
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -38,5 +38,11 @@ def _quiet_pools(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What could not be tested here, aloud."""
+    """What was left after faults; and what could not be tested here, aloud."""
+    aftermath.summary(terminalreporter)
     lacking.summary(terminalreporter)
+
+
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Rows of a test go with its report."""
+    aftermath.hand_on(item)

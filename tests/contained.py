@@ -39,12 +39,15 @@ class Judged(Artifact):
 
 
 class TrainedConfig(StageConfig):
-    """How long to train, and what to say on the way."""
+    """How long to train, what to say on the way, and what to ask of the machine."""
 
-    HOW = frozenset({"word"})
+    HOW = frozenset({"word", "gpus", "workers", "batch_bytes"})
 
     epochs: int = 3
     word: str = ""
+    gpus: int = 0
+    workers: int = 0
+    batch_bytes: int = 0
 
 
 @stage_asset(cookbook="contained", group="sources", source=True)
@@ -56,7 +59,8 @@ def raw(stage: Stage) -> Raw:
 
 def _train(stage: Stage, raw: Raw, config: TrainedConfig) -> Steps[Trained]:
     given = {"epochs": config.epochs, "word": config.word, "name": stage.spec.key.path[-1]}
-    facts = yield from stage.run(PAYLOAD, config=given, inputs={"raw": stage.open(raw)})
+    asked = {"gpus": config.gpus, "workers": config.workers, "batch_bytes": config.batch_bytes}
+    facts = yield from stage.run(PAYLOAD, config=given, inputs={"raw": stage.open(raw)}, **asked)
     return Trained(epochs=facts["epochs"])
 
 
@@ -114,14 +118,5 @@ defs = dg.Definitions(
 
 
 def cookbook() -> Cookbook:
-    """For `blut`, see `install`."""
+    """For `blut`, see `tests.installed`."""
     return Cookbook("contained", CHAIN, [recipe])
-
-
-def install(directory: Path) -> str:
-    """Make the cookbook one that `blut` finds when the returned directory is on the PYTHONPATH."""
-    info = directory / "contained-0.dist-info"
-    info.mkdir(parents=True, exist_ok=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: contained\nVersion: 0\n")
-    (info / "entry_points.txt").write_text("[blut.cookbooks]\ncontained = tests.contained:cookbook\n")
-    return str(directory)

@@ -20,6 +20,8 @@ from typing import Any, NoReturn
 PLACES = Path("/run/places")
 USER = "runner"
 CGROUPS = Path("/sys/fs/cgroup")
+PATIENCE_S = 120
+"""For what is only awaited: a busy machine is no failure."""
 
 
 @dataclass(frozen=True)
@@ -168,4 +170,4 @@ def add_user() -> None:
             if parent.stat().st_mode & 0o055 != 0o055:
                 parent.chmod(parent.stat().st_mode | 0o055)
     uid = pwd.getpwnam(USER).pw_uid
-    within(30, lambda: Path(f"/run/user/{uid}/systemd/private").exists())
+    within(PATIENCE_S, lambda: Path(f"/run/user/{uid}/systemd/private").exists())

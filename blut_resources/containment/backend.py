@@ -69,7 +69,7 @@ class Backend(Protocol):
         ``inside``    true: the supervisor runs in the unit's cgroup itself and something else removes it
                       (systemd). It writes ``supervised.json`` instead of ``outcome.json``, and kills
                       everything in its own cgroup but itself
-        ``notes``     lesser limits that this backend cannot set here, each with its reason
+        ``notes``     for a person: lesser limits that this backend cannot set here, each with its reason
         """
         ...
 

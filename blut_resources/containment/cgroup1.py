@@ -51,8 +51,7 @@ class Cgroup1:
         made: list[Cgroup] = []
         try:
             made.append(_make("memory", request))
-            _limit_memory(made[0], request.limits)
-            notes = _limit_others(made, request)
+            notes = [*_limit_memory(made[0], request.limits), *_limit_others(made, request)]
         except OSError as error:
             for cgroup in made:
                 cgroup.remove()
@@ -133,15 +132,21 @@ def _make(controller: str, request: Request) -> Cgroup:
     return Cgroup(parent / request.name, 1)
 
 
-def _limit_memory(cgroup: Cgroup, limits: Limits) -> None:
+def _limit_memory(cgroup: Cgroup, limits: Limits) -> list[str]:
+    """Returns what differs from what was asked for."""
+    notes = []
     if limits.memory_max:
         cgroup.write("memory.limit_in_bytes", limits.memory_max)
         if (cgroup.path / "memory.memsw.limit_in_bytes").exists():
             cgroup.write("memory.memsw.limit_in_bytes", limits.memory_max + limits.swap_max)
         elif not limits.swap_max:
             cgroup.write("memory.swappiness", 0)  # this kernel does not count swap; then rather none
+        else:
+            notes.append("swap_max is not enforced: this kernel does not count swap")
     if limits.memory_high:
         cgroup.write("memory.soft_limit_in_bytes", limits.memory_high)
+        notes.append("memory_high slows nothing down on cgroup version 1, it says where to reclaim first")
+    return notes
 
 
 def _limit_others(made: list[Cgroup], request: Request) -> list[str]:

@@ -132,7 +132,7 @@ def _start(backend: Backend, request: Request, spec: dict[str, Any], passed: lis
         lifeline = os.open(request.place / LIFELINE, os.O_RDWR | os.O_CLOEXEC)
         pid = backend.start(request)
         up = _await_up(request.place, pid)
-        enforcement = _read_back(backend, request, up["pid"], [*passed, *data.get("notes", [])])
+        enforcement = _read_back(backend, request, up["pid"], passed, data.get("notes", []))
         record(enforcement, request.place)
         unit = Unit(backend, request, enforcement, os.pidfd_open(up["pid"]))
         unit.keep_open(lifeline)
@@ -195,13 +195,15 @@ def _await_up(place: Path, pid: int | None) -> dict[str, Any]:
     raise BackendError(f"its supervisor did not come up within {UP_TIMEOUT_S:g} s")
 
 
-def _read_back(backend: Backend, request: Request, pid: int, reasons: list[str]) -> Enforcement:
+def _read_back(
+    backend: Backend, request: Request, pid: int, passed: list[str], notes: list[str]
+) -> Enforcement:
     """What the kernel says, which alone counts."""
     asked, found = request.limits.memory_max, backend.memory_max(pid, request)
     if asked and backend.name != "none" and found != asked - asked % PAGE:
         says = "no limit" if found is None else f"a limit of {size_text(found)}"
         raise BackendError(f"asked for {size_text(asked)}, but the kernel has {says}")
-    return Enforcement(backend.name, found, backend.contains, "; ".join(reasons))
+    return Enforcement(backend.name, found, backend.contains, "; ".join(passed), "; ".join(notes))
 
 
 def _refusal(name: str, limits: Limits, passed: list[str]) -> str:

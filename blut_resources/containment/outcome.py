@@ -101,7 +101,8 @@ def _recorded(stopped: dict[str, Any]) -> Outcome:
     """The supervisor was killed with its unit; only systemd's recorder has seen that."""
     limit, peak = stopped.get("limit"), stopped.get("peak")
     if stopped.get("result") == "oom-kill" or stopped.get("oom_kill"):
-        return Outcome("oom-kill", signal=signal.SIGKILL, limit=limit, peak=peak, whose=_whose(stopped))
+        killed = int(signal.SIGKILL)  # an enum is no metadata: the event of the failure would be lost
+        return Outcome("oom-kill", signal=killed, limit=limit, peak=peak, whose=_whose(stopped))
     detail = "systemd says {result}: main process {code}, {status}".format(
         **{name: stopped.get(name) or "?" for name in ("result", "code", "status")}
     )

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import os
     import signal
     from typing import Any
+
+    from blut_resources.containment.kernel_log import KernelLog
 else:
     import _signal as signal
     import posix as os
@@ -81,6 +83,7 @@ class Supervisor:
         self.channel = Channel(f"{place}/lifeline", spec["owner"])
         trampoline.prctl(trampoline.PR_SET_CHILD_SUBREAPER, 1)
         self.machine_oom_kills = _machine_oom_kills() if not self.tree.version else 0
+        self.kernel_log = _kernel_log() if self.tree.version == 1 else None
         self.payload = trampoline.fork(spec, place, joined, _lease(spec.get("lease")))
 
     def run(self) -> None:
@@ -182,8 +185,13 @@ class Supervisor:
             "detail": self.detail or self._explanation(code),
         }
         if found["kind"] == "oom-kill":
-            found["whose"] = "own" if self.tree.reached_own_limit else "ancestor"
+            found["whose"] = "own" if self._own_limit() else "ancestor"
         return found
+
+    def _own_limit(self) -> bool:
+        """Whether it was the unit's own limit: the kernel's word, where it has one to say."""
+        said = self.kernel_log.killed_by_own_limit(self.tree.cgroups[0]) if self.kernel_log else None
+        return self.tree.reached_own_limit if said is None else said
 
     def _kind(self, code: int | None) -> str:
         if self.cause:
@@ -215,6 +223,12 @@ def _lease(path: str | None) -> int | None:
     lease = os.open(path.encode("utf-8", "surrogateescape"), os.O_RDWR)
     fcntl.flock(lease, fcntl.LOCK_SH)
     return lease
+
+
+def _kernel_log() -> KernelLog:
+    from blut_resources.containment.kernel_log import KernelLog
+
+    return KernelLog()
 
 
 def _machine_oom_kills() -> int:

@@ -41,17 +41,19 @@ class Enforcement:
         backend: its name.
         memory_max: bytes, as read back from the kernel; None without a limit.
         contained: whether the whole tree is held, its memory limit included.
-        reason: why stronger backends were passed over, and what is not enforced.
+        reason: why stronger backends were passed over.
+        notes: what else a person should know, such as lesser limits that are not enforced.
     """
 
     backend: str
     memory_max: int | None
     contained: bool
     reason: str = ""
+    notes: str = ""
 
     def as_metadata(self) -> dict[str, str | int | bool]:
         known = {"containment": self.backend, "contained": self.contained, "memory_max": self.memory_max}
-        known["containment_reason"] = self.reason or None
+        known |= {"containment_reason": self.reason or None, "containment_notes": self.notes or None}
         return {name: value for name, value in known.items() if value is not None}
 
 

@@ -37,9 +37,12 @@ def cgroup1(_alone: None) -> Iterator[None]:
     assert not list(own_memory_dir().rglob("blut-kept-*"))
 
 
+BACKENDS = ["cgroup1", "rlimit", "none"]
+
+
 @pytest.fixture(params=["cgroup1", "none"])
 def backend(request: pytest.FixtureRequest) -> str:
-    """With a cgroup, and by the supervisor alone."""
+    """With a cgroup, and by the supervisor alone, which is all that ``rlimit`` has as well."""
     if request.param == "cgroup1":
         request.getfixturevalue("cgroup1")
     return request.param

@@ -13,6 +13,8 @@ import pytest
 
 from blut_resources.containment import attach
 from blut_resources.containment.tree import start_time
+from tests.aftermath import Row, note
+from tests.containment.conftest import BACKENDS
 from tests.containment.units import (
     REPOSITORY,
     Owner,
@@ -42,6 +44,7 @@ def cgroups() -> list[Path]:
     return list(own_memory_dir().rglob("blut-kept-*"))
 
 
+@pytest.mark.parametrize("backend", BACKENDS, indirect=True)
 def test_owner_killed(place: Path, backend: str, tmp_path: Path) -> None:
     """Nothing is left within the grace period and 5 s more; the lease goes with the tree."""
     lease = tmp_path / "lease"
@@ -52,6 +55,7 @@ def test_owner_killed(place: Path, backend: str, tmp_path: Path) -> None:
     owner.kill()
     assert processes("orphaned") and not free(lease)
     took = within(6, lambda: not processes("orphaned"))
+    note(Row("SIGKILL of the owner", f"{backend}, unit alone", "cancelled", 0, None, round(took, 1)))
     within(1, lambda: (place / "outcome.json").exists())
     within(1, lambda: free(lease))
     assert not cgroups()

@@ -11,6 +11,8 @@ import pytest
 
 from blut_resources.containment import ContainmentError, Outcome, wire
 from blut_resources.containment.outcome import read_outcome
+from tests.aftermath import Row, note
+from tests.containment.conftest import BACKENDS
 from tests.containment.units import (
     PYTHON,
     await_deaf,
@@ -131,6 +133,7 @@ def test_a_checkpoint_in_a_child_of_the_command_has_the_same_time(place: Path, b
         assert output(unit) == "ready\nsaved\n"
 
 
+@pytest.mark.parametrize("backend", BACKENDS, indirect=True)
 def test_what_ignores_sigterm_is_killed_after_the_grace_period(place: Path, backend: str) -> None:
     with start(place, beside_deaf("stubborn", "trap '' TERM; wait"), backend, grace_s=0.6) as unit:
         await_deaf(place, "stubborn")
@@ -138,7 +141,9 @@ def test_what_ignores_sigterm_is_killed_after_the_grace_period(place: Path, back
         unit.terminate()
         assert unit.wait(20).kind == "cancelled"
         assert not processes("stubborn")
-    assert 0.5 < time.monotonic() - started < 3
+        took = time.monotonic() - started
+    note(Row("cancel, all of the tree deaf", f"{backend}, unit alone", "cancelled", 0, None, round(took, 1)))
+    assert 0.5 < took < 3
 
 
 def test_kill_is_now(place: Path, backend: str) -> None:
@@ -233,3 +238,5 @@ def test_what_only_systemd_saw(tmp_path: Path, recorded: dict[str, Any], outcome
     wire.write(tmp_path / "stopped.json", recorded)
     found = read_outcome(tmp_path)
     assert found and (found.kind, found.whose) == outcome
+    # Dagster fails to write the event of a step whose metadata holds anything else
+    assert {type(value) for value in found.as_metadata().values()} <= {str, int}

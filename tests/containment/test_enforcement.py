@@ -110,6 +110,7 @@ def test_lesser_limits_are_in_the_kernel_too(place: Path) -> None:
             found = cgroup_of(payload, controller)
             assert found and found.path.name == unit.name and found.read(file) == str(value)
         assert unit.enforcement.contained and not unit.enforcement.reason
+        assert unit.enforcement.notes.startswith("memory_high slows nothing down on cgroup version 1")
 
 
 @pytest.mark.usefixtures("cgroup1")

@@ -1,10 +1,14 @@
 """Too much memory ends one unit, all of it, and nothing else; whose limit it was is told."""
 
 import json
+import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.aftermath import Row, note
 from tests.containment.units import (
     HOG,
     MIB,
@@ -17,10 +21,20 @@ from tests.containment.units import (
     shell,
     start,
 )
-from tests.owners import processes
+from tests.lacking import lacking
+from tests.owners import processes, within
 
 pytestmark = pytest.mark.usefixtures("cgroup1")
 LIMIT = 48 * MIB
+FILL = """
+import sys, time
+kept = bytearray(b"x") * (40 << 20)
+with open(sys.argv[1], "wb", buffering=0) as file:
+    for _ in range(30000):
+        file.write(kept[:4096])
+open(sys.argv[2], "w").close()
+time.sleep(300)
+"""
 
 
 def test_own_limit(place: Path) -> None:
@@ -61,21 +75,45 @@ def test_many_small_ones(place: Path) -> None:
     assert (outcome.kind, outcome.whose) == ("oom-kill", "own")
 
 
-def test_ancestor(place: Path) -> None:
+@pytest.fixture
+def around() -> Iterator[Path]:
+    """A group for an owner and its units, which may use 96 MiB."""
+    group = own_memory_dir() / "blut-kept-around"
+    group.mkdir()
+    (group / "memory.limit_in_bytes").write_text(str(96 * MIB))
+    (group / "memory.memsw.limit_in_bytes").write_text(str(96 * MIB))
+    yield group
+    group.rmdir()
+
+
+def test_ancestor(place: Path, around: Path) -> None:
     """A group around the unit ran out: to raise the unit's own limit would not help."""
-    around = own_memory_dir() / "blut-kept-around"
-    around.mkdir()
-    try:
-        (around / "memory.limit_in_bytes").write_text(str(96 * MIB))
-        (around / "memory.memsw.limit_in_bytes").write_text(str(96 * MIB))
-        owner = Owner(place, hog(400), memory_max=300 * MIB, cgroup=str(around))
-        assert owner.said() == "up"
-        found = json.loads(owner.end())
-    finally:
-        around.rmdir()
+    owner = Owner(place, hog(400), memory_max=300 * MIB, cgroup=str(around))
+    assert owner.said() == "up"
+    found = json.loads(owner.end())
     assert (found["outcome"], found["whose"], found["limit"]) == ("oom-kill", "ancestor", 300 * MIB)
     assert found["peak"] < 96 * MIB
     assert "a group around it ran out of memory" in found["outcome_text"]
+
+
+def test_ancestor_after_files_had_filled_the_unit(place: Path, around: Path, tmp_path: Path) -> None:
+    """The peak was at its own limit then, harmlessly, and does not tell whose limit it was in the end."""
+    if not os.access("/dev/kmsg", os.R_OK):
+        lacking("/dev/kmsg, the kernel's log, may not be read; it takes root")
+    file = tmp_path / "file"
+    fill = [*PYTHON, "-c", FILL, str(file), str(tmp_path / "full")]
+    owner = Owner(place, fill, memory_max=64 * MIB, cgroup=str(around))
+    assert owner.said() == "up"
+    within(20, (tmp_path / "full").exists)
+    enter = f'echo $$ >"{around}/cgroup.procs" && exec "$@"'
+    with subprocess.Popen(
+        shell(enter, *PYTHON, "-c", HOG + "\nimport time; time.sleep(300)", "80")
+    ) as neighbour:
+        found = json.loads(owner.end())
+        neighbour.kill()
+    assert (found["outcome"], found["limit"]) == ("oom-kill", 64 * MIB)
+    assert found["peak"] > 0.98 * 64 * MIB
+    assert found["whose"] == "ancestor"
 
 
 def test_within_the_limit(place: Path) -> None:
@@ -93,3 +131,4 @@ def test_rlimit_limits_a_process(place: Path) -> None:
         assert not unit.enforcement.contained
         assert unit.wait(20).code == 1
         assert "MemoryError" in output(unit)
+    note(Row("payload needs more than its limit", "rlimit, unit alone", "exit 1, MemoryError", 0))

@@ -1,4 +1,4 @@
-"""The box that the end-to-end tests share: its first run costs half a minute. And the table at the end."""
+"""The box that the end-to-end tests share: its first run costs half a minute."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.box import KEPT, Box
-from tests.e2e.scene import ROWS, Scene, table
+from tests.e2e.scene import Scene
 
 
 @pytest.fixture(scope="session")
@@ -34,10 +34,3 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     scene = Scene(tmp_path / "scene")
     yield scene
     scene.close()
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What was left after which fault."""
-    if ROWS:
-        terminalreporter.section("what was left after which fault")
-        terminalreporter.write_line(table(ROWS))

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,29 +22,15 @@ from blut_resources.instance import store_of
 from blut_resources.leases import Claim, holders, waiters
 from blut_resources.payload import CONFIG_ENV
 from blut_resources.runs import reap_dead_runs
+from tests.aftermath import Row, note
 from tests.conftest import REPOSITORY
-from tests.contained import install
 from tests.e2e.box import BLUT, DAGSTER
+from tests.installed import install
 
 RUNNING = {dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING}
 PROMISED_S = 15.0
 PATIENCE_S = 60.0
 """A busy machine is no failure; what was promised is asserted on the time measured."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table at the end: what was done, and what was left of it."""
-
-    fault: str
-    backend: str
-    outcome: str
-    processes_left: int
-    artifacts_lost: int
-    seconds: float | None
-
-
-ROWS: list[Row] = []
 
 
 def until(what: Callable[[], Any], seconds: float = PATIENCE_S, process: Any = None) -> Any:
@@ -261,20 +246,15 @@ class Scene:
         until(lambda: not any(alive(pid) for pid in tree))
         return time.monotonic() - since
 
-    def record(self, fault: str, backend: str, tree: list[int], seconds: float, run_id: str = "") -> Row:
+    def moment(self, what: str) -> float:
+        """When a training first said that."""
+        said = [line.split() for line in self.log.read_text().splitlines()]
+        return next(float(words[2]) for words in said if words[0] == what)
+
+    def record(
+        self, fault: str, backend: str, tree: list[int], seconds: float | None = None, run_id: str = ""
+    ) -> Row:
         """Look at what is left, and add a line to the table."""
         left = sum(alive(pid) for pid in tree)
-        row = Row(fault, backend, self.status(run_id), left, self.lost(), round(seconds, 1))
-        ROWS.append(row)
-        return row
-
-
-def table(rows: list[Row]) -> str:
-    """As text, for the end of the tests' output."""
-    heads = ["fault", "backend", "run", "processes left", "artifacts lost", "seconds"]
-    lines = [
-        heads,
-        *[["-" if value is None else str(value) for value in asdict(row).values()] for row in rows],
-    ]
-    widths = [max(len(line[n]) for line in lines) for n in range(len(heads))]
-    return "\n".join("  ".join(word.ljust(w) for word, w in zip(line, widths, strict=True)) for line in lines)
+        took = None if seconds is None else round(seconds, 1)
+        return note(Row(fault, backend, self.status(run_id), left, self.lost(), took))

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from blut_resources.containment.tree import start_time
-from tests.e2e.scene import ROWS, Row, Scene, alive, until
+from tests.aftermath import Row, note
+from tests.e2e.scene import Scene, alive, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 EPOCHS = 5
@@ -71,7 +72,7 @@ def test_the_next_run_takes_it_over_and_no_epoch_is_seen_twice(
     finish(scene, process, undisturbed)
     assert scene.starts() == 1
     assert scene.epochs() == list(range(EPOCHS))
-    ROWS.append(Row("SIGKILL, adopted by the next run", backend, scene.status(), 0, scene.lost(), None))
+    note(Row("SIGKILL, adopted by the next run", backend, scene.status(), 0, scene.lost(), None))
 
 
 def test_it_may_have_finished_meanwhile(scene: Scene, undisturbed: dict[str, str]) -> None:

@@ -23,6 +23,9 @@ from tests.lacking import lacking
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
+BACKENDS = ["cgroup1", "rlimit", "none"]
+
+
 @pytest.fixture(params=["cgroup1", "none"])
 def backend(request: pytest.FixtureRequest) -> str:
     reason = Cgroup1().unavailable()
@@ -97,6 +100,24 @@ def test_a_run_with_a_process_for_each_step(scene: Scene, fault: str, ends: str)
     fault = f"{fault}, process per step"
     assert assert_nothing_is_left(scene, fault, "auto", tree, since, run) == ends
     assert scene.happened("saved") and not alive(step)
+
+
+@pytest.mark.parametrize("backend", BACKENDS, indirect=True)
+@pytest.mark.parametrize(
+    ("who", "said"),
+    [("payload", "killed by SIGKILL"), ("supervisor", "nobody saw how it ended (its supervisor was killed)")],
+)
+def test_a_payload_or_its_supervisor_is_killed(scene: Scene, backend: str, who: str, said: str) -> None:
+    """The run ends by itself, and says how the payload ended."""
+    stubborn(scene)
+    process = scene.start(scene.quick(), BLUT_CONTAINMENT=backend)
+    tree = scene.tree(process=process)
+    (run,) = scene.unfinished()
+    since = time.monotonic()
+    os.kill(tree[0] if who == "payload" else _parent(tree[0]), signal.SIGKILL)
+    assert process.wait(60) == 1
+    ended = assert_nothing_is_left(scene, f"SIGKILL of the {who}", backend, tree, since, run)
+    assert ended == "FAILURE" and said in scene.said()
 
 
 def test_the_default_grace_period_is_within_what_is_promised(scene: Scene, backend: str) -> None:

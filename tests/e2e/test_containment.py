@@ -1,15 +1,18 @@
 """What a step says of a payload that was held to its limits, through the front doors a person uses."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 import pytest
 
 from blut_assets.recipes import ArgsError
+from blut_resources import trainer
 from blut_resources.containment.cgroup1 import Cgroup1
+from blut_resources.machine import shared_memory
 from tests.contained import CHAIN, RESOURCES, defs, recipe
-from tests.e2e.scene import Scene
+from tests.e2e.scene import PROMISED_S, Scene
 from tests.lacking import lacking
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -22,6 +25,7 @@ def scene(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Scene:
     for name, value in scene.env.items():
         if name != "PYTHONPATH":
             monkeypatch.setenv(name, value)
+    monkeypatch.setattr(trainer, "GRACE_S", float(scene.env["BLUT_GRACE_S"]))
     return scene
 
 
@@ -32,14 +36,17 @@ def cgroup1() -> None:
         lacking(reason)
 
 
-def materialize(scene: Scene, epochs: int = 3, **limits: Any) -> dg.ExecuteInProcessResult:
+def materialize(
+    scene: Scene, epochs: int = 3, asks: Mapping[str, Any] | None = None, **limits: Any
+) -> dg.ExecuteInProcessResult:
+    config = {"epochs": epochs, "limits": limits, **(asks or {})}
     with scene.instance() as instance:
         return dg.materialize(
             CHAIN,
             resources=RESOURCES,
             instance=instance,
             raise_on_error=False,
-            run_config={"ops": {"contained__trained": {"config": {"epochs": epochs, "limits": limits}}}},
+            run_config={"ops": {"contained__trained": {"config": config}}},
         )
 
 
@@ -52,10 +59,19 @@ def failure(result: dg.ExecuteInProcessResult) -> tuple[str, dict[str, Any]]:
     return data.user_failure_data.description or "", {name: entry.value for name, entry in metadata.items()}
 
 
+def assert_nothing_is_left(scene: Scene, fault: str, backend: str, since: float) -> None:
+    """Of the tree and of half-written bytes, within seconds."""
+    tree = scene.tree()
+    row = scene.record(fault, backend, tree, scene.gone(tree, since))
+    assert (row.outcome, row.processes_left, row.artifacts_lost) == ("FAILURE", 0, 0)
+    assert row.seconds is not None and row.seconds < PROMISED_S
+
+
 @pytest.mark.usefixtures("cgroup1")
 def test_a_memory_limit_in_the_run_config_is_named_with_peak_and_remedy(scene: Scene) -> None:
-    scene.behave(mib=300)
+    scene.behave(mib=300, grandchild=True)
     said, metadata = failure(materialize(scene, memory_max="64M"))
+    assert_nothing_is_left(scene, "payload out of memory", "cgroup1", scene.moment("resumed-at-0"))
     assert "killed at 64 MiB, because its memory limit of 64 MiB was reached" in said
     assert "raise memory_max ($BLUT_MEMORY_MAX)" in said
     assert metadata["outcome"] == "oom-kill" and metadata["whose"] == "own"
@@ -152,13 +168,14 @@ def test_what_cannot_be_enforced_is_refused_with_the_remedy_or_marked(scene: Sce
     assert "BLUT_CONTAINMENT_MODE=best-effort" in said
     assert scene.starts() == 0, "not even started"
 
-    result = materialize(scene, memory_max="1G", containment="none", mode="best-effort")
+    result = materialize(scene, memory_max="1G", tasks_max=50, containment="none", mode="best-effort")
     assert result.success and scene.starts() == 1
     shown = scene.metadata()
     assert shown["contained"] is False and shown["containment"] == "none"
     with scene.instance() as instance:
         logged = [entry.user_message for entry in instance.all_logs(result.run_id) if entry.level >= 30]
-    assert any("its memory limit is not enforced" in message for message in logged)
+    for said in ("its memory limit is not enforced", "tasks_max is not enforced without a cgroup"):
+        assert any(said in message for message in logged)
 
 
 def test_a_refusal_or_what_can_never_fit_is_not_retried(scene: Scene) -> None:
@@ -173,13 +190,38 @@ def test_a_refusal_or_what_can_never_fit_is_not_retried(scene: Scene) -> None:
         assert not result.success and "STEP_UP_FOR_RETRY" not in kinds
 
 
-@pytest.mark.parametrize("backend", ["auto", "none"])
+@pytest.mark.parametrize("backend", ["auto", "rlimit", "none"])
 def test_the_wall_clock_stops_a_training_that_takes_too_long(scene: Scene, backend: str) -> None:
-    scene.behave(hang=True)
+    scene.behave(hang=True, grandchild=True)
     said, metadata = failure(materialize(scene, wall_clock="2s", containment=backend))
     assert "stopped, because its wall-clock limit was reached (it ran for 2 s)" in said
     assert metadata["outcome"] == "timeout"
     assert scene.happened("saved"), "it was told to stop, and had time for its checkpoint"
+    assert_nothing_is_left(scene, "wall clock", backend, scene.moment("start") + 2)
+
+
+def test_a_payload_sees_the_gpus_that_it_leased_and_no_other(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLUT_GPUS", "0:24G,1:80G,2:24G")
+    seen = []
+    for number, (gpus, outside) in enumerate([(0, None), (2, None), (0, "2,1"), (1, "2,1")]):
+        scene.behave(show="CUDA_VISIBLE_DEVICES")
+        if outside:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", outside)
+        assert materialize(scene, 1, {"gpus": gpus, "reuse": "never" if number else "auto"}).success
+        (line,) = [line for line in scene.log.read_text().splitlines() if "VISIBLE" in line]
+        seen.append(line.split()[0].partition("=")[2])
+    assert seen == ["", "0,2", "", "2"]
+
+
+def test_dataloader_workers_without_room_in_shared_memory_are_refused(scene: Scene) -> None:
+    """Before they start, where they would die of SIGBUS."""
+    _, free = shared_memory()
+    said, _ = failure(materialize(scene, asks={"workers": 4, "batch_bytes": free}))
+    assert "4 DataLoader workers need about" in said and "set num_workers=0 or fewer" in said
+    assert scene.starts() == 0
+    assert materialize(scene, asks={"workers": 4, "batch_bytes": 4096}).success
 
 
 def test_arguments_of_a_person_reach_the_payload_as_they_are(scene: Scene) -> None:

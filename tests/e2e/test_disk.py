@@ -53,6 +53,12 @@ def fill(place: Path) -> Callable[[], None]:
     return filler.unlink
 
 
+def assert_nothing_is_left(scene: Scene, fault: str) -> None:
+    row = scene.record(fault, "auto", scene.tree())
+    assert (row.outcome, row.processes_left, row.artifacts_lost) == ("FAILURE", 0, 0)
+    scene.verify()
+
+
 def test_a_payload_fills_the_disk_of_the_store(scene: Scene, small: Path) -> None:
     scene.env["BLUT_STORE"] = str(small / "store")
     assert scene.run(scene.quick()) == 0
@@ -60,7 +66,7 @@ def test_a_payload_fills_the_disk_of_the_store(scene: Scene, small: Path) -> Non
     scene.behave(big=32 << 20)
     assert scene.run(scene.materialize("raw", "trained", epochs=2)) == 1
     assert "No space left on device" in scene.said()
-    scene.verify()
+    assert_nothing_is_left(scene, "disk full, by the payload")
     assert scene.versions() == before and scene.unfinished() == []
 
     subprocess.run(["mount", "-o", "remount,size=128M", str(small)], check=True)
@@ -99,6 +105,7 @@ def test_the_disk_of_the_event_log_fills_during_a_training(scene: Scene, small: 
     until(lambda: not scene.held())
     free()
     assert scene.unfinished() == []
+    assert_nothing_is_left(scene, "disk of the event log full")
     scene.behave()
     assert scene.run(scene.quick()) == 0
     assert scene.versions() == reference.versions()

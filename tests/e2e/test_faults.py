@@ -10,8 +10,9 @@ import signal
 
 import pytest
 
+from tests.aftermath import Row, note
 from tests.conftest import REPOSITORY
-from tests.e2e.scene import ROWS, Row, Scene, alive, until
+from tests.e2e.scene import Scene, alive, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -77,7 +78,7 @@ def recover(scene: Scene, undisturbed: dict[str, str], fault: str) -> None:
     assert scene.versions() == undisturbed
     assert scene.unfinished() == [] and scene.held() == []
     scene.verify()
-    ROWS.append(Row(f"SIGKILL {fault}", "auto", "SUCCESS of the next run", left, scene.lost(), None))
+    note(Row(f"SIGKILL {fault}", "auto", "SUCCESS of the next run", left, scene.lost(), None))
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,8 @@ def main() -> None:
     with payload_session() as session:
         how = behaviour()
         note(how, "start", session)
+        if "show" in how:
+            note(how, f"{how['show']}={os.environ.get(how['show'])}", session)
         if "litter" in how:
             (session.out / f"half-{os.getpid()}").write_text("half a resu")
         prepare(how, session)

@@ -3,13 +3,13 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.booted import INSIDE_ENV
-from tests.owners import CGROUPS, USER, Who, add_user, within
+from tests.owners import CGROUPS, PATIENCE_S, USER, Who, add_user, within
 
 DELEGATED = "delegated"
 assert os.environ[INSIDE_ENV] == "uml" and Path("/run/boot").exists(), "only for the booted machine"
@@ -33,13 +33,7 @@ def _machine() -> None:
     cgroup.mkdir()
     for file in ("", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"):
         shutil.chown(cgroup / file, USER)
-    within(20, Path("/run/user/0/systemd/private").exists)
-
-
-@pytest.fixture
-def took(record_property: Callable[[str, object], None]) -> Callable[[float], None]:
-    """Report how many seconds after its cause the end of everything was, grace period included."""
-    return lambda seconds: record_property("seconds", round(seconds, 1))
+    within(PATIENCE_S, Path("/run/user/0/systemd/private").exists)
 
 
 @pytest.fixture(params=list(WHO))

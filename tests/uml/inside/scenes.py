@@ -11,7 +11,8 @@ from typing import Any
 from blut_resources.containment.launching import launch
 from blut_resources.containment.limits import Limits
 from blut_resources.containment.unit import Unit
-from tests.owners import Owner, Who
+from tests.aftermath import Row, note
+from tests.owners import Owner, Who, processes
 
 MIB = 1 << 20
 SMALL = 40 * MIB
@@ -61,6 +62,14 @@ def start(who: Who, place: Path, command: list[str], *, name: str = "test", **op
 def running(unit: Unit) -> bool:
     """Whether it has not ended yet."""
     return not select.select([unit], [], [], 0)[0]
+
+
+def assert_nothing_is_left(who: Who, fault: str, outcome: str, marker: str, seconds: float | None) -> None:
+    """No process with that marker; ``seconds`` after the fault, grace period included. Notes a row."""
+    left = processes(marker)
+    took = None if seconds is None else round(seconds, 1)
+    note(Row(fault, f"{who.backend}, {who.name}", outcome, len(left), None, took))
+    assert not left
 
 
 def to_end(who: Who, place: Path, command: list[str], **options: Any) -> Callable[[Owner], Any]:

@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,15 @@ import pytest
 
 from blut_resources.containment.unit import attach
 from tests.owners import Owner, Who, done_by, processes, within
-from tests.uml.inside.scenes import MIB, running, shell, start, to_end, with_stubborn_grandchild
+from tests.uml.inside.scenes import (
+    MIB,
+    assert_nothing_is_left,
+    running,
+    shell,
+    start,
+    to_end,
+    with_stubborn_grandchild,
+)
 
 # the user with a cgroup is left to the other modules, to save time
 pytestmark = pytest.mark.parametrize("who", ["system", "root-user", "user", "cgroup2"], indirect=True)
@@ -21,14 +28,16 @@ LONG = {"memory_max": 64 * MIB}
 
 def test_exits(who: Who) -> None:
     """The command's own status, also when it left a process running; or its signal."""
-    scripts = ["exit 0", 'setsid sleep 300 "$1" & exit 3', "kill -SEGV $$"]
+    beside = "setsid sleep 300.5 & "
+    scripts = ["exit 0", f"{beside}exit 3", f"{beside}kill -KILL $$"]
 
     def act(owner: Owner) -> Any:
         return [to_end(who, place, shell(script), **LONG)(owner)["outcome"] for place, script in todo]
 
     todo = [(who.place(f"exit {number}"), script) for number, script in enumerate(scripts)]
     found = [(outcome["kind"], outcome["code"], outcome["signal"]) for outcome in done_by(who, act)]
-    assert found == [("ok", 0, None), ("exit", 3, None), ("signal", None, signal.SIGSEGV)]
+    assert found == [("ok", 0, None), ("exit", 3, None), ("signal", None, signal.SIGKILL)]
+    assert_nothing_is_left(who, "SIGKILL of the payload", "signal 9", "300.5", None)
 
 
 def test_wall_clock(who: Who) -> None:
@@ -38,12 +47,13 @@ def test_wall_clock(who: Who) -> None:
     act = to_end(who, place, command, wall_clock_s=2.0, grace_s=1.0, **LONG)
     outcome = done_by(who, act)["outcome"]
     assert outcome["kind"] == "timeout", outcome
-    assert time.monotonic() - started < 15
+    seconds = time.monotonic() - started
+    assert seconds < 15
     assert "ready" in (place / "log").read_text()
-    assert not processes("wall-clock")
+    assert_nothing_is_left(who, "wall clock", outcome["kind"], "wall-clock", seconds - 2)
 
 
-def test_cancel(who: Who, took: Callable[[float], None]) -> None:
+def test_cancel(who: Who) -> None:
     """SIGTERM comes first, with time for a checkpoint; what ignores it is killed after the grace period."""
     place = who.place("cancel")
     command = with_stubborn_grandchild("trap 'sleep 0.5; echo saved; exit 0' TERM", "cancelled")
@@ -57,12 +67,11 @@ def test_cancel(who: Who, took: Callable[[float], None]) -> None:
 
     kind, seconds = done_by(who, act)
     assert kind == "cancelled" and seconds > 1.9
-    took(seconds)
     assert "saved" in (place / "log").read_text()
-    assert not processes("cancelled")
+    assert_nothing_is_left(who, "cancel", kind, "cancelled", seconds)
 
 
-def test_owner_killed(who: Who, took: Callable[[float], None]) -> None:
+def test_owner_killed(who: Who) -> None:
     """However violently the owner dies, within 15 s nothing is left, no failed unit either (see ``who``)."""
     place = who.place("orphan")
 
@@ -75,12 +84,13 @@ def test_owner_killed(who: Who, took: Callable[[float], None]) -> None:
     assert owner.told() == "up"
     within(20, lambda: "ready" in (place / "log").read_text())
     owner.kill()
-    took(within(15, lambda: not processes("orphaned")))
+    seconds = within(15, lambda: not processes("orphaned"))
     outcome = done_by(who, lambda _: _ended(place))
     assert outcome["kind"] == "cancelled" and "owner" in outcome["detail"], outcome
+    assert_nothing_is_left(who, "SIGKILL of the run's process", outcome["kind"], "orphaned", seconds)
 
 
-def test_supervisor_killed(who: Who, took: Callable[[float], None]) -> None:
+def test_supervisor_killed(who: Who) -> None:
     """The outcome is lost then, the containment is not."""
     place = who.place("lost")
 
@@ -95,8 +105,7 @@ def test_supervisor_killed(who: Who, took: Callable[[float], None]) -> None:
 
     kind, seconds = done_by(who, act)
     assert kind == "lost"
-    took(seconds)
-    assert not processes("unsupervised")
+    assert_nothing_is_left(who, "SIGKILL of the supervisor", kind, "unsupervised", seconds)
 
 
 def test_adopt(who: Who) -> None:

@@ -8,8 +8,17 @@ from typing import Any
 
 import pytest
 
-from tests.owners import CGROUPS, Owner, Who, done_by, processes
-from tests.uml.inside.scenes import MIB, SMALL, hog, running, shell, start, to_end
+from tests.owners import CGROUPS, Owner, Who, done_by
+from tests.uml.inside.scenes import (
+    MIB,
+    SMALL,
+    assert_nothing_is_left,
+    hog,
+    running,
+    shell,
+    start,
+    to_end,
+)
 
 LARGE = 200 * MIB
 CAP = "system.slice/job.service/cap"
@@ -40,7 +49,7 @@ def test_grandchild(who: Who) -> None:
     script = 'setsid "$@" & sleep 300'
     found = done_by(who, to_end(who, place, shell(script, *hog(80), "grandchild"), memory_max=SMALL))
     assert (found["outcome"]["kind"], found["outcome"]["whose"]) == ("oom-kill", "own"), found
-    assert not processes("grandchild")
+    assert_nothing_is_left(who, "payload out of memory", found["outcome"]["kind"], "grandchild", None)
 
 
 def test_shared_memory(who: Who) -> None:

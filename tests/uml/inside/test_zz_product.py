@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from blut_resources.containment import Limits, launch
-from tests.owners import USER, Owner, Who, done_by
-from tests.uml.inside.scenes import SMALL, hog, shell
+from tests.owners import USER, Owner, Who, done_by, within
+from tests.uml.inside.person import PATIENCE_S, Person
+from tests.uml.inside.scenes import MIB, SMALL, hog, shell
 
 ROOT, RUNNER = Who("root auto", "systemd"), Who("user auto", "systemd", user=USER)
 NO_MANAGER = Who("nobody auto", "cgroup2", user="nobody", cgroup="nobody's")
@@ -48,3 +49,36 @@ def test_strongest_backend(who: Who) -> None:
     assert found["ended"] and found["log"] == "epoch 1\n"
     assert "memory limit of 40 MiB" in found["said"] and "BLUT_MEMORY_MAX" in found["said"]
     assert not found["retry"]
+
+
+def test_a_recipe(tmp_path: Path) -> None:
+    """It runs out of memory, is cancelled from another shell, and ends well the third time."""
+    who = RUNNER
+    person = Person(who, tmp_path)
+    limits = {"epochs": 2, "limits": {"memory_max": "64M"}}
+
+    person.behave(mib=96, grandchild=True)
+    assert person.run(limits).wait() == 1, person.said()
+    assert "killed at 64 MiB, because its memory limit of 64 MiB was reached" in person.said()
+    (failure,) = person.failures()
+    assert all(f'"{word}"' in failure for word in ("outcome", "oom-kill", "whose", "own", "limit", "peak"))
+    assert str(64 * MIB) in failure
+    person.assert_nothing_is_left("payload out of memory", "exit 1", None)
+
+    person.behave(hang=True, grandchild=True, last_words_s=0.5)
+    run = person.run(limits)
+    tree = person.tree()
+    (unit,) = person.units()
+    assert "contained-trained" in unit
+    assert who.systemctl("show", "--property=MemoryMax", unit) == f"MemoryMax={64 * MIB}\n"
+    assert all(Path(f"/proc/{pid}/cgroup").read_text().endswith(f"/{unit}\n") for pid in tree)
+    within(PATIENCE_S, lambda: person.happened("epoch-1 "))
+    seconds = person.cancel()
+    assert run.wait() == 130, person.said()
+    person.assert_nothing_is_left("blut cancel", "exit 130", seconds)
+    assert seconds < 15 and person.happened("saved")
+
+    person.behave()
+    assert person.run(limits).wait() == 0, person.said()
+    assert person.happened("resumed-at-2 ") and person.happened("end ")
+    person.assert_nothing_is_left("none; run again", "exit 0", None)
