@@ -51,6 +51,15 @@ def test_a_model_of_suitable_width_has_no_fallbacks(model: Path, tmp_path: Path)
     assert {row["quant"] for row in facts["table"] if row.get("fallbacks")} == set()
 
 
+def test_a_width_that_suits_no_block_at_all_is_told_too(tmp_path: Path) -> None:
+    kit()
+    odd = small_model(tmp_path / "odd", hidden_size=240, intermediate_size=480, num_hidden_layers=1)
+    facts = made("gguf_preflight", CHAT, tmp_path / "out", model=odd)
+    (row,) = [row for row in facts["table"] if row["quant"] == "Q8_0"]
+    # 240 and 480: the first is no multiple of 32, so its tensors stay in 16 bits
+    assert row["types"].startswith("F16:") and "240 columns" in row["note"]
+
+
 @pytest.mark.parametrize(
     ("files", "words"),
     [
