@@ -161,4 +161,5 @@ def test_the_control_plane_imports_no_training_library() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     ).stdout.split()
     heavy = {"torch", "transformers", "trl", "numba", "scipy", "numpy", "edfio", "matplotlib"}
+    heavy |= {"peft", "datasets", "accelerate", "tokenizers", "gguf", "llama_cpp"}
     assert heavy & set(loaded) == set()

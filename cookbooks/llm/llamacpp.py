@@ -190,6 +190,8 @@ def _collect(scratch: Path, dest: Path) -> None:
 
 def _run(command: list[str], what: str, on_progress: Callable[[int], None]) -> None:
     last: deque[str] = deque(maxlen=30)
+    # minutes on every core: whatever else runs here goes first
+    command = ["nice", *command]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdout is not None
         for line in process.stdout:

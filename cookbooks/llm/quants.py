@@ -53,7 +53,7 @@ PLANNED = re.compile(
 )
 TOTAL = re.compile(r"quant size\s+=\s+(?P<mib>[\d.]+) MiB \((?P<bits>[\d.]+) BPW\)")
 FELL_BACK = re.compile(
-    r"^warning: (?P<name>\S+)\s+- ncols\s+(?P<columns>\d+) not divisible by (?P<block>\d+)"
+    r"^warning: (?P<name>\S+)\s+- ncols\s+(?P<columns>\d+) not divisible by\s+(?P<block>\d+)"
 )
 
 

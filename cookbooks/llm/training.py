@@ -48,7 +48,8 @@ def sft_checkpoint(
 
     Resumes from the last complete checkpoint when a training with the same fingerprint was killed.
     """
-    return (yield from _train(stage, SFT_TRAIN, config, {"base_model": base_model, "split": sft_split}))
+    inputs = {"base_model": base_model, "split": sft_split}
+    return (yield from _train(stage, SFT_TRAIN, config, gguf_preflight, inputs))
 
 
 @stage_asset(
@@ -71,7 +72,7 @@ def dpo_checkpoint(
     Losses are DPO's. The base is a whole model: to go on from a fine-tuned one, give its merged directory.
     """
     inputs = {"base_model": base_model, "split": preference_split}
-    return (yield from _train(stage, DPO_TRAIN, config, inputs))
+    return (yield from _train(stage, DPO_TRAIN, config, gguf_preflight, inputs))
 
 
 @stage_asset(
@@ -92,13 +93,23 @@ def distilled_checkpoint(
 ) -> Steps[Checkpoint]:
     """The base model as a student of the teacher: of its answers, or of its distributions."""
     inputs = {"base_model": base_model, "teacher_model": teacher_model, "split": sft_split}
-    return (yield from _train(stage, DISTILL_TRAIN, config, inputs))
+    return (yield from _train(stage, DISTILL_TRAIN, config, gguf_preflight, inputs))
 
 
 def _train(
-    stage: Stage, module: str, config: TrainingConfig, inputs: Mapping[str, HfModel | DatasetSplit]
+    stage: Stage,
+    module: str,
+    config: TrainingConfig,
+    preflight: GgufPreflight,
+    inputs: Mapping[str, HfModel | DatasetSplit],
 ) -> Steps[Checkpoint]:
     """Run a training; what it says about this machine and this attempt is shown beside the artifact."""
+    if preflight.model != inputs["base_model"].digest:
+        raise dg.Failure(
+            f"gguf_preflight looked at model {preflight.model[:20]}, the base model is"
+            f" {inputs['base_model'].digest[:20]}: materialize gguf_preflight together with it",
+            allow_retries=False,
+        )
     try:
         refuse_senseless(config)
     except ValueError as error:

@@ -171,6 +171,13 @@ def test_leave_to_train_is_the_same_whether_or_not_a_gguf_is_wanted(
     assert given["artifact"]["digest"] == before["digest"]
 
 
+def test_a_model_that_cannot_become_a_gguf_is_not_trained(run: Run, tmp_path: Path) -> None:
+    (small_model(tmp_path / "model") / "chat_template.jinja").unlink()
+    result = run(base_model={"model": str(tmp_path / "model")})
+    assert "has no chat template, so nobody could chat with its GGUF" in failure(result)
+    assert "sft_checkpoint" not in metadata(result)
+
+
 def test_a_checkpoint_of_another_model_is_refused(run: Run, tmp_path: Path) -> None:
     other = small_adapter(small_model(tmp_path / "model", seed=8), tmp_path / "checkpoint", seed=8)
     result = run(sft_checkpoint={"path": str(other), "of": "b3:another"})

@@ -46,9 +46,15 @@ def test_a_sample_model_may_be_trained_and_the_table_has_the_true_types(tmp_path
     assert not rows["Q1_0"]["possible"]
 
 
-def test_a_model_of_suitable_width_has_no_fallbacks(model: Path, tmp_path: Path) -> None:
+def test_what_suits_no_block_stays_in_16_bits_and_the_rest_does_not(tmp_path: Path) -> None:
+    kit()
+    # 256 columns suit every block; the 240 of ffn_down, in two layers, not even one of 32
+    model = small_model(tmp_path / "model", intermediate_size=240)
     facts = made("gguf_preflight", CHAT, tmp_path / "out", model=model)
-    assert {row["quant"] for row in facts["table"] if row.get("fallbacks")} == set()
+    rows = {row["quant"]: row for row in facts["table"]}
+    assert rows["Q8_0"]["types"] == "Q8_0:13 F32:5 F16:2"
+    assert (rows["Q8_0"]["fallbacks"], rows["Q4_K_M"]["fallbacks"]) == (2, 2)
+    assert rows["Q8_0"]["note"].startswith("240 columns are no multiple of the block: a larger type for 2 ")
 
 
 @pytest.mark.parametrize(

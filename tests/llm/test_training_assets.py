@@ -1,6 +1,7 @@
 """Trainings through Dagster: payloads in processes of their own, on the small sample model."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +111,22 @@ def test_preferences_are_trained_from_a_model(instance: dg.DagsterInstance, tmp_
 
     senseless = run(instance, DPO, preferences={"path": path}, dpo_checkpoint={**SMALL, "loss": "exo_pair"})
     assert "needs label_smoothing > 0" in failure(senseless)
+
+
+def test_leave_to_train_one_model_is_none_to_train_another(
+    instance: dg.DagsterInstance, rows: str, tmp_path: Path
+) -> None:
+    assert run(instance, [base_model, gguf_preflight]).success
+    shutil.copytree(smollm2(), tmp_path / "another")
+    (tmp_path / "another" / "README.md").write_text("---\nlicense: mit\n---\n\n# another\n")
+    ops = {"base_model": {"model": str(tmp_path / "another")}, "examples": {"path": rows}}
+    result = dg.materialize(
+        SFT,
+        instance=instance,
+        selection=[asset for asset in SFT if asset is not gguf_preflight],
+        resources={"artifact_handles": ArtifactHandles()},
+        run_config={"ops": {f"llm__{name}": {"config": config} for name, config in ops.items()}},
+        raise_on_error=False,
+    )
+    assert "materialize gguf_preflight together with it" in failure(result)
+    assert not [e for e in result.get_asset_materialization_events() if "sft_checkpoint" in str(e.asset_key)]

@@ -12,7 +12,14 @@ from cookbooks.llm.payload.training.examples import read_pairs
 from cookbooks.llm.payload.training.job import Job
 from cookbooks.llm.payload.training.models import load_frozen, load_model
 from cookbooks.llm.payload.training.process import Refused
-from tests.llm.training_support import Training, pairs, split, tiny_model
+from tests.llm.training_support import (
+    Training,
+    assert_every_file_is_needed,
+    assert_goes_on_after_a_kill,
+    pairs,
+    split,
+    tiny_model,
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +40,13 @@ def test_the_first_loss_is_ln_2_and_the_chosen_answers_win(
     assert facts["eval_loss"] < facts["eval_loss_before"]
     last = training.epochs()[-1]
     assert last["rewards_margins"] > 0 and {"eval_rewards_accuracies", "rewards_accuracies"} <= last.keys()
+
+
+def test_in_bfloat16_the_first_loss_is_near_ln_2(inputs: dict[str, Path], tmp_path: Path) -> None:
+    """0.7009 was seen, where the reference is computed in another order."""
+    facts = Training(tmp_path, "dpo", inputs, dtype="bfloat16", max_steps=1).run()
+    assert facts["dtype"] == "bfloat16"
+    assert facts["eval_loss_before"] == pytest.approx(math.log(2), abs=0.05)
 
 
 @pytest.mark.parametrize("loss", get_args(PreferenceLoss))
@@ -65,3 +79,14 @@ def test_a_loss_that_needs_smoothing_is_refused_without_it() -> None:
     with pytest.raises(ValueError, match=r"loss = 'exo_pair' needs label_smoothing > 0, which is 0\.0"):
         refuse_senseless(DpoCheckpointConfig(loss="exo_pair"))
     refuse_senseless(DpoCheckpointConfig(loss="exo_pair", label_smoothing=0.001))
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_a_killed_training_goes_on_to_the_same_bytes(
+    method: str, inputs: dict[str, Path], tmp_path: Path
+) -> None:
+    """With an adapter the reference is the base without it, else a second model: both as before."""
+    straight = Training(tmp_path / "straight", "dpo", inputs, method=method, lr=1e-3, save_steps=2)
+    assert straight.run()["steps"] == 6
+    assert_every_file_is_needed(straight, tmp_path / "damaged")
+    assert_goes_on_after_a_kill(straight, tmp_path / "killed", at=5, of=4)

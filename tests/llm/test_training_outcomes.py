@@ -4,13 +4,19 @@ import importlib.util
 import json
 import math
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cookbooks.llm.artifacts import Checkpoint
+from cookbooks.llm.payload.sft_train import sft_trainer
+from cookbooks.llm.payload.training.examples import read_examples
+from cookbooks.llm.payload.training.job import Job
 from cookbooks.llm.payload.training.memory import Load, Shapes, estimate
+from cookbooks.llm.payload.training.models import load_model
 from cookbooks.llm.payload.training.process import Refused
 from cookbooks.llm.payload.training.progress import NotFinite
 from tests.llm.training_support import CHATML, Training, contents, dialogues, split, tiny_model
@@ -73,6 +79,38 @@ def test_where_it_runs_is_said_before_it_starts(
     said = capfd.readouterr().err
     assert "device=cpu" in said and "dtype=bfloat16 attention=eager: as asked for" in said
     assert said.index("device=cpu") < said.index("memory: about") < said.index("training: 1 of 1 steps")
+
+
+def test_the_defaults_of_trl_are_not_taken(inputs: dict[str, Path], tmp_path: Path) -> None:
+    """TRL's own: bfloat16, recomputed activations, cut at 1024 tokens, every tenth step reported."""
+    job = Job(Training(tmp_path, "sft", inputs).session(), "sft")
+    examples = read_examples(job.tokenizer, inputs["split"], 256)
+    trainer = sft_trainer(job, examples, load_model(job.base, "lora", job.placement))
+    given = trainer.args
+    assert (given.bf16, given.fp16, given.gradient_checkpointing) == (False, False, False)
+    assert (given.use_cpu, given.dataloader_pin_memory, given.report_to) == (True, False, [])
+    assert (given.max_length, given.packing, given.padding_free) == (None, False, False)
+    assert (given.logging_steps, given.logging_nan_inf_filter) == (1, False)
+    assert trainer.processing_class.chat_template == CHATML, "no template of TRL's in its place"
+
+
+PROCESS = """
+from cookbooks.llm.payload import distill_train, dpo_train, sft_train, weights_merge
+from cookbooks.llm.payload.training.process import prepare_process
+prepare_process({"threads": 1})
+import os, huggingface_hub.constants, torch
+offline = huggingface_hub.constants.HF_HUB_OFFLINE
+print(torch.get_num_threads(), os.environ["OMP_WAIT_POLICY"], os.environ["KMP_BLOCKTIME"], offline)
+"""
+
+
+def test_a_training_keeps_to_its_threads_and_asks_no_hub() -> None:
+    """Threads that spin while they wait cost five times the CPU seconds on a machine with other work.
+
+    The libraries look at the environment when they are imported, so nothing may import them before.
+    """
+    found = subprocess.run([sys.executable, "-c", PROCESS], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["1", "PASSIVE", "0", "True"]
 
 
 def test_an_adapter_names_no_place(lora: tuple[Training, dict[str, Any]], tmp_path: Path) -> None:

@@ -1,17 +1,24 @@
 """A killed training goes on to the same bytes, and from nothing that is not whole."""
 
-import json
 import os
 import shutil
 import signal
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from cookbooks.llm.payload.training.resume import newest_complete
-from tests.llm.training_support import Training, dialogues, split, tiny_model
+from cookbooks.llm.payload.training.job import HOW
+from cookbooks.llm.payload.training.resume import why_not
+from tests.llm.training_support import (
+    Training,
+    again,
+    assert_every_file_is_needed,
+    assert_goes_on_after_a_kill,
+    dialogues,
+    making_of,
+    split,
+    tiny_model,
+)
 
 METHODS = {"lora": {"method": "lora", "dropout": 0.1}, "full": {"method": "full", "lr": 1e-3}}
 STEPS = {"epochs": 2, "save_steps": 2}
@@ -43,25 +50,11 @@ def undisturbed_full(inputs: dict[str, Path], tmp_path_factory: pytest.TempPathF
     return straight("full", inputs, tmp_path_factory)
 
 
-def again(training: Training, root: Path, **config: Any) -> Training:
-    """The same training elsewhere."""
-    return Training(root, training.kind, training.inputs, **{**training.config, **config})
-
-
 @pytest.mark.parametrize("method", ["undisturbed", "undisturbed_full"])
 def test_a_killed_training_goes_on_to_the_same_bytes(
     method: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    undisturbed = request.getfixturevalue(method)
-    killed = again(undisturbed, tmp_path)
-    code = killed.run_until(lambda: killed.is_sealed(4))
-    assert code == -signal.SIGKILL and not killed.files()
-
-    facts = killed.run()
-
-    assert facts["resumed_from_step"] >= 4
-    assert killed.steps()[0] > 4, "steps that were done are not done again"
-    assert killed.files() == undisturbed.files()
+    assert_goes_on_after_a_kill(request.getfixturevalue(method), tmp_path, at=5, of=4)
 
 
 def test_a_training_that_is_asked_to_end_keeps_a_checkpoint(undisturbed: Training, tmp_path: Path) -> None:
@@ -77,43 +70,35 @@ def test_a_training_that_is_asked_to_end_keeps_a_checkpoint(undisturbed: Trainin
     assert ended.files() == undisturbed.files()
 
 
-def _making(checkpoint: Path) -> dict[str, Any]:
-    return json.loads((checkpoint / "complete.json").read_text())["making"]
-
-
-DAMAGE: dict[str, Callable[[Path], object]] = {
-    "missing": lambda path: path.unlink(),
-    "cut off": lambda path: path.write_bytes(path.read_bytes()[:-7]),
-    "one bit flipped": lambda path: path.write_bytes(
-        path.read_bytes()[:-1] + bytes([path.read_bytes()[-1] ^ 1])
-    ),
-}
-
-
-@pytest.mark.parametrize("name", ["optimizer.pt", "scheduler.pt", "rng_state.pth"])
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_checkpoint_gives_way_to_the_one_before(
-    undisturbed: Training, tmp_path: Path, name: str, damage: str
-) -> None:
-    shutil.copytree(undisturbed.work, tmp_path, dirs_exist_ok=True)
-    said: list[str] = []
-    DAMAGE[damage](tmp_path / "checkpoint-8" / name)
-
-    found = newest_complete(tmp_path, _making(tmp_path / "checkpoint-6"), said.append)
-
-    assert found == tmp_path / "checkpoint-6"
-    assert len(said) == 1 and "checkpoint-8" in said[0] and name in said[0]
-
-
 @pytest.mark.parametrize("method", ["undisturbed", "undisturbed_full"])
-@pytest.mark.parametrize("name", ["optimizer.pt", "scheduler.pt", "rng_state.pth"])
-def test_what_goes_on_from_the_one_before_ends_the_same(
-    method: str, request: pytest.FixtureRequest, tmp_path: Path, name: str
+def test_every_file_of_a_checkpoint_is_needed_as_it_was_written(
+    method: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    undisturbed = request.getfixturevalue(method)
+    """transformers goes on without optimizer, scheduler or random state, silently to another result."""
+    assert_every_file_is_needed(request.getfixturevalue(method), tmp_path)
+
+
+def test_a_file_that_came_later_is_named(undisturbed: Training, tmp_path: Path) -> None:
+    shutil.copytree(undisturbed.work, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "checkpoint-8" / "scaler.pt").write_bytes(b"of another program")
+    why = why_not(tmp_path / "checkpoint-8", making_of(tmp_path / "checkpoint-8"))
+    assert why == "scaler.pt was not there when it was finished"
+
+
+def test_every_setting_that_changes_the_result_is_compared(undisturbed: Training) -> None:
+    checkpoint = undisturbed.checkpoint(8)
+    making = making_of(checkpoint)
+    assert {*undisturbed.config} - {*HOW} < {*making}
+    assert {"examples", "kind", "device", "dtype", "torch", "transformers", "trl", "peft"} < {*making}
+    for name in making:
+        why = why_not(checkpoint, {**making, name: "another"})
+        assert why is not None and why.startswith(f"it was made from something else: {name} "), why
+
+
+def test_what_goes_on_from_the_one_before_ends_the_same(undisturbed: Training, tmp_path: Path) -> None:
     damaged = again(undisturbed, tmp_path)
     shutil.copytree(undisturbed.work, damaged.work, dirs_exist_ok=True)
-    (damaged.checkpoint(8) / name).unlink()
+    (damaged.checkpoint(8) / "optimizer.pt").unlink()
 
     damaged.run()
 
@@ -148,38 +133,34 @@ def test_steps_may_end_inside_an_epoch(undisturbed: Training, tmp_path: Path) ->
 
 
 CHANGES = {
-    "lr": ({"lr": 2e-3}, "lr"),
-    "batch size": ({"batch_size": 1}, "batch_size"),
-    "seed": ({"seed": 8}, "seed"),
-    "length": ({"max_steps": 7}, "max_steps"),
-    "base": ({"digests": {"base_model": "another"}}, "digests"),
+    "lr": {"lr": 2e-3},
+    "max_steps": {"max_steps": 7},
+    "digests": {"digests": {"base_model": "another"}},
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("name", CHANGES)
 def test_other_settings_start_over_and_say_why(
-    undisturbed: Training, tmp_path: Path, change: str, capfd: pytest.CaptureFixture[str]
+    undisturbed: Training, tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    values, name = CHANGES[change]
-    other = again(undisturbed, tmp_path, **values, epochs=2)
+    other = again(undisturbed, tmp_path, **CHANGES[name])
     shutil.copytree(undisturbed.work, other.work, dirs_exist_ok=True)
 
-    other.run()
-
-    assert other.steps()[0] == 1
+    assert other.first_step() == 1
     assert f"it was made from something else: {name}" in capfd.readouterr().err
 
 
-def test_other_examples_start_over(undisturbed: Training, tmp_path: Path) -> None:
+def test_other_examples_start_over_and_say_why(
+    undisturbed: Training, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     rows = dialogues(10)
     rows[0]["messages"][1]["content"] = "Something else."
     other = again(undisturbed, tmp_path)
     other.inputs = {**other.inputs, "split": split(tmp_path / "split", rows)}
     shutil.copytree(undisturbed.work, other.work, dirs_exist_ok=True)
 
-    other.run()
-
-    assert other.steps()[0] == 1
+    assert other.first_step() == 1
+    assert "it was made from something else: examples" in capfd.readouterr().err
 
 
 def test_what_says_how_not_what_may_change(undisturbed: Training, tmp_path: Path) -> None:
@@ -197,10 +178,7 @@ def test_resume_never_starts_over(undisturbed: Training, tmp_path: Path) -> None
     other = again(undisturbed, tmp_path, resume="never")
     shutil.copytree(undisturbed.work, other.work, dirs_exist_ok=True)
 
-    other.run()
-
-    assert other.steps()[0] == 1
-    assert other.files() == undisturbed.files()
+    assert other.first_step() == 1
 
 
 def test_two_checkpoints_are_kept_and_others_are_left_alone(undisturbed: Training, tmp_path: Path) -> None:

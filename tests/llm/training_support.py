@@ -1,18 +1,22 @@
 """Real trainings in a second: a two-layer model over single bytes, a few dialogues, payloads in process."""
 
+import itertools
 import json
 import multiprocessing
 import os
 import random
+import shutil
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from blut_resources.payload import PayloadSession
 from cookbooks.llm.payload import distill_train, dpo_train, sft_train
 from cookbooks.llm.payload.training.process import prepare_process
+from cookbooks.llm.payload.training.resume import SEAL, checkpoints, newest_complete
 
 prepare_process({"threads": 1})
 
@@ -108,6 +112,15 @@ def split(folder: Path, rows: list[dict[str, Any]], n_eval: int = 2) -> Path:
     return folder
 
 
+class _Enough(Exception):
+    pass
+
+
+def _enough(event: dict[str, Any]) -> None:
+    if event["event"] == "step":
+        raise _Enough
+
+
 class Training:
     """One training in directories of its own; run it as often as you like."""
 
@@ -135,19 +148,25 @@ class Training:
         """Train in this process; the facts."""
         return TRAIN[self.kind](self.session(on_event))
 
-    def run_until(self, enough: Callable[[], bool], with_signal: int = signal.SIGKILL) -> int:
-        """Train in a forked process and end it once ``enough`` says so; its exit code."""
-        child = multiprocessing.get_context("fork").Process(target=self.run)
+    def killed_at(self, step: int) -> None:
+        """Train in a forked process that dies right after it has reported a step."""
+
+        def die(event: dict[str, Any]) -> None:
+            if event.get("step") == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        child = multiprocessing.get_context("fork").Process(target=self.run, args=(die,))
         child.start()
-        assert child.pid is not None
-        deadline = time.monotonic() + 120
-        while not enough() and child.is_alive() and time.monotonic() < deadline:
-            time.sleep(0.005)
+        child.join(120)
         if child.is_alive():
-            os.kill(child.pid, with_signal)
-        child.join(60)
-        assert child.exitcode is not None
-        return child.exitcode
+            child.kill()
+        assert child.exitcode == -signal.SIGKILL and not self.files()
+
+    def first_step(self) -> int:
+        """Train for one step; which one it was."""
+        with pytest.raises(_Enough):
+            self.run(_enough)
+        return self.steps()[0]
 
     def checkpoint(self, step: int) -> Path:
         """Where the checkpoint of a step is."""
@@ -175,3 +194,56 @@ def contents(root: Path) -> Iterator[tuple[str, bytes]]:
     for path in sorted(root.rglob("*")):
         if path.is_file():
             yield path.relative_to(root).as_posix(), path.read_bytes()
+
+
+def again(training: Training, root: Path, **config: Any) -> Training:
+    """The same training elsewhere."""
+    return Training(root, training.kind, training.inputs, **{**training.config, **config})
+
+
+def assert_goes_on_after_a_kill(undisturbed: Training, root: Path, *, at: int, of: int) -> None:
+    """Killed after step ``at``, a training goes on from the checkpoint before, ``of``, to the same bytes."""
+    killed = again(undisturbed, root)
+    killed.killed_at(at)
+    assert killed.is_sealed(of)
+
+    facts = killed.run()
+
+    assert facts["resumed_from_step"] == of
+    assert killed.steps()[0] == of + 1, "steps that were done are not done again"
+    assert killed.files() == undisturbed.files()
+
+
+def making_of(checkpoint: Path) -> dict[str, Any]:
+    """What a checkpoint was made from."""
+    return json.loads((checkpoint / SEAL).read_text())["making"]
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "missing": lambda path: path.unlink(),
+    "empty": lambda path: path.write_bytes(b""),
+    "cut off": lambda path: path.write_bytes(path.read_bytes()[:-7]),
+    "one bit flipped": lambda path: path.write_bytes(
+        path.read_bytes()[:-1] + bytes([path.read_bytes()[-1] ^ 1])
+    ),
+}
+
+
+def assert_every_file_is_needed(undisturbed: Training, scratch: Path) -> None:
+    """Whatever is damaged in the newest checkpoint, however: it is named, and the one before is taken."""
+    shutil.copytree(undisturbed.work, scratch, dirs_exist_ok=True)
+    (_, whole), (_, before) = checkpoints(scratch)
+    making = making_of(whole)
+    names = [path.name for path in whole.iterdir()]
+    assert {"optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json", SEAL} < {*names}
+    for name, (damage, spoil) in itertools.product(names, DAMAGE.items()):
+        said: list[str] = []
+        content = (whole / name).read_bytes()
+        spoil(whole / name)
+        found = newest_complete(scratch, making, said.append)
+        (whole / name).write_bytes(content)
+        assert found == before, (name, damage)
+        (why,) = said
+        expected = "it was not finished" if (name, damage) == (SEAL, "missing") else name
+        assert whole.name in why and expected in why, (name, damage, why)
+    assert newest_complete(scratch, making, print) == whole

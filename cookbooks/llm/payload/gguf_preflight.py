@@ -41,13 +41,12 @@ TEXTS = (
 """What both tokenizers must cut alike; the held-out text is compared too, when a GGUF is verified."""
 
 
-def preflight(model: Path, kit: Kit, scratch: Path, *, chat: bool = True) -> dict[str, Any]:
-    """What a GGUF of the model would be.
+def preflight(model: Path, kit: Kit, scratch: Path) -> dict[str, Any]:
+    """What a GGUF of a model would be whose files were looked at.
 
     Raises:
         NotConvertible: there can be none.
     """
-    look_at_files(model, chat=chat)
     skeleton = scratch / "skeleton.gguf"
     convert(kit, model, skeleton, skeleton=True)
     try:
@@ -124,10 +123,12 @@ def note_of(found: Plan, quant: str) -> str:
 
 
 def _run(session: PayloadSession) -> None:
+    model = session.inputs["model"]
+    look_at_files(model, chat=session.config["chat"] == "required")
+    # only now: it may have to be compiled
     kit = ensure_kit(lambda percent: session.step(percent, kit_percent=percent))
     with tempfile.TemporaryDirectory(dir=session.work) as scratch:
-        chat = session.config["chat"] == "required"
-        session.done(**preflight(session.inputs["model"], kit, Path(scratch), chat=chat))
+        session.done(**preflight(model, kit, Path(scratch)))
 
 
 def main() -> None:

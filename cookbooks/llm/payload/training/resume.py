@@ -109,7 +109,10 @@ def _damage(checkpoint: Path, files: Mapping[str, Mapping[str, Any]]) -> str | N
             return f"{name} has {path.stat().st_size} bytes, not {fact['bytes']}"
         if _fact(path) != fact:
             return f"{name} is damaged: its SHA-256 is another"
-    return None
+    # transformers reads whatever lies there under a name that it knows
+    found = (path.relative_to(checkpoint).as_posix() for path in checkpoint.rglob("*") if path.is_file())
+    foreign = next((name for name in sorted(found) if name not in files and name != SEAL), None)
+    return f"{foreign} was not there when it was finished" if foreign else None
 
 
 def prune(work: Path, making: Making, newest: Path) -> None:

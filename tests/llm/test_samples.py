@@ -1,0 +1,41 @@
+"""The sample models: what transformers leaves wrong in a model that came out of a GGUF is put right."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cookbooks.llm.hf_dir import front_matter, model_facts, read_json, tensor_shapes
+from cookbooks.llm.payload.base_build import LEAKED, ensure_sample
+from cookbooks.llm.payload.chat import load_tokenizer
+from cookbooks.llm.samples import SAMPLES, sample_of
+
+
+@pytest.fixture(params=SAMPLES)
+def model(request: pytest.FixtureRequest) -> Path:
+    return ensure_sample(sample_of(request.param))
+
+
+def test_a_sample_is_a_model_as_its_makers_publish_one(model: Path) -> None:
+    config = read_json(model / "config.json")
+    # a model that came out of a GGUF is "quantised" to transformers, which refuses to save it
+    assert "quantization_config" not in config and "_model_name_or_path" not in config
+    assert (config["architectures"], config["rms_norm_eps"]) == (["LlamaForCausalLM"], 1e-5)
+    assert config["tie_word_embeddings"] and "lm_head.weight" not in tensor_shapes(model)
+    layers = config["num_hidden_layers"]
+    facts = model_facts(model)
+    assert facts["n_params"] == 134_515_008 - (30 - layers) * 3_540_096
+    assert (facts["dtype"], facts["license"]) == ("bfloat16", "apache-2.0")
+    assert front_matter(model)["base_model"] == "HuggingFaceTB/SmolLM2-135M-Instruct"
+
+
+def test_its_tokenizer_cuts_digits_and_names_no_place(model: Path) -> None:
+    config = read_json(model / "tokenizer_config.json")
+    assert not {*LEAKED} & {*config}
+    assert str(Path.home()) not in json.dumps(config) and "/tmp" not in json.dumps(config)
+    parts = read_json(model / "tokenizer.json")["pre_tokenizer"]["pretokenizers"]
+    assert [part["type"] for part in parts] == ["Digits", "ByteLevel"]
+    tokenizer = load_tokenizer(model)
+    assert tokenizer.tokenize("2025") == ["2", "0", "2", "5"]
+    assert (tokenizer.bos_token, tokenizer.eos_token) == ("<|im_start|>", "<|im_end|>")
+    assert tokenizer.chat_template
