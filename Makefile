@@ -5,8 +5,9 @@ PORT ?= 3000
 BIN = $(VENV)/bin
 BLUT = $(BIN)/blut
 DEMO_ARGS = cookbooks/lamquant/configs/args_demo.yaml
+LLM_DEMO_ARGS = cookbooks/llm/configs/args_demo.yaml
 
-.PHONY: help setup demo plan ui test lint bench clean
+.PHONY: help setup demo demo-llm plan ui test lint bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -24,6 +25,9 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 demo: setup ## train, judge and promote a codec on real EEG, a few minutes of CPU
 	$(BLUT) recipe run lamquant_joint_codec --args @$(DEMO_ARGS)
+
+demo-llm: setup ## fine-tune a small language model to a GGUF and ask it before and after; llama.cpp is built first
+	$(BLUT) recipe run finetune_from_dataset --args @$(LLM_DEMO_ARGS)
 
 plan: setup ## what `make demo` would run now, and why
 	$(BLUT) plan lamquant_joint_codec --args @$(DEMO_ARGS)

@@ -13,6 +13,9 @@ from blut_resources.store import ArtifactStore, StoreError
 FINGERPRINT_TAG = "blut/fingerprint"
 ARTIFACT, SPEC, REUSED, ORIGIN, SECONDS = "artifact", "blut/spec", "reused", "origin_run", "compute_seconds"
 PEAK = "peak_memory_bytes"
+SUMMARY = "summary"
+"""Metadata of a result that is worth more than one line at the end of a run: plain text."""
+
 PAGE = 200
 PEAKS = 5
 

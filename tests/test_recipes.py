@@ -32,9 +32,14 @@ def test_a_recipe_is_a_job_that_makes_its_output(recipe: Recipe) -> None:
     assert any(recipe.output.kind in str(asset.metadata_by_key) for asset in recipe.assets)
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: f"{path.parts[-3]}-{path.name}")
 def test_every_shipped_args_file_is_accepted(path: Path) -> None:
-    assert JOINT.run_config(JOINT.parse(yaml.safe_load(path.read_text())))
+    """Its first line is the command that it is for."""
+    text = path.read_text()
+    name = text.partition("blut recipe run ")[2].split()[0]
+    recipe = next(recipe for recipe in RECIPES if recipe.name == name)
+    assert text.startswith(f"# blut recipe run {name} --args @cookbooks/") and f"/{path.name}\n" in text
+    assert recipe.run_config(recipe.parse(yaml.safe_load(text)))
 
 
 @pytest.mark.parametrize(

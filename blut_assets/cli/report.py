@@ -78,6 +78,11 @@ def run_summary(result: Any, recipe: Recipe) -> list[str]:
     counts = {word: sum(row["result"] == word for row in rows) for word in ("computed", "reused")}
     failures = [e for e in result.all_events if e.is_step_failure]
     lines = ["", columns(rows)] if rows else []
+    lines += [
+        f"\n{event.asset_key.to_user_string()}\n{told.value}"
+        for event in result.get_asset_materialization_events()
+        if (told := event.materialization.metadata.get(reuse.SUMMARY))
+    ]
     causes = [(event.step_key, _cause(event)) for event in failures]
     lines += [INTERRUPTED if "Interrupted" in why else f"FAILED {step}: {why}" for step, why in causes]
     lines += [f"check {e.check_name} failed: {e.description or ''}".rstrip() for e in _failed_checks(result)]

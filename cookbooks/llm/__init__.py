@@ -12,7 +12,9 @@ def cookbook() -> "Cookbook":
     from cookbooks.llm import chains, recipes
     from cookbooks.llm.corpus import preference_dataset, preference_split, sft_dataset, sft_split
     from cookbooks.llm.gguf import gguf_preflight
+    from cookbooks.llm.recipe_suite import EVAL_SUITE
     from cookbooks.llm.sources import base_model, examples, preferences, teacher_model
+    from cookbooks.llm.suite import evaluated_models, evaluated_rows, evaluated_tokenizer, suite_evaluation
     from cookbooks.llm.training import distilled_checkpoint, dpo_checkpoint, sft_checkpoint
     from cookbooks.llm.verdict import evaluation_tasks
 
@@ -23,11 +25,12 @@ def cookbook() -> "Cookbook":
             *(examples, preferences, base_model, teacher_model, gguf_preflight, evaluation_tasks),
             *(sft_dataset, sft_split, preference_dataset, preference_split),
             *(sft_checkpoint, dpo_checkpoint, distilled_checkpoint),
+            *(evaluated_models, evaluated_tokenizer, evaluated_rows, suite_evaluation),
             *(asset for tail in tails for asset in tail.assets),
         ],
         recipes=[
             *(recipes.FINETUNE, recipes.FINETUNE_CONVERSATIONS, recipes.HF_FINETUNE),
-            *(recipes.DPO, recipes.DISTILL),
+            *(recipes.DPO, recipes.DISTILL, EVAL_SUITE),
         ],
         checks=[tail.check for tail in tails],
     )

@@ -150,11 +150,34 @@ class TaskSet(Artifact):
     names: str
 
 
+class ModelSet(Artifact):
+    """Models that are scored side by side: ``models.json`` names kind and digest of each, by its role (base,
+    tuned, quantised). Their bytes stay where they are."""
+
+    kind: ClassVar[str] = "eval.models"
+    n_models: int
+    names: str
+
+
+class TokenizerFiles(Artifact):
+    """What of a model is needed to read rows: its tokenizer, chat template and ``config.json``.
+
+    ``taken_from`` is the role of that model; ``made`` if the files were made of a GGUF.
+    """
+
+    kind: ClassVar[str] = "tokenizer.hf"
+    taken_from: str
+    vocab: int
+    chat_template: bool
+    made: bool
+
+
 class EvalReport(Artifact):
     """``report.json``: every score of every model with its sample count and confidence interval; and
     ``samples.jsonl``, what every single row scored.
 
-    ``candidate`` is the digest of the GGUF. A loss is in nats per token of the held-out answers.
+    ``candidate`` is the digest of the GGUF, or without one of the tuned or base model. A loss is in nats per
+    token of the held-out answers.
     """
 
     kind: ClassVar[str] = "eval.report"

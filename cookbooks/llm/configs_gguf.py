@@ -95,17 +95,16 @@ class EvaluationTasksConfig(StageConfig):
     )
 
 
-class EvaluationConfig(StageConfig):
-    """What the models are asked."""
+class ScoringConfig(StageConfig):
+    """What models are asked."""
 
     HOW: ClassVar[frozenset[str]] = frozenset({"threads", "device"})
 
-    models: list[str] = Field(
-        default_factory=lambda: ["base", "tuned", "quantised"],
-        description="of these three, those that are scored side by side",
-    )
     max_examples: int = Field(200, ge=1, description="held-out rows for the loss, drawn by the seed")
     answers: int = Field(0, ge=0, description="held-out questions that are answered and compared; none if 0")
+    prompts: list[str] = Field(
+        default_factory=list, description="questions that every model answers, to be read side by side"
+    )
     max_new_tokens: int = Field(256, ge=1, description="of an answer")
     context: int = Field(2048, ge=64, description="tokens of prompt and answer together, at most")
     reasoning: list[str] = Field(
@@ -122,3 +121,29 @@ class EvaluationConfig(StageConfig):
     seed: int = Field(42, ge=0)
     threads: int = Field(1, ge=1, le=256)
     device: Device = Field("auto", description="of the Hugging Face side")
+
+
+class EvaluationConfig(ScoringConfig):
+    """What the models of a training are asked."""
+
+    models: list[str] = Field(
+        default_factory=lambda: ["base", "tuned", "quantised"],
+        description="of these three, those that are scored side by side",
+    )
+
+
+def refuse_missing_scorers(config: ScoringConfig) -> None:
+    """Find out now what an evaluation would say after hours of training.
+
+    Raises:
+        ValueError: a scorer is not to be had; naming the field and the remedy.
+    """
+    from cookbooks.llm.evaluation.judge import JudgeError, judge_of
+    from cookbooks.llm.evaluation.reasoning import size_of
+
+    for name in config.reasoning:
+        size_of(name)
+    try:
+        judge_of(config.judge_url, config.judge_model, config.judge_key_env)
+    except JudgeError as error:
+        raise ValueError(str(error)) from error

@@ -64,6 +64,9 @@ class TrainingConfig(StageConfig):
     gradient_checkpointing: bool = Field(False, description="less memory, a third more time")
     threads: int = Field(1, ge=1, le=256, description="CPU threads; equal numbers give equal bytes")
     hf_extra: dict[str, Any] = Field(default_factory=dict, description=HF_EXTRA)
+    eval_steps: int | None = Field(
+        None, ge=1, description="steps between looks at the held-out side; once an epoch if not given"
+    )
     resume: Literal["auto", "never"] = Field("auto", description="auto continues a killed training")
     save_steps: int | None = Field(
         None, ge=1, description="steps between checkpoints to resume from; one an epoch if not given"

@@ -4,6 +4,7 @@ import json
 
 import dagster as dg
 
+from blut_assets.artifacts import Artifact
 from blut_assets.stage import Stage
 from blut_assets.stages import Steps, stage_asset
 from cookbooks.llm.artifacts import (
@@ -45,7 +46,7 @@ def sft_dataset(
     Refused, or left out and listed, is what would spoil a training without a word. The metadata show what
     will be learned: samples with the learned tokens marked.
     """
-    facts = yield from _normalise(stage, "examples", examples, base_model, config)
+    facts = yield from normalise(stage, "examples", examples, base_model, config)
     return DatasetJsonl(**facts)
 
 
@@ -60,18 +61,17 @@ def preference_dataset(
     stage: Stage, preferences: ExamplesFile, base_model: HfModel, config: PreferenceDatasetConfig
 ) -> Steps[PreferenceJsonl]:
     """Preference pairs in one documented form, checked as examples are."""
-    facts = yield from _normalise(stage, "preferences", preferences, base_model, config)
+    facts = yield from normalise(stage, "preferences", preferences, base_model, config)
     return PreferenceJsonl(n_pairs=facts.pop("n_examples"), **facts)
 
 
-def _normalise(
-    stage: Stage, rows: str, source: ExamplesFile, base_model: HfModel, config: DatasetConfig
-) -> Steps:  # type: ignore[type-arg]
+def normalise(stage: Stage, rows: str, source: ExamplesFile, reads: Artifact, config: DatasetConfig) -> Steps:  # type: ignore[type-arg]
+    """Write the rows that ``reads``, a model or its tokenizer, can read; the facts of the dataset."""
     expected = {"n_files": source.n_files, "n_bytes": source.n_bytes}
     facts = yield from stage.run(
         DATASET_NORMALISE,
         config={**config.fingerprinted(), "rows": rows, "expected": expected},
-        inputs={"source": stage.open(source), "base_model": stage.open(base_model)},
+        inputs={"source": stage.open(source), "base_model": stage.open(reads)},
     )
     report = json.loads((stage.out / "report.json").read_text())
     problems = [Problem(**one) for one in report["problems"]["listed"][:SHOWN]]

@@ -16,7 +16,7 @@ from cookbooks.llm.configs import (
     SftDatasetConfig,
     SftSplitConfig,
 )
-from cookbooks.llm.configs_gguf import EvaluationConfig, GgufConfig, Quant
+from cookbooks.llm.configs_gguf import GgufConfig, Quant, ScoringConfig
 from cookbooks.llm.configs_training import (
     HF_EXTRA,
     Attention,
@@ -42,6 +42,24 @@ def like(config: type[StageConfig], name: str, **changes: Any) -> Any:
     return FieldInfo.merge_field_infos(config.model_fields[name], **changes)
 
 
+class EvaluationArgs(RecipeArgs):
+    """What models are asked when they are compared."""
+
+    max_examples: int = like(ScoringConfig, "max_examples")
+    answers: int = like(ScoringConfig, "answers")
+    prompts: list[str] = like(ScoringConfig, "prompts")
+    max_new_tokens: int = like(ScoringConfig, "max_new_tokens")
+    reasoning: list[str] = like(ScoringConfig, "reasoning")
+    tasks: list[str] = Field(
+        default_factory=list, description="YAML files of lm-eval tasks to evaluate on, or directories of them"
+    )
+    limit: int | None = like(ScoringConfig, "limit")
+    judge_url: str = like(ScoringConfig, "judge_url")
+    judge_model: str = like(ScoringConfig, "judge_model")
+    judge_key_env: str = like(ScoringConfig, "judge_key_env")
+    judge_samples: int = like(ScoringConfig, "judge_samples")
+
+
 class TrainArgs(RecipeArgs):
     """What all trainings take."""
 
@@ -65,6 +83,7 @@ class TrainArgs(RecipeArgs):
     gradient_checkpointing: bool = like(TrainingConfig, "gradient_checkpointing")
     threads: int = like(TrainingConfig, "threads")
     resume: Literal["auto", "never"] = like(TrainingConfig, "resume")
+    eval_steps: int | None = like(TrainingConfig, "eval_steps")
     save_steps: int | None = like(TrainingConfig, "save_steps")
     eval_ratio: float = like(SftSplitConfig, "eval_ratio", description="share of the rows that is held out")
     on_bad_row: OnBadRow = like(SftDatasetConfig, "on_bad_row")
@@ -74,7 +93,7 @@ class TrainArgs(RecipeArgs):
     consecutive: Literal["refuse", "merge"] = like(SftDatasetConfig, "consecutive")
 
 
-class GgufArgs(TrainArgs):
+class GgufArgs(TrainArgs, EvaluationArgs):
     """What trainings take that end in a GGUF."""
 
     quant: Quant = like(GgufConfig, "quant")
@@ -82,11 +101,6 @@ class GgufArgs(TrainArgs):
     max_kl: float = like(GgufConfig, "max_kl")
     min_top1: float = like(GgufConfig, "min_top1")
     max_perplexity_ratio: float = like(GgufConfig, "max_perplexity_ratio")
-    answers: int = like(EvaluationConfig, "answers")
-    reasoning: list[str] = like(EvaluationConfig, "reasoning")
-    tasks: list[str] = Field(
-        default_factory=list, description="YAML files of lm-eval tasks to evaluate on, or directories of them"
-    )
 
 
 class RowsArgs(TrainArgs):

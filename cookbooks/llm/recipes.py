@@ -22,6 +22,7 @@ from cookbooks.llm.configs_gguf import (
     GgufConfig,
     GgufPreflightConfig,
     MergedConfig,
+    refuse_missing_scorers,
 )
 from cookbooks.llm.configs_training import (
     DistilledCheckpointConfig,
@@ -118,11 +119,13 @@ def _preflight(args: RowsArgs) -> GgufPreflightConfig:
 
 
 def _tail(chain: chains.Tail, args: GgufArgs) -> Configs:
+    evaluation = config_from(EvaluationConfig, args)
+    refuse_missing_scorers(evaluation)
     return {
         f"{chain.prefix}_merged": config_from(MergedConfig, args, name=args.output_name),
         f"{chain.prefix}_gguf": config_from(GgufConfig, args),
         "evaluation_tasks": config_from(EvaluationTasksConfig, args),
-        f"{chain.prefix}_evaluation": config_from(EvaluationConfig, args),
+        f"{chain.prefix}_evaluation": evaluation,
     }
 
 

@@ -69,7 +69,7 @@ def preferences(stage: Stage, config: PreferencesConfig) -> ExamplesFile:
 )
 def base_model(stage: Stage, config: BaseModelConfig) -> Steps[HfModel]:
     """The model to start from, in a directory that stays where it is; weights are safetensors only."""
-    return (yield from _model(stage, config.model))
+    return (yield from named_model(stage, config.model))
 
 
 @stage_asset(
@@ -82,7 +82,7 @@ def base_model(stage: Stage, config: BaseModelConfig) -> Steps[HfModel]:
 )
 def teacher_model(stage: Stage, config: TeacherModelConfig) -> Steps[HfModel]:
     """The model to learn from, as `base_model`."""
-    return (yield from _model(stage, config.model))
+    return (yield from named_model(stage, config.model))
 
 
 def _existing(path: str) -> Path:
@@ -133,7 +133,13 @@ def _conversations(stage: Stage, path: Path, config: ExamplesConfig) -> Examples
     return ExamplesFile(n_files=1, n_bytes=size, n_conversations=dropped.n_kept)
 
 
-def _model(stage: Stage, name: str) -> Steps[HfModel]:
+def named_model(stage: Stage, name: str) -> Steps[HfModel]:
+    """A model by what the user calls it; it stays where it is.
+
+    Raises:
+        dagster.Failure: it is not complete.
+        FileNotFoundError: there is none.
+    """
     root = Path(name).expanduser()
     try:
         if name.startswith("sample:"):

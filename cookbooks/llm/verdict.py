@@ -1,6 +1,10 @@
 """Verdict: base, tuned and quantised model side by side, on rows that none of them was trained on."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 import dagster as dg
 
@@ -9,11 +13,24 @@ from blut_assets.stage import Stage
 from blut_assets.stages import Steps, stage_asset
 from blut_resources.store import write_atomic
 from cookbooks.llm.artifacts import DatasetSplit, EvalReport, GgufModel, HfModel, TaskSet
-from cookbooks.llm.configs_gguf import EvaluationConfig, EvaluationTasksConfig
+from cookbooks.llm.configs_gguf import EvaluationConfig, EvaluationTasksConfig, ScoringConfig
 from cookbooks.llm.evaluation.scores import table
+from cookbooks.llm.evaluation.summary import answers_by_model, summary
 from cookbooks.llm.evaluation.yaml_tasks import TaskError, read_tasks
 
 MODEL_EVALUATE = "cookbooks.llm.payload.model_evaluate"
+ROLES = ("base", "tuned", "quantised")
+"""From what was there before to what ships; the last one that is there is the candidate."""
+
+Kind = Literal["hf", "gguf"]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A model that is scored: a model directory, or a GGUF."""
+
+    kind: Kind
+    digest: str
 
 
 @stage_asset(cookbook="llm", group="sources", source=True, headline=["n_tasks", "names"], kinds={"yaml"})
@@ -46,47 +63,67 @@ def evaluation(
     The same code scores a model directory and a GGUF. A scorer that is not there is refused, never invented.
     """
     known = {
-        "base": ("hf", base_model),
-        "tuned": ("hf", merged),
-        "quantised": ("gguf", gguf),
+        "base": Scored("hf", base_model.digest),
+        "tuned": Scored("hf", merged.digest),
+        "quantised": Scored("gguf", gguf.digest),
     }
     for name in config.models:
         if name not in known:
-            known_names = ", ".join(known)
-            raise dg.Failure(f"models: {name!r} is none of {known_names}", allow_retries=False)
+            raise dg.Failure(f"models: {name!r} is none of {', '.join(known)}", allow_retries=False)
     chosen = {name: known[name] for name in dict.fromkeys(config.models)}
+    halves = stage.open(split)
+    inputs = {
+        "reference": stage.open(base_model),
+        "rows": halves / "eval.jsonl",
+        "train": halves / "train.jsonl",
+        "tasks": stage.open(evaluation_tasks),
+    }
+    return (yield from score(stage, chosen, inputs, config, gguf.digest))
+
+
+def score(
+    stage: Stage,
+    models: Mapping[str, Scored],
+    inputs: Mapping[str, Path],
+    config: ScoringConfig,
+    candidate: str,
+) -> Steps[EvalReport]:
+    """Score models by their roles, and show what came out.
+
+    Args:
+        inputs: ``reference``, ``rows``, ``tasks`` and, where it is known, ``train``, as the payload has them.
+        candidate: the digest of the model that the report is about.
+    """
     facts = yield from stage.run(
         MODEL_EVALUATE,
         config={
             **config.for_payload(),
             "models": [
-                {"name": name, "kind": kind, "input": name, "digest": model.digest}
-                for name, (kind, model) in chosen.items()
+                {"name": role, "kind": model.kind, "input": role, "digest": model.digest}
+                for role, model in models.items()
             ],
         },
-        inputs={
-            "reference": stage.open(base_model),
-            "split": stage.open(split),
-            "tasks": stage.open(evaluation_tasks),
-            **{name: stage.open(model) for name, (_, model) in chosen.items()},
-        },
+        inputs={**inputs, **{role: stage.store.open(model.digest) for role, model in models.items()}},
         gpus=0 if config.device == "cpu" else None,
     )
     report = json.loads((stage.out / "report.json").read_text())
+    answers = {name: dg.MetadataValue.md(text) for name, text in answers_by_model(report["asked"]).items()}
     stage.show(
-        scores=dg.MetadataValue.md(table(report["tasks"], list(chosen))),
+        summary=summary(report),
+        **answers,
+        scores=dg.MetadataValue.md(table(report["tasks"], list(models))),
         report=dg.MetadataValue.json(report),
     )
     found = report["tasks"][0]["metrics"]["loss"]["models"]
-    loss = {name: found[name]["value"] if name in found else None for name in known}
+    losses = {role: found[role]["value"] if role in found else None for role in ROLES}
     return EvalReport(
-        candidate=gguf.digest,
-        n_models=len(chosen),
+        candidate=candidate,
+        n_models=len(models),
         n_tasks=facts["n_tasks"],
         n_samples=facts["n_samples"],
-        loss_base=loss["base"],
-        loss_tuned=loss["tuned"],
-        loss_quantised=loss["quantised"],
+        loss_base=losses["base"],
+        loss_tuned=losses["tuned"],
+        loss_quantised=losses["quantised"],
     )
 
 

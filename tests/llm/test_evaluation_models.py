@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import threading
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from cookbooks.llm.evaluation.summary import summary
+from cookbooks.llm.payload.chat import load_tokenizer
 from tests.llm.gguf_support import CONVERT, kit, made, refused, run_payload, small_model, small_split
 from tests.llm.test_evaluation_judge import Handler, Server
 from tests.llm.test_evaluation_tasks import CHOICE, DOCS, WRITTEN, task
@@ -17,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.llamacpp, pytest.mark.timeout(1800)]
 CONFIG: dict[str, Any] = {
     **{"max_examples": 8, "answers": 2, "max_new_tokens": 6, "context": 256, "reasoning": [], "limit": None},
     **{"judge_url": "", "judge_model": "", "judge_key_env": "", "judge_samples": 2, "seed": 1},
-    **{"threads": 1, "device": "cpu", "chat_tasks": "generate_until"},
+    **{"threads": 1, "device": "cpu", "chat_tasks": "generate_until", "prompts": []},
 }
 HF = {"name": "tuned", "input": "model", "kind": "hf"}
 GGUF = {"name": "quantised", "input": "gguf", "kind": "gguf"}
@@ -37,7 +40,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "reference": model,
         "model": model,
         "gguf": root / "gguf",
-        "split": split,
+        "rows": split / "eval.jsonl",
+        "train": split / "train.jsonl",
         "tasks": root / "tasks",
     }
 
@@ -45,7 +49,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def evaluated(inputs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
     out = tmp_path_factory.mktemp("evaluated") / "out"
-    facts = made("model_evaluate", {**CONFIG, "models": [HF, GGUF]}, out, **inputs)
+    prompts = ["What is the capital of Peru?", "where is japan?"]
+    facts = made("model_evaluate", {**CONFIG, "models": [HF, GGUF], "prompts": prompts}, out, **inputs)
     assert facts == {"n_tasks": 4, "n_samples": 8 + 2 + 3 + 2}
     return out, json.loads((out / "report.json").read_text())
 
@@ -82,8 +87,45 @@ def test_the_same_evaluation_gives_the_same_bytes(
     evaluated: tuple[Path, dict], inputs: dict[str, Path], tmp_path: Path
 ) -> None:
     made("model_evaluate", {**CONFIG, "models": [HF, GGUF]}, tmp_path / "out", **inputs)
-    for name in ("report.json", "samples.jsonl"):
-        assert (tmp_path / "out" / name).read_bytes() == (evaluated[0] / name).read_bytes()
+    one, other = (json.loads((out / "report.json").read_text()) for out in (tmp_path / "out", evaluated[0]))
+    assert one.pop("asked") == [] != other.pop("asked")
+    assert one == other
+    assert (tmp_path / "out/samples.jsonl").read_bytes() == (evaluated[0] / "samples.jsonl").read_bytes()
+
+
+def test_every_model_answers_the_same_questions_and_it_is_said_which_were_trained_on(
+    evaluated: tuple[Path, dict],
+) -> None:
+    known, other = evaluated[1]["asked"]
+    assert (known["in_training"], other["in_training"]) == (False, True)
+    for one in (known, other):
+        assert list(one["answers"]) == ["tuned", "quantised"]
+        assert one["answers"]["tuned"]["text"]
+    said = summary(evaluated[1])
+    assert "held-out loss in nats a token: tuned " in said and "(8 rows, 95 % intervals)" in said
+    assert "asked: where is japan?; it was in the training data" in said
+
+
+def test_a_model_with_other_tokens_is_refused(inputs: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(inputs["model"], tmp_path / "model")
+    tokenizer = load_tokenizer(inputs["model"])
+    tokenizer.add_special_tokens({"additional_special_tokens": ["France"]})
+    tokenizer.save_pretrained(tmp_path / "model")
+    config = {**CONFIG, "models": [HF]}
+    said = refused("model_evaluate", config, tmp_path / "out", **{**inputs, "model": tmp_path / "model"})
+    assert "the tuned model cuts" in said and "other tokens" in said
+
+
+def test_what_lies_beside_a_gguf_of_the_users_is_not_part_of_it(
+    inputs: dict[str, Path], evaluated: tuple[Path, dict], tmp_path: Path
+) -> None:
+    (tmp_path / "adapter.gguf").write_bytes(b"no adapter at all")
+    shutil.copyfile(inputs["gguf"] / "model.gguf", tmp_path / "mine.gguf")
+    given = {**inputs, "gguf": tmp_path / "mine.gguf"}
+    made("model_evaluate", {**CONFIG, "models": [GGUF]}, tmp_path / "out", **given)
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    found = metrics(report, "held_out")["loss"]["models"]
+    assert found["quantised"] == metrics(evaluated[1], "held_out")["loss"]["models"]["quantised"]
 
 
 def test_the_loss_is_that_of_the_trainer_over_answers_only(
@@ -92,12 +134,11 @@ def test_the_loss_is_that_of_the_trainer_over_answers_only(
     import torch
     from transformers import AutoModelForCausalLM
 
-    from cookbooks.llm.payload.chat import load_tokenizer
-    from cookbooks.llm.payload.held_out import read_side
+    from cookbooks.llm.payload.held_out import read_file
 
     model = AutoModelForCausalLM.from_pretrained(inputs["model"])
     total, count = 0.0, 0
-    for row in read_side(load_tokenizer(inputs["model"]), inputs["split"], "eval"):
+    for row in read_file(load_tokenizer(inputs["model"]), inputs["rows"]):
         labels = torch.tensor([row.labels])
         n = int((labels[:, 1:] != -100).sum())
         with torch.inference_mode():
@@ -110,6 +151,7 @@ def test_the_loss_is_that_of_the_trainer_over_answers_only(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        ({"judge_url": "http://127.0.0.1:9/v1", "judge_model": "m"}, "nobody answers there"),
         ({"reasoning": ["no_such_task:3"]}, "no_such_task"),
         ({"judge_url": "http://127.0.0.1:9/v1"}, "judge_model"),
         ({"judge_url": "http://x", "judge_model": "m", "judge_key_env": "NO_SUCH_KEY"}, "NO_SUCH_KEY"),
@@ -123,11 +165,18 @@ def test_a_scorer_that_is_missing_is_refused(
 
 
 def test_a_judge_that_goes_away_is_a_failure_and_leaves_no_report(
-    inputs: dict[str, Path], tmp_path: Path
+    inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = {**CONFIG, "models": [HF], "judge_url": "http://127.0.0.1:9/v1", "judge_model": "m"}
-    status, _, said = run_payload("model_evaluate", config, tmp_path / "out", **inputs)
-    assert status != 0 and "127.0.0.1:9" in said
+    monkeypatch.setitem(os.environ, "no_proxy", "127.0.0.1")
+    with Server() as server:
+        server.replies = ['{"grade": 4}', 400]
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        config = {**CONFIG, "models": [HF], "judge_url": server.url, "judge_model": "m"}
+        status, _, said = run_payload("model_evaluate", config, tmp_path / "out", **inputs)
+        server.shutdown()
+        thread.join()
+    assert status != 0 and "status 400" in said
     assert list((tmp_path / "out").iterdir()) == []
 
 

@@ -76,7 +76,11 @@ def test_scores_are_those_of_lm_eval(tmp_path: Path) -> None:
     theirs = lm_eval(model, tmp_path / "tasks", "trivia", "shots", "spaced")
     theirs_chat = lm_eval(model, tmp_path / "tasks", "sums", chat=True)
     models = [{"name": "base", "input": "reference", "kind": "hf"}]
-    inputs = {"reference": model, "split": small_split(tmp_path / "split"), "tasks": tmp_path / "tasks"}
+    inputs = {
+        "reference": model,
+        "rows": small_split(tmp_path / "split") / "eval.jsonl",
+        "tasks": tmp_path / "tasks",
+    }
     config = {**CONFIG, "answers": 0, "models": models}
     made("model_evaluate", config, tmp_path / "out", **inputs)
     report = json.loads((tmp_path / "out" / "report.json").read_text())

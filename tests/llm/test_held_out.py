@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cookbooks.llm.payload.held_out import read_side
+from cookbooks.llm.payload.held_out import read_file
 from cookbooks.llm.payload.masking import IGNORE
 from cookbooks.llm.payload.training.process import Refused
 from tests.llm.rows_support import GREETING, ask, tokenizer_of_smollm2, write_rows
@@ -13,7 +13,7 @@ from tests.llm.rows_support import GREETING, ask, tokenizer_of_smollm2, write_ro
 
 def side(folder: Path, *rows: dict[str, Any], **options: Any) -> list[Any]:
     write_rows(folder / "eval.jsonl", rows)
-    return read_side(tokenizer_of_smollm2(), folder, "eval", **options)
+    return read_file(tokenizer_of_smollm2(), folder / "eval.jsonl", **options)
 
 
 def learned(example: Any) -> str:

@@ -55,7 +55,19 @@ def test_epochs_and_steps_are_streamed(lora: tuple[Training, dict[str, Any]]) ->
     wanted = {"loss", "eval_loss", "learning_rate", "grad_norm", "mean_token_accuracy"}
     assert all(wanted <= epoch.keys() for epoch in training.epochs())
     kinds = [event["event"] for event in training.events if event["event"] != "step"]
-    assert kinds == ["epoch", "checkpoint", "epoch", "checkpoint"]
+    assert kinds == [*["epoch"] * 5, "checkpoint", *["epoch"] * 4, "checkpoint"]
+
+
+def test_the_curves_begin_before_the_first_step_and_have_points_within_an_epoch(
+    lora: tuple[Training, dict[str, Any]], inputs: dict[str, Path], tmp_path: Path
+) -> None:
+    curve = lora[0].curve()
+    assert [at for at, _ in curve] == [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2]
+    assert curve[0][1]["eval_loss"] == lora[1]["eval_loss_before"]
+    assert all("loss" in metrics for _, metrics in curve[1:])
+    training = Training(tmp_path, "sft", inputs, epochs=1, eval_steps=2)
+    training.run()
+    assert [at for at, metrics in training.curve() if "eval_loss" in metrics] == [0, 0.5, 1]
 
 
 def test_the_loss_of_an_untouched_model_is_measured_first(inputs: dict[str, Path], tmp_path: Path) -> None:

@@ -181,8 +181,12 @@ class Training:
         return dict(contents(self.out))
 
     def epochs(self) -> list[dict[str, float]]:
-        """The metrics of the epochs that were reported."""
-        return [event["metrics"] for event in self.events if event["event"] == "epoch"]
+        """The metrics of the finished epochs that were reported."""
+        return [metrics for at, metrics in self.curve() if at >= 1 and float(at).is_integer()]
+
+    def curve(self) -> list[tuple[float, dict[str, float]]]:
+        """Every point of the curves, at its epoch or part of one."""
+        return [(event["epoch"], event["metrics"]) for event in self.events if event["event"] == "epoch"]
 
     def steps(self) -> list[int]:
         """The steps that were reported."""

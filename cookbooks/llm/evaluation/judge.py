@@ -52,13 +52,36 @@ class Judge:
         messages = [{"role": "system", "content": TASK}, {"role": "user", "content": asked}]
         return read_grade(self._complete(messages))
 
+    def refuse_silent(self) -> None:
+        """Find out before anything is scored whether somebody answers at all; nothing is graded.
+
+        Raises:
+            JudgeError: nobody does, or not to this key.
+        """
+        try:
+            request = urllib.request.Request(f"{self.url.rstrip('/')}/models", headers=self._headers())
+            with urllib.request.urlopen(request, timeout=TIMEOUT_S):
+                pass
+        except urllib.error.HTTPError as error:
+            if error.code in (401, 403):
+                raise JudgeError(
+                    f"judge_key_env: the server at judge_url {self.url} refuses the key (status"
+                    f" {error.code}); name the variable that holds a valid one"
+                ) from error
+        except OSError as error:
+            problem = getattr(error, "reason", error)
+            raise JudgeError(
+                f"judge_url {self.url}: nobody answers there: {problem}; start it, or leave it empty"
+            ) from error
+
+    def _headers(self) -> dict[str, str]:
+        key = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        return {"Content-Type": "application/json", "User-Agent": "blut", **key}
+
     def _complete(self, messages: list[dict[str, str]]) -> str:
         body = {"model": self.model, "messages": messages, "temperature": 0, "max_tokens": 64}
-        headers = {"Content-Type": "application/json", "User-Agent": "blut"}
-        if self.key:
-            headers["Authorization"] = f"Bearer {self.key}"
         request = urllib.request.Request(
-            f"{self.url.rstrip('/')}/chat/completions", json.dumps(body).encode(), headers
+            f"{self.url.rstrip('/')}/chat/completions", json.dumps(body).encode(), self._headers()
         )
         reply = self._send(request)
         try:

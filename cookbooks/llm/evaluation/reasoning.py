@@ -26,6 +26,20 @@ class Puzzle:
     entry: dict[str, Any]
 
 
+def size_of(name: str) -> tuple[str, int]:
+    """The task that ``task`` or ``task:size`` names, and how many questions of it.
+
+    Raises:
+        ReasoningError: the size is none, or reasoning-gym is not installed.
+    """
+    if importlib.util.find_spec("reasoning_gym") is None:
+        raise ReasoningError(f"reasoning: {name!r} is a task of reasoning-gym, which is not here: {REMEDY}")
+    task, colon, size = name.partition(":")
+    if colon and not (size.isdigit() and int(size)):
+        raise ReasoningError(f"reasoning: {name!r}: {size!r} is no number of questions; such as chain_sum:50")
+    return task, int(size or SIZE)
+
+
 class ReasoningTask:
     """A procedural task of a size, drawn by a seed."""
 
@@ -35,18 +49,10 @@ class ReasoningTask:
         Raises:
             ReasoningError: it is not installed, or has no such task.
         """
-        if importlib.util.find_spec("reasoning_gym") is None:
-            raise ReasoningError(
-                f"reasoning: {name!r} is a task of reasoning-gym, which is not here: {REMEDY}"
-            )
+        self.name, size = size_of(name)
         reasoning_gym: Any = importlib.import_module("reasoning_gym")
-        self.name, _, size = name.partition(":")
-        if size and not (size.isdigit() and int(size)):
-            raise ReasoningError(
-                f"reasoning: {name!r}: {size!r} is no number of questions; such as chain_sum:50"
-            )
         try:
-            self._data = reasoning_gym.create_dataset(self.name, size=int(size or SIZE), seed=seed)
+            self._data = reasoning_gym.create_dataset(self.name, size=size, seed=seed)
         except (ValueError, KeyError) as error:
             raise ReasoningError(f"reasoning: {name!r}: {error}") from error
         self.version = importlib.metadata.version("reasoning-gym")

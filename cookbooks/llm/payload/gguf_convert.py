@@ -21,7 +21,7 @@ from cookbooks.llm.payload.gguf_converter import NotConvertible, convert, run_co
 from cookbooks.llm.payload.gguf_file import GgufFacts, read_gguf
 from cookbooks.llm.payload.gguf_preflight import look_at_files
 from cookbooks.llm.payload.gguf_quantise import quantise
-from cookbooks.llm.payload.held_out import read_side
+from cookbooks.llm.payload.held_out import read_file
 from cookbooks.llm.payload.llama_library import LlamaError, put_converter_first
 from cookbooks.llm.payload.training.process import Clock, Refused, explained, prepare_process, say
 from cookbooks.llm.quants import NEED_IMPORTANCE, UNQUANTISED
@@ -114,7 +114,7 @@ def _importance(session: PayloadSession, kit: Kit, whole: GgufFacts) -> tuple[An
     config, clock = session.config, Clock()
     with HfEngine(session.inputs["model"], context=WINDOW, device=config["device"]) as engine:
         enough = max(64, config["calibration_tokens"] // 16)
-        examples = read_side(engine.tokenizer, session.inputs["split"], "train", most=enough)
+        examples = read_file(engine.tokenizer, session.inputs["split"] / "train.jsonl", most=enough)
         windows, tokens = calibration_windows(
             (example.ids for example in examples), tokens=config["calibration_tokens"], window=WINDOW
         )

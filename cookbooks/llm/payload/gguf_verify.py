@@ -25,7 +25,7 @@ from cookbooks.llm.payload.gguf_convert import ADAPTER, PART
 from cookbooks.llm.payload.gguf_engine import GgufEngine
 from cookbooks.llm.payload.gguf_preflight import TEXTS
 from cookbooks.llm.payload.gguf_tokens import compare_tokenizers
-from cookbooks.llm.payload.held_out import Example, read_side
+from cookbooks.llm.payload.held_out import Example, read_file
 from cookbooks.llm.payload.llama_library import LlamaError
 from cookbooks.llm.payload.training.process import Clock, Refused, explained, prepare_process, say
 
@@ -164,7 +164,9 @@ def verify(session: PayloadSession) -> dict[str, Any]:
         GgufEngine(folder / PART, kit, **options) as engine,
     ):
         say(f"both loaded in {clock.seconds:.1f} s")
-        examples = read_side(reference.tokenizer, session.inputs["split"], "eval", most=config["n_tokens"])
+        examples = read_file(
+            reference.tokenizer, session.inputs["split"] / "eval.jsonl", most=config["n_tokens"]
+        )
         different = tokens_differ(engine, reference.tokenizer, examples)
         found: dict[str, Any] = {"tokenizer_equal": not different, "tokenizer_difference": different}
         found |= compare(reference, engine, list(_reported(session, examples)), config["n_tokens"])

@@ -1,16 +1,15 @@
-"""Rows of a split as a model sees them: token ids, which of them are answers, and the prompt before those."""
+"""Rows of a dataset as a model sees them: token ids, which of them are answers, and the prompt before."""
 
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from cookbooks.llm.evaluation.matching import normalised
 from cookbooks.llm.payload.masking import MaskError, encode_row
 from cookbooks.llm.payload.training.examples import rows
 from cookbooks.llm.payload.training.process import Refused
-
-Side = Literal["train", "eval"]
 
 
 @dataclass(frozen=True)
@@ -25,17 +24,16 @@ class Example:
     answer: str
 
 
-def read_side(
-    tokenizer: Any, split: Path, side: Side, *, most: int | None = None, seed: int = 0
-) -> list[Example]:
-    """Examples of one side of a split, in their order; ``most`` of them drawn by ``seed`` if there are more.
+def read_file(tokenizer: Any, path: Path, *, most: int | None = None, seed: int = 0) -> list[Example]:
+    """The examples of a dataset or of one side of a split, in their order; ``most`` of them drawn by ``seed``
+    if there are more.
 
     Of a preference pair it is the chosen answer.
 
     Raises:
         Refused: a row cannot be rendered.
     """
-    found = list(rows(split / f"{side}.jsonl"))
+    found = list(rows(path))
     if most is not None and len(found) > most:
         kept = sorted(random.Random(seed).sample(range(len(found)), most))
         found = [found[index] for index in kept]
@@ -56,3 +54,13 @@ def _example(tokenizer: Any, place: str, row: dict[str, Any]) -> Example:
     if messages:
         answer = messages[-1]["content"]
     return Example(str(row.get("id") or place), encoded.input_ids, encoded.labels, prompt, answer)
+
+
+def questions_of(path: Path) -> set[str]:
+    """What users say in a dataset, normalised."""
+    return {
+        normalised(message["content"])
+        for _, row in rows(path)
+        for message in row.get("messages") or row.get("prompt") or []
+        if message["role"] == "user"
+    }

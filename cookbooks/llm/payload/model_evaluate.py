@@ -1,9 +1,10 @@
 """Score models side by side: the same rows, the same code, in transformers or in llama.cpp.
 
-Inputs: ``reference`` (the model directory whose tokenizer and template the rows are rendered with),
-``split``, ``tasks`` (a directory of task directories), and one for each of the config's ``models``, which are
-``{"name", "input", "kind": hf|gguf}``. The rest of the config is `EvaluationConfig`. Writes ``report.json``
-and ``samples.jsonl``. A scorer that is missing is refused before a model is loaded; no figure is made up.
+Inputs: ``reference`` (a directory with the tokenizer and template that the rows are rendered with), ``rows``
+(a dataset or one side of a split), ``train`` (what was trained on, where that is known), ``tasks`` (a
+directory of task directories), and one for each of the config's ``models``, which are
+``{"name", "input", "kind": hf|gguf}``. The rest of the config is `ScoringConfig`. Writes ``report.json`` and
+``samples.jsonl``. A scorer that is missing is refused before a model is loaded; no figure is made up.
 """
 
 import json
@@ -16,6 +17,7 @@ from blut_resources.store import write_atomic
 from cookbooks.llm.cache import BuildError
 from cookbooks.llm.evaluation.documents import Question, questions
 from cookbooks.llm.evaluation.judge import BEST, WORST, Judge, JudgeError, judge_of
+from cookbooks.llm.evaluation.matching import normalised
 from cookbooks.llm.evaluation.reasoning import ReasoningError, ReasoningTask
 from cookbooks.llm.evaluation.scores import Sample, Scores
 from cookbooks.llm.evaluation.yaml_tasks import TaskError, TaskFile, read_tasks
@@ -25,7 +27,7 @@ from cookbooks.llm.payload.chat import MaskError, load_tokenizer, render
 from cookbooks.llm.payload.engines import Answer, Engine
 from cookbooks.llm.payload.gguf_convert import ADAPTER
 from cookbooks.llm.payload.gguf_engine import GgufEngine
-from cookbooks.llm.payload.held_out import Example, read_side
+from cookbooks.llm.payload.held_out import Example, questions_of, read_file
 from cookbooks.llm.payload.llama_library import LlamaError
 from cookbooks.llm.payload.training.process import Clock, Refused, explained, prepare_process, say
 
@@ -44,17 +46,33 @@ class Suite:
             Refused, TaskError, ReasoningError, JudgeError, MaskError: one of them is not to be had.
         """
         self._config, self._session = session.config, session
-        tokenizer = load_tokenizer(session.inputs["reference"])
+        self._tokenizer = tokenizer = load_tokenizer(session.inputs["reference"])
         most, seed = self._config["max_examples"], self._config["seed"]
-        self.held_out = read_side(tokenizer, session.inputs["split"], "eval", most=most, seed=seed)
+        self.held_out = read_file(tokenizer, session.inputs["rows"], most=most, seed=seed)
         if not self.held_out:
-            raise Refused("the held-out side of the split is empty: raise eval_ratio")
+            raise Refused("there is no row to evaluate on: give more examples, or raise eval_ratio")
+        self.asked = self._asked()
         self.judge = judge_of(*(self._config[f"judge_{name}"] for name in ("url", "model", "key_env")))
+        if self.judge:
+            self.judge.refuse_silent()
         self.answered = self._answered()
         self.reasoning = [ReasoningTask(name, seed=seed) for name in self._config["reasoning"]]
         self.tasks = self._tasks(tokenizer)
         self.scores: dict[str, Scores] = {}
         self._done = 0
+
+    def _asked(self) -> list[dict[str, Any]]:
+        """The questions that are shown with every model's answer, and whether they were trained on."""
+        train = self._session.inputs.get("train")
+        known = questions_of(train) if train else None
+        return [
+            {
+                "prompt": text,
+                "in_training": None if known is None else normalised(text) in known,
+                "answers": {},
+            }
+            for text in self._config["prompts"]
+        ]
 
     def _answered(self) -> list[Example]:
         """The held-out questions that are answered: as many as are compared or judged."""
@@ -87,7 +105,12 @@ class Suite:
         ]
 
     def ask(self, name: str, engine: Engine) -> None:
-        """Put every question to one model."""
+        """Put every question to one model.
+
+        Raises:
+            Refused: it cannot be compared with the others, or predicts no numbers.
+        """
+        self._refuse_other_tokens(name, engine)
         loss = [model_scores.loss_of(engine, self._told(row)) for row in self.held_out]
         if not any(loss):
             raise Refused(
@@ -95,6 +118,7 @@ class Suite:
             )
         about = "nats per token of the answers in held-out rows"
         self._keep(name, "held_out", about, [one for one in loss if one])
+        self._talk(name, engine)
         if self.answered:
             self._ask_held_out(name, engine)
         for task in self.reasoning:
@@ -114,6 +138,22 @@ class Suite:
             about = f"{file.task.output_type}, version {file.task.metadata.get('version', 'not given')}"
             found = [score(engine, file.task, self._told(question)) for question in asked]
             self._keep(name, file.task.task, about, found)
+
+    def _refuse_other_tokens(self, name: str, engine: Engine) -> None:
+        decode, encode = self._tokenizer.decode, self._tokenizer
+        for text in (*map(str, encode.all_special_tokens), *(str(decode(row.ids)) for row in self.held_out)):
+            if engine.encode(text) != encode(text, add_special_tokens=False, verbose=False)["input_ids"]:
+                raise Refused(
+                    f"the {name} model cuts {text[:60]!r} into other tokens than those that the rows are read"
+                    " with, so its loss per token is of other tokens: evaluate it in a run of its own, a GGUF"
+                    " together with the model directory that it was made of"
+                )
+
+    def _talk(self, name: str, engine: Engine) -> None:
+        for one in self.asked:
+            messages = [{"role": "user", "content": one["prompt"]}]
+            answer = model_scores.answer_of(engine, self._told(messages), self._config["max_new_tokens"])
+            one["answers"][name] = {"text": answer.text.strip(), "stopped": answer.stopped}
 
     def _ask_held_out(self, name: str, engine: Engine) -> None:
         most = self._config["max_new_tokens"]
@@ -161,9 +201,9 @@ def open_engine(session: PayloadSession, model: Mapping[str, str]) -> Engine:
     config, path = session.config, session.inputs[model["input"]]
     if model["kind"] == "gguf":
         kit = ensure_kit(lambda percent: session.step(percent, kit_percent=percent))
-        folder = path.parent if path.is_file() else path
-        adapter = folder / ADAPTER if (folder / ADAPTER).is_file() else None
-        file = path if path.is_file() else path / "model.gguf"
+        # what lies beside a file of the user's own is not part of it
+        adapter = path / ADAPTER if (path / ADAPTER).is_file() else None
+        file = path / "model.gguf" if path.is_dir() else path
         context, threads = config["context"], config["threads"]
         return GgufEngine(file, kit, context=context, threads=threads, adapter=adapter)
     from cookbooks.llm.payload.hf_engine import HfEngine
@@ -177,6 +217,7 @@ def report_of(suite: Suite, models: Sequence[Mapping[str, str]]) -> dict[str, An
         "schema": SCHEMA,
         "models": [dict(model) for model in models],
         "tasks": [scores.figures() for scores in suite.scores.values()],
+        "asked": suite.asked,
         "n_samples": sum(len(next(iter(scores.samples.values()))) for scores in suite.scores.values()),
     }
 
@@ -194,7 +235,7 @@ def write(out: Path, suite: Suite, report: Mapping[str, Any]) -> None:
 
 
 def _json(value: Any, indent: int | None) -> bytes:
-    text = json.dumps(value, sort_keys=True, indent=indent, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
     return f"{text}\n".encode()
 
 

@@ -12,19 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blut_resources.store import write_atomic
-from cookbooks.llm.hf_dir import front_matter, license_of, write_readme
+from cookbooks.llm.hf_dir import TOKENIZER_PARTS, front_matter, license_of, write_readme
 from cookbooks.llm.payload.training.examples import Examples
 from cookbooks.llm.payload.training.job import HOW, LIBRARIES, Fitted, Job
 from cookbooks.llm.payload.training.progress import curve_of
 
 if TYPE_CHECKING:
     from transformers import Trainer
-
-TOKENIZER = (
-    *("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json", "merges.txt"),
-    *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja"),
-)
-"""Copied from the base as they are: what a trainer set on its tokenizer is not the model's."""
 
 
 def export(
@@ -88,7 +82,8 @@ def _save_model(model: Any, configs: Mapping[str, Any], base: Path, folder: Path
     model.config, model.generation_config = configs["config"], configs["generation"]
     model.config.use_cache = True
     model.save_pretrained(folder)
-    for file in TOKENIZER:
+    # as they are: what a trainer set on its tokenizer is not the model's
+    for file in TOKENIZER_PARTS:
         if (base / file).is_file():
             shutil.copyfile(base / file, folder / file)
     path = folder / "config.json"

@@ -137,11 +137,15 @@ class Job:
         """
         from transformers import PrinterCallback
 
-        from cookbooks.llm.payload.training.progress import Progress, epochs_of
+        from cookbooks.llm.payload.training.progress import Progress, epochs_of, metric_name
 
         making = self.making(examples)
         progress = Progress(
-            self.session, making, evaluate, loss_may_overflow=self.placement.dtype == "float16"
+            self.session,
+            making,
+            evaluate,
+            loss_may_overflow=self.placement.dtype == "float16",
+            eval_steps=self.config.get("eval_steps"),
         )
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(progress)
@@ -150,6 +154,9 @@ class Job:
             if not math.isfinite(value):
                 raise Refused(f"base_model: its {name} is {value} before any training: it is damaged")
         found = self._resumable(making, trainer)
+        if before and not found:
+            # where the curve of the held-out side begins
+            self.session.epoch(0, **{metric_name(name): value for name, value in before.items()})
         with progress.listening(), self._room():
             trainer.train(resume_from_checkpoint=str(found) if found else None)
         if progress.terminated:

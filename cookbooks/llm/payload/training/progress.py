@@ -16,6 +16,9 @@ from cookbooks.llm.payload.training.resume import Making, prune, seal
 
 EPOCH = "epoch_metrics"
 STREAMED = ("loss", "learning_rate", "grad_norm", "mean_token_accuracy")
+POINTS = 20
+"""Points of the curve of a training between its epochs, about: epochs are few, and may take hours."""
+
 AVERAGED = ("loss", "grad_norm", "mean_token_accuracy", "kl", "cross_entropy")
 
 
@@ -41,15 +44,17 @@ class Progress(TrainerCallback):
         evaluate: Callable[[], Mapping[str, float]],
         *,
         loss_may_overflow: bool = False,
+        eval_steps: int | None = None,
     ) -> None:
         """Prepare.
 
         Args:
             evaluate: the metrics on the held-out side, of the model as it is.
+            eval_steps: evaluate so often within an epoch too.
             loss_may_overflow: float16 scales its gradients, and skips steps whose scale was too large.
         """
         self._session, self._making, self._evaluate = session, making, evaluate
-        self._overflow = loss_may_overflow
+        self._overflow, self._eval_steps = loss_may_overflow, eval_steps
         self.terminated = False
 
     @contextlib.contextmanager
@@ -87,6 +92,8 @@ class Progress(TrainerCallback):
         self._refuse_not_finite(state.global_step, logs, args.learning_rate)
         values = {name: float(logs[name]) for name in STREAMED if name in logs}
         self._session.step(state.global_step, **values)
+        if not float(state.epoch or 0).is_integer():
+            self._point(state)
 
     def _refuse_not_finite(self, step: int, logs: Mapping[str, Any], lr: float) -> None:
         for name in ("loss",) if self._overflow else ("loss", "grad_norm"):
@@ -102,6 +109,19 @@ class Progress(TrainerCallback):
         """When asked to end: a checkpoint first."""
         if self.terminated:
             control.should_save = control.should_training_stop = True
+
+    def _point(self, state: TrainerState) -> None:
+        """A point of the curves inside an epoch."""
+        step, every = state.global_step, math.ceil(state.max_steps / POINTS)
+        metrics: dict[str, float] = {}
+        if step % every == 0:
+            last = [e for e in state.log_history if "loss" in e and step - every < e["step"] <= step]
+            metrics["loss"] = sum(float(e["loss"]) for e in last) / len(last)
+        if self._eval_steps and step % self._eval_steps == 0:
+            metrics |= {metric_name(name): value for name, value in self._evaluate().items()}
+        if metrics:
+            part: Any = round(float(state.epoch or 0), 4)
+            self._session.epoch(part, **metrics)
 
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any

@@ -1,0 +1,22 @@
+"""Typed configs of `eval_suite`: models that need not come from a training here."""
+
+from pydantic import Field
+
+from blut_assets.stages import StageConfig
+from cookbooks.llm.configs import MODEL
+
+SCORED = f"{MODEL}; or a GGUF file"
+
+
+class EvaluatedModelsConfig(StageConfig):
+    """The models that are scored side by side: any of these, at least one."""
+
+    base_model: str = Field("", description=f"what it was before: {SCORED}; not scored if empty")
+    model_path: str = Field("", description=f"what it is now: {SCORED}; not scored if empty")
+    quantised_path: str = Field("", description="its GGUF: a file, or a directory with model.gguf")
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """What is given, by role."""
+        given = {"base": self.base_model, "tuned": self.model_path, "quantised": self.quantised_path}
+        return {role: name for role, name in given.items() if name}
