@@ -17,6 +17,7 @@ from cookbooks.llm.configs import (
     SftSplitConfig,
 )
 from cookbooks.llm.configs_gguf import EvaluationConfig, GgufConfig, Quant
+from cookbooks.llm.configs_promotion import RegisteredConfig
 from cookbooks.llm.configs_training import (
     HF_EXTRA,
     Attention,
@@ -87,6 +88,9 @@ class GgufArgs(TrainArgs):
     tasks: list[str] = Field(
         default_factory=list, description="YAML files of lm-eval tasks to evaluate on, or directories of them"
     )
+    promote_as: str = like(RegisteredConfig, "alias")
+    max_loss_increase: float = like(RegisteredConfig, "max_loss_increase")
+    min_eval_rows: int = like(RegisteredConfig, "min_eval_rows")
 
 
 class RowsArgs(TrainArgs):
