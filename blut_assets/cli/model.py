@@ -2,14 +2,13 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from blut_assets.cli.report import columns
 from blut_assets.gates import PromotionRefused
 from blut_resources.instance import open_instance, store_of
 from blut_resources.registry import Entry, ModelRegistry, Registration, RegistryError, governed_aliases
@@ -17,12 +16,12 @@ from blut_resources.store import ArtifactStore, StoreError
 
 app = typer.Typer(help="Registered models: versions, aliases, promotion.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="name of a registered model")]
+Name = Annotated[str, typer.Argument(help="Of a registered model; see `blut model list`.")]
 Reference = Annotated[
-    str, typer.Argument(metavar="NAME@ALIAS|NAME@VERSION", help="such as mine@prod, mine@3")
+    str, typer.Argument(metavar="NAME@ALIAS|NAME@VERSION", help="Such as mine@prod or mine@3.")
 ]
-Alias = Annotated[str, typer.Argument(metavar="NAME@ALIAS", help="such as mine@prod")]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+Alias = Annotated[str, typer.Argument(metavar="NAME@ALIAS", help="Such as mine@prod.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SHORT = 12
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -78,9 +77,9 @@ def show(name: Name, as_json: AsJson = False) -> None:
 def resolve(
     model: Reference,
     role: Annotated[
-        str, typer.Option(help="what of it: candidate (the GGUF), merged, evaluation, checkpoint, ...")
+        str, typer.Option(help="What of it: candidate (the GGUF), merged, evaluation, checkpoint, ...")
     ] = "candidate",
-    path: Annotated[bool, typer.Option("--path", help="print where its checked bytes are")] = False,
+    path: Annotated[bool, typer.Option("--path", help="Print where its checked bytes are.")] = False,
 ) -> None:
     """Print the digest that a name stands for."""
     with _opened() as (registry, store):
@@ -92,7 +91,7 @@ def resolve(
 @explained
 def promote(
     model: Alias,
-    version: Annotated[int, typer.Option(help="the registered version that it is to stand for")],
+    version: Annotated[int, typer.Option(help="The registered version that it is to stand for.")],
 ) -> None:
     """Let a name stand for a version; a governed alias takes one with a passing verdict."""
     with _opened() as (registry, store):
@@ -226,6 +225,15 @@ def _parted(model: str) -> tuple[str, str]:
 
 def _known(registry: ModelRegistry) -> str:
     return ", ".join(registry.names()) or "none"
+
+
+def columns(rows: Sequence[Mapping[str, str]]) -> str:
+    """Rows as aligned text with a header."""
+    table = [list(rows[0]), *(list(row.values()) for row in rows)]
+    widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
+    return "\n".join(
+        "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in table
+    )
 
 
 def _stop(message: str, status: int) -> NoReturn:
