@@ -1,71 +1,80 @@
-"""The model registry: which candidate ``name@alias`` stands for, and how that came to be.
+"""The model registry: versions of a model, which of them ``name@alias`` stands for, and how that came to be.
 
 On disk, below a root directory that the caller gives::
 
+    <name>/versions.jsonl       one line per registration, only ever appended to
     <name>/history.jsonl        one line per promotion or rollback, only ever appended to
     <name>/aliases/<alias>.json what the alias stands for now, for people and other tools
     <name>/lock                 taken by whoever appends
 
-The history is the truth and the alias files follow from it, so a crash between the two loses nothing: the
-next writer restores the file. A last line without its newline was never confirmed to anybody; readers
-ignore it and the next writer cuts it off.
+The two logs are the truth and the alias files follow from them, so a crash between them loses nothing: the
+next writer restores the file.
+
+A governed alias (`governed_aliases`) takes a passing verdict on exactly the candidate's digest; the rule
+is kept here, where the name is given, and not only by the asset that asks for it.
 """
 
 import contextlib
 import fcntl
 import json
-import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from blut_assets.gates import Floor, PromotionRefused, require_pass
+from blut_resources.registry_log import RecordLog, RegistryError, check_alias, check_name, registry_name
+from blut_resources.registry_records import Entry, Registration, governed_aliases
+from blut_resources.store import ArtifactStore, StoreError, write_atomic
 
-from blut_assets.gates import Floor, require_pass
-from blut_resources.store import write_atomic
-from blut_resources.store_files import sync
-
-_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?")
-
-
-class RegistryError(Exception):
-    """A name, alias or record the registry cannot accept or does not have; the message says what to do."""
-
-
-class Entry(BaseModel):
-    """One line of the history: from ``at`` on, ``name@alias`` stands for ``candidate``.
-
-    ``inputs`` are the digests that the verdict was made on, the floor registry's among them.
-    ``previous`` is what it stood for before. A rollback restores the target that the promotion it undoes
-    had replaced.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    n: int
-    action: Literal["promote", "rollback"]
-    name: str
-    alias: str
-    candidate: str = Field(min_length=1)
-    verdict: str = Field(min_length=1)
-    change_id: str
-    inputs: dict[str, str] = Field(default_factory=dict)
-    previous: str | None
-    at: str
-
-    @property
-    def model(self) -> str:
-        """``name@alias``."""
-        return f"{self.name}@{self.alias}"
+__all__ = ["Entry", "ModelRegistry", "Registration", "RegistryError", "governed_aliases", "registry_name"]
 
 
 class ModelRegistry:
-    """Promotions in one directory. Objects hold no state: every call reads what is on disk."""
+    """Models in one directory. Objects hold no state: every call reads what is on disk."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    def register(
+        self,
+        name: str,
+        *,
+        candidate: str,
+        inputs: Mapping[str, str],
+        verdict: str,
+        passed: bool,
+        floors: Iterable[Floor],
+        figures: Mapping[str, float | None],
+        license: str,
+        run: str,
+    ) -> Registration:
+        """Record a candidate: version 1, 2, 3 and so on, or the version that it has already.
+
+        Raises:
+            RegistryError: if the name is malformed, or what is on disk is damaged.
+        """
+        check_name("name", name)
+        with self._writing(name):
+            log = self._versions(name)
+            records = log.read()
+            known = [r.version for r in records if r.candidate == candidate]
+            record = Registration(
+                n=len(records) + 1,
+                name=name,
+                version=known[0] if known else max((r.version for r in records), default=0) + 1,
+                candidate=candidate,
+                inputs=dict(inputs),
+                verdict=verdict,
+                passed=passed,
+                floors=list(floors),
+                figures=dict(figures),
+                license=license,
+                run=run,
+                at=_now(),
+            )
+            log.append(record)
+        return record
 
     def promote(
         self,
@@ -77,6 +86,7 @@ class ModelRegistry:
         artifact: Path,
         inputs: Mapping[str, str],
         floors: Iterable[Floor],
+        version: int | None = None,
     ) -> tuple[Entry, bool]:
         """Let ``name@alias`` stand for ``candidate``; returns the entry in force and whether it is new.
 
@@ -86,51 +96,83 @@ class ModelRegistry:
             artifact: where the verdict artifact's bytes are; they are read and digested again here.
             inputs: digests that the verdict must name besides the candidate.
             floors: the requirements in force; the verdict must have judged exactly these.
+            version: of the candidate, if it was registered.
 
         Raises:
             PromotionRefused: without a passing verdict on ``name`` for exactly this candidate. Nothing is
                 written.
             RegistryError: if the name or alias is malformed, or the history is damaged.
         """
-        _check_name("name", name)
-        _check_name("alias", alias)
+        check_name("name", name)
+        check_alias(alias)
         document = require_pass(
             artifact, candidate=candidate, verdict=verdict, model=name, inputs=inputs, floors=floors
         )
-        with self._writing(name) as entries:
-            stack = _stack(entries, alias)
-            if stack and stack[-1].candidate == candidate:
-                self._point(stack[-1])
-                return stack[-1], False
-            entry = Entry(
-                n=len(entries) + 1,
-                action="promote",
-                name=name,
-                alias=alias,
-                candidate=candidate,
-                verdict=verdict,
-                change_id=document.change.change_id,
-                inputs=document.inputs,
-                previous=stack[-1].candidate if stack else None,
-                at=_now(),
+        return self._promote(
+            name,
+            alias,
+            candidate=candidate,
+            verdict=verdict,
+            change_id=document.change.change_id,
+            inputs=document.inputs,
+            version=version,
+        )
+
+    def promote_version(
+        self, name: str, alias: str, version: int, store: ArtifactStore
+    ) -> tuple[Entry, bool]:
+        """Let ``name@alias`` stand for a registered version; returns as `promote`.
+
+        Raises:
+            PromotionRefused: if the alias is governed and the version has no passing verdict, or if its
+                bytes are not in the store. Nothing is written.
+            RegistryError: if the name or alias is malformed, or there is no such version.
+        """
+        check_alias(alias)
+        record = self.registration(f"{name}@{version}")
+        try:
+            store.verify(record.candidate, full=True)
+            if alias not in governed_aliases():
+                return self._promote(
+                    name, alias, candidate=record.candidate, verdict=None, change_id="", version=version
+                )
+            artifact = store.open(record.verdict)
+        except StoreError as error:
+            raise PromotionRefused(f"{record.model} cannot be promoted: {error}") from error
+        try:
+            return self.promote(
+                name,
+                alias,
+                candidate=record.candidate,
+                verdict=record.verdict,
+                artifact=artifact,
+                inputs=record.inputs,
+                floors=record.floors,
+                version=version,
             )
-            self._append(entry)
-            return entry, True
+        except PromotionRefused as error:
+            raise PromotionRefused(
+                f"{name}@{alias} is governed and takes a passing verdict; {record.model}: {error}"
+            ) from error
 
     def rollback(self, name: str, alias: str) -> Entry:
         """Let ``name@alias`` stand for what it stood for before its last promotion.
 
         Raises:
             RegistryError: if there is no earlier target.
+            PromotionRefused: if the alias is governed now and the earlier target has no verdict.
         """
-        _check_name("name", name)
-        _check_name("alias", alias)
-        if not self._history_path(name).exists():
+        check_name("name", name)
+        check_name("alias", alias)
+        if not self._history(name).path.exists():
             raise RegistryError(f"nothing was promoted under {name}")
-        with self._writing(name) as entries:
+        with self._writing(name):
+            log = self._history(name)
+            entries = log.read()
             stack = _stack(entries, alias)
             if len(stack) < 2:
                 raise RegistryError(f"{name}@{alias} has no earlier target to roll back to")
+            _refuse_unjudged(stack[-2])
             entry = stack[-2].model_copy(
                 update={
                     "n": len(entries) + 1,
@@ -139,32 +181,64 @@ class ModelRegistry:
                     "at": _now(),
                 }
             )
-            self._append(entry)
+            log.append(entry)
+            self._point(entry)
             return entry
 
     def resolve(self, model: str) -> str:
-        """The digest that ``name@alias`` stands for.
+        """The digest that ``name@alias`` or ``name@version`` stands for.
 
         Raises:
-            RegistryError: if the text is not ``name@alias`` or nothing was promoted to it.
+            RegistryError: if the text is neither, or there is no such alias or version.
+            PromotionRefused: if the alias is governed now and what it stands for has no verdict.
         """
+        if _version_of(model) is not None:
+            return self.registration(model).candidate
         return self.entry(model).candidate
 
     def entry(self, model: str) -> Entry:
         """The history entry that put ``name@alias`` where it is; raises like `resolve`."""
-        name, separator, alias = model.partition("@")
-        if not separator:
-            raise RegistryError(f"{model!r} is not name@alias")
-        _check_name("alias", alias)
-        stack = _stack(self.history(name), alias)
+        name, alias = _parted(model)
+        check_name("alias", alias)
+        history = self.history(name)
+        stack = _stack(history, alias)
         if not stack:
-            known = sorted({e.alias for e in self.history(name)}) or ["none"]
+            known = sorted({e.alias for e in history}) or ["none"]
             raise RegistryError(f"nothing was promoted to {model}; aliases of {name}: {', '.join(known)}")
+        _refuse_unjudged(stack[-1])
         return stack[-1]
 
+    def registration(self, model: str) -> Registration:
+        """The newest record of ``name@version``, or of the version that ``name@alias`` stands for.
+
+        Raises:
+            RegistryError, PromotionRefused: like `resolve`, and if the alias stands for no version.
+        """
+        name, _ = _parted(model)
+        version = _version_of(model)
+        if version is None:
+            version = self.entry(model).version
+            if version is None:
+                raise RegistryError(f"{model} was promoted without being registered: it has no version")
+        records = self.registrations(name)
+        found = [record for record in records if record.version == version]
+        if not found:
+            known = ", ".join(map(str, sorted({record.version for record in records}))) or "none"
+            raise RegistryError(f"{name} has no version {version}; versions of {name}: {known}")
+        return found[-1]
+
     def names(self) -> list[str]:
-        """Every model with a history, sorted."""
-        return sorted(path.parent.name for path in self.root.glob("*/history.jsonl"))
+        """Every model with a version or a history, sorted."""
+        return sorted({path.parent.name for log in ("versions", "history") for path in self._logs(log)})
+
+    def versions(self, name: str) -> dict[int, Registration]:
+        """The newest record of each version of a model."""
+        return {record.version: record for record in self.registrations(name)}
+
+    def registrations(self, name: str) -> list[Registration]:
+        """Every registration of a model, oldest first; empty for an unknown model. Raises like `history`."""
+        check_name("name", name)
+        return self._versions(name).read()
 
     def aliases(self, name: str) -> dict[str, Entry]:
         """What each alias of a model stands for."""
@@ -175,61 +249,92 @@ class ModelRegistry:
         """Every promotion and rollback of a model, oldest first; empty for an unknown model.
 
         Raises:
-            RegistryError: if a confirmed line cannot be read. Nothing is skipped: a registry that forgets
-                a promotion would let its bytes be collected.
+            RegistryError: if a confirmed line cannot be read.
         """
-        _check_name("name", name)
-        path = self._history_path(name)
-        if not path.exists():
-            return []
-        confirmed, _, _ = path.read_bytes().rpartition(b"\n")
-        lines = confirmed.split(b"\n") if confirmed else []
-        return [_parse(path, number, line) for number, line in enumerate(lines, start=1)]
+        check_name("name", name)
+        return self._history(name).read()
 
     def promoted_digests(self) -> set[str]:
-        """Candidates and verdicts that must be kept: what each alias stands for or can be rolled back to."""
+        """What must be kept: what each version needs, and what an alias stands for or can roll back to."""
         kept: set[str] = set()
         for name in self.names():
+            for record in self.versions(name).values():
+                kept |= record.digests()
             entries = self.history(name)
             for alias in {e.alias for e in entries}:
                 for entry in _stack(entries, alias):
-                    kept |= {entry.candidate, entry.verdict}
+                    kept |= {entry.candidate, *filter(None, [entry.verdict])}
         return kept
 
-    def _history_path(self, name: str) -> Path:
-        return self.root / name / "history.jsonl"
+    def _promote(self, name: str, alias: str, *, verdict: str | None, **fields: Any) -> tuple[Entry, bool]:
+        with self._writing(name):
+            log = self._history(name)
+            entries = log.read()
+            stack = _stack(entries, alias)
+            held = stack[-1] if stack else None
+            if held and held.candidate == fields["candidate"] and (held.verdict or not verdict):
+                self._point(held)
+                return held, False
+            entry = Entry(
+                n=len(entries) + 1,
+                action="promote",
+                name=name,
+                alias=alias,
+                verdict=verdict,
+                previous=held.candidate if held else None,
+                at=_now(),
+                **fields,
+            )
+            log.append(entry)
+            self._point(entry)
+            return entry, True
+
+    def _logs(self, kind: str) -> Iterable[Path]:
+        return self.root.glob(f"*/{kind}.jsonl")
+
+    def _versions(self, name: str) -> RecordLog[Registration]:
+        return RecordLog(self.root / name / "versions.jsonl", Registration)
+
+    def _history(self, name: str) -> RecordLog[Entry]:
+        return RecordLog(self.root / name / "history.jsonl", Entry)
 
     @contextlib.contextmanager
-    def _writing(self, name: str) -> Iterator[list[Entry]]:
-        """The history under the model's lock, its unconfirmed tail cut off."""
+    def _writing(self, name: str) -> Iterator[None]:
+        """Hold the model's lock."""
         directory = self.root / name
         (directory / "aliases").mkdir(parents=True, exist_ok=True)
         with (directory / "lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            path = self._history_path(name)
-            if path.exists() and (data := path.read_bytes()) and not data.endswith(b"\n"):
-                with path.open("r+b") as file:
-                    file.truncate(data.rfind(b"\n") + 1)
-                    os.fsync(file.fileno())
-            yield self.history(name)
-
-    def _append(self, entry: Entry) -> None:
-        path = self._history_path(entry.name)
-        is_new = not path.exists()
-        line = json.dumps(entry.model_dump(mode="json"), sort_keys=True) + "\n"
-        with path.open("ab") as file:
-            file.write(line.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        if is_new:
-            sync(path.parent)
-        self._point(entry)
+            yield
 
     def _point(self, entry: Entry) -> None:
         path = self.root / entry.name / "aliases" / f"{entry.alias}.json"
         data = (json.dumps(entry.model_dump(mode="json"), sort_keys=True, indent=1) + "\n").encode()
         if not path.exists() or path.read_bytes() != data:
             write_atomic(path, data)
+
+
+def _parted(model: str) -> tuple[str, str]:
+    name, separator, rest = model.partition("@")
+    if not separator:
+        raise RegistryError(f"{model!r} is not name@alias or name@version")
+    check_name("name", name)
+    return name, rest
+
+
+def _version_of(model: str) -> int | None:
+    """The version in ``name@version``; None where an alias is named."""
+    _, rest = _parted(model)
+    return int(rest) if rest.isascii() and rest.isdigit() else None
+
+
+def _refuse_unjudged(entry: Entry) -> None:
+    """An alias may have become governed after it was pointed somewhere."""
+    if entry.verdict is None and entry.alias in governed_aliases():
+        raise PromotionRefused(
+            f"{entry.model} is governed, but was pointed at version {entry.version} without a passing"
+            f" verdict: `blut model promote {entry.model} --version N` promotes one that passed"
+        )
 
 
 def _stack(entries: list[Entry], alias: str) -> list[Entry]:
@@ -243,28 +348,6 @@ def _stack(entries: list[Entry], alias: str) -> list[Entry]:
         else:
             stack[-2:] = [entry]
     return stack
-
-
-def _parse(path: Path, number: int, line: bytes) -> Entry:
-    place = f"{path.parent.name}/{path.name} line {number}"
-    try:
-        entry: Any = Entry.model_validate_json(line)
-    except ValidationError as error:
-        raise RegistryError(
-            f"{place} cannot be read: restore the file from a backup, or remove the line if you know that "
-            f"nothing was promoted by it ({error.errors()[0]['msg']})"
-        ) from error
-    if entry.n != number or entry.name != path.parent.name:
-        raise RegistryError(f"{place} says it is line {entry.n} of {entry.name}: a line was lost or moved")
-    return entry
-
-
-def _check_name(field: str, value: str) -> None:
-    if not _NAME.fullmatch(value) or ".." in value:
-        raise RegistryError(
-            f"{field} {value!r}: 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning and ending with a letter "
-            "or digit, without '..'"
-        )
 
 
 def _now() -> str:

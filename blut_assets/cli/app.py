@@ -117,6 +117,15 @@ def cancel(run_id: str) -> None:
             _usage(str(error))
 
 
+@app.command("model", add_help_option=False, context_settings={"ignore_unknown_options": True})
+@click.argument("rest", nargs=-1, type=click.UNPROCESSED)
+def model(rest: tuple[str, ...]) -> None:
+    """Registered models: list, show, resolve, promote, rollback, history."""
+    from blut_assets.cli.model import app as models
+
+    models(args=list(rest), prog_name="blut model")
+
+
 def _interrupt(number: int, _frame: Any) -> NoReturn:
     raise KeyboardInterrupt(signal.Signals(number).name)
 

@@ -191,11 +191,16 @@ class EvalReport(Artifact):
 
 
 class RegisteredModel(Artifact):
-    """The record of one registration: name, version, alias, and the digest of the GGUF."""
+    """The record of a registration: name and version, and the digests of the GGUF, the model it was made of,
+    its evaluation and the verdict. ``alias`` is what was promoted to it, as name@alias; empty if nothing."""
 
     kind: ClassVar[str] = "model.registered"
     name: str
     version: int
     alias: str
     gguf: str
+    merged: str
     report: str
+    verdict: str
+    passed: bool
+    license: str

@@ -13,7 +13,10 @@ EXAMPLES = (
     "file of examples (.jsonl, .json) or directory of them; or an SQLite database or chat logs with"
     " conversations; or sample:chatterbot (real support dialogues, downloaded from PyPI)"
 )
-MODEL = "model directory (config.json, safetensors, tokenizer); or sample:smollm2 or sample:smollm2-2layer"
+MODEL = (
+    "model directory (config.json, safetensors, tokenizer); or model://name@alias or model://name@version, as"
+    " registered; or sample:smollm2 or sample:smollm2-2layer"
+)
 
 
 class ExamplesConfig(StageConfig):

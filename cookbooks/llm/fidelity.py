@@ -42,7 +42,17 @@ def read_fidelity(folder: Path) -> tuple[dict[str, Any], list[str]]:
     Raises:
         ValueError: it is no such report.
     """
-    report = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    if report.get("schema") != SCHEMA:
-        raise ValueError(f"{FILE}: schema is {report.get('schema')!r}, not {SCHEMA!r}; make the GGUF again")
+    report = read_report(folder)
     return report, floors_missed(report, report["floors"])
+
+
+def read_report(folder: Path) -> dict[str, Any]:
+    """The stored report.
+
+    Raises:
+        ValueError: it is no such report.
+    """
+    report = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    if not isinstance(report, dict) or report.get("schema") != SCHEMA:
+        raise ValueError(f"{FILE} is no {SCHEMA}; make the GGUF again")
+    return report

@@ -17,6 +17,7 @@ from cookbooks.llm.configs import (
     SftSplitConfig,
 )
 from cookbooks.llm.configs_gguf import GgufConfig, Quant, ScoringConfig
+from cookbooks.llm.configs_promotion import RegisteredConfig
 from cookbooks.llm.configs_training import (
     HF_EXTRA,
     Attention,
@@ -101,6 +102,9 @@ class GgufArgs(TrainArgs, EvaluationArgs):
     max_kl: float = like(GgufConfig, "max_kl")
     min_top1: float = like(GgufConfig, "min_top1")
     max_perplexity_ratio: float = like(GgufConfig, "max_perplexity_ratio")
+    promote_as: str = like(RegisteredConfig, "alias")
+    max_loss_increase: float = like(RegisteredConfig, "max_loss_increase")
+    min_eval_rows: int = like(RegisteredConfig, "min_eval_rows")
 
 
 class RowsArgs(TrainArgs):

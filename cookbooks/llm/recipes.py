@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from blut_assets.recipes import Recipe, config_from
 from blut_assets.stages import StageConfig
 from cookbooks.llm import chains
-from cookbooks.llm.artifacts import Checkpoint, EvalReport, ExamplesFile, HfModel
+from cookbooks.llm.artifacts import Checkpoint, ExamplesFile, HfModel, RegisteredModel
 from cookbooks.llm.configs import (
     BaseModelConfig,
     ExamplesConfig,
@@ -24,6 +24,7 @@ from cookbooks.llm.configs_gguf import (
     MergedConfig,
     refuse_missing_scorers,
 )
+from cookbooks.llm.configs_promotion import RegisteredConfig, names_of
 from cookbooks.llm.configs_training import (
     DistilledCheckpointConfig,
     DpoCheckpointConfig,
@@ -121,11 +122,13 @@ def _preflight(args: RowsArgs) -> GgufPreflightConfig:
 def _tail(chain: chains.Tail, args: GgufArgs) -> Configs:
     evaluation = config_from(EvaluationConfig, args)
     refuse_missing_scorers(evaluation)
+    name, _ = names_of(args.output_name, args.promote_as)
     return {
         f"{chain.prefix}_merged": config_from(MergedConfig, args, name=args.output_name),
         f"{chain.prefix}_gguf": config_from(GgufConfig, args),
         "evaluation_tasks": config_from(EvaluationTasksConfig, args),
         f"{chain.prefix}_evaluation": evaluation,
+        f"{chain.prefix}_registered": config_from(RegisteredConfig, args, name=name, alias=args.promote_as),
     }
 
 
@@ -134,10 +137,10 @@ ROWS = [examples, base_model, gguf_preflight, sft_dataset, sft_split]
 FINETUNE = Recipe(
     name="finetune_from_dataset",
     category="train",
-    description="Fine-tune a model on a file of examples, to a GGUF that is proven and evaluated.",
+    description="Fine-tune a model on a file of examples, to a GGUF that is proven and registered.",
     args=FinetuneArgs,
     assets=[*ROWS, sft_checkpoint, evaluation_tasks, *chains.SFT.assets],
-    output=EvalReport,
+    output=RegisteredModel,
     configure=_finetune,
     input_kinds=[ExamplesFile.kind, HfModel.kind],
 )
@@ -148,7 +151,7 @@ FINETUNE_CONVERSATIONS = Recipe(
     description="The same from conversations in a database or in chat logs.",
     args=ConversationsArgs,
     assets=[*ROWS, sft_checkpoint, evaluation_tasks, *chains.SFT.assets],
-    output=EvalReport,
+    output=RegisteredModel,
     configure=_finetune_conversations,
     input_kinds=[ExamplesFile.kind, HfModel.kind],
 )
@@ -167,13 +170,13 @@ HF_FINETUNE = Recipe(
 DPO = Recipe(
     name="dpo_from_preferences",
     category="train",
-    description="Teach a model to prefer some answers over others, to a GGUF that is proven and evaluated.",
+    description="Teach a model to prefer some answers over others, to a GGUF that is proven and registered.",
     args=DpoArgs,
     assets=[
         *(preferences, base_model, gguf_preflight, preference_dataset, preference_split),
         *(dpo_checkpoint, evaluation_tasks, *chains.DPO.assets),
     ],
-    output=EvalReport,
+    output=RegisteredModel,
     configure=_dpo,
     input_kinds=[ExamplesFile.kind, HfModel.kind],
 )
@@ -181,10 +184,10 @@ DPO = Recipe(
 DISTILL = Recipe(
     name="distill_from_teacher",
     category="train",
-    description="A small model learns from a large one, to a GGUF that is proven and evaluated.",
+    description="A small model learns from a large one, to a GGUF that is proven and registered.",
     args=DistillArgs,
     assets=[*ROWS, teacher_model, distilled_checkpoint, evaluation_tasks, *chains.DISTILLED.assets],
-    output=EvalReport,
+    output=RegisteredModel,
     configure=_distill,
     input_kinds=[ExamplesFile.kind, HfModel.kind],
 )

@@ -26,6 +26,7 @@ from cookbooks.llm.data.problems import DataError, Problems
 from cookbooks.llm.data.reading import data_files
 from cookbooks.llm.data.since import parse_since
 from cookbooks.llm.hf_dir import TOKENIZER_FILES, ModelDirError, model_facts
+from cookbooks.llm.registered import SCHEME, registered_model
 from cookbooks.llm.samples import sample_of
 from cookbooks.llm.showing import problem_table
 
@@ -142,6 +143,8 @@ def named_model(stage: Stage, name: str) -> Steps[HfModel]:
     """
     root = Path(name).expanduser()
     try:
+        if name.startswith(SCHEME):
+            return registered_model(stage, name)
         if name.startswith("sample:"):
             sample = sample_of(name)
             root = sample.path

@@ -1,0 +1,241 @@
+"""`blut model`: what is registered, which names stand for it, and moving them."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+
+from blut_assets.gates import PromotionRefused
+from blut_resources.instance import open_instance, store_of
+from blut_resources.registry import Entry, ModelRegistry, Registration, RegistryError, governed_aliases
+from blut_resources.store import ArtifactStore, StoreError
+
+app = typer.Typer(help="Registered models: versions, aliases, promotion.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="Of a registered model; see `blut model list`.")]
+Reference = Annotated[
+    str, typer.Argument(metavar="NAME@ALIAS|NAME@VERSION", help="Such as mine@prod or mine@3.")
+]
+Alias = Annotated[str, typer.Argument(metavar="NAME@ALIAS", help="Such as mine@prod.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+SHORT = 12
+F = TypeVar("F", bound=Callable[..., None])
+
+
+def explained(command: F) -> F:
+    """A refusal ends with status 1, a name that is unknown or malformed with 2; either on standard error."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except (PromotionRefused, StoreError) as error:
+            _stop(str(error), 1)
+        except RegistryError as error:
+            _stop(str(error), 2)
+
+    return run  # type: ignore[return-value]
+
+
+@app.command("list")
+@explained
+def list_models(as_json: AsJson = False) -> None:
+    """List the models: versions, newest registration, aliases."""
+    with _opened() as (registry, _):
+        rows = [_summary(registry, name) for name in registry.names()]
+    if as_json:
+        print(json.dumps(rows, indent=1))
+    else:
+        print(columns(rows) if rows else "no models: the recipes that end in a GGUF register one")
+
+
+@app.command()
+@explained
+def show(name: Name, as_json: AsJson = False) -> None:
+    """Show a model's versions, or everything about one: NAME, NAME@ALIAS or NAME@VERSION."""
+    with _opened() as (registry, _):
+        if "@" in name:
+            record = registry.registration(name)
+            print(_as_json(record) if as_json else _story(registry, record))
+            return
+        records = list(registry.versions(name).values())
+        if not records and not registry.history(name):
+            raise RegistryError(f"no model is called {name!r}; there are: {_known(registry)}")
+        rows = [_version(registry, record) for record in records]
+    if as_json:
+        print(json.dumps([record.model_dump(mode="json") for record in records], indent=1))
+    else:
+        print(columns(rows) if rows else f"{name} has no versions; `blut model history {name}`")
+
+
+@app.command()
+@explained
+def resolve(
+    model: Reference,
+    role: Annotated[
+        str, typer.Option(help="What of it: candidate (the GGUF), merged, evaluation, checkpoint, ...")
+    ] = "candidate",
+    path: Annotated[bool, typer.Option("--path", help="Print where its checked bytes are.")] = False,
+) -> None:
+    """Print the digest that a name stands for."""
+    with _opened() as (registry, store):
+        digest = _digest(registry, model, role)
+        print(store.open(digest) if path else digest)
+
+
+@app.command()
+@explained
+def promote(
+    model: Alias,
+    version: Annotated[int, typer.Option(help="The registered version that it is to stand for.")],
+) -> None:
+    """Let a name stand for a version; a governed alias takes one with a passing verdict."""
+    with _opened() as (registry, store):
+        name, alias = _parted(model)
+        entry, is_new = registry.promote_version(name, alias, version, store)
+    judged = "which passed" if entry.verdict else "unjudged: the alias is not governed"
+    print(f"{entry.model} stands for version {version}, {judged}{'' if is_new else ', as before'}")
+
+
+@app.command()
+@explained
+def rollback(model: Alias) -> None:
+    """Let a name stand for what it stood for before its last promotion."""
+    with _opened() as (registry, _):
+        entry = registry.rollback(*_parted(model))
+    print(f"{entry.model} stands for {_target(entry)} again")
+
+
+@app.command()
+@explained
+def history(name: Name, as_json: AsJson = False) -> None:
+    """Print every registration, promotion and rollback of a model, oldest first."""
+    with _opened() as (registry, _):
+        records: list[Registration | Entry] = [*registry.registrations(name), *registry.history(name)]
+        if not records:
+            raise RegistryError(f"no model is called {name!r}; there are: {_known(registry)}")
+    records.sort(key=lambda record: record.at)
+    if as_json:
+        print(json.dumps([_event(record) | record.model_dump(mode="json") for record in records], indent=1))
+    else:
+        print(columns([_event(record) for record in records]))
+
+
+@contextmanager
+def _opened() -> Iterator[tuple[ModelRegistry, ArtifactStore]]:
+    with open_instance() as instance:
+        store = store_of(instance)
+        yield ModelRegistry(store.root / "registry"), store
+
+
+def _summary(registry: ModelRegistry, name: str) -> dict[str, str]:
+    records = registry.versions(name)
+    newest = records[max(records)] if records else None
+    return {
+        "name": name,
+        "versions": str(len(records)),
+        "newest": f"{newest.version}, {_passed(newest)}, {newest.at[:19]}" if newest else "-",
+        "aliases": ", ".join(_aliases(registry, name)) or "-",
+    }
+
+
+def _aliases(registry: ModelRegistry, name: str) -> list[str]:
+    governed = governed_aliases()
+    aliases = registry.aliases(name).items()
+    unjudged = {alias for alias, entry in aliases if alias in governed and not entry.verdict}
+    return [
+        f"{alias} -> {_target(entry)}{' (governed, not judged)' if alias in unjudged else ''}"
+        for alias, entry in aliases
+    ]
+
+
+def _target(entry: Entry) -> str:
+    return f"version {entry.version}" if entry.version else entry.candidate[:SHORT]
+
+
+def _version(registry: ModelRegistry, record: Registration) -> dict[str, str]:
+    aliases = registry.aliases(record.name)
+    return {
+        "version": str(record.version),
+        "verdict": _passed(record),
+        "aliases": ", ".join(a for a, entry in aliases.items() if entry.version == record.version) or "-",
+        **{name: _figure(record, name) for name in ("kl", "loss_base", "loss_quantised")},
+        "gguf": record.candidate[:SHORT],
+        "licence": record.license,
+        "registered": record.at[:19],
+        "run": record.run[:8],
+    }
+
+
+def _figure(record: Registration, name: str) -> str:
+    value = record.figures.get(name)
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _story(registry: ModelRegistry, record: Registration) -> str:
+    rows = [
+        *_version(registry, record).items(),
+        ("gguf", record.candidate),
+        *((role, digest) for role, digest in record.inputs.items()),
+        ("verdict digest", record.verdict),
+        *((f"floor: {f.kind} {f.name}", f"{f.op} {f.floor:g}") for f in record.floors),
+        *((f"measured: {name}", _figure(record, name)) for name in record.figures),
+    ]
+    return columns([{record.model: name, "": value} for name, value in dict(rows).items()])
+
+
+def _event(record: Registration | Entry) -> dict[str, str]:
+    if isinstance(record, Registration):
+        what, detail = f"version {record.version}", f"{_passed(record)}; run {record.run[:8]}"
+        action, target = "register", record.candidate
+    else:
+        verdict = f"verdict {record.verdict[:SHORT]}" if record.verdict else "no verdict"
+        what, detail = f"{record.alias} -> {_target(record)}", verdict
+        action, target = record.action, record.candidate
+    return {"at": record.at[:19], "action": action, "what": what, "digest": target[:SHORT], "detail": detail}
+
+
+def _passed(record: Registration) -> str:
+    return "passed" if record.passed else "failed"
+
+
+def _digest(registry: ModelRegistry, model: str, role: str) -> str:
+    if role == "candidate":
+        return registry.resolve(model)
+    inputs = registry.registration(model).inputs
+    if role not in inputs:
+        raise RegistryError(f"--role {role!r} is none of candidate, {', '.join(inputs)}")
+    return inputs[role]
+
+
+def _as_json(record: Registration) -> str:
+    return json.dumps(record.model_dump(mode="json"), indent=1)
+
+
+def _parted(model: str) -> tuple[str, str]:
+    name, separator, alias = model.partition("@")
+    if not separator:
+        raise RegistryError(f"{model!r} is not name@alias")
+    return name, alias
+
+
+def _known(registry: ModelRegistry) -> str:
+    return ", ".join(registry.names()) or "none"
+
+
+def columns(rows: Sequence[Mapping[str, str]]) -> str:
+    """Rows as aligned text with a header."""
+    table = [list(rows[0]), *(list(row.values()) for row in rows)]
+    widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
+    return "\n".join(
+        "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in table
+    )
+
+
+def _stop(message: str, status: int) -> NoReturn:
+    print(message, file=sys.stderr)
+    raise typer.Exit(status)

@@ -1,0 +1,128 @@
+"""What lets a GGUF pass, and that whatever is missing, strange or about another file does not."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blut_assets.gates import Verdict
+from cookbooks.llm.configs_promotion import names_of
+from cookbooks.llm.verdict_rules import floors_in_force, read_evidence, verdict_of
+
+DIGESTS = {"base": "b" * 64, "quantised": "c" * 64}
+FIDELITY: dict[str, Any] = {
+    "schema": "blut.gguf_fidelity.v1",
+    **{"kl": 0.01, "top1_agreement": 0.97, "perplexity": 10.1, "perplexity_reference": 10.0},
+    **{"tokenizer_equal": True, "template_equal": True, "reference_stops": True, "answer_stops": True},
+    "floors": {"max_kl": 0.15, "min_top1": 0.8, "max_perplexity_ratio": 1.25},
+}
+
+
+def report(**change: Any) -> dict[str, Any]:
+    """An evaluation report; ``change`` overrides what was measured of the loss."""
+    shown = {"value": 2.0, "low": 1.9, "high": 2.1, "n": 30, "method": "bootstrap"}
+    loss = {
+        "models": {"base": shown, "quantised": shown},
+        "differences": {"quantised - base": {"value": -0.3, "low": -0.4, "high": -0.2}},
+        **change,
+    }
+    return {
+        "schema": "blut.eval_report.v1",
+        "models": [{"name": name, "digest": digest} for name, digest in DIGESTS.items()],
+        "tasks": [{"task": "other", "metrics": {}}, {"task": "held_out", "metrics": {"loss": loss}}],
+    }
+
+
+def judged(
+    root: Path, fidelity: dict[str, Any], evaluation: dict[str, Any], *, most: float = 0.0, rows: int = 20
+) -> Verdict:
+    """Judge what is on disk."""
+    (root / "fidelity.json").write_text(json.dumps(fidelity))
+    (root / "report.json").write_text(json.dumps(evaluation))
+    evidence = read_evidence(root, root, DIGESTS)
+    floors = floors_in_force(evidence, max_loss_increase=most, min_rows=rows)
+    return verdict_of("mine", {"evaluation": "e" * 64}, evidence, floors)
+
+
+def test_a_faithful_file_that_predicts_better_than_its_base_passes(tmp_path: Path) -> None:
+    verdict = judged(tmp_path, FIDELITY, report())
+    assert verdict.passed and verdict.candidate == DIGESTS["quantised"] and verdict.model == "mine"
+    assert verdict.measurements["loss_increase"] == -0.2, "the cautious end of the interval"
+    assert verdict.measurements["perplexity_ratio"] == pytest.approx(1.01)
+    turned = report(differences={"base - quantised": {"value": 0.3, "low": 0.2, "high": 0.4}})
+    assert judged(tmp_path, FIDELITY, turned).measurements["loss_increase"] == -0.2
+
+
+WITHOUT_TEMPLATE = {"template_equal": None, "reference_stops": False, "answer_stops": True}
+
+
+@pytest.mark.parametrize("change", [WITHOUT_TEMPLATE, {"reference_stops": False, "answer_stops": False}])
+def test_what_the_model_cannot_do_either_is_not_asked_of_the_file(tmp_path: Path, change: Any) -> None:
+    assert judged(tmp_path, {**FIDELITY, **change}, report()).passed
+
+
+UNFAITHFUL = {
+    "kl is 0.2, required <= 0.15": {"kl": 0.2},
+    "top1_agreement is 0.7": {"top1_agreement": 0.7},
+    "perplexity_ratio is 1.3": {"perplexity": 13},
+    "tokenizer_equal is 0": {"tokenizer_equal": False},
+    "template_differs is 1": {"template_equal": False},
+    "runs_on is 1": {"answer_stops": False},
+    "kl is not measured": {"kl": None},
+    "top1_agreement is not measured": {"top1_agreement": float("nan")},
+    "perplexity_ratio is not measured": {"perplexity_reference": 0},
+    "tokenizer_equal is not measured": {"tokenizer_equal": "yes"},
+}
+
+
+@pytest.mark.parametrize("reason", UNFAITHFUL)
+def test_a_file_that_is_not_faithful_fails(tmp_path: Path, reason: str) -> None:
+    verdict = judged(tmp_path, {**FIDELITY, **UNFAITHFUL[reason]}, report())
+    assert not verdict.passed and reason in verdict.reasons[0] and len(verdict.reasons) == 1
+
+
+@pytest.mark.parametrize("name", sorted(FIDELITY.keys() - {"schema", "floors"}))
+def test_a_figure_that_is_missing_fails(tmp_path: Path, name: str) -> None:
+    less = {key: value for key, value in FIDELITY.items() if key != name}
+    (reason,) = judged(tmp_path, less, report()).reasons
+    assert "not measured" in reason
+
+
+NOT_EVALUATED = {
+    "loss_increase is -0.2, required <= -0.5": {"most": -0.5},
+    "rows is 30, required >= 31": {"rows": 31},
+    "loss_increase is 0.1": {"evaluation": report(differences={"quantised - base": {"high": 0.1}})},
+    "loss_increase is not measured": {"evaluation": report(differences={})},
+    "rows is not measured": {"evaluation": report(models={"base": {"n": 30}})},
+    "other_models is 1": {"evaluation": report() | {"models": report()["models"][:1]}},
+    "other_models is 2": {"evaluation": report() | {"models": [{"name": "quantised", "digest": "f"}]}},
+}
+
+
+@pytest.mark.parametrize("reason", NOT_EVALUATED)
+def test_an_evaluation_that_does_not_speak_for_this_file_fails(tmp_path: Path, reason: str) -> None:
+    how = {"evaluation": report(), **NOT_EVALUATED[reason]}
+    verdict = judged(tmp_path, FIDELITY, **how)
+    assert not verdict.passed and any(reason in said for said in verdict.reasons), verdict.reasons
+
+
+def test_what_is_no_report_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"fidelity\.json is no blut\.gguf_fidelity\.v1; make the GGUF"):
+        judged(tmp_path, {}, report())
+    with pytest.raises(ValueError, match=r"report\.json is no blut\.eval_report\.v1; evaluate"):
+        judged(tmp_path, FIDELITY, {})
+    with pytest.raises(ValueError, match="names no floor max_kl"):
+        judged(tmp_path, {**FIDELITY, "floors": {"min_top1": 0.5, "max_perplexity_ratio": 2}}, report())
+    empty = judged(tmp_path, FIDELITY, {"schema": "blut.eval_report.v1"})
+    assert not empty.passed
+
+
+def test_the_alias_is_one_of_the_model_that_is_registered() -> None:
+    assert names_of("My Model", "") == ("my-model", "")
+    assert names_of("Mine", "mine@staging") == ("mine", "staging")
+    for promote_as in ("yours@prod", "prod", "mine@", "mine@2", "mine@A"):
+        with pytest.raises(ValueError, match=f"promote_as = '{promote_as}': "):
+            names_of("mine", promote_as)
+    with pytest.raises(ValueError, match="makes the registered name ''"):
+        names_of("_", "")

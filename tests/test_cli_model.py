@@ -1,0 +1,99 @@
+"""`blut model` on a registry on disk: what it shows, what it moves, and its status when it refuses."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from blut_assets.cli.model import app
+from blut_resources.instance import open_instance, store_of
+from tests.test_registry_versions import Bench
+
+
+@pytest.fixture
+def bench(home: Path, tmp_path: Path) -> Bench:
+    with open_instance() as instance:
+        made = Bench(tmp_path, store_of(instance))
+    made.register("bad", kl=0.5)
+    made.register("good")
+    return made
+
+
+def blut_model(*args: str) -> Result:
+    return CliRunner().invoke(app, list(args))
+
+
+def table(*args: str) -> list[list[str]]:
+    """The cells of a table that must be printed."""
+    done = blut_model(*args)
+    assert done.exit_code == 0, done.output
+    return [[cell for cell in line.split("  ") if cell] for line in done.stdout.splitlines()]
+
+
+def test_versions_names_and_figures_are_listed(bench: Bench) -> None:
+    bench.promote("prod", 2)
+    bench.promote("next", 1)
+    (_, row) = table("list")
+    assert row[:2] == ["mine", "2"] and row[-1].strip() == "next -> version 1, prod -> version 2"
+    head, bad, good = table("show", "mine")
+    assert [cell.strip() for cell in head[:4]] == ["version", "verdict", "aliases", "kl"]
+    assert [cell.strip() for cell in bad[:4]] == ["1", "failed", "next", "0.5"]
+    assert [cell.strip() for cell in good[:4]] == ["2", "passed", "prod", "0.05"]
+    everything = blut_model("show", "mine@prod").stdout
+    record = bench.registry.registration("mine@2")
+    assert all(digest in everything for digest in record.digests())
+    assert "floor: fidelity kl" in everything and "<= 0.1" in everything
+    assert json.loads(blut_model("show", "mine@2", "--json").stdout)["candidate"] == record.candidate
+
+
+def test_a_name_resolves_to_a_digest_or_to_the_bytes(bench: Bench) -> None:
+    bench.promote("prod", 2)
+    record = bench.registry.registration("mine@2")
+    assert blut_model("resolve", "mine@prod").stdout.strip() == record.candidate
+    assert blut_model("resolve", "mine@2", "--role", "merged").stdout.strip() == record.inputs["merged"]
+    assert Path(blut_model("resolve", "mine@prod", "--path").stdout.strip()).read_text() == "good"
+    refused = blut_model("resolve", "mine@2", "--role", "weights")
+    assert refused.exit_code == 2 and "none of candidate, evaluation, merged" in refused.stderr
+
+
+def test_promotion_is_refused_without_a_pass_and_undone_by_rollback(bench: Bench) -> None:
+    refused = blut_model("promote", "mine@prod", "--version", "1")
+    assert refused.exit_code == 1 and refused.stdout == ""
+    assert (
+        "mine@prod is governed and takes a passing verdict; mine@1: the verdict is a fail" in refused.stderr
+    )
+    done = blut_model("promote", "mine@prod", "--version", "2")
+    assert done.stdout.strip() == "mine@prod stands for version 2, which passed"
+    for version in ("1", "2"):
+        done = blut_model("promote", "mine@next", "--version", version)
+    assert done.stdout.strip() == "mine@next stands for version 2, unjudged: the alias is not governed"
+    assert "as before" in blut_model("promote", "mine@next", "--version", "2").stdout
+    assert blut_model("rollback", "mine@next").stdout.strip() == "mine@next stands for version 1 again"
+    assert blut_model("rollback", "mine@next").exit_code == 2
+    told = [(e["action"], e["what"]) for e in json.loads(blut_model("history", "mine", "--json").stdout)]
+    assert told == [
+        *(("register", "version 1"), ("register", "version 2"), ("promote", "prod -> version 2")),
+        *(("promote", "next -> version 1"), ("promote", "next -> version 2")),
+        ("rollback", "next -> version 1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        (["show", "nope"], "no model is called 'nope'; there are: mine"),
+        (["history", "nope"], "no model is called 'nope'; there are: mine"),
+        (["resolve", "mine@9"], "mine has no version 9; versions of mine: 1, 2"),
+        (["promote", "mine", "--version", "1"], "'mine' is not name@alias"),
+        (["promote", "mine@3", "--version", "1"], "digits alone are a version"),
+    ],
+)
+def test_an_unknown_or_malformed_name_is_a_usage_error(bench: Bench, args: list[str], reason: str) -> None:
+    done = blut_model(*args)
+    assert done.exit_code == 2 and reason in done.stderr and done.stdout == ""
+
+
+def test_without_models_it_says_where_they_come_from(home: Path) -> None:
+    assert "the recipes that end in a GGUF register one" in blut_model("list").stdout
+    assert json.loads(blut_model("list", "--json").stdout) == []

@@ -1,0 +1,230 @@
+"""Versions of a model, aliases that anybody may move, and governed ones that take a passing verdict."""
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from blut_assets.gates import Change, Floor, PromotionRefused, Verdict, judge
+from blut_resources.registry import ModelRegistry, Registration, RegistryError, registry_name
+from blut_resources.store import ArtifactStore
+from blut_resources.store_files import remove_tree
+
+FLOORS = [Floor(kind="fidelity", name="kl", scope="gguf", op="<=", floor=0.1)]
+
+
+class Bench:
+    """A store with a registry in it, and candidates that are really there."""
+
+    def __init__(self, root: Path, store: ArtifactStore | None = None) -> None:
+        self.root, self.store = root, store or ArtifactStore(root / "store")
+        self.registry = ModelRegistry(self.store.root / "registry")
+
+    def put(self, text: str) -> str:
+        path = self.root / "new"
+        path.write_text(text)
+        return self.store.put(path)
+
+    def register(
+        self, text: str = "one", kl: float = 0.05, run: str = "run-1", **change: str
+    ) -> Registration:
+        """Register the candidate with these bytes, judged as that KL says."""
+        inputs = {"merged": self.put(f"merged {text}"), "evaluation": self.put(f"evaluation {text}")}
+        candidate = self.put(text)
+        criteria = judge({"gguf": {"kl": kl}}, FLOORS)
+        measured = {criterion.name: criterion.measured for criterion in criteria}
+        verdict = Verdict.of(
+            criteria,
+            model=change.get("model", "mine"),
+            change=Change(change_id="CHG-1", change_class="a"),
+            candidate=change.get("candidate", candidate),
+            inputs=inputs,
+            measurements=measured,
+        )
+        folder = self.root / "verdict"
+        folder.mkdir()
+        (folder / "verdict.json").write_bytes(verdict.to_json())
+        return self.registry.register(
+            "mine",
+            candidate=candidate,
+            inputs=inputs,
+            verdict=self.store.put(folder),
+            passed=verdict.passed,
+            floors=FLOORS,
+            figures={**measured, "loss_base": None},
+            license="mit",
+            run=run,
+        )
+
+    def promote(self, alias: str, version: int):
+        return self.registry.promote_version("mine", alias, version, self.store)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_a_candidate_keeps_its_version_and_every_run_leaves_a_record(bench: Bench) -> None:
+    first, second = bench.register("one"), bench.register("two")
+    again = bench.register("one", kl=0.5, run="run-2")
+    assert (first.version, second.version, again.version) == (1, 2, 1)
+    told = [(r.n, r.version, r.run, r.passed) for r in bench.registry.registrations("mine")]
+    assert told == [(1, 1, "run-1", True), (2, 2, "run-1", True), (3, 1, "run-2", False)]
+    assert bench.registry.registration("mine@1") == again, "the newest judgement counts"
+    assert bench.registry.resolve("mine@2") == second.candidate
+    assert bench.register("three").version == 3
+    assert bench.registry.names() == ["mine"] and bench.registry.history("mine") == []
+
+
+def test_an_alias_that_is_not_governed_stands_for_any_version(bench: Bench) -> None:
+    bench.register("one", kl=0.5), bench.register("two")
+    entry, is_new = bench.promote("staging", 1)
+    assert is_new and (entry.version, entry.verdict) == (1, None)
+    assert bench.promote("staging", 1) == (entry, False)
+    assert bench.registry.registration("mine@staging").version == 1
+    bench.promote("staging", 2)
+    assert bench.registry.resolve("mine@staging") == bench.registry.resolve("mine@2")
+    assert bench.registry.rollback("mine", "staging").version == 1
+
+
+def test_prod_takes_a_passing_verdict_on_exactly_these_bytes(bench: Bench) -> None:
+    bench.register("bad", kl=0.5), bench.register("good"), bench.register("other", candidate="0" * 64)
+    bench.register("named", model="theirs")
+    reasons = {
+        1: r"mine@prod is governed.*mine@1: the verdict is a fail: gguf: fidelity kl is 0\.5",
+        3: "mine@3: the verdict is about candidate 0000",
+        4: "the verdict is about model theirs, not mine",
+    }
+    for version, reason in reasons.items():
+        with pytest.raises(PromotionRefused, match=reason):
+            bench.promote("prod", version)
+    assert bench.registry.history("mine") == []
+    entry, _ = bench.promote("prod", 2)
+    assert entry.verdict == bench.registry.registration("mine@2").verdict and entry.change_id == "CHG-1"
+    bench.register("good", kl=float("nan"))
+    with pytest.raises(PromotionRefused, match="kl is not measured"):
+        bench.registry.promote_version("mine", "prod", 2, bench.store)
+    assert bench.registry.resolve("mine@prod") == entry.candidate, "what passed stays where it was"
+
+
+def test_the_environment_can_add_governed_aliases_and_take_none_away(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.register("bad", kl=0.5), bench.register("good")
+    bench.promote("live", 1)
+    monkeypatch.setenv("BLUT_GOVERNED_ALIASES", "live, canary")
+    for alias in ("live", "canary", "prod"):
+        with pytest.raises(PromotionRefused, match=f"mine@{alias} is governed"):
+            bench.promote(alias, 1)
+    with pytest.raises(PromotionRefused, match="pointed at version 1 without a passing verdict"):
+        bench.registry.resolve("mine@live")
+    bench.promote("live", 2)
+    assert bench.registry.registration("mine@live").version == 2
+    with pytest.raises(PromotionRefused, match="pointed at version 1 without"):
+        bench.registry.rollback("mine", "live")
+    assert bench.registry.registration("mine@live").version == 2
+
+    monkeypatch.setenv("BLUT_GOVERNED_ALIASES", "Live")
+    with pytest.raises(RegistryError, match="alias 'Live': 1 to 64 of a-z"):
+        bench.promote("live", 2)
+
+
+def test_what_was_pointed_at_freely_is_promoted_once_its_alias_is_governed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.register("good")
+    bench.promote("live", 1)
+    monkeypatch.setenv("BLUT_GOVERNED_ALIASES", "live")
+    entry, is_new = bench.promote("live", 1)
+    assert is_new and entry.verdict and bench.registry.resolve("mine@live") == entry.candidate
+
+
+@pytest.mark.parametrize("what", ["candidate", "verdict"])
+def test_collected_or_damaged_bytes_are_not_promoted(bench: Bench, what: str) -> None:
+    record = bench.register()
+    remove_tree(bench.store.entry(getattr(record, what)))
+    with pytest.raises(PromotionRefused, match=r"mine@1 cannot be promoted: .*not in the store"):
+        bench.promote("prod", 1)
+
+
+def test_all_that_a_version_needs_is_kept_from_collection(bench: Bench) -> None:
+    old, new = bench.register("one"), bench.register("one", kl=0.07)
+    bench.promote("prod", 1)
+    bench.register("one", kl=0.5)
+    kept = bench.registry.promoted_digests()
+    assert {new.candidate, *new.inputs.values(), new.verdict} <= kept, "the verdict that prod rests on too"
+    assert old.verdict not in kept
+    report = bench.store.collect(kept, in_use_grace_s=0)
+    assert report.removed == (old.verdict,)
+
+
+def test_what_is_no_version_no_alias_or_not_there_is_explained(bench: Bench) -> None:
+    bench.register()
+    for text, reason in {
+        "mine@7": "mine has no version 7; versions of mine: 1",
+        "yours@1": "yours has no version 1; versions of yours: none",
+        "mine@beta": "nothing was promoted to mine@beta; aliases of mine: none",
+        "mine": "not name@alias or name@version",
+        "mine@": "alias ''",
+        "Mine@1": "name 'Mine'",
+    }.items():
+        with pytest.raises(RegistryError, match=reason):
+            bench.registry.registration(text)
+    with pytest.raises(RegistryError, match="digits alone are a version; add a letter, such as v2"):
+        bench.promote("2", 1)
+
+
+def test_a_damaged_line_of_the_versions_stops_everything(bench: Bench) -> None:
+    bench.register("one"), bench.register("two")
+    path = bench.registry.root / "mine" / "versions.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9])
+    assert list(bench.registry.versions("mine")) == [1], "what was torn was never confirmed"
+    assert bench.register("three").version == 2
+    path.write_bytes(whole.replace(b'"version": 1', b'"version": 0'))
+    with pytest.raises(RegistryError, match=r"mine/versions\.jsonl line 1 cannot be read"):
+        bench.registry.promoted_digests()
+
+
+def test_a_free_name_becomes_one_that_the_registry_takes() -> None:
+    assert [registry_name(text) for text in ("Mine", "My Model v1.0", "_a..b_", "x/y")] == [
+        "mine",
+        "my-model-v1.0",
+        "a-b",
+        "x-y",
+    ]
+    for text in ("___", "x" * 65):
+        with pytest.raises(RegistryError, match="makes the registered name"):
+            registry_name(text)
+
+
+def _register_many(root: str, worker: int) -> None:
+    registry = ModelRegistry(Path(root))
+    for n in range(5):
+        registry.register(
+            "mine",
+            candidate=f"w{worker % 2}-{n}",
+            inputs={},
+            verdict="v",
+            passed=True,
+            floors=FLOORS,
+            figures={},
+            license="mit",
+            run=f"{worker}",
+        )
+
+
+def test_concurrent_registrations_get_one_version_per_candidate(bench: Bench) -> None:
+    context = multiprocessing.get_context("spawn")
+    root = str(bench.registry.root)
+    workers = [context.Process(target=_register_many, args=(root, n)) for n in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0] * 4
+    records = bench.registry.registrations("mine")
+    assert len(records) == 20 and [r.n for r in records] == list(range(1, 21))
+    of = {(r.candidate, r.version) for r in records}
+    assert len(of) == 10 and sorted(version for _, version in of) == list(range(1, 11))
