@@ -79,30 +79,33 @@ def read(path: Path) -> list[Row]:
 
 
 def _to_parquet(rows: Sequence[Row]) -> bytes:
+    """By way of CSV: from Python's own values, pyarrow loads pandas, which takes as long as all of this."""
     import pyarrow
+    import pyarrow.csv
     import pyarrow.parquet
 
-    table = pyarrow.table({name: _array([row.get(name) for row in rows]) for name in columns(rows)})
+    kinds = {name: getattr(pyarrow, _kind(name, rows))() for name in columns(rows)}
+    options = pyarrow.csv.ConvertOptions(column_types=kinds, null_values=[""], strings_can_be_null=True)
+    table = pyarrow.csv.read_csv(io.BytesIO(_to_csv(rows)), convert_options=options)
     sink = io.BytesIO()
     pyarrow.parquet.write_table(table, sink)
     return sink.getvalue()
 
 
-def _array(values: list[Any]) -> Any:
-    """Numbers as numbers; a column in which kinds are mixed as text."""
-    import pyarrow
-
-    try:
-        return pyarrow.array(values)
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError):
-        return pyarrow.array([None if value is None else str(value) for value in values])
+def _kind(name: str, rows: Sequence[Row]) -> str:
+    """Of a column: numbers as numbers; what is mixed with others as text."""
+    found = {type(value) for row in rows if (value := row.get(name)) is not None}
+    if name in TEXT or not found <= {int, float, bool}:
+        return "string"
+    if found == {bool}:
+        return "bool_"
+    return "string" if bool in found else "int64" if found == {int} else "float64"
 
 
 def _from_parquet(data: bytes) -> list[Row]:
-    import pyarrow
     import pyarrow.parquet
 
-    return pyarrow.parquet.read_table(pyarrow.BufferReader(data)).to_pylist()
+    return pyarrow.parquet.ParquetFile(io.BytesIO(data)).read().to_pylist()
 
 
 def _to_csv(rows: Sequence[Row]) -> bytes:

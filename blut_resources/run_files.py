@@ -3,7 +3,7 @@
 ::
 
     manifest.json                        what ran, of what, and how it ended
-    status.jsonl                         events as they happened; full files are status.1.jsonl, status.2.jsonl
+    status.jsonl                         events; a full file becomes status.1.jsonl, status.2.jsonl
     metrics/<cookbook>__<asset>.parquet  one row an epoch; .csv where that was asked for
     wandb/                               an offline run of Weights & Biases, where that was asked for
 

@@ -21,6 +21,7 @@ MAX_MB = "BLUT_STATUS_MAX_MB"
 STEP_EVERY_S = 1.0
 """Seconds between two step events of an asset; those between them are counted."""
 CHUNK = 1 << 12
+ENCODER = json.JSONEncoder(allow_nan=False, default=str, separators=(",", ":"))
 
 
 class Status:
@@ -28,12 +29,14 @@ class Status:
 
     def __init__(self, path: Path, *, max_bytes: int | None = None) -> None:
         self._path, self._max = path, _max_bytes() if max_bytes is None else max_bytes
+        self._name = str(path)
         self._fd, self._end, self._lost = -1, -1, 0
         self._quiet: dict[str, _Quiet] = {}
 
     def write(self, kind: str, asset: str = "", *, durable: bool = False, **fields: Any) -> None:
         """Append an event now; ``durable``: it survives a power cut too."""
-        self._flush_step(asset)
+        if asset in self._quiet:
+            self._flush_step(asset)
         self._write(kind, asset, fields)
         if durable and self._fd >= 0:
             with contextlib.suppress(OSError):
@@ -76,9 +79,8 @@ class Status:
             self._lost += 1
 
     def _append(self, line: bytes) -> None:
-        self._lock()
+        end = self._lock()
         try:
-            end = os.fstat(self._fd).st_size
             if end != self._end:  # another process wrote since, or this one has not yet
                 end = self._cut_torn(end)
             if end and self._max and end + len(line) > self._max:
@@ -92,17 +94,20 @@ class Status:
             if self._fd >= 0:
                 fcntl.flock(self._fd, fcntl.LOCK_UN)
 
-    def _lock(self) -> None:
-        """Open and lock the file that has the name now: another process may have put it aside."""
+    def _lock(self) -> int:
+        """Open and lock the file that has the name now; its size. Another process may have put it aside."""
         while True:
             if self._fd < 0:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
                 self._end = -1
             fcntl.flock(self._fd, fcntl.LOCK_EX)
-            with contextlib.suppress(FileNotFoundError):
-                if os.fstat(self._fd).st_ino == os.stat(self._path).st_ino:  # noqa: PTH116
-                    return
+            try:
+                there = os.fstat(self._fd)
+                if there.st_ino == os.stat(self._name).st_ino:  # noqa: PTH116
+                    return there.st_size
+            except FileNotFoundError:
+                pass
             os.close(self._fd)
             self._fd = -1
 
@@ -162,7 +167,7 @@ def _opened(path: Path) -> list[Any]:
     """The files of a stream in their order, though the newest may be put aside meanwhile."""
     while True:
         files: list[Any] = []
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             files.append(path.open("rb"))
         parts = _parts(path)
         files[:0] = [_part(path, number).open("rb") for number in sorted(parts)]
@@ -191,9 +196,9 @@ def _decoded(line: bytes) -> dict[str, Any] | None:
 
 def _encoded(event: dict[str, Any]) -> bytes:
     try:
-        text = json.dumps(event, allow_nan=False, default=str, separators=(",", ":"))
+        text = ENCODER.encode(event)
     except ValueError:  # JSON has no word for what is no number
-        text = json.dumps(_spelled(event), default=str, separators=(",", ":"))
+        text = ENCODER.encode(_spelled(event))
     return text.encode() + b"\n"
 
 
