@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from bench.homes import scratch
 from bench.measure import Run, in_turns, timed
@@ -12,7 +13,7 @@ from blut_resources.status import Status
 
 PER_SECOND = 1000
 FLOOR = "json.dumps and write"
-FACTS = {"loss": 0.123456, "lr": 2e-4, "grad_norm": 1.5}
+FACTS: dict[str, Any] = {"loss": 0.123456, "lr": 2e-4, "grad_norm": 1.5}
 
 
 def rows(quick: bool) -> list[Row]:

@@ -58,7 +58,7 @@ class Gauges:
         used = gpus.usage(self._gpus) if self._gpus else []
         events = [{"event": "gauge", "values": {**self._tree(), **_host(), **_named(used)}}]
         for one in used:
-            if "util" in one and self._starved.add(one["index"], one["util"]):
+            if "util" in one and self._starved.add(int(one["index"]), one["util"]):
                 events.append({"event": "gpu_starved", "gpu": one["index"], "samples": STARVED_AFTER})
         return events
 

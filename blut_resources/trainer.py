@@ -65,8 +65,13 @@ class PayloadFailed(Exception):
 class PayloadDiverged(PayloadFailed):
     """The payload ended itself, because its loss is no number any more or runs away."""
 
-    cause = "diverged"
-    retry = False
+    @property
+    def cause(self) -> str:
+        return "diverged"
+
+    @property
+    def retry(self) -> bool:
+        return False
 
     def as_metadata(self) -> dict[str, str | int]:
         return {**super().as_metadata(), "outcome": self.cause, "outcome_text": str(self)}

@@ -111,7 +111,7 @@ class Progress(TrainerCallback):
     def _finish_epoch(self, state: TrainerState) -> None:
         number = math.ceil(state.epoch or 0)
         steps = [e for e in state.log_history if "loss" in e and number - 1 < e["epoch"] <= number]
-        metrics = {
+        metrics: dict[str, Any] = {
             metric_name(name): sum(float(e[name]) for e in steps) / len(steps) for name in _averaged(steps)
         }
         if steps:
