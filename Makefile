@@ -20,7 +20,7 @@ setup: ## make the virtual environment
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[lamquant,llm,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[lamquant,llm,observability,dev]'
 	@touch $@
 
 demo: setup ## train, judge and promote a codec on real EEG, a few minutes of CPU

@@ -11,7 +11,10 @@ from bench.measure import REPOSITORY
 from bench.runner import in_own_process
 from bench.table import Row, render, write_json
 
-NAMES = ("startup", "noop", "chain", "launch", "planning", "hashing", "lml", "step", "codec", "containment")
+NAMES = (
+    *("startup", "noop", "chain", "launch", "planning"),
+    *("hashing", "lml", "step", "events", "codec", "containment"),
+)
 
 
 def about() -> dict[str, object]:

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from blut_assets.artifacts import Artifact
 from blut_assets.limits import NO_LIMITS, LimitsConfig
-from blut_assets.stages import StageConfig, spec_of
+from blut_assets.stages import COMMON, StageConfig, spec_of
 
 C = TypeVar("C", bound=StageConfig)
 
@@ -22,6 +22,11 @@ class ArgsError(ValueError):
     """Arguments that a recipe does not accept; one line per problem."""
 
 
+def _common(name: str) -> Any:
+    """A field as every asset has it."""
+    return FieldInfo.merge_field_infos(StageConfig.model_fields[name])
+
+
 class RecipeArgs(dg.Config):
     """What every recipe accepts."""
 
@@ -29,6 +34,9 @@ class RecipeArgs(dg.Config):
         "auto", description="auto: take stored results; never: compute all again; require: compute nothing"
     )
     limits: LimitsConfig = Field(NO_LIMITS, description='of each payload, such as {"memory_max": "44G"}')
+    logger: Literal["auto", "none", "wandb"] = _common("logger")
+    on_divergence: Literal["stop", "report"] = _common("on_divergence")
+    divergence_factor: float | None = _common("divergence_factor")
 
 
 def config_from(config: type[C], args: RecipeArgs, **given: Any) -> C:
@@ -89,7 +97,7 @@ class Recipe:
             spec = spec_of(asset)
             assert spec is not None, f"{asset.key} is no stage asset"
             config = chosen.pop(spec.key.path[-1], None) or spec.config()
-            configs[spec.key] = config.model_copy(update={"reuse": args.reuse, "limits": args.limits})
+            configs[spec.key] = config.model_copy(update={name: getattr(args, name) for name in COMMON})
         if chosen:
             raise ValueError(f"recipe {self.name} configures assets it does not run: {sorted(chosen)}")
         return configs

@@ -19,6 +19,7 @@ from blut_resources.gpus import DECLARED
 from blut_resources.gpus import gpus as gpus_here
 from blut_resources.leases import Lease, Needs, estimate, lease
 from blut_resources.machine import size_text
+from blut_resources.metrics import finite
 from blut_resources.store_files import remove_tree
 from blut_resources.trainer import Payload, PayloadFailed, run_payload
 
@@ -59,13 +60,18 @@ def _once(stage: "Stage", payload: Payload, gpus: int | None) -> Running:
     facts: dict[str, Any] = {}
     quiet_until = 0.0
     for event in run_payload(stage.context, payload, lambda: _admit(stage, payload.limits, gpus)):
+        stage.record.payload(event)
         if event["event"] == "epoch":
-            metrics = event["metrics"]
+            metrics = finite(event["metrics"])
             stage.context.log.info(f"{stage.name}: epoch {event['epoch']}: {_words(metrics)}")
             yield dg.AssetObservation(stage.spec.key, metadata={"epoch": event["epoch"], **metrics})
         elif event["event"] == "step" and time.monotonic() > quiet_until:
             quiet_until = time.monotonic() + STEP_LOG_S
             stage.context.log.info(f"{stage.name}: step {event['step']}: {_words(event['values'])}")
+        elif event["event"] == "diverged":
+            stage.context.log.warning(f"{stage.name} has diverged: {event['message']}")
+        elif event["event"] == "gpu_starved":
+            stage.context.log.warning(f"{stage.name}: GPU {event['gpu']} has next to nothing to do")
         elif event["event"] == "artifact":
             stage.show(**{event["name"]: _picture(Path(event["path"]), event["media_type"])})
         elif event["event"] == "done":
@@ -82,8 +88,8 @@ def _held_by(enforcement: Enforcement) -> dict[str, Any]:
     return {k: v for k, v in shown.items() if not (enforcement.contained and k == "containment_reason")}
 
 
-def _words(values: dict[str, float]) -> str:
-    return " ".join(f"{name}={value:.4g}" for name, value in values.items())
+def _words(values: dict[str, Any]) -> str:
+    return " ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in values.items())
 
 
 @contextlib.contextmanager

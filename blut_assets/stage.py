@@ -13,14 +13,15 @@ import dagster as dg
 
 from blut_assets import reuse
 from blut_assets.artifacts import Artifact
-from blut_assets.limits import NO_LIMITS, LimitsConfig
+from blut_assets.limits import NO_LIMITS
+from blut_assets.recording import Recording
 from blut_assets.running import run
 from blut_resources.machine import check_shared_memory
 from blut_resources.store import ArtifactStore
 from blut_resources.trainer import Payload, can_be_taken_over
 
 if TYPE_CHECKING:
-    from blut_assets.stages import StageSpec
+    from blut_assets.stages import StageConfig, StageSpec
 
 
 class Stage:
@@ -33,10 +34,12 @@ class Stage:
         spec: "StageSpec",
         fingerprint: str,
         description: Mapping[str, Any],
-        limits: LimitsConfig = NO_LIMITS,
+        config: "StageConfig | None" = None,
+        record: Recording | None = None,
     ) -> None:
         self._context, self.store, self.spec, self.fingerprint = context, store, spec, fingerprint
-        self.limits = limits
+        self._config, self._record = config, record
+        self.limits = config.limits if config else NO_LIMITS
         self.name = spec.key.to_user_string()
         self.reusable = spec.memoised
         self._description = description
@@ -52,6 +55,12 @@ class Stage:
         """Dagster's context of the running step."""
         assert self._context is not None, "a plan has no execution context"
         return self._context
+
+    @property
+    def record(self) -> Recording:
+        """What the run keeps of it."""
+        assert self._record is not None, "a plan leaves nothing behind"
+        return self._record
 
     @cached_property
     def out(self) -> Path:
@@ -113,6 +122,7 @@ class Stage:
         payload = Payload(
             *(module, config, inputs, out or self.out, work or self.work, self.fingerprint, self.name),
             adopt=self.limits.on_orphan == "adopt",
+            watch=self._config.watch() if self._config else {},
         )
         return (yield from run(self, payload, gpus))
 

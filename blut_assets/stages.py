@@ -15,21 +15,24 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeVar
 
 import dagster as dg
+from pydantic import Field
 
 from blut_assets import reuse
 from blut_assets.artifacts import Artifact
 from blut_assets.gates import PromotionRefused
 from blut_assets.limits import NO_FOOTPRINT, NO_LIMITS, Footprint, LimitsConfig
+from blut_assets.recording import Recording
 from blut_assets.stage import Stage
 from blut_assets.versions import CodeVersion, code_version, fingerprint
 from blut_resources.containment import ContainmentRefused
-from blut_resources.instance import EphemeralInstance, store_of
+from blut_resources.instance import EphemeralInstance, home_of, store_of
 from blut_resources.leases import NeverFits
 from blut_resources.machine import SharedMemoryTooSmall
 from blut_resources.registry import RegistryError
 from blut_resources.runs import hold_run
 from blut_resources.store import StoreError
 from blut_resources.store_files import FULL, explanation
+from blut_resources.tracking import TrackerUnavailable
 from blut_resources.trainer import PayloadFailed
 
 T = TypeVar("T", bound=Artifact)
@@ -39,10 +42,10 @@ Steps = Generator[dg.AssetObservation, None, T]
 ASSET_JOB = "__ASSET_JOB"
 EXPLAINED = (
     *(ContainmentRefused, EphemeralInstance, FileNotFoundError, NeverFits),
-    *(PromotionRefused, RegistryError, SharedMemoryTooSmall, StoreError),
+    *(PromotionRefused, RegistryError, SharedMemoryTooSmall, StoreError, TrackerUnavailable),
 )
 """Errors whose message is written for a person; anything else keeps its stack trace."""
-HOPELESS = (ContainmentRefused, EphemeralInstance, NeverFits, PromotionRefused)
+HOPELESS = (ContainmentRefused, EphemeralInstance, NeverFits, PromotionRefused, TrackerUnavailable)
 """Those that another attempt meets again."""
 
 
@@ -57,14 +60,31 @@ class StageConfig(dg.Config):
 
     reuse: Literal["auto", "never", "require"] = "auto"
     limits: LimitsConfig = NO_LIMITS
+    logger: Literal["auto", "none", "wandb"] = Field(
+        "auto", description="where metrics go besides; auto: what $BLUT_LOGGER says, else none"
+    )
+    on_divergence: Literal["stop", "report"] = Field(
+        "stop", description="what a loss that is no number, or above divergence_factor, does to a training"
+    )
+    divergence_factor: float | None = Field(
+        None, gt=1, description="a loss above so many times the lowest one before has diverged"
+    )
 
     def fingerprinted(self) -> dict[str, Any]:
         """The values that can change the result."""
-        return self.model_dump(mode="json", exclude={"reuse", "limits", *self.HOW})
+        return self.model_dump(mode="json", exclude={*COMMON, *self.HOW})
 
     def for_payload(self) -> dict[str, Any]:
         """The values that a payload may read: those of the result, and ``HOW`` to compute it."""
-        return self.model_dump(mode="json", exclude={"reuse", "limits"})
+        return self.model_dump(mode="json", exclude={*COMMON})
+
+    def watch(self) -> dict[str, Any]:
+        """What the session of a payload watches for."""
+        return {"on_divergence": self.on_divergence, "divergence_factor": self.divergence_factor}
+
+
+COMMON = tuple(StageConfig.model_fields)
+"""Settings that every asset has, and that change no result."""
 
 
 @dataclass(frozen=True)
@@ -205,8 +225,7 @@ def _compute(spec: StageSpec) -> Callable[..., Any]:
         try:
             yield from _materialize(spec, context, kwargs, config)
         except PayloadFailed as error:
-            metadata = error.outcome.as_metadata()
-            raise dg.Failure(str(error), metadata, allow_retries=error.outcome.retry) from error
+            raise dg.Failure(str(error), error.as_metadata(), allow_retries=error.retry) from error
         except EXPLAINED as error:
             raise dg.Failure(str(error), allow_retries=not isinstance(error, HOPELESS)) from error
         except OSError as error:
@@ -236,7 +255,10 @@ def _materialize(
     partition = context.partition_key if context.has_partition_key else None
     digests = {name: artifact.digest for name, artifact in inputs.items()}
     print_ = spec.fingerprint(digests, config, partition)
-    stage = Stage(context, store, spec, print_, spec.describe(digests, config), config.limits)
+    taken = {spec.inputs[name].to_user_string(): digest for name, digest in digests.items()}
+    facts = {"fingerprint": print_, "inputs": taken, "source": spec.source}
+    record = Recording(home_of(context.instance), context, spec.key.to_user_string(), config, **facts)
+    stage = Stage(context, store, spec, print_, spec.describe(digests, config), config, record)
     if not spec.memoised:
         with _alone(stage):
             yield from _execute(stage, inputs, config)
@@ -268,6 +290,7 @@ def _alone(stage: Stage) -> contextlib.AbstractContextManager[None]:
 def _execute(stage: Stage, inputs: Mapping[str, Artifact], config: StageConfig) -> Iterator[Any]:
     started = time.monotonic()
     with contextlib.ExitStack() as held:
+        held.enter_context(stage.record.computing())
         held.callback(stage.discard_out)
         for artifact in inputs.values():
             held.enter_context(stage.store.in_use(artifact.digest))
@@ -276,12 +299,15 @@ def _execute(stage: Stage, inputs: Mapping[str, Artifact], config: StageConfig) 
         if not isinstance(artifact, stage.spec.output):
             raise TypeError(f"{stage.name} returned {type(artifact)}, not {stage.spec.output.__name__}")
         stored = artifact if artifact.digest else artifact.stored_as(stage.put())
-    yield stage.result(stored, seconds=time.monotonic() - started)
+        seconds = time.monotonic() - started
+        stage.record.finished(stored.digest, seconds, stage.shown.get(reuse.PEAK))
+    yield stage.result(stored, seconds)
     stage.discard_work()
 
 
 def _reused(stage: Stage, hit: reuse.Hit) -> dg.MaterializeResult[Any]:
     artifact = reuse.artifact_of(hit.event, stage.spec.output)
+    stage.record.reused(artifact.digest, hit.origin)
     stage.context.log.info(f"{stage.name}: reused from run {hit.origin}, nothing computed")
     return stage.reused(artifact, hit)
 

@@ -1,7 +1,9 @@
 """The GPUs that this process may use, through NVML (package nvidia-ml-py, optional)."""
 
+import contextlib
 import importlib
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
@@ -50,6 +52,33 @@ def environment(granted: tuple[Gpu, ...]) -> dict[str, str]:
     """
     names = [gpu.uuid if gpu.uuid.startswith("GPU-") else str(gpu.index) for gpu in granted]
     return {VISIBLE: ",".join(names), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+
+
+def usage(indices: Sequence[int]) -> list[dict[str, float]]:
+    """What these GPUs do: ``index``, ``util`` (percent), ``memory_bytes``, ``temperature_c``, ``power_w``.
+
+    What NVML does not tell is missing; none at all where there is no NVML.
+    """
+    try:
+        nvml = importlib.import_module("pynvml")
+        _start(nvml)
+    except Exception:  # no package, no driver, or one that fails: there is nothing to read then
+        return []
+    return [{"index": index, **_usage(nvml, index)} for index in indices]
+
+
+def _usage(nvml: Any, index: int) -> dict[str, float]:
+    ask: dict[str, Callable[[Any], float]] = {
+        "util": lambda gpu: nvml.nvmlDeviceGetUtilizationRates(gpu).gpu,
+        "memory_bytes": lambda gpu: nvml.nvmlDeviceGetMemoryInfo(gpu).used,
+        "temperature_c": lambda gpu: nvml.nvmlDeviceGetTemperature(gpu, nvml.NVML_TEMPERATURE_GPU),
+        "power_w": lambda gpu: nvml.nvmlDeviceGetPowerUsage(gpu) / 1000,
+    }
+    found: dict[str, float] = {}
+    for name, question in ask.items():
+        with contextlib.suppress(nvml.NVMLError):
+            found[name] = question(nvml.nvmlDeviceGetHandleByIndex(index))
+    return found
 
 
 def _visible(there: Gpus, text: str | None) -> Gpus:

@@ -28,8 +28,9 @@ from dagster._core.storage.sqlite import create_db_conn_string
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 
 from blut_resources import instance_birth as birth
+from blut_resources import manifest
 from blut_resources.instance_pool import Engines, HastyConnection, Settled
-from blut_resources.runs import hold_in, let_go
+from blut_resources.runs import complete_manifest, hold_in, let_go
 from blut_resources.store_files import file_lock
 
 ENDS = (
@@ -122,10 +123,15 @@ class PooledRuns(_Pooled, SqliteRunStorage):
         self, run_id: str, event: dg.DagsterEvent, update_timestamp: datetime | None = None
     ) -> None:
         """Take down what an event, which the process of the run reports, says about its state."""
+        home = Path(self._conn_string.removeprefix("sqlite:///")).parents[1]
         if event.event_type is dg.DagsterEventType.RUN_START:
-            hold_in(Path(self._conn_string.removeprefix("sqlite:///")).parents[1], run_id)
+            hold_in(home, run_id)
+            for run in self.get_runs(dg.RunsFilter([run_id])):
+                manifest.begin(home, run)
         super().handle_run_event(run_id, event, update_timestamp)
         if event.event_type in ENDS:
+            for run in self.get_runs(dg.RunsFilter([run_id])):
+                complete_manifest(home, run)
             let_go(run_id)
 
 

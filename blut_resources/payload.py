@@ -7,13 +7,15 @@ and listens through the Dagster Pipes protocol; a person debugging runs the same
 The frozen JSON::
 
     {"schema": 1, "fingerprint": "…", "config": {…}, "inputs": {"name": "/path"},
-     "out": "/empty/directory", "work": "/directory/that/outlives/an/attempt"}
+     "out": "/empty/directory", "work": "/directory/that/outlives/an/attempt",
+     "watch": {"on_divergence": "stop", "divergence_factor": null}}
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -28,7 +30,12 @@ if TYPE_CHECKING:
     Send = Callable[[dict[str, Any]], None]
 
 CONFIG_ENV = "BLUT_PAYLOAD_CONFIG"
+LOWEST = "lowest-loss"
 PIPES_CONTEXT, PIPES_MESSAGES = "DAGSTER_PIPES_CONTEXT", "DAGSTER_PIPES_MESSAGES"
+
+
+class Diverged(Exception):
+    """A loss is no number any more, or runs away: an end of its own kind, told without a stack trace."""
 
 
 class PayloadSession:
@@ -36,6 +43,11 @@ class PayloadSession:
 
     ``out`` becomes the artifact. ``work`` is kept when the payload dies and is the same for the next
     attempt with the same fingerprint: checkpoints to resume from belong there.
+
+    Losses, which are the values named ``loss`` or ``…_loss``, are watched: `step` and `epoch` raise
+    `Diverged` for one that is not finite. With a ``divergence_factor`` in ``watch``, so does an epoch whose
+    ``loss`` is above so many times the lowest one before it, also of earlier attempts. ``on_divergence:
+    report`` only says it.
     """
 
     def __init__(
@@ -46,19 +58,27 @@ class PayloadSession:
         work: Path,
         fingerprint: str,
         send: Send,
+        watch: dict[str, Any] | None = None,
     ) -> None:
         self.config, self.inputs = config, inputs
         self.out, self.work = out, work
         self.fingerprint = fingerprint
-        self._send = send
+        self._send, self._watch = send, watch or {}
+        self._reported = False
 
     def step(self, step: int, **values: float) -> None:
         """A unit of progress inside an epoch."""
         self._send({"event": "step", "step": step, "values": values})
+        self._refuse_no_number(f"step {step}", values)
 
-    def epoch(self, epoch: int, **metrics: float) -> None:
-        """The metrics of one finished epoch; each becomes a point in the UI's plots."""
-        self._send({"event": "epoch", "epoch": epoch, "metrics": metrics})
+    def epoch(self, epoch: int, *, step: int | None = None, phase: str = "train", **metrics: float) -> None:
+        """The metrics of one finished epoch, a row of its table; each becomes a point in the UI's plots.
+
+        ``step`` is the number of steps by then, ``phase`` a word for the part of the training.
+        """
+        self._send({"event": "epoch", "epoch": epoch, "step": step, "phase": phase, "metrics": metrics})
+        self._refuse_no_number(f"epoch {epoch}", metrics)
+        self._refuse_runaway(epoch, metrics.get("loss"))
 
     def checkpoint(self, epoch: int, path: Path) -> None:
         """A checkpoint that a later attempt can resume from is complete on disk."""
@@ -72,10 +92,42 @@ class PayloadSession:
         """The result is complete in ``out``. Exit status 0 without this event is a failure."""
         self._send({"event": "done", "facts": facts})
 
+    def diverged(self, message: str) -> None:
+        """The training has diverged; said once."""
+        if not self._reported:
+            self._reported = True
+            self._send({"event": "diverged", "message": message})
+
+    def _refuse_no_number(self, when: str, values: dict[str, float]) -> None:
+        for name, value in values.items():
+            if (name == "loss" or name.endswith("_loss")) and not math.isfinite(value):
+                self._stop(f"{when}: {name} is {value}")
+
+    def _refuse_runaway(self, epoch: int, loss: float | None) -> None:
+        factor = self._watch.get("divergence_factor")
+        if factor is None or loss is None:
+            return
+        kept = self.work / LOWEST
+        lowest = float(kept.read_text()) if kept.exists() else math.inf
+        if loss > factor * lowest > 0:
+            what = f"loss is {loss:.4g}, more than {factor:g} times its lowest of {lowest:.4g}"
+            self._stop(f"epoch {epoch}: {what} (divergence_factor)")
+        if loss < lowest:
+            unfinished = kept.with_suffix(".tmp")
+            unfinished.write_text(repr(float(loss)))
+            unfinished.replace(kept)
+
+    def _stop(self, message: str) -> None:
+        if self._watch.get("on_divergence", "stop") == "stop":
+            raise Diverged(message)
+        self.diverged(message)
+
 
 @contextlib.contextmanager
 def payload_session() -> Iterator[PayloadSession]:
     """Open the session described by ``--config FILE`` or the environment.
+
+    `Diverged` inside is reported and ends the process with its message.
 
     Raises:
         SystemExit: if no configuration is given or it cannot be read.
@@ -90,7 +142,14 @@ def payload_session() -> Iterator[PayloadSession]:
     work.mkdir(parents=True, exist_ok=True)
     inputs = {name: Path(value) for name, value in frozen["inputs"].items()}
     with _listener() as send:
-        yield PayloadSession(frozen["config"], inputs, out, work, frozen["fingerprint"], send)
+        session = PayloadSession(
+            frozen["config"], inputs, out, work, frozen["fingerprint"], send, frozen.get("watch")
+        )
+        try:
+            yield session
+        except Diverged as error:
+            session.diverged(str(error))
+            raise SystemExit(f"diverged: {error}") from None
 
 
 def _config_path() -> str:

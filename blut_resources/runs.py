@@ -16,7 +16,7 @@ from typing import IO
 
 import dagster as dg
 
-from blut_resources import orchestrator, orphans
+from blut_resources import manifest, orchestrator, orphans
 from blut_resources.containment.tree import start_time
 from blut_resources.instance import home_of, store_of
 from blut_resources.store import file_lock
@@ -25,6 +25,13 @@ CANCEL_S = 30.0
 """Seconds that a cancelled run has to end by itself, its payload's grace period included."""
 START_S = 300.0
 """Seconds that a run has from its making to its start; one that has not started is dead."""
+
+OUTCOMES = {
+    dg.DagsterRunStatus.SUCCESS: "succeeded",
+    dg.DagsterRunStatus.FAILURE: "failed",
+    dg.DagsterRunStatus.CANCELED: "cancelled",
+    dg.DagsterRunStatus.CANCELING: "cancelled",
+}
 
 _held: dict[str, IO[str]] = {}
 _reaped: set[str] = set()
@@ -87,6 +94,12 @@ def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
         reaped += [run_id for run_id in _never_up(instance) if _report_dead(instance, run_id)]
     orphans.end_abandoned(store_of(instance).root / "work")
     return reaped
+
+
+def complete_manifest(home: Path, run: dg.DagsterRun) -> None:
+    """Write down how a run has ended; one that has not was killed."""
+    by = "run" if run.run_id in _held else "another process"
+    manifest.complete(home, run, OUTCOMES.get(run.status, "killed"), by)
 
 
 def find_run(instance: dg.DagsterInstance, prefix: str) -> dg.DagsterRun:
@@ -174,7 +187,10 @@ def _never_up(instance: dg.DagsterInstance) -> list[str]:
 
 def _report_dead(instance: dg.DagsterInstance, run_id: str) -> bool:
     run = instance.get_run_by_id(run_id)
-    if run is None or run.is_finished:
+    if run is None:
+        return False
+    complete_manifest(home_of(instance), run)
+    if run.is_finished:
         return False
     if run.status is dg.DagsterRunStatus.CANCELING:
         instance.report_run_canceled(run)

@@ -22,6 +22,7 @@ import dagster as dg
 from blut_resources import orchestrator, orphans
 from blut_resources.containment import Limits, Outcome, Unit, launch
 from blut_resources.containment.backend import LOG
+from blut_resources.gauges import Gauges
 from blut_resources.leases import Lease
 from blut_resources.payload import CONFIG_ENV
 from blut_resources.store_files import remove_tree
@@ -33,8 +34,10 @@ WATCH_S = 2.0
 """How often a step asks whether somebody still wants its result."""
 LOG_TAIL = 4000
 MESSAGES, CONFIG, CONSUMED = "messages", "config.json", "consumed"
-KEPT = ("artifact", "done")
+KEPT = ("artifact", "diverged", "done")
 """Events that a new owner needs too; of the others each goes to one owner."""
+OURS = ("gauge", "gpu_starved")
+"""Events that the payload has not sent."""
 
 
 class PayloadFailed(Exception):
@@ -43,6 +46,35 @@ class PayloadFailed(Exception):
     def __init__(self, message: str, outcome: Outcome) -> None:
         super().__init__(message)
         self.outcome = outcome
+
+    @property
+    def cause(self) -> str:
+        """The kind of its outcome, in one word."""
+        return self.outcome.kind
+
+    @property
+    def retry(self) -> bool:
+        """Whether the same thing could end better."""
+        return self.outcome.retry
+
+    def as_metadata(self) -> dict[str, str | int]:
+        """What is known of its end."""
+        return self.outcome.as_metadata()
+
+
+class PayloadDiverged(PayloadFailed):
+    """The payload ended itself, because its loss is no number any more or runs away."""
+
+    @property
+    def cause(self) -> str:
+        return "diverged"
+
+    @property
+    def retry(self) -> bool:
+        return False
+
+    def as_metadata(self) -> dict[str, str | int]:
+        return {**super().as_metadata(), "outcome": self.cause, "outcome_text": str(self)}
 
 
 @dataclass(frozen=True)
@@ -58,6 +90,7 @@ class Payload:
     name: str = "payload"
     limits: Limits = field(default_factory=Limits)
     adopt: bool = False
+    watch: Mapping[str, Any] = field(default_factory=dict)
 
     def frozen(self) -> dict[str, Any]:
         return {
@@ -67,6 +100,7 @@ class Payload:
             "out": str(self.out),
             "work": str(self.work),
             "fingerprint": self.fingerprint,
+            "watch": dict(self.watch),
         }
 
     def order(self) -> dict[str, Any]:
@@ -157,13 +191,15 @@ def run_payload(
 ) -> Iterator[dict[str, Any]]:
     """Run the payload to its end, yielding each event as it arrives.
 
-    Its last one is ``done``; after it comes ``ended``, of our own, with ``outcome`` and ``enforcement``.
+    Its last one is ``done``. Of our own are ``started`` before them, ``gauge`` and ``gpu_starved`` between
+    them, and after all others ``ended``, with ``outcome`` and ``enforcement``.
 
     ``admit`` is entered before a process starts and left after the last one is gone. A payload that was told
     to outlive its owner, and did, is taken over instead: it has its lease.
 
     Raises:
         PayloadFailed: on any outcome but ok, a torn message, or exit 0 without ``done``.
+        PayloadDiverged: if it ended because of that.
         ContainmentRefused: if a limit is required that nothing enforces here.
         NeverFits: if ``admit`` says so.
     """
@@ -174,6 +210,7 @@ def run_payload(
         reader = MessageTail(place / MESSAGES, _consumed(place) if orphan else 0)
         injector = dg.PipesEnvContextInjector()
         session = held.enter_context(dg.open_pipes_session(context, injector, reader))
+        lease = None
         if orphan is None:
             lease = held.enter_context(admit())
             unit = _start(payload, place, session.get_bootstrap_env_vars(), lease)
@@ -188,12 +225,17 @@ def run_payload(
             )
         if unit.enforcement.notes:
             context.log.warning(f"{payload.name}: {unit.enforcement.notes}")
-        last: dict[str, Any] = {}
-        for event in _events(context, payload, unit, reader, log):
-            last = event
+        diverged = ""
+        yield {"event": "started", "taken_over": orphan is not None, **unit.enforcement.as_metadata()}
+        said: dict[str, Any] = {}
+        gauges = Gauges(place, lease.gpus if lease else (), unit.peak)
+        for event in _events(context, payload, unit, reader, log, gauges):
+            if event["event"] not in OURS:
+                said = event
+            diverged = event["message"] if event["event"] == "diverged" else diverged
             yield event
         outcome = unit.wait()
-        _demand_success(payload.module, outcome, reader.torn, last, log.tail)
+        _demand_success(payload, outcome, reader.torn, said, log.tail, diverged)
         yield {"event": "ended", "outcome": outcome, "enforcement": unit.enforcement}
 
 
@@ -247,7 +289,12 @@ def _start(payload: Payload, place: Path, bootstrap: Mapping[str, str], lease: L
 
 
 def _events(
-    context: dg.AssetExecutionContext, payload: Payload, unit: Unit, reader: MessageTail, log: LogTee
+    context: dg.AssetExecutionContext,
+    payload: Payload,
+    unit: Unit,
+    reader: MessageTail,
+    log: LogTee,
+    gauges: Gauges,
 ) -> Iterator[dict[str, Any]]:
     look_at, ended = time.monotonic() + WATCH_S, False
     while not ended:
@@ -255,6 +302,7 @@ def _events(
         log.pump()
         reader.pump()
         yield from reader.events()
+        yield from gauges.events() if not ended else ()
         if time.monotonic() > look_at:
             look_at = time.monotonic() + WATCH_S
             if reason := _reason_to_end(context, payload):
@@ -279,8 +327,16 @@ def _reason_to_end(context: dg.AssetExecutionContext, payload: Payload) -> str:
 
 
 def _demand_success(
-    module: str, outcome: Outcome, torn: bytes, last: Mapping[str, Any], printed: bytes
+    payload: Payload,
+    outcome: Outcome,
+    torn: bytes,
+    last: Mapping[str, Any],
+    printed: bytes,
+    diverged: str,
 ) -> None:
+    module = payload.module
+    if diverged and outcome.kind == "exit":
+        raise PayloadDiverged(f"{payload.name} has diverged: {diverged}", outcome)
     if not outcome.ok:
         text = printed.decode(errors="replace")
         raise PayloadFailed(f"{module}: {outcome.describe()}\n{text}".rstrip(), outcome)

@@ -61,7 +61,7 @@ def test_events_arrive_as_messages_of_the_protocol(frozen: Path) -> None:
     assert all(message.items() >= version.items() for message in messages)
     events = [m["params"]["payload"] for m in messages if m["method"] == "report_custom_message"]
     assert events == [
-        {"event": "epoch", "epoch": 1, "metrics": {"loss": 0.5}},
+        {"event": "epoch", "epoch": 1, "step": None, "phase": "train", "metrics": {"loss": 0.5}},
         {"event": "done", "facts": {"n": 3}},
     ]
     assert (messages[0]["method"], messages[0]["params"]) == ("opened", {"extras": {}})

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from blut_resources.payload import Diverged
 from cookbooks.lamquant.payload.codec.bitstream import BitstreamError, Reader, Writer, unpack
 from cookbooks.lamquant.payload.codec.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from cookbooks.lamquant.payload.codec.coder import RecordingCoder
@@ -16,7 +17,7 @@ from cookbooks.lamquant.payload.codec.data import load_corpus
 from cookbooks.lamquant.payload.codec.dct import fit_anchor
 from cookbooks.lamquant.payload.codec.entropy import N_SCALES, features_of, frequencies_from
 from cookbooks.lamquant.payload.codec.presets import PRESETS, TIERS
-from cookbooks.lamquant.payload.codec.training import LAMBDA, NotFinite, Trainer, quality
+from cookbooks.lamquant.payload.codec.training import LAMBDA, Trainer, quality
 from cookbooks.lamquant.payload.codec.transform import fast_rms
 from tests.lamquant.codec_support import eeg_like, write_windows
 
@@ -181,7 +182,7 @@ def test_a_loss_that_is_not_a_number_stops_training(windows: Path) -> None:
     trainer = Trainer(load_corpus(windows), PRESETS["smoke"], TIERS[3], 1, torch.device("cpu"))
     with torch.no_grad():
         trainer.model.analysis[0, 0] = float("nan")
-    with pytest.raises(NotFinite, match="epoch 1"):
+    with pytest.raises(Diverged, match="epoch 1"):
         trainer.run_epoch()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from blut_resources.payload import Diverged
 from cookbooks.llm.artifacts import Checkpoint
 from cookbooks.llm.payload.sft_train import sft_trainer
 from cookbooks.llm.payload.training.examples import read_examples
@@ -18,7 +19,6 @@ from cookbooks.llm.payload.training.job import Job
 from cookbooks.llm.payload.training.memory import Load, Shapes, estimate
 from cookbooks.llm.payload.training.models import load_model
 from cookbooks.llm.payload.training.process import Refused
-from cookbooks.llm.payload.training.progress import NotFinite
 from tests.llm.training_support import CHATML, Training, contents, dialogues, split, tiny_model
 
 
@@ -165,7 +165,7 @@ def test_whole_weights_come_with_the_stock_tokenizer_and_template(
 def test_a_loss_that_is_no_number_ends_the_training(inputs: dict[str, Path], tmp_path: Path) -> None:
     # without its epsilon, Adam divides 0 by 0 for every weight that has no gradient yet
     training = Training(tmp_path, "sft", inputs, hf_extra={"adam_epsilon": 0.0}, save_steps=1)
-    with pytest.raises(NotFinite, match=r"step 2: loss is nan: .*Lower lr=0.01"):
+    with pytest.raises(Diverged, match=r"step 2: loss is nan: .*Lower lr=0.01"):
         training.run()
     assert not training.files() and not training.is_sealed(2)
 

@@ -25,7 +25,7 @@ from cookbooks.lamquant.payload.codec.checkpoint import (
 from cookbooks.lamquant.payload.codec.data import Corpus, WindowsError, load_corpus
 from cookbooks.lamquant.payload.codec.presets import Preset, Tier, checked, resolve_preset, resolve_tier
 from cookbooks.lamquant.payload.codec.preview import ValScore, draw_preview, score_validation
-from cookbooks.lamquant.payload.codec.training import LAMBDA, NotFinite, Trainer
+from cookbooks.lamquant.payload.codec.training import LAMBDA, Trainer
 
 STATE_SCHEMA = 1
 _RUN_ONLY = ("resume",)
@@ -70,9 +70,9 @@ def train(session: PayloadSession, preset: Preset, tier: Tier, corpus: Corpus) -
         trainer.restore(*found)
     while trainer.epoch < preset.epochs:
         metrics = trainer.run_epoch()
+        session.epoch(trainer.epoch, step=trainer.epoch * trainer.batches, **metrics)
         tensors, facts = trainer.state()
         path = save_state(session.work, trainer.epoch, tensors, facts | {"identity": identity})
-        session.epoch(trainer.epoch, **metrics)
         session.checkpoint(trainer.epoch, path)
     return trainer
 
@@ -120,7 +120,7 @@ def main() -> None:
             corpus = load_corpus(Path(session.inputs["windows"]))
             trainer = train(session, preset, tier, corpus)
             score = export(session, trainer, config)
-        except (ValueError, WindowsError, NotFinite) as error:
+        except (ValueError, WindowsError) as error:
             raise SystemExit(str(error)) from error
         picture = session.out / "reconstruction.png"
         write_atomic(picture, draw_preview(score))

@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 
+from blut_resources.payload import Diverged
 from cookbooks.lamquant.payload.codec.coder import RecordingCoder
 from cookbooks.lamquant.payload.codec.data import Corpus, draw_batch
 from cookbooks.lamquant.payload.codec.entropy import EntropyModel, calibrate, features_of, to_integer
@@ -26,10 +27,6 @@ _EMA = 0.98
 _LR_SHARE = {"analysis": 0.01, "synthesis": 0.01, "encoder": 0.2, "decoder": 0.3, "scale": 3.0}
 """Filters start as an MDCT and move little; the probability model starts from nothing."""
 _CALIBRATION_SEED = 0x5CA1E
-
-
-class NotFinite(ArithmeticError):
-    """The loss became NaN or infinite; nothing of that epoch is kept."""
 
 
 @dataclass
@@ -68,7 +65,7 @@ class Trainer:
         """Train one epoch, validate, keep it if it is the best so far; its metrics.
 
         Raises:
-            NotFinite: the loss is NaN or infinite.
+            Diverged: the loss is NaN or infinite; nothing of that epoch is kept.
         """
         self.epoch += 1
         rng = np.random.Generator(np.random.Philox(key=[self.seed, self.epoch]))
@@ -81,7 +78,7 @@ class Trainer:
             "loss": total / self.batches
         }
         if not all(math.isfinite(value) for value in metrics.values()):
-            raise NotFinite(
+            raise Diverged(
                 f"epoch {self.epoch}: a metric is not finite: {metrics}; lower lr={self.preset.lr:g}"
             )
         if metrics["val_loss"] < self.best_cost:
@@ -109,7 +106,7 @@ class Trainer:
         loss = self._loss(signal, level, position, uniform)
         value = float(loss.detach())
         if not math.isfinite(value):
-            raise NotFinite(f"epoch {self.epoch}: the loss is {value}; lower lr={self.preset.lr:g}")
+            raise Diverged(f"epoch {self.epoch}: the loss is {value}; lower lr={self.preset.lr:g}")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)

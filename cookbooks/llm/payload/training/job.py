@@ -132,7 +132,8 @@ class Job:
         """Train to the end, from the newest checkpoint that is exactly this training's.
 
         Raises:
-            Refused: the loss went wrong.
+            Refused: the base is damaged, or the GPU is full.
+            Diverged: the loss went wrong.
             SystemExit: the process was asked to end; a checkpoint is kept.
         """
         from transformers import PrinterCallback

@@ -10,8 +10,8 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from blut_resources.payload import PayloadSession
-from cookbooks.llm.payload.training.process import Refused, say
+from blut_resources.payload import Diverged, PayloadSession
+from cookbooks.llm.payload.training.process import say
 from cookbooks.llm.payload.training.resume import Making, prune, seal
 
 EPOCH = "epoch_metrics"
@@ -20,10 +20,6 @@ POINTS = 20
 """Points of the curve of a training between its epochs, about: epochs are few, and may take hours."""
 
 AVERAGED = ("loss", "grad_norm", "mean_token_accuracy", "kl", "cross_entropy")
-
-
-class NotFinite(Refused):
-    """The loss or its gradient is not a number any more."""
 
 
 def metric_name(name: str) -> str:
@@ -98,7 +94,7 @@ class Progress(TrainerCallback):
     def _refuse_not_finite(self, step: int, logs: Mapping[str, Any], lr: float) -> None:
         for name in ("loss",) if self._overflow else ("loss", "grad_norm"):
             if name in logs and not math.isfinite(float(logs[name])):
-                raise NotFinite(
+                raise Diverged(
                     f"step {step}: {name} is {float(logs[name])}: the weights are lost from here on, nothing"
                     f" of this training is kept. Lower lr={lr:g}, give a warm-up, or look at the examples"
                 )
@@ -135,7 +131,7 @@ class Progress(TrainerCallback):
     def _finish_epoch(self, state: TrainerState) -> None:
         number = math.ceil(state.epoch or 0)
         steps = [e for e in state.log_history if "loss" in e and number - 1 < e["epoch"] <= number]
-        metrics = {
+        metrics: dict[str, Any] = {
             metric_name(name): sum(float(e[name]) for e in steps) / len(steps) for name in _averaged(steps)
         }
         if steps:
@@ -143,12 +139,10 @@ class Progress(TrainerCallback):
         metrics |= {metric_name(name): value for name, value in self._evaluate().items()}
         bad = [name for name, value in metrics.items() if not math.isfinite(value)]
         if bad and not self._overflow:
-            raise NotFinite(
-                f"epoch {number}: {bad[0]} is {metrics[bad[0]]}: nothing of this training is kept"
-            )
+            raise Diverged(f"epoch {number}: {bad[0]} is {metrics[bad[0]]}: nothing of this training is kept")
         record: Any = {"epoch": state.epoch, "step": state.global_step, EPOCH: metrics}
         state.log_history.append(record)
-        self._session.epoch(number, **metrics)
+        self._session.epoch(number, step=state.global_step, **metrics)
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any

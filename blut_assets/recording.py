@@ -1,0 +1,143 @@
+"""What the making of one asset leaves in the files of its run: events, rows of metrics, a tracker's run."""
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from blut_resources import manifest, metrics
+from blut_resources.run_files import manifest_path, metrics_path, run_dir, status_path
+from blut_resources.status import Status
+from blut_resources.store_files import StoreError
+from blut_resources.tracking import NoTracker, Tracker, chosen_logger, open_tracker
+
+if TYPE_CHECKING:
+    from blut_assets.stages import StageConfig
+
+PASSED_ON = ("checkpoint", "diverged", "gpu_starved")
+"""Events of a payload whose fields say all there is to say."""
+
+
+class Recording:
+    """Writes down what happens to one asset in one run. Nothing that goes wrong here ends a training.
+
+    ``facts`` go into the manifest: what is made of what, with which settings.
+    """
+
+    def __init__(
+        self, home: Path, context: dg.AssetExecutionContext, asset: str, config: "StageConfig", **facts: Any
+    ) -> None:
+        self._home, self._run_id, self._asset = home, context.run.run_id, asset
+        self._log, self._config = context.log, config.for_payload()
+        self._facts = {"config": self._config, **facts}
+        self._logger = config.logger
+        self._status = Status(status_path(home, self._run_id))
+        self._table: metrics.MetricLog | None = None
+        self._tracker: Tracker = NoTracker()
+        self._step: int | None = None
+
+    @contextlib.contextmanager
+    def computing(self) -> Iterator[None]:
+        """It is computed inside; an exception is its end.
+
+        Raises:
+            TrackerUnavailable: a tracker was asked for that there is not.
+        """
+        self._logger = chosen_logger(self._logger)
+        self._status.write("asset_started", self._asset, durable=True, **self._facts)
+        manifest.look_around(self._home, self._run_id)
+        try:
+            yield
+        except BaseException as error:
+            self._failed(error)
+            raise
+        finally:
+            self._status.close()
+
+    def reused(self, digest: str, origin: str) -> None:
+        """It was there already."""
+        facts = {**self._facts, "digest": digest, "origin": origin}
+        self._status.write("asset_reused", self._asset, **facts)
+        self._status.close()
+
+    def finished(self, digest: str, seconds: float, peak: int | None) -> None:
+        """Its bytes are in the store."""
+        facts = {"digest": digest, "seconds": round(seconds, 3)}
+        facts |= {"peak_memory_bytes": peak} if peak else {}
+        self._status.write("asset_finished", self._asset, durable=True, **facts)
+        self._tracked(lambda: self._tracker.finish(ok=True))
+
+    def payload(self, event: Mapping[str, Any]) -> None:
+        """What its payload reports, and what was seen of it."""
+        kind = event["event"]
+        facts = {name: value for name, value in event.items() if name != "event"}
+        if kind == "step":
+            self._step = event["step"]
+            self._status.step(self._asset, step=event["step"], values=event["values"])
+        elif kind == "epoch":
+            self._epoch(event)
+        elif kind == "gauge":
+            self._status.write("gauge", self._asset, **event["values"])
+        elif kind == "started":
+            self._status.write("payload_started", self._asset, **facts)
+            manifest.looked_around(self._run_id)  # the payload is at work meanwhile
+        elif kind in PASSED_ON:
+            self._status.write(kind, self._asset, durable=kind != "checkpoint", **facts)
+
+    def _epoch(self, event: Mapping[str, Any]) -> None:
+        """Index columns first: a metric that has the name of one does not take its place."""
+        index = {
+            "run_id": self._run_id,
+            "asset": self._asset,
+            "epoch": event["epoch"],
+            "step": self._step if event.get("step") is None else event["step"],
+            "phase": event.get("phase", "train"),
+            "timestamp": round(time.time(), 3),
+        }
+        shown = {name: index[name] for name in ("epoch", "step", "phase")}
+        self._status.write("epoch", self._asset, durable=True, **shown, metrics=event["metrics"])
+        try:
+            self._open_table().append(
+                {**index, **{k: v for k, v in event["metrics"].items() if k not in index}}
+            )
+        except (OSError, StoreError, ValueError) as error:
+            self._log.warning(f"{self._asset}: this epoch is missing in its table of metrics: {error}")
+        self._tracked(lambda: self._open_tracker().log({**event["metrics"], **shown}))
+
+    def _open_table(self) -> metrics.MetricLog:
+        if self._table is None:
+            suffix = metrics.chosen_format()
+            self._table = metrics.MetricLog(metrics_path(self._home, self._run_id, self._asset, suffix))
+        return self._table
+
+    def _open_tracker(self) -> Tracker:
+        if isinstance(self._tracker, NoTracker) and self._logger != "none":
+            known = manifest.read(manifest_path(self._home, self._run_id))
+            self._tracker = open_tracker(
+                self._logger,
+                run_dir(self._home, self._run_id),
+                run_id=self._run_id,
+                asset=self._asset,
+                experiment=known["experiment"],
+                config={**self._config, "intent": known["intent"]},
+            )
+        return self._tracker
+
+    def _tracked(self, call: Any) -> None:
+        """A tracker that fails is told about, once, and left alone."""
+        try:
+            call()
+        except Exception as error:
+            self._log.warning(f"{self._asset}: {self._logger} fails and gets nothing more of this: {error!r}")
+            self._tracker, self._logger = NoTracker(), "none"
+
+    def _failed(self, error: BaseException) -> None:
+        outcome: Any = getattr(error, "outcome", None)
+        facts = {"cause": getattr(error, "cause", type(error).__name__), "error": str(error)[:4000]}
+        if outcome is not None and outcome.peak:
+            facts["peak_memory_bytes"] = outcome.peak
+        self._status.write("asset_failed", self._asset, durable=True, **facts)
+        self._tracked(lambda: self._tracker.finish(ok=False))

@@ -1,0 +1,114 @@
+"""The table of metrics is whole and readable at any moment, and says what was measured."""
+
+import importlib.util
+import math
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from blut_resources import metrics
+from blut_resources.metrics import INDEX, MetricLog, read
+
+
+@pytest.fixture(params=["parquet", "csv"])
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return tmp_path / "metrics" / f"llm__sft_checkpoint.{request.param}"
+
+
+def row(epoch: int, **values: object) -> dict[str, object]:
+    known = {"run_id": "7d1c203e", "asset": "llm/sft_checkpoint", "epoch": epoch, "step": 10 * epoch}
+    return {**known, "phase": "train", "timestamp": 1e9 + epoch, **values}
+
+
+def test_columns_come_in_the_order_of_their_first_appearance(path: Path) -> None:
+    log = MetricLog(path)
+    log.append(row(1, loss=0.5, accuracy=0.25))
+    log.append(row(2, loss=0.125, eval_loss=3))
+    first, second = read(path)
+    assert list(first) == [*INDEX, "loss", "accuracy", "eval_loss"]
+    assert first["eval_loss"] is None and second["accuracy"] is None
+    assert (second["loss"], second["eval_loss"], second["epoch"]) == (0.125, 3, 2)
+    assert second["run_id"] == "7d1c203e"
+
+
+def test_values_come_back_as_they_were(path: Path) -> None:
+    values = {"tiny": 1e-300, "third": 1 / 3, "big": 2**40, "nan": float("nan"), "inf": -math.inf}
+    MetricLog(path).append(row(1, **values))
+    (found,) = read(path)
+    assert math.isnan(found.pop("nan"))
+    assert {name: found[name] for name in values if name != "nan"} == {
+        name: value for name, value in values.items() if name != "nan"
+    }
+
+
+def test_an_id_of_digits_stays_a_word(path: Path) -> None:
+    MetricLog(path).append({**row(1), "run_id": "007", "phase": 'a "quoted", word'})
+    (found,) = read(path)
+    assert (found["run_id"], found["phase"]) == ("007", 'a "quoted", word')
+
+
+def test_a_second_attempt_in_the_same_run_adds_its_rows(path: Path) -> None:
+    MetricLog(path).append(row(1, loss=1.0))
+    MetricLog(path).append(row(2, loss=0.5))
+    assert [found["loss"] for found in read(path)] == [1.0, 0.5]
+
+
+def test_a_column_of_mixed_kinds_is_text_not_an_error(tmp_path: Path) -> None:
+    log = MetricLog(tmp_path / "m.parquet")
+    log.append(row(1, good=True))
+    log.append(row(2, good="perhaps"))
+    assert [found["good"] for found in read(log.path)] == ["True", "perhaps"]
+
+
+def _append_for_ever(path: Path) -> None:
+    log = MetricLog(path)
+    for epoch in range(len(read(path)), 10**6):
+        log.append(row(epoch, loss=float(epoch)))
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_kill_nine_in_the_middle_of_a_write_leaves_every_row_before_it(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"m.{suffix}"
+    _append_rows(path, 1)  # imports once, so that the children are killed while they write
+    context = multiprocessing.get_context("fork")
+    before = 1
+    for delay in (0.02, 0.05, 0.031, 0.043, 0.077):
+        writer = context.Process(target=_append_for_ever, args=(path,))
+        writer.start()
+        while len(read(path)) < before + 3:
+            time.sleep(0.002)
+        time.sleep(delay)
+        assert writer.pid
+        os.kill(writer.pid, signal.SIGKILL)
+        writer.join()
+        found = read(path)
+        assert [one["epoch"] for one in found] == list(range(len(found)))
+        before = len(found)
+
+
+def _append_rows(path: Path, count: int) -> None:
+    log = MetricLog(path)
+    for epoch in range(count):
+        log.append(row(epoch, loss=0.0))
+
+
+def test_the_format_is_chosen_by_the_environment_and_by_what_is_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(metrics.FORMAT, raising=False)
+    assert metrics.chosen_format() == "parquet"
+    monkeypatch.setenv(metrics.FORMAT, "csv")
+    assert metrics.chosen_format() == "csv"
+    monkeypatch.setenv(metrics.FORMAT, "feather")
+    with pytest.raises(ValueError, match=r"\$BLUT_METRICS='feather': must be one of parquet, csv"):
+        metrics.chosen_format()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setenv(metrics.FORMAT, "parquet")
+    with pytest.raises(ValueError, match="pyarrow is not installed"):
+        metrics.chosen_format()
+    monkeypatch.delenv(metrics.FORMAT)
+    assert metrics.chosen_format() == "csv"
