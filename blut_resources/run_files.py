@@ -1,0 +1,41 @@
+"""What a run leaves behind, and where: everything of it lies in ``runs/<run id>`` of the instance directory.
+
+::
+
+    manifest.json                        what ran, of what, and how it ended
+    status.jsonl                         events as they happened; full files are status.1.jsonl, status.2.jsonl
+    metrics/<cookbook>__<asset>.parquet  one row an epoch; .csv where that was asked for
+    wandb/                               an offline run of Weights & Biases, where that was asked for
+
+Neither Dagster nor the collection of unused artifacts touches that directory.
+"""
+
+from pathlib import Path
+
+RUNS, MANIFEST, STATUS, METRICS = "runs", "manifest.json", "status.jsonl", "metrics"
+
+
+def run_dir(home: Path, run_id: str) -> Path:
+    """The directory of a run of the instance in ``home``; it may not be there."""
+    return Path(home) / RUNS / run_id
+
+
+def manifest_path(home: Path, run_id: str) -> Path:
+    """Its manifest."""
+    return run_dir(home, run_id) / MANIFEST
+
+
+def status_path(home: Path, run_id: str) -> Path:
+    """Its newest events."""
+    return run_dir(home, run_id) / STATUS
+
+
+def metrics_path(home: Path, run_id: str, asset: str, suffix: str) -> Path:
+    """The metrics of an asset such as ``llm/sft_checkpoint``, in a file with this suffix."""
+    return run_dir(home, run_id) / METRICS / f"{asset.replace('/', '__')}.{suffix}"
+
+
+def metrics_files(home: Path, run_id: str) -> dict[str, Path]:
+    """The metrics files of a run, by asset."""
+    found = sorted((run_dir(home, run_id) / METRICS).glob("[!.]*.*"))
+    return {path.stem.replace("__", "/", 1): path for path in found}

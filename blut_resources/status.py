@@ -1,0 +1,211 @@
+"""The event stream of a run: ``status.jsonl``, one JSON object a line, readable while it is written.
+
+Every event has ``t`` (seconds since 1970) and ``kind``, and ``asset`` if it is about one. Lines are appended
+whole, by as many processes as there are; what a killed one left of its last line is cut off by the next
+writer and skipped by every reader. A full file becomes ``status.1.jsonl``, the next ``status.2.jsonl``; none
+is deleted, so a position in the stream stays what it is.
+"""
+
+import contextlib
+import errno
+import fcntl
+import json
+import math
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+MAX_MB = "BLUT_STATUS_MAX_MB"
+STEP_EVERY_S = 1.0
+"""Seconds between two step events of an asset; those between them are counted."""
+CHUNK = 1 << 12
+
+
+class Status:
+    """Appends events to a stream. A full disk loses events, which a later one counts, but ends nothing."""
+
+    def __init__(self, path: Path, *, max_bytes: int | None = None) -> None:
+        self._path, self._max = path, _max_bytes() if max_bytes is None else max_bytes
+        self._fd, self._end, self._lost = -1, -1, 0
+        self._quiet: dict[str, _Quiet] = {}
+
+    def write(self, kind: str, asset: str = "", *, durable: bool = False, **fields: Any) -> None:
+        """Append an event now; ``durable``: it survives a power cut too."""
+        self._flush_step(asset)
+        self._write(kind, asset, fields)
+        if durable and self._fd >= 0:
+            with contextlib.suppress(OSError):
+                os.fdatasync(self._fd)
+
+    def step(self, asset: str, **fields: Any) -> None:
+        """Append a step, if the last of the asset is long enough ago; else it may never be."""
+        quiet = self._quiet.setdefault(asset, _Quiet())
+        if time.monotonic() < quiet.until:
+            if quiet.waiting is not None:
+                quiet.skipped += 1
+            quiet.waiting = fields
+            return
+        quiet.until = time.monotonic() + STEP_EVERY_S
+        skipped, quiet.waiting, quiet.skipped = quiet.count(), None, 0
+        self._write("step", asset, fields | ({"skipped": skipped} if skipped else {}))
+
+    def close(self) -> None:
+        """What was held back of steps is written. Idempotent."""
+        for asset in list(self._quiet):
+            self._flush_step(asset)
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _flush_step(self, asset: str) -> None:
+        """The newest step belongs before what happens after it."""
+        quiet = self._quiet.pop(asset, None)
+        if quiet is not None and quiet.waiting is not None:
+            more = {"skipped": quiet.skipped} if quiet.skipped else {}
+            self._write("step", asset, quiet.waiting | more)
+
+    def _write(self, kind: str, asset: str, fields: dict[str, Any]) -> None:
+        lost = {"lost_before": self._lost} if self._lost else {}
+        event = {"t": round(time.time(), 3), "kind": kind, **({"asset": asset} if asset else {}), **lost}
+        try:
+            self._append(_encoded({**event, **fields}))
+            self._lost = 0
+        except OSError:
+            self._lost += 1
+
+    def _append(self, line: bytes) -> None:
+        self._lock()
+        try:
+            end = os.fstat(self._fd).st_size
+            if end != self._end:  # another process wrote since, or this one has not yet
+                end = self._cut_torn(end)
+            if end and self._max and end + len(line) > self._max:
+                self._rotate()
+                end = 0
+            if os.write(self._fd, line) != len(line):
+                os.ftruncate(self._fd, end)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._end = end + len(line)
+        finally:
+            if self._fd >= 0:
+                fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def _lock(self) -> None:
+        """Open and lock the file that has the name now: another process may have put it aside."""
+        while True:
+            if self._fd < 0:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+                self._end = -1
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+            with contextlib.suppress(FileNotFoundError):
+                if os.fstat(self._fd).st_ino == os.stat(self._path).st_ino:  # noqa: PTH116
+                    return
+            os.close(self._fd)
+            self._fd = -1
+
+    def _cut_torn(self, end: int) -> int:
+        """Drop what is behind the last line break."""
+        keep = end
+        while keep:
+            start = max(0, keep - CHUNK)
+            found = os.pread(self._fd, keep - start, start).rfind(b"\n")
+            if found >= 0:
+                keep = start + found + 1
+                break
+            keep = start
+        if keep < end:
+            os.ftruncate(self._fd, keep)
+        return keep
+
+    def _rotate(self) -> None:
+        self._path.rename(_part(self._path, max(_parts(self._path), default=0) + 1))
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
+        os.close(self._fd)
+        self._fd = -1
+        self._lock()
+
+
+class _Quiet:
+    """Steps of one asset that were not written."""
+
+    def __init__(self) -> None:
+        self.until, self.skipped = 0.0, 0
+        self.waiting: dict[str, Any] | None = None
+
+    def count(self) -> int:
+        return self.skipped + (self.waiting is not None)
+
+
+def read(path: Path, after: int = 0) -> Iterator[dict[str, Any]]:
+    """The events of a run, oldest first, up to the last complete one; nothing if there are none.
+
+    Each has an ``offset``, its end in bytes since the start of the stream: to go on from there later, give
+    it as ``after``.
+    """
+    start = 0
+    for file in _opened(Path(path)):
+        with file:
+            size = os.fstat(file.fileno()).st_size
+            offset = max(start, after)
+            file.seek(min(offset - start, size))
+            for line in file:
+                offset += len(line)
+                if line.endswith(b"\n") and (event := _decoded(line)) is not None:
+                    yield {**event, "offset": offset}
+            start += size
+
+
+def _opened(path: Path) -> list[Any]:
+    """The files of a stream in their order, though the newest may be put aside meanwhile."""
+    while True:
+        files: list[Any] = []
+        with contextlib.suppress(FileNotFoundError):
+            files.append(path.open("rb"))
+        parts = _parts(path)
+        files[:0] = [_part(path, number).open("rb") for number in sorted(parts)]
+        if len({os.fstat(file.fileno()).st_ino for file in files}) == len(files):
+            return files
+        for file in files:
+            file.close()
+
+
+def _parts(path: Path) -> set[int]:
+    """Numbers of the files that are full."""
+    found = (other.name.split(".")[1] for other in path.parent.glob(f"{path.stem}.*{path.suffix}"))
+    return {int(number) for number in found if number.isdecimal()}
+
+
+def _part(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.stem}.{number}{path.suffix}")
+
+
+def _decoded(line: bytes) -> dict[str, Any] | None:
+    with contextlib.suppress(ValueError):
+        event = json.loads(line)
+        return event if isinstance(event, dict) else None
+    return None
+
+
+def _encoded(event: dict[str, Any]) -> bytes:
+    try:
+        text = json.dumps(event, allow_nan=False, default=str, separators=(",", ":"))
+    except ValueError:  # JSON has no word for what is no number
+        text = json.dumps(_spelled(event), default=str, separators=(",", ":"))
+    return text.encode() + b"\n"
+
+
+def _spelled(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(key): _spelled(inner) for key, inner in value.items()}
+    return [_spelled(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _max_bytes() -> int:
+    """From $BLUT_STATUS_MAX_MB; 64 MB if it says nothing sensible, no end to a file if 0."""
+    text = os.environ.get(MAX_MB, "64")
+    return int(float(text) * 1e6) if text.replace(".", "", 1).isdecimal() else 64_000_000
