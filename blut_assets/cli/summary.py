@@ -1,0 +1,66 @@
+"""What is printed of a finished run: a line per asset, what failed and why, and the outcome."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from blut_assets import reuse
+from blut_assets.cli.output import columns, numbers
+from blut_assets.stages import StageSpec, spec_of
+
+Row = dict[str, str]
+INTERRUPTED = "interrupted: run the same command again, and it goes on where it was"
+
+
+def run_summary(result: Any, assets: Sequence[dg.AssetsDefinition], title: str) -> list[str]:
+    """One line per asset of a finished run, then the outcome."""
+    specs = {spec.key: spec for asset in assets if (spec := spec_of(asset))}
+    rows = [asset_row(event.materialization, specs) for event in result.get_asset_materialization_events()]
+    counts = {word: sum(row["result"] == word for row in rows) for word in ("computed", "reused")}
+    failures = [e for e in result.all_events if e.is_step_failure]
+    lines = ["", columns(rows)] if rows else []
+    causes = [(event.step_key, cause_of(event)) for event in failures]
+    lines += [INTERRUPTED if "Interrupted" in why else f"FAILED {step}: {why}" for step, why in causes]
+    lines += [f"check {e.check_name} failed: {e.description or ''}".rstrip() for e in _failed_checks(result)]
+    outcome = "succeeded" if result.success else "failed"
+    tally = ", ".join(f"{count} {word}" for word, count in counts.items())
+    return [*lines, f"{title} {outcome}: {tally}, run {result.run_id}"]
+
+
+def asset_row(event: dg.AssetMaterialization, specs: dict[dg.AssetKey, StageSpec]) -> Row:
+    """What became of one asset; one that is declared no more is shown without its facts."""
+    metadata, spec = event.metadata, specs.get(event.asset_key)
+    reused, seconds = metadata.get(reuse.REUSED), metadata.get(reuse.SECONDS)
+    return {
+        "asset": event.asset_key.to_user_string(),
+        "result": "reused" if reused and reused.value else _how(spec),
+        "cost": f"{seconds.value:.1f} s" if seconds and isinstance(seconds.value, int | float) else "-",
+        "digest": reuse.digest_of(event)[:12],
+        "facts": _facts(event, spec) if spec else "",
+    }
+
+
+def _how(spec: StageSpec | None) -> str:
+    return "observed" if spec and spec.source else "computed" if spec is None or spec.memoised else "executed"
+
+
+def _facts(event: dg.AssetMaterialization, spec: StageSpec) -> str:
+    entry: Any = event.metadata[reuse.ARTIFACT]
+    return numbers({name: entry.value[name] for name in spec.headline if name in entry.value})
+
+
+def _failed_checks(result: Any) -> list[Any]:
+    return [e for e in result.get_asset_check_evaluations() if not e.passed]
+
+
+def cause_of(event: Any) -> str:
+    """Why a step failed, as the one who knew best said it."""
+    data = event.step_failure_data
+    failure = data.user_failure_data
+    if failure and failure.description:
+        return failure.description
+    error = data.error
+    while error and error.cause and "Interrupted" not in error.message:
+        error = error.cause
+    return error.message.strip() if error else "unknown"
