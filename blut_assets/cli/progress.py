@@ -115,7 +115,7 @@ class Pace:
         """Another asset is in work."""
         self.asset, self._since = asset, time.monotonic()
         self._seen: list[tuple[int, float]] = []
-        self._words = ""
+        self._words, self._from_zero = "", False
 
     def note(self, text: str) -> bool:
         """Take a line of the log; whether it was about an epoch or a step."""
@@ -126,8 +126,10 @@ class Pace:
             self.begin(found["asset"])
         number, total = int(found["number"]), self._epochs.get(self.asset)
         if found["unit"] == "epoch":
+            self._from_zero = self._from_zero or number == 0  # some trainings count so
+            number += self._from_zero
             self._seen.append((number, time.monotonic()))
-            self._words = f"epoch {number + 1}{f'/{total}' if total else ''} {found['values']}"
+            self._words = f"epoch {number}{f'/{total}' if total else ''} {found['values']}"
         elif not self._seen:
             self._words = f"step {number} {found['values']}"
         return True
@@ -139,7 +141,7 @@ class Pace:
             return None
         (first, begun), (last, now) = self._seen[0], self._seen[-1]
         each = (now - begun) / max(1, last - first)
-        return max(0.0, each * (total - 1 - last) - (time.monotonic() - now))
+        return max(0.0, each * (total - last) - (time.monotonic() - now))
 
     def line(self, memory: int) -> str:
         """The line at the bottom."""
@@ -181,9 +183,10 @@ def shown_by(progress: Progress) -> Iterator[None]:
         own.addHandler(progress)
         return own
 
-    before = context_creation_job.default_system_loggers
-    context_creation_job.default_system_loggers = lambda *_: [(console, {})]
+    place: Any = context_creation_job
+    before = place.default_system_loggers
+    place.default_system_loggers = lambda *_: [(console, {})]
     try:
         yield
     finally:
-        context_creation_job.default_system_loggers = before
+        place.default_system_loggers = before
