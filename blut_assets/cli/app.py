@@ -12,7 +12,7 @@ COMMANDS = {
     "plan": "blut_assets.cli.plan",
     "jobs": "blut_assets.cli.jobs",
     "log": "blut_assets.cli.log",
-    "cancel": "blut_assets.cli.jobs:cancelling",
+    "cancel": "blut_assets.cli.jobs:cancel",
     "results": "blut_assets.cli.results",
     "runs": "blut_assets.cli.runs",
     "stage": "blut_assets.cli.stage",
@@ -20,7 +20,7 @@ COMMANDS = {
     "cache": "blut_assets.cli.cache",
     "doctor": "blut_assets.cli.doctor",
 }
-"""Command -> its module, or ``module:attribute``; the attribute is a `typer.Typer`, by default ``app``."""
+"""Command -> its module, or ``module:attribute`` of a `typer.Typer` or a function; by default ``app``."""
 
 app = typer.Typer(**{**PLAIN, "add_completion": True}, cls=lazy_group(COMMANDS))
 

@@ -10,7 +10,7 @@ from blut_assets.cli.output import AsJson, RunId, ago, duration, listing, number
 if TYPE_CHECKING:
     import dagster as dg
 
-app, cancelling = single(), single()
+app = single()
 WORKING = ("NOT_STARTED", "STARTING", "STARTED", "CANCELING", "QUEUED")
 
 
@@ -84,7 +84,6 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@cancelling.command()
 def cancel(run_id: RunId) -> None:
     """End a run and everything it started.
 

@@ -22,14 +22,20 @@ PLAIN: dict[str, Any] = {
 
 
 class LazyCommands(Mapping[str, Any]):
-    """Command name -> command, out of ``module`` or ``module:attribute``, by default its ``app``."""
+    """Command name -> command, out of ``module`` or ``module:attribute``, by default its ``app``.
+
+    The attribute is a `typer.Typer`, or a function that is the command.
+    """
 
     def __init__(self, places: Mapping[str, str]) -> None:
         self._places = places
 
     def __getitem__(self, name: str) -> Any:
         module, _, attribute = self._places[name].partition(":")
-        app: typer.Typer = getattr(import_module(module), attribute or "app")
+        app = getattr(import_module(module), attribute or "app")
+        if not isinstance(app, typer.Typer):
+            function, app = app, single()
+            app.command()(function)
         app.rich_markup_mode, app._add_completion = None, False
         command = get_command(app)
         command.name = name

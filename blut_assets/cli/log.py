@@ -91,7 +91,7 @@ def _told(entry: Any) -> Event | None:
 
 
 def _said(event: Any) -> str:
-    from blut_assets.cli.summary import cause_of
+    from blut_assets.cli.report import cause_of
 
     kind = event.event_type_value
     if event.is_step_failure:

@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.cli.output import wrong
-from blut_assets.cli.summary import cause_of
+from blut_assets.cli.report import cause_of
 from blut_assets.recipes import RECIPE_TAG
 from blut_resources.runs import NoSuchRun, find_run, reap_dead_runs
 

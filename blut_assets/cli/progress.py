@@ -16,7 +16,7 @@ import dagster as dg
 from dagster._core.execution import context_creation_job
 
 from blut_assets.cli.output import duration
-from blut_assets.cli.summary import cause_of
+from blut_assets.cli.report import cause_of
 from blut_resources import status
 from blut_resources.containment.tree import descendants, read
 from blut_resources.instance import home_of

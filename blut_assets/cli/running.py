@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import dagster as dg
 
 from blut_assets.cli.progress import Progress, shown_by
-from blut_assets.cli.summary import INTERRUPTED, run_summary
+from blut_assets.cli.report import INTERRUPTED, Ran, run_summary
 from blut_assets.definitions import defs
 from blut_assets.recipes import Recipe, RecipeArgs
 from blut_resources.instance import open_instance
@@ -24,14 +24,13 @@ def run_and_exit(recipe: Recipe, args: RecipeArgs, tags: Mapping[str, str] | Non
         if isinstance(getattr(config, "epochs", None), int)
     }
     job = defs.resolve_job_def(recipe.name)
-    execute_and_exit(job, args.model_dump(mode="json"), recipe.name, recipe.assets, epochs, tags)
+    execute_and_exit(job, args.model_dump(mode="json"), recipe, epochs, tags)
 
 
 def execute_and_exit(
     job: dg.JobDefinition,
     run_config: Mapping[str, Any],
-    title: str,
-    assets: Sequence[dg.AssetsDefinition],
+    ran: Ran,
     epochs: Mapping[str, int],
     tags: Mapping[str, str] | None = None,
     selection: Sequence[dg.AssetKey] | None = None,
@@ -41,7 +40,7 @@ def execute_and_exit(
     run_id = str(uuid.uuid4())
     with (
         open_instance() as instance,
-        Progress(title, run_id, epochs, instance) as progress,
+        Progress(ran.name, run_id, epochs, instance) as progress,
         shown_by(progress),
     ):
         reap_dead_runs(instance)
@@ -54,7 +53,7 @@ def execute_and_exit(
             asset_selection=selection,
         )
         progress.finish()
-        lines = run_summary(result, assets, title)
+        lines = run_summary(result, ran)
     print("\n".join(lines))
     sys.exit(130 if INTERRUPTED in lines else 0 if result.success else 1)
 

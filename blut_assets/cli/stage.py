@@ -2,7 +2,7 @@
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NamedTuple, NoReturn
 
 import typer
 
@@ -12,6 +12,14 @@ from blut_assets.cli.output import AsJson, failed, listing, wrong
 
 if TYPE_CHECKING:
     import dagster as dg
+
+
+class Alone(NamedTuple):
+    """One stage, run by itself."""
+
+    name: str
+    assets: "list[dg.AssetsDefinition]"
+
 
 app = group("Single assets, and making one.")
 
@@ -66,7 +74,7 @@ def run_stage(
     job = defs.resolve_implicit_global_asset_job_def()
     _refuse_bad(chosen, values)
     try:
-        execute_and_exit(job, ops, name, assets, {}, selection=[chosen.key])
+        execute_and_exit(job, ops, Alone(name, [chosen]), {}, selection=[chosen.key])
     except SystemExit as end:
         _hand_out(chosen.key, output, end)
 

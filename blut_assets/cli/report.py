@@ -1,7 +1,7 @@
 """What is printed of a finished run: a line per asset, what failed and why, and the outcome."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import dagster as dg
 
@@ -10,12 +10,23 @@ from blut_assets.cli.output import columns, numbers
 from blut_assets.stages import StageSpec, spec_of
 
 Row = dict[str, str]
+
+
+class Ran(Protocol):
+    """A recipe, or a stage by itself."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def assets(self) -> Sequence[dg.AssetsDefinition]: ...
+
+
 INTERRUPTED = "interrupted: run the same command again, and it goes on where it was"
 
 
-def run_summary(result: Any, assets: Sequence[dg.AssetsDefinition], title: str) -> list[str]:
+def run_summary(result: Any, ran: Ran) -> list[str]:
     """One line per asset of a finished run, then the outcome."""
-    specs = {spec.key: spec for asset in assets if (spec := spec_of(asset))}
+    specs = {spec.key: spec for asset in ran.assets if (spec := spec_of(asset))}
     rows = [asset_row(event.materialization, specs) for event in result.get_asset_materialization_events()]
     counts = {word: sum(row["result"] == word for row in rows) for word in ("computed", "reused")}
     failures = [e for e in result.all_events if e.is_step_failure]
@@ -25,7 +36,7 @@ def run_summary(result: Any, assets: Sequence[dg.AssetsDefinition], title: str) 
     lines += [f"check {e.check_name} failed: {e.description or ''}".rstrip() for e in _failed_checks(result)]
     outcome = "succeeded" if result.success else "failed"
     tally = ", ".join(f"{count} {word}" for word, count in counts.items())
-    return [*lines, f"{title} {outcome}: {tally}, run {result.run_id}"]
+    return [*lines, f"{ran.name} {outcome}: {tally}, run {result.run_id}"]
 
 
 def asset_row(event: dg.AssetMaterialization, specs: dict[dg.AssetKey, StageSpec]) -> Row:
