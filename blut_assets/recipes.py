@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from blut_assets.artifacts import Artifact
+from blut_assets.datasets import DataKind
 from blut_assets.limits import NO_LIMITS, LimitsConfig
 from blut_assets.stages import COMMON, StageConfig, spec_of
 
@@ -172,3 +173,4 @@ class Cookbook:
     recipes: Sequence[Recipe]
     checks: Sequence[dg.AssetChecksDefinition] = field(default=())
     sensors: Sequence[dg.SensorDefinition] = field(default=())
+    data: Sequence[DataKind] = field(default=())

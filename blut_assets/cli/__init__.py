@@ -10,6 +10,6 @@ def main() -> None:
     with without_collector():
         from blut_assets.cli.app import app
     try:
-        app()
+        app(prog_name="blut")
     finally:
         gc.freeze()  # or the end of the process searches all that is about to go

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 def cookbook() -> "Cookbook":
     """The entry point. Imports stay in here: payloads import this package and must not load Dagster."""
     from blut_assets.recipes import Cookbook
+    from cookbooks.lamquant.data_kinds import KINDS
     from cookbooks.lamquant.recipes import DATA_PREP, JOINT_CODEC
     from cookbooks.lamquant.verdict import pccp_gate
 
@@ -17,4 +18,5 @@ def cookbook() -> "Cookbook":
         assets=JOINT_CODEC.assets,
         recipes=[DATA_PREP, JOINT_CODEC],
         checks=[pccp_gate],
+        data=KINDS,
     )

@@ -11,6 +11,7 @@ def cookbook() -> "Cookbook":
     from blut_assets.recipes import Cookbook
     from cookbooks.llm import chains, recipes
     from cookbooks.llm.corpus import preference_dataset, preference_split, sft_dataset, sft_split
+    from cookbooks.llm.data_kinds import KINDS
     from cookbooks.llm.gguf import gguf_preflight
     from cookbooks.llm.recipe_suite import EVAL_SUITE
     from cookbooks.llm.sources import base_model, examples, preferences, teacher_model
@@ -33,4 +34,5 @@ def cookbook() -> "Cookbook":
             *(recipes.DPO, recipes.DISTILL, EVAL_SUITE),
         ],
         checks=[tail.check for tail in tails],
+        data=KINDS,
     )

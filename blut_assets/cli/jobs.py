@@ -1,0 +1,99 @@
+"""`blut jobs` and `blut cancel`: the runs, how far they are, and how to end one."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from blut_assets.cli.lazy import single
+from blut_assets.cli.output import AsJson, RunId, ago, duration, listing, numbers
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+app = single()
+WORKING = ("NOT_STARTED", "STARTING", "STARTED", "CANCELING", "QUEUED")
+
+
+@app.command()
+def jobs(
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="So many, the newest first.")] = 20,
+    working: Annotated[bool, typer.Option("--running", help="Only those that have not ended.")] = False,
+    recipe: Annotated[str, typer.Option("--recipe", help="Only those of this recipe.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List the runs and how far they are.
+
+    State, recipe, age, time taken, and the newest epoch, whom it waits for, or what it died of.
+
+    Runs whose process is gone are marked as failed first, so the states are true.
+    """
+    import dagster as dg
+
+    from blut_assets.recipes import RECIPE_TAG
+    from blut_resources.instance import open_instance
+    from blut_resources.runs import reap_dead_runs
+
+    states = [dg.DagsterRunStatus[name] for name in WORKING] if working else []
+    chosen = dg.RunsFilter(statuses=states, tags={RECIPE_TAG: recipe} if recipe else {})
+    with open_instance() as instance:
+        reap_dead_runs(instance)
+        rows = [_row(instance, record) for record in instance.get_run_records(chosen, limit=limit)]
+    if not as_json:
+        rows = [_shown(row) for row in rows]
+    listing(rows, as_json, "no jobs: `blut recipe list` says what can be run")
+
+
+def _row(instance: "dg.DagsterInstance", record: Any) -> dict[str, Any]:
+    from blut_assets.cli.lookup import title_of
+
+    run = record.dagster_run
+    end = record.end_time if run.is_finished else None
+    return {
+        "id": run.run_id,
+        "state": run.status.value.lower(),
+        "recipe": title_of(run),
+        "started": record.start_time or record.create_timestamp.timestamp(),
+        "seconds": end - record.start_time if end and record.start_time else None,
+        "progress": _progress(instance, run),
+    }
+
+
+def _progress(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> str:
+    """Of a run at work, who it waits for or its newest epoch; of a failed one, why."""
+    from blut_assets.cli.lookup import newest_epoch, why_failed
+    from blut_assets.running import WAITING_TAG
+
+    if run.is_failure:
+        return why_failed(instance, run.run_id).splitlines()[0]
+    waits = run.tags.get(WAITING_TAG, "")
+    if waits and not waits.startswith("no more") and not run.is_finished:
+        return waits
+    asset, values = newest_epoch(instance, run.run_id)
+    return f"{asset} {numbers(values)}" if asset else ""
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    took = duration(row["seconds"])
+    return {
+        "id": row["id"][:8],
+        "state": row["state"],
+        "recipe": row["recipe"],
+        "age": ago(row["started"]),
+        "took": took,
+        "progress": row["progress"][:100],
+    }
+
+
+def cancel(run_id: RunId) -> None:
+    """End a run and everything it started.
+
+    Wherever it was started from: here, in the UI, by the daemon.
+
+    A payload gets time to write its checkpoint; `blut plan resume ID` goes on from there.
+    """
+    from blut_assets.cli.lookup import run_named
+    from blut_resources.instance import open_instance
+    from blut_resources.runs import cancel_run
+
+    with open_instance() as instance:
+        typer.echo(cancel_run(instance, run_named(instance, run_id)))

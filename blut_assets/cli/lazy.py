@@ -1,0 +1,76 @@
+"""Commands that are imported when somebody asks for them: most need Dagster, and a listing need not."""
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+HELP = {"help_option_names": ["-h", "--help"]}
+"""`context_settings` of every command and group."""
+
+PLAIN: dict[str, Any] = {
+    "add_completion": False,
+    "no_args_is_help": True,
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+    "context_settings": HELP,
+}
+"""How every `typer.Typer` here is made: Rich takes longer to import than a listing takes."""
+
+
+class LazyCommands(Mapping[str, Any]):
+    """Command name -> command, out of ``module`` or ``module:attribute``, by default its ``app``.
+
+    The attribute is a `typer.Typer`, or a function that is the command.
+    """
+
+    def __init__(self, places: Mapping[str, str]) -> None:
+        self._places = places
+
+    def __getitem__(self, name: str) -> Any:
+        module, _, attribute = self._places[name].partition(":")
+        app = getattr(import_module(module), attribute or "app")
+        if not isinstance(app, typer.Typer):
+            function, app = app, single()
+            app.command()(function)
+        app.rich_markup_mode, app._add_completion = None, False
+        command = get_command(app)
+        command.name = name
+        command.context_settings = {**HELP, **command.context_settings}
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+def lazy_group(places: Mapping[str, str]) -> type[TyperGroup]:
+    """A group of these commands."""
+
+    class LazyGroup(TyperGroup):
+        def __init__(self, **settings: Any) -> None:
+            super().__init__(**settings)
+            self.commands = LazyCommands(places)  # pyright: ignore[reportAttributeAccessIssue]
+
+    return LazyGroup
+
+
+def single(**settings: Any) -> typer.Typer:
+    """A `typer.Typer` for one command without a group around it."""
+    return typer.Typer(**{**PLAIN, "no_args_is_help": False, **settings})
+
+
+def group(text: str, **settings: Any) -> typer.Typer:
+    """A `typer.Typer` for a group of commands; it stays one if it has a single command."""
+    app = typer.Typer(**{**PLAIN, "help": text, **settings})
+    app.callback()(_nothing)
+    return app
+
+
+def _nothing() -> None:
+    """A callback makes it a group."""

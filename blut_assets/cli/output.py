@@ -1,0 +1,103 @@
+"""What all commands print with: tables, JSON, sizes and times in words, and how they end when refused."""
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+RunId = Annotated[str, typer.Argument(metavar="ID", help="A run's id, or enough of its beginning.")]
+
+
+def columns(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as aligned text with a header."""
+    table = [list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
+    widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
+    return "\n".join(
+        "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in table
+    )
+
+
+def _cell(value: Any) -> str:
+    return "-" if value in (None, "") else str(value)
+
+
+def listing(rows: Sequence[Mapping[str, Any]], as_json: bool, nothing: str) -> None:
+    """Print rows as a table or as JSON; ``nothing`` says what to do where there are none."""
+    if as_json:
+        print_json(list(rows))
+    else:
+        typer.echo(columns(rows) if rows else nothing)
+
+
+def print_json(value: Any) -> None:
+    """Print a value; numbers that JSON has no word for are text."""
+    typer.echo(json.dumps(_plain(value), indent=1, default=str))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return str(value) if isinstance(value, float) and value - value != 0 else value
+
+
+def wrong(message: str) -> NoReturn:
+    """End with status 2: what was asked makes no sense."""
+    typer.echo(message, err=True)
+    sys.exit(2)
+
+
+def failed(message: str) -> NoReturn:
+    """End with status 1: it made sense, and did not work."""
+    typer.echo(message, err=True)
+    sys.exit(1)
+
+
+def size(n_bytes: float | None) -> str:
+    """``1.2 GB``; decimal units, as disks are sold."""
+    if n_bytes is None:
+        return "-"
+    for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if n_bytes >= unit:
+            return f"{n_bytes / unit:.1f} {name}"
+    return f"{n_bytes:.0f} bytes"
+
+
+def duration(seconds: float | None) -> str:
+    """``0.4 s``, ``72 s``, ``14:05`` in minutes, ``3:20:00`` in hours."""
+    if seconds is None:
+        return "-"
+    if seconds < 100:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def ago(then: float | None) -> str:
+    """How long ago a time in seconds since 1970 was."""
+    if not then:
+        return "-"
+    seconds = max(0.0, time.time() - then)
+    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= unit:
+            return f"{seconds / unit:.0f} {name} ago"
+    return f"{seconds:.0f} s ago"
+
+
+def moment(t: float | None) -> str:
+    """A time in seconds since 1970, as the clock on the wall has it."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(t)) if t else "-"
+
+
+def numbers(values: Mapping[str, Any]) -> str:
+    """``loss=0.12 r=0.98``."""
+    return " ".join(
+        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in values.items()
+    )

@@ -1,0 +1,192 @@
+"""What a person sees of a run at work: each event as a line, and on a terminal always how far it is."""
+
+import contextlib
+import logging
+import os
+import re
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._core.execution import context_creation_job
+
+from blut_assets.cli.output import duration
+from blut_assets.cli.report import cause_of
+from blut_resources import status
+from blut_resources.containment.tree import descendants, read
+from blut_resources.instance import home_of
+from blut_resources.machine import size_text
+from blut_resources.run_files import status_path
+
+REPAINT_S = 0.5
+CLEAR = "\r\x1b[K"
+TAIL = 1 << 16
+NOISE = "[pipes] "
+PAGE = os.sysconf("SC_PAGE_SIZE")
+MOVING = re.compile(r"^(?P<asset>\S+): (?P<unit>epoch|step) (?P<number>\d+): (?P<values>.*)$")
+"""How `blut_assets.running` logs what a payload reports."""
+
+
+class Progress(logging.Handler):
+    """Takes the events of one run. On a terminal steps and epochs only move the line at the bottom."""
+
+    def __init__(
+        self, title: str, run_id: str, epochs: Mapping[str, int], instance: dg.DagsterInstance
+    ) -> None:
+        super().__init__()
+        # while a step runs, what is printed goes to its log: this is for the terminal alone
+        self._out = os.fdopen(os.dup(sys.__stderr__.fileno() if sys.__stderr__ else 2), "w", errors="replace")
+        self._live = self._out.isatty()
+        self._title, self._run_id, self._instance = title, run_id, instance
+        self._pace = Pace(epochs)
+        self._over = threading.Event()
+        self._painter = threading.Thread(target=self._paint, name="blut-progress", daemon=True)
+
+    def __enter__(self) -> "Progress":
+        self._say(f"{self._title}: run {self._run_id[:8]}")
+        if self._live:
+            self._painter.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.finish()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show what a record says, if a person wants to know."""
+        meta: dict[str, Any] = getattr(record, "dagster_meta", {})
+        event = meta.get("dagster_event")
+        if not event and record.levelno < logging.INFO:
+            return
+        text = self._of_event(event) if event else str(meta.get("orig_message") or record.getMessage())
+        moves = None if event else self._pace.note(text)
+        if text and not (moves and self._live) and not text.startswith(NOISE):
+            level = "" if event or record.levelno < logging.WARNING else f"{record.levelname}: "
+            self._say(level + text)
+
+    def _of_event(self, event: Any) -> str:
+        step = (event.step_key or "").replace("__", "/", 1)
+        if event.is_step_start:
+            self._pace.begin(step)
+            return f"{step}: begins" if not self._live else ""
+        if event.is_step_success:
+            return f"{step}: done after {duration(event.step_success_data.duration_ms / 1000)}"
+        if event.is_step_failure:
+            return f"{step}: FAILED: {cause_of(event)}"
+        return ""
+
+    def _say(self, text: str) -> None:
+        self._write(f"{CLEAR if self._live else ''}{time.strftime('%H:%M:%S')} {text}\n")
+
+    def _write(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # nobody may be there to read it any more
+            self._out.write(text)
+            self._out.flush()
+
+    def _paint(self) -> None:
+        while not self._over.wait(REPAINT_S):
+            memory = memory_of(home_of(self._instance), self._run_id)
+            width = shutil.get_terminal_size().columns - 1
+            self._write(f"{CLEAR}{self._pace.line(memory)[:width]}")
+        self._write(CLEAR)
+
+    def finish(self) -> None:
+        """No more lines after this. Idempotent. (`close` is called by any configuration of logging.)"""
+        if not self._over.is_set():
+            self._over.set()
+            if self._painter.is_alive():
+                self._painter.join()
+            with contextlib.suppress(OSError):
+                self._out.close()
+
+
+class Pace:
+    """How far the asset in work is, and when it should be done: its epochs so far say how fast it goes."""
+
+    def __init__(self, epochs: Mapping[str, int]) -> None:
+        self._epochs = epochs
+        self.begin("")
+
+    def begin(self, asset: str) -> None:
+        """Another asset is in work."""
+        self.asset, self._since = asset, time.monotonic()
+        self._seen: list[tuple[int, float]] = []
+        self._words, self._from_zero = "", False
+
+    def note(self, text: str) -> bool:
+        """Take a line of the log; whether it was about an epoch or a step."""
+        found = MOVING.match(text)
+        if found is None:
+            return False
+        if found["asset"] != self.asset:
+            self.begin(found["asset"])
+        number, total = int(found["number"]), self._epochs.get(self.asset)
+        if found["unit"] == "epoch":
+            self._from_zero = self._from_zero or number == 0  # some trainings count so
+            number += self._from_zero
+            self._seen.append((number, time.monotonic()))
+            self._words = f"epoch {number}{f'/{total}' if total else ''} {found['values']}"
+        elif not self._seen:
+            self._words = f"step {number} {found['values']}"
+        return True
+
+    def left_s(self) -> float | None:
+        """Seconds until the last epoch, from the pace since the first one; None where nobody can tell."""
+        total = self._epochs.get(self.asset)
+        if total is None or len(self._seen) < 2:
+            return None
+        (first, begun), (last, now) = self._seen[0], self._seen[-1]
+        each = (now - begun) / max(1, last - first)
+        return max(0.0, each * (total - last) - (time.monotonic() - now))
+
+    def line(self, memory: int) -> str:
+        """The line at the bottom."""
+        if not self.asset:
+            return "..."
+        left = self.left_s()
+        parts = [self.asset, self._words, duration(time.monotonic() - self._since)]
+        parts += [f"ETA {duration(left)}"] if left is not None else []
+        parts += [size_text(memory)] if memory else []
+        return "  ".join(filter(None, parts))
+
+
+def memory_of(home: Path, run_id: str) -> int:
+    """Bytes that the payload of a run takes now: its newest gauge, else what is below this process."""
+    path = status_path(home, run_id)
+    end = path.stat().st_size if path.exists() else 0
+    gauges = [e for e in status.read(path, max(0, end - TAIL)) if e["kind"] == "gauge"] if end else []
+    if gauges:
+        values = gauges[-1].get("values", gauges[-1])
+        return int(values.get("memory_bytes", 0))
+    return sum(_resident(pid) for pid in descendants(os.getpid()) - {os.getpid()})
+
+
+def _resident(pid: int) -> int:
+    fields = read(f"/proc/{pid}/statm").split()
+    return (int(fields[1]) - int(fields[2])) * PAGE if fields else 0
+
+
+@contextlib.contextmanager
+def shown_by(progress: Progress) -> Iterator[None]:
+    """Let the runs inside the block report there, and nowhere else on the terminal.
+
+    A job's own loggers are used only where its run config names them, and a recipe's has no place for that.
+    """
+
+    @dg.logger
+    def console(_: dg.InitLoggerContext) -> logging.Logger:
+        own = logging.Logger("blut")
+        own.addHandler(progress)
+        return own
+
+    place: Any = context_creation_job
+    before = place.default_system_loggers
+    place.default_system_loggers = lambda *_: [(console, {})]
+    try:
+        yield
+    finally:
+        place.default_system_loggers = before

@@ -1,0 +1,62 @@
+"""Runs a recipe or a stage in this process, with its progress on the terminal and the outcome at the end."""
+
+import signal
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+import dagster as dg
+
+from blut_assets.cli.progress import Progress, shown_by
+from blut_assets.cli.report import INTERRUPTED, Ran, run_summary
+from blut_assets.definitions import defs
+from blut_assets.recipes import Recipe, RecipeArgs
+from blut_resources.instance import open_instance
+from blut_resources.runs import reap_dead_runs
+
+
+def run_and_exit(recipe: Recipe, args: RecipeArgs, tags: Mapping[str, str] | None = None) -> NoReturn:
+    """Run it; the status of the process says how it ended."""
+    epochs = {
+        key.to_user_string(): config.epochs
+        for key, config in recipe.configs(args).items()
+        if isinstance(getattr(config, "epochs", None), int)
+    }
+    job = defs.resolve_job_def(recipe.name)
+    execute_and_exit(job, args.model_dump(mode="json"), recipe, epochs, tags)
+
+
+def execute_and_exit(
+    job: dg.JobDefinition,
+    run_config: Mapping[str, Any],
+    ran: Ran,
+    epochs: Mapping[str, int],
+    tags: Mapping[str, str] | None = None,
+    selection: Sequence[dg.AssetKey] | None = None,
+) -> NoReturn:
+    """The same of any job over stage assets; ``epochs`` says how many an asset is to have, where known."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    run_id = str(uuid.uuid4())
+    with (
+        open_instance() as instance,
+        Progress(ran.name, run_id, epochs, instance) as progress,
+        shown_by(progress),
+    ):
+        reap_dead_runs(instance)
+        result = job.execute_in_process(
+            run_config=dict(run_config),
+            instance=instance,
+            raise_on_error=False,
+            run_id=run_id,
+            tags=dict(tags or {}),
+            asset_selection=selection,
+        )
+        progress.finish()
+        lines = run_summary(result, ran)
+    print("\n".join(lines))
+    sys.exit(130 if INTERRUPTED in lines else 0 if result.success else 1)
+
+
+def _interrupt(number: int, _frame: Any) -> NoReturn:
+    raise KeyboardInterrupt(signal.Signals(number).name)

@@ -1,0 +1,183 @@
+"""The command as such: help, completion, start-up, the catalogue, the doctor, and what the README says."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from blut_assets.cli.app import app
+from tests.conftest import REPOSITORY
+from tests.e2e.box import BLUT
+
+ROOT: Any = get_command(app)
+
+
+def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command that does something."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+@pytest.mark.parametrize(
+    ("path", "command"),
+    list(commands(ROOT)),
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_each_command_explains_itself(path: tuple[str, ...], command: Any) -> None:
+    shown = CliRunner().invoke(app, [*path, "--help"], prog_name="blut")
+    assert shown.exit_code == 0 and f"Usage: blut {' '.join(path)}" in shown.stdout
+    assert len(command.help) > 20
+    unexplained = [p.name for p in command.params if not getattr(p, "help", None)]
+    assert unexplained == []
+
+
+def test_each_command_line_in_the_readme_is_one(tmp_path: Path) -> None:
+    text = (REPOSITORY / "README.md").read_text()
+    lines = re.findall(r"^\.venv/bin/blut ([^#>\n]+)", text, re.MULTILINE)
+    assert len(lines) > 10
+    for line in lines:
+        words, command, context = shlex.split(line), ROOT, None
+        while hasattr(command, "commands"):
+            context = command.make_context("blut", list(words), parent=context)
+            name, command, words = command.resolve_command(context, [*context._protected_args, *context.args])
+        command.make_context(name, list(words), parent=context)
+
+
+def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return subprocess.run([*BLUT, *words], env={**environment, **env}, capture_output=True, text=True)
+
+
+COOKBOOK = """
+from blut_assets.artifacts import Artifact
+from blut_assets.recipes import Cookbook, Recipe, RecipeArgs
+from blut_assets.stages import stage_asset
+class Jam(Artifact): kind = "jam"
+@stage_asset(cookbook="fruit", group="a")
+def jam(stage) -> Jam: return Jam()
+class Args(RecipeArgs):
+    sugar: float = 0.5
+recipe = Recipe("make_jam", "test", "Make jam.", Args, [jam], Jam, lambda args: {})
+def cookbook(): return Cookbook("fruit", [jam], [recipe])
+"""
+
+
+@pytest.mark.slow
+def test_a_listing_needs_no_dagster_until_a_source_changes(tmp_path: Path) -> None:
+    info = tmp_path / "fruit-0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: fruit\nVersion: 0\n")
+    (info / "entry_points.txt").write_text("[blut.cookbooks]\nfruit = fruit_pack:cookbook\n")
+    (tmp_path / "fruit_pack.py").write_text(COOKBOOK)
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", str(REPOSITORY))])
+    watched = [
+        *BLUT[:2],
+        BLUT[2].replace(
+            "main()", "import sys, atexit; atexit.register(lambda: print('dagster' in sys.modules)); main()"
+        ),
+    ]
+
+    def listed() -> tuple[dict[str, Any], bool]:
+        env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | {"PYTHONPATH": path}
+        done = subprocess.run([*watched, "recipe", "list", "--json"], env=env, capture_output=True, text=True)
+        text, _, loaded = done.stdout.strip().rpartition("\n")
+        return {row["name"]: row for row in json.loads(text)}, loaded == "True"
+
+    assert listed()[0]["make_jam"]["output"] == "jam"
+    # another command of this checkout may write its own note in between
+    assert any(not listed()[1] for _ in range(4)), "the second time Dagster is not needed"
+    (tmp_path / "fruit_pack.py").write_text(COOKBOOK.replace('"make_jam"', '"make_marmalade"'))
+    assert "make_marmalade" in listed()[0] and "make_jam" not in listed()[0]
+
+
+@pytest.mark.slow
+def test_the_shell_completes_commands_and_recipes() -> None:
+    def completed(line: str) -> list[str]:
+        env = {"_BLUT_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+        return run(**env).stdout.split()
+
+    assert {"recipe", "jobs", "doctor"} <= set(completed("blut "))
+    assert completed("blut recipe run lamquant_j") == ["lamquant_joint_codec"]
+    assert "--follow" in completed("blut log --f")
+
+
+def test_a_template_is_an_args_file() -> None:
+    shown = CliRunner().invoke(app, ["recipe", "template", "finetune_from_dataset", "--yaml"])
+    values = yaml.safe_load(shown.stdout)
+    assert values["dataset_path"] == "<required>" and values["epochs"] == 3
+    assert values == json.loads(
+        CliRunner().invoke(app, ["recipe", "template", "finetune_from_dataset"]).stdout
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["plan", "no_such_recipe"], "no recipe is called 'no_such_recipe'; there are: "),
+        (["recipe", "run", "lamquant_joint_codec", "--set", "tier"], "--set tier: write KEY=VALUE"),
+        (["recipe", "run", "lamquant_joint_codec", "--set", "tier=9", "--set", "edf_root=x"], "'tier' = 9"),
+        (["recipe", "run", "lamquant_joint_codec", "--args", "[1]"], "expected an object"),
+        (
+            ["recipe", "run", "lamquant_joint_codec", "--set", "edf_root=data://nothing"],
+            "no dataset is called",
+        ),
+        (["recipe", "rum"], "Did you mean 'run'?"),
+        (["job"], "Did you mean 'jobs'"),
+        (["log"], "Missing argument 'ID'"),
+    ],
+)
+def test_wrong_usage_is_status_2_and_says_what_would_do(home: Path, words: list[str], said: str) -> None:
+    refused = CliRunner().invoke(app, words, prog_name="blut")
+    assert refused.exit_code == 2 and said in refused.stderr
+
+
+def test_a_dry_run_is_the_plan(home: Path) -> None:
+    words = ["lamquant_joint_codec", "--set", "edf_root=/nowhere"]
+    dry = CliRunner().invoke(app, ["recipe", "run", *words, "--dry-run"])
+    assert dry.exit_code == 0 and "lamquant/pccp_verdict" in dry.stdout
+    assert dry.stdout == CliRunner().invoke(app, ["plan", *words]).stdout
+    assert json.loads(CliRunner().invoke(app, ["jobs", "--json"]).stdout) == []
+
+
+def test_the_doctor_says_what_holds_a_payload_here(home: Path) -> None:
+    shown = CliRunner().invoke(app, ["doctor", "--json"])
+    rows = {row["about"]: row for row in json.loads(shown.stdout)}
+    assert shown.exit_code == 0, shown.stdout
+    assert rows["extra lamquant"]["state"] == "ok" and str(home) in rows["instance"]["found"]
+    held = rows["containment"]
+    assert (held["state"] == "ok" and "read back" in held["found"]) or held["remedy"]
+
+
+@pytest.mark.slow
+def test_the_doctor_is_alarmed_by_a_broken_cookbook_and_an_unwritable_home(tmp_path: Path) -> None:
+    info = tmp_path / "broken-0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 0\n")
+    (info / "entry_points.txt").write_text("[blut.cookbooks]\nbroken = broken_pack:cookbook\n")
+    (tmp_path / "broken_pack.py").write_text("import no_such_library\n")
+    (tmp_path / "file").touch()
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", str(REPOSITORY))])
+    done = run("doctor", "--json", PYTHONPATH=path, DAGSTER_HOME=str(tmp_path / "file" / "home"))
+    rows = {row["about"]: row for row in json.loads(done.stdout)}
+    assert done.returncode == 1
+    assert "no_such_library" in rows["cookbook broken"]["found"] and rows["instance"]["state"] == "broken"
+    assert "DAGSTER_HOME" in rows["instance"]["remedy"]
+
+
+def test_the_command_imports_no_rich() -> None:
+    script = "import sys; from blut_assets.cli.app import app; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert {"rich", "dagster"} & set(loaded.split()) == set()

@@ -1,0 +1,148 @@
+"""A day of use: what ran, how far it is, what came of it, and going on with what was stopped."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from tests.conftest import REPOSITORY
+from tests.e2e.box import BLUT
+from tests.e2e.scene import Scene, until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+Blut = Callable[..., Result]
+
+
+def jobs(blut: Blut) -> list[dict[str, str]]:
+    """The runs of the day, the first one first."""
+    return json.loads(blut("jobs", "--json").stdout)[::-1]
+
+
+def test_a_run_in_a_pipe_says_each_event_in_a_line_and_the_outcome_on_standard_output(day: Scene) -> None:
+    said = (day.root / "first.err").read_text()
+    assert [line[9:] for line in said.splitlines() if "epoch" in line] == [
+        f"contained/trained: epoch {n}: loss={loss}" for n, loss in enumerate(["1", "0.5", "0.3333"])
+    ]
+    assert "\r" not in said and "\x1b" not in said
+    out = (day.root / "first.out").read_text()
+    assert "contained/trained  computed" in out and "contained succeeded: 2 computed" in out
+    assert "epoch" not in out.replace("epochs", "")
+
+
+def test_a_run_on_a_terminal_shows_epoch_loss_time_left_and_memory(day: Scene) -> None:
+    day.behave(epoch_s=0.6)
+    ours, theirs = pty.openpty()
+    command = [*BLUT, "recipe", "run", "contained", "--set", "epochs=6"]
+    process = subprocess.Popen(
+        command, env=day.environment(), cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=theirs
+    )
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(ours, 1 << 16)
+        except OSError:  # nobody has the other end any more
+            break
+    os.close(ours)
+    day.behave()
+    assert process.wait() == 0
+    lines = shown.decode().split("\r\x1b[K")
+    assert any("epoch 3/6 loss=" in line and "ETA" in line and "MiB" in line for line in lines), lines
+
+
+def test_jobs_say_state_recipe_and_how_far_or_why_not(day: Scene, blut: Blut) -> None:
+    first, second, third = jobs(blut)[:3]
+    assert [run["state"] for run in (first, second, third)] == ["success", "success", "failure"]
+    assert first["recipe"] == "contained" and first["progress"] == "contained/trained epoch=2 loss=0.3333"
+    assert "exit status 3" in third["progress"] and float(first["seconds"]) > 0
+    table = blut("jobs", "--recipe", "contained").stdout
+    assert first["id"][:8] in table and "id" in table.splitlines()[0]
+    assert json.loads(blut("jobs", "--recipe", "other", "--json").stdout) == []
+
+
+def test_a_log_is_readable_whole_at_its_end_and_as_json(day: Scene, blut: Blut) -> None:
+    first, _, third = jobs(blut)[:3]
+    whole = blut("log", first["id"][:12]).stdout.splitlines()
+    assert any("contained/trained: epoch 1: loss=0.5" in line for line in whole)
+    assert blut("log", first["id"], "--tail", "2").stdout.splitlines() == whole[-2:]
+    events = [json.loads(line) for line in blut("log", first["id"], "--json").stdout.splitlines()]
+    assert len(events) == len(whole) and {"step_start", "asset_materialization"} <= {
+        e["kind"] for e in events
+    }
+    assert "contained/trained: FAILED: " in blut("log", third["id"]).stdout
+    unknown = blut("log", "zzz")
+    assert unknown.exit_code == 2 and "no run has an id that begins with 'zzz'" in unknown.stderr
+
+
+def test_results_are_metrics_artifacts_and_the_best_epoch(day: Scene, blut: Blut) -> None:
+    first, _, third = jobs(blut)[:3]
+    found = json.loads(blut("results", first["id"], "--json", "--metric", "loss").stdout)
+    assert found["best"]["epoch"] == 2 and found["state"] == "success"
+    (loss,) = [row for row in found["metrics"]["contained/trained"] if row["metric"] == "loss"]
+    assert loss["highest"] == 1 and loss["last"] == loss["lowest"] == pytest.approx(1 / 3)
+    trained = next(one for one in found["artifacts"] if one["asset"] == "contained/trained")
+    assert trained["facts"] == {"epochs": 3} and (Path(trained["path"]) / "model").is_file()
+    assert trained["digest"][:12] in blut("results", first["id"]).stdout
+    assert "exit status 3" in blut("results", third["id"]).stdout
+    assert blut("results", first["id"], "--metric", "prd").exit_code == 2
+
+
+def test_a_diff_names_args_inputs_and_results_that_differ_and_nothing_else(day: Scene, blut: Blut) -> None:
+    first, second, _ = jobs(blut)[:3]
+    rows = json.loads(blut("runs", "diff", first["id"], second["id"], "--json").stdout)
+    found = {(row["about"], row["what"]): (row["a"], row["b"]) for row in rows}
+    assert found["args", "epochs"] == (3, 4)
+    assert found["args", "word"] == ("", str(day.root / "talk.jsonl")), "data:// stood for the path"
+    assert found["result", "contained/trained loss, last epoch"] == (pytest.approx(1 / 3), 0.25)
+    assert ("input", "contained/judged trained") in found and not {a for a, _ in found} & {"source"}
+    assert "no difference" in blut("runs", "diff", first["id"], first["id"]).stdout
+
+
+def test_a_run_is_watched_cancelled_from_elsewhere_and_resumed(day: Scene, blut: Blut) -> None:
+    gate = day.root / "gate"
+    day.behave(gate=str(gate), gate_at=1)
+    process = day.start(day.recipe(epochs=7))
+    day.tree()
+    until(lambda: day.happened("epoch-1 "), process=process)
+    (running,) = json.loads(blut("jobs", "--running", "--json").stdout)
+    assert running["state"] == "started"
+    assert "has not ended" in blut("plan", "resume", running["id"]).stderr
+    command = [*BLUT, "log", running["id"][:8], "--follow"]
+    watching = subprocess.Popen(
+        command, env=day.environment(), cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+    )
+    time.sleep(1)
+    assert "is cancelled" in blut("cancel", running["id"][:8]).stdout
+    assert process.wait(60) in (130, 1, -signal.SIGINT)
+    seen = watching.communicate(timeout=60)[0]
+    assert watching.returncode == 0 and "epoch 1: loss=0.5" in seen
+    gate.touch()
+    resumed = day.blut("plan", "resume", running["id"][:8])
+    assert resumed.returncode == 0, resumed.stderr
+    assert day.happened("resumed-at-2 "), day.log.read_text()
+    newest = jobs(blut)[-1]
+    assert newest["state"] == "success"
+    again = blut("plan", "resume", newest["id"])
+    assert again.exit_code == 1 and "nothing to resume" in again.stderr
+
+
+def test_one_stage_is_made_by_itself_and_handed_out(day: Scene, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = day.blut("stage", "run", "contained/judged", "--output", str(out))
+    assert done.returncode == 0, done.stderr
+    assert "contained/judged  reused" in done.stdout and len((out / "word").read_text()) == 8
+    for words, said in (
+        (("contained/nothing",), "no stage is called 'contained/nothing'"),
+        (("contained/trained", "--config", '{"epoch": 3}'), "no such field epoch"),
+        (("contained/judged", "--output", str(out)), "is there already"),
+    ):
+        refused = day.blut("stage", "run", *words)
+        assert refused.returncode == 2 and said in refused.stderr

@@ -1,0 +1,88 @@
+"""The artifact store and the datasets, from the command line."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from tests.e2e.scene import Scene
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+Blut = Callable[..., Result]
+
+
+def test_the_store_shows_what_it_holds_and_of_whom(day: Scene, blut: Blut) -> None:
+    shown = json.loads(blut("cache", "show", "--all", "--json").stdout)
+    totals = {row["asset"]: row["artifacts"] for row in shown["totals"]}
+    assert totals["contained/trained"] == 2 and totals["contained/raw"] == 1
+    assert {"contained/trained"} == {one["asset"] for one in shown["artifacts"] if "trained" in one["asset"]}
+    assert "contained/trained" in blut("cache", "show").stdout
+    pruned = blut("cache", "prune", "--newest", "1", "--dry-run")
+    assert pruned.exit_code == 0 and pruned.stdout.startswith("would remove 0 artifacts")
+
+
+def test_a_flipped_byte_is_found_and_named(day: Scene, blut: Blut) -> None:
+    assert blut("cache", "verify").exit_code == 0
+    artifacts = json.loads(blut("cache", "show", "--all", "--json").stdout)["artifacts"]
+    one = next(one for one in artifacts if one["asset"] == "contained/trained")
+    model = Path(one["path"]) / "model"
+    before = model.read_bytes()
+    model.chmod(0o644)
+    model.write_bytes(b"#" + before[1:])
+    found = blut("cache", "verify", "--json")
+    assert found.exit_code == 1 and str(model) in json.loads(found.stdout)["damaged"][one["digest"]]
+    model.write_bytes(before)
+    assert blut("cache", "verify", one["digest"][:8]).exit_code == 0
+    assert blut("cache", "verify", "zzz").exit_code == 2
+
+
+def test_rows_that_cannot_be_learned_are_refused_with_their_place(day: Scene, blut: Blut) -> None:
+    rows = day.root / "rows.jsonl"
+    rows.write_text('{"prompt": "a", "completion": "b"}\n{"promt": "a"}\n')
+    refused = blut("data", "add", "rows", rows)
+    assert refused.exit_code == 1 and "rows.jsonl:2: format: is in no known format" in refused.stderr
+    assert "'prompt' for 'promt'" in refused.stderr or "'promt' for 'prompt'" in refused.stderr
+    assert "rows" not in [one["name"] for one in json.loads(blut("data", "list", "--json").stdout)]
+    accepted = json.loads(blut("data", "add", "rows", rows, "--accept-bad", "--json").stdout)
+    assert accepted["counts"]["rows"] == 1 and accepted["n_problems"] == 1 and accepted["kind"] == "examples"
+    assert blut("data", "add", "rows", rows, "--accept-bad").exit_code == 2, "the name is taken"
+    assert "is forgotten" in blut("data", "rm", "rows").stdout and rows.exists()
+    assert blut("data", "show", "rows").exit_code == 2
+
+
+def test_a_change_of_the_data_is_seen(day: Scene, blut: Blut) -> None:
+    file = day.root / "pairs.jsonl"
+    file.write_text('{"prompt": "a", "chosen": "b", "rejected": "c"}\n')
+    added = blut("data", "add", "pairs", file, "--kind", "preferences")
+    assert added.exit_code == 0, added.stderr
+    assert blut("data", "check", "pairs").exit_code == 0
+    with file.open("a") as more:
+        more.write('{"prompt": "d", "chosen": "e", "rejected": "f"}\n')
+    changed = blut("data", "check", "pairs")
+    assert changed.exit_code == 1 and "pairs.jsonl has changed" in changed.stdout
+    assert blut("data", "add", "pairs", file, "--kind", "preferences", "--replace").exit_code == 0
+    assert json.loads(blut("data", "show", "pairs", "--json").stdout)["counts"] == {"rows": 2}
+
+
+def test_recordings_are_known_by_their_headers_and_have_the_digest_of_the_asset(
+    day: Scene, blut: Blut
+) -> None:
+    from cookbooks.lamquant.samples.synthetic import write_synthetic
+
+    eeg = day.root / "eeg"
+    write_synthetic(eeg, 2, 10, 7, channels=("Fp1",))
+    added = json.loads(blut("data", "add", "eeg", eeg, "--json").stdout)
+    assert added["kind"] == "recordings" and added["counts"] == {"recordings": 2, "seconds": 20}
+    made = blut("stage", "run", "lamquant/recordings", "--config", '{"edf_root": "data://eeg"}')
+    assert made.exit_code == 0 and added["digest"][:12] in made.stdout, made.output
+    next(eeg.rglob("*.edf")).write_bytes(b"not an EDF file")
+    assert blut("data", "check", "eeg").exit_code == 1
+
+
+@pytest.mark.parametrize("name", ["../x", ".x", "-x", "a/b", "x" * 65])
+def test_a_name_that_is_none_is_refused(day: Scene, blut: Blut, name: str) -> None:
+    refused = blut("data", "add", "--", name, day.root / "talk.jsonl")
+    assert refused.exit_code == 2 and "1 to 64 of letters" in refused.stderr
