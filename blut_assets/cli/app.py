@@ -117,6 +117,28 @@ def cancel(run_id: str) -> None:
             _usage(str(error))
 
 
+@app.command("policy", add_help_option=False, context_settings={"ignore_unknown_options": True})
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+def policy(words: tuple[str, ...]) -> None:
+    """When Blut retrains by itself: show, enable, disable, check."""
+    from blut_assets.cli.policy import app as policies
+
+    policies(list(words), prog_name="blut policy")
+
+
+@app.command("auto")
+def auto() -> None:
+    """Retrain here and now if a policy says so; for cron."""
+    import typer
+
+    from blut_assets.cli.policy import auto as decide_once
+
+    try:
+        decide_once()
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+
+
 def _interrupt(number: int, _frame: Any) -> NoReturn:
     raise KeyboardInterrupt(signal.Signals(number).name)
 
