@@ -44,7 +44,8 @@ def _busy(instance: dg.DagsterInstance, name: str, claims: Sequence[Claim]) -> s
         other = run.tags.get(POLICY_TAG)
         if other != name:
             whose = f" of the policy {other}" if other else ""
-            return f"run {run.run_id[:8]} of {run.job_name}{whose} is {run.status.value.lower()}"
+            state = run.status.value.lower().replace("_", " ")
+            return f"run {run.run_id[:8]} of {run.job_name}{whose} is {state}"
     own = {run.run_id for run in runs}
     for claim in claims:
         if claim.holder.get("run") not in own:

@@ -6,14 +6,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
-from blut_resources.registry import ModelRegistry
-from blut_resources.store import ArtifactStore
+from blut_resources.registry import ModelRegistry, RegistryError
 from cookbooks.lamquant.samples.synthetic import write_synthetic
 from sensors.policy_file import edit
 from sensors.policy_history import POLICY_TAG, REASON_TAG
@@ -50,9 +50,13 @@ class Kept(Box):
             [*BLUT, *words], env=self.environment(), cwd=self.root, capture_output=True, text=True
         )
 
+    @cached_property
+    def instance(self) -> dg.DagsterInstance:
+        """Kept open: the tests look often, and opening one takes much longer than a look."""
+        return dg.DagsterInstance.from_config(str(self.home))
+
     def runs(self, name: str) -> list[dg.DagsterRun]:
-        with dg.DagsterInstance.from_config(str(self.home)) as instance:
-            return list(instance.get_runs(dg.RunsFilter(tags={POLICY_TAG: name})))
+        return list(self.instance.get_runs(dg.RunsFilter(tags={POLICY_TAG: name})))
 
     def ended(self, name: str) -> dg.DagsterRun | None:
         runs = self.runs(name)
@@ -74,25 +78,24 @@ class Kept(Box):
 
     def outcome(self, run: dg.DagsterRun, asset: str) -> dict[str, Any] | None:
         """The metadata that a run recorded for an asset."""
-        with dg.DagsterInstance.from_config(str(self.home)) as instance:
-            kind = dg.DagsterEventType.ASSET_MATERIALIZATION
-            for record in instance.get_records_for_run(run.run_id, of_type=kind).records:
-                event = record.event_log_entry.asset_materialization
-                if event and event.asset_key.path[-1] == asset:
-                    return {key: entry.value for key, entry in event.metadata.items()}
+        kind = dg.DagsterEventType.ASSET_MATERIALIZATION
+        for record in self.instance.get_records_for_run(run.run_id, of_type=kind).records:
+            event = record.event_log_entry.asset_materialization
+            if event and event.asset_key.path[-1] == asset:
+                return {key: entry.value for key, entry in event.metadata.items()}
         return None
 
     def promoted(self, alias: str) -> bool:
-        registry = ModelRegistry(ArtifactStore(self.home / "store").root / "registry")
         try:
-            return bool(registry.resolve(f"lamquant-joint@{alias}"))
-        except Exception:
+            return bool(ModelRegistry(self.home / "store" / "registry").resolve(f"lamquant-joint@{alias}"))
+        except RegistryError:
             return False
 
 
 @contextmanager
 def daemon(box: Kept) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "dagster._daemon.cli", "run", "-m", "blut_assets.definitions"]
+    program = "from dagster._daemon.cli import main; main()"
+    command = [sys.executable, "-c", program, "run", "-m", "blut_assets.definitions"]
     with (box.root / "daemon.log").open("wb") as log:
         process = subprocess.Popen(
             command,
@@ -115,10 +118,12 @@ def daemon(box: Kept) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Kept:
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kept]:
     box = Kept(tmp_path)
+    monkeypatch.setenv("DAGSTER_HOME", str(box.home))
     box.record("first", 3)
-    return box
+    with box.instance:
+        yield box
 
 
 def test_the_daemon_retrains_when_the_policy_says_so_and_only_then(kept: Kept) -> None:
@@ -174,6 +179,6 @@ def test_cron_says_why_it_waits_and_backs_off_after_a_failure(kept: Kept) -> Non
     assert held.returncode == 0 and "default: wait: backoff of 2 h until" in held.stdout
     assert len(kept.runs("default")) == 1
 
-    kept.policy.write_text(kept.policy.read_text() + "\nnew_row = 3\n")
+    kept.policy.write_text("new_row = 3\n" + kept.policy.read_text())
     broken = kept.say("auto")
     assert broken.returncode == 2 and "new_row = 3: no such field" in broken.stderr

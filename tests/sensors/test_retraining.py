@@ -125,12 +125,12 @@ def test_a_person_goes_first(desk: Desk) -> None:
     desk.set()
     job = defs.resolve_job_def(RECIPE)
     theirs = {"edf_root": "/elsewhere"}
-    queued = dg.DagsterRunStatus.QUEUED
-    run = desk.instance.create_run_for_job(job, run_config=theirs, status=queued)
-    assert desk.tick() == f"default: a person goes first: run {run.run_id[:8]} of {RECIPE} is queued"
+    made = dg.DagsterRunStatus.NOT_STARTED
+    run = desk.instance.create_run_for_job(job, run_config=theirs, status=made)
+    assert desk.tick() == f"default: a person goes first: run {run.run_id[:8]} of {RECIPE} is not started"
     desk.instance.delete_run(run.run_id)
     own = {POLICY_TAG: "default"}
-    run = desk.instance.create_run_for_job(job, run_config=theirs, status=queued, tags=own)
+    run = desk.instance.create_run_for_job(job, run_config=theirs, status=made, tags=own)
     assert f"its run {run.run_id[:8]} is still going" in str(desk.tick())
     desk.instance.delete_run(run.run_id)
     with lease(Needs(memory=1 << 20), holder={"run": "elsewhere", "asset": "x/y"}, on_wait=print):
