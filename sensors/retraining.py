@@ -101,7 +101,8 @@ def _one(
     before = artifacts_of(instance, last.run_id, policy_data.source_keys(recipe)) if last else {}
     wanted = policy.new_rows is not None
     key = json.dumps([name, policy.recipe, policy.args, last and last.run_id], sort_keys=True)
-    data = ask(key, lambda: policy_data.look(store_of(instance), recipe, args, before, wanted))
+    store = store_of(instance)
+    data = ask(key, lambda: policy_data.look(store, recipe, args, before, wanted))
     if data is None:
         return _waits(name, Wait("still reading what is new in the data; a later tick has the answer"))
     decision = weigh(name, policy, past, now, data)

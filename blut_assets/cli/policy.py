@@ -5,6 +5,7 @@ cannot be acted on.
 """
 
 import json
+import os
 import shlex
 import signal
 import sys
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from sensors.policy import TRIGGERS, Policy, Run
-from sensors.policy_file import ONLY, PolicyError, edit, policy_path, read
+from sensors.policy_file import ONLY, VARIABLE, PolicyError, edit, policy_path, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,9 +92,10 @@ def enable(
 
     with _explained():
         _check_recipe(name, changes)
-        name, policy = edit(policy_path(), name, {"instance": str(find_home()), **changes, "enabled": True})
+        instance = str(find_home().resolve())
+        name, policy = edit(policy_path(), name, {"instance": instance, **changes, "enabled": True})
     typer.echo(f"{policy_path()}: {name} is on: {policy.recipe}, when {_when(policy)}")
-    typer.echo(f"for cron, where no daemon runs: */30 * * * * {_cron_line()}")
+    typer.echo(f"for cron, where no daemon runs: */30 * * * * {_cron_line(instance)}")
 
 
 @app.command()
@@ -217,9 +219,12 @@ def _when(policy: Policy) -> str:
     return " or ".join(f"{name} = {value}" for name, value in said.items() if value is not None)
 
 
-def _cron_line() -> str:
-    command = shlex.quote(str(Path(sys.argv[0]).absolute()))
-    return f"cd {shlex.quote(str(Path.cwd()))} && {command} auto >> {policy_path().with_suffix('.log')} 2>&1"
+def _cron_line(instance: str) -> str:
+    where = {"DAGSTER_HOME": instance, VARIABLE: os.environ.get(VARIABLE, "")}
+    variables = [f"{name}={shlex.quote(value)}" for name, value in where.items() if value]
+    blut = Path(sys.executable).with_name("blut")
+    log = Path(instance) / "auto.log"
+    return " ".join([*variables, shlex.quote(str(blut)), "auto", ">>", shlex.quote(str(log)), "2>&1"])
 
 
 @contextmanager
