@@ -173,7 +173,7 @@ class History:
 @dataclass(frozen=True)
 class Machine:
     """What the machine has to give. ``gpus_free`` is the free memory of each GPU that nobody leases;
-    ``busy`` is what a person runs or waits for, in words."""
+    ``busy`` says in words whose run goes first, a person's or another policy's."""
 
     instance: str = ""
     memory_free: int = 0
@@ -253,7 +253,7 @@ def _hindrances(policy: Policy, history: History, now: dt.datetime, machine: Mac
     yield from _backoff(policy, history, now)
     yield from _too_many(policy, history, now)
     if machine.busy:
-        yield f"a person goes first: {machine.busy}"
+        yield machine.busy
     if machine.memory_free < policy.memory_free:
         yield (
             f"memory: {size_text(machine.memory_free)} are free,"

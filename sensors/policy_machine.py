@@ -11,6 +11,7 @@ from blut_resources.leases import Claim
 from sensors.policy import Machine
 from sensors.policy_history import POLICY_TAG
 
+PERSON = "a person goes first"
 _STATUS = dg.DagsterRunStatus
 AT_WORK = [
     *(_STATUS.QUEUED, _STATUS.NOT_STARTED, _STATUS.STARTING),
@@ -43,12 +44,12 @@ def _busy(instance: dg.DagsterInstance, name: str, claims: Sequence[Claim]) -> s
     for run in reversed(runs):
         other = run.tags.get(POLICY_TAG)
         if other != name:
-            whose = f" of the policy {other}" if other else ""
+            first = f"one retraining at a time, the policy {other} goes first" if other else PERSON
             state = run.status.value.lower().replace("_", " ")
-            return f"run {run.run_id[:8]} of {run.job_name}{whose} is {state}"
+            return f"{first}: run {run.run_id[:8]} of {run.job_name} is {state}"
     own = {run.run_id for run in runs}
     for claim in claims:
         if claim.holder.get("run") not in own:
             asset = claim.holder.get("asset", "a program")
-            return f"{asset} (pid {claim.holder.get('pid', '?')}) holds or waits for memory or GPUs"
+            return f"{PERSON}: {asset} (pid {claim.holder.get('pid', '?')}) holds or waits for memory or GPUs"
     return ""

@@ -77,7 +77,7 @@ def why(policy: Policy, *attempts: Attempt, machine: Machine = ROOMY, data: Data
             [],
             replace(ROOMY, busy="run 1 is queued"),
             PLENTY,
-            "wait: a person goes first: run 1 is queued",
+            "wait: run 1 is queued",
         ),
         ({"memory_free": "65G"}, [], ROOMY, PLENTY, "memory: 64 GiB are free, memory_free asks for 65 GiB"),
         ({"gpus_free": 2}, [], ROOMY, PLENTY, "GPUs: 1 are free, gpus_free asks for 2"),
