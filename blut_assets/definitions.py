@@ -9,6 +9,7 @@ with without_collector():
     from blut_assets.wiring import check_wiring
     from cookbooks.discovery import Discovered, discover
     from sensors.reaper import reaper
+    from sensors.retraining import retraining_sensor
 
     discovered = discover()
 
@@ -20,12 +21,17 @@ def build_definitions(found: Discovered) -> dg.Definitions:
         WiringError: if an edge joins two types that do not fit.
     """
     assets = [asset for cookbook in found.cookbooks for asset in cookbook.assets]
+    recipes = [recipe for cookbook in found.cookbooks for recipe in cookbook.recipes]
+    jobs = [recipe.job() for recipe in recipes]
     check_wiring(assets)
     return dg.Definitions(
         assets=assets,
         asset_checks=[check for cookbook in found.cookbooks for check in cookbook.checks],
-        jobs=[recipe.job() for cookbook in found.cookbooks for recipe in cookbook.recipes],
-        sensors=[reaper, *(sensor for cookbook in found.cookbooks for sensor in cookbook.sensors)],
+        jobs=jobs,
+        sensors=[
+            *(reaper, retraining_sensor(recipes, jobs)),
+            *(sensor for cookbook in found.cookbooks for sensor in cookbook.sensors),
+        ],
         resources={"artifact_handles": ArtifactHandles()},
         # training has its own process anyway, and a step in this one costs 0.06 s instead of 3 s
         executor=dg.in_process_executor,

@@ -65,6 +65,22 @@ def _with_inputs(specs: Mapping[dg.AssetKey, StageSpec]) -> list[dg.AssetKey]:
     return list({*specs, *(key for spec in specs.values() for key in spec.inputs.values())})
 
 
+def observe(store: ArtifactStore, spec: StageSpec, config: StageConfig) -> Artifact:
+    """What a source would record if it ran now, digest included. Only the store's notes of it change.
+
+    Raises:
+        Exception: whatever the source raises when it cannot be read.
+    """
+    stage = Stage(None, store, spec, spec.fingerprint({}, config), {})
+    result: Any = spec.call(stage, {}, config)
+    artifact = _returned(result) if inspect.isgenerator(result) else result
+    if artifact.digest:
+        return artifact
+    digest = digest_path(stage.out)
+    stage.discard_out()
+    return artifact.stored_as(digest)
+
+
 class _Planner:
     def __init__(
         self,
@@ -103,21 +119,11 @@ class _Planner:
         self, spec: StageSpec, config: StageConfig, event: dg.AssetMaterialization | None
     ) -> tuple[State, str, str | None]:
         try:
-            digest = self._observe(spec, config)
+            digest = observe(self._store, spec, config).digest
         except Exception as error:  # a source that cannot be read now is an answer, not a crash
             return "always", f"cannot be observed yet: {error}", None
         known = event and reuse.digest_of(event) == digest
         return "always", f"looked at on every run; its bytes are {'unchanged' if known else 'new'}", digest
-
-    def _observe(self, spec: StageSpec, config: StageConfig) -> str:
-        stage = Stage(None, self._store, spec, spec.fingerprint({}, config), {})
-        result: Any = spec.call(stage, {}, config)
-        artifact = _returned(result) if inspect.isgenerator(result) else result
-        if artifact.digest:
-            return artifact.digest
-        digest = digest_path(stage.out)
-        stage.discard_out()
-        return digest
 
     def _input_digest(self, key: dg.AssetKey) -> str | None:
         if key in self.planned:

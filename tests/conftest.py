@@ -29,6 +29,12 @@ def _own_leases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _no_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The daemon of a test never acts on the policy of whoever runs the tests."""
+    monkeypatch.setenv("BLUT_TRAIN_POLICY", str(tmp_path / "no-policy.toml"))
+
+
+@pytest.fixture(autouse=True)
 def _quiet_pools(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Tests share the machine with each other: one thread per numeric library."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):

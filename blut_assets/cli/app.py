@@ -19,6 +19,8 @@ COMMANDS = {
     "data": "blut_assets.cli.data",
     "model": "blut_assets.cli.model",
     "cache": "blut_assets.cli.cache",
+    "policy": "blut_assets.cli.policy",
+    "auto": "blut_assets.cli.policy:auto",
     "doctor": "blut_assets.cli.doctor",
 }
 """Command -> its module, or ``module:attribute`` of a `typer.Typer` or a function; by default ``app``."""

@@ -1,0 +1,157 @@
+"""Retraining by itself: what each enabled policy says now, and the sensor that acts on it."""
+
+import datetime as dt
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from blut_assets.recipes import ArgsError, Recipe, RecipeArgs
+from blut_resources.instance import store_of
+from sensors import policy_data, policy_machine
+from sensors.policy import OFF, Data, Policy, Run, Wait, hold, weigh
+from sensors.policy_file import PolicyError, PolicyFile, policy_path, read
+from sensors.policy_history import POLICY_TAG, REASON_TAG, SUBJECT_TAG, artifacts_of, history
+
+SENSOR = "retraining"
+INTERVAL = "BLUT_POLICY_INTERVAL_S"
+PATIENCE_S = 20.0
+"""Seconds that a tick waits for a look at the data: Dagster ends one after a minute."""
+
+Ask = Callable[[str, Callable[[], Data]], Data | None]
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """What a policy wants now. ``args`` and ``tags`` are those of the run, if it wants one."""
+
+    policy: str
+    recipe: Recipe | None
+    decision: Run | Wait
+    args: Mapping[str, Any]
+    tags: Mapping[str, str]
+
+
+def evaluate(
+    instance: dg.DagsterInstance, file: PolicyFile, recipes: Sequence[Recipe], ask: Ask
+) -> list[Retraining]:
+    """What every policy of a file wants now; at most one wants to run, the first that may.
+
+    Raises:
+        PolicyError: an enabled policy names no recipe that there is, or args that it does not take.
+    """
+    parsed = {name: _parse(file, name, policy, recipes) for name, policy in file.policies.items()}
+    found: list[Retraining] = []
+    for name, policy in file.policies.items():
+        first = next((other.policy for other in found if isinstance(other.decision, Run)), None)
+        if first:
+            found.append(_waits(name, Wait(f"the policy {first} goes first")))
+        else:
+            found.append(_one(instance, file, name, policy, parsed[name], ask))
+    return found
+
+
+def patiently(_key: str, look: Callable[[], Data]) -> Data:
+    """Looks at the data, however long that takes."""
+    return look()
+
+
+def _parse(
+    file: PolicyFile, name: str, policy: Policy, recipes: Sequence[Recipe]
+) -> tuple[Recipe, RecipeArgs] | None:
+    if not policy.enabled:
+        return None
+    return parse_recipe(f"{file.path}: policy {name}", policy.recipe, policy.args, recipes)
+
+
+def parse_recipe(
+    where: str, name: str, args: Mapping[str, Any], recipes: Sequence[Recipe]
+) -> tuple[Recipe, RecipeArgs]:
+    """A recipe by name, and its args. Raises PolicyError, each line of which begins with ``where``."""
+    recipe = next((recipe for recipe in recipes if recipe.name == name), None)
+    if recipe is None:
+        known = ", ".join(sorted(recipe.name for recipe in recipes)) or "none"
+        raise PolicyError(f"{where}: recipe = {name!r}: no such recipe; there are: {known}")
+    try:
+        return recipe, recipe.parse(args)
+    except ArgsError as error:
+        raise PolicyError("\n".join(f"{where}: args: {line}" for line in str(error).splitlines())) from error
+
+
+def _one(
+    instance: dg.DagsterInstance,
+    file: PolicyFile,
+    name: str,
+    policy: Policy,
+    parsed: tuple[Recipe, RecipeArgs] | None,
+    ask: Ask,
+) -> Retraining:
+    if parsed is None:
+        return _waits(name, Wait(OFF))
+    now = dt.datetime.now(dt.UTC)
+    past = history(instance, name, file.written)
+    held = hold(policy, past, now, policy_machine.look(instance, name, with_gpus=policy.gpus_free > 0))
+    if held:
+        return _waits(name, held)
+    recipe, args = parsed
+    last = past.concluded
+    before = artifacts_of(instance, last.run_id, policy_data.source_keys(recipe)) if last else {}
+    wanted = policy.new_rows is not None
+    key = json.dumps([name, policy.recipe, policy.args, last and last.run_id], sort_keys=True)
+    store = store_of(instance)
+    data = ask(key, lambda: policy_data.look(store, recipe, args, before, wanted))
+    if data is None:
+        return _waits(name, Wait("still reading what is new in the data; a later tick has the answer"))
+    decision = weigh(name, policy, past, now, data)
+    tags = {POLICY_TAG: name, SUBJECT_TAG: data.subject, REASON_TAG: decision.reason}
+    return Retraining(name, recipe, decision, args.model_dump(mode="json"), tags)
+
+
+def _waits(name: str, wait: Wait) -> Retraining:
+    return Retraining(name, None, wait, {}, {})
+
+
+def retraining_sensor(recipes: Sequence[Recipe], jobs: Sequence[Any]) -> dg.SensorDefinition:
+    """The sensor over all policies. It always ticks, and starts nothing where no policy is enabled."""
+    lookout = policy_data.Lookout()
+    recipes = list(recipes)
+
+    @dg.sensor(
+        name=SENSOR,
+        jobs=list(jobs),
+        minimum_interval_seconds=int(os.environ.get(INTERVAL) or 60),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def retraining(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        """Starts the recipe of a retraining policy when the policy says so; each tick says why not."""
+        file = read(policy_path())
+        if not file.policies:
+            return dg.SkipReason(f"off: there is no policy in {file.path}; `blut policy enable` makes one")
+        found = evaluate(
+            context.instance, file, recipes, lambda key, look: lookout.ask(key, look, PATIENCE_S)
+        )
+        said = {one.policy: one.decision.reason for one in found}
+        words = "\n".join(f"{name}: {reason}" for name, reason in said.items())
+        requests = [_request(one) for one in found if isinstance(one.decision, Run)]
+        if not requests:
+            return dg.SkipReason(words)
+        context.log.info(words)
+        return dg.SensorResult(run_requests=requests, cursor=json.dumps(said))
+
+    return retraining
+
+
+def tags_of(one: Retraining) -> dict[str, str]:
+    """The tags with which the daemon makes the run: what it looks for before it makes a second one."""
+    assert isinstance(one.decision, Run)
+    return {**one.tags, "dagster/sensor_name": SENSOR, "dagster/run_key": one.decision.key}
+
+
+def _request(one: Retraining) -> dg.RunRequest:
+    assert isinstance(one.decision, Run) and one.recipe is not None
+    return dg.RunRequest(
+        run_key=one.decision.key, run_config=dict(one.args), job_name=one.recipe.name, tags=dict(one.tags)
+    )
