@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from blut_assets.recipes import Recipe, config_from
+from blut_assets.recipes import Metric, Recipe, config_from
 from blut_assets.stages import StageConfig
 from cookbooks.llm import chains
 from cookbooks.llm.artifacts import Checkpoint, EvalReport, ExamplesFile, HfModel
@@ -126,6 +126,11 @@ def _tail(chain: chains.Tail, args: GgufArgs) -> Configs:
     }
 
 
+def _loss(chain: chains.Tail) -> Metric:
+    """What ships is compared: the quantised file, on held-out rows."""
+    return Metric(chain.evaluation, "loss_quantised", "lowest")
+
+
 ROWS = [examples, base_model, gguf_preflight, sft_dataset, sft_split]
 
 FINETUNE = Recipe(
@@ -137,6 +142,7 @@ FINETUNE = Recipe(
     output=EvalReport,
     configure=_finetune,
     input_kinds=[ExamplesFile.kind, HfModel.kind],
+    metric=_loss(chains.SFT),
 )
 
 FINETUNE_CONVERSATIONS = Recipe(
@@ -148,6 +154,7 @@ FINETUNE_CONVERSATIONS = Recipe(
     output=EvalReport,
     configure=_finetune_conversations,
     input_kinds=[ExamplesFile.kind, HfModel.kind],
+    metric=_loss(chains.SFT),
 )
 
 HF_FINETUNE = Recipe(
@@ -159,6 +166,7 @@ HF_FINETUNE = Recipe(
     output=Checkpoint,
     configure=_hf_finetune,
     input_kinds=[ExamplesFile.kind, HfModel.kind],
+    metric=Metric(sft_checkpoint, "eval_loss", "lowest"),
 )
 
 DPO = Recipe(
@@ -173,6 +181,7 @@ DPO = Recipe(
     output=EvalReport,
     configure=_dpo,
     input_kinds=[ExamplesFile.kind, HfModel.kind],
+    metric=_loss(chains.DPO),
 )
 
 DISTILL = Recipe(
@@ -184,4 +193,5 @@ DISTILL = Recipe(
     output=EvalReport,
     configure=_distill,
     input_kinds=[ExamplesFile.kind, HfModel.kind],
+    metric=_loss(chains.DISTILLED),
 )
