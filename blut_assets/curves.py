@@ -24,7 +24,7 @@ Row = dict[str, float]
 
 
 class Curves:
-    """The epochs of one training, also those before it was killed and resumed: they are kept in ``work``."""
+    """The epochs of one training, also those before it was killed and resumed: its work directory has them."""
 
     def __init__(self, stage: "Stage") -> None:
         self._stage = stage
@@ -48,9 +48,9 @@ class Curves:
 
     def shown(self) -> dict[str, Any]:
         """The picture as metadata; nothing where there were no epochs."""
-        if not self.rows:
-            return {}
-        return {"curves": dg.MetadataValue.md(f"![curves]({data_uri(draw(self.rows))})")}
+        # a training that was killed after its last epoch reports none when it is resumed
+        rows = self.rows or (_read(self._stage.work / FILE) if "work" in vars(self._stage) else [])
+        return {"curves": dg.MetadataValue.md(f"![curves]({data_uri(draw(rows))})")} if rows else {}
 
     def _note(self, row: Row) -> None:
         path = self._stage.work / FILE
