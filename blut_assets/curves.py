@@ -24,7 +24,7 @@ Row = dict[str, float]
 
 
 class Curves:
-    """The epochs of one training, also those before it was killed and resumed: its work directory has them."""
+    """The epochs of one training; its work directory has those from before it was killed and resumed."""
 
     def __init__(self, stage: "Stage") -> None:
         self._stage = stage

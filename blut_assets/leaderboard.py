@@ -108,9 +108,9 @@ def _condition() -> dg.AutomationCondition[Any]:
     """After every new result; and once, where there are results from before there was a leaderboard."""
     when = dg.AutomationCondition
     first = when.initial_evaluation() & when.missing()
-    wanted = (first | when.newly_missing() | when.any_deps_updated()).since_last_handled()
+    updated = (when.newly_missing() | when.any_deps_updated()).since_last_handled()
     idle = ~when.any_deps_missing() & ~when.any_deps_in_progress() & ~when.in_progress()
-    return (wanted & idle).with_label("after a new result")
+    return ((first | updated) & idle).with_label("after a new result")
 
 
 def leaderboard_asset(cookbook: str, recipe: Recipe, metric: Metric) -> dg.AssetsDefinition:

@@ -106,3 +106,13 @@ def test_it_asks_for_an_update_after_every_new_result_and_only_then() -> None:
         assert asked() == 0
         train(instance, lr=0.3)
         assert asked() == 1
+
+
+@pytest.mark.usefixtures("home")
+def test_it_shows_results_from_before_there_was_a_leaderboard() -> None:
+    with dg.DagsterInstance.get() as instance:
+        train(instance, lr=0.2)
+        first = dg.evaluate_automation_conditions(DEFS, instance)
+        assert first.total_requested == 1
+        again = dg.evaluate_automation_conditions(DEFS, instance, cursor=first.cursor)
+        assert again.total_requested == 0, "also where that run fails"
