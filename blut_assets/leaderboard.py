@@ -80,14 +80,14 @@ def table(found: Sequence[Result], metric: Metric) -> str:
     args = differing(found)
     arrow = "↑" if metric.best == "highest" else "↓"
     names = [f"**{name} {arrow}**" if name == metric.fact else name for name in facts]
-    lines = [["", *names, *(f"`{name}`" for name in args), "run", "when (UTC)"]]
+    lines = [["", *names, "run", *(f"`{name}`" for name in args), "when (UTC)"]]
     lines.append(["---"] * len(lines[0]))
     for number, result in enumerate(found[:SHOWN], 1):
         values = [_text(result.facts.get(name)) for name in facts]
         given = [_text(result.args.get(name)) for name in args]
         link = f"[{result.run_id[:8]}](/runs/{result.run_id})"
         when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(result.at))
-        lines.append(["-" if result.rank(metric)[0] else str(number), *values, *given, link, when])
+        lines.append(["-" if result.rank(metric)[0] else str(number), *values, link, *given, when])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -95,7 +95,7 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     text = value if isinstance(value, str) else json.dumps(value, default=str)
-    return (text if len(text) <= 60 else f"…{text[-59:]}").replace("|", "\\|").replace("\n", " ")
+    return (text if len(text) <= 32 else f"…{text[-31:]}").replace("|", "\\|").replace("\n", " ")
 
 
 def _spec(metric: Metric) -> StageSpec:

@@ -171,6 +171,7 @@ def alerts_sensor(checks: Iterable[dg.AssetChecksDefinition]) -> dg.SensorDefini
         name="alerts",
         minimum_interval_seconds=INTERVAL_S,
         default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Tells the hooks in alerts.toml of failed runs and checks. It starts nothing.",
     )
     def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         """Tells the hooks in alerts.toml of failed runs, retrainings and checks. It starts nothing."""

@@ -109,6 +109,7 @@ def corpus_watch_sensor(assets: Sequence[dg.AssetsDefinition]) -> dg.SensorDefin
         asset_selection=dg.AssetSelection.assets(*[spec.key for spec in specs]),
         minimum_interval_seconds=int(os.environ.get(INTERVAL) or 300),
         default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Has raw inputs digested that have changed, by a stat per file, and settled.",
     )
     def corpus_watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         """Looks at raw inputs by their stamps, and has those digested that have changed and settled."""

@@ -78,7 +78,7 @@ def test_the_best_run_is_first_and_what_does_not_count_is_last() -> None:
         shown = board(instance)
     assert shown["best_value"] == 4.0 and shown["best_run"] == fast and shown["n_results"] == 3
     rows = [line.strip("| ") for line in shown["leaderboard"].splitlines()]
-    assert rows[0].startswith("**value ↑** | passed | `lr` | `note` | run")
+    assert rows[0].startswith("**value ↑** | passed | run | `lr` | `note` | when")
     assert [row.split(" | ")[0] for row in rows[2:]] == ["1", "2", "-"]
     assert f"/runs/{again}" in rows[3] and slow not in rows[3], "the same result of the same args counts once"
     assert "a\\|b" in rows[2] and f"/runs/{refused}" in rows[4]
