@@ -6,8 +6,11 @@ with without_collector():
     import dagster as dg
 
     from blut_assets.handles import ArtifactHandles
+    from blut_assets.leaderboard import leaderboard_sensor, leaderboards
     from blut_assets.wiring import check_wiring
     from cookbooks.discovery import Discovered, discover
+    from sensors.alerts import alerts_sensor
+    from sensors.corpus_watch import corpus_watch_sensor
     from sensors.reaper import reaper
     from sensors.retraining import retraining_sensor
 
@@ -21,15 +24,19 @@ def build_definitions(found: Discovered) -> dg.Definitions:
         WiringError: if an edge joins two types that do not fit.
     """
     assets = [asset for cookbook in found.cookbooks for asset in cookbook.assets]
+    checks = [check for cookbook in found.cookbooks for check in cookbook.checks]
     recipes = [recipe for cookbook in found.cookbooks for recipe in cookbook.recipes]
     jobs = [recipe.job() for recipe in recipes]
+    boards = leaderboards(found.cookbooks)
     check_wiring(assets)
     return dg.Definitions(
-        assets=assets,
-        asset_checks=[check for cookbook in found.cookbooks for check in cookbook.checks],
+        assets=[*assets, *boards],
+        asset_checks=checks,
         jobs=jobs,
         sensors=[
-            *(reaper, retraining_sensor(recipes, jobs)),
+            *(reaper, retraining_sensor(recipes, jobs), alerts_sensor(checks)),
+            *([corpus_watch_sensor(assets)] if assets else []),
+            *([leaderboard_sensor()] if boards else []),
             *(sensor for cookbook in found.cookbooks for sensor in cookbook.sensors),
         ],
         resources={"artifact_handles": ArtifactHandles()},

@@ -47,6 +47,23 @@ def config_from(config: type[C], args: RecipeArgs, **given: Any) -> C:
 
 
 @dataclass(frozen=True)
+class Metric:
+    """The fact by which the runs of a recipe are compared.
+
+    Attributes:
+        asset: the asset that has it; its headline facts are shown beside.
+        fact: a number.
+        best: whether higher or lower is better.
+        only_if: a fact that must be true for a run to be ranked; the others are listed after.
+    """
+
+    asset: dg.AssetsDefinition
+    fact: str
+    best: Literal["highest", "lowest"]
+    only_if: str = ""
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A job over a fixed set of assets, configured by one typed form.
 
@@ -61,6 +78,7 @@ class Recipe:
     output: type[Artifact]
     configure: Callable[[Any], Mapping[str, StageConfig]]
     input_kinds: Sequence[str] = ()
+    metric: Metric | None = None
 
     def parse(self, values: Mapping[str, Any]) -> RecipeArgs:
         """Validate args.

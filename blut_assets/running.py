@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from blut_assets import reuse
-from blut_resources import machine
+from blut_resources import energy, machine
 from blut_resources.containment.limits import Limits, parse_size
 from blut_resources.containment.unit import Enforcement
 from blut_resources.gpus import DECLARED
@@ -122,7 +122,9 @@ def _admit(stage: "Stage", limits: Limits, gpus: int | None) -> Iterator[Lease]:
         if waited_since:  # a tag cannot be taken off
             waited = f"no more, after {time.monotonic() - waited_since[0]:.0f} s"
             context.instance.add_run_tags(context.run.run_id, {WAITING_TAG: waited})
-        yield granted
+        with energy.metered(granted.gpus) as used:
+            yield granted
+        stage.show(**used.added_to(stage.shown))
 
 
 def _any_gpu(stage: "Stage") -> int:

@@ -12,6 +12,7 @@ import time
 import typing
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 import dagster as dg
@@ -19,9 +20,12 @@ from pydantic import Field
 
 from blut_assets import reuse
 from blut_assets.artifacts import Artifact
+from blut_assets.curves import Curves
+from blut_assets.documentation import columns, description
 from blut_assets.gates import PromotionRefused
 from blut_assets.limits import NO_FOOTPRINT, NO_LIMITS, Footprint, LimitsConfig
 from blut_assets.recording import Recording
+from blut_assets.showing import bytes_shown, inputs_shown, manifest_shown
 from blut_assets.stage import Stage
 from blut_assets.versions import CodeVersion, code_version, fingerprint
 from blut_resources.containment import ContainmentRefused
@@ -102,6 +106,7 @@ class StageSpec:
     source: bool
     headline: tuple[str, ...]
     footprint: Footprint
+    show: Callable[[Path], Mapping[str, Any]] | None = None
 
     def fingerprint(
         self, inputs: Mapping[str, str], config: StageConfig, partition: str | None = None
@@ -141,6 +146,8 @@ def stage_asset(
     owners: Sequence[str] | None = None,
     partitions_def: dg.PartitionsDefinition | None = None,
     footprint: Footprint = NO_FOOTPRINT,
+    show: Callable[[Path], Mapping[str, Any]] | None = None,
+    freshness: dg.FreshnessPolicy | None = None,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Declare the artifact that a function makes.
 
@@ -154,7 +161,10 @@ def stage_asset(
         source: looks at the outside world, so it runs every time.
         side_effect: acts on the outside world, so it is never reused.
         headline: the facts that a one-line summary shows.
+        owners: ``team:<cookbook>`` if not given.
         footprint: memory and GPUs that its payload is expected to need, and default limits.
+        show: what the UI is to show of the bytes, as metadata; it is no part of the code version.
+        freshness: how old the newest materialization may get before the UI says so.
 
     Raises:
         TypeError: if an annotation is missing or is not an artifact or a `StageConfig`.
@@ -175,6 +185,7 @@ def stage_asset(
             source=source,
             headline=tuple(headline),
             footprint=footprint,
+            show=show,
         )
         return dg.asset(
             key=spec.key,
@@ -183,10 +194,11 @@ def stage_asset(
             code_version=spec.code.value,
             io_manager_key="artifact_handles",
             kinds=kinds,
-            owners=owners,
+            owners=owners or [f"team:{cookbook}"],
             partitions_def=partitions_def,
-            description=inspect.getdoc(function),
-            metadata={"artifact_kind": output.kind},
+            freshness_policy=freshness,
+            description=description(function, output),
+            metadata={"artifact_kind": output.kind, "dagster/column_schema": columns(output)},
         )(_compute(spec))
 
     return declare
@@ -294,11 +306,14 @@ def _execute(stage: Stage, inputs: Mapping[str, Artifact], config: StageConfig) 
         held.callback(stage.discard_out)
         for artifact in inputs.values():
             held.enter_context(stage.store.in_use(artifact.digest))
-        result = stage.spec.call(stage, inputs, config)
-        artifact = (yield from result) if inspect.isgenerator(result) else result
+        result: Any = stage.spec.call(stage, inputs, config)
+        curves = Curves(stage)
+        artifact = (yield from curves.followed(result)) if inspect.isgenerator(result) else result
         if not isinstance(artifact, stage.spec.output):
             raise TypeError(f"{stage.name} returned {type(artifact)}, not {stage.spec.output.__name__}")
         stored = artifact if artifact.digest else artifact.stored_as(stage.put())
+        stage.show(**curves.shown(), **inputs_shown(stage.spec, inputs), **manifest_shown(stage))
+        stage.show(**bytes_shown(stage, stored))
         seconds = time.monotonic() - started
         stage.record.finished(stored.digest, seconds, stage.shown.get(reuse.PEAK))
     yield stage.result(stored, seconds)

@@ -6,7 +6,12 @@ from blut_assets.artifacts import Artifact
 
 
 class Recordings(Artifact):
-    """EDF/BDF files in a directory of the user's, listed and digested file by file, never copied."""
+    """EDF/BDF files in a directory of the user's, listed and digested file by file, never copied.
+
+    Attributes:
+        n_files: EDF and BDF files.
+        n_bytes: their sizes added.
+    """
 
     kind: ClassVar[str] = "lamquant.recordings"
     n_files: int
@@ -16,8 +21,15 @@ class Recordings(Artifact):
 class LmaCorpus(Artifact):
     """One LMA1 archive per recording, plus ``corpus.json``.
 
-    ``duration_s`` is summed over recordings; ``compression_ratio`` is 16-bit (or 24-bit for BDF)
-    sample bytes over archive bytes.
+    Attributes:
+        n_archives: recordings that were encoded, one archive each.
+        n_refused: recordings that could not be read; ``corpus.json`` has file, field and remedy.
+        n_subjects: different patients, by directory or file name.
+        n_samples: over all channels of all recordings.
+        duration_s: seconds, summed over recordings.
+        compression_ratio: 16-bit (24-bit for BDF) sample bytes over archive bytes; lossless.
+        identity: ``stripped`` or ``kept``: whether names, codes and birth dates of patients are in it.
+        synthetic: whether any of the recordings is made up; no quality is to be judged on those.
     """
 
     kind: ClassVar[str] = "lamquant.lma_corpus"
@@ -32,7 +44,15 @@ class LmaCorpus(Artifact):
 
 
 class SplitManifest(Artifact):
-    """Which subject, and so which recording, is trained on, validated on, or sealed for the gate."""
+    """Which subject, and so which recording, is trained on, validated on, or sealed for the gate.
+
+    Attributes:
+        n_train_subjects: patients to train on.
+        n_val_subjects: patients to choose the best epoch by.
+        n_test_subjects: patients whom only the gate sees.
+        n_duplicate_groups: groups of recordings that share content; each is on one side.
+        n_excluded: recordings on no side.
+    """
 
     kind: ClassVar[str] = "lamquant.split_manifest"
     n_train_subjects: int
@@ -43,7 +63,15 @@ class SplitManifest(Artifact):
 
 
 class TrainingWindows(Artifact):
-    """Train and validation windows as ``.npy`` files to be memory-mapped; the test split is not in it."""
+    """Train and validation windows as ``.npy`` files to be memory-mapped; the test split is not in it.
+
+    Attributes:
+        n_train: windows of train patients.
+        n_val: windows of validation patients.
+        window_s: seconds of a window.
+        highpass_hz: corner of the zero-phase high-pass.
+        max_channels: of the recording with the most.
+    """
 
     kind: ClassVar[str] = "lamquant.training_windows"
     n_train: int
@@ -54,7 +82,18 @@ class TrainingWindows(Artifact):
 
 
 class JointCkpt(Artifact):
-    """Encoder and decoder trained together: ``model.safetensors`` and ``model.json``."""
+    """Encoder and decoder trained together: ``model.safetensors`` and ``model.json``.
+
+    Attributes:
+        preset: size and length of the training: smoke, fast, medium or production.
+        tier: 1 is the smallest bitstream, 4 the best quality.
+        epochs: finished, those before a resume included.
+        parameters: trained numbers of encoder and decoder.
+        final_loss: training loss of the last epoch: rate and distortion, weighed.
+        val_prdn: %, error over the variance of the signal, on validation patients; lower is better.
+        val_r: correlation with the original on validation patients; 1 is perfect.
+        val_bits_per_sample: of the bitstream, on validation patients.
+    """
 
     kind: ClassVar[str] = "lamquant.ckpt.joint"
     preset: str
@@ -68,7 +107,12 @@ class JointCkpt(Artifact):
 
 
 class FloorRegistry(Artifact):
-    """The acceptance floors a candidate is judged by, as one YAML file."""
+    """The acceptance floors a candidate is judged by, as one YAML file.
+
+    Attributes:
+        model: the registered model that the floors are for.
+        version: of the registry, by its author.
+    """
 
     kind: ClassVar[str] = "lamquant.floor_registry"
     model: str
@@ -80,6 +124,21 @@ class PccpVerdict(Artifact):
 
     Figures are pooled (CR) or means over the test recordings, and those of the worst recording; None
     where not every recording could be measured.
+
+    Attributes:
+        candidate: digest of the checkpoint that was judged, and of no other.
+        passed: whether every criterion was measured and met.
+        grade: level of the LQS ladder that the worst recordings reach, or ``below``.
+        cr: 16-bit samples over bitstream bytes, headers included, pooled.
+        prd: %, error over the energy of the signal, mean.
+        prdn: %, error over the variance of the signal, mean.
+        r: correlation with the original, mean.
+        snr_db: decibels, mean.
+        worst_cr: of the recording with the least.
+        worst_prdn: of the recording with the largest.
+        worst_r: of the recording with the least.
+        n_recordings: in the sealed test split.
+        n_failed_criteria: criteria missed or not measurable.
     """
 
     kind: ClassVar[str] = "lamquant.pccp_verdict"
@@ -99,7 +158,15 @@ class PccpVerdict(Artifact):
 
 
 class PromotedCodec(Artifact):
-    """The record of one promotion, or of why none was made."""
+    """The record of one promotion, or of why none was made.
+
+    Attributes:
+        alias: ``name@alias`` that was asked for; empty if none was.
+        candidate: digest of the checkpoint.
+        verdict: digest of the verdict that it rests on.
+        promoted: whether the alias names this candidate now because of it.
+        reason: in words.
+    """
 
     kind: ClassVar[str] = "lamquant.promoted_codec"
     alias: str

@@ -1,6 +1,9 @@
 """Promotion: the only way a codec gets a name, and it takes the verdict as data."""
 
 import json
+from datetime import timedelta
+
+import dagster as dg
 
 from blut_assets.stage import Stage
 from blut_assets.stages import stage_asset
@@ -24,6 +27,7 @@ from cookbooks.lamquant.verdict_rules import floors_in_force
     side_effect=True,
     headline=["promoted", "alias", "reason"],
     kinds={"json"},
+    freshness=dg.FreshnessPolicy.time_window(timedelta(days=90), warn_window=timedelta(days=30)),
 )
 def promoted_codec(
     stage: Stage,

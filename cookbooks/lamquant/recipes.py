@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from blut_assets.gates import Change
-from blut_assets.recipes import Recipe, RecipeArgs, config_from
+from blut_assets.recipes import Metric, Recipe, RecipeArgs, config_from
 from blut_assets.stages import StageConfig
 from cookbooks.lamquant.artifacts import LmaCorpus, PccpVerdict, Recordings
 from cookbooks.lamquant.configs import (
@@ -117,6 +117,7 @@ DATA_PREP = Recipe(
     output=LmaCorpus,
     configure=_data_prep,
     input_kinds=[Recordings.kind],
+    metric=Metric(lma_corpus, "compression_ratio", "highest"),
 )
 
 JOINT_CODEC = Recipe(
@@ -131,4 +132,5 @@ JOINT_CODEC = Recipe(
     output=PccpVerdict,
     configure=_joint_codec,
     input_kinds=[Recordings.kind],
+    metric=Metric(pccp_verdict, "worst_prdn", "lowest", only_if="passed"),
 )

@@ -11,7 +11,13 @@ from blut_assets.artifacts import Artifact
 
 class ExamplesFile(Artifact):
     """What the user brings to learn from: files that stay where they are, or conversations taken out of a
-    database or of chat logs as one ``conversations.jsonl``."""
+    database or of chat logs as one ``conversations.jsonl``.
+
+    Attributes:
+        n_files: data files.
+        n_bytes: their sizes added.
+        n_conversations: kept after the filters; None where files are taken as they are.
+    """
 
     kind: ClassVar[str] = "dataset.raw"
     n_files: int
@@ -22,8 +28,14 @@ class ExamplesFile(Artifact):
 class DatasetJsonl(Artifact):
     """Examples in the normal form of ``cookbooks.llm.data``: ``dataset.jsonl`` and ``report.json``.
 
-    ``n_dropped`` rows were not usable, ``n_duplicates`` were in it already; neither is in the dataset.
-    Tokens are the base model's; ``n_learned_tokens`` are those that carry a loss.
+    Attributes:
+        n_examples: usable and different rows.
+        n_dropped: rows that were not usable; not in it.
+        n_duplicates: rows that were in it already; not in it again.
+        format: as which the rows were read, such as messages or alpaca.
+        n_tokens: the base model's, over all examples.
+        n_learned_tokens: those that carry a loss.
+        longest: tokens of the longest example.
     """
 
     kind: ClassVar[str] = "dataset.jsonl"
@@ -39,7 +51,14 @@ class DatasetJsonl(Artifact):
 class PreferenceJsonl(Artifact):
     """Preference pairs in the normal form: ``dataset.jsonl`` and ``report.json``; counts as in DatasetJsonl.
 
-    ``longest`` is the longer side of the longest pair, with its prompt.
+    Attributes:
+        n_pairs: usable and different pairs.
+        n_dropped: rows that were not usable; not in it.
+        n_duplicates: pairs that were in it already; not in it again.
+        format: as which the rows were read.
+        n_tokens: the base model's, over all pairs.
+        n_learned_tokens: those that carry a loss.
+        longest: tokens of the longer side of the longest pair, with its prompt.
     """
 
     kind: ClassVar[str] = "dataset.preferences"
@@ -53,7 +72,15 @@ class PreferenceJsonl(Artifact):
 
 
 class DatasetSplit(Artifact):
-    """``train.jsonl``, ``eval.jsonl`` and ``split.json``; no group of related rows is on both sides."""
+    """``train.jsonl``, ``eval.jsonl`` and ``split.json``; no group of related rows is on both sides.
+
+    Attributes:
+        n_train: rows to learn from.
+        n_eval: rows held out, to measure on.
+        n_groups: groups of related rows.
+        n_eval_groups: groups on the held-out side.
+        largest_group: rows in the largest group.
+    """
 
     kind: ClassVar[str] = "dataset.split"
     n_train: int
@@ -71,7 +98,16 @@ class PreferenceSplit(DatasetSplit):
 
 class HfModel(Artifact):
     """A model directory as transformers reads it: config, safetensors, tokenizer, chat template, README.md
-    with licence and base model in its front matter."""
+    with licence and base model in its front matter.
+
+    Attributes:
+        name: of the model, as its files or its maker say.
+        architecture: class of transformers, such as LlamaForCausalLM.
+        n_params: weights.
+        vocab: tokens that it knows.
+        dtype: of the stored weights.
+        license: as its README.md says; ``unknown`` if it does not.
+    """
 
     kind: ClassVar[str] = "model.hf"
     name: str
@@ -83,9 +119,20 @@ class HfModel(Artifact):
 
 
 class Checkpoint(Artifact):
-    """What a training left: ``adapter/`` (PEFT) or ``model/`` (full weights), and ``trainer.json``.
+    """A model after a training: ``adapter/`` (PEFT) or ``model/`` (full weights), and ``trainer.json``.
 
-    ``base`` is the digest of the model that was trained; ``eval_loss_before`` is that model's.
+    Attributes:
+        method: full, lora or qlora.
+        base: digest of the model that was trained.
+        n_trainable: weights that were trained.
+        steps: updates of the weights.
+        epochs: passes over the training rows; a part of one counts as that part.
+        train_loss: mean over the last epoch.
+        eval_loss: of the tuned model on held-out rows; lower is better.
+        eval_loss_before: of the base model on the same rows.
+        peak_bytes: memory of the process, or of the GPU, at most.
+        device: that it was trained on.
+        dtype: that it was computed in.
     """
 
     kind: ClassVar[str] = "checkpoint.hf"
@@ -104,7 +151,15 @@ class Checkpoint(Artifact):
 
 class GgufPreflight(Artifact):
     """The leave to train a model that is to become a GGUF. Its bytes name the model only, so that a model
-    that was not ``checked``, because no GGUF was wanted of it, gives the same leave."""
+    that was not ``checked``, because no GGUF was wanted of it, gives the same leave.
+
+    Attributes:
+        model: digest of the model to be trained.
+        checked: whether a GGUF was wanted of it, and so the model was looked at.
+        architecture: class of transformers.
+        pre_tokenizer: how llama.cpp will cut text before it looks for tokens.
+        chat_template: whether the model has one.
+    """
 
     kind: ClassVar[str] = "model.gguf_preflight"
     model: str
@@ -118,9 +173,23 @@ class GgufModel(Artifact):
     """``model.gguf``, read back by llama.cpp and compared with the model that it was made of; and
     ``adapter.gguf`` where ``form`` is adapter.
 
-    ``kl`` (nats per token) and ``top1_agreement`` are against that model in fp32, over ``n_tokens`` of
-    held-out text. ``tensor_types`` are the true ones, as ``Q5_0:166 Q8_0:15``. ``faithful`` if no floor is
-    missed; ``fidelity.json`` has the floors, the intervals and the answers.
+    Attributes:
+        name: of the model.
+        license: of the base model, handed down.
+        quant: that was asked for, such as Q4_K_M.
+        form: ``merged``, one whole model, or ``adapter``.
+        n_bytes: of ``model.gguf``.
+        bits_per_weight: of all tensors together.
+        tensor_types: the true ones, as ``Q5_0:166 Q8_0:15``.
+        importance_tokens: calibration text behind the importance matrix; None without one.
+        n_tokens: held-out text that it was compared on.
+        kl: nats per token, against the model in fp32 that it was made of; 0 is equal.
+        top1_agreement: share of tokens where both find the same one likeliest.
+        perplexity: of this file on held-out text.
+        perplexity_reference: of the fp32 model on the same.
+        tokenizer_equal: whether llama.cpp cuts text into the same tokens.
+        answer_stops: whether answers end.
+        faithful: whether no floor is missed; ``fidelity.json`` has floors, intervals and answers.
     """
 
     kind: ClassVar[str] = "model.gguf"
@@ -143,7 +212,12 @@ class GgufModel(Artifact):
 
 
 class TaskSet(Artifact):
-    """Tasks to evaluate on, each in a directory of its own with its data, and ``tasks.json``."""
+    """Tasks to evaluate on, each in a directory of its own with its data, and ``tasks.json``.
+
+    Attributes:
+        n_tasks: tasks.
+        names: their names.
+    """
 
     kind: ClassVar[str] = "eval.tasks"
     n_tasks: int
@@ -176,8 +250,14 @@ class EvalReport(Artifact):
     """``report.json``: every score of every model with its sample count and confidence interval; and
     ``samples.jsonl``, what every single row scored.
 
-    ``candidate`` is the digest of the GGUF, or without one of the tuned or base model. A loss is in nats per
-    token of the held-out answers.
+    Attributes:
+        candidate: digest of the GGUF, or without one of the tuned or base model.
+        n_models: models side by side: base, tuned, quantised.
+        n_tasks: tasks, the held-out rows included.
+        n_samples: rows scored.
+        loss_base: nats per token of the held-out answers, of the base model.
+        loss_tuned: the same of the tuned model.
+        loss_quantised: the same of the GGUF, which is what ships.
     """
 
     kind: ClassVar[str] = "eval.report"
@@ -191,8 +271,19 @@ class EvalReport(Artifact):
 
 
 class RegisteredModel(Artifact):
-    """The record of a registration: name and version, and the digests of the GGUF, the model it was made of,
-    its evaluation and the verdict. ``alias`` is what was promoted to it, as name@alias; empty if nothing."""
+    """The record of one registration: a version of a name, and what it stands for.
+
+    Attributes:
+        name: of the model in the registry.
+        version: of it, counted from 1.
+        alias: that was promoted to this version, as name@alias; empty if none.
+        gguf: digest of the file.
+        merged: digest of the model that it was made of.
+        report: digest of the evaluation that it rests on.
+        verdict: digest of the verdict on the file.
+        passed: whether that verdict lets it have a governed alias.
+        license: of the base model.
+    """
 
     kind: ClassVar[str] = "model.registered"
     name: str

@@ -18,6 +18,7 @@ from blut_resources.store import write_atomic
 from cookbooks.llm.artifacts import Checkpoint, DatasetSplit, GgufModel, GgufPreflight, HfModel
 from cookbooks.llm.configs_gguf import GgufConfig, GgufPreflightConfig, MergedConfig
 from cookbooks.llm.fidelity import read_fidelity
+from cookbooks.llm.showing import sample_chat
 
 GGUF_PREFLIGHT = "cookbooks.llm.payload.gguf_preflight"
 WEIGHTS_MERGE = "cookbooks.llm.payload.weights_merge"
@@ -163,6 +164,7 @@ def gguf_asset(prefix: str, split: str | None = None) -> dg.AssetsDefinition:
         headline=["quant", "n_bytes", "kl", "top1_agreement", "faithful"],
         kinds={"gguf"},
         footprint=Footprint(gpus="any"),
+        show=sample_chat,
     )(gguf)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from blut_assets.recipes import Recipe, config_from
+from blut_assets.recipes import Metric, Recipe, config_from
 from blut_assets.stages import StageConfig
 from cookbooks.llm import chains
 from cookbooks.llm.artifacts import Checkpoint, ExamplesFile, HfModel, RegisteredModel
@@ -132,6 +132,11 @@ def _tail(chain: chains.Tail, args: GgufArgs) -> Configs:
     }
 
 
+def _loss(chain: chains.Tail) -> Metric:
+    """What ships is compared: the quantised file, on held-out rows."""
+    return Metric(chain.evaluation, "loss_quantised", "lowest")
+
+
 ROWS = [examples, base_model, gguf_preflight, sft_dataset, sft_split]
 
 FINETUNE = Recipe(
@@ -143,6 +148,7 @@ FINETUNE = Recipe(
     output=RegisteredModel,
     configure=_finetune,
     input_kinds=[ExamplesFile.kind, HfModel.kind],
+    metric=_loss(chains.SFT),
 )
 
 FINETUNE_CONVERSATIONS = Recipe(
@@ -154,6 +160,7 @@ FINETUNE_CONVERSATIONS = Recipe(
     output=RegisteredModel,
     configure=_finetune_conversations,
     input_kinds=[ExamplesFile.kind, HfModel.kind],
+    metric=_loss(chains.SFT),
 )
 
 HF_FINETUNE = Recipe(
@@ -165,6 +172,7 @@ HF_FINETUNE = Recipe(
     output=Checkpoint,
     configure=_hf_finetune,
     input_kinds=[ExamplesFile.kind, HfModel.kind],
+    metric=Metric(sft_checkpoint, "eval_loss", "lowest"),
 )
 
 DPO = Recipe(
@@ -179,6 +187,7 @@ DPO = Recipe(
     output=RegisteredModel,
     configure=_dpo,
     input_kinds=[ExamplesFile.kind, HfModel.kind],
+    metric=_loss(chains.DPO),
 )
 
 DISTILL = Recipe(
@@ -190,4 +199,5 @@ DISTILL = Recipe(
     output=RegisteredModel,
     configure=_distill,
     input_kinds=[ExamplesFile.kind, HfModel.kind],
+    metric=_loss(chains.DISTILLED),
 )

@@ -1,4 +1,9 @@
-"""What the corpus assets show in the UI beside their facts."""
+"""What the assets show in the UI beside their facts."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
@@ -12,3 +17,26 @@ def problem_table(problems: list[Problem]) -> dg.MetadataValue:
         for one in problems
     ]
     return dg.MetadataValue.table(records)
+
+
+def sample_chat(gguf: Path) -> Mapping[str, Any]:
+    """The questions that a GGUF was asked when it was checked, and its answers; none without a template."""
+    answers = json.loads((gguf / "fidelity.json").read_text())["answers"]
+    if not answers:
+        return {}
+    return {"sample_chat": dg.MetadataValue.md("\n\n".join(_exchange(one) for one in answers))}
+
+
+def _exchange(one: Mapping[str, Any]) -> str:
+    said = [("question", one["question"]), ("this file", one["answer"])]
+    if one["reference_answer"] != one["answer"]:
+        said.append(("the model in fp32", one["reference_answer"]))
+    return "\n\n".join(f"**{who}**\n\n{_fenced(text)}" for who, text in said)
+
+
+def _fenced(text: str) -> str:
+    """As it stands: an answer may hold markdown, or a picture from elsewhere."""
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return f"{fence}\n{text}\n{fence}"

@@ -1,0 +1,128 @@
+"""Curves over the epochs of one training: kept while it runs, drawn when it is over.
+
+Dagster plots over materializations by itself, and the observations of all trainings in one line; a picture in
+the materialization shows this training alone, and is still there when the result is reused.
+"""
+
+import base64
+import contextlib
+import json
+import math
+from collections.abc import Generator, Iterable, Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+if TYPE_CHECKING:
+    from blut_assets.stage import Stage
+
+FILE = "epochs.jsonl"
+WIDTH, HEIGHT, MARGIN, COLUMNS, MOST = 300, 170, 34, 3, 12
+Row = dict[str, float]
+
+
+class Curves:
+    """The epochs of one training; its work directory has those from before it was killed and resumed."""
+
+    def __init__(self, stage: "Stage") -> None:
+        self._stage = stage
+        self.rows: list[Row] = []
+
+    def followed(self, events: Any) -> Generator[Any, None, Any]:
+        """What a stage function yields, with each epoch noted on its way, and what it returns."""
+        while True:
+            try:
+                event = next(events)
+            except StopIteration as stop:
+                return stop.value
+            if isinstance(event, dg.AssetObservation) and "epoch" in event.metadata:
+                row: dict[str, Any] = {name: entry.value for name, entry in event.metadata.items()}
+                self._note(row)
+            try:
+                yield event
+            except BaseException as error:
+                events.throw(error)
+                raise
+
+    def shown(self) -> dict[str, Any]:
+        """The picture as metadata; nothing where there were no epochs."""
+        # a training that was killed after its last epoch reports none when it is resumed
+        rows = self.rows or (_read(self._stage.work / FILE) if "work" in vars(self._stage) else [])
+        return {"curves": dg.MetadataValue.md(f"![curves]({data_uri(draw(rows))})")} if rows else {}
+
+    def _note(self, row: Row) -> None:
+        path = self._stage.work / FILE
+        if not self.rows:
+            self.rows = _read(path)
+        self.rows = [*(old for old in self.rows if old["epoch"] < row["epoch"]), row]
+        with contextlib.suppress(OSError), path.open("a") as file:  # a picture may miss an epoch
+            file.write(json.dumps(row) + "\n")
+
+
+def _read(file: Path) -> list[Row]:
+    """The epochs noted so far; a resumed training may have repeated some, and died in the middle of one."""
+    rows: list[Row] = []
+    for line in file.read_text().splitlines() if file.exists() else ():
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            row = json.loads(line)
+            rows = [*(old for old in rows if old["epoch"] < row["epoch"]), row]
+    return rows
+
+
+def data_uri(svg: str) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+
+
+def draw(rows: Sequence[Row]) -> str:
+    """An SVG with one small plot for each metric, over epochs."""
+    names = dict.fromkeys(name for row in rows for name in row if name != "epoch")
+    series = {
+        name: [(row["epoch"], row[name]) for row in rows if _is_number(row.get(name))] for name in names
+    }
+    drawn = [(name, points) for name, points in series.items() if points][:MOST]
+    columns = min(COLUMNS, max(1, len(drawn)))
+    height = HEIGHT * math.ceil(len(drawn) / columns)
+    plots = [
+        f'<g transform="translate({WIDTH * (number % columns)},{HEIGHT * (number // columns)})">'
+        f"{_plot(name, points)}</g>"
+        for number, (name, points) in enumerate(drawn)
+    ]
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH * columns}" height="{height}"'
+    style = 'font-family="sans-serif" font-size="11" fill="#333"'
+    return f'{head} {style}><rect width="100%" height="100%" fill="#fff"/>{"".join(plots)}</svg>'
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _plot(name: str, points: Sequence[tuple[float, float]]) -> str:
+    (left, right), (low, high) = _range(x for x, _ in points), _range(y for _, y in points)
+    inner_width, inner_height = WIDTH - 2 * MARGIN, HEIGHT - 2 * MARGIN
+    dots = [
+        (
+            MARGIN + inner_width * ((x - left) / (right - left) if right > left else 0.5),
+            MARGIN + inner_height * ((high - y) / (high - low) if high > low else 0.5),
+        )
+        for x, y in points
+    ]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in dots)
+    end_x, end_y = dots[-1]
+    bottom = HEIGHT - MARGIN
+    return (
+        f'<text x="{MARGIN}" y="18" font-weight="bold">{escape(name)} {points[-1][1]:.4g}</text>'
+        f'<path d="M{MARGIN} {MARGIN}V{bottom}H{WIDTH - MARGIN}" fill="none" stroke="#bbb"/>'
+        f'<polyline points="{line}" fill="none" stroke="#2b6cb0" stroke-width="1.5"/>'
+        f'<circle cx="{end_x:.1f}" cy="{end_y:.1f}" r="2.5" fill="#2b6cb0"/>'
+        f'<text x="{MARGIN + 4}" y="{MARGIN + 4}" fill="#777">{high:.4g}</text>'
+        f'<text x="{MARGIN + 4}" y="{bottom - 4}" fill="#777">{low:.4g}</text>'
+        f'<text x="{MARGIN}" y="{bottom + 14}" fill="#777">epoch {left:g}</text>'
+        f'<text x="{WIDTH - MARGIN}" y="{bottom + 14}" fill="#777" text-anchor="end">{right:g}</text>'
+    )
+
+
+def _range(values: Iterable[float]) -> tuple[float, float]:
+    known = list(values)
+    return min(known), max(known)

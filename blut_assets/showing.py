@@ -1,0 +1,44 @@
+"""What a materialization shows beside its facts: where it came from, and a look at its bytes."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from blut_assets.artifacts import Artifact
+from blut_resources.instance import home_of
+
+if TYPE_CHECKING:
+    from blut_assets.stage import Stage
+    from blut_assets.stages import StageSpec
+
+SHORT = 12
+
+
+def inputs_shown(spec: "StageSpec", inputs: Mapping[str, Artifact]) -> dict[str, Any]:
+    """Every input with a link to its asset, and the version that was taken."""
+    if not inputs:
+        return {}
+    rows = [
+        f"| {name} | [{spec.inputs[name].to_user_string()}](/assets/{'/'.join(spec.inputs[name].path)})"
+        f" | `{artifact.digest[:SHORT]}` |"
+        for name, artifact in inputs.items()
+    ]
+    return {"inputs": dg.MetadataValue.md("\n".join(["| input | asset | version |", "|---|---|---|", *rows]))}
+
+
+def manifest_shown(stage: "Stage") -> dict[str, Any]:
+    """The file that says of what, with what and on what the run was made."""
+    path = home_of(stage.context.instance) / "runs" / stage.context.run.run_id / "manifest.json"
+    return {"manifest": dg.MetadataValue.path(str(path))} if path.is_file() else {}
+
+
+def bytes_shown(stage: "Stage", artifact: Artifact) -> dict[str, Any]:
+    """What the asset shows of its bytes; that it cannot be shown is no reason to lose it."""
+    if stage.spec.show is None:
+        return {}
+    try:
+        return dict(stage.spec.show(stage.open(artifact)))
+    except Exception as error:
+        stage.context.log.warning(f"{stage.name}: cannot be shown: {type(error).__name__}: {error}")
+        return {}

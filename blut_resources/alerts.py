@@ -1,0 +1,208 @@
+"""Tell somebody: settings of the alert hooks, and one delivery to a command or a webhook.
+
+A webhook gets the alert as JSON by POST, with ``Blut-Timestamp`` (seconds since 1970) and
+``Blut-Signature: v1=HEX``: HMAC-SHA256 over ``timestamp.body`` under the secret in the environment variable
+that the settings name. A receiver should compare in constant time, refuse timestamps more than `SKEW_S` from
+its clock, and drop an ``id`` that it has had: a delivery may come twice. Redirects are not followed.
+"""
+
+import hashlib
+import hmac
+import json
+import os
+import signal
+import subprocess
+import time
+import tomllib
+import urllib.error
+import urllib.parse
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+SETTINGS = "BLUT_ALERTS"
+SKEW_S = 300
+TIMESTAMP, SIGNATURE = "Blut-Timestamp", "Blut-Signature"
+Event = Literal["run-failed", "retrain-failed", "check-failed"]
+EVENTS: tuple[Event, ...] = ("run-failed", "retrain-failed", "check-failed")
+
+
+class AlertSettingsError(ValueError):
+    """The settings cannot be used; the message names file, field, value and remedy."""
+
+
+class NotDelivered(Exception):
+    """Nobody was told; the message says why, without secrets."""
+
+
+class Alert(BaseModel):
+    """What happened. ``id`` is the same whenever the same thing is told again.
+
+    Attributes:
+        id: of what happened, for the receiver to know a repetition by.
+        event: ``run-failed``, ``retrain-failed`` (a run that a policy started) or ``check-failed``.
+        at: when, ISO 8601 with time zone.
+        run: run id.
+        job: its job, and so its recipe.
+        message: why, in words.
+        asset: the asset of a failed check; empty otherwise.
+        check: its name; empty otherwise.
+        tags: those of the run that are Blut's.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    event: Event
+    at: str
+    run: str
+    job: str
+    message: str
+    asset: str = ""
+    check: str = ""
+    tags: dict[str, str] = Field(default_factory=dict)
+
+
+class Hook(BaseModel):
+    """Whom to tell, of what, and how: either a command or a webhook."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, max_length=64)
+    on: tuple[Event, ...] = Field(EVENTS, min_length=1)
+    command: tuple[str, ...] = Field((), description="program and arguments; the alert is its standard input")
+    webhook: str = Field("", description="http(s) URL")
+    secret_env: str = Field("", description="name of the environment variable with the secret of the webhook")
+    timeout_s: float = Field(10.0, gt=0, le=30)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Hook":
+        if bool(self.command) == bool(self.webhook):
+            raise ValueError("give either command or webhook")
+        if self.webhook and urllib.parse.urlsplit(self.webhook).scheme not in ("http", "https"):
+            raise ValueError("webhook must begin with https:// or http://")
+        if self.webhook and not self.secret_env:
+            raise ValueError("a webhook needs secret_env, the NAME of the variable that holds its secret")
+        return self
+
+
+class AlertSettings(BaseModel):
+    """The settings file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hook: tuple[Hook, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "AlertSettings":
+        names = [hook.name for hook in self.hook]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two hooks have the same name among {', '.join(names)}")
+        return self
+
+
+def settings_path() -> Path:
+    """``$BLUT_ALERTS``, else ``alerts.toml`` in the user's configuration."""
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return Path(os.environ.get(SETTINGS) or config / "blut" / "alerts.toml").expanduser()
+
+
+def read_settings(path: Path) -> AlertSettings:
+    """The settings in a file; without the file, nobody is told anything.
+
+    Raises:
+        AlertSettingsError: it is malformed.
+    """
+    if not path.exists():
+        return AlertSettings()
+    try:
+        return AlertSettings.model_validate(tomllib.loads(path.read_text()))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise AlertSettingsError(f"{path}: {error}; correct it or delete it") from None
+    except ValidationError as error:
+        lines = [_explain(problem) for problem in error.errors()]
+        raise AlertSettingsError(f"{path}: {'; '.join(lines)}") from None
+
+
+def _explain(problem: Any) -> str:
+    where = ".".join(str(part) for part in problem["loc"]) or "the file"
+    value = problem["input"]
+    said = f" = {value!r}" if isinstance(value, str | int | float) else ""
+    return f"{where}{said}: {problem['msg'].removeprefix('Value error, ')}"
+
+
+def deliver(hook: Hook, alert: Alert) -> None:
+    """Tell one hook, once.
+
+    Raises:
+        NotDelivered: the command failed, or the webhook did not answer with 2xx.
+    """
+    body = alert.model_dump_json().encode()
+    if hook.command:
+        _run(hook, body)
+    else:
+        _post(hook, body)
+
+
+def signature(secret: str, timestamp: str, body: bytes) -> str:
+    """``v1=`` and the HMAC-SHA256 in hex."""
+    digest = hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+    return f"v1={digest}"
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+def _post(hook: Hook, body: bytes) -> None:
+    secret = os.environ.get(hook.secret_env)
+    if not secret:
+        raise NotDelivered(f"hook {hook.name}: ${hook.secret_env} is not set where the daemon runs")
+    timestamp = str(int(time.time()))
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "blut",
+        TIMESTAMP: timestamp,
+        SIGNATURE: signature(secret, timestamp, body),
+    }
+    host = urllib.parse.urlsplit(hook.webhook).hostname  # the rest of a URL may be a secret
+    try:
+        request = urllib.request.Request(hook.webhook, body, headers, method="POST")
+        with urllib.request.build_opener(_NoRedirect).open(request, timeout=hook.timeout_s):
+            return
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise NotDelivered(f"hook {hook.name}: {host} answered {error.code}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or type(error).__name__
+        raise NotDelivered(f"hook {hook.name}: {host}: {reason}") from None
+
+
+def _run(hook: Hook, body: bytes) -> None:
+    alert = json.loads(body)
+    told = {f"BLUT_ALERT_{name.upper()}": alert[name] for name in ("event", "run", "job", "message")}
+    try:
+        process = subprocess.Popen(
+            hook.command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **told},
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise NotDelivered(f"hook {hook.name}: {hook.command[0]}: {error.strerror}") from None
+    try:
+        said, _ = process.communicate(body, timeout=hook.timeout_s)
+    except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise NotDelivered(f"hook {hook.name}: no end within {hook.timeout_s:g} s") from None
+    if process.returncode:
+        words = said[-300:].decode(errors="replace").strip()
+        raise NotDelivered(f"hook {hook.name}: exit status {process.returncode}: {words}")

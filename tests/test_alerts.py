@@ -1,0 +1,200 @@
+"""Failures are told to a command or a signed webhook, at least once, and never cost a run."""
+
+import hashlib
+import hmac
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from blut_resources.alerts import AlertSettingsError, Hook, NotDelivered, deliver, read_settings
+from sensors import alerts as sensor_module
+from sensors.alerts import alerts_sensor
+
+SECRET = "a secret of the receiver"
+
+
+class Receiver(ThreadingHTTPServer):
+    """A webhook receiver that takes nothing it cannot verify."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.alerts: list[dict[str, Any]] = []
+        self.answers: list[int] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/hook?token=not-to-be-logged"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        receiver: Any = self.server
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        stamp = self.headers["Blut-Timestamp"]
+        mac = hmac.new(SECRET.encode(), stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+        genuine = hmac.compare_digest(f"v1={mac}", self.headers["Blut-Signature"])
+        status = receiver.answers.pop(0) if receiver.answers else 204
+        if not genuine or abs(time.time() - int(stamp)) > 300:
+            status = 401
+        if status == 204:
+            receiver.alerts.append(json.loads(body))
+        self.send_response(status)
+        if status == 302:
+            self.send_header("Location", "/elsewhere")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    server = Receiver()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@dg.asset
+def judged() -> None:
+    """Is judged below."""
+
+
+@dg.asset_check(asset=judged)  # pyright: ignore[reportArgumentType]
+def gate() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=False, description="floor of 0.9 missed")
+
+
+@dg.asset
+def broken() -> None:
+    raise ValueError("no such electrode")
+
+
+class Daemon:
+    """Ticks the sensor as the daemon does: with the cursor that it left."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self.instance, self.cursor, self.sensor = instance, None, alerts_sensor([gate])
+
+    def tick(self) -> str:
+        context = dg.build_sensor_context(instance=self.instance, cursor=self.cursor)
+        result: Any = self.sensor(context)
+        self.cursor = result.cursor
+        return result.skip_reason.skip_message
+
+
+@pytest.fixture
+def daemon(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
+    monkeypatch.setenv("BLUT_ALERTS", str(home / "alerts.toml"))
+    monkeypatch.setenv("RECEIVER_SECRET", SECRET)
+    with dg.DagsterInstance.get() as instance:
+        yield Daemon(instance)
+
+
+def write(home: Path, url: str, on: str = "") -> None:
+    text = f'[[hook]]\nname = "team"\nwebhook = "{url}"\nsecret_env = "RECEIVER_SECRET"\n{on}\n'
+    (home / "alerts.toml").write_text(text)
+
+
+def fail(instance: dg.DagsterInstance, **tags: str) -> dg.ExecuteInProcessResult:
+    return dg.materialize([broken], instance=instance, tags=tags, raise_on_error=False)
+
+
+def test_each_failure_is_told_once_with_its_reason(daemon: Daemon, home: Path, receiver: Receiver) -> None:
+    fail(daemon.instance)
+    assert "off" in daemon.tick()
+    write(home, receiver.url)
+    run = fail(daemon.instance)
+    daemon.tick()
+    retrain = fail(daemon.instance, **{"blut/policy": "nightly"})
+    checked = dg.materialize([judged, gate], instance=daemon.instance)
+    daemon.tick()
+    daemon.tick()
+    told = {(alert["event"], alert["run"]): alert for alert in receiver.alerts}
+    assert len(receiver.alerts) == len(told) == 3, "nothing of the time before there was a hook"
+    assert "no such electrode" in told["run-failed", run.run_id]["message"]
+    assert told["retrain-failed", retrain.run_id]["tags"] == {"blut/policy": "nightly"}
+    verdict = told["check-failed", checked.run_id]
+    assert (verdict["asset"], verdict["check"], verdict["message"]) == (
+        "judged",
+        "gate",
+        "floor of 0.9 missed",
+    )
+
+
+def test_a_hook_that_fails_is_tried_again_and_named_without_its_url(
+    daemon: Daemon, home: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensor_module, "FIRST_WAIT_S", 0.0)
+    write(home, receiver.url, on='on = ["run-failed"]')
+    daemon.tick()
+    receiver.answers = [500, 302]
+    fail(daemon.instance)
+    assert daemon.tick().startswith("1 to tell, 1 still owed")
+    assert "not-to-be-logged" not in str(daemon.cursor)
+    before = daemon.cursor
+    assert "1 still owed" in daemon.tick()
+    assert "0 still owed" in daemon.tick()
+    assert len(receiver.alerts) == 1
+    daemon.cursor = before  # the daemon died between the delivery and the note about it
+    daemon.tick()
+    assert receiver.alerts[0] == receiver.alerts[1], "told twice, with the id to know it by"
+
+
+def test_a_webhook_without_its_secret_tells_nobody(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RECEIVER_SECRET", raising=False)
+    hook = Hook(name="team", webhook=receiver.url, secret_env="RECEIVER_SECRET")
+    with pytest.raises(NotDelivered, match=r"\$RECEIVER_SECRET is not set"):
+        deliver(hook, _alert())
+    monkeypatch.setenv("RECEIVER_SECRET", "another secret")
+    with pytest.raises(NotDelivered, match=r"127.0.0.1 answered 401$"):
+        deliver(hook, _alert())
+    assert receiver.alerts == []
+
+
+def test_a_command_gets_the_alert_and_its_failure_is_named(tmp_path: Path) -> None:
+    code = "import os, sys; open(sys.argv[1], 'w').write(sys.stdin.read() + os.environ['BLUT_ALERT_EVENT'])"
+    out = tmp_path / "told"
+    deliver(Hook(name="mail", command=(sys.executable, "-c", code, str(out))), _alert())
+    assert out.read_text() == _alert().model_dump_json() + "run-failed"
+    with pytest.raises(NotDelivered, match="hook mail: exit status 3: full"):
+        deliver(
+            Hook(name="mail", command=(sys.executable, "-c", "print('full'); raise SystemExit(3)")), _alert()
+        )
+    with pytest.raises(NotDelivered, match=r"no end within 0\.2 s"):
+        deliver(Hook(name="mail", command=("sleep", "30"), timeout_s=0.2), _alert())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[[hook]]\nname = "a"', "hook.0: give either command or webhook"),
+        ('[[hook]]\nname = "a"\nwebhook = "https://x"', "needs secret_env"),
+        ('[[hook]]\nname = "a"\ncommand = ["x"]\nsecret = "s"', "hook.0.secret = 's': Extra inputs"),
+        ('[[hook]]\nname = "a"\ncommand = ["x"]\non = ["everything"]', "hook.0.on.0 = 'everything'"),
+        ("[[hook", "alerts.toml"),
+    ],
+)
+def test_malformed_settings_name_file_field_and_value(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "alerts.toml"
+    path.write_text(text)
+    with pytest.raises(AlertSettingsError) as error:
+        read_settings(path)
+    assert words in str(error.value) and str(path) in str(error.value)
+
+
+def _alert() -> sensor_module.Alert:
+    return sensor_module.Alert(
+        id="x", event="run-failed", at="2026-05-01T00:00:00+00:00", run="r", job="j", message="m"
+    )

@@ -1,0 +1,118 @@
+"""A recipe's leaderboard: the best run first, with the args that made the difference; it updates itself."""
+
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from blut_assets.artifacts import Artifact
+from blut_assets.handles import ArtifactHandles
+from blut_assets.leaderboard import leaderboard_asset
+from blut_assets.recipes import Metric, Recipe, RecipeArgs
+from blut_assets.stage import Stage
+from blut_assets.stages import StageConfig, stage_asset
+
+
+class Score(Artifact):
+    """A score.
+
+    Attributes:
+        value: higher is better.
+        passed: whether it counts.
+    """
+
+    kind = "toy.score"
+    value: float
+    passed: bool
+
+
+class ScoreConfig(StageConfig):
+    """What it is made of."""
+
+    lr: float = 0.1
+    note: str = ""
+
+
+class Args(RecipeArgs):
+    """The same."""
+
+    lr: float = 0.1
+    note: str = ""
+
+
+@stage_asset(cookbook="toy", group="training", headline=["passed"], kinds={"text"})
+def score(stage: Stage, config: ScoreConfig) -> Score:
+    """Ten times the learning rate."""
+    (stage.out / "score").write_text(f"{config.lr} {config.note}")
+    return Score(value=config.lr * 10, passed=config.lr < 1)
+
+
+def _configure(args: Args) -> dict[str, StageConfig]:
+    return {"score": ScoreConfig(lr=args.lr, note=args.note)}
+
+
+METRIC = Metric(score, "value", "highest", only_if="passed")
+RECIPE = Recipe("toy_train", "train", "Toy.", Args, [score], Score, _configure, metric=METRIC)
+BOARD = leaderboard_asset("toy", RECIPE, METRIC)
+DEFS = dg.Definitions([score, BOARD], jobs=[RECIPE.job()], resources={"artifact_handles": ArtifactHandles()})
+
+
+def train(instance: dg.DagsterInstance, **args: Any) -> str:
+    values = RECIPE.parse(args).model_dump(mode="json")
+    return DEFS.resolve_job_def("toy_train").execute_in_process(values, instance=instance).run_id
+
+
+def board(instance: dg.DagsterInstance) -> dict[str, Any]:
+    (event,) = dg.materialize([BOARD], instance=instance).asset_materializations_for_node(
+        "toy__toy_train_leaderboard"
+    )
+    return {name: entry.value for name, entry in event.metadata.items()}
+
+
+@pytest.mark.usefixtures("home")
+def test_the_best_run_is_first_and_what_does_not_count_is_last() -> None:
+    with dg.DagsterInstance.get() as instance:
+        assert "best_value" not in board(instance)
+        slow, fast = train(instance, lr=0.2), train(instance, lr=0.4, note="a|b")
+        refused, again = train(instance, lr=2.0), train(instance, lr=0.2, reuse="auto")
+        shown = board(instance)
+    assert shown["best_value"] == 4.0 and shown["best_run"] == fast and shown["n_results"] == 3
+    rows = [line.strip("| ") for line in shown["leaderboard"].splitlines()]
+    assert rows[0].startswith("**value ↑** | passed | run | `lr` | `note` | when")
+    assert [row.split(" | ")[0] for row in rows[2:]] == ["1", "2", "-"]
+    assert f"/runs/{again}" in rows[3] and slow not in rows[3], "the same result of the same args counts once"
+    assert "a\\|b" in rows[2] and f"/runs/{refused}" in rows[4]
+
+
+def test_a_metric_that_the_artifact_does_not_have_is_refused() -> None:
+    with pytest.raises(TypeError, match="recipe toy_train: Score has no fact 'speed'"):
+        leaderboard_asset("toy", RECIPE, Metric(score, "speed", "highest"))
+
+
+@pytest.mark.usefixtures("home")
+def test_it_asks_for_an_update_after_every_new_result_and_only_then() -> None:
+    def asked() -> int:
+        nonlocal cursor
+        found = dg.evaluate_automation_conditions(DEFS, instance, cursor=cursor)
+        cursor = found.cursor
+        return found.total_requested
+
+    cursor = None
+    with dg.DagsterInstance.get() as instance:
+        assert asked() == 0, "there is nothing to show yet"
+        train(instance, lr=0.2)
+        assert asked() == 1
+        board(instance)
+        assert asked() == 0
+        train(instance, lr=0.3)
+        assert asked() == 1
+
+
+@pytest.mark.usefixtures("home")
+def test_it_shows_results_from_before_there_was_a_leaderboard() -> None:
+    with dg.DagsterInstance.get() as instance:
+        train(instance, lr=0.2)
+        first = dg.evaluate_automation_conditions(DEFS, instance)
+        assert first.total_requested == 1
+        again = dg.evaluate_automation_conditions(DEFS, instance, cursor=first.cursor)
+        assert again.total_requested == 0, "also where that run fails"

@@ -1,0 +1,127 @@
+"""What an asset shows: its fields, its inputs, the curves of its training, what it cost."""
+
+import base64
+import json
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import dagster as dg
+import pytest
+
+from blut_assets.artifacts import Artifact
+from blut_assets.curves import draw
+from blut_assets.definitions import defs, discovered
+from blut_assets.documentation import columns, meanings
+from blut_assets.stages import spec_of
+from blut_resources.energy import metered
+from cookbooks.llm.showing import sample_chat
+from tests.contained import RESOURCES, raw, trained
+
+SPECS = [spec for book in discovered.cookbooks for asset in book.assets if (spec := spec_of(asset))]
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.key.to_user_string())
+def test_a_stranger_can_read_every_asset_and_every_field(spec: Any) -> None:
+    shown = defs.get_assets_def(spec.key).specs_by_key[spec.key]
+    assert shown.group_name and shown.owners and shown.kinds
+    assert shown.description and spec.output.kind in shown.description
+    schema = shown.metadata["dagster/column_schema"]
+    undocumented = [column.name for column in schema.columns if not column.description]
+    assert not undocumented, f"{spec.output.__name__}: document {undocumented} under Attributes"
+
+
+class Base(Artifact):
+    """A base.
+
+    Attributes:
+        n: how many,
+            of all.
+    """
+
+    n: int
+
+
+class Derived(Base):
+    """Adds one.
+
+    Attributes:
+        r: a ratio: of two things.
+
+    And goes on.
+    """
+
+    r: float | None
+
+
+def test_fields_are_documented_by_the_docstrings_of_a_class_and_its_bases() -> None:
+    assert meanings(Derived) == {"digest": "", "n": "how many, of all.", "r": "a ratio: of two things."}
+    found = [(c.name, c.type, c.constraints.nullable) for c in columns(Derived).columns]
+    assert found == [("n", "int", False), ("r", "float", True)]
+
+
+def _metadata(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+    (event,) = result.asset_materializations_for_node("contained__trained")
+    return {name: entry.value for name, entry in event.metadata.items()}
+
+
+def test_the_curves_of_a_training_have_the_epochs_from_before_it_was_killed(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    how = tmp_path / "how.json"
+    monkeypatch.setenv("TRAINS", str(how))
+    config = {"ops": {"contained__trained": {"config": {"epochs": 4}}}}
+
+    def run() -> dg.ExecuteInProcessResult:
+        return dg.materialize(
+            [raw, trained], resources=RESOURCES, instance=instance, run_config=config, raise_on_error=False
+        )
+
+    with dg.DagsterInstance.get() as instance:
+        how.write_text(json.dumps({"exit": 5}))
+        assert not run().success
+        how.write_text("{}")
+        shown = _metadata(run())
+        assert _metadata(run())["curves"] == shown["curves"], "a reused result shows the same"
+    text = ElementTree.tostring(_svg(shown["curves"]), encoding="unicode")
+    assert "epoch 0" in text and ">3<" in text
+    assert "[contained/raw](/assets/contained/raw)" in shown["inputs"]
+    assert shown["compute_seconds"] > 0
+    assert "energy_gpu_joules" not in shown
+
+
+def _svg(markdown: str) -> ElementTree.Element:
+    match = re.fullmatch(r"!\[curves\]\(data:image/svg\+xml;base64,(.*)\)", markdown)
+    assert match
+    return ElementTree.fromstring(base64.b64decode(match[1]))
+
+
+def test_odd_metrics_are_drawn_or_left_out() -> None:
+    rows: list[Any] = [{"epoch": 1, "<loss>": 1.0, "nan": float("nan")}, {"epoch": 2, "<loss>": 1.0, "b": 2}]
+    text = "".join(ElementTree.fromstring(draw(rows)).itertext())
+    assert "<loss> 1" in text and "b 2" in text and "nan" not in text
+
+
+def test_energy_is_read_over_the_wrap_of_the_counter(tmp_path: Path) -> None:
+    for name, kind in (("intel-rapl:0", "package-0"), ("intel-rapl:0:0", "core"), ("intel-rapl:1", "psys")):
+        domain = tmp_path / name
+        domain.mkdir()
+        (domain / "name").write_text(f"{kind}\n")
+        (domain / "max_energy_range_uj").write_text("100000000\n")
+        (domain / "energy_uj").write_text("90000000\n")
+    with metered(powercap=tmp_path) as meter:
+        (tmp_path / "intel-rapl:0" / "energy_uj").write_text("5000000\n")
+    assert meter.joules() == {"energy_cpu_joules": 15.0}
+    assert meter.added_to({"energy_cpu_joules": 1.0}) == {"energy_cpu_joules": 16.0}
+    with metered(powercap=tmp_path / "nowhere") as nothing:
+        pass
+    assert nothing.joules() == {}, "a missing source is a missing key"
+
+
+def test_the_answers_of_a_gguf_are_shown_as_they_are(tmp_path: Path) -> None:
+    answer = "```\n![x](http://example.org/x.png)"
+    one = {"question": "Why?", "answer": answer, "reference_answer": "Because."}
+    (tmp_path / "fidelity.json").write_text(json.dumps({"answers": [one]}))
+    text = sample_chat(tmp_path)["sample_chat"].value
+    assert f"````\n{answer}\n````" in text and "Because." in text
