@@ -65,13 +65,14 @@ class StageConfig(dg.Config):
     reuse: Literal["auto", "never", "require"] = "auto"
     limits: LimitsConfig = NO_LIMITS
     logger: Literal["auto", "none", "wandb"] = Field(
-        "auto", description="where metrics go besides; auto: what $BLUT_LOGGER says, else none"
+        default="auto", description="where metrics go besides; auto: what $BLUT_LOGGER says, else none"
     )
     on_divergence: Literal["stop", "report"] = Field(
-        "stop", description="what a loss that is no number, or above divergence_factor, does to a training"
+        default="stop",
+        description="what a loss that is no number, or above divergence_factor, does to a training",
     )
     divergence_factor: float | None = Field(
-        None, gt=1, description="a loss above so many times the lowest one before has diverged"
+        default=None, gt=1, description="a loss above so many times the lowest one before has diverged"
     )
 
     def fingerprinted(self) -> dict[str, Any]:

@@ -11,8 +11,10 @@ import pytest
 import yaml
 
 from blut_assets.definitions import discovered
+from blut_resources import manifest, metrics
 from blut_resources.instance import store_of
 from blut_resources.registry import ModelRegistry
+from blut_resources.run_files import manifest_path, metrics_files
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT, DAGSTER, KEPT, RECIPE, Box
 
@@ -38,6 +40,22 @@ def test_curves_and_a_picture_are_in_the_event_log(box: Box) -> None:
     assert len(epochs) >= 2
     assert all({"epoch", "loss", "prdn", "r", "bits_per_sample"} <= metadata.keys() for metadata in epochs)
     assert "data:image/png;base64," in str(box.metadata("joint_checkpoint")["reconstruction"])
+
+
+def test_the_run_that_trained_left_the_same_numbers_and_a_whole_manifest(box: Box) -> None:
+    key = dg.AssetKey(["lamquant", "joint_checkpoint"])
+    with dg.DagsterInstance.from_config(str(box.home)) as instance:
+        records = instance.fetch_observations(key, limit=100, ascending=True).records
+    run_id = records[0].run_id
+    logged = [r.asset_observation.metadata for r in records if r.run_id == run_id and r.asset_observation]
+    rows = metrics.read(metrics_files(box.home, run_id)["lamquant/joint_checkpoint"])
+    assert [row["loss"] for row in rows] == [entry["loss"].value for entry in logged]
+    known = manifest.read(manifest_path(box.home, run_id))
+    assert (known["outcome"], known["recipe"], known["intent"]) == ("succeeded", RECIPE, "smoke")
+    assert known["config"]["preset"] == "smoke" and known["seed"] == 42
+    assert known["artifacts"].keys() >= {f"lamquant/{name}" for name in KEPT}
+    assert known["inputs"].keys() == {"lamquant/recordings", "lamquant/floor_registry"}
+    assert known["peak_memory_bytes"] > 1e8 and "--args" in known["argv"]
 
 
 def test_a_second_run_computes_nothing_and_starts_no_process(box: Box) -> None:

@@ -157,7 +157,8 @@ class Job:
         found = self._resumable(making, trainer)
         if before and not found:
             # where the curve of the held-out side begins
-            self.session.epoch(0, **{metric_name(name): value for name, value in before.items()})
+            start: dict[str, Any] = {metric_name(name): value for name, value in before.items()}
+            self.session.epoch(0, step=0, **start)
         with progress.listening(), self._room():
             trainer.train(resume_from_checkpoint=str(found) if found else None)
         if progress.terminated:

@@ -109,7 +109,7 @@ class Progress(TrainerCallback):
     def _point(self, state: TrainerState) -> None:
         """A point of the curves inside an epoch."""
         step, every = state.global_step, math.ceil(state.max_steps / POINTS)
-        metrics: dict[str, float] = {}
+        metrics: dict[str, Any] = {}
         if step % every == 0:
             last = [e for e in state.log_history if "loss" in e and step - every < e["step"] <= step]
             metrics["loss"] = sum(float(e["loss"]) for e in last) / len(last)
@@ -117,7 +117,7 @@ class Progress(TrainerCallback):
             metrics |= {metric_name(name): value for name, value in self._evaluate().items()}
         if metrics:
             part: Any = round(float(state.epoch or 0), 4)
-            self._session.epoch(part, **metrics)
+            self._session.epoch(part, step=step, **metrics)
 
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
