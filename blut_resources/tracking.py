@@ -78,6 +78,7 @@ class WandbTracker:
         import wandb  # pyright: ignore[reportMissingImports]
 
         slug = asset.replace("/", "-")
+        mode: Any = os.environ.get("WANDB_MODE") or "offline"  # wandb refuses what it does not know
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT") or "blut",
             id=f"{run_id}-{slug}",
@@ -86,7 +87,7 @@ class WandbTracker:
             job_type=asset,
             config=dict(config),
             dir=str(directory),
-            mode=os.environ.get("WANDB_MODE") or "offline",
+            mode=mode,
             reinit="create_new",
             settings=wandb.Settings(console="off", x_disable_stats=True, save_code=False, disable_git=True),
         )
