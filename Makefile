@@ -7,7 +7,7 @@ BLUT = $(BIN)/blut
 DEMO_ARGS = cookbooks/lamquant/configs/args_demo.yaml
 LLM_DEMO_ARGS = cookbooks/llm/configs/args_demo.yaml
 
-.PHONY: help setup demo demo-llm plan ui test lint bench clean
+.PHONY: help setup demo demo-llm plan ui test test-llamacpp lint bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -35,8 +35,11 @@ plan: setup ## what `make demo` would run now, and why
 ui: setup ## the Dagster UI on http://127.0.0.1:3000
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev -h 127.0.0.1 -p $(PORT) -w workspace.yaml
 
-test: lint ## the test suite, on two cores; the first time llama.cpp is compiled in passing
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: lint ## the test suite, on two cores
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not llamacpp'
+
+test-llamacpp: setup ## what needs llama.cpp, which is built first: g++, cmake and ten more minutes
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m llamacpp
 
 lint: setup ## style and types
 	$(BIN)/ruff check .

@@ -226,7 +226,12 @@ class TaskSet(Artifact):
 
 class ModelSet(Artifact):
     """Models that are scored side by side: ``models.json`` names kind and digest of each, by its role (base,
-    tuned, quantised). Their bytes stay where they are."""
+    tuned, quantised). Their bytes stay where they are.
+
+    Attributes:
+        n_models: how many.
+        names: role and kind of each, such as base (hf).
+    """
 
     kind: ClassVar[str] = "eval.models"
     n_models: int
@@ -236,7 +241,11 @@ class ModelSet(Artifact):
 class TokenizerFiles(Artifact):
     """What of a model is needed to read rows: its tokenizer, chat template and ``config.json``.
 
-    ``taken_from`` is the role of that model; ``made`` if the files were made of a GGUF.
+    Attributes:
+        taken_from: role of that model: base, tuned or quantised.
+        vocab: tokens that it knows.
+        chat_template: whether it has one.
+        made: whether the files were made of a GGUF.
     """
 
     kind: ClassVar[str] = "tokenizer.hf"

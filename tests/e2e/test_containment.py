@@ -204,6 +204,7 @@ def test_a_payload_sees_the_gpus_that_it_leased_and_no_other(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BLUT_GPUS", "0:24G,1:80G,2:24G")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     seen = []
     for number, (gpus, outside) in enumerate([(0, None), (2, None), (0, "2,1"), (1, "2,1")]):
         scene.behave(show="CUDA_VISIBLE_DEVICES")

@@ -18,7 +18,9 @@ from cookbooks.llm.payload import distill_train, dpo_train, sft_train
 from cookbooks.llm.payload.training.process import prepare_process
 from cookbooks.llm.payload.training.resume import SEAL, checkpoints, newest_complete
 
-prepare_process({"threads": 1})
+with pytest.MonkeyPatch.context() as patch:  # which GPUs there are is for other tests to say
+    patch.setenv("CUDA_VISIBLE_DEVICES", "")
+    prepare_process({"threads": 1})
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content']"

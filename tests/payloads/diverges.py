@@ -1,5 +1,7 @@
 """A training whose losses are what its config says; ``"nan"`` and ``"inf"`` are none."""
 
+import time
+
 from blut_resources.payload import payload_session
 
 
@@ -7,6 +9,7 @@ def main() -> None:
     with payload_session() as session:
         for epoch, loss in enumerate(map(float, session.config["losses"]), 1):
             session.epoch(epoch, step=10 * epoch, loss=loss)
+        time.sleep(0.5)  # long enough for a gauge
         session.done(epochs=len(session.config["losses"]))
 
 

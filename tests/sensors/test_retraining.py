@@ -1,6 +1,7 @@
 """The sensor and its records, in one process with a real instance and real runs of a small recipe."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,7 @@ def test_a_failure_is_followed_by_a_backoff_and_then_by_another_attempt(desk: De
     for path in desk.edf.rglob("*.away"):
         path.rename(path.with_suffix(".edf"))
     desk.set(backoff="0.1s", cooldown="0.1s")
+    time.sleep(1)
     second = desk.tick()
     assert isinstance(second, dg.RunRequest) and isinstance(first, dg.RunRequest)
     assert second.run_key != first.run_key
