@@ -56,7 +56,7 @@ class Curves:
         path = self._stage.work / FILE
         if not self.rows:
             self.rows = _read(path)
-        self.rows = [*(old for old in self.rows if old["epoch"] < row["epoch"]), row]
+        self.rows = _with(self.rows, row)
         with contextlib.suppress(OSError), path.open("a") as file:  # a picture may miss an epoch
             file.write(json.dumps(row) + "\n")
 
@@ -66,9 +66,13 @@ def _read(file: Path) -> list[Row]:
     rows: list[Row] = []
     for line in file.read_text().splitlines() if file.exists() else ():
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            row = json.loads(line)
-            rows = [*(old for old in rows if old["epoch"] < row["epoch"]), row]
+            rows = _with(rows, json.loads(line))
     return rows
+
+
+def _with(rows: Sequence[Row], row: Row) -> list[Row]:
+    """What is repeated after a resume takes the place of what was there."""
+    return [*(old for old in rows if old["epoch"] < row["epoch"]), row]
 
 
 def data_uri(svg: str) -> str:

@@ -17,14 +17,12 @@ import dagster as dg
 
 from blut_assets import reuse
 from blut_assets.recipes import RECIPE_TAG, Cookbook, Metric, Recipe
-from blut_assets.stages import StageSpec, spec_of
+from blut_assets.stages import COMMON, StageSpec, spec_of
 
 GROUP = "leaderboard"
 LOOK_BACK = 2000
 """Materializations of the asset, newest first, that are looked at."""
 SHOWN = 50
-SAME = ("reuse", "limits")
-"""Args that say how to compute: two runs that differ in them are the same run."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def _found(instance: dg.DagsterInstance, recipe: Recipe, metric: Metric) -> Iter
         entry: Any = event.metadata.get(reuse.ARTIFACT) if event else None
         if run is None or entry is None:
             continue
-        args = {name: value for name, value in {**defaults, **run.run_config}.items() if name not in SAME}
+        args = {name: value for name, value in {**defaults, **run.run_config}.items() if name not in COMMON}
         yield entry.value["digest"], Result(run.run_id, record.timestamp, entry.value, args)
 
 

@@ -7,6 +7,7 @@ import dagster as dg
 
 from blut_assets.artifacts import Artifact
 from blut_resources.instance import home_of
+from blut_resources.run_files import manifest_path
 
 if TYPE_CHECKING:
     from blut_assets.stage import Stage
@@ -29,7 +30,7 @@ def inputs_shown(spec: "StageSpec", inputs: Mapping[str, Artifact]) -> dict[str,
 
 def manifest_shown(stage: "Stage") -> dict[str, Any]:
     """The file that says of what, with what and on what the run was made."""
-    path = home_of(stage.context.instance) / "runs" / stage.context.run.run_id / "manifest.json"
+    path = manifest_path(home_of(stage.context.instance), stage.context.run.run_id)
     return {"manifest": dg.MetadataValue.path(str(path))} if path.is_file() else {}
 
 

@@ -15,7 +15,7 @@ import dagster as dg
 
 from blut_assets.planning import observe
 from blut_assets.recipes import Recipe, RecipeArgs
-from blut_assets.stages import spec_of
+from blut_assets.stages import COMMON, spec_of
 from blut_resources.digest import Hashed, digest_bytes
 from blut_resources.store import ArtifactStore
 from blut_resources.store_manifest import parse, read
@@ -65,7 +65,7 @@ def look(
         except Exception as error:  # whatever is wrong with it: not now, and the reason is shown
             return Data(problem=f"{name}: {error}")
         digests[name] = artifact.digest
-    how = args.model_dump(mode="json", exclude={"reuse", "limits"})
+    how = args.model_dump(mode="json", exclude=set(COMMON))
     subject = digest_bytes(json.dumps([recipe.name, how, digests, codes], sort_keys=True).encode())
     return Data(subject, **_sum(counts)._asdict())
 

@@ -1,14 +1,13 @@
 """`blut model`: what is registered, which names stand for it, and moving them."""
 
-import json
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
+from blut_assets.cli.output import AsJson, columns, failed, listing, print_json, wrong
 from blut_assets.gates import PromotionRefused
 from blut_resources.instance import open_instance, store_of
 from blut_resources.registry import Entry, ModelRegistry, Registration, RegistryError, governed_aliases
@@ -21,7 +20,6 @@ Reference = Annotated[
     str, typer.Argument(metavar="NAME@ALIAS|NAME@VERSION", help="Such as mine@prod or mine@3.")
 ]
 Alias = Annotated[str, typer.Argument(metavar="NAME@ALIAS", help="Such as mine@prod.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SHORT = 12
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -34,9 +32,9 @@ def explained(command: F) -> F:
         try:
             command(*args, **kwargs)
         except (PromotionRefused, StoreError) as error:
-            _stop(str(error), 1)
+            failed(str(error))
         except RegistryError as error:
-            _stop(str(error), 2)
+            wrong(str(error))
 
     return run  # type: ignore[return-value]
 
@@ -47,10 +45,7 @@ def list_models(as_json: AsJson = False) -> None:
     """List the models: versions, newest registration, aliases."""
     with _opened() as (registry, _):
         rows = [_summary(registry, name) for name in registry.names()]
-    if as_json:
-        print(json.dumps(rows, indent=1))
-    else:
-        print(columns(rows) if rows else "no models: the recipes that end in a GGUF register one")
+    listing(rows, as_json, "no models: the recipes that end in a GGUF register one")
 
 
 @app.command()
@@ -60,14 +55,17 @@ def show(name: Name, as_json: AsJson = False) -> None:
     with _opened() as (registry, _):
         if "@" in name:
             record = registry.registration(name)
-            print(_as_json(record) if as_json else _story(registry, record))
+            if as_json:
+                print_json(record.model_dump(mode="json"))
+            else:
+                print(_story(registry, record))
             return
         records = list(registry.versions(name).values())
         if not records and not registry.history(name):
             raise RegistryError(f"no model is called {name!r}; there are: {_known(registry)}")
         rows = [_version(registry, record) for record in records]
     if as_json:
-        print(json.dumps([record.model_dump(mode="json") for record in records], indent=1))
+        print_json([record.model_dump(mode="json") for record in records])
     else:
         print(columns(rows) if rows else f"{name} has no versions; `blut model history {name}`")
 
@@ -120,7 +118,7 @@ def history(name: Name, as_json: AsJson = False) -> None:
             raise RegistryError(f"no model is called {name!r}; there are: {_known(registry)}")
     records.sort(key=lambda record: record.at)
     if as_json:
-        print(json.dumps([_event(record) | record.model_dump(mode="json") for record in records], indent=1))
+        print_json([_event(record) | record.model_dump(mode="json") for record in records])
     else:
         print(columns([_event(record) for record in records]))
 
@@ -212,10 +210,6 @@ def _digest(registry: ModelRegistry, model: str, role: str) -> str:
     return inputs[role]
 
 
-def _as_json(record: Registration) -> str:
-    return json.dumps(record.model_dump(mode="json"), indent=1)
-
-
 def _parted(model: str) -> tuple[str, str]:
     name, separator, alias = model.partition("@")
     if not separator:
@@ -225,17 +219,3 @@ def _parted(model: str) -> tuple[str, str]:
 
 def _known(registry: ModelRegistry) -> str:
     return ", ".join(registry.names()) or "none"
-
-
-def columns(rows: Sequence[Mapping[str, str]]) -> str:
-    """Rows as aligned text with a header."""
-    table = [list(rows[0]), *(list(row.values()) for row in rows)]
-    widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
-    return "\n".join(
-        "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in table
-    )
-
-
-def _stop(message: str, status: int) -> NoReturn:
-    print(message, file=sys.stderr)
-    raise typer.Exit(status)

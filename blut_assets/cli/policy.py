@@ -4,17 +4,17 @@ Exit codes: 0 as intended, 1 a retraining failed (`check`: none would start), 2 
 cannot be acted on.
 """
 
-import json
 import os
 import shlex
-import signal
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from blut_assets.cli.arguments import load_object
+from blut_assets.cli.output import AsJson, print_json, wrong
 from sensors.policy import TRIGGERS, Policy, Run
 from sensors.policy_file import ONLY, VARIABLE, PolicyError, edit, policy_path, read
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="When Blut retrains by itself.", add_completion=False)
 
 PolicyName = Annotated[str | None, typer.Argument(help="which policy, where the file holds several")]
-Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
 def _field(name: str, metavar: str = "TEXT") -> Any:
@@ -36,14 +35,14 @@ def _field(name: str, metavar: str = "TEXT") -> Any:
 
 
 @app.command()
-def show(as_json: Json = False) -> None:
+def show(as_json: AsJson = False) -> None:
     """Print the policy file, and where it is."""
     with _explained():
         path, file = policy_path(), read(policy_path())
     typer.echo(f"{path}{'' if file.written else ' (there is none: nothing retrains by itself)'}", err=True)
     if as_json:
         shown = {name: policy.model_dump(mode="json") for name, policy in file.policies.items()}
-        typer.echo(json.dumps(shown, indent=1))
+        print_json(shown)
     elif file.written:
         typer.echo(path.read_text(), nl=False)
 
@@ -85,7 +84,7 @@ def enable(
     }
     changes = {key: value for key, value in given.items() if value is not None}
     if args is not None:
-        changes["args"] = _args(args)
+        changes["args"] = {k: v for k, v in load_object(args, "--args").items() if v is not None}
     if quiet_hours is not None:
         changes["quiet_hours"] = [] if quiet_hours == "any" else quiet_hours.split("-")
     from blut_resources.instance import find_home
@@ -110,14 +109,14 @@ def disable(name: PolicyName = None) -> None:
 
 
 @app.command()
-def check(as_json: Json = False) -> None:
+def check(as_json: AsJson = False) -> None:
     """Say what each policy would do now, and why; starts nothing. Exit code 1 if none would start."""
     from blut_resources.instance import open_instance
 
     with _explained(), open_instance() as instance:
         found = _evaluate(instance)
     if as_json:
-        typer.echo(json.dumps([_row(one) for one in found], indent=1))
+        print_json([_row(one) for one in found])
     else:
         _report(found)
     if not any(isinstance(one.decision, Run) for one in found):
@@ -129,11 +128,12 @@ def auto() -> None:
 
     Prints the reason either way, and waits for the retraining. Exit code 0: nothing to do, or it succeeded.
     """
+    from blut_assets.cli.running import end_on_sigterm
     from blut_resources.instance import home_of, open_instance
     from blut_resources.runs import reap_dead_runs
     from blut_resources.store_files import acquire, release
 
-    signal.signal(signal.SIGTERM, _interrupt)
+    end_on_sigterm()
     with _explained(), open_instance() as instance:
         reap_dead_runs(instance)
         # two at once, out of two crontabs, would both find nothing going on
@@ -202,18 +202,6 @@ def _check_recipe(name: str | None, changes: dict[str, Any]) -> None:
         parse_recipe("policy enable", recipe, args, recipes)
 
 
-def _args(text: str) -> dict[str, Any]:
-    import yaml
-
-    try:
-        values = yaml.safe_load(Path(text[1:]).read_text()) if text.startswith("@") else json.loads(text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        _usage(f"--args {text}: {error}; give a JSON object such as '{{\"seed\": 1}}', or @FILE")
-    if not isinstance(values, dict):
-        _usage(f"--args {text}: expected an object with argument names, found {type(values).__name__}")
-    return {key: value for key, value in values.items() if value is not None}
-
-
 def _when(policy: Policy) -> str:
     said = {name: getattr(policy, name) for name in TRIGGERS}
     return " or ".join(f"{name} = {value}" for name, value in said.items() if value is not None)
@@ -234,13 +222,4 @@ def _explained() -> "Iterator[None]":
     try:
         yield
     except (PolicyError, StoreError) as error:
-        _usage(str(error))
-
-
-def _usage(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(2)
-
-
-def _interrupt(number: int, _frame: Any) -> NoReturn:
-    raise KeyboardInterrupt(signal.Signals(number).name)
+        wrong(str(error))

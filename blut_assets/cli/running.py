@@ -36,7 +36,7 @@ def execute_and_exit(
     selection: Sequence[dg.AssetKey] | None = None,
 ) -> NoReturn:
     """The same of any job over stage assets; ``epochs`` says how many an asset is to have, where known."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    end_on_sigterm()
     run_id = str(uuid.uuid4())
     with (
         open_instance() as instance,
@@ -56,6 +56,11 @@ def execute_and_exit(
         lines = run_summary(result, ran)
     print("\n".join(lines))
     sys.exit(130 if INTERRUPTED in lines else 0 if result.success else 1)
+
+
+def end_on_sigterm() -> None:
+    """SIGTERM ends a run as Ctrl-C does: with time for a checkpoint."""
+    signal.signal(signal.SIGTERM, _interrupt)
 
 
 def _interrupt(number: int, _frame: Any) -> NoReturn:

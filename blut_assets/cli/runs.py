@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     import dagster as dg
 
 app = group("Compare two runs.")
-OWN = ("run_id", "started_at", "ended_at", "t", "pid", "argv", "artifacts", "inputs", "config", "outcome")
+OWN = (
+    *("run_id", "started", "ended", "completed_by", "cwd", "pid", "argv", "tags", "parent_run_id"),
+    *("assets", "artifacts", "inputs", "config", "outcome", "peak_memory_bytes"),
+)
 """Of a manifest: what differs between any two runs, or is compared on its own."""
 
 
