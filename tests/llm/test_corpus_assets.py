@@ -15,6 +15,7 @@ from blut_resources.instance import store_of
 from cookbooks.llm.configs import BaseModelConfig, ExamplesConfig, SftDatasetConfig
 from cookbooks.llm.corpus import preference_dataset, preference_split, sft_dataset, sft_split
 from cookbooks.llm.sources import base_model, examples, preferences
+from tests.llm.outcomes import failure, metadata
 from tests.llm.rows_support import GREETING, ask, read_rows, smollm2, write_rows
 
 SFT = [examples, base_model, sft_dataset, sft_split]
@@ -42,21 +43,8 @@ def run(
     )
 
 
-def metadata(result: dg.ExecuteInProcessResult, name: str) -> dict[str, Any]:
-    (event,) = [
-        e for e in result.get_asset_materialization_events() if e.asset_key == dg.AssetKey(["llm", name])
-    ]
-    return {key: value.value for key, value in event.materialization.metadata.items()}
-
-
 def bytes_of(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult, name: str) -> Path:
-    return store_of(instance).open(metadata(result, name)["artifact"]["digest"])
-
-
-def failure(result: dg.ExecuteInProcessResult) -> str:
-    (event,) = [e for e in result.all_events if e.is_step_failure]
-    data: Any = event.event_specific_data
-    return data.user_failure_data.description or data.error.message
+    return store_of(instance).open(metadata(result)[name]["artifact"]["digest"])
 
 
 @pytest.mark.slow
@@ -66,7 +54,7 @@ def test_examples_become_a_dataset_and_a_split(instance: dg.DagsterInstance, tmp
     config = {"examples": {"path": str(path)}, "sft_dataset": {"on_bad_row": "drop"}}
     first = run(instance, SFT, **config)
     assert first.success
-    facts = metadata(first, "sft_dataset")
+    facts = metadata(first)["sft_dataset"]
     assert (facts["n_examples"], facts["n_dropped"], facts["format"]) == (31, 1, "messages")
     assert "⟦Hello!<|im_end|>⟧" in facts["what_will_be_learned"]
     assert facts["left_out"].records[0].data["problem"] == "the answer is empty"
@@ -82,11 +70,11 @@ def test_examples_become_a_dataset_and_a_split(instance: dg.DagsterInstance, tmp
     other = tmp_path / "other.jsonl"
     other.write_bytes(path.read_bytes())
     again = run(instance, SFT, **{**config, "examples": {"path": str(other)}})
-    assert [metadata(again, name)["reused"] for name in ("sft_dataset", "sft_split")] == [True, True]
+    assert [metadata(again)[name]["reused"] for name in ("sft_dataset", "sft_split")] == [True, True]
     write_rows(other, [*rows, ask("One", "more")])
     changed = run(instance, SFT, **{**config, "examples": {"path": str(other)}})
-    assert metadata(changed, "sft_dataset")["n_examples"] == 32
-    assert not metadata(changed, "sft_dataset")["reused"]
+    assert metadata(changed)["sft_dataset"]["n_examples"] == 32
+    assert not metadata(changed)["sft_dataset"]["reused"]
 
 
 @pytest.mark.slow
@@ -107,8 +95,8 @@ def test_pairs_become_a_dataset_and_a_split(instance: dg.DagsterInstance, tmp_pa
     path = write_rows(tmp_path / "pairs.jsonl", pairs)
     result = run(instance, DPO, preferences={"path": str(path)})
     assert result.success
-    assert metadata(result, "preference_dataset")["n_pairs"] == 20
-    facts = metadata(result, "preference_split")
+    assert metadata(result)["preference_dataset"]["n_pairs"] == 20
+    facts = metadata(result)["preference_split"]
     assert (facts["n_train"], facts["n_eval"], facts["n_groups"]) == (18, 2, 10)
     held = read_rows(bytes_of(instance, result, "preference_split") / "eval.jsonl")
     assert len({row["chosen"][0]["content"] for row in held}) == 1
@@ -129,7 +117,7 @@ def test_conversations_come_out_of_a_database(instance: dg.DagsterInstance, tmp_
     path = chats(tmp_path / "chats.db", "2026-05-01", "2026-05-02", "2026-01-01")
     before = path.read_bytes()
     result = run(instance, [examples], examples={"path": str(path), "since": "2026-04-01"})
-    facts = metadata(result, "examples")
+    facts = metadata(result)["examples"]
     assert (facts["n_conversations"], facts["filters"]["conversations_by_since"]) == (2, 1)
     rows = read_rows(bytes_of(instance, result, "examples") / "conversations.jsonl")
     assert [row["id"] for row in rows] == ["2026-05-01", "2026-05-02"]
@@ -137,7 +125,7 @@ def test_conversations_come_out_of_a_database(instance: dg.DagsterInstance, tmp_
     # what a filter drops is no part of the artifact: the dataset below is reused
     fewer = chats(tmp_path / "fewer.db", "2026-05-02", "2026-05-01")
     other = run(instance, [examples], examples={"path": str(fewer), "since": "2026-04-02"})
-    assert metadata(other, "examples")["artifact"]["digest"] == facts["artifact"]["digest"]
+    assert metadata(other)["examples"]["artifact"]["digest"] == facts["artifact"]["digest"]
     config = ExamplesConfig(path=str(path), since="2026-04-01")
     (planned,) = plan(instance, [examples], {examples.key: config})
     assert planned.reason == "looked at on every run; its bytes are unchanged"
@@ -151,8 +139,8 @@ def test_conversations_come_out_of_logs(instance: dg.DagsterInstance, tmp_path: 
         run(instance, [examples], examples=config)
     )
     result = run(instance, [examples], examples={**config, "on_bad_row": "drop"})
-    assert metadata(result, "examples")["n_conversations"] == 1
-    assert metadata(result, "examples")["unreadable"].records[0].data["place"] == "b.jsonl:2"
+    assert metadata(result)["examples"]["n_conversations"] == 1
+    assert metadata(result)["examples"]["unreadable"].records[0].data["place"] == "b.jsonl:2"
 
 
 @pytest.mark.parametrize(
@@ -197,7 +185,7 @@ def test_a_model_that_cannot_be_used_says_why(
 def test_a_model_is_known_by_its_files_wherever_they_are(
     instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
-    facts = metadata(run(instance, [base_model]), "base_model")
+    facts = metadata(run(instance, [base_model]))["base_model"]
     assert (facts["architecture"], facts["vocab"], facts["dtype"]) == ("LlamaForCausalLM", 49152, "bfloat16")
     assert facts["license"] == "apache-2.0" and facts["n_params"] > 28_000_000
     elsewhere = tmp_path / "elsewhere"
@@ -205,7 +193,7 @@ def test_a_model_is_known_by_its_files_wherever_they_are(
     for path in smollm2().iterdir():
         if path.name != "built.json":
             (elsewhere / path.name).symlink_to(path)
-    again = metadata(run(instance, [base_model], base_model={"model": str(elsewhere)}), "base_model")
+    again = metadata(run(instance, [base_model], base_model={"model": str(elsewhere)}))["base_model"]
     assert again["artifact"]["digest"] == facts["artifact"]["digest"]
 
 

@@ -12,6 +12,7 @@ from blut_assets.recipes import ArgsError
 from cookbooks.llm.recipe_suite import EVAL_SUITE
 from tests.conftest import REPOSITORY
 from tests.llm.gguf_support import CONVERT, kit, made, small_model, small_split
+from tests.llm.outcomes import metadata
 from tests.llm.test_evaluation_tasks import CHOICE, DOCS, task
 
 Run = Callable[..., dg.ExecuteInProcessResult]
@@ -81,14 +82,6 @@ def run(given: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Ite
             )
 
         yield execute
-
-
-def metadata(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
-    return {
-        event.asset_key.path[-1]: {k: v.value for k, v in event.materialization.metadata.items()}
-        for event in result.get_asset_materialization_events()
-        if event.asset_key
-    }
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from cookbooks.llm.sources import base_model
 from cookbooks.llm.verdict import evaluation_tasks
 from tests.conftest import REPOSITORY
 from tests.llm.gguf_support import kit, small_adapter, small_model, small_split
+from tests.llm.outcomes import failure, metadata
 from tests.llm.test_evaluation_tasks import CHOICE, DOCS, task
 
 pytestmark = [pytest.mark.slow, pytest.mark.llamacpp, pytest.mark.timeout(1800)]
@@ -104,20 +105,6 @@ def run(instance: dg.DagsterInstance, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="module")
 def first(run: Run) -> dg.ExecuteInProcessResult:
     return run()
-
-
-def metadata(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
-    return {
-        event.asset_key.path[-1]: {k: v.value for k, v in event.materialization.metadata.items()}
-        for event in result.get_asset_materialization_events()
-        if event.asset_key
-    }
-
-
-def failure(result: dg.ExecuteInProcessResult) -> str:
-    (event,) = [e for e in result.all_events if e.is_step_failure]
-    data: Any = event.event_specific_data
-    return data.user_failure_data.description or data.error.message
 
 
 def test_a_checkpoint_becomes_a_file_that_was_compared_and_scored(

@@ -21,6 +21,7 @@ from cookbooks.llm.chains import SFT
 from cookbooks.llm.sources import base_model
 from tests.conftest import REPOSITORY
 from tests.llm.gguf_support import kit
+from tests.llm.outcomes import failure, metadata
 from tests.llm.rows_support import ask, smollm2, write_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.llamacpp, pytest.mark.timeout(1800)]
@@ -79,20 +80,6 @@ def first(run: Run) -> dg.ExecuteInProcessResult:
 @pytest.fixture(scope="module")
 def second(first: dg.ExecuteInProcessResult, run: Run) -> dg.ExecuteInProcessResult:
     return run(quant="F16")
-
-
-def metadata(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
-    return {
-        event.asset_key.path[-1]: {k: v.value for k, v in event.materialization.metadata.items()}
-        for event in result.get_asset_materialization_events()
-        if event.asset_key
-    }
-
-
-def failure(result: dg.ExecuteInProcessResult) -> str:
-    (event,) = [e for e in result.all_events if e.is_step_failure]
-    data: Any = event.event_specific_data
-    return data.user_failure_data.description or data.error.message
 
 
 def alone(

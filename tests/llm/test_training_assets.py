@@ -14,6 +14,7 @@ from cookbooks.llm.corpus import preference_dataset, preference_split, sft_datas
 from cookbooks.llm.gguf import gguf_preflight
 from cookbooks.llm.sources import base_model, examples, preferences, teacher_model
 from cookbooks.llm.training import distilled_checkpoint, dpo_checkpoint, sft_checkpoint
+from tests.llm.outcomes import failure, metadata
 from tests.llm.rows_support import ask, smollm2, write_rows
 
 pytestmark = pytest.mark.slow
@@ -43,18 +44,6 @@ def run(
     )
 
 
-def metadata(result: dg.ExecuteInProcessResult, name: str) -> dict[str, Any]:
-    events = result.get_asset_materialization_events()
-    (event,) = [e for e in events if e.asset_key == dg.AssetKey(["llm", name])]
-    return {key: value.value for key, value in event.materialization.metadata.items()}
-
-
-def failure(result: dg.ExecuteInProcessResult) -> str:
-    (event,) = [e for e in result.all_events if e.is_step_failure]
-    data: Any = event.event_specific_data
-    return data.user_failure_data.description or data.error.message
-
-
 @pytest.fixture
 def rows(tmp_path: Path) -> str:
     return str(write_rows(tmp_path / "rows.jsonl", (ask(f"Question {n}", f"Answer {n}") for n in range(12))))
@@ -66,9 +55,9 @@ def test_trainings_are_reported_reused_and_held_to_their_limit(
     config = {"examples": {"path": rows}, "sft_checkpoint": SMALL}
     first = run(instance, SFT, **config)
     assert first.success
-    facts = metadata(first, "sft_checkpoint")
+    facts = metadata(first)["sft_checkpoint"]
     assert (facts["method"], facts["steps"], facts["device"]) == ("lora", 3, "cpu")
-    assert facts["base"] == metadata(first, "base_model")["artifact"]["digest"]
+    assert facts["base"] == metadata(first)["base_model"]["artifact"]["digest"]
     assert facts["eval_loss"] < facts["eval_loss_before"]
     assert {"seconds", "cpu_seconds", "estimated_bytes", "attention", "n_seen_tokens"} <= facts.keys()
     observed = [
@@ -83,7 +72,7 @@ def test_trainings_are_reported_reused_and_held_to_their_limit(
     assert story["base_name"] == "SmolLM2-135M-Instruct-2layer" and len(story["curve"]) == 3
 
     again = run(instance, SFT, **{**config, "sft_checkpoint": {**SMALL, "save_steps": 1}})
-    assert metadata(again, "sft_checkpoint")["reused"], "when checkpoints are written changes nothing"
+    assert metadata(again)["sft_checkpoint"]["reused"], "when checkpoints are written changes nothing"
 
     limits = {"memory_max": "600M", "mode": "best-effort", "containment": "none"}
     low = run(instance, SFT, **{**config, "sft_checkpoint": {**SMALL, "reuse": "never", "limits": limits}})
@@ -98,7 +87,7 @@ def test_trainings_are_reported_reused_and_held_to_their_limit(
         distilled_checkpoint={**SMALL, "kl_weight": 0.2},
     )
     assert learned.success
-    facts = metadata(learned, "distilled_checkpoint")
+    facts = metadata(learned)["distilled_checkpoint"]
     assert facts["eval_loss"] < facts["eval_loss_before"]
 
 
@@ -107,7 +96,7 @@ def test_preferences_are_trained_from_a_model(instance: dg.DagsterInstance, tmp_
     path = str(write_rows(tmp_path / "pairs.jsonl", pairs))
     done = run(instance, DPO, preferences={"path": path}, dpo_checkpoint={**SMALL, "lr": 1e-4})
     assert done.success
-    facts = metadata(done, "dpo_checkpoint")
+    facts = metadata(done)["dpo_checkpoint"]
     assert facts["eval_loss_before"] == pytest.approx(0.693147, abs=1e-5)
 
     senseless = run(instance, DPO, preferences={"path": path}, dpo_checkpoint={**SMALL, "loss": "exo_pair"})
