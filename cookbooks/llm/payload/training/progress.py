@@ -113,7 +113,8 @@ class Progress(TrainerCallback):
         if step % every == 0:
             last = [e for e in state.log_history if "loss" in e and step - every < e["step"] <= step]
             metrics["loss"] = sum(float(e["loss"]) for e in last) / len(last)
-        if self._eval_steps and step % self._eval_steps == 0:
+        # after the last step the epoch ends, and is evaluated then
+        if self._eval_steps and step % self._eval_steps == 0 and step < state.max_steps:
             metrics |= {metric_name(name): value for name, value in self._evaluate().items()}
         if metrics:
             part: Any = round(float(state.epoch or 0), 4)
