@@ -76,7 +76,7 @@ class Recording:
         facts = {name: value for name, value in event.items() if name != "event"}
         if kind == "step":
             self._step = event["step"]
-            self._status.step(self._asset, step=event["step"], values=event["values"])
+            self._status.step(self._asset, **facts)
         elif kind == "epoch":
             self._epoch(event)
         elif kind == "gauge":

@@ -63,11 +63,11 @@ def _once(stage: "Stage", payload: Payload, gpus: int | None) -> Running:
         stage.record.payload(event)
         if event["event"] == "epoch":
             metrics = finite(event["metrics"])
-            stage.context.log.info(f"{stage.name}: epoch {event['epoch']}: {_words(metrics)}")
+            stage.context.log.info(_line(stage.name, "epoch", event["epoch"], metrics))
             yield dg.AssetObservation(stage.spec.key, metadata={"epoch": event["epoch"], **metrics})
         elif event["event"] == "step" and time.monotonic() > quiet_until:
             quiet_until = time.monotonic() + STEP_LOG_S
-            stage.context.log.info(f"{stage.name}: step {event['step']}: {_words(event['values'])}")
+            stage.context.log.info(_line(stage.name, "step", _of_all(event), event["values"]))
         elif event["event"] == "diverged":
             stage.context.log.warning(f"{stage.name} has diverged: {event['message']}")
         elif event["event"] == "gpu_starved":
@@ -88,8 +88,13 @@ def _held_by(enforcement: Enforcement) -> dict[str, Any]:
     return {k: v for k, v in shown.items() if not (enforcement.contained and k == "containment_reason")}
 
 
-def _words(values: dict[str, Any]) -> str:
-    return " ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in values.items())
+def _of_all(step: dict[str, Any]) -> str:
+    return f"{step['step']}/{step['of']}" if "of" in step else str(step["step"])
+
+
+def _line(asset: str, unit: str, number: Any, values: dict[str, Any]) -> str:
+    words = " ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in values.items())
+    return f"{asset}: {unit} {number}{': ' if words else ''}{words}"
 
 
 @contextlib.contextmanager

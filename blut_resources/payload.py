@@ -66,15 +66,17 @@ class PayloadSession:
         self._send, self._watch = send, watch or {}
         self._reported = False
 
-    def step(self, step: int, **values: float) -> None:
-        """A unit of progress inside an epoch."""
-        self._send({"event": "step", "step": step, "values": values})
+    def step(self, step: int, *, of: int | None = None, **values: float) -> None:
+        """A unit of progress; ``of`` is how many there will be in all, where that is known."""
+        of_all = {} if of is None else {"of": of}
+        self._send({"event": "step", "step": step, **of_all, "values": values})
         self._refuse_no_number(f"step {step}", values)
 
     def epoch(self, epoch: int, *, step: int | None = None, phase: str = "train", **metrics: float) -> None:
         """The metrics of one finished epoch, a row of its table; each becomes a point in the UI's plots.
 
-        ``step`` is the number of steps by then, ``phase`` a word for the part of the training.
+        ``epoch`` is how many are finished, 0 for what is measured before the first; ``step`` is the number of
+        steps by then, ``phase`` a word for the part of the training.
         """
         self._send({"event": "epoch", "epoch": epoch, "step": step, "phase": phase, "metrics": metrics})
         self._refuse_no_number(f"epoch {epoch}", metrics)

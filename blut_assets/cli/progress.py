@@ -28,7 +28,9 @@ CLEAR = "\r\x1b[K"
 TAIL = 1 << 16
 NOISE = "[pipes] "
 PAGE = os.sysconf("SC_PAGE_SIZE")
-MOVING = re.compile(r"^(?P<asset>\S+): (?P<unit>epoch|step) (?P<number>\d+): (?P<values>.*)$")
+MOVING = re.compile(
+    r"^(?P<asset>\S+): (?P<unit>epoch|step) (?P<number>[\d.]+)(?:/(?P<of>\d+))?(?:: (?P<values>.*))?$"
+)
 """How `blut_assets.running` logs what a payload reports."""
 
 
@@ -105,7 +107,10 @@ class Progress(logging.Handler):
 
 
 class Pace:
-    """How far the asset in work is, and when it should be done: its epochs so far say how fast it goes."""
+    """How far the asset in work is, and when it should be done.
+
+    Its pace is that of its steps where it says how many there will be, else that of its epochs.
+    """
 
     def __init__(self, epochs: Mapping[str, int]) -> None:
         self._epochs = epochs
@@ -114,8 +119,9 @@ class Pace:
     def begin(self, asset: str) -> None:
         """Another asset is in work."""
         self.asset, self._since = asset, time.monotonic()
-        self._seen: list[tuple[int, float]] = []
-        self._words, self._from_zero = "", False
+        self._words = self._unit = ""
+        self._total: int | None = None
+        self._seen: list[tuple[float, float]] = []
 
     def note(self, text: str) -> bool:
         """Take a line of the log; whether it was about an epoch or a step."""
@@ -124,24 +130,24 @@ class Pace:
             return False
         if found["asset"] != self.asset:
             self.begin(found["asset"])
-        number, total = int(found["number"]), self._epochs.get(self.asset)
-        if found["unit"] == "epoch":
-            self._from_zero = self._from_zero or number == 0  # some trainings count so
-            number += self._from_zero
-            self._seen.append((number, time.monotonic()))
-            self._words = f"epoch {number}{f'/{total}' if total else ''} {found['values']}"
-        elif not self._seen:
-            self._words = f"step {number} {found['values']}"
+        unit, number, values = found["unit"], found["number"], found["values"] or ""
+        total = self._epochs.get(self.asset) if unit == "epoch" else found["of"] and int(found["of"])
+        if unit == "epoch" or total or not self._unit:
+            self._words = f"{unit} {number}{f'/{total}' if total else ''} {values}".rstrip()
+        known = (unit, total) == (self._unit, self._total)
+        if total and not known and (unit == "step" or self._unit != "step"):
+            self._unit, self._total, self._seen = unit, total, []
+        if unit == self._unit:
+            self._seen.append((float(number), time.monotonic()))
         return True
 
     def left_s(self) -> float | None:
-        """Seconds until the last epoch, from the pace since the first one; None where nobody can tell."""
-        total = self._epochs.get(self.asset)
-        if total is None or len(self._seen) < 2:
+        """Seconds until the last step or epoch, from the pace since the first; None where nobody can tell."""
+        if self._total is None or len(self._seen) < 2:
             return None
         (first, begun), (last, now) = self._seen[0], self._seen[-1]
-        each = (now - begun) / max(1, last - first)
-        return max(0.0, each * (total - last) - (time.monotonic() - now))
+        each = (now - begun) / max(1.0, last - first)
+        return max(0.0, each * (self._total - last) - (time.monotonic() - now))
 
     def line(self, memory: int) -> str:
         """The line at the bottom."""

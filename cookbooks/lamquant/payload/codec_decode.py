@@ -31,7 +31,7 @@ def decode_all(session: PayloadSession) -> int:
         out = io.BytesIO()
         np.save(out, digital, allow_pickle=False)
         write_atomic(session.out / f"{path.stem}.npy", out.getvalue())
-        session.step(number, n_samples=digital.size)
+        session.step(number, of=len(paths), n_samples=digital.size)
     return len(paths)
 
 

@@ -34,7 +34,7 @@ def encode_split(session: PayloadSession) -> int:
         except ValueError as error:
             raise ValueError(f"{stem}: {error}") from error
         write_atomic(session.out / f"{stem}{SUFFIX}", data)
-        session.step(number, n_bytes=len(data))
+        session.step(number, of=len(stems), n_bytes=len(data))
     return len(stems)
 
 

@@ -113,7 +113,7 @@ def _encode_all(session: PayloadSession, jobs: list[Job], workers: int) -> list[
         try:
             for outcome in results:
                 outcomes.append(outcome)
-                session.step(len(outcomes), n=len(jobs))
+                session.step(len(outcomes), of=len(jobs))
         except BrokenProcessPool as error:
             job = jobs[len(outcomes)]
             raise SystemExit(

@@ -49,10 +49,10 @@ class ReasoningTask:
         Raises:
             ReasoningError: it is not installed, or has no such task.
         """
-        self.name, size = size_of(name)
+        self.name, self.size = size_of(name)
         reasoning_gym: Any = importlib.import_module("reasoning_gym")
         try:
-            self._data = reasoning_gym.create_dataset(self.name, size=size, seed=seed)
+            self._data = reasoning_gym.create_dataset(self.name, size=self.size, seed=seed)
         except (ValueError, KeyError) as error:
             raise ReasoningError(f"reasoning: {name!r}: {error}") from error
         self.version = importlib.metadata.version("reasoning-gym")

@@ -187,7 +187,7 @@ def main() -> None:
     with payload_session() as session:
         prepare_process(session.config)
         with explained(BuildError, ModelDirError, NotConvertible, LlamaError):
-            kit = ensure_kit(lambda percent: session.step(percent, kit_percent=percent))
+            kit = ensure_kit(lambda percent: session.step(percent, of=100, kit_percent=percent))
             with tempfile.TemporaryDirectory(dir=session.work) as scratch:
                 session.done(**make(session, kit, Path(scratch)))
 

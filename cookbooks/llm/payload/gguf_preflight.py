@@ -126,7 +126,7 @@ def _run(session: PayloadSession) -> None:
     model = session.inputs["model"]
     look_at_files(model, chat=session.config["chat"] == "required")
     # only now: it may have to be compiled
-    kit = ensure_kit(lambda percent: session.step(percent, kit_percent=percent))
+    kit = ensure_kit(lambda percent: session.step(percent, of=100, kit_percent=percent))
     with tempfile.TemporaryDirectory(dir=session.work) as scratch:
         session.done(**preflight(model, kit, Path(scratch)))
 

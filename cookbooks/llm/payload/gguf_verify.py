@@ -155,7 +155,7 @@ def verify(session: PayloadSession) -> dict[str, Any]:
     from cookbooks.llm.payload.hf_engine import HfEngine
 
     config, folder = session.config, session.inputs["gguf"]
-    kit = ensure_kit(lambda percent: session.step(percent, kit_percent=percent))
+    kit = ensure_kit(lambda percent: session.step(percent, of=100, kit_percent=percent))
     adapter = folder / ADAPTER if (folder / ADAPTER).is_file() else None
     options = {"context": config["context"], "threads": config["threads"], "adapter": adapter}
     clock = Clock()

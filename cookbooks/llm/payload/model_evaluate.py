@@ -59,7 +59,13 @@ class Suite:
         self.reasoning = [ReasoningTask(name, seed=seed) for name in self._config["reasoning"]]
         self.tasks = self._tasks(tokenizer)
         self.scores: dict[str, Scores] = {}
-        self._done = 0
+        self._done, self._all = 0, len(self._config["models"]) * self._of_one_model()
+
+    def _of_one_model(self) -> int:
+        """How many questions a model is asked, for whoever waits."""
+        judged = self.answered[: self._config["judge_samples"]] if self.judge else []
+        rows = [self.held_out, self.asked, self.answered, judged, *(asked for _, asked in self.tasks)]
+        return sum(map(len, rows)) + sum(task.size for task in self.reasoning)
 
     def _asked(self) -> list[dict[str, Any]]:
         """The questions that are shown with every model's answer, and whether they were trained on."""
@@ -182,7 +188,7 @@ class Suite:
     def _told(self, row: Any) -> Any:
         self._done += 1
         if self._done % SHOWN_EVERY == 0:
-            self._session.step(self._done)
+            self._session.step(self._done, of=self._all)
         return row
 
     def _keep(self, model: str, task: str, about: str, samples: list[Sample]) -> None:
@@ -200,7 +206,7 @@ def open_engine(session: PayloadSession, model: Mapping[str, str]) -> Engine:
     """
     config, path = session.config, session.inputs[model["input"]]
     if model["kind"] == "gguf":
-        kit = ensure_kit(lambda percent: session.step(percent, kit_percent=percent))
+        kit = ensure_kit(lambda percent: session.step(percent, of=100, kit_percent=percent))
         # what lies beside a file of the user's own is not part of it
         adapter = path / ADAPTER if (path / ADAPTER).is_file() else None
         file = path / "model.gguf" if path.is_dir() else path

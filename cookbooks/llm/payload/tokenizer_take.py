@@ -46,7 +46,7 @@ def make(file: Path, session: PayloadSession) -> None:
         os.environ[name] = "1"
     from transformers import AutoTokenizer
 
-    kit = ensure_kit(lambda percent: session.step(percent, kit_percent=percent))
+    kit = ensure_kit(lambda percent: session.step(percent, of=100, kit_percent=percent))
     with GgufEngine(file, kit, vocabulary_only=True) as engine:
         metadata = engine.metadata()
     architecture = metadata.get("general.architecture", "unknown")

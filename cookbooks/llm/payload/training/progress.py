@@ -87,7 +87,7 @@ class Progress(TrainerCallback):
             return
         self._refuse_not_finite(state.global_step, logs, args.learning_rate)
         values = {name: float(logs[name]) for name in STREAMED if name in logs}
-        self._session.step(state.global_step, **values)
+        self._session.step(state.global_step, of=state.max_steps, **values)
         if not float(state.epoch or 0).is_integer():
             self._point(state)
 
