@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from blut_assets.definitions import discovered
+from blut_assets.stages import spec_of
 from blut_assets.versions import CodeVersion, code_version
 
 FILES = {
@@ -125,3 +127,10 @@ def test_a_payload_module_that_does_not_exist_is_an_error(pack: Path) -> None:
     make = importlib.import_module("pack.stages").make
     with pytest.raises(ModuleNotFoundError, match=r"pack\.trian"):
         code_version(make, ["pack.trian"], 1)
+
+
+def test_an_edited_recipe_makes_nothing_stale() -> None:
+    specs = [spec for book in discovered.cookbooks for asset in book.assets if (spec := spec_of(asset))]
+    read = {part for spec in specs for part in spec.code.parts}
+    assert "cookbooks.lamquant.verdict_checks" in read
+    assert not [part for part in read if part.rpartition(".")[2].startswith("recipe")]

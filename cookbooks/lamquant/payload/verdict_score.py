@@ -22,12 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+# by their own names: `from` the package would make its recipes part of the verdict's code version
+import cookbooks.lamquant.verdict_checks as checks
+import cookbooks.lamquant.verdict_rules as rules
 from blut_assets.gates import VERDICT_FILE, Change, Verdict, judge
 from blut_resources.payload import payload_session
 from blut_resources.store import write_atomic
 from blut_resources.store_files import StoreError
-from cookbooks.lamquant import verdict_checks as checks
-from cookbooks.lamquant import verdict_rules as rules
 from cookbooks.lamquant.formats.corpus import CorpusError, Recording, read_corpus, read_recording
 from cookbooks.lamquant.formats.lma import LmaError
 from cookbooks.lamquant.formats.lml import LmlError
