@@ -7,7 +7,10 @@ BLUT = $(BIN)/blut
 DEMO_ARGS = cookbooks/lamquant/configs/args_demo.yaml
 LLM_DEMO_ARGS = cookbooks/llm/configs/args_demo.yaml
 
-.PHONY: help setup demo demo-llm plan ui test test-llamacpp lint bench clean
+# Byte code and code versions are kept beside the sources: without them every process works them out again.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help setup demo demo-llm plan ui test lint bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -35,11 +38,8 @@ plan: setup ## what `make demo` would run now, and why
 ui: setup ## the Dagster UI on http://127.0.0.1:3000
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev -h 127.0.0.1 -p $(PORT) -w workspace.yaml
 
-test: lint ## the test suite, on two cores
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not llamacpp'
-
-test-llamacpp: setup ## what needs llama.cpp, which is built first: g++, cmake and ten more minutes
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m llamacpp
+test: lint ## the test suite, on two cores; llama.cpp is built first if g++ and cmake are there
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup ## style and types
 	$(BIN)/ruff check .

@@ -9,6 +9,24 @@ import pytest
 from tests import aftermath, lacking
 
 REPOSITORY = Path(__file__).parent.parent
+LONGEST = (
+    "uml/test_boot.py",
+    "llm/test_gguf_files.py",
+    "e2e/test_cancel.py",
+    "e2e/test_main_job.py",
+    "llm/test_registration.py",
+    "e2e/test_retraining.py",
+    "llm/test_gguf_assets.py",
+    "e2e/test_adopt.py",
+    "llm/test_eval_suite.py",
+    "llm/test_training_assets.py",
+    "e2e/test_ui.py",
+    "test_trainer.py",
+    "lamquant/test_verdict.py",
+    "llm/test_evaluation_models.py",
+    "llm/test_gguf_preflight.py",
+)
+"""Files of a minute and more. Of the first two, the second builds llama.cpp if need be, beside the first."""
 
 
 @pytest.fixture
@@ -41,6 +59,12 @@ def _quiet_pools(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         if name not in os.environ:
             monkeypatch.setenv(name, "1")
     yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first: one that is begun last keeps a single core busy at the end."""
+    ranks = {REPOSITORY / "tests" / name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(LONGEST)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -2,16 +2,14 @@
 
 import functools
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from cookbooks.llm.llamacpp import REMEDY, Kit, ensure_kit, find_kit, missing_tools
 from tests.conftest import REPOSITORY
 from tests.lacking import lacking
+from tests.llm.forked import run_forked
 from tests.llm.rows_support import ask, smollm2, write_rows
 
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
@@ -24,7 +22,7 @@ CONVERT: dict[str, Any] = {
     "data": {"name": "training data", "digest": "b3:data"},
 }
 VERIFY: dict[str, Any] = {
-    **{"n_tokens": 600, "context": 512, "threads": 1, "device": "cpu"},
+    **{"n_tokens": 600, "context": 128, "threads": 1, "device": "cpu"},
     **{"max_kl": 0.1, "min_top1": 0.8, "max_perplexity_ratio": 1.2},
 }
 
@@ -103,10 +101,7 @@ def run_payload(
     }
     path = out.parent / f"{out.name}.json"
     path.write_text(json.dumps(content))
-    command = [sys.executable, "-m", f"cookbooks.llm.payload.{module}", "--config", str(path)]
-    result = subprocess.run(
-        command, cwd=REPOSITORY, capture_output=True, text=True, check=False, env={**os.environ}
-    )
+    result = run_forked(f"cookbooks.llm.payload.{module}", ["--config", str(path)], REPOSITORY)
     events = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
     facts = events[-1]["facts"] if events and events[-1]["event"] == "done" else {}
     return result.returncode, facts, result.stderr

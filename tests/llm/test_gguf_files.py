@@ -125,16 +125,13 @@ def test_quantisation_costs_what_is_reported_and_below_a_floor_it_is_no_pass(ben
 def test_an_importance_matrix_from_the_training_side_is_used_and_recorded(bench: Bench) -> None:
     from cookbooks.llm.payload.gguf_engine import GgufEngine
 
-    plain, _ = bench.convert(quant="IQ4_XS")
-    helped, facts = bench.convert(quant="IQ4_XS", importance=True)
-    assert facts["importance_tokens"] >= 512
-    assert (plain / "model.gguf.part").read_bytes() != (helped / "model.gguf.part").read_bytes()
+    # a type that llama.cpp refuses to make without
+    helped, facts = bench.convert(quant="IQ2_XS", importance=True)
+    assert facts["importance_tokens"] >= 512 and "IQ2_XS" in facts["tensor_types"]
     with GgufEngine(helped / "model.gguf.part", kit(), context=64) as engine:
         metadata = engine.metadata()
     assert metadata["quantize.imatrix.entries_count"] == "15"
     assert "b3:data" in metadata["quantize.imatrix.dataset"]
-    _, facts = bench.convert(quant="IQ2_XS", importance=True)
-    assert "IQ2_XS" in facts["tensor_types"]
 
 
 def test_a_type_that_needs_importance_is_refused_without_it(bench: Bench, tmp_path: Path) -> None:
@@ -233,7 +230,7 @@ def test_the_real_model_is_quantised_faithfully_and_still_answers(bench: Bench) 
     model = {"model": ensure_sample(sample_of("sample:smollm2"))}
     part, facts = bench.convert(quant="Q8_0", inputs=model)
     assert facts["tensor_types"] == "Q8_0:211 F32:61" and facts["license"] == "apache-2.0"
-    _, found = bench.verify(part, inputs=model, max_kl=0.02, min_top1=0.9)
+    _, found = bench.verify(part, inputs=model, n_tokens=200, context=512, max_kl=0.02, min_top1=0.9)
     assert found["faithful"], found["missed"]
     assert 1e-4 < found["kl"] < 0.02 and found["answer_stops"]
     assert found["answers"][0]["answer"]

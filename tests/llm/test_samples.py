@@ -1,6 +1,9 @@
 """The sample models: what transformers leaves wrong in a model that came out of a GGUF is put right."""
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ from cookbooks.llm.hf_dir import front_matter, model_facts, read_json, tensor_sh
 from cookbooks.llm.payload.base_build import LEAKED, ensure_sample
 from cookbooks.llm.payload.chat import load_tokenizer
 from cookbooks.llm.samples import SAMPLES, sample_of
+from tests.llm.rows_support import smollm2
 
 
 @pytest.fixture(params=SAMPLES)
@@ -39,3 +43,31 @@ def test_its_tokenizer_cuts_digits_and_names_no_place(model: Path) -> None:
     assert tokenizer.tokenize("2025") == ["2", "0", "2", "5"]
     assert (tokenizer.bos_token, tokenizer.eos_token) == ("<|im_start|>", "<|im_end|>")
     assert tokenizer.chat_template
+
+
+@pytest.mark.parametrize("model_type", ["llama", "qwen2"])
+def test_a_tokenizer_is_the_one_that_transformers_finds(tmp_path: Path, model_type: str) -> None:
+    from transformers import AutoTokenizer
+
+    model = tmp_path / "model"
+    shutil.copytree(smollm2(), model)
+    # of the other architecture transformers does not believe what the files say
+    (model / "config.json").write_text(
+        json.dumps({**read_json(model / "config.json"), "model_type": model_type})
+    )
+    ours, theirs = load_tokenizer(model), AutoTokenizer.from_pretrained(model)
+    assert type(ours) is type(theirs)
+    ours.save_pretrained(tmp_path / "ours")
+    theirs.save_pretrained(tmp_path / "theirs")
+    for path in (tmp_path / "theirs").iterdir():
+        assert path.read_bytes() == (tmp_path / "ours" / path.name).read_bytes(), path.name
+
+
+def test_to_read_a_tokenizer_takes_no_torch() -> None:
+    script = (
+        "import sys, pathlib; from cookbooks.llm.payload.chat import load_tokenizer, render;"
+        "print(render(load_tokenizer(pathlib.Path(sys.argv[1])), [{'role': 'user', 'content': 'Hi'}]));"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(smollm2())], capture_output=True, text=True)
+    assert done.returncode == 0 and "Hi" in done.stdout, done.stderr

@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from cookbooks.llm.payload.training.resume import SEAL, checkpoints, newest_comp
 with pytest.MonkeyPatch.context() as patch:  # which GPUs there are is for other tests to say
     patch.setenv("CUDA_VISIBLE_DEVICES", "")
     prepare_process({"threads": 1})
+del sys.modules["wandb"]  # other tests of this process track with it
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content']"

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cookbooks.llm.hf_dir import read_json
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase as Tokenizer
 
@@ -16,6 +18,7 @@ OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "HF_
 TODAY = datetime.datetime(2024, 7, 26)
 """What a template that writes the date is told: the same bytes on every day."""
 
+PLAIN = ("TokenizersBackend", "PreTrainedTokenizerFast")
 DATE = re.compile(r"""strftime_now\(\s*(['"])(.*?)\1\s*\)""")
 Message = Mapping[str, str]
 
@@ -33,15 +36,33 @@ def load_tokenizer(model: Path) -> "Tokenizer":
     for name in OFFLINE:
         os.environ[name] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    from transformers import AutoTokenizer
-
     try:
+        if _is_plain(model):
+            # what the auto class would find out too, after it has imported torch: seconds for each payload
+            from transformers import TokenizersBackend
+
+            return TokenizersBackend.from_pretrained(model, local_files_only=True)
+        from transformers import AutoTokenizer
+
         return AutoTokenizer.from_pretrained(model, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
         raise MaskError(
             f"{model.name}: the tokenizer cannot be loaded: {error}. Save it beside the model with"
             " save_pretrained, so that tokenizer.json is there"
         ) from error
+
+
+def _is_plain(model: Path) -> bool:
+    """True if the files name the class that reads any ``tokenizer.json``, and transformers believes them.
+
+    It does not for some architectures, for which published files name a wrong one.
+    """
+    path, config = model / "tokenizer_config.json", model / "config.json"
+    if not path.is_file() or not (model / "tokenizer.json").is_file():
+        return False
+    named = read_json(path)
+    of = read_json(config).get("model_type") if config.is_file() else None
+    return named.get("tokenizer_class") in PLAIN and "auto_map" not in named and of in (None, "llama")
 
 
 def render(tokenizer: "Tokenizer", messages: Sequence[Message], *, prompt: bool = False) -> str:

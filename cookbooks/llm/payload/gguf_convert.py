@@ -40,7 +40,7 @@ def make(session: PayloadSession, kit: Kit, scratch: Path) -> dict[str, Any]:
     """
     config, model = session.config, session.inputs["model"]
     quant = config["quant"]
-    refuse_unready(config, model)
+    refuse_unready(config, model, adapter := _adapter_of(session))
     whole, part = scratch / "whole.gguf", session.out / PART
     # a place of one name: the converter reads versions and sizes out of a directory's
     place = scratch / "model"
@@ -68,12 +68,18 @@ def make(session: PayloadSession, kit: Kit, scratch: Path) -> dict[str, Any]:
         quantise(kit, whole, part, quant, threads=threads, importance=importance, metadata=more)
         say(f"quantised to {quant} in {clock.seconds:.1f} s")
         session.step(2, seconds=clock.seconds)
-    if "checkpoint" in session.inputs:
-        _convert_adapter(kit, session.inputs["checkpoint"] / "adapter", place, session.out, config, scratch)
+    if adapter:
+        _convert_adapter(kit, adapter, place, session.out, config, scratch)
     return {**made, **describe(kit, part, config, model)}
 
 
-def refuse_unready(config: dict[str, Any], model: Path) -> None:
+def _adapter_of(session: PayloadSession) -> Path | None:
+    """Where the adapter is that becomes a file of its own; None if none does."""
+    checkpoint = session.inputs.get("checkpoint")
+    return checkpoint / "adapter" if checkpoint else None
+
+
+def refuse_unready(config: dict[str, Any], model: Path, adapter: Path | None = None) -> None:
     """What can be known before anything is converted.
 
     Raises:
@@ -84,6 +90,11 @@ def refuse_unready(config: dict[str, Any], model: Path) -> None:
         raise Refused(
             f"quant={quant}: llama.cpp makes it only with an importance matrix; set importance: true, or take"
             " a larger type such as Q3_K_M"
+        )
+    if adapter and not (adapter / "adapter_config.json").is_file():
+        raise Refused(
+            "form=adapter: the checkpoint holds whole weights, no adapter; train with method lora, or use"
+            " form merged"
         )
     look_at_files(model, chat=False)
 
@@ -139,11 +150,6 @@ def tensors_in(whole: GgufFacts, names: dict[str, str]) -> dict[str, str]:
 def _convert_adapter(
     kit: Kit, adapter: Path, base: Path, out: Path, config: dict[str, Any], scratch: Path
 ) -> None:
-    if not (adapter / "adapter_config.json").is_file():
-        raise Refused(
-            "form=adapter: the checkpoint holds whole weights, no adapter; train with method lora, or use"
-            " form merged"
-        )
     place = scratch / "adapter"
     shutil.copytree(adapter, place)
     card = {"model_name": config["name"], "base_model": config["base"]["name"]}

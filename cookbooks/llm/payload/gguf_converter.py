@@ -59,7 +59,7 @@ def run_converter(command: list[str], name: str) -> None:
     Raises:
         NotConvertible: it ended with anything but success; the message says why in our words.
     """
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1"}
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if result.returncode == 0:
         return

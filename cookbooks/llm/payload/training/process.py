@@ -23,7 +23,7 @@ class Refused(ValueError):
 
 
 def prepare_process(config: Mapping[str, Any]) -> None:
-    """No network, a fixed number of threads, one GPU. The libraries read all of this at import.
+    """No network, a fixed number of threads, one GPU, no wandb. The libraries read all of this at import.
 
     Threads that spin while they wait would cost other programs of the machine more than they gain here.
     """
@@ -34,6 +34,8 @@ def prepare_process(config: Mapping[str, Any]) -> None:
     os.environ |= {"TOKENIZERS_PARALLELISM": "false", "OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
     # with several in sight, transformers would wrap the model in DataParallel, which TRL refuses
     os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+    # where it is installed TRL imports it, for seconds, to report by itself; here the run does that
+    sys.modules.setdefault("wandb", None)  # type: ignore[arg-type]
 
 
 def load_libraries() -> None:
