@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 HELD_OUT, MOST = 2, 3
 """Held-out prompts, and prompts at all."""
 PROMPT_TOKENS, TEXT_TOKENS, ANSWER_TOKENS = 256, 32, 32
-SECONDS = 20.0
+SECONDS = 10.0
 """For all answers before, and again after: a large model on a CPU says less."""
 
 
