@@ -7,21 +7,20 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from blut_assets.cli import completion
 from blut_assets.cli.output import AsJson, columns, failed, listing, print_json, size, wrong
 from blut_assets.gates import PromotionRefused
-from blut_assets.retention import freed_by_retiring
-from blut_resources.instance import open_instance, store_of
 from blut_resources.registry import Entry, ModelRegistry, Registration, RegistryError, governed_aliases
 from blut_resources.registry_retirement import Retirement, RetirementRefused
 from blut_resources.store import ArtifactStore, StoreError
 
 app = typer.Typer(help="Registered models: versions, aliases, promotion.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="Of a registered model; see `blut model list`.")]
-Reference = Annotated[
-    str, typer.Argument(metavar="NAME@ALIAS|NAME@VERSION", help="Such as mine@prod or mine@3.")
+NAME = "Of a registered model; see `blut model list`."
+Alias = Annotated[
+    str,
+    typer.Argument(metavar="NAME@ALIAS", help="Such as mine@prod.", autocompletion=completion.complete_alias),
 ]
-Alias = Annotated[str, typer.Argument(metavar="NAME@ALIAS", help="Such as mine@prod.")]
 SHORT = 12
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -52,7 +51,10 @@ def list_models(as_json: AsJson = False) -> None:
 
 @app.command()
 @explained
-def show(name: Name, as_json: AsJson = False) -> None:
+def show(
+    name: Annotated[str, typer.Argument(help=NAME, autocompletion=completion.complete_model_or_reference)],
+    as_json: AsJson = False,
+) -> None:
     """Show a model's versions, or everything about one: NAME, NAME@ALIAS or NAME@VERSION."""
     with _opened() as (registry, _):
         if "@" in name:
@@ -76,7 +78,14 @@ def show(name: Name, as_json: AsJson = False) -> None:
 @app.command()
 @explained
 def resolve(
-    model: Reference,
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME@ALIAS|NAME@VERSION",
+            help="Such as mine@prod or mine@3.",
+            autocompletion=completion.complete_reference,
+        ),
+    ],
     role: Annotated[
         str, typer.Option(help="What of it: candidate (the GGUF), merged, evaluation, checkpoint, ...")
     ] = "candidate",
@@ -114,7 +123,12 @@ def rollback(model: Alias) -> None:
 @app.command()
 @explained
 def retire(
-    model: Annotated[str, typer.Argument(metavar="NAME@VERSION", help="Such as mine@3.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME@VERSION", help="Such as mine@3.", autocompletion=completion.complete_version
+        ),
+    ],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would free.")] = False,
 ) -> None:
     """Let go of a version that no name stands for, so that `blut cache prune` may remove it.
@@ -122,6 +136,9 @@ def retire(
     A registered version keeps its GGUF and all that it was made of, the merged model in float32 included,
     which is the largest part. It stays in the history, and the same GGUF registered again is in use again.
     """
+    from blut_assets.retention import freed_by_retiring
+    from blut_resources.instance import open_instance, store_of
+
     with open_instance() as instance:
         registry = ModelRegistry(store_of(instance).root / "registry")
         record = registry.retirable(model)
@@ -137,7 +154,10 @@ def retire(
 
 @app.command()
 @explained
-def history(name: Name, as_json: AsJson = False) -> None:
+def history(
+    name: Annotated[str, typer.Argument(help=NAME, autocompletion=completion.complete_model)],
+    as_json: AsJson = False,
+) -> None:
     """Print every registration, promotion, rollback and retirement of a model, oldest first."""
     with _opened() as (registry, _):
         records: list[Registration | Entry | Retirement] = [
@@ -156,6 +176,8 @@ def history(name: Name, as_json: AsJson = False) -> None:
 
 @contextmanager
 def _opened() -> Iterator[tuple[ModelRegistry, ArtifactStore]]:
+    from blut_resources.instance import open_instance, store_of
+
     with open_instance() as instance:
         store = store_of(instance)
         yield ModelRegistry(store.root / "registry"), store
