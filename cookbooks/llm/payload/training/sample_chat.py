@@ -4,6 +4,7 @@ Nothing is drawn at random, and the model is left as it was. What goes wrong her
 training.
 """
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase as Tokenizer
     from transformers import Trainer
 
-HELD_OUT, MOST = 2, 3
-"""Held-out prompts, and prompts at all."""
+HELD_OUT, MOST, LOOKED_AT = 2, 3, 50
+"""Held-out prompts, prompts at all, and rows among which short ones are sought."""
 PROMPT_TOKENS, TEXT_TOKENS, ANSWER_TOKENS = 256, 32, 32
 SECONDS = 10.0
 """For all answers before, and again after: a large model on a CPU says less."""
@@ -68,7 +69,7 @@ def _prompts(tokenizer: "Tokenizer", held: Path, questions: Sequence[str]) -> li
     """Questions of the user's first, then held-out prompts that are short, each once."""
     asked = [{"messages": [{"role": "user", "content": text}]} for text in questions[:HELD_OUT]]
     found: dict[str, Prompt] = {}
-    for row in [*asked, *(row for _, row in rows(held))]:
+    for row in [*asked, *(row for _, row in itertools.islice(rows(held), LOOKED_AT))]:
         prompt = _prompt(tokenizer, row)
         if prompt and len(prompt.ids) <= PROMPT_TOKENS:
             found.setdefault(prompt.text, prompt)
