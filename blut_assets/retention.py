@@ -11,17 +11,19 @@ import dagster as dg
 
 from blut_assets import reuse
 from blut_resources.instance import home_of, open_instance, store_of
-from blut_resources.registry import ModelRegistry
+from blut_resources.registry import ModelRegistry, Registration
 from blut_resources.store import CollectReport
 
 
-def reachable(instance: dg.DagsterInstance, newest: int) -> set[str]:
+def reachable(instance: dg.DagsterInstance, newest: int, retiring: Registration | None = None) -> set[str]:
     """Digests of each asset's newest results, of all that is promoted, and of what they were made of.
 
-    ``newest`` counts different results, so that a day of reused ones does not push out the one before.
+    Args:
+        newest: different results, so that a day of reused ones does not push out the one before.
+        retiring: a registered version that is taken for retired.
     """
     made_of: dict[str, set[str]] = {}
-    roots = ModelRegistry(store_of(instance).root / "registry").promoted_digests()
+    roots = ModelRegistry(store_of(instance).root / "registry").promoted_digests(retiring)
     for key in instance.get_asset_keys():
         seen: list[str] = []
         for record in reuse.materializations(instance, key):
@@ -45,6 +47,12 @@ def _closure(roots: Iterable[str], made_of: dict[str, set[str]]) -> set[str]:
             kept.add(digest)
             todo += made_of.get(digest, ())
     return kept
+
+
+def freed_by_retiring(instance: dg.DagsterInstance, version: Registration, newest: int = 3) -> int:
+    """Bytes in the store that are kept there for a registered version alone."""
+    freed = reachable(instance, newest) - reachable(instance, newest, version)
+    return sum(i.n_bytes for i in store_of(instance).list() if i.digest in freed and not i.external)
 
 
 def collect_garbage(instance: dg.DagsterInstance, *, newest: int = 3, dry_run: bool = False) -> CollectReport:

@@ -6,6 +6,7 @@ from pathlib import Path
 import dagster as dg
 
 from blut_resources.digest import digest_bytes
+from blut_resources.home import find_home, store_root
 from blut_resources.startup import put_off, without_collector
 from blut_resources.store import ArtifactStore, file_lock, write_atomic
 
@@ -29,19 +30,6 @@ nux: {enabled: false}
 
 class EphemeralInstance(Exception):
     """The Dagster instance would be deleted when the command ends, and every result forgotten."""
-
-
-def find_home(start: Path | None = None) -> Path:
-    """The instance directory: $DAGSTER_HOME, else the enclosing checkout's, else the user's own."""
-    exported = os.environ.get("DAGSTER_HOME")
-    if exported:
-        return Path(exported).resolve()
-    start = (start or Path.cwd()).resolve()
-    for directory in (start, *start.parents):
-        if (directory / ".dagster" / "dagster.yaml").is_file():
-            return directory / ".dagster"
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(data) / "blut" / "dagster"
 
 
 def open_instance() -> dg.DagsterInstance:
@@ -74,7 +62,7 @@ def home_of(instance: dg.DagsterInstance) -> Path:
 def store_of(instance: dg.DagsterInstance) -> ArtifactStore:
     """The artifact store that belongs to an instance; $BLUT_STORE puts it on another disk."""
     home = home_of(instance)
-    store = ArtifactStore(Path(os.environ.get("BLUT_STORE") or home / "store"))
+    store = ArtifactStore(store_root(home))
     owner = store.root / "homes" / digest_bytes(str(home).encode())[:16]
     if not owner.exists():
         write_atomic(owner, str(home).encode())

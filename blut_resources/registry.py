@@ -1,40 +1,41 @@
 """The model registry: versions of a model, which of them ``name@alias`` stands for, and how that came to be.
 
-On disk, below a root directory that the caller gives::
-
-    <name>/versions.jsonl       one line per registration, only ever appended to
-    <name>/history.jsonl        one line per promotion or rollback, only ever appended to
-    <name>/aliases/<alias>.json what the alias stands for now, for people and other tools
-    <name>/lock                 taken by whoever appends
-
-The two logs are the truth and the alias files follow from them, so a crash between them loses nothing: the
-next writer restores the file.
-
 A governed alias (`governed_aliases`) takes a passing verdict on exactly the candidate's digest; the rule
 is kept here, where the name is given, and not only by the asset that asks for it.
 """
 
-import contextlib
-import fcntl
-import json
-from collections.abc import Iterable, Iterator, Mapping
+import getpass
+import os
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from blut_assets.gates import Floor, PromotionRefused, require_pass
-from blut_resources.registry_log import RecordLog, RegistryError, check_alias, check_name, registry_name
-from blut_resources.registry_records import Entry, Registration, governed_aliases
-from blut_resources.store import ArtifactStore, StoreError, write_atomic
+from blut_resources.registry_files import RegistryFiles
+from blut_resources.registry_log import (
+    RegistryError,
+    check_alias,
+    check_name,
+    parted,
+    registry_name,
+    version_of,
+)
+from blut_resources.registry_records import (
+    Entry,
+    Registration,
+    governed_aliases,
+    refuse_unjudged,
+    stack_of,
+)
+from blut_resources.registry_retirement import Retirement, in_force, refuse_named, refuse_retired
+from blut_resources.store import ArtifactStore, StoreError
 
 __all__ = ["Entry", "ModelRegistry", "Registration", "RegistryError", "governed_aliases", "registry_name"]
 
 
-class ModelRegistry:
+class ModelRegistry(RegistryFiles):
     """Models in one directory. Objects hold no state: every call reads what is on disk."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
 
     def register(
         self,
@@ -51,12 +52,14 @@ class ModelRegistry:
     ) -> Registration:
         """Record a candidate: version 1, 2, 3 and so on, or the version that it has already.
 
+        One that was retired is in use again.
+
         Raises:
             RegistryError: if the name is malformed, or what is on disk is damaged.
         """
         check_name("name", name)
-        with self._writing(name):
-            log = self._versions(name)
+        with self.writing(name):
+            log = self.version_log(name)
             records = log.read()
             known = [r.version for r in records if r.candidate == candidate]
             record = Registration(
@@ -126,7 +129,7 @@ class ModelRegistry:
         Raises:
             PromotionRefused: if the alias is governed and the version has no passing verdict, or if its
                 bytes are not in the store. Nothing is written.
-            RegistryError: if the name or alias is malformed, or there is no such version.
+            RegistryError: if the name or alias is malformed, or there is no such version, or it is retired.
         """
         check_alias(alias)
         record = self.registration(f"{name}@{version}")
@@ -159,20 +162,21 @@ class ModelRegistry:
         """Let ``name@alias`` stand for what it stood for before its last promotion.
 
         Raises:
-            RegistryError: if there is no earlier target.
+            RegistryError: if there is no earlier target, or it was retired.
             PromotionRefused: if the alias is governed now and the earlier target has no verdict.
         """
         check_name("name", name)
         check_name("alias", alias)
-        if not self._history(name).path.exists():
+        if not self.promotion_log(name).path.exists():
             raise RegistryError(f"nothing was promoted under {name}")
-        with self._writing(name):
-            log = self._history(name)
+        with self.writing(name):
+            log = self.promotion_log(name)
             entries = log.read()
-            stack = _stack(entries, alias)
+            stack = stack_of(entries, alias)
             if len(stack) < 2:
                 raise RegistryError(f"{name}@{alias} has no earlier target to roll back to")
-            _refuse_unjudged(stack[-2])
+            refuse_unjudged(stack[-2])
+            self._refuse_retired(name, stack[-2].candidate)
             entry = stack[-2].model_copy(
                 update={
                     "n": len(entries) + 1,
@@ -182,40 +186,88 @@ class ModelRegistry:
                 }
             )
             log.append(entry)
-            self._point(entry)
+            self.point(entry)
             return entry
+
+    def retire(self, model: str) -> tuple[Retirement, bool]:
+        """Let go of ``name@version``; returns the retirement in force and whether it is new.
+
+        Its bytes are no longer kept for it, nor for a rollback. A registration of the same candidate brings
+        the version back.
+
+        Raises:
+            RetirementRefused: a name stands for it. Nothing is written.
+            RegistryError: if the text is no ``name@version``, or there is no such version.
+        """
+        record = self.retirable(model)
+        with self.writing(record.name):
+            record = self.retirable(model)
+            if found := self.retired(record.name).get(record.version):
+                return found, False
+            log = self.retirement_log(record.name)
+            retirement = Retirement(
+                n=len(log.read()) + 1,
+                name=record.name,
+                version=record.version,
+                candidate=record.candidate,
+                of=record.n,
+                by=_user(),
+                at=_now(),
+            )
+            log.append(retirement)
+        return retirement, True
+
+    def retirable(self, model: str) -> Registration:
+        """The newest record of a version that may be retired, or is; raises like `retire`."""
+        if version_of(model) is None:
+            raise RegistryError(f"{model!r} is no name@version: a version is retired, such as mine@3")
+        record = self.registration(model, retired=True)
+        refuse_named(record, self.aliases(record.name))
+        return record
+
+    def retired(self, name: str) -> dict[int, Retirement]:
+        """The versions of a model that are retired. Raises like `history`."""
+        return in_force(self.retirements(name), self.versions(name))
+
+    def retirements(self, name: str) -> list[Retirement]:
+        """Every retirement of a model, oldest first, also those undone since. Raises like `history`."""
+        check_name("name", name)
+        return self.retirement_log(name).read()
 
     def resolve(self, model: str) -> str:
         """The digest that ``name@alias`` or ``name@version`` stands for.
 
         Raises:
-            RegistryError: if the text is neither, or there is no such alias or version.
+            RegistryError: if the text is neither, or there is no such alias or version, or it is retired.
             PromotionRefused: if the alias is governed now and what it stands for has no verdict.
         """
-        if _version_of(model) is not None:
+        if version_of(model) is not None:
             return self.registration(model).candidate
         return self.entry(model).candidate
 
     def entry(self, model: str) -> Entry:
         """The history entry that put ``name@alias`` where it is; raises like `resolve`."""
-        name, alias = _parted(model)
+        name, alias = parted(model)
         check_name("alias", alias)
         history = self.history(name)
-        stack = _stack(history, alias)
+        stack = stack_of(history, alias)
         if not stack:
             known = sorted({e.alias for e in history}) or ["none"]
             raise RegistryError(f"nothing was promoted to {model}; aliases of {name}: {', '.join(known)}")
-        _refuse_unjudged(stack[-1])
+        refuse_unjudged(stack[-1])
         return stack[-1]
 
-    def registration(self, model: str) -> Registration:
+    def registration(self, model: str, *, retired: bool = False) -> Registration:
         """The newest record of ``name@version``, or of the version that ``name@alias`` stands for.
+
+        Args:
+            retired: it may be, and is not refused then.
 
         Raises:
             RegistryError, PromotionRefused: like `resolve`, and if the alias stands for no version.
         """
-        name, _ = _parted(model)
-        version = _version_of(model)
+        name, _ = parted(model)
+        version = version_of(model)
         if version is None:
             version = self.entry(model).version
             if version is None:
@@ -225,11 +277,13 @@ class ModelRegistry:
         if not found:
             known = ", ".join(map(str, sorted({record.version for record in records}))) or "none"
             raise RegistryError(f"{name} has no version {version}; versions of {name}: {known}")
+        if not retired:
+            refuse_retired(found[-1], self.retired(name))
         return found[-1]
 
     def names(self) -> list[str]:
         """Every model with a version or a history, sorted."""
-        return sorted({path.parent.name for log in ("versions", "history") for path in self._logs(log)})
+        return sorted({path.parent.name for log in ("versions", "history") for path in self.logs(log)})
 
     def versions(self, name: str) -> dict[int, Registration]:
         """The newest record of each version of a model."""
@@ -238,12 +292,12 @@ class ModelRegistry:
     def registrations(self, name: str) -> list[Registration]:
         """Every registration of a model, oldest first; empty for an unknown model. Raises like `history`."""
         check_name("name", name)
-        return self._versions(name).read()
+        return self.version_log(name).read()
 
     def aliases(self, name: str) -> dict[str, Entry]:
         """What each alias of a model stands for."""
         entries = self.history(name)
-        return {alias: _stack(entries, alias)[-1] for alias in sorted({e.alias for e in entries})}
+        return {alias: stack_of(entries, alias)[-1] for alias in sorted({e.alias for e in entries})}
 
     def history(self, name: str) -> list[Entry]:
         """Every promotion and rollback of a model, oldest first; empty for an unknown model.
@@ -252,28 +306,37 @@ class ModelRegistry:
             RegistryError: if a confirmed line cannot be read.
         """
         check_name("name", name)
-        return self._history(name).read()
+        return self.promotion_log(name).read()
 
-    def promoted_digests(self) -> set[str]:
-        """What must be kept: what each version needs, and what an alias stands for or can roll back to."""
+    def promoted_digests(self, retiring: Registration | None = None) -> set[str]:
+        """What must be kept: what each version needs, and what an alias stands for or can roll back to.
+
+        What is retired needs nothing, as if ``retiring`` were too.
+        """
         kept: set[str] = set()
         for name in self.names():
-            for record in self.versions(name).values():
-                kept |= record.digests()
+            versions, gone = self.versions(name), {*self.retired(name)}
+            if retiring and retiring.name == name:
+                gone.add(retiring.version)
+            for number in versions.keys() - gone:
+                kept |= versions[number].digests()
+            let_go = {versions[number].candidate for number in gone}
             entries = self.history(name)
             for alias in {e.alias for e in entries}:
-                for entry in _stack(entries, alias):
-                    kept |= {entry.candidate, *filter(None, [entry.verdict])}
+                for entry in stack_of(entries, alias):
+                    if entry.candidate not in let_go:
+                        kept |= {entry.candidate, *filter(None, [entry.verdict])}
         return kept
 
     def _promote(self, name: str, alias: str, *, verdict: str | None, **fields: Any) -> tuple[Entry, bool]:
-        with self._writing(name):
-            log = self._history(name)
+        with self.writing(name):
+            log = self.promotion_log(name)
             entries = log.read()
-            stack = _stack(entries, alias)
+            stack = stack_of(entries, alias)
             held = stack[-1] if stack else None
+            self._refuse_retired(name, fields["candidate"])
             if held and held.candidate == fields["candidate"] and (held.verdict or not verdict):
-                self._point(held)
+                self.point(held)
                 return held, False
             entry = Entry(
                 n=len(entries) + 1,
@@ -286,68 +349,20 @@ class ModelRegistry:
                 **fields,
             )
             log.append(entry)
-            self._point(entry)
+            self.point(entry)
             return entry, True
 
-    def _logs(self, kind: str) -> Iterable[Path]:
-        return self.root.glob(f"*/{kind}.jsonl")
-
-    def _versions(self, name: str) -> RecordLog[Registration]:
-        return RecordLog(self.root / name / "versions.jsonl", Registration)
-
-    def _history(self, name: str) -> RecordLog[Entry]:
-        return RecordLog(self.root / name / "history.jsonl", Entry)
-
-    @contextlib.contextmanager
-    def _writing(self, name: str) -> Iterator[None]:
-        """Hold the model's lock."""
-        directory = self.root / name
-        (directory / "aliases").mkdir(parents=True, exist_ok=True)
-        with (directory / "lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-
-    def _point(self, entry: Entry) -> None:
-        path = self.root / entry.name / "aliases" / f"{entry.alias}.json"
-        data = (json.dumps(entry.model_dump(mode="json"), sort_keys=True, indent=1) + "\n").encode()
-        if not path.exists() or path.read_bytes() != data:
-            write_atomic(path, data)
+    def _refuse_retired(self, name: str, candidate: str) -> None:
+        for record in self.versions(name).values():
+            if record.candidate == candidate:
+                refuse_retired(record, self.retired(name))
 
 
-def _parted(model: str) -> tuple[str, str]:
-    name, separator, rest = model.partition("@")
-    if not separator:
-        raise RegistryError(f"{model!r} is not name@alias or name@version")
-    check_name("name", name)
-    return name, rest
-
-
-def _version_of(model: str) -> int | None:
-    """The version in ``name@version``; None where an alias is named."""
-    _, rest = _parted(model)
-    return int(rest) if rest.isascii() and rest.isdigit() else None
-
-
-def _refuse_unjudged(entry: Entry) -> None:
-    """An alias may have become governed after it was pointed somewhere."""
-    if entry.verdict is None and entry.alias in governed_aliases():
-        raise PromotionRefused(
-            f"{entry.model} is governed, but was pointed at version {entry.version} without a passing"
-            f" verdict: `blut model promote {entry.model} --version N` promotes one that passed"
-        )
-
-
-def _stack(entries: list[Entry], alias: str) -> list[Entry]:
-    """The targets of an alias that are still reachable, the one in force last."""
-    stack: list[Entry] = []
-    for entry in entries:
-        if entry.alias != alias:
-            continue
-        if entry.action == "promote":
-            stack.append(entry)
-        else:
-            stack[-2:] = [entry]
-    return stack
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # in a container, the user may have no name
+        return f"user {os.getuid()}"
 
 
 def _now() -> str:

@@ -107,6 +107,25 @@ def check_alias(value: str) -> None:
         raise RegistryError(f"alias {value!r}: digits alone are a version; add a letter, such as v{value}")
 
 
+def parted(model: str) -> tuple[str, str]:
+    """The two sides of ``name@alias`` or ``name@version``.
+
+    Raises:
+        RegistryError: it is neither.
+    """
+    name, separator, rest = model.partition("@")
+    if not separator:
+        raise RegistryError(f"{model!r} is not name@alias or name@version")
+    check_name("name", name)
+    return name, rest
+
+
+def version_of(model: str) -> int | None:
+    """The version in ``name@version``; None where an alias is named."""
+    _, rest = parted(model)
+    return int(rest) if rest.isascii() and rest.isdigit() else None
+
+
 def registry_name(text: str) -> str:
     """A free name as the registry writes it: lower case, every other character a dash.
 

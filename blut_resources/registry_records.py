@@ -2,11 +2,12 @@
 
 import os
 import re
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from blut_assets.gates import Finite, Floor
+from blut_assets.gates import Finite, Floor, PromotionRefused
 from blut_resources.registry_log import Record, check_alias
 
 GOVERNED_ALIASES = "BLUT_GOVERNED_ALIASES"
@@ -75,3 +76,29 @@ def governed_aliases() -> frozenset[str]:
     for alias in added:
         check_alias(alias)
     return frozenset({"prod", *added})
+
+
+def refuse_unjudged(entry: Entry) -> None:
+    """An alias may have become governed after it was pointed somewhere.
+
+    Raises:
+        PromotionRefused: with the remedy.
+    """
+    if entry.verdict is None and entry.alias in governed_aliases():
+        raise PromotionRefused(
+            f"{entry.model} is governed, but was pointed at version {entry.version} without a passing"
+            f" verdict: `blut model promote {entry.model} --version N` promotes one that passed"
+        )
+
+
+def stack_of(entries: Iterable[Entry], alias: str) -> list[Entry]:
+    """The targets of an alias that are still reachable, the one in force last."""
+    stack: list[Entry] = []
+    for entry in entries:
+        if entry.alias != alias:
+            continue
+        if entry.action == "promote":
+            stack.append(entry)
+        else:
+            stack[-2:] = [entry]
+    return stack

@@ -7,6 +7,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from blut_assets.cli.model import app
+from blut_assets.cli.output import size
+from blut_assets.retention import reachable
 from blut_resources.instance import open_instance, store_of
 from tests.test_registry_versions import Bench
 
@@ -77,6 +79,33 @@ def test_promotion_is_refused_without_a_pass_and_undone_by_rollback(bench: Bench
         *(("promote", "next -> version 1"), ("promote", "next -> version 2")),
         ("rollback", "next -> version 1"),
     ]
+
+
+def test_a_version_is_retired_and_what_that_frees_is_said_first(bench: Bench) -> None:
+    bench.promote("prod", 2)
+    named = blut_model("retire", "mine@2")
+    assert named.exit_code == 1 and "mine@prod stands for it" in named.stderr
+    asked = blut_model("retire", "mine@1", "--dry-run").stdout
+    record = bench.registry.registration("mine@1")
+    freed = size(sum(item.n_bytes for item in bench.store.list() if item.digest in record.digests()))
+    assert "mine@1 would be retired" in asked and f"`blut cache prune` would then free {freed}" in asked
+    assert bench.registry.retirements("mine") == []
+    done = blut_model("retire", "mine@1").stdout
+    assert done.startswith("mine@1 is retired by ") and f"`blut cache prune` now frees {freed}" in done
+    with open_instance() as instance:
+        report = bench.store.collect(reachable(instance, 3), in_use_grace_s=0)
+    assert record.digests() == {*report.removed} and size(report.bytes_freed) == freed
+    assert blut_model("retire", "mine@1").stdout.strip().endswith(", as before")
+    (_, row) = table("list")
+    assert row[1] == "2, 1 retired"
+    (_, bad, good) = table("show", "mine")
+    assert "retired by" in " ".join(bad) and "retired" not in " ".join(good)
+    assert "retired by" in blut_model("show", "mine@1").stdout
+    assert json.loads(blut_model("show", "mine@1", "--json").stdout)["retired"]["by"]
+    told = [(e["action"], e["what"]) for e in json.loads(blut_model("history", "mine", "--json").stdout)]
+    assert told[-1] == ("retire", "version 1")
+    refused = blut_model("promote", "mine@next", "--version", "1")
+    assert refused.exit_code == 1 and "mine@1 was retired by" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from blut_resources.instance import find_home, open_instance
+from blut_resources.home import find_home
+from blut_resources.instance import open_instance
 from blut_resources.runs import reap_dead_runs
 from tests.test_trainer import REPOSITORY
 

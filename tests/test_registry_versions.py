@@ -7,6 +7,7 @@ import pytest
 
 from blut_assets.gates import Change, Floor, PromotionRefused, Verdict, judge
 from blut_resources.registry import ModelRegistry, Registration, RegistryError, registry_name
+from blut_resources.registry_retirement import RetirementRefused
 from blut_resources.store import ArtifactStore
 from blut_resources.store_files import remove_tree
 
@@ -228,3 +229,46 @@ def test_concurrent_registrations_get_one_version_per_candidate(bench: Bench) ->
     assert len(records) == 20 and [r.n for r in records] == list(range(1, 21))
     of = {(r.candidate, r.version) for r in records}
     assert len(of) == 10 and sorted(version for _, version in of) == list(range(1, 11))
+
+
+def test_a_retired_version_is_refused_and_its_bytes_are_no_longer_kept(bench: Bench) -> None:
+    old, new = bench.register("one"), bench.register("two")
+    bench.promote("prod", 1), bench.promote("prod", 2)
+    retirement, is_new = bench.registry.retire("mine@1")
+    assert is_new and bench.registry.retire("mine@1") == (retirement, False)
+    assert list(bench.registry.retired("mine")) == [1]
+    for use in (
+        lambda: bench.registry.resolve("mine@1"),
+        lambda: bench.promote("staging", 1),
+        lambda: bench.registry.rollback("mine", "prod"),
+    ):
+        with pytest.raises(RetirementRefused, match=r"mine@1 was retired by \S+ on 20.*args of run run-1"):
+            use()
+    kept = bench.registry.promoted_digests()
+    assert new.digests() <= kept and not old.digests() & kept
+    assert bench.registry.registration("mine@1", retired=True) == old, "it stays in the history"
+
+
+def test_the_same_candidate_registered_again_is_in_use_again(bench: Bench) -> None:
+    bench.register("one")
+    bench.registry.retire("mine@1")
+    again = bench.register("one", run="run-2")
+    assert again.version == 1 and bench.registry.resolve("mine@1") == again.candidate
+    assert again.digests() <= bench.registry.promoted_digests()
+    assert bench.registry.retire("mine@1")[1], "and can be retired anew"
+    assert [one.of for one in bench.registry.retirements("mine")] == [1, 2]
+
+
+def test_a_version_that_a_name_stands_for_is_not_retired(bench: Bench) -> None:
+    bench.register("one"), bench.register("two")
+    bench.promote("prod", 1), bench.promote("next", 1)
+    with pytest.raises(RetirementRefused, match="mine@next and mine@prod stand for it"):
+        bench.registry.retire("mine@1")
+    for text, reason in {
+        "mine@prod": "is no name@version",
+        "mine@7": "no version 7",
+        "mine": "not name@",
+    }.items():
+        with pytest.raises(RegistryError, match=reason):
+            bench.registry.retire(text)
+    assert bench.registry.retirements("mine") == []

@@ -112,7 +112,7 @@ def with_data(value: Any) -> Any:
 
 def _path_of(name: str) -> str:
     from blut_assets.datasets import DatasetError, Datasets
-    from blut_resources.instance import find_home
+    from blut_resources.home import find_home
 
     try:
         return str(Datasets(find_home()).get(name).path)

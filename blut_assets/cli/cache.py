@@ -121,9 +121,10 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove artifacts that neither the newest results nor a promoted model were made of.
+    """Remove artifacts that neither the newest results nor a registered model were made of.
 
-    What is in use, or was used within the last hour, stays.
+    What is in use, or was used within the last hour, stays. Every registered version keeps what it was made
+    of, its merged model in float32 included: `blut model retire NAME@VERSION` lets go of one.
     """
     from blut_assets.retention import collect_garbage
     from blut_resources.instance import open_instance

@@ -74,10 +74,17 @@ def recipe_named(name: str) -> dict[str, Any]:
 
 def complete_recipe(incomplete: str) -> list[tuple[str, str]]:
     """For the shell: names of recipes, and what they are."""
-    found = catalogue()["recipes"]
+    found = _offered("recipes")
     return [(one["name"], one["description"]) for one in found if one["name"].startswith(incomplete)]
 
 
 def complete_stage(incomplete: str) -> list[str]:
     """For the shell: names of stages."""
-    return [one["name"] for one in catalogue()["stages"] if one["name"].startswith(incomplete)]
+    return [one["name"] for one in _offered("stages") if one["name"].startswith(incomplete)]
+
+
+def _offered(what: str) -> list[dict[str, Any]]:
+    try:
+        return catalogue()[what]
+    except Exception:  # an error would be printed into the line that is being typed
+        return []

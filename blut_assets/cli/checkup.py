@@ -45,7 +45,8 @@ def checkup() -> Iterator[Finding]:
 
 
 def _instance() -> Iterator[Finding]:
-    from blut_resources.instance import find_home, open_instance, store_of
+    from blut_resources.home import find_home
+    from blut_resources.instance import open_instance, store_of
 
     home = find_home()
     try:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from blut_assets.cli.completion import complete_dataset
 from blut_assets.cli.lazy import group
 from blut_assets.cli.output import AsJson, ago, columns, failed, listing, numbers, print_json, size, wrong
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 app = group("Datasets by name. In recipe args, data://NAME stands for the path of one.")
 SHOWN = 20
 
-Dataset_ = Annotated[str, typer.Argument(metavar="NAME", help="See `blut data list`.")]
+Dataset_ = Annotated[
+    str, typer.Argument(metavar="NAME", help="See `blut data list`.", autocompletion=complete_dataset)
+]
 
 
 @app.command("list")
@@ -41,7 +44,7 @@ def _row(one: "Dataset") -> dict[str, Any]:
 
 @app.command("add")
 def add(
-    name: Dataset_,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as talks.")],
     path: Annotated[Path, typer.Argument(help="A file or directory; it stays where it is.")],
     kind: Annotated[
         str, typer.Option("--kind", help="By default by its suffixes; --kind ? lists them.")

@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from blut_assets.cli.catalogue import complete_recipe
+from blut_assets.cli.completion import RUN_ID, complete_working
 from blut_assets.cli.lazy import single
-from blut_assets.cli.output import AsJson, RunId, ago, duration, listing, numbers
+from blut_assets.cli.output import AsJson, ago, duration, listing, numbers
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -18,7 +20,9 @@ WORKING = ("NOT_STARTED", "STARTING", "STARTED", "CANCELING", "QUEUED")
 def jobs(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="So many, the newest first.")] = 20,
     working: Annotated[bool, typer.Option("--running", help="Only those that have not ended.")] = False,
-    recipe: Annotated[str, typer.Option("--recipe", help="Only those of this recipe.")] = "",
+    recipe: Annotated[
+        str, typer.Option("--recipe", help="Only those of this recipe.", autocompletion=complete_recipe)
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """List the runs and how far they are.
@@ -84,7 +88,9 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def cancel(run_id: RunId) -> None:
+def cancel(
+    run_id: Annotated[str, typer.Argument(metavar="ID", help=RUN_ID, autocompletion=complete_working)],
+) -> None:
     """End a run and everything it started.
 
     Wherever it was started from: here, in the UI, by the daemon.

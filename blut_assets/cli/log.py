@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from blut_assets.cli.completion import RunId
 from blut_assets.cli.lazy import single
-from blut_assets.cli.output import RunId, numbers
+from blut_assets.cli.output import numbers
 
 if TYPE_CHECKING:
     import dagster as dg

@@ -7,19 +7,20 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from blut_assets.cli.output import AsJson, columns, failed, listing, print_json, wrong
+from blut_assets.cli import completion
+from blut_assets.cli.output import AsJson, columns, failed, listing, print_json, size, wrong
 from blut_assets.gates import PromotionRefused
-from blut_resources.instance import open_instance, store_of
 from blut_resources.registry import Entry, ModelRegistry, Registration, RegistryError, governed_aliases
+from blut_resources.registry_retirement import Retirement, RetirementRefused
 from blut_resources.store import ArtifactStore, StoreError
 
 app = typer.Typer(help="Registered models: versions, aliases, promotion.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="Of a registered model; see `blut model list`.")]
-Reference = Annotated[
-    str, typer.Argument(metavar="NAME@ALIAS|NAME@VERSION", help="Such as mine@prod or mine@3.")
+NAME = "Of a registered model; see `blut model list`."
+Alias = Annotated[
+    str,
+    typer.Argument(metavar="NAME@ALIAS", help="Such as mine@prod.", autocompletion=completion.complete_alias),
 ]
-Alias = Annotated[str, typer.Argument(metavar="NAME@ALIAS", help="Such as mine@prod.")]
 SHORT = 12
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -31,7 +32,7 @@ def explained(command: F) -> F:
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
-        except (PromotionRefused, StoreError) as error:
+        except (PromotionRefused, RetirementRefused, StoreError) as error:
             failed(str(error))
         except RegistryError as error:
             wrong(str(error))
@@ -50,13 +51,16 @@ def list_models(as_json: AsJson = False) -> None:
 
 @app.command()
 @explained
-def show(name: Name, as_json: AsJson = False) -> None:
+def show(
+    name: Annotated[str, typer.Argument(help=NAME, autocompletion=completion.complete_model_or_reference)],
+    as_json: AsJson = False,
+) -> None:
     """Show a model's versions, or everything about one: NAME, NAME@ALIAS or NAME@VERSION."""
     with _opened() as (registry, _):
         if "@" in name:
-            record = registry.registration(name)
+            record = registry.registration(name, retired=True)
             if as_json:
-                print_json(record.model_dump(mode="json"))
+                print_json(_as_json(registry, record))
             else:
                 print(_story(registry, record))
             return
@@ -64,8 +68,9 @@ def show(name: Name, as_json: AsJson = False) -> None:
         if not records and not registry.history(name):
             raise RegistryError(f"no model is called {name!r}; there are: {_known(registry)}")
         rows = [_version(registry, record) for record in records]
+        whole = [_as_json(registry, record) for record in records]
     if as_json:
-        print_json([record.model_dump(mode="json") for record in records])
+        print_json(whole)
     else:
         print(columns(rows) if rows else f"{name} has no versions; `blut model history {name}`")
 
@@ -73,7 +78,14 @@ def show(name: Name, as_json: AsJson = False) -> None:
 @app.command()
 @explained
 def resolve(
-    model: Reference,
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME@ALIAS|NAME@VERSION",
+            help="Such as mine@prod or mine@3.",
+            autocompletion=completion.complete_reference,
+        ),
+    ],
     role: Annotated[
         str, typer.Option(help="What of it: candidate (the GGUF), merged, evaluation, checkpoint, ...")
     ] = "candidate",
@@ -110,10 +122,49 @@ def rollback(model: Alias) -> None:
 
 @app.command()
 @explained
-def history(name: Name, as_json: AsJson = False) -> None:
-    """Print every registration, promotion and rollback of a model, oldest first."""
+def retire(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME@VERSION", help="Such as mine@3.", autocompletion=completion.complete_version
+        ),
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would free.")] = False,
+) -> None:
+    """Let go of a version that no name stands for, so that `blut cache prune` may remove it.
+
+    A registered version keeps its GGUF and all that it was made of, the merged model in float32 included.
+    It stays in the history, and the same GGUF registered again is in use again.
+    """
+    from blut_assets.retention import freed_by_retiring
+    from blut_resources.instance import open_instance, store_of
+
+    with open_instance() as instance:
+        registry = ModelRegistry(store_of(instance).root / "registry")
+        record = registry.retirable(model)
+        freed = freed_by_retiring(instance, record)
+        told, is_new = ("would be retired", True) if dry_run else _retired(registry, record)
+    print(f"{record.model} {told}{'' if is_new else ', as before'}")
+    if is_new and freed:
+        then = "would then free" if dry_run else "now frees"
+        print(f"`blut cache prune` {then} {size(freed)} more, when it was not used for an hour")
+    elif is_new:
+        print("`blut cache prune` frees nothing more: newest results, or another version, need all of it")
+
+
+@app.command()
+@explained
+def history(
+    name: Annotated[str, typer.Argument(help=NAME, autocompletion=completion.complete_model)],
+    as_json: AsJson = False,
+) -> None:
+    """Print every registration, promotion, rollback and retirement of a model, oldest first."""
     with _opened() as (registry, _):
-        records: list[Registration | Entry] = [*registry.registrations(name), *registry.history(name)]
+        records: list[Registration | Entry | Retirement] = [
+            *registry.registrations(name),
+            *registry.history(name),
+            *registry.retirements(name),
+        ]
         if not records:
             raise RegistryError(f"no model is called {name!r}; there are: {_known(registry)}")
     records.sort(key=lambda record: record.at)
@@ -125,6 +176,8 @@ def history(name: Name, as_json: AsJson = False) -> None:
 
 @contextmanager
 def _opened() -> Iterator[tuple[ModelRegistry, ArtifactStore]]:
+    from blut_resources.instance import open_instance, store_of
+
     with open_instance() as instance:
         store = store_of(instance)
         yield ModelRegistry(store.root / "registry"), store
@@ -132,10 +185,10 @@ def _opened() -> Iterator[tuple[ModelRegistry, ArtifactStore]]:
 
 def _summary(registry: ModelRegistry, name: str) -> dict[str, str]:
     records = registry.versions(name)
-    newest = records[max(records)] if records else None
+    newest, retired = records[max(records)] if records else None, registry.retired(name)
     return {
         "name": name,
-        "versions": str(len(records)),
+        "versions": f"{len(records)}{f', {len(retired)} retired' if retired else ''}",
         "newest": f"{newest.version}, {_passed(newest)}, {newest.at[:19]}" if newest else "-",
         "aliases": ", ".join(_aliases(registry, name)) or "-",
     }
@@ -156,17 +209,30 @@ def _target(entry: Entry) -> str:
 
 
 def _version(registry: ModelRegistry, record: Registration) -> dict[str, str]:
-    aliases = registry.aliases(record.name)
+    names = [a for a, e in registry.aliases(record.name).items() if e.version == record.version]
+    if retirement := registry.retired(record.name).get(record.version):
+        names.append(retirement.told)
     return {
         "version": str(record.version),
         "verdict": _passed(record),
-        "aliases": ", ".join(a for a, entry in aliases.items() if entry.version == record.version) or "-",
+        "aliases": ", ".join(names) or "-",
         **{name: _figure(record, name) for name in ("kl", "loss_base", "loss_quantised")},
         "gguf": record.candidate[:SHORT],
         "licence": record.license,
         "registered": record.at[:19],
         "run": record.run[:8],
     }
+
+
+def _as_json(registry: ModelRegistry, record: Registration) -> dict[str, Any]:
+    retirement = registry.retired(record.name).get(record.version)
+    gone = {"by": retirement.by, "at": retirement.at} if retirement else None
+    return record.model_dump(mode="json") | {"retired": gone}
+
+
+def _retired(registry: ModelRegistry, record: Registration) -> tuple[str, bool]:
+    retirement, is_new = registry.retire(record.model)
+    return f"is {retirement.told}", is_new
 
 
 def _figure(record: Registration, name: str) -> str:
@@ -186,8 +252,11 @@ def _story(registry: ModelRegistry, record: Registration) -> str:
     return columns([{record.model: name, "": value} for name, value in dict(rows).items()])
 
 
-def _event(record: Registration | Entry) -> dict[str, str]:
-    if isinstance(record, Registration):
+def _event(record: Registration | Entry | Retirement) -> dict[str, str]:
+    if isinstance(record, Retirement):
+        what, detail = f"version {record.version}", f"by {record.by}"
+        action, target = "retire", record.candidate
+    elif isinstance(record, Registration):
         what, detail = f"version {record.version}", f"{_passed(record)}; run {record.run[:8]}"
         action, target = "register", record.candidate
     else:

@@ -9,7 +9,6 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-RunId = Annotated[str, typer.Argument(metavar="ID", help="A run's id, or enough of its beginning.")]
 
 
 def columns(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -1,13 +1,16 @@
 """`blut plan NAME`, which is `blut plan inspect NAME`, and `blut plan resume ID`."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer._click.shell_completion import CompletionItem
 from typer.core import TyperGroup
 
 from blut_assets.cli.arguments import Args, Name, Set
+from blut_assets.cli.catalogue import complete_recipe
+from blut_assets.cli.completion import RUN_ID, complete_unfinished
 from blut_assets.cli.lazy import HELP, group
-from blut_assets.cli.output import AsJson, RunId, columns, failed, print_json
+from blut_assets.cli.output import AsJson, columns, failed, print_json
 
 if TYPE_CHECKING:
     from blut_assets.recipes import Recipe, RecipeArgs
@@ -22,6 +25,10 @@ class _OrRecipe(TyperGroup):
         if args and args[0] not in (*self.commands, *HELP["help_option_names"]):
             args = [INSPECT, *args]
         return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        found = super().shell_complete(ctx, incomplete)
+        return found + [CompletionItem(name, help=about) for name, about in complete_recipe(incomplete)]
 
 
 app = group(
@@ -66,7 +73,10 @@ def show_plan(recipe: "Recipe", args: "RecipeArgs", as_json: bool) -> None:
 
 
 @app.command("resume")
-def resume(run_id: RunId, set_: Set = None) -> None:
+def resume(
+    run_id: Annotated[str, typer.Argument(metavar="ID", help=RUN_ID, autocompletion=complete_unfinished)],
+    set_: Set = None,
+) -> None:
     """Go on with a run that ended early.
 
     Runs its recipe again with the same args, after it failed, was cancelled or died.

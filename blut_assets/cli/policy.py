@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from blut_assets.cli.arguments import load_object
+from blut_assets.cli.catalogue import complete_recipe
 from blut_assets.cli.output import AsJson, print_json, wrong
 from sensors.policy import TRIGGERS, Policy, Run
 from sensors.policy_file import ONLY, VARIABLE, PolicyError, edit, policy_path, read
@@ -30,8 +31,8 @@ app = typer.Typer(no_args_is_help=True, help="When Blut retrains by itself.", ad
 PolicyName = Annotated[str | None, typer.Argument(help="which policy, where the file holds several")]
 
 
-def _field(name: str, metavar: str = "TEXT") -> Any:
-    return typer.Option(metavar=metavar, help=Policy.model_fields[name].description)
+def _field(name: str, metavar: str = "TEXT", **more: Any) -> Any:
+    return typer.Option(metavar=metavar, help=Policy.model_fields[name].description, **more)
 
 
 @app.command()
@@ -50,7 +51,7 @@ def show(as_json: AsJson = False) -> None:
 @app.command()
 def enable(
     name: PolicyName = None,
-    recipe: Annotated[str | None, _field("recipe", "NAME")] = None,
+    recipe: Annotated[str | None, _field("recipe", "NAME", autocompletion=complete_recipe)] = None,
     args: Annotated[
         str | None,
         typer.Option(metavar="JSON", help="of the recipe: a JSON object, or @FILE of JSON or YAML"),
@@ -87,7 +88,7 @@ def enable(
         changes["args"] = {k: v for k, v in load_object(args, "--args").items() if v is not None}
     if quiet_hours is not None:
         changes["quiet_hours"] = [] if quiet_hours == "any" else quiet_hours.split("-")
-    from blut_resources.instance import find_home
+    from blut_resources.home import find_home
 
     with _explained():
         _check_recipe(name, changes)

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from blut_assets.cli.completion import RunId
 from blut_assets.cli.lazy import single
-from blut_assets.cli.output import AsJson, RunId, columns, duration, print_json, wrong
+from blut_assets.cli.output import AsJson, columns, duration, print_json, wrong
 
 if TYPE_CHECKING:
     import dagster as dg

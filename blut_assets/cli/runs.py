@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from blut_assets.cli.completion import RUN_ID, complete_run
 from blut_assets.cli.lazy import group
 from blut_assets.cli.output import AsJson, columns, print_json
 
@@ -21,8 +22,8 @@ OWN = (
 
 @app.command("diff")
 def diff(
-    a: Annotated[str, typer.Argument(help="A run's id, or enough of its beginning.")],
-    b: Annotated[str, typer.Argument(help="Another one's.")],
+    a: Annotated[str, typer.Argument(help=RUN_ID, autocompletion=complete_run)],
+    b: Annotated[str, typer.Argument(help="Another one's.", autocompletion=complete_run)],
     everything: Annotated[bool, typer.Option("--all", help="Also what is the same.")] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -13,7 +13,11 @@ class EvaluatedModelsConfig(StageConfig):
 
     base_model: str = Field("", description=f"what it was before: {SCORED}; not scored if empty")
     model_path: str = Field("", description=f"what it is now: {SCORED}; not scored if empty")
-    quantised_path: str = Field("", description="its GGUF: a file, or a directory with model.gguf")
+    quantised_path: str = Field(
+        "",
+        description="its GGUF: a file, or a directory with model.gguf; or model://name@alias or"
+        " model://name@version, as registered",
+    )
 
     @property
     def roles(self) -> dict[str, str]:

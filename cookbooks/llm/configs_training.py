@@ -39,7 +39,7 @@ HF_EXTRA = (
 class TrainingConfig(StageConfig):
     """What all trainings share."""
 
-    HOW: ClassVar[frozenset[str]] = frozenset({"resume", "save_steps"})
+    HOW: ClassVar[frozenset[str]] = frozenset({"resume", "save_steps", "prompts"})
 
     method: Method = Field(
         "lora", description="all weights, an adapter, or an adapter on a base in 4 bits (needs bitsandbytes)"
@@ -70,6 +70,9 @@ class TrainingConfig(StageConfig):
     resume: Literal["auto", "never"] = Field("auto", description="auto continues a killed training")
     save_steps: int | None = Field(
         None, ge=1, description="steps between checkpoints to resume from; one an epoch if not given"
+    )
+    prompts: list[str] = Field(
+        default_factory=list, description="questions that the UI shows the answers to, before and after"
     )
 
 

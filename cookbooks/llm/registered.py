@@ -1,7 +1,9 @@
-"""``model://name@alias`` and ``model://name@version``: the model that a registered GGUF was made of."""
+"""``model://name@alias`` and ``model://name@version``: a registered GGUF, or the model it was made of."""
+
+from pathlib import Path
 
 from blut_assets.stage import Stage
-from blut_resources.registry import ModelRegistry, RegistryError
+from blut_resources.registry import ModelRegistry, Registration, RegistryError
 from blut_resources.store import StoreError
 from cookbooks.llm.artifacts import HfModel
 from cookbooks.llm.hf_dir import model_facts
@@ -17,21 +19,41 @@ def registered_model(stage: Stage, text: str) -> HfModel:
         PromotionRefused: the alias is governed now and stands for what was never judged.
         ModelDirError: the bytes are no model directory.
     """
+    record = _record(stage, text)
+    digest = record.inputs.get("merged", "")
+    what, instead = "the model that its GGUF was made of", "give a model directory"
+    root = _opened(stage, text, record, digest, what, instead)
+    stage.show(resolved=record.model, gguf=record.candidate, registered_by=record.run)
+    return HfModel(digest=digest, **model_facts(root))
+
+
+def registered_gguf(stage: Stage, text: str) -> tuple[str, str]:
+    """The digest of a registered version's GGUF, its bytes in the store and checked, and ``name@version``.
+
+    Raises:
+        RegistryError, PromotionRefused: as `registered_model`.
+    """
+    record = _record(stage, text)
+    _opened(stage, text, record, record.candidate, "its GGUF", "give a .gguf file")
+    return record.candidate, record.model
+
+
+def _record(stage: Stage, text: str) -> Registration:
     registry = ModelRegistry(stage.store.root / "registry")
     try:
-        record = registry.registration(text.removeprefix(SCHEME))
+        return registry.registration(text.removeprefix(SCHEME))
     except RegistryError as error:
         known = ", ".join(registry.names()) or "none"
         raise RegistryError(
             f"model {text!r}: {error}; registered models: {known} (`blut model list`)"
         ) from error
-    digest = record.inputs.get("merged", "")
+
+
+def _opened(stage: Stage, text: str, record: Registration, digest: str, what: str, instead: str) -> Path:
     try:
-        root = stage.store.open(digest)
+        return stage.store.open(digest)
     except StoreError as error:
         raise RegistryError(
-            f"model {text!r} is {record.model}, but the model that its GGUF was made of is not to be had:"
-            f" {error} Run its recipe again with the args of run {record.run}, or give a model directory"
+            f"model {text!r} is {record.model}, but {what} is not to be had: {error} Run its recipe again"
+            f" with the args of run {record.run}, or {instead}"
         ) from error
-    stage.show(resolved=record.model, gguf=record.candidate, registered_by=record.run)
-    return HfModel(digest=digest, **model_facts(root))

@@ -1,7 +1,7 @@
 """What the assets show in the UI beside their facts."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,20 @@ def problem_table(problems: list[Problem]) -> dg.MetadataValue:
     return dg.MetadataValue.table(records)
 
 
+def sample_answers(samples: Sequence[Mapping[str, str]]) -> Mapping[str, Any]:
+    """What a model said before its training and after it; nothing where it was not asked."""
+    if not samples:
+        return {}
+    return {"sample_chat": dg.MetadataValue.md("\n\n".join(_sample(one) for one in samples))}
+
+
+def _sample(one: Mapping[str, str]) -> str:
+    asked = "question" if one["kind"] == "question" else "beginning of a held-out text"
+    if one["before"] == one["after"]:
+        return _dialogue([(asked, one["prompt"]), ("before and after", one["after"])])
+    return _dialogue([(asked, one["prompt"]), ("before", one["before"]), ("after", one["after"])])
+
+
 def sample_chat(gguf: Path) -> Mapping[str, Any]:
     """The questions that a GGUF was asked when it was checked, and its answers; none without a template."""
     answers = json.loads((gguf / "fidelity.json").read_text())["answers"]
@@ -31,6 +45,10 @@ def _exchange(one: Mapping[str, Any]) -> str:
     said = [("question", one["question"]), ("this file", one["answer"])]
     if one["reference_answer"] != one["answer"]:
         said.append(("the model in fp32", one["reference_answer"]))
+    return _dialogue(said)
+
+
+def _dialogue(said: Sequence[tuple[str, str]]) -> str:
     return "\n\n".join(f"**{who}**\n\n{_fenced(text)}" for who, text in said)
 
 

@@ -23,6 +23,7 @@ from cookbooks.llm.configs import SftDatasetConfig
 from cookbooks.llm.configs_gguf import ScoringConfig
 from cookbooks.llm.configs_suite import SCORED, EvaluatedModelsConfig
 from cookbooks.llm.corpus import DATASET_NORMALISE, normalise
+from cookbooks.llm.registered import SCHEME, registered_gguf
 from cookbooks.llm.sources import BASE_BUILD, named_model
 from cookbooks.llm.verdict import MODEL_EVALUATE, ROLES, Scored, score
 
@@ -45,22 +46,24 @@ def evaluated_models(stage: Stage, config: EvaluatedModelsConfig) -> Steps[Model
     places: dict[str, str] = {}
     for role, name in config.roles.items():
         root = Path(name).expanduser()
-        if root.suffix == ".gguf" or (root / WEIGHTS).is_file():
+        if role == "quantised" and name.startswith(SCHEME):
+            digest, places[role] = registered_gguf(stage, name)
+            found[role] = {"kind": "gguf", "digest": digest}
+        elif root.suffix == ".gguf" or (root / WEIGHTS).is_file():
             found[role], places[role] = {"kind": "gguf", "digest": _gguf(stage, root)}, str(root.resolve())
         elif role == "quantised":
             raise dg.Failure(
-                f"quantised_path {name!r}: is no .gguf file, nor a directory with {WEIGHTS}; a whole model is"
-                " given as model_path",
+                f"quantised_path {name!r}: is no .gguf file, nor a directory with {WEIGHTS}, nor"
+                " model://name@alias or model://name@version; a whole model is given as model_path",
                 allow_retries=False,
             )
         else:
             model = yield from named_model(stage, name)
-            found[role], places[role] = {"kind": "hf", "digest": model.digest}, stage.shown.get("place", name)
+            found[role], places[role] = {"kind": "hf", "digest": model.digest}, stage.shown.pop("place", name)
     if not found:
         raise dg.Failure(
             f"base_model, model_path, quantised_path: all empty: give a {SCORED}", allow_retries=False
         )
-    stage.shown.pop("place", None)
     stage.show(places=dg.MetadataValue.json(places))
     write_atomic(stage.out / MODELS, json.dumps(found, sort_keys=True, indent=1).encode())
     return ModelSet(n_models=len(found), names=", ".join(f"{r} ({m['kind']})" for r, m in found.items()))

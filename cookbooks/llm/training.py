@@ -18,6 +18,7 @@ from cookbooks.llm.configs_training import (
     learning_rate,
     refuse_senseless,
 )
+from cookbooks.llm.showing import sample_answers
 
 SFT_TRAIN = "cookbooks.llm.payload.sft_train"
 DPO_TRAIN = "cookbooks.llm.payload.dpo_train"
@@ -127,6 +128,7 @@ def _train(
 
 
 def _checkpoint(stage: Stage, base: str, facts: dict[str, Any]) -> Checkpoint:
+    stage.show(**sample_answers(facts.pop("samples", ())))
     known = Checkpoint.model_fields.keys() & facts.keys()
     for name, value in facts.items():
         if name not in known and value is not None:

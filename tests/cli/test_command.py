@@ -110,7 +110,8 @@ def test_the_shell_completes_commands_and_recipes() -> None:
         return run(**env).stdout.split()
 
     assert {"recipe", "jobs", "doctor"} <= set(completed("blut "))
-    assert completed("blut recipe run lamquant_j") == ["lamquant_joint_codec"]
+    for line in ("recipe run", "plan", "plan inspect", "jobs --recipe", "policy enable --recipe"):
+        assert completed(f"blut {line} lamquant_j") == ["lamquant_joint_codec"], line
     assert "--follow" in completed("blut log --f")
 
 

@@ -1,5 +1,6 @@
 """`eval_suite`: models that come from no training here, any of a base, a tuned and a quantised one."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,12 +9,17 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from blut_assets.handles import ArtifactHandles
 from blut_assets.recipes import ArgsError
+from blut_resources.instance import open_instance, store_of
+from blut_resources.store_files import remove_tree
 from cookbooks.llm.recipe_suite import EVAL_SUITE
+from cookbooks.llm.suite import evaluated_models
 from tests.conftest import REPOSITORY
 from tests.llm.gguf_support import CONVERT, kit, made, small_model, small_split
-from tests.llm.outcomes import metadata
+from tests.llm.outcomes import failure, metadata
 from tests.llm.test_evaluation_tasks import CHOICE, DOCS, task
+from tests.test_registry_versions import Bench
 
 Run = Callable[..., dg.ExecuteInProcessResult]
 ASKED = {"max_examples": 4, "context": 128, "seq_len": 128, "device": "cpu", "max_new_tokens": 4}
@@ -134,3 +140,36 @@ def test_what_is_no_model_is_refused_by_name(run: Run, given: dict[str, Path], t
         data: Any = event.event_specific_data
         assert words in (data.user_failure_data.description or data.error.message)
         assert "suite_evaluation" not in metadata(result)
+
+
+def looked_at(home: Path, **paths: str) -> dg.ExecuteInProcessResult:
+    """`evaluated_models` alone."""
+    return dg.materialize(
+        [evaluated_models],
+        instance=dg.DagsterInstance.from_config(str(home)),
+        resources={"artifact_handles": ArtifactHandles()},
+        run_config={"ops": {"llm__evaluated_models": {"config": paths}}},
+        raise_on_error=False,
+    )
+
+
+def test_the_gguf_of_a_registered_version_is_scored_by_its_name(home: Path, tmp_path: Path) -> None:
+    with open_instance() as instance:
+        bench = Bench(tmp_path, store_of(instance))
+    record = bench.register()
+    bench.promote("staging", 1)
+    for text in ("model://mine@staging", "model://mine@1"):
+        found = metadata(looked_at(home, quantised_path=text))["evaluated_models"]
+        assert found["places"] == {"quantised": "mine@1"}
+        models = json.loads((bench.store.open(found["artifact"]["digest"]) / "models.json").read_text())
+        assert models == {"quantised": {"kind": "gguf", "digest": record.candidate}}
+    refused = {
+        "model://mine@9": "mine has no version 9; versions of mine: 1",
+        "model://yours@prod": "registered models: mine (`blut model list`)",
+    }
+    for text, words in refused.items():
+        said = failure(looked_at(home, quantised_path=text))
+        assert f"model '{text}'" in said and words in said
+    remove_tree(bench.store.entry(record.candidate))
+    said = failure(looked_at(home, quantised_path="model://mine@1"))
+    assert "is mine@1, but its GGUF is not to be had" in said and "the args of run run-1" in said

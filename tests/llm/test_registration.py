@@ -18,6 +18,7 @@ from blut_resources.store import ArtifactStore
 from blut_resources.store_files import remove_tree
 from cookbooks.llm import recipes
 from cookbooks.llm.chains import SFT
+from cookbooks.llm.recipe_suite import EVAL_SUITE
 from cookbooks.llm.sources import base_model
 from tests.conftest import REPOSITORY
 from tests.llm.gguf_support import kit
@@ -221,3 +222,16 @@ def test_collection_keeps_what_a_version_needs_and_its_loss_is_explained(
     said = failure(alone(instance, base_model, model="model://numbers@staging"))
     assert "is numbers@1, but the model that its GGUF was made of is not to be had" in said
     assert f"with the args of run {needed.run}" in said
+
+
+def test_a_registered_gguf_is_scored_by_its_name(
+    first: dg.ExecuteInProcessResult, run: Run, instance: dg.DagsterInstance, registry: ModelRegistry
+) -> None:
+    args = {
+        **{"dataset_path": run.args["dataset_path"], "quantised_path": "model://numbers@staging"},
+        **{"max_examples": 4, "context": 128, "device": "cpu", "max_new_tokens": 4},
+    }
+    config = EVAL_SUITE.parse(args).model_dump(mode="json")
+    job = defs.resolve_job_def("eval_suite")
+    found = metadata(job.execute_in_process(run_config=config, instance=instance))["suite_evaluation"]
+    assert found["candidate"] == registry.resolve("numbers@1") and found["loss_quantised"] > 0

@@ -60,6 +60,8 @@ def test_trainings_are_reported_reused_and_held_to_their_limit(
     assert facts["base"] == metadata(first)["base_model"]["artifact"]["digest"]
     assert facts["eval_loss"] < facts["eval_loss_before"]
     assert {"seconds", "cpu_seconds", "estimated_bytes", "attention", "n_seen_tokens"} <= facts.keys()
+    said = facts["sample_chat"]
+    assert "**question**\n\n```\nQuestion " in said and "**before" in said
     observed = [
         event.event_specific_data.asset_observation.metadata
         for event in first.all_events
@@ -73,6 +75,7 @@ def test_trainings_are_reported_reused_and_held_to_their_limit(
 
     again = run(instance, SFT, **{**config, "sft_checkpoint": {**SMALL, "save_steps": 1}})
     assert metadata(again)["sft_checkpoint"]["reused"], "when checkpoints are written changes nothing"
+    assert metadata(again)["sft_checkpoint"]["sample_chat"] == said
 
     limits = {"memory_max": "600M", "mode": "best-effort", "containment": "none"}
     low = run(instance, SFT, **{**config, "sft_checkpoint": {**SMALL, "reuse": "never", "limits": limits}})
@@ -88,7 +91,7 @@ def test_trainings_are_reported_reused_and_held_to_their_limit(
     )
     assert learned.success
     facts = metadata(learned)["distilled_checkpoint"]
-    assert facts["eval_loss"] < facts["eval_loss_before"]
+    assert facts["eval_loss"] < facts["eval_loss_before"] and "**question**" in facts["sample_chat"]
 
 
 def test_preferences_are_trained_from_a_model(instance: dg.DagsterInstance, tmp_path: Path) -> None:
@@ -98,6 +101,7 @@ def test_preferences_are_trained_from_a_model(instance: dg.DagsterInstance, tmp_
     assert done.success
     facts = metadata(done)["dpo_checkpoint"]
     assert facts["eval_loss_before"] == pytest.approx(0.693147, abs=1e-5)
+    assert "**question**" in facts["sample_chat"]
 
     senseless = run(instance, DPO, preferences={"path": path}, dpo_checkpoint={**SMALL, "loss": "exo_pair"})
     assert "needs label_smoothing > 0" in failure(senseless)

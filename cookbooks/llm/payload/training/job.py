@@ -26,12 +26,13 @@ from cookbooks.llm.payload.training.models import (
 )
 from cookbooks.llm.payload.training.process import Clock, Refused, load_libraries, say
 from cookbooks.llm.payload.training.resume import newest_complete
+from cookbooks.llm.payload.training.sample_chat import SampleChat
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase as Tokenizer
     from transformers import Trainer
 
-HOW = ("resume", "save_steps", "memory_limit_bytes")
+HOW = ("resume", "save_steps", "memory_limit_bytes", "prompts")
 """Settings that change nothing about the result, so a training may be resumed with others."""
 
 LIBRARIES = ("torch", "transformers", "trl", "peft")
@@ -47,6 +48,7 @@ class Fitted:
     steps: int
     n_epochs: float
     resumed_from: int = 0
+    samples: list[dict[str, str]] = field(default_factory=list)
 
 
 @dataclass
@@ -155,6 +157,9 @@ class Job:
             if not math.isfinite(value):
                 raise Refused(f"base_model: its {name} is {value} before any training: it is damaged")
         found = self._resumable(making, trainer)
+        held, questions = self.session.inputs["split"] / "eval.jsonl", self.config.get("prompts", ())
+        chat = SampleChat(self.tokenizer, held, questions)
+        chat.ask(trainer, "before")
         if before and not found:
             # where the curve of the held-out side begins
             start: dict[str, Any] = {metric_name(name): value for name, value in before.items()}
@@ -165,10 +170,11 @@ class Job:
             raise SystemExit(
                 f"terminated at step {trainer.state.global_step}; the next attempt goes on from there"
             )
+        chat.ask(trainer, "after")
         history = trainer.state.log_history
         steps, epochs = trainer.state.global_step, float(trainer.state.epoch or 0)
         resumed_from = int(found.name.removeprefix("checkpoint-")) if found else 0
-        return Fitted(before, epochs_of(history), history, steps, epochs, resumed_from)
+        return Fitted(before, epochs_of(history), history, steps, epochs, resumed_from, chat.samples)
 
     @contextlib.contextmanager
     def _room(self) -> Iterator[None]:
@@ -200,7 +206,7 @@ class Job:
         return found
 
     def measured(self, fitted: Fitted) -> dict[str, Any]:
-        """Time and memory: facts about this attempt, not about the bytes."""
+        """Time, memory and a sample chat: facts about this attempt, not about the bytes."""
         peak = memory.peak()
         if self.placement.device == "cuda":
             import torch
@@ -215,6 +221,7 @@ class Job:
             "cpu_seconds": round(self.clock.cpu_seconds, 2),
             "machine": platform.machine(),
             "device_name": self.placement.name,
+            "samples": fitted.samples,
             **({"resumed_from_step": fitted.resumed_from} if fitted.resumed_from else {}),
         }
 

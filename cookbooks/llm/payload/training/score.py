@@ -25,7 +25,7 @@ def held_out(trainer: "Trainer", examples: Sequence[Example]) -> dict[str, float
         with torch.no_grad():
             for batch in _batches(examples, batch_size, model.config.pad_token_id or 0):
                 given = {name: torch.tensor(rows, device=trainer.args.device) for name, rows in batch.items()}
-                with _as_in_training(trainer.args):
+                with as_in_training(trainer.args):
                     out: Any = model(**given, fused_lm_head=True)
                 loss -= float(out.log_probs.double().sum())
                 right += int(out.is_top1.sum())
@@ -37,7 +37,7 @@ def held_out(trainer: "Trainer", examples: Sequence[Example]) -> dict[str, float
     return {"eval_loss": loss / count, "eval_token_accuracy": right / count}
 
 
-def _as_in_training(args: Any) -> contextlib.AbstractContextManager[Any]:
+def as_in_training(args: Any) -> contextlib.AbstractContextManager[Any]:
     """The dtype that a step computes in; the model itself gets it only when its training has begun."""
     import torch
 

@@ -135,12 +135,13 @@ def _generate(
     torch.manual_seed(how.seed + start)
     with torch.no_grad():
         out = model.generate(**given, max_new_tokens=most, pad_token_id=pad, use_cache=True, **drawn)
-    ends = _ends(model, tokenizer)
+    ends = ends_of(model, tokenizer)
     for ids in out[:, given["input_ids"].shape[1] :].tolist():
         yield _judged(tokenizer, ids, ends)
 
 
-def _ends(model: Any, tokenizer: "Tokenizer") -> set[int]:
+def ends_of(model: Any, tokenizer: "Tokenizer") -> set[int]:
+    """The tokens that end an answer."""
     named = getattr(model.generation_config, "eos_token_id", None)
     ends = [*(named if isinstance(named, list) else [named]), tokenizer.eos_token_id]
     return {token for token in ends if token is not None}

@@ -1,0 +1,63 @@
+"""Where the model registry keeps what it knows.
+
+On disk, below a root directory that the caller gives::
+
+    <name>/versions.jsonl       one line per registration, only ever appended to
+    <name>/history.jsonl        one line per promotion or rollback, only ever appended to
+    <name>/retired.jsonl        one line per retirement of a version, only ever appended to
+    <name>/aliases/<alias>.json what the alias stands for now, for people and other tools
+    <name>/lock                 taken by whoever appends
+
+The logs are the truth and the alias files follow from them, so a crash between them loses nothing: the
+next writer restores the file.
+"""
+
+import contextlib
+import fcntl
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from blut_resources.registry_log import RecordLog
+from blut_resources.registry_records import Entry, Registration
+from blut_resources.registry_retirement import Retirement
+from blut_resources.store_files import write_atomic
+
+
+class RegistryFiles:
+    """The files of the models in one directory."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def logs(self, kind: str) -> Iterable[Path]:
+        """The files of one kind, of every model."""
+        return self.root.glob(f"*/{kind}.jsonl")
+
+    def version_log(self, name: str) -> RecordLog[Registration]:
+        """Every registration of a model."""
+        return RecordLog(self.root / name / "versions.jsonl", Registration)
+
+    def promotion_log(self, name: str) -> RecordLog[Entry]:
+        """Every promotion and rollback."""
+        return RecordLog(self.root / name / "history.jsonl", Entry)
+
+    def retirement_log(self, name: str) -> RecordLog[Retirement]:
+        """Every retirement."""
+        return RecordLog(self.root / name / "retired.jsonl", Retirement)
+
+    @contextlib.contextmanager
+    def writing(self, name: str) -> Iterator[None]:
+        """Hold the model's lock."""
+        directory = self.root / name
+        (directory / "aliases").mkdir(parents=True, exist_ok=True)
+        with (directory / "lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def point(self, entry: Entry) -> None:
+        """Write what an alias stands for, for people and other tools."""
+        path = self.root / entry.name / "aliases" / f"{entry.alias}.json"
+        data = (json.dumps(entry.model_dump(mode="json"), sort_keys=True, indent=1) + "\n").encode()
+        if not path.exists() or path.read_bytes() != data:
+            write_atomic(path, data)

@@ -1,0 +1,94 @@
+"""What the shell is offered for a run, a dataset or a model: read from files, without Dagster or an error."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from blut_assets.cli import completion
+from blut_assets.datasets import Dataset, Datasets
+from blut_resources.store import ArtifactStore
+from tests.conftest import REPOSITORY
+from tests.test_registry_versions import Bench
+
+RUNS = {"3fa2aaaa": "succeeded", "3fa2bbbb": "failed", "91c0cccc": None}
+"""Id and outcome, the oldest first."""
+
+
+@pytest.fixture
+def known(home: Path, tmp_path: Path) -> Path:
+    """An instance with runs, a dataset and a model with two versions, one of which has a name."""
+    for age, (run_id, outcome) in enumerate(reversed(RUNS.items())):
+        folder = home / "runs" / run_id
+        folder.mkdir(parents=True)
+        manifest = {"recipe": "make_jam", "job": "make_jam", "outcome": outcome}
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        os.utime(folder, (time.time() - age, time.time() - age))
+    Datasets(home).add(Dataset("talks", "examples", "/talks.jsonl", "d", 1, 10))
+    bench = Bench(tmp_path, ArtifactStore(home / "store"))
+    bench.register("one", kl=0.5), bench.register("two")
+    bench.promote("next", 2)
+    return home
+
+
+def names(offers: list[tuple[str, str]]) -> list[str]:
+    return [name for name, _ in offers]
+
+
+@pytest.mark.usefixtures("known")
+def test_what_fits_is_offered_with_a_word_about_it() -> None:
+    assert completion.complete_run("3f") == [
+        ("3fa2bbbb", "make_jam, failed"),
+        ("3fa2aaaa", "make_jam, succeeded"),
+    ]
+    assert names(completion.complete_run("")) == ["91c0cccc", "3fa2bbbb", "3fa2aaaa"]
+    assert completion.complete_working("") == [("91c0cccc", "make_jam")]
+    assert completion.complete_unfinished("") == [("3fa2bbbb", "make_jam, failed")]
+    assert completion.complete_dataset("t") == [("talks", "examples")]
+    assert names(completion.complete_model("")) == ["mine"]
+    assert completion.complete_alias("mine@") == [("mine@next", "version 2")]
+    assert completion.complete_version("m") == [("mine@2", "passed"), ("mine@1", "failed")]
+    assert names(completion.complete_reference("mine@n")) == ["mine@next"]
+    assert names(completion.complete_model_or_reference("")) == ["mine", "mine@next", "mine@2", "mine@1"]
+
+
+def test_what_is_not_there_or_broken_is_no_error(known: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (known / "runs" / "91c0cccc" / "manifest.json").write_text("{")
+    (known / "datasets" / "talks.json").write_text("{")
+    assert completion.complete_run("") == completion.complete_dataset("") == []
+    monkeypatch.setenv("DAGSTER_HOME", str(known / "nowhere"))
+    for complete in (completion.complete_run, completion.complete_dataset, completion.complete_reference):
+        assert complete("") == []
+
+
+LINES = {
+    **{f"blut {command} 91": ["91c0cccc"] for command in ("log", "cancel", "results", "runs diff 3fa2")},
+    "blut plan resume ": ["3fa2bbbb"],
+    **{f"blut data {command} t": ["talks"] for command in ("show", "rm", "check")},
+    **{f"blut model {command} mine@2": ["mine@2"] for command in ("show", "resolve", "retire")},
+    **{f"blut model {command} m": ["mine@next"] for command in ("promote", "rollback")},
+    "blut model history m": ["mine"],
+}
+
+
+@pytest.mark.usefixtures("known")
+@pytest.mark.parametrize("line", LINES)
+def test_each_command_completes_without_dagster(line: str) -> None:
+    env = {"_BLUT_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+    code = (
+        "import atexit, sys; from blut_assets.cli import main\n"
+        "atexit.register(lambda: print('loaded' if 'dagster' in sys.modules else 'not'))\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=REPOSITORY,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == [*LINES[line], "not"] and done.stderr == ""
