@@ -16,7 +16,7 @@ import dagster as dg
 from dagster._core.execution import context_creation_job
 
 from blut_assets.cli.output import duration
-from blut_assets.cli.report import cause_of
+from blut_assets.cli.report import STOPPED, cause_of
 from blut_resources import status
 from blut_resources.containment.tree import descendants, read
 from blut_resources.instance import home_of
@@ -30,6 +30,8 @@ NOISE = "[pipes] "
 PAGE = os.sysconf("SC_PAGE_SIZE")
 MOVING = re.compile(r"^(?P<asset>\S+): (?P<unit>epoch|step) (?P<number>\d+): (?P<values>.*)$")
 """How `blut_assets.running` logs what a payload reports."""
+SKIPPED = re.compile(r"^Dependencies for step (?P<step>\S+) (failed|were not executed)")
+"""How Dagster logs each step that it does not come to; a failure at the start has one for every other."""
 
 
 class Progress(logging.Handler):
@@ -63,20 +65,24 @@ class Progress(logging.Handler):
         if not event and record.levelno < logging.INFO:
             return
         text = self._of_event(event) if event else str(meta.get("orig_message") or record.getMessage())
+        if skipped := SKIPPED.match(text):
+            self._say(f"{_asset(skipped['step'])}: not reached")
+            return
         moves = None if event else self._pace.note(text)
         if text and not (moves and self._live) and not text.startswith(NOISE):
             level = "" if event or record.levelno < logging.WARNING else f"{record.levelname}: "
             self._say(level + text)
 
     def _of_event(self, event: Any) -> str:
-        step = (event.step_key or "").replace("__", "/", 1)
+        step = _asset(event.step_key or "")
         if event.is_step_start:
             self._pace.begin(step)
             return f"{step}: begins" if not self._live else ""
         if event.is_step_success:
             return f"{step}: done after {duration(event.step_success_data.duration_ms / 1000)}"
         if event.is_step_failure:
-            return f"{step}: FAILED: {cause_of(event)}"
+            why = cause_of(event)
+            return f"{step}: {why}" if why == STOPPED else f"{step}: FAILED: {why}"
         return ""
 
     def _say(self, text: str) -> None:
@@ -104,6 +110,10 @@ class Progress(logging.Handler):
                 self._out.close()
 
 
+def _asset(step: str) -> str:
+    return step.replace("__", "/", 1)
+
+
 class Pace:
     """How far the asset in work is, and when it should be done: its epochs so far say how fast it goes."""
 
@@ -115,7 +125,7 @@ class Pace:
         """Another asset is in work."""
         self.asset, self._since = asset, time.monotonic()
         self._seen: list[tuple[int, float]] = []
-        self._words, self._from_zero = "", False
+        self._at, self._values, self._from_zero = "", "", False
 
     def note(self, text: str) -> bool:
         """Take a line of the log; whether it was about an epoch or a step."""
@@ -129,9 +139,9 @@ class Pace:
             self._from_zero = self._from_zero or number == 0  # some trainings count so
             number += self._from_zero
             self._seen.append((number, time.monotonic()))
-            self._words = f"epoch {number}{f'/{total}' if total else ''} {found['values']}"
+            self._at, self._values = f"epoch {number}{f'/{total}' if total else ''}", found["values"]
         elif not self._seen:
-            self._words = f"step {number} {found['values']}"
+            self._at, self._values = f"step {number}", found["values"]
         return True
 
     def left_s(self) -> float | None:
@@ -144,13 +154,15 @@ class Pace:
         return max(0.0, each * (total - last) - (time.monotonic() - now))
 
     def line(self, memory: int) -> str:
-        """The line at the bottom."""
+        """The line at the bottom; a narrow terminal cuts off its end, hence the order."""
         if not self.asset:
             return "..."
         left = self.left_s()
-        parts = [self.asset, self._words, duration(time.monotonic() - self._since)]
+        parts = [self.asset, self._at, duration(time.monotonic() - self._since)]
         parts += [f"ETA {duration(left)}"] if left is not None else []
         parts += [size_text(memory)] if memory else []
+        # the loss first, whatever the order in which a payload reports
+        parts += sorted(self._values.split(), key=lambda value: not value.startswith("loss="))
         return "  ".join(filter(None, parts))
 
 

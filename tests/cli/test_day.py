@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
+from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 from typer.testing import Result
 
 from tests.conftest import REPOSITORY
@@ -55,7 +57,18 @@ def test_a_run_on_a_terminal_shows_epoch_loss_time_left_and_memory(day: Scene) -
     day.behave()
     assert process.wait() == 0
     lines = shown.decode().split("\r\x1b[K")
-    assert any("epoch 3/6 loss=" in line and "ETA" in line and "MiB" in line for line in lines), lines
+    (line,) = {line[:80] for line in lines if "epoch 3/6" in line and "ETA" in line and "MiB" in line} or [""]
+    assert "loss=" in line, lines
+
+
+def test_the_ui_shows_a_run_of_a_terminal_with_its_job(day: Scene, blut: Blut) -> None:
+    (place,) = yaml.safe_load((REPOSITORY / "workspace.yaml").read_text())["load_from"]
+    with day.instance() as instance:
+        run = instance.get_run_by_id(jobs(blut)[0]["id"])
+    assert run is not None and run.remote_job_origin is not None and run.job_name == "contained"
+    repository = run.remote_job_origin.repository_origin
+    assert repository.code_location_origin.location_name == place["python_module"]["location_name"]
+    assert run.tags_for_storage()[REPOSITORY_LABEL_TAG] == repository.get_label()
 
 
 def test_jobs_say_state_recipe_and_how_far_or_why_not(day: Scene, blut: Blut) -> None:

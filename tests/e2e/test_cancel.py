@@ -167,7 +167,7 @@ def test_no_directory_of_a_payload_outlives_it_for_long(scene: Scene, tmp_path: 
             assert alive(tree[0]) and place.exists()
     process.wait(60)
     scene.gone(tree, 0)
-    until(lambda: scene.status() and not list(tmp_path.glob("blut-payload-*")), 10)
+    until(lambda: bool(scene.status()) and not list(tmp_path.glob("blut-payload-*")), 10)
     assert not list((scene.home / "store" / "work").glob("*/unit"))
 
 
