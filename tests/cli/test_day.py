@@ -57,8 +57,16 @@ def test_a_run_on_a_terminal_shows_epoch_loss_time_left_and_memory(day: Scene) -
     day.behave()
     assert process.wait() == 0
     lines = shown.decode().split("\r\x1b[K")
-    (line,) = {line[:80] for line in lines if "epoch 3/6" in line and "ETA" in line and "MiB" in line} or [""]
-    assert "loss=" in line, lines
+    wanted = ("epoch 3/6", "ETA", "MiB", "loss=")
+    assert any(all(word in line[:80] for word in wanted) for line in lines), lines
+
+
+def test_what_a_failed_run_did_not_come_to_is_said_in_a_line_each(day: Scene) -> None:
+    day.behave(exit=3)
+    said = day.blut("recipe", "run", "contained", "--set", "epochs=8").stderr.splitlines()
+    day.behave()
+    assert "exit status 3" in next(line for line in said if "contained/trained: FAILED: " in line)
+    assert said[-1].endswith("contained/judged: not reached") and not any("ERROR" in line for line in said)
 
 
 def test_the_ui_shows_a_run_of_a_terminal_with_its_job(day: Scene, blut: Blut) -> None:
@@ -135,6 +143,7 @@ def test_a_run_is_watched_cancelled_from_elsewhere_and_resumed(day: Scene, blut:
     time.sleep(1)
     assert "is cancelled" in blut("cancel", running["id"][:8]).stdout
     assert process.wait(60) in (130, 1, -signal.SIGINT)
+    assert "contained/trained: interrupted" in day.said() and "FAILED" not in day.said()
     seen = watching.communicate(timeout=60)[0]
     assert watching.returncode == 0 and "epoch 1: loss=0.5" in seen
     gate.touch()
