@@ -38,7 +38,9 @@ def run_summary(result: Any, ran: Ran) -> list[str]:
         for event in result.get_asset_materialization_events()
         if (told := event.materialization.metadata.get(reuse.SUMMARY))
     ]
-    causes = [(e.step_key, cause_of(e)) for e in failures if not _is_check(e)]  # what failed is said below
+    causes = [
+        (e.step_key, cause_of(e)) for e in failures if not failed_by_check(e)
+    ]  # what failed is said below
     lines += [INTERRUPTED if why == STOPPED else f"FAILED {step}: {why}" for step, why in causes]
     lines += [f"check {e.check_name} failed: {e.description or ''}".rstrip() for e in _failed_checks(result)]
     outcome = "succeeded" if result.success else "failed"
@@ -77,14 +79,15 @@ def _failed_checks(result: Any) -> list[Any]:
     return [e for e in result.get_asset_check_evaluations() if not e.passed]
 
 
-def _is_check(event: Any) -> bool:
-    error = event.step_failure_data.error
+def failed_by_check(event: Any) -> bool:
+    """Whether a step failed for no other reason than its check."""
+    error = event.step_failure_data.error if event.is_step_failure else None
     return error is not None and error.cls_name == DagsterAssetCheckFailedError.__name__
 
 
 def cause_of(event: Any) -> str:
     """Why a step failed, as the one who knew best said it."""
-    if _is_check(event):
+    if failed_by_check(event):
         return "a blocking check"
     data = event.step_failure_data
     failure = data.user_failure_data
