@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from blut_assets.stage import Stage
 
 FILE = "epochs.jsonl"
-WIDTH, HEIGHT, MARGIN, COLUMNS, MOST = 300, 170, 34, 3, 12
+WIDTH, HEIGHT, LEFT, MARGIN, COLUMNS, MOST = 300, 170, 68, 34, 3, 12
 Row = dict[str, float]
 
 
@@ -104,10 +104,10 @@ def _is_number(value: Any) -> bool:
 
 def _plot(name: str, points: Sequence[tuple[float, float]]) -> str:
     (left, right), (low, high) = _range(x for x, _ in points), _range(y for _, y in points)
-    inner_width, inner_height = WIDTH - 2 * MARGIN, HEIGHT - 2 * MARGIN
+    inner_width, inner_height = WIDTH - LEFT - MARGIN, HEIGHT - 2 * MARGIN
     dots = [
         (
-            MARGIN + inner_width * ((x - left) / (right - left) if right > left else 0.5),
+            LEFT + inner_width * ((x - left) / (right - left) if right > left else 0.5),
             MARGIN + inner_height * ((high - y) / (high - low) if high > low else 0.5),
         )
         for x, y in points
@@ -116,13 +116,13 @@ def _plot(name: str, points: Sequence[tuple[float, float]]) -> str:
     end_x, end_y = dots[-1]
     bottom = HEIGHT - MARGIN
     return (
-        f'<text x="{MARGIN}" y="18" font-weight="bold">{escape(name)} {points[-1][1]:.4g}</text>'
-        f'<path d="M{MARGIN} {MARGIN}V{bottom}H{WIDTH - MARGIN}" fill="none" stroke="#bbb"/>'
+        f'<text x="{LEFT}" y="18" font-weight="bold">{escape(name)} {points[-1][1]:.4g}</text>'
+        f'<path d="M{LEFT} {MARGIN}V{bottom}H{WIDTH - MARGIN}" fill="none" stroke="#bbb"/>'
         f'<polyline points="{line}" fill="none" stroke="#2b6cb0" stroke-width="1.5"/>'
         f'<circle cx="{end_x:.1f}" cy="{end_y:.1f}" r="2.5" fill="#2b6cb0"/>'
-        f'<text x="{MARGIN + 4}" y="{MARGIN + 4}" fill="#777">{high:.4g}</text>'
-        f'<text x="{MARGIN + 4}" y="{bottom - 4}" fill="#777">{low:.4g}</text>'
-        f'<text x="{MARGIN}" y="{bottom + 14}" fill="#777">epoch {left:g}</text>'
+        f'<text x="{LEFT - 4}" y="{MARGIN + 4}" fill="#777" text-anchor="end">{high:.4g}</text>'
+        f'<text x="{LEFT - 4}" y="{bottom}" fill="#777" text-anchor="end">{low:.4g}</text>'
+        f'<text x="{LEFT}" y="{bottom + 14}" fill="#777">epoch {left:g}</text>'
         f'<text x="{WIDTH - MARGIN}" y="{bottom + 14}" fill="#777" text-anchor="end">{right:g}</text>'
     )
 

@@ -90,6 +90,8 @@ def table(found: Sequence[Result], metric: Metric) -> str:
 
 
 def _text(value: Any) -> str:
+    if value in (None, ""):
+        return "-"
     if isinstance(value, float):
         return f"{value:.4g}"
     text = value if isinstance(value, str) else json.dumps(value, default=str)

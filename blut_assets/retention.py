@@ -1,16 +1,12 @@
-"""Which stored bytes must stay, and the removal of the others.
+"""Which stored bytes must stay, and the removal of the others."""
 
-``python -m blut_assets.retention --newest 3 --dry-run``
-"""
-
-import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
 import dagster as dg
 
 from blut_assets import reuse
-from blut_resources.instance import home_of, open_instance, store_of
+from blut_resources.instance import home_of, store_of
 from blut_resources.registry import ModelRegistry, Registration
 from blut_resources.store import CollectReport
 
@@ -72,23 +68,3 @@ def collect_garbage(instance: dg.DagsterInstance, *, newest: int = 3, dry_run: b
             " only when that instance is deleted or has a store of its own"
         )
     return store.collect(reachable(instance, newest), dry_run=dry_run)
-
-
-def main() -> None:
-    """Collect, and say what was removed and what it freed."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--newest", type=int, default=3, help="different results to keep per asset")
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
-    options = parser.parse_args()
-    with open_instance() as instance:
-        try:
-            report = collect_garbage(instance, newest=options.newest, dry_run=options.dry_run)
-        except ValueError as error:
-            raise SystemExit(str(error)) from error
-    verb = "would remove" if options.dry_run else "removed"
-    print(f"{verb} {len(report.removed)} artifacts, {report.bytes_freed / 1e6:.1f} MB")
-    print(f"spared {len(report.in_use)} in use and {len(report.recent)} touched within the last hour")
-
-
-if __name__ == "__main__":
-    main()

@@ -91,8 +91,11 @@ class Stage:
         return self.store.open(artifact.digest)
 
     def show(self, **metadata: Any) -> None:
-        """Add metadata to the materialization."""
-        self.shown |= metadata
+        """Add metadata to the materialization. Dagster runs lines of text together, but not of Markdown."""
+        self.shown |= {
+            name: dg.MetadataValue.md(value.replace("\n", reuse.BREAK)) if _has_lines(value) else value
+            for name, value in metadata.items()
+        }
 
     def run(
         self,
@@ -173,6 +176,10 @@ class Stage:
         tags = {reuse.FINGERPRINT_TAG: self.fingerprint} if reusable else {}
         version = dg.DataVersion(artifact.digest)
         return dg.MaterializeResult(value=artifact, metadata=metadata, data_version=version, tags=tags)
+
+
+def _has_lines(value: Any) -> bool:
+    return isinstance(value, str) and "\n" in value
 
 
 def _plottable(artifact: Artifact) -> dict[str, Any]:

@@ -83,6 +83,10 @@ class StageConfig(dg.Config):
         """The values that a payload may read: those of the result, and ``HOW`` to compute it."""
         return self.model_dump(mode="json", exclude={*COMMON})
 
+    def planned_epochs(self) -> int | None:
+        """How many epochs a training is to have; None where nobody can tell."""
+        return getattr(self, "epochs", None)
+
     def watch(self) -> dict[str, Any]:
         """What the session of a payload watches for."""
         return {"on_divergence": self.on_divergence, "divergence_factor": self.divergence_factor}

@@ -9,6 +9,7 @@ from blut_resources.digest import digest_bytes
 from blut_resources.home import find_home, store_root
 from blut_resources.startup import put_off, without_collector
 from blut_resources.store import ArtifactStore, file_lock, write_atomic
+from blut_resources.store_files import explained
 
 ALLOW_EPHEMERAL = "BLUT_ALLOW_EPHEMERAL"
 TEMPORARY_PREFIX = ".tmp_dagster_home_"
@@ -33,9 +34,14 @@ class EphemeralInstance(Exception):
 
 
 def open_instance() -> dg.DagsterInstance:
-    """The instance at `find_home()`, made if it is not there."""
+    """The instance at `find_home()`, made if it is not there.
+
+    Raises:
+        StoreError: it cannot be made there.
+    """
     home = find_home()
-    home.mkdir(parents=True, exist_ok=True)
+    with explained(home):
+        home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").exists():
         with file_lock(home / ".instance.lock"):
             write_atomic(home / "dagster.yaml", INSTANCE_YAML.encode())

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import dagster as dg
 import sqlalchemy
 from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS, EVENT_TYPE_TO_PIPELINE_RUN_STATUS
+from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._core.storage.event_log.migration import ASSET_DATA_MIGRATIONS, EVENT_LOG_DATA_MIGRATIONS
 from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata, SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
@@ -26,6 +27,8 @@ from dagster._core.storage.schedules.schema import ScheduleStorageSqlMetadata
 from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
 from dagster._core.storage.sqlite import create_db_conn_string
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from blut_resources import instance_birth as birth
 from blut_resources import manifest
@@ -118,6 +121,20 @@ class _Pooled:
 
 class PooledRuns(_Pooled, SqliteRunStorage):
     """The runs, each of which is held by its process for as long as it is shown as started."""
+
+    def add_run(self, dagster_run: dg.DagsterRun) -> dg.DagsterRun:
+        """Keep a new run.
+
+        One of a terminal that names its repository gets the origin that the UI's own runs have: without one,
+        neither the timeline nor the page of its job shows it.
+        """
+        label = dagster_run.tags.get(REPOSITORY_LABEL_TAG)
+        if label and dagster_run.remote_job_origin is None:
+            repository, _, location = label.partition("@")
+            code = ManagedGrpcPythonEnvCodeLocationOrigin(LoadableTargetOrigin(), location)
+            origin = RemoteRepositoryOrigin(code, repository).get_job_origin(dagster_run.job_name)
+            dagster_run = dagster_run.with_job_origin(origin)
+        return super().add_run(dagster_run)
 
     def handle_run_event(
         self, run_id: str, event: dg.DagsterEvent, update_timestamp: datetime | None = None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from blut_resources.containment import Unit, attach
-from blut_resources.containment.backend import UP
+from blut_resources.containment.backend import OUTCOME, UP
 from blut_resources.containment.tree import boot, start_time
 
 NAME, OWNER, ORDER = "unit", "owner.json", "order.json"
@@ -34,11 +34,12 @@ def new_place(work: Path, order: Any, adopt: bool) -> Path:
 
 
 def forget(work: Path, place: Path) -> None:
-    """Remove a place, and the link to it."""
+    """Remove a place, and then the link to it: whoever is killed between the two leaves nothing unknown."""
     known = work / NAME
-    if known.is_symlink() and known.resolve() == place.resolve():
-        known.unlink()
+    linked = known.is_symlink() and known.resolve() == place.resolve()
     shutil.rmtree(place, ignore_errors=True)
+    if linked:
+        known.unlink(missing_ok=True)
 
 
 def owned(work: Path) -> bool:
@@ -59,10 +60,19 @@ def left_in(work: Path) -> Unit | None:
 
 
 def end_abandoned(works: Path) -> None:
-    """End what is left of payloads whose run and supervisor were both killed; nobody else does."""
+    """End what is left of payloads whose run and supervisor were both killed; nobody else does.
+
+    The places of those that have ended are removed, but for those that may be taken over.
+    """
     for known in works.glob(f"*/{NAME}"):
         unit = left_in(known.parent)
-        if unit is not None:
+        if unit is None:
+            continue
+        if known.is_symlink() and (unit.place / OUTCOME).exists():
+            with unit:
+                pass
+            forget(known.parent, unit.place)
+        else:
             unit.detach()
 
 

@@ -79,7 +79,7 @@ def let_go(run_id: str) -> None:
 def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     """Mark runs as failed whose process is gone, which Dagster would show as running for ever.
 
-    What is left of their payloads is ended too.
+    What is left of their payloads is ended, and then removed, too.
     """
     alive = _alive(instance)
     reaped = []

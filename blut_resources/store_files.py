@@ -46,7 +46,7 @@ def explanation(error: OSError, path: Path) -> str:
     if error.errno in FULL:
         remedy = "free space on that filesystem or collect garbage from the store, then run again"
     elif error.errno in _REFUSED:
-        remedy = "make it writable for this user, or point the store at another directory"
+        remedy = "make it writable for this user, or choose another place ($DAGSTER_HOME, $BLUT_STORE)"
     else:
         remedy = "look at the filesystem, then run again"
     return f"{error.filename or path}: {os.strerror(error.errno or 0)}; {remedy}"

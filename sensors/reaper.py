@@ -5,7 +5,11 @@ import dagster as dg
 from blut_resources.runs import reap_dead_runs
 
 
-@dg.sensor(minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Marks runs as failed whose process is gone, and ends what they left. It starts nothing.",
+)
 def reaper(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Marks runs as failed whose process is gone. It starts nothing."""
     reaped = reap_dead_runs(context.instance)

@@ -124,22 +124,24 @@ def retraining_sensor(recipes: Sequence[Recipe], jobs: Sequence[Any]) -> dg.Sens
         jobs=list(jobs),
         minimum_interval_seconds=int(os.environ.get(INTERVAL) or 60),
         default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Starts the recipe of a policy when that says so; the cursor of a tick says why not.",
     )
-    def retraining(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    def retraining(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         """Starts the recipe of a retraining policy when the policy says so; each tick says why not."""
         file = read(policy_path())
         if not file.policies:
-            return dg.SkipReason(f"off: there is no policy in {file.path}; `blut policy enable` makes one")
+            why = f"off: there is no policy in {file.path}; `blut policy enable` makes one"
+            return dg.SensorResult(skip_reason=why, cursor=why)
         found = evaluate(
             context.instance, file, recipes, lambda key, look: lookout.ask(key, look, PATIENCE_S)
         )
-        said = {one.policy: one.decision.reason for one in found}
-        words = "\n".join(f"{name}: {reason}" for name, reason in said.items())
+        # the list of ticks has a column for the cursor, and none for why a tick starts nothing
+        words = "\n".join(f"{one.policy}: {one.decision.reason}" for one in found)
         requests = [_request(one) for one in found if isinstance(one.decision, Run)]
         if not requests:
-            return dg.SkipReason(words)
+            return dg.SensorResult(skip_reason=words, cursor=words)
         context.log.info(words)
-        return dg.SensorResult(run_requests=requests, cursor=json.dumps(said))
+        return dg.SensorResult(run_requests=requests, cursor=words)
 
     return retraining
 

@@ -82,6 +82,7 @@ def test_the_best_run_is_first_and_what_does_not_count_is_last() -> None:
     assert [row.split(" | ")[0] for row in rows[2:]] == ["1", "2", "-"]
     assert f"/runs/{again}" in rows[3] and slow not in rows[3], "the same result of the same args counts once"
     assert "a\\|b" in rows[2] and f"/runs/{refused}" in rows[4]
+    assert "| 0.2 | - |" in rows[3], "what was not given"
 
 
 def test_a_metric_that_the_artifact_does_not_have_is_refused() -> None:

@@ -11,11 +11,14 @@ import dagster as dg
 import pytest
 
 from blut_assets.artifacts import Artifact
+from blut_assets.cli.report import plain
 from blut_assets.curves import draw
 from blut_assets.definitions import defs, discovered
 from blut_assets.documentation import columns, meanings
+from blut_assets.stage import Stage
 from blut_assets.stages import spec_of
 from blut_resources.energy import metered
+from blut_resources.store import ArtifactStore
 from cookbooks.llm.showing import sample_chat
 from tests.contained import RESOURCES, raw, trained
 
@@ -59,6 +62,13 @@ def test_fields_are_documented_by_the_docstrings_of_a_class_and_its_bases() -> N
     assert meanings(Derived) == {"digest": "", "n": "how many, of all.", "r": "a ratio: of two things."}
     found = [(c.name, c.type, c.constraints.nullable) for c in columns(Derived).columns]
     assert found == [("n", "int", False), ("r", "float", True)]
+
+
+def test_lines_stay_lines_in_the_ui_and_on_a_terminal(tmp_path: Path) -> None:
+    stage = Stage(None, ArtifactStore(tmp_path), SPECS[0], "", {})
+    stage.show(summary="one\n  two", word="x")
+    assert stage.shown == {"summary": dg.MetadataValue.md("one  \n  two"), "word": "x"}
+    assert plain(stage.shown["summary"].value) == "one\n  two"
 
 
 def _metadata(result: dg.ExecuteInProcessResult) -> dict[str, Any]:

@@ -6,10 +6,20 @@ from blut_resources.startup import without_collector
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line.
+
+    What cannot be read or written is said in a line, with the remedy, and is status 1.
+    """
     with without_collector():
         from blut_assets.cli.app import app
     try:
         app(prog_name="blut")
+    except Exception as error:
+        from blut_assets.cli.output import failed
+        from blut_resources.store_files import StoreError
+
+        if not isinstance(error, StoreError):
+            raise
+        failed(str(error))
     finally:
         gc.freeze()  # or the end of the process searches all that is about to go

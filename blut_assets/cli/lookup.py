@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.cli.output import wrong
-from blut_assets.cli.report import cause_of
+from blut_assets.cli.report import cause_of, failed_by_check
 from blut_assets.recipes import RECIPE_TAG
 from blut_resources.runs import NoSuchRun, find_run, reap_dead_runs
 
@@ -63,10 +63,17 @@ def newest_epoch(instance: dg.DagsterInstance, run_id: str) -> tuple[str, dict[s
 
 
 def why_failed(instance: dg.DagsterInstance, run_id: str) -> str:
-    """What a failed run died of, as the step that failed said it, else as the run did."""
-    kinds = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
+    """What a failed run died of, as the check or the step that failed said it, else as the run did."""
+    kind, check = dg.DagsterEventType, ""
+    kinds = {kind.ASSET_CHECK_EVALUATION, kind.STEP_FAILURE, kind.RUN_FAILURE}
     for entry in instance.all_logs(run_id, of_type=kinds):
         event: Any = entry.dagster_event
+        if event.event_type is kind.ASSET_CHECK_EVALUATION:
+            found = event.event_specific_data
+            check = check if found.passed else f"check {found.check_name} failed: {found.description or ''}"
+            continue
+        if check and failed_by_check(event):
+            return check
         if event.is_step_failure:
             step = event.step_key.replace("__", "/", 1)
             return f"{step}: {cause_of(event)}"

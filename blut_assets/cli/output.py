@@ -1,9 +1,12 @@
 """What all commands print with: tables, JSON, sizes and times in words, and how they end when refused."""
 
+import itertools
 import json
+import shutil
 import sys
+import textwrap
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -11,13 +14,36 @@ import typer
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+NARROWEST = 12
+"""Characters below which no column of a table is wrapped."""
+
+
 def columns(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as aligned text with a header."""
+    """Rows as aligned text with a header; on a terminal, cells are wrapped so that a line fits."""
     table = [list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
     widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
+    if sys.stdout.isatty():
+        widths = _fitted(widths, shutil.get_terminal_size().columns)
     return "\n".join(
-        "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in table
+        "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip()
+        for cells in table
+        for line in _wrapped(cells, widths)
     )
+
+
+def _fitted(widths: Sequence[int], room: int) -> list[int]:
+    fitted = list(widths)
+    while sum(fitted) + 2 * (len(fitted) - 1) > room and max(fitted) > NARROWEST:
+        fitted[fitted.index(max(fitted))] -= 1
+    return fitted
+
+
+def _wrapped(cells: Sequence[str], widths: Sequence[int]) -> Iterator[tuple[str, ...]]:
+    if all(len(cell) <= width for cell, width in zip(cells, widths, strict=True)):
+        yield tuple(cells)
+        return
+    parts = (textwrap.wrap(cell, max(1, width)) for cell, width in zip(cells, widths, strict=True))
+    yield from itertools.zip_longest(*parts, fillvalue="")
 
 
 def _cell(value: Any) -> str:

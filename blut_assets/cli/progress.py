@@ -16,7 +16,7 @@ import dagster as dg
 from dagster._core.execution import context_creation_job
 
 from blut_assets.cli.output import duration
-from blut_assets.cli.report import cause_of
+from blut_assets.cli.report import STOPPED, cause_of
 from blut_resources import status
 from blut_resources.containment.tree import descendants, read
 from blut_resources.instance import home_of
@@ -32,6 +32,8 @@ MOVING = re.compile(
     r"^(?P<asset>\S+): (?P<unit>epoch|step) (?P<number>[\d.]+)(?:/(?P<of>\d+))?(?:: (?P<values>.*))?$"
 )
 """How `blut_assets.running` logs what a payload reports."""
+SKIPPED = re.compile(r"^Dependencies for step (?P<step>\S+) (failed|were not executed)")
+"""How Dagster logs each step that it does not come to; a failure at the start has one for every other."""
 
 
 class Progress(logging.Handler):
@@ -65,20 +67,24 @@ class Progress(logging.Handler):
         if not event and record.levelno < logging.INFO:
             return
         text = self._of_event(event) if event else str(meta.get("orig_message") or record.getMessage())
+        if skipped := SKIPPED.match(text):
+            self._say(f"{_asset(skipped['step'])}: not reached")
+            return
         moves = None if event else self._pace.note(text)
         if text and not (moves and self._live) and not text.startswith(NOISE):
             level = "" if event or record.levelno < logging.WARNING else f"{record.levelname}: "
             self._say(level + text)
 
     def _of_event(self, event: Any) -> str:
-        step = (event.step_key or "").replace("__", "/", 1)
+        step = _asset(event.step_key or "")
         if event.is_step_start:
             self._pace.begin(step)
             return f"{step}: begins" if not self._live else ""
         if event.is_step_success:
             return f"{step}: done after {duration(event.step_success_data.duration_ms / 1000)}"
         if event.is_step_failure:
-            return f"{step}: FAILED: {cause_of(event)}"
+            why = cause_of(event)
+            return f"{step}: {why}" if why == STOPPED else f"{step}: FAILED: {why}"
         return ""
 
     def _say(self, text: str) -> None:
@@ -106,6 +112,10 @@ class Progress(logging.Handler):
                 self._out.close()
 
 
+def _asset(step: str) -> str:
+    return step.replace("__", "/", 1)
+
+
 class Pace:
     """How far the asset in work is, and when it should be done.
 
@@ -119,7 +129,7 @@ class Pace:
     def begin(self, asset: str) -> None:
         """Another asset is in work."""
         self.asset, self._since = asset, time.monotonic()
-        self._words = self._unit = ""
+        self._unit = self._at = self._values = ""
         self._total: int | None = None
         self._seen: list[tuple[float, float]] = []
 
@@ -130,10 +140,10 @@ class Pace:
             return False
         if found["asset"] != self.asset:
             self.begin(found["asset"])
-        unit, number, values = found["unit"], found["number"], found["values"] or ""
+        unit, number = found["unit"], found["number"]
         total = self._epochs.get(self.asset) if unit == "epoch" else found["of"] and int(found["of"])
         if unit == "epoch" or total or not self._unit:
-            self._words = f"{unit} {number}{f'/{total}' if total else ''} {values}".rstrip()
+            self._at, self._values = f"{unit} {number}{f'/{total}' if total else ''}", found["values"] or ""
         known = (unit, total) == (self._unit, self._total)
         if total and not known and (unit == "step" or self._unit != "step"):
             self._unit, self._total, self._seen = unit, total, []
@@ -150,13 +160,15 @@ class Pace:
         return max(0.0, each * (self._total - last) - (time.monotonic() - now))
 
     def line(self, memory: int) -> str:
-        """The line at the bottom."""
+        """The line at the bottom; a narrow terminal cuts off its end, hence the order."""
         if not self.asset:
             return "..."
         left = self.left_s()
-        parts = [self.asset, self._words, duration(time.monotonic() - self._since)]
+        parts = [self.asset, self._at, duration(time.monotonic() - self._since)]
         parts += [f"ETA {duration(left)}"] if left is not None else []
         parts += [size_text(memory)] if memory else []
+        # the loss first, whatever the order in which a payload reports
+        parts += sorted(self._values.split(), key=lambda value: not value.startswith("loss="))
         return "  ".join(filter(None, parts))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import dagster as dg
+from dagster._core.errors import DagsterAssetCheckFailedError
 
 from blut_assets import reuse
 from blut_assets.cli.output import columns, numbers
@@ -21,7 +22,8 @@ class Ran(Protocol):
     def assets(self) -> Sequence[dg.AssetsDefinition]: ...
 
 
-INTERRUPTED = "interrupted: run the same command again, and it goes on where it was"
+STOPPED = "interrupted"
+INTERRUPTED = f"{STOPPED}: run the same command again, and it goes on where it was"
 
 
 def run_summary(result: Any, ran: Ran) -> list[str]:
@@ -32,16 +34,23 @@ def run_summary(result: Any, ran: Ran) -> list[str]:
     failures = [e for e in result.all_events if e.is_step_failure]
     lines = ["", columns(rows)] if rows else []
     lines += [
-        f"\n{event.asset_key.to_user_string()}\n{told.value}"
+        f"\n{event.asset_key.to_user_string()}\n{plain(told.value)}"
         for event in result.get_asset_materialization_events()
         if (told := event.materialization.metadata.get(reuse.SUMMARY))
     ]
-    causes = [(event.step_key, cause_of(event)) for event in failures]
-    lines += [INTERRUPTED if "Interrupted" in why else f"FAILED {step}: {why}" for step, why in causes]
+    causes = [
+        (e.step_key, cause_of(e)) for e in failures if not failed_by_check(e)
+    ]  # what failed is said below
+    lines += [INTERRUPTED if why == STOPPED else f"FAILED {step}: {why}" for step, why in causes]
     lines += [f"check {e.check_name} failed: {e.description or ''}".rstrip() for e in _failed_checks(result)]
     outcome = "succeeded" if result.success else "failed"
     tally = ", ".join(f"{count} {word}" for word, count in counts.items())
     return [*lines, f"{ran.name} {outcome}: {tally}, run {result.run_id}"]
+
+
+def plain(markdown: str) -> str:
+    """What a stage shows as lines, for a terminal."""
+    return markdown.replace(reuse.BREAK, "\n")
 
 
 def asset_row(event: dg.AssetMaterialization, specs: dict[dg.AssetKey, StageSpec]) -> Row:
@@ -70,8 +79,16 @@ def _failed_checks(result: Any) -> list[Any]:
     return [e for e in result.get_asset_check_evaluations() if not e.passed]
 
 
+def failed_by_check(event: Any) -> bool:
+    """Whether a step failed for no other reason than its check."""
+    error = event.step_failure_data.error if event.is_step_failure else None
+    return error is not None and error.cls_name == DagsterAssetCheckFailedError.__name__
+
+
 def cause_of(event: Any) -> str:
     """Why a step failed, as the one who knew best said it."""
+    if failed_by_check(event):
+        return "a blocking check"
     data = event.step_failure_data
     failure = data.user_failure_data
     if failure and failure.description:
@@ -79,4 +96,6 @@ def cause_of(event: Any) -> str:
     error = data.error
     while error and error.cause and "Interrupted" not in error.message:
         error = error.cause
+    if error and "Interrupted" in error.message:
+        return STOPPED
     return error.message.strip() if error else "unknown"

@@ -134,14 +134,16 @@ def _best(metrics: dict[str, Rows], metric: str, maximize: bool) -> dict[str, An
 def _lines(found: dict[str, Any]) -> list[str]:
     from blut_assets.cli.output import numbers
 
-    lines = [f"{found['recipe']} {found['state']} after {duration(found['seconds'])}, run {found['run']}"]
+    took = "" if found["seconds"] is None else f" after {duration(found['seconds'])}"
+    lines = [f"{found['recipe']} {found['state']}{took}, run {found['run']}"]
     lines += [found["why"]] if found["why"] else []
     for asset, rows in found["metrics"].items():
         lines += (
             ["", asset, columns([{k: _rounded(v) for k, v in row.items()} for row in rows])] if rows else []
         )
     if "best" in found:
-        lines += ["", "best: " + numbers(found["best"])]
+        best = {k: v for k, v in found["best"].items() if k not in ("asset", "epoch", *NO_METRIC)}
+        lines += ["", f"best: {found['best']['asset']}, epoch {found['best']['epoch']}: {numbers(best)}"]
     if found["artifacts"]:
         shown = [{**a, "digest": a["digest"][:12], "facts": _short(a["facts"])} for a in found["artifacts"]]
         lines += ["", columns([{k: v for k, v in a.items() if k != "path"} for a in shown])]

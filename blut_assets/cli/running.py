@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import dagster as dg
+from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 
 from blut_assets.cli.progress import Progress, shown_by
 from blut_assets.cli.report import INTERRUPTED, Ran, run_summary
@@ -15,13 +16,16 @@ from blut_assets.recipes import Recipe, RecipeArgs
 from blut_resources.instance import open_instance
 from blut_resources.runs import reap_dead_runs
 
+REPOSITORY = "__repository__@blut"
+"""What `workspace.yaml` makes of the definitions: among its runs the UI shows those of a terminal too."""
+
 
 def run_and_exit(recipe: Recipe, args: RecipeArgs, tags: Mapping[str, str] | None = None) -> NoReturn:
     """Run it; the status of the process says how it ended."""
     epochs = {
-        key.to_user_string(): config.epochs
+        key.to_user_string(): epochs
         for key, config in recipe.configs(args).items()
-        if isinstance(getattr(config, "epochs", None), int)
+        if (epochs := config.planned_epochs()) is not None
     }
     job = defs.resolve_job_def(recipe.name)
     execute_and_exit(job, args.model_dump(mode="json"), recipe, epochs, tags)
@@ -49,7 +53,7 @@ def execute_and_exit(
             instance=instance,
             raise_on_error=False,
             run_id=run_id,
-            tags=dict(tags or {}),
+            tags={REPOSITORY_LABEL_TAG: REPOSITORY, **(tags or {})},
             asset_selection=selection,
         )
         progress.finish()

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from blut_assets.stages import StageConfig
+from cookbooks.lamquant.payload.codec.presets import PRESETS
 
 Preset = Literal["smoke", "fast", "medium", "production"]
 Identity = Literal["strip", "keep"]
@@ -66,6 +67,9 @@ class JointCheckpointConfig(StageConfig):
     resume: Literal["auto", "never"] = Field("auto", description="auto continues a killed training")
     device: Device = "auto"
     threads: int = Field(1, ge=1, le=256, description="CPU threads; equal numbers give equal bytes")
+
+    def planned_epochs(self) -> int | None:
+        return self.epochs or PRESETS[self.preset].epochs
 
 
 class FloorRegistryConfig(StageConfig):

@@ -16,6 +16,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from blut_assets.cli.app import app
+from blut_assets.cli.output import columns
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT
 
@@ -176,6 +177,24 @@ def test_the_doctor_is_alarmed_by_a_broken_cookbook_and_an_unwritable_home(tmp_p
     assert done.returncode == 1
     assert "no_such_library" in rows["cookbook broken"]["found"] and rows["instance"]["state"] == "broken"
     assert "DAGSTER_HOME" in rows["instance"]["remedy"]
+    refused = run("jobs", DAGSTER_HOME=str(tmp_path / "file" / "home"))
+    assert refused.returncode == 1 and "Not a directory" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1, "no stack trace"
+
+
+def test_a_table_fits_the_terminal_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {
+        "argument": "limits",
+        "allowed": "object with memory_max, tasks_max",
+        "meaning": "of each payload " * 5,
+    }
+    (header, whole) = columns([row]).splitlines()
+    assert len(whole) > 100 and header.startswith("argument")
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    lines = columns([row]).splitlines()
+    assert len(lines) > 3 and all(len(line) <= 60 for line in lines)
+    assert sorted(" ".join(lines[1:]).split()) == sorted(whole.split())
 
 
 def test_the_command_imports_no_rich() -> None:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
+from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 from typer.testing import Result
 
 from tests.conftest import REPOSITORY
@@ -55,7 +57,26 @@ def test_a_run_on_a_terminal_shows_epoch_loss_time_left_and_memory(day: Scene) -
     day.behave()
     assert process.wait() == 0
     lines = shown.decode().split("\r\x1b[K")
-    assert any("epoch 3/6 loss=" in line and "ETA" in line and "MiB" in line for line in lines), lines
+    wanted = ("epoch 3/6", "ETA", "MiB", "loss=")
+    assert any(all(word in line[:80] for word in wanted) for line in lines), lines
+
+
+def test_what_a_failed_run_did_not_come_to_is_said_in_a_line_each(day: Scene) -> None:
+    day.behave(exit=3)
+    said = day.blut("recipe", "run", "contained", "--set", "epochs=8").stderr.splitlines()
+    day.behave()
+    assert "exit status 3" in next(line for line in said if "contained/trained: FAILED: " in line)
+    assert said[-1].endswith("contained/judged: not reached") and not any("ERROR" in line for line in said)
+
+
+def test_the_ui_shows_a_run_of_a_terminal_with_its_job(day: Scene, blut: Blut) -> None:
+    (place,) = yaml.safe_load((REPOSITORY / "workspace.yaml").read_text())["load_from"]
+    with day.instance() as instance:
+        run = instance.get_run_by_id(jobs(blut)[0]["id"])
+    assert run is not None and run.remote_job_origin is not None and run.job_name == "contained"
+    repository = run.remote_job_origin.repository_origin
+    assert repository.code_location_origin.location_name == place["python_module"]["location_name"]
+    assert run.tags_for_storage()[REPOSITORY_LABEL_TAG] == repository.get_label()
 
 
 def test_jobs_say_state_recipe_and_how_far_or_why_not(day: Scene, blut: Blut) -> None:
@@ -122,6 +143,7 @@ def test_a_run_is_watched_cancelled_from_elsewhere_and_resumed(day: Scene, blut:
     time.sleep(1)
     assert "is cancelled" in blut("cancel", running["id"][:8]).stdout
     assert process.wait(60) in (130, 1, -signal.SIGINT)
+    assert "contained/trained: interrupted" in day.said() and "FAILED" not in day.said()
     seen = watching.communicate(timeout=60)[0]
     assert watching.returncode == 0 and "epoch 1: loss=0.5" in seen
     gate.touch()

@@ -40,7 +40,7 @@ class Desk:
         found = self.sensor.evaluate_tick(
             dg.build_sensor_context(self.instance, repository_def=defs.get_repository_def())
         )
-        assert found.run_requests or found.skip_message
+        assert found.run_requests or found.skip_message == found.cursor, "the list of ticks shows the cursor"
         return found.run_requests[0] if found.run_requests else found.skip_message or ""
 
     def launch(self, request: dg.RunRequest | str) -> dg.ExecuteInProcessResult:
