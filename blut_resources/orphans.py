@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from blut_resources.containment import Unit, attach
+from blut_resources.containment import ContainmentError, Unit, attach
 from blut_resources.containment.backend import OUTCOME, UP
 from blut_resources.containment.tree import boot, start_time
 
@@ -36,9 +36,8 @@ def new_place(work: Path, order: Any, adopt: bool) -> Path:
 def forget(work: Path, place: Path) -> None:
     """Remove a place, and then the link to it: whoever is killed between the two leaves nothing unknown."""
     known = work / NAME
-    linked = known.is_symlink() and known.resolve() == place.resolve()
     shutil.rmtree(place, ignore_errors=True)
-    if linked:
+    if known.is_symlink() and known.resolve() == place.resolve():  # and not that of another run by now
         known.unlink(missing_ok=True)
 
 
@@ -69,9 +68,9 @@ def end_abandoned(works: Path) -> None:
         if unit is None:
             continue
         if known.is_symlink() and (unit.place / OUTCOME).exists():
-            with unit:
-                pass
-            forget(known.parent, unit.place)
+            with contextlib.suppress(ContainmentError):
+                unit.close()
+                forget(known.parent, unit.place)
         else:
             unit.detach()
 

@@ -38,9 +38,7 @@ def run_summary(result: Any, ran: Ran) -> list[str]:
         for event in result.get_asset_materialization_events()
         if (told := event.materialization.metadata.get(reuse.SUMMARY))
     ]
-    causes = [
-        (e.step_key, cause_of(e)) for e in failures if not failed_by_check(e)
-    ]  # what failed is said below
+    causes = [(e.step_key, cause_of(e)) for e in failures if not failed_by_check(e)]
     lines += [INTERRUPTED if why == STOPPED else f"FAILED {step}: {why}" for step, why in causes]
     lines += [f"check {e.check_name} failed: {e.description or ''}".rstrip() for e in _failed_checks(result)]
     outcome = "succeeded" if result.success else "failed"
