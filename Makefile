@@ -38,8 +38,9 @@ plan: setup ## what `make demo` would run now, and why
 ui: setup ## the Dagster UI on http://127.0.0.1:3000
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev -h 127.0.0.1 -p $(PORT) -w workspace.yaml
 
-test: lint ## the test suite, on two cores; llama.cpp is built first if g++ and cmake are there
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Three files at a time keep two cores busy: many tests wait for what they started.
+test: lint ## the whole test suite; it builds llama.cpp if that is not there
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: setup ## style and types
 	$(BIN)/ruff check .

@@ -14,19 +14,20 @@ LONGEST = (
     "llm/test_gguf_files.py",
     "e2e/test_cancel.py",
     "e2e/test_main_job.py",
-    "llm/test_registration.py",
     "e2e/test_retraining.py",
-    "llm/test_gguf_assets.py",
     "e2e/test_adopt.py",
-    "llm/test_eval_suite.py",
+    "llm/test_registration.py",
+    "llm/test_gguf_assets.py",
     "llm/test_training_assets.py",
+    "llm/test_eval_suite.py",
     "e2e/test_ui.py",
     "test_trainer.py",
-    "lamquant/test_verdict.py",
-    "llm/test_evaluation_models.py",
     "llm/test_gguf_preflight.py",
+    "llm/test_evaluation_models.py",
+    "lamquant/test_verdict.py",
 )
-"""Files of a minute and more. Of the first two, the second builds llama.cpp if need be, beside the first."""
+"""Files of the better part of a minute and more. Where llama.cpp is not built yet, the second one builds it,
+while those after it need none."""
 
 
 @pytest.fixture

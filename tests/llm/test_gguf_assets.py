@@ -82,11 +82,11 @@ def run(instance: dg.DagsterInstance, tmp_path_factory: pytest.TempPathFactory) 
         "sft_checkpoint": {"path": str(adapter)},
         "sft_split": {"path": str(rows)},
         "sft_merged": {"name": "Small Tuned"},
-        "sft_gguf": {"quant": "Q8_0", "n_tokens": 200, "device": "cpu", "max_kl": 20, "min_top1": 0.1},
+        "sft_gguf": {"quant": "Q8_0", "n_tokens": 200, "context": 128, "device": "cpu", "max_kl": 20},
         "evaluation_tasks": {"tasks": [str(root / "tasks")]},
         "sft_evaluation": evaluation,
     }
-    config["sft_gguf"]["max_perplexity_ratio"] = 100
+    config["sft_gguf"] |= {"min_top1": 0.1, "max_perplexity_ratio": 100}
 
     def materialise(assets: list[Any] = ASSETS, **change: dict[str, Any]) -> dg.ExecuteInProcessResult:
         names = {asset.key.path[-1] for asset in assets if not isinstance(asset, dg.AssetChecksDefinition)}

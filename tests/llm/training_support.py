@@ -22,7 +22,8 @@ from cookbooks.llm.payload.training.resume import SEAL, checkpoints, newest_comp
 with pytest.MonkeyPatch.context() as patch:  # which GPUs there are is for other tests to say
     patch.setenv("CUDA_VISIBLE_DEVICES", "")
     prepare_process({"threads": 1})
-del sys.modules["wandb"]  # other tests of this process track with it
+if sys.modules["wandb"] is None:  # other tests of this process track with it
+    del sys.modules["wandb"]
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content']"
