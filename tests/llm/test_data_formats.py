@@ -109,6 +109,7 @@ def bad(*messages: tuple[str, Any]) -> dict[str, Any]:
             "format: is in no known format; its keys are instruction, resp",
         ),
         ({"message": GREETING}, "format: is in no known format; its keys are message (perhaps 'message' for"),
+        ({"prompt": "p"}, "format: is in no known format; its keys are prompt: a row has"),
         ({}, "format: is in no known format; its keys are none"),
         (
             {"prompt": "p", "chosen": "a", "rejected": "b"},

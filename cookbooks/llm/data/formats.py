@@ -131,7 +131,7 @@ def unknown(value: Mapping[str, Any], known: str, words: list[str]) -> RowError:
     near = [
         f"{key!r} for {match[0]!r}"
         for key in value
-        if (match := difflib.get_close_matches(key.casefold(), words, 1, 0.75))
+        if key not in words and (match := difflib.get_close_matches(key.casefold(), words, 1, 0.75))
     ]
     hint = f" (perhaps {', '.join(near)})" if near else ""
     what = f"is in no known format; its keys are {keys}{hint}"
