@@ -106,9 +106,10 @@ class Datasets:
 
     def _path(self, name: str) -> Path:
         if not NAME.fullmatch(name) or ".." in name:
+            given = f"; a path gets a name first: blut data add NAME {name}" if Path(name).exists() else ""
             raise DatasetError(
                 f"name {name!r}: 1 to 64 of letters, digits, '_', '.' and '-', not beginning with '.' or '-',"
-                " without '..'"
+                f" without '..'{given}"
             )
         return self._root / f"{name}.json"
 
