@@ -40,7 +40,7 @@ ui: setup ## the Dagster UI on http://127.0.0.1:3000
 
 # Three files at a time keep two cores busy: many tests wait for what they started.
 test: lint ## the whole test suite; it builds llama.cpp if that is not there
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=20
 
 lint: setup ## style and types
 	$(BIN)/ruff check .
