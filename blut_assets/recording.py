@@ -76,7 +76,8 @@ class Recording:
         facts = {name: value for name, value in event.items() if name != "event"}
         if kind == "step":
             self._step = event["step"]
-            self._status.step(self._asset, **facts)
+            shown = {name: facts[name] for name in ("step", "of", "values") if name in facts}
+            self._status.step(self._asset, **shown)
         elif kind == "epoch":
             self._epoch(event)
         elif kind == "gauge":

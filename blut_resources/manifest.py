@@ -22,8 +22,11 @@ from blut_resources.store_files import StoreError, write_atomic
 SCHEMA = "blut.run_manifest.v1"
 LOOK_S = 30.0
 """How long an end waits for git."""
-CAUSES = {"diverged": "diverged", "oom-kill": "oom", "timeout": "timeout"}
-"""Ends of a payload that are the outcome of its run."""
+CAUSES = {
+    **{"diverged": "diverged", "oom-kill": "oom", "timeout": "timeout"},
+    "DagsterExecutionInterruptedError": "cancelled",  # by Ctrl-C: for Dagster, a failure
+}
+"""Ends of a step that are the outcome of its run."""
 STATES = {"asset_started": "running", "asset_reused": "reused", "asset_finished": "computed"}
 _looking: dict[str, threading.Thread] = {}
 

@@ -62,5 +62,5 @@ def refuse_retired(record: Registration, retired: Mapping[int, Retirement]) -> N
         raise RetirementRefused(
             f"{record.model} was {retired[record.version].told}: name another version (`blut model show"
             f" {record.name}`), or run its recipe again with the args of run {record.run}, which brings it"
-            " back"
+            " back if the same bytes come out"
         )

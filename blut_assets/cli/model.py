@@ -143,7 +143,7 @@ def retire(
         registry = ModelRegistry(store_of(instance).root / "registry")
         record = registry.retirable(model)
         freed = freed_by_retiring(instance, record)
-        told, is_new = ("would be retired", True) if dry_run else _retired(registry, record)
+        told, is_new = _retired(registry, record, dry_run)
     print(f"{record.model} {told}{'' if is_new else ', as before'}")
     if is_new and freed:
         then = "would then free" if dry_run else "now frees"
@@ -230,7 +230,10 @@ def _as_json(registry: ModelRegistry, record: Registration) -> dict[str, Any]:
     return record.model_dump(mode="json") | {"retired": gone}
 
 
-def _retired(registry: ModelRegistry, record: Registration) -> tuple[str, bool]:
+def _retired(registry: ModelRegistry, record: Registration, dry_run: bool) -> tuple[str, bool]:
+    """What became of a version, or would; and whether that is new."""
+    if dry_run and record.version not in registry.retired(record.name):
+        return "would be retired", True
     retirement, is_new = registry.retire(record.model)
     return f"is {retirement.told}", is_new
 

@@ -18,13 +18,13 @@ from dagster._core.execution import context_creation_job
 from blut_assets.cli.output import duration
 from blut_assets.cli.report import STOPPED, cause_of
 from blut_resources import status
+from blut_resources.compute_logs import CLEAR
 from blut_resources.containment.tree import descendants, read
 from blut_resources.instance import home_of
 from blut_resources.machine import size_text
 from blut_resources.run_files import status_path
 
 REPAINT_S = 0.5
-CLEAR = "\r\x1b[K"
 TAIL = 1 << 16
 NOISE = "[pipes] "
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -43,7 +43,7 @@ class Progress(logging.Handler):
         self, title: str, run_id: str, epochs: Mapping[str, int], instance: dg.DagsterInstance
     ) -> None:
         super().__init__()
-        # while a step runs, what is printed goes to its log: this is for the terminal alone
+        # while a step runs, what is printed goes to its log first: this is for the terminal alone
         self._out = os.fdopen(os.dup(sys.__stderr__.fileno() if sys.__stderr__ else 2), "w", errors="replace")
         self._live = self._out.isatty()
         self._title, self._run_id, self._instance = title, run_id, instance
@@ -141,23 +141,26 @@ class Pace:
         if found["asset"] != self.asset:
             self.begin(found["asset"])
         unit, number = found["unit"], found["number"]
+        if unit == "epoch" and self._unit == "step":
+            return True  # its steps say more
         total = self._epochs.get(self.asset) if unit == "epoch" else found["of"] and int(found["of"])
         if unit == "epoch" or total or not self._unit:
             self._at, self._values = f"{unit} {number}{f'/{total}' if total else ''}", found["values"] or ""
-        known = (unit, total) == (self._unit, self._total)
-        if total and not known and (unit == "step" or self._unit != "step"):
+        # numbers that fall are another pass over the same, such as decoding after encoding
+        if total and ((unit, total) != (self._unit, self._total) or float(number) < self._seen[-1][0]):
             self._unit, self._total, self._seen = unit, total, []
         if unit == self._unit:
-            self._seen.append((float(number), time.monotonic()))
+            self._seen = [*self._seen, (float(number), time.monotonic())]
         return True
 
     def left_s(self) -> float | None:
         """Seconds until the last step or epoch, from the pace since the first; None where nobody can tell."""
-        if self._total is None or len(self._seen) < 2:
+        seen, total = self._seen, self._total  # another thread goes on
+        if total is None or len(seen) < 2 or seen[-1][0] <= seen[0][0]:
             return None
-        (first, begun), (last, now) = self._seen[0], self._seen[-1]
-        each = (now - begun) / max(1.0, last - first)
-        return max(0.0, each * (self._total - last) - (time.monotonic() - now))
+        (first, begun), (last, now) = seen[0], seen[-1]
+        each = (now - begun) / (last - first)
+        return max(0.0, each * (total - last) - (time.monotonic() - now))
 
     def line(self, memory: int) -> str:
         """The line at the bottom; a narrow terminal cuts off its end, hence the order."""

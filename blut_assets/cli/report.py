@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import dagster as dg
-from dagster._core.errors import DagsterAssetCheckFailedError
+from dagster._core.errors import DagsterAssetCheckFailedError, DagsterExecutionInterruptedError
 
 from blut_assets import reuse
 from blut_assets.cli.output import columns, numbers
@@ -22,6 +22,7 @@ class Ran(Protocol):
     def assets(self) -> Sequence[dg.AssetsDefinition]: ...
 
 
+INTERRUPTION = DagsterExecutionInterruptedError.__name__
 STOPPED = "interrupted"
 INTERRUPTED = f"{STOPPED}: run the same command again, and it goes on where it was"
 
@@ -92,8 +93,8 @@ def cause_of(event: Any) -> str:
     if failure and failure.description:
         return failure.description
     error = data.error
-    while error and error.cause and "Interrupted" not in error.message:
+    while error and error.cause and error.cls_name != INTERRUPTION:
         error = error.cause
-    if error and "Interrupted" in error.message:
+    if error and error.cls_name == INTERRUPTION:
         return STOPPED
     return error.message.strip() if error else "unknown"

@@ -72,8 +72,12 @@ class TrainingConfig(StageConfig):
         None, ge=1, description="steps between checkpoints to resume from; one an epoch if not given"
     )
     prompts: list[str] = Field(
-        default_factory=list, description="questions that the UI shows the answers to, before and after"
+        default_factory=list,
+        description="questions that the UI shows the answers to, before and after; a training asks two",
     )
+
+    def planned_epochs(self) -> int | None:
+        return None if self.max_steps else self.epochs
 
 
 class SftCheckpointConfig(TrainingConfig):

@@ -28,6 +28,7 @@ from cookbooks.llm.sources import BASE_BUILD, named_model
 from cookbooks.llm.verdict import MODEL_EVALUATE, ROLES, Scored, score
 
 TOKENIZER_TAKE = "cookbooks.llm.payload.tokenizer_take"
+FIELDS = {"base": "base_model", "tuned": "model_path", "quantised": "quantised_path"}
 MODELS, WEIGHTS, ADAPTER = "models.json", "model.gguf", "adapter.gguf"
 PART = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
 
@@ -50,7 +51,10 @@ def evaluated_models(stage: Stage, config: EvaluatedModelsConfig) -> Steps[Model
             digest, places[role] = registered_gguf(stage, name)
             found[role] = {"kind": "gguf", "digest": digest}
         elif root.suffix == ".gguf" or (root / WEIGHTS).is_file():
-            found[role], places[role] = {"kind": "gguf", "digest": _gguf(stage, root)}, str(root.resolve())
+            found[role], places[role] = (
+                {"kind": "gguf", "digest": _gguf(stage, role, root)},
+                str(root.resolve()),
+            )
         elif role == "quantised":
             raise dg.Failure(
                 f"quantised_path {name!r}: is no .gguf file, nor a directory with {WEIGHTS}, nor"
@@ -69,18 +73,19 @@ def evaluated_models(stage: Stage, config: EvaluatedModelsConfig) -> Steps[Model
     return ModelSet(n_models=len(found), names=", ".join(f"{r} ({m['kind']})" for r, m in found.items()))
 
 
-def _gguf(stage: Stage, path: Path) -> str:
+def _gguf(stage: Stage, role: str, path: Path) -> str:
     """The digest of a GGUF that stays where it is."""
+    field = FIELDS[role]
     files = [path / name for name in (WEIGHTS, ADAPTER) if (path / name).is_file()] if path.is_dir() else None
     weights = files[0] if files else path
     if not weights.is_file():
-        raise FileNotFoundError(f"model {str(path)!r}: no such file; give a {SCORED}")
+        raise dg.Failure(f"{field} {str(path)!r}: no such file; give a .gguf file", allow_retries=False)
     with weights.open("rb") as file:
         if file.read(4) != b"GGUF":
-            raise dg.Failure(f"model {str(path)!r}: does not begin as a GGUF does", allow_retries=False)
+            raise dg.Failure(f"{field} {str(path)!r}: does not begin as a GGUF does", allow_retries=False)
     if PART.search(weights.name):
         raise dg.Failure(
-            f"model {str(path)!r}: is one part of several; join them with `llama-gguf-split --merge`",
+            f"{field} {str(path)!r}: is one part of several; join them with `llama-gguf-split --merge`",
             allow_retries=False,
         )
     return stage.store.put_reference(path.resolve(), files and [file.resolve() for file in files])

@@ -156,7 +156,7 @@ def test_run_and_supervisor_are_killed_at_once(scene: Scene, backend: str) -> No
 def test_no_directory_of_a_payload_outlives_it_for_long(scene: Scene, tmp_path: Path, fault: str) -> None:
     """A killed run cannot remove its own: whoever finds it dead does, once no process works there."""
     scene.behave() if fault == "none" else stubborn(scene, deaf=True)
-    process = scene.start(scene.quick(), TMPDIR=str(tmp_path), BLUT_GRACE_S="3")
+    process = scene.start(scene.quick(), TMPDIR=str(tmp_path), BLUT_GRACE_S="8")
     tree = scene.tree(process=process)
     if fault == "SIGKILL":
         (place,) = tmp_path.glob("blut-payload-*")
@@ -166,7 +166,7 @@ def test_no_directory_of_a_payload_outlives_it_for_long(scene: Scene, tmp_path: 
         assert alive(tree[0]) and place.exists()
     process.wait(60)
     scene.gone(tree, 0)
-    until(lambda: bool(scene.status()) and not list(tmp_path.glob("blut-payload-*")), 10)
+    until(lambda: bool(scene.status()) and not list(tmp_path.glob("blut-payload-*")), 20)
     assert not list((scene.home / "store" / "work").glob("*/unit"))
 
 

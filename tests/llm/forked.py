@@ -2,7 +2,8 @@
 many.
 
 The processes are forked from a server that has imported them and done nothing else, one for each process of
-the suite. What a payload does from its first line on is what it does under ``python -m``.
+the suite. What the libraries read of the environment when they are imported is the server's: a payload's own
+import order is what the tests of the Dagster assets see, which start it under ``python -m``.
 """
 
 import functools

@@ -44,11 +44,11 @@ def read_gguf(path: Path, kit: Kit) -> GgufFacts:
     """
     with _opened(path, kit) as (lib, header):
         tensors = range(lib.gguf_get_n_tensors(header))
-        names = [lib.gguf_get_tensor_name(header, at).decode() for at in tensors]
-        kinds = [lib.ggml_type_name(lib.gguf_get_tensor_type(header, at)).decode().upper() for at in tensors]
+        names = [_word(lib.gguf_get_tensor_name(header, at)) for at in tensors]
+        kinds = [_word(lib.ggml_type_name(lib.gguf_get_tensor_type(header, at))).upper() for at in tensors]
         sizes = [math.prod(lib.gguf_get_tensor_ne(header, at)[:4]) for at in tensors]
         texts = {
-            lib.gguf_get_key(header, at).decode(): lib.gguf_get_val_str(header, at).decode()
+            _word(lib.gguf_get_key(header, at)): _word(lib.gguf_get_val_str(header, at))
             for at in range(lib.gguf_get_n_kv(header))
             if lib.gguf_get_kv_type(header, at) == TEXT
         }
@@ -56,6 +56,10 @@ def read_gguf(path: Path, kit: Kit) -> GgufFacts:
     return GgufFacts(
         dict(zip(names, kinds, strict=True)), dict(zip(names, sizes, strict=True)), tensor_bytes, texts
     )
+
+
+def _word(text: bytes) -> str:
+    return text.decode(errors="replace")
 
 
 class _InitParams(ctypes.Structure):
