@@ -23,6 +23,7 @@ class LossesConfig(StageConfig):
 
     losses: str = '["1", "0.5", "0.25"]'
     seed: int = 7
+    lingers: float = 0.0  # seconds that it takes when it is done
 
 
 class Losses(Artifact):
@@ -33,7 +34,7 @@ class Losses(Artifact):
 @stage_asset(cookbook="test", group="training", payloads=[PAYLOAD])
 def losses(stage: Stage, config: LossesConfig) -> Steps[Losses]:
     """Train with these losses."""
-    given = {"losses": json.loads(config.losses)}
+    given = {"losses": json.loads(config.losses), "lingers": config.lingers}
     facts = yield from stage.run(PAYLOAD, config=given, inputs={})
     (stage.out / "losses").write_text(config.losses)
     return Losses(**facts)

@@ -9,7 +9,7 @@ def main() -> None:
     with payload_session() as session:
         for epoch, loss in enumerate(map(float, session.config["losses"]), 1):
             session.epoch(epoch, step=10 * epoch, loss=loss)
-        time.sleep(0.5)  # long enough for a gauge
+        time.sleep(session.config["lingers"])
         session.done(epochs=len(session.config["losses"]))
 
 
