@@ -23,7 +23,9 @@ SCHEMA = "blut.run_manifest.v1"
 LOOK_S = 30.0
 """How long an end waits for git."""
 CAUSES = {
-    **{"diverged": "diverged", "oom-kill": "oom", "timeout": "timeout"},
+    "diverged": "diverged",
+    "oom-kill": "oom",
+    "timeout": "timeout",
     "DagsterExecutionInterruptedError": "cancelled",  # by Ctrl-C: for Dagster, a failure
 }
 """Ends of a step that are the outcome of its run."""

@@ -10,7 +10,7 @@ import typer
 
 from blut_assets.cli.completion import RunId
 from blut_assets.cli.lazy import single
-from blut_assets.cli.output import numbers
+from blut_assets.cli.output import asset_of, numbers
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -83,7 +83,7 @@ class _Log:
 
 def _told(entry: Any) -> Event | None:
     event, base = entry.dagster_event, {"t": entry.timestamp}
-    step = (entry.step_key or "").replace("__", "/", 1)
+    step = asset_of(entry.step_key or "")
     if event is None:
         level = logging.getLevelName(entry.level)
         return {**base, "kind": level.lower(), "asset": step, "text": entry.user_message}

@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from blut_assets.cli.output import wrong
+from blut_assets.cli.output import asset_of, wrong
 from blut_assets.cli.report import cause_of, failed_by_check
 from blut_assets.recipes import RECIPE_TAG
 from blut_resources.runs import NoSuchRun, find_run, reap_dead_runs
@@ -75,8 +75,7 @@ def why_failed(instance: dg.DagsterInstance, run_id: str) -> str:
         if check and failed_by_check(event):
             return check
         if event.is_step_failure:
-            step = event.step_key.replace("__", "/", 1)
-            return f"{step}: {cause_of(event)}"
+            return f"{asset_of(event.step_key)}: {cause_of(event)}"
         return event.message or "failed"
     return "failed"
 

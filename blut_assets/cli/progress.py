@@ -15,7 +15,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.execution import context_creation_job
 
-from blut_assets.cli.output import duration
+from blut_assets.cli.output import asset_of, duration
 from blut_assets.cli.report import STOPPED, cause_of
 from blut_resources import status
 from blut_resources.compute_logs import CLEAR
@@ -68,7 +68,7 @@ class Progress(logging.Handler):
             return
         text = self._of_event(event) if event else str(meta.get("orig_message") or record.getMessage())
         if skipped := SKIPPED.match(text):
-            self._say(f"{_asset(skipped['step'])}: not reached")
+            self._say(f"{asset_of(skipped['step'])}: not reached")
             return
         moves = None if event else self._pace.note(text)
         if text and not (moves and self._live) and not text.startswith(NOISE):
@@ -76,7 +76,7 @@ class Progress(logging.Handler):
             self._say(level + text)
 
     def _of_event(self, event: Any) -> str:
-        step = _asset(event.step_key or "")
+        step = asset_of(event.step_key or "")
         if event.is_step_start:
             self._pace.begin(step)
             return f"{step}: begins" if not self._live else ""
@@ -110,10 +110,6 @@ class Progress(logging.Handler):
                 self._painter.join()
             with contextlib.suppress(OSError):
                 self._out.close()
-
-
-def _asset(step: str) -> str:
-    return step.replace("__", "/", 1)
 
 
 class Pace:

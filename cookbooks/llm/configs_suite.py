@@ -6,6 +6,8 @@ from blut_assets.stages import StageConfig
 from cookbooks.llm.configs import MODEL
 
 SCORED = f"{MODEL}; or a GGUF file"
+FIELDS = {"base": "base_model", "tuned": "model_path", "quantised": "quantised_path"}
+"""Role -> the field that names the model of it."""
 
 
 class EvaluatedModelsConfig(StageConfig):
@@ -22,5 +24,4 @@ class EvaluatedModelsConfig(StageConfig):
     @property
     def roles(self) -> dict[str, str]:
         """What is given, by role."""
-        given = {"base": self.base_model, "tuned": self.model_path, "quantised": self.quantised_path}
-        return {role: name for role, name in given.items() if name}
+        return {role: name for role, field in FIELDS.items() if (name := getattr(self, field))}

@@ -21,14 +21,13 @@ from cookbooks.llm.artifacts import (
 )
 from cookbooks.llm.configs import SftDatasetConfig
 from cookbooks.llm.configs_gguf import ScoringConfig
-from cookbooks.llm.configs_suite import SCORED, EvaluatedModelsConfig
+from cookbooks.llm.configs_suite import FIELDS, SCORED, EvaluatedModelsConfig
 from cookbooks.llm.corpus import DATASET_NORMALISE, normalise
 from cookbooks.llm.registered import SCHEME, registered_gguf
 from cookbooks.llm.sources import BASE_BUILD, named_model
 from cookbooks.llm.verdict import MODEL_EVALUATE, ROLES, Scored, score
 
 TOKENIZER_TAKE = "cookbooks.llm.payload.tokenizer_take"
-FIELDS = {"base": "base_model", "tuned": "model_path", "quantised": "quantised_path"}
 MODELS, WEIGHTS, ADAPTER = "models.json", "model.gguf", "adapter.gguf"
 PART = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
 
@@ -51,10 +50,8 @@ def evaluated_models(stage: Stage, config: EvaluatedModelsConfig) -> Steps[Model
             digest, places[role] = registered_gguf(stage, name)
             found[role] = {"kind": "gguf", "digest": digest}
         elif root.suffix == ".gguf" or (root / WEIGHTS).is_file():
-            found[role], places[role] = (
-                {"kind": "gguf", "digest": _gguf(stage, role, root)},
-                str(root.resolve()),
-            )
+            found[role] = {"kind": "gguf", "digest": _gguf(stage, FIELDS[role], root)}
+            places[role] = str(root.resolve())
         elif role == "quantised":
             raise dg.Failure(
                 f"quantised_path {name!r}: is no .gguf file, nor a directory with {WEIGHTS}, nor"
@@ -73,9 +70,8 @@ def evaluated_models(stage: Stage, config: EvaluatedModelsConfig) -> Steps[Model
     return ModelSet(n_models=len(found), names=", ".join(f"{r} ({m['kind']})" for r, m in found.items()))
 
 
-def _gguf(stage: Stage, role: str, path: Path) -> str:
+def _gguf(stage: Stage, field: str, path: Path) -> str:
     """The digest of a GGUF that stays where it is."""
-    field = FIELDS[role]
     files = [path / name for name in (WEIGHTS, ADAPTER) if (path / name).is_file()] if path.is_dir() else None
     weights = files[0] if files else path
     if not weights.is_file():
