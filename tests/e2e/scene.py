@@ -20,8 +20,10 @@ from blut_assets import reuse
 from blut_resources.containment.tree import start_time
 from blut_resources.instance import store_of
 from blut_resources.leases import Claim, holders, waiters
+from blut_resources.orphans import NAME
 from blut_resources.payload import CONFIG_ENV
 from blut_resources.runs import reap_dead_runs
+from blut_resources.trainer import CONSUMED, MESSAGES
 from tests.aftermath import Row, note
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT, DAGSTER
@@ -208,6 +210,14 @@ class Scene:
             records = instance.fetch_observations(dg.AssetKey(["contained", name]), limit=1000).records
             seen = [record.asset_observation for record in records]
             return sorted(int(o.metadata["epoch"].value) for o in seen if o)  # type: ignore[arg-type]
+
+    def heard(self) -> bool:
+        """Whether the run is done with every event of its payload; killed before, the last comes twice."""
+        (place,) = {path.parent for path in self.home.rglob(f"{NAME}/{MESSAGES}")}
+        lines = (place / MESSAGES).read_text().splitlines()
+        events = [n for n, line in enumerate(lines, 1) if "report_custom_message" in line]
+        noted = place / CONSUMED
+        return noted.exists() and noted.read_text() == str(events[-1])
 
     def held(self) -> list[str]:
         """The assets whose leases somebody holds."""
