@@ -1,6 +1,7 @@
 """Fixtures: a persistent Dagster home in a temporary directory."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,6 +61,13 @@ def _quiet_pools(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         if name not in os.environ:
             monkeypatch.setenv(name, "1")
     yield
+
+
+def pytest_configure() -> None:
+    """What is started in the background ignores Ctrl-C. Dagster makes SIGTERM do the same, and all that a
+    test starts would inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
