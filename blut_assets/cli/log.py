@@ -10,7 +10,7 @@ import typer
 
 from blut_assets.cli.completion import RunId
 from blut_assets.cli.lazy import single
-from blut_assets.cli.output import asset_of, numbers
+from blut_assets.cli.output import numbers
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -82,6 +82,8 @@ class _Log:
 
 
 def _told(entry: Any) -> Event | None:
+    from blut_assets.failures import asset_of
+
     event, base = entry.dagster_event, {"t": entry.timestamp}
     step = asset_of(entry.step_key or "")
     if event is None:
@@ -92,7 +94,7 @@ def _told(entry: Any) -> Event | None:
 
 
 def _said(event: Any) -> str:
-    from blut_assets.cli.report import cause_of
+    from blut_assets.failures import cause_of
 
     kind = event.event_type_value
     if event.is_step_failure:

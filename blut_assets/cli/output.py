@@ -46,11 +46,6 @@ def _wrapped(cells: Sequence[str], widths: Sequence[int]) -> Iterator[tuple[str,
     yield from itertools.zip_longest(*parts, fillvalue="")
 
 
-def asset_of(step: str) -> str:
-    """The asset that a step of Dagster's makes, as a person writes it."""
-    return step.replace("__", "/", 1)
-
-
 def _cell(value: Any) -> str:
     return "-" if value in (None, "") else str(value)
 

@@ -15,8 +15,8 @@ from typing import Any
 import dagster as dg
 from dagster._core.execution import context_creation_job
 
-from blut_assets.cli.output import asset_of, duration
-from blut_assets.cli.report import STOPPED, cause_of
+from blut_assets.cli.output import duration
+from blut_assets.failures import STOPPED, asset_of, cause_of
 from blut_resources import status
 from blut_resources.compute_logs import CLEAR
 from blut_resources.containment.tree import descendants, read
