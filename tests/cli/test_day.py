@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import dagster as dg
 import pytest
 import yaml
 from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 from typer.testing import Result
 
+from sensors.policy_history import POLICY_TAG
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT
 from tests.e2e.scene import Scene, until
@@ -69,14 +71,39 @@ def test_what_a_failed_run_did_not_come_to_is_said_in_a_line_each(day: Scene) ->
     assert said[-1].endswith("contained/judged: not reached") and not any("ERROR" in line for line in said)
 
 
-def test_the_ui_shows_a_run_of_a_terminal_with_its_job(day: Scene, blut: Blut) -> None:
+def assert_shown_in_the_ui(run: dg.DagsterRun | None) -> None:
+    """With its job, and on the timeline."""
     (place,) = yaml.safe_load((REPOSITORY / "workspace.yaml").read_text())["load_from"]
-    with day.instance() as instance:
-        run = instance.get_run_by_id(jobs(blut)[0]["id"])
     assert run is not None and run.remote_job_origin is not None and run.job_name == "contained"
     repository = run.remote_job_origin.repository_origin
     assert repository.code_location_origin.location_name == place["python_module"]["location_name"]
     assert run.tags_for_storage()[REPOSITORY_LABEL_TAG] == repository.get_label()
+
+
+def test_the_ui_shows_a_run_of_a_terminal_with_its_job(day: Scene, blut: Blut) -> None:
+    with day.instance() as instance:
+        run = instance.get_run_by_id(jobs(blut)[0]["id"])
+    assert_shown_in_the_ui(run)
+
+
+def test_a_retraining_of_cron_is_shown_like_a_run_of_a_person(day: Scene, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text(
+        'enabled = true\nrecipe = "contained"\nmax_age = "1d"\nquiet_hours = []\nargs = {epochs = 3}\n'
+    )
+    done = subprocess.run(
+        [*BLUT, "auto"],
+        env=day.environment(BLUT_TRAIN_POLICY=str(policy)),
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "default: retrain: there was none yet" in done.stdout and "contained succeeded" in done.stdout
+    assert "contained/trained: done after" in done.stderr, "its events, for the log of cron"
+    with day.instance() as instance:
+        (run,) = instance.get_runs(dg.RunsFilter(tags={POLICY_TAG: "default"}))
+    assert_shown_in_the_ui(run)
 
 
 def test_jobs_say_state_recipe_and_how_far_or_why_not(day: Scene, blut: Blut) -> None:
