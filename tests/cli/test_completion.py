@@ -70,7 +70,7 @@ LINES = {
     "blut plan resume ": ["3fa2bbbb"],
     **{f"blut data {command} t": ["talks"] for command in ("show", "rm", "check")},
     **{f"blut model {command} mine@2": ["mine@2"] for command in ("show", "resolve", "retire")},
-    **{f"blut model {command} m": ["mine@next"] for command in ("promote", "rollback")},
+    **{f"blut model {command} m": ["mine@next"] for command in ("promote", "rollback", "drop")},
     "blut model history m": ["mine"],
 }
 
