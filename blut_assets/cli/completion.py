@@ -4,7 +4,7 @@ A shell waits for each of these, so Dagster is not loaded; and whatever is wrong
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -59,8 +59,8 @@ def complete_unfinished() -> Iterator[tuple[str, str]]:
 @_quietly
 def complete_dataset() -> Iterator[tuple[str, str]]:
     """Datasets."""
-    for path in sorted((find_home() / "datasets").glob("*.json")):
-        yield path.stem, json.loads(path.read_bytes())["kind"]
+    for path, about in _readable(sorted((find_home() / "datasets").glob("*.json"))):
+        yield path.stem, about["kind"]
 
 
 @_quietly
@@ -98,8 +98,18 @@ def complete_model_or_reference() -> Iterator[tuple[str, str]]:
 
 def _runs() -> Iterator[tuple[str, dict[str, Any]]]:
     folders = (path for path in (find_home() / RUNS).iterdir() if (path / MANIFEST).is_file())
-    for path in sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True)[:NEWEST]:
-        yield path.name, json.loads((path / MANIFEST).read_bytes())
+    newest = sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True)[:NEWEST]
+    return ((path.parent.name, found) for path, found in _readable(path / MANIFEST for path in newest))
+
+
+def _readable(paths: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """What is in these files of JSON; a broken one hides no other."""
+    for path in paths:
+        try:
+            found = json.loads(path.read_bytes())
+        except (OSError, ValueError):
+            continue
+        yield path, found
 
 
 def _state(manifest: dict[str, Any]) -> str:
@@ -112,8 +122,8 @@ def _models() -> list[Path]:
 
 
 def _aliases(model: Path) -> Iterator[tuple[str, str]]:
-    for path in sorted((model / "aliases").glob("*.json")):
-        version = json.loads(path.read_bytes()).get("version")
+    for path, entry in _readable(sorted((model / "aliases").glob("*.json"))):
+        version = entry.get("version")
         yield f"{model.name}@{path.stem}", f"version {version}" if version else "alias"
 
 
