@@ -1,5 +1,6 @@
 """Why a run failed, as the check, the step or the run that knew best said it."""
 
+import re
 from typing import Any, Literal, NamedTuple
 
 import dagster as dg
@@ -9,6 +10,8 @@ from dagster._core.events import RunFailureReason
 INTERRUPTION = DagsterExecutionInterruptedError.__name__
 STOPPED = "interrupted"
 """What is said of a step that Ctrl-C or SIGTERM ended."""
+_SKIPPED = re.compile(r"^Dependencies for step (?P<step>\S+) (failed|were not executed)")
+"""How Dagster logs each step that it does not come to; a failure at the start has one for every other."""
 
 
 class Failure(NamedTuple):
@@ -63,6 +66,18 @@ def cause_of(event: Any) -> str:
     if error and error.cls_name == INTERRUPTION:
         return STOPPED
     return error.message.strip() if error else "unknown"
+
+
+def failed_words(event: Any) -> str:
+    """``interrupted``, or ``FAILED:`` and why a step did."""
+    why = cause_of(event)
+    return why if why == STOPPED else f"FAILED: {why}"
+
+
+def not_reached(text: str) -> str:
+    """The asset that a line of Dagster's log says was not reached; empty if it says something else."""
+    found = _SKIPPED.match(text)
+    return asset_of(found["step"]) if found else ""
 
 
 def asset_of(step: str) -> str:
