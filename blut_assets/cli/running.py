@@ -12,6 +12,7 @@ from blut_assets.cli.progress import Progress, shown_by
 from blut_assets.cli.report import INTERRUPTED, Ran, run_summary
 from blut_assets.definitions import defs
 from blut_assets.recipes import Recipe, RecipeArgs
+from blut_assets.stages import StageConfig
 from blut_resources.instance import open_instance
 from blut_resources.runs import reap_dead_runs
 
@@ -21,25 +22,25 @@ REPOSITORY = "__repository__@blut"
 
 def run_recipe(recipe: Recipe, args: RecipeArgs, tags: Mapping[str, str] | None = None) -> int:
     """Run it; returns the status that its process is to end with: 0, 1 it failed, 130 it was interrupted."""
-    epochs = {
-        key.to_user_string(): epochs
-        for key, config in recipe.configs(args).items()
-        if (epochs := config.planned_epochs()) is not None
-    }
-    job = defs.resolve_job_def(recipe.name)
-    return execute(job, args.model_dump(mode="json"), recipe, epochs, tags)
+    job, configs = defs.resolve_job_def(recipe.name), recipe.configs(args)
+    return execute(job, args.model_dump(mode="json"), recipe, configs, tags)
 
 
 def execute(
     job: dg.JobDefinition,
     run_config: Mapping[str, Any],
     ran: Ran,
-    epochs: Mapping[str, int],
+    configs: Mapping[dg.AssetKey, StageConfig],
     tags: Mapping[str, str] | None = None,
     selection: Sequence[dg.AssetKey] | None = None,
 ) -> int:
-    """The same of any job over stage assets; ``epochs`` says how many an asset is to have, where known."""
+    """The same of any job over stage assets, of which ``configs`` say how many epochs they are to have."""
     end_on_sigterm()
+    epochs = {
+        key.to_user_string(): epochs
+        for key, config in configs.items()
+        if (epochs := config.planned_epochs()) is not None
+    }
     run_id = str(uuid.uuid4())
     with (
         open_instance() as instance,

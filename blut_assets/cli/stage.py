@@ -13,6 +13,8 @@ from blut_assets.cli.output import AsJson, failed, listing, wrong
 if TYPE_CHECKING:
     import dagster as dg
 
+    from blut_assets.stages import StageConfig
+
 
 class Alone(NamedTuple):
     """One stage, run by itself."""
@@ -72,14 +74,15 @@ def run_stage(
     values = with_data(load_object(config, "--config"))
     ops = {"ops": {"__".join(chosen.key.path): {"config": values}}} if values else {}
     job = defs.resolve_implicit_global_asset_job_def()
-    _refuse_bad(chosen, values)
-    status = execute(job, ops, Alone(name, [chosen]), {}, selection=[chosen.key])
+    configs = {chosen.key: _config(chosen, values)}
+    status = execute(job, ops, Alone(name, [chosen]), configs, selection=[chosen.key])
     if output and not status:
         _hand_out(chosen.key, output)
     raise typer.Exit(status)
 
 
-def _refuse_bad(asset: "dg.AssetsDefinition", values: dict[str, object]) -> None:
+def _config(asset: "dg.AssetsDefinition", values: dict[str, object]) -> "StageConfig":
+    """The values of --config as the stage takes them; else the command ends with status 2."""
     from pydantic import ValidationError
 
     from blut_assets.stages import spec_of
@@ -95,7 +98,7 @@ def _refuse_bad(asset: "dg.AssetsDefinition", values: dict[str, object]) -> None
     if missing:
         wrong(f"--config: {', '.join(missing)} must be given, such as --config '{{\"{missing[0]}\": ...}}'")
     try:
-        spec.config(**values)
+        return spec.config(**values)
     except ValidationError as error:
         lines = [
             f"--config: {'.'.join(map(str, p['loc']))} = {p['input']!r}: {p['msg']}" for p in error.errors()
