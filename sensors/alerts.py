@@ -154,10 +154,9 @@ def alerts_sensor(checks: Iterable[dg.AssetChecksDefinition]) -> dg.SensorDefini
         name="alerts",
         minimum_interval_seconds=INTERVAL_S,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Tells the hooks in alerts.toml of failed runs and checks. It starts nothing.",
+        description="Tells the hooks in alerts.toml of failed runs, retrainings and checks; starts nothing.",
     )
     def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        """Tells the hooks in alerts.toml of failed runs, retrainings and checks. It starts nothing."""
         hooks, now, instance = read_settings(settings_path()).hook, time.time(), context.instance
         if not context.cursor or not hooks:
             why = "from now on" if hooks else f"off: no hook in {settings_path()}"

@@ -10,6 +10,7 @@ from blut_assets.cli.model import app
 from blut_assets.cli.output import size
 from blut_assets.retention import reachable
 from blut_resources.instance import open_instance, store_of
+from blut_resources.store_gc import NEWEST
 from tests.test_registry_versions import Bench
 
 
@@ -96,7 +97,7 @@ def test_a_version_is_retired_and_what_that_frees_is_said_first(bench: Bench) ->
     told_by, day = retirement.by, retirement.at[:10]
     assert done.startswith("mine@1 is retired by ") and f"`blut cache prune` now frees {freed}" in done
     with open_instance() as instance:
-        report = bench.store.collect(reachable(instance, 3), in_use_grace_s=0)
+        report = bench.store.collect(reachable(instance, NEWEST), in_use_grace_s=0)
     assert record.digests() == {*report.removed} and size(report.bytes_freed) == freed
     assert blut_model("retire", "mine@1").stdout.strip().endswith(", as before")
     (_, row) = table("list")

@@ -20,7 +20,9 @@ Offers = list[tuple[str, str]]
 """What may stand there, each with a word about it."""
 
 
-def _quietly(find: Callable[[], Iterator[tuple[str, str]]]) -> Callable[[str], Offers]:
+def quietly(find: Callable[[], Iterator[tuple[str, str]]]) -> Callable[[str], Offers]:
+    """A completion out of what may stand there: of that, what begins as the word does; never an error."""
+
     @wraps(find)
     def complete(incomplete: str) -> Offers:
         try:
@@ -33,7 +35,7 @@ def _quietly(find: Callable[[], Iterator[tuple[str, str]]]) -> Callable[[str], O
     return complete
 
 
-@_quietly
+@quietly
 def complete_run() -> Iterator[tuple[str, str]]:
     """Runs, the newest first."""
     return ((run_id, f"{found['recipe'] or found['job']}, {_state(found)}") for run_id, found in _runs())
@@ -43,51 +45,51 @@ RUN_ID = "A run's id, or enough of its beginning."
 RunId = Annotated[str, typer.Argument(metavar="ID", help=RUN_ID, autocompletion=complete_run)]
 
 
-@_quietly
+@quietly
 def complete_working() -> Iterator[tuple[str, str]]:
     """Runs that have not ended."""
     return ((run_id, found["recipe"] or found["job"]) for run_id, found in _runs() if not found["outcome"])
 
 
-@_quietly
+@quietly
 def complete_unfinished() -> Iterator[tuple[str, str]]:
     """Runs of recipes that can be gone on with."""
     ended = ((run_id, found) for run_id, found in _runs() if found["recipe"] and found["outcome"])
     return ((run_id, f"{m['recipe']}, {_state(m)}") for run_id, m in ended if m["outcome"] != "succeeded")
 
 
-@_quietly
+@quietly
 def complete_dataset() -> Iterator[tuple[str, str]]:
     """Datasets."""
     for path, about in _readable(sorted((find_home() / "datasets").glob("*.json"))):
         yield path.stem, about["kind"]
 
 
-@_quietly
+@quietly
 def complete_model() -> Iterator[tuple[str, str]]:
     """Registered models."""
     return ((path.name, "model") for path in _models())
 
 
-@_quietly
+@quietly
 def complete_alias() -> Iterator[tuple[str, str]]:
     """What has an alias now, as ``name@alias``."""
     return (alias for path in _models() for alias in _aliases(path))
 
 
-@_quietly
+@quietly
 def complete_version() -> Iterator[tuple[str, str]]:
     """Registered versions, as ``name@version``."""
     return (version for path in _models() for version in _versions(path))
 
 
-@_quietly
+@quietly
 def complete_reference() -> Iterator[tuple[str, str]]:
     """Both."""
     return (one for path in _models() for one in [*_aliases(path), *_versions(path)])
 
 
-@_quietly
+@quietly
 def complete_model_or_reference() -> Iterator[tuple[str, str]]:
     """All three."""
     for path in _models():

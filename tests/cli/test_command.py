@@ -113,6 +113,7 @@ def test_the_shell_completes_commands_and_recipes() -> None:
     assert {"recipe", "jobs", "doctor"} <= set(completed("blut "))
     for line in ("recipe run", "plan", "plan inspect", "jobs --recipe", "policy enable --recipe"):
         assert completed(f"blut {line} lamquant_j") == ["lamquant_joint_codec"], line
+    assert completed("blut stage run lamquant/joint_ch") == ["lamquant/joint_checkpoint"]
     assert "--follow" in completed("blut log --f")
 
 
