@@ -33,10 +33,11 @@ def failure_of(instance: dg.DagsterInstance, run_id: str) -> Failure:
         event: Any = entry.dagster_event
         if event.event_type is kind.ASSET_CHECK_EVALUATION:
             found = event.event_specific_data
-            check = check if found.passed else f"check {found.check_name} failed: {found.description or ''}"
+            if found.blocking and not found.passed:
+                check = f"check {found.check_name} failed: {found.description or ''}".rstrip(": ")
         elif event.is_step_failure:
             if check and failed_by_check(event):
-                return Failure("refused", check.rstrip(": "))
+                return Failure("refused", check)
             why = cause_of(event)
             return Failure("cancelled" if why == STOPPED else "failure", f"{asset_of(event.step_key)}: {why}")
         elif event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION:
