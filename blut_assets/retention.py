@@ -9,6 +9,7 @@ from blut_assets import reuse
 from blut_resources.instance import home_of, store_of
 from blut_resources.registry import ModelRegistry, Registration
 from blut_resources.store import CollectReport
+from blut_resources.store_gc import NEWEST
 
 
 def reachable(instance: dg.DagsterInstance, newest: int, retiring: Registration | None = None) -> set[str]:
@@ -45,13 +46,15 @@ def _closure(roots: Iterable[str], made_of: dict[str, set[str]]) -> set[str]:
     return kept
 
 
-def freed_by_retiring(instance: dg.DagsterInstance, version: Registration, newest: int = 3) -> int:
+def freed_by_retiring(instance: dg.DagsterInstance, version: Registration, newest: int = NEWEST) -> int:
     """Bytes in the store that are kept there for a registered version alone."""
     freed = reachable(instance, newest) - reachable(instance, newest, version)
     return sum(i.n_bytes for i in store_of(instance).list() if i.digest in freed and not i.external)
 
 
-def collect_garbage(instance: dg.DagsterInstance, *, newest: int = 3, dry_run: bool = False) -> CollectReport:
+def collect_garbage(
+    instance: dg.DagsterInstance, *, newest: int = NEWEST, dry_run: bool = False
+) -> CollectReport:
     """Remove stored bytes that nothing reaches, nothing uses, and nobody touched within the last hour.
 
     Raises:

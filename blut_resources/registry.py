@@ -189,6 +189,35 @@ class ModelRegistry(RegistryFiles):
             self.point(entry)
             return entry
 
+    def drop(self, name: str, alias: str) -> tuple[Entry, bool]:
+        """Take ``name@alias`` away, also a governed one: it stands for nothing, and can be promoted anew.
+
+        Returns the entry of the history that says so, with what it stood for, and whether that is new.
+
+        Raises:
+            RegistryError: there never was such an alias.
+        """
+        check_name("name", name)
+        check_name("alias", alias)
+        of_it = [entry for entry in self.history(name) if entry.alias == alias]
+        if not of_it:
+            raise self._unknown(name, alias)
+        with self.writing(name):
+            log = self.promotion_log(name)
+            entries = log.read()
+            last = [entry for entry in entries if entry.alias == alias][-1]
+            is_new = last.action != "drop"
+            if is_new:
+                gone = {"n": len(entries) + 1, "action": "drop", "previous": last.candidate, "at": _now()}
+                last = last.model_copy(update=gone)
+                log.append(last)
+            self.point(last)
+            return last, is_new
+
+    def _unknown(self, name: str, alias: str) -> RegistryError:
+        known = ", ".join(self.aliases(name)) or "none"
+        return RegistryError(f"nothing is promoted to {name}@{alias}; aliases of {name}: {known}")
+
     def retire(self, model: str) -> tuple[Retirement, bool]:
         """Let go of ``name@version``; returns the retirement in force and whether it is new.
 
@@ -249,11 +278,9 @@ class ModelRegistry(RegistryFiles):
         """The history entry that put ``name@alias`` where it is; raises like `resolve`."""
         name, alias = parted(model)
         check_name("alias", alias)
-        history = self.history(name)
-        stack = stack_of(history, alias)
+        stack = stack_of(self.history(name), alias)
         if not stack:
-            known = sorted({e.alias for e in history}) or ["none"]
-            raise RegistryError(f"nothing was promoted to {model}; aliases of {name}: {', '.join(known)}")
+            raise self._unknown(name, alias)
         refuse_unjudged(stack[-1])
         return stack[-1]
 
@@ -297,10 +324,11 @@ class ModelRegistry(RegistryFiles):
     def aliases(self, name: str) -> dict[str, Entry]:
         """What each alias of a model stands for."""
         entries = self.history(name)
-        return {alias: stack_of(entries, alias)[-1] for alias in sorted({e.alias for e in entries})}
+        stacks = {alias: stack_of(entries, alias) for alias in sorted({e.alias for e in entries})}
+        return {alias: stack[-1] for alias, stack in stacks.items() if stack}
 
     def history(self, name: str) -> list[Entry]:
-        """Every promotion and rollback of a model, oldest first; empty for an unknown model.
+        """Every promotion, rollback and drop of a model, oldest first; empty for an unknown model.
 
         Raises:
             RegistryError: if a confirmed line cannot be read.

@@ -3,7 +3,7 @@
 On disk, below a root directory that the caller gives::
 
     <name>/versions.jsonl       one line per registration, only ever appended to
-    <name>/history.jsonl        one line per promotion or rollback, only ever appended to
+    <name>/history.jsonl        one line per promotion, rollback or drop, only ever appended to
     <name>/retired.jsonl        one line per retirement of a version, only ever appended to
     <name>/aliases/<alias>.json what the alias stands for now, for people and other tools
     <name>/lock                 taken by whoever appends
@@ -39,7 +39,7 @@ class RegistryFiles:
         return RecordLog(self.root / name / "versions.jsonl", Registration)
 
     def promotion_log(self, name: str) -> RecordLog[Entry]:
-        """Every promotion and rollback."""
+        """Every promotion, rollback and drop."""
         return RecordLog(self.root / name / "history.jsonl", Entry)
 
     def retirement_log(self, name: str) -> RecordLog[Retirement]:
@@ -56,8 +56,11 @@ class RegistryFiles:
             yield
 
     def point(self, entry: Entry) -> None:
-        """Write what an alias stands for, for people and other tools."""
+        """Write what an alias stands for, for people and other tools; nothing after a drop."""
         path = self.root / entry.name / "aliases" / f"{entry.alias}.json"
+        if entry.action == "drop":
+            path.unlink(missing_ok=True)
+            return
         data = (json.dumps(entry.model_dump(mode="json"), sort_keys=True, indent=1) + "\n").encode()
         if not path.exists() or path.read_bytes() != data:
             write_atomic(path, data)

@@ -19,10 +19,11 @@ class Entry(Record):
 
     ``inputs`` are the digests that the verdict was made on, a floor registry's among them; ``verdict`` is
     None where the alias asked for none. ``version`` is the candidate's, if it has one. ``previous`` is what
-    it stood for before. A rollback restores the target that the promotion it undoes had replaced.
+    it stood for before. A rollback restores the target that the promotion it undoes had replaced. After a
+    drop the alias stands for nothing, and ``candidate`` is what it stood for.
     """
 
-    action: Literal["promote", "rollback"]
+    action: Literal["promote", "rollback", "drop"]
     alias: str
     candidate: Digest
     verdict: Digest | None
@@ -99,6 +100,8 @@ def stack_of(entries: Iterable[Entry], alias: str) -> list[Entry]:
             continue
         if entry.action == "promote":
             stack.append(entry)
-        else:
+        elif entry.action == "rollback":
             stack[-2:] = [entry]
+        else:
+            stack = []
     return stack

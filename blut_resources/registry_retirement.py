@@ -9,7 +9,11 @@ from blut_resources.registry_records import Digest, Entry, Registration
 
 
 class RetirementRefused(RegistryError):
-    """A name stands for the version, or it was retired and is asked for; the message says what to do."""
+    """A name stands for the version that is to be retired; the message says what to do."""
+
+
+class VersionRetired(RegistryError):
+    """A version that is asked for was retired; the message says what to do."""
 
 
 class Retirement(Record):
@@ -48,7 +52,8 @@ def refuse_named(record: Registration, aliases: Mapping[str, Entry]) -> None:
     if named:
         raise RetirementRefused(
             f"{record.model} cannot be retired: {' and '.join(named)} {verb} for it; `blut model promote"
-            f" {named[0]} --version N` points at another version"
+            f" {named[0]} --version N` points at another version, `blut model drop {named[0]}` takes the"
+            " name away"
         )
 
 
@@ -56,10 +61,10 @@ def refuse_retired(record: Registration, retired: Mapping[int, Retirement]) -> N
     """What was retired is not used: its bytes may be gone.
 
     Raises:
-        RetirementRefused: with who, when and the remedy.
+        VersionRetired: with who, when and the remedy.
     """
     if record.version in retired:
-        raise RetirementRefused(
+        raise VersionRetired(
             f"{record.model} was {retired[record.version].told}: name another version (`blut model show"
             f" {record.name}`), or run its recipe again with the args of run {record.run}, which brings it"
             " back if the same bytes come out"

@@ -17,6 +17,8 @@ from blut_resources.store_files import acquire, explained, namespace_tag, releas
 if TYPE_CHECKING:
     from blut_resources.store import ArtifactStore, CollectReport, StoredArtifact
 
+NEWEST = 3
+"""Different results of each asset that a collection keeps, where nobody says how many."""
 DAY_S = 86400.0
 FOREIGN_STAGING_S = 7 * DAY_S
 """Staging of another boot or container, where one cannot ask whether the process lives."""

@@ -14,7 +14,9 @@ import dagster as dg
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from pydantic import BaseModel, Field
 
+from blut_assets.failures import failure_of
 from blut_resources.alerts import Alert, Hook, NotDelivered, deliver, read_settings, settings_path
+from sensors.policy_history import POLICY_TAG
 
 INTERVAL_S = 30
 BUDGET_S = 40.0
@@ -22,7 +24,6 @@ BUDGET_S = 40.0
 LOOK_BACK = 50
 OWED_AT_MOST = 1000
 FIRST_WAIT_S, LONGEST_WAIT_S, GIVEN_UP_S = 30.0, 3600.0, 86400.0
-POLICY_TAG = "blut/policy"
 
 
 class Owed(BaseModel):
@@ -45,20 +46,24 @@ class State(BaseModel):
 
 
 def failed_runs(instance: dg.DagsterInstance, state: State) -> Iterator[Alert]:
-    """An alert for every run that has failed since; moves the state on."""
+    """An alert for every run that has failed since, and that nobody ended; moves the state on."""
     while True:
         chosen = dg.RunStatusChangeRecordsFilter(dg.DagsterEventType.RUN_FAILURE, after_storage_id=state.runs)
         records = instance.fetch_run_status_changes(chosen, limit=LOOK_BACK, ascending=True).records
         for record in records:
             state.runs = record.storage_id
             run = instance.get_run_by_id(record.run_id)
-            if run is not None:
-                yield _run_alert(instance, run, record.timestamp)
+            if run is not None and (alert := _run_alert(instance, run, record.timestamp)):
+                yield alert
         if len(records) < LOOK_BACK:
             return
 
 
-def _run_alert(instance: dg.DagsterInstance, run: dg.DagsterRun, at: float) -> Alert:
+def _run_alert(instance: dg.DagsterInstance, run: dg.DagsterRun, at: float) -> Alert | None:
+    """None for a run that somebody ended."""
+    failure = failure_of(instance, run.run_id)
+    if failure.kind == "cancelled":
+        return None
     event = "retrain-failed" if POLICY_TAG in run.tags else "run-failed"
     return Alert(
         id=f"{event}:{run.run_id}",
@@ -66,31 +71,9 @@ def _run_alert(instance: dg.DagsterInstance, run: dg.DagsterRun, at: float) -> A
         at=_iso(at),
         run=run.run_id,
         job=run.job_name,
-        message=_cause(instance, run.run_id),
+        message=failure.why,
         tags=_own(run.tags),
     )
-
-
-def _cause(instance: dg.DagsterInstance, run_id: str) -> str:
-    """What the first step that failed said, else what the run said."""
-    kinds = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE}
-    records = instance.get_records_for_run(run_id, of_type=kinds, limit=LOOK_BACK).records
-    events = [record.event_log_entry for record in records]
-    said = [_said(entry) for entry in events if entry.step_key] + [_said(entry) for entry in events]
-    return next((words for words in said if words), "no reason was recorded")
-
-
-def _said(entry: Any) -> str:
-    event = entry.dagster_event
-    data = event.step_failure_data if event and event.is_step_failure else None
-    if data is None:
-        return entry.user_message or (event.message if event else "") or ""
-    if data.user_failure_data and data.user_failure_data.description:
-        return f"{entry.step_key}: {data.user_failure_data.description}"
-    error = data.error
-    while error and error.cause:
-        error = error.cause
-    return f"{entry.step_key}: {error.message.strip() if error else 'failed'}"
 
 
 def failed_checks(
@@ -171,10 +154,9 @@ def alerts_sensor(checks: Iterable[dg.AssetChecksDefinition]) -> dg.SensorDefini
         name="alerts",
         minimum_interval_seconds=INTERVAL_S,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Tells the hooks in alerts.toml of failed runs and checks. It starts nothing.",
+        description="Tells the hooks in alerts.toml of failed runs, retrainings and checks; starts nothing.",
     )
     def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        """Tells the hooks in alerts.toml of failed runs, retrainings and checks. It starts nothing."""
         hooks, now, instance = read_settings(settings_path()).hook, time.time(), context.instance
         if not context.cursor or not hooks:
             why = "from now on" if hooks else f"off: no hook in {settings_path()}"

@@ -112,7 +112,6 @@ def corpus_watch_sensor(assets: Sequence[dg.AssetsDefinition]) -> dg.SensorDefin
         description="Has raw inputs digested that have changed, by a stat per file, and settled.",
     )
     def corpus_watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        """Looks at raw inputs by their stamps, and has those digested that have changed and settled."""
         before = json.loads(context.cursor) if context.cursor else {}
         found = {spec.key: seen for spec in specs if (seen := glance(context.instance, spec))}
         states = {key.to_user_string(): seen.state for key, seen in found.items() if seen.state}

@@ -74,7 +74,7 @@ class Policy(BaseModel):
     time_zone: str = Field("", description='such as "Europe/Berlin"; the machine\'s own if empty')
     cooldown: Duration = Field(dt.timedelta(days=7), description="after a retraining that came to its end")
     backoff: Duration = Field(
-        dt.timedelta(hours=1), description="after failures, doubled with each in a row, at most the cooldown"
+        dt.timedelta(hours=1), description="after a failure, doubled with each in a row, at most the cooldown"
     )
     max_runs_per_day: int = Field(4, ge=1, description="in any 24 hours, failed ones too")
     memory_free: Size = Field(0, description='that must be free to start, such as "16G"')
@@ -159,8 +159,8 @@ class History:
         return next((attempt for attempt in self.attempts if attempt.concluded), None)
 
     @property
-    def failures(self) -> tuple[Attempt, ...]:
-        """Those since then that did not, newest first."""
+    def unfinished(self) -> tuple[Attempt, ...]:
+        """Those since then that did not, newest first: they failed, or somebody cancelled them."""
         found = []
         for attempt in self.attempts:
             if attempt.concluded:
@@ -284,20 +284,21 @@ def _cooldown(policy: Policy, history: History, now: dt.datetime) -> Iterable[st
 
 
 def _backoff(policy: Policy, history: History, now: dt.datetime) -> Iterable[str]:
-    failures = history.failures
-    if not failures:
+    """One who was cancelled is no failure, but who cancelled it does not want it back at the next tick."""
+    unfinished = history.unfinished
+    if not unfinished:
         return
-    last = failures[0]
+    last, failed = unfinished[0], sum(attempt.outcome == "failure" for attempt in unfinished)
     # a cooldown shorter than one backoff must not take it away
     most = max(policy.cooldown, policy.backoff)
-    pause = min(policy.backoff * 2 ** min(len(failures), 10), most)
-    until = max(attempt.last_seen for attempt in failures) + pause
+    pause = min(policy.backoff * 2 ** min(failed, 10), most)
+    until = max(attempt.last_seen for attempt in unfinished) + pause
     if now < until:
-        times = f"{len(failures)} times in a row" if len(failures) > 1 else "once"
+        times = f"failed {failed} times in a row; " if failed > 1 else ""
         word = "was cancelled" if last.outcome == "cancelled" else "failed"
         yield (
-            f"backoff of {span(pause)} until {_clock(until, policy)}: no success {times};"
-            f" run {last.run_id[:8]} {word} {_ago(now, last.last_seen)}"
+            f"backoff of {span(pause)} until {_clock(until, policy)}: {times}"
+            f"run {last.run_id[:8]} {word} {_ago(now, last.last_seen)}"
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from blut_assets.failures import failure_of
 from blut_assets.reuse import ARTIFACT
 from sensors.policy import Attempt, History, Outcome
 
@@ -34,7 +35,7 @@ def history(instance: dg.DagsterInstance, name: str, since: dt.datetime | None) 
         records += [r for r in instance.get_run_records(succeeded, limit=1) if r.storage_id not in known]
     attempts: list[Attempt] = []
     for record in records:
-        # whether a check said no is in the log of the run: not read for what is older than the newest end
+        # what it died of is in the log of the run: not read for what is older than the newest end
         ended = any(attempt.concluded for attempt in attempts)
         attempts.append(_attempt(instance, record, look_closely=not ended))
     return History(tuple(attempts), since)
@@ -43,18 +44,10 @@ def history(instance: dg.DagsterInstance, name: str, since: dt.datetime | None) 
 def _attempt(instance: dg.DagsterInstance, record: dg.RunRecord, look_closely: bool) -> Attempt:
     run = record.dagster_run
     outcome = _STATUS.get(run.status, "running")
-    if outcome == "failure" and look_closely and _refused(instance, run.run_id):
-        outcome = "refused"
+    if outcome == "failure" and look_closely:
+        outcome = failure_of(instance, run.run_id).kind
     ended = dt.datetime.fromtimestamp(record.end_time, dt.UTC) if record.end_time else None
     return Attempt(run.run_id, record.create_timestamp, ended, outcome, run.tags.get(SUBJECT_TAG, ""))
-
-
-def _refused(instance: dg.DagsterInstance, run_id: str) -> bool:
-    """Whether a blocking check of the run said no, which no repetition would change."""
-    kind = dg.DagsterEventType.ASSET_CHECK_EVALUATION
-    found = instance.get_records_for_run(run_id, of_type=kind).records
-    checks = [r.event_log_entry.asset_check_evaluation for r in found]
-    return any(check and check.blocking and not check.passed for check in checks)
 
 
 def artifacts_of(

@@ -11,7 +11,6 @@ from blut_resources.runs import reap_dead_runs
     description="Marks runs as failed whose process is gone, and ends what they left. It starts nothing.",
 )
 def reaper(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-    """Marks runs as failed whose process is gone. It starts nothing."""
     reaped = reap_dead_runs(context.instance)
     ids = ", ".join(run_id[:8] for run_id in reaped)
     return dg.SkipReason(f"marked as failed, their process died: {ids}" if reaped else "every run is alive")

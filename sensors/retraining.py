@@ -127,7 +127,6 @@ def retraining_sensor(recipes: Sequence[Recipe], jobs: Sequence[Any]) -> dg.Sens
         description="Starts the recipe of a policy when that says so; the cursor of a tick says why not.",
     )
     def retraining(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        """Starts the recipe of a retraining policy when the policy says so; each tick says why not."""
         file = read(policy_path())
         if not file.policies:
             why = f"off: there is no policy in {file.path}; `blut policy enable` makes one"

@@ -3,6 +3,8 @@
 import hashlib
 import hmac
 import json
+import os
+import signal
 import sys
 import threading
 import time
@@ -17,6 +19,7 @@ import pytest
 from blut_resources.alerts import AlertSettingsError, Hook, NotDelivered, deliver, read_settings
 from sensors import alerts as sensor_module
 from sensors.alerts import alerts_sensor
+from sensors.policy_history import POLICY_TAG, history
 
 SECRET = "a secret of the receiver"
 
@@ -74,9 +77,20 @@ def gate() -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=False, description="floor of 0.9 missed")
 
 
+@dg.asset_check(asset=judged, blocking=True)  # pyright: ignore[reportArgumentType]
+def strict() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=False, description="floor of 0.99 missed")
+
+
 @dg.asset
 def broken() -> None:
     raise ValueError("no such electrode")
+
+
+@dg.asset
+def stopped() -> None:
+    os.kill(os.getpid(), signal.SIGINT)  # Ctrl-C
+    time.sleep(60)
 
 
 class Daemon:
@@ -129,6 +143,24 @@ def test_each_failure_is_told_once_with_its_reason(daemon: Daemon, home: Path, r
         "gate",
         "floor of 0.9 missed",
     )
+
+
+def test_a_run_that_somebody_ended_is_told_to_nobody(daemon: Daemon, home: Path, receiver: Receiver) -> None:
+    write(home, receiver.url)
+    daemon.tick()
+    tags = {POLICY_TAG: "nightly"}
+    checked = dg.materialize([judged, strict], instance=daemon.instance, tags=tags, raise_on_error=False)
+    ended = dg.materialize([stopped], instance=daemon.instance, tags=tags, raise_on_error=False)
+    failed = fail(daemon.instance, **tags)
+    daemon.tick()
+    told = {alert["run"]: alert["message"] for alert in receiver.alerts if alert["event"] == "retrain-failed"}
+    assert told == {
+        checked.run_id: "check strict failed: floor of 0.99 missed",
+        failed.run_id: "broken: ValueError: no such electrode",
+    }
+    attempts = history(daemon.instance, "nightly", None).attempts
+    outcomes = {attempt.run_id: attempt.outcome for attempt in attempts}
+    assert outcomes == {failed.run_id: "failure", checked.run_id: "refused", ended.run_id: "cancelled"}
 
 
 def test_a_hook_that_fails_is_tried_again_and_named_without_its_url(

@@ -10,6 +10,7 @@ from blut_assets.cli.model import app
 from blut_assets.cli.output import size
 from blut_assets.retention import reachable
 from blut_resources.instance import open_instance, store_of
+from blut_resources.store_gc import NEWEST
 from tests.test_registry_versions import Bench
 
 
@@ -37,11 +38,12 @@ def test_versions_names_and_figures_are_listed(bench: Bench) -> None:
     bench.promote("prod", 2)
     bench.promote("next", 1)
     (_, row) = table("list")
-    assert row[:2] == ["mine", "2"] and row[-1].strip() == "next -> version 1, prod -> version 2"
+    assert [cell.strip() for cell in row[:3]] == ["mine", "2", "0"]
+    assert row[-1].strip() == "next -> version 1, prod -> version 2"
     head, bad, good = table("show", "mine")
-    assert [cell.strip() for cell in head[:4]] == ["version", "verdict", "aliases", "kl"]
-    assert [cell.strip() for cell in bad[:4]] == ["1", "failed", "next", "0.5"]
-    assert [cell.strip() for cell in good[:4]] == ["2", "passed", "prod", "0.05"]
+    assert [cell.strip() for cell in head[:5]] == ["version", "verdict", "aliases", "retired", "kl"]
+    assert [cell.strip() for cell in bad[:5]] == ["1", "failed", "next", "-", "0.5"]
+    assert [cell.strip() for cell in good[:5]] == ["2", "passed", "prod", "-", "0.05"]
     everything = blut_model("show", "mine@prod").stdout
     record = bench.registry.registration("mine@2")
     assert all(digest in everything for digest in record.digests())
@@ -91,16 +93,22 @@ def test_a_version_is_retired_and_what_that_frees_is_said_first(bench: Bench) ->
     assert "mine@1 would be retired" in asked and f"`blut cache prune` would then free {freed}" in asked
     assert bench.registry.retirements("mine") == []
     done = blut_model("retire", "mine@1").stdout
+    (retirement,) = bench.registry.retirements("mine")
+    told_by, day = retirement.by, retirement.at[:10]
     assert done.startswith("mine@1 is retired by ") and f"`blut cache prune` now frees {freed}" in done
     with open_instance() as instance:
-        report = bench.store.collect(reachable(instance, 3), in_use_grace_s=0)
+        report = bench.store.collect(reachable(instance, NEWEST), in_use_grace_s=0)
     assert record.digests() == {*report.removed} and size(report.bytes_freed) == freed
     assert blut_model("retire", "mine@1").stdout.strip().endswith(", as before")
     (_, row) = table("list")
-    assert row[1] == "2, 1 retired"
+    (model,) = json.loads(blut_model("list", "--json").stdout)
+    assert (
+        [cell.strip() for cell in row[1:3]] == ["2", "1"] == [str(model[n]) for n in ("versions", "retired")]
+    )
     (_, bad, good) = table("show", "mine")
-    assert "retired by" in " ".join(bad) and "retired" not in " ".join(good)
-    assert "retired by" in blut_model("show", "mine@1").stdout
+    assert [cell.strip() for cell in bad[2:4]] == ["-", f"by {told_by} on {day}"]
+    assert [cell.strip() for cell in good[2:4]] == ["prod", "-"]
+    assert f"by {told_by} on {day}" in blut_model("show", "mine@1").stdout
     assert json.loads(blut_model("show", "mine@1", "--json").stdout)["retired"]["by"]
     told = [(e["action"], e["what"]) for e in json.loads(blut_model("history", "mine", "--json").stdout)]
     assert told[-1] == ("retire", "version 1")
@@ -108,9 +116,29 @@ def test_a_version_is_retired_and_what_that_frees_is_said_first(bench: Bench) ->
     assert refused.exit_code == 1 and "mine@1 was retired by" in refused.stderr
 
 
+def test_a_version_can_be_retired_once_its_name_is_dropped(bench: Bench) -> None:
+    bench.promote("prod", 2)
+    refused = blut_model("retire", "mine@2")
+    assert refused.exit_code == 1 and "`blut model drop mine@prod` takes the name away" in refused.stderr
+    done = blut_model("drop", "mine@prod").stdout.strip()
+    assert done == "mine@prod stands for nothing; it stood for version 2"
+    assert "stands for nothing, as before" in blut_model("drop", "mine@prod").stdout
+    unknown = blut_model("resolve", "mine@prod")
+    assert (
+        unknown.exit_code == 2 and "nothing is promoted to mine@prod; aliases of mine: none" in unknown.stderr
+    )
+    assert blut_model("retire", "mine@2").stdout.startswith("mine@2 is retired by ")
+    told = json.loads(blut_model("history", "mine", "--json").stdout)
+    assert (told[-2]["action"], told[-2]["what"], told[-2]["detail"]) == (
+        *("drop", "prod -> nothing", "stood for version 2"),
+    )
+
+
 @pytest.mark.parametrize(
     ("args", "reason"),
     [
+        (["drop", "mine@beta"], "nothing is promoted to mine@beta; aliases of mine: none"),
+        (["drop", "mine"], "'mine' is not name@alias"),
         (["show", "nope"], "no model is called 'nope'; there are: mine"),
         (["history", "nope"], "no model is called 'nope'; there are: mine"),
         (["resolve", "mine@9"], "mine has no version 9; versions of mine: 1, 2"),

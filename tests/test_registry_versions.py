@@ -7,7 +7,7 @@ import pytest
 
 from blut_assets.gates import Change, Floor, PromotionRefused, Verdict, judge
 from blut_resources.registry import ModelRegistry, Registration, RegistryError, registry_name
-from blut_resources.registry_retirement import RetirementRefused
+from blut_resources.registry_retirement import RetirementRefused, VersionRetired
 from blut_resources.store import ArtifactStore
 from blut_resources.store_files import remove_tree
 
@@ -165,7 +165,7 @@ def test_what_is_no_version_no_alias_or_not_there_is_explained(bench: Bench) -> 
     for text, reason in {
         "mine@7": "mine has no version 7; versions of mine: 1",
         "yours@1": "yours has no version 1; versions of yours: none",
-        "mine@beta": "nothing was promoted to mine@beta; aliases of mine: none",
+        "mine@beta": "nothing is promoted to mine@beta; aliases of mine: none",
         "mine": "not name@alias or name@version",
         "mine@": "alias ''",
         "Mine@1": "name 'Mine'",
@@ -242,7 +242,7 @@ def test_a_retired_version_is_refused_and_its_bytes_are_no_longer_kept(bench: Be
         lambda: bench.promote("staging", 1),
         lambda: bench.registry.rollback("mine", "prod"),
     ):
-        with pytest.raises(RetirementRefused, match=r"mine@1 was retired by \S+ on 20.*args of run run-1"):
+        with pytest.raises(VersionRetired, match=r"mine@1 was retired by \S+ on 20.*args of run run-1"):
             use()
     kept = bench.registry.promoted_digests()
     assert new.digests() <= kept and not old.digests() & kept
@@ -257,6 +257,28 @@ def test_the_same_candidate_registered_again_is_in_use_again(bench: Bench) -> No
     assert again.digests() <= bench.registry.promoted_digests()
     assert bench.registry.retire("mine@1")[1], "and can be retired anew"
     assert [one.of for one in bench.registry.retirements("mine")] == [1, 2]
+
+
+def test_a_dropped_alias_stands_for_nothing_until_it_is_promoted_anew(bench: Bench) -> None:
+    record, _ = bench.register("one"), bench.register("two")
+    bench.promote("prod", 2), bench.promote("prod", 1), bench.promote("next", 2)
+    dropped, is_new = bench.registry.drop("mine", "prod")
+    assert is_new and (dropped.version, dropped.verdict) == (1, record.verdict)
+    assert bench.registry.drop("mine", "prod") == (dropped, False)
+    assert [*bench.registry.aliases("mine")] == ["next"]
+    assert [path.name for path in bench.registry.root.glob("*/aliases/*")] == ["next.json"]
+    with pytest.raises(RegistryError, match="nothing is promoted to mine@prod; aliases of mine: next"):
+        bench.registry.resolve("mine@prod")
+    with pytest.raises(RegistryError, match="no earlier target"):
+        bench.registry.rollback("mine", "prod")
+    with pytest.raises(RegistryError, match="nothing is promoted to mine@beta"):
+        bench.registry.drop("mine", "beta")
+    bench.registry.retire("mine@1")
+    assert not record.digests() & bench.registry.promoted_digests()
+    assert bench.promote("prod", 2)[0].previous is None
+    assert [entry.action for entry in bench.registry.history("mine") if entry.alias == "prod"] == [
+        *("promote", "promote", "drop", "promote")
+    ]
 
 
 def test_a_version_that_a_name_stands_for_is_not_retired(bench: Bench) -> None:

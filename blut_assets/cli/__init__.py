@@ -1,6 +1,7 @@
 """The thin `blut` command: the same definitions and the same functions as Dagster's own front doors."""
 
 import gc
+import os
 
 from blut_resources.startup import without_collector
 
@@ -12,6 +13,10 @@ def main() -> None:
     """
     with without_collector():
         from blut_assets.cli.app import app
+    if "_BLUT_COMPLETE" in os.environ:
+        from blut_assets.cli import bash
+
+        bash.use()
     try:
         app(prog_name="blut")
     except Exception as error:

@@ -6,6 +6,7 @@ import typer
 
 from blut_assets.cli.lazy import group
 from blut_assets.cli.output import AsJson, ago, columns, failed, print_json, size, wrong
+from blut_resources.store_gc import NEWEST
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -117,7 +118,9 @@ def verify(
 
 @app.command("prune")
 def prune(
-    newest: Annotated[int, typer.Option("--newest", min=1, help="Different results to keep per asset.")] = 3,
+    newest: Annotated[
+        int, typer.Option("--newest", min=1, help="Different results to keep per asset.")
+    ] = NEWEST,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
     as_json: AsJson = False,
 ) -> None:

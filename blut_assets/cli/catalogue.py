@@ -6,7 +6,7 @@ completion need only what those said last time.
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import typer
 
 import blut_assets
+from blut_assets.cli.completion import quietly
 from blut_assets.cli.output import wrong
 from blut_assets.source_files import Stat, note_beside, read_note, stat_of, write_note
 
@@ -72,19 +73,13 @@ def recipe_named(name: str) -> dict[str, Any]:
     return known[name]
 
 
-def complete_recipe(incomplete: str) -> list[tuple[str, str]]:
-    """For the shell: names of recipes, and what they are."""
-    found = _offered("recipes")
-    return [(one["name"], one["description"]) for one in found if one["name"].startswith(incomplete)]
+@quietly
+def complete_recipe() -> Iterator[tuple[str, str]]:
+    """Recipes."""
+    return ((one["name"], one["description"]) for one in catalogue()["recipes"])
 
 
-def complete_stage(incomplete: str) -> list[str]:
-    """For the shell: names of stages."""
-    return [one["name"] for one in _offered("stages") if one["name"].startswith(incomplete)]
-
-
-def _offered(what: str) -> list[dict[str, Any]]:
-    try:
-        return catalogue()[what]
-    except Exception:  # an error would be printed into the line that is being typed
-        return []
+@quietly
+def complete_stage() -> Iterator[tuple[str, str]]:
+    """Stages."""
+    return ((one["name"], one["output"]) for one in catalogue()["stages"])

@@ -4,7 +4,7 @@ A shell waits for each of these, so Dagster is not loaded; and whatever is wrong
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,7 +20,9 @@ Offers = list[tuple[str, str]]
 """What may stand there, each with a word about it."""
 
 
-def _quietly(find: Callable[[], Iterator[tuple[str, str]]]) -> Callable[[str], Offers]:
+def quietly(find: Callable[[], Iterator[tuple[str, str]]]) -> Callable[[str], Offers]:
+    """A completion out of what may stand there: of that, what begins as the word does; never an error."""
+
     @wraps(find)
     def complete(incomplete: str) -> Offers:
         try:
@@ -33,7 +35,7 @@ def _quietly(find: Callable[[], Iterator[tuple[str, str]]]) -> Callable[[str], O
     return complete
 
 
-@_quietly
+@quietly
 def complete_run() -> Iterator[tuple[str, str]]:
     """Runs, the newest first."""
     return ((run_id, f"{found['recipe'] or found['job']}, {_state(found)}") for run_id, found in _runs())
@@ -43,51 +45,51 @@ RUN_ID = "A run's id, or enough of its beginning."
 RunId = Annotated[str, typer.Argument(metavar="ID", help=RUN_ID, autocompletion=complete_run)]
 
 
-@_quietly
+@quietly
 def complete_working() -> Iterator[tuple[str, str]]:
     """Runs that have not ended."""
     return ((run_id, found["recipe"] or found["job"]) for run_id, found in _runs() if not found["outcome"])
 
 
-@_quietly
+@quietly
 def complete_unfinished() -> Iterator[tuple[str, str]]:
     """Runs of recipes that can be gone on with."""
     ended = ((run_id, found) for run_id, found in _runs() if found["recipe"] and found["outcome"])
     return ((run_id, f"{m['recipe']}, {_state(m)}") for run_id, m in ended if m["outcome"] != "succeeded")
 
 
-@_quietly
+@quietly
 def complete_dataset() -> Iterator[tuple[str, str]]:
     """Datasets."""
-    for path in sorted((find_home() / "datasets").glob("*.json")):
-        yield path.stem, json.loads(path.read_bytes())["kind"]
+    for path, about in _readable(sorted((find_home() / "datasets").glob("*.json"))):
+        yield path.stem, about["kind"]
 
 
-@_quietly
+@quietly
 def complete_model() -> Iterator[tuple[str, str]]:
     """Registered models."""
     return ((path.name, "model") for path in _models())
 
 
-@_quietly
+@quietly
 def complete_alias() -> Iterator[tuple[str, str]]:
     """What has an alias now, as ``name@alias``."""
     return (alias for path in _models() for alias in _aliases(path))
 
 
-@_quietly
+@quietly
 def complete_version() -> Iterator[tuple[str, str]]:
     """Registered versions, as ``name@version``."""
     return (version for path in _models() for version in _versions(path))
 
 
-@_quietly
+@quietly
 def complete_reference() -> Iterator[tuple[str, str]]:
     """Both."""
     return (one for path in _models() for one in [*_aliases(path), *_versions(path)])
 
 
-@_quietly
+@quietly
 def complete_model_or_reference() -> Iterator[tuple[str, str]]:
     """All three."""
     for path in _models():
@@ -98,8 +100,18 @@ def complete_model_or_reference() -> Iterator[tuple[str, str]]:
 
 def _runs() -> Iterator[tuple[str, dict[str, Any]]]:
     folders = (path for path in (find_home() / RUNS).iterdir() if (path / MANIFEST).is_file())
-    for path in sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True)[:NEWEST]:
-        yield path.name, json.loads((path / MANIFEST).read_bytes())
+    newest = sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True)[:NEWEST]
+    return ((path.parent.name, found) for path, found in _readable(path / MANIFEST for path in newest))
+
+
+def _readable(paths: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """What is in these files of JSON; a broken one hides no other."""
+    for path in paths:
+        try:
+            found = json.loads(path.read_bytes())
+        except (OSError, ValueError):
+            continue
+        yield path, found
 
 
 def _state(manifest: dict[str, Any]) -> str:
@@ -112,8 +124,8 @@ def _models() -> list[Path]:
 
 
 def _aliases(model: Path) -> Iterator[tuple[str, str]]:
-    for path in sorted((model / "aliases").glob("*.json")):
-        version = json.loads(path.read_bytes()).get("version")
+    for path, entry in _readable(sorted((model / "aliases").glob("*.json"))):
+        version = entry.get("version")
         yield f"{model.name}@{path.stem}", f"version {version}" if version else "alias"
 
 

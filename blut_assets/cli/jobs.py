@@ -64,11 +64,12 @@ def _row(instance: "dg.DagsterInstance", record: Any) -> dict[str, Any]:
 
 def _progress(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> str:
     """Of a run at work, who it waits for or its newest epoch; of a failed one, why."""
-    from blut_assets.cli.lookup import newest_epoch, why_failed
+    from blut_assets.cli.lookup import newest_epoch
+    from blut_assets.failures import failure_of
     from blut_assets.running import WAITING_TAG
 
     if run.is_failure:
-        return why_failed(instance, run.run_id).splitlines()[0]
+        return failure_of(instance, run.run_id).why.splitlines()[0]
     waits = run.tags.get(WAITING_TAG, "")
     if waits and not waits.startswith("no more") and not run.is_finished:
         return waits

@@ -10,7 +10,7 @@ import typer
 
 from blut_assets.cli.completion import RunId
 from blut_assets.cli.lazy import single
-from blut_assets.cli.output import asset_of, numbers
+from blut_assets.cli.output import numbers
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -82,8 +82,12 @@ class _Log:
 
 
 def _told(entry: Any) -> Event | None:
+    from blut_assets.failures import asset_of, not_reached
+
     event, base = entry.dagster_event, {"t": entry.timestamp}
     step = asset_of(entry.step_key or "")
+    if skipped := event is None and not_reached(entry.user_message):
+        return {**base, "kind": "step_skipped", "asset": skipped, "text": "not reached"}
     if event is None:
         level = logging.getLevelName(entry.level)
         return {**base, "kind": level.lower(), "asset": step, "text": entry.user_message}
@@ -92,11 +96,11 @@ def _told(entry: Any) -> Event | None:
 
 
 def _said(event: Any) -> str:
-    from blut_assets.cli.report import cause_of
+    from blut_assets.failures import failed_words
 
     kind = event.event_type_value
     if event.is_step_failure:
-        return f"FAILED: {cause_of(event)}"
+        return failed_words(event)
     if kind == "ASSET_MATERIALIZATION":
         made = event.step_materialization_data.materialization
         reused = made.metadata.get("reused")

@@ -4,8 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from blut_assets.cli.output import asset_of, wrong
-from blut_assets.cli.report import cause_of, failed_by_check
+from blut_assets.cli.output import wrong
 from blut_assets.recipes import RECIPE_TAG
 from blut_resources.runs import NoSuchRun, find_run, reap_dead_runs
 
@@ -60,24 +59,6 @@ def newest_epoch(instance: dg.DagsterInstance, run_id: str) -> tuple[str, dict[s
         return "", {}
     seen = event.asset_observation_data.asset_observation
     return seen.asset_key.to_user_string(), {name: entry.value for name, entry in seen.metadata.items()}
-
-
-def why_failed(instance: dg.DagsterInstance, run_id: str) -> str:
-    """What a failed run died of, as the check or the step that failed said it, else as the run did."""
-    kind, check = dg.DagsterEventType, ""
-    kinds = {kind.ASSET_CHECK_EVALUATION, kind.STEP_FAILURE, kind.RUN_FAILURE}
-    for entry in instance.all_logs(run_id, of_type=kinds):
-        event: Any = entry.dagster_event
-        if event.event_type is kind.ASSET_CHECK_EVALUATION:
-            found = event.event_specific_data
-            check = check if found.passed else f"check {found.check_name} failed: {found.description or ''}"
-            continue
-        if check and failed_by_check(event):
-            return check
-        if event.is_step_failure:
-            return f"{asset_of(event.step_key)}: {cause_of(event)}"
-        return event.message or "failed"
-    return "failed"
 
 
 def checks_of(instance: dg.DagsterInstance, run_id: str) -> list[dict[str, Any]]:

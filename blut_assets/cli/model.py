@@ -11,7 +11,8 @@ from blut_assets.cli import completion
 from blut_assets.cli.output import AsJson, columns, failed, listing, print_json, size, wrong
 from blut_assets.gates import PromotionRefused
 from blut_resources.registry import Entry, ModelRegistry, Registration, RegistryError, governed_aliases
-from blut_resources.registry_retirement import Retirement, RetirementRefused
+from blut_resources.registry_log import parted
+from blut_resources.registry_retirement import Retirement, RetirementRefused, VersionRetired
 from blut_resources.store import ArtifactStore, StoreError
 
 app = typer.Typer(help="Registered models: versions, aliases, promotion.", no_args_is_help=True)
@@ -32,7 +33,7 @@ def explained(command: F) -> F:
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
-        except (PromotionRefused, RetirementRefused, StoreError) as error:
+        except (PromotionRefused, RetirementRefused, VersionRetired, StoreError) as error:
             failed(str(error))
         except RegistryError as error:
             wrong(str(error))
@@ -43,7 +44,7 @@ def explained(command: F) -> F:
 @app.command("list")
 @explained
 def list_models(as_json: AsJson = False) -> None:
-    """List the models: versions, newest registration, aliases."""
+    """List the models: versions, how many of them are retired, newest registration, aliases."""
     with _opened() as (registry, _):
         rows = [_summary(registry, name) for name in registry.names()]
     listing(rows, as_json, "no models: the recipes that end in a GGUF register one")
@@ -105,7 +106,7 @@ def promote(
 ) -> None:
     """Let a name stand for a version; a governed alias takes one with a passing verdict."""
     with _opened() as (registry, store):
-        name, alias = _parted(model)
+        name, alias = parted(model)
         entry, is_new = registry.promote_version(name, alias, version, store)
     judged = "which passed" if entry.verdict else "unjudged: the alias is not governed"
     print(f"{entry.model} stands for version {version}, {judged}{'' if is_new else ', as before'}")
@@ -116,8 +117,20 @@ def promote(
 def rollback(model: Alias) -> None:
     """Let a name stand for what it stood for before its last promotion."""
     with _opened() as (registry, _):
-        entry = registry.rollback(*_parted(model))
+        entry = registry.rollback(*parted(model))
     print(f"{entry.model} stands for {_target(entry)} again")
+
+
+@app.command()
+@explained
+def drop(model: Alias) -> None:
+    """Take a name away, also a governed one: it stands for nothing any more.
+
+    What it stood for stays as long as it is a version that was not retired; the history stays in any case.
+    """
+    with _opened() as (registry, _):
+        entry, is_new = registry.drop(*parted(model))
+    print(f"{entry.model} stands for nothing{'' if is_new else ', as before'}; it stood for {_target(entry)}")
 
 
 @app.command()
@@ -158,7 +171,7 @@ def history(
     name: Annotated[str, typer.Argument(help=NAME, autocompletion=completion.complete_model)],
     as_json: AsJson = False,
 ) -> None:
-    """Print every registration, promotion, rollback and retirement of a model, oldest first."""
+    """Print every registration, promotion, rollback, drop and retirement of a model, oldest first."""
     with _opened() as (registry, _):
         records: list[Registration | Entry | Retirement] = [
             *registry.registrations(name),
@@ -183,12 +196,13 @@ def _opened() -> Iterator[tuple[ModelRegistry, ArtifactStore]]:
         yield ModelRegistry(store.root / "registry"), store
 
 
-def _summary(registry: ModelRegistry, name: str) -> dict[str, str]:
-    records = registry.versions(name)
-    newest, retired = records[max(records)] if records else None, registry.retired(name)
+def _summary(registry: ModelRegistry, name: str) -> dict[str, Any]:
+    records, retired = registry.versions(name), registry.retired(name)
+    newest = records[max(records)] if records else None
     return {
         "name": name,
-        "versions": f"{len(records)}{f', {len(retired)} retired' if retired else ''}",
+        "versions": len(records),
+        "retired": len(retired),
         "newest": f"{newest.version}, {_passed(newest)}, {newest.at[:19]}" if newest else "-",
         "aliases": ", ".join(_aliases(registry, name)) or "-",
     }
@@ -210,12 +224,12 @@ def _target(entry: Entry) -> str:
 
 def _version(registry: ModelRegistry, record: Registration) -> dict[str, str]:
     names = [a for a, e in registry.aliases(record.name).items() if e.version == record.version]
-    if retirement := registry.retired(record.name).get(record.version):
-        names.append(retirement.told)
+    retirement = registry.retired(record.name).get(record.version)
     return {
         "version": str(record.version),
         "verdict": _passed(record),
         "aliases": ", ".join(names) or "-",
+        "retired": f"by {retirement.by} on {retirement.at[:10]}" if retirement else "-",
         **{name: _figure(record, name) for name in ("kl", "loss_base", "loss_quantised")},
         "gguf": record.candidate[:SHORT],
         "licence": record.license,
@@ -263,8 +277,10 @@ def _event(record: Registration | Entry | Retirement) -> dict[str, str]:
         what, detail = f"version {record.version}", f"{_passed(record)}; run {record.run[:8]}"
         action, target = "register", record.candidate
     else:
+        dropped = record.action == "drop"
+        what = f"{record.alias} -> {'nothing' if dropped else _target(record)}"
         verdict = f"verdict {record.verdict[:SHORT]}" if record.verdict else "no verdict"
-        what, detail = f"{record.alias} -> {_target(record)}", verdict
+        detail = f"stood for {_target(record)}" if dropped else verdict
         action, target = record.action, record.candidate
     return {"at": record.at[:19], "action": action, "what": what, "digest": target[:SHORT], "detail": detail}
 
@@ -280,13 +296,6 @@ def _digest(registry: ModelRegistry, model: str, role: str) -> str:
     if role not in inputs:
         raise RegistryError(f"--role {role!r} is none of candidate, {', '.join(inputs)}")
     return inputs[role]
-
-
-def _parted(model: str) -> tuple[str, str]:
-    name, separator, alias = model.partition("@")
-    if not separator:
-        raise RegistryError(f"{model!r} is not name@alias")
-    return name, alias
 
 
 def _known(registry: ModelRegistry) -> str:

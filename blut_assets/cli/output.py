@@ -15,15 +15,19 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 NARROWEST = 12
-"""Characters below which no column of a table is wrapped."""
+"""Characters below which no column of a table is narrowed."""
 
 
 def columns(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as aligned text with a header; on a terminal, cells are wrapped so that a line fits."""
+    """Rows as aligned text with a header.
+
+    On a terminal a line fits: cells are wrapped between words, and where that is not enough a word ends in an
+    ellipsis.
+    """
     table = [list(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
-    widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     if sys.stdout.isatty():
-        widths = _fitted(widths, shutil.get_terminal_size().columns)
+        widths = _fitted(table, widths, shutil.get_terminal_size().columns)
     return "\n".join(
         "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip()
         for cells in table
@@ -31,24 +35,35 @@ def columns(rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _fitted(widths: Sequence[int], room: int) -> list[int]:
-    fitted = list(widths)
-    while sum(fitted) + 2 * (len(fitted) - 1) > room and max(fitted) > NARROWEST:
-        fitted[fitted.index(max(fitted))] -= 1
+def _fitted(table: Sequence[Sequence[str]], widths: Sequence[int], room: int) -> list[int]:
+    """Text gives way first, as far as its words stay whole; a column of names is the last to."""
+    fitted, columns = list(widths), list(zip(*table, strict=True))
+    words = [max(len(word) for cell in column for word in cell.split()) for column in columns]
+    is_text = [any(" " in cell for cell in column[1:]) for column in columns]
+    for least in (
+        [max(NARROWEST, longest) for longest in words],
+        [NARROWEST if text else width for text, width in zip(is_text, widths, strict=True)],
+        [NARROWEST] * len(widths),
+    ):
+        while sum(fitted) + 2 * (len(fitted) - 1) > room:
+            wide = [i for i in range(len(fitted)) if fitted[i] > least[i]]
+            if not wide:
+                break
+            fitted[max(wide, key=lambda i: fitted[i])] -= 1
     return fitted
 
 
 def _wrapped(cells: Sequence[str], widths: Sequence[int]) -> Iterator[tuple[str, ...]]:
-    if all(len(cell) <= width for cell, width in zip(cells, widths, strict=True)):
-        yield tuple(cells)
-        return
-    parts = (textwrap.wrap(cell, max(1, width)) for cell, width in zip(cells, widths, strict=True))
+    parts = (_lines(cell, width) for cell, width in zip(cells, widths, strict=True))
     yield from itertools.zip_longest(*parts, fillvalue="")
 
 
-def asset_of(step: str) -> str:
-    """The asset that a step of Dagster's makes, as a person writes it."""
-    return step.replace("__", "/", 1)
+def _lines(cell: str, width: int) -> list[str]:
+    if len(cell) <= width:
+        return [cell]
+    lines = textwrap.wrap(cell, width, break_long_words=False, break_on_hyphens=False)
+    # the rest of a name on the next line would be taken for another one
+    return [line if len(line) <= width else f"{line[: width - 1]}…" for line in lines]
 
 
 def _cell(value: Any) -> str:

@@ -1,7 +1,7 @@
 """`blut policy show|enable|disable|check` and `blut auto`: the sensor's decision, for a person and for cron.
 
 Exit codes: 0 as intended, 1 a retraining failed (`check`: none would start), 2 the policy file or an option
-cannot be acted on.
+cannot be acted on, 130 a retraining was interrupted.
 """
 
 import os
@@ -129,27 +129,27 @@ def auto() -> None:
 
     Prints the reason either way, and waits for the retraining. Exit code 0: nothing to do, or it succeeded.
     """
-    from blut_assets.cli.running import end_on_sigterm
-    from blut_resources.instance import home_of, open_instance
+    from blut_resources.home import find_home
+    from blut_resources.instance import open_instance
     from blut_resources.runs import reap_dead_runs
     from blut_resources.store_files import acquire, release
 
-    end_on_sigterm()
-    with _explained(), open_instance() as instance:
-        reap_dead_runs(instance)
+    with _explained():
         # two at once, out of two crontabs, would both find nothing going on
-        lock = acquire(home_of(instance) / "auto.lock", wait=False)
+        lock = acquire(find_home() / "auto.lock", wait=False)
         if lock is None:
             typer.echo("another `blut auto` is at work on this instance")
             return
         try:
-            found = _evaluate(instance)
+            with open_instance() as instance:
+                reap_dead_runs(instance)
+                found = _evaluate(instance)
             _report(found)
-            failed = [one for one in found if isinstance(one.decision, Run) and not _retrain(instance, one)]
+            wanted = [one for one in found if isinstance(one.decision, Run)]
+            status = max(map(_retrain, wanted), default=0)
         finally:
             release(lock)
-    if failed:
-        raise typer.Exit(1)
+    raise typer.Exit(status)
 
 
 def _evaluate(instance: "dg.DagsterInstance") -> "list[Retraining]":
@@ -160,17 +160,12 @@ def _evaluate(instance: "dg.DagsterInstance") -> "list[Retraining]":
     return evaluate(instance, read(policy_path()), recipes, patiently)
 
 
-def _retrain(instance: "dg.DagsterInstance", one: "Retraining") -> bool:
-    from blut_assets.cli.report import run_summary
-    from blut_assets.definitions import defs
+def _retrain(one: "Retraining") -> int:
+    from blut_assets.cli.running import run_recipe
     from sensors.retraining import tags_of
 
     assert one.recipe is not None
-    result = defs.resolve_job_def(one.recipe.name).execute_in_process(
-        run_config=dict(one.args), instance=instance, tags=tags_of(one), raise_on_error=False
-    )
-    typer.echo("\n".join(run_summary(result, one.recipe)))
-    return result.success
+    return run_recipe(one.recipe, one.recipe.parse(one.args), tags_of(one))
 
 
 def _report(found: "list[Retraining]") -> None:

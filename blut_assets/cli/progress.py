@@ -15,8 +15,8 @@ from typing import Any
 import dagster as dg
 from dagster._core.execution import context_creation_job
 
-from blut_assets.cli.output import asset_of, duration
-from blut_assets.cli.report import STOPPED, cause_of
+from blut_assets.cli.output import duration
+from blut_assets.failures import asset_of, failed_words, not_reached
 from blut_resources import status
 from blut_resources.compute_logs import CLEAR
 from blut_resources.containment.tree import descendants, read
@@ -32,8 +32,6 @@ MOVING = re.compile(
     r"^(?P<asset>\S+): (?P<unit>epoch|step) (?P<number>[\d.]+)(?:/(?P<of>\d+))?(?:: (?P<values>.*))?$"
 )
 """How `blut_assets.running` logs what a payload reports."""
-SKIPPED = re.compile(r"^Dependencies for step (?P<step>\S+) (failed|were not executed)")
-"""How Dagster logs each step that it does not come to; a failure at the start has one for every other."""
 
 
 class Progress(logging.Handler):
@@ -67,8 +65,8 @@ class Progress(logging.Handler):
         if not event and record.levelno < logging.INFO:
             return
         text = self._of_event(event) if event else str(meta.get("orig_message") or record.getMessage())
-        if skipped := SKIPPED.match(text):
-            self._say(f"{asset_of(skipped['step'])}: not reached")
+        if skipped := not_reached(text):
+            self._say(f"{skipped}: not reached")
             return
         moves = None if event else self._pace.note(text)
         if text and not (moves and self._live) and not text.startswith(NOISE):
@@ -83,8 +81,7 @@ class Progress(logging.Handler):
         if event.is_step_success:
             return f"{step}: done after {duration(event.step_success_data.duration_ms / 1000)}"
         if event.is_step_failure:
-            why = cause_of(event)
-            return f"{step}: {why}" if why == STOPPED else f"{step}: FAILED: {why}"
+            return f"{step}: {failed_words(event)}"
         return ""
 
     def _say(self, text: str) -> None:

@@ -78,7 +78,7 @@ def run_recipe(
     goes on from there. Status 0 if everything succeeded, 1 if not, 130 if it was interrupted.
     """
     from blut_assets.cli.arguments import parsed, recipe_called
-    from blut_assets.cli.running import run_and_exit
+    from blut_assets.cli.running import run_recipe as run
 
     recipe = recipe_called(name)
     values = parsed(recipe, args, set_)
@@ -87,4 +87,4 @@ def run_recipe(
 
         show_plan(recipe, values, as_json=False)
         return
-    run_and_exit(recipe, values)
+    raise typer.Exit(run(recipe, values))

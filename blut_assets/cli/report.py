@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import dagster as dg
-from dagster._core.errors import DagsterAssetCheckFailedError, DagsterExecutionInterruptedError
 
 from blut_assets import reuse
 from blut_assets.cli.output import columns, numbers
+from blut_assets.failures import STOPPED, cause_of, failed_by_check
 from blut_assets.stages import StageSpec, spec_of
 
 Row = dict[str, str]
@@ -22,8 +22,6 @@ class Ran(Protocol):
     def assets(self) -> Sequence[dg.AssetsDefinition]: ...
 
 
-INTERRUPTION = DagsterExecutionInterruptedError.__name__
-STOPPED = "interrupted"
 INTERRUPTED = f"{STOPPED}: run the same command again, and it goes on where it was"
 
 
@@ -76,25 +74,3 @@ def _facts(event: dg.AssetMaterialization, spec: StageSpec) -> str:
 
 def _failed_checks(result: Any) -> list[Any]:
     return [e for e in result.get_asset_check_evaluations() if not e.passed]
-
-
-def failed_by_check(event: Any) -> bool:
-    """Whether a step failed for no other reason than its check."""
-    error = event.step_failure_data.error if event.is_step_failure else None
-    return error is not None and error.cls_name == DagsterAssetCheckFailedError.__name__
-
-
-def cause_of(event: Any) -> str:
-    """Why a step failed, as the one who knew best said it."""
-    if failed_by_check(event):
-        return "a blocking check"
-    data = event.step_failure_data
-    failure = data.user_failure_data
-    if failure and failure.description:
-        return failure.description
-    error = data.error
-    while error and error.cause and error.cls_name != INTERRUPTION:
-        error = error.cause
-    if error and error.cls_name == INTERRUPTION:
-        return STOPPED
-    return error.message.strip() if error else "unknown"

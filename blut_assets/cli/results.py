@@ -46,7 +46,8 @@ def results(
 
 def results_of(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> dict[str, Any]:
     """State, times, artifacts and checks of a run, as plain values."""
-    from blut_assets.cli.lookup import checks_of, made_by, title_of, why_failed
+    from blut_assets.cli.lookup import checks_of, made_by, title_of
+    from blut_assets.failures import failure_of
 
     record = instance.get_run_record_by_id(run.run_id)
     begun, end = (record.start_time, record.end_time) if record else (None, None)
@@ -54,7 +55,7 @@ def results_of(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> dict[str
         "run": run.run_id,
         "recipe": title_of(run),
         "state": run.status.value.lower(),
-        "why": why_failed(instance, run.run_id) if run.is_failure else "",
+        "why": failure_of(instance, run.run_id).why if run.is_failure else "",
         "seconds": end - begun if begun and end else None,
         "artifacts": [_artifact(instance, event) for event in made_by(instance, run.run_id).values()],
         "checks": checks_of(instance, run.run_id),

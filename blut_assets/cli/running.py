@@ -1,7 +1,6 @@
 """Runs a recipe or a stage in this process, with its progress on the terminal and the outcome at the end."""
 
 import signal
-import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
@@ -13,6 +12,7 @@ from blut_assets.cli.progress import Progress, shown_by
 from blut_assets.cli.report import INTERRUPTED, Ran, run_summary
 from blut_assets.definitions import defs
 from blut_assets.recipes import Recipe, RecipeArgs
+from blut_assets.stages import StageConfig
 from blut_resources.instance import open_instance
 from blut_resources.runs import reap_dead_runs
 
@@ -20,27 +20,27 @@ REPOSITORY = "__repository__@blut"
 """What `workspace.yaml` makes of the definitions: among its runs the UI shows those of a terminal too."""
 
 
-def run_and_exit(recipe: Recipe, args: RecipeArgs, tags: Mapping[str, str] | None = None) -> NoReturn:
-    """Run it; the status of the process says how it ended."""
-    epochs = {
-        key.to_user_string(): epochs
-        for key, config in recipe.configs(args).items()
-        if (epochs := config.planned_epochs()) is not None
-    }
-    job = defs.resolve_job_def(recipe.name)
-    execute_and_exit(job, args.model_dump(mode="json"), recipe, epochs, tags)
+def run_recipe(recipe: Recipe, args: RecipeArgs, tags: Mapping[str, str] | None = None) -> int:
+    """Run it; returns the status that its process is to end with: 0, 1 it failed, 130 it was interrupted."""
+    job, configs = defs.resolve_job_def(recipe.name), recipe.configs(args)
+    return execute(job, args.model_dump(mode="json"), recipe, configs, tags)
 
 
-def execute_and_exit(
+def execute(
     job: dg.JobDefinition,
     run_config: Mapping[str, Any],
     ran: Ran,
-    epochs: Mapping[str, int],
+    configs: Mapping[dg.AssetKey, StageConfig],
     tags: Mapping[str, str] | None = None,
     selection: Sequence[dg.AssetKey] | None = None,
-) -> NoReturn:
-    """The same of any job over stage assets; ``epochs`` says how many an asset is to have, where known."""
+) -> int:
+    """The same of any job over stage assets, of which ``configs`` say how many epochs they are to have."""
     end_on_sigterm()
+    epochs = {
+        key.to_user_string(): epochs
+        for key, config in configs.items()
+        if (epochs := config.planned_epochs()) is not None
+    }
     run_id = str(uuid.uuid4())
     with (
         open_instance() as instance,
@@ -59,7 +59,7 @@ def execute_and_exit(
         progress.finish()
         lines = run_summary(result, ran)
     print("\n".join(lines))
-    sys.exit(130 if INTERRUPTED in lines else 0 if result.success else 1)
+    return 130 if INTERRUPTED in lines else 0 if result.success else 1
 
 
 def end_on_sigterm() -> None:

@@ -2,7 +2,7 @@
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -12,6 +12,8 @@ from blut_assets.cli.output import AsJson, failed, listing, wrong
 
 if TYPE_CHECKING:
     import dagster as dg
+
+    from blut_assets.stages import StageConfig
 
 
 class Alone(NamedTuple):
@@ -62,7 +64,7 @@ def run_stage(
     if output and output.exists():
         wrong(f"--output {output}: is there already; name a path that is not")
     from blut_assets.cli.arguments import load_object, with_data
-    from blut_assets.cli.running import execute_and_exit
+    from blut_assets.cli.running import execute
     from blut_assets.definitions import defs, discovered
 
     assets = [asset for cookbook in discovered.cookbooks for asset in cookbook.assets]
@@ -72,14 +74,15 @@ def run_stage(
     values = with_data(load_object(config, "--config"))
     ops = {"ops": {"__".join(chosen.key.path): {"config": values}}} if values else {}
     job = defs.resolve_implicit_global_asset_job_def()
-    _refuse_bad(chosen, values)
-    try:
-        execute_and_exit(job, ops, Alone(name, [chosen]), {}, selection=[chosen.key])
-    except SystemExit as end:
-        _hand_out(chosen.key, output, end)
+    configs = {chosen.key: _config(chosen, values)}
+    status = execute(job, ops, Alone(name, [chosen]), configs, selection=[chosen.key])
+    if output and not status:
+        _hand_out(chosen.key, output)
+    raise typer.Exit(status)
 
 
-def _refuse_bad(asset: "dg.AssetsDefinition", values: dict[str, object]) -> None:
+def _config(asset: "dg.AssetsDefinition", values: dict[str, object]) -> "StageConfig":
+    """The values of --config as the stage takes them; else the command ends with status 2."""
     from pydantic import ValidationError
 
     from blut_assets.stages import spec_of
@@ -95,7 +98,7 @@ def _refuse_bad(asset: "dg.AssetsDefinition", values: dict[str, object]) -> None
     if missing:
         wrong(f"--config: {', '.join(missing)} must be given, such as --config '{{\"{missing[0]}\": ...}}'")
     try:
-        spec.config(**values)
+        return spec.config(**values)
     except ValidationError as error:
         lines = [
             f"--config: {'.'.join(map(str, p['loc']))} = {p['input']!r}: {p['msg']}" for p in error.errors()
@@ -103,20 +106,18 @@ def _refuse_bad(asset: "dg.AssetsDefinition", values: dict[str, object]) -> None
         wrong("\n".join(lines))
 
 
-def _hand_out(key: "dg.AssetKey", output: Path | None, end: SystemExit) -> NoReturn:
-    """Copy the bytes, if there are any and somebody wants them."""
-    if output and not end.code:
-        from blut_assets import reuse
-        from blut_resources.instance import open_instance, store_of
+def _hand_out(key: "dg.AssetKey", output: Path) -> None:
+    """Copy the bytes, if there are any."""
+    from blut_assets import reuse
+    from blut_resources.instance import open_instance, store_of
 
-        with open_instance() as instance:
-            record = instance.get_latest_materialization_event(key)
-            if record is None or record.asset_materialization is None:
-                failed(f"{key.to_user_string()} left nothing to copy")
-            found = store_of(instance).open(reuse.digest_of(record.asset_materialization))
-            if found.is_dir():
-                shutil.copytree(found, output)
-            else:
-                shutil.copyfile(found, output)
-        typer.echo(f"copied to {output}")
-    raise end
+    with open_instance() as instance:
+        record = instance.get_latest_materialization_event(key)
+        if record is None or record.asset_materialization is None:
+            failed(f"{key.to_user_string()} left nothing to copy")
+        found = store_of(instance).open(reuse.digest_of(record.asset_materialization))
+        if found.is_dir():
+            shutil.copytree(found, output)
+        else:
+            shutil.copyfile(found, output)
+    typer.echo(f"copied to {output}")

@@ -113,6 +113,7 @@ def test_the_shell_completes_commands_and_recipes() -> None:
     assert {"recipe", "jobs", "doctor"} <= set(completed("blut "))
     for line in ("recipe run", "plan", "plan inspect", "jobs --recipe", "policy enable --recipe"):
         assert completed(f"blut {line} lamquant_j") == ["lamquant_joint_codec"], line
+    assert completed("blut stage run lamquant/joint_ch") == ["lamquant/joint_checkpoint"]
     assert "--follow" in completed("blut log --f")
 
 
@@ -195,6 +196,25 @@ def test_a_table_fits_the_terminal_and_loses_nothing(monkeypatch: pytest.MonkeyP
     lines = columns([row]).splitlines()
     assert len(lines) > 3 and all(len(line) <= 60 for line in lines)
     assert sorted(" ".join(lines[1:]).split()) == sorted(whole.split())
+
+
+@pytest.mark.parametrize("width", [100, 80, 60])
+def test_a_name_in_a_table_is_whole_or_ends_in_an_ellipsis(
+    monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    row = {
+        "id": "3fa2c0de",
+        "asset": "lamquant/joint_codec_leaderboard",
+        "takes": "joint_checkpoint, SmolLM2-135M-Instruct-GGUF",
+        "reason": "its input lamquant/joint_checkpoint has another digest than the one it was made of",
+    }
+    shown = columns([row])
+    assert all(len(line) <= width for line in shown.splitlines())
+    names = [word for cell in row.values() for word in cell.split()]
+    assert [word for word in shown.split()[4:] if word not in names and not word.endswith("…")] == []
+    assert ({"3fa2c0de", row["asset"]} <= {*shown.split()}) == (width > 60)
 
 
 def test_the_command_imports_no_rich() -> None:

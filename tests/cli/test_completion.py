@@ -2,6 +2,8 @@
 
 import json
 import os
+import pty
+import shlex
 import subprocess
 import sys
 import time
@@ -13,6 +15,8 @@ from blut_assets.cli import completion
 from blut_assets.datasets import Dataset, Datasets
 from blut_resources.store import ArtifactStore
 from tests.conftest import REPOSITORY
+from tests.e2e.box import BLUT
+from tests.e2e.scene import until
 from tests.test_registry_versions import Bench
 
 RUNS = {"3fa2aaaa": "succeeded", "3fa2bbbb": "failed", "91c0cccc": None}
@@ -58,8 +62,9 @@ def test_what_fits_is_offered_with_a_word_about_it() -> None:
 
 def test_what_is_not_there_or_broken_is_no_error(known: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (known / "runs" / "91c0cccc" / "manifest.json").write_text("{")
-    (known / "datasets" / "talks.json").write_text("{")
-    assert completion.complete_run("") == completion.complete_dataset("") == []
+    (known / "datasets" / "broken.json").write_text("{")
+    assert names(completion.complete_run("")) == ["3fa2bbbb", "3fa2aaaa"]
+    assert names(completion.complete_dataset("")) == ["talks"]
     monkeypatch.setenv("DAGSTER_HOME", str(known / "nowhere"))
     for complete in (completion.complete_run, completion.complete_dataset, completion.complete_reference):
         assert complete("") == []
@@ -70,7 +75,7 @@ LINES = {
     "blut plan resume ": ["3fa2bbbb"],
     **{f"blut data {command} t": ["talks"] for command in ("show", "rm", "check")},
     **{f"blut model {command} mine@2": ["mine@2"] for command in ("show", "resolve", "retire")},
-    **{f"blut model {command} m": ["mine@next"] for command in ("promote", "rollback")},
+    **{f"blut model {command} m": ["mine@next"] for command in ("promote", "rollback", "drop")},
     "blut model history m": ["mine"],
 }
 
@@ -92,3 +97,51 @@ def test_each_command_completes_without_dagster(line: str) -> None:
         text=True,
     )
     assert done.stdout.split() == [*LINES[line], "not"] and done.stderr == ""
+
+
+TYPED = {
+    "blut model show mine@n": ["model", "show", "mine@next"],
+    "blut model promote mi": ["model", "promote", "mine@next"],
+    "blut model retire mine@1": ["model", "retire", "mine@1"],
+    "blut model resolve mine@next --pa": ["model", "resolve", "mine@next", "--path"],
+    "blut model rollback mine@": ["model", "rollback", "mine@next"],
+    "blut jobs --recipe=lamquant_j": ["jobs", "--recipe=lamquant_joint_codec"],
+    "blut data show 'tal": ["data", "show", "talks"],
+}
+"""What is typed before a tab, and the words that the command then gets."""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("known")
+def test_bash_completes_names_in_which_it_ends_words(tmp_path: Path) -> None:
+    """Typed into a real bash, because what it makes of an offer depends on where it ends a word."""
+    got = tmp_path / "got"
+    complete = f"exec {shlex.quote(sys.executable)} -c 'from blut_assets.cli import main; main()' \"$@\""
+    (tmp_path / "blut").write_text(
+        f'#!/bin/sh\nif [ -n "$_BLUT_COMPLETE" ]; then {complete}; fi\n'
+        f"printf '%s\\n' \"$@\" > {got}.new; mv {got}.new {got}\n"
+    )
+    (tmp_path / "blut").chmod(0o755)
+    script = subprocess.run([*BLUT, "--show-completion", "bash"], capture_output=True, text=True, check=True)
+    (tmp_path / "script").write_text(script.stdout)
+    ours, theirs = pty.openpty()
+    path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
+    shell = subprocess.Popen(
+        ["bash", "--norc", "--noprofile", "-i"],
+        env={**os.environ, "PATH": path, "PYTHONPATH": str(REPOSITORY), "TERM": "dumb"},
+        stdin=theirs,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    try:
+        os.write(ours, f"source {tmp_path}/script\n".encode())
+        for typed, words in TYPED.items():
+            os.write(ours, f"{typed}\t\n".encode())
+            assert until(got.exists, process=shell) and got.read_text().splitlines() == words, typed
+            got.unlink()
+    finally:
+        shell.kill()
+        shell.wait()
+        os.close(ours)

@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import dagster as dg
 import pytest
 import yaml
 from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 from typer.testing import Result
 
+from sensors.policy_history import POLICY_TAG
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT
 from tests.e2e.scene import Scene, until
@@ -39,12 +41,20 @@ def test_a_run_in_a_pipe_says_each_event_in_a_line_and_the_outcome_on_standard_o
     assert "epoch" not in out.replace("epochs", "")
 
 
-def test_a_run_on_a_terminal_shows_epoch_loss_time_left_and_memory(day: Scene) -> None:
+@pytest.mark.parametrize(
+    ("words", "epoch"),
+    [
+        (["recipe", "run", "contained", "--set", "epochs=6"], "epoch 3/6"),
+        (["stage", "run", "contained/trained", "--config", '{"epochs": 9}'], "epoch 3/9"),
+    ],
+)
+def test_a_run_on_a_terminal_shows_epoch_loss_time_left_and_memory(
+    day: Scene, words: list[str], epoch: str
+) -> None:
     day.behave(epoch_s=0.6)
     ours, theirs = pty.openpty()
-    command = [*BLUT, "recipe", "run", "contained", "--set", "epochs=6"]
     process = subprocess.Popen(
-        command, env=day.environment(), cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=theirs
+        [*BLUT, *words], env=day.environment(), cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=theirs
     )
     os.close(theirs)
     shown = b""
@@ -57,7 +67,7 @@ def test_a_run_on_a_terminal_shows_epoch_loss_time_left_and_memory(day: Scene) -
     day.behave()
     assert process.wait() == 0
     lines = shown.decode().split("\r\x1b[K")
-    wanted = ("epoch 3/6", "ETA", "MiB", "loss=")
+    wanted = (epoch, "ETA", "MiB", "loss=")
     assert any(all(word in line[:80] for word in wanted) for line in lines), lines
 
 
@@ -69,14 +79,39 @@ def test_what_a_failed_run_did_not_come_to_is_said_in_a_line_each(day: Scene) ->
     assert said[-1].endswith("contained/judged: not reached") and not any("ERROR" in line for line in said)
 
 
-def test_the_ui_shows_a_run_of_a_terminal_with_its_job(day: Scene, blut: Blut) -> None:
+def assert_shown_in_the_ui(run: dg.DagsterRun | None) -> None:
+    """With its job, and on the timeline."""
     (place,) = yaml.safe_load((REPOSITORY / "workspace.yaml").read_text())["load_from"]
-    with day.instance() as instance:
-        run = instance.get_run_by_id(jobs(blut)[0]["id"])
     assert run is not None and run.remote_job_origin is not None and run.job_name == "contained"
     repository = run.remote_job_origin.repository_origin
     assert repository.code_location_origin.location_name == place["python_module"]["location_name"]
     assert run.tags_for_storage()[REPOSITORY_LABEL_TAG] == repository.get_label()
+
+
+def test_the_ui_shows_a_run_of_a_terminal_with_its_job(day: Scene, blut: Blut) -> None:
+    with day.instance() as instance:
+        run = instance.get_run_by_id(jobs(blut)[0]["id"])
+    assert_shown_in_the_ui(run)
+
+
+def test_a_retraining_of_cron_is_shown_like_a_run_of_a_person(day: Scene, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text(
+        'enabled = true\nrecipe = "contained"\nmax_age = "1d"\nquiet_hours = []\nargs = {epochs = 3}\n'
+    )
+    done = subprocess.run(
+        [*BLUT, "auto"],
+        env=day.environment(BLUT_TRAIN_POLICY=str(policy)),
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "default: retrain: there was none yet" in done.stdout and "contained succeeded" in done.stdout
+    assert "contained/trained: done after" in done.stderr, "its events, for the log of cron"
+    with day.instance() as instance:
+        (run,) = instance.get_runs(dg.RunsFilter(tags={POLICY_TAG: "default"}))
+    assert_shown_in_the_ui(run)
 
 
 def test_jobs_say_state_recipe_and_how_far_or_why_not(day: Scene, blut: Blut) -> None:
@@ -98,7 +133,9 @@ def test_a_log_is_readable_whole_at_its_end_and_as_json(day: Scene, blut: Blut) 
     assert len(events) == len(whole) and {"step_start", "asset_materialization"} <= {
         e["kind"] for e in events
     }
-    assert "contained/trained: FAILED: " in blut("log", third["id"]).stdout
+    failed = blut("log", third["id"]).stdout
+    assert "contained/trained: FAILED: " in failed and "contained/judged: not reached\n" in failed
+    assert "Dependencies for step" not in failed and "ERROR" not in failed
     unknown = blut("log", "zzz")
     assert unknown.exit_code == 2 and "no run has an id that begins with 'zzz'" in unknown.stderr
 
@@ -168,3 +205,14 @@ def test_one_stage_is_made_by_itself_and_handed_out(day: Scene, tmp_path: Path) 
     ):
         refused = day.blut("stage", "run", *words)
         assert refused.returncode == 2 and said in refused.stderr
+
+
+def test_a_stage_by_itself_leaves_the_record_of_each_epoch_that_a_recipe_leaves(
+    day: Scene, blut: Blut
+) -> None:
+    made = day.blut("stage", "run", "contained/trained", "--config", '{"epochs": 12}')
+    assert made.returncode == 0 and "contained/trained: epoch 11: loss=" in made.stderr, made.stderr
+    run = jobs(blut)[-1]
+    assert run["progress"] == "contained/trained epoch=11 loss=0.08333"
+    (loss,) = json.loads(blut("results", run["id"], "--json").stdout)["metrics"]["contained/trained"]
+    assert (loss["metric"], loss["highest"], loss["at epoch"]) == ("loss", 1, 11)

@@ -196,7 +196,7 @@ def test_a_registered_model_is_a_base_model_wherever_one_is_taken(
     ("text", "reason"),
     [
         ("model://numbers@9", "numbers has no version 9; versions of numbers: 1"),
-        ("model://numbers@beta", "nothing was promoted to numbers@beta; aliases of numbers: "),
+        ("model://numbers@beta", "nothing is promoted to numbers@beta; aliases of numbers: "),
         ("model://yours@prod", "registered models: numbers"),
         ("model://numbers", "is not name@alias or name@version"),
     ],

@@ -59,12 +59,20 @@ def why(policy: Policy, *attempts: Attempt, machine: Machine = ROOMY, data: Data
             [ran("failure", HOUR)],
             ROOMY,
             PLENTY,
-            "wait: backoff of 2 h until 2026-05-01 04:00: no success once",
+            "wait: backoff of 2 h until 2026-05-01 04:00: run 0123abcd failed 1 h ago",
         ),
         ({}, [ran("failure", HOUR)] * 3, ROOMY, PLENTY, "backoff of 8 h"),
         ({}, [ran("failure", HOUR)] * 9, ROOMY, PLENTY, "backoff of 7 d"),
         ({"cooldown": 0}, [ran("failure", HOUR / 2)], ROOMY, PLENTY, "backoff of 1 h"),
-        ({}, [ran("cancelled", HOUR)], ROOMY, PLENTY, "run 0123abcd was cancelled 1 h ago"),
+        (
+            {},
+            [ran("cancelled", HOUR / 2)],
+            ROOMY,
+            PLENTY,
+            "backoff of 1 h until 2026-05-01 03:30: run 0123abcd was",
+        ),
+        ({}, [ran("cancelled", HOUR)] * 3, ROOMY, PLENTY, "run: "),
+        ({}, [ran("cancelled", HOUR), ran("failure", 3 * HOUR)], ROOMY, PLENTY, "backoff of 2 h"),
         ({}, [ran("failure", 3 * HOUR)], ROOMY, PLENTY, "run: "),
         (
             {"backoff": "1s", "max_runs_per_day": 2},
@@ -221,8 +229,8 @@ def test_a_retraining_never_breaks_its_policy(
     assert sum(a.started > now - 24 * HOUR for a in attempts) < policy.max_runs_per_day
     if history.concluded:
         assert now >= history.concluded.last_seen + policy.cooldown
-    if history.failures:
-        assert now >= history.failures[0].last_seen + policy.backoff
+    if history.unfinished:
+        assert now >= history.unfinished[0].last_seen + policy.backoff
     if policy.quiet_hours:
         assert in_window(policy.quiet_hours, now.astimezone(zoneinfo.ZoneInfo(policy.zone)).time())
     assert decision.key.startswith(f"p-{data.subject}-")

@@ -158,7 +158,7 @@ def test_of_several_policies_one_runs_at_a_time(desk: Desk) -> None:
 
 
 def test_the_run_of_blut_auto_is_one_that_the_daemon_knows(desk: Desk) -> None:
-    """The daemon makes no run where there is one with the same key, the sensor's name and no origin."""
+    """The daemon makes no run where there is one with the same key, sensor and repository."""
     from sensors.policy_file import read
     from sensors.retraining import evaluate, patiently
 

@@ -1,0 +1,86 @@
+"""Why a run failed, as the check, the step or the run that knew best said it."""
+
+import re
+from typing import Any, Literal, NamedTuple
+
+import dagster as dg
+from dagster._core.errors import DagsterAssetCheckFailedError, DagsterExecutionInterruptedError
+from dagster._core.events import RunFailureReason
+
+INTERRUPTION = DagsterExecutionInterruptedError.__name__
+STOPPED = "interrupted"
+"""What is said of a step that Ctrl-C or SIGTERM ended."""
+_SKIPPED = re.compile(r"^Dependencies for step (?P<step>\S+) (failed|were not executed)")
+"""How Dagster logs each step that it does not come to; a failure at the start has one for every other."""
+
+
+class Failure(NamedTuple):
+    """What a failed run died of.
+
+    ``kind`` is ``refused`` where all was computed and a blocking check said no, ``cancelled`` where Ctrl-C or
+    SIGTERM ended the run, which Dagster calls a failure too.
+    """
+
+    kind: Literal["failure", "refused", "cancelled"]
+    why: str
+
+
+def failure_of(instance: dg.DagsterInstance, run_id: str) -> Failure:
+    """What a failed run died of: its first check or step that failed, else what the run itself said."""
+    kind, check = dg.DagsterEventType, ""
+    kinds = {kind.ASSET_CHECK_EVALUATION, kind.STEP_FAILURE, kind.RUN_FAILURE}
+    for entry in instance.all_logs(run_id, of_type=kinds):
+        event: Any = entry.dagster_event
+        if event.event_type is kind.ASSET_CHECK_EVALUATION:
+            found = event.event_specific_data
+            if found.blocking and not found.passed:
+                check = f"check {found.check_name} failed: {found.description or ''}".rstrip(": ")
+        elif event.is_step_failure:
+            if check and failed_by_check(event):
+                return Failure("refused", check)
+            why = cause_of(event)
+            return Failure("cancelled" if why == STOPPED else "failure", f"{asset_of(event.step_key)}: {why}")
+        elif event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION:
+            return Failure("cancelled", STOPPED)
+        elif event.message:
+            return Failure("failure", event.message)
+    return Failure("failure", "no reason was recorded")
+
+
+def failed_by_check(event: Any) -> bool:
+    """Whether a step failed for no other reason than its check."""
+    error = event.step_failure_data.error if event.is_step_failure else None
+    return error is not None and error.cls_name == DagsterAssetCheckFailedError.__name__
+
+
+def cause_of(event: Any) -> str:
+    """Why a step failed, as the one who knew best said it."""
+    if failed_by_check(event):
+        return "a blocking check"
+    data = event.step_failure_data
+    failure = data.user_failure_data
+    if failure and failure.description:
+        return failure.description
+    error = data.error
+    while error and error.cause and error.cls_name != INTERRUPTION:
+        error = error.cause
+    if error and error.cls_name == INTERRUPTION:
+        return STOPPED
+    return error.message.strip() if error else "unknown"
+
+
+def failed_words(event: Any) -> str:
+    """``interrupted``, or ``FAILED:`` and why a step did."""
+    why = cause_of(event)
+    return why if why == STOPPED else f"FAILED: {why}"
+
+
+def not_reached(text: str) -> str:
+    """The asset that a line of Dagster's log says was not reached; empty if it says something else."""
+    found = _SKIPPED.match(text)
+    return asset_of(found["step"]) if found else ""
+
+
+def asset_of(step: str) -> str:
+    """The asset that a step of Dagster's makes, as a person writes it."""
+    return step.replace("__", "/", 1)
