@@ -66,7 +66,7 @@ class TrainArgs(RecipeArgs):
 
     output_name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=96, description=NAME)
     method: Method = like(TrainingConfig, "method")
-    epochs: int = like(TrainingConfig, "epochs")
+    epochs: int = like(TrainingConfig, "epochs", description="passes over the training side")
     max_steps: int | None = like(TrainingConfig, "max_steps")
     batch_size: int = like(TrainingConfig, "batch_size")
     grad_accum: int = like(TrainingConfig, "grad_accum")
@@ -76,7 +76,7 @@ class TrainArgs(RecipeArgs):
     dropout: float = like(TrainingConfig, "dropout")
     schedule: Schedule = like(TrainingConfig, "schedule")
     warmup_ratio: float = like(TrainingConfig, "warmup_ratio")
-    weight_decay: float = like(TrainingConfig, "weight_decay")
+    weight_decay: float = like(TrainingConfig, "weight_decay", description="of the optimiser")
     seed: int = like(TrainingConfig, "seed", description="of the split and the training")
     device: Device = like(TrainingConfig, "device")
     dtype: Dtype = like(TrainingConfig, "dtype")
