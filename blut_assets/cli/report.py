@@ -67,7 +67,8 @@ def _how(spec: StageSpec | None) -> str:
 
 def _facts(event: dg.AssetMaterialization, spec: StageSpec) -> str:
     entry: Any = event.metadata[reuse.ARTIFACT]
-    return numbers({name: entry.value[name] for name in spec.headline if name in entry.value})
+    facts = {name: entry.value.get(name) for name in spec.headline}
+    return numbers({name: value for name, value in facts.items() if value is not None})
 
 
 def _failed_checks(result: Any) -> list[Any]:
