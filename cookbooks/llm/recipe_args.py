@@ -36,6 +36,10 @@ from cookbooks.llm.configs_training import (
 NAME = "of the model that comes out: letters, digits, dot, dash and underscore"
 EXAMPLES = "file of examples (.jsonl, .json) or directory of them; or sample:chatterbot"
 CONVERSATIONS = "SQLite database with a table of turns, or chat logs (.jsonl, .json), or a directory of them"
+PROMPTS = (
+    "questions that base, tuned and quantised model answer, side by side in the evaluation; a checkpoint"
+    " shows answers to the first two, and keeps those of its training when it is reused"
+)
 
 
 def like(config: type[StageConfig], name: str, **changes: Any) -> Any:
@@ -97,6 +101,7 @@ class TrainArgs(RecipeArgs):
 class GgufArgs(TrainArgs, EvaluationArgs):
     """What trainings take that end in a GGUF."""
 
+    prompts: list[str] = like(ScoringConfig, "prompts", description=PROMPTS)
     quant: Quant = like(GgufConfig, "quant")
     importance: bool = like(GgufConfig, "importance")
     max_kl: float = like(GgufConfig, "max_kl")

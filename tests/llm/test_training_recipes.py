@@ -62,6 +62,13 @@ def test_the_tail_makes_the_gguf_that_was_asked_for(name: str) -> None:
     assert (registered.name, registered.alias) == ("mine", "mine@next")
 
 
+def test_other_prompts_are_answered_anew_and_train_nothing() -> None:
+    before, after = (configs("finetune_from_dataset", prompts=[text]) for text in ("Why?", "When?"))
+    changed = [name for name in before if before[name].fingerprinted() != after[name].fingerprinted()]
+    assert changed == ["sft_evaluation"]
+    assert after["sft_checkpoint"].for_payload()["prompts"] == ["When?"], "of a training that is to come"
+
+
 def test_a_hugging_face_checkpoint_needs_no_gguf() -> None:
     found = configs("hf_finetune_from_dataset", hf_extra={"weight_decay": 0.1})
     assert found["gguf_preflight"].check == "none"
