@@ -12,6 +12,7 @@ from cookbooks.llm.configs import (
     BaseModelConfig,
     ExamplesConfig,
     OnBadRow,
+    PreferencesConfig,
     RowFormat,
     SftDatasetConfig,
     SftSplitConfig,
@@ -152,7 +153,7 @@ class ConversationsArgs(RowsArgs, GgufArgs):
 class DpoArgs(GgufArgs):
     """Args of ``dpo_from_preferences``."""
 
-    preferences_path: str = Field(description="file of preference pairs (.jsonl, .json) or directory of them")
+    preferences_path: str = like(PreferencesConfig, "path")
     base_model: str = like(BaseModelConfig, "model", description=f"merged, if it was tuned: {MODEL}")
     lr: float | None = like(DpoCheckpointConfig, "lr", description="5e-6; 1e-6 for method full")
     beta: float = like(DpoCheckpointConfig, "beta")
