@@ -7,21 +7,31 @@ import re
 
 ANYWHERE = re.compile(r"([\\`*_\[\]<>|~&])")
 AT_THE_START = re.compile(r"^( *)(?:([#+=:-])|(\d+)([.)]))")
-LOST_SPACES = re.compile(r"^ +| +$| {2,}")
-SPACE = "&nbsp;"
-ESCAPED = re.compile(rf"\\(?P<as_it_is>[\\`*_\[\]<>|~&#+=:.)\n-])|{SPACE}")
+LOST_SPACES = re.compile(r"^ +| {2,}")
+BREAK, SPACE, START = "  \n", "&nbsp;", "&#8203;"
+"""The end of a line, a space that stays, and what makes an empty line one and keeps spaces before a line."""
+
+MADE = re.compile(rf"\\(?P<as_it_is>[\\`*_\[\]<>|~&#+=:.)-])|(?P<line>{BREAK})|(?P<space>{SPACE})|{START}")
 
 
 def literal(text: str) -> str:
-    """Markdown that is shown as this text: its lines and spaces, and no heading, link or tag."""
-    return "\\\n".join(_line(line) for line in text.expandtabs(4).rstrip("\n").split("\n"))
+    """Markdown that is shown as this text: its lines and spaces, and no heading, list or tag."""
+    return BREAK.join(_line(line.rstrip()) for line in text.expandtabs(4).rstrip().splitlines())
 
 
 def _line(text: str) -> str:
     text = AT_THE_START.sub(r"\1\3\\\2\4", ANYWHERE.sub(r"\\\1", text))
-    return LOST_SPACES.sub(lambda spaces: SPACE * len(spaces[0]), text)
+    return LOST_SPACES.sub(_kept, text) or START
+
+
+def _kept(spaces: re.Match[str]) -> str:
+    return ("" if spaces.start() else START) + SPACE * len(spaces[0])
 
 
 def text_of(markdown: str) -> str:
-    """The text again that was made `literal`, but for tabs, and for empty lines at its end."""
-    return ESCAPED.sub(lambda found: found["as_it_is"] or " ", markdown)
+    """The text again that was made `literal`, but for tabs, and for spaces and empty lines at an end."""
+    return MADE.sub(_found, markdown)
+
+
+def _found(mark: re.Match[str]) -> str:
+    return mark["as_it_is"] or ("\n" if mark["line"] else " " if mark["space"] else "")
