@@ -90,20 +90,24 @@ class Recipe:
         Raises:
             ArgsError: naming each field, its value and what is allowed.
         """
-        # asked for here because dg.Config ignores an unknown field and turns a missing one into None
+        # asked for here because dg.Config ignores an unknown field and turns a missing one into None, and the
+        # launchpad's scaffold gives it as "", which as a path would be the working directory
         fields = self.args.model_fields
+        missing = [
+            name for name, info in fields.items() if info.is_required() and values.get(name) in (None, "")
+        ]
         lines = [
             f"{self.name}: unknown argument {name!r} = {values[name]!r}; known arguments: {', '.join(fields)}"
             for name in values.keys() - fields.keys()
         ] + [
-            f"{self.name}: required argument {name!r} is missing: {info.description or allowed_values(info)}"
-            for name, info in fields.items()
-            if info.is_required() and name not in values
+            f"{self.name}: required argument {name!r} is missing:"
+            f" {fields[name].description or allowed_values(fields[name])}"
+            for name in missing
         ]
         try:
             args = self.args(**{name: value for name, value in values.items() if name in fields})
         except ValidationError as error:
-            lines += [self._explain(problem) for problem in error.errors() if problem["loc"][0] in values]
+            lines += [self._explain(one) for one in error.errors() if one["loc"][0] not in missing]
         if lines:
             raise ArgsError("\n".join(sorted(lines)))
         try:

@@ -46,6 +46,7 @@ def test_every_shipped_args_file_is_accepted(path: Path) -> None:
     ("args", "words"),
     [
         ({}, "required argument 'edf_root' is missing"),
+        ({"edf_root": ""}, "required argument 'edf_root' is missing"),
         ({"edf_root": "x", "epoch": 3}, "unknown argument 'epoch' = 3; known arguments: "),
         ({"edf_root": "x", "tier": 9}, "argument 'tier' = 9: Input should be less than or equal to 4"),
         ({"edf_root": "x", "tier": 9}, "allowed: int >= 1 <= 4"),

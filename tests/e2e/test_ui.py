@@ -154,6 +154,8 @@ def _assert_a_stranger_can_fill_in_the_form(ui: Ui) -> None:
     assert filled.keys() <= FINETUNE.template().keys()
     missing = str(ui.answer(FINETUNE.name, filled))
     assert "RunConfigValidationInvalid" in missing and "['dataset_path', 'output_name']" in missing
+    scaffolded = ui.answer(FINETUNE.name, {**filled, "dataset_path": "", "output_name": ""})["message"]
+    assert "argument 'dataset_path' is missing: file of examples" in scaffolded
     given = {**filled, "dataset_path": "rows.jsonl", "output_name": "my model"}
     assert "root:quant not in enum" in str(ui.answer(FINETUNE.name, {**given, "quant": "Q4"}))
     refused = ui.answer(FINETUNE.name, {**given, "epochs": 0})["message"]
