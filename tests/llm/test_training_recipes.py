@@ -34,6 +34,7 @@ def test_a_form_asks_for_what_it_needs_and_is_a_job(name: str) -> None:
     assert recipe.name == name
     template = recipe.template()
     assert {k for k, v in template.items() if v == "<required>"} == {"output_name", *needed}
+    assert {*list(template)[: len(needed) + 1]} == {"output_name", *needed}, "they come first"
     with pytest.raises(ArgsError, match="required argument 'output_name' is missing"):
         recipe.parse(needed)
     assert recipe.job().name == name
