@@ -16,6 +16,7 @@ from typing import Any
 import dagster as dg
 
 from blut_assets import reuse
+from blut_assets.markdown import literal
 from blut_assets.recipes import RECIPE_TAG, Cookbook, Metric, Recipe
 from blut_assets.stages import COMMON, StageSpec, spec_of
 
@@ -95,7 +96,7 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     text = value if isinstance(value, str) else json.dumps(value, default=str)
-    return (text if len(text) <= 32 else f"…{text[-31:]}").replace("|", "\\|").replace("\n", " ")
+    return literal((text if len(text) <= 32 else f"…{text[-31:]}").replace("\n", " "))
 
 
 def _spec(metric: Metric) -> StageSpec:

@@ -19,8 +19,12 @@ C = TypeVar("C", bound=StageConfig)
 RECIPE_TAG = "blut/recipe"
 
 
-class ArgsError(ValueError):
-    """Arguments that a recipe does not accept; one line per problem."""
+class ArgsError(dg.DagsterError, ValueError):
+    """Arguments that a recipe does not accept; one line per problem.
+
+    An error of Dagster's own kind: the launchpad shows it as it is, and not below one that says only that
+    something was thrown.
+    """
 
 
 def _common(name: str) -> Any:
@@ -86,20 +90,24 @@ class Recipe:
         Raises:
             ArgsError: naming each field, its value and what is allowed.
         """
-        # asked for here because dg.Config ignores an unknown field and turns a missing one into None
+        # asked for here because dg.Config ignores an unknown field and turns a missing one into None, and the
+        # launchpad's scaffold gives it as "", which as a path would be the working directory
         fields = self.args.model_fields
+        missing = [
+            name for name, info in fields.items() if info.is_required() and values.get(name) in (None, "")
+        ]
         lines = [
             f"{self.name}: unknown argument {name!r} = {values[name]!r}; known arguments: {', '.join(fields)}"
             for name in values.keys() - fields.keys()
         ] + [
-            f"{self.name}: required argument {name!r} is missing: {info.description or self._allowed(name)}"
-            for name, info in fields.items()
-            if info.is_required() and name not in values
+            f"{self.name}: required argument {name!r} is missing:"
+            f" {fields[name].description or allowed_values(fields[name])}"
+            for name in missing
         ]
         try:
             args = self.args(**{name: value for name, value in values.items() if name in fields})
         except ValidationError as error:
-            lines += [self._explain(problem) for problem in error.errors() if problem["loc"][0] in values]
+            lines += [self._explain(one) for one in error.errors() if one["loc"][0] not in missing]
         if lines:
             raise ArgsError("\n".join(sorted(lines)))
         try:
@@ -131,23 +139,23 @@ class Recipe:
     def job(self) -> Any:
         """The Dagster job; its run config is the args form."""
 
-        def to_run_config(args: Any) -> dict[str, Any]:
-            return self.run_config(args)
+        def to_run_config(values: Mapping[str, Any]) -> dict[str, Any]:
+            return self.run_config(self.parse(values))
 
-        to_run_config.__annotations__["args"] = self.args
         return dg.define_asset_job(
             self.name,
             selection=dg.AssetSelection.assets(*[asset.key for asset in self.assets]),
-            config=dg.config_mapping(to_run_config),
+            config=dg.ConfigMapping(to_run_config, self.args.to_config_schema()),
             description=self.description,
             tags={RECIPE_TAG: self.name},
         )
 
     def template(self) -> dict[str, Any]:
-        """Default args, with ``<required>`` where a value must be given."""
+        """Default args; first those that must be given, as ``<required>``."""
+        fields = sorted(self.args.model_fields.items(), key=lambda field: not field[1].is_required())
         return {
             name: "<required>" if info.is_required() else _plain(info.get_default(call_default_factory=True))
-            for name, info in self.args.model_fields.items()
+            for name, info in fields
         }
 
     def _explain(self, problem: Any) -> str:
@@ -157,7 +165,9 @@ class Recipe:
 
     def _allowed(self, name: str) -> str:
         info = self.args.model_fields.get(name.split(".")[0])
-        return allowed_values(info) if info else "see `blut recipe show`"
+        if info is None:
+            return "see `blut recipe show`"
+        return allowed_values(info) + (f" ({info.description})" if info.description else "")
 
 
 def _plain(value: Any) -> Any:
@@ -170,6 +180,8 @@ def allowed_values(info: FieldInfo) -> str:
         return "object with " + ", ".join(info.annotation.model_fields)
     if get_origin(info.annotation) is list:
         return f"list of {get_args(info.annotation)[0].__name__}"
+    if get_origin(info.annotation) is dict:
+        return "object of names and values"
     types = [t for t in (get_args(info.annotation) or (info.annotation,)) if t is not type(None)]
     names = [repr(t) if isinstance(t, str) else getattr(t, "__name__", str(t)) for t in types]
     words = {"Ge": "ge", "Gt": "gt", "Le": "le", "Lt": "lt"}

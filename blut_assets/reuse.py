@@ -15,8 +15,6 @@ ARTIFACT, SPEC, REUSED, ORIGIN, SECONDS = "artifact", "blut/spec", "reused", "or
 PEAK = "peak_memory_bytes"
 SUMMARY = "summary"
 """Metadata of a result that is worth more than one line at the end of a run."""
-BREAK = "  \n"
-"""The end of a line of Markdown to which the next one is not joined."""
 
 PAGE = 200
 PEAKS = 5

@@ -9,16 +9,18 @@ from xml.etree import ElementTree
 
 import dagster as dg
 import pytest
+from markdown_it import MarkdownIt
 
 from blut_assets.artifacts import Artifact
-from blut_assets.cli.report import plain
 from blut_assets.curves import draw
 from blut_assets.definitions import defs, discovered
 from blut_assets.documentation import columns, meanings
+from blut_assets.markdown import literal, text_of
 from blut_assets.stage import Stage
 from blut_assets.stages import spec_of
 from blut_resources.energy import metered
 from blut_resources.store import ArtifactStore
+from cookbooks.llm.evaluation.summary import answers_by_model
 from cookbooks.llm.showing import sample_chat
 from tests.contained import RESOURCES, raw, trained
 
@@ -64,11 +66,40 @@ def test_fields_are_documented_by_the_docstrings_of_a_class_and_its_bases() -> N
     assert found == [("n", "int", False), ("r", "float", True)]
 
 
-def test_lines_stay_lines_in_the_ui_and_on_a_terminal(tmp_path: Path) -> None:
+AWKWARD = [
+    "one\n  two",
+    "| a | b |\n|---|---|\n# no *heading*, <b>no</b> [link](http://example.org)\n...",
+    "````\n```python\ncode\n```\n````\n~~~\n\\",
+    "    four spaces\n\n> 1. $x$ &amp; \\_ ~~-~~",
+    "\n* one\n+ two\n- three\n1. four\n2) five\n\na\n===\nb\n---\nc\n:-\n***\n  # six",
+]
+
+
+@pytest.mark.parametrize("text", AWKWARD)
+def test_lines_stay_what_they_are_in_the_ui_and_on_a_terminal(tmp_path: Path, text: str) -> None:
     stage = Stage(None, ArtifactStore(tmp_path), SPECS[0], "", {})
-    stage.show(summary="one\n  two", word="x")
-    assert stage.shown == {"summary": dg.MetadataValue.md("one  \n  two"), "word": "x"}
-    assert plain(stage.shown["summary"].value) == "one\n  two"
+    stage.show(summary=text, word="x")
+    assert stage.shown["word"] == "x"
+    markdown = stage.shown["summary"].value
+    assert _seen(markdown) == text
+    assert text_of(markdown) == text
+
+
+def test_a_line_in_a_table_is_what_it_is() -> None:
+    text = "a|b <b>c</b> *d* `e` [f](http://example.org) &amp; g_h_i \\ ~~j~~"
+    assert _seen(f"| {literal(text)} |\n|---|\n") == text
+
+
+def _seen(markdown: str) -> str:
+    """What a reader sees of one paragraph or cell of nothing but text."""
+    tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(markdown)
+    (inline,) = [token for token in tokens if token.type == "inline"]
+    parts = inline.children or []
+    assert {part.type for part in parts} <= {"text", "text_special", "hardbreak"}
+    seen = "".join("\n" if part.type == "hardbreak" else part.content for part in parts)
+    for line in seen.splitlines():
+        assert line == line.strip() and "  " not in line, "the UI would lose such a space"
+    return seen.replace("\N{NO-BREAK SPACE}", " ").replace("\N{ZERO WIDTH SPACE}", "")
 
 
 def _metadata(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
@@ -134,4 +165,13 @@ def test_the_answers_of_a_gguf_are_shown_as_they_are(tmp_path: Path) -> None:
     one = {"question": "Why?", "answer": answer, "reference_answer": "Because."}
     (tmp_path / "fidelity.json").write_text(json.dumps({"answers": [one]}))
     text = sample_chat(tmp_path)["sample_chat"].value
-    assert f"````\n{answer}\n````" in text and "Because." in text
+    assert f"**this file**\n\n{literal(answer)}\n\n" in text and "Because" in text
+
+
+def test_the_answers_of_an_evaluation_are_shown_as_they_are() -> None:
+    said = {"base": ("# No\n| a |", False), "tuned": ("*", True)}
+    answers = {model: {"text": text, "stopped": stopped} for model, (text, stopped) in said.items()}
+    shown = answers_by_model([{"prompt": "<b>Why</b>?", "answers": answers}])
+    question = f"**question**\n\n{literal('<b>Why</b>?')}\n\n**answer**"
+    assert shown["before"] == f"{question}\n\n{literal('# No')}  \n{literal('| a | ... (not ended)')}"
+    assert shown["after"] == f"{question}\n\n{literal('*')}"

@@ -56,6 +56,7 @@ def _when(spec: StageSpec) -> str:
 
 
 def _arguments(form: Any, template: Described) -> list[Described]:
+    fields = {name: form.model_fields[name] for name in template or form.model_fields}
     return [
         {
             "argument": name,
@@ -63,7 +64,7 @@ def _arguments(form: Any, template: Described) -> list[Described]:
             "allowed": allowed_values(info),
             "meaning": info.description or "",
         }
-        for name, info in form.model_fields.items()
+        for name, info in fields.items()
     ]
 
 

@@ -8,6 +8,7 @@ import dagster as dg
 from blut_assets import reuse
 from blut_assets.cli.output import columns, numbers
 from blut_assets.failures import STOPPED, cause_of, failed_by_check
+from blut_assets.markdown import text_of
 from blut_assets.stages import StageSpec, spec_of
 
 Row = dict[str, str]
@@ -33,7 +34,7 @@ def run_summary(result: Any, ran: Ran) -> list[str]:
     failures = [e for e in result.all_events if e.is_step_failure]
     lines = ["", columns(rows)] if rows else []
     lines += [
-        f"\n{event.asset_key.to_user_string()}\n{plain(told.value)}"
+        f"\n{event.asset_key.to_user_string()}\n{text_of(str(told.value))}"
         for event in result.get_asset_materialization_events()
         if (told := event.materialization.metadata.get(reuse.SUMMARY))
     ]
@@ -43,11 +44,6 @@ def run_summary(result: Any, ran: Ran) -> list[str]:
     outcome = "succeeded" if result.success else "failed"
     tally = ", ".join(f"{count} {word}" for word, count in counts.items())
     return [*lines, f"{ran.name} {outcome}: {tally}, run {result.run_id}"]
-
-
-def plain(markdown: str) -> str:
-    """What a stage shows as lines, for a terminal."""
-    return markdown.replace(reuse.BREAK, "\n")
 
 
 def asset_row(event: dg.AssetMaterialization, specs: dict[dg.AssetKey, StageSpec]) -> Row:
@@ -69,7 +65,8 @@ def _how(spec: StageSpec | None) -> str:
 
 def _facts(event: dg.AssetMaterialization, spec: StageSpec) -> str:
     entry: Any = event.metadata[reuse.ARTIFACT]
-    return numbers({name: entry.value[name] for name in spec.headline if name in entry.value})
+    facts = {name: entry.value.get(name) for name in spec.headline}
+    return numbers({name: value for name, value in facts.items() if value is not None})
 
 
 def _failed_checks(result: Any) -> list[Any]:

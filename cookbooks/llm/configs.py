@@ -13,6 +13,7 @@ EXAMPLES = (
     "file of examples (.jsonl, .json) or directory of them; or an SQLite database or chat logs with"
     " conversations; or sample:chatterbot (real support dialogues, downloaded from PyPI)"
 )
+PREFERENCES = "file of preference pairs (.jsonl, .json) or directory of them"
 MODEL = (
     "model directory (config.json, safetensors, tokenizer); or model://name@alias or model://name@version, as"
     " registered; or sample:smollm2 or sample:smollm2-2layer"
@@ -40,7 +41,7 @@ class ExamplesConfig(StageConfig):
 class PreferencesConfig(StageConfig):
     """Where the preference pairs are."""
 
-    path: str = Field(description="file of preference pairs (.jsonl, .json) or directory of them")
+    path: str = Field(description=PREFERENCES)
 
 
 class BaseModelConfig(StageConfig):

@@ -31,7 +31,7 @@ FLOORS = ("max_kl", "min_top1", "max_perplexity_ratio")
     cookbook="llm",
     group="sources",
     payloads=[GGUF_PREFLIGHT],
-    headline=["checked", "architecture", "pre_tokenizer"],
+    headline=["architecture", "pre_tokenizer"],
     kinds={"gguf"},
 )
 def gguf_preflight(stage: Stage, base_model: HfModel, config: GgufPreflightConfig) -> Steps[GgufPreflight]:
@@ -39,6 +39,7 @@ def gguf_preflight(stage: Stage, base_model: HfModel, config: GgufPreflightConfi
 
     The architecture must be convertible, the tokenizer cut text as llama.cpp does, the chat template be
     there. The metadata show what each quantisation would really be, for tensors whose width does not suit it.
+    A recipe that ends in a checkpoint asks for no GGUF, and nothing is looked at.
     """
     facts: dict[str, Any] = {"architecture": base_model.architecture}
     if config.check == "gguf":
@@ -47,6 +48,8 @@ def gguf_preflight(stage: Stage, base_model: HfModel, config: GgufPreflightConfi
         )
         table = [dg.TableRecord(_flat(row)) for row in facts.pop("table")]
         stage.show(quantisations=dg.MetadataValue.table(table), gguf_architecture=facts["gguf_architecture"])
+    else:
+        stage.show(gguf="none is asked for, so llama.cpp was not asked about this model")
     permit = {"schema": "blut.gguf_preflight.v1", "model": base_model.digest}
     write_atomic(stage.out / "preflight.json", json.dumps(permit, sort_keys=True, indent=1).encode())
     return GgufPreflight(

@@ -12,6 +12,7 @@ from cookbooks.llm.configs import (
     BaseModelConfig,
     ExamplesConfig,
     OnBadRow,
+    PreferencesConfig,
     RowFormat,
     SftDatasetConfig,
     SftSplitConfig,
@@ -36,6 +37,10 @@ from cookbooks.llm.configs_training import (
 NAME = "of the model that comes out: letters, digits, dot, dash and underscore"
 EXAMPLES = "file of examples (.jsonl, .json) or directory of them; or sample:chatterbot"
 CONVERSATIONS = "SQLite database with a table of turns, or chat logs (.jsonl, .json), or a directory of them"
+PROMPTS = (
+    "questions that base, tuned and quantised model answer, side by side in the evaluation; a checkpoint"
+    " shows answers to the first two, and keeps those of its training when it is reused"
+)
 
 
 def like(config: type[StageConfig], name: str, **changes: Any) -> Any:
@@ -66,7 +71,7 @@ class TrainArgs(RecipeArgs):
 
     output_name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=96, description=NAME)
     method: Method = like(TrainingConfig, "method")
-    epochs: int = like(TrainingConfig, "epochs")
+    epochs: int = like(TrainingConfig, "epochs", description="passes over the training side")
     max_steps: int | None = like(TrainingConfig, "max_steps")
     batch_size: int = like(TrainingConfig, "batch_size")
     grad_accum: int = like(TrainingConfig, "grad_accum")
@@ -76,7 +81,7 @@ class TrainArgs(RecipeArgs):
     dropout: float = like(TrainingConfig, "dropout")
     schedule: Schedule = like(TrainingConfig, "schedule")
     warmup_ratio: float = like(TrainingConfig, "warmup_ratio")
-    weight_decay: float = like(TrainingConfig, "weight_decay")
+    weight_decay: float = like(TrainingConfig, "weight_decay", description="of the optimiser")
     seed: int = like(TrainingConfig, "seed", description="of the split and the training")
     device: Device = like(TrainingConfig, "device")
     dtype: Dtype = like(TrainingConfig, "dtype")
@@ -97,6 +102,7 @@ class TrainArgs(RecipeArgs):
 class GgufArgs(TrainArgs, EvaluationArgs):
     """What trainings take that end in a GGUF."""
 
+    prompts: list[str] = like(ScoringConfig, "prompts", description=PROMPTS)
     quant: Quant = like(GgufConfig, "quant")
     importance: bool = like(GgufConfig, "importance")
     max_kl: float = like(GgufConfig, "max_kl")
@@ -147,7 +153,7 @@ class ConversationsArgs(RowsArgs, GgufArgs):
 class DpoArgs(GgufArgs):
     """Args of ``dpo_from_preferences``."""
 
-    preferences_path: str = Field(description="file of preference pairs (.jsonl, .json) or directory of them")
+    preferences_path: str = like(PreferencesConfig, "path")
     base_model: str = like(BaseModelConfig, "model", description=f"merged, if it was tuned: {MODEL}")
     lr: float | None = like(DpoCheckpointConfig, "lr", description="5e-6; 1e-6 for method full")
     beta: float = like(DpoCheckpointConfig, "beta")

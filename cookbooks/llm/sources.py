@@ -14,6 +14,7 @@ from cookbooks.llm.chatterbot import SAMPLES as DIALOGUES
 from cookbooks.llm.configs import (
     EXAMPLES,
     MODEL,
+    PREFERENCES,
     BaseModelConfig,
     ExamplesConfig,
     PreferencesConfig,
@@ -55,7 +56,7 @@ def examples(stage: Stage, config: ExamplesConfig) -> ExamplesFile:
 def preferences(stage: Stage, config: PreferencesConfig) -> ExamplesFile:
     """Preference pairs in files that stay where they are."""
     try:
-        return _files(stage, _existing(config.path))
+        return _files(stage, _existing(config.path, PREFERENCES))
     except DataError as error:
         raise dg.Failure(f"path {config.path!r}: {error}", allow_retries=False) from error
 
@@ -86,16 +87,16 @@ def teacher_model(stage: Stage, config: TeacherModelConfig) -> Steps[HfModel]:
     return (yield from named_model(stage, config.model))
 
 
-def _existing(path: str) -> Path:
+def _existing(path: str, what: str) -> Path:
     found = Path(path).expanduser()
     if not found.exists():
-        raise FileNotFoundError(f"path {path!r}: no such file or directory; give a {EXAMPLES}")
+        raise FileNotFoundError(f"path {path!r}: no such file or directory; give a {what}")
     return found.resolve()
 
 
 def _examples_path(stage: Stage, path: str) -> Path:
     if not path.startswith("sample:"):
-        return _existing(path)
+        return _existing(path, EXAMPLES)
     if path not in DIALOGUES:
         raise FileNotFoundError(f"path {path!r} is no known sample: use {', '.join(DIALOGUES)}, or a file")
     sample = DIALOGUES[path]

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from cookbooks.llm.recipes import FINETUNE
 from tests.conftest import REPOSITORY
 from tests.e2e.box import KEPT, RECIPE, Box
 from tests.test_trainer import _alive
@@ -27,6 +30,9 @@ LAUNCH = """mutation ($params: ExecutionParams!) { launchPipelineExecution(execu
 STATUS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
 STOP = """mutation ($id: String!, $how: TerminateRunPolicy) {
   terminateRun(runId: $id, terminatePolicy: $how) { __typename } }"""
+DEFAULTS = """query ($selector: PipelineSelector!) {
+  runConfigSchemaOrError(selector: $selector, mode: "default") {
+    ... on RunConfigSchema { rootDefaultYaml } } }"""
 RELOAD = "mutation { reloadWorkspace { __typename } }"
 LOADED = "{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }"
 
@@ -43,19 +49,34 @@ class Ui:
         with urllib.request.urlopen(request, timeout=60) as response:
             return json.loads(response.read())["data"]
 
-    def launch(self, job: str, config: dict[str, Any], assets: list[str] | None = None) -> str:
+    def selector(self, job: str) -> dict[str, Any]:
         (repository,) = self.loaded()
-        selector: dict[str, Any] = {
+        return {
             "pipelineName": job,
             "repositoryName": repository["name"],
             "repositoryLocationName": repository["location"]["name"],
         }
+
+    def answer(self, job: str, config: dict[str, Any], assets: list[str] | None = None) -> dict[str, Any]:
+        """What Launch Run is answered with."""
+        selector = self.selector(job)
         if assets:
             selector["assetSelection"] = [{"path": asset.split("/")} for asset in assets]
         params = {"selector": selector, "runConfigData": config, "mode": "default"}
-        answer = self.ask(LAUNCH, params=params)["launchPipelineExecution"]
+        try:
+            return self.ask(LAUNCH, params=params)["launchPipelineExecution"]
+        except urllib.error.HTTPError as error:  # so comes what the job itself refuses
+            return json.loads(error.read())["data"]["launchPipelineExecution"]
+
+    def launch(self, job: str, config: dict[str, Any], assets: list[str] | None = None) -> str:
+        answer = self.answer(job, config, assets)
         assert answer["__typename"] == "LaunchRunSuccess", answer
         return answer["run"]["runId"]
+
+    def defaults(self, job: str) -> dict[str, Any]:
+        """What the launchpad is filled with."""
+        schema = self.ask(DEFAULTS, selector=self.selector(job))["runConfigSchemaOrError"]
+        return yaml.safe_load(schema["rootDefaultYaml"])
 
     def loaded(self) -> list[dict[str, Any]]:
         """What there is to launch; where its server was killed, after the reload that a person asks for."""
@@ -121,8 +142,25 @@ def test_the_launchpad_takes_the_recipes_args_and_reuses_what_the_command_made(b
     before = box.versions()
     with dagster_dev("blut_assets.definitions", box.environment()) as ui:
         assert ui.wait(ui.launch(RECIPE, box.args)) == "SUCCESS"
+        _assert_a_stranger_can_fill_in_the_form(ui)
     assert box.versions() == before
     assert all(box.metadata(name)["reused"] for name in KEPT)
+
+
+def _assert_a_stranger_can_fill_in_the_form(ui: Ui) -> None:
+    """The defaults are there, what is missing is named, and so is a value that will not do."""
+    filled = ui.defaults(FINETUNE.name)
+    assert filled.items() >= {"base_model": "sample:smollm2", "quant": "Q8_0", "epochs": 3}.items()
+    assert filled.keys() <= FINETUNE.template().keys()
+    missing = str(ui.answer(FINETUNE.name, filled))
+    assert "RunConfigValidationInvalid" in missing and "['dataset_path', 'output_name']" in missing
+    scaffolded = ui.answer(FINETUNE.name, {**filled, "dataset_path": "", "output_name": ""})["message"]
+    assert "argument 'dataset_path' is missing: file of examples" in scaffolded
+    given = {**filled, "dataset_path": "rows.jsonl", "output_name": "my model"}
+    assert "root:quant not in enum" in str(ui.answer(FINETUNE.name, {**given, "quant": "Q4"}))
+    refused = ui.answer(FINETUNE.name, {**given, "epochs": 0})["message"]
+    assert "argument 'epochs' = 0: " in refused and "allowed: int >= 1 <= 1000" in refused
+    assert "argument 'output_name' = 'my model': " in refused
 
 
 def test_terminate_in_the_ui_ends_the_whole_tree_of_the_payload(home: Path, tmp_path: Path) -> None:

@@ -165,6 +165,11 @@ def test_a_source_that_cannot_be_used_says_why(
     assert message in failure(run(instance, [examples], examples=config))
 
 
+def test_preferences_that_are_not_there_are_asked_for(instance: dg.DagsterInstance) -> None:
+    result = run(instance, [preferences], preferences={"path": "nowhere.jsonl"})
+    assert "path 'nowhere.jsonl': no such file or directory; give a file of preference" in failure(result)
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [

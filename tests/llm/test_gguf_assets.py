@@ -153,7 +153,7 @@ def test_leave_to_train_is_the_same_whether_or_not_a_gguf_is_wanted(
 ) -> None:
     found = metadata(run([base_model, gguf_preflight], gguf_preflight={"check": "none"}))
     given = found["gguf_preflight"]
-    assert not given["checked"]
+    assert not given["checked"] and given["gguf"].startswith("none is asked for")
     before = metadata(first)["gguf_preflight"]["artifact"]
     assert given["artifact"]["digest"] == before["digest"]
 

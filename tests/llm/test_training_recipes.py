@@ -34,6 +34,7 @@ def test_a_form_asks_for_what_it_needs_and_is_a_job(name: str) -> None:
     assert recipe.name == name
     template = recipe.template()
     assert {k for k, v in template.items() if v == "<required>"} == {"output_name", *needed}
+    assert {*list(template)[: len(needed) + 1]} == {"output_name", *needed}, "they come first"
     with pytest.raises(ArgsError, match="required argument 'output_name' is missing"):
         recipe.parse(needed)
     assert recipe.job().name == name
@@ -60,6 +61,13 @@ def test_the_tail_makes_the_gguf_that_was_asked_for(name: str) -> None:
     assert found["gguf_preflight"].check == "gguf"
     (registered,) = [c for n, c in found.items() if n.endswith("_registered")]
     assert (registered.name, registered.alias) == ("mine", "mine@next")
+
+
+def test_other_prompts_are_answered_anew_and_train_nothing() -> None:
+    before, after = (configs("finetune_from_dataset", prompts=[text]) for text in ("Why?", "When?"))
+    changed = [name for name in before if before[name].fingerprinted() != after[name].fingerprinted()]
+    assert changed == ["sft_evaluation"]
+    assert after["sft_checkpoint"].for_payload()["prompts"] == ["When?"], "of a training that is to come"
 
 
 def test_a_hugging_face_checkpoint_needs_no_gguf() -> None:

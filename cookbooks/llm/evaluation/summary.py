@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from blut_assets.markdown import literal
+
 SAYS = {"base": "before", "tuned": "after", "quantised": "after, quantised"}
 TRAINED = {True: "; it was in the training data", False: "; it was not in the training data", None: ""}
 
@@ -33,7 +35,7 @@ def _figures(metric: Mapping[str, Any], unit: str) -> str:
 
 def answer_text(answer: Mapping[str, Any]) -> str:
     """An answer in one line; one that was cut off shows it."""
-    return " ".join(answer["text"].split()) + ("" if answer["stopped"] else " ... (not ended)")
+    return " ".join(_said(answer).split())
 
 
 def answers_by_model(asked: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -42,5 +44,10 @@ def answers_by_model(asked: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     for one in asked:
         for model, answer in one["answers"].items():
             name = SAYS[model].replace(", ", "_")
-            found.setdefault(name, []).append(f"**{one['prompt']}**\n\n> {answer_text(answer)}")
+            parts = ("**question**", literal(one["prompt"]), "**answer**", literal(_said(answer)))
+            found.setdefault(name, []).extend(parts)
     return {name: "\n\n".join(parts) for name, parts in found.items()}
+
+
+def _said(answer: Mapping[str, Any]) -> str:
+    return answer["text"] + ("" if answer["stopped"] else " ... (not ended)")

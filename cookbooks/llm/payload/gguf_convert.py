@@ -16,13 +16,13 @@ from typing import Any
 from blut_resources.payload import PayloadSession, payload_session
 from cookbooks.llm.cache import BuildError
 from cookbooks.llm.hf_dir import ModelDirError, chat_template, front_matter, license_of, write_readme
-from cookbooks.llm.llamacpp import CONVERTERS, Kit, ensure_kit
+from cookbooks.llm.llamacpp import CONVERTERS, Kit
 from cookbooks.llm.payload.gguf_converter import NotConvertible, convert, run_converter
 from cookbooks.llm.payload.gguf_file import GgufFacts, read_gguf
 from cookbooks.llm.payload.gguf_preflight import look_at_files
 from cookbooks.llm.payload.gguf_quantise import quantise
 from cookbooks.llm.payload.held_out import read_file
-from cookbooks.llm.payload.llama_library import LlamaError, put_converter_first
+from cookbooks.llm.payload.llama_library import LlamaError, kit_of, put_converter_first
 from cookbooks.llm.payload.training.process import Clock, Refused, explained, prepare_process, say
 from cookbooks.llm.quants import NEED_IMPORTANCE, UNQUANTISED
 
@@ -193,7 +193,7 @@ def main() -> None:
     with payload_session() as session:
         prepare_process(session.config)
         with explained(BuildError, ModelDirError, NotConvertible, LlamaError):
-            kit = ensure_kit(lambda percent: session.step(percent, of=100, kit_percent=percent))
+            kit = kit_of(session)
             with tempfile.TemporaryDirectory(dir=session.work) as scratch:
                 session.done(**make(session, kit, Path(scratch)))
 

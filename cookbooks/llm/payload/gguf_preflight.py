@@ -20,13 +20,13 @@ from cookbooks.llm.hf_dir import (
     tensor_shapes,
     text_config,
 )
-from cookbooks.llm.llamacpp import Kit, ensure_kit
+from cookbooks.llm.llamacpp import Kit
 from cookbooks.llm.payload.chat import MaskError, load_tokenizer
 from cookbooks.llm.payload.gguf_converter import NotConvertible, convert
 from cookbooks.llm.payload.gguf_engine import GgufEngine
 from cookbooks.llm.payload.gguf_quantise import plan
 from cookbooks.llm.payload.gguf_tokens import compare_tokenizers
-from cookbooks.llm.payload.llama_library import LlamaError
+from cookbooks.llm.payload.llama_library import LlamaError, kit_of
 from cookbooks.llm.payload.training.process import prepare_process
 from cookbooks.llm.quants import FILE_TYPES, NEED_IMPORTANCE, Plan
 
@@ -126,7 +126,7 @@ def _run(session: PayloadSession) -> None:
     model = session.inputs["model"]
     look_at_files(model, chat=session.config["chat"] == "required")
     # only now: it may have to be compiled
-    kit = ensure_kit(lambda percent: session.step(percent, of=100, kit_percent=percent))
+    kit = kit_of(session)
     with tempfile.TemporaryDirectory(dir=session.work) as scratch:
         session.done(**preflight(model, kit, Path(scratch)))
 

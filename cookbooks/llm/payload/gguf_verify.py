@@ -19,14 +19,13 @@ from blut_resources.store import write_atomic
 from cookbooks.llm.cache import BuildError
 from cookbooks.llm.evaluation.intervals import Estimate, bootstrap_ratio
 from cookbooks.llm.fidelity import ANSWER_TOKENS, FILE, SCHEMA, floors_missed
-from cookbooks.llm.llamacpp import ensure_kit
 from cookbooks.llm.payload.divergence import Divergence, NotFinite, diverge
 from cookbooks.llm.payload.gguf_convert import ADAPTER, PART
 from cookbooks.llm.payload.gguf_engine import GgufEngine
 from cookbooks.llm.payload.gguf_preflight import TEXTS
 from cookbooks.llm.payload.gguf_tokens import compare_tokenizers
 from cookbooks.llm.payload.held_out import Example, read_file
-from cookbooks.llm.payload.llama_library import LlamaError
+from cookbooks.llm.payload.llama_library import LlamaError, kit_of
 from cookbooks.llm.payload.training.process import Clock, Refused, explained, prepare_process, say
 
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
@@ -155,7 +154,7 @@ def verify(session: PayloadSession) -> dict[str, Any]:
     from cookbooks.llm.payload.hf_engine import HfEngine
 
     config, folder = session.config, session.inputs["gguf"]
-    kit = ensure_kit(lambda percent: session.step(percent, of=100, kit_percent=percent))
+    kit = kit_of(session)
     adapter = folder / ADAPTER if (folder / ADAPTER).is_file() else None
     options = {"context": config["context"], "threads": config["threads"], "adapter": adapter}
     clock = Clock()

@@ -12,7 +12,8 @@ import sys
 import types
 from typing import Any
 
-from cookbooks.llm.llamacpp import Kit
+from blut_resources.payload import PayloadSession
+from cookbooks.llm.llamacpp import Kit, ensure_kit
 
 KEPT_LINES = 100_000
 REASONS = ("error", "failed", "invalid", "missing", "no tensor type", "not supported")
@@ -48,6 +49,15 @@ class Log:
 
 
 LOG = Log()
+
+
+def kit_of(session: PayloadSession) -> Kit:
+    """The kit; where it has to be built first, the session reports how far that is, in percent.
+
+    Raises:
+        BuildError: it cannot be built here.
+    """
+    return ensure_kit(lambda percent: session.step(percent, of=100, kit_percent=percent))
 
 
 @functools.cache

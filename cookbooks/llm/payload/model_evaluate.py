@@ -21,14 +21,13 @@ from cookbooks.llm.evaluation.matching import normalised
 from cookbooks.llm.evaluation.reasoning import ReasoningError, ReasoningTask
 from cookbooks.llm.evaluation.scores import Sample, Scores
 from cookbooks.llm.evaluation.yaml_tasks import TaskError, TaskFile, read_tasks
-from cookbooks.llm.llamacpp import ensure_kit
 from cookbooks.llm.payload import model_scores
 from cookbooks.llm.payload.chat import MaskError, load_tokenizer, render
 from cookbooks.llm.payload.engines import Answer, Engine
 from cookbooks.llm.payload.gguf_convert import ADAPTER
 from cookbooks.llm.payload.gguf_engine import GgufEngine
 from cookbooks.llm.payload.held_out import Example, questions_of, read_file
-from cookbooks.llm.payload.llama_library import LlamaError
+from cookbooks.llm.payload.llama_library import LlamaError, kit_of
 from cookbooks.llm.payload.training.process import Clock, Refused, explained, prepare_process, say
 
 SCHEMA = "blut.eval_report.v1"
@@ -206,7 +205,7 @@ def open_engine(session: PayloadSession, model: Mapping[str, str]) -> Engine:
     """
     config, path = session.config, session.inputs[model["input"]]
     if model["kind"] == "gguf":
-        kit = ensure_kit(lambda percent: session.step(percent, of=100, kit_percent=percent))
+        kit = kit_of(session)
         # what lies beside a file of the user's own is not part of it
         adapter = path / ADAPTER if (path / ADAPTER).is_file() else None
         file = path / "model.gguf" if path.is_dir() else path

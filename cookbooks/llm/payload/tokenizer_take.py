@@ -14,10 +14,9 @@ from typing import Any
 from blut_resources.payload import PayloadSession, payload_session
 from cookbooks.llm.cache import BuildError
 from cookbooks.llm.hf_dir import TOKENIZER_PARTS
-from cookbooks.llm.llamacpp import ensure_kit
 from cookbooks.llm.payload.chat import OFFLINE, MaskError, load_tokenizer
 from cookbooks.llm.payload.gguf_engine import GgufEngine
-from cookbooks.llm.payload.llama_library import LlamaError
+from cookbooks.llm.payload.llama_library import LlamaError, kit_of
 from cookbooks.llm.payload.training.process import Refused, explained
 
 LEAKED = ("backend", "is_local", "local_files_only", "gguf_file", "name_or_path")
@@ -46,7 +45,7 @@ def make(file: Path, session: PayloadSession) -> None:
         os.environ[name] = "1"
     from transformers import AutoTokenizer
 
-    kit = ensure_kit(lambda percent: session.step(percent, of=100, kit_percent=percent))
+    kit = kit_of(session)
     with GgufEngine(file, kit, vocabulary_only=True) as engine:
         metadata = engine.metadata()
     architecture = metadata.get("general.architecture", "unknown")
