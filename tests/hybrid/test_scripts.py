@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.lacking import lacking
+from tests.owners import PATIENCE_S
 
 HYBRID = Path(__file__).with_name("boot.sh")
 UML = HYBRID.parent.parent / "uml" / "boot.sh"
@@ -80,7 +81,7 @@ def test_script_killed(scratch: Path, script: Path, number: signal.Signals) -> N
     process.wait()
     (up / "file").unlink()
     up.rmdir()
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE_S
     while left(scratch) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not left(scratch)

@@ -12,7 +12,7 @@ from blut_resources.containment.launching import launch
 from blut_resources.containment.limits import Limits
 from blut_resources.containment.unit import Unit
 from tests.aftermath import Row, note
-from tests.owners import Owner, Who, processes
+from tests.owners import PATIENCE_S, Owner, Who, processes
 
 MIB = 1 << 20
 SMALL = 40 * MIB
@@ -77,6 +77,6 @@ def to_end(who: Who, place: Path, command: list[str], **options: Any) -> Callabl
 
     def act(_: Owner) -> Any:
         with start(who, place, command, **options) as unit:
-            return {"outcome": asdict(unit.wait(60)), "enforcement": asdict(unit.enforcement)}
+            return {"outcome": asdict(unit.wait(PATIENCE_S)), "enforcement": asdict(unit.enforcement)}
 
     return act
