@@ -20,8 +20,6 @@ LONGEST = (
     "llm/test_gguf_assets.py",
     "llm/test_training_assets.py",
     "llm/test_eval_suite.py",
-    "e2e/test_ui.py",
-    "test_trainer.py",
     "llm/test_gguf_preflight.py",
     "llm/test_evaluation_models.py",
     "lamquant/test_verdict.py",
