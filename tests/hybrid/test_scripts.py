@@ -66,8 +66,14 @@ def test_out_of_time(scratch: Path) -> None:
     assert not left(scratch)
 
 
-@pytest.mark.parametrize("script", [HYBRID, pytest.param(UML, marks=pytest.mark.slow)], ids=["hybrid", "uml"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("script", "number"),
+    [
+        pytest.param(HYBRID, signal.SIGTERM, id="hybrid-SIGTERM"),
+        pytest.param(HYBRID, signal.SIGKILL, id="hybrid-SIGKILL"),
+        pytest.param(UML, signal.SIGKILL, id="uml-SIGKILL", marks=pytest.mark.slow),
+    ],
+)
 def test_script_killed(scratch: Path, script: Path, number: signal.Signals) -> None:
     up = scratch / "up"
     up.mkdir()

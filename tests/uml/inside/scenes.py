@@ -19,12 +19,8 @@ SMALL = 40 * MIB
 """A limit that takes a second to reach: page faults are slow in the booted machine."""
 PYTHON = [sys.executable, "-I", "-S"]
 HOG = "import sys\nkept = [bytearray(4 << 20) for _ in range(int(sys.argv[1]) // 4)]"
-STUBBORN = """
-import signal, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-print("ready", flush=True)
-time.sleep(300)
-"""
+STUBBORN = "trap '' TERM; echo ready; sleep 300; true"
+"""A shell: Python may take seconds to start here. The last word keeps it from becoming the sleep."""
 
 
 def hog(mib: int) -> list[str]:
@@ -39,8 +35,8 @@ def shell(script: str, *words: str) -> list[str]:
 
 def with_stubborn_grandchild(script: str, marker: str) -> list[str]:
     """Runs a script beside a grandchild in a session of its own that ignores SIGTERM once it said ready."""
-    child = f'setsid "$2" -I -S -c "$3" "$1" & {script}; sleep 300 & wait'
-    return shell(child, marker, sys.executable, STUBBORN)
+    child = f'setsid sh -c "$2" "$1" & {script}; sleep 300 & wait'
+    return shell(child, marker, STUBBORN)
 
 
 def start(who: Who, place: Path, command: list[str], *, name: str = "test", **options: Any) -> Unit:
