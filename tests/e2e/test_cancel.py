@@ -76,7 +76,7 @@ FAULTS = ("SIGINT", "SIGTERM", "SIGKILL", "blut cancel")
 )
 def test_a_run_from_the_command_line(scene: Scene, backend: str, door: str, fault: str) -> None:
     stubborn(scene)
-    limits = {"containment": backend}
+    limits: dict[str, Any] = {"containment": backend}
     command = scene.recipe(limits=limits) if door == "blut" else scene.materialize(**limits)
     process = scene.start_anew(command)
     tree = scene.tree(process=process)
