@@ -1,12 +1,12 @@
 """A linear graph of stages with one payload module each, written as a package of its own."""
 
 import os
-import signal
-import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.forked import RUN, server
 
 PAYLOAD = '''\
 """Appends a line to what the stage above made."""
@@ -85,7 +85,7 @@ def cookbook():
 
 @dataclass
 class Chain:
-    """The package in ``directory``; ``run`` uses Dagster's command line, as a user would."""
+    """The package in ``directory``; ``run`` uses Dagster's command line."""
 
     directory: Path
     stages: int = 10
@@ -135,13 +135,7 @@ class Chain:
     def run(self, select: str = "*") -> list[str]:
         """Materialize and return the names of the stages that executed."""
         self.log.write_text("")
-        done = subprocess.run(
-            self.command("--select", select),
-            env=self.environment(),
-            cwd=self.directory,
-            capture_output=True,
-            text=True,
-        )
+        done = server(*RUN).run(self.command("--select", select)[1:], self.environment(), self.directory)
         assert done.returncode == 0, done.stderr[-4000:]
         return self.log.read_text().split()
 
@@ -149,18 +143,13 @@ class Chain:
         """Start a run and SIGKILL its process while the given stage works."""
         self.log.write_text("")
         name = self.name(number)
-        process = subprocess.Popen(
-            self.command("--select", "*"),
-            env=self.environment(CHAIN_HANG=name),
-            cwd=self.directory,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        command, environment = self.command("--select", "*"), self.environment(CHAIN_HANG=name)
+        process = server(*RUN).start(command[1:], environment, self.directory, Path(os.devnull))
         deadline = time.monotonic() + 120
         while name not in self.log.read_text().split():
             assert process.poll() is None and time.monotonic() < deadline, (
                 "the run ended before its stage began"
             )
             time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.wait()

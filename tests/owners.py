@@ -105,7 +105,7 @@ class Owner:
         """In the owner: send one result."""
         os.write(self._send, json.dumps(value).encode() + b"\n")
 
-    def told(self, timeout_s: float = 60) -> Any:
+    def told(self, timeout_s: float = PATIENCE_S) -> Any:
         """In the test: the next result."""
         deadline = time.monotonic() + timeout_s
         while b"\n" not in self._text:
@@ -129,7 +129,7 @@ class Owner:
         os.waitpid(self.pid, 0)
 
 
-def done_by(who: Who, act: Callable[[Owner], Any], timeout_s: float = 60) -> Any:
+def done_by(who: Who, act: Callable[[Owner], Any], timeout_s: float = PATIENCE_S) -> Any:
     """What an owner did, after it has ended."""
     owner = Owner(who, act)
     try:

@@ -1,8 +1,6 @@
 """An input is what the same run made, whatever another run makes meanwhile."""
 
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -10,10 +8,11 @@ import dagster as dg
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.forked import RUN, server
 
 
 def _command(select: str, config: Path) -> list[str]:
-    command = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "tests.torn"]
+    command = ["-m", "dagster", "asset", "materialize", "-m", "tests.torn"]
     return [*command, "--select", select, "--config", str(config)]
 
 
@@ -24,22 +23,15 @@ def test_concurrent_runs_with_different_configs_do_not_mix(tmp_path: Path) -> No
     environment = {**os.environ, "TORN_GATE": str(gate)}
     for word in "ab":
         (tmp_path / word).write_text(f"ops: {{torn__first: {{config: {{word: {word}}}}}}}\n")
-    run = subprocess.Popen(
-        _command("*", tmp_path / "a"), cwd=REPOSITORY, env=environment, stderr=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 60
+    python, said = server(*RUN), tmp_path / "said"
+    run = python.start(_command("*", tmp_path / "a"), environment, REPOSITORY, said)
     while not gate.with_suffix(".reached").exists():
-        assert run.poll() is None and time.monotonic() < deadline
+        assert run.poll() is None, said.read_text()
         time.sleep(0.05)
-    subprocess.run(
-        _command('key:"torn/first"', tmp_path / "b"),
-        cwd=REPOSITORY,
-        env=environment,
-        check=True,
-        capture_output=True,
-    )
+    other = python.run(_command('key:"torn/first"', tmp_path / "b"), environment, REPOSITORY)
+    assert other.returncode == 0, other.stderr
     gate.touch()
-    assert run.wait(60) == 0
+    assert run.wait() == 0, said.read_text()
     with dg.DagsterInstance.get() as instance:
         record = instance.get_latest_materialization_event(dg.AssetKey(["torn", "last"]))
         assert record and record.asset_materialization

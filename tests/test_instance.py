@@ -1,53 +1,17 @@
-"""The instance persists, survives a crowd at its birth, and does not show the dead as running."""
+"""The instance persists, and is found."""
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import dagster as dg
 import pytest
 
 from blut_resources.home import find_home
-from blut_resources.instance import open_instance
-from blut_resources.runs import reap_dead_runs
-from tests.test_trainer import REPOSITORY
+from tests.conftest import REPOSITORY
 
 COMMAND = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "tests.scripted", "--select", "*"]
-
-
-@pytest.mark.slow
-def test_eight_first_commands_at_once_all_succeed(home: Path) -> None:
-    environment = {**os.environ, "SCRIPT": json.dumps({"epochs": 1})}
-    runs = [
-        subprocess.Popen(COMMAND, cwd=REPOSITORY, env=environment, stderr=subprocess.PIPE, text=True)
-        for _ in range(8)
-    ]
-    ends = [(run.communicate()[1], run.returncode) for run in runs]
-    assert [code for _, code in ends] == [0] * 8, ends[0][0][-2000:]
-    with dg.DagsterInstance.get() as instance:
-        assert len(instance.get_runs()) == 8
-        assert {run.status for run in instance.get_runs()} == {dg.DagsterRunStatus.SUCCESS}
-
-
-@pytest.mark.slow
-def test_a_killed_run_is_shown_as_failed_by_the_next_start(home: Path, tmp_path: Path) -> None:
-    pids = tmp_path / "pids"
-    environment = {**os.environ, "SCRIPT": json.dumps({"hang": True, "pids": str(pids)})}
-    process = subprocess.Popen(COMMAND, cwd=REPOSITORY, env=environment, stderr=subprocess.DEVNULL)
-    while not pids.exists():
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    with dg.DagsterInstance.get() as instance:
-        assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.STARTED]
-    with open_instance() as instance:
-        reap_dead_runs(instance)
-        assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.FAILURE]
 
 
 @pytest.mark.slow

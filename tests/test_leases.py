@@ -39,6 +39,8 @@ pytestmark = pytest.mark.timeout(120)
 
 GIB, MIB = 1 << 30, 1 << 20
 BUDGET = 100 * MIB
+SOON_S = 20
+"""Far from for ever, and more than a busy machine needs."""
 HOLD = """
 import json, os, signal, subprocess, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
@@ -149,8 +151,13 @@ def left_over(place: Path) -> list[str]:
 
 HAMMER = """
 import os, random, sys, time
+from pathlib import Path
 from blut_resources.leases import Needs, lease
 draw = random.Random(int(sys.argv[1]))
+ready = Path(sys.argv[2]).with_suffix(".ready")
+ready.touch()
+while len([*ready.parent.glob("*.ready")]) < 8:
+    time.sleep(0.002)
 with open(sys.argv[2], "a", buffering=1) as log:
     for turn in range(20):
         size = draw.randint(1, 60) << 20
@@ -163,7 +170,7 @@ with open(sys.argv[2], "a", buffering=1) as log:
 
 @pytest.mark.slow
 def test_eight_processes_never_hold_more_than_the_budget(place: Path, tmp_path: Path) -> None:
-    logs = [tmp_path / f"log{number}" for number in range(8)]
+    logs = [tmp_path / f"{number}.log" for number in range(8)]
     commands = [[sys.executable, "-c", HAMMER, str(number), str(log)] for number, log in enumerate(logs)]
     processes = [subprocess.Popen(command, cwd=REPOSITORY) for command in commands]
     seen = []
@@ -192,7 +199,7 @@ def test_a_killed_holder_frees_at_once_and_leaves_nothing(start: Callable[..., H
     first.kill()
     killed = time.monotonic()
     second.expect("has")
-    assert second.when("has") - killed < 2
+    assert second.when("has") - killed < SOON_S
     assert [claim.holder["asset"] for claim in holders()] == ["small"]
     second.finish()
     assert left_over(place) == []
@@ -210,7 +217,7 @@ def test_nobody_overtakes_a_waiter_and_a_killed_waiter_blocks_nobody(start: Call
     big.kill()
     killed = time.monotonic()
     small.expect("has")
-    assert small.when("has") - killed < 2
+    assert small.when("has") - killed < SOON_S
     assert waiters() == []
 
 
@@ -257,7 +264,7 @@ def test_a_lease_lives_until_the_last_process_that_shares_it_is_dead(start: Call
         os.kill(child, signal.SIGKILL)
     killed = time.monotonic()
     second.expect("has")
-    assert second.when("has") - killed < 2
+    assert second.when("has") - killed < SOON_S
 
 
 def test_the_end_of_the_block_does_not_free_what_a_child_still_uses(start: Callable[..., Holder]) -> None:
@@ -318,7 +325,7 @@ def test_a_signal_ends_the_wait_at_once(start: Callable[..., Holder]) -> None:
         began = time.monotonic()
         with pytest.raises(Alarm), hold(50):
             pytest.fail("it was granted")
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < SOON_S
     finally:
         signal.signal(signal.SIGALRM, before)
     assert waiters() == []
@@ -329,7 +336,7 @@ def test_ctrl_c_ends_the_wait_and_an_exception_in_the_block_frees(start: Callabl
         waiter = start("waiter", 50)
         waiter.expect("waits")
         waiter.process.send_signal(signal.SIGINT)
-        waiter.process.wait(30)
+        waiter.process.wait(60)
         assert not waiter.said("has")
         raise Alarm
     assert holders() == waiters() == []
@@ -425,7 +432,7 @@ def test_a_shortage_that_others_make_is_said_or_waited_for(
         said: list[str] = []
         began = time.monotonic()
         with lease(Needs(everything), holder={}, on_wait=said.append):
-            assert least <= time.monotonic() - began < least + 2
+            assert least <= time.monotonic() - began < least + SOON_S
         assert "starting anyway ($BLUT_MEMORY_WAIT=10m would wait)" in said[-1]
         assert len(said) == (2 if patience else 1)
     monkeypatch.setenv("BLUT_MEMORY_WAIT", "soon")

@@ -1,6 +1,7 @@
 """Every shipped recipe loads, and refuses what it does not understand."""
 
 import json
+import os
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -14,10 +15,13 @@ from blut_assets.definitions import build_definitions, defs, discovered
 from blut_assets.recipes import ArgsError, Recipe
 from blut_assets.wiring import WiringError
 from cookbooks.discovery import discover
+from tests.conftest import REPOSITORY
+from tests.e2e.box import BLUT
+from tests.forked import RUN, server
 
 RECIPES = [recipe for cookbook in discovered.cookbooks for recipe in cookbook.recipes]
 JOINT = next(recipe for recipe in RECIPES if recipe.name == "lamquant_joint_codec")
-CONFIGS = sorted(Path(__file__).parent.parent.glob("cookbooks/*/configs/args_*.yaml"))
+CONFIGS = sorted(REPOSITORY.glob("cookbooks/*/configs/args_*.yaml"))
 
 
 def test_no_shipped_cookbook_is_left_out() -> None:
@@ -151,8 +155,7 @@ def test_a_wrong_edge_fails_definitions_validate(tmp_path: Path, monkeypatch: py
 @pytest.mark.slow
 def test_the_command_lists_shows_and_refuses(home: Path) -> None:
     def blut(*args: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", "from blut_assets.cli import main; main()", *args]
-        return subprocess.run(command, capture_output=True, text=True)
+        return server(*RUN).run([*BLUT[1:], *args], os.environ, REPOSITORY)
 
     listed = json.loads(blut("recipe", "list", "--json").stdout)
     assert {row["name"]: row["output"] for row in listed}["lamquant_joint_codec"] == "lamquant.pccp_verdict"

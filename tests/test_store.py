@@ -266,7 +266,7 @@ def test_a_lock_excludes_other_processes_and_dies_with_its_holder(tmp_path: Path
     timer = threading.Timer(0.3, kill)
     timer.start()
     with file_lock(path):
-        assert killed and time.monotonic() - killed[0] < 5
+        assert killed and time.monotonic() - killed[0] < 30
     timer.join()
     os.waitpid(child, 0)
 
@@ -278,9 +278,9 @@ def test_a_wait_for_a_lock_can_be_interrupted(tmp_path: Path) -> None:
     before = signal.signal(signal.SIGUSR1, interrupt)
     timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
     try:
-        with file_lock(tmp_path / "a.lock"):
+        with file_lock(tmp_path / "a.lock"), pytest.raises(KeyboardInterrupt):
             timer.start()
-            with pytest.raises(KeyboardInterrupt), file_lock(tmp_path / "a.lock"):
+            with file_lock(tmp_path / "a.lock"):
                 pass
     finally:
         timer.join()

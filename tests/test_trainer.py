@@ -1,20 +1,17 @@
-"""A payload's end, whatever it is, is what the step reports, and none of its processes is left."""
+"""A payload's end, whatever it is, is what the step reports."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from tests.conftest import REPOSITORY
 from tests.scripted import RESOURCES, Scripted, scripted
-
-REPOSITORY = Path(__file__).parent.parent
 
 
 def run(monkeypatch: pytest.MonkeyPatch, **config: Any) -> dg.ExecuteInProcessResult:
@@ -81,48 +78,6 @@ def test_a_payload_that_did_not_finish_fails_the_step_with_the_cause(
     assert not result.success
     assert words in failure(result)
     assert not result.get_asset_materialization_events()
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-@pytest.mark.parametrize("stubborn", [False, True])
-@pytest.mark.slow
-def test_no_process_of_the_payload_outlives_the_run(
-    home: Path, tmp_path: Path, number: signal.Signals, stubborn: bool
-) -> None:
-    pids = tmp_path / "pids"
-    script = {"hang": True, "pids": str(pids), "ignore_sigterm": stubborn}
-    command = [
-        sys.executable,
-        "-m",
-        "dagster",
-        "asset",
-        "materialize",
-        "-m",
-        "tests.scripted",
-        "--select",
-        "*",
-    ]
-    process = subprocess.Popen(
-        command, cwd=REPOSITORY, env={**os.environ, "SCRIPT": json.dumps(script)}, stderr=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 60
-    while not (pids.exists() and " " in pids.read_text()):
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(number)
-    process.wait(30)
-    deadline = time.monotonic() + 15
-    left = [int(pid) for pid in pids.read_text().split()]
-    while any(_alive(pid) for pid in left) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert [pid for pid in left if _alive(pid)] == []
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_a_payload_runs_by_hand_and_prints_its_events(tmp_path: Path) -> None:

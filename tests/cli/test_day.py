@@ -18,7 +18,7 @@ from typer.testing import Result
 from sensors.policy_history import POLICY_TAG
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT
-from tests.e2e.scene import Scene, until
+from tests.e2e.scene import PATIENCE_S, Scene, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -169,7 +169,7 @@ def test_a_run_is_watched_cancelled_from_elsewhere_and_resumed(day: Scene, blut:
     day.behave(gate=str(gate), gate_at=1)
     process = day.start(day.recipe(epochs=7))
     day.tree()
-    until(lambda: day.happened("epoch-1 "), process=process)
+    until(lambda: "contained/trained: epoch 1: " in day.said(), process=process)
     (running,) = json.loads(blut("jobs", "--running", "--json").stdout)
     assert running["state"] == "started"
     assert "has not ended" in blut("plan", "resume", running["id"]).stderr
@@ -179,9 +179,9 @@ def test_a_run_is_watched_cancelled_from_elsewhere_and_resumed(day: Scene, blut:
     )
     time.sleep(1)
     assert "is cancelled" in blut("cancel", running["id"][:8]).stdout
-    assert process.wait(60) in (130, 1, -signal.SIGINT)
+    assert process.wait(PATIENCE_S) in (130, 1, -signal.SIGINT)
     assert "contained/trained: interrupted" in day.said() and "FAILED" not in day.said()
-    seen = watching.communicate(timeout=60)[0]
+    seen = watching.communicate(timeout=PATIENCE_S)[0]
     assert watching.returncode == 0 and "epoch 1: loss=0.5" in seen
     gate.touch()
     resumed = day.blut("plan", "resume", running["id"][:8])

@@ -27,7 +27,7 @@ from tests.containment.units import (
     start,
     supervisor,
 )
-from tests.owners import processes, within
+from tests.owners import PATIENCE_S, processes, within
 
 
 def free(lease: Path) -> bool:
@@ -46,7 +46,7 @@ def cgroups() -> list[Path]:
 
 @pytest.mark.parametrize("backend", BACKENDS, indirect=True)
 def test_owner_killed(place: Path, backend: str, tmp_path: Path) -> None:
-    """Nothing is left within the grace period and 5 s more; the lease goes with the tree."""
+    """Nothing is left soon after the grace period; the lease goes with the tree."""
     lease = tmp_path / "lease"
     command = beside_deaf("orphaned")
     owner = Owner(place, command, backend=backend, grace_s=1, lease=str(lease))
@@ -54,16 +54,16 @@ def test_owner_killed(place: Path, backend: str, tmp_path: Path) -> None:
     await_deaf(place, "orphaned")
     owner.kill()
     assert processes("orphaned") and not free(lease)
-    took = within(6, lambda: not processes("orphaned"))
+    took = within(PATIENCE_S, lambda: not processes("orphaned"))
     note(Row("SIGKILL of the owner", f"{backend}, unit alone", "cancelled", 0, None, round(took, 1)))
-    within(1, lambda: (place / "outcome.json").exists())
-    within(1, lambda: free(lease))
+    within(PATIENCE_S, lambda: (place / "outcome.json").exists())
+    within(PATIENCE_S, lambda: free(lease))
     assert not cgroups()
-    assert took > 0.5
+    assert 0.5 < took < 15
     unit = attach(place)
     assert unit
     with unit:
-        assert unit.wait(5).describe() == "cancelled (its owner died)"
+        assert unit.wait(PATIENCE_S).describe() == "cancelled (its owner died)"
 
 
 def test_a_fork_of_the_owner_does_not_keep_the_unit_alive(place: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_fork_of_the_owner_does_not_keep_the_unit_alive(place: Path) -> None:
         await_deaf(place, "forked")
         owner.kill()
         owner.wait()
-        within(5, lambda: not processes("forked"))
+        within(PATIENCE_S, lambda: not processes("forked"))
     finally:
         os.kill(child, signal.SIGKILL)
         owner.stdout.close()
@@ -104,7 +104,7 @@ def test_adopt_and_terminate(place: Path, backend: str, tmp_path: Path) -> None:
     with unit:
         assert unit.enforcement.backend == backend
         unit.terminate()
-        assert unit.wait(5).kind == "cancelled"
+        assert unit.wait(PATIENCE_S).kind == "cancelled"
     assert not processes("adopted") and free(lease) and not cgroups()
 
 
@@ -119,7 +119,7 @@ def test_adopt_and_wait(place: Path, backend: str, tmp_path: Path) -> None:
     unit, second = attach(place), attach(place)
     assert unit and second
     end.touch()
-    assert (unit.wait(5).kind, unit.wait(5).code) == ("exit", 6)
+    assert (unit.wait(PATIENCE_S).kind, unit.wait(PATIENCE_S).code) == ("exit", 6)
     second.detach()
     unit.close()
     assert output(unit) == "late\n"
@@ -159,7 +159,7 @@ def test_supervisor_killed(place: Path, backend: str) -> None:
     with start(place, beside_deaf("unsupervised"), backend) as unit:
         await_deaf(place, "unsupervised")
         os.kill(supervisor(place), signal.SIGKILL)
-        outcome = unit.wait(5)
+        outcome = unit.wait(PATIENCE_S)
         assert (outcome.kind, outcome.detail, outcome.retry) == ("lost", "its supervisor was killed", True)
         assert (outcome.peak is None) == (backend == "none")
     assert not processes("unsupervised")
@@ -185,7 +185,7 @@ def test_supervisor_and_owner_killed(place: Path, backend: str) -> None:
     owner.kill()
     pid = supervisor(place)
     os.kill(pid, signal.SIGKILL)
-    within(5, lambda: start_time(pid) is None)
+    within(PATIENCE_S, lambda: start_time(pid) is None)
     assert processes("abandoned")
     assert attach(place) is None
     assert not processes("abandoned")
@@ -195,7 +195,7 @@ def test_supervisor_and_owner_killed(place: Path, backend: str) -> None:
 def test_another_process_with_the_same_pid_is_not_the_unit(place: Path) -> None:
     """Pids are used again; the start time and the boot tell."""
     with start(place, ["true"], "none") as unit:
-        unit.wait(10)
+        unit.wait(PATIENCE_S)
     up = json.loads((place / "unit.json").read_text())
     (place / "unit.json").write_text(json.dumps({**up, "pid": os.getpid()}))
     ended = attach(place)

@@ -1,19 +1,17 @@
 """What the kernel says counts: no payload starts before its limit was read back, and none without."""
 
-import contextlib
 import json
 import os
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from blut_resources.containment import ContainmentRefused
+from blut_resources.containment import ContainmentRefused, launching
 from blut_resources.containment.cgroupfs import cgroup_of
 from tests.containment.units import MIB, PYTHON, Owner, memory_dir, own_memory_dir, shell, start
+from tests.owners import PATIENCE_S
 
 LIMIT = 64 * MIB
 FORK = """
@@ -29,26 +27,18 @@ READ_ONLY = 'mount --make-rprivate / && mount -o remount,bind,ro /sys/fs/cgroup/
 
 
 @pytest.fixture
-def raised(cgroup1: None) -> Iterator[None]:
-    """Somebody takes the limit away from every unit as soon as there is one."""
-    stop = threading.Event()
+def raised(cgroup1: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody takes the limit away from every unit before anybody has looked at it."""
+    await_up = launching._await_up
 
-    def take_away() -> None:
-        while not stop.is_set():
-            for unit in own_memory_dir().glob("blut/blut-kept-*"):
-                # this one is set last
-                last = next(unit.glob("memory.memsw.limit*"), unit / "memory.limit_in_bytes")
-                with contextlib.suppress(OSError):
-                    if int(last.read_text()) == LIMIT:
-                        last.write_text("-1")
-                        (unit / "memory.limit_in_bytes").write_text("-1")
-            time.sleep(0.0005)
+    def take_away(place: Path, pid: int | None) -> dict[str, Any]:
+        up = await_up(place, pid)
+        for unit in own_memory_dir().glob("blut/blut-kept-*"):
+            for limit in (*unit.glob("memory.memsw.limit*"), unit / "memory.limit_in_bytes"):
+                limit.write_text("-1")
+        return up
 
-    thread = threading.Thread(target=take_away)
-    thread.start()
-    yield
-    stop.set()
-    thread.join()
+    monkeypatch.setattr(launching, "_await_up", take_away)
 
 
 def test_a_limit_that_does_not_hold_is_refused(place: Path, raised: None, tmp_path: Path) -> None:
@@ -63,7 +53,7 @@ def test_a_limit_that_does_not_hold_is_refused(place: Path, raised: None, tmp_pa
 
 def test_best_effort_goes_on_and_says_so(place: Path, raised: None) -> None:
     with start(place, ["true"], "auto", memory_max=LIMIT, mode="best-effort") as unit:
-        assert unit.wait(10).ok
+        assert unit.wait(PATIENCE_S).ok
     assert (unit.enforcement.backend, unit.enforcement.contained) == ("rlimit", False)
     assert "cgroup1: asked for 64 MiB, but the kernel has no limit" in unit.enforcement.reason
     assert unit.enforcement.as_metadata()["contained"] is False
@@ -124,7 +114,7 @@ def test_no_swap_by_default(place: Path) -> None:
 def test_too_many_tasks(place: Path) -> None:
     """A fork fails, in this unit only."""
     with start(place, [*PYTHON, "-c", FORK], tasks_max=8) as unit:
-        assert unit.wait(20).ok
+        assert unit.wait(PATIENCE_S).ok
     assert (place / "log").read_text().split() == ["11"]
 
 
@@ -132,7 +122,7 @@ def test_too_many_tasks(place: Path) -> None:
 def test_without_a_limit_a_cgroup_is_preferred(place: Path) -> None:
     """It kills surely and counts the memory."""
     with start(place, ["true"], "auto") as unit:
-        assert unit.wait(10).peak
+        assert unit.wait(PATIENCE_S).peak
         assert unit.enforcement.contained
     assert unit.enforcement.backend != "none"
 
@@ -146,6 +136,6 @@ def test_a_page_is_the_unit_of_limits(place: Path, cgroup1: None) -> None:
 def test_the_machine_takes_a_payload_first(place: Path) -> None:
     """When all memory is used up, neither the session nor the daemon are to go."""
     with start(place, shell("cat /proc/self/oom_score_adj"), "none") as unit:
-        unit.wait(10)
+        unit.wait(PATIENCE_S)
     own = int(Path("/proc/self/oom_score_adj").read_text())
     assert int((place / "log").read_text()) == max(own, 500) and os.getpid()

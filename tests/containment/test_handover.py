@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.containment.units import ENV, PYTHON, output, shell, start
+from tests.owners import PATIENCE_S
 
 AWKWARD = [
     "$HOME",
@@ -45,7 +46,7 @@ def test_unchanged(place: Path, backend: str, tmp_path: Path) -> None:
         os.umask(before)
         os.close(leak)
     with unit:
-        assert unit.wait(10).ok, output(unit)
+        assert unit.wait(PATIENCE_S).ok, output(unit)
         found = json.loads(output(unit))
     assert found["words"] == [*AWKWARD, "\udcfe"]
     found["env"].pop("LC_CTYPE", None)  # of Python's own making
@@ -58,14 +59,14 @@ def test_unchanged(place: Path, backend: str, tmp_path: Path) -> None:
 
 def test_output_of_both_kinds_is_in_the_log(place: Path) -> None:
     with start(place, shell("echo one; echo two >&2; echo three"), "none") as unit:
-        unit.wait(10)
+        unit.wait(PATIENCE_S)
     assert output(unit) == "one\ntwo\nthree\n"
 
 
 def test_a_broken_pipe_kills_as_usual(place: Path) -> None:
     """Python ignores SIGPIPE, its payloads' tools may not."""
     with start(place, shell("kill -PIPE $$; echo still here"), "none") as unit:
-        assert unit.wait(10).signal == signal.SIGPIPE
+        assert unit.wait(PATIENCE_S).signal == signal.SIGPIPE
 
 
 def test_secrets_are_for_this_user_only(place: Path) -> None:
@@ -90,7 +91,7 @@ def test_fifty_launches_leave_nothing(tmp_path: Path, backend: str) -> None:
     """No descriptor, no child (see the fixture of all these tests), no cgroup."""
     for number in range(50):
         with start(tmp_path / str(number), ["true"], backend) as unit:
-            assert unit.wait(10).ok
+            assert unit.wait(PATIENCE_S).ok
 
 
 def test_the_supervisor_imports_next_to_nothing() -> None:

@@ -22,7 +22,7 @@ from tests.containment.units import (
     start,
 )
 from tests.lacking import lacking
-from tests.owners import processes, within
+from tests.owners import PATIENCE_S, processes, within
 
 pytestmark = pytest.mark.usefixtures("cgroup1")
 LIMIT = 48 * MIB
@@ -43,7 +43,7 @@ def test_own_limit(place: Path) -> None:
     with start(place / "beside", shell("sleep 300"), memory_max=LIMIT) as bystander:
         with start(place, command, memory_max=LIMIT) as unit:
             cgroup = memory_dir(unit)
-            outcome = unit.wait(20)
+            outcome = unit.wait(PATIENCE_S)
             assert not processes("300.5")
             assert not cgroup.exists()
             assert "survived" not in output(unit)
@@ -61,7 +61,7 @@ def test_grandchild(place: Path) -> None:
     """The kernel kills only the process that is too large; the unit ends as a whole all the same."""
     script = 'setsid "$@" & while true; do sleep 0.1; done'
     with start(place, shell(script, *hog(200)), memory_max=LIMIT) as unit:
-        outcome = unit.wait(20)
+        outcome = unit.wait(PATIENCE_S)
     assert (outcome.kind, outcome.whose) == ("oom-kill", "own")
 
 
@@ -70,7 +70,7 @@ def test_many_small_ones(place: Path) -> None:
     script = 'for i in 1 2 3 4 5 6; do "$@" & done; wait; echo "all ended"'
     slow = [*PYTHON, "-c", HOG + "\nimport time; time.sleep(300)", "16"]
     with start(place, shell(script, *slow), memory_max=LIMIT) as unit:
-        outcome = unit.wait(20)
+        outcome = unit.wait(PATIENCE_S)
         assert "all ended" not in output(unit)
     assert (outcome.kind, outcome.whose) == ("oom-kill", "own")
 
@@ -104,7 +104,7 @@ def test_ancestor_after_files_had_filled_the_unit(place: Path, around: Path, tmp
     fill = [*PYTHON, "-c", FILL, str(file), str(tmp_path / "full")]
     owner = Owner(place, fill, memory_max=64 * MIB, cgroup=str(around))
     assert owner.said() == "up"
-    within(20, (tmp_path / "full").exists)
+    within(PATIENCE_S, (tmp_path / "full").exists)
     enter = f'echo $$ >"{around}/cgroup.procs" && exec "$@"'
     with subprocess.Popen(
         shell(enter, *PYTHON, "-c", HOG + "\nimport time; time.sleep(300)", "80")
@@ -118,7 +118,7 @@ def test_ancestor_after_files_had_filled_the_unit(place: Path, around: Path, tmp
 
 def test_within_the_limit(place: Path) -> None:
     with start(place, hog(16), memory_max=LIMIT) as unit:
-        outcome = unit.wait(20)
+        outcome = unit.wait(PATIENCE_S)
         assert output(unit) == "survived\n"
     assert outcome.ok and outcome.limit == LIMIT
     assert outcome.peak and 16 * MIB < outcome.peak < LIMIT
@@ -129,6 +129,6 @@ def test_rlimit_limits_a_process(place: Path) -> None:
     with start(place, hog(200), backend="rlimit", memory_max=LIMIT) as unit:
         assert unit.enforcement.memory_max == LIMIT
         assert not unit.enforcement.contained
-        assert unit.wait(20).code == 1
+        assert unit.wait(PATIENCE_S).code == 1
         assert "MemoryError" in output(unit)
     note(Row("payload needs more than its limit", "rlimit, unit alone", "exit 1, MemoryError", 0))

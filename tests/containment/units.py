@@ -11,7 +11,7 @@ from typing import Any
 
 from blut_resources.containment import Limits, Unit, launch
 from blut_resources.containment.cgroupfs import cgroup_of
-from tests.owners import processes, within
+from tests.owners import PATIENCE_S, processes, within
 
 REPOSITORY = Path(__file__).parent.parent.parent
 MIB = 1 << 20
@@ -43,7 +43,7 @@ def beside_deaf(marker: str, script: str = "wait") -> list[str]:
 
 def await_deaf(place: Path, marker: str) -> None:
     """Until it runs and ignores SIGTERM."""
-    within(20, lambda: (place / "log").exists() and "deaf" in (place / "log").read_text())
+    within(PATIENCE_S, lambda: (place / "log").exists() and "deaf" in (place / "log").read_text())
     assert processes(marker)
 
 

@@ -13,7 +13,9 @@ import dagster as dg
 import yaml
 
 from blut_assets import reuse
+from blut_assets.definitions import discovered
 from tests.conftest import REPOSITORY
+from tests.forked import RUN, server
 
 RECIPE = "lamquant_joint_codec"
 BLUT = [sys.executable, "-c", "from blut_assets.cli import main; main()"]
@@ -59,9 +61,19 @@ class Box:
     def blut(self, *, env: dict[str, str] | None = None, **changes: Any) -> subprocess.CompletedProcess[str]:
         args = json.dumps({**self.args, **changes})
         command = [*BLUT, "recipe", "run", RECIPE, "--args", args]
-        return subprocess.run(
-            command, env=env or self.environment(), cwd=self.root, capture_output=True, text=True
-        )
+        return server(*RUN).run(command[1:], env or self.environment(), self.root)
+
+    def ops(self, **changes: Any) -> dict[str, Any]:
+        """The config of each asset that the args stand for."""
+        recipe = next(r for c in discovered.cookbooks for r in c.recipes if r.name == RECIPE)
+        return dict(recipe.run_config(recipe.parse({**self.args, **changes})))
+
+    def materialize(self, select: str, ops: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+        """With Dagster's own command."""
+        (self.root / "ops.yaml").write_text(yaml.safe_dump(ops))
+        command = [*DAGSTER, "asset", "materialize", "-m", "blut_assets.definitions", "--select", select]
+        command += ["--config", str(self.root / "ops.yaml")]
+        return subprocess.run(command, env=self.environment(), cwd=self.root, capture_output=True, text=True)
 
     def results(self, done: subprocess.CompletedProcess[str]) -> dict[str, str]:
         """Asset -> computed, reused, observed or executed, as the command printed it."""

@@ -1,7 +1,6 @@
 """What does not fit beside another run's training waits for it, visibly; what is there already does not."""
 
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ import pytest
 
 from blut_assets.running import WAITING_TAG
 from blut_resources.machine import memory
-from tests.e2e.scene import Scene, until
+from tests.e2e.scene import PATIENCE_S, Scene, until
+from tests.forked import Forked
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 GIB = 1 << 30
@@ -24,16 +24,16 @@ def scene(scene: Scene) -> Scene:
     return scene
 
 
-def training(scene: Scene, **how: Any) -> tuple[subprocess.Popen[str], Path]:
+def training(scene: Scene, **how: Any) -> tuple[Forked, Path]:
     """A run that trains until the gate opens."""
     gate = scene.root / f"gate-{time.monotonic()}"
     scene.behave(gate=str(gate), gate_for="trained", **how)
     process = scene.start(scene.materialize("raw", "trained"))
-    until(lambda: scene.happened("epoch-0 "), 120, process)
+    until(lambda: scene.happened("epoch-0 "), process=process)
     return process, gate
 
 
-def waiting(scene: Scene, *names: str, **limits: Any) -> tuple[subprocess.Popen[str], str, str]:
+def waiting(scene: Scene, *names: str, **limits: Any) -> tuple[Forked, str, str]:
     """A second run, once it waits; its id and what it shows to the UI."""
     known = set(scene.unfinished())
     process = scene.start(scene.materialize(*names, **limits))
@@ -45,7 +45,7 @@ def waiting(scene: Scene, *names: str, **limits: Any) -> tuple[subprocess.Popen[
                     return run.run_id, run.tags[WAITING_TAG]
         return None
 
-    run, said = until(tag, 120, process)
+    run, said = until(tag, process=process)
     return process, run, said
 
 
@@ -75,7 +75,7 @@ def test_two_trainings_of_60_percent_take_turns_and_a_hit_waits_for_neither(scen
     assert scene.starts("rival") == 0
 
     gate.touch()
-    assert (first.wait(120), second.wait(120)) == (0, 0), scene.said()
+    assert (first.wait(PATIENCE_S), second.wait(PATIENCE_S)) == (0, 0), scene.said()
     (_, end), (start, _) = spans(scene)
     assert end <= start, "they never overlapped"
     with scene.instance() as instance:
@@ -90,42 +90,39 @@ def test_two_trainings_of_60_percent_take_turns_and_a_hit_waits_for_neither(scen
 def test_a_wait_can_be_interrupted(scene: Scene, number: signal.Signals) -> None:
     first, gate = training(scene)
     second, run, _ = waiting(scene, "raw", "rival")
-    since = time.monotonic()
     second.send_signal(number)
-    assert second.wait(60) == 1
-    assert time.monotonic() - since < 15
+    assert second.wait(PATIENCE_S) == 1
     assert scene.waiting() == []
     assert run not in scene.unfinished()
     assert first.poll() is None, "the other one trains on"
     gate.touch()
-    assert first.wait(120) == 0
+    assert first.wait(PATIENCE_S) == 0
 
 
 def test_a_wait_can_be_cancelled_by_the_runs_id(scene: Scene) -> None:
     first, gate = training(scene)
     second, run, _ = waiting(scene, "raw", "rival")
     assert scene.blut("cancel", run[:8]).returncode == 0
-    second.wait(60)
+    second.wait(PATIENCE_S)
     assert scene.status(run) == "CANCELED" and scene.waiting() == []
     gate.touch()
-    assert first.wait(120) == 0
+    assert first.wait(PATIENCE_S) == 0
 
 
-@pytest.mark.parametrize("backend", ["auto", "none"])
-def test_the_waiter_goes_on_when_the_holder_is_killed(scene: Scene, backend: str) -> None:
+def test_the_waiter_goes_on_when_the_holder_is_killed(scene: Scene) -> None:
     """Not before its tree is gone, which ignores SIGTERM."""
     first, _ = training(scene, deaf=True, grandchild=True)
     tree = scene.tree(process=first)
-    second, run, _ = waiting(scene, "raw", "rival", containment=backend)
+    second, run, _ = waiting(scene, "raw", "rival")
     scene.behave()
     since = time.monotonic()
     first.kill()
     first.wait()
     seconds = scene.gone(tree, since)
-    assert second.wait(120) == 0, scene.said()
-    assert spans(scene)[0][0] > since + seconds - 0.5
+    assert second.wait(PATIENCE_S) == 0, scene.said()
+    assert spans(scene)[0][0] > since + float(scene.env["BLUT_GRACE_S"])
     assert scene.status(run) == "SUCCESS"
-    scene.record("SIGKILL of a run that another waits for", backend, tree, seconds, run)
+    scene.record("SIGKILL of a run that another waits for", "auto", tree, seconds, run)
 
 
 def test_what_can_never_fit_fails_with_the_arithmetic(scene: Scene) -> None:
@@ -148,4 +145,4 @@ def test_the_measured_peak_corrects_what_was_declared(scene: Scene) -> None:
     assert scene.run(scene.materialize("raw", "rival")) == 0
     assert first.poll() is None
     gate.touch()
-    assert first.wait(120) == 0
+    assert first.wait(PATIENCE_S) == 0

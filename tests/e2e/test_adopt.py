@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -10,7 +9,8 @@ import pytest
 
 from blut_resources.containment.tree import start_time
 from tests.aftermath import Row, note
-from tests.e2e.scene import Scene, alive, until
+from tests.e2e.scene import PATIENCE_S, Scene, alive, until
+from tests.forked import Forked
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 EPOCHS = 5
@@ -32,11 +32,10 @@ def orphaned(scene: Scene, **limits: str) -> list[int]:
     scene.behave(gate=str(scene.root / "gate"), gate_at=2)
     process = scene.start(command(scene, **limits))
     tree = scene.tree(process=process)
-    until(lambda: len(scene.epochs()) == 3, 120, process)
-    until(scene.heard, 60, process)
+    until(lambda: scene.happened("epoch-2 "), process=process)
+    until(scene.heard, process=process)
     process.kill()
     process.wait()
-    time.sleep(3)
     assert all(alive(pid) for pid in tree)
     assert scene.held() == ["contained/trained"], "what it uses stays taken"
     assert scene.unfinished() == [] and scene.status() == "FAILURE"
@@ -51,12 +50,12 @@ def go_on(scene: Scene) -> None:
     (scene.root / "gate").touch()
 
 
-def taken_over(scene: Scene, process: subprocess.Popen[str]) -> None:
-    until(lambda: "taken over from a run that died" in scene.said(), 60, process)
+def taken_over(scene: Scene, process: Forked) -> None:
+    until(lambda: "taken over from a run that died" in scene.said(), process=process)
 
 
-def finish(scene: Scene, process: subprocess.Popen[str], undisturbed: dict[str, str]) -> None:
-    assert process.wait(120) == 0, scene.said()
+def finish(scene: Scene, process: Forked, undisturbed: dict[str, str]) -> None:
+    assert process.wait(PATIENCE_S) == 0, scene.said()
     assert scene.versions() == undisturbed
     assert scene.held() == []
     scene.verify()
@@ -66,7 +65,9 @@ def finish(scene: Scene, process: subprocess.Popen[str], undisturbed: dict[str, 
 def test_the_next_run_takes_it_over_and_no_epoch_is_seen_twice(
     scene: Scene, undisturbed: dict[str, str], backend: str
 ) -> None:
-    orphaned(scene, containment=backend)
+    tree = orphaned(scene, containment=backend)
+    time.sleep(float(scene.env["BLUT_GRACE_S"]) + 1)
+    assert all(alive(pid) for pid in tree)
     process = scene.start(command(scene, containment=backend))
     taken_over(scene, process)
     go_on(scene)
@@ -94,7 +95,7 @@ def test_a_second_owner_may_die_as_well(scene: Scene, undisturbed: dict[str, str
     second.kill()
     second.wait()
     third = scene.start(command(scene))
-    until(lambda: scene.said().count("taken over from a run that died") == 2, 60, third)
+    until(lambda: scene.said().count("taken over from a run that died") == 2, process=third)
     go_on(scene)
     finish(scene, third, undisturbed)
     assert scene.starts() == 1
@@ -119,7 +120,7 @@ def test_cancelling_the_run_that_took_it_over_ends_it(scene: Scene) -> None:
     taken_over(scene, process)
     (run,) = scene.unfinished()
     assert "is cancelled" in scene.blut("cancel", run).stdout
-    assert process.wait(60) == 130
+    assert process.wait(PATIENCE_S) == 130
     assert not any(alive(pid) for pid in tree)
     assert scene.status(run) == "CANCELED" and scene.held() == []
     assert scene.happened("saved"), "it had time to write its checkpoint"
@@ -162,9 +163,8 @@ def test_its_run_may_die_after_the_last_word(scene: Scene, undisturbed: dict[str
     """The facts of the result were told to the first run, and are needed by the second."""
     scene.behave(gate_at_end=str(scene.root / "gate"))
     process = scene.start(command(scene))
-    until(lambda: scene.happened("end "), 120, process)
-    until(lambda: scene.epochs() == list(range(EPOCHS)), 60, process)
-    until(scene.heard, 60, process)
+    until(lambda: scene.happened("end "), process=process)
+    until(scene.heard, process=process)
     process.kill()
     process.wait()
     second = scene.start(command(scene))
@@ -182,7 +182,7 @@ def test_half_a_result_of_a_dead_attempt_is_in_no_artifact(
     """The directory of the result is the same for every attempt that may be adopted."""
     scene.behave(hang=True, litter=True)
     process = scene.start(command(scene))
-    until(lambda: scene.happened(f"epoch-{EPOCHS - 1} "), 120, process)
+    until(lambda: scene.happened(f"epoch-{EPOCHS - 1} "), process=process)
     (payload,) = scene.tree(process=process)
     process.kill()
     if "supervisor" in who:

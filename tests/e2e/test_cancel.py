@@ -16,8 +16,9 @@ from blut_resources.containment.cgroup1 import Cgroup1
 from blut_resources.containment.tree import descendants
 from blut_resources.runs import NoSuchRun, cancel_run, find_run
 from sensors.reaper import reaper
-from tests.e2e.scene import PROMISED_S, Scene, alive, until
-from tests.e2e.test_ui import RELOAD, STOP, Ui, dagster_dev
+from tests.e2e.box import BLUT
+from tests.e2e.scene import PATIENCE_S, PROMISED_S, Scene, alive, until
+from tests.e2e.ui import RELOAD, STOP, Ui, dagster_dev
 from tests.lacking import lacking
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -39,41 +40,57 @@ def stubborn(scene: Scene, **how: Any) -> None:
     scene.behave(grandchild=True, hang=True, last_words_s=0.5, **how)
 
 
+def cancel(scene: Scene, run: str, tree: list[int]) -> float:
+    """From another shell; seconds from when the training hears of it until its tree is gone."""
+    command = scene.start([*BLUT, "cancel", run])
+    over = scene.gone(tree, 0)
+    assert command.wait(PATIENCE_S) == 0, scene.said()
+    return over - scene.moment("stopped")
+
+
 def assert_nothing_is_left(
-    scene: Scene, fault: str, backend: str, tree: list[int], since: float, run: str
+    scene: Scene, fault: str, backend: str, tree: list[int], seconds: float, run: str
 ) -> str:
     """Of the tree, the lease and half-written bytes; the run is over, and its status is returned."""
-    seconds = scene.gone(tree, since)
     until(lambda: run not in scene.unfinished())
     row = scene.record(fault, backend, tree, seconds, run)
     assert row.processes_left == row.artifacts_lost == 0
     assert seconds < PROMISED_S
-    until(lambda: not scene.held(), 5)
+    until(lambda: not scene.held())
     scene.verify()
     assert "trained" not in scene.versions(), "half a training is no artifact"
     return row.outcome
 
 
-@pytest.mark.parametrize("fault", ["SIGINT", "SIGTERM", "SIGKILL", "blut cancel"])
+FAULTS = ("SIGINT", "SIGTERM", "SIGKILL", "blut cancel")
+
+
 @pytest.mark.parametrize(
-    ("door", "backend"), [("blut", "cgroup1"), ("blut", "none"), ("dagster", "cgroup1")], indirect=["backend"]
+    ("door", "backend", "fault"),
+    [
+        *(("blut", "cgroup1", fault) for fault in FAULTS),
+        *(("dagster", "cgroup1", fault) for fault in FAULTS),
+        *(("blut", "none", fault) for fault in ("SIGINT", "SIGKILL")),
+    ],
+    indirect=["backend"],
 )
 def test_a_run_from_the_command_line(scene: Scene, backend: str, door: str, fault: str) -> None:
     stubborn(scene)
-    limits = {"containment": backend}
+    limits: dict[str, Any] = {"containment": backend}
     command = scene.recipe(limits=limits) if door == "blut" else scene.materialize(**limits)
-    process = scene.start(command)
+    process = scene.start_anew(command)
     tree = scene.tree(process=process)
     assert scene.held() == ["contained/trained"]
     (run,) = scene.unfinished()
     since = time.monotonic()
     if fault == "blut cancel":
-        done = scene.blut("cancel", run[:6])
-        assert done.returncode == 0 and "ended by themselves" in done.stdout, done
+        seconds = cancel(scene, run[:6], tree)
+        assert "ended by themselves" in scene.said()
     else:
         process.send_signal(signal.Signals[fault])
-    process.wait(60)
-    assert_nothing_is_left(scene, f"{fault}, {door}", backend, tree, since, run)
+        seconds = scene.gone(tree, since)
+    process.wait(PATIENCE_S)
+    assert_nothing_is_left(scene, f"{fault}, {door}", backend, tree, seconds, run)
     assert scene.happened("saved"), "it had time to write its checkpoint"
     if fault != "SIGKILL":
         assert process.returncode == (130 if door == "blut" else 1)
@@ -84,8 +101,9 @@ def test_a_run_from_the_command_line(scene: Scene, backend: str, door: str, faul
     [("SIGKILL of the step", "FAILURE"), ("SIGKILL of the run", "FAILURE"), ("blut cancel", "CANCELED")],
 )
 def test_a_run_with_a_process_for_each_step(scene: Scene, fault: str, ends: str) -> None:
+    assert scene.run(scene.materialize("raw")) == 0
     stubborn(scene)
-    process = scene.start(scene.materialize("raw", "trained", module="tests.contained_multi"))
+    process = scene.start_anew(scene.materialize("trained", module="tests.contained_multi"))
     tree = scene.tree(process=process)
     step = scene.owner(tree[0])
     assert step != process.pid and _parent(step) == process.pid
@@ -93,12 +111,13 @@ def test_a_run_with_a_process_for_each_step(scene: Scene, fault: str, ends: str)
     assert worker(scene, run) == process.pid
     since = time.monotonic()
     if fault == "blut cancel":
-        assert scene.blut("cancel", run).returncode == 0
+        seconds = cancel(scene, run, tree)
     else:
         os.kill(step if "step" in fault else process.pid, signal.SIGKILL)
-    process.wait(60)
+        seconds = scene.gone(tree, since)
+    process.wait(PATIENCE_S)
     fault = f"{fault}, process per step"
-    assert assert_nothing_is_left(scene, fault, "auto", tree, since, run) == ends
+    assert assert_nothing_is_left(scene, fault, "auto", tree, seconds, run) == ends
     assert scene.happened("saved") and not alive(step)
 
 
@@ -115,8 +134,9 @@ def test_a_payload_or_its_supervisor_is_killed(scene: Scene, backend: str, who: 
     (run,) = scene.unfinished()
     since = time.monotonic()
     os.kill(tree[0] if who == "payload" else _parent(tree[0]), signal.SIGKILL)
-    assert process.wait(60) == 1
-    ended = assert_nothing_is_left(scene, f"SIGKILL of the {who}", backend, tree, since, run)
+    seconds = scene.gone(tree, since)
+    assert process.wait(PATIENCE_S) == 1
+    ended = assert_nothing_is_left(scene, f"SIGKILL of the {who}", backend, tree, seconds, run)
     assert ended == "FAILURE" and said in scene.said()
 
 
@@ -129,10 +149,8 @@ def test_the_default_grace_period_is_within_what_is_promised(scene: Scene, backe
     since = time.monotonic()
     process.kill()
     process.wait()
-    status = assert_nothing_is_left(
-        scene, "SIGKILL, all of the tree deaf, grace 10 s", backend, tree, since, run
-    )
-    assert status == "FAILURE"
+    seconds, fault = scene.gone(tree, since), "SIGKILL, all of the tree deaf, grace 10 s"
+    assert assert_nothing_is_left(scene, fault, backend, tree, seconds, run) == "FAILURE"
 
 
 def test_run_and_supervisor_are_killed_at_once(scene: Scene, backend: str) -> None:
@@ -149,14 +167,15 @@ def test_run_and_supervisor_are_killed_at_once(scene: Scene, backend: str) -> No
     until(lambda: not alive(supervisor))
     with scene.instance() as instance:
         reaper(dg.build_sensor_context(instance))
-    assert_nothing_is_left(scene, "SIGKILL of run and supervisor", backend, tree, since, run)
+    seconds = scene.gone(tree, since)
+    assert_nothing_is_left(scene, "SIGKILL of run and supervisor", backend, tree, seconds, run)
 
 
 @pytest.mark.parametrize("fault", ["none", "SIGKILL"])
 def test_no_directory_of_a_payload_outlives_it_for_long(scene: Scene, tmp_path: Path, fault: str) -> None:
     """A killed run cannot remove its own: whoever finds it dead does, once no process works there."""
     scene.behave() if fault == "none" else stubborn(scene, deaf=True)
-    process = scene.start(scene.quick(), TMPDIR=str(tmp_path), BLUT_GRACE_S="8")
+    process = scene.start(scene.quick(), TMPDIR=str(tmp_path), BLUT_GRACE_S="300")
     tree = scene.tree(process=process)
     if fault == "SIGKILL":
         (place,) = tmp_path.glob("blut-payload-*")
@@ -164,22 +183,26 @@ def test_no_directory_of_a_payload_outlives_it_for_long(scene: Scene, tmp_path: 
         process.wait()
         assert scene.status() == "FAILURE"
         assert alive(tree[0]) and place.exists()
-    process.wait(60)
+        for pid in tree:
+            os.kill(pid, signal.SIGKILL)
+    process.wait(PATIENCE_S)
     scene.gone(tree, 0)
-    until(lambda: bool(scene.status()) and not list(tmp_path.glob("blut-payload-*")), 20)
+    until(lambda: bool(scene.status()) and not list(tmp_path.glob("blut-payload-*")))
     assert not list((scene.home / "store" / "work").glob("*/unit"))
 
 
-def test_dataloader_workers_go_with_their_training(scene: Scene, backend: str) -> None:
+def test_dataloader_workers_go_with_their_training(scene: Scene) -> None:
+    """Also where no cgroup holds them together."""
     scene.behave(workers=2, hang=True)
-    process = scene.start(scene.materialize("raw", "trained", containment=backend))
+    process = scene.start(scene.quick(), BLUT_CONTAINMENT="none")
     tree = scene.tree(process=process)
     assert len(tree) == 3
     (run,) = scene.unfinished()
     since = time.monotonic()
     process.kill()
     process.wait()
-    assert_nothing_is_left(scene, "SIGKILL, DataLoader workers", backend, tree, since, run)
+    seconds = scene.gone(tree, since)
+    assert_nothing_is_left(scene, "SIGKILL, DataLoader workers", "none", tree, seconds, run)
 
 
 def test_a_training_goes_on_from_where_it_was_cancelled(scene: Scene) -> None:
@@ -187,7 +210,7 @@ def test_a_training_goes_on_from_where_it_was_cancelled(scene: Scene) -> None:
     assert undisturbed.run(undisturbed.recipe(epochs=4)) == 0
     scene.behave(gate=str(scene.root / "gate"), gate_at=1)
     process = scene.start(scene.recipe(epochs=4))
-    until(lambda: scene.happened("epoch-1 "), 120, process)
+    until(lambda: scene.happened("epoch-1 "), process=process)
     assert scene.blut("cancel", scene.unfinished()[0]).returncode == 0
     assert scene.status() == "CANCELED"
     scene.behave()
@@ -223,7 +246,7 @@ def test_a_slot_of_a_pool_is_free_after_its_holder_was_killed(scene: Scene) -> N
         instance.event_log_storage.set_concurrency_slots("one-at-a-time", 1)
     reached = scene.root / "reached"
     process = scene.start(scene.materialize("pooled"), TRAINS_POOLED=str(reached))
-    until(reached.exists, 120, process)
+    until(reached.exists, process=process)
     process.kill()
     process.wait()
     with scene.instance() as instance:
@@ -255,7 +278,7 @@ def launch(ui: Ui, backend: str, name: str = "trained") -> str:
         with contextlib.suppress(AssertionError):  # its code server was killed, and is coming up again
             return ui.launch("__ASSET_JOB", config, ["contained/raw", f"contained/{name}"])
 
-    return until(launched)
+    return until(launched, 300)
 
 
 def worker(scene: Scene, run: str) -> int:
@@ -264,14 +287,16 @@ def worker(scene: Scene, run: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("fault", "ends"),
+    ("fault", "backend", "ends"),
     [
-        ("terminate, safely", "CANCELED"),
-        ("terminate, marked at once", "CANCELED"),
-        ("blut cancel", "CANCELED"),
-        ("SIGKILL of the run's process", "FAILURE"),
-        ("SIGKILL of the run's process and its code server", "FAILURE"),
+        ("terminate, safely", "cgroup1", "CANCELED"),
+        ("terminate, safely", "none", "CANCELED"),
+        ("terminate, marked at once", "cgroup1", "CANCELED"),
+        ("blut cancel", "cgroup1", "CANCELED"),
+        ("SIGKILL of the run's process", "none", "FAILURE"),
+        ("SIGKILL of the run's process and its code server", "cgroup1", "FAILURE"),
     ],
+    indirect=["backend"],
 )
 def test_a_run_from_the_ui(shared: tuple[Scene, Ui], backend: str, fault: str, ends: str) -> None:
     scene, ui = shared
@@ -281,15 +306,17 @@ def test_a_run_from_the_ui(shared: tuple[Scene, Ui], backend: str, fault: str, e
     executes = worker(scene, run)
     since = time.monotonic()
     if fault == "blut cancel":
-        assert scene.blut("cancel", run[:8]).returncode == 0
+        seconds = cancel(scene, run[:8], tree)
     elif fault.startswith("terminate"):
         how = "SAFE_TERMINATE" if "safely" in fault else "MARK_AS_CANCELED_IMMEDIATELY"
         ui.ask(STOP, id=run, how=how)
+        seconds = scene.gone(tree, 0) - scene.moment("stopped")
     else:
         if "code server" in fault:
             os.kill(_parent(executes), signal.SIGKILL)
         os.kill(executes, signal.SIGKILL)
-    assert assert_nothing_is_left(scene, f"{fault}, UI", backend, tree, since, run) == ends
+        seconds = scene.gone(tree, since)
+    assert assert_nothing_is_left(scene, f"{fault}, UI", backend, tree, seconds, run) == ends
     assert ui.wait(run) == ends
     until(lambda: not alive(executes))
     assert scene.happened("saved")
@@ -312,15 +339,24 @@ def _parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-@pytest.mark.parametrize("who", ["daemon", "webserver", "dagster dev", "all of its process group"])
-def test_the_ui_or_the_daemon_is_killed_with_runs_in_flight(scene: Scene, who: str) -> None:
-    """Two runs at once, one for each way of holding a payload."""
+@pytest.mark.parametrize(
+    ("who", "runs"),
+    [
+        ("daemon", {"trained": "auto"}),
+        ("webserver", {"trained": "none"}),
+        ("dagster dev", {"trained": "auto"}),
+        ("all of its process group", {"trained": "auto", "rival": "none"}),
+    ],
+)
+def test_the_ui_or_the_daemon_is_killed_with_runs_in_flight(
+    scene: Scene, who: str, runs: dict[str, str]
+) -> None:
+    """Each of them is held in another way."""
     stubborn(scene)
     with dagster_dev("tests.contained", scene.environment()) as ui:
-        backends = {"trained": "auto", "rival": "none"}
-        runs = {name: launch(ui, backend, name) for name, backend in backends.items()}
+        launched = {name: launch(ui, backend, name) for name, backend in runs.items()}
         trees = {name: scene.tree(name) for name in runs}
-        executing = [worker(scene, run) for run in runs.values()]
+        executing = [worker(scene, run) for run in launched.values()]
         services = {pid: Path(f"/proc/{pid}/cmdline").read_text() for pid in descendants(ui.process.pid)}
         since = time.monotonic()
         if who == "all of its process group":
@@ -331,8 +367,8 @@ def test_the_ui_or_the_daemon_is_killed_with_runs_in_flight(scene: Scene, who: s
             word = {"daemon": "dagster._daemon", "webserver": "dagster_webserver"}[who]
             (pid,) = [pid for pid, command in services.items() if word in command]
             os.kill(pid, signal.SIGKILL)
-        for name, run in runs.items():
-            backend = backends[name]
-            ended = assert_nothing_is_left(scene, f"SIGKILL of {who}", backend, trees[name], since, run)
-            assert ended == "FAILURE"
+        seconds = {name: scene.gone(tree, since) for name, tree in trees.items()}
+        for name, backend in runs.items():
+            left = (trees[name], seconds[name], launched[name])
+            assert assert_nothing_is_left(scene, f"SIGKILL of {who}", backend, *left) == "FAILURE"
         until(lambda: not any(alive(pid) for pid in executing))

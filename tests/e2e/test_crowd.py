@@ -73,6 +73,7 @@ def test_a_killed_one_among_eight_costs_the_others_nothing(scene: Scene) -> None
     assert happened[:second] == ["start", "resumed-at-0", "epoch-0", "epoch-1", "stopped", "saved"]
     assert happened[second:] == ["start", "resumed-at-2", "epoch-2", "end"]
     assert "database is locked" not in scene.said()
+    assert scene.unfinished() == []
     with scene.instance() as instance:
         statuses = sorted(run.status.value for run in instance.get_runs())
     assert statuses == ["FAILURE", *["SUCCESS"] * (RUNS - 1)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.scene import Scene, until
+from tests.e2e.scene import PATIENCE_S, Scene, until
 from tests.lacking import lacking
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -97,10 +97,10 @@ def test_the_disk_of_the_event_log_fills_during_a_training(scene: Scene, small: 
     scene.env["BLUT_STORE"] = str(scene.root / "store")
     scene.behave(gate=str(gate), gate_at=0)
     process = scene.start(scene.quick())
-    until(lambda: scene.epochs() == [0], 120, process)
+    until(lambda: scene.epochs() == [0], process=process)
     free = fill(small)
     gate.touch()
-    assert process.wait(120) != 0
+    assert process.wait(PATIENCE_S) != 0
     assert "disk is full" in scene.said() or "No space left on device" in scene.said()
     until(lambda: not scene.held())
     free()

@@ -12,7 +12,7 @@ import pytest
 
 from tests.aftermath import Row, note
 from tests.conftest import REPOSITORY
-from tests.e2e.scene import Scene, alive, until
+from tests.e2e.scene import PATIENCE_S, Scene, alive, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -61,9 +61,9 @@ def hurt(scene: Scene, at: str, victim: str = "self", nth: int = 1, number: int 
     paths = os.pathsep.join([str(REPOSITORY / "tests" / "faults"), scene.env["PYTHONPATH"]])
     process = scene.start(scene.quick(), BLUT_FAULT=json.dumps(fault), PYTHONPATH=paths)
     if number == signal.SIGSTOP:
-        until((scene.root / "fired").exists, 120, process)
+        until((scene.root / "fired").exists, process=process)
         process.kill()
-    assert process.wait(120) != 0
+    assert process.wait(PATIENCE_S) != 0
     assert (scene.root / "fired").exists(), scene.said()
     until(lambda: not scene.held())
 

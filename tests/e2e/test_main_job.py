@@ -5,20 +5,22 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 import yaml
 
-from blut_assets.definitions import discovered
 from blut_resources import manifest, metrics
 from blut_resources.instance import store_of
 from blut_resources.registry import ModelRegistry
 from blut_resources.run_files import manifest_path, metrics_files
+from cookbooks.llm.recipes import FINETUNE
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT, DAGSTER, KEPT, RECIPE, Box
+from tests.e2e.ui import Ui, dagster_dev
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 def test_the_promoted_codec_is_the_one_that_was_judged(box: Box) -> None:
@@ -75,33 +77,77 @@ def test_dagsters_own_commands_reuse_what_blut_made(box: Box, tmp_path: Path) ->
     before = box.versions()
     args = tmp_path / "args.yaml"
     args.write_text(yaml.safe_dump(box.args))
-    recipe = next(r for c in discovered.cookbooks for r in c.recipes if r.name == RECIPE)
-    ops = tmp_path / "ops.yaml"
-    ops.write_text(yaml.safe_dump(recipe.run_config(recipe.parse(box.args))))
-    module = ["-m", "blut_assets.definitions"]
-    for command in (
-        [*DAGSTER, "job", "execute", *module, "-j", RECIPE, "--config", str(args)],
-        [*DAGSTER, "asset", "materialize", *module, "--select", 'key:"lamquant/*"', "--config", str(ops)],
+    job = [*DAGSTER, "job", "execute", "-m", "blut_assets.definitions", "-j", RECIPE, "--config", str(args)]
+    for run in (
+        lambda: subprocess.run(job, env=box.environment(), cwd=tmp_path, capture_output=True),
+        lambda: box.materialize('key:"lamquant/*"', box.ops()),
     ):
-        subprocess.run(command, env=box.environment(), cwd=tmp_path, check=True, capture_output=True)
+        assert run().returncode == 0
         assert box.versions() == before
         assert all(box.metadata(name)["reused"] for name in KEPT)
 
 
-def test_another_training_arg_trains_again_and_back_finds_the_old_checkpoint(box: Box) -> None:
+def test_the_launchpad_takes_the_recipes_args_and_reuses_what_the_command_made(box: Box) -> None:
     before = box.versions()
-    changed = box.results(box.blut(seed=43))
-    assert changed["lma_corpus"] == "reused"
-    assert changed["joint_checkpoint"] == changed["pccp_verdict"] == "computed"
-    assert box.versions()["joint_checkpoint"] != before["joint_checkpoint"]
-    assert "0 computed, 5 reused" in box.blut().stdout
+    with dagster_dev("blut_assets.definitions", box.environment()) as ui:
+        assert ui.wait(ui.launch(RECIPE, box.args)) == "SUCCESS"
+        _assert_a_stranger_can_fill_in_the_form(ui)
     assert box.versions() == before
+    assert all(box.metadata(name)["reused"] for name in KEPT)
+
+
+def _assert_a_stranger_can_fill_in_the_form(ui: Ui) -> None:
+    """The defaults are there, what is missing is named, and so is a value that will not do."""
+    filled = ui.defaults(FINETUNE.name)
+    assert filled.items() >= {"base_model": "sample:smollm2", "quant": "Q8_0", "epochs": 3}.items()
+    assert filled.keys() <= FINETUNE.template().keys()
+    missing = str(ui.answer(FINETUNE.name, filled))
+    assert "RunConfigValidationInvalid" in missing and "['dataset_path', 'output_name']" in missing
+    scaffolded = ui.answer(FINETUNE.name, {**filled, "dataset_path": "", "output_name": ""})["message"]
+    assert "argument 'dataset_path' is missing: file of examples" in scaffolded
+    given = {**filled, "dataset_path": "rows.jsonl", "output_name": "my model"}
+    assert "root:quant not in enum" in str(ui.answer(FINETUNE.name, {**given, "quant": "Q4"}))
+    refused = ui.answer(FINETUNE.name, {**given, "epochs": 0})["message"]
+    assert "argument 'epochs' = 0: " in refused and "allowed: int >= 1 <= 1000" in refused
+    assert "argument 'output_name' = 'my model': " in refused
 
 
 def test_the_same_recordings_elsewhere_are_reused(box: Box) -> None:
     moved = box.root / "moved"
     shutil.copytree(box.edf, moved)
     assert "0 computed, 5 reused" in box.blut(edf_root=str(moved)).stdout
+
+
+def test_a_run_killed_while_training_resumes_and_ends_with_the_same_bytes(box: Box, tmp_path: Path) -> None:
+    """Run, supervisor and payload at once, while the checkpoint of the third epoch is written."""
+    before = box.versions()
+    changes: dict[str, Any] = {"seed": 99, "epochs": 6}
+    fault = {"at": "before the codec's checkpoint appears", "victim": "tree", "nth": 3}
+    environment = box.environment(REPOSITORY / "tests" / "faults")
+    environment["BLUT_FAULT"] = json.dumps({**fault, "fired": str(tmp_path / "fired")})
+    killed = box.blut(env=environment, **changes)
+    assert killed.returncode == -signal.SIGKILL, killed.stdout + killed.stderr[-4000:]
+    resumed = box.blut(**changes)
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr[-4000:]
+    results = box.results(resumed)
+    assert results["lma_corpus"] == results["training_windows"] == "reused"
+    assert results["joint_checkpoint"] == results["pccp_verdict"] == "computed"
+    first, last = box.epochs()[0], box.epochs()[-1]
+    assert (first, last) == (3, 6), "training goes on behind the epochs that were finished"
+    version = box.versions()["joint_checkpoint"]
+    assert version != before["joint_checkpoint"]
+
+    # once more, undisturbed, and alone
+    ops = box.ops(reuse="never", **changes)["ops"]
+    alone = {"ops": {"lamquant__joint_checkpoint": ops["lamquant__joint_checkpoint"]}}
+    assert box.materialize('key:"lamquant/joint_checkpoint"', alone).returncode == 0
+    assert box.metadata("joint_checkpoint")["reused"] is False
+    assert box.versions()["joint_checkpoint"] == version
+
+    assert "0 computed, 5 reused" in box.blut().stdout, (
+        "back to the args of before: the old results are found"
+    )
+    assert box.versions() == before
 
 
 def test_one_bad_recording_is_counted_and_does_not_lose_the_others(box: Box, tmp_path: Path) -> None:
@@ -116,42 +162,20 @@ def test_one_bad_recording_is_counted_and_does_not_lose_the_others(box: Box, tmp
     assert box.metadata("lma_corpus")["n_refused"] == 1
 
 
-def test_a_run_killed_while_training_resumes_and_ends_with_the_same_bytes(box: Box, tmp_path: Path) -> None:
-    """Run, supervisor and payload at once, while the checkpoint of the third epoch is written."""
-    changes = {"seed": 99, "epochs": 6}
-    fault = {"at": "before the codec's checkpoint appears", "victim": "tree", "nth": 3}
-    environment = box.environment(REPOSITORY / "tests" / "faults")
-    environment["BLUT_FAULT"] = json.dumps({**fault, "fired": str(tmp_path / "fired")})
-    killed = box.blut(env=environment, **changes)
-    assert killed.returncode == -signal.SIGKILL, killed.stdout + killed.stderr[-4000:]
-    resumed = box.blut(**changes)
-    assert resumed.returncode == 0, resumed.stdout + resumed.stderr[-4000:]
-    assert box.results(resumed)["training_windows"] == "reused"
-    first, last = box.epochs()[0], box.epochs()[-1]
-    assert (first, last) == (3, 6), "training goes on behind the epochs that were finished"
-    resumed_version = box.versions()["joint_checkpoint"]
-    undisturbed = box.blut(**changes, reuse="never")
-    assert box.results(undisturbed)["joint_checkpoint"] == "computed"
-    assert box.versions()["joint_checkpoint"] == resumed_version
-
-
-def test_a_codec_below_its_floors_is_refused_also_where_the_gate_is_not_run(box: Box, tmp_path: Path) -> None:
+def test_a_codec_below_its_floors_is_refused_also_where_the_gate_is_not_run(box: Box) -> None:
     strict = box.write_registry("strict", {"min_r": 0.9999, "max_prdn": 0.1, "min_cr": 500})
     refused = box.blut(registry=str(strict), promote_as="lamquant-joint@strict")
     assert refused.returncode == 1
     assert "pccp_gate failed" in refused.stdout and "cr" in refused.stdout
     config = {"ops": {"lamquant__promoted_codec": {"config": {"alias": "lamquant-joint@strict"}}}}
-    (tmp_path / "ops.yaml").write_text(yaml.safe_dump(config))
-    command = [*DAGSTER, "asset", "materialize", "-m", "blut_assets.definitions"]
-    command += ["--select", 'key:"lamquant/promoted_codec"', "--config", str(tmp_path / "ops.yaml")]
-    around = subprocess.run(command, env=box.environment(), capture_output=True, text=True)
+    around = box.materialize('key:"lamquant/promoted_codec"', config)
     assert around.returncode != 0
     assert "PromotionRefused" in around.stderr
     with dg.DagsterInstance.from_config(str(box.home)) as instance:
         assert "strict" not in ModelRegistry(store_of(instance).root / "registry").aliases("lamquant-joint")
 
 
-def test_a_candidate_whose_bytes_were_changed_is_not_promoted(box: Box, tmp_path: Path) -> None:
+def test_a_candidate_whose_bytes_were_changed_is_not_promoted(box: Box) -> None:
     assert box.blut().returncode == 0
     with dg.DagsterInstance.from_config(str(box.home)) as instance:
         weights = store_of(instance).open(box.versions()["joint_checkpoint"]) / "model.safetensors"
@@ -159,10 +183,7 @@ def test_a_candidate_whose_bytes_were_changed_is_not_promoted(box: Box, tmp_path
     weights.chmod(0o644)
     weights.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
     config = {"ops": {"lamquant__promoted_codec": {"config": {"alias": "lamquant-joint@damaged"}}}}
-    (tmp_path / "ops.yaml").write_text(yaml.safe_dump(config))
-    command = [*DAGSTER, "asset", "materialize", "-m", "blut_assets.definitions"]
-    command += ["--select", 'key:"lamquant/promoted_codec"', "--config", str(tmp_path / "ops.yaml")]
-    assert subprocess.run(command, env=box.environment(), capture_output=True).returncode != 0
+    assert box.materialize('key:"lamquant/promoted_codec"', config).returncode != 0
     weights.write_bytes(sound)
     with dg.DagsterInstance.from_config(str(box.home)) as instance:
         assert "damaged" not in ModelRegistry(store_of(instance).root / "registry").aliases("lamquant-joint")

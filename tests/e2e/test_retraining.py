@@ -67,11 +67,10 @@ class Kept(Box):
 
     def reasons(self) -> list[str]:
         """Why the newest ticks of the sensor started nothing, newest first."""
-        with dg.DagsterInstance.from_config(str(self.home)) as instance:
-            states = [s for s in instance.all_instigator_state() if s.instigator_name == "retraining"]
-            ticks = [
-                tick for s in states for tick in instance.get_ticks(s.instigator_origin_id, s.selector_id)
-            ]
+        states = [s for s in self.instance.all_instigator_state() if s.instigator_name == "retraining"]
+        ticks = [
+            tick for s in states for tick in self.instance.get_ticks(s.instigator_origin_id, s.selector_id)
+        ]
         return [tick.skip_reason or "" for tick in sorted(ticks, key=lambda t: -t.timestamp)]
 
     def next_reason(self, words: str, daemon: Any) -> None:

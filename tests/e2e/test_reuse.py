@@ -98,16 +98,6 @@ def test_the_plan_says_what_would_run_why_and_what_it_cost(chain: Chain) -> None
     assert chain.log.read_text().split() == names(chain, 1), "planning executes nothing"
 
 
-def test_two_identical_runs_at_once_compute_once(chain: Chain) -> None:
-    chain.log.write_text("")
-    runs = [
-        subprocess.Popen(chain.command("--select", "*"), env=chain.environment(), stderr=subprocess.DEVNULL)
-        for _ in range(2)
-    ]
-    assert [run.wait() for run in runs] == [0, 0]
-    assert sorted(chain.log.read_text().split()) == names(chain, 1)
-
-
 def test_an_empty_selection_runs_nothing(chain: Chain) -> None:
     chain.log.write_text("")
     done = subprocess.run(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.lacking import lacking
+from tests.owners import PATIENCE_S
 
 HYBRID = Path(__file__).with_name("boot.sh")
 UML = HYBRID.parent.parent / "uml" / "boot.sh"
@@ -65,8 +66,14 @@ def test_out_of_time(scratch: Path) -> None:
     assert not left(scratch)
 
 
-@pytest.mark.parametrize("script", [HYBRID, pytest.param(UML, marks=pytest.mark.slow)], ids=["hybrid", "uml"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("script", "number"),
+    [
+        pytest.param(HYBRID, signal.SIGTERM, id="hybrid-SIGTERM"),
+        pytest.param(HYBRID, signal.SIGKILL, id="hybrid-SIGKILL"),
+        pytest.param(UML, signal.SIGKILL, id="uml-SIGKILL", marks=pytest.mark.slow),
+    ],
+)
 def test_script_killed(scratch: Path, script: Path, number: signal.Signals) -> None:
     up = scratch / "up"
     up.mkdir()
@@ -80,7 +87,7 @@ def test_script_killed(scratch: Path, script: Path, number: signal.Signals) -> N
     process.wait()
     (up / "file").unlink()
     up.rmdir()
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE_S
     while left(scratch) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not left(scratch)

@@ -6,10 +6,10 @@ The recordings are synthetic, which is enough to see what the gate refuses; the 
 import hashlib
 import json
 import math
+import os
 import shutil
 import struct
 import subprocess
-import sys
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +38,8 @@ from cookbooks.lamquant.verdict_rules import (
     load_registry,
     required_floors,
 )
+from tests.conftest import REPOSITORY
+from tests.forked import CODEC, server
 
 SHIPPED = Path(__file__).parents[2] / "cookbooks" / "lamquant" / "configs" / "pccp_registry.yaml"
 INPUTS = ("candidate", "windows", "corpus", "split", "bitstreams", "decoded", "registry")
@@ -59,7 +61,7 @@ CHANGE = {"change_id": "CHG-7", "description": "a test", "author": "tester", "ch
 def payload(
     work: Path, name: str, config: dict[str, Any], **inputs: Path
 ) -> subprocess.CompletedProcess[str]:
-    """Run a payload as its own process; the result is in ``work / name``."""
+    """Run a payload in its own process; the result is in ``work / name``."""
     frozen = work / f"{name}.json"
     module = name.split("-")[0]
     frozen.write_text(
@@ -74,8 +76,8 @@ def payload(
             }
         )
     )
-    argv = [sys.executable, "-m", f"cookbooks.lamquant.payload.{module}", "--config", str(frozen)]
-    return subprocess.run(argv, capture_output=True, text=True, check=False)
+    words = ["-m", f"cookbooks.lamquant.payload.{module}", "--config", str(frozen)]
+    return server(*CODEC).run(words, os.environ, REPOSITORY)
 
 
 def made(work: Path, name: str, config: dict[str, Any], **inputs: Path) -> Path:

@@ -162,7 +162,7 @@ class Training:
 
         child = multiprocessing.get_context("fork").Process(target=self.run, args=(die,))
         child.start()
-        child.join(120)
+        child.join(400)
         if child.is_alive():
             child.kill()
         assert child.exitcode == -signal.SIGKILL and not self.files()

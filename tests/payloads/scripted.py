@@ -1,15 +1,10 @@
-"""A payload that does what its config says: floods events, dies, hangs, or leaves children behind."""
+"""A payload that does what its config says: floods events or dies."""
 
 import os
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 from blut_resources.payload import payload_session
-
-GRANDCHILD = "import os, time; os.setsid(); time.sleep(300)"
 
 
 def main() -> None:
@@ -19,13 +14,6 @@ def main() -> None:
             session.epoch(number, loss=1.0 / (number + 1))
         for number in range(config.get("messages", 0)):
             session.step(number, **{"x" * config["size"]: 1.0})
-        if config.get("ignore_sigterm"):
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        if "pids" in config:
-            child = subprocess.Popen([sys.executable, "-c", GRANDCHILD])
-            Path(config["pids"]).write_text(f"{os.getpid()} {child.pid}")
-        if config.get("hang"):
-            time.sleep(300)
         if config.get("torn"):
             with Path(_messages_path()).open("a") as messages:
                 messages.write('{"half": ')

@@ -7,12 +7,12 @@ import pytest
 from tests.booted import Machine, boot, names_in
 
 HERE = Path(__file__).parent
-pytestmark = [pytest.mark.systemd, pytest.mark.slow]
+pytestmark = [pytest.mark.systemd, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
-    return boot(HERE / "boot.sh", HERE / "inside", tmp_path_factory.mktemp("uml"), timeout_s=540)
+    return boot(HERE / "boot.sh", HERE / "inside", tmp_path_factory.mktemp("uml"), timeout_s=1100)
 
 
 @pytest.mark.parametrize("test", names_in(HERE / "inside"))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from blut_resources.containment import ContainmentRefused, Limits, launch
-from tests.owners import USER, Owner, Who, done_by, processes
+from tests.owners import PATIENCE_S, USER, Owner, Who, done_by, processes
 
 MIB = 1 << 20
 SYSTEM = Who("system", "systemd")
@@ -49,7 +49,7 @@ def attempt(who: Who, place: Path, command: list[str], **limits: Any) -> Any:
                 place=place,
                 name="test",
             ) as unit:
-                return {"outcome": asdict(unit.wait(30)), "enforcement": asdict(unit.enforcement)}
+                return {"outcome": asdict(unit.wait(PATIENCE_S)), "enforcement": asdict(unit.enforcement)}
         except ContainmentRefused as refusal:
             return {"refused": str(refusal)}
 

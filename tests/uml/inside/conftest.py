@@ -42,5 +42,6 @@ def who(request: pytest.FixtureRequest) -> Iterator[Who]:
     who = WHO[request.param]
     yield who
     if who.backend == "systemd":
-        within(10, lambda: "blut-" not in who.systemctl("list-units", "--all", "--no-legend", "blut-*"))
+        listed = ("list-units", "--all", "--no-legend", "blut-*")
+        within(PATIENCE_S, lambda: "blut-" not in who.systemctl(*listed))
     assert not list(CGROUPS.rglob("blut-test-*"))

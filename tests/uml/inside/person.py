@@ -5,7 +5,6 @@ import os
 import pwd
 import shutil
 import sqlite3
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import Any
 from blut_resources.containment.tree import start_time
 from tests.aftermath import Row, note
 from tests.conftest import REPOSITORY
+from tests.forked import RUN, Forked, Server
 from tests.installed import install
 from tests.owners import Who, within
 
@@ -32,6 +32,8 @@ class Person:
             (root / name).mkdir()
         shutil.copy(REPOSITORY / ".dagster" / "dagster.yaml", self.home)
         self.account = pwd.getpwnam(who.user)
+        ids = {"user": self.account.pw_uid, "group": self.account.pw_gid}
+        self._server = Server(*RUN, **ids, extra_groups=[])
         self.env = {
             **{name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ},
             "HOME": str(root),
@@ -57,23 +59,11 @@ class Person:
         place = {"log": str(self.root / "log"), "pids": str(self.root / "pids")}
         (self.root / "how.json").write_text(json.dumps({**place, **how}))
 
-    def blut(self, *words: str) -> subprocess.Popen[bytes]:
-        """The command in a shell of its own."""
-        with (self.root / "said").open("a") as said:
-            return subprocess.Popen(
-                [*BLUT, *words],
-                env=self.env,
-                cwd=self.root,
-                user=self.account.pw_uid,
-                group=self.account.pw_gid,
-                extra_groups=[],
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+    def blut(self, *words: str) -> Forked:
+        """The command in a session of its own."""
+        return self._server.start([*BLUT[1:], *words], self.env, self.root, self.root / "said")
 
-    def run(self, args: dict[str, Any]) -> subprocess.Popen[bytes]:
+    def run(self, args: dict[str, Any]) -> Forked:
         return self.blut("recipe", "run", "contained", "--args", json.dumps(args))
 
     def said(self) -> str:
@@ -110,7 +100,7 @@ class Person:
 
     def assert_nothing_is_left(self, fault: str, outcome: str, seconds: float | None) -> None:
         """Of the tree and its unit; notes a row."""
-        within(10, lambda: not self.units())
+        within(PATIENCE_S, lambda: not self.units())
         left = self.alive()
         took = None if seconds is None else round(seconds, 1)
         note(Row(f"{fault}, blut", f"systemd, {self.who.name}", outcome, len(left), None, took))
@@ -119,7 +109,7 @@ class Person:
     def cancel(self) -> float:
         """From another shell; seconds from the moment that the training hears of it until nothing is left.
 
-        Not from the command's start: to import Dagster can take half a minute here.
+        Not from the command's start: here that can take long.
         """
         command = self.blut("cancel", self.run_id()[:8])
         within(PATIENCE_S, lambda: not self.alive())

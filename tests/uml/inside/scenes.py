@@ -12,19 +12,15 @@ from blut_resources.containment.launching import launch
 from blut_resources.containment.limits import Limits
 from blut_resources.containment.unit import Unit
 from tests.aftermath import Row, note
-from tests.owners import Owner, Who, processes
+from tests.owners import PATIENCE_S, Owner, Who, processes
 
 MIB = 1 << 20
 SMALL = 40 * MIB
 """A limit that takes a second to reach: page faults are slow in the booted machine."""
 PYTHON = [sys.executable, "-I", "-S"]
 HOG = "import sys\nkept = [bytearray(4 << 20) for _ in range(int(sys.argv[1]) // 4)]"
-STUBBORN = """
-import signal, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-print("ready", flush=True)
-time.sleep(300)
-"""
+STUBBORN = "trap '' TERM; echo ready; sleep 300; true"
+"""A shell: Python may take seconds to start here. The last word keeps it from becoming the sleep."""
 
 
 def hog(mib: int) -> list[str]:
@@ -39,8 +35,8 @@ def shell(script: str, *words: str) -> list[str]:
 
 def with_stubborn_grandchild(script: str, marker: str) -> list[str]:
     """Runs a script beside a grandchild in a session of its own that ignores SIGTERM once it said ready."""
-    child = f'setsid "$2" -I -S -c "$3" "$1" & {script}; sleep 300 & wait'
-    return shell(child, marker, sys.executable, STUBBORN)
+    child = f'setsid sh -c "$2" "$1" & {script}; sleep 300 & wait'
+    return shell(child, marker, STUBBORN)
 
 
 def start(who: Who, place: Path, command: list[str], *, name: str = "test", **options: Any) -> Unit:
@@ -77,6 +73,6 @@ def to_end(who: Who, place: Path, command: list[str], **options: Any) -> Callabl
 
     def act(_: Owner) -> Any:
         with start(who, place, command, **options) as unit:
-            return {"outcome": asdict(unit.wait(60)), "enforcement": asdict(unit.enforcement)}
+            return {"outcome": asdict(unit.wait(PATIENCE_S)), "enforcement": asdict(unit.enforcement)}
 
     return act

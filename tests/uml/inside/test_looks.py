@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.owners import CGROUPS, Owner, Who
+from tests.owners import CGROUPS, PATIENCE_S, Owner, Who
 from tests.uml.inside.scenes import MIB, PYTHON, start
 
 AWKWARD = [
@@ -41,11 +41,11 @@ def test_running(who: Who) -> None:
     def act(owner: Owner) -> Any:
         command = [*PYTHON, "-c", REPORT, str(seen), *AWKWARD]
         with start(who, place, command, name="looks/at me", **limits):
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + PATIENCE_S
             while not seen.exists() and time.monotonic() < deadline:
                 time.sleep(0.05)
             owner.tell("up")
-            time.sleep(60)
+            time.sleep(300)
 
     owner = Owner(who, act)
     try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.owners import CGROUPS, Owner, Who, done_by
+from tests.owners import CGROUPS, PATIENCE_S, Owner, Who, done_by
 from tests.uml.inside.scenes import (
     MIB,
     SMALL,
@@ -97,7 +97,7 @@ def test_oomd(who: Who) -> None:
                 if count:
                     os.setxattr(cgroup, "user.oomd_kill", count)
                 (cgroup / "cgroup.kill").write_text("1")
-                outcome = unit.wait(20)
+                outcome = unit.wait(PATIENCE_S)
                 return outcome.kind, outcome.whose
 
         kinds.append(done_by(who, act))
