@@ -145,8 +145,12 @@ def auto() -> None:
                 reap_dead_runs(instance)
                 found = _evaluate(instance)
             _report(found)
-            wanted = [one for one in found if isinstance(one.decision, Run)]
-            status = max(map(_retrain, wanted), default=0)
+            status = 0
+            for one in found:
+                if isinstance(one.decision, Run):
+                    status = max(status, _retrain(one))
+                if status == 130:  # Ctrl-C is meant for those after it too
+                    break
         finally:
             release(lock)
     raise typer.Exit(status)

@@ -26,7 +26,7 @@ class Ran(Protocol):
 INTERRUPTED = f"{STOPPED}: run the same command again, and it goes on where it was"
 
 
-def run_summary(result: Any, ran: Ran) -> list[str]:
+def run_summary(result: Any, ran: Ran, interrupted: bool) -> list[str]:
     """One line per asset of a finished run, then the outcome."""
     specs = {spec.key: spec for asset in ran.assets if (spec := spec_of(asset))}
     rows = [asset_row(event.materialization, specs) for event in result.get_asset_materialization_events()]
@@ -39,9 +39,10 @@ def run_summary(result: Any, ran: Ran) -> list[str]:
         if (told := event.materialization.metadata.get(reuse.SUMMARY))
     ]
     causes = [(e.step_key, cause_of(e)) for e in failures if not failed_by_check(e)]
-    lines += [INTERRUPTED if why == STOPPED else f"FAILED {step}: {why}" for step, why in causes]
+    lines += [f"FAILED {step}: {why}" for step, why in causes if why != STOPPED]
+    lines += [INTERRUPTED] if interrupted else []
     lines += [f"check {e.check_name} failed: {e.description or ''}".rstrip() for e in _failed_checks(result)]
-    outcome = "succeeded" if result.success else "failed"
+    outcome = "succeeded" if result.success else STOPPED if interrupted else "failed"
     tally = ", ".join(f"{count} {word}" for word, count in counts.items())
     return [*lines, f"{ran.name} {outcome}: {tally}, run {result.run_id}"]
 

@@ -11,6 +11,7 @@ from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 from blut_assets.cli.progress import Progress, shown_by
 from blut_assets.cli.report import INTERRUPTED, Ran, run_summary
 from blut_assets.definitions import defs
+from blut_assets.failures import STOPPED, failure_of
 from blut_assets.recipes import Recipe, RecipeArgs
 from blut_assets.stages import StageConfig
 from blut_resources.instance import open_instance
@@ -47,19 +48,27 @@ def execute(
         Progress(ran.name, run_id, epochs, instance) as progress,
         shown_by(progress),
     ):
-        reap_dead_runs(instance)
-        result = job.execute_in_process(
-            run_config=dict(run_config),
-            instance=instance,
-            raise_on_error=False,
-            run_id=run_id,
-            tags={REPOSITORY_LABEL_TAG: REPOSITORY, **(tags or {})},
-            asset_selection=selection,
-        )
+        try:
+            reap_dead_runs(instance)
+            result = job.execute_in_process(
+                run_config=dict(run_config),
+                instance=instance,
+                raise_on_error=False,
+                run_id=run_id,
+                tags={REPOSITORY_LABEL_TAG: REPOSITORY, **(tags or {})},
+                asset_selection=selection,
+            )
+        except KeyboardInterrupt:  # it came before Dagster takes it as an end of the run
+            run = instance.get_run_by_id(run_id)
+            if run is not None and not run.is_finished:
+                instance.report_run_canceled(run, f"{STOPPED} before its first step")
+            print(INTERRUPTED)
+            return 130
         progress.finish()
-        lines = run_summary(result, ran)
+        interrupted = not result.success and failure_of(instance, run_id).kind == "cancelled"
+        lines = run_summary(result, ran, interrupted)
     print("\n".join(lines))
-    return 130 if INTERRUPTED in lines else 0 if result.success else 1
+    return 130 if interrupted else 0 if result.success else 1
 
 
 def end_on_sigterm() -> None:

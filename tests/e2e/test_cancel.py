@@ -372,3 +372,17 @@ def test_the_ui_or_the_daemon_is_killed_with_runs_in_flight(
             left = (trees[name], seconds[name], launched[name])
             assert assert_nothing_is_left(scene, f"SIGKILL of {who}", backend, *left) == "FAILURE"
         until(lambda: not any(alive(pid) for pid in executing))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_before_the_first_step_leaves_no_run_behind(
+    scene: Scene, number: signal.Signals
+) -> None:
+    process = scene.start_anew(scene.recipe())
+    until(lambda: ": run " in scene.said(), 120, process)
+    process.send_signal(number)
+    assert process.wait(60) == 130
+    assert "interrupted: run the same command again" in scene.said()
+    assert "failed" not in scene.said()
+    with scene.instance() as instance:
+        assert all(run.is_finished for run in instance.get_runs())
