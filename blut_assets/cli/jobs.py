@@ -1,5 +1,6 @@
 """`blut jobs` and `blut cancel`: the runs, how far they are, and how to end one."""
 
+import textwrap
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -85,7 +86,7 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
         "recipe": row["recipe"],
         "age": ago(row["started"]),
         "took": took,
-        "progress": row["progress"][:100],
+        "progress": textwrap.shorten(row["progress"], 100, placeholder=" …"),
     }
 
 
