@@ -23,6 +23,10 @@ from blut_resources.store_files import StoreError
 VERDICT_FILE = "verdict.json"
 MAX_VERDICT_BYTES = 16 * 2**20
 
+OPTIONAL = ("synthetic", "isolation", "environment", "sealed", "tries", "incumbent")
+"""Fields of a verdict that documents of before may lack."""
+
+Isolation = Literal["landlock", "namespaces", "none"]
 Op = Literal[">=", "<=", "=="]
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Measurements = Mapping[str, Mapping[str, Any]]
@@ -120,11 +124,28 @@ class Change(_Document, frozen=True):
         return text
 
 
+class Incumbent(_Document, frozen=True):
+    """What the alias stood for when the candidate was judged, measured on the same sealed recordings.
+
+    ``candidate`` is its digest, ``figures`` are its summary figures by the verdict's names, and ``worse``
+    names those on which the judged candidate does worse.
+    """
+
+    candidate: str = Field(min_length=1)
+    figures: dict[str, Finite | None]
+    worse: list[str]
+
+
 class Verdict(_Document, frozen=True):
     """The judgement of exactly one candidate, named by the digest of its bytes.
 
     ``inputs`` names by digest everything else the judgement rests on. ``reasons`` says why it failed and is
     empty for a pass. ``measurements`` are the summary figures; ``details`` is the cookbook's own report.
+
+    ``synthetic`` says whether any data behind it is made up; ``isolation`` what kept the judging processes
+    from the originals; ``environment`` is the digest of what they ran in; ``sealed`` that of the set it was
+    measured on; ``tries`` the candidate's place among all that were judged on that set; ``incumbent`` what
+    it would replace. None of these means unknown, and is left out of the stored document.
     """
 
     format: Literal["blut.verdict.v1"] = Field("blut.verdict.v1", alias="schema")
@@ -137,6 +158,12 @@ class Verdict(_Document, frozen=True):
     reasons: list[str]
     measurements: dict[str, Finite | None]
     details: dict[str, Any] = {}
+    synthetic: Annotated[bool, Field(strict=True)] | None = None
+    isolation: Isolation | None = None
+    environment: str | None = Field(None, min_length=1)
+    sealed: str | None = Field(None, min_length=1)
+    tries: int | None = Field(None, ge=1, strict=True)
+    incumbent: Incumbent | None = None
 
     @model_validator(mode="after")
     def _follows(self) -> Self:
@@ -158,7 +185,8 @@ class Verdict(_Document, frozen=True):
 
     def to_json(self) -> bytes:
         """The document as it is stored: sorted keys, no NaN, one trailing newline."""
-        document = self.model_dump(mode="json", by_alias=True)
+        unknown = {name for name in OPTIONAL if getattr(self, name) is None}
+        document = self.model_dump(mode="json", by_alias=True, exclude=unknown)
         return (json.dumps(document, sort_keys=True, indent=1, allow_nan=False) + "\n").encode()
 
 

@@ -24,6 +24,7 @@ from blut_resources.registry_log import (
 from blut_resources.registry_records import (
     Entry,
     Registration,
+    Try,
     governed_aliases,
     refuse_unjudged,
     stack_of,
@@ -335,6 +336,29 @@ class ModelRegistry(RegistryFiles):
         """
         check_name("name", name)
         return self.promotion_log(name).read()
+
+    def try_number(self, model: str, *, sealed: str, candidate: str) -> int:
+        """The candidate's place among all that were judged on one sealed set, from 1; noted if it is new.
+
+        The more candidates are tried on the same recordings, the less a pass on them says.
+
+        Args:
+            model: name of the model, without an alias.
+            sealed: digest of the set.
+            candidate: digest of the candidate's bytes.
+
+        Raises:
+            RegistryError: if the name is malformed, or what is on disk is damaged.
+        """
+        check_name("name", model)
+        with self.writing(model):
+            log = self.try_log(model)
+            tries = log.read()
+            tried = [one.candidate for one in tries if one.sealed == sealed]
+            if candidate not in tried:
+                log.append(Try(n=len(tries) + 1, name=model, at=_now(), sealed=sealed, candidate=candidate))
+                tried.append(candidate)
+        return tried.index(candidate) + 1
 
     def promoted_digests(self, retiring: Registration | None = None) -> set[str]:
         """What must be kept: what each version needs, and what an alias stands for or can roll back to.

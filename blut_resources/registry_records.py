@@ -67,6 +67,13 @@ class Registration(Record):
         return {self.candidate, self.verdict, *self.inputs.values()}
 
 
+class Try(Record):
+    """One line of the tries: ``candidate`` was judged on the set whose digest is ``sealed``."""
+
+    sealed: Digest
+    candidate: Digest
+
+
 def governed_aliases() -> frozenset[str]:
     """Aliases that take a passing verdict: ``prod``, and those that $BLUT_GOVERNED_ALIASES adds.
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from blut_assets.gates import (
     Change,
     Floor,
+    Incumbent,
     PromotionRefused,
     Verdict,
     judge,
@@ -251,3 +252,24 @@ def test_a_change_with_unusable_text_is_refused(fields):
 
 def test_a_tab_in_a_description_is_allowed():
     assert Change(change_id="CHG-1", change_class="A.1", description="a\tb").description == "a\tb"
+
+
+def test_a_verdict_of_before_is_read_and_what_it_does_not_say_is_unknown():
+    document = parse_verdict(verdict().to_json())
+    assert b"synthetic" not in verdict().to_json()
+    assert (document.synthetic, document.isolation, document.tries, document.incumbent) == (None,) * 4
+
+
+def test_a_verdict_says_what_it_was_measured_on_and_against():
+    made = verdict(
+        synthetic=False,
+        isolation="landlock",
+        environment="e" * 64,
+        sealed="f" * 64,
+        tries=3,
+        incumbent=Incumbent(candidate=OTHER, figures={"r": 0.995}, worse=["r"]),
+    )
+    assert parse_verdict(made.to_json()) == made
+    for field, value in (("synthetic", "no"), ("isolation", "hope"), ("tries", 0), ("sealed", "")):
+        with pytest.raises(PromotionRefused, match=field):
+            parse_verdict(edited(made, lambda d, f=field, v=value: d.update({f: v})))

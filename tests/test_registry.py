@@ -239,3 +239,12 @@ def test_concurrent_promotions_are_all_recorded_in_one_order(registry, tmp_path)
         assert [e.previous for e in chain] == [None, *(e.candidate for e in chain[:-1])]
         pointer = json.loads((registry.root / "codec" / "aliases" / f"{alias}.json").read_text())
         assert pointer["candidate"] == chain[-1].candidate
+
+
+def test_the_tries_on_a_sealed_set_are_counted_and_one_candidate_is_one_try(registry):
+    def place(candidate: str, sealed: str = "s1") -> int:
+        return ModelRegistry(registry.root).try_number("codec", sealed=sealed, candidate=candidate)
+
+    assert [place("c1"), place("c2"), place("c1"), place("c3")] == [1, 2, 1, 3]
+    assert [place("c2", "s2"), place("c2")] == [1, 2]
+    assert registry.names() == []  # judged is not registered
