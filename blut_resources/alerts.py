@@ -23,6 +23,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from blut_resources.private import NotBelieved, open_believed
+
 SETTINGS = "BLUT_ALERTS"
 SKEW_S = 300
 TIMESTAMP, SIGNATURE = "Blut-Timestamp", "Blut-Signature"
@@ -114,12 +116,15 @@ def read_settings(path: Path) -> AlertSettings:
     """The settings in a file; without the file, nobody is told anything.
 
     Raises:
-        AlertSettingsError: it is malformed.
+        AlertSettingsError: it is malformed, or others can write it: its commands would be theirs.
     """
-    if not path.exists():
-        return AlertSettings()
     try:
-        return AlertSettings.model_validate(tomllib.loads(path.read_text()))
+        with open_believed(path, f"chmod 600 {path}, or write one of your own") as file:
+            return AlertSettings.model_validate(tomllib.loads(file.read().decode()))
+    except FileNotFoundError:
+        return AlertSettings()
+    except NotBelieved as error:
+        raise AlertSettingsError(str(error)) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise AlertSettingsError(f"{path}: {error}; correct it or delete it") from None
     except ValidationError as error:

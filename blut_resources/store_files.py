@@ -73,10 +73,11 @@ def namespace_tag() -> str:
     return f"{zlib.crc32(text):08x}"
 
 
-def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
+def write_atomic(path: Path, data: bytes, *, durable: bool = True, mode: int = 0o666) -> None:
     """Replace ``path`` by ``data``: a reader sees the old bytes or the new ones, never a mixture.
 
     The directory is created if need be. ``durable=False`` leaves out the fsync, for what can be rebuilt.
+    ``mode`` is what the file is born with, less the umask.
 
     Raises:
         StoreError: the filesystem is full, read-only, or refuses; ``path`` is as it was before.
@@ -86,7 +87,7 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with temporary.open("xb") as file:
+            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
                 file.write(data)
                 file.flush()
                 if durable:

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from blut_resources.private import NotBelieved, open_believed
 from blut_resources.store_files import file_lock, write_atomic
 from sensors.policy import Policy
 
@@ -51,14 +52,16 @@ def read(path: Path) -> PolicyFile:
     """Every policy in a file.
 
     Raises:
-        PolicyError: if anything in it is wrong; then none of it holds.
+        PolicyError: if anything in it is wrong, or others can write it; then none of it holds.
     """
     try:
-        with path.open("rb") as file:
+        with open_believed(path, f"chmod 600 {path}, or write one of your own") as file:
             written = dt.datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, dt.UTC)
             text = file.read().decode()
     except FileNotFoundError:
         return PolicyFile(path)
+    except NotBelieved as error:
+        raise PolicyError(str(error)) from error
     except (OSError, ValueError) as error:
         raise PolicyError(f"{path}: cannot be read: {error}; make it a readable text file") from error
     return PolicyFile(path, parse(text, path), written)
@@ -139,7 +142,7 @@ def edit(path: Path, name: str | None, changes: Mapping[str, Any]) -> tuple[str,
                 del table[key]
         text = tomlkit.dumps(document)
         policies = parse(text, path)
-        write_atomic(path, text.encode())
+        write_atomic(path, text.encode(), mode=0o600)
     return name, policies[name]
 
 
