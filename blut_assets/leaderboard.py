@@ -16,9 +16,9 @@ from typing import Any
 import dagster as dg
 
 from blut_assets import reuse
-from blut_assets.markdown import literal
 from blut_assets.recipes import RECIPE_TAG, Cookbook, Metric, Recipe
 from blut_assets.stages import COMMON, StageSpec, spec_of
+from blut_resources.foreign_text import markdown
 
 GROUP = "leaderboard"
 LOOK_BACK = 2000
@@ -96,7 +96,7 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     text = value if isinstance(value, str) else json.dumps(value, default=str)
-    return literal((text if len(text) <= 32 else f"…{text[-31:]}").replace("\n", " "))
+    return markdown((text if len(text) <= 32 else f"…{text[-31:]}").replace("\n", " "))
 
 
 def _spec(metric: Metric) -> StageSpec:

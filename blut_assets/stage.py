@@ -14,9 +14,9 @@ import dagster as dg
 from blut_assets import reuse
 from blut_assets.artifacts import Artifact
 from blut_assets.limits import NO_LIMITS
-from blut_assets.markdown import literal
 from blut_assets.recording import Recording
 from blut_assets.running import run
+from blut_resources.foreign_text import markdown
 from blut_resources.machine import check_shared_memory
 from blut_resources.store import ArtifactStore
 from blut_resources.trainer import Payload, can_be_taken_over
@@ -94,7 +94,7 @@ class Stage:
     def show(self, **metadata: Any) -> None:
         """Add metadata to the materialization. Dagster runs lines of text together, but not of Markdown."""
         self.shown |= {
-            name: dg.MetadataValue.md(literal(value)) if _has_lines(value) else value
+            name: dg.MetadataValue.md(markdown(value)) if _has_lines(value) else value
             for name, value in metadata.items()
         }
 

@@ -15,10 +15,10 @@ from blut_assets.artifacts import Artifact
 from blut_assets.curves import draw
 from blut_assets.definitions import defs, discovered
 from blut_assets.documentation import columns, meanings
-from blut_assets.markdown import literal, text_of
 from blut_assets.stage import Stage
 from blut_assets.stages import spec_of
 from blut_resources.energy import metered
+from blut_resources.foreign_text import markdown, text_of
 from blut_resources.store import ArtifactStore
 from cookbooks.llm.evaluation.summary import answers_by_model
 from cookbooks.llm.showing import sample_chat
@@ -80,14 +80,14 @@ def test_lines_stay_what_they_are_in_the_ui_and_on_a_terminal(tmp_path: Path, te
     stage = Stage(None, ArtifactStore(tmp_path), SPECS[0], "", {})
     stage.show(summary=text, word="x")
     assert stage.shown["word"] == "x"
-    markdown = stage.shown["summary"].value
-    assert _seen(markdown) == text
-    assert text_of(markdown) == text
+    shown = stage.shown["summary"].value
+    assert _seen(shown) == text
+    assert text_of(shown) == text
 
 
 def test_a_line_in_a_table_is_what_it_is() -> None:
     text = "a|b <b>c</b> *d* `e` [f](http://example.org) &amp; g_h_i \\ ~~j~~"
-    assert _seen(f"| {literal(text)} |\n|---|\n") == text
+    assert _seen(f"| {markdown(text)} |\n|---|\n") == text
 
 
 def _seen(markdown: str) -> str:
@@ -165,13 +165,13 @@ def test_the_answers_of_a_gguf_are_shown_as_they_are(tmp_path: Path) -> None:
     one = {"question": "Why?", "answer": answer, "reference_answer": "Because."}
     (tmp_path / "fidelity.json").write_text(json.dumps({"answers": [one]}))
     text = sample_chat(tmp_path)["sample_chat"].value
-    assert f"**this file**\n\n{literal(answer)}\n\n" in text and "Because" in text
+    assert f"**this file**\n\n{markdown(answer)}\n\n" in text and "Because" in text
 
 
 def test_the_answers_of_an_evaluation_are_shown_as_they_are() -> None:
     said = {"base": ("# No\n| a |", False), "tuned": ("*", True)}
     answers = {model: {"text": text, "stopped": stopped} for model, (text, stopped) in said.items()}
     shown = answers_by_model([{"prompt": "<b>Why</b>?", "answers": answers}])
-    question = f"**question**\n\n{literal('<b>Why</b>?')}\n\n**answer**"
-    assert shown["before"] == f"{question}\n\n{literal('# No')}  \n{literal('| a | ... (not ended)')}"
-    assert shown["after"] == f"{question}\n\n{literal('*')}"
+    question = f"**question**\n\n{markdown('<b>Why</b>?')}\n\n**answer**"
+    assert shown["before"] == f"{question}\n\n{markdown('# No')}  \n{markdown('| a | ... (not ended)')}"
+    assert shown["after"] == f"{question}\n\n{markdown('*')}"

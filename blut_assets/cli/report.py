@@ -8,8 +8,8 @@ import dagster as dg
 from blut_assets import reuse
 from blut_assets.cli.output import columns, numbers
 from blut_assets.failures import STOPPED, cause_of, failed_by_check
-from blut_assets.markdown import text_of
 from blut_assets.stages import StageSpec, spec_of
+from blut_resources.foreign_text import text_of
 
 Row = dict[str, str]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from blut_assets.markdown import literal
+from blut_resources.foreign_text import markdown
 from cookbooks.llm.data.problems import Problem
 
 
@@ -46,7 +46,7 @@ def _exchange(one: Mapping[str, Any]) -> str:
     said = [("question", one["question"]), ("this file", one["answer"])]
     if one["reference_answer"] != one["answer"]:
         said.append(("the model in fp32", one["reference_answer"]))
-    return "\n\n".join(f"**{who}**\n\n{literal(text)}" for who, text in said)
+    return "\n\n".join(f"**{who}**\n\n{markdown(text)}" for who, text in said)
 
 
 def _dialogue(said: Sequence[tuple[str, str]]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from blut_assets.markdown import literal
+from blut_resources.foreign_text import markdown
 
 SAYS = {"base": "before", "tuned": "after", "quantised": "after, quantised"}
 TRAINED = {True: "; it was in the training data", False: "; it was not in the training data", None: ""}
@@ -44,7 +44,7 @@ def answers_by_model(asked: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     for one in asked:
         for model, answer in one["answers"].items():
             name = SAYS[model].replace(", ", "_")
-            parts = ("**question**", literal(one["prompt"]), "**answer**", literal(_said(answer)))
+            parts = ("**question**", markdown(one["prompt"]), "**answer**", markdown(_said(answer)))
             found.setdefault(name, []).extend(parts)
     return {name: "\n\n".join(parts) for name, parts in found.items()}
 

@@ -1,0 +1,105 @@
+"""Text that others wrote, such as a file's name, a model's answer or a payload's output, made harmless.
+
+A terminal obeys control characters, Markdown draws pictures and links, a child's environment takes no NUL.
+What is not shown as it stands is written as Python would: ``\\x1b``, ``\\u202e``.
+"""
+
+import html as _html
+import re
+
+LINE, VARIABLE = 1000, 32_768
+"""Characters of a line, and bytes of an environment variable, of which Linux takes 128 KiB."""
+CUT = " … "
+
+# controls, marks that turn or hide what stands beside them, line ends of Unicode, halves of surrogate pairs
+_UNSEEN = (
+    r"\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    r"\ud800-\udfff\U000e0000-\U000e007f"
+)
+_IN_LINES = re.compile(f"[{_UNSEEN}]")
+_IN_A_LINE = re.compile(rf"[\t\n{_UNSEEN}]")
+_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
+_LINE_END = re.compile(r"\r\n?")
+
+
+def one_line(value: object, most: int = LINE) -> str:
+    """A name or message in one line of at most ``most`` characters; what is longer loses its middle."""
+    return _cut(_IN_A_LINE.sub(_written, _cut(str(value), most)), most)
+
+
+def lines(value: object) -> str:
+    """Text of many lines for a terminal: line ends and tabs stay, nothing else is obeyed."""
+    return _IN_LINES.sub(_written, _LINE_END.sub("\n", str(value)))
+
+
+def output(value: object) -> str:
+    """What a program printed, as `lines`; its colours are dropped."""
+    return lines(_COLOUR.sub("", str(value)))
+
+
+def html(value: object) -> str:
+    """Text for between tags, or inside a quoted attribute, of HTML and SVG."""
+    return _html.escape(lines(value))
+
+
+def variable(value: object, most: int = VARIABLE) -> str:
+    """A value for the environment of a child, of at most ``most`` bytes of UTF-8."""
+    text = _LINE_END.sub("\n", str(value)[:most])
+    return _IN_LINES.sub(_written, text).encode()[:most].decode(errors="ignore")
+
+
+def _cut(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    head = (most - len(CUT)) * 2 // 3
+    return text[:head] + CUT + text[head + len(CUT) - most :]
+
+
+def _written(found: re.Match[str]) -> str:
+    character = found[0]
+    if "\udc80" <= character <= "\udcff":  # a byte of a name that is no UTF-8
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()
+
+
+ANYWHERE = re.compile(r"([\\`*_\[\]<>|~&])")
+AT_THE_START = re.compile(r"^( *)(?:([#+=:-])|(\d+)([.)]))")
+ADDRESS = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)", re.IGNORECASE)
+"""Where an address is broken: the UI makes links of them, also of those whose signs are escaped."""
+LOST_SPACES = re.compile(r"^ +| {2,}")
+BREAK, SPACE, START = "  \n", "&nbsp;", "&#8203;"
+"""The end of a line, a space that stays, and what makes an empty line one and keeps spaces before a line."""
+
+MADE = re.compile(rf"\\(?P<as_it_is>[\\`*_\[\]<>|~&#+=:.)-])|(?P<line>{BREAK})|(?P<space>{SPACE})|{START}")
+
+
+def markdown(value: object) -> str:
+    """Markdown that is shown as this text: its lines and spaces, and no heading, list, link, picture or tag.
+
+    A block of code would do that too, but it never breaks a line, and an answer may be one long line.
+    """
+    text = lines(value).expandtabs(4).rstrip()
+    return BREAK.join(_markdown_line(line.rstrip()) for line in text.split("\n"))
+
+
+def markdown_cell(value: object, most: int = LINE) -> str:
+    """Markdown for a cell of a table or a place within a line, of at most ``most`` characters of text."""
+    return markdown(one_line(value, most))
+
+
+def _markdown_line(text: str) -> str:
+    text = AT_THE_START.sub(r"\1\3\\\2\4", ANYWHERE.sub(r"\\\1", text))
+    return LOST_SPACES.sub(_kept, ADDRESS.sub(START, text)) or START
+
+
+def _kept(spaces: re.Match[str]) -> str:
+    return ("" if spaces.start() else START) + SPACE * len(spaces[0])
+
+
+def text_of(markdown: str) -> str:
+    """The text again that `markdown` was made of, but for tabs, and for spaces and empty lines at an end."""
+    return MADE.sub(_found, markdown)
+
+
+def _found(mark: re.Match[str]) -> str:
+    return mark["as_it_is"] or ("\n" if mark["line"] else " " if mark["space"] else "")
