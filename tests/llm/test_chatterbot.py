@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cookbooks.llm.cache import BuildError, cache_root, ensure_package
+from blut_resources.pinned import BuildError
+from cookbooks.llm.cache import cache_root, ensure_package
 from cookbooks.llm.chatterbot import FOLDER, SAMPLES, WHEEL
 from cookbooks.llm.data.formats import Normaliser
 from cookbooks.llm.data.reading import Row, read_rows

@@ -1,13 +1,13 @@
 """What can be known of GGUFs without llama.cpp: names, plans in its logs, floors, where a kit is."""
 
-import os
 import typing
 from pathlib import Path
 
 import pytest
 
+from blut_resources.pinned import BuildError
 from cookbooks.llm import llamacpp
-from cookbooks.llm.cache import BuildError, Package, ensure_built, ensure_package, is_built
+from cookbooks.llm.cache import ensure_built, is_built
 from cookbooks.llm.configs_gguf import Quant
 from cookbooks.llm.fidelity import floors_missed
 from cookbooks.llm.llamacpp import KitError, ensure_kit, find_kit
@@ -118,20 +118,3 @@ def test_what_is_built_is_whole_or_not_there(tmp_path: Path) -> None:
     assert not is_built(dest, wanted)
     ensure_built(dest, wanted, lambda folder: (folder / "whole").write_text("y") and None)
     assert (dest / "whole").read_text() == "y"
-
-
-def test_a_download_with_other_bytes_is_refused(tmp_path: Path) -> None:
-    package = Package("thing==1", "thing-1.whl", "0" * 64)
-    (tmp_path / "thing-1.whl").write_bytes(b"something else")
-    with pytest.raises(BuildError, match=r"SHA-256 is .*delete the file"):
-        ensure_package(package, tmp_path)
-
-
-def test_without_an_index_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("PIP_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    package = Package("no-such-thing==1", "no_such_thing-1-py3-none-any.whl", "0" * 64)
-    with pytest.raises(BuildError, match=r"no-such-thing==1 could not be downloaded.*put no_such_thing"):
-        ensure_package(package, tmp_path)

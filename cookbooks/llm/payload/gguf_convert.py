@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from blut_resources.payload import PayloadSession, payload_session
-from cookbooks.llm.cache import BuildError
+from blut_resources.pinned import BuildError
 from cookbooks.llm.hf_dir import ModelDirError, chat_template, front_matter, license_of, write_readme
 from cookbooks.llm.llamacpp import CONVERTERS, Kit
 from cookbooks.llm.payload.gguf_converter import NotConvertible, convert, run_converter

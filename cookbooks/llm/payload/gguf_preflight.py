@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from blut_resources.payload import PayloadSession, payload_session
-from cookbooks.llm.cache import BuildError
+from blut_resources.pinned import BuildError
 from cookbooks.llm.hf_dir import (
     TOKENIZER_FILES,
     ModelDirError,

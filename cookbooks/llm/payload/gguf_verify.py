@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from blut_resources.payload import PayloadSession, payload_session
+from blut_resources.pinned import BuildError
 from blut_resources.store import write_atomic
-from cookbooks.llm.cache import BuildError
 from cookbooks.llm.evaluation.intervals import Estimate, bootstrap_ratio
 from cookbooks.llm.fidelity import ANSWER_TOKENS, FILE, SCHEMA, floors_missed
 from cookbooks.llm.payload.divergence import Divergence, NotFinite, diverge

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from blut_resources.payload import PayloadSession, payload_session
+from blut_resources.pinned import BuildError
 from blut_resources.store import write_atomic
-from cookbooks.llm.cache import BuildError
 from cookbooks.llm.evaluation.documents import Question, questions
 from cookbooks.llm.evaluation.judge import BEST, WORST, Judge, JudgeError, judge_of
 from cookbooks.llm.evaluation.matching import normalised

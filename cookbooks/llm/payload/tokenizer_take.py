@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from blut_resources.payload import PayloadSession, payload_session
-from cookbooks.llm.cache import BuildError
+from blut_resources.pinned import BuildError
 from cookbooks.llm.hf_dir import TOKENIZER_PARTS
 from cookbooks.llm.payload.chat import OFFLINE, MaskError, load_tokenizer
 from cookbooks.llm.payload.gguf_engine import GgufEngine
