@@ -53,10 +53,17 @@ class Source:
 
     path: Path
     stat: Stat
+    data: bytes | None = None
 
     @functools.cached_property
     def tree(self) -> ast.Module:
-        return _statements(ast.parse(self.path.read_bytes(), str(self.path)))
+        data = self.path.read_bytes() if self.data is None else self.data
+        return _statements(ast.parse(data, str(self.path)))
+
+    @functools.cached_property
+    def own_digest(self) -> str:
+        """The digest of its statements, without a look at what is remembered."""
+        return dump_digest([self.tree])
 
     @functools.cached_property
     def summary(self) -> dict[str, Any]:
@@ -65,7 +72,7 @@ class Source:
         known = read_note(note, [SUMMARY, *self.stat])
         if known:
             return known
-        found = {"of": [SUMMARY, *self.stat], "digest": dump_digest([self.tree]), "imports": self._imports()}
+        found = {"of": [SUMMARY, *self.stat], "digest": self.own_digest, "imports": self._imports()}
         if stat_of(self.path) == self.stat:
             write_note(note, found, [self.stat])
         return found

@@ -18,6 +18,7 @@ from blut_assets.recording import Recording
 from blut_assets.running import run
 from blut_resources.foreign_text import markdown
 from blut_resources.machine import check_shared_memory
+from blut_resources.payload_files import PayloadFiles
 from blut_resources.store import ArtifactStore
 from blut_resources.trainer import Payload, can_be_taken_over
 
@@ -119,6 +120,7 @@ class Stage:
 
         Raises:
             SharedMemoryTooSmall: if /dev/shm has no room for those; nothing was started or waited for.
+            CodeEdited: if the source of the payload has changed since the definitions were loaded.
             PayloadFailed: if it did not reach ``done``; after an out-of-memory kill only when no larger
                 limit was allowed.
         """
@@ -127,8 +129,22 @@ class Stage:
             *(module, config, inputs, out or self.out, work or self.work, self.fingerprint, self.name),
             adopt=self.limits.on_orphan == "adopt",
             watch=self._config.watch() if self._config else {},
+            files=self._files(module),
         )
         return (yield from run(self, payload, gpus))
+
+    def _files(self, module: str) -> PayloadFiles:
+        """What the payload is started from; one that was not declared is no part of the fingerprint."""
+        files = self.spec.code.files(module)
+        if files is not None:
+            return files
+        if self.reusable:
+            self.reusable = False
+            self.context.log.warning(
+                f"{self.name}: {module} is not among the payloads of its stage_asset, so its source is no"
+                " part of the code version: the result is not reused. Add it to payloads=[...]"
+            )
+        return PayloadFiles()
 
     def look_up(self) -> reuse.Hit | None:
         """A stored result with this fingerprint, if its bytes are there and sound."""

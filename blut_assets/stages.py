@@ -27,7 +27,7 @@ from blut_assets.limits import NO_FOOTPRINT, NO_LIMITS, Footprint, LimitsConfig
 from blut_assets.recording import Recording
 from blut_assets.showing import bytes_shown, inputs_shown, manifest_shown
 from blut_assets.stage import Stage
-from blut_assets.versions import CodeVersion, code_version, fingerprint
+from blut_assets.versions import CodeEdited, CodeVersion, code_version, fingerprint
 from blut_resources.containment import ContainmentRefused
 from blut_resources.instance import EphemeralInstance, home_of, store_of
 from blut_resources.leases import NeverFits
@@ -45,11 +45,18 @@ Steps = Generator[dg.AssetObservation, None, T]
 
 ASSET_JOB = "__ASSET_JOB"
 EXPLAINED = (
-    *(ContainmentRefused, EphemeralInstance, FileNotFoundError, NeverFits),
+    *(CodeEdited, ContainmentRefused, EphemeralInstance, FileNotFoundError, NeverFits),
     *(PromotionRefused, RegistryError, SharedMemoryTooSmall, StoreError, TrackerUnavailable),
 )
 """Errors whose message is written for a person; anything else keeps its stack trace."""
-HOPELESS = (ContainmentRefused, EphemeralInstance, NeverFits, PromotionRefused, TrackerUnavailable)
+HOPELESS = (
+    CodeEdited,
+    ContainmentRefused,
+    EphemeralInstance,
+    NeverFits,
+    PromotionRefused,
+    TrackerUnavailable,
+)
 """Those that another attempt meets again."""
 
 
@@ -343,10 +350,8 @@ def _refuse_empty_selection(context: dg.AssetExecutionContext) -> None:
 
 
 def _refuse_stale_code(spec: StageSpec) -> None:
-    edited = spec.code.edited_since_load()
-    if edited:
-        raise dg.Failure(
+    if edited := spec.code.edited_since_load():
+        raise CodeEdited(
             f"{', '.join(edited)} changed after the definitions were loaded, so the code version of"
-            f" {spec.key.to_user_string()} is out of date: reload the code location and run again",
-            allow_retries=False,
+            f" {spec.key.to_user_string()} is out of date: reload the code location and run again"
         )

@@ -7,6 +7,7 @@ not: its values are in the fingerprint. Nor does the framework: a new Blut must 
 """
 
 import ast
+import contextlib
 import copy
 import functools
 import hashlib
@@ -20,6 +21,7 @@ from typing import Any
 
 from blut_assets.source_files import (
     SUMMARY,
+    Source,
     Stat,
     cookbook_root,
     defined_by,
@@ -35,6 +37,12 @@ from blut_assets.source_files import (
     stat_of,
     write_note,
 )
+from blut_resources.payload_code import digest_bytes
+from blut_resources.payload_files import PayloadFiles
+
+
+class CodeEdited(Exception):
+    """A file says something else than when the definitions were loaded; the message names it."""
 
 
 def digest_json(value: Any) -> str:
@@ -59,6 +67,7 @@ def fingerprint(
 class PayloadSource:
     """The file of a payload module as it was when the definitions were loaded."""
 
+    module: str
     path: Path
     stat: Stat
     digest: str
@@ -68,6 +77,16 @@ class PayloadSource:
         if stat_of(self.path) == self.stat:
             return False
         return not self.path.is_file() or parse(self.path).digest != self.digest
+
+    def bytes_digest(self) -> str:
+        """Digest of the file's bytes now. Raises CodeEdited if its statements have changed."""
+        with contextlib.suppress(OSError, SyntaxError):
+            data, stat = self.path.read_bytes(), stat_of(self.path)
+            if stat == self.stat or Source(self.path, stat, data).own_digest == self.digest:
+                return digest_bytes(data)
+        raise CodeEdited(
+            f"{self.path} changed after the definitions were loaded: reload the code location and run again"
+        )
 
 
 @dataclass(frozen=True)
@@ -81,6 +100,20 @@ class CodeVersion:
     def edited_since_load(self) -> list[str]:
         """Payload files that say something else than when the definitions were loaded."""
         return [str(source.path) for source in self.payload_sources if source.is_edited()]
+
+    def files(self, module: str) -> PayloadFiles | None:
+        """What a payload is to be started from; None if the module is no part of this version.
+
+        Raises:
+            CodeEdited: if one of its files says something else by now.
+        """
+        if module not in self.parts:
+            return None
+        return PayloadFiles(
+            modules={source.module: str(source.path) for source in self.payload_sources},
+            digests={str(source.path): source.bytes_digest() for source in self.payload_sources},
+            root=str(_directory(module)),
+        )
 
 
 def code_version(function: Callable[..., Any], payloads: Sequence[str], schema: int) -> CodeVersion:
@@ -107,8 +140,19 @@ def code_version(function: Callable[..., Any], payloads: Sequence[str], schema: 
 
 
 def _code_version(parts: dict[str, str], schema: int, sources: Sequence[Sequence[Any]]) -> CodeVersion:
-    payloads = tuple(PayloadSource(Path(path), tuple(stat), parts[name]) for name, path, stat in sources)
+    payloads = tuple(
+        PayloadSource(name, Path(path), tuple(stat), parts[name]) for name, path, stat in sources
+    )
     return CodeVersion(digest_json({"schema": schema, "parts": parts}), parts, payloads)
+
+
+def _directory(module: str) -> Path:
+    """Where the top-level package of a module lies."""
+    top = module.partition(".")[0]
+    found = root_path(top)
+    if found is None:
+        raise ModuleNotFoundError(f"payload module {module!r} does not exist")
+    return found.absolute().parent
 
 
 def _stands(known: Mapping[str, Any]) -> bool:

@@ -25,6 +25,8 @@ from blut_resources.containment.backend import LOG
 from blut_resources.gauges import Gauges
 from blut_resources.leases import Lease
 from blut_resources.payload import CONFIG_ENV
+from blut_resources.payload_code import CODE
+from blut_resources.payload_files import START, PayloadFiles
 from blut_resources.store_files import remove_tree
 
 GRACE_S = float(os.environ.get("BLUT_GRACE_S", "10"))
@@ -91,6 +93,7 @@ class Payload:
     limits: Limits = field(default_factory=Limits)
     adopt: bool = False
     watch: Mapping[str, Any] = field(default_factory=dict)
+    files: PayloadFiles = field(default_factory=PayloadFiles)
 
     def frozen(self) -> dict[str, Any]:
         return {
@@ -272,11 +275,13 @@ def _orphan(payload: Payload, log: dg.DagsterLogManager) -> Unit | None:
 def _start(payload: Payload, place: Path, bootstrap: Mapping[str, str], lease: Lease | None) -> Unit:
     config = place / CONFIG
     config.write_text(json.dumps(payload.frozen(), indent=1))
+    told = payload.files.told(payload.module)
+    (place / CODE).write_text(told)
     env = {**os.environ, **bootstrap, CONFIG_ENV: str(config)}
-    env["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    env["PYTHONPATH"] = os.pathsep.join(json.loads(told)["path"])  # for the processes that it starts
     env |= (lease.environment if lease else None) or {}
     return launch(
-        [sys.executable, "-u", "-m", payload.module],
+        [sys.executable, "-P", "-u", START, str(place / CODE), payload.module],
         env=env,
         cwd=Path.cwd(),
         limits=payload.limits,

@@ -48,7 +48,7 @@ def convert(
         NotConvertible: it refuses the model.
     """
     converter = str(kit.converter())
-    command = ["-m", "cookbooks.llm.payload.gguf_skeleton", converter] if skeleton else [converter]
+    command = ["-P", "-m", "cookbooks.llm.payload.gguf_skeleton", converter] if skeleton else [converter]
     options = ["--outfile", str(dest), "--outtype", outtype, *more]
     run_converter([sys.executable, *command, str(model), *options], model.name)
 

@@ -1,0 +1,70 @@
+"""What a payload process is told about the source that it is to run."""
+
+import importlib.util
+import json
+import os
+import sys
+import sysconfig
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import blut_resources
+
+START = str(Path(__file__).with_name("payload_start.py"))
+FRAMEWORK = str(Path(blut_resources.__file__).parents[1])
+
+
+@dataclass(frozen=True)
+class PayloadFiles:
+    """The files that were hashed: ``modules`` maps dotted names to paths, ``digests`` paths to digests.
+
+    The digests are those of `payload_code.digest_bytes`. ``root`` is the directory that the top-level package
+    lies in; where it is not given, it is the place where this process would import the payload from.
+    """
+
+    modules: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+    root: str | None = None
+
+    def told(self, module: str) -> str:
+        """The JSON that `payload_start` reads."""
+        path = search_path([self.root or _root(module), FRAMEWORK])
+        return json.dumps({"path": path, "modules": dict(self.modules), "files": dict(self.digests)})
+
+
+def search_path(first: Sequence[str]) -> list[str]:
+    """Where a payload looks for modules: the standard library, ``first``, and what this process has.
+
+    The working directory comes last, unless the user has put it on PYTHONPATH: Dagster puts it first, and
+    what lies there by chance must not hide a library.
+    """
+    found = [absolute(path) for path in sys.path if path]
+    standard = [path for path in found if _is_standard(path)]
+    others = [path for path in found if not _is_standard(path)]
+    asked = {absolute(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path}
+    here = {str(Path.cwd())} - asked
+    ordered = [*standard, *first, *(p for p in others if p not in here), *(p for p in others if p in here)]
+    return list(dict.fromkeys(ordered))
+
+
+def absolute(path: str) -> str:
+    """The path from the root on, with its links as they are."""
+    return os.path.abspath(path)  # noqa: PTH100
+
+
+def _is_standard(path: str) -> bool:
+    library = sysconfig.get_paths()
+    version = f"{sys.version_info.major}{sys.version_info.minor}"
+    return path in {library["stdlib"], library["platstdlib"]} or path.endswith(
+        (f"{os.sep}python{version}.zip", f"{os.sep}lib-dynload")
+    )
+
+
+def _root(module: str) -> str:
+    top = module.partition(".")[0]
+    spec = importlib.util.find_spec(top)
+    if spec is None:
+        raise ModuleNotFoundError(f"payload module {module!r} does not exist")
+    places = list(spec.submodule_search_locations or ())
+    return str(Path(places[0] if places else spec.origin or ".").absolute().parent)

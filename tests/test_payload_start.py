@@ -1,0 +1,87 @@
+"""What a payload runs is what was hashed, wherever it is started and whoever edits meanwhile."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from blut_resources.payload_code import digest_bytes
+from blut_resources.payload_files import START, PayloadFiles
+from tests.scripted import RESOURCES, Scripted, scripted
+
+PACK = {
+    "pack/__init__.py": "",
+    "pack/train.py": "import sys\nfrom pathlib import Path\nif len(sys.argv) > 1:\n    raise SystemExit(2)\n"
+    "Path(__file__).with_name('late.py').write_text('X = 7\\n')\n"
+    "from pack import late\nfrom pack.helper import X\nprint(__name__, X, late.X)\n",
+    "pack/helper.py": "X = 1\n",
+    "pack/late.py": "X = 2\n",
+}
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> Path:
+    for name, text in PACK.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path / "pack"
+
+
+def hashed(pack: Path) -> PayloadFiles:
+    paths = {f"pack.{path.stem}".removesuffix(".__init__"): path for path in pack.glob("*.py")}
+    digests = {str(path): digest_bytes(path.read_bytes()) for path in paths.values()}
+    return PayloadFiles({name: str(path) for name, path in paths.items()}, digests, str(pack.parent))
+
+
+def start(files: PayloadFiles, cwd: Path) -> subprocess.CompletedProcess[str]:
+    (told := cwd / "code.json").write_text(files.told("pack.train"))
+    command = [sys.executable, "-P", START, str(told), "pack.train"]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+
+
+@pytest.mark.usefixtures("home")
+def test_nothing_in_the_working_directory_takes_the_place_of_a_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCRIPT", json.dumps({"epochs": 2}))
+    for name in ("random.py", "json.py", "tests/__init__.py", "tests/payloads/__init__.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("raise SystemExit('of the working directory')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))  # as Dagster does
+    with dg.DagsterInstance.get() as instance:
+        result = dg.materialize([scripted], resources=RESOURCES, instance=instance)
+    made = result.output_for_node("test__scripted")
+    assert isinstance(made, Scripted) and made.epochs == 2
+
+
+def test_a_file_that_is_edited_while_the_payload_runs_does_not_reach_it(pack: Path) -> None:
+    done = start(hashed(pack), pack.parent)
+    assert (done.stdout, done.stderr) == ("__main__ 1 2\n", "")
+    assert (pack / "late.py").read_text() == "X = 7\n"
+
+
+def test_a_file_that_is_edited_before_the_payload_starts_is_refused_by_name(pack: Path) -> None:
+    files = hashed(pack)
+    (pack / "helper.py").write_text("X = 3\n")
+    done = start(files, pack.parent)
+    assert done.returncode == 1 and not done.stdout
+    helper, now = str(pack / "helper.py"), digest_bytes(b"X = 3\n")
+    what = f"has digest {now}, and its code version was made from {files.digests[helper]}"
+    assert f"pack.helper ({helper}) {what}" in done.stderr
+    assert "run it again" in done.stderr
+
+
+def test_byte_code_of_an_edit_of_the_same_second_and_size_is_not_believed(pack: Path) -> None:
+    helper = pack / "helper.py"
+    times = helper.stat().st_atime_ns, helper.stat().st_mtime_ns
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    subprocess.run([sys.executable, "-c", "import pack.helper"], cwd=pack.parent, env=environment, check=True)
+    assert list(pack.glob("__pycache__/helper.*.pyc"))
+    helper.write_text("X = 4\n")
+    os.utime(helper, ns=times)
+    assert start(hashed(pack), pack.parent).stdout == "__main__ 4 2\n"
