@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,6 +58,7 @@ def launch(
     grace_s: float = 10.0,
     on_orphan: Literal["kill", "adopt"] = "kill",
     lease: Path | None = None,
+    isolation: Mapping[str, Any] | None = None,
 ) -> Unit:
     """Start a command as a unit of its own.
 
@@ -71,6 +73,7 @@ def launch(
         on_orphan: when the owner dies, ``kill`` ends it after the grace period, and ``adopt`` lets it live
             on, until it ends or somebody attaches to ``place``.
         lease: a file with a shared ``flock`` that the unit keeps for as long as it lives.
+        isolation: what alone it may open, as `Isolation.as_spec` has it; ``enforcement`` says what holds.
 
     Raises:
         ContainmentRefused: the memory limit is not enforced here, and that is required.
@@ -80,6 +83,7 @@ def launch(
     limits, place = limits or Limits(), Path(place).absolute()
     spec = of_command(command, env, Path(cwd or Path.cwd()).absolute(), limits)
     spec |= {"grace_s": grace_s, "on_orphan": on_orphan, "lease": as_text(lease) if lease else None}
+    spec |= {"isolation": dict(isolation) if isolation else None}
     _take(place)
     passed: list[str] = []
     for backend in candidates(limits):
@@ -133,6 +137,7 @@ def _start(backend: Backend, request: Request, spec: dict[str, Any], passed: lis
         pid = backend.start(request)
         up = _await_up(request.place, pid)
         enforcement = _read_back(backend, request, up["pid"], passed, data.get("notes", []))
+        enforcement = replace(enforcement, isolation=up.get("isolation", ""))
         record(enforcement, request.place)
         unit = Unit(backend, request, enforcement, os.pidfd_open(up["pid"]))
         unit.keep_open(lifeline)

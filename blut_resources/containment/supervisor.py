@@ -107,9 +107,11 @@ class Supervisor:
     def _announce(self) -> bool:
         """Tell the owner that the payload waits, or why it cannot."""
         said = os.read(self.payload.said, 4096).decode(errors="replace")
-        problem = None if said == "+" else said or "the process that was to become the payload died"
+        ready = said.startswith("+")
+        problem = None if ready else said or "the process that was to become the payload died"
         pid = os.getpid()
         up = {"pid": pid, "start": start_time(pid), "boot": boot(), "payload": self.payload.pid}
+        up["isolation"] = said[1:] if ready else ""
         if problem:
             up["error"], self.cause, self.detail = problem, "lost", problem
         wire.write(f"{self.place}/unit.json", {**up, "cgroups": self.tree.cgroups})

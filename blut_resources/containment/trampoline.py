@@ -26,7 +26,10 @@ NOT_STARTED = 127
 
 
 class Waiting:
-    """The payload to be. ``said`` tells ``+`` once it is ready, or why it is not; ``go`` lets it run."""
+    """The payload to be.
+
+    ``said`` tells ``+`` and what isolates it once it is ready, or why it is not; ``go`` lets it run.
+    """
 
     def __init__(self, pid: int, said: int, go: int) -> None:
         self.pid, self.said, self.go = pid, said, go
@@ -55,7 +58,7 @@ def _become(
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() == parent:
             _environment(spec, place, lease)
-            os.write(say, b"+")
+            os.write(say, b"+" + _isolate(spec))
             if os.read(wait, 1):
                 os.execve(_bytes(spec["program"]), *_arguments(spec))
     except OSError as error:
@@ -78,12 +81,23 @@ def _environment(spec: dict[str, Any], place: str, lease: int | None) -> None:
     log = os.open(f"{place}/log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for fd, number in ((null, 0), (log, 1), (log, 2)):
         os.dup2(fd, number)
-    if lease is not None:
+    if lease is not None and not spec.get("isolation"):  # its supervisor holds it as well
         os.set_inheritable(lease, True)
     _more_killable()
     os.umask(spec["umask"])
     os.chdir(_bytes(spec["cwd"]))
     _limit(spec.get("rlimits") or {})
+
+
+def _isolate(spec: dict[str, Any]) -> bytes:
+    """Take away what the process may not open, if it is to be isolated; what holds it to that."""
+    if not spec.get("isolation"):
+        return b""
+    from blut_resources.containment.sandbox import enforce
+
+    held = enforce(spec["isolation"])
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # other credentials have taken it off
+    return held.encode()
 
 
 def _more_killable() -> None:

@@ -43,6 +43,7 @@ class Enforcement:
         contained: whether the whole tree is held, its memory limit included.
         reason: why stronger backends were passed over.
         notes: what else a person should know, such as lesser limits that are not enforced.
+        isolation: what keeps it from the rest of the machine; ``none`` if nothing does, empty if not asked.
     """
 
     backend: str
@@ -50,10 +51,12 @@ class Enforcement:
     contained: bool
     reason: str = ""
     notes: str = ""
+    isolation: str = ""
 
     def as_metadata(self) -> dict[str, str | int | bool]:
         known = {"containment": self.backend, "contained": self.contained, "memory_max": self.memory_max}
         known |= {"containment_reason": self.reason or None, "containment_notes": self.notes or None}
+        known |= {"isolation": self.isolation or None}
         return {name: value for name, value in known.items() if value is not None}
 
 

@@ -49,7 +49,7 @@ def await_deaf(place: Path, marker: str) -> None:
 
 def start(place: Path, command: Sequence[str], backend: str = "cgroup1", **options: Any) -> Unit:
     """Launch with the usual environment; limits and options of ``launch`` alike by their names."""
-    own = ("grace_s", "on_orphan", "lease", "cwd", "env", "name")
+    own = ("grace_s", "on_orphan", "lease", "cwd", "env", "name", "isolation")
     settings = {key: options.pop(key) for key in own if key in options}
     limits = Limits(**{"backend": backend, **options})
     return launch(command, place=place, limits=limits, **{"env": ENV, "name": "kept", **settings})
