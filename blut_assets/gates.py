@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from blut_resources.digest import digest_path
+from blut_resources.digest import read_digested
 from blut_resources.store_files import StoreError
 
 VERDICT_FILE = "verdict.json"
@@ -216,6 +216,27 @@ def parse_verdict(data: bytes) -> Verdict:
         raise PromotionRefused(f"{VERDICT_FILE} is not a verdict: {error}") from error
 
 
+def read_verdict(artifact: Path, digest: str) -> Verdict:
+    """The verdict in a file or directory with this digest, passed or not; its bytes are read once.
+
+    Raises:
+        PromotionRefused: if it is missing, was changed since its digest was taken, or is no verdict.
+    """
+    path = artifact / VERDICT_FILE if artifact.is_dir() else artifact
+    if not path.is_file():
+        raise PromotionRefused(f"there is no {VERDICT_FILE}: judge the candidate before promoting it")
+    try:
+        data, found = read_digested(artifact, VERDICT_FILE)
+    except StoreError as error:
+        raise PromotionRefused(f"the verdict cannot be read: {error}") from error
+    if not digest or found != digest:
+        raise PromotionRefused(
+            f"the verdict's bytes have digest {found}, not {digest or '(none)'}: it was changed or replaced "
+            "after it was made; judge the candidate again"
+        )
+    return parse_verdict(data)
+
+
 def require_pass(
     artifact: Path,
     *,
@@ -238,19 +259,7 @@ def require_pass(
     Raises:
         PromotionRefused: with the first reason found.
     """
-    path = artifact / VERDICT_FILE if artifact.is_dir() else artifact
-    if not path.is_file():
-        raise PromotionRefused(f"there is no {VERDICT_FILE}: judge the candidate before promoting it")
-    try:
-        found = digest_path(artifact)
-    except StoreError as error:
-        raise PromotionRefused(f"the verdict cannot be read: {error}") from error
-    if not verdict or found != verdict:
-        raise PromotionRefused(
-            f"the verdict's bytes have digest {found}, not {verdict or '(none)'}: it was changed or replaced "
-            "after it was made; judge the candidate again"
-        )
-    document = parse_verdict(path.read_bytes())
+    document = read_verdict(artifact, verdict)
     _require_same("candidate", document.candidate, candidate)
     _require_same("model", document.model, model)
     for name, digest in inputs.items():

@@ -69,6 +69,30 @@ def digest_path(path: Path) -> str:
     return digest_listing(tree.is_file, digest_files(tree.root, tree.names, {}))
 
 
+def read_digested(path: Path, name: str) -> tuple[bytes, str]:
+    """The bytes of one file, and the digest of the whole as if exactly these bytes were in it.
+
+    The file is read once: what somebody writes there afterwards is neither returned nor digested.
+
+    Args:
+        path: an artifact's file or directory.
+        name: of the file in the directory; no matter where ``path`` is a file.
+
+    Raises:
+        StoreError: something in it cannot be read, or there is no such file.
+    """
+    tree = list_tree(Path(path).resolve())
+    name = "" if tree.is_file else name
+    if name not in tree.names:
+        raise StoreError(f"{path}: there is no {name} in it")
+    try:
+        data = (tree.root / name).read_bytes()
+    except OSError as error:
+        raise _unreadable(tree.root / name, error) from error
+    others = digest_files(tree.root, [other for other in tree.names if other != name], {})
+    return data, digest_listing(tree.is_file, {**others, name: Hashed(len(data), digest_bytes(data), None)})
+
+
 def digest_listing(is_file: bool, files: Mapping[str, Hashed]) -> str:
     """The digest of an artifact whose files are known."""
     if is_file:

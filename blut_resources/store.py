@@ -23,7 +23,15 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from blut_resources.digest import Hashed, Tree, digest_files, digest_listing, list_tree
+from blut_resources.digest import (
+    Hashed,
+    Tree,
+    digest_bytes,
+    digest_files,
+    digest_listing,
+    list_tree,
+    read_digested,
+)
 from blut_resources.store_files import (
     ArtifactDamaged,
     ArtifactMissing,
@@ -164,6 +172,37 @@ class ArtifactStore(StorePlaces):
         record = self._verified(digest, full=False)
         touch(record.path)
         return record.location
+
+    def read(self, digest: str, name: str = "") -> bytes:
+        """The content of one file of an artifact, read once and proved by the digest.
+
+        For what is decided on: between `open` and a read of one's own, somebody may write.
+
+        Args:
+            name: of the file, relative to the artifact; empty where the artifact is a single file.
+
+        Raises:
+            ArtifactMissing: no such artifact, or no such file in it.
+            ArtifactDamaged: the content is not what the digest names.
+        """
+        record = self._record(digest)
+        path = record.location / name
+        try:
+            if record.files is None:  # the manifest is lost
+                data, found = read_digested(record.location, name)
+                wanted = digest
+            else:
+                data, wanted = path.read_bytes(), record.files[name].digest
+                found = digest_bytes(data)
+        except (OSError, KeyError) as error:
+            raise ArtifactMissing(f"artifact {digest}: has no file {name!r}: {error!r}") from error
+        if found != wanted:
+            raise ArtifactDamaged(
+                f"artifact {digest}: {path}: content differs from what was recorded; set the artifact aside"
+                " and materialize its asset again"
+            )
+        touch(record.path)
+        return data
 
     def verify(self, digest: str, *, full: bool = False) -> None:
         """Compare an artifact with its manifest: names, and the content of every file.

@@ -19,6 +19,7 @@ from blut_assets.gates import (
     require_pass,
 )
 from blut_resources.digest import digest_path
+from tests.swapped import swapped_when_opened
 
 FLOORS = [
     Floor(kind="acceptance", name="r", scope="rec1", op=">=", floor=0.98),
@@ -189,6 +190,19 @@ def test_a_consistent_hand_edit_is_found_by_the_digest(tmp_path):
     stored(tmp_path / "v", forged)
     with pytest.raises(PromotionRefused, match="changed or replaced after it was made"):
         require_pass(tmp_path / "v", verdict=digest, **IN_FORCE)
+
+
+def test_a_verdict_that_is_swapped_between_two_reads_is_not_believed(tmp_path):
+    failing, passing = verdict(BAD).to_json(), verdict().to_json()
+    for first, second in ((failing, passing), (passing, failing)):
+        digest = stored(tmp_path / "v", first)
+        with swapped_when_opened(tmp_path / "v" / "verdict.json", [first, second]) as opened:
+            if first == failing:
+                with pytest.raises(PromotionRefused, match="the verdict is a fail"):
+                    require_pass(tmp_path / "v", verdict=digest, **IN_FORCE)
+            else:
+                assert require_pass(tmp_path / "v", verdict=digest, **IN_FORCE).passed
+            assert len(opened) == 1, "what is digested is what is decided on"
 
 
 def test_a_verdict_by_weaker_or_fewer_floors_than_those_in_force_is_refused(tmp_path):

@@ -24,6 +24,7 @@ from blut_resources.store import (
     file_lock,
     write_atomic,
 )
+from tests.swapped import swapped_when_opened
 
 FILES = {"model.bin": bytes(range(256)) * 40, "sub/config.json": b"{}", "sub/empty": b""}
 
@@ -636,3 +637,30 @@ def test_put_open_and_collect_at_once_never_show_damage(store: ArtifactStore) ->
 def test_the_store_needs_no_dagster() -> None:
     code = "import sys, blut_resources.store; sys.exit('dagster' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_file_is_read_once_and_proved_by_the_digest(store: ArtifactStore, tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    folder.mkdir()
+    (folder / "verdict.json").write_bytes(b"no")
+    (folder / "figures.json").write_bytes(b"{}")
+    digest = store.put(folder)
+    path = store.open(digest) / "verdict.json"
+    assert store.read(digest, "verdict.json") == b"no"
+    with swapped_when_opened(path, [b"no", b"yes"]) as opened:
+        assert store.read(digest, "verdict.json") == b"no"
+        assert len(opened) == 1
+        with pytest.raises(ArtifactDamaged, match=r"verdict\.json: content differs"):
+            store.read(digest, "verdict.json")
+    with pytest.raises(ArtifactMissing, match="has no file 'other'"):
+        store.read(digest, "other")
+    (store.entry(digest) / "manifest.json").unlink()
+    with pytest.raises(ArtifactDamaged):
+        store.read(digest, "verdict.json")
+    path.write_bytes(b"no")
+    assert store.read(digest, "verdict.json") == b"no", (
+        "the bytes prove themselves where the manifest is lost"
+    )
+    single = tmp_path / "one"
+    single.write_bytes(b"1")
+    assert store.read(store.put(single)) == b"1"

@@ -18,7 +18,7 @@ from cookbooks.lamquant.artifacts import (
     SplitManifest,
 )
 from cookbooks.lamquant.configs import PromotedCodecConfig
-from cookbooks.lamquant.verdict_rules import floors_in_force
+from cookbooks.lamquant.verdict_rules import REGISTRY_FILE, SPLIT_FILE, floors_in_force
 
 
 @stage_asset(
@@ -61,7 +61,10 @@ def promoted_codec(
                 "split": split_manifest.digest,
                 "registry": floor_registry.digest,
             },
-            floors=floors_in_force(stage.open(floor_registry), stage.open(split_manifest)),
+            floors=floors_in_force(
+                stage.store.read(floor_registry.digest, REGISTRY_FILE),
+                stage.store.read(split_manifest.digest, SPLIT_FILE),
+            ),
         )
         promoted, reason = True, "passed the gate" if is_new else "was promoted before"
     record = PromotedCodec(

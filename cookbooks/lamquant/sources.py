@@ -1,14 +1,14 @@
 """Sources: what the user brings. Looked at on every run, never copied."""
 
-import shutil
 from pathlib import Path
 
 from blut_assets.stage import Stage
 from blut_assets.stages import Steps, stage_asset
+from blut_resources.store import write_atomic
 from cookbooks.lamquant.artifacts import FloorRegistry, Recordings
 from cookbooks.lamquant.configs import FloorRegistryConfig, RecordingsConfig
 from cookbooks.lamquant.formats.names import find_recordings
-from cookbooks.lamquant.verdict_rules import load_registry
+from cookbooks.lamquant.verdict_rules import REGISTRY_FILE, parse_registry, read_registry
 
 SHIPPED_REGISTRY = Path(__file__).parent / "configs" / "pccp_registry.yaml"
 BUILT = ("sample:", "synthetic:")
@@ -68,6 +68,7 @@ def registry_path(registry: str) -> Path:
 def floor_registry(stage: Stage, config: FloorRegistryConfig) -> FloorRegistry:
     """The acceptance floors of the PCCP gate. A verdict carries this file's digest."""
     path = registry_path(config.registry)
-    registry = load_registry(path)
-    shutil.copyfile(path, stage.out / "registry.yaml")
+    data = read_registry(path)
+    registry = parse_registry(data, path.name)
+    write_atomic(stage.out / REGISTRY_FILE, data)
     return FloorRegistry(model=registry.model, version=registry.version)

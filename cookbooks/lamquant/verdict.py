@@ -96,8 +96,7 @@ def _attempt(
 @dg.asset_check(asset=pccp_verdict, blocking=True, name="pccp_gate")
 def pccp_gate(context: dg.AssetCheckExecutionContext, pccp_verdict: PccpVerdict) -> dg.AssetCheckResult:
     """The candidate meets every floor of the registry."""
-    path = store_of(context.instance).open(pccp_verdict.digest) / VERDICT_FILE
-    verdict = parse_verdict(path.read_bytes())
+    verdict = parse_verdict(store_of(context.instance).read(pccp_verdict.digest, VERDICT_FILE))
     level = "none" if pccp_verdict.grade == "below" else pccp_verdict.grade
     return dg.AssetCheckResult(
         passed=verdict.passed,

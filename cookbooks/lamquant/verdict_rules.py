@@ -30,6 +30,7 @@ INTEGRITY = (
     "one_decoding_per_recording",
 )
 MAX_REGISTRY_BYTES = 2**20
+REGISTRY_FILE = "registry.yaml"
 SPLIT_FILE = "split.json"
 SPLIT_SCHEMA = "blut.split.v1"
 SPLITS = ("train", "val", "test")
@@ -132,19 +133,41 @@ def load_registry(path: Path) -> FloorRegistryFile:
         if len(files) != 1:
             raise RegistryInvalid(f"the floor registry must be one YAML file, found {len(files)}")
         path = files[0]
+    return parse_registry(read_registry(path), path.name)
+
+
+def read_registry(path: Path) -> bytes:
+    """The bytes of a registry file.
+
+    Raises:
+        RegistryInvalid: if it cannot be read, or is larger than any registry.
+    """
     try:
-        data = path.read_bytes()
-        if len(data) > MAX_REGISTRY_BYTES:
-            raise RegistryInvalid(f"{path.name}: {len(data)} bytes, more than {MAX_REGISTRY_BYTES}")
+        with path.open("rb") as file:
+            data = file.read(MAX_REGISTRY_BYTES + 1)
+    except OSError as error:
+        raise RegistryInvalid(f"{path.name}: {error}") from error
+    if len(data) > MAX_REGISTRY_BYTES:
+        raise RegistryInvalid(f"{path.name}: more than {MAX_REGISTRY_BYTES} bytes")
+    return data
+
+
+def parse_registry(data: bytes, name: str) -> FloorRegistryFile:
+    """The registry from the bytes of a YAML file; ``name`` is the file's, for errors.
+
+    Raises:
+        RegistryInvalid: if it repeats a key, or does not validate.
+    """
+    try:
         return FloorRegistryFile.model_validate(yaml.load(data, Loader=_DistinctKeys))
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in e['loc']) or 'file'}: {e['msg']} (found {e['input']!r})"
             for e in error.errors()
         )
-        raise RegistryInvalid(f"{path.name}: {problems}") from error
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RegistryInvalid(f"{path.name}: {error}") from error
+        raise RegistryInvalid(f"{name}: {problems}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RegistryInvalid(f"{name}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -170,14 +193,26 @@ def read_split(directory: Path) -> Split:
     Raises:
         SplitInvalid: if it is missing, malformed, of another schema, or names anything twice.
     """
-    path = directory / SPLIT_FILE
     try:
-        document = json.loads(path.read_bytes(), object_pairs_hook=_distinct)
+        data = (directory / SPLIT_FILE).read_bytes()
+    except OSError as error:
+        raise SplitInvalid(f"{SPLIT_FILE}: {error!r}; make the split again") from error
+    return parse_split(data)
+
+
+def parse_split(data: bytes) -> Split:
+    """The split manifest from the bytes of ``split.json``.
+
+    Raises:
+        SplitInvalid: if it is malformed, of another schema, or names anything twice.
+    """
+    try:
+        document = json.loads(data, object_pairs_hook=_distinct)
         if document["schema"] != SPLIT_SCHEMA:
             raise ValueError(f"schema is {document['schema']!r}, expected {SPLIT_SCHEMA!r}")
         subjects, recordings = dict(document["subjects"]), dict(document["recordings"])
         excluded = frozenset(document.get("excluded", {}))
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise SplitInvalid(f"{SPLIT_FILE}: {error!r}; make the split again") from error
     unknown = sorted({str(name) for name in [*subjects.values(), *recordings.values()]} - set(SPLITS))
     if unknown:
@@ -186,13 +221,17 @@ def read_split(directory: Path) -> Split:
     return Split(subjects, used, excluded)
 
 
-def floors_in_force(registry: Path, split: Path) -> list[Floor]:
+def floors_in_force(registry: bytes, split: bytes) -> list[Floor]:
     """What a promotion has to ask of a verdict: the floors of this registry for this split's test recordings.
 
+    Args:
+        registry: the bytes of the YAML file.
+        split: the bytes of ``split.json``.
+
     Raises:
-        RegistryInvalid, SplitInvalid: if either cannot be read.
+        RegistryInvalid, SplitInvalid: if either is not what it should be.
     """
-    return required_floors(load_registry(registry), read_split(split).of("test"))
+    return required_floors(parse_registry(registry, REGISTRY_FILE), parse_split(split).of("test"))
 
 
 def required_floors(registry: FloorRegistryFile, stems: Iterable[str]) -> list[Floor]:

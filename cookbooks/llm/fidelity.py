@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 SCHEMA = "blut.gguf_fidelity.v1"
@@ -36,23 +35,23 @@ def floors_missed(found: Mapping[str, Any], floors: Mapping[str, float]) -> list
     return missed
 
 
-def read_fidelity(folder: Path) -> tuple[dict[str, Any], list[str]]:
-    """The stored report, and what speaks against the file: judged again, not believed.
+def read_fidelity(data: bytes) -> tuple[dict[str, Any], list[str]]:
+    """The report in the bytes of ``fidelity.json``, and what speaks against the file, judged again.
 
     Raises:
         ValueError: it is no such report.
     """
-    report = read_report(folder)
+    report = read_report(data)
     return report, floors_missed(report, report["floors"])
 
 
-def read_report(folder: Path) -> dict[str, Any]:
-    """The stored report.
+def read_report(data: bytes) -> dict[str, Any]:
+    """The stored report, from the bytes of ``fidelity.json``.
 
     Raises:
         ValueError: it is no such report.
     """
-    report = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    report = json.loads(data)
     if not isinstance(report, dict) or report.get("schema") != SCHEMA:
         raise ValueError(f"{FILE} is no {SCHEMA}; make the GGUF again")
     return report

@@ -17,7 +17,7 @@ from blut_resources.instance import store_of
 from blut_resources.store import write_atomic
 from cookbooks.llm.artifacts import Checkpoint, DatasetSplit, GgufModel, GgufPreflight, HfModel
 from cookbooks.llm.configs_gguf import GgufConfig, GgufPreflightConfig, MergedConfig
-from cookbooks.llm.fidelity import read_fidelity
+from cookbooks.llm.fidelity import FILE, read_fidelity
 from cookbooks.llm.showing import sample_chat
 
 GGUF_PREFLIGHT = "cookbooks.llm.payload.gguf_preflight"
@@ -181,7 +181,7 @@ def fidelity_check(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
         description="The file predicts what the model predicts that it was made of.",
     )
     def gguf_fidelity(context: dg.AssetCheckExecutionContext, gguf: GgufModel) -> dg.AssetCheckResult:
-        report, missed = read_fidelity(store_of(context.instance).open(gguf.digest))
+        report, missed = read_fidelity(store_of(context.instance).read(gguf.digest, FILE))
         figures = ("n_rows", "n_tokens", "kl", "top1_agreement", "perplexity", "perplexity_reference")
         return dg.AssetCheckResult(
             passed=not missed,

@@ -21,6 +21,7 @@ from cookbooks.llm.artifacts import (
     RegisteredModel,
 )
 from cookbooks.llm.configs_promotion import RegisteredConfig, names_of
+from cookbooks.llm.fidelity import FILE
 from cookbooks.llm.verdict_rules import floors_in_force, read_evidence, verdict_of
 
 OF_THE_RUN = {"n", "at", "run"}
@@ -49,9 +50,10 @@ def registered(
     inputs = {name: artifact.digest for name, artifact in {**made, "evaluation": evaluation}.items()}
     try:
         name, alias = names_of(config.name or gguf.name, config.alias)
+        stage.store.verify(gguf.digest)
         evidence = read_evidence(
-            stage.open(gguf),
-            stage.open(evaluation),
+            stage.store.read(gguf.digest, FILE),
+            stage.store.read(evaluation.digest, "report.json"),
             {"base": base_model.digest, "quantised": gguf.digest},
         )
         floors = floors_in_force(

@@ -6,7 +6,6 @@ floors of the evaluation are the registration's own.
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from blut_assets.gates import Change, Floor, Verdict, judge
@@ -24,16 +23,21 @@ class Evidence(NamedTuple):
     digests: Mapping[str, str]
 
 
-def read_evidence(gguf: Path, evaluation: Path, digests: Mapping[str, str]) -> Evidence:
-    """The reports beside a GGUF and of its evaluation; ``digests`` of base, tuned and quantised model.
+def read_evidence(fidelity: bytes, evaluation: bytes, digests: Mapping[str, str]) -> Evidence:
+    """The reports beside a GGUF and of its evaluation.
+
+    Args:
+        fidelity: the bytes of ``fidelity.json``.
+        evaluation: the bytes of the evaluation's ``report.json``.
+        digests: of base and quantised model.
 
     Raises:
         ValueError: one of them is no such report.
     """
-    report = json.loads((evaluation / "report.json").read_text(encoding="utf-8"))
+    report = json.loads(evaluation)
     if not isinstance(report, dict) or report.get("schema") != EVALUATION_SCHEMA:
         raise ValueError(f"report.json is no {EVALUATION_SCHEMA}; evaluate the models again")
-    return Evidence(read_report(gguf), report, digests)
+    return Evidence(read_report(fidelity), report, digests)
 
 
 def floors_in_force(evidence: Evidence, *, max_loss_increase: float, min_rows: int) -> list[Floor]:

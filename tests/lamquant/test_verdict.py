@@ -245,7 +245,9 @@ def test_a_passing_candidate_is_promoted_and_one_swapped_afterwards_is_not(case,
         "verdict": digest_path(artifact),
         "artifact": artifact,
         "inputs": {"registry": digest_path(case.registry)},
-        "floors": floors_in_force(case.registry, case.split),
+        "floors": floors_in_force(
+            (case.registry / "registry.yaml").read_bytes(), (case.split / "split.json").read_bytes()
+        ),
     }
     candidate = digest_path(case.candidate)
     assert registry.promote("lamquant-joint", "prod", candidate=candidate, **wanted)[1]

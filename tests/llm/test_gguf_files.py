@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cookbooks.llm.fidelity import read_fidelity
+from cookbooks.llm.fidelity import FILE, read_fidelity
 from cookbooks.llm.payload.base_build import ensure_sample
 from cookbooks.llm.samples import sample_of
 from tests.llm.gguf_support import (
@@ -73,7 +73,7 @@ def test_a_half_precision_file_predicts_what_the_model_does(
     low, high = found["kl_interval"]
     assert low <= found["kl"] <= high and found["n_rows"] == 8
     assert sorted(path.name for path in out.iterdir()) == ["fidelity.json", "model.gguf"]
-    assert read_fidelity(out)[1] == []
+    assert read_fidelity((out / FILE).read_bytes())[1] == []
 
 
 def test_the_file_says_what_it_is_and_where_it_comes_from(
@@ -115,11 +115,11 @@ def test_quantisation_costs_what_is_reported_and_below_a_floor_it_is_no_pass(ben
     assert lenient["faithful"] and lenient["kl"] > 0.01
     out, strict = bench.verify(copy, max_kl=lenient["kl"] / 2, min_top1=0.01, max_perplexity_ratio=100)
     assert not strict["faithful"] and "KL is" in strict["missed"][0]
-    assert read_fidelity(out)[1] == strict["missed"]
+    assert read_fidelity((out / FILE).read_bytes())[1] == strict["missed"]
     report = json.loads((out / "fidelity.json").read_text())
     # a report that was touched up is judged again
     (out / "fidelity.json").write_text(json.dumps({**report, "faithful": True, "missed": []}))
-    assert read_fidelity(out)[1] == strict["missed"]
+    assert read_fidelity((out / FILE).read_bytes())[1] == strict["missed"]
 
 
 def test_an_importance_matrix_from_the_training_side_is_used_and_recorded(bench: Bench) -> None:

@@ -1,7 +1,6 @@
 """What lets a GGUF pass, and that whatever is missing, strange or about another file does not."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,31 +34,29 @@ def report(**change: Any) -> dict[str, Any]:
 
 
 def judged(
-    root: Path, fidelity: dict[str, Any], evaluation: dict[str, Any], *, most: float = 0.0, rows: int = 20
+    fidelity: dict[str, Any], evaluation: dict[str, Any], *, most: float = 0.0, rows: int = 20
 ) -> Verdict:
-    """Judge what is on disk."""
-    (root / "fidelity.json").write_text(json.dumps(fidelity))
-    (root / "report.json").write_text(json.dumps(evaluation))
-    evidence = read_evidence(root, root, DIGESTS)
+    """Judge what is stored."""
+    evidence = read_evidence(json.dumps(fidelity).encode(), json.dumps(evaluation).encode(), DIGESTS)
     floors = floors_in_force(evidence, max_loss_increase=most, min_rows=rows)
     return verdict_of("mine", {"evaluation": "e" * 64}, evidence, floors)
 
 
-def test_a_faithful_file_that_predicts_better_than_its_base_passes(tmp_path: Path) -> None:
-    verdict = judged(tmp_path, FIDELITY, report())
+def test_a_faithful_file_that_predicts_better_than_its_base_passes() -> None:
+    verdict = judged(FIDELITY, report())
     assert verdict.passed and verdict.candidate == DIGESTS["quantised"] and verdict.model == "mine"
     assert verdict.measurements["loss_increase"] == -0.2, "the cautious end of the interval"
     assert verdict.measurements["perplexity_ratio"] == pytest.approx(1.01)
     turned = report(differences={"base - quantised": {"value": 0.3, "low": 0.2, "high": 0.4}})
-    assert judged(tmp_path, FIDELITY, turned).measurements["loss_increase"] == -0.2
+    assert judged(FIDELITY, turned).measurements["loss_increase"] == -0.2
 
 
 WITHOUT_TEMPLATE = {"template_equal": None, "reference_stops": False, "answer_stops": True}
 
 
 @pytest.mark.parametrize("change", [WITHOUT_TEMPLATE, {"reference_stops": False, "answer_stops": False}])
-def test_what_the_model_cannot_do_either_is_not_asked_of_the_file(tmp_path: Path, change: Any) -> None:
-    assert judged(tmp_path, {**FIDELITY, **change}, report()).passed
+def test_what_the_model_cannot_do_either_is_not_asked_of_the_file(change: Any) -> None:
+    assert judged({**FIDELITY, **change}, report()).passed
 
 
 UNFAITHFUL = {
@@ -77,15 +74,15 @@ UNFAITHFUL = {
 
 
 @pytest.mark.parametrize("reason", UNFAITHFUL)
-def test_a_file_that_is_not_faithful_fails(tmp_path: Path, reason: str) -> None:
-    verdict = judged(tmp_path, {**FIDELITY, **UNFAITHFUL[reason]}, report())
+def test_a_file_that_is_not_faithful_fails(reason: str) -> None:
+    verdict = judged({**FIDELITY, **UNFAITHFUL[reason]}, report())
     assert not verdict.passed and reason in verdict.reasons[0] and len(verdict.reasons) == 1
 
 
 @pytest.mark.parametrize("name", sorted(FIDELITY.keys() - {"schema", "floors"}))
-def test_a_figure_that_is_missing_fails(tmp_path: Path, name: str) -> None:
+def test_a_figure_that_is_missing_fails(name: str) -> None:
     less = {key: value for key, value in FIDELITY.items() if key != name}
-    (reason,) = judged(tmp_path, less, report()).reasons
+    (reason,) = judged(less, report()).reasons
     assert "not measured" in reason
 
 
@@ -101,20 +98,20 @@ NOT_EVALUATED = {
 
 
 @pytest.mark.parametrize("reason", NOT_EVALUATED)
-def test_an_evaluation_that_does_not_speak_for_this_file_fails(tmp_path: Path, reason: str) -> None:
+def test_an_evaluation_that_does_not_speak_for_this_file_fails(reason: str) -> None:
     how = {"evaluation": report(), **NOT_EVALUATED[reason]}
-    verdict = judged(tmp_path, FIDELITY, **how)
+    verdict = judged(FIDELITY, **how)
     assert not verdict.passed and any(reason in said for said in verdict.reasons), verdict.reasons
 
 
-def test_what_is_no_report_is_refused(tmp_path: Path) -> None:
+def test_what_is_no_report_is_refused() -> None:
     with pytest.raises(ValueError, match=r"fidelity\.json is no blut\.gguf_fidelity\.v1; make the GGUF"):
-        judged(tmp_path, {}, report())
+        judged({}, report())
     with pytest.raises(ValueError, match=r"report\.json is no blut\.eval_report\.v1; evaluate"):
-        judged(tmp_path, FIDELITY, {})
+        judged(FIDELITY, {})
     with pytest.raises(ValueError, match="names no floor max_kl"):
-        judged(tmp_path, {**FIDELITY, "floors": {"min_top1": 0.5, "max_perplexity_ratio": 2}}, report())
-    empty = judged(tmp_path, FIDELITY, {"schema": "blut.eval_report.v1"})
+        judged({**FIDELITY, "floors": {"min_top1": 0.5, "max_perplexity_ratio": 2}}, report())
+    empty = judged(FIDELITY, {"schema": "blut.eval_report.v1"})
     assert not empty.passed
 
 
