@@ -9,11 +9,12 @@ import contextlib
 import json
 import math
 from collections.abc import Generator, Iterable, Sequence
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+
+from blut_resources.foreign_text import html, one_line
 
 if TYPE_CHECKING:
     from blut_assets.stage import Stage
@@ -116,7 +117,7 @@ def _plot(name: str, points: Sequence[tuple[float, float]]) -> str:
     end_x, end_y = dots[-1]
     bottom = HEIGHT - MARGIN
     return (
-        f'<text x="{LEFT}" y="18" font-weight="bold">{escape(name)} {points[-1][1]:.4g}</text>'
+        f'<text x="{LEFT}" y="18" font-weight="bold">{html(one_line(name, 40))} {points[-1][1]:.4g}</text>'
         f'<path d="M{LEFT} {MARGIN}V{bottom}H{WIDTH - MARGIN}" fill="none" stroke="#bbb"/>'
         f'<polyline points="{line}" fill="none" stroke="#2b6cb0" stroke-width="1.5"/>'
         f'<circle cx="{end_x:.1f}" cy="{end_y:.1f}" r="2.5" fill="#2b6cb0"/>'

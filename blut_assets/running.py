@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import os
+import re
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import replace
@@ -15,6 +16,7 @@ from blut_assets import reuse
 from blut_resources import energy, machine
 from blut_resources.containment.limits import Limits, parse_size
 from blut_resources.containment.unit import Enforcement
+from blut_resources.foreign_text import markdown_cell
 from blut_resources.gpus import DECLARED
 from blut_resources.gpus import gpus as gpus_here
 from blut_resources.leases import Lease, Needs, estimate, lease
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from blut_assets.stage import Stage
 
 EMBED_LIMIT = 400_000
+IMAGE = re.compile(r"image/[\w.+-]+")
 STEP_LOG_S = 10.0
 WAITING_TAG = "blut/waiting"
 
@@ -143,7 +146,7 @@ def _any_gpu(stage: "Stage") -> int:
 
 def _picture(path: Path, media_type: str) -> dg.MetadataValue:
     """Dagster has no image metadata; markdown with a data URI is shown as a picture."""
-    if not media_type.startswith("image/") or path.stat().st_size > EMBED_LIMIT:
+    if not IMAGE.fullmatch(media_type) or path.stat().st_size > EMBED_LIMIT:
         return dg.MetadataValue.text(f"{path.name}, in the artifact")
     data = base64.b64encode(path.read_bytes()).decode()
-    return dg.MetadataValue.md(f"![{path.stem}](data:{media_type};base64,{data})")
+    return dg.MetadataValue.md(f"![{markdown_cell(path.stem, 100)}](data:{media_type};base64,{data})")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
+from blut_resources.foreign_text import lines, markdown, one_line
 from blut_resources.instance import home_of
 from blut_resources.run_files import manifest_path
 
@@ -14,6 +15,32 @@ if TYPE_CHECKING:
     from blut_assets.stages import StageSpec
 
 SHORT = 12
+LONGEST = 4096
+"""Characters of a text or path without line ends."""
+
+
+def harmless(value: Any) -> Any:
+    """A value of metadata as the UI may have it: it draws nothing of a text, and can encode all of it.
+
+    Dagster runs lines of text together, but not of Markdown. What is Markdown already stays that.
+    """
+    if isinstance(value, str):
+        several = "\n" in lines(value)
+        return dg.MetadataValue.md(markdown(value)) if several else one_line(value, LONGEST)
+    if isinstance(value, dg.MarkdownMetadataValue):
+        return dg.MetadataValue.md(lines(value.md_str or ""))
+    if isinstance(value, dg.TextMetadataValue):
+        return dg.MetadataValue.text(lines(value.text or ""))
+    if isinstance(value, dg.PathMetadataValue):
+        return dg.MetadataValue.path(one_line(value.path, LONGEST))
+    if isinstance(value, dg.TableMetadataValue):
+        records = [dg.TableRecord({k: _cell(v) for k, v in one.data.items()}) for one in value.records]
+        return dg.MetadataValue.table(records, value.schema)
+    return value
+
+
+def _cell(value: Any) -> Any:
+    return one_line(value) if isinstance(value, str) else value
 
 
 def inputs_shown(spec: "StageSpec", inputs: Mapping[str, Artifact]) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from blut_assets.artifacts import Artifact
 from blut_assets.limits import NO_LIMITS
 from blut_assets.recording import Recording
 from blut_assets.running import run
-from blut_resources.foreign_text import markdown
+from blut_assets.showing import harmless
+from blut_resources.foreign_text import one_line
 from blut_resources.machine import check_shared_memory
 from blut_resources.payload_files import PayloadFiles
 from blut_resources.store import ArtifactStore
@@ -93,11 +94,8 @@ class Stage:
         return self.store.open(artifact.digest)
 
     def show(self, **metadata: Any) -> None:
-        """Add metadata to the materialization. Dagster runs lines of text together, but not of Markdown."""
-        self.shown |= {
-            name: dg.MetadataValue.md(markdown(value)) if _has_lines(value) else value
-            for name, value in metadata.items()
-        }
+        """Add metadata to the materialization, made harmless: texts may be of strangers."""
+        self.shown |= {one_line(name): harmless(value) for name, value in metadata.items()}
 
     def run(
         self,
@@ -195,10 +193,7 @@ class Stage:
         return dg.MaterializeResult(value=artifact, metadata=metadata, data_version=version, tags=tags)
 
 
-def _has_lines(value: Any) -> bool:
-    return isinstance(value, str) and "\n" in value
-
-
 def _plottable(artifact: Artifact) -> dict[str, Any]:
     """Facts as metadata of their own: Dagster plots numbers over materializations."""
-    return {k: v for k, v in artifact.facts().items() if isinstance(v, bool | int | float | str)}
+    facts = artifact.facts().items()
+    return {k: harmless(v) for k, v in facts if isinstance(v, bool | int | float | str)}

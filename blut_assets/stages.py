@@ -29,6 +29,7 @@ from blut_assets.showing import bytes_shown, inputs_shown, manifest_shown
 from blut_assets.stage import Stage
 from blut_assets.versions import CodeEdited, CodeVersion, code_version, fingerprint
 from blut_resources.containment import ContainmentRefused
+from blut_resources.foreign_text import lines
 from blut_resources.instance import EphemeralInstance, home_of, store_of
 from blut_resources.leases import NeverFits
 from blut_resources.machine import SharedMemoryTooSmall
@@ -249,9 +250,9 @@ def _compute(spec: StageSpec) -> Callable[..., Any]:
         try:
             yield from _materialize(spec, context, kwargs, config)
         except PayloadFailed as error:
-            raise dg.Failure(str(error), error.as_metadata(), allow_retries=error.retry) from error
+            raise dg.Failure(lines(error), error.as_metadata(), allow_retries=error.retry) from error
         except EXPLAINED as error:
-            raise dg.Failure(str(error), allow_retries=not isinstance(error, HOPELESS)) from error
+            raise dg.Failure(lines(error), allow_retries=not isinstance(error, HOPELESS)) from error
         except OSError as error:
             if error.errno not in FULL:
                 raise

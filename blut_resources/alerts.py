@@ -18,15 +18,19 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from blut_resources.foreign_text import one_line, output, variable
 from blut_resources.private import NotBelieved, open_believed
 
 SETTINGS = "BLUT_ALERTS"
 SKEW_S = 300
+MESSAGE = 16_384
+"""Bytes of a text in an alert."""
 TIMESTAMP, SIGNATURE = "Blut-Timestamp", "Blut-Signature"
 Event = Literal["run-failed", "retrain-failed", "check-failed"]
 EVENTS: tuple[Event, ...] = ("run-failed", "retrain-failed", "check-failed")
@@ -67,6 +71,16 @@ class Alert(BaseModel):
     check: str = ""
     tags: dict[str, str] = Field(default_factory=dict)
 
+    @field_validator("job", "message", "asset", "check", mode="before")
+    @classmethod
+    def _harmless(cls, value: object) -> str:
+        return variable(value, MESSAGE)
+
+    @field_validator("tags", mode="before")
+    @classmethod
+    def _harmless_tags(cls, tags: dict[str, str]) -> dict[str, str]:
+        return {one_line(name): one_line(value) for name, value in tags.items()}
+
 
 class Hook(BaseModel):
     """Whom to tell, of what, and how: either a command or a webhook."""
@@ -86,6 +100,8 @@ class Hook(BaseModel):
             raise ValueError("give either command or webhook")
         if self.webhook and urllib.parse.urlsplit(self.webhook).scheme not in ("http", "https"):
             raise ValueError("webhook must begin with https:// or http://")
+        if not self.webhook.isascii() or not self.webhook.isprintable() or " " in self.webhook:
+            raise ValueError("webhook holds a space, or what is not printable ASCII: write that as %XX")
         if self.webhook and not self.secret_env:
             raise ValueError("a webhook needs secret_env, the NAME of the variable that holds its secret")
         return self
@@ -146,15 +162,15 @@ def deliver(hook: Hook, alert: Alert) -> None:
         NotDelivered: the command failed, or the webhook did not answer with 2xx.
     """
     body = alert.model_dump_json().encode()
-    if hook.command:
-        _run(hook, body)
-    else:
-        _post(hook, body)
+    try:
+        (_run if hook.command else _post)(hook, body)
+    except (OSError, ValueError, HTTPException) as error:
+        raise NotDelivered(f"hook {hook.name}: {type(error).__name__}: {one_line(error)}") from None
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
     """``v1=`` and the HMAC-SHA256 in hex."""
-    digest = hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+    digest = hmac.new(os.fsencode(secret), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
     return f"v1={digest}"
 
 
@@ -209,5 +225,5 @@ def _run(hook: Hook, body: bytes) -> None:
         process.communicate()
         raise NotDelivered(f"hook {hook.name}: no end within {hook.timeout_s:g} s") from None
     if process.returncode:
-        words = said[-300:].decode(errors="replace").strip()
+        words = output(said[-300:].decode(errors="replace")).strip()
         raise NotDelivered(f"hook {hook.name}: exit status {process.returncode}: {words}")

@@ -19,6 +19,8 @@ from dagster._core.storage.compute_log_manager import CapturedLogContext, Comput
 from dagster._core.storage.local_compute_log_manager import IO_TYPE_EXTENSION, LocalComputeLogManager
 from dagster._utils import ensure_file, touch_file
 
+from blut_resources.foreign_text import Output
+
 CLEAR = "\r\x1b[K"
 POLL_S = 0.05
 """Seconds that a line may take from the file to the terminal."""
@@ -74,12 +76,12 @@ def mirrored(stream: IO[str], path: str) -> Iterator[None]:
 
 def _copy(written: IO[bytes], shown: IO[bytes], ended: threading.Event) -> None:
     # on a terminal, a line that says how far a run is may stand where the next one begins
-    clear, begins = CLEAR.encode() if shown.isatty() else b"", True
+    clear, begins, harmless = CLEAR.encode() if shown.isatty() else b"", True, Output()
     while True:
         last = ended.wait(POLL_S)  # asked before the file is read: nothing comes after that
         while chunk := written.read(1 << 16):
             with contextlib.suppress(OSError):  # nobody may be there to read it any more
-                _write(shown, clear + chunk if begins else chunk)
+                _write(shown, (clear if begins else b"") + harmless(chunk))
             begins = chunk.endswith(b"\n")
         if last:
             return

@@ -4,7 +4,9 @@ A terminal obeys control characters, Markdown draws pictures and links, a child'
 What is not shown as it stands is written as Python would: ``\\x1b``, ``\\u202e``.
 """
 
+import codecs
 import html as _html
+import io
 import re
 
 LINE, VARIABLE = 1000, 32_768
@@ -35,6 +37,18 @@ def lines(value: object) -> str:
 def output(value: object) -> str:
     """What a program printed, as `lines`; its colours are dropped."""
     return lines(_COLOUR.sub("", str(value)))
+
+
+class Output:
+    """What a program prints, piece by piece as it comes, made harmless as `output` does."""
+
+    def __init__(self) -> None:
+        decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+        self._lines = io.IncrementalNewlineDecoder(decoder, translate=True)
+
+    def __call__(self, chunk: bytes) -> bytes:
+        """What is to be shown of the next bytes; half a character waits for its other half."""
+        return output(self._lines.decode(chunk)).encode()
 
 
 def html(value: object) -> str:

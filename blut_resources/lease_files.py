@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
 
+from blut_resources.foreign_text import one_line
 from blut_resources.lease_place import LeaseError, explained
 from blut_resources.store_files import random_name
 
@@ -22,6 +23,8 @@ HOLDER, WAITER = "holder", "waiter"
 
 _NAME = re.compile(r"(?P<order>\d+)-[\w-]+\.(?P<kind>holder|waiter)")
 _NEW = ".new-"
+SHOWN = 200
+"""Characters of what another user may have written of a holder."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +169,7 @@ def _probe(path: Path, sweep: bool) -> tuple[bool, str]:
 def _parse(path: Path, text: str) -> Claim:
     try:
         said = json.loads(text)
-        holder = {str(key): str(value) for key, value in said["holder"].items()}
+        holder = {one_line(key, SHOWN): one_line(value, SHOWN) for key, value in said["holder"].items()}
         needs = Needs(*(int(said["needs"].get(name, 0)) for name in ("memory", "gpus", "vram")))
         return Claim(needs, holder, float(said["since"]), tuple(map(str, said["gpus"])), path)
     except (ValueError, LookupError, TypeError, AttributeError) as error:

@@ -22,6 +22,7 @@ import dagster as dg
 from blut_resources import orchestrator, orphans
 from blut_resources.containment import Limits, Outcome, Unit, launch
 from blut_resources.containment.backend import LOG
+from blut_resources.foreign_text import Output, output
 from blut_resources.gauges import Gauges
 from blut_resources.leases import Lease
 from blut_resources.payload import CONFIG_ENV
@@ -174,6 +175,7 @@ class LogTee:
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb")
+        self._harmless = Output()
         self.tail = b""
 
     def pump(self) -> None:
@@ -181,7 +183,7 @@ class LogTee:
         while chunk := self._file.read(1 << 16):
             self.tail = (self.tail + chunk)[-LOG_TAIL:]
             with contextlib.suppress(OSError):  # nobody may be there to read it any more
-                os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, chunk)
+                os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, self._harmless(chunk))
 
     def close(self) -> None:
         self._file.close()
@@ -343,7 +345,7 @@ def _demand_success(
     if diverged and outcome.kind == "exit":
         raise PayloadDiverged(f"{payload.name} has diverged: {diverged}", outcome)
     if not outcome.ok:
-        text = printed.decode(errors="replace")
+        text = output(printed.decode(errors="replace"))
         raise PayloadFailed(f"{module}: {outcome.describe()}\n{text}".rstrip(), outcome)
     if torn:
         what = f"exit status 0, but its last message is cut off ({len(torn)} bytes)"

@@ -13,6 +13,9 @@ def main() -> None:
     """
     with without_collector():
         from blut_assets.cli.app import app
+    from blut_assets.cli import terminal
+
+    terminal.use()
     if "_BLUT_COMPLETE" in os.environ:
         from blut_assets.cli import bash
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from blut_resources.foreign_text import one_line
 from blut_resources.home import find_home, store_root
 from blut_resources.run_files import MANIFEST, RUNS
 
@@ -26,7 +27,8 @@ def quietly(find: Callable[[], Iterator[tuple[str, str]]]) -> Callable[[str], Of
     @wraps(find)
     def complete(incomplete: str) -> Offers:
         try:
-            return [(text, about) for text, about in find() if text.startswith(incomplete)]
+            offers = ((one_line(text), one_line(about)) for text, about in find())
+            return [(text, about) for text, about in offers if text.startswith(incomplete)]
         except Exception:  # an error would be printed into the line that is being typed
             return []
 

@@ -10,7 +10,9 @@ import typer
 
 from blut_assets.cli.completion import RunId
 from blut_assets.cli.lazy import single
+from blut_assets.cli.output import as_json as json_line
 from blut_assets.cli.output import numbers
+from blut_resources.foreign_text import output
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -30,7 +32,7 @@ def log(
         bool, typer.Option("--events", help="The run's own event stream: also steps and gauges.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
-    printed: Annotated[bool, typer.Option("--output", help="What its processes printed, as it is.")] = False,
+    printed: Annotated[bool, typer.Option("--output", help="What its processes printed.")] = False,
 ) -> None:
     """Show what happened in a run.
 
@@ -47,7 +49,7 @@ def log(
             _print_output(home_of(instance), run.run_id)
             return
         source = _Stream(status_path(home_of(instance), run.run_id)) if events else _Log(instance, run.run_id)
-        show = _as_json if as_json else _line
+        show = json_line if as_json else _line
         for event in _events(instance, run.run_id, source, tail, follow):
             if text := show(event):
                 typer.echo(text)
@@ -128,12 +130,6 @@ class _Stream:
             yield event
 
 
-def _as_json(event: Event) -> str:
-    import json
-
-    return json.dumps(event, default=str)
-
-
 def _line(event: Event) -> str:
     clock = time.strftime("%H:%M:%S", time.localtime(event["t"]))
     rest = {k: v for k, v in event.items() if k not in ("t", "kind", "asset", "text")}
@@ -156,4 +152,4 @@ def _print_output(home: Path, run_id: str) -> None:
     for path in sorted((home / "storage" / run_id / "compute_logs").glob("*.*")):
         if path.suffix in (".out", ".err") and path.stat().st_size:
             typer.echo(f"==> {path.name} <==")
-            typer.echo(path.read_text(errors="replace"))
+            typer.echo(output(path.read_bytes().decode(errors="backslashreplace")))

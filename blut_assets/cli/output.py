@@ -11,6 +11,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from blut_resources.foreign_text import one_line
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -67,7 +69,7 @@ def _lines(cell: str, width: int) -> list[str]:
 
 
 def _cell(value: Any) -> str:
-    return "-" if value in (None, "") else str(value)
+    return "-" if value in (None, "") else one_line(value)
 
 
 def listing(rows: Sequence[Mapping[str, Any]], as_json: bool, nothing: str) -> None:
@@ -79,8 +81,14 @@ def listing(rows: Sequence[Mapping[str, Any]], as_json: bool, nothing: str) -> N
 
 
 def print_json(value: Any) -> None:
-    """Print a value; numbers that JSON has no word for are text."""
-    typer.echo(json.dumps(_plain(value), indent=1, default=str))
+    """Print a value as `as_json`."""
+    typer.echo(as_json(value, indent=1))
+
+
+def as_json(value: Any, indent: int | None = None) -> str:
+    """JSON in ASCII; numbers that it has no word for are text."""
+    # it lets DEL stand, the only control character that it does
+    return json.dumps(_plain(value), indent=indent, default=str).replace("\x7f", "\\u007f")
 
 
 def _plain(value: Any) -> Any:

@@ -20,6 +20,7 @@ from blut_assets.failures import asset_of, failed_words, not_reached
 from blut_resources import status
 from blut_resources.compute_logs import CLEAR
 from blut_resources.containment.tree import descendants, read
+from blut_resources.foreign_text import one_line, output
 from blut_resources.instance import home_of
 from blut_resources.machine import size_text
 from blut_resources.run_files import status_path
@@ -85,7 +86,7 @@ class Progress(logging.Handler):
         return ""
 
     def _say(self, text: str) -> None:
-        self._write(f"{CLEAR if self._live else ''}{time.strftime('%H:%M:%S')} {text}\n")
+        self._write(f"{CLEAR if self._live else ''}{time.strftime('%H:%M:%S')} {output(text)}\n")
 
     def _write(self, text: str) -> None:
         with contextlib.suppress(OSError):  # nobody may be there to read it any more
@@ -96,7 +97,7 @@ class Progress(logging.Handler):
         while not self._over.wait(REPAINT_S):
             memory = memory_of(home_of(self._instance), self._run_id)
             width = shutil.get_terminal_size().columns - 1
-            self._write(f"{CLEAR}{self._pace.line(memory)[:width]}")
+            self._write(f"{CLEAR}{one_line(self._pace.line(memory))[:width]}")
         self._write(CLEAR)
 
     def finish(self) -> None:

@@ -46,16 +46,8 @@ def _exchange(one: Mapping[str, Any]) -> str:
     said = [("question", one["question"]), ("this file", one["answer"])]
     if one["reference_answer"] != one["answer"]:
         said.append(("the model in fp32", one["reference_answer"]))
-    return "\n\n".join(f"**{who}**\n\n{markdown(text)}" for who, text in said)
+    return _dialogue(said)
 
 
 def _dialogue(said: Sequence[tuple[str, str]]) -> str:
-    return "\n\n".join(f"**{who}**\n\n{_fenced(text)}" for who, text in said)
-
-
-def _fenced(text: str) -> str:
-    """As it stands: an answer may hold markdown, or a picture from elsewhere."""
-    fence = "```"
-    while fence in text:
-        fence += "`"
-    return f"{fence}\n{text}\n{fence}"
+    return "\n\n".join(f"**{who}**\n\n{markdown(text)}" for who, text in said)

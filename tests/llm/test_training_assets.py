@@ -61,7 +61,7 @@ def test_trainings_are_reported_reused_and_held_to_their_limit(
     assert facts["eval_loss"] < facts["eval_loss_before"]
     assert {"seconds", "cpu_seconds", "estimated_bytes", "attention", "n_seen_tokens"} <= facts.keys()
     said = facts["sample_chat"]
-    assert "**question**\n\n```\nQuestion " in said and "**before" in said
+    assert "**question**\n\nQuestion " in said and "**before" in said
     observed = [
         event.event_specific_data.asset_observation.metadata
         for event in first.all_events

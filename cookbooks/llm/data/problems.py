@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from blut_resources.foreign_text import one_line
+
 OnBadRow = Literal["fail", "drop"]
 
 LISTED = 20
@@ -15,6 +17,8 @@ LISTED_CHARACTERS = 3000
 """What of an error message a failed run is sure to show is a little more than this."""
 
 ALWAYS_COUNTED = ("control token", "empty answer", "role", "too long")
+LONGEST = 200
+"""Characters of a file's name that are shown."""
 KEPT = 1000
 """Problems that a report keeps; all are counted."""
 
@@ -48,10 +52,10 @@ class Problem:
 
     @property
     def place(self) -> str:
-        return f"{self.file}:{self.line}" if self.file else f"line {self.line}"
+        return f"{one_line(self.file, LONGEST)}:{self.line}" if self.file else f"line {self.line}"
 
     def __str__(self) -> str:
-        return ": ".join(filter(None, (self.place, self.field, self.what, self.remedy)))
+        return one_line(": ".join(filter(None, (self.place, self.field, self.what, self.remedy))))
 
 
 @dataclass

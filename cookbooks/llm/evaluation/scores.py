@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from blut_resources.foreign_text import markdown_cell
 from cookbooks.llm.evaluation.intervals import (
     Estimate,
     bootstrap_difference,
@@ -113,16 +114,15 @@ def _exp(value: float) -> float | None:
 def table(figures: Sequence[Mapping[str, Any]], models: Sequence[str]) -> str:
     """All figures side by side, as Markdown: value, 95 % interval, and the number of samples."""
     lines = [
-        "| task | metric | " + " | ".join(models) + " | samples | interval |",
+        "| task | metric | " + " | ".join(map(markdown_cell, models)) + " | samples | interval |",
         "|---|---|" + "---|" * (len(models) + 2),
     ]
     for task in figures:
         for metric, found in task["metrics"].items():
             cells = [_cell(found["models"].get(model)) for model in models]
             some = next(iter(found["models"].values()))
-            lines.append(
-                f"| {task['task']} | {metric} | {' | '.join(cells)} | {some['n']} | 95 %, {some['method']} |"
-            )
+            names = f"{markdown_cell(task['task'])} | {markdown_cell(metric)}"
+            lines.append(f"| {names} | {' | '.join(cells)} | {some['n']} | 95 %, {some['method']} |")
     return "\n".join(lines)
 
 

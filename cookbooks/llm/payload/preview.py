@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from blut_resources.foreign_text import lines, markdown_cell
 from cookbooks.llm.payload.chat import decoded
 from cookbooks.llm.payload.masking import IGNORE, Encoded, EncodedPair
 
@@ -44,22 +45,22 @@ def as_example(prompt: Sequence[int], completion: Sequence[int]) -> Encoded:
 
 def preview(tokenizer: "Tokenizer", samples: Sequence[tuple[str, Encoded | EncodedPair]]) -> str:
     """Markdown with a fenced block for each sample, under its title."""
-    lines = [f"The model learns to write what stands in **{BEGIN} {END}**; the rest it only reads."]
+    text = [f"The model learns to write what stands in **{BEGIN} {END}**; the rest it only reads."]
     for title, encoded in samples:
         if isinstance(encoded, Encoded):
-            lines += _block(title, tokenizer, encoded)
+            text += _block(title, tokenizer, encoded)
             continue
-        lines += _block(f"{title}, chosen", tokenizer, as_example(encoded.prompt_ids, encoded.chosen_ids))
-        lines += _block(f"{title}, rejected", tokenizer, as_example(encoded.prompt_ids, encoded.rejected_ids))
-    return "\n".join(lines) + "\n"
+        text += _block(f"{title}, chosen", tokenizer, as_example(encoded.prompt_ids, encoded.chosen_ids))
+        text += _block(f"{title}, rejected", tokenizer, as_example(encoded.prompt_ids, encoded.rejected_ids))
+    return "\n".join(text) + "\n"
 
 
 def _block(title: str, tokenizer: "Tokenizer", encoded: Encoded) -> list[str]:
-    text = marked(tokenizer, encoded)
+    text = lines(marked(tokenizer, encoded))
     if len(text) > LIMIT:
         text = f"{text[: LIMIT // 2]}\n[… {len(text) - LIMIT} characters …]\n{text[-LIMIT // 2 :]}"
     fence = "```"
     while fence in text:
         fence += "`"
     counts = f"{len(encoded.input_ids)} tokens, {encoded.n_learned} learned"
-    return ["", f"**{title}** ({counts})", "", fence, text.rstrip("\n"), fence]
+    return ["", f"**{markdown_cell(title, LIMIT)}** ({counts})", "", fence, text.rstrip("\n"), fence]
