@@ -21,7 +21,7 @@ import pathlib
 
 
 def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
-    folder = pathlib.Path(metadata_directory, "{name}-{version}.dist-info")
+    folder = pathlib.Path(metadata_directory, "{folder}-{version}.dist-info")
     folder.mkdir()
     folder.joinpath("METADATA").write_text("Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n")
     return folder.name
@@ -93,7 +93,7 @@ def _without_building(package: Package, scratch: Path) -> list[str]:
     name, version = package.requirement.split("==")
     module = Path(scratch, "stub", *package.backend.split(".")).with_suffix(".py")
     module.parent.mkdir(parents=True)
-    module.write_text(STUB.format(name=name, version=version))
+    module.write_text(STUB.format(name=name, folder=name.replace("-", "_"), version=version))
     return [f"--no-binary={name}", "--no-build-isolation"]
 
 

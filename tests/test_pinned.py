@@ -31,17 +31,17 @@ def _sdist(index: Path, ran: Path) -> Package:
     files = {
         "pyproject.toml": f'[build-system]\nrequires = ["evil"]\nbuild-backend = "{BACKEND}"\n',
         "setup.py": mark,
-        "PKG-INFO": "Metadata-Version: 2.1\nName: thing\nVersion: 1\n",
+        "PKG-INFO": "Metadata-Version: 2.1\nName: a-thing\nVersion: 1\n",
         "thing_backend/__init__.py": mark,
         "thing_backend/build.py": mark,
     }
-    with tarfile.open(index / "thing-1.tar.gz", "w:gz") as archive:
+    with tarfile.open(index / "a_thing-1.tar.gz", "w:gz") as archive:
         for name, text in files.items():
-            member = tarfile.TarInfo(f"thing-1/{name}")
+            member = tarfile.TarInfo(f"a_thing-1/{name}")
             member.size = len(text)
             archive.addfile(member, io.BytesIO(text.encode()))
-    digest = hashlib.sha256((index / "thing-1.tar.gz").read_bytes()).hexdigest()
-    return Package("thing==1", "thing-1.tar.gz", digest, BACKEND)
+    digest = hashlib.sha256((index / "a_thing-1.tar.gz").read_bytes()).hexdigest()
+    return Package("a-thing==1", "a_thing-1.tar.gz", digest, BACKEND)
 
 
 def test_a_source_distribution_is_fetched_without_running_anything(index: Path, tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_source_distribution_is_fetched_without_running_anything(index: Path, 
 def test_other_bytes_of_an_index_are_refused_unopened(index: Path, tmp_path: Path) -> None:
     package = _sdist(index, tmp_path / "ran")
     _sdist(index, tmp_path / "ran elsewhere")
-    with pytest.raises(BuildError, match=r"serves a thing-1.tar.gz whose SHA-256 is not .*nothing of it was"):
+    with pytest.raises(BuildError, match=r"serves a a_thing-1.tar.gz whose SHA-256 is not .*nothing of it was"):
         fetch(package, tmp_path / "cache")
     assert not (tmp_path / "ran elsewhere").exists()
 
