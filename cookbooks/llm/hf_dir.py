@@ -12,12 +12,16 @@ from typing import Any
 import yaml
 
 TORCH_NAMES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
+CODE_KEYS = frozenset({"auto_map", "custom_pipelines"})
+"""By which transformers finds the Python files of a model directory."""
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json")
 TOKENIZER_PARTS = (
     *TOKENIZER_FILES,
     *("merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     "chat_template.jinja",
 )
+MODEL_FILES = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "README.md", "LICENSE*", "NOTICE*")
+"""What is digested of a model directory, and all that any tool is shown of it."""
 HEADER_LIMIT = 100 * 2**20
 
 
@@ -31,6 +35,7 @@ def model_facts(root: Path) -> dict[str, Any]:
     Raises:
         ModelDirError: the directory is no complete model.
     """
+    refuse_own_code(root)
     config = model_config(root)
     card = front_matter(root)
     shapes = tensor_shapes(root)
@@ -46,6 +51,32 @@ def model_facts(root: Path) -> dict[str, Any]:
         "dtype": TORCH_NAMES.get(common, common.lower()),
         "license": license_of(card),
     }
+
+
+def model_files(root: Path) -> list[str]:
+    """The names of the files that a model consists of, sorted."""
+    return sorted({path.name for pattern in MODEL_FILES for path in root.glob(pattern) if path.is_file()})
+
+
+def refuse_own_code(root: Path) -> None:
+    """Refuse a directory that names code to be loaded with the model: whoever wrote it would run it here.
+
+    Raises:
+        ModelDirError: naming the file and the key.
+    """
+    for path in sorted(root.glob("*config.json")):
+        if keys := sorted(_keys(read_json(path)) & CODE_KEYS):
+            raise ModelDirError(
+                f"{path}: {keys[0]}: names code that comes with the model, and none is run; if transformers"
+                " knows this architecture by itself, take the key out of a copy of the directory, else use"
+                " another model"
+            )
+
+
+def _keys(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        return {*value, *(key for inner in value.values() for key in _keys(inner))}
+    return {key for inner in value for key in _keys(inner)} if isinstance(value, list) else set()
 
 
 def model_config(root: Path) -> dict[str, Any]:

@@ -27,13 +27,12 @@ from cookbooks.llm.data.database import is_database, read_database
 from cookbooks.llm.data.problems import DataError, Problems
 from cookbooks.llm.data.reading import data_files
 from cookbooks.llm.data.since import parse_since
-from cookbooks.llm.hf_dir import TOKENIZER_FILES, ModelDirError, model_facts
+from cookbooks.llm.hf_dir import TOKENIZER_FILES, ModelDirError, model_facts, model_files
 from cookbooks.llm.registered import SCHEME, registered_model
 from cookbooks.llm.samples import sample_of
 from cookbooks.llm.showing import problem_table
 
 BASE_BUILD = "cookbooks.llm.payload.base_build"
-MODEL_FILES = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "README.md", "LICENSE*", "NOTICE*")
 SHOWN = 50
 """Unusable turns that the UI names."""
 
@@ -176,8 +175,8 @@ def reference_model(stage: Stage, root: Path, name: str) -> HfModel:
     facts = model_facts(root)
     if not any((root / file).is_file() for file in TOKENIZER_FILES):
         raise ModelDirError(f"{root}: holds no tokenizer; save it beside the model with save_pretrained")
-    files = {path.name for pattern in MODEL_FILES for path in root.glob(pattern) if path.is_file()}
     root = root.resolve()
-    digest = stage.store.put_reference(root, [root / name for name in files - {MARKER}])
+    files = [root / name for name in model_files(root) if name != MARKER]
+    digest = stage.store.put_reference(root, files)
     stage.show(place=str(root))
     return HfModel(digest=digest, **facts)

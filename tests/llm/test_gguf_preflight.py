@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cookbooks.llm.payload.gguf_converter import NotConvertible, convert, shown_model
 from tests.llm.gguf_support import kit, made, refused, small_model
 from tests.llm.rows_support import smollm2
 from tests.llm.training_support import tiny_model
@@ -85,3 +86,29 @@ def test_a_pre_tokenizer_that_llama_cpp_does_not_know_is_refused(tmp_path: Path)
     kit()
     said = refused("gguf_preflight", CHAT, tmp_path / "out", model=tiny_model(tmp_path / "tiny"))
     assert "pre-tokenizer" in said and "another base model" in said
+
+
+@pytest.fixture
+def hostile(model: Path, tmp_path: Path) -> Path:
+    """A model whose files name code that lies beside them, of an architecture whose code llama.cpp trusts."""
+    code = {"AutoConfig": "evil.Evil", "AutoTokenizer": ["evil.Evil", None]}
+    where = {"auto_map": code, "architectures": ["Glm4ForCausalLM"], "model_type": "evil"}
+    files = {"config__json": where, "tokenizer_config__json": {"auto_map": code}}
+    folder = changed(model, tmp_path / "hostile", **files)
+    (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil: ...\n")
+    return folder
+
+
+def test_a_model_that_names_its_own_code_is_refused(hostile: Path, tmp_path: Path) -> None:
+    reason = refused("gguf_preflight", CHAT, tmp_path / "out", model=hostile)
+    assert "config.json: auto_map: names code that comes with the model, and none is run" in reason
+    assert not (tmp_path / "ran").exists()
+
+
+def test_the_converter_runs_no_code_of_a_model_even_if_it_is_shown_it(hostile: Path, tmp_path: Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    with pytest.raises(NotConvertible, match="small-evil"):
+        convert(kit(), hostile, tmp_path / "scratch" / "x.gguf", name="small-evil", more=("--vocab-only",))
+    shown = shown_model(hostile, tmp_path / "scratch")
+    assert not (tmp_path / "ran").exists()
+    assert not list(shown.glob("*.py")) and (shown / "model.safetensors").exists()

@@ -78,3 +78,14 @@ def test_a_directory_that_is_no_model_is_refused_by_file(tmp_path: Path) -> None
     weights.unlink()
     with pytest.raises(ModelDirError, match=r"holds no \.safetensors file"):
         model_facts(root)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "processor_config.json"])
+def test_a_model_that_names_its_own_code_is_refused(tmp_path: Path, name: str, nested: bool) -> None:
+    root = model(tmp_path / "tiny")
+    named: dict[str, Any] = {"auto_map": {"AutoTokenizer": ["evil.Evil", None]}}
+    known = json.loads((root / name).read_text()) if (root / name).exists() else {}
+    (root / name).write_text(json.dumps({**known, **({"text_config": named} if nested else named)}))
+    with pytest.raises(ModelDirError, match=rf"{name}: auto_map: names code .* none is run"):
+        model_facts(root)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cookbooks.llm.hf_dir import read_json
+from cookbooks.llm.hf_dir import read_json, refuse_own_code
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase as Tokenizer
@@ -37,6 +37,7 @@ def load_tokenizer(model: Path) -> "Tokenizer":
         os.environ[name] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     try:
+        refuse_own_code(model)
         if _is_plain(model):
             # what the auto class would find out too, after it has imported torch: seconds for each payload
             from transformers import TokenizersBackend
@@ -62,7 +63,7 @@ def _is_plain(model: Path) -> bool:
         return False
     named = read_json(path)
     of = read_json(config).get("model_type") if config.is_file() else None
-    return named.get("tokenizer_class") in PLAIN and "auto_map" not in named and of in (None, "llama")
+    return named.get("tokenizer_class") in PLAIN and of in (None, "llama")
 
 
 def render(tokenizer: "Tokenizer", messages: Sequence[Message], *, prompt: bool = False) -> str:

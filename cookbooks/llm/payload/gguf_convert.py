@@ -8,7 +8,6 @@ the file's metadata. Every step is done by llama.cpp's own code.
 
 import json
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from blut_resources.payload import PayloadSession, payload_session
 from blut_resources.pinned import BuildError
 from cookbooks.llm.hf_dir import ModelDirError, chat_template, front_matter, license_of, write_readme
 from cookbooks.llm.llamacpp import CONVERTERS, Kit
-from cookbooks.llm.payload.gguf_converter import NotConvertible, convert, run_converter
+from cookbooks.llm.payload.gguf_converter import NotConvertible, convert, run_converter, shown_model
 from cookbooks.llm.payload.gguf_file import GgufFacts, read_gguf
 from cookbooks.llm.payload.gguf_preflight import look_at_files
 from cookbooks.llm.payload.gguf_quantise import quantise
@@ -42,13 +41,11 @@ def make(session: PayloadSession, kit: Kit, scratch: Path) -> dict[str, Any]:
     quant = config["quant"]
     refuse_unready(config, model, adapter := _adapter_of(session))
     whole, part = scratch / "whole.gguf", session.out / PART
-    # a place of one name: the converter reads versions and sizes out of a directory's
-    place = scratch / "model"
-    place.symlink_to(model.resolve(), target_is_directory=True)
+    place = shown_model(model, scratch)
     clock = Clock()
     outtype = quant.lower() if quant in UNQUANTISED else "f16"
     options = ("--model-name", config["name"], "--metadata", str(_metadata(config, model, scratch)))
-    convert(kit, place, whole, outtype=outtype, more=options)
+    convert(kit, place, whole, name=model.name, outtype=outtype, more=options)
     say(f"converted to {outtype} in {clock.seconds:.1f} s")
     session.step(1, seconds=clock.seconds)
     made: dict[str, Any] = {"importance_tokens": None}
@@ -157,8 +154,8 @@ def _convert_adapter(
         card["license"] = named
     write_readme(place, card, f"# {config['name']}")
     converter = kit.converter(CONVERTERS[1])
-    options = ["--base", str(base), "--outfile", str(out / ADAPTER), "--outtype", "f16"]
-    run_converter([sys.executable, str(converter), str(place), *options], config["name"])
+    options = [str(place), "--base", str(base), "--outfile", str(out / ADAPTER), "--outtype", "f16"]
+    run_converter(converter, options, config["name"], scratch)
 
 
 def describe(kit: Kit, part: Path, config: dict[str, Any], model: Path) -> dict[str, Any]:

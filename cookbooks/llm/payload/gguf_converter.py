@@ -4,9 +4,24 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from cookbooks.llm.hf_dir import model_files
 from cookbooks.llm.llamacpp import Kit
+from cookbooks.llm.payload import converter_process
+
+ENVIRONMENT = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "LD_LIBRARY_PATH",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+)
+"""What a converter gets of the environment: no token, no proxy, no path of the user's own modules."""
+PROCESS = Path(converter_process.__file__)
 
 REASONS = (
     (
@@ -35,6 +50,7 @@ def convert(
     model: Path,
     dest: Path,
     *,
+    name: str,
     skeleton: bool = False,
     outtype: str = "f16",
     more: tuple[str, ...] = (),
@@ -42,25 +58,42 @@ def convert(
     """Run the converter in a process of its own.
 
     Args:
+        name: what messages call the model.
         skeleton: leave the weights out.
 
     Raises:
         NotConvertible: it refuses the model.
     """
-    converter = str(kit.converter())
-    command = ["-P", "-m", "cookbooks.llm.payload.gguf_skeleton", converter] if skeleton else [converter]
-    options = ["--outfile", str(dest), "--outtype", outtype, *more]
-    run_converter([sys.executable, *command, str(model), *options], model.name)
+    options = [str(model), "--outfile", str(dest), "--outtype", outtype, *more]
+    run_converter(kit.converter(), options, name, dest.parent, skeleton=skeleton)
 
 
-def run_converter(command: list[str], name: str) -> None:
-    """Run a converter's command.
+def shown_model(model: Path, scratch: Path) -> Path:
+    """A directory with links to the files that a model consists of, and to nothing that lies beside them.
+
+    It has one name for all models: the converter reads versions and sizes out of a directory's.
+    """
+    place = scratch / "model"
+    place.mkdir()
+    for name in model_files(model):
+        (place / name).symlink_to((model / name).resolve())
+    return place
+
+
+def run_converter(
+    converter: Path, options: Sequence[str], name: str, scratch: Path, *, skeleton: bool = False
+) -> None:
+    """Run a converter in an environment that holds nothing but what it needs.
 
     Raises:
         NotConvertible: it ended with anything but success; the message says why in our words.
     """
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
-    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+    environment |= {"HF_HUB_OFFLINE": "1", "HF_HOME": str(scratch / "no-cache"), "TMPDIR": str(scratch)}
+    command = [sys.executable, "-I", str(PROCESS), *(["--skeleton"] if skeleton else []), str(converter)]
+    result = subprocess.run(
+        [*command, *options], capture_output=True, text=True, check=False, env=environment, cwd=scratch
+    )
     if result.returncode == 0:
         return
     said = result.stdout + result.stderr

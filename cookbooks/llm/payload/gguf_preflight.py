@@ -17,12 +17,13 @@ from cookbooks.llm.hf_dir import (
     chat_template,
     model_config,
     read_json,
+    refuse_own_code,
     tensor_shapes,
     text_config,
 )
 from cookbooks.llm.llamacpp import Kit
 from cookbooks.llm.payload.chat import MaskError, load_tokenizer
-from cookbooks.llm.payload.gguf_converter import NotConvertible, convert
+from cookbooks.llm.payload.gguf_converter import NotConvertible, convert, shown_model
 from cookbooks.llm.payload.gguf_engine import GgufEngine
 from cookbooks.llm.payload.gguf_quantise import plan
 from cookbooks.llm.payload.gguf_tokens import compare_tokenizers
@@ -48,7 +49,7 @@ def preflight(model: Path, kit: Kit, scratch: Path) -> dict[str, Any]:
         NotConvertible: there can be none.
     """
     skeleton = scratch / "skeleton.gguf"
-    convert(kit, model, skeleton, skeleton=True)
+    convert(kit, shown_model(model, scratch), skeleton, name=model.name, skeleton=True)
     try:
         with GgufEngine(skeleton, kit, vocabulary_only=True) as engine:
             metadata = engine.metadata()
@@ -70,6 +71,7 @@ def look_at_files(model: Path, *, chat: bool = True) -> None:
     Raises:
         NotConvertible: something is missing.
     """
+    refuse_own_code(model)
     config = text_config(model_config(model))
     tensor_shapes(model)
     if not any((model / name).is_file() for name in TOKENIZER_FILES):

@@ -36,7 +36,9 @@ class HfEngine:
             "cuda" if device == "auto" and torch.cuda.is_available() else device.replace("auto", "cpu")
         )
         self.tokenizer: Any = load_tokenizer(path)
-        model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=DTYPES[dtype])
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            path, dtype=DTYPES[dtype], local_files_only=True, trust_remote_code=False
+        )
         self.model: Any = model.to(self.device).eval()
         self.n_vocab = int(self.model.get_output_embeddings().weight.shape[0])
 

@@ -61,7 +61,9 @@ def _merge_adapter(base: Path, adapter: Path, out: Path) -> None:
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
-    model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, local_files_only=True)
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        base, dtype=torch.float32, local_files_only=True, trust_remote_code=False
+    )
     generation, config = model.generation_config, read_json(base / "config.json")
     try:
         # "safe": refuses to add numbers that are not finite

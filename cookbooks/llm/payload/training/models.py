@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
     from transformers import PreTrainedTokenizerBase as Tokenizer
 
+OWN_CODE_ONLY = {"local_files_only": True, "trust_remote_code": False}
 NF4_BYTES = 0.56
 """Bytes a parameter takes in NF4 with doubly quantised scales."""
 
@@ -54,7 +55,7 @@ def supports_sdpa(base: Path) -> bool:
     from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
-    config = AutoConfig.from_pretrained(base, local_files_only=True)
+    config = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
         raise Refused(
             f"base_model: {type(config).__name__} is no causal language model that transformers knows"
@@ -73,7 +74,7 @@ def load_model(base: Path, method: str, placement: Placement) -> "PreTrainedMode
     import torch
     from transformers import AutoModelForCausalLM
 
-    options: dict[str, Any] = {"attn_implementation": placement.attention, "local_files_only": True}
+    options: dict[str, Any] = {**OWN_CODE_ONLY, "attn_implementation": placement.attention}
     if method == "qlora":
         options |= {"quantization_config": _nf4(placement), "device_map": {"": placement.device}}
     frozen = method != "full"
@@ -92,7 +93,7 @@ def load_frozen(base: Path, placement: Placement) -> "PreTrainedModel":
     """A model that is only read: a reference or a teacher."""
     from transformers import AutoModelForCausalLM
 
-    options: dict[str, Any] = {"attn_implementation": placement.attention, "local_files_only": True}
+    options: dict[str, Any] = {**OWN_CODE_ONLY, "attn_implementation": placement.attention}
     model = AutoModelForCausalLM.from_pretrained(base, dtype=placement.torch_dtype, **options)
     model.config.use_cache = False
     return model.requires_grad_(False).eval()
