@@ -40,11 +40,16 @@ def failure_of(instance: dg.DagsterInstance, run_id: str) -> Failure:
                 return Failure("refused", check)
             why = cause_of(event)
             return Failure("cancelled" if why == STOPPED else "failure", f"{asset_of(event.step_key)}: {why}")
-        elif event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION:
+        elif _reason_of(event) is RunFailureReason.UNEXPECTED_TERMINATION:
             return Failure("cancelled", STOPPED)
         elif event.message:
             return Failure("failure", event.message)
     return Failure("failure", "no reason was recorded")
+
+
+def _reason_of(event: Any) -> RunFailureReason | None:
+    """None where another process than the run's own has said that it failed."""
+    return getattr(event.event_specific_data, "failure_reason", None)
 
 
 def failed_by_check(event: Any) -> bool:

@@ -33,7 +33,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from blut_resources import instance_birth as birth
 from blut_resources import manifest
 from blut_resources.instance_pool import Engines, HastyConnection, Settled
-from blut_resources.runs import complete_manifest, hold_in, let_go
+from blut_resources.runs import complete_manifest, hold_in, let_go, note_made
 from blut_resources.store_files import file_lock
 
 ENDS = (
@@ -134,13 +134,19 @@ class PooledRuns(_Pooled, SqliteRunStorage):
             code = ManagedGrpcPythonEnvCodeLocationOrigin(LoadableTargetOrigin(), location)
             origin = RemoteRepositoryOrigin(code, repository).get_job_origin(dagster_run.job_name)
             dagster_run = dagster_run.with_job_origin(origin)
+        if dagster_run.status is dg.DagsterRunStatus.NOT_STARTED:
+            note_made(self._home, dagster_run.run_id)
         return super().add_run(dagster_run)
+
+    @property
+    def _home(self) -> Path:
+        return Path(self._conn_string.removeprefix("sqlite:///")).parents[1]
 
     def handle_run_event(
         self, run_id: str, event: dg.DagsterEvent, update_timestamp: datetime | None = None
     ) -> None:
         """Take down what an event, which the process of the run reports, says about its state."""
-        home = Path(self._conn_string.removeprefix("sqlite:///")).parents[1]
+        home = self._home
         if event.event_type is dg.DagsterEventType.RUN_START:
             hold_in(home, run_id)
             for run in self.get_runs(dg.RunsFilter([run_id])):

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
 
+from blut_resources import liveness
 from blut_resources.foreign_text import one_line
 from blut_resources.lease_place import LeaseError, explained
 from blut_resources.store_files import random_name
@@ -103,6 +104,7 @@ def add(directory: Path, kind: str, claim: Claim) -> Held:
         "holder": dict(claim.holder),
         "since": claim.since,
         "gpus": claim.gpus,
+        "process": list(liveness.this_process()),
     }
     with explained(directory):
         orders = (int(name["order"]) for name in _ours(os.listdir(directory)))  # noqa: PTH208
@@ -158,12 +160,21 @@ def _probe(path: Path, sweep: bool) -> tuple[bool, str]:
     except BlockingIOError:
         return True, os.read(descriptor, 1 << 16).decode(errors="replace")
     else:
-        if sweep:
+        if sweep and _is_dead(path, descriptor):
             with contextlib.suppress(OSError):  # another user's: it counts for nothing and stays
                 path.unlink()
         return False, ""
     finally:
         os.close(descriptor)
+
+
+def _is_dead(path: Path, descriptor: int) -> bool:
+    """Of a file that nobody of this kernel has locked: it may be another machine's, where they share it."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        said = json.loads(os.read(descriptor, 1 << 16).decode(errors="replace"))
+        if found := liveness.Holder.of(said.get("process")):
+            return liveness.unlocked(path, [found]) == "no"
+    return liveness.unlocked(path, []) == "no"
 
 
 def _parse(path: Path, text: str) -> Claim:

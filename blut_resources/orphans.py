@@ -2,7 +2,8 @@
 
 The next run that works in the same work directory finds it there, before it starts anything: two payloads in
 one work directory would spoil each other's checkpoints. A payload that was told to go on has its place in the
-work directory, any other a link to it.
+work directory, any other a link to it. Who works there has marked ``unit.holder``, and so has the supervisor
+of the payload: only where both are certainly dead is what they left anybody else's.
 """
 
 import contextlib
@@ -13,18 +14,28 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from blut_resources import liveness
 from blut_resources.containment import ContainmentError, Unit, attach
 from blut_resources.containment.backend import OUTCOME, UP
-from blut_resources.containment.tree import boot, start_time
+from blut_resources.containment.tree import boot
+from blut_resources.liveness import Answer, Holder, Mark
 
 NAME, OWNER, ORDER = "unit", "owner.json", "order.json"
+HOLDER = "unit.holder"
+
+_held: dict[Path, Mark] = {}
+"""Marks of this process, by work directory."""
+
+
+class InUse(ContainmentError):
+    """A process that cannot be seen from here may work in the same directory; the message names it."""
 
 
 def new_place(work: Path, order: Any, adopt: bool) -> Path:
     """An empty directory for a payload, known to the next run unless a living process works in ``work``."""
     work.mkdir(parents=True, exist_ok=True)
     place, known = Path(tempfile.mkdtemp(prefix="blut-payload-", dir=work if adopt else None)), work / NAME
-    _claimed(place, order)
+    _claimed(work, place, order)
     with contextlib.suppress(OSError):  # it is in use, or this filesystem has no links
         if adopt:
             place.rename(known)
@@ -39,23 +50,80 @@ def forget(work: Path, place: Path) -> None:
     shutil.rmtree(place, ignore_errors=True)
     if known.is_symlink() and known.resolve() == place.resolve():  # and not that of another run by now
         known.unlink(missing_ok=True)
+    if mark := _held.pop(work, None):
+        mark.remove()
+    else:
+        liveness.remove_mark(work / HOLDER)
 
 
-def owned(work: Path) -> bool:
-    """Whether what is in ``work`` belongs to a process that lives."""
-    owner = _read(work / NAME / OWNER)
-    return bool(owner) and start_time(owner[0]) == owner[1]
+def mark_of(work: Path) -> Path | None:
+    """The file that stands for who works there, for the supervisor to lock as well."""
+    return work / HOLDER if work in _held else None
+
+
+def owner(work: Path) -> Answer:
+    """Whether the process lives to which what is in ``work`` belongs."""
+    path = work / HOLDER
+    if not path.exists():
+        return _older_owner(work / NAME)
+    if not liveness.locked(path):
+        return liveness.marked(path)
+    known = liveness.holders(path)  # with its lock held, by the owner or by the supervisor
+    return liveness.alive(known[-1]) if known else "unknown"
 
 
 def left_in(work: Path) -> Unit | None:
-    """What a dead run left there, living or ended; None if there is nothing, or a living process has it."""
+    """What a dead run left there, living or ended; None if there is nothing, or a living process has it.
+
+    Raises:
+        InUse: nobody can tell from here whether what is there lives.
+    """
     known = work / NAME
-    if not os.path.lexists(known) or owned(work):
+    if not os.path.lexists(known) or (lives := owner(work)) == "yes":
         return None
-    unit = attach(known.resolve())
+    unit = attach(known.resolve()) if lives == "no" else None
     if unit is None:
+        if lives == "unknown" or _may_live(work):
+            raise InUse(_in_use(work))
         forget(work, known.resolve())
     return unit
+
+
+def _may_live(work: Path) -> bool:
+    """Whether a supervisor that cannot be attached to may be at work all the same."""
+    if (work / HOLDER).exists():
+        return liveness.marked(work / HOLDER) != "no"
+    up = _read(work / NAME / UP)
+    return bool(up) and liveness.alive(_supervisor(up)) != "no"
+
+
+def _in_use(work: Path) -> str:
+    known = liveness.holders(work / HOLDER) or [_older_holder(work / NAME)]
+    return (
+        f"{work} is in use by {known[-1] or 'a process that left no name'}, which cannot be seen from here:"
+        " wait until that run has ended, or cancel it there; if that machine or container is no more,"
+        f" remove {work / NAME} and {work / HOLDER}"
+    )
+
+
+def _supervisor(up: dict[str, Any]) -> Holder:
+    where, _, namespace = up.get("boot", "").partition(" ")
+    return Holder(up.get("pid", 0), up.get("start"), where, namespace, up.get("machine", ""))
+
+
+def _older_owner(place: Path) -> Answer:
+    """Of a place of a version that left only pid and start time: the boot is that of its supervisor."""
+    found = _older_holder(place)
+    if found is None:
+        return "no" if not os.path.lexists(place) or place.is_dir() else "unknown"
+    return liveness.alive(found)
+
+
+def _older_holder(place: Path) -> Holder | None:
+    found, up = Holder.of(_read(place / OWNER)), _read(place / UP) or {}
+    if found is None or found.boot or not up:
+        return found
+    return Holder(found.pid, found.start, *_supervisor(up)[2:])
 
 
 def end_abandoned(works: Path) -> None:
@@ -64,7 +132,9 @@ def end_abandoned(works: Path) -> None:
     The places of those that have ended are removed, but for those that may be taken over.
     """
     for known in works.glob(f"*/{NAME}"):
-        unit = left_in(known.parent)
+        unit = None
+        with contextlib.suppress(InUse):
+            unit = left_in(known.parent)
         if unit is None:
             continue
         if known.is_symlink() and (unit.place / OUTCOME).exists():
@@ -88,14 +158,16 @@ def order_of(unit: Unit) -> Any:
     return _read(unit.place / ORDER)
 
 
-def claim(unit: Unit) -> None:
+def claim(work: Path, unit: Unit) -> None:
     """It belongs to this process now."""
-    _claimed(unit.place, order_of(unit))
+    _claimed(work, unit.place, order_of(unit))
 
 
-def _claimed(place: Path, order: Any) -> Path:
+def _claimed(work: Path, place: Path, order: Any) -> Path:
     (place / ORDER).write_text(json.dumps(order))
-    (place / OWNER).write_text(json.dumps([os.getpid(), start_time(os.getpid())]))
+    (place / OWNER).write_text(json.dumps(list(liveness.this_process())))
+    if work not in _held:
+        _held[work] = Mark(work / HOLDER)
     return place
 
 

@@ -1,30 +1,36 @@
 """Runs and the processes behind them: who is alive, who died unnoticed, and how to end one.
 
-Every process that executes a run, or a step of it, holds a lock on ``alive/<run id>`` from before the run is
-shown as started, and has its pid and start time in that file. The kernel drops the lock when the process
-ends, however violently, so nobody is ever taken for another.
+Every process that executes a run, or a step of it, marks ``alive/<run id>`` from before the run is shown as
+started; who makes a run marks ``alive/made/<run id>`` until then. What such a mark is worth, also on another
+machine or in another container that shares the instance, `liveness` knows: a run is dead only where that is
+certain.
 """
 
 import contextlib
-import fcntl
 import os
 import signal
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO
 
 import dagster as dg
 
-from blut_resources import manifest, orchestrator, orphans
-from blut_resources.containment.tree import start_time
+from blut_resources import liveness, manifest, orchestrator, orphans
 from blut_resources.instance import home_of, store_of
 from blut_resources.store import file_lock
 
 CANCEL_S = 30.0
 """Seconds that a cancelled run has to end by itself, its payload's grace period included."""
 START_S = 300.0
-"""Seconds that a run has from its making to its start; one that has not started is dead."""
+"""Seconds that a run has from its making to its start where its maker lives; one that has not is dead."""
+MADE = "made"
+
+WAITING = [
+    *(dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING),
+    dg.DagsterRunStatus.CANCELING,
+]
+"""States of a run that may not have a process yet."""
 
 OUTCOMES = {
     dg.DagsterRunStatus.SUCCESS: "succeeded",
@@ -33,13 +39,17 @@ OUTCOMES = {
     dg.DagsterRunStatus.CANCELING: "cancelled",
 }
 
-_held: dict[str, IO[str]] = {}
+_held: dict[str, liveness.Mark] = {}
 _reaped: set[str] = set()
 """Runs at whose first step here this process looked for dead ones."""
 
 
 class NoSuchRun(LookupError):
     """No run, or more than one, has an id that begins so; the message names them."""
+
+
+class OutOfReach(Exception):
+    """A run works where no signal of this process arrives; the message says where, and the remedy."""
 
 
 def hold_run(instance: dg.DagsterInstance, run_id: str) -> None:
@@ -59,15 +69,20 @@ def hold_run(instance: dg.DagsterInstance, run_id: str) -> None:
 
 
 def hold_in(home: Path, run_id: str) -> None:
-    """The same, for the storage of the instance in ``home``: before it shows the run as started."""
+    """Show that this process works for a run of the instance in ``home``: before it shows as started."""
     orchestrator.above(os.getpid())
     alive = home / "alive"
     with file_lock(alive / ".lock"):
-        handle = (alive / run_id).open("a")
-        fcntl.flock(handle, fcntl.LOCK_SH)
-        handle.write(f"{os.getpid()} {start_time(os.getpid())}\n")
-        handle.flush()
-        _held[run_id] = handle
+        if run_id not in _held:
+            _held[run_id] = liveness.Mark(alive / run_id)
+        (alive / MADE / run_id).unlink(missing_ok=True)
+
+
+def note_made(home: Path, run_id: str) -> None:
+    """Write down who has made a run that has not started."""
+    made = home / "alive" / MADE
+    made.mkdir(parents=True, exist_ok=True)
+    (made / run_id).write_text(f"{liveness.this_process().line()}\n")
 
 
 def let_go(run_id: str) -> None:
@@ -79,21 +94,36 @@ def let_go(run_id: str) -> None:
 def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     """Mark runs as failed whose process is gone, which Dagster would show as running for ever.
 
-    What is left of their payloads is ended, and then removed, too.
+    What is left of their payloads is ended, and then removed, too. A run whose process cannot be seen from
+    here, on another machine or in another container, is left alone.
     """
     alive = _alive(instance)
     reaped = []
     # under the lock, so that a run that is just opening its file is not taken for a dead one
     with file_lock(alive / ".lock"):
-        for path in sorted(alive.iterdir()):
-            if path.name.startswith(".") or not _is_dead(path):
+        for path in _marks(alive):
+            if liveness.marked(path) != "no":
                 continue
             if _report_dead(instance, path.name):
                 reaped.append(path.name)
             path.unlink()
         reaped += [run_id for run_id in _never_up(instance) if _report_dead(instance, run_id)]
+        _forget_makers(instance)
     orphans.end_abandoned(store_of(instance).root / "work")
     return reaped
+
+
+def workers(instance: dg.DagsterInstance, run_id: str) -> list[liveness.Holder]:
+    """Processes that work for a run, or may: those that are known to have ended are left out."""
+    path = _alive(instance) / run_id
+    if liveness.marked(path) == "no":
+        return []
+    return [holder for holder in liveness.holders(path) if liveness.alive(holder) != "no"]
+
+
+def out_of_sight(instance: dg.DagsterInstance, run_id: str) -> list[liveness.Holder]:
+    """Those of them of which nobody can tell from here whether they live."""
+    return [holder for holder in workers(instance, run_id) if liveness.alive(holder) == "unknown"]
 
 
 def complete_manifest(home: Path, run: dg.DagsterRun) -> None:
@@ -120,27 +150,32 @@ def find_run(instance: dg.DagsterInstance, prefix: str) -> dg.DagsterRun:
     raise NoSuchRun(f"{len(found)} runs have an id that begins with {prefix!r} ({names}); give more of it")
 
 
-def cancel_run(instance: dg.DagsterInstance, run: dg.DagsterRun, patience_s: float = CANCEL_S) -> str:
+def cancel_run(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, patience_s: float = CANCEL_S, *, gone: bool = False
+) -> str:
     """End a run and everything it started; returns what was done, in words.
 
     Its processes are asked first, so that a payload can write its checkpoint; ``patience_s`` later they
-    are killed.
+    are killed. ``gone`` is somebody's word that those that cannot be seen from here live no more.
+
+    Raises:
+        OutOfReach: it works on another machine or in another container; nothing was changed.
     """
     if run.is_finished:
         return f"run {run.run_id[:8]} has ended already: {run.status.value}"
+    hidden = out_of_sight(instance, run.run_id)
+    if hidden and not gone:
+        raise OutOfReach(
+            f"run {run.run_id[:8]} belongs to {', '.join(map(str, hidden))}, which cannot be reached from"
+            f" here: type `blut cancel {run.run_id[:8]}` there, or here with --gone if that machine or"
+            " container is no more"
+        )
     if run.status is not dg.DagsterRunStatus.CANCELING:
         instance.report_run_canceling(run)
-    how = "there was no process to end"
-    pids = _pids(instance, run.run_id)
-    if pids:
-        _signal(pids[:1], signal.SIGINT)  # the first is the run's own, and tells the others
-        how = "its processes ended by themselves"
-        deadline = time.monotonic() + patience_s
-        while pids := _pids(instance, run.run_id):
-            if time.monotonic() > deadline:
-                _signal(pids, signal.SIGKILL)
-                how = f"its processes were killed after {patience_s:.0f} s"
-            time.sleep(0.1)
+    how = _end(instance, run.run_id, patience_s)
+    if hidden:
+        how = f"{how}; {', '.join(map(str, hidden))} is taken for gone"
+        (_alive(instance) / run.run_id).unlink(missing_ok=True)
     again = instance.get_run_by_id(run.run_id)
     if again is not None and not again.is_finished:
         instance.report_run_canceled(again)
@@ -148,26 +183,36 @@ def cancel_run(instance: dg.DagsterInstance, run: dg.DagsterRun, patience_s: flo
     return f"run {run.run_id[:8]} is cancelled; {how}"
 
 
+def _end(instance: dg.DagsterInstance, run_id: str, patience_s: float) -> str:
+    """End the processes of a run that can be seen from here; what was done."""
+    how = "there was no process to end"
+    pids = _pids(instance, run_id)
+    if pids:
+        _signal(pids[:1], signal.SIGINT)  # the first is the run's own, and tells the others
+        how = "its processes ended by themselves"
+        deadline = time.monotonic() + patience_s
+        while pids := _pids(instance, run_id):
+            if time.monotonic() > deadline:
+                _signal(pids, signal.SIGKILL)
+                how = f"its processes were killed after {patience_s:.0f} s"
+            time.sleep(0.1)
+    return how
+
+
 def _alive(instance: dg.DagsterInstance) -> Path:
     return home_of(instance) / "alive"
 
 
-def _is_dead(path: Path) -> bool:
-    if path.name in _held:
-        return False
-    with contextlib.suppress(OSError), path.open() as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    return False
+def _marks(alive: Path) -> Iterator[Path]:
+    for path in sorted(alive.iterdir()):
+        if path.name not in (".lock", MADE) and path.name not in _held and not path.name.startswith("."):
+            yield path
 
 
 def _pids(instance: dg.DagsterInstance, run_id: str) -> list[int]:
     """Processes that work for a run now, the first one first; empty when the last of them has ended."""
-    path = _alive(instance) / run_id
-    if not path.exists() or _is_dead(path):
-        return []
-    processes = [line.split() for line in path.read_text().splitlines()]
-    return [int(pid) for pid, started in processes if str(start_time(int(pid))) == started]
+    known = (liveness.pid_here(holder) for holder in workers(instance, run_id))
+    return [pid for pid in known if pid is not None]
 
 
 def _signal(pids: list[int], number: signal.Signals) -> None:
@@ -177,12 +222,35 @@ def _signal(pids: list[int], number: signal.Signals) -> None:
 
 
 def _never_up(instance: dg.DagsterInstance) -> list[str]:
-    """Runs that were made long ago and whose process never said that it has started."""
-    status = dg.DagsterRunStatus
+    """Runs whose maker died before anybody started them, or that should have started long ago."""
+    alive, dead = _alive(instance), []
     before = datetime.now(UTC) - timedelta(seconds=START_S)
-    waiting = [status.NOT_STARTED, status.STARTING, status.CANCELING]
-    runs = instance.get_runs(dg.RunsFilter(statuses=waiting, updated_before=before))
-    return [run.run_id for run in runs if not (_alive(instance) / run.run_id).exists()]
+    for record in instance.get_run_records(dg.RunsFilter(statuses=WAITING)):
+        run = record.dagster_run
+        if (alive / run.run_id).exists():
+            continue
+        maker = _maker(alive / MADE / run.run_id)
+        # one that is starting is in the hands of another process than its maker's
+        abandoned = maker == "no" and run.status is dg.DagsterRunStatus.NOT_STARTED
+        late = record.update_timestamp.astimezone(UTC) < before
+        if abandoned or (late and maker != "unknown"):
+            dead.append(run.run_id)
+    return dead
+
+
+def _maker(path: Path) -> liveness.Answer:
+    """Whether the process lives that made a run; one of an older version did not say."""
+    made_by = liveness.holders(path)
+    return liveness.alive(made_by[-1]) if made_by else "yes"
+
+
+def _forget_makers(instance: dg.DagsterInstance) -> None:
+    """Once a run is beyond its making, who made it is nobody's concern."""
+    waiting = {run.run_id for run in instance.get_runs(dg.RunsFilter(statuses=WAITING))}
+    made = _alive(instance) / MADE
+    for path in made.iterdir() if made.is_dir() else ():
+        if path.name not in waiting and _maker(path) == "no":
+            path.unlink(missing_ok=True)
 
 
 def _report_dead(instance: dg.DagsterInstance, run_id: str) -> bool:

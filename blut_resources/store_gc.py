@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from blut_resources import liveness, orphans
 from blut_resources.store_files import acquire, explained, namespace_tag, release, remove_tree
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 NEWEST = 3
 """Different results of each asset that a collection keeps, where nobody says how many."""
 DAY_S = 86400.0
-FOREIGN_STAGING_S = 7 * DAY_S
-"""Staging of another boot or container, where one cannot ask whether the process lives."""
+FOREIGN_STAGING_S = 30 * DAY_S
+"""Staging of an older version that left no word of its process, in another boot or container."""
 QUARANTINE_S = 7 * DAY_S
 WORK_S = 30 * DAY_S
 TEMPORARY_S = DAY_S
@@ -101,6 +102,9 @@ def _sweep(root: Path, grace_s: float, dry_run: bool) -> dict[Path, int]:
             if not dry_run:
                 remove_tree(path)
     if not dry_run:
+        for path in _children(root / "holders"):
+            if liveness.marked(path) == "no":
+                liveness.remove_mark(path)
         for path in _children(root / "locks"):
             if _age(path) >= grace_s:
                 _drop_lock(path)
@@ -109,14 +113,19 @@ def _sweep(root: Path, grace_s: float, dry_run: bool) -> dict[Path, int]:
 
 def _dead(root: Path) -> Iterator[Path]:
     for path in _children(root / "staging"):
-        pid, _, rest = path.name.partition("-")
-        if rest.partition("-")[0] != namespace_tag():
-            if _age(path) > FOREIGN_STAGING_S:
-                yield path
-        elif not _alive(pid):
+        pid, tag, *_ = [*path.name.split("-"), ""]
+        if _holder_is_dead(root / "holders" / f"{pid}-{tag}", path, pid, tag):
             yield path
-    for name, limit in (("quarantine", QUARANTINE_S), ("work", WORK_S)):
-        yield from (path for path in _children(root / name) if _age(path) > limit)
+    yield from (path for path in _children(root / "quarantine") if _age(path) > QUARANTINE_S)
+    for path in _children(root / "work"):
+        if _age(path) > WORK_S and orphans.owner(path) == "no":
+            yield path
+
+
+def _holder_is_dead(mark: Path, staging: Path, pid: str, tag: str) -> bool:
+    if mark.exists():
+        return liveness.marked(mark) == "no"
+    return _age(staging) > FOREIGN_STAGING_S if tag != namespace_tag() else not _alive(pid)
 
 
 def _old_temporaries(root: Path) -> Iterator[Path]:

@@ -1,5 +1,6 @@
 """Where the artifact store keeps what, and its locks."""
 
+import atexit
 import contextlib
 import os
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from blut_resources.digest import digest_bytes
+from blut_resources.liveness import Mark
 from blut_resources.store_files import (
     StoreError,
     acquire,
@@ -19,6 +21,8 @@ from blut_resources.store_files import (
 
 _HEX = frozenset("0123456789abcdef")
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+_marks: dict[Path, Mark] = {}
+"""Of this process and of those that it was forked from, which ended or go on with theirs."""
 
 
 class StorePlaces:
@@ -31,10 +35,18 @@ class StorePlaces:
 
     def staging(self) -> Path:
         """A fresh empty directory on the store's filesystem, private to this process."""
-        path = self.root / "staging" / f"{process_tag()}-{os.urandom(6).hex()}"
+        own = process_tag()
+        path, mark = self.root / "staging" / f"{own}-{os.urandom(6).hex()}", self.holder_path(own)
         with explained(path):
+            if mark not in _marks:
+                _marks[mark] = Mark(mark)
+                atexit.register(_unmark, mark, os.getpid())
             path.mkdir(parents=True)
         return path
+
+    def holder_path(self, tag: str) -> Path:
+        """The mark of the process whose staging directories begin with this tag."""
+        return self.root / "holders" / tag
 
     def work_dir(self, fingerprint: str) -> Path:
         """The directory for resumable state of one fingerprint, made if need be."""
@@ -90,6 +102,12 @@ class StorePlaces:
     def reference_index(self, location: Path) -> Path:
         """The stamps of files outside the store."""
         return self.root / "stat" / f"at-{digest_bytes(os.fsencode(location))}.json"
+
+
+def _unmark(path: Path, pid: int) -> None:
+    """At the end of the process that made it, and not of one forked from that."""
+    if os.getpid() == pid:
+        _marks[path].remove()
 
 
 def is_digest(text: str) -> bool:

@@ -260,7 +260,7 @@ def _orphan(payload: Payload, log: dg.DagsterLogManager) -> Unit | None:
         return None
     over, goes_on = _has_ended(unit, 0), orphans.may_go_on(payload.work, unit)
     if goes_on and orphans.order_of(unit) == payload.order() and (not over or unit.wait().ok):
-        orphans.claim(unit)
+        orphans.claim(payload.work, unit)
         return unit
     if goes_on or not over:
         what = f"ended without it: {unit.wait().describe()}" if over else "has to end first"
@@ -292,6 +292,7 @@ def _start(payload: Payload, place: Path, bootstrap: Mapping[str, str], lease: L
         grace_s=GRACE_S,
         on_orphan="adopt" if payload.adopt else "kill",
         lease=lease.path if lease else None,
+        mark=orphans.mark_of(payload.work),
     )
 
 

@@ -8,7 +8,7 @@ import typer
 from blut_assets.cli.catalogue import complete_recipe
 from blut_assets.cli.completion import RUN_ID, complete_working
 from blut_assets.cli.lazy import single
-from blut_assets.cli.output import AsJson, ago, duration, listing, numbers
+from blut_assets.cli.output import AsJson, ago, duration, failed, listing, numbers
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -68,9 +68,12 @@ def _progress(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> str:
     from blut_assets.cli.lookup import newest_epoch
     from blut_assets.failures import failure_of
     from blut_assets.running import WAITING_TAG
+    from blut_resources.runs import out_of_sight
 
     if run.is_failure:
         return failure_of(instance, run.run_id).why.splitlines()[0]
+    if not run.is_finished and (hidden := out_of_sight(instance, run.run_id)):
+        return f"{hidden[0]}, which cannot be seen from here"
     waits = run.tags.get(WAITING_TAG, "")
     if waits and not waits.startswith("no more") and not run.is_finished:
         return waits
@@ -92,16 +95,24 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
 
 def cancel(
     run_id: Annotated[str, typer.Argument(metavar="ID", help=RUN_ID, autocompletion=complete_working)],
+    gone: Annotated[
+        bool,
+        typer.Option("--gone", help="The machine or container that it ran on is no more: only mark it."),
+    ] = False,
 ) -> None:
     """End a run and everything it started.
 
-    Wherever it was started from: here, in the UI, by the daemon.
+    Wherever it was started from: here, in the UI, by the daemon. One that works on another machine, or in
+    another container, that shares this history has to be ended there.
 
     A payload gets time to write its checkpoint; `blut plan resume ID` goes on from there.
     """
     from blut_assets.cli.lookup import run_named
     from blut_resources.instance import open_instance
-    from blut_resources.runs import cancel_run
+    from blut_resources.runs import OutOfReach, cancel_run
 
     with open_instance() as instance:
-        typer.echo(cancel_run(instance, run_named(instance, run_id)))
+        try:
+            typer.echo(cancel_run(instance, run_named(instance, run_id), gone=gone))
+        except OutOfReach as error:
+            failed(str(error))

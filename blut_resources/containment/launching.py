@@ -59,6 +59,7 @@ def launch(
     on_orphan: Literal["kill", "adopt"] = "kill",
     lease: Path | None = None,
     isolation: Mapping[str, Any] | None = None,
+    mark: Path | None = None,
 ) -> Unit:
     """Start a command as a unit of its own.
 
@@ -74,6 +75,7 @@ def launch(
             on, until it ends or somebody attaches to ``place``.
         lease: a file with a shared ``flock`` that the unit keeps for as long as it lives.
         isolation: what alone it may open, as `Isolation.as_spec` has it; ``enforcement`` says what holds.
+        mark: another one, which only its supervisor keeps.
 
     Raises:
         ContainmentRefused: the memory limit is not enforced here, and that is required.
@@ -83,7 +85,7 @@ def launch(
     limits, place = limits or Limits(), Path(place).absolute()
     spec = of_command(command, env, Path(cwd or Path.cwd()).absolute(), limits)
     spec |= {"grace_s": grace_s, "on_orphan": on_orphan, "lease": as_text(lease) if lease else None}
-    spec |= {"isolation": dict(isolation) if isolation else None}
+    spec |= {"isolation": dict(isolation) if isolation else None, "mark": as_text(mark) if mark else None}
     _take(place)
     passed: list[str] = []
     for backend in candidates(limits):

@@ -13,7 +13,7 @@ import select
 import time
 
 from blut_resources.containment import trampoline, wire
-from blut_resources.containment.tree import SIGKILL, Tree, boot, own_cgroup, read, start_time
+from blut_resources.containment.tree import SIGKILL, Tree, boot, machine, own_cgroup, read, start_time
 
 TYPE_CHECKING = False  # `typing` would take 15 ms to import, os 3 ms
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ class Supervisor:
         trampoline.prctl(trampoline.PR_SET_CHILD_SUBREAPER, 1)
         self.machine_oom_kills = _machine_oom_kills() if not self.tree.version else 0
         self.kernel_log = _kernel_log() if self.tree.version == 1 else None
-        self.payload = trampoline.fork(spec, place, joined, _lease(spec.get("lease")))
+        self.mark = _locked(spec.get("mark"))
+        self.payload = trampoline.fork(spec, place, joined, _locked(spec.get("lease")))
 
     def run(self) -> None:
         """Until nothing of the tree is left and the outcome is written, whatever goes wrong."""
@@ -110,8 +111,8 @@ class Supervisor:
         ready = said.startswith("+")
         problem = None if ready else said or "the process that was to become the payload died"
         pid = os.getpid()
-        up = {"pid": pid, "start": start_time(pid), "boot": boot(), "payload": self.payload.pid}
-        up["isolation"] = said[1:] if ready else ""
+        up = {"pid": pid, "start": start_time("self"), "boot": boot(), "machine": machine()}
+        up |= {"payload": self.payload.pid, "isolation": said[1:] if ready else ""}
         if problem:
             up["error"], self.cause, self.detail = problem, "lost", problem
         wire.write(f"{self.place}/unit.json", {**up, "cgroups": self.tree.cgroups})
@@ -216,15 +217,15 @@ class Supervisor:
         return ""
 
 
-def _lease(path: str | None) -> int | None:
-    """Share the owner's lock, so that what was granted stays taken for as long as the tree lives."""
+def _locked(path: str | None) -> int | None:
+    """Share the owner's lock, so that what it stands for stays taken for as long as this process lives."""
     if path is None:
         return None
     import fcntl
 
-    lease = os.open(path.encode("utf-8", "surrogateescape"), os.O_RDWR)
-    fcntl.flock(lease, fcntl.LOCK_SH)
-    return lease
+    file = os.open(path.encode("utf-8", "surrogateescape"), os.O_RDWR)
+    fcntl.flock(file, fcntl.LOCK_SH)
+    return file
 
 
 def _kernel_log() -> KernelLog:

@@ -178,15 +178,37 @@ def write(path: str, value: str) -> None:
         os.close(fd)
 
 
-def start_time(pid: int) -> int | None:
-    """When a process started, in ticks since boot: with the pid it names a process. None if it is gone."""
+def start_time(pid: int | str) -> int | None:
+    """When a process started, in ticks since boot: with the pid it names a process. None if it is gone.
+
+    ``self`` is this one, also where /proc counts as another process namespace does.
+    """
     fields = read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     return int(fields[19]) if fields and fields[0] != "Z" else None
 
 
+def boot_id() -> str:
+    """Which boot of which machine this is."""
+    return read("/proc/sys/kernel/random/boot_id").strip()
+
+
+def pid_namespace() -> str:
+    """Within which process namespace a pid of this process means something."""
+    return os.readlink("/proc/self/ns/pid")
+
+
+def machine() -> str:
+    """Which machine this is, on every boot: host name and machine id; empty where it has no id.
+
+    Copies of a machine or of an image have one id in common: the name tells them apart.
+    """
+    name, number = read("/proc/sys/kernel/hostname").strip(), read("/etc/machine-id").strip()
+    return f"{name}/{number}" if name and number else ""
+
+
 def boot() -> str:
-    """Which boot of which machine this is, and which process namespace: within it a pid means something."""
-    return f"{read('/proc/sys/kernel/random/boot_id').strip()} {os.readlink('/proc/self/ns/pid')}"
+    """Boot and process namespace: within both a pid means something."""
+    return f"{boot_id()} {pid_namespace()}"
 
 
 def _counts(path: str) -> dict[str, int]:
