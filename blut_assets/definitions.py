@@ -1,5 +1,7 @@
 """The only entry point: every installed cookbook, merged and checked."""
 
+from pathlib import Path
+
 from blut_resources.startup import without_collector
 
 with without_collector():
@@ -46,5 +48,13 @@ def build_definitions(found: Discovered) -> dg.Definitions:
     )
 
 
+def beside_cookbooks() -> list[dg.Definitions]:
+    """What `dg scaffold defs` has put into ``blut_assets/defs``; loading an empty folder takes time too."""
+    here = Path(__file__).parent
+    if {entry.name for entry in (here / "defs").iterdir()} <= {"__init__.py", "__pycache__"}:
+        return []
+    return [dg.load_from_defs_folder(path_within_project=here)]
+
+
 with without_collector():
-    defs = build_definitions(discovered)
+    defs = dg.Definitions.merge(build_definitions(discovered), *beside_cookbooks())

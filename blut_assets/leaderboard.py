@@ -59,9 +59,9 @@ def _found(instance: dg.DagsterInstance, recipe: Recipe, metric: Metric) -> Iter
     defaults = recipe.template()
     for record in itertools.islice(reuse.materializations(instance, metric.asset.key), LOOK_BACK):
         event, run = record.asset_materialization, runs.get(record.run_id)
-        entry: Any = event.metadata.get(reuse.ARTIFACT) if event else None
-        if run is None or entry is None:
+        if run is None or event is None or not reuse.digest_of(event):
             continue
+        entry: Any = event.metadata[reuse.ARTIFACT]
         args = {name: value for name, value in {**defaults, **run.run_config}.items() if name not in COMMON}
         yield entry.value["digest"], Result(run.run_id, record.timestamp, entry.value, args)
 

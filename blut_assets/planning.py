@@ -129,7 +129,7 @@ class _Planner:
         if key in self.planned:
             return self.planned[key].digest
         event = self._latest.get(key)
-        return reuse.digest_of(event) if event else None
+        return (reuse.digest_of(event) or None) if event else None
 
     def _look_up(
         self,
@@ -163,8 +163,9 @@ def _returned(generator: Any) -> Artifact:
 
 def _difference(event: dg.AssetMaterialization, now: Mapping[str, Any]) -> str:
     """What changed since the newest materialization, part by part."""
-    entry: Any = event.metadata.get(reuse.SPEC)
-    then = entry.value if entry else {}
+    then = reuse.spec_of_event(event)
+    if not then:
+        return "its newest materialization was not made by Blut"
     words = []
     for section, verb in (
         ("code", "source changed"),

@@ -25,9 +25,9 @@ def reachable(instance: dg.DagsterInstance, newest: int, retiring: Registration 
         seen: list[str] = []
         for record in reuse.materializations(instance, key):
             event = record.asset_materialization
-            if event is None or reuse.ARTIFACT not in event.metadata:
+            digest = reuse.digest_of(event) if event else ""
+            if event is None or not digest:
                 continue
-            digest = reuse.digest_of(event)
             made_of.setdefault(digest, set()).update(reuse.inputs_of(event).values())
             if digest not in seen:
                 seen.append(digest)

@@ -1,14 +1,16 @@
 """Find an earlier result with the same fingerprint, in the event log and nowhere else."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import dagster as dg
+from pydantic import ValidationError
 
 from blut_assets.artifacts import Artifact
 from blut_resources.store import ArtifactStore, StoreError
+from blut_resources.store_places import is_digest
 
 FINGERPRINT_TAG = "blut/fingerprint"
 ARTIFACT, SPEC, REUSED, ORIGIN, SECONDS = "artifact", "blut/spec", "reused", "origin_run", "compute_seconds"
@@ -41,28 +43,47 @@ def fingerprint_of(event: dg.AssetMaterialization | None) -> str | None:
     return (event.tags or {}).get(FINGERPRINT_TAG) if event else None
 
 
+class NoHandle(ValueError):
+    """A materialization that names no artifact of the wanted type; the message says what it has instead."""
+
+
 def artifact_of(event: dg.AssetMaterialization, kind: type[A]) -> A:
     """The typed handle that a materialization carries.
 
     Raises:
-        ValueError: if the materialization was not made by a stage asset.
+        NoHandle: if it was not made by a stage asset, or by one that leaves something else.
     """
-    entry = event.metadata.get(ARTIFACT)
-    if entry is None:
-        raise ValueError(f"{event.asset_key.to_user_string()} was not materialized by a stage asset")
-    return kind.model_validate(entry.value)
+    if not digest_of(event):
+        raise NoHandle("it names no artifact of Blut, as one that was reported by hand or by another program")
+    try:
+        return kind.model_validate(_value(event, ARTIFACT))
+    except ValidationError as error:
+        fields = ", ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
+        raise NoHandle(
+            f"the artifact that it names is no {kind.__name__} as it is declared now ({fields})"
+        ) from None
 
 
 def digest_of(event: dg.AssetMaterialization) -> str:
-    """The digest of the bytes that a stage asset's materialization stands for."""
-    entry: Any = event.metadata[ARTIFACT]
-    return entry.value["digest"]
+    """The digest of the bytes that a stage asset's materialization stands for; empty for any other."""
+    digest = _value(event, ARTIFACT).get("digest")
+    return digest if isinstance(digest, str) and is_digest(digest) else ""
+
+
+def spec_of_event(event: dg.AssetMaterialization) -> Mapping[str, Any]:
+    """Code, inputs and config that a materialization was computed from; empty where it does not say."""
+    return _value(event, SPEC)
 
 
 def inputs_of(event: dg.AssetMaterialization) -> dict[str, str]:
     """The digests that a materialization was computed from, by parameter name."""
-    entry: Any = event.metadata.get(SPEC)
-    return entry.value.get("inputs", {}) if entry else {}
+    return dict(spec_of_event(event).get("inputs", {}))
+
+
+def _value(event: dg.AssetMaterialization, name: str) -> Mapping[str, Any]:
+    """A JSON object among the metadata; what anybody may have reported under that name counts as none."""
+    value: Any = getattr(event.metadata.get(name), "value", None)
+    return value if isinstance(value, Mapping) else {}
 
 
 def measured_peaks(instance: dg.DagsterInstance, key: dg.AssetKey) -> list[int]:
@@ -111,7 +132,7 @@ def find_reusable(
         if event is None or fingerprint_of(event) != fingerprint:
             continue
         digest = digest_of(event)
-        if digest in tried:
+        if not digest or digest in tried:
             continue
         tried.add(digest)
         try:

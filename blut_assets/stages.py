@@ -13,18 +13,20 @@ import typing
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar, Unpack
 
 import dagster as dg
 from pydantic import Field
 
 from blut_assets import reuse
 from blut_assets.artifacts import Artifact
+from blut_assets.asset_options import AssetOptions, checked
 from blut_assets.curves import Curves
 from blut_assets.documentation import columns, description
 from blut_assets.gates import PromotionRefused
 from blut_assets.limits import NO_FOOTPRINT, NO_LIMITS, Footprint, LimitsConfig
 from blut_assets.recording import Recording
+from blut_assets.retrying import note_failure
 from blut_assets.showing import bytes_shown, inputs_shown, manifest_shown
 from blut_assets.stage import Stage
 from blut_assets.versions import CodeEdited, CodeVersion, code_version, fingerprint
@@ -161,6 +163,7 @@ def stage_asset(
     footprint: Footprint = NO_FOOTPRINT,
     show: Callable[[Path], Mapping[str, Any]] | None = None,
     freshness: dg.FreshnessPolicy | None = None,
+    **options: Unpack[AssetOptions],
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Declare the artifact that a function makes.
 
@@ -178,9 +181,11 @@ def stage_asset(
         footprint: memory and GPUs that its payload is expected to need, and default limits.
         show: what the UI is to show of the bytes, as metadata; it is no part of the code version.
         freshness: how old the newest materialization may get before the UI says so.
+        options: of ``dg.asset``, as `AssetOptions` lists them.
 
     Raises:
-        TypeError: if an annotation is missing or is not an artifact or a `StageConfig`.
+        TypeError: if an annotation is missing or is not an artifact or a `StageConfig`, or an option would
+            break what a stage asset promises.
     """
 
     def declare(function: Callable[..., Any]) -> dg.AssetsDefinition:
@@ -200,7 +205,9 @@ def stage_asset(
             footprint=footprint,
             show=show,
         )
+        facts = {"artifact_kind": output.kind, "dagster/column_schema": columns(output)}
         return dg.asset(
+            **checked(spec.key.to_user_string(), options, spec.memoised),
             key=spec.key,
             ins={name: dg.AssetIn(key=key) for name, key in keys.items()},
             group_name=group,
@@ -211,7 +218,7 @@ def stage_asset(
             partitions_def=partitions_def,
             freshness_policy=freshness,
             description=description(function, output),
-            metadata={"artifact_kind": output.kind, "dagster/column_schema": columns(output)},
+            metadata={**options.get("metadata", {}), **facts},
         )(_compute(spec))
 
     return declare
@@ -248,15 +255,11 @@ def _compute(spec: StageSpec) -> Callable[..., Any]:
         config = kwargs.pop("config")
         context = dg.AssetExecutionContext.get()
         try:
-            yield from _materialize(spec, context, kwargs, config)
-        except PayloadFailed as error:
-            raise dg.Failure(lines(error), error.as_metadata(), allow_retries=error.retry) from error
-        except EXPLAINED as error:
-            raise dg.Failure(lines(error), allow_retries=not isinstance(error, HOPELESS)) from error
-        except OSError as error:
-            if error.errno not in FULL:
-                raise
-            raise dg.Failure(explanation(error, store_of(context.instance).root)) from error
+            yield from _explained(spec, context, kwargs, config)
+        except Exception as error:
+            hopeless = isinstance(error, dg.Failure) and not error.allow_retries
+            note_failure(context.instance, context.run.run_id, hopeless=hopeless)
+            raise
 
     hints: dict[str, Any] = {**spec.input_types, "config": spec.config}
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
@@ -268,6 +271,22 @@ def _compute(spec: StageSpec) -> Callable[..., Any]:
     compute.__annotations__ = {**hints, "return": Iterator[dg.MaterializeResult[spec.output]]}
     compute.__blut_stage__ = spec  # type: ignore[attr-defined]
     return compute
+
+
+def _explained(
+    spec: StageSpec, context: dg.AssetExecutionContext, inputs: Mapping[str, Artifact], config: StageConfig
+) -> Iterator[Any]:
+    """Materialize; what goes wrong is said for a person, and whether another attempt is worth it."""
+    try:
+        yield from _materialize(spec, context, inputs, config)
+    except PayloadFailed as error:
+        raise dg.Failure(lines(error), error.as_metadata(), allow_retries=error.retry) from error
+    except EXPLAINED as error:
+        raise dg.Failure(lines(error), allow_retries=not isinstance(error, HOPELESS)) from error
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise dg.Failure(explanation(error, store_of(context.instance).root)) from error
 
 
 def _materialize(

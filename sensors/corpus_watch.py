@@ -80,14 +80,13 @@ def glance(instance: dg.DagsterInstance, spec: StageSpec) -> Seen | None:
     """Look at a source as it was configured last; None where there is nothing to watch."""
     record = instance.get_latest_materialization_event(spec.key)
     event = record.asset_materialization if record else None
-    if event is None or reuse.ARTIFACT not in event.metadata:
+    digest = reuse.digest_of(event) if event else ""
+    if event is None or not digest:
         return None
-    digest = reuse.digest_of(event)
     store = GlancingStore(store_of(instance).root, digest)
     if not store.record_path(digest, external=True).exists():
         return None
-    entry: Any = event.metadata[reuse.SPEC]
-    values = entry.value["config"]
+    values = reuse.spec_of_event(event).get("config", {})
     try:
         config = spec.config(**values)
         result: Any = spec.call(Stage(None, store, spec, spec.fingerprint({}, config), {}), {}, config)

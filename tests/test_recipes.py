@@ -175,3 +175,16 @@ def test_the_control_plane_imports_no_training_library() -> None:
     heavy = {"torch", "transformers", "trl", "numba", "scipy", "numpy", "edfio", "matplotlib"}
     heavy |= {"peft", "datasets", "accelerate", "tokenizers", "gguf", "llama_cpp"}
     assert heavy & set(loaded) == set()
+
+
+def test_a_cookbook_that_is_left_out_is_reported_once(home: Path, tmp_path: Path) -> None:
+    info = tmp_path / "broken-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[blut.cookbooks]\nbroken = broken_pack:cookbook\n")
+    (tmp_path / "broken_pack.py").write_text("raise RuntimeError('boom')\n")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    for command in (["recipe", "list"], ["plan", JOINT.name, "--set", "edf_root=/x"], ["doctor"]):
+        done = subprocess.run([*BLUT, *command], env=environment, capture_output=True, text=True)
+        said = done.stdout + done.stderr
+        assert said.count("boom") == 1, said

@@ -38,8 +38,6 @@ def recipe_called(name: str) -> "Recipe":
     """The recipe; ends the command with status 2 if there is none."""
     from blut_assets.definitions import discovered
 
-    for cookbook, reason in discovered.left_out.items():
-        typer.echo(f"cookbook {cookbook} is left out: {reason}", err=True)
     recipes = {recipe.name: recipe for cookbook in discovered.cookbooks for recipe in cookbook.recipes}
     if name not in recipes:
         wrong(f"no recipe is called {name!r}; there are: {', '.join(sorted(recipes)) or 'none'}")

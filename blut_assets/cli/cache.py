@@ -60,8 +60,8 @@ def _makers(instance: "dg.DagsterInstance") -> dict[str, set[str]]:
     for key in instance.get_asset_keys():
         for record in reuse.materializations(instance, key):
             event = record.asset_materialization
-            if event and reuse.ARTIFACT in event.metadata:
-                found.setdefault(reuse.digest_of(event), set()).add(key.to_user_string())
+            if event and (digest := reuse.digest_of(event)):
+                found.setdefault(digest, set()).add(key.to_user_string())
     return found
 
 

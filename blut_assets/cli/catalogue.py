@@ -11,8 +11,6 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-import typer
-
 import blut_assets
 from blut_assets.cli.completion import quietly
 from blut_assets.cli.output import wrong
@@ -58,11 +56,8 @@ def _sources(roots: Iterable[str]) -> set[str]:
 
 
 def recipes() -> list[dict[str, Any]]:
-    """Every recipe, by category and name; says which cookbooks are left out."""
-    found = catalogue()
-    for name, reason in found["left_out"].items():
-        typer.echo(f"cookbook {name} is left out: {reason}", err=True)
-    return sorted(found["recipes"], key=lambda one: (one["category"], one["name"]))
+    """Every recipe, by category and name; whoever loads the cookbooks says which are left out."""
+    return sorted(catalogue()["recipes"], key=lambda one: (one["category"], one["name"]))
 
 
 def recipe_named(name: str) -> dict[str, Any]:

@@ -19,8 +19,11 @@ def doctor(as_json: AsJson = False) -> None:
     `ok`, `missing` (something that is optional), `broken` (something that is needed). Status 1 if anything
     is broken. To know what holds a payload, it starts one that does nothing.
     """
+    import logging
+
     from blut_assets.cli.checkup import checkup
 
+    logging.getLogger("blut").disabled = True  # what it warns of has a row of its own here
     rows: list[dict[str, Any]] = [finding._asdict() for finding in checkup()]
     if as_json:
         print_json(rows)

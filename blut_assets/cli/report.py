@@ -65,8 +65,8 @@ def _how(spec: StageSpec | None) -> str:
 
 
 def _facts(event: dg.AssetMaterialization, spec: StageSpec) -> str:
-    entry: Any = event.metadata[reuse.ARTIFACT]
-    facts = {name: entry.value.get(name) for name in spec.headline}
+    entry: Any = event.metadata.get(reuse.ARTIFACT)
+    facts = {name: entry.value.get(name) for name in spec.headline} if reuse.digest_of(event) else {}
     return numbers({name: value for name, value in facts.items() if value is not None})
 
 

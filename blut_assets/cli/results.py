@@ -68,15 +68,15 @@ def _artifact(instance: "dg.DagsterInstance", event: Any) -> dict[str, Any]:
     from blut_resources.store import StoreError
 
     metadata, name = event.metadata, event.asset_key.to_user_string()
-    if reuse.ARTIFACT not in metadata:
-        return {"asset": name, "result": "made outside of Blut", "digest": "", "facts": {}, "path": ""}
     digest = reuse.digest_of(event)
+    if not digest:
+        return {"asset": name, "result": "made outside of Blut", "digest": "", "facts": {}, "path": ""}
     try:
         path = str(store_of(instance).open(digest))
     except StoreError:
         path = ""
     facts = {k: v for k, v in metadata[reuse.ARTIFACT].value.items() if k != "digest"}
-    reused = metadata[reuse.REUSED].value
+    reused = reuse.REUSED in metadata and metadata[reuse.REUSED].value
     return {
         "asset": name,
         "result": "reused" if reused else "made",

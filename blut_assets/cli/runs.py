@@ -57,8 +57,8 @@ def _facts(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> dict[str, di
     from blut_assets.cli.lookup import made_by
     from blut_assets.cli.results import _extremes, metrics_of, results_of
 
-    made = {name: e for name, e in made_by(instance, run.run_id).items() if reuse.SPEC in e.metadata}
-    specs: dict[str, Any] = {name: event.metadata[reuse.SPEC].value for name, event in made.items()}
+    made = {name: reuse.spec_of_event(event) for name, event in made_by(instance, run.run_id).items()}
+    specs: dict[str, Any] = {name: spec for name, spec in made.items() if spec}
     came_to = results_of(instance, run)
     results = {"state": came_to["state"]}
     for artifact in came_to["artifacts"]:

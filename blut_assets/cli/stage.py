@@ -113,9 +113,12 @@ def _hand_out(key: "dg.AssetKey", output: Path) -> None:
 
     with open_instance() as instance:
         record = instance.get_latest_materialization_event(key)
-        if record is None or record.asset_materialization is None:
+        digest = (
+            reuse.digest_of(record.asset_materialization) if record and record.asset_materialization else ""
+        )
+        if not digest:
             failed(f"{key.to_user_string()} left nothing to copy")
-        found = store_of(instance).open(reuse.digest_of(record.asset_materialization))
+        found = store_of(instance).open(digest)
         if found.is_dir():
             shutil.copytree(found, output)
         else:

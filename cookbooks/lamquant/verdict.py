@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.gates import VERDICT_FILE, parse_verdict
+from blut_assets.retrying import gate_check
 from blut_assets.stage import Stage
 from blut_assets.stages import Steps, stage_asset
 from blut_resources.instance import store_of
@@ -93,7 +94,7 @@ def _attempt(
         stage.show(codec_failure=str(failure))
 
 
-@dg.asset_check(asset=pccp_verdict, blocking=True, name="pccp_gate")
+@gate_check(asset=pccp_verdict, name="pccp_gate")
 def pccp_gate(context: dg.AssetCheckExecutionContext, pccp_verdict: PccpVerdict) -> dg.AssetCheckResult:
     """The candidate meets every floor of the registry."""
     verdict = parse_verdict(store_of(context.instance).read(pccp_verdict.digest, VERDICT_FILE))

@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.limits import Footprint
+from blut_assets.retrying import gate_check
 from blut_assets.stage import Stage
 from blut_assets.stages import Steps, stage_asset
 from blut_resources.instance import store_of
@@ -174,9 +175,8 @@ def gguf_asset(prefix: str, split: str | None = None) -> dg.AssetsDefinition:
 def fidelity_check(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
     """The blocking check of a ``<prefix>_gguf``: below a floor, nothing after it runs."""
 
-    @dg.asset_check(
+    @gate_check(
         asset=asset,
-        blocking=True,
         name="gguf_fidelity",
         description="The file predicts what the model predicts that it was made of.",
     )

@@ -84,7 +84,7 @@ def _refuse_other_inputs(stage: Stage, role: str, artifact: Artifact, inputs: Ma
     key = stage.spec.inputs[role]
     for record in reuse.materializations(stage.context.instance, key, first=1):
         event = record.asset_materialization
-        if event is None or reuse.ARTIFACT not in event.metadata:
+        if event is None:
             continue
         if reuse.digest_of(event) == artifact.digest and wanted.items() <= reuse.inputs_of(event).items():
             return

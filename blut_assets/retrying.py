@@ -1,0 +1,46 @@
+"""Whether a run that failed is worth another one: the deployment's ``run_retries`` asks its tags."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+from dagster._core.storage.tags import RETRY_ON_ASSET_OR_OP_FAILURE_TAG as ON_FAILURE
+
+HOPELESS_TAG = "blut/not_retried"
+"""The run that would end the same way again; a run that re-executes it inherits the tag, not the end."""
+
+
+def note_failure(instance: dg.DagsterInstance, run_id: str, *, hopeless: bool) -> None:
+    """Tell a deployment that retries runs whether this one, of which a step fails now, may pass later."""
+    run = instance.get_run_by_id(run_id)
+    inherited = run.tags.get(HOPELESS_TAG, run_id) != run_id if run else False
+    if hopeless:
+        instance.add_run_tags(run_id, {ON_FAILURE: "false", HOPELESS_TAG: run_id})
+    elif inherited:
+        again = instance.run_retries_retry_on_asset_or_op_failure
+        instance.add_run_tags(run_id, {ON_FAILURE: str(again).lower()})
+
+
+def gate_check(
+    *, asset: Any, name: str, description: str | None = None
+) -> Callable[[Callable[..., dg.AssetCheckResult]], dg.AssetChecksDefinition]:
+    """Declare a check that stops a run, and that no retry of the run changes: its asset would be reused.
+
+    Args:
+        asset: what is judged.
+        name: of the check.
+        description: for the UI; the docstring of the function if not given.
+    """
+
+    def declare(function: Callable[..., dg.AssetCheckResult]) -> dg.AssetChecksDefinition:
+        @functools.wraps(function)
+        def check(context: dg.AssetCheckExecutionContext, *args: Any, **inputs: Any) -> dg.AssetCheckResult:
+            result = function(context, *args, **inputs)
+            if not result.passed:
+                note_failure(context.instance, context.run.run_id, hopeless=True)
+            return result
+
+        return dg.asset_check(asset=asset, blocking=True, name=name, description=description)(check)
+
+    return declare
