@@ -16,7 +16,8 @@ from blut_assets import reuse
 from blut_resources import energy, machine
 from blut_resources.containment.limits import Limits, parse_size
 from blut_resources.containment.unit import Enforcement
-from blut_resources.foreign_text import markdown_cell
+from blut_resources.foreign_files import read_regular
+from blut_resources.foreign_text import markdown_cell, one_line
 from blut_resources.gpus import DECLARED
 from blut_resources.gpus import gpus as gpus_here
 from blut_resources.leases import Lease, Needs, estimate, lease
@@ -146,7 +147,11 @@ def _any_gpu(stage: "Stage") -> int:
 
 def _picture(path: Path, media_type: str) -> dg.MetadataValue:
     """Dagster has no image metadata; markdown with a data URI is shown as a picture."""
-    if not IMAGE.fullmatch(media_type) or path.stat().st_size > EMBED_LIMIT:
-        return dg.MetadataValue.text(f"{path.name}, in the artifact")
-    data = base64.b64encode(path.read_bytes()).decode()
-    return dg.MetadataValue.md(f"![{markdown_cell(path.stem, 100)}](data:{media_type};base64,{data})")
+    data = b""
+    if IMAGE.fullmatch(media_type):
+        with contextlib.suppress(OSError):
+            data = read_regular(path, EMBED_LIMIT)
+    if not data:
+        return dg.MetadataValue.text(f"{one_line(path.name)}, in the artifact")
+    shown = base64.b64encode(data).decode()
+    return dg.MetadataValue.md(f"![{markdown_cell(path.stem, 100)}](data:{media_type};base64,{shown})")

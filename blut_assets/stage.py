@@ -93,7 +93,7 @@ class Stage:
         """
         return self.store.open(artifact.digest)
 
-    def show(self, **metadata: Any) -> None:
+    def show(self, /, **metadata: Any) -> None:
         """Add metadata to the materialization, made harmless: texts may be of strangers."""
         self.shown |= {one_line(name): harmless(value) for name, value in metadata.items()}
 

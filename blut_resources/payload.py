@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 CONFIG_ENV = "BLUT_PAYLOAD_CONFIG"
 LOWEST = "lowest-loss"
+MESSAGE_MAX = 4 << 20
+"""Bytes of one message; whoever reads them takes no longer one."""
 PIPES_CONTEXT, PIPES_MESSAGES = "DAGSTER_PIPES_CONTEXT", "DAGSTER_PIPES_MESSAGES"
 
 
@@ -198,6 +200,13 @@ def _pipes(path: str) -> Iterator[Send]:
 
     def tell(method: str, params: dict[str, Any]) -> None:
         line = json.dumps({"__dagster_pipes_version": "0.1", "method": method, "params": params})
+        if len(line) > MESSAGE_MAX and method != "closed":
+            raise ValueError(
+                f"a message of {len(line)} bytes, of {MESSAGE_MAX >> 20} MiB at most; write it to a file in"
+                " `out` or `work` instead"
+            )
+        if len(line) > MESSAGE_MAX:
+            return tell(method, {})  # the stack trace is on standard error too
         with open(path, "a", encoding="utf-8") as file:  # noqa: PTH123
             file.write(f"{line}\n")
 

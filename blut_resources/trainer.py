@@ -22,12 +22,14 @@ import dagster as dg
 from blut_resources import orchestrator, orphans
 from blut_resources.containment import Limits, Outcome, Unit, launch
 from blut_resources.containment.backend import LOG
-from blut_resources.foreign_text import Output, output
 from blut_resources.gauges import Gauges
 from blut_resources.leases import Lease
+from blut_resources.message_tail import MessageTail, consumed
 from blut_resources.payload import CONFIG_ENV
 from blut_resources.payload_code import CODE
+from blut_resources.payload_events import MessageError
 from blut_resources.payload_files import START, PayloadFiles
+from blut_resources.payload_output import LogTee
 from blut_resources.store_files import remove_tree
 
 GRACE_S = float(os.environ.get("BLUT_GRACE_S", "10"))
@@ -35,16 +37,16 @@ GRACE_S = float(os.environ.get("BLUT_GRACE_S", "10"))
 POLL_S = 0.05
 WATCH_S = 2.0
 """How often a step asks whether somebody still wants its result."""
-LOG_TAIL = 4000
-MESSAGES, CONFIG, CONSUMED = "messages", "config.json", "consumed"
-KEPT = ("artifact", "diverged", "done")
-"""Events that a new owner needs too; of the others each goes to one owner."""
+MESSAGES, CONFIG = "messages", "config.json"
 OURS = ("gauge", "gpu_starved")
 """Events that the payload has not sent."""
 
 
 class PayloadFailed(Exception):
     """The payload did not reach ``done``; the message names the module and the cause."""
+
+    own_word = ""
+    """What its end is called, where its outcome is not the cause."""
 
     def __init__(self, message: str, outcome: Outcome) -> None:
         super().__init__(message)
@@ -53,31 +55,29 @@ class PayloadFailed(Exception):
     @property
     def cause(self) -> str:
         """The kind of its outcome, in one word."""
-        return self.outcome.kind
+        return self.own_word or self.outcome.kind
 
     @property
     def retry(self) -> bool:
         """Whether the same thing could end better."""
-        return self.outcome.retry
+        return not self.own_word and self.outcome.retry
 
     def as_metadata(self) -> dict[str, str | int]:
         """What is known of its end."""
-        return self.outcome.as_metadata()
+        own = {"outcome": self.own_word, "outcome_text": str(self)} if self.own_word else {}
+        return {**self.outcome.as_metadata(), **own}
 
 
 class PayloadDiverged(PayloadFailed):
     """The payload ended itself, because its loss is no number any more or runs away."""
 
-    @property
-    def cause(self) -> str:
-        return "diverged"
+    own_word = "diverged"
 
-    @property
-    def retry(self) -> bool:
-        return False
 
-    def as_metadata(self) -> dict[str, str | int]:
-        return {**super().as_metadata(), "outcome": self.cause, "outcome_text": str(self)}
+class PayloadMisspoke(PayloadFailed):
+    """The payload said what is no event; it was ended for that."""
+
+    own_word = "bad-message"
 
 
 @dataclass(frozen=True)
@@ -112,83 +112,6 @@ class Payload:
         return {**json.loads(json.dumps(self.frozen())), "module": self.module}
 
 
-class MessageTail(dg.PipesMessageReader):
-    """Takes the complete lines of the message file, whenever it is pumped; ``events`` yields what they say.
-
-    Events among the first ``skip`` lines were handed to an earlier owner of the payload.
-    """
-
-    expected_writer_count = 1  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]
-
-    def __init__(self, path: Path, skip: int = 0) -> None:
-        self._path, self._skip, self._n_read = path, skip, 0
-        self._events: list[tuple[int, dict[str, Any]]] = []
-        self._buffer = b""
-        self._handler: Any = None
-        self._file: Any = None
-
-    @contextlib.contextmanager
-    def read_messages(self, handler: Any) -> Iterator[dict[str, str]]:
-        self._path.touch()
-        self._handler = handler
-        with self._path.open("rb") as self._file:
-            yield {"path": str(self._path)}
-
-    def pump(self) -> None:
-        """Take every line that is complete by now."""
-        *lines, self._buffer = (self._buffer + self._file.read()).split(b"\n")
-        for line in lines:
-            self._n_read += 1
-            self._handle(json.loads(line), old=self._n_read <= self._skip)
-
-    def events(self) -> Iterator[dict[str, Any]]:
-        """Each event once; whoever asks for the next one is done with the one before."""
-        while self._events:
-            number, event = self._events.pop(0)
-            yield event
-            self._note_consumed(number)
-
-    def _handle(self, message: dict[str, Any], old: bool) -> None:
-        if message["method"] == "report_custom_message":
-            event = message["params"]["payload"]
-            if not old or event["event"] in KEPT:
-                self._events.append((self._n_read, event))
-        elif not old or message["method"] in ("opened", "closed"):
-            self._handler.handle_message(message)
-
-    def _note_consumed(self, number: int) -> None:
-        """For whoever takes the payload over. An event may come twice: if its owner dies just before this."""
-        with contextlib.suppress(OSError):  # the disk may be full, which is no reason to end a training
-            self._path.with_name(CONSUMED).write_text(str(max(number, self._skip)))
-
-    @property
-    def torn(self) -> bytes:
-        """What is left of a message that was never finished."""
-        return self._buffer
-
-    def no_messages_debug_text(self) -> str:
-        return f"Messages were expected in {self._path}."
-
-
-class LogTee:
-    """Passes what a payload prints on to standard error and keeps its end for the failure message."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("rb")
-        self._harmless = Output()
-        self.tail = b""
-
-    def pump(self) -> None:
-        """Pass on what has been written by now."""
-        while chunk := self._file.read(1 << 16):
-            self.tail = (self.tail + chunk)[-LOG_TAIL:]
-            with contextlib.suppress(OSError):  # nobody may be there to read it any more
-                os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, self._harmless(chunk))
-
-    def close(self) -> None:
-        self._file.close()
-
-
 def run_payload(
     context: dg.AssetExecutionContext,
     payload: Payload,
@@ -205,6 +128,7 @@ def run_payload(
     Raises:
         PayloadFailed: on any outcome but ok, a torn message, or exit 0 without ``done``.
         PayloadDiverged: if it ended because of that.
+        PayloadMisspoke: if a line of its messages is no event.
         ContainmentRefused: if a limit is required that nothing enforces here.
         NeverFits: if ``admit`` says so.
     """
@@ -212,7 +136,7 @@ def run_payload(
         orphan = _orphan(payload, context.log)
         place = orphan.place if orphan else orphans.new_place(payload.work, payload.order(), payload.adopt)
         held.callback(orphans.forget, payload.work, place)
-        reader = MessageTail(place / MESSAGES, _consumed(place) if orphan else 0)
+        reader = MessageTail(place / MESSAGES, consumed(place) if orphan else 0)
         injector = dg.PipesEnvContextInjector()
         session = held.enter_context(dg.open_pipes_session(context, injector, reader))
         lease = None
@@ -234,11 +158,15 @@ def run_payload(
         yield {"event": "started", "taken_over": orphan is not None, **unit.enforcement.as_metadata()}
         said: dict[str, Any] = {}
         gauges = Gauges(place, lease.gpus if lease else (), unit.peak)
-        for event in _events(context, payload, unit, reader, log, gauges):
-            if event["event"] not in OURS:
-                said = event
-            diverged = event["message"] if event["event"] == "diverged" else diverged
-            yield event
+        try:
+            for event in _events(context, payload, unit, reader, log, gauges):
+                if event["event"] not in OURS:
+                    said = event
+                diverged = event["message"] if event["event"] == "diverged" else diverged
+                yield event
+        except MessageError as error:
+            unit.close()
+            raise PayloadMisspoke(f"{payload.module}: {error}", unit.wait()) from None
         outcome = unit.wait()
         _demand_success(payload, outcome, reader.torn, said, log.tail, diverged)
         yield {"event": "ended", "outcome": outcome, "enforcement": unit.enforcement}
@@ -305,10 +233,9 @@ def _events(
     gauges: Gauges,
 ) -> Iterator[dict[str, Any]]:
     look_at, ended = time.monotonic() + WATCH_S, False
-    while not ended:
-        ended = _has_ended(unit, POLL_S)
+    while not ended or reader.behind:
+        ended = _has_ended(unit, 0 if reader.behind else POLL_S)
         log.pump()
-        reader.pump()
         yield from reader.events()
         yield from gauges.events() if not ended else ()
         if time.monotonic() > look_at:
@@ -337,25 +264,18 @@ def _reason_to_end(context: dg.AssetExecutionContext, payload: Payload) -> str:
 def _demand_success(
     payload: Payload,
     outcome: Outcome,
-    torn: bytes,
+    torn: int,
     last: Mapping[str, Any],
-    printed: bytes,
+    printed: str,
     diverged: str,
 ) -> None:
     module = payload.module
     if diverged and outcome.kind == "exit":
         raise PayloadDiverged(f"{payload.name} has diverged: {diverged}", outcome)
     if not outcome.ok:
-        text = output(printed.decode(errors="replace"))
-        raise PayloadFailed(f"{module}: {outcome.describe()}\n{text}".rstrip(), outcome)
+        raise PayloadFailed(f"{module}: {outcome.describe()}\n{printed}".rstrip(), outcome)
     if torn:
-        what = f"exit status 0, but its last message is cut off ({len(torn)} bytes)"
+        what = f"exit status 0, but its last message is cut off ({torn} bytes)"
         raise PayloadFailed(f"{module}: {what}", outcome)
     if last.get("event") != "done":
         raise PayloadFailed(f"{module}: exit status 0 without `done`; nothing it wrote is used", outcome)
-
-
-def _consumed(place: Path) -> int:
-    with contextlib.suppress(OSError, ValueError):
-        return int((place / CONSUMED).read_text())
-    return 0

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 
 from blut_resources.payload import payload_session
@@ -13,7 +14,13 @@ def main() -> None:
         for number in range(config.get("epochs", 0)):
             session.epoch(number, loss=1.0 / (number + 1))
         for number in range(config.get("messages", 0)):
-            session.step(number, **{"x" * config["size"]: 1.0})
+            session.step(number, **{f"{name:0200d}": 1.0 for name in range(config["size"] // 200)})
+        if config.get("lines"):
+            _say([line.encode("latin-1") for line in config["lines"]])
+        if config.get("prints"):
+            _print(config["prints"].encode("latin-1"), config.get("times", 1))
+        if config.get("sleeps"):
+            time.sleep(config["sleeps"])
         if config.get("torn"):
             with Path(_messages_path()).open("a") as messages:
                 messages.write('{"half": ')
@@ -25,6 +32,18 @@ def main() -> None:
             os.kill(os.getpid(), config["signal"])
         if not config.get("silent"):
             session.done(epochs=config.get("epochs", 0))
+
+
+def _say(lines: list[bytes]) -> None:
+    """Lines for the other side of the pipes as they stand."""
+    with Path(_messages_path()).open("ab") as messages:
+        messages.write(b"".join(line + b"\n" for line in lines))
+
+
+def _print(block: bytes, times: int) -> None:
+    for _ in range(times):
+        sys.stdout.buffer.write(block)
+    sys.stdout.flush()
 
 
 def _messages_path() -> str:
