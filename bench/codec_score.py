@@ -67,7 +67,7 @@ def totals(recordings: Sequence[Recording], coded: Sequence[tuple[bytes, NDArray
         raw += 2 * digital.size
         error += float(((x - y) ** 2).sum())
         energy += float(((x - x.mean(1, keepdims=True)) ** 2).sum())
-        worst = min(worst, measure(x, y, recording.rate_hz).r)
+        worst = min(worst, measure(x, y, recording.rate_hz).r or 0.0)
     return Point(raw / n_bytes, 100 * math.sqrt(error / energy), worst)
 
 

@@ -90,9 +90,10 @@ class JointCkpt(Artifact):
         epochs: finished, those before a resume included.
         parameters: trained numbers of encoder and decoder.
         final_loss: training loss of the last epoch: rate and distortion, weighed.
-        val_prdn: %, error over the variance of the signal, on validation patients; lower is better.
-        val_r: correlation with the original on validation patients; 1 is perfect.
-        val_bits_per_sample: of the bitstream, on validation patients.
+        val_prdn: %, the verdict's PRDN on bytes coded and decoded, but of the high-passed windows of the
+            validation patients: mean over recordings; lower is better.
+        val_r: the verdict's R, on the same; 1 is perfect.
+        val_bits_per_sample: of the bitstream, on the same.
     """
 
     kind: ClassVar[str] = "lamquant.ckpt.joint"
@@ -139,6 +140,7 @@ class PccpVerdict(Artifact):
         worst_r: of the recording with the least.
         n_recordings: in the sealed test split.
         n_failed_criteria: criteria missed or not measurable.
+        worst_part: in words, what has the least margin to its floor: patient, recording, channel, second.
     """
 
     kind: ClassVar[str] = "lamquant.pccp_verdict"
@@ -155,6 +157,7 @@ class PccpVerdict(Artifact):
     worst_r: float | None
     n_recordings: int
     n_failed_criteria: int
+    worst_part: str = ""
 
 
 class PromotedCodec(Artifact):

@@ -1,9 +1,12 @@
 """What a verdict shows beside its criteria: corpus figures, and figures by recording and by band."""
 
+import math
+from collections.abc import Callable, Iterable
 from statistics import fmean
 from typing import Any
 
-from cookbooks.lamquant.signal.metrics import BANDS, quality_score
+from cookbooks.lamquant.signal.bands import BANDS
+from cookbooks.lamquant.signal.metrics import quality_score
 from cookbooks.lamquant.verdict_rules import FloorRegistryFile, Level, grade_corpus, grade_recording
 
 MEANS = ("prd", "prdn", "r", "snr_db", "bits_per_sample")
@@ -16,8 +19,8 @@ def summary(figures: Figures, stems: list[str]) -> dict[str, float | None]:
     rows = [figures[stem] for stem in stems if stem in figures]
     complete = bool(rows) and len(rows) == len(stems)
 
-    def of(name: str, reduce: Any) -> float | None:
-        return float(reduce([row[name] for row in rows])) if complete else None
+    def of(name: str, reduce: Callable[[list[float]], float]) -> float | None:
+        return _over((row[name] for row in rows), reduce) if complete else None
 
     cr, prd = None, of("prd", fmean)
     if complete:
@@ -55,12 +58,23 @@ def report(figures: Figures, stems: list[str], registry: FloorRegistryFile) -> d
     }
 
 
+def _over(values: Iterable[float | None], reduce: Callable[[list[float]], float]) -> float | None:
+    """The mean, least or largest of figures; None where one of them, or their mean, is no finite number."""
+    found = list(values)
+    known = [value for value in found if value is not None]
+    if not known or len(known) < len(found):
+        return None
+    reduced = float(reduce(known))
+    return reduced if math.isfinite(reduced) else None
+
+
 def _band(band: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Mean and worst figures over the recordings on which the band could be measured."""
-    rows = [row for row in rows if row[f"{band}_prd"] is not None]
-    report: dict[str, Any] = {"measured_recordings": len(rows), "edges_hz": list(BANDS[band])}
+    report: dict[str, Any] = {
+        "measured_recordings": sum(row[f"{band}_prd"] is not None for row in rows),
+        "edges_hz": list(BANDS[band]),
+    }
     for name, worst in (("prd", max), ("r", min), ("snr_db", min)):
-        values = [row[f"{band}_{name}"] for row in rows]
-        report[name] = float(fmean(values)) if values else None
-        report[f"worst_{name}"] = float(worst(values)) if values else None
+        values = [row[f"{band}_{name}"] for row in rows if row[f"{band}_{name}"] is not None]
+        report[name], report[f"worst_{name}"] = _over(values, fmean), _over(values, worst)
     return report

@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from blut_assets.gates import Change, Floor
+from cookbooks.lamquant.signal.bands import GATED, BandName
 
 CORPUS = "/corpus"  # the scope of what is counted over all recordings; no stem contains a slash
 INTEGRITY = (
@@ -35,17 +36,15 @@ SPLIT_FILE = "split.json"
 SPLIT_SCHEMA = "blut.split.v1"
 SPLITS = ("train", "val", "test")
 
-BandName = Literal["delta", "theta", "alpha", "beta", "gamma"]
 Level = Literal["L", "N", "C", "M", "A", "below"]
 Limits = dict[BandName, tuple[float, float]]
 Recording = Mapping[str, Any]
 
-BANDS: tuple[BandName, ...] = ("delta", "theta", "alpha", "beta", "gamma")
 LEVELS: tuple[Level, ...] = ("L", "N", "C", "M", "A", "below")
 
 
 def _limits(*limits: tuple[float, float]) -> Limits:
-    return dict(zip(BANDS, limits, strict=True))
+    return dict(zip(GATED, limits, strict=True))
 
 
 # level: (min R, max PRD %, min CR, {band: (max PRD %, min R)}), strictest first; L is a rule of its own
@@ -56,6 +55,13 @@ LADDER: dict[Level, tuple[float, float, float, Limits]] = {
     "A": (0.70, 40, 200, _limits((20, 0.85), (25, 0.80), (30, 0.75), (40, 0.65), (60, 0.40))),
 }
 LOSSLESS_MIN_CR = 0.8
+
+# the stretch floors of a registry that writes none; the last two belong together: R = sqrt(1 - PRDN^2)
+STRETCH_SECONDS = 2.0
+STRETCH_FACTOR = 2.0
+STRETCH_FLAT_UV = 5.0
+STRETCH_MOST_PRDN = 95.0
+STRETCH_LEAST_R = 0.31
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Correlation = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=1)]
@@ -87,6 +93,27 @@ class BandFloors(_Strict):
     min_r: Correlation
 
 
+class ChannelFloors(_Strict):
+    """Floors of the worst channel of each recording; bands not given here are those of the registry."""
+
+    min_r: Correlation
+    max_prdn: Percent
+    bands: dict[BandName, BandFloors] = {}
+
+
+class StretchFloors(_Strict):
+    """Floors of the worst stretch of any channel of each recording.
+
+    ``max_prdn`` stays below 100 percent, which is what a stretch that was erased has. ``max_flat_uv`` is the
+    largest error in microvolts where the original does not move at all.
+    """
+
+    seconds: Annotated[Number, Field(ge=0.25, le=30)]
+    min_r: Correlation
+    max_prdn: Annotated[Percent, Field(lt=100)]
+    max_flat_uv: Annotated[Number, Field(ge=0, le=100)]
+
+
 class Minima(_Strict):
     """How much must have been measured."""
 
@@ -104,6 +131,8 @@ class FloorRegistryFile(_Strict):
     change_classes: Annotated[list[str], Field(min_length=1)]
     split: Literal["test"]
     each_recording: RecordingFloors
+    each_channel: ChannelFloors | None = None
+    each_stretch: StretchFloors | None = None
     bands: Annotated[dict[BandName, BandFloors], Field(min_length=1)]
     minima: Minima
 
@@ -112,6 +141,27 @@ class FloorRegistryFile(_Strict):
         if len(set(self.change_classes)) != len(self.change_classes):
             raise ValueError("change_classes: a class is listed twice")
         return self
+
+    def channel_floors(self) -> ChannelFloors:
+        """What the worst channel must reach; where it is not written, what the recording must."""
+        whole, own = self.each_recording, self.each_channel
+        own = own or ChannelFloors(min_r=whole.min_r, max_prdn=whole.max_prdn)
+        return own.model_copy(update={"bands": {**self.bands, **own.bands}})
+
+    def stretch_floors(self) -> StretchFloors:
+        """What the worst stretch must reach.
+
+        Where it is not written, twice the error that the recording may have: a codec of one step for all
+        errs more where a channel is quiet. Since 1 - R goes with the square of the error, that is four times
+        the 1 - R. An erased stretch (100 %, no R) never passes.
+        """
+        whole = self.each_recording
+        return self.each_stretch or StretchFloors(
+            seconds=STRETCH_SECONDS,
+            min_r=max(1 - STRETCH_FACTOR**2 * (1 - whole.min_r), STRETCH_LEAST_R),
+            max_prdn=min(STRETCH_FACTOR * whole.max_prdn, STRETCH_MOST_PRDN),
+            max_flat_uv=STRETCH_FLAT_UV,
+        )
 
     def authorise(self, change: Change) -> None:
         """Refuse a change whose class the registry does not list."""
@@ -278,9 +328,24 @@ def _recording_floors(registry: FloorRegistryFile, stem: str) -> list[Floor]:
     ]
     if limits.max_prd is not None:
         floors.append(_floor("acceptance", "prd", stem, "<=", limits.max_prd))
-    for band, limit in sorted(registry.bands.items()):
-        floors.append(_floor("band", f"{band}_prd", stem, "<=", limit.max_prd))
-        floors.append(_floor("band", f"{band}_r", stem, ">=", limit.min_r))
+    floors += _band_floors("band", "", registry.bands, stem)
+    channel, stretch = registry.channel_floors(), registry.stretch_floors()
+    return [
+        *floors,
+        _floor("channel", "channel_r", stem, ">=", channel.min_r),
+        _floor("channel", "channel_prdn", stem, "<=", channel.max_prdn),
+        *_band_floors("channel", "channel_", channel.bands, stem),
+        _floor("stretch", "stretch_r", stem, ">=", stretch.min_r),
+        _floor("stretch", "stretch_prdn", stem, "<=", stretch.max_prdn),
+        _floor("stretch", "flat_uv", stem, "<=", stretch.max_flat_uv),
+    ]
+
+
+def _band_floors(kind: str, prefix: str, bands: Mapping[BandName, BandFloors], stem: str) -> list[Floor]:
+    floors = []
+    for band, limit in sorted(bands.items()):
+        floors.append(_floor(kind, f"{prefix}{band}_prd", stem, "<=", limit.max_prd))
+        floors.append(_floor(kind, f"{prefix}{band}_r", stem, ">=", limit.min_r))
     return floors
 
 

@@ -40,7 +40,10 @@ def test_curves_and_a_picture_are_in_the_event_log(box: Box) -> None:
         records = instance.fetch_observations(key, limit=100).records
         epochs = [record.asset_observation.metadata for record in records if record.asset_observation]
     assert len(epochs) >= 2
-    assert all({"epoch", "loss", "prdn", "r", "bits_per_sample"} <= metadata.keys() for metadata in epochs)
+    assert all(
+        {"epoch", "loss", "quantised_prdn", "quantised_r", "bits_per_sample"} <= metadata.keys()
+        for metadata in epochs
+    )
     assert "data:image/png;base64," in str(box.metadata("joint_checkpoint")["reconstruction"])
 
 

@@ -17,8 +17,9 @@ from cookbooks.lamquant.payload.codec.data import load_corpus
 from cookbooks.lamquant.payload.codec.dct import fit_anchor
 from cookbooks.lamquant.payload.codec.entropy import N_SCALES, features_of, frequencies_from
 from cookbooks.lamquant.payload.codec.presets import PRESETS, TIERS
-from cookbooks.lamquant.payload.codec.training import LAMBDA, Trainer, quality
+from cookbooks.lamquant.payload.codec.training import LAMBDA, Trainer
 from cookbooks.lamquant.payload.codec.transform import fast_rms
+from cookbooks.lamquant.payload.codec.validation import mean_figures
 from tests.lamquant.codec_support import eeg_like, write_windows
 
 
@@ -79,8 +80,8 @@ def test_one_sample_constant_saturated_and_extreme_channels_survive(coder: Recor
     digital = np.stack([np.full(n, 2048), np.full(n, -32768), clipped, steps, rng.integers(0, 2, n)])
     decoded = coder.decode(coder.encode(digital.astype(np.int32), 256.0))
     np.testing.assert_array_equal(decoded[:2], digital[:2])
-    assert quality(digital[2].astype(float), decoded[2].astype(float))["prdn"] < 19
-    assert quality(digital[3].astype(float), decoded[3].astype(float))["prdn"] < 19
+    assert mean_figures([(digital[[2]], decoded[[2]])])[0] < 19
+    assert mean_figures([(digital[[3]], decoded[[3]])])[0] < 19
     assert set(np.unique(decoded[4])) <= {0, 1}
     single = np.array([[7], [-3]], np.int32)
     np.testing.assert_array_equal(coder.decode(coder.encode(single, 256.0)), single)

@@ -46,7 +46,9 @@ def test_training_reports_every_epoch_and_finishes_with_the_facts_of_the_checkpo
     out, events = trained
     epochs = [e for e in events if e["event"] == "epoch"]
     assert [e["epoch"] for e in epochs] == [1, 2, 3, 4]
-    assert {"loss", "val_loss", "prdn", "r", "bits_per_sample"} <= set(epochs[0]["metrics"])
+    assert {"loss", "val_loss", "quantised_prdn", "quantised_r", "bits_per_sample"} <= set(
+        epochs[0]["metrics"]
+    )
     facts = events[-1]["facts"]
     assert events[-1]["event"] == "done"
     assert facts["epochs"] == 4 and facts["tier"] == 3 and facts["preset"] == "smoke"

@@ -10,7 +10,7 @@ and then there is no verdict at all.
 
 Signals are compared in microvolts; CR counts each original sample as its acquisition file holds it and the
 bitstream as the file on disk has it. A corpus figure is pooled (CR) or the mean over recordings, but floors
-and the grade apply to each recording.
+and the grade apply to each recording, and to the worst of its channels and stretches.
 """
 
 import json
@@ -25,14 +25,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 # by their own names: `from` the package would make its recipes part of the verdict's code version
 import cookbooks.lamquant.verdict_checks as checks
 import cookbooks.lamquant.verdict_rules as rules
-from blut_assets.gates import VERDICT_FILE, Change, Verdict, judge
+import cookbooks.lamquant.verdict_worst as worst
+from blut_assets.gates import VERDICT_FILE, Change, Floor, Verdict, judge
 from blut_resources.payload import payload_session
 from blut_resources.store import write_atomic
 from blut_resources.store_files import StoreError
-from cookbooks.lamquant.formats.corpus import CorpusError, Recording, read_corpus, read_recording
+from cookbooks.lamquant.formats.corpus import CorpusError, read_corpus, read_recording
 from cookbooks.lamquant.formats.lma import LmaError
 from cookbooks.lamquant.formats.lml import LmlError
-from cookbooks.lamquant.signal import metrics
+from cookbooks.lamquant.verdict_measure import Part, measure_recording
 from cookbooks.lamquant.verdict_report import report, summary
 
 Digest = Annotated[str, Field(min_length=1)]
@@ -62,10 +63,16 @@ class ScoreConfig(BaseModel):
 
 @dataclass
 class Findings:
-    """Violations by integrity check, and figures by recording."""
+    """Violations by integrity check; figures, and figures of channels and stretches, by recording."""
 
     violations: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in rules.INTEGRITY})
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    parts: dict[str, list[Part]] = field(default_factory=dict)
+
+    def rows(self, floors: list[Floor]) -> list[worst.Row]:
+        """Every figure beside its floor, the worst of all recordings first."""
+        found = (worst.rows_of(stem, self.figures[stem], self.parts[stem], floors) for stem in self.figures)
+        return worst.worst_first(row for rows in found for row in rows)
 
     def reasons(self) -> list[str]:
         """Every violation as a sentence."""
@@ -110,13 +117,13 @@ def score(config: ScoreConfig, inputs: dict[str, Path]) -> Verdict:
     corpus, split = read_corpus(inputs["corpus"]), rules.read_split(inputs["split"])
     _check_split(findings, config, corpus, split, inputs)
     stems = split.of("test")
-    _measure_all(findings, corpus, stems, inputs)
-    criteria = judge(
-        {**findings.figures, rules.CORPUS: _counted(findings)}, rules.required_floors(registry, stems)
-    )
+    _measure_all(findings, corpus, stems, inputs, registry.stretch_floors().seconds)
+    floors = rules.required_floors(registry, stems)
+    criteria = judge({**findings.figures, rules.CORPUS: _counted(findings)}, floors)
+    rows = findings.rows(floors)
     return Verdict.of(
         criteria,
-        reasons=findings.reasons(),
+        reasons=[*findings.reasons(), *_missed_by_parts(rows)],
         model=registry.model,
         change=config.change,
         candidate=config.candidate_digest,
@@ -124,6 +131,7 @@ def score(config: ScoreConfig, inputs: dict[str, Path]) -> Verdict:
         measurements=summary(findings.figures, stems),
         details={
             **report(findings.figures, stems, registry),
+            "worst": rows[: worst.MAX_ROWS],
             "model_bytes": checks.total_bytes(inputs["candidate"]),
             **({"anchor": _anchor(inputs["anchor"])} if "anchor" in inputs else {}),
         },
@@ -153,8 +161,21 @@ def _check_split(
         findings.violations["no_duplicates_across_splits"] = found
 
 
+def _missed_by_parts(rows: list[worst.Row]) -> list[str]:
+    """The worst channel and the worst stretch of each recording that misses a floor, in words."""
+    missed: dict[tuple[str, str], str] = {}
+    for row in rows:
+        if row["kind"] in ("channel", "stretch") and (row["margin"] is None or row["margin"] < 0):
+            missed.setdefault((row["recording"], row["kind"]), f"worst {row['kind']}: {worst.sentence(row)}")
+    return list(missed.values())
+
+
 def _measure_all(
-    findings: Findings, corpus: dict[str, Any], stems: list[str], inputs: dict[str, Path]
+    findings: Findings,
+    corpus: dict[str, Any],
+    stems: list[str],
+    inputs: dict[str, Path],
+    stretch_s: float,
 ) -> None:
     """Figures of every test recording whose bitstream and decoded samples are what they should be."""
     bitstreams, missing = checks.files_for(inputs["bitstreams"], stems, checks.BITSTREAM_SUFFIX)
@@ -173,7 +194,9 @@ def _measure_all(
         elif stem in decoded:
             try:
                 samples = _samples(decoded[stem], shape)
-                findings.figures[stem] = measure_recording(recording, samples, entries[stem], path)
+                findings.figures[stem], findings.parts[stem] = measure_recording(
+                    recording, samples, entries[stem], path, stretch_s
+                )
             except ValueError as error:
                 findings.violations["one_decoding_per_recording"].append(f"{stem}: {error}")
 
@@ -189,43 +212,6 @@ def _samples(path: Path, shape: tuple[int, int]) -> NDArray[np.integer]:
     if samples.shape != shape:
         raise ValueError(f"{path.name} has shape {samples.shape}, the original {shape}")
     return samples
-
-
-def measure_recording(
-    recording: Recording, decoded: NDArray[np.integer], entry: dict[str, Any], bitstream: Path
-) -> dict[str, Any]:
-    """All figures of one recording; a band that cannot be measured is None.
-
-    Raises:
-        ValueError: if the signals hold nothing, or something that is not finite.
-    """
-    microvolts = decoded * recording.scale[:, None] + recording.offset[:, None]
-    fidelity = metrics.measure(recording.microvolts, microvolts, recording.rate_hz)
-    values = recording.digital.size
-    original_bytes = metrics.raw_bytes(values, entry["bit_depth"])
-    file_bytes = bitstream.stat().st_size
-    cr = metrics.compression_ratio(original_bytes, file_bytes)
-    figures: dict[str, Any] = {
-        "subject": recording.subject,
-        "rate_hz": recording.rate_hz,
-        "synthetic": bool(entry["synthetic"]),
-        "exact": bool(np.array_equal(recording.digital, decoded)),
-        "samples": values,
-        "original_bytes": original_bytes,
-        "bitstream_bytes": file_bytes,
-        "bitstream_digest": checks.digest_path(bitstream),
-        "cr": cr,
-        "bits_per_sample": 8 * file_bytes / values,
-        "prd": fidelity.prd,
-        "prdn": fidelity.prdn,
-        "r": fidelity.r,
-        "snr_db": fidelity.snr_db,
-        "qs": metrics.quality_score(cr, fidelity.prd),
-    }
-    for band, measured in fidelity.bands.items():
-        for name in ("prd", "r", "snr_db"):
-            figures[f"{band}_{name}"] = getattr(measured, name, None)
-    return figures
 
 
 def _counted(findings: Findings) -> dict[str, int]:
@@ -255,6 +241,7 @@ def _anchor(path: Path) -> dict[str, Any]:
 
 def _facts(verdict: Verdict) -> dict[str, Any]:
     names = ("cr", "prd", "prdn", "r", "snr_db", "worst_cr", "worst_prdn", "worst_r")
+    rows = verdict.details["worst"]
     return {
         "candidate": verdict.candidate,
         "passed": verdict.passed,
@@ -262,6 +249,7 @@ def _facts(verdict: Verdict) -> dict[str, Any]:
         **{name: verdict.measurements[name] for name in names},
         "n_recordings": verdict.details["counts"]["measured_recordings"],
         "n_failed_criteria": sum(not criterion.passed for criterion in verdict.criteria),
+        "worst_part": worst.sentence(rows[0]) if rows else "",
     }
 
 

@@ -7,13 +7,16 @@ bands) and 1.1 (level N).
 * PRD  = 100 * sqrt(energy(x - y) / energy(x)), DC included.
 * PRDN = 100 * sqrt(energy(x - y) / energy(x - mean)), where the mean is taken per channel of the original.
   Only the denominator is mean-removed: an offset error of the codec counts in full.
-* For both, a denominator below 1e-12 gives 0 where the residual energy is below 1e-12 too, else 100.
-* R is Pearson's correlation of the two streams flattened over channels; where either has a standard
-  deviation below 1e-8 it is 1 if the streams are equal and 0 otherwise.
+* R is Pearson's correlation of the two streams flattened over channels.
 * SNR = 10 * log10(energy(x) / energy(x - y)) dB, at most 120; equal to -20 * log10(PRD / 100).
 * A band figure is the same figure of both signals after a rectangular FFT mask of the whole recording,
   ``low <= f < high``. It is computed from the spectra (Parseval), without the inverse transform.
 * CR = bytes of the original samples / bytes of the file. QS = CR / PRD.
+
+In one thing they are stricter than LQS: a figure is None, and so meets no floor, where it cannot be
+measured: where a denominator holds no energy that float64 can tell from rounding (LQS calls silence
+perfect), or where any step of the computation is not finite. Each signal is first divided by its largest
+value, so the unit decides nothing: 1e-9 uV are measured as 1e9 uV are.
 """
 
 import math
@@ -22,43 +25,47 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cookbooks.lamquant.signal.bands import BANDS
+
 Signal = NDArray[np.float64]
 
-BANDS: dict[str, tuple[float, float]] = {
-    "sub_delta": (0.0, 1.0),
-    "delta": (1.0, 4.0),
-    "theta": (4.0, 8.0),
-    "alpha": (8.0, 12.0),
-    "beta": (13.0, 30.0),
-    "gamma": (30.0, 100.0),
-}
 SNR_CAP_DB = 120.0
-_NO_ENERGY = 1e-12
-_NO_DEVIATION = 1e-8
+NO_ENERGY = 1e-24
+"""Share of a signal's raw energy, rounding errors of float64 (about 1e-32) and some more, that is nothing."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """PRD in percent, Pearson's R, SNR in dB of one signal or of one band of it."""
+    """PRD in percent, Pearson's R, SNR in dB of one signal or of one band of it; None where unmeasurable."""
 
-    prd: float
-    r: float
-    snr_db: float
+    prd: float | None
+    r: float | None
+    snr_db: float | None
 
 
 @dataclass(frozen=True)
 class Fidelity:
-    """The figures of one recording. ``bands[name]`` is None where the band cannot be measured."""
+    """The figures of a recording or of one channel. ``bands[name]`` is None where there is no such band."""
 
-    prd: float
-    prdn: float
-    r: float
-    snr_db: float
+    prd: float | None
+    prdn: float | None
+    r: float | None
+    snr_db: float | None
     bands: dict[str, Figures | None]
 
 
 def measure(original: ArrayLike, decoded: ArrayLike, rate_hz: float) -> Fidelity:
-    """Every fidelity figure of one recording.
+    """Every fidelity figure of one recording, all channels together.
+
+    Raises:
+        ValueError: if the signals are not ``[C, T]`` of one shape, are empty, hold a value that is not
+            finite, or if the rate is not a positive number.
+    """
+    return measure_parts(original, decoded, rate_hz)[0]
+
+
+def measure_parts(original: ArrayLike, decoded: ArrayLike, rate_hz: float) -> tuple[Fidelity, list[Fidelity]]:
+    """Every fidelity figure of the recording, and of each of its channels alone.
 
     Raises:
         ValueError: if the signals are not ``[C, T]`` of one shape, are empty, hold a value that is not
@@ -67,30 +74,33 @@ def measure(original: ArrayLike, decoded: ArrayLike, rate_hz: float) -> Fidelity
     x, y = _pair(original, decoded)
     if not (math.isfinite(rate_hz) and rate_hz > 0):
         raise ValueError(f"rate_hz is {rate_hz}: a positive sampling rate is needed")
-    overall = _figures(_time_sums(x, y))
-    return Fidelity(overall.prd, prdn(x, y), overall.r, overall.snr_db, _bands(x, y, rate_hz))
+    with np.errstate(all="ignore"):  # what is not finite becomes None
+        rows, bands, n = _time_rows(x, y), _band_rows(x, y, rate_hz), x.shape[1]
+        channels = [
+            _fidelity(rows[[c]], {band: all_rows[[c]] for band, all_rows in bands.items()}, n)
+            for c in range(len(x))
+        ]
+        return _fidelity(rows, bands, n), channels
 
 
-def prd(original: ArrayLike, decoded: ArrayLike) -> float:
+def prd(original: ArrayLike, decoded: ArrayLike) -> float | None:
     """Percent root-mean-square difference against the raw energy, DC included."""
-    return _figures(_time_sums(*_pair(original, decoded))).prd
+    return _whole(original, decoded).prd
 
 
-def prdn(original: ArrayLike, decoded: ArrayLike) -> float:
+def prdn(original: ArrayLike, decoded: ArrayLike) -> float | None:
     """Percent root-mean-square difference against the energy about each original channel's mean."""
-    x, y = _pair(original, decoded)
-    residual = sum(_energy(a - b) for a, b in zip(x, y, strict=True))
-    return _ratio_percent(residual, sum(_energy(a - a.mean()) for a in x))
+    return _whole(original, decoded).prdn
 
 
-def pearson(original: ArrayLike, decoded: ArrayLike) -> float:
+def pearson(original: ArrayLike, decoded: ArrayLike) -> float | None:
     """Pearson's correlation over all channels as one stream."""
-    return _figures(_time_sums(*_pair(original, decoded))).r
+    return _whole(original, decoded).r
 
 
-def snr_db(original: ArrayLike, decoded: ArrayLike) -> float:
+def snr_db(original: ArrayLike, decoded: ArrayLike) -> float | None:
     """Signal energy over residual energy in dB, DC included, at most 120."""
-    return _figures(_time_sums(*_pair(original, decoded))).snr_db
+    return _whole(original, decoded).snr_db
 
 
 def band_measurable(band: str, n_samples: int, rate_hz: float) -> bool:
@@ -102,6 +112,16 @@ def band_measurable(band: str, n_samples: int, rate_hz: float) -> bool:
     low, high = BANDS[band]
     first, last = _bins(low, high, n_samples, rate_hz)
     return high <= rate_hz / 2 and last > first
+
+
+def band_pass(signal: Signal, band: str, rate_hz: float) -> Signal:
+    """The part of a signal ``[..., T]`` that the figures of a band are about."""
+    n = signal.shape[-1]
+    first, last = _bins(*BANDS[band], n, rate_hz)
+    spectrum = np.fft.rfft(signal)
+    spectrum[..., :first] = 0
+    spectrum[..., last:] = 0
+    return np.fft.irfft(spectrum, n)
 
 
 def raw_bytes(n_values: int, bit_depth: int) -> int:
@@ -127,16 +147,14 @@ def quality_score(cr: float, prd_percent: float) -> float:
     return cr / prd_percent if prd_percent > 0 else cr
 
 
-@dataclass(frozen=True)
-class _Sums:
-    """Sums over both streams; the last three are about the mean."""
+def finite(value: float) -> float | None:
+    """The value, or None where it is not a finite number."""
+    return float(value) if math.isfinite(value) else None
 
-    n: int
-    xx: float
-    ee: float
-    cxx: float
-    cyy: float
-    cxy: float
+
+def peak(x: Signal) -> float:
+    """What a signal is divided by before its squares are added up: its largest magnitude, or 1 for zeros."""
+    return float(np.abs(x).max()) or 1.0
 
 
 def _pair(original: ArrayLike, decoded: ArrayLike) -> tuple[Signal, Signal]:
@@ -149,33 +167,51 @@ def _pair(original: ArrayLike, decoded: ArrayLike) -> tuple[Signal, Signal]:
     return x, y
 
 
-def _energy(x: NDArray[np.float64]) -> float:
+def _whole(original: ArrayLike, decoded: ArrayLike) -> Fidelity:
+    x, y = _pair(original, decoded)
+    with np.errstate(all="ignore"):
+        return _fidelity(_time_rows(x, y), {}, x.shape[1])
+
+
+def _energy(x: Signal) -> float:
     return float(np.vdot(x, x))
 
 
-def _time_sums(x: Signal, y: Signal) -> _Sums:
-    mx, my = x.mean(), y.mean()
-    total = np.zeros(5)
-    for a, b in zip(x, y, strict=True):  # a channel at a time: no second copy of a long recording
-        ca, cb = a - mx, b - my
-        total += [_energy(a), _energy(a - b), _energy(ca), _energy(cb), float(np.vdot(ca, cb))]
-    return _Sums(x.size, *(float(value) for value in total))
+# A row holds, for one channel: energies about the mean of x, y and x - y, their product sum xy, and the
+# means of x, y and x - y. x and x - y are in units of peak(x), y of peak(y); R needs no common unit.
+_XX, _YY, _EE, _XY, _MX, _MY, _ME = range(7)
 
 
-def _ratio_percent(residual: float, reference: float) -> float:
-    if reference < _NO_ENERGY:
-        return 0.0 if residual < _NO_ENERGY else 100.0
-    return 100.0 * math.sqrt(residual / reference)
+def _time_rows(x: Signal, y: Signal) -> Signal:
+    px, py = peak(x), peak(y)
+    rows = np.empty((len(x), 7))
+    for row, a, b in zip(rows, x, y, strict=True):  # a channel at a time: no second copy of a long recording
+        a, b, e = a / px, b / py, a / px - b / px
+        means = a.mean(), b.mean(), e.mean()
+        a, b, e = (signal - mean for signal, mean in zip((a, b, e), means, strict=True))
+        row[:] = _energy(a), _energy(b), _energy(e), float(np.vdot(a, b)), *means
+    return rows
 
 
-def _figures(sums: _Sums) -> Figures:
-    prd_percent = _ratio_percent(sums.ee, sums.xx)
-    snr = SNR_CAP_DB if prd_percent == 0 else min(SNR_CAP_DB, -20 * math.log10(prd_percent / 100))
-    if math.sqrt(min(sums.cxx, sums.cyy) / sums.n) < _NO_DEVIATION:
-        r = 1.0 if math.sqrt(sums.ee / sums.n) < _NO_DEVIATION else 0.0
-    else:
-        r = sums.cxy / math.sqrt(sums.cxx) / math.sqrt(sums.cyy)
-    return Figures(prd_percent, max(-1.0, min(1.0, r)), snr)
+def _band_rows(x: Signal, y: Signal, rate_hz: float) -> dict[str, Signal]:
+    """Rows of each band that can be measured."""
+    n, px, py = x.shape[1], peak(x), peak(y)
+    spans = {b: _bins(*BANDS[b], n, rate_hz) for b in BANDS if band_measurable(b, n, rate_hz)}
+    rows = {band: np.zeros((len(x), 7)) for band in spans}
+    for c, (a, b) in enumerate(zip(x, y, strict=True)):
+        fx, fy, fe = np.fft.rfft(a / px), np.fft.rfft(b / py), np.fft.rfft(a / px - b / px)
+        # each bin but DC stands for two; the one at the Nyquist frequency lies in no half-open band
+        terms = np.stack([_power(fx), _power(fy), _power(fe), (fx * fy.conj()).real]) * (2 / n)
+        for band, (first, last) in spans.items():
+            row = rows[band][c]
+            row[:4] = terms[:, max(first, 1) : last].sum(axis=1)
+            if first == 0:
+                row[4:] = [f[0].real / n for f in (fx, fy, fe)]
+    return rows
+
+
+def _power(spectrum: NDArray[np.complex128]) -> Signal:
+    return spectrum.real**2 + spectrum.imag**2
 
 
 def _bins(low: float, high: float, n_samples: int, rate_hz: float) -> tuple[int, int]:
@@ -184,45 +220,43 @@ def _bins(low: float, high: float, n_samples: int, rate_hz: float) -> tuple[int,
     return int(first), int(last)
 
 
-def _bands(x: Signal, y: Signal, rate_hz: float) -> dict[str, Figures | None]:
-    n = x.shape[1]
-    per_channel = [_channel_sums(x[c], y[c], rate_hz) for c in range(x.shape[0])]
-    return {
-        band: _figures(_join(band, [sums[band] for sums in per_channel], n))
-        if band_measurable(band, n, rate_hz)
-        else None
-        for band in BANDS
-    }
-
-
-def _channel_sums(x: Signal, y: Signal, rate_hz: float) -> dict[str, NDArray[np.float64]]:
-    """Per band: AC energies xx, yy, xy, ee and the two means (zero where the band has no DC)."""
-    n = len(x)
-    fx, fy, fe = np.fft.rfft(x), np.fft.rfft(y), np.fft.rfft(x - y)
-    weight = np.full(len(fx), 2.0 / n)
-    weight[0] = 0.0
-    if n % 2 == 0:
-        weight[-1] = 1.0 / n
-    terms = np.stack([np.abs(fx) ** 2, np.abs(fy) ** 2, (fx * fy.conj()).real, np.abs(fe) ** 2]) * weight
-    sums = {}
-    for band, (low, high) in BANDS.items():
-        first, last = _bins(low, high, n, rate_hz)
-        means = [fx[0].real / n, fy[0].real / n] if first == 0 else [0.0, 0.0]
-        sums[band] = np.concatenate([terms[:, first:last].sum(axis=1), means])
-    return sums
-
-
-def _join(band: str, channels: list[NDArray[np.float64]], n: int) -> _Sums:
-    xx, yy, xy, ee = (float(value) for value in np.sum(channels, axis=0)[:4])
-    if BANDS[band][0] > 0:
-        return _Sums(n * len(channels), xx, ee, xx, yy, xy)
-    mx, my = np.array([row[4] for row in channels]), np.array([row[5] for row in channels])
-    cx, cy = mx - mx.mean(), my - my.mean()
-    return _Sums(
-        n=n * len(channels),
-        xx=xx + n * _energy(mx),
-        ee=ee + n * _energy(mx - my),
-        cxx=xx + n * _energy(cx),
-        cyy=yy + n * _energy(cy),
-        cxy=xy + n * float(np.vdot(cx, cy)),
+def _fidelity(whole: Signal, bands: dict[str, Signal], n: int) -> Fidelity:
+    raw_x, raw_y = _raw(whole, _XX, _MX, n), _raw(whole, _YY, _MY, n)
+    figures = _figures(whole, n, raw_x, raw_y)
+    residual, about_means = _raw(whole, _EE, _ME, n), float(whole[:, _XX].sum())
+    return Fidelity(
+        figures.prd,
+        _percent(residual, about_means, raw_x),
+        figures.r,
+        figures.snr_db,
+        {b: _figures(bands[b], n, raw_x, raw_y) if b in bands else None for b in BANDS},
     )
+
+
+def _raw(rows: Signal, energy: int, mean: int, n: int) -> float:
+    """Energy with DC."""
+    return float(rows[:, energy].sum() + n * _energy(rows[:, mean]))
+
+
+def _figures(rows: Signal, n: int, raw_x: float, raw_y: float) -> Figures:
+    """The figures of rows joined to one stream; ``raw_x`` and ``raw_y`` are energies of the full band."""
+    prd_percent = _percent(_raw(rows, _EE, _ME, n), _raw(rows, _XX, _MX, n), raw_x)
+    mx, my = rows[:, _MX] - rows[:, _MX].mean(), rows[:, _MY] - rows[:, _MY].mean()
+    xx, yy = rows[:, _XX].sum() + n * _energy(mx), rows[:, _YY].sum() + n * _energy(my)
+    r = None
+    if xx > NO_ENERGY * raw_x and yy > NO_ENERGY * raw_y:
+        r = finite((rows[:, _XY].sum() + n * float(np.vdot(mx, my))) / math.sqrt(xx) / math.sqrt(yy))
+    return Figures(prd_percent, None if r is None else max(-1.0, min(1.0, r)), _decibels(prd_percent))
+
+
+def _percent(residual: float, reference: float, raw: float) -> float | None:
+    """100 * sqrt(residual / reference); None where the reference is nothing beside ``raw``."""
+    if not reference > NO_ENERGY * raw:
+        return None
+    return finite(100.0 * math.sqrt(residual / reference))
+
+
+def _decibels(prd_percent: float | None) -> float | None:
+    if prd_percent is None:
+        return None
+    return SNR_CAP_DB if prd_percent == 0 else min(SNR_CAP_DB, -20 * math.log10(prd_percent / 100))

@@ -19,6 +19,7 @@ from cookbooks.lamquant.payload.codec.entropy import EntropyModel, calibrate, fe
 from cookbooks.lamquant.payload.codec.losses import choose, laplace_bits, objective, straight_through
 from cookbooks.lamquant.payload.codec.model import Architecture, GatedRefine, JointCodec, positions
 from cookbooks.lamquant.payload.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE, Preset, Tier, hop_for
+from cookbooks.lamquant.payload.codec.validation import mean_figures
 
 LAMBDA = 0.13
 """Price of a bit in squared steps. A uniform quantiser at high rate has slope (ln 2) / 6 = 0.116; a little
@@ -153,25 +154,34 @@ class Trainer:
         return calibrate(net, planes, LAMBDA, rounds)
 
     def validate(self, model: JointCodec, entropy: EntropyModel) -> dict[str, float]:
-        """Code the validation streams at the tier's nominal step.
+        """Quantise the validation streams at the tier's nominal step; nothing is coded to bytes.
 
         ``val_loss`` is squared error in steps plus lambda times bits; ``bits_per_sample`` is the code
         length under the shipped integer tables (the range coder adds at most one word a file).
+        ``quantised_prdn`` and ``quantised_r`` are means over the streams, every channel scaled to unit RMS:
+        they rank epochs of one training and are not what the coded files will measure.
         """
         coder = RecordingCoder(model, entropy, self.tier, LAMBDA, b"")
         scale = 2.0 ** ((self.tier.level - LEVEL_ZERO) / LEVELS_PER_OCTAVE)
-        originals, errors, bits = [], [], 0.0
+        errors, bits, pairs = [], 0.0, []
         for stream, length in self.corpus.val_lengths(self.preset.val_seconds):
+            originals, decoded = [], []
             for channel in np.flatnonzero(stream.rms > 0).tolist():
                 x = stream.cut(channel, 0, length) * (scale / stream.rms[channel])
                 q, _, cost = coder.quantise(coder.analyse(x), 1.0, self.tier.level, stream.rate_hz)
                 back = coder.reconstruct(q, 1.0, self.tier.level, stream.rate_hz, length)
                 originals.append(x)
+                decoded.append(back)
                 errors.append(back - x)
                 bits += cost
-        x, e = np.concatenate(originals), np.concatenate(errors)
-        rate = bits / len(x)
-        return quality(x, x + e) | {
+            if originals:
+                pairs.append((originals, decoded))
+        e = np.concatenate(errors)
+        rate = bits / len(e)
+        prdn, r = mean_figures(pairs)
+        return {
+            "quantised_prdn": prdn,
+            "quantised_r": r,
             "val_loss": float(np.mean(e**2)) + LAMBDA * rate,
             "bits_per_sample": rate,
         }
@@ -222,13 +232,3 @@ class Trainer:
                 best = cost, model, kept
         assert best is not None
         return best[1], best[2]
-
-
-def quality(original: np.ndarray, decoded: np.ndarray) -> dict[str, float]:
-    """PRDN in percent (mean-removed denominator) and Pearson R of two flat arrays (LQS 1.0)."""
-    centred = original - original.mean()
-    power = float(np.sum(centred**2))
-    prdn = 100 * math.sqrt(float(np.sum((original - decoded) ** 2)) / power) if power > 0 else 100.0
-    other = decoded - decoded.mean()
-    scale = math.sqrt(power * float(np.sum(other**2)))
-    return {"prdn": prdn, "r": float(np.sum(centred * other)) / scale if scale > 0 else 0.0}
