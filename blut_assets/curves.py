@@ -57,7 +57,7 @@ class Curves:
         path = self._stage.work / FILE
         if not self.rows:
             self.rows = _read(path)
-        self.rows = _with(self.rows, row)
+        _add(self.rows, row)
         with contextlib.suppress(OSError), path.open("a") as file:  # a picture may miss an epoch
             file.write(json.dumps(row) + "\n")
 
@@ -67,13 +67,15 @@ def _read(file: Path) -> list[Row]:
     rows: list[Row] = []
     for line in file.read_text().splitlines() if file.exists() else ():
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            rows = _with(rows, json.loads(line))
+            _add(rows, json.loads(line))
     return rows
 
 
-def _with(rows: Sequence[Row], row: Row) -> list[Row]:
+def _add(rows: list[Row], row: Row) -> None:
     """What is repeated after a resume takes the place of what was there."""
-    return [*(old for old in rows if old["epoch"] < row["epoch"]), row]
+    while rows and rows[-1]["epoch"] >= row["epoch"]:
+        rows.pop()
+    rows.append(row)
 
 
 def data_uri(svg: str) -> str:
@@ -111,7 +113,7 @@ def _plot(name: str, points: Sequence[tuple[float, float]]) -> str:
             LEFT + inner_width * ((x - left) / (right - left) if right > left else 0.5),
             MARGIN + inner_height * ((high - y) / (high - low) if high > low else 0.5),
         )
-        for x, y in points
+        for x, y in _thinned(points)
     ]
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in dots)
     end_x, end_y = dots[-1]
@@ -126,6 +128,16 @@ def _plot(name: str, points: Sequence[tuple[float, float]]) -> str:
         f'<text x="{LEFT}" y="{bottom + 14}" fill="#777">epoch {left:g}</text>'
         f'<text x="{WIDTH - MARGIN}" y="{bottom + 14}" fill="#777" text-anchor="end">{right:g}</text>'
     )
+
+
+def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """As many as can be told apart: of each stretch its lowest and highest, and the last of all."""
+    step = max(1, math.ceil(len(points) / WIDTH))
+    if step == 1:
+        return list(points)
+    stretches = (points[start : start + step] for start in range(0, len(points), step))
+    ends = [{min(s, key=lambda p: p[1]), max(s, key=lambda p: p[1])} for s in stretches]
+    return [*(point for pair in ends for point in sorted(pair)), points[-1]]
 
 
 def _range(values: Iterable[float]) -> tuple[float, float]:

@@ -56,6 +56,7 @@ class Recording:
             raise
         finally:
             self._status.close()
+            self._close_table()
 
     def reused(self, digest: str, origin: str) -> None:
         """It was there already."""
@@ -113,6 +114,13 @@ class Recording:
             suffix = metrics.chosen_format()
             self._table = metrics.MetricLog(metrics_path(self._home, self._run_id, self._asset, suffix))
         return self._table
+
+    def _close_table(self) -> None:
+        try:
+            if self._table is not None:
+                self._table.close()
+        except (OSError, StoreError, ValueError) as error:
+            self._log.warning(f"{self._asset}: its table of metrics misses the newest rows: {error}")
 
     def _open_tracker(self) -> Tracker:
         if isinstance(self._tracker, NoTracker) and self._logger != "none":

@@ -5,7 +5,7 @@ import contextlib
 import os
 import re
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 EMBED_LIMIT = 400_000
 IMAGE = re.compile(r"image/[\w.+-]+")
+EACH_EPOCH = 500
 STEP_LOG_S = 10.0
 WAITING_TAG = "blut/waiting"
 
@@ -63,12 +64,13 @@ def run(stage: "Stage", payload: Payload, gpus: int | None) -> Running:
 def _once(stage: "Stage", payload: Payload, gpus: int | None) -> Running:
     facts: dict[str, Any] = {}
     quiet_until = 0.0
+    shown, kept_back = Shown(), None
     for event in run_payload(stage.context, payload, lambda: _admit(stage, payload.limits, gpus)):
         stage.record.payload(event)
         if event["event"] == "epoch":
-            metrics = finite(event["metrics"])
-            stage.context.log.info(_line(stage.name, "epoch", event["epoch"], metrics))
-            yield dg.AssetObservation(stage.spec.key, metadata={"epoch": event["epoch"], **metrics})
+            kept_back = None if shown.next() else event
+            if kept_back is None:
+                yield _observed(stage, event)
         elif event["event"] == "step" and time.monotonic() > quiet_until:
             quiet_until = time.monotonic() + STEP_LOG_S
             stage.context.log.info(_line(stage.name, "step", _of_all(event), event["values"]))
@@ -81,9 +83,36 @@ def _once(stage: "Stage", payload: Payload, gpus: int | None) -> Running:
         elif event["event"] == "done":
             facts = event["facts"]
         elif event["event"] == "ended":
+            if kept_back:
+                yield _observed(stage, kept_back)
             peak = max(event["outcome"].peak or 0, stage.shown.get(reuse.PEAK, 0))
             stage.show(**_held_by(event["enforcement"]), **({reuse.PEAK: peak} if peak else {}))
     return facts
+
+
+class Shown:
+    """Which epochs Dagster is told of: each of the first, then one in a hundredth of those there were.
+
+    A point more would not be seen in a plot, and each is a row of the history and stays in memory; the table
+    of metrics has them all.
+    """
+
+    def __init__(self) -> None:
+        self._seen, self._due = 0, 1
+
+    def next(self) -> bool:
+        """Whether the next one is told."""
+        self._seen += 1
+        if self._seen < self._due:
+            return False
+        self._due = self._seen + max(1, (self._seen - EACH_EPOCH) // 100)
+        return True
+
+
+def _observed(stage: "Stage", event: Mapping[str, Any]) -> dg.AssetObservation:
+    number, metrics = event["epoch"], finite(event["metrics"])
+    stage.context.log.info(_line(stage.name, "epoch", number, metrics))
+    return dg.AssetObservation(stage.spec.key, metadata={"epoch": number, **metrics} | {"epoch": number})
 
 
 def _held_by(enforcement: Enforcement) -> dict[str, Any]:

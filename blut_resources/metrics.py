@@ -1,26 +1,34 @@
 """The metrics of a training: a table with one row an epoch, whole and readable at any moment.
 
 Columns are the union of what the rows name, in the order of its first appearance, behind ``INDEX``. A row is
-added by writing the table anew beside the old one and renaming it, so a kill leaves the one or the other.
+on the disk as a line of a journal first. The table takes those in whenever they are a tenth of it or time has
+passed: it is written anew beside the old one and renamed, so a kill leaves the one or the other, and all rows
+together cost what a few of them do.
 """
 
 import contextlib
 import csv
+import errno
 import importlib.util
 import io
+import json
 import math
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from blut_resources.store_files import write_atomic
+from blut_resources.store_files import explained, write_atomic
 
 FORMAT = "BLUT_METRICS"
 FORMATS = ("parquet", "csv")
 INDEX = ("run_id", "asset", "epoch", "step", "phase", "timestamp")
 """Columns of every row; ``step`` is None where nobody counts steps, ``timestamp`` seconds since 1970."""
 TEXT = ("run_id", "asset", "phase")
+
+LATE, SHARE = 0.1, 20
+"""Part of a table that its newest rows may be; times as long as it took to write that it is left alone."""
 
 Row = dict[str, Any]
 
@@ -43,11 +51,16 @@ def chosen_format() -> str:
 
 
 class MetricLog:
-    """The table in a file ending in ``.parquet`` or ``.csv``; rows that are there already are kept."""
+    """The table in a file ending in ``.parquet`` or ``.csv``; rows that are there already are kept.
+
+    `read` tells every row at once; who reads the file without it may miss the newest tenth until `close`.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._rows = read(path)
+        self._in_table, self._due = 0, 0.0
+        self._journal = -1
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add a row; it is on the disk when this returns.
@@ -55,9 +68,48 @@ class MetricLog:
         Raises:
             StoreError: it cannot be written; the file is as it was.
         """
-        rows = [*self._rows, {**dict.fromkeys(INDEX), **row}]
+        row = {**dict.fromkeys(INDEX), **row}
+        late = len(self._rows) + 1 - self._in_table > self._in_table * LATE
+        if self._in_table == 0 or late or time.monotonic() > self._due:
+            self._write([*self._rows, row])
+        else:
+            self._note(row)
+        self._rows.append(row)
+
+    def close(self) -> None:
+        """The table holds every row from now on. Idempotent.
+
+        Raises:
+            StoreError: it cannot be written; the rows are in the journal.
+        """
+        if self._in_table and self._in_table < len(self._rows):
+            self._write(self._rows)
+        if self._journal >= 0:
+            os.close(self._journal)
+            self._journal = -1
+            _journal(self.path).unlink(missing_ok=True)
+
+    def _write(self, rows: Sequence[Row]) -> None:
+        began = time.monotonic()
         write_atomic(self.path, _CODECS[self.path.suffix][0](rows))
-        self._rows = rows
+        self._in_table, now = len(rows), time.monotonic()
+        self._due = now + SHARE * (now - began)
+        if self._journal >= 0:
+            os.ftruncate(self._journal, 0)
+        else:  # it may be left from somebody who was killed
+            _journal(self.path).unlink(missing_ok=True)
+
+    def _note(self, row: Row) -> None:
+        line = json.dumps([len(self._rows), row]).encode() + b"\n"
+        with explained(self.path):
+            if self._journal < 0:
+                flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+                self._journal = os.open(_journal(self.path), flags, 0o666)
+            end = os.fstat(self._journal).st_size
+            if os.write(self._journal, line) != len(line):
+                os.ftruncate(self._journal, end)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fdatasync(self._journal)
 
 
 def columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -71,11 +123,23 @@ def read(path: Path) -> list[Row]:
     Raises:
         ImportError: it is Parquet, and pyarrow is not installed.
     """
-    try:
-        data = Path(path).read_bytes()
-    except FileNotFoundError:
-        return []
-    return _CODECS[Path(path).suffix][1](data)
+    path, noted, rows = Path(path), b"", []
+    with contextlib.suppress(FileNotFoundError):
+        noted = _journal(path).read_bytes()  # before the table, which may take it in meanwhile
+    with contextlib.suppress(FileNotFoundError):
+        rows = _CODECS[path.suffix][1](path.read_bytes())
+    for line in noted.splitlines():
+        with contextlib.suppress(ValueError):  # whoever wrote the last one was killed
+            number, row = json.loads(line)
+            if number == len(rows):
+                rows.append(row)
+    every = dict.fromkeys(columns(rows))
+    return [{**every, **row} for row in rows] if noted else rows
+
+
+def _journal(path: Path) -> Path:
+    """Rows that are not in the table yet; a hidden name, for it is no table."""
+    return path.with_name(f".{path.name}.rows")
 
 
 def _to_parquet(rows: Sequence[Row]) -> bytes:

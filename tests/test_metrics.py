@@ -112,3 +112,30 @@ def test_the_format_is_chosen_by_the_environment_and_by_what_is_installed(
         metrics.chosen_format()
     monkeypatch.delenv(metrics.FORMAT)
     assert metrics.chosen_format() == "csv"
+
+
+def test_many_rows_cost_what_a_few_do_and_none_is_missing_meanwhile(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table that is written anew for every row would write 250 times its size, not 20 times."""
+    written = []
+    monkeypatch.setattr(metrics, "SHARE", 1e9)  # how fast this machine is plays no part
+    monkeypatch.setattr(metrics, "write_atomic", lambda to, data: written.append(to.write_bytes(data)))
+    path.parent.mkdir()
+    log = MetricLog(path)
+    for epoch in range(500):
+        log.append(row(epoch, loss=1 / (epoch + 1)))
+        if epoch in (0, 1, 249):
+            assert [one["epoch"] for one in read(path)] == list(range(epoch + 1))
+            assert len(_table_alone(path)) >= 0.9 * (epoch + 1)
+    log.close()
+    assert sum(written) < 20 * path.stat().st_size
+    assert [one["epoch"] for one in _table_alone(path)] == list(range(500))
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def _table_alone(path: Path) -> list[metrics.Row]:
+    """As a reader sees it that knows nothing of Blut."""
+    alone = path.parent.parent / path.name
+    alone.write_bytes(path.read_bytes())
+    return read(alone)

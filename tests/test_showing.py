@@ -107,6 +107,13 @@ def _metadata(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
     return {name: entry.value for name, entry in event.metadata.items()}
 
 
+def test_the_picture_of_very_many_epochs_is_small_and_has_its_spike() -> None:
+    rows: list[dict[str, float]] = [{"epoch": n, "loss": 1.0 if n != 7777 else 9.0} for n in range(10_000)]
+    picture = draw(rows)
+    (line,) = re.findall(r'points="([^"]*)"', picture)
+    assert len(picture) < 20_000 and min(float(dot.split(",")[1]) for dot in line.split()) == 34.0
+
+
 def test_the_curves_of_a_training_have_the_epochs_from_before_it_was_killed(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """A payload's end, whatever it is, is what the step reports."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from blut_assets import running
+from blut_resources import metrics
 from tests.conftest import REPOSITORY
 from tests.scripted import RESOURCES, Scripted, scripted
 
@@ -93,3 +96,19 @@ def test_a_payload_runs_by_hand_and_prints_its_events(tmp_path: Path) -> None:
     )
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert [event["event"] for event in events] == ["epoch", "epoch", "done"]
+
+
+@pytest.mark.usefixtures("home")
+def test_of_very_many_epochs_dagster_is_told_of_a_few_and_of_the_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(running, "EACH_EPOCH", 20)
+    result = run(monkeypatch, epochs=299)
+    told = [
+        event.asset_observation_data.asset_observation.metadata["epoch"].value
+        for event in result.all_events
+        if event.event_type == dg.DagsterEventType.ASSET_OBSERVATION
+    ]
+    assert told[:100] == list(range(100)) and told[-1] == 298 and len(told) < 270
+    (table,) = (Path(os.environ["DAGSTER_HOME"]) / "runs").glob("*/metrics/*.parquet")
+    assert [row["epoch"] for row in metrics.read(table)] == list(range(299))
