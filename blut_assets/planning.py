@@ -171,14 +171,26 @@ def _difference(event: dg.AssetMaterialization, now: Mapping[str, Any]) -> str:
         ("code", "source changed"),
         ("inputs", "input changed"),
         ("config", "config changed"),
+        ("environment", "environment changed"),
     ):
-        old, new = then.get(section, {}), now[section]
+        old, new = then.get(section, {}), now.get(section, {})
         names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
         if names:
-            detail = [_change(n, old, new) if section == "config" else n for n in names]
+            detail = [_DETAIL[section](n, old, new) if section in _DETAIL else n for n in names]
             words.append(f"{verb}: {', '.join(detail)}")
     return "; ".join(words) or "declared differently (schema number)"
 
 
 def _change(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     return f"{name} {json.dumps(old.get(name))} -> {json.dumps(new.get(name))}"
+
+
+def _version_change(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """``numpy 2.3.1 -> 2.3.2``; where the version is the same, the start of the digest of its files tells."""
+    then, now = str(old.get(name, "none")), str(new.get(name, "none"))
+    short = [text.rpartition(" ")[0] or text for text in (then, now)]
+    first, second = short if short[0] != short[1] else (then, now)
+    return f"{name} {first} -> {second}"
+
+
+_DETAIL = {"config": _change, "environment": _version_change}

@@ -67,6 +67,8 @@ def _once(stage: "Stage", payload: Payload, gpus: int | None) -> Running:
     shown, kept_back = Shown(), None
     for event in run_payload(stage.context, payload, lambda: _admit(stage, payload.limits, gpus)):
         stage.record.payload(event)
+        if event["event"] == "started" and (held := event.get("isolation")):
+            stage.note_isolation(held)
         if event["event"] == "epoch":
             kept_back = None if shown.next() else event
             if kept_back is None:

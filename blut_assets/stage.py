@@ -17,7 +17,10 @@ from blut_assets.limits import NO_LIMITS
 from blut_assets.recording import Recording
 from blut_assets.running import run
 from blut_assets.showing import harmless
+from blut_resources.containment.isolation import HELD, Held, Isolation
+from blut_resources.distributions import Environment, environment
 from blut_resources.foreign_text import one_line
+from blut_resources.isolated import VARIABLES
 from blut_resources.machine import check_shared_memory
 from blut_resources.payload_files import PayloadFiles
 from blut_resources.store import ArtifactStore
@@ -46,6 +49,7 @@ class Stage:
         self.name = spec.key.to_user_string()
         self.reusable = spec.memoised
         self._description = description
+        self.isolation: Held | None = None
         self.shown: dict[str, Any] = {}
 
     @property
@@ -108,6 +112,7 @@ class Stage:
         gpus: int | None = None,
         workers: int = 0,
         batch_bytes: int = 0,
+        isolated: Isolation | None = None,
     ) -> Generator[dg.AssetObservation, None, dict[str, Any]]:
         """Run a payload module; yields an observation per epoch and returns the facts it ended with.
 
@@ -115,6 +120,9 @@ class Stage:
         ``gpus`` says how many where the footprint of the asset does not know: 0 for a training on the CPU.
         The payload sees those that it got, and no other. ``workers`` of a DataLoader pass their batches, of
         ``batch_bytes`` each, through /dev/shm.
+
+        One that is ``isolated`` opens nothing but its inputs, ``out``, a directory of its own and what that
+        says besides; its environment is clean and its ``work`` its own. `isolation` says what holds it.
 
         Raises:
             SharedMemoryTooSmall: if /dev/shm has no room for those; nothing was started or waited for.
@@ -125,11 +133,31 @@ class Stage:
         check_shared_memory(workers, batch_bytes)
         payload = Payload(
             *(module, config, inputs, out or self.out, work or self.work, self.fingerprint, self.name),
-            adopt=self.limits.on_orphan == "adopt",
+            adopt=self.limits.on_orphan == "adopt" and isolated is None,
+            isolation=isolated,
+            compiled=self.store.root / "compiled",
             watch=self._config.watch() if self._config else {},
             files=self._files(module),
         )
         return (yield from run(self, payload, gpus))
+
+    @cached_property
+    def environment(self) -> Environment:
+        """What its isolated payloads find installed and set; listed are its declared ``distributions``."""
+        return environment(self.spec.distributions, VARIABLES)
+
+    def note_isolation(self, held: Held) -> None:
+        """What holds an isolated payload; of several the weakest counts.
+
+        Where nothing does, the result says so, and does not answer a run on a machine where something would.
+        """
+        if held == "none":
+            self.reusable = False
+            self.context.log.warning(
+                f"{self.name}: nothing here can keep a process from the rest of the machine (neither Landlock"
+                " nor user namespaces): isolation is `none`, and the result is not reused"
+            )
+        self.isolation = HELD[max(HELD.index(one) for one in (held, self.isolation or held))]
 
     def _files(self, module: str) -> PayloadFiles:
         """What the payload is started from; one that was not declared is no part of the fingerprint."""

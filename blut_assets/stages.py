@@ -31,8 +31,10 @@ from blut_assets.showing import bytes_shown, inputs_shown, manifest_shown
 from blut_assets.stage import Stage
 from blut_assets.versions import CodeEdited, CodeVersion, code_version, fingerprint
 from blut_resources.containment import ContainmentRefused
+from blut_resources.distributions import Environment, environment
 from blut_resources.foreign_text import lines
 from blut_resources.instance import EphemeralInstance, home_of, store_of
+from blut_resources.isolated import VARIABLES
 from blut_resources.leases import NeverFits
 from blut_resources.machine import SharedMemoryTooSmall
 from blut_resources.registry import RegistryError
@@ -122,13 +124,20 @@ class StageSpec:
     headline: tuple[str, ...]
     footprint: Footprint
     show: Callable[[Path], Mapping[str, Any]] | None = None
+    distributions: tuple[str, ...] = ()
+
+    def environment(self) -> Environment | None:
+        """What its payloads are computed by, where that is a part of the fingerprint."""
+        return environment(self.distributions, VARIABLES) if self.distributions else None
 
     def fingerprint(
         self, inputs: Mapping[str, str], config: StageConfig, partition: str | None = None
     ) -> str:
         """The fingerprint of this asset with these input digests, by parameter name."""
         values = config.fingerprinted()
-        return fingerprint(self.key.to_user_string(), self.code.value, inputs, values, partition)
+        found = self.environment()
+        digest = found.digest if found else None
+        return fingerprint(self.key.to_user_string(), self.code.value, inputs, values, partition, digest)
 
     def call(self, stage: Stage, inputs: Mapping[str, Artifact], config: StageConfig) -> Any:
         """Call the stage function."""
@@ -137,7 +146,10 @@ class StageSpec:
 
     def describe(self, inputs: Mapping[str, str], config: StageConfig) -> dict[str, Any]:
         """What the fingerprint was made of, so that a later difference can be named."""
-        return {"code": dict(self.code.parts), "inputs": dict(inputs), "config": config.fingerprinted()}
+        found = self.environment()
+        computed_by = {"environment": found.parts()} if found else {}
+        made_of = {"code": dict(self.code.parts), "inputs": dict(inputs)}
+        return {**made_of, "config": config.fingerprinted(), **computed_by}
 
 
 def spec_of(asset: dg.AssetsDefinition) -> StageSpec | None:
@@ -163,6 +175,7 @@ def stage_asset(
     footprint: Footprint = NO_FOOTPRINT,
     show: Callable[[Path], Mapping[str, Any]] | None = None,
     freshness: dg.FreshnessPolicy | None = None,
+    distributions: Sequence[str] = (),
     **options: Unpack[AssetOptions],
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Declare the artifact that a function makes.
@@ -181,6 +194,8 @@ def stage_asset(
         footprint: memory and GPUs that its payload is expected to need, and default limits.
         show: what the UI is to show of the bytes, as metadata; it is no part of the code version.
         freshness: how old the newest materialization may get before the UI says so.
+        distributions: what its payloads import, by the names that pip knows; their versions become a part of
+            the fingerprint, and a result is not reused where others are installed.
         options: of ``dg.asset``, as `AssetOptions` lists them.
 
     Raises:
@@ -204,6 +219,7 @@ def stage_asset(
             headline=tuple(headline),
             footprint=footprint,
             show=show,
+            distributions=tuple(distributions),
         )
         facts = {"artifact_kind": output.kind, "dagster/column_schema": columns(output)}
         return dg.asset(

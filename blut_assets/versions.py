@@ -57,9 +57,11 @@ def fingerprint(
     inputs: Mapping[str, str],
     config: Mapping[str, Any],
     partition: str | None = None,
+    environment: str | None = None,
 ) -> str:
     """What a result depends on, in one value: two computations with the same one are interchangeable."""
     spec = {"asset": asset, "code": code_version, "partition": partition}
+    spec |= {"environment": environment} if environment else {}
     return digest_json({**spec, "inputs": dict(inputs), "config": dict(config)})
 
 

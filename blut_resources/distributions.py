@@ -18,12 +18,7 @@ from pathlib import Path
 
 from blut_resources.digest import digest_bytes
 
-METADATA, RECORD = "METADATA", "RECORD"
-_NAME = re.compile(r"[A-Za-z0-9._-]+")
-
-
-class NotInstalled(Exception):
-    """A distribution is not installed where an isolated process looks; the message says what to do."""
+RECORD = "RECORD"
 
 
 @dataclass(frozen=True)
@@ -47,6 +42,10 @@ class Environment:
         distributions, variables = dict(self.distributions), dict(self.variables)
         return {"python": self.python, "distributions": distributions, "variables": variables}
 
+    def as_dict(self) -> dict[str, object]:
+        """The digest and the listing, as JSON values."""
+        return {"digest": self.digest, "listing": self.listing()}
+
     def parts(self) -> dict[str, str]:
         """Every part by name: what a reader compares when two differ."""
         variables = {f"${name}": value for name, value in self.variables.items()}
@@ -54,12 +53,9 @@ class Environment:
 
 
 def environment(names: Iterable[str], variables: Mapping[str, str]) -> Environment:
-    """What is installed under these names, with all that they require, and the interpreter.
-
-    Raises:
-        NotInstalled: one of the names is not there.
-    """
-    found = _closure(tuple(sorted(names)), tuple(installed_places()))
+    """The interpreter and what is installed under these names; one that is missing counts as missing."""
+    infos = _infos(installed_places())
+    found = {name: _read(infos[name], _stamp(infos[name])) for name in map(_normal, names) if name in infos}
     told = {name: f"{version} {files[:12]}" for name, (version, files) in sorted(found.items())}
     python = f"{platform.python_implementation()} {platform.python_version()} {platform.machine()}"
     whole = {"python": python, "distributions": sorted(found.items()), "variables": sorted(variables.items())}
@@ -73,22 +69,6 @@ def installed_places() -> list[str]:
     return [place for place in dict.fromkeys(sys.path) if place and os.path.realpath(place) in known]
 
 
-def _closure(names: tuple[str, ...], places: tuple[str, ...]) -> dict[str, tuple[str, str]]:
-    infos, found, todo = _infos(places), {}, [_normal(name) for name in names]
-    if missing := [name for name in todo if name not in infos]:
-        raise NotInstalled(
-            f"{', '.join(missing)}: not installed in {places[0] if places else sys.prefix}, where alone an"
-            " isolated process looks (a user's own site-packages do not count): install it there with pip"
-        )
-    while todo:
-        name = todo.pop()
-        if name in infos and name not in found:
-            version, required, files = _read(infos[name], _stamp(infos[name]))
-            found[name] = (version, files)
-            todo += required
-    return found
-
-
 def _infos(places: Iterable[str]) -> dict[str, str]:
     """Normalised name to the directory of its metadata; the first place counts, as it does for an import."""
     found: dict[str, str] = {}
@@ -99,41 +79,30 @@ def _infos(places: Iterable[str]) -> dict[str, str]:
             continue
         for name in sorted(names):
             if name.endswith(".dist-info"):
-                found.setdefault(_normal(name.removesuffix(".dist-info").rpartition("-")[0]), f"{place}/{name}")
+                found.setdefault(
+                    _normal(name.removesuffix(".dist-info").rpartition("-")[0]), f"{place}/{name}"
+                )
     return found
 
 
 def _stamp(info: str) -> tuple[int, ...]:
-    found: list[int] = []
-    for name in (METADATA, RECORD):
-        try:
-            status = os.stat(f"{info}/{name}")  # noqa: PTH116
-            found += [status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns]
-        except OSError:
-            found.append(0)
-    return tuple(found)
+    try:
+        status = os.stat(f"{info}/{RECORD}")  # noqa: PTH116
+    except OSError:
+        return ()
+    return (status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
 
 
 @functools.lru_cache(maxsize=512)
-def _read(info: str, stamp: tuple[int, ...]) -> tuple[str, list[str], str]:
-    """Version, the names required without an extra, and the digest of the files."""
-    head = _text(info, METADATA).partition("\n\n")[0]
-    fields = [line.partition(": ") for line in head.splitlines()]
-    version = next((value for name, _, value in fields if name == "Version"), "unknown")
-    required = [
-        _normal(found[0])
-        for name, _, value in fields
-        if name == "Requires-Dist" and "extra ==" not in value and (found := _NAME.match(value))
-    ]
-    return version.strip(), required, _digest_of_files(_text(info, RECORD), Path(info).name)
+def _read(info: str, stamp: tuple[int, ...]) -> tuple[str, str]:
+    """Version, and the digest of the files."""
+    name = Path(info).name
+    return name.removesuffix(".dist-info").rpartition("-")[2], _digest_of_files(_text(info, RECORD), name)
 
 
 def _digest_of_files(record: str, info: str) -> str:
     """Over the rows of the files that every installation has alike."""
-    own, rows = f"{info}/", []
-    for row in record.splitlines():
-        if not row.startswith(("../", own, "/")) and not row.endswith(",,"):
-            rows.append(row)
+    rows = re.findall(rf"^(?!\.\./|/|{re.escape(info)}/).*[^,\n]$", record, re.MULTILINE)
     return digest_bytes("\n".join(sorted(rows)).encode())
 
 

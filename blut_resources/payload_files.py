@@ -13,6 +13,7 @@ import blut_resources
 
 START = str(Path(__file__).with_name("payload_start.py"))
 FRAMEWORK = str(Path(blut_resources.__file__).parents[1])
+FRAMEWORK_PACKAGES = ("blut_resources", "blut_assets")
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,15 @@ class PayloadFiles:
     digests: Mapping[str, str] = field(default_factory=dict)
     root: str | None = None
 
-    def told(self, module: str) -> str:
-        """The JSON that `payload_start` reads."""
-        path = search_path([self.root or _root(module), FRAMEWORK])
+    def told(self, module: str, path: Sequence[str] | None = None) -> str:
+        """The JSON that `payload_start` reads; ``path`` instead of where this process looks for modules."""
+        path = path or search_path([self.root or _root(module), FRAMEWORK])
         return json.dumps({"path": path, "modules": dict(self.modules), "files": dict(self.digests)})
+
+    def source(self, module: str) -> list[Path]:
+        """The packages that a payload's source is read from, and nothing that lies beside them."""
+        top = Path(self.root or _root(module), module.partition(".")[0])
+        return list(dict.fromkeys([top, *(Path(FRAMEWORK, name) for name in FRAMEWORK_PACKAGES)]))
 
 
 def search_path(first: Sequence[str]) -> list[str]:
@@ -39,13 +45,17 @@ def search_path(first: Sequence[str]) -> list[str]:
     The working directory comes last, unless the user has put it on PYTHONPATH: Dagster puts it first, and
     what lies there by chance must not hide a library.
     """
-    found = [absolute(path) for path in sys.path if path]
-    standard = [path for path in found if _is_standard(path)]
+    found, standard = [absolute(path) for path in sys.path if path], standard_library()
     others = [path for path in found if not _is_standard(path)]
     asked = {absolute(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path}
     here = {str(Path.cwd())} - asked
     ordered = [*standard, *first, *(p for p in others if p not in here), *(p for p in others if p in here)]
     return list(dict.fromkeys(ordered))
+
+
+def standard_library() -> list[str]:
+    """Where this interpreter has its standard library."""
+    return [path for path in map(absolute, filter(None, sys.path)) if _is_standard(path)]
 
 
 def absolute(path: str) -> str:

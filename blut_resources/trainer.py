@@ -22,7 +22,17 @@ import dagster as dg
 from blut_resources import orchestrator, orphans
 from blut_resources.containment import Limits, Outcome, Unit, launch
 from blut_resources.containment.backend import LOG
+from blut_resources.containment.isolation import Isolation
 from blut_resources.gauges import Gauges
+from blut_resources.isolated import (
+    FLAGS,
+    clean_environment,
+    compiled_for,
+    keep_compiled,
+    let,
+    search_path,
+    take_compiled,
+)
 from blut_resources.leases import Lease
 from blut_resources.message_tail import MessageTail, consumed
 from blut_resources.payload import CONFIG_ENV
@@ -95,6 +105,8 @@ class Payload:
     adopt: bool = False
     watch: Mapping[str, Any] = field(default_factory=dict)
     files: PayloadFiles = field(default_factory=PayloadFiles)
+    isolation: Isolation | None = None
+    compiled: Path | None = None
 
     def frozen(self) -> dict[str, Any]:
         return {
@@ -169,6 +181,8 @@ def run_payload(
             raise PayloadMisspoke(f"{payload.module}: {error}", unit.wait()) from None
         outcome = unit.wait()
         _demand_success(payload, outcome, reader.torn, said, log.tail, diverged)
+        if payload.isolation and payload.compiled:
+            keep_compiled(place / "work", compiled_for(payload.compiled, payload.files.digests))
         yield {"event": "ended", "outcome": outcome, "enforcement": unit.enforcement}
 
 
@@ -203,6 +217,8 @@ def _orphan(payload: Payload, log: dg.DagsterLogManager) -> Unit | None:
 
 
 def _start(payload: Payload, place: Path, bootstrap: Mapping[str, str], lease: Lease | None) -> Unit:
+    if payload.isolation:
+        return _start_isolated(payload, payload.isolation, place, bootstrap, lease)
     config = place / CONFIG
     config.write_text(json.dumps(payload.frozen(), indent=1))
     told = payload.files.told(payload.module)
@@ -221,6 +237,34 @@ def _start(payload: Payload, place: Path, bootstrap: Mapping[str, str], lease: L
         on_orphan="adopt" if payload.adopt else "kill",
         lease=lease.path if lease else None,
         mark=orphans.mark_of(payload.work),
+    )
+
+
+def _start_isolated(
+    payload: Payload, isolation: Isolation, place: Path, bootstrap: Mapping[str, str], lease: Lease | None
+) -> Unit:
+    """As `_start`, of a payload that sees nothing but its inputs; what it works in is its own."""
+    work, config = place / "work", place / CONFIG
+    work.mkdir()
+    payload.out.mkdir(parents=True, exist_ok=True)
+    config.write_text(json.dumps({**payload.frozen(), "work": str(work)}, indent=1))
+    path = search_path(payload.files.source(payload.module), place)
+    (place / CODE).write_text(payload.files.told(payload.module, path))
+    granted = (lease.environment if lease else None) or {}
+    data = [Path(file) for file in payload.files.digests]
+    kept = payload.compiled and compiled_for(payload.compiled, payload.files.digests)
+    cache = take_compiled(kept, work) if kept else {}
+    allowed = let(isolation, place, payload.out, [*payload.inputs.values(), *data])
+    return launch(
+        [sys.executable, *FLAGS, START, str(place / CODE), payload.module],
+        env=clean_environment(work, {**bootstrap, **granted, **cache, CONFIG_ENV: str(config)}),
+        cwd=work,
+        limits=payload.limits,
+        place=place,
+        name=payload.name,
+        grace_s=GRACE_S,
+        lease=lease.path if lease else None,
+        isolation=allowed.as_spec(lease.gpus if lease else ()),
     )
 
 

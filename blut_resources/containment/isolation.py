@@ -12,10 +12,12 @@ import sysconfig
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Held = Literal["landlock", "namespaces", "none"]
 """What keeps an isolated process from the rest of the machine."""
+HELD: tuple[Held, ...] = get_args(Held)
+"""The strongest first."""
 
 SYSTEM = (
     *("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib", "/usr/libexec"),

@@ -11,7 +11,9 @@ from blut_assets.gates import VERDICT_FILE, parse_verdict
 from blut_assets.retrying import gate_check
 from blut_assets.stage import Stage
 from blut_assets.stages import Steps, stage_asset
+from blut_resources.containment.isolation import Isolation
 from blut_resources.instance import store_of
+from blut_resources.isolated import plain_copy
 from blut_resources.trainer import PayloadFailed
 from cookbooks.lamquant.artifacts import (
     FloorRegistry,
@@ -26,6 +28,22 @@ from cookbooks.lamquant.configs import PccpVerdictConfig
 CODEC_ENCODE = "cookbooks.lamquant.payload.codec_encode"
 CODEC_DECODE = "cookbooks.lamquant.payload.codec_decode"
 VERDICT_SCORE = "cookbooks.lamquant.payload.verdict_score"
+BITSTREAM_SUFFIX, BITSTREAMS = ".lqc", "bitstreams"
+DISTRIBUTIONS = (
+    *(
+        "annotated-types",
+        "blake3",
+        "charset-normalizer",
+        "constriction",
+        "dill",
+        "llvmlite",
+        "numba",
+        "numpy",
+    ),
+    *("nvidia-ml-py", "pydantic", "pydantic-core", "pyyaml", "safetensors", "scipy", "torch", "tqdm"),
+    *("typing-extensions", "typing-inspection"),
+)
+"""What is loaded in the processes of the verdict, some of it only where it is there."""
 
 
 @stage_asset(
@@ -34,6 +52,7 @@ VERDICT_SCORE = "cookbooks.lamquant.payload.verdict_score"
     payloads=[CODEC_ENCODE, CODEC_DECODE, VERDICT_SCORE],
     headline=["passed", "worst_cr", "worst_prdn", "worst_r"],
     kinds={"json"},
+    distributions=DISTRIBUTIONS,
 )
 def pccp_verdict(
     stage: Stage,
@@ -53,10 +72,13 @@ def pccp_verdict(
     split = stage.open(split_manifest)
     with tempfile.TemporaryDirectory(dir=stage.work) as scratch:
         bitstreams, decoded = Path(scratch, "bitstreams"), Path(scratch, "decoded")
+        windows = stage.open(training_windows)
         sealed = {"checkpoint": candidate, "corpus": corpus, "split": split}
-        yield from _attempt(stage, CODEC_ENCODE, {"split": "test"}, sealed, bitstreams)
-        received = {"checkpoint": candidate, "bitstreams": bitstreams}
-        yield from _attempt(stage, CODEC_DECODE, {}, received, decoded)
+        yield from _attempt(stage, CODEC_ENCODE, {"split": "test"}, sealed, bitstreams, Isolation())
+        sent = plain_copy(bitstreams, Path(scratch, "sent"), BITSTREAM_SUFFIX)
+        received = {"checkpoint": candidate, "bitstreams": sent}
+        blind = Isolation(hidden=(corpus, split, windows))
+        yield from _attempt(stage, CODEC_DECODE, {}, received, decoded, blind)
         facts = yield from stage.run(
             VERDICT_SCORE,
             config={
@@ -66,27 +88,37 @@ def pccp_verdict(
                 "registry_digest": floor_registry.digest,
                 "split": "test",
                 "change": config.fingerprinted(),
+                "isolation": stage.isolation,
+                "environment": stage.environment.as_dict(),
             },
             inputs={
                 "candidate": candidate,
                 "corpus": corpus,
                 "split": split,
-                "windows": stage.open(training_windows),
+                "windows": windows,
                 "bitstreams": bitstreams,
                 "decoded": decoded,
                 "registry": stage.open(floor_registry),
             },
+            isolated=Isolation(),
         )
+        # what was judged is kept with the judgement, so that somebody else can judge it again
+        plain_copy(bitstreams, stage.out / BITSTREAMS, BITSTREAM_SUFFIX)
     stage.show(verdict=dg.MetadataValue.json(json.loads((stage.out / VERDICT_FILE).read_text())))
     return PccpVerdict(**facts)
 
 
 def _attempt(
-    stage: Stage, module: str, config: dict[str, Any], inputs: dict[str, Path], out: Path
+    stage: Stage,
+    module: str,
+    config: dict[str, Any],
+    inputs: dict[str, Path],
+    out: Path,
+    isolation: Isolation,
 ) -> Steps[Any]:
     """Run one side of the codec; a crash becomes a failing verdict, and one that no later run reuses."""
     try:
-        yield from stage.run(module, config=config, inputs=inputs, out=out)
+        yield from stage.run(module, config=config, inputs=inputs, out=out, isolated=isolation)
     except PayloadFailed as failure:
         out.mkdir(exist_ok=True)
         stage.reusable = False

@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 import cookbooks.lamquant.verdict_checks as checks
 import cookbooks.lamquant.verdict_rules as rules
 import cookbooks.lamquant.verdict_worst as worst
-from blut_assets.gates import VERDICT_FILE, Change, Floor, Verdict, judge
+from blut_assets.gates import VERDICT_FILE, Change, Floor, Isolation, Verdict, judge
 from blut_resources.payload import payload_session
 from blut_resources.store import write_atomic
 from blut_resources.store_files import StoreError
@@ -42,6 +42,15 @@ UNREADABLE = (CorpusError, LmaError, LmlError, StoreError)
 REQUIRED_INPUTS = (*DIGESTED, "windows")
 
 
+class ComputedBy(BaseModel):
+    """The digest of what the processes of the verdict run in, and its listing."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    digest: Digest
+    listing: dict[str, Any]
+
+
 class ScoreConfig(BaseModel):
     """What the verdict is about: the digests that the graph recorded, and the proposed change."""
 
@@ -55,6 +64,8 @@ class ScoreConfig(BaseModel):
     decoded_digest: Digest | None = None
     split: str
     change: Change
+    isolation: Isolation | None = None
+    environment: ComputedBy | None = None
 
     def named(self) -> dict[str, str | None]:
         """Input name to the digest it must have; None where none was given."""
@@ -129,10 +140,13 @@ def score(config: ScoreConfig, inputs: dict[str, Path]) -> Verdict:
         candidate=config.candidate_digest,
         inputs={name: digest for name, digest in digests.items() if name != "candidate"},
         measurements=summary(findings.figures, stems),
+        isolation=config.isolation,
+        environment=config.environment.digest if config.environment else None,
         details={
             **report(findings.figures, stems, registry),
             "worst": rows[: worst.MAX_ROWS],
             "model_bytes": checks.total_bytes(inputs["candidate"]),
+            **({"environment": config.environment.listing} if config.environment else {}),
             **({"anchor": _anchor(inputs["anchor"])} if "anchor" in inputs else {}),
         },
     )
