@@ -7,7 +7,7 @@ import socket
 import sys
 import threading
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,34 +62,25 @@ class Scene:
             return {**json.loads(output(unit)), "held": unit.enforcement.isolation}
 
 
-def _answering(kind: int, address: Any) -> Any:
-    line = socket.create_server(address, family=kind) if kind == socket.AF_INET else socket.socket(kind)
-    if kind == socket.AF_UNIX:
+@contextmanager
+def _answering(kind: int, address: Any) -> Iterator[socket.socket]:
+    with socket.socket(kind) as line:
         line.bind(address)
         line.listen()
-
-    def answer() -> None:
-        while True:
-            try:
-                with line.accept()[0] as one:
-                    one.send(WORD)
-            except OSError:
-                return
-
-    threading.Thread(target=answer, daemon=True).start()
-    return _Shut(line)
+        thread = threading.Thread(target=_answer, args=[line])
+        thread.start()
+        yield line
+        line.shutdown(socket.SHUT_RDWR)
+        thread.join()
 
 
-class _Shut:
-    def __init__(self, line: socket.socket) -> None:
-        self.line = line
-
-    def __enter__(self) -> socket.socket:
-        return self.line
-
-    def __exit__(self, *_: object) -> None:
-        self.line.shutdown(socket.SHUT_RDWR)
-        self.line.close()
+def _answer(line: socket.socket) -> None:
+    while True:
+        try:
+            with line.accept()[0] as one:
+                one.send(WORD)
+        except OSError:
+            return
 
 
 @pytest.fixture
