@@ -10,7 +10,7 @@ LLM_DEMO_ARGS = cookbooks/llm/configs/args_demo.yaml
 # Byte code and code versions are kept beside the sources: without them every process works them out again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo demo-llm plan ui test lint bench clean
+.PHONY: help setup demo demo-llm plan ui test lint audit bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -20,10 +20,12 @@ setup: ## make the virtual environment
 	@$(PYTHON) -c 'import fcntl, subprocess, sys; lock = open(".venv.lock", "w"); fcntl.flock(lock, fcntl.LOCK_EX); \
 	sys.exit(subprocess.call(["$(MAKE)", "--no-print-directory", "$(VENV)/.ready"]))'
 
-$(VENV)/.ready: pyproject.toml constraints.txt
+$(VENV)/.ready: pyproject.toml constraints.txt requirements/build.txt
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements/build.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[lamquant,llm,observability,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-build-isolation \
+		--editable '.[lamquant,llm,observability,dev]'
 	@touch $@
 
 demo: setup ## train, judge and promote a codec on real EEG, a few minutes of CPU
@@ -47,6 +49,16 @@ lint: setup ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
+# A package that cannot be looked up fails it: what nobody could ask about was not audited.
+AUDIT = $(VENV)-audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off
+audit: $(VENV)-audit/.ready ## look up every pinned package in the advisories of the package index
+	$(AUDIT) $(AUDIT_SERVICE) --requirement constraints.txt
+
+$(VENV)-audit/.ready: requirements/audit.txt
+	$(PYTHON) -m venv $(VENV)-audit
+	$(VENV)-audit/bin/pip install --quiet --require-hashes --requirement requirements/audit.txt
+	@touch $@
+
 bench: setup ## measure; prints tables, writes bench/results; `make bench containment` measures only that
 	$(BIN)/python -m bench $(ONLY)
 
@@ -57,4 +69,4 @@ $(ONLY): ;@:
 endif
 
 clean: ## remove the virtual environment; artifacts and history stay
-	rm -rf $(VENV) .venv.lock
+	rm -rf $(VENV) $(VENV)-audit .venv.lock
