@@ -1,4 +1,4 @@
-"""`make audit`: every pinned package is looked up; an advisory, or a package that nobody answers for, fails it."""
+"""`make audit` looks up every pinned package; an advisory, or a package nobody answers for, fails it."""
 
 import json
 import os
