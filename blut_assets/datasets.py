@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from blut_resources.foreign_text import one_line
 from blut_resources.store import ArtifactStore, StoreError, file_lock, write_atomic
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
@@ -131,14 +132,14 @@ def look_at(name: str, path: Path, kind: DataKind, store: ArtifactStore) -> tupl
     """
     path = path.expanduser().resolve()
     if not path.exists():
-        raise DatasetError(f"{path}: no such file or directory")
+        raise DatasetError(f"{one_line(path)}: no such file or directory")
     try:
         found = kind.inspect(path)
         digest = store.put_reference(path, found.files if path.is_dir() else None)
     except (OSError, StoreError) as error:
         raise DatasetError(str(error)) from error
     except Exception as error:  # the cookbook's own, whose message is for a person
-        raise DatasetError(f"{path}: is no data of the kind {kind.name}: {error}") from error
+        raise DatasetError(f"{one_line(path)}: is no data of the kind {kind.name}: {error}") from error
     sizes = [file.stat().st_size for file in found.files]
     facts = {"n_files": len(sizes), "n_bytes": sum(sizes), "counts": dict(found.counts)}
     return (

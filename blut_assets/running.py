@@ -17,7 +17,7 @@ from blut_resources import energy, machine
 from blut_resources.containment.limits import Limits, parse_size
 from blut_resources.containment.unit import Enforcement
 from blut_resources.foreign_files import read_regular
-from blut_resources.foreign_text import markdown_cell, one_line
+from blut_resources.foreign_text import lines, markdown_cell, one_line
 from blut_resources.gpus import DECLARED
 from blut_resources.gpus import gpus as gpus_here
 from blut_resources.leases import Lease, Needs, estimate, lease
@@ -77,7 +77,7 @@ def _once(stage: "Stage", payload: Payload, gpus: int | None) -> Running:
             quiet_until = time.monotonic() + STEP_LOG_S
             stage.context.log.info(_line(stage.name, "step", _of_all(event), event["values"]))
         elif event["event"] == "diverged":
-            stage.context.log.warning(f"{stage.name} has diverged: {event['message']}")
+            stage.context.log.warning(f"{stage.name} has diverged: {lines(event['message'])}")
         elif event["event"] == "gpu_starved":
             stage.context.log.warning(f"{stage.name}: GPU {event['gpu']} has next to nothing to do")
         elif event["event"] == "artifact":
@@ -129,7 +129,7 @@ def _of_all(step: dict[str, Any]) -> str:
 
 def _line(asset: str, unit: str, number: Any, values: dict[str, Any]) -> str:
     words = " ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in values.items())
-    return f"{asset}: {unit} {number}{': ' if words else ''}{words}"
+    return one_line(f"{asset}: {unit} {number}{': ' if words else ''}{words}")
 
 
 @contextlib.contextmanager

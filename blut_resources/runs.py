@@ -138,6 +138,8 @@ def find_run(instance: dg.DagsterInstance, prefix: str) -> dg.DagsterRun:
     Raises:
         NoSuchRun: if there is none, or more than one.
     """
+    if not prefix.isprintable():  # SQLite cannot even look for half a surrogate pair
+        raise NoSuchRun(f"no run has an id that begins with {prefix!r}")
     whole = instance.get_run_by_id(prefix)
     if whole is not None:
         return whole

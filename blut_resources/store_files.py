@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from blut_resources.foreign_text import one_line
+
 SYNC_EACH_UP_TO = 32
 """Above this many files one ``syncfs`` is cheaper than a journal commit for each file."""
 
@@ -22,6 +24,9 @@ _REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 class StoreError(Exception):
     """The store cannot do what was asked; the message names the path or digest, the problem, the remedy."""
+
+    def __str__(self) -> str:
+        return one_line(super().__str__(), 2 * 4096)  # two paths of the longest kind
 
 
 class ArtifactMissing(StoreError):

@@ -33,6 +33,8 @@ def main() -> None:
         note(how, "start", session)
         if "show" in how:
             note(how, f"{how['show']}={os.environ.get(how['show'])}", session)
+        if "says" in how:
+            sys.stderr.buffer.write(how["says"].encode("utf-8", "surrogatepass") + b"\n")
         if "litter" in how:
             (session.out / f"half-{os.getpid()}").write_text("half a resu")
         prepare(how, session)
@@ -41,7 +43,7 @@ def main() -> None:
         for number in range(epoch, session.config["epochs"]):
             state = train(state, how)
             save(session, number + 1, state)
-            session.epoch(number, loss=1.0 / (number + 1))
+            session.epoch(number, loss=1.0 / (number + 1), **{how.get("says", "loss"): 1.0 / (number + 1)})
             note(how, f"epoch-{number}", session)
             if how.get("gate_for", session.config["name"]) == session.config["name"]:
                 wait_for(how.get("gate") if number == how.get("gate_at", 0) else None)
@@ -64,7 +66,7 @@ def behaviour() -> dict[str, Any]:
 def note(how: dict[str, Any], what: str, session: PayloadSession) -> None:
     """A line in the log of what happened, for the test to read."""
     if "log" in how:
-        with Path(how["log"]).open("a") as log:
+        with Path(how["log"]).open("a", errors="backslashreplace") as log:
             said = session.config.get("word", "")
             log.write(f"{what} {session.config['name']} {time.monotonic():.3f} {said}\n")
 

@@ -10,6 +10,8 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from blut_resources.foreign_text import one_line
+
 FIXED_FIELDS = (
     ("version", 8),
     ("patient", 80),
@@ -54,7 +56,7 @@ class BadRecording(Exception):
         super().__init__(file, field, problem, remedy)
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.field}: {self.problem}; {self.remedy}"
+        return one_line(f"{self.file}: {self.field}: {self.problem}; {self.remedy}")
 
 
 @dataclass(frozen=True)

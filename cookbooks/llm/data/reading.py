@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from blut_resources.foreign_text import one_line
 from cookbooks.llm.data.problems import DataError, Problem, RowError, shorten
 
 SUFFIXES = (".jsonl", ".ndjson", ".json")
@@ -47,14 +48,16 @@ def data_files(root: Path) -> list[Path]:
     if root.is_file():
         return [root]
     if not root.is_dir():
-        raise DataError(f"{root}: no such file or directory")
+        raise DataError(f"{one_line(root)}: no such file or directory")
     found = [
         path
         for path in root.rglob("*")
         if path.suffix.lower() in SUFFIXES and path.is_file() and not _hidden(path.relative_to(root))
     ]
     if not found:
-        raise DataError(f"{root}: holds no {', '.join(SUFFIXES)} file, in it or below: check the path")
+        raise DataError(
+            f"{one_line(root)}: holds no {', '.join(SUFFIXES)} file, in it or below: check the path"
+        )
     return sorted(found, key=lambda path: path.relative_to(root).as_posix())
 
 
@@ -84,9 +87,11 @@ def _read_file(path: Path, name: str) -> Iterator[Row | Problem]:
         start = file.read(4096)
     for magic, what in FOREIGN.items():
         if start.startswith(magic):
-            raise DataError(f"{name}: {what}")
+            raise DataError(f"{one_line(name)}: {what}")
     if path.suffix.lower() not in SUFFIXES:
-        raise DataError(f"{name}: the suffix is none of {', '.join(SUFFIXES)}: write the rows as JSON Lines")
+        raise DataError(
+            f"{one_line(name)}: the suffix is none of {', '.join(SUFFIXES)}: write the rows as JSON Lines"
+        )
     if path.suffix.lower() == ".json":
         first = start.removeprefix(BOM).lstrip()[:1]
         if first == b"[":
@@ -219,7 +224,7 @@ def _refuse_single(path: Path, name: str) -> None:
             return
         lists = [key for key, held in value.items() if isinstance(held, list)]
         inside = f" with its rows under {lists[0]!r}" if len(lists) == 1 else ""
-        raise DataError(f"{name}: is one object{inside}, not rows: {with_rows}") from None
+        raise DataError(f"{one_line(name)}: is one object{inside}, not rows: {with_rows}") from None
 
 
 def kind_of(value: Any) -> str:
