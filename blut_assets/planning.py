@@ -11,6 +11,7 @@ import dagster as dg
 
 from blut_assets import reuse
 from blut_assets.artifacts import Artifact
+from blut_assets.footprints import Cost, Kind, cost_before, expected_gpus
 from blut_assets.stage import Stage
 from blut_assets.stages import StageConfig, StageSpec, spec_of
 from blut_resources.digest import digest_path
@@ -27,6 +28,7 @@ class Planned:
     ``fresh``: its newest materialization is what a run would make. ``reusable``: an older one is.
     ``stale``: it would be computed. ``blocked``: that depends on what an asset above it comes to.
     ``always``: it looks at or acts on the outside world, so it runs every time.
+    ``last_seconds`` is what such a computation took, of what ``cost_of`` says; None if that is not known.
     """
 
     asset: str
@@ -34,6 +36,7 @@ class Planned:
     reason: str
     last_seconds: float | None
     digest: str | None = None
+    cost_of: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -94,10 +97,11 @@ class _Planner:
     def add(self, spec: StageSpec, config: StageConfig) -> None:
         event = self._latest.get(spec.key)
         state, reason, digest = self._judge(spec, config, event)
-        seconds = event.metadata.get(reuse.SECONDS) if event else None
+        inputs = {name: self._input_digest(key) for name, key in spec.inputs.items()}
+        kind = Kind(config, inputs, expected_gpus(spec.footprint, config))
+        cost = cost_before(self._instance, spec.key, kind) if event else Cost(None, "")
         name = spec.key.to_user_string()
-        cost = float(seconds.value) if seconds and isinstance(seconds.value, int | float) else None
-        self.planned[spec.key] = Planned(name, state, reason, cost, digest)
+        self.planned[spec.key] = Planned(name, state, reason, cost.seconds, digest, cost.of)
 
     def _judge(
         self, spec: StageSpec, config: StageConfig, event: dg.AssetMaterialization | None

@@ -1,6 +1,5 @@
 """Find an earlier result with the same fingerprint, in the event log and nowhere else."""
 
-import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -19,7 +18,6 @@ SUMMARY = "summary"
 """Metadata of a result that is worth more than one line at the end of a run."""
 
 PAGE = 200
-PEAKS = 5
 
 A = TypeVar("A", bound=Artifact)
 
@@ -84,18 +82,6 @@ def _value(event: dg.AssetMaterialization, name: str) -> Mapping[str, Any]:
     """A JSON object among the metadata; what anybody may have reported under that name counts as none."""
     value: Any = getattr(event.metadata.get(name), "value", None)
     return value if isinstance(value, Mapping) else {}
-
-
-def measured_peaks(instance: dg.DagsterInstance, key: dg.AssetKey) -> list[int]:
-    """Bytes that the payload of an asset took at most, in each of the last few runs that computed it."""
-    peaks: dict[str, int] = {}
-    for record in itertools.islice(materializations(instance, key, first=PEAKS), 4 * PEAKS):
-        event = record.asset_materialization
-        entry: Any = event.metadata.get(PEAK) if event else None
-        if event is not None and entry is not None:
-            origin: Any = event.metadata.get(ORIGIN)
-            peaks.setdefault(origin.value if origin else record.run_id, entry.value)
-    return list(peaks.values())[:PEAKS]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from blut_assets import reuse
+from blut_assets.footprints import peaks_before
 from blut_resources import energy, machine
 from blut_resources.containment.limits import Limits, parse_size
 from blut_resources.containment.unit import Enforcement
@@ -134,14 +135,15 @@ def _line(asset: str, unit: str, number: Any, values: dict[str, Any]) -> str:
 
 @contextlib.contextmanager
 def _admit(stage: "Stage", limits: Limits, gpus: int | None) -> Iterator[Lease]:
-    """Queue for what the payload needs: its limit, else what it took before, else what was declared."""
+    """Queue for what the payload needs: its limit, else what its kind took before, else what was declared."""
     footprint, context = stage.spec.footprint, stage.context
     declared = parse_size(footprint.memory, "footprint.memory") if footprint.memory else None
     if gpus is None:
         gpus = _any_gpu(stage) if footprint.gpus == "any" else footprint.gpus
-    peaks = reuse.measured_peaks(context.instance, stage.spec.key)
-    memory = estimate(declared, peaks, limits.memory_max)
-    if peaks and not limits.memory_max:
+    stage.gpus = max(stage.gpus, gpus)
+    same, alike = peaks_before(context.instance, stage.spec.key, stage.kind(stage.gpus))
+    memory = estimate(declared, same, limits.memory_max, alike)
+    if (same or alike) and not limits.memory_max:
         # the kernel counts cached files in: what ran here before must not be said to fit never again
         memory = min(memory, machine.memory().budget)
     needs = Needs(

@@ -13,6 +13,7 @@ import dagster as dg
 
 from blut_assets import reuse
 from blut_assets.artifacts import Artifact
+from blut_assets.footprints import Kind
 from blut_assets.limits import NO_LIMITS
 from blut_assets.recording import Recording
 from blut_assets.running import run
@@ -48,6 +49,8 @@ class Stage:
         self.limits = config.limits if config else NO_LIMITS
         self.name = spec.key.to_user_string()
         self.reusable = spec.memoised
+        self.gpus = 0
+        """How many its payloads were given at most."""
         self._description = description
         self.isolation: Held | None = None
         self.shown: dict[str, Any] = {}
@@ -182,6 +185,11 @@ class Stage:
             self.context.log.warning(f"{self.name}: {problem} It is computed again.")
         return hit
 
+    def kind(self, gpus: int) -> Kind:
+        """What drives the cost of it, with so many GPUs."""
+        assert self._config is not None, "a plan computes nothing"
+        return Kind(self._config, self._description["inputs"], gpus)
+
     def put(self) -> str:
         """Move what was written to ``out`` into the store."""
         return self.store.put(self.out)
@@ -200,7 +208,7 @@ class Stage:
             **_plottable(artifact),
             **self.shown,
             reuse.ARTIFACT: dg.MetadataValue.json(artifact.model_dump(mode="json")),
-            reuse.SPEC: dg.MetadataValue.json(dict(self._description)),
+            reuse.SPEC: dg.MetadataValue.json({**self._description, **self.kind(self.gpus).noted()}),
             reuse.SECONDS: round(seconds, 3),
             reuse.ORIGIN: dg.MetadataValue.dagster_run(self.context.run.run_id),
             reuse.REUSED: False,

@@ -70,9 +70,13 @@ class StageConfig(dg.Config):
 
     ``reuse``: ``auto`` takes an earlier result with the same fingerprint, ``never`` computes again,
     ``require`` fails where there is none. Fields about how to compute, not what, are listed in ``HOW``.
+    What an asset took counts for later runs with equal fields, but for those in ``COST_NEUTRAL``, which
+    change neither time nor memory; those in ``DURATION`` change the time only.
     """
 
     HOW: ClassVar[frozenset[str]] = frozenset()
+    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset()
+    DURATION: ClassVar[frozenset[str]] = frozenset()
 
     reuse: Literal["auto", "never", "require"] = "auto"
     limits: LimitsConfig = NO_LIMITS
@@ -94,6 +98,10 @@ class StageConfig(dg.Config):
     def for_payload(self) -> dict[str, Any]:
         """The values that a payload may read: those of the result, and ``HOW`` to compute it."""
         return self.model_dump(mode="json", exclude={*COMMON})
+
+    def cost_drivers(self) -> dict[str, Any]:
+        """The values that can change what a computation takes."""
+        return self.model_dump(mode="json", exclude={*COMMON, *self.COST_NEUTRAL})
 
     def planned_epochs(self) -> int | None:
         """How many epochs a training is to have; None where nobody can tell."""

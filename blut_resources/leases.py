@@ -56,15 +56,18 @@ class Lease:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def estimate(declared: int | None, peaks: Sequence[int], limit: int | None) -> int:
+def estimate(declared: int | None, peaks: Sequence[int], limit: int | None, alike: Sequence[int] = ()) -> int:
     """Bytes to lease for a step.
 
     A memory limit, where one is set: the step may use all of it. Else a tenth more than the largest of the
-    peaks measured before, even where that is less than what was declared; else what was declared; else 0.
+    peaks measured before of the same thing, even where that is less than what was declared. Else what was
+    declared, or a tenth more than what something ``alike`` took where that is more; else 0.
     """
     if limit:
         return limit
-    return round(max(peaks) * HEADROOM) if any(peaks) else declared or 0
+    if any(peaks):
+        return round(max(peaks) * HEADROOM)
+    return max(declared or 0, round(max(alike, default=0) * HEADROOM))
 
 
 @contextmanager

@@ -42,6 +42,8 @@ class TrainedConfig(StageConfig):
     """How long to train, what to say on the way, and what to ask of the machine."""
 
     HOW = frozenset({"word", "gpus", "workers", "batch_bytes"})
+    COST_NEUTRAL = frozenset({"word"})
+    DURATION = frozenset({"epochs"})
 
     epochs: int = 3
     word: str = ""

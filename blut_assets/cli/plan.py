@@ -13,6 +13,9 @@ from blut_assets.cli.lazy import HELP, group
 from blut_assets.cli.output import AsJson, columns, failed, print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from blut_assets.planning import Planned
     from blut_assets.recipes import Recipe, RecipeArgs
 
 INSPECT = "inspect"
@@ -61,15 +64,30 @@ def show_plan(recipe: "Recipe", args: "RecipeArgs", as_json: bool) -> None:
     if as_json:
         print_json([p.as_dict() for p in planned])
         return
-    cost = [f"{p.last_seconds:.1f} s" if p.last_seconds is not None else "-" for p in planned]
     rows = [
-        {"asset": p.asset, "state": p.state, "last cost": seconds, "reason": p.reason}
-        for p, seconds in zip(planned, cost, strict=True)
+        {
+            "asset": p.asset,
+            "state": p.state,
+            "last cost": "not known" if p.last_seconds is None else f"{p.last_seconds:.1f} s",
+            "of": p.cost_of,
+            "reason": p.reason,
+        }
+        for p in planned
     ]
+    typer.echo(f"{columns(rows)}\n{_total(planned)}")
+
+
+def _total(planned: "Sequence[Planned]") -> str:
+    """How much would be computed, and what that took before, as far as that is known."""
     count = {state: [p for p in planned if p.state == state] for state in ("stale", "blocked")}
-    total = sum(p.last_seconds or 0 for found in count.values() for p in found)
     words = f"{len(count['stale'])} would be computed, {len(count['blocked'])} depend on what those come to"
-    typer.echo(f"{columns(rows)}\n{words}; these cost {total:.1f} s last time")
+    ahead = [*count["stale"], *count["blocked"]]
+    known = [p.last_seconds for p in ahead if p.last_seconds is not None]
+    if not ahead:
+        return f"{words}; there is nothing to compute"
+    unknown = f"what {len(ahead) - len(known)} of these cost is not known" if len(known) < len(ahead) else ""
+    cost = f"these cost {sum(known):.1f} s last time" if known else ""
+    return "; ".join(filter(None, [words, cost, unknown]))
 
 
 @app.command("resume")

@@ -25,6 +25,7 @@ class LmaCorpusConfig(StageConfig):
     """How recordings become archives."""
 
     HOW: ClassVar[frozenset[str]] = frozenset({"workers"})
+    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"identity"})
 
     identity: Identity = Field(
         "strip", description="strip or keep patient name, code, birth date and the like"
@@ -35,6 +36,8 @@ class LmaCorpusConfig(StageConfig):
 
 class SplitManifestConfig(StageConfig):
     """Who is trained on, validated on, and sealed for the gate. Named subjects win over fractions."""
+
+    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"seed"})
 
     seed: int = Field(42, ge=0)
     val_fraction: float = Field(0.1, gt=0, lt=1)
@@ -57,6 +60,8 @@ class JointCheckpointConfig(StageConfig):
     """How the codec is trained; what is not given comes from the preset."""
 
     HOW: ClassVar[frozenset[str]] = frozenset({"resume"})
+    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"resume", "seed", "lr"})
+    DURATION: ClassVar[frozenset[str]] = frozenset({"epochs"})
 
     preset: Preset = "production"
     tier: int = Field(3, ge=1, le=4, description="1 is the smallest bitstream, 4 the best quality")
@@ -80,6 +85,8 @@ class FloorRegistryConfig(StageConfig):
 
 class PccpVerdictConfig(StageConfig):
     """The change that is judged, in the words of a predetermined change control plan."""
+
+    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"change_id", "description", "author", "change_class"})
 
     change_id: str = Field("PCCP-CHG-DRYRUN", min_length=1, max_length=128)
     description: str = ""

@@ -1,6 +1,6 @@
 """Typed configs of the LLM assets. Fields in ``HOW`` say how to compute, not what."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -94,6 +94,8 @@ class PreferenceDatasetConfig(DatasetConfig):
 class SftSplitConfig(StageConfig):
     """What is held out. Rows that say the same, but for case, spaces and punctuation, are never parted."""
 
+    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"seed"})
+
     eval_ratio: float = Field(0.1, gt=0, lt=1, description="share of the rows")
     seed: int = Field(42, ge=0)
     same_prompt: bool = Field(True, description="keep rows with the same prompt on one side")
@@ -102,6 +104,8 @@ class SftSplitConfig(StageConfig):
 
 class PreferenceSplitConfig(StageConfig):
     """What is held out. Pairs that share a prompt or an answer are never parted."""
+
+    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"seed"})
 
     eval_ratio: float = Field(0.1, gt=0, lt=1, description="share of the pairs")
     seed: int = Field(42, ge=0)

@@ -62,6 +62,7 @@ class MergedConfig(StageConfig):
     """How the tuned model is called."""
 
     HOW: ClassVar[frozenset[str]] = frozenset({"threads"})
+    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"name"})
 
     name: str = Field("", max_length=96, description="of the model; from the base and the method if empty")
     threads: int = Field(1, ge=1, le=256)
@@ -71,6 +72,7 @@ class GgufConfig(StageConfig):
     """What kind of GGUF, and how faithful it must be."""
 
     HOW: ClassVar[frozenset[str]] = frozenset({"threads", "device"})
+    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"max_kl", "min_top1", "max_perplexity_ratio"})
 
     quant: Quant = Field("Q8_0", description="llama.cpp's name; below 500 M parameters 4 bits visibly hurt")
     form: Literal["merged", "adapter"] = Field(
@@ -99,6 +101,7 @@ class ScoringConfig(StageConfig):
     """What models are asked."""
 
     HOW: ClassVar[frozenset[str]] = frozenset({"threads", "device"})
+    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"seed", "judge_key_env"})
 
     max_examples: int = Field(200, ge=1, description="held-out rows for the loss, drawn by the seed")
     answers: int = Field(0, ge=0, description="held-out questions that are answered and compared; none if 0")

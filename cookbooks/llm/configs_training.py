@@ -40,6 +40,10 @@ class TrainingConfig(StageConfig):
     """What all trainings share."""
 
     HOW: ClassVar[frozenset[str]] = frozenset({"resume", "save_steps", "prompts"})
+    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset(
+        {"resume", "seed", "lr", "schedule", "warmup_ratio", "weight_decay", "alpha", "max_grad_norm"}
+    )
+    DURATION: ClassVar[frozenset[str]] = frozenset({"epochs", "max_steps", "save_steps", "eval_steps"})
 
     method: Method = Field(
         "lora", description="all weights, an adapter, or an adapter on a base in 4 bits (needs bitsandbytes)"
