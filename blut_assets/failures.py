@@ -1,11 +1,14 @@
 """Why a run failed, as the check, the step or the run that knew best said it."""
 
 import re
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import dagster as dg
 from dagster._core.errors import DagsterAssetCheckFailedError, DagsterExecutionInterruptedError
 from dagster._core.events import RunFailureReason
+
+from blut_resources import history_damage
 
 INTERRUPTION = DagsterExecutionInterruptedError.__name__
 STOPPED = "interrupted"
@@ -26,7 +29,26 @@ class Failure(NamedTuple):
 
 
 def failure_of(instance: dg.DagsterInstance, run_id: str) -> Failure:
-    """What a failed run died of: its first check or step that failed, else what the run itself said."""
+    """What a failed run died of: its first check or step that failed, else what the run itself said.
+
+    Where its log cannot be read it is that which is told.
+    """
+    try:
+        return _failure_of(instance, run_id)
+    except Exception as error:
+        if not history_damage.is_of_database(error):
+            raise
+        return Failure("failure", f"nobody knows why: {unreadable(instance, run_id, error)}")
+
+
+def unreadable(instance: dg.DagsterInstance, run_id: str, error: Exception) -> str:
+    """What is wrong with the log of one run."""
+    own = Path(instance.root_directory) / "history" / "runs" / f"{run_id}.db"
+    what = history_damage.damage(own) if own.exists() else ""
+    return f"its log {what}: {own}" if what else f"its log is not read: {str(error).splitlines()[0]}"
+
+
+def _failure_of(instance: dg.DagsterInstance, run_id: str) -> Failure:
     kind, check = dg.DagsterEventType, ""
     kinds = {kind.ASSET_CHECK_EVALUATION, kind.STEP_FAILURE, kind.RUN_FAILURE}
     for entry in instance.all_logs(run_id, of_type=kinds):

@@ -1,14 +1,14 @@
 """Which stored bytes must stay, and the removal of the others."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import dagster as dg
 
 from blut_assets import reuse
-from blut_resources.instance import home_of, store_of
+from blut_resources.instance import home_of, other_homes, store_of
 from blut_resources.registry import ModelRegistry, Registration
-from blut_resources.store import CollectReport
+from blut_resources.runs import all_out_of_sight
+from blut_resources.store import ArtifactStore, CollectReport
 from blut_resources.store_gc import NEWEST
 
 
@@ -19,20 +19,28 @@ def reachable(instance: dg.DagsterInstance, newest: int, retiring: Registration 
         newest: different results, so that a day of reused ones does not push out the one before.
         retiring: a registered version that is taken for retired.
     """
-    made_of: dict[str, set[str]] = {}
+    made_by, made_of = _history(instance)
     roots = ModelRegistry(store_of(instance).root / "registry").promoted_digests(retiring)
+    for digests in made_by.values():
+        roots |= set(digests[:newest])
+    return _closure(roots, made_of)
+
+
+def _history(instance: dg.DagsterInstance) -> tuple[dict[dg.AssetKey, list[str]], dict[str, set[str]]]:
+    """The different results of each asset, newest first, and what each was made of."""
+    made_by: dict[dg.AssetKey, list[str]] = {}
+    made_of: dict[str, set[str]] = {}
     for key in instance.get_asset_keys():
-        seen: list[str] = []
+        seen = made_by.setdefault(key, [])
         for record in reuse.materializations(instance, key):
             event = record.asset_materialization
-            digest = reuse.digest_of(event) if event else ""
-            if event is None or not digest:
+            if event is None or reuse.ARTIFACT not in event.metadata:
                 continue
+            digest = reuse.digest_of(event)
             made_of.setdefault(digest, set()).update(reuse.inputs_of(event).values())
             if digest not in seen:
                 seen.append(digest)
-        roots |= set(seen[:newest])
-    return _closure(roots, made_of)
+    return made_by, made_of
 
 
 def _closure(roots: Iterable[str], made_of: dict[str, set[str]]) -> set[str]:
@@ -53,21 +61,42 @@ def freed_by_retiring(instance: dg.DagsterInstance, version: Registration, newes
 
 
 def collect_garbage(
-    instance: dg.DagsterInstance, *, newest: int = NEWEST, dry_run: bool = False
+    instance: dg.DagsterInstance, *, newest: int = NEWEST, dry_run: bool = False, unknown: bool = False
 ) -> CollectReport:
     """Remove stored bytes that nothing reaches, nothing uses, and nobody touched within the last hour.
 
+    Args:
+        unknown: also where the history knows next to nothing of what the store holds.
+
     Raises:
-        ValueError: if ``newest`` is below 1, or another instance keeps its results in the same store.
+        ValueError: if ``newest`` is below 1, another instance keeps its results in the same store, a run that
+            cannot be seen from here may use it, or its results are not in this history.
     """
     if newest < 1:
         raise ValueError(f"newest = {newest}: keep at least 1 result per asset")
     store = store_of(instance)
-    homes = {Path(note.read_text()) for note in (store.root / "homes").iterdir() if note.suffix != ".tmp"}
-    others = sorted(str(home) for home in homes - {home_of(instance)} if home.is_dir())
-    if others:
+    if others := other_homes(instance, store):
         raise ValueError(
             f"the store {store.root} also serves {', '.join(others)}, whose results would be lost: collect"
             " only when that instance is deleted or has a store of its own"
         )
+    for run_id, holders in all_out_of_sight(instance).items():
+        raise ValueError(
+            f"run {run_id[:8]} may use the store {store.root}: it belongs to {holders[0]}, which cannot be"
+            f" seen from here; collect when it has ended, or after `blut cancel {run_id[:8]} --gone`"
+        )
+    if not unknown:
+        _refuse_without_history(instance, store)
     return store.collect(reachable(instance, newest), dry_run=dry_run)
+
+
+def _refuse_without_history(instance: dg.DagsterInstance, store: ArtifactStore) -> None:
+    """A history that was lost, or is another one's, must not cost the results that it does not know."""
+    stored = {item.digest for item in store.list()}
+    known = stored & reachable(instance, len(stored) + 1)
+    if len(stored) > 2 * len(known):
+        raise ValueError(
+            f"the store {store.root} holds {len(stored)} artifacts, and the history {home_of(instance)} has"
+            f" {len(known)} of them: restore the history (or export the right $DAGSTER_HOME); if it is gone"
+            " for good, `blut cache prune --unknown` removes what it does not know"
+        )

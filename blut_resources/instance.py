@@ -5,6 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from blut_resources.containment.tree import machine
 from blut_resources.digest import digest_bytes
 from blut_resources.home import find_home, store_root
 from blut_resources.startup import put_off, without_collector
@@ -69,7 +70,38 @@ def store_of(instance: dg.DagsterInstance) -> ArtifactStore:
     """The artifact store that belongs to an instance; $BLUT_STORE puts it on another disk."""
     home = home_of(instance)
     store = ArtifactStore(store_root(home))
-    owner = store.root / "homes" / digest_bytes(str(home).encode())[:16]
-    if not owner.exists():
-        write_atomic(owner, str(home).encode())
+    note = _note(store, home)
+    if not note.exists():
+        write_atomic(note, f"{home}\n{machine()}\n".encode())
     return store
+
+
+def other_homes(instance: dg.DagsterInstance, store: ArtifactStore) -> list[str]:
+    """Other instances that keep, or may keep, their results in a store, for a person to read.
+
+    One whose directory is gone counts no more, but only on the machine on which it was.
+    """
+    home, found = home_of(instance), []
+    for note in sorted((store.root / "homes").iterdir()):
+        if note.name.startswith(".") or note.name == _note(store, home).name:
+            continue
+        path, _, where = note.read_text().strip().partition("\n")
+        if not where and path == str(home):  # written by an older version
+            continue
+        if where and where != machine():
+            found.append(f"{path} on {where.partition('/')[0]} (if that is no more, remove {note})")
+        elif Path(path).is_dir():
+            found.append(path)
+        elif not where:
+            found.append(f"{path}, perhaps on another machine (if that is no more, remove {note})")
+    return found
+
+
+def _note(store: ArtifactStore, home: Path) -> Path:
+    """The file by which a store knows one instance: a path may be that of others on other machines."""
+    identity = home / ".identity"
+    if not identity.exists():
+        with file_lock(home / ".instance.lock"):
+            if not identity.exists():
+                write_atomic(identity, os.urandom(16).hex().encode())
+    return store.root / "homes" / digest_bytes(f"{home} {identity.read_text()}".encode())[:16]

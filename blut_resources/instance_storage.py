@@ -30,8 +30,8 @@ from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
+from blut_resources import history_damage, manifest
 from blut_resources import instance_birth as birth
-from blut_resources import manifest
 from blut_resources.instance_pool import Engines, HastyConnection, Settled
 from blut_resources.runs import complete_manifest, hold_in, let_go, note_made
 from blut_resources.store_files import file_lock
@@ -84,7 +84,9 @@ class LockedSqliteStorage(DagsterSqliteStorage):
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Any) -> "LockedSqliteStorage":
         base = Path(config_value["base_dir"])
-        with file_lock(base / ".instance.lock"):
+        with file_lock(base / ".instance.lock"), history_damage.told(base):
+            for name in history_damage.MAIN:
+                history_damage.refuse_emptied(base / name)
             return cls(str(base), inst_data)
 
 

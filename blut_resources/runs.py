@@ -16,7 +16,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from blut_resources import liveness, manifest, orchestrator, orphans
+from blut_resources import history_damage, liveness, manifest, orchestrator, orphans
 from blut_resources.instance import home_of, store_of
 from blut_resources.store import file_lock
 
@@ -24,6 +24,7 @@ CANCEL_S = 30.0
 """Seconds that a cancelled run has to end by itself, its payload's grace period included."""
 START_S = 300.0
 """Seconds that a run has from its making to its start where its maker lives; one that has not is dead."""
+DIED = "The process of this run died. Run the same command again to resume."
 MADE = "made"
 
 WAITING = [
@@ -119,6 +120,14 @@ def workers(instance: dg.DagsterInstance, run_id: str) -> list[liveness.Holder]:
     if liveness.marked(path) == "no":
         return []
     return [holder for holder in liveness.holders(path) if liveness.alive(holder) != "no"]
+
+
+def all_out_of_sight(instance: dg.DagsterInstance) -> dict[str, list[liveness.Holder]]:
+    """Runs of which nobody can tell from here whether they still work, with their processes."""
+    alive = _alive(instance)
+    if not alive.is_dir():
+        return {}
+    return {path.name: found for path in _marks(alive) if (found := out_of_sight(instance, path.name))}
 
 
 def out_of_sight(instance: dg.DagsterInstance, run_id: str) -> list[liveness.Holder]:
@@ -265,10 +274,20 @@ def _report_dead(instance: dg.DagsterInstance, run_id: str) -> bool:
     if run.status is dg.DagsterRunStatus.CANCELING:
         instance.report_run_canceled(run)
     else:
-        message = "The process of this run died. Run the same command again to resume."
-        instance.report_run_failed(run, message)
+        _report_failed(instance, run)
     _free_slots(instance, run_id)
     return True
+
+
+def _report_failed(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """Also where its own log cannot be written: the others are not to wait for that."""
+    try:
+        instance.report_run_failed(run, DIED)
+    except Exception as error:
+        if not history_damage.is_of_database(error):
+            raise
+        kind = dg.DagsterEventType.RUN_FAILURE.value
+        instance.run_storage.handle_run_event(run.run_id, dg.DagsterEvent(kind, run.job_name, message=DIED))
 
 
 def _free_slots(instance: dg.DagsterInstance, run_id: str) -> None:

@@ -24,10 +24,14 @@ def main() -> None:
         app(prog_name="blut")
     except Exception as error:
         from blut_assets.cli.output import failed
+        from blut_resources import history_damage
+        from blut_resources.home import find_home
         from blut_resources.store_files import StoreError
 
-        if not isinstance(error, StoreError):
+        if isinstance(error, StoreError):
+            failed(str(error))
+        if not history_damage.is_of_database(error):
             raise
-        failed(str(error))
+        failed(str(history_damage.explained(find_home(), error)))
     finally:
         gc.freeze()  # or the end of the process searches all that is about to go

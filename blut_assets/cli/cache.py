@@ -122,6 +122,9 @@ def prune(
         int, typer.Option("--newest", min=1, help="Different results to keep per asset.")
     ] = NEWEST,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    unknown: Annotated[
+        bool, typer.Option("--unknown", help="Also where the history knows of hardly any of them.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Remove artifacts that neither the newest results nor a registered model were made of.
@@ -134,7 +137,7 @@ def prune(
 
     with open_instance() as instance:
         try:
-            report = collect_garbage(instance, newest=newest, dry_run=dry_run)
+            report = collect_garbage(instance, newest=newest, dry_run=dry_run, unknown=unknown)
         except ValueError as error:
             failed(str(error))
     if as_json:

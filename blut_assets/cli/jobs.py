@@ -64,14 +64,26 @@ def _row(instance: "dg.DagsterInstance", record: Any) -> dict[str, Any]:
 
 
 def _progress(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> str:
-    """Of a run at work, who it waits for or its newest epoch; of a failed one, why."""
+    """Of a run at work, who it waits for or its newest epoch; of a failed one, why; one line in any case."""
+    from blut_assets.failures import unreadable
+    from blut_resources import history_damage
+
+    try:
+        return _how_far(instance, run)
+    except Exception as error:
+        if not history_damage.is_of_database(error):
+            raise
+        return unreadable(instance, run.run_id, error)
+
+
+def _how_far(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> str:
     from blut_assets.cli.lookup import newest_epoch
     from blut_assets.failures import failure_of
     from blut_assets.running import WAITING_TAG
     from blut_resources.runs import out_of_sight
 
     if run.is_failure:
-        return failure_of(instance, run.run_id).why.splitlines()[0]
+        return next(iter(failure_of(instance, run.run_id).why.splitlines()), "")
     if not run.is_finished and (hidden := out_of_sight(instance, run.run_id)):
         return f"{hidden[0]}, which cannot be seen from here"
     waits = run.tags.get(WAITING_TAG, "")
