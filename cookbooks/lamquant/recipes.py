@@ -48,7 +48,8 @@ class JointCodecArgs(DataPrepArgs):
 
     preset: Preset = Field("production", description="size and length of the training")
     tier: int = Field(3, ge=1, le=4, description="1 is the smallest bitstream, 4 the best quality")
-    seed: int = Field(42, ge=0, description="of the split and the training")
+    seed: int = Field(42, ge=0, description="of the training; the split has its own")
+    split_seed: int = Field(42, ge=0, description="of the split: another one seals other patients")
     epochs: int | None = Field(None, ge=1, description="instead of the preset's")
     batch_size: int | None = Field(None, ge=1, description="instead of the preset's")
     lr: float | None = Field(None, gt=0, le=1, description="learning rate instead of the preset's")
@@ -87,7 +88,7 @@ def _joint_codec(args: JointCodecArgs) -> Mapping[str, StageConfig]:
     _refuse_what_the_gate_would(args)
     return {
         **_data_prep(args),
-        "split_manifest": config_from(SplitManifestConfig, args),
+        "split_manifest": config_from(SplitManifestConfig, args, seed=args.split_seed),
         "training_windows": config_from(TrainingWindowsConfig, args),
         "joint_checkpoint": config_from(JointCheckpointConfig, args),
         "floor_registry": config_from(FloorRegistryConfig, args),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from blut_resources.digest import digest_path
+from cookbooks.lamquant.formats.names import patient_key
 from cookbooks.lamquant.payload.codec.bitstream import CODER_JOINT, DIGEST_BYTES, BitstreamError, unpack
 from cookbooks.lamquant.signal.duplicates import Signal, find_duplicates
 from cookbooks.lamquant.verdict_rules import Split
@@ -51,6 +52,11 @@ def disjoint_patients(corpus: Mapping[str, Any], split: Split) -> list[str]:
             problems.append(f"{stem} is in the corpus but has no split")
         elif patient != placed:
             problems.append(f"{stem} is in {placed}, its patient {subject} in {patient or 'no split'}")
+    first_spelling: dict[str, str] = {}
+    for subject, home in sorted(split.subjects.items()):
+        other = first_spelling.setdefault(patient_key(subject), subject)
+        if split.subjects[other] != home:
+            problems.append(f"{other} is in {split.subjects[other]}, {subject}, the same patient, in {home}")
     return problems
 
 
@@ -72,10 +78,11 @@ def seen_in_training(candidate: Path, windows: Path, corpus: Mapping[str, Any], 
         return [f"the candidate was trained on other windows than those given: {trained_on}"]
     subject_of = {entry["stem"]: entry["subject"] for entry in corpus["recordings"]}
     problems = ["the windows list no recording"] if not used else []
+    sealed = {patient_key(subject) for subject, home in split.subjects.items() if home == "test"}
     for stem, subject in sorted(used.items()):
         if subject_of.get(stem) != subject:
             problems.append(f"{stem} of {subject} was trained on but is not in the corpus")
-        elif "test" in (split.recordings.get(stem), split.subjects.get(subject)):
+        elif split.recordings.get(stem) == "test" or patient_key(subject) in sealed:
             problems.append(f"{stem} of {subject} was trained on and is in the test split")
     return problems
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from statistics import fmean
 from typing import Any
 
+from cookbooks.lamquant.formats.names import patient_key
 from cookbooks.lamquant.signal.bands import BANDS
 from cookbooks.lamquant.signal.metrics import quality_score
 from cookbooks.lamquant.verdict_rules import FloorRegistryFile, Level, grade_corpus, grade_recording
@@ -49,7 +50,7 @@ def report(figures: Figures, stems: list[str], registry: FloorRegistryFile) -> d
         "counts": {
             "test_recordings": len(stems),
             "measured_recordings": len(figures),
-            "patients": len({row["subject"] for row in figures.values()}),
+            "patients": len({patient_key(row["subject"]) for row in figures.values()}),
             "samples": sum(row["samples"] for row in figures.values()),
             "original_bytes": sum(row["original_bytes"] for row in figures.values()),
             "bitstream_bytes": sum(row["bitstream_bytes"] for row in figures.values()),

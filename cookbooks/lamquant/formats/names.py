@@ -19,6 +19,7 @@ pseudonym, not anonymity.
 import hashlib
 import os
 import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
@@ -81,6 +82,17 @@ def subject_of(relative: PurePosixPath, patient_code: str | None) -> Subject:
     if patient_code is not None:
         return Subject(f"p{blake3(patient_code.encode()).hexdigest()[:12]}", "patient code")
     return Subject(relative.stem, "file name")
+
+
+def patient_key(subject: str) -> str:
+    """What all spellings of a subject share: ``anna``, ``ANNA`` and a padded ``anna`` are one patient.
+
+    Case, composition of accents, width, spaces around and between words, and characters that nobody sees make
+    no difference (NFKC and full case folding).
+    """
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", subject).casefold())
+    seen = (c for c in text if c.isspace() or unicodedata.category(c) not in ("Cc", "Cf"))
+    return " ".join("".join(seen).split()) or subject
 
 
 def stems_of(relatives: Iterable[PurePosixPath]) -> dict[PurePosixPath, str]:

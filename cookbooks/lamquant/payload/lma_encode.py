@@ -29,7 +29,7 @@ from cookbooks.lamquant.formats.corpus import INDEX, SCHEMA
 from cookbooks.lamquant.formats.edf import BadRecording, EdfRecording, find_recordings, read_edf
 from cookbooks.lamquant.formats.lma import LmaEntry, LmaError, read_lma, write_lma
 from cookbooks.lamquant.formats.lml import decode_lml, encode_lml, signal_sha256
-from cookbooks.lamquant.formats.names import stems_of, subject_of
+from cookbooks.lamquant.formats.names import patient_key, stems_of, subject_of
 
 IDENTITY = {"strip": "stripped", "keep": "kept"}
 SHOWN_REFUSALS = 5
@@ -290,7 +290,7 @@ def _facts(
     return {
         "n_archives": len(records),
         "n_refused": len(refused),
-        "n_subjects": len({record["subject"] for record in records}),
+        "n_subjects": len({patient_key(record["subject"]) for record in records}),
         "n_samples": sum(record["n_channels"] * record["n_samples"] for record in records),
         "duration_s": sum(record["duration_s"] for record in records),
         "compression_ratio": raw / stored,

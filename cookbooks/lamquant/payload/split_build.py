@@ -8,7 +8,14 @@ from cookbooks.lamquant.formats.corpus import CorpusError, read_corpus, read_rec
 from cookbooks.lamquant.formats.lma import LmaError
 from cookbooks.lamquant.formats.lml import LmlError
 from cookbooks.lamquant.signal.duplicates import find_duplicates
-from cookbooks.lamquant.signal.split import MANIFEST, SPLITS, SplitError, SplitPolicy, build_split
+from cookbooks.lamquant.signal.split import (
+    MANIFEST,
+    SPLITS,
+    SplitError,
+    SplitPolicy,
+    build_split,
+    patients_of,
+)
 
 
 def main() -> None:
@@ -28,7 +35,7 @@ def main() -> None:
         except (SplitError, CorpusError, LmaError, LmlError) as error:
             raise SystemExit(str(error)) from error
         write_atomic(session.out / MANIFEST, (json.dumps(split, sort_keys=True, indent=1) + "\n").encode())
-        homes = list(split["subjects"].values())
+        homes = [split["subjects"][spellings[0]] for spellings in patients_of(split["subjects"]).values()]
         session.done(
             **{f"n_{name}_subjects": homes.count(name) for name in SPLITS},
             n_duplicate_groups=len(split["duplicates"]),

@@ -33,6 +33,7 @@ from blut_resources.store_files import StoreError
 from cookbooks.lamquant.formats.corpus import CorpusError, read_corpus, read_recording
 from cookbooks.lamquant.formats.lma import LmaError
 from cookbooks.lamquant.formats.lml import LmlError
+from cookbooks.lamquant.formats.names import patient_key
 from cookbooks.lamquant.verdict_measure import Part, measure_recording
 from cookbooks.lamquant.verdict_report import report, summary
 
@@ -232,7 +233,7 @@ def _counted(findings: Findings) -> dict[str, int]:
     figures = findings.figures.values()
     counts = {
         "recordings": len(findings.figures),
-        "patients": len({figure["subject"] for figure in figures}),
+        "patients": len({patient_key(figure["subject"]) for figure in figures}),
         "samples": sum(figure["samples"] for figure in figures),
     }
     return counts | {f"{name}_violations": len(found) for name, found in findings.violations.items()}

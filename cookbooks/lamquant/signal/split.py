@@ -1,7 +1,8 @@
 """Which subject is trained on, validated on, or sealed for the gate.
 
 A subject's bucket is a hash of the seed and its name, so a subject stays where it is when others come or
-go. Subjects that share content are one group and go one way together. Where val or test subjects are named
+go. Subjects that share content, or are spellings of one name (see ``patient_key``), are one group and go one
+way together. Where val or test subjects are named
 they, and what is joined to them, are that split and its fraction does not apply; train takes the rest. Where
 the buckets leave a split empty, the free group whose bucket lies nearest is moved into it.
 """
@@ -17,6 +18,7 @@ if TYPE_CHECKING:  # reading a split needs no signal processing
     from cookbooks.lamquant.signal.duplicates import Duplicates, Finding
 
 from cookbooks.lamquant.formats.index import read_index
+from cookbooks.lamquant.formats.names import patient_key
 
 SCHEMA = "blut.split.v1"
 MANIFEST = "split.json"
@@ -52,12 +54,14 @@ class SplitPolicy:
                 f"val_fraction={self.val_fraction} and test_fraction={self.test_fraction} sum to more "
                 "than 1: lower one of them"
             )
-        owner: dict[str, str] = {}
+        owner: dict[str, tuple[str, str]] = {}
         for split in SPLITS:
             for subject in self.named.get(split, ()):
-                if owner.setdefault(subject, split) != split:
+                first, name = owner.setdefault(patient_key(subject), (split, subject))
+                if first != split:
+                    spelled = "" if name == subject else f" as {name!r}"
                     raise SplitError(
-                        f"subject {subject!r} is in {owner[subject]}_subjects and in {split}_subjects: "
+                        f"subject {subject!r} is in {first}_subjects{spelled} and in {split}_subjects: "
                         "remove it from one"
                     )
 
@@ -141,19 +145,26 @@ def build_split(corpus: Mapping[str, Any], duplicates: "Duplicates", policy: Spl
     }
 
 
-_Links = dict[str, dict[str, tuple[str, str, "Finding"]]]
+_Links = dict[str, dict[str, str]]
 
 
 def _links(findings: Iterable["Finding"], subject_of: Mapping[str, str]) -> _Links:
-    """Subjects that share content: ``links[a][b]`` is (recording of a, recording of b, finding)."""
+    """Subjects that are one patient: ``links[a][b]`` says in words what shows it."""
     links: _Links = defaultdict(dict)
+    first_spelling: dict[str, str] = {}
+    for b in sorted(set(subject_of.values())):
+        a = first_spelling.setdefault(patient_key(b), b)
+        if a != b:
+            links[a][b] = links[b][a] = f"subjects {a!r} and {b!r} are spellings of one name"
     for finding in findings:
         first = finding.members[0]
         for other in finding.members[1:]:
             a, b = subject_of[first], subject_of[other]
             if a != b:
-                links[a].setdefault(b, (first, other, finding))
-                links[b].setdefault(a, (other, first, finding))
+                how = f"shares content with {{}}: {_how(finding)}"
+                one, two = f"{first} (subject {a})", f"{other} (subject {b})"
+                links[a].setdefault(b, f"recording {one} {how.format(two)}")
+                links[b].setdefault(a, f"recording {two} {how.format(one)}")
     return links
 
 
@@ -202,12 +213,13 @@ def _distance(bucket: float, low: float, high: float) -> float:
 def _named(groups: Mapping[str, list[str]], links: _Links, policy: SplitPolicy) -> dict[str, str]:
     """Groups with a named member, and the split that it was named for."""
     known = sorted(subject for members in groups.values() for subject in members)
-    wanted = {subject: split for split in SPLITS for subject in policy.named.get(split, ())}
-    for subject, split in wanted.items():
-        if subject not in known:
-            raise SplitError(
-                f"{split}_subjects names {subject!r}, which is not in the corpus: it holds {_some(known)}"
-            )
+    spelled = {patient_key(name): (name, split) for split in SPLITS for name in policy.named.get(split, ())}
+    for key in spelled.keys() - {patient_key(subject) for subject in known}:
+        subject, split = spelled[key]
+        raise SplitError(
+            f"{split}_subjects names {subject!r}, which is not in the corpus: it holds {_some(known)}"
+        )
+    wanted = {s: spelled[patient_key(s)][1] for s in known if patient_key(s) in spelled}
     named: dict[str, str] = {}
     for key, members in groups.items():
         first: str | None = None
@@ -233,12 +245,8 @@ def _torn_apart(start: str, goal: str, wanted: Mapping[str, str], links: _Links)
     steps: list[str] = []
     subject = goal
     while subject != start:
-        before = came_from[subject]
-        a, b, finding = links[before][subject]
-        steps.append(
-            f"recording {a} (subject {before}) shares content with {b} (subject {subject}): {_how(finding)}"
-        )
-        subject = before
+        steps.append(links[came_from[subject]][subject])
+        subject = came_from[subject]
     return (
         f"subject {start!r} is named in {wanted[start]}_subjects and {goal!r} in {wanted[goal]}_subjects, "
         f"but {'; '.join(reversed(steps))}. Name both for one split, or remove one of the recordings"
@@ -287,6 +295,14 @@ def read_split(split_dir: Path, corpus: Mapping[str, Any]) -> dict[str, Any]:
     return split
 
 
+def patients_of(subjects: Iterable[str]) -> dict[str, list[str]]:
+    """The spellings of each patient's name, sorted, by what they share."""
+    patients: dict[str, list[str]] = defaultdict(list)
+    for subject in sorted(subjects):
+        patients[patient_key(subject)].append(subject)
+    return dict(patients)
+
+
 def _problem(split: Mapping[str, Any], entries: Mapping[str, Any]) -> str | None:
     recordings, excluded = split["recordings"], split["excluded"]
     for stem in sorted(set(entries) ^ (set(recordings) | set(excluded))):
@@ -297,6 +313,9 @@ def _problem(split: Mapping[str, Any], entries: Mapping[str, Any]) -> str | None
         subject = entries[stem]["subject"]
         if name not in SPLITS or split["subjects"].get(subject) != name:
             return f"recording {stem!r} is in {name!r}, its subject {subject!r} is not"
+    for spellings in patients_of(split["subjects"]).values():
+        if len({split["subjects"][subject] for subject in spellings}) > 1:
+            return f"one patient is in two splits: {spellings}"
     for stem, kept in sorted(split.get("channels", {}).items()):
         if not kept or not set(kept) <= set(range(len(entries[stem]["channels"]))):
             return f"channels of {stem!r} are {kept}, it has {len(entries[stem]['channels'])}"
