@@ -53,6 +53,7 @@ class Stage:
         """How many its payloads were given at most."""
         self._description = description
         self.isolation: Held | None = None
+        self._outside: dict[Path, dict[str, Any]] = {}
         self.shown: dict[str, Any] = {}
 
     @property
@@ -92,13 +93,19 @@ class Stage:
         """A directory that outlives an attempt and is the same for the next one with this fingerprint."""
         return self.store.work_dir(self.fingerprint)
 
-    def open(self, artifact: Artifact) -> Path:
-        """The bytes of an artifact, verified.
+    def open(self, artifact: Artifact | str) -> Path:
+        """The bytes of an artifact, or of a digest, verified.
+
+        A payload that gets them as an input reads what was verified, also where they lie outside the store.
 
         Raises:
             StoreError: if they are missing or damaged.
         """
-        return self.store.open(artifact.digest)
+        digest = artifact if isinstance(artifact, str) else artifact.digest
+        path = self.store.open(digest)
+        if told := self.store.outside(digest):
+            self._outside[path] = told
+        return path
 
     def show(self, /, **metadata: Any) -> None:
         """Add metadata to the materialization, made harmless: texts may be of strangers."""
@@ -139,6 +146,7 @@ class Stage:
             adopt=self.limits.on_orphan == "adopt" and isolated is None,
             isolation=isolated,
             compiled=self.store.root / "compiled",
+            outside={name: self._outside[path] for name, path in inputs.items() if path in self._outside},
             watch=self._config.watch() if self._config else {},
             files=self._files(module),
         )

@@ -44,7 +44,7 @@ def search_path(packages: Iterable[Path], place: Path) -> list[str]:
 def let(isolation: Isolation, place: Path, out: Path, inputs: Iterable[Path]) -> Isolation:
     """What a payload has to open besides: its order, its source and its inputs, and where it writes."""
     told = [place / "config.json", place / "code.json", place / "code", Path(START)]
-    written = [place / "messages", place / "work", out]
+    written = [place / "messages", place / "work", place / "inputs", out]
     return isolation.also(read=[*told, *inputs], write=written)
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from traceback import TracebackException
     from typing import Any
 
+    from blut_resources.held_files import HeldFiles
+
     Send = Callable[[dict[str, Any]], None]
 
 CONFIG_ENV = "BLUT_PAYLOAD_CONFIG"
@@ -61,12 +63,14 @@ class PayloadSession:
         fingerprint: str,
         send: Send,
         watch: dict[str, Any] | None = None,
+        held: HeldFiles | None = None,
     ) -> None:
         self.config, self.inputs = config, inputs
         self.out, self.work = out, work
         self.fingerprint = fingerprint
         self._send, self._watch = send, watch or {}
         self._reported = False
+        self._held = held
 
     def step(self, step: int, *, of: int | None = None, **values: float) -> None:
         """A unit of progress; ``of`` is how many there will be in all, where that is known."""
@@ -93,7 +97,13 @@ class PayloadSession:
         self._send({"event": "artifact", "name": name, "path": str(path), "media_type": media_type})
 
     def done(self, **facts: Any) -> None:
-        """The result is complete in ``out``. Exit status 0 without this event is a failure."""
+        """The result is complete in ``out``. Exit status 0 without this event is a failure.
+
+        Raises:
+            SystemExit: if an input outside the store has been written to meanwhile.
+        """
+        if self._held:
+            self._held.refuse_changed()
         self._send({"event": "done", "facts": facts})
 
     def diverged(self, message: str) -> None:
@@ -145,15 +155,30 @@ def payload_session() -> Iterator[PayloadSession]:
     out.mkdir(parents=True, exist_ok=True)
     work.mkdir(parents=True, exist_ok=True)
     inputs = {name: Path(value) for name, value in frozen["inputs"].items()}
+    held = _hold(inputs, frozen.get("outside") or {}, Path(path).parent)
     with _listener() as send:
         session = PayloadSession(
-            frozen["config"], inputs, out, work, frozen["fingerprint"], send, frozen.get("watch")
+            frozen["config"], inputs, out, work, frozen["fingerprint"], send, frozen.get("watch"), held
         )
         try:
             yield session
         except Diverged as error:
             session.diverged(str(error))
             raise SystemExit(f"diverged: {error}") from None
+        except SystemExit as error:
+            raise SystemExit(held.named(error.code) if held else error.code) from error
+
+
+def _hold(inputs: dict[str, Path], told: dict[str, Any], place: Path) -> HeldFiles | None:
+    """Let inputs outside the store be read as they were digested, and only so."""
+    if not told:
+        return None
+    from blut_resources.held_files import HeldFiles
+
+    held = HeldFiles(place / "inputs")
+    for name, listing in told.items():
+        inputs[name] = held.hold(name, inputs[name], listing)
+    return held
 
 
 def _config_path() -> str:

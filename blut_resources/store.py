@@ -21,7 +21,7 @@ import contextlib
 import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from blut_resources.digest import (
     Hashed,
@@ -203,6 +203,25 @@ class ArtifactStore(StorePlaces):
             )
         touch(record.path)
         return data
+
+    def outside(self, digest: str) -> dict[str, Any] | None:
+        """The files of an artifact that stays where the user keeps it; None for one inside the store.
+
+        ``is_file``, and ``files``: relative name to size, digest and stamp; the stamp is None where the file
+        has to be hashed to be known again.
+
+        Raises:
+            ArtifactMissing: no such artifact.
+        """
+        record = self._record(digest)
+        if not record.external:
+            return None
+        known = load_index(record.stamps)
+        files = {
+            name: [hashed.size, hashed.digest, known[name].stamp if known.get(name) else None]
+            for name, hashed in (record.files or {}).items()
+        }
+        return {"is_file": "" in files, "files": files}
 
     def verify(self, digest: str, *, full: bool = False) -> None:
         """Compare an artifact with its manifest: names, and the content of every file.

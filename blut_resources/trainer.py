@@ -107,6 +107,7 @@ class Payload:
     files: PayloadFiles = field(default_factory=PayloadFiles)
     isolation: Isolation | None = None
     compiled: Path | None = None
+    outside: Mapping[str, Any] = field(default_factory=dict)
 
     def frozen(self) -> dict[str, Any]:
         return {
@@ -220,7 +221,7 @@ def _start(payload: Payload, place: Path, bootstrap: Mapping[str, str], lease: L
     if payload.isolation:
         return _start_isolated(payload, payload.isolation, place, bootstrap, lease)
     config = place / CONFIG
-    config.write_text(json.dumps(payload.frozen(), indent=1))
+    config.write_text(json.dumps({**payload.frozen(), "outside": payload.outside}, indent=1))
     told = payload.files.told(payload.module)
     (place / CODE).write_text(told)
     env = {**os.environ, **bootstrap, CONFIG_ENV: str(config)}
@@ -247,7 +248,9 @@ def _start_isolated(
     work, config = place / "work", place / CONFIG
     work.mkdir()
     payload.out.mkdir(parents=True, exist_ok=True)
-    config.write_text(json.dumps({**payload.frozen(), "work": str(work)}, indent=1))
+    (place / "inputs").mkdir()
+    own = {"work": str(work), "outside": payload.outside}
+    config.write_text(json.dumps({**payload.frozen(), **own}, indent=1))
     path = search_path(payload.files.source(payload.module), place)
     (place / CODE).write_text(payload.files.told(payload.module, path))
     granted = (lease.environment if lease else None) or {}

@@ -113,7 +113,7 @@ def evaluated_tokenizer(stage: Stage, evaluated_models: ModelSet) -> Steps[Token
     facts = yield from stage.run(
         TOKENIZER_TAKE,
         config={"kind": models[role].kind},
-        inputs={"model": stage.store.open(models[role].digest)},
+        inputs={"model": stage.open(models[role].digest)},
         gpus=0,
     )
     return TokenizerFiles(taken_from=role, **facts)

@@ -103,7 +103,7 @@ def score(
                 for role, model in models.items()
             ],
         },
-        inputs={**inputs, **{role: stage.store.open(model.digest) for role, model in models.items()}},
+        inputs={**inputs, **{role: stage.open(model.digest) for role, model in models.items()}},
         gpus=0 if config.device == "cpu" else None,
     )
     report = json.loads((stage.out / "report.json").read_text())
