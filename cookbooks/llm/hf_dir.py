@@ -22,6 +22,7 @@ TOKENIZER_PARTS = (
 )
 MODEL_FILES = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "README.md", "LICENSE*", "NOTICE*")
 """What is digested of a model directory, and all that any tool is shown of it."""
+WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 HEADER_LIMIT = 100 * 2**20
 
 
@@ -115,15 +116,38 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def tensor_shapes(root: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Tensor name -> (safetensors dtype, shape), of every ``*.safetensors`` file.
+    """Tensor name -> (safetensors dtype, shape), of the files that a loader takes.
 
     Raises:
         ModelDirError: there is none, or one is torn.
     """
-    files = sorted(root.glob("*.safetensors"))
-    if not files:
-        raise ModelDirError(f"{root}: holds no .safetensors file; save the model with save_pretrained")
-    return {name: value for path in files for name, value in _header(path).items()}
+    return {name: value for path in weight_files(root) for name, value in _header(path).items()}
+
+
+def weight_files(root: Path) -> list[Path]:
+    """The files that a loader takes the weights from: ``model.safetensors``, or those that an index names.
+
+    Raises:
+        ModelDirError: there are none of these names, whatever else lies there.
+    """
+    if (root / WHOLE).is_file():
+        return [root / WHOLE]
+    if not (root / INDEX).is_file():
+        others = sorted({*root.glob("*.safetensors"), *root.glob("*.bin"), *root.glob("*.pt")})
+        beside = f" ({', '.join(path.name for path in others[:5])} is not read)" if others else ""
+        raise ModelDirError(
+            f"{root}: holds no {WHOLE} and no {INDEX}{beside}; save the model with save_pretrained"
+        )
+    named = read_json(root / INDEX).get("weight_map")
+    names = sorted({str(name) for name in named.values()}) if isinstance(named, dict) else []
+    for name in names:
+        if "/" in name or not name.endswith(".safetensors") or not (root / name).is_file():
+            raise ModelDirError(
+                f"{root / INDEX}: weight_map names {name!r}, which is no .safetensors file there"
+            )
+    if not names:
+        raise ModelDirError(f"{root / INDEX}: weight_map: names no file; save the model with save_pretrained")
+    return [root / name for name in names]
 
 
 def _header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:

@@ -76,7 +76,7 @@ def test_a_directory_that_is_no_model_is_refused_by_file(tmp_path: Path) -> None
     with pytest.raises(ModelDirError, match="is no safetensors file"):
         model_facts(root)
     weights.unlink()
-    with pytest.raises(ModelDirError, match=r"holds no \.safetensors file"):
+    with pytest.raises(ModelDirError, match=r"holds no model.safetensors"):
         model_facts(root)
 
 
@@ -88,4 +88,29 @@ def test_a_model_that_names_its_own_code_is_refused(tmp_path: Path, name: str, n
     known = json.loads((root / name).read_text()) if (root / name).exists() else {}
     (root / name).write_text(json.dumps({**known, **({"text_config": named} if nested else named)}))
     with pytest.raises(ModelDirError, match=rf"{name}: auto_map: names code .* none is run"):
+        model_facts(root)
+
+
+def test_the_weights_are_those_that_a_loader_takes_and_nothing_else(tmp_path: Path) -> None:
+    root = model(tmp_path / "tiny")
+    save_file({"decoy": np.zeros(9, np.float32)}, root / "decoy.safetensors")
+    assert model_facts(root)["n_params"] == 26
+    (root / "model.safetensors").rename(root / "decoy.safetensors")
+    (root / "pytorch_model.bin").write_bytes(b"other weights")
+    with pytest.raises(
+        ModelDirError, match=r"no model.safetensors and no .*decoy.safetensors, pytorch_model.bin"
+    ):
+        model_facts(root)
+
+
+@pytest.mark.parametrize("named", ["../other.safetensors", "pytorch_model.bin", "missing.safetensors"])
+def test_an_index_that_names_other_files_is_refused(tmp_path: Path, named: str) -> None:
+    root = model(tmp_path / "tiny")
+    (root / "model.safetensors").rename(root / "model-1.safetensors")
+    (root / "pytorch_model.bin").write_bytes(b"other weights")
+    index = root / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a.weight": "model-1.safetensors"}}))
+    assert model_facts(root)["n_params"] == 26
+    index.write_text(json.dumps({"weight_map": {"a.weight": named}}))
+    with pytest.raises(ModelDirError, match="weight_map names"):
         model_facts(root)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from blut_resources.machine import memory, size_text
-from cookbooks.llm.hf_dir import model_config, tensor_shapes, text_config
+from cookbooks.llm.hf_dir import model_config, tensor_shapes, text_config, weight_files
 from cookbooks.llm.payload.training.process import Refused
 
 EMBEDDINGS = ("embed", "wte", "wpe", "lm_head", "output_embed")
@@ -60,7 +60,7 @@ class Shapes:
             hidden=int(config.get("hidden_size") or config.get("n_embd") or 0),
             heads=int(config.get("num_attention_heads") or config.get("n_head") or 1),
             vocab=int(config["vocab_size"]),
-            file_bytes=sum(path.stat().st_size for path in root.glob("*.safetensors")),
+            file_bytes=sum(path.stat().st_size for path in weight_files(root)),
         )
 
     def adapter_params(self, rank: int) -> int:
