@@ -10,10 +10,8 @@ import hashlib
 import hmac
 import json
 import os
-import signal
-import subprocess
+import tempfile
 import time
-import tomllib
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -24,13 +22,20 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from blut_resources.containment import ContainmentError, Limits, launch
+from blut_resources.containment.backend import LOG
+from blut_resources.documents import DocumentError, read_toml
 from blut_resources.foreign_text import one_line, output, variable
 from blut_resources.private import NotBelieved, open_believed
+from blut_resources.web_call import call
 
 SETTINGS = "BLUT_ALERTS"
 SKEW_S = 300
+ANSWER = 1 << 16
+"""Bytes of an answer that are read: only its status counts."""
 MESSAGE = 16_384
 """Bytes of a text in an alert."""
+SETTINGS_BYTES = 1 << 20
 TIMESTAMP, SIGNATURE = "Blut-Timestamp", "Blut-Signature"
 Event = Literal["run-failed", "retrain-failed", "check-failed"]
 EVENTS: tuple[Event, ...] = ("run-failed", "retrain-failed", "check-failed")
@@ -135,23 +140,50 @@ def read_settings(path: Path) -> AlertSettings:
         AlertSettingsError: it is malformed, or others can write it: its commands would be theirs.
     """
     try:
+        return AlertSettings.model_validate(_document(path))
+    except ValidationError as error:
+        raise AlertSettingsError(f"{path}: {_explained(error)}") from None
+
+
+def usable_hooks(path: Path) -> tuple[list[Hook], list[str]]:
+    """The hooks of a file that can be used, and what is wrong with the others: one does not silence the rest.
+
+    Raises:
+        AlertSettingsError: nothing of it can be used.
+    """
+    document = _document(path)
+    with suppress(ValidationError):
+        return list(AlertSettings.model_validate(document).hook), []
+    said, hooks, problems = document.get("hook"), {}, []
+    for number, one in enumerate(said if isinstance(said, list) else [said]):
+        try:
+            hook = Hook.model_validate(one)
+            hooks.setdefault(hook.name, hook)
+        except ValidationError as error:
+            problems.append(f"{path}: hook.{number}: {_explained(error)}")
+    return list(hooks.values()), problems or [f"{path}: two hooks have the same name, or an unknown key"]
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
         with open_believed(path, f"chmod 600 {path}, or write one of your own") as file:
-            return AlertSettings.model_validate(tomllib.loads(file.read().decode()))
+            return read_toml(file.read(SETTINGS_BYTES + 1), str(path), SETTINGS_BYTES)
     except FileNotFoundError:
-        return AlertSettings()
+        return {}
     except NotBelieved as error:
         raise AlertSettingsError(str(error)) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise AlertSettingsError(f"{path}: {error}; correct it or delete it") from None
-    except ValidationError as error:
-        lines = [_explain(problem) for problem in error.errors()]
-        raise AlertSettingsError(f"{path}: {'; '.join(lines)}") from None
+    except (OSError, DocumentError) as error:
+        raise AlertSettingsError(f"{error}; correct it or delete it") from None
+
+
+def _explained(error: ValidationError) -> str:
+    return "; ".join(map(_explain, error.errors()))
 
 
 def _explain(problem: Any) -> str:
     where = ".".join(str(part) for part in problem["loc"]) or "the file"
     value = problem["input"]
-    said = f" = {value!r}" if isinstance(value, str | int | float) else ""
+    said = f" = {one_line(repr(value), 200)}" if isinstance(value, str | int | float) else ""
     return f"{where}{said}: {problem['msg'].removeprefix('Value error, ')}"
 
 
@@ -164,7 +196,7 @@ def deliver(hook: Hook, alert: Alert) -> None:
     body = alert.model_dump_json().encode()
     try:
         (_run if hook.command else _post)(hook, body)
-    except (OSError, ValueError, HTTPException) as error:
+    except (OSError, ValueError, HTTPException, ContainmentError) as error:
         raise NotDelivered(f"hook {hook.name}: {type(error).__name__}: {one_line(error)}") from None
 
 
@@ -172,11 +204,6 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     """``v1=`` and the HMAC-SHA256 in hex."""
     digest = hmac.new(os.fsencode(secret), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
     return f"v1={digest}"
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        return None
 
 
 def _post(hook: Hook, body: bytes) -> None:
@@ -192,38 +219,37 @@ def _post(hook: Hook, body: bytes) -> None:
     }
     host = urllib.parse.urlsplit(hook.webhook).hostname  # the rest of a URL may be a secret
     try:
-        request = urllib.request.Request(hook.webhook, body, headers, method="POST")
-        with urllib.request.build_opener(_NoRedirect).open(request, timeout=hook.timeout_s):
-            return
+        call(urllib.request.Request(hook.webhook, body, headers, method="POST"), hook.timeout_s, ANSWER)
     except urllib.error.HTTPError as error:
         error.close()
         raise NotDelivered(f"hook {hook.name}: {host} answered {error.code}") from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or type(error).__name__
-        raise NotDelivered(f"hook {hook.name}: {host}: {reason}") from None
+        reason = getattr(error, "reason", None) or str(error) or type(error).__name__
+        raise NotDelivered(f"hook {hook.name}: {host}: {one_line(reason)}") from None
 
 
 def _run(hook: Hook, body: bytes) -> None:
+    """In a unit, which ends with everything that was started in it, also what has left its session."""
     alert = json.loads(body)
-    told = {f"BLUT_ALERT_{name.upper()}": alert[name] for name in ("event", "run", "job", "message")}
-    try:
-        process = subprocess.Popen(
-            hook.command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **told},
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise NotDelivered(f"hook {hook.name}: {hook.command[0]}: {error.strerror}") from None
-    try:
-        said, _ = process.communicate(body, timeout=hook.timeout_s)
-    except subprocess.TimeoutExpired:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        raise NotDelivered(f"hook {hook.name}: no end within {hook.timeout_s:g} s") from None
-    if process.returncode:
-        words = output(said[-300:].decode(errors="replace")).strip()
-        raise NotDelivered(f"hook {hook.name}: exit status {process.returncode}: {words}")
+    told = {
+        f"BLUT_ALERT_{name.upper()}": variable(alert[name]) for name in ("event", "run", "job", "message")
+    }
+    with tempfile.TemporaryDirectory(prefix="blut-alert-") as directory:
+        place, given = Path(directory, "unit"), Path(directory, "alert.json")
+        given.write_bytes(body)
+        command = ["/bin/sh", "-c", 'exec "$@" <"$0"', str(given), *hook.command]
+        limits = Limits(backend="none", wall_clock_s=hook.timeout_s)
+        env = {**os.environ, **told}
+        with launch(command, env=env, limits=limits, place=place, name="alert", grace_s=0) as unit:
+            outcome = unit.wait()
+        if outcome.kind == "timeout":
+            raise NotDelivered(f"hook {hook.name}: no end within {hook.timeout_s:g} s")
+        if not outcome.ok:
+            words = output(_end_of(place / LOG).decode(errors="replace")).strip()
+            raise NotDelivered(f"hook {hook.name}: {outcome.describe()}: {words}")
+
+
+def _end_of(log: Path) -> bytes:
+    with log.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 300))
+        return file.read()

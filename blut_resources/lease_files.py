@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from blut_resources import liveness
+from blut_resources.documents import read_json
 from blut_resources.foreign_text import one_line
 from blut_resources.lease_place import LeaseError, explained
 from blut_resources.store_files import random_name
@@ -24,6 +25,8 @@ HOLDER, WAITER = "holder", "waiter"
 
 _NAME = re.compile(r"(?P<order>\d+)-[\w-]+\.(?P<kind>holder|waiter)")
 _NEW = ".new-"
+CLAIM, MOST = 1 << 16, 1 << 60
+"""Bytes of a claim that are read, and more bytes, GPUs or seconds than one can speak of."""
 SHOWN = 200
 """Characters of what another user may have written of a holder."""
 
@@ -158,7 +161,7 @@ def _probe(path: Path, sweep: bool) -> tuple[bool, str]:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True, os.read(descriptor, 1 << 16).decode(errors="replace")
+        return True, os.read(descriptor, CLAIM).decode(errors="replace")
     else:
         if sweep and _is_dead(path, descriptor):
             with contextlib.suppress(OSError):  # another user's: it counts for nothing and stays
@@ -171,7 +174,7 @@ def _probe(path: Path, sweep: bool) -> tuple[bool, str]:
 def _is_dead(path: Path, descriptor: int) -> bool:
     """Of a file that nobody of this kernel has locked: it may be another machine's, where they share it."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        said = json.loads(os.read(descriptor, 1 << 16).decode(errors="replace"))
+        said = read_json(os.read(descriptor, CLAIM).decode(errors="replace"), "its claim", CLAIM)
         if found := liveness.Holder.of(said.get("process")):
             return liveness.unlocked(path, [found]) == "no"
     return liveness.unlocked(path, []) == "no"
@@ -179,13 +182,16 @@ def _is_dead(path: Path, descriptor: int) -> bool:
 
 def _parse(path: Path, text: str) -> Claim:
     try:
-        said = json.loads(text)
+        said = read_json(text, "its claim", CLAIM, distinct=True)
         holder = {one_line(key, SHOWN): one_line(value, SHOWN) for key, value in said["holder"].items()}
         needs = Needs(*(int(said["needs"].get(name, 0)) for name in ("memory", "gpus", "vram")))
-        return Claim(needs, holder, float(said["since"]), tuple(map(str, said["gpus"])), path)
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        since = float(said["since"])
+        if not 0 <= since < MOST or max(asdict(needs).values()) > MOST:
+            raise ValueError("a figure that no machine has")
+        return Claim(needs, holder, since, tuple(map(str, said["gpus"])), path)
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         problem = (
             f"waiting, for it is not known what is free: {path} is held by a living process and cannot be"
-            f" read ({error}): end that process (`fuser -v {path}`), or delete the file"
+            f" read ({one_line(error, 200)}): end that process (`fuser -v {path}`), or delete the file"
         )
         return Claim(Needs(), {}, 0.0, (), path, problem)

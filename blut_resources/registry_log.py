@@ -123,7 +123,7 @@ def parted(model: str) -> tuple[str, str]:
 def version_of(model: str) -> int | None:
     """The version in ``name@version``; None where an alias is named."""
     _, rest = parted(model)
-    return int(rest) if rest.isascii() and rest.isdigit() else None
+    return int(rest) if rest.isascii() and rest.isdigit() and len(rest) < 19 else None
 
 
 def registry_name(text: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from blut_resources.digest import Tree, check_name, list_tree
+from blut_resources.foreign_files import open_regular
 from blut_resources.store_files import StoreError, random_name, sync_tree
 
 
@@ -18,11 +19,7 @@ def freeze(root: Path) -> Tree:
     tree = list_tree(root)
     paths = [root / name for name in tree.names]
     for path in paths:
-        if path.is_symlink():
-            _replace_link(path)
-        mode = path.stat().st_mode
-        if mode & 0o222:
-            path.chmod(mode & 0o7777 & ~0o222)
+        _settle(path)
     directories = [] if tree.is_file else [Path(base) for base, _, _ in os.walk(root, topdown=False)]
     for directory in directories:
         directory.chmod(directory.stat().st_mode & 0o7777 | 0o700)
@@ -32,12 +29,27 @@ def freeze(root: Path) -> Tree:
     return tree
 
 
-def _replace_link(link: Path) -> None:
+def _settle(path: Path) -> None:
+    """Make a file read-only that has no other name: what is linked is somebody else's, and stays as it is."""
+    if path.is_symlink() or path.lstat().st_nlink > 1:
+        _replace(path)
+    with open_regular(path, follow=False) as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if mode & 0o7222:
+            os.fchmod(file.fileno(), mode & 0o555)
+    if path.lstat().st_nlink > 1:  # somebody gave it another name meanwhile
+        _replace(path)
+
+
+def _replace(path: Path) -> None:
+    """A copy takes the place of a link."""
     import shutil
 
-    new = link.with_name(f".tmp-{random_name()}")
-    shutil.copyfile(link, new)
-    new.replace(link)
+    new = path.with_name(f".tmp-{random_name()}")
+    with open_regular(path) as source, new.open("xb") as target:
+        shutil.copyfileobj(source, target, 1 << 20)
+        os.fchmod(target.fileno(), os.fstat(source.fileno()).st_mode & 0o555)
+    new.replace(path)
 
 
 def copy(tree: Tree, target: Path) -> Path:

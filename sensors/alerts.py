@@ -15,7 +15,7 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from pydantic import BaseModel, Field
 
 from blut_assets.failures import failure_of
-from blut_resources.alerts import Alert, Hook, NotDelivered, deliver, read_settings, settings_path
+from blut_resources.alerts import Alert, Hook, NotDelivered, deliver, settings_path, usable_hooks
 from sensors.policy_history import POLICY_TAG
 
 INTERVAL_S = 30
@@ -157,7 +157,10 @@ def alerts_sensor(checks: Iterable[dg.AssetChecksDefinition]) -> dg.SensorDefini
         description="Tells the hooks in alerts.toml of failed runs, retrainings and checks; starts nothing.",
     )
     def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        hooks, now, instance = read_settings(settings_path()).hook, time.time(), context.instance
+        hooks, problems = usable_hooks(settings_path())
+        for problem in problems:
+            context.log.error(problem)
+        now, instance = time.time(), context.instance
         if not context.cursor or not hooks:
             why = "from now on" if hooks else f"off: no hook in {settings_path()}"
             return dg.SensorResult(skip_reason=why, cursor=_from_now_on(instance, now).model_dump_json())

@@ -1,10 +1,12 @@
 """Failures are told to a command or a signed webhook, at least once, and never cost a run."""
 
+import contextlib
 import hashlib
 import hmac
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -230,3 +232,47 @@ def _alert() -> sensor_module.Alert:
     return sensor_module.Alert(
         id="x", event="run-failed", at="2026-05-01T00:00:00+00:00", run="r", job="j", message="m"
     )
+
+
+def test_a_hook_has_one_deadline_and_leaves_nobody_behind(tmp_path: Path) -> None:
+    code = "import os, sys, time; os.setsid() if os.fork() == 0 else os._exit(0)"
+    code += "; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(60)"
+    left = tmp_path / "pid"
+    shell = f'{sys.executable} -c "$1" "$2"; while ! test -s "$2"; do :; done; exec sleep 60'
+    hook = Hook(name="mail", command=("/bin/sh", "-c", shell, "sh", code, str(left)), timeout_s=3)
+    started = time.monotonic()
+    with pytest.raises(NotDelivered, match="no end within 3 s"):
+        deliver(hook, _alert())
+    assert time.monotonic() - started < 20
+    assert not Path("/proc", left.read_text()).exists()
+
+
+def test_a_server_that_answers_a_byte_at_a_time_does_not_outlast_the_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RECEIVER_SECRET", SECRET)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=_drip, args=(server,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        started = time.monotonic()
+        with pytest.raises(NotDelivered, match=r"no answer within 0\.5 s"):
+            deliver(Hook(name="team", webhook=url, secret_env="RECEIVER_SECRET", timeout_s=0.5), _alert())
+        assert time.monotonic() - started < 10
+
+
+def _drip(server: socket.socket) -> None:
+    with contextlib.suppress(OSError), server.accept()[0] as connection:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            connection.sendall(b"X-More: 1\r\n")
+            time.sleep(0.05)
+
+
+def test_one_hook_that_cannot_be_used_does_not_silence_the_others(
+    daemon: Daemon, home: Path, receiver: Receiver
+) -> None:
+    write(home, receiver.url, '[[hook]]\nname = "bad"\nwebhook = "https://x/\\u0007"\nsecret_env = "X"')
+    daemon.tick()
+    fail(daemon.instance)
+    daemon.tick()
+    assert len(receiver.alerts) == 1

@@ -583,3 +583,28 @@ def test_waiting_is_cheap(start: Callable[..., Holder]) -> None:
 def _cpu_s(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"needs": {"memory": 1e400}, "holder": {}, "since": 0, "gpus": []}',
+        '{"needs": {"memory": 1}, "holder": {}, "since": NaN, "gpus": []}',
+        '{"needs": {"memory": 1}, "holder": {}, "since": 1e400, "gpus": []}',
+        '{"needs": {"memory": 1}, "holder": {}, "since": -5, "gpus": []}',
+        '{"needs": {"memory": %s}, "holder": {}, "since": 0, "gpus": []}' % ("9" * 300),
+        "[" * 50_000,
+        "1" * 5000,
+        "[]",
+        "null",
+    ],
+)
+def test_a_claim_of_what_no_machine_has_is_a_problem_and_no_crash(place: Path, text: str) -> None:
+    place.mkdir(mode=0o777)
+    with (place / "000001-odd.holder").open("w") as file:
+        file.write(text)
+        file.flush()
+        fcntl.flock(file, fcntl.LOCK_SH)
+        (claim,) = holders()
+        assert "is held by a living process and cannot be read" in claim.problem
+        assert len(claim.problem) < 1000 and claim.needs == Needs()

@@ -664,3 +664,22 @@ def test_a_file_is_read_once_and_proved_by_the_digest(store: ArtifactStore, tmp_
     single = tmp_path / "one"
     single.write_bytes(b"1")
     assert store.read(store.put(single)) == b"1"
+
+
+def test_a_file_with_another_name_is_copied_and_its_owner_keeps_it(
+    store: ArtifactStore, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.bin"
+    mine.write_bytes(FILES["model.bin"])
+    mine.chmod(0o640)
+    source = grow(store.staging())
+    os.link(mine, source / "linked.bin")
+    (source / "model.bin").chmod(0o4755)
+    path = store.open(store.put(source))
+    stored = (path / "linked.bin").stat()
+    assert (path / "linked.bin").read_bytes() == FILES["model.bin"]
+    assert stored.st_ino != mine.stat().st_ino and stored.st_mode & 0o7222 == 0
+    assert mine.stat().st_mode & 0o7777 == 0o640 and mine.stat().st_nlink == 1
+    assert (path / "model.bin").stat().st_mode & 0o7777 == 0o555
+    mine.write_bytes(b"mine")
+    assert (path / "linked.bin").read_bytes() == FILES["model.bin"]

@@ -12,12 +12,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
+from blut_resources.foreign_text import one_line
+
 BackendName = Literal["auto", "systemd", "cgroup2", "cgroup1", "rlimit", "none"]
 Mode = Literal["required", "best-effort"]
 
 _UNITS = {letter: 1024 ** (power + 1) for power, letter in enumerate("KMGTP")}
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_NUMBER = r"\s*(\d+(?:\.\d+)?)\s*"
+_NUMBER = r"\s*(\d{1,20}(?:\.\d{1,20})?)\s*"
 _SIZE = re.compile(_NUMBER + r"(?:([KMGTP])(?:i?B)?|B)?\s*", re.IGNORECASE)
 _DURATION = re.compile(_NUMBER + r"([smhd]?)\s*", re.IGNORECASE)
 _LARGEST = 1 << 60
@@ -30,7 +32,9 @@ class LimitsError(ValueError):
 
 
 def _refuse(field: str, value: object, remedy: str) -> LimitsError:
-    return LimitsError(f"{field}={value!r}: {remedy}")
+    huge = isinstance(value, int) and not isinstance(value, bool) and abs(value) >= _LARGEST
+    shown = "a number of more than 60 bits" if huge else one_line(repr(value), 100)
+    return LimitsError(f"{field}={shown}: {remedy}")
 
 
 def parse_size(value: object, field: str = "size") -> int:
@@ -74,7 +78,7 @@ def parse_duration(value: object, field: str = "duration") -> float:
 
 def _duration(value: object) -> float | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        return float(value) if abs(value) < _LARGEST else None
     found = _DURATION.fullmatch(value) if isinstance(value, str) else None
     return float(found[1]) * _SECONDS[found[2].lower()] if found else None
 
@@ -94,7 +98,7 @@ def _swap(value: object, field: str) -> int:
 def _count(low: int, high: int) -> Callable[[object, str], int]:
     def parse(value: object, field: str) -> int:
         text = value.strip() if isinstance(value, str) else value
-        if isinstance(text, str) and re.fullmatch(r"[+-]?\d+", text):
+        if isinstance(text, str) and re.fullmatch(r"[+-]?\d{1,18}", text):
             text = int(text)
         if not isinstance(text, int) or isinstance(text, bool) or not low <= text <= high:
             raise _refuse(field, value, f"must be a whole number from {low} to {high}; leave it out for none")

@@ -28,6 +28,7 @@ def test_sizes(text: object, size: int) -> None:
 
 
 BAD_SIZES = ["", "G", "44X", "-1G", "1e3G", "nan", "inf", "44 G 2", "0", "0G", 0, -5, True, None, 1.5, []]
+HUGE = {"digits": "1" * 400, "number": 10**400, "longer": "1" * 10_000, "part": "1." + "1" * 400}
 
 
 @pytest.mark.parametrize("text", [*BAD_SIZES, "9" * 30, float("inf"), float("nan")])
@@ -88,3 +89,11 @@ def test_a_memory_limit_is_required_to_hold_unless_told_otherwise() -> None:
     assert not Limits().required
     assert not Limits(memory_max=GIB, mode="best-effort").required
     assert Limits(mode="required").required
+
+
+@pytest.mark.parametrize("value", HUGE.values(), ids=HUGE)
+def test_a_number_without_an_end_is_refused_in_a_line(value: object) -> None:
+    for parse in (parse_size, parse_duration):
+        with pytest.raises(LimitsError, match=r"^memory_max=.*: not a ") as caught:
+            parse(value, "memory_max")
+        assert len(str(caught.value)) < 300

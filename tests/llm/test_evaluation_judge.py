@@ -32,6 +32,10 @@ class Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.seen.append((self.path, self.headers.get("Authorization"), body))
         reply = self.server.replies.pop(0)
+        if isinstance(reply, tuple):
+            self.send_response(307)
+            self.send_header("Location", reply[0])
+            return self.end_headers()
         status, text = (reply, "out of order") if isinstance(reply, int) else (200, reply)
         data = json.dumps({"choices": [{"message": {"content": text}}]}).encode()
         self.send_response(status)
@@ -92,6 +96,27 @@ def test_a_server_that_is_busy_is_asked_again_and_one_that_refuses_is_not(server
     server.replies = [503, 503, 503]
     with pytest.raises(JudgeError, match="no answer in 3 tries"):
         judge.grade("q", "r", "a")
+
+
+def test_a_redirect_is_told_and_the_key_goes_nowhere(server: Server) -> None:
+    judge = judge_of(server.url, "grader", "JUDGE_KEY")
+    assert judge is not None
+    with Server() as elsewhere:
+        thread = threading.Thread(target=elsewhere.serve_forever)
+        thread.start()
+        server.replies = [(elsewhere.url,)]
+        with pytest.raises(JudgeError, match=r"redirects to another address; name the one that answers"):
+            judge.grade("q", "r", "a")
+        elsewhere.shutdown()
+        thread.join()
+        assert elsewhere.seen == []
+
+
+def test_a_key_with_a_line_end_is_named_by_its_variable_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUDGE_KEY", "secret\nX-Other: 1")
+    with pytest.raises(JudgeError, match=r"\$JUDGE_KEY \(judge_key_env\)") as caught:
+        judge_of("http://x/v1", "grader", "JUDGE_KEY")
+    assert "secret" not in str(caught.value)
 
 
 def test_a_judge_that_is_not_there_is_an_error_and_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:

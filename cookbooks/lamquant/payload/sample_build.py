@@ -44,7 +44,7 @@ def _options(name: str, options: str) -> dict[str, int]:
     values = dict(DEFAULTS)
     for option in filter(None, options.split(",")):
         key, _, value = option.partition("=")
-        if key not in DEFAULTS or not value.isdigit():
+        if key not in DEFAULTS or not (value.isdecimal() and len(value) < 10):
             raise SystemExit(f"edf_root {name!r}: {option!r} is not one of subjects=N, seconds=N, seed=N")
         values[key] = int(value)
     return values

@@ -10,10 +10,17 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from http.client import HTTPException
+
+from blut_resources.documents import read_json
+from blut_resources.foreign_text import one_line
+from blut_resources.web_call import Redirected, call
 
 WORST, BEST = 1, 10
 TRIES = 3
 TIMEOUT_S = 120
+REPLY = 4 << 20
+"""Bytes of a reply."""
 RETRIED = {408, 425, 429, 500, 502, 503, 504}
 GRADE = re.compile(r"\{[^{}]*\}")
 TASK = (
@@ -60,15 +67,16 @@ class Judge:
         """
         try:
             request = urllib.request.Request(f"{self.url.rstrip('/')}/models", headers=self._headers())
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S):
-                pass
+            call(request, TIMEOUT_S, REPLY)
         except urllib.error.HTTPError as error:
             if error.code in (401, 403):
                 raise JudgeError(
                     f"judge_key_env: the server at judge_url {self.url} refuses the key (status"
                     f" {error.code}); name the variable that holds a valid one"
                 ) from error
-        except OSError as error:
+        except Redirected as error:
+            raise JudgeError(f"judge_url {self.url}: {error} in judge_url") from error
+        except (OSError, ValueError, HTTPException) as error:
             problem = getattr(error, "reason", error)
             raise JudgeError(
                 f"judge_url {self.url}: nobody answers there: {problem}; start it, or leave it empty"
@@ -95,13 +103,14 @@ class Judge:
         problem = ""
         for tried in range(1, TRIES + 1):
             try:
-                with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
-                    return json.loads(response.read())
+                return read_json(call(request, TIMEOUT_S, REPLY), "the reply")
             except urllib.error.HTTPError as error:
-                problem = f"status {error.code}: {error.read(200).decode(errors='replace')}"
+                problem = f"status {error.code}: {one_line(error.reason, 200)}"
                 if error.code not in RETRIED:
                     raise JudgeError(f"judge_url {self.url}: {problem}") from error
-            except (OSError, ValueError) as error:
+            except Redirected as error:
+                raise JudgeError(f"judge_url {self.url}: {error} in judge_url") from error
+            except (OSError, ValueError, HTTPException) as error:
                 problem = str(getattr(error, "reason", error))
             if tried < TRIES:
                 time.sleep(2**tried / 4)
@@ -127,6 +136,9 @@ def judge_of(url: str, model: str, key_env: str) -> Judge | None:
     key = os.environ.get(key_env, "") if key_env else ""
     if key_env and not key:
         raise JudgeError(f"judge_key_env: the environment has no {key_env}: export it where Blut is started")
+    if not (key.isascii() and key.isprintable() and url.isascii() and url.isprintable()):
+        where = "judge_url" if key.isascii() and key.isprintable() else f"${key_env} (judge_key_env)"
+        raise JudgeError(f"{where}: holds what no address or key does, such as a line end; take it out")
     return Judge(url, model, key)
 
 
@@ -134,7 +146,7 @@ def read_grade(reply: str) -> int | None:
     """The grade in a reply; None if there is none, or it is out of range."""
     for found in reversed(GRADE.findall(reply)):
         try:
-            grade = json.loads(found).get("grade")
+            grade = read_json(found, "the grade").get("grade")
         except ValueError:
             continue
         if isinstance(grade, int | float) and not isinstance(grade, bool) and WORST <= grade <= BEST:

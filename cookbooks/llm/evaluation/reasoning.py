@@ -35,7 +35,7 @@ def size_of(name: str) -> tuple[str, int]:
     if importlib.util.find_spec("reasoning_gym") is None:
         raise ReasoningError(f"reasoning: {name!r} is a task of reasoning-gym, which is not here: {REMEDY}")
     task, colon, size = name.partition(":")
-    if colon and not (size.isdigit() and int(size)):
+    if colon and not (size.isdecimal() and len(size) < 10 and int(size)):
         raise ReasoningError(f"reasoning: {name!r}: {size!r} is no number of questions; such as chain_sum:50")
     return task, int(size or SIZE)
 
