@@ -55,13 +55,24 @@ def plan(
     specs = {spec.key: spec for asset in assets if (spec := spec_of(asset))}
     records = {r.asset_entry.asset_key: r for r in instance.get_asset_records(_with_inputs(specs))}
     latest = {key: r.asset_entry.last_materialization for key, r in records.items()}
-    events = {key: entry.asset_materialization if entry else None for key, entry in latest.items()}
-    planner = _Planner(instance, store_of(instance), events)
+    planner = _Planner(instance, store_of(instance), _still_there(instance, latest))
     order = TopologicalSorter({key: list(spec.inputs.values()) for key, spec in specs.items()})
     for key in order.static_order():
         if key in specs:
             planner.add(specs[key], configs.get(key) or specs[key].config())
     return list(planner.planned.values())
+
+
+def _still_there(
+    instance: dg.DagsterInstance, latest: Mapping[dg.AssetKey, dg.EventLogEntry | None]
+) -> dict[dg.AssetKey, dg.AssetMaterialization | None]:
+    """Without those of deleted runs, which Dagster remembers although they are no longer in the event log."""
+    ids = sorted({entry.run_id for entry in latest.values() if entry and entry.run_id})
+    there = {run.run_id for run in instance.get_runs(dg.RunsFilter(run_ids=ids))} if ids else set()
+    return {
+        key: entry.asset_materialization if entry and entry.run_id in {"", *there} else None
+        for key, entry in latest.items()
+    }
 
 
 def _with_inputs(specs: Mapping[dg.AssetKey, StageSpec]) -> list[dg.AssetKey]:
@@ -142,10 +153,8 @@ class _Planner:
         inputs: dict[str, str],
         event: dg.AssetMaterialization | None,
     ) -> tuple[State, str, str | None]:
-        if event is None:
-            return "stale", "never materialized", None
         wanted = spec.fingerprint(inputs, config)
-        if reuse.fingerprint_of(event) == wanted:
+        if event is not None and reuse.fingerprint_of(event) == wanted:
             try:
                 self._store.verify(reuse.digest_of(event))
             except StoreError as error:
@@ -154,7 +163,8 @@ class _Planner:
         hit, damage = reuse.find_reusable(self._instance, self._store, spec.key, wanted, keep_damaged=True)
         if hit:
             return "reusable", f"made by run {hit.origin[:8]}", reuse.digest_of(hit.event)
-        return "stale", "; ".join([*damage, _difference(event, spec.describe(inputs, config))]), None
+        why = _difference(event, spec.describe(inputs, config)) if event else "never materialized"
+        return "stale", "; ".join([*damage, why]), None
 
 
 def _returned(generator: Any) -> Artifact:

@@ -1,10 +1,11 @@
 """Which stored bytes must stay, and the removal of the others."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import dagster as dg
 
 from blut_assets import reuse
+from blut_resources import results
 from blut_resources.instance import home_of, other_homes, store_of
 from blut_resources.registry import ModelRegistry, Registration
 from blut_resources.runs import all_out_of_sight
@@ -12,35 +13,48 @@ from blut_resources.store import ArtifactStore, CollectReport
 from blut_resources.store_gc import NEWEST
 
 
-def reachable(instance: dg.DagsterInstance, newest: int, retiring: Registration | None = None) -> set[str]:
+def reachable(
+    instance: dg.DagsterInstance, newest: int, retiring: Registration | None = None, *, noted: bool = True
+) -> set[str]:
     """Digests of each asset's newest results, of all that is promoted, and of what they were made of.
 
     Args:
         newest: different results, so that a day of reused ones does not push out the one before.
         retiring: a registered version that is taken for retired.
+        noted: also by the notes of the store, for runs that were deleted.
     """
-    made_by, made_of = _history(instance)
+    made_by, made_of = _history(instance, noted)
     roots = ModelRegistry(store_of(instance).root / "registry").promoted_digests(retiring)
     for digests in made_by.values():
         roots |= set(digests[:newest])
     return _closure(roots, made_of)
 
 
-def _history(instance: dg.DagsterInstance) -> tuple[dict[dg.AssetKey, list[str]], dict[str, set[str]]]:
+def _history(
+    instance: dg.DagsterInstance, noted: bool
+) -> tuple[dict[dg.AssetKey, list[str]], dict[str, set[str]]]:
     """The different results of each asset, newest first, and what each was made of."""
     made_by: dict[dg.AssetKey, list[str]] = {}
     made_of: dict[str, set[str]] = {}
-    for key in instance.get_asset_keys():
-        seen = made_by.setdefault(key, [])
-        for record in reuse.materializations(instance, key):
-            event = record.asset_materialization
-            if event is None or reuse.ARTIFACT not in event.metadata:
-                continue
-            digest = reuse.digest_of(event)
-            made_of.setdefault(digest, set()).update(reuse.inputs_of(event).values())
-            if digest not in seen:
-                seen.append(digest)
+    for event in _events(instance, noted):
+        digest = reuse.digest_of(event)
+        if not digest:
+            continue
+        made_of.setdefault(digest, set()).update(reuse.inputs_of(event).values())
+        seen = made_by.setdefault(event.asset_key, [])
+        if digest not in seen:
+            seen.append(digest)
     return made_by, made_of
+
+
+def _events(instance: dg.DagsterInstance, noted: bool) -> Iterator[dg.AssetMaterialization]:
+    """Of each asset the newest first: those in the event log, then those that only the store has noted."""
+    for key in instance.get_asset_keys():
+        for record in reuse.materializations(instance, key):
+            if record.asset_materialization:
+                yield record.asset_materialization
+    for result in results.every(store_of(instance).root) if noted else ():
+        yield result.event
 
 
 def _closure(roots: Iterable[str], made_of: dict[str, set[str]]) -> set[str]:
@@ -93,7 +107,7 @@ def collect_garbage(
 def _refuse_without_history(instance: dg.DagsterInstance, store: ArtifactStore) -> None:
     """A history that was lost, or is another one's, must not cost the results that it does not know."""
     stored = {item.digest for item in store.list()}
-    known = stored & reachable(instance, len(stored) + 1)
+    known = stored & reachable(instance, len(stored) + 1, noted=False)
     if len(stored) > 2 * len(known):
         raise ValueError(
             f"the store {store.root} holds {len(stored)} artifacts, and the history {home_of(instance)} has"

@@ -1,4 +1,4 @@
-"""Find an earlier result with the same fingerprint, in the event log and nowhere else."""
+"""Find an earlier result with the same fingerprint: in the event log, or among those noted in the store."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,10 +8,11 @@ import dagster as dg
 from pydantic import ValidationError
 
 from blut_assets.artifacts import Artifact
+from blut_resources import results
+from blut_resources.results import FINGERPRINT_TAG
 from blut_resources.store import ArtifactStore, StoreError
 from blut_resources.store_places import is_digest
 
-FINGERPRINT_TAG = "blut/fingerprint"
 ARTIFACT, SPEC, REUSED, ORIGIN, SECONDS = "artifact", "blut/spec", "reused", "origin_run", "compute_seconds"
 PEAK = "peak_memory_bytes"
 SUMMARY = "summary"
@@ -106,18 +107,15 @@ def find_reusable(
     *,
     keep_damaged: bool = False,
 ) -> tuple[Hit | None, list[str]]:
-    """The newest materialization with this fingerprint whose bytes are there, and what was wrong with others.
+    """The newest result with this fingerprint whose bytes are there, and what was wrong with others.
 
-    Bytes that fail verification are moved aside, so that the recomputed result can take their place,
-    unless ``keep_damaged``.
+    The event log is asked first. What it does not know, because its runs were deleted or another instance
+    made it, is looked for in the notes of the store. Bytes that fail verification are moved aside, so that
+    the recomputed result can take their place, unless ``keep_damaged``.
     """
     damage: list[str] = []
     tried: set[str] = set()
-    for record in materializations(instance, key, partition, first=1):
-        event = record.asset_materialization
-        if event is None or fingerprint_of(event) != fingerprint:
-            continue
-        digest = digest_of(event)
+    for digest, hit in _candidates(instance, store, key, fingerprint, partition):
         if not digest or digest in tried:
             continue
         tried.add(digest)
@@ -128,5 +126,21 @@ def find_reusable(
             if not keep_damaged:
                 store.quarantine(digest)
             continue
-        return Hit(event, record.run_id), damage
+        return hit, damage
     return None, damage
+
+
+def _candidates(
+    instance: dg.DagsterInstance,
+    store: ArtifactStore,
+    key: dg.AssetKey,
+    fingerprint: str,
+    partition: str | None,
+) -> Iterator[tuple[str, Hit]]:
+    for record in materializations(instance, key, partition, first=1):
+        event = record.asset_materialization
+        if event is not None and fingerprint_of(event) == fingerprint:
+            yield digest_of(event), Hit(event, record.run_id)
+    for noted in results.find(store.root, fingerprint):
+        if noted.event.asset_key == key and digest_of(noted.event) == noted.digest:
+            yield noted.digest, Hit(noted.event, noted.run_id)

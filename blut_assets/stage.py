@@ -4,6 +4,7 @@
 """
 
 import shutil
+import time
 from collections.abc import Generator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -18,13 +19,14 @@ from blut_assets.limits import NO_LIMITS
 from blut_assets.recording import Recording
 from blut_assets.running import run
 from blut_assets.showing import harmless
+from blut_resources import results
 from blut_resources.containment.isolation import HELD, Held, Isolation
 from blut_resources.distributions import Environment, environment
 from blut_resources.foreign_text import one_line
 from blut_resources.isolated import VARIABLES
 from blut_resources.machine import check_shared_memory
 from blut_resources.payload_files import PayloadFiles
-from blut_resources.store import ArtifactStore
+from blut_resources.store import ArtifactStore, StoreError
 from blut_resources.trainer import Payload, can_be_taken_over
 
 if TYPE_CHECKING:
@@ -221,7 +223,21 @@ class Stage:
             reuse.ORIGIN: dg.MetadataValue.dagster_run(self.context.run.run_id),
             reuse.REUSED: False,
         }
-        return self._materialize(artifact, metadata, self.reusable)
+        result = self._materialize(artifact, metadata, self.reusable)
+        if self.reusable:
+            self._note(artifact.digest, result)
+        return result
+
+    def _note(self, digest: str, result: dg.MaterializeResult[Any]) -> None:
+        """Write it down beside its bytes; without that it is still in the event log."""
+        partition = self.context.partition_key if self.context.has_partition_key else None
+        event = dg.AssetMaterialization(
+            self.spec.key, metadata=result.metadata, partition=partition, tags=result.tags
+        )
+        try:
+            results.note(self.store.root, results.Result(digest, self.context.run.run_id, time.time(), event))
+        except StoreError as error:
+            self.context.log.warning(f"{self.name}: only this instance will reuse it: {error}")
 
     def reused(self, artifact: Artifact, hit: reuse.Hit) -> dg.MaterializeResult[Any]:
         """The materialization of a stored artifact: the old facts, and a link to the run that made it."""

@@ -31,6 +31,12 @@ class Engines:
             self._kept.popitem(last=False)[1][1].dispose()
         return engine
 
+    def drop(self, address: str) -> None:
+        """Close the connections to one database."""
+        _, engine = self._kept.pop(address, (0, None))
+        if engine is not None:
+            engine.dispose()
+
     def dispose(self) -> None:
         """Close the connections."""
         while self._kept:

@@ -33,6 +33,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from blut_resources import history_damage, manifest
 from blut_resources import instance_birth as birth
 from blut_resources.instance_pool import Engines, HastyConnection, Settled
+from blut_resources.run_removal import remove_files
 from blut_resources.runs import complete_manifest, hold_in, let_go, note_made
 from blut_resources.store_files import file_lock
 
@@ -144,6 +145,18 @@ class PooledRuns(_Pooled, SqliteRunStorage):
     def _home(self) -> Path:
         return Path(self._conn_string.removeprefix("sqlite:///")).parents[1]
 
+    def delete_run(self, run_id: str) -> None:
+        """Delete a run and its files; those of one that works go when it has ended."""
+        super().delete_run(run_id)
+        remove_files(self._home, run_id)
+
+    def wipe(self) -> None:
+        """Delete every run and its files."""
+        known = [run.run_id for run in self.get_runs()]
+        super().wipe()
+        for run_id in known:
+            remove_files(self._home, run_id)
+
     def handle_run_event(
         self, run_id: str, event: dg.DagsterEvent, update_timestamp: datetime | None = None
     ) -> None:
@@ -197,6 +210,13 @@ class PooledEventLog(SqliteEventLogStorage):
             return
         with self.run_connection(event.run_id) as connection:
             connection.execute(INSERT_EVENT, self._event_to_row(event))
+
+    def delete_events(self, run_id: str) -> None:
+        """Delete the events of a run, and the database that held them."""
+        super().delete_events(run_id)
+        self._engines.drop(self.conn_string_for_shard(run_id))
+        self._initialized_dbs.discard(run_id)
+        remove_files(Path(self._base_dir).parents[1], run_id)
 
     def _initdb(self, engine: sqlalchemy.Engine, for_index_shard: bool = False) -> None:
         path = Path(engine.url.database or "")

@@ -18,6 +18,7 @@ import dagster as dg
 
 from blut_resources import history_damage, liveness, manifest, orchestrator, orphans
 from blut_resources.instance import home_of, store_of
+from blut_resources.run_removal import remove_files
 from blut_resources.store import file_lock
 
 CANCEL_S = 30.0
@@ -107,7 +108,7 @@ def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
                 continue
             if _report_dead(instance, path.name):
                 reaped.append(path.name)
-            path.unlink()
+            path.unlink(missing_ok=True)
         reaped += [run_id for run_id in _never_up(instance) if _report_dead(instance, run_id)]
         _forget_makers(instance)
     orphans.end_abandoned(store_of(instance).root / "work")
@@ -266,7 +267,8 @@ def _forget_makers(instance: dg.DagsterInstance) -> None:
 
 def _report_dead(instance: dg.DagsterInstance, run_id: str) -> bool:
     run = instance.get_run_by_id(run_id)
-    if run is None:
+    if run is None:  # it was deleted while it worked
+        remove_files(home_of(instance), run_id)
         return False
     complete_manifest(home_of(instance), run)
     if run.is_finished:

@@ -5,6 +5,7 @@
     objects/ab/<digest>/data            the file or directory itself, files read-only
     objects/ab/<digest>/manifest.json   size and digest of each file; rebuilt from the bytes if lost
     external/<digest>.json              the same for bytes that stay where the user keeps them
+    results/ab/<fingerprint>/           what was computed, see `results`
     stat/                               stamps of files already hashed; disposable
     staging/ work/ quarantine/ locks/   unfinished, resumable, damaged, taken
 

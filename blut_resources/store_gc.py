@@ -32,6 +32,7 @@ def collect(
     store: "ArtifactStore", keep: Collection[str], *, in_use_grace_s: float, dry_run: bool
 ) -> "CollectReport":
     """See ``ArtifactStore.collect``."""
+    from blut_resources import results
     from blut_resources.store import CollectReport
 
     kept = frozenset(keep)
@@ -47,6 +48,8 @@ def collect(
         if fate == "removed" and not item.external:
             freed += item.n_bytes
     freed += sum(leftovers.values())
+    if not dry_run:
+        results.drop_without_bytes(store.root, store.has)
     return CollectReport(
         tuple(by_fate["removed"]),
         freed,

@@ -55,6 +55,8 @@ def show(
 
 def _makers(instance: "dg.DagsterInstance") -> dict[str, set[str]]:
     from blut_assets import reuse
+    from blut_resources import results
+    from blut_resources.instance import store_of
 
     found: dict[str, set[str]] = {}
     for key in instance.get_asset_keys():
@@ -62,6 +64,8 @@ def _makers(instance: "dg.DagsterInstance") -> dict[str, set[str]]:
             event = record.asset_materialization
             if event and (digest := reuse.digest_of(event)):
                 found.setdefault(digest, set()).add(key.to_user_string())
+    for noted in results.every(store_of(instance).root):
+        found.setdefault(noted.digest, set()).add(noted.event.asset_key.to_user_string())
     return found
 
 
