@@ -1,8 +1,11 @@
 """What a run that was killed leaves: a payload that still ends, or that was told to go on.
 
 The next run that works in the same work directory finds it there, before it starts anything: two payloads in
-one work directory would spoil each other's checkpoints. A payload that was told to go on has its place in the
-work directory, any other a link to it. Who works there has marked ``unit.holder``, and so has the supervisor
+one work directory would spoil each other's checkpoints. Its place is in the work directory, which nobody else
+can write. Older versions made places in the temporary directory and left a link to them: what such a link
+names may be anybody's by now, so it is looked at before anything there is believed, ended or removed.
+
+Who works there has marked ``unit.holder``, and so has the supervisor
 of the payload: only where both are certainly dead is what they left anybody else's.
 """
 
@@ -19,8 +22,11 @@ from blut_resources.containment import ContainmentError, Unit, attach
 from blut_resources.containment.backend import OUTCOME, UP
 from blut_resources.containment.tree import boot
 from blut_resources.liveness import Answer, Holder, Mark
+from blut_resources.private import not_private
 
 NAME, OWNER, ORDER = "unit", "owner.json", "order.json"
+ENDS = "ends-with-its-run"
+"""A file in the place of a payload that was not told to go on without its run."""
 HOLDER = "unit.holder"
 
 _held: dict[Path, Mark] = {}
@@ -34,21 +40,24 @@ class InUse(ContainmentError):
 def new_place(work: Path, order: Any, adopt: bool) -> Path:
     """An empty directory for a payload, known to the next run unless a living process works in ``work``."""
     work.mkdir(parents=True, exist_ok=True)
-    place, known = Path(tempfile.mkdtemp(prefix="blut-payload-", dir=work if adopt else None)), work / NAME
+    place, known = Path(tempfile.mkdtemp(prefix="blut-payload-", dir=work)), work / NAME
+    if not adopt:
+        (place / ENDS).touch()
     _claimed(work, place, order)
-    with contextlib.suppress(OSError):  # it is in use, or this filesystem has no links
-        if adopt:
-            place.rename(known)
-            return known
-        known.symlink_to(place)
+    with contextlib.suppress(OSError):  # it is in use
+        return place.rename(known)
     return place
 
 
 def forget(work: Path, place: Path) -> None:
-    """Remove a place, and then the link to it: whoever is killed between the two leaves nothing unknown."""
+    """Remove a place, and then the link to it: whoever is killed between the two leaves nothing unknown.
+
+    What a link names goes only if it is a private directory of this user's; else only the link does.
+    """
     known = work / NAME
-    shutil.rmtree(place, ignore_errors=True)
-    if known.is_symlink() and known.resolve() == place.resolve():  # and not that of another run by now
+    if not not_private(place):
+        shutil.rmtree(place, ignore_errors=True)
+    if known.is_symlink() and known.readlink() == place:  # and not that of another run by now
         known.unlink(missing_ok=True)
     if mark := _held.pop(work, None):
         mark.remove()
@@ -79,13 +88,21 @@ def left_in(work: Path) -> Unit | None:
         InUse: nobody can tell from here whether what is there lives.
     """
     known = work / NAME
-    if not os.path.lexists(known) or (lives := owner(work)) == "yes":
+    if not os.path.lexists(known):
         return None
-    unit = attach(known.resolve()) if lives == "no" else None
+    place = known.readlink() if known.is_symlink() else known
+    if reason := not_private(place):
+        if not known.is_symlink():
+            raise InUse(f"{known} {reason}: run as that user, or remove it")
+        forget(work, place)
+        return None
+    if (lives := owner(work)) == "yes":
+        return None
+    unit = attach(place) if lives == "no" else None
     if unit is None:
         if lives == "unknown" or _may_live(work):
             raise InUse(_in_use(work))
-        forget(work, known.resolve())
+        forget(work, place)
     return unit
 
 
@@ -137,7 +154,7 @@ def end_abandoned(works: Path) -> None:
             unit = left_in(known.parent)
         if unit is None:
             continue
-        if known.is_symlink() and (unit.place / OUTCOME).exists():
+        if not _told_to_go_on(unit.place) and (unit.place / OUTCOME).exists():
             with contextlib.suppress(ContainmentError):
                 unit.close()
                 forget(known.parent, unit.place)
@@ -147,10 +164,15 @@ def end_abandoned(works: Path) -> None:
 
 def may_go_on(work: Path, unit: Unit) -> bool:
     """Whether it was told to outlive its run, and what it has written by now can be relied on."""
-    if (work / NAME).is_symlink():
+    if (work / NAME).is_symlink() or not _told_to_go_on(unit.place):
         return False
     # what was written before a power cut and never flushed is no result, whatever its outcome says
     return (_read(unit.place / UP) or {}).get("boot") == boot()
+
+
+def _told_to_go_on(place: Path) -> bool:
+    """Of older versions a place in the temporary directory was not, and one in the work directory was."""
+    return place.name == NAME and not (place / ENDS).exists()
 
 
 def order_of(unit: Unit) -> Any:

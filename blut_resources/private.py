@@ -80,6 +80,22 @@ def open_believed(path: Path, remedy: str) -> BinaryIO:
     return file
 
 
+def not_private(directory: Path) -> str:
+    """Why a directory is not this user's alone, in words; empty if it is. No link to one is followed."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        return f"is no directory that can be opened ({os.strerror(error.errno or 0)})"
+    try:
+        found = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    if found.st_uid != os.geteuid():
+        return f"belongs to {user_name(found.st_uid)}"
+    mode = stat.S_IMODE(found.st_mode)
+    return f"is open to others (mode {mode:o})" if mode & ~PRIVATE_DIRECTORY else ""
+
+
 def user_name(uid: int) -> str:
     """The name of a user, or the number where it has none."""
     try:

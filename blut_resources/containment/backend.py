@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 SPEC = "spec.json"
 LIFELINE = "lifeline"
+ENVIRONMENT = "environment"
+"""A FIFO through which the payload gets its environment: there may be secrets in it, so no file holds it."""
 UP = "unit.json"
 LOG = "log"
 OUTCOME = "outcome.json"

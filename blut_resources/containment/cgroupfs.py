@@ -15,6 +15,8 @@ _LIMIT = {1: "memory.limit_in_bytes", 2: "memory.max"}
 _PEAK = {1: "memory.max_usage_in_bytes", 2: "memory.peak"}
 _UNLIMITED = 1 << 60
 """Version 1 has no word for "no limit", only the largest number of pages."""
+UNIT = "blut-"
+"""With which the name of every unit begins."""
 STALE_S = 60
 """A cgroup without a process for that long waits for none: its owner died between making and using it."""
 
@@ -107,6 +109,17 @@ def unified_cgroup(pid: int | str = "self") -> Cgroup | None:
         if directory is not None and directory.is_dir():
             return Cgroup(directory, 2)
     return None
+
+
+def is_unit(path: str) -> bool:
+    """Whether a path is where a cgroup of a unit is or was: in a mounted hierarchy, and called so."""
+    there = Path(path)
+    mounts = (mount for mount, _, _ in _mounts())
+    return (
+        there.name.startswith(UNIT)
+        and os.path.realpath(path) == path
+        and any(there.is_relative_to(mount) for mount in mounts)
+    )
 
 
 def remove_stale(parent: Path, version: int, pattern: str = "blut-*") -> None:

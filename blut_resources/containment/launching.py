@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from blut_resources.containment import wire
 from blut_resources.containment.backend import (
+    ENVIRONMENT,
     LIFELINE,
     LOG,
     OUTCOME,
@@ -44,7 +45,7 @@ from blut_resources.machine import size_text
 
 UP_TIMEOUT_S = 30.0
 PAGE = resource.getpagesize()
-_FILES = (SPEC, LIFELINE, UP, LOG, OUTCOME, SUPERVISED, STOPPED, ENFORCEMENT)
+_FILES = (SPEC, LIFELINE, ENVIRONMENT, UP, LOG, OUTCOME, SUPERVISED, STOPPED, ENFORCEMENT)
 
 
 def launch(
@@ -133,8 +134,11 @@ def _start(backend: Backend, request: Request, spec: dict[str, Any], passed: lis
     lifeline = pid = unit = None
     try:
         _clear(request.place)
-        wire.write(request.place / SPEC, complete(spec, backend, request, data))
-        os.mkfifo(request.place / LIFELINE, 0o600)
+        told = complete(spec, backend, request, data)
+        environment = told.pop("env")
+        wire.write(request.place / SPEC, told)
+        for name in (LIFELINE, ENVIRONMENT):
+            os.mkfifo(request.place / name, 0o600)
         lifeline = os.open(request.place / LIFELINE, os.O_RDWR | os.O_CLOEXEC)
         pid = backend.start(request)
         up = _await_up(request.place, pid)
@@ -143,7 +147,7 @@ def _start(backend: Backend, request: Request, spec: dict[str, Any], passed: lis
         record(enforcement, request.place)
         unit = Unit(backend, request, enforcement, os.pidfd_open(up["pid"]))
         unit.keep_open(lifeline)
-        os.write(lifeline, b"g")
+        _go(request.place, lifeline, environment)
         return unit
     except BaseException:
         if unit:
@@ -152,6 +156,25 @@ def _start(backend: Backend, request: Request, spec: dict[str, Any], passed: lis
         else:
             _abandon(backend, request, lifeline, pid)
         raise
+
+
+def _go(place: Path, lifeline: int, environment: dict[str, str]) -> None:
+    """The payload to be has the FIFO open, and reads it to its end once it may start.
+
+    Raises:
+        BackendError: it has died meanwhile.
+    """
+    try:
+        with os.fdopen(
+            os.open(place / ENVIRONMENT, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC), "wb"
+        ) as pipe:
+            os.set_blocking(pipe.fileno(), True)
+            os.write(lifeline, b"g")
+            pipe.write(wire.dumps(environment).encode("ascii"))
+    except OSError as error:
+        raise BackendError(
+            f"the payload died before it was given its environment ({error.strerror})"
+        ) from error
 
 
 def _abandon(backend: Backend, request: Request, lifeline: int | None, pid: int | None) -> None:

@@ -13,10 +13,12 @@ from types import TracebackType
 
 from blut_resources.containment import wire
 from blut_resources.containment.backend import SPEC, UP, Backend, Request, prepared
+from blut_resources.containment.cgroupfs import is_unit
 from blut_resources.containment.choose import backend
 from blut_resources.containment.limits import Limits
 from blut_resources.containment.outcome import Outcome, read_outcome
 from blut_resources.containment.tree import boot, start_time
+from blut_resources.private import not_private
 
 ENFORCEMENT = "enforcement.json"
 CLOSE_MARGIN_S = 5.0
@@ -196,11 +198,13 @@ def attach(place: Path) -> Unit | None:
     """The unit that lives in a directory, or that has ended there with an outcome; from any process.
 
     None if there is none here, or none that got as far as its start. What is left of a unit whose supervisor
-    was killed is killed as well.
+    was killed is killed as well. A place that others can write is no unit's: it could name any process.
     """
     place = Path(place).absolute()
+    if not_private(place):
+        return None
     spec, up, found = (wire.read(place / name) for name in (SPEC, UP, ENFORCEMENT))
-    if not spec or not up or not found:
+    if not spec or not up or not found or not all(map(is_unit, spec["backend"].get("cgroups") or [])):
         return None
     about = spec["unit"]
     request = Request(place, about["name"], Limits(**about["limits"]), spec["grace_s"])

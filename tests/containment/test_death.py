@@ -136,7 +136,6 @@ def test_owner_killed_before_it_said_go(place: Path, tmp_path: Path) -> None:
     spec = {
         "command": ["touch", str(tmp_path / "started")],
         "program": "/usr/bin/touch",
-        "env": {},
         "cwd": "/",
         "umask": 0o22,
         "owner": [os.getpid(), 1],
@@ -146,6 +145,7 @@ def test_owner_killed_before_it_said_go(place: Path, tmp_path: Path) -> None:
     }
     (place / "spec.json").write_text(json.dumps(spec))
     os.mkfifo(place / "lifeline")
+    os.mkfifo(place / "environment")
     entry = REPOSITORY / "blut_resources/containment/entry.py"
     subprocess.run([sys.executable, "-I", "-S", entry, place / "spec.json"], check=True, timeout=10)
     outcome = json.loads((place / "outcome.json").read_text())

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.containment.units import ENV, PYTHON, output, shell, start
-from tests.owners import PATIENCE_S
+from tests.owners import PATIENCE_S, within
 
 AWKWARD = [
     "$HOME",
@@ -102,3 +102,14 @@ def test_the_supervisor_imports_next_to_nothing() -> None:
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "|" in line}
     assert "blut_resources.containment.supervisor" in loaded
     assert not loaded & {"typing", "json", "re", "enum", "ctypes", "subprocess", "contextlib", "importlib"}
+
+
+def test_no_file_holds_what_is_in_the_environment(place: Path, backend: str) -> None:
+    """A unit that outlives its owner keeps its directory for days; a token would lie there."""
+    secret = "hunter2-" * 16_000  # more than a pipe holds at once
+    script = "import os, time; print(len(os.environ['TOKEN']), flush=True); time.sleep(300)"
+    with start(place, [*PYTHON, "-c", script], backend, env={**ENV, "TOKEN": secret}) as unit:
+        within(PATIENCE_S, lambda: output(unit) == f"{len(secret)}\n")
+        files = [path for path in place.rglob("*") if path.is_file()]
+        assert {"spec.json", "unit.json"} <= {path.name for path in files}
+        assert not any(b"hunter2" in path.read_bytes() for path in files)

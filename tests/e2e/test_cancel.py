@@ -175,10 +175,12 @@ def test_run_and_supervisor_are_killed_at_once(scene: Scene, backend: str) -> No
 def test_no_directory_of_a_payload_outlives_it_for_long(scene: Scene, tmp_path: Path, fault: str) -> None:
     """A killed run cannot remove its own: whoever finds it dead does, once no process works there."""
     scene.behave() if fault == "none" else stubborn(scene, deaf=True)
-    process = scene.start(scene.quick(), TMPDIR=str(tmp_path), BLUT_GRACE_S="300")
+    works, public = scene.home / "store" / "work", tmp_path / "public"
+    public.mkdir()
+    process = scene.start(scene.quick(), TMPDIR=str(public), BLUT_GRACE_S="300")
     tree = scene.tree(process=process)
     if fault == "SIGKILL":
-        (place,) = tmp_path.glob("blut-payload-*")
+        (place,) = works.glob("*/unit")
         process.kill()
         process.wait()
         assert scene.status() == "FAILURE"
@@ -187,8 +189,8 @@ def test_no_directory_of_a_payload_outlives_it_for_long(scene: Scene, tmp_path: 
             os.kill(pid, signal.SIGKILL)
     process.wait(PATIENCE_S)
     scene.gone(tree, 0)
-    until(lambda: bool(scene.status()) and not list(tmp_path.glob("blut-payload-*")))
-    assert not list((scene.home / "store" / "work").glob("*/unit"))
+    until(lambda: bool(scene.status()) and not [*works.glob("*/unit"), *works.glob("*/blut-payload-*")])
+    assert not list(public.glob("blut-*")), "nothing of a payload lies where others can make names"
 
 
 def test_dataloader_workers_go_with_their_training(scene: Scene) -> None:
