@@ -43,7 +43,7 @@ def main() -> None:
         for number in range(epoch, session.config["epochs"]):
             state = train(state, how)
             save(session, number + 1, state)
-            session.epoch(number, loss=1.0 / (number + 1), **{how.get("metric", "loss"): 1.0 / (number + 1)})
+            session.epoch(number, **dict.fromkeys(("loss", how.get("metric", "loss")), 1.0 / (number + 1)))
             note(how, f"epoch-{number}", session)
             if how.get("gate_for", session.config["name"]) == session.config["name"]:
                 wait_for(how.get("gate") if number == how.get("gate_at", 0) else None)
