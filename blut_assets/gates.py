@@ -11,7 +11,7 @@ criteria is not a verdict.
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -25,6 +25,9 @@ MAX_VERDICT_BYTES = 16 * 2**20
 
 OPTIONAL = ("synthetic", "isolation", "environment", "sealed", "tries", "incumbent")
 """Fields of a verdict that documents of before may lack."""
+
+EACH = "*"
+"""The scope of a floor that every part must meet: each recording, each channel."""
 
 Isolation = Literal["landlock", "namespaces", "none"]
 Op = Literal[">=", "<=", "=="]
@@ -84,11 +87,21 @@ class Criterion(Floor, frozen=True):
         return f"{self.scope}: {self.kind} {self.name} is {measured}, required {self.op} {self.floor:g}"
 
 
-def judge(measurements: Measurements, floors: Iterable[Floor]) -> list[Criterion]:
-    """Every floor against ``measurements[scope][name]``; what is missing or not a finite number fails."""
+def judge(
+    measurements: Measurements,
+    floors: Iterable[Floor],
+    possible: Callable[[str, float], bool] = lambda _name, _value: True,
+) -> list[Criterion]:
+    """Every floor against ``measurements[scope][name]``; what is missing or not a finite number fails.
+
+    Args:
+        possible: whether a figure of this name can have this value; what cannot be was not measured.
+    """
     criteria = []
     for floor in floors:
         measured = _finite(measurements.get(floor.scope, {}).get(floor.name))
+        if measured is not None and not possible(floor.name, measured):
+            measured = None
         passed = floor.satisfied_by(measured)
         criteria.append(Criterion(**floor.model_dump(), measured=measured, passed=passed))
     return criteria
@@ -260,14 +273,25 @@ def require_pass(
         PromotionRefused: with the first reason found.
     """
     document = read_verdict(artifact, verdict)
-    _require_same("candidate", document.candidate, candidate)
-    _require_same("model", document.model, model)
+    require_about(document, candidate=candidate, model=model)
+    if not inputs:
+        raise PromotionRefused("a promotion names what its verdict rests on: no inputs were given")
     for name, digest in inputs.items():
         _require_same(name, document.inputs.get(name), digest)
     _require_floors(document, list(floors))
     if not document.passed:
         raise PromotionRefused("the verdict is a fail: " + "; ".join(document.reasons))
     return document
+
+
+def require_about(document: Verdict, *, candidate: str, model: str) -> None:
+    """Refuse a verdict on anything but this candidate of this model, passed or not.
+
+    Raises:
+        PromotionRefused: naming what it is about.
+    """
+    _require_same("candidate", document.candidate, candidate)
+    _require_same("model", document.model, model)
 
 
 def _require_same(name: str, judged: str | None, wanted: str) -> None:

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from blut_assets.artifacts import Artifact
 from blut_assets.datasets import DataKind
+from blut_assets.floors import FloorsFormat
 from blut_assets.limits import NO_LIMITS, LimitsConfig
 from blut_assets.stages import COMMON, StageConfig, spec_of
 
@@ -204,3 +205,4 @@ class Cookbook:
     checks: Sequence[dg.AssetChecksDefinition] = field(default=())
     sensors: Sequence[dg.SensorDefinition] = field(default=())
     data: Sequence[DataKind] = field(default=())
+    floors: Sequence[FloorsFormat] = field(default=())

@@ -132,6 +132,7 @@ class StageSpec:
     headline: tuple[str, ...]
     footprint: Footprint
     show: Callable[[Path], Mapping[str, Any]] | None = None
+    on_result: Callable[[Stage, Any], None] | None = None
     distributions: tuple[str, ...] = ()
 
     def environment(self) -> Environment | None:
@@ -182,6 +183,7 @@ def stage_asset(
     partitions_def: dg.PartitionsDefinition | None = None,
     footprint: Footprint = NO_FOOTPRINT,
     show: Callable[[Path], Mapping[str, Any]] | None = None,
+    on_result: Callable[[Stage, Any], None] | None = None,
     freshness: dg.FreshnessPolicy | None = None,
     distributions: Sequence[str] = (),
     **options: Unpack[AssetOptions],
@@ -201,6 +203,8 @@ def stage_asset(
         owners: ``team:<cookbook>`` if not given.
         footprint: memory and GPUs that its payload is expected to need, and default limits.
         show: what the UI is to show of the bytes, as metadata; it is no part of the code version.
+        on_result: what is to be done with every result, computed or reused, before checks look at it, such as
+            registering it; doing it twice must do no harm. It is no part of the code version.
         freshness: how old the newest materialization may get before the UI says so.
         distributions: what its payloads import, by the names that pip knows; their versions become a part of
             the fingerprint, and a result is not reused where others are installed.
@@ -228,6 +232,7 @@ def stage_asset(
             footprint=footprint,
             show=show,
             distributions=tuple(distributions),
+            on_result=on_result,
         )
         facts = {"artifact_kind": output.kind, "dagster/column_schema": columns(output)}
         return dg.asset(
@@ -370,6 +375,8 @@ def _execute(stage: Stage, inputs: Mapping[str, Artifact], config: StageConfig) 
         stored = artifact if artifact.digest else artifact.stored_as(stage.put())
         stage.show(**curves.shown(), **inputs_shown(stage.spec, inputs), **manifest_shown(stage))
         stage.show(**bytes_shown(stage, stored))
+        if stage.spec.on_result:
+            stage.spec.on_result(stage, stored)
         seconds = time.monotonic() - started
         stage.record.finished(stored.digest, seconds, stage.shown.get(reuse.PEAK))
     yield stage.result(stored, seconds)
@@ -379,6 +386,8 @@ def _execute(stage: Stage, inputs: Mapping[str, Artifact], config: StageConfig) 
 def _reused(stage: Stage, hit: reuse.Hit) -> dg.MaterializeResult[Any]:
     artifact = reuse.artifact_of(hit.event, stage.spec.output)
     stage.record.reused(artifact.digest, hit.origin)
+    if stage.spec.on_result:
+        stage.spec.on_result(stage, artifact)
     stage.context.log.info(f"{stage.name}: reused from run {hit.origin}, nothing computed")
     return stage.reused(artifact, hit)
 

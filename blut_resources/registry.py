@@ -1,41 +1,53 @@
 """The model registry: versions of a model, which of them ``name@alias`` stands for, and how that came to be.
 
-A governed alias (`governed_aliases`) takes a passing verdict on exactly the candidate's digest; the rule
-is kept here, where the name is given, and not only by the asset that asks for it.
+A governed alias (`governed_aliases`, and those whose floors are pinned) takes a passing verdict on exactly
+the candidate's digest, judged again by its own floors; the rule is kept here, where the name is given, and
+not only by the asset that asks for it.
 """
 
-import getpass
-import os
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
-from blut_assets.gates import Floor, PromotionRefused, require_pass
-from blut_resources.registry_files import RegistryFiles
-from blut_resources.registry_log import (
-    RegistryError,
-    check_alias,
-    check_name,
-    parted,
-    registry_name,
-    version_of,
-)
+from blut_assets.gates import Floor, PromotionRefused, Verdict, read_verdict, require_about, require_pass
+from blut_resources.registry_governing import Governing
+from blut_resources.registry_log import RegistryError, check_alias, check_name, registry_name, version_of
 from blut_resources.registry_records import (
+    Authority,
     Entry,
+    Governance,
     Registration,
     Try,
     governed_aliases,
+    now,
     refuse_unjudged,
     stack_of,
+    user_name,
 )
-from blut_resources.registry_retirement import Retirement, in_force, refuse_named, refuse_retired
+from blut_resources.registry_retirement import Retirement, refuse_named, refuse_retired
+from blut_resources.registry_rules import (
+    floors_digest,
+    refuse_missed,
+    refuse_other_sealed,
+    refuse_synthetic,
+    refuse_without_authority,
+    refuse_worse,
+)
 from blut_resources.store import ArtifactStore, StoreError
 
-__all__ = ["Entry", "ModelRegistry", "Registration", "RegistryError", "governed_aliases", "registry_name"]
+__all__ = [
+    "Authority",
+    "Entry",
+    "Governance",
+    "ModelRegistry",
+    "Registration",
+    "RegistryError",
+    "governed_aliases",
+    "registry_name",
+]
+
+NOBODY_SAYS = Authority()
 
 
-class ModelRegistry(RegistryFiles):
+class ModelRegistry(Governing):
     """Models in one directory. Objects hold no state: every call reads what is on disk."""
 
     def register(
@@ -50,6 +62,7 @@ class ModelRegistry(RegistryFiles):
         figures: Mapping[str, float | None],
         license: str,
         run: str,
+        headline: Iterable[str] = (),
     ) -> Registration:
         """Record a candidate: version 1, 2, 3 and so on, or the version that it has already.
 
@@ -75,7 +88,8 @@ class ModelRegistry(RegistryFiles):
                 figures=dict(figures),
                 license=license,
                 run=run,
-                at=_now(),
+                headline=list(headline),
+                at=now(),
             )
             log.append(record)
         return record
@@ -87,84 +101,88 @@ class ModelRegistry(RegistryFiles):
         *,
         candidate: str,
         verdict: str,
-        artifact: Path,
+        store: ArtifactStore,
         inputs: Mapping[str, str],
         floors: Iterable[Floor],
         version: int | None = None,
+        authority: Authority = NOBODY_SAYS,
     ) -> tuple[Entry, bool]:
         """Let ``name@alias`` stand for ``candidate``; returns the entry in force and whether it is new.
 
         Args:
             candidate: digest of the candidate's bytes.
-            verdict: digest of the verdict artifact.
-            artifact: where the verdict artifact's bytes are; they are read and digested again here.
+            verdict: digest of the verdict artifact; its bytes are read from ``store`` and digested here.
             inputs: digests that the verdict must name besides the candidate.
-            floors: the requirements in force; the verdict must have judged exactly these.
+            floors: those that the candidate was made under; the verdict must have judged exactly these. A
+                governed alias judges by its own besides.
             version: of the candidate, if it was registered.
 
         Raises:
-            PromotionRefused: without a passing verdict on ``name`` for exactly this candidate. Nothing is
-                written.
+            PromotionRefused: without a passing verdict on ``name`` for exactly this candidate, or where the
+                alias asks for more (see `registry_rules`). Nothing is written.
             RegistryError: if the name or alias is malformed, or the history is damaged.
         """
         check_name("name", name)
         check_alias(alias)
+        try:
+            artifact = store.open(verdict)
+        except StoreError as error:
+            raise PromotionRefused(f"the verdict cannot be read: {error}") from error
         document = require_pass(
             artifact, candidate=candidate, verdict=verdict, model=name, inputs=inputs, floors=floors
         )
-        return self._promote(
-            name,
-            alias,
-            candidate=candidate,
-            verdict=verdict,
-            change_id=document.change.change_id,
-            inputs=document.inputs,
-            version=version,
-        )
+        return self._promote(name, alias, document, store, authority, verdict=verdict, version=version)
 
     def promote_version(
-        self, name: str, alias: str, version: int, store: ArtifactStore
+        self,
+        name: str,
+        alias: str,
+        version: int,
+        store: ArtifactStore,
+        authority: Authority = NOBODY_SAYS,
     ) -> tuple[Entry, bool]:
         """Let ``name@alias`` stand for a registered version; returns as `promote`.
 
         Raises:
-            PromotionRefused: if the alias is governed and the version has no passing verdict, or if its
-                bytes are not in the store. Nothing is written.
+            PromotionRefused: if the alias is governed and the version has no passing verdict, if its bytes
+                are not in the store, or as `promote`. Nothing is written.
             RegistryError: if the name or alias is malformed, or there is no such version, or it is retired.
         """
         check_alias(alias)
         record = self.registration(f"{name}@{version}")
         try:
             store.verify(record.candidate, full=True)
-            if alias not in governed_aliases():
-                return self._promote(
-                    name, alias, candidate=record.candidate, verdict=None, change_id="", version=version
-                )
             artifact = store.open(record.verdict)
         except StoreError as error:
             raise PromotionRefused(f"{record.model} cannot be promoted: {error}") from error
         try:
+            if not self.is_governed(name, alias):
+                document = read_verdict(artifact, record.verdict)
+                require_about(document, candidate=record.candidate, model=name)
+                return self._promote(name, alias, document, store, authority, verdict=None, version=version)
             return self.promote(
                 name,
                 alias,
                 candidate=record.candidate,
                 verdict=record.verdict,
-                artifact=artifact,
+                store=store,
                 inputs=record.inputs,
                 floors=record.floors,
                 version=version,
+                authority=authority,
             )
         except PromotionRefused as error:
-            raise PromotionRefused(
-                f"{name}@{alias} is governed and takes a passing verdict; {record.model}: {error}"
-            ) from error
+            raise PromotionRefused(f"{record.model} is not promoted to {name}@{alias}: {error}") from error
 
-    def rollback(self, name: str, alias: str) -> Entry:
+    def rollback(
+        self, name: str, alias: str, store: ArtifactStore, authority: Authority = NOBODY_SAYS
+    ) -> Entry:
         """Let ``name@alias`` stand for what it stood for before its last promotion.
 
         Raises:
             RegistryError: if there is no earlier target, or it was retired.
-            PromotionRefused: if the alias is governed now and the earlier target has no verdict.
+            PromotionRefused: if the alias is governed now and the earlier target has no verdict, or does not
+                meet the floors that are pinned since, and nobody says why it may (``allow_worse``).
         """
         check_name("name", name)
         check_name("alias", alias)
@@ -176,21 +194,31 @@ class ModelRegistry(RegistryFiles):
             stack = stack_of(entries, alias)
             if len(stack) < 2:
                 raise RegistryError(f"{name}@{alias} has no earlier target to roll back to")
-            refuse_unjudged(stack[-2])
-            self._refuse_retired(name, stack[-2].candidate)
-            entry = stack[-2].model_copy(
+            target = stack[-2]
+            if self.is_governed(name, alias):
+                refuse_unjudged(target)
+            self._refuse_retired(name, target.candidate)
+            pinned = self.governance(name).get(alias)
+            if pinned and not authority.allow_worse.strip():
+                refuse_missed(target, self._verdict(target, store), pinned)
+            entry = target.model_copy(
                 update={
                     "n": len(entries) + 1,
                     "action": "rollback",
                     "previous": stack[-1].candidate,
-                    "at": _now(),
+                    "at": now(),
+                    "by": authority.user,
+                    "why": authority.why,
+                    "allow_worse": authority.allow_worse,
+                    "new_sealed": "",
+                    "worse": None,
                 }
             )
             log.append(entry)
             self.point(entry)
             return entry
 
-    def drop(self, name: str, alias: str) -> tuple[Entry, bool]:
+    def drop(self, name: str, alias: str, authority: Authority = NOBODY_SAYS) -> tuple[Entry, bool]:
         """Take ``name@alias`` away, also a governed one: it stands for nothing, and can be promoted anew.
 
         Returns the entry of the history that says so, with what it stood for, and whether that is new.
@@ -209,15 +237,13 @@ class ModelRegistry(RegistryFiles):
             last = [entry for entry in entries if entry.alias == alias][-1]
             is_new = last.action != "drop"
             if is_new:
-                gone = {"n": len(entries) + 1, "action": "drop", "previous": last.candidate, "at": _now()}
+                gone = {"n": len(entries) + 1, "action": "drop", "previous": last.candidate, "at": now()}
+                gone |= {"by": authority.user, "why": authority.why, "worse": None}
+                gone |= {"allow_worse": "", "new_sealed": ""}
                 last = last.model_copy(update=gone)
                 log.append(last)
             self.point(last)
             return last, is_new
-
-    def _unknown(self, name: str, alias: str) -> RegistryError:
-        known = ", ".join(self.aliases(name)) or "none"
-        return RegistryError(f"nothing is promoted to {name}@{alias}; aliases of {name}: {known}")
 
     def retire(self, model: str) -> tuple[Retirement, bool]:
         """Let go of ``name@version``; returns the retirement in force and whether it is new.
@@ -241,8 +267,8 @@ class ModelRegistry(RegistryFiles):
                 version=record.version,
                 candidate=record.candidate,
                 of=record.n,
-                by=_user(),
-                at=_now(),
+                by=user_name(),
+                at=now(),
             )
             log.append(retirement)
         return retirement, True
@@ -254,88 +280,6 @@ class ModelRegistry(RegistryFiles):
         record = self.registration(model, retired=True)
         refuse_named(record, self.aliases(record.name))
         return record
-
-    def retired(self, name: str) -> dict[int, Retirement]:
-        """The versions of a model that are retired. Raises like `history`."""
-        return in_force(self.retirements(name), self.versions(name))
-
-    def retirements(self, name: str) -> list[Retirement]:
-        """Every retirement of a model, oldest first, also those undone since. Raises like `history`."""
-        check_name("name", name)
-        return self.retirement_log(name).read()
-
-    def resolve(self, model: str) -> str:
-        """The digest that ``name@alias`` or ``name@version`` stands for.
-
-        Raises:
-            RegistryError: if the text is neither, or there is no such alias or version, or it is retired.
-            PromotionRefused: if the alias is governed now and what it stands for has no verdict.
-        """
-        if version_of(model) is not None:
-            return self.registration(model).candidate
-        return self.entry(model).candidate
-
-    def entry(self, model: str) -> Entry:
-        """The history entry that put ``name@alias`` where it is; raises like `resolve`."""
-        name, alias = parted(model)
-        check_name("alias", alias)
-        stack = stack_of(self.history(name), alias)
-        if not stack:
-            raise self._unknown(name, alias)
-        refuse_unjudged(stack[-1])
-        return stack[-1]
-
-    def registration(self, model: str, *, retired: bool = False) -> Registration:
-        """The newest record of ``name@version``, or of the version that ``name@alias`` stands for.
-
-        Args:
-            retired: it may be, and is not refused then.
-
-        Raises:
-            RegistryError, PromotionRefused: like `resolve`, and if the alias stands for no version.
-        """
-        name, _ = parted(model)
-        version = version_of(model)
-        if version is None:
-            version = self.entry(model).version
-            if version is None:
-                raise RegistryError(f"{model} was promoted without being registered: it has no version")
-        records = self.registrations(name)
-        found = [record for record in records if record.version == version]
-        if not found:
-            known = ", ".join(map(str, sorted({record.version for record in records}))) or "none"
-            raise RegistryError(f"{name} has no version {version}; versions of {name}: {known}")
-        if not retired:
-            refuse_retired(found[-1], self.retired(name))
-        return found[-1]
-
-    def names(self) -> list[str]:
-        """Every model with a version or a history, sorted."""
-        return sorted({path.parent.name for log in ("versions", "history") for path in self.logs(log)})
-
-    def versions(self, name: str) -> dict[int, Registration]:
-        """The newest record of each version of a model."""
-        return {record.version: record for record in self.registrations(name)}
-
-    def registrations(self, name: str) -> list[Registration]:
-        """Every registration of a model, oldest first; empty for an unknown model. Raises like `history`."""
-        check_name("name", name)
-        return self.version_log(name).read()
-
-    def aliases(self, name: str) -> dict[str, Entry]:
-        """What each alias of a model stands for."""
-        entries = self.history(name)
-        stacks = {alias: stack_of(entries, alias) for alias in sorted({e.alias for e in entries})}
-        return {alias: stack[-1] for alias, stack in stacks.items() if stack}
-
-    def history(self, name: str) -> list[Entry]:
-        """Every promotion, rollback and drop of a model, oldest first; empty for an unknown model.
-
-        Raises:
-            RegistryError: if a confirmed line cannot be read.
-        """
-        check_name("name", name)
-        return self.promotion_log(name).read()
 
     def try_number(self, model: str, *, sealed: str, candidate: str) -> int:
         """The candidate's place among all that were judged on one sealed set, from 1; noted if it is new.
@@ -356,66 +300,77 @@ class ModelRegistry(RegistryFiles):
             tries = log.read()
             tried = [one.candidate for one in tries if one.sealed == sealed]
             if candidate not in tried:
-                log.append(Try(n=len(tries) + 1, name=model, at=_now(), sealed=sealed, candidate=candidate))
+                log.append(Try(n=len(tries) + 1, name=model, at=now(), sealed=sealed, candidate=candidate))
                 tried.append(candidate)
         return tried.index(candidate) + 1
 
-    def promoted_digests(self, retiring: Registration | None = None) -> set[str]:
-        """What must be kept: what each version needs, and what an alias stands for or can roll back to.
-
-        What is retired needs nothing, as if ``retiring`` were too.
-        """
-        kept: set[str] = set()
-        for name in self.names():
-            versions, gone = self.versions(name), {*self.retired(name)}
-            if retiring and retiring.name == name:
-                gone.add(retiring.version)
-            for number in versions.keys() - gone:
-                kept |= versions[number].digests()
-            let_go = {versions[number].candidate for number in gone}
-            entries = self.history(name)
-            for alias in {e.alias for e in entries}:
-                for entry in stack_of(entries, alias):
-                    if entry.candidate not in let_go:
-                        kept |= {entry.candidate, *filter(None, [entry.verdict])}
-        return kept
-
-    def _promote(self, name: str, alias: str, *, verdict: str | None, **fields: Any) -> tuple[Entry, bool]:
+    def _promote(
+        self,
+        name: str,
+        alias: str,
+        document: Verdict,
+        store: ArtifactStore,
+        authority: Authority,
+        *,
+        verdict: str | None,
+        version: int | None,
+    ) -> tuple[Entry, bool]:
+        model = f"{name}@{alias}"
+        refuse_synthetic(model, document)
         with self.writing(name):
             log = self.promotion_log(name)
             entries = log.read()
             stack = stack_of(entries, alias)
             held = stack[-1] if stack else None
-            self._refuse_retired(name, fields["candidate"])
-            if held and held.candidate == fields["candidate"] and (held.verdict or not verdict):
+            self._refuse_retired(name, document.candidate)
+            pinned = self.governance(name).get(alias)
+            if self.is_governed(name, alias):
+                if verdict is None:
+                    raise PromotionRefused(f"{model} has become governed meanwhile: promote it again")
+                refuse_without_authority(model, document, pinned)
+            if held and held.candidate == document.candidate and (held.verdict or not verdict):
                 self.point(held)
                 return held, False
+            refuse_other_sealed(model, document, [e for e in entries if e.alias == alias], authority)
+            before = self._verdict(held, store) if held else None
             entry = Entry(
                 n=len(entries) + 1,
                 action="promote",
                 name=name,
                 alias=alias,
+                candidate=document.candidate,
                 verdict=verdict,
+                change_id=document.change.change_id,
+                inputs=document.inputs if verdict else {},
                 previous=held.candidate if held else None,
-                at=_now(),
-                **fields,
+                version=version,
+                at=now(),
+                by=authority.user,
+                author=document.change.author,
+                why=authority.why or document.change.description,
+                floors=floors_digest(document, pinned),
+                sealed=document.sealed,
+                tries=document.tries,
+                worse=refuse_worse(model, document, held, before, authority),
+                allow_worse=authority.allow_worse,
+                new_sealed=authority.new_sealed,
             )
             log.append(entry)
             self.point(entry)
             return entry, True
 
+    def _verdict(self, entry: Entry, store: ArtifactStore) -> Verdict | None:
+        """The verdict on what an alias stands for; None where there is none to be had any more."""
+        record = self.versions(entry.name).get(entry.version or 0)
+        digest = entry.verdict or (record.verdict if record else None)
+        if digest is None:
+            return None
+        try:
+            return read_verdict(store.open(digest), digest)
+        except (StoreError, PromotionRefused):
+            return None
+
     def _refuse_retired(self, name: str, candidate: str) -> None:
         for record in self.versions(name).values():
             if record.candidate == candidate:
                 refuse_retired(record, self.retired(name))
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # in a container, the user may have no name
-        return f"user {os.getuid()}"
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

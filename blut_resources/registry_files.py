@@ -6,6 +6,7 @@ On disk, below a root directory that the caller gives::
     <name>/history.jsonl        one line per promotion, rollback or drop, only ever appended to
     <name>/retired.jsonl        one line per retirement of a version, only ever appended to
     <name>/tries.jsonl          one line per candidate and sealed set that it was judged on
+    <name>/governed.jsonl       one line per pinning of an alias's floors, or its release
     <name>/aliases/<alias>.json what the alias stands for now, for people and other tools
     <name>/lock                 taken by whoever appends
 
@@ -20,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from blut_resources.registry_log import RecordLog
-from blut_resources.registry_records import Entry, Registration, Try
+from blut_resources.registry_records import Entry, Governance, Registration, Try
 from blut_resources.registry_retirement import Retirement
 from blut_resources.store_files import write_atomic
 
@@ -50,6 +51,10 @@ class RegistryFiles:
     def try_log(self, name: str) -> RecordLog[Try]:
         """Every candidate that was judged, by the set it was judged on."""
         return RecordLog(self.root / name / "tries.jsonl", Try)
+
+    def governance_log(self, name: str) -> RecordLog[Governance]:
+        """Every pinning of an alias's floors, and every release."""
+        return RecordLog(self.root / name / "governed.jsonl", Governance)
 
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[None]:

@@ -2,15 +2,25 @@
 
 import multiprocessing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from blut_assets.gates import Change, Floor, PromotionRefused, Verdict, judge
-from blut_resources.registry import ModelRegistry, Registration, RegistryError, registry_name
+from blut_resources.registry import (
+    Authority,
+    Governance,
+    ModelRegistry,
+    Registration,
+    RegistryError,
+    registry_name,
+)
 from blut_resources.registry_retirement import RetirementRefused, VersionRetired
 from blut_resources.store import ArtifactStore
 from blut_resources.store_files import remove_tree
 
+CHANGE = Change(change_id="CHG-1", change_class="a", description="a retrain", author="Ada")
+ADA = Authority(by="ada", why="a release")
 FLOORS = [Floor(kind="fidelity", name="kl", scope="gguf", op="<=", floor=0.1)]
 
 
@@ -27,20 +37,18 @@ class Bench:
         return self.store.put(path)
 
     def register(
-        self, text: str = "one", kl: float = 0.05, run: str = "run-1", **change: str
+        self, text: str = "one", kl: float = 0.05, run: str = "run-1", **change: Any
     ) -> Registration:
-        """Register the candidate with these bytes, judged as that KL says."""
+        """Register the candidate with these bytes, judged as that KL says but for ``change``."""
         inputs = {"merged": self.put(f"merged {text}"), "evaluation": self.put(f"evaluation {text}")}
         candidate = self.put(text)
         criteria = judge({"gguf": {"kl": kl}}, FLOORS)
         measured = {criterion.name: criterion.measured for criterion in criteria}
         verdict = Verdict.of(
             criteria,
-            model=change.get("model", "mine"),
-            change=Change(change_id="CHG-1", change_class="a"),
-            candidate=change.get("candidate", candidate),
-            inputs=inputs,
-            measurements=measured,
+            **{"model": "mine", "change": CHANGE, "candidate": candidate, "inputs": inputs}
+            | {"measurements": measured, "synthetic": False}
+            | change,
         )
         folder = self.root / "verdict"
         folder.mkdir()
@@ -57,13 +65,24 @@ class Bench:
             run=run,
         )
 
-    def promote(self, alias: str, version: int):
-        return self.registry.promote_version("mine", alias, version, self.store)
+    def promote(self, alias: str, version: int, **authority: str):
+        return self.registry.promote_version("mine", alias, version, self.store, Authority(**authority))
+
+    def rollback(self, alias: str, **authority: str):
+        return self.registry.rollback("mine", alias, self.store, Authority(**authority))
+
+    def govern(self, alias: str, kl: float = 0.1, *more: Floor) -> Governance:
+        """Pin a floor for the KL, and more."""
+        rules = [FLOORS[0].model_copy(update={"floor": kl}), *more]
+        floors = self.put(f"floors {rules}")
+        return self.registry.govern("mine", alias, floors=floors, rules=rules, authority=ADA)[0]
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
+    bench = Bench(tmp_path)
+    bench.govern("prod")
+    return bench
 
 
 def test_a_candidate_keeps_its_version_and_every_run_leaves_a_record(bench: Bench) -> None:
@@ -86,15 +105,15 @@ def test_an_alias_that_is_not_governed_stands_for_any_version(bench: Bench) -> N
     assert bench.registry.registration("mine@staging").version == 1
     bench.promote("staging", 2)
     assert bench.registry.resolve("mine@staging") == bench.registry.resolve("mine@2")
-    assert bench.registry.rollback("mine", "staging").version == 1
+    assert bench.rollback("staging").version == 1
 
 
 def test_prod_takes_a_passing_verdict_on_exactly_these_bytes(bench: Bench) -> None:
     bench.register("bad", kl=0.5), bench.register("good"), bench.register("other", candidate="0" * 64)
     bench.register("named", model="theirs")
     reasons = {
-        1: r"mine@prod is governed.*mine@1: the verdict is a fail: gguf: fidelity kl is 0\.5",
-        3: "mine@3: the verdict is about candidate 0000",
+        1: r"mine@1 is not promoted to mine@prod: the verdict is a fail: gguf: fidelity kl is 0\.5",
+        3: "mine@3 is not promoted to mine@prod: the verdict is about candidate 0000",
         4: "the verdict is about model theirs, not mine",
     }
     for version, reason in reasons.items():
@@ -105,7 +124,7 @@ def test_prod_takes_a_passing_verdict_on_exactly_these_bytes(bench: Bench) -> No
     assert entry.verdict == bench.registry.registration("mine@2").verdict and entry.change_id == "CHG-1"
     bench.register("good", kl=float("nan"))
     with pytest.raises(PromotionRefused, match="kl is not measured"):
-        bench.registry.promote_version("mine", "prod", 2, bench.store)
+        bench.promote("prod", 2)
     assert bench.registry.resolve("mine@prod") == entry.candidate, "what passed stays where it was"
 
 
@@ -116,14 +135,17 @@ def test_the_environment_can_add_governed_aliases_and_take_none_away(
     bench.promote("live", 1)
     monkeypatch.setenv("BLUT_GOVERNED_ALIASES", "live, canary")
     for alias in ("live", "canary", "prod"):
-        with pytest.raises(PromotionRefused, match=f"mine@{alias} is governed"):
+        with pytest.raises(PromotionRefused, match=f"not promoted to mine@{alias}: the verdict is a fail"):
             bench.promote(alias, 1)
+    with pytest.raises(PromotionRefused, match="none are pinned: `blut model govern mine@live --floors FILE"):
+        bench.promote("live", 2)
+    bench.govern("live")
     with pytest.raises(PromotionRefused, match="pointed at version 1 without a passing verdict"):
         bench.registry.resolve("mine@live")
     bench.promote("live", 2)
     assert bench.registry.registration("mine@live").version == 2
     with pytest.raises(PromotionRefused, match="pointed at version 1 without"):
-        bench.registry.rollback("mine", "live")
+        bench.rollback("live")
     assert bench.registry.registration("mine@live").version == 2
 
     monkeypatch.setenv("BLUT_GOVERNED_ALIASES", "Live")
@@ -137,6 +159,7 @@ def test_what_was_pointed_at_freely_is_promoted_once_its_alias_is_governed(
     bench.register("good")
     bench.promote("live", 1)
     monkeypatch.setenv("BLUT_GOVERNED_ALIASES", "live")
+    bench.govern("live")
     entry, is_new = bench.promote("live", 1)
     assert is_new and entry.verdict and bench.registry.resolve("mine@live") == entry.candidate
 
@@ -240,7 +263,7 @@ def test_a_retired_version_is_refused_and_its_bytes_are_no_longer_kept(bench: Be
     for use in (
         lambda: bench.registry.resolve("mine@1"),
         lambda: bench.promote("staging", 1),
-        lambda: bench.registry.rollback("mine", "prod"),
+        lambda: bench.rollback("prod"),
     ):
         with pytest.raises(VersionRetired, match=r"mine@1 was retired by \S+ on 20.*args of run run-1"):
             use()
@@ -270,7 +293,7 @@ def test_a_dropped_alias_stands_for_nothing_until_it_is_promoted_anew(bench: Ben
     with pytest.raises(RegistryError, match="nothing is promoted to mine@prod; aliases of mine: next"):
         bench.registry.resolve("mine@prod")
     with pytest.raises(RegistryError, match="no earlier target"):
-        bench.registry.rollback("mine", "prod")
+        bench.rollback("prod")
     with pytest.raises(RegistryError, match="nothing is promoted to mine@beta"):
         bench.registry.drop("mine", "beta")
     bench.registry.retire("mine@1")

@@ -8,10 +8,13 @@ if TYPE_CHECKING:
 
 def cookbook() -> "Cookbook":
     """The entry point. Imports stay in here: payloads import this package and must not load Dagster."""
+    from blut_assets.floors import FloorsFormat
     from blut_assets.recipes import Cookbook
     from cookbooks.lamquant.data_kinds import KINDS
     from cookbooks.lamquant.recipes import DATA_PREP, JOINT_CODEC
+    from cookbooks.lamquant.sources import SHIPPED_REGISTRY
     from cookbooks.lamquant.verdict import pccp_gate
+    from cookbooks.lamquant.verdict_rules import pinned_floors
 
     return Cookbook(
         name="lamquant",
@@ -19,4 +22,5 @@ def cookbook() -> "Cookbook":
         recipes=[DATA_PREP, JOINT_CODEC],
         checks=[pccp_gate],
         data=KINDS,
+        floors=[FloorsFormat("blut.floor_registry.v1", pinned_floors, SHIPPED_REGISTRY)],
     )

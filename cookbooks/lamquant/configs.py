@@ -4,6 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from blut_assets.changes import ALIAS, ALLOW_WORSE, DRY_RUN_ID, NEW_SEALED
 from blut_assets.stages import StageConfig
 from cookbooks.lamquant.payload.codec.presets import PRESETS
 
@@ -88,7 +89,7 @@ class PccpVerdictConfig(StageConfig):
 
     COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"change_id", "description", "author", "change_class"})
 
-    change_id: str = Field("PCCP-CHG-DRYRUN", min_length=1, max_length=128)
+    change_id: str = Field(DRY_RUN_ID, min_length=1, max_length=128)
     description: str = ""
     author: str = "blut"
     change_class: str = Field("A.1", description="A retrain, B threshold, C architecture, D bit width")
@@ -97,4 +98,6 @@ class PccpVerdictConfig(StageConfig):
 class PromotedCodecConfig(StageConfig):
     """What to call the codec that passed."""
 
-    alias: str = Field("", description="name@alias to promote to; nothing is promoted if empty")
+    alias: str = Field("", description=ALIAS)
+    allow_worse: str = Field("", description=ALLOW_WORSE)
+    new_sealed: str = Field("", description=NEW_SEALED)

@@ -7,7 +7,7 @@ import dagster as dg
 
 from blut_assets.stage import Stage
 from blut_assets.stages import stage_asset
-from blut_resources.registry import ModelRegistry, RegistryError
+from blut_resources.registry import Authority, ModelRegistry, RegistryError
 from blut_resources.store import write_atomic
 from cookbooks.lamquant.artifacts import (
     FloorRegistry,
@@ -41,7 +41,8 @@ def promoted_codec(
     """The record of a promotion to ``name@alias``.
 
     Refused unless the verdict's own bytes say that exactly this candidate met exactly the floors now in
-    force, on this corpus and split. Without an alias nothing is promoted, whatever the verdict.
+    force, on this corpus and split; a governed alias judges by its own floors besides. Without an alias
+    nothing is promoted, whatever the verdict.
     """
     promoted, reason = False, "no alias was asked for"
     if config.alias:
@@ -50,12 +51,13 @@ def promoted_codec(
             raise RegistryError(f"alias {config.alias!r}: give name@alias, such as lamquant-joint@staging")
         stage.store.verify(joint_checkpoint.digest, full=True)
         registry = ModelRegistry(stage.store.root / "registry")
+        versions = registry.versions(name).values()
         _, is_new = registry.promote(
             name,
             alias,
             candidate=joint_checkpoint.digest,
             verdict=pccp_verdict.digest,
-            artifact=stage.open(pccp_verdict),
+            store=stage.store,
             inputs={
                 "corpus": lma_corpus.digest,
                 "split": split_manifest.digest,
@@ -65,6 +67,8 @@ def promoted_codec(
                 stage.store.read(floor_registry.digest, REGISTRY_FILE),
                 stage.store.read(split_manifest.digest, SPLIT_FILE),
             ),
+            version=next((r.version for r in versions if r.candidate == joint_checkpoint.digest), None),
+            authority=Authority(allow_worse=config.allow_worse, new_sealed=config.new_sealed),
         )
         promoted, reason = True, "passed the gate" if is_new else "was promoted before"
     record = PromotedCodec(

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from blut_assets.gates import Change
+from blut_assets.changes import ChangeArgs, refuse_unanswered
 from blut_assets.recipes import Metric, Recipe, RecipeArgs, config_from
 from blut_assets.stages import StageConfig
 from cookbooks.lamquant.artifacts import LmaCorpus, PccpVerdict, Recordings
@@ -24,7 +24,7 @@ from cookbooks.lamquant.configs import (
 )
 from cookbooks.lamquant.corpus import lma_corpus, split_manifest, training_windows
 from cookbooks.lamquant.promotion import promoted_codec
-from cookbooks.lamquant.sources import floor_registry, recordings, registry_path
+from cookbooks.lamquant.sources import SYNTHETIC, floor_registry, recordings, registry_path
 from cookbooks.lamquant.training import joint_checkpoint
 from cookbooks.lamquant.verdict import pccp_verdict
 from cookbooks.lamquant.verdict_rules import load_registry
@@ -43,7 +43,7 @@ class DataPrepArgs(RecipeArgs):
     workers: int = Field(2, ge=1, le=256, description="processes that encode")
 
 
-class JointCodecArgs(DataPrepArgs):
+class JointCodecArgs(DataPrepArgs, ChangeArgs):
     """Args of ``lamquant_joint_codec``."""
 
     preset: Preset = Field("production", description="size and length of the training")
@@ -68,13 +68,6 @@ class JointCodecArgs(DataPrepArgs):
     )
     channels: list[str] = Field(default_factory=list, description="10-20 names to train on; all if empty")
     registry: str = Field("", description="YAML file with the floors; the shipped sample registry if empty")
-    change_id: str = Field(
-        "PCCP-CHG-DRYRUN", min_length=1, max_length=128, description="of the change judged"
-    )
-    description: str = Field("", description="of the change judged")
-    author: str = Field("blut", description="of the change judged")
-    change_class: str = Field("A.1", description="A retrain, B threshold, C architecture, D bit width")
-    promote_as: str = Field("", description="name@alias; nothing is promoted if empty")
 
 
 def _data_prep(args: DataPrepArgs) -> Mapping[str, StageConfig]:
@@ -93,20 +86,20 @@ def _joint_codec(args: JointCodecArgs) -> Mapping[str, StageConfig]:
         "joint_checkpoint": config_from(JointCheckpointConfig, args),
         "floor_registry": config_from(FloorRegistryConfig, args),
         "pccp_verdict": config_from(PccpVerdictConfig, args),
-        "promoted_codec": PromotedCodecConfig(alias=args.promote_as),
+        "promoted_codec": config_from(PromotedCodecConfig, args, alias=args.promote_as),
     }
 
 
 def _refuse_what_the_gate_would(args: JointCodecArgs) -> None:
     """Find out before the training what the verdict or the promotion would say after it."""
     registry = load_registry(registry_path(args.registry))
-    change = {name: getattr(args, name) for name in Change.model_fields}
-    registry.authorise(Change(**change))
+    registry.authorise(args.change)
     name, separator, alias = args.promote_as.partition("@")
     if args.promote_as and (not separator or not alias or name != registry.model):
         raise ValueError(
             f"promote_as = {args.promote_as!r}: give {registry.model}@ALIAS, the registry's model"
         )
+    refuse_unanswered(args, synthetic=args.edf_root.startswith(SYNTHETIC))
 
 
 DATA_PREP = Recipe(

@@ -11,7 +11,8 @@ from cookbooks.lamquant.formats.names import find_recordings
 from cookbooks.lamquant.verdict_rules import REGISTRY_FILE, parse_registry, read_registry
 
 SHIPPED_REGISTRY = Path(__file__).parent / "configs" / "pccp_registry.yaml"
-BUILT = ("sample:", "synthetic:")
+SYNTHETIC = "synthetic:"
+BUILT = ("sample:", SYNTHETIC)
 
 
 @stage_asset(cookbook="lamquant", group="sources", source=True, headline=["n_files"], kinds={"edf"})

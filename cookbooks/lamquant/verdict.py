@@ -14,6 +14,7 @@ from blut_assets.stages import Steps, stage_asset
 from blut_resources.containment.isolation import Isolation
 from blut_resources.instance import store_of
 from blut_resources.isolated import plain_copy
+from blut_resources.registry import ModelRegistry
 from blut_resources.trainer import PayloadFailed
 from cookbooks.lamquant.artifacts import (
     FloorRegistry,
@@ -44,11 +45,41 @@ DISTRIBUTIONS = (
     *("typing-extensions", "typing-inspection"),
 )
 """What is loaded in the processes of the verdict, some of it only where it is there."""
+KEPT = ("corpus", "split", "registry")
+"""Inputs of a verdict that a registered codec keeps from collection."""
+HEADLINE = ("cr", "worst_cr", "worst_prdn", "worst_r")
+
+
+def register(stage: Stage, judged: PccpVerdict) -> None:
+    """Make the judged codec a version in the model registry, whether it passed or not.
+
+    The same verdict again adds nothing, unless the version was retired since.
+    """
+    verdict = parse_verdict(stage.store.read(judged.digest, VERDICT_FILE))
+    registry = ModelRegistry(stage.store.root / "registry")
+    retired = registry.retired(verdict.model)
+    for known in registry.versions(verdict.model).values():
+        if known.verdict == judged.digest and known.version not in retired:
+            return
+    record = registry.register(
+        verdict.model,
+        candidate=verdict.candidate,
+        inputs={name: verdict.inputs[name] for name in KEPT},
+        verdict=judged.digest,
+        passed=verdict.passed,
+        floors=[criterion.as_floor() for criterion in verdict.criteria],
+        figures=verdict.measurements,
+        license="unknown",
+        run=stage.context.run.run_id,
+        headline=HEADLINE,
+    )
+    stage.context.log.info(f"{stage.name}: registered as {record.model}")
 
 
 @stage_asset(
     cookbook="lamquant",
     group="verdict",
+    on_result=register,
     payloads=[CODEC_ENCODE, CODEC_DECODE, VERDICT_SCORE],
     headline=["passed", "worst_cr", "worst_prdn", "worst_r"],
     kinds={"json"},

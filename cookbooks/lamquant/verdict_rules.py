@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from blut_assets.gates import Change, Floor
+from blut_assets.gates import EACH, Change, Floor
 from cookbooks.lamquant.signal.bands import GATED, BandName
 
 CORPUS = "/corpus"  # the scope of what is counted over all recordings; no stem contains a slash
@@ -55,6 +55,8 @@ LADDER: dict[Level, tuple[float, float, float, Limits]] = {
     "A": (0.70, 40, 200, _limits((20, 0.85), (25, 0.80), (30, 0.75), (40, 0.65), (60, 0.40))),
 }
 LOSSLESS_MIN_CR = 0.8
+ROUNDING = 1e-9
+"""By how much a computed correlation may exceed 1."""
 
 # the stretch floors of a registry that writes none; the last two belong together: R = sqrt(1 - PRDN^2)
 STRETCH_SECONDS = 2.0
@@ -65,7 +67,7 @@ STRETCH_LEAST_R = 0.31
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Correlation = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=1)]
-Percent = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
+Percent = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=100)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 
 
@@ -135,6 +137,7 @@ class FloorRegistryFile(_Strict):
     each_stretch: StretchFloors | None = None
     bands: Annotated[dict[BandName, BandFloors], Field(min_length=1)]
     minima: Minima
+    min_lqs: Level = "below"
 
     @model_validator(mode="after")
     def _classes_are_distinct(self) -> Self:
@@ -288,10 +291,40 @@ def required_floors(registry: FloorRegistryFile, stems: Iterable[str]) -> list[F
     """Everything a verdict over these test recordings must have judged, in a fixed order."""
     minima = registry.minima.model_dump()
     floors = [_floor("minimum", name, CORPUS, ">=", count) for name, count in minima.items()]
+    floors.append(_floor("grade", "lqs_level", CORPUS, ">=", lqs_level(registry.min_lqs)))
     floors += [_floor("integrity", f"{name}_violations", CORPUS, "==", 0) for name in INTEGRITY]
     for stem in sorted(stems):
         floors += _recording_floors(registry, stem)
     return floors
+
+
+def pinned_floors(data: bytes, name: str, model: str) -> list[Floor]:
+    """What a registry file asks of any verdict on this model, whatever recordings it was measured on.
+
+    Args:
+        data: the bytes of the YAML file.
+        name: of the file, for errors.
+
+    Raises:
+        RegistryInvalid: it is no registry, or one of another model.
+    """
+    registry = parse_registry(data, name)
+    if registry.model != model:
+        raise RegistryInvalid(f"{name}: its floors are for model {registry.model!r}, not {model!r}")
+    return required_floors(registry, [EACH])
+
+
+def possible(name: str, value: float) -> bool:
+    """Whether a figure can have this value: no correlation above 1, no error or ratio below 0."""
+    figure = name.rpartition("_")[2]
+    if figure == "r":
+        return abs(value) <= 1 + ROUNDING
+    return value > 0 if figure == "cr" else value >= 0 or figure not in ("prd", "prdn")
+
+
+def lqs_level(level: Level) -> int:
+    """The level as a number that is larger for the stricter: 0 is below the ladder, 5 is lossless."""
+    return LEVELS.index("below") - LEVELS.index(level)
 
 
 def grade_recording(figures: Recording, bands: Iterable[BandName]) -> Level:

@@ -8,10 +8,12 @@ if TYPE_CHECKING:
 
 def cookbook() -> "Cookbook":
     """The entry point. Imports stay in here: payloads import this package and must not load Dagster."""
+    from blut_assets.floors import FloorsFormat
     from blut_assets.recipes import Cookbook
     from cookbooks.llm import chains, recipes
     from cookbooks.llm.corpus import preference_dataset, preference_split, sft_dataset, sft_split
     from cookbooks.llm.data_kinds import KINDS
+    from cookbooks.llm.floors import EXAMPLE, SCHEMA, pinned_floors
     from cookbooks.llm.gguf import gguf_preflight
     from cookbooks.llm.recipe_suite import EVAL_SUITE
     from cookbooks.llm.sources import base_model, examples, preferences, teacher_model
@@ -35,4 +37,5 @@ def cookbook() -> "Cookbook":
         ],
         checks=[tail.check for tail in tails],
         data=KINDS,
+        floors=[FloorsFormat(SCHEMA, pinned_floors, EXAMPLE)],
     )

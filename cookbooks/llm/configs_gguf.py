@@ -82,9 +82,9 @@ class GgufConfig(StageConfig):
     calibration_tokens: int = Field(4096, ge=512, description="tokens that it is measured on")
     n_tokens: int = Field(2048, ge=16, description="held-out tokens on which file and model are compared")
     context: int = Field(512, ge=64, description="tokens of a held-out row that are read, at most")
-    max_kl: float = Field(0.15, gt=0, description="nats per token between model and file, at most")
+    max_kl: float = Field(0.15, gt=0, le=20, description="nats per token between model and file, at most")
     min_top1: float = Field(0.8, gt=0, le=1, description="how often both find the same token likeliest")
-    max_perplexity_ratio: float = Field(1.25, gt=0, description="of the file to the model")
+    max_perplexity_ratio: float = Field(1.25, gt=0, le=1000, description="of the file to the model")
     threads: int = Field(1, ge=1, le=256)
     device: Device = Field("auto", description="of the Hugging Face side")
 

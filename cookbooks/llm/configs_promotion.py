@@ -2,22 +2,25 @@
 
 from pydantic import Field
 
+from blut_assets.changes import ALIAS, ChangeFields
 from blut_assets.stages import StageConfig
 from blut_resources.registry import RegistryError, registry_name
 from blut_resources.registry_log import check_alias
 
+MOST_NATS = 20.0
+"""No loss per token differs by more: that would be one in 485 million."""
 LOSS_INCREASE = (
     "for a governed alias: held-out loss of the GGUF minus that of the base model, nats per token, at most;"
     " the upper end of the 95 % interval counts"
 )
 
 
-class RegisteredConfig(StageConfig):
+class RegisteredConfig(StageConfig, ChangeFields):
     """Under which name a GGUF is registered, and what a governed alias asks of it."""
 
     name: str = Field("", description="in the registry; from the name of the model if empty")
-    alias: str = Field("", description="name@alias to promote to; nothing is promoted if empty")
-    max_loss_increase: float = Field(0.0, description=LOSS_INCREASE)
+    alias: str = Field("", description=ALIAS)
+    max_loss_increase: float = Field(0.0, ge=-MOST_NATS, le=MOST_NATS, description=LOSS_INCREASE)
     min_eval_rows: int = Field(
         20, ge=1, description="for a governed alias: held-out rows that both models were scored on, at least"
     )

@@ -6,6 +6,8 @@ from typing import Any
 
 SCHEMA = "blut.gguf_fidelity.v1"
 FILE = "fidelity.json"
+ROUNDING = 1e-4
+"""Nats by which a KL that is none may come out below 0 in 32 bits."""
 ANSWER_TOKENS = 150
 """How long an answer may get before it counts as one that does not stop."""
 
@@ -16,9 +18,9 @@ def floors_missed(found: Mapping[str, Any], floors: Mapping[str, float]) -> list
     missed = []
     if found["tokenizer_equal"] is not True:
         missed.append(f"llama.cpp cuts text into other tokens: {found['tokenizer_difference']}")
-    if not found["kl"] <= floors["max_kl"]:
-        missed.append(f"KL is {found['kl']:.4g} nats per token, at most {floors['max_kl']:g} is allowed")
-    if not found["top1_agreement"] >= floors["min_top1"]:
+    if not -ROUNDING <= found["kl"] <= floors["max_kl"]:
+        missed.append(f"KL is {found['kl']:.4g} nats per token, 0 to {floors['max_kl']:g} is allowed")
+    if not 1 >= found["top1_agreement"] >= floors["min_top1"]:
         missed.append(
             f"both find the same token likeliest at {found['top1_agreement']:.1%} of the places, at least"
             f" {floors['min_top1']:.1%} is required"

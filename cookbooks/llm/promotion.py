@@ -10,7 +10,7 @@ from blut_assets.artifacts import Artifact
 from blut_assets.gates import VERDICT_FILE, PromotionRefused, Verdict
 from blut_assets.stage import Stage
 from blut_assets.stages import stage_asset
-from blut_resources.registry import ModelRegistry, Registration
+from blut_resources.registry import Authority, ModelRegistry, Registration
 from blut_resources.store import write_atomic
 from cookbooks.llm.artifacts import (
     Checkpoint,
@@ -22,9 +22,10 @@ from cookbooks.llm.artifacts import (
 )
 from cookbooks.llm.configs_promotion import RegisteredConfig, names_of
 from cookbooks.llm.fidelity import FILE
-from cookbooks.llm.verdict_rules import floors_in_force, read_evidence, verdict_of
+from cookbooks.llm.verdict_rules import floors_in_force, learned_from_a_model, read_evidence, verdict_of
 
-OF_THE_RUN = {"n", "at", "run"}
+HEADLINE = ("kl", "loss_base", "loss_quantised")
+OF_THE_RUN = {"n", "at", "run", "headline"}
 
 
 def registered(
@@ -40,8 +41,9 @@ def registered(
     """A version in the model registry, recorded on every run: the GGUF, its verdict, what it was made of.
 
     The same GGUF is the same version, with a further record. Without an alias nothing is promoted. A governed
-    alias (prod, and those in BLUT_GOVERNED_ALIASES) is refused unless this GGUF passed: the floors of its
-    comparison with the tuned model, and its evaluation against the base model.
+    alias is refused unless this GGUF passed the floors of its comparison with the tuned model, its evaluation
+    against the base model, and the alias's own floors. Governed are prod, those in BLUT_GOVERNED_ALIASES, and
+    those whose floors are pinned.
     """
     made = {"base_model": base_model, "checkpoint": checkpoint, "merged": merged, "split": split}
     _refuse_other_inputs(stage, "gguf", gguf, made)
@@ -59,7 +61,8 @@ def registered(
         floors = floors_in_force(
             evidence, max_loss_increase=config.max_loss_increase, min_rows=config.min_eval_rows
         )
-        verdict = verdict_of(name, inputs, evidence, floors)
+        synthetic = learned_from_a_model(stage.store.read(checkpoint.digest, "trainer.json"))
+        verdict = verdict_of(name, inputs, evidence, floors, config.change, synthetic=synthetic)
     except ValueError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     registry = ModelRegistry(stage.store.root / "registry")
@@ -73,8 +76,9 @@ def registered(
         figures=_figures(gguf, evaluation, verdict),
         license=gguf.license,
         run=stage.context.run.run_id,
+        headline=HEADLINE,
     )
-    promoted = bool(alias) and _promote(stage, registry, record, alias)
+    promoted = bool(alias) and _promote(stage, registry, record, alias, config.authority)
     return _recorded(stage, record, verdict, config.alias if promoted else "")
 
 
@@ -114,9 +118,11 @@ def _figures(gguf: GgufModel, evaluation: EvalReport, verdict: Verdict) -> dict[
     }
 
 
-def _promote(stage: Stage, registry: ModelRegistry, record: Registration, alias: str) -> bool:
+def _promote(
+    stage: Stage, registry: ModelRegistry, record: Registration, alias: str, authority: Authority
+) -> bool:
     try:
-        registry.promote_version(record.name, alias, record.version, stage.store)
+        registry.promote_version(record.name, alias, record.version, stage.store, authority)
     except PromotionRefused as error:
         raise PromotionRefused(f"registered as {record.model}, but not promoted: {error}") from error
     return True

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 from pydantic.fields import FieldInfo
 
+from blut_assets.changes import ChangeArgs
 from blut_assets.recipes import RecipeArgs
 from blut_assets.stages import StageConfig
 from cookbooks.llm.configs import (
@@ -99,7 +100,7 @@ class TrainArgs(RecipeArgs):
     consecutive: Literal["refuse", "merge"] = like(SftDatasetConfig, "consecutive")
 
 
-class GgufArgs(TrainArgs, EvaluationArgs):
+class GgufArgs(TrainArgs, EvaluationArgs, ChangeArgs):
     """What trainings take that end in a GGUF."""
 
     prompts: list[str] = like(ScoringConfig, "prompts", description=PROMPTS)
@@ -108,7 +109,6 @@ class GgufArgs(TrainArgs, EvaluationArgs):
     max_kl: float = like(GgufConfig, "max_kl")
     min_top1: float = like(GgufConfig, "min_top1")
     max_perplexity_ratio: float = like(GgufConfig, "max_perplexity_ratio")
-    promote_as: str = like(RegisteredConfig, "alias")
     max_loss_increase: float = like(RegisteredConfig, "max_loss_increase")
     min_eval_rows: int = like(RegisteredConfig, "min_eval_rows")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from blut_assets.changes import refuse_unanswered
 from blut_assets.recipes import Metric, Recipe, config_from
 from blut_assets.stages import StageConfig
 from cookbooks.llm import chains
@@ -123,6 +124,7 @@ def _tail(chain: chains.Tail, args: GgufArgs) -> Configs:
     evaluation = config_from(EvaluationConfig, args)
     refuse_missing_scorers(evaluation)
     name, _ = names_of(args.output_name, args.promote_as)
+    refuse_unanswered(args, synthetic=getattr(args, "distillation", "") in ("sequence", "on_policy"))
     return {
         f"{chain.prefix}_merged": config_from(MergedConfig, args, name=args.output_name),
         f"{chain.prefix}_gguf": config_from(GgufConfig, args),

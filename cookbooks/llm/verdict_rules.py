@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 from blut_assets.gates import Change, Floor, Verdict, judge
 from cookbooks.llm.fidelity import read_report
+from cookbooks.llm.floors import Floors, possible
 
 EVALUATION_SCHEMA = "blut.eval_report.v1"
+SYNTHETIC = ("distill_sequence", "distill_on_policy")
 ASKED = ("max_kl", "min_top1", "max_perplexity_ratio")
 
 
@@ -44,44 +46,55 @@ def floors_in_force(evidence: Evidence, *, max_loss_increase: float, min_rows: i
     """Everything that the verdict must judge, in a fixed order.
 
     Raises:
-        ValueError: the GGUF was made with other floors, or with none.
+        ValueError: the GGUF was made with other floors, or with none, or with such as no floor can be.
     """
     asked = evidence.fidelity.get("floors", {})
     if missing := [name for name in ASKED if name not in asked]:
         raise ValueError(f"fidelity.json names no floor {', '.join(missing)}; make the GGUF again")
-
-    def fidelity(name: str, op: Any, floor: float) -> Floor:
-        return Floor(kind="fidelity", name=name, scope="gguf", op=op, floor=float(floor))
-
-    def evaluation(name: str, op: Any, floor: float) -> Floor:
-        return Floor(kind="evaluation", name=name, scope="held_out", op=op, floor=float(floor))
-
-    return [
-        fidelity("tokenizer_equal", "==", 1),
-        fidelity("kl", "<=", asked["max_kl"]),
-        fidelity("top1_agreement", ">=", asked["min_top1"]),
-        fidelity("perplexity_ratio", "<=", asked["max_perplexity_ratio"]),
-        fidelity("template_differs", "==", 0),
-        fidelity("runs_on", "==", 0),
-        evaluation("other_models", "==", 0),
-        evaluation("rows", ">=", min_rows),
-        evaluation("loss_increase", "<=", max_loss_increase),
-    ]
+    given = {name: float(asked[name]) for name in ASKED}
+    return Floors(**given, max_loss_increase=max_loss_increase, min_eval_rows=min_rows).required()
 
 
-def verdict_of(name: str, inputs: Mapping[str, str], evidence: Evidence, floors: list[Floor]) -> Verdict:
-    """The judgement of the GGUF under its registered name; what is missing or no finite number fails."""
+def verdict_of(
+    name: str,
+    inputs: Mapping[str, str],
+    evidence: Evidence,
+    floors: list[Floor],
+    change: Change,
+    *,
+    synthetic: bool,
+) -> Verdict:
+    """The judgement of the GGUF under its registered name; what is missing or no finite number fails.
+
+    Args:
+        synthetic: whether it learned what a model wrote.
+    """
     measured = {"gguf": _fidelity(evidence.fidelity), "held_out": _evaluation(evidence)}
-    criteria = judge(measured, floors)
-    candidate = evidence.digests["quantised"]
+    criteria = judge(measured, floors, possible)
     return Verdict.of(
         criteria,
         model=name,
-        change=Change(change_id=f"gguf-{candidate[:16]}", change_class="language-model"),
-        candidate=candidate,
+        change=change,
+        candidate=evidence.digests["quantised"],
         inputs=dict(inputs),
         measurements={criterion.name: criterion.measured for criterion in criteria},
+        synthetic=synthetic,
     )
+
+
+def learned_from_a_model(story: bytes) -> bool:
+    """Whether a training learned texts that a model wrote, by its ``trainer.json``.
+
+    The answers of a teacher are synthetic data, as is what a student writes itself; a teacher's distribution
+    over the examples' own answers is not.
+
+    Raises:
+        ValueError: it is no such file.
+    """
+    kind = json.loads(story).get("kind")
+    if not isinstance(kind, str):
+        raise ValueError("trainer.json does not say what kind of training it was; train again")
+    return kind in SYNTHETIC
 
 
 def _fidelity(found: Mapping[str, Any]) -> dict[str, float | None]:

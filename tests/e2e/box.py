@@ -39,7 +39,7 @@ class Box:
             "val_subjects": ["SYNTHETIC-s002"],
             "test_subjects": ["SYNTHETIC-s003"],
             "registry": str(self.write_registry("loose", LOOSE)),
-            "promote_as": "lamquant-joint@test",
+            "promote_as": "lamquant-joint@synthetic-test",
         }
 
     def write_registry(self, name: str, floors: dict[str, float]) -> Path:

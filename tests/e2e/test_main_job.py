@@ -19,6 +19,7 @@ from cookbooks.llm.recipes import FINETUNE
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT, DAGSTER, KEPT, RECIPE, Box
 from tests.e2e.ui import Ui, dagster_dev
+from tests.forked import RUN, server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -27,10 +28,14 @@ def test_the_promoted_codec_is_the_one_that_was_judged(box: Box) -> None:
     with dg.DagsterInstance.from_config(str(box.home)) as instance:
         store = store_of(instance)
         registry = ModelRegistry(store.root / "registry")
-        assert registry.resolve("lamquant-joint@test") == box.versions()["joint_checkpoint"]
+        assert registry.resolve("lamquant-joint@synthetic-test") == box.versions()["joint_checkpoint"]
         verdict = json.loads((store.open(box.versions()["pccp_verdict"]) / "verdict.json").read_text())
+        record = registry.registration("lamquant-joint@synthetic-test")
     assert verdict["passed"] is True
     assert verdict["candidate"] == box.versions()["joint_checkpoint"]
+    assert record.verdict == box.versions()["pccp_verdict"] and record.passed
+    assert record.figures["worst_prdn"] == verdict["measurements"]["worst_prdn"]
+    assert set(record.inputs) == {"corpus", "split", "registry"}
     assert verdict["details"]["counts"]["patients"] == 1
 
 
@@ -167,15 +172,46 @@ def test_one_bad_recording_is_counted_and_does_not_lose_the_others(box: Box, tmp
 
 def test_a_codec_below_its_floors_is_refused_also_where_the_gate_is_not_run(box: Box) -> None:
     strict = box.write_registry("strict", {"min_r": 0.9999, "max_prdn": 0.1, "min_cr": 500})
-    refused = box.blut(registry=str(strict), promote_as="lamquant-joint@strict")
+    refused = box.blut(registry=str(strict), promote_as="lamquant-joint@synthetic-strict")
     assert refused.returncode == 1
     assert "pccp_gate failed" in refused.stdout and "cr" in refused.stdout
-    config = {"ops": {"lamquant__promoted_codec": {"config": {"alias": "lamquant-joint@strict"}}}}
+    config = {"ops": {"lamquant__promoted_codec": {"config": {"alias": "lamquant-joint@synthetic-strict"}}}}
     around = box.materialize('key:"lamquant/promoted_codec"', config)
     assert around.returncode != 0
     assert "PromotionRefused" in around.stderr
     with dg.DagsterInstance.from_config(str(box.home)) as instance:
-        assert "strict" not in ModelRegistry(store_of(instance).root / "registry").aliases("lamquant-joint")
+        assert "synthetic-strict" not in ModelRegistry(store_of(instance).root / "registry").aliases(
+            "lamquant-joint"
+        )
+
+
+def test_every_judged_codec_is_a_version_that_is_staged_without_training(box: Box) -> None:
+    assert box.blut().returncode == 0
+    strict = box.write_registry("stricter", {"min_r": 0.9998, "max_prdn": 0.1, "min_cr": 500})
+    assert box.blut(registry=str(strict), seed=5, promote_as="").returncode == 1
+
+    def model(*args: str) -> subprocess.CompletedProcess[str]:
+        return server(*RUN).run([*BLUT, "model", *args][1:], box.environment(), box.root)
+
+    with dg.DagsterInstance.from_config(str(box.home)) as instance:
+        registry = ModelRegistry(store_of(instance).root / "registry")
+        versions = registry.versions("lamquant-joint")
+        before = len(registry.registrations("lamquant-joint"))
+    good, bad = min(versions), max(versions)
+    assert (versions[good].passed, versions[bad].passed) == (True, False)
+    assert box.blut().returncode == 0
+    assert len(registry.registrations("lamquant-joint")) == before, "the same verdict adds nothing"
+    listed = model("list").stdout
+    assert "lamquant-joint" in listed and f"synthetic-test -> version {good}" in listed
+    table = model("show", "lamquant-joint").stdout.splitlines()
+    assert "worst_prdn" in table[0] and len(table) == len(versions) + 1
+    told = model("show", f"lamquant-joint@{good}").stdout
+    assert "every floor met" in told and "measured: worst_prdn" in told
+    staged = model("promote", "lamquant-joint@synthetic-next", "--version", str(good), "--why", "to look at")
+    assert staged.returncode == 0, staged.stderr
+    assert model("promote", "lamquant-joint@synthetic-next", "--version", str(bad)).returncode == 0
+    assert f"version {good} again" in model("rollback", "lamquant-joint@synthetic-next").stdout
+    assert "is retired by" in model("retire", f"lamquant-joint@{bad}").stdout
 
 
 def test_a_candidate_whose_bytes_were_changed_is_not_promoted(box: Box) -> None:
@@ -185,11 +221,13 @@ def test_a_candidate_whose_bytes_were_changed_is_not_promoted(box: Box) -> None:
     sound = weights.read_bytes()
     weights.chmod(0o644)
     weights.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
-    config = {"ops": {"lamquant__promoted_codec": {"config": {"alias": "lamquant-joint@damaged"}}}}
+    config = {"ops": {"lamquant__promoted_codec": {"config": {"alias": "lamquant-joint@synthetic-damaged"}}}}
     assert box.materialize('key:"lamquant/promoted_codec"', config).returncode != 0
     weights.write_bytes(sound)
     with dg.DagsterInstance.from_config(str(box.home)) as instance:
-        assert "damaged" not in ModelRegistry(store_of(instance).root / "registry").aliases("lamquant-joint")
+        assert "synthetic-damaged" not in ModelRegistry(store_of(instance).root / "registry").aliases(
+            "lamquant-joint"
+        )
 
 
 def test_a_decoder_that_crashes_is_a_failing_verdict_that_no_later_run_reuses(box: Box) -> None:

@@ -141,16 +141,16 @@ def test_the_daemon_retrains_when_the_policy_says_so_and_only_then(kept: Kept) -
         assert run.tags[REASON_TAG] == "4 new recordings, 4 are asked for"
         trained = kept.outcome(run, "joint_checkpoint")
         assert trained and not trained["reused"] and trained["containment"]
-        assert kept.outcome(run, "pccp_verdict") and kept.promoted("test")
+        assert kept.outcome(run, "pccp_verdict") and kept.promoted("synthetic-test")
         kept.next_reason("nothing new: run", process)
 
         # the same training before a gate that nothing passes
-        kept.set("strict", args={**strict, "promote_as": "lamquant-joint@strict"})
+        kept.set("strict", args={**strict, "promote_as": "lamquant-joint@synthetic-strict"})
         refused = until(lambda: kept.ended("strict"), LONG, process)
         assert refused.status is dg.DagsterRunStatus.FAILURE
         again = kept.outcome(refused, "joint_checkpoint")
         assert again and again["reused"]
-        assert not kept.promoted("strict")
+        assert not kept.promoted("synthetic-strict")
         kept.next_reason("was refused by its gate with the same data", process)
         assert [len(kept.runs(name)) for name in ("codec", "strict")] == [1, 1]
 

@@ -23,6 +23,8 @@ from safetensors.numpy import load_file, save_file
 from blut_assets.gates import PromotionRefused, Verdict, parse_verdict
 from blut_resources.digest import digest_path
 from blut_resources.registry import ModelRegistry
+from blut_resources.registry_rules import misses
+from blut_resources.store import ArtifactStore
 from cookbooks.lamquant.artifacts import PccpVerdict
 from cookbooks.lamquant.formats.corpus import read_corpus, read_recording
 from cookbooks.lamquant.payload.verdict_score import ScoreConfig, score
@@ -36,6 +38,8 @@ from cookbooks.lamquant.verdict_rules import (
     grade_corpus,
     grade_recording,
     load_registry,
+    pinned_floors,
+    possible,
     required_floors,
 )
 from tests.conftest import REPOSITORY
@@ -236,28 +240,62 @@ def test_the_payload_writes_the_same_bytes_wherever_the_inputs_lie_and_reports_t
 
 
 def test_a_passing_candidate_is_promoted_and_one_swapped_afterwards_is_not(case, tmp_path):
-    verdict = case.judge()
-    artifact = tmp_path / "verdict"
-    artifact.mkdir()
-    (artifact / "verdict.json").write_bytes(verdict.to_json())
+    store = ArtifactStore(tmp_path / "store")
     registry = ModelRegistry(tmp_path / "registry")
     wanted = {
-        "verdict": digest_path(artifact),
-        "artifact": artifact,
+        "verdict": stored(store, case.judge()),
+        "store": store,
         "inputs": {"registry": digest_path(case.registry)},
         "floors": floors_in_force(
             (case.registry / "registry.yaml").read_bytes(), (case.split / "split.json").read_bytes()
         ),
     }
     candidate = digest_path(case.candidate)
-    assert registry.promote("lamquant-joint", "prod", candidate=candidate, **wanted)[1]
+    assert registry.promote("lamquant-joint", "synthetic-lab", candidate=candidate, **wanted)[1]
 
     with (case.candidate / "model.safetensors").open("ab") as weights:
         weights.write(b"\0")
     swapped = digest_path(case.candidate)
     with pytest.raises(PromotionRefused, match=f"about candidate {candidate}, not {swapped}"):
-        registry.promote("lamquant-joint", "prod", candidate=swapped, **wanted)
-    assert registry.resolve("lamquant-joint@prod") == candidate
+        registry.promote("lamquant-joint", "synthetic-lab", candidate=swapped, **wanted)
+    assert registry.resolve("lamquant-joint@synthetic-lab") == candidate
+
+
+def stored(store: ArtifactStore, verdict: Verdict) -> str:
+    """The digest of a verdict in a store."""
+    folder = store.staging()
+    (folder / "verdict.json").write_bytes(verdict.to_json())
+    return store.put(folder)
+
+
+def test_pinned_floors_judge_a_verdict_by_other_floors_again(case):
+    verdict = case.judge()
+    assert misses(verdict.criteria, pinned_floors(REGISTRY.encode(), "r.yaml", "lamquant-joint")) == []
+    stricter = REGISTRY.replace("max_prdn: 40", "max_prdn: 0.001").replace("recordings: 1", "recordings: 9")
+    told = misses(verdict.criteria, pinned_floors(stricter.encode(), "r.yaml", "lamquant-joint"))
+    assert told[0].startswith("/corpus: minimum recordings is 1, required >= 9")
+    assert told[1].startswith(f"{case.stem}: acceptance prdn is ") and "required <= 0.001" in told[1]
+    assert {"channel", "stretch"} <= {sentence.split()[1] for sentence in told[2:]}, "floors that follow"
+    wider = REGISTRY.replace("minima:", "  gamma: {max_prd: 100, min_r: 0.01}\nminima:")
+    told = misses(verdict.criteria, pinned_floors(wider.encode(), "r.yaml", "lamquant-joint"))
+    assert told[0].startswith(f"{case.stem}: band gamma_prd is not measured")
+    assert "judge it by these floors" in told[-1]
+    with pytest.raises(RegistryInvalid, match="its floors are for model 'lamquant-joint', not 'other'"):
+        pinned_floors(REGISTRY.encode(), "r.yaml", "other")
+
+
+def test_a_registry_can_ask_for_a_level_of_the_ladder(case):
+    grade = case.judge().details["grade"]
+    assert grade == "below"
+    (case.registry / "registry.yaml").write_text(REGISTRY + "min_lqs: A\n")
+    case.fails("/corpus: grade lqs_level is 0, required >= 1")
+
+
+def test_a_figure_that_cannot_be_is_not_measured():
+    for name, value in {"r": 1.5, "alpha_r": -2, "prdn": -1, "worst_cr": 0}.items():
+        assert not possible(name, value), name
+    for name, value in {"r": 1 + 1e-12, "prd": 0, "snr_db": -5, "recordings": 0}.items():
+        assert possible(name, value), name
 
 
 # what fails: the candidate
@@ -577,6 +615,10 @@ def test_the_shipped_registry_loads_and_asks_what_it_says():
     [
         ("min_r: 0.9", "min_r: .nan", "each_recording.min_r"),
         ("max_prdn: 40", "max_prdn: .inf", "each_recording.max_prdn"),
+        ("max_prdn: 40", "max_prdn: 1.0e+9", "each_recording.max_prdn"),
+        ("max_prdn: 40", "max_prdn: -1", "each_recording.max_prdn"),
+        ("min_cr: 4", "min_cr: 0", "each_recording.min_cr"),
+        ("minima:", "min_lqs: Z\nminima:", "min_lqs"),
         ("min_cr: 4", "min_cr: true", "each_recording.min_cr"),
         ("min_cr: 4", "min_cr: '4'", "each_recording.min_cr"),
         ("min_r: 0.9,", "", "each_recording.min_r"),

@@ -13,11 +13,12 @@ from blut_assets.handles import ArtifactHandles
 from blut_assets.planning import plan
 from blut_assets.retention import reachable
 from blut_resources.instance import store_of
-from blut_resources.registry import ModelRegistry
+from blut_resources.registry import Authority, ModelRegistry
 from blut_resources.store import ArtifactStore
 from blut_resources.store_files import remove_tree
 from cookbooks.llm import recipes
 from cookbooks.llm.chains import SFT
+from cookbooks.llm.floors import EXAMPLE, pinned_floors
 from cookbooks.llm.recipe_suite import EVAL_SUITE
 from cookbooks.llm.sources import base_model
 from tests.conftest import REPOSITORY
@@ -69,6 +70,7 @@ def run(instance: dg.DagsterInstance, tmp_path_factory: pytest.TempPathFactory) 
         **{"dataset_path": str(data), "base_model": "sample:smollm2-2layer", "output_name": "Numbers"},
         **{"eval_ratio": 0.3, "epochs": 2, "batch_size": 2, "grad_accum": 1, "rank": 4, "lr": 2e-3},
         **{"device": "cpu", "min_eval_rows": 4},
+        **{"change_id": "CHG-1", "description": "numbers by heart", "author": "Ada"},
     }
     return Run(instance, args)
 
@@ -125,6 +127,9 @@ def test_the_recipe_ends_in_a_version_that_knows_what_it_is(
 def test_an_unchanged_run_computes_nothing_and_registers_again(
     first: dg.ExecuteInProcessResult, run: Run, registry: ModelRegistry
 ) -> None:
+    floors = EXAMPLE.read_bytes().replace(b"min_eval_rows: 20", b"min_eval_rows: 4")
+    rules = pinned_floors(floors, "floors.yaml", "numbers")
+    registry.govern("numbers", "prod", floors="f" * 64, rules=rules, authority=Authority("ada", "a release"))
     again = run(promote_as="numbers@prod")
     found = metadata(again)
     assert again.success and found["sft_gguf"]["reused"] and found["sft_evaluation"]["reused"]
@@ -133,6 +138,7 @@ def test_an_unchanged_run_computes_nothing_and_registers_again(
     assert [(r.version, r.run) for r in records] == [(1, first.run_id), (1, again.run_id)]
     entry = registry.entry("numbers@prod")
     assert entry.version == 1 and entry.verdict == records[1].verdict
+    assert (entry.why, entry.author, entry.floors) == ("numbers by heart", "Ada", "f" * 64) and entry.by
 
 
 def test_a_governed_alias_is_refused_with_the_reason_and_the_version_stays(

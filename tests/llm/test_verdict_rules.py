@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
-from blut_assets.gates import Verdict
+from blut_assets.gates import Change, Verdict
 from cookbooks.llm.configs_promotion import names_of
-from cookbooks.llm.verdict_rules import floors_in_force, read_evidence, verdict_of
+from cookbooks.llm.floors import EXAMPLE, pinned_floors
+from cookbooks.llm.verdict_rules import floors_in_force, learned_from_a_model, read_evidence, verdict_of
 
 DIGESTS = {"base": "b" * 64, "quantised": "c" * 64}
+CHANGE = Change(change_id="CHG-1", change_class="A.1")
 FIDELITY: dict[str, Any] = {
     "schema": "blut.gguf_fidelity.v1",
     **{"kl": 0.01, "top1_agreement": 0.97, "perplexity": 10.1, "perplexity_reference": 10.0},
@@ -39,7 +41,7 @@ def judged(
     """Judge what is stored."""
     evidence = read_evidence(json.dumps(fidelity).encode(), json.dumps(evaluation).encode(), DIGESTS)
     floors = floors_in_force(evidence, max_loss_increase=most, min_rows=rows)
-    return verdict_of("mine", {"evaluation": "e" * 64}, evidence, floors)
+    return verdict_of("mine", {"evaluation": "e" * 64}, evidence, floors, CHANGE, synthetic=False)
 
 
 def test_a_faithful_file_that_predicts_better_than_its_base_passes() -> None:
@@ -67,6 +69,9 @@ UNFAITHFUL = {
     "template_differs is 1": {"template_equal": False},
     "runs_on is 1": {"answer_stops": False},
     "kl is not measured": {"kl": None},
+    "fidelity kl is not measured": {"kl": -5},
+    "fidelity top1_agreement is not measured": {"top1_agreement": 7},
+    "fidelity perplexity_ratio is not measured": {"perplexity": -10},
     "top1_agreement is not measured": {"top1_agreement": float("nan")},
     "perplexity_ratio is not measured": {"perplexity_reference": 0},
     "tokenizer_equal is not measured": {"tokenizer_equal": "yes"},
@@ -113,6 +118,53 @@ def test_what_is_no_report_is_refused() -> None:
         judged({**FIDELITY, "floors": {"min_top1": 0.5, "max_perplexity_ratio": 2}}, report())
     empty = judged(FIDELITY, {"schema": "blut.eval_report.v1"})
     assert not empty.passed
+
+
+@pytest.mark.parametrize(
+    ("kind", "synthetic"),
+    [("sft", False), ("distill_logit", False), ("distill_sequence", True), ("distill_on_policy", True)],
+)
+def test_a_training_on_what_a_model_wrote_is_on_synthetic_data(kind: str, synthetic: bool) -> None:
+    assert learned_from_a_model(json.dumps({"kind": kind}).encode()) is synthetic
+    with pytest.raises(ValueError, match="does not say what kind of training it was"):
+        learned_from_a_model(b"{}")
+
+
+SHIPPED = EXAMPLE.read_text()
+
+
+def test_the_shipped_floors_are_those_of_the_args_and_can_be_pinned() -> None:
+    evidence = read_evidence(json.dumps(FIDELITY).encode(), json.dumps(report()).encode(), DIGESTS)
+    floors = floors_in_force(evidence, max_loss_increase=0.0, min_rows=20)
+    assert pinned_floors(SHIPPED.encode(), "floors.yaml", "mine") == floors
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("max_kl: 0.15", "max_kl: -5", "max_kl"),
+        ("max_kl: 0.15", "max_kl: 1.0e+9", "max_kl"),
+        ("max_kl: 0.15", "max_kl: .nan", "max_kl"),
+        ("min_top1: 0.8", "min_top1: 7", "min_top1"),
+        ("min_top1: 0.8", "min_top1: 0", "min_top1"),
+        ("min_top1: 0.8", "min_top1: '0.8'", "min_top1"),
+        ("min_eval_rows: 20", "min_eval_rows: 0", "min_eval_rows"),
+        ("min_eval_rows: 20", "", "min_eval_rows"),
+        ("max_loss_increase: 0.0", "max_loss_increase: 1.0e+9", "max_loss_increase"),
+        ("max_perplexity_ratio: 1.25", "max_perplexity_ratio: .inf", "max_perplexity_ratio"),
+        ("version: 1.0.0", "version: 1.0.0\nmin_top2: 1", "min_top2"),
+        ("version: 1.0.0", "version: &v 1.0.0\nmin_top2: *v", "an alias has no place here"),
+        ("version: 1.0.0", "version: 1.0.0\nversion: 1.0.1", "a key appears twice"),
+        (SHIPPED, "[", "floors.yaml"),
+    ],
+)
+def test_floors_that_nothing_could_miss_or_meet_are_refused_naming_the_field(
+    old: str, new: str, told: str
+) -> None:
+    assert old in SHIPPED
+    with pytest.raises(ValueError, match=r"floors\.yaml") as refused:
+        pinned_floors(SHIPPED.replace(old, new).encode(), "floors.yaml", "mine")
+    assert told in str(refused.value)
 
 
 def test_the_alias_is_one_of_the_model_that_is_registered() -> None:

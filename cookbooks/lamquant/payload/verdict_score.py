@@ -131,7 +131,9 @@ def score(config: ScoreConfig, inputs: dict[str, Path]) -> Verdict:
     stems = split.of("test")
     _measure_all(findings, corpus, stems, inputs, registry.stretch_floors().seconds)
     floors = rules.required_floors(registry, stems)
-    criteria = judge({**findings.figures, rules.CORPUS: _counted(findings)}, floors)
+    details = report(findings.figures, stems, registry)
+    counted = {**_counted(findings), "lqs_level": rules.lqs_level(details["grade"])}
+    criteria = judge({**findings.figures, rules.CORPUS: counted}, floors, rules.possible)
     rows = findings.rows(floors)
     return Verdict.of(
         criteria,
@@ -144,7 +146,7 @@ def score(config: ScoreConfig, inputs: dict[str, Path]) -> Verdict:
         isolation=config.isolation,
         environment=config.environment.digest if config.environment else None,
         details={
-            **report(findings.figures, stems, registry),
+            **details,
             "worst": rows[: worst.MAX_ROWS],
             "model_bytes": checks.total_bytes(inputs["candidate"]),
             **({"environment": config.environment.listing} if config.environment else {}),

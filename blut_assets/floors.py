@@ -1,0 +1,73 @@
+"""Files of floors: which cookbook reads one, and what it asks of a candidate of a model."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blut_assets.gates import Floor
+
+if TYPE_CHECKING:
+    from blut_assets.recipes import Cookbook
+
+MAX_BYTES = 2**20
+SCHEMA = re.compile(rb"^schema:\s*[\"']?([\w.-]+)", re.MULTILINE)
+
+
+class FloorsInvalid(ValueError):
+    """A file of floors cannot be used; the message names the file, the problem and the remedy."""
+
+
+@dataclass(frozen=True)
+class FloorsFormat:
+    """A kind of floors file that a cookbook reads.
+
+    Attributes:
+        schema: what the file says after ``schema:``.
+        parse: bytes, the file's name and the model's -> what must hold, with the scope `gates.EACH` for what
+            every part must meet; raises ValueError, naming the field.
+        example: a file to begin with.
+    """
+
+    schema: str
+    parse: Callable[[bytes, str, str], list[Floor]]
+    example: Path
+
+
+def read_floors(path: Path) -> bytes:
+    """The bytes of a floors file.
+
+    Raises:
+        FloorsInvalid: it cannot be read, or is larger than any floors.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise FloorsInvalid(f"--floors {path}: {error.strerror}: name a YAML file of floors") from error
+    if len(data) > MAX_BYTES:
+        raise FloorsInvalid(f"--floors {path}: more than {MAX_BYTES} bytes")
+    return data
+
+
+def parse_floors(data: bytes, name: str, model: str, cookbooks: Iterable["Cookbook"]) -> list[Floor]:
+    """What a floors file asks of a candidate of this model, by the cookbook that knows its schema.
+
+    Args:
+        name: of the file, for errors.
+        model: the registered name that the floors are to be pinned for.
+
+    Raises:
+        FloorsInvalid: no cookbook knows the schema, or the file is not what it says.
+    """
+    formats = {one.schema: one for cookbook in cookbooks for one in cookbook.floors}
+    found = SCHEMA.search(data)
+    chosen = formats.get(found[1].decode()) if found else None
+    if chosen is None:
+        known = "; ".join(f"{schema} (such as {one.example})" for schema, one in formats.items())
+        raise FloorsInvalid(f"{name}: says none of the schemas that are known: {known}")
+    try:
+        return chosen.parse(data, name, model)
+    except ValueError as error:
+        raise FloorsInvalid(str(error)) from error

@@ -1,0 +1,74 @@
+"""Who owns an alias's floors: they are pinned and taken away by an act that the registry records."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from blut_assets.gates import Floor
+from blut_resources.registry_log import RegistryError, check_alias, check_name
+from blut_resources.registry_reading import RegistryReading
+from blut_resources.registry_records import Authority, Governance, now
+
+
+class Governing(RegistryReading):
+    """The half of the registry that pins floors."""
+
+    def govern(
+        self, name: str, alias: str, *, floors: str, rules: Sequence[Floor], authority: Authority
+    ) -> tuple[Governance, bool]:
+        """Pin the floors that every promotion to ``name@alias`` is judged by from now on, whoever promotes.
+
+        Args:
+            floors: digest of the file, which is in the store and is kept there.
+            rules: what the file asks, with the scope `EACH` for what every part must meet.
+
+        Returns:
+            What is in force, and whether it is new.
+
+        Raises:
+            RegistryError: if the name or alias is malformed, or the log is damaged.
+        """
+        check_name("name", name)
+        check_alias(alias)
+        with self.writing(name):
+            held = self.governance(name).get(alias)
+            if held and held.floors == floors and held.rules == list(rules):
+                return held, False
+            return self._govern(name, alias, "govern", floors, rules, authority), True
+
+    def release(self, name: str, alias: str, authority: Authority) -> Governance:
+        """Take the pinned floors away. ``prod`` stays governed, and takes nothing until floors are pinned.
+
+        Raises:
+            RegistryError: none are pinned, or nobody says why.
+        """
+        if not authority.why.strip():
+            raise RegistryError(f"{name}@{alias}: say why its floors are taken away (--why TEXT)")
+        if alias not in self.governance(name):
+            raise RegistryError(f"no floors are pinned for {name}@{alias}")
+        with self.writing(name):
+            held = self.governance(name)[alias]
+            return self._govern(name, alias, "release", held.floors, held.rules, authority)
+
+    def _govern(
+        self,
+        name: str,
+        alias: str,
+        action: Literal["govern", "release"],
+        floors: str,
+        rules: Sequence[Floor],
+        authority: Authority,
+    ) -> Governance:
+        log = self.governance_log(name)
+        record = Governance(
+            n=len(log.read()) + 1,
+            name=name,
+            at=now(),
+            action=action,
+            alias=alias,
+            floors=floors,
+            rules=list(rules),
+            by=authority.user,
+            why=authority.why,
+        )
+        log.append(record)
+        return record
