@@ -37,8 +37,8 @@ demo-llm: setup ## fine-tune a small language model to a GGUF and ask it before 
 plan: setup ## what `make demo` would run now, and why
 	$(BLUT) plan lamquant_joint_codec --args @$(DEMO_ARGS)
 
-ui: setup ## the Dagster UI on http://127.0.0.1:3000
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dagster dev -h 127.0.0.1 -p $(PORT) -w workspace.yaml
+ui: setup ## the Dagster UI and daemon; it prints the link that lets a browser in
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BLUT) ui --port $(PORT) -w workspace.yaml
 
 # Three files at a time keep two cores busy: many tests wait for what they started.
 test: lint ## the whole test suite; it builds llama.cpp if that is not there

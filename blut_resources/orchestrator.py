@@ -13,7 +13,7 @@ from pathlib import Path
 
 from blut_resources.containment.tree import read, start_time
 
-_PROGRAM = re.compile(r"dagster([._-]+(webserver|daemon|graphql))?|dg")
+_PROGRAM = re.compile(r"dagster([._-]+(webserver|daemon|graphql))?|dg|blut")
 _SERVICE = re.compile(r"dagster[._-]+(webserver|daemon)")
 _LEADING_WORDS = 4
 """``python -m dagster dev``: a program's name is among the first words of its command line."""

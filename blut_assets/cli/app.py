@@ -21,6 +21,7 @@ COMMANDS = {
     "cache": "blut_assets.cli.cache",
     "policy": "blut_assets.cli.policy",
     "auto": "blut_assets.cli.policy:auto",
+    "ui": "blut_assets.cli.ui",
     "doctor": "blut_assets.cli.doctor",
 }
 """Command -> its module, or ``module:attribute`` of a `typer.Typer` or a function; by default ``app``."""
