@@ -145,7 +145,7 @@ def _yaml_loader() -> "type[yaml.SafeLoader]":
                 key = self.construct_object(key_node, deep=True)
                 if key in seen:
                     raise yaml.constructor.ConstructorError(
-                        None, None, f"key {str(key)[:100]!r} stands there twice", key_node.start_mark
+                        None, None, f"the key {str(key)[:100]!r} appears twice", key_node.start_mark
                     )
                 seen.add(key)
             return super().construct_mapping(node, deep=deep)

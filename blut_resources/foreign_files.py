@@ -49,6 +49,19 @@ def open_regular(path: str | os.PathLike[str], *, follow: bool = True) -> Binary
     return os.fdopen(descriptor, "rb")
 
 
+def copy_regular(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+    """Copy the bytes of a regular file into a new one or over an old one.
+
+    Raises:
+        NotRegular: the source is something else.
+        OSError: it cannot be read, or the target not written.
+    """
+    import shutil
+
+    with open_regular(source) as taken, open(target, "wb") as made:  # noqa: PTH123
+        shutil.copyfileobj(taken, made, 1 << 20)
+
+
 def read_regular(path: str | os.PathLike[str], at_most: int) -> bytes:
     """The bytes of a regular file of at most so many; more is never read.
 

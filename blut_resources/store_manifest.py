@@ -45,7 +45,7 @@ def parse(data: bytes | None, digest: str) -> tuple[dict[str, Hashed] | None, bo
         files = {name: Hashed(size, value, None) for name, (size, value) in raw["files"].items()}
         if digest_listing(raw["kind"] == "file", files) == digest:
             return files, bool(raw.get("partial")), raw.get("location")
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
     return None, False, None
 

@@ -5,7 +5,6 @@ It holds one policy, its fields at the top, or several, each in a table ``[polic
 
 import datetime as dt
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from blut_resources.documents import DocumentError, read_toml
 from blut_resources.private import NotBelieved, open_believed
 from blut_resources.store_files import file_lock, write_atomic
 from sensors.policy import Policy
@@ -70,9 +70,9 @@ def read(path: Path) -> PolicyFile:
 def parse(text: str, path: Path) -> dict[str, Policy]:
     """The policies in the text of a file. Raises PolicyError."""
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise PolicyError(f"{path}: not TOML: {error}; correct that line") from error
+        document = read_toml(text, str(path))
+    except DocumentError as error:
+        raise PolicyError(f"{error}; correct that line") from error
     tables = _tables(document, path)
     problems: list[str] = []
     policies: dict[str, Policy] = {}

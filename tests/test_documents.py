@@ -31,7 +31,7 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
             "x: !!python/object/apply:os.system [id]",
             "cannot be read as YAML: could not determine a constructor",
         ),
-        ("a: 1\na: 2", "key 'a' stands there twice"),
+        ("a: 1\na: 2", "the key 'a' appears twice"),
         ("x: !!timestamp nonsense", "cannot be read as YAML"),
         ("x: !!int nonsense", "cannot be read as YAML"),
         ("a: [", "cannot be read as YAML"),

@@ -1,6 +1,5 @@
 """From what stands on the command line to a recipe and its validated args."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +8,7 @@ import typer
 
 from blut_assets.cli.catalogue import complete_recipe
 from blut_assets.cli.output import wrong
+from blut_resources.documents import MOST, read_json, read_yaml
 
 if TYPE_CHECKING:
     from blut_assets.recipes import Recipe, RecipeArgs
@@ -64,7 +64,7 @@ def validated(recipe: "Recipe", values: dict[str, Any], changes: Sequence[str] |
 def load_object(text: str, option: str) -> dict[str, Any]:
     """A JSON object, or what is in @FILE; ends the command with status 2 if it is neither."""
     try:
-        values = _read_yaml(Path(text[1:])) if text.startswith("@") else json.loads(text)
+        values = _read_yaml(Path(text[1:])) if text.startswith("@") else read_json(text, "the text", MOST)
     except (OSError, ValueError) as error:
         wrong(f"{option} {text}: {error}; give a JSON object such as '{{\"seed\": 1}}', or @FILE")
     if not isinstance(values, dict):
@@ -73,12 +73,8 @@ def load_object(text: str, option: str) -> dict[str, Any]:
 
 
 def _read_yaml(path: Path) -> Any:
-    import yaml
-
-    try:
-        return yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as error:
-        raise ValueError(f"not YAML: {error}") from error
+    with path.open("rb") as file:
+        return read_yaml(file.read(MOST + 1), str(path), MOST)
 
 
 def _put(values: dict[str, Any], change: str) -> None:
@@ -92,7 +88,7 @@ def _put(values: dict[str, Any], change: str) -> None:
         if not isinstance(values, dict):
             wrong(f"--set {change}: {name!r} is no object, so nothing can be set inside it")
     try:
-        values[last] = json.loads(text)
+        values[last] = read_json(text, key)
     except ValueError:
         values[last] = text
 

@@ -8,15 +8,16 @@ worst recording.
 import json
 import math
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from blut_assets.gates import EACH, Change, Floor
+from blut_resources.documents import DocumentError, read_yaml
+from blut_resources.foreign_files import read_regular
 from cookbooks.lamquant.signal.bands import GATED, BandName
 
 CORPUS = "/corpus"  # the scope of what is counted over all recordings; no stem contains a slash
@@ -196,13 +197,9 @@ def read_registry(path: Path) -> bytes:
         RegistryInvalid: if it cannot be read, or is larger than any registry.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_REGISTRY_BYTES + 1)
+        return read_regular(path, MAX_REGISTRY_BYTES)
     except OSError as error:
         raise RegistryInvalid(f"{path.name}: {error}") from error
-    if len(data) > MAX_REGISTRY_BYTES:
-        raise RegistryInvalid(f"{path.name}: more than {MAX_REGISTRY_BYTES} bytes")
-    return data
 
 
 def parse_registry(data: bytes, name: str) -> FloorRegistryFile:
@@ -212,15 +209,15 @@ def parse_registry(data: bytes, name: str) -> FloorRegistryFile:
         RegistryInvalid: if it repeats a key, or does not validate.
     """
     try:
-        return FloorRegistryFile.model_validate(yaml.load(data, Loader=_DistinctKeys))
+        return FloorRegistryFile.model_validate(read_yaml(data, name, MAX_REGISTRY_BYTES))
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in e['loc']) or 'file'}: {e['msg']} (found {e['input']!r})"
             for e in error.errors()
         )
         raise RegistryInvalid(f"{name}: {problems}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RegistryInvalid(f"{name}: {error}") from error
+    except DocumentError as error:
+        raise RegistryInvalid(str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -265,7 +262,7 @@ def parse_split(data: bytes) -> Split:
             raise ValueError(f"schema is {document['schema']!r}, expected {SPLIT_SCHEMA!r}")
         subjects, recordings = dict(document["subjects"]), dict(document["recordings"])
         excluded = frozenset(document.get("excluded", {}))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise SplitInvalid(f"{SPLIT_FILE}: {error!r}; make the split again") from error
     unknown = sorted({str(name) for name in [*subjects.values(), *recordings.values()]} - set(SPLITS))
     if unknown:
@@ -391,21 +388,6 @@ def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return math.nan
     return float(value)
-
-
-class _DistinctKeys(yaml.SafeLoader):
-    """YAML without repeated keys: the last one would win silently."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Hashable] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} appears twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

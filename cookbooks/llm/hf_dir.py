@@ -4,12 +4,16 @@ The directory holds ``config.json``, ``*.safetensors``, the tokenizer's files, `
 ``README.md`` whose front matter names licence and base model.
 """
 
-import json
+import os
 import struct
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from blut_resources import documents
+from blut_resources.foreign_files import open_regular, read_regular
+from blut_resources.foreign_text import one_line
 
 TORCH_NAMES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
 CODE_KEYS = frozenset({"auto_map", "custom_pipelines"})
@@ -24,6 +28,8 @@ MODEL_FILES = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "README
 """What is digested of a model directory, and all that any tool is shown of it."""
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 HEADER_LIMIT = 100 * 2**20
+CARD = 2**20
+"""Bytes of a README that are read: its front matter stands at the top."""
 
 
 class ModelDirError(ValueError):
@@ -105,11 +111,13 @@ def read_json(path: Path) -> dict[str, Any]:
         ModelDirError: it is missing or is no JSON object.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = documents.read_json(read_regular(path, HEADER_LIMIT), str(path), HEADER_LIMIT)
     except FileNotFoundError:
         raise ModelDirError(f"{path}: missing; a model directory holds {path.name}") from None
-    except (OSError, ValueError) as error:
-        raise ModelDirError(f"{path}: cannot be read as JSON: {error}") from error
+    except OSError as error:
+        raise ModelDirError(str(error)) from error
+    except documents.DocumentError as error:
+        raise ModelDirError(str(error)) from error
     if not isinstance(value, dict):
         raise ModelDirError(f"{path}: is not a JSON object")
     return value
@@ -151,17 +159,26 @@ def weight_files(root: Path) -> list[Path]:
 
 
 def _header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
-    size = path.stat().st_size
-    with path.open("rb") as file:
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
         (length,) = struct.unpack("<Q", file.read(8).ljust(8, b"\xff"))
         if length > min(size - 8, HEADER_LIMIT):
             raise ModelDirError(f"{path}: is no safetensors file, or only its beginning")
-        header = json.loads(file.read(length))
-    header.pop("__metadata__", None)
-    end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
+        data = file.read(length)
+    try:
+        header = documents.read_json(data, f"{path}: its header", HEADER_LIMIT, distinct=True)
+        header.pop("__metadata__", None)
+        end = max((int(entry["data_offsets"][1]) for entry in header.values()), default=0)
+        found = {
+            name: (str(entry["dtype"]), tuple(map(int, entry["shape"]))) for name, entry in header.items()
+        }
+    except documents.DocumentError as error:
+        raise ModelDirError(str(error)) from error
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise ModelDirError(f"{path}: its header is none of safetensors ({error!r})") from error
     if 8 + length + end != size:
         raise ModelDirError(f"{path}: has {size} bytes, its header announces {8 + length + end}: it is torn")
-    return {name: (entry["dtype"], tuple(entry["shape"])) for name, entry in header.items()}
+    return found
 
 
 def chat_template(root: Path) -> str | None:
@@ -183,14 +200,15 @@ def front_matter(root: Path) -> dict[str, Any]:
     path = root / "README.md"
     if not path.is_file():
         return {}
-    lines = path.read_text(encoding="utf-8").splitlines()
+    with open_regular(path) as file:
+        lines = file.read(CARD).decode(errors="replace").splitlines()
     if not lines or lines[0].strip() != "---" or "---" not in lines[1:]:
         return {}
     text = "\n".join(lines[1 : lines.index("---", 1)])
     try:
-        found = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ModelDirError(f"{path}: the front matter is no YAML: {error}") from error
+        found = documents.read_yaml(text, f"{path}: the front matter", CARD)
+    except documents.DocumentError as error:
+        raise ModelDirError(str(error)) from error
     return found if isinstance(found, dict) else {}
 
 
@@ -199,7 +217,7 @@ def license_of(card: dict[str, Any]) -> str:
     name = card.get("license")
     if name == "other":
         name = card.get("license_name") or name
-    return str(name) if name else "unknown"
+    return one_line(name, 200) if name else "unknown"
 
 
 def write_readme(root: Path, card: dict[str, Any], text: str) -> None:

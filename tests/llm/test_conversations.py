@@ -109,11 +109,11 @@ def test_a_database_in_use_is_read_as_of_one_moment_and_never_written(tmp_path: 
 
 
 def test_a_connection_cannot_write(tmp_path: Path) -> None:
-    from cookbooks.llm.data.database import _open
+    from cookbooks.llm.data.database_bounds import bounded
 
     path = database(tmp_path / "c.db", exchange("a", 0))
-    with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        _open(path).execute("DELETE FROM turns")
+    with pytest.raises(sqlite3.OperationalError, match="readonly"), bounded(path) as (connection, _):
+        connection.execute("DELETE FROM turns")
     path.chmod(0o444)
     assert [conversation.id for conversation in read_database(path, Problems())] == ["a"]
 

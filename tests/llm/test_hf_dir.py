@@ -1,6 +1,7 @@
 """A model directory, read without a model library."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from cookbooks.llm import hf_dir
 from cookbooks.llm.hf_dir import ModelDirError, chat_template, front_matter, model_facts, write_readme
 
 
@@ -114,3 +116,21 @@ def test_an_index_that_names_other_files_is_refused(tmp_path: Path, named: str) 
     index.write_text(json.dumps({"weight_map": {"a.weight": named}}))
     with pytest.raises(ModelDirError, match="weight_map names"):
         model_facts(root)
+
+
+def test_a_licence_of_aliases_and_a_header_of_nonsense_are_refused_by_name(tmp_path: Path) -> None:
+    laughs = "a: &a [x, x]\nb: &b [*a, *a]\nlicense: *b"
+    (tmp_path / "README.md").write_text(f"---\n{laughs}\n---\n")
+    with pytest.raises(ModelDirError, match=r"README.md: the front matter, line 2: an alias \(\*a\)"):
+        hf_dir.front_matter(tmp_path)
+    (tmp_path / "README.md").write_text("---\nlicense: " + "x" * 5000 + "\n---\n" + "text\n" * 400_000)
+    assert len(hf_dir.license_of(hf_dir.front_matter(tmp_path))) == 200
+    for header in (b"[" * 5000, b'{"w": {"dtype": "F32"}}', b"[]", b'{"w": {"data_offsets": [0, 1e999]}}'):
+        data = len(header).to_bytes(8, "little") + header
+        (tmp_path / "model.safetensors").write_bytes(data)
+        with pytest.raises(ModelDirError, match=r"model.safetensors: its header"):
+            hf_dir.tensor_shapes(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    os.mkfifo(tmp_path / "config.json")
+    with pytest.raises(ModelDirError, match=r"config.json: a named pipe, no regular file"):
+        hf_dir.model_config(tmp_path)

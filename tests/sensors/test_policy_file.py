@@ -26,7 +26,7 @@ edf_root = "/data/eeg" # on the array
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("enabled = tru", ["not TOML", "line 1"]),
+        ("enabled = tru", ["cannot be read as TOML", "line 1"]),
         ("enabled = 'yes'", ["enabled = 'yes'", "valid boolean"]),
         ("enabled = true\nnew_rows = 1", ["there is no recipe"]),
         ("enabled = true\nrecipe = 'r'", ["nothing triggers it", "new_recordings", "schedule"]),

@@ -10,28 +10,27 @@ The schema: a table (or view) ``turns`` with the columns
 Other columns are not looked at. Turns are ordered by timestamp, equal ones as they were inserted.
 """
 
-import contextlib
 import itertools
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
+from blut_resources.foreign_files import open_regular
 from cookbooks.llm.data.conversations import Conversation, Turn
+from cookbooks.llm.data.database_bounds import OutOfBounds, bounded
 from cookbooks.llm.data.problems import DataError, Problems, RowError, shorten
 from cookbooks.llm.data.since import parse_time
 
 MAGIC = b"SQLite format 3\x00"
 COLUMNS = ("conversation_id", "timestamp", "role", "content")
-WAIT_S = 10.0
 
 
 def is_database(path: Path) -> bool:
     """True for a file that begins as SQLite databases do."""
     if not path.is_file():
         return False
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(len(MAGIC)) == MAGIC
 
 
@@ -45,27 +44,23 @@ def read_database(path: Path, problems: Problems) -> Iterator[Conversation]:
         DataError: it cannot be read, or is of another schema.
     """
     try:
-        with contextlib.closing(_open(path)) as connection:
+        with bounded(path) as (connection, watch):
             connection.execute("BEGIN")
             number = _number(connection, path)
             chosen = f"SELECT {number}, {', '.join(COLUMNS)} FROM turns ORDER BY conversation_id, {number}"
-            for name, rows in itertools.groupby(connection.execute(chosen), key=lambda row: row[1]):
+            found = watch.rows(connection.execute(chosen))
+            for name, rows in itertools.groupby(found, key=lambda row: row[1]):
                 try:
                     yield _conversation(path.name, name, list(rows))
                 except _BadTurn as bad:
                     problems.add(bad.error.at(path.name, bad.number))
+    except OutOfBounds as error:
+        raise DataError(f"{path.name}: {error}") from error
     except sqlite3.Error as error:
         raise DataError(
             f"{path.name}: cannot be read as an SQLite database: {error}. If it is in write-ahead mode, the"
             " files -wal and -shm beside it must be readable too; or give a copy made with sqlite3's .backup"
         ) from error
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=WAIT_S)
-    connection.isolation_level = None
-    connection.execute("PRAGMA query_only = 1")
-    return connection
 
 
 def _number(connection: sqlite3.Connection, path: Path) -> str:

@@ -9,13 +9,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
+from blut_resources.foreign_files import open_regular
 from blut_resources.foreign_text import one_line
 from cookbooks.llm.data.problems import DataError, Problem, RowError, shorten
 
 SUFFIXES = (".jsonl", ".ndjson", ".json")
 BOM = b"\xef\xbb\xbf"
+LINE = 64 << 20
+"""Bytes of a row at most."""
 FOREIGN = {
     b"\xff\xfe": "is UTF-16: convert it: iconv -f utf-16 -t utf-8",
     b"\xfe\xff": "is UTF-16: convert it: iconv -f utf-16 -t utf-8",
@@ -83,7 +86,7 @@ def read_rows(root: Path, files: list[Path] | None = None) -> Iterator[Row | Pro
 
 
 def _read_file(path: Path, name: str) -> Iterator[Row | Problem]:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         start = file.read(4096)
     for magic, what in FOREIGN.items():
         if start.startswith(magic):
@@ -102,14 +105,23 @@ def _read_file(path: Path, name: str) -> Iterator[Row | Problem]:
 
 
 def _read_lines(path: Path, name: str) -> Iterator[Row | Problem]:
-    with path.open("rb") as file:
-        for number, raw in enumerate(file, start=1):
+    with open_regular(path) as file:
+        for number, raw in enumerate(_bounded(file, name), start=1):
             try:
                 text = _decode(raw.removeprefix(BOM) if number == 1 else raw)
                 if text.strip():
                     yield Row(name, number, _object(_parse(text.rstrip("\r\n"))))
             except RowError as error:
                 yield error.at(name, number)
+
+
+def _bounded(file: BinaryIO, name: str) -> Iterator[bytes]:
+    while raw := file.readline(LINE + 1):
+        if len(raw) > LINE:
+            raise DataError(
+                f"{one_line(name)}: a line of more than {LINE >> 20} MiB: one row a line, and shorter"
+            )
+        yield raw
 
 
 def _decode(raw: bytes) -> str:
@@ -212,7 +224,7 @@ def _broken(text: str, name: str, error: Exception, line: int) -> Problem:
 
 def _refuse_single(path: Path, name: str) -> None:
     """Refuse one object over several lines, which would be read as as many broken lines."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         first = next((raw for raw in file if raw.removeprefix(BOM).strip()), b"")
     with_rows = 'write an array, or one object a line, as `jq -c ".rows[]"` does'
     try:

@@ -2,7 +2,6 @@
 
 import ast
 import functools
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,12 @@ from typing import Any
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from blut_resources.documents import DocumentError, read_json
+from blut_resources.foreign_files import NotRegular, TooLarge, read_regular
 from cookbooks.llm.evaluation.yaml_tasks import Task, TaskError, TaskFile
+
+DOCS = 512 << 20
+"""Bytes of the documents of a task at most."""
 
 Doc = Mapping[str, Any]
 Chat = Callable[[Sequence[dict[str, str]]], str]
@@ -39,7 +43,10 @@ def read_docs(path: Path) -> list[dict[str, Any]]:
     Raises:
         TaskError: naming file and line.
     """
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = read_regular(path, DOCS).decode()
+    except (NotRegular, TooLarge, UnicodeDecodeError) as error:
+        raise TaskError(f"{path}: {error}") from error
     if path.suffix == ".json":
         docs = _parsed(text, f"{path}")
         if not isinstance(docs, list):
@@ -60,9 +67,9 @@ def read_docs(path: Path) -> list[dict[str, Any]]:
 
 def _parsed(text: str, place: str) -> Any:
     try:
-        return json.loads(text)
-    except ValueError as error:
-        raise TaskError(f"{place}: is no JSON: {error}") from error
+        return read_json(text, place, DOCS)
+    except DocumentError as error:
+        raise TaskError(str(error).replace("cannot be read as JSON", "is no JSON")) from error
 
 
 def questions(file: TaskFile, *, limit: int | None = None, chat: Chat | None = None) -> list[Question]:

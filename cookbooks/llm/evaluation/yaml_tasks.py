@@ -8,7 +8,6 @@ that is read in part gives a figure that is not that task's. No code of a task i
 """
 
 import difflib
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,9 @@ from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from blut_resources.documents import MOST, DocumentError, read_yaml
+from blut_resources.foreign_files import copy_regular, read_regular
 
 MAX_GEN_TOKS = 256
 CHOICE_METRICS = ("acc", "acc_norm")
@@ -194,8 +196,8 @@ class TaskFile:
         for split in dict.fromkeys(self.splits()):
             source = self.data_file(split)
             named[split] = f"{split}{source.suffix}"
-            shutil.copyfile(source, folder / named[split])
-        content = yaml.safe_load(self.path.read_text(encoding="utf-8"))
+            copy_regular(source, folder / named[split])
+        content = read_yaml(read_regular(self.path, MOST), str(self.path))
         content["dataset_kwargs"] = {"data_files": named}
         (folder / "task.yaml").write_text(yaml.safe_dump(content, sort_keys=True, allow_unicode=True))
 
@@ -237,11 +239,12 @@ def read_task(path: Path) -> TaskFile:
         TaskError: it is no YAML, runs code, or has a key that is not read here.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.constructor.ConstructorError as error:
-        raise TaskError(f"{path}: {error.problem}: tasks that run code of their own are not read") from error
-    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-        raise TaskError(f"{path}: cannot be read as YAML: {error}") from error
+        raw = read_yaml(read_regular(path, MOST), str(path))
+    except DocumentError as error:
+        code = "; tasks that run code of their own are not read" if "for the tag" in str(error) else ""
+        raise TaskError(f"{error}{code}") from error
+    except OSError as error:
+        raise TaskError(f"{path}: cannot be read: {error}") from error
     if not isinstance(raw, dict):
         raise TaskError(f"{path}: is no task, but a {type(raw).__name__}")
     try:
