@@ -1,24 +1,19 @@
 """What the making of one asset leaves in the files of its run: events, rows of metrics, a tracker's run."""
 
 import contextlib
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from blut_resources import manifest, metrics
-from blut_resources.run_files import manifest_path, metrics_path, run_dir, status_path
-from blut_resources.status import Status
-from blut_resources.store_files import StoreError
+from blut_resources import manifest
+from blut_resources.run_files import manifest_path, run_dir
+from blut_resources.run_record import RunRecord, unheard
 from blut_resources.tracking import NoTracker, Tracker, chosen_logger, open_tracker
 
 if TYPE_CHECKING:
     from blut_assets.stages import StageConfig
-
-PASSED_ON = ("checkpoint", "diverged", "gpu_starved")
-"""Events of a payload whose fields say all there is to say."""
 
 
 class Recording:
@@ -34,10 +29,9 @@ class Recording:
         self._log, self._config = context.log, config.for_payload()
         self._facts = {"config": self._config, **facts}
         self._logger = config.logger
-        self._status = Status(status_path(home, self._run_id))
-        self._table: metrics.MetricLog | None = None
+        self._record = RunRecord(home, self._run_id, asset, self._log.warning)
+        self._status = self._record.status
         self._tracker: Tracker = NoTracker()
-        self._step: int | None = None
 
     @contextlib.contextmanager
     def computing(self) -> Iterator[None]:
@@ -55,8 +49,7 @@ class Recording:
             self._failed(error)
             raise
         finally:
-            self._status.close()
-            self._close_table()
+            self._record.close()
 
     def reused(self, digest: str, origin: str) -> None:
         """It was there already."""
@@ -73,54 +66,20 @@ class Recording:
 
     def payload(self, event: Mapping[str, Any]) -> None:
         """What its payload reports, and what was seen of it."""
-        kind = event["event"]
-        facts = {name: value for name, value in event.items() if name != "event"}
-        if kind == "step":
-            self._step = event["step"]
-            shown = {name: facts[name] for name in ("step", "of", "values") if name in facts}
-            self._status.step(self._asset, **shown)
-        elif kind == "epoch":
-            self._epoch(event)
-        elif kind == "gauge":
+        if event["event"] == "gauge":
             self._status.write("gauge", self._asset, **event["values"])
-        elif kind == "started":
+        elif event["event"] == "started":
+            facts = {name: value for name, value in event.items() if name != "event"}
             self._status.write("payload_started", self._asset, **facts)
             manifest.looked_around(self._run_id)  # the payload is at work meanwhile
-        elif kind in PASSED_ON:
-            self._status.write(kind, self._asset, durable=kind != "checkpoint", **facts)
+        elif row := self._record.take(event):
+            self._tracked(lambda: self._open_tracker().log(row))
 
-    def _epoch(self, event: Mapping[str, Any]) -> None:
-        """Index columns first: a metric that has the name of one does not take its place."""
-        index = {
-            "run_id": self._run_id,
-            "asset": self._asset,
-            "epoch": event["epoch"],
-            "step": self._step if event.get("step") is None else event["step"],
-            "phase": event.get("phase", "train"),
-            "timestamp": round(time.time(), 3),
-        }
-        shown = {name: index[name] for name in ("epoch", "step", "phase")}
-        self._status.write("epoch", self._asset, durable=True, **shown, metrics=event["metrics"])
-        try:
-            self._open_table().append(
-                {**index, **{k: v for k, v in event["metrics"].items() if k not in index}}
-            )
-        except (OSError, StoreError, ValueError) as error:
-            self._log.warning(f"{self._asset}: this epoch is missing in its table of metrics: {error}")
-        self._tracked(lambda: self._open_tracker().log({**event["metrics"], **shown}))
-
-    def _open_table(self) -> metrics.MetricLog:
-        if self._table is None:
-            suffix = metrics.chosen_format()
-            self._table = metrics.MetricLog(metrics_path(self._home, self._run_id, self._asset, suffix))
-        return self._table
-
-    def _close_table(self) -> None:
-        try:
-            if self._table is not None:
-                self._table.close()
-        except (OSError, StoreError, ValueError) as error:
-            self._log.warning(f"{self._asset}: its table of metrics misses the newest rows: {error}")
+    def last_words(self, place: Path) -> None:
+        """What its payload has said since somebody ended it, read in the place that it had."""
+        self._record.mend()
+        for event in unheard(place, self._home, self._run_id, self._asset):
+            self.payload(event)
 
     def _open_tracker(self) -> Tracker:
         if isinstance(self._tracker, NoTracker) and self._logger != "none":

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import functools
 import os
 import re
 import time
@@ -66,7 +67,8 @@ def _once(stage: "Stage", payload: Payload, gpus: int | None) -> Running:
     facts: dict[str, Any] = {}
     quiet_until = 0.0
     shown, kept_back = Shown(), None
-    for event in run_payload(stage.context, payload, lambda: _admit(stage, payload.limits, gpus)):
+    admit = functools.partial(_admit, stage, payload.limits, gpus)
+    for event in run_payload(stage.context, payload, admit, stage.record.last_words):
         stage.record.payload(event)
         if event["event"] == "started" and (held := event.get("isolation")):
             stage.note_isolation(held)

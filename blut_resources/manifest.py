@@ -27,6 +27,7 @@ CAUSES = {
     "oom-kill": "oom",
     "timeout": "timeout",
     "DagsterExecutionInterruptedError": "cancelled",  # by Ctrl-C: for Dagster, a failure
+    "GeneratorExit": "cancelled",  # the same, while Dagster had an event of the asset in hand
 }
 """Ends of a step that are the outcome of its run."""
 STATES = {"asset_started": "running", "asset_reused": "reused", "asset_finished": "computed"}
@@ -97,6 +98,16 @@ def complete(home: Path, run: Any, outcome: str, by: str) -> None:
     with contextlib.suppress(OSError, StoreError):
         write_atomic(path, _encoded({**_joined(known, found), **end}), durable=computed)
     _say(home, run.run_id, "run_ended", outcome=outcome, by=by)
+
+
+def retell(home: Path, run_id: str) -> None:
+    """Take into a manifest that has its end what the events of the run have said since."""
+    path = manifest_path(home, run_id)
+    known = _known(path)
+    if known and known["outcome"]:
+        found = folded(status.read(status_path(home, run_id)))
+        with contextlib.suppress(OSError, StoreError):
+            write_atomic(path, _encoded(_joined(known, found)), durable=False)
 
 
 def folded(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

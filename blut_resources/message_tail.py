@@ -12,7 +12,7 @@ from blut_resources.foreign_text import one_line
 from blut_resources.payload import MESSAGE_MAX
 from blut_resources.payload_events import MessageError, parse
 
-CONSUMED = "consumed"
+MESSAGES, CONSUMED = "messages", "consumed"
 KEPT = ("artifact", "diverged", "done")
 """Events that a new owner needs too; of the others each goes to one owner."""
 NAMES_MAX = 2000

@@ -62,6 +62,11 @@ class MetricLog:
         self._in_table, self._due = 0, 0.0
         self._journal = -1
 
+    @property
+    def rows(self) -> Sequence[Row]:
+        """All that it has, oldest first."""
+        return self._rows
+
     def append(self, row: Mapping[str, Any]) -> None:
         """Add a row; it is on the disk when this returns.
 

@@ -23,6 +23,7 @@ from blut_resources.containment.backend import OUTCOME, UP
 from blut_resources.containment.tree import boot
 from blut_resources.liveness import Answer, Holder, Mark
 from blut_resources.private import not_private
+from blut_resources.run_record import write_down
 
 NAME, OWNER, ORDER = "unit", "owner.json", "order.json"
 ENDS = "ends-with-its-run"
@@ -65,6 +66,12 @@ def forget(work: Path, place: Path) -> None:
         liveness.remove_mark(work / HOLDER)
 
 
+def bury(work: Path, place: Path) -> None:
+    """Remove the place of a dead run's payload, after its last words were written down."""
+    write_down(place)
+    forget(work, place)
+
+
 def mark_of(work: Path) -> Path | None:
     """The file that stands for who works there, for the supervisor to lock as well."""
     return work / HOLDER if work in _held else None
@@ -102,7 +109,7 @@ def left_in(work: Path) -> Unit | None:
     if unit is None:
         if lives == "unknown" or _may_live(work):
             raise InUse(_in_use(work))
-        forget(work, place)
+        bury(work, place)
     return unit
 
 
@@ -157,7 +164,7 @@ def end_abandoned(works: Path) -> None:
         if not _told_to_go_on(unit.place) and (unit.place / OUTCOME).exists():
             with contextlib.suppress(ContainmentError):
                 unit.close()
-                forget(known.parent, unit.place)
+                bury(known.parent, unit.place)
         else:
             unit.detach()
 

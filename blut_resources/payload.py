@@ -18,6 +18,7 @@ import json
 import math
 import os
 import sys
+import time
 from pathlib import Path
 
 # `typing`, `dataclasses`, `argparse` and dagster_pipes would double the start of a payload
@@ -200,12 +201,17 @@ def _listener() -> Iterator[Send]:
         yield lambda event: print(json.dumps(event), flush=True)
     elif path := _message_file():
         with _pipes(path) as send:
-            yield send
+            yield lambda event: send(_dated(event))
     else:
         from dagster_pipes import open_dagster_pipes
 
         with open_dagster_pipes() as pipes:
-            yield pipes.report_custom_message
+            yield lambda event: pipes.report_custom_message(_dated(event))
+
+
+def _dated(event: dict[str, Any]) -> dict[str, Any]:
+    """With the time at which it is said: it may be a while until somebody reads it."""
+    return {**event, "t": round(time.time(), 3)}
 
 
 def _message_file() -> str | None:

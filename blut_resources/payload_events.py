@@ -40,6 +40,9 @@ Numbers = dict[Name, Annotated[Any, AfterValidator(_number)]]
 class _Event(BaseModel):
     model_config = ConfigDict(strict=True)
 
+    t: Annotated[float, Field(ge=0, lt=1e11)] | None = None
+    """When it was said, in seconds since 1970."""
+
 
 class _Step(_Event):
     step: Whole

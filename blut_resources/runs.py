@@ -17,6 +17,7 @@ from pathlib import Path
 import dagster as dg
 
 from blut_resources import history_damage, liveness, manifest, orchestrator, orphans
+from blut_resources.hang_up import end_on_hang_up
 from blut_resources.instance import home_of, store_of
 from blut_resources.run_removal import remove_files
 from blut_resources.store import file_lock
@@ -73,6 +74,7 @@ def hold_run(instance: dg.DagsterInstance, run_id: str) -> None:
 def hold_in(home: Path, run_id: str) -> None:
     """Show that this process works for a run of the instance in ``home``: before it shows as started."""
     orchestrator.above(os.getpid())
+    end_on_hang_up()
     alive = home / "alive"
     with file_lock(alive / ".lock"):
         if run_id not in _held:
@@ -101,6 +103,7 @@ def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     """
     alive = _alive(instance)
     reaped = []
+    orphans.end_abandoned(store_of(instance).root / "work")  # what they have said last belongs to the end
     # under the lock, so that a run that is just opening its file is not taken for a dead one
     with file_lock(alive / ".lock"):
         for path in _marks(alive):
@@ -111,7 +114,6 @@ def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
             path.unlink(missing_ok=True)
         reaped += [run_id for run_id in _never_up(instance) if _report_dead(instance, run_id)]
         _forget_makers(instance)
-    orphans.end_abandoned(store_of(instance).root / "work")
     return reaped
 
 

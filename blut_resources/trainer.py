@@ -24,6 +24,7 @@ from blut_resources.containment import Limits, Outcome, Unit, launch
 from blut_resources.containment.backend import LOG
 from blut_resources.containment.isolation import Isolation
 from blut_resources.gauges import Gauges
+from blut_resources.instance import home_of
 from blut_resources.isolated import (
     FLAGS,
     clean_environment,
@@ -34,12 +35,13 @@ from blut_resources.isolated import (
     take_compiled,
 )
 from blut_resources.leases import Lease
-from blut_resources.message_tail import MessageTail, consumed
+from blut_resources.message_tail import MESSAGES, MessageTail, consumed
 from blut_resources.payload import CONFIG_ENV
 from blut_resources.payload_code import CODE
 from blut_resources.payload_events import MessageError
 from blut_resources.payload_files import START, PayloadFiles
 from blut_resources.payload_output import LogTee
+from blut_resources.run_record import note_run
 from blut_resources.store_files import remove_tree
 
 GRACE_S = float(os.environ.get("BLUT_GRACE_S", "10"))
@@ -47,7 +49,7 @@ GRACE_S = float(os.environ.get("BLUT_GRACE_S", "10"))
 POLL_S = 0.05
 WATCH_S = 2.0
 """How often a step asks whether somebody still wants its result."""
-MESSAGES, CONFIG = "messages", "config.json"
+CONFIG = "config.json"
 OURS = ("gauge", "gpu_starved")
 """Events that the payload has not sent."""
 
@@ -129,6 +131,7 @@ def run_payload(
     context: dg.AssetExecutionContext,
     payload: Payload,
     admit: Callable[[], AbstractContextManager[Lease | None]] = contextlib.nullcontext,
+    last_words: Callable[[Path], None] = lambda _: None,
 ) -> Iterator[dict[str, Any]]:
     """Run the payload to its end, yielding each event as it arrives.
 
@@ -136,7 +139,8 @@ def run_payload(
     them, and after all others ``ended``, with ``outcome`` and ``enforcement``.
 
     ``admit`` is entered before a process starts and left after the last one is gone. A payload that was told
-    to outlive its owner, and did, is taken over instead: it has its lease.
+    to outlive its owner, and did, is taken over instead: it has its lease. ``last_words`` gets the place of
+    one that was ended from outside, with the messages that nobody has read.
 
     Raises:
         PayloadFailed: on any outcome but ok, a torn message, or exit 0 without ``done``.
@@ -149,6 +153,7 @@ def run_payload(
         orphan = _orphan(payload, context.log)
         place = orphan.place if orphan else orphans.new_place(payload.work, payload.order(), payload.adopt)
         held.callback(orphans.forget, payload.work, place)
+        note_run(place, home_of(context.instance), context.run.run_id, payload.name)
         reader = MessageTail(place / MESSAGES, consumed(place) if orphan else 0)
         injector = dg.PipesEnvContextInjector()
         session = held.enter_context(dg.open_pipes_session(context, injector, reader))
@@ -180,6 +185,10 @@ def run_payload(
         except MessageError as error:
             unit.close()
             raise PayloadMisspoke(f"{payload.module}: {error}", unit.wait()) from None
+        except BaseException:
+            unit.close()
+            last_words(place)
+            raise
         outcome = unit.wait()
         _demand_success(payload, outcome, reader.torn, said, log.tail, diverged)
         if payload.isolation and payload.compiled:
@@ -210,7 +219,7 @@ def _orphan(payload: Payload, log: dg.DagsterLogManager) -> Unit | None:
         log.warning(f"{payload.name}: what a dead run left {what}")
     with unit:
         pass
-    orphans.forget(payload.work, unit.place)
+    orphans.bury(payload.work, unit.place)
     if goes_on:
         for left in payload.out.iterdir() if payload.out.is_dir() else ():
             remove_tree(left)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +56,13 @@ def through_pipes(config: Path) -> tuple[subprocess.CompletedProcess[str], list[
 
 
 def test_events_arrive_as_messages_of_the_protocol(frozen: Path) -> None:
+    began = time.time() - 0.001
     done, messages = through_pipes(frozen)
     assert done.returncode == 0, done.stderr
     version = {dagster_pipes.PIPES_PROTOCOL_VERSION_FIELD: dagster_pipes.PIPES_PROTOCOL_VERSION}
     assert all(message.items() >= version.items() for message in messages)
     events = [m["params"]["payload"] for m in messages if m["method"] == "report_custom_message"]
+    assert all(began <= event.pop("t") <= time.time() for event in events)
     assert events == [
         {"event": "epoch", "epoch": 1, "step": None, "phase": "train", "metrics": {"loss": 0.5}},
         {"event": "done", "facts": {"n": 3}},

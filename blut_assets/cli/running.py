@@ -3,7 +3,7 @@
 import signal
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import dagster as dg
 from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
@@ -14,6 +14,7 @@ from blut_assets.definitions import defs
 from blut_assets.failures import STOPPED, failure_of
 from blut_assets.recipes import Recipe, RecipeArgs
 from blut_assets.stages import StageConfig
+from blut_resources.hang_up import end_on_hang_up, interrupt
 from blut_resources.instance import open_instance
 from blut_resources.runs import reap_dead_runs
 
@@ -72,9 +73,6 @@ def execute(
 
 
 def end_on_sigterm() -> None:
-    """SIGTERM ends a run as Ctrl-C does: with time for a checkpoint."""
-    signal.signal(signal.SIGTERM, _interrupt)
-
-
-def _interrupt(number: int, _frame: Any) -> NoReturn:
-    raise KeyboardInterrupt(signal.Signals(number).name)
+    """SIGTERM and SIGHUP end a run as Ctrl-C does: with time for a checkpoint."""
+    signal.signal(signal.SIGTERM, interrupt)
+    end_on_hang_up()

@@ -20,11 +20,10 @@ from blut_assets import reuse
 from blut_resources.containment.tree import start_time
 from blut_resources.instance import store_of
 from blut_resources.leases import Claim, holders, waiters
-from blut_resources.message_tail import CONSUMED
+from blut_resources.message_tail import CONSUMED, MESSAGES
 from blut_resources.orphans import NAME
 from blut_resources.payload import CONFIG_ENV
 from blut_resources.runs import reap_dead_runs
-from blut_resources.trainer import MESSAGES
 from tests.aftermath import Row, note
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT, DAGSTER

@@ -76,6 +76,8 @@ def prepare(how: dict[str, Any], session: PayloadSession) -> None:
         note(how, "stopped", session)
         time.sleep(how.get("last_words_s", 0))
         write_atomic(session.work / "last-words", b"written after SIGTERM")
+        if "last_epoch" in how:
+            session.epoch(how["last_epoch"], loss=0.125)
         note(how, "saved", session)
         sys.exit(143)
 
