@@ -10,8 +10,9 @@ import fcntl
 import json
 import os
 import re
+import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +20,7 @@ from blut_resources import liveness
 from blut_resources.documents import read_json
 from blut_resources.foreign_text import one_line
 from blut_resources.lease_place import LeaseError, explained
+from blut_resources.private import open_file
 from blut_resources.store_files import random_name
 
 HOLDER, WAITER = "holder", "waiter"
@@ -62,6 +64,13 @@ class Claim:
     path: Path = field(default=Path(), compare=False)
     problem: str = ""
     """Why a living process's file cannot be believed."""
+    owner: int = field(default_factory=os.geteuid, compare=False)
+    """The user whose file it is, by the kernel's word; what it says of itself may be anything."""
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it is neither this user's nor root's: then it counts up to a share, whatever it says."""
+        return self.owner not in (os.geteuid(), 0)
 
 
 class Held:
@@ -96,7 +105,7 @@ def claims(directory: Path, kind: str, *, sweep: bool = False) -> list[Claim]:
             (int(name["order"]), directory / name[0]) for name in _ours(names) if name["kind"] == kind
         )
         probed = [(path, *_probe(path, sweep)) for _, path in paths]
-    return [_parse(path, text) for path, alive, text in probed if alive]
+    return [_parse(path, text, owner) for path, alive, text, owner in probed if alive]
 
 
 def add(directory: Path, kind: str, claim: Claim) -> Held:
@@ -150,23 +159,25 @@ def _ours(names: list[str]) -> list[re.Match[str]]:
     return [name for name in map(_NAME.fullmatch, names) if name]
 
 
-def _probe(path: Path, sweep: bool) -> tuple[bool, str]:
-    """Whether a living process has a file, and what is in it."""
+def _probe(path: Path, sweep: bool) -> tuple[bool, str, int]:
+    """Whether a living process has a file, what is in it, and whose it is.
+
+    Who closes a file to others claims nothing from them: nobody could tell whether its process lives.
+    """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except PermissionError:
-        return True, "permission denied"
+        descriptor = open_file(path)
     except OSError:
-        return False, ""
+        return False, "", -1
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True, os.read(descriptor, CLAIM).decode(errors="replace")
+        text = os.read(descriptor, CLAIM).decode(errors="replace")
+        return True, text, os.fstat(descriptor).st_uid
     else:
         if sweep and _is_dead(path, descriptor):
             with contextlib.suppress(OSError):  # another user's: it counts for nothing and stays
                 path.unlink()
-        return False, ""
+        return False, "", -1
     finally:
         os.close(descriptor)
 
@@ -180,7 +191,7 @@ def _is_dead(path: Path, descriptor: int) -> bool:
     return liveness.unlocked(path, []) == "no"
 
 
-def _parse(path: Path, text: str) -> Claim:
+def _parse(path: Path, text: str, owner: int) -> Claim:
     try:
         said = read_json(text, "its claim", CLAIM, distinct=True)
         holder = {one_line(key, SHOWN): one_line(value, SHOWN) for key, value in said["holder"].items()}
@@ -188,10 +199,11 @@ def _parse(path: Path, text: str) -> Claim:
         since = float(said["since"])
         if not 0 <= since < MOST or max(asdict(needs).values()) > MOST:
             raise ValueError("a figure that no machine has")
-        return Claim(needs, holder, since, tuple(map(str, said["gpus"])), path)
+        return Claim(needs, holder, since, tuple(map(str, said["gpus"])), path, owner=owner)
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         problem = (
             f"waiting, for it is not known what is free: {path} is held by a living process and cannot be"
             f" read ({one_line(error, 200)}): end that process (`fuser -v {path}`), or delete the file"
         )
-        return Claim(Needs(), {}, 0.0, (), path, problem)
+        claim = Claim(Needs(MOST), {}, time.time(), (), path, owner=owner)
+        return claim if claim.foreign else replace(claim, needs=Needs(), problem=problem)

@@ -5,6 +5,7 @@ earlier waiter is set aside for it, and of what it still waits for nothing is gi
 Memory and GPUs are two queues in this sense.
 """
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,10 @@ from dataclasses import dataclass
 from blut_resources.gpus import Gpu, Gpus
 from blut_resources.lease_files import Claim, Needs
 from blut_resources.machine import Memory, size_text
+from blut_resources.private import user_name
+
+SHARE = 0.9
+"""Of the memory, what the claims of any one other user count for at most: the rest is everybody else's."""
 
 
 class NeverFits(Exception):
@@ -68,16 +73,30 @@ def look(needs: Needs, held: Sequence[Claim], before: Sequence[Claim], memory: M
 
 
 def _memory_left(held: Sequence[Claim], before: Sequence[Claim], memory: Memory) -> int:
-    left = memory.budget - sum(claim.needs.memory for claim in held)
+    left = memory.budget - sum(_counted(held, memory.budget).values())
     for claim in before:
-        left = left - claim.needs.memory if claim.needs.memory <= left else 0
+        needed = (
+            min(claim.needs.memory, round(SHARE * memory.budget)) if claim.foreign else claim.needs.memory
+        )
+        left = left - needed if needed <= left or claim.foreign else 0
     return max(0, left)
+
+
+def _counted(held: Sequence[Claim], budget: int) -> dict[int, int]:
+    """Bytes that count as held, by user: of another one no more than a share, whatever the files say."""
+    total: dict[int, int] = {}
+    for claim in held:
+        total[claim.owner] = total.get(claim.owner, 0) + claim.needs.memory
+    foreign = {claim.owner for claim in held if claim.foreign}
+    return {user: min(had, round(SHARE * budget)) if user in foreign else had for user, had in total.items()}
 
 
 def _gpus_left(held: Sequence[Claim], before: Sequence[Claim], there: Sequence[Gpu]) -> list[Gpu]:
     taken = {uuid for claim in held for uuid in claim.gpus}
     left = [gpu for gpu in there if gpu.uuid not in taken]
     for claim in before:
+        if claim.foreign and claim.needs.gpus > len(there):
+            continue
         would_do = [gpu for gpu in left if gpu.uuid in claim.gpus and gpu.total >= claim.needs.vram]
         chosen = _choose(would_do, claim.needs)
         aside = would_do if chosen is None else chosen
@@ -92,7 +111,7 @@ def _choose(left: Sequence[Gpu], needs: Needs) -> tuple[Gpu, ...] | None:
 
 
 def _memory_text(needs: Needs, held: Sequence[Claim], memory: Memory) -> str:
-    total = sum(claim.needs.memory for claim in held)
+    total = sum(_counted(held, memory.budget).values())
     names = ", ".join(describe(claim) for claim in held if claim.needs.memory)
     text = f"{size_text(needs.memory)}: {size_text(total)} of {size_text(memory.budget)} are held"
     return f"{text}: {names}" if names else text
@@ -129,4 +148,5 @@ def describe(claim: Claim) -> str:
     what += [_gpus_text(claim.needs)] if claim.needs.gpus else []
     asset, run = claim.holder.get("asset", "something"), claim.holder.get("run", "")[:8]
     who = f"run {run}" if run else f"process {claim.holder.get('pid', '?')}"
+    who += "" if claim.owner == os.geteuid() else f" of {user_name(claim.owner)}"
     return f"{asset} {' and '.join(what)} ({who}, since {since})"

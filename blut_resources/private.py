@@ -6,9 +6,11 @@ keys. What is opened by a name that others can make is opened without following 
 is looked at through the descriptor, since a name can stand for something else a moment later.
 """
 
+import contextlib
 import os
 import pwd
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -80,16 +82,23 @@ def open_believed(path: Path, remedy: str) -> BinaryIO:
     return file
 
 
+@contextlib.contextmanager
+def opened_directory(path: Path) -> Iterator[int]:
+    """A descriptor of a directory; no link to one is followed. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def not_private(directory: Path) -> str:
     """Why a directory is not this user's alone, in words; empty if it is. No link to one is followed."""
     try:
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with opened_directory(directory) as descriptor:
+            found = os.fstat(descriptor)
     except OSError as error:
         return f"is no directory that can be opened ({os.strerror(error.errno or 0)})"
-    try:
-        found = os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
     if found.st_uid != os.geteuid():
         return f"belongs to {user_name(found.st_uid)}"
     mode = stat.S_IMODE(found.st_mode)

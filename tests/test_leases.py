@@ -451,7 +451,10 @@ def test_garbage_in_the_directory_is_harmless(place: Path) -> None:
     with hold(100):
         assert len(holders()) == 1
     # what is no file of ours stays, and counts for nothing
-    assert left_over(place) == ["000004-link.holder", "000006-folder.holder", "README", "x.waiter"]
+    assert left_over(place) == [
+        *("000004-link.holder", "000005-fifo.holder", "000006-folder.holder"),
+        *("README", "x.waiter"),
+    ]
 
 
 def test_a_torn_file_of_a_living_process_is_waited_for_with_the_remedy(
@@ -553,6 +556,113 @@ def test_another_users_closed_directory_is_refused_with_the_remedy(
     assert refused.process.wait(60) != 0
     error = refused.process.stderr.read() if refused.process.stderr else ""
     assert f"{shared} belongs to root and nobody cannot write there: `chmod 1777 {shared}`" in error
+
+
+@pytest.fixture
+def sticky(shared: Path) -> Path:
+    shared.mkdir()
+    shared.chmod(0o1777)
+    return shared
+
+
+def by_nobody(path: Path, text: str, kind: str = "holder") -> subprocess.Popen[str]:
+    """Another user's process that has locked a file of the directory and says this of itself."""
+    script = f"import fcntl, os, sys; os.umask(0o022); os.setgid({NOBODY}); os.setuid({NOBODY});"
+    script += "file = open(sys.argv[1], 'w'); file.write(sys.argv[2]);"
+    script += "file.flush(); fcntl.flock(file, fcntl.LOCK_SH); print('locked', flush=True); input()"
+    command = [sys.executable, "-I", "-c", script, str(path / f"000001-theirs.{kind}"), text]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+    assert process.stdout and process.stdout.readline() == "locked\n"
+    return process
+
+
+@pytest.mark.parametrize("kind", ["holder", "waiter"])
+@pytest.mark.parametrize(
+    "text", [json.dumps({"memory": 909 << 40}), "garbage", json.dumps({"memory": 95 << 20})]
+)
+def test_another_user_can_claim_a_share_and_no_more(
+    start: Callable[..., Holder], sticky: Path, text: str, kind: str
+) -> None:
+    says = {"holder": {"asset": "theirs"}, "since": 0, "gpus": []}
+    claim = json.dumps({**says, "needs": json.loads(text)}) if text.startswith("{") else text
+    with by_nobody(sticky, claim, kind) as other:
+        start("small", 9).expect("has")
+        large = start("large", 20)
+        said = large.expect("waits")
+        assert kind == "waiter" or "of nobody" in said
+        other.kill()
+        large.expect("has")
+
+
+def test_a_claim_that_its_owner_closes_to_others_is_none(sticky: Path) -> None:
+    closed = sticky / "000001-closed.holder"
+    closed.write_text('{"needs": {"memory": 1}}')
+    os.mkfifo(sticky / "000002-fifo.holder")
+    for path in (closed, sticky / "000002-fifo.holder"):
+        path.chmod(0)
+        os.chown(path, NOBODY, NOBODY)
+    with closed.open() as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        code = "import os, pwd, sys; import blut_resources.containment.limits, blut_resources.documents\n"
+        code += "from blut_resources.leases import *; os.setuid(1)\n"
+        code += "with lease(Needs(1 << 20), holder={}, on_wait=lambda text: sys.exit(text)): print('has')"
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=REPOSITORY, timeout=60, check=False
+        )
+    assert done.stdout == "has\n", done.stderr
+
+
+@pytest.mark.parametrize("what", ["fifo", "link", "closed"])
+def test_a_directory_lock_of_another_kind_is_named_with_its_owner(sticky: Path, what: str) -> None:
+    lock = sticky / ".lock"
+    if what == "fifo":
+        os.mkfifo(lock)
+    elif what == "link":
+        lock.symlink_to("/etc/shadow")
+    else:
+        lock.touch(mode=0o600)
+    os.chown(lock, 2, 2, follow_symlinks=False)
+    code = f"import os, pwd; from blut_resources.lease_place import _open, Path; os.setuid({NOBODY});"
+    code += f"_open(Path({str(lock)!r}))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=60, check=False)
+    assert f"{lock} of bin: " in done.stderr and "remove it as bin or root" in done.stderr
+    assert Path("/etc/shadow").stat().st_mode & 0o007 == 0
+
+
+def test_a_directory_that_others_rule_is_refused(sticky: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sticky.chmod(0o777)
+    with pytest.raises(LeaseError, match=r"open to others and not sticky \(mode 777\).*chmod \+t"), hold(1):
+        pass
+    sticky.chmod(0o1777)
+    os.chown(sticky, NOBODY, NOBODY)
+    with (
+        pytest.raises(LeaseError, match=r"belongs to nobody, who could take every lease.*chown root"),
+        hold(1),
+    ):
+        pass
+    # where all users look, root takes over what somebody else made first
+    monkeypatch.setattr(lease_place, "PLACES", (sticky, sticky))
+    with hold(1):
+        assert sticky.stat().st_uid == 0
+
+
+def test_a_stuck_lock_names_the_process_and_its_user(sticky: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease_place, "STUCK_S", 0.2)
+    (sticky / ".lock").touch()
+    os.chown(sticky / ".lock", NOBODY, NOBODY)
+    script = f"import fcntl, os, sys; os.setuid({NOBODY}); file = open(sys.argv[1], 'r+');"
+    script += "fcntl.flock(file, fcntl.LOCK_EX);"
+    script += "print('locked', flush=True); input()"
+    command = [sys.executable, "-I", "-c", script, str(sticky / ".lock")]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as other:
+        assert other.stdout and other.stdout.readline() == "locked\n"
+        said: list[str] = []
+        with lease(Needs(MIB), holder={}, on_wait=lambda text: (said.append(text), other.kill())[0]):
+            assert f"process {other.pid} of nobody has locked it" in said[0]
 
 
 def test_leases_are_kept_where_all_users_look(monkeypatch: pytest.MonkeyPatch) -> None:
