@@ -119,7 +119,7 @@ class ScoringConfig(StageConfig):
     limit: int | None = Field(None, ge=1, description="documents of a task, at most; all if not given")
     judge_url: str = Field("", description=JUDGE)
     judge_model: str = Field("", description="name of the judge at that server")
-    judge_key_env: str = Field("", description="NAME of the environment variable that holds its key")
+    judge_key_env: str = Field("", description="NAME of the variable that holds its key: BLUT_JUDGE_...")
     judge_samples: int = Field(20, ge=1, description="held-out questions whose answers are judged")
     seed: int = Field(42, ge=0)
     threads: int = Field(1, ge=1, le=256)

@@ -31,10 +31,10 @@ def configs(**args: Any) -> dict[str, Any]:
 
 
 def test_one_form_reaches_every_asset() -> None:
-    found = configs(model_path="m", judge_url="http://x/v1", judge_model="j", judge_samples=3, seed=7)
+    found = configs(model_path="m", judge_url="http://localhost/v1", judge_model="j", judge_samples=3, seed=7)
     assert found["evaluated_models"].roles == {"tuned": "m"}
     scoring = found["suite_evaluation"]
-    assert (scoring.judge_url, scoring.judge_model, scoring.judge_samples) == ("http://x/v1", "j", 3)
+    assert (scoring.judge_url, scoring.judge_model, scoring.judge_samples) == ("http://localhost/v1", "j", 3)
     assert scoring.seed == 7 and found["examples"].path == "rows.jsonl"
 
 

@@ -49,7 +49,8 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr(judge_module.time, "sleep", lambda seconds: None)
-    monkeypatch.setenv("JUDGE_KEY", "secret-key")
+    monkeypatch.setenv("BLUT_JUDGE_KEY", "secret-key")
+    monkeypatch.setenv("BLUT_JUDGE_HOSTS", "127.0.0.1")
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.delenv(name, raising=False)
     with Server() as found:
@@ -62,7 +63,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 def test_an_answer_is_graded_against_the_reference(server: Server) -> None:
     server.replies = ['The answer is right. {"grade": 9}']
-    judge = judge_of(server.url, "grader", "JUDGE_KEY")
+    judge = judge_of(server.url, "grader", "BLUT_JUDGE_KEY")
     assert judge is not None and judge.grade("2+2?", "4", "It is 4.") == 9
     path, key, body = server.seen[0]
     assert path == "/v1/chat/completions" and key == "Bearer secret-key"
@@ -76,7 +77,7 @@ def test_no_key_is_sent_where_none_is_named_and_none_is_shown(server: Server) ->
     judge = judge_of(server.url, "grader", "")
     assert judge is not None and judge.grade("q", "r", "a") == 1
     assert server.seen[0][1] is None
-    assert "secret" not in repr(judge_of(server.url, "grader", "JUDGE_KEY"))
+    assert "secret" not in repr(judge_of(server.url, "grader", "BLUT_JUDGE_KEY"))
 
 
 def test_a_reply_without_a_grade_is_no_grade(server: Server) -> None:
@@ -99,7 +100,7 @@ def test_a_server_that_is_busy_is_asked_again_and_one_that_refuses_is_not(server
 
 
 def test_a_redirect_is_told_and_the_key_goes_nowhere(server: Server) -> None:
-    judge = judge_of(server.url, "grader", "JUDGE_KEY")
+    judge = judge_of(server.url, "grader", "BLUT_JUDGE_KEY")
     assert judge is not None
     with Server() as elsewhere:
         thread = threading.Thread(target=elsewhere.serve_forever)
@@ -113,9 +114,10 @@ def test_a_redirect_is_told_and_the_key_goes_nowhere(server: Server) -> None:
 
 
 def test_a_key_with_a_line_end_is_named_by_its_variable_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("JUDGE_KEY", "secret\nX-Other: 1")
-    with pytest.raises(JudgeError, match=r"\$JUDGE_KEY \(judge_key_env\)") as caught:
-        judge_of("http://x/v1", "grader", "JUDGE_KEY")
+    monkeypatch.setenv("BLUT_JUDGE_HOSTS", "x")
+    monkeypatch.setenv("BLUT_JUDGE_KEY", "secret\nX-Other: 1")
+    with pytest.raises(JudgeError, match=r"\$BLUT_JUDGE_KEY \(judge_key_env\)") as caught:
+        judge_of("http://x/v1", "grader", "BLUT_JUDGE_KEY")
     assert "secret" not in str(caught.value)
 
 
@@ -133,12 +135,13 @@ def test_a_judge_that_is_not_there_is_an_error_and_no_figure(monkeypatch: pytest
         ("", "grader", "", "judge_url"),
         ("http://x/v1", "", "", "judge_model"),
         ("file:///etc/passwd", "grader", "", "http://"),
-        ("http://x/v1", "grader", "NO_SUCH_VARIABLE", "NO_SUCH_VARIABLE"),
+        ("http://x/v1", "grader", "BLUT_JUDGE_NO_SUCH", "BLUT_JUDGE_NO_SUCH"),
     ],
 )
 def test_an_incomplete_judge_is_refused_before_anything_runs(
-    url: str, model: str, key: str, words: str
+    url: str, model: str, key: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("BLUT_JUDGE_HOSTS", "x")
     with pytest.raises(JudgeError, match=words):
         judge_of(url, model, key)
 
@@ -161,3 +164,46 @@ def test_nobody_is_asked_by_default() -> None:
 )
 def test_only_a_number_on_the_scale_is_a_grade(reply: str, grade: int | None) -> None:
     assert read_grade(reply) == grade
+
+
+KEPT = {
+    "HF_TOKEN": "hf_secret",
+    "BLUT_JUDGE_KEY": "secret-key",
+    "BLUT_JUDGE_HOSTS": "judge.example, [::1]:8000",
+}
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "words"),
+    [
+        ("http://127.0.0.1:9/v1", "HF_TOKEN", "only a variable whose name begins with BLUT_JUDGE_"),
+        ("https://judge.example/v1", "BLUT_JUDGE_HOSTS", "only a variable whose name begins"),
+        ("https://evil.example/v1", "BLUT_JUDGE_KEY", "export BLUT_JUDGE_HOSTS=evil.example"),
+        ("https://evil.example/v1", "", "evil.example is not named by the owner"),
+        ("http://127.0.0.1:9/v1", "BLUT_JUDGE_KEY", "127.0.0.1 gets no key"),
+        ("http://[::1]:8001/v1", "BLUT_JUDGE_KEY", "gets no key"),
+        ("http://judge.example@evil.example/v1", "", "give an http"),
+        ("http://evil.example\\@judge.example/v1", "", "give an http"),
+        ("http://evil.example?judge.example/v1", "", "give an http"),
+        ("http://judge.example.evil.example/v1", "", "is not named"),
+        ("http://2130706433/v1", "BLUT_JUDGE_KEY", "is not named"),
+    ],
+)
+def test_args_choose_neither_a_secret_nor_who_gets_one(
+    url: str, key: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in KEPT.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(JudgeError, match=words) as caught:
+        judge_of(url, "grader", key)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://judge.example:8443/v1", "HTTP://Judge.example", "http://[::1]:8000/v1"]
+)
+def test_a_server_that_the_owner_names_gets_the_key(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in KEPT.items():
+        monkeypatch.setenv(name, value)
+    judge = judge_of(url, "grader", "BLUT_JUDGE_KEY")
+    assert judge is not None and judge.key == "secret-key"

@@ -183,14 +183,15 @@ def test_a_judge_that_goes_away_is_a_failure_and_leaves_no_report(
 def test_a_judge_grades_the_answers_and_its_key_is_nowhere(
     inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(os.environ, "JUDGE_KEY", "secret-key")
+    monkeypatch.setitem(os.environ, "BLUT_JUDGE_KEY", "secret-key")
+    monkeypatch.setitem(os.environ, "BLUT_JUDGE_HOSTS", "127.0.0.1")
     monkeypatch.setitem(os.environ, "no_proxy", "127.0.0.1")
     assert issubclass(Server, ThreadingHTTPServer) and Handler
     with Server() as server:
         server.replies = ['{"grade": 4}', "no idea"]
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        named = {"judge_url": server.url, "judge_model": "grader", "judge_key_env": "JUDGE_KEY"}
+        named = {"judge_url": server.url, "judge_model": "grader", "judge_key_env": "BLUT_JUDGE_KEY"}
         made("model_evaluate", {**CONFIG, "models": [HF], **named}, tmp_path / "out", **inputs)
         server.shutdown()
         thread.join()

@@ -51,13 +51,18 @@ def test_one_seed_and_one_length_reach_every_asset(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(REQUIRED.keys() - {"hf_finetune_from_dataset"}))
 def test_the_tail_makes_the_gguf_that_was_asked_for(name: str) -> None:
     found = configs(
-        name, quant="Q4_K_M", answers=5, judge_url="http://x/v1", judge_model="j", promote_as="mine@next"
+        name,
+        quant="Q4_K_M",
+        answers=5,
+        judge_url="http://localhost/v1",
+        judge_model="j",
+        promote_as="mine@next",
     )
     (quantised,) = [c for n, c in found.items() if n.endswith("_gguf")]
     (merged,) = [c for n, c in found.items() if n.endswith("_merged")]
     (judged,) = [c for n, c in found.items() if n.endswith("_evaluation")]
     assert (quantised.quant, merged.name, judged.answers) == ("Q4_K_M", "mine", 5)
-    assert (judged.judge_url, judged.judge_model) == ("http://x/v1", "j")
+    assert (judged.judge_url, judged.judge_model) == ("http://localhost/v1", "j")
     assert found["gguf_preflight"].check == "gguf"
     (registered,) = [c for n, c in found.items() if n.endswith("_registered")]
     assert (registered.name, registered.alias) == ("mine", "mine@next")
