@@ -16,7 +16,7 @@ from typing import Any
 import dagster as dg
 
 from blut_assets import reuse
-from blut_assets.recipes import RECIPE_TAG, Cookbook, Metric, Recipe
+from blut_assets.recipes import RECIPE_TAG, Cookbook, Metric, Recipe, args_of
 from blut_assets.stages import COMMON, StageSpec, spec_of
 from blut_resources.foreign_text import markdown
 
@@ -62,7 +62,11 @@ def _found(instance: dg.DagsterInstance, recipe: Recipe, metric: Metric) -> Iter
         if run is None or event is None or not reuse.digest_of(event):
             continue
         entry: Any = event.metadata[reuse.ARTIFACT]
-        args = {name: value for name, value in {**defaults, **run.run_config}.items() if name not in COMMON}
+        args = {
+            name: value
+            for name, value in {**defaults, **args_of(run.run_config)}.items()
+            if name not in COMMON
+        }
         yield entry.value["digest"], Result(run.run_id, record.timestamp, entry.value, args)
 
 

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from blut_assets.artifacts import Artifact
 from blut_assets.datasets import DataKind
+from blut_assets.executor import EXECUTION
 from blut_assets.floors import FloorsFormat
 from blut_assets.limits import NO_LIMITS, LimitsConfig
 from blut_assets.stages import COMMON, StageConfig, spec_of
@@ -18,6 +19,9 @@ from blut_assets.stages import COMMON, StageConfig, spec_of
 C = TypeVar("C", bound=StageConfig)
 
 RECIPE_TAG = "blut/recipe"
+EXECUTION_FORM = (
+    "{config: {multiprocess: {max_concurrent: 2}}}: a process for each step; one for all if not given"
+)
 
 
 class ArgsError(dg.DagsterError, ValueError):
@@ -26,6 +30,11 @@ class ArgsError(dg.DagsterError, ValueError):
     An error of Dagster's own kind: the launchpad shows it as it is, and not below one that says only that
     something was thrown.
     """
+
+
+def args_of(run_config: Mapping[str, Any]) -> dict[str, Any]:
+    """The args in the config of a recipe's run, without what says how Dagster is to execute it."""
+    return {name: value for name, value in run_config.items() if name != EXECUTION}
 
 
 def _common(name: str) -> Any:
@@ -138,15 +147,18 @@ class Recipe:
         }
 
     def job(self) -> Any:
-        """The Dagster job; its run config is the args form."""
+        """The Dagster job; its run config is the args form, and Dagster's own choice of an executor."""
 
         def to_run_config(values: Mapping[str, Any]) -> dict[str, Any]:
-            return self.run_config(self.parse(values))
+            chosen = {name: values[name] for name in values.keys() & {EXECUTION}}
+            return {**self.run_config(self.parse(args_of(values))), **chosen}
+
+        execution = dg.Field(dg.Permissive(), is_required=False, description=EXECUTION_FORM)
 
         return dg.define_asset_job(
             self.name,
             selection=dg.AssetSelection.assets(*[asset.key for asset in self.assets]),
-            config=dg.ConfigMapping(to_run_config, self.args.to_config_schema()),
+            config=dg.ConfigMapping(to_run_config, {**self.args.to_fields_dict(), EXECUTION: execution}),
             description=self.description,
             tags={RECIPE_TAG: self.name},
         )

@@ -57,8 +57,15 @@ def home_of(instance: dg.DagsterInstance) -> Path:
     Raises:
         EphemeralInstance: with the remedy, unless $BLUT_ALLOW_EPHEMERAL is set.
     """
-    temporary = instance.is_ephemeral or Path(instance.root_directory).name.startswith(TEMPORARY_PREFIX)
-    if temporary and not os.environ.get(ALLOW_EPHEMERAL):
+    allowed = os.environ.get(ALLOW_EPHEMERAL)
+    if instance.is_ephemeral and not allowed:
+        raise EphemeralInstance(
+            "this Dagster instance is in memory only and would forget the result: give another one with"
+            " instance=, in a test the fixture `blut_assets.testing.blut_instance`, in a script"
+            " `blut_resources.instance.open_instance()`"
+        )
+    temporary = Path(instance.root_directory).name.startswith(TEMPORARY_PREFIX)
+    if temporary and not allowed:
         raise EphemeralInstance(
             "this Dagster instance is temporary and would forget the result: run the command in the"
             " directory that holds `.env`, or export DAGSTER_HOME=/absolute/path, or use `blut recipe run`"

@@ -1,5 +1,6 @@
 """What people do with Dagster's own means to the assets of Blut, and what comes of it."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from blut_assets.artifacts import Artifact
 from blut_assets.retrying import gate_check
 from blut_assets.stages import StageConfig, stage_asset
+from tests import choosable
 from tests.conftest import REPOSITORY
 from tests.forked import RUN, server
 from tests.scripted import RESOURCES
@@ -240,3 +242,66 @@ def test_what_dg_scaffolds_is_loaded_and_dg_has_nothing_to_complain_of(home: Pat
 
     dg_command("scaffold", "defs", "dagster.asset", "scaffolded.py")
     assert '"scaffolded"' in dg_command("list", "defs", "--json")
+
+
+def _executed(tmp_path: Path, **execution: Any) -> set[str]:
+    """The kinds of events of a recipe's run from Dagster's own command line."""
+    config = tmp_path / "args.yaml"
+    config.write_text(json.dumps({"logger": "none", **execution}))
+    command = [
+        "-m",
+        "dagster",
+        "job",
+        "execute",
+        "-m",
+        "tests.choosable",
+        "-j",
+        "choosable",
+        "-c",
+        str(config),
+    ]
+    done = server(*RUN).run(command, os.environ, REPOSITORY)
+    assert done.returncode == 0, done.stderr[-3000:]
+    with dg.DagsterInstance.get() as instance:
+        (run,) = instance.get_runs(limit=1)
+        logs = instance.all_logs(run.run_id)
+        return {entry.dagster_event.event_type_value for entry in logs if entry.dagster_event}
+
+
+@pytest.mark.usefixtures("home")
+def test_the_executor_of_a_recipe_can_be_chosen_and_is_in_process_otherwise(tmp_path: Path) -> None:
+    assert "STEP_WORKER_STARTED" not in _executed(tmp_path)
+    chosen = {"config": {"multiprocess": {"max_concurrent": 1}}}
+    assert "STEP_WORKER_STARTED" in _executed(tmp_path, execution=chosen)
+
+
+def test_an_executor_that_there_is_not_is_refused_before_the_run() -> None:
+    job = choosable.defs.resolve_job_def("choosable")
+    dg.validate_run_config(job, {"execution": {"config": {"in_process": {}}}})
+    with pytest.raises(dg.DagsterInvalidConfigError, match="kubernetes"):
+        dg.validate_run_config(job, {"execution": {"config": {"kubernetes": {}}}})
+    everything = choosable.defs.resolve_implicit_global_asset_job_def()
+    dg.validate_run_config(everything, {"execution": {"config": {"multiprocess": {"max_concurrent": 2}}}})
+
+
+@pytest.mark.usefixtures("home")
+def test_a_project_may_have_sensors_and_cookbooks_of_its_own(tmp_path: Path) -> None:
+    """In the working directory, which is the first place that Python looks at."""
+    (tmp_path / "sensors.py").write_text("mine = 1\n")
+    (tmp_path / "cookbooks").mkdir()
+    (tmp_path / "cookbooks" / "__init__.py").write_text("mine = 1\n")
+
+    def python(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, *words], cwd=tmp_path, capture_output=True, text=True)
+
+    floors = ["--select", "lamquant/floor_registry"]
+    made = python("-m", "dagster", "asset", "materialize", "-m", "blut_assets.definitions", *floors)
+    assert made.returncode == 0, made.stderr[-3000:]
+    assert (
+        "lamquant_joint_codec"
+        in python("-c", "from blut_assets.cli import main; main()", "recipe", "list").stdout
+    )
+
+    theirs_first = python("-c", "import sensors, blut_assets.definitions")
+    assert f"{tmp_path}/sensors.py was imported as `sensors`" in theirs_first.stderr
+    assert "rename it, import `blut_assets` before it, or give Blut a code location" in theirs_first.stderr

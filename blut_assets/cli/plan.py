@@ -104,7 +104,7 @@ def resume(
     from blut_assets.cli.arguments import recipe_called, validated
     from blut_assets.cli.lookup import run_named
     from blut_assets.cli.running import run_recipe
-    from blut_assets.recipes import RECIPE_TAG
+    from blut_assets.recipes import RECIPE_TAG, args_of
     from blut_resources.instance import open_instance
 
     with open_instance() as instance:
@@ -121,4 +121,4 @@ def resume(
         )
     recipe = recipe_called(name)
     origin = {"dagster/parent_run_id": run.run_id, "dagster/root_run_id": run.root_run_id or run.run_id}
-    raise typer.Exit(run_recipe(recipe, validated(recipe, dict(run.run_config), set_), origin))
+    raise typer.Exit(run_recipe(recipe, validated(recipe, args_of(run.run_config), set_), origin))

@@ -1,0 +1,68 @@
+"""For the tests of people who write stage assets: an instance that is gone with the test, and runs in it.
+
+::
+
+    from blut_assets.testing import blut_instance, materialize
+
+    def test_words(blut_instance):
+        assert materialize([words], blut_instance).success
+"""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from blut_assets import reuse
+from blut_assets.artifacts import Artifact
+from blut_assets.handles import ArtifactHandles
+from blut_assets.stages import spec_of
+from blut_resources.instance import open_instance, store_of
+
+__all__ = ["blut_instance", "materialize", "provide"]
+
+
+@pytest.fixture
+def blut_instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    """A persistent instance with a store and leases of its own, in the temporary directory of the test."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "blut-home"))
+    monkeypatch.setenv("BLUT_LEASES", str(tmp_path / "blut-leases"))
+    monkeypatch.delenv("BLUT_STORE", raising=False)
+    with open_instance() as instance:
+        yield instance
+
+
+def materialize(
+    assets: Sequence[dg.AssetsDefinition], instance: dg.DagsterInstance, **options: Any
+) -> dg.ExecuteInProcessResult:
+    """Run stage assets as ``dg.materialize`` does, which takes the options.
+
+    An input that is not among them is what was materialized in the instance before, or `provide`\\ d.
+    """
+    made = {asset.key for asset in assets}
+    specs = [spec for asset in assets if (spec := spec_of(asset))]
+    above = {key for spec in specs for key in spec.inputs.values()} - made
+    given = [dg.SourceAsset(key, io_manager_key="artifact_handles") for key in sorted(above)]
+    resources = {"artifact_handles": ArtifactHandles(), **options.pop("resources", {})}
+    return dg.materialize([*assets, *given], instance=instance, resources=resources, **options)
+
+
+def provide(instance: dg.DagsterInstance, asset: str, artifact: Artifact, source: Path) -> Artifact:
+    """Have an input as if its asset had been materialized, without running it.
+
+    Args:
+        asset: its key, such as ``mine/words``.
+        artifact: its facts.
+        source: the file or directory with its bytes; it is copied.
+    """
+    store = store_of(instance)
+    copied = store.staging() / "copy"
+    (shutil.copytree if source.is_dir() else shutil.copyfile)(source, copied)
+    stored = artifact.stored_as(store.put(copied))
+    metadata = {reuse.ARTIFACT: dg.MetadataValue.json(stored.model_dump(mode="json"))}
+    key = dg.AssetKey(asset.split("/"))
+    instance.report_runless_asset_event(dg.AssetMaterialization(key, metadata=metadata))
+    return stored

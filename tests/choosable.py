@@ -1,0 +1,24 @@
+"""A recipe of one asset, also runnable as ``dagster job execute -m tests.choosable -j choosable``."""
+
+from blut_assets.artifacts import Artifact
+from blut_assets.definitions import build_definitions
+from blut_assets.recipes import Cookbook, Recipe, RecipeArgs
+from blut_assets.stages import stage_asset
+from cookbooks.discovery import Discovered
+
+
+class Chosen(Artifact):
+    """A line of text."""
+
+    kind = "test.chosen"
+
+
+@stage_asset(cookbook="choosable", group="a")
+def chosen(stage) -> Chosen:
+    """A line."""
+    (stage.out / "line").write_text("chosen")
+    return Chosen()
+
+
+RECIPE = Recipe("choosable", "test", "One asset.", RecipeArgs, [chosen], Chosen, lambda args: {})
+defs = build_definitions(Discovered([Cookbook("choosable", [chosen], [RECIPE])]))
