@@ -301,9 +301,24 @@ def _require_same(name: str, judged: str | None, wanted: str) -> None:
         )
 
 
+def applied(floors: Iterable[Floor], criteria: Iterable[Criterion]) -> list[Floor]:
+    """The floors, with one whose scope is `EACH` for every scope that a criterion of its kind has.
+
+    Where there is no such criterion it stays as it is, and so is one that nothing meets.
+    """
+    scopes: dict[str, dict[str, None]] = {}
+    for criterion in criteria:
+        scopes.setdefault(criterion.kind, {})[criterion.scope] = None
+    return [
+        floor.model_copy(update={"scope": scope})
+        for floor in floors
+        for scope in (scopes.get(floor.kind, [EACH]) if floor.scope == EACH else [floor.scope])
+    ]
+
+
 def _require_floors(document: Verdict, floors: list[Floor]) -> None:
     judged = {c.as_floor() for c in document.criteria}
-    wanted = set(floors)
+    wanted = set(applied(floors, document.criteria))
     if not wanted:
         raise PromotionRefused("no floors are in force: a candidate cannot pass nothing")
     if missing := sorted(f"{f.kind} {f.name} of {f.scope}" for f in wanted - judged):

@@ -8,7 +8,7 @@ floors that are pinned for it, and a change that somebody answers for.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from blut_assets.gates import EACH, Change, Criterion, Floor, PromotionRefused, Verdict
+from blut_assets.gates import Change, Criterion, Floor, PromotionRefused, Verdict, applied
 from blut_resources.digest import digest_bytes
 from blut_resources.registry_records import Authority, Entry, Governance
 
@@ -16,6 +16,8 @@ SYNTHETIC = "synthetic-"
 """How the aliases begin that take candidates judged on made-up data."""
 DRY_RUN = re.compile(r"dry[\W_]*run", re.IGNORECASE)
 NOBODY = {"", "blut", "unknown", "anonymous", "nobody", "none", "n/a", "-"}
+WORST = "worst_"
+"""How a summary figure begins that is that of the worst part; where there are any, these are compared."""
 SHORT = 12
 
 
@@ -104,18 +106,13 @@ def misses(criteria: Sequence[Criterion], rules: Iterable[Floor]) -> list[str]:
     """
     measured = {(c.kind, c.name, c.scope): c.measured for c in criteria}
     problems = []
-    for rule in rules:
-        kind = {c.scope for c in criteria if c.kind == rule.kind}
-        for scope in sorted(kind) if rule.scope == EACH else [rule.scope]:
-            key = (rule.kind, rule.name, scope)
-            if not rule.satisfied_by(measured.get(key)):
-                floor = rule.model_copy(update={"scope": scope}).model_dump()
-                problems.append(Criterion(**floor, measured=measured.get(key), passed=False).sentence())
-        if rule.scope == EACH and not kind:
-            problems.append(f"{rule.kind} {rule.name} was not measured on anything")
+    for floor in applied(rules, criteria):
+        found = measured.get((floor.kind, floor.name, floor.scope))
+        if not floor.satisfied_by(found):
+            problems.append(Criterion(**floor.model_dump(), measured=found, passed=False).sentence())
     if any("not measured" in problem for problem in problems):
         problems.append("for what was not measured, judge it by these floors: give them to its recipe")
-    return list(dict.fromkeys(problems))
+    return problems
 
 
 def refuse_other_sealed(
@@ -172,12 +169,16 @@ def _worse(document: Verdict, held: Entry | None, before: Verdict | None) -> lis
     if before is None or document.sealed is None or before.sealed != document.sealed:
         return None
     higher = {c.name: c.op == ">=" for c in document.criteria if c.op != "=="}
+    names = [name for name in before.measurements if name.startswith(WORST)] or [*before.measurements]
     worse = []
-    for name, theirs in before.measurements.items():
-        better, ours = higher.get(name.removeprefix("worst_")), document.measurements.get(name)
+    for name in names:
+        theirs, ours = before.measurements[name], document.measurements.get(name)
+        better = higher.get(name.removeprefix(WORST))
         if better is None or theirs is None or ours is None:
             continue
-        if ours < theirs if better else ours > theirs:
+        # half a percent is no difference; of a share or a correlation, that of what is missing to 1
+        slack = 0.005 * min(abs(theirs), abs(1 - theirs))
+        if ours < theirs - slack if better else ours > theirs + slack:
             worse.append(_compared(name, document.measurements, before.measurements))
     return worse
 

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from blut_assets.gates import (
+    EACH,
     Change,
     Floor,
     Incumbent,
@@ -217,6 +218,15 @@ def test_a_verdict_by_weaker_or_fewer_floors_than_those_in_force_is_refused(tmp_
     ):
         with pytest.raises(PromotionRefused, match=reason):
             require_pass(tmp_path / "v", verdict=digest, **IN_FORCE | {"floors": floors})
+
+
+def test_a_floor_for_each_part_stands_for_one_of_every_part_judged(tmp_path):
+    digest = stored(tmp_path / "v", verdict())
+    each = [floor.model_copy(update={"scope": EACH}) for floor in FLOORS[:2]]
+    assert require_pass(tmp_path / "v", verdict=digest, **IN_FORCE | {"floors": [*each, FLOORS[2]]}).passed
+    more = Floor(kind="band", name="beta_prd", scope=EACH, op="<=", floor=40)
+    with pytest.raises(PromotionRefused, match=r"band beta_prd of \*"):
+        require_pass(tmp_path / "v", verdict=digest, **IN_FORCE | {"floors": [*FLOORS, more]})
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_a_floor_for_each_part_is_asked_of_every_part_that_was_measured() -> Non
     assert misses(judge(whole, floors), rules) == ["b: codec r is 0.5, required >= 0.9"]
     assert misses(judge(whole, floors[:3]), rules)[1] == "b: codec alpha_r is not measured, required >= 0.9"
     assert misses(judge(whole, floors), [rules[0].model_copy(update={"kind": "band"})])[0] == (
-        "band r was not measured on anything"
+        "*: band r is not measured, required >= 0.9"
     )
 
 

@@ -2,12 +2,13 @@
 
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from blut_assets.gates import VERDICT_FILE, parse_verdict
+from blut_assets.gates import EACH, VERDICT_FILE, Criterion, Floor, parse_verdict
 from blut_assets.retrying import gate_check
 from blut_assets.stage import Stage
 from blut_assets.stages import Steps, stage_asset
@@ -25,6 +26,7 @@ from cookbooks.lamquant.artifacts import (
     TrainingWindows,
 )
 from cookbooks.lamquant.configs import PccpVerdictConfig
+from cookbooks.lamquant.verdict_rules import CORPUS
 
 CODEC_ENCODE = "cookbooks.lamquant.payload.codec_encode"
 CODEC_DECODE = "cookbooks.lamquant.payload.codec_decode"
@@ -67,13 +69,21 @@ def register(stage: Stage, judged: PccpVerdict) -> None:
         inputs={name: verdict.inputs[name] for name in KEPT},
         verdict=judged.digest,
         passed=verdict.passed,
-        floors=[criterion.as_floor() for criterion in verdict.criteria],
+        floors=_for_each(verdict.criteria),
         figures=verdict.measurements,
         license="unknown",
         run=stage.context.run.run_id,
         headline=HEADLINE,
     )
     stage.context.log.info(f"{stage.name}: registered as {record.model}")
+
+
+def _for_each(criteria: Sequence[Criterion]) -> list[Floor]:
+    """The floors of a verdict without the recordings: of each they are the same."""
+    floors = (criterion.as_floor() for criterion in criteria)
+    return list(
+        dict.fromkeys(f if f.scope == CORPUS else f.model_copy(update={"scope": EACH}) for f in floors)
+    )
 
 
 @stage_asset(

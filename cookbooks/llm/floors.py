@@ -1,13 +1,13 @@
 """The floors of a GGUF: what a registration asks, and the file that pins them for a governed alias."""
 
-from collections.abc import Hashable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from blut_assets.floors import MAX_BYTES
 from blut_assets.gates import Floor, Op
+from blut_resources.documents import read_yaml
 from cookbooks.llm.fidelity import ROUNDING
 
 SCHEMA = "blut.llm_floors.v1"
@@ -59,15 +59,13 @@ def pinned_floors(data: bytes, name: str, _model: str) -> list[Floor]:
         ValueError: it is no such file; naming the field.
     """
     try:
-        return FloorsFile.model_validate(yaml.load(data, Loader=_DistinctKeys)).required()
+        return FloorsFile.model_validate(read_yaml(data, name, MAX_BYTES)).required()
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in e['loc']) or 'file'}: {e['msg']} (found {e['input']!r})"
             for e in error.errors()
         )
         raise ValueError(f"{name}: {problems}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{name}: {error}") from error
 
 
 def possible(name: str, value: float) -> bool:
@@ -82,19 +80,3 @@ def possible(name: str, value: float) -> bool:
 def _floor(kind: Literal["fidelity", "evaluation"], name: str, op: Op, floor: float) -> Floor:
     scope = "gguf" if kind == "fidelity" else "held_out"
     return Floor(kind=kind, name=name, scope=scope, op=op, floor=float(floor))
-
-
-class _DistinctKeys(yaml.SafeLoader):
-    """YAML without repeated keys and without aliases."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise yaml.MarkedYAMLError(problem="an alias has no place here", problem_mark=mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        if len(set(map(str, keys))) != len(keys):
-            raise yaml.constructor.ConstructorError(None, None, "a key appears twice", node.start_mark)
-        return super().construct_mapping(node, deep=deep)

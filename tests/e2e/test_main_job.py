@@ -36,6 +36,7 @@ def test_the_promoted_codec_is_the_one_that_was_judged(box: Box) -> None:
     assert record.verdict == box.versions()["pccp_verdict"] and record.passed
     assert record.figures["worst_prdn"] == verdict["measurements"]["worst_prdn"]
     assert set(record.inputs) == {"corpus", "split", "registry"}
+    assert {floor.scope for floor in record.floors} == {"/corpus", "*"}, "not one for each recording"
     assert verdict["details"]["counts"]["patients"] == 1
 
 
