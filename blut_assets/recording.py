@@ -73,11 +73,12 @@ class Recording:
             self._status.write("payload_started", self._asset, **facts)
             manifest.looked_around(self._run_id)  # the payload is at work meanwhile
         elif row := self._record.take(event):
-            self._tracked(lambda: self._open_tracker().log(row))
+            self._track(row)
 
     def last_words(self, place: Path) -> None:
         """What its payload has said since somebody ended it, read in the place that it had."""
-        self._record.mend()
+        for row in self._record.mend():
+            self._track(row)
         for event in unheard(place, self._home, self._run_id, self._asset):
             self.payload(event)
 
@@ -93,6 +94,9 @@ class Recording:
                 config={**self._config, "intent": known["intent"]},
             )
         return self._tracker
+
+    def _track(self, row: Mapping[str, Any]) -> None:
+        self._tracked(lambda: self._open_tracker().log(row))
 
     def _tracked(self, call: Any) -> None:
         """A tracker that fails is told about, once, and left alone."""

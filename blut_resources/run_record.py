@@ -77,14 +77,18 @@ class RunRecord:
             self._table = metrics.MetricLog(metrics_path(self.home, self.run_id, self.asset, suffix))
         return self._table
 
-    def mend(self) -> None:
-        """Give the table the epochs that only the stream has: between the two a run can be killed."""
+    def mend(self) -> list[dict[str, Any]]:
+        """Give the table the epochs that only the stream has: between the two a run can be ended.
+
+        They come as rows for a tracker, which had them even later.
+        """
         path = status_path(self.home, self.run_id)
         told = [e for e in status.read(path) if e["kind"] == "epoch" and e.get("asset") == self.asset]
         rows = {(row["timestamp"], row["epoch"]) for row in self._open_table().rows} if told else set()
-        for event in told:
-            if (event["t"], event["epoch"]) not in rows:
-                self._row(event, event["t"])
+        mended = [event for event in told if (event["t"], event["epoch"]) not in rows]
+        for event in mended:
+            self._row(event, event["t"])
+        return [{**e["metrics"], **{name: e[name] for name in ("epoch", "step", "phase")}} for e in mended]
 
     def close(self) -> None:
         """All of it is on the disk. Idempotent."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from blut_resources import history_damage, liveness, manifest, orchestrator, orphans
+from blut_resources import history_damage, liveness, manifest, orchestrator, orphans, tracking
 from blut_resources.hang_up import end_on_hang_up
 from blut_resources.instance import home_of, store_of
 from blut_resources.run_removal import remove_files
@@ -114,6 +114,9 @@ def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
             path.unlink(missing_ok=True)
         reaped += [run_id for run_id in _never_up(instance) if _report_dead(instance, run_id)]
         _forget_makers(instance)
+    for run_id in reaped:
+        with contextlib.suppress(Exception):  # a tracker that fails costs nobody a listing
+            tracking.tell_again(home_of(instance), run_id)
     return reaped
 
 

@@ -2,12 +2,18 @@
 
 import importlib.util
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from blut_resources import manifest, status
+from blut_resources.run_files import manifest_path, run_dir, status_path
+from blut_resources.store_files import remove_tree
+
 LOGGER = "BLUT_LOGGER"
 LOGGERS = ("none", "wandb")
+OFFLINE = "offline-run-"
 QUIET = {"WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}
 """Nothing is sent to anybody, and nothing printed, unless the user says otherwise."""
 
@@ -70,7 +76,13 @@ class WandbTracker:
     """
 
     def __init__(
-        self, directory: Path, run_id: str, asset: str, experiment: str, config: Mapping[str, Any]
+        self,
+        directory: Path,
+        run_id: str,
+        asset: str,
+        experiment: str,
+        config: Mapping[str, Any],
+        said_mode: str = "",
     ) -> None:
         for name, value in QUIET.items():
             os.environ.setdefault(name, value)
@@ -78,7 +90,9 @@ class WandbTracker:
         import wandb  # pyright: ignore[reportMissingImports]
 
         slug = asset.replace("/", "-")
-        mode: Any = os.environ.get("WANDB_MODE") or "offline"  # wandb refuses what it does not know
+        mode: Any = (
+            said_mode or os.environ.get("WANDB_MODE") or "offline"
+        )  # wandb refuses what it does not know
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT") or "blut",
             id=f"{run_id}-{slug}",
@@ -98,3 +112,31 @@ class WandbTracker:
 
     def finish(self, ok: bool) -> None:
         self._run.finish(exit_code=0 if ok else 1)
+
+
+def tell_again(home: Path, run_id: str) -> None:
+    """Give the offline runs that a killed run left what its own stream of events has.
+
+    Weights & Biases writes its file when it is told of the end: of a killed run there is next to nothing.
+    """
+    directory = run_dir(home, run_id)
+    left = sorted((directory / "wandb").glob(f"{OFFLINE}*-{run_id}-*"))
+    if not left or importlib.util.find_spec("wandb") is None:
+        return
+    known = manifest.read(manifest_path(home, run_id))
+    events = list(status.read(status_path(home, run_id)))
+    for asset in dict.fromkeys(event["asset"] for event in events if event["kind"] == "epoch"):
+        slug = f"-{run_id}-{asset.replace('/', '-')}"
+        with tempfile.TemporaryDirectory(dir=directory, prefix=".wandb-") as anew:
+            config = known["assets"].get(asset, {}).get("config", {})
+            config = {**config, "intent": known["intent"]}
+            tracker = WandbTracker(Path(anew), run_id, asset, known["experiment"], config, "offline")
+            for event in events:
+                if event["kind"] == "epoch" and event["asset"] == asset:
+                    index = {name: event.get(name) for name in ("epoch", "step", "phase")}
+                    tracker.log({**event["metrics"], **index, "_timestamp": event["t"]})
+            tracker.finish(ok=False)
+            for whole in Path(anew).glob(f"wandb/{OFFLINE}*{slug}"):
+                for old in (path for path in left if path.name.endswith(slug)):
+                    remove_tree(old)
+                whole.rename(directory / "wandb" / whole.name)

@@ -2,13 +2,18 @@
 
 import importlib.util
 import json
+import multiprocessing
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from blut_resources import tracking
+from blut_resources.runs import reap_dead_runs
+from blut_resources.status import Status
 from tests.lacking import lacking
 from tests.recorded import ASSET, Left, train
 
@@ -65,6 +70,40 @@ def test_an_offline_run_holds_every_epoch_the_settings_and_the_end(home: Path) -
     (end,) = [r.exit for r in found if r.WhichOneof("record_type") == "exit"]
     assert end.exit_code == 0
     assert [row["loss"] for row in Left(result.run_id).rows()] == [row["loss"] for row in rows]
+
+
+def _train_and_die() -> None:
+    """After the third epoch is in the stream of events."""
+    take, seen = Status._write, list[str]()
+
+    def write(self: Status, kind: str, *said: Any) -> None:
+        take(self, kind, *said)
+        seen.append(kind)
+        if seen.count("epoch") == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Status._write = write  # type: ignore[method-assign]
+    train(logger="wandb", losses=[1, 0.5, 0.25, 0.125])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_wandb")
+def test_the_offline_run_of_a_killed_run_is_made_whole(home: Path) -> None:
+    run = multiprocessing.get_context("fork").Process(target=_train_and_die)
+    run.start()
+    run.join(120)
+    assert run.exitcode == -signal.SIGKILL
+    with dg.DagsterInstance.get() as instance:
+        (run_id,) = reap_dead_runs(instance)
+    found = records(home / "runs" / run_id)
+    rows = [values(r.history.item) for r in found if r.WhichOneof("record_type") == "history"]
+    told = [event for event in Left(run_id, home).events if event["kind"] == "epoch"]
+    assert [row["loss"] for row in rows] == [event["metrics"]["loss"] for event in told] and len(rows) >= 3
+    assert [row["_timestamp"] for row in rows] == [event["t"] for event in told]
+    (end,) = [r.exit for r in found if r.WhichOneof("record_type") == "exit"]
+    assert end.exit_code == 1
+    (made,) = [r.run for r in found if r.WhichOneof("record_type") == "run"]
+    assert made.run_id == f"{run_id}-test-losses"
 
 
 @pytest.mark.usefixtures("_wandb")

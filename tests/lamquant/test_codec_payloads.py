@@ -10,7 +10,12 @@ import pytest
 import torch
 
 from cookbooks.lamquant.payload import codec_decode, joint_train
-from cookbooks.lamquant.payload.codec.checkpoint import load_checkpoint, load_state, save_state
+from cookbooks.lamquant.payload.codec.checkpoint import (
+    CheckpointError,
+    load_checkpoint,
+    load_state,
+    save_state,
+)
 from cookbooks.lamquant.payload.codec.data import WindowsError, load_corpus
 from tests.lamquant.codec_support import eeg_like, finish, frozen, start, tree_digest, write_windows
 from tests.lamquant.split_corpora import Source, write_corpus
@@ -84,16 +89,28 @@ def test_a_run_terminated_then_killed_continues_to_the_same_bytes_as_an_uninterr
     assert tree_digest(tmp_path / "out") == tree_digest(trained[0])
 
 
-def test_a_state_of_another_configuration_or_a_damaged_one_is_not_resumed(tmp_path: Path) -> None:
-    tensors = {"x": torch.arange(3.0)}
-    save_state(tmp_path, 1, tensors, {"identity": "one"})
-    newest = save_state(tmp_path, 2, tensors, {"identity": "one"})
-    assert [p.name for p in tmp_path.iterdir()] == ["epoch-000002"]
-    assert load_state(tmp_path, "another") is None
-    found = load_state(tmp_path, "one")
-    assert found is not None and torch.equal(found[0]["x"], tensors["x"])
-    (newest / "state.safetensors").write_bytes(b"torn")
-    assert load_state(tmp_path, "one") is None
+def test_a_state_that_is_not_resumed_is_named_and_the_one_before_is(tmp_path: Path) -> None:
+    said: list[str] = []
+    for epoch in (1, 2, 3):
+        save_state(tmp_path, epoch, {"x": torch.full((3,), float(epoch))}, {"identity": "one"})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["epoch-000002", "epoch-000003"]
+    assert load_state(tmp_path, "another", said.append) is None
+    assert len(said) == 2 and all("it was made with other settings" in text for text in said)
+    newest = tmp_path / "epoch-000003" / "state.safetensors"
+    whole = newest.read_bytes()
+    for damaged in (whole[: len(whole) // 2], whole[:-1] + bytes([whole[-1] ^ 1]), b""):
+        newest.write_bytes(damaged)
+        said.clear()
+        found = load_state(tmp_path, "one", said.append)
+        assert found is not None and found[0]["x"].tolist() == [2.0, 2.0, 2.0]
+        assert found[1] == {"identity": "one"}
+        (text,) = said
+        assert text.startswith("resume: epoch-000003 is not used: state.safetensors is damaged")
+    newest.unlink()
+    newest.mkdir()  # to read it fails as a failing disk does, with an error that is not about its contents
+    with pytest.raises(CheckpointError, match=r"cannot be read now .*state\.safetensors"):
+        load_state(tmp_path, "one", said.append)
+    assert len(list(tmp_path.iterdir())) == 2, "nothing was removed"
 
 
 def test_another_process_decodes_files_to_what_this_one_decodes(

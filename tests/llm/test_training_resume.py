@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cookbooks.llm.payload.training.job import HOW
-from cookbooks.llm.payload.training.resume import why_not
+from cookbooks.llm.payload.training.resume import SEAL, newest_complete, prune, why_not
 from tests.llm.training_support import (
     Training,
     again,
@@ -193,3 +193,15 @@ def test_two_checkpoints_are_kept_and_others_are_left_alone(undisturbed: Trainin
 
     kept = {path.name for path in training.work.glob("checkpoint-*")}
     assert kept == {"checkpoint-1", "checkpoint-6", "checkpoint-8"}
+
+
+def test_what_cannot_be_read_now_is_neither_passed_over_nor_removed(tmp_path: Path) -> None:
+    for step in (2, 4, 6, 8):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+    (tmp_path / "checkpoint-4" / SEAL).mkdir()  # to read it fails, and not for what is in it
+    said: list[str] = []
+    with pytest.raises(OSError, match=SEAL):
+        newest_complete(tmp_path, {}, said.append)
+    assert said == [f"resume: checkpoint-{step} is not used: it was not finished" for step in (8, 6)]
+    prune(tmp_path, {}, tmp_path / "checkpoint-8")
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint-4", "checkpoint-8"}

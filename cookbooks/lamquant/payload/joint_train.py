@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import signal
+import sys
 import types
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,10 @@ def _stop(_number: int, _frame: types.FrameType | None) -> None:
     raise SystemExit("terminated; the next attempt resumes from the last finished epoch")
 
 
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
 def train(session: PayloadSession, preset: Preset, tier: Tier, corpus: Corpus) -> Trainer:
     """Run the epochs that are left, keeping a resumable state after each."""
     config = session.config
@@ -65,7 +70,7 @@ def train(session: PayloadSession, preset: Preset, tier: Tier, corpus: Corpus) -
     identity = _identity(config, corpus, device)
     found = None
     if _choice(config, "resume", ("auto", "never")) == "auto":
-        found = load_state(session.work, identity)
+        found = load_state(session.work, identity, _say)
     if found is not None:
         trainer.restore(*found)
     while trainer.epoch < preset.epochs:

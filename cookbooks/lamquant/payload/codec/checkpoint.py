@@ -4,15 +4,17 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.numpy import load as load_numpy
 from safetensors.numpy import save as save_numpy
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 
 from blut_resources.store import write_atomic
 from blut_resources.store_files import sync
@@ -25,6 +27,9 @@ from cookbooks.lamquant.payload.codec.presets import TIERS
 SCHEMA = "blut.joint_codec.v1"
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
+STATE, STATE_FACTS = "state.safetensors", "state.json"
+GENERATIONS = 2
+"""Resume states that are kept."""
 _INTEGER = tuple(IntegerNet.__dataclass_fields__)
 
 
@@ -102,31 +107,74 @@ def _take(tensors: dict[str, np.ndarray], name: str, dtype: type) -> np.ndarray:
 
 
 def save_state(work: Path, epoch: int, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> Path:
-    """Write the training state after ``epoch`` as one directory, in place only when complete."""
+    """Write the training state after ``epoch`` as one directory, in place only when complete.
+
+    The one before is kept, for the case that this one cannot be read when it is needed.
+    """
     final, temporary = work / f"epoch-{epoch:06d}", work / f".epoch-{epoch:06d}.{os.getpid()}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    save_file(plain, temporary / "state.safetensors")
-    (temporary / "state.json").write_bytes(_json(facts))
+    data = save(plain)
+    (temporary / STATE).write_bytes(data)
+    (temporary / STATE_FACTS).write_bytes(_json(facts | {"state_sha256": hashlib.sha256(data).hexdigest()}))
     for path in (*sorted(temporary.iterdir()), temporary):
         sync(path)
     shutil.rmtree(final, ignore_errors=True)
     temporary.rename(final)
     sync(work)
+    kept = sorted(path for path in work.glob("epoch-*") if path <= final)[-GENERATIONS:]
     for old in work.glob("*epoch-*"):
-        if old != final:
+        if old not in kept:
             shutil.rmtree(old, ignore_errors=True)
     return final
 
 
-def load_state(work: Path, identity: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
-    """The newest complete state in ``work`` that was made by the same ``identity``, if any."""
+def load_state(
+    work: Path, identity: str, say: Callable[[str], object]
+) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+    """The newest whole state in ``work`` that was made by the same ``identity``, if any.
+
+    Why another one is not used is said, with its file.
+
+    Raises:
+        CheckpointError: one cannot be read for a reason that may pass; nothing was removed.
+    """
     for path in sorted(work.glob("epoch-*"), reverse=True):
         try:
-            facts = json.loads((path / "state.json").read_bytes())
-            if facts.get("identity") == identity:
-                return load_file(path / "state.safetensors"), facts
-        except Exception:  # an unreadable state is as good as none: training starts over
-            continue
+            return _state(path, identity)
+        except _NotUsed as error:
+            say(f"resume: {path.name} is not used: {error}")
+        except (OSError, MemoryError) as error:
+            raise CheckpointError(
+                f"{path}: the state to resume from cannot be read now ({error}): run the command again when"
+                " that has passed, or with resume never to begin anew"
+            ) from error
     return None
+
+
+class _NotUsed(Exception):
+    """A state is damaged, or another training's."""
+
+
+def _state(path: Path, identity: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    try:
+        facts = json.loads((path / STATE_FACTS).read_bytes())
+        made, sha256 = facts["identity"], facts.pop("state_sha256", None)
+    except FileNotFoundError as error:
+        raise _NotUsed(f"{STATE_FACTS} is missing") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise _NotUsed(f"{STATE_FACTS} is damaged ({error})") from error
+    if made != identity:
+        raise _NotUsed("it was made with other settings, another device or another version of torch")
+    try:
+        data = (path / STATE).read_bytes()
+    except FileNotFoundError as error:
+        raise _NotUsed(f"{STATE} is missing") from error
+    # a state of an older version names no digest
+    if sha256 not in (None, hashlib.sha256(data).hexdigest()):
+        raise _NotUsed(f"{STATE} is damaged: of its {len(data)} bytes the SHA-256 is another")
+    try:
+        return load(data), facts
+    except SafetensorError as error:
+        raise _NotUsed(f"{STATE} is damaged ({error})") from error

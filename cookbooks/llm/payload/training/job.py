@@ -200,7 +200,13 @@ class Job:
             # transformers would train one step more from a checkpoint at the last one inside an epoch
             return not most or step < most or step % per_epoch == 0
 
-        found = newest_complete(self.session.work, making, say, usable)
+        try:
+            found = newest_complete(self.session.work, making, say, usable)
+        except OSError as error:
+            raise Refused(
+                f"{error.filename or self.session.work}: the checkpoint to resume from cannot be read now"
+                f" ({error.strerror}): run the command again when that has passed, or with resume never"
+            ) from error
         if found:
             say(f"resume: going on from {found.name}")
         return found

@@ -77,14 +77,18 @@ def checkpoints(work: Path) -> Iterator[tuple[int, Path]]:
 
 
 def why_not(checkpoint: Path, making: Making) -> str | None:
-    """What keeps a checkpoint from being resumed exactly; None if nothing does."""
+    """What keeps a checkpoint from being resumed exactly; None if nothing does.
+
+    Raises:
+        OSError: it cannot be read for a reason that may pass.
+    """
     try:
         sealed = json.loads((checkpoint / SEAL).read_bytes())
         files, made = sealed["files"], sealed["making"]
     except FileNotFoundError:
         return "it was not finished"
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"{SEAL} cannot be read: {error}"
+    except (ValueError, KeyError, TypeError) as error:
+        return f"{SEAL} is damaged: {error}"
     if made != json.loads(json.dumps(dict(making))):
         return f"it was made from something else: {_difference(made, making)}"
     return _missing(set(files), making) or _damage(checkpoint, files)
@@ -121,7 +125,10 @@ def prune(work: Path, making: Making, newest: Path) -> None:
     for step, path in checkpoints(work):
         if step >= int(newest.name.removeprefix("checkpoint-")):
             continue
-        made = _made(path)
+        try:
+            made = _made(path)
+        except OSError:  # it may pass
+            continue
         if made is not None and made != json.loads(json.dumps(dict(making))):
             continue
         kept += made is not None
@@ -132,5 +139,5 @@ def prune(work: Path, making: Making, newest: Path) -> None:
 def _made(checkpoint: Path) -> Mapping[str, Any] | None:
     try:
         return json.loads((checkpoint / SEAL).read_bytes())["making"]
-    except (OSError, ValueError, KeyError):
+    except (FileNotFoundError, ValueError, KeyError):
         return None
