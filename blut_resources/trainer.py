@@ -294,12 +294,19 @@ def _events(
         log.pump()
         yield from reader.events()
         yield from gauges.events() if not ended else ()
+        if time.monotonic() > look_at or ended:
+            _tell_if_broken(context, payload, unit)
         if time.monotonic() > look_at:
             look_at = time.monotonic() + WATCH_S
             if reason := _reason_to_end(context, payload):
                 look_at = float("inf")
                 context.log.warning(f"{payload.name} is ended: {reason}")
                 unit.terminate()
+
+
+def _tell_if_broken(context: dg.AssetExecutionContext, payload: Payload, unit: Unit) -> None:
+    if unit.enforcement.contained and (what := unit.broken()):
+        context.log.warning(f"{payload.name} is not contained any more, its limits do not hold: {what}")
 
 
 def _has_ended(unit: Unit, patience_s: float) -> bool:

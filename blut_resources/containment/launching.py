@@ -28,6 +28,7 @@ from blut_resources.containment.backend import (
     BackendError,
     Request,
 )
+from blut_resources.containment.boundary import BROKEN
 from blut_resources.containment.choose import candidates
 from blut_resources.containment.limits import Limits
 from blut_resources.containment.spec import as_text, complete, of_command
@@ -45,7 +46,7 @@ from blut_resources.machine import size_text
 
 UP_TIMEOUT_S = 30.0
 PAGE = resource.getpagesize()
-_FILES = (SPEC, LIFELINE, ENVIRONMENT, UP, LOG, OUTCOME, SUPERVISED, STOPPED, ENFORCEMENT)
+_FILES = (SPEC, LIFELINE, ENVIRONMENT, UP, LOG, OUTCOME, SUPERVISED, STOPPED, ENFORCEMENT, BROKEN)
 
 
 def launch(

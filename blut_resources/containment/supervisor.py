@@ -13,6 +13,7 @@ import select
 import time
 
 from blut_resources.containment import trampoline, wire
+from blut_resources.containment.boundary import BROKEN, Boundary
 from blut_resources.containment.tree import SIGKILL, Tree, boot, machine, own_cgroup, read, start_time
 
 TYPE_CHECKING = False  # `typing` would take 15 ms to import, os 3 ms
@@ -26,6 +27,8 @@ else:
     import _signal as signal
     import posix as os
 
+BOUNDARY_S = 0.2
+"""Seconds between two looks whether the payload is still held."""
 OOM_POLL_S = 0.1
 """Version 1 kills one process for lack of memory and goes on: whether it has must be asked."""
 
@@ -85,6 +88,8 @@ class Supervisor:
         self.machine_oom_kills = _machine_oom_kills() if not self.tree.version else 0
         self.kernel_log = _kernel_log() if self.tree.version == 1 else None
         self.mark = _locked(spec.get("mark"))
+        self.boundary: Boundary | None = None
+        self.broken, self.look_at = "", 0.0
         self.payload = trampoline.fork(spec, place, joined, _locked(spec.get("lease")))
 
     def run(self) -> None:
@@ -96,6 +101,7 @@ class Supervisor:
             self.cause, self.detail = "lost", f"its supervisor failed: {error!r}"
             raise
         finally:
+            self._look_at_boundary(0)
             self.tree.kill(self._reap, self.inside)
             self._reap()
             outcome = self._outcome()
@@ -115,13 +121,27 @@ class Supervisor:
         up |= {"payload": self.payload.pid, "isolation": said[1:] if ready else ""}
         if problem:
             up["error"], self.cause, self.detail = problem, "lost", problem
+        elif self.tree.version:
+            name = self.tree.cgroups[0].rpartition("/")[2]
+            self.boundary = Boundary(self.tree, self.payload.pid, name)
         wire.write(f"{self.place}/unit.json", {**up, "cgroups": self.tree.cgroups})
         return not problem
+
+    def _look_at_boundary(self, every_s: float) -> None:
+        """Say it at once where the payload is not held any more, and once."""
+        now = time.monotonic()
+        if self.boundary is None or self.broken or now < self.look_at:
+            return
+        self.look_at = now + every_s
+        self.broken = self.boundary.broken()
+        if self.broken:
+            wire.write(f"{self.place}/{BROKEN}", {"text": self.broken})
 
     def _supervise(self) -> None:
         started = False
         while not self._over():
             happened = self.channel.wait(self._patience())
+            self._look_at_boundary(BOUNDARY_S)
             self._reap()
             if "go" in happened and not started and not self.cause:
                 started = True
@@ -161,6 +181,7 @@ class Supervisor:
 
     def _patience(self) -> float | None:
         poll = OOM_POLL_S if self.tree.version == 1 and not self.cause else float("inf")
+        poll = BOUNDARY_S if self.boundary and not self.broken and poll > BOUNDARY_S else poll
         left = min(self.stop_at - time.monotonic(), self.kill_at - time.monotonic(), poll)
         return None if left == float("inf") else max(0.0, left)
 
@@ -185,7 +206,7 @@ class Supervisor:
             "limit": self.tree.limit,
             "peak": self.tree.peak,
             "whose": None,
-            "detail": self.detail or self._explanation(code),
+            "detail": "; ".join(filter(None, (self.detail or self._explanation(code), self.broken))),
         }
         if found["kind"] == "oom-kill":
             found["whose"] = "own" if self._own_limit() else "ancestor"

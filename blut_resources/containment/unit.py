@@ -13,6 +13,7 @@ from types import TracebackType
 
 from blut_resources.containment import wire
 from blut_resources.containment.backend import SPEC, UP, Backend, Request, prepared
+from blut_resources.containment.boundary import BROKEN
 from blut_resources.containment.cgroupfs import is_unit
 from blut_resources.containment.choose import backend
 from blut_resources.containment.limits import Limits
@@ -84,6 +85,17 @@ class Unit:
         if not self._fds:
             raise ValueError(f"unit {self.name} is closed")
         return self._fds[0]
+
+    def broken(self) -> str:
+        """What does not hold the unit any more, in words; empty as long as all does.
+
+        From the first time on ``enforcement`` says that it is not contained.
+        """
+        said = str((wire.read(self.place / BROKEN) or {}).get("text", ""))
+        if said and self.enforcement.contained:
+            notes = "; ".join(filter(None, (self.enforcement.notes, said)))
+            self.enforcement = replace(self.enforcement, contained=False, notes=notes)
+        return said
 
     def keep_open(self, fd: int) -> None:
         """Close a descriptor no earlier than the unit."""
