@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from blut_resources.documents import MOST, read_json
+from blut_resources.foreign_files import read_regular
 from blut_resources.foreign_text import one_line
 from blut_resources.store import ArtifactStore, StoreError, file_lock, write_atomic
 
@@ -117,7 +119,7 @@ class Datasets:
 
 def _read(path: Path) -> Dataset:
     try:
-        return Dataset(**json.loads(path.read_bytes()))
+        return Dataset(**read_json(read_regular(path, MOST), str(path)))
     except (OSError, ValueError, TypeError) as error:
         raise DatasetError(
             f"{path}: cannot be read ({error}); remove it, and add the dataset again"

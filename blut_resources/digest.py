@@ -18,10 +18,11 @@ import stat
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import blake3
 
+from blut_resources.foreign_files import open_regular
 from blut_resources.store_files import StoreError
 
 Links = Literal["refuse", "inside", "any"]
@@ -218,7 +219,8 @@ def digest_file(path: Path, *, threads: int = 1) -> Hashed:
         StoreError: it cannot be read, or changed while it was being read.
     """
     try:
-        with path.open("rb", buffering=0) as file:
+        with open_regular(path) as opened:
+            file: Any = opened.raw
             before = os.fstat(file.fileno())
             settled = _settle(before.st_ctime_ns)
             hasher = blake3.blake3(max_threads=threads)

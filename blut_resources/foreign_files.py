@@ -5,9 +5,9 @@ a look and an open, so the look is at what is open.
 """
 
 import errno
+import io
 import os
 import stat
-from typing import BinaryIO
 
 
 class NotRegular(OSError):
@@ -27,7 +27,7 @@ _KINDS = (
 )
 
 
-def open_regular(path: str | os.PathLike[str], *, follow: bool = True) -> BinaryIO:
+def open_regular(path: str | os.PathLike[str], *, follow: bool = True) -> io.BufferedReader:
     """A regular file, open for reading in binary; without ``follow`` a symbolic link is refused too.
 
     Raises:

@@ -1,5 +1,6 @@
 """Bitstream files of a small trained codec: any shape and rate, damage refused, integers exact."""
 
+import dataclasses
 import shutil
 import struct
 import zlib
@@ -10,7 +11,16 @@ import pytest
 import torch
 
 from blut_resources.payload import Diverged
-from cookbooks.lamquant.payload.codec.bitstream import BitstreamError, Reader, Writer, unpack
+from cookbooks.lamquant.payload.codec.bitstream import (
+    CODER_JOINT,
+    Bitstream,
+    BitstreamError,
+    ChannelHeader,
+    Reader,
+    Writer,
+    pack,
+    unpack,
+)
 from cookbooks.lamquant.payload.codec.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from cookbooks.lamquant.payload.codec.coder import RecordingCoder
 from cookbooks.lamquant.payload.codec.data import load_corpus
@@ -225,3 +235,11 @@ def test_the_dct_anchor_round_trips_at_the_error_it_is_given(windows: Path, code
         assert np.sqrt(np.mean((original - back) ** 2.0)) <= bound
     with pytest.raises(BitstreamError, match="joint codec"):
         coder.decode(data)
+
+
+def test_a_file_that_declares_what_it_cannot_hold_is_refused_before_memory_is_asked_for() -> None:
+    none = np.zeros(0, np.uint32)
+    flat = Bitstream(CODER_JOINT, bytes(8), 256.0, 2**31, [ChannelHeader(0, 0)], none)
+    with pytest.raises(BitstreamError, match=r"1 channels x 2147483648 samples are declared in \d+ bytes"):
+        unpack(pack(flat))
+    assert unpack(pack(dataclasses.replace(flat, n_samples=2**20))).n_samples == 2**20

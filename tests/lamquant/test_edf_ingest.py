@@ -504,3 +504,12 @@ def test_an_archive_holds_the_payload_and_a_sidecar_that_agree(tmp_path: Path, e
     assert meta["content_sha256_lml"] == hashlib.sha256(payload).hexdigest()
     assert meta["source_sha256"] == hashlib.sha256((tmp_path / "in/p/x.edf").read_bytes()).hexdigest()
     assert (meta["subject"], meta["identity"]) == ("p", "stripped")
+
+
+def test_a_recording_that_is_no_file_is_refused_by_name_and_keeps_nobody_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.edf")
+    (tmp_path / "zero.edf").symlink_to("/dev/zero")
+    for name in ("pipe.edf", "zero.edf"):
+        assert lma_encode._source_sha256(tmp_path / name) is None
+        with pytest.raises(BadRecording, match="is not a regular file"):
+            read_edf(tmp_path / name)

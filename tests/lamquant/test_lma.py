@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -267,3 +268,11 @@ def test_a_refused_entry_leaves_the_old_archive_and_nothing_else(
         write_lma(path, entries)
     assert read_lma(path).read("old") == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_archive_that_is_no_file_keeps_nobody_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.lma")
+    (tmp_path / "b.lma").symlink_to("/dev/zero")
+    for name in ("a.lma", "b.lma"):
+        with pytest.raises(LmaError, match=r"cannot be read: .*no regular file"):
+            read_lma(tmp_path / name)

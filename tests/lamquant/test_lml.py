@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cookbooks.lamquant.formats import lml_reader
 from cookbooks.lamquant.formats.lml import (
     BadHeader,
     CrcMismatch,
@@ -564,3 +565,14 @@ def test_conformance_files_decode_as_stated() -> None:
         assert decoded.rate_hz == stated["sample_rate"]
         if decoded.noise_bits == 0:
             assert signal_sha256(decoded.digital) == decoded.metadata["signal_sha256"], path.name
+
+
+def test_a_file_that_declares_more_than_its_bytes_hold_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = encode_lml(np.zeros((2, 4000), np.int32), 250.0, bit_depth=16, metadata={})
+    assert decode_lml(data).digital.shape == (2, 4000)
+    monkeypatch.setattr(lml_reader, "FREE_VALUES", 0)
+    monkeypatch.setattr(lml_reader, "VALUES_A_BYTE", 1)
+    with pytest.raises(BadHeader, match=rf"4000 of 2 channels in {len(data)} bytes, which hold"):
+        decode_lml(data)

@@ -10,6 +10,7 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from blut_resources.foreign_files import open_regular
 from blut_resources.foreign_text import one_line
 
 FIXED_FIELDS = (
@@ -130,7 +131,7 @@ def read_header(path: Path) -> EdfHeader:
     """
     size = _size(path)
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             fixed = file.read(256)
             kind = _kind(path, fixed)
             text = _cut(fixed, FIXED_FIELDS)

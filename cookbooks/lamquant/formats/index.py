@@ -1,8 +1,13 @@
 """Read the JSON file that heads a corpus, a split or a set of windows."""
 
-import json
 from pathlib import Path
 from typing import Any
+
+from blut_resources.documents import read_json
+from blut_resources.foreign_files import read_regular
+
+MOST = 512 << 20
+"""Bytes of an index at most."""
 
 
 def read_index(path: Path, schema: str, what: str, remedy: str, error: type[Exception]) -> dict[str, Any]:
@@ -12,7 +17,7 @@ def read_index(path: Path, schema: str, what: str, remedy: str, error: type[Exce
         error: it is missing, not JSON, or of another schema; the message ends with the remedy.
     """
     try:
-        index = json.loads(path.read_text())
+        index = read_json(read_regular(path, MOST), path.name, MOST)
     except (OSError, ValueError) as problem:
         raise error(f"{path}: not {what} ({problem}); {remedy}") from problem
     found = index.get("schema") if isinstance(index, dict) else None

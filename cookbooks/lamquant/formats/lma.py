@@ -25,6 +25,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from blut_resources.foreign_files import open_regular
 from cookbooks.lamquant.formats.lma_manifest import (
     MAX_ENTRY_BYTES,
     LmaError,
@@ -180,7 +181,8 @@ def read_lma(path: Path) -> LmaArchive:
         LmaError: unreadable, truncated, altered, or unsafe.
     """
     try:
-        data = Path(path).read_bytes()
+        with open_regular(path) as file:
+            data = file.read()
     except OSError as error:
         raise LmaError(f"{path}: cannot be read: {error.strerror or error}") from error
     return parse_lma(data, source=Path(path).name)

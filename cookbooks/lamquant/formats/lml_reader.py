@@ -28,6 +28,9 @@ from cookbooks.lamquant.formats.lml_packet import (
     read_header,
 )
 
+FREE_VALUES, VALUES_A_BYTE = 2**28, 4096
+"""Values that any file may declare, and those that each of its bytes may stand for besides."""
+
 
 @dataclass(frozen=True)
 class LmlFile:
@@ -78,7 +81,7 @@ def decode_lml(data: bytes) -> LmlFile:
     metadata = _read_metadata(data[HEADER.size : index_at])
     spans = _window_spans(data, struct.unpack_from(f"<{header.n_windows}I", data, index_at), windows_at)
     packets = [_packet_at(data, index, span) for index, span in enumerate(spans)]
-    _check_packets(header, packets)
+    _check_packets(header, packets, len(data))
     if header.flags & FLAG_FOOTER:
         _check_footer(data, spans, packets)
     digital = _decode_windows(packets, header.n_channels, header.total)
@@ -161,13 +164,19 @@ def _packet_at(data: bytes, index: int, span: tuple[int, int]) -> PacketHeader:
         raise type(error)(f"window {index}: {error}") from error
 
 
-def _check_packets(header: _Header, packets: list[PacketHeader]) -> None:
+def _check_packets(header: _Header, packets: list[PacketHeader], n_bytes: int) -> None:
     for index, packet in enumerate(packets):
         if packet.n_channels != header.n_channels:
             raise BadHeader(f"window {index}: {packet.n_channels} channels, the file has {header.n_channels}")
     total = sum(packet.n_samples for packet in packets)
     if total != header.total:
         raise BadHeader(f"total_samples: {header.total}, the windows hold {total}")
+    most = FREE_VALUES + VALUES_A_BYTE * n_bytes
+    if total * header.n_channels > most:
+        raise BadHeader(
+            f"total_samples: {total} of {header.n_channels} channels in {n_bytes} bytes, which hold {most}"
+            " values at most"
+        )
 
 
 def _decode_windows(packets: list[PacketHeader], n_channels: int, total: int) -> np.ndarray:

@@ -8,6 +8,7 @@ import io
 import numpy as np
 import torch
 
+from blut_resources.foreign_files import open_regular
 from blut_resources.payload import PayloadSession, payload_session
 from blut_resources.store import write_atomic
 from cookbooks.lamquant.payload.codec.bitstream import BitstreamError
@@ -25,7 +26,8 @@ def decode_all(session: PayloadSession) -> int:
         raise ValueError(f"bitstreams: no {SUFFIX} file in the directory")
     for number, path in enumerate(paths, 1):
         try:
-            digital = coder.decode(path.read_bytes())
+            with open_regular(path) as file:
+                digital = coder.decode(file.read())
         except BitstreamError as error:
             raise BitstreamError(f"{path.name}: {error}") from error
         out = io.BytesIO()

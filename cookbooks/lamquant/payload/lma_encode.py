@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from blut_resources.foreign_files import open_regular
 from blut_resources.payload import PayloadSession, payload_session
 from blut_resources.store import write_atomic
 from cookbooks.lamquant.formats.corpus import INDEX, SCHEMA
@@ -161,7 +162,7 @@ def encode_job(job: Job) -> dict[str, Any]:
 def _source_sha256(path: Path) -> str | None:
     """None for what cannot be read: reading it as EDF then says why."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return None

@@ -25,7 +25,8 @@ CODER_JOINT = 1
 CODER_DCT = 2
 DIGEST_BYTES = 8
 _FIXED = struct.Struct("<4sBB8sd")
-_MAX_VALUES = 2**36
+FREE_VALUES, VALUES_A_BYTE = 2**28, 4096
+"""Values of a recording that any file may declare, and those that each of its bytes may stand for besides."""
 
 
 class BitstreamError(ValueError):
@@ -133,8 +134,12 @@ def unpack(data: bytes) -> Bitstream:
         raise BitstreamError(
             f"{n_channels} channels, {n_samples} samples, {rate_hz} Hz: must all be positive"
         )
-    if n_channels * n_samples > _MAX_VALUES:
-        raise BitstreamError(f"{n_channels} channels x {n_samples} samples is beyond {_MAX_VALUES} values")
+    most = FREE_VALUES + VALUES_A_BYTE * len(data)
+    if n_channels * n_samples > most or n_channels > len(data):
+        raise BitstreamError(
+            f"{n_channels} channels x {n_samples} samples are declared in {len(data)} bytes, which hold"
+            f" {most} values at most"
+        )
     channels = [_channel(cursor) for _ in range(n_channels)]
     n_words = cursor.take()
     body = data[cursor.position : -4]
