@@ -37,8 +37,9 @@ demo-llm: setup ## fine-tune a small language model to a GGUF and ask it before 
 plan: setup ## what `make demo` would run now, and why
 	$(BLUT) plan lamquant_joint_codec --args @$(DEMO_ARGS)
 
+# make passes SIGTERM on to its child, which has to be the command itself and no shell around it.
 ui: setup ## the Dagster UI and daemon; it prints the link that lets a browser in
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BLUT) ui --port $(PORT) -w workspace.yaml
+	PATH="$(CURDIR)/$(BIN):$$PATH"; export PATH; exec $(BLUT) ui --port $(PORT) -w workspace.yaml
 
 # Three files at a time keep two cores busy: many tests wait for what they started.
 test: lint ## the whole test suite; it builds llama.cpp if that is not there
