@@ -25,6 +25,7 @@ from blut_resources.gpus import gpus as gpus_here
 from blut_resources.leases import Lease, Needs, estimate, lease
 from blut_resources.machine import size_text
 from blut_resources.metrics import finite
+from blut_resources.payload_code import UNCOUNTED
 from blut_resources.store_files import remove_tree
 from blut_resources.trainer import Payload, PayloadFailed, run_payload
 
@@ -83,6 +84,8 @@ def _once(stage: "Stage", payload: Payload, gpus: int | None) -> Running:
             stage.context.log.warning(f"{stage.name} has diverged: {lines(event['message'])}")
         elif event["event"] == "gpu_starved":
             stage.context.log.warning(f"{stage.name}: GPU {event['gpu']} has next to nothing to do")
+        elif event["event"] == UNCOUNTED:
+            stage.found_uncounted(Path(event["path"]))
         elif event["event"] == "artifact":
             stage.show(**{event["name"]: _picture(Path(event["path"]), event["media_type"])})
         elif event["event"] == "done":

@@ -1,50 +1,34 @@
-"""Modules as source: where they are, what they define and import, and which of them were looked at."""
+"""Modules as source: where they are, and which files were looked at to find that out."""
 
 import ast
 import contextlib
 import functools
 import hashlib
+import importlib.machinery
 import importlib.util
 import json
 import os
+import site
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from blut_assets.statements import meaningful
+from blut_resources.payload_code import digest_bytes
 from blut_resources.store_files import StoreError, write_atomic
 
-SUMMARY = 1
+SUMMARY = 2
 """Raise when the digest of a module is made in another way."""
 
 SETTLED_NS = 20_000_000
+OTHERS = frozenset({"blut_assets", "blut_resources", "sensors", *sys.stdlib_module_names})
+"""Never a project's own: a new Blut must not retrain anything, and the standard library comes first."""
 
 Stat = tuple[int, int, int]
-
-
-@dataclass
-class Trail:
-    """What was looked at: files that were read, places where there was none, and roots of packages."""
-
-    files: dict[str, Stat] = field(default_factory=dict)
-    absent: set[str] = field(default_factory=set)
-    roots: dict[str, str] = field(default_factory=dict)
-
-
-_trails: list[Trail] = []
-
-
-@contextlib.contextmanager
-def followed() -> Iterator[Trail]:
-    """Note everything that the block looks at."""
-    trail = Trail()
-    _trails.append(trail)
-    try:
-        yield trail
-    finally:
-        _trails.remove(trail)
+ABSENT: Stat = (-1, -1, -1)
 
 
 @dataclass(frozen=True)
@@ -53,122 +37,188 @@ class Source:
 
     path: Path
     stat: Stat
-    data: bytes | None = None
+    data: bytes
 
     @functools.cached_property
     def tree(self) -> ast.Module:
-        data = self.path.read_bytes() if self.data is None else self.data
-        return _statements(ast.parse(data, str(self.path)))
+        """Its statements, but for what is only said to a reader. Raises SyntaxError."""
+        return meaningful(self.data, str(self.path))
 
     @functools.cached_property
-    def own_digest(self) -> str:
-        """The digest of its statements, without a look at what is remembered."""
-        return dump_digest([self.tree])
-
-    @functools.cached_property
-    def summary(self) -> dict[str, Any]:
-        """``digest`` and ``imports``, remembered beside the byte code for as long as the file stands."""
-        note = note_beside(self.path, "blut")
-        known = read_note(note, [SUMMARY, *self.stat])
-        if known:
-            return known
-        found = {"of": [SUMMARY, *self.stat], "digest": self.own_digest, "imports": self._imports()}
-        if stat_of(self.path) == self.stat:
-            write_note(note, found, [self.stat])
-        return found
-
-    @property
     def digest(self) -> str:
-        return self.summary["digest"]
+        """40 hex characters over its statements."""
+        return hashlib.sha256(ast.dump(self.tree).encode()).hexdigest()[:40]
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module of a project, by the dotted name that it has there."""
+
+    name: str
+    source: Source
+    is_package: bool
 
     @property
-    def imports(self) -> list[str]:
-        """Dotted names imported anywhere in the module, ``from a import b`` as ``a`` and ``a.b``."""
-        return self.summary["imports"]
+    def path(self) -> Path:
+        return self.source.path
 
-    @functools.cached_property
-    def names(self) -> dict[str, list[ast.stmt]]:
-        """Top-level name -> the top-level statements that define or change it."""
-        found: dict[str, list[ast.stmt]] = {}
-        for stmt in self.tree.body:
-            for name in {name for inner in flat(stmt) for name in defined_by(inner)}:
-                found.setdefault(name, []).append(stmt)
+    @property
+    def is_python(self) -> bool:
+        """False for what was compiled from another language."""
+        return self.path.suffix == ".py"
+
+    @property
+    def package(self) -> str:
+        """What its relative imports are relative to."""
+        return self.name if self.is_package else self.name.rpartition(".")[0]
+
+
+class Project:
+    """The directory that a top-level package or module lies in, with everything there that may be imported.
+
+    Of a directory of installed packages only the one package is its own, and never the framework. What was
+    found once is remembered, with the files and absences that it rests on.
+    """
+
+    def __init__(self, top: str, base: Path) -> None:
+        self.top, self.base = top, base
+        self._shared = is_library(base)
+        self._found: dict[str, Module | None] = {}
+        self._looked: dict[str, list[str]] = {}
+        self._digests: dict[str, str] = {}
+        self.stats: dict[str, Stat] = {}
+        self.kept: dict[Any, Any] = {}
+
+    def stands(self) -> bool:
+        """Whether to look again would find the same."""
+        return all(stat_of(path) == stat for path, stat in self.stats.items())
+
+    def look(self, path: Path | str) -> bool:
+        """Whether there is a file or directory, remembered as it was when it was first asked for."""
+        if str(path) not in self.stats:
+            self.stats[str(path)] = stat_of(path)
+        return self.stats[str(path)] != ABSENT
+
+    def find(self, name: str) -> Module | None:
+        """The module of a dotted name; None if it is no module of this project."""
+        if name not in self._found:
+            self._looked[name] = []
+            self._found[name] = self._look_for(name)
+        return self._found[name]
+
+    def looked_at(self, name: str) -> list[str]:
+        """The places where a module was looked for."""
+        self.find(name)
+        return self._looked[name]
+
+    def is_directory(self, name: str) -> bool:
+        """Whether modules may lie below a dotted name; only a top-level package needs ``__init__.py``."""
+        if found := self.find(name):
+            return found.is_package
+        top, dot, _ = name.partition(".")
+        if not (top == self.top or (dot and self.find(top))):
+            return False
+        return self.base.joinpath(*name.split(".")).is_dir()
+
+    def modules(self, top: str) -> list[Module]:
+        """Every module of a top-level package."""
+        found = []
+        for directory, inner, files in os.walk(self.base / top):
+            inner[:] = sorted(name for name in inner if name.isidentifier() and name != "__pycache__")
+            self.look(directory)
+            dotted = ".".join(Path(directory).relative_to(self.base).parts)
+            names = [f"{dotted}.{file[:-3]}" for file in sorted(files) if file.endswith(".py")]
+            found += [module for name in names if (module := self.find(name.removesuffix(".__init__")))]
         return found
 
-    def _imports(self) -> list[str]:
-        found: list[str] = []
-        for node in (stmt for body in _bodies(self.tree) for stmt in body):
-            if isinstance(node, ast.Import):
-                found += [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        return found
+    def file_digest(self, path: Path) -> str:
+        """The digest of a file's bytes. Raises OSError."""
+        if str(path) not in self._digests:
+            self.look(path)
+            self._digests[str(path)] = digest_bytes(path.read_bytes())
+        return self._digests[str(path)]
 
-
-def cookbook_root(module: str) -> str:
-    """The package whose source counts: ``cookbooks.X`` in this repository, else the top-level package."""
-    parts = module.split(".")
-    return ".".join(parts[:2]) if parts[0] == "cookbooks" else parts[0]
-
-
-def module_path(module: str, root: str) -> Path | None:
-    """The file of a module below a root package; None elsewhere, or if there is none."""
-    if module != root and not module.startswith(root + "."):
+    def _look_for(self, name: str) -> Module | None:
+        parent, _, last = name.rpartition(".")
+        top = name.partition(".")[0]
+        if not last.isidentifier() or (top != self.top and (self._shared or top in OTHERS)):
+            return None
+        if parent:
+            self._looked[name] += self.looked_at(parent)
+            if not self.is_directory(parent):
+                return None
+        path = self.base.joinpath(*name.split("."))
+        for candidate in (path / "__init__.py", self._native(path), path.with_suffix(".py")):
+            self._looked[name].append(str(candidate))
+            if self.look(candidate):
+                stat = self.stats[str(candidate)]
+                return Module(name, _read_at(candidate, stat), candidate.name == "__init__.py")
         return None
-    base = root_path(root)
-    if base is None:
-        return None
-    path = os.path.join(base, *module.removeprefix(root).split(".")[1:])  # noqa: PTH118
-    for candidate in (f"{path}/__init__.py", f"{path}.py"):
-        if os.path.isfile(candidate):  # noqa: PTH113
-            return Path(candidate)
-        for trail in _trails:
-            trail.absent.add(candidate)
-    return None
+
+    def _native(self, path: Path) -> Path:
+        """A compiled module, or what it would be called."""
+        names = [path.with_name(path.name + suffix) for suffix in importlib.machinery.EXTENSION_SUFFIXES]
+        return next((name for name in names if name.is_file()), names[0])
+
+
+@functools.cache
+def is_library(base: Path) -> bool:
+    """Whether a directory is where packages are installed, or the standard library."""
+    places = [*site.getsitepackages(), site.getusersitepackages(), str(Path(os.__file__).parent)]
+    return base.name in ("site-packages", "dist-packages") or str(base) in places
+
+
+_projects: dict[tuple[str, Path], Project] = {}
+
+
+def project_at(top: str, base: Path) -> Project:
+    """The project in a directory, as far as it is known if nothing of that has changed."""
+    known = _projects.get((top, base))
+    if known is None or not known.stands():
+        known = _projects[top, base] = Project(top, base)
+    return known
+
+
+def project_of(module: str) -> Project:
+    """The project of a module that can be imported.
+
+    Raises:
+        ModuleNotFoundError: if there is no such package.
+    """
+    top = module.partition(".")[0]
+    place = root_path(top)
+    if place is None:
+        raise ModuleNotFoundError(f"payload module {module!r} does not exist")
+    return project_at(top, place.absolute().parent)
+
+
+def project_around(module: str, own: Path) -> Project:
+    """The project of a module whose file is known: it may have been loaded from there, and not by name."""
+    depth = module.count(".") + (own.name == "__init__.py")
+    return project_at(module.partition(".")[0], own.absolute().parents[depth])
 
 
 def root_path(root: str) -> Path | None:
-    """The directory of a root package, or a root module's file without its suffix."""
+    """The directory of a top-level package, or the file of a top-level module."""
     loaded = sys.modules.get(root)
     spec = getattr(loaded, "__spec__", None) or importlib.util.find_spec(root)
     if spec is None:
         return None
-    if spec.submodule_search_locations:
-        found = Path(next(iter(spec.submodule_search_locations)))
-    else:
-        found = Path(spec.origin).with_suffix("") if spec.origin else None
-    for trail in _trails:
-        trail.roots[root] = str(found)
-    return found
-
-
-def module_source(module: str, root: str) -> Source:
-    """A module's source. Raises ModuleNotFoundError."""
-    path = module_path(module, root)
-    if path is None:
-        raise ModuleNotFoundError(module)
-    return parse(path)
-
-
-def parse(path: Path) -> Source:
-    """The source in a file."""
-    stat = stat_of(path)
-    for trail in _trails:
-        trail.files[str(path)] = stat
-    return _parse_at(path, stat)
+    place = next(iter(spec.submodule_search_locations or ()), None) or spec.origin
+    return Path(place) if place else None
 
 
 @functools.cache
-def _parse_at(path: Path, stat: Stat) -> Source:
-    return Source(path, stat)
+def _read_at(path: Path, stat: Stat) -> Source:
+    return Source(path, stat, path.read_bytes())
 
 
 def stat_of(path: Path | str) -> Stat:
-    """What changes when a file is written; three times -1 if there is none."""
+    """What changes when a file is written; `ABSENT` if there is none."""
     try:
         stat = os.stat(path)  # noqa: PTH116
     except OSError:
-        return (-1, -1, -1)
+        return ABSENT
     return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
@@ -192,60 +242,3 @@ def write_note(note: Path, content: dict[str, Any], stats: Sequence[Stat]) -> No
     if settled and not sys.dont_write_bytecode:
         with contextlib.suppress(StoreError):
             write_atomic(note, json.dumps(content).encode(), durable=False)
-
-
-def flat(stmt: ast.stmt) -> list[ast.stmt]:
-    """A statement with those inside it, but for the inside of functions and classes."""
-    if isinstance(stmt, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return [stmt]
-    return [stmt, *(inner for body in _bodies(stmt) for inner in body)]
-
-
-def defined_by(stmt: ast.stmt) -> list[str]:
-    """The names that a statement binds."""
-    if isinstance(stmt, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return [stmt.name]
-    if isinstance(stmt, ast.Import | ast.ImportFrom):
-        return [alias.asname or alias.name for alias in stmt.names]
-    targets = stmt.targets if isinstance(stmt, ast.Assign) else [getattr(stmt, "target", None)]
-    return [
-        node.id for target in targets if target for node in ast.walk(target) if isinstance(node, ast.Name)
-    ]
-
-
-def dump_digest(nodes: Sequence[ast.AST]) -> str:
-    """40 hex characters over statements, wherever they stand."""
-    return hashlib.sha256("\n".join(repr(_plain(node)) for node in nodes).encode()).hexdigest()[:40]
-
-
-def _statements(tree: ast.Module) -> ast.Module:
-    """The tree without docstrings and without the annotations of parameters and results."""
-    for body in _bodies(tree):
-        for node in body:
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                node.returns = None
-                for argument in ast.walk(node.args):
-                    if isinstance(argument, ast.arg):
-                        argument.annotation = None
-        value = body[0].value if body and isinstance(body[0], ast.Expr) else None
-        if isinstance(value, ast.Constant) and isinstance(value.value, str):
-            body[:1] = [] if len(body) > 1 else [ast.Pass()]
-    return tree
-
-
-def _bodies(node: ast.AST) -> Iterator[list[ast.stmt]]:
-    """Every block of statements; ``ast.walk`` would look at each expression too, at twenty times the cost."""
-    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
-        block = getattr(node, name, None)
-        if isinstance(block, list):
-            if name not in ("handlers", "cases"):
-                yield block
-            for child in block:
-                yield from _bodies(child)
-
-
-def _plain(value: Any) -> Any:
-    """A node as nested tuples without positions: what ``ast.dump`` says, in half the time."""
-    if isinstance(value, ast.AST):
-        return (type(value).__name__, *[_plain(getattr(value, name, None)) for name in value._fields])
-    return [_plain(item) for item in value] if isinstance(value, list) else value

@@ -3,6 +3,9 @@
 ``reusable`` may be set to False by a stage function whose result must not answer a later run.
 """
 
+import inspect
+import json
+import os
 import shutil
 import time
 from collections.abc import Generator, Mapping
@@ -184,6 +187,16 @@ class Stage:
                 " part of the code version: the result is not reused. Add it to payloads=[...]"
             )
         return PayloadFiles()
+
+    def found_uncounted(self, path: Path) -> None:
+        """Its payload has read a file of its own package that is no part of the code version."""
+        self.reusable = False
+        beside = os.path.relpath(path, Path(inspect.getfile(self.spec.function)).absolute().parent)
+        self.context.log.warning(
+            f"{self.name}: the payload has read {one_line(path)}, which is no part of the code version: an"
+            " edit of it would not be noticed, so the result is not reused. Declare it in its stage_asset:"
+            f" data=[{json.dumps(one_line(beside))}]"
+        )
 
     def look_up(self) -> reuse.Hit | None:
         """A stored result with this fingerprint, if its bytes are there and sound."""

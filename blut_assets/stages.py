@@ -174,6 +174,7 @@ def stage_asset(
     name: str | None = None,
     ins: Mapping[str, str] | None = None,
     payloads: Sequence[str] = (),
+    data: Sequence[str] = (),
     schema: int = 1,
     source: bool = False,
     side_effect: bool = False,
@@ -196,6 +197,10 @@ def stage_asset(
         name: of the asset; the function's name if not given.
         ins: parameter name -> asset name (or ``cookbook/name``) where the two differ.
         payloads: the payload modules that the function runs; their source is part of the code version.
+        data: files that the function or its payloads read and that lie beside their source, as paths or
+            patterns relative to the directory of the function's module; they are part of the code version
+            too. A path that the source spells out, such as ``Path(__file__).parent / "table.json"``, is
+            found without this.
         schema: raise it to declare that older results are not to be reused.
         source: looks at the outside world, so it runs every time.
         side_effect: acts on the outside world, so it is never reused.
@@ -211,8 +216,10 @@ def stage_asset(
         options: of ``dg.asset``, as `AssetOptions` lists them.
 
     Raises:
+        ModuleNotFoundError: if a payload module does not exist.
         TypeError: if an annotation is missing or is not an artifact or a `StageConfig`, or an option would
             break what a stage asset promises.
+        ValueError: if nothing is found for one of ``data``.
     """
 
     def declare(function: Callable[..., Any]) -> dg.AssetsDefinition:
@@ -225,7 +232,7 @@ def stage_asset(
             input_types=inputs,
             output=output,
             config=config,
-            code=code_version(function, payloads, schema),
+            code=code_version(function, payloads, schema, data),
             memoised=not (source or side_effect),
             source=source,
             headline=tuple(headline),

@@ -1,20 +1,17 @@
 """One recipe for every version: code version, config digest, fingerprint.
 
 The code version covers the source that can change an asset's result: its function with everything in the
-same cookbook that the function names, and the payload modules it runs with every cookbook module they
-import. Comments, docstrings and annotations do not count, so a config class that a function only takes does
-not: its values are in the fingerprint. Nor does the framework: a new Blut must not retrain a codec.
+same project that the function names, the classes that it takes, the payload modules it runs with every module
+of the project that they import, what all of these do when they are imported, and the files that they read
+from beside themselves. Where a module lives and what it is called is no part of it, nor what is only said to
+a reader, nor the framework: a new Blut must not retrain a codec.
 """
 
-import ast
 import contextlib
-import copy
-import functools
 import hashlib
 import inspect
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,15 +20,8 @@ from blut_assets.source_files import (
     SUMMARY,
     Source,
     Stat,
-    cookbook_root,
-    defined_by,
-    dump_digest,
-    flat,
-    followed,
-    module_path,
-    module_source,
     note_beside,
-    parse,
+    project_of,
     read_note,
     root_path,
     stat_of,
@@ -66,42 +56,52 @@ def fingerprint(
 
 
 @dataclass(frozen=True)
-class PayloadSource:
-    """The file of a payload module as it was when the definitions were loaded."""
+class CountedFile:
+    """A file that a payload runs or reads, as it was when the definitions were loaded.
 
-    module: str
+    ``module`` is its dotted name, and ``digest`` that of its statements; a file of data has no such name.
+    """
+
+    module: str | None
     path: Path
     stat: Stat
     digest: str
 
     def is_edited(self) -> bool:
-        """True if the file's statements have changed; a touched file or an edited comment has not."""
-        if stat_of(self.path) == self.stat:
-            return False
-        return not self.path.is_file() or parse(self.path).digest != self.digest
+        """True if what it says has changed; a touched file or an edited comment has not."""
+        return self._bytes() is None
 
     def bytes_digest(self) -> str:
-        """Digest of the file's bytes now. Raises CodeEdited if its statements have changed."""
+        """Digest of the file's bytes now. Raises CodeEdited if what it says has changed."""
+        data = self._bytes(always=True)
+        if data is None:
+            what = f"{self.path} changed after the definitions were loaded"
+            raise CodeEdited(f"{what}: reload the code location and run again")
+        return digest_bytes(data)
+
+    def _bytes(self, always: bool = False) -> bytes | None:
+        """What is in the file, if it says the same; where its stat stands it is read only if ``always``."""
         with contextlib.suppress(OSError, SyntaxError):
-            data, stat = self.path.read_bytes(), stat_of(self.path)
-            if stat == self.stat or Source(self.path, stat, data).own_digest == self.digest:
-                return digest_bytes(data)
-        raise CodeEdited(
-            f"{self.path} changed after the definitions were loaded: reload the code location and run again"
-        )
+            stat = stat_of(self.path)
+            if stat == self.stat and not always:
+                return b""
+            data = self.path.read_bytes()
+            said = Source(self.path, stat, data).digest if self.module else digest_bytes(data)
+            return data if stat == self.stat or said == self.digest else None
+        return None
 
 
 @dataclass(frozen=True)
 class CodeVersion:
-    """The digest of an asset's source, and of each part so that a change can be named."""
+    """The digest of an asset's source, that of each part, so that a change can be named, and the files."""
 
     value: str
     parts: Mapping[str, str]
-    payload_sources: tuple[PayloadSource, ...]
+    counted: tuple[CountedFile, ...]
 
     def edited_since_load(self) -> list[str]:
         """Payload files that say something else than when the definitions were loaded."""
-        return [str(source.path) for source in self.payload_sources if source.is_edited()]
+        return [str(file.path) for file in self.counted if file.is_edited()]
 
     def files(self, module: str) -> PayloadFiles | None:
         """What a payload is to be started from; None if the module is no part of this version.
@@ -109,135 +109,46 @@ class CodeVersion:
         Raises:
             CodeEdited: if one of its files says something else by now.
         """
-        if module not in self.parts:
+        modules = {file.module: str(file.path) for file in self.counted if file.module}
+        if module not in modules:
             return None
+        project = project_of(module)
         return PayloadFiles(
-            modules={source.module: str(source.path) for source in self.payload_sources},
-            digests={str(source.path): source.bytes_digest() for source in self.payload_sources},
-            root=str(_directory(module)),
+            modules=modules,
+            digests={str(file.path): file.bytes_digest() for file in self.counted},
+            root=str(project.base),
         )
 
 
-def code_version(function: Callable[..., Any], payloads: Sequence[str], schema: int) -> CodeVersion:
-    """The code version of an asset function and the payload modules that it runs.
+def code_version(
+    function: Callable[..., Any], payloads: Sequence[str], schema: int, data: Sequence[str] = ()
+) -> CodeVersion:
+    """The code version of an asset function, the payload modules that it runs, and files that are declared.
 
-    It is remembered beside the byte code for as long as every file that it was made of stands.
+    ``data`` are paths or patterns relative to the directory of the function's module. The version is
+    remembered beside the byte code for as long as every file stands that it was made of, and none is added.
 
     Raises:
         ModuleNotFoundError: if a payload module does not exist.
+        ValueError: if nothing is found for one of ``data``.
     """
     own = inspect.getsourcefile(function)
     if own is None:
         raise OSError(f"no source file for {function.__qualname__}")
-    question = [SUMMARY, own, function.__module__, function.__qualname__, list(payloads), schema]
+    question = [SUMMARY, own, function.__module__, function.__qualname__, list(payloads), schema, list(data)]
     note = note_beside(Path(own), f"{function.__qualname__.replace('<locals>', '')}.blut")
     known = read_note(note, question)
-    if known and _stands(known):
-        return _code_version(known["parts"], schema, known["sources"])
-    with followed() as trail:
-        parts, sources = _parts(function, Path(own), payloads)
-    found = {"of": question, "parts": parts, "sources": sources, "files": trail.files, "roots": trail.roots}
-    write_note(note, {**found, "absent": sorted(trail.absent)}, list(trail.files.values()))
-    return _code_version(parts, schema, sources)
+    if known is None or not _stands(known):
+        from blut_assets.source_asset import AssetSource  # not where the note stands
 
-
-def _code_version(parts: dict[str, str], schema: int, sources: Sequence[Sequence[Any]]) -> CodeVersion:
-    payloads = tuple(
-        PayloadSource(name, Path(path), tuple(stat), parts[name]) for name, path, stat in sources
-    )
-    return CodeVersion(digest_json({"schema": schema, "parts": parts}), parts, payloads)
-
-
-def _directory(module: str) -> Path:
-    """Where the top-level package of a module lies."""
-    top = module.partition(".")[0]
-    found = root_path(top)
-    if found is None:
-        raise ModuleNotFoundError(f"payload module {module!r} does not exist")
-    return found.absolute().parent
+        known = {"of": question, **AssetSource(function, Path(own)).found(payloads, data, schema)}
+        write_note(note, known, list(known["stats"].values()))
+    counted = tuple(CountedFile(m, Path(path), tuple(stat), said) for m, path, stat, said in known["counted"])
+    return CodeVersion(known["value"], known["parts"], counted)
 
 
 def _stands(known: Mapping[str, Any]) -> bool:
     """Whether to look again would find the same."""
-    return (
-        all(str(root_path(root)) == path for root, path in known["roots"].items())
-        and all(list(stat_of(path)) == stat for path, stat in known["files"].items())
-        and not any(os.path.isfile(path) for path in known["absent"])  # noqa: PTH113
+    return all(str(root_path(root)) == path for root, path in known["roots"].items()) and all(
+        list(stat_of(path)) == stat for path, stat in known["stats"].items()
     )
-
-
-def _parts(
-    function: Callable[..., Any], own: Path, payloads: Sequence[str]
-) -> tuple[dict[str, str], list[tuple[str, str, Stat]]]:
-    """The digest of each part by name; and name, path and stat of the payload modules."""
-    modules = {
-        name: module_source(name, root) for payload in payloads for name, root in _payload_closure(payload)
-    }
-    parts = {f"{function.__module__}.{function.__qualname__}": _function_digest(function, own)}
-    parts |= {name: source.digest for name, source in sorted(modules.items())}
-    return parts, [(name, str(source.path), source.stat) for name, source in modules.items()]
-
-
-def _payload_closure(payload: str) -> Iterator[tuple[str, str]]:
-    root, seen, todo = cookbook_root(payload), set(), [payload]
-    if module_path(payload, root) is None:
-        raise ModuleNotFoundError(f"payload module {payload!r} does not exist")
-    while todo:
-        name = todo.pop()
-        if name in seen or module_path(name, root) is None:
-            continue
-        seen.add(name)
-        yield name, root
-        todo += module_source(name, root).imports
-
-
-def _function_digest(function: Callable[..., Any], own: Path) -> str:
-    """Digest of a function and, by name, of all that it uses from its own cookbook."""
-    module = function.__module__
-    # a module that was loaded from a file, as `dagster -f` does, is not found by its name
-    asset = (module, function.__qualname__.split(".")[0])
-    load = functools.partial(_load_name, root=cookbook_root(module), files={module: own}, asset=asset)
-    seen: set[tuple[str, str]] = set()
-    nodes: list[tuple[str, ast.AST]] = []
-    todo = [asset]
-    while todo:
-        item = todo.pop()
-        if item in seen:
-            continue
-        seen.add(item)
-        for node, used in load(*item):
-            nodes.append((".".join(item), node))
-            todo += used
-    nodes.sort(key=lambda pair: pair[0])
-    return dump_digest([node for _, node in nodes])
-
-
-def _load_name(
-    module: str, name: str, root: str, files: Mapping[str, Path], asset: tuple[str, str]
-) -> Iterator[tuple[ast.AST, list[tuple[str, str]]]]:
-    source = parse(files[module]) if module in files else module_source(module, root)
-    for node in source.names.get(name, []):
-        for inner in flat(node):
-            if isinstance(inner, ast.Import | ast.ImportFrom) and name in defined_by(inner):
-                yield from _imported(inner, name, root)
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            continue
-        if isinstance(node, ast.FunctionDef) and (module, name) == asset:
-            # the decorator of a stage asset says where it stands in the graph, not what it computes
-            node = copy.copy(node)
-            node.decorator_list = []
-        used = {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
-        yield node, [(module, other) for other in sorted(used & source.names.keys())]
-
-
-def _imported(
-    node: ast.Import | ast.ImportFrom, name: str, root: str
-) -> Iterator[tuple[ast.AST, list[tuple[str, str]]]]:
-    if isinstance(node, ast.Import) or node.module is None:
-        return
-    original = next(a.name for a in node.names if (a.asname or a.name) == name)
-    if module_path(f"{node.module}.{original}", root):
-        for submodule, _ in _payload_closure(f"{node.module}.{original}"):
-            yield module_source(submodule, root).tree, []
-    elif module_path(node.module, root):
-        yield ast.Pass(), [(node.module, original)]

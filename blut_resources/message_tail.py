@@ -13,7 +13,7 @@ from blut_resources.payload import MESSAGE_MAX
 from blut_resources.payload_events import MessageError, parse
 
 MESSAGES, CONSUMED = "messages", "consumed"
-KEPT = ("artifact", "diverged", "done")
+KEPT = ("artifact", "diverged", "uncounted", "done")
 """Events that a new owner needs too; of the others each goes to one owner."""
 NAMES_MAX = 2000
 """Different names of values over one payload: each is a column, so their number bounds what a row costs."""

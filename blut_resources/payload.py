@@ -161,6 +161,9 @@ def payload_session() -> Iterator[PayloadSession]:
         session = PayloadSession(
             frozen["config"], inputs, out, work, frozen["fingerprint"], send, frozen.get("watch"), held
         )
+        if started := sys.modules.get("blut_resources.payload_code"):
+            own = [str(path) for path in (out, work, *inputs.values())]
+            started.tell_uncounted(lambda path: send({"event": started.UNCOUNTED, "path": path}), own)
         try:
             yield session
         except Diverged as error:

@@ -18,7 +18,7 @@ except ImportError:
 # `typing` would double the start of a payload
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
@@ -53,6 +53,58 @@ def pin(module: str, modules: Mapping[str, str], files: Mapping[str, str]) -> No
         if name := names.get(path):
             loaders[name] = _Loader(name, path, data, stat)
     sys.meta_path.insert(0, _Finder(loaders))
+
+
+UNCOUNTED = "uncounted"
+_uncounted: list[str] = []
+_tell: list[Callable[[str], None]] = []
+
+
+def watch(roots: Sequence[str], counted: Sequence[str]) -> None:
+    """From now on notice when a file below ``roots`` is read that is none of ``counted``.
+
+    What a library opens without Python, or another program that is started, is not seen.
+    """
+    known, places = {*counted}, tuple(f"{root}{os.sep}" for root in roots)
+
+    def see(event: str, args: tuple[object, ...]) -> None:
+        if event == "open" and (path := _read_below(places, args)) and path not in known:
+            known.add(path)
+            _uncounted.append(path)
+            for tell in _tell:
+                tell(path)
+
+    if places:
+        sys.addaudithook(see)
+
+
+def _read_below(places: tuple[str, ...], args: tuple[object, ...]) -> str | None:
+    """The path of a file that is opened to be read; of byte code, the source."""
+    name, _, flags = args
+    if not isinstance(name, (str, bytes, os.PathLike)) or (isinstance(flags, int) and flags & os.O_WRONLY):
+        return None
+    path = os.path.abspath(os.fsdecode(name))  # noqa: PTH100
+    if not path.startswith(places):
+        return None
+    directory, _, file = path.rpartition(os.sep)
+    if directory.endswith("__pycache__"):
+        if not file.endswith(".pyc"):
+            return None  # what a compiler keeps of modules that are counted
+        path = os.path.join(os.path.dirname(directory), f"{file.partition('.')[0]}.py")  # noqa: PTH118, PTH120
+    return path if os.path.isfile(path) else None  # noqa: PTH113
+
+
+def tell_uncounted(tell: Callable[[str], None], own: Sequence[str]) -> None:
+    """Be told of every such file, those before included, but for what lies below ``own``: it is an input."""
+    places = tuple(f"{os.path.abspath(path)}{os.sep}" for path in own)  # noqa: PTH100
+
+    def tell_others(path: str) -> None:
+        if not f"{path}{os.sep}".startswith(places):
+            tell(path)
+
+    _tell.append(tell_others)
+    for path in _uncounted:
+        tell_others(path)
 
 
 def _refusal(module: str, name: str | None, path: str, what: str) -> str:

@@ -72,6 +72,10 @@ class _Diverged(_Event):
     message: str
 
 
+class _Uncounted(_Event):
+    path: Path
+
+
 class _Done(_Event):
     facts: dict[str, Any]
 
@@ -82,6 +86,7 @@ EVENTS: dict[str, type[_Event]] = {
     "checkpoint": _Checkpoint,
     "artifact": _Artifact,
     "diverged": _Diverged,
+    "uncounted": _Uncounted,
     "done": _Done,
 }
 

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,13 +30,26 @@ class PayloadFiles:
 
     def told(self, module: str, path: Sequence[str] | None = None) -> str:
         """The JSON that `payload_start` reads; ``path`` instead of where this process looks for modules."""
-        path = path or search_path([self.root or _root(module), FRAMEWORK])
-        return json.dumps({"path": path, "modules": dict(self.modules), "files": dict(self.digests)})
+        root = self.root or _root(module)
+        packages = {os.path.join(root, name.partition(".")[0]) for name in self.modules}  # noqa: PTH118
+        told = {
+            "path": path or search_path([root, FRAMEWORK]),
+            "modules": dict(self.modules),
+            "files": dict(self.digests),
+            # what is read through a link to the package is told by either name
+            "roots": sorted(_both(path for path in packages if Path(path).is_dir())),
+            "counted": sorted(_both(self.digests)),
+        }
+        return json.dumps(told)
 
     def source(self, module: str) -> list[Path]:
         """The packages that a payload's source is read from, and nothing that lies beside them."""
         top = Path(self.root or _root(module), module.partition(".")[0])
         return list(dict.fromkeys([top, *(Path(FRAMEWORK, name) for name in FRAMEWORK_PACKAGES)]))
+
+
+def _both(paths: Iterable[str]) -> set[str]:
+    return {name for path in paths for name in (path, os.path.realpath(path))}
 
 
 def search_path(first: Sequence[str]) -> list[str]:

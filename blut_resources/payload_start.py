@@ -18,9 +18,10 @@ def start() -> None:
     with open(told, encoding="utf-8") as file:  # noqa: PTH123
         code = json.load(file)
     sys.path[:] = code["path"]
-    from blut_resources.payload_code import pin
+    from blut_resources.payload_code import pin, watch
 
     pin(module, code["modules"], code["files"])
+    watch(code["roots"], code["counted"])
     sys.argv[:] = [module]
     from runpy import run_module
 

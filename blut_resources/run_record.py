@@ -18,7 +18,7 @@ from blut_resources.run_files import metrics_path, run_dir, status_path
 from blut_resources.store_files import StoreError
 
 RUN = "run.json"
-PASSED_ON = ("checkpoint", "diverged", "gpu_starved")
+PASSED_ON = ("checkpoint", "diverged", "gpu_starved", "uncounted")
 """Events of a payload whose fields say all there is to say."""
 
 

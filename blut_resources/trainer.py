@@ -37,7 +37,7 @@ from blut_resources.isolated import (
 from blut_resources.leases import Lease
 from blut_resources.message_tail import MESSAGES, MessageTail, consumed
 from blut_resources.payload import CONFIG_ENV
-from blut_resources.payload_code import CODE
+from blut_resources.payload_code import CODE, UNCOUNTED
 from blut_resources.payload_events import MessageError
 from blut_resources.payload_files import START, PayloadFiles
 from blut_resources.payload_output import LogTee
@@ -178,7 +178,7 @@ def run_payload(
         gauges = Gauges(place, lease.gpus if lease else (), unit.peak)
         try:
             for event in _events(context, payload, unit, reader, log, gauges):
-                if event["event"] not in OURS:
+                if event["event"] not in (*OURS, UNCOUNTED):
                     said = event
                 diverged = event["message"] if event["event"] == "diverged" else diverged
                 yield event

@@ -69,6 +69,266 @@ def test_what_changes_the_version(pack: Path, name: str, old: str, new: str, cha
     assert bool(changed) is changes
 
 
+# each line is a file of the package, what it says before and after, and which other files stand beside it
+REACHED = {
+    "relative": ("extra.py", "X = 1", "X = 2", {"train.py": "from .extra import X\n"}),
+    "relative module": ("extra.py", "X = 1", "X = 2", {"train.py": "from . import extra\n"}),
+    "two levels up": (
+        *("extra.py", "X = 1", "X = 2"),
+        {
+            "sub/__init__.py": "",
+            "sub/deep.py": "from ..extra import X\n",
+            "train.py": "from .sub import deep\n",
+        },
+    ),
+    "alias": (
+        "extra.py",
+        "X = 1",
+        "X = 2",
+        {"stages.py": "import pack.extra as h\ndef make(s):\n    return h.X\n"},
+    ),
+    "dotted": (
+        "extra.py",
+        "X = 1",
+        "X = 2",
+        {"stages.py": "import pack.extra\ndef make(s):\n    return pack.extra.X\n"},
+    ),
+    "star": (
+        "extra.py",
+        "X = 1",
+        "X = 2",
+        {"stages.py": "from pack.extra import *\ndef make(s):\n    return X\n"},
+    ),
+    "inside the function": (
+        *("extra.py", "X = 1", "X = 2"),
+        {"stages.py": "def make(s):\n    from pack.extra import X\n    return X\n"},
+    ),
+    "inside, whole": (
+        *("extra.py", "X = 1", "X = 2"),
+        {"stages.py": "def make(s):\n    import pack.extra as h\n    return getattr(h, s)\n"},
+    ),
+    "through a package": (
+        *("sub/deep.py", "X = 1", "X = 2"),
+        {
+            "sub/__init__.py": "from .deep import X\n",
+            "stages.py": "from pack.sub import X\ndef make(s):\n    return X\n",
+        },
+    ),
+    "__init__ of a parent": (
+        "sub/__init__.py",
+        "T = 1\nT.x = 1",
+        "T = 1\nT.x = 2",
+        {"sub/deep.py": "", "train.py": "import pack.sub.deep\n"},
+    ),
+    "by a name in a string": (
+        *("extra.py", "X = 1", "X = 2"),
+        {"train.py": "from importlib import import_module as load\nload('pack.extra')\n"},
+    ),
+    "by a relative name in a string": (
+        *("extra.py", "X = 1", "X = 2"),
+        {"train.py": "import importlib\nimportlib.import_module('.extra', __package__)\n"},
+    ),
+    "by a name made up": (
+        *("extra.py", "X = 1", "X = 2"),
+        {"train.py": "import importlib\ndef main(n):\n    importlib.import_module(f'pack.{n}')\n"},
+    ),
+    "as a program": (
+        *("extra.py", "X = 1", "X = 2"),
+        {"train.py": "import subprocess, sys\nsubprocess.run([sys.executable, '-m', 'pack.extra'])\n"},
+    ),
+    "a table that is filled": (
+        *("extra.py", "from pack.table import T\nT.update(a=1)", "from pack.table import T\nT.update(a=2)"),
+        {
+            "table.py": "T = {}\n",
+            "stages.py": "from pack import extra\nfrom pack.table import T\ndef make(s):\n    return T\n",
+        },
+    ),
+    "a list that is filled in a loop": (
+        *(
+            "extra.py",
+            "L = []\nfor n in range(3):\n    L.append(n)",
+            "L = []\nfor n in range(4):\n    L.append(n)",
+        ),
+        {"stages.py": "from pack.extra import L\ndef make(s):\n    return L\n"},
+    ),
+    "an attribute that is set": (
+        *(
+            "extra.py",
+            "from pack import table as t\nsetattr(t, 'X', 1)",
+            "from pack import table as t\nsetattr(t, 'X', 2)",
+        ),
+        {
+            "table.py": "X = 0\n",
+            "stages.py": "import pack.extra\nfrom pack import table as t\ndef make(s):\n    return t.X\n",
+        },
+    ),
+    "a decorator that keeps": (
+        *(
+            "extra.py",
+            "from pack.table import keep\n@keep\ndef f():\n    return 1",
+            "from pack.table import keep\n@keep\ndef f():\n    return 2",
+        ),
+        {
+            "table.py": "T = []\ndef keep(f):\n    T.append(f)\n    return f\n",
+            "stages.py": "import pack.extra\nfrom pack.table import T\ndef make(s):\n    return T[0]()\n",
+        },
+    ),
+    "a class that its base keeps": (
+        *(
+            "extra.py",
+            "from pack.table import B\nclass C(B):\n    x = 1",
+            "from pack.table import B\nclass C(B):\n    x = 2",
+        ),
+        {
+            "table.py": "class B:\n    all = []\n    def __init_subclass__(c):\n        B.all.append(c)\n",
+            "stages.py": "import pack.extra\nfrom pack.table import B\ndef make(s):\n    return B.all[0].x\n",
+        },
+    ),
+    "a method of a config": (
+        *(
+            "extra.py",
+            "class A:\n    def f(self): return 1\nclass C(A): pass",
+            "class A:\n    def f(self): return 2\nclass C(A): pass",
+        ),
+        {"stages.py": "from pack.extra import C\ndef make(s, config: C):\n    return config.f()\n"},
+    ),
+    "the type of a field": (
+        *("extra.py", "class C:\n    x: int = 1", "class C:\n    x: float = 1"),
+        {"stages.py": "from pack.extra import C\ndef make(s):\n    return C()\n"},
+    ),
+    "a file beside it": (
+        "data.json",
+        "1",
+        "2",
+        {"train.py": "from pathlib import Path\nPath(__file__).with_name('data.json').read_text()\n"},
+    ),
+    "a file by os.path": (
+        "data.json",
+        "1",
+        "2",
+        {"train.py": "import os\nopen(os.path.join(os.path.dirname(__file__), 'data.json'))\n"},
+    ),
+    "a file below a constant": (
+        *("d/a.json", "1", "2"),
+        {
+            "paths.py": "from pathlib import Path\nHERE = Path(__file__).parent\n",
+            "train.py": "from pack.paths import HERE\n(HERE / 'd' / 'a.json').read_text()\n",
+        },
+    ),
+    "any file of a directory": (
+        "d/a.json",
+        "1",
+        "2",
+        {"train.py": "from pathlib import Path\nD = Path(__file__).parent\ndef main(n):\n    open(D / n)\n"},
+    ),
+    "a resource": (
+        "d/a.json",
+        "1",
+        "2",
+        {"train.py": "from importlib.resources import files\n(files('pack') / 'd' / 'a.json').read_text()\n"},
+    ),
+    "a resource of one's own": (
+        "data.json",
+        "1",
+        "2",
+        {"train.py": "import pkgutil\npkgutil.get_data(__package__, 'data.json')\n"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REACHED)
+def test_what_is_reached_counts_however_it_is_spelled(pack: Path, case: str) -> None:
+    name, before, after, others = REACHED[case]
+    for path, text in {**others, name: f"{before}\n"}.items():
+        (pack / path).parent.mkdir(exist_ok=True)
+        (pack / path).write_text(text)
+    first = version()
+    (pack / name).write_text(f"{after}\n")
+    assert version().value != first.value
+    (pack / name).write_text(f"{before}\n")
+    assert version().value == first.value
+
+
+@pytest.mark.parametrize(
+    "line", ["import pack.helper as helper", "from pack import helper", "from . import helper"]
+)
+def test_what_a_package_imports_only_when_it_is_asked_to_does_not_count(pack: Path, line: str) -> None:
+    (pack / "__init__.py").write_text("def cookbook():\n    from pack.recipes import R\n    return R\n")
+    (pack / "recipes.py").write_text("R = 1\n")
+    (pack / "train.py").write_text(f"{line}\n\ndef main():\n    return helper.unused\n")
+    first = version()
+    (pack / "recipes.py").write_text("R = 2\n")
+    assert version() == first
+    (pack / "train.py").write_text("from pack import cookbook\n\ndef main():\n    return cookbook()\n")
+    asked = version()
+    (pack / "recipes.py").write_text("R = 1\n")
+    assert version().value != asked.value
+
+
+def test_modules_that_swap_their_parts_are_noticed(pack: Path) -> None:
+    (pack / "train.py").write_text("from pack.a import f as g\nfrom pack.b import f\nprint(f(), -g())\n")
+    one, two = "def f():\n    return 1\n", "def f():\n    return 2\n"
+    (pack / "a.py").write_text(one)
+    (pack / "b.py").write_text(two)
+    first = version()
+    (pack / "a.py").write_text(two)
+    (pack / "b.py").write_text(one)
+    assert version().value != first.value
+
+
+def test_modules_that_import_each_other_are_told_apart(pack: Path) -> None:
+    (pack / "train.py").write_text("from pack.a import f\n\ndef main():\n    return f()\n")
+    (pack / "a.py").write_text("def f():\n    from pack.b import g\n    return g()\n")
+    (pack / "b.py").write_text("import pack.a\n\ndef g():\n    return 1\n")
+    first = version()
+    (pack / "b.py").write_text("import pack.a\n\ndef g():\n    return 2\n")
+    assert version().value != first.value
+
+
+def test_a_fact_that_an_asset_does_not_read_is_no_part_of_it(pack: Path) -> None:
+    (pack / "kinds.py").write_text(
+        "from blut_assets.artifacts import Artifact\nclass Rows(Artifact):\n    n: int\n    more: int = 1\n"
+        "    def half(self):\n        return self.n / 2\n"
+    )
+    (pack / "stages.py").write_text(
+        "from pack.kinds import Rows\ndef make(s, rows: Rows):\n    return rows.n\n"
+    )
+    first = version()
+    text = (pack / "kinds.py").read_text()
+    (pack / "kinds.py").write_text(text.replace("more: int", "most: int"))
+    assert version() == first
+    for old, new in (("n: int\n", "n: float\n"), ("self.n / 2", "self.n / 3")):
+        (pack / "kinds.py").write_text(text.replace(old, new))
+        assert version().value != first.value, old
+
+
+def test_declared_files_count_and_must_be_there(pack: Path) -> None:
+    (pack / "rows").mkdir()
+    (pack / "rows" / "a.csv").write_text("1")
+    version()
+    make = sys.modules["pack.stages"].make
+    first = code_version(make, ["pack.train"], 1, ["rows/*.csv"])
+    assert "pack/rows/a.csv" in first.parts
+    (pack / "rows" / "b.csv").write_text("2")
+    assert code_version(make, ["pack.train"], 1, ["rows/*.csv"]).value != first.value
+    with pytest.raises(ValueError, match=r"data='rows/\*\.tsv': no such file beside .*stages\.py"):
+        code_version(make, ["pack.train"], 1, ["rows/*.tsv"])
+
+
+def test_a_description_of_a_field_is_free_and_its_bound_is_not(pack: Path) -> None:
+    text = "from pydantic import BaseModel, Field\nclass C(BaseModel):\n"
+    text += "    x: int = Field(1, ge=0, description='a')\n"
+    (pack / "helper.py").write_text(text)
+    (pack / "stages.py").write_text(
+        "from pack.helper import C\ndef make(s, config: C):\n    return config.x\n"
+    )
+    first = version()
+    (pack / "helper.py").write_text(text.replace("'a'", "'other words'"))
+    assert version().value == first.value
+    (pack / "helper.py").write_text(text.replace("ge=0", "ge=1"))
+    assert version().value != first.value
+
+
 def test_a_payload_edited_after_loading_is_noticed(pack: Path) -> None:
     loaded = version()
     (pack / "model.py").touch()
@@ -120,7 +380,7 @@ def test_a_note_that_came_along_with_a_copy_says_nothing(
     monkeypatch.syspath_prepend(str(tmp_path / "copy"))
     after = version()
     assert after.value != before.value
-    assert {source.path.parent for source in after.payload_sources} == {tmp_path / "copy" / "pack"}
+    assert {file.path.parent for file in after.counted} == {tmp_path / "copy" / "pack"}
 
 
 def test_a_payload_module_that_does_not_exist_is_an_error(pack: Path) -> None:
