@@ -28,6 +28,8 @@ class AssetSource:
         self._roots: dict[str, str] = {}
         self._stats: dict[str, Stat] = {}
         self._programs: list[str] = []
+        self._made_of: dict[str, list[str]] = {}
+        self._declared_files: dict[str, list[str]] = {}
 
     def found(self, payloads: Sequence[str], data: Sequence[str], schema: int) -> dict[str, Any]:
         """Everything, as a note keeps it."""
@@ -37,9 +39,11 @@ class AssetSource:
             if (payload := todo.pop()) not in runs:
                 runs[payload], named = self._payload(payload)
                 todo += named
+        declared = [path for files in self._declared_files.values() for path in files]
         return {
             "value": hashed([*words, *sorted(runs.values())]),
             "parts": self._parts,
+            "payloads": {name: [*self._made_of[name], *declared] for name in runs},
             "counted": list(self._counted.values()),
             "roots": self._roots,
             "stats": self._stats,
@@ -74,6 +78,7 @@ class AssetSource:
             project.kept[key] = graph, graph.digest(("module", payload))
         graph, digest = project.kept[key]
         self._note(graph, {module.name for module in graph.run})
+        self._made_of[payload] = [str(path) for path in (*(m.path for m in graph.run), *graph.data)]
         return digest, [program for node in graph.nodes.values() for program in node.programs]
 
     def _note(self, graph: SourceGraph, run: Iterable[str]) -> None:
@@ -110,6 +115,7 @@ class AssetSource:
             files = self._matching(pattern)
             if not files:
                 raise ValueError(f"data={pattern!r}: no such file beside {self._own}, and nothing matches it")
+            self._declared_files[pattern] = [str(file) for file in files]
             for file in files:
                 self._data(file, self._project)
                 self._rest_on(str(file))

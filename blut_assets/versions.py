@@ -12,7 +12,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -93,11 +93,15 @@ class CountedFile:
 
 @dataclass(frozen=True)
 class CodeVersion:
-    """The digest of an asset's source, that of each part, so that a change can be named, and the files."""
+    """The digest of an asset's source, and that of each part, so that a change can be named.
+
+    ``payloads`` says which of the counted files each payload module is made of.
+    """
 
     value: str
     parts: Mapping[str, str]
     counted: tuple[CountedFile, ...]
+    payloads: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def edited_since_load(self) -> list[str]:
         """Payload files that say something else than when the definitions were loaded."""
@@ -109,14 +113,13 @@ class CodeVersion:
         Raises:
             CodeEdited: if one of its files says something else by now.
         """
-        modules = {file.module: str(file.path) for file in self.counted if file.module}
-        if module not in modules:
+        if module not in self.payloads:
             return None
-        project = project_of(module)
+        own = [file for file in self.counted if str(file.path) in self.payloads[module]]
         return PayloadFiles(
-            modules=modules,
-            digests={str(file.path): file.bytes_digest() for file in self.counted},
-            root=str(project.base),
+            modules={file.module: str(file.path) for file in own if file.module},
+            digests={str(file.path): file.bytes_digest() for file in own},
+            root=str(project_of(module).base),
         )
 
 
@@ -144,7 +147,7 @@ def code_version(
         known = {"of": question, **AssetSource(function, Path(own)).found(payloads, data, schema)}
         write_note(note, known, list(known["stats"].values()))
     counted = tuple(CountedFile(m, Path(path), tuple(stat), said) for m, path, stat, said in known["counted"])
-    return CodeVersion(known["value"], known["parts"], counted)
+    return CodeVersion(known["value"], known["parts"], counted, known["payloads"])
 
 
 def _stands(known: Mapping[str, Any]) -> bool:

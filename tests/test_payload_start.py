@@ -1,6 +1,8 @@
 """What a payload runs is what was hashed, wherever it is started and whoever edits meanwhile."""
 
+import importlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -85,3 +87,82 @@ def test_byte_code_of_an_edit_of_the_same_second_and_size_is_not_believed(pack: 
     helper.write_text("X = 4\n")
     os.utime(helper, ns=times)
     assert start(hashed(pack), pack.parent).stdout == "__main__ 4 2\n"
+
+
+READS = """
+from pathlib import Path
+
+from blut_resources.payload import payload_session
+
+if __name__ == "__main__":
+    with payload_session() as session:
+        name = session.config["name"]
+        text = Path(__file__).with_name("rows").joinpath(name).read_text()
+        (session.out / "rows").write_text(text)
+        session.done(n=len(text))
+"""
+ASSET = """
+import dagster as dg
+
+from blut_assets.artifacts import Artifact
+from blut_assets.handles import ArtifactHandles
+from blut_assets.stages import Steps, stage_asset
+
+
+class Rows(Artifact):
+    kind = "reads.rows"
+    n: int
+
+
+@stage_asset(cookbook="reads", group="corpus", payloads=["reads.read"]{more})
+def rows(stage) -> Steps[Rows]:
+    return Rows(**(yield from stage.run("reads.read", config={{"name": "a" + ".txt"}}, inputs={{}})))
+
+
+defs = dg.Definitions(
+    assets=[rows], resources={{"artifact_handles": ArtifactHandles()}}, executor=dg.in_process_executor
+)
+"""
+
+
+def materialized(root: Path, more: str) -> tuple[bool, list[str]]:
+    """Whether the rows were computed, and the warnings of that run."""
+    (root / "reads" / "__init__.py").touch()
+    (root / "reads" / "assets.py").write_text(ASSET.format(more=more))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "reads"]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+    with dg.DagsterInstance.get() as instance:
+        asset = importlib.import_module("reads.assets")
+        result = dg.materialize([asset.rows], resources=RESOURCES, instance=instance)
+        (event,) = result.get_asset_materialization_events()
+        logs = instance.all_logs(result.run_id)
+    reused = event.materialization.metadata["reused"].value
+    return not reused, [entry.user_message for entry in logs if entry.level == logging.WARNING]
+
+
+@pytest.mark.usefixtures("home")
+def test_what_was_made_of_a_file_that_was_not_counted_is_not_reused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path / "project"))
+    rows = tmp_path / "project" / "reads" / "rows"
+    rows.mkdir(parents=True)
+    (rows / "a.txt").write_text("one")
+    (rows.parent / "read.py").write_text(READS.replace("__file__", "vars()['__file__']"))
+
+    computed, warnings = materialized(tmp_path / "project", "")
+    (warning,) = [text for text in warnings if "code version" in text]
+    assert computed and f"reads/rows: the payload has read {rows / 'a.txt'}" in warning
+    assert 'data=["rows/a.txt"]' in warning
+    computed, _ = materialized(tmp_path / "project", "")
+    assert computed, "what it read may be another file by now"
+
+    declared = ', data=["rows/*.txt"]'
+    assert materialized(tmp_path / "project", declared) == (True, [])
+    assert materialized(tmp_path / "project", declared) == (False, [])
+    (rows / "a.txt").write_text("two")
+    assert materialized(tmp_path / "project", declared) == (True, [])
+    (rows.parent / "read.py").write_text(READS)
+    assert materialized(tmp_path / "project", "") == (True, []), "found by its path"
+    assert materialized(tmp_path / "project", "") == (False, [])
