@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterable, Iterator
 
-from blut_assets.source_names import Scope, is_main, scope_of
+from blut_assets.source_names import DEFINITIONS, Scope, chain_root, is_main, scope_of
 from blut_assets.statements import statements_in
 
 BINDING = (ast.Import, ast.ImportFrom, ast.Pass, ast.Global)
@@ -74,17 +74,22 @@ def _is_plain(target: ast.expr) -> bool:
 def _calls_own(scope: Scope, expressions: Iterable[ast.expr | None]) -> bool:
     """Whether they call something of the project that may keep what it gets."""
     calls = (node for one in expressions if one for node in ast.walk(one) if isinstance(node, ast.Call))
-    return any(_is_own(scope, call.func) and not _only_makes(scope, call.func) for call in calls)
+    return any(
+        _is_own(scope, call.func) and not _only_makes(scope, call.func) and not _is_asked(scope, call.func)
+        for call in calls
+    )
 
 
-def _root(node: ast.AST) -> str | None:
-    while isinstance(node, ast.Attribute | ast.Call | ast.Subscript):
-        node = node.func if isinstance(node, ast.Call) else node.value
-    return node.id if isinstance(node, ast.Name) else None
+def _is_asked(scope: Scope, node: ast.expr) -> bool:
+    """Whether it is a method of an object of this module: who reaches the object is told of the call."""
+    stmts = scope.defined.get(chain_root(node) or "", [])
+    return (
+        isinstance(node, ast.Attribute) and bool(stmts) and not any(isinstance(s, DEFINITIONS) for s in stmts)
+    )
 
 
 def _is_own(scope: Scope, node: ast.expr) -> bool:
-    root = _root(node)
+    root = chain_root(node)
     if root is None:
         return False
     return root in scope.defined or any(t[0] != "other" for t in scope.imports.bound.get(root, ()))

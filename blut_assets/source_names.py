@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from blut_assets.source_files import Module, Project
 from blut_assets.statements import defined_by, statements_in
 
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 NAMES_FILES = (b"__file__", b"resources", b"get_data")
 Target = tuple[str, ...]
 """``("module", name)``, ``("name", module, name)`` or, of another project, ``("other", dotted)``."""
@@ -64,6 +65,10 @@ class Scope:
                 names |= {name for one in inner if _is_import(one) for name in _local_names(one)}
             for name in names:
                 found.setdefault(name, []).append(stmt)
+        for stmt in self.body:
+            for name in _asked_by(stmt) & found.keys():
+                if stmt not in found[name] and not any(isinstance(one, DEFINITIONS) for one in found[name]):
+                    found[name].append(stmt)
         return found
 
     @functools.cached_property
@@ -169,6 +174,22 @@ def is_main(stmt: ast.stmt) -> bool:
         and isinstance(stmt.test.left, ast.Name)
         and stmt.test.left.id == "__name__"
     )
+
+
+def _asked_by(stmt: ast.stmt) -> set[str]:
+    """The names of objects of which a top-level assignment calls a method, which may change them."""
+    if not isinstance(stmt, ast.Assign | ast.AnnAssign):
+        return set()
+    calls = (node.func for node in ast.walk(stmt) if isinstance(node, ast.Call))
+    roots = (chain_root(func) for func in calls if isinstance(func, ast.Attribute))
+    return {root for root in roots if root}
+
+
+def chain_root(node: ast.AST) -> str | None:
+    """The name that attributes, calls and subscripts begin with."""
+    while isinstance(node, ast.Attribute | ast.Call | ast.Subscript):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else None
 
 
 def _is_import(stmt: ast.stmt) -> bool:

@@ -151,6 +151,10 @@ REACHED = {
         ),
         {"stages.py": "from pack.extra import L\ndef make(s):\n    return L\n"},
     ),
+    "a table that is asked": (
+        *("extra.py", "T = {}\nX = T.setdefault('a', 1)", "T = {}\nX = T.setdefault('a', 2)"),
+        {"stages.py": "from pack.extra import T\ndef make(s):\n    return T\n"},
+    ),
     "an attribute that is set": (
         *(
             "extra.py",
