@@ -65,7 +65,7 @@ def test_what_suits_no_block_stays_in_16_bits_and_the_rest_does_not(tmp_path: Pa
         ({"chat_template__jinja": None}, ["no chat template", "instruct model"]),
         ({"config__json": {"vocab_size": 49000}}, ["token number 49151", "embeds 49000", "resize"]),
         ({"config__json": {"architectures": []}}, ["architectures", "missing"]),
-        ({"model__safetensors": None}, ["no .safetensors file"]),
+        ({"model__safetensors": None}, ["no model.safetensors"]),
     ],
 )
 def test_what_would_fail_after_the_training_fails_before_it(
