@@ -205,6 +205,12 @@ class ArtifactStore(StorePlaces):
         touch(record.path)
         return data
 
+    def files(self, digest: str) -> dict[str, tuple[int, str]]:
+        """Relative name to size and digest of an artifact's files; a quick ``verify``, and raises as that."""
+        record = self._verified(digest, full=False)
+        found = record.files or self._record(digest).files or {}
+        return {name: (hashed.size, hashed.digest) for name, hashed in found.items()}
+
     def outside(self, digest: str) -> dict[str, Any] | None:
         """The files of an artifact that stays where the user keeps it; None for one inside the store.
 

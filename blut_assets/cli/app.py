@@ -18,6 +18,7 @@ COMMANDS = {
     "stage": "blut_assets.cli.stage",
     "data": "blut_assets.cli.data",
     "model": "blut_assets.cli.model",
+    "verdict": "blut_assets.cli.verdict",
     "cache": "blut_assets.cli.cache",
     "policy": "blut_assets.cli.policy",
     "auto": "blut_assets.cli.policy:auto",

@@ -1,6 +1,7 @@
 """Verdict: encode in one process, decode in another, judge what came out. Fail-closed."""
 
 import json
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +32,7 @@ from cookbooks.lamquant.verdict_rules import CORPUS
 CODEC_ENCODE = "cookbooks.lamquant.payload.codec_encode"
 CODEC_DECODE = "cookbooks.lamquant.payload.codec_decode"
 VERDICT_SCORE = "cookbooks.lamquant.payload.verdict_score"
-BITSTREAM_SUFFIX, BITSTREAMS = ".lqc", "bitstreams"
+BITSTREAM_SUFFIX, BITSTREAMS, WINDOWS_INDEX = ".lqc", "bitstreams", "windows.json"
 DISTRIBUTIONS = (
     *(
         "annotated-types",
@@ -145,6 +146,7 @@ def pccp_verdict(
         )
         # what was judged is kept with the judgement, so that somebody else can judge it again
         plain_copy(bitstreams, stage.out / BITSTREAMS, BITSTREAM_SUFFIX)
+        shutil.copyfile(windows / WINDOWS_INDEX, stage.out / WINDOWS_INDEX)
     stage.show(verdict=dg.MetadataValue.json(json.loads((stage.out / VERDICT_FILE).read_text())))
     return PccpVerdict(**facts)
 
