@@ -32,6 +32,12 @@ def _name(value: str) -> str:
 
 
 Whole = Annotated[int, Field(ge=0, lt=_LARGEST)]
+Epochs = Annotated[
+    float,
+    Field(ge=0, lt=_LARGEST, allow_inf_nan=False),
+    AfterValidator(lambda epochs: int(epochs) if epochs.is_integer() else epochs),
+]
+"""How many are finished; a fraction for a point of the curves inside one."""
 Name = Annotated[str, AfterValidator(_name)]
 Path = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
 Numbers = dict[Name, Annotated[Any, AfterValidator(_number)]]
@@ -51,7 +57,7 @@ class _Step(_Event):
 
 
 class _Epoch(_Event):
-    epoch: Whole
+    epoch: Epochs
     step: Whole | None = None
     phase: Name = "train"
     metrics: Numbers

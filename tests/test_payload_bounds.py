@@ -114,6 +114,12 @@ def test_an_event_has_what_its_readers_take_for_granted(kind: str, fields: dict[
         float(value)
 
 
+@pytest.mark.parametrize("epoch", [0, 3, 0.1429])
+def test_a_point_of_the_curves_may_lie_inside_an_epoch(epoch: float) -> None:
+    _, said = parse(event(event="epoch", epoch=epoch, metrics={"loss": 1.0}).encode())
+    assert said["epoch"] == epoch and type(said["epoch"]) is type(epoch)
+
+
 def test_a_line_longer_than_a_message_may_be_is_never_held(tmp_path: Path) -> None:
     path = tmp_path / "messages"
     with path.open("wb") as file:
