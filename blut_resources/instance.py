@@ -8,6 +8,7 @@ import dagster as dg
 from blut_resources.containment.tree import machine
 from blut_resources.digest import digest_bytes
 from blut_resources.home import find_home, store_root
+from blut_resources.home_modes import make_private, prepare_home
 from blut_resources.startup import put_off, without_collector
 from blut_resources.store import ArtifactStore, file_lock, write_atomic
 from blut_resources.store_files import explained
@@ -38,11 +39,11 @@ def open_instance() -> dg.DagsterInstance:
     """The instance at `find_home()`, made if it is not there.
 
     Raises:
-        StoreError: it cannot be made there.
+        StoreError: it cannot be made there, or is another user's.
     """
     home = find_home()
     with explained(home):
-        home.mkdir(parents=True, exist_ok=True)
+        prepare_home(home)
     if not (home / "dagster.yaml").exists():
         with file_lock(home / ".instance.lock"):
             write_atomic(home / "dagster.yaml", INSTANCE_YAML.encode())
@@ -76,7 +77,7 @@ def home_of(instance: dg.DagsterInstance) -> Path:
 def store_of(instance: dg.DagsterInstance) -> ArtifactStore:
     """The artifact store that belongs to an instance; $BLUT_STORE puts it on another disk."""
     home = home_of(instance)
-    store = ArtifactStore(store_root(home))
+    store = ArtifactStore(make_private(store_root(home)))
     note = _note(store, home)
     if not note.exists():
         write_atomic(note, f"{home}\n{machine()}\n".encode())

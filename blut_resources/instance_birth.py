@@ -100,6 +100,8 @@ def create(path: Path, statements: Iterable[str], revision: str, migrated: Seque
 
 def _fill(path: Path, statements: Iterable[str], revision: str, migrated: Sequence[str]) -> None:
     now = str(datetime.now())
+    # SQLite would close it to a group whatever the umask, and its other files take their mode from it
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous=OFF")  # synced below, once
         connection.execute("PRAGMA journal_mode=WAL")

@@ -32,6 +32,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from blut_resources import history_damage, manifest
 from blut_resources import instance_birth as birth
+from blut_resources.home_modes import prepare_home
 from blut_resources.instance_pool import Engines, HastyConnection, Settled
 from blut_resources.run_removal import remove_files
 from blut_resources.runs import complete_manifest, hold_in, let_go, note_made
@@ -85,6 +86,7 @@ class LockedSqliteStorage(DagsterSqliteStorage):
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Any) -> "LockedSqliteStorage":
         base = Path(config_value["base_dir"])
+        prepare_home(base)
         with file_lock(base / ".instance.lock"), history_damage.told(base):
             for name in history_damage.MAIN:
                 history_damage.refuse_emptied(base / name)

@@ -12,6 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from blut_resources.home_modes import make_private
 from blut_resources.private import open_file
 from blut_resources.store_files import file_lock
 
@@ -55,7 +56,7 @@ def fetch(package: Package, folder: Path) -> Path:
         BuildError: it cannot be downloaded, or its bytes are not the pinned ones.
     """
     path = folder / package.file
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(folder)
     with file_lock(folder / f".{package.file}.lock"):
         if not path.is_file():
             _download(package, path)

@@ -8,6 +8,7 @@ import typer
 from blut_assets.cli.lazy import PLAIN, lazy_group
 
 COMMANDS = {
+    "init": "blut_assets.cli.init",
     "recipe": "blut_assets.cli.recipe",
     "plan": "blut_assets.cli.plan",
     "jobs": "blut_assets.cli.jobs",

@@ -36,6 +36,7 @@ class Finding(NamedTuple):
 def checkup() -> Iterator[Finding]:
     """All of them, in the order in which a person reads them."""
     yield from _instance()
+    yield from _modes()
     yield from _cookbooks()
     yield from (_extra(name) for name in EXTRAS)
     yield from _containment()
@@ -63,6 +64,23 @@ def _instance() -> Iterator[Finding]:
     remedy = "" if free > LEAST_FREE else "blut cache prune --dry-run, or BLUT_STORE=/path/on/another/disk"
     state = "missing" if remedy else "ok"
     yield Finding("store", state, f"{place}, {free / 1e9:.1f} GB free on its disk", remedy)
+
+
+def _modes() -> Iterator[Finding]:
+    """What lies open to other users of this machine, and what others could write that is acted on."""
+    from blut_resources.alerts import settings_path
+    from blut_resources.home import find_home, store_root
+    from blut_resources.home_modes import open_to
+    from blut_resources.private import distrust
+    from sensors.policy_file import policy_path
+
+    home = find_home()
+    for about, path in (("instance", home), ("store", store_root(home))):
+        if who := open_to(path):
+            yield Finding(f"{about}, its mode", "missing", f"{path} is open to {who}", f"chmod 700 {path}")
+    for about, path in (("alerts", settings_path()), ("policy", policy_path())):
+        if path.exists() and (reason := distrust(path)):
+            yield Finding(about, "broken", f"{path} {reason}: it is not believed", f"chmod 600 {path}")
 
 
 def _cookbooks() -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from blut_resources.home_modes import make_private
 from blut_resources.pinned import BuildError, Package, fetch
 from blut_resources.store_files import file_lock
 
@@ -42,7 +43,7 @@ def ensure_built(dest: Path, wanted: Mapping[str, Any], build: Callable[[Path], 
     """
     if is_built(dest, wanted):
         return dest
-    dest.parent.mkdir(parents=True, exist_ok=True)
+    make_private(dest.parent)
     with file_lock(dest.parent / f".{dest.name}.lock"):
         if not is_built(dest, wanted):
             _refuse_foreign(dest)
