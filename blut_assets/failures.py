@@ -76,7 +76,7 @@ def _reason_of(event: Any) -> RunFailureReason | None:
 
 def failed_by_check(event: Any) -> bool:
     """Whether a step failed for no other reason than its check."""
-    error = event.step_failure_data.error if event.is_step_failure else None
+    error = getattr(event.event_specific_data, "error", None) if event.is_step_failure else None
     return error is not None and error.cls_name == DagsterAssetCheckFailedError.__name__
 
 
@@ -84,11 +84,10 @@ def cause_of(event: Any) -> str:
     """Why a step failed, as the one who knew best said it."""
     if failed_by_check(event):
         return "a blocking check"
-    data = event.step_failure_data
-    failure = data.user_failure_data
+    data = event.event_specific_data
+    failure, error = getattr(data, "user_failure_data", None), getattr(data, "error", None)
     if failure and failure.description:
         return failure.description
-    error = data.error
     while error and error.cause and error.cls_name != INTERRUPTION:
         error = error.cause
     if error and error.cls_name == INTERRUPTION:

@@ -112,6 +112,8 @@ def _fill(path: Path, statements: Iterable[str], revision: str, migrated: Sequen
         for name in migrated:
             connection.execute(MARK, (name, now))
         connection.execute("COMMIT")
+        # at the close a full disk would go unnoticed, and half a database stay
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     with path.open("rb") as file:
         os.fsync(file.fileno())
 

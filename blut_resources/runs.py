@@ -92,7 +92,7 @@ def note_made(home: Path, run_id: str) -> None:
 def let_go(run_id: str) -> None:
     """This process does not work for a run any more: it has ended."""
     if run_id in _held:
-        _held.pop(run_id).close()
+        _held.pop(run_id).remove()
 
 
 def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
@@ -130,10 +130,12 @@ def workers(instance: dg.DagsterInstance, run_id: str) -> list[liveness.Holder]:
 
 def all_out_of_sight(instance: dg.DagsterInstance) -> dict[str, list[liveness.Holder]]:
     """Runs of which nobody can tell from here whether they still work, with their processes."""
-    alive = _alive(instance)
-    if not alive.is_dir():
-        return {}
-    return {path.name: found for path in _marks(alive) if (found := out_of_sight(instance, path.name))}
+    alive, found = _alive(instance), dict[str, list[liveness.Holder]]()
+    for path in _marks(alive) if alive.is_dir() else ():
+        run, hidden = instance.get_run_by_id(path.name), out_of_sight(instance, path.name)
+        if hidden and run is not None and not run.is_finished:
+            found[run.run_id] = hidden
+    return found
 
 
 def out_of_sight(instance: dg.DagsterInstance, run_id: str) -> list[liveness.Holder]:

@@ -12,6 +12,7 @@ import pytest
 from blut_resources import instance_birth as birth
 from blut_resources.instance import open_instance
 from tests.conftest import REPOSITORY
+from tests.test_store import small_disk
 
 PLAIN = "telemetry: {enabled: false}\n"
 DATABASES = ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
@@ -135,3 +136,18 @@ with open_instance() as instance:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY)
     assert done.returncode == 0, done.stderr
     assert "seen" in done.stdout
+
+
+def test_a_database_for_which_there_is_no_room_leaves_nothing(tmp_path: Path) -> None:
+    """Half of one would be malformed for ever."""
+    statements = [f"CREATE TABLE t{number} (word TEXT)" for number in range(20)]
+    for size in ("64k", "132k", "148k", "164k", "180k", "196k"):
+        with small_disk(tmp_path / size, size) as disk:
+            path = disk / "history.db"
+            try:
+                made = birth.create(path, statements, "head")
+            except sqlite3.OperationalError as error:
+                made = "disk is full" not in str(error)
+            assert made == path.exists()
+            assert not made or query(path, "PRAGMA quick_check") == [("ok",)]
+            assert made or not list(disk.iterdir())
