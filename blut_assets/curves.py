@@ -66,7 +66,7 @@ def _read(file: Path) -> list[Row]:
     """The epochs noted so far; a resumed training may have repeated some, and died in the middle of one."""
     rows: list[Row] = []
     for line in file.read_text().splitlines() if file.exists() else ():
-        with contextlib.suppress(ValueError, KeyError, TypeError):
+        with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
             _add(rows, json.loads(line))
     return rows
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from blut_resources import status
+from blut_resources.documents import DocumentError, read_json
 from blut_resources.intent import RECIPE_TAG, experiment_of, intent_of, seed_of
 from blut_resources.run_files import STATUS, manifest_path, status_path
 from blut_resources.store_files import StoreError, write_atomic
@@ -39,8 +40,11 @@ def read(path: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: there is none.
+        DocumentError: it is damaged; the message names it.
     """
-    known = json.loads(Path(path).read_text())
+    known = read_json(Path(path).read_bytes(), str(path))
+    if not isinstance(known, dict) or "outcome" not in known:
+        raise DocumentError(f"{path}: no manifest of a run; delete it, the run's events are in {STATUS}")
     if known["outcome"]:
         return known
     return _joined(known, folded(status.read(Path(path).with_name(STATUS))))
@@ -181,7 +185,7 @@ def _about(run: Any) -> dict[str, Any]:
 
 def _known(path: Path) -> dict[str, Any] | None:
     with contextlib.suppress(OSError, ValueError):
-        return json.loads(path.read_text())
+        return read_json(path.read_bytes(), str(path))
     return None
 
 

@@ -134,7 +134,7 @@ def read(path: Path) -> list[Row]:
     with contextlib.suppress(FileNotFoundError):
         rows = _CODECS[path.suffix][1](path.read_bytes())
     for line in noted.splitlines():
-        with contextlib.suppress(ValueError):  # whoever wrote the last one was killed
+        with contextlib.suppress(ValueError, TypeError):  # whoever wrote the last one was killed
             number, row = json.loads(line)
             if number == len(rows):
                 rows.append(row)

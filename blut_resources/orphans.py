@@ -201,6 +201,6 @@ def _claimed(work: Path, place: Path, order: Any) -> Path:
 
 
 def _read(path: Path) -> Any:
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, RecursionError):
         return json.loads(path.read_text())
     return None

@@ -188,7 +188,7 @@ def _part(path: Path, number: int) -> Path:
 
 
 def _decoded(line: bytes) -> dict[str, Any] | None:
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         event = json.loads(line)
         return event if isinstance(event, dict) else None
     return None
@@ -213,4 +213,4 @@ def _spelled(value: Any) -> Any:
 def _max_bytes() -> int:
     """From $BLUT_STATUS_MAX_MB; 64 MB if it says nothing sensible, no end to a file if 0."""
     text = os.environ.get(MAX_MB, "64")
-    return int(float(text) * 1e6) if text.replace(".", "", 1).isdecimal() else 64_000_000
+    return int(float(text) * 1e6) if text.replace(".", "", 1).isdecimal() and len(text) < 20 else 64_000_000

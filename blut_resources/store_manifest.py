@@ -95,7 +95,7 @@ def load_index(path: Path) -> dict[str, Hashed]:
             name: Hashed(size, digest, (size, mtime, inode, ctime))
             for name, (size, digest, mtime, inode, ctime) in rows.items()
         }
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
 
 

@@ -11,6 +11,7 @@ import dagster as dg
 import pytest
 
 from blut_resources import manifest, metrics, status
+from blut_resources.documents import DocumentError
 from blut_resources.runs import reap_dead_runs
 from tests.recorded import ASSET, Left, train
 
@@ -132,3 +133,10 @@ def test_a_running_manifest_can_be_read_and_says_how_far_it_is(home: Path) -> No
 def test_a_full_disk_ends_no_run(home: Path) -> None:
     (home / "runs").write_text("in the way of every directory")
     assert train().success
+
+
+@pytest.mark.parametrize("text", ["", "garbage", "[]", "[" * 50_000, '{"outcome"', "\x00" * 100])
+def test_a_damaged_manifest_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(DocumentError, match=r"manifest.json: "):
+        manifest.read(tmp_path / "manifest.json")

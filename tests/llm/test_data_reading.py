@@ -132,3 +132,20 @@ def test_a_directory_is_read_in_the_order_of_its_names(tmp_path: Path) -> None:
     (tmp_path / ".git" / "x.jsonl").unlink()
     with pytest.raises(DataError, match=r"holds no \.jsonl, \.ndjson, \.json file"):
         data_files(tmp_path / ".git")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'[{{"text": {"1" * 5000}}}]',
+        f'[{{"text": {"[" * 50_000}',
+        "{\n" + '"a": ' + "[" * 50_000,
+        '\n"a\nb"\n',
+        f'{{"text": {"1" * 5000}}}',
+    ],
+    ids=["digits in an array", "depth in an array", "depth over lines", "no object over lines", "digits"],
+)
+def test_a_file_of_any_contents_is_a_problem_and_no_crash(tmp_path: Path, text: str) -> None:
+    (tmp_path / "rows.json").write_text(text)
+    found = list(read_rows(tmp_path / "rows.json"))
+    assert found and all(isinstance(one, Problem) for one in found)

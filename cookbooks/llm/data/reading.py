@@ -189,7 +189,7 @@ def _read_array(path: Path, name: str) -> Iterator[Row | Problem]:
             break
         try:
             end = plain.raw_decode(text, at)[1]
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             yield _broken(text, name, error, line)
             return
         try:
@@ -219,7 +219,8 @@ def _broken(text: str, name: str, error: Exception, line: int) -> Problem:
     remedy = "mend the array, or write one object a line, where only the broken line is lost"
     if isinstance(error, json.JSONDecodeError):
         return Problem(name, error.lineno, f"column {error.colno}", error.msg, remedy, "broken JSON")
-    return Problem(name, line, "array", "nested too deep", remedy, "broken JSON")
+    what = "nested too deep" if isinstance(error, RecursionError) else str(error)
+    return Problem(name, line, "array", what, remedy, "broken JSON")
 
 
 def _refuse_single(path: Path, name: str) -> None:
@@ -229,10 +230,12 @@ def _refuse_single(path: Path, name: str) -> None:
     with_rows = 'write an array, or one object a line, as `jq -c ".rows[]"` does'
     try:
         json.loads(first.removeprefix(BOM))
-    except ValueError:
+    except (ValueError, RecursionError):
         try:
             value = json.loads(path.read_bytes().removeprefix(BOM))
-        except ValueError:
+        except (ValueError, RecursionError):
+            return
+        if not isinstance(value, dict):
             return
         lists = [key for key, held in value.items() if isinstance(held, list)]
         inside = f" with its rows under {lists[0]!r}" if len(lists) == 1 else ""

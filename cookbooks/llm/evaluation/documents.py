@@ -157,7 +157,7 @@ def target_of(task: Task, doc: Doc) -> Any:
     if wanted in doc:
         return doc[wanted]
     text = _rendered(wanted, doc)
-    if text.isdigit() and task.doc_to_choice is not None:
+    if text.isdecimal() and len(text) < 10 and task.doc_to_choice is not None:
         return int(text)
     return _literal(text) if text.startswith("[") and text.endswith("]") else text
 
