@@ -324,7 +324,9 @@ def name_refs(scope: Scope, name: str, seen: frozenset[tuple[str, str]] = frozen
         return [("name", *key)]
     targets = scope.imports.bound.get(name)
     if targets is None:
-        return [ref for star in scope.imports.stars for ref in _through(scope, star, name, seen | {key})]
+        stars = scope.imports.stars
+        listed: list[Ref] = [("module", star) for star in stars if star.rpartition(".")[2] == name]
+        return [*listed, *(ref for star in stars for ref in _through(scope, star, name, seen | {key}))]
     found: list[Ref] = []
     for target in targets:
         if target[0] == "module":

@@ -3,7 +3,15 @@
 import ast
 from collections.abc import Iterable, Iterator
 
-from blut_assets.source_names import DEFINITIONS, Scope, chain_root, is_main, scope_of
+from blut_assets.source_names import (
+    DEFINITIONS,
+    Scope,
+    chain_root,
+    given_to,
+    is_main,
+    may_change,
+    scope_of,
+)
 from blut_assets.statements import statements_in
 
 BINDING = (ast.Import, ast.ImportFrom, ast.Pass, ast.Global)
@@ -48,7 +56,7 @@ def _acts(scope: Scope, stmt: ast.stmt) -> bool:
         return _class_acts(scope, stmt)
     if isinstance(stmt, ast.Assign | ast.AnnAssign):
         targets = stmt.targets if isinstance(stmt, ast.Assign) else [stmt.target]
-        return not all(map(_is_plain, targets)) or _calls_own(scope, [stmt.value])
+        return not all(map(_is_plain, targets)) or _calls_own(scope, [stmt.value]) or _gives_away(scope, stmt)
     if isinstance(stmt, COMPOUND):
         heads = [child for child in ast.iter_child_nodes(stmt) if isinstance(child, ast.expr)]
         return _calls_own(scope, heads)
@@ -78,6 +86,16 @@ def _calls_own(scope: Scope, expressions: Iterable[ast.expr | None]) -> bool:
         _is_own(scope, call.func) and not _only_makes(scope, call.func) and not _is_asked(scope, call.func)
         for call in calls
     )
+
+
+def _gives_away(scope: Scope, stmt: ast.Assign | ast.AnnAssign) -> bool:
+    """Whether an object of another module is an argument of a call, which may change it."""
+    given = {name for node in ast.walk(stmt) if isinstance(node, ast.Call) for name in given_to(node)}
+    targets = (
+        target for name in given for target in scope.imports.bound.get(name, ()) if target[0] == "name"
+    )
+    owners = ((scope.find(target[1]), target[2]) for target in targets)
+    return any(own and may_change(scope_of(scope.project, own).defined.get(name, ())) for own, name in owners)
 
 
 def _is_asked(scope: Scope, node: ast.expr) -> bool:

@@ -9,6 +9,7 @@ from blut_assets.source_files import Module, Project
 from blut_assets.statements import defined_by, statements_in
 
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+CHANGEABLE = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp, ast.Call)
 NAMES_FILES = (b"__file__", b"resources", b"get_data")
 Target = tuple[str, ...]
 """``("module", name)``, ``("name", module, name)`` or, of another project, ``("other", dotted)``."""
@@ -67,7 +68,7 @@ class Scope:
                 found.setdefault(name, []).append(stmt)
         for stmt in self.body:
             for name in _asked_by(stmt) & found.keys():
-                if stmt not in found[name] and not any(isinstance(one, DEFINITIONS) for one in found[name]):
+                if stmt not in found[name] and may_change(found[name]):
                     found[name].append(stmt)
         return found
 
@@ -134,6 +135,16 @@ class Scope:
             top = alias.name.partition(".")[0]
             found.bound[top] = [("module" if self.is_known(top) else "other", top)]
 
+    def _listed(self, package: str) -> list[str]:
+        """The modules that ``__all__`` of a package makes a star import."""
+        own = self.find(package)
+        stmts = (
+            scope_of(self.project, own).defined.get("__all__", []) if own and own is not self.module else []
+        )
+        words = (node.value for stmt in stmts for node in ast.walk(stmt) if isinstance(node, ast.Constant))
+        names = (f"{package}.{word}" for word in words if isinstance(word, str))
+        return [name for name in names if self.find(name)]
+
     def _add_from(self, found: Names, stmt: ast.ImportFrom) -> None:
         base = self.absolute(stmt.level, stmt.module)
         known = bool(base) and self.is_known(base)
@@ -141,7 +152,8 @@ class Scope:
             found.executed += _with_parents(base)
         for alias in stmt.names:
             if alias.name == "*":
-                found.stars += [base] if known else []
+                found.stars += [base, *self._listed(base)] if known else []
+                found.executed += self._listed(base) if known else []
                 continue
             targets = self.targets_in(base, alias.name) if known else [("other", f"{base}.{alias.name}")]
             found.bound[alias.asname or alias.name] = targets
@@ -177,12 +189,20 @@ def is_main(stmt: ast.stmt) -> bool:
 
 
 def _asked_by(stmt: ast.stmt) -> set[str]:
-    """The names of objects of which a top-level assignment calls a method, which may change them."""
+    """The names of objects that a top-level assignment may change: it calls a method, or gives them away."""
     if not isinstance(stmt, ast.Assign | ast.AnnAssign):
         return set()
-    calls = (node.func for node in ast.walk(stmt) if isinstance(node, ast.Call))
-    roots = (chain_root(func) for func in calls if isinstance(func, ast.Attribute))
-    return {root for root in roots if root}
+    calls = [node for node in ast.walk(stmt) if isinstance(node, ast.Call)]
+    roots = {
+        root for call in calls if isinstance(call.func, ast.Attribute) and (root := chain_root(call.func))
+    }
+    return roots | {name for call in calls for name in given_to(call)}
+
+
+def given_to(call: ast.Call) -> set[str]:
+    """The names that are arguments of a call."""
+    values = (*call.args, *(keyword.value for keyword in call.keywords))
+    return {value.id for value in values if isinstance(value, ast.Name)}
 
 
 def chain_root(node: ast.AST) -> str | None:
@@ -190,6 +210,12 @@ def chain_root(node: ast.AST) -> str | None:
     while isinstance(node, ast.Attribute | ast.Call | ast.Subscript):
         node = node.func if isinstance(node, ast.Call) else node.value
     return node.id if isinstance(node, ast.Name) else None
+
+
+def may_change(stmts: Iterable[ast.stmt]) -> bool:
+    """Whether what these statements define can be changed by whoever has it."""
+    values = [stmt.value for stmt in stmts if isinstance(stmt, ast.Assign)]
+    return any(isinstance(value, CHANGEABLE) for value in values)
 
 
 def _is_import(stmt: ast.stmt) -> bool:

@@ -46,7 +46,9 @@ def _block(body: Sequence[ast.stmt], in_class: bool, documented: bool) -> list[a
 def _inside(stmt: ast.stmt, in_class: bool, documented: bool) -> ast.stmt:
     if isinstance(stmt, ast.FunctionDef | ast.AsyncFunctionDef):
         stmt.returns = None
-        for argument in _arguments(stmt.args):
+        # of what is registered by its type, as singledispatch does it, the annotation is what it is for
+        typed = any(_word(decorator) == "register" for decorator in stmt.decorator_list)
+        for argument in _arguments(stmt.args) if not typed else ():
             argument.annotation = None
         in_class = False
     elif isinstance(stmt, ast.ClassDef):

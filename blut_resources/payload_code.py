@@ -56,6 +56,7 @@ def pin(module: str, modules: Mapping[str, str], files: Mapping[str, str]) -> No
 
 
 UNCOUNTED = "uncounted"
+OPENING = ("open", "sqlite3.connect", "ctypes.dlopen")
 _uncounted: list[str] = []
 _tell: list[Callable[[str], None]] = []
 
@@ -68,7 +69,7 @@ def watch(roots: Sequence[str], counted: Sequence[str]) -> None:
     known, places = {*counted}, tuple(f"{root}{os.sep}" for root in roots)
 
     def see(event: str, args: tuple[object, ...]) -> None:
-        if event == "open" and (path := _read_below(places, args)) and path not in known:
+        if event in OPENING and (path := _read_below(places, args)) and path not in known:
             known.add(path)
             _uncounted.append(path)
             for tell in _tell:
@@ -80,7 +81,7 @@ def watch(roots: Sequence[str], counted: Sequence[str]) -> None:
 
 def _read_below(places: tuple[str, ...], args: tuple[object, ...]) -> str | None:
     """The path of a file that is opened to be read; of byte code, the source."""
-    name, _, flags = args
+    name, flags = args[0], args[-1]
     if not isinstance(name, (str, bytes, os.PathLike)) or (isinstance(flags, int) and flags & os.O_WRONLY):
         return None
     path = os.path.abspath(os.fsdecode(name))  # noqa: PTH100

@@ -99,6 +99,13 @@ REACHED = {
         "X = 2",
         {"stages.py": "from pack.extra import *\ndef make(s):\n    return X\n"},
     ),
+    "star of a package": (
+        *("sub/deep.py", "X = 1", "X = 2"),
+        {
+            "sub/__init__.py": "__all__ = ['deep']\n",
+            "stages.py": "from pack.sub import *\ndef make(s):\n    return deep.X\n",
+        },
+    ),
     "inside the function": (
         *("extra.py", "X = 1", "X = 2"),
         {"stages.py": "def make(s):\n    from pack.extra import X\n    return X\n"},
@@ -153,6 +160,14 @@ REACHED = {
     ),
     "a table that is asked": (
         *("extra.py", "T = {}\nX = T.setdefault('a', 1)", "T = {}\nX = T.setdefault('a', 2)"),
+        {"stages.py": "from pack.extra import T\ndef make(s):\n    return T\n"},
+    ),
+    "a list that is given away": (
+        *(
+            "extra.py",
+            "import heapq\nT = []\n_ = heapq.heappush(T, 1)",
+            "import heapq\nT = []\n_ = heapq.heappush(T, 2)",
+        ),
         {"stages.py": "from pack.extra import T\ndef make(s):\n    return T\n"},
     ),
     "an attribute that is set": (
