@@ -37,6 +37,8 @@ IMAGE = re.compile(r"image/[\w.+-]+")
 EACH_EPOCH = 500
 STEP_LOG_S = 10.0
 WAITING_TAG = "blut/waiting"
+MOVES = "blut_moves"
+"""What marks a line of the log that only says how far a payload is."""
 
 Running = Generator[dg.AssetObservation, None, dict[str, Any]]
 
@@ -79,7 +81,7 @@ def _once(stage: "Stage", payload: Payload, gpus: int | None) -> Running:
                 yield _observed(stage, event)
         elif event["event"] == "step" and time.monotonic() > quiet_until:
             quiet_until = time.monotonic() + STEP_LOG_S
-            stage.context.log.info(_line(stage.name, "step", _of_all(event), event["values"]))
+            _tell(stage, "step", _of_all(event), event["values"])
         elif event["event"] == "diverged":
             stage.context.log.warning(f"{stage.name} has diverged: {lines(event['message'])}")
         elif event["event"] == "gpu_starved":
@@ -119,7 +121,7 @@ class Shown:
 
 def _observed(stage: "Stage", event: Mapping[str, Any]) -> dg.AssetObservation:
     number, metrics = event["epoch"], finite(event["metrics"])
-    stage.context.log.info(_line(stage.name, "epoch", number, metrics))
+    _tell(stage, "epoch", number, metrics)
     return dg.AssetObservation(stage.spec.key, metadata={"epoch": number, **metrics} | {"epoch": number})
 
 
@@ -133,9 +135,10 @@ def _of_all(step: dict[str, Any]) -> str:
     return f"{step['step']}/{step['of']}" if "of" in step else str(step["step"])
 
 
-def _line(asset: str, unit: str, number: Any, values: dict[str, Any]) -> str:
+def _tell(stage: "Stage", unit: str, number: Any, values: dict[str, Any]) -> None:
     words = " ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in values.items())
-    return one_line(f"{asset}: {unit} {number}{': ' if words else ''}{words}")
+    line = one_line(f"{stage.name}: {unit} {number}{': ' if words else ''}{words}")
+    stage.context.log.info(line, extra={MOVES: True})
 
 
 @contextlib.contextmanager

@@ -110,9 +110,9 @@ def _extremes(rows: Rows) -> list[dict[str, Any]]:
                     "metric": name,
                     "last": values[-1][0],
                     "lowest": low[0],
-                    "at epoch": low[1],
+                    "lowest_epoch": low[1],
                     "highest": high[0],
-                    "at epoch ": high[1],
+                    "highest_epoch": high[1],
                 }
             )
     return found
@@ -139,9 +139,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
     lines = [f"{found['recipe']} {found['state']}{took}, run {found['run']}"]
     lines += [found["why"]] if found["why"] else []
     for asset, rows in found["metrics"].items():
-        lines += (
-            ["", asset, columns([{k: _rounded(v) for k, v in row.items()} for row in rows])] if rows else []
-        )
+        lines += ["", asset, columns([_shown(row) for row in rows])] if rows else []
     if "best" in found:
         best = {k: v for k, v in found["best"].items() if k not in ("asset", "epoch", *NO_METRIC)}
         lines += ["", f"best: {found['best']['asset']}, epoch {found['best']['epoch']}: {numbers(best)}"]
@@ -155,8 +153,9 @@ def _lines(found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _rounded(value: Any) -> Any:
-    return f"{value:.5g}" if isinstance(value, float) else value
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    """With words for a header, and numbers that a person reads."""
+    return {k.replace("_", " "): f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()}
 
 
 def _short(facts: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """The kinds of data that this cookbook takes, looked at without a tokenizer: what `blut data add` checks."""
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -26,8 +27,12 @@ def _rows(path: Path, normalise: Normalise) -> Inspection:
             good += 1
         except RowError as error:
             problems.add(error.at(row.file, row.line))
-    counts = Counter(rows=good, **{f"not usable: {kind}": n for kind, n in problems.counts.items()})
+    counts = Counter(rows=good, **{_key(kind): n for kind, n in problems.counts.items()})
     return Inspection(files, counts, [str(one) for one in problems.kept], problems.total)
+
+
+def _key(kind: str) -> str:
+    return "unusable_" + re.sub(r"\W+", "_", kind.lower())
 
 
 def _examples(path: Path) -> Inspection:

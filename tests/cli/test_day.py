@@ -215,4 +215,4 @@ def test_a_stage_by_itself_leaves_the_record_of_each_epoch_that_a_recipe_leaves(
     run = jobs(blut)[-1]
     assert run["progress"] == "contained/trained epoch=11 loss=0.08333"
     (loss,) = json.loads(blut("results", run["id"], "--json").stdout)["metrics"]["contained/trained"]
-    assert (loss["metric"], loss["highest"], loss["at epoch"]) == ("loss", 1, 11)
+    assert (loss["metric"], loss["highest"], loss["highest_epoch"]) == ("loss", 1, 11)
