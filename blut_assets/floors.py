@@ -28,11 +28,14 @@ class FloorsFormat:
         parse: bytes, the file's name and the model's -> what must hold, with the scope `gates.EACH` for what
             every part must meet; raises ValueError, naming the field.
         example: a file to begin with.
+        isolated: whether candidates of such models are judged by processes that cannot see the originals; a
+            governed alias then refuses a verdict that does not say so.
     """
 
     schema: str
     parse: Callable[[bytes, str, str], list[Floor]]
     example: Path
+    isolated: bool = False
 
 
 def read_floors(path: Path) -> bytes:
@@ -51,8 +54,10 @@ def read_floors(path: Path) -> bytes:
     return data
 
 
-def parse_floors(data: bytes, name: str, model: str, cookbooks: Iterable["Cookbook"]) -> list[Floor]:
-    """What a floors file asks of a candidate of this model, by the cookbook that knows its schema.
+def parse_floors(
+    data: bytes, name: str, model: str, cookbooks: Iterable["Cookbook"]
+) -> tuple[list[Floor], FloorsFormat]:
+    """What a floors file asks of a candidate of this model, and the format by which it says so.
 
     Args:
         name: of the file, for errors.
@@ -68,6 +73,6 @@ def parse_floors(data: bytes, name: str, model: str, cookbooks: Iterable["Cookbo
         known = "; ".join(f"{schema} (such as {one.example})" for schema, one in formats.items())
         raise FloorsInvalid(f"{name}: says none of the schemas that are known: {known}")
     try:
-        return chosen.parse(data, name, model)
+        return chosen.parse(data, name, model), chosen
     except ValueError as error:
         raise FloorsInvalid(str(error)) from error

@@ -102,13 +102,15 @@ class Governance(Record):
     """One line of who owns an alias's floors: from ``at`` on these are pinned for it, or nothing is.
 
     ``floors`` is the digest of the file that was given, in the store; ``rules`` are what it asks, with the
-    scope `EACH` for what every part must meet. A release repeats what it takes away.
+    scope `EACH` for what every part must meet; ``isolated`` says that the verdict must come from processes
+    that could not see the originals. A release repeats what it takes away.
     """
 
     action: Literal["govern", "release"]
     alias: str
     floors: Digest
     rules: list[Floor] = Field(min_length=1)
+    isolated: bool = False
     by: str
     why: str
 

@@ -57,7 +57,7 @@ def refuse_without_authority(model: str, document: Verdict, pinned: Governance |
 
     Raises:
         PromotionRefused: no floors are pinned, the candidate does not meet them, nobody answers for the
-            change, or it is not known to rest on real data.
+            change, it is not known to rest on real data, or its judges were not isolated.
     """
     if pinned is None:
         raise PromotionRefused(
@@ -68,6 +68,12 @@ def refuse_without_authority(model: str, document: Verdict, pinned: Governance |
         raise PromotionRefused(
             f"{model} is governed, and the verdict does not say whether the candidate rests on synthetic"
             " data: run its recipe again, which judges it anew (the training is reused)"
+        )
+    if document.isolation == "none" or (pinned.isolated and document.isolation is None):
+        found = "found nothing to isolate them" if document.isolation else "does not say what did"
+        raise PromotionRefused(
+            f"{model} is governed and takes a verdict whose processes could not see the originals; this one"
+            f" {found}: judge it on a machine whose kernel has Landlock or allows user namespaces"
         )
     if problems := change_problems(document.change):
         raise PromotionRefused(

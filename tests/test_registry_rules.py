@@ -119,6 +119,22 @@ def test_what_rests_on_made_up_data_goes_to_aliases_that_say_so(bench: Bench) ->
     assert bench.promote("staging", 2)[1]
 
 
+def test_what_was_judged_where_the_originals_could_be_seen_is_refused(bench: Bench) -> None:
+    seen = bench.register("one", isolation="none").version
+    unknown, held = bench.register("two").version, bench.register("three", isolation="landlock").version
+    with pytest.raises(
+        PromotionRefused, match="could not see the originals; this one found nothing to isolate"
+    ):
+        bench.promote("prod", seen)
+    assert bench.promote("prod", unknown)[1], "of a kind of model that is not judged in isolation"
+    now = bench.registry.governance("mine")["prod"]
+    bench.registry.govern("mine", "prod", floors=now.floors, rules=now.rules, authority=ADA, isolated=True)
+    with pytest.raises(PromotionRefused, match="this one does not say what did: judge it on a machine"):
+        bench.promote("prod", unknown)
+    assert bench.promote("prod", held)[1]
+    assert bench.promote("staging", seen)[1]
+
+
 def sealed(bench: Bench, text: str, kl: float, on: str = SEALED, **fields: Any) -> int:
     return bench.register(text, kl=kl, sealed=on, **fields).version
 

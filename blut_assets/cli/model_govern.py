@@ -52,14 +52,16 @@ def _pin(
 
     try:
         data = read_floors(path)
-        rules = parse_floors(data, path.name, name, discovered.cookbooks)
+        rules, found = parse_floors(data, path.name, name, discovered.cookbooks)
     except FloorsInvalid as error:
         raise RegistryError(str(error)) from error
     folder = store.staging()
     write_atomic(folder / "floors.yaml", data)
     digest = store.put(folder / "floors.yaml")
     folder.rmdir()
-    pinned, is_new = registry.govern(name, alias, floors=digest, rules=rules, authority=authority)
+    pinned, is_new = registry.govern(
+        name, alias, floors=digest, rules=rules, isolated=found.isolated, authority=authority
+    )
     return f"{pinned.model} is judged by {len(rules)} floors ({digest[:12]}){'' if is_new else ', as before'}"
 
 

@@ -22,5 +22,5 @@ def cookbook() -> "Cookbook":
         recipes=[DATA_PREP, JOINT_CODEC],
         checks=[pccp_gate],
         data=KINDS,
-        floors=[FloorsFormat("blut.floor_registry.v1", pinned_floors, SHIPPED_REGISTRY)],
+        floors=[FloorsFormat("blut.floor_registry.v1", pinned_floors, SHIPPED_REGISTRY, isolated=True)],
     )
