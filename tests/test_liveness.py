@@ -1,17 +1,20 @@
 """Who lives, seen from here, from inside, from beside, from another boot and from another machine."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from blut_resources import liveness
+from blut_resources import liveness, orphans
+from blut_resources.lease_files import HOLDER, claims
 from blut_resources.liveness import Holder, Mark
+from blut_resources.store import ArtifactStore
 from tests import elsewhere
 
 TELL = (
@@ -109,3 +112,39 @@ def test_a_mark_goes_with_the_last_that_holds_it(tmp_path: Path) -> None:
         process.wait()
         liveness.remove_mark(path)
         assert not path.exists() and liveness.marked(path) == "no"
+
+
+def elsewhere_holder() -> Holder:
+    """As another machine would have written it down."""
+    return Holder(1, 1, "another-boot", "pid:[1]", "boxb/0123")
+
+
+def rebooted_holder() -> Holder:
+    """As this machine would have before it was started anew."""
+    return elsewhere_holder()._replace(machine=liveness.machine())
+
+
+@pytest.mark.parametrize(("who", "stays"), [(elsewhere_holder, True), (rebooted_holder, False)])
+def test_leases_staging_and_work_of_others_stay(
+    tmp_path: Path, who: Callable[[], Holder], stays: bool
+) -> None:
+    claim = {"needs": {"memory": 1}, "holder": {}, "since": 0, "gpus": [], "process": list(who())}
+    lease = tmp_path / "000001-1-a.holder"
+    lease.write_text(json.dumps(claim))
+    assert claims(tmp_path, HOLDER, sweep=True) == [], "it is no claim on the memory of this machine"
+    assert lease.exists() is stays
+    store = ArtifactStore(tmp_path / "store")
+    staging, mark = store.root / "staging" / "1-0123-abc", store.holder_path("1-0123")
+    staging.mkdir(parents=True)
+    mark.parent.mkdir()
+    mark.write_text(who().line())
+    store.collect([])
+    assert (staging.exists(), mark.exists()) == (stays, stays)
+    work = store.work_dir("some-fingerprint")
+    (work / orphans.NAME).mkdir(mode=0o700)
+    (work / orphans.HOLDER).write_text(who().line())
+    orphans.end_abandoned(store.root / "work")
+    assert (work / orphans.NAME).exists() is stays
+    if stays:
+        with pytest.raises(orphans.InUse, match=r"process 1 on boxb, which cannot be seen from here"):
+            orphans.left_in(work)
