@@ -1,5 +1,6 @@
 """What a run would do, per asset and with the reason, before it is launched."""
 
+import contextlib
 import inspect
 import json
 from collections.abc import Mapping, Sequence
@@ -154,17 +155,19 @@ class _Planner:
         event: dg.AssetMaterialization | None,
     ) -> tuple[State, str, str | None]:
         wanted = spec.fingerprint(inputs, config)
-        if event is not None and reuse.fingerprint_of(event) == wanted:
-            try:
+        is_newest = event is not None and reuse.fingerprint_of(event) == wanted
+        if event is not None and is_newest:
+            with contextlib.suppress(StoreError, reuse.NoHandle):
+                reuse.artifact_of(event, spec.output)
                 self._store.verify(reuse.digest_of(event))
-            except StoreError as error:
-                return "stale", str(error), None
-            return "fresh", "nothing it depends on has changed", reuse.digest_of(event)
-        hit, damage = reuse.find_reusable(self._instance, self._store, spec.key, wanted, keep_damaged=True)
+                return "fresh", "nothing it depends on has changed", reuse.digest_of(event)
+        hit, damage = reuse.find_reusable(
+            self._instance, self._store, spec.key, wanted, kind=spec.output, keep_damaged=True
+        )
         if hit:
             return "reusable", f"made by run {hit.origin[:8]}", reuse.digest_of(hit.event)
         why = _difference(event, spec.describe(inputs, config)) if event else "never materialized"
-        return "stale", "; ".join([*damage, why]), None
+        return "stale", "; ".join([*damage, *([] if is_newest else [why])]), None
 
 
 def _returned(generator: Any) -> Artifact:

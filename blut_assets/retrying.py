@@ -1,5 +1,6 @@
 """Whether a run that failed is worth another one: the deployment's ``run_retries`` asks its tags."""
 
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -13,13 +14,14 @@ HOPELESS_TAG = "blut/not_retried"
 
 def note_failure(instance: dg.DagsterInstance, run_id: str, *, hopeless: bool) -> None:
     """Tell a deployment that retries runs whether this one, of which a step fails now, may pass later."""
-    run = instance.get_run_by_id(run_id)
-    inherited = run.tags.get(HOPELESS_TAG, run_id) != run_id if run else False
-    if hopeless:
-        instance.add_run_tags(run_id, {ON_FAILURE: "false", HOPELESS_TAG: run_id})
-    elif inherited:
-        again = instance.run_retries_retry_on_asset_or_op_failure
-        instance.add_run_tags(run_id, {ON_FAILURE: str(again).lower()})
+    with contextlib.suppress(Exception):  # where nothing can be written, why the step failed is worth more
+        if hopeless:
+            instance.add_run_tags(run_id, {ON_FAILURE: "false", HOPELESS_TAG: run_id})
+            return
+        run = instance.get_run_by_id(run_id)
+        if run and run.tags.get(HOPELESS_TAG, run_id) != run_id:
+            again = instance.run_retries_retry_on_asset_or_op_failure
+            instance.add_run_tags(run_id, {ON_FAILURE: str(again).lower()})
 
 
 def gate_check(

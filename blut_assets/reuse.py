@@ -105,6 +105,7 @@ def find_reusable(
     fingerprint: str,
     partition: str | None = None,
     *,
+    kind: type[Artifact],
     keep_damaged: bool = False,
 ) -> tuple[Hit | None, list[str]]:
     """The newest result with this fingerprint whose bytes are there, and what was wrong with others.
@@ -119,6 +120,11 @@ def find_reusable(
         if not digest or digest in tried:
             continue
         tried.add(digest)
+        try:
+            artifact_of(hit.event, kind)
+        except NoHandle as error:
+            damage.append(f"{digest[:12]} is not reused: {error}.")
+            continue
         try:
             store.open(digest)  # also notes the use, which garbage collection respects
         except StoreError as error:

@@ -201,9 +201,8 @@ class Stage:
     def look_up(self) -> reuse.Hit | None:
         """A stored result with this fingerprint, if its bytes are there and sound."""
         partition = self.context.partition_key if self.context.has_partition_key else None
-        hit, damage = reuse.find_reusable(
-            self.context.instance, self.store, self.spec.key, self.fingerprint, partition
-        )
+        wanted = (self.spec.key, self.fingerprint, partition)
+        hit, damage = reuse.find_reusable(self.context.instance, self.store, *wanted, kind=self.spec.output)
         for problem in damage:
             self.context.log.warning(f"{self.name}: {problem} It is computed again.")
         return hit

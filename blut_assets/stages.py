@@ -27,6 +27,7 @@ from blut_assets.gates import PromotionRefused
 from blut_assets.limits import NO_FOOTPRINT, NO_LIMITS, Footprint, LimitsConfig
 from blut_assets.recording import Recording
 from blut_assets.retrying import note_failure
+from blut_assets.selection import refuse_empty_selection
 from blut_assets.showing import bytes_shown, inputs_shown, manifest_shown
 from blut_assets.stage import Stage
 from blut_assets.versions import CodeEdited, CodeVersion, code_version, fingerprint
@@ -48,7 +49,6 @@ T = TypeVar("T", bound=Artifact)
 Steps = Generator[dg.AssetObservation, None, T]
 """The return annotation of a stage function that is a generator."""
 
-ASSET_JOB = "__ASSET_JOB"
 EXPLAINED = (
     *(CodeEdited, ContainmentRefused, EphemeralInstance, FileNotFoundError, NeverFits),
     *(PromotionRefused, RegistryError, SharedMemoryTooSmall, StoreError, TrackerUnavailable),
@@ -330,7 +330,7 @@ def _materialize(
 ) -> Iterator[Any]:
     store = store_of(context.instance)
     hold_run(context.instance, context.run.run_id)
-    _refuse_empty_selection(context)
+    refuse_empty_selection(context)
     _refuse_stale_code(spec)
     partition = context.partition_key if context.has_partition_key else None
     digests = {name: artifact.digest for name, artifact in inputs.items()}
@@ -397,16 +397,6 @@ def _reused(stage: Stage, hit: reuse.Hit) -> dg.MaterializeResult[Any]:
         stage.spec.on_result(stage, artifact)
     stage.context.log.info(f"{stage.name}: reused from run {hit.origin}, nothing computed")
     return stage.reused(artifact, hit)
-
-
-def _refuse_empty_selection(context: dg.AssetExecutionContext) -> None:
-    """`dg launch --assets` with a selection that matches nothing would run every asset there is."""
-    if context.run.job_name == ASSET_JOB and not context.run.asset_selection:
-        raise dg.Failure(
-            "the asset selection matched nothing, and Dagster would then run everything: check its spelling"
-            " with `dg list defs`, or select '*' to mean all",
-            allow_retries=False,
-        )
 
 
 def _refuse_stale_code(spec: StageSpec) -> None:

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pydantic
 import pytest
 
 from blut_assets import reuse
 from blut_assets.artifacts import Artifact
 from blut_assets.planning import plan
 from blut_assets.retention import collect_garbage
-from blut_assets.stages import StageConfig, stage_asset
+from blut_assets.stages import StageConfig, spec_of, stage_asset
 from blut_resources.instance import store_of
 from blut_resources.runs import hold_in, let_go, reap_dead_runs
 from tests.conftest import REPOSITORY
@@ -173,3 +174,20 @@ def test_a_run_that_works_keeps_its_files_until_it_has_ended(
     let_go(run_id)
     reap_dead_runs(instance)
     assert traces(home, run_id) == []
+
+
+def test_a_result_of_an_older_declaration_is_stale_and_why_is_said(instance: dg.DagsterInstance) -> None:
+    """What it leaves has a field more by now, and its code version is that of before."""
+    run(instance)
+
+    class Longer(Line):
+        pages: int = pydantic.Field()
+
+    spec = spec_of(line)
+    assert spec is not None
+    object.__setattr__(spec, "output", Longer)
+    try:
+        (planned,) = plan(instance, [line], {})
+    finally:
+        object.__setattr__(spec, "output", Line)
+    assert planned.state == "stale" and "no Longer as it is declared now (pages" in planned.reason

@@ -1,0 +1,19 @@
+"""What of a run's selection of assets is refused before its first step."""
+
+import dagster as dg
+
+ASSET_JOB = "__ASSET_JOB"
+
+
+def refuse_empty_selection(context: dg.AssetExecutionContext) -> None:
+    """`dg launch --assets` with a selection that matches nothing would run every asset there is.
+
+    Raises:
+        Failure: with the remedy, for a run of such a selection.
+    """
+    if context.run.job_name == ASSET_JOB and not context.run.asset_selection:
+        raise dg.Failure(
+            "the asset selection matched nothing, and Dagster would then run everything: check its spelling"
+            " with `dg list defs`, or select '*' to mean all",
+            allow_retries=False,
+        )
