@@ -109,7 +109,7 @@ class _Planner:
     def add(self, spec: StageSpec, config: StageConfig) -> None:
         event = self._latest.get(spec.key)
         state, reason, digest = self._judge(spec, config, event)
-        inputs = {name: self._input_digest(key) for name, key in spec.inputs.items()}
+        inputs = self._inputs(spec, config)
         kind = Kind(config, inputs, expected_gpus(spec.footprint, config))
         cost = cost_before(self._instance, spec.key, kind) if event else Cost(None, "")
         name = spec.key.to_user_string()
@@ -122,7 +122,7 @@ class _Planner:
             return self._judge_source(spec, config, event)
         if not spec.memoised:
             return "always", "acts on the outside world, so it runs every time", None
-        inputs = {name: self._input_digest(key) for name, key in spec.inputs.items()}
+        inputs = self._inputs(spec, config)
         unknown = [spec.inputs[name].to_user_string() for name, digest in inputs.items() if digest is None]
         if unknown:
             return "blocked", f"depends on {', '.join(unknown)}; reused if that comes out unchanged", None
@@ -140,6 +140,12 @@ class _Planner:
             return "always", f"cannot be observed yet: {error}", None
         known = event and reuse.digest_of(event) == digest
         return "always", f"looked at on every run; its bytes are {'unchanged' if known else 'new'}", digest
+
+    def _inputs(self, spec: StageSpec, config: StageConfig) -> dict[str, str | None]:
+        """The digests that the fingerprint is made of; what it looks up only if the others are known."""
+        inputs = {name: self._input_digest(key) for name, key in spec.inputs.items()}
+        known = {name: digest for name, digest in inputs.items() if digest}
+        return inputs | spec.looked_up(self._store, known, config) if len(known) == len(inputs) else inputs
 
     def _input_digest(self, key: dg.AssetKey) -> str | None:
         if key in self.planned:

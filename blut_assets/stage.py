@@ -54,6 +54,8 @@ class Stage:
         self.limits = config.limits if config else NO_LIMITS
         self.name = spec.key.to_user_string()
         self.reusable = spec.memoised
+        self.looked_up: Mapping[str, str] = {}
+        """Digests by name of what its ``looks_up`` found when it began."""
         self.gpus = 0
         """How many its payloads were given at most."""
         self._description = description

@@ -40,7 +40,7 @@ from blut_resources.leases import NeverFits
 from blut_resources.machine import SharedMemoryTooSmall
 from blut_resources.registry import RegistryError
 from blut_resources.runs import hold_run
-from blut_resources.store import StoreError
+from blut_resources.store import ArtifactStore, StoreError
 from blut_resources.store_files import FULL, explanation
 from blut_resources.tracking import TrackerUnavailable
 from blut_resources.trainer import PayloadFailed
@@ -116,6 +116,10 @@ COMMON = tuple(StageConfig.model_fields)
 """Settings that every asset has, and that change no result."""
 
 
+LookUp = Callable[[ArtifactStore, Mapping[str, str], Any], Mapping[str, str]]
+"""From the store, the digests of the inputs by parameter name, and the config, to digests by name."""
+
+
 @dataclass(frozen=True)
 class StageSpec:
     """What a stage asset was declared with; planning and the wiring check read it."""
@@ -134,6 +138,13 @@ class StageSpec:
     show: Callable[[Path], Mapping[str, Any]] | None = None
     on_result: Callable[[Stage, Any], None] | None = None
     distributions: tuple[str, ...] = ()
+    looks_up: LookUp | None = None
+
+    def looked_up(
+        self, store: ArtifactStore, inputs: Mapping[str, str], config: StageConfig
+    ) -> dict[str, str]:
+        """The digests, by name, of what it depends on that no asset makes; a part of its fingerprint."""
+        return dict(self.looks_up(store, inputs, config)) if self.looks_up else {}
 
     def environment(self) -> Environment | None:
         """What its payloads are computed by, where that is a part of the fingerprint."""
@@ -187,6 +198,7 @@ def stage_asset(
     on_result: Callable[[Stage, Any], None] | None = None,
     freshness: dg.FreshnessPolicy | None = None,
     distributions: Sequence[str] = (),
+    looks_up: LookUp | None = None,
     **options: Unpack[AssetOptions],
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Declare the artifact that a function makes.
@@ -213,6 +225,8 @@ def stage_asset(
         freshness: how old the newest materialization may get before the UI says so.
         distributions: what its payloads import, by the names that pip knows; their versions become a part of
             the fingerprint, and a result is not reused where others are installed.
+        looks_up: what it depends on that no asset makes, such as what an alias stands for: asked when it is
+            planned and when it begins, part of its fingerprint as inputs are, and given as `Stage.looked_up`.
         options: of ``dg.asset``, as `AssetOptions` lists them.
 
     Raises:
@@ -240,6 +254,7 @@ def stage_asset(
             show=show,
             distributions=tuple(distributions),
             on_result=on_result,
+            looks_up=looks_up,
         )
         facts = {"artifact_kind": output.kind, "dagster/column_schema": columns(output)}
         return dg.asset(
@@ -334,11 +349,14 @@ def _materialize(
     _refuse_stale_code(spec)
     partition = context.partition_key if context.has_partition_key else None
     digests = {name: artifact.digest for name, artifact in inputs.items()}
-    print_ = spec.fingerprint(digests, config, partition)
     taken = {spec.inputs[name].to_user_string(): digest for name, digest in digests.items()}
+    looked_up = spec.looked_up(store, digests, config)
+    digests |= looked_up
+    print_ = spec.fingerprint(digests, config, partition)
     facts = {"fingerprint": print_, "inputs": taken, "source": spec.source}
     record = Recording(home_of(context.instance), context, spec.key.to_user_string(), config, **facts)
     stage = Stage(context, store, spec, print_, spec.describe(digests, config), config, record)
+    stage.looked_up = looked_up
     if not spec.memoised:
         with _alone(stage):
             yield from _execute(stage, inputs, config)

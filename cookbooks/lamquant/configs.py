@@ -85,14 +85,21 @@ class FloorRegistryConfig(StageConfig):
 
 
 class PccpVerdictConfig(StageConfig):
-    """The change that is judged, in the words of a predetermined change control plan."""
+    """The change that is judged, in the words of a predetermined change control plan.
 
-    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"change_id", "description", "author", "change_class"})
+    ``promote_as`` decides nothing by its name; what it stands for is part of the fingerprint.
+    """
+
+    HOW: ClassVar[frozenset[str]] = frozenset({"promote_as"})
+    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset(
+        {"change_id", "description", "author", "change_class", "promote_as"}
+    )
 
     change_id: str = Field(DRY_RUN_ID, min_length=1, max_length=128)
     description: str = ""
     author: str = "blut"
     change_class: str = Field("A.1", description="A retrain, B threshold, C architecture, D bit width")
+    promote_as: str = Field("", description="name@alias whose holder the candidate is measured beside")
 
 
 class PromotedCodecConfig(StageConfig):

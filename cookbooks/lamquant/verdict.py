@@ -3,7 +3,7 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from blut_resources.containment.isolation import Isolation
 from blut_resources.instance import store_of
 from blut_resources.isolated import plain_copy
 from blut_resources.registry import ModelRegistry
+from blut_resources.registry_records import stack_of
+from blut_resources.store import ArtifactStore, StoreError
 from blut_resources.trainer import PayloadFailed
 from cookbooks.lamquant.artifacts import (
     FloorRegistry,
@@ -27,10 +29,12 @@ from cookbooks.lamquant.artifacts import (
     TrainingWindows,
 )
 from cookbooks.lamquant.configs import PccpVerdictConfig
-from cookbooks.lamquant.verdict_rules import CORPUS
+from cookbooks.lamquant.verdict_page import shown
+from cookbooks.lamquant.verdict_rules import CORPUS, SPLIT_FILE, parse_split, sealed_digest
 
 CODEC_ENCODE = "cookbooks.lamquant.payload.codec_encode"
 CODEC_DECODE = "cookbooks.lamquant.payload.codec_decode"
+INCUMBENT = "incumbent"
 VERDICT_SCORE = "cookbooks.lamquant.payload.verdict_score"
 BITSTREAM_SUFFIX, BITSTREAMS, WINDOWS_INDEX = ".lqc", "bitstreams", "windows.json"
 DISTRIBUTIONS = (
@@ -87,10 +91,28 @@ def _for_each(criteria: Sequence[Criterion]) -> list[Floor]:
     )
 
 
+def incumbent(
+    store: ArtifactStore, inputs: Mapping[str, str], config: PccpVerdictConfig
+) -> Mapping[str, str]:
+    """What ``config.promote_as`` stands for, or stood for before the candidate took its place.
+
+    A verdict compares the candidate with it, so a verdict made beside another one answers no later run. It is
+    the same after the candidate was promoted, so a run that is repeated finds its own verdict.
+    """
+    name, separator, alias = config.promote_as.partition("@")
+    if not separator:
+        return {}
+    stack = stack_of(ModelRegistry(store.root / "registry").history(name), alias)
+    others = [entry.candidate for entry in stack if entry.candidate != inputs["joint_checkpoint"]]
+    return {INCUMBENT: others[-1]} if others else {}
+
+
 @stage_asset(
     cookbook="lamquant",
     group="verdict",
     on_result=register,
+    looks_up=incumbent,
+    show=shown,
     payloads=[CODEC_ENCODE, CODEC_DECODE, VERDICT_SCORE],
     headline=["passed", "worst_cr", "worst_prdn", "worst_r"],
     kinds={"json"},
@@ -108,19 +130,15 @@ def pccp_verdict(
     """The gate's judgement of one candidate, measured on the bitstream files of patients never seen.
 
     A codec that crashes leaves files out, and a missing file is a failed criterion. The training windows
-    are asked whether a test patient was among them.
+    are asked whether a test patient was among them. What the alias stands for is coded in the same way on
+    the same recordings, and the candidate counts as one more try on them.
     """
     candidate, corpus = stage.open(joint_checkpoint), stage.open(lma_corpus)
-    split = stage.open(split_manifest)
+    split, windows = stage.open(split_manifest), stage.open(training_windows)
+    sealed = {"corpus": corpus, "split": split, "windows": windows}
     with tempfile.TemporaryDirectory(dir=stage.work) as scratch:
-        bitstreams, decoded = Path(scratch, "bitstreams"), Path(scratch, "decoded")
-        windows = stage.open(training_windows)
-        sealed = {"checkpoint": candidate, "corpus": corpus, "split": split}
-        yield from _attempt(stage, CODEC_ENCODE, {"split": "test"}, sealed, bitstreams, Isolation())
-        sent = plain_copy(bitstreams, Path(scratch, "sent"), BITSTREAM_SUFFIX)
-        received = {"checkpoint": candidate, "bitstreams": sent}
-        blind = Isolation(hidden=(corpus, split, windows))
-        yield from _attempt(stage, CODEC_DECODE, {}, received, decoded, blind)
+        coded = yield from _coded(stage, candidate, sealed, Path(scratch, "candidate"))
+        other = yield from _incumbent_coded(stage, sealed, Path(scratch, "incumbent"))
         facts = yield from stage.run(
             VERDICT_SCORE,
             config={
@@ -128,6 +146,8 @@ def pccp_verdict(
                 "corpus_digest": lma_corpus.digest,
                 "split_digest": split_manifest.digest,
                 "registry_digest": floor_registry.digest,
+                "incumbent_digest": stage.looked_up.get(INCUMBENT),
+                "tries": _tries(stage, joint_checkpoint, lma_corpus, split_manifest, floor_registry),
                 "split": "test",
                 "change": config.fingerprinted(),
                 "isolation": stage.isolation,
@@ -135,20 +155,61 @@ def pccp_verdict(
             },
             inputs={
                 "candidate": candidate,
-                "corpus": corpus,
-                "split": split,
-                "windows": windows,
-                "bitstreams": bitstreams,
-                "decoded": decoded,
+                **sealed,
+                **coded,
+                **{f"incumbent_{name}" if name in coded else name: path for name, path in other.items()},
                 "registry": stage.open(floor_registry),
             },
             isolated=Isolation(),
         )
         # what was judged is kept with the judgement, so that somebody else can judge it again
-        plain_copy(bitstreams, stage.out / BITSTREAMS, BITSTREAM_SUFFIX)
+        plain_copy(coded["bitstreams"], stage.out / BITSTREAMS, BITSTREAM_SUFFIX)
         shutil.copyfile(windows / WINDOWS_INDEX, stage.out / WINDOWS_INDEX)
-    stage.show(verdict=dg.MetadataValue.json(json.loads((stage.out / VERDICT_FILE).read_text())))
     return PccpVerdict(**facts)
+
+
+def _coded(stage: Stage, checkpoint: Path, sealed: dict[str, Path], scratch: Path) -> Steps[Any]:
+    """Encode the sealed recordings in one process and decode them in another that cannot see them."""
+    scratch.mkdir()
+    bitstreams, decoded = scratch / "bitstreams", scratch / "decoded"
+    seen = {"checkpoint": checkpoint, "corpus": sealed["corpus"], "split": sealed["split"]}
+    yield from _attempt(stage, CODEC_ENCODE, {"split": "test"}, seen, bitstreams, Isolation())
+    sent = plain_copy(bitstreams, scratch / "sent", BITSTREAM_SUFFIX)
+    received = {"checkpoint": checkpoint, "bitstreams": sent}
+    blind = Isolation(hidden=tuple(sealed.values()))
+    yield from _attempt(stage, CODEC_DECODE, {}, received, decoded, blind)
+    return {"bitstreams": bitstreams, "decoded": decoded}
+
+
+def _incumbent_coded(stage: Stage, sealed: dict[str, Path], scratch: Path) -> Steps[Any]:
+    """The files of what would be replaced; none if there is nothing, or if its bytes are lost."""
+    digest = stage.looked_up.get(INCUMBENT)
+    if digest is None:
+        return {}
+    try:
+        checkpoint = stage.store.open(digest)
+    except StoreError as error:
+        stage.context.log.warning(f"{stage.name}: what it would replace cannot be measured: {error}")
+        stage.reusable = False
+        return {}
+    coded = yield from _coded(stage, checkpoint, sealed, scratch)
+    return {INCUMBENT: checkpoint, **coded}
+
+
+def _tries(
+    stage: Stage, candidate: JointCkpt, corpus: LmaCorpus, split: SplitManifest, floors: FloorRegistry
+) -> int | None:
+    """The candidate's place among all that were judged on this sealed set.
+
+    It is the same whenever the candidate is judged again, so it is noted here and is no part of the
+    fingerprint.
+    """
+    index = json.loads(stage.store.read(corpus.digest, "corpus.json"))
+    stems = parse_split(stage.store.read(split.digest, SPLIT_FILE)).of("test")
+    if (sealed := sealed_digest(index, stems)) is None:
+        return None
+    registry = ModelRegistry(stage.store.root / "registry")
+    return registry.try_number(floors.model, sealed=sealed, candidate=candidate.digest)
 
 
 def _attempt(
@@ -174,8 +235,9 @@ def pccp_gate(context: dg.AssetCheckExecutionContext, pccp_verdict: PccpVerdict)
     """The candidate meets every floor of the registry."""
     verdict = parse_verdict(store_of(context.instance).read(pccp_verdict.digest, VERDICT_FILE))
     level = "none" if pccp_verdict.grade == "below" else pccp_verdict.grade
+    passed = f"every floor met; LQS level: {level}; least margin: {pccp_verdict.worst_part}"
     return dg.AssetCheckResult(
         passed=verdict.passed,
-        description="; ".join(verdict.reasons) or f"every floor met; LQS level: {level}",
+        description="; ".join(verdict.reasons) or passed,
         metadata={k: v for k, v in pccp_verdict.facts().items() if v is not None},
     )

@@ -87,6 +87,18 @@ def seen_in_training(candidate: Path, windows: Path, corpus: Mapping[str, Any], 
     return problems
 
 
+def made_up(corpus: Mapping[str, Any], split: Split, windows: Path) -> bool:
+    """Whether any recording that is sealed, chosen by or trained on is synthetic; so is what nobody knows."""
+    synthetic = {entry["stem"]: entry["synthetic"] for entry in corpus["recordings"]}
+    try:
+        trained_on = [
+            entry["stem"] for entry in json.loads((windows / WINDOWS_INDEX).read_bytes())["recordings"]
+        ]
+    except (OSError, KeyError, TypeError, ValueError):
+        return True
+    return any(synthetic.get(stem, True) for stem in (*split.recordings, *trained_on))
+
+
 def shared_content(split: Split, load: Callable[[str], Signal]) -> list[str]:
     """Recordings, trials or channels that lie in two splits, found in the samples themselves."""
     problems = []

@@ -5,6 +5,7 @@ The ladder is that of LQS v1.1: AND-gates from the strictest level down, and a c
 worst recording.
 """
 
+import hashlib
 import json
 import math
 from collections import Counter
@@ -269,6 +270,16 @@ def parse_split(data: bytes) -> Split:
         raise SplitInvalid(f"{SPLIT_FILE}: {', '.join(unknown)} is no split; there are {', '.join(SPLITS)}")
     used = {stem: name for stem, name in recordings.items() if stem not in excluded}
     return Split(subjects, used, excluded)
+
+
+def sealed_digest(corpus: Mapping[str, Any], stems: Iterable[str]) -> str | None:
+    """The digest of the set of recordings that a verdict is made on; None for no recording.
+
+    Over their samples alone: who renames or reorders the recordings seals the same set.
+    """
+    contents = {entry["stem"]: entry["signal_sha256"] for entry in corpus["recordings"]}
+    sealed = sorted(contents[stem] for stem in stems if stem in contents)
+    return hashlib.sha256("\n".join(sealed).encode()).hexdigest() if sealed else None
 
 
 def floors_in_force(registry: bytes, split: bytes) -> list[Floor]:

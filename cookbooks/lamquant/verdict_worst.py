@@ -52,6 +52,15 @@ def sentence(row: Row) -> str:
     return f"{place(row)}: {row['figure']} is {measured}, required {row['op']} {row['floor']:g}{left}"
 
 
+def missed_by_parts(rows: Iterable[Row]) -> list[str]:
+    """Of rows with the worst first: the worst channel and stretch of each recording that miss, in words."""
+    missed: dict[tuple[str, str], str] = {}
+    for row in rows:
+        if row["kind"] in ("channel", "stretch") and (row["margin"] is None or row["margin"] < 0):
+            missed.setdefault((row["recording"], row["kind"]), f"worst {row['kind']}: {sentence(row)}")
+    return list(missed.values())
+
+
 def place(row: Row) -> str:
     """Where a row is about."""
     words = [f"patient {row['patient']}", f"recording {row['recording']}"]

@@ -153,7 +153,12 @@ def test_a_run_killed_while_training_resumes_and_ends_with_the_same_bytes(box: B
     assert box.metadata("joint_checkpoint")["reused"] is False
     assert box.versions()["joint_checkpoint"] == version
 
-    assert "0 computed, 5 reused" in box.blut().stdout, (
+    verdict = box.metadata("pccp_verdict")["verdict"]
+    assert verdict["incumbent"]["candidate"] == before["joint_checkpoint"]
+    assert verdict["tries"] == 2 and verdict["synthetic"] is True
+
+    # the verdict of before was made beside nothing, as one without an alias is
+    assert "0 computed, 5 reused" in box.blut(promote_as="").stdout, (
         "back to the args of before: the old results are found"
     )
     assert box.versions() == before

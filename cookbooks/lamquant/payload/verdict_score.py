@@ -4,9 +4,10 @@
 
 Inputs: ``candidate``, the ``windows`` it was trained on, ``corpus``, ``split``, ``bitstreams``
 (``<stem>.lqc``), ``decoded`` (``<stem>.npy``, integers ``[C, T]``), ``registry`` and, if wanted, ``anchor``
-(a JSON object that is shown beside the verdict). Config: see `ScoreConfig`. Writes ``verdict.json``. A
-candidate that fails gets a verdict that says so and exit status 0; only unusable input ends the process,
-and then there is no verdict at all.
+(a JSON object that is shown beside the verdict). Where the candidate would replace another, that one as
+``incumbent``, with ``incumbent_bitstreams`` and ``incumbent_decoded``. Config: see `ScoreConfig`. Writes
+``verdict.json``. A candidate that fails gets a verdict that says so and exit status 0; only unusable input
+ends the process, and then there is no verdict at all.
 
 Signals are compared in microvolts; CR counts each original sample as its acquisition file holds it and the
 bitstream as the file on disk has it. A corpus figure is pooled (CR) or the mean over recordings, but floors
@@ -14,27 +15,24 @@ and the grade apply to each recording, and to the worst of its channels and stre
 """
 
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 # by their own names: `from` the package would make its recipes part of the verdict's code version
 import cookbooks.lamquant.verdict_checks as checks
 import cookbooks.lamquant.verdict_rules as rules
 import cookbooks.lamquant.verdict_worst as worst
-from blut_assets.gates import VERDICT_FILE, Change, Floor, Isolation, Verdict, judge
+from blut_assets.gates import VERDICT_FILE, Change, Incumbent, Isolation, Verdict, judge
 from blut_resources.payload import payload_session
 from blut_resources.store import write_atomic
 from blut_resources.store_files import StoreError
 from cookbooks.lamquant.formats.corpus import CorpusError, read_corpus, read_recording
 from cookbooks.lamquant.formats.lma import LmaError
 from cookbooks.lamquant.formats.lml import LmlError
-from cookbooks.lamquant.formats.names import patient_key
-from cookbooks.lamquant.verdict_measure import Part, measure_recording
+from cookbooks.lamquant.verdict_findings import Findings, measure_files
+from cookbooks.lamquant.verdict_incumbent import HEADLINE, worse_than
 from cookbooks.lamquant.verdict_report import report, summary
 
 Digest = Annotated[str, Field(min_length=1)]
@@ -63,6 +61,8 @@ class ScoreConfig(BaseModel):
     registry_digest: Digest
     bitstreams_digest: Digest | None = None
     decoded_digest: Digest | None = None
+    incumbent_digest: Digest | None = None
+    tries: int | None = Field(None, ge=1)
     split: str
     change: Change
     isolation: Isolation | None = None
@@ -70,25 +70,7 @@ class ScoreConfig(BaseModel):
 
     def named(self) -> dict[str, str | None]:
         """Input name to the digest it must have; None where none was given."""
-        return {name: getattr(self, f"{name}_digest") for name in DIGESTED}
-
-
-@dataclass
-class Findings:
-    """Violations by integrity check; figures, and figures of channels and stretches, by recording."""
-
-    violations: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in rules.INTEGRITY})
-    figures: dict[str, dict[str, Any]] = field(default_factory=dict)
-    parts: dict[str, list[Part]] = field(default_factory=dict)
-
-    def rows(self, floors: list[Floor]) -> list[worst.Row]:
-        """Every figure beside its floor, the worst of all recordings first."""
-        found = (worst.rows_of(stem, self.figures[stem], self.parts[stem], floors) for stem in self.figures)
-        return worst.worst_first(row for rows in found for row in rows)
-
-    def reasons(self) -> list[str]:
-        """Every violation as a sentence."""
-        return [f"{name}: {problem}" for name, problems in self.violations.items() for problem in problems]
+        return {name: getattr(self, f"{name}_digest") for name in (*DIGESTED, "incumbent")}
 
 
 def main() -> None:
@@ -123,26 +105,32 @@ def score(config: ScoreConfig, inputs: dict[str, Path]) -> Verdict:
     registry = rules.load_registry(inputs["registry"])
     registry.authorise(config.change)
     findings = Findings()
+    judged = [*DIGESTED, *(["incumbent"] if "incumbent" in inputs else [])]
     digests, findings.violations["inputs_unchanged"] = checks.unchanged(
-        {name: inputs[name] for name in DIGESTED}, config.named()
+        {name: inputs[name] for name in judged}, {name: config.named()[name] for name in judged}
     )
     corpus, split = read_corpus(inputs["corpus"]), rules.read_split(inputs["split"])
     _check_split(findings, config, corpus, split, inputs)
     stems = split.of("test")
-    _measure_all(findings, corpus, stems, inputs, registry.stretch_floors().seconds)
+    measure_files(findings, corpus, stems, inputs, registry.stretch_floors().seconds)
+    figures = summary(findings.figures, stems)
     floors = rules.required_floors(registry, stems)
     details = report(findings.figures, stems, registry)
-    counted = {**_counted(findings), "lqs_level": rules.lqs_level(details["grade"])}
-    criteria = judge({**findings.figures, rules.CORPUS: counted}, floors, rules.possible)
+    measured = findings.measured(rules.lqs_level(details["grade"]))
+    criteria = judge(measured, floors, rules.possible)
     rows = findings.rows(floors)
     return Verdict.of(
         criteria,
-        reasons=[*findings.reasons(), *_missed_by_parts(rows)],
+        reasons=[*findings.reasons(), *worst.missed_by_parts(rows)],
         model=registry.model,
         change=config.change,
         candidate=config.candidate_digest,
         inputs={name: digest for name, digest in digests.items() if name != "candidate"},
-        measurements=summary(findings.figures, stems),
+        measurements=figures,
+        synthetic=checks.made_up(corpus, split, inputs["windows"]),
+        sealed=rules.sealed_digest(corpus, stems),
+        tries=config.tries,
+        incumbent=_incumbent(config.incumbent_digest, corpus, stems, inputs, figures),
         isolation=config.isolation,
         environment=config.environment.digest if config.environment else None,
         details={
@@ -178,67 +166,29 @@ def _check_split(
         findings.violations["no_duplicates_across_splits"] = found
 
 
-def _missed_by_parts(rows: list[worst.Row]) -> list[str]:
-    """The worst channel and the worst stretch of each recording that misses a floor, in words."""
-    missed: dict[tuple[str, str], str] = {}
-    for row in rows:
-        if row["kind"] in ("channel", "stretch") and (row["margin"] is None or row["margin"] < 0):
-            missed.setdefault((row["recording"], row["kind"]), f"worst {row['kind']}: {worst.sentence(row)}")
-    return list(missed.values())
-
-
-def _measure_all(
-    findings: Findings,
+def _incumbent(
+    digest: str | None,
     corpus: dict[str, Any],
     stems: list[str],
     inputs: dict[str, Path],
-    stretch_s: float,
-) -> None:
-    """Figures of every test recording whose bitstream and decoded samples are what they should be."""
-    bitstreams, missing = checks.files_for(inputs["bitstreams"], stems, checks.BITSTREAM_SUFFIX)
-    findings.violations["one_bitstream_per_recording"] = missing
-    decoded, missing = checks.files_for(inputs["decoded"], stems, checks.DECODED_SUFFIX)
-    findings.violations["one_decoding_per_recording"] = missing
-    entries = {entry["stem"]: entry for entry in corpus["recordings"]}
-    model = checks.model_digest(inputs["candidate"])
-    for stem in stems:
-        if stem not in bitstreams or stem not in entries:
-            continue
-        recording = read_recording(inputs["corpus"], stem)
-        shape, path = recording.digital.shape, bitstreams[stem]
-        if problem := checks.not_a_bitstream(path, model, shape, recording.rate_hz):
-            findings.violations["real_bitstreams"].append(problem)
-        elif stem in decoded:
-            try:
-                samples = _samples(decoded[stem], shape)
-                findings.figures[stem], findings.parts[stem] = measure_recording(
-                    recording, samples, entries[stem], path, stretch_s
-                )
-            except ValueError as error:
-                findings.violations["one_decoding_per_recording"].append(f"{stem}: {error}")
-
-
-def _samples(path: Path, shape: tuple[int, int]) -> NDArray[np.integer]:
-    """Decoded integers; anything else in the file is a ValueError."""
-    try:
-        samples = np.load(path, allow_pickle=False)
-    except (OSError, EOFError, ValueError) as error:
-        raise ValueError(f"{path.name} cannot be read as an array ({error})") from error
-    if not isinstance(samples, np.ndarray) or samples.dtype.kind != "i":
-        raise ValueError(f"{path.name} holds {getattr(samples, 'dtype', type(samples))}, not integers")
-    if samples.shape != shape:
-        raise ValueError(f"{path.name} has shape {samples.shape}, the original {shape}")
-    return samples
-
-
-def _counted(findings: Findings) -> dict[str, int]:
-    figures = findings.figures.values()
-    counts = {
-        "recordings": len(findings.figures),
-        "patients": len({patient_key(figure["subject"]) for figure in figures}),
-        "samples": sum(figure["samples"] for figure in figures),
+    ours: dict[str, float | None],
+) -> Incumbent | None:
+    """What the candidate would replace, measured on the same recordings as it; no figures if it is lost."""
+    if digest is None:
+        return None
+    if "incumbent" not in inputs:
+        nothing: dict[str, float | None] = {name: None for name in HEADLINE}
+        return Incumbent(candidate=digest, figures=nothing, worse=worse_than(nothing, ours))
+    own = {
+        "corpus": inputs["corpus"],
+        "candidate": inputs["incumbent"],
+        "bitstreams": inputs["incumbent_bitstreams"],
+        "decoded": inputs["incumbent_decoded"],
     }
-    return counts | {f"{name}_violations": len(found) for name, found in findings.violations.items()}
+    findings = Findings()
+    measure_files(findings, corpus, stems, own, rules.STRETCH_SECONDS)
+    figures = summary(findings.figures, stems)
+    return Incumbent(candidate=digest, figures=figures, worse=worse_than(figures, ours))
 
 
 def _anchor(path: Path) -> dict[str, Any]:
