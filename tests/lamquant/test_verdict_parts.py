@@ -279,7 +279,7 @@ def test_a_registry_without_channel_and_stretch_floors_gets_them_from_those_of_t
 
 
 def test_the_loosest_registry_of_before_passes_no_erased_stretch(original, decoded, tmp_path):
-    registry = old(each_recording={"min_r": 0.001, "max_prdn": 1000.0, "min_cr": 0.001})
+    registry = old(each_recording={"min_r": 0.001, "max_prdn": 100.0, "min_cr": 0.001})
     assert limits(registry)["stretch_prdn"] == 95
     spoilt = decoded.copy()
     erased(spoilt)
