@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blut_assets.statements import meaningful
+from blut_assets.statements import meaningful, plain
 from blut_resources.payload_code import digest_bytes
 from blut_resources.store_files import StoreError, write_atomic
 
@@ -47,7 +47,7 @@ class Source:
     @functools.cached_property
     def digest(self) -> str:
         """40 hex characters over its statements."""
-        return hashlib.sha256(ast.dump(self.tree).encode()).hexdigest()[:40]
+        return hashlib.sha256(repr(plain(self.tree)).encode()).hexdigest()[:40]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 SAID = frozenset({"description", "title", "examples"})
 """Words of a pydantic ``Field`` that change no value."""
@@ -132,3 +133,10 @@ def _walrus(stmt: ast.stmt) -> list[str]:
         for node in ast.walk(head)
         if isinstance(node, ast.NamedExpr) and isinstance(node.target, ast.Name)
     ]
+
+
+def plain(value: Any) -> Any:
+    """A node as nested tuples without positions: what ``ast.dump`` says, in half the time."""
+    if isinstance(value, ast.AST):
+        return (type(value).__name__, *[plain(getattr(value, name, None)) for name in value._fields])
+    return [plain(item) for item in value] if isinstance(value, list) else value

@@ -82,12 +82,14 @@ class CountedFile:
     def _bytes(self, always: bool = False) -> bytes | None:
         """What is in the file, if it says the same; where its stat stands it is read only if ``always``."""
         with contextlib.suppress(OSError, SyntaxError):
-            stat = stat_of(self.path)
-            if stat == self.stat and not always:
+            if not always and stat_of(self.path) == self.stat:
                 return b""
             data = self.path.read_bytes()
+            stat = stat_of(self.path)  # after it was read: what was there before is vouched for
+            if stat == self.stat:
+                return data
             said = Source(self.path, stat, data).digest if self.module else digest_bytes(data)
-            return data if stat == self.stat or said == self.digest else None
+            return data if said == self.digest else None
         return None
 
 
