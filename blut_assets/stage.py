@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,6 +130,7 @@ class Stage:
         workers: int = 0,
         batch_bytes: int = 0,
         isolated: Isolation | None = None,
+        variables: Sequence[str] = (),
     ) -> Generator[dg.AssetObservation, None, dict[str, Any]]:
         """Run a payload module; yields an observation per epoch and returns the facts it ended with.
 
@@ -140,6 +141,9 @@ class Stage:
 
         One that is ``isolated`` opens nothing but its inputs, ``out``, a directory of its own and what that
         says besides; its environment is clean and its ``work`` its own. `isolation` says what holds it.
+
+        Of the environment a payload gets what computing needs, and no secrets; ``variables`` names what this
+        one needs besides, such as a key.
 
         Raises:
             SharedMemoryTooSmall: if /dev/shm has no room for those; nothing was started or waited for.
@@ -152,6 +156,7 @@ class Stage:
             *(module, config, inputs, out or self.out, work or self.work, self.fingerprint, self.name),
             adopt=self.limits.on_orphan == "adopt" and isolated is None,
             isolation=isolated,
+            variables=tuple(variables),
             compiled=self.store.root / "compiled",
             outside={name: self._outside[path] for name, path in inputs.items() if path in self._outside},
             watch=self._config.watch() if self._config else {},

@@ -38,6 +38,7 @@ from blut_resources.leases import Lease
 from blut_resources.message_tail import MESSAGES, MessageTail, consumed
 from blut_resources.payload import CONFIG_ENV
 from blut_resources.payload_code import CODE, UNCOUNTED
+from blut_resources.payload_environment import payload_environment
 from blut_resources.payload_events import MessageError
 from blut_resources.payload_files import START, PayloadFiles
 from blut_resources.payload_output import LogTee
@@ -110,6 +111,8 @@ class Payload:
     isolation: Isolation | None = None
     compiled: Path | None = None
     outside: Mapping[str, Any] = field(default_factory=dict)
+    variables: tuple[str, ...] = ()
+    """Of the environment, what it needs besides what every payload gets."""
 
     def frozen(self) -> dict[str, Any]:
         return {
@@ -233,7 +236,7 @@ def _start(payload: Payload, place: Path, bootstrap: Mapping[str, str], lease: L
     config.write_text(json.dumps({**payload.frozen(), "outside": payload.outside}, indent=1))
     told = payload.files.told(payload.module)
     (place / CODE).write_text(told)
-    env = {**os.environ, **bootstrap, CONFIG_ENV: str(config)}
+    env = {**payload_environment(os.environ, payload.variables), **bootstrap, CONFIG_ENV: str(config)}
     env["PYTHONPATH"] = os.pathsep.join(json.loads(told)["path"])  # for the processes that it starts
     env |= (lease.environment if lease else None) or {}
     return launch(

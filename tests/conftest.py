@@ -54,6 +54,12 @@ def _no_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _scripts_of_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Payloads of tests are told by the environment how to behave."""
+    monkeypatch.setenv("BLUT_PAYLOAD_ENV", "TRAINS, SCRIPT, CHAIN_*")
+
+
+@pytest.fixture(autouse=True)
 def _quiet_pools(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Tests share the machine with each other: one thread per numeric library."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):

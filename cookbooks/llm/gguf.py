@@ -15,6 +15,7 @@ from blut_assets.retrying import gate_check
 from blut_assets.stage import Stage
 from blut_assets.stages import Steps, stage_asset
 from blut_resources.instance import store_of
+from blut_resources.payload_environment import FETCHING
 from blut_resources.store import write_atomic
 from cookbooks.llm.artifacts import Checkpoint, DatasetSplit, GgufModel, GgufPreflight, HfModel
 from cookbooks.llm.configs_gguf import GgufConfig, GgufPreflightConfig, MergedConfig
@@ -45,7 +46,10 @@ def gguf_preflight(stage: Stage, base_model: HfModel, config: GgufPreflightConfi
     facts: dict[str, Any] = {"architecture": base_model.architecture}
     if config.check == "gguf":
         facts = yield from stage.run(
-            GGUF_PREFLIGHT, config={"chat": config.chat}, inputs={"model": stage.open(base_model)}
+            GGUF_PREFLIGHT,
+            config={"chat": config.chat},
+            inputs={"model": stage.open(base_model)},
+            variables=FETCHING,
         )
         table = [dg.TableRecord(_flat(row)) for row in facts.pop("table")]
         stage.show(quantisations=dg.MetadataValue.table(table), gguf_architecture=facts["gguf_architecture"])
@@ -123,6 +127,7 @@ def gguf(
             inputs={**source, **halves},
             out=Path(made),
             gpus=gpus if config.importance else 0,
+            variables=FETCHING,
         )
         found = yield from stage.run(
             GGUF_VERIFY,
@@ -134,6 +139,7 @@ def gguf(
             },
             inputs={"gguf": Path(made), "model": tuned, **halves},
             gpus=gpus,
+            variables=FETCHING,
         )
     stage.show(fidelity=dg.MetadataValue.json(found))
     measured = {name: found[name] for name in GgufModel.model_fields.keys() & found.keys()}

@@ -7,6 +7,7 @@ import dagster as dg
 
 from blut_assets.stage import Stage
 from blut_assets.stages import Steps, stage_asset
+from blut_resources.payload_environment import FETCHING
 from blut_resources.pinned import BuildError
 from cookbooks.llm.artifacts import ExamplesFile, HfModel
 from cookbooks.llm.cache import MARKER
@@ -152,7 +153,7 @@ def named_model(stage: Stage, name: str) -> Steps[HfModel]:
             if not sample.built:
                 if stage.planning:
                     raise FileNotFoundError(f"{name} has not been built yet; the first run builds it")
-                yield from stage.run(BASE_BUILD, config={"name": name}, inputs={})
+                yield from stage.run(BASE_BUILD, config={"name": name}, inputs={}, variables=FETCHING)
         return reference_model(stage, root, name)
     except (ModelDirError, ValueError) as error:
         raise dg.Failure(f"model {name!r}: {error}", allow_retries=False) from error

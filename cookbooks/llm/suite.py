@@ -10,6 +10,7 @@ import dagster as dg
 from blut_assets.limits import Footprint
 from blut_assets.stage import Stage
 from blut_assets.stages import Steps, stage_asset
+from blut_resources.payload_environment import FETCHING
 from blut_resources.store import write_atomic
 from cookbooks.llm.artifacts import (
     DatasetJsonl,
@@ -115,6 +116,7 @@ def evaluated_tokenizer(stage: Stage, evaluated_models: ModelSet) -> Steps[Token
         config={"kind": models[role].kind},
         inputs={"model": stage.open(models[role].digest)},
         gpus=0,
+        variables=FETCHING,
     )
     return TokenizerFiles(taken_from=role, **facts)
 

@@ -11,9 +11,11 @@ import dagster as dg
 from blut_assets.limits import Footprint
 from blut_assets.stage import Stage
 from blut_assets.stages import Steps, stage_asset
+from blut_resources.payload_environment import FETCHING
 from blut_resources.store import write_atomic
 from cookbooks.llm.artifacts import DatasetSplit, EvalReport, GgufModel, HfModel, TaskSet
 from cookbooks.llm.configs_gguf import EvaluationConfig, EvaluationTasksConfig, ScoringConfig
+from cookbooks.llm.evaluation.judge import HOSTS
 from cookbooks.llm.evaluation.scores import table
 from cookbooks.llm.evaluation.summary import answers_by_model, summary
 from cookbooks.llm.evaluation.yaml_tasks import TaskError, read_tasks
@@ -105,6 +107,7 @@ def score(
         },
         inputs={**inputs, **{role: stage.open(model.digest) for role, model in models.items()}},
         gpus=0 if config.device == "cpu" else None,
+        variables=[*FETCHING, HOSTS, config.judge_key_env],
     )
     report = json.loads((stage.out / "report.json").read_text())
     answers = {name: dg.MetadataValue.md(text) for name, text in answers_by_model(report["asked"]).items()}

@@ -61,6 +61,7 @@ class Scene:
         shutil.copy(REPOSITORY / ".dagster" / "dagster.yaml", self.home)
         self.env = {
             "DAGSTER_HOME": str(self.home),
+            "BLUT_PAYLOAD_ENV": "TRAINS",
             "BLUT_LEASES": str(root / "leases"),
             "BLUT_GRACE_S": "2",
             "TRAINS": str(self.how),

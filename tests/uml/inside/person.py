@@ -38,6 +38,7 @@ class Person:
             **{name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ},
             "HOME": str(root),
             "DAGSTER_HOME": str(self.home),
+            "BLUT_PAYLOAD_ENV": "TRAINS",
             "BLUT_LEASES": str(root / "leases"),
             "BLUT_GRACE_S": "2",
             "TRAINS": str(root / "how.json"),
