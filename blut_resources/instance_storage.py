@@ -170,9 +170,12 @@ class PooledRuns(_Pooled, SqliteRunStorage):
                 manifest.begin(home, run)
         super().handle_run_event(run_id, event, update_timestamp)
         if event.event_type in ENDS:
-            for run in self.get_runs(dg.RunsFilter([run_id])):
+            ended = self.get_runs(dg.RunsFilter([run_id]))
+            for run in ended:
                 complete_manifest(home, run)
             let_go(run_id)
+            if not ended:  # it was deleted while it worked
+                remove_files(home, run_id)
 
 
 class PooledSchedules(_Pooled, SqliteScheduleStorage):
