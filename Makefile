@@ -10,7 +10,7 @@ LLM_DEMO_ARGS = cookbooks/llm/configs/args_demo.yaml
 # Byte code and code versions are kept beside the sources: without them every process works them out again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo demo-llm plan ui test lint audit bench clean
+.PHONY: help setup demo demo-llm plan ui test lint audit mutants bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -59,6 +59,9 @@ $(VENV)-audit/.ready: requirements/audit.txt
 	$(PYTHON) -m venv $(VENV)-audit
 	$(VENV)-audit/bin/pip install --quiet --require-hashes --requirement requirements/audit.txt
 	@touch $@
+
+mutants: setup ## break one line at a time and see that its tests notice; `make mutants ONLY_MUTANTS=gates` some
+	$(BIN)/python -m tests.mutation $(ONLY_MUTANTS)
 
 bench: setup ## measure; prints tables, writes bench/results; `make bench containment` measures only that
 	$(BIN)/python -m bench $(ONLY)
