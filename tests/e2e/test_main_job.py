@@ -215,7 +215,8 @@ def test_every_judged_codec_is_a_version_that_is_staged_without_training(box: Bo
     assert "every floor met" in told and "measured: worst_prdn" in told
     staged = model("promote", "lamquant-joint@synthetic-next", "--version", str(good), "--why", "to look at")
     assert staged.returncode == 0, staged.stderr
-    assert model("promote", "lamquant-joint@synthetic-next", "--version", str(bad)).returncode == 0
+    worse = ["promote", "lamquant-joint@synthetic-next", "--version", str(bad), "--allow-worse", "a look"]
+    assert model(*worse).returncode == 0
     assert f"version {good} again" in model("rollback", "lamquant-joint@synthetic-next").stdout
     assert "is retired by" in model("retire", f"lamquant-joint@{bad}").stdout
 
