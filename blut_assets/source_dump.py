@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from blut_assets.source_names import Names, Scope, Target, scope_of
 from blut_assets.source_paths import Located
@@ -154,17 +154,22 @@ class Dumper:
         self._found.others += [("module", star) for star in found.stars]
         for name in sorted(found.bound):
             self._parts.append(f"import {name} ")
-            for target in found.bound[name] if not self._deep else ():
+            for target in found.bound[name]:
                 if target[0] == "other":
                     self._parts.append(target[1])
+                elif self._deep:
+                    continue  # who uses the name refers to what it is
                 elif target[0] == "name":
                     self._parts.append(f".{target[2]}")
                     self._blank(self._refs_to(target))
                 elif not self._is_package(target[1]):
                     self._blank([target])
-        plain = [a.name for node in nodes if isinstance(node, ast.Import) for a in node.names if not a.asname]
-        own = [name for name in plain if self._scope.find(name) and not self._is_package(name)]
-        self._found.others += [("module", name) for name in own if not self._deep]
+        plain = {a.name for node in nodes if isinstance(node, ast.Import) for a in node.names if not a.asname}
+        plain |= {f"{node.module}.*" for node in nodes if _is_star(node)}
+        own = {name for name in plain if self._scope.is_known(name.removesuffix(".*"))}
+        self._parts.append(",".join(sorted(plain - own)))
+        modules = [name for name in own if self._scope.find(name) and not self._is_package(name)]
+        self._found.others += [("module", name) for name in modules if not self._deep]
 
     def _put_module_name(self, text: str) -> bool:
         """A string that is the name of a module, such as a payload's, or what ``python -m`` is to run."""
@@ -366,6 +371,10 @@ def _chain(node: ast.AST) -> tuple[str | None, list[str]]:
         attributes.insert(0, node.attr)
         node = node.value
     return (node.id, attributes) if isinstance(node, ast.Name) else (None, [])
+
+
+def _is_star(node: ast.Import | ast.ImportFrom) -> TypeGuard[ast.ImportFrom]:
+    return isinstance(node, ast.ImportFrom) and not node.level and node.names[0].name == "*"
 
 
 def _is_import(item: Any) -> bool:

@@ -20,7 +20,7 @@ from blut_assets.statements import meaningful, plain
 from blut_resources.payload_code import digest_bytes
 from blut_resources.store_files import StoreError, write_atomic
 
-SUMMARY = 2
+SUMMARY = 3
 """Raise when the digest of a module is made in another way."""
 
 SETTLED_NS = 20_000_000

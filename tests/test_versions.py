@@ -56,6 +56,7 @@ def version() -> CodeVersion:
         ("train.py", "return net()", "return -net()", True),
         ("train.py", "def main", "# remark\ndef main", False),
         ("model.py", "math.pi", "math.e", True),
+        ("model.py", "import math", "import math, xml.dom", True),
     ],
 )
 def test_what_changes_the_version(pack: Path, name: str, old: str, new: str, changes: bool) -> None:
