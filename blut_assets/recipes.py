@@ -209,7 +209,10 @@ def allowed_values(info: FieldInfo) -> str:
 
 @dataclass(frozen=True)
 class Cookbook:
-    """A domain pack. A package offers one through an entry point in the group ``blut.cookbooks``."""
+    """A domain pack. A package offers one through an entry point in the group ``blut.cookbooks``.
+
+    ``tools`` are the programs that its stages call, each with what it is needed for.
+    """
 
     name: str
     assets: Sequence[dg.AssetsDefinition]
@@ -218,3 +221,4 @@ class Cookbook:
     sensors: Sequence[dg.SensorDefinition] = field(default=())
     data: Sequence[DataKind] = field(default=())
     floors: Sequence[FloorsFormat] = field(default=())
+    tools: Mapping[str, str] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, entry_points, metadata, requires, version
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -20,8 +20,8 @@ PROBE_MEMORY = 256 << 20
 LEAST_FREE = 5_000_000_000
 """Bytes on the store's disk below which a training may not end well."""
 LEAST_SHM = 1 << 30
-EXTRAS = ("lamquant", "llm", "observability")
-TOOLS = {"git": "a run notes the commit it ran", "g++": "llama.cpp is built for GGUF", "cmake": "as g++"}
+TOOLS = {"git": "a run notes the commit it ran"}
+"""Programs that every run may call; those of a cookbook it declares itself."""
 
 
 class Finding(NamedTuple):
@@ -38,11 +38,23 @@ def checkup() -> Iterator[Finding]:
     yield from _instance()
     yield from _modes()
     yield from _cookbooks()
-    yield from (_extra(name) for name in EXTRAS)
+    yield from (_extra(name) for name in extras())
     yield from _containment()
     yield from _memory()
     yield from _gpus()
-    yield from (_tool(name, why) for name, why in TOOLS.items())
+    yield from (_tool(name, why) for name, why in tools().items())
+
+
+def extras() -> list[str]:
+    """What `pip install 'blut[...]'` knows, but for developers' own."""
+    return [name for name in metadata("blut").get_all("Provides-Extra") or [] if name != "dev"]
+
+
+def tools() -> dict[str, str]:
+    """Programs that a run may call, and what for: everybody's, and those that cookbooks declare."""
+    from blut_assets.definitions import discovered
+
+    return {**TOOLS, **{name: why for one in discovered.cookbooks for name, why in one.tools.items()}}
 
 
 def _instance() -> Iterator[Finding]:
@@ -89,10 +101,11 @@ def _cookbooks() -> Iterator[Finding]:
     for cookbook in discovered.cookbooks:
         yield Finding(f"cookbook {cookbook.name}", "ok", f"{len(cookbook.recipes)} recipes")
     for name, reason in discovered.left_out.items():
-        remedy = f"pip install 'blut[{name}]'" if name in EXTRAS else "mend or uninstall it"
+        remedy = f"pip install 'blut[{name}]'" if name in extras() else "mend or uninstall it"
         yield Finding(f"cookbook {name}", "broken", f"left out: {reason}", remedy)
     if not discovered.cookbooks and not discovered.left_out:
-        remedy = "pip install 'blut[lamquant,llm]', or a package with an entry point in blut.cookbooks"
+        ours = [point.name for point in entry_points(group="blut.cookbooks") if point.name in extras()]
+        remedy = f"pip install 'blut[{','.join(ours)}]', or a package with an entry point in blut.cookbooks"
         yield Finding("cookbooks", "broken", "none is installed", remedy)
 
 

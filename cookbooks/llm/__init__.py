@@ -38,4 +38,5 @@ def cookbook() -> "Cookbook":
         checks=[tail.check for tail in tails],
         data=KINDS,
         floors=[FloorsFormat(SCHEMA, pinned_floors, EXAMPLE)],
+        tools={"g++": "llama.cpp is built for GGUF", "cmake": "as g++"},
     )

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,12 @@ import yaml
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from blut_assets import definitions
+from blut_assets.cli import checkup
 from blut_assets.cli.app import app
 from blut_assets.cli.output import columns
+from blut_assets.recipes import Cookbook
+from cookbooks.discovery import Discovered
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT
 
@@ -165,6 +170,13 @@ def test_the_doctor_says_what_holds_a_payload_here(home: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_doctor_asks_for_what_cookbooks_and_the_package_declare(monkeypatch: pytest.MonkeyPatch) -> None:
+    book = Cookbook("bakery", [], [], tools={"oven": "bread is baked"})
+    monkeypatch.setattr(definitions, "discovered", Discovered([book]))
+    assert checkup.tools() == {"git": "a run notes the commit it ran", "oven": "bread is baked"}
+    assert set(checkup.extras()) == set(metadata("blut").get_all("Provides-Extra") or []) - {"dev"}
+
+
 def test_the_doctor_is_alarmed_by_a_broken_cookbook_and_an_unwritable_home(tmp_path: Path) -> None:
     info = tmp_path / "broken-0.dist-info"
     info.mkdir()

@@ -3,10 +3,11 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -216,3 +217,36 @@ def test_a_stage_by_itself_leaves_the_record_of_each_epoch_that_a_recipe_leaves(
     assert run["progress"] == "contained/trained epoch=11 loss=0.08333"
     (loss,) = json.loads(blut("results", run["id"], "--json").stdout)["metrics"]["contained/trained"]
     assert (loss["metric"], loss["highest"], loss["highest_epoch"]) == ("loss", 1, 11)
+
+
+NAMES = {"metrics": 1, "values": 1, "packages": 1, "args": 1, "template": 1, "schema": 9}
+"""Under these the keys are names that others gave: of assets, metrics, packages, arguments."""
+
+
+def keys_of(value: object, free: int = 0) -> Iterator[str]:
+    """The keys of all objects in JSON, but for ``free`` levels of them."""
+    if isinstance(value, list):
+        for one in value:
+            yield from keys_of(one, free)
+    if isinstance(value, dict):
+        yield from () if free else value
+        for key, inner in value.items():
+            yield from keys_of(inner, max(free - 1, 0) or NAMES.get(key, 0))
+
+
+def test_the_keys_of_json_are_identifiers(day: Scene, blut: Blut) -> None:
+    (day.root / "bad.jsonl").write_text('{"text": "one"}\n{\n')
+    assert blut("data", "add", "bad", day.root / "bad.jsonl", "--accept-bad", "--json").exit_code == 0
+    one, other = (row["id"] for row in jobs(blut)[:2])
+    for words in (
+        *(["jobs"], ["doctor"], ["model", "list"], ["recipe", "list"], ["stage", "list"], ["policy", "show"]),
+        *(["results", one, "--metric", "loss"], ["runs", "diff", one, other]),
+        *(["data", "list"], ["data", "show", "bad"], ["data", "check", "bad"]),
+        *(["cache", "show", "--all"], ["cache", "prune", "--dry-run"]),
+    ):
+        done = blut(*words, "--json")
+        said = done.stdout
+        assert done.exit_code in (0, 1) and said, (words, done.output)
+        found = json.loads(said)
+        strange = [key for key in keys_of(found) if not re.fullmatch("[a-z][a-z0-9_]*", key)]
+        assert not strange, (words, strange)
