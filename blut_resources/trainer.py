@@ -272,14 +272,16 @@ def _start_isolated(
     allowed = let(isolation, place, payload.out, [*payload.inputs.values(), *data])
     return launch(
         [sys.executable, *FLAGS, START, str(place / CODE), payload.module],
-        env=clean_environment(work, {**bootstrap, **granted, **cache, CONFIG_ENV: str(config)}),
+        env=clean_environment(
+            work, {**isolation.variables, **bootstrap, **granted, **cache, CONFIG_ENV: str(config)}
+        ),
         cwd=work,
         limits=payload.limits,
         place=place,
         name=payload.name,
         grace_s=GRACE_S,
         lease=lease.path if lease else None,
-        isolation=allowed.as_spec(lease.gpus if lease else ()),
+        isolation=allowed.as_spec(lease.gpus if lease else ()) if isolation.sandboxed else None,
     )
 
 

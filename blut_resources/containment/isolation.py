@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -39,12 +39,17 @@ class Isolation:
         write: files and directories that it may read and write.
         hidden: what it must not be able to open; tried before it starts.
         network: whether it may open connections; sockets of this machine it never may.
+        variables: what its environment has besides.
+        sandboxed: False lets the kernel be: only its settings are clean then, and what it may open is not
+            restricted. For programs that need devices, caches and compilers nobody can list.
     """
 
     read: tuple[Path, ...] = ()
     write: tuple[Path, ...] = ()
     hidden: tuple[Path, ...] = ()
     network: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict)
+    sandboxed: bool = True
 
     def also(self, *, read: Iterable[Path] = (), write: Iterable[Path] = ()) -> Isolation:
         """The same, with more that may be opened."""

@@ -18,6 +18,7 @@ from blut_resources.instance import store_of
 from blut_resources.payload_environment import FETCHING
 from blut_resources.store import write_atomic
 from cookbooks.llm.artifacts import Checkpoint, DatasetSplit, GgufModel, GgufPreflight, HfModel
+from cookbooks.llm.clean import DISTRIBUTIONS, clean_start
 from cookbooks.llm.configs_gguf import GgufConfig, GgufPreflightConfig, MergedConfig
 from cookbooks.llm.fidelity import FILE, read_fidelity
 from cookbooks.llm.showing import sample_chat
@@ -139,7 +140,7 @@ def gguf(
             },
             inputs={"gguf": Path(made), "model": tuned, **halves},
             gpus=gpus,
-            variables=FETCHING,
+            isolated=clean_start(FETCHING),
         )
     stage.show(fidelity=dg.MetadataValue.json(found))
     measured = {name: found[name] for name in GgufModel.model_fields.keys() & found.keys()}
@@ -175,6 +176,7 @@ def gguf_asset(prefix: str, split: str | None = None) -> dg.AssetsDefinition:
         kinds={"gguf"},
         footprint=Footprint(gpus="any"),
         show=sample_chat,
+        distributions=DISTRIBUTIONS,
     )(gguf)
 
 

@@ -20,6 +20,7 @@ from cookbooks.llm.artifacts import (
     TaskSet,
     TokenizerFiles,
 )
+from cookbooks.llm.clean import DISTRIBUTIONS
 from cookbooks.llm.configs import SftDatasetConfig
 from cookbooks.llm.configs_gguf import ScoringConfig
 from cookbooks.llm.configs_suite import FIELDS, SCORED, EvaluatedModelsConfig
@@ -143,6 +144,7 @@ def evaluated_rows(
     headline=["loss_base", "loss_tuned", "loss_quantised", "n_samples"],
     kinds={"json"},
     footprint=Footprint(gpus="any"),
+    distributions=DISTRIBUTIONS,
 )
 def suite_evaluation(
     stage: Stage,

@@ -14,6 +14,7 @@ from blut_assets.stages import Steps, stage_asset
 from blut_resources.payload_environment import FETCHING
 from blut_resources.store import write_atomic
 from cookbooks.llm.artifacts import DatasetSplit, EvalReport, GgufModel, HfModel, TaskSet
+from cookbooks.llm.clean import DISTRIBUTIONS, clean_start
 from cookbooks.llm.configs_gguf import EvaluationConfig, EvaluationTasksConfig, ScoringConfig
 from cookbooks.llm.evaluation.judge import HOSTS
 from cookbooks.llm.evaluation.scores import table
@@ -100,6 +101,7 @@ def score(
         MODEL_EVALUATE,
         config={
             **config.for_payload(),
+            "environment": stage.environment.as_dict(),
             "models": [
                 {"name": role, "kind": model.kind, "input": role, "digest": model.digest}
                 for role, model in models.items()
@@ -107,7 +109,7 @@ def score(
         },
         inputs={**inputs, **{role: stage.open(model.digest) for role, model in models.items()}},
         gpus=0 if config.device == "cpu" else None,
-        variables=[*FETCHING, HOSTS, config.judge_key_env],
+        isolated=clean_start([*FETCHING, HOSTS, config.judge_key_env]),
     )
     report = json.loads((stage.out / "report.json").read_text())
     answers = {name: dg.MetadataValue.md(text) for name, text in answers_by_model(report["asked"]).items()}
@@ -145,4 +147,5 @@ def evaluation_asset(prefix: str, split: str | None = None) -> dg.AssetsDefiniti
         headline=["loss_base", "loss_tuned", "loss_quantised", "n_samples"],
         kinds={"json"},
         footprint=Footprint(gpus="any"),
+        distributions=DISTRIBUTIONS,
     )(evaluation)

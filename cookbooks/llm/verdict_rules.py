@@ -71,6 +71,7 @@ def verdict_of(
     """
     measured = {"gguf": _fidelity(evidence.fidelity), "held_out": _evaluation(evidence)}
     criteria = judge(measured, floors, possible)
+    computed_by = evidence.evaluation.get("environment") or {}
     return Verdict.of(
         criteria,
         model=name,
@@ -79,6 +80,8 @@ def verdict_of(
         inputs=dict(inputs),
         measurements={criterion.name: criterion.measured for criterion in criteria},
         synthetic=synthetic,
+        environment=computed_by.get("digest"),
+        details={"environment": computed_by["listing"]} if computed_by else {},
     )
 
 

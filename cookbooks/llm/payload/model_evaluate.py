@@ -45,6 +45,7 @@ class Suite:
             Refused, TaskError, ReasoningError, JudgeError, MaskError: one of them is not to be had.
         """
         self._config, self._session = session.config, session
+        self.environment = session.config.get("environment")
         self._tokenizer = tokenizer = load_tokenizer(session.inputs["reference"])
         most, seed = self._config["max_examples"], self._config["seed"]
         self.held_out = read_file(tokenizer, session.inputs["rows"], most=most, seed=seed)
@@ -224,6 +225,7 @@ def report_of(suite: Suite, models: Sequence[Mapping[str, str]]) -> dict[str, An
         "tasks": [scores.figures() for scores in suite.scores.values()],
         "asked": suite.asked,
         "n_samples": sum(len(next(iter(scores.samples.values()))) for scores in suite.scores.values()),
+        **({"environment": suite.environment} if suite.environment else {}),
     }
 
 
