@@ -88,6 +88,18 @@ def test_a_floor_is_compared_without_rounding():
     assert not judge({"rec1": {"r": just_below}}, FLOORS[:1])[0].passed
 
 
+def test_a_figure_that_equals_its_floor_meets_it_whichever_way_it_is_compared():
+    at_the_floor = {floor.scope: {floor.name: floor.floor} for floor in FLOORS[1:]}
+    assert all(criterion.passed for criterion in judge(at_the_floor, FLOORS[1:]))
+    just_above = {"rec1": {"prdn": math.nextafter(18, 19)}, "all": {"violations": 1e-9}}
+    assert not any(criterion.passed for criterion in judge(just_above, FLOORS[1:]))
+
+
+def test_a_figure_that_cannot_be_was_not_measured():
+    found = judge({"rec1": {"r": 1.5, "prdn": 12}}, FLOORS[:2], lambda name, value: name != "r" or value <= 1)
+    assert [(criterion.measured, criterion.passed) for criterion in found] == [(None, False), (12, True)]
+
+
 def test_nothing_judged_is_a_fail():
     empty = Verdict.of(
         [],
@@ -138,6 +150,11 @@ BAD = {"rec1": {"r": 0.5, "prdn": 12.5}, "all": {"violations": 0}}
 def test_a_hand_edited_verdict_that_contradicts_itself_is_not_read(edit):
     with pytest.raises(PromotionRefused, match="not a verdict"):
         parse_verdict(edited(verdict(BAD), edit))
+
+
+def test_a_criterion_that_is_met_is_met_once():
+    with pytest.raises(PromotionRefused, match="a criterion appears twice"):
+        parse_verdict(edited(verdict(), lambda d: d["criteria"].append(dict(d["criteria"][1]))))
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from blut_resources.store import (
     ArtifactDamaged,
     ArtifactMissing,
     ArtifactStore,
+    StoredArtifact,
     StoreError,
     file_lock,
     write_atomic,
@@ -585,6 +586,25 @@ def test_collect_spares_what_was_put_or_opened_lately(store: ArtifactStore) -> N
         assert store.collect([]).recent == (digest,)
     os.utime(manifest, (1, 1))
     assert store.collect([]).removed == (digest,)
+
+
+def test_collect_looks_again_at_what_it_listed(store: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others may open or collect it before its locks are held."""
+    opened, collected = put(store), put(store, {"a": b"12345"})
+    for digest in (opened, collected):
+        os.utime(store.record_path(digest, external=False), (1, 1))
+    listed = store.list()
+
+    def list_and_lose_time() -> list[StoredArtifact]:
+        store.open(opened)
+        monkeypatch.undo()
+        assert store.collect([opened]).removed == (collected,)
+        return listed
+
+    monkeypatch.setattr(store, "list", list_and_lose_time)
+    report = store.collect([])
+    assert (report.recent, report.removed, report.bytes_freed) == ((opened,), (), 0)
+    store.verify(opened, full=True)
 
 
 def test_collect_spares_what_another_process_reads(store: ArtifactStore, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +27,27 @@ except OSError as error:
 READ_ONLY = 'mount --make-rprivate / && mount -o remount,bind,ro /sys/fs/cgroup/memory && exec "$@"'
 
 
-@pytest.fixture
-def raised(cgroup1: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody takes the limit away from every unit before anybody has looked at it."""
+def change_limits(monkeypatch: pytest.MonkeyPatch, files: Sequence[str], text: str) -> None:
+    """Somebody writes these files of every unit before anybody has looked at them."""
     await_up = launching._await_up
 
-    def take_away(place: Path, pid: int | None) -> dict[str, Any]:
+    def change(place: Path, pid: int | None) -> dict[str, Any]:
         up = await_up(place, pid)
         for unit in own_memory_dir().glob("blut/blut-kept-*"):
-            for limit in (*unit.glob("memory.memsw.limit*"), unit / "memory.limit_in_bytes"):
-                limit.write_text("-1")
+            for limit in (unit / file for file in files if (unit / file).exists()):
+                limit.write_text(text)
         return up
 
-    monkeypatch.setattr(launching, "_await_up", take_away)
+    monkeypatch.setattr(launching, "_await_up", change)
+
+
+MEMORY, SWAP = "memory.limit_in_bytes", "memory.memsw.limit_in_bytes"
+
+
+@pytest.fixture
+def raised(cgroup1: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody takes the limit away."""
+    change_limits(monkeypatch, [SWAP, MEMORY], "-1")
 
 
 def test_a_limit_that_does_not_hold_is_refused(place: Path, raised: None, tmp_path: Path) -> None:
@@ -49,6 +58,18 @@ def test_a_limit_that_does_not_hold_is_refused(place: Path, raised: None, tmp_pa
     assert "$BLUT_CONTAINMENT_MODE=best-effort" in str(refused.value)
     time.sleep(0.3)
     assert not (tmp_path / "started").exists()
+
+
+@pytest.mark.usefixtures("cgroup1")
+@pytest.mark.parametrize(("mib", "files"), [(32, [MEMORY, SWAP]), (128, [SWAP, MEMORY])])
+def test_another_limit_than_was_asked_for_is_refused(
+    place: Path, monkeypatch: pytest.MonkeyPatch, mib: int, files: list[str]
+) -> None:
+    change_limits(monkeypatch, files, str(mib * MIB))
+    with pytest.raises(
+        ContainmentRefused, match=f"asked for 64 MiB, but the kernel has a limit of {mib} MiB"
+    ):
+        start(place, ["true"], memory_max=LIMIT)
 
 
 def test_best_effort_goes_on_and_says_so(place: Path, raised: None) -> None:
