@@ -11,6 +11,7 @@ with without_collector():
     from blut_assets.handles import ArtifactHandles
     from blut_assets.leaderboard import leaderboard_sensor, leaderboards
     from blut_assets.wiring import check_wiring
+    from blut_resources.intent import declared
     from cookbooks.discovery import Discovered, discover
     from sensors.alerts import alerts_sensor
     from sensors.corpus_watch import corpus_watch_sensor
@@ -18,6 +19,7 @@ with without_collector():
     from sensors.retraining import retraining_sensor
 
     discovered = discover()
+    declared[:] = [cookbook.intents for cookbook in discovered.cookbooks]
 
 
 def build_definitions(found: Discovered) -> dg.Definitions:

@@ -15,6 +15,7 @@ from blut_assets.executor import EXECUTION
 from blut_assets.floors import FloorsFormat
 from blut_assets.limits import NO_LIMITS, LimitsConfig
 from blut_assets.stages import COMMON, StageConfig, spec_of
+from blut_resources.intent import Intents
 
 C = TypeVar("C", bound=StageConfig)
 
@@ -211,7 +212,8 @@ def allowed_values(info: FieldInfo) -> str:
 class Cookbook:
     """A domain pack. A package offers one through an entry point in the group ``blut.cookbooks``.
 
-    ``tools`` are the programs that its stages call, each with what it is needed for.
+    ``tools`` are the programs that its stages call, each with what it is needed for; ``intents`` the settings
+    that tell a smoke test from a training that is meant to be used.
     """
 
     name: str
@@ -222,3 +224,4 @@ class Cookbook:
     data: Sequence[DataKind] = field(default=())
     floors: Sequence[FloorsFormat] = field(default=())
     tools: Mapping[str, str] = field(default_factory=dict)
+    intents: Intents = field(default_factory=Intents)

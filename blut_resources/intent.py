@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from blut_resources.digest import digest_bytes
@@ -14,25 +15,52 @@ UNATTENDED = (
     *("dagster/auto_materialize", "dagster/asset_evaluation_id"),
 )
 """Tags of runs that no person started by hand."""
-ENDS_UP = ("promote_as", "register_as", "alias")
-"""Settings that give the result a name for others to use."""
 REPEATS = frozenset({"seed", "reuse", "limits", "resume", "threads", "workers", "logger"})
 """Settings in which two runs of one experiment may differ."""
+
+
+@dataclass(frozen=True)
+class Intents:
+    """By which settings of a cookbook its runs tell what they are for.
+
+    Attributes:
+        smoke: setting -> the values with which a run only tries whether it works; a text that ends in ``*``
+            stands for all that begin so.
+        small: setting -> the number up to which it does.
+        names: settings that give the result a name for others to use.
+    """
+
+    smoke: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    small: Mapping[str, int] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+
+    def is_smoke(self, name: str, value: Any) -> bool:
+        """Whether one setting says so."""
+        if name in self.small and isinstance(value, int):
+            return value <= self.small[name]
+        return any(
+            value == one or (str(one).endswith("*") and str(value).startswith(one[:-1]))
+            for one in self.smoke.get(name, ())
+        )
+
+
+declared: list[Intents] = []
+"""Those of the cookbooks of this process; `blut_assets.definitions` fills it."""
 
 
 def intent_of(config: Mapping[str, Any], tags: Mapping[str, str]) -> str:
     """``smoke``: does it work; ``probe``: a look by hand; ``campaign``: meant to be used.
 
-    The tag ``blut/intent`` and $BLUT_INTENT go before what is told from the settings: a preset called smoke,
-    one or a few steps, or made-up data make it a smoke test; a result that is to be promoted, or a run that
-    nobody started by hand, a campaign.
+    The tag ``blut/intent`` and $BLUT_INTENT go before what is told from the settings that cookbooks have
+    declared; a run that nobody started by hand is a campaign.
     """
     said = tags.get(INTENT_TAG) or os.environ.get(INTENT)
     if said in INTENTS:
         return said
-    if any(_is_small(name, value) for name, value in leaves(config)):
+    settings = list(leaves(config))
+    if any(intents.is_smoke(name, value) for intents in declared for name, value in settings):
         return "smoke"
-    named = any(name in ENDS_UP and value for name, value in leaves(config))
+    named = any(value and name in intents.names for intents in declared for name, value in settings)
     return "campaign" if named or any(tag in tags for tag in UNATTENDED) else "probe"
 
 
@@ -60,9 +88,3 @@ def leaves(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield from leaves(value) if name not in REPEATS else ()
         else:
             yield name, value
-
-
-def _is_small(name: str, value: Any) -> bool:
-    if name == "max_steps":
-        return isinstance(value, int) and value <= 10
-    return (name == "preset" and value == "smoke") or str(value).startswith("synthetic:")

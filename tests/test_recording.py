@@ -142,6 +142,7 @@ def test_an_unknown_tracker_is_refused_before_anything_is_trained(monkeypatch: p
 def test_what_a_run_is_for_is_told_from_its_settings_unless_said(
     tags: dict[str, str], config: dict[str, object], intent: str
 ) -> None:
+    import blut_assets.definitions  # noqa: F401  # cookbooks declare which settings tell it
     from blut_resources.intent import intent_of
 
     assert intent_of(config, tags) == intent

@@ -10,6 +10,7 @@ def cookbook() -> "Cookbook":
     """The entry point. Imports stay in here: payloads import this package and must not load Dagster."""
     from blut_assets.floors import FloorsFormat
     from blut_assets.recipes import Cookbook
+    from blut_resources.intent import Intents
     from cookbooks.lamquant.data_kinds import KINDS
     from cookbooks.lamquant.recipes import DATA_PREP, JOINT_CODEC
     from cookbooks.lamquant.sources import SHIPPED_REGISTRY
@@ -22,5 +23,8 @@ def cookbook() -> "Cookbook":
         recipes=[DATA_PREP, JOINT_CODEC],
         checks=[pccp_gate],
         data=KINDS,
+        intents=Intents(
+            smoke={"preset": ("smoke",), "edf_root": ("synthetic:*",)}, names=("promote_as", "alias")
+        ),
         floors=[FloorsFormat("blut.floor_registry.v1", pinned_floors, SHIPPED_REGISTRY, isolated=True)],
     )

@@ -10,6 +10,7 @@ def cookbook() -> "Cookbook":
     """The entry point. Imports stay in here: payloads import this package and must not load Dagster."""
     from blut_assets.floors import FloorsFormat
     from blut_assets.recipes import Cookbook
+    from blut_resources.intent import Intents
     from cookbooks.llm import chains, recipes
     from cookbooks.llm.corpus import preference_dataset, preference_split, sft_dataset, sft_split
     from cookbooks.llm.data_kinds import KINDS
@@ -37,6 +38,7 @@ def cookbook() -> "Cookbook":
         ],
         checks=[tail.check for tail in tails],
         data=KINDS,
+        intents=Intents(small={"max_steps": 10}, names=("promote_as", "register_as", "alias")),
         floors=[FloorsFormat(SCHEMA, pinned_floors, EXAMPLE)],
         tools={"g++": "llama.cpp is built for GGUF", "cmake": "as g++"},
     )
