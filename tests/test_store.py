@@ -616,11 +616,13 @@ def test_collect_spares_what_another_process_reads(store: ArtifactStore, tmp_pat
             time.sleep(60)
 
     child = in_child(read)
-    while not (tmp_path / "reading").exists():
-        time.sleep(0.005)
-    assert store.collect([], in_use_grace_s=0).in_use == (digest,)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    try:
+        while not (tmp_path / "reading").exists():
+            time.sleep(0.005)
+        assert store.collect([], in_use_grace_s=0).in_use == (digest,)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
     assert store.collect([], in_use_grace_s=0).removed == (digest,)
     assert list((store.root / "locks").iterdir()) == []
 

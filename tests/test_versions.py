@@ -212,6 +212,17 @@ REACHED = {
         ),
         {"stages.py": "from pack.extra import C\ndef make(s, config: C):\n    return config.f()\n"},
     ),
+    "the type that a function is registered for": (
+        *(
+            "extra.py",
+            "from pack.table import f\n@f.register\ndef _(x: int):\n    return 1",
+            "from pack.table import f\n@f.register\ndef _(x: str):\n    return 1",
+        ),
+        {
+            "table.py": "import functools\n@functools.singledispatch\ndef f(x):\n    return 0\n",
+            "train.py": "import pack.extra\nfrom pack.table import f\nprint(f(1))\n",
+        },
+    ),
     "the type of a field": (
         *("extra.py", "class C:\n    x: int = 1", "class C:\n    x: float = 1"),
         {"stages.py": "from pack.extra import C\ndef make(s):\n    return C()\n"},
@@ -401,6 +412,24 @@ def test_a_note_that_came_along_with_a_copy_says_nothing(
     after = version()
     assert after.value != before.value
     assert {file.path.parent for file in after.counted} == {tmp_path / "copy" / "pack"}
+
+
+def test_a_payloads_package_that_is_found_elsewhere_is_another_one(
+    pack: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    for place, text in (("one", "X = 1\n"), ("two", "X = 2\n")):
+        (tmp_path / place / "lib").mkdir(parents=True)
+        (tmp_path / place / "lib" / "__init__.py").touch()
+        (tmp_path / place / "lib" / "train.py").write_text(text)
+    settle(tmp_path)
+    version()
+    make = sys.modules["pack.stages"].make
+    monkeypatch.syspath_prepend(str(tmp_path / "one"))
+    first = code_version(make, ["lib.train"], 1)
+    assert list(pack.rglob("stages.*.make.blut.json"))
+    monkeypatch.syspath_prepend(str(tmp_path / "two"))
+    assert code_version(make, ["lib.train"], 1).value != first.value
 
 
 def test_a_payload_module_that_does_not_exist_is_an_error(pack: Path) -> None:
