@@ -223,6 +223,10 @@ REACHED = {
             "train.py": "import pack.extra\nfrom pack.table import f\nprint(f(1))\n",
         },
     ),
+    "words that are read": (
+        *("extra.py", '"""One."""\nX = __doc__', '"""Two."""\nX = __doc__'),
+        {"train.py": "from pack.extra import X\n"},
+    ),
     "the type of a field": (
         *("extra.py", "class C:\n    x: int = 1", "class C:\n    x: float = 1"),
         {"stages.py": "from pack.extra import C\ndef make(s):\n    return C()\n"},
@@ -412,6 +416,16 @@ def test_a_note_that_came_along_with_a_copy_says_nothing(
     after = version()
     assert after.value != before.value
     assert {file.path.parent for file in after.counted} == {tmp_path / "copy" / "pack"}
+
+
+def test_another_schema_number_is_another_version_also_beside_a_note(
+    pack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    settle(pack)
+    first, make = version(), sys.modules["pack.stages"].make
+    assert code_version(make, ["pack.train"], 1) == first
+    assert code_version(make, ["pack.train"], 2).value != first.value
 
 
 def test_a_payloads_package_that_is_found_elsewhere_is_another_one(
