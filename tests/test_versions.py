@@ -418,6 +418,14 @@ def test_a_note_that_came_along_with_a_copy_says_nothing(
     assert {file.path.parent for file in after.counted} == {tmp_path / "copy" / "pack"}
 
 
+def test_a_program_that_a_payload_names_is_started_from_its_own_files(pack: Path) -> None:
+    (pack / "extra.py").write_text("from pack.model import net\n")
+    (pack / "train.py").write_text("COMMAND = ['python', '-m', 'pack.extra']\n")
+    files = version().files("pack.extra")
+    assert files and {*files.modules} == {"pack", "pack.extra", "pack.model"}
+    assert version().files("pack.helper") is None
+
+
 def test_another_schema_number_is_another_version_also_beside_a_note(
     pack: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
