@@ -389,6 +389,16 @@ def test_all_of_the_budget_can_be_given(place: Path) -> None:
         assert sum(claim.needs.memory for claim in holders()) == BUDGET
 
 
+def test_a_file_that_nobody_has_locked_holds_nothing(place: Path) -> None:
+    place.mkdir(mode=0o777)
+    (place / "000001-old.holder").write_text(
+        json.dumps({"needs": {"memory": BUDGET}, "holder": {}, "since": 1, "gpus": []})
+    )
+    assert holders() == []
+    with hold(100):
+        assert [claim.needs.memory for claim in holders()] == [BUDGET]
+
+
 def test_two_dagster_homes_share_the_budget(start: Callable[..., Holder], tmp_path: Path) -> None:
     start("one", 80, env={"DAGSTER_HOME": str(tmp_path / "one")}).expect("has")
     assert "one 80 MiB" in start("two", 50, env={"DAGSTER_HOME": str(tmp_path / "two")}).expect("waits")

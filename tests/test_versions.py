@@ -1,14 +1,15 @@
 """The code version follows the statements that can change a result, and nothing else."""
 
 import importlib
+import os
 import shutil
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from blut_assets.definitions import discovered
 from blut_assets.stages import spec_of
 from blut_assets.versions import CodeVersion, code_version
 
@@ -33,11 +34,16 @@ def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "pack"
 
 
-def version() -> CodeVersion:
+def stages() -> Any:
+    """The module, as it is now."""
     for name in [name for name in sys.modules if name.split(".")[0] == "pack"]:
         del sys.modules[name]
     importlib.invalidate_caches()
-    return code_version(importlib.import_module("pack.stages").make, ["pack.train"], 1)
+    return importlib.import_module("pack.stages")
+
+
+def version() -> CodeVersion:
+    return code_version(stages().make, ["pack.train"], 1)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +106,11 @@ REACHED = {
         "X = 2",
         {"stages.py": "from pack.extra import *\ndef make(s):\n    return X\n"},
     ),
+    "imported by a payload": ("extra.py", "X = 1", "X = 2", {"train.py": "import pack.extra\n"}),
+    "star of a payload": (
+        *("extra.py", "X = 1", "X = 2"),
+        {"train.py": "from pack.extra import *\nprint(X)\n"},
+    ),
     "star of a package": (
         *("sub/deep.py", "X = 1", "X = 2"),
         {
@@ -127,6 +138,10 @@ REACHED = {
         "T = 1\nT.x = 1",
         "T = 1\nT.x = 2",
         {"sub/deep.py": "", "train.py": "import pack.sub.deep\n"},
+    ),
+    "__init__ above a program": (
+        *("sub/__init__.py", "T = {}\nT['x'] = 1", "T = {}\nT['x'] = 2"),
+        {"sub/deep.py": "", "train.py": "COMMAND = ['python', '-m', 'pack.sub.deep']\n"},
     ),
     "by a name in a string": (
         *("extra.py", "X = 1", "X = 2"),
@@ -171,6 +186,17 @@ REACHED = {
         ),
         {"stages.py": "from pack.extra import T\ndef make(s):\n    return T\n"},
     ),
+    "a list of another that is given away": (
+        *(
+            "extra.py",
+            "import heapq\nfrom pack.table import T\n_ = heapq.heappush(T, 1)",
+            "import heapq\nfrom pack.table import T\n_ = heapq.heappush(T, 2)",
+        ),
+        {
+            "table.py": "T = []\n",
+            "stages.py": "import pack.extra\nfrom pack.table import T\ndef make(s):\n    return T\n",
+        },
+    ),
     "an attribute that is set": (
         *(
             "extra.py",
@@ -191,6 +217,17 @@ REACHED = {
         {
             "table.py": "T = []\ndef keep(f):\n    T.append(f)\n    return f\n",
             "stages.py": "import pack.extra\nfrom pack.table import T\ndef make(s):\n    return T[0]()\n",
+        },
+    ),
+    "a condition that keeps": (
+        *(
+            "extra.py",
+            "from pack.table import keep\nif keep(1):\n    pass",
+            "from pack.table import keep\nif keep(2):\n    pass",
+        ),
+        {
+            "table.py": "T = []\ndef keep(x):\n    T.append(x)\n    return x\n",
+            "stages.py": "import pack.extra\nfrom pack.table import T\ndef make(s):\n    return T\n",
         },
     ),
     "a class that its base keeps": (
@@ -335,11 +372,38 @@ def test_a_fact_that_an_asset_does_not_read_is_no_part_of_it(pack: Path) -> None
     for old, new in (("n: int\n", "n: float\n"), ("self.n / 2", "self.n / 3")):
         (pack / "kinds.py").write_text(text.replace(old, new))
         assert version().value != first.value, old
+    (pack / "kinds.py").write_text(text)
+    (pack / "stages.py").write_text(
+        "from pack.kinds import Rows\ndef make(s, rows: Rows):\n    return rows.model_dump()\n"
+    )
+    whole = version()
+    (pack / "kinds.py").write_text(text.replace("more: int", "most: int"))
+    assert version().value != whole.value
 
 
-def test_declared_files_count_and_must_be_there(pack: Path) -> None:
+def test_where_an_asset_stands_in_the_graph_is_no_part_of_it(pack: Path) -> None:
+    text = "from blut_assets.artifacts import Artifact\nfrom blut_assets.stages import stage_asset\n"
+    text += 'class Rows(Artifact):\n    kind = "test.rows"\n'
+    text += '@stage_asset(cookbook="pack", group="a")\ndef make(stage) -> Rows:\n    return Rows()\n'
+
+    def declared() -> str:
+        spec = spec_of(stages().make)
+        assert spec
+        return spec.code.value
+
+    (pack / "stages.py").write_text(text)
+    first = declared()
+    (pack / "stages.py").write_text(text.replace('"a"', '"another"'))
+    assert declared() == first
+    (pack / "stages.py").write_text(text.replace("return Rows()", "return Rows(**{})"))
+    assert declared() != first
+
+
+def test_declared_files_count_and_must_be_there(pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     (pack / "rows").mkdir()
     (pack / "rows" / "a.csv").write_text("1")
+    settle(pack)
     version()
     make = sys.modules["pack.stages"].make
     first = code_version(make, ["pack.train"], 1, ["rows/*.csv"])
@@ -355,7 +419,7 @@ def test_a_description_of_a_field_is_free_and_its_bound_is_not(pack: Path) -> No
     text += "    x: int = Field(1, ge=0, description='a')\n"
     (pack / "helper.py").write_text(text)
     (pack / "stages.py").write_text(
-        "from pack.helper import C\ndef make(s, config: C):\n    return config.x\n"
+        "from pack.helper import C\ndef make(s, config: C):\n    return s(config)\n"
     )
     first = version()
     (pack / "helper.py").write_text(text.replace("'a'", "'other words'"))
@@ -390,6 +454,16 @@ def test_a_remembered_version_is_the_same(pack: Path, monkeypatch: pytest.Monkey
     assert version().value != first.value
     (pack / "train.py").write_text(FILES["pack/train.py"])
     assert version().value == first.value
+
+
+def test_of_a_file_so_young_that_an_edit_might_not_show_no_note_is_kept(
+    pack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    settle(pack)
+    os.utime(pack / "model.py", (time.time() + 60,) * 2)
+    version()
+    assert not list(pack.rglob("*.blut.json"))
 
 
 def test_a_module_that_takes_the_place_of_a_name_is_noticed(
@@ -458,10 +532,3 @@ def test_a_payload_module_that_does_not_exist_is_an_error(pack: Path) -> None:
     make = importlib.import_module("pack.stages").make
     with pytest.raises(ModuleNotFoundError, match=r"pack\.trian"):
         code_version(make, ["pack.trian"], 1)
-
-
-def test_an_edited_recipe_makes_nothing_stale() -> None:
-    specs = [spec for book in discovered.cookbooks for asset in book.assets if (spec := spec_of(asset))]
-    read = {part for spec in specs for part in spec.code.parts}
-    assert "cookbooks.lamquant.verdict_checks" in read
-    assert not [part for part in read if part.rpartition(".")[2].startswith("recipe")]
