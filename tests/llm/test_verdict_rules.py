@@ -154,7 +154,7 @@ def test_the_shipped_floors_are_those_of_the_args_and_can_be_pinned() -> None:
         ("max_perplexity_ratio: 1.25", "max_perplexity_ratio: .inf", "max_perplexity_ratio"),
         ("version: 1.0.0", "version: 1.0.0\nmin_top2: 1", "min_top2"),
         ("version: 1.0.0", "version: &v 1.0.0\nmin_top2: *v", "an alias (*v)"),
-        ("version: 1.0.0", "version: 1.0.0\nversion: 1.0.1", "stands there twice"),
+        ("version: 1.0.0", "version: 1.0.0\nversion: 1.0.1", "appears twice"),
         (SHIPPED, "[", "floors.yaml"),
     ],
 )
