@@ -11,7 +11,7 @@ from blut_resources.machine import Memory
 
 MIB, GIB = 1 << 20, 1 << 30
 MEMORY = Memory(100 * MIB, 100 * MIB, "", 0)
-SMALL, LARGE = Gpu(0, "GPU-a", "A", 24 * GIB, 24 * GIB), Gpu(1, "GPU-b", "B", 80 * GIB, 80 * GIB)
+SMALL, LARGE = Gpu(1, "GPU-a", "A", 24 * GIB, 24 * GIB), Gpu(0, "GPU-b", "B", 80 * GIB, 80 * GIB)
 STRANGER = os.geteuid() + 1000
 
 
@@ -69,7 +69,7 @@ def test_what_this_machine_can_never_give_is_refused() -> None:
     refuse_impossible(Needs(100 * MIB, 1, 80 * GIB), MEMORY, Gpus((SMALL, LARGE)))
     with pytest.raises(NeverFits, match=r"needs 101 MiB.*at most 100 MiB can ever be given"):
         refuse_impossible(Needs(101 * MIB), MEMORY, Gpus(()))
-    with pytest.raises(NeverFits, match=r"needs 2 GPUs with 40 GiB; .*GPU 0 A with 24 GiB, GPU 1 B"):
+    with pytest.raises(NeverFits, match=r"needs 2 GPUs with 40 GiB; .*GPU 1 A with 24 GiB, GPU 0 B"):
         refuse_impossible(Needs(gpus=2, vram=40 * GIB), MEMORY, Gpus((SMALL, LARGE)))
 
 

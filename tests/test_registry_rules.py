@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from blut_assets.gates import EACH, Change, Floor, Incumbent, PromotionRefused, judge
-from blut_resources.registry import Authority, RegistryError
-from blut_resources.registry_rules import misses
+from blut_assets.gates import EACH, Change, Floor, Incumbent, PromotionRefused, Verdict, judge
+from blut_resources.registry import Authority, Entry, RegistryError
+from blut_resources.registry_rules import misses, refuse_worse
+from blut_resources.store_files import remove_tree
 from tests.test_registry_versions import ADA, CHANGE, FLOORS, Bench
 from tests.test_registry_versions import bench as bench
 
@@ -110,7 +111,7 @@ def test_a_governed_alias_takes_only_a_change_that_somebody_answers_for(bench: B
 
 def test_what_rests_on_made_up_data_goes_to_aliases_that_say_so(bench: Bench) -> None:
     bench.register("one", synthetic=True), bench.register("two", synthetic=None)
-    for alias in ("prod", "staging"):
+    for alias in ("prod", "staging", "not-synthetic-lab"):
         with pytest.raises(PromotionRefused, match=f"such as mine@synthetic-{alias}"):
             bench.promote(alias, 1)
     assert bench.promote("synthetic-lab", 1)[1]
@@ -178,6 +179,56 @@ def test_a_worse_candidate_is_refused_unless_somebody_says_why(bench: Bench, mea
     assert better.worse == []
 
 
+HELD = {"worst_r": 0.98, "worst_prd": 10.0, "prd": 5.0}
+
+
+def measured(figures: dict[str, float], on: str = SEALED, candidate: str = "a" * 64, **more: Any) -> Verdict:
+    """A passing verdict with these summary figures."""
+    floors = [
+        Floor(kind="codec", name="r", scope="a", op=">=", floor=1),
+        Floor(kind="codec", name="prd", scope="a", op="<=", floor=1),
+    ]
+    fields = {"model": "mine", "change": CHANGE, "candidate": candidate, "inputs": {}, "sealed": on}
+    return Verdict.of(judge({"a": {"r": 1, "prd": 1}}, floors), measurements=figures, **fields | more)
+
+
+def compared(before: Verdict, document: Verdict) -> list[str] | None:
+    held = Entry(
+        **{"n": 1, "name": "mine", "at": "now", "action": "promote", "alias": "live", "change_id": "CHG-1"},
+        candidate=before.candidate,
+        verdict=None,
+        previous=None,
+    )
+    return refuse_worse("mine@live", document, held, before, Authority(allow_worse="a test"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "worse"),
+    [
+        ({}, []),
+        ({"worst_prd": 10.04}, []),
+        ({"worst_prd": 10.06}, ["worst_prd is 10.06, was 10"]),
+        ({"worst_r": 0.97995}, []),
+        ({"worst_r": 0.9798}, ["worst_r is 0.9798, was 0.98"]),
+        ({"worst_r": 0.999, "worst_prd": 1.0}, []),
+        ({"prd": 500.0}, []),
+    ],
+)
+def test_worse_is_what_the_worst_part_loses_by_more_than_half_a_percent(
+    changes: dict[str, float], worse: list[str]
+) -> None:
+    assert compared(measured(HELD, candidate="b" * 64), measured(HELD | changes)) == worse
+
+
+def test_only_what_can_be_compared_is_compared() -> None:
+    before = measured({"prd": 5.0}, candidate="b" * 64)
+    assert compared(before, measured({"prd": 6.0})) == ["prd is 6, was 5"], "no figure of a worst part"
+    assert compared(before, measured({"prd": 6.0}, on=OTHER)) is None
+    assert compared(before, measured({"prd": 6.0}, candidate="b" * 64)) is None, "nothing is replaced"
+    of_another = Incumbent(candidate="c" * 64, figures={"prd": 1.0}, worse=["prd"])
+    assert compared(before, measured({"prd": 4.0}, incumbent=of_another)) == []
+
+
 def test_without_a_common_sealed_set_nothing_is_compared(bench: Bench) -> None:
     bench.register("one", kl=0.01), bench.register("two", kl=0.05)
     assert bench.promote("prod", 1)[0].worse is None
@@ -194,6 +245,15 @@ def test_a_rollback_into_floors_that_were_tightened_needs_a_reason(bench: Bench)
         bench.rollback("prod")
     entry = bench.rollback("prod", by="bo", why="two crashes", allow_worse="it runs")
     assert (entry.version, entry.by, entry.why, entry.allow_worse) == (1, "bo", "two crashes", "it runs")
+
+
+def test_a_rollback_to_what_no_verdict_is_left_of_needs_a_reason(bench: Bench) -> None:
+    record = bench.register("one")
+    bench.register("two"), bench.promote("prod", 1), bench.promote("prod", 2)
+    remove_tree(bench.store.entry(record.verdict))
+    with pytest.raises(PromotionRefused, match=r"version 1.*its verdict is not to be had; --allow-worse WHY"):
+        bench.rollback("prod")
+    assert bench.rollback("prod", allow_worse="it ran for a year").version == 1
 
 
 def test_the_history_names_who_why_and_on_which_floors(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -260,9 +260,11 @@ def test_a_retired_version_is_refused_and_its_bytes_are_no_longer_kept(bench: Be
     retirement, is_new = bench.registry.retire("mine@1")
     assert is_new and bench.registry.retire("mine@1") == (retirement, False)
     assert list(bench.registry.retired("mine")) == [1]
+    by_digest = {"candidate": old.candidate, "verdict": old.verdict, "inputs": old.inputs}
     for use in (
         lambda: bench.registry.resolve("mine@1"),
         lambda: bench.promote("staging", 1),
+        lambda: bench.registry.promote("mine", "staging", store=bench.store, floors=old.floors, **by_digest),
         lambda: bench.rollback("prod"),
     ):
         with pytest.raises(VersionRetired, match=r"mine@1 was retired by \S+ on 20.*args of run run-1"):
