@@ -182,6 +182,22 @@ def test_a_file_that_is_being_written_is_refused(grow) -> None:
         writer.wait()
 
 
+def test_what_was_digested_is_read_again_where_its_stamp_does_not_stand(grow) -> None:
+    file = grow([("a", b"1")]) / "a"
+    known = {"": digests.digest_file(file)._replace(digest="known")}
+    assert digests.digest_files(file, [""], known)[""].digest == "known"
+    file.write_bytes(b"2")
+    assert digests.digest_files(file, [""], known)[""].digest == digest_bytes(b"2")
+
+
+def test_a_file_from_the_future_is_read_again(grow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock was set back: another write might leave the same times."""
+    file, clock = grow([("a", b"1")]) / "a", time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: clock() - 60_000_000_000)
+    known = {"": digests.digest_file(file)._replace(digest="known")}
+    assert digests.digest_files(file, [""], known)[""].digest == digest_bytes(b"1")
+
+
 def test_importing_the_store_is_cheap() -> None:
     code = (
         "import sys, json, pathlib, typing, blake3; before = set(sys.modules); import blut_resources.store;"
