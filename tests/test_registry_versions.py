@@ -13,6 +13,7 @@ from blut_resources.registry import (
     ModelRegistry,
     Registration,
     RegistryError,
+    governed_aliases,
     registry_name,
 )
 from blut_resources.registry_retirement import RetirementRefused, VersionRetired
@@ -134,6 +135,7 @@ def test_the_environment_can_add_governed_aliases_and_take_none_away(
     bench.register("bad", kl=0.5), bench.register("good")
     bench.promote("live", 1)
     monkeypatch.setenv("BLUT_GOVERNED_ALIASES", "live, canary")
+    assert governed_aliases() == {"prod", "live", "canary"}
     for alias in ("live", "canary", "prod"):
         with pytest.raises(PromotionRefused, match=f"not promoted to mine@{alias}: the verdict is a fail"):
             bench.promote(alias, 1)
