@@ -40,6 +40,7 @@ class Box:
             "test_subjects": ["SYNTHETIC-s003"],
             "registry": str(self.write_registry("loose", LOOSE)),
             "promote_as": "lamquant-joint@synthetic-test",
+            "allow_worse": "tests promote one codec after another",
         }
 
     def write_registry(self, name: str, floors: dict[str, float]) -> Path:
