@@ -84,7 +84,7 @@ class Person:
 
     def run_id(self) -> str:
         """Of the run that is under way."""
-        (path,) = [path for path in (self.home / "alive").iterdir() if not path.name.startswith(".")]
+        (path,) = [path for path in (self.home / "alive").iterdir() if path.is_file() and path.name[0] != "."]
         return path.name
 
     def units(self) -> list[str]:
