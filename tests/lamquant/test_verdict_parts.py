@@ -159,7 +159,7 @@ def test_the_worst_stretch_is_named_with_patient_channel_second_figure_floor_and
     assert "required <= 35 (margin -2" in worst.sentence(row)
 
 
-@pytest.mark.parametrize("scale", [1e-9, 1e-160, 1e160])
+@pytest.mark.parametrize("scale", [1e-9, 1e-160, 1e160, np.array([0.1, 10.0])])
 def test_the_unit_decides_nothing(original, decoded, tmp_path, scale):
     """1e-9 uV are no silence, and energies that overflow or vanish in float64 are no perfection."""
     passed, _ = judged(original[1:3], decoded[1:3], tmp_path, scale=scale)
