@@ -11,7 +11,12 @@ from typing import Any, NamedTuple, TypeVar
 
 import dagster as dg
 import sqlalchemy
-from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS, EVENT_TYPE_TO_PIPELINE_RUN_STATUS
+from dagster._core.events import (
+    ASSET_CHECK_EVENTS,
+    ASSET_EVENTS,
+    EVENT_TYPE_TO_PIPELINE_RUN_STATUS,
+    RunFailureReason,
+)
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._core.storage.event_log.migration import ASSET_DATA_MIGRATIONS, EVENT_LOG_DATA_MIGRATIONS
 from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata, SqlEventLogStorageTable
@@ -172,10 +177,16 @@ class PooledRuns(_Pooled, SqliteRunStorage):
         if event.event_type in ENDS:
             ended = self.get_runs(dg.RunsFilter([run_id]))
             for run in ended:
-                complete_manifest(home, run)
+                complete_manifest(home, run, interrupted=_is_interruption(event))
             let_go(run_id)
             if not ended:  # it was deleted while it worked
                 remove_files(home, run_id)
+
+
+def _is_interruption(event: dg.DagsterEvent) -> bool:
+    """Whether a run ended by Ctrl-C while Dagster had an event in hand: its step cannot tell then."""
+    reason = getattr(event.event_specific_data, "failure_reason", None)
+    return reason is RunFailureReason.UNEXPECTED_TERMINATION
 
 
 class PooledSchedules(_Pooled, SqliteScheduleStorage):

@@ -143,10 +143,11 @@ def out_of_sight(instance: dg.DagsterInstance, run_id: str) -> list[liveness.Hol
     return [holder for holder in workers(instance, run_id) if liveness.alive(holder) == "unknown"]
 
 
-def complete_manifest(home: Path, run: dg.DagsterRun) -> None:
-    """Write down how a run has ended; one that has not was killed."""
+def complete_manifest(home: Path, run: dg.DagsterRun, *, interrupted: bool = False) -> None:
+    """Write down how a run has ended; one that has not was killed, an ``interrupted`` one cancelled."""
     by = "run" if run.run_id in _held else "another process"
-    manifest.complete(home, run, OUTCOMES.get(run.status, "killed"), by)
+    outcome = "cancelled" if interrupted else OUTCOMES.get(run.status, "killed")
+    manifest.complete(home, run, outcome, by)
 
 
 def find_run(instance: dg.DagsterInstance, prefix: str) -> dg.DagsterRun:

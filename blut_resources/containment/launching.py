@@ -46,6 +46,10 @@ from blut_resources.machine import size_text
 
 UP_TIMEOUT_S = 30.0
 PAGE = resource.getpagesize()
+KEEP_SIZE = 1
+"""Of ``fallocate``: blocks are taken, and the file is as long as before."""
+LAST_WORDS = 64 << 10
+"""Bytes that a payload can write on a full disk."""
 _FILES = (SPEC, LIFELINE, ENVIRONMENT, UP, LOG, OUTCOME, SUPERVISED, STOPPED, ENFORCEMENT, BROKEN)
 
 
@@ -138,6 +142,7 @@ def _start(backend: Backend, request: Request, spec: dict[str, Any], passed: lis
         told = complete(spec, backend, request, data)
         environment = told.pop("env")
         wire.write(request.place / SPEC, told)
+        _reserve(request.place / LOG)
         for name in (LIFELINE, ENVIRONMENT):
             os.mkfifo(request.place / name, 0o600)
         lifeline = os.open(request.place / LIFELINE, os.O_RDWR | os.O_CLOEXEC)
@@ -157,6 +162,18 @@ def _start(backend: Backend, request: Request, spec: dict[str, Any], passed: lis
         else:
             _abandon(backend, request, lifeline, pid)
         raise
+
+
+def _reserve(log: Path) -> None:
+    """Take room for last words: a payload that has filled the disk could not say so any more.
+
+    The size stays 0; where the filesystem cannot do that, nothing is taken.
+    """
+    import ctypes
+
+    with suppress(OSError), log.open("xb") as file:
+        log.chmod(0o600)
+        ctypes.CDLL(None).fallocate(file.fileno(), KEEP_SIZE, ctypes.c_long(0), ctypes.c_long(LAST_WORDS))
 
 
 def _go(place: Path, lifeline: int, environment: dict[str, str]) -> None:

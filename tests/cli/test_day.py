@@ -216,7 +216,12 @@ def test_a_stage_by_itself_leaves_the_record_of_each_epoch_that_a_recipe_leaves(
     run = jobs(blut)[-1]
     assert run["progress"] == "contained/trained epoch=11 loss=0.08333"
     (loss,) = json.loads(blut("results", run["id"], "--json").stdout)["metrics"]["contained/trained"]
-    assert (loss["metric"], loss["highest"], loss["highest_epoch"]) == ("loss", 1, 11)
+    assert (loss["metric"], loss["highest"], loss["highest_epoch"], loss["lowest_epoch"]) == (
+        "loss",
+        1,
+        0,
+        11,
+    )
 
 
 NAMES = {"metrics": 1, "values": 1, "packages": 1, "args": 1, "template": 1, "schema": 9}

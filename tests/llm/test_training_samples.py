@@ -1,9 +1,11 @@
 """What a training shows of its model, before and after: the same bytes with it and without."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from markdown_it import MarkdownIt
 
 from cookbooks.llm.payload.training import sample_chat
 from cookbooks.llm.payload.training.sample_chat import ANSWER_TOKENS, SampleChat
@@ -91,13 +93,15 @@ def test_who_has_no_time_to_be_asked_is_trained(
     assert facts["samples"] == []
 
 
-def test_what_was_said_stands_fenced_side_by_side() -> None:
+def test_what_was_said_stands_side_by_side_as_it_was_said() -> None:
     samples = [
         {"kind": "question", "prompt": "Who?", "before": "# I", "after": "```me```"},
         {"kind": "text", "prompt": "Once", "before": " upon", "after": " upon"},
     ]
     text: Any = sample_answers(samples)["sample_chat"].value
-    assert "**question**\n\n```\nWho?\n```\n\n**before**\n\n```\n# I\n```" in text
-    assert "**after**\n\n````\n```me```\n````" in text
-    assert "**beginning of a held-out text**" in text and "**before and after**" in text
+    shown = MarkdownIt().render(text)
+    assert "<h1>" not in shown and "<code>" not in shown
+    paragraphs = [re.sub(r"<[^>]+>", "", line) for line in shown.splitlines()]
+    assert paragraphs[:6] == ["question", "Who?", "before", "# I", "after", "```me```"]
+    assert "beginning of a held-out text" in paragraphs and "before and after" in paragraphs
     assert sample_answers([]) == {}
