@@ -1,9 +1,18 @@
-"""A terminal or a connection that goes away ends a run as Ctrl-C does: with time for a checkpoint."""
+"""A terminal or a connection that goes away ends a run as Ctrl-C does: with time for a checkpoint.
 
+No interrupt is lost either. Python runs the handler of a signal between any two instructions, also in the
+callback of a weak reference, of which an import makes hundreds, and forgets what is raised there.
+"""
+
+import os
 import signal
+import sys
 import threading
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
+
+AGAIN_S = 0.02
+INTERRUPTS = ("KeyboardInterrupt", "DagsterExecutionInterruptedError")
 
 
 def interrupt(number: int, _frame: FrameType | None) -> NoReturn:
@@ -13,6 +22,7 @@ def interrupt(number: int, _frame: FrameType | None) -> NoReturn:
 
 def end_on_hang_up() -> None:
     """Let SIGHUP do from now on what SIGINT does at that moment, unless it is ignored, as under ``nohup``."""
+    keep_interrupts()
     main = threading.current_thread() is threading.main_thread()
     if main and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
         signal.signal(signal.SIGHUP, _as_interrupt)
@@ -22,3 +32,23 @@ def _as_interrupt(number: int, frame: FrameType | None) -> None:
     """Dagster's own handler while it executes: it decides where an interrupt may be raised."""
     handler = signal.getsignal(signal.SIGINT)
     (handler if callable(handler) else interrupt)(number, frame)
+
+
+def keep_interrupts() -> None:
+    """Deliver an interrupt again that was raised where Python cannot let it through. Idempotent."""
+    if sys.unraisablehook is _deliver_again:
+        return
+    _hooks.append(sys.unraisablehook)
+    sys.unraisablehook = _deliver_again
+
+
+_hooks: list[Any] = []
+
+
+def _deliver_again(unraisable: Any) -> None:
+    if unraisable.exc_type is not None and unraisable.exc_type.__name__ in INTERRUPTS:
+        again = threading.Timer(AGAIN_S, os.kill, (os.getpid(), signal.SIGINT))
+        again.daemon = True
+        again.start()  # a signal that was sent from here would be raised in here
+    else:
+        _hooks[-1](unraisable)
