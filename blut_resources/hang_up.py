@@ -4,10 +4,12 @@ No interrupt is lost either. Python runs the handler of a signal between any two
 callback of a weak reference, of which an import makes hundreds, and forgets what is raised there.
 """
 
+import functools
 import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -36,19 +38,15 @@ def _as_interrupt(number: int, frame: FrameType | None) -> None:
 
 def keep_interrupts() -> None:
     """Deliver an interrupt again that was raised where Python cannot let it through. Idempotent."""
-    if sys.unraisablehook is _deliver_again:
-        return
-    _hooks.append(sys.unraisablehook)
-    sys.unraisablehook = _deliver_again
+    earlier = sys.unraisablehook
+    if getattr(earlier, "func", None) is not _deliver_again:
+        sys.unraisablehook = functools.partial(_deliver_again, earlier)
 
 
-_hooks: list[Any] = []
-
-
-def _deliver_again(unraisable: Any) -> None:
+def _deliver_again(earlier: Callable[[Any], object], unraisable: Any) -> None:
     if unraisable.exc_type is not None and unraisable.exc_type.__name__ in INTERRUPTS:
         again = threading.Timer(AGAIN_S, os.kill, (os.getpid(), signal.SIGINT))
         again.daemon = True
         again.start()  # a signal that was sent from here would be raised in here
     else:
-        _hooks[-1](unraisable)
+        earlier(unraisable)

@@ -18,6 +18,8 @@ BORN = "history"
 
 def make_private(directory: Path) -> Path:
     """Make a directory, and those above it, for this user alone; in a group's directory for the group."""
+    if directory.is_dir():
+        return directory
     missing = [path for path in (directory, *directory.parents) if not path.exists()]
     for path in reversed(missing):
         mode = 0o777 & ~GROUP_UMASK if is_shared(path.parent) else PRIVATE_DIRECTORY

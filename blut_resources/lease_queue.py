@@ -75,9 +75,7 @@ def look(needs: Needs, held: Sequence[Claim], before: Sequence[Claim], memory: M
 def _memory_left(held: Sequence[Claim], before: Sequence[Claim], memory: Memory) -> int:
     left = memory.budget - sum(_counted(held, memory.budget).values())
     for claim in before:
-        needed = (
-            min(claim.needs.memory, round(SHARE * memory.budget)) if claim.foreign else claim.needs.memory
-        )
+        needed = sum(_counted([claim], memory.budget).values())
         left = left - needed if needed <= left or claim.foreign else 0
     return max(0, left)
 
