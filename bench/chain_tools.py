@@ -40,7 +40,7 @@ if __name__ == "__main__":
 BLUT_MAIN = """
 
 def main():
-    from blut_resources.payload import payload_session
+    from blut_resources.payload_kit.session import payload_session
 
     with payload_session() as session:
         make(session.inputs["above"] / "data", session.out / "data")
@@ -57,9 +57,9 @@ import shutil
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
-from blut_assets.handles import ArtifactHandles
+from blut_assets.stages.handles import ArtifactHandles
 from blut_assets.recipes import Recipe, RecipeArgs
-from blut_assets.stages import Steps, stage_asset
+from blut_assets.stages.declare import Steps, stage_asset
 
 
 class Megabyte(Artifact):
@@ -96,10 +96,10 @@ defs = dg.Definitions(
 """
 
 DRIVE = """\
-from blut_resources.startup import without_collector
+from blut_resources.instance.startup import without_collector
 with without_collector():
     from bench_chain.defs import defs
-    from blut_resources.instance import open_instance
+    from blut_resources.instance.instance import open_instance
 with open_instance() as instance:
     assert defs.resolve_job_def("bench_chain").execute_in_process(instance=instance).success
 """

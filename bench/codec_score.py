@@ -20,16 +20,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from blut_assets.planning import plan
-from blut_resources.instance import open_instance, store_of
+from blut_assets.history.planning import plan
+from blut_resources.instance.instance import open_instance, store_of
+from cookbooks.lamquant.codec.checkpoint import load_checkpoint
+from cookbooks.lamquant.codec.coder import RecordingCoder
+from cookbooks.lamquant.codec.data import load_corpus
+from cookbooks.lamquant.codec.dct import DctAnchor, fit_anchor
+from cookbooks.lamquant.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE
 from cookbooks.lamquant.formats.corpus import Recording, read_corpus, read_recording
-from cookbooks.lamquant.payload.codec.checkpoint import load_checkpoint
-from cookbooks.lamquant.payload.codec.coder import RecordingCoder
-from cookbooks.lamquant.payload.codec.data import load_corpus
-from cookbooks.lamquant.payload.codec.dct import DctAnchor, fit_anchor
-from cookbooks.lamquant.payload.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE
+from cookbooks.lamquant.gate.metrics import measure
 from cookbooks.lamquant.recipes import JOINT_CODEC
-from cookbooks.lamquant.signal.metrics import measure
 from cookbooks.lamquant.signal.split import read_split, stems_in
 
 NOISE_RATIOS = (0.10, 0.15, 0.20, 0.30, 0.40)

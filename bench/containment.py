@@ -17,7 +17,7 @@ from pathlib import Path
 from bench.measure import REPOSITORY, in_turns, median, timed
 from bench.table import Quantity, Row, Target, skipped
 from blut_resources.containment import Limits, launch
-from blut_resources.containment.choose import backend
+from blut_resources.containment.backends.choose import backend
 
 BARE = "subprocess.run"
 SUPERVISED = "none"

@@ -9,7 +9,7 @@ from typing import Any
 from bench.homes import scratch
 from bench.measure import Run, in_turns, timed
 from bench.table import Quantity, Row, Target
-from blut_resources.status import Status
+from blut_resources.runs.status import Status
 
 PER_SECOND = 1000
 FLOOR = "json.dumps and write"

@@ -8,10 +8,10 @@ from pathlib import Path
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
-from blut_assets.handles import ArtifactHandles
-from blut_assets.stage import Stage
-from blut_assets.stages import Steps, stage_asset
-from blut_resources.instance import open_instance
+from blut_assets.stages.declare import Steps, stage_asset
+from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.stage import Stage
+from blut_resources.instance.instance import open_instance
 
 WARM = {"steps": 100, "epochs": 20}
 """What loads every module before the memory is looked at."""

@@ -3,7 +3,7 @@
 import sys
 import time
 
-from blut_resources.payload import payload_session
+from blut_resources.payload_kit.session import payload_session
 
 BLOCK = b"0123456789abcdef" * 63 + b"and a line end.\n"
 

@@ -44,7 +44,7 @@ def rows(quick: bool) -> list[Row]:
 
 
 def _contenders(big: Path, many: Path) -> dict[str, Callable[[], Run]]:
-    from blut_resources.digest import digest_file, digest_files, digest_path
+    from blut_resources.files.digest import digest_file, digest_files, digest_path
 
     known = digest_files(big, [""], {})
     contenders: dict[str, Callable[[], Run]] = {

@@ -79,7 +79,7 @@ def _check(coder: str, decoded: list[Any], signals: list[Signal]) -> None:
 
 
 def _coders() -> tuple[dict[str, Coder], dict[str, Any], str]:
-    from cookbooks.lamquant.formats.lml import decode_lml, encode_lml
+    from cookbooks.lamquant.formats.lml.container import decode_lml, encode_lml
 
     coders: dict[str, Coder] = {
         "lml": lambda x, rate: encode_lml(x, rate, bit_depth=16, metadata={}),
@@ -153,7 +153,7 @@ def _sets(quick: bool) -> list[tuple[str, list[Signal]]]:
 
 
 def _load(path: Path) -> Signal:
-    from cookbooks.lamquant.formats.edf import read_edf
+    from cookbooks.lamquant.formats.edf.recording import read_edf
 
     recording = read_edf(path)
     return Signal(recording.digital, recording.rate_hz)

@@ -12,12 +12,12 @@ from typing import Any
 
 import dagster as dg
 
-from blut_assets import reuse
 from blut_assets.artifacts import Artifact
-from blut_assets.planning import plan
-from blut_assets.stage import Stage
-from blut_assets.stages import StageConfig, spec_of, stage_asset
-from blut_resources.instance import open_instance, store_of
+from blut_assets.history.planning import plan
+from blut_assets.stages import reuse
+from blut_assets.stages.declare import StageConfig, spec_of, stage_asset
+from blut_assets.stages.stage import Stage
+from blut_resources.instance.instance import open_instance, store_of
 
 
 class Small(Artifact):

@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 
-from blut_resources.payload import payload_session
-from cookbooks.lamquant.payload.codec.data import load_corpus
-from cookbooks.lamquant.payload.codec.presets import resolve_preset, resolve_tier
-from cookbooks.lamquant.payload.codec.training import Trainer
+from blut_resources.payload_kit.session import payload_session
+from cookbooks.lamquant.codec.data import load_corpus
+from cookbooks.lamquant.codec.presets import resolve_preset, resolve_tier
+from cookbooks.lamquant.codec.training import Trainer
 from cookbooks.lamquant.payload.joint_train import train
 
 

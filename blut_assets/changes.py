@@ -3,10 +3,10 @@
 import dagster as dg
 from pydantic import Field
 
-from blut_assets.gates import Change
 from blut_assets.recipes import RecipeArgs
-from blut_resources.registry_records import Authority, governed_aliases
-from blut_resources.registry_rules import SYNTHETIC, change_problems
+from blut_resources.registry.records import Authority, governed_aliases
+from blut_resources.registry.rules import SYNTHETIC, change_problems
+from blut_resources.registry.verdicts import Change
 
 DRY_RUN_ID = "PCCP-CHG-DRYRUN"
 ALIAS = "name@alias; nothing is promoted if empty"

@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from blut_resources.documents import MOST, read_json
-from blut_resources.foreign_files import read_regular
-from blut_resources.foreign_text import one_line
-from blut_resources.store import ArtifactStore, StoreError, file_lock, write_atomic
+from blut_resources.files.documents import MOST, read_json
+from blut_resources.files.foreign import read_regular
+from blut_resources.store.artifacts import ArtifactStore, StoreError, file_lock, write_atomic
+from blut_resources.text import one_line
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 

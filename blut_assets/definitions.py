@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from blut_resources.startup import without_collector
+from blut_resources.instance.startup import without_collector
 
 with without_collector():
     import dagster as dg
 
-    from blut_assets.executor import in_process_or_multiprocess
-    from blut_assets.handles import ArtifactHandles
-    from blut_assets.leaderboard import leaderboard_sensor, leaderboards
+    from blut_assets.discovery import Discovered, discover
+    from blut_assets.history.leaderboard import leaderboard_sensor, leaderboards
+    from blut_assets.stages.executor import in_process_or_multiprocess
+    from blut_assets.stages.handles import ArtifactHandles
     from blut_assets.wiring import check_wiring
-    from blut_resources.intent import declared
-    from cookbooks.discovery import Discovered, discover
-    from sensors.alerts import alerts_sensor
+    from blut_resources.runs.intent import declared
+    from sensors.alerts.sensor import alerts_sensor
     from sensors.corpus_watch import corpus_watch_sensor
     from sensors.reaper import reaper
     from sensors.retraining import retraining_sensor

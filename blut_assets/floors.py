@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blut_assets.gates import Floor
+from blut_resources.registry.verdicts import Floor
 
 if TYPE_CHECKING:
     from blut_assets.recipes import Cookbook

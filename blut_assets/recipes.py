@@ -11,11 +11,11 @@ from pydantic.fields import FieldInfo
 
 from blut_assets.artifacts import Artifact
 from blut_assets.datasets import DataKind
-from blut_assets.executor import EXECUTION
 from blut_assets.floors import FloorsFormat
-from blut_assets.limits import NO_LIMITS, LimitsConfig
-from blut_assets.stages import COMMON, StageConfig, spec_of
-from blut_resources.intent import Intents
+from blut_assets.stages.declare import COMMON, StageConfig, spec_of
+from blut_assets.stages.executor import EXECUTION
+from blut_assets.stages.limits import NO_LIMITS, LimitsConfig
+from blut_resources.runs.intent import Intents
 
 C = TypeVar("C", bound=StageConfig)
 

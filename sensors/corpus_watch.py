@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 
-from blut_assets import reuse
-from blut_assets.stage import Stage
-from blut_assets.stages import StageSpec, spec_of
-from blut_resources.digest import digest_bytes, list_tree, stamp_of
-from blut_resources.instance import store_of
-from blut_resources.store import ArtifactStore
-from blut_resources.store_intake import relative_names
-from blut_resources.store_manifest import load_index, parse, read
+from blut_assets.stages import reuse
+from blut_assets.stages.declare import StageSpec, spec_of
+from blut_assets.stages.stage import Stage
+from blut_resources.files.digest import digest_bytes, list_tree, stamp_of
+from blut_resources.instance.instance import store_of
+from blut_resources.store.artifacts import ArtifactStore
+from blut_resources.store.intake import relative_names
+from blut_resources.store.manifest import load_index, parse, read
 
 INTERVAL = "BLUT_WATCH_INTERVAL_S"
 WATCH_TAG = "blut/automation"

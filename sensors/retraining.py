@@ -10,11 +10,12 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.recipes import ArgsError, Recipe, RecipeArgs
-from blut_resources.instance import store_of
-from sensors import policy_data, policy_machine
-from sensors.policy import OFF, Data, Policy, Run, Wait, hold, weigh
-from sensors.policy_file import PolicyError, PolicyFile, policy_path, read
-from sensors.policy_history import POLICY_TAG, REASON_TAG, SUBJECT_TAG, artifacts_of, history
+from blut_resources.instance.instance import store_of
+from sensors.policy import data as policy_data
+from sensors.policy import machine as policy_machine
+from sensors.policy.decide import OFF, Data, Policy, Run, Wait, hold, weigh
+from sensors.policy.file import PolicyError, PolicyFile, policy_path, read
+from sensors.policy.history import POLICY_TAG, REASON_TAG, SUBJECT_TAG, artifacts_of, history
 
 SENSOR = "retraining"
 INTERVAL = "BLUT_POLICY_INTERVAL_S"

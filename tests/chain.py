@@ -15,7 +15,7 @@ import os
 import time
 from pathlib import Path
 
-from blut_resources.payload import payload_session
+from blut_resources.payload_kit.session import payload_session
 
 
 def main():
@@ -40,9 +40,9 @@ import shutil
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
-from blut_assets.handles import ArtifactHandles
+from blut_assets.stages.handles import ArtifactHandles
 from blut_assets.recipes import Cookbook, Recipe, RecipeArgs
-from blut_assets.stages import StageConfig, Steps, stage_asset
+from blut_assets.stages.declare import StageConfig, Steps, stage_asset
 
 
 class Text(Artifact):

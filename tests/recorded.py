@@ -8,10 +8,10 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
-from blut_assets.stage import Stage
-from blut_assets.stages import StageConfig, Steps, stage_asset
-from blut_resources import manifest, metrics, status
-from blut_resources.run_files import manifest_path, metrics_files, status_path
+from blut_assets.stages.declare import StageConfig, Steps, stage_asset
+from blut_assets.stages.stage import Stage
+from blut_resources.runs import manifest, metrics, status
+from blut_resources.runs.files import manifest_path, metrics_files, status_path
 from tests.scripted import RESOURCES
 
 PAYLOAD = "tests.payloads.diverges"

@@ -18,10 +18,10 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from blut_resources.alerts import AlertSettingsError, Hook, NotDelivered, deliver, read_settings
-from sensors import alerts as sensor_module
-from sensors.alerts import alerts_sensor
-from sensors.policy_history import POLICY_TAG, history
+from sensors.alerts import sensor as sensor_module
+from sensors.alerts.sensor import alerts_sensor
+from sensors.alerts.settings import AlertSettingsError, Hook, NotDelivered, deliver, read_settings
+from sensors.policy.history import POLICY_TAG, history
 
 SECRET = "a secret of the receiver"
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from blut_assets.cli.model import app
+from blut_assets.cli.commands.model import app
 from blut_assets.cli.output import size
-from blut_assets.retention import reachable
-from blut_resources.instance import open_instance, store_of
-from blut_resources.store_gc import NEWEST
+from blut_assets.history.retention import reachable
+from blut_resources.instance.instance import open_instance, store_of
+from blut_resources.store.gc import NEWEST
 from cookbooks.lamquant.sources import SHIPPED_REGISTRY as SHIPPED
 from tests.test_registry_versions import Bench
 

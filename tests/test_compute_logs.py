@@ -8,14 +8,14 @@ from pathlib import Path
 
 import dagster as dg
 
-from blut_resources.compute_logs import LocalLogs
-from blut_resources.instance import open_instance
+from blut_resources.instance.instance import open_instance
+from blut_resources.runs.compute_logs import LocalLogs
 from tests.conftest import REPOSITORY
 
 RUN = """
 import os, subprocess, sys
 import dagster as dg
-from blut_resources.instance import open_instance
+from blut_resources.instance.instance import open_instance
 
 @dg.job
 def talkative():

@@ -9,9 +9,9 @@ import dagster as dg
 import pytest
 
 from blut_assets.artifacts import Artifact
-from blut_assets.handles import ArtifactHandles
-from blut_assets.stage import Stage
-from blut_assets.stages import StageConfig, stage_asset
+from blut_assets.stages.declare import StageConfig, stage_asset
+from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.stage import Stage
 from sensors.corpus_watch import corpus_watch_sensor
 
 
@@ -100,7 +100,7 @@ def test_a_glance_reads_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         watch.run({"ops": {"watched__files": {"config": {"root": str(data)}}}})
         (data / "new").write_text("new")
         for name in ("digest_file", "digest_files"):
-            monkeypatch.setattr(f"blut_resources.digest.{name}", _never)
+            monkeypatch.setattr(f"blut_resources.files.digest.{name}", _never)
         watch.tick()
         assert len(watch.tick()) == 1
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from blut_resources import digest as digests
-from blut_resources.digest import digest_bytes, digest_path
-from blut_resources.store_files import StoreError
+from blut_resources.files import digest as digests
+from blut_resources.files.digest import digest_bytes, digest_path
+from blut_resources.files.durable import StoreError
 
 names = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=8).filter(
     lambda name: name not in (".", "..") and len(name.encode()) < 200
@@ -200,7 +200,8 @@ def test_a_file_from_the_future_is_read_again(grow, monkeypatch: pytest.MonkeyPa
 
 def test_importing_the_store_is_cheap() -> None:
     code = (
-        "import sys, json, pathlib, typing, blake3; before = set(sys.modules); import blut_resources.store;"
+        "import sys, json, pathlib, typing, blake3; before = set(sys.modules);"
+        "import blut_resources.store.artifacts;"
         "print(json.dumps(sorted(set(sys.modules) - before)))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

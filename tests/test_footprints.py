@@ -7,12 +7,12 @@ from typing import Any, ClassVar, Literal
 import dagster as dg
 import pytest
 
-from blut_assets import reuse
 from blut_assets.artifacts import Artifact
-from blut_assets.footprints import Kind, took_before
-from blut_assets.limits import Footprint
-from blut_assets.planning import Planned, plan
-from blut_assets.stages import StageConfig, Steps, stage_asset
+from blut_assets.history.planning import Planned, plan
+from blut_assets.stages import reuse
+from blut_assets.stages.declare import StageConfig, Steps, stage_asset
+from blut_assets.stages.footprints import Kind, took_before
+from blut_assets.stages.limits import Footprint
 from tests.scripted import RESOURCES
 
 HOLDS = "tests.payloads.holds"

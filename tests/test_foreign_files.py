@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from blut_resources.foreign_files import NotRegular, TooLarge, open_regular, read_regular
+from blut_resources.files.foreign import NotRegular, TooLarge, open_regular, read_regular
 
 
 def test_what_is_no_file_is_refused_and_keeps_nobody_waiting(tmp_path: Path) -> None:

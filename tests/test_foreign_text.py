@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 from markdown_it import MarkdownIt
 
-from blut_resources.foreign_text import (
+from blut_resources.text import (
     html,
     lines,
     markdown,

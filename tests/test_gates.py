@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from blut_assets.gates import (
+from blut_resources.files.digest import digest_path
+from blut_resources.registry.verdicts import (
     EACH,
     Change,
     Floor,
@@ -19,7 +20,6 @@ from blut_assets.gates import (
     parse_verdict,
     require_pass,
 )
-from blut_resources.digest import digest_path
 from tests.swapped import swapped_when_opened
 
 FLOORS = [

@@ -7,7 +7,7 @@ from tests.conftest import REPOSITORY
 
 SCRIPT = """
 import signal, time, weakref
-from blut_resources.hang_up import keep_interrupts
+from blut_resources.runs.hang_up import keep_interrupts
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if {kept}:

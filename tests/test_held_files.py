@@ -9,10 +9,10 @@ import dagster as dg
 import pytest
 
 from blut_assets.artifacts import Artifact
-from blut_assets.handles import ArtifactHandles
-from blut_assets.stage import Stage
-from blut_assets.stages import Steps, stage_asset
-from blut_resources.instance import store_of
+from blut_assets.stages.declare import Steps, stage_asset
+from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.stage import Stage
+from blut_resources.instance.instance import store_of
 
 SWAPPED = "tests.payloads.swapped"
 

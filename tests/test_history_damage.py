@@ -8,12 +8,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from blut_assets.failures import failure_of
-from blut_assets.retention import collect_garbage
-from blut_resources import history_damage
-from blut_resources.instance import home_of, store_of
-from blut_resources.runs import reap_dead_runs
-from blut_resources.store_files import StoreError
+from blut_assets.history.failures import failure_of
+from blut_assets.history.retention import collect_garbage
+from blut_resources.files.durable import StoreError
+from blut_resources.instance import damage as history_damage
+from blut_resources.instance.instance import home_of, store_of
+from blut_resources.runs.alive import reap_dead_runs
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT
 from tests.forked import RUN, server

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from blut_resources.home_modes import make_private, open_to
-from blut_resources.instance import open_instance, store_of
+from blut_resources.files.modes import make_private, open_to
+from blut_resources.instance.instance import open_instance, store_of
 from tests.conftest import REPOSITORY
 
 ANNA, BERT, GROUP = 12345, 12346, "users"
@@ -21,7 +21,7 @@ two_users = pytest.mark.skipif(
 )
 MATERIALIZE = """
 import dagster as dg
-from blut_resources.instance import open_instance
+from blut_resources.instance.instance import open_instance
 
 @dg.asset
 def thing() -> int:

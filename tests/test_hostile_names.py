@@ -11,14 +11,14 @@ import dagster as dg
 import pytest
 from markdown_it import MarkdownIt
 
-from blut_assets import showing
-from blut_resources.alerts import Alert, Hook, NotDelivered, deliver
-from blut_resources.lease_files import HOLDER, Needs, claims
-from blut_resources.leases import describe, lease
+from blut_assets.pages import metadata as showing
+from blut_resources.leases.files import HOLDER, Needs, claims
+from blut_resources.leases.lease import describe, lease
+from cookbooks.llm.chat import preview
+from cookbooks.llm.chat.masking import Encoded
 from cookbooks.llm.data.problems import Problem
 from cookbooks.llm.evaluation.scores import table
-from cookbooks.llm.payload import preview
-from cookbooks.llm.payload.masking import Encoded
+from sensors.alerts.settings import Alert, Hook, NotDelivered, deliver
 from tests.e2e.scene import Scene
 
 NAME = "![x](https:evil?b)<img src=x>\x1b]52;c;QQ==\x07\x1b[2J\u202e\n12:00:00 all: done\x9b1m|\udcff"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from blut_resources.home import find_home
+from blut_resources.instance.home import find_home
 from tests.conftest import REPOSITORY
 
 COMMAND = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "tests.scripted", "--select", "*"]

@@ -9,8 +9,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from blut_resources import instance_birth as birth
-from blut_resources.instance import open_instance
+from blut_resources.instance import birth
+from blut_resources.instance.instance import open_instance
 from tests.conftest import REPOSITORY
 from tests.test_store import small_disk
 
@@ -119,7 +119,7 @@ def test_the_newest_revision_is_what_alembic_says(home: Path) -> None:
 def test_what_a_run_does_not_use_is_imported_when_it_is_used(home: Path) -> None:
     code = """
 import sys
-from blut_resources.instance import open_instance
+from blut_resources.instance.instance import open_instance
 with open_instance() as instance:
     assert not {"alembic", "structlog", "tqdm", "mako", "upath"} & sys.modules.keys()
     first, second = instance.run_storage.alembic_version()

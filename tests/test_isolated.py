@@ -9,14 +9,14 @@ import dagster as dg
 import pytest
 
 from blut_assets.artifacts import Artifact
-from blut_assets.handles import ArtifactHandles
-from blut_assets.planning import plan
-from blut_assets.stage import Stage
-from blut_assets.stages import Steps, stage_asset
-from blut_resources import distributions
-from blut_resources.containment.isolation import Isolation
-from blut_resources.distributions import environment
-from blut_resources.instance import store_of
+from blut_assets.history.planning import plan
+from blut_assets.stages.declare import Steps, stage_asset
+from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.stage import Stage
+from blut_resources.containment.sandbox.isolation import Isolation
+from blut_resources.instance.instance import store_of
+from blut_resources.payloads import distributions
+from blut_resources.payloads.distributions import environment
 
 PEEKS = "tests.payloads.peeks"
 RESOURCES = {"artifact_handles": ArtifactHandles()}

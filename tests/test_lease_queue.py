@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-from blut_resources.gpus import Gpu, Gpus
-from blut_resources.lease_files import Claim, Needs
-from blut_resources.lease_queue import NeverFits, Turn, look, refuse_impossible
-from blut_resources.machine import Memory
+from blut_resources.leases.files import Claim, Needs
+from blut_resources.leases.queue import NeverFits, Turn, look, refuse_impossible
+from blut_resources.machine.gpus import Gpu, Gpus
+from blut_resources.machine.memory import Memory
 
 MIB, GIB = 1 << 20, 1 << 30
 MEMORY = Memory(100 * MIB, 100 * MIB, "", 0)

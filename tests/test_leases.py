@@ -19,11 +19,9 @@ from typing import Any
 
 import pytest
 
-from blut_resources import lease_place, machine
-from blut_resources.gpus import Gpu, Gpus
-from blut_resources.lease_files import Claim
-from blut_resources.lease_queue import look
-from blut_resources.leases import (
+from blut_resources.leases import place as lease_place
+from blut_resources.leases.files import Claim
+from blut_resources.leases.lease import (
     LeaseError,
     Needs,
     NeverFits,
@@ -33,6 +31,9 @@ from blut_resources.leases import (
     lease,
     waiters,
 )
+from blut_resources.leases.queue import look
+from blut_resources.machine import memory as machine
+from blut_resources.machine.gpus import Gpu, Gpus
 from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.timeout(120)
@@ -45,7 +46,7 @@ HOLD = """
 import json, os, signal, subprocess, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 import blut_resources.containment.limits, pwd
-from blut_resources.leases import Needs, lease
+from blut_resources.leases.lease import Needs, lease
 asked = json.loads(sys.argv[1])
 if "user" in asked: os.setuid(asked["user"])
 say = lambda word, text: print(word, text, flush=True)
@@ -152,7 +153,7 @@ def left_over(place: Path) -> list[str]:
 HAMMER = """
 import os, random, sys, time
 from pathlib import Path
-from blut_resources.leases import Needs, lease
+from blut_resources.leases.lease import Needs, lease
 draw = random.Random(int(sys.argv[1]))
 ready = Path(sys.argv[2]).with_suffix(".ready")
 ready.touch()
@@ -614,8 +615,11 @@ def test_a_claim_that_its_owner_closes_to_others_is_none(sticky: Path) -> None:
         os.chown(path, NOBODY, NOBODY)
     with closed.open() as file:
         fcntl.flock(file, fcntl.LOCK_SH)
-        code = "import os, pwd, sys; import blut_resources.containment.limits, blut_resources.documents\n"
-        code += "from blut_resources.leases import *; os.setuid(1)\n"
+        code = (
+            "import os, pwd, sys\n"
+        code += "import blut_resources.containment.limits, blut_resources.files.documents\n"
+        )
+        code += "from blut_resources.leases.lease import *; os.setuid(1)\n"
         code += "with lease(Needs(1 << 20), holder={}, on_wait=lambda text: sys.exit(text)): print('has')"
         command = [sys.executable, "-c", code]
         done = subprocess.run(
@@ -634,7 +638,7 @@ def test_a_directory_lock_of_another_kind_is_named_with_its_owner(sticky: Path, 
     else:
         lock.touch(mode=0o600)
     os.chown(lock, 2, 2, follow_symlinks=False)
-    code = f"import os, pwd; from blut_resources.lease_place import _open, Path; os.setuid({NOBODY});"
+    code = f"import os, pwd; from blut_resources.leases.place import _open, Path; os.setuid({NOBODY});"
     code += f"_open(Path({str(lock)!r}))"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=60, check=False)

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from blut_resources import liveness, orphans
-from blut_resources.lease_files import HOLDER, claims
-from blut_resources.liveness import Holder, Mark
-from blut_resources.store import ArtifactStore
+from blut_resources.leases.files import HOLDER, claims
+from blut_resources.machine import liveness
+from blut_resources.machine.liveness import Holder, Mark
+from blut_resources.payloads import orphans
+from blut_resources.store.artifacts import ArtifactStore
 from tests import elsewhere
 
 TELL = (

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from blut_resources import machine
-from blut_resources.gpus import environment, gpus
-from blut_resources.machine import SharedMemoryTooSmall, check_shared_memory, memory, size_text
+from blut_resources.machine import memory as machine
+from blut_resources.machine.gpus import environment, gpus
+from blut_resources.machine.memory import SharedMemoryTooSmall, check_shared_memory, memory, size_text
 from tests.conftest import REPOSITORY
 
 GIB, MIB = 1 << 30, 1 << 20
@@ -112,7 +112,7 @@ def test_workers_that_find_no_room_in_shared_memory_are_refused() -> None:
 
 
 def test_a_containers_small_shared_memory_is_named_with_the_remedy() -> None:
-    ask = "from blut_resources.machine import *; check_shared_memory(4, 100 << 20)"
+    ask = "from blut_resources.machine.memory import *; check_shared_memory(4, 100 << 20)"
     script = 'mount -t tmpfs -o size=64m tmpfs /dev/shm && exec "$@"'
     command = ["unshare", "--mount", "sh", "-c", script, "sh", sys.executable, "-c", ask]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
@@ -124,7 +124,7 @@ def test_a_containers_small_shared_memory_is_named_with_the_remedy() -> None:
 
 def test_without_the_nvml_package_there_are_no_gpus_and_it_says_so() -> None:
     # -S: no site-packages, so that no installed package is seen
-    ask = "from blut_resources.gpus import gpus; print(gpus())"
+    ask = "from blut_resources.machine.gpus import gpus; print(gpus())"
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     command = [sys.executable, "-S", "-c", ask]
     done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from blut_resources import metrics
-from blut_resources.metrics import INDEX, MetricLog, read
+from blut_resources.runs import metrics
+from blut_resources.runs.metrics import INDEX, MetricLog, read
 
 
 @pytest.fixture(params=["parquet", "csv"])

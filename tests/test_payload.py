@@ -11,11 +11,11 @@ from typing import Any
 import dagster_pipes
 import pytest
 
-from blut_resources.payload import CONFIG_ENV
+from blut_resources.payload_kit.session import CONFIG_ENV
 from tests.conftest import REPOSITORY
 
 PAYLOAD = """
-from blut_resources.payload import payload_session
+from blut_resources.payload_kit.session import payload_session
 with payload_session() as session:
     session.epoch(1, loss=0.5)
     if session.config["fail"]:
@@ -105,6 +105,6 @@ def test_without_a_configuration_it_says_what_is_missing(args: tuple[str, ...]) 
 
 
 def test_a_payload_waits_for_few_modules() -> None:
-    code = "import sys, blut_resources.payload; print(*sys.modules)"
+    code = "import sys, blut_resources.payload_kit.session; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
     assert not {"typing", "dataclasses", "argparse", "dagster_pipes", "logging"} & set(done.stdout.split())

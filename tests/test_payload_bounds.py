@@ -13,10 +13,10 @@ from dagster._core.pipes.context import PipesMessageHandler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blut_resources import message_tail
-from blut_resources.message_tail import MessageTail
-from blut_resources.payload_events import MessageError, parse
-from blut_resources.payload_output import BURST, TAIL, LogTee
+from blut_resources.payloads import messages as message_tail
+from blut_resources.payloads.events import MessageError, parse
+from blut_resources.payloads.messages import MessageTail
+from blut_resources.payloads.output import BURST, TAIL, LogTee
 from tests.test_trainer import failure, run
 
 

@@ -1,6 +1,6 @@
 """A payload computes with what is listed; a key of its user reaches the one process that needs it."""
 
-from blut_resources.payload_environment import FETCHING, payload_environment
+from blut_resources.payloads.environment import FETCHING, payload_environment
 
 NEEDED = {
     **{"PATH": "/usr/bin", "HOME": "/home/anna", "LC_ALL": "C.UTF-8", "OMP_NUM_THREADS": "2"},

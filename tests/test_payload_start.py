@@ -11,8 +11,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from blut_resources.payload_code import digest_bytes
-from blut_resources.payload_files import START, PayloadFiles
+from blut_resources.payloads.code import digest_bytes
+from blut_resources.payloads.files import START, PayloadFiles
 from tests.scripted import RESOURCES, Scripted, scripted
 
 PACK = {
@@ -92,7 +92,7 @@ def test_byte_code_of_an_edit_of_the_same_second_and_size_is_not_believed(pack: 
 READS = """
 from pathlib import Path
 
-from blut_resources.payload import payload_session
+from blut_resources.payload_kit.session import payload_session
 
 if __name__ == "__main__":
     with payload_session() as session:
@@ -105,8 +105,8 @@ ASSET = """
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
-from blut_assets.handles import ArtifactHandles
-from blut_assets.stages import Steps, stage_asset
+from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.declare import Steps, stage_asset
 
 
 class Rows(Artifact):

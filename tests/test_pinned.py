@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from blut_resources.pinned import BuildError, Package, fetch
+from blut_resources.payload_kit.pinned import BuildError, Package, fetch
 
 BACKEND = "thing_backend.build"
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from blut_resources.alerts import AlertSettingsError, read_settings
-from blut_resources.home import find_home
-from blut_resources.private import NotAFile, distrust, open_file
-from sensors.policy_file import PolicyError, edit, read
+from blut_resources.files.private import NotAFile, distrust, open_file
+from blut_resources.instance.home import find_home
+from sensors.alerts.settings import AlertSettingsError, read_settings
+from sensors.policy.file import PolicyError, edit, read
 
 STRANGER = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")

@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from blut_assets.definitions import build_definitions, defs, discovered
+from blut_assets.discovery import discover
 from blut_assets.recipes import ArgsError, Recipe
 from blut_assets.wiring import WiringError
-from cookbooks.discovery import discover
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT
 from tests.forked import RUN, server
@@ -109,7 +109,7 @@ def test_a_cookbook_that_takes_another_ones_names_is_left_out() -> None:
 WRONG_EDGE = """
 from blut_assets.artifacts import Artifact
 from blut_assets.recipes import Cookbook
-from blut_assets.stages import stage_asset
+from blut_assets.stages.declare import stage_asset
 class Pear(Artifact): pass
 class Plum(Artifact): pass
 @stage_asset(cookbook="fruit", group="a")
@@ -139,7 +139,7 @@ def test_a_wrong_edge_is_an_error_with_both_assets_and_types(
 def test_a_wrong_edge_fails_definitions_validate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "fruit_pack.py").write_text(
         WRONG_EDGE + "from blut_assets.definitions import build_definitions\n"
-        "from cookbooks.discovery import Discovered\n"
+        "from blut_assets.discovery import Discovered\n"
         "defs = build_definitions(Discovered([cookbook()]))\n"
     )
     done = subprocess.run(

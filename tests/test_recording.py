@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from blut_resources.run_files import metrics_files
+from blut_resources.runs.files import metrics_files
 from tests.recorded import ASSET, Left, train
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -143,13 +143,13 @@ def test_what_a_run_is_for_is_told_from_its_settings_unless_said(
     tags: dict[str, str], config: dict[str, object], intent: str
 ) -> None:
     import blut_assets.definitions  # noqa: F401  # cookbooks declare which settings tell it
-    from blut_resources.intent import intent_of
+    from blut_resources.runs.intent import intent_of
 
     assert intent_of(config, tags) == intent
 
 
 def test_runs_that_differ_in_their_seed_are_of_one_experiment() -> None:
-    from blut_resources.intent import experiment_of
+    from blut_resources.runs.intent import experiment_of
 
     tags = {"blut/recipe": "codec"}
     one, two = (experiment_of("job", {"lr": 0.1, "seed": seed}, tags) for seed in (1, 2))

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from blut_assets.gates import Change, Floor, PromotionRefused, Verdict, judge
-from blut_resources.registry import ModelRegistry, RegistryError
-from blut_resources.store import ArtifactStore
+from blut_resources.registry.models import ModelRegistry, RegistryError
+from blut_resources.registry.verdicts import Change, Floor, PromotionRefused, Verdict, judge
+from blut_resources.store.artifacts import ArtifactStore
 
 FLOORS = [Floor(kind="acceptance", name="r", scope="rec1", op=">=", floor=0.98)]
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from blut_assets.gates import EACH, Change, Floor, Incumbent, PromotionRefused, Verdict, judge
-from blut_resources.registry import Authority, Entry, RegistryError
-from blut_resources.registry_rules import misses, refuse_worse
-from blut_resources.store_files import remove_tree
+from blut_resources.files.durable import remove_tree
+from blut_resources.registry.models import Authority, Entry, RegistryError
+from blut_resources.registry.rules import misses, refuse_worse
+from blut_resources.registry.verdicts import EACH, Change, Floor, Incumbent, PromotionRefused, Verdict, judge
 from tests.test_registry_versions import ADA, CHANGE, FLOORS, Bench
 from tests.test_registry_versions import bench as bench
 

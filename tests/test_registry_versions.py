@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from blut_assets.gates import Change, Floor, PromotionRefused, Verdict, judge
-from blut_resources.registry import (
+from blut_resources.files.durable import remove_tree
+from blut_resources.registry.models import (
     Authority,
     Governance,
     ModelRegistry,
@@ -16,9 +16,9 @@ from blut_resources.registry import (
     governed_aliases,
     registry_name,
 )
-from blut_resources.registry_retirement import RetirementRefused, VersionRetired
-from blut_resources.store import ArtifactStore
-from blut_resources.store_files import remove_tree
+from blut_resources.registry.retirement import RetirementRefused, VersionRetired
+from blut_resources.registry.verdicts import Change, Floor, PromotionRefused, Verdict, judge
+from blut_resources.store.artifacts import ArtifactStore
 
 CHANGE = Change(change_id="CHG-1", change_class="a", description="a retrain", author="Ada")
 ADA = Authority(by="ada", why="a release")

@@ -9,13 +9,13 @@ import dagster as dg
 import pydantic
 import pytest
 
-from blut_assets import reuse
 from blut_assets.artifacts import Artifact
-from blut_assets.planning import plan
-from blut_assets.retention import collect_garbage
-from blut_assets.stages import StageConfig, spec_of, stage_asset
-from blut_resources.instance import store_of
-from blut_resources.runs import _held, hold_in, reap_dead_runs
+from blut_assets.history.planning import plan
+from blut_assets.history.retention import collect_garbage
+from blut_assets.stages import reuse
+from blut_assets.stages.declare import StageConfig, spec_of, stage_asset
+from blut_resources.instance.instance import store_of
+from blut_resources.runs.alive import _held, hold_in, reap_dead_runs
 from tests.conftest import REPOSITORY
 from tests.forked import RUN, server
 from tests.scripted import RESOURCES

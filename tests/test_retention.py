@@ -6,11 +6,11 @@ import dagster as dg
 import pytest
 
 from blut_assets.artifacts import Artifact
-from blut_assets.handles import ArtifactHandles
-from blut_assets.retention import collect_garbage, reachable
-from blut_assets.stage import Stage
-from blut_assets.stages import StageConfig, stage_asset
-from blut_resources.instance import store_of
+from blut_assets.history.retention import collect_garbage, reachable
+from blut_assets.stages.declare import StageConfig, stage_asset
+from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.stage import Stage
+from blut_resources.instance.instance import store_of
 
 
 class Note(Artifact):

@@ -12,14 +12,14 @@ import pytest
 from markdown_it import MarkdownIt
 
 from blut_assets.artifacts import Artifact
-from blut_assets.curves import draw
 from blut_assets.definitions import defs, discovered
-from blut_assets.documentation import columns, meanings
-from blut_assets.stage import Stage
-from blut_assets.stages import spec_of
-from blut_resources.energy import metered
-from blut_resources.foreign_text import markdown, text_of
-from blut_resources.store import ArtifactStore
+from blut_assets.pages.curves import draw
+from blut_assets.pages.documentation import columns, meanings
+from blut_assets.stages.declare import spec_of
+from blut_assets.stages.stage import Stage
+from blut_resources.machine.energy import metered
+from blut_resources.store.artifacts import ArtifactStore
+from blut_resources.text import markdown, text_of
 from cookbooks.llm.evaluation.summary import answers_by_model
 from cookbooks.llm.showing import sample_chat
 from tests.contained import RESOURCES, raw, trained

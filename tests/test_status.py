@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from blut_resources import status
-from blut_resources.status import Status, read
+from blut_resources.runs import status
+from blut_resources.runs.status import Status, read
 
 
 @pytest.fixture

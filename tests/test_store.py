@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from blut_resources.digest import digest_bytes, digest_path
-from blut_resources.store import (
+from blut_resources.files.digest import digest_bytes, digest_path
+from blut_resources.store.artifacts import (
     ArtifactDamaged,
     ArtifactMissing,
     ArtifactStore,
@@ -657,7 +657,7 @@ def test_put_open_and_collect_at_once_never_show_damage(store: ArtifactStore) ->
 
 
 def test_the_store_needs_no_dagster() -> None:
-    code = "import sys, blut_resources.store; sys.exit('dagster' in sys.modules)"
+    code = "import sys, blut_resources.store.artifacts; sys.exit('dagster' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

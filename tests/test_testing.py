@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from blut_assets.artifacts import Artifact
-from blut_assets.stages import stage_asset
+from blut_assets.stages.declare import stage_asset
 from blut_assets.testing import blut_instance, materialize, provide
 
 __all__ = ["blut_instance"]
@@ -53,7 +53,7 @@ def test_an_asset_runs_on_an_input_that_the_test_gives(
 
 
 def test_without_an_instance_the_advice_is_for_a_test() -> None:
-    from blut_assets.handles import ArtifactHandles
+    from blut_assets.stages.handles import ArtifactHandles
 
     with pytest.raises(dg.Failure, match=r"blut_assets\.testing\.blut_instance"):
         dg.materialize([words], resources={"artifact_handles": ArtifactHandles()})

@@ -11,9 +11,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from blut_resources import tracking
-from blut_resources.runs import reap_dead_runs
-from blut_resources.status import Status
+from blut_resources.runs import tracking
+from blut_resources.runs.alive import reap_dead_runs
+from blut_resources.runs.status import Status
 from tests.lacking import lacking
 from tests.recorded import ASSET, Left, train
 
@@ -126,8 +126,8 @@ def test_a_tracker_that_breaks_ends_no_training(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("no more room for your metrics")
 
-    monkeypatch.setattr("blut_assets.recording.chosen_logger", lambda said: "wandb")
-    monkeypatch.setattr("blut_assets.recording.open_tracker", broken)
+    monkeypatch.setattr("blut_assets.stages.recording.chosen_logger", lambda said: "wandb")
+    monkeypatch.setattr("blut_assets.stages.recording.open_tracker", broken)
     result = train()
     assert result.success and len(Left(result.run_id).rows(ASSET)) == 3
     assert capfd.readouterr().err.count("gets nothing more of this") == 1

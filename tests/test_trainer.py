@@ -11,8 +11,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from blut_assets import running
-from blut_resources import metrics
+from blut_assets.stages import payloads as running
+from blut_resources.runs import metrics
 from tests.conftest import REPOSITORY
 from tests.scripted import RESOURCES, Scripted, scripted
 
@@ -45,14 +45,14 @@ def test_epochs_become_observations_and_facts_become_the_artifact(monkeypatch: p
 def test_no_message_is_lost_in_a_flood_of_large_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCRIPT", json.dumps({}))
     seen: list[int] = []
-    monkeypatch.setattr("blut_assets.running.run_payload", _counting(seen))
+    monkeypatch.setattr("blut_assets.stages.payloads.run_payload", _counting(seen))
     result = run(monkeypatch, messages=300, size=100_000)
     assert result.success
     assert seen == list(range(300))
 
 
 def _counting(seen: list[int]) -> Any:
-    from blut_resources.trainer import run_payload
+    from blut_resources.payloads.run import run_payload
 
     def counting(*args: Any) -> Any:
         for event in run_payload(*args):

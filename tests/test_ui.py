@@ -18,8 +18,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from blut_resources.containment.tree import descendants, start_time
-from blut_resources.ui_guard import only_reads
+from blut_resources.machine.processes import descendants, start_time
+from blut_resources.ui.guard import only_reads
 from tests.conftest import REPOSITORY
 from tests.e2e.scene import until
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from blut_assets.stages import spec_of
-from blut_assets.versions import CodeVersion, code_version
+from blut_assets.stages.declare import spec_of
+from blut_assets.versions.fingerprint import CodeVersion, code_version
 
 FILES = {
     "pack/__init__.py": "",
@@ -382,7 +382,7 @@ def test_a_fact_that_an_asset_does_not_read_is_no_part_of_it(pack: Path) -> None
 
 
 def test_where_an_asset_stands_in_the_graph_is_no_part_of_it(pack: Path) -> None:
-    text = "from blut_assets.artifacts import Artifact\nfrom blut_assets.stages import stage_asset\n"
+    text = "from blut_assets.artifacts import Artifact\nfrom blut_assets.stages.declare import stage_asset\n"
     text += 'class Rows(Artifact):\n    kind = "test.rows"\n'
     text += '@stage_asset(cookbook="pack", group="a")\ndef make(stage) -> Rows:\n    return Rows()\n'
 

@@ -12,12 +12,12 @@ import pytest
 
 import cookbooks
 from blut_assets.definitions import discovered
-from blut_assets.source_asset import AssetSource
-from blut_assets.source_dump import Dumper
-from blut_assets.source_files import project_at
-from blut_assets.source_names import scope_of
-from blut_assets.stages import StageSpec, spec_of
-from blut_assets.statements import meaningful, statements_in
+from blut_assets.stages.declare import StageSpec, spec_of
+from blut_assets.versions.asset import AssetSource
+from blut_assets.versions.dump import Dumper
+from blut_assets.versions.files import project_at
+from blut_assets.versions.names import scope_of
+from blut_assets.versions.statements import meaningful, statements_in
 
 ORIGINAL = Path(cookbooks.__file__).parent
 SPECS = [spec for book in discovered.cookbooks for asset in book.assets if (spec := spec_of(asset))]
@@ -103,7 +103,7 @@ def talked(text: str) -> str:
 
 def test_an_edited_recipe_makes_nothing_stale() -> None:
     read = {part for spec in SPECS for part in spec.code.parts}
-    assert "cookbooks.lamquant.verdict_checks" in read
+    assert "cookbooks.lamquant.gate.checks" in read
     assert not [part for part in read if part.rpartition(".")[2].startswith("recipe")]
 
 
@@ -113,12 +113,12 @@ def test_what_is_only_said_changes_no_version(copy: Path, before: dict[str, str]
 
 
 MOVES = {
-    "cookbooks.lamquant.payload.codec": "cookbooks.lamquant.codec",
-    "cookbooks.llm.payload.training": "cookbooks.llm.training_loop",
-    "cookbooks.lamquant.formats.edf_header": "cookbooks.lamquant.formats.header_of_edf",
+    "cookbooks.lamquant.codec": "cookbooks.lamquant.codec",
+    "cookbooks.llm.training_loop": "cookbooks.llm.training_loop",
+    "cookbooks.lamquant.formats.edf.header": "cookbooks.lamquant.formats.header_of_edf",
     "cookbooks.lamquant.payload.joint_train": "cookbooks.lamquant.payload.codec_train",
     "cookbooks.llm.data": "cookbooks.llm.payload.deeper.rows",
-    "cookbooks.lamquant.verdict_rules": "cookbooks.lamquant.gate.rules",
+    "cookbooks.lamquant.gate.rules": "cookbooks.lamquant.gate.rules",
 }
 
 

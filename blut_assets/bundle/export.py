@@ -11,10 +11,10 @@ from blut_assets.bundle.archive import MANIFEST, SIGNATURE, SIGNER, BundleFault,
 from blut_assets.bundle.keys import public_pem
 from blut_assets.bundle.page import page
 from blut_assets.bundle.travel import travels
-from blut_assets.gates import VERDICT_FILE, Verdict, parse_verdict
-from blut_resources.registry import Entry, ModelRegistry, RegistryError
-from blut_resources.store import ArtifactStore
-from blut_resources.store_files import sync
+from blut_resources.files.durable import sync
+from blut_resources.registry.models import Entry, ModelRegistry, RegistryError
+from blut_resources.registry.verdicts import VERDICT_FILE, Verdict, parse_verdict
+from blut_resources.store.artifacts import ArtifactStore
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

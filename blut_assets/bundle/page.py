@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from blut_assets.gates import Criterion, Verdict
-from blut_resources.foreign_text import html
+from blut_resources.registry.verdicts import Criterion, Verdict
+from blut_resources.text import html
 
 SHOWN = 60
 """Rows of a table, and bars of a plot, at most: the worst of them."""

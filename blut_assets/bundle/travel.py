@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol, cast
 
-from blut_assets.gates import Verdict
+from blut_resources.registry.verdicts import Verdict
 
 GROUP = "blut.cookbooks"
 

@@ -10,9 +10,9 @@ from blut_assets.bundle.archive import MANIFEST, SIGNATURE, SIGNER, UNSIGNED, Bu
 from blut_assets.bundle.export import HISTORY, SCHEMA, SIGNED
 from blut_assets.bundle.keys import fingerprint
 from blut_assets.bundle.travel import Travel, travels
-from blut_assets.gates import VERDICT_FILE, PromotionRefused, Verdict, parse_verdict
-from blut_resources.digest import digest_path
-from blut_resources.store_files import StoreError
+from blut_resources.files.digest import digest_path
+from blut_resources.files.durable import StoreError
+from blut_resources.registry.verdicts import VERDICT_FILE, PromotionRefused, Verdict, parse_verdict
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

@@ -3,7 +3,7 @@
 import gc
 import os
 
-from blut_resources.startup import without_collector
+from blut_resources.instance.startup import without_collector
 
 
 def main() -> None:
@@ -13,20 +13,20 @@ def main() -> None:
     """
     with without_collector():
         from blut_assets.cli.app import app
-    from blut_assets.cli import terminal
+    from blut_assets.cli.shell import terminal
 
     terminal.use()
     if "_BLUT_COMPLETE" in os.environ:
-        from blut_assets.cli import bash
+        from blut_assets.cli.shell import bash
 
         bash.use()
     try:
         app(prog_name="blut")
     except Exception as error:
         from blut_assets.cli.output import failed
-        from blut_resources import history_damage
-        from blut_resources.home import find_home
-        from blut_resources.store_files import StoreError
+        from blut_resources.files.durable import StoreError
+        from blut_resources.instance import damage as history_damage
+        from blut_resources.instance.home import find_home
 
         if isinstance(error, StoreError):
             failed(str(error))

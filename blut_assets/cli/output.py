@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from blut_resources.foreign_text import one_line
+from blut_resources.text import one_line
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -14,8 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from blut_resources.containment import wire
-from blut_resources.containment.backend import (
+from blut_resources.containment.backends.base import (
     ENVIRONMENT,
     LIFELINE,
     LOG,
@@ -28,11 +27,10 @@ from blut_resources.containment.backend import (
     BackendError,
     Request,
 )
-from blut_resources.containment.boundary import BROKEN
-from blut_resources.containment.choose import candidates
+from blut_resources.containment.backends.choose import candidates
 from blut_resources.containment.limits import Limits
 from blut_resources.containment.spec import as_text, complete, of_command
-from blut_resources.containment.tree import read
+from blut_resources.containment.supervisor.boundary import BROKEN
 from blut_resources.containment.unit import (
     ENFORCEMENT,
     ContainmentError,
@@ -42,7 +40,9 @@ from blut_resources.containment.unit import (
     attach,
     record,
 )
-from blut_resources.machine import size_text
+from blut_resources.machine import wire
+from blut_resources.machine.memory import size_text
+from blut_resources.machine.processes import read
 
 UP_TIMEOUT_S = 30.0
 PAGE = resource.getpagesize()

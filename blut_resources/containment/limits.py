@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
-from blut_resources.foreign_text import one_line
+from blut_resources.text import one_line
 
 BackendName = Literal["auto", "systemd", "cgroup2", "cgroup1", "rlimit", "none"]
 Mode = Literal["required", "best-effort"]

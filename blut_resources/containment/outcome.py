@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from blut_resources.containment import wire
-from blut_resources.containment.backend import OUTCOME, STOPPED, SUPERVISED
-from blut_resources.machine import size_text
+from blut_resources.containment.backends.base import OUTCOME, STOPPED, SUPERVISED
+from blut_resources.machine import wire
+from blut_resources.machine.memory import size_text
 
 Kind = Literal["ok", "exit", "signal", "oom-kill", "timeout", "cancelled", "lost"]
 

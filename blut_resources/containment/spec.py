@@ -10,10 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from blut_resources.containment.backend import Backend, Request
+from blut_resources.containment.backends.base import Backend, Request
 from blut_resources.containment.limits import Limits
-from blut_resources.containment.tree import read, start_time
 from blut_resources.containment.unit import ContainmentError
+from blut_resources.machine.processes import read, start_time
 
 
 def of_command(command: Sequence[str], env: Mapping[str, str], cwd: Path, limits: Limits) -> dict[str, Any]:

@@ -11,15 +11,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
-from blut_resources.containment import wire
-from blut_resources.containment.backend import SPEC, UP, Backend, Request, prepared
-from blut_resources.containment.boundary import BROKEN
-from blut_resources.containment.cgroupfs import is_unit
-from blut_resources.containment.choose import backend
+from blut_resources.containment.backends.base import SPEC, UP, Backend, Request, prepared
+from blut_resources.containment.backends.choose import backend
 from blut_resources.containment.limits import Limits
 from blut_resources.containment.outcome import Outcome, read_outcome
-from blut_resources.containment.tree import boot, start_time
-from blut_resources.private import not_private
+from blut_resources.containment.supervisor.boundary import BROKEN
+from blut_resources.files.private import not_private
+from blut_resources.machine import wire
+from blut_resources.machine.cgroupfs import is_unit
+from blut_resources.machine.processes import boot, start_time
 
 ENFORCEMENT = "enforcement.json"
 CLOSE_MARGIN_S = 5.0

@@ -10,12 +10,12 @@ def cookbook() -> "Cookbook":
     """The entry point. Imports stay in here: payloads import this package and must not load Dagster."""
     from blut_assets.floors import FloorsFormat
     from blut_assets.recipes import Cookbook
-    from blut_resources.intent import Intents
+    from blut_resources.runs.intent import Intents
     from cookbooks.lamquant.data_kinds import KINDS
+    from cookbooks.lamquant.gate.rules import pinned_floors
     from cookbooks.lamquant.recipes import DATA_PREP, JOINT_CODEC
     from cookbooks.lamquant.sources import SHIPPED_REGISTRY
     from cookbooks.lamquant.verdict import pccp_gate
-    from cookbooks.lamquant.verdict_rules import pinned_floors
 
     return Cookbook(
         name="lamquant",

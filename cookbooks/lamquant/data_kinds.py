@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from blut_assets.datasets import DataKind, Inspection
-from cookbooks.lamquant.formats.edf_header import BadRecording, read_header
-from cookbooks.lamquant.formats.names import SUFFIXES, find_recordings
+from cookbooks.lamquant.formats.edf.header import BadRecording, read_header
+from cookbooks.lamquant.formats.edf.names import SUFFIXES, find_recordings
 
 
 def _recordings(path: Path) -> Inspection:

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import dagster as dg
 
-from blut_assets.stage import Stage
-from blut_assets.stages import stage_asset
-from blut_resources.registry import Authority, ModelRegistry, RegistryError
-from blut_resources.store import write_atomic
+from blut_assets.stages.declare import stage_asset
+from blut_assets.stages.stage import Stage
+from blut_resources.registry.models import Authority, ModelRegistry, RegistryError
+from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.artifacts import (
     FloorRegistry,
     JointCkpt,
@@ -18,7 +18,7 @@ from cookbooks.lamquant.artifacts import (
     SplitManifest,
 )
 from cookbooks.lamquant.configs import PromotedCodecConfig
-from cookbooks.lamquant.verdict_rules import REGISTRY_FILE, SPLIT_FILE, floors_in_force
+from cookbooks.lamquant.gate.rules import REGISTRY_FILE, SPLIT_FILE, floors_in_force
 
 
 @stage_asset(

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from blut_assets.changes import ChangeArgs, refuse_unanswered
 from blut_assets.recipes import Metric, Recipe, RecipeArgs, config_from
-from blut_assets.stages import StageConfig
+from blut_assets.stages.declare import StageConfig
 from cookbooks.lamquant.artifacts import LmaCorpus, PccpVerdict, Recordings
 from cookbooks.lamquant.configs import (
     Device,
@@ -23,11 +23,11 @@ from cookbooks.lamquant.configs import (
     TrainingWindowsConfig,
 )
 from cookbooks.lamquant.corpus import lma_corpus, split_manifest, training_windows
+from cookbooks.lamquant.gate.rules import load_registry
 from cookbooks.lamquant.promotion import promoted_codec
 from cookbooks.lamquant.sources import SYNTHETIC, floor_registry, recordings, registry_path
 from cookbooks.lamquant.training import joint_checkpoint
 from cookbooks.lamquant.verdict import pccp_verdict
-from cookbooks.lamquant.verdict_rules import load_registry
 
 EDF_ROOT = RecordingsConfig.model_fields["edf_root"].description
 

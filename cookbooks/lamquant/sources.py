@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from blut_assets.stage import Stage
-from blut_assets.stages import Steps, stage_asset
-from blut_resources.store import write_atomic
+from blut_assets.stages.declare import Steps, stage_asset
+from blut_assets.stages.stage import Stage
+from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.artifacts import FloorRegistry, Recordings
 from cookbooks.lamquant.configs import FloorRegistryConfig, RecordingsConfig
-from cookbooks.lamquant.formats.names import find_recordings
-from cookbooks.lamquant.verdict_rules import REGISTRY_FILE, parse_registry, read_registry
+from cookbooks.lamquant.formats.edf.names import find_recordings
+from cookbooks.lamquant.gate.rules import REGISTRY_FILE, parse_registry, read_registry
 
 SHIPPED_REGISTRY = Path(__file__).parent / "configs" / "pccp_registry.yaml"
 SYNTHETIC = "synthetic:"

@@ -1,8 +1,8 @@
 """Training: one checkpoint per asset, each in a process of its own."""
 
-from blut_assets.limits import Footprint
-from blut_assets.stage import Stage
-from blut_assets.stages import Steps, stage_asset
+from blut_assets.stages.declare import Steps, stage_asset
+from blut_assets.stages.limits import Footprint
+from blut_assets.stages.stage import Stage
 from cookbooks.lamquant.artifacts import JointCkpt, TrainingWindows
 from cookbooks.lamquant.configs import JointCheckpointConfig
 

@@ -9,17 +9,17 @@ from typing import Any
 
 import dagster as dg
 
-from blut_assets.gates import EACH, VERDICT_FILE, Criterion, Floor, parse_verdict
 from blut_assets.retrying import gate_check
-from blut_assets.stage import Stage
-from blut_assets.stages import Steps, stage_asset
-from blut_resources.containment.isolation import Isolation
-from blut_resources.instance import store_of
-from blut_resources.isolated import plain_copy
-from blut_resources.registry import ModelRegistry
-from blut_resources.registry_records import stack_of
-from blut_resources.store import ArtifactStore, StoreError
-from blut_resources.trainer import PayloadFailed
+from blut_assets.stages.declare import Steps, stage_asset
+from blut_assets.stages.stage import Stage
+from blut_resources.containment.sandbox.isolation import Isolation
+from blut_resources.instance.instance import store_of
+from blut_resources.payloads.isolated import plain_copy
+from blut_resources.payloads.run import PayloadFailed
+from blut_resources.registry.models import ModelRegistry
+from blut_resources.registry.records import stack_of
+from blut_resources.registry.verdicts import EACH, VERDICT_FILE, Criterion, Floor, parse_verdict
+from blut_resources.store.artifacts import ArtifactStore, StoreError
 from cookbooks.lamquant.artifacts import (
     FloorRegistry,
     JointCkpt,
@@ -29,8 +29,8 @@ from cookbooks.lamquant.artifacts import (
     TrainingWindows,
 )
 from cookbooks.lamquant.configs import PccpVerdictConfig
-from cookbooks.lamquant.verdict_page import shown
-from cookbooks.lamquant.verdict_rules import CORPUS, SPLIT_FILE, parse_split, sealed_digest
+from cookbooks.lamquant.gate.page import shown
+from cookbooks.lamquant.gate.rules import CORPUS, SPLIT_FILE, parse_split, sealed_digest
 
 CODEC_ENCODE = "cookbooks.lamquant.payload.codec_encode"
 CODEC_DECODE = "cookbooks.lamquant.payload.codec_decode"

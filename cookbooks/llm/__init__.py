@@ -10,13 +10,14 @@ def cookbook() -> "Cookbook":
     """The entry point. Imports stay in here: payloads import this package and must not load Dagster."""
     from blut_assets.floors import FloorsFormat
     from blut_assets.recipes import Cookbook
-    from blut_resources.intent import Intents
-    from cookbooks.llm import chains, recipes
+    from blut_resources.runs.intent import Intents
     from cookbooks.llm.corpus import preference_dataset, preference_split, sft_dataset, sft_split
     from cookbooks.llm.data_kinds import KINDS
-    from cookbooks.llm.floors import EXAMPLE, SCHEMA, pinned_floors
+    from cookbooks.llm.gate.floors import EXAMPLE, SCHEMA, pinned_floors
     from cookbooks.llm.gguf import gguf_preflight
-    from cookbooks.llm.recipe_suite import EVAL_SUITE
+    from cookbooks.llm.recipes import tails as chains
+    from cookbooks.llm.recipes import training as recipes
+    from cookbooks.llm.recipes.suite import EVAL_SUITE
     from cookbooks.llm.sources import base_model, examples, preferences, teacher_model
     from cookbooks.llm.suite import evaluated_models, evaluated_rows, evaluated_tokenizer, suite_evaluation
     from cookbooks.llm.training import distilled_checkpoint, dpo_checkpoint, sft_checkpoint

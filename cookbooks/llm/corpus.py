@@ -5,8 +5,8 @@ import json
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
-from blut_assets.stage import Stage
-from blut_assets.stages import Steps, stage_asset
+from blut_assets.stages.declare import Steps, stage_asset
+from blut_assets.stages.stage import Stage
 from cookbooks.llm.artifacts import (
     DatasetJsonl,
     DatasetSplit,
@@ -15,7 +15,7 @@ from cookbooks.llm.artifacts import (
     PreferenceJsonl,
     PreferenceSplit,
 )
-from cookbooks.llm.configs import (
+from cookbooks.llm.configs.corpus import (
     DatasetConfig,
     PreferenceDatasetConfig,
     PreferenceSplitConfig,

@@ -10,17 +10,17 @@ from typing import Any
 
 import dagster as dg
 
-from blut_assets.limits import Footprint
 from blut_assets.retrying import gate_check
-from blut_assets.stage import Stage
-from blut_assets.stages import Steps, stage_asset
-from blut_resources.instance import store_of
-from blut_resources.payload_environment import FETCHING
-from blut_resources.store import write_atomic
+from blut_assets.stages.declare import Steps, stage_asset
+from blut_assets.stages.limits import Footprint
+from blut_assets.stages.stage import Stage
+from blut_resources.instance.instance import store_of
+from blut_resources.payloads.environment import FETCHING
+from blut_resources.store.artifacts import write_atomic
 from cookbooks.llm.artifacts import Checkpoint, DatasetSplit, GgufModel, GgufPreflight, HfModel
-from cookbooks.llm.clean import DISTRIBUTIONS, clean_start
-from cookbooks.llm.configs_gguf import GgufConfig, GgufPreflightConfig, MergedConfig
-from cookbooks.llm.fidelity import FILE, read_fidelity
+from cookbooks.llm.configs.gguf import GgufConfig, GgufPreflightConfig, MergedConfig
+from cookbooks.llm.gate.clean import DISTRIBUTIONS, clean_start
+from cookbooks.llm.llama.fidelity import FILE, read_fidelity
 from cookbooks.llm.showing import sample_chat
 
 GGUF_PREFLIGHT = "cookbooks.llm.payload.gguf_preflight"

@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
-from blut_resources import documents
-from blut_resources.foreign_files import open_regular, read_regular
-from blut_resources.foreign_text import one_line
+from blut_resources.files import documents
+from blut_resources.files.foreign import open_regular, read_regular
+from blut_resources.text import one_line
 
 TORCH_NAMES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
 CODE_KEYS = frozenset({"auto_map", "custom_pipelines"})

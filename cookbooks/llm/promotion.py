@@ -5,13 +5,13 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from blut_assets import reuse
 from blut_assets.artifacts import Artifact
-from blut_assets.gates import VERDICT_FILE, PromotionRefused, Verdict
-from blut_assets.stage import Stage
-from blut_assets.stages import stage_asset
-from blut_resources.registry import Authority, ModelRegistry, Registration
-from blut_resources.store import write_atomic
+from blut_assets.stages import reuse
+from blut_assets.stages.declare import stage_asset
+from blut_assets.stages.stage import Stage
+from blut_resources.registry.models import Authority, ModelRegistry, Registration
+from blut_resources.registry.verdicts import VERDICT_FILE, PromotionRefused, Verdict
+from blut_resources.store.artifacts import write_atomic
 from cookbooks.llm.artifacts import (
     Checkpoint,
     DatasetSplit,
@@ -20,9 +20,9 @@ from cookbooks.llm.artifacts import (
     HfModel,
     RegisteredModel,
 )
-from cookbooks.llm.configs_promotion import RegisteredConfig, names_of
-from cookbooks.llm.fidelity import FILE
-from cookbooks.llm.verdict_rules import floors_in_force, learned_from_a_model, read_evidence, verdict_of
+from cookbooks.llm.configs.promotion import RegisteredConfig, names_of
+from cookbooks.llm.gate.rules import floors_in_force, learned_from_a_model, read_evidence, verdict_of
+from cookbooks.llm.llama.fidelity import FILE
 
 HEADLINE = ("kl", "loss_base", "loss_quantised")
 OF_THE_RUN = {"n", "at", "run", "headline"}

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from blut_assets.stage import Stage
-from blut_resources.registry import ModelRegistry, Registration, RegistryError
-from blut_resources.store import StoreError
+from blut_assets.stages.stage import Stage
+from blut_resources.registry.models import ModelRegistry, Registration, RegistryError
+from blut_resources.store.artifacts import StoreError
 from cookbooks.llm.artifacts import HfModel
 from cookbooks.llm.hf_dir import model_facts
 

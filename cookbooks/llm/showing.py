@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from blut_resources.foreign_text import markdown
+from blut_resources.text import markdown
 from cookbooks.llm.data.problems import Problem
 
 

@@ -5,15 +5,12 @@ from pathlib import Path
 
 import dagster as dg
 
-from blut_assets.stage import Stage
-from blut_assets.stages import Steps, stage_asset
-from blut_resources.payload_environment import FETCHING
-from blut_resources.pinned import BuildError
+from blut_assets.stages.declare import Steps, stage_asset
+from blut_assets.stages.stage import Stage
+from blut_resources.payload_kit.pinned import BuildError
+from blut_resources.payloads.environment import FETCHING
 from cookbooks.llm.artifacts import ExamplesFile, HfModel
-from cookbooks.llm.cache import MARKER
-from cookbooks.llm.chatterbot import NOTICE
-from cookbooks.llm.chatterbot import SAMPLES as DIALOGUES
-from cookbooks.llm.configs import (
+from cookbooks.llm.configs.corpus import (
     EXAMPLES,
     MODEL,
     PREFERENCES,
@@ -30,7 +27,10 @@ from cookbooks.llm.data.reading import data_files
 from cookbooks.llm.data.since import parse_since
 from cookbooks.llm.hf_dir import TOKENIZER_FILES, ModelDirError, model_facts, model_files
 from cookbooks.llm.registered import SCHEME, registered_model
-from cookbooks.llm.samples import sample_of
+from cookbooks.llm.samples.cache import MARKER
+from cookbooks.llm.samples.chatterbot import NOTICE
+from cookbooks.llm.samples.chatterbot import SAMPLES as DIALOGUES
+from cookbooks.llm.samples.models import sample_of
 from cookbooks.llm.showing import problem_table
 
 BASE_BUILD = "cookbooks.llm.payload.base_build"

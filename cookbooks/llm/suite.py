@@ -7,11 +7,11 @@ from typing import Any
 
 import dagster as dg
 
-from blut_assets.limits import Footprint
-from blut_assets.stage import Stage
-from blut_assets.stages import Steps, stage_asset
-from blut_resources.payload_environment import FETCHING
-from blut_resources.store import write_atomic
+from blut_assets.stages.declare import Steps, stage_asset
+from blut_assets.stages.limits import Footprint
+from blut_assets.stages.stage import Stage
+from blut_resources.payloads.environment import FETCHING
+from blut_resources.store.artifacts import write_atomic
 from cookbooks.llm.artifacts import (
     DatasetJsonl,
     EvalReport,
@@ -20,11 +20,11 @@ from cookbooks.llm.artifacts import (
     TaskSet,
     TokenizerFiles,
 )
-from cookbooks.llm.clean import DISTRIBUTIONS
-from cookbooks.llm.configs import SftDatasetConfig
-from cookbooks.llm.configs_gguf import ScoringConfig
-from cookbooks.llm.configs_suite import FIELDS, SCORED, EvaluatedModelsConfig
+from cookbooks.llm.configs.corpus import SftDatasetConfig
+from cookbooks.llm.configs.gguf import ScoringConfig
+from cookbooks.llm.configs.suite import FIELDS, SCORED, EvaluatedModelsConfig
 from cookbooks.llm.corpus import DATASET_NORMALISE, normalise
+from cookbooks.llm.gate.clean import DISTRIBUTIONS
 from cookbooks.llm.registered import SCHEME, registered_gguf
 from cookbooks.llm.sources import BASE_BUILD, named_model
 from cookbooks.llm.verdict import MODEL_EVALUATE, ROLES, Scored, score

@@ -6,11 +6,11 @@ from typing import Any
 
 import dagster as dg
 
-from blut_assets.limits import Footprint
-from blut_assets.stage import Stage
-from blut_assets.stages import Steps, stage_asset
+from blut_assets.stages.declare import Steps, stage_asset
+from blut_assets.stages.limits import Footprint
+from blut_assets.stages.stage import Stage
 from cookbooks.llm.artifacts import Checkpoint, DatasetSplit, GgufPreflight, HfModel, PreferenceSplit
-from cookbooks.llm.configs_training import (
+from cookbooks.llm.configs.training import (
     DistilledCheckpointConfig,
     DpoCheckpointConfig,
     SftCheckpointConfig,

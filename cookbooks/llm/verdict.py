@@ -8,18 +8,18 @@ from typing import Literal
 
 import dagster as dg
 
-from blut_assets.limits import Footprint
-from blut_assets.stage import Stage
-from blut_assets.stages import Steps, stage_asset
-from blut_resources.payload_environment import FETCHING
-from blut_resources.store import write_atomic
+from blut_assets.stages.declare import Steps, stage_asset
+from blut_assets.stages.limits import Footprint
+from blut_assets.stages.stage import Stage
+from blut_resources.payloads.environment import FETCHING
+from blut_resources.store.artifacts import write_atomic
 from cookbooks.llm.artifacts import DatasetSplit, EvalReport, GgufModel, HfModel, TaskSet
-from cookbooks.llm.clean import DISTRIBUTIONS, clean_start
-from cookbooks.llm.configs_gguf import EvaluationConfig, EvaluationTasksConfig, ScoringConfig
+from cookbooks.llm.configs.gguf import EvaluationConfig, EvaluationTasksConfig, ScoringConfig
 from cookbooks.llm.evaluation.judge import HOSTS
 from cookbooks.llm.evaluation.scores import table
 from cookbooks.llm.evaluation.summary import answers_by_model, summary
 from cookbooks.llm.evaluation.yaml_tasks import TaskError, read_tasks
+from cookbooks.llm.gate.clean import DISTRIBUTIONS, clean_start
 
 MODEL_EVALUATE = "cookbooks.llm.payload.model_evaluate"
 ROLES = ("base", "tuned", "quantised")

@@ -17,11 +17,11 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from blut_assets import definitions
-from blut_assets.cli import checkup
 from blut_assets.cli.app import app
+from blut_assets.cli.commands import checkup
 from blut_assets.cli.output import columns
+from blut_assets.discovery import Discovered
 from blut_assets.recipes import Cookbook
-from cookbooks.discovery import Discovered
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT
 
@@ -70,7 +70,7 @@ def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
 COOKBOOK = """
 from blut_assets.artifacts import Artifact
 from blut_assets.recipes import Cookbook, Recipe, RecipeArgs
-from blut_assets.stages import stage_asset
+from blut_assets.stages.declare import stage_asset
 class Jam(Artifact): kind = "jam"
 @stage_asset(cookbook="fruit", group="a")
 def jam(stage) -> Jam: return Jam()

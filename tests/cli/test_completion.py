@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from blut_assets.cli import completion
+from blut_assets.cli.shell import completion
 from blut_assets.datasets import Dataset, Datasets
-from blut_resources.store import ArtifactStore
+from blut_resources.store.artifacts import ArtifactStore
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT
 from tests.e2e.scene import until

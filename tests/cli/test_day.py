@@ -16,7 +16,7 @@ import yaml
 from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 from typer.testing import Result
 
-from sensors.policy_history import POLICY_TAG
+from sensors.policy.history import POLICY_TAG
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT
 from tests.e2e.scene import PATIENCE_S, Scene, until

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from blut_resources.containment.cgroup1 import Cgroup1
+from blut_resources.containment.backends.cgroup1 import Cgroup1
 from tests.containment.units import own_memory_dir
 from tests.lacking import lacking
 

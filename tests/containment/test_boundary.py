@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from blut_resources.containment.boundary import BROKEN
+from blut_resources.containment.supervisor.boundary import BROKEN
 from tests.containment.units import HOG, MIB, memory_dir, own_memory_dir, shell, start
 from tests.owners import PATIENCE_S, within
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from blut_resources.containment import attach
-from blut_resources.containment.tree import start_time
+from blut_resources.machine.processes import start_time
 from tests.aftermath import Row, note
 from tests.containment.conftest import BACKENDS
 from tests.containment.units import (
@@ -146,7 +146,7 @@ def test_owner_killed_before_it_said_go(place: Path, tmp_path: Path) -> None:
     (place / "spec.json").write_text(json.dumps(spec))
     os.mkfifo(place / "lifeline")
     os.mkfifo(place / "environment")
-    entry = REPOSITORY / "blut_resources/containment/entry.py"
+    entry = REPOSITORY / "blut_resources/containment/supervisor/entry.py"
     subprocess.run([sys.executable, "-I", "-S", entry, place / "spec.json"], check=True, timeout=10)
     outcome = json.loads((place / "outcome.json").read_text())
     assert (outcome["kind"], outcome["detail"]) == ("cancelled", "before it was started; its owner died")

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from blut_resources.containment import ContainmentError, Outcome, wire
+from blut_resources.containment import ContainmentError, Outcome
 from blut_resources.containment.outcome import read_outcome
+from blut_resources.machine import wire
 from tests.aftermath import Row, note
 from tests.containment.conftest import BACKENDS
 from tests.containment.units import (

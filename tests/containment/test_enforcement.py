@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from blut_resources.containment import ContainmentRefused, launching
-from blut_resources.containment.cgroupfs import cgroup_of
+from blut_resources.machine.cgroupfs import cgroup_of
 from tests.containment.units import MIB, PYTHON, Owner, memory_dir, own_memory_dir, shell, start
 from tests.owners import PATIENCE_S
 

@@ -96,11 +96,11 @@ def test_fifty_launches_leave_nothing(tmp_path: Path, backend: str) -> None:
 
 def test_the_supervisor_imports_next_to_nothing() -> None:
     """It starts before every payload: `typing` alone would double its time."""
-    entry = Path(__file__).parent.parent.parent / "blut_resources/containment/entry.py"
+    entry = Path(__file__).parent.parent.parent / "blut_resources/containment/supervisor/entry.py"
     command = [sys.executable, "-I", "-S", "-X", "importtime", entry, "/no/such/spec"]
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "|" in line}
-    assert "blut_resources.containment.supervisor" in loaded
+    assert "blut_resources.containment.supervisor.main" in loaded
     assert not loaded & {"typing", "json", "re", "enum", "ctypes", "subprocess", "contextlib", "importlib"}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from blut_resources.containment import ContainmentError
-from blut_resources.containment.isolation import Isolation
+from blut_resources.containment.sandbox.isolation import Isolation
 from tests.containment.units import output, start
 
 THIEF = Path(__file__).with_name("thief.py")

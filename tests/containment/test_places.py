@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from blut_resources import orphans
 from blut_resources.containment import attach
-from blut_resources.containment.cgroupfs import is_unit
+from blut_resources.machine.cgroupfs import is_unit
+from blut_resources.payloads import orphans
 from tests.containment.units import PYTHON, memory_dir, start
 from tests.owners import PATIENCE_S
 

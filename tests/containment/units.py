@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from blut_resources.containment import Limits, Unit, launch
-from blut_resources.containment.cgroupfs import cgroup_of
+from blut_resources.machine.cgroupfs import cgroup_of
 from tests.owners import PATIENCE_S, processes, within
 
 REPOSITORY = Path(__file__).parent.parent.parent

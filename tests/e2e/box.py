@@ -12,8 +12,8 @@ from typing import Any
 import dagster as dg
 import yaml
 
-from blut_assets import reuse
 from blut_assets.definitions import discovered
+from blut_assets.stages import reuse
 from tests.conftest import REPOSITORY
 from tests.forked import RUN, server
 

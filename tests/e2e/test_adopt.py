@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from blut_resources.containment.tree import start_time
+from blut_resources.machine.processes import start_time
 from tests.aftermath import Row, note
 from tests.e2e.scene import PATIENCE_S, Scene, alive, until
 from tests.forked import Forked

@@ -30,7 +30,7 @@ TICK = """
 import json, pathlib, sys
 import dagster as dg
 from blut_assets.definitions import defs
-from blut_resources.instance import open_instance
+from blut_resources.instance.instance import open_instance
 kept = pathlib.Path(sys.argv[1])
 cursors = json.loads(kept.read_text()) if kept.exists() else {}
 with open_instance() as instance:

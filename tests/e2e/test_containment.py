@@ -8,9 +8,9 @@ import dagster as dg
 import pytest
 
 from blut_assets.recipes import ArgsError
-from blut_resources import trainer
-from blut_resources.containment.cgroup1 import Cgroup1
-from blut_resources.machine import shared_memory
+from blut_resources.containment.backends.cgroup1 import Cgroup1
+from blut_resources.machine.memory import shared_memory
+from blut_resources.payloads import run as trainer
 from tests.contained import CHAIN, RESOURCES, defs, recipe
 from tests.e2e.scene import Scene
 from tests.lacking import lacking

@@ -3,7 +3,7 @@
 import dagster as dg
 import pytest
 
-from blut_assets import reuse
+from blut_assets.stages import reuse
 from tests.aftermath import Row, note
 from tests.e2e.scene import Scene, until
 

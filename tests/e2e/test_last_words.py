@@ -5,9 +5,9 @@ import signal
 
 import pytest
 
-from blut_assets.failures import failure_of
-from blut_resources import manifest, metrics, status
-from blut_resources.run_files import manifest_path, metrics_files, status_path
+from blut_assets.history.failures import failure_of
+from blut_resources.runs import manifest, metrics, status
+from blut_resources.runs.files import manifest_path, metrics_files, status_path
 from tests.e2e.scene import PATIENCE_S, Scene, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]

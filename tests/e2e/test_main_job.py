@@ -14,11 +14,11 @@ import dagster as dg
 import pytest
 import yaml
 
-from blut_resources import manifest, metrics
-from blut_resources.instance import store_of
-from blut_resources.registry import ModelRegistry
-from blut_resources.run_files import manifest_path, metrics_files
-from cookbooks.llm.recipes import FINETUNE
+from blut_resources.instance.instance import store_of
+from blut_resources.registry.models import ModelRegistry
+from blut_resources.runs import manifest, metrics
+from blut_resources.runs.files import manifest_path, metrics_files
+from cookbooks.llm.recipes.training import FINETUNE
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT, DAGSTER, KEPT, RECIPE, Box
 from tests.e2e.ui import Ui, dagster_dev

@@ -13,10 +13,10 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from blut_resources.registry import ModelRegistry, RegistryError
+from blut_resources.registry.models import ModelRegistry, RegistryError
 from cookbooks.lamquant.samples.synthetic import write_synthetic
-from sensors.policy_file import edit
-from sensors.policy_history import POLICY_TAG, REASON_TAG
+from sensors.policy.file import edit
+from sensors.policy.history import POLICY_TAG, REASON_TAG
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT, RECIPE, Box
 from tests.e2e.scene import until

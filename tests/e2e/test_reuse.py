@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from blut_resources.instance import store_of
+from blut_resources.instance.instance import store_of
 from tests.chain import Chain
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -80,8 +80,8 @@ def test_the_plan_says_what_would_run_why_and_what_it_cost(chain: Chain) -> None
     chain.run()
     chain.set_word(5, "v1")
     script = (
-        "import json; from blut_resources.instance import open_instance;"
-        " from blut_assets.planning import plan;"
+        "import json; from blut_resources.instance.instance import open_instance;"
+        " from blut_assets.history.planning import plan;"
         " from chain.defs import recipe; instance = open_instance();"
         " planned = plan(instance, recipe.assets, recipe.configs(recipe.parse({})));"
         " print(json.dumps([p.as_dict() for p in planned]))"

@@ -54,25 +54,27 @@ if FAULT:
     MOVE = ("pathlib", "Path.rename")
     COMMIT = ("sqlalchemy.engine.default", "DefaultDialect.do_commit")
     LAUNCHING = "blut_resources.containment.launching"
-    STORAGE = "blut_resources.instance_storage"
+    STORAGE = "blut_resources.instance.storage"
     POINTS: dict[str, Point] = {
-        **_both("payload", "blut_resources.payload", "payload_session", "the payload starts"),
+        **_both("payload", "blut_resources.payload_kit.session", "payload_session", "the payload starts"),
         **_both("payload", *RENAME, "the checkpoint's rename", matches=_named("checkpoint.json")),
         **_both("payload", *MOVE, "the codec's checkpoint appears", matches=_epoch),
-        **_both("payload", "blut_resources.payload", "PayloadSession.epoch", "an epoch is reported"),
-        **_both("payload", "blut_resources.payload", "PayloadSession.done", "done"),
+        **_both(
+            "payload", "blut_resources.payload_kit.session", "PayloadSession.epoch", "an epoch is reported"
+        ),
+        **_both("payload", "blut_resources.payload_kit.session", "PayloadSession.done", "done"),
         **_both("run", STORAGE, "PooledRuns.handle_run_event", "the run shows as started", matches=_starts),
-        **_both("run", "blut_resources.lease_files", "add", "the lease is taken"),
-        **_both("run", "blut_resources.store_files", "acquire", "the lock", matches=_lock("fingerprint-")),
+        **_both("run", "blut_resources.leases.files", "add", "the lease is taken"),
+        **_both("run", "blut_resources.files.durable", "acquire", "the lock", matches=_lock("fingerprint-")),
         **_both("run", LAUNCHING, "_start", "the unit starts"),
         **_both("run", LAUNCHING, "record", "the unit waits for its go"),
-        **_both("run", "blut_resources.store", "ArtifactStore.put", "the store takes the result"),
+        **_both("run", "blut_resources.store.artifacts", "ArtifactStore.put", "the store takes the result"),
         **_both("run", *MOVE, "the data moves in", matches=_named("data")),
         **_both("run", *MOVE, "the artifact appears", matches=lambda _, to: len(os.path.basename(to)) == 64),
         **_both("run", *COMMIT, "a commit of raw's event", matches=_stores("raw")),
         **_both("run", *COMMIT, "a commit of the training's event", matches=_stores("trained")),
         **_both("run", *COMMIT, "a commit of the last event", matches=_stores("judged")),
-        **_both("run", "blut_resources.store_places", "StorePlaces.discard_work", "the work goes"),
+        **_both("run", "blut_resources.store.places", "StorePlaces.discard_work", "the work goes"),
     }
 
     class _Fault:

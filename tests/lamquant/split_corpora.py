@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from cookbooks.lamquant.formats.corpus import INDEX, SCHEMA, read_corpus, read_recording, signal_sha256
-from cookbooks.lamquant.formats.lma import LmaEntry, write_lma
-from cookbooks.lamquant.formats.lml import encode_lml
+from cookbooks.lamquant.formats.lma.archive import LmaEntry, write_lma
+from cookbooks.lamquant.formats.lml.container import encode_lml
 from cookbooks.lamquant.samples.aeon import ensure_aeon_sample
 
 ROOT = Path(__file__).parents[2]

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from blut_resources.payload import Diverged
-from cookbooks.lamquant.payload.codec.bitstream import (
+from blut_resources.payload_kit.session import Diverged
+from cookbooks.lamquant.codec.bitstream import (
     CODER_JOINT,
     Bitstream,
     BitstreamError,
@@ -21,15 +21,15 @@ from cookbooks.lamquant.payload.codec.bitstream import (
     pack,
     unpack,
 )
-from cookbooks.lamquant.payload.codec.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from cookbooks.lamquant.payload.codec.coder import RecordingCoder
-from cookbooks.lamquant.payload.codec.data import load_corpus
-from cookbooks.lamquant.payload.codec.dct import fit_anchor
-from cookbooks.lamquant.payload.codec.entropy import N_SCALES, features_of, frequencies_from
-from cookbooks.lamquant.payload.codec.presets import PRESETS, TIERS
-from cookbooks.lamquant.payload.codec.training import LAMBDA, Trainer
-from cookbooks.lamquant.payload.codec.transform import fast_rms
-from cookbooks.lamquant.payload.codec.validation import mean_figures
+from cookbooks.lamquant.codec.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from cookbooks.lamquant.codec.coder import RecordingCoder
+from cookbooks.lamquant.codec.data import load_corpus
+from cookbooks.lamquant.codec.dct import fit_anchor
+from cookbooks.lamquant.codec.entropy import N_SCALES, features_of, frequencies_from
+from cookbooks.lamquant.codec.presets import PRESETS, TIERS
+from cookbooks.lamquant.codec.training import LAMBDA, Trainer
+from cookbooks.lamquant.codec.transform import fast_rms
+from cookbooks.lamquant.codec.validation import mean_figures
 from tests.lamquant.codec_support import eeg_like, write_windows
 
 
@@ -214,7 +214,7 @@ def test_training_and_coding_compute_the_same_context(coder: RecordingCoder) -> 
     coefficients = coder.analyse(signal - signal.mean())
     q, tables, _ = coder.quantise(coefficients, 60.0, 12, 256.0)
     x = features_of(np.abs(q)[None]).astype(np.int64)[0]
-    from cookbooks.lamquant.payload.codec.model import positions
+    from cookbooks.lamquant.codec.model import positions
 
     net = coder.entropy.net
     first = np.clip(

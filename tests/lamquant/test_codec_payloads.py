@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from cookbooks.lamquant.payload import codec_decode, joint_train
-from cookbooks.lamquant.payload.codec.checkpoint import (
+from cookbooks.lamquant.codec.checkpoint import (
     CheckpointError,
     load_checkpoint,
     load_state,
     save_state,
 )
-from cookbooks.lamquant.payload.codec.data import WindowsError, load_corpus
+from cookbooks.lamquant.codec.data import WindowsError, load_corpus
+from cookbooks.lamquant.payload import codec_decode, joint_train
 from tests.lamquant.codec_support import eeg_like, finish, frozen, start, tree_digest, write_windows
 from tests.lamquant.split_corpora import Source, write_corpus
 

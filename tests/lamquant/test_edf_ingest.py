@@ -17,12 +17,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blut_resources.digest import digest_path
+from blut_resources.files.digest import digest_path
 from cookbooks.lamquant.formats.corpus import CorpusError, read_corpus, read_recording
-from cookbooks.lamquant.formats.edf import BadRecording, find_recordings, read_edf
-from cookbooks.lamquant.formats.lma import read_lma
-from cookbooks.lamquant.formats.lml import decode_lml
-from cookbooks.lamquant.formats.names import stems_of, subject_of
+from cookbooks.lamquant.formats.edf.names import stems_of, subject_of
+from cookbooks.lamquant.formats.edf.recording import BadRecording, find_recordings, read_edf
+from cookbooks.lamquant.formats.lma.archive import read_lma
+from cookbooks.lamquant.formats.lml.container import decode_lml
 from cookbooks.lamquant.payload import lma_encode
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,8 +13,15 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cookbooks.lamquant.formats.lma import LmaArchive, LmaEntry, LmaError, parse_lma, read_lma, write_lma
-from cookbooks.lamquant.formats.lml import decode_lml, encode_lml
+from cookbooks.lamquant.formats.lma.archive import (
+    LmaArchive,
+    LmaEntry,
+    LmaError,
+    parse_lma,
+    read_lma,
+    write_lma,
+)
+from cookbooks.lamquant.formats.lml.container import decode_lml, encode_lml
 
 TEXT = b"onset,duration,label\n" * 200
 SIGNAL = np.arange(800).reshape(2, 400) % 37

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cookbooks.lamquant.formats import lml_reader
-from cookbooks.lamquant.formats.lml import (
+from cookbooks.lamquant.formats.lml import reader as lml_reader
+from cookbooks.lamquant.formats.lml.container import (
     BadHeader,
     CrcMismatch,
     Effort,
@@ -531,7 +531,7 @@ def test_it_works_where_nothing_can_be_cached(tmp_path: Path) -> None:
     script = (
         "import numpy as np\n"
         "from cookbooks.lamquant.formats import lml_encode_kernel\n"
-        "from cookbooks.lamquant.formats.lml import decode_lml, encode_lml\n"
+        "from cookbooks.lamquant.formats.lml.container import decode_lml, encode_lml\n"
         "assert 'FunctionCache' not in str(lml_encode_kernel.choose._cache)\n"
         "x = np.arange(600).reshape(2, 300) ** 2 % 977\n"
         "assert (decode_lml(encode_lml(x, 250.0, bit_depth=16, metadata={})).digital == x).all()\n"

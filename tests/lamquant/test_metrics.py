@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cookbooks.lamquant.signal import metrics
+from cookbooks.lamquant.gate import metrics
 
 
 def sine(hz: float, rate: float, seconds: float, amplitude: float = 1.0) -> np.ndarray:

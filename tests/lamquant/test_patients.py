@@ -10,14 +10,14 @@ import dagster as dg
 import numpy as np
 import pytest
 
-from cookbooks.lamquant import verdict_checks as checks
+from cookbooks.lamquant.codec.bitstream import CODER_JOINT, Bitstream, ChannelHeader, pack
 from cookbooks.lamquant.formats.corpus import SCHEMA as CORPUS_SCHEMA
-from cookbooks.lamquant.formats.names import patient_key
-from cookbooks.lamquant.payload.codec.bitstream import CODER_JOINT, Bitstream, ChannelHeader, pack
+from cookbooks.lamquant.formats.edf.names import patient_key
+from cookbooks.lamquant.gate import checks
+from cookbooks.lamquant.gate.rules import Split
 from cookbooks.lamquant.recipes import JOINT_CODEC
 from cookbooks.lamquant.signal.duplicates import Duplicates, Finding
 from cookbooks.lamquant.signal.split import MANIFEST, SplitError, SplitPolicy, build_split, read_split
-from cookbooks.lamquant.verdict_rules import Split
 
 SPELLINGS = [
     ("anna", "ANNA"),

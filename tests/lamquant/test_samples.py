@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blut_resources.digest import digest_path
-from cookbooks.lamquant.formats.edf import EdfRecording, find_recordings, read_edf
+from blut_resources.files.digest import digest_path
+from cookbooks.lamquant.formats.edf.recording import EdfRecording, find_recordings, read_edf
 from cookbooks.lamquant.samples.aeon import WHEEL, SampleError, ensure_aeon_sample
 from cookbooks.lamquant.samples.synthetic import TEN_TWENTY, write_synthetic
 

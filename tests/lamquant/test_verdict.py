@@ -17,16 +17,14 @@ import pytest
 from pydantic import ValidationError
 from safetensors.numpy import load_file, save_file
 
-from blut_assets.gates import PromotionRefused, Verdict
-from blut_resources.digest import digest_path
-from blut_resources.registry import ModelRegistry
-from blut_resources.registry_rules import misses
-from blut_resources.store import ArtifactStore
+from blut_resources.files.digest import digest_path
+from blut_resources.registry.models import ModelRegistry
+from blut_resources.registry.rules import misses
+from blut_resources.registry.verdicts import PromotionRefused, Verdict
+from blut_resources.store.artifacts import ArtifactStore
 from cookbooks.lamquant.artifacts import PccpVerdict
 from cookbooks.lamquant.formats.corpus import read_corpus, read_recording
-from cookbooks.lamquant.payload.verdict_score import ScoreConfig, score
-from cookbooks.lamquant.signal.bands import BANDS
-from cookbooks.lamquant.verdict_rules import (
+from cookbooks.lamquant.gate.rules import (
     LADDER,
     RegistryInvalid,
     SplitInvalid,
@@ -38,6 +36,8 @@ from cookbooks.lamquant.verdict_rules import (
     possible,
     required_floors,
 )
+from cookbooks.lamquant.payload.verdict_score import ScoreConfig, score
+from cookbooks.lamquant.signal.bands import BANDS
 from tests.lamquant.verdict_case import CHANGE, REGISTRY, Case, made, payload
 
 SHIPPED = Path(__file__).parents[2] / "cookbooks" / "lamquant" / "configs" / "pccp_registry.yaml"

@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blut_assets.gates import Incumbent, parse_verdict
-from blut_resources.digest import digest_path
-from blut_resources.registry_files import RegistryFiles
-from blut_resources.registry_records import Entry
-from blut_resources.store import ArtifactStore
+from blut_resources.files.digest import digest_path
+from blut_resources.registry.files import RegistryFiles
+from blut_resources.registry.records import Entry
+from blut_resources.registry.verdicts import Incumbent, parse_verdict
+from blut_resources.store.artifacts import ArtifactStore
 from cookbooks.lamquant.configs import PccpVerdictConfig
+from cookbooks.lamquant.gate.checks import made_up
+from cookbooks.lamquant.gate.incumbent import HEADLINE, worse_than
+from cookbooks.lamquant.gate.page import shown
+from cookbooks.lamquant.gate.rules import Split, sealed_digest
 from cookbooks.lamquant.payload.verdict_score import ScoreConfig, score
 from cookbooks.lamquant.verdict import incumbent
-from cookbooks.lamquant.verdict_checks import made_up
-from cookbooks.lamquant.verdict_incumbent import HEADLINE, worse_than
-from cookbooks.lamquant.verdict_page import shown
-from cookbooks.lamquant.verdict_rules import Split, sealed_digest
 from tests.lamquant.verdict_case import Case
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64

@@ -17,12 +17,12 @@ from blut_assets.bundle.export import PAGE, SIGNED, export
 from blut_assets.bundle.keys import KeyFault, make_key, private_key, public_keys
 from blut_assets.bundle.page import page
 from blut_assets.bundle.verify import Seen, verify
-from blut_assets.gates import Verdict, parse_verdict
-from blut_resources.digest import digest_path
-from blut_resources.registry import ModelRegistry
-from blut_resources.store import ArtifactStore
-from cookbooks.lamquant.verdict_bundle import differences
-from cookbooks.lamquant.verdict_rules import floors_in_force
+from blut_resources.files.digest import digest_path
+from blut_resources.registry.models import ModelRegistry
+from blut_resources.registry.verdicts import Verdict, parse_verdict
+from blut_resources.store.artifacts import ArtifactStore
+from cookbooks.lamquant.gate.bundle import differences
+from cookbooks.lamquant.gate.rules import floors_in_force
 
 MODEL = "lamquant-joint@synthetic-lab"
 

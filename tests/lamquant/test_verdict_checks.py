@@ -9,22 +9,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blut_resources.digest import digest_path
-from cookbooks.lamquant.payload.codec.bitstream import (
+from blut_resources.files.digest import digest_path
+from cookbooks.lamquant.codec.bitstream import (
     CODER_DCT,
     CODER_JOINT,
     Bitstream,
     ChannelHeader,
     pack,
 )
-from cookbooks.lamquant.verdict_checks import (
+from cookbooks.lamquant.gate.checks import (
     disjoint_patients,
     not_a_bitstream,
     seen_in_training,
     shared_content,
     unchanged,
 )
-from cookbooks.lamquant.verdict_rules import Split
+from cookbooks.lamquant.gate.rules import Split
 
 PATIENTS = {"a": "anna", "b": "bert", "c": "carl"}
 HOMES = {"anna": "train", "bert": "val", "carl": "test"}

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-import cookbooks.lamquant.verdict_worst as worst
-from blut_assets.gates import Criterion, Floor, judge
+import cookbooks.lamquant.gate.worst as worst
+from blut_resources.registry.verdicts import Criterion, Floor, judge
 from cookbooks.lamquant.formats.corpus import Recording
-from cookbooks.lamquant.signal.stretches import measure_stretches
-from cookbooks.lamquant.verdict_measure import Part, measure_recording, worst_figures
-from cookbooks.lamquant.verdict_rules import FloorRegistryFile, load_registry, required_floors
+from cookbooks.lamquant.gate.measure import Part, measure_recording, worst_figures
+from cookbooks.lamquant.gate.rules import FloorRegistryFile, load_registry, required_floors
+from cookbooks.lamquant.gate.stretches import measure_stretches
 from tests.lamquant.codec_support import eeg_like
 
 SHIPPED = Path(__file__).parents[2] / "cookbooks" / "lamquant" / "configs" / "pccp_registry.yaml"

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from blut_assets.gates import Verdict, parse_verdict
-from blut_resources.digest import digest_path
+from blut_resources.files.digest import digest_path
+from blut_resources.registry.verdicts import Verdict, parse_verdict
 from cookbooks.lamquant.formats.corpus import read_corpus
 from cookbooks.lamquant.payload.verdict_score import ScoreConfig, score
 from cookbooks.lamquant.samples.synthetic import write_synthetic

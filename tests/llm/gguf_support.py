@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from cookbooks.llm.llamacpp import REMEDY, Kit, ensure_kit, find_kit, missing_tools
+from cookbooks.llm.llama.kit import REMEDY, Kit, ensure_kit, find_kit, missing_tools
 from tests.conftest import REPOSITORY
 from tests.lacking import lacking
 from tests.llm.forked import run_forked

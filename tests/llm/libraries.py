@@ -1,6 +1,6 @@
 """Imported by the server of `tests.llm.forked`, in the order in which a payload would."""
 
-from cookbooks.llm.payload.training.process import prepare_process
+from cookbooks.llm.training_loop.process import prepare_process
 
 prepare_process({"threads": 1})
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from blut_resources.payload import PayloadSession
+from blut_resources.payload_kit.session import PayloadSession
+from cookbooks.llm.chat.template import load_tokenizer
 from cookbooks.llm.payload.base_build import ensure_sample
-from cookbooks.llm.payload.chat import load_tokenizer
-from cookbooks.llm.samples import sample_of
+from cookbooks.llm.samples.models import sample_of
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content']"

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from blut_resources.pinned import BuildError
-from cookbooks.llm.cache import cache_root, ensure_package
-from cookbooks.llm.chatterbot import FOLDER, SAMPLES, WHEEL
+from blut_resources.payload_kit.pinned import BuildError
 from cookbooks.llm.data.formats import Normaliser
 from cookbooks.llm.data.reading import Row, read_rows
+from cookbooks.llm.samples.cache import cache_root, ensure_package
+from cookbooks.llm.samples.chatterbot import FOLDER, SAMPLES, WHEEL
 
 
 @pytest.mark.parametrize(

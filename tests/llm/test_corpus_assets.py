@@ -8,11 +8,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from blut_assets.handles import ArtifactHandles
-from blut_assets.planning import plan
-from blut_assets.stages import spec_of
-from blut_resources.instance import store_of
-from cookbooks.llm.configs import BaseModelConfig, ExamplesConfig, SftDatasetConfig
+from blut_assets.history.planning import plan
+from blut_assets.stages.declare import spec_of
+from blut_assets.stages.handles import ArtifactHandles
+from blut_resources.instance.instance import store_of
+from cookbooks.llm.configs.corpus import BaseModelConfig, ExamplesConfig, SftDatasetConfig
 from cookbooks.llm.corpus import preference_dataset, preference_split, sft_dataset, sft_split
 from cookbooks.llm.sources import base_model, examples, preferences
 from tests.llm.outcomes import failure, metadata

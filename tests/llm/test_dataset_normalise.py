@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from cookbooks.llm.chat.control_tokens import control_tokens_in, neutralised
+from cookbooks.llm.chat.masking import IGNORE, encode_row
+from cookbooks.llm.chat.preview import preview
+from cookbooks.llm.chat.template import MaskError, load_tokenizer
 from cookbooks.llm.data.problems import DataError
-from cookbooks.llm.payload.chat import MaskError, load_tokenizer
-from cookbooks.llm.payload.control import control_tokens_in, neutralised
 from cookbooks.llm.payload.dataset_normalise import Job
-from cookbooks.llm.payload.masking import IGNORE, encode_row
-from cookbooks.llm.payload.preview import preview
 from tests.llm.rows_support import (
     GREETING,
     ask,

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from cookbooks.llm.payload.divergence import NotFinite, diverge
-from cookbooks.llm.payload.engines import Answer, greedy, log_probs
+from cookbooks.llm.scoring.divergence import NotFinite, diverge
+from cookbooks.llm.scoring.engine import Answer, greedy, log_probs
 
 VOCABULARY, ROWS = 5000, 150
 

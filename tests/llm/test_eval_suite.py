@@ -9,11 +9,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from blut_assets.handles import ArtifactHandles
 from blut_assets.recipes import ArgsError
-from blut_resources.instance import open_instance, store_of
-from blut_resources.store_files import remove_tree
-from cookbooks.llm.recipe_suite import EVAL_SUITE
+from blut_assets.stages.handles import ArtifactHandles
+from blut_resources.files.durable import remove_tree
+from blut_resources.instance.instance import open_instance, store_of
+from cookbooks.llm.recipes.suite import EVAL_SUITE
 from cookbooks.llm.suite import evaluated_models
 from tests.conftest import REPOSITORY
 from tests.llm.gguf_support import CONVERT, kit, made, small_model, small_split

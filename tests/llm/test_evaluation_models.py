@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from cookbooks.llm.chat.template import load_tokenizer
 from cookbooks.llm.evaluation.summary import summary
-from cookbooks.llm.payload.chat import load_tokenizer
 from tests.llm.gguf_support import CONVERT, kit, made, refused, run_payload, small_model, small_split
 from tests.llm.test_evaluation_judge import Handler, Server
 from tests.llm.test_evaluation_tasks import CHOICE, DOCS, WRITTEN, task
@@ -134,7 +134,7 @@ def test_the_loss_is_that_of_the_trainer_over_answers_only(
     import torch
     from transformers import AutoModelForCausalLM
 
-    from cookbooks.llm.payload.held_out import read_file
+    from cookbooks.llm.scoring.held_out import read_file
 
     model = AutoModelForCausalLM.from_pretrained(inputs["model"])
     total, count = 0.0, 0

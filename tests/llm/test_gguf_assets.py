@@ -8,13 +8,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from blut_assets.handles import ArtifactHandles
-from blut_assets.stage import Stage
-from blut_assets.stages import StageConfig, stage_asset
-from blut_resources.instance import store_of
+from blut_assets.stages.declare import StageConfig, stage_asset
+from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.stage import Stage
+from blut_resources.instance.instance import store_of
 from cookbooks.llm.artifacts import Checkpoint, DatasetSplit, GgufPreflight, HfModel
-from cookbooks.llm.chains import SFT
 from cookbooks.llm.gguf import gguf_preflight
+from cookbooks.llm.recipes.tails import SFT
 from cookbooks.llm.sources import base_model
 from cookbooks.llm.verdict import evaluation_tasks
 from tests.conftest import REPOSITORY

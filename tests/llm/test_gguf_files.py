@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from cookbooks.llm.fidelity import FILE, read_fidelity
+from cookbooks.llm.llama.fidelity import FILE, read_fidelity
 from cookbooks.llm.payload.base_build import ensure_sample
-from cookbooks.llm.samples import sample_of
+from cookbooks.llm.samples.models import sample_of
 from tests.llm.gguf_support import (
     CONVERT,
     VERIFY,
@@ -79,7 +79,7 @@ def test_a_half_precision_file_predicts_what_the_model_does(
 def test_the_file_says_what_it_is_and_where_it_comes_from(
     half: tuple[Path, dict[str, Any], Path, dict[str, Any]], bench: Bench
 ) -> None:
-    from cookbooks.llm.payload.gguf_engine import GgufEngine
+    from cookbooks.llm.scoring.gguf_engine import GgufEngine
 
     with GgufEngine(half[2] / "model.gguf", kit(), context=64) as engine:
         metadata, template = engine.metadata(), engine.chat_template()
@@ -123,7 +123,7 @@ def test_quantisation_costs_what_is_reported_and_below_a_floor_it_is_no_pass(ben
 
 
 def test_an_importance_matrix_from_the_training_side_is_used_and_recorded(bench: Bench) -> None:
-    from cookbooks.llm.payload.gguf_engine import GgufEngine
+    from cookbooks.llm.scoring.gguf_engine import GgufEngine
 
     # a type that llama.cpp refuses to make without
     helped, facts = bench.convert(quant="IQ2_XS", importance=True)
@@ -199,9 +199,9 @@ def test_a_tokenizer_that_cuts_otherwise_is_no_pass(
 def test_both_engines_cut_predict_and_write_alike(
     half: tuple[Path, dict[str, Any], Path, dict[str, Any]], bench: Bench
 ) -> None:
-    from cookbooks.llm.payload.gguf_engine import GgufEngine
-    from cookbooks.llm.payload.hf_engine import HfEngine
-    from cookbooks.llm.payload.llama_library import LlamaError
+    from cookbooks.llm.llama.library import LlamaError
+    from cookbooks.llm.scoring.gguf_engine import GgufEngine
+    from cookbooks.llm.scoring.hf_engine import HfEngine
 
     asked = [{"role": "user", "content": "Größe 2025 <b>🦙</b>?"}]
     with (

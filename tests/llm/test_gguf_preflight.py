@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cookbooks.llm.payload.gguf_converter import NotConvertible, convert, shown_model
+from cookbooks.llm.llama.converter import NotConvertible, convert, shown_model
 from tests.llm.gguf_support import kit, made, refused, small_model
 from tests.llm.rows_support import smollm2
 from tests.llm.training_support import tiny_model

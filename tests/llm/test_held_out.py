@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from cookbooks.llm.payload.held_out import read_file
-from cookbooks.llm.payload.masking import IGNORE
-from cookbooks.llm.payload.training.process import Refused
+from cookbooks.llm.chat.masking import IGNORE
+from cookbooks.llm.scoring.held_out import read_file
+from cookbooks.llm.training_loop.process import Refused
 from tests.llm.rows_support import GREETING, ask, tokenizer_of_smollm2, write_rows
 
 

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 import trl
 
-from cookbooks.llm.payload.chat import MaskError, load_tokenizer, render
-from cookbooks.llm.payload.masking import (
+from cookbooks.llm.chat.masking import (
     IGNORE,
     Encoded,
     Learn,
@@ -23,7 +22,8 @@ from cookbooks.llm.payload.masking import (
     encode_row,
     encode_text,
 )
-from cookbooks.llm.payload.preview import marked, preview
+from cookbooks.llm.chat.preview import marked, preview
+from cookbooks.llm.chat.template import MaskError, load_tokenizer, render
 from tests.llm.rows_support import CHATML, GREETING, smollm2, tokenizer_with
 
 TEMPLATES = Path(trl.__file__).parent / "chat_templates"

@@ -9,17 +9,17 @@ import dagster as dg
 import pytest
 
 from blut_assets.definitions import defs
-from blut_assets.handles import ArtifactHandles
-from blut_assets.planning import plan
-from blut_assets.retention import reachable
-from blut_resources.instance import store_of
-from blut_resources.registry import Authority, ModelRegistry
-from blut_resources.store import ArtifactStore
-from blut_resources.store_files import remove_tree
-from cookbooks.llm import recipes
-from cookbooks.llm.chains import SFT
-from cookbooks.llm.floors import EXAMPLE, pinned_floors
-from cookbooks.llm.recipe_suite import EVAL_SUITE
+from blut_assets.history.planning import plan
+from blut_assets.history.retention import reachable
+from blut_assets.stages.handles import ArtifactHandles
+from blut_resources.files.durable import remove_tree
+from blut_resources.instance.instance import store_of
+from blut_resources.registry.models import Authority, ModelRegistry
+from blut_resources.store.artifacts import ArtifactStore
+from cookbooks.llm.gate.floors import EXAMPLE, pinned_floors
+from cookbooks.llm.recipes import training as recipes
+from cookbooks.llm.recipes.suite import EVAL_SUITE
+from cookbooks.llm.recipes.tails import SFT
 from cookbooks.llm.sources import base_model
 from tests.conftest import REPOSITORY
 from tests.llm.gguf_support import kit

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from cookbooks.llm.chat.template import load_tokenizer
 from cookbooks.llm.hf_dir import front_matter, model_facts, read_json, tensor_shapes
 from cookbooks.llm.payload.base_build import LEAKED, ensure_sample
-from cookbooks.llm.payload.chat import load_tokenizer
-from cookbooks.llm.samples import SAMPLES, sample_of
+from cookbooks.llm.samples.models import SAMPLES, sample_of
 from tests.llm.rows_support import smollm2
 
 
@@ -65,7 +65,7 @@ def test_a_tokenizer_is_the_one_that_transformers_finds(tmp_path: Path, model_ty
 
 def test_to_read_a_tokenizer_takes_no_torch() -> None:
     script = (
-        "import sys, pathlib; from cookbooks.llm.payload.chat import load_tokenizer, render;"
+        "import sys, pathlib; from cookbooks.llm.chat.template import load_tokenizer, render;"
         "print(render(load_tokenizer(pathlib.Path(sys.argv[1])), [{'role': 'user', 'content': 'Hi'}]));"
         "assert 'torch' not in sys.modules"
     )

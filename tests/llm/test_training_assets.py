@@ -8,8 +8,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from blut_assets.handles import ArtifactHandles
-from blut_resources.instance import store_of
+from blut_assets.stages.handles import ArtifactHandles
+from blut_resources.instance.instance import store_of
 from cookbooks.llm.corpus import preference_dataset, preference_split, sft_dataset, sft_split
 from cookbooks.llm.gguf import gguf_preflight
 from cookbooks.llm.sources import base_model, examples, preferences, teacher_model

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from cookbooks.llm.payload.training.process import Refused
-from cookbooks.llm.payload.training.teacher_answers import ANSWERS, Written, answered
+from cookbooks.llm.training_loop.process import Refused
+from cookbooks.llm.training_loop.teacher_answers import ANSWERS, Written, answered
 from tests.llm.training_support import (
     Training,
     assert_every_file_is_needed,
@@ -50,10 +50,10 @@ def test_the_loss_is_the_formula(
     import torch
 
     from cookbooks.llm.payload.sft_train import sft_trainer
-    from cookbooks.llm.payload.training import logit_distillation
-    from cookbooks.llm.payload.training.examples import read_examples
-    from cookbooks.llm.payload.training.job import Job
-    from cookbooks.llm.payload.training.models import load_frozen, load_model
+    from cookbooks.llm.training_loop import logit_distillation
+    from cookbooks.llm.training_loop.examples import read_examples
+    from cookbooks.llm.training_loop.job import Job
+    from cookbooks.llm.training_loop.models import load_frozen, load_model
 
     monkeypatch.setattr(logit_distillation, "ROWS", rows)
     job = Job(Training(tmp_path, "distill", inputs, dropout=0.0).session(), "distill_logit")

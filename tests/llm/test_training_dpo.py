@@ -6,12 +6,12 @@ from typing import Any, get_args
 
 import pytest
 
-from cookbooks.llm.configs_training import DpoCheckpointConfig, PreferenceLoss, refuse_senseless
+from cookbooks.llm.configs.training import DpoCheckpointConfig, PreferenceLoss, refuse_senseless
 from cookbooks.llm.payload.dpo_train import dpo_trainer, evaluate, refuse_another_start
-from cookbooks.llm.payload.training.examples import read_pairs
-from cookbooks.llm.payload.training.job import Job
-from cookbooks.llm.payload.training.models import load_frozen, load_model
-from cookbooks.llm.payload.training.process import Refused
+from cookbooks.llm.training_loop.examples import read_pairs
+from cookbooks.llm.training_loop.job import Job
+from cookbooks.llm.training_loop.models import load_frozen, load_model
+from cookbooks.llm.training_loop.process import Refused
 from tests.llm.training_support import (
     Training,
     assert_every_file_is_needed,

@@ -8,9 +8,9 @@ import pytest
 
 from cookbooks.llm.payload.dpo_train import dpo_trainer
 from cookbooks.llm.payload.sft_train import sft_trainer
-from cookbooks.llm.payload.training.examples import examples_of, read_pairs
-from cookbooks.llm.payload.training.job import Job
-from cookbooks.llm.payload.training.models import load_model
+from cookbooks.llm.training_loop.examples import examples_of, read_pairs
+from cookbooks.llm.training_loop.job import Job
+from cookbooks.llm.training_loop.models import load_model
 from tests.llm.training_support import Training, dialogues, pairs, split, tiny_model
 
 TALK = [

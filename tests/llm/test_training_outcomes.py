@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from blut_resources.payload import Diverged
+from blut_resources.payload_kit.session import Diverged
 from cookbooks.llm.artifacts import Checkpoint
 from cookbooks.llm.payload.sft_train import sft_trainer
-from cookbooks.llm.payload.training.examples import read_examples
-from cookbooks.llm.payload.training.job import Job
-from cookbooks.llm.payload.training.memory import Load, Shapes, estimate
-from cookbooks.llm.payload.training.models import load_model
-from cookbooks.llm.payload.training.process import Refused
+from cookbooks.llm.training_loop.examples import read_examples
+from cookbooks.llm.training_loop.job import Job
+from cookbooks.llm.training_loop.memory import Load, Shapes, estimate
+from cookbooks.llm.training_loop.models import load_model
+from cookbooks.llm.training_loop.process import Refused
 from tests.llm.training_support import CHATML, Training, contents, dialogues, split, tiny_model
 
 
@@ -108,7 +108,7 @@ def test_the_defaults_of_trl_are_not_taken(inputs: dict[str, Path], tmp_path: Pa
 
 PROCESS = """
 from cookbooks.llm.payload import distill_train, dpo_train, sft_train, weights_merge
-from cookbooks.llm.payload.training.process import prepare_process
+from cookbooks.llm.training_loop.process import prepare_process
 prepare_process({"threads": 1})
 import os, huggingface_hub.constants, torch
 offline = huggingface_hub.constants.HF_HUB_OFFLINE

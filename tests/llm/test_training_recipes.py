@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from blut_assets.recipes import ArgsError, Recipe
-from cookbooks.llm import recipes
-from cookbooks.llm.configs_training import DistilledCheckpointConfig, SftCheckpointConfig, learning_rate
+from cookbooks.llm.configs.training import DistilledCheckpointConfig, SftCheckpointConfig, learning_rate
+from cookbooks.llm.recipes import training as recipes
 
 REQUIRED: dict[str, tuple[Recipe, dict[str, Any]]] = {
     "finetune_from_dataset": (recipes.FINETUNE, {"dataset_path": "rows.jsonl"}),

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cookbooks.llm.payload.training.job import HOW
-from cookbooks.llm.payload.training.resume import SEAL, newest_complete, prune, why_not
+from cookbooks.llm.training_loop.job import HOW
+from cookbooks.llm.training_loop.resume import SEAL, newest_complete, prune, why_not
 from tests.llm.training_support import (
     Training,
     again,

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
-from cookbooks.llm.payload.training import sample_chat
-from cookbooks.llm.payload.training.sample_chat import ANSWER_TOKENS, SampleChat
 from cookbooks.llm.showing import sample_answers
+from cookbooks.llm.training_loop import sample_chat
+from cookbooks.llm.training_loop.sample_chat import ANSWER_TOKENS, SampleChat
 from tests.llm.training_support import Training, again, dialogues, pairs, split, tiny_model
 
 STEPS = {"epochs": 1, "dropout": 0.1}

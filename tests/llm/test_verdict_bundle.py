@@ -8,9 +8,9 @@ from blut_assets.bundle.archive import BundleFault
 from blut_assets.bundle.export import export
 from blut_assets.bundle.keys import make_key, private_key, public_keys
 from blut_assets.bundle.verify import verify
-from blut_assets.gates import Change, Floor, Verdict, judge
-from blut_resources.registry import ModelRegistry
-from blut_resources.store import ArtifactStore
+from blut_resources.registry.models import ModelRegistry
+from blut_resources.registry.verdicts import Change, Floor, Verdict, judge
+from blut_resources.store.artifacts import ArtifactStore
 
 FLOORS = [Floor(kind="fidelity", name="kl", scope="gguf", op="<=", floor=0.1)]
 

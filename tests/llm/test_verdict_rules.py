@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from blut_assets.gates import Change, Verdict
-from cookbooks.llm.configs_promotion import names_of
-from cookbooks.llm.floors import EXAMPLE, pinned_floors
-from cookbooks.llm.verdict_rules import floors_in_force, learned_from_a_model, read_evidence, verdict_of
+from blut_resources.registry.verdicts import Change, Verdict
+from cookbooks.llm.configs.promotion import names_of
+from cookbooks.llm.gate.floors import EXAMPLE, pinned_floors
+from cookbooks.llm.gate.rules import floors_in_force, learned_from_a_model, read_evidence, verdict_of
 
 DIGESTS = {"base": "b" * 64, "quantised": "c" * 64}
 CHANGE = Change(change_id="CHG-1", change_class="A.1")

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from blut_resources.payload import PayloadSession
+from blut_resources.payload_kit.session import PayloadSession
 from cookbooks.llm.payload import distill_train, dpo_train, sft_train
-from cookbooks.llm.payload.training.process import prepare_process
-from cookbooks.llm.payload.training.resume import SEAL, checkpoints, newest_complete
+from cookbooks.llm.training_loop.process import prepare_process
+from cookbooks.llm.training_loop.resume import SEAL, checkpoints, newest_complete
 
 with pytest.MonkeyPatch.context() as patch:  # which GPUs there are is for other tests to say
     patch.setenv("CUDA_VISIBLE_DEVICES", "")

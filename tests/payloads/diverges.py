@@ -2,7 +2,7 @@
 
 import time
 
-from blut_resources.payload import payload_session
+from blut_resources.payload_kit.session import payload_session
 
 
 def main() -> None:

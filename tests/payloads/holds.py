@@ -1,7 +1,7 @@
 """Takes as much memory as its config says, and reports what was leased for it meanwhile."""
 
-from blut_resources.leases import holders
-from blut_resources.payload import payload_session
+from blut_resources.leases.lease import holders
+from blut_resources.payload_kit.session import payload_session
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from blut_resources.payload import payload_session
+from blut_resources.payload_kit.session import payload_session
 
 
 def main() -> None:

@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from blut_resources.payload import PayloadSession, payload_session
-from blut_resources.store import write_atomic
+from blut_resources.payload_kit.session import PayloadSession, payload_session
+from blut_resources.store.artifacts import write_atomic
 
 DEAF = """
 import os, signal, time

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensors.policy import Attempt, Data, History, Machine, Policy, Run, Wait, decide
-from sensors.policy_clock import in_window, last_tick
+from sensors.policy.clock import in_window, last_tick
+from sensors.policy.decide import Attempt, Data, History, Machine, Policy, Run, Wait, decide
 
 BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
 NOW = dt.datetime(2026, 5, 1, 3, 0, tzinfo=dt.UTC)

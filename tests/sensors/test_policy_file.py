@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blut_resources.store_files import file_lock
-from sensors.policy_file import PolicyError, edit, parse, policy_path, read
+from blut_resources.files.durable import file_lock
+from sensors.policy.file import PolicyError, edit, parse, policy_path, read
 from tests.conftest import REPOSITORY
 
 COMMENTED = """\
@@ -120,7 +120,7 @@ def test_several_policies_need_a_name_and_do_not_touch_each_other(tmp_path: Path
 WRITER = """
 import sys
 from pathlib import Path
-from sensors.policy_file import edit
+from sensors.policy.file import edit
 for number in range(20):
     edit(Path(sys.argv[1]), sys.argv[2], {"new_rows": number + 1})
 """

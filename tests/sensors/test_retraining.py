@@ -10,10 +10,10 @@ import dagster as dg
 import pytest
 
 from blut_assets.definitions import defs, discovered
-from blut_resources.instance import store_of
-from blut_resources.leases import Needs, lease
-from sensors.policy_file import PolicyError, edit
-from sensors.policy_history import POLICY_TAG, history
+from blut_resources.instance.instance import store_of
+from blut_resources.leases.lease import Needs, lease
+from sensors.policy.file import PolicyError, edit
+from sensors.policy.history import POLICY_TAG, history
 from sensors.retraining import tags_of
 
 RECIPE = "lamquant_data_prep"
@@ -159,7 +159,7 @@ def test_of_several_policies_one_runs_at_a_time(desk: Desk) -> None:
 
 def test_the_run_of_blut_auto_is_one_that_the_daemon_knows(desk: Desk) -> None:
     """The daemon makes no run where there is one with the same key, sensor and repository."""
-    from sensors.policy_file import read
+    from sensors.policy.file import read
     from sensors.retraining import evaluate, patiently
 
     desk.record(1)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cookbooks.lamquant.formats.index import read_index
-from cookbooks.lamquant.formats.lma import read_lma
-from cookbooks.lamquant.formats.lml import decode_lml, signal_sha256
+from cookbooks.lamquant.formats.lma.archive import read_lma
+from cookbooks.lamquant.formats.lml.container import decode_lml, signal_sha256
 
 SCHEMA = "blut.lma_corpus.v1"
 INDEX = "corpus.json"

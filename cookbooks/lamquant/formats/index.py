@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from blut_resources.documents import read_json
-from blut_resources.foreign_files import read_regular
+from blut_resources.files.documents import read_json
+from blut_resources.files.foreign import read_regular
 
 MOST = 512 << 20
 """Bytes of an index at most."""

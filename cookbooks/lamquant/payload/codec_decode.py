@@ -8,12 +8,12 @@ import io
 import numpy as np
 import torch
 
-from blut_resources.foreign_files import open_regular
-from blut_resources.payload import PayloadSession, payload_session
-from blut_resources.store import write_atomic
-from cookbooks.lamquant.payload.codec.bitstream import BitstreamError
-from cookbooks.lamquant.payload.codec.checkpoint import load_checkpoint
-from cookbooks.lamquant.payload.codec.presets import checked
+from blut_resources.files.foreign import open_regular
+from blut_resources.payload_kit.session import PayloadSession, payload_session
+from blut_resources.store.artifacts import write_atomic
+from cookbooks.lamquant.codec.bitstream import BitstreamError
+from cookbooks.lamquant.codec.checkpoint import load_checkpoint
+from cookbooks.lamquant.codec.presets import checked
 
 SUFFIX = ".lqc"
 

@@ -5,13 +5,13 @@ Only the recordings that the split manifest puts into ``config["split"]`` (defau
 
 import torch
 
-from blut_resources.payload import PayloadSession, payload_session
-from blut_resources.store import write_atomic
+from blut_resources.payload_kit.session import PayloadSession, payload_session
+from blut_resources.store.artifacts import write_atomic
+from cookbooks.lamquant.codec.checkpoint import load_checkpoint
+from cookbooks.lamquant.codec.presets import checked
 from cookbooks.lamquant.formats.corpus import CorpusError, read_corpus, read_recording
-from cookbooks.lamquant.formats.lma import LmaError
-from cookbooks.lamquant.formats.lml import LmlError
-from cookbooks.lamquant.payload.codec.checkpoint import load_checkpoint
-from cookbooks.lamquant.payload.codec.presets import checked
+from cookbooks.lamquant.formats.lma.archive import LmaError
+from cookbooks.lamquant.formats.lml.container import LmlError
 from cookbooks.lamquant.signal.split import SplitError, read_split, stems_in
 
 SUFFIX = ".lqc"

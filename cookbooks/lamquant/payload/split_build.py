@@ -2,11 +2,11 @@
 
 import json
 
-from blut_resources.payload import payload_session
-from blut_resources.store import write_atomic
+from blut_resources.payload_kit.session import payload_session
+from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.formats.corpus import CorpusError, read_corpus, read_recording
-from cookbooks.lamquant.formats.lma import LmaError
-from cookbooks.lamquant.formats.lml import LmlError
+from cookbooks.lamquant.formats.lma.archive import LmaError
+from cookbooks.lamquant.formats.lml.container import LmlError
 from cookbooks.lamquant.signal.duplicates import find_duplicates
 from cookbooks.lamquant.signal.split import (
     MANIFEST,

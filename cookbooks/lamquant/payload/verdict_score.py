@@ -21,19 +21,19 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 # by their own names: `from` the package would make its recipes part of the verdict's code version
-import cookbooks.lamquant.verdict_checks as checks
-import cookbooks.lamquant.verdict_rules as rules
-import cookbooks.lamquant.verdict_worst as worst
-from blut_assets.gates import VERDICT_FILE, Change, Incumbent, Isolation, Verdict, judge
-from blut_resources.payload import payload_session
-from blut_resources.store import write_atomic
-from blut_resources.store_files import StoreError
+import cookbooks.lamquant.gate.checks as checks
+import cookbooks.lamquant.gate.rules as rules
+import cookbooks.lamquant.gate.worst as worst
+from blut_resources.files.durable import StoreError
+from blut_resources.payload_kit.session import payload_session
+from blut_resources.registry.verdicts import VERDICT_FILE, Change, Incumbent, Isolation, Verdict, judge
+from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.formats.corpus import CorpusError, read_corpus, read_recording
-from cookbooks.lamquant.formats.lma import LmaError
-from cookbooks.lamquant.formats.lml import LmlError
-from cookbooks.lamquant.verdict_findings import Findings, measure_files
-from cookbooks.lamquant.verdict_incumbent import HEADLINE, worse_than
-from cookbooks.lamquant.verdict_report import report, summary
+from cookbooks.lamquant.formats.lma.archive import LmaError
+from cookbooks.lamquant.formats.lml.container import LmlError
+from cookbooks.lamquant.gate.findings import Findings, measure_files
+from cookbooks.lamquant.gate.incumbent import HEADLINE, worse_than
+from cookbooks.lamquant.gate.report import report, summary
 
 Digest = Annotated[str, Field(min_length=1)]
 DIGESTED = ("candidate", "corpus", "split", "bitstreams", "decoded", "registry")

@@ -5,11 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from blut_resources.payload import payload_session
-from blut_resources.store import write_atomic
+from blut_resources.payload_kit.session import payload_session
+from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.formats.corpus import CorpusError, read_corpus, read_recording
-from cookbooks.lamquant.formats.lma import LmaError
-from cookbooks.lamquant.formats.lml import LmlError
+from cookbooks.lamquant.formats.lma.archive import LmaError
+from cookbooks.lamquant.formats.lml.container import LmlError
 from cookbooks.lamquant.signal.montage import MissingChannels
 from cookbooks.lamquant.signal.split import SplitError, read_split, stems_in
 from cookbooks.lamquant.signal.windows import (

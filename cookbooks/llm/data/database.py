@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from blut_resources.foreign_files import open_regular
+from blut_resources.files.foreign import open_regular
 from cookbooks.llm.data.conversations import Conversation, Turn
 from cookbooks.llm.data.database_bounds import OutOfBounds, bounded
 from cookbooks.llm.data.problems import DataError, Problems, RowError, shorten

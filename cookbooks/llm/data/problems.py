@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from blut_resources.foreign_text import one_line
+from blut_resources.text import one_line
 
 OnBadRow = Literal["fail", "drop"]
 

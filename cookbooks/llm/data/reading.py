@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from blut_resources.foreign_files import open_regular
-from blut_resources.foreign_text import one_line
+from blut_resources.files.foreign import open_regular
+from blut_resources.text import one_line
 from cookbooks.llm.data.problems import DataError, Problem, RowError, shorten
 
 SUFFIXES = (".jsonl", ".ndjson", ".json")

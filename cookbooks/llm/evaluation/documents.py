@@ -11,8 +11,8 @@ from typing import Any
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from blut_resources.documents import DocumentError, read_json
-from blut_resources.foreign_files import NotRegular, TooLarge, read_regular
+from blut_resources.files.documents import DocumentError, read_json
+from blut_resources.files.foreign import NotRegular, TooLarge, read_regular
 from cookbooks.llm.evaluation.yaml_tasks import Task, TaskError, TaskFile
 
 DOCS = 512 << 20

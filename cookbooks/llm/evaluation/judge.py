@@ -14,8 +14,8 @@ import urllib.request
 from dataclasses import dataclass
 from http.client import HTTPException
 
-from blut_resources.documents import read_json
-from blut_resources.foreign_text import one_line
+from blut_resources.files.documents import read_json
+from blut_resources.text import one_line
 from blut_resources.web_call import Redirected, call
 
 WORST, BEST = 1, 10

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from blut_resources.foreign_text import markdown_cell
+from blut_resources.text import markdown_cell
 from cookbooks.llm.evaluation.intervals import (
     Estimate,
     bootstrap_difference,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from blut_resources.foreign_text import markdown
+from blut_resources.text import markdown
 
 SAYS = {"base": "before", "tuned": "after", "quantised": "after, quantised"}
 TRAINED = {True: "; it was in the training data", False: "; it was not in the training data", None: ""}

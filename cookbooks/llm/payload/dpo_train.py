@@ -3,7 +3,7 @@
 The base is a whole model, a fine-tuned one merged: it is the reference as well. With an adapter the reference
 is the base with the adapter off, else a second copy. Before anything is learned the two must agree.
 
-Config: the fields of `cookbooks.llm.configs_training.DpoCheckpointConfig`, ``digests`` (of the base model)
+Config: the fields of `cookbooks.llm.configs.training.DpoCheckpointConfig`, ``digests`` (of the base model)
 and ``memory_limit_bytes``.
 """
 
@@ -11,16 +11,16 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from blut_resources.payload import PayloadSession, payload_session
+from blut_resources.payload_kit.session import PayloadSession, payload_session
+from cookbooks.llm.chat.template import MaskError
 from cookbooks.llm.hf_dir import ModelDirError
-from cookbooks.llm.payload.chat import MaskError
-from cookbooks.llm.payload.training.process import Refused, explained, prepare_process, say
+from cookbooks.llm.training_loop.process import Refused, explained, prepare_process, say
 
 if TYPE_CHECKING:
     from trl.trainer.dpo_trainer import DPOTrainer
 
-    from cookbooks.llm.payload.training.examples import Examples
-    from cookbooks.llm.payload.training.job import Job
+    from cookbooks.llm.training_loop.examples import Examples
+    from cookbooks.llm.training_loop.job import Job
 
 TOLERANCE = {"float32": 1e-4, "bfloat16": 0.05, "float16": 0.05}
 """How far the first loss may be from ln 2: below float32 the reference is computed in another order."""
@@ -33,7 +33,7 @@ def dpo_trainer(job: "Job", examples: "Examples", model: Any, reference: Any = N
     from trl.trainer.dpo_config import DPOConfig
     from trl.trainer.dpo_trainer import DPOTrainer
 
-    from cookbooks.llm.payload.training.models import adapter
+    from cookbooks.llm.training_loop.models import adapter
 
     class PairTrainer(DPOTrainer):
         """TRL would render and cut the pairs again; they come as ids."""
@@ -85,12 +85,12 @@ def refuse_another_start(first: Mapping[str, float], loss: str, dtype: str) -> N
 
 def train(session: PayloadSession) -> dict[str, Any]:
     """Train and export; the facts of the checkpoint."""
-    from cookbooks.llm.payload.training.device import BYTES
-    from cookbooks.llm.payload.training.examples import read_pairs
-    from cookbooks.llm.payload.training.export import configs_of, export
-    from cookbooks.llm.payload.training.job import Job
-    from cookbooks.llm.payload.training.memory import Load, Shapes, inference_bytes
-    from cookbooks.llm.payload.training.models import load_frozen, load_model
+    from cookbooks.llm.training_loop.device import BYTES
+    from cookbooks.llm.training_loop.examples import read_pairs
+    from cookbooks.llm.training_loop.export import configs_of, export
+    from cookbooks.llm.training_loop.job import Job
+    from cookbooks.llm.training_loop.memory import Load, Shapes, inference_bytes
+    from cookbooks.llm.training_loop.models import load_frozen, load_model
 
     job = Job(session, "dpo")
     full = job.config["method"] == "full"

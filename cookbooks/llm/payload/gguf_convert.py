@@ -12,18 +12,18 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from blut_resources.payload import PayloadSession, payload_session
-from blut_resources.pinned import BuildError
+from blut_resources.payload_kit.pinned import BuildError
+from blut_resources.payload_kit.session import PayloadSession, payload_session
 from cookbooks.llm.hf_dir import ModelDirError, chat_template, front_matter, license_of, write_readme
-from cookbooks.llm.llamacpp import CONVERTERS, Kit
-from cookbooks.llm.payload.gguf_converter import NotConvertible, convert, run_converter, shown_model
-from cookbooks.llm.payload.gguf_file import GgufFacts, read_gguf
+from cookbooks.llm.llama.converter import NotConvertible, convert, run_converter, shown_model
+from cookbooks.llm.llama.gguf_file import GgufFacts, read_gguf
+from cookbooks.llm.llama.kit import CONVERTERS, Kit
+from cookbooks.llm.llama.library import LlamaError, kit_of, put_converter_first
+from cookbooks.llm.llama.quantise import quantise
+from cookbooks.llm.llama.quants import NEED_IMPORTANCE, UNQUANTISED
 from cookbooks.llm.payload.gguf_preflight import look_at_files
-from cookbooks.llm.payload.gguf_quantise import quantise
-from cookbooks.llm.payload.held_out import read_file
-from cookbooks.llm.payload.llama_library import LlamaError, kit_of, put_converter_first
-from cookbooks.llm.payload.training.process import Clock, Refused, explained, prepare_process, say
-from cookbooks.llm.quants import NEED_IMPORTANCE, UNQUANTISED
+from cookbooks.llm.scoring.held_out import read_file
+from cookbooks.llm.training_loop.process import Clock, Refused, explained, prepare_process, say
 
 PART = "model.gguf.part"
 ADAPTER = "adapter.gguf"
@@ -116,8 +116,8 @@ def _metadata(config: dict[str, Any], model: Path, scratch: Path) -> Path:
 
 def _importance(session: PayloadSession, kit: Kit, whole: GgufFacts) -> tuple[Any, int]:
     put_converter_first(kit)
-    from cookbooks.llm.payload.hf_engine import HfEngine
-    from cookbooks.llm.payload.importance import calibration_windows, gguf_names, measure_importance
+    from cookbooks.llm.llama.importance import calibration_windows, gguf_names, measure_importance
+    from cookbooks.llm.scoring.hf_engine import HfEngine
 
     config, clock = session.config, Clock()
     with HfEngine(session.inputs["model"], context=WINDOW, device=config["device"]) as engine:

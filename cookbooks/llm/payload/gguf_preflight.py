@@ -9,8 +9,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from blut_resources.payload import PayloadSession, payload_session
-from blut_resources.pinned import BuildError
+from blut_resources.payload_kit.pinned import BuildError
+from blut_resources.payload_kit.session import PayloadSession, payload_session
+from cookbooks.llm.chat.template import MaskError, load_tokenizer
 from cookbooks.llm.hf_dir import (
     TOKENIZER_FILES,
     ModelDirError,
@@ -21,15 +22,14 @@ from cookbooks.llm.hf_dir import (
     tensor_shapes,
     text_config,
 )
-from cookbooks.llm.llamacpp import Kit
-from cookbooks.llm.payload.chat import MaskError, load_tokenizer
-from cookbooks.llm.payload.gguf_converter import NotConvertible, convert, shown_model
-from cookbooks.llm.payload.gguf_engine import GgufEngine
-from cookbooks.llm.payload.gguf_quantise import plan
-from cookbooks.llm.payload.gguf_tokens import compare_tokenizers
-from cookbooks.llm.payload.llama_library import LlamaError, kit_of
-from cookbooks.llm.payload.training.process import prepare_process
-from cookbooks.llm.quants import FILE_TYPES, NEED_IMPORTANCE, Plan
+from cookbooks.llm.llama.converter import NotConvertible, convert, shown_model
+from cookbooks.llm.llama.kit import Kit
+from cookbooks.llm.llama.library import LlamaError, kit_of
+from cookbooks.llm.llama.quantise import plan
+from cookbooks.llm.llama.quants import FILE_TYPES, NEED_IMPORTANCE, Plan
+from cookbooks.llm.llama.tokens import compare_tokenizers
+from cookbooks.llm.scoring.gguf_engine import GgufEngine
+from cookbooks.llm.training_loop.process import prepare_process
 
 TEXTS = (
     "The quick brown fox jumps over the lazy dog. I'VE been told he's there; isn't it? We'll see!",

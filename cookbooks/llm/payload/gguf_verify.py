@@ -14,19 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from blut_resources.payload import PayloadSession, payload_session
-from blut_resources.pinned import BuildError
-from blut_resources.store import write_atomic
+from blut_resources.payload_kit.pinned import BuildError
+from blut_resources.payload_kit.session import PayloadSession, payload_session
+from blut_resources.store.artifacts import write_atomic
 from cookbooks.llm.evaluation.intervals import Estimate, bootstrap_ratio
-from cookbooks.llm.fidelity import ANSWER_TOKENS, FILE, SCHEMA, floors_missed
-from cookbooks.llm.payload.divergence import Divergence, NotFinite, diverge
+from cookbooks.llm.llama.fidelity import ANSWER_TOKENS, FILE, SCHEMA, floors_missed
+from cookbooks.llm.llama.library import LlamaError, kit_of
+from cookbooks.llm.llama.tokens import compare_tokenizers
 from cookbooks.llm.payload.gguf_convert import ADAPTER, PART
-from cookbooks.llm.payload.gguf_engine import GgufEngine
 from cookbooks.llm.payload.gguf_preflight import TEXTS
-from cookbooks.llm.payload.gguf_tokens import compare_tokenizers
-from cookbooks.llm.payload.held_out import Example, read_file
-from cookbooks.llm.payload.llama_library import LlamaError, kit_of
-from cookbooks.llm.payload.training.process import Clock, Refused, explained, prepare_process, say
+from cookbooks.llm.scoring.divergence import Divergence, NotFinite, diverge
+from cookbooks.llm.scoring.gguf_engine import GgufEngine
+from cookbooks.llm.scoring.held_out import Example, read_file
+from cookbooks.llm.training_loop.process import Clock, Refused, explained, prepare_process, say
 
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
 QUESTIONS = 3
@@ -151,7 +151,7 @@ def verify(session: PayloadSession) -> dict[str, Any]:
     Raises:
         Refused, LlamaError, NotFinite: the comparison cannot be made.
     """
-    from cookbooks.llm.payload.hf_engine import HfEngine
+    from cookbooks.llm.scoring.hf_engine import HfEngine
 
     config, folder = session.config, session.inputs["gguf"]
     kit = kit_of(session)

@@ -12,23 +12,23 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from blut_resources.payload import PayloadSession, payload_session
-from blut_resources.pinned import BuildError
-from blut_resources.store import write_atomic
+from blut_resources.payload_kit.pinned import BuildError
+from blut_resources.payload_kit.session import PayloadSession, payload_session
+from blut_resources.store.artifacts import write_atomic
+from cookbooks.llm.chat.template import MaskError, load_tokenizer, render
 from cookbooks.llm.evaluation.documents import Question, questions
 from cookbooks.llm.evaluation.judge import BEST, WORST, Judge, JudgeError, judge_of
 from cookbooks.llm.evaluation.matching import normalised
 from cookbooks.llm.evaluation.reasoning import ReasoningError, ReasoningTask
 from cookbooks.llm.evaluation.scores import Sample, Scores
 from cookbooks.llm.evaluation.yaml_tasks import TaskError, TaskFile, read_tasks
-from cookbooks.llm.payload import model_scores
-from cookbooks.llm.payload.chat import MaskError, load_tokenizer, render
-from cookbooks.llm.payload.engines import Answer, Engine
+from cookbooks.llm.llama.library import LlamaError, kit_of
 from cookbooks.llm.payload.gguf_convert import ADAPTER
-from cookbooks.llm.payload.gguf_engine import GgufEngine
-from cookbooks.llm.payload.held_out import Example, questions_of, read_file
-from cookbooks.llm.payload.llama_library import LlamaError, kit_of
-from cookbooks.llm.payload.training.process import Clock, Refused, explained, prepare_process, say
+from cookbooks.llm.scoring import scores as model_scores
+from cookbooks.llm.scoring.engine import Answer, Engine
+from cookbooks.llm.scoring.gguf_engine import GgufEngine
+from cookbooks.llm.scoring.held_out import Example, questions_of, read_file
+from cookbooks.llm.training_loop.process import Clock, Refused, explained, prepare_process, say
 
 SCHEMA = "blut.eval_report.v1"
 REPORT, SAMPLES = "report.json", "samples.jsonl"
@@ -212,7 +212,7 @@ def open_engine(session: PayloadSession, model: Mapping[str, str]) -> Engine:
         file = path / "model.gguf" if path.is_dir() else path
         context, threads = config["context"], config["threads"]
         return GgufEngine(file, kit, context=context, threads=threads, adapter=adapter)
-    from cookbooks.llm.payload.hf_engine import HfEngine
+    from cookbooks.llm.scoring.hf_engine import HfEngine
 
     return HfEngine(path, context=config["context"], device=config["device"])
 

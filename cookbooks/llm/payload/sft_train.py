@@ -1,21 +1,21 @@
 """Supervised fine-tuning: ``base_model`` and ``split`` to an adapter or to new weights, by TRL's SFTTrainer.
 
-Config: the fields of `cookbooks.llm.configs_training.SftCheckpointConfig`, ``digests`` (of the base
+Config: the fields of `cookbooks.llm.configs.training.SftCheckpointConfig`, ``digests`` (of the base
 model) and ``memory_limit_bytes``.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from blut_resources.payload import PayloadSession, payload_session
+from blut_resources.payload_kit.session import PayloadSession, payload_session
+from cookbooks.llm.chat.template import MaskError
 from cookbooks.llm.hf_dir import ModelDirError
-from cookbooks.llm.payload.chat import MaskError
-from cookbooks.llm.payload.training.process import explained, prepare_process
+from cookbooks.llm.training_loop.process import explained, prepare_process
 
 if TYPE_CHECKING:
     from trl.trainer.sft_trainer import SFTTrainer
 
-    from cookbooks.llm.payload.training.examples import Examples
-    from cookbooks.llm.payload.training.job import Job
+    from cookbooks.llm.training_loop.examples import Examples
+    from cookbooks.llm.training_loop.job import Job
 
 
 def sft_trainer(job: "Job", examples: "Examples", model: Any, cls: Any = None, **more: Any) -> "SFTTrainer":
@@ -23,7 +23,7 @@ def sft_trainer(job: "Job", examples: "Examples", model: Any, cls: Any = None, *
     from trl.trainer.sft_config import SFTConfig
     from trl.trainer.sft_trainer import SFTTrainer
 
-    from cookbooks.llm.payload.training.models import adapter
+    from cookbooks.llm.training_loop.models import adapter
 
     # max_length None and no packing: with ids and labels given, TRL changes neither
     arguments = SFTConfig(**job.arguments(max_length=None, packing=False))
@@ -39,11 +39,11 @@ def sft_trainer(job: "Job", examples: "Examples", model: Any, cls: Any = None, *
 
 def train(session: PayloadSession) -> dict[str, Any]:
     """Train and export; the facts of the checkpoint."""
-    from cookbooks.llm.payload.training.examples import read_examples
-    from cookbooks.llm.payload.training.export import configs_of, export
-    from cookbooks.llm.payload.training.job import Job
-    from cookbooks.llm.payload.training.models import load_model
-    from cookbooks.llm.payload.training.score import held_out
+    from cookbooks.llm.training_loop.examples import read_examples
+    from cookbooks.llm.training_loop.export import configs_of, export
+    from cookbooks.llm.training_loop.job import Job
+    from cookbooks.llm.training_loop.models import load_model
+    from cookbooks.llm.training_loop.score import held_out
 
     job = Job(session, "sft")
     examples = read_examples(job.tokenizer, session.inputs["split"], job.config["seq_len"])

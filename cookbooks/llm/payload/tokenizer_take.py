@@ -11,13 +11,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from blut_resources.payload import PayloadSession, payload_session
-from blut_resources.pinned import BuildError
+from blut_resources.payload_kit.pinned import BuildError
+from blut_resources.payload_kit.session import PayloadSession, payload_session
+from cookbooks.llm.chat.template import OFFLINE, MaskError, load_tokenizer
 from cookbooks.llm.hf_dir import TOKENIZER_PARTS
-from cookbooks.llm.payload.chat import OFFLINE, MaskError, load_tokenizer
-from cookbooks.llm.payload.gguf_engine import GgufEngine
-from cookbooks.llm.payload.llama_library import LlamaError, kit_of
-from cookbooks.llm.payload.training.process import Refused, explained
+from cookbooks.llm.llama.library import LlamaError, kit_of
+from cookbooks.llm.scoring.gguf_engine import GgufEngine
+from cookbooks.llm.training_loop.process import Refused, explained
 
 LEAKED = ("backend", "is_local", "local_files_only", "gguf_file", "name_or_path")
 

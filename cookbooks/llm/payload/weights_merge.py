@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from blut_resources.payload import payload_session
+from blut_resources.payload_kit.session import payload_session
 from cookbooks.llm.hf_dir import (
     ModelDirError,
     front_matter,
@@ -25,7 +25,7 @@ from cookbooks.llm.hf_dir import (
     text_config,
     write_readme,
 )
-from cookbooks.llm.payload.training.process import Refused, explained, prepare_process
+from cookbooks.llm.training_loop.process import Refused, explained, prepare_process
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.pt", "*.gguf", "config.json", "README.md")
 """Files of a model directory that are not its tokenizer's; the rest is copied from the base."""

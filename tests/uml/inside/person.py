@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from blut_resources.containment.tree import start_time
+from blut_resources.machine.processes import start_time
 from tests.aftermath import Row, note
 from tests.conftest import REPOSITORY
 from tests.forked import RUN, Forked, Server

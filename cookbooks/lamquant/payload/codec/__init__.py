@@ -1,7 +1,1 @@
-"""The joint codec: a lapped neural transform, a learned probability model and real range-coded bytes.
-
-Read in the order the samples flow: ``presets`` (what may be asked for), ``transform`` (framing),
-``model`` (the trained network), ``entropy`` (the integer context model), ``bitstream`` (the file),
-``coder`` (recording to file and back), ``data``, ``losses``, ``training``, ``checkpoint``, ``preview``.
-``dct`` is the classical anchor the codec is compared with.
-"""
+"""Names of the codec that scripts of users import; the codec itself is `cookbooks.lamquant.codec`."""

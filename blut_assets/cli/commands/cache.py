@@ -1,0 +1,153 @@
+"""`blut cache show|verify|prune`: the artifact store, how large it is, whether it is sound, what may go."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from blut_assets.cli.lazy import group
+from blut_assets.cli.output import AsJson, ago, columns, failed, print_json, size, wrong
+from blut_resources.store.gc import NEWEST
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+app = group("The artifact store.")
+
+
+@app.command("show")
+def show(
+    everything: Annotated[bool, typer.Option("--all", help="Every artifact, not only the totals.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show where the store is, how much it holds, and what of that each asset made."""
+    from blut_resources.instance.instance import open_instance, store_of
+
+    with open_instance() as instance:
+        store = store_of(instance)
+        made_by = _makers(instance)
+        items = [
+            {
+                "digest": item.digest,
+                "asset": ", ".join(sorted(made_by.get(item.digest, ()))),
+                "files": item.n_files,
+                "bytes": item.n_bytes,
+                "used": item.created,
+                "external": item.external,
+                "path": str(item.location),
+            }
+            for item in store.list()
+        ]
+    totals = _totals(items)
+    if as_json:
+        print_json({"store": str(store.root), "totals": totals, "artifacts": items if everything else []})
+        return
+    held = sum(item["bytes"] for item in items if not item["external"])
+    typer.echo(f"{store.root}: {len(items)} artifacts, {size(held)} of its own")
+    if everything and items:
+        rows = [
+            {**item, "digest": item["digest"][:12], "bytes": size(item["bytes"]), "used": ago(item["used"])}
+            for item in items
+        ]
+        typer.echo(columns(rows))
+    elif totals:
+        typer.echo(columns([{**row, "bytes": size(row["bytes"])} for row in totals]))
+
+
+def _makers(instance: "dg.DagsterInstance") -> dict[str, set[str]]:
+    from blut_assets.stages import reuse
+    from blut_resources.instance.instance import store_of
+    from blut_resources.store import results
+
+    found: dict[str, set[str]] = {}
+    for key in instance.get_asset_keys():
+        for record in reuse.materializations(instance, key):
+            event = record.asset_materialization
+            if event and (digest := reuse.digest_of(event)):
+                found.setdefault(digest, set()).add(key.to_user_string())
+    for noted in results.every(store_of(instance).root):
+        found.setdefault(noted.digest, set()).add(noted.event.asset_key.to_user_string())
+    return found
+
+
+def _totals(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """By asset, the largest first; what stays where the user keeps it is counted apart."""
+    found: dict[tuple[str, bool], list[int]] = {}
+    for item in items:
+        found.setdefault((item["asset"] or "(no longer known)", item["external"]), []).append(item["bytes"])
+    rows = [
+        {
+            "asset": asset,
+            "artifacts": len(sizes),
+            "bytes": sum(sizes),
+            "where": "yours" if external else "store",
+        }
+        for (asset, external), sizes in found.items()
+    ]
+    return sorted(rows, key=lambda row: -row["bytes"])
+
+
+@app.command("verify")
+def verify(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Hash only files whose time or size changed.")
+    ] = False,
+    digest: Annotated[str, typer.Argument(help="Only the artifact whose digest begins so.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Compare every artifact with its digest, byte by byte. Status 1 if one is missing or damaged.
+
+    Nothing is changed: a damaged artifact is set aside and made again when a run wants it.
+    """
+    from blut_resources.instance.instance import open_instance, store_of
+    from blut_resources.store.artifacts import StoreError
+
+    with open_instance() as instance:
+        store = store_of(instance)
+        items = [item for item in store.list() if item.digest.startswith(digest)]
+        if digest and not items:
+            wrong(f"no artifact has a digest that begins with {digest!r}")
+        problems: dict[str, str] = {}
+        for item in items:
+            try:
+                store.verify(item.digest, full=not quick)
+            except StoreError as error:
+                problems[item.digest] = str(error)
+    if as_json:
+        print_json({"verified": len(items), "damaged": problems})
+    else:
+        lines = [*problems.values(), f"{len(items)} artifacts looked at, {len(problems)} damaged or missing"]
+        typer.echo("\n".join(lines))
+    raise typer.Exit(1 if problems else 0)
+
+
+@app.command("prune")
+def prune(
+    newest: Annotated[
+        int, typer.Option("--newest", min=1, help="Different results to keep per asset.")
+    ] = NEWEST,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    unknown: Annotated[
+        bool, typer.Option("--unknown", help="Also where the history knows of hardly any of them.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove artifacts that neither the newest results nor a registered model were made of.
+
+    What is in use, or was used within the last hour, stays. Every registered version keeps what it was made
+    of, its merged model in float32 included: `blut model retire NAME@VERSION` lets go of one.
+    """
+    from blut_assets.history.retention import collect_garbage
+    from blut_resources.instance.instance import open_instance
+
+    with open_instance() as instance:
+        try:
+            report = collect_garbage(instance, newest=newest, dry_run=dry_run, unknown=unknown)
+        except ValueError as error:
+            failed(str(error))
+    if as_json:
+        print_json({**report._asdict(), "leftovers": [str(path) for path in report.leftovers]})
+        return
+    verb = "would remove" if dry_run else "removed"
+    left = f" and {len(report.leftovers)} leftovers of dead processes" if report.leftovers else ""
+    typer.echo(f"{verb} {len(report.removed)} artifacts{left}, {size(report.bytes_freed)}")
+    typer.echo(f"spared {len(report.in_use)} in use and {len(report.recent)} touched within the last hour")

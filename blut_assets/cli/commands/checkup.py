@@ -1,0 +1,210 @@
+"""The questions that `blut doctor` asks, each answered by the code that a run would use."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, entry_points, metadata, requires, version
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from packaging.requirements import Requirement
+
+from blut_resources.containment import ContainmentRefused, Limits, LimitsError, launch
+from blut_resources.containment.backends.choose import candidates
+from blut_resources.containment.unit import ContainmentError
+from blut_resources.machine import memory as machine
+from blut_resources.machine.gpus import Gpu, gpus
+from blut_resources.machine.memory import size_text
+
+PROBE_MEMORY = 256 << 20
+LEAST_FREE = 5_000_000_000
+"""Bytes on the store's disk below which a training may not end well."""
+LEAST_SHM = 1 << 30
+TOOLS = {"git": "a run notes the commit it ran"}
+"""Programs that every run may call; those of a cookbook it declares itself."""
+
+
+class Finding(NamedTuple):
+    """One answer; ``remedy`` is a command, or what to do."""
+
+    about: str
+    state: Literal["ok", "missing", "broken"]
+    found: str
+    remedy: str = ""
+
+
+def checkup() -> Iterator[Finding]:
+    """All of them, in the order in which a person reads them."""
+    yield from _instance()
+    yield from _modes()
+    yield from _cookbooks()
+    yield from (_extra(name) for name in extras())
+    yield from _containment()
+    yield from _memory()
+    yield from _gpus()
+    yield from (_tool(name, why) for name, why in tools().items())
+
+
+def extras() -> list[str]:
+    """What `pip install 'blut[...]'` knows, but for developers' own."""
+    return [name for name in metadata("blut").get_all("Provides-Extra") or [] if name != "dev"]
+
+
+def tools() -> dict[str, str]:
+    """Programs that a run may call, and what for: everybody's, and those that cookbooks declare."""
+    from blut_assets.definitions import discovered
+
+    return {**TOOLS, **{name: why for one in discovered.cookbooks for name, why in one.tools.items()}}
+
+
+def _instance() -> Iterator[Finding]:
+    from blut_resources.instance.home import find_home
+    from blut_resources.instance.instance import open_instance, store_of
+
+    home = find_home()
+    try:
+        with open_instance() as instance:
+            store = store_of(instance)
+            runs = instance.get_runs_count()
+            place = store.root if store.root.exists() else home
+    except Exception as error:  # whatever it is, it is the answer
+        remedy = f"make {home} writable, or export DAGSTER_HOME=/absolute/path of another directory"
+        yield Finding("instance", "broken", f"{home}: {type(error).__name__}: {error}", remedy)
+        return
+    yield Finding("instance", "ok", f"{home}, {runs} runs")
+    free = shutil.disk_usage(place).free
+    remedy = "" if free > LEAST_FREE else "blut cache prune --dry-run, or BLUT_STORE=/path/on/another/disk"
+    state = "missing" if remedy else "ok"
+    yield Finding("store", state, f"{place}, {free / 1e9:.1f} GB free on its disk", remedy)
+
+
+def _modes() -> Iterator[Finding]:
+    """What lies open to other users of this machine, and what others could write that is acted on."""
+    from blut_resources.files.modes import open_to
+    from blut_resources.files.private import distrust
+    from blut_resources.instance.home import find_home, store_root
+    from sensors.alerts.settings import settings_path
+    from sensors.policy.file import policy_path
+
+    home = find_home()
+    for about, path in (("instance", home), ("store", store_root(home))):
+        if who := open_to(path):
+            yield Finding(f"{about}, its mode", "missing", f"{path} is open to {who}", f"chmod 700 {path}")
+    for about, path in (("alerts", settings_path()), ("policy", policy_path())):
+        if path.exists() and (reason := distrust(path)):
+            yield Finding(about, "broken", f"{path} {reason}: it is not believed", f"chmod 600 {path}")
+
+
+def _cookbooks() -> Iterator[Finding]:
+    from blut_assets.definitions import discovered
+
+    for cookbook in discovered.cookbooks:
+        yield Finding(f"cookbook {cookbook.name}", "ok", f"{len(cookbook.recipes)} recipes")
+    for name, reason in discovered.left_out.items():
+        remedy = f"pip install 'blut[{name}]'" if name in extras() else "mend or uninstall it"
+        yield Finding(f"cookbook {name}", "broken", f"left out: {reason}", remedy)
+    if not discovered.cookbooks and not discovered.left_out:
+        ours = [point.name for point in entry_points(group="blut.cookbooks") if point.name in extras()]
+        remedy = f"pip install 'blut[{','.join(ours)}]', or a package with an entry point in blut.cookbooks"
+        yield Finding("cookbooks", "broken", "none is installed", remedy)
+
+
+def _extra(name: str) -> Finding:
+    needed = [
+        requirement
+        for requirement in map(Requirement, requires("blut") or [])
+        if requirement.marker and requirement.marker.evaluate({"extra": name})
+    ]
+    wrong = [text for requirement in needed if (text := _lacks(requirement))]
+    remedy = f"pip install 'blut[{name}]'" if wrong else ""
+    return Finding(
+        f"extra {name}", "missing" if wrong else "ok", "; ".join(wrong) or f"{len(needed)} packages", remedy
+    )
+
+
+def _lacks(requirement: Requirement) -> str:
+    if (
+        requirement.marker
+        and not requirement.marker.evaluate({"extra": ""})
+        and "extra" not in str(requirement.marker)
+    ):
+        return ""
+    try:
+        there = version(requirement.name)
+    except PackageNotFoundError:
+        return f"{requirement.name} is not installed"
+    fits = requirement.specifier.contains(there, prereleases=True)
+    return "" if fits else f"{requirement.name} {there} is not {requirement.specifier}"
+
+
+def _containment() -> Iterator[Finding]:
+    """What `auto` takes: a unit is started, and its limit read back from the kernel."""
+    try:
+        limits = Limits.resolve({"memory_max": PROBE_MEMORY, "mode": "required"}, {}, {})
+        with tempfile.TemporaryDirectory(prefix="blut-doctor-") as place:
+            name, env = "doctor", {"PATH": "/usr/bin:/bin"}
+            with launch(
+                ["true"], env=env, cwd=Path("/"), limits=limits, place=Path(place, "unit"), name=name
+            ) as unit:
+                unit.wait(30)
+                held = unit.enforcement
+    except (ContainmentRefused, ContainmentError, LimitsError, OSError, TimeoutError) as error:
+        why = " ".join(str(error).split())
+        remedy = (
+            "run where systemd runs, or give this user a cgroup; until then BLUT_CONTAINMENT_MODE=best-effort"
+        )
+        yield Finding("containment", "missing", f"no memory limit can be enforced: {why}", remedy)
+        return
+    stronger = f"; not a stronger one: {held.reason}" if held.reason else ""
+    yield Finding(
+        "containment", "ok", f"{held.backend}, limit {size_text(held.memory_max or 0)} read back{stronger}"
+    )
+    for other in candidates(Limits(backend="auto")):
+        if other.name != held.backend and other.contains and (reason := other.unavailable()):
+            yield Finding(f"containment by {other.name}", "missing", reason)
+
+
+def _memory() -> Iterator[Finding]:
+    try:
+        memory = machine.memory()
+    except ValueError as error:
+        yield Finding(
+            "memory", "broken", str(error), "unset BLUT_MEMORY_RESERVE, or set it to a size such as 2G"
+        )
+        return
+    yield Finding("memory", "ok", f"{size_text(memory.budget)} to give out: {memory.describe()}")
+    total, free = machine.shared_memory()
+    small = total < LEAST_SHM
+    remedy = f"mount -o remount,size={LEAST_SHM} /dev/shm, or num_workers=0" if small else ""
+    yield Finding(
+        "/dev/shm", "missing" if small else "ok", f"{size_text(total)}, {size_text(free)} free", remedy
+    )
+
+
+def _gpus() -> Iterator[Finding]:
+    try:
+        there = gpus()
+    except ValueError as error:
+        yield Finding("GPU", "broken", str(error), "unset BLUT_GPUS, or mend it")
+        return
+    if not there.found:
+        yield Finding("GPU", "missing", there.reason or "none", 'with an unknown one: BLUT_GPUS="0:24G"')
+    yield from (_gpu(gpu) for gpu in there.found)
+
+
+def _gpu(gpu: Gpu) -> Finding:
+    found = f"{gpu.name}, {size_text(gpu.total)}, {size_text(gpu.free)} free"
+    try:
+        torch = version("torch")
+    except PackageNotFoundError:
+        torch = ""
+    if "+cpu" in torch:
+        remedy = "pip install --force-reinstall torch from the index of your CUDA version"
+        return Finding(f"GPU {gpu.index}", "missing", f"{found}, but torch {torch} cannot use it", remedy)
+    return Finding(f"GPU {gpu.index}", "ok", found)
+
+
+def _tool(name: str, why: str) -> Finding:
+    where = shutil.which(name)
+    package = {"g++": "g++"}.get(name, name)
+    return Finding(name, "ok", where) if where else Finding(name, "missing", why, f"apt install {package}")

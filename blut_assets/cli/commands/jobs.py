@@ -1,0 +1,130 @@
+"""`blut jobs` and `blut cancel`: the runs, how far they are, and how to end one."""
+
+import textwrap
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from blut_assets.cli.lazy import single
+from blut_assets.cli.output import AsJson, ago, duration, failed, listing, numbers
+from blut_assets.cli.shell.catalogue import complete_recipe
+from blut_assets.cli.shell.completion import RUN_ID, complete_working
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+app = single()
+WORKING = ("NOT_STARTED", "STARTING", "STARTED", "CANCELING", "QUEUED")
+
+
+@app.command()
+def jobs(
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="So many, the newest first.")] = 20,
+    working: Annotated[bool, typer.Option("--running", help="Only those that have not ended.")] = False,
+    recipe: Annotated[
+        str, typer.Option("--recipe", help="Only those of this recipe.", autocompletion=complete_recipe)
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List the runs and how far they are.
+
+    State, recipe, age, time taken, and the newest epoch, whom it waits for, or what it died of.
+
+    Runs whose process is gone are marked as failed first, so the states are true.
+    """
+    import dagster as dg
+
+    from blut_assets.recipes import RECIPE_TAG
+    from blut_resources.instance.instance import open_instance
+    from blut_resources.runs.alive import reap_dead_runs
+
+    states = [dg.DagsterRunStatus[name] for name in WORKING] if working else []
+    chosen = dg.RunsFilter(statuses=states, tags={RECIPE_TAG: recipe} if recipe else {})
+    with open_instance() as instance:
+        reap_dead_runs(instance)
+        rows = [_row(instance, record) for record in instance.get_run_records(chosen, limit=limit)]
+    if not as_json:
+        rows = [_shown(row) for row in rows]
+    listing(rows, as_json, "no jobs: `blut recipe list` says what can be run")
+
+
+def _row(instance: "dg.DagsterInstance", record: Any) -> dict[str, Any]:
+    from blut_assets.cli.run.lookup import title_of
+
+    run = record.dagster_run
+    end = record.end_time if run.is_finished else None
+    return {
+        "id": run.run_id,
+        "state": run.status.value.lower(),
+        "recipe": title_of(run),
+        "started": record.start_time or record.create_timestamp.timestamp(),
+        "seconds": end - record.start_time if end and record.start_time else None,
+        "progress": _progress(instance, run),
+    }
+
+
+def _progress(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> str:
+    """Of a run at work, who it waits for or its newest epoch; of a failed one, why; one line in any case."""
+    from blut_assets.history.failures import unreadable
+    from blut_resources.instance import damage as history_damage
+
+    try:
+        return _how_far(instance, run)
+    except Exception as error:
+        if not history_damage.is_of_database(error):
+            raise
+        return unreadable(instance, run.run_id, error)
+
+
+def _how_far(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> str:
+    from blut_assets.cli.run.lookup import newest_epoch
+    from blut_assets.history.failures import failure_of
+    from blut_assets.stages.payloads import WAITING_TAG
+    from blut_resources.runs.alive import out_of_sight
+
+    if run.is_failure:
+        return next(iter(failure_of(instance, run.run_id).why.splitlines()), "")
+    if not run.is_finished and (hidden := out_of_sight(instance, run.run_id)):
+        return f"{hidden[0]}, which cannot be seen from here"
+    waits = run.tags.get(WAITING_TAG, "")
+    if waits and not waits.startswith("no more") and not run.is_finished:
+        return waits
+    asset, values = newest_epoch(instance, run.run_id)
+    return f"{asset} {numbers(values)}" if asset else ""
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    took = duration(row["seconds"])
+    return {
+        "id": row["id"][:8],
+        "state": row["state"],
+        "recipe": row["recipe"],
+        "age": ago(row["started"]),
+        "took": took,
+        "progress": textwrap.shorten(row["progress"], 100, placeholder=" …"),
+    }
+
+
+def cancel(
+    run_id: Annotated[str, typer.Argument(metavar="ID", help=RUN_ID, autocompletion=complete_working)],
+    gone: Annotated[
+        bool,
+        typer.Option("--gone", help="The machine or container that it ran on is no more: only mark it."),
+    ] = False,
+) -> None:
+    """End a run and everything it started.
+
+    Wherever it was started from: here, in the UI, by the daemon. One that works on another machine, or in
+    another container, that shares this history has to be ended there.
+
+    A payload gets time to write its checkpoint; `blut plan resume ID` goes on from there.
+    """
+    from blut_assets.cli.run.lookup import run_named
+    from blut_resources.instance.instance import open_instance
+    from blut_resources.runs.alive import OutOfReach, cancel_run
+
+    with open_instance() as instance:
+        try:
+            typer.echo(cancel_run(instance, run_named(instance, run_id), gone=gone))
+        except OutOfReach as error:
+            failed(str(error))

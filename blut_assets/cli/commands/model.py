@@ -1,0 +1,122 @@
+"""`blut model`: what is registered, what a name stands for, and who may move it."""
+
+from typing import Annotated
+
+import typer
+
+from blut_assets.cli.commands import model_moves
+from blut_assets.cli.commands import model_rows as rows
+from blut_assets.cli.commands.model_common import NAME, explained, opened
+from blut_assets.cli.commands.model_govern import govern
+from blut_assets.cli.output import AsJson, columns, listing, print_json
+from blut_assets.cli.shell import completion
+from blut_resources.registry.log import version_of
+from blut_resources.registry.models import Entry, ModelRegistry, Registration, RegistryError
+
+app = typer.Typer(help="Registered models: versions, aliases, promotion, floors.", no_args_is_help=True)
+for command in (model_moves.promote, model_moves.rollback, model_moves.drop, model_moves.retire, govern):
+    app.command()(command)
+
+
+@app.command("list")
+@explained
+def list_models(as_json: AsJson = False) -> None:
+    """List the models: versions, how many of them are retired, newest registration, aliases."""
+    with opened() as (registry, _):
+        models = [rows.summary(registry, name) for name in registry.names()]
+    listing(models, as_json, "no models: the recipes that end in a GGUF or a judged codec register one")
+
+
+@app.command()
+@explained
+def show(
+    name: Annotated[str, typer.Argument(help=NAME, autocompletion=completion.complete_model_or_reference)],
+    as_json: AsJson = False,
+) -> None:
+    """Show a model's versions, or everything about one: NAME, NAME@ALIAS or NAME@VERSION."""
+    with opened() as (registry, store):
+        if "@" in name:
+            known = _known(registry, name)
+            if as_json:
+                print_json(rows.as_json(registry, known))
+            else:
+                print(rows.story(registry, store, known))
+            return
+        records = list(registry.versions(name).values())
+        if not records and not registry.history(name):
+            raise _unknown(registry, name)
+        table = rows.versions(registry, records)
+        whole = [rows.as_json(registry, record) for record in records]
+    if as_json:
+        print_json(whole)
+    else:
+        print(columns(table) if table else f"{name} has no versions; `blut model history {name}`")
+
+
+@app.command()
+@explained
+def resolve(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME@ALIAS|NAME@VERSION",
+            help="Such as mine@prod or mine@3.",
+            autocompletion=completion.complete_reference,
+        ),
+    ],
+    role: Annotated[
+        str, typer.Option(help="What of it: candidate (the GGUF), merged, evaluation, checkpoint, ...")
+    ] = "candidate",
+    path: Annotated[bool, typer.Option("--path", help="Print where its checked bytes are.")] = False,
+) -> None:
+    """Print the digest that a name stands for."""
+    with opened() as (registry, store):
+        digest = _digest(registry, model, role)
+        print(store.open(digest) if path else digest)
+
+
+@app.command()
+@explained
+def history(
+    name: Annotated[str, typer.Argument(help=NAME, autocompletion=completion.complete_model)],
+    as_json: AsJson = False,
+) -> None:
+    """Print every registration, promotion, rollback, drop, retirement and pinning of floors, oldest first."""
+    with opened() as (registry, _):
+        records: list[rows.Event] = [
+            *registry.registrations(name),
+            *registry.history(name),
+            *registry.retirements(name),
+            *registry.governances(name),
+        ]
+        if not records:
+            raise _unknown(registry, name)
+    records.sort(key=lambda record: record.at)
+    if as_json:
+        print_json([rows.event(record) | record.model_dump(mode="json") for record in records])
+    else:
+        print(columns([rows.event(record) for record in records]))
+
+
+def _known(registry: ModelRegistry, name: str) -> Registration | Entry:
+    """A version; or what an alias stands for that was promoted before candidates had versions."""
+    if version_of(name) is None:
+        entry = registry.entry(name)
+        versions = registry.registrations(entry.name)
+        if not entry.version and all(record.candidate != entry.candidate for record in versions):
+            return entry
+    return registry.registration(name, retired=True)
+
+
+def _digest(registry: ModelRegistry, model: str, role: str) -> str:
+    if role == "candidate":
+        return registry.resolve(model)
+    inputs = registry.registration(model).inputs
+    if role not in inputs:
+        raise RegistryError(f"--role {role!r} is none of candidate, {', '.join(inputs)}")
+    return inputs[role]
+
+
+def _unknown(registry: ModelRegistry, name: str) -> RegistryError:
+    known = ", ".join(registry.names()) or "none"
+    return RegistryError(f"no model is called {name!r}; there are: {known}")

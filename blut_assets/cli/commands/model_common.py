@@ -1,0 +1,49 @@
+"""What the commands of `blut model` share: the registry, the names they take, how they refuse."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from blut_assets.cli.output import failed, wrong
+from blut_assets.cli.shell import completion
+from blut_resources.registry.models import ModelRegistry, RegistryError
+from blut_resources.registry.retirement import RetirementRefused, VersionRetired
+from blut_resources.registry.verdicts import PromotionRefused
+from blut_resources.store.artifacts import ArtifactStore, StoreError
+
+NAME = "Of a registered model; see `blut model list`."
+Alias = Annotated[
+    str,
+    typer.Argument(metavar="NAME@ALIAS", help="Such as mine@prod.", autocompletion=completion.complete_alias),
+]
+By = Annotated[str, typer.Option("--by", help="Who does it; the user of this shell if not given.")]
+Why = Annotated[str, typer.Option("--why", help="Why, for the history.")]
+F = TypeVar("F", bound=Callable[..., None])
+
+
+def explained(command: F) -> F:
+    """A refusal ends with status 1, a name that is unknown or malformed with 2; either on standard error."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except (PromotionRefused, RetirementRefused, VersionRetired, StoreError) as error:
+            failed(str(error))
+        except RegistryError as error:
+            wrong(str(error))
+
+    return run  # type: ignore[return-value]
+
+
+@contextmanager
+def opened() -> Iterator[tuple[ModelRegistry, ArtifactStore]]:
+    """The registry and the store of this checkout's or user's instance."""
+    from blut_resources.instance.instance import open_instance, store_of
+
+    with open_instance() as instance:
+        store = store_of(instance)
+        yield ModelRegistry(store.root / "registry"), store

@@ -1,0 +1,124 @@
+"""`blut plan NAME`, which is `blut plan inspect NAME`, and `blut plan resume ID`."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer._click.shell_completion import CompletionItem
+from typer.core import TyperGroup
+
+from blut_assets.cli.lazy import HELP, group
+from blut_assets.cli.output import AsJson, columns, failed, print_json
+from blut_assets.cli.run.arguments import Args, Name, Set
+from blut_assets.cli.shell.catalogue import complete_recipe
+from blut_assets.cli.shell.completion import RUN_ID, complete_unfinished
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from blut_assets.history.planning import Planned
+    from blut_assets.recipes import Recipe, RecipeArgs
+
+INSPECT = "inspect"
+
+
+class _OrRecipe(TyperGroup):
+    """Whatever is no command is a recipe to be inspected."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in (*self.commands, *HELP["help_option_names"]):
+            args = [INSPECT, *args]
+        return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        found = super().shell_complete(ctx, incomplete)
+        return found + [CompletionItem(name, help=about) for name, about in complete_recipe(incomplete)]
+
+
+app = group(
+    "What a recipe would run and why.\n\n`blut plan NAME` is short for `blut plan inspect NAME`;"
+    " `blut plan resume ID` goes on with a run that ended early.",
+    cls=_OrRecipe,
+    subcommand_metavar="NAME | COMMAND [ARGS]...",
+)
+
+
+@app.command(INSPECT)
+def inspect_plan(name: Name, args: Args = "{}", set_: Set = None, as_json: AsJson = False) -> None:
+    """Say what a recipe would run, and why.
+
+    Also what each asset cost last time. Runs nothing.
+    """
+    from blut_assets.cli.run.arguments import parsed, recipe_called
+
+    recipe = recipe_called(name)
+    show_plan(recipe, parsed(recipe, args, set_), as_json)
+
+
+def show_plan(recipe: "Recipe", args: "RecipeArgs", as_json: bool) -> None:
+    """Print the plan of a run with these args."""
+    from blut_assets.history.planning import plan
+    from blut_resources.instance.instance import open_instance
+
+    with open_instance() as instance:
+        planned = plan(instance, recipe.assets, recipe.configs(args))
+    if as_json:
+        print_json([p.as_dict() for p in planned])
+        return
+    rows = [
+        {
+            "asset": p.asset,
+            "state": p.state,
+            "last cost": "not known" if p.last_seconds is None else f"{p.last_seconds:.1f} s",
+            "of": p.cost_of,
+            "reason": p.reason,
+        }
+        for p in planned
+    ]
+    typer.echo(f"{columns(rows)}\n{_total(planned)}")
+
+
+def _total(planned: "Sequence[Planned]") -> str:
+    """How much would be computed, and what that took before, as far as that is known."""
+    count = {state: [p for p in planned if p.state == state] for state in ("stale", "blocked")}
+    words = f"{len(count['stale'])} would be computed, {len(count['blocked'])} depend on what those come to"
+    ahead = [*count["stale"], *count["blocked"]]
+    known = [p.last_seconds for p in ahead if p.last_seconds is not None]
+    if not ahead:
+        return f"{words}; there is nothing to compute"
+    unknown = f"what {len(ahead) - len(known)} of these cost is not known" if len(known) < len(ahead) else ""
+    cost = f"these cost {sum(known):.1f} s last time" if known else ""
+    return "; ".join(filter(None, [words, cost, unknown]))
+
+
+@app.command("resume")
+def resume(
+    run_id: Annotated[str, typer.Argument(metavar="ID", help=RUN_ID, autocompletion=complete_unfinished)],
+    set_: Set = None,
+) -> None:
+    """Go on with a run that ended early.
+
+    Runs its recipe again with the same args, after it failed, was cancelled or died.
+    What it had finished is reused, and a training goes on from its last checkpoint. An argument may be
+    changed with --set; what that touches is computed anew.
+    """
+    from blut_assets.cli.run.arguments import recipe_called, validated
+    from blut_assets.cli.run.launching import run_recipe
+    from blut_assets.cli.run.lookup import run_named
+    from blut_assets.recipes import RECIPE_TAG, args_of
+    from blut_resources.instance.instance import open_instance
+
+    with open_instance() as instance:
+        run = run_named(instance, run_id)
+    short = run.run_id[:8]
+    name = run.tags.get(RECIPE_TAG)
+    if not run.is_finished:
+        failed(f"run {short} has not ended ({run.status.value}): `blut cancel {short}` ends it")
+    if run.is_success and not set_:
+        failed(f"run {short} succeeded, so there is nothing to resume: `blut results {short}` shows it")
+    if name is None:
+        failed(
+            f"run {short} was not a recipe's ({run.job_name}): launch its selection again, it is reused too"
+        )
+    recipe = recipe_called(name)
+    origin = {"dagster/parent_run_id": run.run_id, "dagster/root_run_id": run.root_run_id or run.run_id}
+    raise typer.Exit(run_recipe(recipe, validated(recipe, args_of(run.run_config), set_), origin))

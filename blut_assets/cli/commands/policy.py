@@ -1,0 +1,225 @@
+"""`blut policy show|enable|disable|check` and `blut auto`: the sensor's decision, for a person and for cron.
+
+Exit codes: 0 as intended, 1 a retraining failed (`check`: none would start), 2 the policy file or an option
+cannot be acted on, 130 a retraining was interrupted.
+"""
+
+import os
+import shlex
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from blut_assets.cli.output import AsJson, print_json, wrong
+from blut_assets.cli.run.arguments import load_object
+from blut_assets.cli.shell.catalogue import complete_recipe
+from sensors.policy.decide import TRIGGERS, Policy, Run
+from sensors.policy.file import ONLY, VARIABLE, PolicyError, edit, policy_path, read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import dagster as dg
+
+    from sensors.retraining import Retraining
+
+app = typer.Typer(no_args_is_help=True, help="When Blut retrains by itself.", add_completion=False)
+
+PolicyName = Annotated[str | None, typer.Argument(help="which policy, where the file holds several")]
+
+
+def _field(name: str, metavar: str = "TEXT", **more: Any) -> Any:
+    return typer.Option(metavar=metavar, help=Policy.model_fields[name].description, **more)
+
+
+@app.command()
+def show(as_json: AsJson = False) -> None:
+    """Print the policy file, and where it is."""
+    with _explained():
+        path, file = policy_path(), read(policy_path())
+    typer.echo(f"{path}{'' if file.written else ' (there is none: nothing retrains by itself)'}", err=True)
+    if as_json:
+        shown = {name: policy.model_dump(mode="json") for name, policy in file.policies.items()}
+        print_json(shown)
+    elif file.written:
+        typer.echo(path.read_text(), nl=False)
+
+
+@app.command()
+def enable(
+    name: PolicyName = None,
+    recipe: Annotated[str | None, _field("recipe", "NAME", autocompletion=complete_recipe)] = None,
+    args: Annotated[
+        str | None,
+        typer.Option(metavar="JSON", help="of the recipe: a JSON object, or @FILE of JSON or YAML"),
+    ] = None,
+    new_recordings: Annotated[int | None, _field("new_recordings", "N")] = None,
+    new_rows: Annotated[int | None, _field("new_rows", "N")] = None,
+    new_bytes: Annotated[str | None, _field("new_bytes", "SIZE")] = None,
+    max_age: Annotated[str | None, _field("max_age", "DURATION")] = None,
+    schedule: Annotated[str | None, _field("schedule", "CRON")] = None,
+    quiet_hours: Annotated[
+        str | None, typer.Option(metavar="HH:MM-HH:MM", help='starts only within these; "any": at any hour')
+    ] = None,
+    time_zone: Annotated[str | None, _field("time_zone", "ZONE")] = None,
+    cooldown: Annotated[str | None, _field("cooldown", "DURATION")] = None,
+    backoff: Annotated[str | None, _field("backoff", "DURATION")] = None,
+    max_runs_per_day: Annotated[int | None, _field("max_runs_per_day", "N")] = None,
+    memory_free: Annotated[str | None, _field("memory_free", "SIZE")] = None,
+    gpus_free: Annotated[int | None, _field("gpus_free", "N")] = None,
+    gpu_memory_free: Annotated[str | None, _field("gpu_memory_free", "SIZE")] = None,
+) -> None:
+    """Turn a policy on, and set what is given; what is not given stays as it is.
+
+    The policy then belongs to the Dagster instance that this command finds. Its sensor acts on it as long as
+    `dagster dev` or the daemon runs; `blut auto` from cron does the same without them.
+    """
+    given = {
+        **{"recipe": recipe, "new_recordings": new_recordings, "new_rows": new_rows, "new_bytes": new_bytes},
+        **{"max_age": max_age, "schedule": schedule, "time_zone": time_zone, "cooldown": cooldown},
+        **{"backoff": backoff, "max_runs_per_day": max_runs_per_day, "memory_free": memory_free},
+        **{"gpus_free": gpus_free, "gpu_memory_free": gpu_memory_free},
+    }
+    changes = {key: value for key, value in given.items() if value is not None}
+    if args is not None:
+        changes["args"] = {k: v for k, v in load_object(args, "--args").items() if v is not None}
+    if quiet_hours is not None:
+        changes["quiet_hours"] = [] if quiet_hours == "any" else quiet_hours.split("-")
+    from blut_resources.instance.home import find_home
+
+    with _explained():
+        _check_recipe(name, changes)
+        instance = str(find_home().resolve())
+        name, policy = edit(policy_path(), name, {"instance": instance, **changes, "enabled": True})
+    typer.echo(f"{policy_path()}: {name} is on: {policy.recipe}, when {_when(policy)}")
+    typer.echo(f"for cron, where no daemon runs: */30 * * * * {_cron_line(instance)}")
+
+
+@app.command()
+def disable(name: PolicyName = None) -> None:
+    """Turn a policy off; all else in the file stays."""
+    with _explained():
+        if not read(policy_path()).written:
+            typer.echo(f"{policy_path()}: there is none, so nothing retrains by itself")
+            return
+        name, _ = edit(policy_path(), name, {"enabled": False})
+    typer.echo(f"{policy_path()}: {name} is off")
+
+
+@app.command()
+def check(as_json: AsJson = False) -> None:
+    """Say what each policy would do now, and why; starts nothing. Exit code 1 if none would start."""
+    from blut_resources.instance.instance import open_instance
+
+    with _explained(), open_instance() as instance:
+        found = _evaluate(instance)
+    if as_json:
+        print_json([_row(one) for one in found])
+    else:
+        _report(found)
+    if not any(isinstance(one.decision, Run) for one in found):
+        raise typer.Exit(1)
+
+
+def auto() -> None:
+    """Decide once, as the sensor does, and retrain here and now if a policy says so; for cron.
+
+    Prints the reason either way, and waits for the retraining. Exit code 0: nothing to do, or it succeeded.
+    """
+    from blut_resources.files.durable import acquire, release
+    from blut_resources.instance.home import find_home
+    from blut_resources.instance.instance import open_instance
+    from blut_resources.runs.alive import reap_dead_runs
+
+    with _explained():
+        # two at once, out of two crontabs, would both find nothing going on
+        lock = acquire(find_home() / "auto.lock", wait=False)
+        if lock is None:
+            typer.echo("another `blut auto` is at work on this instance")
+            return
+        try:
+            with open_instance() as instance:
+                reap_dead_runs(instance)
+                found = _evaluate(instance)
+            _report(found)
+            status = 0
+            for one in found:
+                if isinstance(one.decision, Run):
+                    status = max(status, _retrain(one))
+                if status == 130:  # Ctrl-C is meant for those after it too
+                    break
+        finally:
+            release(lock)
+    raise typer.Exit(status)
+
+
+def _evaluate(instance: "dg.DagsterInstance") -> "list[Retraining]":
+    from blut_assets.definitions import discovered
+    from sensors.retraining import evaluate, patiently
+
+    recipes = [recipe for cookbook in discovered.cookbooks for recipe in cookbook.recipes]
+    return evaluate(instance, read(policy_path()), recipes, patiently)
+
+
+def _retrain(one: "Retraining") -> int:
+    from blut_assets.cli.run.launching import run_recipe
+    from sensors.retraining import tags_of
+
+    assert one.recipe is not None
+    return run_recipe(one.recipe, one.recipe.parse(one.args), tags_of(one))
+
+
+def _report(found: "list[Retraining]") -> None:
+    for one in found:
+        word = "retrain" if isinstance(one.decision, Run) else "wait"
+        typer.echo(f"{one.policy}: {word}: {one.decision.reason}")
+    if not found:
+        typer.echo(f"off: there is no policy in {policy_path()}; `blut policy enable` makes one")
+
+
+def _row(one: "Retraining") -> dict[str, Any]:
+    return {
+        "policy": one.policy,
+        "run": isinstance(one.decision, Run),
+        "reason": one.decision.reason,
+        "recipe": one.recipe.name if one.recipe else None,
+    }
+
+
+def _check_recipe(name: str | None, changes: dict[str, Any]) -> None:
+    """Refuse a recipe or args before they are written, with what the file has of them already."""
+    from blut_assets.definitions import discovered
+    from sensors.retraining import parse_recipe
+
+    recipes = [recipe for cookbook in discovered.cookbooks for recipe in cookbook.recipes]
+    before = read(policy_path()).policies
+    known = before.get(name or next(iter(before), ONLY), Policy.model_validate({}))
+    recipe, args = changes.get("recipe", known.recipe), changes.get("args", known.args)
+    if recipe:
+        parse_recipe("policy enable", recipe, args, recipes)
+
+
+def _when(policy: Policy) -> str:
+    said = {name: getattr(policy, name) for name in TRIGGERS}
+    return " or ".join(f"{name} = {value}" for name, value in said.items() if value is not None)
+
+
+def _cron_line(instance: str) -> str:
+    where = {"DAGSTER_HOME": instance, VARIABLE: os.environ.get(VARIABLE, "")}
+    variables = [f"{name}={shlex.quote(value)}" for name, value in where.items() if value]
+    blut = Path(sys.executable).with_name("blut")
+    log = Path(instance) / "auto.log"
+    return " ".join([*variables, shlex.quote(str(blut)), "auto", ">>", shlex.quote(str(log)), "2>&1"])
+
+
+@contextmanager
+def _explained() -> "Iterator[None]":
+    from blut_resources.files.durable import StoreError
+
+    try:
+        yield
+    except (PolicyError, StoreError) as error:
+        wrong(str(error))

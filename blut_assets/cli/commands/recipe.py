@@ -1,0 +1,90 @@
+"""`blut recipe list|show|template|run`."""
+
+from typing import Annotated
+
+import typer
+
+from blut_assets.cli.lazy import group
+from blut_assets.cli.output import AsJson, columns, listing, print_json
+from blut_assets.cli.run.arguments import Args, Name, Set
+from blut_assets.cli.shell.catalogue import recipe_named, recipes
+
+app = group("The jobs that can be run, and running one.")
+
+
+@app.command("list")
+def list_recipes(as_json: AsJson = False) -> None:
+    """List the recipes: name, category, cookbook, what they take and what they make."""
+    rows = [
+        {
+            "name": one["name"],
+            "category": one["category"],
+            "cookbook": one["cookbook"],
+            "input": ", ".join(one["inputs"]) or "-",
+            "output": one["output"],
+        }
+        for one in recipes()
+    ]
+    listing(rows, as_json, "no recipes: no cookbook is installed; `blut doctor` says how to get one")
+
+
+@app.command("show")
+def show_recipe(name: Name, as_json: AsJson = False) -> None:
+    """Show a recipe's args with types, bounds and defaults, and the assets it makes."""
+    one = recipe_named(name)
+    if as_json:
+        print_json({"name": one["name"], "args": one["schema"], "template": one["template"]})
+        return
+    lines = [f"{one['name']}: {one['description']}", "", columns(one["arguments"])]
+    lines += ["", f"makes {one['output']}:", *(f"  {asset}" for asset in one["assets"])]
+    typer.echo("\n".join(lines))
+
+
+@app.command("template")
+def show_template(
+    name: Name,
+    as_yaml: Annotated[bool, typer.Option("--yaml", help="As YAML with comments, for an args file.")] = False,
+) -> None:
+    """Print a recipe's args with their defaults, to be edited; what must be given says <required>.
+
+    For example: blut recipe template NAME --yaml > args.yaml, edit it, and then
+    blut recipe run NAME --args @args.yaml
+    """
+    one = recipe_named(name)
+    if not as_yaml:
+        print_json(one["template"])
+        return
+    import yaml
+
+    for row in one["arguments"]:
+        value = {row["argument"]: one["template"][row["argument"]]}
+        note = "; ".join(filter(None, (row["allowed"], row["meaning"])))
+        typer.echo(f"# {note}\n{yaml.safe_dump(value, allow_unicode=True).strip()}")
+
+
+@app.command("run")
+def run_recipe(
+    name: Name,
+    args: Args = "{}",
+    set_: Set = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check the args and say what would run, like `blut plan`.")
+    ] = False,
+) -> None:
+    """Run a recipe here and now; what is unchanged since an earlier run is reused.
+
+    On a terminal the last line shows how far it is; in a pipe each event is a line, on standard error.
+    What came out is on standard output. Ctrl-C ends it with time for a checkpoint, and the same command
+    goes on from there. Status 0 if everything succeeded, 1 if not, 130 if it was interrupted.
+    """
+    from blut_assets.cli.run.arguments import parsed, recipe_called
+    from blut_assets.cli.run.launching import run_recipe as run
+
+    recipe = recipe_called(name)
+    values = parsed(recipe, args, set_)
+    if dry_run:
+        from blut_assets.cli.commands.plan import show_plan
+
+        show_plan(recipe, values, as_json=False)
+        return
+    raise typer.Exit(run(recipe, values))

@@ -1,0 +1,165 @@
+"""`blut results ID`: what a run came to, in numbers and in artifacts."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from blut_assets.cli.lazy import single
+from blut_assets.cli.output import AsJson, columns, duration, print_json, wrong
+from blut_assets.cli.shell.completion import RunId
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+app = single()
+NO_METRIC = ("run_id", "asset", "epoch", "step", "phase", "timestamp")
+Rows = list[dict[str, Any]]
+
+
+@app.command()
+def results(
+    run_id: RunId,
+    metric: Annotated[str, typer.Option("--metric", help="Show the epoch that is best by this one.")] = "",
+    maximize: Annotated[
+        bool, typer.Option("--maximize/--minimize", help="Which end of --metric is best.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a run came to.
+
+    Metrics over its epochs, artifacts with digests and places, checks, and how it ended.
+    """
+    from blut_assets.cli.run.lookup import run_named
+    from blut_resources.instance.instance import open_instance
+
+    with open_instance() as instance:
+        found = results_of(instance, run_named(instance, run_id))
+        metrics = metrics_of(instance, found["run"])
+    found["metrics"] = {asset: _extremes(rows) for asset, rows in metrics.items()}
+    if metric:
+        found["best"] = _best(metrics, metric, maximize)
+    if as_json:
+        print_json(found)
+    else:
+        typer.echo("\n".join(_lines(found)))
+
+
+def results_of(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> dict[str, Any]:
+    """State, times, artifacts and checks of a run, as plain values."""
+    from blut_assets.cli.run.lookup import checks_of, made_by, title_of
+    from blut_assets.history.failures import failure_of
+
+    record = instance.get_run_record_by_id(run.run_id)
+    begun, end = (record.start_time, record.end_time) if record else (None, None)
+    return {
+        "run": run.run_id,
+        "recipe": title_of(run),
+        "state": run.status.value.lower(),
+        "why": failure_of(instance, run.run_id).why if run.is_failure else "",
+        "seconds": end - begun if begun and end else None,
+        "artifacts": [_artifact(instance, event) for event in made_by(instance, run.run_id).values()],
+        "checks": checks_of(instance, run.run_id),
+    }
+
+
+def _artifact(instance: "dg.DagsterInstance", event: Any) -> dict[str, Any]:
+    from blut_assets.stages import reuse
+    from blut_resources.instance.instance import store_of
+    from blut_resources.store.artifacts import StoreError
+
+    metadata, name = event.metadata, event.asset_key.to_user_string()
+    digest = reuse.digest_of(event)
+    if not digest:
+        return {"asset": name, "result": "made outside of Blut", "digest": "", "facts": {}, "path": ""}
+    try:
+        path = str(store_of(instance).open(digest))
+    except StoreError:
+        path = ""
+    facts = {k: v for k, v in metadata[reuse.ARTIFACT].value.items() if k != "digest"}
+    reused = reuse.REUSED in metadata and metadata[reuse.REUSED].value
+    return {
+        "asset": name,
+        "result": "reused" if reused else "made",
+        "digest": digest,
+        "facts": facts,
+        "path": path,
+    }
+
+
+def metrics_of(instance: "dg.DagsterInstance", run_id: str) -> dict[str, Rows]:
+    """Rows of metrics by asset: from the run's own files, else from Dagster's log."""
+    from blut_assets.cli.run.lookup import epochs_of
+    from blut_resources.instance.instance import home_of
+    from blut_resources.runs import metrics
+    from blut_resources.runs.files import metrics_files
+
+    files = metrics_files(home_of(instance), run_id)
+    logged = epochs_of(instance, run_id)
+    return {**logged, **{asset: metrics.read(path) for asset, path in files.items()}}
+
+
+def _extremes(rows: Rows) -> list[dict[str, Any]]:
+    names = dict.fromkeys(name for row in rows for name in row if name not in NO_METRIC)
+    found = []
+    for name in names:
+        values = [(row[name], row["epoch"]) for row in rows if _number(row.get(name))]
+        if values:
+            low, high = min(values), max(values)
+            found.append(
+                {
+                    "metric": name,
+                    "last": values[-1][0],
+                    "lowest": low[0],
+                    "lowest_epoch": low[1],
+                    "highest": high[0],
+                    "highest_epoch": high[1],
+                }
+            )
+    return found
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and value - value == 0
+
+
+def _best(metrics: dict[str, Rows], metric: str, maximize: bool) -> dict[str, Any]:
+    rows = [
+        {"asset": asset, **row} for asset, of in metrics.items() for row in of if _number(row.get(metric))
+    ]
+    if not rows:
+        names = {name for of in metrics.values() for row in of for name in row} - {*NO_METRIC}
+        wrong(f"--metric {metric}: the run has no such number; it has {', '.join(sorted(names)) or 'none'}")
+    return (max if maximize else min)(rows, key=lambda row: row[metric])
+
+
+def _lines(found: dict[str, Any]) -> list[str]:
+    from blut_assets.cli.output import numbers
+
+    took = "" if found["seconds"] is None else f" after {duration(found['seconds'])}"
+    lines = [f"{found['recipe']} {found['state']}{took}, run {found['run']}"]
+    lines += [found["why"]] if found["why"] else []
+    for asset, rows in found["metrics"].items():
+        lines += ["", asset, columns([_shown(row) for row in rows])] if rows else []
+    if "best" in found:
+        best = {k: v for k, v in found["best"].items() if k not in ("asset", "epoch", *NO_METRIC)}
+        lines += ["", f"best: {found['best']['asset']}, epoch {found['best']['epoch']}: {numbers(best)}"]
+    if found["artifacts"]:
+        shown = [{**a, "digest": a["digest"][:12], "facts": _short(a["facts"])} for a in found["artifacts"]]
+        lines += ["", columns([{k: v for k, v in a.items() if k != "path"} for a in shown])]
+    for check in found["checks"]:
+        lines.append(
+            f"check {check['check']}: {'passed' if check['passed'] else 'FAILED'} {check['why']}".rstrip()
+        )
+    return lines
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    """With words for a header, and numbers that a person reads."""
+    return {k.replace("_", " "): f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()}
+
+
+def _short(facts: dict[str, Any]) -> str:
+    from blut_assets.cli.output import numbers
+
+    text = numbers({k: v for k, v in facts.items() if isinstance(v, int | float | str)})
+    return text if len(text) <= 70 else text[:69] + "…"

@@ -1,0 +1,126 @@
+"""`blut stage list|run`: the assets that a cookbook declares, and one of them by itself."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from blut_assets.cli.lazy import group
+from blut_assets.cli.output import AsJson, failed, listing, wrong
+from blut_assets.cli.shell.catalogue import catalogue, complete_stage
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from blut_assets.stages.declare import StageConfig
+
+
+class Alone(NamedTuple):
+    """One stage, run by itself."""
+
+    name: str
+    assets: "list[dg.AssetsDefinition]"
+
+
+app = group("Single assets, and making one.")
+
+
+@app.command("list")
+def list_stages(
+    cookbook: Annotated[str, typer.Option("--cookbook", help="Only those of this cookbook.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List the assets: group, what each takes and makes, and when it runs.
+
+    `once` is reused while nothing it depends on changes; the others look at the outside world or act on it.
+    """
+    rows = [one for one in catalogue()["stages"] if cookbook in ("", one["cookbook"])]
+    if not as_json:
+        rows = [
+            {
+                "name": one["name"],
+                "group": one["group"],
+                "takes": ", ".join(key.rpartition("/")[2] for key in one["inputs"]),
+                "makes": one["output"],
+                "runs": one["runs"],
+            }
+            for one in rows
+        ]
+    listing(rows, as_json, "no stages: no cookbook of that name is installed")
+
+
+@app.command("run")
+def run_stage(
+    name: Annotated[str, typer.Argument(help="Such as llm/sft_split.", autocompletion=complete_stage)],
+    config: Annotated[
+        str, typer.Option("--config", metavar="JSON", help="Its config: a JSON object, or @FILE.")
+    ] = "{}",
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Copy what it made to this path, which must not exist.")
+    ] = None,
+) -> None:
+    """Make one asset from what the assets above it last made; reused if that is what there is already."""
+    if output and output.exists():
+        wrong(f"--output {output}: is there already; name a path that is not")
+    from blut_assets.cli.run.arguments import load_object, with_data
+    from blut_assets.cli.run.launching import execute
+    from blut_assets.definitions import defs, discovered
+
+    assets = [asset for cookbook in discovered.cookbooks for asset in cookbook.assets]
+    chosen = {asset.key.to_user_string(): asset for asset in assets}.get(name)
+    if chosen is None:
+        wrong(f"no stage is called {name!r}; `blut stage list` lists them")
+    values = with_data(load_object(config, "--config"))
+    ops = {"ops": {"__".join(chosen.key.path): {"config": values}}} if values else {}
+    job = defs.resolve_implicit_global_asset_job_def()
+    configs = {chosen.key: _config(chosen, values)}
+    status = execute(job, ops, Alone(name, [chosen]), configs, selection=[chosen.key])
+    if output and not status:
+        _hand_out(chosen.key, output)
+    raise typer.Exit(status)
+
+
+def _config(asset: "dg.AssetsDefinition", values: dict[str, object]) -> "StageConfig":
+    """The values of --config as the stage takes them; else the command ends with status 2."""
+    from pydantic import ValidationError
+
+    from blut_assets.stages.declare import spec_of
+
+    spec = spec_of(asset)
+    assert spec is not None
+    unknown = sorted(values.keys() - spec.config.model_fields.keys())
+    if unknown:
+        wrong(
+            f"--config: no such field {', '.join(unknown)}; there are {', '.join(spec.config.model_fields)}"
+        )
+    missing = [n for n, i in spec.config.model_fields.items() if i.is_required() and n not in values]
+    if missing:
+        wrong(f"--config: {', '.join(missing)} must be given, such as --config '{{\"{missing[0]}\": ...}}'")
+    try:
+        return spec.config(**values)
+    except ValidationError as error:
+        lines = [
+            f"--config: {'.'.join(map(str, p['loc']))} = {p['input']!r}: {p['msg']}" for p in error.errors()
+        ]
+        wrong("\n".join(lines))
+
+
+def _hand_out(key: "dg.AssetKey", output: Path) -> None:
+    """Copy the bytes, if there are any."""
+    from blut_assets.stages import reuse
+    from blut_resources.instance.instance import open_instance, store_of
+
+    with open_instance() as instance:
+        record = instance.get_latest_materialization_event(key)
+        digest = (
+            reuse.digest_of(record.asset_materialization) if record and record.asset_materialization else ""
+        )
+        if not digest:
+            failed(f"{key.to_user_string()} left nothing to copy")
+        found = store_of(instance).open(digest)
+        if found.is_dir():
+            shutil.copytree(found, output)
+        else:
+            shutil.copyfile(found, output)
+    typer.echo(f"copied to {output}")

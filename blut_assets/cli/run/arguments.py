@@ -1,0 +1,114 @@
+"""From what stands on the command line to a recipe and its validated args."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from blut_assets.cli.output import wrong
+from blut_assets.cli.shell.catalogue import complete_recipe
+from blut_resources.files.documents import MOST, read_json, read_yaml
+
+if TYPE_CHECKING:
+    from blut_assets.recipes import Recipe, RecipeArgs
+
+DATA = "data://"
+
+Name = Annotated[
+    str, typer.Argument(help="Of a recipe; see `blut recipe list`.", autocompletion=complete_recipe)
+]
+Args = Annotated[
+    str,
+    typer.Option(
+        "--args", metavar="JSON", help="JSON object, or @FILE with JSON or YAML in it. A value"
+        " data://NAME stands for the path of a dataset, see `blut data list`."
+    ),
+]  # fmt: skip
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="One argument, in place of what --args says; a.b=VALUE for one"
+        " inside another. Any number of times."
+    ),
+]  # fmt: skip
+
+
+def recipe_called(name: str) -> "Recipe":
+    """The recipe; ends the command with status 2 if there is none."""
+    from blut_assets.definitions import discovered
+
+    recipes = {recipe.name: recipe for cookbook in discovered.cookbooks for recipe in cookbook.recipes}
+    if name not in recipes:
+        wrong(f"no recipe is called {name!r}; there are: {', '.join(sorted(recipes)) or 'none'}")
+    return recipes[name]
+
+
+def parsed(recipe: "Recipe", text: str, changes: Sequence[str] | None = None) -> "RecipeArgs":
+    """A recipe's args; ends the command with status 2 if they make no sense."""
+    return validated(recipe, load_object(text, "--args"), changes)
+
+
+def validated(recipe: "Recipe", values: dict[str, Any], changes: Sequence[str] | None) -> "RecipeArgs":
+    """The same of values that are read already."""
+    from blut_assets.recipes import ArgsError
+
+    for change in changes or ():
+        _put(values, change)
+    try:
+        return recipe.parse(with_data(values))
+    except ArgsError as error:
+        wrong(str(error))
+
+
+def load_object(text: str, option: str) -> dict[str, Any]:
+    """A JSON object, or what is in @FILE; ends the command with status 2 if it is neither."""
+    try:
+        values = _read_yaml(Path(text[1:])) if text.startswith("@") else read_json(text, "the text", MOST)
+    except (OSError, ValueError) as error:
+        wrong(f"{option} {text}: {error}; give a JSON object such as '{{\"seed\": 1}}', or @FILE")
+    if not isinstance(values, dict):
+        wrong(f"{option} {text}: expected an object with argument names, found {type(values).__name__}")
+    return values
+
+
+def _read_yaml(path: Path) -> Any:
+    with path.open("rb") as file:
+        return read_yaml(file.read(MOST + 1), str(path), MOST)
+
+
+def _put(values: dict[str, Any], change: str) -> None:
+    """``a.b=VALUE`` in place; the value is JSON if it can be read as that, and else text."""
+    key, equals, text = change.partition("=")
+    *outer, last = key.split(".")
+    if not equals or not all([*outer, last]):
+        wrong(f"--set {change}: write KEY=VALUE, such as seed=1 or limits.memory_max=4G")
+    for name in outer:
+        values = values.setdefault(name, {})
+        if not isinstance(values, dict):
+            wrong(f"--set {change}: {name!r} is no object, so nothing can be set inside it")
+    try:
+        values[last] = read_json(text, key)
+    except ValueError:
+        values[last] = text
+
+
+def with_data(value: Any) -> Any:
+    """Values with the path of a dataset in place of its name."""
+    if isinstance(value, dict):
+        return {key: with_data(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [with_data(inner) for inner in value]
+    if isinstance(value, str) and value.startswith(DATA):
+        return _path_of(value.removeprefix(DATA))
+    return value
+
+
+def _path_of(name: str) -> str:
+    from blut_assets.datasets import DatasetError, Datasets
+    from blut_resources.instance.home import find_home
+
+    try:
+        return str(Datasets(find_home()).get(name).path)
+    except DatasetError as error:
+        wrong(str(error))

@@ -1,0 +1,78 @@
+"""Runs a recipe or a stage in this process, with its progress on the terminal and the outcome at the end."""
+
+import signal
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
+
+from blut_assets.cli.run.progress import Progress, shown_by
+from blut_assets.cli.run.report import INTERRUPTED, Ran, run_summary
+from blut_assets.definitions import defs
+from blut_assets.history.failures import STOPPED, failure_of
+from blut_assets.recipes import Recipe, RecipeArgs
+from blut_assets.stages.declare import StageConfig
+from blut_resources.instance.instance import open_instance
+from blut_resources.runs.alive import reap_dead_runs
+from blut_resources.runs.hang_up import end_on_hang_up, interrupt
+
+REPOSITORY = "__repository__@blut"
+"""What `workspace.yaml` makes of the definitions: among its runs the UI shows those of a terminal too."""
+
+
+def run_recipe(recipe: Recipe, args: RecipeArgs, tags: Mapping[str, str] | None = None) -> int:
+    """Run it; returns the status that its process is to end with: 0, 1 it failed, 130 it was interrupted."""
+    job, configs = defs.resolve_job_def(recipe.name), recipe.configs(args)
+    return execute(job, args.model_dump(mode="json"), recipe, configs, tags)
+
+
+def execute(
+    job: dg.JobDefinition,
+    run_config: Mapping[str, Any],
+    ran: Ran,
+    configs: Mapping[dg.AssetKey, StageConfig],
+    tags: Mapping[str, str] | None = None,
+    selection: Sequence[dg.AssetKey] | None = None,
+) -> int:
+    """The same of any job over stage assets, of which ``configs`` say how many epochs they are to have."""
+    end_on_sigterm()
+    epochs = {
+        key.to_user_string(): epochs
+        for key, config in configs.items()
+        if (epochs := config.planned_epochs()) is not None
+    }
+    run_id = str(uuid.uuid4())
+    with (
+        open_instance() as instance,
+        Progress(ran.name, run_id, epochs, instance) as progress,
+        shown_by(progress),
+    ):
+        try:
+            reap_dead_runs(instance)
+            result = job.execute_in_process(
+                run_config=dict(run_config),
+                instance=instance,
+                raise_on_error=False,
+                run_id=run_id,
+                tags={REPOSITORY_LABEL_TAG: REPOSITORY, **(tags or {})},
+                asset_selection=selection,
+            )
+        except KeyboardInterrupt:  # it came before Dagster takes it as an end of the run
+            run = instance.get_run_by_id(run_id)
+            if run is not None and not run.is_finished:
+                instance.report_run_canceled(run, f"{STOPPED} before its first step")
+            print(INTERRUPTED)
+            return 130
+        progress.finish()
+        interrupted = not result.success and failure_of(instance, run_id).kind == "cancelled"
+        lines = run_summary(result, ran, interrupted)
+    print("\n".join(lines))
+    return 130 if interrupted else 0 if result.success else 1
+
+
+def end_on_sigterm() -> None:
+    """SIGTERM and SIGHUP end a run as Ctrl-C does: with time for a checkpoint."""
+    signal.signal(signal.SIGTERM, interrupt)
+    end_on_hang_up()

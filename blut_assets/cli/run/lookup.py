@@ -1,0 +1,70 @@
+"""The run that a person means, and what the event log says that it made."""
+
+from typing import Any
+
+import dagster as dg
+
+from blut_assets.cli.output import wrong
+from blut_assets.recipes import RECIPE_TAG
+from blut_resources.runs.alive import NoSuchRun, find_run, reap_dead_runs
+
+
+def run_named(instance: dg.DagsterInstance, prefix: str) -> dg.DagsterRun:
+    """The run whose id begins so, after those that died were marked; else ends the command with status 2."""
+    reap_dead_runs(instance)
+    try:
+        return find_run(instance, prefix)
+    except NoSuchRun as error:
+        wrong(str(error))
+
+
+def title_of(run: dg.DagsterRun) -> str:
+    """The recipe, or the job, or what was selected."""
+    if run.job_name == "__ASSET_JOB" and run.asset_selection:
+        return ", ".join(sorted(key.to_user_string() for key in run.asset_selection)[:3])
+    return run.tags.get(RECIPE_TAG) or run.job_name
+
+
+def made_by(instance: dg.DagsterInstance, run_id: str) -> dict[str, dg.AssetMaterialization]:
+    """The last materialization of each asset in a run, in the order in which they were made."""
+    found: dict[str, dg.AssetMaterialization] = {}
+    for event in _events(instance, run_id, dg.DagsterEventType.ASSET_MATERIALIZATION):
+        made = event.step_materialization_data.materialization
+        found[made.asset_key.to_user_string()] = made
+    return found
+
+
+def epochs_of(instance: dg.DagsterInstance, run_id: str) -> dict[str, list[dict[str, Any]]]:
+    """The metrics of each epoch that a run reported, by asset, oldest first."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for event in _events(instance, run_id, dg.DagsterEventType.ASSET_OBSERVATION):
+        seen = event.asset_observation_data.asset_observation
+        values = {name: entry.value for name, entry in seen.metadata.items()}
+        if "epoch" in values:
+            found.setdefault(seen.asset_key.to_user_string(), []).append(values)
+    return found
+
+
+def _events(instance: dg.DagsterInstance, run_id: str, kind: dg.DagsterEventType) -> list[Any]:
+    logs = instance.all_logs(run_id, of_type=kind)
+    return [entry.dagster_event for entry in logs if entry.dagster_event]
+
+
+def newest_epoch(instance: dg.DagsterInstance, run_id: str) -> tuple[str, dict[str, Any]]:
+    """The asset and the metrics of the newest epoch of a run; empty where there was none."""
+    kinds = {dg.DagsterEventType.ASSET_OBSERVATION}
+    found = instance.get_records_for_run(run_id, of_type=kinds, limit=1, ascending=False).records
+    event: Any = found[0].event_log_entry.dagster_event if found else None
+    if event is None:
+        return "", {}
+    seen = event.asset_observation_data.asset_observation
+    return seen.asset_key.to_user_string(), {name: entry.value for name, entry in seen.metadata.items()}
+
+
+def checks_of(instance: dg.DagsterInstance, run_id: str) -> list[dict[str, Any]]:
+    """The asset checks that a run evaluated."""
+    data = [
+        event.event_specific_data
+        for event in _events(instance, run_id, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    ]
+    return [{"check": c.check_name, "passed": c.passed, "why": c.description or ""} for c in data]

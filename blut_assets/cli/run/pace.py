@@ -1,0 +1,91 @@
+"""How far a run at work is, told from its own stream of events."""
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from blut_assets.cli.output import duration, numbers
+from blut_resources.machine.memory import size_text
+from blut_resources.machine.processes import descendants, read
+from blut_resources.runs import status
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Pace:
+    """How far the asset in work is, when it should be done, and what memory it takes.
+
+    Its pace is that of its steps where it says how many there will be, else that of its epochs.
+    """
+
+    def __init__(self, stream: Path, epochs: Mapping[str, int]) -> None:
+        """``stream`` is the run's status.jsonl, ``epochs`` how many each asset is to have."""
+        self._stream, self._epochs, self._after = stream, epochs, 0
+        self.begin("")
+
+    def begin(self, asset: str) -> None:
+        """Another asset is in work."""
+        self.asset, self._since, self._memory = asset, time.time(), 0
+        self._unit = self._at = self._values = ""
+        self._total: int | None = None
+        self._seen: list[tuple[float, float]] = []
+
+    def look(self) -> None:
+        """Take what the stream has had since the last look."""
+        for event in status.read(self._stream, self._after):
+            self._after = event["offset"]
+            if event["kind"] in ("epoch", "step"):
+                self._note(event["kind"], event)
+            elif event["kind"] == "gauge":
+                self._memory = int(event.get("values", event).get("memory_bytes", 0))
+
+    def _note(self, unit: str, event: Mapping[str, Any]) -> None:
+        if event["asset"] != self.asset:
+            if event["t"] < self._since:
+                return  # what the asset before said last
+            self.begin(event["asset"])
+        if unit == "epoch" and self._unit == "step":
+            return  # its steps say more
+        number = float(event[unit])
+        total = self._epochs.get(self.asset) if unit == "epoch" else event.get("of")
+        if unit == "epoch" or total or not self._unit:
+            self._at = f"{unit} {number:g}{f'/{total}' if total else ''}"
+            self._values = numbers(event.get("metrics", event.get("values", {})))
+        # numbers that fall are another pass over the same, such as decoding after encoding
+        if total and ((unit, total) != (self._unit, self._total) or number < self._seen[-1][0]):
+            self._unit, self._total, self._seen = unit, total, []
+        if unit == self._unit:
+            self._seen = [*self._seen[:1], (number, event["t"])]
+
+    def left_s(self) -> float | None:
+        """Seconds until the last step or epoch, from the pace since the first; None where nobody can tell."""
+        seen, total = self._seen, self._total  # another thread goes on
+        if total is None or len(seen) < 2 or seen[-1][0] <= seen[0][0]:
+            return None
+        (first, begun), (last, now) = seen[0], seen[-1]
+        each = (now - begun) / (last - first)
+        return max(0.0, each * (total - last) - (time.time() - now))
+
+    def line(self) -> str:
+        """The line at the bottom; a narrow terminal cuts off its end, hence the order."""
+        if not self.asset:
+            return "..."
+        left, memory = self.left_s(), self._memory or resident_below(os.getpid())
+        parts = [self.asset, self._at, duration(max(0.0, time.time() - self._since))]
+        parts += [f"ETA {duration(left)}"] if left is not None else []
+        parts += [size_text(memory)] if memory else []
+        # the loss first, whatever the order in which a payload reports
+        parts += sorted(self._values.split(), key=lambda value: not value.startswith("loss="))
+        return "  ".join(filter(None, parts))
+
+
+def resident_below(pid: int) -> int:
+    """Bytes that the descendants of a process have of their own in memory."""
+    return sum(_resident(child) for child in descendants(pid) - {pid})
+
+
+def _resident(pid: int) -> int:
+    fields = read(f"/proc/{pid}/statm").split()
+    return (int(fields[1]) - int(fields[2])) * PAGE if fields else 0

@@ -1,0 +1,123 @@
+"""What a person sees of a run at work: each event as a line, and on a terminal always how far it is."""
+
+import contextlib
+import logging
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+from dagster._core.execution import context_creation_job
+
+from blut_assets.cli.output import duration
+from blut_assets.cli.run.pace import Pace
+from blut_assets.history.failures import asset_of, failed_words, not_reached
+from blut_assets.stages.payloads import MOVES
+from blut_resources.instance.instance import home_of
+from blut_resources.runs.compute_logs import CLEAR
+from blut_resources.runs.files import status_path
+from blut_resources.text import one_line, output
+
+REPAINT_S = 0.5
+NOISE = "[pipes] "
+
+
+class Progress(logging.Handler):
+    """Takes the events of one run. On a terminal steps and epochs only move the line at the bottom."""
+
+    def __init__(
+        self, title: str, run_id: str, epochs: Mapping[str, int], instance: dg.DagsterInstance
+    ) -> None:
+        super().__init__()
+        # while a step runs, what is printed goes to its log first: this is for the terminal alone
+        self._out = os.fdopen(os.dup(sys.__stderr__.fileno() if sys.__stderr__ else 2), "w", errors="replace")
+        self._live = self._out.isatty()
+        self._title, self._run_id = title, run_id
+        self._pace = Pace(status_path(home_of(instance), run_id), epochs)
+        self._over = threading.Event()
+        self._painter = threading.Thread(target=self._paint, name="blut-progress", daemon=True)
+
+    def __enter__(self) -> "Progress":
+        self._say(f"{self._title}: run {self._run_id[:8]}")
+        if self._live:
+            self._painter.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.finish()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show what a record says, if a person wants to know."""
+        meta: dict[str, Any] = getattr(record, "dagster_meta", {})
+        event = meta.get("dagster_event")
+        if not event and record.levelno < logging.INFO:
+            return
+        text = self._of_event(event) if event else str(meta.get("orig_message") or record.getMessage())
+        if skipped := not_reached(text):
+            self._say(f"{skipped}: not reached")
+            return
+        moves = getattr(record, MOVES, False)  # the line at the bottom says that
+        if text and not (moves and self._live) and not text.startswith(NOISE):
+            level = "" if event or record.levelno < logging.WARNING else f"{record.levelname}: "
+            self._say(level + text)
+
+    def _of_event(self, event: Any) -> str:
+        step = asset_of(event.step_key or "")
+        if event.is_step_start:
+            self._pace.begin(step)
+            return f"{step}: begins" if not self._live else ""
+        if event.is_step_success:
+            return f"{step}: done after {duration(event.step_success_data.duration_ms / 1000)}"
+        if event.is_step_failure:
+            return f"{step}: {failed_words(event)}"
+        return ""
+
+    def _say(self, text: str) -> None:
+        self._write(f"{CLEAR if self._live else ''}{time.strftime('%H:%M:%S')} {output(text)}\n")
+
+    def _write(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # nobody may be there to read it any more
+            self._out.write(text)
+            self._out.flush()
+
+    def _paint(self) -> None:
+        while not self._over.wait(REPAINT_S):
+            self._pace.look()
+            width = shutil.get_terminal_size().columns - 1
+            self._write(f"{CLEAR}{one_line(self._pace.line())[:width]}")
+        self._write(CLEAR)
+
+    def finish(self) -> None:
+        """No more lines after this. Idempotent. (`close` is called by any configuration of logging.)"""
+        if not self._over.is_set():
+            self._over.set()
+            if self._painter.is_alive():
+                self._painter.join()
+            with contextlib.suppress(OSError):
+                self._out.close()
+
+
+@contextlib.contextmanager
+def shown_by(progress: Progress) -> Iterator[None]:
+    """Let the runs inside the block report there, and nowhere else on the terminal.
+
+    A job's own loggers are used only where its run config names them, and a recipe's has no place for that.
+    """
+
+    @dg.logger
+    def console(_: dg.InitLoggerContext) -> logging.Logger:
+        own = logging.Logger("blut")
+        own.addHandler(progress)
+        return own
+
+    place: Any = context_creation_job
+    before = place.default_system_loggers
+    place.default_system_loggers = lambda *_: [(console, {})]
+    try:
+        yield
+    finally:
+        place.default_system_loggers = before

@@ -1,0 +1,74 @@
+"""What is printed of a finished run: a line per asset, what failed and why, and the outcome."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import dagster as dg
+
+from blut_assets.cli.output import columns, numbers
+from blut_assets.history.failures import STOPPED, cause_of, failed_by_check
+from blut_assets.stages import reuse
+from blut_assets.stages.declare import StageSpec, spec_of
+from blut_resources.text import text_of
+
+Row = dict[str, str]
+
+
+class Ran(Protocol):
+    """A recipe, or a stage by itself."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def assets(self) -> Sequence[dg.AssetsDefinition]: ...
+
+
+INTERRUPTED = f"{STOPPED}: run the same command again, and it goes on where it was"
+
+
+def run_summary(result: Any, ran: Ran, interrupted: bool) -> list[str]:
+    """One line per asset of a finished run, then the outcome."""
+    specs = {spec.key: spec for asset in ran.assets if (spec := spec_of(asset))}
+    rows = [asset_row(event.materialization, specs) for event in result.get_asset_materialization_events()]
+    counts = {word: sum(row["result"] == word for row in rows) for word in ("computed", "reused")}
+    failures = [e for e in result.all_events if e.is_step_failure]
+    lines = ["", columns(rows)] if rows else []
+    lines += [
+        f"\n{event.asset_key.to_user_string()}\n{text_of(str(told.value))}"
+        for event in result.get_asset_materialization_events()
+        if (told := event.materialization.metadata.get(reuse.SUMMARY))
+    ]
+    causes = [(e.step_key, cause_of(e)) for e in failures if not failed_by_check(e)]
+    lines += [f"FAILED {step}: {why}" for step, why in causes if why != STOPPED]
+    lines += [INTERRUPTED] if interrupted else []
+    lines += [f"check {e.check_name} failed: {e.description or ''}".rstrip() for e in _failed_checks(result)]
+    outcome = "succeeded" if result.success else STOPPED if interrupted else "failed"
+    tally = ", ".join(f"{count} {word}" for word, count in counts.items())
+    return [*lines, f"{ran.name} {outcome}: {tally}, run {result.run_id}"]
+
+
+def asset_row(event: dg.AssetMaterialization, specs: dict[dg.AssetKey, StageSpec]) -> Row:
+    """What became of one asset; one that is declared no more is shown without its facts."""
+    metadata, spec = event.metadata, specs.get(event.asset_key)
+    reused, seconds = metadata.get(reuse.REUSED), metadata.get(reuse.SECONDS)
+    return {
+        "asset": event.asset_key.to_user_string(),
+        "result": "reused" if reused and reused.value else _how(spec),
+        "cost": f"{seconds.value:.1f} s" if seconds and isinstance(seconds.value, int | float) else "-",
+        "digest": reuse.digest_of(event)[:12],
+        "facts": _facts(event, spec) if spec else "",
+    }
+
+
+def _how(spec: StageSpec | None) -> str:
+    return "observed" if spec and spec.source else "computed" if spec is None or spec.memoised else "executed"
+
+
+def _facts(event: dg.AssetMaterialization, spec: StageSpec) -> str:
+    entry: Any = event.metadata.get(reuse.ARTIFACT)
+    facts = {name: entry.value.get(name) for name in spec.headline} if reuse.digest_of(event) else {}
+    return numbers({name: value for name, value in facts.items() if value is not None})
+
+
+def _failed_checks(result: Any) -> list[Any]:
+    return [e for e in result.get_asset_check_evaluations() if not e.passed]

@@ -1,0 +1,81 @@
+"""Recipes and stages as plain data: what the catalogue keeps, and what needs Dagster to be known."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from blut_assets.discovery import Discovered
+from blut_assets.recipes import Cookbook, Recipe, allowed_values
+from blut_assets.stages.declare import StageSpec, spec_of
+
+Described = dict[str, Any]
+
+
+def describe(found: Discovered) -> Described:
+    """Everything that can be said of the installed cookbooks without running anything."""
+    return {
+        "recipes": [_recipe(recipe, book) for book in found.cookbooks for recipe in book.recipes],
+        "stages": [row for book in found.cookbooks for row in _stages(book)],
+        "left_out": found.left_out,
+    }
+
+
+def _recipe(recipe: Recipe, cookbook: Cookbook) -> Described:
+    return {
+        "name": recipe.name,
+        "category": recipe.category,
+        "cookbook": cookbook.name,
+        "inputs": list(recipe.input_kinds),
+        "output": recipe.output.kind,
+        "description": recipe.description,
+        "arguments": _arguments(recipe.args, recipe.template()),
+        "schema": recipe.args.model_json_schema(),
+        "template": recipe.template(),
+        "assets": [asset.key.to_user_string() for asset in recipe.assets],
+    }
+
+
+def _stages(cookbook: Cookbook) -> Sequence[Described]:
+    rows = [(asset, spec) for asset in cookbook.assets if (spec := spec_of(asset))]
+    return [
+        {
+            "name": spec.key.to_user_string(),
+            "group": asset.group_names_by_key[spec.key],
+            "cookbook": cookbook.name,
+            "inputs": [key.to_user_string() for key in spec.inputs.values()],
+            "output": spec.output.kind,
+            "runs": _when(spec),
+            "description": asset.descriptions_by_key.get(spec.key) or "",
+            "config": _arguments(spec.config, {}),
+        }
+        for asset, spec in rows
+    ]
+
+
+def _when(spec: StageSpec) -> str:
+    return "once" if spec.memoised else "looks every time" if spec.source else "acts every time"
+
+
+def _arguments(form: Any, template: Described) -> list[Described]:
+    fields = {name: form.model_fields[name] for name in template or form.model_fields}
+    return [
+        {
+            "argument": name,
+            "default": _default(template[name] if name in template else _own_default(info)),
+            "allowed": allowed_values(info),
+            "meaning": info.description or "",
+        }
+        for name, info in fields.items()
+    ]
+
+
+def _own_default(info: Any) -> Any:
+    if info.is_required():
+        return "<required>"
+    value = info.get_default(call_default_factory=True)
+    return value.model_dump(mode="json", exclude_defaults=True) if hasattr(value, "model_dump") else value
+
+
+def _default(value: Any) -> str:
+    if value in ([], {}):
+        return ""
+    return '""' if value == "" else str(value)

@@ -1,0 +1,1 @@
+"""What only reads history: plans, failures and their reasons, leaderboards, and which bytes must stay."""

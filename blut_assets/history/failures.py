@@ -1,0 +1,112 @@
+"""Why a run failed, as the check, the step or the run that knew best said it."""
+
+import re
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import dagster as dg
+from dagster._core.errors import DagsterAssetCheckFailedError, DagsterExecutionInterruptedError
+from dagster._core.events import RunFailureReason
+
+from blut_resources.instance import damage as history_damage
+
+INTERRUPTION = DagsterExecutionInterruptedError.__name__
+STOPPED = "interrupted"
+"""What is said of a step that Ctrl-C or SIGTERM ended."""
+_SKIPPED = re.compile(r"^Dependencies for step (?P<step>\S+) (failed|were not executed)")
+"""How Dagster logs each step that it does not come to; a failure at the start has one for every other."""
+
+
+class Failure(NamedTuple):
+    """What a failed run died of.
+
+    ``kind`` is ``refused`` where all was computed and a blocking check said no, ``cancelled`` where Ctrl-C or
+    SIGTERM ended the run, which Dagster calls a failure too.
+    """
+
+    kind: Literal["failure", "refused", "cancelled"]
+    why: str
+
+
+def failure_of(instance: dg.DagsterInstance, run_id: str) -> Failure:
+    """What a failed run died of: its first check or step that failed, else what the run itself said.
+
+    Where its log cannot be read it is that which is told.
+    """
+    try:
+        return _failure_of(instance, run_id)
+    except Exception as error:
+        if not history_damage.is_of_database(error):
+            raise
+        return Failure("failure", f"nobody knows why: {unreadable(instance, run_id, error)}")
+
+
+def unreadable(instance: dg.DagsterInstance, run_id: str, error: Exception) -> str:
+    """What is wrong with the log of one run."""
+    own = Path(instance.root_directory) / "history" / "runs" / f"{run_id}.db"
+    what = history_damage.damage(own) if own.exists() else ""
+    return f"its log {what}: {own}" if what else f"its log is not read: {str(error).splitlines()[0]}"
+
+
+def _failure_of(instance: dg.DagsterInstance, run_id: str) -> Failure:
+    kind, check = dg.DagsterEventType, ""
+    kinds = {kind.ASSET_CHECK_EVALUATION, kind.STEP_FAILURE, kind.RUN_FAILURE}
+    for entry in instance.all_logs(run_id, of_type=kinds):
+        event: Any = entry.dagster_event
+        if event.event_type is kind.ASSET_CHECK_EVALUATION:
+            found = event.event_specific_data
+            if found.blocking and not found.passed:
+                check = f"check {found.check_name} failed: {found.description or ''}".rstrip(": ")
+        elif event.is_step_failure:
+            if check and failed_by_check(event):
+                return Failure("refused", check)
+            why = cause_of(event)
+            return Failure("cancelled" if why == STOPPED else "failure", f"{asset_of(event.step_key)}: {why}")
+        elif _reason_of(event) is RunFailureReason.UNEXPECTED_TERMINATION:
+            return Failure("cancelled", STOPPED)
+        elif event.message:
+            return Failure("failure", event.message)
+    return Failure("failure", "no reason was recorded")
+
+
+def _reason_of(event: Any) -> RunFailureReason | None:
+    """None where another process than the run's own has said that it failed."""
+    return getattr(event.event_specific_data, "failure_reason", None)
+
+
+def failed_by_check(event: Any) -> bool:
+    """Whether a step failed for no other reason than its check."""
+    error = getattr(event.event_specific_data, "error", None) if event.is_step_failure else None
+    return error is not None and error.cls_name == DagsterAssetCheckFailedError.__name__
+
+
+def cause_of(event: Any) -> str:
+    """Why a step failed, as the one who knew best said it."""
+    if failed_by_check(event):
+        return "a blocking check"
+    data = event.event_specific_data
+    failure, error = getattr(data, "user_failure_data", None), getattr(data, "error", None)
+    if failure and failure.description:
+        return failure.description
+    while error and error.cause and error.cls_name != INTERRUPTION:
+        error = error.cause
+    if error and error.cls_name == INTERRUPTION:
+        return STOPPED
+    return error.message.strip() if error else "unknown"
+
+
+def failed_words(event: Any) -> str:
+    """``interrupted``, or ``FAILED:`` and why a step did."""
+    why = cause_of(event)
+    return why if why == STOPPED else f"FAILED: {why}"
+
+
+def not_reached(text: str) -> str:
+    """The asset that a line of Dagster's log says was not reached; empty if it says something else."""
+    found = _SKIPPED.match(text)
+    return asset_of(found["step"]) if found else ""
+
+
+def asset_of(step: str) -> str:
+    """The asset that a step of Dagster's makes, as a person writes it."""
+    return step.replace("__", "/", 1)

@@ -1,0 +1,175 @@
+"""A leaderboard per recipe: its runs by one metric, with the args in which they differ.
+
+It reads the event log and writes nothing but its own materialization. It is no part of the recipe's job,
+which it would slow down; its automation condition runs it when the asset with the metric has been made again.
+"""
+
+import hashlib
+import itertools
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from blut_assets.recipes import RECIPE_TAG, Cookbook, Metric, Recipe, args_of
+from blut_assets.stages import reuse
+from blut_assets.stages.declare import COMMON, StageSpec, spec_of
+from blut_resources.text import markdown
+
+GROUP = "leaderboard"
+LOOK_BACK = 2000
+"""Materializations of the asset, newest first, that are looked at."""
+SHOWN = 50
+
+
+@dataclass(frozen=True)
+class Result:
+    """One result of a recipe: the newest run that had it, what it measured, and of what args."""
+
+    run_id: str
+    at: float
+    facts: Mapping[str, Any]
+    args: Mapping[str, Any]
+
+    def rank(self, metric: Metric) -> tuple[bool, float]:
+        """What to sort by; runs that are not ranked come last."""
+        value = self.facts.get(metric.fact)
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            return (True, math.inf)
+        ranked = not metric.only_if or self.facts.get(metric.only_if) is True
+        return (not ranked, -value if metric.best == "highest" else value)
+
+
+def results(instance: dg.DagsterInstance, recipe: Recipe, metric: Metric) -> list[Result]:
+    """The results of a recipe, the best one first. The same result of the same args counts once."""
+    distinct: dict[str, Result] = {}
+    for digest, result in _found(instance, recipe, metric):
+        same = json.dumps([digest, dict(result.args)], sort_keys=True, default=str)
+        distinct.setdefault(same, result)
+    return sorted(distinct.values(), key=lambda result: result.rank(metric))
+
+
+def _found(instance: dg.DagsterInstance, recipe: Recipe, metric: Metric) -> Iterator[tuple[str, Result]]:
+    chosen = dg.RunsFilter(tags={RECIPE_TAG: recipe.name})
+    runs = {run.run_id: run for run in instance.get_runs(chosen, limit=LOOK_BACK)}
+    defaults = recipe.template()
+    for record in itertools.islice(reuse.materializations(instance, metric.asset.key), LOOK_BACK):
+        event, run = record.asset_materialization, runs.get(record.run_id)
+        if run is None or event is None or not reuse.digest_of(event):
+            continue
+        entry: Any = event.metadata[reuse.ARTIFACT]
+        args = {
+            name: value
+            for name, value in {**defaults, **args_of(run.run_config)}.items()
+            if name not in COMMON
+        }
+        yield entry.value["digest"], Result(run.run_id, record.timestamp, entry.value, args)
+
+
+def differing(found: Sequence[Result]) -> list[str]:
+    """The args that are not the same everywhere."""
+    names = dict.fromkeys(name for result in found for name in result.args)
+    return [name for name in names if len({json.dumps(r.args.get(name), default=str) for r in found}) > 1]
+
+
+def table(found: Sequence[Result], metric: Metric) -> str:
+    """The best results as a markdown table."""
+    spec = _spec(metric)
+    facts = [name for name in dict.fromkeys([metric.fact, metric.only_if, *spec.headline]) if name]
+    args = differing(found)
+    arrow = "↑" if metric.best == "highest" else "↓"
+    names = [f"**{name} {arrow}**" if name == metric.fact else name for name in facts]
+    lines = [["", *names, "run", *(f"`{name}`" for name in args), "when (UTC)"]]
+    lines.append(["---"] * len(lines[0]))
+    for number, result in enumerate(found[:SHOWN], 1):
+        values = [_text(result.facts.get(name)) for name in facts]
+        given = [_text(result.args.get(name)) for name in args]
+        link = f"[{result.run_id[:8]}](/runs/{result.run_id})"
+        when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(result.at))
+        lines.append(["-" if result.rank(metric)[0] else str(number), *values, link, *given, when])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _text(value: Any) -> str:
+    if value in (None, ""):
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return markdown((text if len(text) <= 32 else f"…{text[-31:]}").replace("\n", " "))
+
+
+def _spec(metric: Metric) -> StageSpec:
+    spec = spec_of(metric.asset)
+    assert spec is not None, f"{metric.asset.key} is no stage asset"
+    return spec
+
+
+def _condition() -> dg.AutomationCondition[Any]:
+    """After every new result; and once, where there are results from before there was a leaderboard."""
+    when = dg.AutomationCondition
+    first = when.initial_evaluation() & when.missing()
+    updated = (when.newly_missing() | when.any_deps_updated()).since_last_handled()
+    idle = ~when.any_deps_missing() & ~when.any_deps_in_progress() & ~when.in_progress()
+    return ((first | updated) & idle).with_label("after a new result")
+
+
+def leaderboard_asset(cookbook: str, recipe: Recipe, metric: Metric) -> dg.AssetsDefinition:
+    """``<cookbook>/<recipe>_leaderboard``.
+
+    Raises:
+        TypeError: if the artifact has no such fact.
+    """
+    spec = _spec(metric)
+    for fact in filter(None, (metric.fact, metric.only_if)):
+        if fact not in spec.output.model_fields:
+            raise TypeError(f"recipe {recipe.name}: {spec.output.__name__} has no fact {fact!r}")
+    ranked = f" Ranked are those with `{metric.only_if}`." if metric.only_if else ""
+
+    @dg.asset(
+        key=[cookbook, f"{recipe.name}_leaderboard"],
+        deps=[metric.asset.key],
+        group_name=GROUP,
+        kinds={"markdown"},
+        owners=[f"team:{cookbook}"],
+        description=f"The runs of `{recipe.name}` by `{metric.fact}`, {metric.best} first, with the args in"
+        f" which they differ.{ranked} It updates itself and computes nothing.",
+        metadata={"recipe": recipe.name, "metric": metric.fact, "best": metric.best},
+        automation_condition=_condition(),
+    )
+    def leaderboard(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
+        found = results(context.instance, recipe, metric)
+        text = table(found, metric) if found else f"No run of {recipe.name} has made {spec.key.path[-1]} yet."
+        shown: dict[str, Any] = {"leaderboard": dg.MetadataValue.md(text), "n_results": len(found)}
+        if found and not found[0].rank(metric)[0]:
+            best = dg.MetadataValue.dagster_run(found[0].run_id)
+            shown |= {f"best_{metric.fact}": found[0].facts[metric.fact], "best_run": best}
+        version = dg.DataVersion(hashlib.sha256(text.encode()).hexdigest())
+        return dg.MaterializeResult(metadata=shown, data_version=version)
+
+    return leaderboard
+
+
+def leaderboards(cookbooks: Sequence[Cookbook]) -> list[dg.AssetsDefinition]:
+    """One for every recipe that declares a metric."""
+    return [
+        leaderboard_asset(cookbook.name, recipe, recipe.metric)
+        for cookbook in cookbooks
+        for recipe in cookbook.recipes
+        if recipe.metric is not None
+    ]
+
+
+def leaderboard_sensor() -> dg.AutomationConditionSensorDefinition:
+    """What evaluates the conditions of the leaderboards, and of nothing else."""
+    return dg.AutomationConditionSensorDefinition(
+        "leaderboards",
+        target=dg.AssetSelection.groups(GROUP),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        run_tags={"blut/automation": GROUP},
+        description="Updates a leaderboard when its recipe has a new result. It starts no training.",
+    )

@@ -1,0 +1,219 @@
+"""What a run would do, per asset and with the reason, before it is launched."""
+
+import contextlib
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from graphlib import TopologicalSorter
+from typing import Any, Literal
+
+import dagster as dg
+
+from blut_assets.artifacts import Artifact
+from blut_assets.stages import reuse
+from blut_assets.stages.declare import StageConfig, StageSpec, spec_of
+from blut_assets.stages.footprints import Cost, Kind, cost_before, expected_gpus
+from blut_assets.stages.stage import Stage
+from blut_resources.files.digest import digest_path
+from blut_resources.instance.instance import store_of
+from blut_resources.store.artifacts import ArtifactStore, StoreError
+
+State = Literal["fresh", "reusable", "stale", "blocked", "always"]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One asset of a plan.
+
+    ``fresh``: its newest materialization is what a run would make. ``reusable``: an older one is.
+    ``stale``: it would be computed. ``blocked``: that depends on what an asset above it comes to.
+    ``always``: it looks at or acts on the outside world, so it runs every time.
+    ``last_seconds`` is what such a computation took, of what ``cost_of`` says; None if that is not known.
+    """
+
+    asset: str
+    state: State
+    reason: str
+    last_seconds: float | None
+    digest: str | None = None
+    cost_of: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def plan(
+    instance: dg.DagsterInstance,
+    assets: Sequence[dg.AssetsDefinition],
+    configs: Mapping[dg.AssetKey, StageConfig],
+) -> list[Planned]:
+    """Plan a run of these assets in the order in which they would run.
+
+    Sources are looked at, as a run would. The event log is asked once for all assets, and once more
+    for each whose newest result does not fit.
+    """
+    specs = {spec.key: spec for asset in assets if (spec := spec_of(asset))}
+    records = {r.asset_entry.asset_key: r for r in instance.get_asset_records(_with_inputs(specs))}
+    latest = {key: r.asset_entry.last_materialization for key, r in records.items()}
+    planner = _Planner(instance, store_of(instance), _still_there(instance, latest))
+    order = TopologicalSorter({key: list(spec.inputs.values()) for key, spec in specs.items()})
+    for key in order.static_order():
+        if key in specs:
+            planner.add(specs[key], configs.get(key) or specs[key].config())
+    return list(planner.planned.values())
+
+
+def _still_there(
+    instance: dg.DagsterInstance, latest: Mapping[dg.AssetKey, dg.EventLogEntry | None]
+) -> dict[dg.AssetKey, dg.AssetMaterialization | None]:
+    """Without those of deleted runs, which Dagster remembers although they are no longer in the event log."""
+    ids = sorted({entry.run_id for entry in latest.values() if entry and entry.run_id})
+    there = {run.run_id for run in instance.get_runs(dg.RunsFilter(run_ids=ids))} if ids else set()
+    return {
+        key: entry.asset_materialization if entry and entry.run_id in {"", *there} else None
+        for key, entry in latest.items()
+    }
+
+
+def _with_inputs(specs: Mapping[dg.AssetKey, StageSpec]) -> list[dg.AssetKey]:
+    return list({*specs, *(key for spec in specs.values() for key in spec.inputs.values())})
+
+
+def observe(store: ArtifactStore, spec: StageSpec, config: StageConfig) -> Artifact:
+    """What a source would record if it ran now, digest included. Only the store's notes of it change.
+
+    Raises:
+        Exception: whatever the source raises when it cannot be read.
+    """
+    stage = Stage(None, store, spec, spec.fingerprint({}, config), {})
+    result: Any = spec.call(stage, {}, config)
+    artifact = _returned(result) if inspect.isgenerator(result) else result
+    if artifact.digest:
+        return artifact
+    digest = digest_path(stage.out)
+    stage.discard_out()
+    return artifact.stored_as(digest)
+
+
+class _Planner:
+    def __init__(
+        self,
+        instance: dg.DagsterInstance,
+        store: ArtifactStore,
+        latest: Mapping[dg.AssetKey, dg.AssetMaterialization | None],
+    ) -> None:
+        self._instance, self._store, self._latest = instance, store, latest
+        self.planned: dict[dg.AssetKey, Planned] = {}
+
+    def add(self, spec: StageSpec, config: StageConfig) -> None:
+        event = self._latest.get(spec.key)
+        state, reason, digest = self._judge(spec, config, event)
+        inputs = self._inputs(spec, config)
+        kind = Kind(config, inputs, expected_gpus(spec.footprint, config))
+        cost = cost_before(self._instance, spec.key, kind) if event else Cost(None, "")
+        name = spec.key.to_user_string()
+        self.planned[spec.key] = Planned(name, state, reason, cost.seconds, digest, cost.of)
+
+    def _judge(
+        self, spec: StageSpec, config: StageConfig, event: dg.AssetMaterialization | None
+    ) -> tuple[State, str, str | None]:
+        if spec.source:
+            return self._judge_source(spec, config, event)
+        if not spec.memoised:
+            return "always", "acts on the outside world, so it runs every time", None
+        inputs = self._inputs(spec, config)
+        unknown = [spec.inputs[name].to_user_string() for name, digest in inputs.items() if digest is None]
+        if unknown:
+            return "blocked", f"depends on {', '.join(unknown)}; reused if that comes out unchanged", None
+        if config.reuse == "never":
+            return "stale", "reuse is `never`", None
+        known = {name: digest for name, digest in inputs.items() if digest}
+        return self._look_up(spec, config, known, event)
+
+    def _judge_source(
+        self, spec: StageSpec, config: StageConfig, event: dg.AssetMaterialization | None
+    ) -> tuple[State, str, str | None]:
+        try:
+            digest = observe(self._store, spec, config).digest
+        except Exception as error:  # a source that cannot be read now is an answer, not a crash
+            return "always", f"cannot be observed yet: {error}", None
+        known = event and reuse.digest_of(event) == digest
+        return "always", f"looked at on every run; its bytes are {'unchanged' if known else 'new'}", digest
+
+    def _inputs(self, spec: StageSpec, config: StageConfig) -> dict[str, str | None]:
+        """The digests that the fingerprint is made of; what it looks up only if the others are known."""
+        inputs = {name: self._input_digest(key) for name, key in spec.inputs.items()}
+        known = {name: digest for name, digest in inputs.items() if digest}
+        return inputs | spec.looked_up(self._store, known, config) if len(known) == len(inputs) else inputs
+
+    def _input_digest(self, key: dg.AssetKey) -> str | None:
+        if key in self.planned:
+            return self.planned[key].digest
+        event = self._latest.get(key)
+        return (reuse.digest_of(event) or None) if event else None
+
+    def _look_up(
+        self,
+        spec: StageSpec,
+        config: StageConfig,
+        inputs: dict[str, str],
+        event: dg.AssetMaterialization | None,
+    ) -> tuple[State, str, str | None]:
+        wanted = spec.fingerprint(inputs, config)
+        is_newest = event is not None and reuse.fingerprint_of(event) == wanted
+        if event is not None and is_newest:
+            with contextlib.suppress(StoreError, reuse.NoHandle):
+                reuse.artifact_of(event, spec.output)
+                self._store.verify(reuse.digest_of(event))
+                return "fresh", "nothing it depends on has changed", reuse.digest_of(event)
+        hit, damage = reuse.find_reusable(
+            self._instance, self._store, spec.key, wanted, kind=spec.output, keep_damaged=True
+        )
+        if hit:
+            return "reusable", f"made by run {hit.origin[:8]}", reuse.digest_of(hit.event)
+        why = _difference(event, spec.describe(inputs, config)) if event else "never materialized"
+        return "stale", "; ".join([*damage, *([] if is_newest else [why])]), None
+
+
+def _returned(generator: Any) -> Artifact:
+    while True:
+        try:
+            next(generator)
+        except StopIteration as stop:
+            return stop.value
+
+
+def _difference(event: dg.AssetMaterialization, now: Mapping[str, Any]) -> str:
+    """What changed since the newest materialization, part by part."""
+    then = reuse.spec_of_event(event)
+    if not then:
+        return "its newest materialization was not made by Blut"
+    words = []
+    for section, verb in (
+        ("code", "source changed"),
+        ("inputs", "input changed"),
+        ("config", "config changed"),
+        ("environment", "environment changed"),
+    ):
+        old, new = then.get(section, {}), now.get(section, {})
+        names = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+        if names:
+            detail = [_DETAIL[section](n, old, new) if section in _DETAIL else n for n in names]
+            words.append(f"{verb}: {', '.join(detail)}")
+    return "; ".join(words) or "declared differently (schema number)"
+
+
+def _change(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    return f"{name} {json.dumps(old.get(name))} -> {json.dumps(new.get(name))}"
+
+
+def _version_change(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """``numpy 2.3.1 -> 2.3.2``; where the version is the same, the start of the digest of its files tells."""
+    then, now = str(old.get(name, "none")), str(new.get(name, "none"))
+    short = [text.rpartition(" ")[0] or text for text in (then, now)]
+    first, second = short if short[0] != short[1] else (then, now)
+    return f"{name} {first} -> {second}"
+
+
+_DETAIL = {"config": _change, "environment": _version_change}

@@ -1,0 +1,116 @@
+"""Which stored bytes must stay, and the removal of the others."""
+
+from collections.abc import Iterable, Iterator
+
+import dagster as dg
+
+from blut_assets.stages import reuse
+from blut_resources.instance.instance import home_of, other_homes, store_of
+from blut_resources.registry.models import ModelRegistry, Registration
+from blut_resources.runs.alive import all_out_of_sight
+from blut_resources.store import results
+from blut_resources.store.artifacts import ArtifactStore, CollectReport
+from blut_resources.store.gc import NEWEST
+
+
+def reachable(
+    instance: dg.DagsterInstance, newest: int, retiring: Registration | None = None, *, noted: bool = True
+) -> set[str]:
+    """Digests of each asset's newest results, of all that is promoted, and of what they were made of.
+
+    Args:
+        newest: different results, so that a day of reused ones does not push out the one before.
+        retiring: a registered version that is taken for retired.
+        noted: also by the notes of the store, for runs that were deleted.
+    """
+    made_by, made_of = _history(instance, noted)
+    roots = ModelRegistry(store_of(instance).root / "registry").promoted_digests(retiring)
+    for digests in made_by.values():
+        roots |= set(digests[:newest])
+    return _closure(roots, made_of)
+
+
+def _history(
+    instance: dg.DagsterInstance, noted: bool
+) -> tuple[dict[dg.AssetKey, list[str]], dict[str, set[str]]]:
+    """The different results of each asset, newest first, and what each was made of."""
+    made_by: dict[dg.AssetKey, list[str]] = {}
+    made_of: dict[str, set[str]] = {}
+    for event in _events(instance, noted):
+        digest = reuse.digest_of(event)
+        if not digest:
+            continue
+        made_of.setdefault(digest, set()).update(reuse.inputs_of(event).values())
+        seen = made_by.setdefault(event.asset_key, [])
+        if digest not in seen:
+            seen.append(digest)
+    return made_by, made_of
+
+
+def _events(instance: dg.DagsterInstance, noted: bool) -> Iterator[dg.AssetMaterialization]:
+    """Of each asset the newest first: those in the event log, then those that only the store has noted."""
+    for key in instance.get_asset_keys():
+        for record in reuse.materializations(instance, key):
+            if record.asset_materialization:
+                yield record.asset_materialization
+    for result in results.every(store_of(instance).root) if noted else ():
+        yield result.event
+
+
+def _closure(roots: Iterable[str], made_of: dict[str, set[str]]) -> set[str]:
+    kept: set[str] = set()
+    todo = list(roots)
+    while todo:
+        digest = todo.pop()
+        if digest not in kept:
+            kept.add(digest)
+            todo += made_of.get(digest, ())
+    return kept
+
+
+def freed_by_retiring(instance: dg.DagsterInstance, version: Registration, newest: int = NEWEST) -> int:
+    """Bytes in the store that are kept there for a registered version alone."""
+    freed = reachable(instance, newest) - reachable(instance, newest, version)
+    return sum(i.n_bytes for i in store_of(instance).list() if i.digest in freed and not i.external)
+
+
+def collect_garbage(
+    instance: dg.DagsterInstance, *, newest: int = NEWEST, dry_run: bool = False, unknown: bool = False
+) -> CollectReport:
+    """Remove stored bytes that nothing reaches, nothing uses, and nobody touched within the last hour.
+
+    Args:
+        unknown: also where the history knows next to nothing of what the store holds.
+
+    Raises:
+        ValueError: if ``newest`` is below 1, another instance keeps its results in the same store, a run that
+            cannot be seen from here may use it, or its results are not in this history.
+    """
+    if newest < 1:
+        raise ValueError(f"newest = {newest}: keep at least 1 result per asset")
+    store = store_of(instance)
+    if others := other_homes(instance, store):
+        raise ValueError(
+            f"the store {store.root} also serves {', '.join(others)}, whose results would be lost: collect"
+            " only when that instance is deleted or has a store of its own"
+        )
+    for run_id, holders in all_out_of_sight(instance).items():
+        raise ValueError(
+            f"run {run_id[:8]} may use the store {store.root}: it belongs to {holders[0]}, which cannot be"
+            f" seen from here; collect when it has ended, or after `blut cancel {run_id[:8]} --gone`"
+        )
+    if not unknown:
+        _refuse_without_history(instance, store)
+    return store.collect(reachable(instance, newest), dry_run=dry_run)
+
+
+def _refuse_without_history(instance: dg.DagsterInstance, store: ArtifactStore) -> None:
+    """A history that was lost, or is another one's, must not cost the results that it does not know."""
+    stored = {item.digest for item in store.list()}
+    known = stored & reachable(instance, len(stored) + 1, noted=False)
+    if len(stored) > 2 * len(known):
+        raise ValueError(
+            f"the store {store.root} holds {len(stored)} artifacts, and the history {home_of(instance)} has"
+            f" {len(known)} of them: restore the history (or export the right $DAGSTER_HOME); if it is gone"
+            " for good, `blut cache prune --unknown` removes what it does not know"
+        )

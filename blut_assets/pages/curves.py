@@ -1,0 +1,145 @@
+"""Curves over the epochs of one training: kept while it runs, drawn when it is over.
+
+Dagster plots over materializations by itself, and the observations of all trainings in one line; a picture in
+the materialization shows this training alone, and is still there when the result is reused.
+"""
+
+import base64
+import contextlib
+import json
+import math
+from collections.abc import Generator, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from blut_resources.text import html, one_line
+
+if TYPE_CHECKING:
+    from blut_assets.stages.stage import Stage
+
+FILE = "epochs.jsonl"
+WIDTH, HEIGHT, LEFT, MARGIN, COLUMNS, MOST = 300, 170, 68, 34, 3, 12
+Row = dict[str, float]
+
+
+class Curves:
+    """The epochs of one training; its work directory has those from before it was killed and resumed."""
+
+    def __init__(self, stage: "Stage") -> None:
+        self._stage = stage
+        self.rows: list[Row] = []
+
+    def followed(self, events: Any) -> Generator[Any, None, Any]:
+        """What a stage function yields, with each epoch noted on its way, and what it returns."""
+        while True:
+            try:
+                event = next(events)
+            except StopIteration as stop:
+                return stop.value
+            if isinstance(event, dg.AssetObservation) and "epoch" in event.metadata:
+                row: dict[str, Any] = {name: entry.value for name, entry in event.metadata.items()}
+                self._note(row)
+            try:
+                yield event
+            except BaseException as error:
+                events.throw(error)
+                raise
+
+    def shown(self) -> dict[str, Any]:
+        """The picture as metadata; nothing where there were no epochs."""
+        # a training that was killed after its last epoch reports none when it is resumed
+        rows = self.rows or (_read(self._stage.work / FILE) if "work" in vars(self._stage) else [])
+        return {"curves": dg.MetadataValue.md(f"![curves]({data_uri(draw(rows))})")} if rows else {}
+
+    def _note(self, row: Row) -> None:
+        path = self._stage.work / FILE
+        if not self.rows:
+            self.rows = _read(path)
+        _add(self.rows, row)
+        with contextlib.suppress(OSError), path.open("a") as file:  # a picture may miss an epoch
+            file.write(json.dumps(row) + "\n")
+
+
+def _read(file: Path) -> list[Row]:
+    """The epochs noted so far; a resumed training may have repeated some, and died in the middle of one."""
+    rows: list[Row] = []
+    for line in file.read_text().splitlines() if file.exists() else ():
+        with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
+            _add(rows, json.loads(line))
+    return rows
+
+
+def _add(rows: list[Row], row: Row) -> None:
+    """What is repeated after a resume takes the place of what was there."""
+    while rows and rows[-1]["epoch"] >= row["epoch"]:
+        rows.pop()
+    rows.append(row)
+
+
+def data_uri(svg: str) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+
+
+def draw(rows: Sequence[Row]) -> str:
+    """An SVG with one small plot for each metric, over epochs."""
+    names = dict.fromkeys(name for row in rows for name in row if name != "epoch")
+    series = {
+        name: [(row["epoch"], row[name]) for row in rows if _is_number(row.get(name))] for name in names
+    }
+    drawn = [(name, points) for name, points in series.items() if points][:MOST]
+    columns = min(COLUMNS, max(1, len(drawn)))
+    height = HEIGHT * math.ceil(len(drawn) / columns)
+    plots = [
+        f'<g transform="translate({WIDTH * (number % columns)},{HEIGHT * (number // columns)})">'
+        f"{_plot(name, points)}</g>"
+        for number, (name, points) in enumerate(drawn)
+    ]
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH * columns}" height="{height}"'
+    style = 'font-family="sans-serif" font-size="11" fill="#333"'
+    return f'{head} {style}><rect width="100%" height="100%" fill="#fff"/>{"".join(plots)}</svg>'
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _plot(name: str, points: Sequence[tuple[float, float]]) -> str:
+    (left, right), (low, high) = _range(x for x, _ in points), _range(y for _, y in points)
+    inner_width, inner_height = WIDTH - LEFT - MARGIN, HEIGHT - 2 * MARGIN
+    dots = [
+        (
+            LEFT + inner_width * ((x - left) / (right - left) if right > left else 0.5),
+            MARGIN + inner_height * ((high - y) / (high - low) if high > low else 0.5),
+        )
+        for x, y in _thinned(points)
+    ]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in dots)
+    end_x, end_y = dots[-1]
+    bottom = HEIGHT - MARGIN
+    return (
+        f'<text x="{LEFT}" y="18" font-weight="bold">{html(one_line(name, 40))} {points[-1][1]:.4g}</text>'
+        f'<path d="M{LEFT} {MARGIN}V{bottom}H{WIDTH - MARGIN}" fill="none" stroke="#bbb"/>'
+        f'<polyline points="{line}" fill="none" stroke="#2b6cb0" stroke-width="1.5"/>'
+        f'<circle cx="{end_x:.1f}" cy="{end_y:.1f}" r="2.5" fill="#2b6cb0"/>'
+        f'<text x="{LEFT - 4}" y="{MARGIN + 4}" fill="#777" text-anchor="end">{high:.4g}</text>'
+        f'<text x="{LEFT - 4}" y="{bottom}" fill="#777" text-anchor="end">{low:.4g}</text>'
+        f'<text x="{LEFT}" y="{bottom + 14}" fill="#777">epoch {left:g}</text>'
+        f'<text x="{WIDTH - MARGIN}" y="{bottom + 14}" fill="#777" text-anchor="end">{right:g}</text>'
+    )
+
+
+def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """As many as can be told apart: of each stretch its lowest and highest, and the last of all."""
+    step = max(1, math.ceil(len(points) / WIDTH))
+    if step == 1:
+        return list(points)
+    stretches = (points[start : start + step] for start in range(0, len(points), step))
+    ends = [{min(s, key=lambda p: p[1]), max(s, key=lambda p: p[1])} for s in stretches]
+    return [*(point for pair in ends for point in sorted(pair)), points[-1]]
+
+
+def _range(values: Iterable[float]) -> tuple[float, float]:
+    known = list(values)
+    return min(known), max(known)

@@ -1,0 +1,103 @@
+"""How one asset's artifact reaches the next: by its handle in the event log, of the same run first."""
+
+import time
+from typing import Any, TypeVar
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from blut_assets.artifacts import Artifact
+from blut_assets.retrying import note_failure
+from blut_assets.stages.reuse import NoHandle, artifact_of, materializations
+from blut_resources.instance.instance import EphemeralInstance, home_of
+
+LOOK_BACK = 1000
+A = TypeVar("A", bound=Artifact)
+
+
+class ArtifactHandles(dg.ConfigurableIOManager):
+    """Stores nothing: a stage asset has put its bytes into the store and its handle into the event log.
+
+    Dagster would load "the latest", which under concurrent runs may be another run's. Here an input is
+    what this run or its parent made, and only if they made none, the newest.
+    """
+
+    _instance: Any = PrivateAttr(default=None)
+    _run_id: str = PrivateAttr(default="")
+    _lineage: set[str] = PrivateAttr(default_factory=set)
+    _made: dict[tuple[dg.AssetKey, str | None], Artifact] = PrivateAttr(default_factory=dict)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Remember the run and its ancestors."""
+        run, self._made = context.run, {}
+        self._instance, self._lineage = context.instance, set()
+        self._run_id = run.run_id if run else ""
+        while run and run.run_id not in self._lineage:
+            self._lineage.add(run.run_id)
+            run = self._instance.get_run_by_id(run.parent_run_id) if run.parent_run_id else None
+
+    def handle_output(self, context: dg.OutputContext, obj: Artifact) -> None:
+        """Keep the handle for the assets of the same process.
+
+        Raises:
+            TypeError: if an asset returns anything but an artifact.
+        """
+        if not isinstance(obj, Artifact):
+            raise TypeError(f"{context.asset_key.to_user_string()} returned {type(obj)}, not an Artifact")
+        partition = context.partition_key if context.has_partition_key else None
+        self._made[context.asset_key, partition] = obj
+
+    def load_input(self, context: dg.InputContext) -> Artifact:
+        """The handle of the input, of the same partition where there are partitions."""
+        kind: Any = context.dagster_type.typing_type
+        key = context.asset_key
+        partition = context.asset_partition_key if context.has_asset_partitions else None
+        made = self._made.get((key, partition))
+        if made is not None:
+            return made
+        try:
+            return self._look_up(key, partition, kind)
+        except dg.Failure:
+            note_failure(self._instance, self._run_id, hopeless=True)
+            raise
+
+    def _look_up(self, key: dg.AssetKey, partition: str | None, kind: type[A]) -> A:
+        _refuse_ephemeral(self._instance)
+        newest: dg.EventLogRecord | None = None
+        for index, record in enumerate(materializations(self._instance, key, partition, first=1)):
+            newest = newest or record
+            if record.run_id in self._lineage:
+                return _artifact(record, kind)
+            if index >= LOOK_BACK:
+                break
+        if newest is None:
+            raise dg.Failure(
+                f"{key.to_user_string()} was never materialized, or wiped: select it too, or run its recipe"
+                " first; what is in the store already is reused",
+                allow_retries=False,
+            )
+        return _artifact(newest, kind)
+
+
+def _refuse_ephemeral(instance: dg.DagsterInstance) -> None:
+    """In an instance that forgets, nothing was ever materialized: that is what to mend."""
+    try:
+        home_of(instance)
+    except EphemeralInstance as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+
+
+def _artifact(record: dg.EventLogRecord, kind: type[A]) -> A:
+    event = record.asset_materialization
+    assert event is not None, "asked for materializations only"
+    try:
+        return artifact_of(event, kind)
+    except NoHandle as error:
+        name = event.asset_key.to_user_string()
+        made = f"run {record.run_id[:8]}" if record.run_id else "reported outside of any run"
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(record.timestamp))
+        raise dg.Failure(
+            f"the newest materialization of {name} ({made}, {when}) cannot be used: {error}. Materialize"
+            f" {name} itself, or select it too: where nothing changed its stored result is reused at once",
+            allow_retries=False,
+        ) from None

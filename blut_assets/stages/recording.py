@@ -1,0 +1,115 @@
+"""What the making of one asset leaves in the files of its run: events, rows of metrics, a tracker's run."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from blut_resources.payloads.record import RunRecord, unheard
+from blut_resources.runs import manifest
+from blut_resources.runs.files import manifest_path, run_dir
+from blut_resources.runs.tracking import NoTracker, Tracker, chosen_logger, open_tracker
+
+if TYPE_CHECKING:
+    from blut_assets.stages.declare import StageConfig
+
+
+class Recording:
+    """Writes down what happens to one asset in one run. Nothing that goes wrong here ends a training.
+
+    ``facts`` go into the manifest: what is made of what, with which settings.
+    """
+
+    def __init__(
+        self, home: Path, context: dg.AssetExecutionContext, asset: str, config: "StageConfig", **facts: Any
+    ) -> None:
+        self._home, self._run_id, self._asset = home, context.run.run_id, asset
+        self._log, self._config = context.log, config.for_payload()
+        self._facts = {"config": self._config, **facts}
+        self._logger = config.logger
+        self._record = RunRecord(home, self._run_id, asset, self._log.warning)
+        self._status = self._record.status
+        self._tracker: Tracker = NoTracker()
+
+    @contextlib.contextmanager
+    def computing(self) -> Iterator[None]:
+        """It is computed inside; an exception is its end.
+
+        Raises:
+            TrackerUnavailable: a tracker was asked for that there is not.
+        """
+        self._logger = chosen_logger(self._logger)
+        self._status.write("asset_started", self._asset, durable=True, **self._facts)
+        manifest.look_around(self._home, self._run_id)
+        try:
+            yield
+        except BaseException as error:
+            self._failed(error)
+            raise
+        finally:
+            self._record.close()
+
+    def reused(self, digest: str, origin: str) -> None:
+        """It was there already."""
+        facts = {**self._facts, "digest": digest, "origin": origin}
+        self._status.write("asset_reused", self._asset, **facts)
+        self._status.close()
+
+    def finished(self, digest: str, seconds: float, peak: int | None) -> None:
+        """Its bytes are in the store."""
+        facts = {"digest": digest, "seconds": round(seconds, 3)}
+        facts |= {"peak_memory_bytes": peak} if peak else {}
+        self._status.write("asset_finished", self._asset, durable=True, **facts)
+        self._tracked(lambda: self._tracker.finish(ok=True))
+
+    def payload(self, event: Mapping[str, Any]) -> None:
+        """What its payload reports, and what was seen of it."""
+        if event["event"] == "gauge":
+            self._status.write("gauge", self._asset, **event["values"])
+        elif event["event"] == "started":
+            facts = {name: value for name, value in event.items() if name != "event"}
+            self._status.write("payload_started", self._asset, **facts)
+            manifest.looked_around(self._run_id)  # the payload is at work meanwhile
+        elif row := self._record.take(event):
+            self._track(row)
+
+    def last_words(self, place: Path) -> None:
+        """What its payload has said since somebody ended it, read in the place that it had."""
+        for row in self._record.mend():
+            self._track(row)
+        for event in unheard(place, self._home, self._run_id, self._asset):
+            self.payload(event)
+
+    def _open_tracker(self) -> Tracker:
+        if isinstance(self._tracker, NoTracker) and self._logger != "none":
+            known = manifest.read(manifest_path(self._home, self._run_id))
+            self._tracker = open_tracker(
+                self._logger,
+                run_dir(self._home, self._run_id),
+                run_id=self._run_id,
+                asset=self._asset,
+                experiment=known["experiment"],
+                config={**self._config, "intent": known["intent"]},
+            )
+        return self._tracker
+
+    def _track(self, row: Mapping[str, Any]) -> None:
+        self._tracked(lambda: self._open_tracker().log(row))
+
+    def _tracked(self, call: Any) -> None:
+        """A tracker that fails is told about, once, and left alone."""
+        try:
+            call()
+        except Exception as error:
+            self._log.warning(f"{self._asset}: {self._logger} fails and gets nothing more of this: {error!r}")
+            self._tracker, self._logger = NoTracker(), "none"
+
+    def _failed(self, error: BaseException) -> None:
+        outcome: Any = getattr(error, "outcome", None)
+        facts = {"cause": getattr(error, "cause", type(error).__name__), "error": str(error)[:4000]}
+        if outcome is not None and outcome.peak:
+            facts["peak_memory_bytes"] = outcome.peak
+        self._status.write("asset_failed", self._asset, durable=True, **facts)
+        self._tracked(lambda: self._tracker.finish(ok=False))

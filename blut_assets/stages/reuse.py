@@ -1,0 +1,152 @@
+"""Find an earlier result with the same fingerprint: in the event log, or among those noted in the store."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import dagster as dg
+from pydantic import ValidationError
+
+from blut_assets.artifacts import Artifact
+from blut_resources.store import results
+from blut_resources.store.artifacts import ArtifactStore, StoreError
+from blut_resources.store.places import is_digest
+from blut_resources.store.results import FINGERPRINT_TAG
+
+ARTIFACT, SPEC, REUSED, ORIGIN, SECONDS = "artifact", "blut/spec", "reused", "origin_run", "compute_seconds"
+PEAK = "peak_memory_bytes"
+SUMMARY = "summary"
+"""Metadata of a result that is worth more than one line at the end of a run."""
+
+PAGE = 200
+
+A = TypeVar("A", bound=Artifact)
+
+
+def materializations(
+    instance: dg.DagsterInstance, key: dg.AssetKey, partition: str | None = None, first: int = PAGE
+) -> Iterator[dg.EventLogRecord]:
+    """Every materialization of an asset, newest first; ``first`` is the size of the first page."""
+    selected = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition] if partition else None)
+    cursor, limit = None, first
+    while True:
+        page = instance.fetch_materializations(selected, limit=limit, cursor=cursor)
+        yield from page.records
+        if not page.has_more:
+            return
+        cursor, limit = page.cursor, PAGE
+
+
+def fingerprint_of(event: dg.AssetMaterialization | None) -> str | None:
+    """The fingerprint that a materialization carries, if any."""
+    return (event.tags or {}).get(FINGERPRINT_TAG) if event else None
+
+
+class NoHandle(ValueError):
+    """A materialization that names no artifact of the wanted type; the message says what it has instead."""
+
+
+def artifact_of(event: dg.AssetMaterialization, kind: type[A]) -> A:
+    """The typed handle that a materialization carries.
+
+    Raises:
+        NoHandle: if it was not made by a stage asset, or by one that leaves something else.
+    """
+    if not digest_of(event):
+        raise NoHandle("it names no artifact of Blut, as one that was reported by hand or by another program")
+    try:
+        return kind.model_validate(_value(event, ARTIFACT))
+    except ValidationError as error:
+        fields = ", ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
+        raise NoHandle(
+            f"the artifact that it names is no {kind.__name__} as it is declared now ({fields})"
+        ) from None
+
+
+def digest_of(event: dg.AssetMaterialization) -> str:
+    """The digest of the bytes that a stage asset's materialization stands for; empty for any other."""
+    digest = _value(event, ARTIFACT).get("digest")
+    return digest if isinstance(digest, str) and is_digest(digest) else ""
+
+
+def spec_of_event(event: dg.AssetMaterialization) -> Mapping[str, Any]:
+    """Code, inputs and config that a materialization was computed from; empty where it does not say."""
+    return _value(event, SPEC)
+
+
+def inputs_of(event: dg.AssetMaterialization) -> dict[str, str]:
+    """The digests that a materialization was computed from, by parameter name."""
+    return dict(spec_of_event(event).get("inputs", {}))
+
+
+def _value(event: dg.AssetMaterialization, name: str) -> Mapping[str, Any]:
+    """A JSON object among the metadata; what anybody may have reported under that name counts as none."""
+    value: Any = getattr(event.metadata.get(name), "value", None)
+    return value if isinstance(value, Mapping) else {}
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A reusable result: the event that recorded it and the run that computed it."""
+
+    event: dg.AssetMaterialization
+    run_id: str
+
+    @property
+    def origin(self) -> str:
+        entry: Any = self.event.metadata.get(ORIGIN)
+        return entry.value if entry else self.run_id
+
+
+def find_reusable(
+    instance: dg.DagsterInstance,
+    store: ArtifactStore,
+    key: dg.AssetKey,
+    fingerprint: str,
+    partition: str | None = None,
+    *,
+    kind: type[Artifact],
+    keep_damaged: bool = False,
+) -> tuple[Hit | None, list[str]]:
+    """The newest result with this fingerprint whose bytes are there, and what was wrong with others.
+
+    The event log is asked first. What it does not know, because its runs were deleted or another instance
+    made it, is looked for in the notes of the store. Bytes that fail verification are moved aside, so that
+    the recomputed result can take their place, unless ``keep_damaged``.
+    """
+    damage: list[str] = []
+    tried: set[str] = set()
+    for digest, hit in _candidates(instance, store, key, fingerprint, partition):
+        if not digest or digest in tried:
+            continue
+        tried.add(digest)
+        try:
+            artifact_of(hit.event, kind)
+        except NoHandle as error:
+            damage.append(f"{digest[:12]} is not reused: {error}.")
+            continue
+        try:
+            store.open(digest)  # also notes the use, which garbage collection respects
+        except StoreError as error:
+            damage.append(str(error))
+            if not keep_damaged:
+                store.quarantine(digest)
+            continue
+        return hit, damage
+    return None, damage
+
+
+def _candidates(
+    instance: dg.DagsterInstance,
+    store: ArtifactStore,
+    key: dg.AssetKey,
+    fingerprint: str,
+    partition: str | None,
+) -> Iterator[tuple[str, Hit]]:
+    for record in materializations(instance, key, partition, first=1):
+        event = record.asset_materialization
+        if event is not None and fingerprint_of(event) == fingerprint:
+            yield digest_of(event), Hit(event, record.run_id)
+    for noted in results.find(store.root, fingerprint):
+        if noted.event.asset_key == key and digest_of(noted.event) == noted.digest:
+            yield noted.digest, Hit(noted.event, noted.run_id)

@@ -1,0 +1,1 @@
+"""Code versions and fingerprints: from source to a digest that names and places are no part of."""

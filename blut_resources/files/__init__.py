@@ -1,0 +1,1 @@
+"""Durable, private and foreign files: how they are written, believed, opened and digested."""

@@ -1,0 +1,222 @@
+"""Durable files and locks: what the artifact store stands on.
+
+A file written here is seen whole or not at all, also after a power cut. A lock is a ``flock`` on a file:
+the kernel drops it when its holder dies, so there is nothing to clean up after a kill.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from blut_resources.text import one_line
+
+SYNC_EACH_UP_TO = 32
+"""Above this many files one ``syncfs`` is cheaper than a journal commit for each file."""
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
+_REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+class StoreError(Exception):
+    """The store cannot do what was asked; the message names the path or digest, the problem, the remedy."""
+
+    def __str__(self) -> str:
+        return one_line(super().__str__(), 2 * 4096)  # two paths of the longest kind
+
+
+class ArtifactMissing(StoreError):
+    """The store holds no bytes for a digest."""
+
+
+class ArtifactDamaged(StoreError):
+    """The bytes held for a digest are not the bytes it names."""
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn an OSError in the block into a StoreError that says what to do about it."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(explanation(error, path)) from error
+
+
+def explanation(error: OSError, path: Path) -> str:
+    """What a person can do about it; ``path`` is named where the error names none."""
+    if error.errno in FULL:
+        remedy = "free space on that filesystem or collect garbage from the store, then run again"
+    elif error.errno in _REFUSED:
+        remedy = "make it writable for this user, or choose another place ($DAGSTER_HOME, $BLUT_STORE)"
+    else:
+        remedy = "look at the filesystem, then run again"
+    return f"{error.filename or path}: {os.strerror(error.errno or 0)}; {remedy}"
+
+
+def random_name() -> str:
+    """A name that no other process has."""
+    return f"{os.getpid()}-{os.urandom(6).hex()}"
+
+
+def process_tag() -> str:
+    """This process by number, and where that number holds: this boot, this process namespace."""
+    return f"{os.getpid()}-{namespace_tag()}"
+
+
+def namespace_tag() -> str:
+    """A word for the boot and the process namespace."""
+    import zlib
+
+    text = b""
+    with contextlib.suppress(OSError):
+        text = Path("/proc/sys/kernel/random/boot_id").read_bytes()
+        text += os.fsencode(Path("/proc/self/ns/pid").readlink())
+    return f"{zlib.crc32(text):08x}"
+
+
+def write_atomic(path: Path, data: bytes, *, durable: bool = True, mode: int = 0o666) -> None:
+    """Replace ``path`` by ``data``: a reader sees the old bytes or the new ones, never a mixture.
+
+    The directory is created if need be. ``durable=False`` leaves out the fsync, for what can be rebuilt.
+    ``mode`` is what the file is born with, less the umask.
+
+    Raises:
+        StoreError: the filesystem is full, read-only, or refuses; ``path`` is as it was before.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".tmp-{random_name()}")
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+                file.write(data)
+                file.flush()
+                if durable:
+                    os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        if durable:
+            sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Flush one file or directory to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_tree(files: list[Path], directories: Iterable[Path]) -> None:
+    """Flush files and the directories that name them."""
+    if len(files) > SYNC_EACH_UP_TO and _sync_filesystem(files[0]):
+        return
+    for path in [*files, *directories]:
+        sync(path)
+
+
+def _sync_filesystem(path: Path) -> bool:
+    import ctypes
+
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    if syncfs is None:
+        return False
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        if syncfs(descriptor) == 0:
+            return True
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), str(path))
+    finally:
+        os.close(descriptor)
+
+
+def remove_tree(path: Path) -> None:
+    """Delete a file or a directory, also where a program left directories that nobody may write.
+
+    Two processes may delete the same one at once.
+    """
+    import shutil
+
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    with contextlib.suppress(FileNotFoundError):
+        for base, names, _ in os.walk(path):
+            for inner in (Path(base, name) for name in names):
+                if not inner.is_symlink() and inner.stat().st_mode & stat.S_IRWXU != stat.S_IRWXU:
+                    inner.chmod(0o700)
+
+    def failed(_function: object, _path: str, info: tuple[object, BaseException, object]) -> None:
+        if not isinstance(info[1], FileNotFoundError):
+            raise info[1]
+
+    shutil.rmtree(path, onerror=failed)
+
+
+@contextlib.contextmanager
+def file_lock(path: Path, *, poll_s: float = 0.05) -> Iterator[None]:
+    """Hold ``path`` exclusively. Waits by polling, so that an interrupt gets through; not re-entrant.
+
+    Raises:
+        StoreError: the lock file cannot be made.
+    """
+    descriptor = acquire(Path(path), poll_s=poll_s)
+    assert descriptor is not None
+    try:
+        yield
+    finally:
+        release(descriptor)
+
+
+def acquire(path: Path, *, shared: bool = False, wait: bool = True, poll_s: float = 0.05) -> int | None:
+    """A descriptor that holds the lock, or None if it is taken and ``wait`` is false."""
+    mode = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB
+    with explained(path):
+        while True:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                if not _lock(descriptor, mode, wait, poll_s):
+                    os.close(descriptor)
+                    return None
+                # Whoever holds a lock may delete its file: a lock on a deleted file excludes nobody.
+                if _is_named(descriptor, path):
+                    return descriptor
+            except BaseException:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)
+
+
+def release(descriptor: int) -> None:
+    """Give a lock back, also where a forked child still has the descriptor open."""
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
+
+
+def _lock(descriptor: int, mode: int, wait: bool, poll_s: float) -> bool:
+    while True:
+        try:
+            fcntl.flock(descriptor, mode)
+            return True
+        except BlockingIOError:
+            if not wait:
+                return False
+            time.sleep(poll_s)
+
+
+def _is_named(descriptor: int, path: Path) -> bool:
+    try:
+        named = path.stat()
+    except FileNotFoundError:
+        return False
+    held = os.fstat(descriptor)
+    return (held.st_dev, held.st_ino) == (named.st_dev, named.st_ino)

@@ -1,0 +1,130 @@
+"""New SQLite databases for Dagster: whole at once, and at the newest revision.
+
+Dagster makes one table at a time, each in a transaction of its own, and has alembic load all its revision
+scripts to learn which is the newest. Each run has a database for its events, so each run paid for that.
+"""
+
+import contextlib
+import functools
+import os
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import dagster
+import sqlalchemy
+
+from blut_resources.files.durable import random_name
+from blut_resources.instance.pool import BUSY_S
+
+ASSIGNED = re.compile(rb"^(revision|down_revision)\b[^=\n]*=(.*)$", re.MULTILINE)
+QUOTED = re.compile(rb"""["'](\w+)["']""")
+STAMP = (
+    "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL,"
+    " CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+)
+MARK = "INSERT INTO secondary_indexes (name, migration_completed) VALUES (?, ?)"
+
+
+@functools.cache
+def newest_revision() -> str | None:
+    """The revision that this version of Dagster calls ``head``; None if its scripts do not say it plainly."""
+    made: set[bytes] = set()
+    followed: set[bytes] = set()
+    scripts = Path(dagster.__file__).parent / "_core" / "storage" / "alembic" / "versions"
+    for script in scripts.glob("*.py"):
+        for name, value in ASSIGNED.findall(script.read_bytes()):
+            (made if name == b"revision" else followed).update(QUOTED.findall(value))
+    heads = made - followed
+    return heads.pop().decode() if len(heads) == 1 and followed < made else None
+
+
+def revision_of(path: Path) -> str | None:
+    """The revision that a database is stamped with; None without a stamp or a database.
+
+    Raises:
+        sqlite3.Error: if it cannot be read.
+    """
+    if not path.exists():
+        return None
+    with _opened(path) as connection:
+        if not _has_table(connection, "alembic_version"):
+            return None
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        return row and row[0]
+
+
+def has_table(path: Path, name: str) -> bool:
+    """Whether a database that exists has this table."""
+    with _opened(path) as connection:
+        return _has_table(connection, name)
+
+
+def statements_of(metadata: sqlalchemy.MetaData) -> list[str]:
+    """What makes the tables and indexes of ``metadata`` in SQLite."""
+    found: list[str] = []
+    engine = sqlalchemy.create_mock_engine(
+        "sqlite://", lambda statement, *_: found.append(str(statement.compile(dialect=engine.dialect)))
+    )
+    metadata.create_all(engine, checkfirst=False)
+    return found
+
+
+def statements_in(path: Path) -> list[str]:
+    """What makes the tables and indexes that a database has, but for its stamp."""
+    with _opened(path) as connection:
+        found = connection.execute("SELECT sql FROM sqlite_master WHERE tbl_name != 'alembic_version'")
+        return [sql for (sql,) in found if sql and "sqlite_sequence" not in sql]
+
+
+def create(path: Path, statements: Iterable[str], revision: str, migrated: Sequence[str] = ()) -> bool:
+    """Make a database at ``path``; False if there is one by now, or on a filesystem without hard links.
+
+    ``migrated`` names the data migrations that an empty database does not need.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".new-{random_name()}")
+    try:
+        _fill(temporary, statements, revision, migrated)
+        # unlike a rename, a link never takes the place of a database that others have opened
+        os.link(temporary, path)
+    except OSError:
+        return False
+    finally:
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
+    return True
+
+
+def _fill(path: Path, statements: Iterable[str], revision: str, migrated: Sequence[str]) -> None:
+    now = str(datetime.now())
+    # SQLite would close it to a group whatever the umask, and its other files take their mode from it
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA synchronous=OFF")  # synced below, once
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("BEGIN")
+        for statement in [*statements, STAMP]:
+            connection.execute(statement)
+        connection.execute("INSERT INTO alembic_version VALUES (?)", (revision,))
+        for name in migrated:
+            connection.execute(MARK, (name, now))
+        connection.execute("COMMIT")
+        # at the close a full disk would go unnoticed, and half a database stay
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    address = f"{path.absolute().as_uri()}?mode=rw"  # rw: never makes the file
+    with contextlib.closing(sqlite3.connect(address, uri=True, timeout=BUSY_S)) as connection:
+        yield connection
+
+
+def _has_table(connection: sqlite3.Connection, name: str) -> bool:
+    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+    return connection.execute(query, (name,)).fetchone() is not None

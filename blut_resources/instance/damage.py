@@ -1,0 +1,105 @@
+"""What is wrong with a history that cannot be read or written: the file, the problem, the remedy."""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from blut_resources.files.durable import StoreError
+
+MAIN = {
+    "history/runs.db": "move {home}/history aside to begin a new one",
+    "history/runs/index.db": "move {home}/history aside to begin a new one",
+    "schedules/schedules.db": "remove it, and schedules and sensors begin anew",
+}
+"""The databases that every command reads, and what there is to do where no backup is."""
+LEAST = 1 << 20
+"""Bytes below which a filesystem is taken for full."""
+
+
+class HistoryDamaged(StoreError):
+    """A database of the history cannot be used; the message names it, the problem and the remedy."""
+
+
+def is_of_database(error: BaseException | None) -> bool:
+    """Whether SQLite is the cause, however it is wrapped."""
+    while error is not None:
+        if isinstance(error, sqlite3.Error) or isinstance(getattr(error, "orig", None), sqlite3.Error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def explained(home: Path, error: BaseException) -> HistoryDamaged:
+    """An error of the database in one sentence."""
+    words = str(getattr(error, "orig", None) or error).splitlines()[0]
+    if _is_full(home) or "disk is full" in words:
+        return HistoryDamaged(
+            f"{home}/history: the filesystem is full; free some space, then run the command again: what was"
+            " stored is not lost"
+        )
+    if "locked" in words:
+        return HistoryDamaged(f"{home}/history: {words}; end the process that does (`fuser -v` names it)")
+    if "readonly" in words or "unable to open" in words:
+        return HistoryDamaged(f"{home}/history: {words}; make its files writable for this user")
+    for path, what in damages(home):
+        return HistoryDamaged(f"{path} {what}; {_remedy(home, path)}")
+    return HistoryDamaged(f"{home}/history: {words}; look at that filesystem, then run the command again")
+
+
+@contextlib.contextmanager
+def told(home: Path) -> Iterator[None]:
+    """Turn what SQLite raises in the block into that sentence."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, StoreError) or not is_of_database(error):
+            raise
+        raise explained(home, error) from error
+
+
+def refuse_emptied(path: Path) -> None:
+    """Refuse a database of no bytes, out of which Dagster would make a new and empty one.
+
+    Raises:
+        HistoryDamaged: that is what it is.
+    """
+    if path.exists() and not path.stat().st_size:
+        home = path.parents[2] if path.parent.name == "runs" else path.parents[1]
+        raise HistoryDamaged(f"{path} is empty; {_remedy(home, path)}")
+
+
+def damages(home: Path) -> Iterator[tuple[Path, str]]:
+    """The databases that cannot be read, each with what is wrong with it; the main ones first."""
+    main = [home / name for name in MAIN]
+    for path in [*main, *sorted(set((home / "history" / "runs").glob("*.db")) - set(main))]:
+        if path.exists() and (what := damage(path)):
+            yield path, what
+
+
+def damage(path: Path) -> str:
+    """What is wrong with a database; empty if nothing is."""
+    if not path.stat().st_size:
+        return "is empty"
+    try:
+        address = f"{path.absolute().as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(address, uri=True)) as connection:
+            found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.Error as error:
+        found = str(error)
+    return "" if found == "ok" else f"cannot be read ({' '.join(found.split())})"
+
+
+def _remedy(home: Path, path: Path) -> str:
+    last = MAIN.get(
+        os.fspath(path.relative_to(home)), "remove it: the log of that run is lost, its results not"
+    )
+    return f"restore it from a backup, or {last.format(home=home)}; artifacts in the store stay"
+
+
+def _is_full(home: Path) -> bool:
+    with contextlib.suppress(OSError):
+        there = os.statvfs(home)
+        return there.f_bavail * there.f_frsize < LEAST
+    return False

@@ -1,0 +1,44 @@
+"""Where the instance and its store are, found without loading Dagster."""
+
+import functools
+import os
+import sys
+from pathlib import Path
+
+from blut_resources.files.private import distrust
+
+
+def find_home(start: Path | None = None) -> Path:
+    """The instance directory: $DAGSTER_HOME, else the enclosing checkout's, else the user's own.
+
+    An instance says which code is run, so one that was only found counts if nobody else could have put it
+    there; the directories above a working directory may be anybody's.
+    """
+    exported = os.environ.get("DAGSTER_HOME")
+    if exported:
+        return Path(exported).resolve()
+    start = (start or Path.cwd()).resolve()
+    for directory in (start, *start.parents):
+        if (directory / ".dagster" / "dagster.yaml").is_file() and _believed(directory / ".dagster"):
+            return directory / ".dagster"
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data) / "blut" / "dagster"
+
+
+def store_root(home: Path) -> Path:
+    """The directory of the instance's artifact store; $BLUT_STORE puts it on another disk."""
+    return Path(os.environ.get("BLUT_STORE") or home / "store")
+
+
+def _believed(home: Path) -> bool:
+    for path in (home, home / "dagster.yaml"):
+        if reason := distrust(path):
+            _say(f"blut: {path} {reason}, and is passed over; export DAGSTER_HOME={home} if you trust it")
+            return False
+    return True
+
+
+@functools.cache
+def _say(text: str) -> None:
+    """Once a process, however often it is looked for."""
+    print(text, file=sys.stderr)

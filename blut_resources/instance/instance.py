@@ -1,0 +1,115 @@
+"""One persistent Dagster instance per checkout or per user, found without the user exporting anything."""
+
+import os
+from pathlib import Path
+
+import dagster as dg
+
+from blut_resources.files.digest import digest_bytes
+from blut_resources.files.durable import explained
+from blut_resources.files.modes import make_private, prepare_home
+from blut_resources.instance.home import find_home, store_root
+from blut_resources.instance.startup import put_off, without_collector
+from blut_resources.machine.processes import machine
+from blut_resources.store.artifacts import ArtifactStore, file_lock, write_atomic
+
+ALLOW_EPHEMERAL = "BLUT_ALLOW_EPHEMERAL"
+TEMPORARY_PREFIX = ".tmp_dagster_home_"
+INSTANCE_YAML = """\
+storage:
+  custom:
+    module: blut_resources.instance_storage
+    class: LockedSqliteStorage
+    config: {base_dir: {env: DAGSTER_HOME}}
+compute_logs:
+  module: blut_resources.compute_logs
+  class: LocalLogs
+  config: {base_dir: {env: DAGSTER_HOME}}
+python_logs: {python_log_level: INFO}
+telemetry: {enabled: false}
+nux: {enabled: false}
+"""
+
+
+class EphemeralInstance(Exception):
+    """The Dagster instance would be deleted when the command ends, and every result forgotten."""
+
+
+def open_instance() -> dg.DagsterInstance:
+    """The instance at `find_home()`, made if it is not there.
+
+    Raises:
+        StoreError: it cannot be made there, or is another user's.
+    """
+    home = find_home()
+    with explained(home):
+        prepare_home(home)
+    if not (home / "dagster.yaml").exists():
+        with file_lock(home / ".instance.lock"):
+            write_atomic(home / "dagster.yaml", INSTANCE_YAML.encode())
+    os.environ["DAGSTER_HOME"] = str(home)
+    with without_collector(), put_off():
+        return dg.DagsterInstance.get()
+
+
+def home_of(instance: dg.DagsterInstance) -> Path:
+    """The directory of a persistent instance.
+
+    Raises:
+        EphemeralInstance: with the remedy, unless $BLUT_ALLOW_EPHEMERAL is set.
+    """
+    allowed = os.environ.get(ALLOW_EPHEMERAL)
+    if instance.is_ephemeral and not allowed:
+        raise EphemeralInstance(
+            "this Dagster instance is in memory only and would forget the result: give another one with"
+            " instance=, in a test the fixture `blut_assets.testing.blut_instance`, in a script"
+            " `blut_resources.instance.instance.open_instance()`"
+        )
+    temporary = Path(instance.root_directory).name.startswith(TEMPORARY_PREFIX)
+    if temporary and not allowed:
+        raise EphemeralInstance(
+            "this Dagster instance is temporary and would forget the result: run the command in the"
+            " directory that holds `.env`, or export DAGSTER_HOME=/absolute/path, or use `blut recipe run`"
+        )
+    return Path(instance.root_directory).resolve()
+
+
+def store_of(instance: dg.DagsterInstance) -> ArtifactStore:
+    """The artifact store that belongs to an instance; $BLUT_STORE puts it on another disk."""
+    home = home_of(instance)
+    store = ArtifactStore(make_private(store_root(home)))
+    note = _note(store, home)
+    if not note.exists():
+        write_atomic(note, f"{home}\n{machine()}\n".encode())
+    return store
+
+
+def other_homes(instance: dg.DagsterInstance, store: ArtifactStore) -> list[str]:
+    """Other instances that keep, or may keep, their results in a store, for a person to read.
+
+    One whose directory is gone counts no more, but only on the machine on which it was.
+    """
+    home, found = home_of(instance), []
+    for note in sorted((store.root / "homes").iterdir()):
+        if note.name.startswith(".") or note.name == _note(store, home).name:
+            continue
+        path, _, where = note.read_text().strip().partition("\n")
+        if not where and path == str(home):  # written by an older version
+            continue
+        if where and where != machine():
+            found.append(f"{path} on {where.partition('/')[0]} (if that is no more, remove {note})")
+        elif Path(path).is_dir():
+            found.append(path)
+        elif not where:
+            found.append(f"{path}, perhaps on another machine (if that is no more, remove {note})")
+    return found
+
+
+def _note(store: ArtifactStore, home: Path) -> Path:
+    """The file by which a store knows one instance: a path may be that of others on other machines."""
+    identity = home / ".identity"
+    if not identity.exists():
+        with file_lock(home / ".instance.lock"):
+            if not identity.exists():
+                write_atomic(identity, os.urandom(16).hex().encode())
+    return store.root / "homes" / digest_bytes(f"{home} {identity.read_text()}".encode())[:16]

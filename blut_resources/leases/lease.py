@@ -1,0 +1,219 @@
+"""Admission: memory and GPUs of this machine are leased, so that what runs at once fits.
+
+The budget belongs to the machine: all Dagster instances and all users share one directory of leases
+(`lease_files`), first come first served (`lease_queue`). Only what is declared counts against it. Where other
+programs have taken so much that a lease would find too little memory available, it says so and starts
+anyway, or first waits for up to $BLUT_MEMORY_WAIT ("10m"). A GPU goes to one lease at a time.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from blut_resources.leases import files as lease_files
+from blut_resources.leases.files import HOLDER, WAITER, Claim, Held, Needs
+from blut_resources.leases.place import LeaseError, locked, named_place, place
+from blut_resources.leases.queue import NeverFits, Turn, describe, look, refuse_impossible
+from blut_resources.machine import memory as machine
+from blut_resources.machine.gpus import Gpu, Gpus, environment, gpus
+from blut_resources.machine.memory import size_text
+
+__all__ = [
+    "Claim",
+    "Lease",
+    "LeaseError",
+    "Needs",
+    "NeverFits",
+    "describe",
+    "estimate",
+    "holders",
+    "join",
+    "lease",
+    "waiters",
+]
+
+PATIENCE = "BLUT_MEMORY_WAIT"
+POLL_S = 0.1
+HEADROOM = 1.1
+"""A run may need a little more than the same run did before."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """What was granted.
+
+    Attributes:
+        path: the file to hold a shared ``flock`` on, by every process that the lease must outlive; None where
+            nothing was needed.
+        gpus: indices granted, as nvidia-smi counts.
+        environment: variables that make a program see these GPUs only, which may be none.
+    """
+
+    path: Path | None
+    gpus: tuple[int, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def estimate(declared: int | None, peaks: Sequence[int], limit: int | None, alike: Sequence[int] = ()) -> int:
+    """Bytes to lease for a step.
+
+    A memory limit, where one is set: the step may use all of it. Else a tenth more than the largest of the
+    peaks measured before of the same thing, even where that is less than what was declared. Else what was
+    declared, or a tenth more than what something ``alike`` took where that is more; else 0.
+    """
+    if limit:
+        return limit
+    if any(peaks):
+        return round(max(peaks) * HEADROOM)
+    return max(declared or 0, round(max(alike, default=0) * HEADROOM))
+
+
+@contextmanager
+def lease(needs: Needs, *, holder: Mapping[str, str], on_wait: Callable[[str], None]) -> Iterator[Lease]:
+    """Hold what is needed, for as long as the block runs and whoever else locks the file lives.
+
+    Waits for it in turn; an exception in this thread (an interrupt) ends the wait at once. Needing nothing
+    never waits. A lease inside a lease of the same process may wait for ever.
+
+    Args:
+        holder: ``run``, ``asset`` and ``pid``, to show to others.
+        on_wait: told what is waited for, at the start and whenever that changes, and of a shortage that is
+            not waited for.
+
+    Raises:
+        NeverFits: this machine can never give that much.
+        LeaseError: the directory of the leases cannot be used.
+        ValueError: an environment variable of this module makes no sense.
+    """
+    if not needs:
+        yield Lease(None, environment=environment(()))
+        return
+    granted, chosen = _Wait(needs, holder, on_wait).run()
+    try:
+        yield Lease(granted.path, tuple(gpu.index for gpu in chosen), environment(chosen))
+    finally:
+        granted.release()
+
+
+@contextmanager
+def join(path: Path) -> Iterator[None]:
+    """Share the lease of a payload that outlived its owner, instead of queueing behind it.
+
+    Raises:
+        LeaseError: no living process holds it.
+    """
+    held = lease_files.join(path)
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def holders() -> list[Claim]:
+    """Who holds something now, oldest first. Raises LeaseError."""
+    return _claims(HOLDER)
+
+
+def waiters() -> list[Claim]:
+    """Who waits now, the next one first. Raises LeaseError."""
+    return _claims(WAITER)
+
+
+def _claims(kind: str) -> list[Claim]:
+    directory = named_place()
+    if not directory.is_dir():
+        return []
+    with locked(directory, on_stuck=_give_up):  # else a lease that changes hands might show twice
+        return lease_files.claims(directory, kind)
+
+
+def _give_up(text: str) -> None:
+    raise LeaseError(text)
+
+
+class _Wait:
+    """One wait, from what there is to the grant."""
+
+    def __init__(self, needs: Needs, holder: Mapping[str, str], on_wait: Callable[[str], None]) -> None:
+        self.needs, self.on_wait = needs, on_wait
+        self.who = {"pid": str(os.getpid()), **{key: str(value) for key, value in holder.items()}}
+        self.memory = machine.memory()
+        refuse_impossible(needs, self.memory, self._gpus())
+        self.patience = _Patience(needs.memory)
+        self.directory = place()
+        self.ticket: Held | None = None
+        self.granted: Held | None = None
+
+    def run(self) -> tuple[Held, tuple[Gpu, ...]]:
+        said = None
+        try:
+            while True:
+                turn = self._look(self._gpus())
+                if turn.says and turn.cause != said:
+                    said = turn.cause
+                    self.on_wait(turn.says)
+                if self.granted:
+                    return self.granted, turn.gpus
+                time.sleep(POLL_S)
+        except BaseException:
+            if self.granted:
+                self.granted.release()
+            raise
+        finally:
+            if self.ticket:
+                self.ticket.release()
+
+    def _gpus(self) -> Gpus:
+        return gpus() if self.needs.gpus else Gpus(())
+
+    def _look(self, there: Gpus) -> Turn:
+        """Take what is needed if it is this one's turn, else a place in the queue."""
+        with locked(self.directory, on_stuck=self.on_wait):
+            held = lease_files.claims(self.directory, HOLDER, sweep=True)
+            queue = lease_files.claims(self.directory, WAITER, sweep=True)
+            own = next(
+                (n for n, claim in enumerate(queue) if self.ticket and claim.path == self.ticket.path), None
+            )
+            turn = look(self.needs, held, queue[:own], self.memory, there)
+            if not turn.waits:
+                turn = self.patience.look(turn)
+            if not turn.waits:
+                self.granted = self._add(HOLDER, turn.gpus)
+            elif own is None:  # not yet there, or somebody has deleted it
+                self.ticket = self._add(WAITER, there.found)
+        return turn
+
+    def _add(self, kind: str, some: Sequence[Gpu]) -> Held:
+        claim = Claim(self.needs, self.who, time.time(), tuple(gpu.uuid for gpu in some))
+        return lease_files.add(self.directory, kind, claim)
+
+
+class _Patience:
+    """Compares with the memory that is really available, besides what leases say."""
+
+    def __init__(self, need: int) -> None:
+        from blut_resources.containment.limits import parse_duration
+
+        text = os.environ.get(PATIENCE, "").strip()
+        self.need = need
+        self.seconds = 0.0 if text in {"", "0"} else parse_duration(text, f"${PATIENCE}")
+        self.start: float | None = None
+
+    def look(self, turn: Turn) -> Turn:
+        """The same turn, with a warning; or a wait instead."""
+        free = machine.available() if self.need else 0
+        if self.need <= free:
+            return turn
+        if self.start is None:
+            self.start = time.monotonic()
+        lacks = f"only {size_text(free)} are available now, programs without a lease use the rest"
+        if time.monotonic() - self.start < self.seconds:
+            text = (
+                f"waiting for {size_text(self.need)}: {lacks}; for up to {self.seconds:.0f} s (${PATIENCE})"
+            )
+            return replace(turn, waits=True, says=text, cause=("available",))
+        text = f"{size_text(self.need)} are leased, but {lacks}; starting anyway (${PATIENCE}=10m would wait)"
+        return replace(turn, says=text, cause=("shortage",))

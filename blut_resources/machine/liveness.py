@@ -1,0 +1,206 @@
+"""Who holds something, and whether that process lives: yes, no, or unknown from here.
+
+Only *no* permits ending, deleting or reaping: what cannot be seen is not dead. A pid means something in its
+own process namespace during its own boot; from another machine, or another container of this one, nobody
+can tell by it. A lock is seen by all of one kernel: who holds something may mark it with a file that it keeps
+locked.
+"""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Literal, NamedTuple
+
+from blut_resources.machine.processes import boot_id, machine, pid_namespace, read, start_time
+
+Answer = Literal["yes", "no", "unknown"]
+
+INITIAL = "pid:[4026531836]"
+"""The machine's own process namespace, from which all others are seen; the number is fixed in the kernel."""
+LOCAL = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "tmpfs", "ramfs", "overlay"})
+"""Filesystems that one kernel has to itself."""
+
+
+class Holder(NamedTuple):
+    """A process, and where its number means something.
+
+    Older versions wrote only the first two fields; what is missing is empty. ``start`` is in clock ticks
+    since boot, ``machine`` the host name and the machine id.
+    """
+
+    pid: int
+    start: int | None
+    boot: str = ""
+    namespace: str = ""
+    machine: str = ""
+
+    @classmethod
+    def of(cls, said: object) -> "Holder | None":
+        """What a list of fields, or a line of them, says; None if it says nothing of a process."""
+        words = (
+            said.split() if isinstance(said, str) else list(said) if isinstance(said, list | tuple) else []
+        )
+        try:
+            pid, start, *where = words
+            return cls(int(pid), int(start), *map(str, where[:3]))
+        except (ValueError, TypeError):
+            return None
+
+    @property
+    def complete(self) -> bool:
+        """Whether it says on which boot of which machine it runs."""
+        return bool(self.boot and self.namespace and self.machine)
+
+    def line(self) -> str:
+        """Its fields, to be written down."""
+        return " ".join(str(field) for field in self if field != "")
+
+    def __str__(self) -> str:
+        host, here = self.machine.partition("/")[0], self.boot == boot_id()
+        if here and self.namespace == pid_namespace():
+            return f"process {self.pid}"
+        if not self.machine:
+            return f"process {self.pid} of an older version, which did not say on which machine"
+        return f"process {self.pid} on {host}" + (" (in another container)" if here else "")
+
+
+def this_process() -> Holder:
+    """The holder that this process is."""
+    return Holder(os.getpid(), start_time("self"), boot_id(), pid_namespace(), machine())
+
+
+def alive(holder: Holder) -> Answer:
+    """Whether a process lives, by the process table of this machine."""
+    if not holder.boot:
+        return "yes" if _seen(holder) == "yes" else "unknown"
+    if holder.boot != boot_id():
+        return "no" if holder.machine and holder.machine == machine() else "unknown"
+    return _seen(holder) if holder.namespace == pid_namespace() else _below(holder)[0]
+
+
+def pid_here(holder: Holder) -> int | None:
+    """The number by which this process can signal a living holder; None if it cannot be seen from here."""
+    if holder.boot in ("", boot_id()) and holder.namespace in ("", pid_namespace()):
+        return holder.pid if _seen(holder) == "yes" else None
+    return _below(holder)[1] if holder.boot == boot_id() else None
+
+
+def _seen(holder: Holder) -> Answer:
+    """In this process namespace."""
+    if not _own_table():
+        return "unknown"
+    started = start_time(holder.pid)
+    if started is None:
+        with contextlib.suppress(ProcessLookupError):
+            try:
+                os.kill(holder.pid, 0)
+            except PermissionError:  # /proc may hide the processes of other users
+                return "unknown"
+    return "yes" if started is not None and started == holder.start else "no"
+
+
+def _own_table() -> bool:
+    """Whether /proc counts as this process does; in a namespace without its own one it does not."""
+    with contextlib.suppress(OSError):
+        return Path("/proc/self").readlink().name == str(os.getpid())
+    return False
+
+
+def _below(holder: Holder) -> tuple[Answer, int | None]:
+    """In a process namespace inside this one, with the pid here; only the machine's own sees them all."""
+    if not _own_table():
+        return "unknown", None
+    for name in os.listdir("/proc"):  # noqa: PTH208
+        if not name.isdigit() or start_time(int(name)) != holder.start:
+            continue
+        inner = read(f"/proc/{name}/status").partition("\nNSpid:")[2].partition("\n")[0].split()
+        if inner[-1:] == [str(holder.pid)]:
+            with contextlib.suppress(OSError):
+                if os.readlink(f"/proc/{name}/ns/pid") != holder.namespace:  # noqa: PTH115
+                    continue
+            return "yes", int(name)
+    return "no" if pid_namespace() == INITIAL and read("/proc/1/stat") else "unknown", None
+
+
+class Mark:
+    """A file that says who holds something, locked for as long as this process does."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            path.open("a").close()
+            with contextlib.suppress(FileNotFoundError):  # whoever finds it dead removes it
+                self._file: IO[str] = path.open()  # for reading: it keeps no filesystem writable
+                fcntl.flock(self._file, fcntl.LOCK_SH)
+                if os.path.samestat(os.fstat(self._file.fileno()), path.stat()):
+                    break
+        with path.open("a") as file:
+            file.write(f"{this_process().line()}\n")
+
+    def close(self) -> None:
+        """Hold it no more; the file stays."""
+        self._file.close()
+
+    def remove(self) -> None:
+        """Hold it no more; the file goes, unless somebody else holds it too."""
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+        remove_mark(self.path)
+        self._file.close()
+
+
+def remove_mark(path: Path) -> None:
+    """Delete a mark that nobody has locked."""
+    with contextlib.suppress(OSError), path.open("r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
+
+
+def locked(path: Path) -> bool:
+    """Whether somebody has a mark locked; False if there is none. Who may not read it is told True."""
+    try:
+        with path.open("r+" if os.access(path, os.W_OK) else "r") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def holders(path: Path) -> list[Holder]:
+    """Who has marked a file, the newest last."""
+    with contextlib.suppress(OSError):
+        return [found for line in path.read_text().splitlines() if (found := Holder.of(line))]
+    return []
+
+
+def marked(path: Path) -> Answer:
+    """Whether anybody lives who has marked a file."""
+    return "yes" if locked(path) else unlocked(path, holders(path))
+
+
+def unlocked(path: Path, who: Sequence[Holder]) -> Answer:
+    """Whether anybody of those lives who would have this file locked, which nobody here has."""
+    answers = {_unlocked(path, holder) for holder in who or [None]}
+    return "unknown" if "unknown" in answers else "yes" if "yes" in answers else "no"
+
+
+def _unlocked(path: Path, holder: Holder | None) -> Answer:
+    if holder is None or not holder.complete:  # of an older version, which locked it too
+        return "no" if _is_local(path) else "unknown"
+    return "no" if holder.boot == boot_id() else alive(holder)
+
+
+def _is_local(path: Path) -> bool:
+    """Whether the filesystem of a path is one that no other machine can write to."""
+    best, kind = "", ""
+    there = os.path.realpath(path)
+    for line in read("/proc/self/mountinfo").splitlines():
+        words = line.split()
+        point = words[4].encode().decode("unicode_escape")
+        if os.path.commonpath([point, there]) == point and len(point) >= len(best):
+            best, kind = point, words[words.index("-") + 1]
+    return kind in LOCAL

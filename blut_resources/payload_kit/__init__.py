@@ -1,0 +1,1 @@
+"""The payload's side: what a payload script imports."""

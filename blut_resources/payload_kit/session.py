@@ -1,0 +1,265 @@
+"""The payload's side of the contract: read the frozen JSON, report events, finish with ``done``.
+
+A payload is ``python -m cookbooks.X.payload.Y``. Blut starts it with the path of one frozen JSON file
+and listens through the Dagster Pipes protocol; a person debugging runs the same command with
+``--config FILE`` and sees the events as JSON lines. Only the standard library is imported, and little of it.
+
+The frozen JSON::
+
+    {"schema": 1, "fingerprint": "…", "config": {…}, "inputs": {"name": "/path"},
+     "out": "/empty/directory", "work": "/directory/that/outlives/an/attempt",
+     "watch": {"on_divergence": "stop", "divergence_factor": null}}
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import sys
+import time
+from pathlib import Path
+
+# `typing`, `dataclasses`, `argparse` and dagster_pipes would double the start of a payload
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from traceback import TracebackException
+    from typing import Any
+
+    from blut_resources.payload_kit.held_files import HeldFiles
+
+    Send = Callable[[dict[str, Any]], None]
+
+CONFIG_ENV = "BLUT_PAYLOAD_CONFIG"
+LOWEST = "lowest-loss"
+MESSAGE_MAX = 4 << 20
+"""Bytes of one message; whoever reads them takes no longer one."""
+PIPES_CONTEXT, PIPES_MESSAGES = "DAGSTER_PIPES_CONTEXT", "DAGSTER_PIPES_MESSAGES"
+
+
+class Diverged(Exception):
+    """A loss is no number any more, or runs away: an end of its own kind, told without a stack trace."""
+
+
+class PayloadSession:
+    """What a payload may know, and the events it may send.
+
+    ``out`` becomes the artifact. ``work`` is kept when the payload dies and is the same for the next
+    attempt with the same fingerprint: checkpoints to resume from belong there.
+
+    Losses, which are the values named ``loss`` or ``…_loss``, are watched: `step` and `epoch` raise
+    `Diverged` for one that is not finite. With a ``divergence_factor`` in ``watch``, so does an epoch whose
+    ``loss`` is above so many times the lowest one before it, also of earlier attempts. ``on_divergence:
+    report`` only says it.
+    """
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        inputs: dict[str, Path],
+        out: Path,
+        work: Path,
+        fingerprint: str,
+        send: Send,
+        watch: dict[str, Any] | None = None,
+        held: HeldFiles | None = None,
+    ) -> None:
+        self.config, self.inputs = config, inputs
+        self.out, self.work = out, work
+        self.fingerprint = fingerprint
+        self._send, self._watch = send, watch or {}
+        self._reported = False
+        self._held = held
+
+    def step(self, step: int, *, of: int | None = None, **values: float) -> None:
+        """A unit of progress; ``of`` is how many there will be in all, where that is known."""
+        of_all = {} if of is None else {"of": of}
+        self._send({"event": "step", "step": step, **of_all, "values": values})
+        self._refuse_no_number(f"step {step}", values)
+
+    def epoch(self, epoch: int, *, step: int | None = None, phase: str = "train", **metrics: float) -> None:
+        """The metrics of one finished epoch, a row of its table; each becomes a point in the UI's plots.
+
+        ``epoch`` is how many are finished, 0 for what is measured before the first; ``step`` is the number of
+        steps by then, ``phase`` a word for the part of the training.
+        """
+        self._send({"event": "epoch", "epoch": epoch, "step": step, "phase": phase, "metrics": metrics})
+        self._refuse_no_number(f"epoch {epoch}", metrics)
+        self._refuse_runaway(epoch, metrics.get("loss"))
+
+    def checkpoint(self, epoch: int, path: Path) -> None:
+        """A checkpoint that a later attempt can resume from is complete on disk."""
+        self._send({"event": "checkpoint", "epoch": epoch, "path": str(path)})
+
+    def artifact(self, name: str, path: Path, media_type: str) -> None:
+        """A file to show beside the result, such as a picture; small images are embedded in the UI."""
+        self._send({"event": "artifact", "name": name, "path": str(path), "media_type": media_type})
+
+    def done(self, **facts: Any) -> None:
+        """The result is complete in ``out``. Exit status 0 without this event is a failure.
+
+        Raises:
+            SystemExit: if an input outside the store has been written to meanwhile.
+        """
+        if self._held:
+            self._held.refuse_changed()
+        self._send({"event": "done", "facts": facts})
+
+    def diverged(self, message: str) -> None:
+        """The training has diverged; said once."""
+        if not self._reported:
+            self._reported = True
+            self._send({"event": "diverged", "message": message})
+
+    def _refuse_no_number(self, when: str, values: dict[str, float]) -> None:
+        for name, value in values.items():
+            if (name == "loss" or name.endswith("_loss")) and not math.isfinite(value):
+                self._stop(f"{when}: {name} is {value}")
+
+    def _refuse_runaway(self, epoch: int, loss: float | None) -> None:
+        factor = self._watch.get("divergence_factor")
+        if factor is None or loss is None:
+            return
+        kept = self.work / LOWEST
+        lowest = float(kept.read_text()) if kept.exists() else math.inf
+        if loss > factor * lowest > 0:
+            what = f"loss is {loss:.4g}, more than {factor:g} times its lowest of {lowest:.4g}"
+            self._stop(f"epoch {epoch}: {what} (divergence_factor)")
+        if loss < lowest:
+            unfinished = kept.with_suffix(".tmp")
+            unfinished.write_text(repr(float(loss)))
+            unfinished.replace(kept)
+
+    def _stop(self, message: str) -> None:
+        if self._watch.get("on_divergence", "stop") == "stop":
+            raise Diverged(message)
+        self.diverged(message)
+
+
+@contextlib.contextmanager
+def payload_session() -> Iterator[PayloadSession]:
+    """Open the session described by ``--config FILE`` or the environment.
+
+    `Diverged` inside is reported and ends the process with its message.
+
+    Raises:
+        SystemExit: if no configuration is given or it cannot be read.
+    """
+    path = _config_path()
+    try:
+        frozen = json.loads(Path(path).read_text())
+        out, work = Path(frozen["out"]), Path(frozen["work"])
+    except (OSError, ValueError, KeyError) as error:
+        raise SystemExit(f"--config {path}: not a payload configuration: {error!r}") from error
+    out.mkdir(parents=True, exist_ok=True)
+    work.mkdir(parents=True, exist_ok=True)
+    inputs = {name: Path(value) for name, value in frozen["inputs"].items()}
+    held = _hold(inputs, frozen.get("outside") or {}, Path(path).parent)
+    with _listener() as send:
+        session = PayloadSession(
+            frozen["config"], inputs, out, work, frozen["fingerprint"], send, frozen.get("watch"), held
+        )
+        if started := sys.modules.get("blut_resources.payloads.code"):
+            own = [str(path) for path in (out, work, *inputs.values())]
+            started.tell_uncounted(lambda path: send({"event": started.UNCOUNTED, "path": path}), own)
+        try:
+            yield session
+        except Diverged as error:
+            session.diverged(str(error))
+            raise SystemExit(f"diverged: {error}") from None
+        except SystemExit as error:
+            raise SystemExit(held.named(error.code) if held else error.code) from error
+
+
+def _hold(inputs: dict[str, Path], told: dict[str, Any], place: Path) -> HeldFiles | None:
+    """Let inputs outside the store be read as they were digested, and only so."""
+    if not told:
+        return None
+    from blut_resources.payload_kit.held_files import HeldFiles
+
+    held = HeldFiles(place / "inputs")
+    for name, listing in told.items():
+        inputs[name] = held.hold(name, inputs[name], listing)
+    return held
+
+
+def _config_path() -> str:
+    path = os.environ.get(CONFIG_ENV)
+    if len(sys.argv) > 1:
+        import argparse
+
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--config", default=path, help="frozen JSON file")
+        path = parser.parse_args().config
+    if path is None:
+        raise SystemExit("no configuration: pass --config FILE")
+    return path
+
+
+@contextlib.contextmanager
+def _listener() -> Iterator[Send]:
+    if PIPES_CONTEXT not in os.environ:
+        yield lambda event: print(json.dumps(event), flush=True)
+    elif path := _message_file():
+        with _pipes(path) as send:
+            yield lambda event: send(_dated(event))
+    else:
+        from dagster_pipes import open_dagster_pipes
+
+        with open_dagster_pipes() as pipes:
+            yield lambda event: pipes.report_custom_message(_dated(event))
+
+
+def _dated(event: dict[str, Any]) -> dict[str, Any]:
+    """With the time at which it is said: it may be a while until somebody reads it."""
+    return {**event, "t": round(time.time(), 3)}
+
+
+def _message_file() -> str | None:
+    """The file that the other side of the pipes reads; None if it listens on something else."""
+    import binascii
+    import zlib
+
+    try:
+        return json.loads(zlib.decompress(binascii.a2b_base64(os.environ[PIPES_MESSAGES]))).get("path")
+    except (KeyError, ValueError, zlib.error):
+        return None
+
+
+@contextlib.contextmanager
+def _pipes(path: str) -> Iterator[Send]:
+    """Speak the Pipes protocol, one line of JSON a message; dagster_pipes is slower to import than Python."""
+
+    def tell(method: str, params: dict[str, Any]) -> None:
+        line = json.dumps({"__dagster_pipes_version": "0.1", "method": method, "params": params})
+        if len(line) > MESSAGE_MAX and method != "closed":
+            raise ValueError(
+                f"a message of {len(line)} bytes, of {MESSAGE_MAX >> 20} MiB at most; write it to a file in"
+                " `out` or `work` instead"
+            )
+        if len(line) > MESSAGE_MAX:
+            return tell(method, {})  # the stack trace is on standard error too
+        with open(path, "a", encoding="utf-8") as file:  # noqa: PTH123
+            file.write(f"{line}\n")
+
+    tell("opened", {"extras": {}})
+    try:
+        yield lambda event: tell("report_custom_message", {"payload": event})
+    except BaseException as error:
+        from traceback import TracebackException
+
+        tell("closed", {"exception": _described(TracebackException.from_exception(error))})
+        raise
+    tell("closed", {})
+
+
+def _described(error: TracebackException) -> dict[str, Any]:
+    return {
+        "message": "".join(error.format_exception_only()),
+        "stack": error.stack.format(),
+        "name": error.exc_type.__name__ if error.exc_type else None,
+        "cause": _described(error.__cause__) if error.__cause__ else None,
+        "context": _described(error.__context__) if error.__context__ else None,
+    }

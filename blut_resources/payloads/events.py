@@ -1,0 +1,184 @@
+"""What a payload may say: a line of the message file becomes an event of known fields, or a named error."""
+
+import json
+import math
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from blut_resources.text import one_line
+
+DEPTH = 64
+"""Levels of lists and objects in a message: far below what Python's own recursion allows."""
+SHOWN = 80
+METHODS = ("opened", "closed", "report_custom_message")
+_LARGEST = 1 << 63
+
+
+class MessageError(ValueError):
+    """What a payload said is no event; the message names field, value and remedy."""
+
+
+def _number(value: object) -> object:
+    if isinstance(value, float) or (isinstance(value, int) and abs(value) < _LARGEST):
+        return value
+    raise ValueError("must be a number of at most 64 bits; report it as int or float")
+
+
+def _name(value: str) -> str:
+    if not 0 < len(value) <= 256 or not value.isprintable():
+        raise ValueError("must be a name of 1 to 256 printable characters")
+    return value
+
+
+Whole = Annotated[int, Field(ge=0, lt=_LARGEST)]
+Epochs = Annotated[
+    float,
+    Field(ge=0, lt=_LARGEST, allow_inf_nan=False),
+    AfterValidator(lambda epochs: int(epochs) if epochs.is_integer() else epochs),
+]
+"""How many are finished; a fraction for a point of the curves inside one."""
+Name = Annotated[str, AfterValidator(_name)]
+Path = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
+Numbers = dict[Name, Annotated[Any, AfterValidator(_number)]]
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    t: Annotated[float, Field(ge=0, lt=1e11)] | None = None
+    """When it was said, in seconds since 1970."""
+
+
+class _Step(_Event):
+    step: Whole
+    of: Whole | None = None
+    values: Numbers
+
+
+class _Epoch(_Event):
+    epoch: Epochs
+    step: Whole | None = None
+    phase: Name = "train"
+    metrics: Numbers
+
+
+class _Checkpoint(_Event):
+    epoch: Whole
+    path: Path
+
+
+class _Artifact(_Event):
+    name: Name
+    path: Path
+    media_type: Name
+
+
+class _Diverged(_Event):
+    message: str
+
+
+class _Uncounted(_Event):
+    path: Path
+
+
+class _Done(_Event):
+    facts: dict[str, Any]
+
+
+EVENTS: dict[str, type[_Event]] = {
+    "step": _Step,
+    "epoch": _Epoch,
+    "checkpoint": _Checkpoint,
+    "artifact": _Artifact,
+    "diverged": _Diverged,
+    "uncounted": _Uncounted,
+    "done": _Done,
+}
+
+
+def parse(line: bytes) -> tuple[str, dict[str, Any]]:
+    """The method and the parameters of one message of the Pipes protocol; of an event, the known fields.
+
+    Raises:
+        MessageError: it is none.
+    """
+    message = _object(_decoded(line), "the line")
+    method, params = message.get("method"), message.get("params")
+    if method not in METHODS:
+        raise MessageError(f"method = {_shown(method)}: must be one of {', '.join(METHODS)}; {_REMEDY}")
+    params = _object(params, "params")
+    return str(method), _event(params.get("payload")) if method == "report_custom_message" else params
+
+
+_REMEDY = "report through payload_session(), and print what is only to be read"
+
+
+def _decoded(line: bytes) -> Any:
+    try:
+        text = line.decode()
+        value = json.loads(text)
+        if "\\ud" in text or "\\uD" in text:  # half of a surrogate pair is no character
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise MessageError(_too_deep(line)) from None
+    except ValueError as error:
+        words = getattr(error, "reason", None) or getattr(error, "msg", None) or error
+        raise MessageError(f"{_shown(line)}: not a message ({words}); {_REMEDY}") from None
+    # only a line with that many brackets can be that deep
+    if line.count(b"[") + line.count(b"{") > DEPTH and _depth(value) > DEPTH:
+        raise MessageError(_too_deep(line))
+    return value
+
+
+def _too_deep(line: bytes) -> str:
+    return f"{_shown(line)}: lists or objects within each other, more than {DEPTH} levels; flatten them"
+
+
+def _depth(value: Any) -> int:
+    level, deep = [value], 0
+    while level:
+        deep += 1
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    return deep
+
+
+def _object(value: Any, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise MessageError(f"{what} = {_shown(value)}: must be a JSON object; {_REMEDY}")
+    return value
+
+
+def _event(said: Any) -> dict[str, Any]:
+    payload = _object(said, "payload")
+    kind = payload.get("event")
+    model = EVENTS.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        raise MessageError(f"event = {_shown(kind)}: must be one of {', '.join(EVENTS)}; {_REMEDY}")
+    try:
+        model.model_validate(payload)
+    except ValidationError as error:
+        raise MessageError(_explained(str(kind), error)) from None
+    return {"event": kind, **{name: payload[name] for name in model.model_fields if name in payload}}
+
+
+def _explained(kind: str, error: ValidationError) -> str:
+    problem = error.errors(include_url=False, include_context=False)[0]
+    where = ".".join([kind, *(one_line(part, SHOWN) for part in problem["loc"] if part != "[key]")])
+    words = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "missing":
+        return f"{where} is missing: say it; {_REMEDY}"
+    return f"{where} = {_shown(problem['input'])}: {words}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bytes):
+        return repr(value[:SHOWN]) + ("..." if len(value) > SHOWN else "")
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= _LARGEST:
+        return f"a number of {math.ceil(value.bit_length() * math.log10(2))} digits"
+    return one_line(repr(value), SHOWN)

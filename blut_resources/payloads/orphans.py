@@ -1,0 +1,206 @@
+"""What a run that was killed leaves: a payload that still ends, or that was told to go on.
+
+The next run that works in the same work directory finds it there, before it starts anything: two payloads in
+one work directory would spoil each other's checkpoints. Its place is in the work directory, which nobody else
+can write. Older versions made places in the temporary directory and left a link to them: what such a link
+names may be anybody's by now, so it is looked at before anything there is believed, ended or removed.
+
+Who works there has marked ``unit.holder``, and so has the supervisor
+of the payload: only where both are certainly dead is what they left anybody else's.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from blut_resources.containment import ContainmentError, Unit, attach
+from blut_resources.containment.backends.base import OUTCOME, UP
+from blut_resources.files.private import not_private
+from blut_resources.machine import liveness
+from blut_resources.machine.liveness import Answer, Holder, Mark
+from blut_resources.machine.processes import boot
+from blut_resources.payloads.record import write_down
+
+NAME, OWNER, ORDER = "unit", "owner.json", "order.json"
+ENDS = "ends-with-its-run"
+"""A file in the place of a payload that was not told to go on without its run."""
+HOLDER = "unit.holder"
+
+_held: dict[Path, Mark] = {}
+"""Marks of this process, by work directory."""
+
+
+class InUse(ContainmentError):
+    """A process that cannot be seen from here may work in the same directory; the message names it."""
+
+
+def new_place(work: Path, order: Any, adopt: bool) -> Path:
+    """An empty directory for a payload, known to the next run unless a living process works in ``work``."""
+    work.mkdir(parents=True, exist_ok=True)
+    place, known = Path(tempfile.mkdtemp(prefix="blut-payload-", dir=work)), work / NAME
+    if not adopt:
+        (place / ENDS).touch()
+    _claimed(work, place, order)
+    with contextlib.suppress(OSError):  # it is in use
+        return place.rename(known)
+    return place
+
+
+def forget(work: Path, place: Path) -> None:
+    """Remove a place, and then the link to it: whoever is killed between the two leaves nothing unknown.
+
+    What a link names goes only if it is a private directory of this user's; else only the link does.
+    """
+    known = work / NAME
+    if not not_private(place):
+        shutil.rmtree(place, ignore_errors=True)
+    if known.is_symlink() and known.readlink() == place:  # and not that of another run by now
+        known.unlink(missing_ok=True)
+    if mark := _held.pop(work, None):
+        mark.remove()
+    else:
+        liveness.remove_mark(work / HOLDER)
+
+
+def bury(work: Path, place: Path) -> None:
+    """Remove the place of a dead run's payload, after its last words were written down."""
+    write_down(place)
+    forget(work, place)
+
+
+def mark_of(work: Path) -> Path | None:
+    """The file that stands for who works there, for the supervisor to lock as well."""
+    return work / HOLDER if work in _held else None
+
+
+def owner(work: Path) -> Answer:
+    """Whether the process lives to which what is in ``work`` belongs."""
+    path = work / HOLDER
+    if not path.exists():
+        return _older_owner(work / NAME)
+    if not liveness.locked(path):
+        return liveness.marked(path)
+    known = liveness.holders(path)  # with its lock held, by the owner or by the supervisor
+    return liveness.alive(known[-1]) if known else "unknown"
+
+
+def left_in(work: Path) -> Unit | None:
+    """What a dead run left there, living or ended; None if there is nothing, or a living process has it.
+
+    Raises:
+        InUse: nobody can tell from here whether what is there lives.
+    """
+    known = work / NAME
+    if not os.path.lexists(known):
+        return None
+    place = known.readlink() if known.is_symlink() else known
+    if reason := not_private(place):
+        if not known.is_symlink():
+            raise InUse(f"{known} {reason}: run as that user, or remove it")
+        forget(work, place)
+        return None
+    if (lives := owner(work)) == "yes":
+        return None
+    unit = attach(place) if lives == "no" else None
+    if unit is None:
+        if lives == "unknown" or _may_live(work):
+            raise InUse(_in_use(work))
+        bury(work, place)
+    return unit
+
+
+def _may_live(work: Path) -> bool:
+    """Whether a supervisor that cannot be attached to may be at work all the same."""
+    if (work / HOLDER).exists():
+        return liveness.marked(work / HOLDER) != "no"
+    up = _read(work / NAME / UP)
+    return bool(up) and liveness.alive(_supervisor(up)) != "no"
+
+
+def _in_use(work: Path) -> str:
+    known = liveness.holders(work / HOLDER) or [_older_holder(work / NAME)]
+    return (
+        f"{work} is in use by {known[-1] or 'a process that left no name'}, which cannot be seen from here:"
+        " wait until that run has ended, or cancel it there; if that machine or container is no more,"
+        f" remove {work / NAME} and {work / HOLDER}"
+    )
+
+
+def _supervisor(up: dict[str, Any]) -> Holder:
+    where, _, namespace = up.get("boot", "").partition(" ")
+    return Holder(up.get("pid", 0), up.get("start"), where, namespace, up.get("machine", ""))
+
+
+def _older_owner(place: Path) -> Answer:
+    """Of a place of a version that left only pid and start time: the boot is that of its supervisor."""
+    found = _older_holder(place)
+    if found is None:
+        return "no" if not os.path.lexists(place) or place.is_dir() else "unknown"
+    return liveness.alive(found)
+
+
+def _older_holder(place: Path) -> Holder | None:
+    found, up = Holder.of(_read(place / OWNER)), _read(place / UP) or {}
+    if found is None or found.boot or not up:
+        return found
+    return Holder(found.pid, found.start, *_supervisor(up)[2:])
+
+
+def end_abandoned(works: Path) -> None:
+    """End what is left of payloads whose run and supervisor were both killed; nobody else does.
+
+    The places of those that have ended are removed, but for those that may be taken over.
+    """
+    for known in works.glob(f"*/{NAME}"):
+        unit = None
+        with contextlib.suppress(InUse):
+            unit = left_in(known.parent)
+        if unit is None:
+            continue
+        if not _told_to_go_on(unit.place) and (unit.place / OUTCOME).exists():
+            with contextlib.suppress(ContainmentError):
+                unit.close()
+                bury(known.parent, unit.place)
+        else:
+            unit.detach()
+
+
+def may_go_on(work: Path, unit: Unit) -> bool:
+    """Whether it was told to outlive its run, and what it has written by now can be relied on."""
+    if (work / NAME).is_symlink() or not _told_to_go_on(unit.place):
+        return False
+    # what was written before a power cut and never flushed is no result, whatever its outcome says
+    return (_read(unit.place / UP) or {}).get("boot") == boot()
+
+
+def _told_to_go_on(place: Path) -> bool:
+    """Of older versions a place in the temporary directory was not, and one in the work directory was."""
+    return place.name == NAME and not (place / ENDS).exists()
+
+
+def order_of(unit: Unit) -> Any:
+    """What it was told to do."""
+    return _read(unit.place / ORDER)
+
+
+def claim(work: Path, unit: Unit) -> None:
+    """It belongs to this process now."""
+    _claimed(work, unit.place, order_of(unit))
+
+
+def _claimed(work: Path, place: Path, order: Any) -> Path:
+    (place / ORDER).write_text(json.dumps(order))
+    (place / OWNER).write_text(json.dumps(list(liveness.this_process())))
+    if work not in _held:
+        _held[work] = Mark(work / HOLDER)
+    return place
+
+
+def _read(path: Path) -> Any:
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        return json.loads(path.read_text())
+    return None

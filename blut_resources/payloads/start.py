@@ -1,0 +1,32 @@
+"""The program that every payload starts in: ``python -P -u payload_start.py CODE MODULE``.
+
+CODE is the JSON file that says what the payload is made of and where modules are looked for. It is run by its
+path, so neither the working directory nor PYTHONPATH has a word in what is started; ``-I`` does no harm.
+"""
+
+import json
+import sys
+
+
+def start() -> None:
+    """Run MODULE as ``python -m MODULE`` would, from the files that CODE names.
+
+    Raises:
+        SystemExit: if one of them says something else than when it was hashed.
+    """
+    told, module = sys.argv[1:3]
+    with open(told, encoding="utf-8") as file:  # noqa: PTH123
+        code = json.load(file)
+    sys.path[:] = code["path"]
+    from blut_resources.payloads.code import pin, watch
+
+    pin(module, code["modules"], code["files"])
+    watch(code["roots"], code["counted"])
+    sys.argv[:] = [module]
+    from runpy import run_module
+
+    run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    start()

@@ -1,0 +1,308 @@
+"""Runs and the processes behind them: who is alive, who died unnoticed, and how to end one.
+
+Every process that executes a run, or a step of it, marks ``alive/<run id>`` from before the run is shown as
+started; who makes a run marks ``alive/made/<run id>`` until then. What such a mark is worth, also on another
+machine or in another container that shares the instance, `liveness` knows: a run is dead only where that is
+certain.
+"""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+
+from blut_resources.instance import damage as history_damage
+from blut_resources.instance.instance import home_of, store_of
+from blut_resources.machine import liveness
+from blut_resources.payloads import orchestrator, orphans
+from blut_resources.runs import manifest, tracking
+from blut_resources.runs.hang_up import end_on_hang_up
+from blut_resources.runs.removal import remove_files
+from blut_resources.store.artifacts import file_lock
+
+CANCEL_S = 30.0
+"""Seconds that a cancelled run has to end by itself, its payload's grace period included."""
+START_S = 300.0
+"""Seconds that a run has from its making to its start where its maker lives; one that has not is dead."""
+DIED = "The process of this run died. Run the same command again to resume."
+MADE = "made"
+
+WAITING = [
+    *(dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING),
+    dg.DagsterRunStatus.CANCELING,
+]
+"""States of a run that may not have a process yet."""
+
+OUTCOMES = {
+    dg.DagsterRunStatus.SUCCESS: "succeeded",
+    dg.DagsterRunStatus.FAILURE: "failed",
+    dg.DagsterRunStatus.CANCELED: "cancelled",
+    dg.DagsterRunStatus.CANCELING: "cancelled",
+}
+
+_held: dict[str, liveness.Mark] = {}
+_reaped: set[str] = set()
+"""Runs at whose first step here this process looked for dead ones."""
+
+
+class NoSuchRun(LookupError):
+    """No run, or more than one, has an id that begins so; the message names them."""
+
+
+class OutOfReach(Exception):
+    """A run works where no signal of this process arrives; the message says where, and the remedy."""
+
+
+def hold_run(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Show that this process works for a run, for as long as the run or the process lives.
+
+    At the first step of a run it also marks dead ones.
+    """
+    for held in set(_held) - {run_id}:
+        run = instance.get_run_by_id(held)
+        if run is None or run.is_finished:
+            let_go(held)
+    if run_id not in _held:
+        hold_in(home_of(instance), run_id)
+    if run_id not in _reaped:
+        _reaped.add(run_id)
+        reap_dead_runs(instance)
+
+
+def hold_in(home: Path, run_id: str) -> None:
+    """Show that this process works for a run of the instance in ``home``: before it shows as started."""
+    orchestrator.above(os.getpid())
+    end_on_hang_up()
+    alive = home / "alive"
+    with file_lock(alive / ".lock"):
+        if run_id not in _held:
+            _held[run_id] = liveness.Mark(alive / run_id)
+        (alive / MADE / run_id).unlink(missing_ok=True)
+
+
+def note_made(home: Path, run_id: str) -> None:
+    """Write down who has made a run that has not started."""
+    made = home / "alive" / MADE
+    made.mkdir(parents=True, exist_ok=True)
+    (made / run_id).write_text(f"{liveness.this_process().line()}\n")
+
+
+def let_go(run_id: str) -> None:
+    """This process does not work for a run any more: it has ended."""
+    if run_id in _held:
+        _held.pop(run_id).remove()
+
+
+def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Mark runs as failed whose process is gone, which Dagster would show as running for ever.
+
+    What is left of their payloads is ended, and then removed, too. A run whose process cannot be seen from
+    here, on another machine or in another container, is left alone.
+    """
+    alive = _alive(instance)
+    reaped = []
+    orphans.end_abandoned(store_of(instance).root / "work")  # what they have said last belongs to the end
+    # under the lock, so that a run that is just opening its file is not taken for a dead one
+    with file_lock(alive / ".lock"):
+        for path in _marks(alive):
+            if liveness.marked(path) != "no":
+                continue
+            if _report_dead(instance, path.name):
+                reaped.append(path.name)
+            path.unlink(missing_ok=True)
+        reaped += [run_id for run_id in _never_up(instance) if _report_dead(instance, run_id)]
+        _forget_makers(instance)
+    for run_id in reaped:
+        with contextlib.suppress(Exception):  # a tracker that fails costs nobody a listing
+            tracking.tell_again(home_of(instance), run_id)
+    return reaped
+
+
+def workers(instance: dg.DagsterInstance, run_id: str) -> list[liveness.Holder]:
+    """Processes that work for a run, or may: those that are known to have ended are left out."""
+    path = _alive(instance) / run_id
+    if liveness.marked(path) == "no":
+        return []
+    return [holder for holder in liveness.holders(path) if liveness.alive(holder) != "no"]
+
+
+def all_out_of_sight(instance: dg.DagsterInstance) -> dict[str, list[liveness.Holder]]:
+    """Runs of which nobody can tell from here whether they still work, with their processes."""
+    alive, found = _alive(instance), dict[str, list[liveness.Holder]]()
+    for path in _marks(alive) if alive.is_dir() else ():
+        run, hidden = instance.get_run_by_id(path.name), out_of_sight(instance, path.name)
+        if hidden and run is not None and not run.is_finished:
+            found[run.run_id] = hidden
+    return found
+
+
+def out_of_sight(instance: dg.DagsterInstance, run_id: str) -> list[liveness.Holder]:
+    """Those of them of which nobody can tell from here whether they live."""
+    return [holder for holder in workers(instance, run_id) if liveness.alive(holder) == "unknown"]
+
+
+def complete_manifest(home: Path, run: dg.DagsterRun, *, interrupted: bool = False) -> None:
+    """Write down how a run has ended; one that has not was killed, an ``interrupted`` one cancelled."""
+    by = "run" if run.run_id in _held else "another process"
+    outcome = "cancelled" if interrupted else OUTCOMES.get(run.status, "killed")
+    manifest.complete(home, run, outcome, by)
+
+
+def find_run(instance: dg.DagsterInstance, prefix: str) -> dg.DagsterRun:
+    """The run whose id begins with ``prefix``.
+
+    Raises:
+        NoSuchRun: if there is none, or more than one.
+    """
+    if not prefix.isprintable():  # SQLite cannot even look for half a surrogate pair
+        raise NoSuchRun(f"no run has an id that begins with {prefix!r}")
+    whole = instance.get_run_by_id(prefix)
+    if whole is not None:
+        return whole
+    found = [run for run in instance.get_runs() if run.run_id.startswith(prefix)] if prefix else []
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise NoSuchRun(f"no run has an id that begins with {prefix!r}")
+    names = ", ".join(run.run_id[: len(prefix) + 4] for run in found[:5])
+    raise NoSuchRun(f"{len(found)} runs have an id that begins with {prefix!r} ({names}); give more of it")
+
+
+def cancel_run(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, patience_s: float = CANCEL_S, *, gone: bool = False
+) -> str:
+    """End a run and everything it started; returns what was done, in words.
+
+    Its processes are asked first, so that a payload can write its checkpoint; ``patience_s`` later they
+    are killed. ``gone`` is somebody's word that those that cannot be seen from here live no more.
+
+    Raises:
+        OutOfReach: it works on another machine or in another container; nothing was changed.
+    """
+    if run.is_finished:
+        return f"run {run.run_id[:8]} has ended already: {run.status.value}"
+    hidden = out_of_sight(instance, run.run_id)
+    if hidden and not gone:
+        raise OutOfReach(
+            f"run {run.run_id[:8]} belongs to {', '.join(map(str, hidden))}, which cannot be reached from"
+            f" here: type `blut cancel {run.run_id[:8]}` there, or here with --gone if that machine or"
+            " container is no more"
+        )
+    if run.status is not dg.DagsterRunStatus.CANCELING:
+        instance.report_run_canceling(run)
+    how = _end(instance, run.run_id, patience_s)
+    if hidden:
+        how = f"{how}; {', '.join(map(str, hidden))} is taken for gone"
+        (_alive(instance) / run.run_id).unlink(missing_ok=True)
+    again = instance.get_run_by_id(run.run_id)
+    if again is not None and not again.is_finished:
+        instance.report_run_canceled(again)
+        _free_slots(instance, run.run_id)
+    return f"run {run.run_id[:8]} is cancelled; {how}"
+
+
+def _end(instance: dg.DagsterInstance, run_id: str, patience_s: float) -> str:
+    """End the processes of a run that can be seen from here; what was done."""
+    how = "there was no process to end"
+    pids = _pids(instance, run_id)
+    if pids:
+        _signal(pids[:1], signal.SIGINT)  # the first is the run's own, and tells the others
+        how = "its processes ended by themselves"
+        deadline = time.monotonic() + patience_s
+        while pids := _pids(instance, run_id):
+            if time.monotonic() > deadline:
+                _signal(pids, signal.SIGKILL)
+                how = f"its processes were killed after {patience_s:.0f} s"
+            time.sleep(0.1)
+    return how
+
+
+def _alive(instance: dg.DagsterInstance) -> Path:
+    return home_of(instance) / "alive"
+
+
+def _marks(alive: Path) -> Iterator[Path]:
+    for path in sorted(alive.iterdir()):
+        if path.name not in (".lock", MADE) and path.name not in _held and not path.name.startswith("."):
+            yield path
+
+
+def _pids(instance: dg.DagsterInstance, run_id: str) -> list[int]:
+    """Processes that work for a run now, the first one first; empty when the last of them has ended."""
+    known = (liveness.pid_here(holder) for holder in workers(instance, run_id))
+    return [pid for pid in known if pid is not None]
+
+
+def _signal(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def _never_up(instance: dg.DagsterInstance) -> list[str]:
+    """Runs whose maker died before anybody started them, or that should have started long ago."""
+    alive, dead = _alive(instance), []
+    before = datetime.now(UTC) - timedelta(seconds=START_S)
+    for record in instance.get_run_records(dg.RunsFilter(statuses=WAITING)):
+        run = record.dagster_run
+        if (alive / run.run_id).exists():
+            continue
+        maker = _maker(alive / MADE / run.run_id)
+        # one that is starting is in the hands of another process than its maker's
+        abandoned = maker == "no" and run.status is dg.DagsterRunStatus.NOT_STARTED
+        late = record.update_timestamp.astimezone(UTC) < before
+        if abandoned or (late and maker != "unknown"):
+            dead.append(run.run_id)
+    return dead
+
+
+def _maker(path: Path) -> liveness.Answer:
+    """Whether the process lives that made a run; one of an older version did not say."""
+    made_by = liveness.holders(path)
+    return liveness.alive(made_by[-1]) if made_by else "yes"
+
+
+def _forget_makers(instance: dg.DagsterInstance) -> None:
+    """Once a run is beyond its making, who made it is nobody's concern."""
+    waiting = {run.run_id for run in instance.get_runs(dg.RunsFilter(statuses=WAITING))}
+    made = _alive(instance) / MADE
+    for path in made.iterdir() if made.is_dir() else ():
+        if path.name not in waiting and _maker(path) == "no":
+            path.unlink(missing_ok=True)
+
+
+def _report_dead(instance: dg.DagsterInstance, run_id: str) -> bool:
+    run = instance.get_run_by_id(run_id)
+    if run is None:  # it was deleted while it worked
+        remove_files(home_of(instance), run_id)
+        return False
+    complete_manifest(home_of(instance), run)
+    if run.is_finished:
+        return False
+    if run.status is dg.DagsterRunStatus.CANCELING:
+        instance.report_run_canceled(run)
+    else:
+        _report_failed(instance, run)
+    _free_slots(instance, run_id)
+    return True
+
+
+def _report_failed(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    """Also where its own log cannot be written: the others are not to wait for that."""
+    try:
+        instance.report_run_failed(run, DIED)
+    except Exception as error:
+        if not history_damage.is_of_database(error):
+            raise
+        kind = dg.DagsterEventType.RUN_FAILURE.value
+        instance.run_storage.handle_run_event(run.run_id, dg.DagsterEvent(kind, run.job_name, message=DIED))
+
+
+def _free_slots(instance: dg.DagsterInstance, run_id: str) -> None:
+    """A dead run keeps its slots of Dagster's pools for ever otherwise."""
+    instance.event_log_storage.free_concurrency_slots_for_run(run_id)

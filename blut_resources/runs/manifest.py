@@ -1,0 +1,198 @@
+"""The manifest of a run: what ran, of what, on what, and how it ended; ``manifest.json`` of its directory.
+
+It is written when a run starts, and once more when it has ended, by the run itself or by whoever finds it
+dead. In between, and for the second time, it is what was written first and what the events say since.
+"""
+
+import contextlib
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from blut_resources.files.documents import DocumentError, read_json
+from blut_resources.files.durable import StoreError, write_atomic
+from blut_resources.runs import status
+from blut_resources.runs.files import STATUS, manifest_path, status_path
+from blut_resources.runs.intent import RECIPE_TAG, experiment_of, intent_of, seed_of
+
+SCHEMA = "blut.run_manifest.v1"
+LOOK_S = 30.0
+"""How long an end waits for git."""
+CAUSES = {
+    "diverged": "diverged",
+    "oom-kill": "oom",
+    "timeout": "timeout",
+    "DagsterExecutionInterruptedError": "cancelled",  # by Ctrl-C: for Dagster, a failure
+    "GeneratorExit": "cancelled",  # the same, while Dagster had an event of the asset in hand
+}
+"""Ends of a step that are the outcome of its run."""
+STATES = {"asset_started": "running", "asset_reused": "reused", "asset_finished": "computed"}
+_looking: dict[str, threading.Thread] = {}
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The manifest of a run; of one that has not ended, as far as it has come, with ``outcome`` None.
+
+    Raises:
+        FileNotFoundError: there is none.
+        DocumentError: it is damaged; the message names it.
+    """
+    known = read_json(Path(path).read_bytes(), str(path))
+    if not isinstance(known, dict) or "outcome" not in known:
+        raise DocumentError(f"{path}: no manifest of a run; delete it, the run's events are in {STATUS}")
+    if known["outcome"]:
+        return known
+    return _joined(known, folded(status.read(Path(path).with_name(STATUS))))
+
+
+def begin(home: Path, run: Any) -> None:
+    """Write down what is known of a `dagster.DagsterRun` that starts in this process."""
+    path = manifest_path(home, run.run_id)
+    if path.exists():
+        return
+    here = {"argv": sys.orig_argv, "cwd": os.getcwd(), "pid": os.getpid()}  # noqa: PTH109
+    known = {**_about(run), **here, "started": round(time.time(), 3)}
+    with contextlib.suppress(OSError, StoreError):  # no reason to end a run
+        write_atomic(path, _encoded(known), durable=False)
+    _say(home, run.run_id, "run_started", intent=known["intent"], experiment=known["experiment"])
+
+
+def look_around(home: Path, run_id: str) -> None:
+    """Find out, once in this process, what the run runs on; it takes a moment and delays nothing."""
+    from blut_resources.machine.environment import environment
+
+    if run_id not in _looking:
+        found = threading.Thread(
+            target=lambda: _say(home, run_id, "environment", **environment()), name="blut-environment"
+        )
+        _looking[run_id] = found
+        found.start()
+
+
+def looked_around(run_id: str) -> None:
+    """Wait until that has been found out."""
+    if run_id in _looking:
+        _looking[run_id].join(LOOK_S)
+
+
+def complete(home: Path, run: Any, outcome: str, by: str) -> None:
+    """Write the end into the manifest of a `dagster.DagsterRun`, unless it has one.
+
+    Args:
+        outcome: ``succeeded``, ``failed``, ``cancelled``, or ``killed`` if nobody saw the end.
+        by: who says so, ``run`` or ``another process``.
+    """
+    path = manifest_path(home, run.run_id)
+    known = _known(path) or {**_about(run), "started": None}
+    if known["outcome"]:
+        return
+    looked_around(run.run_id)
+    events = list(status.read(status_path(home, run.run_id)))
+    found = folded(events)
+    ended = events[-1]["t"] if events and outcome == "killed" else round(time.time(), 3)
+    if outcome == "failed":
+        outcome = _cause(found["assets"]) or outcome
+    end = {"outcome": outcome, "ended": ended, "completed_by": by}
+    computed = any(asset["state"] == "computed" for asset in found["assets"].values())
+    with contextlib.suppress(OSError, StoreError):
+        write_atomic(path, _encoded({**_joined(known, found), **end}), durable=computed)
+    _say(home, run.run_id, "run_ended", outcome=outcome, by=by)
+
+
+def retell(home: Path, run_id: str) -> None:
+    """Take into a manifest that has its end what the events of the run have said since."""
+    path = manifest_path(home, run_id)
+    known = _known(path)
+    if known and known["outcome"]:
+        found = folded(status.read(status_path(home, run_id)))
+        with contextlib.suppress(OSError, StoreError):
+            write_atomic(path, _encoded(_joined(known, found)), durable=False)
+
+
+def folded(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the events of a run come to."""
+    where: dict[str, Any] = {}
+    assets: dict[str, dict[str, Any]] = {}
+    for event in events:
+        facts = {name: event[name] for name in event.keys() - {"t", "kind", "asset", "offset", "lost_before"}}
+        if event["kind"] == "environment":
+            where = facts
+        elif "asset" in event:
+            _fold(assets.setdefault(event["asset"], {"state": "running"}), event, facts)
+    made = {name: asset["digest"] for name, asset in assets.items() if "digest" in asset}
+    taken = {key: digest for asset in assets.values() for key, digest in asset.get("inputs", {}).items()}
+    sources = {name: made[name] for name, asset in assets.items() if name in made and asset.get("source")}
+    peaks = [asset["peak_memory_bytes"] for asset in assets.values() if "peak_memory_bytes" in asset]
+    return {
+        **{name: where.get(name) for name in ("git", "python", "packages", "hardware")},
+        "inputs": {**{key: digest for key, digest in taken.items() if key not in made}, **sources},
+        "artifacts": made,
+        "peak_memory_bytes": max(peaks, default=None),
+        "assets": assets,
+    }
+
+
+def _fold(asset: dict[str, Any], event: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    kind = event["kind"]
+    if kind in STATES:
+        times = {"started": event["t"]} if kind == "asset_started" else {"ended": event["t"]}
+        asset |= {**facts, **times, "state": STATES[kind]}
+    elif kind == "asset_failed":
+        asset |= {**facts, "ended": event["t"], "state": "failed"}
+    elif kind == "epoch":
+        asset["epochs"] = asset.get("epochs", 0) + 1
+    elif kind == "gauge":
+        seen = max(facts.get("memory_peak_bytes", 0), facts.get("memory_bytes", 0))
+        asset["peak_memory_bytes"] = max(asset.get("peak_memory_bytes", 0), seen)
+
+
+def _joined(known: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    """A seed that nobody has set is a default of the asset that uses it."""
+    seeds = [known["seed"], *(seed_of(asset.get("config", {})) for asset in found["assets"].values())]
+    return {**known, **found, "seed": next((seed for seed in seeds if seed is not None), None)}
+
+
+def _cause(assets: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """Of the first asset that failed."""
+    failed = (asset.get("cause", "") for asset in assets.values() if asset["state"] == "failed")
+    return CAUSES.get(next(failed, ""))
+
+
+def _about(run: Any) -> dict[str, Any]:
+    """What Dagster knows of a run."""
+    config, tags = run.run_config, run.tags
+    selection = sorted(key.to_user_string() for key in run.asset_selection or ())
+    return {
+        "schema": SCHEMA,
+        "run_id": run.run_id,
+        "job": run.job_name,
+        "recipe": tags.get(RECIPE_TAG),
+        "selection": selection,
+        "parent_run_id": run.parent_run_id,
+        "intent": intent_of(config, tags),
+        "experiment": experiment_of("+".join(selection) or run.job_name, config, tags),
+        "seed": seed_of(config),
+        "config": config,
+        "tags": tags,
+        "outcome": None,
+    }
+
+
+def _known(path: Path) -> dict[str, Any] | None:
+    with contextlib.suppress(OSError, ValueError):
+        return read_json(path.read_bytes(), str(path))
+    return None
+
+
+def _say(home: Path, run_id: str, kind: str, **facts: Any) -> None:
+    with contextlib.closing(status.Status(status_path(home, run_id))) as events:
+        events.write(kind, **facts)
+
+
+def _encoded(known: Mapping[str, Any]) -> bytes:
+    return json.dumps(known, indent=1, default=str).encode() + b"\n"

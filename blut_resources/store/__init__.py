@@ -1,0 +1,5 @@
+"""The artifact store: bytes kept under their digest."""
+
+from blut_resources.store.artifacts import ArtifactStore
+
+__all__ = ["ArtifactStore"]

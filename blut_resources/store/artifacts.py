@@ -1,0 +1,381 @@
+"""The artifact store: bytes kept under their digest.
+
+::
+
+    objects/ab/<digest>/data            the file or directory itself, files read-only
+    objects/ab/<digest>/manifest.json   size and digest of each file; rebuilt from the bytes if lost
+    external/<digest>.json              the same for bytes that stay where the user keeps them
+    results/ab/<fingerprint>/           what was computed, see `results`
+    stat/                               stamps of files already hashed; disposable
+    staging/ work/ quarantine/ locks/   unfinished, resumable, damaged, taken
+
+An entry appears by one rename of a finished directory, so a killed writer leaves nothing that can be
+seen. The store may be moved or copied as a whole: the stamps no longer match, so the first look at an
+artifact hashes it once.
+
+The time of a manifest or external record is that of the last ``put`` or ``open``; garbage collection spares
+what is younger than its grace. That covers the time between a ``put``, or a reuse of something old, and
+the moment its event is stored. A run that reads longer than the grace holds ``in_use``.
+"""
+
+import contextlib
+import os
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from blut_resources.files.digest import (
+    Hashed,
+    Tree,
+    digest_bytes,
+    digest_files,
+    digest_listing,
+    list_tree,
+    read_digested,
+)
+from blut_resources.files.durable import (
+    ArtifactDamaged,
+    ArtifactMissing,
+    StoreError,
+    explained,
+    file_lock,
+    random_name,
+    remove_tree,
+    sync,
+    write_atomic,
+)
+from blut_resources.store.intake import copy, freeze, relative_names
+from blut_resources.store.manifest import (
+    Record,
+    check_content,
+    check_names,
+    load_index,
+    manifest,
+    parse,
+    read,
+    restamped,
+    save_index,
+    summary_sizes,
+    touch,
+)
+from blut_resources.store.places import StorePlaces, is_digest
+
+__all__ = [
+    "ArtifactDamaged",
+    "ArtifactMissing",
+    "ArtifactStore",
+    "CollectReport",
+    "StoreError",
+    "StoredArtifact",
+    "file_lock",
+    "write_atomic",
+]
+
+GRACE_S = 3600.0
+
+
+class StoredArtifact(NamedTuple):
+    """One entry. ``created`` is when it was last put or opened, in seconds since 1970."""
+
+    digest: str
+    n_files: int
+    n_bytes: int
+    location: Path
+    external: bool
+    created: float
+
+
+class CollectReport(NamedTuple):
+    """What garbage collection did, or would do."""
+
+    removed: tuple[str, ...]
+    bytes_freed: int
+    in_use: tuple[str, ...]
+    recent: tuple[str, ...]
+    leftovers: tuple[Path, ...]
+
+
+class ArtifactStore(StorePlaces):
+    """Content-addressed files and directories under ``root``. Making one touches no disk."""
+
+    def put(self, source: Path) -> str:
+        """Move a file or directory into the store and return its digest.
+
+        Links to files inside become files, empty directories go. If the store has the same bytes already,
+        the source is deleted; if what it has is damaged, that is set aside and replaced.
+
+        Raises:
+            StoreError: the disk is full, the store is read-only, or the source has no digest. The source
+                stays where it is, and nothing of it can be seen in the store.
+        """
+        source = Path(source).absolute()
+        self._refuse_own(source)
+        if source.is_symlink():
+            raise StoreError(f"{source}: is a symbolic link; name the file or directory itself")
+        with explained(source):
+            entry = self.staging()
+            try:
+                tree = freeze(source)
+                if source.lstat().st_dev != entry.stat().st_dev:
+                    tree = freeze(copy(tree, entry / "copy"))
+                files = digest_files(tree.root, tree.names, {})
+                digest = digest_listing(tree.is_file, files)
+                with file_lock(self.lock_path(digest, "put")):
+                    if not self._holds_intact(digest):
+                        self._publish(digest, tree, files, entry)
+                remove_tree(source)
+            finally:
+                # Never what could not be moved back to the source.
+                if not os.path.lexists(entry / "data"):
+                    remove_tree(entry)
+        return digest
+
+    def put_reference(self, source: Path, files: Iterable[Path] | None = None) -> str:
+        """Record a file or directory that stays where it is, and return its digest.
+
+        Files whose stamp stands are not read again. Symbolic links to files count as those files, wherever
+        they lead. The same bytes in another place give the same digest; the newest place is kept.
+
+        Args:
+            source: the file or directory.
+            files: the files under ``source`` that count, absolute or relative to it; all by default.
+
+        Raises:
+            StoreError: a file is missing, unreadable, being written, or not under ``source``.
+        """
+        source = Path(source).absolute()
+        if files is None:
+            self._refuse_own(source)
+            tree = list_tree(source, "any")
+        else:
+            tree = Tree(source, False, relative_names(source, files))
+        index = self.reference_index(source)
+        known = load_index(index)
+        found = digest_files(source, tree.names, known)
+        if any(known.get(name) != hashed for name, hashed in found.items()):
+            save_index(index, found if files is None else known | found)
+        digest = digest_listing(tree.is_file, found)
+        data = manifest(tree.is_file, found, source, files is not None)
+        path = self.record_path(digest, external=True)
+        if read(path) == data:
+            touch(path)
+        else:
+            write_atomic(path, data)
+        return digest
+
+    def open(self, digest: str) -> Path:
+        """The path of an artifact's bytes, after a quick ``verify``.
+
+        Raises:
+            ArtifactMissing: no such artifact, or its place outside the store is gone.
+            ArtifactDamaged: the bytes are not what the digest names.
+        """
+        record = self._verified(digest, full=False)
+        touch(record.path)
+        return record.location
+
+    def read(self, digest: str, name: str = "") -> bytes:
+        """The content of one file of an artifact, read once and proved by the digest.
+
+        For what is decided on: between `open` and a read of one's own, somebody may write.
+
+        Args:
+            name: of the file, relative to the artifact; empty where the artifact is a single file.
+
+        Raises:
+            ArtifactMissing: no such artifact, or no such file in it.
+            ArtifactDamaged: the content is not what the digest names.
+        """
+        record = self._record(digest)
+        path = record.location / name
+        try:
+            if record.files is None:  # the manifest is lost
+                data, found = read_digested(record.location, name)
+                wanted = digest
+            else:
+                data, wanted = path.read_bytes(), record.files[name].digest
+                found = digest_bytes(data)
+        except (OSError, KeyError) as error:
+            raise ArtifactMissing(f"artifact {digest}: has no file {name!r}: {error!r}") from error
+        if found != wanted:
+            raise ArtifactDamaged(
+                f"artifact {digest}: {path}: content differs from what was recorded; set the artifact aside"
+                " and materialize its asset again"
+            )
+        touch(record.path)
+        return data
+
+    def files(self, digest: str) -> dict[str, tuple[int, str]]:
+        """Relative name to size and digest of an artifact's files; a quick ``verify``, and raises as that."""
+        record = self._verified(digest, full=False)
+        found = record.files or self._record(digest).files or {}
+        return {name: (hashed.size, hashed.digest) for name, hashed in found.items()}
+
+    def outside(self, digest: str) -> dict[str, Any] | None:
+        """The files of an artifact that stays where the user keeps it; None for one inside the store.
+
+        ``is_file``, and ``files``: relative name to size, digest and stamp; the stamp is None where the file
+        has to be hashed to be known again.
+
+        Raises:
+            ArtifactMissing: no such artifact.
+        """
+        record = self._record(digest)
+        if not record.external:
+            return None
+        known = load_index(record.stamps)
+        files = {
+            name: [hashed.size, hashed.digest, known[name].stamp if known.get(name) else None]
+            for name, hashed in (record.files or {}).items()
+        }
+        return {"is_file": "" in files, "files": files}
+
+    def verify(self, digest: str, *, full: bool = False) -> None:
+        """Compare an artifact with its manifest: names, and the content of every file.
+
+        Quick, the default, hashes only the files whose stamp has changed since they were last hashed;
+        ``full`` hashes all of them.
+
+        Raises:
+            ArtifactMissing: no such artifact, or its place outside the store is gone.
+            ArtifactDamaged: with the name of the file that differs.
+        """
+        self._verified(digest, full=full)
+
+    def quarantine(self, digest: str) -> Path | None:
+        """Set damaged bytes aside, so that the artifact can be put again; returns where they are.
+
+        The result is None if there is nothing to set aside: no such artifact, bytes that verify after all
+        (another run has replaced them), or bytes outside the store, of which only the record is dropped.
+        """
+        with contextlib.suppress(ArtifactMissing):
+            record = self._record(digest)
+            with explained(record.path), file_lock(self.lock_path(digest, "put")):
+                try:
+                    self._verified(digest, full=False)
+                except ArtifactDamaged:
+                    if not record.external:
+                        return self._set_aside(digest)
+                    record.path.unlink(missing_ok=True)
+        return None
+
+    def has(self, digest: str) -> bool:
+        """Whether there are bytes for a digest; ``verify`` says whether they are the right ones."""
+        with contextlib.suppress(ArtifactMissing):
+            return os.access(self._record(digest).location, os.R_OK)
+        return False
+
+    def collect(
+        self, keep: Collection[str], *, in_use_grace_s: float = GRACE_S, dry_run: bool = False
+    ) -> CollectReport:
+        """Delete what is not in ``keep``, not in use, and was not put or opened within the grace.
+
+        Leftovers of dead processes and long-abandoned work go too. Of bytes outside the store only the record
+        is deleted. May run beside anything.
+        """
+        from blut_resources.store.gc import collect
+
+        return collect(self, keep, in_use_grace_s=in_use_grace_s, dry_run=dry_run)
+
+    def _refuse_own(self, source: Path) -> None:
+        own = (self.root / "objects").resolve()
+        real = source.resolve()
+        if real.is_relative_to(own) or own.is_relative_to(real):
+            raise StoreError(f"{source}: holds, or is part of, the store {self.root}; name the data itself")
+
+    def _holds_intact(self, digest: str) -> bool:
+        """Whether a put is superfluous; what stands in its way is set aside. Needs the ``put`` lock."""
+        if not os.path.lexists(self.entry(digest)):
+            return False
+        if os.path.lexists(self.entry(digest) / "data"):
+            with contextlib.suppress(ArtifactDamaged):
+                touch(self._verified(digest, full=False).path)
+                return True
+        self._set_aside(digest)
+        return False
+
+    def _set_aside(self, digest: str) -> Path:
+        aside = self.root / "quarantine" / f"{digest}-{random_name()}"
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        return self.entry(digest).rename(aside)
+
+    def _publish(self, digest: str, tree: Tree, files: dict[str, Hashed], entry: Path) -> None:
+        final, data = self.entry(digest), entry / "data"
+        note = entry / "manifest.json"
+        note.write_bytes(manifest(tree.is_file, files))
+        shard_is_new = not final.parent.exists()
+        final.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            tree.root.rename(data)
+            sync(note)
+            sync(entry)
+            entry.rename(final)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                data.rename(tree.root)
+            raise
+        sync(final.parent)
+        if shard_is_new:
+            sync(final.parent.parent)
+        if tree.is_file:
+            files = {"": restamped(files[""], final / "data")}
+        save_index(self.index_path(digest), files)
+
+    def _record(self, digest: str) -> Record:
+        if not is_digest(digest):
+            raise ArtifactMissing(f"{digest}: not a digest of 64 hex digits; materialize the asset again")
+        entry = self.entry(digest)
+        if os.path.lexists(entry / "data"):
+            path = self.record_path(digest, external=False)
+            files, _, _ = parse(read(path), digest)
+            return Record(path, entry / "data", False, self.index_path(digest), False, files)
+        path = self.record_path(digest, external=True)
+        files, partial, place = parse(read(path), digest)
+        if files is None or place is None:
+            raise ArtifactMissing(f"{digest}: not in the store {self.root}; materialize its asset again")
+        return Record(path, Path(place), True, self.reference_index(Path(place)), partial, files)
+
+    def _verified(self, digest: str, *, full: bool) -> Record:
+        record = self._record(digest)
+        if record.external and not os.access(record.location, os.R_OK):
+            raise ArtifactMissing(
+                f"{digest}: {record.location} is gone or unreadable; restore it, or materialize the asset "
+                "from its new place"
+            )
+        known = load_index(record.stamps)
+        try:
+            tree = self._listed(record)
+            found = digest_files(tree.root, tree.names, {} if full else known)
+            if any(known.get(name) != hashed for name, hashed in found.items()):
+                save_index(record.stamps, known | found if record.partial else found)
+            check_content(record, digest, tree.is_file, found)
+        except StoreError as error:
+            raise ArtifactDamaged(f"artifact {digest}: {error}") from error
+        if record.files is None:
+            with contextlib.suppress(StoreError):
+                write_atomic(record.path, manifest(tree.is_file, found))
+        return record
+
+    def _listed(self, record: Record) -> Tree:
+        if record.partial and record.files is not None:
+            return Tree(record.location, False, sorted(record.files))
+        tree = list_tree(record.location, "any" if record.external else "refuse")
+        check_names(record, tree)
+        return tree
+
+    def list(self) -> list[StoredArtifact]:
+        """Every artifact, inside first, then outside, each in the order of the digests."""
+        found = sorted((self.root / "objects").glob("??/*/data"))
+        digests = [path.parent.name for path in found]
+        outside = [path.stem for path in sorted((self.root / "external").glob("*.json"))]
+        result: list[StoredArtifact] = []
+        for digest in dict.fromkeys([*digests, *outside]):
+            with contextlib.suppress(StoreError, FileNotFoundError):
+                result.append(self._summary(digest))
+        return result
+
+    def _summary(self, digest: str) -> StoredArtifact:
+        record = self._record(digest)
+        sizes = summary_sizes(record)
+        created = (record.path if record.path.exists() else record.location).stat().st_mtime
+        return StoredArtifact(digest, len(sizes), sum(sizes), record.location, record.external, created)

@@ -1,0 +1,176 @@
+"""Garbage collection of the artifact store.
+
+An artifact goes if it is not kept, was not put or opened within the grace, and nobody holds its locks. It
+disappears by one rename under those locks and is deleted afterwards, so a reader finds it whole or not at
+all.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blut_resources.files.durable import acquire, explained, namespace_tag, release, remove_tree
+from blut_resources.machine import liveness
+from blut_resources.payloads import orphans
+
+if TYPE_CHECKING:
+    from blut_resources.store.artifacts import ArtifactStore, CollectReport, StoredArtifact
+
+NEWEST = 3
+"""Different results of each asset that a collection keeps, where nobody says how many."""
+DAY_S = 86400.0
+FOREIGN_STAGING_S = 30 * DAY_S
+"""Staging of an older version that left no word of its process, in another boot or container."""
+QUARANTINE_S = 7 * DAY_S
+WORK_S = 30 * DAY_S
+TEMPORARY_S = DAY_S
+
+
+def collect(
+    store: "ArtifactStore", keep: Collection[str], *, in_use_grace_s: float, dry_run: bool
+) -> "CollectReport":
+    """See ``ArtifactStore.collect``."""
+    from blut_resources.store import results
+    from blut_resources.store.artifacts import CollectReport
+
+    kept = frozenset(keep)
+    by_fate: dict[str, list[str]] = {"removed": [], "in_use": [], "recent": [], "gone": []}
+    freed = 0
+    leftovers = _sweep(store.root, in_use_grace_s, dry_run)
+    for item in store.list():
+        if item.digest in kept:
+            continue
+        young = time.time() - item.created < in_use_grace_s
+        fate = "recent" if young else _consider(store, item, in_use_grace_s, dry_run)
+        by_fate[fate].append(item.digest)
+        if fate == "removed" and not item.external:
+            freed += item.n_bytes
+    freed += sum(leftovers.values())
+    if not dry_run:
+        results.drop_without_bytes(store.root, store.has)
+    return CollectReport(
+        tuple(by_fate["removed"]),
+        freed,
+        tuple(by_fate["in_use"]),
+        tuple(by_fate["recent"]),
+        tuple(sorted(leftovers)),
+    )
+
+
+def _consider(store: "ArtifactStore", item: "StoredArtifact", grace_s: float, dry_run: bool) -> str:
+    paths = [store.lock_path(item.digest, purpose) for purpose in ("put", "use")]
+    with contextlib.ExitStack() as held:
+        for path in paths:
+            descriptor = acquire(path, wait=False)
+            if descriptor is None:
+                return "in_use"
+            held.callback(release, descriptor)
+        note = store.record_path(item.digest, item.external)
+        with explained(note):
+            # Read again under the locks: someone may have put or opened it since it was listed.
+            if note.exists() and time.time() - note.stat().st_mtime < grace_s:
+                return "recent"
+            if not os.path.lexists(note if item.external else item.location):
+                return "gone"
+            trash = None if dry_run else _detach(store, item, note)
+            if not dry_run:
+                for path in paths:
+                    path.unlink(missing_ok=True)
+    if trash is not None:
+        with explained(trash):
+            remove_tree(trash)
+    return "removed"
+
+
+def _detach(store: "ArtifactStore", item: "StoredArtifact", note: Path) -> Path | None:
+    if item.external:
+        note.unlink(missing_ok=True)
+        return None
+    trash = store.staging()
+    store.entry(item.digest).rename(trash / item.digest)
+    store.index_path(item.digest).unlink(missing_ok=True)
+    return trash
+
+
+def _sweep(root: Path, grace_s: float, dry_run: bool) -> dict[Path, int]:
+    """Delete what dead processes left, and give the bytes of each."""
+    result: dict[Path, int] = {}
+    for path in [*_dead(root), *_old_temporaries(root)]:
+        with explained(path):
+            if not os.path.lexists(path):
+                continue
+            result[path] = _size(path)
+            if not dry_run:
+                remove_tree(path)
+    if not dry_run:
+        for path in _children(root / "holders"):
+            if liveness.marked(path) == "no":
+                liveness.remove_mark(path)
+        for path in _children(root / "locks"):
+            if _age(path) >= grace_s:
+                _drop_lock(path)
+    return result
+
+
+def _dead(root: Path) -> Iterator[Path]:
+    for path in _children(root / "staging"):
+        pid, tag, *_ = [*path.name.split("-"), ""]
+        if _holder_is_dead(root / "holders" / f"{pid}-{tag}", path, pid, tag):
+            yield path
+    yield from (path for path in _children(root / "quarantine") if _age(path) > QUARANTINE_S)
+    for path in _children(root / "work"):
+        if _age(path) > WORK_S and orphans.owner(path) == "no":
+            yield path
+
+
+def _holder_is_dead(mark: Path, staging: Path, pid: str, tag: str) -> bool:
+    if mark.exists():
+        return liveness.marked(mark) == "no"
+    return _age(staging) > FOREIGN_STAGING_S if tag != namespace_tag() else not _alive(pid)
+
+
+def _old_temporaries(root: Path) -> Iterator[Path]:
+    for name in ("stat", "external"):
+        for path in _children(root / name):
+            if path.name.startswith(".tmp-") and _age(path) > TEMPORARY_S:
+                yield path
+
+
+def _alive(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, ValueError):
+        pass
+    return True
+
+
+def _drop_lock(path: Path) -> None:
+    descriptor = acquire(path, wait=False)
+    if descriptor is not None:
+        path.unlink(missing_ok=True)
+        release(descriptor)
+
+
+def _children(directory: Path) -> list[Path]:
+    return sorted(directory.iterdir()) if directory.is_dir() else []
+
+
+def _members(path: Path) -> Iterator[os.stat_result]:
+    for member in [path, *(path.rglob("*") if path.is_dir() else ())]:
+        with contextlib.suppress(FileNotFoundError):
+            yield member.lstat()
+
+
+def _size(path: Path) -> int:
+    return sum(status.st_size for status in _members(path))
+
+
+def _age(path: Path) -> float:
+    """Seconds since anything in it was written, or since it was moved there."""
+    newest = max((max(status.st_mtime, status.st_ctime) for status in _members(path)), default=time.time())
+    return time.time() - newest

@@ -1,0 +1,81 @@
+"""What happens to a tree before the store takes it."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from blut_resources.files.digest import Tree, check_name, list_tree
+from blut_resources.files.durable import StoreError, random_name, sync_tree
+from blut_resources.files.foreign import open_regular
+
+
+def freeze(root: Path) -> Tree:
+    """Make a tree what will be stored: plain read-only files, no empty directories, on the disk.
+
+    Raises:
+        StoreError: a link leads out, or something is neither a file nor a directory.
+        OSError: it cannot be written to.
+    """
+    tree = list_tree(root)
+    paths = [root / name for name in tree.names]
+    for path in paths:
+        _settle(path)
+    directories = [] if tree.is_file else [Path(base) for base, _, _ in os.walk(root, topdown=False)]
+    for directory in directories:
+        directory.chmod(directory.stat().st_mode & 0o7777 | 0o700)
+        if directory != root and not any(directory.iterdir()):
+            directory.rmdir()
+    sync_tree(paths, [directory for directory in directories if directory.exists()])
+    return tree
+
+
+def _settle(path: Path) -> None:
+    """Make a file read-only that has no other name: what is linked is somebody else's, and stays as it is."""
+    if path.is_symlink() or path.lstat().st_nlink > 1:
+        _replace(path)
+    with open_regular(path, follow=False) as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if mode & 0o7222:
+            os.fchmod(file.fileno(), mode & 0o555)
+    if path.lstat().st_nlink > 1:  # somebody gave it another name meanwhile
+        _replace(path)
+
+
+def _replace(path: Path) -> None:
+    """A copy takes the place of a link."""
+    import shutil
+
+    new = path.with_name(f".tmp-{random_name()}")
+    with open_regular(path) as source, new.open("xb") as target:
+        shutil.copyfileobj(source, target, 1 << 20)
+        os.fchmod(target.fileno(), os.fstat(source.fileno()).st_mode & 0o555)
+    new.replace(path)
+
+
+def copy(tree: Tree, target: Path) -> Path:
+    """Copy a tree to a place on another filesystem."""
+    import shutil
+
+    if not tree.is_file:
+        target.mkdir()
+    for name in tree.names:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(tree.root / name, target / name)
+    return target
+
+
+def relative_names(source: Path, files: Iterable[Path]) -> list[str]:
+    """The sorted relative names of files that are given as absolute paths or relative to ``source``.
+
+    Raises:
+        StoreError: one is not under ``source``.
+    """
+    names: set[str] = set()
+    for file in files:
+        path = source / file
+        if path == source or not path.is_relative_to(source) or ".." in path.parts:
+            raise StoreError(f"{file}: not under {source}; name files of that directory")
+        name = path.relative_to(source).as_posix()
+        check_name(source, name)
+        names.add(name)
+    return sorted(names)

@@ -1,0 +1,120 @@
+"""Where the artifact store keeps what, and its locks."""
+
+import atexit
+import contextlib
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from blut_resources.files.digest import digest_bytes
+from blut_resources.files.durable import (
+    StoreError,
+    acquire,
+    explained,
+    file_lock,
+    process_tag,
+    release,
+    remove_tree,
+)
+from blut_resources.machine.liveness import Mark
+
+_HEX = frozenset("0123456789abcdef")
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+_marks: dict[Path, Mark] = {}
+"""Of this process and of those that it was forked from, which ended or go on with theirs."""
+
+
+class StorePlaces:
+    """The directories and locks of a store under ``root``. Making one touches no disk."""
+
+    root: Path
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root).absolute()
+
+    def staging(self) -> Path:
+        """A fresh empty directory on the store's filesystem, private to this process."""
+        own = process_tag()
+        path, mark = self.root / "staging" / f"{own}-{os.urandom(6).hex()}", self.holder_path(own)
+        with explained(path):
+            if mark not in _marks:
+                _marks[mark] = Mark(mark)
+                atexit.register(_unmark, mark, os.getpid())
+            path.mkdir(parents=True)
+        return path
+
+    def holder_path(self, tag: str) -> Path:
+        """The mark of the process whose staging directories begin with this tag."""
+        return self.root / "holders" / tag
+
+    def work_dir(self, fingerprint: str) -> Path:
+        """The directory for resumable state of one fingerprint, made if need be."""
+        path = self.root / "work" / _safe(fingerprint)
+        with explained(path):
+            path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def discard_work(self, fingerprint: str) -> None:
+        """Delete the resumable state of one fingerprint."""
+        path = self.root / "work" / _safe(fingerprint)
+        with explained(path):
+            remove_tree(path)
+
+    def lock(self, name: str) -> AbstractContextManager[None]:
+        """An exclusive lock of that name; see ``file_lock``."""
+        return file_lock(self.root / "locks" / f"{_safe(name)}.lock")
+
+    @contextlib.contextmanager
+    def in_use(self, digest: str) -> Iterator[None]:
+        """Keep an artifact from being collected. Take it first, then ``open``.
+
+        On a read-only store this does nothing: nobody can collect through it either.
+        """
+        try:
+            held = acquire(self.lock_path(digest, "use"), shared=True)
+        except StoreError:
+            if os.access(self.root, os.W_OK):
+                raise
+            held = None
+        try:
+            yield
+        finally:
+            if held is not None:
+                release(held)
+
+    def entry(self, digest: str) -> Path:
+        """The directory of an artifact inside the store."""
+        return self.root / "objects" / digest[:2] / digest
+
+    def record_path(self, digest: str, external: bool) -> Path:
+        """The manifest or external record; its time is that of the last ``put`` or ``open``."""
+        return self.root / "external" / f"{digest}.json" if external else self.entry(digest) / "manifest.json"
+
+    def index_path(self, digest: str) -> Path:
+        """The stamps of an artifact inside the store."""
+        return self.root / "stat" / f"{digest}.json"
+
+    def lock_path(self, digest: str, purpose: str) -> Path:
+        """The lock file of one digest: ``put`` for writers, ``use`` for readers."""
+        return self.root / "locks" / f"{_safe(digest)}.{purpose}"
+
+    def reference_index(self, location: Path) -> Path:
+        """The stamps of files outside the store."""
+        return self.root / "stat" / f"at-{digest_bytes(os.fsencode(location))}.json"
+
+
+def _unmark(path: Path, pid: int) -> None:
+    """At the end of the process that made it, and not of one forked from that."""
+    if os.getpid() == pid:
+        _marks[path].remove()
+
+
+def is_digest(text: str) -> bool:
+    """Whether a text has the form of a digest."""
+    return len(text) == 64 and _HEX.issuperset(text)
+
+
+def _safe(name: str) -> str:
+    plain = 0 < len(name) <= 200 and name[0] != "." and _PLAIN.issuperset(name)
+    return name if plain else digest_bytes(name.encode())

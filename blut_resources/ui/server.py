@@ -1,0 +1,198 @@
+"""Dagster's UI and daemon in this process, behind a guard; the one port or socket is the guard's.
+
+`dagster dev` starts a web server that asks nobody who they are. Here its application is called in process, so
+there is no second port; the code server listens on a Unix socket in a directory that is only this user's.
+"""
+
+import json
+import logging
+import os
+import secrets
+import shutil
+import signal
+import socket
+import stat
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import uvicorn
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import ModuleTarget, WorkspaceFileTarget, WorkspaceLoadTarget
+from dagster._daemon.controller import DagsterDaemonController, create_daemons_from_instance
+from dagster_webserver import graphql as webserver_graphql
+from dagster_webserver.app import create_app_from_workspace_process_context
+from starlette.responses import JSONResponse
+
+from blut_resources.ui.guard import TOKEN, Guard
+
+ENDS_WITHIN_S = 5
+CHECK_S = 5.0
+"""How often it is asked whether the daemon is at work; without it the UI ends too."""
+SOCKET_NAME = 40
+"""Characters that the name of a code server's socket takes, of the 107 that its path may have."""
+POLL_RATE_MS = 2000
+
+
+class CannotListen(OSError):
+    """The address cannot be listened on; the message says which, why, and the remedy."""
+
+
+class AsciiJson(JSONResponse):
+    """JSON in ASCII: names may hold what UTF-8 cannot encode, and the page that shows one must come."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, separators=(",", ":")).encode()
+
+
+def serve(
+    instance: dg.DagsterInstance,
+    listener: socket.socket,
+    workspace: Sequence[Path] = (),
+    hosts: Sequence[str] = (),
+    ready: Callable[[str], None] = lambda token: None,
+) -> None:
+    """Serve the UI and run the daemon until SIGINT, SIGTERM or SIGHUP; then end what was started.
+
+    Args:
+        listener: a bound socket.
+        workspace: Dagster's files of code locations; Blut's own definitions without one.
+        hosts: names under which it may be asked for besides those of the loopback.
+        ready: called with the token when the definitions are loaded and requests are taken.
+    """
+    token, stop = secrets.token_urlsafe(32), threading.Event()
+    webserver_graphql.JSONResponse = AsciiJson  # pyright: ignore[reportPrivateImportUsage]
+    _log_to_stderr()
+    with ExitStack() as held:
+        held.enter_context(_ended_by_signals(stop))
+        held.enter_context(_private_sockets())
+        context = held.enter_context(WorkspaceProcessContext(instance, _target(workspace), dg.__version__))
+        app = create_app_from_workspace_process_context(context, live_data_poll_rate=POLL_RATE_MS)
+        held.enter_context(_listening(Guard(app, token, hosts), listener, stop))
+        daemons = [held.enter_context(daemon) for daemon in create_daemons_from_instance(instance)]
+        controller = held.enter_context(DagsterDaemonController(context, daemons))
+        ready(token)
+        while not stop.wait(CHECK_S):
+            controller.check_daemon_threads()
+
+
+def link(listener: socket.socket, token: str) -> str:
+    """Where to point a browser at; a Unix socket has a path in place of host and port."""
+    if listener.family == socket.AF_UNIX:
+        return f"{listener.getsockname()} (http://localhost/?{TOKEN}={token} through it)"
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/?{TOKEN}={token}"
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A TCP socket to be served on; port 0 takes any.
+
+    Raises:
+        CannotListen: the port is taken, or the address is not this machine's.
+    """
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()
+    except OSError as error:
+        where = f"--host {host} --port {port}"
+        raise CannotListen(f"{where}: {error.strerror}; take another with --port") from None
+    return listener
+
+
+def listen_at(path: Path) -> socket.socket:
+    """A Unix socket that only this user can connect to; one that a dead process left gives way.
+
+    Raises:
+        CannotListen: something else has the name, or a living process listens there.
+    """
+    listener = socket.socket(socket.AF_UNIX)
+    before = os.umask(0o177)
+    try:
+        if path.exists() and stat.S_ISSOCK(path.lstat().st_mode) and not _answers(path):
+            path.unlink()
+        listener.bind(str(path))
+        listener.listen()
+    except OSError as error:
+        raise CannotListen(f"--socket {path}: {error.strerror or error}; give another path") from None
+    finally:
+        os.umask(before)
+    return listener
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as asked:
+        return asked.connect_ex(str(path)) == 0
+
+
+def _target(workspace: Sequence[Path]) -> WorkspaceLoadTarget:
+    if workspace:
+        return WorkspaceFileTarget([str(path) for path in workspace])
+    return ModuleTarget("blut_assets.definitions", None, working_directory=None, location_name="blut")
+
+
+@contextmanager
+def _ended_by_signals(stop: threading.Event) -> Iterator[None]:
+    hangs_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN  # as `nohup` leaves it
+    numbers = (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hangs_up else ()))
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _private_sockets() -> Iterator[None]:
+    """Dagster puts the code server's socket where this process has its temporary files."""
+    bases = (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp")
+    fits = next(base for base in bases if base and os.access(base, os.W_OK) and len(base) + SOCKET_NAME < 107)
+    before, tempfile.tempdir = tempfile.tempdir, tempfile.mkdtemp(prefix="blut-ui-", dir=fits)
+    try:
+        yield
+    finally:
+        shutil.rmtree(tempfile.tempdir, ignore_errors=True)
+        tempfile.tempdir = before
+
+
+@contextmanager
+def _listening(app: Guard, listener: socket.socket, stop: threading.Event) -> Iterator[None]:
+    """In a thread: there uvicorn leaves the signals alone. Its own log would have the link in it."""
+    config = uvicorn.Config(app, access_log=False, log_level="warning", server_header=False)
+    config.timeout_graceful_shutdown = ENDS_WITHIN_S
+    server = uvicorn.Server(config)
+    path = listener.getsockname() if listener.family == socket.AF_UNIX else ""
+
+    def run() -> None:
+        try:
+            server.run(sockets=[listener])
+        finally:
+            stop.set()
+
+    thread = threading.Thread(target=run, name="blut-ui")
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+        if path:
+            Path(path).unlink(missing_ok=True)
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(levelname)s: %(message)s"))
+    for name in ("dagster", "dagster-webserver"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(logging.INFO)

@@ -1,0 +1,1 @@
+"""LML1, the lossless signal container."""

@@ -1,0 +1,27 @@
+"""LML1, the lossless signal container: encode and decode. An independent implementation of the format.
+
+``decode_lml(encode_lml(x, ...))`` gives ``x`` back bit for bit. The layout is that of the published LML
+format 1; see the modules ``lml_layout`` (container), ``lml_packet`` (windows) and the two kernels.
+
+Not implemented, and refused as :class:`Unsupported`: packets with per-subband codec tags (flag bit 0) and
+near-lossless packets (flag bit 1).
+"""
+
+from cookbooks.lamquant.formats.lml.errors import BadHeader, CrcMismatch, LmlError, Truncated, Unsupported
+from cookbooks.lamquant.formats.lml.layout import signal_sha256
+from cookbooks.lamquant.formats.lml.packet import Effort
+from cookbooks.lamquant.formats.lml.reader import LmlFile, decode_lml
+from cookbooks.lamquant.formats.lml.writer import encode_lml
+
+__all__ = [
+    "BadHeader",
+    "CrcMismatch",
+    "Effort",
+    "LmlError",
+    "LmlFile",
+    "Truncated",
+    "Unsupported",
+    "decode_lml",
+    "encode_lml",
+    "signal_sha256",
+]

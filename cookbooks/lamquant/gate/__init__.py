@@ -1,0 +1,1 @@
+"""The codec gate: what it asks for, what it measures, what it shows."""

@@ -1,0 +1,155 @@
+"""What must hold before the codec gate believes a figure: inputs, split, files.
+
+Each check returns its violations as sentences; none of them is decided by a default. The samples
+themselves are looked at where they are measured.
+"""
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from blut_resources.files.digest import digest_path
+from cookbooks.lamquant.codec.bitstream import CODER_JOINT, DIGEST_BYTES, BitstreamError, unpack
+from cookbooks.lamquant.formats.edf.names import patient_key
+from cookbooks.lamquant.gate.rules import Split
+from cookbooks.lamquant.signal.duplicates import Signal, find_duplicates
+
+BITSTREAM_SUFFIX = ".lqc"
+DECODED_SUFFIX = ".npy"
+WEIGHTS = "model.safetensors"
+DESCRIPTION = "model.json"
+WINDOWS_INDEX = "windows.json"
+
+
+def unchanged(
+    inputs: Mapping[str, Path], named: Mapping[str, str | None]
+) -> tuple[dict[str, str], list[str]]:
+    """The digests of the inputs' bytes now, and where one is not the digest it was named by."""
+    found = {name: digest_path(path) for name, path in sorted(inputs.items())}
+    return found, [
+        f"{name} has digest {found[name]}, not {digest}: it was changed or replaced"
+        for name, digest in sorted(named.items())
+        if digest is not None and found[name] != digest
+    ]
+
+
+def disjoint_patients(corpus: Mapping[str, Any], split: Split) -> list[str]:
+    """Every recording has a split, and it is the one split of its patient."""
+    subject_of = {entry["stem"]: entry["subject"] for entry in corpus["recordings"]}
+    problems = [
+        f"{stem} is in the split but not in the corpus"
+        for stem in sorted((split.recordings.keys() | split.excluded) - subject_of.keys())
+    ]
+    for stem, subject in sorted(subject_of.items()):
+        placed, patient = split.recordings.get(stem), split.subjects.get(subject)
+        if stem in split.excluded:
+            continue
+        if placed is None:
+            problems.append(f"{stem} is in the corpus but has no split")
+        elif patient != placed:
+            problems.append(f"{stem} is in {placed}, its patient {subject} in {patient or 'no split'}")
+    first_spelling: dict[str, str] = {}
+    for subject, home in sorted(split.subjects.items()):
+        other = first_spelling.setdefault(patient_key(subject), subject)
+        if split.subjects[other] != home:
+            problems.append(f"{other} is in {split.subjects[other]}, {subject}, the same patient, in {home}")
+    return problems
+
+
+def seen_in_training(candidate: Path, windows: Path, corpus: Mapping[str, Any], split: Split) -> list[str]:
+    """Test patients the candidate was trained or selected on, by the windows its description names.
+
+    The split in force may be newer than the candidate. A training recording that this corpus does not hold
+    counts too: nobody compared it with the test recordings.
+    """
+    index = windows / WINDOWS_INDEX
+    try:
+        data = index.read_bytes()
+        trained_on = json.loads((candidate / DESCRIPTION).read_bytes())["windows_sha256"]
+        recordings = json.loads(data)["recordings"]
+        used = {entry["stem"]: entry["subject"] for entry in recordings}
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        return [f"what the candidate was trained on cannot be read: {error!r}"]
+    if hashlib.sha256(data).hexdigest() != trained_on:
+        return [f"the candidate was trained on other windows than those given: {trained_on}"]
+    subject_of = {entry["stem"]: entry["subject"] for entry in corpus["recordings"]}
+    problems = ["the windows list no recording"] if not used else []
+    sealed = {patient_key(subject) for subject, home in split.subjects.items() if home == "test"}
+    for stem, subject in sorted(used.items()):
+        if subject_of.get(stem) != subject:
+            problems.append(f"{stem} of {subject} was trained on but is not in the corpus")
+        elif split.recordings.get(stem) == "test" or patient_key(subject) in sealed:
+            problems.append(f"{stem} of {subject} was trained on and is in the test split")
+    return problems
+
+
+def made_up(corpus: Mapping[str, Any], split: Split, windows: Path) -> bool:
+    """Whether any recording that is sealed, chosen by or trained on is synthetic; so is what nobody knows."""
+    synthetic = {entry["stem"]: entry["synthetic"] for entry in corpus["recordings"]}
+    try:
+        trained_on = [
+            entry["stem"] for entry in json.loads((windows / WINDOWS_INDEX).read_bytes())["recordings"]
+        ]
+    except (OSError, KeyError, TypeError, ValueError):
+        return True
+    return any(synthetic.get(stem, True) for stem in (*split.recordings, *trained_on))
+
+
+def shared_content(split: Split, load: Callable[[str], Signal]) -> list[str]:
+    """Recordings, trials or channels that lie in two splits, found in the samples themselves."""
+    problems = []
+    for finding in find_duplicates(split.recordings, load).findings:
+        homes = {split.recordings[stem]: stem for stem in sorted(finding.members, reverse=True)}
+        if len(homes) > 1:
+            places = " and ".join(f"{stem} ({name})" for name, stem in sorted(homes.items()))
+            problems.append(f"{places} share content: {finding.kind}")
+    return problems
+
+
+def files_for(directory: Path, stems: Iterable[str], suffix: str) -> tuple[dict[str, Path], list[str]]:
+    """The file of each stem, and what is missing, what is there besides, what is no plain file.
+
+    Anything besides counts as a violation: it could carry what the measured bytes leave out.
+    """
+    wanted = {f"{stem}{suffix}": stem for stem in stems}
+    found, problems = {}, []
+    for entry in sorted(os.scandir(directory), key=lambda item: item.name):
+        if entry.name not in wanted:
+            problems.append(f"{entry.name} belongs to no recording of the test split")
+        elif not stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
+            problems.append(f"{entry.name} is not a plain file")
+        else:
+            found[wanted[entry.name]] = Path(entry.path)
+    problems += [f"{name} is missing" for name, stem in sorted(wanted.items()) if stem not in found]
+    return found, problems
+
+
+def model_digest(candidate: Path) -> bytes | None:
+    """What the candidate's bitstreams carry to name it: the start of its weights' SHA-256."""
+    weights = candidate / WEIGHTS
+    return hashlib.sha256(weights.read_bytes()).digest()[:DIGEST_BYTES] if weights.is_file() else None
+
+
+def not_a_bitstream(path: Path, model: bytes | None, shape: tuple[int, int], rate_hz: float) -> str | None:
+    """Why a file is not what this candidate wrote for a recording of this shape and rate, or None."""
+    try:
+        stream = unpack(path.read_bytes())
+    except BitstreamError as error:
+        return f"{path.name} is not a bitstream: {error}"
+    found = (len(stream.channels), stream.n_samples)
+    if stream.coder != CODER_JOINT or stream.digest != model:
+        return f"{path.name} was not written by this candidate"
+    if found != shape or stream.rate_hz != rate_hz:
+        return f"{path.name} holds {found} at {stream.rate_hz} Hz, the original {shape} at {rate_hz} Hz"
+    return None
+
+
+def total_bytes(path: Path) -> int:
+    """Bytes of a file, or of all files in a directory."""
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

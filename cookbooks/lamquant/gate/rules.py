@@ -1,0 +1,408 @@
+"""What the codec gate asks for: the floor registry and the split, the floors they imply, the LQS grade.
+
+Pure judging logic without numpy, so that the control plane can derive the floors in force when it promotes.
+The ladder is that of LQS v1.1: AND-gates from the strictest level down, and a corpus has the grade of its
+worst recording.
+"""
+
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from blut_resources.files.documents import DocumentError, read_yaml
+from blut_resources.files.foreign import read_regular
+from blut_resources.registry.verdicts import EACH, Change, Floor
+from cookbooks.lamquant.signal.bands import GATED, BandName
+
+CORPUS = "/corpus"  # the scope of what is counted over all recordings; no stem contains a slash
+INTEGRITY = (
+    "inputs_unchanged",
+    "sealed_test_split",
+    "patients_disjoint",
+    "test_patients_unseen",
+    "no_duplicates_across_splits",
+    "one_bitstream_per_recording",
+    "real_bitstreams",
+    "one_decoding_per_recording",
+)
+MAX_REGISTRY_BYTES = 2**20
+REGISTRY_FILE = "registry.yaml"
+SPLIT_FILE = "split.json"
+SPLIT_SCHEMA = "blut.split.v1"
+SPLITS = ("train", "val", "test")
+
+Level = Literal["L", "N", "C", "M", "A", "below"]
+Limits = dict[BandName, tuple[float, float]]
+Recording = Mapping[str, Any]
+
+LEVELS: tuple[Level, ...] = ("L", "N", "C", "M", "A", "below")
+
+
+def _limits(*limits: tuple[float, float]) -> Limits:
+    return dict(zip(GATED, limits, strict=True))
+
+
+# level: (min R, max PRD %, min CR, {band: (max PRD %, min R)}), strictest first; L is a rule of its own
+LADDER: dict[Level, tuple[float, float, float, Limits]] = {
+    "N": (0.99, 5, 1, {}),
+    "C": (0.95, 9, 20, _limits((5, 0.98), (7, 0.97), (8, 0.96), (12, 0.93), (20, 0.85))),
+    "M": (0.85, 20, 100, _limits((10, 0.95), (12, 0.93), (15, 0.90), (25, 0.80), (40, 0.60))),
+    "A": (0.70, 40, 200, _limits((20, 0.85), (25, 0.80), (30, 0.75), (40, 0.65), (60, 0.40))),
+}
+LOSSLESS_MIN_CR = 0.8
+ROUNDING = 1e-9
+"""By how much a computed correlation may exceed 1."""
+
+# the stretch floors of a registry that writes none; the last two belong together: R = sqrt(1 - PRDN^2)
+STRETCH_SECONDS = 2.0
+STRETCH_FACTOR = 2.0
+STRETCH_FLAT_UV = 5.0
+STRETCH_MOST_PRDN = 95.0
+STRETCH_LEAST_R = 0.31
+
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Correlation = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=1)]
+Percent = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=100)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+
+
+class RegistryInvalid(ValueError):
+    """The floor registry cannot be used; the message names the file, the field and the problem."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RecordingFloors(_Strict):
+    """Floors for each recording: R, PRDN in percent, CR of file bytes, and PRD in percent if wanted."""
+
+    min_r: Correlation
+    max_prdn: Percent
+    min_cr: Annotated[Number, Field(gt=0)]
+    max_prd: Percent | None = None
+
+
+class BandFloors(_Strict):
+    """Floors of one band for each recording."""
+
+    max_prd: Percent
+    min_r: Correlation
+
+
+class ChannelFloors(_Strict):
+    """Floors of the worst channel of each recording; bands not given here are those of the registry."""
+
+    min_r: Correlation
+    max_prdn: Percent
+    bands: dict[BandName, BandFloors] = {}
+
+
+class StretchFloors(_Strict):
+    """Floors of the worst stretch of any channel of each recording.
+
+    ``max_prdn`` stays below 100 percent, which is what a stretch that was erased has. ``max_flat_uv`` is the
+    largest error in microvolts where the original does not move at all.
+    """
+
+    seconds: Annotated[Number, Field(ge=0.25, le=30)]
+    min_r: Correlation
+    max_prdn: Annotated[Percent, Field(lt=100)]
+    max_flat_uv: Annotated[Number, Field(ge=0, le=100)]
+
+
+class Minima(_Strict):
+    """How much must have been measured."""
+
+    recordings: Count
+    patients: Count
+    samples: Count
+
+
+class FloorRegistryFile(_Strict):
+    """The floor registry, validated: unknown keys, non-finite floors and missing floors are refused."""
+
+    format: Literal["blut.floor_registry.v1"] = Field(alias="schema")
+    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+    model: Annotated[str, Field(min_length=1)]
+    change_classes: Annotated[list[str], Field(min_length=1)]
+    split: Literal["test"]
+    each_recording: RecordingFloors
+    each_channel: ChannelFloors | None = None
+    each_stretch: StretchFloors | None = None
+    bands: Annotated[dict[BandName, BandFloors], Field(min_length=1)]
+    minima: Minima
+    min_lqs: Level = "below"
+
+    @model_validator(mode="after")
+    def _classes_are_distinct(self) -> Self:
+        if len(set(self.change_classes)) != len(self.change_classes):
+            raise ValueError("change_classes: a class is listed twice")
+        return self
+
+    def channel_floors(self) -> ChannelFloors:
+        """What the worst channel must reach; where it is not written, what the recording must."""
+        whole, own = self.each_recording, self.each_channel
+        own = own or ChannelFloors(min_r=whole.min_r, max_prdn=whole.max_prdn)
+        return own.model_copy(update={"bands": {**self.bands, **own.bands}})
+
+    def stretch_floors(self) -> StretchFloors:
+        """What the worst stretch must reach.
+
+        Where it is not written, twice the error that the recording may have: a codec of one step for all
+        errs more where a channel is quiet. Since 1 - R goes with the square of the error, that is four times
+        the 1 - R. An erased stretch (100 %, no R) never passes.
+        """
+        whole = self.each_recording
+        return self.each_stretch or StretchFloors(
+            seconds=STRETCH_SECONDS,
+            min_r=max(1 - STRETCH_FACTOR**2 * (1 - whole.min_r), STRETCH_LEAST_R),
+            max_prdn=min(STRETCH_FACTOR * whole.max_prdn, STRETCH_MOST_PRDN),
+            max_flat_uv=STRETCH_FLAT_UV,
+        )
+
+    def authorise(self, change: Change) -> None:
+        """Refuse a change whose class the registry does not list."""
+        if change.change_class not in self.change_classes:
+            raise RegistryInvalid(
+                f"change_class is {change.change_class!r}: {self.model} {self.version} allows "
+                f"{', '.join(self.change_classes)}"
+            )
+
+
+def load_registry(path: Path) -> FloorRegistryFile:
+    """The registry from a YAML file, or from the single YAML file in a directory.
+
+    Raises:
+        RegistryInvalid: if it cannot be read, repeats a key, or does not validate.
+    """
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix in {".yaml", ".yml"})
+        if len(files) != 1:
+            raise RegistryInvalid(f"the floor registry must be one YAML file, found {len(files)}")
+        path = files[0]
+    return parse_registry(read_registry(path), path.name)
+
+
+def read_registry(path: Path) -> bytes:
+    """The bytes of a registry file.
+
+    Raises:
+        RegistryInvalid: if it cannot be read, or is larger than any registry.
+    """
+    try:
+        return read_regular(path, MAX_REGISTRY_BYTES)
+    except OSError as error:
+        raise RegistryInvalid(f"{path.name}: {error}") from error
+
+
+def parse_registry(data: bytes, name: str) -> FloorRegistryFile:
+    """The registry from the bytes of a YAML file; ``name`` is the file's, for errors.
+
+    Raises:
+        RegistryInvalid: if it repeats a key, or does not validate.
+    """
+    try:
+        return FloorRegistryFile.model_validate(read_yaml(data, name, MAX_REGISTRY_BYTES))
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in e['loc']) or 'file'}: {e['msg']} (found {e['input']!r})"
+            for e in error.errors()
+        )
+        raise RegistryInvalid(f"{name}: {problems}") from error
+    except DocumentError as error:
+        raise RegistryInvalid(str(error)) from error
+
+
+@dataclass(frozen=True)
+class Split:
+    """``split.json``: the split of each subject and of each recording that is used."""
+
+    subjects: dict[str, str]
+    recordings: dict[str, str]
+    excluded: frozenset[str]
+
+    def of(self, split: str) -> list[str]:
+        """Stems of a split, sorted."""
+        return sorted(stem for stem, name in self.recordings.items() if name == split)
+
+
+class SplitInvalid(ValueError):
+    """``split.json`` is not a split manifest."""
+
+
+def read_split(directory: Path) -> Split:
+    """The split manifest of a directory.
+
+    Raises:
+        SplitInvalid: if it is missing, malformed, of another schema, or names anything twice.
+    """
+    try:
+        data = (directory / SPLIT_FILE).read_bytes()
+    except OSError as error:
+        raise SplitInvalid(f"{SPLIT_FILE}: {error!r}; make the split again") from error
+    return parse_split(data)
+
+
+def parse_split(data: bytes) -> Split:
+    """The split manifest from the bytes of ``split.json``.
+
+    Raises:
+        SplitInvalid: if it is malformed, of another schema, or names anything twice.
+    """
+    try:
+        document = json.loads(data, object_pairs_hook=_distinct)
+        if document["schema"] != SPLIT_SCHEMA:
+            raise ValueError(f"schema is {document['schema']!r}, expected {SPLIT_SCHEMA!r}")
+        subjects, recordings = dict(document["subjects"]), dict(document["recordings"])
+        excluded = frozenset(document.get("excluded", {}))
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise SplitInvalid(f"{SPLIT_FILE}: {error!r}; make the split again") from error
+    unknown = sorted({str(name) for name in [*subjects.values(), *recordings.values()]} - set(SPLITS))
+    if unknown:
+        raise SplitInvalid(f"{SPLIT_FILE}: {', '.join(unknown)} is no split; there are {', '.join(SPLITS)}")
+    used = {stem: name for stem, name in recordings.items() if stem not in excluded}
+    return Split(subjects, used, excluded)
+
+
+def sealed_digest(corpus: Mapping[str, Any], stems: Iterable[str]) -> str | None:
+    """The digest of the set of recordings that a verdict is made on; None for no recording.
+
+    Over their samples alone: who renames or reorders the recordings seals the same set.
+    """
+    contents = {entry["stem"]: entry["signal_sha256"] for entry in corpus["recordings"]}
+    sealed = sorted(contents[stem] for stem in stems if stem in contents)
+    return hashlib.sha256("\n".join(sealed).encode()).hexdigest() if sealed else None
+
+
+def floors_in_force(registry: bytes, split: bytes) -> list[Floor]:
+    """What a promotion has to ask of a verdict: the floors of this registry for this split's test recordings.
+
+    Args:
+        registry: the bytes of the YAML file.
+        split: the bytes of ``split.json``.
+
+    Raises:
+        RegistryInvalid, SplitInvalid: if either is not what it should be.
+    """
+    return required_floors(parse_registry(registry, REGISTRY_FILE), parse_split(split).of("test"))
+
+
+def required_floors(registry: FloorRegistryFile, stems: Iterable[str]) -> list[Floor]:
+    """Everything a verdict over these test recordings must have judged, in a fixed order."""
+    minima = registry.minima.model_dump()
+    floors = [_floor("minimum", name, CORPUS, ">=", count) for name, count in minima.items()]
+    floors.append(_floor("grade", "lqs_level", CORPUS, ">=", lqs_level(registry.min_lqs)))
+    floors += [_floor("integrity", f"{name}_violations", CORPUS, "==", 0) for name in INTEGRITY]
+    for stem in sorted(stems):
+        floors += _recording_floors(registry, stem)
+    return floors
+
+
+def pinned_floors(data: bytes, name: str, model: str) -> list[Floor]:
+    """What a registry file asks of any verdict on this model, whatever recordings it was measured on.
+
+    Args:
+        data: the bytes of the YAML file.
+        name: of the file, for errors.
+
+    Raises:
+        RegistryInvalid: it is no registry, or one of another model.
+    """
+    registry = parse_registry(data, name)
+    if registry.model != model:
+        raise RegistryInvalid(f"{name}: its floors are for model {registry.model!r}, not {model!r}")
+    return required_floors(registry, [EACH])
+
+
+def possible(name: str, value: float) -> bool:
+    """Whether a figure can have this value: no correlation above 1, no error or ratio below 0."""
+    figure = name.rpartition("_")[2]
+    if figure == "r":
+        return abs(value) <= 1 + ROUNDING
+    return value > 0 if figure == "cr" else value >= 0 or figure not in ("prd", "prdn")
+
+
+def lqs_level(level: Level) -> int:
+    """The level as a number that is larger for the stricter: 0 is below the ladder, 5 is lossless."""
+    return LEVELS.index("below") - LEVELS.index(level)
+
+
+def grade_recording(figures: Recording, bands: Iterable[BandName]) -> Level:
+    """The LQS level of one recording; ``bands`` are the bands the registry declares.
+
+    ``figures`` holds ``exact``, ``r``, ``prd``, ``cr`` and ``<band>_prd``, ``<band>_r``. What is missing or
+    not finite reaches no level.
+    """
+    declared, cr = set(bands), _number(figures.get("cr"))
+    if figures.get("exact") is True and cr >= LOSSLESS_MIN_CR:
+        return "L"
+    for level, (min_r, max_prd, min_cr, gates) in LADDER.items():
+        whole = cr >= min_cr and _within(figures, "", max_prd, min_r)
+        if whole and all(_within(figures, f"{b}_", *gate) for b, gate in gates.items() if b in declared):
+            return level
+    return "below"
+
+
+def grade_corpus(levels: Iterable[Level]) -> Level:
+    """The worst level; no recording at all is ``below``."""
+    return LEVELS[max((LEVELS.index(level) for level in levels), default=len(LEVELS) - 1)]
+
+
+def _floor(kind: str, name: str, scope: str, op: Literal[">=", "<=", "=="], floor: float) -> Floor:
+    return Floor(kind=kind, name=name, scope=scope, op=op, floor=floor)
+
+
+def _recording_floors(registry: FloorRegistryFile, stem: str) -> list[Floor]:
+    limits = registry.each_recording
+    floors = [
+        _floor("acceptance", "r", stem, ">=", limits.min_r),
+        _floor("acceptance", "prdn", stem, "<=", limits.max_prdn),
+        _floor("acceptance", "cr", stem, ">=", limits.min_cr),
+    ]
+    if limits.max_prd is not None:
+        floors.append(_floor("acceptance", "prd", stem, "<=", limits.max_prd))
+    floors += _band_floors("band", "", registry.bands, stem)
+    channel, stretch = registry.channel_floors(), registry.stretch_floors()
+    return [
+        *floors,
+        _floor("channel", "channel_r", stem, ">=", channel.min_r),
+        _floor("channel", "channel_prdn", stem, "<=", channel.max_prdn),
+        *_band_floors("channel", "channel_", channel.bands, stem),
+        _floor("stretch", "stretch_r", stem, ">=", stretch.min_r),
+        _floor("stretch", "stretch_prdn", stem, "<=", stretch.max_prdn),
+        _floor("stretch", "flat_uv", stem, "<=", stretch.max_flat_uv),
+    ]
+
+
+def _band_floors(kind: str, prefix: str, bands: Mapping[BandName, BandFloors], stem: str) -> list[Floor]:
+    floors = []
+    for band, limit in sorted(bands.items()):
+        floors.append(_floor(kind, f"{prefix}{band}_prd", stem, "<=", limit.max_prd))
+        floors.append(_floor(kind, f"{prefix}{band}_r", stem, ">=", limit.min_r))
+    return floors
+
+
+def _within(figures: Recording, prefix: str, max_prd: float, min_r: float) -> bool:
+    return _number(figures.get(f"{prefix}r")) >= min_r and _number(figures.get(f"{prefix}prd")) <= max_prd
+
+
+def _number(value: Any) -> float:
+    """A finite number or NaN, which satisfies no comparison."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return math.nan
+    return float(value)
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    repeated = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+    if repeated:
+        raise ValueError(f"{', '.join(sorted(repeated))} appears twice")
+    return dict(pairs)

@@ -1,0 +1,1 @@
+"""Conversations as a model reads them: templates, control tokens, what is learned."""

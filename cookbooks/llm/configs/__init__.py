@@ -1,0 +1,1 @@
+"""Typed configs of the LLM assets, in the order of the flow."""

@@ -1,0 +1,111 @@
+"""Typed configs of the LLM assets. Fields in ``HOW`` say how to compute, not what."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from blut_assets.stages.declare import StageConfig
+
+OnBadRow = Literal["fail", "drop"]
+RowFormat = Literal["auto", "text", "prompt_completion", "messages", "sharegpt", "alpaca"]
+
+EXAMPLES = (
+    "file of examples (.jsonl, .json) or directory of them; or an SQLite database or chat logs with"
+    " conversations; or sample:chatterbot (real support dialogues, downloaded from PyPI)"
+)
+PREFERENCES = "file of preference pairs (.jsonl, .json) or directory of them"
+MODEL = (
+    "model directory (config.json, safetensors, tokenizer); or model://name@alias or model://name@version, as"
+    " registered; or sample:smollm2 or sample:smollm2-2layer"
+)
+
+
+class ExamplesConfig(StageConfig):
+    """Where the examples are; the filters apply to conversations."""
+
+    path: str = Field(description=EXAMPLES)
+    read_as: Literal["auto", "examples", "conversations"] = Field(
+        "auto", description="auto: a database holds conversations, files hold examples"
+    )
+    since: str = Field(
+        "", description="drop conversations that ended before: 2026-05-01, or 30d, 12h; all if empty"
+    )
+    min_turns: int = Field(
+        2, ge=2, description="drop conversations with fewer messages of user and assistant"
+    )
+    max_msg_bytes: int = Field(65536, ge=1, description="end a conversation before a longer message")
+    drop_errors: bool = Field(True, description="drop exchanges whose answer is an error message")
+    on_bad_row: OnBadRow = Field("fail", description="of conversations that cannot be read")
+
+
+class PreferencesConfig(StageConfig):
+    """Where the preference pairs are."""
+
+    path: str = Field(description=PREFERENCES)
+
+
+class BaseModelConfig(StageConfig):
+    """The model to start from."""
+
+    model: str = Field("sample:smollm2", description=MODEL)
+
+
+class TeacherModelConfig(StageConfig):
+    """The model to learn from."""
+
+    model: str = Field("sample:smollm2", description=MODEL)
+
+
+class DatasetConfig(StageConfig):
+    """What both kinds of datasets share."""
+
+    on_bad_row: OnBadRow = Field(
+        "fail",
+        description="fail: refuse the data and list what is wrong; drop: leave such rows out and list them",
+    )
+    control_tokens: Literal["refuse", "neutralise"] = Field(
+        "refuse",
+        description="a model's control token inside a text: a bad row, or written so that it is none",
+    )
+    mixed: Literal["refuse", "accept"] = Field("refuse", description="rows of several formats in one dataset")
+    duplicates: Literal["drop", "keep"] = Field("drop", description="rows that say exactly the same")
+    seq_len: int = Field(2048, ge=8, description="a row with more tokens is a bad row: it would be cut")
+    roles: dict[str, str] = Field(
+        default_factory=dict, description="other spellings of roles, such as {bot: assistant}"
+    )
+    consecutive: Literal["refuse", "merge"] = Field(
+        "refuse", description="messages of one speaker in a row: a bad row, or joined"
+    )
+
+
+class SftDatasetConfig(DatasetConfig):
+    """How examples become a dataset."""
+
+    format: RowFormat = Field("auto", description="auto tells the format of each row by its keys")
+    learn: Literal["all", "last", "each"] = Field(
+        "all", description="of a conversation: all answers, the last, or each in an example of its own"
+    )
+
+
+class PreferenceDatasetConfig(DatasetConfig):
+    """How preference pairs become a dataset."""
+
+
+class SftSplitConfig(StageConfig):
+    """What is held out. Rows that say the same, but for case, spaces and punctuation, are never parted."""
+
+    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"seed"})
+
+    eval_ratio: float = Field(0.1, gt=0, lt=1, description="share of the rows")
+    seed: int = Field(42, ge=0)
+    same_prompt: bool = Field(True, description="keep rows with the same prompt on one side")
+    same_answer: bool = Field(False, description="keep rows with the same answer on one side")
+
+
+class PreferenceSplitConfig(StageConfig):
+    """What is held out. Pairs that share a prompt or an answer are never parted."""
+
+    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"seed"})
+
+    eval_ratio: float = Field(0.1, gt=0, lt=1, description="share of the pairs")
+    seed: int = Field(42, ge=0)

@@ -1,0 +1,1 @@
+"""What a GGUF must have shown before a governed name may stand for it."""

@@ -1,0 +1,27 @@
+"""How the processes that judge a model are started, and what they are computed by."""
+
+import os
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+from blut_resources.containment.sandbox.isolation import Isolation
+from cookbooks.llm.samples.cache import cache_root
+
+NEEDED = ("PATH", "BLUT_LLAMA_KIT", "CC", "CXX")
+DISTRIBUTIONS = (
+    *("accelerate", "gguf", "jinja2", "numpy", "reasoning-gym", "safetensors", "scipy", "sentencepiece"),
+    *("tokenizers", "torch", "transformers"),
+)
+"""What scores a model; versions of others change no figure."""
+
+
+def clean_start(more: Iterable[str]) -> Isolation:
+    """With nothing of the user's settings but where the kit is, and ``more`` variables (``PIP_*``: all such).
+
+    It is not kept from the machine: it needs the model, the rows, a device and maybe a compiler.
+    """
+    wanted = [*NEEDED, *filter(None, more)]
+    passed = {
+        name: value for name, value in os.environ.items() if any(fnmatchcase(name, one) for one in wanted)
+    }
+    return Isolation(variables={"XDG_CACHE_HOME": str(cache_root().parent), **passed}, sandboxed=False)

@@ -1,0 +1,1 @@
+"""Sample models and dialogues, built from wheels of the package index."""

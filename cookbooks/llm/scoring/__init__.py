@@ -1,0 +1,1 @@
+"""Models asked in the same way, be they in transformers or in llama.cpp."""

@@ -1,0 +1,136 @@
+"""Models for training: loaded as the method wants them, and the adapter that is put on."""
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cookbooks.llm.chat import template as chat
+from cookbooks.llm.training_loop.device import BYTES, Placement
+from cookbooks.llm.training_loop.memory import Shapes
+from cookbooks.llm.training_loop.process import Refused
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+    from transformers import PreTrainedModel
+    from transformers import PreTrainedTokenizerBase as Tokenizer
+
+OWN_CODE_ONLY = {"local_files_only": True, "trust_remote_code": False}
+NF4_BYTES = 0.56
+"""Bytes a parameter takes in NF4 with doubly quantised scales."""
+
+
+def refuse_unready(config: Mapping[str, Any], base: Path) -> None:
+    """What can be known without loading anything.
+
+    Raises:
+        Refused: the method needs a library that is not there, or the base is no whole model.
+    """
+    if config["method"] == "qlora" and importlib.util.find_spec("bitsandbytes") is None:
+        raise Refused(
+            "method='qlora': the package bitsandbytes is not installed; run `pip install bitsandbytes`,"
+            " or use method lora"
+        )
+    if (base / "adapter_config.json").is_file():
+        raise Refused(
+            "base_model: this directory is an adapter, not a model: training starts from whole weights,"
+            " so merge the adapter into its base first"
+        )
+
+
+def load_tokenizer(base: Path) -> "Tokenizer":
+    """The tokenizer of a model directory; it pads with its end token where it has none to pad with.
+
+    Raises:
+        MaskError: there is none that can be loaded.
+    """
+    tokenizer = chat.load_tokenizer(base)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def supports_sdpa(base: Path) -> bool:
+    """If the model class of a directory can use PyTorch's fused attention."""
+    from transformers import AutoConfig
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+
+    config = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise Refused(
+            f"base_model: {type(config).__name__} is no causal language model that transformers knows"
+        )
+    return bool(getattr(MODEL_FOR_CAUSAL_LM_MAPPING[type(config)], "_supports_sdpa", False))
+
+
+def load_model(base: Path, method: str, placement: Placement) -> "PreTrainedModel":
+    """The model to be trained.
+
+    Weights that are trained stay in float32; frozen ones are in the dtype that is computed in.
+
+    Raises:
+        Refused: it came up with another attention than was reported.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    options: dict[str, Any] = {**OWN_CODE_ONLY, "attn_implementation": placement.attention}
+    if method == "qlora":
+        options |= {"quantization_config": _nf4(placement), "device_map": {"": placement.device}}
+    frozen = method != "full"
+    dtype = placement.torch_dtype if frozen else torch.float32
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype, **options)
+    model.config.use_cache = False
+    if model.config._attn_implementation != placement.attention:
+        raise Refused(
+            f"attention: {placement.attention} was asked for and {model.config._attn_implementation} came up;"
+            " set attention to that"
+        )
+    return model
+
+
+def load_frozen(base: Path, placement: Placement) -> "PreTrainedModel":
+    """A model that is only read: a reference or a teacher."""
+    from transformers import AutoModelForCausalLM
+
+    options: dict[str, Any] = {**OWN_CODE_ONLY, "attn_implementation": placement.attention}
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=placement.torch_dtype, **options)
+    model.config.use_cache = False
+    return model.requires_grad_(False).eval()
+
+
+def _nf4(placement: Placement) -> Any:
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=placement.torch_dtype,
+    )
+
+
+def weights_bytes(shapes: Shapes, method: str, placement: Placement) -> int:
+    """What the base takes when it is loaded for a method."""
+    width = 4 if method == "full" else BYTES[placement.dtype]
+    return shapes.weights(width, NF4_BYTES if method == "qlora" else width)
+
+
+def adapter(config: Mapping[str, Any]) -> "LoraConfig | None":
+    """LoRA on every linear layer but the output; None where all weights are trained."""
+    from peft import LoraConfig
+
+    if config["method"] == "full":
+        return None
+    return LoraConfig(
+        r=config["rank"],
+        lora_alpha=config["alpha"],
+        lora_dropout=config.get("dropout", 0.0),
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+
+
+def n_trainable(model: Any) -> int:
+    """Parameters that are trained."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)

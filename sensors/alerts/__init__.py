@@ -1,0 +1,1 @@
+"""Alerts: the hooks that are told, and when."""

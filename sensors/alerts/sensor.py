@@ -1,0 +1,184 @@
+"""Failed runs, failed retrainings and failed checks are told to the hooks of the alert settings.
+
+At least once: what a hook did not take is offered again, less and less often, for a day. A hook that fails
+is logged in the tick and never touches a run. Nothing is told of what happened before the first tick.
+"""
+
+import datetime as dt
+import itertools
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from pydantic import BaseModel, Field
+
+from blut_assets.history.failures import failure_of
+from sensors.alerts.settings import Alert, Hook, NotDelivered, deliver, settings_path, usable_hooks
+from sensors.policy.history import POLICY_TAG
+
+INTERVAL_S = 30
+BUDGET_S = 40.0
+"""Seconds of a tick to deliver in: Dagster ends one after a minute."""
+LOOK_BACK = 50
+OWED_AT_MOST = 1000
+FIRST_WAIT_S, LONGEST_WAIT_S, GIVEN_UP_S = 30.0, 3600.0, 86400.0
+
+
+class Owed(BaseModel):
+    """A delivery that has not succeeded yet."""
+
+    hook: str
+    alert: Alert
+    since: float
+    tries: int = 0
+    due: float = 0.0
+
+
+class State(BaseModel):
+    """The cursor: up to where failures were seen, and what is still owed."""
+
+    runs: int = -1
+    checks: dict[str, list[int]] = Field(default_factory=dict)
+    since: float = 0.0
+    owed: list[Owed] = Field(default_factory=list)
+
+
+def failed_runs(instance: dg.DagsterInstance, state: State) -> Iterator[Alert]:
+    """An alert for every run that has failed since, and that nobody ended; moves the state on."""
+    while True:
+        chosen = dg.RunStatusChangeRecordsFilter(dg.DagsterEventType.RUN_FAILURE, after_storage_id=state.runs)
+        records = instance.fetch_run_status_changes(chosen, limit=LOOK_BACK, ascending=True).records
+        for record in records:
+            state.runs = record.storage_id
+            run = instance.get_run_by_id(record.run_id)
+            if run is not None and (alert := _run_alert(instance, run, record.timestamp)):
+                yield alert
+        if len(records) < LOOK_BACK:
+            return
+
+
+def _run_alert(instance: dg.DagsterInstance, run: dg.DagsterRun, at: float) -> Alert | None:
+    """None for a run that somebody ended."""
+    failure = failure_of(instance, run.run_id)
+    if failure.kind == "cancelled":
+        return None
+    event = "retrain-failed" if POLICY_TAG in run.tags else "run-failed"
+    return Alert(
+        id=f"{event}:{run.run_id}",
+        event=event,
+        at=_iso(at),
+        run=run.run_id,
+        job=run.job_name,
+        message=failure.why,
+        tags=_own(run.tags),
+    )
+
+
+def failed_checks(
+    instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey], state: State
+) -> Iterator[Alert]:
+    """An alert for every check that has failed since; moves the state on.
+
+    By the ids seen and not by the largest: a check gets its id when it is planned, which may be long before.
+    """
+    failed = {AssetCheckExecutionRecordStatus.FAILED}
+    for key in keys:
+        history = instance.event_log_storage.get_asset_check_execution_history(key, LOOK_BACK, status=failed)
+        name = key.to_user_string()
+        seen = set(state.checks.get(name, []))
+        state.checks[name] = [record.id for record in history]
+        for record in reversed(history):
+            new = record.id not in seen and record.event and record.event.timestamp >= state.since
+            if new and (run := instance.get_run_by_id(record.run_id)):
+                yield _check_alert(run, key, record)
+
+
+def _check_alert(run: dg.DagsterRun, key: dg.AssetCheckKey, record: Any) -> Alert:
+    evaluation = record.event.dagster_event.event_specific_data
+    return Alert(
+        id=f"check-failed:{record.id}:{run.run_id}",
+        event="check-failed",
+        at=_iso(record.event.timestamp),
+        run=run.run_id,
+        job=run.job_name,
+        message=evaluation.description or "the check did not pass",
+        asset=key.asset_key.to_user_string(),
+        check=key.name,
+        tags=_own(run.tags),
+    )
+
+
+def _own(tags: Any) -> dict[str, str]:
+    return {name: value for name, value in tags.items() if name.startswith("blut/")}
+
+
+def _iso(timestamp: float) -> str:
+    return dt.datetime.fromtimestamp(timestamp, dt.UTC).isoformat(timespec="seconds")
+
+
+def settle(owed: Sequence[Owed], hooks: Sequence[Hook], log: Any, now: float) -> list[Owed]:
+    """Deliver what is due, in order; what is still owed after that."""
+    known, left = {hook.name: hook for hook in hooks}, []
+    ends = time.monotonic() + BUDGET_S
+    for one in owed:
+        hook = known.get(one.hook)
+        if hook is None:
+            continue  # it is not to be told any more
+        if one.due > now or time.monotonic() + hook.timeout_s > ends:
+            left.append(one)
+            continue
+        try:
+            deliver(hook, one.alert)
+            log.info(f"told {hook.name}: {one.alert.event} of run {one.alert.run[:8]}")
+        except NotDelivered as error:
+            left += _later(one, str(error), log, now)
+    return left
+
+
+def _later(one: Owed, reason: str, log: Any, now: float) -> list[Owed]:
+    if now - one.since > GIVEN_UP_S:
+        log.error(f"given up after a day: {one.alert.event} of run {one.alert.run}: {reason}")
+        return []
+    wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**one.tries)
+    log.warning(f"not delivered, again in {wait:.0f} s: {reason}")
+    return [one.model_copy(update={"tries": one.tries + 1, "due": now + wait})]
+
+
+def alerts_sensor(checks: Iterable[dg.AssetChecksDefinition]) -> dg.SensorDefinition:
+    """The sensor that tells the hooks; without settings it tells nobody."""
+    keys = [key for check in checks for key in check.check_keys]
+
+    @dg.sensor(
+        name="alerts",
+        minimum_interval_seconds=INTERVAL_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Tells the hooks in alerts.toml of failed runs, retrainings and checks; starts nothing.",
+    )
+    def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        hooks, problems = usable_hooks(settings_path())
+        for problem in problems:
+            context.log.error(problem)
+        now, instance = time.time(), context.instance
+        if not context.cursor or not hooks:
+            why = "from now on" if hooks else f"off: no hook in {settings_path()}"
+            return dg.SensorResult(skip_reason=why, cursor=_from_now_on(instance, now).model_dump_json())
+        state = State.model_validate_json(context.cursor)
+        found = [*failed_checks(instance, keys, state), *failed_runs(instance, state)]
+        new = [Owed(hook=h.name, alert=a, since=now) for a in found for h in hooks if a.event in h.on]
+        state.owed = settle([*state.owed, *new], hooks, context.log, now)[-OWED_AT_MOST:]
+        return dg.SensorResult(skip_reason=_words(new, state), cursor=state.model_dump_json())
+
+    return alerts
+
+
+def _from_now_on(instance: dg.DagsterInstance, now: float) -> State:
+    newest = instance.fetch_run_status_changes(dg.DagsterEventType.RUN_FAILURE, limit=1).records
+    return State(runs=newest[0].storage_id if newest else -1, since=now)
+
+
+def _words(new: Sequence[Owed], state: State) -> str:
+    words = [f"{len(new)} to tell", f"{len(state.owed)} still owed"]
+    waiting = itertools.islice(state.owed, 5)
+    return ", ".join(words) + "".join(f"\n{o.hook}: {o.alert.event}, {o.tries} tries" for o in waiting)

@@ -1,0 +1,168 @@
+"""The policy file: read strictly, edited without losing a comment, replaced whole and under a lock.
+
+It holds one policy, its fields at the top, or several, each in a table ``[policies.NAME]``.
+"""
+
+import datetime as dt
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from blut_resources.files.documents import DocumentError, read_toml
+from blut_resources.files.durable import file_lock, write_atomic
+from blut_resources.files.private import NotBelieved, open_believed
+from sensors.policy.decide import Policy
+
+VARIABLE = "BLUT_TRAIN_POLICY"
+ONLY = "default"
+"""The name of a policy that is the only one in its file."""
+TABLE = "policies"
+
+HEADER = """\
+# When Blut retrains by itself: see `blut policy show`, and `blut policy check` for why it does not now.
+"""
+
+
+class PolicyError(ValueError):
+    """The file says nothing that can be acted on; one line per problem: field, value, remedy."""
+
+
+@dataclass(frozen=True)
+class PolicyFile:
+    """What a file holds; no policies if there is no file. ``written`` is when it was changed last."""
+
+    path: Path
+    policies: Mapping[str, Policy] = field(default_factory=dict)
+    written: dt.datetime | None = None
+
+
+def policy_path() -> Path:
+    """$BLUT_TRAIN_POLICY, else ``~/.config/blut/train-policy.toml`` (or in $XDG_CONFIG_HOME)."""
+    if named := os.environ.get(VARIABLE):
+        return Path(named).expanduser()
+    config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(config) / "blut" / "train-policy.toml"
+
+
+def read(path: Path) -> PolicyFile:
+    """Every policy in a file.
+
+    Raises:
+        PolicyError: if anything in it is wrong, or others can write it; then none of it holds.
+    """
+    try:
+        with open_believed(path, f"chmod 600 {path}, or write one of your own") as file:
+            written = dt.datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, dt.UTC)
+            text = file.read().decode()
+    except FileNotFoundError:
+        return PolicyFile(path)
+    except NotBelieved as error:
+        raise PolicyError(str(error)) from error
+    except (OSError, ValueError) as error:
+        raise PolicyError(f"{path}: cannot be read: {error}; make it a readable text file") from error
+    return PolicyFile(path, parse(text, path), written)
+
+
+def parse(text: str, path: Path) -> dict[str, Policy]:
+    """The policies in the text of a file. Raises PolicyError."""
+    try:
+        document = read_toml(text, str(path))
+    except DocumentError as error:
+        raise PolicyError(f"{error}; correct that line") from error
+    tables = _tables(document, path)
+    problems: list[str] = []
+    policies: dict[str, Policy] = {}
+    for name, values in tables.items():
+        try:
+            policies[name] = Policy.model_validate(values)
+        except ValidationError as error:
+            where = "" if TABLE not in document else f"{TABLE}.{name}."
+            problems += [f"{path}: {_explain(problem, where)}" for problem in error.errors()]
+    if problems:
+        raise PolicyError("\n".join(problems))
+    return policies
+
+
+def _tables(document: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    if TABLE not in document:
+        return {ONLY: document} if document else {}
+    beside = sorted(document.keys() - {TABLE})
+    tables = document[TABLE]
+    if beside:
+        raise PolicyError(
+            f"{path}: {beside[0]} = {document[beside[0]]!r} stands beside [{TABLE}.*];"
+            f" move it into one of these tables"
+        )
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise PolicyError(f"{path}: {TABLE} = {tables!r}; write one table [{TABLE}.NAME] for each policy")
+    return tables
+
+
+def _explain(problem: Any, where: str) -> str:
+    name = ".".join(str(part) for part in problem["loc"][:1])
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        message = f"no such field; there are {', '.join(Policy.model_fields)}"
+    if not name:
+        return f"{where.rstrip('.') or 'policy'}: {message}"
+    meaning = Policy.model_fields[name].description if name in Policy.model_fields else ""
+    return f"{where}{name} = {problem['input']!r}: {message}{f' ({meaning})' if meaning else ''}"
+
+
+def edit(path: Path, name: str | None, changes: Mapping[str, Any]) -> tuple[str, Policy]:
+    """Set fields of one policy, which is made if need be; comments and all else stay.
+
+    Concurrent edits follow each other. A file that would be wrong afterwards is not written.
+
+    Args:
+        name: of the policy; None for the only one.
+        changes: field -> TOML value; None takes the field out.
+
+    Returns:
+        The policy's name and the policy as it is now.
+
+    Raises:
+        PolicyError: the file is wrong, now or with the changes, or has several policies and ``name`` is None.
+    """
+    import tomlkit
+
+    path = path.resolve()  # a link to a file elsewhere stays a link
+    with file_lock(path.with_name(f".{path.name}.lock")):
+        before = read(path)
+        document = tomlkit.parse(path.read_text() if before.written else HEADER)
+        name, table = _table(document, before, name)
+        for key, value in changes.items():
+            if value is not None:
+                table[key] = value
+            elif key in table:
+                del table[key]
+        text = tomlkit.dumps(document)
+        policies = parse(text, path)
+        write_atomic(path, text.encode(), mode=0o600)
+    return name, policies[name]
+
+
+def _table(document: Any, before: PolicyFile, name: str | None) -> tuple[str, Any]:
+    import tomlkit
+
+    if TABLE not in document:
+        if name in (None, ONLY):
+            return ONLY, document
+        if before.policies:
+            raise PolicyError(
+                f"{before.path}: holds one policy without a name; to add {name!r}, put the lines of the first"
+                f" one below a header such as [{TABLE}.first]"
+            )
+        document[TABLE] = tomlkit.table(is_super_table=True)
+    names = list(before.policies)
+    if name is None:
+        if len(names) != 1:
+            raise PolicyError(f"{before.path}: holds {', '.join(names) or 'nothing'}; say which one is meant")
+        name = names[0]
+    if name not in document[TABLE]:
+        document[TABLE][name] = tomlkit.table()
+    return name, document[TABLE][name]

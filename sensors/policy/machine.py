@@ -1,0 +1,56 @@
+"""What the machine has to give at this moment, and who is at work on it."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from blut_resources.instance.instance import home_of
+from blut_resources.leases import lease as leases
+from blut_resources.leases.lease import Claim
+from blut_resources.machine import memory as machine
+from blut_resources.machine.gpus import gpus
+from sensors.policy.decide import Machine
+from sensors.policy.history import POLICY_TAG
+
+PERSON = "a person goes first"
+_STATUS = dg.DagsterRunStatus
+AT_WORK = [
+    *(_STATUS.QUEUED, _STATUS.NOT_STARTED, _STATUS.STARTING),
+    *(_STATUS.STARTED, _STATUS.CANCELING, _STATUS.MANAGED),
+]
+
+
+def look(instance: dg.DagsterInstance, name: str, *, with_gpus: bool) -> Machine:
+    """The machine as the policy ``name`` finds it; GPUs are asked only if told to, which can take a second.
+
+    Raises:
+        LeaseError: if the leases cannot be read.
+        ValueError: an environment variable about memory or GPUs makes no sense.
+    """
+    held, waiting = leases.holders(), leases.waiters()
+    budget = machine.memory().budget - sum(claim.needs.memory for claim in held)
+    taken = {uuid for claim in held for uuid in claim.gpus}
+    there = gpus().found if with_gpus else ()
+    return Machine(
+        instance=str(home_of(instance)),
+        memory_free=max(0, min(machine.available(), budget)),
+        gpus_free=tuple(gpu.free for gpu in there if gpu.uuid not in taken),
+        busy=_busy(instance, name, [*held, *waiting]),
+    )
+
+
+def _busy(instance: dg.DagsterInstance, name: str, claims: Sequence[Claim]) -> str:
+    """The first run, here or under another instance, that the policy did not start."""
+    runs = instance.get_runs(dg.RunsFilter(statuses=AT_WORK))
+    for run in reversed(runs):
+        other = run.tags.get(POLICY_TAG)
+        if other != name:
+            first = f"one retraining at a time, the policy {other} goes first" if other else PERSON
+            state = run.status.value.lower().replace("_", " ")
+            return f"{first}: run {run.run_id[:8]} of {run.job_name} is {state}"
+    own = {run.run_id for run in runs}
+    for claim in claims:
+        if claim.holder.get("run") not in own:
+            asset = claim.holder.get("asset", "a program")
+            return f"{PERSON}: {asset} (pid {claim.holder.get('pid', '?')}) holds or waits for memory or GPUs"
+    return ""
