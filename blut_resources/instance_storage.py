@@ -1,4 +1,4 @@
-"""The name under which every home's ``dagster.yaml`` asks for its storage; it stays where homes look for it."""
+"""The name under which every home's ``dagster.yaml`` asks for its storage."""
 
 from blut_resources.instance.storage import LockedSqliteStorage
 

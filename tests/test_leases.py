@@ -616,8 +616,7 @@ def test_a_claim_that_its_owner_closes_to_others_is_none(sticky: Path) -> None:
     with closed.open() as file:
         fcntl.flock(file, fcntl.LOCK_SH)
         code = (
-            "import os, pwd, sys\n"
-        code += "import blut_resources.containment.limits, blut_resources.files.documents\n"
+            "import os, pwd, sys\nimport blut_resources.containment.limits, blut_resources.files.documents\n"
         )
         code += "from blut_resources.leases.lease import *; os.setuid(1)\n"
         code += "with lease(Needs(1 << 20), holder={}, on_wait=lambda text: sys.exit(text)): print('has')"

@@ -524,7 +524,7 @@ def test_it_works_where_nothing_can_be_cached(tmp_path: Path) -> None:
     package.mkdir(parents=True)
     for directory in (package, package.parent, package.parent.parent):
         (directory / "__init__.py").write_text("")
-    for source in (Path(__file__).parents[2] / "cookbooks" / "lamquant" / "formats").glob("lml*.py"):
+    for source in (Path(__file__).parents[2] / "cookbooks" / "lamquant" / "formats" / "lml").glob("*.py"):
         shutil.copy(source, package)
     blocked = package / "__pycache__"
     blocked.write_text("")
