@@ -8,9 +8,8 @@ from pathlib import Path
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
-from blut_assets.stages.declare import Steps, stage_asset
+from blut_assets.stages import Stage, Steps, stage_asset
 from blut_assets.stages.handles import ArtifactHandles
-from blut_assets.stages.stage import Stage
 from blut_resources.instance.instance import open_instance
 
 WARM = {"steps": 100, "epochs": 20}

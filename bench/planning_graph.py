@@ -14,9 +14,8 @@ import dagster as dg
 
 from blut_assets.artifacts import Artifact
 from blut_assets.history.planning import plan
-from blut_assets.stages import reuse
-from blut_assets.stages.declare import StageConfig, spec_of, stage_asset
-from blut_assets.stages.stage import Stage
+from blut_assets.stages import Stage, StageConfig, reuse, stage_asset
+from blut_assets.stages.spec import spec_of
 from blut_resources.instance.instance import open_instance, store_of
 
 

@@ -7,10 +7,9 @@ from pathlib import Path
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
-from blut_assets.stages.declare import Steps, stage_asset
+from blut_assets.stages import Stage, Steps, stage_asset
 from blut_assets.stages.handles import ArtifactHandles
 from blut_assets.stages.reuse import artifact_of
-from blut_assets.stages.stage import Stage
 from blut_resources.instance.instance import open_instance
 
 GIVEN = json.loads(Path(sys.argv[1]).read_text()) if __name__ == "__main__" else {}

@@ -4,12 +4,8 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from blut_resources.registry.verdicts import Floor
-
-if TYPE_CHECKING:
-    from blut_assets.recipes import Cookbook
 
 MAX_BYTES = 2**20
 SCHEMA = re.compile(rb"^schema:\s*[\"']?([\w.-]+)", re.MULTILINE)
@@ -25,8 +21,8 @@ class FloorsFormat:
 
     Attributes:
         schema: what the file says after ``schema:``.
-        parse: bytes, the file's name and the model's -> what must hold, with the scope `gates.EACH` for what
-            every part must meet; raises ValueError, naming the field.
+        parse: bytes, the file's name and the model's -> what must hold, with the scope `verdicts.EACH` for
+            what every part must meet; raises ValueError, naming the field.
         example: a file to begin with.
         isolated: whether candidates of such models are judged by processes that cannot see the originals; a
             governed alias then refuses a verdict that does not say so.
@@ -55,23 +51,24 @@ def read_floors(path: Path) -> bytes:
 
 
 def parse_floors(
-    data: bytes, name: str, model: str, cookbooks: Iterable["Cookbook"]
+    data: bytes, name: str, model: str, known: Iterable[FloorsFormat]
 ) -> tuple[list[Floor], FloorsFormat]:
     """What a floors file asks of a candidate of this model, and the format by which it says so.
 
     Args:
         name: of the file, for errors.
         model: the registered name that the floors are to be pinned for.
+        known: the formats of all cookbooks.
 
     Raises:
         FloorsInvalid: no cookbook knows the schema, or the file is not what it says.
     """
-    formats = {one.schema: one for cookbook in cookbooks for one in cookbook.floors}
+    formats = {one.schema: one for one in known}
     found = SCHEMA.search(data)
     chosen = formats.get(found[1].decode()) if found else None
     if chosen is None:
-        known = "; ".join(f"{schema} (such as {one.example})" for schema, one in formats.items())
-        raise FloorsInvalid(f"{name}: says none of the schemas that are known: {known}")
+        words = "; ".join(f"{schema} (such as {one.example})" for schema, one in formats.items())
+        raise FloorsInvalid(f"{name}: says none of the schemas that are known: {words}")
     try:
         return chosen.parse(data, name, model), chosen
     except ValueError as error:

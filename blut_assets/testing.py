@@ -18,8 +18,8 @@ import pytest
 
 from blut_assets.artifacts import Artifact
 from blut_assets.stages import reuse
-from blut_assets.stages.declare import spec_of
 from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.spec import spec_of
 from blut_resources.instance.instance import open_instance, store_of
 
 __all__ = ["blut_instance", "materialize", "provide"]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import dagster as dg
 
-from blut_assets.stages.declare import StageSpec, spec_of
+from blut_assets.stages.spec import StageSpec, spec_of
 
 
 class WiringError(Exception):

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import dagster as dg
 
 from blut_assets.stages import reuse
-from blut_assets.stages.declare import StageSpec, spec_of
-from blut_assets.stages.stage import Stage
+from blut_assets.stages.spec import StageSpec, spec_of
+from blut_assets.stages.stage import call, planned
 from blut_resources.files.digest import digest_bytes, list_tree, stamp_of
 from blut_resources.instance.instance import store_of
 from blut_resources.store.artifacts import ArtifactStore
@@ -89,7 +89,7 @@ def glance(instance: dg.DagsterInstance, spec: StageSpec) -> Seen | None:
     values = reuse.spec_of_event(event).get("config", {})
     try:
         config = spec.config(**values)
-        result: Any = spec.call(Stage(None, store, spec, spec.fingerprint({}, config), {}), {}, config)
+        result = call(planned(spec, store, config), {}, config)
         if inspect.isgenerator(result):
             list(result)
     except Changed as changed:

@@ -42,7 +42,7 @@ import dagster as dg
 from blut_assets.artifacts import Artifact
 from blut_assets.stages.handles import ArtifactHandles
 from blut_assets.recipes import Cookbook, Recipe, RecipeArgs
-from blut_assets.stages.declare import StageConfig, Steps, stage_asset
+from blut_assets.stages import StageConfig, Steps, stage_asset
 
 
 class Text(Artifact):

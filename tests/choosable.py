@@ -4,7 +4,7 @@ from blut_assets.artifacts import Artifact
 from blut_assets.definitions import build_definitions
 from blut_assets.discovery import Discovered
 from blut_assets.recipes import Cookbook, Recipe, RecipeArgs
-from blut_assets.stages.declare import stage_asset
+from blut_assets.stages import stage_asset
 
 
 class Chosen(Artifact):

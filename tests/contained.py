@@ -8,10 +8,8 @@ import dagster as dg
 
 from blut_assets.artifacts import Artifact
 from blut_assets.recipes import Cookbook, Recipe, RecipeArgs
-from blut_assets.stages.declare import StageConfig, Steps, stage_asset
+from blut_assets.stages import Footprint, Stage, StageConfig, Steps, stage_asset
 from blut_assets.stages.handles import ArtifactHandles
-from blut_assets.stages.limits import Footprint
-from blut_assets.stages.stage import Stage
 from sensors.reaper import reaper
 
 PAYLOAD = "tests.payloads.trains"

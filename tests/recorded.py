@@ -8,8 +8,7 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
-from blut_assets.stages.declare import StageConfig, Steps, stage_asset
-from blut_assets.stages.stage import Stage
+from blut_assets.stages import Stage, StageConfig, Steps, stage_asset
 from blut_resources.runs import manifest, metrics, status
 from blut_resources.runs.files import manifest_path, metrics_files, status_path
 from tests.scripted import RESOURCES

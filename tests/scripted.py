@@ -7,9 +7,8 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
-from blut_assets.stages.declare import Steps, stage_asset
+from blut_assets.stages import Stage, Steps, stage_asset
 from blut_assets.stages.handles import ArtifactHandles
-from blut_assets.stages.stage import Stage
 
 PAYLOAD = "tests.payloads.scripted"
 RESOURCES = {"artifact_handles": ArtifactHandles()}

@@ -10,7 +10,7 @@ from blut_assets.cli.commands.model import app
 from blut_assets.cli.output import size
 from blut_assets.history.retention import reachable
 from blut_resources.instance.instance import open_instance, store_of
-from blut_resources.store.gc import NEWEST
+from blut_resources.store.gc import NEWEST, collect
 from cookbooks.lamquant.sources import SHIPPED_REGISTRY as SHIPPED
 from tests.test_registry_versions import Bench
 
@@ -101,7 +101,7 @@ def test_a_version_is_retired_and_what_that_frees_is_said_first(bench: Bench) ->
     told_by, day = retirement.by, retirement.at[:10]
     assert done.startswith("mine@1 is retired by ") and f"`blut cache prune` now frees {freed}" in done
     with open_instance() as instance:
-        report = bench.store.collect(reachable(instance, NEWEST), in_use_grace_s=0)
+        report = collect(bench.store, reachable(instance, NEWEST), in_use_grace_s=0)
     assert record.digests() == {*report.removed} and size(report.bytes_freed) == freed
     assert blut_model("retire", "mine@1").stdout.strip().endswith(", as before")
     (_, row) = table("list")
@@ -181,7 +181,7 @@ def test_floors_are_pinned_shown_kept_and_taken_away(bench: Bench, tmp_path: Pat
     assert "pinned by ada on 20" in shown and "first release" in shown and "<= 0.1" in shown
     kept = next(line.removeprefix("file: ") for line in shown.splitlines() if line.startswith("file: "))
     with open_instance() as instance:
-        bench.store.collect(reachable(instance, NEWEST), in_use_grace_s=0)
+        collect(bench.store, reachable(instance, NEWEST), in_use_grace_s=0)
     assert Path(kept).read_text() == FLOORS
     refused = blut_model("promote", "mine@clinic", "--version", "2")
     assert refused.exit_code == 1 and "top1_agreement is not measured" in refused.stderr

@@ -9,9 +9,8 @@ import dagster as dg
 import pytest
 
 from blut_assets.artifacts import Artifact
-from blut_assets.stages.declare import StageConfig, stage_asset
+from blut_assets.stages import Stage, StageConfig, stage_asset
 from blut_assets.stages.handles import ArtifactHandles
-from blut_assets.stages.stage import Stage
 from sensors.corpus_watch import corpus_watch_sensor
 
 

@@ -9,10 +9,8 @@ import pytest
 
 from blut_assets.artifacts import Artifact
 from blut_assets.history.planning import Planned, plan
-from blut_assets.stages import reuse
-from blut_assets.stages.declare import StageConfig, Steps, stage_asset
+from blut_assets.stages import Footprint, StageConfig, Steps, reuse, stage_asset
 from blut_assets.stages.footprints import Kind, took_before
-from blut_assets.stages.limits import Footprint
 from tests.scripted import RESOURCES
 
 HOLDS = "tests.payloads.holds"

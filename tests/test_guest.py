@@ -14,7 +14,7 @@ import pytest
 
 from blut_assets.artifacts import Artifact
 from blut_assets.retrying import gate_check
-from blut_assets.stages.declare import StageConfig, stage_asset
+from blut_assets.stages import StageConfig, stage_asset
 from tests import choosable
 from tests.conftest import REPOSITORY
 from tests.forked import RUN, server

@@ -9,9 +9,8 @@ import dagster as dg
 import pytest
 
 from blut_assets.artifacts import Artifact
-from blut_assets.stages.declare import Steps, stage_asset
+from blut_assets.stages import Stage, Steps, stage_asset
 from blut_assets.stages.handles import ArtifactHandles
-from blut_assets.stages.stage import Stage
 from blut_resources.instance.instance import store_of
 
 SWAPPED = "tests.payloads.swapped"

@@ -10,9 +10,8 @@ import pytest
 
 from blut_assets.artifacts import Artifact
 from blut_assets.history.planning import plan
-from blut_assets.stages.declare import Steps, stage_asset
+from blut_assets.stages import Stage, Steps, stage_asset
 from blut_assets.stages.handles import ArtifactHandles
-from blut_assets.stages.stage import Stage
 from blut_resources.containment.sandbox.isolation import Isolation
 from blut_resources.instance.instance import store_of
 from blut_resources.payloads import distributions

@@ -8,9 +8,8 @@ import pytest
 from blut_assets.artifacts import Artifact
 from blut_assets.history.leaderboard import leaderboard_asset
 from blut_assets.recipes import Metric, Recipe, RecipeArgs
-from blut_assets.stages.declare import StageConfig, stage_asset
+from blut_assets.stages import Stage, StageConfig, stage_asset
 from blut_assets.stages.handles import ArtifactHandles
-from blut_assets.stages.stage import Stage
 
 
 class Score(Artifact):

@@ -16,15 +16,16 @@ from blut_resources.machine import liveness
 from blut_resources.machine.liveness import Holder, Mark
 from blut_resources.payloads import orphans
 from blut_resources.store.artifacts import ArtifactStore
+from blut_resources.store.gc import collect
 from tests import elsewhere
 
 TELL = (
-    "from blut_resources import liveness; import sys, time\n"
+    "from blut_resources.machine import liveness; import sys, time\n"
     "mark = liveness.Mark(liveness.Path(sys.argv[1]))\n"
     "print(liveness.this_process().line(), flush=True); time.sleep(300)"
 )
 ASK = (
-    "from blut_resources import liveness; import sys\n"
+    "from blut_resources.machine import liveness; import sys\n"
     "print(liveness.alive(liveness.Holder.of(sys.argv[2])), liveness.marked(liveness.Path(sys.argv[1])))"
 )
 
@@ -139,7 +140,7 @@ def test_leases_staging_and_work_of_others_stay(
     staging.mkdir(parents=True)
     mark.parent.mkdir()
     mark.write_text(who().line())
-    store.collect([])
+    collect(store, [])
     assert (staging.exists(), mark.exists()) == (stays, stays)
     work = store.work_dir("some-fingerprint")
     (work / orphans.NAME).mkdir(mode=0o700)

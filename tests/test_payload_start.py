@@ -106,7 +106,7 @@ import dagster as dg
 
 from blut_assets.artifacts import Artifact
 from blut_assets.stages.handles import ArtifactHandles
-from blut_assets.stages.declare import Steps, stage_asset
+from blut_assets.stages import Steps, stage_asset
 
 
 class Rows(Artifact):

@@ -109,7 +109,7 @@ def test_a_cookbook_that_takes_another_ones_names_is_left_out() -> None:
 WRONG_EDGE = """
 from blut_assets.artifacts import Artifact
 from blut_assets.recipes import Cookbook
-from blut_assets.stages.declare import stage_asset
+from blut_assets.stages import stage_asset
 class Pear(Artifact): pass
 class Plum(Artifact): pass
 @stage_asset(cookbook="fruit", group="a")

@@ -19,6 +19,7 @@ from blut_resources.registry.models import (
 from blut_resources.registry.retirement import RetirementRefused, VersionRetired
 from blut_resources.registry.verdicts import Change, Floor, PromotionRefused, Verdict, judge
 from blut_resources.store.artifacts import ArtifactStore
+from blut_resources.store.gc import collect
 
 CHANGE = Change(change_id="CHG-1", change_class="a", description="a retrain", author="Ada")
 ADA = Authority(by="ada", why="a release")
@@ -181,7 +182,7 @@ def test_all_that_a_version_needs_is_kept_from_collection(bench: Bench) -> None:
     kept = bench.registry.promoted_digests()
     assert {new.candidate, *new.inputs.values(), new.verdict} <= kept, "the verdict that prod rests on too"
     assert old.verdict not in kept
-    report = bench.store.collect(kept, in_use_grace_s=0)
+    report = collect(bench.store, kept, in_use_grace_s=0)
     assert report.removed == (old.verdict,)
 
 

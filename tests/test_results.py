@@ -12,8 +12,8 @@ import pytest
 from blut_assets.artifacts import Artifact
 from blut_assets.history.planning import plan
 from blut_assets.history.retention import collect_garbage
-from blut_assets.stages import reuse
-from blut_assets.stages.declare import StageConfig, spec_of, stage_asset
+from blut_assets.stages import StageConfig, reuse, stage_asset
+from blut_assets.stages.spec import spec_of
 from blut_resources.instance.instance import store_of
 from blut_resources.runs.alive import _held, hold_in, reap_dead_runs
 from tests.conftest import REPOSITORY

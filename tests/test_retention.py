@@ -7,10 +7,10 @@ import pytest
 
 from blut_assets.artifacts import Artifact
 from blut_assets.history.retention import collect_garbage, reachable
-from blut_assets.stages.declare import StageConfig, stage_asset
+from blut_assets.stages import Stage, StageConfig, stage_asset
 from blut_assets.stages.handles import ArtifactHandles
-from blut_assets.stages.stage import Stage
 from blut_resources.instance.instance import store_of
+from blut_resources.store.gc import collect
 
 
 class Note(Artifact):
@@ -58,7 +58,7 @@ def test_the_newest_results_and_what_they_were_made_of_are_kept() -> None:
         assert reachable(instance, 2) == {d for word in ("b", "c") for d in made[word].values()}
         store = store_of(instance)
         keep = reachable(instance, 1)
-        report = store.collect(keep, in_use_grace_s=0)
+        report = collect(store, keep, in_use_grace_s=0)
         assert set(report.removed) == {d for word in ("a", "b") for d in made[word].values()}
         assert all(store.has(digest) for digest in made["c"].values())
         assert run(instance, "a") == made["a"], "what was removed is computed again"
@@ -70,7 +70,7 @@ def test_what_was_just_made_is_spared_and_a_dry_run_removes_nothing(tmp_path: Pa
         made = [run(instance, word) for word in ("a", "b")]
         report = collect_garbage(instance, newest=1)
         assert report.removed == () and len(report.recent) == 2
-        store_of(instance).collect(set(), in_use_grace_s=0, dry_run=True)
+        collect(store_of(instance), set(), in_use_grace_s=0, dry_run=True)
         assert all(store_of(instance).has(digest) for digests in made for digest in digests.values())
         with pytest.raises(ValueError, match="newest = 0"):
             collect_garbage(instance, newest=0)

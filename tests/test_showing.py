@@ -15,10 +15,9 @@ from blut_assets.artifacts import Artifact
 from blut_assets.definitions import defs, discovered
 from blut_assets.pages.curves import draw
 from blut_assets.pages.documentation import columns, meanings
-from blut_assets.stages.declare import spec_of
-from blut_assets.stages.stage import Stage
+from blut_assets.stages.findings import Findings
+from blut_assets.stages.spec import spec_of
 from blut_resources.machine.energy import metered
-from blut_resources.store.artifacts import ArtifactStore
 from blut_resources.text import markdown, text_of
 from cookbooks.llm.evaluation.summary import answers_by_model
 from cookbooks.llm.showing import sample_chat
@@ -76,11 +75,11 @@ AWKWARD = [
 
 
 @pytest.mark.parametrize("text", AWKWARD)
-def test_lines_stay_what_they_are_in_the_ui_and_on_a_terminal(tmp_path: Path, text: str) -> None:
-    stage = Stage(None, ArtifactStore(tmp_path), SPECS[0], "", {})
-    stage.show(summary=text, word="x")
-    assert stage.shown["word"] == "x"
-    shown = stage.shown["summary"].value
+def test_lines_stay_what_they_are_in_the_ui_and_on_a_terminal(text: str) -> None:
+    found = Findings(SPECS[0], print)
+    found.show(summary=text, word="x")
+    assert found.shown["word"] == "x"
+    shown = found.shown["summary"].value
     assert _seen(shown) == text
     assert text_of(shown) == text
 

@@ -25,6 +25,7 @@ from blut_resources.store.artifacts import (
     file_lock,
     write_atomic,
 )
+from blut_resources.store.gc import collect
 from tests.swapped import swapped_when_opened
 
 FILES = {"model.bin": bytes(range(256)) * 40, "sub/config.json": b"{}", "sub/empty": b""}
@@ -226,7 +227,7 @@ def test_a_writer_killed_at_any_moment_leaves_nothing_to_see(store: ArtifactStor
         store.verify(expected, full=True)
         assert visible(store) == [expected]
     assert outcomes == {0, 1}, "the kills all came too early or too late to mean anything"
-    store.collect([expected])
+    collect(store, [expected])
     assert not any(str(os.getpid()) not in path.name for path in (store.root / "staging").iterdir())
 
 
@@ -495,7 +496,7 @@ def test_a_reference_copies_nothing_and_knows_an_unchanged_file_again(
     digest = store.put_reference(raw)
     assert digest == digest_path(raw) and store.open(digest) == raw
     assert (raw / "a.edf").stat().st_mode & 0o200
-    store.collect([digest])
+    collect(store, [digest])
     # Content that changes without any stamp changing is not read: only a full look finds it.
     index = store.reference_index(raw)
     flip(raw / "a.edf")
@@ -566,9 +567,9 @@ def test_collect_deletes_what_is_not_kept_and_nothing_else(store: ArtifactStore,
     kept, gone = put(store), put(store, {"a": b"12345"})
     raw = grow(tmp_path / "raw", {"a.edf": b"1"})
     outside = store.put_reference(raw)
-    plan = store.collect([kept], in_use_grace_s=0, dry_run=True)
+    plan = collect(store, [kept], in_use_grace_s=0, dry_run=True)
     assert len(store.list()) == 3
-    report = store.collect([kept], in_use_grace_s=0)
+    report = collect(store, [kept], in_use_grace_s=0)
     assert report == plan
     assert sorted(report.removed) == sorted([gone, outside]) and report.bytes_freed == 5
     assert visible(store) == [kept] and (raw / "a.edf").exists()
@@ -579,13 +580,13 @@ def test_collect_deletes_what_is_not_kept_and_nothing_else(store: ArtifactStore,
 def test_collect_spares_what_was_put_or_opened_lately(store: ArtifactStore) -> None:
     digest = put(store)
     manifest = store.record_path(digest, external=False)
-    assert store.collect([]).recent == (digest,)
+    assert collect(store, []).recent == (digest,)
     for touch in (lambda: store.open(digest), lambda: put(store)):
         os.utime(manifest, (1, 1))
         touch()
-        assert store.collect([]).recent == (digest,)
+        assert collect(store, []).recent == (digest,)
     os.utime(manifest, (1, 1))
-    assert store.collect([]).removed == (digest,)
+    assert collect(store, []).removed == (digest,)
 
 
 def test_collect_looks_again_at_what_it_listed(store: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -598,11 +599,11 @@ def test_collect_looks_again_at_what_it_listed(store: ArtifactStore, monkeypatch
     def list_and_lose_time() -> list[StoredArtifact]:
         store.open(opened)
         monkeypatch.undo()
-        assert store.collect([opened]).removed == (collected,)
+        assert collect(store, [opened]).removed == (collected,)
         return listed
 
     monkeypatch.setattr(store, "list", list_and_lose_time)
-    report = store.collect([])
+    report = collect(store, [])
     assert (report.recent, report.removed, report.bytes_freed) == ((opened,), (), 0)
     store.verify(opened, full=True)
 
@@ -619,11 +620,11 @@ def test_collect_spares_what_another_process_reads(store: ArtifactStore, tmp_pat
     try:
         while not (tmp_path / "reading").exists():
             time.sleep(0.005)
-        assert store.collect([], in_use_grace_s=0).in_use == (digest,)
+        assert collect(store, [], in_use_grace_s=0).in_use == (digest,)
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-    assert store.collect([], in_use_grace_s=0).removed == (digest,)
+    assert collect(store, [], in_use_grace_s=0).removed == (digest,)
     assert list((store.root / "locks").iterdir()) == []
 
 
@@ -632,7 +633,7 @@ def test_collect_clears_staging_of_the_dead_and_not_of_the_living(store: Artifac
     os.waitpid(in_child(lambda: grow(store.staging(), {"a": b"123"})), 0)
     foreign = store.root / "staging" / "1-00000000-abc"
     foreign.mkdir()
-    report = store.collect([])
+    report = collect(store, [])
     assert len(report.leftovers) == 1 and report.bytes_freed >= 3
     assert sorted((store.root / "staging").iterdir()) == sorted([mine, foreign])
 
@@ -649,7 +650,7 @@ def test_put_open_and_collect_at_once_never_show_damage(store: ArtifactStore) ->
 
     def sweep() -> None:
         while time.monotonic() < end:
-            store.collect([], in_use_grace_s=0)
+            collect(store, [], in_use_grace_s=0)
 
     children = [in_child(work) for work in (write, write, sweep, sweep)]
     assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4

@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from blut_assets.artifacts import Artifact
-from blut_assets.stages.declare import stage_asset
+from blut_assets.stages import stage_asset
 from blut_assets.testing import blut_instance, materialize, provide
 
 __all__ = ["blut_instance"]

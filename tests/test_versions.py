@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from blut_assets.stages.declare import spec_of
+from blut_assets.stages.spec import spec_of
 from blut_assets.versions.fingerprint import CodeVersion, code_version
 
 FILES = {

@@ -12,7 +12,7 @@ import pytest
 
 import cookbooks
 from blut_assets.definitions import discovered
-from blut_assets.stages.declare import StageSpec, spec_of
+from blut_assets.stages.spec import StageSpec, spec_of
 from blut_assets.versions.asset import AssetSource
 from blut_assets.versions.dump import Dumper
 from blut_assets.versions.files import project_at

@@ -7,9 +7,8 @@ from pathlib import Path
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
-from blut_assets.stages.declare import StageConfig, stage_asset
+from blut_assets.stages import Stage, StageConfig, stage_asset
 from blut_assets.stages.handles import ArtifactHandles
-from blut_assets.stages.stage import Stage
 
 
 class Word(Artifact):

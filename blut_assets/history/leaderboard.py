@@ -15,9 +15,11 @@ from typing import Any
 
 import dagster as dg
 
-from blut_assets.recipes import RECIPE_TAG, Cookbook, Metric, Recipe, args_of
+from blut_assets.recipes import Cookbook, Metric, Recipe
+from blut_assets.recipes.args import args_of
+from blut_assets.recipes.recipe import RECIPE_TAG
 from blut_assets.stages import reuse
-from blut_assets.stages.declare import COMMON, StageSpec, spec_of
+from blut_assets.stages.spec import COMMON, StageSpec, spec_of
 from blut_resources.text import markdown
 
 GROUP = "leaderboard"

@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from graphlib import TopologicalSorter
@@ -12,9 +13,9 @@ import dagster as dg
 
 from blut_assets.artifacts import Artifact
 from blut_assets.stages import reuse
-from blut_assets.stages.declare import StageConfig, StageSpec, spec_of
 from blut_assets.stages.footprints import Cost, Kind, cost_before, expected_gpus
-from blut_assets.stages.stage import Stage
+from blut_assets.stages.spec import StageConfig, StageSpec, spec_of
+from blut_assets.stages.stage import call, planned
 from blut_resources.files.digest import digest_path
 from blut_resources.instance.instance import store_of
 from blut_resources.store.artifacts import ArtifactStore, StoreError
@@ -86,13 +87,13 @@ def observe(store: ArtifactStore, spec: StageSpec, config: StageConfig) -> Artif
     Raises:
         Exception: whatever the source raises when it cannot be read.
     """
-    stage = Stage(None, store, spec, spec.fingerprint({}, config), {})
-    result: Any = spec.call(stage, {}, config)
+    stage = planned(spec, store, config)
+    result = call(stage, {}, config)
     artifact = _returned(result) if inspect.isgenerator(result) else result
     if artifact.digest:
         return artifact
     digest = digest_path(stage.out)
-    stage.discard_out()
+    shutil.rmtree(stage.out, ignore_errors=True)
     return artifact.stored_as(digest)
 
 

@@ -9,8 +9,8 @@ from blut_resources.instance.instance import home_of, other_homes, store_of
 from blut_resources.registry.models import ModelRegistry, Registration
 from blut_resources.runs.alive import all_out_of_sight
 from blut_resources.store import results
-from blut_resources.store.artifacts import ArtifactStore, CollectReport
-from blut_resources.store.gc import NEWEST
+from blut_resources.store.artifacts import ArtifactStore
+from blut_resources.store.gc import NEWEST, CollectReport, collect
 
 
 def reachable(
@@ -101,7 +101,7 @@ def collect_garbage(
         )
     if not unknown:
         _refuse_without_history(instance, store)
-    return store.collect(reachable(instance, newest), dry_run=dry_run)
+    return collect(store, reachable(instance, newest), dry_run=dry_run)
 
 
 def _refuse_without_history(instance: dg.DagsterInstance, store: ArtifactStore) -> None:

@@ -8,16 +8,13 @@ import base64
 import contextlib
 import json
 import math
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
 from blut_resources.text import html, one_line
-
-if TYPE_CHECKING:
-    from blut_assets.stages.stage import Stage
 
 FILE = "epochs.jsonl"
 WIDTH, HEIGHT, LEFT, MARGIN, COLUMNS, MOST = 300, 170, 68, 34, 3, 12
@@ -25,10 +22,13 @@ Row = dict[str, float]
 
 
 class Curves:
-    """The epochs of one training; its work directory has those from before it was killed and resumed."""
+    """The epochs of one training; its work directory has those from before it was killed and resumed.
 
-    def __init__(self, stage: "Stage") -> None:
-        self._stage = stage
+    ``work`` is called for that directory at the first epoch: it is made by being asked for.
+    """
+
+    def __init__(self, work: Callable[[], Path]) -> None:
+        self._work = work
         self.rows: list[Row] = []
 
     def followed(self, events: Any) -> Generator[Any, None, Any]:
@@ -47,14 +47,14 @@ class Curves:
                 events.throw(error)
                 raise
 
-    def shown(self) -> dict[str, Any]:
-        """The picture as metadata; nothing where there were no epochs."""
+    def shown(self, work: Path | None) -> dict[str, Any]:
+        """The picture as metadata; nothing where there were no epochs, in ``work`` neither."""
         # a training that was killed after its last epoch reports none when it is resumed
-        rows = self.rows or (_read(self._stage.work / FILE) if "work" in vars(self._stage) else [])
+        rows = self.rows or (_read(work / FILE) if work else [])
         return {"curves": dg.MetadataValue.md(f"![curves]({data_uri(draw(rows))})")} if rows else {}
 
     def _note(self, row: Row) -> None:
-        path = self._stage.work / FILE
+        path = self._work() / FILE
         if not self.rows:
             self.rows = _read(path)
         _add(self.rows, row)

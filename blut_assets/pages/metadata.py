@@ -1,18 +1,14 @@
 """What a materialization shows beside its facts: where it came from, and a look at its bytes."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
-from blut_resources.instance.instance import home_of
 from blut_resources.runs.files import manifest_path
 from blut_resources.text import lines, markdown, one_line
-
-if TYPE_CHECKING:
-    from blut_assets.stages.declare import StageSpec
-    from blut_assets.stages.stage import Stage
 
 SHORT = 12
 LONGEST = 4096
@@ -43,30 +39,19 @@ def _cell(value: Any) -> Any:
     return one_line(value) if isinstance(value, str) else value
 
 
-def inputs_shown(spec: "StageSpec", inputs: Mapping[str, Artifact]) -> dict[str, Any]:
+def inputs_shown(keys: Mapping[str, dg.AssetKey], inputs: Mapping[str, Artifact]) -> dict[str, Any]:
     """Every input with a link to its asset, and the version that was taken."""
     if not inputs:
         return {}
     rows = [
-        f"| {name} | [{spec.inputs[name].to_user_string()}](/assets/{'/'.join(spec.inputs[name].path)})"
+        f"| {name} | [{keys[name].to_user_string()}](/assets/{'/'.join(keys[name].path)})"
         f" | `{artifact.digest[:SHORT]}` |"
         for name, artifact in inputs.items()
     ]
     return {"inputs": dg.MetadataValue.md("\n".join(["| input | asset | version |", "|---|---|---|", *rows]))}
 
 
-def manifest_shown(stage: "Stage") -> dict[str, Any]:
+def manifest_shown(home: Path, run_id: str) -> dict[str, Any]:
     """The file that says of what, with what and on what the run was made."""
-    path = manifest_path(home_of(stage.context.instance), stage.context.run.run_id)
+    path = manifest_path(home, run_id)
     return {"manifest": dg.MetadataValue.path(str(path))} if path.is_file() else {}
-
-
-def bytes_shown(stage: "Stage", artifact: Artifact) -> dict[str, Any]:
-    """What the asset shows of its bytes; that it cannot be shown is no reason to lose it."""
-    if stage.spec.show is None:
-        return {}
-    try:
-        return dict(stage.spec.show(stage.open(artifact)))
-    except Exception as error:
-        stage.context.log.warning(f"{stage.name}: cannot be shown: {type(error).__name__}: {error}")
-        return {}

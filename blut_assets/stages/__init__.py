@@ -1,5 +1,8 @@
 """Stage assets: how they are declared, what a stage function gets, and the engine that computes or reuses."""
 
 from blut_assets.stages.declare import stage_asset
+from blut_assets.stages.limits import Footprint
+from blut_assets.stages.spec import StageConfig, Steps
+from blut_assets.stages.stage import Stage
 
-__all__ = ["stage_asset"]
+__all__ = ["Footprint", "Stage", "StageConfig", "Steps", "stage_asset"]

@@ -8,16 +8,14 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import dagster as dg
 
 from blut_assets.stages import reuse
 from blut_assets.stages.limits import Footprint
+from blut_assets.stages.spec import StageConfig
 from blut_resources.machine.gpus import gpus as gpus_here
-
-if TYPE_CHECKING:
-    from blut_assets.stages.declare import StageConfig
 
 DRIVERS, GPUS = "drivers", "gpus"
 """Where the metadata ``blut/spec`` of a materialization says of which kind it was."""
@@ -30,7 +28,7 @@ Likeness = Literal["same", "alike", "other"]
 class Kind:
     """What drives the cost of one computation; an input or a number of GPUs that is not known yet is None."""
 
-    config: "StageConfig"
+    config: StageConfig
     inputs: Mapping[str, str | None]
     gpus: int | None
 
@@ -64,7 +62,7 @@ class Took:
     peak: int | None
 
 
-def drivers_of(spec: Mapping[str, Any], config: "type[StageConfig]") -> Mapping[str, Any] | None:
+def drivers_of(spec: Mapping[str, Any], config: type[StageConfig]) -> Mapping[str, Any] | None:
     """The fields that drove the cost of a materialization, None where it does not say all of them.
 
     One from before they were noted has what changes a result; that is all only where nothing else drives it.
@@ -159,7 +157,7 @@ def _differing(kind: Kind, took: Took) -> str:
     return ", ".join(words) or f"{gpus} GPUs instead of {kind.gpus}"
 
 
-def expected_gpus(footprint: Footprint, config: "StageConfig") -> int | None:
+def expected_gpus(footprint: Footprint, config: StageConfig) -> int | None:
     """How many GPUs a payload will get where its stage does not say; None if that cannot be known."""
     if getattr(config, "device", None) == "cpu":
         return 0

@@ -6,15 +6,19 @@ import functools
 import os
 import re
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
 from blut_assets.stages import reuse
-from blut_assets.stages.footprints import peaks_before
+from blut_assets.stages.findings import Findings
+from blut_assets.stages.footprints import Kind, peaks_before
+from blut_assets.stages.limits import LimitsConfig
+from blut_assets.stages.recording import Recording
+from blut_assets.stages.spec import StageSpec
 from blut_resources.containment.limits import Limits, parse_size
 from blut_resources.containment.unit import Enforcement
 from blut_resources.files.durable import remove_tree
@@ -30,9 +34,6 @@ from blut_resources.payloads.run import Payload, PayloadFailed, run_payload
 from blut_resources.runs.metrics import finite
 from blut_resources.text import lines, markdown_cell, one_line
 
-if TYPE_CHECKING:
-    from blut_assets.stages.stage import Stage
-
 EMBED_LIMIT = 400_000
 IMAGE = re.compile(r"image/[\w.+-]+")
 EACH_EPOCH = 500
@@ -44,61 +45,139 @@ MOVES = "blut_moves"
 Running = Generator[dg.AssetObservation, None, dict[str, Any]]
 
 
-def run(stage: "Stage", payload: Payload, gpus: int | None) -> Running:
-    """Run a payload within the stage's limits; yields an observation per epoch, returns the facts.
+class PayloadRunner:
+    """Runs the payloads of one asset in one step, each within its limits.
 
-    Raises:
-        PayloadFailed: if it did not reach ``done``; after an out-of-memory kill only where no larger limit
-            is allowed.
-        NeverFits: if this machine can never give what it needs.
+    Args:
+        kind: number of GPUs -> what drives the cost of this computation with so many.
     """
-    limits = stage.limits.resolve(stage.spec.footprint.limits)
-    there = set(payload.out.iterdir()) if payload.out.is_dir() else set()
-    while True:
-        try:
-            return (yield from _once(stage, replace(payload, limits=limits), gpus))
-        except PayloadFailed as error:
-            larger = stage.limits.next_size_up(limits) if error.outcome.kind == "oom-kill" else None
-            if larger is None or larger.memory_max is None:
-                raise
-            stage.context.log.warning(f"{error}\n{stage.name}: again, with {size_text(larger.memory_max)}")
-            limits = larger
-            for half_written in set(payload.out.iterdir()) - there:
-                remove_tree(half_written)
 
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext,
+        spec: StageSpec,
+        limits: LimitsConfig,
+        record: Recording,
+        findings: Findings,
+        kind: Callable[[int], Kind],
+    ) -> None:
+        self.context, self.findings = context, findings
+        self._spec, self._limits, self._record, self._kind = spec, limits, record, kind
+        self._name = spec.key.to_user_string()
+        self._quiet_until = 0.0
 
-def _once(stage: "Stage", payload: Payload, gpus: int | None) -> Running:
-    facts: dict[str, Any] = {}
-    quiet_until = 0.0
-    shown, kept_back = Shown(), None
-    admit = functools.partial(_admit, stage, payload.limits, gpus)
-    for event in run_payload(stage.context, payload, admit, stage.record.last_words):
-        stage.record.payload(event)
-        if event["event"] == "started" and (held := event.get("isolation")):
-            stage.note_isolation(held)
-        if event["event"] == "epoch":
-            kept_back = None if shown.next() else event
-            if kept_back is None:
-                yield _observed(stage, event)
-        elif event["event"] == "step" and time.monotonic() > quiet_until:
-            quiet_until = time.monotonic() + STEP_LOG_S
-            _tell(stage, "step", _of_all(event), event["values"])
-        elif event["event"] == "diverged":
-            stage.context.log.warning(f"{stage.name} has diverged: {lines(event['message'])}")
-        elif event["event"] == "gpu_starved":
-            stage.context.log.warning(f"{stage.name}: GPU {event['gpu']} has next to nothing to do")
-        elif event["event"] == UNCOUNTED:
-            stage.found_uncounted(Path(event["path"]))
-        elif event["event"] == "artifact":
-            stage.show(**{event["name"]: _picture(Path(event["path"]), event["media_type"])})
-        elif event["event"] == "done":
-            facts = event["facts"]
-        elif event["event"] == "ended":
-            if kept_back:
-                yield _observed(stage, kept_back)
-            peak = max(event["outcome"].peak or 0, stage.shown.get(reuse.PEAK, 0))
-            stage.show(**_held_by(event["enforcement"]), **({reuse.PEAK: peak} if peak else {}))
-    return facts
+    def run(self, payload: Payload, gpus: int | None) -> Running:
+        """Run a payload within the asset's limits; yields an observation per epoch, returns the facts.
+
+        Raises:
+            PayloadFailed: if it did not reach ``done``; after an out-of-memory kill only where no larger
+                limit is allowed.
+            NeverFits: if this machine can never give what it needs.
+        """
+        limits = self._limits.resolve(self._spec.footprint.limits)
+        there = set(payload.out.iterdir()) if payload.out.is_dir() else set()
+        while True:
+            try:
+                return (yield from self._once(replace(payload, limits=limits), gpus))
+            except PayloadFailed as error:
+                larger = self._limits.next_size_up(limits) if error.outcome.kind == "oom-kill" else None
+                if larger is None or larger.memory_max is None:
+                    raise
+                again = f"{error}\n{self._name}: again, with {size_text(larger.memory_max)}"
+                self.context.log.warning(again)
+                limits = larger
+                for half_written in set(payload.out.iterdir()) - there:
+                    remove_tree(half_written)
+
+    def _once(self, payload: Payload, gpus: int | None) -> Running:
+        facts: dict[str, Any] = {}
+        shown, kept_back = Shown(), None
+        admit = functools.partial(self._admit, payload.limits, gpus)
+        for event in run_payload(self.context, payload, admit, self._record.last_words):
+            self._record.payload(event)
+            if event["event"] == "epoch":
+                kept_back = None if shown.next() else event
+                if kept_back is None:
+                    yield self._observed(event)
+            elif event["event"] == "done":
+                facts = event["facts"]
+            elif event["event"] == "ended" and kept_back:
+                yield self._observed(kept_back)
+            self._heed(event)
+        return facts
+
+    def _heed(self, event: Mapping[str, Any]) -> None:
+        """Say and keep what an event tells of the asset."""
+        kind, log, findings = event["event"], self.context.log, self.findings
+        if kind == "started" and (held := event.get("isolation")):
+            findings.note_isolation(held)
+        elif kind == "step" and time.monotonic() > self._quiet_until:
+            self._quiet_until = time.monotonic() + STEP_LOG_S
+            self._tell("step", _of_all(event), event["values"])
+        elif kind == "diverged":
+            log.warning(f"{self._name} has diverged: {lines(event['message'])}")
+        elif kind == "gpu_starved":
+            log.warning(f"{self._name}: GPU {event['gpu']} has next to nothing to do")
+        elif kind == UNCOUNTED:
+            findings.found_uncounted(Path(event["path"]))
+        elif kind == "artifact":
+            findings.show(**{event["name"]: _picture(Path(event["path"]), event["media_type"])})
+        elif kind == "ended":
+            peak = max(event["outcome"].peak or 0, findings.shown.get(reuse.PEAK, 0))
+            findings.show(**_held_by(event["enforcement"]), **({reuse.PEAK: peak} if peak else {}))
+
+    def _observed(self, event: Mapping[str, Any]) -> dg.AssetObservation:
+        number, metrics = event["epoch"], finite(event["metrics"])
+        self._tell("epoch", number, metrics)
+        return dg.AssetObservation(self._spec.key, metadata={"epoch": number, **metrics} | {"epoch": number})
+
+    def _tell(self, unit: str, number: Any, values: dict[str, Any]) -> None:
+        words = " ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in values.items())
+        line = one_line(f"{self._name}: {unit} {number}{': ' if words else ''}{words}")
+        self.context.log.info(line, extra={MOVES: True})
+
+    @contextlib.contextmanager
+    def _admit(self, limits: Limits, gpus: int | None) -> Iterator[Lease]:
+        """Queue for its limit, else what its kind took before, else what was declared."""
+        footprint, context = self._spec.footprint, self.context
+        declared = parse_size(footprint.memory, "footprint.memory") if footprint.memory else None
+        if gpus is None:
+            gpus = self._any_gpu() if footprint.gpus == "any" else footprint.gpus
+        self.findings.gpus = max(self.findings.gpus, gpus)
+        same, alike = peaks_before(context.instance, self._spec.key, self._kind(self.findings.gpus))
+        memory = estimate(declared, same, limits.memory_max, alike)
+        if (same or alike) and not limits.memory_max:
+            # the kernel counts cached files in: what ran here before must not be said to fit never again
+            memory = min(memory, machine.memory().budget)
+        needs = Needs(
+            memory=memory,
+            gpus=gpus,
+            vram=parse_size(footprint.vram, "footprint.vram") if footprint.vram and gpus else 0,
+        )
+
+        waited_since: list[float] = []
+
+        def say(text: str) -> None:
+            waited_since.append(time.monotonic())
+            context.log.info(f"{self._name}: {text}")
+            context.instance.add_run_tags(context.run.run_id, {WAITING_TAG: text})
+
+        holder = {"run": context.run.run_id, "asset": self._name, "pid": str(os.getpid())}
+        with lease(needs, holder=holder, on_wait=say) as granted:
+            if waited_since:  # a tag cannot be taken off
+                waited = f"no more, after {time.monotonic() - waited_since[0]:.0f} s"
+                context.instance.add_run_tags(context.run.run_id, {WAITING_TAG: waited})
+            with energy.metered(granted.gpus) as used:
+                yield granted
+            self.findings.show(**used.added_to(self.findings.shown))
+
+    def _any_gpu(self) -> int:
+        """One, where there is one; a payload sees none that it has not leased."""
+        there = gpus_here()
+        if not there.found:
+            reason = f"{there.reason}; ${DECLARED} can declare what NVML does not know"
+            self.context.log.info(f"{self._name}: runs without a GPU ({reason})")
+        return min(1, len(there.found))
 
 
 class Shown:
@@ -120,71 +199,14 @@ class Shown:
         return True
 
 
-def _observed(stage: "Stage", event: Mapping[str, Any]) -> dg.AssetObservation:
-    number, metrics = event["epoch"], finite(event["metrics"])
-    _tell(stage, "epoch", number, metrics)
-    return dg.AssetObservation(stage.spec.key, metadata={"epoch": number, **metrics} | {"epoch": number})
-
-
 def _held_by(enforcement: Enforcement) -> dict[str, Any]:
     """Why stronger ways were passed over is worth a line only where the tree is not held."""
     shown = enforcement.as_metadata()
     return {k: v for k, v in shown.items() if not (enforcement.contained and k == "containment_reason")}
 
 
-def _of_all(step: dict[str, Any]) -> str:
+def _of_all(step: Mapping[str, Any]) -> str:
     return f"{step['step']}/{step['of']}" if "of" in step else str(step["step"])
-
-
-def _tell(stage: "Stage", unit: str, number: Any, values: dict[str, Any]) -> None:
-    words = " ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in values.items())
-    line = one_line(f"{stage.name}: {unit} {number}{': ' if words else ''}{words}")
-    stage.context.log.info(line, extra={MOVES: True})
-
-
-@contextlib.contextmanager
-def _admit(stage: "Stage", limits: Limits, gpus: int | None) -> Iterator[Lease]:
-    """Queue for what the payload needs: its limit, else what its kind took before, else what was declared."""
-    footprint, context = stage.spec.footprint, stage.context
-    declared = parse_size(footprint.memory, "footprint.memory") if footprint.memory else None
-    if gpus is None:
-        gpus = _any_gpu(stage) if footprint.gpus == "any" else footprint.gpus
-    stage.gpus = max(stage.gpus, gpus)
-    same, alike = peaks_before(context.instance, stage.spec.key, stage.kind(stage.gpus))
-    memory = estimate(declared, same, limits.memory_max, alike)
-    if (same or alike) and not limits.memory_max:
-        # the kernel counts cached files in: what ran here before must not be said to fit never again
-        memory = min(memory, machine.memory().budget)
-    needs = Needs(
-        memory=memory,
-        gpus=gpus,
-        vram=parse_size(footprint.vram, "footprint.vram") if footprint.vram and gpus else 0,
-    )
-
-    waited_since: list[float] = []
-
-    def say(text: str) -> None:
-        waited_since.append(time.monotonic())
-        context.log.info(f"{stage.name}: {text}")
-        context.instance.add_run_tags(context.run.run_id, {WAITING_TAG: text})
-
-    holder = {"run": context.run.run_id, "asset": stage.name, "pid": str(os.getpid())}
-    with lease(needs, holder=holder, on_wait=say) as granted:
-        if waited_since:  # a tag cannot be taken off
-            waited = f"no more, after {time.monotonic() - waited_since[0]:.0f} s"
-            context.instance.add_run_tags(context.run.run_id, {WAITING_TAG: waited})
-        with energy.metered(granted.gpus) as used:
-            yield granted
-        stage.show(**used.added_to(stage.shown))
-
-
-def _any_gpu(stage: "Stage") -> int:
-    """One, where there is one; a payload sees none that it has not leased."""
-    there = gpus_here()
-    if not there.found:
-        reason = f"{there.reason}; ${DECLARED} can declare what NVML does not know"
-        stage.context.log.info(f"{stage.name}: runs without a GPU ({reason})")
-    return min(1, len(there.found))
 
 
 def _picture(path: Path, media_type: str) -> dg.MetadataValue:

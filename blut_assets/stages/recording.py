@@ -3,17 +3,15 @@
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
+from blut_assets.stages.spec import StageConfig
 from blut_resources.payloads.record import RunRecord, unheard
 from blut_resources.runs import manifest
 from blut_resources.runs.files import manifest_path, run_dir
 from blut_resources.runs.tracking import NoTracker, Tracker, chosen_logger, open_tracker
-
-if TYPE_CHECKING:
-    from blut_assets.stages.declare import StageConfig
 
 
 class Recording:
@@ -23,7 +21,7 @@ class Recording:
     """
 
     def __init__(
-        self, home: Path, context: dg.AssetExecutionContext, asset: str, config: "StageConfig", **facts: Any
+        self, home: Path, context: dg.AssetExecutionContext, asset: str, config: StageConfig, **facts: Any
     ) -> None:
         self._home, self._run_id, self._asset = home, context.run.run_id, asset
         self._log, self._config = context.log, config.for_payload()

@@ -1,84 +1,86 @@
-"""Stage: what a stage function gets to work with.
-
-``reusable`` may be set to False by a stage function whose result must not answer a later run.
-"""
+"""Stage: what a stage function gets to work with."""
 
 import inspect
-import json
-import os
 import shutil
-import time
 from collections.abc import Generator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
-from blut_assets.pages.metadata import harmless
-from blut_assets.stages import reuse
-from blut_assets.stages.footprints import Kind
-from blut_assets.stages.limits import NO_LIMITS
-from blut_assets.stages.payloads import run
-from blut_assets.stages.recording import Recording
-from blut_resources.containment.sandbox.isolation import HELD, Held, Isolation
+from blut_assets.stages.findings import Findings
+from blut_assets.stages.payloads import PayloadRunner
+from blut_assets.stages.spec import StageConfig, StageSpec
+from blut_resources.containment.sandbox.isolation import Held, Isolation
 from blut_resources.machine.memory import check_shared_memory
 from blut_resources.payloads.distributions import Environment, environment
 from blut_resources.payloads.files import PayloadFiles
 from blut_resources.payloads.isolated import VARIABLES
 from blut_resources.payloads.run import Payload, can_be_taken_over
-from blut_resources.store import results
-from blut_resources.store.artifacts import ArtifactStore, StoreError
-from blut_resources.text import one_line
-
-if TYPE_CHECKING:
-    from blut_assets.stages.declare import StageConfig, StageSpec
+from blut_resources.store.artifacts import ArtifactStore
 
 
 class Stage:
-    """One computation of one artifact: where to read, where to write, and how to run a payload."""
+    """One computation of one artifact: where to read, where to write, and how to run a payload.
+
+    Attributes:
+        name: the asset, such as ``lamquant/joint_checkpoint``.
+        spec: what the asset was declared with.
+        store: the artifact store.
+        limits: what its payloads may use at most.
+        looked_up: digests by name of what the asset's ``looks_up`` found when it began.
+    """
 
     def __init__(
         self,
-        context: dg.AssetExecutionContext | None,
+        spec: StageSpec,
         store: ArtifactStore,
-        spec: "StageSpec",
+        config: StageConfig,
         fingerprint: str,
-        description: Mapping[str, Any],
-        config: "StageConfig | None" = None,
-        record: Recording | None = None,
+        looked_up: Mapping[str, str],
+        runner: PayloadRunner | None = None,
     ) -> None:
-        self._context, self.store, self.spec, self.fingerprint = context, store, spec, fingerprint
-        self._config, self._record = config, record
-        self.limits = config.limits if config else NO_LIMITS
+        self.spec, self.store = spec, store
         self.name = spec.key.to_user_string()
-        self.reusable = spec.memoised
-        self.looked_up: Mapping[str, str] = {}
-        """Digests by name of what its ``looks_up`` found when it began."""
-        self.gpus = 0
-        """How many its payloads were given at most."""
-        self._description = description
-        self.isolation: Held | None = None
+        self.limits = config.limits
+        self.looked_up = looked_up
+        self._config, self._fingerprint, self._running = config, fingerprint, runner
         self._outside: dict[Path, dict[str, Any]] = {}
-        self.shown: dict[str, Any] = {}
 
     @property
     def planning(self) -> bool:
         """True when a plan asks a source what it would see: it must change nothing then."""
-        return self._context is None
+        return self._running is None
 
     @property
     def context(self) -> dg.AssetExecutionContext:
         """Dagster's context of the running step."""
-        assert self._context is not None, "a plan has no execution context"
-        return self._context
+        return self._runner().context
 
     @property
-    def record(self) -> Recording:
-        """What the run keeps of it."""
-        assert self._record is not None, "a plan leaves nothing behind"
-        return self._record
+    def reusable(self) -> bool:
+        """Whether the result may answer a later run; a stage function may set it to False."""
+        return self._findings.reusable
+
+    @reusable.setter
+    def reusable(self, value: bool) -> None:
+        self._findings.reusable = value
+
+    @property
+    def isolation(self) -> Held | None:
+        """What holds its isolated payloads, the weakest of them; None before there was one."""
+        return self._findings.isolation
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """Metadata of the materialization so far."""
+        return self._findings.shown
+
+    def show(self, /, **metadata: Any) -> None:
+        """Add metadata to the materialization, made harmless: texts may be of strangers."""
+        self._findings.show(**metadata)
 
     @cached_property
     def out(self) -> Path:
@@ -98,7 +100,7 @@ class Stage:
     @cached_property
     def work(self) -> Path:
         """A directory that outlives an attempt and is the same for the next one with this fingerprint."""
-        return self.store.work_dir(self.fingerprint)
+        return self.store.work_dir(self._fingerprint)
 
     def open(self, artifact: Artifact | str) -> Path:
         """The bytes of an artifact, or of a digest, verified.
@@ -113,10 +115,6 @@ class Stage:
         if told := self.store.outside(digest):
             self._outside[path] = told
         return path
-
-    def show(self, /, **metadata: Any) -> None:
-        """Add metadata to the materialization, made harmless: texts may be of strangers."""
-        self.shown |= {one_line(name): harmless(value) for name, value in metadata.items()}
 
     def run(
         self,
@@ -153,126 +151,44 @@ class Stage:
         """
         check_shared_memory(workers, batch_bytes)
         payload = Payload(
-            *(module, config, inputs, out or self.out, work or self.work, self.fingerprint, self.name),
+            *(module, config, inputs, out or self.out, work or self.work, self._fingerprint, self.name),
             adopt=self.limits.on_orphan == "adopt" and isolated is None,
             isolation=isolated,
             variables=tuple(variables),
             compiled=self.store.root / "compiled",
             outside={name: self._outside[path] for name, path in inputs.items() if path in self._outside},
-            watch=self._config.watch() if self._config else {},
+            watch=self._config.watch(),
             files=self._files(module),
         )
-        return (yield from run(self, payload, gpus))
+        return (yield from self._runner().run(payload, gpus))
 
     @cached_property
     def environment(self) -> Environment:
         """What its isolated payloads find installed and set; listed are its declared ``distributions``."""
         return environment(self.spec.distributions, VARIABLES)
 
-    def note_isolation(self, held: Held) -> None:
-        """What holds an isolated payload; of several the weakest counts.
-
-        Where nothing does, the result says so, and does not answer a run on a machine where something would.
-        """
-        if held == "none":
-            self.reusable = False
-            self.context.log.warning(
-                f"{self.name}: nothing here can keep a process from the rest of the machine (neither Landlock"
-                " nor user namespaces): isolation is `none`, and the result is not reused"
-            )
-        self.isolation = HELD[max(HELD.index(one) for one in (held, self.isolation or held))]
-
     def _files(self, module: str) -> PayloadFiles:
         """What the payload is started from; one that was not declared is no part of the fingerprint."""
         files = self.spec.code.files(module)
-        if files is not None:
-            return files
-        if self.reusable:
-            self.reusable = False
-            self.context.log.warning(
-                f"{self.name}: {module} is not among the payloads of its stage_asset, so its source is no"
-                " part of the code version: the result is not reused. Add it to payloads=[...]"
-            )
-        return PayloadFiles()
+        if files is None:
+            self._findings.found_undeclared(module)
+        return files or PayloadFiles()
 
-    def found_uncounted(self, path: Path) -> None:
-        """Its payload has read a file of its own package that is no part of the code version."""
-        self.reusable = False
-        beside = os.path.relpath(path, Path(inspect.getfile(self.spec.function)).absolute().parent)
-        self.context.log.warning(
-            f"{self.name}: the payload has read {one_line(path)}, which is no part of the code version: an"
-            " edit of it would not be noticed, so the result is not reused. Declare it in its stage_asset:"
-            f" data=[{json.dumps(one_line(beside))}]"
-        )
+    def _runner(self) -> PayloadRunner:
+        assert self._running is not None, "a plan runs nothing"
+        return self._running
 
-    def look_up(self) -> reuse.Hit | None:
-        """A stored result with this fingerprint, if its bytes are there and sound."""
-        partition = self.context.partition_key if self.context.has_partition_key else None
-        wanted = (self.spec.key, self.fingerprint, partition)
-        hit, damage = reuse.find_reusable(self.context.instance, self.store, *wanted, kind=self.spec.output)
-        for problem in damage:
-            self.context.log.warning(f"{self.name}: {problem} It is computed again.")
-        return hit
-
-    def kind(self, gpus: int) -> Kind:
-        """What drives the cost of it, with so many GPUs."""
-        assert self._config is not None, "a plan computes nothing"
-        return Kind(self._config, self._description["inputs"], gpus)
-
-    def put(self) -> str:
-        """Move what was written to ``out`` into the store."""
-        return self.store.put(self.out)
-
-    def discard_out(self) -> None:
-        """Drop what was written to ``out`` and not put into the store."""
-        shutil.rmtree(self.__dict__.get("out", ""), ignore_errors=True)
-
-    def discard_work(self) -> None:
-        """Drop what was kept for a resume; the result is recorded."""
-        self.store.discard_work(self.fingerprint)
-
-    def result(self, artifact: Artifact, seconds: float) -> dg.MaterializeResult[Any]:
-        """The materialization of a computed artifact."""
-        metadata = {
-            **_plottable(artifact),
-            **self.shown,
-            reuse.ARTIFACT: dg.MetadataValue.json(artifact.model_dump(mode="json")),
-            reuse.SPEC: dg.MetadataValue.json({**self._description, **self.kind(self.gpus).noted()}),
-            reuse.SECONDS: round(seconds, 3),
-            reuse.ORIGIN: dg.MetadataValue.dagster_run(self.context.run.run_id),
-            reuse.REUSED: False,
-        }
-        result = self._materialize(artifact, metadata, self.reusable)
-        if self.reusable:
-            self._note(artifact.digest, result)
-        return result
-
-    def _note(self, digest: str, result: dg.MaterializeResult[Any]) -> None:
-        """Write it down beside its bytes; without that it is still in the event log."""
-        partition = self.context.partition_key if self.context.has_partition_key else None
-        event = dg.AssetMaterialization(
-            self.spec.key, metadata=result.metadata, partition=partition, tags=result.tags
-        )
-        try:
-            results.note(self.store.root, results.Result(digest, self.context.run.run_id, time.time(), event))
-        except StoreError as error:
-            self.context.log.warning(f"{self.name}: only this instance will reuse it: {error}")
-
-    def reused(self, artifact: Artifact, hit: reuse.Hit) -> dg.MaterializeResult[Any]:
-        """The materialization of a stored artifact: the old facts, and a link to the run that made it."""
-        origin = dg.MetadataValue.dagster_run(hit.origin)
-        metadata = {**hit.event.metadata, reuse.REUSED: True, reuse.ORIGIN: origin}
-        return self._materialize(artifact, metadata, True)
-
-    def _materialize(
-        self, artifact: Artifact, metadata: Mapping[str, Any], reusable: bool
-    ) -> dg.MaterializeResult[Any]:
-        tags = {reuse.FINGERPRINT_TAG: self.fingerprint} if reusable else {}
-        version = dg.DataVersion(artifact.digest)
-        return dg.MaterializeResult(value=artifact, metadata=metadata, data_version=version, tags=tags)
+    @cached_property
+    def _findings(self) -> Findings:
+        return self._running.findings if self._running else Findings(self.spec, lambda text: None)
 
 
-def _plottable(artifact: Artifact) -> dict[str, Any]:
-    """Facts as metadata of their own: Dagster plots numbers over materializations."""
-    facts = artifact.facts().items()
-    return {k: harmless(v) for k, v in facts if isinstance(v, bool | int | float | str)}
+def planned(spec: StageSpec, store: ArtifactStore, config: StageConfig) -> Stage:
+    """What a source's function is called with by a plan: nothing is run, recorded or changed."""
+    return Stage(spec, store, config, spec.fingerprint({}, config), {})
+
+
+def call(stage: Stage, inputs: Mapping[str, Artifact], config: StageConfig) -> Any:
+    """Call the stage function: its artifact, or a generator that returns one."""
+    takes = inspect.signature(stage.spec.function).parameters
+    return stage.spec.function(stage, **inputs, **({"config": config} if "config" in takes else {}))

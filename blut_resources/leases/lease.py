@@ -1,7 +1,7 @@
 """Admission: memory and GPUs of this machine are leased, so that what runs at once fits.
 
 The budget belongs to the machine: all Dagster instances and all users share one directory of leases
-(`lease_files`), first come first served (`lease_queue`). Only what is declared counts against it. Where other
+(`files`), first come first served (`queue`). Only what is declared counts against it. Where other
 programs have taken so much that a lease would find too little memory available, it says so and starts
 anyway, or first waits for up to $BLUT_MEMORY_WAIT ("10m"). A GPU goes to one lease at a time.
 """
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from blut_resources.leases import files as lease_files
+from blut_resources.leases import files as files
 from blut_resources.leases.files import HOLDER, WAITER, Claim, Held, Needs
 from blut_resources.leases.place import LeaseError, locked, named_place, place
 from blut_resources.leases.queue import NeverFits, Turn, describe, look, refuse_impossible
@@ -105,7 +105,7 @@ def join(path: Path) -> Iterator[None]:
     Raises:
         LeaseError: no living process holds it.
     """
-    held = lease_files.join(path)
+    held = files.join(path)
     try:
         yield
     finally:
@@ -127,7 +127,7 @@ def _claims(kind: str) -> list[Claim]:
     if not directory.is_dir():
         return []
     with locked(directory, on_stuck=_give_up):  # else a lease that changes hands might show twice
-        return lease_files.claims(directory, kind)
+        return files.claims(directory, kind)
 
 
 def _give_up(text: str) -> None:
@@ -172,8 +172,8 @@ class _Wait:
     def _look(self, there: Gpus) -> Turn:
         """Take what is needed if it is this one's turn, else a place in the queue."""
         with locked(self.directory, on_stuck=self.on_wait):
-            held = lease_files.claims(self.directory, HOLDER, sweep=True)
-            queue = lease_files.claims(self.directory, WAITER, sweep=True)
+            held = files.claims(self.directory, HOLDER, sweep=True)
+            queue = files.claims(self.directory, WAITER, sweep=True)
             own = next(
                 (n for n, claim in enumerate(queue) if self.ticket and claim.path == self.ticket.path), None
             )
@@ -188,7 +188,7 @@ class _Wait:
 
     def _add(self, kind: str, some: Sequence[Gpu]) -> Held:
         claim = Claim(self.needs, self.who, time.time(), tuple(gpu.uuid for gpu in some))
-        return lease_files.add(self.directory, kind, claim)
+        return files.add(self.directory, kind, claim)
 
 
 class _Patience:

@@ -20,7 +20,7 @@ FRAMEWORK_PACKAGES = ("blut_resources", "blut_assets")
 class PayloadFiles:
     """The files that were hashed: ``modules`` maps dotted names to paths, ``digests`` paths to digests.
 
-    The digests are those of `payload_code.digest_bytes`. ``root`` is the directory that the top-level package
+    The digests are those of `code.digest_bytes`. ``root`` is the directory that the top-level package
     lies in; where it is not given, it is the place where this process would import the payload from.
     """
 
@@ -29,7 +29,7 @@ class PayloadFiles:
     root: str | None = None
 
     def told(self, module: str, path: Sequence[str] | None = None) -> str:
-        """The JSON that `payload_start` reads; ``path`` instead of where this process looks for modules."""
+        """The JSON that `start` reads; ``path`` instead of where this process looks for modules."""
         root = self.root or _root(module)
         packages = {os.path.join(root, name.partition(".")[0]) for name in self.modules}  # noqa: PTH118
         told = {

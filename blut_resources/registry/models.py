@@ -126,7 +126,7 @@ class ModelRegistry(Governing):
 
         Raises:
             PromotionRefused: without a passing verdict on ``name`` for exactly this candidate, or where the
-                alias asks for more (see `registry_rules`). Nothing is written.
+                alias asks for more (see `rules`). Nothing is written.
             RegistryError: if the name or alias is malformed, or the history is damaged.
         """
         check_name("name", name)

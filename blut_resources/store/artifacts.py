@@ -20,7 +20,7 @@ the moment its event is stored. A run that reads longer than the grace holds ``i
 
 import contextlib
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,14 +64,11 @@ __all__ = [
     "ArtifactDamaged",
     "ArtifactMissing",
     "ArtifactStore",
-    "CollectReport",
     "StoreError",
     "StoredArtifact",
     "file_lock",
     "write_atomic",
 ]
-
-GRACE_S = 3600.0
 
 
 class StoredArtifact(NamedTuple):
@@ -83,16 +80,6 @@ class StoredArtifact(NamedTuple):
     location: Path
     external: bool
     created: float
-
-
-class CollectReport(NamedTuple):
-    """What garbage collection did, or would do."""
-
-    removed: tuple[str, ...]
-    bytes_freed: int
-    in_use: tuple[str, ...]
-    recent: tuple[str, ...]
-    leftovers: tuple[Path, ...]
 
 
 class ArtifactStore(StorePlaces):
@@ -264,18 +251,6 @@ class ArtifactStore(StorePlaces):
         with contextlib.suppress(ArtifactMissing):
             return os.access(self._record(digest).location, os.R_OK)
         return False
-
-    def collect(
-        self, keep: Collection[str], *, in_use_grace_s: float = GRACE_S, dry_run: bool = False
-    ) -> CollectReport:
-        """Delete what is not in ``keep``, not in use, and was not put or opened within the grace.
-
-        Leftovers of dead processes and long-abandoned work go too. Of bytes outside the store only the record
-        is deleted. May run beside anything.
-        """
-        from blut_resources.store.gc import collect
-
-        return collect(self, keep, in_use_grace_s=in_use_grace_s, dry_run=dry_run)
 
     def _refuse_own(self, source: Path) -> None:
         own = (self.root / "objects").resolve()

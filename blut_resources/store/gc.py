@@ -10,17 +10,17 @@ import os
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from blut_resources.files.durable import acquire, explained, namespace_tag, release, remove_tree
 from blut_resources.machine import liveness
 from blut_resources.payloads import orphans
-
-if TYPE_CHECKING:
-    from blut_resources.store.artifacts import ArtifactStore, CollectReport, StoredArtifact
+from blut_resources.store import results
+from blut_resources.store.artifacts import ArtifactStore, StoredArtifact
 
 NEWEST = 3
 """Different results of each asset that a collection keeps, where nobody says how many."""
+GRACE_S = 3600.0
 DAY_S = 86400.0
 FOREIGN_STAGING_S = 30 * DAY_S
 """Staging of an older version that left no word of its process, in another boot or container."""
@@ -29,13 +29,24 @@ WORK_S = 30 * DAY_S
 TEMPORARY_S = DAY_S
 
 
-def collect(
-    store: "ArtifactStore", keep: Collection[str], *, in_use_grace_s: float, dry_run: bool
-) -> "CollectReport":
-    """See ``ArtifactStore.collect``."""
-    from blut_resources.store import results
-    from blut_resources.store.artifacts import CollectReport
+class CollectReport(NamedTuple):
+    """What garbage collection did, or would do."""
 
+    removed: tuple[str, ...]
+    bytes_freed: int
+    in_use: tuple[str, ...]
+    recent: tuple[str, ...]
+    leftovers: tuple[Path, ...]
+
+
+def collect(
+    store: ArtifactStore, keep: Collection[str], *, in_use_grace_s: float = GRACE_S, dry_run: bool = False
+) -> CollectReport:
+    """Delete what is not in ``keep``, not in use, and was not put or opened within the grace.
+
+    Leftovers of dead processes and long-abandoned work go too. Of bytes outside the store only the record
+    is deleted. It may run beside anything.
+    """
     kept = frozenset(keep)
     by_fate: dict[str, list[str]] = {"removed": [], "in_use": [], "recent": [], "gone": []}
     freed = 0
@@ -60,7 +71,7 @@ def collect(
     )
 
 
-def _consider(store: "ArtifactStore", item: "StoredArtifact", grace_s: float, dry_run: bool) -> str:
+def _consider(store: ArtifactStore, item: StoredArtifact, grace_s: float, dry_run: bool) -> str:
     paths = [store.lock_path(item.digest, purpose) for purpose in ("put", "use")]
     with contextlib.ExitStack() as held:
         for path in paths:
@@ -85,7 +96,7 @@ def _consider(store: "ArtifactStore", item: "StoredArtifact", grace_s: float, dr
     return "removed"
 
 
-def _detach(store: "ArtifactStore", item: "StoredArtifact", note: Path) -> Path | None:
+def _detach(store: ArtifactStore, item: StoredArtifact, note: Path) -> Path | None:
     if item.external:
         note.unlink(missing_ok=True)
         return None

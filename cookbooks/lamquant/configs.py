@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from blut_assets.changes import ALIAS, ALLOW_WORSE, DRY_RUN_ID, NEW_SEALED
-from blut_assets.stages.declare import StageConfig
+from blut_assets.stages import StageConfig
 from cookbooks.lamquant.codec.presets import PRESETS
 
 Preset = Literal["smoke", "fast", "medium", "production"]

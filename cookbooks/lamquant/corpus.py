@@ -4,8 +4,7 @@ import json
 
 import dagster as dg
 
-from blut_assets.stages.declare import Steps, stage_asset
-from blut_assets.stages.stage import Stage
+from blut_assets.stages import Stage, Steps, stage_asset
 from cookbooks.lamquant.artifacts import LmaCorpus, Recordings, SplitManifest, TrainingWindows
 from cookbooks.lamquant.configs import LmaCorpusConfig, SplitManifestConfig, TrainingWindowsConfig
 

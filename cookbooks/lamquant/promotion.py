@@ -5,8 +5,7 @@ from datetime import timedelta
 
 import dagster as dg
 
-from blut_assets.stages.declare import stage_asset
-from blut_assets.stages.stage import Stage
+from blut_assets.stages import Stage, stage_asset
 from blut_resources.registry.models import Authority, ModelRegistry, RegistryError
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.artifacts import (

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from blut_assets.changes import ChangeArgs, refuse_unanswered
 from blut_assets.recipes import Metric, Recipe, RecipeArgs, config_from
-from blut_assets.stages.declare import StageConfig
+from blut_assets.stages import StageConfig
 from cookbooks.lamquant.artifacts import LmaCorpus, PccpVerdict, Recordings
 from cookbooks.lamquant.configs import (
     Device,

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from blut_assets.stages.declare import Steps, stage_asset
-from blut_assets.stages.stage import Stage
+from blut_assets.stages import Stage, Steps, stage_asset
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.artifacts import FloorRegistry, Recordings
 from cookbooks.lamquant.configs import FloorRegistryConfig, RecordingsConfig

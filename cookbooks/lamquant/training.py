@@ -1,8 +1,6 @@
 """Training: one checkpoint per asset, each in a process of its own."""
 
-from blut_assets.stages.declare import Steps, stage_asset
-from blut_assets.stages.limits import Footprint
-from blut_assets.stages.stage import Stage
+from blut_assets.stages import Footprint, Stage, Steps, stage_asset
 from cookbooks.lamquant.artifacts import JointCkpt, TrainingWindows
 from cookbooks.lamquant.configs import JointCheckpointConfig
 

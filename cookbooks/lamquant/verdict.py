@@ -10,8 +10,7 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.retrying import gate_check
-from blut_assets.stages.declare import Steps, stage_asset
-from blut_assets.stages.stage import Stage
+from blut_assets.stages import Stage, Steps, stage_asset
 from blut_resources.containment.sandbox.isolation import Isolation
 from blut_resources.instance.instance import store_of
 from blut_resources.payloads.isolated import plain_copy

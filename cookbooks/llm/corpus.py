@@ -5,8 +5,7 @@ import json
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
-from blut_assets.stages.declare import Steps, stage_asset
-from blut_assets.stages.stage import Stage
+from blut_assets.stages import Stage, Steps, stage_asset
 from cookbooks.llm.artifacts import (
     DatasetJsonl,
     DatasetSplit,

@@ -11,9 +11,7 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.retrying import gate_check
-from blut_assets.stages.declare import Steps, stage_asset
-from blut_assets.stages.limits import Footprint
-from blut_assets.stages.stage import Stage
+from blut_assets.stages import Footprint, Stage, Steps, stage_asset
 from blut_resources.instance.instance import store_of
 from blut_resources.payloads.environment import FETCHING
 from blut_resources.store.artifacts import write_atomic

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
-from blut_assets.stages import reuse
-from blut_assets.stages.declare import stage_asset
-from blut_assets.stages.stage import Stage
+from blut_assets.stages import Stage, reuse, stage_asset
 from blut_resources.registry.models import Authority, ModelRegistry, Registration
 from blut_resources.registry.verdicts import VERDICT_FILE, PromotionRefused, Verdict
 from blut_resources.store.artifacts import write_atomic

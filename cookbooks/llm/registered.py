@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from blut_assets.stages.stage import Stage
+from blut_assets.stages import Stage
 from blut_resources.registry.models import ModelRegistry, Registration, RegistryError
 from blut_resources.store.artifacts import StoreError
 from cookbooks.llm.artifacts import HfModel

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from blut_assets.stages.declare import Steps, stage_asset
-from blut_assets.stages.stage import Stage
+from blut_assets.stages import Stage, Steps, stage_asset
 from blut_resources.payload_kit.pinned import BuildError
 from blut_resources.payloads.environment import FETCHING
 from cookbooks.llm.artifacts import ExamplesFile, HfModel

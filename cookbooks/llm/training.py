@@ -6,9 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from blut_assets.stages.declare import Steps, stage_asset
-from blut_assets.stages.limits import Footprint
-from blut_assets.stages.stage import Stage
+from blut_assets.stages import Footprint, Stage, Steps, stage_asset
 from cookbooks.llm.artifacts import Checkpoint, DatasetSplit, GgufPreflight, HfModel, PreferenceSplit
 from cookbooks.llm.configs.training import (
     DistilledCheckpointConfig,

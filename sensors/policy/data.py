@@ -15,7 +15,7 @@ import dagster as dg
 
 from blut_assets.history.planning import observe
 from blut_assets.recipes import Recipe, RecipeArgs
-from blut_assets.stages.declare import COMMON, spec_of
+from blut_assets.stages.spec import COMMON, spec_of
 from blut_resources.files.digest import Hashed, digest_bytes
 from blut_resources.store.artifacts import ArtifactStore
 from blut_resources.store.manifest import parse, read

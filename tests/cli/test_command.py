@@ -70,7 +70,7 @@ def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
 COOKBOOK = """
 from blut_assets.artifacts import Artifact
 from blut_assets.recipes import Cookbook, Recipe, RecipeArgs
-from blut_assets.stages.declare import stage_asset
+from blut_assets.stages import stage_asset
 class Jam(Artifact): kind = "jam"
 @stage_asset(cookbook="fruit", group="a")
 def jam(stage) -> Jam: return Jam()

@@ -9,8 +9,8 @@ import dagster as dg
 import pytest
 
 from blut_assets.history.planning import plan
-from blut_assets.stages.declare import spec_of
 from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.spec import spec_of
 from blut_resources.instance.instance import store_of
 from cookbooks.llm.configs.corpus import BaseModelConfig, ExamplesConfig, SftDatasetConfig
 from cookbooks.llm.corpus import preference_dataset, preference_split, sft_dataset, sft_split

@@ -8,9 +8,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from blut_assets.stages.declare import StageConfig, stage_asset
+from blut_assets.stages import Stage, StageConfig, stage_asset
 from blut_assets.stages.handles import ArtifactHandles
-from blut_assets.stages.stage import Stage
 from blut_resources.instance.instance import store_of
 from cookbooks.llm.artifacts import Checkpoint, DatasetSplit, GgufPreflight, HfModel
 from cookbooks.llm.gguf import gguf_preflight

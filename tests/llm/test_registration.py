@@ -16,6 +16,7 @@ from blut_resources.files.durable import remove_tree
 from blut_resources.instance.instance import store_of
 from blut_resources.registry.models import Authority, ModelRegistry
 from blut_resources.store.artifacts import ArtifactStore
+from blut_resources.store.gc import collect
 from cookbooks.llm.gate.floors import EXAMPLE, pinned_floors
 from cookbooks.llm.recipes import training as recipes
 from cookbooks.llm.recipes.suite import EVAL_SUITE
@@ -221,7 +222,7 @@ def test_collection_keeps_what_a_version_needs_and_its_loss_is_explained(
     store: ArtifactStore,
 ) -> None:
     needed = registry.registration("numbers@staging")
-    store.collect(reachable(instance, 1), in_use_grace_s=0)
+    collect(store, reachable(instance, 1), in_use_grace_s=0)
     assert all(store.has(digest) for digest in needed.digests())
     alone(instance, base_model, model="model://numbers@staging")
     remove_tree(store.entry(needed.inputs["merged"]))

@@ -8,8 +8,7 @@ import pytest
 
 from blut_assets.artifacts import Artifact
 from blut_assets.recipes import Recipe, RecipeArgs
-from blut_assets.stages.declare import StageConfig, stage_asset
-from blut_assets.stages.stage import Stage
+from blut_assets.stages import Stage, StageConfig, stage_asset
 from blut_resources.store.artifacts import ArtifactStore
 from sensors.policy.data import Lookout, look
 from sensors.policy.decide import Data

@@ -34,7 +34,7 @@ def jobs(
     """
     import dagster as dg
 
-    from blut_assets.recipes import RECIPE_TAG
+    from blut_assets.recipes.recipe import RECIPE_TAG
     from blut_resources.instance.instance import open_instance
     from blut_resources.runs.alive import reap_dead_runs
 

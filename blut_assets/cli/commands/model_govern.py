@@ -52,7 +52,8 @@ def _pin(
 
     try:
         data = read_floors(path)
-        rules, found = parse_floors(data, path.name, name, discovered.cookbooks)
+        formats = [one for cookbook in discovered.cookbooks for one in cookbook.floors]
+        rules, found = parse_floors(data, path.name, name, formats)
     except FloorsInvalid as error:
         raise RegistryError(str(error)) from error
     folder = store.staging()

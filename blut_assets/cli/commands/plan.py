@@ -104,7 +104,8 @@ def resume(
     from blut_assets.cli.run.arguments import recipe_called, validated
     from blut_assets.cli.run.launching import run_recipe
     from blut_assets.cli.run.lookup import run_named
-    from blut_assets.recipes import RECIPE_TAG, args_of
+    from blut_assets.recipes.args import args_of
+    from blut_assets.recipes.recipe import RECIPE_TAG
     from blut_resources.instance.instance import open_instance
 
     with open_instance() as instance:

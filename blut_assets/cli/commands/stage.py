@@ -13,7 +13,7 @@ from blut_assets.cli.shell.catalogue import catalogue, complete_stage
 if TYPE_CHECKING:
     import dagster as dg
 
-    from blut_assets.stages.declare import StageConfig
+    from blut_assets.stages.spec import StageConfig
 
 
 class Alone(NamedTuple):
@@ -85,7 +85,7 @@ def _config(asset: "dg.AssetsDefinition", values: dict[str, object]) -> "StageCo
     """The values of --config as the stage takes them; else the command ends with status 2."""
     from pydantic import ValidationError
 
-    from blut_assets.stages.declare import spec_of
+    from blut_assets.stages.spec import spec_of
 
     spec = spec_of(asset)
     assert spec is not None

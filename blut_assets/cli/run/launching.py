@@ -13,7 +13,7 @@ from blut_assets.cli.run.report import INTERRUPTED, Ran, run_summary
 from blut_assets.definitions import defs
 from blut_assets.history.failures import STOPPED, failure_of
 from blut_assets.recipes import Recipe, RecipeArgs
-from blut_assets.stages.declare import StageConfig
+from blut_assets.stages.spec import StageConfig
 from blut_resources.instance.instance import open_instance
 from blut_resources.runs.alive import reap_dead_runs
 from blut_resources.runs.hang_up import end_on_hang_up, interrupt

@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.cli.output import wrong
-from blut_assets.recipes import RECIPE_TAG
+from blut_assets.recipes.recipe import RECIPE_TAG
 from blut_resources.runs.alive import NoSuchRun, find_run, reap_dead_runs
 
 

@@ -8,7 +8,7 @@ import dagster as dg
 from blut_assets.cli.output import columns, numbers
 from blut_assets.history.failures import STOPPED, cause_of, failed_by_check
 from blut_assets.stages import reuse
-from blut_assets.stages.declare import StageSpec, spec_of
+from blut_assets.stages.spec import StageSpec, spec_of
 from blut_resources.text import text_of
 
 Row = dict[str, str]

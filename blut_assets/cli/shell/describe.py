@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from blut_assets.discovery import Discovered
-from blut_assets.recipes import Cookbook, Recipe, allowed_values
-from blut_assets.stages.declare import StageSpec, spec_of
+from blut_assets.recipes import Cookbook, Recipe
+from blut_assets.recipes.args import allowed_values
+from blut_assets.stages.spec import StageSpec, spec_of
 
 Described = dict[str, Any]
 

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from blut_assets.stages.declare import StageConfig
+from blut_assets.stages import StageConfig
 
 OnBadRow = Literal["fail", "drop"]
 RowFormat = Literal["auto", "text", "prompt_completion", "messages", "sharegpt", "alpaca"]

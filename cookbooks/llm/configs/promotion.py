@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from blut_assets.changes import ALIAS, ChangeFields
-from blut_assets.stages.declare import StageConfig
+from blut_assets.stages import StageConfig
 from blut_resources.registry.log import check_alias
 from blut_resources.registry.models import RegistryError, registry_name
 

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from blut_assets.stages.declare import StageConfig
+from blut_assets.stages import StageConfig
 from cookbooks.llm.configs.corpus import MODEL
 
 SCORED = f"{MODEL}; or a GGUF file"

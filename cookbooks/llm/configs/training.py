@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from blut_assets.stages.declare import StageConfig
+from blut_assets.stages import StageConfig
 
 Method = Literal["full", "lora", "qlora"]
 Device = Literal["auto", "cpu", "cuda"]

@@ -7,7 +7,7 @@ from pydantic.fields import FieldInfo
 
 from blut_assets.changes import ChangeArgs
 from blut_assets.recipes import RecipeArgs
-from blut_assets.stages.declare import StageConfig
+from blut_assets.stages import StageConfig
 from cookbooks.llm.configs.corpus import (
     MODEL,
     BaseModelConfig,

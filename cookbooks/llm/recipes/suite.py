@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from blut_assets.recipes import Recipe, config_from
-from blut_assets.stages.declare import StageConfig
+from blut_assets.stages import StageConfig
 from cookbooks.llm.artifacts import EvalReport, ExamplesFile, HfModel
 from cookbooks.llm.configs.corpus import EXAMPLES, ExamplesConfig, OnBadRow, RowFormat, SftDatasetConfig
 from cookbooks.llm.configs.gguf import (

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from blut_assets.changes import refuse_unanswered
 from blut_assets.recipes import Metric, Recipe, config_from
-from blut_assets.stages.declare import StageConfig
+from blut_assets.stages import StageConfig
 from cookbooks.llm.artifacts import Checkpoint, ExamplesFile, HfModel, RegisteredModel
 from cookbooks.llm.configs.corpus import (
     BaseModelConfig,

@@ -1,64 +1,21 @@
-"""Recipe: a named job with typed args. Cookbook: what one domain pack brings."""
+"""Recipe: a named job with typed args."""
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import dagster as dg
-from pydantic import Field, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import ValidationError
 
 from blut_assets.artifacts import Artifact
-from blut_assets.datasets import DataKind
-from blut_assets.floors import FloorsFormat
-from blut_assets.stages.declare import COMMON, StageConfig, spec_of
+from blut_assets.recipes.args import ArgsError, RecipeArgs, allowed_values, args_of
 from blut_assets.stages.executor import EXECUTION
-from blut_assets.stages.limits import NO_LIMITS, LimitsConfig
-from blut_resources.runs.intent import Intents
-
-C = TypeVar("C", bound=StageConfig)
+from blut_assets.stages.spec import COMMON, StageConfig, spec_of
 
 RECIPE_TAG = "blut/recipe"
 EXECUTION_FORM = (
     "{config: {multiprocess: {max_concurrent: 2}}}: a process for each step; one for all if not given"
 )
-
-
-class ArgsError(dg.DagsterError, ValueError):
-    """Arguments that a recipe does not accept; one line per problem.
-
-    An error of Dagster's own kind: the launchpad shows it as it is, and not below one that says only that
-    something was thrown.
-    """
-
-
-def args_of(run_config: Mapping[str, Any]) -> dict[str, Any]:
-    """The args in the config of a recipe's run, without what says how Dagster is to execute it."""
-    return {name: value for name, value in run_config.items() if name != EXECUTION}
-
-
-def _common(name: str) -> Any:
-    """A field as every asset has it."""
-    return FieldInfo.merge_field_infos(StageConfig.model_fields[name])
-
-
-class RecipeArgs(dg.Config):
-    """What every recipe accepts."""
-
-    reuse: Literal["auto", "never", "require"] = Field(
-        "auto", description="auto: take stored results; never: compute all again; require: compute nothing"
-    )
-    limits: LimitsConfig = Field(NO_LIMITS, description='of each payload, such as {"memory_max": "44G"}')
-    logger: Literal["auto", "none", "wandb"] = _common("logger")
-    on_divergence: Literal["stop", "report"] = _common("on_divergence")
-    divergence_factor: float | None = _common("divergence_factor")
-
-
-def config_from(config: type[C], args: RecipeArgs, **given: Any) -> C:
-    """An asset's config: what is given, and else the args of the same names."""
-    shared = config.model_fields.keys() & type(args).model_fields.keys()
-    return config(**{name: getattr(args, name) for name in shared} | given)
 
 
 @dataclass(frozen=True)
@@ -186,42 +143,3 @@ class Recipe:
 
 def _plain(value: Any) -> Any:
     return value.model_dump(mode="json", exclude_defaults=True) if isinstance(value, dg.Config) else value
-
-
-def allowed_values(info: FieldInfo) -> str:
-    """What a field accepts, in words."""
-    if inspect.isclass(info.annotation) and issubclass(info.annotation, dg.Config):
-        return "object with " + ", ".join(info.annotation.model_fields)
-    if get_origin(info.annotation) is list:
-        return f"list of {get_args(info.annotation)[0].__name__}"
-    if get_origin(info.annotation) is dict:
-        return "object of names and values"
-    types = [t for t in (get_args(info.annotation) or (info.annotation,)) if t is not type(None)]
-    names = [repr(t) if isinstance(t, str) else getattr(t, "__name__", str(t)) for t in types]
-    words = {"Ge": "ge", "Gt": "gt", "Le": "le", "Lt": "lt"}
-    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
-    bounds = [
-        f"{signs[attribute]} {getattr(bound, attribute)}"
-        for bound in info.metadata
-        if (attribute := words.get(type(bound).__name__))
-    ]
-    return " ".join([" or ".join(names), *bounds])
-
-
-@dataclass(frozen=True)
-class Cookbook:
-    """A domain pack. A package offers one through an entry point in the group ``blut.cookbooks``.
-
-    ``tools`` are the programs that its stages call, each with what it is needed for; ``intents`` the settings
-    that tell a smoke test from a training that is meant to be used.
-    """
-
-    name: str
-    assets: Sequence[dg.AssetsDefinition]
-    recipes: Sequence[Recipe]
-    checks: Sequence[dg.AssetChecksDefinition] = field(default=())
-    sensors: Sequence[dg.SensorDefinition] = field(default=())
-    data: Sequence[DataKind] = field(default=())
-    floors: Sequence[FloorsFormat] = field(default=())
-    tools: Mapping[str, str] = field(default_factory=dict)
-    intents: Intents = field(default_factory=Intents)

@@ -1,0 +1,140 @@
+"""Computation: what the engine does with one asset in one step, around the call of its stage function."""
+
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from blut_assets.artifacts import Artifact
+from blut_assets.pages.metadata import harmless
+from blut_assets.stages import reuse
+from blut_assets.stages.findings import Findings
+from blut_assets.stages.footprints import Kind
+from blut_assets.stages.payloads import PayloadRunner
+from blut_assets.stages.recording import Recording
+from blut_assets.stages.spec import StageConfig, StageSpec
+from blut_assets.stages.stage import Stage
+from blut_resources.instance.instance import home_of, store_of
+from blut_resources.store import results
+from blut_resources.store.artifacts import StoreError
+
+
+class Computation:
+    """Looks for an earlier result, keeps what a new one leaves, and says either as a materialization.
+
+    Attributes:
+        stage: what the stage function gets.
+        record: what the run keeps of it.
+        fingerprint: of the asset with these inputs and this config.
+    """
+
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext,
+        spec: StageSpec,
+        inputs: Mapping[str, Artifact],
+        config: StageConfig,
+    ) -> None:
+        self.context, self.spec, self.store = context, spec, store_of(context.instance)
+        self._config = config
+        self._partition = context.partition_key if context.has_partition_key else None
+        digests = {name: artifact.digest for name, artifact in inputs.items()}
+        taken = {spec.inputs[name].to_user_string(): digest for name, digest in digests.items()}
+        looked_up = spec.looked_up(self.store, digests, config)
+        digests |= looked_up
+        self._description = spec.describe(digests, config)
+        self.fingerprint = spec.fingerprint(digests, config, self._partition)
+        self.name = spec.key.to_user_string()
+        facts = {"fingerprint": self.fingerprint, "inputs": taken, "source": spec.source}
+        self.record = Recording(home_of(context.instance), context, self.name, config, **facts)
+        self.findings = Findings(spec, context.log.warning)
+        runner = PayloadRunner(context, spec, config.limits, self.record, self.findings, self._kind)
+        self.stage = Stage(spec, self.store, config, self.fingerprint, looked_up, runner)
+
+    def look_up(self) -> reuse.Hit | None:
+        """A stored result with this fingerprint, if its bytes are there and sound."""
+        wanted = (self.spec.key, self.fingerprint, self._partition)
+        hit, damage = reuse.find_reusable(self.context.instance, self.store, *wanted, kind=self.spec.output)
+        for problem in damage:
+            self.context.log.warning(f"{self.name}: {problem} It is computed again.")
+        return hit
+
+    def show_bytes(self, artifact: Artifact) -> None:
+        """Show what the asset has to show of its bytes; that it cannot be shown is no reason to lose it."""
+        if self.spec.show is None:
+            return
+        try:
+            self.findings.show(**self.spec.show(self.stage.open(artifact)))
+        except Exception as error:
+            self.context.log.warning(f"{self.name}: cannot be shown: {type(error).__name__}: {error}")
+
+    @property
+    def work(self) -> Path | None:
+        """The work directory, if the stage function had use for it."""
+        return self.stage.work if "work" in vars(self.stage) else None
+
+    def put(self) -> str:
+        """Move what was written to ``out`` into the store."""
+        return self.store.put(self.stage.out)
+
+    def discard_out(self) -> None:
+        """Drop what was written to ``out`` and not put into the store."""
+        shutil.rmtree(vars(self.stage).get("out", ""), ignore_errors=True)
+
+    def discard_work(self) -> None:
+        """Drop what was kept for a resume; the result is recorded."""
+        self.store.discard_work(self.fingerprint)
+
+    def result(self, artifact: Artifact, seconds: float) -> dg.MaterializeResult[Any]:
+        """The materialization of a computed artifact."""
+        metadata = {
+            **_plottable(artifact),
+            **self.findings.shown,
+            reuse.ARTIFACT: dg.MetadataValue.json(artifact.model_dump(mode="json")),
+            reuse.SPEC: dg.MetadataValue.json(
+                {**self._description, **self._kind(self.findings.gpus).noted()}
+            ),
+            reuse.SECONDS: round(seconds, 3),
+            reuse.ORIGIN: dg.MetadataValue.dagster_run(self.context.run.run_id),
+            reuse.REUSED: False,
+        }
+        result = self._materialize(artifact, metadata, self.findings.reusable)
+        if self.findings.reusable:
+            self._note(artifact.digest, result)
+        return result
+
+    def _note(self, digest: str, result: dg.MaterializeResult[Any]) -> None:
+        """Write it down beside its bytes; without that it is still in the event log."""
+        event = dg.AssetMaterialization(
+            self.spec.key, metadata=result.metadata, partition=self._partition, tags=result.tags
+        )
+        try:
+            results.note(self.store.root, results.Result(digest, self.context.run.run_id, time.time(), event))
+        except StoreError as error:
+            self.context.log.warning(f"{self.name}: only this instance will reuse it: {error}")
+
+    def reused(self, artifact: Artifact, hit: reuse.Hit) -> dg.MaterializeResult[Any]:
+        """The materialization of a stored artifact: the old facts, and a link to the run that made it."""
+        origin = dg.MetadataValue.dagster_run(hit.origin)
+        metadata = {**hit.event.metadata, reuse.REUSED: True, reuse.ORIGIN: origin}
+        return self._materialize(artifact, metadata, True)
+
+    def _materialize(
+        self, artifact: Artifact, metadata: Mapping[str, Any], reusable: bool
+    ) -> dg.MaterializeResult[Any]:
+        tags = {reuse.FINGERPRINT_TAG: self.fingerprint} if reusable else {}
+        version = dg.DataVersion(artifact.digest)
+        return dg.MaterializeResult(value=artifact, metadata=metadata, data_version=version, tags=tags)
+
+    def _kind(self, gpus: int) -> Kind:
+        """What drives the cost of it, with so many GPUs."""
+        return Kind(self._config, self._description["inputs"], gpus)
+
+
+def _plottable(artifact: Artifact) -> dict[str, Any]:
+    """Facts as metadata of their own: Dagster plots numbers over materializations."""
+    facts = artifact.facts().items()
+    return {k: harmless(v) for k, v in facts if isinstance(v, bool | int | float | str)}

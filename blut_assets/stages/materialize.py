@@ -1,0 +1,166 @@
+"""The engine behind every stage asset: reuse or compute, alone, and say what went wrong to a person."""
+
+import contextlib
+import inspect
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+
+from blut_assets.artifacts import Artifact
+from blut_assets.pages.curves import Curves
+from blut_assets.pages.metadata import inputs_shown, manifest_shown
+from blut_assets.retrying import note_failure
+from blut_assets.stages import reuse
+from blut_assets.stages.computation import Computation
+from blut_assets.stages.selection import refuse_empty_selection
+from blut_assets.stages.spec import StageConfig, StageSpec
+from blut_assets.stages.stage import call
+from blut_assets.versions.fingerprint import CodeEdited
+from blut_resources.containment import ContainmentRefused
+from blut_resources.files.durable import FULL, explanation
+from blut_resources.instance.instance import EphemeralInstance, home_of, store_of
+from blut_resources.leases.lease import NeverFits
+from blut_resources.machine.memory import SharedMemoryTooSmall
+from blut_resources.payloads.run import PayloadFailed
+from blut_resources.registry.models import RegistryError
+from blut_resources.registry.verdicts import PromotionRefused
+from blut_resources.runs.alive import hold_run
+from blut_resources.runs.tracking import TrackerUnavailable
+from blut_resources.store.artifacts import StoreError
+from blut_resources.text import lines
+
+EXPLAINED = (
+    *(CodeEdited, ContainmentRefused, EphemeralInstance, FileNotFoundError, NeverFits),
+    *(PromotionRefused, RegistryError, SharedMemoryTooSmall, StoreError, TrackerUnavailable),
+)
+"""Errors whose message is written for a person; anything else keeps its stack trace."""
+HOPELESS = (
+    CodeEdited,
+    ContainmentRefused,
+    EphemeralInstance,
+    NeverFits,
+    PromotionRefused,
+    TrackerUnavailable,
+)
+"""Those that another attempt meets again."""
+
+
+def computes(spec: StageSpec) -> Callable[..., Any]:
+    """The function that Dagster calls, with the signature of the stage function's inputs and config."""
+
+    def compute(**kwargs: Any) -> Iterator[Any]:
+        config = kwargs.pop("config")
+        context = dg.AssetExecutionContext.get()
+        try:
+            yield from _explained(spec, context, kwargs, config)
+        except Exception as error:
+            hopeless = isinstance(error, dg.Failure) and not error.allow_retries
+            note_failure(context.instance, context.run.run_id, hopeless=hopeless)
+            raise
+
+    hints: dict[str, Any] = {**spec.input_types, "config": spec.config}
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    compute.__name__ = compute.__qualname__ = spec.key.path[-1]
+    compute.__module__ = spec.function.__module__
+    compute.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(name, kind, annotation=hint) for name, hint in hints.items()]
+    )
+    compute.__annotations__ = {**hints, "return": Iterator[dg.MaterializeResult[spec.output]]}
+    compute.__blut_stage__ = spec  # type: ignore[attr-defined]
+    return compute
+
+
+def _explained(
+    spec: StageSpec, context: dg.AssetExecutionContext, inputs: Mapping[str, Artifact], config: StageConfig
+) -> Iterator[Any]:
+    """Materialize; what goes wrong is said for a person, and whether another attempt is worth it."""
+    try:
+        yield from _materialize(spec, context, inputs, config)
+    except PayloadFailed as error:
+        raise dg.Failure(lines(error), error.as_metadata(), allow_retries=error.retry) from error
+    except EXPLAINED as error:
+        raise dg.Failure(lines(error), allow_retries=not isinstance(error, HOPELESS)) from error
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise dg.Failure(explanation(error, store_of(context.instance).root)) from error
+
+
+def _materialize(
+    spec: StageSpec, context: dg.AssetExecutionContext, inputs: Mapping[str, Artifact], config: StageConfig
+) -> Iterator[Any]:
+    hold_run(context.instance, context.run.run_id)
+    refuse_empty_selection(context)
+    _refuse_stale_code(spec)
+    one = Computation(context, spec, inputs, config)
+    if not spec.memoised:
+        with _alone(one):
+            yield from _execute(one, inputs, config)
+        return
+    if config.reuse != "never" and (hit := one.look_up()):
+        yield _reused(one, hit)
+        return
+    if config.reuse == "require":
+        raise dg.Failure(
+            f"{one.name}: reuse is `require`, and no stored result has this fingerprint"
+            f" ({one.fingerprint[:12]}); run with reuse `auto` to compute it",
+            allow_retries=False,
+        )
+    # held until the event is stored (a generator is resumed after that): the same result is computed once
+    with _alone(one):
+        if config.reuse != "never" and (hit := one.look_up()):
+            yield _reused(one, hit)
+        else:
+            yield from _execute(one, inputs, config)
+
+
+def _alone(one: Computation) -> contextlib.AbstractContextManager[None]:
+    """Two with one fingerprint share a work directory. Sources may be looked at with a read-only store."""
+    if one.spec.source and not os.access(one.store.root, os.W_OK):
+        return contextlib.nullcontext()
+    return one.store.lock(f"fingerprint-{one.fingerprint}")
+
+
+def _execute(one: Computation, inputs: Mapping[str, Artifact], config: StageConfig) -> Iterator[Any]:
+    started = time.monotonic()
+    spec = one.spec
+    with contextlib.ExitStack() as held:
+        held.enter_context(one.record.computing())
+        held.callback(one.discard_out)
+        for artifact in inputs.values():
+            held.enter_context(one.store.in_use(artifact.digest))
+        result: Any = call(one.stage, inputs, config)
+        curves = Curves(lambda: one.stage.work)
+        artifact = (yield from curves.followed(result)) if inspect.isgenerator(result) else result
+        if not isinstance(artifact, spec.output):
+            raise TypeError(f"{one.name} returned {type(artifact)}, not {spec.output.__name__}")
+        stored = artifact if artifact.digest else artifact.stored_as(one.put())
+        one.findings.show(**curves.shown(one.work), **inputs_shown(spec.inputs, inputs))
+        one.findings.show(**manifest_shown(home_of(one.context.instance), one.context.run.run_id))
+        one.show_bytes(stored)
+        if spec.on_result:
+            spec.on_result(one.stage, stored)
+        seconds = time.monotonic() - started
+        one.record.finished(stored.digest, seconds, one.findings.shown.get(reuse.PEAK))
+    yield one.result(stored, seconds)
+    one.discard_work()
+
+
+def _reused(one: Computation, hit: reuse.Hit) -> dg.MaterializeResult[Any]:
+    artifact = reuse.artifact_of(hit.event, one.spec.output)
+    one.record.reused(artifact.digest, hit.origin)
+    if one.spec.on_result:
+        one.spec.on_result(one.stage, artifact)
+    one.context.log.info(f"{one.name}: reused from run {hit.origin}, nothing computed")
+    return one.reused(artifact, hit)
+
+
+def _refuse_stale_code(spec: StageSpec) -> None:
+    if edited := spec.code.edited_since_load():
+        raise CodeEdited(
+            f"{', '.join(edited)} changed after the definitions were loaded, so the code version of"
+            f" {spec.key.to_user_string()} is out of date: reload the code location and run again"
+        )

@@ -1,0 +1,128 @@
+"""What a stage asset was declared with; planning, the wiring check and the engine read it."""
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar
+
+import dagster as dg
+from pydantic import Field
+
+from blut_assets.artifacts import Artifact
+from blut_assets.stages.limits import NO_LIMITS, Footprint, LimitsConfig
+from blut_assets.versions.fingerprint import CodeVersion, fingerprint
+from blut_resources.payloads.distributions import Environment, environment
+from blut_resources.payloads.isolated import VARIABLES
+from blut_resources.store.artifacts import ArtifactStore
+
+T = TypeVar("T", bound=Artifact)
+Steps = Generator[dg.AssetObservation, None, T]
+"""The return annotation of a stage function that is a generator."""
+
+
+class StageConfig(dg.Config):
+    """What every stage asset accepts.
+
+    ``reuse``: ``auto`` takes an earlier result with the same fingerprint, ``never`` computes again,
+    ``require`` fails where there is none. Fields about how to compute, not what, are listed in ``HOW``.
+    What an asset took counts for later runs with equal fields, but for those in ``COST_NEUTRAL``, which
+    change neither time nor memory; those in ``DURATION`` change the time only.
+    """
+
+    HOW: ClassVar[frozenset[str]] = frozenset()
+    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset()
+    DURATION: ClassVar[frozenset[str]] = frozenset()
+
+    reuse: Literal["auto", "never", "require"] = "auto"
+    limits: LimitsConfig = NO_LIMITS
+    logger: Literal["auto", "none", "wandb"] = Field(
+        default="auto", description="where metrics go besides; auto: what $BLUT_LOGGER says, else none"
+    )
+    on_divergence: Literal["stop", "report"] = Field(
+        default="stop",
+        description="what a loss that is no number, or above divergence_factor, does to a training",
+    )
+    divergence_factor: float | None = Field(
+        default=None, gt=1, description="a loss above so many times the lowest one before has diverged"
+    )
+
+    def fingerprinted(self) -> dict[str, Any]:
+        """The values that can change the result."""
+        return self.model_dump(mode="json", exclude={*COMMON, *self.HOW})
+
+    def for_payload(self) -> dict[str, Any]:
+        """The values that a payload may read: those of the result, and ``HOW`` to compute it."""
+        return self.model_dump(mode="json", exclude={*COMMON})
+
+    def cost_drivers(self) -> dict[str, Any]:
+        """The values that can change what a computation takes."""
+        return self.model_dump(mode="json", exclude={*COMMON, *self.COST_NEUTRAL})
+
+    def planned_epochs(self) -> int | None:
+        """How many epochs a training is to have; None where nobody can tell."""
+        return getattr(self, "epochs", None)
+
+    def watch(self) -> dict[str, Any]:
+        """What the session of a payload watches for."""
+        return {"on_divergence": self.on_divergence, "divergence_factor": self.divergence_factor}
+
+
+COMMON = tuple(StageConfig.model_fields)
+"""Settings that every asset has, and that change no result."""
+
+
+LookUp = Callable[[ArtifactStore, Mapping[str, str], Any], Mapping[str, str]]
+"""From the store, the digests of the inputs by parameter name, and the config, to digests by name."""
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """What a stage asset was declared with; planning and the wiring check read it."""
+
+    key: dg.AssetKey
+    function: Callable[..., Any]
+    inputs: Mapping[str, dg.AssetKey]
+    input_types: Mapping[str, type[Artifact]]
+    output: type[Artifact]
+    config: type[StageConfig]
+    code: CodeVersion
+    memoised: bool
+    source: bool
+    headline: tuple[str, ...]
+    footprint: Footprint
+    show: Callable[[Path], Mapping[str, Any]] | None = None
+    on_result: Callable[[Any, Any], None] | None = None
+    distributions: tuple[str, ...] = ()
+    looks_up: LookUp | None = None
+
+    def looked_up(
+        self, store: ArtifactStore, inputs: Mapping[str, str], config: StageConfig
+    ) -> dict[str, str]:
+        """The digests, by name, of what it depends on that no asset makes; a part of its fingerprint."""
+        return dict(self.looks_up(store, inputs, config)) if self.looks_up else {}
+
+    def environment(self) -> Environment | None:
+        """What its payloads are computed by, where that is a part of the fingerprint."""
+        return environment(self.distributions, VARIABLES) if self.distributions else None
+
+    def fingerprint(
+        self, inputs: Mapping[str, str], config: StageConfig, partition: str | None = None
+    ) -> str:
+        """The fingerprint of this asset with these input digests, by parameter name."""
+        values = config.fingerprinted()
+        found = self.environment()
+        digest = found.digest if found else None
+        return fingerprint(self.key.to_user_string(), self.code.value, inputs, values, partition, digest)
+
+    def describe(self, inputs: Mapping[str, str], config: StageConfig) -> dict[str, Any]:
+        """What the fingerprint was made of, so that a later difference can be named."""
+        found = self.environment()
+        computed_by = {"environment": found.parts()} if found else {}
+        made_of = {"code": dict(self.code.parts), "inputs": dict(inputs)}
+        return {**made_of, "config": config.fingerprinted(), **computed_by}
+
+
+def spec_of(asset: dg.AssetsDefinition) -> StageSpec | None:
+    """The declaration behind an asset, or None if it is no stage asset."""
+    function = getattr(asset.op.compute_fn, "decorated_fn", None) if asset.is_executable else None
+    return getattr(function, "__blut_stage__", None)
