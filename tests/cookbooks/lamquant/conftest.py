@@ -1,0 +1,5 @@
+"""Fixtures that several files of tests share."""
+
+from tests.cookbooks.lamquant.verdict_case import case, good
+
+__all__ = ["case", "good"]
