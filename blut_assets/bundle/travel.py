@@ -1,7 +1,7 @@
 """What a cookbook says of its verdicts when one of them travels: what goes along, and how it is judged again.
 
-A cookbook that has such verdicts keeps a module ``verdict_bundle`` beside its entry point, with two functions
-and a name, as `Travel` has them.
+A cookbook that has such verdicts keeps a module ``gate.bundle`` in its package, with three functions
+as `Travel` has them.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ GROUP = "blut.cookbooks"
 
 
 class Travel(Protocol):
-    """A cookbook's module ``verdict_bundle``.
+    """A cookbook's module ``gate.bundle``.
 
     ``carried`` maps the roles of artifacts that go along to their digests, or is None for a verdict that is
     not the cookbook's. ``problems`` says what in the unpacked artifacts contradicts the verdict, ``again``
@@ -35,7 +35,7 @@ def travels() -> dict[str, Travel]:
     """The cookbooks that have such verdicts, by name."""
     found: dict[str, Travel] = {}
     for point in entry_points(group=GROUP):
-        name = f"{point.module}.verdict_bundle"
-        if find_spec(name):
-            found[point.name] = cast(Travel, import_module(name))
+        gate = f"{point.module}.gate"
+        if find_spec(gate) and find_spec(f"{gate}.bundle"):
+            found[point.name] = cast(Travel, import_module(f"{gate}.bundle"))
     return found

@@ -12,7 +12,7 @@ def cookbook() -> "Cookbook":
     from blut_assets.recipes import Cookbook
     from blut_resources.runs.intent import Intents
     from cookbooks.lamquant.data_kinds import KINDS
-    from cookbooks.lamquant.gate.rules import pinned_floors
+    from cookbooks.lamquant.gate.floors import pinned_floors
     from cookbooks.lamquant.recipes import DATA_PREP, JOINT_CODEC
     from cookbooks.lamquant.sources import SHIPPED_REGISTRY
     from cookbooks.lamquant.verdict import pccp_gate

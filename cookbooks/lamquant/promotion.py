@@ -17,7 +17,8 @@ from cookbooks.lamquant.artifacts import (
     SplitManifest,
 )
 from cookbooks.lamquant.configs import PromotedCodecConfig
-from cookbooks.lamquant.gate.rules import REGISTRY_FILE, SPLIT_FILE, floors_in_force
+from cookbooks.lamquant.gate.floors import REGISTRY_FILE, floors_in_force
+from cookbooks.lamquant.gate.split import SPLIT_FILE
 
 
 @stage_asset(

@@ -23,7 +23,7 @@ from cookbooks.lamquant.configs import (
     TrainingWindowsConfig,
 )
 from cookbooks.lamquant.corpus import lma_corpus, split_manifest, training_windows
-from cookbooks.lamquant.gate.rules import load_registry
+from cookbooks.lamquant.gate.floors import load_registry
 from cookbooks.lamquant.promotion import promoted_codec
 from cookbooks.lamquant.sources import SYNTHETIC, floor_registry, recordings, registry_path
 from cookbooks.lamquant.training import joint_checkpoint

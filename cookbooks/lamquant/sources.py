@@ -7,7 +7,7 @@ from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.artifacts import FloorRegistry, Recordings
 from cookbooks.lamquant.configs import FloorRegistryConfig, RecordingsConfig
 from cookbooks.lamquant.formats.edf.names import find_recordings
-from cookbooks.lamquant.gate.rules import REGISTRY_FILE, parse_registry, read_registry
+from cookbooks.lamquant.gate.floors import REGISTRY_FILE, parse_registry, read_registry
 
 SHIPPED_REGISTRY = Path(__file__).parent / "configs" / "pccp_registry.yaml"
 SYNTHETIC = "synthetic:"

@@ -28,8 +28,9 @@ from cookbooks.lamquant.artifacts import (
     TrainingWindows,
 )
 from cookbooks.lamquant.configs import PccpVerdictConfig
+from cookbooks.lamquant.gate.floors import CORPUS
 from cookbooks.lamquant.gate.page import shown
-from cookbooks.lamquant.gate.rules import CORPUS, SPLIT_FILE, parse_split, sealed_digest
+from cookbooks.lamquant.gate.split import SPLIT_FILE, parse_split, sealed_digest
 
 CODEC_ENCODE = "cookbooks.lamquant.payload.codec_encode"
 CODEC_DECODE = "cookbooks.lamquant.payload.codec_decode"

@@ -17,13 +17,8 @@ from blut_resources.registry.verdicts import (
     parse_verdict,
     require_pass,
 )
-from cookbooks.lamquant.gate.rules import (
-    REGISTRY_FILE,
-    SPLIT_FILE,
-    RegistryInvalid,
-    SplitInvalid,
-    floors_in_force,
-)
+from cookbooks.lamquant.gate.floors import REGISTRY_FILE, RegistryInvalid, floors_in_force
+from cookbooks.lamquant.gate.split import SPLIT_FILE, SplitInvalid
 
 CODEC_DECODE = "cookbooks.lamquant.payload.codec_decode"
 VERDICT_SCORE = "cookbooks.lamquant.payload.verdict_score"

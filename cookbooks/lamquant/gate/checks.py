@@ -15,7 +15,7 @@ from typing import Any
 from blut_resources.files.digest import digest_path
 from cookbooks.lamquant.codec.bitstream import CODER_JOINT, DIGEST_BYTES, BitstreamError, unpack
 from cookbooks.lamquant.formats.edf.names import patient_key
-from cookbooks.lamquant.gate.rules import Split
+from cookbooks.lamquant.gate.split import Split
 from cookbooks.lamquant.signal.duplicates import Signal, find_duplicates
 
 BITSTREAM_SUFFIX = ".lqc"

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import cookbooks.lamquant.gate.checks as checks
-import cookbooks.lamquant.gate.rules as rules
 import cookbooks.lamquant.gate.worst as worst
 from blut_resources.registry.verdicts import Floor
 from cookbooks.lamquant.formats.corpus import read_recording
 from cookbooks.lamquant.formats.edf.names import patient_key
+from cookbooks.lamquant.gate.floors import CORPUS, INTEGRITY
 from cookbooks.lamquant.gate.measure import Part, measure_recording
 
 
@@ -21,7 +21,7 @@ from cookbooks.lamquant.gate.measure import Part, measure_recording
 class Findings:
     """Violations by integrity check; figures, and figures of channels and stretches, by recording."""
 
-    violations: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in rules.INTEGRITY})
+    violations: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in INTEGRITY})
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
     parts: dict[str, list[Part]] = field(default_factory=dict)
 
@@ -35,7 +35,7 @@ class Findings:
             "lqs_level": lqs_level,
             **{f"{name}_violations": len(found) for name, found in self.violations.items()},
         }
-        return {**self.figures, rules.CORPUS: counts}
+        return {**self.figures, CORPUS: counts}
 
     def rows(self, floors: list[Floor]) -> list[worst.Row]:
         """Every figure beside its floor, the worst of all recordings first."""

@@ -6,8 +6,9 @@ from statistics import fmean
 from typing import Any
 
 from cookbooks.lamquant.formats.edf.names import patient_key
+from cookbooks.lamquant.gate.floors import FloorRegistryFile
+from cookbooks.lamquant.gate.grade import Level, grade_corpus, grade_recording
 from cookbooks.lamquant.gate.metrics import quality_score
-from cookbooks.lamquant.gate.rules import FloorRegistryFile, Level, grade_corpus, grade_recording
 from cookbooks.lamquant.signal.bands import BANDS
 
 MEANS = ("prd", "prdn", "r", "snr_db", "bits_per_sample")

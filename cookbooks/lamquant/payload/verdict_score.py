@@ -22,7 +22,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 # by their own names: `from` the package would make its recipes part of the verdict's code version
 import cookbooks.lamquant.gate.checks as checks
-import cookbooks.lamquant.gate.rules as rules
 import cookbooks.lamquant.gate.worst as worst
 from blut_resources.files.durable import StoreError
 from blut_resources.payload_kit.session import payload_session
@@ -32,8 +31,17 @@ from cookbooks.lamquant.formats.corpus import CorpusError, read_corpus, read_rec
 from cookbooks.lamquant.formats.lma.archive import LmaError
 from cookbooks.lamquant.formats.lml.container import LmlError
 from cookbooks.lamquant.gate.findings import Findings, measure_files
+from cookbooks.lamquant.gate.floors import (
+    STRETCH_SECONDS,
+    RegistryInvalid,
+    load_registry,
+    possible,
+    required_floors,
+)
+from cookbooks.lamquant.gate.grade import lqs_level
 from cookbooks.lamquant.gate.incumbent import HEADLINE, worse_than
 from cookbooks.lamquant.gate.report import report, summary
+from cookbooks.lamquant.gate.split import Split, SplitInvalid, read_split, sealed_digest
 
 Digest = Annotated[str, Field(min_length=1)]
 DIGESTED = ("candidate", "corpus", "split", "bitstreams", "decoded", "registry")
@@ -82,7 +90,7 @@ def main() -> None:
         except ValidationError as error:
             problems = [f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors()]
             raise SystemExit("config: " + "; ".join(problems)) from error
-        except (rules.RegistryInvalid, rules.SplitInvalid, InputMissing, *UNREADABLE) as error:
+        except (RegistryInvalid, SplitInvalid, InputMissing, *UNREADABLE) as error:
             raise SystemExit(str(error)) from error
         write_atomic(session.out / VERDICT_FILE, verdict.to_json())
         session.done(**_facts(verdict))
@@ -102,22 +110,22 @@ def score(config: ScoreConfig, inputs: dict[str, Path]) -> Verdict:
     for name in REQUIRED_INPUTS:
         if name not in inputs or not inputs[name].exists():
             raise InputMissing(f"input {name} is missing: a verdict needs {', '.join(REQUIRED_INPUTS)}")
-    registry = rules.load_registry(inputs["registry"])
+    registry = load_registry(inputs["registry"])
     registry.authorise(config.change)
     findings = Findings()
     judged = [*DIGESTED, *(["incumbent"] if "incumbent" in inputs else [])]
     digests, findings.violations["inputs_unchanged"] = checks.unchanged(
         {name: inputs[name] for name in judged}, {name: config.named()[name] for name in judged}
     )
-    corpus, split = read_corpus(inputs["corpus"]), rules.read_split(inputs["split"])
+    corpus, split = read_corpus(inputs["corpus"]), read_split(inputs["split"])
     _check_split(findings, config, corpus, split, inputs)
     stems = split.of("test")
     measure_files(findings, corpus, stems, inputs, registry.stretch_floors().seconds)
     figures = summary(findings.figures, stems)
-    floors = rules.required_floors(registry, stems)
+    floors = required_floors(registry, stems)
     details = report(findings.figures, stems, registry)
-    measured = findings.measured(rules.lqs_level(details["grade"]))
-    criteria = judge(measured, floors, rules.possible)
+    measured = findings.measured(lqs_level(details["grade"]))
+    criteria = judge(measured, floors, possible)
     rows = findings.rows(floors)
     return Verdict.of(
         criteria,
@@ -128,7 +136,7 @@ def score(config: ScoreConfig, inputs: dict[str, Path]) -> Verdict:
         inputs={name: digest for name, digest in digests.items() if name != "candidate"},
         measurements=figures,
         synthetic=checks.made_up(corpus, split, inputs["windows"]),
-        sealed=rules.sealed_digest(corpus, stems),
+        sealed=sealed_digest(corpus, stems),
         tries=config.tries,
         incumbent=_incumbent(config.incumbent_digest, corpus, stems, inputs, figures),
         isolation=config.isolation,
@@ -147,7 +155,7 @@ def _check_split(
     findings: Findings,
     config: ScoreConfig,
     corpus: dict[str, Any],
-    split: rules.Split,
+    split: Split,
     inputs: dict[str, Path],
 ) -> None:
     if config.split != "test":
@@ -186,7 +194,7 @@ def _incumbent(
         "decoded": inputs["incumbent_decoded"],
     }
     findings = Findings()
-    measure_files(findings, corpus, stems, own, rules.STRETCH_SECONDS)
+    measure_files(findings, corpus, stems, own, STRETCH_SECONDS)
     figures = summary(findings.figures, stems)
     return Incumbent(candidate=digest, figures=figures, worse=worse_than(figures, ours))
 

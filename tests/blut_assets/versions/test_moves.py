@@ -113,12 +113,12 @@ def test_what_is_only_said_changes_no_version(copy: Path, before: dict[str, str]
 
 
 MOVES = {
-    "cookbooks.lamquant.codec": "cookbooks.lamquant.codec",
-    "cookbooks.llm.training_loop": "cookbooks.llm.training_loop",
+    "cookbooks.lamquant.codec": "cookbooks.lamquant.payload.deeper",
+    "cookbooks.llm.training_loop": "cookbooks.llm.payload.training",
     "cookbooks.lamquant.formats.edf.header": "cookbooks.lamquant.formats.header_of_edf",
     "cookbooks.lamquant.payload.joint_train": "cookbooks.lamquant.payload.codec_train",
-    "cookbooks.llm.data": "cookbooks.llm.payload.deeper.rows",
-    "cookbooks.lamquant.gate.rules": "cookbooks.lamquant.gate.rules",
+    "cookbooks.llm.data": "cookbooks.llm.payload.deep.rows",
+    "cookbooks.lamquant.gate.grade": "cookbooks.lamquant.verdict_grade",
 }
 
 

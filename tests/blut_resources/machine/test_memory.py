@@ -16,7 +16,7 @@ from tests.conftest import REPOSITORY
 
 GIB, MIB = 1 << 30, 1 << 20
 ASK = (
-    "import json; from blut_resources import machine; block = bytearray({block});"
+    "import json; from blut_resources.machine import memory as machine; block = bytearray({block});"
     " print(json.dumps([vars(machine.memory()), machine.memory().describe(), machine.available()]))"
 )
 

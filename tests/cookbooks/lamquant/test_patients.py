@@ -14,7 +14,7 @@ from cookbooks.lamquant.codec.bitstream import CODER_JOINT, Bitstream, ChannelHe
 from cookbooks.lamquant.formats.corpus import SCHEMA as CORPUS_SCHEMA
 from cookbooks.lamquant.formats.edf.names import patient_key
 from cookbooks.lamquant.gate import checks
-from cookbooks.lamquant.gate.rules import Split
+from cookbooks.lamquant.gate.split import Split
 from cookbooks.lamquant.recipes import JOINT_CODEC
 from cookbooks.lamquant.signal.duplicates import Duplicates, Finding
 from cookbooks.lamquant.signal.split import MANIFEST, SplitError, SplitPolicy, build_split, read_split

@@ -24,18 +24,16 @@ from blut_resources.registry.verdicts import PromotionRefused, Verdict
 from blut_resources.store.artifacts import ArtifactStore
 from cookbooks.lamquant.artifacts import PccpVerdict
 from cookbooks.lamquant.formats.corpus import read_corpus, read_recording
-from cookbooks.lamquant.gate.rules import (
-    LADDER,
+from cookbooks.lamquant.gate.floors import (
     RegistryInvalid,
-    SplitInvalid,
     floors_in_force,
-    grade_corpus,
-    grade_recording,
     load_registry,
     pinned_floors,
     possible,
     required_floors,
 )
+from cookbooks.lamquant.gate.grade import LADDER, grade_corpus, grade_recording
+from cookbooks.lamquant.gate.split import SplitInvalid
 from cookbooks.lamquant.payload.verdict_score import ScoreConfig, score
 from cookbooks.lamquant.signal.bands import BANDS
 from tests.cookbooks.lamquant.verdict_case import CHANGE, REGISTRY, Case, made, payload

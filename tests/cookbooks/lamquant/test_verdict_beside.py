@@ -17,7 +17,7 @@ from cookbooks.lamquant.configs import PccpVerdictConfig
 from cookbooks.lamquant.gate.checks import made_up
 from cookbooks.lamquant.gate.incumbent import HEADLINE, worse_than
 from cookbooks.lamquant.gate.page import shown
-from cookbooks.lamquant.gate.rules import Split, sealed_digest
+from cookbooks.lamquant.gate.split import Split, sealed_digest
 from cookbooks.lamquant.payload.verdict_score import ScoreConfig, score
 from cookbooks.lamquant.verdict import incumbent
 from tests.cookbooks.lamquant.verdict_case import Case

@@ -22,7 +22,7 @@ from blut_resources.registry.models import ModelRegistry
 from blut_resources.registry.verdicts import Verdict, parse_verdict
 from blut_resources.store.artifacts import ArtifactStore
 from cookbooks.lamquant.gate.bundle import differences
-from cookbooks.lamquant.gate.rules import floors_in_force
+from cookbooks.lamquant.gate.floors import floors_in_force
 
 MODEL = "lamquant-joint@synthetic-lab"
 

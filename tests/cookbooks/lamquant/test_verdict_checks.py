@@ -24,7 +24,7 @@ from cookbooks.lamquant.gate.checks import (
     shared_content,
     unchanged,
 )
-from cookbooks.lamquant.gate.rules import Split
+from cookbooks.lamquant.gate.split import Split
 
 PATIENTS = {"a": "anna", "b": "bert", "c": "carl"}
 HOMES = {"anna": "train", "bert": "val", "carl": "test"}

@@ -13,8 +13,8 @@ import pytest
 import cookbooks.lamquant.gate.worst as worst
 from blut_resources.registry.verdicts import Criterion, Floor, judge
 from cookbooks.lamquant.formats.corpus import Recording
+from cookbooks.lamquant.gate.floors import FloorRegistryFile, load_registry, required_floors
 from cookbooks.lamquant.gate.measure import Part, measure_recording, worst_figures
-from cookbooks.lamquant.gate.rules import FloorRegistryFile, load_registry, required_floors
 from cookbooks.lamquant.gate.stretches import measure_stretches
 from tests.cookbooks.lamquant.codec_support import eeg_like
 

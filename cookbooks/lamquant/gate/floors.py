@@ -1,25 +1,20 @@
-"""What the codec gate asks for: the floor registry and the split, the floors they imply, the LQS grade.
+"""What the codec gate asks for: the floor registry, and the floors that it and a split imply.
 
 Pure judging logic without numpy, so that the control plane can derive the floors in force when it promotes.
-The ladder is that of LQS v1.1: AND-gates from the strictest level down, and a corpus has the grade of its
-worst recording.
 """
 
-import hashlib
-import json
-import math
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from blut_resources.files.documents import DocumentError, read_yaml
 from blut_resources.files.foreign import read_regular
 from blut_resources.registry.verdicts import EACH, Change, Floor
-from cookbooks.lamquant.signal.bands import GATED, BandName
+from cookbooks.lamquant.gate.grade import ROUNDING, Level, lqs_level
+from cookbooks.lamquant.gate.split import parse_split
+from cookbooks.lamquant.signal.bands import BandName
 
 CORPUS = "/corpus"  # the scope of what is counted over all recordings; no stem contains a slash
 INTEGRITY = (
@@ -34,39 +29,12 @@ INTEGRITY = (
 )
 MAX_REGISTRY_BYTES = 2**20
 REGISTRY_FILE = "registry.yaml"
-SPLIT_FILE = "split.json"
-SPLIT_SCHEMA = "blut.split.v1"
-SPLITS = ("train", "val", "test")
-
-Level = Literal["L", "N", "C", "M", "A", "below"]
-Limits = dict[BandName, tuple[float, float]]
-Recording = Mapping[str, Any]
-
-LEVELS: tuple[Level, ...] = ("L", "N", "C", "M", "A", "below")
-
-
-def _limits(*limits: tuple[float, float]) -> Limits:
-    return dict(zip(GATED, limits, strict=True))
-
-
-# level: (min R, max PRD %, min CR, {band: (max PRD %, min R)}), strictest first; L is a rule of its own
-LADDER: dict[Level, tuple[float, float, float, Limits]] = {
-    "N": (0.99, 5, 1, {}),
-    "C": (0.95, 9, 20, _limits((5, 0.98), (7, 0.97), (8, 0.96), (12, 0.93), (20, 0.85))),
-    "M": (0.85, 20, 100, _limits((10, 0.95), (12, 0.93), (15, 0.90), (25, 0.80), (40, 0.60))),
-    "A": (0.70, 40, 200, _limits((20, 0.85), (25, 0.80), (30, 0.75), (40, 0.65), (60, 0.40))),
-}
-LOSSLESS_MIN_CR = 0.8
-ROUNDING = 1e-9
-"""By how much a computed correlation may exceed 1."""
-
 # the stretch floors of a registry that writes none; the last two belong together: R = sqrt(1 - PRDN^2)
 STRETCH_SECONDS = 2.0
 STRETCH_FACTOR = 2.0
 STRETCH_FLAT_UV = 5.0
 STRETCH_MOST_PRDN = 95.0
 STRETCH_LEAST_R = 0.31
-
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Correlation = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=1)]
 Percent = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=100)]
@@ -221,67 +189,6 @@ def parse_registry(data: bytes, name: str) -> FloorRegistryFile:
         raise RegistryInvalid(str(error)) from error
 
 
-@dataclass(frozen=True)
-class Split:
-    """``split.json``: the split of each subject and of each recording that is used."""
-
-    subjects: dict[str, str]
-    recordings: dict[str, str]
-    excluded: frozenset[str]
-
-    def of(self, split: str) -> list[str]:
-        """Stems of a split, sorted."""
-        return sorted(stem for stem, name in self.recordings.items() if name == split)
-
-
-class SplitInvalid(ValueError):
-    """``split.json`` is not a split manifest."""
-
-
-def read_split(directory: Path) -> Split:
-    """The split manifest of a directory.
-
-    Raises:
-        SplitInvalid: if it is missing, malformed, of another schema, or names anything twice.
-    """
-    try:
-        data = (directory / SPLIT_FILE).read_bytes()
-    except OSError as error:
-        raise SplitInvalid(f"{SPLIT_FILE}: {error!r}; make the split again") from error
-    return parse_split(data)
-
-
-def parse_split(data: bytes) -> Split:
-    """The split manifest from the bytes of ``split.json``.
-
-    Raises:
-        SplitInvalid: if it is malformed, of another schema, or names anything twice.
-    """
-    try:
-        document = json.loads(data, object_pairs_hook=_distinct)
-        if document["schema"] != SPLIT_SCHEMA:
-            raise ValueError(f"schema is {document['schema']!r}, expected {SPLIT_SCHEMA!r}")
-        subjects, recordings = dict(document["subjects"]), dict(document["recordings"])
-        excluded = frozenset(document.get("excluded", {}))
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise SplitInvalid(f"{SPLIT_FILE}: {error!r}; make the split again") from error
-    unknown = sorted({str(name) for name in [*subjects.values(), *recordings.values()]} - set(SPLITS))
-    if unknown:
-        raise SplitInvalid(f"{SPLIT_FILE}: {', '.join(unknown)} is no split; there are {', '.join(SPLITS)}")
-    used = {stem: name for stem, name in recordings.items() if stem not in excluded}
-    return Split(subjects, used, excluded)
-
-
-def sealed_digest(corpus: Mapping[str, Any], stems: Iterable[str]) -> str | None:
-    """The digest of the set of recordings that a verdict is made on; None for no recording.
-
-    Over their samples alone: who renames or reorders the recordings seals the same set.
-    """
-    contents = {entry["stem"]: entry["signal_sha256"] for entry in corpus["recordings"]}
-    sealed = sorted(contents[stem] for stem in stems if stem in contents)
-    return hashlib.sha256("\n".join(sealed).encode()).hexdigest() if sealed else None
-
-
 def floors_in_force(registry: bytes, split: bytes) -> list[Floor]:
     """What a promotion has to ask of a verdict: the floors of this registry for this split's test recordings.
 
@@ -330,32 +237,6 @@ def possible(name: str, value: float) -> bool:
     return value > 0 if figure == "cr" else value >= 0 or figure not in ("prd", "prdn")
 
 
-def lqs_level(level: Level) -> int:
-    """The level as a number that is larger for the stricter: 0 is below the ladder, 5 is lossless."""
-    return LEVELS.index("below") - LEVELS.index(level)
-
-
-def grade_recording(figures: Recording, bands: Iterable[BandName]) -> Level:
-    """The LQS level of one recording; ``bands`` are the bands the registry declares.
-
-    ``figures`` holds ``exact``, ``r``, ``prd``, ``cr`` and ``<band>_prd``, ``<band>_r``. What is missing or
-    not finite reaches no level.
-    """
-    declared, cr = set(bands), _number(figures.get("cr"))
-    if figures.get("exact") is True and cr >= LOSSLESS_MIN_CR:
-        return "L"
-    for level, (min_r, max_prd, min_cr, gates) in LADDER.items():
-        whole = cr >= min_cr and _within(figures, "", max_prd, min_r)
-        if whole and all(_within(figures, f"{b}_", *gate) for b, gate in gates.items() if b in declared):
-            return level
-    return "below"
-
-
-def grade_corpus(levels: Iterable[Level]) -> Level:
-    """The worst level; no recording at all is ``below``."""
-    return LEVELS[max((LEVELS.index(level) for level in levels), default=len(LEVELS) - 1)]
-
-
 def _floor(kind: str, name: str, scope: str, op: Literal[">=", "<=", "=="], floor: float) -> Floor:
     return Floor(kind=kind, name=name, scope=scope, op=op, floor=floor)
 
@@ -388,21 +269,3 @@ def _band_floors(kind: str, prefix: str, bands: Mapping[BandName, BandFloors], s
         floors.append(_floor(kind, f"{prefix}{band}_prd", stem, "<=", limit.max_prd))
         floors.append(_floor(kind, f"{prefix}{band}_r", stem, ">=", limit.min_r))
     return floors
-
-
-def _within(figures: Recording, prefix: str, max_prd: float, min_r: float) -> bool:
-    return _number(figures.get(f"{prefix}r")) >= min_r and _number(figures.get(f"{prefix}prd")) <= max_prd
-
-
-def _number(value: Any) -> float:
-    """A finite number or NaN, which satisfies no comparison."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return math.nan
-    return float(value)
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    repeated = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
-    if repeated:
-        raise ValueError(f"{', '.join(sorted(repeated))} appears twice")
-    return dict(pairs)

@@ -1,0 +1,81 @@
+"""Who is trained on, validated on and sealed for the gate, as ``split.json`` says it."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SPLIT_FILE = "split.json"
+SPLIT_SCHEMA = "blut.split.v1"
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """``split.json``: the split of each subject and of each recording that is used."""
+
+    subjects: dict[str, str]
+    recordings: dict[str, str]
+    excluded: frozenset[str]
+
+    def of(self, split: str) -> list[str]:
+        """Stems of a split, sorted."""
+        return sorted(stem for stem, name in self.recordings.items() if name == split)
+
+
+class SplitInvalid(ValueError):
+    """``split.json`` is not a split manifest."""
+
+
+def read_split(directory: Path) -> Split:
+    """The split manifest of a directory.
+
+    Raises:
+        SplitInvalid: if it is missing, malformed, of another schema, or names anything twice.
+    """
+    try:
+        data = (directory / SPLIT_FILE).read_bytes()
+    except OSError as error:
+        raise SplitInvalid(f"{SPLIT_FILE}: {error!r}; make the split again") from error
+    return parse_split(data)
+
+
+def parse_split(data: bytes) -> Split:
+    """The split manifest from the bytes of ``split.json``.
+
+    Raises:
+        SplitInvalid: if it is malformed, of another schema, or names anything twice.
+    """
+    try:
+        document = json.loads(data, object_pairs_hook=_distinct)
+        if document["schema"] != SPLIT_SCHEMA:
+            raise ValueError(f"schema is {document['schema']!r}, expected {SPLIT_SCHEMA!r}")
+        subjects, recordings = dict(document["subjects"]), dict(document["recordings"])
+        excluded = frozenset(document.get("excluded", {}))
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise SplitInvalid(f"{SPLIT_FILE}: {error!r}; make the split again") from error
+    unknown = sorted({str(name) for name in [*subjects.values(), *recordings.values()]} - set(SPLITS))
+    if unknown:
+        raise SplitInvalid(f"{SPLIT_FILE}: {', '.join(unknown)} is no split; there are {', '.join(SPLITS)}")
+    used = {stem: name for stem, name in recordings.items() if stem not in excluded}
+    return Split(subjects, used, excluded)
+
+
+def sealed_digest(corpus: Mapping[str, Any], stems: Iterable[str]) -> str | None:
+    """The digest of the set of recordings that a verdict is made on; None for no recording.
+
+    Over their samples alone: who renames or reorders the recordings seals the same set.
+    """
+    contents = {entry["stem"]: entry["signal_sha256"] for entry in corpus["recordings"]}
+    sealed = sorted(contents[stem] for stem in stems if stem in contents)
+    return hashlib.sha256("\n".join(sealed).encode()).hexdigest() if sealed else None
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    repeated = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+    if repeated:
+        raise ValueError(f"{', '.join(sorted(repeated))} appears twice")
+    return dict(pairs)
