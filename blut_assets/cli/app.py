@@ -9,6 +9,7 @@ from blut_assets.cli.lazy import PLAIN, lazy_group
 
 COMMANDS = {
     "init": "blut_assets.cli.init",
+    "cookbook": "blut_assets.cli.cookbook",
     "recipe": "blut_assets.cli.recipe",
     "plan": "blut_assets.cli.plan",
     "jobs": "blut_assets.cli.jobs",
