@@ -1,6 +1,7 @@
 # Everything works from a fresh clone with Python >= 3.11, make and pip.
 PYTHON ?= python3
 VENV ?= .venv
+DOCS ?= build/docs
 PORT ?= 3000
 BIN = $(VENV)/bin
 BLUT = $(BIN)/blut
@@ -10,7 +11,7 @@ LLM_DEMO_ARGS = cookbooks/llm/configs/args_demo.yaml
 # Byte code and code versions are kept beside the sources: without them every process works them out again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo demo-llm plan ui test lint audit mutants bench clean
+.PHONY: help setup demo demo-llm plan ui docs test lint audit mutants bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -25,7 +26,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt requirements/build.txt
 	$(BIN)/pip install --quiet --require-hashes --requirement requirements/build.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --no-build-isolation \
-		--editable '.[lamquant,llm,observability,dev]'
+		--editable '.[lamquant,llm,observability,dev,docs]'
 	@touch $@
 
 demo: setup ## train, judge and promote a codec on real EEG, a few minutes of CPU
@@ -40,6 +41,11 @@ plan: setup ## what `make demo` would run now, and why
 # make passes SIGTERM on to its child, which has to be the command itself and no shell around it.
 ui: setup ## the Dagster UI and daemon; it prints the link that lets a browser in
 	PATH="$(CURDIR)/$(BIN):$$PATH"; export PATH; exec $(BLUT) ui --port $(PORT) -w workspace.yaml
+
+# A warning, such as of a link that leads nowhere, fails it.
+docs: setup ## build the documentation; it prints where
+	@$(BIN)/sphinx-build -q -W --keep-going -d $(DOCS)/doctrees docs $(DOCS)/html
+	@echo "the documentation: $(abspath $(DOCS))/html/index.html"
 
 # Three files at a time keep two cores busy: many tests wait for what they started.
 test: lint ## the whole test suite; it builds llama.cpp if that is not there

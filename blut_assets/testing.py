@@ -38,11 +38,11 @@ def blut_instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[d
 def materialize(
     assets: Sequence[dg.AssetsDefinition], instance: dg.DagsterInstance, **options: Any
 ) -> dg.ExecuteInProcessResult:
-    """Run stage assets as ``dg.materialize`` does, which takes the options.
+    """Run stage assets, and checks, as ``dg.materialize`` does, which takes the options.
 
     An input that is not among them is what was materialized in the instance before, or `provide`\\ d.
     """
-    made = {asset.key for asset in assets}
+    made = {key for asset in assets for key in asset.keys}
     specs = [spec for asset in assets if (spec := spec_of(asset))]
     above = {key for spec in specs for key in spec.inputs.values()} - made
     given = [dg.SourceAsset(key, io_manager_key="artifact_handles") for key in sorted(above)]

@@ -9,6 +9,7 @@ from blut_assets.cli.lazy import PLAIN, lazy_group
 
 COMMANDS = {
     "init": "blut_assets.cli.commands.init",
+    "cookbook": "blut_assets.cli.commands.cookbook",
     "recipe": "blut_assets.cli.commands.recipe",
     "plan": "blut_assets.cli.commands.plan",
     "jobs": "blut_assets.cli.commands.jobs",

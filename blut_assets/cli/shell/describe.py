@@ -28,7 +28,7 @@ def _recipe(recipe: Recipe, cookbook: Cookbook) -> Described:
         "inputs": list(recipe.input_kinds),
         "output": recipe.output.kind,
         "description": recipe.description,
-        "arguments": _arguments(recipe.args, recipe.template()),
+        "arguments": arguments(recipe.args, recipe.template()),
         "schema": recipe.args.model_json_schema(),
         "template": recipe.template(),
         "assets": [asset.key.to_user_string() for asset in recipe.assets],
@@ -46,7 +46,7 @@ def _stages(cookbook: Cookbook) -> Sequence[Described]:
             "output": spec.output.kind,
             "runs": _when(spec),
             "description": asset.descriptions_by_key.get(spec.key) or "",
-            "config": _arguments(spec.config, {}),
+            "config": arguments(spec.config, {}),
         }
         for asset, spec in rows
     ]
@@ -56,7 +56,7 @@ def _when(spec: StageSpec) -> str:
     return "once" if spec.memoised else "looks every time" if spec.source else "acts every time"
 
 
-def _arguments(form: Any, template: Described) -> list[Described]:
+def arguments(form: Any, template: Described) -> list[Described]:
     fields = {name: form.model_fields[name] for name in template or form.model_fields}
     return [
         {

@@ -1,0 +1,21 @@
+"""Corpus: the user's rows, checked and put into parts."""
+
+from blut_assets.stages import Stage, Steps, stage_asset
+
+from toybook.artifacts import Split, Table
+from toybook.configs import SplitConfig
+
+ROWS_SPLIT = "toybook.payload.rows_split"
+
+
+@stage_asset(
+    cookbook="toybook",
+    group="toybook_corpus",
+    payloads=[ROWS_SPLIT],
+    headline=["n_train", "n_validation", "n_test"],
+    kinds={"json"},
+)
+def split(stage: Stage, table: Table, config: SplitConfig) -> Steps[Split]:
+    """Rows to learn from, to choose by and to judge on; no row is in two of them."""
+    facts = yield from stage.run(ROWS_SPLIT, config=config.for_payload(), inputs={"table": stage.open(table)})
+    return Split(**facts)

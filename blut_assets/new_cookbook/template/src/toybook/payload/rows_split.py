@@ -1,0 +1,60 @@
+"""Table -> split: check every row, and put it into the part that it belongs to.
+
+Input: ``table``. Writes ``train.jsonl``, ``validation.jsonl``, ``test.jsonl`` (numbers only),
+``test_labels.json`` and ``split.json``.
+"""
+
+import json
+from collections.abc import Sequence
+
+from blut_resources.payload_kit.session import payload_session
+from blut_resources.store.artifacts import write_atomic
+
+from toybook.rows import Part, Row, RowsInvalid, part_of, read_table, table_file, write_rows
+
+
+def main() -> None:
+    """Split the rows of one session."""
+    with payload_session() as session:
+        config = session.config
+        path, synthetic = table_file(session.inputs["table"])
+        try:
+            features, rows = read_table(path, config["label"])
+            parts: dict[Part, list[Row]] = {"train": [], "validation": [], "test": []}
+            for row in rows:
+                where = part_of(
+                    row, config["split_seed"], config["validation_fraction"], config["test_fraction"]
+                )
+                parts[where].append(row)
+            classes = sorted({row.label for row in rows})
+            _refuse_gaps(parts, classes)
+        except RowsInvalid as error:
+            raise SystemExit(str(error)) from error
+        # the labels of the sealed rows lie apart: what the candidate is asked with has none of them
+        sealed = [Row(row.numbers, "") for row in parts["test"]]
+        described = {"features": features, "classes": classes, "synthetic": synthetic}
+        for name, data in {
+            "train.jsonl": write_rows(parts["train"]),
+            "validation.jsonl": write_rows(parts["validation"]),
+            "test.jsonl": write_rows(sealed),
+            "test_labels.json": json.dumps([row.label for row in parts["test"]]).encode(),
+            "split.json": json.dumps(described, indent=1, sort_keys=True).encode(),
+        }.items():
+            write_atomic(session.out / name, data)
+        counts = {f"n_{name}": len(part) for name, part in parts.items()}
+        session.done(**counts, n_features=len(features), n_classes=len(classes))
+
+
+def _refuse_gaps(parts: dict[Part, list[Row]], classes: Sequence[str]) -> None:
+    if len(classes) < 2:
+        raise RowsInvalid(f"table: its labels are {list(classes)!r}; there is nothing to tell apart")
+    for name, part in parts.items():
+        if missing := sorted(set(classes) - {row.label for row in part}):
+            raise RowsInvalid(
+                f"table: no row of {', '.join(map(repr, missing))} is in the {name} part; bring more rows of"
+                f" it, or give another split_seed or {name}_fraction"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What turns the code into Markdown: one module for each generated part of a page."""
