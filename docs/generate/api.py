@@ -9,7 +9,7 @@ from typing import Any
 API: dict[str, dict[str, tuple[str, ...]]] = {
     "Artifacts and assets": {
         "blut_assets.artifacts": ("Artifact",),
-        "blut_assets.stages": ("stage_asset", "Stage", "StageConfig", "Steps", "Footprint"),
+        "blut_assets.stages": ("stage_asset", "Stage", "StageConfig", "Footprint"),
         "blut_assets.stages.limits": ("LimitsConfig",),
         "blut_assets.stages.options": ("AssetOptions",),
     },

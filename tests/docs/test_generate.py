@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from blut_assets.discovery import discover
-from blut_assets.stages.declare import spec_of
+from blut_assets.stages.spec import spec_of
 from docs.generate import api, graph
 from docs.generate.layout import layout
 from docs.generate.markdown import table

@@ -10,7 +10,7 @@ from typer.main import get_command
 
 from blut_assets.cli.app import app
 from blut_assets.discovery import discover
-from blut_assets.stages.declare import spec_of
+from blut_assets.stages.spec import spec_of
 from docs.generate.api import API
 from docs.generate.commands import walk
 from docs.generate.variables import REPOSITORY as SOURCE

@@ -130,6 +130,6 @@ def payload(module: str) -> int:
             words = path.read_bytes().split(b"\0")[:-1]
         except OSError:
             continue
-        if words and words[-1] == module.encode() and any(b"payload_start" in word for word in words):
+        if words and words[-1] == module.encode() and any(b"payloads/start.py" in word for word in words):
             return int(path.parent.name)
     raise AssertionError(f"no process runs {module}")

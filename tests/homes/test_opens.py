@@ -17,7 +17,7 @@ import yaml
 
 from blut_resources.compute_logs import LocalLogs
 from blut_resources.instance.instance import store_of
-from blut_resources.instance_storage import PooledRuns
+from blut_resources.instance.storage import PooledRuns
 from blut_resources.registry.models import ModelRegistry
 from cookbooks.lamquant.codec.checkpoint import load_checkpoint
 from tests.e2e.box import BLUT, RECIPE
