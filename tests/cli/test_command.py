@@ -1,9 +1,7 @@
-"""The command as such: help, completion, start-up, the catalogue, the doctor, and what the README says."""
+"""The command as such: help, completion, start-up, the catalogue and the doctor."""
 
 import json
 import os
-import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -48,18 +46,6 @@ def test_each_command_explains_itself(path: tuple[str, ...], command: Any) -> No
     assert len(command.help) > 20
     unexplained = [p.name for p in command.params if not getattr(p, "help", None)]
     assert unexplained == []
-
-
-def test_each_command_line_in_the_readme_is_one(tmp_path: Path) -> None:
-    text = (REPOSITORY / "README.md").read_text()
-    lines = re.findall(r"^\.venv/bin/blut ([^#>\n]+)", text, re.MULTILINE)
-    assert len(lines) > 10
-    for line in lines:
-        words, command, context = shlex.split(line), ROOT, None
-        while hasattr(command, "commands"):
-            context = command.make_context("blut", list(words), parent=context)
-            name, command, words = command.resolve_command(context, [*context._protected_args, *context.args])
-        command.make_context(name, list(words), parent=context)
 
 
 def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
