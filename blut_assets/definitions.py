@@ -11,7 +11,7 @@ with without_collector():
     from blut_assets.handles import ArtifactHandles
     from blut_assets.leaderboard import leaderboard_sensor, leaderboards
     from blut_assets.wiring import check_wiring
-    from blut_resources.intent import declared
+    from blut_resources import intent, payload_environment
     from cookbooks.discovery import Discovered, discover
     from sensors.alerts import alerts_sensor
     from sensors.corpus_watch import corpus_watch_sensor
@@ -19,7 +19,8 @@ with without_collector():
     from sensors.retraining import retraining_sensor
 
     discovered = discover()
-    declared[:] = [cookbook.intents for cookbook in discovered.cookbooks]
+    intent.declared[:] = [cookbook.intents for cookbook in discovered.cookbooks]
+    payload_environment.declared[:] = [name for one in discovered.cookbooks for name in one.variables]
 
 
 def build_definitions(found: Discovered) -> dg.Definitions:

@@ -10,17 +10,20 @@ def cookbook() -> "Cookbook":
     """The entry point. Imports stay in here: payloads import this package and must not load Dagster."""
     from blut_assets.floors import FloorsFormat
     from blut_assets.recipes import Cookbook
+    from blut_assets.tools import Tool
     from blut_resources.intent import Intents
     from cookbooks.llm import chains, recipes
     from cookbooks.llm.corpus import preference_dataset, preference_split, sft_dataset, sft_split
     from cookbooks.llm.data_kinds import KINDS
     from cookbooks.llm.floors import EXAMPLE, SCHEMA, pinned_floors
     from cookbooks.llm.gguf import gguf_preflight
+    from cookbooks.llm.llamacpp import built
     from cookbooks.llm.recipe_suite import EVAL_SUITE
     from cookbooks.llm.sources import base_model, examples, preferences, teacher_model
     from cookbooks.llm.suite import evaluated_models, evaluated_rows, evaluated_tokenizer, suite_evaluation
     from cookbooks.llm.training import distilled_checkpoint, dpo_checkpoint, sft_checkpoint
     from cookbooks.llm.verdict import evaluation_tasks
+    from cookbooks.pytorch import TORCH, VARIABLES
 
     tails = [chains.SFT, chains.DPO, chains.DISTILLED]
     return Cookbook(
@@ -40,5 +43,14 @@ def cookbook() -> "Cookbook":
         data=KINDS,
         intents=Intents(small={"max_steps": 10}, names=("promote_as", "register_as", "alias")),
         floors=[FloorsFormat(SCHEMA, pinned_floors, EXAMPLE)],
-        tools={"g++": "llama.cpp is built for GGUF", "cmake": "as g++"},
+        extras=["blut[llm]"],
+        tools=[
+            Tool("g++", "llama.cpp is built for GGUF"),
+            Tool("cmake", "as g++"),
+            Tool(
+                "llama.cpp kit", "GGUF files are made and checked with it", "the first GGUF builds it", built
+            ),
+            TORCH,
+        ],
+        variables=[*VARIABLES, "GGML_*", "LLAMA_*", "TOKENIZERS_*", "TRANSFORMERS_*", "DATASETS_*", "HF_*"],
     )

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from blut_assets.cli import checkup
 from blut_assets.cli.app import app
 from blut_assets.cli.output import columns
 from blut_assets.recipes import Cookbook
+from blut_assets.tools import Tool
 from cookbooks.discovery import Discovered
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT
@@ -150,17 +150,24 @@ def test_the_doctor_says_what_holds_a_payload_here(home: Path) -> None:
     shown = CliRunner().invoke(app, ["doctor", "--json"])
     rows = {row["about"]: row for row in json.loads(shown.stdout)}
     assert shown.exit_code == 0, shown.stdout
-    assert rows["extra lamquant"]["state"] == "ok" and str(home) in rows["instance"]["found"]
+    assert rows["extra blut[lamquant]"]["state"] == "ok" and str(home) in rows["instance"]["found"]
     held = rows["containment"]
     assert (held["state"] == "ok" and "read back" in held["found"]) or held["remedy"]
 
 
 @pytest.mark.slow
 def test_the_doctor_asks_for_what_cookbooks_and_the_package_declare(monkeypatch: pytest.MonkeyPatch) -> None:
-    book = Cookbook("bakery", [], [], tools={"oven": "bread is baked"})
+    tools = [
+        Tool("no-such-oven", "bread is baked", "buy one"),
+        Tool("yeast", "it rises", find=lambda: "fresh"),
+    ]
+    book = Cookbook("bakery", [], [], extras=["blut[dev]", "no-such-flour[rye]"], tools=tools)
     monkeypatch.setattr(definitions, "discovered", Discovered([book]))
-    assert checkup.tools() == {"git": "a run notes the commit it ran", "oven": "bread is baked"}
-    assert set(checkup.extras()) == set(metadata("blut").get_all("Provides-Extra") or []) - {"dev"}
+    found = {one.about: one for one in checkup.checkup()}
+    assert found["no-such-oven"] == ("no-such-oven", "missing", "bread is baked", "buy one")
+    assert found["yeast"].found == "fresh" and found["git"].state == "ok"
+    assert found["extra blut[dev]"].state == "ok" and "extra blut[llm]" not in found
+    assert found["extra no-such-flour[rye]"].remedy == "pip install 'no-such-flour[rye]'"
 
 
 def test_the_doctor_is_alarmed_by_a_broken_cookbook_and_an_unwritable_home(tmp_path: Path) -> None:
