@@ -8,7 +8,7 @@ from blut_resources.registry.records import Authority, governed_aliases
 from blut_resources.registry.rules import SYNTHETIC, change_problems
 from blut_resources.registry.verdicts import Change
 
-DRY_RUN_ID = "PCCP-CHG-DRYRUN"
+DRY_RUN_ID = "dry-run"
 ALIAS = "name@alias; nothing is promoted if empty"
 ALLOW_WORSE = "why the candidate may replace one that is better on the same sealed set; refused if empty"
 NEW_SEALED = "why it may be judged on another sealed set than the alias has been so far; refused if empty"
@@ -20,7 +20,7 @@ class ChangeFields(dg.Config):
     change_id: str = Field(DRY_RUN_ID, min_length=1, max_length=128, description="of the change judged")
     description: str = Field("", description="of the change judged; a governed alias refuses an empty one")
     author: str = Field("blut", description="of the change judged; a governed alias wants a person's name")
-    change_class: str = Field("A.1", description="A retrain, B threshold, C architecture, D bit width")
+    change_class: str = Field("retrain", min_length=1, description="the kind of change, in your words")
     allow_worse: str = Field("", description=ALLOW_WORSE)
     new_sealed: str = Field("", description=NEW_SEALED)
 

@@ -1,6 +1,6 @@
 """Cookbook: what one domain pack brings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import dagster as dg
@@ -8,6 +8,7 @@ import dagster as dg
 from blut_assets.datasets import DataKind
 from blut_assets.floors import FloorsFormat
 from blut_assets.recipes.recipe import Recipe
+from blut_assets.tools import Tool
 from blut_resources.runs.intent import Intents
 
 
@@ -15,8 +16,17 @@ from blut_resources.runs.intent import Intents
 class Cookbook:
     """A domain pack. A package offers one through an entry point in the group ``blut.cookbooks``.
 
-    ``tools`` are the programs that its stages call, each with what it is needed for; ``intents`` the settings
-    that tell a smoke test from a training that is meant to be used.
+    All that Blut knows of a domain is declared here.
+
+    Attributes:
+        name: the first word of the keys of its assets.
+        data: kinds of data that `blut data add` can look at.
+        floors: formats of floors files that can be pinned for a governed alias.
+        extras: what pip is asked for to have all that its payloads import, such as ``mine[gpu]``.
+        tools: programs, and the like, that its stages call.
+        variables: names of environment variables that its payloads compute with, or beginnings of names with
+            ``*``; those that look like secrets are not passed on.
+        intents: settings that tell a smoke test from a training that is meant to be used.
     """
 
     name: str
@@ -26,5 +36,7 @@ class Cookbook:
     sensors: Sequence[dg.SensorDefinition] = field(default=())
     data: Sequence[DataKind] = field(default=())
     floors: Sequence[FloorsFormat] = field(default=())
-    tools: Mapping[str, str] = field(default_factory=dict)
+    extras: Sequence[str] = field(default=())
+    tools: Sequence[Tool] = field(default=())
+    variables: Sequence[str] = field(default=())
     intents: Intents = field(default_factory=Intents)

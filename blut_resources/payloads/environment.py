@@ -1,8 +1,9 @@
 """What a payload finds in its environment: what it computes with, and nothing that opens other doors.
 
 A training needs paths, a locale and the settings of numeric libraries; it needs no token, no proxy's password
-and no agent's socket, and it runs code and reads files of others. So what is passed is listed. A stage names
-what its payload needs besides, and ``$BLUT_PAYLOAD_ENV`` what the user wants passed to all of them.
+and no agent's socket, and it runs code and reads files of others. So what is passed is listed. A cookbook
+declares the settings of the libraries that it computes with, a stage names what its payload needs besides,
+and ``$BLUT_PAYLOAD_ENV`` what the user wants passed to all of them.
 """
 
 import re
@@ -37,8 +38,6 @@ LISTED = (
         "BLIS_*",
         "NUMEXPR_*",
         "NUMBA_*",
-        "GGML_*",
-        "LLAMA_*",
     ),
     *(
         "CUDA_*",
@@ -52,7 +51,6 @@ LISTED = (
         "ROCR_*",
         "MIOPEN_*",
     ),
-    *("TORCH*", "PYTORCH_*", "TRITON_*", "TOKENIZERS_*", "TRANSFORMERS_*", "DATASETS_*", "MPL*", "HF_*"),
     *("DAGSTER_PIPES_*", "SLURM_*", "BLUT_*", "CC", "CXX", "CFLAGS", "CXXFLAGS", "LDFLAGS", "CMAKE_*"),
 )
 FETCHING = (
@@ -60,6 +58,8 @@ FETCHING = (
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
 )
 """What a payload needs besides that fetches from a package index; index and proxy may have passwords."""
+declared: list[str] = []
+"""What the cookbooks of this process compute with besides; `blut_assets.definitions` fills it."""
 SECRET = re.compile(r"TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|(^|_)(KEY|AUTH|JUDGE|ALERT)(_|$)|APIKEY")
 """Names that are passed only where somebody asks for them by name."""
 
@@ -71,7 +71,7 @@ def payload_environment(there: Mapping[str, str], needs: Iterable[str] = ()) -> 
         needs: names besides the listed ones, or beginnings of names with ``*``.
     """
     asked = _Names([*needs, *re.split(r"[,\s]+", there.get(MORE, ""))])
-    passed = _Names(LISTED)
+    passed = _Names([*LISTED, *declared])
     return {
         name: value
         for name, value in there.items()

@@ -16,6 +16,7 @@ def cookbook() -> "Cookbook":
     from cookbooks.lamquant.recipes import DATA_PREP, JOINT_CODEC
     from cookbooks.lamquant.sources import SHIPPED_REGISTRY
     from cookbooks.lamquant.verdict import pccp_gate
+    from cookbooks.pytorch import TORCH, VARIABLES
 
     return Cookbook(
         name="lamquant",
@@ -23,6 +24,9 @@ def cookbook() -> "Cookbook":
         recipes=[DATA_PREP, JOINT_CODEC],
         checks=[pccp_gate],
         data=KINDS,
+        extras=["blut[lamquant]"],
+        tools=[TORCH],
+        variables=[*VARIABLES, "MPL*"],
         intents=Intents(
             smoke={"preset": ("smoke",), "edf_root": ("synthetic:*",)}, names=("promote_as", "alias")
         ),

@@ -4,13 +4,18 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from blut_assets.changes import ALIAS, ALLOW_WORSE, DRY_RUN_ID, NEW_SEALED
-from blut_assets.stages import StageConfig
+from blut_assets.changes import ALIAS, ALLOW_WORSE, NEW_SEALED
+from blut_assets.stages.declare import StageConfig
 from cookbooks.lamquant.codec.presets import PRESETS
 
 Preset = Literal["smoke", "fast", "medium", "production"]
 Identity = Literal["strip", "keep"]
 Device = Literal["auto", "cpu", "cuda"]
+
+
+DRY_RUN_ID = "PCCP-CHG-DRYRUN"
+RETRAIN = "A.1"
+CHANGE_CLASS = "A retrain, B threshold, C architecture, D bit width"
 
 
 class RecordingsConfig(StageConfig):
@@ -98,7 +103,7 @@ class PccpVerdictConfig(StageConfig):
     change_id: str = Field(DRY_RUN_ID, min_length=1, max_length=128)
     description: str = ""
     author: str = "blut"
-    change_class: str = Field("A.1", description="A retrain, B threshold, C architecture, D bit width")
+    change_class: str = Field(RETRAIN, description=CHANGE_CLASS)
     promote_as: str = Field("", description="name@alias whose holder the candidate is measured beside")
 
 

@@ -7,9 +7,12 @@ from pydantic import Field
 
 from blut_assets.changes import ChangeArgs, refuse_unanswered
 from blut_assets.recipes import Metric, Recipe, RecipeArgs, config_from
-from blut_assets.stages import StageConfig
+from blut_assets.stages.declare import StageConfig
 from cookbooks.lamquant.artifacts import LmaCorpus, PccpVerdict, Recordings
 from cookbooks.lamquant.configs import (
+    CHANGE_CLASS,
+    DRY_RUN_ID,
+    RETRAIN,
     Device,
     FloorRegistryConfig,
     Identity,
@@ -46,6 +49,8 @@ class DataPrepArgs(RecipeArgs):
 class JointCodecArgs(DataPrepArgs, ChangeArgs):
     """Args of ``lamquant_joint_codec``."""
 
+    change_id: str = Field(DRY_RUN_ID, min_length=1, max_length=128, description="of the change judged")
+    change_class: str = Field(RETRAIN, description=CHANGE_CLASS)
     preset: Preset = Field("production", description="size and length of the training")
     tier: int = Field(3, ge=1, le=4, description="1 is the smallest bitstream, 4 the best quality")
     seed: int = Field(42, ge=0, description="of the training; the split has its own")

@@ -10,11 +10,13 @@ def cookbook() -> "Cookbook":
     """The entry point. Imports stay in here: payloads import this package and must not load Dagster."""
     from blut_assets.floors import FloorsFormat
     from blut_assets.recipes import Cookbook
+    from blut_assets.tools import Tool
     from blut_resources.runs.intent import Intents
     from cookbooks.llm.corpus import preference_dataset, preference_split, sft_dataset, sft_split
     from cookbooks.llm.data_kinds import KINDS
     from cookbooks.llm.gate.floors import EXAMPLE, SCHEMA, pinned_floors
     from cookbooks.llm.gguf import gguf_preflight
+    from cookbooks.llm.llama.kit import built
     from cookbooks.llm.recipes import tails as chains
     from cookbooks.llm.recipes import training as recipes
     from cookbooks.llm.recipes.suite import EVAL_SUITE
@@ -22,6 +24,7 @@ def cookbook() -> "Cookbook":
     from cookbooks.llm.suite import evaluated_models, evaluated_rows, evaluated_tokenizer, suite_evaluation
     from cookbooks.llm.training import distilled_checkpoint, dpo_checkpoint, sft_checkpoint
     from cookbooks.llm.verdict import evaluation_tasks
+    from cookbooks.pytorch import TORCH, VARIABLES
 
     tails = [chains.SFT, chains.DPO, chains.DISTILLED]
     return Cookbook(
@@ -41,5 +44,14 @@ def cookbook() -> "Cookbook":
         data=KINDS,
         intents=Intents(small={"max_steps": 10}, names=("promote_as", "register_as", "alias")),
         floors=[FloorsFormat(SCHEMA, pinned_floors, EXAMPLE)],
-        tools={"g++": "llama.cpp is built for GGUF", "cmake": "as g++"},
+        extras=["blut[llm]"],
+        tools=[
+            Tool("g++", "llama.cpp is built for GGUF"),
+            Tool("cmake", "as g++"),
+            Tool(
+                "llama.cpp kit", "GGUF files are made and checked with it", "the first GGUF builds it", built
+            ),
+            TORCH,
+        ],
+        variables=[*VARIABLES, "GGML_*", "LLAMA_*", "TOKENIZERS_*", "TRANSFORMERS_*", "DATASETS_*", "HF_*"],
     )

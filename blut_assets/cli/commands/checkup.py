@@ -2,26 +2,31 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, entry_points, metadata, requires, version
+from collections.abc import Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, entry_points, requires, version
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from packaging.markers import Marker
 from packaging.requirements import Requirement
 
+from blut_assets.tools import Tool
 from blut_resources.containment import ContainmentRefused, Limits, LimitsError, launch
 from blut_resources.containment.backends.choose import candidates
 from blut_resources.containment.unit import ContainmentError
 from blut_resources.machine import memory as machine
-from blut_resources.machine.gpus import Gpu, gpus
+from blut_resources.machine.gpus import gpus
 from blut_resources.machine.memory import size_text
 
 PROBE_MEMORY = 256 << 20
 LEAST_FREE = 5_000_000_000
 """Bytes on the store's disk below which a training may not end well."""
 LEAST_SHM = 1 << 30
-TOOLS = {"git": "a run notes the commit it ran"}
+TOOLS = (Tool("git", "a run notes the commit it ran"),)
 """Programs that every run may call; those of a cookbook it declares itself."""
+EXTRAS = ("blut[observability]",)
+"""What brings what every run may use; a cookbook declares its own."""
+GROUP = "blut.cookbooks"
 
 
 class Finding(NamedTuple):
@@ -38,23 +43,26 @@ def checkup() -> Iterator[Finding]:
     yield from _instance()
     yield from _modes()
     yield from _cookbooks()
-    yield from (_extra(name) for name in extras())
+    yield from map(_extra, extras())
     yield from _containment()
     yield from _memory()
     yield from _gpus()
-    yield from (_tool(name, why) for name, why in tools().items())
+    yield from map(_tool, tools())
 
 
 def extras() -> list[str]:
-    """What `pip install 'blut[...]'` knows, but for developers' own."""
-    return [name for name in metadata("blut").get_all("Provides-Extra") or [] if name != "dev"]
-
-
-def tools() -> dict[str, str]:
-    """Programs that a run may call, and what for: everybody's, and those that cookbooks declare."""
+    """What pip is asked for to have all that a run may import: everybody's, and what cookbooks declare."""
     from blut_assets.definitions import discovered
 
-    return {**TOOLS, **{name: why for one in discovered.cookbooks for name, why in one.tools.items()}}
+    return list(dict.fromkeys([*EXTRAS, *(name for one in discovered.cookbooks for name in one.extras)]))
+
+
+def tools() -> list[Tool]:
+    """What a run may call: everybody's, and what cookbooks declare."""
+    from blut_assets.definitions import discovered
+
+    every = [*TOOLS, *(tool for one in discovered.cookbooks for tool in one.tools)]
+    return list({tool.name: tool for tool in every}.values())
 
 
 def _instance() -> Iterator[Finding]:
@@ -98,37 +106,47 @@ def _modes() -> Iterator[Finding]:
 def _cookbooks() -> Iterator[Finding]:
     from blut_assets.definitions import discovered
 
+    brought = _extras_of_entry_points()
     for cookbook in discovered.cookbooks:
         yield Finding(f"cookbook {cookbook.name}", "ok", f"{len(cookbook.recipes)} recipes")
     for name, reason in discovered.left_out.items():
-        remedy = f"pip install 'blut[{name}]'" if name in extras() else "mend or uninstall it"
+        remedy = f"pip install '{brought[name]}'" if name in brought else "mend or uninstall it"
         yield Finding(f"cookbook {name}", "broken", f"left out: {reason}", remedy)
     if not discovered.cookbooks and not discovered.left_out:
-        ours = [point.name for point in entry_points(group="blut.cookbooks") if point.name in extras()]
-        remedy = f"pip install 'blut[{','.join(ours)}]', or a package with an entry point in blut.cookbooks"
+        remedy = f"install a package with an entry point in {GROUP}"
         yield Finding("cookbooks", "broken", "none is installed", remedy)
 
 
-def _extra(name: str) -> Finding:
-    needed = [
-        requirement
-        for requirement in map(Requirement, requires("blut") or [])
-        if requirement.marker and requirement.marker.evaluate({"extra": name})
-    ]
+def _extras_of_entry_points() -> dict[str, str]:
+    """By the name of a cookbook, the extra of that name of the distribution which brings it.
+
+    A cookbook that could not be loaded has declared nothing.
+    """
+    return {
+        point.name: f"{point.dist.name}[{point.name}]"
+        for point in entry_points(group=GROUP)
+        if point.dist and point.name in (point.dist.metadata.get_all("Provides-Extra") or [])
+    }
+
+
+def _extra(asked: str) -> Finding:
+    """Whether all is installed that ``asked``, such as ``blut[observability]``, would bring."""
+    about, wanted = f"extra {asked}", Requirement(asked)
+    try:
+        required = map(Requirement, requires(wanted.name) or [])
+    except PackageNotFoundError:
+        return Finding(about, "missing", f"{wanted.name} is not installed", f"pip install '{asked}'")
+    needed = [one for one in required if one.marker and _only_with(one.marker, wanted.extras)]
     wrong = [text for requirement in needed if (text := _lacks(requirement))]
-    remedy = f"pip install 'blut[{name}]'" if wrong else ""
-    return Finding(
-        f"extra {name}", "missing" if wrong else "ok", "; ".join(wrong) or f"{len(needed)} packages", remedy
-    )
+    remedy = f"pip install '{asked}'" if wrong else ""
+    return Finding(about, "missing" if wrong else "ok", "; ".join(wrong) or f"{len(needed)} packages", remedy)
+
+
+def _only_with(marker: Marker, extras: Iterable[str]) -> bool:
+    return not marker.evaluate({"extra": ""}) and any(marker.evaluate({"extra": name}) for name in extras)
 
 
 def _lacks(requirement: Requirement) -> str:
-    if (
-        requirement.marker
-        and not requirement.marker.evaluate({"extra": ""})
-        and "extra" not in str(requirement.marker)
-    ):
-        return ""
     try:
         there = version(requirement.name)
     except PackageNotFoundError:
@@ -189,22 +207,12 @@ def _gpus() -> Iterator[Finding]:
         return
     if not there.found:
         yield Finding("GPU", "missing", there.reason or "none", 'with an unknown one: BLUT_GPUS="0:24G"')
-    yield from (_gpu(gpu) for gpu in there.found)
+    for gpu in there.found:
+        found = f"{gpu.name}, {size_text(gpu.total)}, {size_text(gpu.free)} free"
+        yield Finding(f"GPU {gpu.index}", "ok", found)
 
 
-def _gpu(gpu: Gpu) -> Finding:
-    found = f"{gpu.name}, {size_text(gpu.total)}, {size_text(gpu.free)} free"
-    try:
-        torch = version("torch")
-    except PackageNotFoundError:
-        torch = ""
-    if "+cpu" in torch:
-        remedy = "pip install --force-reinstall torch from the index of your CUDA version"
-        return Finding(f"GPU {gpu.index}", "missing", f"{found}, but torch {torch} cannot use it", remedy)
-    return Finding(f"GPU {gpu.index}", "ok", found)
-
-
-def _tool(name: str, why: str) -> Finding:
-    where = shutil.which(name)
-    package = {"g++": "g++"}.get(name, name)
-    return Finding(name, "ok", where) if where else Finding(name, "missing", why, f"apt install {package}")
+def _tool(tool: Tool) -> Finding:
+    if found := tool.found():
+        return Finding(tool.name, "ok", found)
+    return Finding(tool.name, "missing", tool.why, tool.remedy or f"apt install {tool.name}")

@@ -23,8 +23,12 @@ def doctor(as_json: AsJson = False) -> None:
 
     from blut_assets.cli.commands.checkup import checkup
 
-    logging.getLogger("blut").disabled = True  # what it warns of has a row of its own here
-    rows: list[dict[str, Any]] = [finding._asdict() for finding in checkup()]
+    log = logging.getLogger("blut")
+    log.disabled = True  # what it warns of has a row of its own here
+    try:
+        rows: list[dict[str, Any]] = [finding._asdict() for finding in checkup()]
+    finally:
+        log.disabled = False
     if as_json:
         print_json(rows)
     else:

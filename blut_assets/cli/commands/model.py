@@ -24,7 +24,7 @@ def list_models(as_json: AsJson = False) -> None:
     """List the models: versions, how many of them are retired, newest registration, aliases."""
     with opened() as (registry, _):
         models = [rows.summary(registry, name) for name in registry.names()]
-    listing(models, as_json, "no models: the recipes that end in a GGUF or a judged codec register one")
+    listing(models, as_json, "no models: a recipe that ends in a judged model registers one")
 
 
 @app.command()
@@ -65,7 +65,7 @@ def resolve(
         ),
     ],
     role: Annotated[
-        str, typer.Option(help="What of it: candidate (the GGUF), merged, evaluation, checkpoint, ...")
+        str, typer.Option(help="What of it: the candidate, or an input by its name in `blut model show`.")
     ] = "candidate",
     path: Annotated[bool, typer.Option("--path", help="Print where its checked bytes are.")] = False,
 ) -> None:

@@ -79,8 +79,8 @@ def retire(
 ) -> None:
     """Let go of a version that no name stands for, so that `blut cache prune` may remove it.
 
-    A registered version keeps its GGUF and all that it was made of, the merged model in float32 included.
-    It stays in the history, and the same GGUF registered again is in use again.
+    A registered version keeps the bytes that were judged and all that they were made of.
+    It stays in the history, and the same bytes registered again are in use again.
     """
     from blut_assets.history.retention import freed_by_retiring
     from blut_resources.instance.instance import open_instance, store_of

@@ -9,8 +9,8 @@ from blut_resources.registry.verdicts import PromotionRefused, Verdict, read_ver
 from blut_resources.store.artifacts import ArtifactStore, StoreError
 
 SHORT = 12
-HEADLINE = ("kl", "loss_base", "loss_quantised")
-"""Figures of a line about a version registered before versions named their own."""
+FIRST = 3
+"""Figures of a line about a version that names none of its own."""
 Event = Registration | Entry | Retirement | Governance
 
 
@@ -44,7 +44,7 @@ def versions(registry: ModelRegistry, records: list[Registration]) -> list[dict[
 
 
 def _headline(record: Registration) -> list[str]:
-    return record.headline or [name for name in HEADLINE if name in record.figures]
+    return record.headline or sorted(record.figures)[:FIRST]
 
 
 def _version(registry: ModelRegistry, record: Registration, figures: list[str]) -> dict[str, str]:

@@ -52,7 +52,10 @@ def list_stages(
 
 @app.command("run")
 def run_stage(
-    name: Annotated[str, typer.Argument(help="Such as llm/sft_split.", autocompletion=complete_stage)],
+    name: Annotated[
+        str,
+        typer.Argument(help="COOKBOOK/ASSET", autocompletion=complete_stage),
+    ],
     config: Annotated[
         str, typer.Option("--config", metavar="JSON", help="Its config: a JSON object, or @FILE.")
     ] = "{}",

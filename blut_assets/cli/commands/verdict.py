@@ -61,7 +61,7 @@ def export(
     file: Annotated[Path, typer.Argument(metavar="FILE.zip", help="A new file.")],
     key: Annotated[Path, typer.Option(help="Your private Ed25519 key; `blut verdict keygen` makes one.")],
     with_model: Annotated[
-        bool, typer.Option("--with-model", help="With the GGUF, which may be large.")
+        bool, typer.Option("--with-model", help="With the model itself, which may be large.")
     ] = False,
 ) -> None:
     """Write what NAME@ALIAS rests on to one signed file: candidate, verdict, floors, history, and a page."""

@@ -94,6 +94,12 @@ def find_kit() -> Kit | None:
     return Kit(kit_path()) if is_built(kit_path(), _wanted()) else None
 
 
+def built() -> str | None:
+    """Returns where the kit is, or None if it has not been built."""
+    kit = find_kit()
+    return str(kit.root) if kit else None
+
+
 def missing_tools() -> list[str]:
     """What a build needs and this machine has not."""
     return [what for what, path in (("cmake", _cmake()), ("a C++ compiler", _compiler())) if path is None]

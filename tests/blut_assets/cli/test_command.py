@@ -1,13 +1,10 @@
-"""The command as such: help, completion, start-up, the catalogue, the doctor, and what the README says."""
+"""The command as such: help, completion, start-up, the catalogue and the doctor."""
 
 import json
 import os
-import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +19,7 @@ from blut_assets.cli.commands import checkup
 from blut_assets.cli.output import columns
 from blut_assets.discovery import Discovered
 from blut_assets.recipes import Cookbook
+from blut_assets.tools import Tool
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT
 
@@ -50,18 +48,6 @@ def test_each_command_explains_itself(path: tuple[str, ...], command: Any) -> No
     assert unexplained == []
 
 
-def test_each_command_line_in_the_readme_is_one(tmp_path: Path) -> None:
-    text = (REPOSITORY / "README.md").read_text()
-    lines = re.findall(r"^\.venv/bin/blut ([^#>\n]+)", text, re.MULTILINE)
-    assert len(lines) > 10
-    for line in lines:
-        words, command, context = shlex.split(line), ROOT, None
-        while hasattr(command, "commands"):
-            context = command.make_context("blut", list(words), parent=context)
-            name, command, words = command.resolve_command(context, [*context._protected_args, *context.args])
-        command.make_context(name, list(words), parent=context)
-
-
 def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     return subprocess.run([*BLUT, *words], env={**environment, **env}, capture_output=True, text=True)
@@ -70,7 +56,7 @@ def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
 COOKBOOK = """
 from blut_assets.artifacts import Artifact
 from blut_assets.recipes import Cookbook, Recipe, RecipeArgs
-from blut_assets.stages import stage_asset
+from blut_assets.stages.declare import stage_asset
 class Jam(Artifact): kind = "jam"
 @stage_asset(cookbook="fruit", group="a")
 def jam(stage) -> Jam: return Jam()
@@ -164,17 +150,24 @@ def test_the_doctor_says_what_holds_a_payload_here(home: Path) -> None:
     shown = CliRunner().invoke(app, ["doctor", "--json"])
     rows = {row["about"]: row for row in json.loads(shown.stdout)}
     assert shown.exit_code == 0, shown.stdout
-    assert rows["extra lamquant"]["state"] == "ok" and str(home) in rows["instance"]["found"]
+    assert rows["extra blut[lamquant]"]["state"] == "ok" and str(home) in rows["instance"]["found"]
     held = rows["containment"]
     assert (held["state"] == "ok" and "read back" in held["found"]) or held["remedy"]
 
 
 @pytest.mark.slow
 def test_the_doctor_asks_for_what_cookbooks_and_the_package_declare(monkeypatch: pytest.MonkeyPatch) -> None:
-    book = Cookbook("bakery", [], [], tools={"oven": "bread is baked"})
+    tools = [
+        Tool("no-such-oven", "bread is baked", "buy one"),
+        Tool("yeast", "it rises", find=lambda: "fresh"),
+    ]
+    book = Cookbook("bakery", [], [], extras=["blut[dev]", "no-such-flour[rye]"], tools=tools)
     monkeypatch.setattr(definitions, "discovered", Discovered([book]))
-    assert checkup.tools() == {"git": "a run notes the commit it ran", "oven": "bread is baked"}
-    assert set(checkup.extras()) == set(metadata("blut").get_all("Provides-Extra") or []) - {"dev"}
+    found = {one.about: one for one in checkup.checkup()}
+    assert found["no-such-oven"] == ("no-such-oven", "missing", "bread is baked", "buy one")
+    assert found["yeast"].found == "fresh" and found["git"].state == "ok"
+    assert found["extra blut[dev]"].state == "ok" and "extra blut[llm]" not in found
+    assert found["extra no-such-flour[rye]"].remedy == "pip install 'no-such-flour[rye]'"
 
 
 def test_the_doctor_is_alarmed_by_a_broken_cookbook_and_an_unwritable_home(tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ def test_an_unknown_or_malformed_name_is_a_usage_error(bench: Bench, args: list[
 
 
 def test_without_models_it_says_where_they_come_from(home: Path) -> None:
-    assert "the recipes that end in a GGUF or a judged codec register one" in blut_model("list").stdout
+    assert "a recipe that ends in a judged model registers one" in blut_model("list").stdout
     assert json.loads(blut_model("list", "--json").stdout) == []
 
 

@@ -1,5 +1,9 @@
 """A payload computes with what is listed; a key of its user reaches the one process that needs it."""
 
+import pytest
+
+import blut_assets.definitions
+import blut_resources.payloads.environment as payload_environment_
 from blut_resources.payloads.environment import FETCHING, payload_environment
 
 NEEDED = {
@@ -18,6 +22,16 @@ SECRET = {
     **{"PIP_INDEX_URL": "https://a:b@index", "HTTPS_PROXY": "http://a:b@proxy", "SLURM_JWT_TOKEN": "x"},
     **{"DBUS_SESSION_BUS_ADDRESS": "x", "HF_HUB_TOKEN": "x", "TORCH_PASSWORD": "x", "PYTHONSTARTUP": "/x.py"},
 }
+
+
+def test_the_settings_of_a_library_are_passed_where_a_cookbook_declares_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert {"TORCH*", "HF_*"} <= set(payload_environment_.declared), blut_assets.definitions.discovered
+    there = {"OVEN_HEAT": "220", "OVEN_KEY": "x", "PATH": "/usr/bin"}
+    assert payload_environment(there) == {"PATH": "/usr/bin"}
+    monkeypatch.setattr(payload_environment_, "declared", ["OVEN_*"])
+    assert payload_environment(there) == {"PATH": "/usr/bin", "OVEN_HEAT": "220"}, "and no key"
 
 
 def test_what_computing_needs_is_passed_and_no_secret() -> None:
