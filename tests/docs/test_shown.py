@@ -21,7 +21,7 @@ from typer.main import get_command
 from blut_assets.cli.app import app
 from blut_assets.discovery import discover
 from blut_assets.recipes import Recipe
-from blut_assets.stages.declare import spec_of
+from blut_assets.stages.spec import spec_of
 from cookbooks.lamquant.formats.edf.recording import read_edf
 from cookbooks.lamquant.samples.synthetic import write_synthetic
 from sensors.alerts.settings import read_settings
