@@ -388,7 +388,8 @@ def _alone(stage: Stage) -> contextlib.AbstractContextManager[None]:
 def _execute(stage: Stage, inputs: Mapping[str, Artifact], config: StageConfig) -> Iterator[Any]:
     started = time.monotonic()
     with contextlib.ExitStack() as held:
-        held.enter_context(stage.record.computing())
+        # a look at sources, and a promotion of what was judged before, compute nothing
+        held.enter_context(stage.record.computing(reported=stage.spec.memoised))
         held.callback(stage.discard_out)
         for artifact in inputs.values():
             held.enter_context(stage.store.in_use(artifact.digest))

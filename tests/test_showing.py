@@ -130,8 +130,17 @@ def test_the_curves_of_a_training_have_the_epochs_from_before_it_was_killed(
         how.write_text(json.dumps({"exit": 5}))
         assert not run().success
         how.write_text("{}")
-        shown = _metadata(run())
-        assert _metadata(run())["curves"] == shown["curves"], "a reused result shows the same"
+        made = run()
+        shown = _metadata(made)
+        for _ in range(2):  # a reuse of what was computed, and of what was reused
+            again = _metadata(run())
+            assert again["reused"] and again["epochs"] == shown["epochs"]
+            assert again["shown_by"] == again["origin_run"] == made.run_id
+            assert not {"curves", "inputs", "manifest"} & again.keys(), "what is shown once is not repeated"
+        instance.delete_run(made.run_id)
+        found = run()
+        assert _metadata(found)["curves"] == shown["curves"], "nothing else in this history shows it by now"
+        assert _metadata(run())["shown_by"] == found.run_id
     text = ElementTree.tostring(_svg(shown["curves"]), encoding="unicode")
     assert "epoch 0" in text and ">3<" in text
     assert "[contained/raw](/assets/contained/raw)" in shown["inputs"]
