@@ -1,7 +1,7 @@
 """Curves over the epochs of one training: kept while it runs, drawn when it is over.
 
 Dagster plots over materializations by itself, and the observations of all trainings in one line; a picture in
-the materialization shows this training alone, and is still there when the result is reused.
+the materialization shows this training alone, and where the result is reused a link leads to it.
 """
 
 import base64

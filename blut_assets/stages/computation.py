@@ -117,9 +117,9 @@ class Computation:
             self.context.log.warning(f"{self.name}: only this instance will reuse it: {error}")
 
     def reused(self, artifact: Artifact, hit: reuse.Hit) -> dg.MaterializeResult[Any]:
-        """The materialization of a stored artifact: the old facts, and a link to the run that made it."""
-        origin = dg.MetadataValue.dagster_run(hit.origin)
-        metadata = {**hit.event.metadata, reuse.REUSED: True, reuse.ORIGIN: origin}
+        """The materialization of a stored artifact: the old facts, and links to where the rest of it is."""
+        known = reuse.recalled(self.context.instance, self.store, hit, artifact.facts())
+        metadata = {**known, reuse.REUSED: True, reuse.ORIGIN: dg.MetadataValue.dagster_run(hit.origin)}
         return self._materialize(artifact, metadata, True)
 
     def _materialize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from blut_assets.stages.spec import StageConfig
+from blut_assets.stages.declare.spec import StageConfig
 from blut_resources.payloads.record import RunRecord, unheard
 from blut_resources.runs import manifest
 from blut_resources.runs.files import manifest_path, run_dir
@@ -32,15 +32,18 @@ class Recording:
         self._tracker: Tracker = NoTracker()
 
     @contextlib.contextmanager
-    def computing(self) -> Iterator[None]:
+    def computing(self, *, reported: bool = True) -> Iterator[None]:
         """It is computed inside; an exception is its end.
+
+        What it runs on is found out if that is ``reported`` whatever happens, or when a payload starts.
 
         Raises:
             TrackerUnavailable: a tracker was asked for that there is not.
         """
         self._logger = chosen_logger(self._logger)
         self._status.write("asset_started", self._asset, durable=True, **self._facts)
-        manifest.look_around(self._home, self._run_id)
+        if reported:
+            manifest.look_around(self._home, self._run_id)
         try:
             yield
         except BaseException as error:
@@ -69,6 +72,7 @@ class Recording:
         elif event["event"] == "started":
             facts = {name: value for name, value in event.items() if name != "event"}
             self._status.write("payload_started", self._asset, **facts)
+            manifest.look_around(self._home, self._run_id)
             manifest.looked_around(self._run_id)  # the payload is at work meanwhile
         elif row := self._record.take(event):
             self._track(row)

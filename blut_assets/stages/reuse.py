@@ -1,6 +1,6 @@
 """Find an earlier result with the same fingerprint: in the event log, or among those noted in the store."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -11,12 +11,16 @@ from blut_assets.artifacts import Artifact
 from blut_resources.store import results
 from blut_resources.store.artifacts import ArtifactStore, StoreError
 from blut_resources.store.places import is_digest
-from blut_resources.store.results import FINGERPRINT_TAG
+from blut_resources.store.results import FINGERPRINT_TAG, SPEC
 
-ARTIFACT, SPEC, REUSED, ORIGIN, SECONDS = "artifact", "blut/spec", "reused", "origin_run", "compute_seconds"
+ARTIFACT, REUSED, ORIGIN, SECONDS = "artifact", "reused", "origin_run", "compute_seconds"
 PEAK = "peak_memory_bytes"
 SUMMARY = "summary"
 """Metadata of a result that is worth more than one line at the end of a run."""
+
+SHOWN_BY = "shown_by"
+"""The run whose materialization has the pictures, tables and texts that a reused one does not repeat."""
+REPEATED = frozenset({ARTIFACT, SPEC, SECONDS, PEAK, SUMMARY})
 
 PAGE = 200
 
@@ -134,6 +138,25 @@ def find_reusable(
             continue
         return hit, damage
     return None, damage
+
+
+def recalled(
+    instance: dg.DagsterInstance, store: ArtifactStore, hit: Hit, facts: Iterable[str]
+) -> dict[str, Any]:
+    """The metadata that a reused result repeats: its facts, and which run shows the rest.
+
+    All of it is repeated where the history has lost that run, or never had it.
+    """
+    known: Any = hit.event.metadata.get(SHOWN_BY)
+    run_id = known.value if known else hit.run_id
+    if instance.has_run(run_id):
+        repeated = REPEATED.union(facts)
+        kept = {name: entry for name, entry in hit.event.metadata.items() if name in repeated}
+        return {**kept, SHOWN_BY: dg.MetadataValue.dagster_run(run_id)}
+    digest = digest_of(hit.event)
+    noted = results.find(store.root, fingerprint_of(hit.event) or "")
+    whole = next((one.event for one in noted if one.digest == digest), hit.event)
+    return {name: entry for name, entry in whole.metadata.items() if name != SHOWN_BY}
 
 
 def _candidates(

@@ -79,15 +79,24 @@ def statements_in(path: Path) -> list[str]:
         return [sql for (sql,) in found if sql and "sqlite_sequence" not in sql]
 
 
-def create(path: Path, statements: Iterable[str], revision: str, migrated: Sequence[str] = ()) -> bool:
+def create(
+    path: Path,
+    statements: Iterable[str],
+    revision: str,
+    migrated: Sequence[str] = (),
+    *,
+    page_bytes: int = 4096,
+) -> bool:
     """Make a database at ``path``; False if there is one by now, or on a filesystem without hard links.
 
-    ``migrated`` names the data migrations that an empty database does not need.
+    Args:
+        migrated: the data migrations that an empty database does not need.
+        page_bytes: what each table and index takes at least, a power of two from 512.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".new-{random_name()}")
     try:
-        _fill(temporary, statements, revision, migrated)
+        _fill(temporary, statements, revision, migrated, page_bytes)
         # unlike a rename, a link never takes the place of a database that others have opened
         os.link(temporary, path)
     except OSError:
@@ -98,12 +107,15 @@ def create(path: Path, statements: Iterable[str], revision: str, migrated: Seque
     return True
 
 
-def _fill(path: Path, statements: Iterable[str], revision: str, migrated: Sequence[str]) -> None:
+def _fill(
+    path: Path, statements: Iterable[str], revision: str, migrated: Sequence[str], page_bytes: int
+) -> None:
     now = str(datetime.now())
     # SQLite would close it to a group whatever the umask, and its other files take their mode from it
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous=OFF")  # synced below, once
+        connection.execute(f"PRAGMA page_size={page_bytes}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("BEGIN")
         for statement in [*statements, STAMP]:

@@ -43,12 +43,15 @@ from blut_resources.instance.pool import Engines, HastyConnection, Settled
 from blut_resources.runs import manifest
 from blut_resources.runs.alive import complete_manifest, hold_in, let_go, note_made
 from blut_resources.runs.removal import remove_files
+from blut_resources.store.results import SPEC
 
 ENDS = (
     *(dg.DagsterEventType.RUN_SUCCESS, dg.DagsterEventType.RUN_FAILURE),
     dg.DagsterEventType.RUN_CANCELED,
 )
 
+RUN_PAGE_BYTES = 512
+"""Of the database of a run, in which each of 25 tables and indexes, most of them empty, takes a page."""
 MIRRORED = {*ASSET_EVENTS, *ASSET_CHECK_EVENTS, *EVENT_TYPE_TO_PIPELINE_RUN_STATUS}
 """Events that other databases are told of too."""
 INSERT_EVENT = SqlEventLogStorageTable.insert()
@@ -194,6 +197,20 @@ class PooledSchedules(_Pooled, SqliteScheduleStorage):
     """Schedules and sensors."""
 
 
+def _without_copy(entry: dg.EventLogEntry) -> dg.EventLogEntry:
+    """An event as it is kept: the output of a stage asset without the metadata of its materialization.
+
+    The one directly follows the other, and a picture among them weighs more than all other events of a run.
+    """
+    event = entry.dagster_event
+    if event is None or event.event_type is not dg.DagsterEventType.STEP_OUTPUT:
+        return entry
+    output = event.step_output_data
+    if SPEC not in output.metadata:
+        return entry
+    return entry._replace(dagster_event=event._replace(event_specific_data=output._replace(metadata={})))
+
+
 class PooledEventLog(SqliteEventLogStorage):
     """Keeps the connections to the last few shards open.
 
@@ -226,7 +243,7 @@ class PooledEventLog(SqliteEventLogStorage):
             super().store_event(event)
             return
         with self.run_connection(event.run_id) as connection:
-            connection.execute(INSERT_EVENT, self._event_to_row(event))
+            connection.execute(INSERT_EVENT, self._event_to_row(_without_copy(event)))
 
     def delete_events(self, run_id: str) -> None:
         """Delete the events of a run, and the database that held them."""
@@ -245,9 +262,10 @@ class PooledEventLog(SqliteEventLogStorage):
         if head is None or path.exists():
             return False
         if path != index and birth.revision_of(index) == head:  # read in a fifth of the time of compiling it
-            return birth.create(path, birth.statements_in(index), head)
+            return birth.create(path, birth.statements_in(index), head, page_bytes=RUN_PAGE_BYTES)
         migrated = [*EVENT_LOG_DATA_MIGRATIONS, *ASSET_DATA_MIGRATIONS] if path == index else []
-        return birth.create(path, birth.statements_of(SqlEventLogStorageMetadata), head, migrated)
+        size = {} if path == index else {"page_bytes": RUN_PAGE_BYTES}
+        return birth.create(path, birth.statements_of(SqlEventLogStorageMetadata), head, migrated, **size)
 
     def has_secondary_index(self, name: str) -> bool:
         ask = super().has_secondary_index

@@ -21,6 +21,8 @@ from blut_resources.files.durable import explained, write_atomic
 from blut_resources.store.places import is_digest
 
 FINGERPRINT_TAG = "blut/fingerprint"
+SPEC = "blut/spec"
+"""The metadata that says of what a result was computed; every stage asset's materialization has it."""
 RESULTS, SCHEMA = "results", "blut.result.v1"
 _FINGERPRINT = re.compile(r"[0-9a-f]{16,64}")
 

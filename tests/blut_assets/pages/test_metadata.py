@@ -9,14 +9,14 @@ from xml.etree import ElementTree
 
 import dagster as dg
 import pytest
+from blut_assets.stages.declare.findings import Findings
+from blut_assets.stages.declare.spec import spec_of
 from markdown_it import MarkdownIt
 
 from blut_assets.artifacts import Artifact
 from blut_assets.definitions import defs, discovered
 from blut_assets.pages.curves import draw
 from blut_assets.pages.documentation import columns, meanings
-from blut_assets.stages.findings import Findings
-from blut_assets.stages.spec import spec_of
 from blut_resources.machine.energy import metered
 from blut_resources.text import markdown, text_of
 from cookbooks.llm.evaluation.summary import answers_by_model
@@ -129,8 +129,17 @@ def test_the_curves_of_a_training_have_the_epochs_from_before_it_was_killed(
         how.write_text(json.dumps({"exit": 5}))
         assert not run().success
         how.write_text("{}")
-        shown = _metadata(run())
-        assert _metadata(run())["curves"] == shown["curves"], "a reused result shows the same"
+        made = run()
+        shown = _metadata(made)
+        for _ in range(2):  # a reuse of what was computed, and of what was reused
+            again = _metadata(run())
+            assert again["reused"] and again["epochs"] == shown["epochs"]
+            assert again["shown_by"] == again["origin_run"] == made.run_id
+            assert not {"curves", "inputs", "manifest"} & again.keys(), "what is shown once is not repeated"
+        instance.delete_run(made.run_id)
+        found = run()
+        assert _metadata(found)["curves"] == shown["curves"], "nothing else in this history shows it by now"
+        assert _metadata(run())["shown_by"] == found.run_id
     text = ElementTree.tostring(_svg(shown["curves"]), encoding="unicode")
     assert "epoch 0" in text and ">3<" in text
     assert "[contained/raw](/assets/contained/raw)" in shown["inputs"]
