@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from blut_assets.stages.declare.spec import StageConfig
+from blut_assets.stages.spec import StageConfig
 from blut_resources.payloads.record import RunRecord, unheard
 from blut_resources.runs import manifest
 from blut_resources.runs.files import manifest_path, run_dir
