@@ -39,6 +39,13 @@ def _blocks(page: Path) -> Iterator[Block]:
             yield Block(name, token.map[0] + 1, token.info.strip(), token.content)
 
 
+def words_as_code(page: Path) -> list[str]:
+    """What stands between single backticks on a page."""
+    parsed = MarkdownIt("commonmark").enable("table").parse(page.read_text())
+    tokens = [child for token in parsed for child in token.children or []]
+    return [token.content for token in tokens if token.type == "code_inline"]
+
+
 def commands() -> list[str]:
     """What stands after ``blut`` on each line of a block that calls it."""
     found = [line for block in blocks() for line in COMMAND.findall(block.text)]

@@ -1,6 +1,8 @@
 """What README and the pages show can be typed: commands, args, settings and programs."""
 
 import ast
+import contextlib
+import importlib
 import json
 import re
 import shlex
@@ -27,12 +29,13 @@ from cookbooks.lamquant.samples.synthetic import write_synthetic
 from sensors.alerts.settings import read_settings
 from sensors.policy.file import parse
 from tests.conftest import REPOSITORY
-from tests.docs.pages import PAGES, Block, blocks, commands
+from tests.docs.pages import PAGES, Block, blocks, commands, words_as_code
 
 ROOT: Any = get_command(app)
 RECIPES: dict[str, Recipe] = {one.name: one for book in discover().cookbooks for one in book.recipes}
 OURS = {"blut_assets", "blut_resources", "cookbooks", "sensors"}
 PATH = re.compile(r"(?<![\w/])(?:cookbooks|blut_assets|blut_resources|sensors|tests)/[\w./-]+")
+NAME = re.compile(r"(?:cookbooks|blut_assets|blut_resources|sensors)(?:\.\w+)+")
 HOME = REPOSITORY / "tests/homes/7335f91.tar.xz"
 
 
@@ -77,6 +80,23 @@ def test_each_other_command_names_what_exists(block: Block) -> None:
         assert (REPOSITORY / path).exists(), path
 
 
+@pytest.mark.parametrize("page", [*PAGES, REPOSITORY / "SECURITY.md"], ids=lambda page: page.name)
+def test_each_file_and_name_in_a_sentence_exists(page: Path) -> None:
+    for text in words_as_code(page):
+        if path := PATH.fullmatch(text):
+            assert (REPOSITORY / path[0]).exists(), text
+        elif NAME.fullmatch(text) and not text.endswith(".py"):
+            assert thing(text), text
+
+
+def thing(name: str) -> Any:
+    """What a dotted name stands for: a module, or something in one."""
+    with contextlib.suppress(ModuleNotFoundError):
+        return importlib.import_module(name)
+    module, _, attribute = name.rpartition(".")
+    return getattr(thing(module), attribute)
+
+
 @pytest.mark.parametrize("block", blocks("python"), ids=str)
 def test_each_program_compiles_and_imports_what_exists(block: Block) -> None:
     for node in ast.parse(block.text).body:
@@ -118,7 +138,8 @@ def test_each_unit_is_one(block: Block, tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
 def test_each_link_to_a_file_leads_to_one(page: Path) -> None:
     """Also where a page is read as it is, on a website for code."""
-    tokens = [child for token in MarkdownIt().parse(page.read_text()) for child in token.children or []]
+    parsed = MarkdownIt("commonmark").enable("table").parse(page.read_text())
+    tokens = [child for token in parsed for child in token.children or []]
     links = [str(token.attrs["href"]) for token in tokens if token.type == "link_open"]
     for link in links:
         path, _, place = link.partition("#")
