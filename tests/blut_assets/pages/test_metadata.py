@@ -9,13 +9,13 @@ from xml.etree import ElementTree
 
 import dagster as dg
 import pytest
-from blut_assets.stages.declare.findings import Findings
 from markdown_it import MarkdownIt
 
 from blut_assets.artifacts import Artifact
 from blut_assets.definitions import defs, discovered
 from blut_assets.pages.curves import draw
 from blut_assets.pages.documentation import columns, meanings
+from blut_assets.stages.findings import Findings
 from blut_assets.stages.spec import spec_of
 from blut_resources.machine.energy import metered
 from blut_resources.text import markdown, text_of
