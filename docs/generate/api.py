@@ -15,6 +15,7 @@ API: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "Recipes and cookbooks": {
         "blut_assets.recipes": ("Recipe", "RecipeArgs", "Metric", "Cookbook", "config_from"),
+        "blut_assets.tools": ("Tool",),
         "blut_assets.datasets": ("DataKind",),
         "blut_resources.runs.intent": ("Intents",),
     },

@@ -61,7 +61,8 @@ def test_each_command_line_is_one(line: str, tmp_path: Path, monkeypatch: pytest
     path, given = parameters(line)
     recipe = RECIPES.get(given.get("name") or given.get("recipe") or "")
     text = given.get("args") or "{}"
-    if (path[0] == "recipe" and "name" in given) or given.get("recipe"):
+    ours = given.get("name") != "plants_classifier"  # of the cookbook that its page makes, where it is typed
+    if ours and ((path[0] == "recipe" and "name" in given) or given.get("recipe")):
         assert recipe, line
     if recipe and text.startswith("{") and text != "{}":
         floors = REPOSITORY / "cookbooks/lamquant/configs/pccp_registry.yaml"

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import shlex
 import signal
 import subprocess
 import time
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.docs.pages import blocks
 from tests.fresh import Fresh, built
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e]
@@ -21,6 +23,8 @@ NAME = f"shapes{os.getpid()}"
 RECIPE = f"{NAME}_classifier"
 MADE = [f"{NAME}/{asset}" for asset in ("split", "classifier", "classifier_verdict")]
 DEMO = {"table": "synthetic:rows=2000,seed=0", "epochs": 30, "promote_as": f"{NAME}@synthetic-demo"}
+PLANTS = "plants"
+"""What the page calls its cookbook."""
 LEADERBOARD = f"""
 import dagster as dg
 key = dg.AssetKey(["{NAME}", "{RECIPE}_leaderboard"])
@@ -34,7 +38,8 @@ class Book:
     """The generated project, installed, and a directory elsewhere with an instance."""
 
     def __init__(self, root: Path) -> None:
-        self.env, self.project, self.work = Fresh(root / "env", "pytest"), root / "project", root / "work"
+        self.env = Fresh(root / "env", "pytest", "pip", "hatchling", "editables")
+        self.project, self.work = root / "project", root / "work"
         self.work.mkdir()
         self.blut("init", ".")
         self.blut("cookbook", "new", NAME, str(self.project))
@@ -118,9 +123,35 @@ def test_its_metric_is_on_a_leaderboard(book: Book) -> None:
     assert re.match(r"\| 1 \| 0\.9\d* \| true \|", first), first
 
 
-def test_its_own_tests_pass(book: Book) -> None:
-    done = book.env.run("-m", "pytest", "-q", "-p", "no:cacheprovider", ".", cwd=book.project)
-    assert done.returncode == 0, done.stdout
+def test_who_follows_the_page_has_a_promoted_model_and_a_stage_more(book: Book) -> None:
+    """Its own tests pass on the way."""
+    package = book.work.parent / PLANTS / "src" / PLANTS
+    said = []
+    for block in (block for block in blocks("bash", "python") if block.page == "docs/cookbook.md"):
+        if block.language == "bash":
+            said += [typed(book, line) for line in block.text.splitlines()]
+            continue
+        path, _, text = block.text.removeprefix("# ").partition("\n")
+        (package.parent.parent / path).write_text(text)
+        recipes = (package / "recipes.py").read_text()
+        recipes = recipes.replace("split, classifier,", "split, classifier, weight_table,")
+        imports = f"from {PLANTS}.verdict import"
+        recipes = recipes.replace(imports, f"from {PLANTS}.weights import weight_table\n{imports}")
+        (package / "recipes.py").write_text(recipes)
+    whole = "\n".join(said)
+    assert "alias=plants@synthetic-demo" in whole and "11 passed" in whole
+    assert {"round", "flat", "long"} == set(json.loads((book.work / "weights/weights.json").read_text()))
+
+
+def typed(book: Book, line: str) -> str:
+    """What a line of the page says, typed in a directory beside that of the package."""
+    line = line.replace(".venv/bin/pip ", ".venv/bin/python -m pip ")
+    command = line.replace(".venv", str(book.env.root))
+    done = subprocess.run(
+        shlex.split(command), cwd=book.work, env=book.env.environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, line + done.stdout + done.stderr
+    return done.stdout
 
 
 def payload(module: str) -> int:

@@ -12,6 +12,7 @@ from blut_assets.new_cookbook import write
 from blut_assets.new_cookbook.naming import NameRefused, check_name
 from blut_assets.new_cookbook.write import DirectoryRefused, write_cookbook
 from tests.conftest import REPOSITORY
+from tests.docs.pages import words_as_code
 from tests.e2e.box import BLUT
 
 
@@ -85,6 +86,15 @@ def test_what_is_written_is_in_the_style_of_the_project_whatever_its_name(name: 
             ruff = [sys.executable, "-m", "ruff", *words, "--no-cache", "--config", settings, "."]
             done = subprocess.run(ruff, cwd=tmp_path / "project", capture_output=True, text=True)
             assert done.returncode == 0, done.stdout
+
+
+def test_the_page_and_the_readme_name_every_file_of_the_package_and_no_other() -> None:
+    package = write.TEMPLATE / "src" / write.PLACEHOLDER
+    files = {str(path.relative_to(package)) for path in package.rglob("*.py")} - {"payload/__init__.py"}
+    elsewhere = {"test_chain.py", "weights.py"}
+    for page in (REPOSITORY / "docs" / "cookbook.md", write.TEMPLATE / "README.md"):
+        named = {word for word in words_as_code(page) if word.endswith(".py")}
+        assert named - elsewhere == files, page
 
 
 def test_the_command_says_what_comes_next_and_refuses_in_one_line(tmp_path: Path) -> None:
