@@ -24,7 +24,7 @@ from blut_resources.files.durable import FULL, explanation
 from blut_resources.instance.instance import EphemeralInstance, home_of, store_of
 from blut_resources.leases.lease import NeverFits
 from blut_resources.machine.memory import SharedMemoryTooSmall
-from blut_resources.payloads.run import PayloadFailed
+from blut_resources.payloads.payload import PayloadFailed
 from blut_resources.registry.models import RegistryError
 from blut_resources.registry.verdicts import PromotionRefused
 from blut_resources.runs.alive import hold_run

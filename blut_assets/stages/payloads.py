@@ -30,7 +30,8 @@ from blut_resources.machine.gpus import DECLARED
 from blut_resources.machine.gpus import gpus as gpus_here
 from blut_resources.machine.memory import size_text
 from blut_resources.payloads.code import UNCOUNTED
-from blut_resources.payloads.run import Payload, PayloadFailed, run_payload
+from blut_resources.payloads.payload import Payload, PayloadFailed
+from blut_resources.payloads.run import run_payload
 from blut_resources.runs.metrics import finite
 from blut_resources.text import lines, markdown_cell, one_line
 

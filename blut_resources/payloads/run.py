@@ -6,128 +6,42 @@ whole process tree held in a unit of its own, and success only after the payload
 """
 
 import contextlib
-import json
-import os
 import select
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from blut_resources.containment import Limits, Outcome, Unit, launch
+from blut_resources.containment import Outcome, Unit
 from blut_resources.containment.backends.base import LOG
-from blut_resources.containment.sandbox.isolation import Isolation
 from blut_resources.files.durable import remove_tree
 from blut_resources.instance.instance import home_of
+from blut_resources.launchers.base import Launched, Launcher
+from blut_resources.launchers.local import LocalLauncher
 from blut_resources.leases.lease import Lease
-from blut_resources.payload_kit.session import CONFIG_ENV
 from blut_resources.payloads import orchestrator, orphans
-from blut_resources.payloads.code import CODE, UNCOUNTED
-from blut_resources.payloads.environment import payload_environment
+from blut_resources.payloads.code import UNCOUNTED
 from blut_resources.payloads.events import MessageError
-from blut_resources.payloads.files import START, PayloadFiles
 from blut_resources.payloads.gauges import Gauges
 from blut_resources.payloads.isolated import (
-    FLAGS,
-    clean_environment,
     compiled_for,
     keep_compiled,
-    let,
-    search_path,
-    take_compiled,
 )
 from blut_resources.payloads.messages import MESSAGES, MessageTail, consumed
+from blut_resources.payloads.order import order_for
 from blut_resources.payloads.output import LogTee
+from blut_resources.payloads.payload import Payload, PayloadDiverged, PayloadFailed, PayloadMisspoke
 from blut_resources.payloads.record import note_run
 
-GRACE_S = float(os.environ.get("BLUT_GRACE_S", "10"))
-"""Seconds between SIGTERM and SIGKILL: time for a payload to finish its checkpoint."""
 POLL_S = 0.05
 WATCH_S = 2.0
 """How often a step asks whether somebody still wants its result."""
-CONFIG = "config.json"
+LOCAL = LocalLauncher()
 OURS = ("gauge", "gpu_starved")
 """Events that the payload has not sent."""
-
-
-class PayloadFailed(Exception):
-    """The payload did not reach ``done``; the message names the module and the cause."""
-
-    own_word = ""
-    """What its end is called, where its outcome is not the cause."""
-
-    def __init__(self, message: str, outcome: Outcome) -> None:
-        super().__init__(message)
-        self.outcome = outcome
-
-    @property
-    def cause(self) -> str:
-        """The kind of its outcome, in one word."""
-        return self.own_word or self.outcome.kind
-
-    @property
-    def retry(self) -> bool:
-        """Whether the same thing could end better."""
-        return not self.own_word and self.outcome.retry
-
-    def as_metadata(self) -> dict[str, str | int]:
-        """What is known of its end."""
-        own = {"outcome": self.own_word, "outcome_text": str(self)} if self.own_word else {}
-        return {**self.outcome.as_metadata(), **own}
-
-
-class PayloadDiverged(PayloadFailed):
-    """The payload ended itself, because its loss is no number any more or runs away."""
-
-    own_word = "diverged"
-
-
-class PayloadMisspoke(PayloadFailed):
-    """The payload said what is no event; it was ended for that."""
-
-    own_word = "bad-message"
-
-
-@dataclass(frozen=True)
-class Payload:
-    """What to run: a module, the contents of its frozen JSON, and what may hold it."""
-
-    module: str
-    config: Mapping[str, Any]
-    inputs: Mapping[str, Path]
-    out: Path
-    work: Path
-    fingerprint: str
-    name: str = "payload"
-    limits: Limits = field(default_factory=Limits)
-    adopt: bool = False
-    watch: Mapping[str, Any] = field(default_factory=dict)
-    files: PayloadFiles = field(default_factory=PayloadFiles)
-    isolation: Isolation | None = None
-    compiled: Path | None = None
-    outside: Mapping[str, Any] = field(default_factory=dict)
-    variables: tuple[str, ...] = ()
-    """Of the environment, what it needs besides what every payload gets."""
-
-    def frozen(self) -> dict[str, Any]:
-        return {
-            "schema": 1,
-            "config": dict(self.config),
-            "inputs": {name: str(path) for name, path in self.inputs.items()},
-            "out": str(self.out),
-            "work": str(self.work),
-            "fingerprint": self.fingerprint,
-            "watch": dict(self.watch),
-        }
-
-    def order(self) -> dict[str, Any]:
-        """What it is to do, as a file has it: by this a payload is known again."""
-        return {**json.loads(json.dumps(self.frozen())), "module": self.module}
 
 
 def run_payload(
@@ -135,6 +49,7 @@ def run_payload(
     payload: Payload,
     admit: Callable[[], AbstractContextManager[Lease | None]] = contextlib.nullcontext,
     last_words: Callable[[Path], None] = lambda _: None,
+    launcher: Launcher = LOCAL,
 ) -> Iterator[dict[str, Any]]:
     """Run the payload to its end, yielding each event as it arrives.
 
@@ -143,7 +58,7 @@ def run_payload(
 
     ``admit`` is entered before a process starts and left after the last one is gone. A payload that was told
     to outlive its owner, and did, is taken over instead: it has its lease. ``last_words`` gets the place of
-    one that was ended from outside, with the messages that nobody has read.
+    one that was ended from outside, with the messages that nobody has read. ``launcher`` starts it.
 
     Raises:
         PayloadFailed: on any outcome but ok, a torn message, or exit 0 without ``done``.
@@ -163,7 +78,7 @@ def run_payload(
         lease = None
         if orphan is None:
             lease = held.enter_context(admit())
-            unit = _start(payload, place, session.get_bootstrap_env_vars(), lease)
+            unit = launcher.start(order_for(payload, place, session.get_bootstrap_env_vars(), lease))
         else:
             context.log.info(f"{payload.name}: taken over from a run that died; it was never interrupted")
             unit = orphan
@@ -229,66 +144,10 @@ def _orphan(payload: Payload, log: dg.DagsterLogManager) -> Unit | None:
     return None
 
 
-def _start(payload: Payload, place: Path, bootstrap: Mapping[str, str], lease: Lease | None) -> Unit:
-    if payload.isolation:
-        return _start_isolated(payload, payload.isolation, place, bootstrap, lease)
-    config = place / CONFIG
-    config.write_text(json.dumps({**payload.frozen(), "outside": payload.outside}, indent=1))
-    told = payload.files.told(payload.module)
-    (place / CODE).write_text(told)
-    env = {**payload_environment(os.environ, payload.variables), **bootstrap, CONFIG_ENV: str(config)}
-    env["PYTHONPATH"] = os.pathsep.join(json.loads(told)["path"])  # for the processes that it starts
-    env |= (lease.environment if lease else None) or {}
-    return launch(
-        [sys.executable, "-P", "-u", START, str(place / CODE), payload.module],
-        env=env,
-        cwd=Path.cwd(),
-        limits=payload.limits,
-        place=place,
-        name=payload.name,
-        grace_s=GRACE_S,
-        on_orphan="adopt" if payload.adopt else "kill",
-        lease=lease.path if lease else None,
-        mark=orphans.mark_of(payload.work),
-    )
-
-
-def _start_isolated(
-    payload: Payload, isolation: Isolation, place: Path, bootstrap: Mapping[str, str], lease: Lease | None
-) -> Unit:
-    """As `_start`, of a payload that sees nothing but its inputs; what it works in is its own."""
-    work, config = place / "work", place / CONFIG
-    work.mkdir()
-    payload.out.mkdir(parents=True, exist_ok=True)
-    (place / "inputs").mkdir()
-    own = {"work": str(work), "outside": payload.outside}
-    config.write_text(json.dumps({**payload.frozen(), **own}, indent=1))
-    path = search_path(payload.files.source(payload.module), place)
-    (place / CODE).write_text(payload.files.told(payload.module, path))
-    granted = (lease.environment if lease else None) or {}
-    data = [Path(file) for file in payload.files.digests]
-    kept = payload.compiled and compiled_for(payload.compiled, payload.files.digests)
-    cache = take_compiled(kept, work) if kept else {}
-    allowed = let(isolation, place, payload.out, [*payload.inputs.values(), *data])
-    return launch(
-        [sys.executable, *FLAGS, START, str(place / CODE), payload.module],
-        env=clean_environment(
-            work, {**isolation.variables, **bootstrap, **granted, **cache, CONFIG_ENV: str(config)}
-        ),
-        cwd=work,
-        limits=payload.limits,
-        place=place,
-        name=payload.name,
-        grace_s=GRACE_S,
-        lease=lease.path if lease else None,
-        isolation=allowed.as_spec(lease.gpus if lease else ()) if isolation.sandboxed else None,
-    )
-
-
 def _events(
     context: dg.AssetExecutionContext,
     payload: Payload,
-    unit: Unit,
+    unit: Launched,
     reader: MessageTail,
     log: LogTee,
     gauges: Gauges,
@@ -309,12 +168,12 @@ def _events(
                 unit.terminate()
 
 
-def _tell_if_broken(context: dg.AssetExecutionContext, payload: Payload, unit: Unit) -> None:
+def _tell_if_broken(context: dg.AssetExecutionContext, payload: Payload, unit: Launched) -> None:
     if unit.enforcement.contained and (what := unit.broken()):
         context.log.warning(f"{payload.name} is not contained any more, its limits do not hold: {what}")
 
 
-def _has_ended(unit: Unit, patience_s: float) -> bool:
+def _has_ended(unit: Launched, patience_s: float) -> bool:
     """``select`` would refuse descriptors above 1023."""
     poll = select.poll()
     poll.register(unit, select.POLLIN)

@@ -14,7 +14,7 @@ from blut_assets.stages import Stage, Steps, stage_asset
 from blut_resources.containment.sandbox.isolation import Isolation
 from blut_resources.instance.instance import store_of
 from blut_resources.payloads.isolated import plain_copy
-from blut_resources.payloads.run import PayloadFailed
+from blut_resources.payloads.payload import PayloadFailed
 from blut_resources.registry.models import ModelRegistry
 from blut_resources.registry.records import stack_of
 from blut_resources.registry.verdicts import EACH, VERDICT_FILE, Criterion, Floor, parse_verdict

@@ -15,7 +15,9 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from pydantic import BaseModel, Field
 
 from blut_assets.history.failures import failure_of
-from sensors.alerts.settings import Alert, Hook, NotDelivered, deliver, settings_path, usable_hooks
+from sensors.alerts.alert import Alert
+from sensors.alerts.delivery import NotDelivered, deliver
+from sensors.alerts.settings import Hook, settings_path, usable_hooks
 from sensors.policy.history import POLICY_TAG
 
 INTERVAL_S = 30

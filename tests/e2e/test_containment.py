@@ -10,7 +10,7 @@ import pytest
 from blut_assets.recipes import ArgsError
 from blut_resources.containment.backends.cgroup1 import Cgroup1
 from blut_resources.machine.memory import shared_memory
-from blut_resources.payloads import run as trainer
+from blut_resources.payloads import order
 from tests.contained import CHAIN, RESOURCES, defs, recipe
 from tests.e2e.scene import Scene
 from tests.lacking import lacking
@@ -25,7 +25,7 @@ def scene(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Scene:
     for name, value in scene.env.items():
         if name != "PYTHONPATH":
             monkeypatch.setenv(name, value)
-    monkeypatch.setattr(trainer, "GRACE_S", float(scene.env["BLUT_GRACE_S"]))
+    monkeypatch.setattr(order, "GRACE_S", float(scene.env["BLUT_GRACE_S"]))
     return scene
 
 

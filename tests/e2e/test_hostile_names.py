@@ -18,7 +18,9 @@ from cookbooks.llm.chat import preview
 from cookbooks.llm.chat.masking import Encoded
 from cookbooks.llm.data.problems import Problem
 from cookbooks.llm.evaluation.scores import table
-from sensors.alerts.settings import Alert, Hook, NotDelivered, deliver
+from sensors.alerts.alert import Alert
+from sensors.alerts.delivery import NotDelivered, deliver
+from sensors.alerts.settings import Hook
 from tests.e2e.scene import Scene
 
 NAME = "![x](https:evil?b)<img src=x>\x1b]52;c;QQ==\x07\x1b[2J\u202e\n12:00:00 all: done\x9b1m|\udcff"

@@ -19,8 +19,9 @@ import dagster as dg
 import pytest
 
 from sensors.alerts import sensor as sensor_module
+from sensors.alerts.delivery import NotDelivered, deliver
 from sensors.alerts.sensor import alerts_sensor
-from sensors.alerts.settings import AlertSettingsError, Hook, NotDelivered, deliver, read_settings
+from sensors.alerts.settings import AlertSettingsError, Hook, read_settings
 from sensors.policy.history import POLICY_TAG, history
 
 SECRET = "a secret of the receiver"

@@ -1,0 +1,91 @@
+"""The order by which a payload is started: its frozen JSON, its source, its environment and its limits."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from blut_resources.containment.sandbox.isolation import Isolation
+from blut_resources.launchers.base import Order
+from blut_resources.leases.lease import Lease
+from blut_resources.payload_kit.session import CONFIG_ENV
+from blut_resources.payloads import orphans
+from blut_resources.payloads.code import CODE
+from blut_resources.payloads.environment import payload_environment
+from blut_resources.payloads.files import START
+from blut_resources.payloads.isolated import (
+    FLAGS,
+    clean_environment,
+    compiled_for,
+    let,
+    search_path,
+    take_compiled,
+)
+from blut_resources.payloads.payload import Payload
+
+GRACE_S = float(os.environ.get("BLUT_GRACE_S", "10"))
+"""Seconds between SIGTERM and SIGKILL: time for a payload to finish its checkpoint."""
+CONFIG = "config.json"
+
+
+def order_for(payload: Payload, place: Path, bootstrap: Mapping[str, str], lease: Lease | None) -> Order:
+    """Write what a payload is to read into its place, and return the order to start it.
+
+    Args:
+        bootstrap: variables by which Dagster Pipes finds the messages.
+        lease: what was admitted; its GPUs are the only ones that the payload sees.
+    """
+    if payload.isolation:
+        return _isolated(payload, payload.isolation, place, bootstrap, lease)
+    config = place / CONFIG
+    config.write_text(json.dumps({**payload.frozen(), "outside": payload.outside}, indent=1))
+    told = payload.files.told(payload.module)
+    (place / CODE).write_text(told)
+    env = {**payload_environment(os.environ, payload.variables), **bootstrap, CONFIG_ENV: str(config)}
+    env["PYTHONPATH"] = os.pathsep.join(json.loads(told)["path"])  # for the processes that it starts
+    env |= (lease.environment if lease else None) or {}
+    return Order(
+        command=[sys.executable, "-P", "-u", START, str(place / CODE), payload.module],
+        env=env,
+        cwd=Path.cwd(),
+        limits=payload.limits,
+        place=place,
+        name=payload.name,
+        grace_s=GRACE_S,
+        on_orphan="adopt" if payload.adopt else "kill",
+        lease=lease.path if lease else None,
+        mark=orphans.mark_of(payload.work),
+    )
+
+
+def _isolated(
+    payload: Payload, isolation: Isolation, place: Path, bootstrap: Mapping[str, str], lease: Lease | None
+) -> Order:
+    """The order of a payload that sees nothing but its inputs; what it works in is its own."""
+    work, config = place / "work", place / CONFIG
+    work.mkdir()
+    payload.out.mkdir(parents=True, exist_ok=True)
+    (place / "inputs").mkdir()
+    own = {"work": str(work), "outside": payload.outside}
+    config.write_text(json.dumps({**payload.frozen(), **own}, indent=1))
+    path = search_path(payload.files.source(payload.module), place)
+    (place / CODE).write_text(payload.files.told(payload.module, path))
+    granted = (lease.environment if lease else None) or {}
+    data = [Path(file) for file in payload.files.digests]
+    kept = payload.compiled and compiled_for(payload.compiled, payload.files.digests)
+    cache = take_compiled(kept, work) if kept else {}
+    allowed = let(isolation, place, payload.out, [*payload.inputs.values(), *data])
+    return Order(
+        command=[sys.executable, *FLAGS, START, str(place / CODE), payload.module],
+        env=clean_environment(
+            work, {**isolation.variables, **bootstrap, **granted, **cache, CONFIG_ENV: str(config)}
+        ),
+        cwd=work,
+        limits=payload.limits,
+        place=place,
+        name=payload.name,
+        grace_s=GRACE_S,
+        lease=lease.path if lease else None,
+        isolation=allowed.as_spec(lease.gpus if lease else ()) if isolation.sandboxed else None,
+    )

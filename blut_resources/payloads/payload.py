@@ -1,0 +1,86 @@
+"""A payload as it is ordered, and how it may fail."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from blut_resources.containment import Limits, Outcome
+from blut_resources.containment.sandbox.isolation import Isolation
+from blut_resources.payloads.files import PayloadFiles
+
+
+class PayloadFailed(Exception):
+    """The payload did not reach ``done``; the message names the module and the cause."""
+
+    own_word = ""
+    """What its end is called, where its outcome is not the cause."""
+
+    def __init__(self, message: str, outcome: Outcome) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+
+    @property
+    def cause(self) -> str:
+        """The kind of its outcome, in one word."""
+        return self.own_word or self.outcome.kind
+
+    @property
+    def retry(self) -> bool:
+        """Whether the same thing could end better."""
+        return not self.own_word and self.outcome.retry
+
+    def as_metadata(self) -> dict[str, str | int]:
+        """What is known of its end."""
+        own = {"outcome": self.own_word, "outcome_text": str(self)} if self.own_word else {}
+        return {**self.outcome.as_metadata(), **own}
+
+
+class PayloadDiverged(PayloadFailed):
+    """The payload ended itself, because its loss is no number any more or runs away."""
+
+    own_word = "diverged"
+
+
+class PayloadMisspoke(PayloadFailed):
+    """The payload said what is no event; it was ended for that."""
+
+    own_word = "bad-message"
+
+
+@dataclass(frozen=True)
+class Payload:
+    """What to run: a module, the contents of its frozen JSON, and what may hold it."""
+
+    module: str
+    config: Mapping[str, Any]
+    inputs: Mapping[str, Path]
+    out: Path
+    work: Path
+    fingerprint: str
+    name: str = "payload"
+    limits: Limits = field(default_factory=Limits)
+    adopt: bool = False
+    watch: Mapping[str, Any] = field(default_factory=dict)
+    files: PayloadFiles = field(default_factory=PayloadFiles)
+    isolation: Isolation | None = None
+    compiled: Path | None = None
+    outside: Mapping[str, Any] = field(default_factory=dict)
+    variables: tuple[str, ...] = ()
+    """Of the environment, what it needs besides what every payload gets."""
+
+    def frozen(self) -> dict[str, Any]:
+        return {
+            "schema": 1,
+            "config": dict(self.config),
+            "inputs": {name: str(path) for name, path in self.inputs.items()},
+            "out": str(self.out),
+            "work": str(self.work),
+            "fingerprint": self.fingerprint,
+            "watch": dict(self.watch),
+        }
+
+    def order(self) -> dict[str, Any]:
+        """What it is to do, as a file has it: by this a payload is known again."""
+        return {**json.loads(json.dumps(self.frozen())), "module": self.module}

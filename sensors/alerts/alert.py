@@ -1,0 +1,50 @@
+"""An alert: what happened, as hooks are told it."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from blut_resources.text import one_line, variable
+
+MESSAGE = 16_384
+"""Bytes of a text in an alert."""
+Event = Literal["run-failed", "retrain-failed", "check-failed"]
+EVENTS: tuple[Event, ...] = ("run-failed", "retrain-failed", "check-failed")
+
+
+class Alert(BaseModel):
+    """What happened. ``id`` is the same whenever the same thing is told again.
+
+    Attributes:
+        id: of what happened, for the receiver to know a repetition by.
+        event: ``run-failed``, ``retrain-failed`` (a run that a policy started) or ``check-failed``.
+        at: when, ISO 8601 with time zone.
+        run: run id.
+        job: its job, and so its recipe.
+        message: why, in words.
+        asset: the asset of a failed check; empty otherwise.
+        check: its name; empty otherwise.
+        tags: those of the run that are Blut's.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    event: Event
+    at: str
+    run: str
+    job: str
+    message: str
+    asset: str = ""
+    check: str = ""
+    tags: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("job", "message", "asset", "check", mode="before")
+    @classmethod
+    def _harmless(cls, value: object) -> str:
+        return variable(value, MESSAGE)
+
+    @field_validator("tags", mode="before")
+    @classmethod
+    def _harmless_tags(cls, tags: dict[str, str]) -> dict[str, str]:
+        return {one_line(name): one_line(value) for name, value in tags.items()}

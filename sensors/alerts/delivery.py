@@ -1,0 +1,103 @@
+"""One delivery of an alert, to a command or to a webhook.
+
+A webhook gets the alert as JSON by POST, with ``Blut-Timestamp`` (seconds since 1970) and
+``Blut-Signature: v1=HEX``: HMAC-SHA256 over ``timestamp.body`` under the secret in the environment variable
+that the settings name. A receiver should compare in constant time, refuse timestamps more than `SKEW_S` from
+its clock, and drop an ``id`` that it has had: a delivery may come twice. Redirects are not followed.
+"""
+
+import hashlib
+import hmac
+import json
+import os
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from http.client import HTTPException
+from pathlib import Path
+
+from blut_resources.containment import ContainmentError, Limits, launch
+from blut_resources.containment.backends.base import LOG
+from blut_resources.text import one_line, output, variable
+from blut_resources.web_call import call
+from sensors.alerts.alert import Alert
+from sensors.alerts.settings import Hook
+
+SKEW_S = 300
+ANSWER = 1 << 16
+"""Bytes of an answer that are read: only its status counts."""
+TIMESTAMP, SIGNATURE = "Blut-Timestamp", "Blut-Signature"
+
+
+class NotDelivered(Exception):
+    """Nobody was told; the message says why, without secrets."""
+
+
+def deliver(hook: Hook, alert: Alert) -> None:
+    """Tell one hook, once.
+
+    Raises:
+        NotDelivered: the command failed, or the webhook did not answer with 2xx.
+    """
+    body = alert.model_dump_json().encode()
+    try:
+        (_run if hook.command else _post)(hook, body)
+    except (OSError, ValueError, HTTPException, ContainmentError) as error:
+        raise NotDelivered(f"hook {hook.name}: {type(error).__name__}: {one_line(error)}") from None
+
+
+def signature(secret: str, timestamp: str, body: bytes) -> str:
+    """``v1=`` and the HMAC-SHA256 in hex."""
+    digest = hmac.new(os.fsencode(secret), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+    return f"v1={digest}"
+
+
+def _post(hook: Hook, body: bytes) -> None:
+    secret = os.environ.get(hook.secret_env)
+    if not secret:
+        raise NotDelivered(f"hook {hook.name}: ${hook.secret_env} is not set where the daemon runs")
+    timestamp = str(int(time.time()))
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "blut",
+        TIMESTAMP: timestamp,
+        SIGNATURE: signature(secret, timestamp, body),
+    }
+    host = urllib.parse.urlsplit(hook.webhook).hostname  # the rest of a URL may be a secret
+    try:
+        call(urllib.request.Request(hook.webhook, body, headers, method="POST"), hook.timeout_s, ANSWER)
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise NotDelivered(f"hook {hook.name}: {host} answered {error.code}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or str(error) or type(error).__name__
+        raise NotDelivered(f"hook {hook.name}: {host}: {one_line(reason)}") from None
+
+
+def _run(hook: Hook, body: bytes) -> None:
+    """In a unit, which ends with everything that was started in it, also what has left its session."""
+    alert = json.loads(body)
+    told = {
+        f"BLUT_ALERT_{name.upper()}": variable(alert[name]) for name in ("event", "run", "job", "message")
+    }
+    with tempfile.TemporaryDirectory(prefix="blut-alert-") as directory:
+        place, given = Path(directory, "unit"), Path(directory, "alert.json")
+        given.write_bytes(body)
+        command = ["/bin/sh", "-c", 'exec "$@" <"$0"', str(given), *hook.command]
+        limits = Limits(backend="none", wall_clock_s=hook.timeout_s)
+        env = {**os.environ, **told}
+        with launch(command, env=env, limits=limits, place=place, name="alert", grace_s=0) as unit:
+            outcome = unit.wait()
+        if outcome.kind == "timeout":
+            raise NotDelivered(f"hook {hook.name}: no end within {hook.timeout_s:g} s")
+        if not outcome.ok:
+            words = output(_end_of(place / LOG).decode(errors="replace")).strip()
+            raise NotDelivered(f"hook {hook.name}: {outcome.describe()}: {words}")
+
+
+def _end_of(log: Path) -> bytes:
+    with log.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 300))
+        return file.read()
