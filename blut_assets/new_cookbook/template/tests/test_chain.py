@@ -6,12 +6,14 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from blut_assets.gates import VERDICT_FILE, Verdict, parse_verdict
 from blut_assets.testing import blut_instance, materialize
 from blut_resources.instance.instance import store_of
 from blut_resources.registry.models import ModelRegistry
 
 from toybook.promotion import promoted_classifier
 from toybook.recipes import CLASSIFIER
+from toybook.synthetic import synthetic_csv
 from toybook.verdict import classifier_gate
 
 __all__ = ["blut_instance"]
@@ -33,6 +35,10 @@ def aliases(instance: dg.DagsterInstance) -> dict[str, Any]:
     return ModelRegistry(store_of(instance).root / "registry").aliases("toybook")
 
 
+def verdict_on(instance: dg.DagsterInstance, digest: str) -> Verdict:
+    return parse_verdict(store_of(instance).read(digest, VERDICT_FILE))
+
+
 def test_what_passes_is_promoted_and_nothing_is_computed_twice(blut_instance: dg.DagsterInstance) -> None:
     assert run(blut_instance, DEMO).success
     assert set(aliases(blut_instance)) == {"synthetic-test"}
@@ -41,6 +47,24 @@ def test_what_passes_is_promoted_and_nothing_is_computed_twice(blut_instance: dg
     for name in ("split", "classifier", "classifier_verdict"):
         made = again.asset_materializations_for_node(f"toybook__{name}")
         assert [event.metadata["reused"].value for event in made] == [True], name
+
+
+def test_rows_of_a_user_get_a_serious_name_and_were_judged_apart(
+    blut_instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    table = tmp_path / "mine.csv"
+    table.write_bytes(synthetic_csv("synthetic:rows=400,seed=1"))
+    args = {**DEMO, "table": str(table), "promote_as": "toybook@staging"}
+    assert run(blut_instance, args).success
+    verdict = verdict_on(blut_instance, aliases(blut_instance)["staging"].verdict)
+    assert verdict.synthetic is False
+    assert verdict.isolation is not None, "what kept the answering process from the labels is on record"
+    assert {criterion.scope for criterion in verdict.criteria} == {
+        "test",
+        "class flat",
+        "class long",
+        "class round",
+    }
 
 
 def test_what_fails_is_not_promoted_by_the_run_nor_by_going_around_it(
