@@ -6,10 +6,10 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from blut_assets.gates import VERDICT_FILE, Verdict, parse_verdict
 from blut_assets.testing import blut_instance, materialize
 from blut_resources.instance.instance import store_of
-from blut_resources.registry.models import ModelRegistry
+from blut_resources.registry import ModelRegistry
+from blut_resources.registry.verdicts import VERDICT_FILE, Verdict, parse_verdict
 
 from toybook.promotion import promoted_classifier
 from toybook.recipes import CLASSIFIER
