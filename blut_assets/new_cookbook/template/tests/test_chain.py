@@ -31,8 +31,12 @@ def run(instance: dg.DagsterInstance, args: dict[str, Any]) -> dg.ExecuteInProce
     return materialize(chain, instance, run_config=config, raise_on_error=False)
 
 
+def models(instance: dg.DagsterInstance) -> ModelRegistry:
+    return ModelRegistry(store_of(instance).root / "registry")
+
+
 def aliases(instance: dg.DagsterInstance) -> dict[str, Any]:
-    return ModelRegistry(store_of(instance).root / "registry").aliases("toybook")
+    return dict(models(instance).aliases("toybook"))
 
 
 def verdict_on(instance: dg.DagsterInstance, digest: str) -> Verdict:
@@ -77,8 +81,11 @@ def test_what_fails_is_not_promoted_by_the_run_nor_by_going_around_it(
     args = {**DEMO, "table": str(table), "promote_as": "toybook@staging"}
     result = run(blut_instance, args)
     assert not result.success and not aliases(blut_instance)
-    # checks guard the run that they are a part of; promotion guards itself
+    assert [check.passed for check in result.get_asset_check_evaluations()] == [False]
+    assert [one.passed for one in models(blut_instance).versions("toybook").values()] == [False]
     name = "toybook__promoted_classifier"
+    assert not result.events_for_node(name), "the run stopped before it"
+    # checks guard the run that they are a part of; promotion guards itself
     alone = {"ops": {name: CLASSIFIER.run_config(CLASSIFIER.parse(args))["ops"][name]}}
     with pytest.raises(dg.Failure, match="the verdict is a fail"):
         materialize([promoted_classifier], blut_instance, run_config=alone)
