@@ -1,23 +1,14 @@
-"""What a cookbook says of its verdicts when one of them travels: what goes along, and how it is judged again.
-
-A cookbook that has such verdicts keeps a module ``gate.bundle`` in its package, with three functions
-as `Travel` has them.
-"""
+"""What a cookbook says of its verdicts that travel: what goes along, and how they are judged again elsewhere."""
 
 from collections.abc import Mapping
-from importlib import import_module
-from importlib.metadata import entry_points
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 from blut_resources.registry.verdicts import Verdict
 
-GROUP = "blut.cookbooks"
-
 
 class Travel(Protocol):
-    """A cookbook's module ``gate.bundle``.
+    """What a cookbook declares as its ``travel``, such as a module with these three functions.
 
     ``carried`` maps the roles of artifacts that go along to their digests, or is None for a verdict that is
     not the cookbook's. ``problems`` says what in the unpacked artifacts contradicts the verdict, ``again``
@@ -32,10 +23,7 @@ class Travel(Protocol):
 
 
 def travels() -> dict[str, Travel]:
-    """The cookbooks that have such verdicts, by name."""
-    found: dict[str, Travel] = {}
-    for point in entry_points(group=GROUP):
-        gate = f"{point.module}.gate"
-        if find_spec(gate) and find_spec(f"{gate}.bundle"):
-            found[point.name] = cast(Travel, import_module(f"{gate}.bundle"))
-    return found
+    """Returns what the installed cookbooks declare, by the names of those that do."""
+    from blut_assets.discovery import discover
+
+    return {one.name: one.travel for one in discover().cookbooks if one.travel}

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 
+from blut_assets.bundle.travel import Travel
 from blut_assets.datasets import DataKind
 from blut_assets.floors import FloorsFormat
 from blut_assets.recipes.recipe import Recipe
@@ -21,6 +22,7 @@ class Cookbook:
     Attributes:
         name: the first word of the keys of its assets.
         data: kinds of data that `blut data add` can look at.
+        travel: what goes along with a verdict that is exported, and how it is judged again elsewhere.
         floors: formats of floors files that can be pinned for a governed alias.
         extras: what pip is asked for to have all that its payloads import, such as ``mine[gpu]``.
         tools: programs, and the like, that its stages call.
@@ -36,6 +38,7 @@ class Cookbook:
     sensors: Sequence[dg.SensorDefinition] = field(default=())
     data: Sequence[DataKind] = field(default=())
     floors: Sequence[FloorsFormat] = field(default=())
+    travel: Travel | None = None
     extras: Sequence[str] = field(default=())
     tools: Sequence[Tool] = field(default=())
     variables: Sequence[str] = field(default=())

@@ -109,7 +109,19 @@ def _materialize(
             f" ({one.fingerprint[:12]}); run with reuse `auto` to compute it",
             allow_retries=False,
         )
-    # held until the event is stored (a generator is resumed after that): the same result is computed once
+    # The lock of the fingerprint, and why the result is yielded inside of it:
+    #
+    # A `return` would leave the block before Dagster has stored the event. A second run that waits for the
+    # lock would then look up, find no event, and train the same thing again. Dagster stores the event of a
+    # yielded result before it asks the generator for more, so whoever gets the lock next finds it. For the
+    # same reason nothing may collect the results in a list first, and a wrapper has to `yield from`.
+    #
+    # Looked up twice: outside the lock, so that a hit never waits behind another run's training of the same
+    # thing; and inside, because whoever had the lock may just have made it. Only the second look decides that
+    # nothing is there. The lock is of the fingerprint and not of the asset: other args may train beside it.
+    # It is an flock in the store and not in the history, since two instances can share one store, and because
+    # a killed run must not leave it taken. The lease of memory is taken further in, by the payload: taken
+    # outside, a run that only waits for the other's result would keep a GPU from it.
     with _alone(one):
         if config.reuse != "never" and (hit := one.look_up()):
             yield _reused(one, hit)
@@ -146,6 +158,8 @@ def _execute(one: Computation, inputs: Mapping[str, Artifact], config: StageConf
             spec.on_result(one.stage, stored)
         seconds = time.monotonic() - started
         one.record.finished(stored.digest, seconds, one.findings.shown.get(reuse.PEAK))
+    # Work goes after the event is stored: killed between the two, the next attempt resumes or finds a result;
+    # the other way round, a run killed before its event was stored would have lost the checkpoints too.
     yield one.result(stored, seconds)
     one.discard_work()
 

@@ -152,6 +152,10 @@ def code_version(
     return CodeVersion(known["value"], known["parts"], counted, known["payloads"])
 
 
+# A note is believed only if every place that was looked at looks as it did then, absences too: a new file
+# that shadows a module, or a new `__init__.py`, changes what an import finds although no counted file has
+# changed. Stats do for that where they have settled (`files.write_note`): the time of a file advances in
+# steps, and one that is written twice within a step looks as it did.
 def _stands(known: Mapping[str, Any]) -> bool:
     """Whether to look again would find the same."""
     return all(str(root_path(root)) == path for root, path in known["roots"].items()) and all(

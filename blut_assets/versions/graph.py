@@ -5,6 +5,25 @@ data, or a whole package. The digest of a node is made of its text and the diges
 the order in which it does; so two modules that swap their parts are noticed, and a module that moves is not.
 """
 
+# Designs that do not hold:
+#
+# A digest of the bytes of the files that are imported: it changes with every comment and with a move, and a
+# list of what has been imported so far misses what a function imports later. A digest of the whole package:
+# every edit anywhere retrains everything, so people stop trusting it. `sys.modules` after a trial import: it
+# runs side effects, needs torch, and knows nothing of a payload. The function's own source only: a change of
+# a constant or of a helper reuses an old result, which is the one error that must not happen.
+#
+# So names are followed by Python's own rules without importing anything. What must hold: it fails closed. A
+# reference that cannot be read off (`import_module(name)`, `exec`, `__subclasses__`) counts as the whole
+# package, and a name that is found nowhere counts as its module. What a module *does* when it is imported
+# counts although nobody names it, in the order of imports where that order can matter.
+#
+# Names and places are blanks in the text (`dump`), filled by the digests of what they stand for. Sorting the
+# digests instead would not notice two modules that swap their parts. Blanks need an order of computation, and
+# source has circles: nodes that reach each other are found first (Tarjan), begin as equals, and are told
+# apart by one round more than the circle has nodes. The search is a loop with a stack of its own, for a chain
+# of references may be longer than Python's stack is deep.
+
 import ast
 import copy
 import hashlib

@@ -4,6 +4,25 @@ Dagster makes one table at a time, each in a transaction of its own, and has ale
 scripts to learn which is the newest. Each run has a database for its events, so each run paid for that.
 """
 
+# Why not let Dagster make its tables where it can, and in place:
+#
+# Dagster makes table after table, and stamps the revision at the end. Killed in between, it leaves a database
+# with tables and no stamp, which the next start takes for one of an old version. Two processes that start at
+# once can find each other's half. A lock around it would not help against processes that do not know of the
+# lock, such as Dagster's own webserver on the same home.
+#
+# So the database is made under another name, in one transaction, checkpointed and flushed, and gets its name
+# by a hard link. A rename would not do: it replaces what is there, and a process that has just opened the
+# other database would go on writing to a file without a name. A link fails where there is one, and the loser
+# uses the winner's. `wal_checkpoint` comes before the close since SQLite says nothing of a disk that fills
+# while it closes; the side files (`-wal`, `-shm`) belong to the temporary name, and the link does not take
+# them along.
+#
+# The stamp has to be the very revision that this Dagster calls its head, or it would migrate at the first
+# look. Alembic knows it, at the price of importing every script; here it is read off their text, and if that
+# is not plain the answer is None, and Dagster makes its database as it always did. Nothing is believed that
+# was not read: a wrong head would be worse than a slow start.
+
 import contextlib
 import functools
 import os

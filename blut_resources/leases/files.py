@@ -108,6 +108,10 @@ def claims(directory: Path, kind: str, *, sweep: bool = False) -> list[Claim]:
     return [_parse(path, text, owner) for path, alive, text, owner in probed if alive]
 
 
+# Locked before it has its name: a file that appeared first and was locked after would be swept by whoever
+# holds the directory's lock in between, as one whose process has died. A lock that is taken with the name
+# already there would also show a claim with half of its contents. The lock is shared, so that a payload's
+# supervisor can hold the same file and the lease outlives the run that took it.
 def add(directory: Path, kind: str, claim: Claim) -> Held:
     """Put a claim behind all that there are. Only under the lock."""
     temporary = directory / f"{_NEW}{random_name()}"

@@ -134,6 +134,22 @@ def _give_up(text: str) -> None:
     raise LeaseError(text)
 
 
+# Why each waiter looks again, and takes for itself, under one lock of the directory:
+#
+# A daemon that grants would be one more thing that can be dead, and would have to run as root to serve all
+# users. A counter in a file would drift: whoever is killed never gives back. So there is no sum anywhere; it
+# is added up from the files that a living process has locked, each time, and the kernel lets go of what the
+# dead held. Granting by a message to the waiter would not do either: between the grant and the moment the
+# waiter takes it, nobody holds it, and a waiter that died would block the queue.
+#
+# What must hold: look and take happen under the same lock, or two would take the same bytes. The grant is a
+# new file that appears locked (see `files.add`), and the ticket of the wait goes only after it, in `finally`:
+# in between, this process counts twice, which delays others for a moment; the other way round it would count
+# not at all, and somebody behind it would be let in. A ticket that somebody has deleted is made again, at the
+# end of the queue. GPUs are asked for outside of the lock, since a driver may be slow to answer.
+#
+# Polling, and not a wait for a lock: a blocked `flock` keeps an interrupt from its thread, and what is waited
+# for is a sum over many files, which no single lock stands for.
 class _Wait:
     """One wait, from what there is to the grant."""
 

@@ -6,6 +6,27 @@ can tell by it. A lock is seen by all of one kernel: who holds something may mar
 locked.
 """
 
+# Why three answers, and why locks before numbers:
+#
+# `kill(pid, 0)` says whether *some* process has the number. It may be another process by now, hence the start
+# time; it may be counted in another PID namespace, hence the namespace; the machine may have started again,
+# hence the boot; and it may be another machine that shares the directory, hence the machine. With a boolean,
+# everything that cannot be seen from here is "not found", which reads as dead: a training in another
+# container was killed that way. Heartbeats do not work, for a suspended machine and a hung disk look dead
+# too, and a wrong "dead" costs a training while a wrong "unknown" costs a question to a person.
+#
+# A boot id that is not ours proves death only together with our own machine id: that boot is over. From
+# another machine it proves nothing. A namespace below this one can be searched, by the last number in NSpid;
+# only the machine's own namespace sees all, so only there does "not found" mean no. In a namespace whose
+# /proc is not its own the table counts otherwise, and nothing is concluded at all.
+#
+# A lock needs no such reasoning for a holder of this boot: one kernel sees all of its own locks, in whatever
+# container, and drops them at a death. Where machines share a filesystem a free lock proves nothing of the
+# other ones, since whether they see each other's locks depends on the mount; then the holder that is written
+# in the file decides. Older versions wrote none: of them it is believed where the filesystem is one kernel's.
+# `Mark` writes its line after it has the lock: a line without a lock would read as a dead holder. It locks,
+# then compares the inode with the name, because whoever finds a mark dead deletes it.
+
 import contextlib
 import fcntl
 import os

@@ -1,5 +1,22 @@
 """The messages of a payload, read from the file that it appends them to while it does."""
 
+# Why a file that both sides have open, and how it is read:
+#
+# A pipe loses what is in it when its reader dies, and a payload may outlive its run; it also blocks the
+# payload when nobody reads. Sockets are refused to an isolated payload. A file keeps all, and whoever takes
+# the payload over reads it from the start: how much had been dealt with is in `consumed`. That number is
+# written *after* the event was yielded and the consumer came back for more. The other order would lose an
+# event whose reader died in between; this one may deliver it twice, which is the lesser harm. It is not
+# written after a step, which come by the thousand, but after the chunk they are in.
+#
+# What is in the file was written by code that nobody vouches for. So no read is larger than a chunk and no
+# line longer than a bound, or one line without an end would fill the memory of the control plane. A line is
+# not parsed before its line break is there. What is left without one at the end is `torn`, and the run fails:
+# a payload that exits 0 in the middle of a sentence did not say all that it had to say.
+#
+# A reader that is behind ends its turn after TURN_S though there is more: the loop that calls it also looks
+# after the payload's end, its time and a cancel, and a payload that floods must not keep it from that.
+
 import contextlib
 import time
 from collections.abc import Iterator

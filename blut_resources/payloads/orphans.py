@@ -9,6 +9,26 @@ Who works there has marked ``unit.holder``, and so has the supervisor
 of the payload: only where both are certainly dead is what they left anybody else's.
 """
 
+# What does not work, and why it is as it is:
+#
+# A pid file: the number means nothing in another container or after a reboot, and may be another process's. A
+# time stamp that is renewed: a machine that is suspended, or a disk that hangs, makes the living look dead.
+# So the word of the kernel is asked: `unit.holder` is locked (flock) by the run *and* by the supervisor, and
+# the lock is dropped when the last of them dies. Only where the lock is free, and what is written in the file
+# does not say that a machine out of sight may hold it, is anything ended or removed; *unknown* refuses to
+# start, with the two files to remove by hand.
+#
+# The order in `forget` matters: first the place, then an old link to it, then the mark. Cut short anywhere,
+# the next run still finds something that it can recognise as dead. `new_place` claims before it renames to
+# the known name, so that nobody finds a place there that no mark speaks for.
+#
+# A place in the temporary directory does not work: it is emptied by others, and whoever makes the same name
+# next chooses what the next run removes and which process it kills. Old links to such places are still found,
+# but only a private directory of this user's is believed behind them.
+#
+# A payload is taken over only on the same boot: what an earlier one wrote and did not flush before a power
+# cut is not a result, whatever its outcome file says.
+
 import contextlib
 import json
 import os

@@ -6,6 +6,24 @@ writer and skipped by every reader. A full file becomes ``status.1.jsonl``, the 
 is deleted, so a position in the stream stays what it is.
 """
 
+# Why an flock on the file itself, around each line:
+#
+# O_APPEND alone is not enough. It places a line at the end, but on a full disk `write` may take a part of it,
+# and the next writer would glue its own line to the torn half. So whoever writes holds the lock, and looks
+# whether the file ends where this process left it; if not, another process wrote, or died while it did, and
+# what is behind the last line break is cut off. Without the lock that cut would take away the line that a
+# living process is just writing.
+#
+# A lock file beside the stream would have to be kept in step with it when the stream is put aside, and would
+# stay behind. Locks of `fcntl` (POSIX) would be dropped as soon as any other descriptor of the file is closed
+# in this process, such as a reader's, and would not be held by a forked child.
+#
+# The lock is on an inode and the writers agree on a name, so after each lock `_lock` compares the two: the
+# file may have been renamed by whoever filled it, and an append to the old inode would land in a part that
+# readers have already passed. A full file is renamed while it is locked and never truncated: a reader's
+# offset counts bytes since the start of the stream, and truncation would make it point into other lines. A
+# write that fails does not raise, since an event stream is no reason to end a training; it is counted.
+
 import contextlib
 import errno
 import fcntl

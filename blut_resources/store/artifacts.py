@@ -258,6 +258,23 @@ class ArtifactStore(StorePlaces):
         if real.is_relative_to(own) or own.is_relative_to(real):
             raise StoreError(f"{source}: holds, or is part of, the store {self.root}; name the data itself")
 
+    # Put, in the order that a kill at any line leaves nothing half-made: 1. the files (a copy, where they are
+    # on another filesystem) are made read-only and flushed, 2. digested, and only then, under the digest's
+    # `put` lock, 3. moved beside their manifest in a staging directory that is flushed, 4. renamed to their
+    # final name in one step, and 5. the directory of that name is flushed. A digest taken before the files
+    # are read-only would vouch for what somebody wrote afterwards. Copying straight to `objects/` would show
+    # a half copy to a reader, and a manifest that is written after the rename would leave an entry whose
+    # bytes nobody can check quickly. The stamps of `stat/` are written last and may be lost: they only save
+    # hashing.
+    #
+    # The lock is per digest and not one for the store: two trainings that end at once need not wait for each
+    # other. Whoever gets it second finds the bytes there and drops its own, which are the same by definition.
+    # If the rename fails the bytes go back to the source, since they may be hours of training.
+    #
+    # Quarantine looks again under the lock before it moves anything: between the look that found damage and
+    # the lock, another run may have computed the artifact anew, and its good bytes would be set aside.
+    # Damaged bytes are renamed and not deleted: a disk that lies is better examined, and a reader that has
+    # files open keeps them. They are not repaired in place, for then a reader could see a file of both kinds.
     def _holds_intact(self, digest: str) -> bool:
         """Whether a put is superfluous; what stands in its way is set aside. Needs the ``put`` lock."""
         if not os.path.lexists(self.entry(digest)):

@@ -5,6 +5,26 @@ disappears by one rename under those locks and is deleted afterwards, so a reade
 all.
 """
 
+# What makes it safe beside readers and writers, without a lock on the whole store:
+#
+# A reference count does not work: a run that is killed never counts down, and a history that was deleted
+# takes its counts along. A lock on the store does not work: a training holds its inputs for days. So each
+# digest has two locks, `put` and `use`, and this asks for both without waiting; a reader holds `use` shared
+# from before it opens. Order: a reader takes the lock *first* and opens then, else a collection between the
+# two would delete what it is about to read. Writers and collector take `put`, then nothing is published or
+# set aside while it is being removed.
+#
+# The locks alone leave a gap: bytes that were put, or looked up for a reuse, and whose event is not stored
+# yet belong to nobody's `keep`. The grace covers it, by the time of the manifest, which `put` and `open`
+# renew; therefore that time is read a second time under the locks, after the list was made.
+#
+# Deleting in place would show a reader of a directory some of its files. The entry is renamed into staging,
+# where this process's mark speaks for it, and removed there with no lock held: a collector that is killed
+# leaves staging of a dead process, which the next one sweeps. Lock files are deleted while they are held;
+# `acquire` compares inode and name after locking, so a lock on a deleted file excludes nobody and is taken
+# again. What cannot be told to be dead (another machine's, another container's) stays; only staging of older
+# versions, which left no word of their process, goes by its age.
+
 import contextlib
 import os
 import time

@@ -12,6 +12,7 @@ def cookbook() -> "Cookbook":
     from blut_assets.recipes import Cookbook
     from blut_resources.runs.intent import Intents
     from cookbooks.lamquant.data_kinds import KINDS
+    from cookbooks.lamquant.gate import bundle
     from cookbooks.lamquant.gate.floors import pinned_floors
     from cookbooks.lamquant.recipes import DATA_PREP, JOINT_CODEC
     from cookbooks.lamquant.sources import SHIPPED_REGISTRY
@@ -31,4 +32,5 @@ def cookbook() -> "Cookbook":
             smoke={"preset": ("smoke",), "edf_root": ("synthetic:*",)}, names=("promote_as", "alias")
         ),
         floors=[FloorsFormat("blut.floor_registry.v1", pinned_floors, SHIPPED_REGISTRY, isolated=True)],
+        travel=bundle,
     )

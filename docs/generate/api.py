@@ -10,11 +10,15 @@ API: dict[str, dict[str, tuple[str, ...]]] = {
     "Artifacts and assets": {
         "blut_assets.artifacts": ("Artifact",),
         "blut_assets.stages": ("stage_asset", "Stage", "StageConfig", "Footprint"),
+        "blut_assets.stages.spec": ("Steps",),
         "blut_assets.stages.limits": ("LimitsConfig",),
         "blut_assets.stages.options": ("AssetOptions",),
+        "blut_resources.containment.sandbox.isolation": ("Isolation",),
     },
+    "Payloads": {"blut_resources.payload_kit.session": ("payload_session", "PayloadSession")},
     "Recipes and cookbooks": {
-        "blut_assets.recipes": ("Recipe", "RecipeArgs", "Metric", "Cookbook", "config_from"),
+        "blut_assets.recipes": (*("Recipe", "RecipeArgs", "Metric", "Cookbook", "config_from", "ArgsError"),),
+        "blut_assets.changes": ("ChangeArgs", "ChangeFields", "refuse_unanswered"),
         "blut_assets.tools": ("Tool",),
         "blut_assets.datasets": ("DataKind",),
         "blut_resources.runs.intent": ("Intents",),
@@ -22,28 +26,28 @@ API: dict[str, dict[str, tuple[str, ...]]] = {
     "Gates and promotion": {
         "blut_assets.retrying": ("gate_check",),
         "blut_resources.registry.verdicts": (
-            "Floor",
-            "Criterion",
-            "Verdict",
-            "judge",
-            "require_pass",
-            "PromotionRefused",
+            *("Floor", "Criterion", "Change", "Verdict", "judge", "parse_verdict"),
+            *("require_pass", "PromotionRefused"),
         ),
+        "blut_resources.registry.models": ("Registration", "Entry", "Authority", "RegistryError"),
         "blut_assets.floors": ("FloorsFormat",),
     },
-    "Reading results": {
-        "blut_resources.registry.models": (
-            *("ModelRegistry", "Registration", "Entry", "Governance", "Authority", "RegistryError"),
-            *("registry_name", "governed_aliases"),
-        ),
-        "blut_resources.store.artifacts": ("ArtifactStore", "StoreError"),
+    "Results and files": {
+        "blut_resources.registry": ("ModelRegistry",),
+        "blut_resources.store": ("ArtifactStore",),
+        "blut_resources.store.artifacts": ("StoreError", "write_atomic"),
         "blut_resources.instance.instance": ("open_instance", "store_of"),
-        "cookbooks.lamquant.codec.checkpoint": ("load_checkpoint",),
+        "blut_resources.files.digest": ("digest_path", "digest_bytes"),
+        "blut_resources.files.documents": ("read_yaml",),
+        "cookbooks.lamquant.payload.codec.checkpoint": ("load_checkpoint",),
     },
     "Testing": {"blut_assets.testing": ("blut_instance", "materialize", "provide")},
 }
 """Heading, module, names."""
-WHOLE = {"blut_assets.testing", "blut_resources.registry.models"}
+WHOLE = {
+    *("blut_assets.stages", "blut_assets.recipes", "blut_assets.testing"),
+    *("blut_resources.registry", "blut_resources.store"),
+}
 """Modules that offer nothing else than API."""
 
 
@@ -61,26 +65,35 @@ def api() -> str:
     return "\n\n".join(sections)
 
 
+def listed() -> set[str]:
+    """Every name of the API, without its module."""
+    return {name for modules in API.values() for names in modules.values() for name in names}
+
+
 def _entries(module_name: str, names: tuple[str, ...]) -> list[str]:
     module = importlib.import_module(module_name)
     offered = set(module.__all__) if module_name in WHOLE else set()
-    if forgotten := offered - set(names):
+    if forgotten := offered - listed():
         raise LookupError(f"{module_name} offers {', '.join(sorted(forgotten))}: list them in {__name__}")
     return [_entry(module, name) for name in names]
 
 
 def _entry(module: ModuleType, name: str) -> str:
     thing: Any = getattr(module, name)
-    if not inspect.getdoc(thing):
+    directive = _directive(thing)
+    if directive != "autodata" and not inspect.getdoc(thing):
         raise LookupError(f"{module.__name__}.{name} has no docstring")
-    if not inspect.isclass(thing):
-        directive = "autofunction"
-        options = []
-    else:
-        directive = "autoclass"
-        options = [":members:", ":exclude-members: model_config", *_all_fields(thing)]
-    lines = [f".. {directive}:: {module.__name__}.{name}", *(f"   {option}" for option in options)]
+    options = [":members:", ":exclude-members: model_config", *_all_fields(thing)]
+    shown = options if directive == "autoclass" else []
+    lines = [f".. {directive}:: {module.__name__}.{name}", *(f"   {option}" for option in shown)]
     return "```{eval-rst}\n" + "\n".join(lines) + "\n```"
+
+
+def _directive(thing: Any) -> str:
+    if inspect.isclass(thing):
+        return "autoclass"
+    is_called = callable(thing) and not typing.get_origin(thing)
+    return "autofunction" if is_called else "autodata"
 
 
 def _all_fields(thing: type) -> list[str]:

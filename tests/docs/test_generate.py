@@ -1,5 +1,6 @@
 """What generates the reference: pictures that can be read, and gaps that are named."""
 
+import ast
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -76,6 +77,16 @@ def test_a_name_that_a_module_offers_and_the_api_lacks_is_named(monkeypatch: pyt
     monkeypatch.setattr(api, "WHOLE", {"kit"})
     with pytest.raises(LookupError, match="kit offers forgotten"):
         api.api()
+
+
+def test_what_a_new_cookbook_imports_is_api() -> None:
+    imported = set()
+    for path in (REPOSITORY / "blut_assets/new_cookbook/template/src").rglob("*.py"):
+        nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+        ours = [node for node in nodes if (node.module or "").startswith("blut_")]
+        imported |= {alias.name for node in ours for alias in node.names}
+    assert len(imported) > 20
+    assert {name for name in imported if not name.isupper()} <= api.listed()
 
 
 def test_a_cell_stays_a_cell() -> None:

@@ -139,7 +139,7 @@ def test_who_follows_the_page_has_a_promoted_model_and_a_stage_more(book: Book) 
         recipes = recipes.replace(imports, f"from {PLANTS}.weights import weight_table\n{imports}")
         (package / "recipes.py").write_text(recipes)
     whole = "\n".join(said)
-    assert "alias=plants@synthetic-demo" in whole and "11 passed" in whole
+    assert "alias=plants@synthetic-demo" in whole and "12 passed" in whole
     assert {"round", "flat", "long"} == set(json.loads((book.work / "weights/weights.json").read_text()))
 
 

@@ -2,12 +2,11 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, entry_points, requires, version
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from packaging.markers import Marker
 from packaging.requirements import Requirement
 
 from blut_assets.tools import Tool
@@ -136,14 +135,11 @@ def _extra(asked: str) -> Finding:
         required = map(Requirement, requires(wanted.name) or [])
     except PackageNotFoundError:
         return Finding(about, "missing", f"{wanted.name} is not installed", f"pip install '{asked}'")
-    needed = [one for one in required if one.marker and _only_with(one.marker, wanted.extras)]
+    asked_for = [{"extra": name} for name in wanted.extras]
+    needed = [one for one in required if one.marker and any(map(one.marker.evaluate, asked_for))]
     wrong = [text for requirement in needed if (text := _lacks(requirement))]
     remedy = f"pip install '{asked}'" if wrong else ""
     return Finding(about, "missing" if wrong else "ok", "; ".join(wrong) or f"{len(needed)} packages", remedy)
-
-
-def _only_with(marker: Marker, extras: Iterable[str]) -> bool:
-    return not marker.evaluate({"extra": ""}) and any(marker.evaluate({"extra": name}) for name in extras)
 
 
 def _lacks(requirement: Requirement) -> str:

@@ -4,6 +4,24 @@ Called between fork and exec, for good: what is started from here on inherits it
 as well, and system calls by which a process reaches into another, into the kernel or past the file system.
 """
 
+# What the layers are for, and why in this order:
+#
+# A container or `bwrap` is not always there and often needs setuid; a user of another name needs root. Both
+# Landlock and user namespaces are open to anybody, where the kernel has them. Landlock goes first: it leaves
+# the paths as they are, so an interpreter finds itself. Namespaces can fail halfway (some hosts forbid the
+# mounts, not the unshare), and a process that has half a root can neither go on nor go back; so they are
+# tried in a child first, and the child's fate is the answer.
+#
+# Neither of the two sees everything: Landlock knows no chmod, no xattr, no `stat`, and older versions no
+# network; sockets by abstract name and shared memory are not files at all. The filter of system calls takes
+# these. It comes last, since the steps before it need `mount`, `unshare` and `pivot_root` themselves.
+# Capabilities go before it, root's too: with them a process could mount, trace or load its way out.
+#
+# What is believed is the attempt, not the configuration: `_prove` opens what must be hidden, as the process
+# that will run. A list of rules that looks right proves nothing, for a bind mount, a hard link or a rule for
+# a parent directory can leave it within reach. If the filter is refused the answer is "none" even though the
+# paths hold, because a promotion must not rest on half of it.
+
 from __future__ import annotations
 
 import ctypes

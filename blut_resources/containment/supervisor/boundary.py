@@ -4,6 +4,12 @@ Nobody can keep root from that; it is noticed, and the unit is not called contai
 supervisor, hence without imports that cost time.
 """
 
+# Memberships are taken once, after the process has joined and before it runs, and compared from outside.
+# Reading only the limit would not do: a root process may write its pid into another cgroup and leave the
+# limit as it is. Reading only the first process's cgroup would not do either: any descendant may move. A
+# process that is about to exit shows up in the root of every version 1 hierarchy; counting it as having left
+# would call every unit broken at its end.
+
 from __future__ import annotations
 
 from blut_resources.machine.processes import Tree, descendants, read

@@ -7,6 +7,26 @@ SIGUSR1 kills it now. A command that ended by itself keeps its status; what it l
 Standard library only, and as little of that as possible: this starts before every payload.
 """
 
+# Why a process of its own, and why it is built as it is:
+#
+# PR_SET_PDEATHSIG on the payload, set by Blut itself, is not enough: it reaches one process and not its
+# children, it fires when the *thread* that forked ends, and a change of credentials takes it off. A process
+# group is not enough either: DataLoader workers and `setsid` leave it. So a subreaper stands in between. What
+# loses its parent becomes its child, and `waitpid` says with ECHILD when nobody is left.
+#
+# A pid of the owner cannot be watched by asking for it again and again: the number may be another process's
+# by the next look. The end of file of a FIFO comes at once, whatever kills the owner; but a child that the
+# owner forked may hold the other end open, so the owner's pidfd is watched beside it, and its start time is
+# compared after the pidfd was opened, in case it died before that.
+#
+# The order in `__init__` matters: become a subreaper, then take the marks and the lease, then fork. A payload
+# that existed first could outlive the locks that speak for it. Signals only wake the loop (a wakeup pipe),
+# for a handler that did the work could run between any two lines of it. The outcome is written last, after
+# the tree was killed and reaped: who reads it may delete the place and reuse the work directory, so nothing
+# may still be writing there.
+#
+# Python's own `signal`, `os` and `subprocess` are left out because every payload pays for their import.
+
 from __future__ import annotations
 
 import select

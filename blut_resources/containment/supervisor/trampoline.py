@@ -51,6 +51,15 @@ def fork(spec: dict[str, Any], place: str, tree: Tree, lease: int | None) -> Wai
     return Waiting(pid, said, go)
 
 
+# The order is what makes this safe. First the cgroup is joined: every allocation from then on counts.
+# PDEATHSIG is set and *then* the parent is asked for: set after the parent's death it would never fire, so a
+# supervisor that died in between is noticed by the number of the parent. The FIFO of the environment is
+# opened before `+` is said, else the owner's open for writing would find no reader. Isolation comes last,
+# since it takes away what the steps before need, and it changes credentials, which takes PDEATHSIG off: it is
+# set again behind it. Nothing here may raise past `finally`: an exception that unwound into the supervisor's
+# own frames would leave two supervisors of one unit.
+#
+# The environment comes through the FIFO rather than the spec because a file would leave secrets on disk.
 def _become(
     spec: dict[str, Any], place: str, tree: Tree, lease: int | None, say: int, wait: int, parent: int
 ) -> NoReturn:

@@ -8,10 +8,12 @@ import dagster as dg
 import pytest
 from blut_assets.testing import blut_instance, materialize
 from blut_resources.instance.instance import store_of
-from blut_resources.registry.models import ModelRegistry
+from blut_resources.registry import ModelRegistry
+from blut_resources.registry.verdicts import VERDICT_FILE, Verdict, parse_verdict
 
 from toybook.promotion import promoted_classifier
 from toybook.recipes import CLASSIFIER
+from toybook.synthetic import synthetic_csv
 from toybook.verdict import classifier_gate
 
 __all__ = ["blut_instance"]
@@ -29,8 +31,16 @@ def run(instance: dg.DagsterInstance, args: dict[str, Any]) -> dg.ExecuteInProce
     return materialize(chain, instance, run_config=config, raise_on_error=False)
 
 
+def models(instance: dg.DagsterInstance) -> ModelRegistry:
+    return ModelRegistry(store_of(instance).root / "registry")
+
+
 def aliases(instance: dg.DagsterInstance) -> dict[str, Any]:
-    return ModelRegistry(store_of(instance).root / "registry").aliases("toybook")
+    return dict(models(instance).aliases("toybook"))
+
+
+def verdict_on(instance: dg.DagsterInstance, digest: str) -> Verdict:
+    return parse_verdict(store_of(instance).read(digest, VERDICT_FILE))
 
 
 def test_what_passes_is_promoted_and_nothing_is_computed_twice(blut_instance: dg.DagsterInstance) -> None:
@@ -43,6 +53,24 @@ def test_what_passes_is_promoted_and_nothing_is_computed_twice(blut_instance: dg
         assert [event.metadata["reused"].value for event in made] == [True], name
 
 
+def test_rows_of_a_user_get_a_serious_name_and_were_judged_apart(
+    blut_instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    table = tmp_path / "mine.csv"
+    table.write_bytes(synthetic_csv("synthetic:rows=400,seed=1"))
+    args = {**DEMO, "table": str(table), "promote_as": "toybook@staging"}
+    assert run(blut_instance, args).success
+    verdict = verdict_on(blut_instance, aliases(blut_instance)["staging"].verdict)
+    assert verdict.synthetic is False
+    assert verdict.isolation is not None, "what kept the answering process from the labels is on record"
+    assert {criterion.scope for criterion in verdict.criteria} == {
+        "test",
+        "class flat",
+        "class long",
+        "class round",
+    }
+
+
 def test_what_fails_is_not_promoted_by_the_run_nor_by_going_around_it(
     blut_instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
@@ -53,8 +81,11 @@ def test_what_fails_is_not_promoted_by_the_run_nor_by_going_around_it(
     args = {**DEMO, "table": str(table), "promote_as": "toybook@staging"}
     result = run(blut_instance, args)
     assert not result.success and not aliases(blut_instance)
-    # checks guard the run that they are a part of; promotion guards itself
+    assert [check.passed for check in result.get_asset_check_evaluations()] == [False]
+    assert [one.passed for one in models(blut_instance).versions("toybook").values()] == [False]
     name = "toybook__promoted_classifier"
+    assert not result.events_for_node(name), "the run stopped before it"
+    # checks guard the run that they are a part of; promotion guards itself
     alone = {"ops": {name: CLASSIFIER.run_config(CLASSIFIER.parse(args))["ops"][name]}}
     with pytest.raises(dg.Failure, match="the verdict is a fail"):
         materialize([promoted_classifier], blut_instance, run_config=alone)

@@ -3,8 +3,8 @@
 import json
 
 from blut_assets.stages import Stage, stage_asset
+from blut_resources.files.durable import write_atomic
 from blut_resources.registry.models import Authority, ModelRegistry, RegistryError
-from blut_resources.store.artifacts import write_atomic
 
 from toybook.artifacts import Classifier, ClassifierVerdict, FloorSet, PromotedClassifier, Split
 from toybook.configs import PromotedClassifierConfig

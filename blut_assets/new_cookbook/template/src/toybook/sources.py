@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from blut_assets.stages import Stage, stage_asset
-from blut_resources.store.artifacts import write_atomic
+from blut_resources.files.durable import write_atomic
 
 from toybook.artifacts import FloorSet, Table
 from toybook.configs import FloorSetConfig, TableConfig

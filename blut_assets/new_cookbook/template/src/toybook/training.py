@@ -1,7 +1,6 @@
 """Training: one checkpoint per asset, in a process of its own."""
 
-from blut_assets.stages import Stage, Steps, stage_asset
-from blut_assets.stages.limits import Footprint
+from blut_assets.stages import Footprint, Stage, Steps, stage_asset
 
 from toybook.artifacts import Classifier, Split
 from toybook.configs import ClassifierConfig

@@ -8,7 +8,7 @@ from blut_assets.stages import Stage, Steps, stage_asset
 from blut_resources.containment.sandbox.isolation import Isolation
 from blut_resources.files.digest import digest_bytes
 from blut_resources.instance.instance import store_of
-from blut_resources.registry.models import ModelRegistry
+from blut_resources.registry import ModelRegistry
 from blut_resources.registry.verdicts import VERDICT_FILE, parse_verdict
 
 from toybook.artifacts import Classifier, ClassifierVerdict, FloorSet, Split

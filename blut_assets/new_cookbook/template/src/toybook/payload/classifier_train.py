@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from blut_resources.files.durable import write_atomic
 from blut_resources.payload_kit.session import PayloadSession, payload_session
-from blut_resources.store.artifacts import write_atomic
 
 from toybook.model import MODEL_FILE, Model, ModelInvalid
 from toybook.rows import Row, read_rows

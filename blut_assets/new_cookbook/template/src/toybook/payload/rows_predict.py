@@ -5,8 +5,8 @@ Inputs: ``candidate``, ``rows`` (numbers without labels). Writes ``answers.json`
 
 import json
 
+from blut_resources.files.durable import write_atomic
 from blut_resources.payload_kit.session import payload_session
-from blut_resources.store.artifacts import write_atomic
 
 from toybook.model import ModelInvalid, read_model
 from toybook.rows import read_rows

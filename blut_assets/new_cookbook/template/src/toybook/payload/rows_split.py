@@ -7,8 +7,8 @@ Input: ``table``. Writes ``train.jsonl``, ``validation.jsonl``, ``test.jsonl`` (
 import json
 from collections.abc import Sequence
 
+from blut_resources.files.durable import write_atomic
 from blut_resources.payload_kit.session import payload_session
-from blut_resources.store.artifacts import write_atomic
 
 from toybook.rows import Part, Row, RowsInvalid, part_of, read_table, table_file, write_rows
 

@@ -8,9 +8,9 @@ import json
 from typing import Any
 
 from blut_resources.files.digest import digest_path
+from blut_resources.files.durable import write_atomic
 from blut_resources.payload_kit.session import PayloadSession, payload_session
 from blut_resources.registry.verdicts import VERDICT_FILE, Change, Verdict, judge
-from blut_resources.store.artifacts import write_atomic
 
 from toybook.floors import FLOORS_FILE, TEST, class_scope, parse_floors
 
