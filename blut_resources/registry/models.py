@@ -15,11 +15,11 @@ from blut_resources.registry.records import (
     Governance,
     Registration,
     Try,
+    acting_user,
     governed_aliases,
     now,
     refuse_unjudged,
     stack_of,
-    user_name,
 )
 from blut_resources.registry.retirement import Retirement, refuse_named, refuse_retired
 from blut_resources.registry.rules import (
@@ -274,7 +274,7 @@ class ModelRegistry(Governing):
                 version=record.version,
                 candidate=record.candidate,
                 of=record.n,
-                by=user_name(),
+                by=acting_user(),
                 at=now(),
             )
             log.append(retirement)

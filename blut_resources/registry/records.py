@@ -135,7 +135,7 @@ class Authority(NamedTuple):
     @property
     def user(self) -> str:
         """Who, by name."""
-        return self.by or user_name()
+        return self.by or acting_user()
 
 
 def now() -> str:
@@ -143,7 +143,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def user_name() -> str:
+def acting_user() -> str:
     """The user of this process."""
     try:
         return getpass.getuser()
