@@ -1,4 +1,4 @@
-"""What a cookbook says of its verdicts that travel: what goes along, and how they are judged again elsewhere."""
+"""What a cookbook says of its verdicts that travel: what goes along, and how they are judged again."""
 
 from collections.abc import Mapping
 from pathlib import Path
