@@ -181,6 +181,15 @@ def read(path: Path, after: int = 0) -> Iterator[dict[str, Any]]:
             start += size
 
 
+def size(path: Path) -> int:
+    """Returns the bytes of a stream, which is the ``offset`` of its last event."""
+    total = 0
+    for file in _opened(Path(path)):
+        with file:
+            total += os.fstat(file.fileno()).st_size
+    return total
+
+
 def _opened(path: Path) -> list[Any]:
     """The files of a stream in their order, though the newest may be put aside meanwhile."""
     while True:

@@ -87,15 +87,13 @@ def _artifact(instance: "dg.DagsterInstance", event: Any) -> dict[str, Any]:
 
 
 def metrics_of(instance: "dg.DagsterInstance", run_id: str) -> dict[str, Rows]:
-    """Rows of metrics by asset: from the run's own files, else from Dagster's log."""
+    """Returns the rows of metrics by asset: from the run's stream of events, else from Dagster's log."""
     from blut_assets.cli.run.lookup import epochs_of
     from blut_resources.instance.instance import home_of
-    from blut_resources.runs import metrics
-    from blut_resources.runs.files import metrics_files
+    from blut_resources.runs.epochs import epochs
+    from blut_resources.runs.files import status_path
 
-    files = metrics_files(home_of(instance), run_id)
-    logged = epochs_of(instance, run_id)
-    return {**logged, **{asset: metrics.read(path) for asset, path in files.items()}}
+    return epochs(status_path(home_of(instance), run_id)) or epochs_of(instance, run_id)
 
 
 def _extremes(rows: Rows) -> list[dict[str, Any]]:

@@ -50,17 +50,6 @@ def _events(instance: dg.DagsterInstance, run_id: str, kind: dg.DagsterEventType
     return [entry.dagster_event for entry in logs if entry.dagster_event]
 
 
-def newest_epoch(instance: dg.DagsterInstance, run_id: str) -> tuple[str, dict[str, Any]]:
-    """The asset and the metrics of the newest epoch of a run; empty where there was none."""
-    kinds = {dg.DagsterEventType.ASSET_OBSERVATION}
-    found = instance.get_records_for_run(run_id, of_type=kinds, limit=1, ascending=False).records
-    event: Any = found[0].event_log_entry.dagster_event if found else None
-    if event is None:
-        return "", {}
-    seen = event.asset_observation_data.asset_observation
-    return seen.asset_key.to_user_string(), {name: entry.value for name, entry in seen.metadata.items()}
-
-
 def checks_of(instance: dg.DagsterInstance, run_id: str) -> list[dict[str, Any]]:
     """The asset checks that a run evaluated."""
     data = [
