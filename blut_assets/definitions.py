@@ -16,6 +16,7 @@ with without_collector():
     from blut_resources.runs import intent
     from sensors.alerts.sensor import alerts_sensor
     from sensors.corpus_watch import corpus_watch_sensor
+    from sensors.housekeeping.sensor import housekeeping
     from sensors.reaper import reaper
     from sensors.retraining import retraining_sensor
 
@@ -41,7 +42,7 @@ def build_definitions(found: Discovered) -> dg.Definitions:
         asset_checks=checks,
         jobs=jobs,
         sensors=[
-            *(reaper, retraining_sensor(recipes, jobs), alerts_sensor(checks)),
+            *(reaper, housekeeping, retraining_sensor(recipes, jobs), alerts_sensor(checks)),
             *([corpus_watch_sensor(assets)] if assets else []),
             *([leaderboard_sensor()] if boards else []),
             *(sensor for cookbook in found.cookbooks for sensor in cookbook.sensors),

@@ -7,6 +7,7 @@ import dagster as dg
 from blut_assets.stages import reuse
 from blut_resources.instance.instance import home_of, other_homes, store_of
 from blut_resources.registry.models import ModelRegistry, Registration
+from blut_resources.runs import removed
 from blut_resources.runs.alive import all_out_of_sight
 from blut_resources.store import results
 from blut_resources.store.artifacts import ArtifactStore
@@ -105,9 +106,14 @@ def collect_garbage(
 
 
 def _refuse_without_history(instance: dg.DagsterInstance, store: ArtifactStore) -> None:
-    """A history that was lost, or is another one's, must not cost the results that it does not know."""
+    """A history that was lost, or is another one's, must not cost the results that it does not know.
+
+    It does know those of the runs that were removed from it to free the disk.
+    """
     stored = {item.digest for item in store.list()}
+    gone = removed.removed(home_of(instance))
     known = stored & reachable(instance, len(stored) + 1, noted=False)
+    known |= {result.digest for result in results.every(store.root) if result.run_id in gone} & stored
     if len(stored) > 2 * len(known):
         raise ValueError(
             f"the store {store.root} holds {len(stored)} artifacts, and the history {home_of(instance)} has"

@@ -7,6 +7,12 @@ from blut_resources.machine import liveness
 from blut_resources.runs.files import run_dir
 
 
+def files_of(home: Path, run_id: str) -> list[Path]:
+    """The places in the instance directory that are one run's own; some may not be there."""
+    databases = [home / "history" / "runs" / f"{run_id}.db{suffix}" for suffix in ("", "-wal", "-shm")]
+    return [run_dir(home, run_id), home / "storage" / run_id, home / "alive" / "made" / run_id, *databases]
+
+
 def remove_files(home: Path, run_id: str) -> bool:
     """Remove the directory, logs and database of a run; False, and nothing is, while it may be at work.
 
@@ -15,8 +21,6 @@ def remove_files(home: Path, run_id: str) -> bool:
     mark = home / "alive" / run_id
     if mark.exists() and liveness.marked(mark) != "no":
         return False
-    for path in (run_dir(home, run_id), home / "storage" / run_id, home / "alive" / "made" / run_id, mark):
+    for path in (*files_of(home, run_id), mark):
         remove_tree(path)
-    for suffix in ("", "-wal", "-shm"):
-        (home / "history" / "runs" / f"{run_id}.db{suffix}").unlink(missing_ok=True)
     return True

@@ -27,6 +27,7 @@ from blut_assets.stages.spec import spec_of
 from cookbooks.lamquant.formats.edf.recording import read_edf
 from cookbooks.lamquant.samples.synthetic import write_synthetic
 from sensors.alerts.settings import read_settings
+from sensors.housekeeping.policy import read_policy
 from sensors.policy.file import parse
 from tests.conftest import REPOSITORY
 from tests.docs.pages import PAGES, Block, blocks, commands, words_as_code
@@ -113,6 +114,9 @@ def test_each_settings_file_is_accepted(block: Block, tmp_path: Path) -> None:
     elif "enabled" in block.text:
         policies = parse(block.text, tmp_path / "file.toml")
         assert all(RECIPES[policy.recipe].parse(policy.args) for policy in policies.values())
+    elif "keep_days" in block.text:
+        (tmp_path / "file.toml").rename(tmp_path / "housekeeping.toml")
+        assert read_policy(tmp_path).bounds_runs
     else:
         tomllib.loads(block.text)
 

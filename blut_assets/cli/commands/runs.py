@@ -1,4 +1,4 @@
-"""`blut runs diff A B`: what two runs were given, what they were made of, and what came out."""
+"""`blut runs diff A B` and `blut runs prune`: what two runs were made of; old runs, and their removal."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from blut_assets.cli.lazy import group
-from blut_assets.cli.output import AsJson, columns, print_json
+from blut_assets.cli.output import AsJson, ago, columns, failed, print_json, size, wrong
 from blut_assets.cli.shell.completion import RUN_ID, complete_run
 
 if TYPE_CHECKING:
     import dagster as dg
 
-app = group("Compare two runs.")
+    from sensors.housekeeping.choice import Choice, Removable
+
+app = group("Compare two runs, and remove old ones.")
 OWN = (
     *("run_id", "started", "ended", "completed_by", "cwd", "pid", "argv", "tags", "parent_run_id"),
     *("assets", "artifacts", "inputs", "config", "outcome", "peak_memory_bytes"),
@@ -103,3 +105,98 @@ def _pairs(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[tuple[str,
 def _short(value: Any) -> str:
     text = f"{value:.5g}" if isinstance(value, float) else "-" if value is None else str(value)
     return text if len(text) <= 60 else text[:59] + "…"
+
+
+@app.command("prune")
+def prune(
+    keep_days: Annotated[
+        int | None, typer.Option("--keep-days", help="Keep what ended within so many days.")
+    ] = None,
+    keep_newest: Annotated[
+        int | None, typer.Option("--keep-newest", help="Keep the newest runs of each job.")
+    ] = None,
+    tick_days: Annotated[
+        int | None, typer.Option("--tick-days", help="Keep the ticks of Blut's sensors for so many days.")
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Remove it; without this it is only said what would go.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say which old runs may go, with their directories, logs, events and ticks, or remove them.
+
+    The bounds are those in housekeeping.toml of the instance, or given here for this time; a run goes that is
+    beyond all of them. Nothing goes that something leans on: what the registry refers to, the newest of an
+    asset, what a kept run reused, what goes on. What the runs computed stays in the store, and is reused.
+    """
+    import datetime as dt
+
+    from blut_resources.instance.instance import home_of, open_instance
+    from blut_resources.registry.models import RegistryError
+    from sensors.housekeeping.choice import DAY_S, choose
+    from sensors.housekeeping.policy import HousekeepingError, checked, policy_path, read_policy
+    from sensors.housekeeping.removal import remove_runs, shrink
+    from sensors.housekeeping.ticks import count_ticks, remove_ticks
+
+    given = {"keep_days": keep_days, "keep_newest": keep_newest, "tick_days": tick_days}
+    with open_instance() as instance:
+        try:
+            asked = checked({name: value for name, value in given.items() if value is not None})
+            policy = asked if asked.declares else read_policy(home_of(instance))
+            now = dt.datetime.now(dt.UTC)
+            choice = choose(instance, policy, now)
+        except HousekeepingError as error:
+            wrong(str(error))
+        except RegistryError as error:
+            failed(f"nobody knows which runs the registry refers to, so none is removed: {error}")
+        if not policy.declares:
+            wrong(
+                f"nothing is declared in {policy_path(home_of(instance))}, so nothing may go: write"
+                " keep_days = 90 or keep_newest = 20 into it, or give --keep-days or --keep-newest"
+            )
+        before = now.timestamp() - policy.tick_days * DAY_S if policy.tick_days else 0.0
+        gone, freed = choice.removable, 0
+        if yes:
+            gone = tuple(remove_runs(instance, choice.removable))
+            ticks = remove_ticks(instance, before) if before else 0
+            freed = shrink(instance)
+        else:
+            ticks = count_ticks(instance, before) if before else 0
+    if as_json:
+        print_json(
+            {
+                "removed": yes,
+                "runs": [one._asdict() for one in gone],
+                "ticks": ticks,
+                "shrunk": freed,
+                "kept": choice.kept,
+            }
+        )
+    else:
+        _tell_pruned(choice, gone, ticks, freed, yes)
+
+
+def _tell_pruned(choice: "Choice", gone: "tuple[Removable, ...]", ticks: int, freed: int, yes: bool) -> None:
+    if gone:
+        rows = [
+            {
+                "id": one.run_id[:8],
+                "job": one.job,
+                "state": one.state,
+                "ended": ago(one.ended),
+                "files": one.n_files,
+                "size": size(one.n_bytes),
+            }
+            for one in gone
+        ]
+        typer.echo(columns(rows) + "\n")
+    n_files, n_bytes = sum(one.n_files for one in gone), sum(one.n_bytes for one in gone) + freed
+    verb = "removed" if yes else "would remove"
+    of_all = len(choice.removable) + len(choice.kept)
+    typer.echo(f"{verb} {len(gone)} of {of_all} runs and {ticks} ticks: {n_files} files, {size(n_bytes)}")
+    if yes and len(gone) < len(choice.removable):
+        typer.echo(f"{len(choice.removable) - len(gone)} stay: at work, or their results could not be noted")
+    for reason, number in choice.reasons().items():
+        typer.echo(f"{number} stay: {reason}")
+    if not yes and (gone or ticks):
+        typer.echo("Nothing was removed: --yes removes it.")

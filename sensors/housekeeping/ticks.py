@@ -1,0 +1,54 @@
+"""What Blut's sensors have said, tick by tick: how much of it is old, and its removal.
+
+Dagster itself removes skipped ticks after a week; ``retention:`` in a ``dagster.yaml`` says otherwise for all
+sensors of an instance. This is about Blut's own alone.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import sqlalchemy
+from dagster._core.scheduler.instigation import InstigatorState
+from dagster._core.storage.schedules.schema import JobTickTable
+from dagster._core.storage.schedules.sql_schedule_storage import SqlScheduleStorage
+from dagster._time import datetime_from_timestamp
+
+ALWAYS = {"reaper", "alerts"}
+"""Sensors that are on wherever Blut is; a code location that has both is Blut's."""
+NAMES = {*ALWAYS, "retraining", "corpus_watch", "leaderboards", "housekeeping"}
+
+
+def count_ticks(instance: dg.DagsterInstance, before: float) -> int:
+    """How many ticks of Blut's sensors are from before a time in seconds since 1970; 0 if nobody can tell."""
+    return sum(_count(instance, state, before) for state in _own(instance))
+
+
+def remove_ticks(instance: dg.DagsterInstance, before: float) -> int:
+    """Remove them; returns how many they were."""
+    removed = 0
+    for state in _own(instance):
+        removed += _count(instance, state, before)
+        instance.purge_ticks(state.instigator_origin_id, state.selector_id, before)
+    return removed
+
+
+def _own(instance: dg.DagsterInstance) -> Iterator[InstigatorState]:
+    by_location: dict[str, list[InstigatorState]] = defaultdict(list)
+    for state in instance.all_instigator_state():
+        by_location[state.repository_origin_id].append(state)
+    for states in by_location.values():
+        if {state.instigator_name for state in states} >= ALWAYS:
+            yield from (state for state in states if state.instigator_name in NAMES)
+
+
+def _count(instance: dg.DagsterInstance, state: InstigatorState, before: float) -> int:
+    storage: Any = instance.schedule_storage
+    if not isinstance(storage, SqlScheduleStorage):
+        return 0
+    columns = JobTickTable.c
+    older = columns.timestamp < datetime_from_timestamp(before)
+    query = sqlalchemy.select(sqlalchemy.func.count()).where(older, columns.selector_id == state.selector_id)
+    with storage.connect() as connection:
+        return connection.execute(query).scalar_one()
