@@ -16,7 +16,7 @@ from cookbooks.lamquant.artifacts import (
     PromotedCodec,
     SplitManifest,
 )
-from cookbooks.lamquant.configs import PromotedCodecConfig
+from cookbooks.lamquant.configs.promotion import PromotedCodecConfig
 from cookbooks.lamquant.gate.floors import REGISTRY_FILE, floors_in_force
 from cookbooks.lamquant.gate.split import SPLIT_FILE
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from blut_assets.stages import Stage, Steps, stage_asset
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.artifacts import FloorRegistry, Recordings
-from cookbooks.lamquant.configs import FloorRegistryConfig, RecordingsConfig
+from cookbooks.lamquant.configs.corpus import RecordingsConfig
+from cookbooks.lamquant.configs.verdict import FloorRegistryConfig
 from cookbooks.lamquant.formats.edf.names import find_recordings
 from cookbooks.lamquant.gate.floors import REGISTRY_FILE, parse_registry, read_registry
 

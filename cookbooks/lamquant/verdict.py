@@ -27,7 +27,7 @@ from cookbooks.lamquant.artifacts import (
     SplitManifest,
     TrainingWindows,
 )
-from cookbooks.lamquant.configs import PccpVerdictConfig
+from cookbooks.lamquant.configs.verdict import PccpVerdictConfig
 from cookbooks.lamquant.gate.floors import CORPUS
 from cookbooks.lamquant.gate.page import shown
 from cookbooks.lamquant.gate.split import SPLIT_FILE, parse_split, sealed_digest

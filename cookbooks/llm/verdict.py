@@ -12,7 +12,7 @@ from blut_assets.stages import Footprint, Stage, Steps, stage_asset
 from blut_resources.payloads.environment import FETCHING
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.llm.artifacts import DatasetSplit, EvalReport, GgufModel, HfModel, TaskSet
-from cookbooks.llm.configs.gguf import EvaluationConfig, EvaluationTasksConfig, ScoringConfig
+from cookbooks.llm.configs.verdict import EvaluationConfig, EvaluationTasksConfig, ScoringConfig
 from cookbooks.llm.evaluation.judge import HOSTS
 from cookbooks.llm.evaluation.scores import table
 from cookbooks.llm.evaluation.summary import answers_by_model, summary

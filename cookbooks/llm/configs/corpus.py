@@ -4,6 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from blut_assets.recipes import like
 from blut_assets.stages import StageConfig
 
 OnBadRow = Literal["fail", "drop"]
@@ -53,7 +54,7 @@ class BaseModelConfig(StageConfig):
 class TeacherModelConfig(StageConfig):
     """The model to learn from."""
 
-    model: str = Field("sample:smollm2", description=MODEL)
+    model: str = like(BaseModelConfig, "model")
 
 
 class DatasetConfig(StageConfig):
@@ -107,5 +108,5 @@ class PreferenceSplitConfig(StageConfig):
 
     COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"seed"})
 
-    eval_ratio: float = Field(0.1, gt=0, lt=1, description="share of the pairs")
-    seed: int = Field(42, ge=0)
+    eval_ratio: float = like(SftSplitConfig, "eval_ratio", description="share of the pairs")
+    seed: int = like(SftSplitConfig, "seed")

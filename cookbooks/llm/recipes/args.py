@@ -3,11 +3,9 @@
 from typing import Any, Literal
 
 from pydantic import Field
-from pydantic.fields import FieldInfo
 
 from blut_assets.changes import ChangeArgs
-from blut_assets.recipes import RecipeArgs
-from blut_assets.stages import StageConfig
+from blut_assets.recipes import RecipeArgs, like
 from cookbooks.llm.configs.corpus import (
     MODEL,
     BaseModelConfig,
@@ -18,10 +16,9 @@ from cookbooks.llm.configs.corpus import (
     SftDatasetConfig,
     SftSplitConfig,
 )
-from cookbooks.llm.configs.gguf import GgufConfig, Quant, ScoringConfig
+from cookbooks.llm.configs.gguf import GgufConfig, Quant
 from cookbooks.llm.configs.promotion import RegisteredConfig
 from cookbooks.llm.configs.training import (
-    HF_EXTRA,
     Attention,
     Device,
     Distillation,
@@ -34,6 +31,7 @@ from cookbooks.llm.configs.training import (
     SftCheckpointConfig,
     TrainingConfig,
 )
+from cookbooks.llm.configs.verdict import EvaluationTasksConfig, ScoringConfig
 
 NAME = "of the model that comes out: letters, digits, dot, dash and underscore"
 EXAMPLES = "file of examples (.jsonl, .json) or directory of them; or sample:chatterbot"
@@ -44,11 +42,6 @@ PROMPTS = (
 )
 
 
-def like(config: type[StageConfig], name: str, **changes: Any) -> Any:
-    """A field as a config has it, its default, bounds and description, but for some changes."""
-    return FieldInfo.merge_field_infos(config.model_fields[name], **changes)
-
-
 class EvaluationArgs(RecipeArgs):
     """What models are asked when they are compared."""
 
@@ -57,8 +50,10 @@ class EvaluationArgs(RecipeArgs):
     prompts: list[str] = like(ScoringConfig, "prompts")
     max_new_tokens: int = like(ScoringConfig, "max_new_tokens")
     reasoning: list[str] = like(ScoringConfig, "reasoning")
-    tasks: list[str] = Field(
-        default_factory=list, description="YAML files of lm-eval tasks to evaluate on, or directories of them"
+    tasks: list[str] = like(
+        EvaluationTasksConfig,
+        "tasks",
+        description="YAML files of lm-eval tasks to evaluate on, or directories of them",
     )
     limit: int | None = like(ScoringConfig, "limit")
     judge_url: str = like(ScoringConfig, "judge_url")
@@ -127,22 +122,22 @@ class RowsArgs(TrainArgs):
 class HfFinetuneArgs(RowsArgs):
     """Args of ``hf_finetune_from_dataset``."""
 
-    dataset_path: str = Field(description=EXAMPLES)
+    dataset_path: str = like(ExamplesConfig, "path", description=EXAMPLES)
     base_model: str = like(BaseModelConfig, "model")
-    hf_extra: dict[str, Any] = Field(default_factory=dict, description=HF_EXTRA)
+    hf_extra: dict[str, Any] = like(TrainingConfig, "hf_extra")
 
 
 class FinetuneArgs(RowsArgs, GgufArgs):
     """Args of ``finetune_from_dataset``."""
 
-    dataset_path: str = Field(description=EXAMPLES)
+    dataset_path: str = like(ExamplesConfig, "path", description=EXAMPLES)
     base_model: str = like(BaseModelConfig, "model")
 
 
 class ConversationsArgs(RowsArgs, GgufArgs):
     """Args of ``finetune_from_conversations``."""
 
-    conversations_path: str = Field(description=CONVERSATIONS)
+    conversations_path: str = like(ExamplesConfig, "path", description=CONVERSATIONS)
     base_model: str = like(BaseModelConfig, "model")
     since: str = like(ExamplesConfig, "since")
     min_turns: int = like(ExamplesConfig, "min_turns")
@@ -164,7 +159,7 @@ class DpoArgs(GgufArgs):
 class DistillArgs(RowsArgs, GgufArgs):
     """Args of ``distill_from_teacher``."""
 
-    dataset_path: str = Field(description=EXAMPLES)
+    dataset_path: str = like(ExamplesConfig, "path", description=EXAMPLES)
     teacher_path: str = Field(description=f"the model to learn from: {MODEL}")
     student_base: str = Field(description=f"the model that learns: {MODEL}")
     lr: float | None = like(DistilledCheckpointConfig, "lr", description="1e-4; 2e-5 for method full")

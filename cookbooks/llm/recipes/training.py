@@ -16,14 +16,7 @@ from cookbooks.llm.configs.corpus import (
     SftSplitConfig,
     TeacherModelConfig,
 )
-from cookbooks.llm.configs.gguf import (
-    EvaluationConfig,
-    EvaluationTasksConfig,
-    GgufConfig,
-    GgufPreflightConfig,
-    MergedConfig,
-    refuse_missing_scorers,
-)
+from cookbooks.llm.configs.gguf import GgufConfig, GgufPreflightConfig, MergedConfig
 from cookbooks.llm.configs.promotion import RegisteredConfig, names_of
 from cookbooks.llm.configs.training import (
     DistilledCheckpointConfig,
@@ -31,6 +24,7 @@ from cookbooks.llm.configs.training import (
     SftCheckpointConfig,
     refuse_senseless,
 )
+from cookbooks.llm.configs.verdict import EvaluationConfig, EvaluationTasksConfig, refuse_missing_scorers
 from cookbooks.llm.corpus import preference_dataset, preference_split, sft_dataset, sft_split
 from cookbooks.llm.gguf import gguf_preflight
 from cookbooks.llm.recipes import tails as chains
