@@ -9,9 +9,6 @@ from blut_resources.registry.rules import SYNTHETIC, change_problems
 from blut_resources.registry.verdicts import Change
 
 DRY_RUN_ID = "dry-run"
-ALIAS = "name@alias; nothing is promoted if empty"
-ALLOW_WORSE = "why the candidate may replace one that is better on the same sealed set; refused if empty"
-NEW_SEALED = "why it may be judged on another sealed set than the alias has been so far; refused if empty"
 
 
 class ChangeFields(dg.Config):
@@ -21,8 +18,14 @@ class ChangeFields(dg.Config):
     description: str = Field("", description="of the change judged; a governed alias refuses an empty one")
     author: str = Field("blut", description="of the change judged; a governed alias wants a person's name")
     change_class: str = Field("retrain", min_length=1, description="the kind of change, in your words")
-    allow_worse: str = Field("", description=ALLOW_WORSE)
-    new_sealed: str = Field("", description=NEW_SEALED)
+    allow_worse: str = Field(
+        "",
+        description="why the candidate may replace one that is better on the same sealed set; refused if empty",
+    )
+    new_sealed: str = Field(
+        "",
+        description="why it may be judged on another sealed set than the alias has been so far; refused if empty",
+    )
 
     @property
     def change(self) -> Change:
@@ -42,7 +45,7 @@ class ChangeFields(dg.Config):
 class ChangeArgs(RecipeArgs, ChangeFields):
     """What is judged and promoted, and on whose authority."""
 
-    promote_as: str = Field("", description=ALIAS)
+    promote_as: str = Field("", description="name@alias; nothing is promoted if empty")
 
 
 def refuse_unanswered(args: ChangeArgs, *, synthetic: bool = False) -> None:

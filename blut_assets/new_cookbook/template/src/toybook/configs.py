@@ -2,7 +2,8 @@
 
 from typing import ClassVar
 
-from blut_assets.changes import ALIAS, ALLOW_WORSE, NEW_SEALED, ChangeFields
+from blut_assets.changes import ChangeArgs, ChangeFields
+from blut_assets.recipes import like
 from blut_assets.stages import StageConfig
 from pydantic import Field
 
@@ -52,6 +53,6 @@ class ClassifierVerdictConfig(StageConfig, ChangeFields):
 class PromotedClassifierConfig(StageConfig):
     """What to call the classifier that passed."""
 
-    alias: str = Field("", description=ALIAS)
-    allow_worse: str = Field("", description=ALLOW_WORSE)
-    new_sealed: str = Field("", description=NEW_SEALED)
+    alias: str = like(ChangeArgs, "promote_as")
+    allow_worse: str = like(ChangeArgs, "allow_worse")
+    new_sealed: str = like(ChangeArgs, "new_sealed")
