@@ -20,11 +20,13 @@ class ChangeFields(dg.Config):
     change_class: str = Field("retrain", min_length=1, description="the kind of change, in your words")
     allow_worse: str = Field(
         "",
-        description="why the candidate may replace one that is better on the same sealed set; refused if empty",
+        description="why the candidate may replace one that is better on the same sealed set;"
+        " refused if empty",
     )
     new_sealed: str = Field(
         "",
-        description="why it may be judged on another sealed set than the alias has been so far; refused if empty",
+        description="why it may be judged on another sealed set than the alias has been so far;"
+        " refused if empty",
     )
 
     @property
