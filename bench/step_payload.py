@@ -13,18 +13,21 @@ from typing import Any
 
 import torch
 
+from blut_resources.payload_kit.config import read, read_config
+from blut_resources.payload_kit.ending import Ending
 from blut_resources.payload_kit.session import payload_session
 from cookbooks.lamquant.codec.data import load_corpus
-from cookbooks.lamquant.codec.presets import resolve_preset, resolve_tier
+from cookbooks.lamquant.codec.presets import TIERS
 from cookbooks.lamquant.codec.training import Trainer
-from cookbooks.lamquant.payload.joint_train import train
+from cookbooks.lamquant.payload.joint_train import JointSettings, train
 
 
 def bare(config: dict[str, Any], windows: Path) -> dict[str, float]:
     """Seconds per training step of the loop by itself."""
-    preset, tier = resolve_preset(config), resolve_tier(config)
+    settings = read(config, JointSettings)
+    preset, tier = settings.sizes(), TIERS[settings.tier]
     _settings()
-    trainer = Trainer(load_corpus(windows), preset, tier, config["seed"], torch.device("cpu"))
+    trainer = Trainer(load_corpus(windows), preset, tier, settings.seed, torch.device("cpu"))
 
     def loop() -> Trainer:
         while trainer.epoch < preset.epochs:
@@ -54,10 +57,10 @@ def main() -> None:
         print(json.dumps(bare(given["config"], Path(given["windows"]))))
         return
     with payload_session() as session:
-        preset, tier = resolve_preset(session.config), resolve_tier(session.config)
+        settings = read_config(session, JointSettings)
         _settings()
         corpus = load_corpus(session.inputs["windows"])
-        session.done(**_timed(lambda: train(session, preset, tier, corpus)))
+        session.done(**_timed(lambda: train(session, settings, corpus, Ending())))
 
 
 if __name__ == "__main__":

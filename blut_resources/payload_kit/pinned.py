@@ -15,6 +15,7 @@ from pathlib import Path
 from blut_resources.files.durable import file_lock
 from blut_resources.files.modes import make_private
 from blut_resources.files.private import open_file
+from blut_resources.payload_kit.refuse import Refused
 
 STUB = '''"""Stands where the build backend would, since pip asks it for a name: nothing is built here."""
 
@@ -29,7 +30,7 @@ def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
 '''
 
 
-class BuildError(Exception):
+class BuildError(Refused):
     """Something that is downloaded or built is not to be had; the message says what to do."""
 
 

@@ -21,6 +21,8 @@ import sys
 import time
 from pathlib import Path
 
+from blut_resources.payload_kit.refuse import Refused
+
 # `typing`, `dataclasses`, `argparse` and dagster_pipes would double the start of a payload
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     Send = Callable[[dict[str, Any]], None]
 
 CONFIG_ENV = "BLUT_PAYLOAD_CONFIG"
+FROZEN = {"fingerprint": str, "config": dict, "inputs": dict, "out": str, "work": str}
 LOWEST = "lowest-loss"
 MESSAGE_MAX = 4 << 20
 """Bytes of one message; whoever reads them takes no longer one."""
@@ -142,17 +145,14 @@ class PayloadSession:
 def payload_session() -> Iterator[PayloadSession]:
     """Open the session described by ``--config FILE`` or the environment.
 
-    `Diverged` inside is reported and ends the process with its message.
+    `Diverged` inside is reported and ends the process with its message; so does `Refused`, unreported.
 
     Raises:
         SystemExit: if no configuration is given or it cannot be read.
     """
     path = _config_path()
-    try:
-        frozen = json.loads(Path(path).read_text())
-        out, work = Path(frozen["out"]), Path(frozen["work"])
-    except (OSError, ValueError, KeyError) as error:
-        raise SystemExit(f"--config {path}: not a payload configuration: {error!r}") from error
+    frozen = _frozen(path)
+    out, work = Path(frozen["out"]), Path(frozen["work"])
     out.mkdir(parents=True, exist_ok=True)
     work.mkdir(parents=True, exist_ok=True)
     inputs = {name: Path(value) for name, value in frozen["inputs"].items()}
@@ -169,8 +169,23 @@ def payload_session() -> Iterator[PayloadSession]:
         except Diverged as error:
             session.diverged(str(error))
             raise SystemExit(f"diverged: {error}") from None
-        except SystemExit as error:
-            raise SystemExit(held.named(error.code) if held else error.code) from error
+        except (SystemExit, Refused) as error:
+            message = error.code if isinstance(error, SystemExit) else str(error)
+            raise SystemExit(held.named(message) if held else message) from error
+
+
+def _frozen(path: str) -> dict[str, Any]:
+    """What the file says, with all that there has to be."""
+    try:
+        frozen = json.loads(Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"--config {path}: not a payload configuration: {error!r}") from error
+    for name, kind in FROZEN.items():
+        if not isinstance(frozen, dict) or not isinstance(frozen.get(name), kind):
+            found = repr(frozen.get(name)) if isinstance(frozen, dict) and name in frozen else "missing"
+            what = "an object" if kind is dict else "a text"
+            raise SystemExit(f"--config {path}: not a payload configuration: {name}: {found}; give {what}")
+    return frozen
 
 
 def _hold(inputs: dict[str, Path], told: dict[str, Any], place: Path) -> HeldFiles | None:

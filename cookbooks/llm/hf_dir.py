@@ -13,6 +13,7 @@ import yaml
 
 from blut_resources.files import documents
 from blut_resources.files.foreign import open_regular, read_regular
+from blut_resources.payload_kit.refuse import Refused
 from blut_resources.text import one_line
 
 TORCH_NAMES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
@@ -32,7 +33,7 @@ CARD = 2**20
 """Bytes of a README that are read: its front matter stands at the top."""
 
 
-class ModelDirError(ValueError):
+class ModelDirError(Refused, ValueError):
     """A directory is no usable model; the message names the file and what is wrong with it."""
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import dagster as dg
 
 from blut_assets.stages import Stage, Steps, stage_asset
+from blut_resources.payload_kit.cache import MARKER
 from blut_resources.payload_kit.pinned import BuildError
+from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payloads.environment import FETCHING
 from cookbooks.llm.artifacts import ExamplesFile, HfModel
 from cookbooks.llm.configs.corpus import (
@@ -26,7 +28,6 @@ from cookbooks.llm.data.reading import data_files
 from cookbooks.llm.data.since import parse_since
 from cookbooks.llm.hf_dir import TOKENIZER_FILES, ModelDirError, model_facts, model_files
 from cookbooks.llm.registered import SCHEME, registered_model
-from cookbooks.llm.samples.cache import MARKER
 from cookbooks.llm.samples.chatterbot import NOTICE
 from cookbooks.llm.samples.chatterbot import SAMPLES as DIALOGUES
 from cookbooks.llm.samples.models import sample_of
@@ -154,7 +155,7 @@ def named_model(stage: Stage, name: str) -> Steps[HfModel]:
                     raise FileNotFoundError(f"{name} has not been built yet; the first run builds it")
                 yield from stage.run(BASE_BUILD, config={"name": name}, inputs={}, variables=FETCHING)
         return reference_model(stage, root, name)
-    except (ModelDirError, ValueError) as error:
+    except (Refused, ValueError) as error:
         raise dg.Failure(f"model {name!r}: {error}", allow_retries=False) from error
 
 

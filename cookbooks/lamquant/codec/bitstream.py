@@ -17,6 +17,7 @@ import constriction
 import numpy as np
 from numpy.typing import NDArray
 
+from blut_resources.payload_kit.refuse import Refused
 from cookbooks.lamquant.codec.entropy import ESCAPE, SHIFTS
 
 MAGIC = b"BLQ1"
@@ -29,7 +30,7 @@ FREE_VALUES, VALUES_A_BYTE = 2**28, 4096
 """Values of a recording that any file may declare, and those that each of its bytes may stand for besides."""
 
 
-class BitstreamError(ValueError):
+class BitstreamError(Refused, ValueError):
     """The bytes are not a bitstream that this checkpoint can decode; the message says why."""
 
 

@@ -17,6 +17,7 @@ from safetensors.numpy import save as save_numpy
 from safetensors.torch import load, save
 
 from blut_resources.files.durable import sync
+from blut_resources.payload_kit.refuse import Refused
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.codec.bitstream import DIGEST_BYTES
 from cookbooks.lamquant.codec.coder import RecordingCoder
@@ -33,7 +34,7 @@ GENERATIONS = 2
 _INTEGER = tuple(IntegerNet.__dataclass_fields__)
 
 
-class CheckpointError(ValueError):
+class CheckpointError(Refused, ValueError):
     """A checkpoint is missing, damaged or of another architecture; the message names file and field."""
 
 

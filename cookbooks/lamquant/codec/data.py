@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from blut_resources.payload_kit.refuse import Refused
 from cookbooks.lamquant.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE
 from cookbooks.lamquant.codec.transform import fast_rms
 
@@ -17,7 +18,7 @@ STEP_JITTER = 0.75
 """Octaves around the tier's step that a model is trained for, so that the encoder may adapt it."""
 
 
-class WindowsError(ValueError):
+class WindowsError(Refused, ValueError):
     """The windows directory cannot be trained on; the message names file, field and remedy."""
 
 

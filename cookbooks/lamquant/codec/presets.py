@@ -1,7 +1,6 @@
 """What a training run may be asked for: presets (how much work) and tiers (which operating point)."""
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 LEVELS_PER_OCTAVE = 4
 N_LEVELS = 40
@@ -60,51 +59,6 @@ PRESETS: dict[str, Preset] = {
     "medium": Preset("medium", 40, 8, 2e-3, 1.0, 512, 16, 32, 32, 400, 96, 600.0),
     "production": Preset("production", 240, 16, 1e-3, 1.0, 512, 32, 48, 48, 4000, 256, 3600.0),
 }
-
-_BOUNDS: dict[str, tuple[type, float, float]] = {
-    "epochs": (int, 1, 100_000),
-    "batch_size": (int, 1, 4096),
-    "lr": (float, 1e-7, 1.0),
-    "seed": (int, 0, 2**31 - 1),
-    "threads": (int, 1, 256),
-    "tier": (int, 1, 4),
-}
-
-
-def checked(field: str, value: Any) -> Any:
-    """``value`` if it is of the field's type and inside its bounds.
-
-    Raises:
-        ValueError: naming the field, the value and the allowed range.
-    """
-    kind, low, high = _BOUNDS[field]
-    numeric = isinstance(value, int | float) and not isinstance(value, bool)
-    if not numeric or (kind is int and value != int(value)) or not low <= value <= high:
-        raise ValueError(f"{field}={value!r}: must be {kind.__name__} in [{low:g}, {high:g}]")
-    return kind(value)
-
-
-def resolve_preset(config: dict[str, Any]) -> Preset:
-    """The preset named by ``config``, with its ``epochs``, ``batch_size`` and ``lr`` put over it.
-
-    Raises:
-        ValueError: for an unknown preset or a value out of range.
-    """
-    name = config.get("preset", "fast")
-    if name not in PRESETS:
-        raise ValueError(f"preset={name!r}: must be one of {', '.join(PRESETS)}")
-    fields = ("epochs", "batch_size", "lr")
-    over = {field: checked(field, config[field]) for field in fields if config.get(field) is not None}
-    return replace(PRESETS[name], **over)
-
-
-def resolve_tier(config: dict[str, Any]) -> Tier:
-    """The operating point of ``config["tier"]`` (default 3).
-
-    Raises:
-        ValueError: outside 1-4.
-    """
-    return TIERS[checked("tier", config.get("tier", 3))]
 
 
 def hop_for(preset: Preset, rate_hz: float, longest: int) -> int:

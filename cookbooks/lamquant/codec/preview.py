@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blut_resources.payload_kit.refuse import Refused
 from cookbooks.lamquant.codec.coder import RecordingCoder
 from cookbooks.lamquant.codec.data import Corpus
 from cookbooks.lamquant.codec.validation import mean_figures
@@ -34,7 +35,7 @@ def score_validation(coder: RecordingCoder, corpus: Corpus, seconds: float) -> V
     """Encode and decode the validation streams as files; PRDN, R, and file bits per sample.
 
     Raises:
-        ValueError: if no validation stream can be measured.
+        Refused: if no validation stream can be measured.
     """
     pairs, n_bytes, n_values = [], 0, 0
     example = None
@@ -54,7 +55,7 @@ def score_validation(coder: RecordingCoder, corpus: Corpus, seconds: float) -> V
     assert example is not None
     prdn, r = mean_figures(pairs)
     if math.isnan(prdn):
-        raise ValueError("the validation recordings cannot be measured: add recordings that move")
+        raise Refused("the validation recordings cannot be measured: add recordings that move")
     return ValScore(prdn, r, 8 * n_bytes / n_values, *example)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from blut_resources.payload_kit.refuse import Refused
 from cookbooks.lamquant.formats.index import read_index
 from cookbooks.lamquant.formats.lma.archive import read_lma
 from cookbooks.lamquant.formats.lml.container import decode_lml, signal_sha256
@@ -19,7 +20,7 @@ SCHEMA = "blut.lma_corpus.v1"
 INDEX = "corpus.json"
 
 
-class CorpusError(Exception):
+class CorpusError(Refused):
     """A corpus directory that cannot be read as one; names the file and the remedy."""
 
 

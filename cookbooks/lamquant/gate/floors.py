@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from blut_resources.files.documents import DocumentError, read_yaml
 from blut_resources.files.foreign import read_regular
+from blut_resources.payload_kit.refuse import Refused
 from blut_resources.registry.verdicts import EACH, Change, Floor
 from cookbooks.lamquant.gate.grade import ROUNDING, Level, lqs_level
 from cookbooks.lamquant.gate.split import parse_split
@@ -41,7 +42,7 @@ Percent = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=100)
 Count = Annotated[int, Field(strict=True, ge=1)]
 
 
-class RegistryInvalid(ValueError):
+class RegistryInvalid(Refused, ValueError):
     """The floor registry cannot be used; the message names the file, the field and the problem."""
 
 

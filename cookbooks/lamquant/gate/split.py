@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from blut_resources.payload_kit.refuse import Refused
+
 SPLIT_FILE = "split.json"
 SPLIT_SCHEMA = "blut.split.v1"
 SPLITS = ("train", "val", "test")
@@ -26,7 +28,7 @@ class Split:
         return sorted(stem for stem, name in self.recordings.items() if name == split)
 
 
-class SplitInvalid(ValueError):
+class SplitInvalid(Refused, ValueError):
     """``split.json`` is not a split manifest."""
 
 

@@ -4,26 +4,45 @@ Nothing but the checkpoint and the bitstreams is read.
 """
 
 import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
 import numpy as np
-import torch
 
 from blut_resources.files.foreign import open_regular
+from blut_resources.payload_kit.config import Bounds, read_config, read_inputs
+from blut_resources.payload_kit.device import use_threads
+from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.session import PayloadSession, payload_session
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.codec.bitstream import BitstreamError
 from cookbooks.lamquant.codec.checkpoint import load_checkpoint
-from cookbooks.lamquant.codec.presets import checked
 
 SUFFIX = ".lqc"
 
 
-def decode_all(session: PayloadSession) -> int:
+@dataclass(frozen=True)
+class DecodeSettings:
+    """The config."""
+
+    threads: Annotated[int, Bounds(1, 256)] = 1
+
+
+@dataclass(frozen=True)
+class DecodeInputs:
+    """The inputs."""
+
+    checkpoint: Path
+    bitstreams: Path
+
+
+def decode_all(session: PayloadSession, inputs: DecodeInputs) -> int:
     """Write the decoded recordings; how many."""
-    coder = load_checkpoint(session.inputs["checkpoint"]).coder
-    paths = sorted(session.inputs["bitstreams"].glob(f"*{SUFFIX}"))
+    coder = load_checkpoint(inputs.checkpoint).coder
+    paths = sorted(inputs.bitstreams.glob(f"*{SUFFIX}"))
     if not paths:
-        raise ValueError(f"bitstreams: no {SUFFIX} file in the directory")
+        raise Refused(f"bitstreams: no {SUFFIX} file in the directory")
     for number, path in enumerate(paths, 1):
         try:
             with open_regular(path) as file:
@@ -40,12 +59,9 @@ def decode_all(session: PayloadSession) -> int:
 def main() -> None:
     """Entry point of the payload."""
     with payload_session() as session:
-        try:
-            torch.set_num_threads(checked("threads", session.config.get("threads", 1)))
-            n_files = decode_all(session)
-        except ValueError as error:
-            raise SystemExit(str(error)) from error
-        session.done(n_files=n_files)
+        settings, inputs = read_config(session, DecodeSettings), read_inputs(session, DecodeInputs)
+        use_threads(settings.threads)
+        session.done(n_files=decode_all(session, inputs))
 
 
 if __name__ == "__main__":

@@ -3,36 +3,51 @@
 Only the recordings that the split manifest puts into ``config["split"]`` (default "test") are read.
 """
 
-import torch
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
 
+from blut_resources.payload_kit.config import Bounds, read_config, read_inputs
+from blut_resources.payload_kit.device import use_threads
+from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.session import PayloadSession, payload_session
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.codec.checkpoint import load_checkpoint
-from cookbooks.lamquant.codec.presets import checked
-from cookbooks.lamquant.formats.corpus import CorpusError, read_corpus, read_recording
-from cookbooks.lamquant.formats.lma.archive import LmaError
-from cookbooks.lamquant.formats.lml.container import LmlError
-from cookbooks.lamquant.signal.split import SplitError, read_split, stems_in
+from cookbooks.lamquant.formats.corpus import read_corpus, read_recording
+from cookbooks.lamquant.signal.split import read_split, stems_in
 
 SUFFIX = ".lqc"
 
 
-def encode_split(session: PayloadSession) -> int:
-    """Write the bitstreams; how many."""
-    split = session.config.get("split", "test")
-    if split not in ("train", "val", "test"):
-        raise ValueError(f"split={split!r}: must be one of train, val, test")
-    coder = load_checkpoint(session.inputs["checkpoint"]).coder
-    corpus = session.inputs["corpus"]
-    stems = stems_in(read_split(session.inputs["split"], read_corpus(corpus)), split)
+@dataclass(frozen=True)
+class CodingSettings:
+    """The config."""
+
+    split: Literal["train", "val", "test"] = "test"
+    threads: Annotated[int, Bounds(1, 256)] = 1
+
+
+@dataclass(frozen=True)
+class CodingInputs:
+    """The inputs."""
+
+    checkpoint: Path
+    corpus: Path
+    split: Path
+
+
+def encode_split(session: PayloadSession, inputs: CodingInputs, split: str) -> int:
+    """Write the bitstreams of a split; how many."""
+    coder = load_checkpoint(inputs.checkpoint).coder
+    stems = stems_in(read_split(inputs.split, read_corpus(inputs.corpus)), split)
     if not stems:
-        raise ValueError(f"split.json: no recording in split={split!r}; nothing to encode")
+        raise Refused(f"split.json: no recording in split={split!r}; nothing to encode")
     for number, stem in enumerate(stems, 1):
-        recording = read_recording(corpus, stem)
+        recording = read_recording(inputs.corpus, stem)
         try:
             data = coder.encode(recording.digital, recording.rate_hz)
         except ValueError as error:
-            raise ValueError(f"{stem}: {error}") from error
+            raise Refused(f"{stem}: {error}") from error
         write_atomic(session.out / f"{stem}{SUFFIX}", data)
         session.step(number, of=len(stems), n_bytes=len(data))
     return len(stems)
@@ -41,12 +56,9 @@ def encode_split(session: PayloadSession) -> int:
 def main() -> None:
     """Entry point of the payload."""
     with payload_session() as session:
-        try:
-            torch.set_num_threads(checked("threads", session.config.get("threads", 1)))
-            n_files = encode_split(session)
-        except (ValueError, CorpusError, SplitError, LmaError, LmlError) as error:
-            raise SystemExit(str(error)) from error
-        session.done(n_files=n_files)
+        settings, inputs = read_config(session, CodingSettings), read_inputs(session, CodingInputs)
+        use_threads(settings.threads)
+        session.done(n_files=encode_split(session, inputs, settings.split))
 
 
 if __name__ == "__main__":

@@ -1,20 +1,18 @@
-"""Train the joint codec: ``windows`` to ``model.safetensors`` and ``model.json``.
-
-Configuration: ``preset``, ``tier``, ``seed``, ``epochs``, ``batch_size``, ``lr`` (``None``: the preset's),
-``resume`` ("auto" or "never"), ``device`` ("auto", "cpu" or "cuda"), ``threads``.
-"""
+"""Train the joint codec: ``windows`` to ``model.safetensors`` and ``model.json``."""
 
 import hashlib
 import json
-import os
-import signal
-import sys
-import types
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
 
+from blut_resources.payload_kit.config import Bounds, read_config, read_inputs
+from blut_resources.payload_kit.device import Device, choose_device, use_threads
+from blut_resources.payload_kit.ending import Ending
+from blut_resources.payload_kit.say import say
+from blut_resources.payload_kit.seed import seed_everything
 from blut_resources.payload_kit.session import PayloadSession, payload_session
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.codec.checkpoint import (
@@ -23,8 +21,8 @@ from cookbooks.lamquant.codec.checkpoint import (
     save_checkpoint,
     save_state,
 )
-from cookbooks.lamquant.codec.data import Corpus, WindowsError, load_corpus
-from cookbooks.lamquant.codec.presets import Preset, Tier, checked, resolve_preset, resolve_tier
+from cookbooks.lamquant.codec.data import Corpus, load_corpus
+from cookbooks.lamquant.codec.presets import PRESETS, TIERS, Preset
 from cookbooks.lamquant.codec.preview import ValScore, draw_preview, score_validation
 from cookbooks.lamquant.codec.training import LAMBDA, Trainer
 
@@ -32,19 +30,31 @@ STATE_SCHEMA = 1
 _RUN_ONLY = ("resume",)
 
 
-def _choice(config: dict[str, Any], field: str, allowed: tuple[str, ...]) -> str:
-    value = config.get(field, allowed[0])
-    if value not in allowed:
-        raise SystemExit(f"{field}={value!r}: must be one of {', '.join(allowed)}")
-    return value
+@dataclass(frozen=True)
+class JointSettings:
+    """The config: what `JointCheckpointConfig` says. What is None comes from the preset."""
+
+    preset: Literal["smoke", "fast", "medium", "production"] = "fast"
+    tier: Annotated[int, Bounds(1, 4)] = 3
+    seed: Annotated[int, Bounds(0, 2**31 - 1)] = 0
+    epochs: Annotated[int, Bounds(1, 100_000)] | None = None
+    batch_size: Annotated[int, Bounds(1, 4096)] | None = None
+    lr: Annotated[float, Bounds(1e-7, 1.0)] | None = None
+    resume: Literal["auto", "never"] = "auto"
+    device: Device = "auto"
+    threads: Annotated[int, Bounds(1, 256)] = 1
+
+    def sizes(self) -> Preset:
+        """Returns the preset with what is given put over it."""
+        given = {name: getattr(self, name) for name in ("epochs", "batch_size", "lr")}
+        return replace(PRESETS[self.preset], **{name: v for name, v in given.items() if v is not None})
 
 
-def _device(config: dict[str, Any]) -> torch.device:
-    name = _choice(config, "device", ("auto", "cpu", "cuda"))
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
-        raise SystemExit("device='cuda': no CUDA device is available; use 'cpu' or 'auto'")
-    return torch.device("cuda" if available and name != "cpu" else "cpu")
+@dataclass(frozen=True)
+class JointInputs:
+    """The inputs."""
+
+    windows: Path
 
 
 def _identity(config: dict[str, Any], corpus: Corpus, device: torch.device) -> str:
@@ -54,35 +64,25 @@ def _identity(config: dict[str, Any], corpus: Corpus, device: torch.device) -> s
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _stop(_number: int, _frame: types.FrameType | None) -> None:
-    raise SystemExit("terminated; the next attempt resumes from the last finished epoch")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def train(session: PayloadSession, preset: Preset, tier: Tier, corpus: Corpus) -> Trainer:
+def train(session: PayloadSession, settings: JointSettings, corpus: Corpus, ending: Ending) -> Trainer:
     """Run the epochs that are left, keeping a resumable state after each."""
-    config = session.config
-    seed, device = checked("seed", config.get("seed", 0)), _device(config)
-    trainer = Trainer(corpus, preset, tier, seed, device)
-    identity = _identity(config, corpus, device)
-    found = None
-    if _choice(config, "resume", ("auto", "never")) == "auto":
-        found = load_state(session.work, identity, _say)
+    device, preset = torch.device(choose_device(settings.device)), settings.sizes()
+    trainer = Trainer(corpus, preset, TIERS[settings.tier], settings.seed, device)
+    identity = _identity(session.config, corpus, device)
+    found = load_state(session.work, identity, say) if settings.resume == "auto" else None
     if found is not None:
         trainer.restore(*found)
     while trainer.epoch < preset.epochs:
         metrics = trainer.run_epoch()
         session.epoch(trainer.epoch, step=trainer.epoch * trainer.batches, **metrics)
         tensors, facts = trainer.state()
-        path = save_state(session.work, trainer.epoch, tensors, facts | {"identity": identity})
-        session.checkpoint(trainer.epoch, path)
+        with ending.finishing():
+            path = save_state(session.work, trainer.epoch, tensors, facts | {"identity": identity})
+            session.checkpoint(trainer.epoch, path)
     return trainer
 
 
-def export(session: PayloadSession, trainer: Trainer, config: dict[str, Any]) -> ValScore:
+def export(session: PayloadSession, trainer: Trainer) -> ValScore:
     """Write the checkpoint, load it back, and measure what was written on the validation streams."""
     model, refinements = trainer.best_model()
     entropy = trainer.calibrated(model, 4, 2 * trainer.preset.calibration_crops)
@@ -114,25 +114,18 @@ def export(session: PayloadSession, trainer: Trainer, config: dict[str, Any]) ->
 
 def main() -> None:
     """Entry point of the payload."""
-    with payload_session() as session:
-        signal.signal(signal.SIGTERM, _stop)
-        config = session.config
-        try:
-            preset, tier = resolve_preset(config), resolve_tier(config)
-            torch.set_num_threads(checked("threads", config.get("threads", 1)))
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
-            torch.use_deterministic_algorithms(True)
-            corpus = load_corpus(Path(session.inputs["windows"]))
-            trainer = train(session, preset, tier, corpus)
-            score = export(session, trainer, config)
-        except (ValueError, WindowsError) as error:
-            raise SystemExit(str(error)) from error
+    with payload_session() as session, Ending().heard() as ending:
+        settings, inputs = read_config(session, JointSettings), read_inputs(session, JointInputs)
+        use_threads(settings.threads)
+        seed_everything(settings.seed, exactly=True)
+        trainer = train(session, settings, load_corpus(inputs.windows), ending)
+        score = export(session, trainer)
         picture = session.out / "reconstruction.png"
         write_atomic(picture, draw_preview(score))
         session.artifact("reconstruction", picture, "image/png")
         session.done(
-            preset=preset.name,
-            tier=tier.number,
+            preset=trainer.preset.name,
+            tier=trainer.tier.number,
             epochs=trainer.epoch,
             parameters=trainer.model.n_parameters(),
             final_loss=trainer.history[-1]["loss"],

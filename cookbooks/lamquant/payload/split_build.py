@@ -1,39 +1,62 @@
 """LmaCorpus -> SplitManifest: find duplicated content, then assign subjects to train, val and test."""
 
 import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
 
+from blut_resources.payload_kit.config import Bounds, read_config, read_inputs
 from blut_resources.payload_kit.session import payload_session
 from blut_resources.store.artifacts import write_atomic
-from cookbooks.lamquant.formats.corpus import CorpusError, read_corpus, read_recording
-from cookbooks.lamquant.formats.lma.archive import LmaError
-from cookbooks.lamquant.formats.lml.container import LmlError
+from cookbooks.lamquant.formats.corpus import read_corpus, read_recording
 from cookbooks.lamquant.signal.duplicates import find_duplicates
 from cookbooks.lamquant.signal.split import (
     MANIFEST,
     SPLITS,
-    SplitError,
     SplitPolicy,
     build_split,
     patients_of,
 )
 
+Share = Annotated[float, Bounds(0, below=1)]
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """The config: what `SplitManifestConfig` says."""
+
+    seed: int = 0
+    val_fraction: Share = 0.15
+    test_fraction: Share = 0.15
+    train_subjects: list[str] = field(default_factory=list)
+    val_subjects: list[str] = field(default_factory=list)
+    test_subjects: list[str] = field(default_factory=list)
+
+    def policy(self) -> SplitPolicy:
+        """Returns the wish; its subjects in one order, however they were written.
+
+        Raises:
+            SplitError: the fields contradict each other.
+        """
+        named = {name: tuple(sorted(set(getattr(self, f"{name}_subjects")))) for name in SPLITS}
+        return SplitPolicy(self.seed, self.val_fraction, self.test_fraction, named)
+
+
+@dataclass(frozen=True)
+class SplitInputs:
+    """The inputs."""
+
+    corpus: Path
+
 
 def main() -> None:
-    """Build the split of one session.
-
-    Raises:
-        SystemExit: bad config, a damaged corpus, or a split that cannot be made.
-    """
+    """Build the split of one session."""
     with payload_session() as session:
-        corpus_dir = session.inputs["corpus"]
-        try:
-            policy = SplitPolicy.from_config(session.config)
-            corpus = read_corpus(corpus_dir)
-            stems = [entry["stem"] for entry in corpus["recordings"]]
-            duplicates = find_duplicates(stems, lambda stem: read_recording(corpus_dir, stem))
-            split = build_split(corpus, duplicates, policy)
-        except (SplitError, CorpusError, LmaError, LmlError) as error:
-            raise SystemExit(str(error)) from error
+        policy, root = read_config(session, SplitSettings).policy(), read_inputs(session, SplitInputs).corpus
+        corpus = read_corpus(root)
+        stems = [entry["stem"] for entry in corpus["recordings"]]
+        duplicates = find_duplicates(stems, lambda stem: read_recording(root, stem))
+        split = build_split(corpus, duplicates, policy)
         write_atomic(session.out / MANIFEST, (json.dumps(split, sort_keys=True, indent=1) + "\n").encode())
         homes = [split["subjects"][spellings[0]] for spellings in patients_of(split["subjects"]).values()]
         session.done(

@@ -5,7 +5,7 @@
 Inputs: ``candidate``, the ``windows`` it was trained on, ``corpus``, ``split``, ``bitstreams``
 (``<stem>.lqc``), ``decoded`` (``<stem>.npy``, integers ``[C, T]``), ``registry`` and, if wanted, ``anchor``
 (a JSON object that is shown beside the verdict). Where the candidate would replace another, that one as
-``incumbent``, with ``incumbent_bitstreams`` and ``incumbent_decoded``. Config: see `ScoreConfig`. Writes
+``incumbent``, with ``incumbent_bitstreams`` and ``incumbent_decoded``. Config: see `ScoreSettings`. Writes
 ``verdict.json``. A candidate that fails gets a verdict that says so and exit status 0; only unusable input
 ends the process, and then there is no verdict at all.
 
@@ -15,25 +15,23 @@ and the grade apply to each recording, and to the worst of its channels and stre
 """
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 # by their own names: `from` the package would make its recipes part of the verdict's code version
 import cookbooks.lamquant.gate.checks as checks
 import cookbooks.lamquant.gate.worst as worst
 from blut_resources.files.durable import StoreError
+from blut_resources.payload_kit.config import Bounds, read_config
+from blut_resources.payload_kit.refuse import Refused, explained
 from blut_resources.payload_kit.session import payload_session
 from blut_resources.registry.verdicts import VERDICT_FILE, Change, Incumbent, Isolation, Verdict, judge
 from blut_resources.store.artifacts import write_atomic
-from cookbooks.lamquant.formats.corpus import CorpusError, read_corpus, read_recording
-from cookbooks.lamquant.formats.lma.archive import LmaError
-from cookbooks.lamquant.formats.lml.container import LmlError
+from cookbooks.lamquant.formats.corpus import read_corpus, read_recording
 from cookbooks.lamquant.gate.findings import Findings, measure_files
 from cookbooks.lamquant.gate.floors import (
     STRETCH_SECONDS,
-    RegistryInvalid,
     load_registry,
     possible,
     required_floors,
@@ -41,38 +39,35 @@ from cookbooks.lamquant.gate.floors import (
 from cookbooks.lamquant.gate.grade import lqs_level
 from cookbooks.lamquant.gate.incumbent import HEADLINE, worse_than
 from cookbooks.lamquant.gate.report import report, summary
-from cookbooks.lamquant.gate.split import Split, SplitInvalid, read_split, sealed_digest
+from cookbooks.lamquant.gate.split import Split, read_split, sealed_digest
 
-Digest = Annotated[str, Field(min_length=1)]
+Digest = Annotated[str, Bounds(1)]
 DIGESTED = ("candidate", "corpus", "split", "bitstreams", "decoded", "registry")
-UNREADABLE = (CorpusError, LmaError, LmlError, StoreError)
 REQUIRED_INPUTS = (*DIGESTED, "windows")
 
 
-class ComputedBy(BaseModel):
+@dataclass(frozen=True)
+class ComputedBy:
     """The digest of what the processes of the verdict run in, and its listing."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     digest: Digest
     listing: dict[str, Any]
 
 
-class ScoreConfig(BaseModel):
+@dataclass(frozen=True)
+class ScoreSettings:
     """What the verdict is about: the digests that the graph recorded, and the proposed change."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     candidate_digest: Digest
     corpus_digest: Digest
     split_digest: Digest
     registry_digest: Digest
+    split: str
+    change: Change
     bitstreams_digest: Digest | None = None
     decoded_digest: Digest | None = None
     incumbent_digest: Digest | None = None
-    tries: int | None = Field(None, ge=1)
-    split: str
-    change: Change
+    tries: Annotated[int, Bounds(1)] | None = None
     isolation: Isolation | None = None
     environment: ComputedBy | None = None
 
@@ -84,23 +79,18 @@ class ScoreConfig(BaseModel):
 def main() -> None:
     """Score one session's candidate."""
     with payload_session() as session:
-        try:
-            config = ScoreConfig.model_validate(session.config)
-            verdict = score(config, session.inputs)
-        except ValidationError as error:
-            problems = [f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors()]
-            raise SystemExit("config: " + "; ".join(problems)) from error
-        except (RegistryInvalid, SplitInvalid, InputMissing, *UNREADABLE) as error:
-            raise SystemExit(str(error)) from error
+        settings = read_config(session, ScoreSettings)
+        with explained(StoreError):
+            verdict = score(settings, session.inputs)
         write_atomic(session.out / VERDICT_FILE, verdict.to_json())
         session.done(**_facts(verdict))
 
 
-class InputMissing(ValueError):
+class InputMissing(Refused):
     """An input is not there or cannot be used; the message names it."""
 
 
-def score(config: ScoreConfig, inputs: dict[str, Path]) -> Verdict:
+def score(config: ScoreSettings, inputs: dict[str, Path]) -> Verdict:
     """The verdict on a candidate.
 
     Raises:
@@ -153,7 +143,7 @@ def score(config: ScoreConfig, inputs: dict[str, Path]) -> Verdict:
 
 def _check_split(
     findings: Findings,
-    config: ScoreConfig,
+    config: ScoreSettings,
     corpus: dict[str, Any],
     split: Split,
     inputs: dict[str, Path],

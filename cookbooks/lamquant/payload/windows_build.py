@@ -1,17 +1,16 @@
 """LmaCorpus and SplitManifest -> TrainingWindows. The test split's archives are never opened."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from blut_resources.payload_kit.config import read_config, read_inputs
 from blut_resources.payload_kit.session import payload_session
 from blut_resources.store.artifacts import write_atomic
-from cookbooks.lamquant.formats.corpus import CorpusError, read_corpus, read_recording
-from cookbooks.lamquant.formats.lma.archive import LmaError
-from cookbooks.lamquant.formats.lml.container import LmlError
+from cookbooks.lamquant.formats.corpus import read_corpus, read_recording
 from cookbooks.lamquant.signal.montage import MissingChannels
-from cookbooks.lamquant.signal.split import SplitError, read_split, stems_in
+from cookbooks.lamquant.signal.split import read_split, stems_in
 from cookbooks.lamquant.signal.windows import (
     INDEX,
     SCHEMA,
@@ -24,6 +23,14 @@ from cookbooks.lamquant.signal.windows import (
     n_candidates,
     spread,
 )
+
+
+@dataclass(frozen=True)
+class WindowInputs:
+    """The inputs."""
+
+    corpus: Path
+    split: Path
 
 
 def build(corpus_dir: Path, split_dir: Path, spec: WindowSpec, out: Path) -> dict[str, Any]:
@@ -115,17 +122,10 @@ def _require_some(name: str, recordings: list[dict[str, Any]], skipped: list[dic
 
 
 def main() -> None:
-    """Cut the windows of one session.
-
-    Raises:
-        SystemExit: bad config, damaged or foreign inputs, or no windows for a split.
-    """
+    """Cut the windows of one session."""
     with payload_session() as session:
-        try:
-            spec = WindowSpec.from_config(session.config)
-            index = build(session.inputs["corpus"], session.inputs["split"], spec, session.out)
-        except (WindowError, SplitError, CorpusError, LmaError, LmlError) as error:
-            raise SystemExit(str(error)) from error
+        spec, inputs = read_config(session, WindowSpec), read_inputs(session, WindowInputs)
+        index = build(inputs.corpus, inputs.split, spec, session.out)
         write_atomic(session.out / INDEX, (json.dumps(index, sort_keys=True, indent=1) + "\n").encode())
         counts = {name: 0 for name in SPLITS}
         for entry in index["recordings"]:

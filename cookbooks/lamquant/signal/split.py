@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from blut_resources.payload_kit.refuse import Refused
+
 if TYPE_CHECKING:  # reading a split needs no signal processing
     from cookbooks.lamquant.signal.duplicates import Duplicates, Finding
 
@@ -26,7 +28,7 @@ SPLITS = ("train", "val", "test")
 _LISTED = 12
 
 
-class SplitError(Exception):
+class SplitError(Refused):
     """A split that cannot be made or read; says which field, recording or subject, and the remedy."""
 
 
@@ -35,7 +37,7 @@ class SplitPolicy:
     """The wish: ``named`` subjects for some splits, and shares of the subjects for the others.
 
     Raises:
-        SplitError: a fraction out of range, fractions that leave nothing to train on, or a subject
+        SplitError: fractions that leave nothing to train on, or a subject
             named twice.
     """
 
@@ -45,10 +47,6 @@ class SplitPolicy:
     named: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("val_fraction", "test_fraction"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-                raise SplitError(f"{name}={value!r}: allowed is 0 <= {name} < 1")
         if self.val_fraction + self.test_fraction > 1:
             raise SplitError(
                 f"val_fraction={self.val_fraction} and test_fraction={self.test_fraction} sum to more "
@@ -64,18 +62,6 @@ class SplitPolicy:
                         f"subject {subject!r} is in {first}_subjects{spelled} and in {split}_subjects: "
                         "remove it from one"
                     )
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> "SplitPolicy":
-        """From the payload's config; a missing or null field means its default."""
-        named: dict[str, tuple[str, ...]] = {}
-        for split in SPLITS:
-            listed = config.get(f"{split}_subjects") or []
-            if not isinstance(listed, list) or not all(isinstance(subject, str) for subject in listed):
-                raise SplitError(f"{split}_subjects={listed!r}: give a list of subject names")
-            named[split] = tuple(sorted(set(listed)))
-        values = {name: config[name] for name in ("seed", "val_fraction", "test_fraction") if name in config}
-        return cls(**{name: value for name, value in values.items() if value is not None}, named=named)
 
     def bucket(self, name: str) -> float:
         """A number in [0, 1) that depends on the seed and the name only."""

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, resample_poly, sosfiltfilt
 
+from blut_resources.payload_kit.config import Bounds
+from blut_resources.payload_kit.refuse import Refused
 from cookbooks.lamquant.formats.corpus import Recording
 from cookbooks.lamquant.formats.index import read_index
 from cookbooks.lamquant.signal.montage import select_channels
@@ -29,7 +31,7 @@ _MAX_RATIO = 10_000
 Microvolts = NDArray[np.float64]
 
 
-class WindowError(Exception):
+class WindowError(Refused):
     """Windows that cannot be cut or read; names the recording or field, the value and the remedy."""
 
 
@@ -47,37 +49,13 @@ class WindowSpec:
         rate_hz: rate to resample to; None keeps each recording's own.
         channels: montage to select, in this order; None keeps what a recording has.
         max_windows: at most this many windows in each split, each recording giving its share; None for all.
-
-    Raises:
-        WindowError: a value out of range.
     """
 
-    window_s: float = 2.0
-    highpass_hz: float = 0.5
-    rate_hz: float | None = None
-    channels: tuple[str, ...] | None = None
-    max_windows: int | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("window_s", "highpass_hz", "rate_hz", "max_windows"):
-            value = getattr(self, name)
-            if value is None and name in ("rate_hz", "max_windows"):
-                continue
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-                raise WindowError(f"{name}={value!r}: allowed is a number above 0")
-        if self.max_windows is not None and self.max_windows != int(self.max_windows):
-            raise WindowError(f"max_windows={self.max_windows!r}: allowed is a whole number above 0")
-        if self.channels is not None and (not self.channels or isinstance(self.channels, str)):
-            raise WindowError(f"channels={self.channels!r}: give a list of names, or leave it out")
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> "WindowSpec":
-        """From the payload's config; a missing field, or a null that is not allowed, means its default."""
-        names = ("window_s", "highpass_hz", "rate_hz", "channels", "max_windows")
-        values = {name: config[name] for name in names if config.get(name) is not None}
-        if isinstance(values.get("channels"), list):
-            values["channels"] = tuple(values["channels"])
-        return cls(**values)
+    window_s: Annotated[float, Bounds(above=0)] = 2.0
+    highpass_hz: Annotated[float, Bounds(above=0)] = 0.5
+    rate_hz: Annotated[float, Bounds(above=0)] | None = None
+    channels: Annotated[tuple[str, ...], Bounds(1)] | None = None
+    max_windows: Annotated[int, Bounds(1)] | None = None
 
     def rate_of(self, source_rate_hz: float) -> float:
         """The rate of the windows cut from a recording."""

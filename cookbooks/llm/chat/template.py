@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from blut_resources.payload_kit.refuse import Refused
 from cookbooks.llm.hf_dir import read_json, refuse_own_code
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ DATE = re.compile(r"""strftime_now\(\s*(['"])(.*?)\1\s*\)""")
 Message = Mapping[str, str]
 
 
-class MaskError(ValueError):
+class MaskError(Refused, ValueError):
     """What is to be learned cannot be told exactly; the message says what is wrong and the remedy."""
 
 

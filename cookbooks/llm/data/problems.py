@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from blut_resources.payload_kit.refuse import Refused
 from blut_resources.text import one_line
 
 OnBadRow = Literal["fail", "drop"]
@@ -23,7 +24,7 @@ KEPT = 1000
 """Problems that a report keeps; all are counted."""
 
 
-class DataError(Exception):
+class DataError(Refused):
     """Data as a whole cannot be used; the message is written for a person."""
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 
 from blut_resources.files.documents import read_json
+from blut_resources.payload_kit.refuse import Refused
 from blut_resources.text import one_line
 from blut_resources.web_call import Redirected, call
 
@@ -41,7 +42,7 @@ _URL = re.compile(
 )
 
 
-class JudgeError(RuntimeError):
+class JudgeError(Refused, RuntimeError):
     """The judge cannot be asked, or does not answer; the message says what to do."""
 
 

@@ -7,13 +7,15 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from blut_resources.payload_kit.refuse import Refused
+
 TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 ASKED = "\n\nGive only the final answer, without any explanation."
 SIZE = 50
 REMEDY = "run `pip install reasoning-gym==0.1.25`, or leave `reasoning` empty"
 
 
-class ReasoningError(ValueError):
+class ReasoningError(Refused, ValueError):
     """A task cannot be had; the message says why and what to do."""
 
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from blut_resources.files.documents import MOST, DocumentError, read_yaml
 from blut_resources.files.foreign import copy_regular, read_regular
+from blut_resources.payload_kit.refuse import Refused
 
 MAX_GEN_TOKS = 256
 CHOICE_METRICS = ("acc", "acc_norm")
@@ -26,7 +27,7 @@ IGNORED = ("tag", "task_alias")
 """Keys that say nothing about how a task is scored."""
 
 
-class TaskError(ValueError):
+class TaskError(Refused, ValueError):
     """A task cannot be read; the message names file, key and remedy."""
 
 

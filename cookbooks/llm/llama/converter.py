@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from blut_resources.payload_kit.refuse import Refused
 from cookbooks.llm.hf_dir import model_files
 from cookbooks.llm.llama import converter_process
 from cookbooks.llm.llama.kit import Kit
@@ -41,7 +42,7 @@ REASONS = (
 )
 
 
-class NotConvertible(ValueError):
+class NotConvertible(Refused, ValueError):
     """The model cannot become a GGUF; the message says why and what to do."""
 
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from blut_resources.payload_kit.cache import cache_root, ensure_built, ensure_package, is_built
 from blut_resources.payload_kit.pinned import BuildError, Package
-from cookbooks.llm.samples.cache import cache_root, ensure_built, ensure_package, is_built
 
 VERSION = "0.3.36"
 SDIST = Package(

@@ -12,6 +12,7 @@ import sys
 import types
 from typing import Any
 
+from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.session import PayloadSession
 from cookbooks.llm.llama.kit import Kit, ensure_kit
 
@@ -20,7 +21,7 @@ REASONS = ("error", "failed", "invalid", "missing", "no tensor type", "not suppo
 LISTED = re.compile(r"\[\s*\d+/|\S+ - (kv|type)\b")
 
 
-class LlamaError(RuntimeError):
+class LlamaError(Refused, RuntimeError):
     """llama.cpp refused something; the message carries what it logged."""
 
 

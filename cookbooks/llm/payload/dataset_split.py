@@ -1,13 +1,12 @@
-"""Dataset -> split: ``train.jsonl``, ``eval.jsonl`` and ``split.json``, without leaks.
-
-Config: ``eval_ratio``, ``seed``, ``same_prompt``, ``same_answer``. Rows keep their order.
-"""
+"""Dataset -> split: ``train.jsonl``, ``eval.jsonl`` and ``split.json``, without leaks, in order."""
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from blut_resources.payload_kit.config import Bounds, read_config, read_inputs
 from blut_resources.payload_kit.session import payload_session
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.llm.data.keys import group_keys
@@ -17,7 +16,24 @@ from cookbooks.llm.data.splitting import Split, split_rows
 DATASET = "dataset.jsonl"
 
 
-def build(dataset: Path, config: dict[str, Any], out: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class DivisionSettings:
+    """The config: what `SftSplitConfig` says."""
+
+    eval_ratio: Annotated[float, Bounds(above=0, below=1)]
+    seed: Annotated[int, Bounds(0)]
+    same_prompt: bool
+    same_answer: bool
+
+
+@dataclass(frozen=True)
+class DivisionInputs:
+    """The inputs."""
+
+    dataset: Path
+
+
+def build(dataset: Path, settings: DivisionSettings, out: Path) -> dict[str, Any]:
     """Write both parts and return what ``split.json`` says, not yet written.
 
     Raises:
@@ -27,14 +43,14 @@ def build(dataset: Path, config: dict[str, Any], out: Path) -> dict[str, Any]:
     with (dataset / DATASET).open(encoding="utf-8") as file:
         for line in file:
             row = json.loads(line)
-            keys.append(group_keys(row, same_prompt=config["same_prompt"], same_answer=config["same_answer"]))
-    split = split_rows(keys, config["eval_ratio"], config["seed"])
+            keys.append(group_keys(row, same_prompt=settings.same_prompt, same_answer=settings.same_answer))
+    split = split_rows(keys, settings.eval_ratio, settings.seed)
     _prove(keys, split)
     _write(dataset, split, out)
     n_rows = len(keys)
     return {
         "schema": "blut.dataset_split.v1",
-        "asked": {name: config[name] for name in ("eval_ratio", "seed", "same_prompt", "same_answer")},
+        "asked": asdict(settings),
         "n_train": n_rows - split.n_eval,
         "n_eval": split.n_eval,
         "eval_ratio": round(split.n_eval / n_rows, 6),
@@ -65,16 +81,10 @@ def _write(dataset: Path, split: Split, out: Path) -> None:
 
 
 def main() -> None:
-    """Split the dataset of one session.
-
-    Raises:
-        SystemExit: there is no split without a leak.
-    """
+    """Split the dataset of one session."""
     with payload_session() as session:
-        try:
-            facts = build(session.inputs["dataset"], session.config, session.out)
-        except DataError as error:
-            raise SystemExit(str(error)) from error
+        inputs, settings = read_inputs(session, DivisionInputs), read_config(session, DivisionSettings)
+        facts = build(inputs.dataset, settings, session.out)
         text = json.dumps(facts, sort_keys=True, indent=1) + "\n"
         write_atomic(session.out / "split.json", text.encode())
         names = ("n_train", "n_eval", "n_groups", "n_eval_groups", "largest_group")

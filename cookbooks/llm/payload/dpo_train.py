@@ -2,19 +2,18 @@
 
 The base is a whole model, a fine-tuned one merged: it is the reference as well. With an adapter the reference
 is the base with the adapter off, else a second copy. Before anything is learned the two must agree.
-
-Config: the fields of `cookbooks.llm.configs.training.DpoCheckpointConfig`, ``digests`` (of the base model)
-and ``memory_limit_bytes``.
 """
 
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from blut_resources.payload_kit.config import read_config
+from blut_resources.payload_kit.refuse import Refused
+from blut_resources.payload_kit.say import say
 from blut_resources.payload_kit.session import PayloadSession, payload_session
-from cookbooks.llm.chat.template import MaskError
-from cookbooks.llm.hf_dir import ModelDirError
-from cookbooks.llm.training_loop.process import Refused, explained, prepare_process, say
+from cookbooks.llm.training_loop.process import prepare_process
+from cookbooks.llm.training_loop.settings import DpoSettings
 
 if TYPE_CHECKING:
     from trl.trainer.dpo_trainer import DPOTrainer
@@ -28,7 +27,9 @@ TOLERANCE = {"float32": 1e-4, "bfloat16": 0.05, "float16": 0.05}
 KEPT = ("loss", "rewards/accuracies", "rewards/margins")
 
 
-def dpo_trainer(job: "Job", examples: "Examples", model: Any, reference: Any = None) -> "DPOTrainer":
+def dpo_trainer(
+    job: "Job[DpoSettings]", examples: "Examples", model: Any, reference: Any = None
+) -> "DPOTrainer":
     """TRL's trainer over pairs whose ids are already fixed."""
     from trl.trainer.dpo_config import DPOConfig
     from trl.trainer.dpo_trainer import DPOTrainer
@@ -41,12 +42,12 @@ def dpo_trainer(job: "Job", examples: "Examples", model: Any, reference: Any = N
         def _prepare_dataset(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
             return dataset
 
-    config = job.config
+    settings = job.settings
     arguments = DPOConfig(
         **job.arguments(max_length=None),
-        beta=config["beta"],
-        loss_type=[config["loss"]],
-        label_smoothing=config.get("label_smoothing", 0.0),
+        beta=settings.beta,
+        loss_type=[settings.loss],
+        label_smoothing=settings.label_smoothing,
     )
     return PairTrainer(
         model=model,
@@ -54,7 +55,7 @@ def dpo_trainer(job: "Job", examples: "Examples", model: Any, reference: Any = N
         args=arguments,
         train_dataset=examples.dataset(),
         processing_class=job.tokenizer,
-        peft_config=adapter(config),
+        peft_config=adapter(settings),
     )
 
 
@@ -92,26 +93,26 @@ def train(session: PayloadSession) -> dict[str, Any]:
     from cookbooks.llm.training_loop.memory import Load, Shapes, inference_bytes
     from cookbooks.llm.training_loop.models import load_frozen, load_model
 
-    job = Job(session, "dpo")
-    full = job.config["method"] == "full"
-    examples = read_pairs(job.tokenizer, session.inputs["split"], job.config["seq_len"])
-    work = Load(2 * job.config["batch_size"], examples.longest)
+    job = Job(session, "dpo", DpoSettings)
+    full = job.settings.method == "full"
+    examples = read_pairs(job.tokenizer, job.inputs.split, job.settings.seq_len)
+    work = Load(2 * job.settings.batch_size, examples.longest)
     reference = inference_bytes(Shapes.of(job.base), work, BYTES[job.placement.dtype])
     job.refuse_too_much(examples, sequences=2, extra={"reference": reference} if full else None)
-    model = load_model(job.base, job.config["method"], job.placement)
+    model = load_model(job.base, job.settings.method, job.placement)
     configs = configs_of(model)
     trainer = dpo_trainer(job, examples, model, load_frozen(job.base, job.placement) if full else None)
     pairs, held = examples.dataset(), examples.dataset("eval") if examples.held else None
-    first = evaluate(trainer, pairs.select(range(min(len(pairs), job.config["batch_size"]))))
-    refuse_another_start(first, job.config["loss"], job.placement.dtype)
+    first = evaluate(trainer, pairs.select(range(min(len(pairs), job.settings.batch_size))))
+    refuse_another_start(first, job.settings.loss, job.placement.dtype)
     fitted = job.fit(trainer, examples, lambda: evaluate(trainer, held))
     return {**export(job, trainer, configs, examples, fitted), **job.measured(fitted)}
 
 
 def main() -> None:
     """Train as the frozen JSON says."""
-    with payload_session() as session, explained(ModelDirError, MaskError):
-        prepare_process(session.config)
+    with payload_session() as session:
+        prepare_process(read_config(session, DpoSettings).threads)
         session.done(**train(session))
 
 

@@ -1,34 +1,72 @@
 """A model directory becomes a quantised GGUF, ``model.gguf.part``; `gguf_verify` gives it its name.
 
-Inputs: ``model``; ``split``, whose training side an importance matrix is measured on; for a separate adapter
-also ``checkpoint``, and then ``model`` is the base. Config: ``quant``, ``name``, ``importance``,
-``calibration_tokens``, ``threads``; ``base`` and ``data``, the name and digest of what it was made of, for
-the file's metadata. Every step is done by llama.cpp's own code.
+An importance matrix is measured on the training side of the split. Every step is done by llama.cpp's own
+code.
 """
 
 import json
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from blut_resources.payload_kit.pinned import BuildError
+from blut_resources.payload_kit.config import Bounds, read_config, read_inputs
+from blut_resources.payload_kit.device import Device
+from blut_resources.payload_kit.refuse import Refused
+from blut_resources.payload_kit.say import say
 from blut_resources.payload_kit.session import PayloadSession, payload_session
-from cookbooks.llm.hf_dir import ModelDirError, chat_template, front_matter, license_of, write_readme
-from cookbooks.llm.llama.converter import NotConvertible, convert, run_converter, shown_model
+from cookbooks.llm.hf_dir import chat_template, front_matter, license_of, write_readme
+from cookbooks.llm.llama.converter import convert, run_converter, shown_model
 from cookbooks.llm.llama.gguf_file import GgufFacts, read_gguf
 from cookbooks.llm.llama.kit import CONVERTERS, Kit
-from cookbooks.llm.llama.library import LlamaError, kit_of, put_converter_first
+from cookbooks.llm.llama.library import kit_of, put_converter_first
 from cookbooks.llm.llama.quantise import quantise
 from cookbooks.llm.llama.quants import NEED_IMPORTANCE, UNQUANTISED
 from cookbooks.llm.payload.gguf_preflight import look_at_files
 from cookbooks.llm.scoring.held_out import read_file
-from cookbooks.llm.training_loop.process import Clock, Refused, explained, prepare_process, say
+from cookbooks.llm.training_loop.process import Clock, prepare_process
 
 PART = "model.gguf.part"
 ADAPTER = "adapter.gguf"
 WINDOW = 512
 """Tokens of a calibration example that are read."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Something that a file was made of, by its name and digest."""
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class ConvertSettings:
+    """The config: what kind of file, and what its metadata say that it was made of."""
+
+    quant: str
+    name: str
+    base: Origin
+    data: Origin
+    importance: bool = False
+    calibration_tokens: Annotated[int, Bounds(1)] = 4096
+    threads: Annotated[int, Bounds(1, 256)] = 1
+    device: Device = "auto"
+
+
+@dataclass(frozen=True)
+class ConvertInputs:
+    """The inputs; with a checkpoint, whose adapter becomes a file of its own, the model is the base."""
+
+    model: Path
+    split: Path
+    checkpoint: Path | None = None
+
+    @property
+    def adapter(self) -> Path | None:
+        """Where the adapter is that becomes a file of its own; None if none does."""
+        return self.checkpoint / "adapter" if self.checkpoint else None
 
 
 def make(session: PayloadSession, kit: Kit, scratch: Path) -> dict[str, Any]:
@@ -37,14 +75,14 @@ def make(session: PayloadSession, kit: Kit, scratch: Path) -> dict[str, Any]:
     Raises:
         Refused, NotConvertible, LlamaError: it cannot be made.
     """
-    config, model = session.config, session.inputs["model"]
-    quant = config["quant"]
-    refuse_unready(config, model, adapter := _adapter_of(session))
+    settings, inputs = read_config(session, ConvertSettings), read_inputs(session, ConvertInputs)
+    quant, model = settings.quant, inputs.model
+    refuse_unready(settings, inputs)
     whole, part = scratch / "whole.gguf", session.out / PART
     place = shown_model(model, scratch)
     clock = Clock()
     outtype = quant.lower() if quant in UNQUANTISED else "f16"
-    options = ("--model-name", config["name"], "--metadata", str(_metadata(config, model, scratch)))
+    options = ("--model-name", settings.name, "--metadata", str(_metadata(settings, model, scratch)))
     convert(kit, place, whole, name=model.name, outtype=outtype, more=options)
     say(f"converted to {outtype} in {clock.seconds:.1f} s")
     session.step(1, seconds=clock.seconds)
@@ -53,78 +91,74 @@ def make(session: PayloadSession, kit: Kit, scratch: Path) -> dict[str, Any]:
         shutil.move(whole, part)
     else:
         importance, more = {}, {}
-        if config["importance"]:
-            importance, tokens = _importance(session, kit, read_gguf(whole, kit))
+        if settings.importance:
+            importance, tokens = _importance(settings, inputs, kit, read_gguf(whole, kit))
             made["importance_tokens"] = tokens
             more = {
-                "quantize.imatrix.dataset": f"training side of {config['data']['digest']}",
+                "quantize.imatrix.dataset": f"training side of {settings.data.digest}",
                 "quantize.imatrix.entries_count": len(importance),
             }
         clock = Clock()
-        threads = config["threads"]
+        threads = settings.threads
         quantise(kit, whole, part, quant, threads=threads, importance=importance, metadata=more)
         say(f"quantised to {quant} in {clock.seconds:.1f} s")
         session.step(2, seconds=clock.seconds)
-    if adapter:
-        _convert_adapter(kit, adapter, place, session.out, config, scratch)
-    return {**made, **describe(kit, part, config, model)}
+    if inputs.adapter:
+        _convert_adapter(kit, inputs.adapter, place, session.out, settings, scratch)
+    return {**made, **describe(kit, part, settings, model)}
 
 
-def _adapter_of(session: PayloadSession) -> Path | None:
-    """Where the adapter is that becomes a file of its own; None if none does."""
-    checkpoint = session.inputs.get("checkpoint")
-    return checkpoint / "adapter" if checkpoint else None
-
-
-def refuse_unready(config: dict[str, Any], model: Path, adapter: Path | None = None) -> None:
+def refuse_unready(settings: ConvertSettings, inputs: ConvertInputs) -> None:
     """What can be known before anything is converted.
 
     Raises:
         Refused, NotConvertible: what is missing, and the remedy.
     """
-    quant = config["quant"]
-    if quant in NEED_IMPORTANCE and not config["importance"]:
+    quant = settings.quant
+    if quant in NEED_IMPORTANCE and not settings.importance:
         raise Refused(
             f"quant={quant}: llama.cpp makes it only with an importance matrix; set importance: true, or take"
             " a larger type such as Q3_K_M"
         )
-    if adapter and not (adapter / "adapter_config.json").is_file():
+    if inputs.adapter and not (inputs.adapter / "adapter_config.json").is_file():
         raise Refused(
             "form=adapter: the checkpoint holds whole weights, no adapter; train with method lora, or use"
             " form merged"
         )
-    look_at_files(model, chat=False)
+    look_at_files(inputs.model, chat=False)
 
 
-def _metadata(config: dict[str, Any], model: Path, scratch: Path) -> Path:
+def _metadata(settings: ConvertSettings, model: Path, scratch: Path) -> Path:
     """Where the model and its data come from, in llama.cpp's own keys."""
     published = front_matter(model).get("base_model")
-    base = {"name": config["base"]["name"], "version": config["base"]["digest"]}
+    base = {"name": settings.base.name, "version": settings.base.digest}
     if isinstance(published, str) and "/" in published:
         organization = published.rpartition("/")[0]
         base |= {"organization": organization, "repo_url": f"https://huggingface.co/{published}"}
     path = scratch / "metadata.json"
     made = {
-        "general.name": config["name"],
+        "general.name": settings.name,
         "general.quantized_by": "Blut",
         "general.base_models": [base],
-        "general.datasets": [{"name": config["data"]["name"], "version": config["data"]["digest"]}],
+        "general.datasets": [{"name": settings.data.name, "version": settings.data.digest}],
     }
     path.write_text(json.dumps(made))
     return path
 
 
-def _importance(session: PayloadSession, kit: Kit, whole: GgufFacts) -> tuple[Any, int]:
+def _importance(
+    settings: ConvertSettings, inputs: ConvertInputs, kit: Kit, whole: GgufFacts
+) -> tuple[Any, int]:
     put_converter_first(kit)
     from cookbooks.llm.llama.importance import calibration_windows, gguf_names, measure_importance
     from cookbooks.llm.scoring.hf_engine import HfEngine
 
-    config, clock = session.config, Clock()
-    with HfEngine(session.inputs["model"], context=WINDOW, device=config["device"]) as engine:
-        enough = max(64, config["calibration_tokens"] // 16)
-        examples = read_file(engine.tokenizer, session.inputs["split"] / "train.jsonl", most=enough)
+    clock = Clock()
+    with HfEngine(inputs.model, context=WINDOW, device=settings.device) as engine:
+        enough = max(64, settings.calibration_tokens // 16)
+        examples = read_file(engine.tokenizer, inputs.split / "train.jsonl", most=enough)
         windows, tokens = calibration_windows(
-            (example.ids for example in examples), tokens=config["calibration_tokens"], window=WINDOW
+            (example.ids for example in examples), tokens=settings.calibration_tokens, window=WINDOW
         )
         names = gguf_names(engine.model, kit, whole.metadata["general.architecture"])
         importance = measure_importance(engine.model, windows, tensors_in(whole, names))
@@ -145,20 +179,20 @@ def tensors_in(whole: GgufFacts, names: dict[str, str]) -> dict[str, str]:
 
 
 def _convert_adapter(
-    kit: Kit, adapter: Path, base: Path, out: Path, config: dict[str, Any], scratch: Path
+    kit: Kit, adapter: Path, base: Path, out: Path, settings: ConvertSettings, scratch: Path
 ) -> None:
     place = scratch / "adapter"
     shutil.copytree(adapter, place)
-    card = {"model_name": config["name"], "base_model": config["base"]["name"]}
+    card = {"model_name": settings.name, "base_model": settings.base.name}
     if (named := license_of(front_matter(base))) != "unknown":
         card["license"] = named
-    write_readme(place, card, f"# {config['name']}")
+    write_readme(place, card, f"# {settings.name}")
     converter = kit.converter(CONVERTERS[1])
     options = [str(place), "--base", str(base), "--outfile", str(out / ADAPTER), "--outtype", "f16"]
-    run_converter(converter, options, config["name"], scratch)
+    run_converter(converter, options, settings.name, scratch)
 
 
-def describe(kit: Kit, part: Path, config: dict[str, Any], model: Path) -> dict[str, Any]:
+def describe(kit: Kit, part: Path, settings: ConvertSettings, model: Path) -> dict[str, Any]:
     """Facts read back from the file that was written.
 
     Raises:
@@ -167,9 +201,9 @@ def describe(kit: Kit, part: Path, config: dict[str, Any], model: Path) -> dict[
     found = read_gguf(part, kit)
     known = license_of(front_matter(model))
     wanted = {
-        "general.name": config["name"],
-        "general.base_model.0.version": config["base"]["digest"],
-        "general.dataset.0.version": config["data"]["digest"],
+        "general.name": settings.name,
+        "general.base_model.0.version": settings.base.digest,
+        "general.dataset.0.version": settings.data.digest,
         "tokenizer.chat_template": chat_template(model),
         **({"general.license": known} if known != "unknown" else {}),
     }
@@ -177,7 +211,7 @@ def describe(kit: Kit, part: Path, config: dict[str, Any], model: Path) -> dict[
         if value is not None and found.metadata.get(key) != value:
             raise Refused(f"{PART}: {key} is {found.metadata.get(key)!r}, and should be {value!r}")
     return {
-        "quant": config["quant"],
+        "quant": settings.quant,
         "n_bytes": part.stat().st_size,
         "bits_per_weight": round(found.bits_per_weight, 4),
         "tensor_types": found.counts,
@@ -188,11 +222,10 @@ def describe(kit: Kit, part: Path, config: dict[str, Any], model: Path) -> dict[
 def main() -> None:
     """Make what the config names."""
     with payload_session() as session:
-        prepare_process(session.config)
-        with explained(BuildError, ModelDirError, NotConvertible, LlamaError):
-            kit = kit_of(session)
-            with tempfile.TemporaryDirectory(dir=session.work) as scratch:
-                session.done(**make(session, kit, Path(scratch)))
+        prepare_process(read_config(session, ConvertSettings).threads)
+        kit = kit_of(session)
+        with tempfile.TemporaryDirectory(dir=session.work) as scratch:
+            session.done(**make(session, kit, Path(scratch)))
 
 
 if __name__ == "__main__":

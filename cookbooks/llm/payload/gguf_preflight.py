@@ -1,20 +1,19 @@
 """Find out before a training whether its result can become a GGUF, and what a GGUF of it would be.
 
-Inputs: ``model``, a Hugging Face model directory. Config: ``chat`` (``required`` or ``optional``: whether it
-needs a chat template). ``out`` gets no file; ``done`` carries what was found: the architecture by both names,
+``out`` gets no file; ``done`` carries what was found: the architecture by both names,
 the pre-tokenizer, and ``table``, a row for each quantisation with the true types of its tensors.
 """
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from blut_resources.payload_kit.pinned import BuildError
-from blut_resources.payload_kit.session import PayloadSession, payload_session
+from blut_resources.payload_kit.config import read_config, read_inputs
+from blut_resources.payload_kit.session import payload_session
 from cookbooks.llm.chat.template import MaskError, load_tokenizer
 from cookbooks.llm.hf_dir import (
     TOKENIZER_FILES,
-    ModelDirError,
     chat_template,
     model_config,
     read_json,
@@ -40,6 +39,20 @@ TEXTS = (
     "''''''```````\"\"\"\"......!!!!!!?????? 3 33 333 3333 33333 333333 3.3 3..3 3...3",
 )
 """What both tokenizers must cut alike; the held-out text is compared too, when a GGUF is verified."""
+
+
+@dataclass(frozen=True)
+class PreflightSettings:
+    """The config: whether the model needs a chat template."""
+
+    chat: Literal["required", "optional"]
+
+
+@dataclass(frozen=True)
+class PreflightInputs:
+    """The inputs: a Hugging Face model directory."""
+
+    model: Path
 
 
 def preflight(model: Path, kit: Kit, scratch: Path) -> dict[str, Any]:
@@ -124,23 +137,16 @@ def note_of(found: Plan, quant: str) -> str:
     return "; ".join(notes)
 
 
-def _run(session: PayloadSession) -> None:
-    model = session.inputs["model"]
-    look_at_files(model, chat=session.config["chat"] == "required")
-    # only now: it may have to be compiled
-    kit = kit_of(session)
-    with tempfile.TemporaryDirectory(dir=session.work) as scratch:
-        session.done(**preflight(model, kit, Path(scratch)))
-
-
 def main() -> None:
     """Look at the model of one session."""
     with payload_session() as session:
-        prepare_process(session.config)
-        try:
-            _run(session)
-        except (BuildError, ModelDirError, NotConvertible) as error:
-            raise SystemExit(str(error)) from error
+        settings, inputs = read_config(session, PreflightSettings), read_inputs(session, PreflightInputs)
+        prepare_process(1)
+        look_at_files(inputs.model, chat=settings.chat == "required")
+        # only now: it may have to be compiled
+        kit = kit_of(session)
+        with tempfile.TemporaryDirectory(dir=session.work) as scratch:
+            session.done(**preflight(inputs.model, kit, Path(scratch)))
 
 
 if __name__ == "__main__":

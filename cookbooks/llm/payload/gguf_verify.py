@@ -1,20 +1,22 @@
 """Load a GGUF in llama.cpp and compare it with the model that it was made of.
 
-Inputs: ``gguf`` (a directory with ``model.gguf.part``, and ``adapter.gguf`` if there is one), ``model``, the
-Hugging Face directory that it must agree with, and ``split``, whose held-out side it is compared on. Config:
-``n_tokens``, ``context``, ``threads``, ``device``, and the floors ``max_kl``, ``min_top1``,
-``max_perplexity_ratio``. Writes ``fidelity.json``, and then moves the file beside it under its real name.
+Writes ``fidelity.json``, and then moves the file beside it under its real name.
 """
 
 import json
 import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 
-from blut_resources.payload_kit.pinned import BuildError
+from blut_resources.payload_kit.config import Bounds, read_config, read_inputs
+from blut_resources.payload_kit.device import Device
+from blut_resources.payload_kit.refuse import Refused, explained
+from blut_resources.payload_kit.say import say
 from blut_resources.payload_kit.session import PayloadSession, payload_session
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.llm.evaluation.intervals import Estimate, bootstrap_ratio
@@ -26,11 +28,39 @@ from cookbooks.llm.payload.gguf_preflight import TEXTS
 from cookbooks.llm.scoring.divergence import Divergence, NotFinite, diverge
 from cookbooks.llm.scoring.gguf_engine import GgufEngine
 from cookbooks.llm.scoring.held_out import Example, read_file
-from cookbooks.llm.training_loop.process import Clock, Refused, explained, prepare_process, say
+from cookbooks.llm.training_loop.process import Clock, prepare_process
 
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
 QUESTIONS = 3
 SHOWN_EVERY = 8
+
+
+@dataclass(frozen=True)
+class VerifySettings:
+    """The config: on how much they are compared, and the floors."""
+
+    n_tokens: Annotated[int, Bounds(1)]
+    max_kl: Annotated[float, Bounds(above=0)]
+    min_top1: Annotated[float, Bounds(above=0, high=1)]
+    max_perplexity_ratio: Annotated[float, Bounds(above=0)]
+    context: Annotated[int, Bounds(1)] = 512
+    threads: Annotated[int, Bounds(1, 256)] = 1
+    device: Device = "auto"
+
+
+@dataclass(frozen=True)
+class VerifyInputs:
+    """The inputs.
+
+    Attributes:
+        gguf: a directory with ``model.gguf.part``, and ``adapter.gguf`` if there is one.
+        model: the Hugging Face directory that it must agree with.
+        split: its held-out side is what they are compared on.
+    """
+
+    gguf: Path
+    model: Path
+    split: Path
 
 
 def compare(reference: Any, engine: GgufEngine, examples: Sequence[Example], n_tokens: int) -> dict[str, Any]:
@@ -153,24 +183,23 @@ def verify(session: PayloadSession) -> dict[str, Any]:
     """
     from cookbooks.llm.scoring.hf_engine import HfEngine
 
-    config, folder = session.config, session.inputs["gguf"]
+    settings, inputs = read_config(session, VerifySettings), read_inputs(session, VerifyInputs)
+    folder = inputs.gguf
     kit = kit_of(session)
     adapter = folder / ADAPTER if (folder / ADAPTER).is_file() else None
-    options = {"context": config["context"], "threads": config["threads"], "adapter": adapter}
+    options = {"context": settings.context, "threads": settings.threads, "adapter": adapter}
     clock = Clock()
     with (
-        HfEngine(session.inputs["model"], context=config["context"], device=config["device"]) as reference,
+        HfEngine(inputs.model, context=settings.context, device=settings.device) as reference,
         GgufEngine(folder / PART, kit, **options) as engine,
     ):
         say(f"both loaded in {clock.seconds:.1f} s")
-        examples = read_file(
-            reference.tokenizer, session.inputs["split"] / "eval.jsonl", most=config["n_tokens"]
-        )
+        examples = read_file(reference.tokenizer, inputs.split / "eval.jsonl", most=settings.n_tokens)
         different = tokens_differ(engine, reference.tokenizer, examples)
         found: dict[str, Any] = {"tokenizer_equal": not different, "tokenizer_difference": different}
-        found |= compare(reference, engine, list(_reported(session, examples)), config["n_tokens"])
+        found |= compare(reference, engine, list(_reported(session, examples)), settings.n_tokens)
         found |= talk(reference, engine, examples)
-    floors = {name: config[name] for name in ("max_kl", "min_top1", "max_perplexity_ratio")}
+    floors = {name: getattr(settings, name) for name in ("max_kl", "min_top1", "max_perplexity_ratio")}
     missed = floors_missed(found, floors)
     report = {"schema": SCHEMA, **found, "floors": floors, "missed": missed, "faithful": not missed}
     say(f"compared in {clock.seconds:.1f} s, {clock.cpu_seconds:.1f} s of CPU")
@@ -194,8 +223,8 @@ def _json(value: Mapping[str, Any]) -> bytes:
 def main() -> None:
     """Verify what the config names."""
     with payload_session() as session:
-        prepare_process(session.config)
-        with explained(BuildError, LlamaError, NotFinite):
+        prepare_process(read_config(session, VerifySettings).threads)
+        with explained(NotFinite):
             session.done(**verify(session))
 
 

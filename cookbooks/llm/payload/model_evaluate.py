@@ -2,37 +2,72 @@
 
 Inputs: ``reference`` (a directory with the tokenizer and template that the rows are rendered with), ``rows``
 (a dataset or one side of a split), ``train`` (what was trained on, where that is known), ``tasks`` (a
-directory of task directories), and one for each of the config's ``models``, which are
-``{"name", "input", "kind": hf|gguf}``. The rest of the config is `ScoringConfig`. Writes ``report.json`` and
+directory of task directories), and one for each of the config's ``models``. Writes ``report.json`` and
 ``samples.jsonl``. A scorer that is missing is refused before a model is loaded; no figure is made up.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from blut_resources.payload_kit.pinned import BuildError
+from blut_resources.payload_kit.config import Bounds, read_config
+from blut_resources.payload_kit.device import Device
+from blut_resources.payload_kit.refuse import Refused
+from blut_resources.payload_kit.say import say
 from blut_resources.payload_kit.session import PayloadSession, payload_session
 from blut_resources.store.artifacts import write_atomic
-from cookbooks.llm.chat.template import MaskError, load_tokenizer, render
+from cookbooks.llm.chat.template import load_tokenizer, render
 from cookbooks.llm.evaluation.documents import Question, questions
 from cookbooks.llm.evaluation.judge import BEST, WORST, Judge, JudgeError, judge_of
 from cookbooks.llm.evaluation.matching import normalised
-from cookbooks.llm.evaluation.reasoning import ReasoningError, ReasoningTask
+from cookbooks.llm.evaluation.reasoning import ReasoningTask
 from cookbooks.llm.evaluation.scores import Sample, Scores
-from cookbooks.llm.evaluation.yaml_tasks import TaskError, TaskFile, read_tasks
-from cookbooks.llm.llama.library import LlamaError, kit_of
+from cookbooks.llm.evaluation.yaml_tasks import TaskFile, read_tasks
+from cookbooks.llm.llama.library import kit_of
 from cookbooks.llm.payload.gguf_convert import ADAPTER
 from cookbooks.llm.scoring import scores as model_scores
 from cookbooks.llm.scoring.engine import Answer, Engine
 from cookbooks.llm.scoring.gguf_engine import GgufEngine
 from cookbooks.llm.scoring.held_out import Example, questions_of, read_file
-from cookbooks.llm.training_loop.process import Clock, Refused, explained, prepare_process, say
+from cookbooks.llm.training_loop.process import Clock, prepare_process
 
 SCHEMA = "blut.eval_report.v1"
 REPORT, SAMPLES = "report.json", "samples.jsonl"
 SHOWN_EVERY = 10
+
+
+@dataclass(frozen=True)
+class ScoredModel:
+    """A model that is asked, by its name, the input that it is, and its kind."""
+
+    name: str
+    input: str
+    kind: Literal["hf", "gguf"]
+
+
+@dataclass(frozen=True)
+class ScoringSettings:
+    """The config: what `ScoringConfig` says, and which models are asked."""
+
+    models: list[ScoredModel]
+    max_examples: Annotated[int, Bounds(1)]
+    answers: Annotated[int, Bounds(0)]
+    prompts: list[str]
+    max_new_tokens: Annotated[int, Bounds(1)]
+    context: Annotated[int, Bounds(1)]
+    reasoning: list[str]
+    chat_tasks: Literal["generate_until", "all", "none"]
+    judge_url: str
+    judge_model: str
+    judge_key_env: str
+    judge_samples: Annotated[int, Bounds(1)]
+    seed: Annotated[int, Bounds(0)]
+    limit: Annotated[int, Bounds(1)] | None = None
+    threads: Annotated[int, Bounds(1, 256)] = 1
+    device: Device = "auto"
+    environment: Mapping[str, Any] | None = None
 
 
 class Suite:
@@ -44,26 +79,29 @@ class Suite:
         Raises:
             Refused, TaskError, ReasoningError, JudgeError, MaskError: one of them is not to be had.
         """
-        self._config, self._session = session.config, session
-        self.environment = session.config.get("environment")
+        self._settings, self._session = read_config(session, ScoringSettings), session
+        self.environment = self._settings.environment
         self._tokenizer = tokenizer = load_tokenizer(session.inputs["reference"])
-        most, seed = self._config["max_examples"], self._config["seed"]
+        most, seed = self._settings.max_examples, self._settings.seed
         self.held_out = read_file(tokenizer, session.inputs["rows"], most=most, seed=seed)
         if not self.held_out:
             raise Refused("there is no row to evaluate on: give more examples, or raise eval_ratio")
         self.asked = self._asked()
-        self.judge = judge_of(*(self._config[f"judge_{name}"] for name in ("url", "model", "key_env")))
+        self.judge = judge_of(
+            *(getattr(self._settings, f"judge_{name}") for name in ("url", "model", "key_env"))
+        )
         if self.judge:
             self.judge.refuse_silent()
         self.answered = self._answered()
-        self.reasoning = [ReasoningTask(name, seed=seed) for name in self._config["reasoning"]]
+        self.reasoning = [ReasoningTask(name, seed=seed) for name in self._settings.reasoning]
         self.tasks = self._tasks(tokenizer)
+        self.models: Sequence[ScoredModel] = self._settings.models
         self.scores: dict[str, Scores] = {}
-        self._done, self._all = 0, len(self._config["models"]) * self._of_one_model()
+        self._done, self._all = 0, len(self.models) * self._of_one_model()
 
     def _of_one_model(self) -> int:
         """How many questions a model is asked, for whoever waits."""
-        judged = self.answered[: self._config["judge_samples"]] if self.judge else []
+        judged = self.answered[: self._settings.judge_samples] if self.judge else []
         rows = [self.held_out, self.asked, self.answered, judged, *(asked for _, asked in self.tasks)]
         return sum(map(len, rows)) + sum(task.size for task in self.reasoning)
 
@@ -77,12 +115,12 @@ class Suite:
                 "in_training": None if known is None else normalised(text) in known,
                 "answers": {},
             }
-            for text in self._config["prompts"]
+            for text in self._settings.prompts
         ]
 
     def _answered(self) -> list[Example]:
         """The held-out questions that are answered: as many as are compared or judged."""
-        wanted = max(self._config["answers"], self._config["judge_samples"] if self.judge else 0)
+        wanted = max(self._settings.answers, self._settings.judge_samples if self.judge else 0)
         found = [example for example in self.held_out if example.prompt][:wanted]
         if wanted and not found:
             raise Refused(
@@ -97,13 +135,13 @@ class Suite:
         def chat(messages: Sequence[dict[str, str]]) -> str:
             return render(tokenizer, messages, prompt=True)
 
-        said = self._config["chat_tasks"]
+        said = self._settings.chat_tasks
         return [
             (
                 file,
                 questions(
                     file,
-                    limit=self._config["limit"],
+                    limit=self._settings.limit,
                     chat=chat if said in ("all", file.task.output_type) else None,
                 ),
             )
@@ -133,7 +171,7 @@ class Suite:
                 f"reasoning_gym:{task.name}",
                 f"reasoning-gym {task.version}, solved by its own checker",
                 [
-                    model_scores.solve(engine, task, self._told(puzzle), self._config["max_new_tokens"])
+                    model_scores.solve(engine, task, self._told(puzzle), self._settings.max_new_tokens)
                     for puzzle in task.puzzles()
                 ],
             )
@@ -158,21 +196,21 @@ class Suite:
     def _talk(self, name: str, engine: Engine) -> None:
         for one in self.asked:
             messages = [{"role": "user", "content": one["prompt"]}]
-            answer = model_scores.answer_of(engine, self._told(messages), self._config["max_new_tokens"])
+            answer = model_scores.answer_of(engine, self._told(messages), self._settings.max_new_tokens)
             one["answers"][name] = {"text": answer.text.strip(), "stopped": answer.stopped}
 
     def _ask_held_out(self, name: str, engine: Engine) -> None:
-        most = self._config["max_new_tokens"]
+        most = self._settings.max_new_tokens
         answers = [
             (row, model_scores.answer_of(engine, self._told(row).prompt, most)) for row in self.answered
         ]
-        if compared := answers[: self._config["answers"]]:
+        if compared := answers[: self._settings.answers]:
             found = [model_scores.compare_answer(row, answer) for row, answer in compared]
             self._keep(
                 name, "held_out_answers", "equal to the held-out answer but for case and blanks", found
             )
         if self.judge:
-            self._judge(name, self.judge, answers[: self._config["judge_samples"]])
+            self._judge(name, self.judge, answers[: self._settings.judge_samples])
 
     def _judge(self, name: str, judge: Judge, answers: Sequence[tuple[Example, Answer]]) -> None:
         found = [model_scores.judge_answer(judge, self._told(row), answer) for row, answer in answers]
@@ -198,30 +236,30 @@ class Suite:
         scores.samples[model] = samples
 
 
-def open_engine(session: PayloadSession, model: Mapping[str, str]) -> Engine:
+def open_engine(session: PayloadSession, model: ScoredModel) -> Engine:
     """A model by its kind.
 
     Raises:
         LlamaError: llama.cpp cannot load it.
     """
-    config, path = session.config, session.inputs[model["input"]]
-    if model["kind"] == "gguf":
+    settings, path = read_config(session, ScoringSettings), session.inputs[model.input]
+    if model.kind == "gguf":
         kit = kit_of(session)
         # what lies beside a file of the user's own is not part of it
         adapter = path / ADAPTER if (path / ADAPTER).is_file() else None
         file = path / "model.gguf" if path.is_dir() else path
-        context, threads = config["context"], config["threads"]
+        context, threads = settings.context, settings.threads
         return GgufEngine(file, kit, context=context, threads=threads, adapter=adapter)
     from cookbooks.llm.scoring.hf_engine import HfEngine
 
-    return HfEngine(path, context=config["context"], device=config["device"])
+    return HfEngine(path, context=settings.context, device=settings.device)
 
 
-def report_of(suite: Suite, models: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+def report_of(suite: Suite) -> dict[str, Any]:
     """The report: every figure with its interval and its number of samples."""
     return {
         "schema": SCHEMA,
-        "models": [dict(model) for model in models],
+        "models": [asdict(model) for model in suite.models],
         "tasks": [scores.figures() for scores in suite.scores.values()],
         "asked": suite.asked,
         "n_samples": sum(len(next(iter(scores.samples.values()))) for scores in suite.scores.values()),
@@ -249,23 +287,22 @@ def _json(value: Any, indent: int | None) -> bytes:
 def evaluate(session: PayloadSession, load: Callable[..., Engine] = open_engine) -> dict[str, Any]:
     """Score every model, one after the other, and write the report."""
     suite, clock = Suite(session), Clock()
-    for model in session.config["models"]:
+    for model in suite.models:
         engine = load(session, model)
         try:
-            suite.ask(model["name"], engine)
+            suite.ask(model.name, engine)
         finally:
             engine.close()
-        say(f"{model['name']}: scored after {clock.seconds:.1f} s, {clock.cpu_seconds:.1f} s of CPU")
-    report = report_of(suite, session.config["models"])
+        say(f"{model.name}: scored after {clock.seconds:.1f} s, {clock.cpu_seconds:.1f} s of CPU")
+    report = report_of(suite)
     write(session.out, suite, report)
     return report
 
 
 def main() -> None:
     """Evaluate what the config names."""
-    errors = (BuildError, JudgeError, LlamaError, MaskError, ReasoningError, TaskError)
-    with payload_session() as session, explained(*errors):
-        prepare_process(session.config)
+    with payload_session() as session:
+        prepare_process(read_config(session, ScoringSettings).threads)
         report = evaluate(session)
         session.done(n_samples=report["n_samples"], n_tasks=len(report["tasks"]))
 

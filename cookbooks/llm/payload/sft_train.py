@@ -1,15 +1,11 @@
-"""Supervised fine-tuning: ``base_model`` and ``split`` to an adapter or to new weights, by TRL's SFTTrainer.
-
-Config: the fields of `cookbooks.llm.configs.training.SftCheckpointConfig`, ``digests`` (of the base
-model) and ``memory_limit_bytes``.
-"""
+"""Supervised fine-tuning: ``base_model`` and ``split`` to an adapter or to weights, by TRL's SFTTrainer."""
 
 from typing import TYPE_CHECKING, Any
 
+from blut_resources.payload_kit.config import read_config
 from blut_resources.payload_kit.session import PayloadSession, payload_session
-from cookbooks.llm.chat.template import MaskError
-from cookbooks.llm.hf_dir import ModelDirError
-from cookbooks.llm.training_loop.process import explained, prepare_process
+from cookbooks.llm.training_loop.process import prepare_process
+from cookbooks.llm.training_loop.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from trl.trainer.sft_trainer import SFTTrainer
@@ -18,7 +14,9 @@ if TYPE_CHECKING:
     from cookbooks.llm.training_loop.job import Job
 
 
-def sft_trainer(job: "Job", examples: "Examples", model: Any, cls: Any = None, **more: Any) -> "SFTTrainer":
+def sft_trainer(
+    job: "Job[Any]", examples: "Examples", model: Any, cls: Any = None, **more: Any
+) -> "SFTTrainer":
     """TRL's trainer over examples whose ids and labels are already fixed."""
     from trl.trainer.sft_config import SFTConfig
     from trl.trainer.sft_trainer import SFTTrainer
@@ -32,7 +30,7 @@ def sft_trainer(job: "Job", examples: "Examples", model: Any, cls: Any = None, *
         args=arguments,
         train_dataset=examples.dataset(),
         processing_class=job.tokenizer,
-        peft_config=adapter(job.config),
+        peft_config=adapter(job.settings),
         **more,
     )
 
@@ -45,10 +43,10 @@ def train(session: PayloadSession) -> dict[str, Any]:
     from cookbooks.llm.training_loop.models import load_model
     from cookbooks.llm.training_loop.score import held_out
 
-    job = Job(session, "sft")
-    examples = read_examples(job.tokenizer, session.inputs["split"], job.config["seq_len"])
+    job = Job(session, "sft", TrainingSettings)
+    examples = read_examples(job.tokenizer, job.inputs.split, job.settings.seq_len)
     job.refuse_too_much(examples)
-    model = load_model(job.base, job.config["method"], job.placement)
+    model = load_model(job.base, job.settings.method, job.placement)
     configs = configs_of(model)
     trainer = sft_trainer(job, examples, model)
     fitted = job.fit(trainer, examples, lambda: held_out(trainer, examples.held))
@@ -57,8 +55,8 @@ def train(session: PayloadSession) -> dict[str, Any]:
 
 def main() -> None:
     """Train as the frozen JSON says."""
-    with payload_session() as session, explained(ModelDirError, MaskError):
-        prepare_process(session.config)
+    with payload_session() as session:
+        prepare_process(read_config(session, TrainingSettings).threads)
         session.done(**train(session))
 
 

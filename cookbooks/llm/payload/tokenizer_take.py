@@ -8,23 +8,38 @@ with it compares the two.
 import json
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from blut_resources.payload_kit.pinned import BuildError
+from blut_resources.payload_kit.config import read_config, read_inputs
+from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.session import PayloadSession, payload_session
-from cookbooks.llm.chat.template import OFFLINE, MaskError, load_tokenizer
+from cookbooks.llm.chat.template import OFFLINE, load_tokenizer
 from cookbooks.llm.hf_dir import TOKENIZER_PARTS
-from cookbooks.llm.llama.library import LlamaError, kit_of
+from cookbooks.llm.llama.library import kit_of
 from cookbooks.llm.scoring.gguf_engine import GgufEngine
-from cookbooks.llm.training_loop.process import Refused, explained
 
 LEAKED = ("backend", "is_local", "local_files_only", "gguf_file", "name_or_path")
 
 
+@dataclass(frozen=True)
+class TakeSettings:
+    """The config: what kind of model it is."""
+
+    kind: Literal["hf", "gguf"]
+
+
+@dataclass(frozen=True)
+class TakeInputs:
+    """The inputs."""
+
+    model: Path
+
+
 def take(session: PayloadSession) -> dict[str, Any]:
     """Write the files; the facts of a `TokenizerFiles`."""
-    model, made = session.inputs["model"], session.config["kind"] == "gguf"
+    model, made = read_inputs(session, TakeInputs).model, read_config(session, TakeSettings).kind == "gguf"
     if made:
         make(model / "model.gguf" if model.is_dir() else model, session)
     else:
@@ -66,7 +81,7 @@ def make(file: Path, session: PayloadSession) -> None:
 
 def main() -> None:
     """Take what the config names."""
-    with payload_session() as session, explained(BuildError, LlamaError, MaskError):
+    with payload_session() as session:
         session.done(**take(session))
 
 

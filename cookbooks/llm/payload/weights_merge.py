@@ -1,7 +1,6 @@
 """A checkpoint and the model it was trained from become one model directory, complete and plain.
 
-Inputs: ``base`` (model directory) and ``checkpoint`` (``adapter/`` or ``model/``). Config: ``name`` of the
-new model. An adapter is added to the base in float32 and saved so: in bfloat16 the sum would lose more than
+An adapter is added to the base in float32 and saved so: in bfloat16 the sum would lose more than
 a 16-bit GGUF does. A whole model is copied. Tokenizer and chat template are the base's own files: what a
 trainer put in their place must not reach users.
 """
@@ -11,12 +10,14 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from blut_resources.payload_kit.config import Bounds, read_config, read_inputs
+from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.session import payload_session
 from cookbooks.llm.hf_dir import (
-    ModelDirError,
     front_matter,
     model_config,
     model_facts,
@@ -25,7 +26,7 @@ from cookbooks.llm.hf_dir import (
     text_config,
     write_readme,
 )
-from cookbooks.llm.training_loop.process import Refused, explained, prepare_process
+from cookbooks.llm.training_loop.process import prepare_process
 
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.pt", "*.gguf", "config.json", "README.md")
 """Files of a model directory that are not its tokenizer's; the rest is copied from the base."""
@@ -33,6 +34,22 @@ OPTIONAL = re.compile(r"lm_head\.weight$|inv_freq$|masked_bias$")
 """Tensors that some programs save and others make anew; a tied output is the embedding."""
 HEADS = {"embed_tokens", "lm_head", "wte", "embed_in", "embed_out"}
 INHERITED = ("license", "license_name", "license_link", "language", "pipeline_tag", "library_name")
+
+
+@dataclass(frozen=True)
+class MergeSettings:
+    """The config: the name of the new model."""
+
+    name: str
+    threads: Annotated[int, Bounds(1, 256)] = 1
+
+
+@dataclass(frozen=True)
+class MergeInputs:
+    """The inputs: a model directory, and a checkpoint with ``adapter/`` or ``model/``."""
+
+    base: Path
+    checkpoint: Path
 
 
 def merge(base: Path, checkpoint: Path, out: Path) -> None:
@@ -163,12 +180,13 @@ def _listing(folder: Path) -> str:
 
 def main() -> None:
     """Merge what the config names."""
-    with payload_session() as session, explained(ModelDirError):
-        prepare_process(session.config)
-        base, checkpoint = session.inputs["base"], session.inputs["checkpoint"]
+    with payload_session() as session:
+        settings, inputs = read_config(session, MergeSettings), read_inputs(session, MergeInputs)
+        prepare_process(settings.threads)
+        base, checkpoint = inputs.base, inputs.checkpoint
         merge(base, checkpoint, session.out)
         copy_tokenizer(base, session.out)
-        describe(base, checkpoint, session.out, session.config["name"])
+        describe(base, checkpoint, session.out, settings.name)
         for path in session.out.iterdir():
             path.chmod(0o644)
         changed, total = changed_tensors(base, session.out)

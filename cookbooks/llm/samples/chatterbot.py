@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
+from blut_resources.payload_kit.cache import cache_root, ensure_built, ensure_package, is_built
 from blut_resources.payload_kit.pinned import Package
-from cookbooks.llm.samples.cache import cache_root, ensure_built, ensure_package, is_built
 
 WHEEL = Package(
     requirement="chatterbot-corpus==1.3.3",

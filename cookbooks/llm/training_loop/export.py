@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 
 def export(
-    job: Job, trainer: "Trainer", configs: Mapping[str, Any], examples: Examples, fitted: Fitted, **more: Any
+    job: Job[Any],
+    trainer: "Trainer",
+    configs: Mapping[str, Any],
+    examples: Examples,
+    fitted: Fitted,
+    **more: Any,
 ) -> dict[str, Any]:
     """Write the checkpoint; returns its facts.
 
@@ -31,12 +36,12 @@ def export(
         more: further facts for ``trainer.json``.
     """
     name = base_name(job.base)
-    if job.config["method"] == "full":
+    if job.settings.method == "full":
         _save_model(trainer.model, configs, job.base, job.session.out / "model", name)
     else:
         _save_adapter(trainer.model, job.session.out / "adapter", name)
     facts = job.result(trainer, examples, fitted)
-    kept = {k: v for k, v in job.config.items() if k not in HOW}
+    kept = {k: v for k, v in job.session.config.items() if k not in HOW}
     story = {
         "schema": 1,
         "kind": job.kind,

@@ -8,9 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from blut_resources.machine.memory import size_text
+from blut_resources.payload_kit.config import read_config, read_inputs
+from blut_resources.payload_kit.ending import Ending
+from blut_resources.payload_kit.refuse import Refused
+from blut_resources.payload_kit.say import say
 from blut_resources.payload_kit.session import PayloadSession
 from cookbooks.llm.training_loop import memory
 from cookbooks.llm.training_loop.arguments import training_arguments
@@ -24,17 +28,20 @@ from cookbooks.llm.training_loop.models import (
     supports_sdpa,
     weights_bytes,
 )
-from cookbooks.llm.training_loop.process import Clock, Refused, load_libraries, say
+from cookbooks.llm.training_loop.process import Clock, load_libraries
 from cookbooks.llm.training_loop.resume import newest_complete
 from cookbooks.llm.training_loop.sample_chat import SampleChat
+from cookbooks.llm.training_loop.settings import TrainingInputs, TrainingSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase as Tokenizer
     from transformers import Trainer
 
+S = TypeVar("S", bound=TrainingSettings)
 HOW = ("resume", "save_steps", "memory_limit_bytes", "prompts")
 """Settings that change nothing about the result, so a training may be resumed with others."""
 
+GOES_ON = "the next attempt goes on from there"
 LIBRARIES = ("torch", "transformers", "trl", "peft")
 
 
@@ -52,30 +59,32 @@ class Fitted:
 
 
 @dataclass
-class Job:
-    """A training: its settings, its base model, and where it runs."""
+class Job(Generic[S]):
+    """A training: its settings, its base model, and where it runs.
+
+    Attributes:
+        shape: the class of its settings.
+    """
 
     session: PayloadSession
     kind: str
+    shape: type[S]
     writes: bool = False
     """True if the model is trained on what it writes itself."""
     estimate: Estimate | None = None
     clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
-        refuse_unready(self.config, self.base)
-        self.placement: Placement = place(self.config, supports_sdpa(self.base))
+        self.settings: S = read_config(self.session, self.shape)
+        self.inputs: TrainingInputs = read_inputs(self.session, TrainingInputs)
+        refuse_unready(self.settings.method, self.base)
+        self.placement: Placement = place(self.settings, supports_sdpa(self.base))
         say(self.placement.describe())
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The settings of the frozen JSON."""
-        return self.session.config
 
     @property
     def base(self) -> Path:
         """The directory of the model that is trained."""
-        return self.session.inputs["base_model"]
+        return self.inputs.base_model
 
     @cached_property
     def tokenizer(self) -> "Tokenizer":
@@ -84,7 +93,7 @@ class Job:
 
     def arguments(self, **more: Any) -> dict[str, Any]:
         """Keyword arguments for one of TRL's config classes."""
-        return {**training_arguments(self.config, self.placement, self.session.work), **more}
+        return {**training_arguments(self.settings, self.placement, self.session.work), **more}
 
     def refuse_too_much(
         self,
@@ -105,25 +114,25 @@ class Job:
             Refused: with the arithmetic.
         """
         load_libraries()
-        load = Load(sequences * self.config["batch_size"], examples.longest, learned)
+        load = Load(sequences * self.settings.batch_size, examples.longest, learned)
         cuda = self.placement.device == "cuda"
         shapes = Shapes.of(self.base)
         self.estimate = memory.estimate(
             shapes,
-            self.config,
+            self.settings,
             load,
-            weights=weights_bytes(shapes, self.config["method"], self.placement),
+            weights=weights_bytes(shapes, self.settings.method, self.placement),
             width=BYTES[self.placement.dtype],
             baseline=0 if cuda else memory.resident() + memory.TRAINER,
             attention=self.placement.attention,
             extra=extra,
         )
         say(f"memory: {self.estimate.describe()}")
-        memory.refuse_too_much(self.estimate, self.config.get("memory_limit_bytes"), self.placement.device)
+        memory.refuse_too_much(self.estimate, self.settings.memory_limit_bytes, self.placement.device)
 
     def making(self, examples: Examples) -> dict[str, Any]:
         """What another attempt must share to go on from this one's checkpoints."""
-        kept = {name: value for name, value in self.config.items() if name not in HOW}
+        kept = {name: value for name, value in self.session.config.items() if name not in HOW}
         versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
         where = {"device": self.placement.device, "dtype": self.placement.dtype}
         return {**kept, **where, **versions, "kind": self.kind, "examples": examples.fingerprint}
@@ -140,15 +149,16 @@ class Job:
         """
         from transformers import PrinterCallback
 
-        from cookbooks.llm.training_loop.progress import Progress, epochs_of, metric_name
+        from cookbooks.llm.training_loop.progress import TrainingProgress, epochs_of, metric_name
 
-        making = self.making(examples)
-        progress = Progress(
+        making, ending = self.making(examples), Ending()
+        progress = TrainingProgress(
             self.session,
             making,
             evaluate,
+            ending,
             loss_may_overflow=self.placement.dtype == "float16",
-            eval_steps=self.config.get("eval_steps"),
+            eval_steps=self.settings.eval_steps,
         )
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(progress)
@@ -157,19 +167,15 @@ class Job:
             if not math.isfinite(value):
                 raise Refused(f"base_model: its {name} is {value} before any training: it is damaged")
         found = self._resumable(making, trainer)
-        held, questions = self.session.inputs["split"] / "eval.jsonl", self.config.get("prompts", ())
-        chat = SampleChat(self.tokenizer, held, questions)
+        chat = SampleChat(self.tokenizer, self.inputs.split / "eval.jsonl", self.settings.prompts)
         chat.ask(trainer, "before")
         if before and not found:
             # where the curve of the held-out side begins
             start: dict[str, Any] = {metric_name(name): value for name, value in before.items()}
             self.session.epoch(0, step=0, **start)
-        with progress.listening(), self._room():
+        with ending.heard(), ending.finishing(), self._room():
             trainer.train(resume_from_checkpoint=str(found) if found else None)
-        if progress.terminated:
-            raise SystemExit(
-                f"terminated at step {trainer.state.global_step}; the next attempt goes on from there"
-            )
+            ending.message = f"terminated at step {trainer.state.global_step}; {GOES_ON}"
         chat.ask(trainer, "after")
         history = trainer.state.log_history
         steps, epochs = trainer.state.global_step, float(trainer.state.epoch or 0)
@@ -191,10 +197,10 @@ class Job:
             ) from error
 
     def _resumable(self, making: Mapping[str, Any], trainer: "Trainer") -> Path | None:
-        if self.config.get("resume", "auto") == "never":
+        if self.settings.resume == "never":
             return None
-        batches, most = len(trainer.get_train_dataloader()), self.config.get("max_steps")
-        per_epoch = math.ceil(batches / self.config["grad_accum"])
+        batches, most = len(trainer.get_train_dataloader()), self.settings.max_steps
+        per_epoch = math.ceil(batches / self.settings.grad_accum)
 
         def usable(step: int) -> bool:
             # transformers would train one step more from a checkpoint at the last one inside an epoch
@@ -235,7 +241,7 @@ class Job:
         """Facts about the checkpoint that hold wherever and whenever it was trained."""
         last = fitted.epochs[-1]
         return {
-            "method": self.config["method"],
+            "method": self.settings.method,
             "n_trainable": n_trainable(trainer.model),
             "steps": fitted.steps,
             "epochs": fitted.n_epochs,

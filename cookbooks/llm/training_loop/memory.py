@@ -7,11 +7,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from blut_resources.machine.memory import memory, size_text
+from blut_resources.payload_kit.refuse import Refused
 from cookbooks.llm.hf_dir import model_config, tensor_shapes, text_config, weight_files
-from cookbooks.llm.training_loop.process import Refused
+from cookbooks.llm.training_loop.settings import TrainingSettings
 
 EMBEDDINGS = ("embed", "wte", "wpe", "lm_head", "output_embed")
 TILE_ROWS, TILE_COLUMNS, TILE_COPIES = 4096, 32768, 8
@@ -107,7 +107,7 @@ class Estimate:
 
 
 def estimate(
-    shapes: Shapes, config: Mapping[str, Any], load: Load, *, weights: int, width: int, baseline: int,
+    shapes: Shapes, settings: TrainingSettings, load: Load, *, weights: int, width: int, baseline: int,
     attention: str = "sdpa", extra: Mapping[str, int] | None = None,
 ) -> Estimate:  # fmt: skip
     """The peak of a training.
@@ -118,11 +118,11 @@ def estimate(
         baseline: what the process holds before the model is loaded.
         extra: other models and their work, by name.
     """
-    full = config["method"] == "full"
+    full = settings.method == "full"
     trained, largest = (
         (shapes.n_params, shapes.largest)
         if full
-        else (shapes.adapter_params(config["rank"]), config["rank"] * max(map(sum, shapes.linear), default=0))
+        else (shapes.adapter_params(settings.rank), settings.rank * max(map(sum, shapes.linear), default=0))
     )
     held = {
         "libraries": baseline,
@@ -131,9 +131,9 @@ def estimate(
         **(extra or {}),
     }
     optimizer, gradients = {"optimizer": 8 * trained}, {"gradients": 4 * trained}
-    between = gradients if config["grad_accum"] > 1 else {}
+    between = gradients if settings.grad_accum > 1 else {}
     work = {
-        "activations": int(_activations(shapes, config, load, width, attention)),
+        "activations": int(_activations(shapes, settings, load, width, attention)),
         "vocabulary": _vocabulary(shapes, load, full),
     }
     moments = {
@@ -149,15 +149,15 @@ def _with_slack(parts: Mapping[str, int]) -> dict[str, int]:
     return {**parts, "allocator": int(sum(size * shares.get(name, SLACK) for name, size in parts.items()))}
 
 
-def _activations(shapes: Shapes, config: Mapping[str, Any], load: Load, width: int, attention: str) -> float:
+def _activations(shapes: Shapes, settings: TrainingSettings, load: Load, width: int, attention: str) -> float:
     outer = sum(out + into for out, into in shapes.linear)
     per_token = outer * KEPT * width
-    if config["method"] != "full":
-        copies = 1 if config.get("dropout") else 0
-        adapters = sum(copies * into + config["rank"] for _, into in shapes.linear)
+    if settings.method != "full":
+        copies = 1 if settings.dropout else 0
+        adapters = sum(copies * into + settings.rank for _, into in shapes.linear)
         per_token += adapters * (4 if width == 4 else 3)
     squares = 3 * width * shapes.heads * load.length**2 * load.sequences if attention == "eager" else 0
-    if config.get("gradient_checkpointing"):
+    if settings.gradient_checkpointing:
         kept = shapes.layers * shapes.hidden * width * load.tokens
         return kept + (per_token * load.tokens) / shapes.layers + squares
     return per_token * load.tokens + squares * shapes.layers

@@ -1,14 +1,14 @@
 """Models for training: loaded as the method wants them, and the adapter that is put on."""
 
 import importlib.util
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cookbooks.llm.chat import template as chat
+from blut_resources.payload_kit.refuse import Refused
+from cookbooks.llm.chat import template
 from cookbooks.llm.training_loop.device import BYTES, Placement
 from cookbooks.llm.training_loop.memory import Shapes
-from cookbooks.llm.training_loop.process import Refused
+from cookbooks.llm.training_loop.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from peft import LoraConfig
@@ -20,13 +20,13 @@ NF4_BYTES = 0.56
 """Bytes a parameter takes in NF4 with doubly quantised scales."""
 
 
-def refuse_unready(config: Mapping[str, Any], base: Path) -> None:
+def refuse_unready(method: str, base: Path) -> None:
     """What can be known without loading anything.
 
     Raises:
         Refused: the method needs a library that is not there, or the base is no whole model.
     """
-    if config["method"] == "qlora" and importlib.util.find_spec("bitsandbytes") is None:
+    if method == "qlora" and importlib.util.find_spec("bitsandbytes") is None:
         raise Refused(
             "method='qlora': the package bitsandbytes is not installed; run `pip install bitsandbytes`,"
             " or use method lora"
@@ -44,7 +44,7 @@ def load_tokenizer(base: Path) -> "Tokenizer":
     Raises:
         MaskError: there is none that can be loaded.
     """
-    tokenizer = chat.load_tokenizer(base)
+    tokenizer = template.load_tokenizer(base)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -116,16 +116,16 @@ def weights_bytes(shapes: Shapes, method: str, placement: Placement) -> int:
     return shapes.weights(width, NF4_BYTES if method == "qlora" else width)
 
 
-def adapter(config: Mapping[str, Any]) -> "LoraConfig | None":
+def adapter(settings: TrainingSettings) -> "LoraConfig | None":
     """LoRA on every linear layer but the output; None where all weights are trained."""
     from peft import LoraConfig
 
-    if config["method"] == "full":
+    if settings.method == "full":
         return None
     return LoraConfig(
-        r=config["rank"],
-        lora_alpha=config["alpha"],
-        lora_dropout=config.get("dropout", 0.0),
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )

@@ -10,13 +10,15 @@ from trl.trainer.distillation_config import DistillationConfig
 from trl.trainer.distillation_trainer import DistillationTrainer
 from trl.trainer.utils import add_fused_lm_head
 
+from blut_resources.payload_kit.refuse import Refused
+from blut_resources.payload_kit.say import say
 from cookbooks.llm.training_loop.models import adapter, load_frozen
-from cookbooks.llm.training_loop.process import Refused, say
 from cookbooks.llm.training_loop.teacher_answers import prompt_of
 
 if TYPE_CHECKING:
     from cookbooks.llm.training_loop.examples import Examples
     from cookbooks.llm.training_loop.job import Job
+    from cookbooks.llm.training_loop.settings import DistillSettings
 
 
 class OnPolicy(DistillationTrainer):
@@ -42,18 +44,20 @@ class _Order(TrainerCallback):
         self._trainer.sampler.generator.manual_seed(args.seed + int(state.epoch or 0))
 
 
-def on_policy_trainer(job: "Job", examples: "Examples", model: Any, teacher: Path) -> OnPolicy:
+def on_policy_trainer(
+    job: "Job[DistillSettings]", examples: "Examples", model: Any, teacher: Path
+) -> OnPolicy:
     """The trainer over the prompts of the examples; their answers are not used.
 
     Raises:
         Refused: there are fewer prompts than an update takes.
     """
-    config = job.config
-    _refuse_few(len(examples.texts), config["batch_size"], config["grad_accum"])
+    settings = job.settings
+    _refuse_few(len(examples.texts), settings.batch_size, settings.grad_accum)
     arguments = DistillationConfig(
         **job.arguments(remove_unused_columns=False),
-        max_completion_length=config["max_new_tokens"],
-        temperature=config["temperature"],
+        max_completion_length=settings.max_new_tokens,
+        temperature=settings.temperature,
         beta=REVERSE_KL,
     )
     trainer = OnPolicy(
@@ -62,7 +66,7 @@ def on_policy_trainer(job: "Job", examples: "Examples", model: Any, teacher: Pat
         args=arguments,
         train_dataset=Dataset.from_list([{"prompt": prompt_of(row)} for row in examples.texts]),
         processing_class=job.tokenizer,
-        peft_config=adapter(config),
+        peft_config=adapter(settings),
     )
     # the held-out loss is asked of this layer; training and generation go by the model's own forward
     student: Any = trainer.model

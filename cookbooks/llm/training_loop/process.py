@@ -1,12 +1,11 @@
-"""The process that a training runs in: set up before any model library is imported, and how it gives up."""
+"""The process that a training runs in: set up before any model library is imported."""
 
-import contextlib
 import os
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping
-from typing import Any
+
+from blut_resources.payload_kit.device import use_threads
 
 OFFLINE = (
     "HF_HUB_OFFLINE",
@@ -15,22 +14,16 @@ OFFLINE = (
     "HF_HUB_DISABLE_TELEMETRY",
     "HF_HUB_DISABLE_PROGRESS_BARS",
 )
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
-class Refused(ValueError):
-    """A training cannot or must not go on; the message is for a person."""
-
-
-def prepare_process(config: Mapping[str, Any]) -> None:
+def prepare_process(threads: int) -> None:
     """No network, a fixed number of threads, one GPU, no wandb. The libraries read all of this at import.
 
     Threads that spin while they wait would cost other programs of the machine more than they gain here.
     """
     for name in OFFLINE:
         os.environ[name] = "1"
-    for name in THREADS:
-        os.environ[name] = str(config.get("threads", 1))
+    use_threads(threads)
     os.environ |= {"TOKENIZERS_PARALLELISM": "false", "OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
     # with several in sight, transformers would wrap the model in DataParallel, which TRL refuses
     os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
@@ -47,20 +40,6 @@ def load_libraries() -> None:
 
     # the versions are pinned: what will be called otherwise in the next one does not help a user now
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|trl|peft)\.")
-
-
-def say(text: str) -> None:
-    """A line for the log of the run."""
-    print(text, file=sys.stderr, flush=True)
-
-
-@contextlib.contextmanager
-def explained(*errors: type[Exception]) -> Iterator[None]:
-    """Ends the process with the message of these errors, and of `Refused`, instead of a stack trace."""
-    try:
-        yield
-    except (Refused, *errors) as error:
-        raise SystemExit(str(error)) from error
 
 
 class Clock:

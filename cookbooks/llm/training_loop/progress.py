@@ -1,17 +1,15 @@
 """What a training tells while it runs, and what makes it stop."""
 
-import contextlib
 import math
-import signal
-import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from blut_resources.payload_kit.ending import Ending
+from blut_resources.payload_kit.say import say
 from blut_resources.payload_kit.session import Diverged, PayloadSession
-from cookbooks.llm.training_loop.process import say
 from cookbooks.llm.training_loop.resume import Making, prune, seal
 
 EPOCH = "epoch_metrics"
@@ -27,7 +25,7 @@ def metric_name(name: str) -> str:
     return name.replace("/", "_")
 
 
-class Progress(TrainerCallback):
+class TrainingProgress(TrainerCallback):
     """Streams a training to its session, seals its checkpoints, and stops it where going on has no sense.
 
     The metrics of finished epochs live in the trainer's own log history, so a resumed training has them too.
@@ -38,6 +36,7 @@ class Progress(TrainerCallback):
         session: PayloadSession,
         making: Making,
         evaluate: Callable[[], Mapping[str, float]],
+        ending: Ending,
         *,
         loss_may_overflow: bool = False,
         eval_steps: int | None = None,
@@ -45,25 +44,14 @@ class Progress(TrainerCallback):
         """Prepare.
 
         Args:
+            ending: whether the process is asked to end: it saves a checkpoint first.
             evaluate: the metrics on the held-out side, of the model as it is.
             eval_steps: evaluate so often within an epoch too.
             loss_may_overflow: float16 scales its gradients, and skips steps whose scale was too large.
         """
         self._session, self._making, self._evaluate = session, making, evaluate
         self._overflow, self._eval_steps = loss_may_overflow, eval_steps
-        self.terminated = False
-
-    @contextlib.contextmanager
-    def listening(self) -> Iterator[None]:
-        """While it lasts, a process that is asked to end keeps a checkpoint first."""
-        before = signal.signal(signal.SIGTERM, self._terminate)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGTERM, before)
-
-    def _terminate(self, _number: int, _frame: types.FrameType | None) -> None:
-        self.terminated = True
+        self._ending = ending
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -103,7 +91,7 @@ class Progress(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """When asked to end: a checkpoint first."""
-        if self.terminated:
+        if self._ending.asked:
             control.should_save = control.should_training_stop = True
 
     def _point(self, state: TrainerState) -> None:
@@ -124,7 +112,7 @@ class Progress(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """The metrics of the epoch, before its checkpoint is written."""
-        if self.terminated:
+        if self._ending.asked:
             control.should_save = False
         else:
             self._finish_epoch(state)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from blut_resources.payload_kit.say import say
 from cookbooks.llm.chat.template import render
 from cookbooks.llm.training_loop.examples import rows
-from cookbooks.llm.training_loop.process import say
 from cookbooks.llm.training_loop.score import as_in_training
 from cookbooks.llm.training_loop.teacher_answers import ends_of
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from blut_resources.payload_kit.refuse import Refused
+from blut_resources.payload_kit.say import say
 from cookbooks.llm.chat.template import control_tokens, render
-from cookbooks.llm.training_loop.process import Refused, say
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase as Tokenizer

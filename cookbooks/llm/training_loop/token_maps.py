@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from cookbooks.llm.training_loop.process import Refused
+from blut_resources.payload_kit.refuse import Refused
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase as Tokenizer

@@ -2,7 +2,7 @@
 
 from cookbooks.llm.training_loop.process import prepare_process
 
-prepare_process({"threads": 1})
+prepare_process(1)
 
 import peft  # noqa: E402, F401
 from transformers import AutoTokenizer, LlamaForCausalLM  # noqa: E402, F401

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from blut_resources.payload_kit.refuse import Refused
 from cookbooks.llm.chat.masking import IGNORE
 from cookbooks.llm.scoring.held_out import read_file
-from cookbooks.llm.training_loop.process import Refused
 from tests.cookbooks.llm.rows_support import GREETING, ask, tokenizer_of_smollm2, write_rows
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cookbooks.llm.training_loop.process import Refused
+from blut_resources.payload_kit.refuse import Refused
 from cookbooks.llm.training_loop.teacher_answers import ANSWERS, Written, answered
 from tests.cookbooks.llm.training_support import (
     Training,
@@ -54,9 +54,10 @@ def test_the_loss_is_the_formula(
     from cookbooks.llm.training_loop.examples import read_examples
     from cookbooks.llm.training_loop.job import Job
     from cookbooks.llm.training_loop.models import load_frozen, load_model
+    from cookbooks.llm.training_loop.settings import DistillSettings
 
     monkeypatch.setattr(logit_distillation, "ROWS", rows)
-    job = Job(Training(tmp_path, "distill", inputs, dropout=0.0).session(), "distill_logit")
+    job = Job(Training(tmp_path, "distill", inputs, dropout=0.0).session(), "distill_logit", DistillSettings)
     examples = read_examples(job.tokenizer, inputs["split"], 256)
     teacher = load_frozen(inputs["teacher_model"], job.placement)
     more = {"teacher": teacher, "n_tokens": 259, "kl_weight": 0.3, "temperature": 2.0}

@@ -6,12 +6,13 @@ from typing import Any, get_args
 
 import pytest
 
+from blut_resources.payload_kit.refuse import Refused
 from cookbooks.llm.configs.training import DpoCheckpointConfig, PreferenceLoss, refuse_senseless
 from cookbooks.llm.payload.dpo_train import dpo_trainer, evaluate, refuse_another_start
 from cookbooks.llm.training_loop.examples import read_pairs
 from cookbooks.llm.training_loop.job import Job
 from cookbooks.llm.training_loop.models import load_frozen, load_model
-from cookbooks.llm.training_loop.process import Refused
+from cookbooks.llm.training_loop.settings import DpoSettings
 from tests.cookbooks.llm.training_support import (
     Training,
     assert_every_file_is_needed,
@@ -57,7 +58,7 @@ def test_every_loss_of_trl_trains(loss: str, inputs: dict[str, Path], tmp_path: 
 
 
 def test_a_reference_that_is_another_model_is_refused(inputs: dict[str, Path], tmp_path: Path) -> None:
-    job = Job(Training(tmp_path, "dpo", inputs, method="full").session(), "dpo")
+    job = Job(Training(tmp_path, "dpo", inputs, method="full").session(), "dpo", DpoSettings)
     examples = read_pairs(job.tokenizer, inputs["split"], 256)
     other = load_frozen(tiny_model(tmp_path / "other", seed=1), job.placement)
     trainer = dpo_trainer(job, examples, load_model(job.base, "full", job.placement), other)

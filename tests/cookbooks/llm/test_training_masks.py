@@ -11,6 +11,7 @@ from cookbooks.llm.payload.sft_train import sft_trainer
 from cookbooks.llm.training_loop.examples import examples_of, read_pairs
 from cookbooks.llm.training_loop.job import Job
 from cookbooks.llm.training_loop.models import load_model
+from cookbooks.llm.training_loop.settings import DpoSettings, TrainingSettings
 from tests.cookbooks.llm.training_support import Training, dialogues, pairs, split, tiny_model
 
 TALK = [
@@ -29,7 +30,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def trainer_over(rows: list[dict[str, Any]], inputs: dict[str, Path], root: Path) -> tuple[Any, Job]:
-    job = Job(Training(root, "sft", inputs, dropout=0.0, batch_size=len(rows)).session(), "sft")
+    job = Job(
+        Training(root, "sft", inputs, dropout=0.0, batch_size=len(rows)).session(), "sft", TrainingSettings
+    )
     sides = {"train": [(str(n), row) for n, row in enumerate(rows)], "eval": []}
     examples = examples_of(job.tokenizer, sides, 256)
     return sft_trainer(job, examples, load_model(job.base, "lora", job.placement)), job
@@ -82,7 +85,7 @@ def test_the_loss_is_that_of_the_answers_alone(inputs: dict[str, Path], tmp_path
 def test_both_sides_of_a_pair_carry_their_answer_alone(inputs: dict[str, Path], tmp_path: Path) -> None:
     rows = pairs(3)
     inputs = {**inputs, "split": split(tmp_path / "pairs", rows, n_eval=1)}
-    job = Job(Training(tmp_path, "dpo", inputs, batch_size=2).session(), "dpo")
+    job = Job(Training(tmp_path, "dpo", inputs, batch_size=2).session(), "dpo", DpoSettings)
     examples = read_pairs(job.tokenizer, inputs["split"], 256)
     trainer = dpo_trainer(job, examples, load_model(job.base, "lora", job.placement))
 

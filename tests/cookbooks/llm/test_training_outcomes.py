@@ -6,11 +6,13 @@ import math
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.session import Diverged
 from cookbooks.llm.artifacts import Checkpoint
 from cookbooks.llm.payload.sft_train import sft_trainer
@@ -18,8 +20,16 @@ from cookbooks.llm.training_loop.examples import read_examples
 from cookbooks.llm.training_loop.job import Job
 from cookbooks.llm.training_loop.memory import Load, Shapes, estimate
 from cookbooks.llm.training_loop.models import load_model
-from cookbooks.llm.training_loop.process import Refused
-from tests.cookbooks.llm.training_support import CHATML, Training, contents, dialogues, split, tiny_model
+from cookbooks.llm.training_loop.settings import TrainingSettings
+from tests.cookbooks.llm.training_support import (
+    CHATML,
+    CONFIG,
+    Training,
+    contents,
+    dialogues,
+    split,
+    tiny_model,
+)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +105,7 @@ def test_where_it_runs_is_said_before_it_starts(
 
 def test_the_defaults_of_trl_are_not_taken(inputs: dict[str, Path], tmp_path: Path) -> None:
     """TRL's own: bfloat16, recomputed activations, cut at 1024 tokens, every tenth step reported."""
-    job = Job(Training(tmp_path, "sft", inputs).session(), "sft")
+    job = Job(Training(tmp_path, "sft", inputs).session(), "sft", TrainingSettings)
     examples = read_examples(job.tokenizer, inputs["split"], 256)
     trainer = sft_trainer(job, examples, load_model(job.base, "lora", job.placement))
     given = trainer.args
@@ -109,7 +119,7 @@ def test_the_defaults_of_trl_are_not_taken(inputs: dict[str, Path], tmp_path: Pa
 PROCESS = """
 from cookbooks.llm.payload import distill_train, dpo_train, sft_train, weights_merge
 from cookbooks.llm.training_loop.process import prepare_process
-prepare_process({"threads": 1})
+prepare_process(1)
 import os, huggingface_hub.constants, torch
 offline = huggingface_hub.constants.HF_HUB_OFFLINE
 print(torch.get_num_threads(), os.environ["OMP_WAIT_POLICY"], os.environ["KMP_BLOCKTIME"], offline)
@@ -224,10 +234,10 @@ def test_an_adapter_is_no_base(inputs: dict[str, Path], tmp_path: Path) -> None:
 def test_the_estimate_grows_with_what_costs_memory(inputs: dict[str, Path]) -> None:
     shapes = Shapes.of(inputs["base_model"])
     assert shapes.linear.count((128, 64)) == 4 and len(shapes.linear) == 14
-    plain = {"method": "lora", "rank": 8, "dropout": 0.0, "grad_accum": 1}
+    plain = TrainingSettings(**{**CONFIG, "rank": 8, "dropout": 0.0, "grad_accum": 1})
 
     def peak(load: Load = Load(1, 64), **config: Any) -> int:  # noqa: B008
-        found = estimate(shapes, {**plain, **config}, load, weights=400_000, width=4, baseline=0)
+        found = estimate(shapes, replace(plain, **config), load, weights=400_000, width=4, baseline=0)
         return found.peak
 
     assert peak(Load(2, 64)) > peak() and peak(Load(1, 128)) > peak()

@@ -21,7 +21,7 @@ from cookbooks.llm.training_loop.resume import SEAL, checkpoints, newest_complet
 
 with pytest.MonkeyPatch.context() as patch:  # which GPUs there are is for other tests to say
     patch.setenv("CUDA_VISIBLE_DEVICES", "")
-    prepare_process({"threads": 1})
+    prepare_process(1)
 if sys.modules["wandb"] is None:  # other tests of this process track with it
     del sys.modules["wandb"]
 

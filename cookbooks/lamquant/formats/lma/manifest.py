@@ -4,13 +4,14 @@ import json
 from dataclasses import dataclass, fields
 from typing import Any
 
+from blut_resources.payload_kit.refuse import Refused
 from cookbooks.lamquant.formats.lma.names import name_problem
 
 MAX_ENTRY_BYTES = 4 << 30
 MAX_ORIGINAL_BYTES = 16 << 30
 
 
-class LmaError(Exception):
+class LmaError(Refused):
     """An archive or an entry of it is refused; the message names the file, the field and the value."""
 
 

@@ -1,7 +1,9 @@
 """Why an LML1 file was refused. Every reader error is an :class:`LmlError`."""
 
+from blut_resources.payload_kit.refuse import Refused
 
-class LmlError(Exception):
+
+class LmlError(Refused):
     """An LML1 file cannot be read."""
 
 
