@@ -161,10 +161,11 @@ def test_another_process_decodes_files_to_what_this_one_decodes(
     ("change", "words"),
     [
         ({"preset": "huge"}, ["preset='huge'", "smoke"]),
-        ({"tier": 5}, ["tier=5", "[1, 4]"]),
-        ({"epochs": 0}, ["epochs=0", "[1, "]),
+        ({"tier": 5}, ["tier=5", "from 1 to 4"]),
+        ({"epochs": 0}, ["epochs=0", "from 1 to"]),
         ({"lr": -1.0}, ["lr=-1.0", "1e-07"]),
         ({"device": "tpu"}, ["device='tpu'", "cuda"]),
+        ({"epoch": 3}, ["epoch=3: unknown; did you mean epochs?"]),
     ],
 )
 def test_a_setting_out_of_range_is_refused_naming_field_value_and_range(

@@ -11,7 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from blut_resources.payload_kit.config import read
+from blut_resources.payload_kit.refuse import Refused
 from cookbooks.lamquant.formats.corpus import read_corpus
+from cookbooks.lamquant.payload.split_build import SplitSettings
 from cookbooks.lamquant.signal.duplicates import Duplicates, Finding, find_duplicates
 from cookbooks.lamquant.signal.split import SPLITS, SplitError, SplitPolicy, build_split, read_split
 from tests.cookbooks.lamquant.split_corpora import (
@@ -266,22 +269,22 @@ def test_a_chain_of_shared_content_between_named_subjects_is_spelled_out() -> No
             {"test_subjects": ["a"], "val_subjects": ["a"]},
             "'a' is in val_subjects and in test_subjects",
         ),
-        ("abc", {"val_fraction": 1.5}, "val_fraction=1.5: allowed is 0 <= val_fraction < 1"),
+        ("abc", {"val_fraction": 1.5}, "val_fraction=1.5: must be a finite number from 0 below 1"),
         ("abc", {"val_fraction": float("nan")}, "val_fraction=nan"),
         ("abc", {"val_fraction": 0.7, "test_fraction": 0.7}, "sum to more than 1"),
         ("abc", {"val_fraction": 0}, "no subject is left for val: val_fraction is 0"),
         ("ab", {}, "the corpus has 2: a, b. Add recordings of other subjects"),
         ("a", {}, "the corpus has 1: a"),
         ("abc", {"train_subjects": ["a", "b", "c"]}, "name fewer in train_subjects"),
-        ("abc", {"train_subjects": "a"}, "train_subjects='a': give a list"),
+        ("abc", {"train_subjects": "a"}, "train_subjects='a': must be a list"),
         ("", {}, "the corpus lists no recordings"),
     ],
 )
 def test_a_split_that_cannot_be_made_says_why_and_what_to_do(
     subjects: str, config: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(SplitError) as refused:
-        policy = SplitPolicy.from_config(config)
+    with pytest.raises(Refused) as refused:
+        policy = read(config, SplitSettings).policy()
         entries = [{"stem": f"{subject}_1", "subject": subject} for subject in subjects]
         build_split({"recordings": entries}, Duplicates((), (), {}), policy)
     assert message in str(refused.value)

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
 from safetensors.numpy import load_file, save_file
 
 from blut_resources.files.digest import digest_path
+from blut_resources.payload_kit.config import read
+from blut_resources.payload_kit.refuse import Refused
 from blut_resources.registry.models import ModelRegistry
 from blut_resources.registry.rules import misses
 from blut_resources.registry.verdicts import PromotionRefused, Verdict
@@ -34,7 +35,7 @@ from cookbooks.lamquant.gate.floors import (
 )
 from cookbooks.lamquant.gate.grade import LADDER, grade_corpus, grade_recording
 from cookbooks.lamquant.gate.split import SplitInvalid
-from cookbooks.lamquant.payload.verdict_score import ScoreConfig, score
+from cookbooks.lamquant.payload.verdict_score import ScoreSettings, score
 from cookbooks.lamquant.signal.bands import BANDS
 from tests.cookbooks.lamquant.verdict_case import CHANGE, REGISTRY, Case, made, payload
 
@@ -290,7 +291,7 @@ def test_a_link_to_bytes_elsewhere_fails(case):
 
 def test_a_missing_bitstream_fails(case):
     case.bitstream.unlink()
-    verdict = score(ScoreConfig.model_validate(case.named()), case.inputs())
+    verdict = score(read(case.named(), ScoreSettings), case.inputs())
     assert not verdict.passed and any("is missing" in reason for reason in verdict.reasons)
 
 
@@ -357,7 +358,7 @@ def test_files_of_validation_recordings_fail(case):
     other = next(stem for stem, name in split["recordings"].items() if name == "val")
     for path in (case.bitstream, case.decoding):
         path.rename(path.with_stem(other))
-    verdict = score(ScoreConfig.model_validate(case.named()), case.inputs())
+    verdict = score(read(case.named(), ScoreSettings), case.inputs())
     assert not verdict.passed
     assert (
         f"one_bitstream_per_recording: {other}.lqc belongs to no recording of the test split"
@@ -421,9 +422,9 @@ def test_a_malformed_split_gives_no_verdict(case, text):
     ],
 )
 def test_a_request_with_an_unusable_field_is_refused_naming_it(good, changes, told):
-    with pytest.raises(ValidationError) as refused:
-        ScoreConfig.model_validate(good.named(**changes))
-    assert told in ".".join(str(part) for part in refused.value.errors()[0]["loc"])
+    with pytest.raises(Refused) as refused:
+        read(good.named(**changes), ScoreSettings)
+    assert str(refused.value).startswith(f"{told}=")
 
 
 def test_a_change_of_a_class_the_registry_does_not_list_is_refused(good):
@@ -443,7 +444,7 @@ def test_unusable_input_ends_the_payload_with_one_sentence_and_no_verdict(case, 
 def test_an_anchor_is_shown_and_decides_nothing(case):
     (case.root / "anchor.json").write_text('{"dct": {"cr": 20.5}}')
     inputs = {**case.inputs(), "anchor": case.root / "anchor.json"}
-    verdict = score(ScoreConfig.model_validate(case.named()), inputs)
+    verdict = score(read(case.named(), ScoreSettings), inputs)
     assert verdict.passed and verdict.details["anchor"] == {"dct": {"cr": 20.5}}
 
 

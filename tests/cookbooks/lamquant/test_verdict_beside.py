@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from blut_resources.files.digest import digest_path
+from blut_resources.payload_kit.config import read
 from blut_resources.registry.files import RegistryFiles
 from blut_resources.registry.records import Entry
 from blut_resources.registry.verdicts import Incumbent, parse_verdict
@@ -18,7 +19,7 @@ from cookbooks.lamquant.gate.checks import made_up
 from cookbooks.lamquant.gate.incumbent import HEADLINE, worse_than
 from cookbooks.lamquant.gate.page import shown
 from cookbooks.lamquant.gate.split import Split, sealed_digest
-from cookbooks.lamquant.payload.verdict_score import ScoreConfig, score
+from cookbooks.lamquant.payload.verdict_score import ScoreSettings, score
 from cookbooks.lamquant.verdict import incumbent
 from tests.cookbooks.lamquant.verdict_case import Case
 
@@ -35,7 +36,7 @@ def judged(case: Case, **config: Any) -> Any:
         name: case.root / folder for name, folder in {**beside, "incumbent_decoded": "old_decoded"}.items()
     }
     inputs = case.inputs() | {name: path for name, path in paths.items() if path.exists()}
-    return parse_verdict(score(ScoreConfig.model_validate(case.named(**config)), inputs).to_json())
+    return parse_verdict(score(read(case.named(**config), ScoreSettings), inputs).to_json())
 
 
 @pytest.fixture

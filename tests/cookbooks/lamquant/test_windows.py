@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from scipy.signal import butter, sosfiltfilt
 
+from blut_resources.payload_kit.config import read
+from blut_resources.payload_kit.refuse import Refused
 from cookbooks.lamquant.formats.corpus import read_recording
 from cookbooks.lamquant.payload import windows_build
 from cookbooks.lamquant.signal.montage import MissingChannels, electrode, select_channels
@@ -72,12 +74,12 @@ def build(
     """Cut the windows of a corpus written here into ``tmp_path / "windows"``; returns the index."""
     corpus = write_corpus(tmp_path / "corpus", sources)
     split = write_split(tmp_path / "split", homes)
-    return windows_build.build(corpus, split, WindowSpec.from_config(config), tmp_path / "windows")
+    return windows_build.build(corpus, split, read(config, WindowSpec), tmp_path / "windows")
 
 
 def build_again(tmp_path: Path, config: dict[str, Any]) -> dict[str, Any]:
     """Once more from the same corpus and split, into ``tmp_path / "again"``."""
-    spec = WindowSpec.from_config(config)
+    spec = read(config, WindowSpec)
     return windows_build.build(tmp_path / "corpus", tmp_path / "split", spec, tmp_path / "again")
 
 
@@ -220,20 +222,20 @@ def test_a_limit_takes_one_block_from_each_recording() -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"highpass_hz": 0}, "highpass_hz=0: allowed is a number above 0"),
-        ({"window_s": -1}, "window_s=-1: allowed is a number above 0"),
+        ({"highpass_hz": 0}, "highpass_hz=0: must be a finite number above 0"),
+        ({"window_s": -1}, "window_s=-1: must be a finite number above 0"),
         ({"window_s": "2"}, "window_s='2'"),
         ({"rate_hz": float("inf")}, "rate_hz=inf"),
-        ({"max_windows": 1.5}, "max_windows=1.5: allowed is a whole number"),
-        ({"channels": "Cz"}, "channels='Cz': give a list"),
-        ({"channels": []}, "channels=(): give a list"),
+        ({"max_windows": 1.5}, "max_windows=1.5: must be a whole number"),
+        ({"channels": "Cz"}, "channels='Cz': must be a list"),
+        ({"channels": []}, "channels=[]: must be a list from 1"),
     ],
 )
 def test_a_request_out_of_range_is_refused_naming_field_and_range(
     config: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(WindowError) as refused:
-        WindowSpec.from_config(config)
+    with pytest.raises(Refused) as refused:
+        read(config, WindowSpec)
     assert message in str(refused.value)
 
 

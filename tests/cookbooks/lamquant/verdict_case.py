@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from blut_resources.files.digest import digest_path
+from blut_resources.payload_kit.config import read
 from blut_resources.registry.verdicts import Verdict, parse_verdict
 from cookbooks.lamquant.formats.corpus import read_corpus
-from cookbooks.lamquant.payload.verdict_score import ScoreConfig, score
+from cookbooks.lamquant.payload.verdict_score import ScoreSettings, score
 from cookbooks.lamquant.samples.synthetic import write_synthetic
 from tests.conftest import REPOSITORY
 from tests.forked import CODEC, server
@@ -96,7 +97,7 @@ class Case:
         return {**digests, "split": "test", "change": CHANGE, **changes}
 
     def judge(self, **changes: Any) -> Verdict:
-        verdict = score(ScoreConfig.model_validate(self.named(**changes)), self.inputs())
+        verdict = score(read(self.named(**changes), ScoreSettings), self.inputs())
         return parse_verdict(verdict.to_json())
 
     def fails(self, *reasons: str, **changes: Any) -> Verdict:

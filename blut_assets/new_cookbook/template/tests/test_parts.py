@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from toybook.model import MODEL_FILE, Model, ModelInvalid, read_model
-from toybook.payload.classifier_train import State
+from toybook.payload.classifier_train import Settings, State
 from toybook.rows import Row, RowsInvalid, part_of, read_table
 from toybook.synthetic import synthetic_csv
 
-SETTINGS = {"epochs": 4, "learning_rate": 0.05, "seed": 3}
+SETTINGS = Settings(epochs=4, learning_rate=0.05, seed=3)
 
 
 @pytest.fixture

@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from blut_resources.payload_kit.refuse import Refused
+
 from toybook.rows import Row
 
 MODEL_FILE = "model.json"
 
 
-class ModelInvalid(ValueError):
+class ModelInvalid(Refused):
     """A file holds no classifier; the message names the file and what is wrong."""
 
 

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from blut_resources.payload_kit.refuse import Refused
+
 SYNTHETIC_FILE = "synthetic.csv"
 LONGEST_LABEL = 64
 Part = Literal["train", "validation", "test"]
 
 
-class RowsInvalid(ValueError):
+class RowsInvalid(Refused):
     """A table cannot be used; the message names file, line, column, value and remedy."""
 
 

@@ -4,19 +4,29 @@ Inputs: ``split.json``, ``train.jsonl``, ``validation.jsonl``. Writes ``model.js
 """
 
 import json
-import signal
-import types
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from blut_resources.files.durable import write_atomic
+from blut_resources.payload_kit.config import Bounds, read_config
+from blut_resources.payload_kit.ending import Ending
+from blut_resources.payload_kit.say import say
 from blut_resources.payload_kit.session import PayloadSession, payload_session
 
 from toybook.model import MODEL_FILE, Model, ModelInvalid
 from toybook.rows import Row, read_rows
 
 STATE_FILE = "state.json"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The config, as `ClassifierConfig` has it."""
+
+    epochs: Annotated[int, Bounds(1)]
+    learning_rate: Annotated[float, Bounds(above=0)]
+    seed: int
 
 
 @dataclass
@@ -49,10 +59,10 @@ class State:
         """Returns the state as JSON."""
         return json.dumps({**vars(self), "model": self.model.as_json()}).encode()
 
-    def finish_epoch(self, rows: list[Row], validation: list[Row], config: dict[str, Any]) -> None:
+    def finish_epoch(self, rows: list[Row], validation: list[Row], settings: Settings) -> None:
         """Learn the rows once more, and keep the weights if they are the best so far."""
-        rate = config["learning_rate"] * 0.1 ** (self.epoch / config["epochs"])
-        self.loss = self.model.learn(rows, rate, f"{config['seed']}:{self.epoch}")
+        rate = settings.learning_rate * 0.1 ** (self.epoch / settings.epochs)
+        self.loss = self.model.learn(rows, rate, f"{settings.seed}:{self.epoch}")
         self.epoch += 1
         accuracy = self.model.accuracy(validation)
         if accuracy > self.best_accuracy:
@@ -71,34 +81,30 @@ def resumed(session: PayloadSession, fresh: Model) -> State:
     try:
         return State.read(path)
     except (ValueError, KeyError, TypeError, ModelInvalid) as error:
-        print(f"{path.name} cannot be read ({error}): the training begins anew", flush=True)
+        say(f"{path.name} cannot be read ({error}): the training begins anew")
         return State.fresh(fresh)
 
 
-def train(session: PayloadSession) -> State:
-    """Run the epochs that are left."""
-    inputs, config = session.inputs, session.config
+def train(session: PayloadSession, ending: Ending) -> State:
+    """Run the epochs that are left; asked to end, it finishes the checkpoint that it is at."""
+    inputs, settings = session.inputs, read_config(session, Settings)
     rows, validation = (list(read_rows(inputs[f"{name}.jsonl"])) for name in ("train", "validation"))
     classes = json.loads(inputs["split.json"].read_bytes())["classes"]
     state = resumed(session, Model.untrained(classes, rows))
-    while state.epoch < config["epochs"]:
-        state.finish_epoch(rows, validation, config)
+    while state.epoch < settings.epochs:
+        state.finish_epoch(rows, validation, settings)
         path = session.work / STATE_FILE
-        write_atomic(path, state.as_json())
-        session.checkpoint(state.epoch, path)
+        with ending.finishing():
+            write_atomic(path, state.as_json())
+            session.checkpoint(state.epoch, path)
         session.epoch(state.epoch, loss=state.loss, validation_accuracy=state.model.accuracy(validation))
     return state
 
 
-def _stop(_number: int, _frame: types.FrameType | None) -> None:
-    raise SystemExit("terminated; the same command resumes from the last finished epoch")
-
-
 def main() -> None:
     """Train the classifier of one session."""
-    with payload_session() as session:
-        signal.signal(signal.SIGTERM, _stop)
-        state = train(session)
+    with payload_session() as session, Ending().heard() as ending:
+        state = train(session, ending)
         write_atomic(session.out / MODEL_FILE, json.dumps(state.best, sort_keys=True, indent=1).encode())
         session.done(
             epochs=state.epoch,

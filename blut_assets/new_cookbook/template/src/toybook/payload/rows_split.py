@@ -1,35 +1,53 @@
 """Table -> split: check every row, and put it into the part that it belongs to.
 
-Input: ``table``. Writes ``train.jsonl``, ``validation.jsonl``, ``test.jsonl`` (numbers only),
+Writes ``train.jsonl``, ``validation.jsonl``, ``test.jsonl`` (numbers only),
 ``test_labels.json`` and ``split.json``.
 """
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
 from blut_resources.files.durable import write_atomic
+from blut_resources.payload_kit.config import Bounds, read_config, read_inputs
 from blut_resources.payload_kit.session import payload_session
 
 from toybook.rows import Part, Row, RowsInvalid, part_of, read_table, table_file, write_rows
+
+Share = Annotated[float, Bounds(above=0, below=1)]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The config, as `SplitConfig` has it."""
+
+    label: str
+    split_seed: int
+    validation_fraction: Share
+    test_fraction: Share
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs."""
+
+    table: Path
 
 
 def main() -> None:
     """Split the rows of one session."""
     with payload_session() as session:
-        config = session.config
-        path, synthetic = table_file(session.inputs["table"])
-        try:
-            features, rows = read_table(path, config["label"])
-            parts: dict[Part, list[Row]] = {"train": [], "validation": [], "test": []}
-            for row in rows:
-                where = part_of(
-                    row, config["split_seed"], config["validation_fraction"], config["test_fraction"]
-                )
-                parts[where].append(row)
-            classes = sorted({row.label for row in rows})
-            _refuse_gaps(parts, classes)
-        except RowsInvalid as error:
-            raise SystemExit(str(error)) from error
+        settings = read_config(session, Settings)
+        path, synthetic = table_file(read_inputs(session, Inputs).table)
+        features, rows = read_table(path, settings.label)
+        parts: dict[Part, list[Row]] = {"train": [], "validation": [], "test": []}
+        for row in rows:
+            where = part_of(row, settings.split_seed, settings.validation_fraction, settings.test_fraction)
+            parts[where].append(row)
+        classes = sorted({row.label for row in rows})
+        _refuse_gaps(parts, classes)
         # the labels of the sealed rows lie apart: what the candidate is asked with has none of them
         sealed = [Row(row.numbers, "") for row in parts["test"]]
         described = {"features": features, "classes": classes, "synthetic": synthetic}

@@ -1,18 +1,42 @@
 """Compares the answers of a classifier with the sealed labels, and judges it by the floors.
 
-Inputs: ``candidate``, ``split``, ``floors``, ``answers``. Writes ``verdict.json``. A classifier that misses a
+Writes ``verdict.json``. A classifier that misses a
 floor gets a verdict that says so, and exit status 0.
 """
 
 import json
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from blut_resources.files.digest import digest_path
 from blut_resources.files.durable import write_atomic
+from blut_resources.payload_kit.config import read_config, read_inputs
 from blut_resources.payload_kit.session import PayloadSession, payload_session
-from blut_resources.registry.verdicts import VERDICT_FILE, Change, Verdict, judge
+from blut_resources.registry.verdicts import VERDICT_FILE, Change, Isolation, Verdict, judge
 
 from toybook.floors import FLOORS_FILE, TEST, class_scope, parse_floors
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The config: the change that is judged, and how the answers were come by."""
+
+    model: str
+    change: Change
+    sealed: str
+    tries: int
+    isolation: Isolation | None
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs."""
+
+    candidate: Path
+    split: Path
+    floors: Path
+    answers: Path
 
 
 def measure(answers: list[Any], labels: list[str], classes: list[str]) -> dict[str, dict[str, float]]:
@@ -30,28 +54,28 @@ def measure(answers: list[Any], labels: list[str], classes: list[str]) -> dict[s
 
 def verdict_of(session: PayloadSession) -> Verdict:
     """Returns the judgement of the candidate; it names what was read here, by digests taken here."""
-    inputs, config = session.inputs, session.config
-    split = json.loads((inputs["split"] / "split.json").read_bytes())
-    labels = json.loads((inputs["split"] / "test_labels.json").read_bytes())
-    answers = json.loads((inputs["answers"] / "answers.json").read_bytes())
-    floors = parse_floors((inputs["floors"] / FLOORS_FILE).read_bytes(), FLOORS_FILE)
+    inputs, settings = read_inputs(session, Inputs), read_config(session, Settings)
+    split = json.loads((inputs.split / "split.json").read_bytes())
+    labels = json.loads((inputs.split / "test_labels.json").read_bytes())
+    answers = json.loads((inputs.answers / "answers.json").read_bytes())
+    floors = parse_floors((inputs.floors / FLOORS_FILE).read_bytes(), FLOORS_FILE)
     scopes = [class_scope(label) for label in split["classes"]]
     found = measure(answers, labels, split["classes"])
     recalls = [found[scope]["recall"] for scope in scopes if scope in found]
     return Verdict.of(
         judge(found, floors.required(scopes)),
-        model=config["model"],
-        change=Change(**config["change"]),
-        candidate=digest_path(inputs["candidate"]),
-        inputs={name: digest_path(inputs[name]) for name in ("split", "floors")},
+        model=settings.model,
+        change=settings.change,
+        candidate=digest_path(inputs.candidate),
+        inputs={name: digest_path(getattr(inputs, name)) for name in ("split", "floors")},
         measurements={
             "accuracy": found.get(TEST, {}).get("accuracy"),
             "worst_recall": min(recalls) if len(recalls) == len(scopes) else None,
         },
         synthetic=split["synthetic"],
-        sealed=config["sealed"],
-        tries=config["tries"],
-        isolation=config["isolation"],
+        sealed=settings.sealed,
+        tries=settings.tries,
+        isolation=settings.isolation,
         details={"n_test": len(labels)},
     )
 
