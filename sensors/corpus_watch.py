@@ -68,7 +68,7 @@ class GlancingStore(ArtifactStore):
         return self._expected if same and place == str(source) else ""
 
 
-class Seen(NamedTuple):
+class Glance(NamedTuple):
     """What a glance at one source has shown: in words, and its state where it has changed."""
 
     words: str
@@ -76,7 +76,7 @@ class Seen(NamedTuple):
     config: Mapping[str, Any] = {}
 
 
-def glance(instance: dg.DagsterInstance, spec: StageSpec) -> Seen | None:
+def glance(instance: dg.DagsterInstance, spec: StageSpec) -> Glance | None:
     """Look at a source as it was configured last; None where there is nothing to watch."""
     record = instance.get_latest_materialization_event(spec.key)
     event = record.asset_materialization if record else None
@@ -93,10 +93,10 @@ def glance(instance: dg.DagsterInstance, spec: StageSpec) -> Seen | None:
         if inspect.isgenerator(result):
             list(result)
     except Changed as changed:
-        return Seen(f"changed, {changed.n_files} files now", changed.state, values)
+        return Glance(f"changed, {changed.n_files} files now", changed.state, values)
     except Exception as error:  # a disk that is not there now is an answer, not a crash
-        return Seen(f"cannot be looked at: {error}")
-    return Seen("unchanged")
+        return Glance(f"cannot be looked at: {error}")
+    return Glance("unchanged")
 
 
 def corpus_watch_sensor(assets: Sequence[dg.AssetsDefinition]) -> dg.SensorDefinition:
@@ -126,7 +126,7 @@ def corpus_watch_sensor(assets: Sequence[dg.AssetsDefinition]) -> dg.SensorDefin
     return corpus_watch
 
 
-def _request(key: dg.AssetKey, seen: Seen) -> dg.RunRequest:
+def _request(key: dg.AssetKey, seen: Glance) -> dg.RunRequest:
     """The same change is digested once, also where that fails."""
     return dg.RunRequest(
         run_key=f"{key.to_user_string()}:{seen.state}",

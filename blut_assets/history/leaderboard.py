@@ -29,7 +29,7 @@ SHOWN = 50
 
 
 @dataclass(frozen=True)
-class Result:
+class RankedResult:
     """One result of a recipe: the newest run that had it, what it measured, and of what args."""
 
     run_id: str
@@ -46,16 +46,18 @@ class Result:
         return (not ranked, -value if metric.best == "highest" else value)
 
 
-def results(instance: dg.DagsterInstance, recipe: Recipe, metric: Metric) -> list[Result]:
+def results(instance: dg.DagsterInstance, recipe: Recipe, metric: Metric) -> list[RankedResult]:
     """The results of a recipe, the best one first. The same result of the same args counts once."""
-    distinct: dict[str, Result] = {}
+    distinct: dict[str, RankedResult] = {}
     for digest, result in _found(instance, recipe, metric):
         same = json.dumps([digest, dict(result.args)], sort_keys=True, default=str)
         distinct.setdefault(same, result)
     return sorted(distinct.values(), key=lambda result: result.rank(metric))
 
 
-def _found(instance: dg.DagsterInstance, recipe: Recipe, metric: Metric) -> Iterator[tuple[str, Result]]:
+def _found(
+    instance: dg.DagsterInstance, recipe: Recipe, metric: Metric
+) -> Iterator[tuple[str, RankedResult]]:
     chosen = dg.RunsFilter(tags={RECIPE_TAG: recipe.name})
     runs = {run.run_id: run for run in instance.get_runs(chosen, limit=LOOK_BACK)}
     defaults = recipe.template()
@@ -69,16 +71,16 @@ def _found(instance: dg.DagsterInstance, recipe: Recipe, metric: Metric) -> Iter
             for name, value in {**defaults, **args_of(run.run_config)}.items()
             if name not in COMMON
         }
-        yield entry.value["digest"], Result(run.run_id, record.timestamp, entry.value, args)
+        yield entry.value["digest"], RankedResult(run.run_id, record.timestamp, entry.value, args)
 
 
-def differing(found: Sequence[Result]) -> list[str]:
+def differing(found: Sequence[RankedResult]) -> list[str]:
     """The args that are not the same everywhere."""
     names = dict.fromkeys(name for result in found for name in result.args)
     return [name for name in names if len({json.dumps(r.args.get(name), default=str) for r in found}) > 1]
 
 
-def table(found: Sequence[Result], metric: Metric) -> str:
+def table(found: Sequence[RankedResult], metric: Metric) -> str:
     """The best results as a markdown table."""
     spec = _spec(metric)
     facts = [name for name in dict.fromkeys([metric.fact, metric.only_if, *spec.headline]) if name]

@@ -14,7 +14,7 @@ from blut_assets.stages import reuse
 from blut_assets.stages.findings import Findings
 from blut_assets.stages.footprints import Kind
 from blut_assets.stages.payloads import PayloadRunner
-from blut_assets.stages.recording import Recording
+from blut_assets.stages.recording import RunRecorder
 from blut_assets.stages.spec import StageConfig, StageSpec
 from blut_assets.stages.stage import Stage
 from blut_resources.instance.instance import home_of, store_of
@@ -49,7 +49,7 @@ class Computation:
         self.fingerprint = spec.fingerprint(digests, config, self._partition)
         self.name = spec.key.to_user_string()
         facts = {"fingerprint": self.fingerprint, "inputs": taken, "source": spec.source}
-        self.record = Recording(home_of(context.instance), context, self.name, config, **facts)
+        self.record = RunRecorder(home_of(context.instance), context, self.name, config, **facts)
         self.findings = Findings(spec, context.log.warning)
         runner = PayloadRunner(context, spec, config.limits, self.record, self.findings, self._kind)
         self.stage = Stage(spec, self.store, config, self.fingerprint, looked_up, runner)

@@ -17,7 +17,7 @@ from blut_assets.stages import reuse
 from blut_assets.stages.findings import Findings
 from blut_assets.stages.footprints import Kind, peaks_before
 from blut_assets.stages.limits import LimitsConfig
-from blut_assets.stages.recording import Recording
+from blut_assets.stages.recording import RunRecorder
 from blut_assets.stages.spec import StageSpec
 from blut_resources.containment.limits import Limits, parse_size
 from blut_resources.containment.unit import Enforcement
@@ -58,7 +58,7 @@ class PayloadRunner:
         context: dg.AssetExecutionContext,
         spec: StageSpec,
         limits: LimitsConfig,
-        record: Recording,
+        record: RunRecorder,
         findings: Findings,
         kind: Callable[[int], Kind],
     ) -> None:

@@ -14,7 +14,7 @@ from blut_resources.runs.files import manifest_path, run_dir
 from blut_resources.runs.tracking import NoTracker, Tracker, chosen_logger, open_tracker
 
 
-class Recording:
+class RunRecorder:
     """Writes down what happens to one asset in one run. Nothing that goes wrong here ends a training.
 
     ``facts`` go into the manifest: what is made of what, with which settings.

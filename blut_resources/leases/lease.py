@@ -16,7 +16,7 @@ from pathlib import Path
 from blut_resources.leases import files as files
 from blut_resources.leases.files import HOLDER, WAITER, Claim, Held, Needs
 from blut_resources.leases.place import LeaseError, locked, named_place, place
-from blut_resources.leases.queue import NeverFits, Turn, describe, look, refuse_impossible
+from blut_resources.leases.queue import NeverFits, QueueTurn, describe, look, refuse_impossible
 from blut_resources.machine import memory as machine
 from blut_resources.machine.gpus import Gpu, Gpus, environment, gpus
 from blut_resources.machine.memory import size_text
@@ -185,7 +185,7 @@ class _Wait:
     def _gpus(self) -> Gpus:
         return gpus() if self.needs.gpus else Gpus(())
 
-    def _look(self, there: Gpus) -> Turn:
+    def _look(self, there: Gpus) -> QueueTurn:
         """Take what is needed if it is this one's turn, else a place in the queue."""
         with locked(self.directory, on_stuck=self.on_wait):
             held = files.claims(self.directory, HOLDER, sweep=True)
@@ -218,7 +218,7 @@ class _Patience:
         self.seconds = 0.0 if text in {"", "0"} else parse_duration(text, f"${PATIENCE}")
         self.start: float | None = None
 
-    def look(self, turn: Turn) -> Turn:
+    def look(self, turn: QueueTurn) -> QueueTurn:
         """The same turn, with a warning; or a wait instead."""
         free = machine.available() if self.need else 0
         if self.need <= free:

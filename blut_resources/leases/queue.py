@@ -24,7 +24,7 @@ class NeverFits(Exception):
 
 
 @dataclass(frozen=True)
-class Turn:
+class QueueTurn:
     """What a look at the queue says to one waiter."""
 
     gpus: tuple[Gpu, ...] = ()
@@ -53,15 +53,17 @@ def refuse_impossible(needs: Needs, memory: Memory, there: Gpus) -> None:
         )
 
 
-def look(needs: Needs, held: Sequence[Claim], before: Sequence[Claim], memory: Memory, there: Gpus) -> Turn:
+def look(
+    needs: Needs, held: Sequence[Claim], before: Sequence[Claim], memory: Memory, there: Gpus
+) -> QueueTurn:
     """Whether it is the turn of `needs`, behind the waiters `before`."""
     problems = tuple(claim.problem for claim in (*held, *before) if claim.problem)
     if problems:
-        return Turn(waits=True, says=problems[0], cause=problems)
+        return QueueTurn(waits=True, says=problems[0], cause=problems)
     chosen = _choose(_gpus_left(held, before, there.found), needs)
     short = needs.memory > _memory_left(held, before, memory)
     if chosen is not None and not short:
-        return Turn(chosen)
+        return QueueTurn(chosen)
     rivals = [claim for claim in held if (claim.needs.memory and short) or (claim.gpus and chosen is None)]
     ahead = [claim for claim in before if (claim.needs.memory and short) or (claim.gpus and chosen is None)]
     foreign = [gpu for gpu in there.found if chosen is None and gpu.free < needs.vram]
@@ -69,7 +71,7 @@ def look(needs: Needs, held: Sequence[Claim], before: Sequence[Claim], memory: M
     parts += [_gpu_text(needs, held, there.found)] if chosen is None else []
     text = f"waiting for {' and for '.join(parts)}" + (f"; {len(ahead)} before this one" if ahead else "")
     cause = [*(claim.path.name for claim in (*rivals, *ahead)), *(gpu.uuid for gpu in foreign)]
-    return Turn(waits=True, says=text, cause=tuple(cause))
+    return QueueTurn(waits=True, says=text, cause=tuple(cause))
 
 
 def _memory_left(held: Sequence[Claim], before: Sequence[Claim], memory: Memory) -> int:

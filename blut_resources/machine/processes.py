@@ -24,7 +24,7 @@ BATCH = 512 << 10
 """Bytes by which a reached limit may be missed: memory is charged in batches."""
 
 
-class Tree:
+class ProcessTree:
     """``cgroups`` of the payload; the first counts memory. ``version`` is 0 where there is none."""
 
     def __init__(self, cgroups: list[str], version: int) -> None:
@@ -125,7 +125,7 @@ class Tree:
         return int(text) if text.strip().isdigit() else None
 
 
-def own_cgroup(name: str) -> Tree:
+def own_cgroup(name: str) -> ProcessTree:
     """The cgroup of that name that counts the memory of this process itself; no cgroup if it is in another.
 
     That other one is its manager's, or the whole session's: everything in it would be killed.
@@ -135,10 +135,10 @@ def own_cgroup(name: str) -> Tree:
         if path.rpartition("/")[2] != name:
             continue
         if "memory" in controllers.split(","):
-            return Tree([f"/sys/fs/cgroup/memory{path}"], 1)
+            return ProcessTree([f"/sys/fs/cgroup/memory{path}"], 1)
         if number == "0" and read(f"/sys/fs/cgroup{path}/memory.events"):
-            return Tree([f"/sys/fs/cgroup{path}"], 2)
-    return Tree([], 0)
+            return ProcessTree([f"/sys/fs/cgroup{path}"], 2)
+    return ProcessTree([], 0)
 
 
 def descendants(pid: int) -> set[int]:

@@ -46,7 +46,7 @@ from blut_resources.files.durable import (
 )
 from blut_resources.store.intake import copy, freeze, relative_names
 from blut_resources.store.manifest import (
-    Record,
+    ManifestRecord,
     check_content,
     check_names,
     load_index,
@@ -313,21 +313,21 @@ class ArtifactStore(StorePlaces):
             files = {"": restamped(files[""], final / "data")}
         save_index(self.index_path(digest), files)
 
-    def _record(self, digest: str) -> Record:
+    def _record(self, digest: str) -> ManifestRecord:
         if not is_digest(digest):
             raise ArtifactMissing(f"{digest}: not a digest of 64 hex digits; materialize the asset again")
         entry = self.entry(digest)
         if os.path.lexists(entry / "data"):
             path = self.record_path(digest, external=False)
             files, _, _ = parse(read(path), digest)
-            return Record(path, entry / "data", False, self.index_path(digest), False, files)
+            return ManifestRecord(path, entry / "data", False, self.index_path(digest), False, files)
         path = self.record_path(digest, external=True)
         files, partial, place = parse(read(path), digest)
         if files is None or place is None:
             raise ArtifactMissing(f"{digest}: not in the store {self.root}; materialize its asset again")
-        return Record(path, Path(place), True, self.reference_index(Path(place)), partial, files)
+        return ManifestRecord(path, Path(place), True, self.reference_index(Path(place)), partial, files)
 
-    def _verified(self, digest: str, *, full: bool) -> Record:
+    def _verified(self, digest: str, *, full: bool) -> ManifestRecord:
         record = self._record(digest)
         if record.external and not os.access(record.location, os.R_OK):
             raise ArtifactMissing(
@@ -348,7 +348,7 @@ class ArtifactStore(StorePlaces):
                 write_atomic(record.path, manifest(tree.is_file, found))
         return record
 
-    def _listed(self, record: Record) -> Tree:
+    def _listed(self, record: ManifestRecord) -> Tree:
         if record.partial and record.files is not None:
             return Tree(record.location, False, sorted(record.files))
         tree = list_tree(record.location, "any" if record.external else "refuse")

@@ -16,7 +16,7 @@ from blut_resources.files.durable import StoreError, write_atomic
 SCHEMA = "blut.manifest.v1"
 
 
-class Record(NamedTuple):
+class ManifestRecord(NamedTuple):
     """A manifest with its place; ``files`` is None if the manifest is lost or does not add up."""
 
     path: Path
@@ -50,7 +50,7 @@ def parse(data: bytes | None, digest: str) -> tuple[dict[str, Hashed] | None, bo
     return None, False, None
 
 
-def check_names(record: Record, tree: Tree) -> None:
+def check_names(record: ManifestRecord, tree: Tree) -> None:
     """Raise StoreError for the first file that is missing or does not belong."""
     if record.files is None:
         return
@@ -59,7 +59,7 @@ def check_names(record: Record, tree: Tree) -> None:
         raise StoreError(f"{tree.root / name}: {problem}; {_remedy(record)}")
 
 
-def check_content(record: Record, digest: str, is_file: bool, found: dict[str, Hashed]) -> None:
+def check_content(record: ManifestRecord, digest: str, is_file: bool, found: dict[str, Hashed]) -> None:
     """Raise StoreError for the first file that differs from the manifest."""
     if record.files is None:
         if digest_listing(is_file, found) != digest:
@@ -73,13 +73,13 @@ def check_content(record: Record, digest: str, is_file: bool, found: dict[str, H
             raise StoreError(f"{record.location / name}: {problem}; {_remedy(record)}")
 
 
-def _remedy(record: Record) -> str:
+def _remedy(record: ManifestRecord) -> str:
     if record.external:
         return f"materialize the asset that reads {record.location} again"
     return "set the artifact aside and materialize its asset again"
 
 
-def summary_sizes(record: Record) -> list[int]:
+def summary_sizes(record: ManifestRecord) -> list[int]:
     """The size of each file, without reading any."""
     if record.files is not None:
         return [hashed.size for hashed in record.files.values()]

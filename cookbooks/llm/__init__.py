@@ -18,16 +18,22 @@ def cookbook() -> "Cookbook":
     from cookbooks.llm.gate.floors import EXAMPLE, SCHEMA, pinned_floors
     from cookbooks.llm.gguf import gguf_preflight
     from cookbooks.llm.llama.kit import built
-    from cookbooks.llm.recipes import tails as chains
-    from cookbooks.llm.recipes import training as recipes
     from cookbooks.llm.recipes.suite import EVAL_SUITE
+    from cookbooks.llm.recipes.tails import DISTILLED_TAIL, DPO_TAIL, SFT_TAIL
+    from cookbooks.llm.recipes.training import (
+        DISTILL,
+        DPO,
+        FINETUNE,
+        FINETUNE_CONVERSATIONS,
+        HF_FINETUNE,
+    )
     from cookbooks.llm.sources import base_model, examples, preferences, teacher_model
     from cookbooks.llm.suite import evaluated_models, evaluated_rows, evaluated_tokenizer, suite_evaluation
     from cookbooks.llm.training import distilled_checkpoint, dpo_checkpoint, sft_checkpoint
     from cookbooks.llm.verdict import evaluation_tasks
     from cookbooks.pytorch import TORCH, VARIABLES
 
-    tails = [chains.SFT, chains.DPO, chains.DISTILLED]
+    tails = [SFT_TAIL, DPO_TAIL, DISTILLED_TAIL]
     return Cookbook(
         name="llm",
         assets=[
@@ -38,8 +44,8 @@ def cookbook() -> "Cookbook":
             *(asset for tail in tails for asset in tail.assets),
         ],
         recipes=[
-            *(recipes.FINETUNE, recipes.FINETUNE_CONVERSATIONS, recipes.HF_FINETUNE),
-            *(recipes.DPO, recipes.DISTILL, EVAL_SUITE),
+            *(FINETUNE, FINETUNE_CONVERSATIONS, HF_FINETUNE),
+            *(DPO, DISTILL, EVAL_SUITE),
         ],
         checks=[tail.check for tail in tails],
         data=KINDS,

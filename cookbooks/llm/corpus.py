@@ -22,7 +22,7 @@ from cookbooks.llm.configs.corpus import (
     SftSplitConfig,
 )
 from cookbooks.llm.data.problems import Problem
-from cookbooks.llm.showing import problem_table
+from cookbooks.llm.pages.metadata import problem_table
 
 DATASET_NORMALISE = "cookbooks.llm.payload.dataset_normalise"
 DATASET_SPLIT = "cookbooks.llm.payload.dataset_split"

@@ -19,7 +19,7 @@ from cookbooks.llm.artifacts import Checkpoint, DatasetSplit, GgufModel, GgufPre
 from cookbooks.llm.configs.gguf import GgufConfig, GgufPreflightConfig, MergedConfig
 from cookbooks.llm.gate.clean import DISTRIBUTIONS, clean_start
 from cookbooks.llm.llama.fidelity import FILE, read_fidelity
-from cookbooks.llm.showing import sample_chat
+from cookbooks.llm.pages.metadata import sample_chat
 
 GGUF_PREFLIGHT = "cookbooks.llm.payload.gguf_preflight"
 WEIGHTS_MERGE = "cookbooks.llm.payload.weights_merge"

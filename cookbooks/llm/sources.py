@@ -26,12 +26,11 @@ from cookbooks.llm.data.database import is_database, read_database
 from cookbooks.llm.data.problems import DataError, Problems
 from cookbooks.llm.data.reading import data_files
 from cookbooks.llm.data.since import parse_since
-from cookbooks.llm.hf_dir import TOKENIZER_FILES, ModelDirError, model_facts, model_files
-from cookbooks.llm.registered import SCHEME, registered_model
-from cookbooks.llm.samples.chatterbot import NOTICE
-from cookbooks.llm.samples.chatterbot import SAMPLES as DIALOGUES
+from cookbooks.llm.models.directory import TOKENIZER_FILES, ModelDirError, model_facts, model_files
+from cookbooks.llm.models.registered import SCHEME, registered_model
+from cookbooks.llm.pages.metadata import problem_table
+from cookbooks.llm.samples.chatterbot import DIALOGUES, NOTICE
 from cookbooks.llm.samples.models import sample_of
-from cookbooks.llm.showing import problem_table
 
 BASE_BUILD = "cookbooks.llm.payload.base_build"
 SHOWN = 50

@@ -23,7 +23,7 @@ from cookbooks.llm.configs.suite import FIELDS, SCORED, EvaluatedModelsConfig
 from cookbooks.llm.configs.verdict import ScoringConfig
 from cookbooks.llm.corpus import DATASET_NORMALISE, normalise
 from cookbooks.llm.gate.clean import DISTRIBUTIONS
-from cookbooks.llm.registered import SCHEME, registered_gguf
+from cookbooks.llm.models.registered import SCHEME, registered_gguf
 from cookbooks.llm.sources import BASE_BUILD, named_model
 from cookbooks.llm.verdict import MODEL_EVALUATE, ROLES, Scored, score
 

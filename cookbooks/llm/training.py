@@ -16,7 +16,7 @@ from cookbooks.llm.configs.training import (
     learning_rate,
     refuse_senseless,
 )
-from cookbooks.llm.showing import sample_answers
+from cookbooks.llm.pages.metadata import sample_answers
 
 SFT_TRAIN = "cookbooks.llm.payload.sft_train"
 DPO_TRAIN = "cookbooks.llm.payload.dpo_train"

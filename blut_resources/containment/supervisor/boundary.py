@@ -12,7 +12,7 @@ supervisor, hence without imports that cost time.
 
 from __future__ import annotations
 
-from blut_resources.machine.processes import Tree, descendants, read
+from blut_resources.machine.processes import ProcessTree, descendants, read
 
 TYPE_CHECKING = False  # `typing` would take 15 ms to import, os 3 ms
 if not TYPE_CHECKING:
@@ -29,7 +29,7 @@ EXITING = 0x4
 class Boundary:
     """The cgroups that a unit's first process was in before it began, and their memory limit."""
 
-    def __init__(self, tree: Tree, payload: int, name: str) -> None:
+    def __init__(self, tree: ProcessTree, payload: int, name: str) -> None:
         """``name`` is how its cgroups are called; where there are none, nothing can be left."""
         self._tree, self._limit = tree, tree.limit
         here = _memberships(payload)

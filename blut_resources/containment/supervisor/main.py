@@ -35,7 +35,7 @@ import time
 from blut_resources.containment.supervisor import trampoline
 from blut_resources.containment.supervisor.boundary import BROKEN, Boundary
 from blut_resources.machine import wire
-from blut_resources.machine.processes import SIGKILL, Tree, boot, machine, own_cgroup, read, start_time
+from blut_resources.machine.processes import SIGKILL, ProcessTree, boot, machine, own_cgroup, read, start_time
 
 TYPE_CHECKING = False  # `typing` would take 15 ms to import, os 3 ms
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Supervisor:
     def __init__(self, place: str, spec: dict[str, Any]) -> None:
         self.place, self.spec = place, spec
         self.inside = bool(spec["backend"].get("inside"))
-        joined = Tree(spec["backend"].get("cgroups") or [], spec["backend"].get("version") or 0)
+        joined = ProcessTree(spec["backend"].get("cgroups") or [], spec["backend"].get("version") or 0)
         self.tree = own_cgroup(f"{spec['unit']['name']}.service") if self.inside else joined
         self.cause: str | None = None
         self.detail = ""

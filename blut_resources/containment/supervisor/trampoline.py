@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import signal
     from typing import Any, NoReturn
 
-    from blut_resources.machine.processes import Tree
+    from blut_resources.machine.processes import ProcessTree
 
 else:
     import _signal as signal
@@ -37,7 +37,7 @@ class Waiting:
         self.pid, self.said, self.go = pid, said, go
 
 
-def fork(spec: dict[str, Any], place: str, tree: Tree, lease: int | None) -> Waiting:
+def fork(spec: dict[str, Any], place: str, tree: ProcessTree, lease: int | None) -> Waiting:
     """Fork a process that waits for one byte on ``go``; it ends if the supervisor does."""
     said, say = os.pipe()
     wait, go = os.pipe()
@@ -61,7 +61,7 @@ def fork(spec: dict[str, Any], place: str, tree: Tree, lease: int | None) -> Wai
 #
 # The environment comes through the FIFO rather than the spec because a file would leave secrets on disk.
 def _become(
-    spec: dict[str, Any], place: str, tree: Tree, lease: int | None, say: int, wait: int, parent: int
+    spec: dict[str, Any], place: str, tree: ProcessTree, lease: int | None, say: int, wait: int, parent: int
 ) -> NoReturn:
     try:
         _defaults()

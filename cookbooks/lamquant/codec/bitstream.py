@@ -172,7 +172,7 @@ def token_models(frequencies: NDArray[np.int32]) -> list[Any]:
     return [_Categorical(row, perfect=False) for row in shares]
 
 
-class Writer:
+class IntegerWriter:
     """Range encoder of integers given their table index."""
 
     def __init__(self, frequencies: NDArray[np.int32]) -> None:
@@ -202,8 +202,8 @@ class Writer:
         return self._coder.get_compressed()
 
 
-class Reader:
-    """The inverse of ``Writer``, one integer at a time."""
+class IntegerReader:
+    """The inverse of ``IntegerWriter``, one integer at a time."""
 
     def __init__(self, words: NDArray[np.uint32], frequencies: NDArray[np.int32]) -> None:
         self._models = token_models(frequencies)

@@ -62,14 +62,14 @@ def save_checkpoint(
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class LoadedCodec:
     """A loaded codec, ready to code recordings, and its description."""
 
     coder: RecordingCoder
     description: dict[str, Any]
 
 
-def load_checkpoint(directory: Path) -> Checkpoint:
+def load_checkpoint(directory: Path) -> LoadedCodec:
     """Read and verify a checkpoint; every expected tensor must be there, and no other.
 
     Raises:
@@ -95,7 +95,7 @@ def load_checkpoint(directory: Path) -> Checkpoint:
         raise CheckpointError(f"{WEIGHTS}: {error}") from error
     tier = TIERS[description["tier"]]
     digest = sha256.digest()[:DIGEST_BYTES]
-    return Checkpoint(RecordingCoder(model, entropy, tier, description["lambda"], digest), description)
+    return LoadedCodec(RecordingCoder(model, entropy, tier, description["lambda"], digest), description)
 
 
 def _take(tensors: dict[str, np.ndarray], name: str, dtype: type) -> np.ndarray:

@@ -16,8 +16,8 @@ from cookbooks.lamquant.codec.bitstream import (
     Bitstream,
     BitstreamError,
     ChannelHeader,
-    Reader,
-    Writer,
+    IntegerReader,
+    IntegerWriter,
     pack,
     unpack,
 )
@@ -153,7 +153,7 @@ class RecordingCoder:
             raise ValueError(f"recording has shape {digital.shape}: must be [channels, samples], not empty")
         if not (np.isfinite(rate_hz) and rate_hz > 0):
             raise ValueError(f"rate_hz={rate_hz!r}: must be positive")
-        writer = Writer(self.entropy.frequencies)
+        writer = IntegerWriter(self.entropy.frequencies)
         headers = []
         for channel in digital:
             coded = self.code_channel(channel, rate_hz)
@@ -175,10 +175,12 @@ class RecordingCoder:
             raise BitstreamError(
                 f"encoded with model {stream.digest.hex()}, this checkpoint is {self.digest.hex()}"
             )
-        reader = Reader(stream.words, self.entropy.frequencies)
+        reader = IntegerReader(stream.words, self.entropy.frequencies)
         return np.stack([self._read_channel(reader, head, stream) for head in stream.channels])
 
-    def _read_channel(self, reader: Reader, head: ChannelHeader, stream: Bitstream) -> NDArray[np.int32]:
+    def _read_channel(
+        self, reader: IntegerReader, head: ChannelHeader, stream: Bitstream
+    ) -> NDArray[np.int32]:
         frames, bins = n_frames(stream.n_samples, self.hop), head.bins
         if bins > self.hop or head.level >= N_LEVELS or not -512 <= head.step_index <= 512:
             raise BitstreamError(f"channel header out of range: {head}")

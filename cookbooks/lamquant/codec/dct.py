@@ -18,8 +18,8 @@ from cookbooks.lamquant.codec.bitstream import (
     Bitstream,
     BitstreamError,
     ChannelHeader,
-    Reader,
-    Writer,
+    IntegerReader,
+    IntegerWriter,
     pack,
     unpack,
 )
@@ -52,7 +52,7 @@ class DctAnchor:
 
     def encode(self, digital: NDArray[np.int32], rate_hz: float, rms_error: list[float]) -> bytes:
         """File of a recording [C, T] with at most ``rms_error`` (digital units) in each channel."""
-        writer = Writer(_TABLES)
+        writer = IntegerWriter(_TABLES)
         headers = []
         for channel, allowed in zip(digital, rms_error, strict=True):
             coded = self._code_channel(channel, rate_hz, allowed)
@@ -69,7 +69,7 @@ class DctAnchor:
         stream = unpack(data)
         if stream.coder != CODER_DCT:
             raise BitstreamError(f"coder {stream.coder} is not the DCT anchor ({CODER_DCT})")
-        reader = Reader(stream.words, _TABLES)
+        reader = IntegerReader(stream.words, _TABLES)
         out = []
         for head in stream.channels:
             blocks = 0 if head.constant else -(-stream.n_samples // self.block)

@@ -15,7 +15,7 @@ from typing import Any
 from blut_resources.files.digest import digest_path
 from cookbooks.lamquant.codec.bitstream import CODER_JOINT, DIGEST_BYTES, BitstreamError, unpack
 from cookbooks.lamquant.formats.edf.names import patient_key
-from cookbooks.lamquant.gate.split import Split
+from cookbooks.lamquant.gate.split import JudgedSplit
 from cookbooks.lamquant.signal.duplicates import Signal, find_duplicates
 
 BITSTREAM_SUFFIX = ".lqc"
@@ -37,7 +37,7 @@ def unchanged(
     ]
 
 
-def disjoint_patients(corpus: Mapping[str, Any], split: Split) -> list[str]:
+def disjoint_patients(corpus: Mapping[str, Any], split: JudgedSplit) -> list[str]:
     """Every recording has a split, and it is the one split of its patient."""
     subject_of = {entry["stem"]: entry["subject"] for entry in corpus["recordings"]}
     problems = [
@@ -60,7 +60,9 @@ def disjoint_patients(corpus: Mapping[str, Any], split: Split) -> list[str]:
     return problems
 
 
-def seen_in_training(candidate: Path, windows: Path, corpus: Mapping[str, Any], split: Split) -> list[str]:
+def seen_in_training(
+    candidate: Path, windows: Path, corpus: Mapping[str, Any], split: JudgedSplit
+) -> list[str]:
     """Test patients the candidate was trained or selected on, by the windows its description names.
 
     The split in force may be newer than the candidate. A training recording that this corpus does not hold
@@ -87,7 +89,7 @@ def seen_in_training(candidate: Path, windows: Path, corpus: Mapping[str, Any], 
     return problems
 
 
-def made_up(corpus: Mapping[str, Any], split: Split, windows: Path) -> bool:
+def made_up(corpus: Mapping[str, Any], split: JudgedSplit, windows: Path) -> bool:
     """Whether any recording that is sealed, chosen by or trained on is synthetic; so is what nobody knows."""
     synthetic = {entry["stem"]: entry["synthetic"] for entry in corpus["recordings"]}
     try:
@@ -99,7 +101,7 @@ def made_up(corpus: Mapping[str, Any], split: Split, windows: Path) -> bool:
     return any(synthetic.get(stem, True) for stem in (*split.recordings, *trained_on))
 
 
-def shared_content(split: Split, load: Callable[[str], Signal]) -> list[str]:
+def shared_content(split: JudgedSplit, load: Callable[[str], Signal]) -> list[str]:
     """Recordings, trials or channels that lie in two splits, found in the samples themselves."""
     problems = []
     for finding in find_duplicates(split.recordings, load).findings:

@@ -18,7 +18,7 @@ from cookbooks.lamquant.gate.measure import Part, measure_recording
 
 
 @dataclass
-class Findings:
+class GateFindings:
     """Violations by integrity check; figures, and figures of channels and stretches, by recording."""
 
     violations: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in INTEGRITY})
@@ -48,7 +48,7 @@ class Findings:
 
 
 def measure_files(
-    findings: Findings,
+    findings: GateFindings,
     corpus: Mapping[str, Any],
     stems: list[str],
     inputs: Mapping[str, Path],

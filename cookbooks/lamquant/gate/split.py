@@ -16,7 +16,7 @@ SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
-class Split:
+class JudgedSplit:
     """``split.json``: the split of each subject and of each recording that is used."""
 
     subjects: dict[str, str]
@@ -32,7 +32,7 @@ class SplitInvalid(Refused, ValueError):
     """``split.json`` is not a split manifest."""
 
 
-def read_split(directory: Path) -> Split:
+def read_split(directory: Path) -> JudgedSplit:
     """The split manifest of a directory.
 
     Raises:
@@ -45,7 +45,7 @@ def read_split(directory: Path) -> Split:
     return parse_split(data)
 
 
-def parse_split(data: bytes) -> Split:
+def parse_split(data: bytes) -> JudgedSplit:
     """The split manifest from the bytes of ``split.json``.
 
     Raises:
@@ -63,7 +63,7 @@ def parse_split(data: bytes) -> Split:
     if unknown:
         raise SplitInvalid(f"{SPLIT_FILE}: {', '.join(unknown)} is no split; there are {', '.join(SPLITS)}")
     used = {stem: name for stem, name in recordings.items() if stem not in excluded}
-    return Split(subjects, used, excluded)
+    return JudgedSplit(subjects, used, excluded)
 
 
 def sealed_digest(corpus: Mapping[str, Any], stems: Iterable[str]) -> str | None:

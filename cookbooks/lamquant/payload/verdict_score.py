@@ -29,7 +29,7 @@ from blut_resources.payload_kit.session import payload_session
 from blut_resources.registry.verdicts import VERDICT_FILE, Change, Incumbent, Isolation, Verdict, judge
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.formats.corpus import read_corpus, read_recording
-from cookbooks.lamquant.gate.findings import Findings, measure_files
+from cookbooks.lamquant.gate.findings import GateFindings, measure_files
 from cookbooks.lamquant.gate.floors import (
     STRETCH_SECONDS,
     load_registry,
@@ -39,7 +39,7 @@ from cookbooks.lamquant.gate.floors import (
 from cookbooks.lamquant.gate.grade import lqs_level
 from cookbooks.lamquant.gate.incumbent import HEADLINE, worse_than
 from cookbooks.lamquant.gate.report import report, summary
-from cookbooks.lamquant.gate.split import Split, read_split, sealed_digest
+from cookbooks.lamquant.gate.split import JudgedSplit, read_split, sealed_digest
 
 Digest = Annotated[str, Bounds(1)]
 DIGESTED = ("candidate", "corpus", "split", "bitstreams", "decoded", "registry")
@@ -102,7 +102,7 @@ def score(config: ScoreSettings, inputs: dict[str, Path]) -> Verdict:
             raise InputMissing(f"input {name} is missing: a verdict needs {', '.join(REQUIRED_INPUTS)}")
     registry = load_registry(inputs["registry"])
     registry.authorise(config.change)
-    findings = Findings()
+    findings = GateFindings()
     judged = [*DIGESTED, *(["incumbent"] if "incumbent" in inputs else [])]
     digests, findings.violations["inputs_unchanged"] = checks.unchanged(
         {name: inputs[name] for name in judged}, {name: config.named()[name] for name in judged}
@@ -142,10 +142,10 @@ def score(config: ScoreSettings, inputs: dict[str, Path]) -> Verdict:
 
 
 def _check_split(
-    findings: Findings,
+    findings: GateFindings,
     config: ScoreSettings,
     corpus: dict[str, Any],
-    split: Split,
+    split: JudgedSplit,
     inputs: dict[str, Path],
 ) -> None:
     if config.split != "test":
@@ -183,7 +183,7 @@ def _incumbent(
         "bitstreams": inputs["incumbent_bitstreams"],
         "decoded": inputs["incumbent_decoded"],
     }
-    findings = Findings()
+    findings = GateFindings()
     measure_files(findings, corpus, stems, own, STRETCH_SECONDS)
     figures = summary(findings.figures, stems)
     return Incumbent(candidate=digest, figures=figures, worse=worse_than(figures, ours))

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cookbooks.lamquant.signal.landmarks import WINDOW, Landmarks, guaranteed_run, landmarks
-from cookbooks.lamquant.signal.matching import Run, candidates, verified
+from cookbooks.lamquant.signal.matching import EqualStretch, candidates, verified
 
 COPIED_CHANNEL = 0.5
 """Share of a channel's moving samples found in another at one lag from which it counts as its copy."""
@@ -44,7 +44,7 @@ class Signal(Protocol):
 
 
 @dataclass(frozen=True)
-class Finding:
+class SharedContent:
     """One piece of duplicated content: ``kind`` is recording, trial or lagged_channel; members are stems."""
 
     kind: str
@@ -64,7 +64,7 @@ class Duplicates:
     ``kept_channels`` lists, for recordings with lag-copied channels only, the channel indices to keep.
     """
 
-    findings: tuple[Finding, ...]
+    findings: tuple[SharedContent, ...]
     copies: tuple[tuple[str, ...], ...]
     kept_channels: dict[str, list[int]]
 
@@ -78,7 +78,7 @@ def find_duplicates(stems: Iterable[str], load: Callable[[str], Signal]) -> Dupl
     """
     by_content: dict[str, list[str]] = defaultdict(list)
     sketches: dict[str, Landmarks] = {}
-    findings: list[Finding] = []
+    findings: list[SharedContent] = []
     kept_channels: dict[str, list[int]] = {}
     for stem in sorted(stems):
         signal = load(stem)
@@ -92,7 +92,7 @@ def find_duplicates(stems: Iterable[str], load: Callable[[str], Signal]) -> Dupl
         if len(by_content[content]) == 1:
             sketches[stem] = sketch.of_channels(kept)
     copies = tuple(tuple(group) for key, group in by_content.items() if key and len(group) > 1)
-    findings += [Finding("recording", group, {"exact": True}) for group in copies]
+    findings += [SharedContent("recording", group, {"exact": True}) for group in copies]
     findings += _across(sketches, kept_channels, load)
     findings.sort(key=lambda finding: (finding.kind, finding.members, str(finding.detail)))
     return Duplicates(tuple(findings), copies, kept_channels)
@@ -106,7 +106,7 @@ def _content(digital: Samples) -> str:
     return hashlib.sha256(b"".join(rows)).hexdigest()
 
 
-def _within(stem: str, signal: Signal, sketch: Landmarks) -> tuple[list[Finding], list[int]]:
+def _within(stem: str, signal: Signal, sketch: Landmarks) -> tuple[list[SharedContent], list[int]]:
     """Channels that copy another one of the same recording, and stretches that a channel repeats."""
     shortest = guaranteed_run(signal.rate_hz)
     zeros = np.zeros(len(sketch.hash), np.int64)
@@ -118,7 +118,7 @@ def _within(stem: str, signal: Signal, sketch: Landmarks) -> tuple[list[Finding]
     copied = _copied_channels(runs, signal.digital)
     kept = [index for index in range(len(signal.digital)) if index not in copied]
     findings = [
-        Finding(
+        SharedContent(
             "lagged_channel",
             (stem,),
             {
@@ -136,11 +136,11 @@ def _within(stem: str, signal: Signal, sketch: Landmarks) -> tuple[list[Finding]
         if run.channels[0] == run.channels[1] and run.channels[0] in kept and run.length > shortest
     ]
     if repeats:
-        findings.append(Finding("trial", (stem,), _describe(repeats, signal, signal)))
+        findings.append(SharedContent("trial", (stem,), _describe(repeats, signal, signal)))
     return findings, kept
 
 
-def _copied_channels(runs: Sequence[Run], digital: Samples) -> dict[int, tuple[int, int, float]]:
+def _copied_channels(runs: Sequence[EqualStretch], digital: Samples) -> dict[int, tuple[int, int, float]]:
     """Copies as ``{channel: (source, lag, coverage)}``; the first channel of a family is its source."""
     shared: dict[tuple[int, int, int], int] = defaultdict(int)
     for run in runs:
@@ -164,7 +164,7 @@ def _moving(samples: Samples) -> int:
 
 def _across(
     sketches: dict[str, Landmarks], kept: dict[str, list[int]], load: Callable[[str], Signal]
-) -> Iterator[Finding]:
+) -> Iterator[SharedContent]:
     """Findings between two different recordings."""
     stems = sorted(sketches)
     hashes = np.concatenate([sketches[stem].hash for stem in stems] or [np.empty(0, np.uint64)])
@@ -188,8 +188,12 @@ def _across(
 
 
 def _classify(
-    names: tuple[str, str], runs: list[Run], first: Signal, second: Signal, kept: dict[str, list[int]]
-) -> Finding:
+    names: tuple[str, str],
+    runs: list[EqualStretch],
+    first: Signal,
+    second: Signal,
+    kept: dict[str, list[int]],
+) -> SharedContent:
     """A whole recording, a copied channel or shared trials, by how much of either is shared."""
     shares, channel_share = [], 0.0
     for side, signal in enumerate((first, second)):
@@ -201,11 +205,11 @@ def _classify(
     share = min(1.0, max(shares))
     detail = _describe(runs, first, second) | {"coverage": round(share, 4)}
     if share >= SAME_RECORDING:
-        return Finding("recording", names, {"exact": False, **detail})
-    return Finding("lagged_channel" if channel_share >= SAME_RECORDING else "trial", names, detail)
+        return SharedContent("recording", names, {"exact": False, **detail})
+    return SharedContent("lagged_channel" if channel_share >= SAME_RECORDING else "trial", names, detail)
 
 
-def _covered(runs: Iterable[Run], side: int) -> dict[int, int]:
+def _covered(runs: Iterable[EqualStretch], side: int) -> dict[int, int]:
     """Samples of each channel that lie in a run, each counted once."""
     spans: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for run in runs:
@@ -220,7 +224,7 @@ def _covered(runs: Iterable[Run], side: int) -> dict[int, int]:
     return covered
 
 
-def _describe(runs: Sequence[Run], first: Signal, second: Signal) -> dict[str, Any]:
+def _describe(runs: Sequence[EqualStretch], first: Signal, second: Signal) -> dict[str, Any]:
     """Runs with the channels that share them at the same place, longest list cut at ``MAX_RUNS``."""
     together: dict[tuple[int, int, int], list[list[str]]] = defaultdict(list)
     for run in runs:
@@ -230,6 +234,6 @@ def _describe(runs: Sequence[Run], first: Signal, second: Signal) -> dict[str, A
         {"start": [first_start, second_start], "samples": length, "channels": channels}
         for (first_start, second_start, length), channels in sorted(together.items())
     ]
-    spans = [Run((0, 0), (start, 0), length) for start, _, length in together]
+    spans = [EqualStretch((0, 0), (start, 0), length) for start, _, length in together]
     seconds = _covered(spans, 0).get(0, 0) / first.rate_hz
     return {"n_runs": len(listed), "runs": listed[:MAX_RUNS], "seconds": round(seconds, 3)}

@@ -19,7 +19,7 @@ Pairs = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Run:
+class EqualStretch:
     """``length`` samples from ``starts[0]`` of one channel equal those from ``starts[1]`` of another."""
 
     channels: tuple[int, int]
@@ -45,7 +45,7 @@ def candidates(hashes: NDArray[np.uint64], places: Pairs) -> Pairs:
     return np.concatenate([places[pairs[:, 0]], places[pairs[:, 1]]], axis=1)
 
 
-def verified(pairs: Pairs, first: Samples, second: Samples, shortest: int) -> list[Run]:
+def verified(pairs: Pairs, first: Samples, second: Samples, shortest: int) -> list[EqualStretch]:
     """Grow candidate pairs [n, (channel, position, channel, position)] into runs of equal differences.
 
     Runs of fewer than ``shortest`` differences, or without content of their own, are left out.
@@ -53,7 +53,7 @@ def verified(pairs: Pairs, first: Samples, second: Samples, shortest: int) -> li
     lags = pairs[:, 3] - pairs[:, 1]
     pairs = pairs[np.lexsort((pairs[:, 1], lags, pairs[:, 2], pairs[:, 0]))]
     steps: dict[tuple[int, int], int] = {}
-    runs: list[Run] = []
+    runs: list[EqualStretch] = []
     line, end = (-1, -1, 0), 0
     for channel, position, other, other_position in pairs.tolist():
         lag = other_position - position
@@ -68,7 +68,7 @@ def verified(pairs: Pairs, first: Samples, second: Samples, shortest: int) -> li
         end = position + after
         start = position - before
         if before + after >= shortest and _has_content(first[channel, start : position + after + 1]):
-            runs.append(Run((channel, other), (start, start + lag), before + after + 1))
+            runs.append(EqualStretch((channel, other), (start, start + lag), before + after + 1))
     return runs
 
 

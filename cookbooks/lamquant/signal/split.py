@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from blut_resources.payload_kit.refuse import Refused
 
 if TYPE_CHECKING:  # reading a split needs no signal processing
-    from cookbooks.lamquant.signal.duplicates import Duplicates, Finding
+    from cookbooks.lamquant.signal.duplicates import Duplicates, SharedContent
 
 from cookbooks.lamquant.formats.edf.names import patient_key
 from cookbooks.lamquant.formats.index import read_index
@@ -134,7 +134,7 @@ def build_split(corpus: Mapping[str, Any], duplicates: "Duplicates", policy: Spl
 _Links = dict[str, dict[str, str]]
 
 
-def _links(findings: Iterable["Finding"], subject_of: Mapping[str, str]) -> _Links:
+def _links(findings: Iterable["SharedContent"], subject_of: Mapping[str, str]) -> _Links:
     """Subjects that are one patient: ``links[a][b]`` says in words what shows it."""
     links: _Links = defaultdict(dict)
     first_spelling: dict[str, str] = {}
@@ -239,7 +239,7 @@ def _torn_apart(start: str, goal: str, wanted: Mapping[str, str], links: _Links)
     )
 
 
-def _how(finding: "Finding") -> str:
+def _how(finding: "SharedContent") -> str:
     if finding.detail.get("exact"):
         return "the same samples"
     return f"{finding.detail['n_runs']} equal runs, {finding.detail['seconds']} s in all"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from blut_resources.payload_kit.refuse import Refused
-from cookbooks.llm.hf_dir import read_json, refuse_own_code
+from cookbooks.llm.models.directory import read_json, refuse_own_code
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase as Tokenizer

@@ -15,7 +15,7 @@ from cookbooks.llm.data.problems import DataError
 
 
 @dataclass(frozen=True)
-class Split:
+class RowSplit:
     """Which rows are in eval, by place, and how the groups fell."""
 
     is_eval: list[bool]
@@ -49,7 +49,7 @@ def groups_of(keys: Sequence[Iterable[str]]) -> list[list[int]]:
     return list(members.values())
 
 
-def split_rows(keys: Sequence[Sequence[str]], eval_ratio: float, seed: int) -> Split:
+def split_rows(keys: Sequence[Sequence[str]], eval_ratio: float, seed: int) -> RowSplit:
     """Split rows by their keys; the first key of each stands for what the row says.
 
     At least one row goes to each side. Where groups are large, eval may come out smaller than asked for, or
@@ -76,7 +76,7 @@ def split_rows(keys: Sequence[Sequence[str]], eval_ratio: float, seed: int) -> S
     is_eval = [False] * len(keys)
     for place in (place for group in chosen for place in group):
         is_eval[place] = True
-    return Split(is_eval, len(groups), len(chosen), max(map(len, groups)))
+    return RowSplit(is_eval, len(groups), len(chosen), max(map(len, groups)))
 
 
 def _rank(seed: int, says: list[str]) -> str:

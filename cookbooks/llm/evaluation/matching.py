@@ -4,18 +4,18 @@ import re
 import string
 from collections.abc import Sequence
 
-from cookbooks.llm.evaluation.yaml_tasks import Filter, Metric, Step
+from cookbooks.llm.evaluation.yaml_tasks import Filter, Step, TaskMetric
 
 PUNCTUATION = str.maketrans("", "", string.punctuation)
 DIGITS = str.maketrans("", "", string.digits)
 
 
-def matches(answer: str, golds: Sequence[str], options: Metric) -> bool:
+def matches(answer: str, golds: Sequence[str], options: TaskMetric) -> bool:
     """True if the answer is one of the right texts."""
     return any(_plain(answer, options) == _plain(gold, options) for gold in golds)
 
 
-def _plain(text: str, options: Metric) -> str:
+def _plain(text: str, options: TaskMetric) -> str:
     for pattern in options.regexes_to_ignore:
         text = re.sub(pattern, "", text)
     if options.ignore_case:

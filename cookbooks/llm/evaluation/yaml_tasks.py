@@ -35,7 +35,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Metric(_Part):
+class TaskMetric(_Part):
     """One metric of a task; the options are those of exact_match."""
 
     metric: Literal["acc", "acc_norm", "exact_match"]
@@ -83,7 +83,7 @@ class FewShot(_Part):
     sampler: Literal["first_n"]
 
 
-class Data(_Part):
+class TaskData(_Part):
     """Where the documents are."""
 
     data_files: str | dict[str, str]
@@ -95,7 +95,7 @@ class Task(_Part):
     task: str = Field(min_length=1)
     dataset_path: Literal["json"]
     dataset_name: None = None
-    dataset_kwargs: Data
+    dataset_kwargs: TaskData
     test_split: str | None = None
     validation_split: str | None = None
     fewshot_split: str | None = None
@@ -109,7 +109,7 @@ class Task(_Part):
     num_fewshot: int = Field(0, ge=0)
     fewshot_config: FewShot | None = None
     generation_kwargs: Generation | None = None
-    metric_list: list[Metric] = Field(default_factory=list)
+    metric_list: list[TaskMetric] = Field(default_factory=list)
     filter_list: list[Filter] = Field(default_factory=list)
     repeats: Literal[1] = 1
     should_decontaminate: Literal[False] = False
@@ -146,10 +146,10 @@ class Task(_Part):
         return self.test_split or self.validation_split or ""
 
     @property
-    def metrics(self) -> list[Metric]:
+    def metrics(self) -> list[TaskMetric]:
         """The metrics, or the usual ones of the output type."""
         usual = CHOICE_METRICS if self.output_type == "multiple_choice" else GENERATE_METRICS
-        return self.metric_list or [Metric(metric=name) for name in usual]  # type: ignore[arg-type]
+        return self.metric_list or [TaskMetric(metric=name) for name in usual]  # type: ignore[arg-type]
 
     @property
     def generation(self) -> Generation:

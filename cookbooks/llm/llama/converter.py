@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from blut_resources.payload_kit.refuse import Refused
-from cookbooks.llm.hf_dir import model_files
 from cookbooks.llm.llama import converter_process
 from cookbooks.llm.llama.kit import Kit
+from cookbooks.llm.models.directory import model_files
 
 ENVIRONMENT = (
     "PATH",

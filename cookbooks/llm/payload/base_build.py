@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from blut_resources.payload_kit.cache import ensure_built, ensure_package
 from blut_resources.payload_kit.config import read_config
 from blut_resources.payload_kit.session import payload_session
-from cookbooks.llm.hf_dir import model_facts, read_json, write_readme
-from cookbooks.llm.samples.models import SAMPLES, WHEEL, Sample, sample_of
+from cookbooks.llm.models.directory import model_facts, read_json, write_readme
+from cookbooks.llm.samples.models import SAMPLES, WHEEL, SampleModel, sample_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -49,7 +49,7 @@ class BaseSettings:
     name: str
 
 
-def ensure_sample(sample: Sample) -> Path:
+def ensure_sample(sample: SampleModel) -> Path:
     """The directory of a sample model, built if need be.
 
     Raises:
@@ -58,7 +58,7 @@ def ensure_sample(sample: Sample) -> Path:
     return ensure_built(sample.path, sample.wanted, lambda folder: build(sample, folder))
 
 
-def build(sample: Sample, folder: Path) -> None:
+def build(sample: SampleModel, folder: Path) -> None:
     """Write the model of ``sample`` into an empty directory."""
     for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"):
         os.environ[name] = "1"
@@ -165,7 +165,7 @@ def _write_json(path: Path, value: dict[str, Any]) -> None:
     path.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
-def _story(sample: Sample) -> str:
+def _story(sample: SampleModel) -> str:
     cut = ""
     if sample.layers is not None:
         cut = (

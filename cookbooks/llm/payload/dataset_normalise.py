@@ -22,7 +22,7 @@ from cookbooks.llm.data.preferences import PreferenceNormaliser
 from cookbooks.llm.data.problems import DataError, Problems, RowError
 from cookbooks.llm.data.reading import Row, data_files, read_rows
 from cookbooks.llm.data.roles import check_roles
-from cookbooks.llm.hf_dir import model_config, text_config
+from cookbooks.llm.models.directory import model_config, text_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase as Tokenizer

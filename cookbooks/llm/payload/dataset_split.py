@@ -11,7 +11,7 @@ from blut_resources.payload_kit.session import payload_session
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.llm.data.keys import group_keys
 from cookbooks.llm.data.problems import DataError
-from cookbooks.llm.data.splitting import Split, split_rows
+from cookbooks.llm.data.splitting import RowSplit, split_rows
 
 DATASET = "dataset.jsonl"
 
@@ -60,7 +60,7 @@ def build(dataset: Path, settings: DivisionSettings, out: Path) -> dict[str, Any
     }
 
 
-def _prove(keys: Sequence[Sequence[str]], split: Split) -> None:
+def _prove(keys: Sequence[Sequence[str]], split: RowSplit) -> None:
     """Look at the two sides once more, without the groups: no key may be on both."""
     sides: dict[bool, set[str]] = {True: set(), False: set()}
     for row_keys, is_eval in zip(keys, split.is_eval, strict=True):
@@ -70,7 +70,7 @@ def _prove(keys: Sequence[Sequence[str]], split: Split) -> None:
         raise DataError(f"the split is not sound: {len(leaked)} texts are on both sides; please report this")
 
 
-def _write(dataset: Path, split: Split, out: Path) -> None:
+def _write(dataset: Path, split: RowSplit, out: Path) -> None:
     with (
         (dataset / DATASET).open("rb") as rows,
         (out / "train.jsonl").open("wb") as train,

@@ -16,13 +16,13 @@ from blut_resources.payload_kit.device import Device
 from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.say import say
 from blut_resources.payload_kit.session import PayloadSession, payload_session
-from cookbooks.llm.hf_dir import chat_template, front_matter, license_of, write_readme
 from cookbooks.llm.llama.converter import convert, run_converter, shown_model
 from cookbooks.llm.llama.gguf_file import GgufFacts, read_gguf
 from cookbooks.llm.llama.kit import CONVERTERS, Kit
 from cookbooks.llm.llama.library import kit_of, put_converter_first
 from cookbooks.llm.llama.quantise import quantise
 from cookbooks.llm.llama.quants import NEED_IMPORTANCE, UNQUANTISED
+from cookbooks.llm.models.directory import chat_template, front_matter, license_of, write_readme
 from cookbooks.llm.payload.gguf_preflight import look_at_files
 from cookbooks.llm.scoring.held_out import read_file
 from cookbooks.llm.training_loop.process import Clock, prepare_process

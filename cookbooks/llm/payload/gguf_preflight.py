@@ -12,7 +12,13 @@ from typing import Any, Literal
 from blut_resources.payload_kit.config import read_config, read_inputs
 from blut_resources.payload_kit.session import payload_session
 from cookbooks.llm.chat.template import MaskError, load_tokenizer
-from cookbooks.llm.hf_dir import (
+from cookbooks.llm.llama.converter import NotConvertible, convert, shown_model
+from cookbooks.llm.llama.kit import Kit
+from cookbooks.llm.llama.library import LlamaError, kit_of
+from cookbooks.llm.llama.quantise import plan
+from cookbooks.llm.llama.quants import FILE_TYPES, NEED_IMPORTANCE, Plan
+from cookbooks.llm.llama.tokens import compare_tokenizers
+from cookbooks.llm.models.directory import (
     TOKENIZER_FILES,
     chat_template,
     model_config,
@@ -21,12 +27,6 @@ from cookbooks.llm.hf_dir import (
     tensor_shapes,
     text_config,
 )
-from cookbooks.llm.llama.converter import NotConvertible, convert, shown_model
-from cookbooks.llm.llama.kit import Kit
-from cookbooks.llm.llama.library import LlamaError, kit_of
-from cookbooks.llm.llama.quantise import plan
-from cookbooks.llm.llama.quants import FILE_TYPES, NEED_IMPORTANCE, Plan
-from cookbooks.llm.llama.tokens import compare_tokenizers
 from cookbooks.llm.scoring.gguf_engine import GgufEngine
 from cookbooks.llm.training_loop.process import prepare_process
 

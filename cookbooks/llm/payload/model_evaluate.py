@@ -27,10 +27,18 @@ from cookbooks.llm.evaluation.scores import Sample, Scores
 from cookbooks.llm.evaluation.yaml_tasks import TaskFile, read_tasks
 from cookbooks.llm.llama.library import kit_of
 from cookbooks.llm.payload.gguf_convert import ADAPTER
-from cookbooks.llm.scoring import scores as model_scores
 from cookbooks.llm.scoring.engine import Answer, Engine
 from cookbooks.llm.scoring.gguf_engine import GgufEngine
 from cookbooks.llm.scoring.held_out import Example, questions_of, read_file
+from cookbooks.llm.scoring.scores import (
+    answer_of,
+    choose,
+    compare_answer,
+    complete,
+    judge_answer,
+    loss_of,
+    solve,
+)
 from cookbooks.llm.training_loop.process import Clock, prepare_process
 
 SCHEMA = "blut.eval_report.v1"
@@ -155,7 +163,7 @@ class Suite:
             Refused: it cannot be compared with the others, or predicts no numbers.
         """
         self._refuse_other_tokens(name, engine)
-        loss = [model_scores.loss_of(engine, self._told(row)) for row in self.held_out]
+        loss = [loss_of(engine, self._told(row)) for row in self.held_out]
         if not any(loss):
             raise Refused(
                 f"context={engine.context}: no answer of the held-out rows begins within it; raise it"
@@ -171,14 +179,14 @@ class Suite:
                 f"reasoning_gym:{task.name}",
                 f"reasoning-gym {task.version}, solved by its own checker",
                 [
-                    model_scores.solve(engine, task, self._told(puzzle), self._settings.max_new_tokens)
+                    solve(engine, task, self._told(puzzle), self._settings.max_new_tokens)
                     for puzzle in task.puzzles()
                 ],
             )
         for file, asked in self.tasks:
-            score = model_scores.choose
+            score = choose
             if file.task.output_type == "generate_until":
-                score = model_scores.complete
+                score = complete
             about = f"{file.task.output_type}, version {file.task.metadata.get('version', 'not given')}"
             found = [score(engine, file.task, self._told(question)) for question in asked]
             self._keep(name, file.task.task, about, found)
@@ -196,16 +204,14 @@ class Suite:
     def _talk(self, name: str, engine: Engine) -> None:
         for one in self.asked:
             messages = [{"role": "user", "content": one["prompt"]}]
-            answer = model_scores.answer_of(engine, self._told(messages), self._settings.max_new_tokens)
+            answer = answer_of(engine, self._told(messages), self._settings.max_new_tokens)
             one["answers"][name] = {"text": answer.text.strip(), "stopped": answer.stopped}
 
     def _ask_held_out(self, name: str, engine: Engine) -> None:
         most = self._settings.max_new_tokens
-        answers = [
-            (row, model_scores.answer_of(engine, self._told(row).prompt, most)) for row in self.answered
-        ]
+        answers = [(row, answer_of(engine, self._told(row).prompt, most)) for row in self.answered]
         if compared := answers[: self._settings.answers]:
-            found = [model_scores.compare_answer(row, answer) for row, answer in compared]
+            found = [compare_answer(row, answer) for row, answer in compared]
             self._keep(
                 name, "held_out_answers", "equal to the held-out answer but for case and blanks", found
             )
@@ -213,7 +219,7 @@ class Suite:
             self._judge(name, self.judge, answers[: self._settings.judge_samples])
 
     def _judge(self, name: str, judge: Judge, answers: Sequence[tuple[Example, Answer]]) -> None:
-        found = [model_scores.judge_answer(judge, self._told(row), answer) for row, answer in answers]
+        found = [judge_answer(judge, self._told(row), answer) for row, answer in answers]
         missing = sum(not one.values for one in found)
         if missing == len(found):
             raise JudgeError(

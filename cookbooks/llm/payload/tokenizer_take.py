@@ -16,8 +16,8 @@ from blut_resources.payload_kit.config import read_config, read_inputs
 from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.session import PayloadSession, payload_session
 from cookbooks.llm.chat.template import OFFLINE, load_tokenizer
-from cookbooks.llm.hf_dir import TOKENIZER_PARTS
 from cookbooks.llm.llama.library import kit_of
+from cookbooks.llm.models.directory import TOKENIZER_PARTS
 from cookbooks.llm.scoring.gguf_engine import GgufEngine
 
 LEAKED = ("backend", "is_local", "local_files_only", "gguf_file", "name_or_path")

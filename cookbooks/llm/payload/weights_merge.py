@@ -17,7 +17,7 @@ from typing import Annotated, Any
 from blut_resources.payload_kit.config import Bounds, read_config, read_inputs
 from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.session import payload_session
-from cookbooks.llm.hf_dir import (
+from cookbooks.llm.models.directory import (
     front_matter,
     model_config,
     model_facts,

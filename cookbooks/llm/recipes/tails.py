@@ -39,6 +39,6 @@ def tail(prefix: str, split: str) -> Tail:
     )
 
 
-SFT = tail("sft", "sft_split")
-DPO = tail("dpo", "preference_split")
-DISTILLED = tail("distilled", "sft_split")
+SFT_TAIL = tail("sft", "sft_split")
+DPO_TAIL = tail("dpo", "preference_split")
+DISTILLED_TAIL = tail("distilled", "sft_split")

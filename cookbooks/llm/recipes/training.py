@@ -27,7 +27,6 @@ from cookbooks.llm.configs.training import (
 from cookbooks.llm.configs.verdict import EvaluationConfig, EvaluationTasksConfig, refuse_missing_scorers
 from cookbooks.llm.corpus import preference_dataset, preference_split, sft_dataset, sft_split
 from cookbooks.llm.gguf import gguf_preflight
-from cookbooks.llm.recipes import tails as chains
 from cookbooks.llm.recipes.args import (
     ConversationsArgs,
     DistillArgs,
@@ -37,6 +36,7 @@ from cookbooks.llm.recipes.args import (
     HfFinetuneArgs,
     RowsArgs,
 )
+from cookbooks.llm.recipes.tails import DISTILLED_TAIL, DPO_TAIL, SFT_TAIL, Tail
 from cookbooks.llm.sources import base_model, examples, preferences, teacher_model
 from cookbooks.llm.training import distilled_checkpoint, dpo_checkpoint, sft_checkpoint
 from cookbooks.llm.verdict import evaluation_tasks
@@ -57,7 +57,7 @@ def _finetune(args: FinetuneArgs) -> Configs:
         **_rows(args, _examples(args), args.base_model),
         "gguf_preflight": _preflight(args),
         "sft_checkpoint": config_from(SftCheckpointConfig, args),
-        **_tail(chains.SFT, args),
+        **_tail(SFT_TAIL, args),
     }
 
 
@@ -67,7 +67,7 @@ def _finetune_conversations(args: ConversationsArgs) -> Configs:
         **_rows(args, source, args.base_model),
         "gguf_preflight": _preflight(args),
         "sft_checkpoint": config_from(SftCheckpointConfig, args),
-        **_tail(chains.SFT, args),
+        **_tail(SFT_TAIL, args),
     }
 
 
@@ -81,7 +81,7 @@ def _dpo(args: DpoArgs) -> Configs:
         "preference_dataset": config_from(PreferenceDatasetConfig, args),
         "preference_split": config_from(PreferenceSplitConfig, args),
         "dpo_checkpoint": training,
-        **_tail(chains.DPO, args),
+        **_tail(DPO_TAIL, args),
     }
 
 
@@ -91,7 +91,7 @@ def _distill(args: DistillArgs) -> Configs:
         "gguf_preflight": _preflight(args),
         "teacher_model": TeacherModelConfig(model=args.teacher_path),
         "distilled_checkpoint": config_from(DistilledCheckpointConfig, args),
-        **_tail(chains.DISTILLED, args),
+        **_tail(DISTILLED_TAIL, args),
     }
 
 
@@ -114,23 +114,23 @@ def _preflight(args: RowsArgs) -> GgufPreflightConfig:
     return config_from(GgufPreflightConfig, args, chat=chat)
 
 
-def _tail(chain: chains.Tail, args: GgufArgs) -> Configs:
+def _tail(tail: Tail, args: GgufArgs) -> Configs:
     evaluation = config_from(EvaluationConfig, args)
     refuse_missing_scorers(evaluation)
     name, _ = names_of(args.output_name, args.promote_as)
     refuse_unanswered(args, synthetic=getattr(args, "distillation", "") in ("sequence", "on_policy"))
     return {
-        f"{chain.prefix}_merged": config_from(MergedConfig, args, name=args.output_name),
-        f"{chain.prefix}_gguf": config_from(GgufConfig, args),
+        f"{tail.prefix}_merged": config_from(MergedConfig, args, name=args.output_name),
+        f"{tail.prefix}_gguf": config_from(GgufConfig, args),
         "evaluation_tasks": config_from(EvaluationTasksConfig, args),
-        f"{chain.prefix}_evaluation": evaluation,
-        f"{chain.prefix}_registered": config_from(RegisteredConfig, args, name=name, alias=args.promote_as),
+        f"{tail.prefix}_evaluation": evaluation,
+        f"{tail.prefix}_registered": config_from(RegisteredConfig, args, name=name, alias=args.promote_as),
     }
 
 
-def _loss(chain: chains.Tail) -> Metric:
+def _loss(tail: Tail) -> Metric:
     """What ships is compared: the quantised file, on held-out rows."""
-    return Metric(chain.evaluation, "loss_quantised", "lowest")
+    return Metric(tail.evaluation, "loss_quantised", "lowest")
 
 
 ROWS = [examples, base_model, gguf_preflight, sft_dataset, sft_split]
@@ -140,11 +140,11 @@ FINETUNE = Recipe(
     category="train",
     description="Fine-tune a model on a file of examples, to a GGUF that is proven and registered.",
     args=FinetuneArgs,
-    assets=[*ROWS, sft_checkpoint, evaluation_tasks, *chains.SFT.assets],
+    assets=[*ROWS, sft_checkpoint, evaluation_tasks, *SFT_TAIL.assets],
     output=RegisteredModel,
     configure=_finetune,
     input_kinds=[ExamplesFile.kind, HfModel.kind],
-    metric=_loss(chains.SFT),
+    metric=_loss(SFT_TAIL),
 )
 
 FINETUNE_CONVERSATIONS = Recipe(
@@ -152,11 +152,11 @@ FINETUNE_CONVERSATIONS = Recipe(
     category="train",
     description="The same from conversations in a database or in chat logs.",
     args=ConversationsArgs,
-    assets=[*ROWS, sft_checkpoint, evaluation_tasks, *chains.SFT.assets],
+    assets=[*ROWS, sft_checkpoint, evaluation_tasks, *SFT_TAIL.assets],
     output=RegisteredModel,
     configure=_finetune_conversations,
     input_kinds=[ExamplesFile.kind, HfModel.kind],
-    metric=_loss(chains.SFT),
+    metric=_loss(SFT_TAIL),
 )
 
 HF_FINETUNE = Recipe(
@@ -178,12 +178,12 @@ DPO = Recipe(
     args=DpoArgs,
     assets=[
         *(preferences, base_model, gguf_preflight, preference_dataset, preference_split),
-        *(dpo_checkpoint, evaluation_tasks, *chains.DPO.assets),
+        *(dpo_checkpoint, evaluation_tasks, *DPO_TAIL.assets),
     ],
     output=RegisteredModel,
     configure=_dpo,
     input_kinds=[ExamplesFile.kind, HfModel.kind],
-    metric=_loss(chains.DPO),
+    metric=_loss(DPO_TAIL),
 )
 
 DISTILL = Recipe(
@@ -191,9 +191,9 @@ DISTILL = Recipe(
     category="train",
     description="A small model learns from a large one, to a GGUF that is proven and registered.",
     args=DistillArgs,
-    assets=[*ROWS, teacher_model, distilled_checkpoint, evaluation_tasks, *chains.DISTILLED.assets],
+    assets=[*ROWS, teacher_model, distilled_checkpoint, evaluation_tasks, *DISTILLED_TAIL.assets],
     output=RegisteredModel,
     configure=_distill,
     input_kinds=[ExamplesFile.kind, HfModel.kind],
-    metric=_loss(chains.DISTILLED),
+    metric=_loss(DISTILLED_TAIL),
 )

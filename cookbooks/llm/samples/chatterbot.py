@@ -91,7 +91,7 @@ def _rows(topic: str, content: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-SAMPLES = {
+DIALOGUES = {
     sample.name: sample
     for sample in (
         Dialogues("sample:chatterbot", ("tech_support", "coding")),

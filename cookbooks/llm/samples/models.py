@@ -18,7 +18,7 @@ BUILD = 1
 
 
 @dataclass(frozen=True)
-class Sample:
+class SampleModel:
     """A sample model: the layers of SmolLM2-135M-Instruct that are kept (None: all)."""
 
     name: str
@@ -44,13 +44,13 @@ class Sample:
 SAMPLES = {
     sample.name: sample
     for sample in (
-        Sample("sample:smollm2", "SmolLM2-135M-Instruct"),
-        Sample("sample:smollm2-2layer", "SmolLM2-135M-Instruct-2layer", layers=(0, 29)),
+        SampleModel("sample:smollm2", "SmolLM2-135M-Instruct"),
+        SampleModel("sample:smollm2-2layer", "SmolLM2-135M-Instruct-2layer", layers=(0, 29)),
     )
 }
 
 
-def sample_of(name: str) -> Sample:
+def sample_of(name: str) -> SampleModel:
     """The sample with this name.
 
     Raises:

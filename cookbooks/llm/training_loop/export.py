@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blut_resources.store.artifacts import write_atomic
-from cookbooks.llm.hf_dir import TOKENIZER_PARTS, front_matter, license_of, write_readme
+from cookbooks.llm.models.directory import TOKENIZER_PARTS, front_matter, license_of, write_readme
 from cookbooks.llm.training_loop.examples import Examples
 from cookbooks.llm.training_loop.job import HOW, LIBRARIES, Fitted, Job
 from cookbooks.llm.training_loop.progress import curve_of

@@ -20,7 +20,7 @@ from cookbooks.llm.training_loop import memory
 from cookbooks.llm.training_loop.arguments import training_arguments
 from cookbooks.llm.training_loop.device import BYTES, Placement, place
 from cookbooks.llm.training_loop.examples import Examples
-from cookbooks.llm.training_loop.memory import Estimate, Load, Shapes
+from cookbooks.llm.training_loop.memory import Load, MemoryEstimate, Shapes
 from cookbooks.llm.training_loop.models import (
     load_tokenizer,
     n_trainable,
@@ -71,7 +71,7 @@ class Job(Generic[S]):
     shape: type[S]
     writes: bool = False
     """True if the model is trained on what it writes itself."""
-    estimate: Estimate | None = None
+    estimate: MemoryEstimate | None = None
     clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:

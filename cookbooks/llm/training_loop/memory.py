@@ -10,7 +10,7 @@ from pathlib import Path
 
 from blut_resources.machine.memory import memory, size_text
 from blut_resources.payload_kit.refuse import Refused
-from cookbooks.llm.hf_dir import model_config, tensor_shapes, text_config, weight_files
+from cookbooks.llm.models.directory import model_config, tensor_shapes, text_config, weight_files
 from cookbooks.llm.training_loop.settings import TrainingSettings
 
 EMBEDDINGS = ("embed", "wte", "wpe", "lm_head", "output_embed")
@@ -89,7 +89,7 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class MemoryEstimate:
     """What is held at the moments that can be the peak: part by part, by the name of the moment."""
 
     moments: Mapping[str, Mapping[str, int]]
@@ -109,7 +109,7 @@ class Estimate:
 def estimate(
     shapes: Shapes, settings: TrainingSettings, load: Load, *, weights: int, width: int, baseline: int,
     attention: str = "sdpa", extra: Mapping[str, int] | None = None,
-) -> Estimate:  # fmt: skip
+) -> MemoryEstimate:  # fmt: skip
     """The peak of a training.
 
     Args:
@@ -141,7 +141,7 @@ def estimate(
         "at the start of a backward pass": {**held, **optimizer, **between, **work},
         "at the update": {**held, **optimizer, **gradients, "temporaries": 8 * largest},
     }
-    return Estimate({when: _with_slack(parts) for when, parts in moments.items()})
+    return MemoryEstimate({when: _with_slack(parts) for when, parts in moments.items()})
 
 
 def _with_slack(parts: Mapping[str, int]) -> dict[str, int]:
@@ -175,7 +175,7 @@ def inference_bytes(shapes: Shapes, load: Load, width: int) -> int:
     return int(shapes.n_params * width + 4 * layer * load.tokens * width)
 
 
-def refuse_too_much(found: Estimate, limit_bytes: int | None, device: str) -> None:
+def refuse_too_much(found: MemoryEstimate, limit_bytes: int | None, device: str) -> None:
     """Stop before anything large is loaded if the training cannot fit.
 
     Raises:

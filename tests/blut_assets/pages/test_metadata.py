@@ -20,7 +20,7 @@ from blut_assets.stages.spec import spec_of
 from blut_resources.machine.energy import metered
 from blut_resources.text import markdown, text_of
 from cookbooks.llm.evaluation.summary import answers_by_model
-from cookbooks.llm.showing import sample_chat
+from cookbooks.llm.pages.metadata import sample_chat
 from tests.contained import RESOURCES, raw, trained
 
 SPECS = [spec for book in discovered.cookbooks for asset in book.assets if (spec := spec_of(asset))]

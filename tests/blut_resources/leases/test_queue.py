@@ -5,7 +5,7 @@ import os
 import pytest
 
 from blut_resources.leases.files import Claim, Needs
-from blut_resources.leases.queue import NeverFits, Turn, look, refuse_impossible
+from blut_resources.leases.queue import NeverFits, QueueTurn, look, refuse_impossible
 from blut_resources.machine.gpus import Gpu, Gpus
 from blut_resources.machine.memory import Memory
 
@@ -21,7 +21,7 @@ def claim(memory: int = 0, *gpus: str, owner: int | None = None, wants: int = 0)
     return Claim(needs, {}, 0.0, gpus, owner=os.geteuid() if owner is None else owner)
 
 
-def turn(memory: int, held: list[Claim], before: list[Claim]) -> Turn:
+def turn(memory: int, held: list[Claim], before: list[Claim]) -> QueueTurn:
     return look(Needs(memory * MIB), held, before, MEMORY, Gpus(()))
 
 
@@ -75,4 +75,4 @@ def test_what_this_machine_can_never_give_is_refused() -> None:
 
 def test_a_claim_that_cannot_be_believed_is_waited_for() -> None:
     odd = Claim(Needs(), {}, 0.0, problem="x.holder cannot be read")
-    assert turn(1, [odd], []) == Turn(waits=True, says=odd.problem, cause=(odd.problem,))
+    assert turn(1, [odd], []) == QueueTurn(waits=True, says=odd.problem, cause=(odd.problem,))

@@ -16,8 +16,8 @@ from cookbooks.lamquant.codec.bitstream import (
     Bitstream,
     BitstreamError,
     ChannelHeader,
-    Reader,
-    Writer,
+    IntegerReader,
+    IntegerWriter,
     pack,
     unpack,
 )
@@ -203,9 +203,9 @@ def test_integers_of_any_size_come_back_from_the_range_coder() -> None:
     values = values.astype(np.int32)
     tables = rng.integers(0, N_SCALES, len(values)).astype(np.uint8)
     frequencies = frequencies_from(np.zeros((N_SCALES, 16)))
-    writer = Writer(frequencies)
+    writer = IntegerWriter(frequencies)
     writer.write(values, tables)
-    reader = Reader(writer.words(), frequencies)
+    reader = IntegerReader(writer.words(), frequencies)
     assert [reader.read(c) for c in tables.tolist()] == values.tolist()
 
 

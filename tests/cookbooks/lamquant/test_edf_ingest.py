@@ -331,7 +331,7 @@ def test_a_directory_without_recordings_says_what_was_looked_for(tmp_path: Path,
     (empty / "readme.txt").touch()
     with pytest.raises(SystemExit, match=r"empty: no recordings: looked for \*\.edf and \*\.bdf.*point"):
         encode(empty)
-    with pytest.raises(SystemExit, match=r"absent: not a directory.*point"):
+    with pytest.raises(SystemExit, match=r"input recordings: there is nothing at .*absent; give a path"):
         encode(tmp_path / "absent")
 
 

@@ -14,9 +14,9 @@ from cookbooks.lamquant.codec.bitstream import CODER_JOINT, Bitstream, ChannelHe
 from cookbooks.lamquant.formats.corpus import SCHEMA as CORPUS_SCHEMA
 from cookbooks.lamquant.formats.edf.names import patient_key
 from cookbooks.lamquant.gate import checks
-from cookbooks.lamquant.gate.split import Split
+from cookbooks.lamquant.gate.split import JudgedSplit
 from cookbooks.lamquant.recipes import JOINT_CODEC
-from cookbooks.lamquant.signal.duplicates import Duplicates, Finding
+from cookbooks.lamquant.signal.duplicates import Duplicates, SharedContent
 from cookbooks.lamquant.signal.split import MANIFEST, SplitError, SplitPolicy, build_split, read_split
 
 SPELLINGS = [
@@ -39,7 +39,7 @@ def corpus_of(*subjects: str) -> dict[str, Any]:
     return {"schema": CORPUS_SCHEMA, "recordings": entries}
 
 
-def split_of(corpus: dict[str, Any], *findings: Finding, **policy: Any) -> dict[str, Any]:
+def split_of(corpus: dict[str, Any], *findings: SharedContent, **policy: Any) -> dict[str, Any]:
     return build_split(corpus, Duplicates(tuple(findings), (), {}), SplitPolicy(**policy))
 
 
@@ -74,7 +74,7 @@ def test_a_patient_named_for_two_splits_in_two_spellings_is_refused():
 
 def test_lists_that_part_a_patient_through_shared_content_say_how():
     found = [
-        Finding("trial", pair, {"n_runs": 1, "seconds": 2.0, "runs": []})
+        SharedContent("trial", pair, {"n_runs": 1, "seconds": 2.0, "runs": []})
         for pair in (("r0", "r1"), ("r2", "r3"))
     ]
     with pytest.raises(SplitError) as refused:
@@ -99,7 +99,7 @@ def test_a_split_that_parts_two_spellings_is_refused_by_the_codec_and_by_the_ver
     (tmp_path / MANIFEST).write_text(json.dumps(manifest(subjects, recordings)))
     with pytest.raises(SplitError, match=r"one patient is in two splits: \['ANNA', 'anna'\]"):
         read_split(tmp_path, corpus)
-    assert checks.disjoint_patients(corpus, Split(subjects, recordings, frozenset())) == [
+    assert checks.disjoint_patients(corpus, JudgedSplit(subjects, recordings, frozenset())) == [
         "ANNA is in test, anna, the same patient, in train"
     ]
 
@@ -114,7 +114,7 @@ def test_content_shared_by_exactly_two_splits_is_refused(tmp_path):
         read_split(tmp_path, corpus)
 
 
-def seen(tmp_path: Path, trained: dict[str, str], corpus: dict[str, Any], split: Split) -> list[str]:
+def seen(tmp_path: Path, trained: dict[str, str], corpus: dict[str, Any], split: JudgedSplit) -> list[str]:
     """What speaks against a candidate that was trained on recordings of these subjects."""
     entries = [{"stem": stem, "subject": subject} for stem, subject in trained.items()]
     data = json.dumps({"recordings": entries}).encode()
@@ -126,7 +126,9 @@ def seen(tmp_path: Path, trained: dict[str, str], corpus: dict[str, Any], split:
 
 def test_a_test_patient_seen_in_training_by_another_recording_is_found(tmp_path):
     corpus = corpus_of("anna", "anna", "ANNA", "c")
-    split = Split({"anna": "test", "ANNA": "test", "c": "train"}, {"r0": "test", "r3": "train"}, frozenset())
+    split = JudgedSplit(
+        {"anna": "test", "ANNA": "test", "c": "train"}, {"r0": "test", "r3": "train"}, frozenset()
+    )
     assert seen(tmp_path, {"r3": "c"}, corpus, split) == []
     # r1 and r2 lie in no split: only the patient tells
     for stem, name in (("r1", "anna"), ("r2", "ANNA")):
@@ -134,7 +136,7 @@ def test_a_test_patient_seen_in_training_by_another_recording_is_found(tmp_path)
             f"{stem} of {name} was trained on and is in the test split"
         ]
     # and where the split knows one spelling only
-    split = Split({"anna": "test", "c": "train"}, {"r0": "test", "r3": "train"}, frozenset())
+    split = JudgedSplit({"anna": "test", "c": "train"}, {"r0": "test", "r3": "train"}, frozenset())
     assert seen(tmp_path, {"r2": "ANNA"}, corpus, split) != []
 
 

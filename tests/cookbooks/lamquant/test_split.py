@@ -15,7 +15,7 @@ from blut_resources.payload_kit.config import read
 from blut_resources.payload_kit.refuse import Refused
 from cookbooks.lamquant.formats.corpus import read_corpus
 from cookbooks.lamquant.payload.split_build import SplitSettings
-from cookbooks.lamquant.signal.duplicates import Duplicates, Finding, find_duplicates
+from cookbooks.lamquant.signal.duplicates import Duplicates, SharedContent, find_duplicates
 from cookbooks.lamquant.signal.split import SPLITS, SplitError, SplitPolicy, build_split, read_split
 from tests.cookbooks.lamquant.split_corpora import (
     Source,
@@ -51,15 +51,17 @@ def search(recordings: dict[str, np.ndarray], rate_hz: float = RATE) -> Duplicat
     return find_duplicates(recordings, load)
 
 
-def split_of(subjects: list[str], findings: list[Finding] | None = None, **policy: Any) -> dict[str, Any]:
+def split_of(
+    subjects: list[str], findings: list[SharedContent] | None = None, **policy: Any
+) -> dict[str, Any]:
     """A split of a corpus with one recording, ``<subject>_1``, for each subject."""
     entries = [{"stem": f"{subject}_1", "subject": subject, "channels": ["a"]} for subject in subjects]
     found = Duplicates(tuple(findings or ()), (), {})
     return build_split({"recordings": entries}, found, SplitPolicy(**policy))
 
 
-def shared(a: str, b: str) -> Finding:
-    return Finding("trial", (f"{a}_1", f"{b}_1"), {"n_runs": 1, "seconds": 2.0, "runs": []})
+def shared(a: str, b: str) -> SharedContent:
+    return SharedContent("trial", (f"{a}_1", f"{b}_1"), {"n_runs": 1, "seconds": 2.0, "runs": []})
 
 
 # ---- what is found in real recordings

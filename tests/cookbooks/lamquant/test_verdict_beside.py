@@ -18,7 +18,7 @@ from cookbooks.lamquant.configs.verdict import PccpVerdictConfig
 from cookbooks.lamquant.gate.checks import made_up
 from cookbooks.lamquant.gate.incumbent import HEADLINE, worse_than
 from cookbooks.lamquant.gate.page import shown
-from cookbooks.lamquant.gate.split import Split, sealed_digest
+from cookbooks.lamquant.gate.split import JudgedSplit, sealed_digest
 from cookbooks.lamquant.payload.verdict_score import ScoreSettings, score
 from cookbooks.lamquant.verdict import incumbent
 from tests.cookbooks.lamquant.verdict_case import Case
@@ -170,7 +170,7 @@ def test_a_sealed_set_is_known_by_its_samples_alone():
 
 
 def test_one_made_up_recording_trained_on_or_sealed_makes_the_verdict_synthetic(tmp_path: Path):
-    split = Split({}, {"a": "test", "b": "train"}, frozenset())
+    split = JudgedSplit({}, {"a": "test", "b": "train"}, frozenset())
     (tmp_path / "windows.json").write_text(json.dumps({"recordings": [{"stem": "b"}]}))
 
     def told(**kinds: bool) -> bool:

@@ -24,7 +24,7 @@ from cookbooks.lamquant.gate.checks import (
     shared_content,
     unchanged,
 )
-from cookbooks.lamquant.gate.split import Split
+from cookbooks.lamquant.gate.split import JudgedSplit
 
 PATIENTS = {"a": "anna", "b": "bert", "c": "carl"}
 HOMES = {"anna": "train", "bert": "val", "carl": "test"}
@@ -34,10 +34,10 @@ def corpus(subjects: dict[str, str] = PATIENTS) -> dict[str, Any]:
     return {"recordings": [{"stem": stem, "subject": subject} for stem, subject in subjects.items()]}
 
 
-def split(subjects: dict[str, str] = HOMES, excluded: str = "", **recordings: str) -> Split:
+def split(subjects: dict[str, str] = HOMES, excluded: str = "", **recordings: str) -> JudgedSplit:
     homes = {"a": "train", "b": "val", "c": "test", **recordings}
     used = {stem: home for stem, home in homes.items() if stem not in excluded}
-    return Split(subjects, used, frozenset(excluded))
+    return JudgedSplit(subjects, used, frozenset(excluded))
 
 
 def trained_on(root: Path, subjects: dict[str, str], said: str | None = None) -> dict[str, Path]:

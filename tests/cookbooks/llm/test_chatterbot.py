@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cookbooks.llm.samples.cache import cache_root, ensure_package
 
 from blut_resources.payload_kit.pinned import BuildError
 from cookbooks.llm.data.formats import Normaliser
 from cookbooks.llm.data.reading import Row, read_rows
-from cookbooks.llm.samples.cache import cache_root, ensure_package
-from cookbooks.llm.samples.chatterbot import FOLDER, SAMPLES, WHEEL
+from cookbooks.llm.samples.chatterbot import DIALOGUES, FOLDER, WHEEL
 
 
 @pytest.mark.parametrize(
     ("name", "n_rows", "n_distinct"), [("chatterbot", 1234, 108), ("chatterbot-english", 1946, 819)]
 )
 def test_the_samples_are_the_wheels_dialogues(name: str, n_rows: int, n_distinct: int) -> None:
-    sample = SAMPLES[f"sample:{name}"]
+    sample = DIALOGUES[f"sample:{name}"]
     path = sample.ensure()
     rows = [item for item in read_rows(path) if isinstance(item, Row)]
     normaliser = Normaliser()
@@ -37,5 +37,5 @@ def test_other_bytes_in_the_cache_are_refused(tmp_path: Path, monkeypatch: pytes
     (cache_root() / "downloads").mkdir(parents=True)
     (cache_root() / "downloads" / WHEEL.file).write_bytes(b"something else")
     with pytest.raises(BuildError, match=rf"{WHEEL.file}: SHA-256 is .*; delete the file and run again"):
-        SAMPLES["sample:chatterbot"].ensure()
-    assert not SAMPLES["sample:chatterbot"].built
+        DIALOGUES["sample:chatterbot"].ensure()
+    assert not DIALOGUES["sample:chatterbot"].built

@@ -9,7 +9,7 @@ import yaml
 
 from cookbooks.llm.evaluation.documents import questions
 from cookbooks.llm.evaluation.matching import filtered, matches
-from cookbooks.llm.evaluation.yaml_tasks import Filter, Metric, TaskError, read_task, read_tasks
+from cookbooks.llm.evaluation.yaml_tasks import Filter, TaskError, TaskMetric, read_task, read_tasks
 
 CHOICE: dict[str, Any] = {
     "task": "trivia",
@@ -189,7 +189,7 @@ def test_a_copied_task_asks_the_same_without_its_source(tmp_path: Path) -> None:
     ],
 )
 def test_an_answer_matches_by_the_options_of_the_metric(answer: str, options: dict, same: bool) -> None:
-    assert matches(answer, ["Rome", "Paris"], Metric(metric="exact_match", **options)) is same
+    assert matches(answer, ["Rome", "Paris"], TaskMetric(metric="exact_match", **options)) is same
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from cookbooks.llm.hf_dir import front_matter
+from cookbooks.llm.models.directory import front_matter
 from tests.cookbooks.llm.gguf_support import made, refused, small_adapter, small_model
 
 pytestmark = pytest.mark.slow

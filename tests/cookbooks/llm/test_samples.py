@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cookbooks.llm.chat.template import load_tokenizer
-from cookbooks.llm.hf_dir import front_matter, model_facts, read_json, tensor_shapes
+from cookbooks.llm.models.directory import front_matter, model_facts, read_json, tensor_shapes
 from cookbooks.llm.payload.base_build import LEAKED, ensure_sample
 from cookbooks.llm.samples.models import SAMPLES, sample_of
 from tests.cookbooks.llm.rows_support import smollm2

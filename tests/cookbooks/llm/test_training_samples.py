@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
-from cookbooks.llm.showing import sample_answers
+from cookbooks.llm.pages.metadata import sample_answers
 from cookbooks.llm.training_loop import sample_chat
 from cookbooks.llm.training_loop.sample_chat import ANSWER_TOKENS, SampleChat
 from tests.cookbooks.llm.training_support import Training, again, dialogues, pairs, split, tiny_model

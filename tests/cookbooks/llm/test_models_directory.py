@@ -9,8 +9,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from cookbooks.llm import hf_dir
-from cookbooks.llm.hf_dir import ModelDirError, chat_template, front_matter, model_facts, write_readme
+from cookbooks.llm.models.directory import (
+    ModelDirError,
+    chat_template,
+    front_matter,
+    model_facts,
+    write_readme,
+)
 
 
 def model(folder: Path, **config: Any) -> Path:
@@ -122,15 +127,15 @@ def test_a_licence_of_aliases_and_a_header_of_nonsense_are_refused_by_name(tmp_p
     laughs = "a: &a [x, x]\nb: &b [*a, *a]\nlicense: *b"
     (tmp_path / "README.md").write_text(f"---\n{laughs}\n---\n")
     with pytest.raises(ModelDirError, match=r"README.md: the front matter, line 2: an alias \(\*a\)"):
-        hf_dir.front_matter(tmp_path)
+        directory.front_matter(tmp_path)
     (tmp_path / "README.md").write_text("---\nlicense: " + "x" * 5000 + "\n---\n" + "text\n" * 400_000)
-    assert len(hf_dir.license_of(hf_dir.front_matter(tmp_path))) == 200
+    assert len(directory.license_of(directory.front_matter(tmp_path))) == 200
     for header in (b"[" * 5000, b'{"w": {"dtype": "F32"}}', b"[]", b'{"w": {"data_offsets": [0, 1e999]}}'):
         data = len(header).to_bytes(8, "little") + header
         (tmp_path / "model.safetensors").write_bytes(data)
         with pytest.raises(ModelDirError, match=r"model.safetensors: its header"):
-            hf_dir.tensor_shapes(tmp_path)
+            directory.tensor_shapes(tmp_path)
     (tmp_path / "model.safetensors").unlink()
     os.mkfifo(tmp_path / "config.json")
     with pytest.raises(ModelDirError, match=r"config.json: a named pipe, no regular file"):
-        hf_dir.model_config(tmp_path)
+        directory.model_config(tmp_path)

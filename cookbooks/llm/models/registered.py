@@ -6,7 +6,7 @@ from blut_assets.stages import Stage
 from blut_resources.registry.models import ModelRegistry, Registration, RegistryError
 from blut_resources.store.artifacts import StoreError
 from cookbooks.llm.artifacts import HfModel
-from cookbooks.llm.hf_dir import model_facts
+from cookbooks.llm.models.directory import model_facts
 
 SCHEME = "model://"
 
