@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from blut_resources.payload_kit.config import read
 from cookbooks.llm.data.keys import exact_key, group_keys, plain
 from cookbooks.llm.data.problems import DataError
 from cookbooks.llm.data.splitting import groups_of, split_rows
-from cookbooks.llm.payload.dataset_split import build
+from cookbooks.llm.payload.dataset_split import DivisionSettings, build
 from tests.cookbooks.llm.rows_support import ask, read_rows, session, write_rows
 
 CONFIG = {"eval_ratio": 0.2, "seed": 42, "same_prompt": True, "same_answer": False}
@@ -23,7 +24,7 @@ def split(
     folder = tmp_path / "dataset"
     write_rows(folder / "dataset.jsonl", rows)
     out = session(tmp_path / "out", {}).out
-    facts = build(folder, {**CONFIG, **config}, out)
+    facts = build(folder, read({**CONFIG, **config}, DivisionSettings), out)
     return read_rows(out / "train.jsonl"), read_rows(out / "eval.jsonl"), facts
 
 

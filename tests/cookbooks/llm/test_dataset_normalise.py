@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from blut_resources.payload_kit.config import read
 from cookbooks.llm.chat.control_tokens import control_tokens_in, neutralised
 from cookbooks.llm.chat.masking import IGNORE, encode_row
 from cookbooks.llm.chat.preview import preview
 from cookbooks.llm.chat.template import MaskError, load_tokenizer
 from cookbooks.llm.data.problems import DataError
-from cookbooks.llm.payload.dataset_normalise import Job
+from cookbooks.llm.payload.dataset_normalise import DatasetInputs, DatasetMaker, DatasetSettings
 from tests.cookbooks.llm.rows_support import (
     GREETING,
     ask,
@@ -37,17 +38,18 @@ def make(
     model: Path | None = None,
     base: dict[str, Any] = EXAMPLES,
     **config: Any,
-) -> tuple[list[dict[str, Any]], dict[str, Any], Job]:
-    """Dataset, report and job of these rows."""
+) -> tuple[list[dict[str, Any]], dict[str, Any], DatasetMaker]:
+    """Dataset, report and maker of these rows."""
     source = rows if isinstance(rows, Path) else write_rows(tmp_path / "rows.jsonl", rows)
     files = [path for path in source.rglob("*.json*")] if source.is_dir() else [source]
     expected = {"n_files": len(files), "n_bytes": sum(path.stat().st_size for path in files)}
-    job = Job({**base, "expected": expected, **config}, source, model or smollm2())
+    settings = read({**base, "expected": expected, **config}, DatasetSettings)
+    maker = DatasetMaker(settings, DatasetInputs(source, model or smollm2()))
     if model is None:
-        job.tokenizer = tokenizer_of_smollm2()
+        maker.tokenizer = tokenizer_of_smollm2()
     out = session(tmp_path / "out", {})
-    report = job.run(out)
-    return read_rows(out.out / "dataset.jsonl"), report, job
+    report = maker.run(out)
+    return read_rows(out.out / "dataset.jsonl"), report, maker
 
 
 def refusal(tmp_path: Path, rows: list[Any], **config: Any) -> str:
@@ -286,7 +288,8 @@ def test_files_that_change_meanwhile_are_refused(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "rows.jsonl", [ask("a", "b")])
     expected = {"n_files": 1, "n_bytes": path.stat().st_size - 1}
     with pytest.raises(DataError, match="changed while they were being read"):
-        Job({**EXAMPLES, "expected": expected}, path, smollm2()).run(session(tmp_path / "out", {}))
+        settings = read({**EXAMPLES, "expected": expected}, DatasetSettings)
+        DatasetMaker(settings, DatasetInputs(path, smollm2())).run(session(tmp_path / "out", {}))
 
 
 def test_the_name_of_the_file_is_not_in_the_dataset(tmp_path: Path) -> None:

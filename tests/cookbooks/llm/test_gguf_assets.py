@@ -13,7 +13,7 @@ from blut_assets.stages.handles import ArtifactHandles
 from blut_resources.instance.instance import store_of
 from cookbooks.llm.artifacts import Checkpoint, DatasetSplit, GgufPreflight, HfModel
 from cookbooks.llm.gguf import gguf_preflight
-from cookbooks.llm.recipes.tails import SFT
+from cookbooks.llm.recipes.tails import SFT_TAIL
 from cookbooks.llm.sources import base_model
 from cookbooks.llm.verdict import evaluation_tasks
 from tests.conftest import REPOSITORY
@@ -54,7 +54,7 @@ def split(stage: Stage, config: Given) -> DatasetSplit:
     return DatasetSplit(digest=digest, n_train=24, n_eval=8, n_groups=32, n_eval_groups=8, largest_group=1)
 
 
-ASSETS = [base_model, gguf_preflight, checkpoint, split, evaluation_tasks, *SFT.assets, SFT.check]
+ASSETS = [base_model, gguf_preflight, checkpoint, split, evaluation_tasks, *SFT_TAIL.assets, SFT_TAIL.check]
 Run = Callable[..., dg.ExecuteInProcessResult]
 
 

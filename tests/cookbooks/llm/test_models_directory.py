@@ -13,7 +13,10 @@ from cookbooks.llm.models.directory import (
     ModelDirError,
     chat_template,
     front_matter,
+    license_of,
+    model_config,
     model_facts,
+    tensor_shapes,
     write_readme,
 )
 
@@ -127,15 +130,15 @@ def test_a_licence_of_aliases_and_a_header_of_nonsense_are_refused_by_name(tmp_p
     laughs = "a: &a [x, x]\nb: &b [*a, *a]\nlicense: *b"
     (tmp_path / "README.md").write_text(f"---\n{laughs}\n---\n")
     with pytest.raises(ModelDirError, match=r"README.md: the front matter, line 2: an alias \(\*a\)"):
-        directory.front_matter(tmp_path)
+        front_matter(tmp_path)
     (tmp_path / "README.md").write_text("---\nlicense: " + "x" * 5000 + "\n---\n" + "text\n" * 400_000)
-    assert len(directory.license_of(directory.front_matter(tmp_path))) == 200
+    assert len(license_of(front_matter(tmp_path))) == 200
     for header in (b"[" * 5000, b'{"w": {"dtype": "F32"}}', b"[]", b'{"w": {"data_offsets": [0, 1e999]}}'):
         data = len(header).to_bytes(8, "little") + header
         (tmp_path / "model.safetensors").write_bytes(data)
         with pytest.raises(ModelDirError, match=r"model.safetensors: its header"):
-            directory.tensor_shapes(tmp_path)
+            tensor_shapes(tmp_path)
     (tmp_path / "model.safetensors").unlink()
     os.mkfifo(tmp_path / "config.json")
     with pytest.raises(ModelDirError, match=r"config.json: a named pipe, no regular file"):
-        directory.model_config(tmp_path)
+        model_config(tmp_path)

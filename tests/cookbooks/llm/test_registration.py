@@ -20,7 +20,7 @@ from blut_resources.store.gc import collect
 from cookbooks.llm.gate.floors import EXAMPLE, pinned_floors
 from cookbooks.llm.recipes import training as recipes
 from cookbooks.llm.recipes.suite import EVAL_SUITE
-from cookbooks.llm.recipes.tails import SFT
+from cookbooks.llm.recipes.tails import SFT_TAIL
 from cookbooks.llm.sources import base_model
 from tests.conftest import REPOSITORY
 from tests.cookbooks.llm.gguf_support import kit
@@ -156,7 +156,7 @@ def test_a_governed_alias_is_refused_with_the_reason_and_the_version_stays(
     assert "registered as numbers@1, but not promoted" in said
     assert "evaluation rows is 6, required >= 20" in said
     # the last asset alone, with floors that it was not judged by before, judges anew
-    said = failure(alone(instance, SFT.registered, name="numbers", alias="numbers@live"))
+    said = failure(alone(instance, SFT_TAIL.registered, name="numbers", alias="numbers@live"))
     assert "required >= 20" in said
     assert set(registry.aliases("numbers")) <= {"prod", "staging"}
     monkeypatch.delenv("BLUT_GOVERNED_ALIASES")
@@ -171,9 +171,9 @@ def test_another_quantisation_is_another_version_and_what_does_not_belong_togeth
     assert sorted(registry.versions("numbers")) == [1, 2]
     assert registry.resolve("numbers@staging") == registry.versions("numbers")[1].candidate
     # the newest file and the newest evaluation are not of one run
-    older = recipes.FINETUNE.configs(recipes.FINETUNE.parse(run.args))[SFT.gguf.key]
-    assert metadata(alone(instance, SFT.gguf, **older.model_dump(mode="json")))["sft_gguf"]["reused"]
-    said = failure(alone(instance, SFT.registered, name="numbers"))
+    older = recipes.FINETUNE.configs(recipes.FINETUNE.parse(run.args))[SFT_TAIL.gguf.key]
+    assert metadata(alone(instance, SFT_TAIL.gguf, **older.model_dump(mode="json")))["sft_gguf"]["reused"]
+    said = failure(alone(instance, SFT_TAIL.registered, name="numbers"))
     assert "llm/sft_evaluation" in said and "was not made of the newest" in said
     assert sorted(registry.versions("numbers")) == [1, 2]
 
