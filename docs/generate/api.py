@@ -15,7 +15,16 @@ API: dict[str, dict[str, tuple[str, ...]]] = {
         "blut_assets.stages.options": ("AssetOptions",),
         "blut_resources.containment.sandbox.isolation": ("Isolation",),
     },
-    "Payloads": {"blut_resources.payload_kit.session": ("payload_session", "PayloadSession")},
+    "Payloads": {
+        "blut_resources.payload_kit.session": ("payload_session", "PayloadSession"),
+        "blut_resources.payload_kit.config": ("read_config", "read_inputs", "Bounds"),
+        "blut_resources.payload_kit.refuse": ("Refused", "explained"),
+        "blut_resources.payload_kit.ending": ("Ending",),
+        "blut_resources.payload_kit.say": ("say",),
+        "blut_resources.payload_kit.seed": ("seed_everything",),
+        "blut_resources.payload_kit.device": ("choose_device", "use_threads"),
+        "blut_resources.payload_kit.cache": ("ensure_built", "ensure_package"),
+    },
     "Recipes and cookbooks": {
         "blut_assets.recipes": (
             *("Recipe", "RecipeArgs", "Metric", "Cookbook", "config_from", "like"),
