@@ -40,6 +40,7 @@ class LazyCommands(Mapping[str, Any]):
         command = get_command(app)
         command.name = name
         command.context_settings = {**HELP, **command.context_settings}
+        _list_help_first(command)
         return command
 
     def __iter__(self) -> Iterator[str]:
@@ -55,9 +56,18 @@ def lazy_group(places: Mapping[str, str]) -> type[TyperGroup]:
     class LazyGroup(TyperGroup):
         def __init__(self, **settings: Any) -> None:
             super().__init__(**settings)
+            _list_help_first(self)
             self.commands = LazyCommands(places)  # pyright: ignore[reportAttributeAccessIssue]
 
     return LazyGroup
+
+
+def _list_help_first(command: Any) -> None:
+    """Let a command, and those below it, list the option for help before all others."""
+    params = command.get_params
+    command.get_params = lambda context: sorted(params(context), key=lambda one: one.name != "help")
+    for inner in getattr(command, "commands", {}).values():
+        _list_help_first(inner)
 
 
 def single(**settings: Any) -> typer.Typer:
