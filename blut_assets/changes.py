@@ -1,4 +1,4 @@
-"""The args by which somebody answers for a change and its promotion, the same for every cookbook."""
+"""Defines the args by which somebody answers for a change and its promotion, the same for every cookbook."""
 
 import dagster as dg
 from pydantic import Field
@@ -12,7 +12,7 @@ DRY_RUN_ID = "dry-run"
 
 
 class ChangeFields(dg.Config):
-    """A change, and on whose authority it is promoted."""
+    """Describes a change, and on whose authority it is promoted."""
 
     change_id: str = Field(DRY_RUN_ID, min_length=1, max_length=128, description="of the change judged")
     description: str = Field("", description="of the change judged; a governed alias refuses an empty one")
@@ -31,7 +31,7 @@ class ChangeFields(dg.Config):
 
     @property
     def change(self) -> Change:
-        """The change, as a verdict names it.
+        """Returns the change, as a verdict names it.
 
         Raises:
             ValueError: a text is too long, or holds what it may not.
@@ -40,12 +40,12 @@ class ChangeFields(dg.Config):
 
     @property
     def authority(self) -> Authority:
-        """On whose authority it is promoted: this process's user, for the reasons that are given."""
+        """Returns on whose authority it is promoted: this process's user, for the reasons that are given."""
         return Authority(allow_worse=self.allow_worse, new_sealed=self.new_sealed)
 
 
 class ChangeArgs(RecipeArgs, ChangeFields):
-    """What is judged and promoted, and on whose authority."""
+    """Says what is judged and promoted, and on whose authority."""
 
     promote_as: str = Field("", description="name@alias; nothing is promoted if empty")
 

@@ -1,4 +1,4 @@
-"""Recipes and the cookbooks that bring them: what a domain pack imports."""
+"""Defines recipes and the cookbooks that bring them: a domain pack imports this."""
 
 from blut_assets.recipes.args import ArgsError, RecipeArgs, config_from, like
 from blut_assets.recipes.cookbook import Cookbook

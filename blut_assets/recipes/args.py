@@ -1,4 +1,4 @@
-"""The args of a recipe: what every recipe accepts, and how they become the configs of its assets."""
+"""Defines the args of a recipe: what every recipe accepts, and how they become the configs of its assets."""
 
 import inspect
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ C = TypeVar("C", bound=StageConfig)
 
 
 class ArgsError(dg.DagsterError, ValueError):
-    """Arguments that a recipe does not accept; one line per problem.
+    """Says that a recipe does not accept arguments; one line per problem.
 
     An error of Dagster's own kind: the launchpad shows it as it is, and not below one that says only that
     something was thrown.
@@ -26,7 +26,7 @@ class ArgsError(dg.DagsterError, ValueError):
 
 
 def args_of(run_config: Mapping[str, Any]) -> dict[str, Any]:
-    """The args in the config of a recipe's run, without what says how Dagster is to execute it."""
+    """Returns the args in the config of a recipe's run, without what says how Dagster is to execute it."""
     return {name: value for name, value in run_config.items() if name != EXECUTION}
 
 
@@ -65,7 +65,7 @@ def like(config: type[BaseModel], name: str, **changes: Any) -> Any:
 
 
 class RecipeArgs(dg.Config):
-    """What every recipe accepts."""
+    """Holds what every recipe accepts."""
 
     reuse: Literal["auto", "never", "require"] = like(
         StageConfig,
@@ -81,13 +81,13 @@ class RecipeArgs(dg.Config):
 
 
 def config_from(config: type[C], args: RecipeArgs, **given: Any) -> C:
-    """An asset's config: what is given, and else the args of the same names."""
+    """Returns an asset's config: what is given, and else the args of the same names."""
     shared = config.model_fields.keys() & type(args).model_fields.keys()
     return config(**{name: getattr(args, name) for name in shared} | given)
 
 
 def allowed_values(info: FieldInfo) -> str:
-    """What a field accepts, in words."""
+    """Returns what a field accepts, in words."""
     if inspect.isclass(info.annotation) and issubclass(info.annotation, dg.Config):
         return "object with " + ", ".join(info.annotation.model_fields)
     if get_origin(info.annotation) is list:

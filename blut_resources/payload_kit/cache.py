@@ -1,4 +1,4 @@
-"""What is built once and used by all: whole or not at all, and by one process while the others wait.
+"""Builds what is built once and used by all: whole or not at all, by one process while the others wait.
 
 What belongs to a user lives below ``${XDG_CACHE_HOME:-~/.cache}/blut`` and may be deleted at any time: it is
 built again. A finished directory carries a marker with what it was made of and the sizes of its files;
@@ -85,7 +85,7 @@ def _replace(dest: Path, wanted: Mapping[str, Any], build: Callable[[Path], None
 
 
 def _refuse_foreign(dest: Path, marker: str) -> None:
-    """An older or damaged build is replaced, but never a file that was not written here."""
+    """Refuse to replace a file that was not written here; an older or damaged build may go."""
     if not dest.exists() or (dest.is_dir() and not any(dest.iterdir())):
         return
     known = _known(dest, marker)

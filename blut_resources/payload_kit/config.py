@@ -1,4 +1,4 @@
-"""The frozen JSON of a payload as a typed object: what a payload reads is written down once, with its bounds.
+"""Reads the frozen JSON of a payload as a typed object, whose fields and bounds are written down once.
 
 Whoever starts a payload through an asset has had its config checked already. Whoever writes the JSON by hand,
 for ``--config FILE``, is told the field, its value and what it must be.
@@ -26,7 +26,7 @@ PLAIN: dict[Any, str] = {
 
 @dataclasses.dataclass(frozen=True)
 class Bounds:
-    """Limits of a number, or of the length of a text or list: ``threads: Annotated[int, Bounds(1, 256)]``.
+    """Limits a number, or the length of a text or list: ``threads: Annotated[int, Bounds(1, 256)]``.
 
     Attributes:
         low, high: the least and the most that is allowed.

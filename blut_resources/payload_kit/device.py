@@ -1,4 +1,4 @@
-"""Where a payload computes, and with how many threads. PyTorch is imported when a device is asked for."""
+"""Chooses where a payload computes, and with how many threads. PyTorch is imported when it is asked for."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""What a payload does that is asked to end by SIGTERM: it finishes its checkpoint first."""
+"""Ends a payload that is asked to by SIGTERM, as soon as it has finished its checkpoint."""
 
 import contextlib
 import signal
@@ -9,7 +9,7 @@ RESUMES = "terminated; the next attempt resumes from the last checkpoint"
 
 
 class Ending:
-    """A request to end, as it was made or not.
+    """Listens for a request to end.
 
     Outside of `finishing` it ends the process at once, since what is lost there is computed again. Within,
     `asked` is true from then on, and the process ends when the block does.

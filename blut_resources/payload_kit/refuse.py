@@ -1,4 +1,4 @@
-"""How a payload gives up on what it was given: with a message for a person, and no stack trace.
+"""Ends a payload that cannot use what it was given: with a message for a person, and no stack trace.
 
 The session of a payload ends the process with the message of a `Refused`. Errors of libraries that payloads
 use, and that are about what a user brought, are kinds of it.
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Refused(Exception):
-    """What was given cannot be used; the message names the field or file, its value and the remedy."""
+    """Refuses what was given; the message names the field or file, its value and the remedy."""
 
 
 @contextlib.contextmanager

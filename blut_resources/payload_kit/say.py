@@ -1,4 +1,4 @@
-"""What a payload says to whoever reads the log of its run. Figures go through the session's events."""
+"""Says things to whoever reads the log of its run. Figures go through the session's events."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""One seed for everything that draws numbers at random."""
+"""Sets one seed for everything that draws numbers at random."""
 
 import os
 import random
@@ -6,7 +6,7 @@ import sys
 
 
 def seed_everything(seed: int, *, exactly: bool = False) -> None:
-    """Seed Python's generator, and those of NumPy and PyTorch where the payload has imported them.
+    """Set the seed of Python's generator, and of NumPy's and PyTorch's where they have been imported.
 
     Args:
         exactly: let PyTorch compute only in ways that give the same bytes again, and fail where it has none.

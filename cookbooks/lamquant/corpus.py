@@ -1,4 +1,4 @@
-"""Corpus: recordings become archives, a split by patient, and windows to train on."""
+"""Makes archives of recordings, a split by patient, and windows to train on: the corpus."""
 
 import json
 

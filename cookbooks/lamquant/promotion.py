@@ -1,4 +1,4 @@
-"""Promotion: the only way a codec gets a name, and it takes the verdict as data."""
+"""Promotes: only here a codec gets a name, and the verdict is taken as data."""
 
 import json
 from datetime import timedelta

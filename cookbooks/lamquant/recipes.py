@@ -1,4 +1,4 @@
-"""The LamQuant catalogue."""
+"""Defines the LamQuant catalogue."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -26,7 +26,7 @@ from cookbooks.lamquant.verdict import pccp_verdict
 
 
 class DataPrepArgs(RecipeArgs):
-    """Args of ``lamquant_data_prep``."""
+    """Holds the args of ``lamquant_data_prep``."""
 
     edf_root: str = like(RecordingsConfig, "edf_root")
     identity: Identity = like(LmaCorpusConfig, "identity")
@@ -35,7 +35,7 @@ class DataPrepArgs(RecipeArgs):
 
 
 class JointCodecArgs(DataPrepArgs, ChangeArgs):
-    """Args of ``lamquant_joint_codec``."""
+    """Holds the args of ``lamquant_joint_codec``."""
 
     change_id: str = like(PccpVerdictConfig, "change_id", description="of the change judged")
     change_class: str = like(PccpVerdictConfig, "change_class")

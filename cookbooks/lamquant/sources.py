@@ -1,4 +1,4 @@
-"""Sources: what the user brings. Looked at on every run, never copied."""
+"""Looks at what the user brings on every run, and never copies it: the sources."""
 
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def _sources_note(root: Path) -> str:
 
 
 def registry_path(registry: str) -> Path:
-    """The user's floor registry, or the shipped one."""
+    """Returns the user's floor registry, or the shipped one."""
     return Path(registry).expanduser() if registry else SHIPPED_REGISTRY
 
 

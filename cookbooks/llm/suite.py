@@ -1,4 +1,4 @@
-"""Evaluation of models that need not come from a training here: directories, GGUF files, any of them."""
+"""Evaluates models that need not come from a training here: directories, GGUF files, any of them."""
 
 import json
 import re

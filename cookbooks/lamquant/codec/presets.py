@@ -1,4 +1,4 @@
-"""What a training run may be asked for: presets (how much work) and tiers (which operating point)."""
+"""Says what a training run may be asked for: presets (how much work), tiers (which operating point)."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ LEVEL_ZERO = 16
 
 @dataclass(frozen=True)
 class Tier:
-    """An operating point.
+    """Describes an operating point.
 
     ``noise_ratio`` is the largest RMS error that the encoder may leave in a channel, as a fraction of
     that channel's RMS about the line through each second; it bounds PRDN from above because slow drift only
@@ -33,7 +33,7 @@ TIERS: dict[int, Tier] = {
 
 @dataclass(frozen=True)
 class Preset:
-    """One size of training run.
+    """Describes one size of training run.
 
     ``hop_s`` is the frame advance in seconds at the training rate, ``frames`` the length of a training crop,
     ``val_seconds`` how much signal is coded for validation, over all channels.
@@ -62,7 +62,9 @@ PRESETS: dict[str, Preset] = {
 
 
 def hop_for(preset: Preset, rate_hz: float, longest: int) -> int:
-    """Frame advance in samples: the power of two nearest to ``hop_s``, at most ``longest / 4``."""
+    """Returns the frame advance in samples:
+    the power of two nearest to ``hop_s``, at most ``longest / 4``.
+    """
     hop = 16
     while hop * 1.5 < preset.hop_s * rate_hz and hop * 2 <= preset.max_hop and hop * 8 <= longest:
         hop *= 2

@@ -1,1 +1,4 @@
-"""Typed configs of the LamQuant assets, in the order of the flow. Fields in ``HOW`` say how, not what."""
+"""Defines typed configs of the LamQuant assets, in the order of the flow.
+
+Fields in ``HOW`` say how, not what.
+"""

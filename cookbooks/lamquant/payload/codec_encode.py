@@ -21,7 +21,7 @@ SUFFIX = ".lqc"
 
 @dataclass(frozen=True)
 class CodingSettings:
-    """The config."""
+    """Holds the config."""
 
     split: Literal["train", "val", "test"] = "test"
     threads: Annotated[int, Bounds(1, 256)] = 1
@@ -29,7 +29,7 @@ class CodingSettings:
 
 @dataclass(frozen=True)
 class CodingInputs:
-    """The inputs."""
+    """Names the inputs."""
 
     checkpoint: Path
     corpus: Path
@@ -54,7 +54,7 @@ def encode_split(session: PayloadSession, inputs: CodingInputs, split: str) -> i
 
 
 def main() -> None:
-    """Entry point of the payload."""
+    """Run the payload."""
     with payload_session() as session:
         settings, inputs = read_config(session, CodingSettings), read_inputs(session, CodingInputs)
         use_threads(settings.threads)

@@ -32,7 +32,7 @@ _RUN_ONLY = ("resume",)
 
 @dataclass(frozen=True)
 class JointSettings:
-    """The config: what `JointCheckpointConfig` says. What is None comes from the preset."""
+    """Holds what `JointCheckpointConfig` says. What is None comes from the preset."""
 
     preset: Literal["smoke", "fast", "medium", "production"] = "fast"
     tier: Annotated[int, Bounds(1, 4)] = 3
@@ -52,13 +52,13 @@ class JointSettings:
 
 @dataclass(frozen=True)
 class JointInputs:
-    """The inputs."""
+    """Names the input."""
 
     windows: Path
 
 
 def _identity(config: dict[str, Any], corpus: Corpus, device: torch.device) -> str:
-    """What two attempts must share for one to continue the other."""
+    """Returns what two attempts must share for one to continue the other."""
     kept = {key: value for key, value in config.items() if key not in _RUN_ONLY}
     text = json.dumps([STATE_SCHEMA, kept, corpus.digest, device.type, torch.__version__], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -113,7 +113,7 @@ def export(session: PayloadSession, trainer: Trainer) -> ValScore:
 
 
 def main() -> None:
-    """Entry point of the payload."""
+    """Run the payload."""
     with payload_session() as session, Ending().heard() as ending:
         settings, inputs = read_config(session, JointSettings), read_inputs(session, JointInputs)
         use_threads(settings.threads)

@@ -14,7 +14,7 @@ DEFAULTS = {"subjects": 4, "seconds": 60, "seed": 0}
 
 @dataclass(frozen=True)
 class SampleSettings:
-    """The config: what to build, the directory to make, and where downloads are kept."""
+    """Says what to build, the directory to make, and where downloads are kept."""
 
     name: str
     dest: str

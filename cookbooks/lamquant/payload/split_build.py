@@ -1,4 +1,4 @@
-"""LmaCorpus -> SplitManifest: find duplicated content, then assign subjects to train, val and test."""
+"""Finds duplicated content, then assigns subjects to train, val and test: LmaCorpus -> SplitManifest."""
 
 import json
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ Share = Annotated[float, Bounds(0, below=1)]
 
 @dataclass(frozen=True)
 class SplitSettings:
-    """The config: what `SplitManifestConfig` says."""
+    """Holds what `SplitManifestConfig` says."""
 
     seed: int = 0
     val_fraction: Share = 0.15
@@ -44,7 +44,7 @@ class SplitSettings:
 
 @dataclass(frozen=True)
 class SplitInputs:
-    """The inputs."""
+    """Names the input."""
 
     corpus: Path
 

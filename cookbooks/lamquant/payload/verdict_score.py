@@ -48,7 +48,7 @@ REQUIRED_INPUTS = (*DIGESTED, "windows")
 
 @dataclass(frozen=True)
 class ComputedBy:
-    """The digest of what the processes of the verdict run in, and its listing."""
+    """Holds the digest of what the processes of the verdict run in, and its listing."""
 
     digest: Digest
     listing: dict[str, Any]
@@ -56,7 +56,7 @@ class ComputedBy:
 
 @dataclass(frozen=True)
 class ScoreSettings:
-    """What the verdict is about: the digests that the graph recorded, and the proposed change."""
+    """Says what the verdict is about: the digests that the graph recorded, and the proposed change."""
 
     candidate_digest: Digest
     corpus_digest: Digest
@@ -72,7 +72,7 @@ class ScoreSettings:
     environment: ComputedBy | None = None
 
     def named(self) -> dict[str, str | None]:
-        """Input name to the digest it must have; None where none was given."""
+        """Returns the digest that each input must have, by its name; None where none was given."""
         return {name: getattr(self, f"{name}_digest") for name in (*DIGESTED, "incumbent")}
 
 
@@ -87,11 +87,11 @@ def main() -> None:
 
 
 class InputMissing(Refused):
-    """An input is not there or cannot be used; the message names it."""
+    """Says that an input is not there or cannot be used; the message names it."""
 
 
 def score(config: ScoreSettings, inputs: dict[str, Path]) -> Verdict:
-    """The verdict on a candidate.
+    """Returns the verdict on a candidate.
 
     Raises:
         InputMissing, RegistryInvalid, SplitInvalid, CorpusError, StoreError: if there is nothing to judge
@@ -171,7 +171,7 @@ def _incumbent(
     inputs: dict[str, Path],
     ours: dict[str, float | None],
 ) -> Incumbent | None:
-    """What the candidate would replace, measured on the same recordings as it; no figures if it is lost."""
+    """Measure what the candidate would replace, on the same recordings; no figures if it is lost."""
     if digest is None:
         return None
     if "incumbent" not in inputs:
@@ -190,7 +190,7 @@ def _incumbent(
 
 
 def _anchor(path: Path) -> dict[str, Any]:
-    """The classical codec's figures to show beside the verdict; they decide nothing."""
+    """Measure the classical codec, to be shown beside the verdict; it decides nothing."""
     files = sorted(path.glob("*.json")) if path.is_dir() else [path]
     try:
         if len(files) != 1:

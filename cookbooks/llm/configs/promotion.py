@@ -1,4 +1,4 @@
-"""Typed config of a registration, and what its names must be."""
+"""Defines the typed config of a registration, and what its names must be."""
 
 from pydantic import Field
 
@@ -17,7 +17,7 @@ LOSS_INCREASE = (
 
 
 class RegisteredConfig(StageConfig, ChangeFields):
-    """Under which name a GGUF is registered, and what a governed alias asks of it."""
+    """Says under which name a GGUF is registered, and what a governed alias asks of it."""
 
     name: str = Field("", description="in the registry; from the name of the model if empty")
     alias: str = like(ChangeArgs, "promote_as")
@@ -28,7 +28,7 @@ class RegisteredConfig(StageConfig, ChangeFields):
 
 
 def names_of(name: str, promote_as: str) -> tuple[str, str]:
-    """The registered name of a model and the alias to promote it to, if any.
+    """Returns the registered name of a model and the alias to promote it to, if any.
 
     Raises:
         ValueError: one of them is none, or ``promote_as`` is about another model.

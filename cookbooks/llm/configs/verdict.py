@@ -1,4 +1,4 @@
-"""Typed configs of what models are asked. Fields in ``HOW`` say how to compute, not what."""
+"""Defines typed configs of what models are asked. Fields in ``HOW`` say how to compute, not what."""
 
 from typing import ClassVar, Literal
 
@@ -13,7 +13,7 @@ JUDGE = "of any OpenAI-compatible server, such as http://127.0.0.1:8080/v1; nobo
 
 
 class EvaluationTasksConfig(StageConfig):
-    """Tasks of the user's own."""
+    """Names tasks of the user's own."""
 
     tasks: list[str] = Field(
         default_factory=list, description="YAML files of lm-eval tasks with local data, or their directories"
@@ -21,7 +21,7 @@ class EvaluationTasksConfig(StageConfig):
 
 
 class ScoringConfig(StageConfig):
-    """What models are asked."""
+    """Says what models are asked."""
 
     HOW: ClassVar[frozenset[str]] = frozenset({"threads", "device"})
     COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"seed", "judge_key_env"})
@@ -50,7 +50,7 @@ class ScoringConfig(StageConfig):
 
 
 class EvaluationConfig(ScoringConfig):
-    """What the models of a training are asked."""
+    """Says what the models of a training are asked."""
 
     models: list[str] = Field(
         default_factory=lambda: ["base", "tuned", "quantised"],

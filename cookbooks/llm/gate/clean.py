@@ -1,11 +1,11 @@
-"""How the processes that judge a model are started, and what they are computed by."""
+"""Starts the processes that judge a model, and says what they are computed by."""
 
 import os
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from blut_resources.containment.sandbox.isolation import Isolation
-from cookbooks.llm.samples.cache import cache_root
+from blut_resources.payload_kit.cache import cache_root
 
 NEEDED = ("PATH", "BLUT_LLAMA_KIT", "CC", "CXX")
 DISTRIBUTIONS = (
@@ -16,7 +16,7 @@ DISTRIBUTIONS = (
 
 
 def clean_start(more: Iterable[str]) -> Isolation:
-    """With nothing of the user's settings but where the kit is, and ``more`` variables (``PIP_*``: all such).
+    """Start clean: none of the user's settings but where the kit is, and ``more`` (``PIP_*``: all such).
 
     It is not kept from the machine: it needs the model, the rows, a device and maybe a compiler.
     """

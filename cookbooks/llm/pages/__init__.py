@@ -1,1 +1,1 @@
-"""What the assets show in the UI."""
+"""Makes what the assets show in the UI."""

@@ -1,4 +1,4 @@
-"""Raw rows -> dataset: ``dataset.jsonl``, ``report.json`` and ``learned.md``. No model is loaded."""
+"""Makes a dataset of raw rows: ``dataset.jsonl``, ``report.json`` and ``learned.md``. No model is loaded."""
 
 import json
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ PROGRESS = 1000
 
 @dataclass(frozen=True)
 class Expected:
-    """What the source was digested as."""
+    """Says what the source was digested as."""
 
     n_files: int
     n_bytes: int
@@ -40,7 +40,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class DatasetSettings:
-    """The config: what `SftDatasetConfig` or `PreferenceDatasetConfig` says, and what is to be read."""
+    """Holds what `SftDatasetConfig` or `PreferenceDatasetConfig` says, and what is to be read."""
 
     rows: Literal["examples", "preferences"]
     expected: Expected
@@ -57,14 +57,14 @@ class DatasetSettings:
 
 @dataclass(frozen=True)
 class DatasetInputs:
-    """The inputs: the rows, and the model or tokenizer that is to read them."""
+    """Names the inputs: the rows, and the model or tokenizer that is to read them."""
 
     source: Path
     base_model: Path
 
 
 class DatasetMaker:
-    """One dataset in the making."""
+    """Makes one dataset."""
 
     def __init__(self, settings: DatasetSettings, inputs: DatasetInputs) -> None:
         self.settings, self.source, self.model = settings, inputs.source, inputs.base_model
@@ -84,7 +84,7 @@ class DatasetMaker:
 
     @cached_property
     def tokenizer(self) -> "Tokenizer":
-        """The base model's; not loaded before there is a row that needs it."""
+        """Returns the base model's; not loaded before there is a row that needs it."""
         return load_tokenizer(self.model)
 
     def run(self, session: PayloadSession) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class DatasetMaker:
         return self._report()
 
     def _files(self) -> list[Path]:
-        """The source's files, if they are those that were digested."""
+        """Returns the source's files, if they are those that were digested."""
         files = data_files(self.source)
         found = Expected(len(files), sum(path.stat().st_size for path in files))
         if found != (expected := self.settings.expected):
@@ -147,7 +147,7 @@ class DatasetMaker:
         return {"id": str(own) if isinstance(own, str | int) else default, **row}
 
     def _checked(self, row: dict[str, Any]) -> dict[str, Any]:
-        """The row without control tokens in its texts."""
+        """Returns the row without control tokens in its texts."""
         result, touched = dict(row), False
         for name, value in row.items():
             if isinstance(value, str):
@@ -175,7 +175,7 @@ class DatasetMaker:
         raise RowError("control token", where, what, remedy)
 
     def _is_known(self, row: dict[str, Any], place: str) -> bool:
-        """True for a row that is in the dataset already and is not to be there twice."""
+        """Says whether a row is in the dataset already and is not to be there twice."""
         if self.pairs and (other := self.seen.get(opposite_key(row))):
             what = f"prefers the other answer than {other} does"
             raise RowError("contradiction", "chosen", what, "keep the one that is meant")

@@ -1,4 +1,4 @@
-"""Dataset -> split: ``train.jsonl``, ``eval.jsonl`` and ``split.json``, without leaks, in order."""
+"""Splits a dataset into ``train.jsonl``, ``eval.jsonl`` and ``split.json``, without leaks, in order."""
 
 import json
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ DATASET = "dataset.jsonl"
 
 @dataclass(frozen=True)
 class DivisionSettings:
-    """The config: what `SftSplitConfig` says."""
+    """Holds what `SftSplitConfig` says."""
 
     eval_ratio: Annotated[float, Bounds(above=0, below=1)]
     seed: Annotated[int, Bounds(0)]
@@ -28,7 +28,7 @@ class DivisionSettings:
 
 @dataclass(frozen=True)
 class DivisionInputs:
-    """The inputs."""
+    """Names the input."""
 
     dataset: Path
 

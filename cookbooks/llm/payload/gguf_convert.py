@@ -1,4 +1,4 @@
-"""A model directory becomes a quantised GGUF, ``model.gguf.part``; `gguf_verify` gives it its name.
+"""Converts a model directory to a quantised GGUF, ``model.gguf.part``; `gguf_verify` gives it its name.
 
 An importance matrix is measured on the training side of the split. Every step is done by llama.cpp's own
 code.
@@ -35,7 +35,7 @@ WINDOW = 512
 
 @dataclass(frozen=True)
 class Origin:
-    """Something that a file was made of, by its name and digest."""
+    """Names something that a file was made of, with its digest."""
 
     name: str
     digest: str
@@ -43,7 +43,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class ConvertSettings:
-    """The config: what kind of file, and what its metadata say that it was made of."""
+    """Says what kind of file is made, and what its metadata say that it was made of."""
 
     quant: str
     name: str
@@ -57,7 +57,7 @@ class ConvertSettings:
 
 @dataclass(frozen=True)
 class ConvertInputs:
-    """The inputs; with a checkpoint, whose adapter becomes a file of its own, the model is the base."""
+    """Names the inputs; with a checkpoint, whose adapter becomes a file of its own, the model is the base."""
 
     model: Path
     split: Path
@@ -65,7 +65,7 @@ class ConvertInputs:
 
     @property
     def adapter(self) -> Path | None:
-        """Where the adapter is that becomes a file of its own; None if none does."""
+        """Returns where the adapter is that becomes a file of its own; None if none does."""
         return self.checkpoint / "adapter" if self.checkpoint else None
 
 
@@ -109,7 +109,7 @@ def make(session: PayloadSession, kit: Kit, scratch: Path) -> dict[str, Any]:
 
 
 def refuse_unready(settings: ConvertSettings, inputs: ConvertInputs) -> None:
-    """What can be known before anything is converted.
+    """Refuse what can be known to fail before anything is converted.
 
     Raises:
         Refused, NotConvertible: what is missing, and the remedy.
@@ -129,7 +129,7 @@ def refuse_unready(settings: ConvertSettings, inputs: ConvertInputs) -> None:
 
 
 def _metadata(settings: ConvertSettings, model: Path, scratch: Path) -> Path:
-    """Where the model and its data come from, in llama.cpp's own keys."""
+    """Says where the model and its data come from, in llama.cpp's own keys."""
     published = front_matter(model).get("base_model")
     base = {"name": settings.base.name, "version": settings.base.digest}
     if isinstance(published, str) and "/" in published:
@@ -172,7 +172,7 @@ def _importance(
 
 
 def tensors_in(whole: GgufFacts, names: dict[str, str]) -> dict[str, str]:
-    """Only the names of tensors that the file has; an output that is tied is the embedding there."""
+    """Keep only the names of tensors that the file has; an output that is tied is the embedding there."""
     tied = {} if "output.weight" in whole.types else {"output.weight": "token_embd.weight"}
     found = {name: tied.get(to, to) for name, to in names.items()}
     return {name: to for name, to in found.items() if to in whole.types}
@@ -193,7 +193,7 @@ def _convert_adapter(
 
 
 def describe(kit: Kit, part: Path, settings: ConvertSettings, model: Path) -> dict[str, Any]:
-    """Facts read back from the file that was written.
+    """Returns the facts read back from the file that was written.
 
     Raises:
         Refused: it lacks the name, licence, template or origin that it was to carry.

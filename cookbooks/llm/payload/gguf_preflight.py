@@ -43,20 +43,20 @@ TEXTS = (
 
 @dataclass(frozen=True)
 class PreflightSettings:
-    """The config: whether the model needs a chat template."""
+    """Says whether the model needs a chat template."""
 
     chat: Literal["required", "optional"]
 
 
 @dataclass(frozen=True)
 class PreflightInputs:
-    """The inputs: a Hugging Face model directory."""
+    """Names the input: a Hugging Face model directory."""
 
     model: Path
 
 
 def preflight(model: Path, kit: Kit, scratch: Path) -> dict[str, Any]:
-    """What a GGUF of a model would be whose files were looked at.
+    """Returns what a GGUF of a model would be whose files were looked at.
 
     Raises:
         NotConvertible: there can be none.
@@ -79,7 +79,8 @@ def preflight(model: Path, kit: Kit, scratch: Path) -> dict[str, Any]:
 
 
 def look_at_files(model: Path, *, chat: bool = True) -> None:
-    """What can be seen without a library, and what the converter would report in misleading words.
+    """Look for what can be seen without a library,
+    and what the converter would report in misleading words.
 
     Raises:
         NotConvertible: something is missing.
@@ -110,7 +111,7 @@ def look_at_files(model: Path, *, chat: bool = True) -> None:
 
 
 def row_of(kit: Kit, skeleton: Path, quant: str) -> dict[str, Any]:
-    """One row of the table: what a quantisation would really be."""
+    """Returns one row of the table: what a quantisation would really be."""
     try:
         found = plan(kit, skeleton, quant)
     except LlamaError as error:
@@ -127,7 +128,7 @@ def row_of(kit: Kit, skeleton: Path, quant: str) -> dict[str, Any]:
 
 
 def note_of(found: Plan, quant: str) -> str:
-    """What a user should know of a planned quantisation; empty if nothing."""
+    """Returns what a user should know of a planned quantisation; empty if nothing."""
     notes = [
         f"{columns} columns are no multiple of the block: a larger type for {n} of the tensors"
         for columns, n in found.fallback_columns().items()

@@ -37,7 +37,7 @@ SHOWN_EVERY = 8
 
 @dataclass(frozen=True)
 class VerifySettings:
-    """The config: on how much they are compared, and the floors."""
+    """Says on how much they are compared, and the floors."""
 
     n_tokens: Annotated[int, Bounds(1)]
     max_kl: Annotated[float, Bounds(above=0)]
@@ -50,7 +50,7 @@ class VerifySettings:
 
 @dataclass(frozen=True)
 class VerifyInputs:
-    """The inputs.
+    """Names the inputs.
 
     Attributes:
         gguf: a directory with ``model.gguf.part``, and ``adapter.gguf`` if there is one.
@@ -64,11 +64,11 @@ class VerifyInputs:
 
 
 def compare(reference: Any, engine: GgufEngine, examples: Sequence[Example], n_tokens: int) -> dict[str, Any]:
-    """Distances on held-out rows, until ``n_tokens`` are reached.
+    """Measure distances on held-out rows, until ``n_tokens`` are reached.
 
     Raises:
         Refused: there is nothing to compare on.
-        NotFinite: a prediction is no number.
+        NotFinite: a prediction is not a number.
     """
     found: list[Divergence] = []
     for example in examples:
@@ -83,7 +83,7 @@ def compare(reference: Any, engine: GgufEngine, examples: Sequence[Example], n_t
 
 
 def figures(found: Sequence[Divergence]) -> dict[str, Any]:
-    """Means over all tokens, each with an interval over rows: the tokens of a row are not independent."""
+    """Returns means over all tokens, each with an interval over rows: a row's tokens are not independent."""
     kl, kl_interval = _mean([one.kl for one in found])
     top, top_interval = _mean([one.same_top for one in found])
     nll, nll_interval = _mean([one.nll for one in found])
@@ -108,7 +108,7 @@ def figures(found: Sequence[Divergence]) -> dict[str, Any]:
 
 
 def perplexity(loss: float) -> float:
-    """Of a loss in nats per token.
+    """Returns the perplexity of a loss in nats per token.
 
     Raises:
         NotFinite: it is too large for a number, so nothing was learned at all.
@@ -125,7 +125,7 @@ def _mean(parts: Sequence[Any]) -> tuple[float, list[float]]:
 
 
 def tokens_differ(engine: GgufEngine, tokenizer: Any, examples: Sequence[Example]) -> str:
-    """The first text that the two cut otherwise, in words; empty if there is none."""
+    """Returns the first text that the two cut otherwise, in words; empty if there is none."""
     texts = [tokenizer.decode(example.ids) for example in examples]
     try:
         compare_tokenizers(engine, tokenizer, (*TEXTS, *texts))
@@ -135,7 +135,7 @@ def tokens_differ(engine: GgufEngine, tokenizer: Any, examples: Sequence[Example
 
 
 def talk(reference: Any, engine: GgufEngine, examples: Sequence[Example]) -> dict[str, Any]:
-    """The same questions to both, each by its own template, until both end an answer.
+    """Ask both the same questions, each by its own template, until both end an answer.
 
     One of the first held-out questions is enough: rounding may make a small model ramble on one of them, a
     lost end token does on all.

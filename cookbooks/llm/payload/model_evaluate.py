@@ -48,7 +48,7 @@ SHOWN_EVERY = 10
 
 @dataclass(frozen=True)
 class ScoredModel:
-    """A model that is asked, by its name, the input that it is, and its kind."""
+    """Names a model that is asked, the input that it is, and its kind."""
 
     name: str
     input: str
@@ -57,7 +57,7 @@ class ScoredModel:
 
 @dataclass(frozen=True)
 class ScoringSettings:
-    """The config: what `ScoringConfig` says, and which models are asked."""
+    """Holds what `ScoringConfig` says, and which models are asked."""
 
     models: list[ScoredModel]
     max_examples: Annotated[int, Bounds(1)]
@@ -79,7 +79,7 @@ class ScoringSettings:
 
 
 class Suite:
-    """Everything that is asked, prepared before the first model is loaded."""
+    """Holds everything that is asked, prepared before the first model is loaded."""
 
     def __init__(self, session: PayloadSession) -> None:
         """Prepare the rows and the scorers.
@@ -108,13 +108,15 @@ class Suite:
         self._done, self._all = 0, len(self.models) * self._of_one_model()
 
     def _of_one_model(self) -> int:
-        """How many questions a model is asked, for whoever waits."""
+        """Returns how many questions a model is asked, for whoever waits."""
         judged = self.answered[: self._settings.judge_samples] if self.judge else []
         rows = [self.held_out, self.asked, self.answered, judged, *(asked for _, asked in self.tasks)]
         return sum(map(len, rows)) + sum(task.size for task in self.reasoning)
 
     def _asked(self) -> list[dict[str, Any]]:
-        """The questions that are shown with every model's answer, and whether they were trained on."""
+        """Returns the questions that are shown with every model's answer,
+        and whether they were trained on.
+        """
         train = self._session.inputs.get("train")
         known = questions_of(train) if train else None
         return [
@@ -127,7 +129,7 @@ class Suite:
         ]
 
     def _answered(self) -> list[Example]:
-        """The held-out questions that are answered: as many as are compared or judged."""
+        """Returns the held-out questions that are answered: as many as are compared or judged."""
         wanted = max(self._settings.answers, self._settings.judge_samples if self.judge else 0)
         found = [example for example in self.held_out if example.prompt][:wanted]
         if wanted and not found:
@@ -243,7 +245,7 @@ class Suite:
 
 
 def open_engine(session: PayloadSession, model: ScoredModel) -> Engine:
-    """A model by its kind.
+    """Open a model by its kind.
 
     Raises:
         LlamaError: llama.cpp cannot load it.
@@ -262,7 +264,7 @@ def open_engine(session: PayloadSession, model: ScoredModel) -> Engine:
 
 
 def report_of(suite: Suite) -> dict[str, Any]:
-    """The report: every figure with its interval and its number of samples."""
+    """Returns the report: every figure with its interval and its number of samples."""
     return {
         "schema": SCHEMA,
         "models": [asdict(model) for model in suite.models],

@@ -25,14 +25,14 @@ LEAKED = ("backend", "is_local", "local_files_only", "gguf_file", "name_or_path"
 
 @dataclass(frozen=True)
 class TakeSettings:
-    """The config: what kind of model it is."""
+    """Says what kind of model it is."""
 
     kind: Literal["hf", "gguf"]
 
 
 @dataclass(frozen=True)
 class TakeInputs:
-    """The inputs."""
+    """Names the input."""
 
     model: Path
 
@@ -51,7 +51,7 @@ def take(session: PayloadSession) -> dict[str, Any]:
 
 
 def make(file: Path, session: PayloadSession) -> None:
-    """The tokenizer of a GGUF as files, and as much of a config as rows are checked with.
+    """Write the tokenizer of a GGUF as files, and as much of a config as rows are checked with.
 
     Raises:
         Refused: transformers cannot read the tokenizer of this architecture out of a GGUF.

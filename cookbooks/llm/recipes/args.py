@@ -1,4 +1,4 @@
-"""The forms of the LLM recipes. A default that is an asset's own is taken from its config."""
+"""Defines the forms of the LLM recipes. A default that is an asset's own is taken from its config."""
 
 from typing import Any, Literal
 
@@ -43,7 +43,7 @@ PROMPTS = (
 
 
 class EvaluationArgs(RecipeArgs):
-    """What models are asked when they are compared."""
+    """Says what models are asked when they are compared."""
 
     max_examples: int = like(ScoringConfig, "max_examples")
     answers: int = like(ScoringConfig, "answers")
@@ -63,7 +63,7 @@ class EvaluationArgs(RecipeArgs):
 
 
 class TrainArgs(RecipeArgs):
-    """What all trainings take."""
+    """Says what all trainings take."""
 
     output_name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=96, description=NAME)
     method: Method = like(TrainingConfig, "method")
@@ -96,7 +96,7 @@ class TrainArgs(RecipeArgs):
 
 
 class GgufArgs(TrainArgs, EvaluationArgs, ChangeArgs):
-    """What trainings take that end in a GGUF."""
+    """Says what trainings take that end in a GGUF."""
 
     prompts: list[str] = like(ScoringConfig, "prompts", description=PROMPTS)
     quant: Quant = like(GgufConfig, "quant")
@@ -109,7 +109,7 @@ class GgufArgs(TrainArgs, EvaluationArgs, ChangeArgs):
 
 
 class RowsArgs(TrainArgs):
-    """How rows of examples are read and parted."""
+    """Says how rows of examples are read and parted."""
 
     lr: float | None = like(SftCheckpointConfig, "lr", description="2e-4; 2e-5 for method full")
     format: RowFormat = like(SftDatasetConfig, "format")
@@ -120,7 +120,7 @@ class RowsArgs(TrainArgs):
 
 
 class HfFinetuneArgs(RowsArgs):
-    """Args of ``hf_finetune_from_dataset``."""
+    """Holds the args of ``hf_finetune_from_dataset``."""
 
     dataset_path: str = like(ExamplesConfig, "path", description=EXAMPLES)
     base_model: str = like(BaseModelConfig, "model")
@@ -128,14 +128,14 @@ class HfFinetuneArgs(RowsArgs):
 
 
 class FinetuneArgs(RowsArgs, GgufArgs):
-    """Args of ``finetune_from_dataset``."""
+    """Holds the args of ``finetune_from_dataset``."""
 
     dataset_path: str = like(ExamplesConfig, "path", description=EXAMPLES)
     base_model: str = like(BaseModelConfig, "model")
 
 
 class ConversationsArgs(RowsArgs, GgufArgs):
-    """Args of ``finetune_from_conversations``."""
+    """Holds the args of ``finetune_from_conversations``."""
 
     conversations_path: str = like(ExamplesConfig, "path", description=CONVERSATIONS)
     base_model: str = like(BaseModelConfig, "model")
@@ -146,7 +146,7 @@ class ConversationsArgs(RowsArgs, GgufArgs):
 
 
 class DpoArgs(GgufArgs):
-    """Args of ``dpo_from_preferences``."""
+    """Holds the args of ``dpo_from_preferences``."""
 
     preferences_path: str = like(PreferencesConfig, "path")
     base_model: str = like(BaseModelConfig, "model", description=f"merged, if it was tuned: {MODEL}")
@@ -157,7 +157,7 @@ class DpoArgs(GgufArgs):
 
 
 class DistillArgs(RowsArgs, GgufArgs):
-    """Args of ``distill_from_teacher``."""
+    """Holds the args of ``distill_from_teacher``."""
 
     dataset_path: str = like(ExamplesConfig, "path", description=EXAMPLES)
     teacher_path: str = Field(description=f"the model to learn from: {MODEL}")

@@ -1,4 +1,4 @@
-"""`eval_suite`: models that are there already, compared on the user's own rows and tasks."""
+"""Defines `eval_suite`: models that are there already, compared on the user's own rows and tasks."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -17,7 +17,7 @@ from cookbooks.llm.verdict import evaluation_tasks
 
 
 class EvalSuiteArgs(EvaluationArgs):
-    """Args of ``eval_suite``."""
+    """Holds the args of ``eval_suite``."""
 
     dataset_path: str = like(
         ExamplesConfig, "path", description=f"rows that none of the models was trained on: {EXAMPLES}"

@@ -1,4 +1,4 @@
-"""The LLM catalogue."""
+"""Defines the recipes of the LLM catalogue that train."""
 
 from collections.abc import Mapping
 
@@ -109,7 +109,7 @@ def _rows(args: RowsArgs, source: ExamplesConfig, model: str) -> Configs:
 
 
 def _preflight(args: RowsArgs) -> GgufPreflightConfig:
-    """Plain text needs no chat template."""
+    """Check the chat template; plain text needs none."""
     chat = "optional" if args.format == "text" else "required"
     return config_from(GgufPreflightConfig, args, chat=chat)
 
@@ -129,7 +129,7 @@ def _tail(tail: Tail, args: GgufArgs) -> Configs:
 
 
 def _loss(tail: Tail) -> Metric:
-    """What ships is compared: the quantised file, on held-out rows."""
+    """Compare what ships: the quantised file, on held-out rows."""
     return Metric(tail.evaluation, "loss_quantised", "lowest")
 
 

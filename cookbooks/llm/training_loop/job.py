@@ -1,4 +1,4 @@
-"""One training from its frozen JSON to its checkpoint: what SFT, DPO and distillation have in common."""
+"""Runs one training from its frozen JSON to its checkpoint: what SFT, DPO and distillation have in common."""
 
 import contextlib
 import importlib.metadata
@@ -15,6 +15,7 @@ from blut_resources.payload_kit.config import read_config, read_inputs
 from blut_resources.payload_kit.ending import Ending
 from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.say import say
+from blut_resources.payload_kit.seed import seed_everything
 from blut_resources.payload_kit.session import PayloadSession
 from cookbooks.llm.training_loop import memory
 from cookbooks.llm.training_loop.arguments import training_arguments
@@ -47,7 +48,7 @@ LIBRARIES = ("torch", "transformers", "trl", "peft")
 
 @dataclass
 class Fitted:
-    """What came out of a training: metrics by epoch, and the log of its steps."""
+    """Holds what came out of a training: metrics by epoch, and the log of its steps."""
 
     before: Mapping[str, float]
     epochs: list[dict[str, Any]]
@@ -60,7 +61,7 @@ class Fitted:
 
 @dataclass
 class Job(Generic[S]):
-    """A training: its settings, its base model, and where it runs.
+    """Holds a training: its settings, its base model, and where it runs.
 
     Attributes:
         shape: the class of its settings.
@@ -79,20 +80,21 @@ class Job(Generic[S]):
         self.inputs: TrainingInputs = read_inputs(self.session, TrainingInputs)
         refuse_unready(self.settings.method, self.base)
         self.placement: Placement = place(self.settings, supports_sdpa(self.base))
+        seed_everything(self.settings.seed)
         say(self.placement.describe())
 
     @property
     def base(self) -> Path:
-        """The directory of the model that is trained."""
+        """Returns the directory of the model that is trained."""
         return self.inputs.base_model
 
     @cached_property
     def tokenizer(self) -> "Tokenizer":
-        """The tokenizer of the base."""
+        """Returns the tokenizer of the base."""
         return load_tokenizer(self.base)
 
     def arguments(self, **more: Any) -> dict[str, Any]:
-        """Keyword arguments for one of TRL's config classes."""
+        """Returns keyword arguments for one of TRL's config classes."""
         return {**training_arguments(self.settings, self.placement, self.session.work), **more}
 
     def refuse_too_much(
@@ -131,7 +133,7 @@ class Job(Generic[S]):
         memory.refuse_too_much(self.estimate, self.settings.memory_limit_bytes, self.placement.device)
 
     def making(self, examples: Examples) -> dict[str, Any]:
-        """What another attempt must share to go on from this one's checkpoints."""
+        """Returns what another attempt must share to go on from this one's checkpoints."""
         kept = {name: value for name, value in self.session.config.items() if name not in HOW}
         versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
         where = {"device": self.placement.device, "dtype": self.placement.dtype}
@@ -184,7 +186,7 @@ class Job(Generic[S]):
 
     @contextlib.contextmanager
     def _room(self) -> Iterator[None]:
-        """A GPU that is full says which setting to change."""
+        """Say which setting to change when a GPU is full."""
         import torch
 
         try:
@@ -218,7 +220,7 @@ class Job(Generic[S]):
         return found
 
     def measured(self, fitted: Fitted) -> dict[str, Any]:
-        """Time, memory and a sample chat: facts about this attempt, not about the bytes."""
+        """Returns time, memory and a sample chat: facts about this attempt, not about the bytes."""
         peak = memory.peak()
         if self.placement.device == "cuda":
             import torch
@@ -238,7 +240,7 @@ class Job(Generic[S]):
         }
 
     def result(self, trainer: "Trainer", examples: Examples, fitted: Fitted) -> dict[str, Any]:
-        """Facts about the checkpoint that hold wherever and whenever it was trained."""
+        """Returns facts about the checkpoint that hold wherever and whenever it was trained."""
         last = fitted.epochs[-1]
         return {
             "method": self.settings.method,

@@ -1,4 +1,4 @@
-"""The process that a training runs in: set up before any model library is imported."""
+"""Sets up a training's process before any model library is imported."""
 
 import os
 import sys
@@ -17,7 +17,9 @@ OFFLINE = (
 
 
 def prepare_process(threads: int) -> None:
-    """No network, a fixed number of threads, one GPU, no wandb. The libraries read all of this at import.
+    """Set: no network, a fixed number of threads, one GPU, no wandb.
+
+    The libraries read all of this at import.
 
     Threads that spin while they wait would cost other programs of the machine more than they gain here.
     """
@@ -43,17 +45,17 @@ def load_libraries() -> None:
 
 
 class Clock:
-    """Wall and CPU seconds since it was made."""
+    """Measures wall and CPU seconds since it was made."""
 
     def __init__(self) -> None:
         self._wall, self._cpu = time.monotonic(), time.process_time()
 
     @property
     def seconds(self) -> float:
-        """Wall seconds."""
+        """Returns the wall seconds."""
         return time.monotonic() - self._wall
 
     @property
     def cpu_seconds(self) -> float:
-        """CPU seconds of this process, all threads."""
+        """Returns the CPU seconds of this process, all threads."""
         return time.process_time() - self._cpu

@@ -1,4 +1,4 @@
-"""What a training is told, typed: the configs of `cookbooks.llm.configs.training`, as a payload reads them.
+"""Says what a training is told: the configs of `cookbooks.llm.configs.training`, as a payload reads them.
 
 Defaults are for a JSON file that was written by hand; an asset gives every field.
 """
@@ -16,7 +16,7 @@ AtLeastOne = Annotated[int, Bounds(1)]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
-    """What all trainings are told.
+    """Holds what all trainings are told.
 
     Attributes:
         digests: of the models that it starts from, by input.
@@ -54,7 +54,7 @@ class TrainingSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class DpoSettings(TrainingSettings):
-    """What a training on preferences is told besides."""
+    """Holds what a training on preferences is told besides."""
 
     beta: Annotated[float, Bounds(above=0)]
     loss: str
@@ -63,7 +63,7 @@ class DpoSettings(TrainingSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class DistillSettings(TrainingSettings):
-    """What a distillation is told besides."""
+    """Holds what a distillation is told besides."""
 
     distillation: Literal["sequence", "logit", "on_policy"]
     kl_weight: Annotated[float, Bounds(0, 1)]
@@ -75,7 +75,7 @@ class DistillSettings(TrainingSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingInputs:
-    """What a training starts from; a teacher where there is one."""
+    """Names what a training starts from; a teacher where there is one."""
 
     base_model: Path
     split: Path

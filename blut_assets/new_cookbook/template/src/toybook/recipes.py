@@ -1,4 +1,4 @@
-"""The recipes: named jobs with typed args."""
+"""Defines the recipes: named jobs with typed args."""
 
 from collections.abc import Mapping
 
@@ -24,7 +24,7 @@ from toybook.verdict import MODEL, classifier_verdict
 
 
 class ClassifierArgs(ChangeArgs):
-    """Args of the recipe: what `blut recipe run` takes, and what the form in the UI shows."""
+    """Holds the args of the recipe: what `blut recipe run` takes, and what the form in the UI shows."""
 
     table: str = like(TableConfig, "table")
     label: str = like(SplitConfig, "label")

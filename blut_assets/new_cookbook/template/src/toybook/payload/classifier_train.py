@@ -1,4 +1,4 @@
-"""Split -> classifier: learn epoch by epoch, with a checkpoint after each.
+"""Learns epoch by epoch, with a checkpoint after each: split -> classifier.
 
 Inputs: ``split.json``, ``train.jsonl``, ``validation.jsonl``. Writes ``model.json``.
 """
@@ -22,7 +22,7 @@ STATE_FILE = "state.json"
 
 @dataclass(frozen=True)
 class Settings:
-    """The config, as `ClassifierConfig` has it."""
+    """Holds what `ClassifierConfig` says."""
 
     epochs: Annotated[int, Bounds(1)]
     learning_rate: Annotated[float, Bounds(above=0)]
@@ -31,7 +31,7 @@ class Settings:
 
 @dataclass
 class State:
-    """A training between two epochs."""
+    """Holds a training between two epochs."""
 
     epoch: int
     model: Model

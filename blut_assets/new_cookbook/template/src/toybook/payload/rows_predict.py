@@ -17,7 +17,7 @@ from toybook.rows import read_rows
 
 @dataclass(frozen=True)
 class Inputs:
-    """The inputs: a classifier, and numbers without labels."""
+    """Names the inputs: a classifier, and numbers without labels."""
 
     candidate: Path
     rows: Path

@@ -1,4 +1,4 @@
-"""Table -> split: check every row, and put it into the part that it belongs to.
+"""Checks every row, and puts it into the part that it belongs to: table -> split.
 
 Writes ``train.jsonl``, ``validation.jsonl``, ``test.jsonl`` (numbers only),
 ``test_labels.json`` and ``split.json``.
@@ -21,7 +21,7 @@ Share = Annotated[float, Bounds(above=0, below=1)]
 
 @dataclass(frozen=True)
 class Settings:
-    """The config, as `SplitConfig` has it."""
+    """Holds what `SplitConfig` says."""
 
     label: str
     split_seed: int
@@ -31,7 +31,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The inputs."""
+    """Names the input."""
 
     table: Path
 

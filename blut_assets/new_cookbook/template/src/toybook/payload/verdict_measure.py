@@ -20,7 +20,7 @@ from toybook.floors import FLOORS_FILE, TEST, class_scope, parse_floors
 
 @dataclass(frozen=True)
 class Settings:
-    """The config: the change that is judged, and how the answers were come by."""
+    """Holds the change that is judged, and how the answers were come by."""
 
     model: str
     change: Change
@@ -31,7 +31,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The inputs."""
+    """Names the inputs."""
 
     candidate: Path
     split: Path
