@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cookbooks.llm.samples.cache import cache_root, ensure_package
 
+from blut_resources.payload_kit.cache import cache_root, ensure_package
 from blut_resources.payload_kit.pinned import BuildError
 from cookbooks.llm.data.formats import Normaliser
 from cookbooks.llm.data.reading import Row, read_rows

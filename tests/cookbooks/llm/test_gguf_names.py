@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from blut_resources.payload_kit.cache import ensure_built, is_built
 from blut_resources.payload_kit.pinned import BuildError
 from cookbooks.llm.configs.gguf import Quant
 from cookbooks.llm.llama import kit as llamacpp
 from cookbooks.llm.llama.fidelity import floors_missed
 from cookbooks.llm.llama.kit import KitError, ensure_kit, find_kit
 from cookbooks.llm.llama.quants import FILE_TYPES, quant_of, read_plan
-from cookbooks.llm.samples.cache import ensure_built, is_built
 
 LOG = """\
 [   1/   3] output_norm.weight   - [   576,      1,      1,      1], type =    f32, size =    0.002 MiB
