@@ -1,4 +1,4 @@
-"""The language of the graph: what an artifact is, how an asset makes it, when it may be reused."""
+"""Speaks the language of the graph: what an artifact is, how an asset makes it, when it may be reused."""
 
 from blut_assets.own_packages import prefer_own
 

@@ -1,4 +1,4 @@
-"""Artifact: a frozen, typed, content-addressed reference to bytes in the artifact store."""
+"""Defines the artifact: a frozen, typed, content-addressed reference to bytes in the artifact store."""
 
 from typing import Any, ClassVar, Self
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Artifact(BaseModel):
-    """What travels between assets: facts about bytes, never the bytes and never a path.
+    """Travels between assets: facts about bytes, never the bytes and never a path.
 
     ``digest`` is the store's digest of the bytes and the Dagster data version of the asset. A stage
     function leaves it empty; `stage_asset` fills it in when it has put the bytes into the store.
@@ -18,9 +18,9 @@ class Artifact(BaseModel):
     digest: str = ""
 
     def stored_as(self, digest: str) -> Self:
-        """The same facts, bound to the bytes with this digest."""
+        """Returns these facts, bound to the bytes with this digest."""
         return self.model_copy(update={"digest": digest})
 
     def facts(self) -> dict[str, Any]:
-        """Every field except the digest, as JSON values."""
+        """Returns every field except the digest, as JSON values."""
         return self.model_dump(mode="json", exclude={"digest"})

@@ -1,4 +1,4 @@
-"""The args by which somebody answers for a change and its promotion, the same for every cookbook."""
+"""Defines the args by which somebody answers for a change and its promotion, the same for every cookbook."""
 
 import dagster as dg
 from pydantic import Field
@@ -9,24 +9,29 @@ from blut_resources.registry.rules import SYNTHETIC, change_problems
 from blut_resources.registry.verdicts import Change
 
 DRY_RUN_ID = "dry-run"
-ALIAS = "name@alias; nothing is promoted if empty"
-ALLOW_WORSE = "why the candidate may replace one that is better on the same sealed set; refused if empty"
-NEW_SEALED = "why it may be judged on another sealed set than the alias has been so far; refused if empty"
 
 
 class ChangeFields(dg.Config):
-    """A change, and on whose authority it is promoted."""
+    """Describes a change, and on whose authority it is promoted."""
 
     change_id: str = Field(DRY_RUN_ID, min_length=1, max_length=128, description="of the change judged")
     description: str = Field("", description="of the change judged; a governed alias refuses an empty one")
     author: str = Field("blut", description="of the change judged; a governed alias wants a person's name")
     change_class: str = Field("retrain", min_length=1, description="the kind of change, in your words")
-    allow_worse: str = Field("", description=ALLOW_WORSE)
-    new_sealed: str = Field("", description=NEW_SEALED)
+    allow_worse: str = Field(
+        "",
+        description="why the candidate may replace one that is better on the same sealed set;"
+        " refused if empty",
+    )
+    new_sealed: str = Field(
+        "",
+        description="why it may be judged on another sealed set than the alias has been so far;"
+        " refused if empty",
+    )
 
     @property
     def change(self) -> Change:
-        """The change, as a verdict names it.
+        """Returns the change, as a verdict names it.
 
         Raises:
             ValueError: a text is too long, or holds what it may not.
@@ -35,14 +40,14 @@ class ChangeFields(dg.Config):
 
     @property
     def authority(self) -> Authority:
-        """On whose authority it is promoted: this process's user, for the reasons that are given."""
+        """Returns on whose authority it is promoted: this process's user, for the reasons that are given."""
         return Authority(allow_worse=self.allow_worse, new_sealed=self.new_sealed)
 
 
 class ChangeArgs(RecipeArgs, ChangeFields):
-    """What is judged and promoted, and on whose authority."""
+    """Says what is judged and promoted, and on whose authority."""
 
-    promote_as: str = Field("", description=ALIAS)
+    promote_as: str = Field("", description="name@alias; nothing is promoted if empty")
 
 
 def refuse_unanswered(args: ChangeArgs, *, synthetic: bool = False) -> None:

@@ -1,4 +1,5 @@
-"""Datasets that have a name on this instance: where they are, of what kind, and what they were when added.
+"""Keeps datasets that have a name on this instance:
+where they are, of what kind, and what they were when added.
 
 A record is one JSON file in ``datasets/`` of the instance directory. The bytes stay where they are; removing
 a dataset forgets its name. What a kind of data is, and how to look at it, is a cookbook's to say.
@@ -21,12 +22,12 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 
 
 class DatasetError(Exception):
-    """A dataset that is not there, not sound, or not to be had under this name; with the remedy."""
+    """Says that a dataset is not there, not sound, or not to be had under this name; with the remedy."""
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was found in a place: the files that count, facts about them, and what is wrong with them."""
+    """Says what was found in a place: the files that count, facts about them, and what is wrong with them."""
 
     files: Sequence[Path]
     counts: Mapping[str, int]
@@ -36,7 +37,7 @@ class Inspection:
 
 @dataclass(frozen=True)
 class DataKind:
-    """A kind of data that a cookbook takes.
+    """Describes a kind of data that a cookbook takes.
 
     ``inspect`` reads what is in a file or directory as the cookbook's own stages would, and raises any
     exception with a message for a person if it is nothing of this kind. ``suffixes`` are of its files.
@@ -50,7 +51,7 @@ class DataKind:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A record. ``digest`` is the data version that an asset which reads just these files has."""
+    """Records a dataset. ``digest`` is the data version that an asset which reads just these files has."""
 
     name: str
     kind: str
@@ -63,21 +64,22 @@ class Dataset:
     added: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
+        """Returns the record as plain values."""
         return asdict(self)
 
 
 class Datasets:
-    """The records of the instance in ``home``."""
+    """Keeps the records of the instance in ``home``."""
 
     def __init__(self, home: Path) -> None:
         self._root = Path(home) / "datasets"
 
     def all(self) -> list[Dataset]:
-        """Every dataset, by name."""
+        """Returns every dataset, by name."""
         return [_read(path) for path in sorted(self._root.glob("*.json"))]
 
     def get(self, name: str) -> Dataset:
-        """The dataset of that name; raises DatasetError."""
+        """Returns the dataset of that name; raises DatasetError."""
         path = self._path(name)
         if not path.exists():
             known = ", ".join(one.name for one in self.all()) or "none"
@@ -127,7 +129,7 @@ def _read(path: Path) -> Dataset:
 
 
 def look_at(name: str, path: Path, kind: DataKind, store: ArtifactStore) -> tuple[Dataset, Inspection]:
-    """What a dataset is now. Files whose time and size are as they were are not hashed again.
+    """Returns what a dataset is now. Files whose time and size are as they were are not hashed again.
 
     Raises:
         DatasetError: it is not there, or nothing of this kind.
@@ -151,14 +153,14 @@ def look_at(name: str, path: Path, kind: DataKind, store: ArtifactStore) -> tupl
 
 
 def guess(path: Path, kinds: Sequence[DataKind]) -> DataKind | None:
-    """The first kind that has files with the suffix of this file, or of one in this directory."""
+    """Returns the first kind that has files with the suffix of this file, or of one in this directory."""
     files = path.rglob("*") if path.is_dir() else [path]
     suffixes = {file.suffix.lower() for file in files}
     return next((kind for kind in kinds if suffixes.intersection(kind.suffixes)), None)
 
 
 def any_files(path: Path) -> Inspection:
-    """Every file there is, unread."""
+    """Returns every file there is, unread."""
     files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
     if not files:
         raise DatasetError("it holds no file")

@@ -1,4 +1,4 @@
-"""The only entry point: every installed cookbook, merged and checked."""
+"""Merges and checks every installed cookbook: the only entry point."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ with without_collector():
 
 
 def build_definitions(found: Discovered) -> dg.Definitions:
-    """One Dagster code location out of the discovered cookbooks.
+    """Returns one Dagster code location out of the discovered cookbooks.
 
     Raises:
         WiringError: if an edge joins two types that do not fit.
@@ -54,7 +54,9 @@ def build_definitions(found: Discovered) -> dg.Definitions:
 
 
 def beside_cookbooks() -> list[dg.Definitions]:
-    """What `dg scaffold defs` has put into ``blut_assets/defs``; loading an empty folder takes time too."""
+    """Returns what `dg scaffold defs` has put into ``blut_assets/defs``;
+    loading an empty folder takes time too.
+    """
     here = Path(__file__).parent
     if {entry.name for entry in (here / "defs").iterdir()} <= {"__init__.py", "__pycache__"}:
         return []

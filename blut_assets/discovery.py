@@ -13,12 +13,13 @@ log = logging.getLogger("blut")
 
 @dataclass
 class Discovered:
-    """The cookbooks that loaded, and by name why others did not."""
+    """Holds the cookbooks that loaded, and by name why others did not."""
 
     cookbooks: list[Cookbook] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
 
     def recipe_names(self) -> list[str]:
+        """Returns the names of all recipes."""
         return [recipe.name for cookbook in self.cookbooks for recipe in cookbook.recipes]
 
 

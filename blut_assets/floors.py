@@ -1,4 +1,4 @@
-"""Files of floors: which cookbook reads one, and what it asks of a candidate of a model."""
+"""Finds the cookbook that reads a file of floors, and what the file asks of a candidate of a model."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -12,12 +12,12 @@ SCHEMA = re.compile(rb"^schema:\s*[\"']?([\w.-]+)", re.MULTILINE)
 
 
 class FloorsInvalid(ValueError):
-    """A file of floors cannot be used; the message names the file, the problem and the remedy."""
+    """Says that a file of floors cannot be used; the message names the file, the problem and the remedy."""
 
 
 @dataclass(frozen=True)
 class FloorsFormat:
-    """A kind of floors file that a cookbook reads.
+    """Describes a kind of floors file that a cookbook reads.
 
     Attributes:
         schema: what the file says after ``schema:``.
@@ -35,7 +35,7 @@ class FloorsFormat:
 
 
 def read_floors(path: Path) -> bytes:
-    """The bytes of a floors file.
+    """Returns the bytes of a floors file.
 
     Raises:
         FloorsInvalid: it cannot be read, or is larger than any floors.
@@ -53,7 +53,7 @@ def read_floors(path: Path) -> bytes:
 def parse_floors(
     data: bytes, name: str, model: str, known: Iterable[FloorsFormat]
 ) -> tuple[list[Floor], FloorsFormat]:
-    """What a floors file asks of a candidate of this model, and the format by which it says so.
+    """Returns what a floors file asks of a candidate of this model, and the format by which it says so.
 
     Args:
         name: of the file, for errors.

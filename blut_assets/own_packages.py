@@ -1,4 +1,4 @@
-"""Blut's other packages are those beside this one, whatever else is called ``sensors`` or ``cookbooks``.
+"""Finds Blut's other packages beside this one, whatever else is called ``sensors`` or ``cookbooks``.
 
 The working directory comes first on the path of `dagster -m`, `python -m`, pytest and a notebook, and many a
 project has a ``sensors.py`` of its own in it.

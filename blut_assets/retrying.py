@@ -1,4 +1,4 @@
-"""Whether a run that failed is worth another one: the deployment's ``run_retries`` asks its tags."""
+"""Decides whether a run that failed is worth another one: the deployment's ``run_retries`` asks its tags."""
 
 import contextlib
 import functools

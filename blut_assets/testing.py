@@ -1,4 +1,5 @@
-"""For the tests of people who write stage assets: an instance that is gone with the test, and runs in it.
+"""Helps the tests of people who write stage assets:
+an instance that is gone with the test, and runs in it.
 
 ::
 
@@ -27,7 +28,9 @@ __all__ = ["blut_instance", "materialize", "provide"]
 
 @pytest.fixture
 def blut_instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
-    """A persistent instance with a store and leases of its own, in the temporary directory of the test."""
+    """Make a persistent instance with a store and leases of its own,
+    in the temporary directory of the test.
+    """
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "blut-home"))
     monkeypatch.setenv("BLUT_LEASES", str(tmp_path / "blut-leases"))
     monkeypatch.delenv("BLUT_STORE", raising=False)

@@ -1,4 +1,4 @@
-"""What a cookbook's stages need of a machine that pip does not bring; `blut doctor` looks for it."""
+"""Defines what a cookbook's stages need of a machine that pip does not bring; `blut doctor` looks for it."""
 
 import shutil
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Tool:
-    """Something that stages call, such as a program.
+    """Describes something that stages call, such as a program.
 
     Attributes:
         name: what a person calls it; of a program, the name of its file.

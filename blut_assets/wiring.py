@@ -1,4 +1,6 @@
-"""Load-time check that the types on both ends of every edge agree; Dagster compares them only at run time."""
+"""Checks at load time that the types on both ends of every edge agree;
+Dagster compares them only at run time.
+"""
 
 from collections.abc import Iterable, Iterator
 
@@ -8,7 +10,7 @@ from blut_assets.stages.spec import StageSpec, spec_of
 
 
 class WiringError(Exception):
-    """An edge joins two types that do not fit, or leads nowhere. Each line names both assets."""
+    """Says that an edge joins two types that do not fit, or leads nowhere. Each line names both assets."""
 
 
 def check_wiring(assets: Iterable[dg.AssetsDefinition]) -> None:

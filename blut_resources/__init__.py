@@ -1,0 +1,1 @@
+"""Holds the things that have a lifetime outside Dagster: store, registry, leases, payloads, runs."""

@@ -1,4 +1,4 @@
-"""The name under which every home's ``dagster.yaml`` asks for its storage."""
+"""Keeps the name under which every home's ``dagster.yaml`` asks for its storage."""
 
 from blut_resources.instance.storage import LockedSqliteStorage
 

@@ -1,4 +1,4 @@
-"""Text that others wrote, such as a file's name, a model's answer or a payload's output, made harmless.
+"""Makes harmless what others wrote, such as a file's name, a model's answer or a payload's output.
 
 A terminal obeys control characters, Markdown draws pictures and links, a child's environment takes no NUL.
 What is not shown as it stands is written as Python would: ``\\x1b``, ``\\u202e``.
@@ -25,39 +25,41 @@ _LINE_END = re.compile(r"\r\n?")
 
 
 def one_line(value: object, most: int = LINE) -> str:
-    """A name or message in one line of at most ``most`` characters; what is longer loses its middle."""
+    """Returns a name or message in one line of at most ``most`` characters;
+    what is longer loses its middle.
+    """
     return _cut(_IN_A_LINE.sub(_written, _cut(str(value), most)), most)
 
 
 def lines(value: object) -> str:
-    """Text of many lines for a terminal: line ends and tabs stay, nothing else is obeyed."""
+    """Returns text of many lines for a terminal: line ends and tabs stay, nothing else is obeyed."""
     return _IN_LINES.sub(_written, _LINE_END.sub("\n", str(value)))
 
 
 def output(value: object) -> str:
-    """What a program printed, as `lines`; its colours are dropped."""
+    """Returns what a program printed, as `lines`; its colours are dropped."""
     return lines(_COLOUR.sub("", str(value)))
 
 
 class Output:
-    """What a program prints, piece by piece as it comes, made harmless as `output` does."""
+    """Makes harmless what a program prints, piece by piece as it comes, as `output` does."""
 
     def __init__(self) -> None:
         decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
         self._lines = io.IncrementalNewlineDecoder(decoder, translate=True)
 
     def __call__(self, chunk: bytes) -> bytes:
-        """What is to be shown of the next bytes; half a character waits for its other half."""
+        """Returns what is to be shown of the next bytes; half a character waits for its other half."""
         return output(self._lines.decode(chunk)).encode()
 
 
 def html(value: object) -> str:
-    """Text for between tags, or inside a quoted attribute, of HTML and SVG."""
+    """Returns text for between tags, or inside a quoted attribute, of HTML and SVG."""
     return _html.escape(lines(value))
 
 
 def variable(value: object, most: int = VARIABLE) -> str:
-    """A value for the environment of a child, of at most ``most`` bytes of UTF-8."""
+    """Returns a value for the environment of a child, of at most ``most`` bytes of UTF-8."""
     text = _LINE_END.sub("\n", str(value)[:most])
     return _IN_LINES.sub(_written, text).encode()[:most].decode(errors="ignore")
 
@@ -88,7 +90,8 @@ MADE = re.compile(rf"\\(?P<as_it_is>[\\`*_\[\]<>|~&#+=:.)-])|(?P<line>{BREAK})|(
 
 
 def markdown(value: object) -> str:
-    """Markdown that is shown as this text: its lines and spaces, and no heading, list, link, picture or tag.
+    """Returns Markdown that is shown as this text:
+    its lines and spaces, and no heading, list, link, picture or tag.
 
     A block of code would do that too, but it never breaks a line, and an answer may be one long line.
     """
@@ -97,7 +100,9 @@ def markdown(value: object) -> str:
 
 
 def markdown_cell(value: object, most: int = LINE) -> str:
-    """Markdown for a cell of a table or a place within a line, of at most ``most`` characters of text."""
+    """Returns Markdown for a cell of a table or a place within a line,
+    of at most ``most`` characters of text.
+    """
     return markdown(one_line(value, most))
 
 
@@ -111,7 +116,9 @@ def _kept(spaces: re.Match[str]) -> str:
 
 
 def text_of(markdown: str) -> str:
-    """The text again that `markdown` was made of, but for tabs, and for spaces and empty lines at an end."""
+    """Returns the text that `markdown` was made of, but for tabs,
+    and for spaces and empty lines at an end.
+    """
     return MADE.sub(_found, markdown)
 
 

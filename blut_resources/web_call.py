@@ -1,4 +1,5 @@
-"""One call to a web server that somebody else runs: no redirects, one deadline, a bounded answer.
+"""Calls a web server that somebody else runs:
+once, without redirects, to a deadline, for a bounded answer.
 
 A server that sends a byte now and then keeps every time limit of a socket; and a redirect would take what the
 call carries, such as a key, to a host that nobody named.
@@ -14,11 +15,12 @@ from typing import Any
 
 
 class Redirected(OSError):
-    """The server points elsewhere, where nothing was sent."""
+    """Says that the server points elsewhere, where nothing was sent."""
 
 
 def call(request: urllib.request.Request, timeout_s: float, at_most: int) -> bytes:
-    """The body of the answer, of at most so many bytes, within so many seconds from now, names looked up too.
+    """Returns the body of the answer, of at most so many bytes, within so many seconds from now,
+    names looked up too.
 
     Raises:
         Redirected: the server points elsewhere.

@@ -1,0 +1,1 @@
+"""Holds the domain packs that come with Blut."""

@@ -1,4 +1,4 @@
-"""What the cookbooks that train with PyTorch declare of it; it is never imported here."""
+"""Declares what the cookbooks that train with PyTorch need of it; it is never imported here."""
 
 from importlib.metadata import PackageNotFoundError, version
 

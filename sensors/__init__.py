@@ -1,1 +1,1 @@
-"""Sensors: what Blut does by itself while the daemon runs."""
+"""Defines the sensors: what Blut does by itself while the daemon runs."""

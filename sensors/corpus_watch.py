@@ -1,4 +1,5 @@
-"""Raw inputs that have changed since they were last looked at: what was made of them is then stale in the UI.
+"""Notices raw inputs that changed since they were last looked at:
+what was made of them is then stale in the UI.
 
 A tick costs a stat per file. Where names, sizes or times differ from what the store has noted, and are the
 same at two ticks in a row (nobody is copying any more), it has that one source asset run: it digests what is
@@ -30,7 +31,7 @@ WATCH_TAG = "blut/automation"
 
 
 class Changed(Exception):
-    """The files are not those noted; carries what they look like now."""
+    """Says that the files are not those noted; carries what they look like now."""
 
     def __init__(self, state: str, n_files: int) -> None:
         super().__init__(state)
@@ -38,14 +39,14 @@ class Changed(Exception):
 
 
 class GlancingStore(ArtifactStore):
-    """A store that recognises the files of one digest by their stamps and never reads one."""
+    """Recognises the files of one digest by their stamps and never reads one."""
 
     def __init__(self, root: Path, expected: str) -> None:
         super().__init__(root)
         self._expected = expected
 
     def put_reference(self, source: Path, files: Iterable[Path] | None = None) -> str:
-        """The digest last noted for these files.
+        """Returns the digest last noted for these files.
 
         Raises:
             Changed: their names or stamps are not those noted.
@@ -62,14 +63,14 @@ class GlancingStore(ArtifactStore):
         raise Changed(digest_bytes(json.dumps([str(source), seen]).encode())[:16], len(names))
 
     def _noted(self, source: Path, files: Mapping[str, str]) -> str:
-        """The digest under which exactly these files were recorded last; empty if they were not."""
+        """Returns the digest under which exactly these files were recorded last; empty if they were not."""
         noted, _, place = parse(read(self.record_path(self._expected, external=True)), self._expected)
         same = noted is not None and {name: hashed.digest for name, hashed in noted.items()} == files
         return self._expected if same and place == str(source) else ""
 
 
 class Seen(NamedTuple):
-    """What a glance at one source has shown: in words, and its state where it has changed."""
+    """Says what a glance at one source has shown: in words, and its state where it has changed."""
 
     words: str
     state: str = ""
@@ -100,7 +101,7 @@ def glance(instance: dg.DagsterInstance, spec: StageSpec) -> Seen | None:
 
 
 def corpus_watch_sensor(assets: Sequence[dg.AssetsDefinition]) -> dg.SensorDefinition:
-    """The sensor over all source assets."""
+    """Returns the sensor over all source assets."""
     specs = [spec for asset in assets if (spec := spec_of(asset)) and spec.source]
 
     @dg.sensor(
@@ -127,7 +128,7 @@ def corpus_watch_sensor(assets: Sequence[dg.AssetsDefinition]) -> dg.SensorDefin
 
 
 def _request(key: dg.AssetKey, seen: Seen) -> dg.RunRequest:
-    """The same change is digested once, also where that fails."""
+    """Ask for a digest of a change once, also where that fails."""
     return dg.RunRequest(
         run_key=f"{key.to_user_string()}:{seen.state}",
         asset_selection=[key],

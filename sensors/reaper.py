@@ -1,4 +1,4 @@
-"""Runs whose process died are marked as failed, so that nothing is shown as running for ever."""
+"""Marks runs as failed whose process died, so that nothing is shown as running for ever."""
 
 import dagster as dg
 
@@ -11,6 +11,7 @@ from blut_resources.runs.alive import reap_dead_runs
     description="Marks runs as failed whose process is gone, and ends what they left. It starts nothing.",
 )
 def reaper(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Mark the runs whose process is gone as failed; says which."""
     reaped = reap_dead_runs(context.instance)
     ids = ", ".join(run_id[:8] for run_id in reaped)
     return dg.SkipReason(f"marked as failed, their process died: {ids}" if reaped else "every run is alive")

@@ -1,4 +1,4 @@
-"""Retraining by itself: what each enabled policy says now, and the sensor that acts on it."""
+"""Retrains by itself: what each enabled policy says now, and the sensor that acts on it."""
 
 import datetime as dt
 import json
@@ -27,7 +27,7 @@ Ask = Callable[[str, Callable[[], Data]], Data | None]
 
 @dataclass(frozen=True)
 class Retraining:
-    """What a policy wants now. ``args`` and ``tags`` are those of the run, if it wants one."""
+    """Says what a policy wants now. ``args`` and ``tags`` are those of the run, if it wants one."""
 
     policy: str
     recipe: Recipe | None
@@ -39,7 +39,7 @@ class Retraining:
 def evaluate(
     instance: dg.DagsterInstance, file: PolicyFile, recipes: Sequence[Recipe], ask: Ask
 ) -> list[Retraining]:
-    """What every policy of a file wants now; at most one wants to run, the first that may.
+    """Returns what every policy of a file wants now; at most one wants to run, the first that may.
 
     Raises:
         PolicyError: an enabled policy names no recipe that there is, or args that it does not take.
@@ -71,7 +71,10 @@ def _parse(
 def parse_recipe(
     where: str, name: str, args: Mapping[str, Any], recipes: Sequence[Recipe]
 ) -> tuple[Recipe, RecipeArgs]:
-    """A recipe by name, and its args. Raises PolicyError, each line of which begins with ``where``."""
+    """Returns a recipe by name, and its args.
+
+    Raises PolicyError, each line of which begins with ``where``.
+    """
     recipe = next((recipe for recipe in recipes if recipe.name == name), None)
     if recipe is None:
         known = ", ".join(sorted(recipe.name for recipe in recipes)) or "none"
@@ -116,7 +119,10 @@ def _waits(name: str, wait: Wait) -> Retraining:
 
 
 def retraining_sensor(recipes: Sequence[Recipe], jobs: Sequence[Any]) -> dg.SensorDefinition:
-    """The sensor over all policies. It always ticks, and starts nothing where no policy is enabled."""
+    """Returns the sensor over all policies.
+
+    It always ticks, and starts nothing where no policy is enabled.
+    """
     lookout = policy_data.Lookout()
     recipes = list(recipes)
 
@@ -147,7 +153,9 @@ def retraining_sensor(recipes: Sequence[Recipe], jobs: Sequence[Any]) -> dg.Sens
 
 
 def tags_of(one: Retraining) -> dict[str, str]:
-    """The tags with which the daemon makes the run: what it looks for before it makes a second one."""
+    """Returns the tags with which the daemon makes the run:
+    it looks for them before it makes a second one.
+    """
     assert isinstance(one.decision, Run)
     return {**one.tags, "dagster/sensor_name": SENSOR, "dagster/run_key": one.decision.key}
 

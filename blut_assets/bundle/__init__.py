@@ -1,1 +1,1 @@
-"""A verdict that travels: what was judged, by what and on whose authority, in one signed file."""
+"""Lets a verdict travel: what was judged, by what and on whose authority, in one signed file."""

@@ -1,4 +1,4 @@
-"""The file of a verdict that travels: a zip whose bytes follow from its members, and a doubting reader.
+"""Writes and reads the file of a verdict that travels: a zip whose bytes follow from its members.
 
 Members lie uncompressed, sorted, with one fixed time: the same verdict is the same file everywhere, and
 whatever is changed in it, be it only a header, is found and named.
@@ -21,7 +21,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 class BundleFault(Exception):
-    """A file is not the verdict that somebody signed; the message names the member."""
+    """Says that a file is not the verdict that somebody signed, and names the member."""
 
 
 def write_zip(file: IO[bytes], members: Mapping[str, Path | bytes]) -> None:
@@ -42,7 +42,7 @@ def write_zip(file: IO[bytes], members: Mapping[str, Path | bytes]) -> None:
 
 
 def digest_of(content: Path | bytes) -> dict[str, int | str]:
-    """``bytes`` and ``sha256`` of a member, as its manifest has them."""
+    """Returns ``bytes`` and ``sha256`` of a member, as its manifest has them."""
     if isinstance(content, bytes):
         return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     with content.open("rb") as file:
@@ -51,10 +51,10 @@ def digest_of(content: Path | bytes) -> dict[str, int | str]:
 
 
 class Reader:
-    """Members of a file that somebody sent.
+    """Reads members of a file that somebody sent.
 
     Raises:
-        BundleFault: it is no zip, or has a name twice, one that leads out, a link, or compressed data.
+        BundleFault: it is not a zip, or has a name twice, one that leads out, a link, or compressed data.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -71,11 +71,11 @@ class Reader:
 
     @property
     def names(self) -> list[str]:
-        """Of all members, sorted."""
+        """Returns the names of all members, sorted."""
         return sorted(self._infos)
 
     def read(self, name: str) -> bytes:
-        """A small member. Raises BundleFault if it is missing, too large, or torn."""
+        """Returns a small member. Raises BundleFault if it is missing, too large, or torn."""
         info = self._infos.get(name)
         if info is None:
             raise BundleFault(f"{name}: is missing")
@@ -128,7 +128,9 @@ class Reader:
         raise BundleFault(f"{self._holding(offset)}: byte {offset} of the file is not what was written")
 
     def _holding(self, offset: int) -> str:
-        """The member in whose part of the file a byte lies; behind the last one is the table of contents."""
+        """Returns the member in whose part of the file a byte lies;
+        behind the last one is the table of contents.
+        """
         if offset >= self._archive.start_dir:
             return "the table of contents"
         before = [info for info in self._infos.values() if info.header_offset <= offset]

@@ -63,7 +63,7 @@ def export(
 
 
 def collect(registry: ModelRegistry, store: ArtifactStore, model: str, *, with_model: bool) -> Members:
-    """Every member but the signature, the manifest among them; raises as `export`."""
+    """Returns every member but the signature, the manifest among them; raises as `export`."""
     entry, digest = _judged(registry, model)
     verdict = parse_verdict((store.open(digest) / VERDICT_FILE).read_bytes())
     cookbook, roles = _carried(verdict)

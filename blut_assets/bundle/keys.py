@@ -1,4 +1,4 @@
-"""Ed25519 keys of people: who signs a verdict that travels, and whose signature is believed.
+"""Keeps Ed25519 keys of people: who signs a verdict that travels, and whose signature is believed.
 
 A private key is a file that somebody names, in PEM or in OpenSSH's form, and of which nobody else may read a
 byte. No key is ever made without being asked for.
@@ -21,7 +21,7 @@ _SSH = re.compile(rb"^ssh-ed25519 [A-Za-z0-9+/=]+", re.MULTILINE)
 
 
 class KeyFault(Exception):
-    """A key cannot be used; the message names the file and the remedy."""
+    """Says that a key cannot be used; the message names the file and the remedy."""
 
 
 def make_key(path: Path) -> Path:
@@ -57,10 +57,10 @@ def _write_new(path: Path, data: bytes, mode: int) -> None:
 
 
 def private_key(path: Path) -> "Ed25519PrivateKey":
-    """The private key in a file.
+    """Returns the private key in a file.
 
     Raises:
-        KeyFault: it is no Ed25519 key, a link, locked by a passphrase, or open to others.
+        KeyFault: it is not an Ed25519 key, a link, locked by a passphrase, or open to others.
     """
     from cryptography.hazmat.primitives import serialization as form
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -82,7 +82,7 @@ def private_key(path: Path) -> "Ed25519PrivateKey":
 
 
 def public_keys(path: Path) -> list["Ed25519PublicKey"]:
-    """The public keys in a file: PEM blocks, or lines that begin with ``ssh-ed25519``.
+    """Returns the public keys in a file: PEM blocks, or lines that begin with ``ssh-ed25519``.
 
     Raises:
         KeyFault: it holds none.
@@ -109,14 +109,14 @@ def _public(data: bytes, path: Path) -> "Ed25519PublicKey":
 
 
 def public_pem(key: "Ed25519PublicKey") -> bytes:
-    """A public key as PEM."""
+    """Returns a public key as PEM."""
     from cryptography.hazmat.primitives import serialization as form
 
     return key.public_bytes(form.Encoding.PEM, form.PublicFormat.SubjectPublicKeyInfo)
 
 
 def fingerprint(key: "Ed25519PublicKey") -> str:
-    """What a person compares, as ``ssh-keygen -l`` prints it: ``SHA256:`` and 43 characters."""
+    """Returns what a person compares, as ``ssh-keygen -l`` prints it: ``SHA256:`` and 43 characters."""
     from cryptography.hazmat.primitives import serialization as form
 
     line = key.public_bytes(form.Encoding.OpenSSH, form.PublicFormat.OpenSSH).split()[1]

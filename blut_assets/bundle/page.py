@@ -1,4 +1,4 @@
-"""A verdict as a page for whoever opens no terminal: one HTML file with plots, that loads nothing."""
+"""Shows a verdict to whoever opens no terminal: one HTML file with plots, that loads nothing."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ Row = Sequence[object]
 def page(
     model: str, verdict: Verdict, history: Sequence[Mapping[str, Any]], digests: Mapping[str, str]
 ) -> str:
-    """The page; every text in it that others wrote is escaped."""
+    """Returns the page; every text in it that others wrote is escaped."""
     now = history[-1] if history else {}
     parts = [
         f"<h1>{html(model)}</h1>",
@@ -114,7 +114,7 @@ def _measured(criterion: Criterion) -> str:
 
 
 def _plots(criteria: Sequence[Criterion]) -> list[str]:
-    """A bar for each thing that was measured, and the floor as a line; one plot for each figure."""
+    """Returns a bar for each thing that was measured, and the floor as a line; one plot for each figure."""
     groups: dict[tuple[str, str], list[Criterion]] = {}
     for criterion in criteria:
         if criterion.measured is not None and criterion.kind != "integrity":

@@ -1,4 +1,4 @@
-"""What a cookbook says of its verdicts that travel: what goes along, and how they are judged again."""
+"""Asks a cookbook about its verdicts that travel: what goes along, and how they are judged again."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,18 +8,24 @@ from blut_resources.registry.verdicts import Verdict
 
 
 class Travel(Protocol):
-    """What a cookbook declares as its ``travel``, such as a module with these three functions.
+    """Stands for a cookbook's module ``gate.bundle``.
 
     ``carried`` maps the roles of artifacts that go along to their digests, or is None for a verdict that is
     not the cookbook's. ``problems`` says what in the unpacked artifacts contradicts the verdict, ``again``
     measures on the recordings and says what differs.
     """
 
-    def carried(self, verdict: Verdict) -> Mapping[str, str] | None: ...
+    def carried(self, verdict: Verdict) -> Mapping[str, str] | None:
+        """Returns the artifacts that go along, by role, or None for a verdict of another cookbook."""
+        ...
 
-    def problems(self, folder: Path, verdict: Verdict, digests: Mapping[str, str]) -> list[str]: ...
+    def problems(self, folder: Path, verdict: Verdict, digests: Mapping[str, str]) -> list[str]:
+        """Returns what in the unpacked artifacts contradicts the verdict."""
+        ...
 
-    def again(self, folder: Path, verdict: Verdict, corpus: Path) -> list[str]: ...
+    def again(self, folder: Path, verdict: Verdict, corpus: Path) -> list[str]:
+        """Measure on the recordings again; returns what differs."""
+        ...
 
 
 def travels() -> dict[str, Travel]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Seen:
-    """A verdict that is what its signer wrote.
+    """Holds a verdict that is what its signer wrote.
 
     Attributes:
         model: ``name@alias`` that it was exported for.
@@ -74,7 +74,7 @@ def verify(
 
 
 def _signed_by(reader: Reader) -> "Ed25519PublicKey":
-    """The key that the manifest was signed with; whether it is to be believed is another question."""
+    """Returns the key that the manifest was signed with; whether it is to be believed is another question."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key

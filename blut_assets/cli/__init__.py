@@ -1,4 +1,4 @@
-"""The thin `blut` command: the same definitions and the same functions as Dagster's own front doors."""
+"""Runs the thin `blut` command: the definitions and the functions are those of Dagster's own front doors."""
 
 import gc
 import os

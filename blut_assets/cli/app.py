@@ -1,4 +1,4 @@
-"""The root of `blut`: where each command is. Mounting one is a line in `COMMANDS`."""
+"""Holds the root of `blut`: where each command is. Mounting one is a line in `COMMANDS`."""
 
 from importlib.metadata import version
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Commands that are imported when somebody asks for them: most need Dagster, and a listing need not."""
+"""Imports commands when somebody asks for them: most need Dagster, and a listing need not."""
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -22,7 +22,8 @@ PLAIN: dict[str, Any] = {
 
 
 class LazyCommands(Mapping[str, Any]):
-    """Command name -> command, out of ``module`` or ``module:attribute``, by default its ``app``.
+    """Maps a command's name to the command, out of ``module`` or ``module:attribute``,
+    by default its ``app``.
 
     The attribute is a `typer.Typer`, or a function that is the command.
     """
@@ -40,6 +41,7 @@ class LazyCommands(Mapping[str, Any]):
         command = get_command(app)
         command.name = name
         command.context_settings = {**HELP, **command.context_settings}
+        _list_help_first(command)
         return command
 
     def __iter__(self) -> Iterator[str]:
@@ -50,27 +52,36 @@ class LazyCommands(Mapping[str, Any]):
 
 
 def lazy_group(places: Mapping[str, str]) -> type[TyperGroup]:
-    """A group of these commands."""
+    """Returns a group of these commands."""
 
     class LazyGroup(TyperGroup):
         def __init__(self, **settings: Any) -> None:
             super().__init__(**settings)
+            _list_help_first(self)
             self.commands = LazyCommands(places)  # pyright: ignore[reportAttributeAccessIssue]
 
     return LazyGroup
 
 
+def _list_help_first(command: Any) -> None:
+    """Let a command, and those below it, list the option for help before all others."""
+    params = command.get_params
+    command.get_params = lambda context: sorted(params(context), key=lambda one: one.name != "help")
+    for inner in getattr(command, "commands", {}).values():
+        _list_help_first(inner)
+
+
 def single(**settings: Any) -> typer.Typer:
-    """A `typer.Typer` for one command without a group around it."""
+    """Returns a `typer.Typer` for one command without a group around it."""
     return typer.Typer(**{**PLAIN, "no_args_is_help": False, **settings})
 
 
 def group(text: str, **settings: Any) -> typer.Typer:
-    """A `typer.Typer` for a group of commands; it stays one if it has a single command."""
+    """Returns a `typer.Typer` for a group of commands; it stays one if it has a single command."""
     app = typer.Typer(**{**PLAIN, "help": text, **settings})
     app.callback()(_nothing)
     return app
 
 
 def _nothing() -> None:
-    """A callback makes it a group."""
+    """Do nothing: a callback makes it a group."""

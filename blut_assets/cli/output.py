@@ -1,4 +1,4 @@
-"""What all commands print with: tables, JSON, sizes and times in words, and how they end when refused."""
+"""Prints for all commands: tables, JSON, sizes and times in words, and how they end when refused."""
 
 import itertools
 import json
@@ -21,7 +21,7 @@ NARROWEST = 12
 
 
 def columns(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as aligned text with a header.
+    """Returns rows as aligned text with a header.
 
     On a terminal a line fits: cells are wrapped between words, and where that is not enough a word ends in an
     ellipsis.
@@ -38,7 +38,7 @@ def columns(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _fitted(table: Sequence[Sequence[str]], widths: Sequence[int], room: int) -> list[int]:
-    """Text gives way first, as far as its words stay whole; a column of names is the last to."""
+    """Fit columns: text gives way first, as far as its words stay whole; a column of names is the last to."""
     fitted, columns = list(widths), list(zip(*table, strict=True))
     words = [max(len(word) for cell in column for word in cell.split()) for column in columns]
     is_text = [any(" " in cell for cell in column[1:]) for column in columns]
@@ -86,7 +86,7 @@ def print_json(value: Any) -> None:
 
 
 def as_json(value: Any, indent: int | None = None) -> str:
-    """JSON in ASCII; numbers that it has no word for are text."""
+    """Returns JSON in ASCII; numbers that it has no word for are text."""
     # it lets DEL stand, the only control character that it does
     return json.dumps(_plain(value), indent=indent, default=str).replace("\x7f", "\\u007f")
 
@@ -112,7 +112,7 @@ def failed(message: str) -> NoReturn:
 
 
 def size(n_bytes: float | None) -> str:
-    """``1.2 GB``; decimal units, as disks are sold."""
+    """Returns text such as ``1.2 GB``; decimal units, as disks are sold."""
     if n_bytes is None:
         return "-"
     for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
@@ -122,7 +122,7 @@ def size(n_bytes: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """``0.4 s``, ``72 s``, ``14:05`` in minutes, ``3:20:00`` in hours."""
+    """Returns text such as ``0.4 s``, ``72 s``, ``14:05`` in minutes, ``3:20:00`` in hours."""
     if seconds is None:
         return "-"
     if seconds < 100:
@@ -133,7 +133,7 @@ def duration(seconds: float | None) -> str:
 
 
 def ago(then: float | None) -> str:
-    """How long ago a time in seconds since 1970 was."""
+    """Says how long ago a time in seconds since 1970 was."""
     if not then:
         return "-"
     seconds = max(0.0, time.time() - then)
@@ -144,12 +144,12 @@ def ago(then: float | None) -> str:
 
 
 def moment(t: float | None) -> str:
-    """A time in seconds since 1970, as the clock on the wall has it."""
+    """Returns a time in seconds since 1970, as the clock on the wall has it."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(t)) if t else "-"
 
 
 def numbers(values: Mapping[str, Any]) -> str:
-    """``loss=0.12 r=0.98``."""
+    """Returns text such as ``loss=0.12 r=0.98``."""
     return " ".join(
         f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
         for name, value in values.items()

@@ -1,1 +1,3 @@
-"""Dagster definitions beside the cookbooks': `dg scaffold defs` writes here, and what is here is loaded."""
+"""Holds Dagster definitions beside the cookbooks':
+`dg scaffold defs` writes here, and what is here is loaded.
+"""

@@ -1,1 +1,3 @@
-"""What only reads history: plans, failures and their reasons, leaderboards, and which bytes must stay."""
+"""Reads history and writes none:
+plans, failures and their reasons, leaderboards, and which bytes must stay.
+"""

@@ -1,4 +1,4 @@
-"""Why a run failed, as the check, the step or the run that knew best said it."""
+"""Says why a run failed, as the check, the step or the run that knew best said it."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ _SKIPPED = re.compile(r"^Dependencies for step (?P<step>\S+) (failed|were not ex
 
 
 class Failure(NamedTuple):
-    """What a failed run died of.
+    """Says what a failed run died of.
 
     ``kind`` is ``refused`` where all was computed and a blocking check said no, ``cancelled`` where Ctrl-C or
     SIGTERM ended the run, which Dagster calls a failure too.
@@ -29,7 +29,8 @@ class Failure(NamedTuple):
 
 
 def failure_of(instance: dg.DagsterInstance, run_id: str) -> Failure:
-    """What a failed run died of: its first check or step that failed, else what the run itself said.
+    """Returns what a failed run died of:
+    its first check or step that failed, else what the run itself said.
 
     Where its log cannot be read it is that which is told.
     """
@@ -42,7 +43,7 @@ def failure_of(instance: dg.DagsterInstance, run_id: str) -> Failure:
 
 
 def unreadable(instance: dg.DagsterInstance, run_id: str, error: Exception) -> str:
-    """What is wrong with the log of one run."""
+    """Returns what is wrong with the log of one run."""
     own = Path(instance.root_directory) / "history" / "runs" / f"{run_id}.db"
     what = history_damage.damage(own) if own.exists() else ""
     return f"its log {what}: {own}" if what else f"its log is not read: {str(error).splitlines()[0]}"
@@ -70,18 +71,20 @@ def _failure_of(instance: dg.DagsterInstance, run_id: str) -> Failure:
 
 
 def _reason_of(event: Any) -> RunFailureReason | None:
-    """None where another process than the run's own has said that it failed."""
+    """Returns the reason that the run gives;
+    None where another process than its own has said that it failed.
+    """
     return getattr(event.event_specific_data, "failure_reason", None)
 
 
 def failed_by_check(event: Any) -> bool:
-    """Whether a step failed for no other reason than its check."""
+    """Says whether a step failed for no other reason than its check."""
     error = getattr(event.event_specific_data, "error", None) if event.is_step_failure else None
     return error is not None and error.cls_name == DagsterAssetCheckFailedError.__name__
 
 
 def cause_of(event: Any) -> str:
-    """Why a step failed, as the one who knew best said it."""
+    """Says why a step failed, as the one who knew best said it."""
     if failed_by_check(event):
         return "a blocking check"
     data = event.event_specific_data
@@ -96,17 +99,19 @@ def cause_of(event: Any) -> str:
 
 
 def failed_words(event: Any) -> str:
-    """``interrupted``, or ``FAILED:`` and why a step did."""
+    """Returns ``interrupted``, or ``FAILED:`` and why a step did."""
     why = cause_of(event)
     return why if why == STOPPED else f"FAILED: {why}"
 
 
 def not_reached(text: str) -> str:
-    """The asset that a line of Dagster's log says was not reached; empty if it says something else."""
+    """Returns the asset that a line of Dagster's log says was not reached;
+    empty if it says something else.
+    """
     found = _SKIPPED.match(text)
     return asset_of(found["step"]) if found else ""
 
 
 def asset_of(step: str) -> str:
-    """The asset that a step of Dagster's makes, as a person writes it."""
+    """Returns the asset that a step of Dagster's makes, as a person writes it."""
     return step.replace("__", "/", 1)

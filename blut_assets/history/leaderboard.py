@@ -1,6 +1,6 @@
-"""A leaderboard per recipe: its runs by one metric, with the args in which they differ.
+"""Ranks the runs of each recipe by one metric, with the args in which they differ.
 
-It reads the event log and writes nothing but its own materialization. It is no part of the recipe's job,
+It reads the event log and writes nothing but its own materialization. It is not a part of the recipe's job,
 which it would slow down; its automation condition runs it when the asset with the metric has been made again.
 """
 
@@ -30,7 +30,7 @@ SHOWN = 50
 
 @dataclass(frozen=True)
 class Result:
-    """One result of a recipe: the newest run that had it, what it measured, and of what args."""
+    """Describes one result of a recipe: the newest run that had it, what it measured, and of what args."""
 
     run_id: str
     at: float
@@ -38,7 +38,7 @@ class Result:
     args: Mapping[str, Any]
 
     def rank(self, metric: Metric) -> tuple[bool, float]:
-        """What to sort by; runs that are not ranked come last."""
+        """Returns what to sort by; runs that are not ranked come last."""
         value = self.facts.get(metric.fact)
         if not isinstance(value, int | float) or not math.isfinite(value):
             return (True, math.inf)
@@ -47,7 +47,7 @@ class Result:
 
 
 def results(instance: dg.DagsterInstance, recipe: Recipe, metric: Metric) -> list[Result]:
-    """The results of a recipe, the best one first. The same result of the same args counts once."""
+    """Returns the results of a recipe, the best one first. The same result of the same args counts once."""
     distinct: dict[str, Result] = {}
     for digest, result in _found(instance, recipe, metric):
         same = json.dumps([digest, dict(result.args)], sort_keys=True, default=str)
@@ -73,13 +73,13 @@ def _found(instance: dg.DagsterInstance, recipe: Recipe, metric: Metric) -> Iter
 
 
 def differing(found: Sequence[Result]) -> list[str]:
-    """The args that are not the same everywhere."""
+    """Returns the args that are not the same everywhere."""
     names = dict.fromkeys(name for result in found for name in result.args)
     return [name for name in names if len({json.dumps(r.args.get(name), default=str) for r in found}) > 1]
 
 
 def table(found: Sequence[Result], metric: Metric) -> str:
-    """The best results as a markdown table."""
+    """Returns the best results as a markdown table."""
     spec = _spec(metric)
     facts = [name for name in dict.fromkeys([metric.fact, metric.only_if, *spec.headline]) if name]
     args = differing(found)
@@ -112,7 +112,7 @@ def _spec(metric: Metric) -> StageSpec:
 
 
 def _condition() -> dg.AutomationCondition[Any]:
-    """After every new result; and once, where there are results from before there was a leaderboard."""
+    """Asks for a leaderboard after every new result; and once, where results are older than leaderboards."""
     when = dg.AutomationCondition
     first = when.initial_evaluation() & when.missing()
     updated = (when.newly_missing() | when.any_deps_updated()).since_last_handled()
@@ -121,7 +121,7 @@ def _condition() -> dg.AutomationCondition[Any]:
 
 
 def leaderboard_asset(cookbook: str, recipe: Recipe, metric: Metric) -> dg.AssetsDefinition:
-    """``<cookbook>/<recipe>_leaderboard``.
+    """Returns the name ``<cookbook>/<recipe>_leaderboard``.
 
     Raises:
         TypeError: if the artifact has no such fact.
@@ -157,7 +157,7 @@ def leaderboard_asset(cookbook: str, recipe: Recipe, metric: Metric) -> dg.Asset
 
 
 def leaderboards(cookbooks: Sequence[Cookbook]) -> list[dg.AssetsDefinition]:
-    """One for every recipe that declares a metric."""
+    """Returns one for every recipe that declares a metric."""
     return [
         leaderboard_asset(cookbook.name, recipe, recipe.metric)
         for cookbook in cookbooks
@@ -167,7 +167,7 @@ def leaderboards(cookbooks: Sequence[Cookbook]) -> list[dg.AssetsDefinition]:
 
 
 def leaderboard_sensor() -> dg.AutomationConditionSensorDefinition:
-    """What evaluates the conditions of the leaderboards, and of nothing else."""
+    """Returns what evaluates the conditions of the leaderboards, and of nothing else."""
     return dg.AutomationConditionSensorDefinition(
         "leaderboards",
         target=dg.AssetSelection.groups(GROUP),

@@ -1,4 +1,4 @@
-"""What a run would do, per asset and with the reason, before it is launched."""
+"""Says what a run would do, per asset and with the reason, before it is launched."""
 
 import contextlib
 import inspect
@@ -25,7 +25,7 @@ State = Literal["fresh", "reusable", "stale", "blocked", "always"]
 
 @dataclass(frozen=True)
 class Planned:
-    """One asset of a plan.
+    """Describes one asset of a plan.
 
     ``fresh``: its newest materialization is what a run would make. ``reusable``: an older one is.
     ``stale``: it would be computed. ``blocked``: that depends on what an asset above it comes to.
@@ -41,6 +41,7 @@ class Planned:
     cost_of: str = ""
 
     def as_dict(self) -> dict[str, Any]:
+        """Returns it as plain values."""
         return asdict(self)
 
 
@@ -68,7 +69,9 @@ def plan(
 def _still_there(
     instance: dg.DagsterInstance, latest: Mapping[dg.AssetKey, dg.EventLogEntry | None]
 ) -> dict[dg.AssetKey, dg.AssetMaterialization | None]:
-    """Without those of deleted runs, which Dagster remembers although they are no longer in the event log."""
+    """Leave out those of deleted runs,
+    which Dagster remembers although they are not in the event log any more.
+    """
     ids = sorted({entry.run_id for entry in latest.values() if entry and entry.run_id})
     there = {run.run_id for run in instance.get_runs(dg.RunsFilter(run_ids=ids))} if ids else set()
     return {
@@ -82,7 +85,9 @@ def _with_inputs(specs: Mapping[dg.AssetKey, StageSpec]) -> list[dg.AssetKey]:
 
 
 def observe(store: ArtifactStore, spec: StageSpec, config: StageConfig) -> Artifact:
-    """What a source would record if it ran now, digest included. Only the store's notes of it change.
+    """Returns what a source would record if it ran now, digest included.
+
+    Only the store's notes of it change.
 
     Raises:
         Exception: whatever the source raises when it cannot be read.
@@ -143,7 +148,9 @@ class _Planner:
         return "always", f"looked at on every run; its bytes are {'unchanged' if known else 'new'}", digest
 
     def _inputs(self, spec: StageSpec, config: StageConfig) -> dict[str, str | None]:
-        """The digests that the fingerprint is made of; what it looks up only if the others are known."""
+        """Returns the digests that the fingerprint is made of;
+        what it looks up only if the others are known.
+        """
         inputs = {name: self._input_digest(key) for name, key in spec.inputs.items()}
         known = {name: digest for name, digest in inputs.items() if digest}
         return inputs | spec.looked_up(self._store, known, config) if len(known) == len(inputs) else inputs
@@ -186,7 +193,7 @@ def _returned(generator: Any) -> Artifact:
 
 
 def _difference(event: dg.AssetMaterialization, now: Mapping[str, Any]) -> str:
-    """What changed since the newest materialization, part by part."""
+    """Returns what changed since the newest materialization, part by part."""
     then = reuse.spec_of_event(event)
     if not then:
         return "its newest materialization was not made by Blut"
@@ -210,7 +217,9 @@ def _change(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 
 
 def _version_change(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """``numpy 2.3.1 -> 2.3.2``; where the version is the same, the start of the digest of its files tells."""
+    """Returns ``numpy 2.3.1 -> 2.3.2``;
+    where the version is the same, the start of the digest of its files tells.
+    """
     then, now = str(old.get(name, "none")), str(new.get(name, "none"))
     short = [text.rpartition(" ")[0] or text for text in (then, now)]
     first, second = short if short[0] != short[1] else (then, now)

@@ -1,4 +1,4 @@
-"""Which stored bytes must stay, and the removal of the others."""
+"""Decides which stored bytes must stay, and removes the others."""
 
 from collections.abc import Iterable, Iterator
 
@@ -17,7 +17,8 @@ from blut_resources.store.gc import NEWEST, CollectReport, collect
 def reachable(
     instance: dg.DagsterInstance, newest: int, retiring: Registration | None = None, *, noted: bool = True
 ) -> set[str]:
-    """Digests of each asset's newest results, of all that is promoted, and of what they were made of.
+    """Returns the digests of each asset's newest results, of all that is promoted,
+    and of what they were made of.
 
     Args:
         newest: different results, so that a day of reused ones does not push out the one before.
@@ -34,7 +35,7 @@ def reachable(
 def _history(
     instance: dg.DagsterInstance, noted: bool
 ) -> tuple[dict[dg.AssetKey, list[str]], dict[str, set[str]]]:
-    """The different results of each asset, newest first, and what each was made of."""
+    """Returns the different results of each asset, newest first, and what each was made of."""
     made_by: dict[dg.AssetKey, list[str]] = {}
     made_of: dict[str, set[str]] = {}
     for event in _events(instance, noted):
@@ -49,7 +50,9 @@ def _history(
 
 
 def _events(instance: dg.DagsterInstance, noted: bool) -> Iterator[dg.AssetMaterialization]:
-    """Of each asset the newest first: those in the event log, then those that only the store has noted."""
+    """Yields of each asset the newest first:
+    those in the event log, then those that only the store has noted.
+    """
     for key in instance.get_asset_keys():
         for record in reuse.materializations(instance, key):
             if record.asset_materialization:
@@ -70,7 +73,7 @@ def _closure(roots: Iterable[str], made_of: dict[str, set[str]]) -> set[str]:
 
 
 def freed_by_retiring(instance: dg.DagsterInstance, version: Registration, newest: int = NEWEST) -> int:
-    """Bytes in the store that are kept there for a registered version alone."""
+    """Returns the bytes in the store that are kept there for a registered version alone."""
     freed = reachable(instance, newest) - reachable(instance, newest, version)
     return sum(i.n_bytes for i in store_of(instance).list() if i.digest in freed and not i.external)
 
@@ -106,7 +109,8 @@ def collect_garbage(
 
 
 def _refuse_without_history(instance: dg.DagsterInstance, store: ArtifactStore) -> None:
-    """A history that was lost, or is another one's, must not cost the results that it does not know.
+    """Refuse where a history was lost, or is another one's:
+    it must not cost the results that it does not know.
 
     It does know those of the runs that were removed from it to free the disk.
     """

@@ -1,1 +1,1 @@
-"""What `blut cookbook new` writes: a small package that works, to be changed into one's own."""
+"""Holds what `blut cookbook new` writes: a small package that works, to be changed into one's own."""

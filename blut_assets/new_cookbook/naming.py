@@ -1,4 +1,4 @@
-"""Names that a new cookbook can have: of a package, of an entry point, of assets and of a model at once."""
+"""Checks the names of a new cookbook: of a package, an entry point, assets and a model at once."""
 
 import keyword
 import re
@@ -11,7 +11,7 @@ NAME = re.compile(r"[a-z](?:[a-z0-9_]{0,18}[a-z0-9])?")
 
 
 class NameRefused(ValueError):
-    """A name cannot be that of a new cookbook; the message names it, the reason and the remedy."""
+    """Says that a name cannot be that of a new cookbook; the message names it, the reason and the remedy."""
 
 
 def check_name(name: str) -> None:

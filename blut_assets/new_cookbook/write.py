@@ -14,7 +14,7 @@ PLACEHOLDER = "toybook"
 
 
 class DirectoryRefused(ValueError):
-    """A package cannot be written to a place; the message names it, the reason and the remedy."""
+    """Says that a package cannot be written to a place; the message names it, the reason and the remedy."""
 
 
 def write_cookbook(name: str, directory: Path) -> list[Path]:
@@ -60,7 +60,7 @@ def _refused(directory: Path, reason: str, remedy: str) -> DirectoryRefused:
 
 
 def _template_files() -> Iterator[Path]:
-    """Without what an installer, an editor or a linter has put among them: compiled code and caches."""
+    """Yields the files without what an installer, an editor or a linter has put among them."""
     for path in sorted(TEMPLATE.rglob("*")):
         folders = path.relative_to(TEMPLATE).parts[:-1]
         if path.is_file() and not any(name.startswith((".", "__")) for name in folders):

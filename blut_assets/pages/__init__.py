@@ -1,1 +1,1 @@
-"""What the UI shows of an asset: its description, its metadata, its curves."""
+"""Makes what the UI shows of an asset: its description, its metadata, its curves."""

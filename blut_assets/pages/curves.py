@@ -1,4 +1,4 @@
-"""Curves over the epochs of one training: kept while it runs, drawn when it is over.
+"""Draws curves over the epochs of one training: kept while it runs, drawn when it is over.
 
 Dagster plots over materializations by itself, and the observations of all trainings in one line; a picture in
 the materialization shows this training alone, and where the result is reused a link leads to it.
@@ -22,7 +22,8 @@ Row = dict[str, float]
 
 
 class Curves:
-    """The epochs of one training; its work directory has those from before it was killed and resumed.
+    """Keeps the epochs of one training;
+    its work directory has those from before it was killed and resumed.
 
     ``work`` is called for that directory at the first epoch: it is made by being asked for.
     """
@@ -32,7 +33,7 @@ class Curves:
         self.rows: list[Row] = []
 
     def followed(self, events: Any) -> Generator[Any, None, Any]:
-        """What a stage function yields, with each epoch noted on its way, and what it returns."""
+        """Yields what a stage function yields, with each epoch noted on its way, and what it returns."""
         while True:
             try:
                 event = next(events)
@@ -48,7 +49,7 @@ class Curves:
                 raise
 
     def shown(self, work: Path | None) -> dict[str, Any]:
-        """The picture as metadata; nothing where there were no epochs, in ``work`` neither."""
+        """Returns the picture as metadata; nothing where there were no epochs, in ``work`` neither."""
         # a training that was killed after its last epoch reports none when it is resumed
         rows = self.rows or (_read(work / FILE) if work else [])
         return {"curves": dg.MetadataValue.md(f"![curves]({data_uri(draw(rows))})")} if rows else {}
@@ -63,7 +64,9 @@ class Curves:
 
 
 def _read(file: Path) -> list[Row]:
-    """The epochs noted so far; a resumed training may have repeated some, and died in the middle of one."""
+    """Returns the epochs noted so far;
+    a resumed training may have repeated some, and died in the middle of one.
+    """
     rows: list[Row] = []
     for line in file.read_text().splitlines() if file.exists() else ():
         with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
@@ -72,18 +75,19 @@ def _read(file: Path) -> list[Row]:
 
 
 def _add(rows: list[Row], row: Row) -> None:
-    """What is repeated after a resume takes the place of what was there."""
+    """Add an epoch; what is repeated after a resume takes the place of what was there."""
     while rows and rows[-1]["epoch"] >= row["epoch"]:
         rows.pop()
     rows.append(row)
 
 
 def data_uri(svg: str) -> str:
+    """Returns an SVG as a data URI."""
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 
 
 def draw(rows: Sequence[Row]) -> str:
-    """An SVG with one small plot for each metric, over epochs."""
+    """Returns an SVG with one small plot for each metric, over epochs."""
     names = dict.fromkeys(name for row in rows for name in row if name != "epoch")
     series = {
         name: [(row["epoch"], row[name]) for row in rows if _is_number(row.get(name))] for name in names
@@ -131,7 +135,7 @@ def _plot(name: str, points: Sequence[tuple[float, float]]) -> str:
 
 
 def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """As many as can be told apart: of each stretch its lowest and highest, and the last of all."""
+    """Returns as many as can be told apart: of each stretch its lowest and highest, and the last of all."""
     step = max(1, math.ceil(len(points) / WIDTH))
     if step == 1:
         return list(points)

@@ -1,6 +1,6 @@
-"""What a stranger needs to read the graph: what an asset leaves, and what each of its fields means.
+"""Describes the graph to a stranger: what an asset leaves, and what each of its fields means.
 
-Fields are documented in the class docstring, under ``Attributes:``, because a docstring is no part of any
+Fields are documented in the class docstring, under ``Attributes:``, because a docstring is not a part of any
 code version: a better word about a field must not retrain a codec.
 """
 
@@ -20,7 +20,9 @@ HEADING = "Attributes:"
 
 
 def meanings(model: type[BaseModel]) -> dict[str, str]:
-    """What each field means: its description, else what the docstrings of the class and its bases say."""
+    """Returns what each field means:
+    its description, else what the docstrings of the class and its bases say.
+    """
     said: dict[str, str] = {}
     for base in reversed(model.__mro__):
         said |= dict(_attributes(inspect.cleandoc(base.__dict__.get("__doc__") or "")))
@@ -29,7 +31,7 @@ def meanings(model: type[BaseModel]) -> dict[str, str]:
 
 
 def _attributes(doc: str) -> Iterator[tuple[str, str]]:
-    """Names and texts under ``Attributes:``; a line that is indented deeper goes on with the one before."""
+    """Yields names and texts under ``Attributes:``; a line indented deeper goes on with the one before."""
     _, found, listed = doc.partition(f"\n{HEADING}\n")
     name, words = "", [""]
     for line in listed.splitlines() if found else ():
@@ -48,13 +50,13 @@ def _attributes(doc: str) -> Iterator[tuple[str, str]]:
 
 
 def summary(model: type[BaseModel]) -> str:
-    """The docstring without its list of fields."""
+    """Returns the docstring without its list of fields."""
     return inspect.cleandoc(model.__doc__ or "").partition(HEADING)[0].strip()
 
 
 @functools.cache
 def columns(artifact: type[Artifact]) -> dg.TableSchema:
-    """The fields of an artifact as the columns of an asset: the UI shows and searches those."""
+    """Returns the fields of an artifact as the columns of an asset: the UI shows and searches those."""
     known = meanings(artifact)
     fields = {name: info for name, info in artifact.model_fields.items() if name != "digest"}
     return dg.TableSchema(
@@ -85,5 +87,5 @@ def _parts(annotation: Any) -> tuple[Any, ...]:
 
 
 def description(function: Callable[..., Any], artifact: type[Artifact]) -> str:
-    """What the asset function does, and what it leaves, as markdown."""
+    """Returns what the asset function does, and what it leaves, as markdown."""
     return f"{inspect.getdoc(function) or ''}\n\n**Leaves** `{artifact.kind}`: {summary(artifact)}".strip()

@@ -1,4 +1,4 @@
-"""What a materialization shows beside its facts: where it came from, and a look at its bytes."""
+"""Shows of a materialization, beside its facts, where it came from, and a look at its bytes."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +16,8 @@ LONGEST = 4096
 
 
 def harmless(value: Any) -> Any:
-    """A value of metadata as the UI may have it: it draws nothing of a text, and can encode all of it.
+    """Returns a value of metadata as the UI may have it:
+    it draws nothing of a text, and can encode all of it.
 
     Dagster runs lines of text together, but not of Markdown. What is Markdown already stays that.
     """
@@ -40,7 +41,7 @@ def _cell(value: Any) -> Any:
 
 
 def inputs_shown(keys: Mapping[str, dg.AssetKey], inputs: Mapping[str, Artifact]) -> dict[str, Any]:
-    """Every input with a link to its asset, and the version that was taken."""
+    """Returns every input with a link to its asset, and the version that was taken."""
     if not inputs:
         return {}
     rows = [
@@ -52,6 +53,6 @@ def inputs_shown(keys: Mapping[str, dg.AssetKey], inputs: Mapping[str, Artifact]
 
 
 def manifest_shown(home: Path, run_id: str) -> dict[str, Any]:
-    """The file that says of what, with what and on what the run was made."""
+    """Returns the file that says of what, with what and on what the run was made."""
     path = manifest_path(home, run_id)
     return {"manifest": dg.MetadataValue.path(str(path))} if path.is_file() else {}

@@ -1,22 +1,24 @@
-"""The args of a recipe: what every recipe accepts, and how they become the configs of its assets."""
+"""Defines the args of a recipe: what every recipe accepts, and how they become the configs of its assets."""
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import dagster as dg
-from pydantic import Field
+from pydantic import BaseModel, GetCoreSchemaHandler
 from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema
 
 from blut_assets.stages.executor import EXECUTION
-from blut_assets.stages.limits import NO_LIMITS, LimitsConfig
+from blut_assets.stages.limits import LimitsConfig
 from blut_assets.stages.spec import StageConfig
 
 C = TypeVar("C", bound=StageConfig)
 
 
 class ArgsError(dg.DagsterError, ValueError):
-    """Arguments that a recipe does not accept; one line per problem.
+    """Says that a recipe does not accept arguments; one line per problem.
 
     An error of Dagster's own kind: the launchpad shows it as it is, and not below one that says only that
     something was thrown.
@@ -24,35 +26,68 @@ class ArgsError(dg.DagsterError, ValueError):
 
 
 def args_of(run_config: Mapping[str, Any]) -> dict[str, Any]:
-    """The args in the config of a recipe's run, without what says how Dagster is to execute it."""
+    """Returns the args in the config of a recipe's run, without what says how Dagster is to execute it."""
     return {name: value for name, value in run_config.items() if name != EXECUTION}
 
 
-def _common(name: str) -> Any:
-    """A field as every asset has it."""
-    return FieldInfo.merge_field_infos(StageConfig.model_fields[name])
+@dataclass(frozen=True)
+class _Alike:
+    """Refuses, when its class is made, a field whose type is not that of the one it is taken from."""
+
+    config: type[BaseModel]
+    name: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        if source != (own := self.config.model_fields[self.name].annotation):
+            raise TypeError(
+                f"a field is declared as {source} and taken from {self.config.__name__}.{self.name}, which is"
+                f" {own}: declare it as that"
+            )
+        return handler(source)
+
+
+def like(config: type[BaseModel], name: str, **changes: Any) -> Any:
+    """Returns a field that is taken over from another config class: default, bounds and description.
+
+    The type is written out where the field is declared, for readers and type checkers, and must be the one
+    that the other class has: ``limit: int | None = like(LmaCorpusConfig, "limit")``.
+
+    Args:
+        changes: what is to be otherwise, as `pydantic.Field` takes it, such as ``description``.
+
+    Raises:
+        KeyError: the class has no such field.
+        TypeError: when the class is made: the field is declared as another type.
+    """
+    field = FieldInfo.merge_field_infos(config.model_fields[name], **changes)
+    field.metadata = [*field.metadata, _Alike(config, name)]
+    return field
 
 
 class RecipeArgs(dg.Config):
-    """What every recipe accepts."""
+    """Holds what every recipe accepts."""
 
-    reuse: Literal["auto", "never", "require"] = Field(
-        "auto", description="auto: take stored results; never: compute all again; require: compute nothing"
+    reuse: Literal["auto", "never", "require"] = like(
+        StageConfig,
+        "reuse",
+        description="auto: take stored results; never: compute all again; require: compute nothing",
     )
-    limits: LimitsConfig = Field(NO_LIMITS, description='of each payload, such as {"memory_max": "44G"}')
-    logger: Literal["auto", "none", "wandb"] = _common("logger")
-    on_divergence: Literal["stop", "report"] = _common("on_divergence")
-    divergence_factor: float | None = _common("divergence_factor")
+    limits: LimitsConfig = like(
+        StageConfig, "limits", description='of each payload, such as {"memory_max": "44G"}'
+    )
+    logger: Literal["auto", "none", "wandb"] = like(StageConfig, "logger")
+    on_divergence: Literal["stop", "report"] = like(StageConfig, "on_divergence")
+    divergence_factor: float | None = like(StageConfig, "divergence_factor")
 
 
 def config_from(config: type[C], args: RecipeArgs, **given: Any) -> C:
-    """An asset's config: what is given, and else the args of the same names."""
+    """Returns an asset's config: what is given, and else the args of the same names."""
     shared = config.model_fields.keys() & type(args).model_fields.keys()
     return config(**{name: getattr(args, name) for name in shared} | given)
 
 
 def allowed_values(info: FieldInfo) -> str:
-    """What a field accepts, in words."""
+    """Returns what a field accepts, in words."""
     if inspect.isclass(info.annotation) and issubclass(info.annotation, dg.Config):
         return "object with " + ", ".join(info.annotation.model_fields)
     if get_origin(info.annotation) is list:

@@ -1,4 +1,4 @@
-"""Cookbook: what one domain pack brings."""
+"""Defines the cookbook: what one domain pack brings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,9 @@ from blut_resources.runs.intent import Intents
 
 @dataclass(frozen=True)
 class Cookbook:
-    """A domain pack. A package offers one through an entry point in the group ``blut.cookbooks``.
+    """Describes a domain pack.
+
+    A package offers one through an entry point in the group ``blut.cookbooks``.
 
     All that Blut knows of a domain is declared here.
 

@@ -1,4 +1,4 @@
-"""Recipe: a named job with typed args."""
+"""Defines the recipe: a named job with typed args."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ EXECUTION_FORM = (
 
 @dataclass(frozen=True)
 class Metric:
-    """The fact by which the runs of a recipe are compared.
+    """Names the fact by which the runs of a recipe are compared.
 
     Attributes:
         asset: the asset that has it; its headline facts are shown beside.
@@ -37,7 +37,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A job over a fixed set of assets, configured by one typed form.
+    """Defines a job over a fixed set of assets, configured by one typed form.
 
     ``configure`` turns the validated args into a config per asset name; assets it leaves out get defaults.
     """
@@ -85,7 +85,7 @@ class Recipe:
         return args  # pyright: ignore[reportPossiblyUnboundVariable]
 
     def configs(self, args: RecipeArgs) -> dict[dg.AssetKey, StageConfig]:
-        """The config of every asset of the recipe."""
+        """Returns the config of every asset of the recipe."""
         chosen = dict(self.configure(args))
         configs: dict[dg.AssetKey, StageConfig] = {}
         for asset in self.assets:
@@ -98,14 +98,16 @@ class Recipe:
         return configs
 
     def run_config(self, args: RecipeArgs) -> dict[str, Any]:
-        """Dagster run config with one entry per asset."""
+        """Returns Dagster run config with one entry per asset."""
         configs = self.configs(args)
         return {
             "ops": {"__".join(key.path): {"config": c.model_dump(mode="json")} for key, c in configs.items()}
         }
 
     def job(self) -> Any:
-        """The Dagster job; its run config is the args form, and Dagster's own choice of an executor."""
+        """Returns the Dagster job;
+        its run config is the args form, and Dagster's own choice of an executor.
+        """
 
         def to_run_config(values: Mapping[str, Any]) -> dict[str, Any]:
             chosen = {name: values[name] for name in values.keys() & {EXECUTION}}
@@ -122,7 +124,7 @@ class Recipe:
         )
 
     def template(self) -> dict[str, Any]:
-        """Default args; first those that must be given, as ``<required>``."""
+        """Returns default args; first those that must be given, as ``<required>``."""
         fields = sorted(self.args.model_fields.items(), key=lambda field: not field[1].is_required())
         return {
             name: "<required>" if info.is_required() else _plain(info.get_default(call_default_factory=True))

@@ -1,4 +1,4 @@
-"""Stage assets: how they are declared, what a stage function gets, and the engine that computes or reuses."""
+"""Declares stage assets: this is the door for authors; the engine that computes or reuses is inside."""
 
 from blut_assets.stages.declare import stage_asset
 from blut_assets.stages.limits import Footprint

@@ -1,4 +1,4 @@
-"""Computation: what the engine does with one asset in one step, around the call of its stage function."""
+"""Does what the engine does with one asset in one step, around the call of its stage function."""
 
 import shutil
 import time
@@ -55,7 +55,7 @@ class Computation:
         self.stage = Stage(spec, self.store, config, self.fingerprint, looked_up, runner)
 
     def look_up(self) -> reuse.Hit | None:
-        """A stored result with this fingerprint, if its bytes are there and sound."""
+        """Returns a stored result with this fingerprint, if its bytes are there and sound."""
         wanted = (self.spec.key, self.fingerprint, self._partition)
         hit, damage = reuse.find_reusable(self.context.instance, self.store, *wanted, kind=self.spec.output)
         for problem in damage:
@@ -63,7 +63,7 @@ class Computation:
         return hit
 
     def show_bytes(self, artifact: Artifact) -> None:
-        """Show what the asset has to show of its bytes; that it cannot be shown is no reason to lose it."""
+        """Show what the asset has to show of its bytes; a failure here is not a reason to lose them."""
         if self.spec.show is None:
             return
         try:
@@ -73,7 +73,7 @@ class Computation:
 
     @property
     def work(self) -> Path | None:
-        """The work directory, if the stage function had use for it."""
+        """Returns the work directory, if the stage function had use for it."""
         return self.stage.work if "work" in vars(self.stage) else None
 
     def put(self) -> str:
@@ -89,7 +89,7 @@ class Computation:
         self.store.discard_work(self.fingerprint)
 
     def result(self, artifact: Artifact, seconds: float) -> dg.MaterializeResult[Any]:
-        """The materialization of a computed artifact."""
+        """Returns the materialization of a computed artifact."""
         metadata = {
             **_plottable(artifact),
             **self.findings.shown,
@@ -117,7 +117,9 @@ class Computation:
             self.context.log.warning(f"{self.name}: only this instance will reuse it: {error}")
 
     def reused(self, artifact: Artifact, hit: reuse.Hit) -> dg.MaterializeResult[Any]:
-        """The materialization of a stored artifact: the old facts, and links to where the rest of it is."""
+        """Returns the materialization of a stored artifact:
+        the old facts, and links to where the rest of it is.
+        """
         known = reuse.recalled(self.context.instance, self.store, hit, artifact.facts())
         metadata = {**known, reuse.REUSED: True, reuse.ORIGIN: dg.MetadataValue.dagster_run(hit.origin)}
         return self._materialize(artifact, metadata, True)
@@ -130,11 +132,11 @@ class Computation:
         return dg.MaterializeResult(value=artifact, metadata=metadata, data_version=version, tags=tags)
 
     def _kind(self, gpus: int) -> Kind:
-        """What drives the cost of it, with so many GPUs."""
+        """Returns what drives the cost of it, with so many GPUs."""
         return Kind(self._config, self._description["inputs"], gpus)
 
 
 def _plottable(artifact: Artifact) -> dict[str, Any]:
-    """Facts as metadata of their own: Dagster plots numbers over materializations."""
+    """Returns facts as metadata of their own: Dagster plots numbers over materializations."""
     facts = artifact.facts().items()
     return {k: harmless(v) for k, v in facts if isinstance(v, bool | int | float | str)}

@@ -1,4 +1,4 @@
-"""stage_asset(): the one way to declare an artifact. Typed inputs and output become a Dagster asset.
+"""Declares an artifact, the one way there is: typed inputs and output become a Dagster asset.
 
 A stage function is called as ``fn(stage, <inputs by name>, config)`` and returns an artifact without a
 digest, having written the bytes to ``stage.out``. One that reports while it works is a generator: it yields
@@ -64,9 +64,9 @@ def stage_asset(
         headline: the facts that a one-line summary shows.
         owners: ``team:<cookbook>`` if not given.
         footprint: memory and GPUs that its payload is expected to need, and default limits.
-        show: what the UI is to show of the bytes, as metadata; it is no part of the code version.
+        show: what the UI is to show of the bytes, as metadata; it is not a part of the code version.
         on_result: what is to be done with every result, computed or reused, before checks look at it, such as
-            registering it; doing it twice must do no harm. It is no part of the code version.
+            registering it; doing it twice must do no harm. It is not a part of the code version.
         freshness: how old the newest materialization may get before the UI says so.
         distributions: what its payloads import, by the names that pip knows; their versions become a part of
             the fingerprint, and a result is not reused where others are installed.

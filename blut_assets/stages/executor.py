@@ -1,4 +1,4 @@
-"""Where the steps of a run are executed: in its process, unless its config asks for one process each."""
+"""Decides where the steps of a run are executed: in its process, unless its config asks for one each."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ EXECUTION = "execution"
     requirements=STOCK.get_requirements,
 )
 def in_process_or_multiprocess(init_context: dg.InitExecutorContext) -> Any:
-    """Dagster's own choice of executors, but in one process where nothing is said.
+    """Returns Dagster's own choice of executors, but in one process where nothing is said.
 
     Training has its own process anyway, and a step in this one costs 0.06 s instead of 3 s.
     """

@@ -1,4 +1,6 @@
-"""What comes to light while a result is computed: what is shown of it, and whether it may be reused."""
+"""Collects what comes to light while a result is computed:
+what is shown of it, and whether it is reusable.
+"""
 
 import inspect
 import json
@@ -49,7 +51,7 @@ class Findings:
         self.isolation = HELD[max(HELD.index(one) for one in (held, self.isolation or held))]
 
     def found_undeclared(self, module: str) -> None:
-        """Note that a payload runs whose source is no part of the code version."""
+        """Note that a payload runs whose source is not a part of the code version."""
         if self.reusable:
             self.reusable = False
             self._warn(
@@ -58,7 +60,7 @@ class Findings:
             )
 
     def found_uncounted(self, path: Path) -> None:
-        """Note that a payload has read a file of its own package that is no part of the code version."""
+        """Note that a payload has read a file of its own package that is not a part of the code version."""
         self.reusable = False
         beside = os.path.relpath(path, Path(inspect.getfile(self._spec.function)).absolute().parent)
         self._warn(

@@ -1,4 +1,4 @@
-"""What an asset took before, by what drives it: the same asset with other args may take ten times that.
+"""Tells what an asset took before, by what drives it: other args may make it take ten times that.
 
 Two computations are of the same kind if the config fields that drive the cost, the inputs and the number of
 GPUs are equal, and alike if only their inputs differ. For anything else nothing is concluded from them.
@@ -26,18 +26,18 @@ Likeness = Literal["same", "alike", "other"]
 
 @dataclass(frozen=True)
 class Kind:
-    """What drives the cost of one computation; an input or a number of GPUs that is not known yet is None."""
+    """Says what drives the cost of one computation; an input or a number of GPUs not known yet is None."""
 
     config: StageConfig
     inputs: Mapping[str, str | None]
     gpus: int | None
 
     def noted(self) -> dict[str, Any]:
-        """What a materialization keeps of it; the inputs it has already."""
+        """Returns what a materialization keeps of it; the inputs it has already."""
         return {DRIVERS: self.config.cost_drivers(), GPUS: self.gpus}
 
     def likeness(self, spec: Mapping[str, Any], ignoring: frozenset[str] = frozenset()) -> Likeness:
-        """How near to it a computation was, of which ``spec`` is the metadata.
+        """Returns how near to it a computation was, of which ``spec`` is the metadata.
 
         Args:
             ignoring: fields that do not drive what is asked for.
@@ -54,7 +54,9 @@ class Kind:
 
 @dataclass(frozen=True)
 class Took:
-    """One earlier computation: the run that made it, what it was computed from, and what it took."""
+    """Describes one earlier computation:
+    the run that made it, what it was computed from, and what it took.
+    """
 
     run_id: str
     spec: Mapping[str, Any]
@@ -63,7 +65,7 @@ class Took:
 
 
 def drivers_of(spec: Mapping[str, Any], config: type[StageConfig]) -> Mapping[str, Any] | None:
-    """The fields that drove the cost of a materialization, None where it does not say all of them.
+    """Returns the fields that drove the cost of a materialization, None where it does not say all of them.
 
     One from before they were noted has what changes a result; that is all only where nothing else drives it.
     """
@@ -76,7 +78,7 @@ def drivers_of(spec: Mapping[str, Any], config: type[StageConfig]) -> Mapping[st
 
 
 def took_before(instance: dg.DagsterInstance, key: dg.AssetKey) -> Iterator[Took]:
-    """The last computations of an asset, the newest first, each once however often it was reused."""
+    """Yields the last computations of an asset, the newest first, each once however often it was reused."""
     seen: set[str] = set()
     found = reuse.materializations(instance, key, first=PEAKS)
     for record in itertools.islice(found, LOOK_BACK):
@@ -88,7 +90,7 @@ def took_before(instance: dg.DagsterInstance, key: dg.AssetKey) -> Iterator[Took
 
 
 def took_by(event: dg.AssetMaterialization, run_id: str) -> Took | None:
-    """What the computation behind a materialization took; None if no stage asset made it."""
+    """Returns what the computation behind a materialization took; None if no stage asset made it."""
     spec = reuse.spec_of_event(event)
     origin, seconds, peak = (
         getattr(event.metadata.get(name), "value", None) for name in (reuse.ORIGIN, reuse.SECONDS, reuse.PEAK)
@@ -104,7 +106,9 @@ def took_by(event: dg.AssetMaterialization, run_id: str) -> Took | None:
 
 
 def peaks_before(instance: dg.DagsterInstance, key: dg.AssetKey, kind: Kind) -> tuple[list[int], list[int]]:
-    """Bytes that earlier computations took at most: the last few of the same kind, and those alike."""
+    """Returns the bytes that earlier computations took at most:
+    the last few of the same kind, and those alike.
+    """
     found: dict[Likeness, list[int]] = {"same": [], "alike": [], "other": []}
     for took in took_before(instance, key):
         if took.peak:
@@ -116,7 +120,7 @@ def peaks_before(instance: dg.DagsterInstance, key: dg.AssetKey, kind: Kind) -> 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a computation is known to take, before it runs.
+    """Says what a computation is known to take, before it runs.
 
     Attributes:
         seconds: what the newest one of the same kind took, or else one that was alike; None if there is none.
@@ -128,7 +132,7 @@ class Cost:
 
 
 def cost_before(instance: dg.DagsterInstance, key: dg.AssetKey, kind: Kind) -> Cost:
-    """What computations of an asset took, by what this one would be computed from."""
+    """Returns what computations of an asset took, by what this one would be computed from."""
     alike: Took | None = None
     other: Took | None = None
     for took in took_before(instance, key):
@@ -147,7 +151,7 @@ def cost_before(instance: dg.DagsterInstance, key: dg.AssetKey, kind: Kind) -> C
 
 
 def _differing(kind: Kind, took: Took) -> str:
-    """The args that were others then, in words."""
+    """Returns the args that were others then, in words."""
     then, now = drivers_of(took.spec, type(kind.config)), kind.config.cost_drivers()
     if then is None:
         return "args that were not noted"
@@ -158,7 +162,7 @@ def _differing(kind: Kind, took: Took) -> str:
 
 
 def expected_gpus(footprint: Footprint, config: StageConfig) -> int | None:
-    """How many GPUs a payload will get where its stage does not say; None if that cannot be known."""
+    """Returns how many GPUs a payload will get where its stage does not say; None if that cannot be known."""
     if getattr(config, "device", None) == "cpu":
         return 0
     if footprint.gpus != "any":

@@ -1,4 +1,4 @@
-"""How one asset's artifact reaches the next: by its handle in the event log, of the same run first."""
+"""Hands one asset's artifact to the next: by its handle in the event log, of the same run first."""
 
 import time
 from typing import Any, TypeVar
@@ -48,7 +48,7 @@ class ArtifactHandles(dg.ConfigurableIOManager):
         self._made[context.asset_key, partition] = obj
 
     def load_input(self, context: dg.InputContext) -> Artifact:
-        """The handle of the input, of the same partition where there are partitions."""
+        """Returns the handle of the input, of the same partition where there are partitions."""
         kind: Any = context.dagster_type.typing_type
         key = context.asset_key
         partition = context.asset_partition_key if context.has_asset_partitions else None
@@ -80,7 +80,7 @@ class ArtifactHandles(dg.ConfigurableIOManager):
 
 
 def _refuse_ephemeral(instance: dg.DagsterInstance) -> None:
-    """In an instance that forgets, nothing was ever materialized: that is what to mend."""
+    """Refuse an instance that forgets: nothing was ever materialized there, and that is what to mend."""
     try:
         home_of(instance)
     except EphemeralInstance as error:

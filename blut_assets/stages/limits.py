@@ -1,4 +1,4 @@
-"""What a payload may use, as a person says it in a config, and what an asset is expected to need."""
+"""Defines what a payload may use, as a person says it in a config, and what an asset is expected to need."""
 
 import os
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ GIB = 1 << 30
 
 
 class LimitsConfig(dg.Config, extra="forbid"):
-    """Limits of each payload process tree. What is not given comes from ``$BLUT_MEMORY_MAX`` and its like.
+    """Limits each payload process tree. What is not given comes from ``$BLUT_MEMORY_MAX`` and its like.
 
     How a result is computed, not what: none of it is part of the fingerprint.
     """
@@ -50,7 +50,7 @@ class LimitsConfig(dg.Config, extra="forbid"):
         return self
 
     def resolve(self, defaults: Mapping[str, Any], env: Mapping[str, str] | None = None) -> Limits:
-        """What holds: what is said here, else the environment, else the asset's defaults.
+        """Returns what holds: what is said here, else the environment, else the asset's defaults.
 
         Raises:
             LimitsError: naming the field or the variable, the value, and what would do.
@@ -60,7 +60,9 @@ class LimitsConfig(dg.Config, extra="forbid"):
         return Limits.resolve(args, os.environ if env is None else env, defaults)
 
     def next_size_up(self, limits: Limits) -> Limits | None:
-        """What to try after an out-of-memory kill: a quarter or 8 GiB more, up to the ceiling; else None."""
+        """Returns what to try after an out-of-memory kill:
+        a quarter or 8 GiB more, up to the ceiling; else None.
+        """
         if self.oom_retry_up_to is None or limits.memory_max is None:
             return None
         ceiling = parse_size(self.oom_retry_up_to, "oom_retry_up_to")
@@ -71,7 +73,7 @@ class LimitsConfig(dg.Config, extra="forbid"):
 
 @dataclass(frozen=True)
 class Footprint:
-    """What an asset's payload is expected to need, until measured peaks know better.
+    """Says what an asset's payload is expected to need, until measured peaks know better.
 
     Attributes:
         memory: such as ``"3G"``; nothing is reserved if not given and never measured.

@@ -1,4 +1,4 @@
-"""The engine behind every stage asset: reuse or compute, alone, and say what went wrong to a person."""
+"""Runs every stage asset: reuses or computes, alone, and says what went wrong to a person."""
 
 import contextlib
 import inspect
@@ -49,7 +49,9 @@ HOPELESS = (
 
 
 def computes(spec: StageSpec) -> Callable[..., Any]:
-    """The function that Dagster calls, with the signature of the stage function's inputs and config."""
+    """Returns the function that Dagster calls,
+    with the signature of the stage function's inputs and config.
+    """
 
     def compute(**kwargs: Any) -> Iterator[Any]:
         config = kwargs.pop("config")
@@ -130,7 +132,10 @@ def _materialize(
 
 
 def _alone(one: Computation) -> contextlib.AbstractContextManager[None]:
-    """Two with one fingerprint share a work directory. Sources may be looked at with a read-only store."""
+    """Hold the lock of a fingerprint: two that have it share a work directory.
+
+    A read-only store may have sources.
+    """
     if one.spec.source and not os.access(one.store.root, os.W_OK):
         return contextlib.nullcontext()
     return one.store.lock(f"fingerprint-{one.fingerprint}")

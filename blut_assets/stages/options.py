@@ -1,4 +1,4 @@
-"""What of Dagster's own asset options a stage asset takes as they are, and why it refuses the others."""
+"""Chooses Dagster's own asset options that a stage asset takes, and says why it refuses the others."""
 
 from collections.abc import Iterable, Mapping, Set
 from typing import Any, TypedDict
@@ -7,7 +7,7 @@ import dagster as dg
 
 
 class AssetOptions(TypedDict, total=False):
-    """Options of ``dg.asset`` that change neither what is computed nor what is reused."""
+    """Holds options of ``dg.asset`` that change neither what is computed nor what is reused."""
 
     tags: Mapping[str, str]
     metadata: Mapping[str, Any]
@@ -43,7 +43,7 @@ REFUSED = {
 
 
 def checked(asset: str, options: Mapping[str, Any], memoised: bool) -> dict[str, Any]:
-    """The options, if the asset keeps its promises with them.
+    """Returns the options, if the asset keeps its promises with them.
 
     Raises:
         TypeError: naming the asset, the option and the remedy.

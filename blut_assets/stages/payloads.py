@@ -173,7 +173,7 @@ class PayloadRunner:
             self.findings.show(**used.added_to(self.findings.shown))
 
     def _any_gpu(self) -> int:
-        """One, where there is one; a payload sees none that it has not leased."""
+        """Returns one GPU, where there is one; a payload sees none that it has not leased."""
         there = gpus_here()
         if not there.found:
             reason = f"{there.reason}; ${DECLARED} can declare what NVML does not know"
@@ -182,7 +182,8 @@ class PayloadRunner:
 
 
 class Shown:
-    """Which epochs Dagster is told of: each of the first, then one in a hundredth of those there were.
+    """Chooses the epochs Dagster is told of:
+    each of the first, then one in a hundredth of those there were.
 
     A point more would not be seen in a plot, and each is a row of the history and stays in memory; the table
     of metrics has them all.
@@ -192,7 +193,7 @@ class Shown:
         self._seen, self._due = 0, 1
 
     def next(self) -> bool:
-        """Whether the next one is told."""
+        """Says whether the next one is told."""
         self._seen += 1
         if self._seen < self._due:
             return False
@@ -201,7 +202,9 @@ class Shown:
 
 
 def _held_by(enforcement: Enforcement) -> dict[str, Any]:
-    """Why stronger ways were passed over is worth a line only where the tree is not held."""
+    """Says what holds the tree;
+    why stronger ways were passed over is worth a line only where it is not held.
+    """
     shown = enforcement.as_metadata()
     return {k: v for k, v in shown.items() if not (enforcement.contained and k == "containment_reason")}
 
@@ -211,7 +214,7 @@ def _of_all(step: Mapping[str, Any]) -> str:
 
 
 def _picture(path: Path, media_type: str) -> dg.MetadataValue:
-    """Dagster has no image metadata; markdown with a data URI is shown as a picture."""
+    """Returns markdown with a data URI, which is shown as a picture: Dagster has no image metadata."""
     data = b""
     if IMAGE.fullmatch(media_type):
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""What the making of one asset leaves in the files of its run: events, rows of metrics, a tracker's run."""
+"""Writes what the making of one asset leaves in the files of its run: events, metrics, a tracker's run."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ class Recording:
 
     @contextlib.contextmanager
     def computing(self, *, reported: bool = True) -> Iterator[None]:
-        """It is computed inside; an exception is its end.
+        """Record that it is computed inside; an exception is its end.
 
         What it runs on is found out if that is ``reported`` whatever happens, or when a payload starts.
 
@@ -53,20 +53,20 @@ class Recording:
             self._record.close()
 
     def reused(self, digest: str, origin: str) -> None:
-        """It was there already."""
+        """Record that it was there already."""
         facts = {**self._facts, "digest": digest, "origin": origin}
         self._status.write("asset_reused", self._asset, **facts)
         self._status.close()
 
     def finished(self, digest: str, seconds: float, peak: int | None) -> None:
-        """Its bytes are in the store."""
+        """Record that its bytes are in the store."""
         facts = {"digest": digest, "seconds": round(seconds, 3)}
         facts |= {"peak_memory_bytes": peak} if peak else {}
         self._status.write("asset_finished", self._asset, durable=True, **facts)
         self._tracked(lambda: self._tracker.finish(ok=True))
 
     def payload(self, event: Mapping[str, Any]) -> None:
-        """What its payload reports, and what was seen of it."""
+        """Record what its payload reports, and what was seen of it."""
         if event["event"] == "gauge":
             self._status.write("gauge", self._asset, **event["values"])
         elif event["event"] == "started":
@@ -78,7 +78,7 @@ class Recording:
             self._track(row)
 
     def last_words(self, place: Path) -> None:
-        """What its payload has said since somebody ended it, read in the place that it had."""
+        """Record what its payload has said since somebody ended it, read in the place that it had."""
         for row in self._record.mend():
             self._track(row)
         for event in unheard(place, self._home, self._run_id, self._asset):
@@ -101,7 +101,7 @@ class Recording:
         self._tracked(lambda: self._open_tracker().log(row))
 
     def _tracked(self, call: Any) -> None:
-        """A tracker that fails is told about, once, and left alone."""
+        """Tell of a tracker that fails, once, and leave it alone."""
         try:
             call()
         except Exception as error:

@@ -30,7 +30,7 @@ A = TypeVar("A", bound=Artifact)
 def materializations(
     instance: dg.DagsterInstance, key: dg.AssetKey, partition: str | None = None, first: int = PAGE
 ) -> Iterator[dg.EventLogRecord]:
-    """Every materialization of an asset, newest first; ``first`` is the size of the first page."""
+    """Yields every materialization of an asset, newest first; ``first`` is the size of the first page."""
     selected = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition] if partition else None)
     cursor, limit = None, first
     while True:
@@ -42,16 +42,16 @@ def materializations(
 
 
 def fingerprint_of(event: dg.AssetMaterialization | None) -> str | None:
-    """The fingerprint that a materialization carries, if any."""
+    """Returns the fingerprint that a materialization carries, if any."""
     return (event.tags or {}).get(FINGERPRINT_TAG) if event else None
 
 
 class NoHandle(ValueError):
-    """A materialization that names no artifact of the wanted type; the message says what it has instead."""
+    """Says that a materialization names no artifact of the wanted type, and what it has instead."""
 
 
 def artifact_of(event: dg.AssetMaterialization, kind: type[A]) -> A:
-    """The typed handle that a materialization carries.
+    """Returns the typed handle that a materialization carries.
 
     Raises:
         NoHandle: if it was not made by a stage asset, or by one that leaves something else.
@@ -68,36 +68,43 @@ def artifact_of(event: dg.AssetMaterialization, kind: type[A]) -> A:
 
 
 def digest_of(event: dg.AssetMaterialization) -> str:
-    """The digest of the bytes that a stage asset's materialization stands for; empty for any other."""
+    """Returns the digest of the bytes that a stage asset's materialization stands for;
+    empty for any other.
+    """
     digest = _value(event, ARTIFACT).get("digest")
     return digest if isinstance(digest, str) and is_digest(digest) else ""
 
 
 def spec_of_event(event: dg.AssetMaterialization) -> Mapping[str, Any]:
-    """Code, inputs and config that a materialization was computed from; empty where it does not say."""
+    """Returns code, inputs and config that a materialization was computed from;
+    empty where it does not say.
+    """
     return _value(event, SPEC)
 
 
 def inputs_of(event: dg.AssetMaterialization) -> dict[str, str]:
-    """The digests that a materialization was computed from, by parameter name."""
+    """Returns the digests that a materialization was computed from, by parameter name."""
     return dict(spec_of_event(event).get("inputs", {}))
 
 
 def _value(event: dg.AssetMaterialization, name: str) -> Mapping[str, Any]:
-    """A JSON object among the metadata; what anybody may have reported under that name counts as none."""
+    """Returns a JSON object among the metadata;
+    what anybody may have reported under that name counts as none.
+    """
     value: Any = getattr(event.metadata.get(name), "value", None)
     return value if isinstance(value, Mapping) else {}
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A reusable result: the event that recorded it and the run that computed it."""
+    """Describes a reusable result: the event that recorded it and the run that computed it."""
 
     event: dg.AssetMaterialization
     run_id: str
 
     @property
     def origin(self) -> str:
+        """Returns the run that computed it first."""
         entry: Any = self.event.metadata.get(ORIGIN)
         return entry.value if entry else self.run_id
 
@@ -112,7 +119,8 @@ def find_reusable(
     kind: type[Artifact],
     keep_damaged: bool = False,
 ) -> tuple[Hit | None, list[str]]:
-    """The newest result with this fingerprint whose bytes are there, and what was wrong with others.
+    """Returns the newest result with this fingerprint whose bytes are there,
+    and what was wrong with others.
 
     The event log is asked first. What it does not know, because its runs were deleted or another instance
     made it, is looked for in the notes of the store. Bytes that fail verification are moved aside, so that
@@ -143,7 +151,7 @@ def find_reusable(
 def recalled(
     instance: dg.DagsterInstance, store: ArtifactStore, hit: Hit, facts: Iterable[str]
 ) -> dict[str, Any]:
-    """The metadata that a reused result repeats: its facts, and which run shows the rest.
+    """Returns the metadata that a reused result repeats: its facts, and which run shows the rest.
 
     All of it is repeated where the history has lost that run, or never had it.
     """

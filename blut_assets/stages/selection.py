@@ -1,4 +1,4 @@
-"""What of a run's selection of assets is refused before its first step."""
+"""Refuses a run's selection of assets, where it must, before its first step."""
 
 import dagster as dg
 
@@ -6,7 +6,7 @@ ASSET_JOB = "__ASSET_JOB"
 
 
 def refuse_empty_selection(context: dg.AssetExecutionContext) -> None:
-    """`dg launch --assets` with a selection that matches nothing would run every asset there is.
+    """Refuse a selection that matches nothing: `dg launch --assets` would run every asset there is.
 
     Raises:
         Failure: with the remedy, for a run of such a selection.

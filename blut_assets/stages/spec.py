@@ -1,4 +1,4 @@
-"""What a stage asset was declared with; planning, the wiring check and the engine read it."""
+"""Holds what a stage asset was declared with; planning, the wiring check and the engine read it."""
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Steps = Generator[dg.AssetObservation, None, T]
 
 
 class StageConfig(dg.Config):
-    """What every stage asset accepts.
+    """Holds what every stage asset accepts.
 
     ``reuse``: ``auto`` takes an earlier result with the same fingerprint, ``never`` computes again,
     ``require`` fails where there is none. Fields about how to compute, not what, are listed in ``HOW``.
@@ -47,23 +47,23 @@ class StageConfig(dg.Config):
     )
 
     def fingerprinted(self) -> dict[str, Any]:
-        """The values that can change the result."""
+        """Returns the values that can change the result."""
         return self.model_dump(mode="json", exclude={*COMMON, *self.HOW})
 
     def for_payload(self) -> dict[str, Any]:
-        """The values that a payload may read: those of the result, and ``HOW`` to compute it."""
+        """Returns the values that a payload may read: those of the result, and ``HOW`` to compute it."""
         return self.model_dump(mode="json", exclude={*COMMON})
 
     def cost_drivers(self) -> dict[str, Any]:
-        """The values that can change what a computation takes."""
+        """Returns the values that can change what a computation takes."""
         return self.model_dump(mode="json", exclude={*COMMON, *self.COST_NEUTRAL})
 
     def planned_epochs(self) -> int | None:
-        """How many epochs a training is to have; None where nobody can tell."""
+        """Returns how many epochs a training is to have; None where nobody can tell."""
         return getattr(self, "epochs", None)
 
     def watch(self) -> dict[str, Any]:
-        """What the session of a payload watches for."""
+        """Returns what the session of a payload watches for."""
         return {"on_divergence": self.on_divergence, "divergence_factor": self.divergence_factor}
 
 
@@ -77,7 +77,7 @@ LookUp = Callable[[ArtifactStore, Mapping[str, str], Any], Mapping[str, str]]
 
 @dataclass(frozen=True)
 class StageSpec:
-    """What a stage asset was declared with; planning and the wiring check read it."""
+    """Holds what a stage asset was declared with; planning and the wiring check read it."""
 
     key: dg.AssetKey
     function: Callable[..., Any]
@@ -98,24 +98,26 @@ class StageSpec:
     def looked_up(
         self, store: ArtifactStore, inputs: Mapping[str, str], config: StageConfig
     ) -> dict[str, str]:
-        """The digests, by name, of what it depends on that no asset makes; a part of its fingerprint."""
+        """Returns the digests, by name, of what it depends on that no asset makes;
+        a part of its fingerprint.
+        """
         return dict(self.looks_up(store, inputs, config)) if self.looks_up else {}
 
     def environment(self) -> Environment | None:
-        """What its payloads are computed by, where that is a part of the fingerprint."""
+        """Returns what its payloads are computed by, where that is a part of the fingerprint."""
         return environment(self.distributions, VARIABLES) if self.distributions else None
 
     def fingerprint(
         self, inputs: Mapping[str, str], config: StageConfig, partition: str | None = None
     ) -> str:
-        """The fingerprint of this asset with these input digests, by parameter name."""
+        """Returns the fingerprint of this asset with these input digests, by parameter name."""
         values = config.fingerprinted()
         found = self.environment()
         digest = found.digest if found else None
         return fingerprint(self.key.to_user_string(), self.code.value, inputs, values, partition, digest)
 
     def describe(self, inputs: Mapping[str, str], config: StageConfig) -> dict[str, Any]:
-        """What the fingerprint was made of, so that a later difference can be named."""
+        """Returns what the fingerprint was made of, so that a later difference can be named."""
         found = self.environment()
         computed_by = {"environment": found.parts()} if found else {}
         made_of = {"code": dict(self.code.parts), "inputs": dict(inputs)}
@@ -123,6 +125,6 @@ class StageSpec:
 
 
 def spec_of(asset: dg.AssetsDefinition) -> StageSpec | None:
-    """The declaration behind an asset, or None if it is no stage asset."""
+    """Returns the declaration behind an asset, or None if it is not a stage asset."""
     function = getattr(asset.op.compute_fn, "decorated_fn", None) if asset.is_executable else None
     return getattr(function, "__blut_stage__", None)

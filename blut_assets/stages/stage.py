@@ -1,4 +1,4 @@
-"""Stage: what a stage function gets to work with."""
+"""Gives a stage function what it works with."""
 
 import inspect
 import shutil
@@ -24,7 +24,7 @@ from blut_resources.store.artifacts import ArtifactStore
 
 
 class Stage:
-    """One computation of one artifact: where to read, where to write, and how to run a payload.
+    """Stands for one computation of one artifact: where to read, where to write, and how to run a payload.
 
     Attributes:
         name: the asset, such as ``lamquant/joint_checkpoint``.
@@ -52,17 +52,17 @@ class Stage:
 
     @property
     def planning(self) -> bool:
-        """True when a plan asks a source what it would see: it must change nothing then."""
+        """Says whether a plan asks a source what it would see: it must change nothing then."""
         return self._running is None
 
     @property
     def context(self) -> dg.AssetExecutionContext:
-        """Dagster's context of the running step."""
+        """Returns Dagster's context of the running step."""
         return self._runner().context
 
     @property
     def reusable(self) -> bool:
-        """Whether the result may answer a later run; a stage function may set it to False."""
+        """Says whether the result may answer a later run; a stage function may set it to False."""
         return self._findings.reusable
 
     @reusable.setter
@@ -71,12 +71,12 @@ class Stage:
 
     @property
     def isolation(self) -> Held | None:
-        """What holds its isolated payloads, the weakest of them; None before there was one."""
+        """Returns what holds its isolated payloads, the weakest of them; None before there was one."""
         return self._findings.isolation
 
     @property
     def shown(self) -> dict[str, Any]:
-        """Metadata of the materialization so far."""
+        """Returns the metadata of the materialization so far."""
         return self._findings.shown
 
     def show(self, /, **metadata: Any) -> None:
@@ -85,7 +85,7 @@ class Stage:
 
     @cached_property
     def out(self) -> Path:
-        """A directory; what is in it when the function returns becomes the artifact.
+        """Returns a directory; what is in it when the function returns becomes the artifact.
 
         Empty, but for what a payload that outlived its run has written there.
         """
@@ -100,11 +100,13 @@ class Stage:
 
     @cached_property
     def work(self) -> Path:
-        """A directory that outlives an attempt and is the same for the next one with this fingerprint."""
+        """Returns a directory that outlives an attempt and is the same for the next one with this
+        fingerprint.
+        """
         return self.store.work_dir(self._fingerprint)
 
     def open(self, artifact: Artifact | str) -> Path:
-        """The bytes of an artifact, or of a digest, verified.
+        """Returns the bytes of an artifact, or of a digest, verified.
 
         A payload that gets them as an input reads what was verified, also where they lie outside the store.
 
@@ -165,11 +167,15 @@ class Stage:
 
     @cached_property
     def environment(self) -> Environment:
-        """What its isolated payloads find installed and set; listed are its declared ``distributions``."""
+        """Returns what its isolated payloads find installed and set;
+        listed are its declared ``distributions``.
+        """
         return environment(self.spec.distributions, VARIABLES)
 
     def _files(self, module: str) -> PayloadFiles:
-        """What the payload is started from; one that was not declared is no part of the fingerprint."""
+        """Returns what the payload is started from;
+        one that was not declared is not a part of the fingerprint.
+        """
         files = self.spec.code.files(module)
         if files is None:
             self._findings.found_undeclared(module)
@@ -185,7 +191,7 @@ class Stage:
 
 
 def planned(spec: StageSpec, store: ArtifactStore, config: StageConfig) -> Stage:
-    """What a source's function is called with by a plan: nothing is run, recorded or changed."""
+    """Returns what a source's function is called with by a plan: nothing is run, recorded or changed."""
     return Stage(spec, store, config, spec.fingerprint({}, config), {})
 
 

@@ -1,1 +1,1 @@
-"""Code versions and fingerprints: from source to a digest that names and places are no part of."""
+"""Makes code versions and fingerprints: from source to a digest that names and places have no part in."""

@@ -1,4 +1,4 @@
-"""The source of one asset: its function, its payloads and their data, each with its digest."""
+"""Finds the source of one asset: its function, its payloads and their data, each with its digest."""
 
 import glob
 import inspect
@@ -18,7 +18,9 @@ SHARED = ("name", "taken", "effects")
 
 
 class AssetSource:
-    """What is found out about an asset: ``parts`` by name, its payloads' files, and what that rests on."""
+    """Says what is found out about an asset:
+    ``parts`` by name, its payloads' files, and what that rests on.
+    """
 
     def __init__(self, function: Callable[..., Any], own: Path) -> None:
         self._function, self._own = function, own
@@ -32,7 +34,7 @@ class AssetSource:
         self._declared_files: dict[str, list[str]] = {}
 
     def found(self, payloads: Sequence[str], data: Sequence[str], schema: int) -> dict[str, Any]:
-        """Everything, as a note keeps it."""
+        """Returns everything, as a note keeps it."""
         words = [str(schema), self._asset(), *self._declared(data)]
         todo, runs = [*payloads, *self._programs], {}
         while todo:
@@ -50,7 +52,7 @@ class AssetSource:
         }
 
     def _asset(self) -> str:
-        """Digest of the function, and of what is done when its module is imported."""
+        """Returns the digest of the function, and of what is done when its module is imported."""
         module, name = self._function.__module__, self._function.__qualname__.partition(".")[0]
         graph, root = SourceGraph(self._project, (module, name)), ("name", module, name)
         graph.add(root)
@@ -64,7 +66,7 @@ class AssetSource:
         return graph.digest(root, *taken)
 
     def _payload(self, payload: str) -> tuple[str, list[str]]:
-        """Digest of a payload with all that it imports, and the programs that it names."""
+        """Returns the digest of a payload with all that it imports, and the programs that it names."""
         project = self._project
         if project.find(payload) is None or payload.partition(".")[0] != project.top:
             project = project_of(payload)
@@ -109,7 +111,7 @@ class AssetSource:
         self._counted[str(path)] = (module, str(path), project.stats[str(path)], said)
 
     def _declared(self, data: Sequence[str]) -> list[str]:
-        """The digests of files that are declared, whatever they are called."""
+        """Returns the digests of files that are declared, whatever they are called."""
         found: list[str] = []
         for pattern in data:
             files = self._matching(pattern)
@@ -137,7 +139,9 @@ class AssetSource:
 
 
 def _classes_taken(function: Callable[..., Any], project: Project) -> list[Ref]:
-    """The classes of the function's parameters: their methods may be called, so all of a config counts."""
+    """Returns the classes of the function's parameters:
+    their methods may be called, so all of a config counts.
+    """
     try:
         hints = typing.get_type_hints(function)
     except Exception:  # whoever declares the asset says what is wrong with them

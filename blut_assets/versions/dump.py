@@ -1,4 +1,4 @@
-"""Statements as text in which every reference to the project's own source is a blank for a digest.
+"""Writes statements as text in which every reference to the project's own source is a blank for a digest.
 
 So a text says nothing of where a module lives or what it is called, nor how it is imported.
 """
@@ -35,7 +35,7 @@ SKIPPED = frozenset({"ctx", "type_comment", "kind", "type_ignores", "type_params
 
 @dataclass
 class Dumped:
-    """A text, what belongs in its blanks, and what else is referred to.
+    """Holds a text, what belongs in its blanks, and what else is referred to.
 
     ``executed`` are the modules that are imported on the way, ``programs`` those that it names in a string;
     ``unknown`` says where something is imported that cannot be read off, ``places`` where files were looked
@@ -67,7 +67,7 @@ class Dumper:
         self._located = Located(str(scope.module.path), self._dotted, self._assigned, self._package)
 
     def dump(self, body: Sequence[ast.stmt]) -> Dumped:
-        """The text of statements."""
+        """Returns the text of statements."""
         inner = self._scope.imports_in(statements_in(body, deep=True))
         outer = self._scope.imports
         self._names = Names({**outer.bound, **inner.bound}, inner.executed, outer.stars)
@@ -77,7 +77,7 @@ class Dumper:
         return self._found
 
     def path_of(self, node: ast.expr) -> str | None:
-        """The path that an expression comes to, if it is one."""
+        """Returns the path that an expression comes to, if it is one."""
         return self._located.path(node)
 
     def _blank(self, refs: Iterable[Ref]) -> None:
@@ -111,7 +111,7 @@ class Dumper:
         self._parts.append(")")
 
     def _put_reference(self, node: ast.AST) -> bool:
-        """Whether the node stood for something of the project, which is a blank now."""
+        """Says whether the node stood for something of the project, which is a blank now."""
         if isinstance(node, ast.Constant):
             return isinstance(node.value, str) and self._put_module_name(node.value)
         if not isinstance(node, ast.expr):
@@ -137,7 +137,7 @@ class Dumper:
         return True
 
     def _program(self, path: str) -> str | None:
-        """The module that a file is, if it is another one of the project."""
+        """Returns the module that a file is, if it is another one of the project."""
         base = self._project.base
         if not path.endswith(".py") or path == str(self._module.path) or not Path(path).is_relative_to(base):
             return None
@@ -146,7 +146,7 @@ class Dumper:
         return name if found and str(found.path) == path else None
 
     def _put_imports(self, nodes: list[ast.Import | ast.ImportFrom]) -> None:
-        """What is bound, in no order: the same imports are spelled and sorted in many ways.
+        """Put what is bound, in no order: the same imports are spelled and sorted in many ways.
 
         The order in which modules run is kept elsewhere, for those that do something when they are run.
         """
@@ -172,7 +172,7 @@ class Dumper:
         self._found.others += [("module", name) for name in modules if not self._deep]
 
     def _put_module_name(self, text: str) -> bool:
-        """A string that is the name of a module, such as a payload's, or what ``python -m`` is to run."""
+        """Put a string that names a module, such as a payload's, or what ``python -m`` is to run."""
         if not text.startswith(f"{self._project.top}."):
             return False
         if self._scope.is_directory(text):
@@ -185,7 +185,7 @@ class Dumper:
         return True
 
     def _put_importer(self, node: ast.Call | ast.Subscript) -> bool:
-        """``import_module`` and its like, called with a name that can be read."""
+        """Put ``import_module`` and its like, called with a name that can be read."""
         called = node.func if isinstance(node, ast.Call) else node.value
         args = node.args if isinstance(node, ast.Call) else [node.slice]
         name, said = self._dotted(called), ""
@@ -242,12 +242,14 @@ class Dumper:
         return True
 
     def _put_unknown(self, node: ast.expr) -> None:
-        """It may be any module, so all of them count."""
+        """Let all modules count, since it may be any."""
         self._blank([("all",)])
         self._found.unknown.append(f"{self._module.path}:{node.lineno}")
 
     def _is_blank_here(self, targets: Sequence[Target]) -> bool:
-        """Of a module that counts as a whole: only packages, of which but a part may be used."""
+        """Says of a module that counts as a whole whether it is a package,
+        of which but a part may be used.
+        """
         return any(target[0] == "module" and self._is_package(target[1]) for target in targets)
 
     def _put_own(self, root: str, attributes: Sequence[str]) -> bool:
@@ -294,7 +296,7 @@ class Dumper:
         return ".".join([*targets[0][1:], *attributes])
 
     def _assigned(self, node: ast.expr) -> str | None:
-        """The path that a constant of this module or another one comes to."""
+        """Returns the path that a constant of this module or another one comes to."""
         root, attributes = _chain(node)
         if root is None:
             return None
@@ -307,7 +309,7 @@ class Dumper:
         return constant_path(self._scope, root) if not attributes else None
 
     def _package(self, node: ast.expr | None) -> str | None:
-        """The directory of a package that is named by a string, by itself, or by ``__package__``."""
+        """Returns the directory of a package that is named by a string, by itself, or by ``__package__``."""
         name = self._module.package
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             name = node.value
@@ -321,7 +323,7 @@ class Dumper:
 
 
 def name_refs(scope: Scope, name: str, seen: frozenset[tuple[str, str]] = frozenset()) -> list[Ref]:
-    """What a top-level name of a module refers to; through imports to where it is defined."""
+    """Returns what a top-level name of a module refers to; through imports to where it is defined."""
     key = (scope.module.name, name)
     if key in seen:
         return []
@@ -347,7 +349,7 @@ def _through(scope: Scope, module: str, name: str, seen: frozenset[tuple[str, st
 
 
 def constant_path(scope: Scope, name: str) -> str | None:
-    """The path that a top-level constant comes to, where it is assigned once."""
+    """Returns the path that a top-level constant comes to, where it is assigned once."""
     if name not in scope.paths:
         scope.paths[name] = None  # while it is found out: it may be made from itself
         scope.paths[name] = _constant_path(scope, name)
@@ -365,7 +367,7 @@ def _constant_path(scope: Scope, name: str) -> str | None:
 
 
 def _chain(node: ast.AST) -> tuple[str | None, list[str]]:
-    """``a.b.c`` as ``a`` and its attributes; None if it begins with anything but a name."""
+    """Returns ``a.b.c`` as ``a`` and its attributes; None if it begins with anything but a name."""
     attributes: list[str] = []
     while isinstance(node, ast.Attribute):
         attributes.insert(0, node.attr)

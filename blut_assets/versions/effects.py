@@ -1,4 +1,4 @@
-"""Which top-level statements do something when their module is imported, beyond binding names."""
+"""Finds the top-level statements that do something when their module is imported, beyond binding names."""
 
 import ast
 from collections.abc import Iterable, Iterator
@@ -22,13 +22,16 @@ MAKERS = frozenset({"__init__", "__new__", "__post_init__", "__init_subclass__",
 
 
 def effects(scope: Scope) -> list[ast.stmt]:
-    """The statements whose effect does not need anybody to use a name of theirs: ``TABLE.update(...)``,
-    ``X[0] = 1``, a loop that appends, a decorator or a base class of the project that keeps what it gets."""
+    """Returns the statements whose effect does not need anybody to use a name of theirs:
+    ``TABLE.update(...)``, ``X[0] = 1``, a loop that appends, a decorator or a base class of the project
+    that keeps what it gets.
+    """
     return [stmt for stmt in scope.body if not is_main(stmt) and _does_something(scope, stmt)]
 
 
 def act_in_order(statements: Iterable[ast.stmt]) -> bool:
-    """Whether the order of imports matters: some do not only call a function of the project for its value.
+    """Says whether the order of imports matters:
+    some do not only call a function of the project for its value.
 
     What such a function may keep is counted too, but a module that moves is sorted elsewhere among imports.
     """
@@ -80,7 +83,7 @@ def _is_plain(target: ast.expr) -> bool:
 
 
 def _calls_own(scope: Scope, expressions: Iterable[ast.expr | None]) -> bool:
-    """Whether they call something of the project that may keep what it gets."""
+    """Says whether they call something of the project that may keep what it gets."""
     calls = (node for one in expressions if one for node in ast.walk(one) if isinstance(node, ast.Call))
     return any(
         _is_own(scope, call.func) and not _only_makes(scope, call.func) and not _is_asked(scope, call.func)
@@ -89,7 +92,7 @@ def _calls_own(scope: Scope, expressions: Iterable[ast.expr | None]) -> bool:
 
 
 def _gives_away(scope: Scope, stmt: ast.Assign | ast.AnnAssign) -> bool:
-    """Whether an object of another module is an argument of a call, which may change it."""
+    """Says whether an object of another module is an argument of a call, which may change it."""
     given = {name for node in ast.walk(stmt) if isinstance(node, ast.Call) for name in given_to(node)}
     targets = (
         target for name in given for target in scope.imports.bound.get(name, ()) if target[0] == "name"
@@ -99,7 +102,7 @@ def _gives_away(scope: Scope, stmt: ast.Assign | ast.AnnAssign) -> bool:
 
 
 def _is_asked(scope: Scope, node: ast.expr) -> bool:
-    """Whether it is a method of an object of this module: who reaches the object is told of the call."""
+    """Says whether it is a method of an object of this module: who reaches the object is told of the call."""
     stmts = scope.defined.get(chain_root(node) or "", [])
     return (
         isinstance(node, ast.Attribute) and bool(stmts) and not any(isinstance(s, DEFINITIONS) for s in stmts)
@@ -114,7 +117,7 @@ def _is_own(scope: Scope, node: ast.expr) -> bool:
 
 
 def _only_makes(scope: Scope, node: ast.expr) -> bool:
-    """Whether it is a class that is made without a line of its own, such as a dataclass."""
+    """Says whether it is a class that is made without a line of its own, such as a dataclass."""
     classes = list(_classes(scope, node))
     return bool(classes) and not any(_has_maker(where, one, MAKERS) for where, one in classes)
 
@@ -131,7 +134,7 @@ def _has_maker(scope: Scope, stmt: ast.ClassDef, makers: frozenset[str]) -> bool
 
 
 def _classes(scope: Scope, node: ast.expr, name: str | None = None) -> Iterator[tuple[Scope, ast.ClassDef]]:
-    """The class of the project that a plain name stands for."""
+    """Yields the class of the project that a plain name stands for."""
     name = name or (node.id if isinstance(node, ast.Name) else None)
     if name is None:
         return

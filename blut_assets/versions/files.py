@@ -1,4 +1,4 @@
-"""Modules as source: where they are, and which files were looked at to find that out."""
+"""Finds modules as source: where they are, and which files were looked at to find that out."""
 
 import ast
 import contextlib
@@ -33,7 +33,7 @@ ABSENT: Stat = (-1, -1, -1)
 
 @dataclass(frozen=True)
 class Source:
-    """One module's file as it was when ``stat`` was taken."""
+    """Holds one module's file as it was when ``stat`` was taken."""
 
     path: Path
     stat: Stat
@@ -41,18 +41,18 @@ class Source:
 
     @functools.cached_property
     def tree(self) -> ast.Module:
-        """Its statements, but for what is only said to a reader. Raises SyntaxError."""
+        """Returns its statements, but for what is only said to a reader. Raises SyntaxError."""
         return meaningful(self.data, str(self.path))
 
     @functools.cached_property
     def digest(self) -> str:
-        """40 hex characters over its statements."""
+        """Returns 40 hex characters over its statements."""
         return hashlib.sha256(repr(plain(self.tree)).encode()).hexdigest()[:40]
 
 
 @dataclass(frozen=True)
 class Module:
-    """A module of a project, by the dotted name that it has there."""
+    """Names a module of a project, by the dotted name that it has there."""
 
     name: str
     source: Source
@@ -60,21 +60,22 @@ class Module:
 
     @property
     def path(self) -> Path:
+        """Returns its file."""
         return self.source.path
 
     @property
     def is_python(self) -> bool:
-        """False for what was compiled from another language."""
+        """Says whether it is Python, and not compiled from another language."""
         return self.path.suffix == ".py"
 
     @property
     def package(self) -> str:
-        """What its relative imports are relative to."""
+        """Returns what its relative imports are relative to."""
         return self.name if self.is_package else self.name.rpartition(".")[0]
 
 
 class Project:
-    """The directory that a top-level package or module lies in, with everything there that may be imported.
+    """Finds everything that may be imported in the directory that a top-level package or module lies in.
 
     Of a directory of installed packages only the one package is its own, and never the framework. What was
     found once is remembered, with the files and absences that it rests on.
@@ -90,29 +91,31 @@ class Project:
         self.kept: dict[Any, Any] = {}
 
     def stands(self) -> bool:
-        """Whether to look again would find the same."""
+        """Says whether to look again would find the same."""
         return all(stat_of(path) == stat for path, stat in self.stats.items())
 
     def look(self, path: Path | str) -> bool:
-        """Whether there is a file or directory, remembered as it was when it was first asked for."""
+        """Says whether there is a file or directory, remembered as it was when it was first asked for."""
         if str(path) not in self.stats:
             self.stats[str(path)] = stat_of(path)
         return self.stats[str(path)] != ABSENT
 
     def find(self, name: str) -> Module | None:
-        """The module of a dotted name; None if it is no module of this project."""
+        """Returns the module of a dotted name; None if it is not a module of this project."""
         if name not in self._found:
             self._looked[name] = []
             self._found[name] = self._look_for(name)
         return self._found[name]
 
     def looked_at(self, name: str) -> list[str]:
-        """The places where a module was looked for."""
+        """Returns the places where a module was looked for."""
         self.find(name)
         return self._looked[name]
 
     def is_directory(self, name: str) -> bool:
-        """Whether modules may lie below a dotted name; only a top-level package needs ``__init__.py``."""
+        """Says whether modules may lie below a dotted name;
+        only a top-level package needs ``__init__.py``.
+        """
         if found := self.find(name):
             return found.is_package
         top, dot, _ = name.partition(".")
@@ -121,7 +124,7 @@ class Project:
         return self.base.joinpath(*name.split(".")).is_dir()
 
     def modules(self, top: str) -> list[Module]:
-        """Every module of a top-level package."""
+        """Returns every module of a top-level package."""
         found = []
         for directory, inner, files in os.walk(self.base / top):
             inner[:] = sorted(name for name in inner if name.isidentifier() and name != "__pycache__")
@@ -132,7 +135,7 @@ class Project:
         return found
 
     def file_digest(self, path: Path) -> str:
-        """The digest of a file's bytes. Raises OSError."""
+        """Returns the digest of a file's bytes. Raises OSError."""
         if str(path) not in self._digests:
             self.look(path)
             self._digests[str(path)] = digest_bytes(path.read_bytes())
@@ -156,14 +159,14 @@ class Project:
         return None
 
     def _native(self, path: Path) -> Path:
-        """A compiled module, or what it would be called."""
+        """Returns a compiled module, or what it would be called."""
         names = [path.with_name(path.name + suffix) for suffix in importlib.machinery.EXTENSION_SUFFIXES]
         return next((name for name in names if name.is_file()), names[0])
 
 
 @functools.cache
 def is_library(base: Path) -> bool:
-    """Whether a directory is where packages are installed, or the standard library."""
+    """Says whether a directory is where packages are installed, or the standard library."""
     places = [*site.getsitepackages(), site.getusersitepackages(), str(Path(os.__file__).parent)]
     return base.name in ("site-packages", "dist-packages") or str(base) in places
 
@@ -172,7 +175,7 @@ _projects: dict[tuple[str, Path], Project] = {}
 
 
 def project_at(top: str, base: Path) -> Project:
-    """The project in a directory, as far as it is known if nothing of that has changed."""
+    """Returns the project in a directory, as far as it is known if nothing of that has changed."""
     known = _projects.get((top, base))
     if known is None or not known.stands():
         known = _projects[top, base] = Project(top, base)
@@ -180,7 +183,7 @@ def project_at(top: str, base: Path) -> Project:
 
 
 def project_of(module: str) -> Project:
-    """The project of a module that can be imported.
+    """Returns the project of a module that can be imported.
 
     Raises:
         ModuleNotFoundError: if there is no such package.
@@ -193,13 +196,15 @@ def project_of(module: str) -> Project:
 
 
 def project_around(module: str, own: Path) -> Project:
-    """The project of a module whose file is known: it may have been loaded from there, and not by name."""
+    """Returns the project of a module whose file is known:
+    it may have been loaded from there, and not by name.
+    """
     depth = module.count(".") + (own.name == "__init__.py")
     return project_at(module.partition(".")[0], own.absolute().parents[depth])
 
 
 def root_path(root: str) -> Path | None:
-    """The directory of a top-level package, or the file of a top-level module."""
+    """Returns the directory of a top-level package, or the file of a top-level module."""
     loaded = sys.modules.get(root)
     spec = getattr(loaded, "__spec__", None) or importlib.util.find_spec(root)
     if spec is None:
@@ -214,7 +219,7 @@ def _read_at(path: Path, stat: Stat) -> Source:
 
 
 def stat_of(path: Path | str) -> Stat:
-    """What changes when a file is written; `ABSENT` if there is none."""
+    """Returns what changes when a file is written; `ABSENT` if there is none."""
     try:
         stat = os.stat(path)  # noqa: PTH116
     except OSError:
@@ -223,12 +228,12 @@ def stat_of(path: Path | str) -> Stat:
 
 
 def note_beside(path: Path, name: str) -> Path:
-    """Where something about a module is kept: beside its byte code."""
+    """Returns where something about a module is kept: beside its byte code."""
     return Path(importlib.util.cache_from_source(str(path))).with_suffix(f".{name}.json")
 
 
 def read_note(note: Path, of: Sequence[Any]) -> dict[str, Any] | None:
-    """A note if it was made of just this."""
+    """Returns a note if it was made of just this."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         known = json.loads(note.read_bytes())
         return known if known["of"] == list(of) else None

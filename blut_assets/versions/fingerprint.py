@@ -1,10 +1,10 @@
-"""One recipe for every version: code version, config digest, fingerprint.
+"""Makes every version by one recipe: code version, config digest, fingerprint.
 
 The code version covers the source that can change an asset's result: its function with everything in the
 same project that the function names, the classes that it takes, the payload modules it runs with every module
 of the project that they import, what all of these do when they are imported, and the files that they read
-from beside themselves. Where a module lives and what it is called is no part of it, nor what is only said to
-a reader, nor the framework: a new Blut must not retrain a codec.
+from beside themselves. Where a module lives and what it is called is not a part of it, nor what is only said
+to a reader, nor the framework: a new Blut must not retrain a codec.
 """
 
 import contextlib
@@ -32,11 +32,11 @@ from blut_resources.payloads.files import PayloadFiles
 
 
 class CodeEdited(Exception):
-    """A file says something else than when the definitions were loaded; the message names it."""
+    """Says that a file says something else than when the definitions were loaded, and names it."""
 
 
 def digest_json(value: Any) -> str:
-    """40 hex characters over canonical JSON (a Dagster tag value holds at most 63)."""
+    """Returns 40 hex characters over canonical JSON (a Dagster tag value holds at most 63)."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:40]
 
@@ -49,7 +49,9 @@ def fingerprint(
     partition: str | None = None,
     environment: str | None = None,
 ) -> str:
-    """What a result depends on, in one value: two computations with the same one are interchangeable."""
+    """Returns what a result depends on, in one value:
+    two computations with the same one are interchangeable.
+    """
     spec = {"asset": asset, "code": code_version, "partition": partition}
     spec |= {"environment": environment} if environment else {}
     return digest_json({**spec, "inputs": dict(inputs), "config": dict(config)})
@@ -57,7 +59,7 @@ def fingerprint(
 
 @dataclass(frozen=True)
 class CountedFile:
-    """A file that a payload runs or reads, as it was when the definitions were loaded.
+    """Describes a file that a payload runs or reads, as it was when the definitions were loaded.
 
     ``module`` is its dotted name, and ``digest`` that of its statements; a file of data has no such name.
     """
@@ -68,11 +70,11 @@ class CountedFile:
     digest: str
 
     def is_edited(self) -> bool:
-        """True if what it says has changed; a touched file or an edited comment has not."""
+        """Returns True if what it says has changed; a touched file or an edited comment has not."""
         return self._bytes() is None
 
     def bytes_digest(self) -> str:
-        """Digest of the file's bytes now. Raises CodeEdited if what it says has changed."""
+        """Returns the digest of the file's bytes now. Raises CodeEdited if what it says has changed."""
         data = self._bytes(always=True)
         if data is None:
             what = f"{self.path} changed after the definitions were loaded"
@@ -80,7 +82,9 @@ class CountedFile:
         return digest_bytes(data)
 
     def _bytes(self, always: bool = False) -> bytes | None:
-        """What is in the file, if it says the same; where its stat stands it is read only if ``always``."""
+        """Returns what is in the file, if it says the same;
+        where its stat stands it is read only if ``always``.
+        """
         with contextlib.suppress(OSError, SyntaxError):
             if not always and stat_of(self.path) == self.stat:
                 return b""
@@ -95,7 +99,7 @@ class CountedFile:
 
 @dataclass(frozen=True)
 class CodeVersion:
-    """The digest of an asset's source, and that of each part, so that a change can be named.
+    """Holds the digest of an asset's source, and that of each part, so that a change can be named.
 
     ``payloads`` says which of the counted files each payload module is made of.
     """
@@ -106,11 +110,11 @@ class CodeVersion:
     payloads: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def edited_since_load(self) -> list[str]:
-        """Payload files that say something else than when the definitions were loaded."""
+        """Returns payload files that say something else than when the definitions were loaded."""
         return [str(file.path) for file in self.counted if file.is_edited()]
 
     def files(self, module: str) -> PayloadFiles | None:
-        """What a payload is to be started from; None if the module is no part of this version.
+        """Returns what a payload is to be started from; None if the module is not a part of this version.
 
         Raises:
             CodeEdited: if one of its files says something else by now.
@@ -128,7 +132,8 @@ class CodeVersion:
 def code_version(
     function: Callable[..., Any], payloads: Sequence[str], schema: int, data: Sequence[str] = ()
 ) -> CodeVersion:
-    """The code version of an asset function, the payload modules that it runs, and files that are declared.
+    """Returns the code version of an asset function, the payload modules that it runs,
+    and files that are declared.
 
     ``data`` are paths or patterns relative to the directory of the function's module. The version is
     remembered beside the byte code for as long as every file stands that it was made of, and none is added.
@@ -157,7 +162,7 @@ def code_version(
 # changed. Stats do for that where they have settled (`files.write_note`): the time of a file advances in
 # steps, and one that is written twice within a step looks as it did.
 def _stands(known: Mapping[str, Any]) -> bool:
-    """Whether to look again would find the same."""
+    """Says whether to look again would find the same."""
     return all(str(root_path(root)) == path for root, path in known["roots"].items()) and all(
         list(stat_of(path)) == stat for path, stat in known["stats"].items()
     )

@@ -1,4 +1,4 @@
-"""What an asset's result is made by, as a graph of source; and its digest, which no name or place is part of.
+"""Follows what makes an asset's result, as a graph of source; no name or place is part of its digest.
 
 A node is a module that counts as a whole, a top-level name, what a module does when it is imported, a file of
 data, or a whole package. The digest of a node is made of its text and the digests of what it refers to, in
@@ -45,7 +45,7 @@ WHOLE = frozenset(
 
 
 class SourceGraph:
-    """All that is reached from some roots in one project.
+    """Holds all that is reached from some roots in one project.
 
     ``asset`` is the module and name of a function whose decorators only say where it stands in the graph.
     """
@@ -66,7 +66,7 @@ class SourceGraph:
                 self._execute([*_module_of(ref), *self.nodes[ref].executed])
 
     def digest(self, *roots: Ref) -> str:
-        """Of what the roots come to, and of what modules do as they are imported."""
+        """Digest what the roots come to, and what modules do as they are imported."""
         found = digests(self.nodes)
         acting = [name for name in self.executed if ("effects", name) in self.nodes]
         ordered = [name for name in acting if act_in_order(self._effects(name))]
@@ -80,18 +80,18 @@ class SourceGraph:
 
     @property
     def run(self) -> list[Module]:
-        """The modules of which a process loads the file."""
+        """Returns the modules of which a process loads the file."""
         names = {*self.executed, *(ref[1] for ref in self.nodes if ref[0] == "module")}
         return [module for name in sorted(names) if (module := self.project.find(name))]
 
     @property
     def data(self) -> list[Path]:
-        """The files that are read and are no modules."""
+        """Returns the files that are read and are not modules."""
         paths = [Path(ref[1]) for ref in self.nodes if ref[0] == "path"]
         return sorted({file for path in paths for file in data_files(self.project, path)})
 
     def looked_at(self) -> set[str]:
-        """Files and directories that it rests on, and places where one would change it."""
+        """Returns files and directories that it rests on, and places where one would change it."""
         places = {place for node in self.nodes.values() for place in node.places}
         scopes = (scope_of(self.project, m) for n in self._names() if (m := self.project.find(n)))
         return places.union(*(scope.looked_at() for scope in scopes))
@@ -123,7 +123,7 @@ class SourceGraph:
                 self._reach([("effects", name)])
 
     def _dumped(self, ref: Ref) -> Dumped:
-        """A node of the project's, made once; what the graph decides about is its own."""
+        """Returns a node of the project's, made once; what the graph decides about is its own."""
         if ref[0] == "taken" or ref[1:] == self._asset:
             return _dump_name(self.project, ref, self._is_taken if ref[0] == "taken" else _undecorated)
         if ref not in self.project.kept:
@@ -131,7 +131,7 @@ class SourceGraph:
         return self.project.kept[ref]
 
     def _is_taken(self, stmt: ast.stmt) -> ast.stmt:
-        """An input's class without the facts that nobody reads: another fact changes nothing here."""
+        """Returns an input's class without the facts that nobody reads: another fact changes nothing here."""
         if not isinstance(stmt, ast.ClassDef):
             return stmt
         words = {word for name in self._names() for word in self._words(name)}
@@ -140,7 +140,7 @@ class SourceGraph:
         return stmt
 
     def _words(self, module: str) -> Iterator[str]:
-        """Attributes that are read by the functions of a module that are reached."""
+        """Yields attributes that are read by the functions of a module that are reached."""
         for ref in [ref for ref in self.nodes if ref[0] == "name" and ref[1] == module]:
             own = self.project.find(module)
             for stmt in scope_of(self.project, own).defined.get(ref[2], []) if own else ():
@@ -154,7 +154,7 @@ def _module_of(ref: Ref) -> list[str]:
 
 
 def _field(stmt: ast.stmt) -> str | None:
-    """The name of a pydantic field."""
+    """Returns the name of a pydantic field."""
     if not (isinstance(stmt, ast.AnnAssign) and isinstance(stmt.target, ast.Name)):
         return None
     is_constant = "ClassVar" in ast.dump(stmt.annotation) or stmt.target.id.startswith("_")
@@ -188,7 +188,9 @@ def _dump_name(
 
 
 def _dump_package(project: Project) -> Dumped:
-    """Every module by name, because it is by name that one of them is taken; and every file of data."""
+    """Returns every module by name, because it is by name that one of them is taken;
+    and every file of data.
+    """
     modules = project.modules(project.top)
     names = [module.name.removeprefix(project.top) for module in modules]
     place = str(project.base / project.top)
@@ -206,7 +208,7 @@ def _dump_path(project: Project, path: Path) -> Dumped:
 
 
 def effects_of(scope: Scope) -> list[ast.stmt]:
-    """The effects of a module, found once."""
+    """Returns the effects of a module, found once."""
     key = ("acts", scope.module.name)
     if key not in scope.project.kept:
         scope.project.kept[key] = effects(scope) if scope.module.is_python else []
@@ -221,7 +223,7 @@ def _undecorated(stmt: ast.stmt) -> ast.stmt:
 
 
 def directories_in(project: Project, path: Path) -> list[str]:
-    """A directory and those in it, if it lies inside of a package of the project."""
+    """Returns a directory and those in it, if it lies inside of a package of the project."""
     if path == project.base or not path.is_relative_to(project.base) or not path.is_dir():
         return []
     found = []
@@ -233,7 +235,7 @@ def directories_in(project: Project, path: Path) -> list[str]:
 
 
 def data_files(project: Project, path: Path) -> list[Path]:
-    """The file, or those in the directory and below; modules are no data."""
+    """Returns the file, or those in the directory and below; modules are not data."""
     found = [path]
     if not path.is_file():
         inside = (Path(directory) for directory in directories_in(project, path))
@@ -244,7 +246,9 @@ def data_files(project: Project, path: Path) -> list[Path]:
 
 
 def digests(nodes: Mapping[Ref, Dumped]) -> dict[Ref, str]:
-    """The digest of every node; those that refer to each other in a circle are told apart by their texts."""
+    """Returns the digest of every node;
+    those that refer to each other in a circle are told apart by their texts.
+    """
     found: dict[Ref, str] = {}
     for group in _circles(nodes):
         inside = set(group)
@@ -267,12 +271,14 @@ def _digest(node: Dumped, filled: Mapping[Ref, str]) -> str:
 
 
 def hashed(words: Iterable[str]) -> str:
-    """40 hex characters over words."""
+    """Returns 40 hex characters over words."""
     return hashlib.sha256("\0".join(words).encode(errors="surrogatepass")).hexdigest()[:40]
 
 
 def _circles(nodes: Mapping[Ref, Dumped]) -> Iterator[list[Ref]]:
-    """Groups of nodes that reach each other, each after those that it refers to (Tarjan's algorithm)."""
+    """Yields groups of nodes that reach each other,
+    each after those that it refers to (Tarjan's algorithm).
+    """
     index: dict[Ref, int] = {}
     low: dict[Ref, int] = {}
     stack: list[Ref] = []

@@ -1,4 +1,4 @@
-"""What the names in a module stand for, by Python's own rules of import."""
+"""Finds what the names in a module stand for, by Python's own rules of import."""
 
 import ast
 import functools
@@ -17,7 +17,7 @@ Target = tuple[str, ...]
 
 @dataclass
 class Names:
-    """The names that statements bind by imports, each with what it may stand for.
+    """Holds the names that statements bind by imports, each with what it may stand for.
 
     ``executed`` are the modules of the project that the imports run, in their order; ``stars`` those of which
     every name is taken.
@@ -29,7 +29,7 @@ class Names:
 
 
 class Scope:
-    """One module of a project: its top-level names, and its imports."""
+    """Describes one module of a project: its top-level names, and its imports."""
 
     def __init__(self, project: Project, module: Module) -> None:
         self.project, self.module = project, module
@@ -38,26 +38,28 @@ class Scope:
         self._asked: set[str] = {module.name}
 
     def find(self, name: str) -> Module | None:
-        """A module of the project, on behalf of this one."""
+        """Returns a module of the project, on behalf of this one."""
         self._asked.add(name)
         return self.project.find(name)
 
     def looked_at(self) -> set[str]:
-        """The files that it rests on, and the places where one would change it."""
+        """Returns the files that it rests on, and the places where one would change it."""
         return {place for name in self._asked for place in self.project.looked_at(name)}
 
     def is_directory(self, name: str) -> bool:
-        """Whether modules may lie below a dotted name."""
+        """Says whether modules may lie below a dotted name."""
         self._asked.add(name)
         return self.project.is_directory(name)
 
     def is_known(self, name: str) -> bool:
-        """Whether a dotted name is a module of the project, or a directory of them."""
+        """Says whether a dotted name is a module of the project, or a directory of them."""
         return self.find(name) is not None or self.is_directory(name)
 
     @functools.cached_property
     def defined(self) -> dict[str, list[ast.stmt]]:
-        """Top-level name -> the top-level statements that bind or change it, but for plain imports."""
+        """Returns top-level name -> the top-level statements that bind or change it,
+        but for plain imports.
+        """
         found: dict[str, list[ast.stmt]] = {}
         for stmt in self.body:
             inner = list(statements_in([stmt], deep=False))
@@ -74,24 +76,28 @@ class Scope:
 
     @functools.cached_property
     def imports(self) -> Names:
-        """What the module imports when it is itself imported."""
+        """Returns what the module imports when it is itself imported."""
         return self.imports_in(statements_in(_when_imported(self.body), deep=False))
 
     @functools.cached_property
     def may_name_files(self) -> bool:
-        """Whether a path of the project can be among its expressions, or among those it takes from others."""
+        """Says whether a path of the project can be among its expressions,
+        or among those it takes from others.
+        """
         others = [target[1] for targets in self.imports.bound.values() for target in targets]
         sources = [own.source for name in {*others} if (own := self.find(name))]
         return any(word in one.data for one in (self.module.source, *sources) for word in NAMES_FILES)
 
     @functools.cached_property
     def directories(self) -> set[ast.expr]:
-        """Values of top-level constants, such as ``HERE``: what is read counts where it is named."""
+        """Returns the values of top-level constants, such as ``HERE``:
+        what is read counts where it is named.
+        """
         plain = (stmt for stmt in self.body if isinstance(stmt, ast.Assign) and len(stmt.targets) == 1)
         return {stmt.value for stmt in plain if isinstance(stmt.targets[0], ast.Name)}
 
     def imports_in(self, statements: Iterable[ast.stmt]) -> Names:
-        """What these statements import."""
+        """Returns what these statements import."""
         found = Names()
         for stmt in statements:
             if isinstance(stmt, ast.Import):
@@ -102,7 +108,7 @@ class Scope:
         return found
 
     def absolute(self, level: int, name: str | None) -> str:
-        """The dotted name that a relative one stands for; empty if it leaves the package."""
+        """Returns the dotted name that a relative one stands for; empty if it leaves the package."""
         if not level:
             return name or ""
         parts = self.module.package.split(".") if self.module.package else []
@@ -110,7 +116,7 @@ class Scope:
         return ".".join([*kept, *([name] if name else [])]) if len(parts) >= level else ""
 
     def targets_in(self, module: str, name: str) -> list[Target]:
-        """What ``from module import name`` may give: the name, a module of that name, or both."""
+        """Returns what ``from module import name`` may give: the name, a module of that name, or both."""
         found: list[Target] = []
         if self.find(f"{module}.{name}"):
             found.append(("module", f"{module}.{name}"))
@@ -121,7 +127,7 @@ class Scope:
 
     @functools.cached_property
     def all_names(self) -> set[str]:
-        """Every top-level name of the module."""
+        """Returns every top-level name of the module."""
         imports = (stmt for stmt in self.body if isinstance(stmt, ast.Import | ast.ImportFrom))
         return {*self.defined, *(name for stmt in imports for name in _local_names(stmt))}
 
@@ -136,7 +142,7 @@ class Scope:
             found.bound[top] = [("module" if self.is_known(top) else "other", top)]
 
     def _listed(self, package: str) -> list[str]:
-        """The modules that ``__all__`` of a package makes a star import."""
+        """Returns the modules that ``__all__`` of a package makes a star import."""
         own = self.find(package)
         stmts = (
             scope_of(self.project, own).defined.get("__all__", []) if own and own is not self.module else []
@@ -161,7 +167,7 @@ class Scope:
 
 
 def scope_of(project: Project, module: Module) -> Scope:
-    """The scope of a module, made once."""
+    """Returns the scope of a module, made once."""
     key = ("scope", module.name)
     if key not in project.kept:
         project.kept[key] = Scope(project, module)
@@ -174,12 +180,12 @@ def _with_parents(name: str) -> list[str]:
 
 
 def _when_imported(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
-    """But for what is done only by the program itself."""
+    """Yields the statements but for what is done only by the program itself."""
     return (stmt for stmt in body if not is_main(stmt))
 
 
 def is_main(stmt: ast.stmt) -> bool:
-    """``if __name__ == "__main__":``"""
+    """Says whether a statement is ``if __name__ == "__main__":``."""
     return (
         isinstance(stmt, ast.If)
         and isinstance(stmt.test, ast.Compare)
@@ -189,7 +195,9 @@ def is_main(stmt: ast.stmt) -> bool:
 
 
 def _asked_by(stmt: ast.stmt) -> set[str]:
-    """The names of objects that a top-level assignment may change: it calls a method, or gives them away."""
+    """Returns the names of objects that a top-level assignment may change:
+    it calls a method, or gives them away.
+    """
     if not isinstance(stmt, ast.Assign | ast.AnnAssign):
         return set()
     calls = [node for node in ast.walk(stmt) if isinstance(node, ast.Call)]
@@ -200,20 +208,20 @@ def _asked_by(stmt: ast.stmt) -> set[str]:
 
 
 def given_to(call: ast.Call) -> set[str]:
-    """The names that are arguments of a call."""
+    """Returns the names that are arguments of a call."""
     values = (*call.args, *(keyword.value for keyword in call.keywords))
     return {value.id for value in values if isinstance(value, ast.Name)}
 
 
 def chain_root(node: ast.AST) -> str | None:
-    """The name that attributes, calls and subscripts begin with."""
+    """Returns the name that attributes, calls and subscripts begin with."""
     while isinstance(node, ast.Attribute | ast.Call | ast.Subscript):
         node = node.func if isinstance(node, ast.Call) else node.value
     return node.id if isinstance(node, ast.Name) else None
 
 
 def may_change(stmts: Iterable[ast.stmt]) -> bool:
-    """Whether what these statements define can be changed by whoever has it."""
+    """Says whether what these statements define can be changed by whoever has it."""
     values = [stmt.value for stmt in stmts if isinstance(stmt, ast.Assign)]
     return any(isinstance(value, CHANGEABLE) for value in values)
 

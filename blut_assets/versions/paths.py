@@ -1,4 +1,4 @@
-"""Which file an expression names, where that can be read off: paths beside ``__file__``, and resources."""
+"""Finds the file that an expression names, where that can be read off: beside ``__file__``, and resources."""
 
 import ast
 import os
@@ -43,7 +43,9 @@ class Located:
         self._assigned, self._package = assigned, package
 
     def path(self, node: ast.expr) -> str | None:
-        """The path that an expression comes to; None if it is none, or depends on more than its words."""
+        """Returns the path that an expression comes to;
+        None if it is none, or depends on more than its words.
+        """
         if isinstance(node, ast.Name | ast.Attribute):
             return self._named(node)
         if isinstance(node, ast.BinOp):

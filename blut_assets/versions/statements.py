@@ -1,4 +1,4 @@
-"""The statements of a module that can change what it does: what is only said to a reader is taken out."""
+"""Keeps the statements of a module that can change what it does, and drops what is only said to a reader."""
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +9,8 @@ SAID = frozenset({"description", "title", "examples"})
 
 
 def meaningful(data: bytes, path: str) -> ast.Module:
-    """The tree of a module without strings that stand alone, blocks for a type checker, and annotations.
+    """Returns the tree of a module without strings that stand alone,
+    blocks for a type checker, and annotations.
 
     In the body of a class an annotation stays: there it is a type, a bound, a ``ClassVar``. The description
     of a pydantic field goes. A module that reads ``__doc__`` keeps its strings.
@@ -24,7 +25,7 @@ def meaningful(data: bytes, path: str) -> ast.Module:
 
 
 def _word(node: ast.AST) -> str | None:
-    """The last word of a name."""
+    """Returns the last word of a name."""
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else None
 
 
@@ -83,7 +84,7 @@ def _is_type_checking(test: ast.expr) -> bool:
 
 
 def _blocks(stmt: ast.AST) -> Iterator[tuple[ast.AST, str, list[ast.stmt]]]:
-    """The blocks directly inside a statement, with where they hang."""
+    """Yields the blocks directly inside a statement, with where they hang."""
     for name in ("body", "orelse", "finalbody"):
         block = getattr(stmt, name, None)
         if isinstance(block, list) and block:
@@ -93,7 +94,7 @@ def _blocks(stmt: ast.AST) -> Iterator[tuple[ast.AST, str, list[ast.stmt]]]:
 
 
 def statements_in(body: Iterable[ast.stmt], deep: bool) -> Iterator[ast.stmt]:
-    """Statements with those inside them; those inside functions and classes only if ``deep``."""
+    """Yields statements with those inside them; those inside functions and classes only if ``deep``."""
     for stmt in body:
         yield stmt
         if deep or not isinstance(stmt, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -102,7 +103,7 @@ def statements_in(body: Iterable[ast.stmt], deep: bool) -> Iterator[ast.stmt]:
 
 
 def defined_by(stmt: ast.stmt) -> list[str]:
-    """The names that a statement binds or changes, but for an import."""
+    """Returns the names that a statement binds or changes, but for an import."""
     if isinstance(stmt, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return [stmt.name]
     targets: list[ast.AST] = []
@@ -136,7 +137,7 @@ def _walrus(stmt: ast.stmt) -> list[str]:
 
 
 def plain(value: Any) -> Any:
-    """A node as nested tuples without positions: what ``ast.dump`` says, in half the time."""
+    """Returns a node as nested tuples without positions: what ``ast.dump`` says, in half the time."""
     if isinstance(value, ast.AST):
         return (type(value).__name__, *[plain(getattr(value, name, None)) for name in value._fields])
     return [plain(item) for item in value] if isinstance(value, list) else value

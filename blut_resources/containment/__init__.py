@@ -1,4 +1,4 @@
-"""Ways to keep a payload's processes together, so that all of them end when it does.
+"""Keeps a payload's processes together, so that all of them end when it does.
 
 A unit is a command with everything that it starts. ``launch`` starts one under a memory limit that the kernel
 provably enforces; its ``Outcome`` says how it ended. ``attach`` finds a unit that outlived its owner.
@@ -44,7 +44,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Loaded on use: the supervisor is in this package too, and has no time for the rest of it."""
+    """Load a name on use: the supervisor is in this package too, and has no time for the rest of it."""
     home = next((module for module, names in _HOMES.items() if name in names), None)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -107,7 +107,7 @@ def launch(
 
 
 def unit_name(name: str) -> str:
-    """Unique, readable, and safe as the name of a file or a systemd unit."""
+    """Returns a unique, readable name that is safe for a file or a systemd unit."""
     readable = re.sub(r"[^A-Za-z0-9_.]+", "-", name).strip("-.")[:80]
     return f"blut-{readable or 'unit'}-{os.urandom(3).hex()}"
 
@@ -177,7 +177,8 @@ def _reserve(log: Path) -> None:
 
 
 def _go(place: Path, lifeline: int, environment: dict[str, str]) -> None:
-    """The payload to be has the FIFO open, and reads it to its end once it may start.
+    """Say go, and write the environment to the payload to be,
+    which has the FIFO open and reads it to its end.
 
     Raises:
         BackendError: it has died meanwhile.
@@ -196,7 +197,9 @@ def _go(place: Path, lifeline: int, environment: dict[str, str]) -> None:
 
 
 def _abandon(backend: Backend, request: Request, lifeline: int | None, pid: int | None) -> None:
-    """The closed lifeline ends a supervisor that still starts; the rest is for those that hang."""
+    """End what was started:
+    the closed lifeline ends a supervisor that still starts, the rest those that hang.
+    """
     if lifeline is not None:
         os.close(lifeline)
     if pid is not None:
@@ -217,7 +220,7 @@ def _reaped(pid: int) -> bool:
 
 
 def _await_up(place: Path, pid: int | None) -> dict[str, Any]:
-    """What the supervisor says of itself once the payload waits; looks every millisecond at first."""
+    """Returns what the supervisor says of itself once the payload waits; looks every millisecond at first."""
     supervisor = select.poll()
     pidfd = None if pid is None else os.pidfd_open(pid)
     if pidfd is not None:
@@ -246,7 +249,7 @@ def _await_up(place: Path, pid: int | None) -> dict[str, Any]:
 def _read_back(
     backend: Backend, request: Request, pid: int, passed: list[str], notes: list[str]
 ) -> Enforcement:
-    """What the kernel says, which alone counts."""
+    """Returns what the kernel says, which alone counts."""
     asked, found = request.limits.memory_max, backend.memory_max(pid, request)
     if asked and backend.name != "none" and found != asked - asked % PAGE:
         says = "no limit" if found is None else f"a limit of {size_text(found)}"

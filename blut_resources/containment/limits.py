@@ -1,4 +1,4 @@
-"""What a unit may use, from where it was said, and what is refused.
+"""Defines what a unit may use, finds from where that was said, and refuses what makes no sense.
 
 Sizes are bytes, or text with a binary suffix (``"44G"``, ``"512MiB"``). Durations are seconds, or text with
 ``s``, ``m``, ``h`` or ``d``.
@@ -28,7 +28,7 @@ _LEAST = 1 << 20
 
 
 class LimitsError(ValueError):
-    """A limit makes no sense; the message names its source, the value and what would do."""
+    """Says that a limit makes no sense; the message names its source, the value and what would do."""
 
 
 def _refuse(field: str, value: object, remedy: str) -> LimitsError:
@@ -38,7 +38,7 @@ def _refuse(field: str, value: object, remedy: str) -> LimitsError:
 
 
 def parse_size(value: object, field: str = "size") -> int:
-    """Bytes. K, M, G, T and P are powers of 1024, with or without ``B`` or ``iB``.
+    """Returns bytes. K, M, G, T and P are powers of 1024, with or without ``B`` or ``iB``.
 
     Raises:
         LimitsError: zero, negative, not finite, or not a size.
@@ -63,7 +63,7 @@ def _size(value: object) -> int | None:
 
 
 def parse_duration(value: object, field: str = "duration") -> float:
-    """Seconds. ``"90s"``, ``"30m"``, ``"2h"``, ``"1d"`` or a number.
+    """Returns seconds, of ``"90s"``, ``"30m"``, ``"2h"``, ``"1d"`` or a number.
 
     Raises:
         LimitsError: zero, negative, not finite, or not a duration.
@@ -91,7 +91,7 @@ def _memory(value: object, field: str) -> int:
 
 
 def _swap(value: object, field: str) -> int:
-    """Like a size, but zero is the usual answer here: no swap at all."""
+    """Returns bytes as `parse_size` does, but zero is the usual answer here: no swap at all."""
     return 0 if _size(value) == 0 else parse_size(value, field)
 
 
@@ -130,7 +130,7 @@ _PARSERS: dict[str, tuple[str, Callable[[object, str], Any]]] = {
 
 @dataclass(frozen=True)
 class Limits:
-    """What one unit may use. None is no limit.
+    """Says what one unit may use. None means no limit.
 
     Attributes:
         memory_max: bytes of the whole tree; the unit is killed beyond.
@@ -166,12 +166,14 @@ class Limits:
 
     @property
     def required(self) -> bool:
-        """Whether an unenforced memory limit is a reason not to start."""
+        """Says whether an unenforced memory limit is a reason not to start."""
         return self.mode == "required" if self.mode else self.memory_max is not None
 
     @classmethod
     def resolve(cls, args: Mapping[str, Any], env: Mapping[str, str], defaults: Mapping[str, Any]) -> Limits:
-        """Field by field: what ``args`` says, else the environment, else ``defaults``. None is not said.
+        """Decide field by field: what ``args`` says, else the environment, else ``defaults``.
+
+        None is not said.
 
         Raises:
             LimitsError: naming the variable (``$BLUT_MEMORY_MAX``) or the field.

@@ -1,4 +1,4 @@
-"""How a unit ended, as a type: in a sentence, as metadata, and whether to try again."""
+"""Defines how a unit ended, as a type: in a sentence, as metadata, and whether to try again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Kind = Literal["ok", "exit", "signal", "oom-kill", "timeout", "cancelled", "lost
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of a unit.
+    """Says how a unit ended.
 
     Attributes:
         kind: ``lost`` if nobody saw the end, because the supervisor was killed.
@@ -39,15 +39,16 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
+        """Says whether it ended by itself with status 0."""
         return self.kind == "ok"
 
     @property
     def retry(self) -> bool:
-        """Whether the same thing could end better with the same limits."""
+        """Says whether the same thing could end better with the same limits."""
         return self.kind in ("exit", "signal", "timeout", "lost")
 
     def describe(self) -> str:
-        """One sentence without a full stop, with the remedy for a lack of memory."""
+        """Returns one sentence without a full stop, with the remedy for a lack of memory."""
         said = {
             "ok": "ended normally",
             "exit": f"exit status {self.code}",
@@ -75,7 +76,7 @@ class Outcome:
         )
 
     def as_metadata(self) -> dict[str, str | int]:
-        """What is known, by field name; ``outcome`` for the kind, and the sentence."""
+        """Returns what is known, by field name; ``outcome`` for the kind, and the sentence."""
         known = {name: value for name, value in asdict(self).items() if value not in (None, "")}
         return {"outcome": known.pop("kind"), "outcome_text": self.describe(), **known}
 
@@ -88,7 +89,7 @@ def _signal_name(number: int | None) -> str:
 
 
 def read_outcome(place: Path) -> Outcome | None:
-    """What the files of an ended unit say; None if it has not ended, or nothing recorded its end."""
+    """Returns what the files of an ended unit say; None if it has not ended, or nothing recorded its end."""
     written = wire.read(place / OUTCOME) or wire.read(place / SUPERVISED)
     if written:
         known = {field.name for field in fields(Outcome)}
@@ -98,7 +99,7 @@ def read_outcome(place: Path) -> Outcome | None:
 
 
 def _recorded(stopped: dict[str, Any]) -> Outcome:
-    """The supervisor was killed with its unit; only systemd's recorder has seen that."""
+    """Returns what systemd's recorder has seen: the supervisor was killed with its unit."""
     limit, peak = stopped.get("limit"), stopped.get("peak")
     if stopped.get("result") == "oom-kill" or stopped.get("oom_kill"):
         killed = int(signal.SIGKILL)  # an enum is no metadata: the event of the failure would be lost

@@ -1,4 +1,4 @@
-"""What a supervisor is told: everything about the command, so that nothing of it is on a command line."""
+"""Writes what a supervisor is told: all about the command, so that none of it is on a command line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from blut_resources.machine.processes import read, start_time
 
 
 def of_command(command: Sequence[str], env: Mapping[str, str], cwd: Path, limits: Limits) -> dict[str, Any]:
-    """The part that is the same on every backend.
+    """Returns the part that does not depend on the backend.
 
     Raises:
         ContainmentError: no such program or directory.
@@ -40,7 +40,7 @@ def of_command(command: Sequence[str], env: Mapping[str, str], cwd: Path, limits
 def complete(
     spec: dict[str, Any], backend: Backend, request: Request, data: dict[str, Any]
 ) -> dict[str, Any]:
-    """The whole spec, with what the backend has prepared."""
+    """Returns the whole spec, with what the backend has prepared."""
     limits = {name: value for name, value in asdict(request.limits).items() if value is not None}
     rlimits = {name: [value, value] for name, value in data.get("rlimits", {}).items()}
     return {
@@ -53,7 +53,7 @@ def complete(
 
 
 def as_text(value: str | os.PathLike[str]) -> str:
-    """The same bytes for every locale that the supervisor may run in."""
+    """Returns text that has these bytes in every locale that the supervisor may run in."""
     return os.fsencode(value).decode("utf-8", "surrogateescape")
 
 
@@ -67,6 +67,6 @@ def _program(name: str, env: Mapping[str, str], cwd: Path) -> str:
 
 
 def _own_rlimits() -> dict[str, list[int]]:
-    """Where the supervisor is no child of this process, what a child would have inherited."""
+    """Returns what a child would have inherited, where the supervisor is not a child of this process."""
     names = [name for name in dir(resource) if name.startswith("RLIMIT_") and name != "RLIMIT_OFILE"]
     return {name: list(resource.getrlimit(getattr(resource, name))) for name in names}

@@ -1,4 +1,4 @@
-"""A running unit in the hands of its owner, or of whoever attaches to it later."""
+"""Gives a running unit into the hands of its owner, or of whoever attaches to it later."""
 
 from __future__ import annotations
 
@@ -29,16 +29,18 @@ RECORD_TIMEOUT_S = 20.0
 
 
 class ContainmentError(Exception):
-    """A unit cannot be started, or does not die; the message names it, the problem and the remedy."""
+    """Says that a unit cannot be started, or does not die;
+    the message names it, the problem and the remedy.
+    """
 
 
 class ContainmentRefused(ContainmentError):
-    """The memory limit would not be enforced here, and that is required. Nothing was started."""
+    """Says that a required memory limit would not be enforced here. Nothing was started."""
 
 
 @dataclass(frozen=True)
 class Enforcement:
-    """What holds a unit.
+    """Says what holds a unit.
 
     Attributes:
         backend: its name.
@@ -57,6 +59,7 @@ class Enforcement:
     isolation: str = ""
 
     def as_metadata(self) -> dict[str, str | int | bool]:
+        """Returns what is known, by field name."""
         known = {"containment": self.backend, "contained": self.contained, "memory_max": self.memory_max}
         known |= {"containment_reason": self.reason or None, "containment_notes": self.notes or None}
         known |= {"isolation": self.isolation or None}
@@ -64,7 +67,7 @@ class Enforcement:
 
 
 class Unit:
-    """One unit. Leaving it as a context manager, or ``close``, ends its whole tree.
+    """Holds one unit. Leaving it as a context manager, or ``close``, ends its whole tree.
 
     Attributes:
         place: its directory; it stays.
@@ -73,7 +76,9 @@ class Unit:
     """
 
     def __init__(self, held_by: Backend, request: Request, enforcement: Enforcement, fd: int) -> None:
-        """``fd`` becomes readable when the supervisor has ended, and is closed with the unit."""
+        """Take over a unit;
+        ``fd`` becomes readable when the supervisor has ended, and is closed with the unit.
+        """
         self.place, self.name, self.enforcement = request.place, request.name, enforcement
         self._backend, self._request = held_by, request
         self._fds = [fd]
@@ -81,13 +86,13 @@ class Unit:
         self._cancelled = self._unrecorded = False
 
     def fileno(self) -> int:
-        """A descriptor that becomes readable when the unit has ended."""
+        """Returns a descriptor that becomes readable when the unit has ended."""
         if not self._fds:
             raise ValueError(f"unit {self.name} is closed")
         return self._fds[0]
 
     def broken(self) -> str:
-        """What does not hold the unit any more, in words; empty as long as all does.
+        """Says what does not hold the unit any more; empty as long as all does.
 
         From the first time on ``enforcement`` says that it is not contained.
         """
@@ -107,13 +112,13 @@ class Unit:
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """SIGKILL to the tree. Returns at once; ``wait`` for the end."""
+        """Send SIGKILL to the tree. Returns at once; ``wait`` for the end."""
         self._cancelled = True
         if not self._signal(signal.SIGUSR1):
             self._backend.kill(self._request)
 
     def wait(self, timeout: float | None = None) -> Outcome:
-        """The outcome, as soon as nothing of the tree is left.
+        """Returns the outcome, as soon as nothing of the tree is left.
 
         Raises:
             TimeoutError: it has not ended after so many seconds.
@@ -125,7 +130,7 @@ class Unit:
         return self._outcome
 
     def peak(self) -> int | None:
-        """Bytes that the tree has used at most until now; None if nobody counts."""
+        """Returns the bytes that the tree has used at most until now; None if nobody counts."""
         return self._outcome.peak if self._outcome else self._backend.peak(self._request)
 
     def detach(self) -> None:
@@ -167,7 +172,7 @@ class Unit:
         self.close()
 
     def _signal(self, number: int) -> bool:
-        """Whether there still was a supervisor to tell."""
+        """Says whether there still was a supervisor to tell."""
         try:
             signal.pidfd_send_signal(self.fileno(), number)
         except (ProcessLookupError, OSError):
@@ -175,13 +180,13 @@ class Unit:
         return True
 
     def _ended(self, timeout: float | None) -> bool:
-        """``select`` would refuse descriptors above 1023."""
+        """Says whether the supervisor has ended, by poll: ``select`` would refuse descriptors above 1023."""
         poll = select.poll()
         poll.register(self.fileno(), select.POLLIN)
         return bool(poll.poll(None if timeout is None else max(0.0, timeout) * 1000))
 
     def _force(self) -> None:
-        """The supervisor hangs or was stopped."""
+        """Kill a supervisor that hangs or was stopped."""
         self._backend.kill(self._request)
         if not self._ended(1):
             self._signal(signal.SIGKILL)
@@ -207,10 +212,11 @@ class Unit:
 
 
 def attach(place: Path) -> Unit | None:
-    """The unit that lives in a directory, or that has ended there with an outcome; from any process.
+    """Returns the unit that lives in a directory,
+    or that has ended there with an outcome; from any process.
 
     None if there is none here, or none that got as far as its start. What is left of a unit whose supervisor
-    was killed is killed as well. A place that others can write is no unit's: it could name any process.
+    was killed is killed as well. A place that others can write is not a unit's: it could name any process.
     """
     place = Path(place).absolute()
     if not_private(place):
@@ -232,7 +238,7 @@ def attach(place: Path) -> Unit | None:
 
 
 def _open(up: dict[str, int | str]) -> int | None:
-    """A pidfd of the supervisor; None if it has ended."""
+    """Returns a pidfd of the supervisor; None if it has ended."""
     pid = int(up["pid"])
     if up["boot"] != boot():
         return None

@@ -1,1 +1,1 @@
-"""Durable, private and foreign files: how they are written, believed, opened and digested."""
+"""Writes, believes, opens and digests files: durable ones, private ones and those that others wrote."""

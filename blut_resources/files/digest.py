@@ -1,4 +1,4 @@
-"""Content digests of files and directories, the same on every machine.
+"""Digests the contents of files and directories, to the same value on every machine.
 
 BLAKE3 because it is the one maintained hash with a Python wheel that is cryptographic and still passes
 1 GB/s on one core (measured on warm files: 3.1 GB/s, against 0.37 GB/s for hashlib's SHA-256 on the
@@ -40,7 +40,7 @@ TICK_NS = 10_000_000
 
 
 class Hashed(NamedTuple):
-    """What is known of one file. Without a stamp it cannot be recognised again without hashing."""
+    """Says what is known of one file. Without a stamp it cannot be recognised again without hashing."""
 
     size: int
     digest: str
@@ -48,7 +48,7 @@ class Hashed(NamedTuple):
 
 
 class Tree(NamedTuple):
-    """The files under a root, as sorted relative names; a single file has the one name ``""``."""
+    """Lists the files under a root, as sorted relative names; a single file has the one name ``""``."""
 
     root: Path
     is_file: bool
@@ -56,12 +56,12 @@ class Tree(NamedTuple):
 
 
 def digest_bytes(data: bytes) -> str:
-    """The digest of a file with these bytes: 64 hex digits."""
+    """Returns the digest of a file with these bytes: 64 hex digits."""
     return blake3.blake3(data).hexdigest()
 
 
 def digest_path(path: Path) -> str:
-    """The digest of a file or directory: 64 hex digits.
+    """Returns the digest of a file or directory: 64 hex digits.
 
     Raises:
         StoreError: something in it cannot be read, or is neither a file nor a directory.
@@ -71,7 +71,7 @@ def digest_path(path: Path) -> str:
 
 
 def read_digested(path: Path, name: str) -> tuple[bytes, str]:
-    """The bytes of one file, and the digest of the whole as if exactly these bytes were in it.
+    """Returns the bytes of one file, and the digest of the whole as if exactly these bytes were in it.
 
     The file is read once: what somebody writes there afterwards is neither returned nor digested.
 
@@ -95,7 +95,7 @@ def read_digested(path: Path, name: str) -> tuple[bytes, str]:
 
 
 def digest_listing(is_file: bool, files: Mapping[str, Hashed]) -> str:
-    """The digest of an artifact whose files are known."""
+    """Returns the digest of an artifact whose files are known."""
     if is_file:
         return files[""].digest
     listing = "".join(f"{name}\0{files[name].size}\0{files[name].digest}\n" for name in sorted(files))
@@ -260,7 +260,7 @@ def _settle(changed_ns: int) -> bool:
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
-    """The stamp of a file from its stat."""
+    """Returns the stamp of a file from its stat."""
     return (status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
 
 

@@ -1,4 +1,4 @@
-"""YAML, JSON and TOML that others wrote: read within bounds, and every fault told in the same way.
+"""Reads YAML, JSON and TOML that others wrote within bounds, and tells every fault in the same way.
 
 An alias lets 500 bytes of YAML stand for gigabytes, depth ends Python's own recursion, a number of 5,000
 digits or a 31st of February is an error of a kind that no reader expects.
@@ -21,11 +21,12 @@ _LONG = re.compile(rf"[0-9_:]{{{DIGITS + 1}}}")
 
 
 class DocumentError(ValueError):
-    """It cannot be read; the message names the file, the place in it and the remedy."""
+    """Says that a document cannot be read; the message names the file, the place in it and the remedy."""
 
 
 def read_json(data: bytes | str, name: str, most: int = MOST, *, distinct: bool = False) -> Any:
-    """The value of a JSON text; ``distinct`` refuses a name that an object has twice, NaN and infinities.
+    """Returns the value of a JSON text;
+    ``distinct`` refuses a name that an object has twice, NaN and infinities.
 
     Raises:
         DocumentError: it is none, larger than ``most`` bytes, too deep, or holds an endless number.
@@ -42,7 +43,7 @@ def read_json(data: bytes | str, name: str, most: int = MOST, *, distinct: bool 
 
 
 def read_toml(data: bytes | str, name: str, most: int = MOST) -> dict[str, Any]:
-    """The table of a TOML text.
+    """Returns the table of a TOML text.
 
     Raises:
         DocumentError: it is none, larger than ``most`` bytes, too deep, or holds an endless number.
@@ -58,7 +59,7 @@ def read_toml(data: bytes | str, name: str, most: int = MOST) -> dict[str, Any]:
 
 
 def read_yaml(data: bytes | str, name: str, most: int = MOST) -> Any:
-    """The value of a YAML text of plain values, without aliases; a mapping has each key once.
+    """Returns the value of a YAML text of plain values, without aliases; a mapping has each key once.
 
     Raises:
         DocumentError: it is none, larger than ``most`` bytes, too deep, or holds an alias, a tag of its own,

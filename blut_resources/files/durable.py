@@ -1,4 +1,4 @@
-"""Durable files and locks: what the artifact store stands on.
+"""Writes durable files and takes locks: the artifact store stands on this.
 
 A file written here is seen whole or not at all, also after a power cut. A lock is a ``flock`` on a file:
 the kernel drops it when its holder dies, so there is nothing to clean up after a kill.
@@ -23,18 +23,18 @@ _REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 class StoreError(Exception):
-    """The store cannot do what was asked; the message names the path or digest, the problem, the remedy."""
+    """Says that the store cannot do what was asked; the message names path or digest, problem and remedy."""
 
     def __str__(self) -> str:
         return one_line(super().__str__(), 2 * 4096)  # two paths of the longest kind
 
 
 class ArtifactMissing(StoreError):
-    """The store holds no bytes for a digest."""
+    """Says that the store holds no bytes for a digest."""
 
 
 class ArtifactDamaged(StoreError):
-    """The bytes held for a digest are not the bytes it names."""
+    """Says that the bytes held for a digest are not the bytes it names."""
 
 
 @contextlib.contextmanager
@@ -47,7 +47,7 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def explanation(error: OSError, path: Path) -> str:
-    """What a person can do about it; ``path`` is named where the error names none."""
+    """Says what a person can do about it; ``path`` is named where the error names none."""
     if error.errno in FULL:
         remedy = "free space on that filesystem or collect garbage from the store, then run again"
     elif error.errno in _REFUSED:
@@ -58,17 +58,17 @@ def explanation(error: OSError, path: Path) -> str:
 
 
 def random_name() -> str:
-    """A name that no other process has."""
+    """Returns a name that no other process has."""
     return f"{os.getpid()}-{os.urandom(6).hex()}"
 
 
 def process_tag() -> str:
-    """This process by number, and where that number holds: this boot, this process namespace."""
+    """Names this process by number, and where that number holds: this boot, this process namespace."""
     return f"{os.getpid()}-{namespace_tag()}"
 
 
 def namespace_tag() -> str:
-    """A word for the boot and the process namespace."""
+    """Returns a word for the boot and the process namespace."""
     import zlib
 
     text = b""
@@ -177,7 +177,7 @@ def file_lock(path: Path, *, poll_s: float = 0.05) -> Iterator[None]:
 
 
 def acquire(path: Path, *, shared: bool = False, wait: bool = True, poll_s: float = 0.05) -> int | None:
-    """A descriptor that holds the lock, or None if it is taken and ``wait`` is false."""
+    """Returns a descriptor that holds the lock, or None if it is taken and ``wait`` is false."""
     mode = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB
     with explained(path):
         while True:

@@ -11,11 +11,11 @@ import stat
 
 
 class NotRegular(OSError):
-    """A name stands for a pipe, a device, a socket or a directory; the message names it and the remedy."""
+    """Says that a name stands for a pipe, a device, a socket or a directory, which one, and the remedy."""
 
 
 class TooLarge(OSError):
-    """A file is larger than its reader takes; the message names it, both sizes and the remedy."""
+    """Says that a file is larger than its reader takes; the message names it, both sizes and the remedy."""
 
 
 _KINDS = (
@@ -28,7 +28,7 @@ _KINDS = (
 
 
 def open_regular(path: str | os.PathLike[str], *, follow: bool = True) -> io.BufferedReader:
-    """A regular file, open for reading in binary; without ``follow`` a symbolic link is refused too.
+    """Open a regular file for reading in binary; without ``follow`` a symbolic link is refused too.
 
     Raises:
         NotRegular: it is something else.
@@ -63,7 +63,7 @@ def copy_regular(source: str | os.PathLike[str], target: str | os.PathLike[str])
 
 
 def read_regular(path: str | os.PathLike[str], at_most: int) -> bytes:
-    """The bytes of a regular file of at most so many; more is never read.
+    """Returns the bytes of a regular file of at most so many; more is never read.
 
     Raises:
         NotRegular: it is something else.

@@ -1,4 +1,4 @@
-"""Who may look into an instance and its store: its owner alone from birth, or the group that it was made for.
+"""Decides who may look into an instance and its store: its owner from birth, or the group that it is for.
 
 A group's home is a directory with the group's write and set-group-id bits, as ``blut init --group`` makes it.
 What is made in it is the group's, SQLite's own files included, which take the mode of their database.
@@ -50,13 +50,13 @@ def prepare_home(home: Path) -> None:
 
 
 def is_shared(directory: Path) -> bool:
-    """Whether a directory was made for a group."""
+    """Says whether a directory was made for a group."""
     wanted = stat.S_ISGID | stat.S_IWGRP
     return directory.is_dir() and directory.stat().st_mode & wanted == wanted
 
 
 def open_to(path: Path) -> str:
-    """To whom besides its owner a file or directory is open, in words; empty if to nobody, or not there."""
+    """Says to whom besides its owner a file or directory is open; empty if to nobody, or not there."""
     try:
         mode = path.stat().st_mode
     except OSError:

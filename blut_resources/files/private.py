@@ -1,4 +1,4 @@
-"""Private places and files that are believed: whose they are, who else may write them, how they are opened.
+"""Believes private places and files or not: whose they are, who else may write them, how they are opened.
 
 Whatever Blut acts on by itself (an instance it found, a policy, the hooks of alerts, a place left by a dead
 payload) is believed only if it is this user's or root's and nobody else can write it, as ssh does with its
@@ -19,11 +19,11 @@ ONLY_A_FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 
 class NotBelieved(ValueError):
-    """Somebody else could have written it; the message names the place, whose it is, and the remedy."""
+    """Says that somebody else could have written it; the message names the place, its owner, the remedy."""
 
 
 class NotAFile(OSError):
-    """A name that should stand for a regular file stands for something else."""
+    """Says that a name that should stand for a regular file stands for something else."""
 
 
 def open_file(
@@ -51,7 +51,7 @@ def open_file(
 
 
 def distrust(path: Path) -> str:
-    """Why what a name stands for is not believed, in words; empty if it is.
+    """Says why what a name stands for is not believed, in words; empty if it is.
 
     Both a link and what it leads to have to be this user's or root's, and not writable by anybody else.
     """
@@ -71,7 +71,7 @@ def open_believed(path: Path, remedy: str) -> BinaryIO:
 
     Raises:
         NotBelieved: it is another user's, or others can write it; ``remedy`` ends the message.
-        OSError: it cannot be read, or is no regular file.
+        OSError: it cannot be read, or is not a regular file.
     """
     reason = distrust(path)
     file = os.fdopen(open_file(path.resolve()), "rb")
@@ -84,7 +84,7 @@ def open_believed(path: Path, remedy: str) -> BinaryIO:
 
 @contextlib.contextmanager
 def opened_directory(path: Path) -> Iterator[int]:
-    """A descriptor of a directory; no link to one is followed. Raises OSError."""
+    """Open a directory and give its descriptor; no link to one is followed. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         yield descriptor
@@ -93,7 +93,7 @@ def opened_directory(path: Path) -> Iterator[int]:
 
 
 def not_private(directory: Path) -> str:
-    """Why a directory is not this user's alone, in words; empty if it is. No link to one is followed."""
+    """Says why a directory is not this user's alone, in words; empty if it is. No link to one is followed."""
     try:
         with opened_directory(directory) as descriptor:
             found = os.fstat(descriptor)
@@ -106,7 +106,7 @@ def not_private(directory: Path) -> str:
 
 
 def user_name(uid: int) -> str:
-    """The name of a user, or the number where it has none."""
+    """Returns the name of a user, or the number where it has none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -121,7 +121,7 @@ def _distrusted(found: os.stat_result) -> str:
 
 
 def _own_group(gid: int) -> bool:
-    """Whether a group is one user's own, as many systems give each user, and a umask of 002 supposes."""
+    """Says whether a group is one user's own, as many systems give each user, and a umask of 002 supposes."""
     import grp
 
     try:

@@ -1,1 +1,1 @@
-"""The one persistent Dagster instance: where it is, how it is born, how it starts soon."""
+"""Finds, makes and starts the one persistent Dagster instance."""

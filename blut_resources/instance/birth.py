@@ -1,4 +1,4 @@
-"""New SQLite databases for Dagster: whole at once, and at the newest revision.
+"""Makes new SQLite databases for Dagster: whole at once, and at the newest revision.
 
 Dagster makes one table at a time, each in a transaction of its own, and has alembic load all its revision
 scripts to learn which is the newest. Each run has a database for its events, so each run paid for that.
@@ -49,7 +49,9 @@ MARK = "INSERT INTO secondary_indexes (name, migration_completed) VALUES (?, ?)"
 
 @functools.cache
 def newest_revision() -> str | None:
-    """The revision that this version of Dagster calls ``head``; None if its scripts do not say it plainly."""
+    """Returns the revision that this version of Dagster calls ``head``;
+    None if its scripts do not say it plainly.
+    """
     made: set[bytes] = set()
     followed: set[bytes] = set()
     scripts = Path(dagster.__file__).parent / "_core" / "storage" / "alembic" / "versions"
@@ -61,7 +63,7 @@ def newest_revision() -> str | None:
 
 
 def revision_of(path: Path) -> str | None:
-    """The revision that a database is stamped with; None without a stamp or a database.
+    """Returns the revision that a database is stamped with; None without a stamp or a database.
 
     Raises:
         sqlite3.Error: if it cannot be read.
@@ -76,13 +78,13 @@ def revision_of(path: Path) -> str | None:
 
 
 def has_table(path: Path, name: str) -> bool:
-    """Whether a database that exists has this table."""
+    """Says whether a database that exists has this table."""
     with _opened(path) as connection:
         return _has_table(connection, name)
 
 
 def statements_of(metadata: sqlalchemy.MetaData) -> list[str]:
-    """What makes the tables and indexes of ``metadata`` in SQLite."""
+    """Returns what makes the tables and indexes of ``metadata`` in SQLite."""
     found: list[str] = []
     engine = sqlalchemy.create_mock_engine(
         "sqlite://", lambda statement, *_: found.append(str(statement.compile(dialect=engine.dialect)))
@@ -92,7 +94,7 @@ def statements_of(metadata: sqlalchemy.MetaData) -> list[str]:
 
 
 def statements_in(path: Path) -> list[str]:
-    """What makes the tables and indexes that a database has, but for its stamp."""
+    """Returns what makes the tables and indexes that a database has, but for its stamp."""
     with _opened(path) as connection:
         found = connection.execute("SELECT sql FROM sqlite_master WHERE tbl_name != 'alembic_version'")
         return [sql for (sql,) in found if sql and "sqlite_sequence" not in sql]

@@ -1,4 +1,4 @@
-"""What is wrong with a history that cannot be read or written: the file, the problem, the remedy."""
+"""Says what is wrong with a history that cannot be read or written: the file, the problem, the remedy."""
 
 import contextlib
 import os
@@ -19,11 +19,11 @@ LEAST = 1 << 20
 
 
 class HistoryDamaged(StoreError):
-    """A database of the history cannot be used; the message names it, the problem and the remedy."""
+    """Says that a database of the history cannot be used; the message names it, the problem, the remedy."""
 
 
 def is_of_database(error: BaseException | None) -> bool:
-    """Whether SQLite is the cause, however it is wrapped."""
+    """Says whether SQLite is the cause, however it is wrapped."""
     while error is not None:
         if isinstance(error, sqlite3.Error) or isinstance(getattr(error, "orig", None), sqlite3.Error):
             return True
@@ -32,7 +32,7 @@ def is_of_database(error: BaseException | None) -> bool:
 
 
 def explained(home: Path, error: BaseException) -> HistoryDamaged:
-    """An error of the database in one sentence."""
+    """Returns an error of the database in one sentence."""
     words = str(getattr(error, "orig", None) or error).splitlines()[0]
     if _is_full(home) or "disk is full" in words:
         return HistoryDamaged(
@@ -71,7 +71,7 @@ def refuse_emptied(path: Path) -> None:
 
 
 def damages(home: Path) -> Iterator[tuple[Path, str]]:
-    """The databases that cannot be read, each with what is wrong with it; the main ones first."""
+    """Yields the databases that cannot be read, each with what is wrong with it; the main ones first."""
     main = [home / name for name in MAIN]
     for path in [*main, *sorted(set((home / "history" / "runs").glob("*.db")) - set(main))]:
         if path.exists() and (what := damage(path)):
@@ -79,7 +79,7 @@ def damages(home: Path) -> Iterator[tuple[Path, str]]:
 
 
 def damage(path: Path) -> str:
-    """What is wrong with a database; empty if nothing is."""
+    """Returns what is wrong with a database; empty if nothing is."""
     if not path.stat().st_size:
         return "is empty"
     try:

@@ -1,4 +1,4 @@
-"""Where the instance and its store are, found without loading Dagster."""
+"""Finds where the instance and its store are, without loading Dagster."""
 
 import functools
 import os
@@ -9,7 +9,7 @@ from blut_resources.files.private import distrust
 
 
 def find_home(start: Path | None = None) -> Path:
-    """The instance directory: $DAGSTER_HOME, else the enclosing checkout's, else the user's own.
+    """Returns the instance directory: $DAGSTER_HOME, else the enclosing checkout's, else the user's own.
 
     An instance says which code is run, so one that was only found counts if nobody else could have put it
     there; the directories above a working directory may be anybody's.
@@ -26,7 +26,7 @@ def find_home(start: Path | None = None) -> Path:
 
 
 def store_root(home: Path) -> Path:
-    """The directory of the instance's artifact store; $BLUT_STORE puts it on another disk."""
+    """Returns the directory of the instance's artifact store; $BLUT_STORE puts it on another disk."""
     return Path(os.environ.get("BLUT_STORE") or home / "store")
 
 
@@ -40,5 +40,5 @@ def _believed(home: Path) -> bool:
 
 @functools.cache
 def _say(text: str) -> None:
-    """Once a process, however often it is looked for."""
+    """Print a line once a process, however often the home is looked for."""
     print(text, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""One persistent Dagster instance per checkout or per user, found without the user exporting anything."""
+"""Opens the one persistent Dagster instance of a checkout or a user, found without exporting anything."""
 
 import os
 from pathlib import Path
@@ -32,11 +32,11 @@ nux: {enabled: false}
 
 
 class EphemeralInstance(Exception):
-    """The Dagster instance would be deleted when the command ends, and every result forgotten."""
+    """Says that the Dagster instance would be deleted when the command ends, and every result forgotten."""
 
 
 def open_instance() -> dg.DagsterInstance:
-    """The instance at `find_home()`, made if it is not there.
+    """Returns the instance at `find_home()`, made if it is not there.
 
     Raises:
         StoreError: it cannot be made there, or is another user's.
@@ -53,7 +53,7 @@ def open_instance() -> dg.DagsterInstance:
 
 
 def home_of(instance: dg.DagsterInstance) -> Path:
-    """The directory of a persistent instance.
+    """Returns the directory of a persistent instance.
 
     Raises:
         EphemeralInstance: with the remedy, unless $BLUT_ALLOW_EPHEMERAL is set.
@@ -75,7 +75,7 @@ def home_of(instance: dg.DagsterInstance) -> Path:
 
 
 def store_of(instance: dg.DagsterInstance) -> ArtifactStore:
-    """The artifact store that belongs to an instance; $BLUT_STORE puts it on another disk."""
+    """Returns the artifact store that belongs to an instance; $BLUT_STORE puts it on another disk."""
     home = home_of(instance)
     store = ArtifactStore(make_private(store_root(home)))
     note = _note(store, home)
@@ -85,7 +85,7 @@ def store_of(instance: dg.DagsterInstance) -> ArtifactStore:
 
 
 def other_homes(instance: dg.DagsterInstance, store: ArtifactStore) -> list[str]:
-    """Other instances that keep, or may keep, their results in a store, for a person to read.
+    """Returns other instances that keep, or may keep, their results in a store, for a person to read.
 
     One whose directory is gone counts no more, but only on the machine on which it was.
     """
@@ -106,7 +106,9 @@ def other_homes(instance: dg.DagsterInstance, store: ArtifactStore) -> list[str]
 
 
 def _note(store: ArtifactStore, home: Path) -> Path:
-    """The file by which a store knows one instance: a path may be that of others on other machines."""
+    """Returns the file by which a store knows one instance:
+    a path may be that of others on other machines.
+    """
     identity = home / ".identity"
     if not identity.exists():
         with file_lock(home / ".instance.lock"):

@@ -1,4 +1,4 @@
-"""What a storage keeps between two queries: connections, compiled statements, and answers that stay true."""
+"""Keeps what a storage needs again: connections, compiled statements, and answers that stay true."""
 
 import os
 import sqlite3
@@ -14,13 +14,13 @@ BUSY_S = 30.0
 
 
 class Engines:
-    """The engines of the last few databases, with their connections and compiled statements."""
+    """Keeps the engines of the last few databases, with their connections and compiled statements."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, tuple[int, sqlalchemy.Engine]] = OrderedDict()
 
     def get(self, address: str, kind: type[sqlite3.Connection] = sqlite3.Connection) -> sqlalchemy.Engine:
-        """The engine for an address such as ``sqlite:////a/b.db``."""
+        """Returns the engine for an address such as ``sqlite:////a/b.db``."""
         owner, engine = self._kept.pop(address, (0, None))
         if engine is None or owner != os.getpid():  # a connection must not be used across a fork
             options = {"timeout": BUSY_S, "factory": kind}
@@ -58,7 +58,7 @@ class Settled:
         self._yes: set[tuple[str, ...]] = set()
 
     def ask(self, question: tuple[str, ...], answer: Callable[[], bool]) -> bool:
-        """The answer, from memory if it was yes before."""
+        """Returns the answer, from memory if it was yes before."""
         if question not in self._yes and answer():
             self._yes.add(question)
         return question in self._yes

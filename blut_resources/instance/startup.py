@@ -1,4 +1,6 @@
-"""Start sooner: no modules that Dagster imports and a run does not use, no garbage collection meanwhile."""
+"""Starts sooner:
+without modules that Dagster imports and a run does not use, and without collecting garbage.
+"""
 
 import contextlib
 import functools
@@ -69,7 +71,7 @@ class _Module(ModuleType):
 
 
 class _Later:
-    """Whatever ``make`` makes, once it is needed."""
+    """Stands for whatever ``make`` makes, once it is needed."""
 
     def __init__(self, make: Callable[[], Any], calls_wait: bool) -> None:
         self._make, self._calls_wait = functools.cache(make), calls_wait

@@ -1,4 +1,7 @@
-"""Dagster's SQLite storage, created under a lock; named in ``dagster.yaml``. Apart, for its slow import."""
+"""Defines Dagster's SQLite storage, created under a lock; named in ``dagster.yaml``.
+
+Apart, for its slow import.
+"""
 
 import contextlib
 import functools
@@ -60,7 +63,7 @@ S = TypeVar("S", SqliteRunStorage, SqliteScheduleStorage)
 
 
 class Content(NamedTuple):
-    """What a database holds; ``wanted`` are tables without which Dagster has to migrate it."""
+    """Says what a database holds; ``wanted`` are tables without which Dagster has to migrate it."""
 
     tables: sqlalchemy.MetaData
     migrations: tuple[str, ...]
@@ -78,7 +81,7 @@ SCHEDULES = Content(
 
 
 class LockedSqliteStorage(DagsterSqliteStorage):
-    """Dagster's SQLite storage, created under a file lock.
+    """Keeps Dagster's SQLite storage, created under a file lock.
 
     Dagster migrates a new database without one: eight first commands at once fail, and can leave a
     schedule database with two alembic heads that no later command opens.
@@ -103,7 +106,9 @@ class LockedSqliteStorage(DagsterSqliteStorage):
 
 
 def _opened(kind: type[S], path: Path, content: "Content") -> S:
-    """A storage as it is if its database is stamped, new if there is none, else migrated by Dagster."""
+    """Returns a storage as it is if its database is stamped, new if there is none,
+    else migrated by Dagster.
+    """
     if path.exists():
         ready = birth.revision_of(path) and all(birth.has_table(path, name) for name in content.wanted)
     else:
@@ -134,7 +139,7 @@ class _Pooled:
 
 
 class PooledRuns(_Pooled, SqliteRunStorage):
-    """The runs, each of which is held by its process for as long as it is shown as started."""
+    """Stores the runs, each of which is held by its process for as long as it is shown as started."""
 
     def add_run(self, dagster_run: dg.DagsterRun) -> dg.DagsterRun:
         """Keep a new run.
@@ -188,17 +193,18 @@ class PooledRuns(_Pooled, SqliteRunStorage):
 
 
 def _is_interruption(event: dg.DagsterEvent) -> bool:
-    """Whether a run ended by Ctrl-C while Dagster had an event in hand: its step cannot tell then."""
+    """Says whether a run ended by Ctrl-C while Dagster had an event in hand: its step cannot tell then."""
     reason = getattr(event.event_specific_data, "failure_reason", None)
     return reason is RunFailureReason.UNEXPECTED_TERMINATION
 
 
 class PooledSchedules(_Pooled, SqliteScheduleStorage):
-    """Schedules and sensors."""
+    """Stores schedules and sensors."""
 
 
 def _without_copy(entry: dg.EventLogEntry) -> dg.EventLogEntry:
-    """An event as it is kept: the output of a stage asset without the metadata of its materialization.
+    """Returns an event as it is kept:
+    the output of a stage asset without the metadata of its materialization.
 
     The one directly follows the other, and a picture among them weighs more than all other events of a run.
     """

@@ -1,4 +1,4 @@
-"""What a launcher is told, and what it gives back: the seam between a payload and where it runs."""
+"""Says what a launcher is told, and what it gives back: the seam between a payload and where it runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from blut_resources.containment.unit import Enforcement
 
 @dataclass(frozen=True)
 class Order:
-    """One process tree to start, in full: a launcher adds nothing to what it computes.
+    """Describes one process tree to start, in full: a launcher adds nothing to what it computes.
 
     Attributes:
         command: program and arguments.
@@ -43,28 +43,44 @@ class Order:
 
 
 class Launched(Protocol):
-    """A process tree that was started; as a context manager it ends with the block.
+    """Stands for a process tree that was started; as a context manager it ends with the block.
 
     ``fileno`` becomes readable when the tree has ended.
     """
 
     @property
-    def place(self) -> Path: ...
+    def place(self) -> Path:
+        """Returns the directory of its files."""
+        ...
 
     @property
-    def enforcement(self) -> Enforcement: ...
+    def enforcement(self) -> Enforcement:
+        """Says what holds it."""
+        ...
 
-    def fileno(self) -> int: ...
+    def fileno(self) -> int:
+        """Returns a descriptor that becomes readable when it has ended."""
+        ...
 
-    def wait(self) -> Outcome: ...
+    def wait(self) -> Outcome:
+        """Returns the outcome, as soon as nothing of it is left."""
+        ...
 
-    def terminate(self) -> None: ...
+    def terminate(self) -> None:
+        """Let it end, with time for a checkpoint. Returns at once."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """End it, and remove what holds it. Idempotent."""
+        ...
 
-    def peak(self) -> int | None: ...
+    def peak(self) -> int | None:
+        """Returns the bytes that it has used at most until now; None if nobody counts."""
+        ...
 
-    def broken(self) -> str: ...
+    def broken(self) -> str:
+        """Says what does not hold it any more; empty as long as all does."""
+        ...
 
     def __enter__(self) -> Self: ...
 
@@ -74,7 +90,7 @@ class Launched(Protocol):
 
 
 class Launcher(Protocol):
-    """Starts what it is ordered to. Which one did is no part of any fingerprint."""
+    """Starts what it is ordered to. Which one did is not a part of any fingerprint."""
 
     def start(self, order: Order) -> Launched:
         """Start it, once.

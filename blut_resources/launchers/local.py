@@ -1,4 +1,4 @@
-"""The launcher of this machine: a unit of its own for each payload, held by whatever contains best here."""
+"""Launches on this machine: a unit of its own for each payload, held by whatever contains best here."""
 
 from blut_resources.containment.launching import launch
 from blut_resources.containment.unit import Unit

@@ -1,1 +1,1 @@
-"""Admission: what of this machine is leased to whom, and whose turn is next."""
+"""Admits what is to run: what of this machine is leased to whom, and whose turn is next."""

@@ -1,4 +1,4 @@
-"""Files that stand for who holds what of this machine, and who waits.
+"""Keeps the files that stand for who holds what of this machine, and who waits.
 
 Every file is locked (``flock``, shared) by the processes that it speaks of. The kernel drops the lock when
 the last of them dies, so a file that can be locked exclusively is a dead one, whatever its name or contents
@@ -35,7 +35,7 @@ SHOWN = 200
 
 @dataclass(frozen=True)
 class Needs:
-    """What a step declares: bytes of memory, a number of GPUs, bytes of memory on each of these."""
+    """Says what a step declares: bytes of memory, a number of GPUs, bytes of memory on each of these."""
 
     memory: int = 0
     gpus: int = 0
@@ -54,7 +54,7 @@ class Needs:
 
 @dataclass(frozen=True)
 class Claim:
-    """What one file says: who waits for what, or holds it. `since` in seconds since 1970."""
+    """Says what one file says: who waits for what, or holds it. `since` is in seconds since 1970."""
 
     needs: Needs
     holder: Mapping[str, str]
@@ -69,12 +69,14 @@ class Claim:
 
     @property
     def foreign(self) -> bool:
-        """Whether it is neither this user's nor root's: then it counts up to a share, whatever it says."""
+        """Says whether it is neither this user's nor root's:
+        then it counts up to a share, whatever it says.
+        """
         return self.owner not in (os.geteuid(), 0)
 
 
 class Held:
-    """A file that this process has locked, until `release` or death."""
+    """Holds a file that this process has locked, until `release` or death."""
 
     def __init__(self, path: Path, file: IO[str]) -> None:
         self.path = path
@@ -94,7 +96,7 @@ class Held:
 
 
 def claims(directory: Path, kind: str, *, sweep: bool = False) -> list[Claim]:
-    """The claims of living processes, oldest first. `sweep` deletes the dead; only under the lock."""
+    """Returns the claims of living processes, oldest first. `sweep` deletes the dead; only under the lock."""
     with explained(directory):
         names = os.listdir(directory)  # noqa: PTH208
         if sweep:
@@ -159,12 +161,12 @@ def join(path: Path) -> Held:
 
 
 def _ours(names: list[str]) -> list[re.Match[str]]:
-    """Whatever else lies there is left alone."""
+    """Returns the names that are ours; whatever else lies there is left alone."""
     return [name for name in map(_NAME.fullmatch, names) if name]
 
 
 def _probe(path: Path, sweep: bool) -> tuple[bool, str, int]:
-    """Whether a living process has a file, what is in it, and whose it is.
+    """Says whether a living process has a file, what is in it, and whose it is.
 
     Who closes a file to others claims nothing from them: nobody could tell whether its process lives.
     """
@@ -187,7 +189,9 @@ def _probe(path: Path, sweep: bool) -> tuple[bool, str, int]:
 
 
 def _is_dead(path: Path, descriptor: int) -> bool:
-    """Of a file that nobody of this kernel has locked: it may be another machine's, where they share it."""
+    """Says of a file that nobody of this kernel has locked whether it is dead:
+    it may be another machine's.
+    """
     with contextlib.suppress(OSError, ValueError, AttributeError):
         said = read_json(os.read(descriptor, CLAIM).decode(errors="replace"), "its claim", CLAIM)
         if found := liveness.Holder.of(said.get("process")):

@@ -1,4 +1,4 @@
-"""Admission: memory and GPUs of this machine are leased, so that what runs at once fits.
+"""Grants memory and GPUs of this machine, so that what runs at once fits.
 
 The budget belongs to the machine: all Dagster instances and all users share one directory of leases
 (`files`), first come first served (`queue`). Only what is declared counts against it. Where other
@@ -43,7 +43,7 @@ HEADROOM = 1.1
 
 @dataclass(frozen=True)
 class Lease:
-    """What was granted.
+    """Says what was granted.
 
     Attributes:
         path: the file to hold a shared ``flock`` on, by every process that the lease must outlive; None where
@@ -58,7 +58,7 @@ class Lease:
 
 
 def estimate(declared: int | None, peaks: Sequence[int], limit: int | None, alike: Sequence[int] = ()) -> int:
-    """Bytes to lease for a step.
+    """Returns the bytes to lease for a step.
 
     A memory limit, where one is set: the step may use all of it. Else a tenth more than the largest of the
     peaks measured before of the same thing, even where that is less than what was declared. Else what was
@@ -113,12 +113,12 @@ def join(path: Path) -> Iterator[None]:
 
 
 def holders() -> list[Claim]:
-    """Who holds something now, oldest first. Raises LeaseError."""
+    """Returns who holds something now, oldest first. Raises LeaseError."""
     return _claims(HOLDER)
 
 
 def waiters() -> list[Claim]:
-    """Who waits now, the next one first. Raises LeaseError."""
+    """Returns who waits now, the next one first. Raises LeaseError."""
     return _claims(WAITER)
 
 
@@ -151,7 +151,7 @@ def _give_up(text: str) -> None:
 # Polling, and not a wait for a lock: a blocked `flock` keeps an interrupt from its thread, and what is waited
 # for is a sum over many files, which no single lock stands for.
 class _Wait:
-    """One wait, from what there is to the grant."""
+    """Waits once, from what there is to the grant."""
 
     def __init__(self, needs: Needs, holder: Mapping[str, str], on_wait: Callable[[str], None]) -> None:
         self.needs, self.on_wait = needs, on_wait
@@ -219,7 +219,7 @@ class _Patience:
         self.start: float | None = None
 
     def look(self, turn: Turn) -> Turn:
-        """The same turn, with a warning; or a wait instead."""
+        """Returns the turn with a warning, or a wait instead."""
         free = machine.available() if self.need else 0
         if self.need <= free:
             return turn

@@ -1,4 +1,4 @@
-"""The one directory of this machine, for all of its users, where leases are kept, and its lock."""
+"""Finds and locks the one directory of this machine, for all of its users, where leases are kept."""
 
 import contextlib
 import fcntl
@@ -27,11 +27,12 @@ _ANYONE = f"set ${PLACE} to a directory that every user of this machine can writ
 
 
 class LeaseError(Exception):
-    """Leases cannot be kept; the message names the path, the problem, the remedy."""
+    """Says that leases cannot be kept; the message names the path, the problem, the remedy."""
 
 
 def place() -> Path:
-    """The directory, made if need be: $BLUT_LEASES, else the first of `PLACES` that this machine has.
+    """Returns the directory, made if need be:
+    $BLUT_LEASES, else the first of `PLACES` that this machine has.
 
     Raises:
         LeaseError: it cannot be used; falling back to another would give the same memory away twice.
@@ -46,7 +47,7 @@ def place() -> Path:
 
 
 def named_place() -> Path:
-    """Where the directory is or would be."""
+    """Returns where the directory is or would be."""
     named = os.environ.get(PLACE)
     if named:
         return Path(named).absolute()
@@ -122,7 +123,9 @@ def _lockable(path: Path) -> int:
 
 
 def locked_by(path: Path) -> str:
-    """The process that has locked a file and its user, by the kernel's table; empty if that does not say."""
+    """Returns the process that has locked a file and its user, by the kernel's table;
+    empty if that does not say.
+    """
     with contextlib.suppress(OSError, ValueError, IndexError):
         wanted = f":{path.stat().st_ino}"
         for line in Path("/proc/locks").read_text().splitlines():
@@ -133,7 +136,7 @@ def locked_by(path: Path) -> str:
 
 
 def _make(directory: Path) -> None:
-    """It appears with its final mode, so that nobody finds it closed."""
+    """Make the directory so that it appears with its final mode, and nobody finds it closed."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     temporary = directory.with_name(f".{directory.name}-{random_name()}")
     temporary.mkdir(PRIVATE_DIRECTORY)
@@ -161,7 +164,7 @@ def _refuse_unusable(directory: Path) -> None:
 
 
 def _refuse_anothers(directory: Path) -> None:
-    """Who owns the directory, or can write to it while it is not sticky, can take every lease in it away.
+    """Refuse a directory whose owner, or who can write to it while it is not sticky, can take leases away.
 
     Root takes over what somebody else made first.
     """

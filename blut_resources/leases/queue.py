@@ -1,4 +1,4 @@
-"""Whose turn it is: first come first served, from what is held, who waits, and what the machine has.
+"""Decides whose turn it is: first come first served, from what is held, who waits, and what there is.
 
 Nothing here touches a file. A later waiter goes first only where that delays no earlier one: what fits an
 earlier waiter is set aside for it, and of what it still waits for nothing is given to anybody behind it.
@@ -20,12 +20,12 @@ SHARE = 0.9
 
 
 class NeverFits(Exception):
-    """More is needed than this machine can ever give; the message shows the arithmetic and the remedy."""
+    """Says that more is needed than this machine can ever give; the message shows arithmetic and remedy."""
 
 
 @dataclass(frozen=True)
 class Turn:
-    """What a look at the queue says to one waiter."""
+    """Says what a look at the queue tells one waiter."""
 
     gpus: tuple[Gpu, ...] = ()
     """Those to take, if nothing is waited for."""
@@ -37,7 +37,7 @@ class Turn:
 
 
 def refuse_impossible(needs: Needs, memory: Memory, there: Gpus) -> None:
-    """Raises NeverFits."""
+    """Refuse what this machine can never give. Raises NeverFits."""
     if needs.memory > memory.budget:
         raise NeverFits(
             f"needs {size_text(needs.memory)}; {memory.describe()}, so at most {size_text(memory.budget)} can"
@@ -54,7 +54,7 @@ def refuse_impossible(needs: Needs, memory: Memory, there: Gpus) -> None:
 
 
 def look(needs: Needs, held: Sequence[Claim], before: Sequence[Claim], memory: Memory, there: Gpus) -> Turn:
-    """Whether it is the turn of `needs`, behind the waiters `before`."""
+    """Says whether it is the turn of `needs`, behind the waiters `before`."""
     problems = tuple(claim.problem for claim in (*held, *before) if claim.problem)
     if problems:
         return Turn(waits=True, says=problems[0], cause=problems)
@@ -81,7 +81,9 @@ def _memory_left(held: Sequence[Claim], before: Sequence[Claim], memory: Memory)
 
 
 def _counted(held: Sequence[Claim], budget: int) -> dict[int, int]:
-    """Bytes that count as held, by user: of another one no more than a share, whatever the files say."""
+    """Returns the bytes that count as held, by user:
+    of another one no more than a share, whatever the files say.
+    """
     total: dict[int, int] = {}
     for claim in held:
         total[claim.owner] = total.get(claim.owner, 0) + claim.needs.memory
@@ -103,7 +105,7 @@ def _gpus_left(held: Sequence[Claim], before: Sequence[Claim], there: Sequence[G
 
 
 def _choose(left: Sequence[Gpu], needs: Needs) -> tuple[Gpu, ...] | None:
-    """The smallest that do, so that large ones stay for those that need them."""
+    """Choose the smallest that do, so that large ones stay for those that need them."""
     enough = sorted((gpu for gpu in left if gpu.free >= needs.vram), key=lambda gpu: (gpu.total, gpu.index))
     return tuple(enough[: needs.gpus]) if len(enough) >= needs.gpus else None
 
@@ -121,7 +123,7 @@ def _gpus_text(needs: Needs) -> str:
 
 
 def _gpu_text(needs: Needs, held: Sequence[Claim], there: Sequence[Gpu]) -> str:
-    """Of each GPU, why it is not given now."""
+    """Says of each GPU why it is not given now."""
     texts = []
     for gpu in there:
         holder = next((claim for claim in held if gpu.uuid in claim.gpus), None)
@@ -139,7 +141,7 @@ def _gpu_text(needs: Needs, held: Sequence[Claim], there: Sequence[Gpu]) -> str:
 
 
 def describe(claim: Claim) -> str:
-    """``lamquant/joint_checkpoint 12 GiB (run 3fa2c1d0, since 14:02)``."""
+    """Returns text such as ``lamquant/joint_checkpoint 12 GiB (run 3fa2c1d0, since 14:02)``."""
     today = time.strftime("%F") == time.strftime("%F", time.localtime(claim.since))
     since = time.strftime("%H:%M" if today else "%F %H:%M", time.localtime(claim.since))
     what = [size_text(claim.needs.memory)] if claim.needs.memory else []

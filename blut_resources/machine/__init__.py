@@ -1,1 +1,1 @@
-"""What this machine has, what runs on it, and which process is alive."""
+"""Tells what this machine has, what runs on it, and which process is alive."""

@@ -1,4 +1,4 @@
-"""Which cgroup a process is in, and the few files of a cgroup that Blut reads and writes; both versions."""
+"""Finds the cgroup of a process, and reads and writes the few files of it that Blut needs; both versions."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ STALE_S = 60
 
 @dataclass(frozen=True)
 class Cgroup:
-    """One directory of a cgroup hierarchy. ``version`` is 1 or 2."""
+    """Stands for one directory of a cgroup hierarchy. ``version`` is 1 or 2."""
 
     path: Path
     version: int
 
     def read(self, file: str) -> str | None:
-        """What a file of it says; None where there is none, or no such cgroup."""
+        """Returns what a file of it says; None where there is none, or no such cgroup."""
         try:
             return (self.path / file).read_text().strip()
         except OSError:
@@ -40,16 +40,20 @@ class Cgroup:
         (self.path / file).write_text(str(value))
 
     def limit(self) -> int | None:
-        """Bytes; None if there is no limit."""
+        """Returns the bytes; None if there is no limit."""
         found = _number(self.read(_LIMIT[self.version]))
         return None if found is None or found >= _UNLIMITED else found
 
     def peak(self) -> int | None:
-        """Bytes used at most until now; None where the kernel does not tell (version 2 before Linux 5.19)."""
+        """Returns the bytes used at most until now;
+        None where the kernel does not tell (version 2 before Linux 5.19).
+        """
         return _number(self.read(_PEAK[self.version]))
 
     def processes(self) -> list[int]:
-        """Everything in it and below, but for what lives in a process namespace that is out of sight."""
+        """Returns everything in it and below,
+        but for what lives in a process namespace that is out of sight.
+        """
         found: list[int] = []
         for directory, _, _ in os.walk(self.path):
             found += map(int, (Cgroup(Path(directory), self.version).read("cgroup.procs") or "").split())
@@ -57,7 +61,7 @@ class Cgroup:
         return [pid for pid in found if pid]
 
     def kill(self) -> None:
-        """SIGKILL everything in it and below, now; does not wait for the ends."""
+        """Send SIGKILL to everything in it and below, now; does not wait for the ends."""
         with suppress(OSError):
             if (self.path / "cgroup.kill").exists():
                 return self.write("cgroup.kill", 1)
@@ -79,12 +83,12 @@ class Cgroup:
 
 
 def memory_cgroup(pid: int | str = "self") -> Cgroup | None:
-    """The cgroup that counts and limits the memory of a process; None if none does, or it is gone."""
+    """Returns the cgroup that counts and limits the memory of a process; None if none does, or it is gone."""
     return cgroup_of(pid, "memory")
 
 
 def cgroup_of(pid: int | str, controller: str) -> Cgroup | None:
-    """The cgroup of a process in the hierarchy that has the controller."""
+    """Returns the cgroup of a process in the hierarchy that has the controller."""
     memberships = dict(_memberships(pid))
     for mount, root, name in _mounts():
         # name is empty for version 2, where a controller may or may not be attached
@@ -102,7 +106,7 @@ def cgroup_of(pid: int | str, controller: str) -> Cgroup | None:
 
 
 def unified_cgroup(pid: int | str = "self") -> Cgroup | None:
-    """The cgroup of a process in the version 2 hierarchy, whatever controllers it has there."""
+    """Returns the cgroup of a process in the version 2 hierarchy, whatever controllers it has there."""
     path = dict(_memberships(pid)).get("")
     for mount, root, name in _mounts():
         directory = _below(mount, root, path) if path is not None and name == "" else None
@@ -112,7 +116,7 @@ def unified_cgroup(pid: int | str = "self") -> Cgroup | None:
 
 
 def is_unit(path: str) -> bool:
-    """Whether a path is where a cgroup of a unit is or was: in a mounted hierarchy, and called so."""
+    """Says whether a path is where a cgroup of a unit is or was: in a mounted hierarchy, and called so."""
     there = Path(path)
     mounts = (mount for mount, _, _ in _mounts())
     return (
@@ -131,7 +135,7 @@ def remove_stale(parent: Path, version: int, pattern: str = "blut-*") -> None:
 
 
 def _memberships(pid: int | str) -> Iterator[tuple[str, str]]:
-    """Controller to path within its hierarchy; the empty name is version 2."""
+    """Yields controller to path within its hierarchy; the empty name is version 2."""
     try:
         lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
     except OSError:
@@ -157,7 +161,7 @@ def _unescape(field: str) -> str:
 
 
 def _below(mount: Path, root: str, path: str) -> Path | None:
-    """Where a path of the hierarchy is to be found; None if that part of it is not mounted."""
+    """Returns where a path of the hierarchy is to be found; None if that part of it is not mounted."""
     relative = os.path.relpath(path, root)
     return None if relative.startswith("..") else mount / relative
 

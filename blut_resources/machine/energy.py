@@ -1,4 +1,4 @@
-"""Energy that was used while something ran: RAPL for CPU packages, NVML for GPUs.
+"""Measures the energy that was used while something ran: RAPL for CPU packages, NVML for GPUs.
 
 What cannot be read is not told. A RAPL counter is of the whole package, with whatever else runs on it, and it
 starts again from zero every few minutes to hours: so it is read once a minute. Only root may read it, unless
@@ -19,7 +19,7 @@ EVERY_S = 60.0
 
 @dataclass
 class Counter:
-    """A counter in joules that goes up, and starts from zero again at ``wraps_at``."""
+    """Counts joules: it goes up, and starts from zero again at ``wraps_at``."""
 
     kind: str
     read: Callable[[], float]
@@ -38,7 +38,7 @@ class Counter:
 
 @dataclass
 class Meter:
-    """Counters that are read together."""
+    """Reads counters together."""
 
     counters: list[Counter] = field(default_factory=list)
 
@@ -51,12 +51,12 @@ class Meter:
                 self.counters.remove(counter)
 
     def joules(self) -> dict[str, float]:
-        """What was used, by kind, summed over packages and GPUs."""
+        """Returns what was used, by kind, summed over packages and GPUs."""
         kinds = dict.fromkeys(counter.kind for counter in self.counters)
         return {kind: round(sum(c.used for c in self.counters if c.kind == kind), 1) for kind in kinds}
 
     def added_to(self, shown: Mapping[str, float]) -> dict[str, float]:
-        """The same, on top of what another meter has shown."""
+        """Returns what it shows, on top of what another meter has shown."""
         return {kind: round(used + shown.get(kind, 0.0), 1) for kind, used in self.joules().items()}
 
 
@@ -84,7 +84,9 @@ def metered(gpus: Sequence[int] = (), powercap: Path = POWERCAP, every_s: float 
 
 
 def _packages(powercap: Path) -> Iterator[Counter]:
-    """The domains ``intel-rapl:N``, which AMD's processors have too; ``psys`` would count them twice."""
+    """Yields the domains ``intel-rapl:N``, which AMD's processors have too;
+    ``psys`` would count them twice.
+    """
     for domain in sorted(powercap.glob("intel-rapl:[0-9]*")):
         if ":" in domain.name.partition(":")[2]:
             continue  # a part of a package, such as its cores

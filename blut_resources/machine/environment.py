@@ -1,4 +1,4 @@
-"""What a run runs on: the code's commit, the versions of what is installed, the machine. Slow to find out."""
+"""Finds out what a run runs on: the commit, the versions installed, the machine. That is slow."""
 
 import contextlib
 import os
@@ -19,7 +19,9 @@ GIT_S = 20.0
 
 
 def git_state(directory: Path = SOURCE) -> dict[str, Any] | None:
-    """``commit``, ``branch`` and whether files differ from it; None if ``directory`` is in no checkout."""
+    """Returns ``commit``, ``branch`` and whether files differ from it;
+    None if ``directory`` is in no checkout.
+    """
     commit = _git(directory, "rev-parse", "HEAD")
     if commit is None:
         return None
@@ -34,7 +36,7 @@ def git_state(directory: Path = SOURCE) -> dict[str, Any] | None:
 
 
 def packages() -> dict[str, str]:
-    """Name and version of every installed package."""
+    """Returns name and version of every installed package."""
     # by the names of their directories: to read what is in them would take a hundred times as long
     there = (name for place in reversed(sys.path) for name in _listed(place) if name.endswith(".dist-info"))
     found = (name.removesuffix(".dist-info").rpartition("-") for name in there)
@@ -42,7 +44,7 @@ def packages() -> dict[str, str]:
 
 
 def hardware() -> dict[str, Any]:
-    """The machine, as far as this process may use it. Memory in bytes."""
+    """Returns the machine, as far as this process may use it. Memory in bytes."""
     models = [line for line in read("/proc/cpuinfo").splitlines() if line.startswith("model name")]
     there = gpus()
     return {
@@ -57,7 +59,7 @@ def hardware() -> dict[str, Any]:
 
 
 def environment() -> dict[str, Any]:
-    """All of it; what cannot be found out is None."""
+    """Returns all of it; what cannot be found out is None."""
     found: dict[str, Any] = {"python": sys.version.split()[0]}
     looks: dict[str, Callable[[], Any]] = {"git": git_state, "packages": packages, "hardware": hardware}
     for name, look in looks.items():

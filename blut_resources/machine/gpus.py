@@ -1,4 +1,4 @@
-"""The GPUs that this process may use, through NVML (package nvidia-ml-py, optional)."""
+"""Finds the GPUs that this process may use, through NVML (package nvidia-ml-py, optional)."""
 
 import contextlib
 import importlib
@@ -14,7 +14,7 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU; memory in bytes. `index` counts as nvidia-smi does, in the order of the PCI bus."""
+    """Describes one GPU; memory in bytes. `index` counts as nvidia-smi does, in the order of the PCI bus."""
 
     index: int
     uuid: str
@@ -24,14 +24,15 @@ class Gpu:
 
 
 class Gpus(NamedTuple):
-    """The GPUs found, and why there are no more."""
+    """Lists the GPUs found, and says why there are no more."""
 
     found: tuple[Gpu, ...]
     reason: str = ""
 
 
 def gpus() -> Gpus:
-    """What NVML shows or $BLUT_GPUS declares, as far as $CUDA_VISIBLE_DEVICES lets this process see it.
+    """Returns what NVML shows or $BLUT_GPUS declares,
+    as far as $CUDA_VISIBLE_DEVICES lets this process see it.
 
     ``BLUT_GPUS="0:24G,1:24G"`` (index and memory) is for GPUs that NVML does not know; all of their memory
     counts as free. ``none`` gives out no GPU.
@@ -45,7 +46,7 @@ def gpus() -> Gpus:
 
 
 def environment(granted: tuple[Gpu, ...]) -> dict[str, str]:
-    """What makes a program see these GPUs only, in this order; none, where none was granted.
+    """Returns what makes a program see these GPUs only, in this order; none, where none was granted.
 
     By UUID where there is one: CUDA counts by speed and not by PCI bus, unless told, so that its index 1
     may be another GPU.
@@ -55,7 +56,8 @@ def environment(granted: tuple[Gpu, ...]) -> dict[str, str]:
 
 
 def usage(indices: Sequence[int]) -> list[dict[str, float]]:
-    """What these GPUs do: ``index``, ``util`` (percent), ``memory_bytes``, ``temperature_c``, ``power_w``.
+    """Returns what these GPUs do:
+    ``index``, ``util`` (percent), ``memory_bytes``, ``temperature_c``, ``power_w``.
 
     What NVML does not tell is missing; none at all where there is no NVML.
     """
@@ -137,7 +139,7 @@ def _nvml() -> Gpus:
 
 @cache
 def _start(nvml: Any) -> None:
-    """Once per process: it can take a second."""
+    """Start NVML once per process: it can take a second."""
     nvml.nvmlInit()
 
 

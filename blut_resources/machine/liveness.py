@@ -1,4 +1,4 @@
-"""Who holds something, and whether that process lives: yes, no, or unknown from here.
+"""Says who holds something, and whether that process lives: yes, no, or unknown from here.
 
 Only *no* permits ending, deleting or reaping: what cannot be seen is not dead. A pid means something in its
 own process namespace during its own boot; from another machine, or another container of this one, nobody
@@ -45,7 +45,7 @@ LOCAL = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "tmpfs
 
 
 class Holder(NamedTuple):
-    """A process, and where its number means something.
+    """Names a process, and where its number means something.
 
     Older versions wrote only the first two fields; what is missing is empty. ``start`` is in clock ticks
     since boot, ``machine`` the host name and the machine id.
@@ -59,7 +59,7 @@ class Holder(NamedTuple):
 
     @classmethod
     def of(cls, said: object) -> "Holder | None":
-        """What a list of fields, or a line of them, says; None if it says nothing of a process."""
+        """Returns what a list of fields, or a line of them, says; None if it says nothing of a process."""
         words = (
             said.split() if isinstance(said, str) else list(said) if isinstance(said, list | tuple) else []
         )
@@ -71,11 +71,11 @@ class Holder(NamedTuple):
 
     @property
     def complete(self) -> bool:
-        """Whether it says on which boot of which machine it runs."""
+        """Says whether it says on which boot of which machine it runs."""
         return bool(self.boot and self.namespace and self.machine)
 
     def line(self) -> str:
-        """Its fields, to be written down."""
+        """Returns its fields, to be written down."""
         return " ".join(str(field) for field in self if field != "")
 
     def __str__(self) -> str:
@@ -88,12 +88,12 @@ class Holder(NamedTuple):
 
 
 def this_process() -> Holder:
-    """The holder that this process is."""
+    """Returns the holder that this process is."""
     return Holder(os.getpid(), start_time("self"), boot_id(), pid_namespace(), machine())
 
 
 def alive(holder: Holder) -> Answer:
-    """Whether a process lives, by the process table of this machine."""
+    """Says whether a process lives, by the process table of this machine."""
     if not holder.boot:
         return "yes" if _seen(holder) == "yes" else "unknown"
     if holder.boot != boot_id():
@@ -102,14 +102,16 @@ def alive(holder: Holder) -> Answer:
 
 
 def pid_here(holder: Holder) -> int | None:
-    """The number by which this process can signal a living holder; None if it cannot be seen from here."""
+    """Returns the number by which this process can signal a living holder;
+    None if it cannot be seen from here.
+    """
     if holder.boot in ("", boot_id()) and holder.namespace in ("", pid_namespace()):
         return holder.pid if _seen(holder) == "yes" else None
     return _below(holder)[1] if holder.boot == boot_id() else None
 
 
 def _seen(holder: Holder) -> Answer:
-    """In this process namespace."""
+    """Look for a holder in this process namespace."""
     if not _own_table():
         return "unknown"
     started = start_time(holder.pid)
@@ -123,14 +125,14 @@ def _seen(holder: Holder) -> Answer:
 
 
 def _own_table() -> bool:
-    """Whether /proc counts as this process does; in a namespace without its own one it does not."""
+    """Says whether /proc counts as this process does; in a namespace without its own one it does not."""
     with contextlib.suppress(OSError):
         return Path("/proc/self").readlink().name == str(os.getpid())
     return False
 
 
 def _below(holder: Holder) -> tuple[Answer, int | None]:
-    """In a process namespace inside this one, with the pid here; only the machine's own sees them all."""
+    """Look in namespaces inside this one, and give the pid here; only the machine's own sees them all."""
     if not _own_table():
         return "unknown", None
     for name in os.listdir("/proc"):  # noqa: PTH208
@@ -146,7 +148,7 @@ def _below(holder: Holder) -> tuple[Answer, int | None]:
 
 
 class Mark:
-    """A file that says who holds something, locked for as long as this process does."""
+    """Keeps a file that says who holds something, locked for as long as this process does."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -180,7 +182,7 @@ def remove_mark(path: Path) -> None:
 
 
 def locked(path: Path) -> bool:
-    """Whether somebody has a mark locked; False if there is none. Who may not read it is told True."""
+    """Says whether somebody has a mark locked; False if there is none. Who may not read it is told True."""
     try:
         with path.open("r+" if os.access(path, os.W_OK) else "r") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -192,19 +194,19 @@ def locked(path: Path) -> bool:
 
 
 def holders(path: Path) -> list[Holder]:
-    """Who has marked a file, the newest last."""
+    """Returns who has marked a file, the newest last."""
     with contextlib.suppress(OSError):
         return [found for line in path.read_text().splitlines() if (found := Holder.of(line))]
     return []
 
 
 def marked(path: Path) -> Answer:
-    """Whether anybody lives who has marked a file."""
+    """Says whether anybody lives who has marked a file."""
     return "yes" if locked(path) else unlocked(path, holders(path))
 
 
 def unlocked(path: Path, who: Sequence[Holder]) -> Answer:
-    """Whether anybody of those lives who would have this file locked, which nobody here has."""
+    """Says whether anybody of those lives who would have this file locked, which nobody here has."""
     answers = {_unlocked(path, holder) for holder in who or [None]}
     return "unknown" if "unknown" in answers else "yes" if "yes" in answers else "no"
 
@@ -216,7 +218,7 @@ def _unlocked(path: Path, holder: Holder | None) -> Answer:
 
 
 def _is_local(path: Path) -> bool:
-    """Whether the filesystem of a path is one that no other machine can write to."""
+    """Says whether the filesystem of a path is one that no other machine can write to."""
     best, kind = "", ""
     there = os.path.realpath(path)
     for line in read("/proc/self/mountinfo").splitlines():

@@ -1,4 +1,4 @@
-"""What this machine has to give: main memory, and room in /dev/shm. Its GPUs are in `gpus`.
+"""Measures what this machine has to give: main memory, and room in /dev/shm. Its GPUs are in `gpus`.
 
 Sizes are bytes. Standard library only, so that a payload can ask as well.
 """
@@ -21,12 +21,12 @@ _USAGE = {
 
 
 class SharedMemoryTooSmall(Exception):
-    """DataLoader workers would die of SIGBUS for want of room in /dev/shm."""
+    """Says that DataLoader workers would die of SIGBUS for want of room in /dev/shm."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """The memory of this machine as far as this process may use it."""
+    """Describes the memory of this machine as far as this process may use it."""
 
     installed: int
     """MemTotal."""
@@ -39,11 +39,11 @@ class Memory:
 
     @property
     def budget(self) -> int:
-        """What all leases together may hold."""
+        """Returns what all leases together may hold."""
         return max(0, self.total - self.reserve)
 
     def describe(self) -> str:
-        """The arithmetic behind `budget`."""
+        """Returns the arithmetic behind `budget`."""
         has = f"this machine has {size_text(self.installed)}"
         if self.cgroup:
             has += f", of which the cgroup {self.cgroup} may use {size_text(self.total)}"
@@ -61,12 +61,14 @@ def memory() -> Memory:
 
 
 def available() -> int:
-    """What could be allocated now without swapping, also under the limits of the cgroups of this process."""
+    """Returns what could be allocated now without swapping,
+    also under the limits of the cgroups of this process.
+    """
     return max(0, min([_meminfo("MemAvailable"), *(limit - used for _, limit, used in _cgroup_limits())]))
 
 
 def size_text(size: int) -> str:
-    """``12 GiB``, ``1.5 GiB``, ``512 MiB``."""
+    """Returns text such as ``12 GiB``, ``1.5 GiB``, ``512 MiB``."""
     for unit, name in ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
         if size >= unit:
             return f"{size / unit:.1f}".removesuffix(".0") + f" {name}"
@@ -74,7 +76,7 @@ def size_text(size: int) -> str:
 
 
 def shared_memory() -> tuple[int, int]:
-    """Size of /dev/shm and what is free in it; nothing of both where there is none."""
+    """Returns the size of /dev/shm and what is free in it; nothing of both where there is none."""
     try:
         fs = os.statvfs(SHM)
     except OSError:
@@ -118,7 +120,7 @@ def _meminfo(name: str) -> int:
 
 
 def _cgroup_limits() -> Iterator[tuple[Path, int, int]]:
-    """Of each limited cgroup of this process: directory, limit, what is used and cannot be reclaimed."""
+    """Yields directory, limit and what is used and cannot be reclaimed, of each limited cgroup."""
     # On version 2 a limit far above holds without the controller being handed down to this process's cgroup.
     own = memory_cgroup() or unified_cgroup()
     if own is None:

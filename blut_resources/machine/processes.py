@@ -1,4 +1,4 @@
-"""The processes of a unit as its supervisor sees them: those in its cgroups, and its own descendants.
+"""Finds the processes of a unit as its supervisor sees them: those in its cgroups, and its descendants.
 
 As a subreaper the supervisor inherits every orphan, so between them the two leave nothing out: a process that
 left the cgroup is still a descendant. Loaded by the supervisor, hence without imports that cost time.
@@ -25,7 +25,10 @@ BATCH = 512 << 10
 
 
 class Tree:
-    """``cgroups`` of the payload; the first counts memory. ``version`` is 0 where there is none."""
+    """Stands for the processes in ``cgroups``, of which the first counts memory.
+
+    ``version`` is 0 without any.
+    """
 
     def __init__(self, cgroups: list[str], version: int) -> None:
         self.cgroups, self.version = cgroups, version
@@ -37,7 +40,9 @@ class Tree:
             write(f"{directory}/{'tasks' if self.version == 1 else 'cgroup.procs'}", "0")
 
     def processes(self) -> set[int]:
-        """Pids of everything that lives, and of zombies below this process; not this process itself."""
+        """Returns the pids of everything that lives, and of zombies below this process;
+        not this process itself.
+        """
         found = descendants(os.getpid())
         for directory in self.cgroups:
             for path in below(directory):
@@ -57,7 +62,7 @@ class Tree:
                 pass
 
     def kill(self, reap: Callable[[], object], inside: bool) -> None:
-        """SIGKILL until nothing is left, however it forks. Returns only then.
+        """Send SIGKILL until nothing is left, however it forks. Returns only then.
 
         Args:
             reap: collects ended children; called between the rounds.
@@ -96,7 +101,9 @@ class Tree:
 
     @property
     def oom_kills(self) -> int:
-        """Processes that the kernel has killed for lack of memory: in this cgroup, above it, or anywhere."""
+        """Counts processes that the kernel has killed for lack of memory:
+        in this cgroup, above it, or anywhere.
+        """
         if not self.cgroups:
             return 0
         file = "memory.oom_control" if self.version == 1 else "memory.events"
@@ -104,18 +111,18 @@ class Tree:
 
     @property
     def limit(self) -> int | None:
-        """Bytes; None if there is none."""
+        """Returns the bytes; None if there is none."""
         found = self._memory("limit_in_bytes", "max")
         return None if found is None or found >= UNLIMITED else found
 
     @property
     def peak(self) -> int | None:
-        """Bytes used at most; None if nobody knows."""
+        """Returns the bytes used at most; None if nobody knows."""
         return self._memory("max_usage_in_bytes", "peak")
 
     @property
     def reached_own_limit(self) -> bool:
-        """Whether it was this cgroup's limit, rather than an ancestor's, that killed something."""
+        """Says whether it was this cgroup's limit, rather than an ancestor's, that killed something."""
         if self.version == 2:
             return _counts(f"{self.cgroups[0]}/memory.events").get("oom", 0) > 0
         return self.limit is not None and (self.peak or 0) >= self.limit - BATCH
@@ -126,7 +133,8 @@ class Tree:
 
 
 def own_cgroup(name: str) -> Tree:
-    """The cgroup of that name that counts the memory of this process itself; no cgroup if it is in another.
+    """Returns the cgroup of that name that counts the memory of this process itself;
+    no cgroup if it is in another.
 
     That other one is its manager's, or the whole session's: everything in it would be killed.
     """
@@ -142,7 +150,7 @@ def own_cgroup(name: str) -> Tree:
 
 
 def descendants(pid: int) -> set[int]:
-    """Children, their children and so on, zombies included."""
+    """Returns children, their children and so on, zombies included."""
     found: set[int] = set()
     try:
         for task in os.listdir(f"/proc/{pid}/task"):
@@ -153,7 +161,7 @@ def descendants(pid: int) -> set[int]:
 
 
 def below(directory: str) -> list[str]:
-    """A cgroup and those that the payload made in it, parents first."""
+    """Returns a cgroup and those that the payload made in it, parents first."""
     try:
         inside = [entry.path for entry in os.scandir(directory) if entry.is_dir()]
     except OSError:
@@ -162,7 +170,7 @@ def below(directory: str) -> list[str]:
 
 
 def read(path: str) -> str:
-    """What a small file says; nothing if it is gone."""
+    """Returns what a small file says; nothing if it is gone."""
     try:
         return read_text(path)
     except OSError:
@@ -170,7 +178,7 @@ def read(path: str) -> str:
 
 
 def write(path: str, value: str) -> None:
-    """Raises OSError."""
+    """Write a value to a file of a cgroup. Raises OSError."""
     fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(fd, value.encode())
@@ -179,7 +187,9 @@ def write(path: str, value: str) -> None:
 
 
 def start_time(pid: int | str) -> int | None:
-    """When a process started, in ticks since boot: with the pid it names a process. None if it is gone.
+    """Says when a process started, in ticks since boot: with the pid it names a process.
+
+    None if it is gone.
 
     ``self`` is this one, also where /proc counts as another process namespace does.
     """
@@ -188,17 +198,17 @@ def start_time(pid: int | str) -> int | None:
 
 
 def boot_id() -> str:
-    """Which boot of which machine this is."""
+    """Says which boot of which machine this is."""
     return read("/proc/sys/kernel/random/boot_id").strip()
 
 
 def pid_namespace() -> str:
-    """Within which process namespace a pid of this process means something."""
+    """Names the process namespace within which a pid of this process means something."""
     return os.readlink("/proc/self/ns/pid")
 
 
 def machine() -> str:
-    """Which machine this is, on every boot: host name and machine id; empty where it has no id.
+    """Says which machine this is, on every boot: host name and machine id; empty where it has no id.
 
     Copies of a machine or of an image have one id in common: the name tells them apart.
     """
@@ -207,7 +217,7 @@ def machine() -> str:
 
 
 def boot() -> str:
-    """Boot and process namespace: within both a pid means something."""
+    """Returns boot and process namespace: within both a pid means something."""
     return f"{boot_id()} {pid_namespace()}"
 
 

@@ -1,4 +1,4 @@
-"""The small JSON files that owner and supervisor leave each other, without importing ``json``.
+"""Reads and writes the small JSON files of owner and supervisor, without importing ``json``.
 
 The supervisor is started before every payload, and ``json`` would double the time that takes: it imports
 ``re`` and ``enum``. The C functions behind it need neither.
@@ -17,14 +17,14 @@ else:
 
 
 class _Plain:
-    """What the scanner asks a decoder for."""
+    """Stands in for a decoder: this is what the scanner asks one for."""
 
     strict, object_hook, object_pairs_hook, array_hook, memo = True, None, None, None, None
     parse_float, parse_int, parse_constant = float, int, float
 
 
 def loads(text: str) -> Any:
-    """One JSON value. Raises ValueError if it is none, or cut off."""
+    """Returns one JSON value. Raises ValueError if it is none, or cut off."""
     try:
         return make_scanner(_Plain)(text.strip(), 0)[0]  # pyright: ignore[reportArgumentType]
     except StopIteration as error:
@@ -32,7 +32,7 @@ def loads(text: str) -> Any:
 
 
 def dumps(value: object) -> str:
-    """JSON in ASCII; undecodable bytes in text (lone surrogates) survive."""
+    """Returns JSON in ASCII; undecodable bytes in text (lone surrogates) survive."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):
@@ -47,7 +47,7 @@ def dumps(value: object) -> str:
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """What a file says; None if there is none, or nothing whole is in it (after a power cut)."""
+    """Returns what a file says; None if there is none, or nothing whole is in it (after a power cut)."""
     try:
         return loads(read_text(path))
     except (FileNotFoundError, ValueError):
@@ -55,7 +55,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any] | None:
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
-    """What a small file says. ``open`` would take five times as long. Raises OSError."""
+    """Returns what a small file says. ``open`` would take five times as long. Raises OSError."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         text = b""

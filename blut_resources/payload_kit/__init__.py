@@ -1,1 +1,1 @@
-"""The payload's side: what a payload script imports."""
+"""Serves the payload's side: a payload script imports this."""

@@ -1,4 +1,4 @@
-"""What a payload reads is what was digested: files outside the store are opened once, and read through that.
+"""Lets a payload read what was digested: files outside the store are opened once, and read through that.
 
 The payload gets a directory of links to the descriptors that it holds, with the files that were digested and
 no others: whoever swaps a path, a directory or a link afterwards swaps nothing for this process or its
@@ -23,7 +23,7 @@ CHUNK = 1 << 20
 
 
 class HeldFiles:
-    """The files outside the store that a payload reads.
+    """Holds the files outside the store that a payload reads.
 
     Raises:
         SystemExit: one of them is not what was digested; the message names it.
@@ -60,7 +60,7 @@ class HeldFiles:
         return shown
 
     def named(self, message: object) -> object:
-        """A message with the paths by which its reader knows the files."""
+        """Returns a message with the paths by which its reader knows the files."""
         if isinstance(message, str):
             for shown, root in self._names.items():
                 message = message.replace(shown, root)
@@ -79,7 +79,7 @@ class HeldFiles:
 
 
 def _room_for(n_files: int) -> bool:
-    """Whether so many files may be held open; as many as the system lets are asked for."""
+    """Says whether so many files may be held open; as many as the system lets are asked for."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = n_files + SPARE + len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -1,4 +1,5 @@
-"""Files of a package index, pinned by their SHA-256: fetched, checked, and only then opened.
+"""Fetches files of a package index that are pinned by their SHA-256, checks them,
+and only then opens them.
 
 pip does the fetching, since it knows the user's index, proxy and certificates. It is told the hash, so that
 it opens nothing else; and what a source distribution says it is built with is neither fetched nor run.
@@ -30,12 +31,12 @@ def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
 
 
 class BuildError(Exception):
-    """Something that is downloaded or built is not to be had; the message says what to do."""
+    """Says that something that is downloaded or built is not to be had, and what to do."""
 
 
 @dataclass(frozen=True)
 class Package:
-    """One file of a package index.
+    """Names one file of a package index.
 
     Attributes:
         requirement: ``name==version``.
@@ -50,7 +51,8 @@ class Package:
 
 
 def fetch(package: Package, folder: Path) -> Path:
-    """The package file in ``folder``, downloaded without dependencies if it is not there, checked either way.
+    """Returns the package file in ``folder``,
+    downloaded without dependencies if it is not there, checked either way.
 
     Raises:
         BuildError: it cannot be downloaded, or its bytes are not the pinned ones.
@@ -88,7 +90,7 @@ def _download(package: Package, path: Path) -> None:
 
 
 def _without_building(package: Package, scratch: Path) -> list[str]:
-    """Options for pip; the stub is what it finds as the build backend of a source distribution."""
+    """Returns options for pip; the stub is what it finds as the build backend of a source distribution."""
     if not package.backend:
         return ["--only-binary=:all:"]
     name, version = package.requirement.split("==")

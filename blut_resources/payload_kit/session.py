@@ -1,4 +1,4 @@
-"""The payload's side of the contract: read the frozen JSON, report events, finish with ``done``.
+"""Keeps the payload's side of the contract: read the frozen JSON, report events, finish with ``done``.
 
 A payload is ``python -m cookbooks.X.payload.Y``. Blut starts it with the path of one frozen JSON file
 and listens through the Dagster Pipes protocol; a person debugging runs the same command with
@@ -40,11 +40,13 @@ PIPES_CONTEXT, PIPES_MESSAGES = "DAGSTER_PIPES_CONTEXT", "DAGSTER_PIPES_MESSAGES
 
 
 class Diverged(Exception):
-    """A loss is no number any more, or runs away: an end of its own kind, told without a stack trace."""
+    """Says that a loss is not a number any more, or runs away:
+    an end of its own kind, without a stack trace.
+    """
 
 
 class PayloadSession:
-    """What a payload may know, and the events it may send.
+    """Tells a payload what it may know, and sends its events.
 
     ``out`` becomes the artifact. ``work`` is kept when the payload dies and is the same for the next
     attempt with the same fingerprint: checkpoints to resume from belong there.
@@ -74,13 +76,13 @@ class PayloadSession:
         self._held = held
 
     def step(self, step: int, *, of: int | None = None, **values: float) -> None:
-        """A unit of progress; ``of`` is how many there will be in all, where that is known."""
+        """Report a unit of progress; ``of`` is how many there will be in all, where that is known."""
         of_all = {} if of is None else {"of": of}
         self._send({"event": "step", "step": step, **of_all, "values": values})
         self._refuse_no_number(f"step {step}", values)
 
     def epoch(self, epoch: int, *, step: int | None = None, phase: str = "train", **metrics: float) -> None:
-        """The metrics of one finished epoch, a row of its table; each becomes a point in the UI's plots.
+        """Report the metrics of one finished epoch, a row of its table; each is a point in the UI's plots.
 
         ``epoch`` is how many are finished, 0 for what is measured before the first; ``step`` is the number of
         steps by then, ``phase`` a word for the part of the training.
@@ -90,15 +92,15 @@ class PayloadSession:
         self._refuse_runaway(epoch, metrics.get("loss"))
 
     def checkpoint(self, epoch: int, path: Path) -> None:
-        """A checkpoint that a later attempt can resume from is complete on disk."""
+        """Report that a checkpoint that a later attempt can resume from is complete on disk."""
         self._send({"event": "checkpoint", "epoch": epoch, "path": str(path)})
 
     def artifact(self, name: str, path: Path, media_type: str) -> None:
-        """A file to show beside the result, such as a picture; small images are embedded in the UI."""
+        """Show a file beside the result, such as a picture; small images are embedded in the UI."""
         self._send({"event": "artifact", "name": name, "path": str(path), "media_type": media_type})
 
     def done(self, **facts: Any) -> None:
-        """The result is complete in ``out``. Exit status 0 without this event is a failure.
+        """Report that the result is complete in ``out``. Exit status 0 without this event is a failure.
 
         Raises:
             SystemExit: if an input outside the store has been written to meanwhile.
@@ -108,7 +110,7 @@ class PayloadSession:
         self._send({"event": "done", "facts": facts})
 
     def diverged(self, message: str) -> None:
-        """The training has diverged; said once."""
+        """Report, once, that the training has diverged."""
         if not self._reported:
             self._reported = True
             self._send({"event": "diverged", "message": message})
@@ -213,12 +215,12 @@ def _listener() -> Iterator[Send]:
 
 
 def _dated(event: dict[str, Any]) -> dict[str, Any]:
-    """With the time at which it is said: it may be a while until somebody reads it."""
+    """Add the time at which it is said: it may be a while until somebody reads it."""
     return {**event, "t": round(time.time(), 3)}
 
 
 def _message_file() -> str | None:
-    """The file that the other side of the pipes reads; None if it listens on something else."""
+    """Returns the file that the other side of the pipes reads; None if it listens on something else."""
     import binascii
     import zlib
 

@@ -1,1 +1,1 @@
-"""The parent's side of a payload: it is started, heard, and leaves nothing behind."""
+"""Serves the parent's side of a payload: it is started, heard, and leaves nothing behind."""

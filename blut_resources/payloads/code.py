@@ -1,4 +1,4 @@
-"""What a payload runs is what was hashed: its modules are loaded from the very files that its run has read.
+"""Loads a payload's modules from the very files that its run has hashed.
 
 Only the standard library is imported, and little of it: this is a part of the start of every payload.
 """
@@ -26,7 +26,7 @@ CODE = "code.json"
 
 
 def digest_bytes(data: bytes) -> str:
-    """40 hex characters over the bytes of a file."""
+    """Returns 40 hex characters over the bytes of a file."""
     return blake2b(data, digest_size=20).hexdigest()
 
 
@@ -62,7 +62,7 @@ _tell: list[Callable[[str], None]] = []
 
 
 def watch(roots: Sequence[str], counted: Sequence[str]) -> None:
-    """From now on notice when a file below ``roots`` is read that is none of ``counted``.
+    """Notice from now on when a file below ``roots`` is read that is none of ``counted``.
 
     What a library opens without Python, or another program that is started, is not seen.
     """
@@ -80,7 +80,7 @@ def watch(roots: Sequence[str], counted: Sequence[str]) -> None:
 
 
 def _read_below(places: tuple[str, ...], args: tuple[object, ...]) -> str | None:
-    """The path of a file that is opened to be read; of byte code, the source."""
+    """Returns the path of a file that is opened to be read; of byte code, the source."""
     name, flags = args[0], args[-1]
     if not isinstance(name, (str, bytes, os.PathLike)) or (isinstance(flags, int) and flags & os.O_WRONLY):
         return None

@@ -1,4 +1,4 @@
-"""The environment of a judgement: the interpreter and the installed distributions, without importing any.
+"""Describes the environment of a judgement: interpreter and installed distributions, importing none.
 
 Its digest is the same on every machine with the same versions: no path is in it, nor anything that an
 installer writes for its place (byte code, scripts). What counts of a distribution is what its RECORD says of
@@ -23,7 +23,7 @@ RECORD = "RECORD"
 
 @dataclass(frozen=True)
 class Environment:
-    """What computed something.
+    """Says what computed something.
 
     Attributes:
         digest: of all of it, 64 hex digits.
@@ -38,22 +38,24 @@ class Environment:
     variables: Mapping[str, str]
 
     def listing(self) -> dict[str, object]:
-        """All but the digest, as JSON values."""
+        """Returns all but the digest, as JSON values."""
         distributions, variables = dict(self.distributions), dict(self.variables)
         return {"python": self.python, "distributions": distributions, "variables": variables}
 
     def as_dict(self) -> dict[str, object]:
-        """The digest and the listing, as JSON values."""
+        """Returns the digest and the listing, as JSON values."""
         return {"digest": self.digest, "listing": self.listing()}
 
     def parts(self) -> dict[str, str]:
-        """Every part by name: what a reader compares when two differ."""
+        """Returns every part by name: what a reader compares when two differ."""
         variables = {f"${name}": value for name, value in self.variables.items()}
         return {"python": self.python, **self.distributions, **variables}
 
 
 def environment(names: Iterable[str], variables: Mapping[str, str]) -> Environment:
-    """The interpreter and what is installed under these names; one that is missing counts as missing."""
+    """Returns the interpreter and what is installed under these names;
+    one that is missing counts as missing.
+    """
     infos = _infos(installed_places())
     found = {name: _read(infos[name], _stamp(infos[name])) for name in map(_normal, names) if name in infos}
     told = {name: f"{version} {files[:12]}" for name, (version, files) in sorted(found.items())}
@@ -63,14 +65,18 @@ def environment(names: Iterable[str], variables: Mapping[str, str]) -> Environme
 
 
 def installed_places() -> list[str]:
-    """The directories of installed distributions that this interpreter has, without the user's own."""
+    """Returns the directories of installed distributions that this interpreter has,
+    without the user's own.
+    """
     prefixes = list(dict.fromkeys([sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix]))
     known = {os.path.realpath(place) for place in site.getsitepackages(prefixes)}
     return [place for place in dict.fromkeys(sys.path) if place and os.path.realpath(place) in known]
 
 
 def _infos(places: Iterable[str]) -> dict[str, str]:
-    """Normalised name to the directory of its metadata; the first place counts, as it does for an import."""
+    """Returns normalised name to the directory of its metadata;
+    the first place counts, as it does for an import.
+    """
     found: dict[str, str] = {}
     for place in places:
         try:
@@ -95,13 +101,13 @@ def _stamp(info: str) -> tuple[int, ...]:
 
 @functools.lru_cache(maxsize=512)
 def _read(info: str, stamp: tuple[int, ...]) -> tuple[str, str]:
-    """Version, and the digest of the files."""
+    """Returns version, and the digest of the files."""
     name = Path(info).name
     return name.removesuffix(".dist-info").rpartition("-")[2], _digest_of_files(_text(info, RECORD), name)
 
 
 def _digest_of_files(record: str, info: str) -> str:
-    """Over the rows of the files that every installation has alike."""
+    """Digest the rows of the files that every installation has alike."""
     rows = re.findall(rf"^(?!\.\./|/|{re.escape(info)}/).*[^,\n]$", record, re.MULTILINE)
     return digest_bytes("\n".join(sorted(rows)).encode())
 

@@ -1,4 +1,4 @@
-"""What a payload finds in its environment: what it computes with, and nothing that opens other doors.
+"""Makes a payload's environment: what it computes with, and nothing that opens other doors.
 
 A training needs paths, a locale and the settings of numeric libraries; it needs no token, no proxy's password
 and no agent's socket, and it runs code and reads files of others. So what is passed is listed. A cookbook
@@ -65,7 +65,7 @@ SECRET = re.compile(r"TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|(^|_)(KEY|AUTH|JU
 
 
 def payload_environment(there: Mapping[str, str], needs: Iterable[str] = ()) -> dict[str, str]:
-    """Those of the variables that are there which a payload gets.
+    """Returns those of the variables that are there which a payload gets.
 
     Args:
         needs: names besides the listed ones, or beginnings of names with ``*``.

@@ -1,4 +1,6 @@
-"""What a payload may say: a line of the message file becomes an event of known fields, or a named error."""
+"""Checks what a payload says:
+a line of the message file becomes an event of known fields, or a named error.
+"""
 
 import json
 import math
@@ -16,7 +18,7 @@ _LARGEST = 1 << 63
 
 
 class MessageError(ValueError):
-    """What a payload said is no event; the message names field, value and remedy."""
+    """Says that what a payload said is not an event; the message names field, value and remedy."""
 
 
 def _number(value: object) -> object:
@@ -98,7 +100,8 @@ EVENTS: dict[str, type[_Event]] = {
 
 
 def parse(line: bytes) -> tuple[str, dict[str, Any]]:
-    """The method and the parameters of one message of the Pipes protocol; of an event, the known fields.
+    """Returns the method and the parameters of one message of the Pipes protocol;
+    of an event, the known fields.
 
     Raises:
         MessageError: it is none.

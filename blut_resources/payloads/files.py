@@ -1,4 +1,4 @@
-"""What a payload process is told about the source that it is to run."""
+"""Tells a payload process about the source that it is to run."""
 
 import importlib.util
 import json
@@ -18,7 +18,7 @@ FRAMEWORK_PACKAGES = ("blut_resources", "blut_assets")
 
 @dataclass(frozen=True)
 class PayloadFiles:
-    """The files that were hashed: ``modules`` maps dotted names to paths, ``digests`` paths to digests.
+    """Lists the files that were hashed: ``modules`` maps names to paths, ``digests`` paths to digests.
 
     The digests are those of `code.digest_bytes`. ``root`` is the directory that the top-level package
     lies in; where it is not given, it is the place where this process would import the payload from.
@@ -29,7 +29,7 @@ class PayloadFiles:
     root: str | None = None
 
     def told(self, module: str, path: Sequence[str] | None = None) -> str:
-        """The JSON that `start` reads; ``path`` instead of where this process looks for modules."""
+        """Returns the JSON that `start` reads; ``path`` instead of where this process looks for modules."""
         root = self.root or _root(module)
         packages = {os.path.join(root, name.partition(".")[0]) for name in self.modules}  # noqa: PTH118
         told = {
@@ -43,7 +43,7 @@ class PayloadFiles:
         return json.dumps(told)
 
     def source(self, module: str) -> list[Path]:
-        """The packages that a payload's source is read from, and nothing that lies beside them."""
+        """Returns the packages that a payload's source is read from, and nothing that lies beside them."""
         top = Path(self.root or _root(module), module.partition(".")[0])
         return list(dict.fromkeys([top, *(Path(FRAMEWORK, name) for name in FRAMEWORK_PACKAGES)]))
 
@@ -53,7 +53,8 @@ def _both(paths: Iterable[str]) -> set[str]:
 
 
 def search_path(first: Sequence[str]) -> list[str]:
-    """Where a payload looks for modules: the standard library, ``first``, and what this process has.
+    """Returns where a payload looks for modules:
+    the standard library, ``first``, and what this process has.
 
     The working directory comes last, unless the user has put it on PYTHONPATH: Dagster puts it first, and
     what lies there by chance must not hide a library.
@@ -67,12 +68,12 @@ def search_path(first: Sequence[str]) -> list[str]:
 
 
 def standard_library() -> list[str]:
-    """Where this interpreter has its standard library."""
+    """Returns where this interpreter has its standard library."""
     return [path for path in map(absolute, filter(None, sys.path)) if _is_standard(path)]
 
 
 def absolute(path: str) -> str:
-    """The path from the root on, with its links as they are."""
+    """Returns the path from the root on, with its links as they are."""
     return os.path.abspath(path)  # noqa: PTH100
 
 

@@ -1,4 +1,5 @@
-"""What a payload takes while it runs: CPU, memory, GPU; read from /proc, the kernel's counters and NVML.
+"""Measures what a payload takes while it runs: CPU, memory, GPU;
+from /proc, the kernel's counters and NVML.
 
 A gauge that this machine does not have is a missing key, never a zero.
 """
@@ -22,10 +23,10 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def interval() -> float:
-    """Seconds between samples, from $BLUT_GAUGE_S; 5 by default, and 0 for none.
+    """Returns the seconds between samples, from $BLUT_GAUGE_S; 5 by default, and 0 for none.
 
     Raises:
-        ValueError: if that is no number.
+        ValueError: if that is not a number.
     """
     text = os.environ.get(EVERY) or "5"
     try:
@@ -43,7 +44,9 @@ class Gauges:
     def __init__(
         self, place: Path, granted: Sequence[int] = (), peak: Callable[[], int | None] = lambda: None
     ) -> None:
-        """``peak`` tells the bytes that the tree has used at most, where the kernel counts them."""
+        """Prepare to sample;
+        ``peak`` tells the bytes that the tree has used at most, where the kernel counts them.
+        """
         self._peak = peak
         self._supervisor = int((read_json(place / UP) or {}).get("pid") or 0)
         self._gpus, self._starved = granted, Starvation()
@@ -52,7 +55,9 @@ class Gauges:
         self._before: tuple[float, dict[int, int]] = (time.monotonic(), {})
 
     def events(self) -> list[dict[str, Any]]:
-        """``gauge``, where it is time for one, and ``gpu_starved`` where that has just become true."""
+        """Returns ``gauge``, where it is time for one,
+        and ``gpu_starved`` where that has just become true.
+        """
         if not self._every or time.monotonic() < self._next:
             return []
         self._next = time.monotonic() + self._every
@@ -64,7 +69,7 @@ class Gauges:
         return events
 
     def _tree(self) -> dict[str, float]:
-        """The payload and all it has started, the supervisor left out."""
+        """Returns the payload and all it has started, the supervisor left out."""
         pids = descendants(self._supervisor) if self._supervisor else set()
         now, before = time.monotonic(), self._before
         ticks = {pid: value for pid in pids if (value := _ticks(pid)) is not None}
@@ -88,7 +93,7 @@ class Starvation:
         self._low: dict[int, int] = {}
 
     def add(self, gpu: int, percent: float) -> bool:
-        """Whether this sample makes it an episode."""
+        """Says whether this sample makes it an episode."""
         self._low[gpu] = self._low.get(gpu, 0) + 1 if percent < STARVED_BELOW else 0
         return self._low[gpu] == STARVED_AFTER
 
@@ -98,19 +103,19 @@ def _host() -> dict[str, float]:
 
 
 def _named(used: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """``gpu0_util`` and its like."""
+    """Returns keys such as ``gpu0_util``."""
     return {
         f"gpu{one['index']}_{name}": value for one in used for name, value in one.items() if name != "index"
     }
 
 
 def _ticks(pid: int) -> int | None:
-    """CPU time of a process, user and system; None if it has ended."""
+    """Returns CPU time of a process, user and system; None if it has ended."""
     fields = read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12]) if fields and fields[0] != "Z" else None
 
 
 def _resident(pid: int) -> int:
-    """Bytes of its own: files and memory that it shares with others are not counted again."""
+    """Returns the bytes of its own: files and memory that it shares with others are not counted again."""
     fields = read(f"/proc/{pid}/statm").split()
     return (int(fields[1]) - int(fields[2])) * PAGE if fields else 0

@@ -1,4 +1,4 @@
-"""How a payload is started that reads nothing but its inputs, with nothing of its user's settings.
+"""Starts a payload that reads nothing but its inputs, with nothing of its user's settings.
 
 ``python -I -S``: no PYTHONPATH, no user site, no ``.pth``, no ``sitecustomize``. Modules come from the
 standard library, from what is installed for the interpreter, and from the files that were hashed. The
@@ -24,13 +24,13 @@ FLAGS = ("-I", "-S", "-u")
 
 
 def clean_environment(home: Path, more: Mapping[str, str]) -> dict[str, str]:
-    """The whole environment of an isolated process; ``home`` is a directory of its own."""
+    """Returns the whole environment of an isolated process; ``home`` is a directory of its own."""
     own = {"HOME": str(home), "TMPDIR": str(home), "PATH": os.defpath}
     return {**VARIABLES, **own, **more}
 
 
 def search_path(packages: Iterable[Path], place: Path) -> list[str]:
-    """Where an isolated payload looks for modules: what is installed, and links to these packages.
+    """Returns where an isolated payload looks for modules: what is installed, and links to these packages.
 
     The links are made in ``place``: a directory that a package lies in holds other things, and is not shown.
     """
@@ -42,14 +42,16 @@ def search_path(packages: Iterable[Path], place: Path) -> list[str]:
 
 
 def let(isolation: Isolation, place: Path, out: Path, inputs: Iterable[Path]) -> Isolation:
-    """What a payload has to open besides: its order, its source and its inputs, and where it writes."""
+    """Returns what a payload has to open besides:
+    its order, its source and its inputs, and where it writes.
+    """
     told = [place / "config.json", place / "code.json", place / "code", Path(START)]
     written = [place / "messages", place / "work", place / "inputs", out]
     return isolation.also(read=[*told, *inputs], write=written)
 
 
 def compiled_for(kept: Path, files: Mapping[str, str]) -> Path:
-    """Where the compiled code of one payload, made of these files, is kept: for no other one."""
+    """Returns where the compiled code of one payload, made of these files, is kept: for no other one."""
     return kept / digest_bytes(json.dumps(sorted(files.items())).encode())[:40]
 
 
@@ -64,7 +66,7 @@ def take_compiled(kept: Path, work: Path) -> dict[str, str]:
 
 
 def keep_compiled(work: Path, kept: Path) -> None:
-    """Keep what a process has compiled, if nothing is kept yet. A cache that cannot be kept is no loss."""
+    """Keep what a process has compiled, if nothing is kept yet. A cache that cannot be kept is not a loss."""
     if kept.exists() or not (work / "compiled").is_dir():
         return
     fresh = kept.with_name(f"{kept.name}.{os.getpid()}")

@@ -17,7 +17,7 @@ SHOWN = 2000
 
 
 class IsolatedFailed(Exception):
-    """An isolated payload did not reach its end; the message says what it printed last."""
+    """Says that an isolated payload did not reach its end, and what it printed last."""
 
 
 def run_isolated(

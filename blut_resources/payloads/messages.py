@@ -1,4 +1,4 @@
-"""The messages of a payload, read from the file that it appends them to while it does."""
+"""Reads the messages of a payload from the file that it appends them to, while it does."""
 
 # Why a file that both sides have open, and how it is read:
 #
@@ -65,12 +65,12 @@ class MessageTail(dg.PipesMessageReader):
             yield {"path": str(self._path)}
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """Each event once; whoever asks for the next one is done with the one before.
+        """Yields each event once; whoever asks for the next one is done with the one before.
 
         After a while it ends, though there is more; ``behind`` says so then.
 
         Raises:
-            MessageError: a line is no message, or longer than one may be.
+            MessageError: a line is not a message, or longer than one may be.
         """
         ends, self.behind = time.monotonic() + TURN_S, False
         while chunk := self._file.read(CHUNK):
@@ -105,7 +105,7 @@ class MessageTail(dg.PipesMessageReader):
                 self._note_consumed()
 
     def _tell(self, method: str, params: dict[str, Any]) -> None:
-        """Dagster hears of the beginning and the end, once each; it reads the parameters without a look."""
+        """Tell Dagster of the beginning and the end, once each; it reads the parameters without a look."""
         if method in self._heard:
             return
         self._heard.add(method)
@@ -126,13 +126,15 @@ class MessageTail(dg.PipesMessageReader):
         return MessageError(f"the payload said on line {self._n_read}: {words}")
 
     def _note_consumed(self) -> None:
-        """For whoever takes the payload over. An event may come twice: if its owner dies just before this."""
+        """Keep, for whoever takes the payload over, how far it was heard:
+        an event comes twice if this is missed.
+        """
         with contextlib.suppress(OSError):  # the disk may be full, which is no reason to end a training
             self._path.with_name(CONSUMED).write_text(str(max(self._n_read, self._skip)))
 
     @property
     def torn(self) -> int:
-        """Bytes of a message that was never finished."""
+        """Returns the number of bytes of a message that was never finished."""
         return len(self._buffer)
 
     def no_messages_debug_text(self) -> str:
@@ -143,7 +145,7 @@ _FILE = "write it to a file in `out` or `work` instead"
 
 
 def consumed(place: Path) -> int:
-    """Lines of a payload's messages that an earlier owner was done with."""
+    """Returns the number of lines of a payload's messages that an earlier owner was done with."""
     with contextlib.suppress(OSError, ValueError):
         return int((place / CONSUMED).read_text())
     return 0

@@ -1,4 +1,4 @@
-"""The processes on whose behalf this one executes a run, and whether they live.
+"""Finds the processes on whose behalf this one executes a run, and whether they live.
 
 What the UI or the daemon launches runs in a process of its own, below a code server, below `dagster dev`; a
 step of the multiprocess executor runs below the run's process. Linux tells nobody that a parent has died,
@@ -23,7 +23,7 @@ Process = tuple[int, int]
 
 
 def ended(pid: int | None = None) -> str:
-    """Which process above this one has ended since the run began; nothing while all of them live."""
+    """Says which process above this one has ended since the run began; nothing while all of them live."""
     for process, what in above(pid or os.getpid()).items():
         if start_time(process[0]) != process[1]:
             return f"{what} (process {process[0]}), on whose behalf it ran, has ended"
@@ -32,7 +32,9 @@ def ended(pid: int | None = None) -> str:
 
 @functools.cache
 def above(pid: int) -> dict[Process, str]:
-    """Those above a process at the first call, by what they are; none for a run from the command line."""
+    """Returns those above a process at the first call, by what they are;
+    none for a run from the command line.
+    """
     found: dict[Process, str] = {}
     spawned = multiprocessing.parent_process() is not None
     while (pid := _parent(pid)) > 1 and (spawned or _is(_PROGRAM, pid) or _is_spawned(pid)):

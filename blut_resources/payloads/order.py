@@ -1,4 +1,4 @@
-"""The order by which a payload is started: its frozen JSON, its source, its environment and its limits."""
+"""Writes the order by which a payload is started: its frozen JSON, source, environment and limits."""
 
 import json
 import os
@@ -62,7 +62,7 @@ def order_for(payload: Payload, place: Path, bootstrap: Mapping[str, str], lease
 def _isolated(
     payload: Payload, isolation: Isolation, place: Path, bootstrap: Mapping[str, str], lease: Lease | None
 ) -> Order:
-    """The order of a payload that sees nothing but its inputs; what it works in is its own."""
+    """Returns the order of a payload that sees nothing but its inputs; what it works in is its own."""
     work, config = place / "work", place / CONFIG
     work.mkdir()
     payload.out.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a run that was killed leaves: a payload that still ends, or that was told to go on.
+"""Finds what a run that was killed leaves: a payload that still ends, or that was told to go on.
 
 The next run that works in the same work directory finds it there, before it starts anything: two payloads in
 one work directory would spoil each other's checkpoints. Its place is in the work directory, which nobody else
@@ -55,11 +55,13 @@ _held: dict[Path, Mark] = {}
 
 
 class InUse(ContainmentError):
-    """A process that cannot be seen from here may work in the same directory; the message names it."""
+    """Says that a process that cannot be seen from here may work in the same directory, and names it."""
 
 
 def new_place(work: Path, order: Any, adopt: bool) -> Path:
-    """An empty directory for a payload, known to the next run unless a living process works in ``work``."""
+    """Returns an empty directory for a payload,
+    known to the next run unless a living process works in ``work``.
+    """
     work.mkdir(parents=True, exist_ok=True)
     place, known = Path(tempfile.mkdtemp(prefix="blut-payload-", dir=work)), work / NAME
     if not adopt:
@@ -93,12 +95,12 @@ def bury(work: Path, place: Path) -> None:
 
 
 def mark_of(work: Path) -> Path | None:
-    """The file that stands for who works there, for the supervisor to lock as well."""
+    """Returns the file that stands for who works there, for the supervisor to lock as well."""
     return work / HOLDER if work in _held else None
 
 
 def owner(work: Path) -> Answer:
-    """Whether the process lives to which what is in ``work`` belongs."""
+    """Says whether the process lives to which what is in ``work`` belongs."""
     path = work / HOLDER
     if not path.exists():
         return _older_owner(work / NAME)
@@ -109,7 +111,8 @@ def owner(work: Path) -> Answer:
 
 
 def left_in(work: Path) -> Unit | None:
-    """What a dead run left there, living or ended; None if there is nothing, or a living process has it.
+    """Returns what a dead run left there, living or ended;
+    None if there is nothing, or a living process has it.
 
     Raises:
         InUse: nobody can tell from here whether what is there lives.
@@ -134,7 +137,7 @@ def left_in(work: Path) -> Unit | None:
 
 
 def _may_live(work: Path) -> bool:
-    """Whether a supervisor that cannot be attached to may be at work all the same."""
+    """Says whether a supervisor that cannot be attached to may be at work all the same."""
     if (work / HOLDER).exists():
         return liveness.marked(work / HOLDER) != "no"
     up = _read(work / NAME / UP)
@@ -156,7 +159,9 @@ def _supervisor(up: dict[str, Any]) -> Holder:
 
 
 def _older_owner(place: Path) -> Answer:
-    """Of a place of a version that left only pid and start time: the boot is that of its supervisor."""
+    """Says whether the owner of a place lives that left only pid and start time:
+    its supervisor's boot counts.
+    """
     found = _older_holder(place)
     if found is None:
         return "no" if not os.path.lexists(place) or place.is_dir() else "unknown"
@@ -190,7 +195,7 @@ def end_abandoned(works: Path) -> None:
 
 
 def may_go_on(work: Path, unit: Unit) -> bool:
-    """Whether it was told to outlive its run, and what it has written by now can be relied on."""
+    """Says whether it was told to outlive its run, and what it has written by now can be relied on."""
     if (work / NAME).is_symlink() or not _told_to_go_on(unit.place):
         return False
     # what was written before a power cut and never flushed is no result, whatever its outcome says
@@ -198,17 +203,19 @@ def may_go_on(work: Path, unit: Unit) -> bool:
 
 
 def _told_to_go_on(place: Path) -> bool:
-    """Of older versions a place in the temporary directory was not, and one in the work directory was."""
+    """Says whether it was told to outlive its run;
+    of older versions a place in the work directory was not.
+    """
     return place.name == NAME and not (place / ENDS).exists()
 
 
 def order_of(unit: Unit) -> Any:
-    """What it was told to do."""
+    """Returns what it was told to do."""
     return _read(unit.place / ORDER)
 
 
 def claim(work: Path, unit: Unit) -> None:
-    """It belongs to this process now."""
+    """Make it this process's."""
     _claimed(work, unit.place, order_of(unit))
 
 

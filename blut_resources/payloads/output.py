@@ -1,4 +1,4 @@
-"""What a payload prints, passed on within bounds: head and tail of a flood, and no control characters."""
+"""Passes on what a payload prints, within bounds: head and tail of a flood, and no control characters."""
 
 import contextlib
 import os
@@ -54,7 +54,7 @@ class LogTee:
 
     @property
     def tail(self) -> str:
-        """The end of it, for a failure message."""
+        """Returns the end of it, for a failure message."""
         size = os.fstat(self._fd).st_size
         return output(os.pread(self._fd, LOG_TAIL, max(0, size - LOG_TAIL)).decode(errors="replace"))
 

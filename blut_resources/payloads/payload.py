@@ -1,4 +1,4 @@
-"""A payload as it is ordered, and how it may fail."""
+"""Defines a payload as it is ordered, and how it may fail."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from blut_resources.payloads.files import PayloadFiles
 
 
 class PayloadFailed(Exception):
-    """The payload did not reach ``done``; the message names the module and the cause."""
+    """Says that the payload did not reach ``done``; the message names the module and the cause."""
 
     own_word = ""
     """What its end is called, where its outcome is not the cause."""
@@ -23,35 +23,35 @@ class PayloadFailed(Exception):
 
     @property
     def cause(self) -> str:
-        """The kind of its outcome, in one word."""
+        """Returns the kind of its outcome, in one word."""
         return self.own_word or self.outcome.kind
 
     @property
     def retry(self) -> bool:
-        """Whether the same thing could end better."""
+        """Says whether the same thing could end better."""
         return not self.own_word and self.outcome.retry
 
     def as_metadata(self) -> dict[str, str | int]:
-        """What is known of its end."""
+        """Returns what is known of its end."""
         own = {"outcome": self.own_word, "outcome_text": str(self)} if self.own_word else {}
         return {**self.outcome.as_metadata(), **own}
 
 
 class PayloadDiverged(PayloadFailed):
-    """The payload ended itself, because its loss is no number any more or runs away."""
+    """Says that the payload ended itself, because its loss is not a number any more or runs away."""
 
     own_word = "diverged"
 
 
 class PayloadMisspoke(PayloadFailed):
-    """The payload said what is no event; it was ended for that."""
+    """Says that the payload said what is not an event, and was ended for that."""
 
     own_word = "bad-message"
 
 
 @dataclass(frozen=True)
 class Payload:
-    """What to run: a module, the contents of its frozen JSON, and what may hold it."""
+    """Says what to run: a module, the contents of its frozen JSON, and what may hold it."""
 
     module: str
     config: Mapping[str, Any]
@@ -71,6 +71,7 @@ class Payload:
     """Of the environment, what it needs besides what every payload gets."""
 
     def frozen(self) -> dict[str, Any]:
+        """Returns the frozen JSON that the payload reads."""
         return {
             "schema": 1,
             "config": dict(self.config),
@@ -82,5 +83,5 @@ class Payload:
         }
 
     def order(self) -> dict[str, Any]:
-        """What it is to do, as a file has it: by this a payload is known again."""
+        """Returns what it is to do, as a file has it: by this a payload is known again."""
         return {**json.loads(json.dumps(self.frozen())), "module": self.module}

@@ -1,4 +1,4 @@
-"""What a payload reports, in the files of its run; also what it said when its run did not hear it any more.
+"""Writes what a payload reports into the files of its run; also what it said when its run did not hear it.
 
 A payload that is stopped has a grace period, in which it may end an epoch. Its run reads on until nothing of
 it is left; where the run was killed, whoever finds what that left writes the rest down.
@@ -23,7 +23,10 @@ PASSED_ON = ("checkpoint", "diverged", "gpu_starved", "uncounted")
 
 
 class RunRecord:
-    """The stream of events of a run, and the table of one of its assets. Nothing here ends a training."""
+    """Writes the stream of events of a run, and the table of one of its assets.
+
+    Nothing here ends a training.
+    """
 
     def __init__(self, home: Path, run_id: str, asset: str, warn: Callable[[str], object]) -> None:
         self.home, self.run_id, self.asset, self._warn = home, run_id, asset, warn
@@ -57,7 +60,9 @@ class RunRecord:
         return {**event["metrics"], **shown}
 
     def _row(self, event: Mapping[str, Any], when: float) -> None:
-        """Index columns first: a metric that has the name of one does not take its place."""
+        """Write a row with its index columns first:
+        a metric that has the name of one does not take its place.
+        """
         index = {
             "run_id": self.run_id,
             "asset": self.asset,
@@ -91,7 +96,7 @@ class RunRecord:
         return [{**e["metrics"], **{name: e[name] for name in ("epoch", "step", "phase")}} for e in mended]
 
     def close(self) -> None:
-        """All of it is on the disk. Idempotent."""
+        """Put all of it on the disk. Idempotent."""
         self.status.close()
         try:
             if self._table is not None:
@@ -101,7 +106,9 @@ class RunRecord:
 
 
 def _own_time(event: Mapping[str, Any]) -> float:
-    """When the payload said it, in seconds since 1970: it may have waited for a reader; never in future."""
+    """Returns when the payload said it, in seconds since 1970:
+    it may have waited for a reader; never in future.
+    """
     now = time.time()
     said = event.get("t")
     return round(min(said, now) if said else now, 3)
@@ -113,7 +120,7 @@ def note_run(place: Path, home: Path, run_id: str, asset: str) -> None:
 
 
 def unheard(place: Path, home: Path, run_id: str, asset: str) -> Iterator[dict[str, Any]]:
-    """What a payload that has ended has said and the stream of its run does not have."""
+    """Yields what a payload that has ended has said and the stream of its run does not have."""
     known = {
         (event["kind"], event["t"], event.get("epoch"))
         for event in status.read(status_path(home, run_id))
@@ -150,4 +157,4 @@ class _Deaf:
     """Takes what the Pipes protocol says besides events."""
 
     def handle_message(self, message: object) -> None:
-        """Of a run that has ended nobody wants to know it."""
+        """Ignore it: of a run that has ended nobody wants to know."""

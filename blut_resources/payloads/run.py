@@ -63,7 +63,7 @@ def run_payload(
     Raises:
         PayloadFailed: on any outcome but ok, a torn message, or exit 0 without ``done``.
         PayloadDiverged: if it ended because of that.
-        PayloadMisspoke: if a line of its messages is no event.
+        PayloadMisspoke: if a line of its messages is not an event.
         ContainmentRefused: if a limit is required that nothing enforces here.
         NeverFits: if ``admit`` says so.
     """
@@ -115,7 +115,7 @@ def run_payload(
 
 
 def can_be_taken_over(work: Path) -> bool:
-    """Whether something in ``work`` has outlived its run: its ``out`` is to be left alone then."""
+    """Says whether something in ``work`` has outlived its run: its ``out`` is to be left alone then."""
     unit = orphans.left_in(work)
     if unit is None:
         return False
@@ -124,7 +124,7 @@ def can_be_taken_over(work: Path) -> bool:
 
 
 def _orphan(payload: Payload, log: dg.DagsterLogManager) -> Unit | None:
-    """This very payload, left by a dead run to go on; anything else that was left there is ended."""
+    """Returns this very payload, left by a dead run to go on; anything else that was left there is ended."""
     unit = orphans.left_in(payload.work)
     if unit is None:
         return None
@@ -174,14 +174,16 @@ def _tell_if_broken(context: dg.AssetExecutionContext, payload: Payload, unit: L
 
 
 def _has_ended(unit: Launched, patience_s: float) -> bool:
-    """``select`` would refuse descriptors above 1023."""
+    """Says whether a unit has ended, by poll: ``select`` would refuse descriptors above 1023."""
     poll = select.poll()
     poll.register(unit, select.POLLIN)
     return bool(poll.poll(patience_s * 1000))
 
 
 def _reason_to_end(context: dg.AssetExecutionContext, payload: Payload) -> str:
-    """The UI can mark a run as cancelled without telling its process, and can die without telling anybody."""
+    """Says why to end:
+    the UI can mark a run as cancelled without telling its process, and can die without telling.
+    """
     run = context.instance.get_run_by_id(context.run.run_id)
     if run is None or run.is_finished:
         return "its run was marked as ended"

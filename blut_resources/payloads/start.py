@@ -1,4 +1,4 @@
-"""The program that every payload starts in: ``python -P -u start.py CODE MODULE``.
+"""Runs every payload: ``python -P -u start.py CODE MODULE``.
 
 CODE is the JSON file that says what the payload is made of and where modules are looked for. It is run by its
 path, so neither the working directory nor PYTHONPATH has a word in what is started; ``-I`` does no harm.

@@ -1,4 +1,4 @@
-"""The model registry, and the verdicts without which nothing gets a name in it."""
+"""Registers models, and holds the verdicts without which nothing gets a name there."""
 
 from blut_resources.registry.models import ModelRegistry
 

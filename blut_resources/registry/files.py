@@ -1,4 +1,4 @@
-"""Where the model registry keeps what it knows.
+"""Says where the model registry keeps what it knows.
 
 On disk, below a root directory that the caller gives::
 
@@ -27,33 +27,33 @@ from blut_resources.registry.retirement import Retirement
 
 
 class RegistryFiles:
-    """The files of the models in one directory."""
+    """Names the files of the models in one directory."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def logs(self, kind: str) -> Iterable[Path]:
-        """The files of one kind, of every model."""
+        """Yields the files of one kind, of every model."""
         return self.root.glob(f"*/{kind}.jsonl")
 
     def version_log(self, name: str) -> RecordLog[Registration]:
-        """Every registration of a model."""
+        """Returns every registration of a model."""
         return RecordLog(self.root / name / "versions.jsonl", Registration)
 
     def promotion_log(self, name: str) -> RecordLog[Entry]:
-        """Every promotion, rollback and drop."""
+        """Returns every promotion, rollback and drop."""
         return RecordLog(self.root / name / "history.jsonl", Entry)
 
     def retirement_log(self, name: str) -> RecordLog[Retirement]:
-        """Every retirement."""
+        """Returns every retirement."""
         return RecordLog(self.root / name / "retired.jsonl", Retirement)
 
     def try_log(self, name: str) -> RecordLog[Try]:
-        """Every candidate that was judged, by the set it was judged on."""
+        """Returns every candidate that was judged, by the set it was judged on."""
         return RecordLog(self.root / name / "tries.jsonl", Try)
 
     def governance_log(self, name: str) -> RecordLog[Governance]:
-        """Every pinning of an alias's floors, and every release."""
+        """Returns every pinning of an alias's floors, and every release."""
         return RecordLog(self.root / name / "governed.jsonl", Governance)
 
     @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Who owns an alias's floors: they are pinned and taken away by an act that the registry records."""
+"""Pins the floors of an alias and takes them away, by an act that the registry records."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from blut_resources.registry.verdicts import Floor
 
 
 class Governing(RegistryReading):
-    """The half of the registry that pins floors."""
+    """Pins floors: one half of the registry."""
 
     def govern(
         self,

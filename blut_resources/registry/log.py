@@ -1,4 +1,4 @@
-"""Append-only files of records, one JSON line each, and the names that the model registry allows.
+"""Appends records to files, one JSON line each, and checks the names that the model registry allows.
 
 A last line without its newline was never confirmed to anybody: readers ignore it, the next writer cuts it
 off. Any other line that cannot be read stops everything: a registry that forgets a record would let its
@@ -19,11 +19,11 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?")
 
 
 class RegistryError(Exception):
-    """A name, alias or record the registry cannot accept or does not have; the message says what to do."""
+    """Says that the registry cannot accept, or does not have, a name, alias or record, and what to do."""
 
 
 class Record(BaseModel):
-    """One line; ``n`` counts them from 1."""
+    """Stands for one line; ``n`` counts them from 1."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -36,13 +36,13 @@ R = TypeVar("R", bound=Record)
 
 
 class RecordLog(Generic[R]):
-    """The records of one model in one file. Whoever appends holds the model's lock."""
+    """Keeps the records of one model in one file. Whoever appends holds the model's lock."""
 
     def __init__(self, path: Path, kind: type[R]) -> None:
         self.path, self._kind = path, kind
 
     def read(self) -> list[R]:
-        """Every confirmed record, oldest first; none if there is no file.
+        """Returns every confirmed record, oldest first; none if there is no file.
 
         Raises:
             RegistryError: if a confirmed line cannot be read, is missing or was moved.
@@ -88,7 +88,7 @@ class RecordLog(Generic[R]):
 
 
 def check_name(field: str, value: str) -> None:
-    """Refuse what is no name for a model or an alias.
+    """Refuse what is not a name for a model or an alias.
 
     Raises:
         RegistryError: naming the field, the value and what is allowed.
@@ -101,14 +101,14 @@ def check_name(field: str, value: str) -> None:
 
 
 def check_alias(value: str) -> None:
-    """The same for an alias, which must not look like a version."""
+    """Refuse a bad alias, as `check_name` does; and it must not look like a version."""
     check_name("alias", value)
     if value.isdigit():
         raise RegistryError(f"alias {value!r}: digits alone are a version; add a letter, such as v{value}")
 
 
 def parted(model: str) -> tuple[str, str]:
-    """The two sides of ``name@alias`` or ``name@version``.
+    """Returns the two sides of ``name@alias`` or ``name@version``.
 
     Raises:
         RegistryError: it is neither.
@@ -121,13 +121,13 @@ def parted(model: str) -> tuple[str, str]:
 
 
 def version_of(model: str) -> int | None:
-    """The version in ``name@version``; None where an alias is named."""
+    """Returns the version in ``name@version``; None where an alias is named."""
     _, rest = parted(model)
     return int(rest) if rest.isascii() and rest.isdigit() and len(rest) < 19 else None
 
 
 def registry_name(text: str) -> str:
-    """A free name as the registry writes it: lower case, every other character a dash.
+    """Returns a free name as the registry writes it: lower case, every other character a dash.
 
     Raises:
         RegistryError: nothing usable is left, or it is too long.

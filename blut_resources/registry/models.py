@@ -1,4 +1,4 @@
-"""The model registry: versions of a model, which of them ``name@alias`` stands for, and how that came to be.
+"""Registers models: versions, which of them ``name@alias`` stands for, and how that came to be.
 
 A governed alias (`governed_aliases`, and those whose floors are pinned) takes a passing verdict on exactly
 the candidate's digest, judged again by its own floors; the rule is kept here, where the name is given, and
@@ -55,7 +55,7 @@ NOBODY_SAYS = Authority()
 
 
 class ModelRegistry(Governing):
-    """Models in one directory. Objects hold no state: every call reads what is on disk."""
+    """Keeps models in one directory. Objects hold no state: every call reads what is on disk."""
 
     def register(
         self,
@@ -281,7 +281,7 @@ class ModelRegistry(Governing):
         return retirement, True
 
     def retirable(self, model: str) -> Registration:
-        """The newest record of a version that may be retired, or is; raises like `retire`."""
+        """Returns the newest record of a version that may be retired, or is; raises like `retire`."""
         if version_of(model) is None:
             raise RegistryError(f"{model!r} is no name@version: a version is retired, such as mine@3")
         record = self.registration(model, retired=True)
@@ -289,7 +289,8 @@ class ModelRegistry(Governing):
         return record
 
     def try_number(self, model: str, *, sealed: str, candidate: str) -> int:
-        """The candidate's place among all that were judged on one sealed set, from 1; noted if it is new.
+        """Returns the candidate's place among all that were judged on one sealed set,
+        from 1; noted if it is new.
 
         The more candidates are tried on the same recordings, the less a pass on them says.
 
@@ -367,7 +368,7 @@ class ModelRegistry(Governing):
             return entry, True
 
     def _verdict(self, entry: Entry, store: ArtifactStore) -> Verdict | None:
-        """The verdict on what an alias stands for; None where there is none to be had any more."""
+        """Returns the verdict on what an alias stands for; None where there is none to be had any more."""
         record = self.versions(entry.name).get(entry.version or 0)
         digest = entry.verdict or (record.verdict if record else None)
         if digest is None:

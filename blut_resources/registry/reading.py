@@ -1,4 +1,4 @@
-"""What the model registry knows: versions, aliases, their governors, and what must be kept for them."""
+"""Reads what the model registry knows: versions, aliases, their governors, and what must be kept for them."""
 
 from blut_resources.registry.files import RegistryFiles
 from blut_resources.registry.log import RegistryError, check_name, parted, version_of
@@ -15,19 +15,22 @@ from blut_resources.registry.retirement import Retirement, in_force, refuse_reti
 
 
 class RegistryReading(RegistryFiles):
-    """The reading half of the registry. Objects hold no state: every call reads what is on disk."""
+    """Reads the registry. Objects hold no state: every call reads what is on disk."""
 
     def retired(self, name: str) -> dict[int, Retirement]:
-        """The versions of a model that are retired. Raises like `history`."""
+        """Returns the versions of a model that are retired. Raises like `history`."""
         return in_force(self.retirements(name), self.versions(name))
 
     def retirements(self, name: str) -> list[Retirement]:
-        """Every retirement of a model, oldest first, also those undone since. Raises like `history`."""
+        """Returns every retirement of a model, oldest first, also those undone since.
+
+        Raises like `history`.
+        """
         check_name("name", name)
         return self.retirement_log(name).read()
 
     def resolve(self, model: str) -> str:
-        """The digest that ``name@alias`` or ``name@version`` stands for.
+        """Returns the digest that ``name@alias`` or ``name@version`` stands for.
 
         Raises:
             RegistryError: if the text is neither, or there is no such alias or version, or it is retired.
@@ -38,7 +41,7 @@ class RegistryReading(RegistryFiles):
         return self.entry(model).candidate
 
     def entry(self, model: str) -> Entry:
-        """The history entry that put ``name@alias`` where it is; raises like `resolve`."""
+        """Returns the history entry that put ``name@alias`` where it is; raises like `resolve`."""
         name, alias = parted(model)
         check_name("alias", alias)
         stack = stack_of(self.history(name), alias)
@@ -49,7 +52,7 @@ class RegistryReading(RegistryFiles):
         return stack[-1]
 
     def registration(self, model: str, *, retired: bool = False) -> Registration:
-        """The newest record of ``name@version``, or of the version that ``name@alias`` stands for.
+        """Returns the newest record of ``name@version``, or of the version that ``name@alias`` stands for.
 
         Args:
             retired: it may be, and is not refused then.
@@ -71,35 +74,38 @@ class RegistryReading(RegistryFiles):
         return found[-1]
 
     def _version_of(self, entry: Entry) -> int:
-        """An entry of before versions were recorded in it may have been registered since."""
+        """Returns an entry's version: one of before versions were recorded may have been registered since."""
         known = [r.version for r in self.registrations(entry.name) if r.candidate == entry.candidate]
         if not (entry.version or known):
             raise RegistryError(f"{entry.model} was promoted without being registered: it has no version")
         return entry.version or known[0]
 
     def names(self) -> list[str]:
-        """Every model with a version, a history or pinned floors, sorted."""
+        """Returns every model with a version, a history or pinned floors, sorted."""
         return sorted(
             {path.parent.name for log in ("versions", "history", "governed") for path in self.logs(log)}
         )
 
     def versions(self, name: str) -> dict[int, Registration]:
-        """The newest record of each version of a model."""
+        """Returns the newest record of each version of a model."""
         return {record.version: record for record in self.registrations(name)}
 
     def registrations(self, name: str) -> list[Registration]:
-        """Every registration of a model, oldest first; empty for an unknown model. Raises like `history`."""
+        """Returns every registration of a model, oldest first; empty for an unknown model.
+
+        Raises like `history`.
+        """
         check_name("name", name)
         return self.version_log(name).read()
 
     def aliases(self, name: str) -> dict[str, Entry]:
-        """What each alias of a model stands for."""
+        """Returns what each alias of a model stands for."""
         entries = self.history(name)
         stacks = {alias: stack_of(entries, alias) for alias in sorted({e.alias for e in entries})}
         return {alias: stack[-1] for alias, stack in stacks.items() if stack}
 
     def history(self, name: str) -> list[Entry]:
-        """Every promotion, rollback and drop of a model, oldest first; empty for an unknown model.
+        """Returns every promotion, rollback and drop of a model, oldest first; empty for an unknown model.
 
         Raises:
             RegistryError: if a confirmed line cannot be read.
@@ -108,25 +114,26 @@ class RegistryReading(RegistryFiles):
         return self.promotion_log(name).read()
 
     def governance(self, name: str) -> dict[str, Governance]:
-        """The floors that are pinned for aliases of a model, by alias. Raises like `history`."""
+        """Returns the floors that are pinned for aliases of a model, by alias. Raises like `history`."""
         return pinned(self.governances(name))
 
     def governances(self, name: str) -> list[Governance]:
-        """Every pinning of floors and every release, oldest first. Raises like `history`."""
+        """Returns every pinning of floors and every release, oldest first. Raises like `history`."""
         check_name("name", name)
         return self.governance_log(name).read()
 
     def is_governed(self, name: str, alias: str) -> bool:
-        """Whether an alias takes only what its own floors let pass. Raises like `history`."""
+        """Says whether an alias takes only what its own floors let pass. Raises like `history`."""
         return alias in governed_aliases() or alias in self.governance(name)
 
     def tries(self, name: str, sealed: str) -> int:
-        """How many candidates of a model were judged on one sealed set. Raises like `history`."""
+        """Returns how many candidates of a model were judged on one sealed set. Raises like `history`."""
         check_name("name", name)
         return sum(one.sealed == sealed for one in self.try_log(name).read())
 
     def promoted_digests(self, retiring: Registration | None = None) -> set[str]:
-        """What must be kept: what each version needs, and what an alias stands for or can roll back to.
+        """Returns what must be kept:
+        what each version needs, and what an alias stands for or can roll back to.
 
         What is retired needs nothing, as if ``retiring`` were too.
         """

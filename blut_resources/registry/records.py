@@ -1,4 +1,4 @@
-"""What the model registry records: versions of a model, and what its aliases stand for."""
+"""Defines what the model registry records: versions of a model, and what its aliases stand for."""
 
 import getpass
 import os
@@ -17,7 +17,7 @@ Digest = Annotated[str, Field(min_length=1)]
 
 
 class Entry(Record):
-    """One line of the history: from ``at`` on, ``name@alias`` stands for ``candidate``.
+    """Records in the history that ``name@alias`` stands for ``candidate`` from ``at`` on.
 
     ``inputs`` are the digests that the verdict was made on, a floor registry's among them; ``verdict`` is
     None where the alias asked for none. ``version`` is the candidate's, if it has one. ``previous`` is what
@@ -51,17 +51,17 @@ class Entry(Record):
 
     @property
     def model(self) -> str:
-        """``name@alias``."""
+        """Returns the name ``name@alias``."""
         return f"{self.name}@{self.alias}"
 
     @property
     def told(self) -> str:
-        """What the alias stands for, in words."""
+        """Returns what the alias stands for, in words."""
         return f"version {self.version}" if self.version else self.candidate[:12]
 
 
 class Registration(Record):
-    """One line of the versions: a run registered ``candidate`` as this version.
+    """Records that a run registered ``candidate`` as this version.
 
     A version stands for one candidate, for ever. The same candidate registered again is the same version
     with a further record, of which the newest counts: it says how the candidate was judged last.
@@ -83,23 +83,23 @@ class Registration(Record):
 
     @property
     def model(self) -> str:
-        """``name@version``."""
+        """Returns the name ``name@version``."""
         return f"{self.name}@{self.version}"
 
     def digests(self) -> set[str]:
-        """Everything that the version needs."""
+        """Returns everything that the version needs."""
         return {self.candidate, self.verdict, *self.inputs.values()}
 
 
 class Try(Record):
-    """One line of the tries: ``candidate`` was judged on the set whose digest is ``sealed``."""
+    """Records that ``candidate`` was judged on the set whose digest is ``sealed``."""
 
     sealed: Digest
     candidate: Digest
 
 
 class Governance(Record):
-    """One line of who owns an alias's floors: from ``at`` on these are pinned for it, or nothing is.
+    """Records who owns an alias's floors: from ``at`` on these are pinned for it, or nothing is.
 
     ``floors`` is the digest of the file that was given, in the store; ``rules`` are what it asks, with the
     scope `EACH` for what every part must meet; ``isolated`` says that the verdict must come from processes
@@ -116,12 +116,12 @@ class Governance(Record):
 
     @property
     def model(self) -> str:
-        """``name@alias``."""
+        """Returns the name ``name@alias``."""
         return f"{self.name}@{self.alias}"
 
 
 class Authority(NamedTuple):
-    """On whose authority an alias is moved: ``by`` whom (this process's user if empty) and ``why``.
+    """Says on whose authority an alias is moved: ``by`` whom (this process's user if empty) and ``why``.
 
     ``allow_worse`` says why a candidate may take the place of one that is better, ``new_sealed`` why it may
     be judged on another sealed set than those before it.
@@ -134,17 +134,17 @@ class Authority(NamedTuple):
 
     @property
     def user(self) -> str:
-        """Who, by name."""
+        """Says who, by name."""
         return self.by or acting_user()
 
 
 def now() -> str:
-    """The time as records have it: UTC, to the millisecond."""
+    """Returns the time as records have it: UTC, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def acting_user() -> str:
-    """The user of this process."""
+    """Returns the user of this process."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # in a container, the user may have no name
@@ -152,10 +152,11 @@ def acting_user() -> str:
 
 
 def governed_aliases() -> frozenset[str]:
-    """Aliases that are governed whatever the model: ``prod``, and those that $BLUT_GOVERNED_ALIASES adds.
+    """Returns aliases that are governed whatever the model:
+    ``prod``, and those that $BLUT_GOVERNED_ALIASES adds.
 
     Raises:
-        RegistryError: if one of these is no alias: a misspelt one would govern nothing.
+        RegistryError: if one of these is not an alias: a misspelt one would govern nothing.
     """
     added = [text for text in re.split(r"[,\s]+", os.environ.get(GOVERNED_ALIASES, "")) if text]
     for alias in added:
@@ -164,7 +165,7 @@ def governed_aliases() -> frozenset[str]:
 
 
 def pinned(records: Iterable[Governance]) -> dict[str, Governance]:
-    """The floors in force, by alias."""
+    """Returns the floors in force, by alias."""
     newest = {record.alias: record for record in records}
     return {alias: record for alias, record in newest.items() if record.action == "govern"}
 
@@ -183,7 +184,7 @@ def refuse_unjudged(entry: Entry) -> None:
 
 
 def stack_of(entries: Iterable[Entry], alias: str) -> list[Entry]:
-    """The targets of an alias that are still reachable, the one in force last."""
+    """Returns the targets of an alias that are still reachable, the one in force last."""
     stack: list[Entry] = []
     for entry in entries:
         if entry.alias != alias:

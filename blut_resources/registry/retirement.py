@@ -1,4 +1,4 @@
-"""Versions that were let go of: no name may stand for one, and its bytes are kept for it no more."""
+"""Retires versions: no name may stand for one any more, and its bytes are no longer kept for it."""
 
 from collections.abc import Iterable, Mapping
 
@@ -9,15 +9,15 @@ from blut_resources.registry.records import Digest, Entry, Registration
 
 
 class RetirementRefused(RegistryError):
-    """A name stands for the version that is to be retired; the message says what to do."""
+    """Says that a name stands for the version that is to be retired, and what to do."""
 
 
 class VersionRetired(RegistryError):
-    """A version that is asked for was retired; the message says what to do."""
+    """Says that a version that is asked for was retired, and what to do."""
 
 
 class Retirement(Record):
-    """One line of the retirements: ``by`` let go of a version as its registration ``of`` recorded it.
+    """Records that ``by`` let go of a version as its registration ``of`` recorded it.
 
     A later registration of the same candidate has a higher number, and brings the version back.
     """
@@ -29,20 +29,20 @@ class Retirement(Record):
 
     @property
     def told(self) -> str:
-        """By whom and when."""
+        """Says by whom it was retired and when."""
         return f"retired by {self.by} on {self.at[:19]}"
 
 
 def in_force(
     retirements: Iterable[Retirement], versions: Mapping[int, Registration]
 ) -> dict[int, Retirement]:
-    """The retirements that no registration came after, by version."""
+    """Returns the retirements that no registration came after, by version."""
     found = {one.version: one for one in retirements}
     return {n: one for n, one in found.items() if n in versions and versions[n].n == one.of}
 
 
 def refuse_named(record: Registration, aliases: Mapping[str, Entry]) -> None:
-    """Only a version that no name stands for can be retired.
+    """Refuse a version that a name stands for.
 
     Raises:
         RetirementRefused: naming the aliases.
@@ -58,7 +58,7 @@ def refuse_named(record: Registration, aliases: Mapping[str, Entry]) -> None:
 
 
 def refuse_retired(record: Registration, retired: Mapping[int, Retirement]) -> None:
-    """What was retired is not used: its bytes may be gone.
+    """Refuse what was retired: its bytes may be gone.
 
     Raises:
         VersionRetired: with who, when and the remedy.

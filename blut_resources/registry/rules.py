@@ -1,4 +1,4 @@
-"""What a promotion must satisfy beside a passing verdict. Every refusal names the remedy.
+"""Checks what a promotion must satisfy beside a passing verdict. Every refusal names the remedy.
 
 Of every alias: nothing that rests on made-up data, unless the alias says so in its name; judged on the sealed
 set that the alias has always been judged on; no worse than what it replaces. A governed alias asks more: the
@@ -36,7 +36,7 @@ def refuse_synthetic(model: str, document: Verdict) -> None:
 
 
 def change_problems(change: Change) -> list[str]:
-    """Why nobody answers for a change; empty if somebody does."""
+    """Returns why nobody answers for a change; empty if somebody does."""
     problems = []
     if DRY_RUN.search(change.change_id):
         problems.append(f"change_id {change.change_id!r} is that of a dry run")
@@ -106,7 +106,8 @@ def _pinned(pinned: Governance) -> str:
 
 
 def misses(criteria: Sequence[Criterion], rules: Iterable[Floor]) -> list[str]:
-    """What speaks against a verdict's measurements, judged by these rules whatever it was judged by before.
+    """Returns what speaks against a verdict's measurements,
+    judged by these rules whatever it was judged by before.
 
     A rule with the scope `EACH` applies to everything that a criterion of its kind was measured on.
     """
@@ -124,7 +125,8 @@ def misses(criteria: Sequence[Criterion], rules: Iterable[Floor]) -> list[str]:
 def refuse_other_sealed(
     model: str, document: Verdict, history: Iterable[Entry], authority: Authority
 ) -> None:
-    """An alias keeps the sealed set that its candidates are judged on: another seed may seal easier patients.
+    """Refuse another sealed set than the alias's candidates are judged on:
+    another seed may seal easier patients.
 
     Args:
         history: of the alias, oldest first.
@@ -147,7 +149,7 @@ def refuse_other_sealed(
 def refuse_worse(
     model: str, document: Verdict, held: Entry | None, before: Verdict | None, authority: Authority
 ) -> list[str] | None:
-    """On which figures the candidate is worse than what it replaces; None if they were not compared.
+    """Returns the figures on which the candidate is worse than what it replaces; None if not compared.
 
     Args:
         held: what the alias stands for.
@@ -195,7 +197,9 @@ def _compared(name: str, ours: Mapping[str, float | None], theirs: Mapping[str, 
 
 
 def floors_digest(document: Verdict, pinned: Governance | None) -> str:
-    """The digest of the floors that decide: the pinned, a registry that the verdict names, or its own."""
+    """Returns the digest of the floors that decide:
+    the pinned, a registry that the verdict names, or its own.
+    """
     if pinned:
         return pinned.floors
     floors = sorted(criterion.as_floor().model_dump_json() for criterion in document.criteria)

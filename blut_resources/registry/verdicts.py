@@ -1,4 +1,4 @@
-"""Fail-closed verdicts: floors, what was measured against them, and the check before a promotion.
+"""Defines fail-closed verdicts: floors, what was measured against them, and the check before a promotion.
 
 Nothing here knows a domain. A cookbook turns its registry of floors into `Floor` objects, measures, calls
 `judge`, and stores a `Verdict` as ``verdict.json``. Promotion calls `require_pass`, which reads the stored
@@ -36,7 +36,7 @@ Measurements = Mapping[str, Mapping[str, Any]]
 
 
 class PromotionRefused(Exception):
-    """A candidate may not be promoted; the message is the exact reason."""
+    """Says that a candidate may not be promoted; the message is the exact reason."""
 
 
 class _Document(BaseModel, frozen=True):
@@ -44,7 +44,7 @@ class _Document(BaseModel, frozen=True):
 
 
 class Floor(_Document, frozen=True):
-    """One requirement: the measurement ``name`` of ``scope`` must stand in relation ``op`` to ``floor``.
+    """Requires that the measurement ``name`` of ``scope`` stands in relation ``op`` to ``floor``.
 
     ``scope`` is the thing measured (a recording, a prompt set) or the whole of them; ``kind`` groups floors
     for the reader. Both are the cookbook's words.
@@ -57,7 +57,7 @@ class Floor(_Document, frozen=True):
     floor: Finite
 
     def satisfied_by(self, measured: float | None) -> bool:
-        """Whether a measurement meets the floor, compared without rounding; None never does."""
+        """Says whether a measurement meets the floor, compared without rounding; None never does."""
         if measured is None or not math.isfinite(measured):
             return False
         if self.op == ">=":
@@ -66,7 +66,7 @@ class Floor(_Document, frozen=True):
 
 
 class Criterion(Floor, frozen=True):
-    """A floor and what was measured; None where there was no finite number."""
+    """Holds a floor and what was measured; None where there was no finite number."""
 
     measured: Finite | None
     passed: Annotated[bool, Field(strict=True)]
@@ -78,11 +78,11 @@ class Criterion(Floor, frozen=True):
         return self
 
     def as_floor(self) -> Floor:
-        """The requirement without the measurement."""
+        """Returns the requirement without the measurement."""
         return Floor(kind=self.kind, name=self.name, scope=self.scope, op=self.op, floor=self.floor)
 
     def sentence(self) -> str:
-        """The criterion in words, for reasons and logs."""
+        """Returns the criterion in words, for reasons and logs."""
         measured = "not measured" if self.measured is None else f"{self.measured:.6g}"
         return f"{self.scope}: {self.kind} {self.name} is {measured}, required {self.op} {self.floor:g}"
 
@@ -92,7 +92,8 @@ def judge(
     floors: Iterable[Floor],
     possible: Callable[[str, float], bool] = lambda _name, _value: True,
 ) -> list[Criterion]:
-    """Every floor against ``measurements[scope][name]``; what is missing or not a finite number fails.
+    """Returns every floor against ``measurements[scope][name]``;
+    what is missing or not a finite number fails.
 
     Args:
         possible: whether a figure of this name can have this value; what cannot be was not measured.
@@ -108,7 +109,7 @@ def judge(
 
 
 class Change(_Document, frozen=True):
-    """Who proposes the candidate and why; free text is bounded and carries no control characters.
+    """Says who proposes the candidate and why; free text is bounded and carries no control characters.
 
     The record is stored with the verdict, so ``change_id`` may not be empty or look like a path.
     """
@@ -138,7 +139,7 @@ class Change(_Document, frozen=True):
 
 
 class Incumbent(_Document, frozen=True):
-    """What the alias stood for when the candidate was judged, measured on the same sealed recordings.
+    """Says what the alias stood for at the judgement, measured on the same sealed recordings.
 
     ``candidate`` is its digest, ``figures`` are its summary figures by the verdict's names, and ``worse``
     names those on which the judged candidate does worse.
@@ -150,7 +151,7 @@ class Incumbent(_Document, frozen=True):
 
 
 class Verdict(_Document, frozen=True):
-    """The judgement of exactly one candidate, named by the digest of its bytes.
+    """Judges exactly one candidate, named by the digest of its bytes.
 
     ``inputs`` names by digest everything else the judgement rests on. ``reasons`` says why it failed and is
     empty for a pass. ``measurements`` are the summary figures; ``details`` is the cookbook's own report.
@@ -190,14 +191,14 @@ class Verdict(_Document, frozen=True):
 
     @classmethod
     def of(cls, criteria: Sequence[Criterion], *, reasons: Sequence[str] = (), **fields: Any) -> Self:
-        """A verdict whose ``passed`` follows from the criteria; each failed one becomes a reason."""
+        """Returns a verdict whose ``passed`` follows from the criteria; each failed one becomes a reason."""
         failed = [c.sentence() for c in criteria if not c.passed]
         everything = [*reasons, *failed] if criteria else [*reasons, "nothing was judged: no criteria"]
         holds = verdict_holds(criteria, everything)
         return cls(criteria=list(criteria), reasons=everything, passed=holds, **fields)
 
     def to_json(self) -> bytes:
-        """The document as it is stored: sorted keys, no NaN, one trailing newline."""
+        """Returns the document as it is stored: sorted keys, no NaN, one trailing newline."""
         unknown = {name for name in OPTIONAL if getattr(self, name) is None}
         document = self.model_dump(mode="json", by_alias=True, exclude=unknown)
         return (json.dumps(document, sort_keys=True, indent=1, allow_nan=False) + "\n").encode()
@@ -209,7 +210,7 @@ def verdict_holds(criteria: Sequence[Criterion], reasons: Sequence[str]) -> bool
 
 
 def parse_verdict(data: bytes) -> Verdict:
-    """A verdict from its stored bytes.
+    """Returns a verdict from its stored bytes.
 
     Raises:
         PromotionRefused: if the bytes are too many, are not JSON with distinct members and finite numbers,
@@ -230,10 +231,10 @@ def parse_verdict(data: bytes) -> Verdict:
 
 
 def read_verdict(artifact: Path, digest: str) -> Verdict:
-    """The verdict in a file or directory with this digest, passed or not; its bytes are read once.
+    """Returns the verdict in a file or directory with this digest, passed or not; its bytes are read once.
 
     Raises:
-        PromotionRefused: if it is missing, was changed since its digest was taken, or is no verdict.
+        PromotionRefused: if it is missing, was changed since its digest was taken, or is not a verdict.
     """
     path = artifact / VERDICT_FILE if artifact.is_dir() else artifact
     if not path.is_file():
@@ -259,7 +260,7 @@ def require_pass(
     inputs: Mapping[str, str],
     floors: Iterable[Floor],
 ) -> Verdict:
-    """The verdict in ``artifact``, if it lets exactly this candidate pass.
+    """Returns the verdict in ``artifact``, if it lets exactly this candidate pass.
 
     Args:
         artifact: directory (or file) that holds ``verdict.json``.
@@ -302,7 +303,7 @@ def _require_same(name: str, judged: str | None, wanted: str) -> None:
 
 
 def applied(floors: Iterable[Floor], criteria: Iterable[Criterion]) -> list[Floor]:
-    """The floors, with one whose scope is `EACH` for every scope that a criterion of its kind has.
+    """Returns the floors, with one whose scope is `EACH` for every scope that a criterion of its kind has.
 
     Where there is no such criterion it stays as it is, and so is one that nothing meets.
     """

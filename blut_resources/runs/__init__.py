@@ -1,1 +1,1 @@
-"""Runs: what each leaves in its directory, who is alive, and what goes with a deleted one."""
+"""Keeps runs: what each leaves in its directory, who is alive, and what goes with a deleted one."""

@@ -1,4 +1,4 @@
-"""Runs and the processes behind them: who is alive, who died unnoticed, and how to end one.
+"""Finds the processes behind runs: who is alive, who died unnoticed, and how to end one.
 
 Every process that executes a run, or a step of it, marks ``alive/<run id>`` from before the run is shown as
 started; who makes a run marks ``alive/made/<run id>`` until then. What such a mark is worth, also on another
@@ -51,11 +51,11 @@ _reaped: set[str] = set()
 
 
 class NoSuchRun(LookupError):
-    """No run, or more than one, has an id that begins so; the message names them."""
+    """Says that no run, or more than one, has an id that begins so; the message names them."""
 
 
 class OutOfReach(Exception):
-    """A run works where no signal of this process arrives; the message says where, and the remedy."""
+    """Says that a run works where no signal of this process arrives, and where, and the remedy."""
 
 
 def hold_run(instance: dg.DagsterInstance, run_id: str) -> None:
@@ -93,7 +93,7 @@ def note_made(home: Path, run_id: str) -> None:
 
 
 def let_go(run_id: str) -> None:
-    """This process does not work for a run any more: it has ended."""
+    """Stop working for a run: it has ended."""
     if run_id in _held:
         _held.pop(run_id).remove()
 
@@ -124,7 +124,7 @@ def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
 
 
 def workers(instance: dg.DagsterInstance, run_id: str) -> list[liveness.Holder]:
-    """Processes that work for a run, or may: those that are known to have ended are left out."""
+    """Returns the processes that work for a run, or may: those that are known to have ended are left out."""
     path = _alive(instance) / run_id
     if liveness.marked(path) == "no":
         return []
@@ -132,7 +132,7 @@ def workers(instance: dg.DagsterInstance, run_id: str) -> list[liveness.Holder]:
 
 
 def all_out_of_sight(instance: dg.DagsterInstance) -> dict[str, list[liveness.Holder]]:
-    """Runs of which nobody can tell from here whether they still work, with their processes."""
+    """Returns the runs of which nobody can tell from here whether they still work, with their processes."""
     alive, found = _alive(instance), dict[str, list[liveness.Holder]]()
     for path in _marks(alive) if alive.is_dir() else ():
         run, hidden = instance.get_run_by_id(path.name), out_of_sight(instance, path.name)
@@ -142,7 +142,7 @@ def all_out_of_sight(instance: dg.DagsterInstance) -> dict[str, list[liveness.Ho
 
 
 def out_of_sight(instance: dg.DagsterInstance, run_id: str) -> list[liveness.Holder]:
-    """Those of them of which nobody can tell from here whether they live."""
+    """Returns those of them of which nobody can tell from here whether they live."""
     return [holder for holder in workers(instance, run_id) if liveness.alive(holder) == "unknown"]
 
 
@@ -154,7 +154,7 @@ def complete_manifest(home: Path, run: dg.DagsterRun, *, interrupted: bool = Fal
 
 
 def find_run(instance: dg.DagsterInstance, prefix: str) -> dg.DagsterRun:
-    """The run whose id begins with ``prefix``.
+    """Returns the run whose id begins with ``prefix``.
 
     Raises:
         NoSuchRun: if there is none, or more than one.
@@ -233,7 +233,9 @@ def _marks(alive: Path) -> Iterator[Path]:
 
 
 def _pids(instance: dg.DagsterInstance, run_id: str) -> list[int]:
-    """Processes that work for a run now, the first one first; empty when the last of them has ended."""
+    """Returns the processes that work for a run now, the first one first;
+    empty when the last of them has ended.
+    """
     known = (liveness.pid_here(holder) for holder in workers(instance, run_id))
     return [pid for pid in known if pid is not None]
 
@@ -262,13 +264,13 @@ def _never_up(instance: dg.DagsterInstance) -> list[str]:
 
 
 def _maker(path: Path) -> liveness.Answer:
-    """Whether the process lives that made a run; one of an older version did not say."""
+    """Says whether the process lives that made a run; one of an older version did not say."""
     made_by = liveness.holders(path)
     return liveness.alive(made_by[-1]) if made_by else "yes"
 
 
 def _forget_makers(instance: dg.DagsterInstance) -> None:
-    """Once a run is beyond its making, who made it is nobody's concern."""
+    """Forget who made a run once it is beyond its making."""
     waiting = {run.run_id for run in instance.get_runs(dg.RunsFilter(statuses=WAITING))}
     made = _alive(instance) / MADE
     for path in made.iterdir() if made.is_dir() else ():
@@ -293,7 +295,7 @@ def _report_dead(instance: dg.DagsterInstance, run_id: str) -> bool:
 
 
 def _report_failed(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
-    """Also where its own log cannot be written: the others are not to wait for that."""
+    """Report a failure, also where the run's own log cannot be written: the others must not wait for that."""
     try:
         instance.report_run_failed(run, DIED)
     except Exception as error:
@@ -304,5 +306,5 @@ def _report_failed(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
 
 
 def _free_slots(instance: dg.DagsterInstance, run_id: str) -> None:
-    """A dead run keeps its slots of Dagster's pools for ever otherwise."""
+    """Free a dead run's slots of Dagster's pools, which it would keep for ever."""
     instance.event_log_storage.free_concurrency_slots_for_run(run_id)

@@ -1,4 +1,4 @@
-"""What a run prints, in its files for the UI and on the terminal; named in ``dagster.yaml``.
+"""Shows what a run prints in its files for the UI and on the terminal; named in ``dagster.yaml``.
 
 Dagster starts `tail` for each of the two streams, and a Python process for each `tail` to end it if the run
 dies; what was printed in the last moment may not reach the terminal. A thread does the same for less.
@@ -27,7 +27,7 @@ POLL_S = 0.05
 
 
 class LocalLogs(LocalComputeLogManager):
-    """Files below ``storage`` of the instance directory, where Dagster's own would be."""
+    """Keeps files below ``storage`` of the instance directory, where Dagster's own would be."""
 
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Any) -> "LocalLogs":
@@ -36,7 +36,7 @@ class LocalLogs(LocalComputeLogManager):
 
     @contextlib.contextmanager
     def capture_logs(self, log_key: Sequence[str]) -> Generator[CapturedLogContext, None, None]:
-        """Standard output and error go to files, and from there to where they went before."""
+        """Write standard output and error to files, and from there to where they went before."""
         paths = {
             kind: self.get_captured_local_path(log_key, IO_TYPE_EXTENSION[kind])
             for kind in (ComputeIOType.STDOUT, ComputeIOType.STDERR)

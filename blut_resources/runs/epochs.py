@@ -1,4 +1,4 @@
-"""The epochs of a run, out of its stream of events: what `jobs`, `results` and comparisons show is read here.
+"""Reads the epochs of a run out of its stream of events, for `jobs`, `results` and comparisons alike.
 
 The table of metrics is written from the same events, for other tools; the terminal follows the stream itself.
 """

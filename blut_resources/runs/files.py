@@ -1,4 +1,4 @@
-"""What a run leaves behind, and where: everything of it lies in ``runs/<run id>`` of the instance directory.
+"""Says where a run leaves what: everything of it lies in ``runs/<run id>`` of the instance directory.
 
 ::
 
@@ -16,26 +16,26 @@ RUNS, MANIFEST, STATUS, METRICS = "runs", "manifest.json", "status.jsonl", "metr
 
 
 def run_dir(home: Path, run_id: str) -> Path:
-    """The directory of a run of the instance in ``home``; it may not be there."""
+    """Returns the directory of a run of the instance in ``home``; it may not be there."""
     return Path(home) / RUNS / run_id
 
 
 def manifest_path(home: Path, run_id: str) -> Path:
-    """Its manifest."""
+    """Returns its manifest."""
     return run_dir(home, run_id) / MANIFEST
 
 
 def status_path(home: Path, run_id: str) -> Path:
-    """Its newest events."""
+    """Returns its newest events."""
     return run_dir(home, run_id) / STATUS
 
 
 def metrics_path(home: Path, run_id: str, asset: str, suffix: str) -> Path:
-    """The metrics of an asset such as ``llm/sft_checkpoint``, in a file with this suffix."""
+    """Returns the metrics of an asset such as ``llm/sft_checkpoint``, in a file with this suffix."""
     return run_dir(home, run_id) / METRICS / f"{asset.replace('/', '__')}.{suffix}"
 
 
 def metrics_files(home: Path, run_id: str) -> dict[str, Path]:
-    """The metrics files of a run, by asset."""
+    """Returns the metrics files of a run, by asset."""
     found = sorted((run_dir(home, run_id) / METRICS).glob("[!.]*.*"))
     return {path.stem.replace("__", "/", 1): path for path in found}

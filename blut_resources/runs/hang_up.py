@@ -1,4 +1,4 @@
-"""A terminal or a connection that goes away ends a run as Ctrl-C does: with time for a checkpoint.
+"""Ends a run whose terminal or connection goes away as Ctrl-C does: with time for a checkpoint.
 
 No interrupt is lost either. Python runs the handler of a signal between any two instructions, also in the
 callback of a weak reference, of which an import makes hundreds, and forgets what is raised there.
@@ -31,7 +31,7 @@ def end_on_hang_up() -> None:
 
 
 def _as_interrupt(number: int, frame: FrameType | None) -> None:
-    """Dagster's own handler while it executes: it decides where an interrupt may be raised."""
+    """Call Dagster's own handler while it executes: it decides where an interrupt may be raised."""
     handler = signal.getsignal(signal.SIGINT)
     (handler if callable(handler) else interrupt)(number, frame)
 

@@ -1,4 +1,4 @@
-"""What a run is for, and which experiment it belongs to, told from what it was started with."""
+"""Tells what a run is for, and which experiment it belongs to, by what it was started with."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ REPEATS = frozenset({"seed", "reuse", "limits", "resume", "threads", "workers", 
 
 @dataclass(frozen=True)
 class Intents:
-    """By which settings of a cookbook its runs tell what they are for.
+    """Says by which settings of a cookbook its runs tell what they are for.
 
     Attributes:
         smoke: setting -> the values with which a run only tries whether it works; a text that ends in ``*``
@@ -35,7 +35,7 @@ class Intents:
     names: tuple[str, ...] = ()
 
     def is_smoke(self, name: str, value: Any) -> bool:
-        """Whether one setting says so."""
+        """Says whether one setting says so."""
         if name in self.small and isinstance(value, int):
             return value <= self.small[name]
         return any(
@@ -49,7 +49,7 @@ declared: list[Intents] = []
 
 
 def intent_of(config: Mapping[str, Any], tags: Mapping[str, str]) -> str:
-    """``smoke``: does it work; ``probe``: a look by hand; ``campaign``: meant to be used.
+    """Returns ``smoke``: does it work; ``probe``: a look by hand; ``campaign``: meant to be used.
 
     The tag ``blut/intent`` and $BLUT_INTENT go before what is told from the settings that cookbooks have
     declared; a run that nobody started by hand is a campaign.
@@ -65,7 +65,8 @@ def intent_of(config: Mapping[str, Any], tags: Mapping[str, str]) -> str:
 
 
 def experiment_of(job: str, config: Mapping[str, Any], tags: Mapping[str, str]) -> str:
-    """The tag ``blut/experiment`` or $BLUT_EXPERIMENT; else the recipe and a word for its settings.
+    """Returns the tag ``blut/experiment`` or $BLUT_EXPERIMENT;
+    else the recipe and a word for its settings.
 
     Runs that differ in their seed, or in how they compute, are of one experiment.
     """
@@ -77,12 +78,12 @@ def experiment_of(job: str, config: Mapping[str, Any], tags: Mapping[str, str]) 
 
 
 def seed_of(config: Mapping[str, Any]) -> int | None:
-    """The first seed that the settings name."""
+    """Returns the first seed that the settings name."""
     return next((v for name, v in leaves(config) if name == "seed" and isinstance(v, int)), None)
 
 
 def leaves(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Every setting with its name, however deep; of ``limits`` none."""
+    """Yields every setting with its name, however deep; of ``limits`` none."""
     for name, value in config.items():
         if isinstance(value, Mapping):
             yield from leaves(value) if name not in REPEATS else ()

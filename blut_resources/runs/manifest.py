@@ -1,4 +1,5 @@
-"""The manifest of a run: what ran, of what, on what, and how it ended; ``manifest.json`` of its directory.
+"""Writes the manifest of a run: what ran, of what, on what, and how it ended;
+``manifest.json`` of its directory.
 
 It is written when a run starts, and once more when it has ended, by the run itself or by whoever finds it
 dead. In between, and for the second time, it is what was written first and what the events say since.
@@ -36,7 +37,8 @@ _looking: dict[str, threading.Thread] = {}
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The manifest of a run; of one that has not ended, as far as it has come, with ``outcome`` None.
+    """Returns the manifest of a run;
+    of one that has not ended, as far as it has come, with ``outcome`` None.
 
     Raises:
         FileNotFoundError: there is none.
@@ -115,7 +117,7 @@ def retell(home: Path, run_id: str) -> None:
 
 
 def folded(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the events of a run come to."""
+    """Returns what the events of a run come to."""
     where: dict[str, Any] = {}
     assets: dict[str, dict[str, Any]] = {}
     for event in events:
@@ -152,19 +154,19 @@ def _fold(asset: dict[str, Any], event: Mapping[str, Any], facts: Mapping[str, A
 
 
 def _joined(known: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
-    """A seed that nobody has set is a default of the asset that uses it."""
+    """Join what is known; a seed that nobody has set is a default of the asset that uses it."""
     seeds = [known["seed"], *(seed_of(asset.get("config", {})) for asset in found["assets"].values())]
     return {**known, **found, "seed": next((seed for seed in seeds if seed is not None), None)}
 
 
 def _cause(assets: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """Of the first asset that failed."""
+    """Returns the cause of the first asset that failed."""
     failed = (asset.get("cause", "") for asset in assets.values() if asset["state"] == "failed")
     return CAUSES.get(next(failed, ""))
 
 
 def _about(run: Any) -> dict[str, Any]:
-    """What Dagster knows of a run."""
+    """Returns what Dagster knows of a run."""
     config, tags = run.run_config, run.tags
     selection = sorted(key.to_user_string() for key in run.asset_selection or ())
     return {

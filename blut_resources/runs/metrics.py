@@ -1,4 +1,4 @@
-"""The metrics of a training: a table with one row an epoch, whole and readable at any moment.
+"""Keeps the metrics of a training: a table with one row an epoch, whole and readable at any moment.
 
 Columns are the union of what the rows name, in the order of its first appearance, behind ``INDEX``. A row is
 on the disk as a line of a journal first. The table takes those in whenever they are a tenth of it or time has
@@ -34,7 +34,7 @@ Row = dict[str, Any]
 
 
 def chosen_format() -> str:
-    """What ``$BLUT_METRICS`` says; else Parquet, where pyarrow is installed.
+    """Returns what ``$BLUT_METRICS`` says; else Parquet, where pyarrow is installed.
 
     Raises:
         ValueError: if it says something else.
@@ -51,7 +51,7 @@ def chosen_format() -> str:
 
 
 class MetricLog:
-    """The table in a file ending in ``.parquet`` or ``.csv``; rows that are there already are kept.
+    """Keeps the table in a file ending in ``.parquet`` or ``.csv``; rows that are there already are kept.
 
     `read` tells every row at once; who reads the file without it may miss the newest tenth until `close`.
     """
@@ -64,7 +64,7 @@ class MetricLog:
 
     @property
     def rows(self) -> Sequence[Row]:
-        """All that it has, oldest first."""
+        """Returns all that it has, oldest first."""
         return self._rows
 
     def append(self, row: Mapping[str, Any]) -> None:
@@ -82,7 +82,7 @@ class MetricLog:
         self._rows.append(row)
 
     def close(self) -> None:
-        """The table holds every row from now on. Idempotent.
+        """Bring every row into the table. Idempotent.
 
         Raises:
             StoreError: it cannot be written; the rows are in the journal.
@@ -118,12 +118,12 @@ class MetricLog:
 
 
 def columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """All names that appear, in the order of their first appearance."""
+    """Returns all names that appear, in the order of their first appearance."""
     return list(dict.fromkeys(name for row in rows for name in row))
 
 
 def read(path: Path) -> list[Row]:
-    """The rows of a metrics file, every row with every column; none if there is no such file yet.
+    """Returns the rows of a metrics file, every row with every column; none if there is no such file yet.
 
     Raises:
         ImportError: it is Parquet, and pyarrow is not installed.
@@ -143,12 +143,14 @@ def read(path: Path) -> list[Row]:
 
 
 def _journal(path: Path) -> Path:
-    """Rows that are not in the table yet; a hidden name, for it is no table."""
+    """Returns rows that are not in the table yet; a hidden name, for it is not a table."""
     return path.with_name(f".{path.name}.rows")
 
 
 def _to_parquet(rows: Sequence[Row]) -> bytes:
-    """By way of CSV: from Python's own values, pyarrow loads pandas, which takes as long as all of this."""
+    """Convert by way of CSV:
+    from Python's own values, pyarrow loads pandas, which takes as long as all of this.
+    """
     import pyarrow
     import pyarrow.csv
     import pyarrow.parquet
@@ -162,7 +164,7 @@ def _to_parquet(rows: Sequence[Row]) -> bytes:
 
 
 def _kind(name: str, rows: Sequence[Row]) -> str:
-    """Of a column: numbers as numbers; what is mixed with others as text."""
+    """Returns the type of a column: numbers as numbers; what is mixed with others as text."""
     found = {type(value) for row in rows if (value := row.get(name)) is not None}
     if name in TEXT or not found <= {int, float, bool}:
         return "string"
@@ -203,7 +205,7 @@ _CODECS = {".parquet": (_to_parquet, _from_parquet), ".csv": (_to_csv, _from_csv
 
 
 def finite(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Numbers that are none as text: no JSON, and so no plot, has a word for them."""
+    """Write what is not a finite number as text: JSON, and so a plot, has no word for it."""
     return {
         name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in values.items()

@@ -1,4 +1,4 @@
-"""Which runs were removed to free the disk, in ``removed-runs.jsonl`` of the instance directory.
+"""Notes which runs were removed to free the disk, in ``removed-runs.jsonl`` of the instance directory.
 
 A line is written before a run is removed and another one after it: what was begun and not finished is known,
 and so is that a result is not strange because its run is gone.
@@ -26,12 +26,12 @@ def note(home: Path, run_id: str, state: str, **facts: Any) -> None:
 
 
 def removed(home: Path) -> set[str]:
-    """The runs that were removed, or are being removed."""
+    """Returns the runs that were removed, or are being removed."""
     return {line["run"] for line in _lines(home)}
 
 
 def unfinished(home: Path) -> list[str]:
-    """The runs whose removal was begun and not done, in that order."""
+    """Returns the runs whose removal was begun and not done, in that order."""
     states = {line["run"]: line["state"] for line in _lines(home)}
     return [run_id for run_id, state in states.items() if state != DONE]
 

@@ -1,4 +1,5 @@
-"""The event stream of a run: ``status.jsonl``, one JSON object a line, readable while it is written.
+"""Writes and reads the event stream of a run:
+``status.jsonl``, one JSON object a line, also while it grows.
 
 Every event has ``t`` (seconds since 1970) and ``kind``, and ``asset`` if it is about one. Lines are appended
 whole, by as many processes as there are; what a killed one left of its last line is cut off by the next
@@ -52,7 +53,7 @@ class Status:
         self._quiet: dict[str, _Quiet] = {}
 
     def write(self, kind: str, asset: str = "", *, durable: bool = False, **fields: Any) -> None:
-        """Append an event now; ``durable``: it survives a power cut too."""
+        """Append an event now; one that is ``durable`` survives a power cut too."""
         if asset in self._quiet:
             self._flush_step(asset)
         self._write(kind, asset, fields)
@@ -73,7 +74,7 @@ class Status:
         self._write("step", asset, fields | ({"skipped": skipped} if skipped else {}))
 
     def close(self) -> None:
-        """What was held back of steps is written. Idempotent."""
+        """Write what was held back of steps. Idempotent."""
         for asset in list(self._quiet):
             self._flush_step(asset)
         if self._fd >= 0:
@@ -81,7 +82,7 @@ class Status:
             self._fd = -1
 
     def _flush_step(self, asset: str) -> None:
-        """The newest step belongs before what happens after it."""
+        """Write the newest step before what happens after it."""
         quiet = self._quiet.pop(asset, None)
         if quiet is not None and quiet.waiting is not None:
             more = {"skipped": quiet.skipped} if quiet.skipped else {}
@@ -113,7 +114,10 @@ class Status:
                 fcntl.flock(self._fd, fcntl.LOCK_UN)
 
     def _lock(self) -> int:
-        """Open and lock the file that has the name now; its size. Another process may have put it aside."""
+        """Open and lock the file that has the name now, and give its size.
+
+        Another process may have put it aside.
+        """
         while True:
             if self._fd < 0:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -152,7 +156,7 @@ class Status:
 
 
 class _Quiet:
-    """Steps of one asset that were not written."""
+    """Counts the steps of one asset that were not written."""
 
     def __init__(self) -> None:
         self.until, self.skipped = 0.0, 0
@@ -163,7 +167,7 @@ class _Quiet:
 
 
 def read(path: Path, after: int = 0) -> Iterator[dict[str, Any]]:
-    """The events of a run, oldest first, up to the last complete one; nothing if there are none.
+    """Yields the events of a run, oldest first, up to the last complete one; nothing if there are none.
 
     Each has an ``offset``, its end in bytes since the start of the stream: to go on from there later, give
     it as ``after``.
@@ -191,7 +195,7 @@ def size(path: Path) -> int:
 
 
 def _opened(path: Path) -> list[Any]:
-    """The files of a stream in their order, though the newest may be put aside meanwhile."""
+    """Returns the files of a stream in their order, though the newest may be put aside meanwhile."""
     while True:
         files: list[Any] = []
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
@@ -205,7 +209,7 @@ def _opened(path: Path) -> list[Any]:
 
 
 def _parts(path: Path) -> set[int]:
-    """Numbers of the files that are full."""
+    """Returns the numbers of the files that are full."""
     found = (other.name.split(".")[1] for other in path.parent.glob(f"{path.stem}.*{path.suffix}"))
     return {int(number) for number in found if number.isdecimal()}
 
@@ -238,6 +242,6 @@ def _spelled(value: Any) -> Any:
 
 
 def _max_bytes() -> int:
-    """From $BLUT_STATUS_MAX_MB; 64 MB if it says nothing sensible, no end to a file if 0."""
+    """Read $BLUT_STATUS_MAX_MB: 64 MB if it says nothing sensible, no end to a file if 0."""
     text = os.environ.get(MAX_MB, "64")
     return int(float(text) * 1e6) if text.replace(".", "", 1).isdecimal() and len(text) < 20 else 64_000_000

@@ -1,4 +1,7 @@
-"""Experiment trackers: the metrics of a training, also where a team looks at them. None unless asked for."""
+"""Reports the metrics of a training to experiment trackers, where a team looks.
+
+None is used unless asked for.
+"""
 
 import importlib.util
 import os
@@ -19,31 +22,35 @@ QUIET = {"WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}
 
 
 class TrackerUnavailable(ValueError):
-    """A tracker was asked for that there is not; the message names the setting, the value and the remedy."""
+    """Says that a tracker was asked for that there is not; the message names setting, value and remedy."""
 
 
 class Tracker(Protocol):
-    """Where the rows of one asset of a run go."""
+    """Takes the rows of one asset of a run."""
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Take a row; ``epoch`` is what it is plotted over."""
         ...
 
     def finish(self, ok: bool) -> None:
-        """Nothing comes any more."""
+        """End: nothing comes any more."""
         ...
 
 
 class NoTracker:
-    """Nobody asked."""
+    """Ignores every row, for nobody asked."""
 
-    def log(self, row: Mapping[str, Any]) -> None: ...
+    def log(self, row: Mapping[str, Any]) -> None:
+        """Ignore a row."""
+        ...
 
-    def finish(self, ok: bool) -> None: ...
+    def finish(self, ok: bool) -> None:
+        """Do nothing."""
+        ...
 
 
 def chosen_logger(said: str = "auto") -> str:
-    """What a config says; ``auto`` is what ``$BLUT_LOGGER`` says, else ``none``.
+    """Returns what a config says; ``auto`` is what ``$BLUT_LOGGER`` says, else ``none``.
 
     Raises:
         TrackerUnavailable: no such tracker is known, or its package is not installed.
@@ -63,14 +70,15 @@ def chosen_logger(said: str = "auto") -> str:
 def open_tracker(
     logger: str, directory: Path, *, run_id: str, asset: str, experiment: str, config: Mapping[str, Any]
 ) -> Tracker:
-    """A tracker for one asset of a run, which keeps its files in ``directory``."""
+    """Returns a tracker for one asset of a run, which keeps its files in ``directory``."""
     if logger == "none":
         return NoTracker()
     return WandbTracker(directory, run_id, asset, experiment, config)
 
 
 class WandbTracker:
-    """Weights & Biases: offline unless the user sets ``WANDB_MODE``; ``wandb sync`` uploads it later.
+    """Writes for Weights & Biases: offline unless the user sets ``WANDB_MODE``;
+    ``wandb sync`` uploads it later.
 
     One run of wandb for each asset, grouped by experiment, with the id ``<run id>-<asset>``.
     """

@@ -1,4 +1,4 @@
-"""The artifact store: bytes kept under their digest."""
+"""Keeps bytes under their digest."""
 
 from blut_resources.store.artifacts import ArtifactStore
 

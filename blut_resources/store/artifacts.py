@@ -1,4 +1,4 @@
-"""The artifact store: bytes kept under their digest.
+"""Keeps bytes under their digest: the artifact store.
 
 ::
 
@@ -72,7 +72,7 @@ __all__ = [
 
 
 class StoredArtifact(NamedTuple):
-    """One entry. ``created`` is when it was last put or opened, in seconds since 1970."""
+    """Describes one entry. ``created`` is when it was last put or opened, in seconds since 1970."""
 
     digest: str
     n_files: int
@@ -83,7 +83,7 @@ class StoredArtifact(NamedTuple):
 
 
 class ArtifactStore(StorePlaces):
-    """Content-addressed files and directories under ``root``. Making one touches no disk."""
+    """Keeps files and directories under ``root`` by their content. Making one touches no disk."""
 
     def put(self, source: Path) -> str:
         """Move a file or directory into the store and return its digest.
@@ -151,7 +151,7 @@ class ArtifactStore(StorePlaces):
         return digest
 
     def open(self, digest: str) -> Path:
-        """The path of an artifact's bytes, after a quick ``verify``.
+        """Returns the path of an artifact's bytes, after a quick ``verify``.
 
         Raises:
             ArtifactMissing: no such artifact, or its place outside the store is gone.
@@ -162,7 +162,7 @@ class ArtifactStore(StorePlaces):
         return record.location
 
     def read(self, digest: str, name: str = "") -> bytes:
-        """The content of one file of an artifact, read once and proved by the digest.
+        """Returns the content of one file of an artifact, read once and proved by the digest.
 
         For what is decided on: between `open` and a read of one's own, somebody may write.
 
@@ -193,13 +193,16 @@ class ArtifactStore(StorePlaces):
         return data
 
     def files(self, digest: str) -> dict[str, tuple[int, str]]:
-        """Relative name to size and digest of an artifact's files; a quick ``verify``, and raises as that."""
+        """Returns relative name to size and digest of an artifact's files;
+        a quick ``verify``, and raises as that.
+        """
         record = self._verified(digest, full=False)
         found = record.files or self._record(digest).files or {}
         return {name: (hashed.size, hashed.digest) for name, hashed in found.items()}
 
     def outside(self, digest: str) -> dict[str, Any] | None:
-        """The files of an artifact that stays where the user keeps it; None for one inside the store.
+        """Returns the files of an artifact that stays where the user keeps it;
+        None for one inside the store.
 
         ``is_file``, and ``files``: relative name to size, digest and stamp; the stamp is None where the file
         has to be hashed to be known again.
@@ -247,7 +250,7 @@ class ArtifactStore(StorePlaces):
         return None
 
     def has(self, digest: str) -> bool:
-        """Whether there are bytes for a digest; ``verify`` says whether they are the right ones."""
+        """Says whether there are bytes for a digest; ``verify`` says whether they are the right ones."""
         with contextlib.suppress(ArtifactMissing):
             return os.access(self._record(digest).location, os.R_OK)
         return False
@@ -276,7 +279,7 @@ class ArtifactStore(StorePlaces):
     # Damaged bytes are renamed and not deleted: a disk that lies is better examined, and a reader that has
     # files open keeps them. They are not repaired in place, for then a reader could see a file of both kinds.
     def _holds_intact(self, digest: str) -> bool:
-        """Whether a put is superfluous; what stands in its way is set aside. Needs the ``put`` lock."""
+        """Says whether a put is superfluous; what stands in its way is set aside. Needs the ``put`` lock."""
         if not os.path.lexists(self.entry(digest)):
             return False
         if os.path.lexists(self.entry(digest) / "data"):
@@ -356,7 +359,7 @@ class ArtifactStore(StorePlaces):
         return tree
 
     def list(self) -> list[StoredArtifact]:
-        """Every artifact, inside first, then outside, each in the order of the digests."""
+        """Returns every artifact, inside first, then outside, each in the order of the digests."""
         found = sorted((self.root / "objects").glob("??/*/data"))
         digests = [path.parent.name for path in found]
         outside = [path.stem for path in sorted((self.root / "external").glob("*.json"))]

@@ -1,4 +1,4 @@
-"""Garbage collection of the artifact store.
+"""Collects the garbage of the artifact store.
 
 An artifact goes if it is not kept, was not put or opened within the grace, and nobody holds its locks. It
 disappears by one rename under those locks and is deleted afterwards, so a reader finds it whole or not at
@@ -50,7 +50,7 @@ TEMPORARY_S = DAY_S
 
 
 class CollectReport(NamedTuple):
-    """What garbage collection did, or would do."""
+    """Says what garbage collection did, or would do."""
 
     removed: tuple[str, ...]
     bytes_freed: int
@@ -202,6 +202,6 @@ def _size(path: Path) -> int:
 
 
 def _age(path: Path) -> float:
-    """Seconds since anything in it was written, or since it was moved there."""
+    """Returns the seconds since anything in it was written, or since it was moved there."""
     newest = max((max(status.st_mtime, status.st_ctime) for status in _members(path)), default=time.time())
     return time.time() - newest

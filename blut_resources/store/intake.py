@@ -1,4 +1,4 @@
-"""What happens to a tree before the store takes it."""
+"""Prepares a tree before the store takes it."""
 
 import os
 from collections.abc import Iterable
@@ -42,7 +42,7 @@ def _settle(path: Path) -> None:
 
 
 def _replace(path: Path) -> None:
-    """A copy takes the place of a link."""
+    """Put a copy in the place of a link."""
     import shutil
 
     new = path.with_name(f".tmp-{random_name()}")
@@ -65,7 +65,8 @@ def copy(tree: Tree, target: Path) -> Path:
 
 
 def relative_names(source: Path, files: Iterable[Path]) -> list[str]:
-    """The sorted relative names of files that are given as absolute paths or relative to ``source``.
+    """Returns the sorted relative names of files that are given as absolute paths or relative to
+    ``source``.
 
     Raises:
         StoreError: one is not under ``source``.

@@ -1,4 +1,4 @@
-"""Manifests and stamps: what the store knows of an artifact's files.
+"""Reads and writes manifests and stamps: what the store knows of an artifact's files.
 
 A manifest proves itself, because the digest of its listing is the artifact's digest. A stamp index only
 saves hashing: lost or wrong in form, it is as if it were empty.
@@ -17,7 +17,7 @@ SCHEMA = "blut.manifest.v1"
 
 
 class Record(NamedTuple):
-    """A manifest with its place; ``files`` is None if the manifest is lost or does not add up."""
+    """Holds a manifest with its place; ``files`` is None if the manifest is lost or does not add up."""
 
     path: Path
     location: Path
@@ -30,7 +30,7 @@ class Record(NamedTuple):
 def manifest(
     is_file: bool, files: dict[str, Hashed], location: Path | None = None, partial: bool = False
 ) -> bytes:
-    """The bytes of a manifest; with a location, of an external record."""
+    """Returns the bytes of a manifest; with a location, of an external record."""
     rows = {name: [files[name].size, files[name].digest] for name in sorted(files)}
     head: dict[str, object] = {"schema": SCHEMA, "kind": "file" if is_file else "directory"}
     if location is not None:
@@ -39,7 +39,9 @@ def manifest(
 
 
 def parse(data: bytes | None, digest: str) -> tuple[dict[str, Hashed] | None, bool, str | None]:
-    """Files, partial and location of a manifest; the files are None unless they add up to the digest."""
+    """Returns files, partial and location of a manifest;
+    the files are None unless they add up to the digest.
+    """
     try:
         raw = json.loads(data or b"")
         files = {name: Hashed(size, value, None) for name, (size, value) in raw["files"].items()}
@@ -80,7 +82,7 @@ def _remedy(record: Record) -> str:
 
 
 def summary_sizes(record: Record) -> list[int]:
-    """The size of each file, without reading any."""
+    """Returns the size of each file, without reading any."""
     if record.files is not None:
         return [hashed.size for hashed in record.files.values()]
     tree = list_tree(record.location, "any")
@@ -88,7 +90,7 @@ def summary_sizes(record: Record) -> list[int]:
 
 
 def load_index(path: Path) -> dict[str, Hashed]:
-    """The files already hashed, by name."""
+    """Returns the files already hashed, by name."""
     try:
         rows = json.loads(path.read_bytes())
         return {
@@ -111,14 +113,14 @@ def save_index(path: Path, files: dict[str, Hashed]) -> None:
 
 
 def restamped(hashed: Hashed, path: Path) -> Hashed:
-    """A file that was renamed since it was hashed: the rename moved its ctime and nothing else."""
+    """Returns a file that was renamed since it was hashed: the rename moved its ctime and nothing else."""
     stamp = stamp_of(path.stat())
     same = hashed.stamp is not None and stamp[:3] == hashed.stamp[:3]
     return hashed._replace(stamp=stamp if same else None)
 
 
 def read(path: Path) -> bytes | None:
-    """The bytes of a file, or None if there are none to be had."""
+    """Returns the bytes of a file, or None if there are none to be had."""
     try:
         return path.read_bytes()
     except OSError:

@@ -1,4 +1,4 @@
-"""Where the artifact store keeps what, and its locks."""
+"""Says where the artifact store keeps what, and takes its locks."""
 
 import atexit
 import contextlib
@@ -26,7 +26,7 @@ _marks: dict[Path, Mark] = {}
 
 
 class StorePlaces:
-    """The directories and locks of a store under ``root``. Making one touches no disk."""
+    """Names the directories and takes the locks of a store under ``root``. Making one touches no disk."""
 
     root: Path
 
@@ -34,7 +34,7 @@ class StorePlaces:
         self.root = Path(root).absolute()
 
     def staging(self) -> Path:
-        """A fresh empty directory on the store's filesystem, private to this process."""
+        """Returns a fresh empty directory on the store's filesystem, private to this process."""
         own = process_tag()
         path, mark = self.root / "staging" / f"{own}-{os.urandom(6).hex()}", self.holder_path(own)
         with explained(path):
@@ -45,11 +45,11 @@ class StorePlaces:
         return path
 
     def holder_path(self, tag: str) -> Path:
-        """The mark of the process whose staging directories begin with this tag."""
+        """Returns the mark of the process whose staging directories begin with this tag."""
         return self.root / "holders" / tag
 
     def work_dir(self, fingerprint: str) -> Path:
-        """The directory for resumable state of one fingerprint, made if need be."""
+        """Returns the directory for resumable state of one fingerprint, made if need be."""
         path = self.root / "work" / _safe(fingerprint)
         with explained(path):
             path.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ class StorePlaces:
             remove_tree(path)
 
     def lock(self, name: str) -> AbstractContextManager[None]:
-        """An exclusive lock of that name; see ``file_lock``."""
+        """Returns an exclusive lock of that name; see ``file_lock``."""
         return file_lock(self.root / "locks" / f"{_safe(name)}.lock")
 
     @contextlib.contextmanager
@@ -84,34 +84,34 @@ class StorePlaces:
                 release(held)
 
     def entry(self, digest: str) -> Path:
-        """The directory of an artifact inside the store."""
+        """Returns the directory of an artifact inside the store."""
         return self.root / "objects" / digest[:2] / digest
 
     def record_path(self, digest: str, external: bool) -> Path:
-        """The manifest or external record; its time is that of the last ``put`` or ``open``."""
+        """Returns the manifest or external record; its time is that of the last ``put`` or ``open``."""
         return self.root / "external" / f"{digest}.json" if external else self.entry(digest) / "manifest.json"
 
     def index_path(self, digest: str) -> Path:
-        """The stamps of an artifact inside the store."""
+        """Returns the stamps of an artifact inside the store."""
         return self.root / "stat" / f"{digest}.json"
 
     def lock_path(self, digest: str, purpose: str) -> Path:
-        """The lock file of one digest: ``put`` for writers, ``use`` for readers."""
+        """Returns the lock file of one digest: ``put`` for writers, ``use`` for readers."""
         return self.root / "locks" / f"{_safe(digest)}.{purpose}"
 
     def reference_index(self, location: Path) -> Path:
-        """The stamps of files outside the store."""
+        """Returns the stamps of files outside the store."""
         return self.root / "stat" / f"at-{digest_bytes(os.fsencode(location))}.json"
 
 
 def _unmark(path: Path, pid: int) -> None:
-    """At the end of the process that made it, and not of one forked from that."""
+    """Remove the mark at the end of the process that made it, and not of one forked from that."""
     if os.getpid() == pid:
         _marks[path].remove()
 
 
 def is_digest(text: str) -> bool:
-    """Whether a text has the form of a digest."""
+    """Says whether a text has the form of a digest."""
     return len(text) == 64 and _HEX.issuperset(text)
 
 

@@ -1,4 +1,5 @@
-"""What was computed, noted beside the bytes: a history that knows nothing of it need not compute it again.
+"""Notes what was computed beside the bytes,
+so that a history that knows nothing of it need not compute it.
 
 ::
 
@@ -28,7 +29,7 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{16,64}")
 
 
 class Result(NamedTuple):
-    """A stored result; ``at`` in seconds since 1970."""
+    """Describes a stored result; ``at`` is in seconds since 1970."""
 
     digest: str
     run_id: str
@@ -55,7 +56,7 @@ def note(root: Path, result: Result) -> None:
 
 
 def find(root: Path, fingerprint: str) -> list[Result]:
-    """The results with this fingerprint, the newest first; what cannot be read is none."""
+    """Returns the results with this fingerprint, the newest first; what cannot be read is none."""
     if not _FINGERPRINT.fullmatch(fingerprint):
         return []
     found = [_read(path) for path in _place(root, fingerprint).glob("[!.]*.json")]
@@ -64,7 +65,7 @@ def find(root: Path, fingerprint: str) -> list[Result]:
 
 
 def every(root: Path) -> Iterator[Result]:
-    """All results of a store, the newest first."""
+    """Yields all results of a store, the newest first."""
     found = (_read(path) for path in (root / RESULTS).glob("??/*/[!.]*.json"))
     yield from sorted(filter(None, found), key=lambda one: one.at, reverse=True)
 
@@ -84,7 +85,7 @@ def _place(root: Path, fingerprint: str) -> Path:
 
 
 def _read(path: Path) -> Result | None:
-    """A note; None where it is torn, of another version, or not what its name says."""
+    """Returns a note; None where it is torn, of another version, or not what its name says."""
     try:
         said: Any = json.loads(path.read_bytes())
         if said["schema"] != SCHEMA or said["digest"] != path.stem or not is_digest(path.stem):

@@ -1,1 +1,1 @@
-"""Dagster's UI behind a guard."""
+"""Serves Dagster's UI behind a guard."""

@@ -1,4 +1,5 @@
-"""Who may talk to the UI: an ASGI application in front of Dagster's, which asks nobody who they are.
+"""Decides who may talk to the UI:
+an ASGI application in front of Dagster's, which asks nobody who they are.
 
 A page that is open in the same browser can send requests to any port of this machine, and so can any other
 user of it. So a request needs the token of this start (in a cookie, which the printed link sets, or as a
@@ -57,7 +58,9 @@ class Guard:
             await answer(scope, receive, _with_headers(send))
 
     def _answer(self, scope: Scope, headers: Headers) -> Response | None:
-        """Why it is not passed on, or where to go on from the printed link; None where nothing is wrong."""
+        """Returns why it is not passed on, or where to go on from the printed link;
+        None where nothing is wrong.
+        """
         if reason := self._of_elsewhere(scope, headers):
             return PlainTextResponse(f"Refused: {reason}\n", 403)
         given = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
@@ -69,7 +72,9 @@ class Guard:
         return _refused(scope, headers, given) if scope["type"] == "http" else None
 
     def _of_elsewhere(self, scope: Scope, headers: Headers) -> str:
-        """Another name of this machine is how a page elsewhere gets around the browser's own rules."""
+        """Says what is wrong with a name of this machine by which a page elsewhere gets around a browser's
+        rules.
+        """
         hosts = headers.getlist("host")
         named = _HOST.fullmatch(hosts[0].lower()) if len(hosts) == 1 else None
         if named is None or named["name"] not in self._hosts:
@@ -83,7 +88,7 @@ class Guard:
         return ""
 
     def _welcome(self, scope: Scope, given: list[tuple[str, str]]) -> Response:
-        """The same place without the token, which then is neither in the history nor in a Referer."""
+        """Redirect to the place without the token, which then is neither in the history nor in a Referer."""
         rest = urlencode([(name, value) for name, value in given if name != TOKEN])
         place = "/" + scope["path"].lstrip("/\\")
         answer = RedirectResponse(place + (f"?{rest}" if rest else ""), 303)
@@ -133,7 +138,7 @@ def _wrong_kind() -> Response:
 
 
 def only_reads(query: str) -> bool:
-    """Whether every operation of a GraphQL document is a query, whichever of them is asked for."""
+    """Says whether every operation of a GraphQL document is a query, whichever of them is asked for."""
     try:
         found = parse(query, max_tokens=MOST_TOKENS).definitions
     except (GraphQLError, RecursionError):

@@ -1,4 +1,4 @@
-"""Dagster's UI and daemon in this process, behind a guard; the one port or socket is the guard's.
+"""Serves Dagster's UI and daemon in this process, behind a guard; the one port or socket is the guard's.
 
 `dagster dev` starts a web server that asks nobody who they are. Here its application is called in process, so
 there is no second port; the code server listens on a Unix socket in a directory that is only this user's.
@@ -40,11 +40,13 @@ POLL_RATE_MS = 2000
 
 
 class CannotListen(OSError):
-    """The address cannot be listened on; the message says which, why, and the remedy."""
+    """Says that the address cannot be listened on, why, and the remedy."""
 
 
 class AsciiJson(JSONResponse):
-    """JSON in ASCII: names may hold what UTF-8 cannot encode, and the page that shows one must come."""
+    """Writes JSON in ASCII:
+    names may hold what UTF-8 cannot encode, and the page that shows one must come.
+    """
 
     def render(self, content: Any) -> bytes:
         return json.dumps(content, separators=(",", ":")).encode()
@@ -82,7 +84,7 @@ def serve(
 
 
 def link(listener: socket.socket, token: str) -> str:
-    """Where to point a browser at; a Unix socket has a path in place of host and port."""
+    """Returns where to point a browser at; a Unix socket has a path in place of host and port."""
     if listener.family == socket.AF_UNIX:
         return f"{listener.getsockname()} (http://localhost/?{TOKEN}={token} through it)"
     host, port = listener.getsockname()[:2]
@@ -90,7 +92,7 @@ def link(listener: socket.socket, token: str) -> str:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A TCP socket to be served on; port 0 takes any.
+    """Returns a TCP socket to be served on; port 0 takes any.
 
     Raises:
         CannotListen: the port is taken, or the address is not this machine's.
@@ -108,7 +110,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def listen_at(path: Path) -> socket.socket:
-    """A Unix socket that only this user can connect to; one that a dead process left gives way.
+    """Returns a Unix socket that only this user can connect to; one that a dead process left gives way.
 
     Raises:
         CannotListen: something else has the name, or a living process listens there.
@@ -152,7 +154,9 @@ def _ended_by_signals(stop: threading.Event) -> Iterator[None]:
 
 @contextmanager
 def _private_sockets() -> Iterator[None]:
-    """Dagster puts the code server's socket where this process has its temporary files."""
+    """Let Dagster put the code server's socket into a private directory:
+    it takes the one of temporary files.
+    """
     bases = (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp")
     fits = next(base for base in bases if base and os.access(base, os.W_OK) and len(base) + SOCKET_NAME < 107)
     before, tempfile.tempdir = tempfile.tempdir, tempfile.mkdtemp(prefix="blut-ui-", dir=fits)
@@ -165,7 +169,7 @@ def _private_sockets() -> Iterator[None]:
 
 @contextmanager
 def _listening(app: Guard, listener: socket.socket, stop: threading.Event) -> Iterator[None]:
-    """In a thread: there uvicorn leaves the signals alone. Its own log would have the link in it."""
+    """Serve in a thread: there uvicorn leaves the signals alone. Its own log would have the link in it."""
     config = uvicorn.Config(app, access_log=False, log_level="warning", server_header=False)
     config.timeout_graceful_shutdown = ENDS_WITHIN_S
     server = uvicorn.Server(config)

@@ -1,4 +1,4 @@
-"""LamQuant: a neural EEG codec, from EDF recordings to a promoted encoder and decoder."""
+"""Leads from EDF recordings to a promoted encoder and decoder: LamQuant, a neural EEG codec."""
 
 from typing import TYPE_CHECKING
 
@@ -7,7 +7,10 @@ if TYPE_CHECKING:
 
 
 def cookbook() -> "Cookbook":
-    """The entry point. Imports stay in here: payloads import this package and must not load Dagster."""
+    """Returns the entry point.
+
+    Imports stay in here: payloads import this package and must not load Dagster.
+    """
     from blut_assets.floors import FloorsFormat
     from blut_assets.recipes import Cookbook
     from blut_resources.runs.intent import Intents

@@ -1,4 +1,4 @@
-"""The nouns of the LamQuant cookbook. Every field is a fact measured on the bytes."""
+"""Defines the nouns of the LamQuant cookbook. Every field is a fact measured on the bytes."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""Corpus: recordings become archives, a split by patient, and windows to train on."""
+"""Makes archives of recordings, a split by patient, and windows to train on: the corpus."""
 
 import json
 
@@ -6,7 +6,7 @@ import dagster as dg
 
 from blut_assets.stages import Stage, Steps, stage_asset
 from cookbooks.lamquant.artifacts import LmaCorpus, Recordings, SplitManifest, TrainingWindows
-from cookbooks.lamquant.configs import LmaCorpusConfig, SplitManifestConfig, TrainingWindowsConfig
+from cookbooks.lamquant.configs.corpus import LmaCorpusConfig, SplitManifestConfig, TrainingWindowsConfig
 
 SHOWN = 50
 """Refused recordings that are named in the log and the UI; all of them are in ``corpus.json``."""

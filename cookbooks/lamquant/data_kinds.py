@@ -1,4 +1,4 @@
-"""The kind of data that this cookbook takes: recordings, of which `blut data add` reads every header."""
+"""Declares the kind of data that this cookbook takes: `blut data add` reads every recording's header."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Promotion: the only way a codec gets a name, and it takes the verdict as data."""
+"""Promotes: only here a codec gets a name, and the verdict is taken as data."""
 
 import json
 from datetime import timedelta
@@ -16,7 +16,7 @@ from cookbooks.lamquant.artifacts import (
     PromotedCodec,
     SplitManifest,
 )
-from cookbooks.lamquant.configs import PromotedCodecConfig
+from cookbooks.lamquant.configs.promotion import PromotedCodecConfig
 from cookbooks.lamquant.gate.floors import REGISTRY_FILE, floors_in_force
 from cookbooks.lamquant.gate.split import SPLIT_FILE
 

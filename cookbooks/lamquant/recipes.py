@@ -1,30 +1,22 @@
-"""The LamQuant catalogue."""
+"""Defines the LamQuant catalogue."""
 
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import Field
-
 from blut_assets.changes import ChangeArgs, refuse_unanswered
-from blut_assets.recipes import Metric, Recipe, RecipeArgs, config_from
-from blut_assets.stages.declare import StageConfig
+from blut_assets.recipes import Metric, Recipe, RecipeArgs, config_from, like
+from blut_assets.stages import StageConfig
 from cookbooks.lamquant.artifacts import LmaCorpus, PccpVerdict, Recordings
-from cookbooks.lamquant.configs import (
-    CHANGE_CLASS,
-    DRY_RUN_ID,
-    RETRAIN,
-    Device,
-    FloorRegistryConfig,
+from cookbooks.lamquant.configs.corpus import (
     Identity,
-    JointCheckpointConfig,
     LmaCorpusConfig,
-    PccpVerdictConfig,
-    Preset,
-    PromotedCodecConfig,
     RecordingsConfig,
     SplitManifestConfig,
     TrainingWindowsConfig,
 )
+from cookbooks.lamquant.configs.promotion import PromotedCodecConfig
+from cookbooks.lamquant.configs.training import Device, JointCheckpointConfig, PresetName
+from cookbooks.lamquant.configs.verdict import FloorRegistryConfig, PccpVerdictConfig
 from cookbooks.lamquant.corpus import lma_corpus, split_manifest, training_windows
 from cookbooks.lamquant.gate.floors import load_registry
 from cookbooks.lamquant.promotion import promoted_codec
@@ -32,47 +24,63 @@ from cookbooks.lamquant.sources import SYNTHETIC, floor_registry, recordings, re
 from cookbooks.lamquant.training import joint_checkpoint
 from cookbooks.lamquant.verdict import pccp_verdict
 
-EDF_ROOT = RecordingsConfig.model_fields["edf_root"].description
-
 
 class DataPrepArgs(RecipeArgs):
-    """Args of ``lamquant_data_prep``."""
+    """Holds the args of ``lamquant_data_prep``."""
 
-    edf_root: str = Field(description=EDF_ROOT)
-    identity: Identity = Field(
-        "strip", description="strip or keep patient name, code, birth date and the like"
-    )
-    limit: int | None = Field(None, ge=1, description="take only the first N recordings")
-    workers: int = Field(2, ge=1, le=256, description="processes that encode")
+    edf_root: str = like(RecordingsConfig, "edf_root")
+    identity: Identity = like(LmaCorpusConfig, "identity")
+    limit: int | None = like(LmaCorpusConfig, "limit")
+    workers: int = like(LmaCorpusConfig, "workers")
 
 
 class JointCodecArgs(DataPrepArgs, ChangeArgs):
-    """Args of ``lamquant_joint_codec``."""
+    """Holds the args of ``lamquant_joint_codec``."""
 
-    change_id: str = Field(DRY_RUN_ID, min_length=1, max_length=128, description="of the change judged")
-    change_class: str = Field(RETRAIN, description=CHANGE_CLASS)
-    preset: Preset = Field("production", description="size and length of the training")
-    tier: int = Field(3, ge=1, le=4, description="1 is the smallest bitstream, 4 the best quality")
-    seed: int = Field(42, ge=0, description="of the training; the split has its own")
-    split_seed: int = Field(42, ge=0, description="of the split: another one seals other patients")
-    epochs: int | None = Field(None, ge=1, description="instead of the preset's")
-    batch_size: int | None = Field(None, ge=1, description="instead of the preset's")
-    lr: float | None = Field(None, gt=0, le=1, description="learning rate instead of the preset's")
-    resume: Literal["auto", "never"] = Field("auto", description="auto continues a killed training")
-    device: Device = Field("auto", description="auto takes CUDA where there is one")
-    threads: int = Field(1, ge=1, le=256, description="CPU threads of the training")
-    val_fraction: float = Field(0.1, gt=0, lt=1, description="of the subjects")
-    test_fraction: float = Field(0.1, gt=0, lt=1, description="of the subjects, sealed for the gate")
-    train_subjects: list[str] = Field(default_factory=list, description="subjects that must be in train")
-    val_subjects: list[str] = Field(default_factory=list, description="subjects that must be in validation")
-    test_subjects: list[str] = Field(default_factory=list, description="subjects that must be in test")
-    window_s: float = Field(2.0, gt=0, le=60, description="seconds of a training window")
-    highpass_hz: float = Field(0.5, gt=0, le=10, description="high-pass of the training windows")
-    rate_hz: float | None = Field(
-        None, gt=0, description="resample training windows; native rate if not given"
+    change_id: str = like(PccpVerdictConfig, "change_id", description="of the change judged")
+    change_class: str = like(PccpVerdictConfig, "change_class")
+    preset: PresetName = like(JointCheckpointConfig, "preset", description="size and length of the training")
+    tier: int = like(JointCheckpointConfig, "tier")
+    seed: int = like(JointCheckpointConfig, "seed", description="of the training; the split has its own")
+    split_seed: int = like(
+        SplitManifestConfig, "seed", description="of the split: another one seals other patients"
     )
-    channels: list[str] = Field(default_factory=list, description="10-20 names to train on; all if empty")
-    registry: str = Field("", description="YAML file with the floors; the shipped sample registry if empty")
+    epochs: int | None = like(JointCheckpointConfig, "epochs", description="instead of the preset's")
+    batch_size: int | None = like(JointCheckpointConfig, "batch_size", description="instead of the preset's")
+    lr: float | None = like(JointCheckpointConfig, "lr", description="learning rate instead of the preset's")
+    resume: Literal["auto", "never"] = like(JointCheckpointConfig, "resume")
+    device: Device = like(JointCheckpointConfig, "device", description="auto takes CUDA where there is one")
+    threads: int = like(JointCheckpointConfig, "threads", description="CPU threads of the training")
+    val_fraction: float = like(SplitManifestConfig, "val_fraction", description="of the subjects")
+    test_fraction: float = like(
+        SplitManifestConfig, "test_fraction", description="of the subjects, sealed for the gate"
+    )
+    train_subjects: list[str] = like(
+        SplitManifestConfig, "train_subjects", description="subjects that must be in train"
+    )
+    val_subjects: list[str] = like(
+        SplitManifestConfig, "val_subjects", description="subjects that must be in validation"
+    )
+    test_subjects: list[str] = like(
+        SplitManifestConfig, "test_subjects", description="subjects that must be in test"
+    )
+    window_s: float = like(TrainingWindowsConfig, "window_s", description="seconds of a training window")
+    highpass_hz: float = like(
+        TrainingWindowsConfig, "highpass_hz", description="high-pass of the training windows"
+    )
+    rate_hz: float | None = like(
+        TrainingWindowsConfig,
+        "rate_hz",
+        description="resample training windows; native rate if not given",
+    )
+    channels: list[str] = like(
+        TrainingWindowsConfig, "channels", description="10-20 names to train on; all if empty"
+    )
+    registry: str = like(
+        FloorRegistryConfig,
+        "registry",
+        description="YAML file with the floors; the shipped sample registry if empty",
+    )
 
 
 def _data_prep(args: DataPrepArgs) -> Mapping[str, StageConfig]:

@@ -1,11 +1,12 @@
-"""Sources: what the user brings. Looked at on every run, never copied."""
+"""Looks at what the user brings on every run, and never copies it: the sources."""
 
 from pathlib import Path
 
 from blut_assets.stages import Stage, Steps, stage_asset
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.artifacts import FloorRegistry, Recordings
-from cookbooks.lamquant.configs import FloorRegistryConfig, RecordingsConfig
+from cookbooks.lamquant.configs.corpus import RecordingsConfig
+from cookbooks.lamquant.configs.verdict import FloorRegistryConfig
 from cookbooks.lamquant.formats.edf.names import find_recordings
 from cookbooks.lamquant.gate.floors import REGISTRY_FILE, parse_registry, read_registry
 
@@ -60,7 +61,7 @@ def _sources_note(root: Path) -> str:
 
 
 def registry_path(registry: str) -> Path:
-    """The user's floor registry, or the shipped one."""
+    """Returns the user's floor registry, or the shipped one."""
     return Path(registry).expanduser() if registry else SHIPPED_REGISTRY
 
 

@@ -1,8 +1,8 @@
-"""Training: one checkpoint per asset, each in a process of its own."""
+"""Trains: one checkpoint per asset, each in a process of its own."""
 
 from blut_assets.stages import Footprint, Stage, Steps, stage_asset
 from cookbooks.lamquant.artifacts import JointCkpt, TrainingWindows
-from cookbooks.lamquant.configs import JointCheckpointConfig
+from cookbooks.lamquant.configs.training import JointCheckpointConfig
 
 JOINT_TRAIN = "cookbooks.lamquant.payload.joint_train"
 

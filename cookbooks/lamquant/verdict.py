@@ -1,4 +1,4 @@
-"""Verdict: encode in one process, decode in another, judge what came out. Fail-closed."""
+"""Judges, fail-closed: encode in one process, decode in another, judge what came out."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ from cookbooks.lamquant.artifacts import (
     SplitManifest,
     TrainingWindows,
 )
-from cookbooks.lamquant.configs import PccpVerdictConfig
+from cookbooks.lamquant.configs.verdict import PccpVerdictConfig
 from cookbooks.lamquant.gate.floors import CORPUS
 from cookbooks.lamquant.gate.page import shown
 from cookbooks.lamquant.gate.split import SPLIT_FILE, parse_split, sealed_digest
@@ -84,7 +84,7 @@ def register(stage: Stage, judged: PccpVerdict) -> None:
 
 
 def _for_each(criteria: Sequence[Criterion]) -> list[Floor]:
-    """The floors of a verdict without the recordings: of each they are the same."""
+    """Returns the floors of a verdict without the recordings: they are alike for each."""
     floors = (criterion.as_floor() for criterion in criteria)
     return list(
         dict.fromkeys(f if f.scope == CORPUS else f.model_copy(update={"scope": EACH}) for f in floors)
@@ -94,7 +94,7 @@ def _for_each(criteria: Sequence[Criterion]) -> list[Floor]:
 def incumbent(
     store: ArtifactStore, inputs: Mapping[str, str], config: PccpVerdictConfig
 ) -> Mapping[str, str]:
-    """What ``config.promote_as`` stands for, or stood for before the candidate took its place.
+    """Returns what ``config.promote_as`` stands for, or stood for before the candidate took its place.
 
     A verdict compares the candidate with it, so a verdict made beside another one answers no later run. It is
     the same after the candidate was promoted, so a run that is repeated finds its own verdict.
@@ -201,7 +201,7 @@ def _tries(
 ) -> int | None:
     """The candidate's place among all that were judged on this sealed set.
 
-    It is the same whenever the candidate is judged again, so it is noted here and is no part of the
+    It is the same whenever the candidate is judged again, so it is noted here and is not a part of the
     fingerprint.
     """
     index = json.loads(stage.store.read(corpus.digest, "corpus.json"))
@@ -232,7 +232,7 @@ def _attempt(
 
 @gate_check(asset=pccp_verdict, name="pccp_gate")
 def pccp_gate(context: dg.AssetCheckExecutionContext, pccp_verdict: PccpVerdict) -> dg.AssetCheckResult:
-    """The candidate meets every floor of the registry."""
+    """Returns the candidate meets every floor of the registry."""
     verdict = parse_verdict(store_of(context.instance).read(pccp_verdict.digest, VERDICT_FILE))
     level = "none" if pccp_verdict.grade == "below" else pccp_verdict.grade
     passed = f"every floor met; LQS level: {level}; least margin: {pccp_verdict.worst_part}"

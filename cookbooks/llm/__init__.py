@@ -1,4 +1,4 @@
-"""LLM: from a file of examples to a fine-tuned, verified and quantised model."""
+"""Leads from a file of examples to a fine-tuned, verified and quantised model: the LLM cookbook."""
 
 from typing import TYPE_CHECKING
 
@@ -7,7 +7,10 @@ if TYPE_CHECKING:
 
 
 def cookbook() -> "Cookbook":
-    """The entry point. Imports stay in here: payloads import this package and must not load Dagster."""
+    """Returns the entry point.
+
+    Imports stay in here: payloads import this package and must not load Dagster.
+    """
     from blut_assets.floors import FloorsFormat
     from blut_assets.recipes import Cookbook
     from blut_assets.tools import Tool

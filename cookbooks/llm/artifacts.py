@@ -1,4 +1,4 @@
-"""The nouns of the LLM cookbook. Every field is a fact measured on the bytes.
+"""Defines the nouns of the LLM cookbook. Every field is a fact measured on the bytes.
 
 Losses are mean negative log-likelihoods per learned token, in nats. A figure that was not measured is None,
 never a stand-in.

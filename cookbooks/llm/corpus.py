@@ -1,4 +1,4 @@
-"""Corpus: examples and preference pairs become checked datasets, and those a train and an eval part."""
+"""Checks examples and preference pairs, and parts them into train and eval: the corpus."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The kinds of data that this cookbook takes, looked at without a tokenizer: what `blut data add` checks."""
+"""Declares the kinds of data that this cookbook takes; `blut data add` looks at them without a tokenizer."""
 
 import re
 from collections import Counter
@@ -16,7 +16,7 @@ Normalise = Callable[[dict[str, Any], str], dict[str, Any]]
 
 
 def _rows(path: Path, normalise: Normalise) -> Inspection:
-    """Rows that can be learned, told from those that cannot, each with its place."""
+    """Returns rows that can be learned, told from those that cannot, each with its place."""
     files, problems, good = data_files(path), Problems(), 0
     for row in read_rows(path, files):
         if isinstance(row, Problem):

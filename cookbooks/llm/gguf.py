@@ -1,4 +1,4 @@
-"""GGUF: a checkpoint becomes a whole model, and that a file for llama.cpp which is compared with it.
+"""Makes a whole model of a checkpoint, and of that a GGUF for llama.cpp, which is compared with it.
 
 The same for every way to train: each function here is declared once for each prefix (sft, dpo, distilled).
 """
@@ -66,7 +66,7 @@ def gguf_preflight(stage: Stage, base_model: HfModel, config: GgufPreflightConfi
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    """Every row of a Dagster table has the same columns."""
+    """Flatten rows: every row of a Dagster table has the same columns."""
     empty = {"mib": "", "bits_per_weight": "", "types": "", "fallbacks": "", "note": ""}
     return {**empty, **row}
 
@@ -146,7 +146,7 @@ def gguf(
 
 
 def merged_asset(prefix: str) -> dg.AssetsDefinition:
-    """``<prefix>_merged``, of ``base_model`` and ``<prefix>_checkpoint``."""
+    """Returns ``<prefix>_merged``, of ``base_model`` and ``<prefix>_checkpoint``."""
     return stage_asset(
         cookbook="llm",
         group="gguf",
@@ -159,7 +159,9 @@ def merged_asset(prefix: str) -> dg.AssetsDefinition:
 
 
 def gguf_asset(prefix: str, split: str | None = None) -> dg.AssetsDefinition:
-    """``<prefix>_gguf``, of ``<prefix>_merged``, compared on ``split`` (``<prefix>_split`` if not given)."""
+    """Returns ``<prefix>_gguf``, of ``<prefix>_merged``,
+    compared on ``split`` (``<prefix>_split`` if not given).
+    """
     return stage_asset(
         cookbook="llm",
         group="gguf",
@@ -179,7 +181,7 @@ def gguf_asset(prefix: str, split: str | None = None) -> dg.AssetsDefinition:
 
 
 def fidelity_check(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
-    """The blocking check of a ``<prefix>_gguf``: below a floor, nothing after it runs."""
+    """Returns the blocking check of a ``<prefix>_gguf``: below a floor, nothing after it runs."""
 
     @gate_check(
         asset=asset,

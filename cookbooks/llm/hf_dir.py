@@ -1,4 +1,5 @@
-"""A Hugging Face model directory, read without any model library: what it is, and its README's front matter.
+"""Reads a Hugging Face model directory without any model library:
+what it is, and its README's front matter.
 
 The directory holds ``config.json``, ``*.safetensors``, the tokenizer's files, ``chat_template.jinja`` and a
 ``README.md`` whose front matter names licence and base model.
@@ -33,14 +34,14 @@ CARD = 2**20
 
 
 class ModelDirError(ValueError):
-    """A directory is no usable model; the message names the file and what is wrong with it."""
+    """Says that a directory is not a usable model, and names the file and what is wrong with it."""
 
 
 def model_facts(root: Path) -> dict[str, Any]:
-    """The facts of an `HfModel`: name, architecture, n_params, vocab, dtype, license.
+    """Returns the facts of an `HfModel`: name, architecture, n_params, vocab, dtype, license.
 
     Raises:
-        ModelDirError: the directory is no complete model.
+        ModelDirError: the directory is not a complete model.
     """
     refuse_own_code(root)
     config = model_config(root)
@@ -61,7 +62,7 @@ def model_facts(root: Path) -> dict[str, Any]:
 
 
 def model_files(root: Path) -> list[str]:
-    """The names of the files that a model consists of, sorted."""
+    """Returns the names of the files that a model consists of, sorted."""
     return sorted({path.name for pattern in MODEL_FILES for path in root.glob(pattern) if path.is_file()})
 
 
@@ -87,7 +88,7 @@ def _keys(value: Any) -> set[str]:
 
 
 def model_config(root: Path) -> dict[str, Any]:
-    """``config.json``, with an architecture.
+    """Returns ``config.json``, with an architecture.
 
     Raises:
         ModelDirError: it is missing, no JSON, or names no architecture.
@@ -99,16 +100,18 @@ def model_config(root: Path) -> dict[str, Any]:
 
 
 def text_config(config: dict[str, Any]) -> dict[str, Any]:
-    """The part of a config that describes the language model; multimodal ones keep it one level down."""
+    """Returns the part of a config that describes the language model;
+    multimodal ones keep it one level down.
+    """
     inner = config.get("text_config")
     return inner if isinstance(inner, dict) else config
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file.
+    """Returns a JSON object from a file.
 
     Raises:
-        ModelDirError: it is missing or is no JSON object.
+        ModelDirError: it is missing or is not a JSON object.
     """
     try:
         value = documents.read_json(read_regular(path, HEADER_LIMIT), str(path), HEADER_LIMIT)
@@ -124,7 +127,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def tensor_shapes(root: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Tensor name -> (safetensors dtype, shape), of the files that a loader takes.
+    """Returns tensor name -> (safetensors dtype, shape), of the files that a loader takes.
 
     Raises:
         ModelDirError: there is none, or one is torn.
@@ -133,7 +136,8 @@ def tensor_shapes(root: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
 
 
 def weight_files(root: Path) -> list[Path]:
-    """The files that a loader takes the weights from: ``model.safetensors``, or those that an index names.
+    """Returns the files that a loader takes the weights from:
+    ``model.safetensors``, or those that an index names.
 
     Raises:
         ModelDirError: there are none of these names, whatever else lies there.
@@ -182,7 +186,9 @@ def _header(path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
 
 
 def chat_template(root: Path) -> str | None:
-    """The chat template of a model directory, from either place where one is kept; None without one."""
+    """Returns the chat template of a model directory,
+    from either place where one is kept; None without one.
+    """
     path = root / "chat_template.jinja"
     if path.is_file():
         return path.read_text(encoding="utf-8")
@@ -196,7 +202,7 @@ def chat_template(root: Path) -> str | None:
 
 
 def front_matter(root: Path) -> dict[str, Any]:
-    """The YAML front matter of ``README.md``; empty without one."""
+    """Returns the YAML front matter of ``README.md``; empty without one."""
     path = root / "README.md"
     if not path.is_file():
         return {}
@@ -213,7 +219,7 @@ def front_matter(root: Path) -> dict[str, Any]:
 
 
 def license_of(card: dict[str, Any]) -> str:
-    """The licence that a front matter names; ``unknown`` without one."""
+    """Returns the licence that a front matter names; ``unknown`` without one."""
     name = card.get("license")
     if name == "other":
         name = card.get("license_name") or name

@@ -1,4 +1,4 @@
-"""Promotion: a GGUF gets a version and, if it may, a name. Declared once for each way to train."""
+"""Promotes: a GGUF gets a version and, if it may, a name. Declared once for each way to train."""
 
 import json
 from collections.abc import Mapping
@@ -81,7 +81,7 @@ def registered(
 
 
 def _refuse_other_inputs(stage: Stage, role: str, artifact: Artifact, inputs: Mapping[str, Artifact]) -> None:
-    """A run of this asset alone takes the newest of everything, which need not belong together."""
+    """Refuse inputs that do not belong together: a run of this asset alone takes the newest of everything."""
     wanted = {name: one.digest for name, one in inputs.items()}
     key = stage.spec.inputs[role]
     for record in reuse.materializations(stage.context.instance, key, first=1):
@@ -99,7 +99,7 @@ def _refuse_other_inputs(stage: Stage, role: str, artifact: Artifact, inputs: Ma
 
 
 def _stored(stage: Stage, verdict: Verdict) -> str:
-    """The verdict on its own in the store: a later promotion reads these bytes, and no others."""
+    """Store the verdict on its own: a later promotion reads these bytes, and no others."""
     folder = stage.store.staging()
     write_atomic(folder / VERDICT_FILE, verdict.to_json())
     return stage.store.put(folder)
@@ -148,7 +148,9 @@ def _recorded(stage: Stage, record: Registration, verdict: Verdict, alias: str) 
 
 
 def registered_asset(prefix: str, split: str | None = None) -> dg.AssetsDefinition:
-    """``<prefix>_registered``, of ``<prefix>_gguf`` with its evaluation and all that it was made of."""
+    """Declare ``<prefix>_registered``,
+    of ``<prefix>_gguf`` with its evaluation and all that it was made of.
+    """
     return stage_asset(
         cookbook="llm",
         group="promotion",

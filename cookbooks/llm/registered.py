@@ -1,4 +1,6 @@
-"""``model://name@alias`` and ``model://name@version``: a registered GGUF, or the model it was made of."""
+"""Resolves ``model://name@alias`` and ``model://name@version``:
+a registered GGUF, or the model it was made of.
+"""
 
 from pathlib import Path
 
@@ -17,7 +19,7 @@ def registered_model(stage: Stage, text: str) -> HfModel:
     Raises:
         RegistryError: there is no such model, alias or version, or its bytes are gone.
         PromotionRefused: the alias is governed now and stands for what was never judged.
-        ModelDirError: the bytes are no model directory.
+        ModelDirError: the bytes are not those of a model directory.
     """
     record = _record(stage, text)
     digest = record.inputs.get("merged", "")

@@ -1,4 +1,4 @@
-"""What the assets show in the UI beside their facts."""
+"""Shows in the UI what the assets have beside their facts."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from cookbooks.llm.data.problems import Problem
 
 
 def problem_table(problems: list[Problem]) -> dg.MetadataValue:
-    """Problems as a table: where, what is wrong, and the remedy."""
+    """Returns problems as a table: where, what is wrong, and the remedy."""
     records = [
         dg.TableRecord({"place": one.place, "field": one.field, "problem": one.what, "remedy": one.remedy})
         for one in problems
@@ -21,7 +21,7 @@ def problem_table(problems: list[Problem]) -> dg.MetadataValue:
 
 
 def sample_answers(samples: Sequence[Mapping[str, str]]) -> Mapping[str, Any]:
-    """What a model said before its training and after it; nothing where it was not asked."""
+    """Shows what a model said before its training and after it; nothing where it was not asked."""
     if not samples:
         return {}
     return {"sample_chat": dg.MetadataValue.md("\n\n".join(_sample(one) for one in samples))}
@@ -35,7 +35,9 @@ def _sample(one: Mapping[str, str]) -> str:
 
 
 def sample_chat(gguf: Path) -> Mapping[str, Any]:
-    """The questions that a GGUF was asked when it was checked, and its answers; none without a template."""
+    """Shows the questions that a GGUF was asked when it was checked, and its answers;
+    none without a template.
+    """
     answers = json.loads((gguf / "fidelity.json").read_text())["answers"]
     if not answers:
         return {}

@@ -1,4 +1,4 @@
-"""Sources: what the user brings. Looked at on every run; files are never copied."""
+"""Looks at what the user brings on every run, and never copies files: the sources."""
 
 import datetime
 from pathlib import Path

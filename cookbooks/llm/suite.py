@@ -1,4 +1,4 @@
-"""Evaluation of models that need not come from a training here: directories, GGUF files, any of them."""
+"""Evaluates models that need not come from a training here: directories, GGUF files, any of them."""
 
 import json
 import re
@@ -19,8 +19,8 @@ from cookbooks.llm.artifacts import (
     TokenizerFiles,
 )
 from cookbooks.llm.configs.corpus import SftDatasetConfig
-from cookbooks.llm.configs.gguf import ScoringConfig
 from cookbooks.llm.configs.suite import FIELDS, SCORED, EvaluatedModelsConfig
+from cookbooks.llm.configs.verdict import ScoringConfig
 from cookbooks.llm.corpus import DATASET_NORMALISE, normalise
 from cookbooks.llm.gate.clean import DISTRIBUTIONS
 from cookbooks.llm.registered import SCHEME, registered_gguf

@@ -1,4 +1,4 @@
-"""Training: one checkpoint per asset, each in a process of its own."""
+"""Trains: one checkpoint per asset, each in a process of its own."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Verdict: base, tuned and quantised model side by side, on rows that none of them was trained on."""
+"""Judges base, tuned and quantised model side by side, on rows that none of them was trained on."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from blut_assets.stages import Footprint, Stage, Steps, stage_asset
 from blut_resources.payloads.environment import FETCHING
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.llm.artifacts import DatasetSplit, EvalReport, GgufModel, HfModel, TaskSet
-from cookbooks.llm.configs.gguf import EvaluationConfig, EvaluationTasksConfig, ScoringConfig
+from cookbooks.llm.configs.verdict import EvaluationConfig, EvaluationTasksConfig, ScoringConfig
 from cookbooks.llm.evaluation.judge import HOSTS
 from cookbooks.llm.evaluation.scores import table
 from cookbooks.llm.evaluation.summary import answers_by_model, summary
@@ -28,7 +28,7 @@ Kind = Literal["hf", "gguf"]
 
 @dataclass(frozen=True)
 class Scored:
-    """A model that is scored: a model directory, or a GGUF."""
+    """Names a model that is scored: a model directory, or a GGUF."""
 
     kind: Kind
     digest: str
@@ -131,7 +131,7 @@ def score(
 
 
 def evaluation_asset(prefix: str, split: str | None = None) -> dg.AssetsDefinition:
-    """``<prefix>_evaluation``, of the base model, ``<prefix>_merged`` and ``<prefix>_gguf``."""
+    """Declare ``<prefix>_evaluation``, of the base model, ``<prefix>_merged`` and ``<prefix>_gguf``."""
     return stage_asset(
         cookbook="llm",
         group="verdict",

@@ -17,7 +17,10 @@ API: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "Payloads": {"blut_resources.payload_kit.session": ("payload_session", "PayloadSession")},
     "Recipes and cookbooks": {
-        "blut_assets.recipes": (*("Recipe", "RecipeArgs", "Metric", "Cookbook", "config_from", "ArgsError"),),
+        "blut_assets.recipes": (
+            *("Recipe", "RecipeArgs", "Metric", "Cookbook", "config_from", "like"),
+            "ArgsError",
+        ),
         "blut_assets.changes": ("ChangeArgs", "ChangeFields", "refuse_unanswered"),
         "blut_assets.tools": ("Tool",),
         "blut_assets.datasets": ("DataKind",),

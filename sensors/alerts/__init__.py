@@ -1,1 +1,1 @@
-"""Alerts: the hooks that are told, and when."""
+"""Tells the hooks of the alert settings what happened, and decides when."""

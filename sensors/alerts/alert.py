@@ -1,4 +1,4 @@
-"""An alert: what happened, as hooks are told it."""
+"""Defines an alert: what happened, as hooks are told it."""
 
 from typing import Literal
 
@@ -13,7 +13,7 @@ EVENTS: tuple[Event, ...] = ("run-failed", "retrain-failed", "check-failed")
 
 
 class Alert(BaseModel):
-    """What happened. ``id`` is the same whenever the same thing is told again.
+    """Says what happened. ``id`` does not change when it is told again.
 
     Attributes:
         id: of what happened, for the receiver to know a repetition by.

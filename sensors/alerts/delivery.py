@@ -1,4 +1,4 @@
-"""One delivery of an alert, to a command or to a webhook.
+"""Delivers an alert once, to a command or to a webhook.
 
 A webhook gets the alert as JSON by POST, with ``Blut-Timestamp`` (seconds since 1970) and
 ``Blut-Signature: v1=HEX``: HMAC-SHA256 over ``timestamp.body`` under the secret in the environment variable
@@ -32,7 +32,7 @@ TIMESTAMP, SIGNATURE = "Blut-Timestamp", "Blut-Signature"
 
 
 class NotDelivered(Exception):
-    """Nobody was told; the message says why, without secrets."""
+    """Says that nobody was told, and why, without secrets."""
 
 
 def deliver(hook: Hook, alert: Alert) -> None:
@@ -49,7 +49,7 @@ def deliver(hook: Hook, alert: Alert) -> None:
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """``v1=`` and the HMAC-SHA256 in hex."""
+    """Returns ``v1=`` and the HMAC-SHA256 in hex."""
     digest = hmac.new(os.fsencode(secret), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
     return f"v1={digest}"
 
@@ -77,7 +77,9 @@ def _post(hook: Hook, body: bytes) -> None:
 
 
 def _run(hook: Hook, body: bytes) -> None:
-    """In a unit, which ends with everything that was started in it, also what has left its session."""
+    """Run the hook in a unit, which ends with everything that was started in it,
+    also what has left its session.
+    """
     alert = json.loads(body)
     told = {
         f"BLUT_ALERT_{name.upper()}": variable(alert[name]) for name in ("event", "run", "job", "message")

@@ -1,4 +1,4 @@
-"""Failed runs, failed retrainings and failed checks are told to the hooks of the alert settings.
+"""Tells the hooks of the alert settings of failed runs, failed retrainings and failed checks.
 
 At least once: what a hook did not take is offered again, less and less often, for a day. A hook that fails
 is logged in the tick and never touches a run. Nothing is told of what happened before the first tick.
@@ -29,7 +29,7 @@ FIRST_WAIT_S, LONGEST_WAIT_S, GIVEN_UP_S = 30.0, 3600.0, 86400.0
 
 
 class Owed(BaseModel):
-    """A delivery that has not succeeded yet."""
+    """Holds a delivery that has not succeeded yet."""
 
     hook: str
     alert: Alert
@@ -39,7 +39,7 @@ class Owed(BaseModel):
 
 
 class State(BaseModel):
-    """The cursor: up to where failures were seen, and what is still owed."""
+    """Holds the cursor: up to where failures were seen, and what is still owed."""
 
     runs: int = -1
     checks: dict[str, list[int]] = Field(default_factory=dict)
@@ -48,7 +48,7 @@ class State(BaseModel):
 
 
 def failed_runs(instance: dg.DagsterInstance, state: State) -> Iterator[Alert]:
-    """An alert for every run that has failed since, and that nobody ended; moves the state on."""
+    """Yields an alert for every run that has failed since, and that nobody ended; moves the state on."""
     while True:
         chosen = dg.RunStatusChangeRecordsFilter(dg.DagsterEventType.RUN_FAILURE, after_storage_id=state.runs)
         records = instance.fetch_run_status_changes(chosen, limit=LOOK_BACK, ascending=True).records
@@ -62,7 +62,7 @@ def failed_runs(instance: dg.DagsterInstance, state: State) -> Iterator[Alert]:
 
 
 def _run_alert(instance: dg.DagsterInstance, run: dg.DagsterRun, at: float) -> Alert | None:
-    """None for a run that somebody ended."""
+    """Returns the alert of a failed run; None for a run that somebody ended."""
     failure = failure_of(instance, run.run_id)
     if failure.kind == "cancelled":
         return None
@@ -81,7 +81,7 @@ def _run_alert(instance: dg.DagsterInstance, run: dg.DagsterRun, at: float) -> A
 def failed_checks(
     instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey], state: State
 ) -> Iterator[Alert]:
-    """An alert for every check that has failed since; moves the state on.
+    """Yields an alert for every check that has failed since; moves the state on.
 
     By the ids seen and not by the largest: a check gets its id when it is planned, which may be long before.
     """
@@ -121,7 +121,7 @@ def _iso(timestamp: float) -> str:
 
 
 def settle(owed: Sequence[Owed], hooks: Sequence[Hook], log: Any, now: float) -> list[Owed]:
-    """Deliver what is due, in order; what is still owed after that."""
+    """Deliver what is due, in order; returns what is still owed after that."""
     known, left = {hook.name: hook for hook in hooks}, []
     ends = time.monotonic() + BUDGET_S
     for one in owed:
@@ -149,7 +149,7 @@ def _later(one: Owed, reason: str, log: Any, now: float) -> list[Owed]:
 
 
 def alerts_sensor(checks: Iterable[dg.AssetChecksDefinition]) -> dg.SensorDefinition:
-    """The sensor that tells the hooks; without settings it tells nobody."""
+    """Returns the sensor that tells the hooks; without settings it tells nobody."""
     keys = [key for check in checks for key in check.check_keys]
 
     @dg.sensor(

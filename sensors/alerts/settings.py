@@ -1,4 +1,4 @@
-"""The settings of the alert hooks: ``alerts.toml``, in which a hook is a command or a webhook."""
+"""Reads the settings of the alert hooks: ``alerts.toml``, in which a hook is a command or a webhook."""
 
 import os
 import urllib.error
@@ -20,11 +20,11 @@ SETTINGS_BYTES = 1 << 20
 
 
 class AlertSettingsError(ValueError):
-    """The settings cannot be used; the message names file, field, value and remedy."""
+    """Says that the settings cannot be used; the message names file, field, value and remedy."""
 
 
 class Hook(BaseModel):
-    """Whom to tell, of what, and how: either a command or a webhook."""
+    """Says whom to tell, of what, and how: either a command or a webhook."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,7 +49,7 @@ class Hook(BaseModel):
 
 
 class AlertSettings(BaseModel):
-    """The settings file."""
+    """Holds the settings file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -64,13 +64,13 @@ class AlertSettings(BaseModel):
 
 
 def settings_path() -> Path:
-    """``$BLUT_ALERTS``, else ``alerts.toml`` in the user's configuration."""
+    """Returns ``$BLUT_ALERTS``, else ``alerts.toml`` in the user's configuration."""
     config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     return Path(os.environ.get(SETTINGS) or config / "blut" / "alerts.toml").expanduser()
 
 
 def read_settings(path: Path) -> AlertSettings:
-    """The settings in a file; without the file, nobody is told anything.
+    """Returns the settings in a file; without the file, nobody is told anything.
 
     Raises:
         AlertSettingsError: it is malformed, or others can write it: its commands would be theirs.
@@ -82,7 +82,8 @@ def read_settings(path: Path) -> AlertSettings:
 
 
 def usable_hooks(path: Path) -> tuple[list[Hook], list[str]]:
-    """The hooks of a file that can be used, and what is wrong with the others: one does not silence the rest.
+    """Returns the hooks of a file that can be used, and what is wrong with the others:
+    one does not silence the rest.
 
     Raises:
         AlertSettingsError: nothing of it can be used.

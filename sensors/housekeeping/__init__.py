@@ -1,1 +1,1 @@
-"""Housekeeping: how long runs are kept, which may go, and their removal."""
+"""Keeps house: how long runs are kept, which may go, and their removal."""

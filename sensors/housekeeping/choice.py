@@ -1,4 +1,4 @@
-"""Which runs may go, and why each of the others stays.
+"""Chooses the runs that may go, and says why each of the others stays.
 
 A run stays, whatever the policy says, if something leans on it: a process that may work for it, the registry,
 a policy's next decision, the newest materialization of an asset, or a run that stays and reused its result.
@@ -29,7 +29,7 @@ OWN = "blut/"
 
 
 class Removable(NamedTuple):
-    """A run that may go; ``ended`` in seconds since 1970."""
+    """Describes a run that may go; ``ended`` is in seconds since 1970."""
 
     run_id: str
     job: str
@@ -40,7 +40,9 @@ class Removable(NamedTuple):
 
 
 class Made(NamedTuple):
-    """A materialization, of each asset the newest first; ``leads`` are runs that a reused one refers to."""
+    """Holds a materialization, of each asset the newest first;
+    ``leads`` are runs that a reused one refers to.
+    """
 
     asset: tuple[dg.AssetKey, str | None]
     run_id: str
@@ -50,13 +52,13 @@ class Made(NamedTuple):
 
 @dataclass(frozen=True)
 class Choice:
-    """What may go, the oldest first, and of what stays the reason, by run id."""
+    """Says what may go, the oldest first, and of what stays the reason, by run id."""
 
     removable: tuple[Removable, ...]
     kept: Mapping[str, str]
 
     def reasons(self) -> dict[str, int]:
-        """How many runs stay for each reason, the most frequent first."""
+        """Returns how many runs stay for each reason, the most frequent first."""
         counts: dict[str, int] = defaultdict(int)
         for reason in self.kept.values():
             counts[reason] += 1
@@ -64,7 +66,7 @@ class Choice:
 
 
 def choose(instance: dg.DagsterInstance, policy: Housekeeping, now: dt.datetime) -> Choice:
-    """What the policy lets go of at this time. Changes nothing.
+    """Returns what the policy lets go of at this time. Changes nothing.
 
     Raises:
         RegistryError: the registry cannot be read, and so nobody knows what it refers to.
@@ -83,7 +85,7 @@ def choose(instance: dg.DagsterInstance, policy: Housekeeping, now: dt.datetime)
 
 
 def measured(paths: Iterable[Path]) -> tuple[int, int]:
-    """How many files lie in these places, and their bytes."""
+    """Returns how many files lie in these places, and their bytes."""
     n_files = n_bytes = 0
     for path in paths:
         for file in [path, *path.rglob("*")] if path.is_dir() else [path]:
@@ -132,7 +134,7 @@ def _by_policy(records: list[dg.RunRecord], policy: Housekeeping, now: dt.dateti
 
 
 def _deciding(records: list[dg.RunRecord]) -> dict[str, str]:
-    """What a policy for retraining looks at: without it, it would train again."""
+    """Returns what a policy for retraining looks at: without it, it would train again."""
     seen, succeeded, kept = defaultdict[str, int](int), set[str](), dict[str, str]()
     for record in records:
         run = record.dagster_run
@@ -146,7 +148,9 @@ def _deciding(records: list[dg.RunRecord]) -> dict[str, str]:
 
 
 def _newest(made: list[Made]) -> dict[str, str]:
-    """The runs that made the newest of an asset: without them it would count as never materialized."""
+    """Returns the runs that made the newest of an asset:
+    without them it would count as never materialized.
+    """
     newest: dict[Any, str] = {}
     for one in made:
         newest.setdefault(one.asset, one.run_id)
@@ -154,7 +158,7 @@ def _newest(made: list[Made]) -> dict[str, str]:
 
 
 def _registered(instance: dg.DagsterInstance, made: list[Made]) -> dict[str, str]:
-    """The runs that the registry names, and those that computed what it refers to."""
+    """Returns the runs that the registry names, and those that computed what it refers to."""
     registry = ModelRegistry(store_of(instance).root / "registry")
     named = {
         record.run
@@ -169,7 +173,7 @@ def _registered(instance: dg.DagsterInstance, made: list[Made]) -> dict[str, str
 
 
 def _ancestors(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str]:
-    """The runs that a run continues: it takes what they made."""
+    """Yields the runs that a run continues: it takes what they made."""
     seen: set[str] = {run.run_id}
     while run.parent_run_id and run.parent_run_id not in seen:
         seen.add(run.parent_run_id)
@@ -181,7 +185,7 @@ def _ancestors(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str
 
 
 def _is_own(home: Path, run: dg.DagsterRun) -> bool:
-    """Whether Blut's assets took part in it: an instance may serve other projects too."""
+    """Says whether Blut's assets took part in it: an instance may serve other projects too."""
     if any(name.startswith(OWN) for name in run.tags):
         return True
     return any("asset" in event for event in status.read(status_path(home, run.run_id)))

@@ -1,4 +1,4 @@
-"""How long runs are kept: declared in ``housekeeping.toml`` beside the ``dagster.yaml`` of an instance.
+"""Reads how long runs are kept: ``housekeeping.toml`` beside the ``dagster.yaml`` of an instance.
 
 ::
 
@@ -22,11 +22,13 @@ DAYS_AT_MOST = 36500
 
 
 class HousekeepingError(ValueError):
-    """The policy cannot be used, so nothing is removed; a line per problem: file, field, value, remedy."""
+    """Says that the policy cannot be used, so nothing is removed;
+    a line per problem: file, field, value, remedy.
+    """
 
 
 class Housekeeping(BaseModel):
-    """The policy. A run goes if it is beyond every bound that is given; without one, none goes."""
+    """Holds the policy. A run goes if it is beyond every bound that is given; without one, none goes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -40,12 +42,12 @@ class Housekeeping(BaseModel):
 
     @property
     def bounds_runs(self) -> bool:
-        """Whether any run may go."""
+        """Says whether any run may go."""
         return self.keep_days is not None or self.keep_newest is not None
 
     @property
     def declares(self) -> bool:
-        """Whether anything may go."""
+        """Says whether anything may go."""
         return self.bounds_runs or self.tick_days is not None
 
 
@@ -53,12 +55,12 @@ KEEP_ALL = Housekeeping.model_validate({})
 
 
 def policy_path(home: Path) -> Path:
-    """Where the policy of an instance is declared."""
+    """Returns where the policy of an instance is declared."""
     return home / FILE
 
 
 def read_policy(home: Path) -> Housekeeping:
-    """The policy of an instance; one that keeps everything if there is no file.
+    """Returns the policy of an instance; one that keeps everything if there is no file.
 
     Raises:
         HousekeepingError: if anything in the file is wrong; then none of it holds.
@@ -76,7 +78,7 @@ def read_policy(home: Path) -> Housekeeping:
 
 
 def checked(values: dict[str, Any], where: str = "") -> Housekeeping:
-    """The policy that these values declare; ``where`` begins each line of an error.
+    """Returns the policy that these values declare; ``where`` begins each line of an error.
 
     Raises:
         HousekeepingError: if a value will not do, or there is no such field.

@@ -23,7 +23,8 @@ LOCK = ".housekeeping.lock"
 def remove_runs(
     instance: dg.DagsterInstance, chosen: Iterable[Removable], until: float | None = None
 ) -> Iterator[Removable]:
-    """Finish what was begun before, then remove the runs that were chosen; yields each when it is gone.
+    """Yields finish what was begun before, then remove the runs that were chosen;
+    yields each when it is gone.
 
     What a run computed stays in the store, with a note that lets it be reused. A run whose results cannot be
     noted stays, and so does one that somebody works for by now.
@@ -65,7 +66,9 @@ def _remove(instance: dg.DagsterInstance, run_id: str) -> None:
 
 
 def _is_noted(instance: dg.DagsterInstance, run_id: str) -> bool:
-    """Whether what the run made can be reused without it; older versions left no note beside the bytes."""
+    """Says whether what the run made can be reused without it;
+    older versions left no note beside the bytes.
+    """
     store = store_of(instance)
     try:
         events = instance.get_records_for_run(

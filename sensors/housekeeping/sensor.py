@@ -1,4 +1,4 @@
-"""Old runs and ticks are removed as the instance's own policy says; off until somebody turns it on, twice.
+"""Removes old runs and ticks as the instance's own policy says; off until somebody turns it on, twice.
 
 The sensor is stopped until it is switched on under Automation, and does nothing without a policy.
 """
@@ -27,6 +27,7 @@ NAMED = 20
     description="Removes runs and ticks that are older than housekeeping.toml says; without it, nothing.",
 )
 def housekeeping(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Remove old runs and ticks as the policy says; says which."""
     instance, now = context.instance, dt.datetime.now(dt.UTC)
     policy = read_policy(home_of(instance))
     if not policy.declares:

@@ -1,4 +1,4 @@
-"""What Blut's sensors have said, tick by tick: how much of it is old, and its removal.
+"""Removes what Blut's sensors have said, tick by tick, where it is old.
 
 Dagster itself removes skipped ticks after a week; ``retention:`` in a ``dagster.yaml`` says otherwise for all
 sensors of an instance. This is about Blut's own alone.
@@ -21,7 +21,9 @@ NAMES = {*ALWAYS, "retraining", "corpus_watch", "leaderboards", "housekeeping"}
 
 
 def count_ticks(instance: dg.DagsterInstance, before: float) -> int:
-    """How many ticks of Blut's sensors are from before a time in seconds since 1970; 0 if nobody can tell."""
+    """Returns how many ticks of Blut's sensors are from before a time in seconds since 1970;
+    0 if nobody can tell.
+    """
     return sum(_count(instance, state, before) for state in _own(instance))
 
 

@@ -1,1 +1,1 @@
-"""The retraining policy: its file, what it looks at, and the decision."""
+"""Keeps the retraining policy: its file, what it looks at, and the decision."""

@@ -1,4 +1,4 @@
-"""Clock times, time zones and cron expressions of policies."""
+"""Reads the clock times, time zones and cron expressions of policies."""
 
 import datetime as dt
 import os
@@ -10,7 +10,7 @@ LOCALTIME = Path("/etc/localtime")
 
 
 def parse_window(value: Any) -> tuple[dt.time, dt.time] | None:
-    """``["22:00", "06:00"]`` as two times of day; None for an empty list.
+    """Returns ``["22:00", "06:00"]`` as two times of day; None for an empty list.
 
     Raises:
         ValueError: saying what would do.
@@ -33,7 +33,10 @@ def _time_of_day(value: Any, remedy: str) -> dt.time:
 
 
 def in_window(window: tuple[dt.time, dt.time], moment: dt.time) -> bool:
-    """Whether a time of day lies within; the start belongs to it, the end does not. It may span midnight."""
+    """Says whether a time of day lies within; the start belongs to it, the end does not.
+
+    It may span midnight.
+    """
     start, end = window
     if start <= end:
         return start <= moment < end
@@ -41,7 +44,7 @@ def in_window(window: tuple[dt.time, dt.time], moment: dt.time) -> bool:
 
 
 def local_zone() -> str:
-    """The IANA name of this machine's time zone; UTC where it has no name."""
+    """Returns the IANA name of this machine's time zone; UTC where it has no name."""
     named = os.environ.get("TZ", "").lstrip(":")
     if not named:
         _, _, named = str(LOCALTIME.resolve()).partition("/zoneinfo/")
@@ -52,14 +55,14 @@ def local_zone() -> str:
 
 
 def last_tick(cron: str, now: dt.datetime, zone: str) -> dt.datetime:
-    """The newest time up to ``now`` that a cron expression names."""
+    """Returns the newest time up to ``now`` that a cron expression names."""
     from dagster._utils.schedules import get_latest_completed_cron_tick
 
     return get_latest_completed_cron_tick(cron, now, zone)
 
 
 def next_tick(cron: str, now: dt.datetime, zone: str) -> dt.datetime:
-    """The first time from ``now`` on that a cron expression names.
+    """Returns the first time from ``now`` on that a cron expression names.
 
     Raises:
         ValueError: it names none.
@@ -78,7 +81,7 @@ _FIVE = 'give five fields, minute to day of the week, such as "0 3 * * 0" for Su
 
 
 def span(duration: dt.timedelta) -> str:
-    """``3 d``, ``2 h 5 min``, ``40 s``."""
+    """Returns text such as ``3 d``, ``2 h 5 min``, ``40 s``."""
     seconds = round(duration.total_seconds())
     days, hours, minutes = seconds // 86400, seconds % 86400 // 3600, seconds % 3600 // 60
     if days:

@@ -1,4 +1,4 @@
-"""What a recipe would learn from, and how much of it is new.
+"""Finds out what a recipe would learn from, and how much of it is new.
 
 Sources are observed as a run would: files whose stamp stands cost a stat, others are read once. That can
 take long when much was added, so the daemon asks a `Lookout`, which goes on looking between two ticks.
@@ -29,7 +29,7 @@ Facts = Mapping[str, Any]
 
 
 class Count(NamedTuple):
-    """What is new in one source."""
+    """Says what is new in one source."""
 
     recordings: int = 0
     rows: int = 0
@@ -37,7 +37,7 @@ class Count(NamedTuple):
 
 
 def source_keys(recipe: Recipe) -> set[dg.AssetKey]:
-    """The sources of a recipe."""
+    """Returns the sources of a recipe."""
     specs = [spec_of(asset) for asset in recipe.assets]
     return {spec.key for spec in specs if spec and spec.source}
 
@@ -95,19 +95,23 @@ def _fact(facts: Facts, name: str) -> int:
 
 
 def _files(store: ArtifactStore, digest: str) -> tuple[dict[str, Hashed] | None, Path | None]:
-    """The files of data that stay where the user keeps them, and the place; None if there is no record."""
+    """Returns the files of data that stay where the user keeps them, and the place;
+    None if there is no record.
+    """
     files, _, place = parse(read(store.record_path(digest, external=True)), digest)
     return files, Path(place) if place else None
 
 
 def _appended_from(now: Hashed, before: Hashed | None) -> int:
-    """Where the new part of a file begins: one that grew is taken to have been appended to."""
+    """Returns where the new part of a file begins: one that grew is taken to have been appended to."""
     return before.size if before and before.size < now.size else 0
 
 
 @functools.lru_cache(maxsize=10_000)
 def _lines(path: Path, start: int, digest: str) -> int:
-    """Lines from a byte on; ``digest`` is that of the file, so that it is read once for each content."""
+    """Count lines from a byte on;
+    ``digest`` is that of the file, so that it is read once for each content.
+    """
     if path.suffix.lower() not in LINES:
         return 0
     count, last = 0, b"\n"
@@ -126,7 +130,9 @@ class Lookout:
         self._going: dict[str, tuple[threading.Thread, list[Data]]] = {}
 
     def ask(self, key: str, look: Callable[[], Data], patience_s: float) -> Data | None:
-        """What ``look`` gives, or None if that takes longer; the same key then asks for the same answer."""
+        """Returns what ``look`` gives, or None if that takes longer;
+        the same key then asks for the same answer.
+        """
         if key not in self._going:
             answer: list[Data] = []
             # a daemon thread: the code server must not wait for it when it is told to end

@@ -1,4 +1,4 @@
-"""When to retrain: a typed policy, and a pure decision that gives the first reason not to.
+"""Decides when to retrain: a typed policy, and a pure decision that gives the first reason not to.
 
 Times are aware datetimes, durations timedeltas, sizes bytes.
 """
@@ -41,7 +41,7 @@ def _is_zero(value: Any) -> bool:
 
 
 def _without_source(parse: Callable[[object], float], value: Any) -> float:
-    """Errors come with the name of a field and its value, which are added to each here."""
+    """Returns the value; errors come with the name of a field and its value, which are added to each here."""
     try:
         return parse(value)
     except ValueError as error:
@@ -53,7 +53,7 @@ Duration = Annotated[dt.timedelta, BeforeValidator(_duration)]
 
 
 class Policy(BaseModel):
-    """One policy of the file. Any one trigger that is met suffices; everything else can hold it up."""
+    """Holds one policy of the file. Any one trigger that is met suffices; everything else can hold it up."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -118,7 +118,7 @@ class Policy(BaseModel):
 
     @property
     def zone(self) -> str:
-        """The name of the time zone that holds for quiet hours and schedule."""
+        """Returns the name of the time zone that holds for quiet hours and schedule."""
         return self.time_zone or local_zone()
 
 
@@ -128,7 +128,7 @@ Outcome = Literal["running", "success", "refused", "failure", "cancelled"]
 
 @dataclass(frozen=True)
 class Attempt:
-    """One run that the policy started. ``subject`` says what it learned from, see `Data`."""
+    """Describes one run that the policy started. ``subject`` says what it learned from, see `Data`."""
 
     run_id: str
     started: dt.datetime
@@ -138,29 +138,30 @@ class Attempt:
 
     @property
     def concluded(self) -> bool:
-        """Whether it came to its end, so that the same data would give the same result."""
+        """Says whether it came to its end, so that the same data would give the same result."""
         return self.outcome in ("success", "refused")
 
     @property
     def last_seen(self) -> dt.datetime:
+        """Returns when it was last heard of."""
         return self.ended or self.started
 
 
 @dataclass(frozen=True)
 class History:
-    """What the policy did, newest first; ``since`` is when its file was written."""
+    """Says what the policy did, newest first; ``since`` is when its file was written."""
 
     attempts: tuple[Attempt, ...] = ()
     since: dt.datetime | None = None
 
     @property
     def concluded(self) -> Attempt | None:
-        """The newest attempt that came to its end."""
+        """Returns the newest attempt that came to its end."""
         return next((attempt for attempt in self.attempts if attempt.concluded), None)
 
     @property
     def unfinished(self) -> tuple[Attempt, ...]:
-        """Those since then that did not, newest first: they failed, or somebody cancelled them."""
+        """Returns those since then that did not, newest first: they failed, or somebody cancelled them."""
         found = []
         for attempt in self.attempts:
             if attempt.concluded:
@@ -172,8 +173,11 @@ class History:
 
 @dataclass(frozen=True)
 class Machine:
-    """What the machine has to give. ``gpus_free`` is the free memory of each GPU that nobody leases;
-    ``busy`` says in words whose run goes first, a person's or another policy's."""
+    """Says what the machine has to give.
+
+    ``gpus_free`` is the free memory of each GPU that nobody leases; ``busy`` says in words whose run goes
+    first, a person's or another policy's.
+    """
 
     instance: str = ""
     memory_free: int = 0
@@ -183,7 +187,9 @@ class Machine:
 
 @dataclass(frozen=True)
 class Data:
-    """What there is to learn from. ``subject`` is a digest of data, args and code: what a result depends on.
+    """Says what there is to learn from.
+
+    ``subject`` is a digest of data, args and code: what a result depends on.
 
     Counts are what is new since the last attempt that came to its end. ``problem``: it cannot be looked at.
     """
@@ -197,7 +203,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Run:
-    """Retrain. A run with this ``key`` is started once and never again."""
+    """Calls for a retraining. A run with this ``key`` is started once and never again."""
 
     reason: str
     key: str = field(default="")
@@ -205,7 +211,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Wait:
-    """Do not retrain now."""
+    """Says not to retrain now."""
 
     reason: str
 
@@ -213,19 +219,23 @@ class Wait:
 def decide(
     name: str, policy: Policy, history: History, now: dt.datetime, machine: Machine, data: Data
 ) -> Run | Wait:
-    """Whether the policy ``name`` wants a retraining now; the first reason not to, else the reason to."""
+    """Decide whether the policy ``name`` wants a retraining now;
+    the first reason not to, else the reason to.
+    """
     return hold(policy, history, now, machine) or weigh(name, policy, history, now, data)
 
 
 def hold(policy: Policy, history: History, now: dt.datetime, machine: Machine) -> Wait | None:
-    """What stands in the way whatever the data are: asked first, because to look at data takes time."""
+    """Returns what stands in the way whatever the data are:
+    asked first, because looking at data takes time.
+    """
     for reason in _hindrances(policy, history, now, machine):
         return Wait(reason)
     return None
 
 
 def weigh(name: str, policy: Policy, history: History, now: dt.datetime, data: Data) -> Run | Wait:
-    """Whether the data, the age of the last success or the schedule call for a retraining."""
+    """Decide whether the data, the age of the last success or the schedule call for a retraining."""
     if data.problem:
         return Wait(f"the data cannot be looked at: {data.problem}")
     done = next((a for a in history.attempts if a.concluded and a.subject == data.subject), None)
@@ -284,7 +294,10 @@ def _cooldown(policy: Policy, history: History, now: dt.datetime) -> Iterable[st
 
 
 def _backoff(policy: Policy, history: History, now: dt.datetime) -> Iterable[str]:
-    """One who was cancelled is no failure, but who cancelled it does not want it back at the next tick."""
+    """Wait after failures.
+
+    A cancelled one is not a failure, but who cancelled it does not want it at the next tick.
+    """
     unfinished = history.unfinished
     if not unfinished:
         return
@@ -316,7 +329,7 @@ def _gpus(policy: Policy, machine: Machine) -> Iterable[str]:
 
 
 def _triggers(policy: Policy, history: History, now: dt.datetime, data: Data) -> Iterator[tuple[bool, str]]:
-    """Each trigger of the policy: whether it is met, and how it stands in words."""
+    """Yields each trigger of the policy: whether it is met, and how it stands in words."""
     counts = (
         (policy.new_recordings, data.recordings, "recordings"),
         (policy.new_rows, data.rows, "rows"),
@@ -337,7 +350,9 @@ def _triggers(policy: Policy, history: History, now: dt.datetime, data: Data) ->
 
 
 def _scheduled(policy: Policy, cron: str, history: History, now: dt.datetime) -> tuple[bool, str]:
-    """Due from a tick on until a retraining comes to its end; not for ticks before the file was written."""
+    """Says whether it is due: from a tick on until a retraining ends;
+    not for ticks before the file was written.
+    """
     last = history.concluded
     after = [moment for moment in (last and last.started, history.since) if moment]
     tick = last_tick(cron, now, policy.zone)

@@ -1,4 +1,5 @@
-"""The policy file: read strictly, edited without losing a comment, replaced whole and under a lock.
+"""Reads the policy file strictly, edits it without losing a comment,
+and replaces it whole and under a lock.
 
 It holds one policy, its fields at the top, or several, each in a table ``[policies.NAME]``.
 """
@@ -28,12 +29,12 @@ HEADER = """\
 
 
 class PolicyError(ValueError):
-    """The file says nothing that can be acted on; one line per problem: field, value, remedy."""
+    """Says that the file holds nothing that can be acted on; one line per problem: field, value, remedy."""
 
 
 @dataclass(frozen=True)
 class PolicyFile:
-    """What a file holds; no policies if there is no file. ``written`` is when it was changed last."""
+    """Says what a file holds; no policies if there is no file. ``written`` is when it was changed last."""
 
     path: Path
     policies: Mapping[str, Policy] = field(default_factory=dict)
@@ -41,7 +42,7 @@ class PolicyFile:
 
 
 def policy_path() -> Path:
-    """$BLUT_TRAIN_POLICY, else ``~/.config/blut/train-policy.toml`` (or in $XDG_CONFIG_HOME)."""
+    """Returns $BLUT_TRAIN_POLICY, else ``~/.config/blut/train-policy.toml`` (or in $XDG_CONFIG_HOME)."""
     if named := os.environ.get(VARIABLE):
         return Path(named).expanduser()
     config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
@@ -49,7 +50,7 @@ def policy_path() -> Path:
 
 
 def read(path: Path) -> PolicyFile:
-    """Every policy in a file.
+    """Returns every policy in a file.
 
     Raises:
         PolicyError: if anything in it is wrong, or others can write it; then none of it holds.
@@ -68,7 +69,7 @@ def read(path: Path) -> PolicyFile:
 
 
 def parse(text: str, path: Path) -> dict[str, Policy]:
-    """The policies in the text of a file. Raises PolicyError."""
+    """Returns the policies in the text of a file. Raises PolicyError."""
     try:
         document = read_toml(text, str(path))
     except DocumentError as error:

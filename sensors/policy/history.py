@@ -1,4 +1,4 @@
-"""What a policy did, out of Dagster's own records: its runs carry its name as a tag.
+"""Tells what a policy did, out of Dagster's own records: its runs carry its name as a tag.
 
 There is no second record that could disagree: a run that was deleted did not happen, and one whose process
 was killed is a failure as soon as it is marked so.
@@ -26,7 +26,7 @@ _STATUS: Mapping[dg.DagsterRunStatus, Outcome] = {
 
 
 def history(instance: dg.DagsterInstance, name: str, since: dt.datetime | None) -> History:
-    """The attempts of the policy ``name``, newest first in the order in which they were made."""
+    """Returns the attempts of the policy ``name``, newest first in the order in which they were made."""
     tags = {POLICY_TAG: name}
     records = list(instance.get_run_records(dg.RunsFilter(tags=tags), limit=LOOKED_AT))
     if len(records) == LOOKED_AT:
@@ -53,7 +53,7 @@ def _attempt(instance: dg.DagsterInstance, record: dg.RunRecord, look_closely: b
 def artifacts_of(
     instance: dg.DagsterInstance, run_id: str, keys: Collection[dg.AssetKey]
 ) -> dict[dg.AssetKey, dict[str, Any]]:
-    """The facts of the artifacts that a run recorded for these assets, the digest among them."""
+    """Returns the facts of the artifacts that a run recorded for these assets, the digest among them."""
     kind = dg.DagsterEventType.ASSET_MATERIALIZATION
     found: dict[dg.AssetKey, dict[str, Any]] = {}
     for record in instance.get_records_for_run(run_id, of_type=kind).records:

@@ -1,4 +1,4 @@
-"""What the machine has to give at this moment, and who is at work on it."""
+"""Measures what the machine has to give at this moment, and who is at work on it."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,8 @@ AT_WORK = [
 
 
 def look(instance: dg.DagsterInstance, name: str, *, with_gpus: bool) -> Machine:
-    """The machine as the policy ``name`` finds it; GPUs are asked only if told to, which can take a second.
+    """Returns the machine as the policy ``name`` finds it;
+    GPUs are asked only if told to, which can take a second.
 
     Raises:
         LeaseError: if the leases cannot be read.
@@ -40,7 +41,7 @@ def look(instance: dg.DagsterInstance, name: str, *, with_gpus: bool) -> Machine
 
 
 def _busy(instance: dg.DagsterInstance, name: str, claims: Sequence[Claim]) -> str:
-    """The first run, here or under another instance, that the policy did not start."""
+    """Returns the first run, here or under another instance, that the policy did not start."""
     runs = instance.get_runs(dg.RunsFilter(statuses=AT_WORK))
     for run in reversed(runs):
         other = run.tags.get(POLICY_TAG)

@@ -53,7 +53,7 @@ def test_curves_and_a_picture_are_in_the_event_log(box: Box) -> None:
         {"epoch", "loss", "quantised_prdn", "quantised_r", "bits_per_sample"} <= metadata.keys()
         for metadata in epochs
     )
-    assert "data:image/png;base64," in str(box.metadata("joint_checkpoint")["reconstruction"])
+    assert "data:image/png;base64," in str(box.shown("joint_checkpoint")["reconstruction"])
 
 
 def test_the_run_that_trained_left_the_same_numbers_and_a_whole_manifest(box: Box) -> None:
@@ -125,9 +125,18 @@ def _assert_a_stranger_can_fill_in_the_form(ui: Ui) -> None:
 
 
 def test_the_same_recordings_elsewhere_are_reused(box: Box) -> None:
+    """And a run that computes nothing leaves little: what is shown is not shown again."""
     moved = box.root / "moved"
     shutil.copytree(box.edf, moved)
     assert "0 computed, 5 reused" in box.blut(edf_root=str(moved)).stdout
+    before, logs = box.weight(), box.logs()
+    assert "0 computed, 5 reused" in box.blut(edf_root=str(moved)).stdout
+    assert box.weight() - before < 350_000, "it was a million when each event had the pictures"
+    (log,) = box.logs() - logs
+    assert b"data:image" not in log.read_bytes()
+    shown_by = box.metadata("joint_checkpoint")["shown_by"]
+    (shown,) = [path for path in logs if path.stem == shown_by]
+    assert log.stat().st_size < shown.stat().st_size and b"data:image" in shown.read_bytes()
 
 
 def test_a_run_killed_while_training_resumes_and_ends_with_the_same_bytes(box: Box, tmp_path: Path) -> None:
@@ -156,7 +165,7 @@ def test_a_run_killed_while_training_resumes_and_ends_with_the_same_bytes(box: B
     assert box.metadata("joint_checkpoint")["reused"] is False
     assert box.versions()["joint_checkpoint"] == version
 
-    verdict = box.metadata("pccp_verdict")["verdict"]
+    verdict = box.shown("pccp_verdict")["verdict"]
     assert verdict["incumbent"]["candidate"] == before["joint_checkpoint"]
     assert verdict["tries"] == 2 and verdict["synthetic"] is True
 

@@ -1,1 +1,1 @@
-"""One module a command of `blut`."""
+"""Holds one module for each command of `blut`."""

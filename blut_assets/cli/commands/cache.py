@@ -1,4 +1,6 @@
-"""`blut cache show|verify|prune`: the artifact store, how large it is, whether it is sound, what may go."""
+"""Implements `blut cache show|verify|prune`:
+how large the artifact store is, whether it is sound, what may go.
+"""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,7 +72,7 @@ def _makers(instance: "dg.DagsterInstance") -> dict[str, set[str]]:
 
 
 def _totals(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """By asset, the largest first; what stays where the user keeps it is counted apart."""
+    """Returns the sizes by asset, the largest first; what stays where the user keeps it is counted apart."""
     found: dict[tuple[str, bool], list[int]] = {}
     for item in items:
         found.setdefault((item["asset"] or "(no longer known)", item["external"]), []).append(item["bytes"])

@@ -1,4 +1,4 @@
-"""The questions that `blut doctor` asks, each answered by the code that a run would use."""
+"""Asks the questions of `blut doctor`, each answered by the code that a run would use."""
 
 import shutil
 import tempfile
@@ -29,7 +29,7 @@ GROUP = "blut.cookbooks"
 
 
 class Finding(NamedTuple):
-    """One answer; ``remedy`` is a command, or what to do."""
+    """Holds one answer; ``remedy`` is a command, or what to do."""
 
     about: str
     state: Literal["ok", "missing", "broken"]
@@ -38,7 +38,7 @@ class Finding(NamedTuple):
 
 
 def checkup() -> Iterator[Finding]:
-    """All of them, in the order in which a person reads them."""
+    """Yields all findings, in the order in which a person reads them."""
     yield from _instance()
     yield from _modes()
     yield from _cookbooks()
@@ -50,14 +50,16 @@ def checkup() -> Iterator[Finding]:
 
 
 def extras() -> list[str]:
-    """What pip is asked for to have all that a run may import: everybody's, and what cookbooks declare."""
+    """Returns what pip is asked for to have all that a run may import:
+    everybody's, and what cookbooks declare.
+    """
     from blut_assets.definitions import discovered
 
     return list(dict.fromkeys([*EXTRAS, *(name for one in discovered.cookbooks for name in one.extras)]))
 
 
 def tools() -> list[Tool]:
-    """What a run may call: everybody's, and what cookbooks declare."""
+    """Returns what a run may call: everybody's, and what cookbooks declare."""
     from blut_assets.definitions import discovered
 
     every = [*TOOLS, *(tool for one in discovered.cookbooks for tool in one.tools)]
@@ -86,7 +88,7 @@ def _instance() -> Iterator[Finding]:
 
 
 def _modes() -> Iterator[Finding]:
-    """What lies open to other users of this machine, and what others could write that is acted on."""
+    """Yields what lies open to other users of this machine, and what others could write that is acted on."""
     from blut_resources.files.modes import open_to
     from blut_resources.files.private import distrust
     from blut_resources.instance.home import find_home, store_root
@@ -117,7 +119,7 @@ def _cookbooks() -> Iterator[Finding]:
 
 
 def _extras_of_entry_points() -> dict[str, str]:
-    """By the name of a cookbook, the extra of that name of the distribution which brings it.
+    """Returns, by the name of a cookbook, the extra of that name of the distribution which brings it.
 
     A cookbook that could not be loaded has declared nothing.
     """
@@ -129,7 +131,7 @@ def _extras_of_entry_points() -> dict[str, str]:
 
 
 def _extra(asked: str) -> Finding:
-    """Whether all is installed that ``asked``, such as ``blut[observability]``, would bring."""
+    """Says whether all is installed that ``asked``, such as ``blut[observability]``, would bring."""
     about, wanted = f"extra {asked}", Requirement(asked)
     try:
         required = map(Requirement, requires(wanted.name) or [])
@@ -152,7 +154,7 @@ def _lacks(requirement: Requirement) -> str:
 
 
 def _containment() -> Iterator[Finding]:
-    """What `auto` takes: a unit is started, and its limit read back from the kernel."""
+    """Yields what `auto` takes: a unit is started, and its limit read back from the kernel."""
     try:
         limits = Limits.resolve({"memory_max": PROBE_MEMORY, "mode": "required"}, {}, {})
         with tempfile.TemporaryDirectory(prefix="blut-doctor-") as place:

@@ -1,4 +1,4 @@
-"""`blut cookbook new`: a domain pack of one's own to begin with."""
+"""Implements `blut cookbook new`: a domain pack of one's own to begin with."""
 
 from pathlib import Path
 from typing import Annotated

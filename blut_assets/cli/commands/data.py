@@ -1,4 +1,7 @@
-"""`blut data list|add|show|check|rm`: datasets by name. In recipe args, data://NAME stands for the path."""
+"""Implements `blut data list|add|show|check|rm`: datasets by name.
+
+In recipe args, data://NAME is the path.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any

@@ -1,4 +1,4 @@
-"""`blut doctor`: what this machine can do for Blut, what is missing, and the command that mends it."""
+"""Implements `blut doctor`: what this machine can do for Blut, what is missing, and what mends it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`blut init`: a directory of one's own, or of a group, with an instance that everything in it finds."""
+"""Implements `blut init`: a directory of one's own, or of a group, whose instance everything in it finds."""
 
 import grp
 import os

@@ -1,4 +1,4 @@
-"""`blut jobs` and `blut cancel`: the runs, how far they are, and how to end one."""
+"""Implements `blut jobs` and `blut cancel`: the runs, how far they are, and how to end one."""
 
 import textwrap
 from typing import TYPE_CHECKING, Annotated, Any
@@ -64,7 +64,7 @@ def _row(instance: "dg.DagsterInstance", record: Any) -> dict[str, Any]:
 
 
 def _progress(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> str:
-    """Of a run at work, who it waits for or its newest epoch; of a failed one, why; one line in any case."""
+    """Says in one line who a run at work waits for or its newest epoch; of a failed one, why."""
     from blut_assets.history.failures import unreadable
     from blut_resources.instance import damage as history_damage
 

@@ -1,4 +1,6 @@
-"""`blut log ID`: what happened in a run, one line per event, from its own stream or from Dagster's log."""
+"""Implements `blut log ID`:
+what happened in a run, a line per event, from its own stream or Dagster's log.
+"""
 
 import logging
 import time
@@ -69,7 +71,7 @@ def _events(
 
 
 class _Log:
-    """Dagster's log of a run, as far as it says something to a person."""
+    """Reads Dagster's log of a run, as far as it says something to a person."""
 
     def __init__(self, instance: "dg.DagsterInstance", run_id: str) -> None:
         self._instance, self._run_id, self._cursor = instance, run_id, None
@@ -117,7 +119,7 @@ def _said(event: Any) -> str:
 
 
 class _Stream:
-    """The run's own stream of events."""
+    """Reads the run's own stream of events."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._after = path, 0
@@ -148,7 +150,7 @@ def _flat(values: dict[str, Any]) -> str:
 
 
 def _print_output(home: Path, run_id: str) -> None:
-    """Standard output and error of each step, under its name."""
+    """Print standard output and error of each step, under its name."""
     for path in sorted((home / "storage" / run_id / "compute_logs").glob("*.*")):
         if path.suffix in (".out", ".err") and path.stat().st_size:
             typer.echo(f"==> {path.name} <==")

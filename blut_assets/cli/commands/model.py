@@ -1,4 +1,4 @@
-"""`blut model`: what is registered, what a name stands for, and who may move it."""
+"""Implements `blut model`: what is registered, what a name stands for, and who may move it."""
 
 from typing import Annotated
 
@@ -99,7 +99,7 @@ def history(
 
 
 def _known(registry: ModelRegistry, name: str) -> Registration | Entry:
-    """A version; or what an alias stands for that was promoted before candidates had versions."""
+    """Returns a version; or what an alias stands for that was promoted before candidates had versions."""
     if version_of(name) is None:
         entry = registry.entry(name)
         versions = registry.registrations(entry.name)

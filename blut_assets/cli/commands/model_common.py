@@ -1,4 +1,4 @@
-"""What the commands of `blut model` share: the registry, the names they take, how they refuse."""
+"""Shares between the commands of `blut model`: the registry, the names they take, how they refuse."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ F = TypeVar("F", bound=Callable[..., None])
 
 
 def explained(command: F) -> F:
-    """A refusal ends with status 1, a name that is unknown or malformed with 2; either on standard error."""
+    """End a refusal with status 1, a name that is unknown or malformed with 2; either on standard error."""
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -41,7 +41,7 @@ def explained(command: F) -> F:
 
 @contextmanager
 def opened() -> Iterator[tuple[ModelRegistry, ArtifactStore]]:
-    """The registry and the store of this checkout's or user's instance."""
+    """Open the registry and the store of this checkout's or user's instance."""
     from blut_resources.instance.instance import open_instance, store_of
 
     with open_instance() as instance:

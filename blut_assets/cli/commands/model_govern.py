@@ -1,4 +1,4 @@
-"""`blut model govern`: who owns the floors of a name, and what they are."""
+"""Implements `blut model govern`: who owns the floors of a name, and what they are."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`blut model promote|rollback|drop|retire`: what a name stands for, and what is let go."""
+"""Implements `blut model promote|rollback|drop|retire`: what a name stands for, and what is let go."""
 
 from typing import Annotated
 
@@ -99,7 +99,7 @@ def retire(
 
 
 def _retired(registry: ModelRegistry, record: Registration, dry_run: bool) -> tuple[str, bool]:
-    """What became of a version, or would; and whether that is new."""
+    """Returns what became of a version, or would; and whether that is new."""
     if dry_run and record.version not in registry.retired(record.name):
         return "would be retired", True
     retirement, is_new = registry.retire(record.model)

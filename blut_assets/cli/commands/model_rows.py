@@ -1,4 +1,4 @@
-"""Models, versions and their history as `blut model` shows them."""
+"""Shows models, versions and their history as `blut model` does."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ Event = Registration | Entry | Retirement | Governance
 
 
 def summary(registry: ModelRegistry, name: str) -> dict[str, Any]:
-    """A line about a model."""
+    """Returns a line about a model."""
     records, retired = registry.versions(name), registry.retired(name)
     newest = records[max(records)] if records else None
     return {
@@ -38,7 +38,7 @@ def _aliases(registry: ModelRegistry, name: str) -> list[str]:
 
 
 def versions(registry: ModelRegistry, records: list[Registration]) -> list[dict[str, str]]:
-    """A line about each version of a model, with the figures that any of them puts first."""
+    """Returns a line about each version of a model, with the figures that any of them puts first."""
     named = list(dict.fromkeys(figure for record in records for figure in _headline(record)))
     return [_version(registry, record, named) for record in records]
 
@@ -64,7 +64,7 @@ def _version(registry: ModelRegistry, record: Registration, figures: list[str]) 
 
 
 def as_json(registry: ModelRegistry, record: Registration | Entry) -> dict[str, Any]:
-    """Everything that is recorded of a version, or of what an alias stands for."""
+    """Returns everything that is recorded of a version, or of what an alias stands for."""
     if isinstance(record, Entry):
         return record.model_dump(mode="json")
     retirement = registry.retired(record.name).get(record.version)
@@ -73,7 +73,7 @@ def as_json(registry: ModelRegistry, record: Registration | Entry) -> dict[str, 
 
 
 def story(registry: ModelRegistry, store: ArtifactStore, record: Registration | Entry) -> str:
-    """Everything about a version: what it is, what it was judged on and by, and what came out.
+    """Returns everything about a version: what it is, what it was judged on and by, and what came out.
 
     Of what was promoted without being a version there is only the promotion.
     """
@@ -93,7 +93,7 @@ def story(registry: ModelRegistry, store: ArtifactStore, record: Registration | 
 
 
 def _judged(registry: ModelRegistry, store: ArtifactStore, record: Registration) -> list[tuple[str, str]]:
-    """What the verdict says of itself; nothing where it is not to be had."""
+    """Returns what the verdict says of itself; nothing where it is not to be had."""
     try:
         verdict = read_verdict(store.open(record.verdict), record.verdict)
     except (StoreError, PromotionRefused):
@@ -117,7 +117,7 @@ def _tries(registry: ModelRegistry, verdict: Verdict, name: str) -> str:
 
 
 def compared(entry: Entry) -> str:
-    """How a promoted candidate compares with what it replaced, in words."""
+    """Says how a promoted candidate compares with what it replaced, in words."""
     if entry.previous is None:
         return "it replaces nothing"
     if entry.worse is None:
@@ -130,7 +130,7 @@ def compared(entry: Entry) -> str:
 
 
 def event(record: Event) -> dict[str, str]:
-    """A line of the history."""
+    """Returns a line of the history."""
     if isinstance(record, Retirement):
         what, target, detail = f"version {record.version}", record.candidate, ""
     elif isinstance(record, Registration):
@@ -154,7 +154,7 @@ def event(record: Event) -> dict[str, str]:
 
 
 def action_of(record: Event) -> str:
-    """The word for it."""
+    """Returns the word for it."""
     if isinstance(record, Retirement):
         return "retire"
     return "register" if isinstance(record, Registration) else record.action

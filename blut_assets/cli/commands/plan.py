@@ -1,4 +1,4 @@
-"""`blut plan NAME`, which is `blut plan inspect NAME`, and `blut plan resume ID`."""
+"""Implements `blut plan NAME`, which is `blut plan inspect NAME`, and `blut plan resume ID`."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,7 +22,7 @@ INSPECT = "inspect"
 
 
 class _OrRecipe(TyperGroup):
-    """Whatever is no command is a recipe to be inspected."""
+    """Takes whatever is not a command for a recipe to be inspected."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args and args[0] not in (*self.commands, *HELP["help_option_names"]):
@@ -78,7 +78,7 @@ def show_plan(recipe: "Recipe", args: "RecipeArgs", as_json: bool) -> None:
 
 
 def _total(planned: "Sequence[Planned]") -> str:
-    """How much would be computed, and what that took before, as far as that is known."""
+    """Says how much would be computed, and what that took before, as far as that is known."""
     count = {state: [p for p in planned if p.state == state] for state in ("stale", "blocked")}
     words = f"{len(count['stale'])} would be computed, {len(count['blocked'])} depend on what those come to"
     ahead = [*count["stale"], *count["blocked"]]

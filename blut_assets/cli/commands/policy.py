@@ -1,4 +1,5 @@
-"""`blut policy show|enable|disable|check` and `blut auto`: the sensor's decision, for a person and for cron.
+"""Implements `blut policy show|enable|disable|check` and `blut auto`:
+the sensor's decision, for people and cron.
 
 Exit codes: 0 as intended, 1 a retraining failed (`check`: none would start), 2 the policy file or an option
 cannot be acted on, 130 a retraining was interrupted.

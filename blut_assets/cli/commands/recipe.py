@@ -1,4 +1,4 @@
-"""`blut recipe list|show|template|run`."""
+"""Implements `blut recipe list|show|template|run`."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`blut results ID`: what a run came to, in numbers and in artifacts."""
+"""Implements `blut results ID`: what a run came to, in numbers and in artifacts."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,7 +45,7 @@ def results(
 
 
 def results_of(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> dict[str, Any]:
-    """State, times, artifacts and checks of a run, as plain values."""
+    """Returns state, times, artifacts and checks of a run, as plain values."""
     from blut_assets.cli.run.lookup import checks_of, made_by, title_of
     from blut_assets.history.failures import failure_of
 
@@ -152,7 +152,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    """With words for a header, and numbers that a person reads."""
+    """Returns them with words for a header, and numbers that a person reads."""
     return {k.replace("_", " "): f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()}
 
 

@@ -1,4 +1,6 @@
-"""`blut runs diff A B` and `blut runs prune`: what two runs were made of; old runs, and their removal."""
+"""Implements `blut runs diff A B` and `blut runs prune`: what two runs were made of;
+old runs, and their removal.
+"""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
@@ -54,7 +56,7 @@ def diff(
 
 
 def _facts(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> dict[str, dict[str, Any]]:
-    """What can differ, as flat names and values, by what it is about."""
+    """Returns what can differ, as flat names and values, by what it is about."""
     from blut_assets.cli.commands.results import _extremes, metrics_of, results_of
     from blut_assets.cli.run.lookup import made_by
     from blut_assets.stages import reuse

@@ -1,4 +1,4 @@
-"""`blut stage list|run`: the assets that a cookbook declares, and one of them by itself."""
+"""Implements `blut stage list|run`: the assets that a cookbook declares, and one of them by itself."""
 
 import shutil
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Alone(NamedTuple):
-    """One stage, run by itself."""
+    """Stands for one stage, run by itself."""
 
     name: str
     assets: "list[dg.AssetsDefinition]"
@@ -85,7 +85,7 @@ def run_stage(
 
 
 def _config(asset: "dg.AssetsDefinition", values: dict[str, object]) -> "StageConfig":
-    """The values of --config as the stage takes them; else the command ends with status 2."""
+    """Returns the values of --config as the stage takes them; else the command ends with status 2."""
     from pydantic import ValidationError
 
     from blut_assets.stages.spec import spec_of

@@ -1,4 +1,4 @@
-"""`blut ui`: Dagster's UI and daemon, for whoever has the link that it prints."""
+"""Implements `blut ui`: Dagster's UI and daemon, for whoever has the link that it prints."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`blut verdict`: send what an alias rests on to somebody else, and look at what was sent."""
+"""Implements `blut verdict`: send what an alias rests on to somebody else, and look at what was sent."""
 
 import tempfile
 from collections.abc import Callable
@@ -25,7 +25,7 @@ Model = Annotated[
 
 
 def explained(command: F) -> F:
-    """What is wrong with a file, a key or a verdict ends with status 1, an unknown name with 2."""
+    """End with status 1 where a file, a key or a verdict is wrong, with 2 for an unknown name."""
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:

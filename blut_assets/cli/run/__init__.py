@@ -1,1 +1,1 @@
-"""What every command that starts a run shares: args, the launch, its progress and its report."""
+"""Serves every command that starts a run: args, the launch, its progress and its report."""

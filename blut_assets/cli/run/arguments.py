@@ -1,4 +1,4 @@
-"""From what stands on the command line to a recipe and its validated args."""
+"""Makes a recipe and its validated args of what stands on the command line."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +35,7 @@ Set = Annotated[
 
 
 def recipe_called(name: str) -> "Recipe":
-    """The recipe; ends the command with status 2 if there is none."""
+    """Returns the recipe; ends the command with status 2 if there is none."""
     from blut_assets.definitions import discovered
 
     recipes = {recipe.name: recipe for cookbook in discovered.cookbooks for recipe in cookbook.recipes}
@@ -45,12 +45,12 @@ def recipe_called(name: str) -> "Recipe":
 
 
 def parsed(recipe: "Recipe", text: str, changes: Sequence[str] | None = None) -> "RecipeArgs":
-    """A recipe's args; ends the command with status 2 if they make no sense."""
+    """Returns a recipe's args; ends the command with status 2 if they make no sense."""
     return validated(recipe, load_object(text, "--args"), changes)
 
 
 def validated(recipe: "Recipe", values: dict[str, Any], changes: Sequence[str] | None) -> "RecipeArgs":
-    """The same of values that are read already."""
+    """Returns args of values that are read already."""
     from blut_assets.recipes import ArgsError
 
     for change in changes or ():
@@ -62,7 +62,7 @@ def validated(recipe: "Recipe", values: dict[str, Any], changes: Sequence[str] |
 
 
 def load_object(text: str, option: str) -> dict[str, Any]:
-    """A JSON object, or what is in @FILE; ends the command with status 2 if it is neither."""
+    """Returns a JSON object, or what is in @FILE; ends the command with status 2 if it is neither."""
     try:
         values = _read_yaml(Path(text[1:])) if text.startswith("@") else read_json(text, "the text", MOST)
     except (OSError, ValueError) as error:
@@ -78,7 +78,7 @@ def _read_yaml(path: Path) -> Any:
 
 
 def _put(values: dict[str, Any], change: str) -> None:
-    """``a.b=VALUE`` in place; the value is JSON if it can be read as that, and else text."""
+    """Put ``a.b=VALUE`` in place; the value is JSON if it can be read as that, and else text."""
     key, equals, text = change.partition("=")
     *outer, last = key.split(".")
     if not equals or not all([*outer, last]):
@@ -94,7 +94,7 @@ def _put(values: dict[str, Any], change: str) -> None:
 
 
 def with_data(value: Any) -> Any:
-    """Values with the path of a dataset in place of its name."""
+    """Returns values with the path of a dataset in place of its name."""
     if isinstance(value, dict):
         return {key: with_data(inner) for key, inner in value.items()}
     if isinstance(value, list):

@@ -36,7 +36,7 @@ def execute(
     tags: Mapping[str, str] | None = None,
     selection: Sequence[dg.AssetKey] | None = None,
 ) -> int:
-    """The same of any job over stage assets, of which ``configs`` say how many epochs they are to have."""
+    """Run any job over stage assets, of which ``configs`` say how many epochs they are to have."""
     end_on_sigterm()
     epochs = {
         key.to_user_string(): epochs
@@ -73,6 +73,6 @@ def execute(
 
 
 def end_on_sigterm() -> None:
-    """SIGTERM and SIGHUP end a run as Ctrl-C does: with time for a checkpoint."""
+    """End a run at SIGTERM and SIGHUP as at Ctrl-C: with time for a checkpoint."""
     signal.signal(signal.SIGTERM, interrupt)
     end_on_hang_up()

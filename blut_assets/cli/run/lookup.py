@@ -1,4 +1,4 @@
-"""The run that a person means, and what the event log says that it made."""
+"""Finds the run that a person means, and what the event log says that it made."""
 
 from typing import Any
 
@@ -10,7 +10,9 @@ from blut_resources.runs.alive import NoSuchRun, find_run, reap_dead_runs
 
 
 def run_named(instance: dg.DagsterInstance, prefix: str) -> dg.DagsterRun:
-    """The run whose id begins so, after those that died were marked; else ends the command with status 2."""
+    """Returns the run whose id begins so, after those that died were marked;
+    else ends the command with status 2.
+    """
     reap_dead_runs(instance)
     try:
         return find_run(instance, prefix)
@@ -19,14 +21,14 @@ def run_named(instance: dg.DagsterInstance, prefix: str) -> dg.DagsterRun:
 
 
 def title_of(run: dg.DagsterRun) -> str:
-    """The recipe, or the job, or what was selected."""
+    """Returns the recipe, or the job, or what was selected."""
     if run.job_name == "__ASSET_JOB" and run.asset_selection:
         return ", ".join(sorted(key.to_user_string() for key in run.asset_selection)[:3])
     return run.tags.get(RECIPE_TAG) or run.job_name
 
 
 def made_by(instance: dg.DagsterInstance, run_id: str) -> dict[str, dg.AssetMaterialization]:
-    """The last materialization of each asset in a run, in the order in which they were made."""
+    """Returns the last materialization of each asset in a run, in the order in which they were made."""
     found: dict[str, dg.AssetMaterialization] = {}
     for event in _events(instance, run_id, dg.DagsterEventType.ASSET_MATERIALIZATION):
         made = event.step_materialization_data.materialization
@@ -35,7 +37,7 @@ def made_by(instance: dg.DagsterInstance, run_id: str) -> dict[str, dg.AssetMate
 
 
 def epochs_of(instance: dg.DagsterInstance, run_id: str) -> dict[str, list[dict[str, Any]]]:
-    """The metrics of each epoch that a run reported, by asset, oldest first."""
+    """Returns the metrics of each epoch that a run reported, by asset, oldest first."""
     found: dict[str, list[dict[str, Any]]] = {}
     for event in _events(instance, run_id, dg.DagsterEventType.ASSET_OBSERVATION):
         seen = event.asset_observation_data.asset_observation
@@ -51,7 +53,7 @@ def _events(instance: dg.DagsterInstance, run_id: str, kind: dg.DagsterEventType
 
 
 def checks_of(instance: dg.DagsterInstance, run_id: str) -> list[dict[str, Any]]:
-    """The asset checks that a run evaluated."""
+    """Returns the asset checks that a run evaluated."""
     data = [
         event.event_specific_data
         for event in _events(instance, run_id, dg.DagsterEventType.ASSET_CHECK_EVALUATION)

@@ -1,4 +1,4 @@
-"""How far a run at work is, told from its own stream of events."""
+"""Tells how far a run at work is, by its own stream of events."""
 
 import os
 import time
@@ -15,18 +15,18 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Pace:
-    """How far the asset in work is, when it should be done, and what memory it takes.
+    """Says how far the asset in work is, when it should be done, and what memory it takes.
 
     Its pace is that of its steps where it says how many there will be, else that of its epochs.
     """
 
     def __init__(self, stream: Path, epochs: Mapping[str, int]) -> None:
-        """``stream`` is the run's status.jsonl, ``epochs`` how many each asset is to have."""
+        """Read ``stream``, the run's status.jsonl; ``epochs`` is how many each asset is to have."""
         self._stream, self._epochs, self._after = stream, epochs, 0
         self.begin("")
 
     def begin(self, asset: str) -> None:
-        """Another asset is in work."""
+        """Turn to another asset, which is in work now."""
         self.asset, self._since, self._memory = asset, time.time(), 0
         self._unit = self._at = self._values = ""
         self._total: int | None = None
@@ -60,7 +60,9 @@ class Pace:
             self._seen = [*self._seen[:1], (number, event["t"])]
 
     def left_s(self) -> float | None:
-        """Seconds until the last step or epoch, from the pace since the first; None where nobody can tell."""
+        """Returns the seconds until the last step or epoch, from the pace since the first;
+        None where nobody can tell.
+        """
         seen, total = self._seen, self._total  # another thread goes on
         if total is None or len(seen) < 2 or seen[-1][0] <= seen[0][0]:
             return None
@@ -69,7 +71,7 @@ class Pace:
         return max(0.0, each * (total - last) - (time.time() - now))
 
     def line(self) -> str:
-        """The line at the bottom; a narrow terminal cuts off its end, hence the order."""
+        """Returns the line at the bottom; a narrow terminal cuts off its end, hence the order."""
         if not self.asset:
             return "..."
         left, memory = self.left_s(), self._memory or resident_below(os.getpid())
@@ -82,7 +84,7 @@ class Pace:
 
 
 def resident_below(pid: int) -> int:
-    """Bytes that the descendants of a process have of their own in memory."""
+    """Returns the bytes that the descendants of a process have of their own in memory."""
     return sum(_resident(child) for child in descendants(pid) - {pid})
 
 

@@ -1,4 +1,4 @@
-"""What a person sees of a run at work: each event as a line, and on a terminal always how far it is."""
+"""Shows a run at work: each event as a line, and on a terminal always how far it is."""
 
 import contextlib
 import logging
@@ -92,7 +92,7 @@ class Progress(logging.Handler):
         self._write(CLEAR)
 
     def finish(self) -> None:
-        """No more lines after this. Idempotent. (`close` is called by any configuration of logging.)"""
+        """Print no more lines after this. Idempotent. (`close` is called by any configuration of logging.)"""
         if not self._over.is_set():
             self._over.set()
             if self._painter.is_alive():

@@ -1,4 +1,4 @@
-"""What is printed of a finished run: a line per asset, what failed and why, and the outcome."""
+"""Prints a finished run: a line per asset, what failed and why, and the outcome."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -15,19 +15,24 @@ Row = dict[str, str]
 
 
 class Ran(Protocol):
-    """A recipe, or a stage by itself."""
+    """Stands for a recipe, or a stage by itself."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Returns its name, as a person types it."""
+        ...
+
     @property
-    def assets(self) -> Sequence[dg.AssetsDefinition]: ...
+    def assets(self) -> Sequence[dg.AssetsDefinition]:
+        """Returns the assets that it makes."""
+        ...
 
 
 INTERRUPTED = f"{STOPPED}: run the same command again, and it goes on where it was"
 
 
 def run_summary(result: Any, ran: Ran, interrupted: bool) -> list[str]:
-    """One line per asset of a finished run, then the outcome."""
+    """Returns one line per asset of a finished run, then the outcome."""
     specs = {spec.key: spec for asset in ran.assets if (spec := spec_of(asset))}
     rows = [asset_row(event.materialization, specs) for event in result.get_asset_materialization_events()]
     counts = {word: sum(row["result"] == word for row in rows) for word in ("computed", "reused")}
@@ -48,7 +53,7 @@ def run_summary(result: Any, ran: Ran, interrupted: bool) -> list[str]:
 
 
 def asset_row(event: dg.AssetMaterialization, specs: dict[dg.AssetKey, StageSpec]) -> Row:
-    """What became of one asset; one that is declared no more is shown without its facts."""
+    """Returns what became of one asset; one that is declared no more is shown without its facts."""
     metadata, spec = event.metadata, specs.get(event.asset_key)
     reused, seconds = metadata.get(reuse.REUSED), metadata.get(reuse.SECONDS)
     return {

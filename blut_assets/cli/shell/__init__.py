@@ -1,1 +1,1 @@
-"""What the shell and the terminal get: completion, the catalogue that it is made from, colours."""
+"""Serves shell and terminal: completion, the catalogue that it is made from, colours."""

@@ -1,4 +1,4 @@
-"""Completion in bash, to which ``mine@prod`` is three words: it ends one at ``@``, ``:`` and ``=``.
+"""Completes words in bash, to which ``mine@prod`` is three: it ends one at ``@``, ``:`` and ``=``.
 
 Typer's own class takes each of them for an argument, and offers the whole of a name where bash replaces the
 end of it only. Imported when a shell asks, and at no other time.
@@ -19,7 +19,7 @@ class WholeWords(BashComplete):
     _stays = ""
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        """The words before the one in work, and that one."""
+        """Returns the words before the one in work, and that one."""
         before, last = super().get_completion_args()
         if not last:
             return joined(before), last
@@ -28,12 +28,12 @@ class WholeWords(BashComplete):
         return words[:-1], words[-1]
 
     def format_completion(self, item: Any) -> str:
-        """What takes the place of the end of the word."""
+        """Returns what takes the place of the end of the word."""
         return super().format_completion(item).removeprefix(self._stays)
 
 
 def joined(words: Iterable[str]) -> list[str]:
-    """Words with those together between which there is only a break."""
+    """Returns words with those together between which there is only a break."""
     whole: list[str] = []
     goes_on = False
     for word in words:
@@ -47,7 +47,7 @@ def joined(words: Iterable[str]) -> list[str]:
 
 
 def _before_end(word: str, last: str) -> str:
-    """Of the value in a word whose last part is ``last`` to bash, what stays as it is typed."""
+    """Returns what stays as it is typed, of the value in a word whose last part is ``last`` to bash."""
     # an `@` belongs to what follows it, unlike the others
     stays = (word if _is_break(last) else word.removesuffix(last)).removesuffix("@")
     return stays.partition("=")[2] if word.startswith("-") else stays

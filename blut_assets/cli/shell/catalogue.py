@@ -1,4 +1,4 @@
-"""The recipes and stages of the installed cookbooks, remembered for as long as no source of them changes.
+"""Remembers the recipes and stages of the installed cookbooks, for as long as no source of them changes.
 
 Dagster and all cookbooks take more than a second to load. A listing, the help of a recipe and the shell's
 completion need only what those said last time.
@@ -23,7 +23,7 @@ ALWAYS = ("blut_assets", "blut_resources", "cookbooks", "sensors")
 
 
 def catalogue() -> dict[str, Any]:
-    """``recipes``, ``stages`` and ``left_out``, from the note or by loading the definitions."""
+    """Returns ``recipes``, ``stages`` and ``left_out``, from the note or by loading the definitions."""
     points = sorted([point.name, point.value] for point in entry_points(group=GROUP))
     places = [os.path.abspath(place) for place in sys.path]  # noqa: PTH100
     of = [CATALOGUE, sys.version, places, points]
@@ -46,7 +46,7 @@ def _load(points: Sequence[str]) -> tuple[dict[str, Any], dict[str, Stat]]:
 
 
 def _sources(roots: Iterable[str]) -> set[str]:
-    """The files of all modules loaded below these packages."""
+    """Returns the files of all modules loaded below these packages."""
     kept = set(roots)
     return {
         file
@@ -56,12 +56,12 @@ def _sources(roots: Iterable[str]) -> set[str]:
 
 
 def recipes() -> list[dict[str, Any]]:
-    """Every recipe, by category and name; whoever loads the cookbooks says which are left out."""
+    """Returns every recipe, by category and name; whoever loads the cookbooks says which are left out."""
     return sorted(catalogue()["recipes"], key=lambda one: (one["category"], one["name"]))
 
 
 def recipe_named(name: str) -> dict[str, Any]:
-    """What is known of one recipe; ends the command if there is none of that name."""
+    """Returns what is known of one recipe; ends the command if there is none of that name."""
     known = {one["name"]: one for one in recipes()}
     if name not in known:
         wrong(f"no recipe is called {name!r}; there are: {', '.join(sorted(known)) or 'none'}")
@@ -70,11 +70,11 @@ def recipe_named(name: str) -> dict[str, Any]:
 
 @quietly
 def complete_recipe() -> Iterator[tuple[str, str]]:
-    """Recipes."""
+    """Yields recipes."""
     return ((one["name"], one["description"]) for one in catalogue()["recipes"])
 
 
 @quietly
 def complete_stage() -> Iterator[tuple[str, str]]:
-    """Stages."""
+    """Yields stages."""
     return ((one["name"], one["output"]) for one in catalogue()["stages"])

@@ -1,4 +1,4 @@
-"""For the shell: ids of runs, names of datasets and of registered models, read from the files they are in.
+"""Completes ids of runs, names of datasets and of registered models, from the files they are in.
 
 A shell waits for each of these, so Dagster is not loaded; and whatever is wrong completes to nothing.
 """
@@ -22,7 +22,9 @@ Offers = list[tuple[str, str]]
 
 
 def quietly(find: Callable[[], Iterator[tuple[str, str]]]) -> Callable[[str], Offers]:
-    """A completion out of what may stand there: of that, what begins as the word does; never an error."""
+    """Returns a completion out of what may stand there:
+    of that, what begins as the word does; never an error.
+    """
 
     @wraps(find)
     def complete(incomplete: str) -> Offers:
@@ -39,7 +41,7 @@ def quietly(find: Callable[[], Iterator[tuple[str, str]]]) -> Callable[[str], Of
 
 @quietly
 def complete_run() -> Iterator[tuple[str, str]]:
-    """Runs, the newest first."""
+    """Yields runs, the newest first."""
     return ((run_id, f"{found['recipe'] or found['job']}, {_state(found)}") for run_id, found in _runs())
 
 
@@ -55,45 +57,45 @@ def complete_working() -> Iterator[tuple[str, str]]:
 
 @quietly
 def complete_unfinished() -> Iterator[tuple[str, str]]:
-    """Runs of recipes that can be gone on with."""
+    """Yields runs of recipes that can be gone on with."""
     ended = ((run_id, found) for run_id, found in _runs() if found["recipe"] and found["outcome"])
     return ((run_id, f"{m['recipe']}, {_state(m)}") for run_id, m in ended if m["outcome"] != "succeeded")
 
 
 @quietly
 def complete_dataset() -> Iterator[tuple[str, str]]:
-    """Datasets."""
+    """Yields datasets."""
     for path, about in _readable(sorted((find_home() / "datasets").glob("*.json"))):
         yield path.stem, about["kind"]
 
 
 @quietly
 def complete_model() -> Iterator[tuple[str, str]]:
-    """Registered models."""
+    """Yields registered models."""
     return ((path.name, "model") for path in _models())
 
 
 @quietly
 def complete_alias() -> Iterator[tuple[str, str]]:
-    """What has an alias now, as ``name@alias``."""
+    """Yields what has an alias now, as ``name@alias``."""
     return (alias for path in _models() for alias in _aliases(path))
 
 
 @quietly
 def complete_version() -> Iterator[tuple[str, str]]:
-    """Registered versions, as ``name@version``."""
+    """Yields registered versions, as ``name@version``."""
     return (version for path in _models() for version in _versions(path))
 
 
 @quietly
 def complete_reference() -> Iterator[tuple[str, str]]:
-    """Both."""
+    """Complete versions and aliases of registered models."""
     return (one for path in _models() for one in [*_aliases(path), *_versions(path)])
 
 
 @quietly
 def complete_model_or_reference() -> Iterator[tuple[str, str]]:
-    """All three."""
+    """Complete models, versions and aliases."""
     for path in _models():
         yield path.name, "all versions"
         yield from _aliases(path)
@@ -107,7 +109,7 @@ def _runs() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _readable(paths: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """What is in these files of JSON; a broken one hides no other."""
+    """Yields what is in these files of JSON; a broken one hides no other."""
     for path in paths:
         try:
             found = json.loads(path.read_bytes())

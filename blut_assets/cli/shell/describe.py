@@ -1,4 +1,4 @@
-"""Recipes and stages as plain data: what the catalogue keeps, and what needs Dagster to be known."""
+"""Describes recipes and stages as plain data: what the catalogue keeps, and what Dagster has to say."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ Described = dict[str, Any]
 
 
 def describe(found: Discovered) -> Described:
-    """Everything that can be said of the installed cookbooks without running anything."""
+    """Returns everything that can be said of the installed cookbooks without running anything."""
     return {
         "recipes": [_recipe(recipe, book) for book in found.cookbooks for recipe in book.recipes],
         "stages": [row for book in found.cookbooks for row in _stages(book)],
@@ -57,6 +57,7 @@ def _when(spec: StageSpec) -> str:
 
 
 def arguments(form: Any, template: Described) -> list[Described]:
+    """Describes the arguments of a form: name, default, what is allowed and what it means."""
     fields = {name: form.model_fields[name] for name in template or form.model_fields}
     return [
         {

@@ -1,4 +1,4 @@
-"""Standard output and error of `blut`: whatever is written there, a terminal obeys nothing of it.
+"""Guards standard output and error of `blut`: whatever is written there, a terminal obeys nothing of it.
 
 What commands print holds names that others gave: of files, models, runs, holders. Tracebacks, warnings and
 the usage errors of Typer hold them too, so it is the stream that makes them harmless.
@@ -12,7 +12,7 @@ from blut_resources.text import lines
 
 
 class Harmless(io.TextIOWrapper):
-    """Text of lines; bytes that are to stay what they are go to its ``buffer``."""
+    """Writes text of lines; bytes that are to stay what they are go to its ``buffer``."""
 
     def write(self, text: str, /) -> int:
         """Write it as `blut_resources.text.lines`; returns the length of what was given."""

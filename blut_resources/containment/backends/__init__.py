@@ -1,1 +1,1 @@
-"""The ways to hold a process tree within its limits, strongest first, and the choice between them."""
+"""Holds a process tree within its limits: the ways, strongest first, and the choice between them."""

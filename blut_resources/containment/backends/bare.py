@@ -1,4 +1,4 @@
-"""Units without a cgroup: the supervisor alone holds them, and no memory limit is enforced."""
+"""Holds units without a cgroup: only the supervisor holds them, and no memory limit is enforced."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KILL_TIMEOUT_S = 2.0
 
 
 class Bare:
-    """Descendants of the supervisor, and nothing more."""
+    """Holds the descendants of the supervisor, and nothing more."""
 
     name = "none"
     contains = False
@@ -38,7 +38,7 @@ class Bare:
         return None
 
     def kill(self, request: Request) -> None:
-        """What carries the unit's mark; a process that cleared its environment is not found."""
+        """Kill what carries the unit's mark; a process that cleared its environment is not found."""
         deadline = time.monotonic() + KILL_TIMEOUT_S
         while (found := _marked(request.name)) and time.monotonic() < deadline:
             for pid in found:
@@ -47,7 +47,7 @@ class Bare:
             time.sleep(0.005)
 
     def clean(self, request: Request) -> None:
-        """Nothing was made."""
+        """Do nothing, for nothing was made."""
 
 
 def _marked(name: str) -> list[int]:

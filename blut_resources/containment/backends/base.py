@@ -1,4 +1,4 @@
-"""What a way of holding a unit must be able to do, and what it may write into the unit's spec.
+"""Says what a way of holding a unit must be able to do, and what it may write into the unit's spec.
 
 A backend makes the place where the payload will run (a cgroup, a service), starts the supervisor, reads the
 limit back from the kernel, and ends and removes what is left. Everything else (the spec, the channel, the
@@ -32,7 +32,10 @@ STOPPED = "stopped.json"
 
 @dataclass(frozen=True)
 class Request:
-    """One unit to be. ``name`` is unique and safe in file and unit names; ``grace_s`` is in seconds."""
+    """Describes one unit to be.
+
+    ``name`` is unique and safe in file and unit names; ``grace_s`` is in seconds.
+    """
 
     place: Path
     name: str
@@ -41,20 +44,20 @@ class Request:
 
 
 class Backend(Protocol):
-    """One way to hold a unit. The methods raise OSError or BackendError when the machine says no."""
+    """Holds units in one way. The methods raise OSError or BackendError when the machine says no."""
 
     @property
     def name(self) -> str:
-        """``systemd``, ``cgroup2``, ``cgroup1``, ``rlimit`` or ``none``."""
+        """Returns ``systemd``, ``cgroup2``, ``cgroup1``, ``rlimit`` or ``none``."""
         ...
 
     @property
     def contains(self) -> bool:
-        """Whether a memory limit holds for the whole tree."""
+        """Says whether a memory limit holds for the whole tree."""
         ...
 
     def unavailable(self) -> str | None:
-        """Why it cannot work here, with the remedy; None if it is worth a try. Cheap."""
+        """Says why it cannot work here, with the remedy; None if it is worth a try. Cheap."""
         ...
 
     def prepare(self, request: Request) -> dict[str, Any]:
@@ -76,11 +79,11 @@ class Backend(Protocol):
         ...
 
     def start(self, request: Request) -> int | None:
-        """Start the supervisor on ``place/spec.json``; its pid, if it is a child of this process."""
+        """Start the supervisor on ``place/spec.json``; returns its pid, if it is a child of this process."""
         ...
 
     def memory_max(self, pid: int, request: Request) -> int | None:
-        """Bytes, read from the kernel for the cgroup that the waiting payload is in; None: no limit.
+        """Returns the bytes that the kernel allows the cgroup of the waiting payload; None means no limit.
 
         ``pid`` is the supervisor's. On direct backends the payload has joined its cgroups by now:
         ``waiting_payload(request)`` is its pid.
@@ -88,11 +91,14 @@ class Backend(Protocol):
         ...
 
     def peak(self, request: Request) -> int | None:
-        """Bytes that the tree has used at most until now; None if nobody knows."""
+        """Returns the bytes that the tree has used at most until now; None if nobody knows."""
         ...
 
     def kill(self, request: Request) -> None:
-        """SIGKILL everything of the unit, also when the supervisor is gone. Does not wait. Idempotent."""
+        """Send SIGKILL to everything of the unit, also when the supervisor is gone.
+
+        Does not wait. Idempotent.
+        """
         ...
 
     def clean(self, request: Request) -> None:
@@ -101,11 +107,11 @@ class Backend(Protocol):
 
 
 class BackendError(Exception):
-    """This backend could not start the unit; the message says why."""
+    """Says that this backend could not start the unit, and why."""
 
 
 def supervisor_command(request: Request) -> list[str]:
-    """The supervisor's argument vector: nothing of the payload is on it but the path of the spec."""
+    """Returns the supervisor's argument vector: nothing of the payload is on it but the path of the spec."""
     script = Path(__file__).parents[1] / "supervisor" / "entry.py"
     return [sys.executable, "-I", "-S", str(script), str(request.place / SPEC)]
 
@@ -132,17 +138,17 @@ def spawn_supervisor(request: Request) -> int:
 
 
 def waiting_payload(request: Request) -> int | None:
-    """Pid of the process that becomes the payload at ``go``; None before the supervisor is up."""
+    """Returns the pid of the process that becomes the payload at ``go``; None before the supervisor is up."""
     up = read_json(request.place / UP)
     return up.get("payload") if up else None
 
 
 def prepared(request: Request) -> dict[str, Any]:
-    """What ``prepare`` returned for a unit, also for who attached to it later; empty before that."""
+    """Returns what ``prepare`` returned for a unit, also for who attached to it later; empty before that."""
     spec = read_json(request.place / SPEC)
     return spec.get("backend", {}) if spec else {}
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """A file of the unit's place; None if there is none, or nothing whole is in it."""
+    """Returns a file of the unit's place; None if there is none, or nothing whole is in it."""
     return wire.read(path)

@@ -1,4 +1,4 @@
-"""Units held in cgroups of version 1: ``blut/<unit>`` below the cgroup that Blut itself is in.
+"""Holds units in cgroups of version 1: ``blut/<unit>`` below the cgroup that Blut itself is in.
 
 This version kills one process for lack of memory and lets the others live; the supervisor ends them. The pids
 controller, where there is one, also keeps a tree that is being killed from forking ahead of that.
@@ -34,7 +34,7 @@ _REMEDY = (
 
 
 class Cgroup1:
-    """A directory for each unit in the hierarchies of memory, pids and, for a weight, cpu."""
+    """Makes a directory for each unit in the hierarchies of memory, pids and, for a weight, cpu."""
 
     name = "cgroup1"
     contains = True
@@ -92,25 +92,25 @@ class Cgroup1:
 
 
 def _own(controller: str) -> Cgroup | None:
-    """The cgroup of this process in the hierarchy of a controller."""
+    """Returns the cgroup of this process in the hierarchy of a controller."""
     return _found(controller, _memberships(os.getpid()).get(controller))
 
 
 @lru_cache
 def _found(controller: str, path: str | None) -> Cgroup | None:
-    """Looked for once for every path: reading the table of mounts takes longer than all the rest."""
+    """Look a path up once: reading the table of mounts takes longer than all the rest."""
     own = cgroup_of("self", controller) if path else None
     return own if own and own.version == 1 else None
 
 
 def _memberships(pid: int) -> dict[str, str]:
-    """Controller to path in its hierarchy; of version 1 only."""
+    """Returns controller to path in its hierarchy; of version 1 only."""
     lines = (line.split(":", 2) for line in read(f"/proc/{pid}/cgroup").splitlines())
     return {name: path for _, names, path in lines for name in names.split(",")}
 
 
 def _cgroups(request: Request) -> list[Cgroup]:
-    """As the spec has them: whoever re-attaches may live elsewhere."""
+    """Returns the cgroups that the spec names: whoever re-attaches may live elsewhere."""
     return [Cgroup(Path(path), 1) for path in prepared(request).get("cgroups", [])]
 
 

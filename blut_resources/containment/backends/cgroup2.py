@@ -1,4 +1,4 @@
-"""Units held in cgroups of version 2 that Blut makes itself, where no systemd can be asked for one.
+"""Holds units in cgroups of version 2 that Blut makes itself, where no systemd can be asked for one.
 
 That needs a cgroup that was given to Blut to divide up (delegated): its own, or the one that ``$BLUT_CGROUP``
 names. A cgroup that has children with controllers may hold no process, so if it is Blut's own, its processes
@@ -31,7 +31,7 @@ MOVE_TIMEOUT_S = 5.0
 
 
 class Cgroup2:
-    """A directory below the base for each unit."""
+    """Makes a directory below the base for each unit."""
 
     name = "cgroup2"
     contains = True
@@ -88,13 +88,13 @@ class Cgroup2:
 
 
 def _cgroup(request: Request) -> Cgroup | None:
-    """As the spec has it: whoever re-attaches may live below another base."""
+    """Returns the cgroup that the spec names: whoever re-attaches may live below another base."""
     paths = prepared(request).get("cgroups")
     return Cgroup(Path(paths[0]), 2) if paths else None
 
 
 def _base() -> Cgroup:
-    """The cgroup to divide up.
+    """Returns the cgroup to divide up.
 
     Raises:
         BackendError: there is none.
@@ -132,7 +132,7 @@ def _divide(base: Cgroup) -> None:
 
 
 def _move_processes(base: Cgroup, leaf: Cgroup) -> None:
-    """Until none is left, because they start new ones meanwhile."""
+    """Move processes until none is left, because they start new ones meanwhile."""
     leaf.path.mkdir(exist_ok=True)
     deadline = time.monotonic() + MOVE_TIMEOUT_S
     while (pids := (base.read("cgroup.procs") or "").split()) and time.monotonic() < deadline:

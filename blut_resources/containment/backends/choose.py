@@ -1,4 +1,4 @@
-"""Which backends to try for a unit, the strongest first."""
+"""Chooses the backends to try for a unit, the strongest first."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _BACKENDS: dict[str, type[Backend]] = {
 
 
 def backend(name: str) -> Backend:
-    """The backend of that name."""
+    """Returns the backend of that name."""
     return _BACKENDS[name]()
 
 
 def candidates(limits: Limits) -> list[Backend]:
-    """Backends that may hold such a unit, in the order in which to try them.
+    """Returns backends that may hold such a unit, in the order in which to try them.
 
     Where containment is required, only those that hold the whole tree; ``rlimit`` also when named, because
     then it is known what it does.

@@ -1,4 +1,4 @@
-"""Units whose processes are limited one by one: better than nothing where there is no cgroup to be had."""
+"""Limits the processes of a unit one by one, which is better than nothing where there is no cgroup."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from blut_resources.containment.backends.base import BackendError, Request, wait
 
 
 class Rlimit(Bare):
-    """Each process may have so much writable memory of its own; ten of them may have ten times that.
+    """Lets each process have so much writable memory of its own; ten of them may have ten times that.
 
     It is the data size that is limited, not the address space: CUDA reserves hundreds of GiB of the latter.
     """

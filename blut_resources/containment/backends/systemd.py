@@ -1,4 +1,4 @@
-"""Units held by systemd: transient services of the system manager (root) or of the user's own manager.
+"""Lets systemd hold units: transient services of the system manager (root) or of the user's own one.
 
 The supervisor is the service's main process. The manager ends what the supervisor leaves, however that died,
 and the recorder, run by the manager at the very end, keeps the cause and the peak. All services are in
@@ -43,7 +43,7 @@ BACKSTOP_S = 15.0
 
 
 class Systemd:
-    """Transient services. ``manager`` is ``user``, ``system`` or None for the usual one."""
+    """Runs transient services. ``manager`` is ``user``, ``system`` or None for the usual one."""
 
     name = "systemd"
     contains = True
@@ -99,8 +99,10 @@ class Systemd:
             raise BackendError(f"systemd-run did not start {_unit(request)}: {said}")
 
     def memory_max(self, pid: int, request: Request) -> int | None:
-        """None also if the process is not in a cgroup of the unit's own: then the manager has set no limit,
-        whatever its properties say (a user's manager on cgroup v1, controllers mounted read-only)."""
+        """Returns the bytes that hold, and None also if the process is not in a cgroup of the unit's own:
+        then the manager has set no limit, whatever its properties say (a user's manager on cgroup v1,
+        controllers mounted read-only).
+        """
         cgroup = _own_cgroup(pid, request)
         if cgroup and cgroup.version == 2:
             # see OOMPolicy below; who may start the unit may also write this
@@ -116,8 +118,9 @@ class Systemd:
         return cgroup.peak() if cgroup else None
 
     def kill(self, request: Request) -> None:
-        """The manager kills the rest as soon as the supervisor is dead, and then runs the recorder, which a
-        signal to the whole unit could hit instead."""
+        """Kill the supervisor: the manager then kills the rest and runs the recorder,
+        which a signal to the whole unit could hit instead.
+        """
         up = read_json(request.place / UP)
         if not up:
             self._systemctl(request, "kill", "--signal=SIGKILL")
@@ -126,7 +129,7 @@ class Systemd:
                 os.kill(up["pid"], signal.SIGKILL)
 
     def clean(self, request: Request) -> None:
-        """Waits, for seconds at most, until the manager has removed the unit and its cgroup."""
+        """Wait, for seconds at most, until the manager has removed the unit and its cgroup."""
         if (request.place / UP).exists():
             _within(RECORD_S, (request.place / STOPPED).exists)
         cgroup = (read_json(request.place / STOPPED) or {}).get("cgroup")
@@ -134,7 +137,7 @@ class Systemd:
             self._systemctl(request, "stop")
 
     def _systemctl(self, request: Request, *words: str) -> None:
-        """A unit that is no more is what was wanted, so failure is none."""
+        """Call systemctl and ignore a failure: a unit that is gone is what was wanted."""
         manager = prepared(request).get("manager", self.manager)
         with suppress(OSError, subprocess.TimeoutExpired):
             _call(["systemctl", f"--{manager}", "--quiet", "--no-ask-password", *words, _unit(request)])
@@ -166,7 +169,9 @@ def _properties(request: Request) -> Mapping[str, object]:
 
 
 def _quoted(word: str | Path) -> str:
-    """One word of a unit file's command line; its ``:`` keeps the manager from expanding variables."""
+    """Returns one word of a unit file's command line;
+    its ``:`` keeps the manager from expanding variables.
+    """
     return '"' + str(word).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
@@ -196,7 +201,9 @@ def _runtime_directory() -> Path:
 
 
 def _call(command: list[str]) -> subprocess.CompletedProcess[str]:
-    """A client of the manager; a login shell's variable may be missing, or be somebody else's after su."""
+    """Call a client of the manager;
+    a login shell's variable may be missing, or be somebody else's after su.
+    """
     environment = {**os.environ, "LC_ALL": "C.UTF-8", "XDG_RUNTIME_DIR": str(_runtime_directory())}
     return subprocess.run(
         command,

@@ -1,1 +1,1 @@
-"""What keeps an isolated process from the rest of the machine: Landlock, namespaces, seccomp."""
+"""Keeps an isolated process from the rest of the machine: Landlock, namespaces, seccomp."""

@@ -39,7 +39,7 @@ WAYS = {"landlock": landlock.restrict, "namespaces": namespaces.restrict}
 
 
 class StillReachable(OSError):
-    """Something that is to be hidden can be opened all the same."""
+    """Says that something that is to be hidden can be opened all the same."""
 
 
 def enforce(spec: dict[str, Any]) -> str:
@@ -70,7 +70,7 @@ def enforce(spec: dict[str, Any]) -> str:
 
 
 def _try_first(name: str, libc: Any, spec: dict[str, Any]) -> None:
-    """In a child, for a way that may fail halfway. Raises OSError if it did."""
+    """Try a way that may fail halfway in a child. Raises OSError if it did."""
     child = os.fork()
     if child == 0:
         try:
@@ -93,7 +93,7 @@ def drop_capabilities(libc: Any) -> None:
 
 
 def check(result: int) -> int:
-    """The result of a system call; OSError for -1."""
+    """Returns the result of a system call; raises OSError for -1."""
     if result == -1:
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error))
@@ -101,7 +101,7 @@ def check(result: int) -> int:
 
 
 def _prove(hidden: list[str]) -> None:
-    """The kernel's word: what must not be opened cannot be."""
+    """Ask the kernel: what must not be opened cannot be."""
     for path in hidden:
         try:
             os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))

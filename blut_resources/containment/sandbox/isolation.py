@@ -1,4 +1,4 @@
-"""What an isolated process may open; everything else on the machine is out of its reach.
+"""Defines what an isolated process may open; everything else on the machine is out of its reach.
 
 The kernel holds it to that: Landlock, else namespaces, and a system call filter on top of either. What holds
 is tried from inside before the process starts (`blut_resources.containment.sandbox.enter`).
@@ -32,7 +32,7 @@ GPU = ("/proc/driver/nvidia", "/proc/devices", "/sys/bus/pci", "/sys/devices/pci
 
 @dataclass(frozen=True)
 class Isolation:
-    """What a process is let to open, besides the system's libraries and the interpreter.
+    """Says what a process is let to open, besides the system's libraries and the interpreter.
 
     Attributes:
         read: files and directories that it may read.
@@ -52,11 +52,11 @@ class Isolation:
     sandboxed: bool = True
 
     def also(self, *, read: Iterable[Path] = (), write: Iterable[Path] = ()) -> Isolation:
-        """The same, with more that may be opened."""
+        """Returns a copy with more that may be opened."""
         return replace(self, read=(*self.read, *read), write=(*self.write, *write))
 
     def as_spec(self, gpus: Iterable[int] = ()) -> dict[str, Any]:
-        """What the sandbox is told; real paths, of what is there."""
+        """Returns what the sandbox is told; real paths, of what is there."""
         nodes = _gpu_nodes(gpus)
         read = [*SYSTEM, *_interpreter(), *(GPU if nodes else ()), *_with_targets(self.read)]
         return {
@@ -68,7 +68,7 @@ class Isolation:
 
 
 def _interpreter() -> list[str | Path]:
-    """The running Python with its standard library and what is installed for it."""
+    """Returns the running Python with its standard library and what is installed for it."""
     installed = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
     return [*installed, sys.executable, Path(sys.prefix, "pyvenv.cfg"), Path(sys.base_prefix, "lib")]
 
@@ -80,7 +80,7 @@ def _gpu_nodes(gpus: Iterable[int]) -> list[str]:
 
 
 def _with_targets(paths: Iterable[Path]) -> list[Path]:
-    """The paths, and the files that links in them lead to, as in a cache of model files."""
+    """Returns the paths, and the files that links in them lead to, as in a cache of model files."""
     found = list(paths)
     for path in paths:
         if path.is_dir():

@@ -1,4 +1,4 @@
-"""Landlock: the file system shrinks to listed paths, TCP and signals to others go; Linux 5.13 and later."""
+"""Shrinks the file system to listed paths, and takes TCP and signals to others; Linux 5.13 and later."""
 
 from __future__ import annotations
 

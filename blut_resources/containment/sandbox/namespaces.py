@@ -1,4 +1,4 @@
-"""Where the kernel has no Landlock: a root directory of its own that holds nothing but the listed paths."""
+"""Makes a root directory that holds nothing but the listed paths, where the kernel has no Landlock."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _show(libc: Any, path: str, writable: bool, place: int) -> None:
 
 
 def _link(path: str, real: str) -> None:
-    """Where a path leads through links, the name it is known by."""
+    """Make the name by which a path is known, where it leads through links."""
     if path != real and not os.path.lexists(ROOT + path):
         os.makedirs(os.path.dirname(ROOT + path), exist_ok=True)  # noqa: PTH103, PTH120
         os.symlink(real, ROOT + path)  # noqa: PTH211

@@ -1,7 +1,7 @@
-"""A filter of system calls: none by which an isolated process could reach past the file system it is left.
+"""Filters system calls: none is left that would reach past the file system of an isolated process.
 
 Refused are sockets, calls into other processes, mounts and namespaces, memory and queues that outlive a
-process, and marks on files that are no bytes of theirs (times, modes, attributes), which would carry
+process, and marks on files that are not bytes of theirs (times, modes, attributes), which would carry
 unmeasured data from one process to the next.
 """
 

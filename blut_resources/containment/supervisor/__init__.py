@@ -1,1 +1,1 @@
-"""The small process that holds a payload, and what runs in it: nothing here imports more than it must."""
+"""Holds a payload in a small process, and starts it there: nothing here imports more than it must."""

@@ -1,4 +1,4 @@
-"""Whether a unit is still held by what was made for it: root may leave its cgroup or lift its limit.
+"""Says whether a unit is still held by what was made for it: root may leave its cgroup or lift its limit.
 
 Nobody can keep root from that; it is noticed, and the unit is not called contained any more. Loaded by the
 supervisor, hence without imports that cost time.
@@ -27,10 +27,13 @@ EXITING = 0x4
 
 
 class Boundary:
-    """The cgroups that a unit's first process was in before it began, and their memory limit."""
+    """Remembers the cgroups that a unit's first process was in before it began, and their memory limit."""
 
     def __init__(self, tree: Tree, payload: int, name: str) -> None:
-        """``name`` is how its cgroups are called; where there are none, nothing can be left."""
+        """Look where the process is.
+
+        ``name`` is how its cgroups are called; where none are, none can be left.
+        """
         self._tree, self._limit = tree, tree.limit
         here = _memberships(payload)
         self._held = {number: path for number, path in here.items() if path.rpartition("/")[2] == name}
@@ -39,7 +42,7 @@ class Boundary:
         return bool(self._held)
 
     def broken(self) -> str:
-        """What is not held any more, in words; empty as long as all is."""
+        """Says what is not held any more; empty as long as all is."""
         if not self._held:
             return ""
         if self._tree.limit != self._limit:

@@ -1,4 +1,4 @@
-"""``python -I -S entry.py SPEC``: what a backend starts. The work is in modules that are compiled once."""
+"""Starts a supervisor (``python -I -S entry.py SPEC``). The work is in modules that are compiled once."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Whose memory limit it was that killed a process, in the kernel's own words.
+"""Tells whose memory limit it was that killed a process, in the kernel's own words.
 
 Version 1 counts the kills in a cgroup, but not the reason: its own limit or that of a group around it. The
 kernel's log has both names. It may be closed to this user, and it is rate limited: then nobody knows.
@@ -17,7 +17,7 @@ SEEK_END = 2
 
 
 class KernelLog:
-    """What the kernel says from now on."""
+    """Reads what the kernel says from now on."""
 
     def __init__(self, path: str = "/dev/kmsg") -> None:
         self._fd = -1
@@ -28,7 +28,8 @@ class KernelLog:
             return
 
     def killed_by_own_limit(self, cgroup: str) -> bool | None:
-        """Of the last kill in a cgroup (a directory): whether it was too much for it, or for a part of it.
+        """Says of the last kill in a cgroup (a directory) whether it was too much for it,
+        or for a part of it.
 
         False: for a group around it, or for the machine. None: the kernel has not said.
         """
@@ -42,7 +43,7 @@ class KernelLog:
         return own
 
     def _lines(self) -> list[str]:
-        """What is new; every read gives one record."""
+        """Returns what is new; every read gives one record."""
         lines: list[str] = []
         while self._fd >= 0:
             try:

@@ -55,7 +55,7 @@ OOM_POLL_S = 0.1
 
 
 class Channel:
-    """What can happen to a supervisor: ``go``, ``orphaned``, ``stop``, ``kill``, ``child``."""
+    """Waits for what can happen to a supervisor: ``go``, ``orphaned``, ``stop``, ``kill``, ``child``."""
 
     def __init__(self, lifeline: str, owner: list[int]) -> None:
         self._watched = [os.open(lifeline, os.O_RDONLY | os.O_NONBLOCK)]
@@ -75,7 +75,7 @@ class Channel:
         signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
 
     def wait(self, timeout: float | None) -> set[str]:
-        """What has happened, at once if something has; nothing after so many seconds."""
+        """Returns what has happened, at once if something has; nothing after so many seconds."""
         if self._gone and self._watched:
             self._watched = []
             return {"orphaned"}
@@ -92,7 +92,7 @@ class Channel:
 
 
 class Supervisor:
-    """One unit, from the fork of its payload to its outcome."""
+    """Runs one unit, from the fork of its payload to its outcome."""
 
     def __init__(self, place: str, spec: dict[str, Any]) -> None:
         self.place, self.spec = place, spec
@@ -114,7 +114,7 @@ class Supervisor:
         self.payload = trampoline.fork(spec, place, joined, _locked(spec.get("lease")))
 
     def run(self) -> None:
-        """Until nothing of the tree is left and the outcome is written, whatever goes wrong."""
+        """Go on until nothing of the tree is left and the outcome is written, whatever goes wrong."""
         try:
             if self._announce():
                 self._supervise()
@@ -188,7 +188,7 @@ class Supervisor:
             self.kill_at = now
 
     def _stop(self, cause: str, kill_at: float) -> None:
-        """The first cause counts; a later one may only bring the end nearer."""
+        """Start the end; the first cause counts, and a later one may only bring the end nearer."""
         first, self.cause = not self.cause, self.cause or cause
         self.stop_at, self.kill_at = float("inf"), min(self.kill_at, kill_at)
         if first and cause != "oom-kill":
@@ -234,7 +234,7 @@ class Supervisor:
         return found
 
     def _own_limit(self) -> bool:
-        """Whether it was the unit's own limit: the kernel's word, where it has one to say."""
+        """Says whether it was the unit's own limit: the kernel's word, where it has one to say."""
         said = self.kernel_log.killed_by_own_limit(self.tree.cgroups[0]) if self.kernel_log else None
         return self.tree.reached_own_limit if said is None else said
 

@@ -1,4 +1,4 @@
-"""From supervisor to payload: a forked process that joins its cgroups, waits for ``go``, and executes.
+"""Forks the process that becomes the payload: it joins its cgroups, waits for ``go``, and executes.
 
 Joining before ``go`` lets the owner see in the kernel what holds the process before the payload exists.
 Loaded by the supervisor, hence without imports that cost time.
@@ -28,7 +28,7 @@ NOT_STARTED = 127
 
 
 class Waiting:
-    """The payload to be.
+    """Stands for the payload to be.
 
     ``said`` tells ``+`` and what isolates it once it is ready, or why it is not; ``go`` lets it run.
     """
@@ -82,7 +82,7 @@ def _become(
 
 
 def _defaults() -> None:
-    """What Python or the supervisor changed, and what a program may expect to find unchanged."""
+    """Undo what Python or the supervisor changed, for a program may expect to find it unchanged."""
     os.setsid()
     signal.set_wakeup_fd(-1)
     for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGCHLD", "SIGPIPE", "SIGXFSZ"):
@@ -103,7 +103,7 @@ def _environment(spec: dict[str, Any], place: str, lease: int | None) -> None:
 
 
 def _isolate(spec: dict[str, Any]) -> bytes:
-    """Take away what the process may not open, if it is to be isolated; what holds it to that."""
+    """Take away what the process may not open, if it is to be isolated; returns what holds it to that."""
     if not spec.get("isolation"):
         return b""
     from blut_resources.containment.sandbox.enter import enforce
@@ -123,7 +123,7 @@ def _more_killable() -> None:
 
 
 def _limit(limits: dict[str, list[int]]) -> None:
-    """Name to soft and hard value; never above the hard value that holds already."""
+    """Set limits by name to soft and hard value; never above the hard value that holds already."""
     if not limits:
         return
     import resource
@@ -135,7 +135,7 @@ def _limit(limits: dict[str, list[int]]) -> None:
 
 
 def _variables(given: int) -> dict[bytes, bytes]:
-    """What the owner writes into the FIFO, which it had open before it said ``go``."""
+    """Returns what the owner writes into the FIFO, which it had open before it said ``go``."""
     os.set_blocking(given, True)
     text = b""
     while piece := os.read(given, 1 << 16):
@@ -148,7 +148,7 @@ def _bytes(text: str) -> bytes:
 
 
 def prctl(option: int, value: int) -> None:
-    """A process setting that the os module has no function for. ``ctypes`` would take 5 ms to import."""
+    """Change a setting that the os module has no function for. ``ctypes`` would take 5 ms to import."""
     try:
         import _ctypes  # what ctypes is made of
 

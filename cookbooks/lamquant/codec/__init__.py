@@ -1,4 +1,4 @@
-"""The joint codec: a lapped neural transform, a learned probability model and real range-coded bytes.
+"""Encodes and decodes EEG: a lapped neural transform, a learned probability model, range-coded bytes.
 
 Read in the order the samples flow: ``presets`` (what may be asked for), ``transform`` (framing),
 ``model`` (the trained network), ``entropy`` (the integer context model), ``bitstream`` (the file),

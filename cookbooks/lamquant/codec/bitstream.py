@@ -1,4 +1,4 @@
-"""The ``.lqc`` file: header, range-coded body, CRC-32.
+"""Reads and writes the ``.lqc`` file: header, range-coded body, CRC-32.
 
 Layout, little-endian: ``BLQ1``, version u8, coder u8, model digest prefix (8 bytes), rate f64, then
 variable-length integers: channels, samples, and per channel ``low``, ``high - low`` and, unless the channel
@@ -30,12 +30,12 @@ FREE_VALUES, VALUES_A_BYTE = 2**28, 4096
 
 
 class BitstreamError(ValueError):
-    """The bytes are not a bitstream that this checkpoint can decode; the message says why."""
+    """Says that the bytes are not a bitstream that this checkpoint can decode; the message says why."""
 
 
 @dataclass(frozen=True)
 class ChannelHeader:
-    """Side information of one channel, in digital units. ``step_index``: sixteenths of an octave."""
+    """Holds side information of one channel, in digital units. ``step_index``: sixteenths of an octave."""
 
     low: int
     high: int
@@ -46,13 +46,13 @@ class ChannelHeader:
 
     @property
     def constant(self) -> bool:
-        """Whether the channel has one value throughout (then nothing else is coded)."""
+        """Says whether the channel has one value throughout (then nothing else is coded)."""
         return self.low == self.high
 
 
 @dataclass(frozen=True)
 class Bitstream:
-    """A parsed file; ``words`` is the range coder's output."""
+    """Holds a parsed file; ``words`` is the range coder's output."""
 
     coder: int
     digest: bytes
@@ -95,7 +95,7 @@ class _Cursor:
 
 
 def pack(stream: Bitstream) -> bytes:
-    """The file's bytes."""
+    """Returns the file's bytes."""
     out = bytearray(_FIXED.pack(MAGIC, VERSION, stream.coder, stream.digest, stream.rate_hz))
     _put(out, len(stream.channels))
     _put(out, stream.n_samples)
@@ -166,13 +166,13 @@ _RAW = {bits: _Uniform(2**bits) for bits in range(1, 17)}
 
 
 def token_models(frequencies: NDArray[np.int32]) -> list[Any]:
-    """One range-coder model per row of integer frequencies."""
+    """Returns one range-coder model per row of integer frequencies."""
     shares = frequencies.astype(np.float64) / frequencies.sum(1, keepdims=True)
     return [_Categorical(row, perfect=False) for row in shares]
 
 
 class Writer:
-    """Range encoder of integers given their table index."""
+    """Encodes integers by range coding, given their table index."""
 
     def __init__(self, frequencies: NDArray[np.int32]) -> None:
         self._models = token_models(frequencies)
@@ -197,12 +197,12 @@ class Writer:
             self._coder.encode(int(bit), _BIT)
 
     def words(self) -> NDArray[np.uint32]:
-        """What has been written, as 32-bit words."""
+        """Returns what has been written, as 32-bit words."""
         return self._coder.get_compressed()
 
 
 class Reader:
-    """The inverse of ``Writer``, one integer at a time."""
+    """Decodes what ``Writer`` wrote, one integer at a time."""
 
     def __init__(self, words: NDArray[np.uint32], frequencies: NDArray[np.int32]) -> None:
         self._models = token_models(frequencies)
@@ -210,7 +210,7 @@ class Reader:
         self._decode = _stream.queue.RangeDecoder(words).decode
 
     def read(self, table: int) -> int:
-        """The next integer.
+        """Returns the next integer.
 
         Raises:
             BitstreamError: the body cannot be what a writer produced.

@@ -1,4 +1,4 @@
-"""Checkpoints: ``model.safetensors`` and ``model.json``; resume states; no pickle anywhere."""
+"""Keeps checkpoints: ``model.safetensors`` and ``model.json``; resume states; no pickle anywhere."""
 
 import hashlib
 import json
@@ -34,7 +34,9 @@ _INTEGER = tuple(IntegerNet.__dataclass_fields__)
 
 
 class CheckpointError(ValueError):
-    """A checkpoint is missing, damaged or of another architecture; the message names file and field."""
+    """Says that a checkpoint is missing, damaged or of another architecture;
+    the message names file and field.
+    """
 
 
 def _json(value: Any) -> bytes:
@@ -62,7 +64,7 @@ def save_checkpoint(
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A loaded codec, ready to code recordings, and its description."""
+    """Holds a loaded codec, ready to code recordings, and its description."""
 
     coder: RecordingCoder
     description: dict[str, Any]
@@ -133,7 +135,7 @@ def save_state(work: Path, epoch: int, tensors: dict[str, torch.Tensor], facts: 
 def load_state(
     work: Path, identity: str, say: Callable[[str], object]
 ) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
-    """The newest whole state in ``work`` that was made by the same ``identity``, if any.
+    """Returns the newest whole state in ``work`` that was made by the same ``identity``, if any.
 
     Why another one is not used is said, with its file.
 
@@ -154,7 +156,7 @@ def load_state(
 
 
 class _NotUsed(Exception):
-    """A state is damaged, or another training's."""
+    """Says that a state is damaged, or another training's."""
 
 
 def _state(path: Path, identity: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

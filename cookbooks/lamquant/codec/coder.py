@@ -1,4 +1,4 @@
-"""A recording to a bitstream file and back, given a trained model.
+"""Turns a recording into a bitstream file and back, given a trained model.
 
 Channels are independent: each is centred, transformed, quantised at a step of its own and range coded into
 the one body. The step is the largest at which the decoded integers are still within the tier's noise ratio.
@@ -35,7 +35,7 @@ _MAX_STEP_INDEX = 30 * STEPS_PER_OCTAVE
 
 @dataclass(frozen=True)
 class CodedChannel:
-    """One quantised channel: integers and table indices [F, bins], code length in bits."""
+    """Holds one quantised channel: integers and table indices [F, bins], code length in bits."""
 
     header: ChannelHeader
     values: NDArray[np.int32]
@@ -44,18 +44,20 @@ class CodedChannel:
 
 
 def step_size(step_index: int) -> float:
-    """Quantiser step in digital units."""
+    """Returns the quantiser step in digital units."""
     return 2.0 ** (step_index / STEPS_PER_OCTAVE)
 
 
 def level_of(rms: float, step: float) -> int:
-    """Index of the ratio of signal to step, which conditions every network."""
+    """Returns the index of the ratio of signal to step, which conditions every network."""
     level = LEVEL_ZERO + round(LEVELS_PER_OCTAVE * float(np.log2(max(rms, 1e-9) / step)))
     return min(max(level, 0), N_LEVELS - 1)
 
 
 def refine_frames(refine: GatedRefine, y: torch.Tensor, position: torch.Tensor, level: int) -> torch.Tensor:
-    """``refine`` over y [F, K] in fixed chunks with overlap: bounded memory, same result for any caller."""
+    """Apply ``refine`` over y [F, K] in fixed chunks with overlap:
+    bounded memory, same result for any caller.
+    """
     out = torch.empty_like(y)
     index = torch.tensor([level])
     for start in range(0, len(y), _CHUNK):
@@ -67,7 +69,7 @@ def refine_frames(refine: GatedRefine, y: torch.Tensor, position: torch.Tensor, 
 
 
 class RecordingCoder:
-    """Encoder and decoder of whole recordings.
+    """Encodes and decodes whole recordings.
 
     ``lam`` is the price of a bit in squared steps; ``digest`` identifies the weights in the file.
     """
@@ -82,14 +84,14 @@ class RecordingCoder:
 
     @torch.inference_mode()
     def analyse(self, signal: NDArray[np.float64]) -> torch.Tensor:
-        """Coefficients [F, K] of a centred signal [T], in the signal's unit."""
+        """Returns coefficients [F, K] of a centred signal [T], in the signal's unit."""
         return self.model.analyse(torch.from_numpy(pad_signal(signal, self.hop)))
 
     @torch.inference_mode()
     def quantise(
         self, coefficients: torch.Tensor, step: float, level: int, rate_hz: float
     ) -> tuple[NDArray[np.int32], NDArray[np.uint8], float]:
-        """Integers, table indices and code length of the coefficients [F, K]."""
+        """Returns integers, table indices and code length of the coefficients [F, K]."""
         position = positions(self.hop, rate_hz)
         y = refine_frames(self.model.encoder, coefficients / step, torch.from_numpy(position), level)
         return self.entropy.quantise(y.numpy(), self.entropy.net.base(position, level), self.lam)
@@ -98,7 +100,7 @@ class RecordingCoder:
     def reconstruct(
         self, values: NDArray[np.int32], step: float, level: int, rate_hz: float, n_samples: int
     ) -> NDArray[np.float64]:
-        """Centred signal [n_samples] from the integers [F, K]."""
+        """Returns the centred signal [n_samples] from the integers [F, K]."""
         position = torch.from_numpy(positions(self.hop, rate_hz))
         y = refine_frames(self.model.decoder, torch.from_numpy(values.astype(np.float32)), position, level)
         out = self.model.synthesise(y[None])[0, :n_samples]
@@ -133,7 +135,7 @@ class RecordingCoder:
     def decode_channel(
         self, header: ChannelHeader, values: NDArray[np.int32], rate_hz: float, n_samples: int
     ) -> NDArray[np.int32]:
-        """Digital values [n_samples] from one channel's integers [F, bins]."""
+        """Returns digital values [n_samples] from one channel's integers [F, bins]."""
         if header.constant:
             return np.full(n_samples, header.low, np.int32)
         full = np.zeros((len(values), self.hop), np.int32)
@@ -144,7 +146,7 @@ class RecordingCoder:
     # --- files -------------------------------------------------------------------------------------
 
     def encode(self, digital: NDArray[np.int32], rate_hz: float) -> bytes:
-        """Bitstream file of a recording [C, T].
+        """Returns the bitstream file of a recording [C, T].
 
         Raises:
             ValueError: not a non-empty two-dimensional array, or a rate that is not positive.
@@ -163,7 +165,7 @@ class RecordingCoder:
         return pack(Bitstream(CODER_JOINT, self.digest, rate_hz, n_samples, headers, writer.words()))
 
     def decode(self, data: bytes) -> NDArray[np.int32]:
-        """Digital values int32 [C, T].
+        """Returns digital values int32 [C, T].
 
         Raises:
             BitstreamError: damaged bytes, or a file made with another checkpoint.

@@ -1,4 +1,4 @@
-"""Training windows as continuous streams, and the augmented crops that training draws from them."""
+"""Reads training windows as continuous streams, and draws the augmented crops that training learns from."""
 
 import hashlib
 import json
@@ -18,12 +18,14 @@ STEP_JITTER = 0.75
 
 
 class WindowsError(ValueError):
-    """The windows directory cannot be trained on; the message names file, field and remedy."""
+    """Says that the windows directory cannot be trained on; the message names file, field and remedy."""
 
 
 @dataclass(frozen=True)
 class Stream:
-    """Consecutive windows [n, C, W] of one recording (memory-mapped); RMS per channel, drift excluded."""
+    """Holds consecutive windows [n, C, W] of one recording (memory-mapped);
+    RMS per channel, drift excluded.
+    """
 
     stem: str
     rate_hz: float
@@ -33,25 +35,25 @@ class Stream:
 
     @property
     def n_samples(self) -> int:
-        """Samples per channel."""
+        """Returns the number of samples per channel."""
         return self.windows.shape[0] * self.windows.shape[2]
 
     def cut(self, channel: int, start: int, length: int) -> NDArray[np.float64]:
-        """``length`` samples of a channel; mirrored where the stream is too short."""
+        """Returns ``length`` samples of a channel; mirrored where the stream is too short."""
         width = self.windows.shape[2]
         first, last = start // width, -(-min(start + length, self.n_samples) // width)
         flat = self.windows[first:last, channel].reshape(-1)[start - first * width :][:length]
         return np.pad(flat.astype(np.float64), (0, length - len(flat)), mode="symmetric")
 
     def part(self, first: int, last: int) -> "Stream":
-        """Windows ``first`` to ``last`` as a stream of its own."""
+        """Returns windows ``first`` to ``last`` as a stream of its own."""
         windows = self.windows[first:last]
         return Stream(self.stem, self.rate_hz, windows, _rms(windows, self.rate_hz), self.lsb_uv)
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Streams of the train and val splits. ``val_source`` says where validation came from."""
+    """Holds streams of the train and val splits. ``val_source`` says where validation came from."""
 
     train: list[Stream]
     val: list[Stream]
@@ -62,12 +64,14 @@ class Corpus:
 
     @property
     def rate_hz(self) -> float:
-        """Median rate of the training streams."""
+        """Returns the median rate of the training streams."""
         rates = sorted(s.rate_hz for s in self.train)
         return rates[len(rates) // 2]
 
     def val_lengths(self, seconds: float) -> list[tuple[Stream, int]]:
-        """Each validation stream and how much of it is coded, ``seconds`` of signal in all channels."""
+        """Returns each validation stream and how much of it is coded,
+        ``seconds`` of signal in all channels.
+        """
         share = seconds / max(1, sum(len(s.rms) for s in self.val))
         return [(s, min(s.n_samples, max(1, round(share * s.rate_hz)))) for s in self.val]
 
@@ -148,7 +152,8 @@ def _hold_out(train: list[Stream]) -> tuple[list[Stream], list[Stream]]:
 
 
 def add_drift(x: NDArray[np.float64], rng: np.random.Generator, rate_hz: float) -> NDArray[np.float64]:
-    """``x`` (unit RMS) with the slow drift and electrode jumps that the windows' high-pass took away.
+    """Returns ``x`` (unit RMS) with the slow drift and electrode jumps that the windows' high-pass took
+    away.
 
     The codec must code the original, so it is trained on drift of every size: a random walk with one knot
     per second, log-uniform amplitude, and now and then a step.
@@ -165,7 +170,7 @@ def add_drift(x: NDArray[np.float64], rng: np.random.Generator, rate_hz: float) 
 
 @dataclass(frozen=True)
 class Batch:
-    """Training examples of one rate: signals [B, samples] in quantiser steps, level index of each."""
+    """Holds training examples of one rate: signals [B, samples] in quantiser steps, level index of each."""
 
     signals: NDArray[np.float32]
     levels: NDArray[np.int64]
@@ -173,7 +178,7 @@ class Batch:
 
 
 def draw_batch(corpus: Corpus, rng: np.random.Generator, size: int, length: int, tier_level: int) -> Batch:
-    """Random crops: stream by length, any offset, random sign and direction, drift, step jitter."""
+    """Draw random crops: stream by length, any offset, random sign and direction, drift, step jitter."""
     weights = np.array([s.n_samples for s, _ in corpus.usable], np.float64)
     rate = corpus.usable[rng.choice(len(weights), p=weights / weights.sum())][0].rate_hz
     weights *= [s.rate_hz == rate for s, _ in corpus.usable]

@@ -1,4 +1,5 @@
-"""The classical anchor: block DCT with a trained static Laplace model, in the same file and range coder.
+"""Encodes by a block DCT with a trained static Laplace model:
+the classical anchor, in the same file format.
 
 An orthonormal DCT-II over blocks of about four seconds, uniform rounding, and one Laplace scale per
 coefficient fitted to the training windows. It sees the same training data, drift and step search as the
@@ -41,17 +42,19 @@ def _dct(blocks: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class DctAnchor:
-    """``log_scales`` [block]: log2 of the Laplace scale of each coefficient of a unit-RMS signal."""
+    """Encodes by a DCT. ``log_scales`` [block]: log2 of the Laplace scale of each coefficient at unit RMS."""
 
     log_scales: NDArray[np.float64]
 
     @property
     def block(self) -> int:
-        """Samples per block."""
+        """Returns the number of samples per block."""
         return len(self.log_scales)
 
     def encode(self, digital: NDArray[np.int32], rate_hz: float, rms_error: list[float]) -> bytes:
-        """File of a recording [C, T] with at most ``rms_error`` (digital units) in each channel."""
+        """Returns the file of a recording [C,
+        T] with at most ``rms_error`` (digital units) in each channel.
+        """
         writer = Writer(_TABLES)
         headers = []
         for channel, allowed in zip(digital, rms_error, strict=True):
@@ -61,7 +64,7 @@ class DctAnchor:
         return pack(Bitstream(CODER_DCT, _DIGEST, rate_hz, digital.shape[1], headers, writer.words()))
 
     def decode(self, data: bytes) -> NDArray[np.int32]:
-        """Digital values int32 [C, T].
+        """Returns digital values int32 [C, T].
 
         Raises:
             BitstreamError: damaged bytes or another coder's file.
@@ -121,7 +124,7 @@ _TABLES = frequencies_from(np.zeros((N_SCALES, 16)))
 
 
 def fit_anchor(corpus: Corpus, seed: int = 0, block_s: float = BLOCK_S) -> DctAnchor:
-    """Laplace scales (mean magnitude, maximum likelihood) from augmented crops of the training windows."""
+    """Fit Laplace scales (mean magnitude, maximum likelihood) to augmented crops of the training windows."""
     block = round(block_s * corpus.rate_hz)
     rng = np.random.Generator(np.random.Philox(key=[seed, block]))
     total = np.zeros(block)

@@ -1,4 +1,4 @@
-"""The probability model that encoder and decoder evaluate identically: integers only.
+"""Evaluates the probability model identically in encoder and decoder: integers only.
 
 A small network maps already coded neighbours to one of ``N_SCALES`` probability tables. Its trained float
 weights are rounded to fixed point (``IntegerNet``); every operation after that is on int32, so the table
@@ -30,12 +30,12 @@ _WEIGHT_MAX = 8191
 
 
 def scale_of(index: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Laplace scale, in steps, that table ``index`` stands for."""
+    """Returns the Laplace scale, in steps, that table ``index`` stands for."""
     return 2.0 ** (index / SCALES_PER_OCTAVE - LOG_FLOOR)
 
 
 def token_shifts() -> NDArray[np.int32]:
-    """Raw low bits per table: none below a scale of 4 steps, then one per octave."""
+    """Returns raw low bits per table: none below a scale of 4 steps, then one per octave."""
     octave = np.arange(N_SCALES) // SCALES_PER_OCTAVE - LOG_FLOOR
     return np.maximum(0, octave - 1).astype(np.int32)
 
@@ -45,7 +45,7 @@ SHIFTS = token_shifts()
 
 @dataclass(frozen=True)
 class IntegerNet:
-    """Fixed-point context model. ``base`` is the first layer's bias per (level, position)."""
+    """Estimates scales in fixed point. ``base`` is the first layer's bias per (level, position)."""
 
     w1: NDArray[np.int32]
     position: NDArray[np.int32]
@@ -56,7 +56,7 @@ class IntegerNet:
     b3: NDArray[np.int32]
 
     def base(self, positions: NDArray[np.int64], level: int) -> NDArray[np.int32]:
-        """First-layer bias of each coefficient, int32 [K, hidden]."""
+        """Returns the first-layer bias of each coefficient, int32 [K, hidden]."""
         return np.ascontiguousarray(self.position[positions] + self.level[level])
 
 
@@ -81,7 +81,7 @@ def to_integer(weights: dict[str, NDArray[np.float32]]) -> IntegerNet:
 
 @numba.njit(cache=True, nogil=True)
 def scale_index(m, slow, row, k, lut, w1, base, w2, b2, w3, b3):
-    """Table index of coefficient k. m int32 [F + 2, K + 16] holds magnitudes, row = frame + 2."""
+    """Returns the table index of coefficient k. m int32 [F + 2, K + 16] holds magnitudes, row = frame + 2."""
     j = k + 8
     now, one, two = m[row], m[row - 1], m[row - 2]
     near = now[j - 1] + now[j - 2] + now[j - 3] + now[j - 4]
@@ -123,7 +123,7 @@ def scale_index(m, slow, row, k, lut, w1, base, w2, b2, w3, b3):
 
 @numba.njit(cache=True, nogil=True)
 def update_slow(slow, magnitudes, width):
-    """Running mean of magnitudes (1/64 units, decay 1/8) after a frame is complete."""
+    """Update the running mean of magnitudes (1/64 units, decay 1/8) after a frame is complete."""
     for j in range(8, 8 + width):
         slow[j] += ((magnitudes[j] << 6) - slow[j]) >> 3
 
@@ -146,7 +146,7 @@ def _bits(cost, shift, c, m):
 
 @numba.njit(cache=True, nogil=True)
 def quantise(y, cost, shift, lam, lut, w1, base, w2, b2, w3, b3):
-    """Rate-distortion optimised quantisation in coding order.
+    """Quantise in coding order, rate-distortion optimised.
 
     y float32 [F, K] in steps. For each coefficient the integer among {round, round - 1, 0} with the least
     ``error**2 + lam * bits`` is taken, given the context made by the choices before it.
@@ -180,7 +180,9 @@ def quantise(y, cost, shift, lam, lut, w1, base, w2, b2, w3, b3):
 
 
 def prior_frequencies() -> NDArray[np.float64]:
-    """Token probabilities of a discretised Laplace distribution for every table, [N_SCALES, N_TOKENS]."""
+    """Returns token probabilities of a discretised Laplace distribution for every table,
+    [N_SCALES, N_TOKENS].
+    """
     edges = np.arange(N_TOKENS + 1)[None] * 2.0 ** SHIFTS[:, None] - 0.5
     edges[:, 0] = 0
     tail = np.exp(-edges / scale_of(np.arange(N_SCALES))[:, None])
@@ -190,7 +192,7 @@ def prior_frequencies() -> NDArray[np.float64]:
 
 
 def frequencies_from(counts: NDArray[np.float64], weight: float = 24.0) -> NDArray[np.int32]:
-    """Integer token frequencies, each row summing to ``2**FREQUENCY_BITS`` with no zero."""
+    """Returns integer token frequencies, each row summing to ``2**FREQUENCY_BITS`` with no zero."""
     blended = counts + weight * prior_frequencies()
     total = 2**FREQUENCY_BITS
     share = blended / blended.sum(1, keepdims=True)
@@ -200,13 +202,13 @@ def frequencies_from(counts: NDArray[np.float64], weight: float = 24.0) -> NDArr
 
 
 def cost_table(frequencies: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Bits per token, [N_SCALES, N_TOKENS]."""
+    """Returns bits per token, [N_SCALES, N_TOKENS]."""
     return FREQUENCY_BITS - np.log2(frequencies.astype(np.float64))
 
 
 @dataclass(frozen=True)
 class EntropyModel:
-    """Context network and token tables."""
+    """Holds the context network and the token tables."""
 
     net: IntegerNet
     frequencies: NDArray[np.int32]
@@ -214,14 +216,14 @@ class EntropyModel:
     def quantise(
         self, y: NDArray[np.float32], base: NDArray[np.int32], lam: float
     ) -> tuple[NDArray[np.int32], NDArray[np.uint8], float]:
-        """Integers, table indices and code length in bits of the coefficients y [F, K] (in steps)."""
+        """Returns integers, table indices and code length in bits of the coefficients y [F, K] (in steps)."""
         n = self.net
         cost = cost_table(self.frequencies)
         y = np.ascontiguousarray(y)
         return quantise(y, cost, SHIFTS, lam, _LOG_TABLE, n.w1, base, n.w2, n.b2, n.w3, n.b3)
 
     def context(self, m, slow, row: int, k: int, base: NDArray[np.int32]) -> int:
-        """Table index of one coefficient while decoding."""
+        """Returns the table index of one coefficient while decoding."""
         n = self.net
         return scale_index(m, slow, row, k, _LOG_TABLE, n.w1, base, n.w2, n.b2, n.w3, n.b3)
 
@@ -229,7 +231,7 @@ class EntropyModel:
 def calibrate(
     net: IntegerNet, planes: list[tuple[NDArray[np.float32], NDArray[np.int32]]], lam: float, rounds: int
 ) -> EntropyModel:
-    """Token tables counted on training data, ``rounds`` times since choices and tables depend on each other.
+    """Count token tables on training data, ``rounds`` times since choices and tables depend on each other.
 
     ``planes`` are pairs of coefficients [F, K] (in steps) and their first-layer bias [K, hidden].
     """
@@ -247,7 +249,7 @@ def calibrate(
 
 
 def features_of(m: NDArray[np.int32]) -> NDArray[np.int32]:
-    """The integer context features of a whole batch at once, m int32 [B, F, K] -> [B, F, K, 13].
+    """Returns the integer context features of a whole batch at once, m int32 [B, F, K] -> [B, F, K, 13].
 
     Computes what ``scale_index`` computes; used where all magnitudes are already known (training).
     """

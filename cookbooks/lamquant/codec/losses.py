@@ -1,4 +1,4 @@
-"""The rate-distortion objective and the differentiable stand-ins for quantiser and coder.
+"""Defines the rate-distortion objective and differentiable stand-ins for quantiser and coder.
 
 Rates are Laplace code lengths of a unit-step quantiser; ``log_scale`` is log2 of the Laplace scale in steps.
 Additive uniform noise in place of rounding: Balle, Laparra and Simoncelli (2017). Straight-through rounding:
@@ -13,7 +13,7 @@ _LOG2E = math.log2(math.e)
 
 
 def laplace_bits(value: torch.Tensor, log_scale: torch.Tensor) -> torch.Tensor:
-    """Code length in bits of the unit cell around ``value``, differentiable in both arguments."""
+    """Returns the code length in bits of the unit cell around ``value``, differentiable in both arguments."""
     inverse = torch.exp2(-log_scale)
     magnitude = value.abs()
     centre = 0.5 * (
@@ -26,7 +26,7 @@ def laplace_bits(value: torch.Tensor, log_scale: torch.Tensor) -> torch.Tensor:
 
 
 def choose(y: torch.Tensor, log_scale: torch.Tensor, lam: float) -> torch.Tensor:
-    """The coder's rate-distortion optimised rounding of y under a Laplace model (no gradient)."""
+    """Returns the coder's rate-distortion optimised rounding of y under a Laplace model (no gradient)."""
     magnitude = y.abs()
     top = torch.floor(magnitude + 0.5)
     best = torch.zeros_like(y)
@@ -39,10 +39,10 @@ def choose(y: torch.Tensor, log_scale: torch.Tensor, lam: float) -> torch.Tensor
 
 
 def straight_through(hard: torch.Tensor, soft: torch.Tensor) -> torch.Tensor:
-    """``hard`` in value, gradient of ``soft``."""
+    """Returns ``hard`` in value, gradient of ``soft``."""
     return soft + (hard - soft).detach()
 
 
 def objective(error: torch.Tensor, bits: torch.Tensor, lam: float) -> torch.Tensor:
-    """Mean squared error (in squared steps per sample) plus ``lam`` times bits per sample."""
+    """Returns the mean squared error (squared steps per sample) plus ``lam`` times bits per sample."""
     return error.square().mean() + lam * bits.mean()

@@ -1,4 +1,4 @@
-"""The trained network: learned analysis and synthesis filters with sign-equivariant refinement.
+"""Defines the trained network: learned analysis and synthesis filters, sign-equivariant refinement.
 
 Everything works on coefficients in units of the quantiser step, so that one set of weights serves every
 amplitude, unit and channel. The filters start as an MDCT and the refinements as the identity: training
@@ -22,25 +22,25 @@ N_POSITIONS = 257
 
 @dataclass(frozen=True)
 class Architecture:
-    """Shape of the network: frame advance in samples, refinement channels, context-model width."""
+    """Describes the network's shape: frame advance in samples, refinement channels, context-model width."""
 
     hop: int
     width: int
     hidden: int
 
     def as_json(self) -> dict[str, int]:
-        """Plain dictionary for ``model.json``."""
+        """Returns a plain dictionary for ``model.json``."""
         return asdict(self)
 
 
 def positions(hop: int, rate_hz: float) -> np.ndarray:
-    """Index of each coefficient in the 0.5 Hz frequency table, int64 [hop]."""
+    """Returns the index of each coefficient in the 0.5 Hz frequency table, int64 [hop]."""
     steps = np.round(bin_frequency(hop, rate_hz) / POSITION_HZ)
     return np.minimum(steps, N_POSITIONS - 1).astype(np.int64)
 
 
 class GatedRefine(nn.Module):
-    """Residual map on the time-frequency plane with f(-y) = -f(y); the identity at initialisation.
+    """Maps residuals on the time-frequency plane with f(-y) = -f(y); the identity at initialisation.
 
     An odd branch (linear convolutions of y) is multiplied by gates computed from magnitudes, frequency
     and step level, so the map can shrink, sharpen or predict a coefficient from its neighbours.
@@ -62,7 +62,7 @@ class GatedRefine(nn.Module):
             weight.zero_()
 
     def forward(self, y: torch.Tensor, position: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
-        """y [B, F, K] in steps, position int64 [K], level [B] (index) -> refined y [B, F, K]."""
+        """Map y [B, F, K] in steps, position int64 [K] and level [B] (index) -> refined y [B, F, K]."""
         plane = y.unsqueeze(1)
         magnitude = plane.abs()
         frequency = (position / 64.0).expand_as(plane)
@@ -76,7 +76,7 @@ class GatedRefine(nn.Module):
 
 
 class ScaleNet(nn.Module):
-    """Context features to the log2 scale of the next coefficient (float form; see ``entropy``)."""
+    """Maps context features to the log2 scale of the next coefficient (float form; see ``entropy``)."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class ScaleNet(nn.Module):
         self.out = nn.Linear(hidden, 1)
 
     def forward(self, x: torch.Tensor, position: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
-        """x [B, F, K, features] (log2 units), position [K], level [B] -> log2 scale [B, F, K]."""
+        """Map x [B, F, K, features] (log2 units), position [K], level [B] -> log2 scale [B, F, K]."""
         bias = self.position[position][None, None] + self.level[level][:, None, None]
         h = torch.relu(self.features(x) + bias)
         h = torch.relu(self.middle(h))
@@ -96,7 +96,7 @@ class ScaleNet(nn.Module):
 
 
 class JointCodec(nn.Module):
-    """Encoder, decoder and probability model, trained together."""
+    """Holds encoder, decoder and probability model, trained together."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
@@ -109,13 +109,13 @@ class JointCodec(nn.Module):
         self.scale = ScaleNet(architecture.hidden)
 
     def analyse(self, padded: torch.Tensor) -> torch.Tensor:
-        """Samples [B, (F + 1) * hop] to coefficients [B, F, hop], same unit."""
+        """Turn samples [B, (F + 1) * hop] into coefficients [B, F, hop], same unit."""
         return split_frames(padded, self.architecture.hop) @ self.analysis.T
 
     def synthesise(self, coefficients: torch.Tensor) -> torch.Tensor:
-        """Coefficients [B, F, hop] to samples [B, (F - 1) * hop]."""
+        """Turn coefficients [B, F, hop] into samples [B, (F - 1) * hop]."""
         return overlap_add(coefficients @ self.synthesis)
 
     def n_parameters(self) -> int:
-        """Number of trained scalars."""
+        """Returns the number of trained scalars."""
         return sum(p.numel() for p in self.parameters())

@@ -1,4 +1,4 @@
-"""What a training run may be asked for: presets (how much work) and tiers (which operating point)."""
+"""Says what a training run may be asked for: presets (how much work), tiers (which operating point)."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +11,7 @@ LEVEL_ZERO = 16
 
 @dataclass(frozen=True)
 class Tier:
-    """An operating point.
+    """Describes an operating point.
 
     ``noise_ratio`` is the largest RMS error that the encoder may leave in a channel, as a fraction of
     that channel's RMS about the line through each second; it bounds PRDN from above because slow drift only
@@ -34,7 +34,7 @@ TIERS: dict[int, Tier] = {
 
 @dataclass(frozen=True)
 class Preset:
-    """One size of training run.
+    """Describes one size of training run.
 
     ``hop_s`` is the frame advance in seconds at the training rate, ``frames`` the length of a training crop,
     ``val_seconds`` how much signal is coded for validation, over all channels.
@@ -72,7 +72,7 @@ _BOUNDS: dict[str, tuple[type, float, float]] = {
 
 
 def checked(field: str, value: Any) -> Any:
-    """``value`` if it is of the field's type and inside its bounds.
+    """Returns ``value`` if it is of the field's type and inside its bounds.
 
     Raises:
         ValueError: naming the field, the value and the allowed range.
@@ -85,7 +85,7 @@ def checked(field: str, value: Any) -> Any:
 
 
 def resolve_preset(config: dict[str, Any]) -> Preset:
-    """The preset named by ``config``, with its ``epochs``, ``batch_size`` and ``lr`` put over it.
+    """Returns the preset named by ``config``, with its ``epochs``, ``batch_size`` and ``lr`` put over it.
 
     Raises:
         ValueError: for an unknown preset or a value out of range.
@@ -99,7 +99,7 @@ def resolve_preset(config: dict[str, Any]) -> Preset:
 
 
 def resolve_tier(config: dict[str, Any]) -> Tier:
-    """The operating point of ``config["tier"]`` (default 3).
+    """Returns the operating point of ``config["tier"]`` (default 3).
 
     Raises:
         ValueError: outside 1-4.
@@ -108,7 +108,9 @@ def resolve_tier(config: dict[str, Any]) -> Tier:
 
 
 def hop_for(preset: Preset, rate_hz: float, longest: int) -> int:
-    """Frame advance in samples: the power of two nearest to ``hop_s``, at most ``longest / 4``."""
+    """Returns the frame advance in samples:
+    the power of two nearest to ``hop_s``, at most ``longest / 4``.
+    """
     hop = 16
     while hop * 1.5 < preset.hop_s * rate_hz and hop * 2 <= preset.max_hop and hop * 8 <= longest:
         hop *= 2

@@ -1,4 +1,4 @@
-"""What the written checkpoint does to validation data: one score, and a picture of it per band."""
+"""Shows what the written checkpoint does to validation data: one score, and a picture of it per band."""
 
 import io
 import math
@@ -17,7 +17,7 @@ from cookbooks.lamquant.signal.bands import BANDS, GATED
 
 @dataclass(frozen=True)
 class ValScore:
-    """Measured on decoded bytes: means over the validation recordings, as the verdict's are over its own.
+    """Holds means over the validation recordings, measured on decoded bytes as the verdict's are.
 
     ``original`` and ``decoded`` [T] in uV are the example to draw.
     """
@@ -59,7 +59,9 @@ def score_validation(coder: RecordingCoder, corpus: Corpus, seconds: float) -> V
 
 
 def draw_preview(score: ValScore) -> bytes:
-    """PNG of original against reconstruction, full band and per band; the same bytes for the same score."""
+    """Draw a PNG of original against reconstruction, full band and per band;
+    same bytes for the same score.
+    """
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,4 +1,4 @@
-"""Joint training of transform, refinements and probability model, one resumable epoch at a time.
+"""Trains transform, refinements and probability model jointly, one resumable epoch at a time.
 
 Random numbers come from counters (seed, epoch), so an epoch is the same whether or not the process was
 started anew before it. Each epoch is judged by coding the validation streams with the integer model that
@@ -32,7 +32,10 @@ _CALIBRATION_SEED = 0x5CA1E
 
 @dataclass
 class Trainer:
-    """Model, optimiser and their state. ``best`` is the kept snapshot, ``history`` one entry an epoch."""
+    """Holds model, optimiser and their state.
+
+    ``best`` is the kept snapshot, ``history`` one entry an epoch.
+    """
 
     corpus: Corpus
     preset: Preset
@@ -140,7 +143,7 @@ class Trainer:
 
     @torch.inference_mode()
     def calibrated(self, model: JointCodec, rounds: int, crops: int | None = None) -> EntropyModel:
-        """The integer probability model of ``model``, its tables counted on training crops."""
+        """Returns the integer probability model of ``model``, its tables counted on training crops."""
         rng = np.random.Generator(np.random.Philox(key=[self.seed, _CALIBRATION_SEED]))
         weights = {name: t.cpu().numpy() for name, t in model.scale.state_dict().items()}
         net = to_integer(weights)
@@ -189,7 +192,7 @@ class Trainer:
     # --- resume ------------------------------------------------------------------------------------
 
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-        """Tensors and facts that ``restore`` needs."""
+        """Returns the tensors and facts that ``restore`` needs."""
         tensors = {f"model.{n}": t for n, t in self.model.state_dict().items()}
         tensors |= {f"average.{n}": t for n, t in self.average.state_dict().items()}
         tensors |= {f"best.{n}": t for n, t in self.best.items()}
@@ -217,7 +220,7 @@ class Trainer:
         self.best_cost, self.history = facts["best_cost"], facts["history"]
 
     def best_model(self) -> tuple[JointCodec, list[str]]:
-        """The kept snapshot, and the names of the refinements that it uses.
+        """Returns the kept snapshot, and the names of the refinements that it uses.
 
         A refinement stays only if coding the validation streams without it costs more.
         """

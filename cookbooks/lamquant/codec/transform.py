@@ -1,4 +1,5 @@
-"""Framing for the lapped transform, and the MDCT that the learned filters start from.
+"""Cuts signals into frames for the lapped transform,
+and makes the MDCT that the learned filters start from.
 
 MDCT with time-domain alias cancellation: Princen, Johnson and Bradley (1987). A signal of T samples
 has ``ceil(T / hop) + 1`` frames of ``2 * hop`` samples; frame f starts at sample ``(f - 1) * hop``.
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 
 def mdct_basis(hop: int) -> NDArray[np.float64]:
-    """Sine-windowed MDCT filters, [hop, 2 * hop]; the same array serves analysis and synthesis."""
+    """Returns sine-windowed MDCT filters, [hop, 2 * hop]; the same array serves analysis and synthesis."""
     n = np.arange(2 * hop) + 0.5
     k = np.arange(hop)[:, None] + 0.5
     window = np.sin(np.pi * n / (2 * hop))
@@ -18,36 +19,36 @@ def mdct_basis(hop: int) -> NDArray[np.float64]:
 
 
 def n_frames(n_samples: int, hop: int) -> int:
-    """How many frames cover ``n_samples``."""
+    """Returns how many frames cover ``n_samples``."""
     return -(-n_samples // hop) + 1
 
 
 def pad_signal(signal: NDArray[np.float64], hop: int) -> NDArray[np.float32]:
-    """``signal`` [T] mirrored at both ends so that every sample lies in two frames."""
+    """Returns ``signal`` [T] mirrored at both ends so that every sample lies in two frames."""
     frames = n_frames(len(signal), hop)
     right = frames * hop - len(signal)
     return np.pad(signal, (hop, right), mode="symmetric").astype(np.float32)
 
 
 def split_frames(padded: torch.Tensor, hop: int) -> torch.Tensor:
-    """[..., (F + 1) * hop] to overlapping frames [..., F, 2 * hop]."""
+    """Split [..., (F + 1) * hop] into overlapping frames [..., F, 2 * hop]."""
     return padded.unfold(-1, 2 * hop, hop)
 
 
 def overlap_add(frames: torch.Tensor) -> torch.Tensor:
-    """Frames [..., F, 2 * hop] to the (F - 1) * hop samples that are covered twice."""
+    """Add frames [..., F, 2 * hop] to the (F - 1) * hop samples that are covered twice."""
     hop = frames.shape[-1] // 2
     body = frames[..., 1:, :hop] + frames[..., :-1, hop:]
     return body.flatten(-2)
 
 
 def bin_frequency(hop: int, rate_hz: float) -> NDArray[np.float64]:
-    """Centre frequency of each coefficient in Hz, [hop]."""
+    """Returns the centre frequency of each coefficient in Hz, [hop]."""
     return (np.arange(hop) + 0.5) * rate_hz / (2 * hop)
 
 
 def fast_rms(signal: NDArray[np.float64], rate_hz: float) -> float:
-    """RMS of ``signal`` [T] about the straight line through each second, so without drift.
+    """Returns the RMS of ``signal`` [T] about the straight line through each second, so without drift.
 
     If that is 0 (a ramp), the standard deviation of all of it.
     """

@@ -1,4 +1,4 @@
-"""The figures of validation recordings, by the formulas that the verdict judges by."""
+"""Measures validation recordings by the formulas that the verdict judges by."""
 
 import math
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from cookbooks.lamquant.gate.metrics import pearson, prdn
 
 
 def mean_figures(pairs: Iterable[tuple[ArrayLike, ArrayLike]]) -> tuple[float, float]:
-    """Mean PRDN in percent and mean R over recordings, each an original and a decoded signal ``[C, T]``.
+    """Returns mean PRDN in percent and mean R over recordings, each an original and a decoded ``[C, T]``.
 
     A recording that does not move says nothing of the codec and is passed over; one that is decoded as a
     constant counts with R 0. Both are NaN where no recording moves or a decoded value is not finite.

@@ -1,4 +1,4 @@
-"""A corpus directory: ``corpus.json`` and one LMA1 archive per recording.
+"""Reads a corpus directory: ``corpus.json`` and one LMA1 archive per recording.
 
 ``corpus.json`` lists what was encoded, under which subject, with the factors from digital units to
 microvolts, and what was refused. Nothing in it depends on where or when the corpus was made.
@@ -20,12 +20,12 @@ INDEX = "corpus.json"
 
 
 class CorpusError(Exception):
-    """A corpus directory that cannot be read as one; names the file and the remedy."""
+    """Says that a corpus directory cannot be read as one; names the file and the remedy."""
 
 
 @dataclass(frozen=True)
 class Recording:
-    """One decoded recording.
+    """Holds one decoded recording.
 
     Attributes:
         digital: int32 ``[C, T]``, bit-exact to the source file.
@@ -42,12 +42,12 @@ class Recording:
 
     @property
     def microvolts(self) -> NDArray[np.float64]:
-        """float64 ``[C, T]``."""
+        """Returns the samples in microvolts, float64 ``[C, T]``."""
         return self.digital * self.scale[:, None] + self.offset[:, None]
 
 
 def read_corpus(corpus_dir: Path) -> dict[str, Any]:
-    """The parsed ``corpus.json``.
+    """Returns the parsed ``corpus.json``.
 
     Raises:
         CorpusError: it is missing, not JSON, or of another schema.

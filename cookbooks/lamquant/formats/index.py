@@ -11,7 +11,7 @@ MOST = 512 << 20
 
 
 def read_index(path: Path, schema: str, what: str, remedy: str, error: type[Exception]) -> dict[str, Any]:
-    """The parsed file.
+    """Returns the parsed file.
 
     Raises:
         error: it is missing, not JSON, or of another schema; the message ends with the remedy.

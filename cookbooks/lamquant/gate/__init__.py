@@ -1,1 +1,1 @@
-"""The codec gate: what it asks for, what it measures, what it shows."""
+"""Judges a codec: what the gate asks for, what it measures, what it shows."""

@@ -1,4 +1,4 @@
-"""A codec's verdict on its way: its candidate, floors and split go along, the recordings never do."""
+"""Lets a codec's verdict travel: candidate, floors and split go along, the recordings never do."""
 
 import json
 import tempfile
@@ -28,7 +28,7 @@ SAME = 1e-6
 
 
 def carried(verdict: Verdict) -> Mapping[str, str] | None:
-    """The candidate, and what it was judged by."""
+    """Returns the candidate, and what it was judged by."""
     if not {"bitstreams", "decoded", "corpus", "registry", "split"} <= verdict.inputs.keys():
         return None
     floors = {"floors": verdict.inputs["registry"], "split": verdict.inputs["split"]}
@@ -36,7 +36,7 @@ def carried(verdict: Verdict) -> Mapping[str, str] | None:
 
 
 def problems(folder: Path, verdict: Verdict, digests: Mapping[str, str]) -> list[str]:
-    """What in the artifacts that came along contradicts the verdict."""
+    """Returns what in the artifacts that came along contradicts the verdict."""
     try:
         registry, split = folder / "floors" / REGISTRY_FILE, folder / "split" / SPLIT_FILE
         floors = floors_in_force(registry.read_bytes(), split.read_bytes())
@@ -59,7 +59,9 @@ def problems(folder: Path, verdict: Verdict, digests: Mapping[str, str]) -> list
 
 
 def again(folder: Path, verdict: Verdict, corpus: Path) -> list[str]:
-    """What comes out otherwise when the bitstreams are decoded and judged once more, on this machine."""
+    """Returns what comes out otherwise when the bitstreams are decoded and judged once more, on this
+    machine.
+    """
     try:
         found = digest_path(corpus)
     except StoreError as error:
@@ -100,7 +102,7 @@ def _config(verdict: Verdict) -> dict[str, Any]:
 
 
 def differences(judged: Verdict, now: Verdict) -> list[str]:
-    """Figures of one verdict that lie further from those of another than `SAME`."""
+    """Returns the figures of one verdict that lie further from those of another than `SAME`."""
     then = {(c.scope, c.kind, c.name): c.measured for c in judged.criteria}
     found = {(c.scope, c.kind, c.name): c.measured for c in now.criteria}
     told = [

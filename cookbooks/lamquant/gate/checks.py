@@ -1,4 +1,4 @@
-"""What must hold before the codec gate believes a figure: inputs, split, files.
+"""Checks what must hold before the codec gate believes a figure: inputs, split, files.
 
 Each check returns its violations as sentences; none of them is decided by a default. The samples
 themselves are looked at where they are measured.
@@ -28,7 +28,7 @@ WINDOWS_INDEX = "windows.json"
 def unchanged(
     inputs: Mapping[str, Path], named: Mapping[str, str | None]
 ) -> tuple[dict[str, str], list[str]]:
-    """The digests of the inputs' bytes now, and where one is not the digest it was named by."""
+    """Returns the digests of the inputs' bytes now, and where one is not the digest it was named by."""
     found = {name: digest_path(path) for name, path in sorted(inputs.items())}
     return found, [
         f"{name} has digest {found[name]}, not {digest}: it was changed or replaced"
@@ -38,7 +38,7 @@ def unchanged(
 
 
 def disjoint_patients(corpus: Mapping[str, Any], split: Split) -> list[str]:
-    """Every recording has a split, and it is the one split of its patient."""
+    """Check that every recording has a split, and that it is the one split of its patient."""
     subject_of = {entry["stem"]: entry["subject"] for entry in corpus["recordings"]}
     problems = [
         f"{stem} is in the split but not in the corpus"
@@ -61,7 +61,7 @@ def disjoint_patients(corpus: Mapping[str, Any], split: Split) -> list[str]:
 
 
 def seen_in_training(candidate: Path, windows: Path, corpus: Mapping[str, Any], split: Split) -> list[str]:
-    """Test patients the candidate was trained or selected on, by the windows its description names.
+    """Returns test patients the candidate was trained or selected on, by its description's windows.
 
     The split in force may be newer than the candidate. A training recording that this corpus does not hold
     counts too: nobody compared it with the test recordings.
@@ -88,7 +88,9 @@ def seen_in_training(candidate: Path, windows: Path, corpus: Mapping[str, Any], 
 
 
 def made_up(corpus: Mapping[str, Any], split: Split, windows: Path) -> bool:
-    """Whether any recording that is sealed, chosen by or trained on is synthetic; so is what nobody knows."""
+    """Says whether any recording that is sealed, chosen by or trained on is synthetic;
+    so is what nobody knows.
+    """
     synthetic = {entry["stem"]: entry["synthetic"] for entry in corpus["recordings"]}
     try:
         trained_on = [
@@ -100,7 +102,7 @@ def made_up(corpus: Mapping[str, Any], split: Split, windows: Path) -> bool:
 
 
 def shared_content(split: Split, load: Callable[[str], Signal]) -> list[str]:
-    """Recordings, trials or channels that lie in two splits, found in the samples themselves."""
+    """Find recordings, trials or channels that lie in two splits, in the samples themselves."""
     problems = []
     for finding in find_duplicates(split.recordings, load).findings:
         homes = {split.recordings[stem]: stem for stem in sorted(finding.members, reverse=True)}
@@ -111,7 +113,7 @@ def shared_content(split: Split, load: Callable[[str], Signal]) -> list[str]:
 
 
 def files_for(directory: Path, stems: Iterable[str], suffix: str) -> tuple[dict[str, Path], list[str]]:
-    """The file of each stem, and what is missing, what is there besides, what is no plain file.
+    """Returns the file of each stem, and what is missing, what is there besides, what is not a plain file.
 
     Anything besides counts as a violation: it could carry what the measured bytes leave out.
     """
@@ -129,13 +131,13 @@ def files_for(directory: Path, stems: Iterable[str], suffix: str) -> tuple[dict[
 
 
 def model_digest(candidate: Path) -> bytes | None:
-    """What the candidate's bitstreams carry to name it: the start of its weights' SHA-256."""
+    """Returns what the candidate's bitstreams carry to name it: the start of its weights' SHA-256."""
     weights = candidate / WEIGHTS
     return hashlib.sha256(weights.read_bytes()).digest()[:DIGEST_BYTES] if weights.is_file() else None
 
 
 def not_a_bitstream(path: Path, model: bytes | None, shape: tuple[int, int], rate_hz: float) -> str | None:
-    """Why a file is not what this candidate wrote for a recording of this shape and rate, or None."""
+    """Says why a file is not what this candidate wrote for a recording of this shape and rate, or None."""
     try:
         stream = unpack(path.read_bytes())
     except BitstreamError as error:
@@ -149,7 +151,7 @@ def not_a_bitstream(path: Path, model: bytes | None, shape: tuple[int, int], rat
 
 
 def total_bytes(path: Path) -> int:
-    """Bytes of a file, or of all files in a directory."""
+    """Returns the bytes of a file, or of all files in a directory."""
     if path.is_file():
         return path.stat().st_size
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

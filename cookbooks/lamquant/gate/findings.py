@@ -1,4 +1,4 @@
-"""What the gate found: violations, and the figures of every recording whose files are what they should be."""
+"""Collects what the gate found: violations, and the figures of every recording whose files are sound."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,14 +19,16 @@ from cookbooks.lamquant.gate.measure import Part, measure_recording
 
 @dataclass
 class Findings:
-    """Violations by integrity check; figures, and figures of channels and stretches, by recording."""
+    """Holds violations by integrity check; figures, and figures of channels and stretches, by recording."""
 
     violations: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in INTEGRITY})
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
     parts: dict[str, list[Part]] = field(default_factory=dict)
 
     def measured(self, lqs_level: int) -> dict[str, dict[str, Any]]:
-        """Every figure that a floor may ask for, by recording, and what is counted over all of them."""
+        """Returns every figure that a floor may ask for, by recording,
+        and what is counted over all of them.
+        """
         figures = self.figures.values()
         counts = {
             "recordings": len(figures),
@@ -38,12 +40,12 @@ class Findings:
         return {**self.figures, CORPUS: counts}
 
     def rows(self, floors: list[Floor]) -> list[worst.Row]:
-        """Every figure beside its floor, the worst of all recordings first."""
+        """Returns every figure beside its floor, the worst of all recordings first."""
         found = (worst.rows_of(stem, self.figures[stem], self.parts[stem], floors) for stem in self.figures)
         return worst.worst_first(row for rows in found for row in rows)
 
     def reasons(self) -> list[str]:
-        """Every violation as a sentence."""
+        """Returns every violation as a sentence."""
         return [f"{name}: {problem}" for name, problems in self.violations.items() for problem in problems]
 
 
@@ -54,7 +56,7 @@ def measure_files(
     inputs: Mapping[str, Path],
     stretch_s: float,
 ) -> None:
-    """Figures of every test recording whose bitstream and decoded samples are what they should be.
+    """Measure every test recording whose bitstream and decoded samples are what they should be.
 
     Args:
         findings: what is found is added to it.
@@ -87,7 +89,7 @@ def measure_files(
 
 
 def _samples(path: Path, shape: tuple[int, int]) -> NDArray[np.integer]:
-    """Decoded integers; anything else in the file is a ValueError."""
+    """Returns the decoded integers; anything else in the file is a ValueError."""
     try:
         samples = np.load(path, allow_pickle=False)
     except (OSError, EOFError, ValueError) as error:

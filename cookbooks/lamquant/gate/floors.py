@@ -1,4 +1,4 @@
-"""What the codec gate asks for: the floor registry, and the floors that it and a split imply.
+"""Reads what the codec gate asks for: the floor registry, and the floors that it and a split imply.
 
 Pure judging logic without numpy, so that the control plane can derive the floors in force when it promotes.
 """
@@ -42,7 +42,7 @@ Count = Annotated[int, Field(strict=True, ge=1)]
 
 
 class RegistryInvalid(ValueError):
-    """The floor registry cannot be used; the message names the file, the field and the problem."""
+    """Says that the floor registry cannot be used; the message names the file, the field and the problem."""
 
 
 class _Strict(BaseModel):
@@ -50,7 +50,7 @@ class _Strict(BaseModel):
 
 
 class RecordingFloors(_Strict):
-    """Floors for each recording: R, PRDN in percent, CR of file bytes, and PRD in percent if wanted."""
+    """Holds floors for each recording: R, PRDN in percent, CR of file bytes, and PRD in percent if wanted."""
 
     min_r: Correlation
     max_prdn: Percent
@@ -59,14 +59,14 @@ class RecordingFloors(_Strict):
 
 
 class BandFloors(_Strict):
-    """Floors of one band for each recording."""
+    """Holds floors of one band for each recording."""
 
     max_prd: Percent
     min_r: Correlation
 
 
 class ChannelFloors(_Strict):
-    """Floors of the worst channel of each recording; bands not given here are those of the registry."""
+    """Holds floors of the worst channel of each recording; bands not given here are those of the registry."""
 
     min_r: Correlation
     max_prdn: Percent
@@ -74,7 +74,7 @@ class ChannelFloors(_Strict):
 
 
 class StretchFloors(_Strict):
-    """Floors of the worst stretch of any channel of each recording.
+    """Holds floors of the worst stretch of any channel of each recording.
 
     ``max_prdn`` stays below 100 percent, which is what a stretch that was erased has. ``max_flat_uv`` is the
     largest error in microvolts where the original does not move at all.
@@ -87,7 +87,7 @@ class StretchFloors(_Strict):
 
 
 class Minima(_Strict):
-    """How much must have been measured."""
+    """Says how much must have been measured."""
 
     recordings: Count
     patients: Count
@@ -95,7 +95,7 @@ class Minima(_Strict):
 
 
 class FloorRegistryFile(_Strict):
-    """The floor registry, validated: unknown keys, non-finite floors and missing floors are refused."""
+    """Validates the floor registry: unknown keys, non-finite floors and missing floors are refused."""
 
     format: Literal["blut.floor_registry.v1"] = Field(alias="schema")
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
@@ -116,13 +116,13 @@ class FloorRegistryFile(_Strict):
         return self
 
     def channel_floors(self) -> ChannelFloors:
-        """What the worst channel must reach; where it is not written, what the recording must."""
+        """Returns what the worst channel must reach; where it is not written, what the recording must."""
         whole, own = self.each_recording, self.each_channel
         own = own or ChannelFloors(min_r=whole.min_r, max_prdn=whole.max_prdn)
         return own.model_copy(update={"bands": {**self.bands, **own.bands}})
 
     def stretch_floors(self) -> StretchFloors:
-        """What the worst stretch must reach.
+        """Returns what the worst stretch must reach.
 
         Where it is not written, twice the error that the recording may have: a codec of one step for all
         errs more where a channel is quiet. Since 1 - R goes with the square of the error, that is four times
@@ -146,7 +146,7 @@ class FloorRegistryFile(_Strict):
 
 
 def load_registry(path: Path) -> FloorRegistryFile:
-    """The registry from a YAML file, or from the single YAML file in a directory.
+    """Returns the registry from a YAML file, or from the single YAML file in a directory.
 
     Raises:
         RegistryInvalid: if it cannot be read, repeats a key, or does not validate.
@@ -160,7 +160,7 @@ def load_registry(path: Path) -> FloorRegistryFile:
 
 
 def read_registry(path: Path) -> bytes:
-    """The bytes of a registry file.
+    """Returns the bytes of a registry file.
 
     Raises:
         RegistryInvalid: if it cannot be read, or is larger than any registry.
@@ -172,7 +172,7 @@ def read_registry(path: Path) -> bytes:
 
 
 def parse_registry(data: bytes, name: str) -> FloorRegistryFile:
-    """The registry from the bytes of a YAML file; ``name`` is the file's, for errors.
+    """Returns the registry from the bytes of a YAML file; ``name`` is the file's, for errors.
 
     Raises:
         RegistryInvalid: if it repeats a key, or does not validate.
@@ -190,7 +190,8 @@ def parse_registry(data: bytes, name: str) -> FloorRegistryFile:
 
 
 def floors_in_force(registry: bytes, split: bytes) -> list[Floor]:
-    """What a promotion has to ask of a verdict: the floors of this registry for this split's test recordings.
+    """Returns what a promotion has to ask of a verdict:
+    the floors of this registry for this split's test recordings.
 
     Args:
         registry: the bytes of the YAML file.
@@ -203,7 +204,7 @@ def floors_in_force(registry: bytes, split: bytes) -> list[Floor]:
 
 
 def required_floors(registry: FloorRegistryFile, stems: Iterable[str]) -> list[Floor]:
-    """Everything a verdict over these test recordings must have judged, in a fixed order."""
+    """Returns everything a verdict over these test recordings must have judged, in a fixed order."""
     minima = registry.minima.model_dump()
     floors = [_floor("minimum", name, CORPUS, ">=", count) for name, count in minima.items()]
     floors.append(_floor("grade", "lqs_level", CORPUS, ">=", lqs_level(registry.min_lqs)))
@@ -214,14 +215,15 @@ def required_floors(registry: FloorRegistryFile, stems: Iterable[str]) -> list[F
 
 
 def pinned_floors(data: bytes, name: str, model: str) -> list[Floor]:
-    """What a registry file asks of any verdict on this model, whatever recordings it was measured on.
+    """Returns what a registry file asks of any verdict on this model,
+    whatever recordings it was measured on.
 
     Args:
         data: the bytes of the YAML file.
         name: of the file, for errors.
 
     Raises:
-        RegistryInvalid: it is no registry, or one of another model.
+        RegistryInvalid: it is not a registry, or one of another model.
     """
     registry = parse_registry(data, name)
     if registry.model != model:
@@ -230,7 +232,7 @@ def pinned_floors(data: bytes, name: str, model: str) -> list[Floor]:
 
 
 def possible(name: str, value: float) -> bool:
-    """Whether a figure can have this value: no correlation above 1, no error or ratio below 0."""
+    """Says whether a figure can have this value: no correlation above 1, no error or ratio below 0."""
     figure = name.rpartition("_")[2]
     if figure == "r":
         return abs(value) <= 1 + ROUNDING

@@ -1,4 +1,4 @@
-"""The LQS grade of a recording and of a corpus.
+"""Grades a recording and a corpus by LQS.
 
 The ladder is that of LQS v1.1: AND-gates from the strictest level down, and a corpus has the grade of its
 worst recording.
@@ -33,12 +33,12 @@ ROUNDING = 1e-9
 
 
 def lqs_level(level: Level) -> int:
-    """The level as a number that is larger for the stricter: 0 is below the ladder, 5 is lossless."""
+    """Returns the level as a number that is larger for the stricter: 0 is below the ladder, 5 is lossless."""
     return LEVELS.index("below") - LEVELS.index(level)
 
 
 def grade_recording(figures: Figures, bands: Iterable[BandName]) -> Level:
-    """The LQS level of one recording; ``bands`` are the bands the registry declares.
+    """Returns the LQS level of one recording; ``bands`` are the bands the registry declares.
 
     ``figures`` holds ``exact``, ``r``, ``prd``, ``cr`` and ``<band>_prd``, ``<band>_r``. What is missing or
     not finite reaches no level.
@@ -54,7 +54,7 @@ def grade_recording(figures: Figures, bands: Iterable[BandName]) -> Level:
 
 
 def grade_corpus(levels: Iterable[Level]) -> Level:
-    """The worst level; no recording at all is ``below``."""
+    """Returns the worst level; no recording at all is ``below``."""
     return LEVELS[max((LEVELS.index(level) for level in levels), default=len(LEVELS) - 1)]
 
 
@@ -63,7 +63,7 @@ def _within(figures: Figures, prefix: str, max_prd: float, min_r: float) -> bool
 
 
 def _number(value: Any) -> float:
-    """A finite number or NaN, which satisfies no comparison."""
+    """Returns a finite number or NaN, which satisfies no comparison."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return math.nan
     return float(value)

@@ -1,4 +1,4 @@
-"""Whether a candidate is worse than what it would replace, both measured on the same sealed recordings."""
+"""Tells whether a candidate is worse than what it would replace, on the same sealed recordings."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ Summary = Mapping[str, float | None]
 
 
 def worse_than(incumbent: Summary, candidate: Summary) -> list[str]:
-    """The headline figures on which the candidate is worse by more than the tolerance.
+    """Returns the headline figures on which the candidate is worse by more than the tolerance.
 
     A figure that either of them lacks counts as worse: that it is not cannot be shown.
     """

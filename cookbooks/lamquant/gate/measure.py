@@ -1,4 +1,4 @@
-"""Figures of one decoded recording: of the whole, of its worst channel, of its worst stretch.
+"""Measures one decoded recording: the whole, its worst channel, its worst stretch.
 
 The worst counts, and a part that cannot be measured is worse than any number. One thing alone excuses a part
 from the relative figures: an original that is digitally constant there (an electrode that is off) has
@@ -23,7 +23,7 @@ from cookbooks.lamquant.signal.bands import GATED
 
 @dataclass(frozen=True)
 class Part:
-    """One figure of one channel; ``from_s`` and ``to_s`` are None where it is of the whole channel."""
+    """Holds one figure of one channel; ``from_s`` and ``to_s`` are None where it is of the whole channel."""
 
     figure: str
     measured: float | None
@@ -39,7 +39,8 @@ def measure_recording(
     bitstream: Path,
     stretch_s: float,
 ) -> tuple[dict[str, Any], list[Part]]:
-    """All figures of one recording, None where one cannot be measured, and the parts they are the worst of.
+    """Returns all figures of one recording, None where one cannot be measured,
+    and the parts they are the worst of.
 
     Args:
         recording: the original.
@@ -81,7 +82,9 @@ def measure_recording(
 
 
 def worst_figures(parts: Iterable[Part]) -> dict[str, float | None]:
-    """The worst value of each figure; None where a part has none, or where there is no part to measure."""
+    """Returns the worst value of each figure;
+    None where a part has none, or where there is no part to measure.
+    """
     values: dict[str, list[float | None]] = {name: [] for name in _names()}
     for part in parts:
         values[part.figure].append(part.measured)
@@ -90,7 +93,7 @@ def worst_figures(parts: Iterable[Part]) -> dict[str, float | None]:
 
 
 def higher_is_better(figure: str) -> bool:
-    """Whether a figure is met by large values: correlations and ratios are, errors are not."""
+    """Says whether a figure is met by large values: correlations and ratios are, errors are not."""
     return figure in ("r", "cr") or figure.endswith(("_r", "_snr_db"))
 
 

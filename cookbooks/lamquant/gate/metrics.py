@@ -1,4 +1,4 @@
-"""Fidelity and rate figures of a decoded recording, by the LQS v1 formulas.
+"""Computes fidelity and rate of a decoded recording, by the LQS v1 formulas.
 
 All signals are float64 ``[C, T]`` in microvolts, channels of equal length. "Energy" is the sum of squares
 over every channel and sample. Source of the formulas: LQS-Bench specification, version 1.0 (metrics and
@@ -36,7 +36,7 @@ NO_ENERGY = 1e-24
 
 @dataclass(frozen=True)
 class Figures:
-    """PRD in percent, Pearson's R, SNR in dB of one signal or of one band of it; None where unmeasurable."""
+    """Holds PRD in percent, Pearson's R, SNR in dB of one signal or band of it; None where unmeasurable."""
 
     prd: float | None
     r: float | None
@@ -45,7 +45,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Fidelity:
-    """The figures of a recording or of one channel. ``bands[name]`` is None where there is no such band."""
+    """Holds the figures of a recording or a channel. ``bands[name]`` is None where there is no such band."""
 
     prd: float | None
     prdn: float | None
@@ -55,7 +55,7 @@ class Fidelity:
 
 
 def measure(original: ArrayLike, decoded: ArrayLike, rate_hz: float) -> Fidelity:
-    """Every fidelity figure of one recording, all channels together.
+    """Returns every fidelity figure of one recording, all channels together.
 
     Raises:
         ValueError: if the signals are not ``[C, T]`` of one shape, are empty, hold a value that is not
@@ -65,7 +65,7 @@ def measure(original: ArrayLike, decoded: ArrayLike, rate_hz: float) -> Fidelity
 
 
 def measure_parts(original: ArrayLike, decoded: ArrayLike, rate_hz: float) -> tuple[Fidelity, list[Fidelity]]:
-    """Every fidelity figure of the recording, and of each of its channels alone.
+    """Returns every fidelity figure of the recording, and of each of its channels alone.
 
     Raises:
         ValueError: if the signals are not ``[C, T]`` of one shape, are empty, hold a value that is not
@@ -84,27 +84,29 @@ def measure_parts(original: ArrayLike, decoded: ArrayLike, rate_hz: float) -> tu
 
 
 def prd(original: ArrayLike, decoded: ArrayLike) -> float | None:
-    """Percent root-mean-square difference against the raw energy, DC included."""
+    """Returns the percent root-mean-square difference against the raw energy, DC included."""
     return _whole(original, decoded).prd
 
 
 def prdn(original: ArrayLike, decoded: ArrayLike) -> float | None:
-    """Percent root-mean-square difference against the energy about each original channel's mean."""
+    """Returns the percent root-mean-square difference against the energy about each original channel's
+    mean.
+    """
     return _whole(original, decoded).prdn
 
 
 def pearson(original: ArrayLike, decoded: ArrayLike) -> float | None:
-    """Pearson's correlation over all channels as one stream."""
+    """Returns Pearson's correlation over all channels as one stream."""
     return _whole(original, decoded).r
 
 
 def snr_db(original: ArrayLike, decoded: ArrayLike) -> float | None:
-    """Signal energy over residual energy in dB, DC included, at most 120."""
+    """Returns signal energy over residual energy in dB, DC included, at most 120."""
     return _whole(original, decoded).snr_db
 
 
 def band_measurable(band: str, n_samples: int, rate_hz: float) -> bool:
-    """Whether the whole band lies at or below the Nyquist frequency and holds a bin of the transform.
+    """Says whether the whole band lies at or below the Nyquist frequency and holds a bin of the transform.
 
     A band that the sampling rate cuts in two is not measured: figures of its lower part would pass for
     figures of the band.
@@ -115,7 +117,7 @@ def band_measurable(band: str, n_samples: int, rate_hz: float) -> bool:
 
 
 def band_pass(signal: Signal, band: str, rate_hz: float) -> Signal:
-    """The part of a signal ``[..., T]`` that the figures of a band are about."""
+    """Returns the part of a signal ``[..., T]`` that the figures of a band are about."""
     n = signal.shape[-1]
     first, last = _bins(*BANDS[band], n, rate_hz)
     spectrum = np.fft.rfft(signal)
@@ -125,14 +127,17 @@ def band_pass(signal: Signal, band: str, rate_hz: float) -> Signal:
 
 
 def raw_bytes(n_values: int, bit_depth: int) -> int:
-    """Bytes of the samples as an acquisition file holds them: 2 (EDF), 3 (BDF, 24 bit) or 4 each."""
+    """Returns the bytes of the samples as an acquisition file holds them:
+    2 (EDF), 3 (BDF, 24 bit) or 4 each.
+    """
     if not 1 <= bit_depth <= 32:
         raise ValueError(f"bit_depth is {bit_depth}: 1 to 32 is possible")
     return n_values * max(2, -(-bit_depth // 8))
 
 
 def compression_ratio(original_bytes: int, file_bytes: int) -> float:
-    """Bytes of the original samples over bytes of the file, headers and side information included.
+    """Returns the bytes of the original samples over bytes of the file,
+    headers and side information included.
 
     Raises:
         ValueError: if either is not positive; an empty file has no ratio.
@@ -143,17 +148,19 @@ def compression_ratio(original_bytes: int, file_bytes: int) -> float:
 
 
 def quality_score(cr: float, prd_percent: float) -> float:
-    """CR over PRD; the plain CR where the PRD is not positive."""
+    """Returns CR over PRD; the plain CR where the PRD is not positive."""
     return cr / prd_percent if prd_percent > 0 else cr
 
 
 def finite(value: float) -> float | None:
-    """The value, or None where it is not a finite number."""
+    """Returns the value, or None where it is not a finite number."""
     return float(value) if math.isfinite(value) else None
 
 
 def peak(x: Signal) -> float:
-    """What a signal is divided by before its squares are added up: its largest magnitude, or 1 for zeros."""
+    """Returns what a signal is divided by before its squares are added up:
+    its largest magnitude, or 1 for zeros.
+    """
     return float(np.abs(x).max()) or 1.0
 
 
@@ -194,7 +201,7 @@ def _time_rows(x: Signal, y: Signal) -> Signal:
 
 
 def _band_rows(x: Signal, y: Signal, rate_hz: float) -> dict[str, Signal]:
-    """Rows of each band that can be measured."""
+    """Returns the rows of each band that can be measured."""
     n, px, py = x.shape[1], peak(x), peak(y)
     spans = {b: _bins(*BANDS[b], n, rate_hz) for b in BANDS if band_measurable(b, n, rate_hz)}
     rows = {band: np.zeros((len(x), 7)) for band in spans}
@@ -234,12 +241,14 @@ def _fidelity(whole: Signal, bands: dict[str, Signal], n: int) -> Fidelity:
 
 
 def _raw(rows: Signal, energy: int, mean: int, n: int) -> float:
-    """Energy with DC."""
+    """Returns the energy with DC."""
     return float(rows[:, energy].sum() + n * _energy(rows[:, mean]))
 
 
 def _figures(rows: Signal, n: int, raw_x: float, raw_y: float) -> Figures:
-    """The figures of rows joined to one stream; ``raw_x`` and ``raw_y`` are energies of the full band."""
+    """Returns the figures of rows joined to one stream;
+    ``raw_x`` and ``raw_y`` are energies of the full band.
+    """
     prd_percent = _percent(_raw(rows, _EE, _ME, n), _raw(rows, _XX, _MX, n), raw_x)
     mx, my = rows[:, _MX] - rows[:, _MX].mean(), rows[:, _MY] - rows[:, _MY].mean()
     xx, yy = rows[:, _XX].sum() + n * _energy(mx), rows[:, _YY].sum() + n * _energy(my)
@@ -250,7 +259,7 @@ def _figures(rows: Signal, n: int, raw_x: float, raw_y: float) -> Figures:
 
 
 def _percent(residual: float, reference: float, raw: float) -> float | None:
-    """100 * sqrt(residual / reference); None where the reference is nothing beside ``raw``."""
+    """Returns 100 * sqrt(residual / reference); None where the reference is nothing beside ``raw``."""
     if not reference > NO_ENERGY * raw:
         return None
     return finite(100.0 * math.sqrt(residual / reference))

@@ -1,4 +1,4 @@
-"""What the UI shows of a verdict: every figure beside its floor, the worst first, and the comparison."""
+"""Shows a verdict in the UI: every figure beside its floor, the worst first, and the comparison."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,9 @@ COLUMNS = ("patient", "recording", "channel", "second", "figure", "floor", "meas
 
 
 def shown(artifact: Path) -> dict[str, Any]:
-    """Metadata of the materialization: the table of the worst parts, and what it was measured beside."""
+    """Returns the metadata of the materialization:
+    the table of the worst parts, and what it was measured beside.
+    """
     verdict = json.loads((artifact / VERDICT_FILE).read_text())
     rows = verdict["details"].pop("worst")
     page: dict[str, Any] = {"verdict": dg.MetadataValue.json(verdict)}
@@ -45,7 +47,7 @@ def _record(row: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _comparison(ours: Mapping[str, float | None], incumbent: Mapping[str, Any]) -> str:
-    """A table of the candidate and what it would replace, on the same recordings."""
+    """Returns a table of the candidate and what it would replace, on the same recordings."""
     lines = [
         f"What it would replace is `{incumbent['candidate'][:12]}`.",
         "",

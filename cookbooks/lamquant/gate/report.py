@@ -1,4 +1,4 @@
-"""What a verdict shows beside its criteria: corpus figures, and figures by recording and by band."""
+"""Reports what a verdict shows beside its criteria: figures of the corpus, by recording and by band."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -17,7 +17,9 @@ Figures = dict[str, dict[str, Any]]
 
 
 def summary(figures: Figures, stems: list[str]) -> dict[str, float | None]:
-    """Corpus figures; None unless every test recording was measured, since a part could flatter."""
+    """Returns the corpus figures;
+    None unless every test recording was measured, since a part could flatter.
+    """
     rows = [figures[stem] for stem in stems if stem in figures]
     complete = bool(rows) and len(rows) == len(stems)
 
@@ -61,7 +63,9 @@ def report(figures: Figures, stems: list[str], registry: FloorRegistryFile) -> d
 
 
 def _over(values: Iterable[float | None], reduce: Callable[[list[float]], float]) -> float | None:
-    """The mean, least or largest of figures; None where one of them, or their mean, is no finite number."""
+    """Returns the mean, least or largest of figures;
+    None where one of them, or their mean, is not a finite number.
+    """
     found = list(values)
     known = [value for value in found if value is not None]
     if not known or len(known) < len(found):
@@ -71,7 +75,7 @@ def _over(values: Iterable[float | None], reduce: Callable[[list[float]], float]
 
 
 def _band(band: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean and worst figures over the recordings on which the band could be measured."""
+    """Returns mean and worst figures over the recordings on which the band could be measured."""
     report: dict[str, Any] = {
         "measured_recordings": sum(row[f"{band}_prd"] is not None for row in rows),
         "edges_hz": list(BANDS[band]),

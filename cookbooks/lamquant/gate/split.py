@@ -1,4 +1,4 @@
-"""Who is trained on, validated on and sealed for the gate, as ``split.json`` says it."""
+"""Reads from ``split.json`` who is trained on, validated on and sealed for the gate."""
 
 import hashlib
 import json
@@ -15,23 +15,23 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Split:
-    """``split.json``: the split of each subject and of each recording that is used."""
+    """Holds ``split.json``: the split of each subject and of each recording that is used."""
 
     subjects: dict[str, str]
     recordings: dict[str, str]
     excluded: frozenset[str]
 
     def of(self, split: str) -> list[str]:
-        """Stems of a split, sorted."""
+        """Returns the stems of a split, sorted."""
         return sorted(stem for stem, name in self.recordings.items() if name == split)
 
 
 class SplitInvalid(ValueError):
-    """``split.json`` is not a split manifest."""
+    """Says that ``split.json`` is not a split manifest."""
 
 
 def read_split(directory: Path) -> Split:
-    """The split manifest of a directory.
+    """Returns the split manifest of a directory.
 
     Raises:
         SplitInvalid: if it is missing, malformed, of another schema, or names anything twice.
@@ -44,7 +44,7 @@ def read_split(directory: Path) -> Split:
 
 
 def parse_split(data: bytes) -> Split:
-    """The split manifest from the bytes of ``split.json``.
+    """Returns the split manifest from the bytes of ``split.json``.
 
     Raises:
         SplitInvalid: if it is malformed, of another schema, or names anything twice.
@@ -65,7 +65,7 @@ def parse_split(data: bytes) -> Split:
 
 
 def sealed_digest(corpus: Mapping[str, Any], stems: Iterable[str]) -> str | None:
-    """The digest of the set of recordings that a verdict is made on; None for no recording.
+    """Returns the digest of the set of recordings that a verdict is made on; None for no recording.
 
     Over their samples alone: who renames or reorders the recordings seals the same set.
     """

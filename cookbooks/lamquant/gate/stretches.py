@@ -1,4 +1,4 @@
-"""Figures of short stretches of one channel: what a mean over minutes hides shows in a window of seconds.
+"""Measures short stretches of one channel: a window of seconds shows what a mean over minutes hides.
 
 Windows overlap by half and the last one ends with the recording, so that no fault falls between two of them
 and none lies behind the last.
@@ -18,7 +18,7 @@ _BLOCK = 512
 
 @dataclass(frozen=True)
 class Stretches:
-    """The windows of one channel, each ``[starts, starts + samples)``.
+    """Holds the windows of one channel, each ``[starts, starts + samples)``.
 
     Attributes:
         samples: length of every window; the whole channel where that is shorter.
@@ -38,7 +38,7 @@ class Stretches:
 
 
 def measure_stretches(digital: NDArray[np.integer], x: Signal, y: Signal, samples: int) -> Stretches:
-    """Figures of every window of ``samples`` samples.
+    """Returns the figures of every window of ``samples`` samples.
 
     Args:
         digital: the original's integers ``[T]``; they alone say whether it is flat.
@@ -62,7 +62,7 @@ def measure_stretches(digital: NDArray[np.integer], x: Signal, y: Signal, sample
 
 
 def _block(digital: NDArray[np.integer], x: Signal, y: Signal) -> tuple[Signal, ...]:
-    """Flatness, PRDN, R and largest error of windows ``[W, samples]``."""
+    """Returns flatness, PRDN, R and largest error of windows ``[W, samples]``."""
     with np.errstate(all="ignore"):  # what is not finite becomes NaN
         flat = (digital == digital[:, :1]).all(axis=1)
         a, b = x / peak(x), y / peak(y)

@@ -1,4 +1,4 @@
-"""Which part of which recording is worst: every figure beside its floor, the least margin first."""
+"""Finds the worst part of each recording: every figure beside its floor, the least margin first."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -13,7 +13,7 @@ Row = dict[str, Any]
 
 
 def margin(floor: Floor, measured: float | None) -> float | None:
-    """How much of what a floor allows is left, in percent: 0 at the floor, negative below it.
+    """Returns how much of what a floor allows is left, in percent: 0 at the floor, negative below it.
 
     Of an error and of a ratio it is a share of the floor, of a correlation a share of its distance from 1.
     None where nothing was measured.
@@ -28,7 +28,7 @@ def margin(floor: Floor, measured: float | None) -> float | None:
 def rows_of(
     stem: str, figures: Mapping[str, Any], parts: Iterable[Part], floors: Iterable[Floor]
 ) -> list[Row]:
-    """Every figure of a recording that has a floor, and of each of its parts, worst first."""
+    """Returns every figure of a recording that has a floor, and of each of its parts, worst first."""
     of_stem = {floor.name: floor for floor in floors if floor.scope == stem}
     of_parts = {name for name, floor in of_stem.items() if floor.kind in ("channel", "stretch")}
     whole = [Part(name, figures[name], "") for name in of_stem if name not in of_parts]
@@ -41,19 +41,19 @@ def rows_of(
 
 
 def worst_first(rows: Iterable[Row]) -> list[Row]:
-    """Rows by margin, what could not be measured before all."""
+    """Sort rows by margin, what could not be measured before all."""
     return sorted(rows, key=lambda row: (row["margin"] is not None, row["margin"] or 0.0))
 
 
 def sentence(row: Row) -> str:
-    """A row in words: patient, recording, channel and second, figure, floor and margin."""
+    """Returns a row in words: patient, recording, channel and second, figure, floor and margin."""
     measured = "not measured" if row["measured"] is None else f"{row['measured']:.4g}"
     left = "" if row["margin"] is None else f" (margin {row['margin']:.0f} %)"
     return f"{place(row)}: {row['figure']} is {measured}, required {row['op']} {row['floor']:g}{left}"
 
 
 def missed_by_parts(rows: Iterable[Row]) -> list[str]:
-    """Of rows with the worst first: the worst channel and stretch of each recording that miss, in words."""
+    """Says which worst channel and stretch of each recording miss, of rows with the worst first."""
     missed: dict[tuple[str, str], str] = {}
     for row in rows:
         if row["kind"] in ("channel", "stretch") and (row["margin"] is None or row["margin"] < 0):
@@ -62,7 +62,7 @@ def missed_by_parts(rows: Iterable[Row]) -> list[str]:
 
 
 def place(row: Row) -> str:
-    """Where a row is about."""
+    """Says where a row is about."""
     words = [f"patient {row['patient']}", f"recording {row['recording']}"]
     if row["channel"]:
         words.append(f"channel {row['channel']}")

@@ -38,7 +38,7 @@ def decode_all(session: PayloadSession) -> int:
 
 
 def main() -> None:
-    """Entry point of the payload."""
+    """Run the payload."""
     with payload_session() as session:
         try:
             torch.set_num_threads(checked("threads", session.config.get("threads", 1)))

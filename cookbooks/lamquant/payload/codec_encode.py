@@ -39,7 +39,7 @@ def encode_split(session: PayloadSession) -> int:
 
 
 def main() -> None:
-    """Entry point of the payload."""
+    """Run the payload."""
     with payload_session() as session:
         try:
             torch.set_num_threads(checked("threads", session.config.get("threads", 1)))

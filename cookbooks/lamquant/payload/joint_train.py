@@ -48,7 +48,7 @@ def _device(config: dict[str, Any]) -> torch.device:
 
 
 def _identity(config: dict[str, Any], corpus: Corpus, device: torch.device) -> str:
-    """What two attempts must share for one to continue the other."""
+    """Returns what two attempts must share for one to continue the other."""
     kept = {key: value for key, value in config.items() if key not in _RUN_ONLY}
     text = json.dumps([STATE_SCHEMA, kept, corpus.digest, device.type, torch.__version__], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -113,7 +113,7 @@ def export(session: PayloadSession, trainer: Trainer, config: dict[str, Any]) ->
 
 
 def main() -> None:
-    """Entry point of the payload."""
+    """Run the payload."""
     with payload_session() as session:
         signal.signal(signal.SIGTERM, _stop)
         config = session.config

@@ -1,4 +1,4 @@
-"""EDF and BDF recordings to a corpus of LMA1 archives with LML1 payloads, bit-exact.
+"""Encodes EDF and BDF recordings to a corpus of LMA1 archives with LML1 payloads, bit-exact.
 
     python -m cookbooks.lamquant.payload.lma_encode --config FILE
 
@@ -39,12 +39,14 @@ BYTES_PER_WORKER = 8 << 20
 
 
 class NotBitExact(Exception):
-    """The encoder lost a sample: an error of this program, not of a recording."""
+    """Says that the encoder lost a sample: an error of this program, not of a recording."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One file to encode: ``relative`` to the recordings' root, ``done`` the directory of finished work."""
+    """Describes one file to encode:
+    ``relative`` to the recordings' root, ``done`` the directory of finished work.
+    """
 
     path: Path
     relative: PurePosixPath
@@ -143,7 +145,7 @@ def _die_with_parent() -> None:
 
 
 def encode_job(job: Job) -> dict[str, Any]:
-    """``{"record": corpus entry}`` with the archive in ``job.done``, or ``{"refused": reason}``.
+    """Returns ``{"record": corpus entry}`` with the archive in ``job.done``, or ``{"refused": reason}``.
 
     Raises:
         NotBitExact: the archive does not decode to the source's samples.
@@ -160,7 +162,7 @@ def encode_job(job: Job) -> dict[str, Any]:
 
 
 def _source_sha256(path: Path) -> str | None:
-    """None for what cannot be read: reading it as EDF then says why."""
+    """Returns the digest of a file; None for what cannot be read: reading it as EDF then says why."""
     try:
         with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -206,7 +208,7 @@ def _places(job: Job, source: str) -> tuple[Path, Path]:
 
 
 def _finished(job: Job, source: str) -> dict[str, Any] | None:
-    """The entry of an archive that an earlier attempt completed, if its bytes are still those."""
+    """Returns the entry of an archive that an earlier attempt completed, if its bytes are still those."""
     archive, entry = _places(job, source)
     try:
         saved = json.loads(entry.read_text())
@@ -237,7 +239,9 @@ def _record(job: Job, recording: EdfRecording, source: str) -> dict[str, Any]:
 
 
 def _lml_metadata(recording: EdfRecording) -> dict[str, Any]:
-    """Under the key names that LML1 files in the wild use, so that other readers find them."""
+    """Returns metadata under the key names that LML1 files in the wild use,
+    so that other readers find them.
+    """
     names = ("dig_min", "dig_max", "phys_min", "phys_max", "phys_dim")
     columns = dict(zip(names, map(list, zip(*recording.ranges, strict=True)), strict=True))
     metadata = {

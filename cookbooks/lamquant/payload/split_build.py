@@ -1,4 +1,4 @@
-"""LmaCorpus -> SplitManifest: find duplicated content, then assign subjects to train, val and test."""
+"""Finds duplicated content, then assigns subjects to train, val and test: LmaCorpus -> SplitManifest."""
 
 import json
 

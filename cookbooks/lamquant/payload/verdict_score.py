@@ -50,7 +50,7 @@ REQUIRED_INPUTS = (*DIGESTED, "windows")
 
 
 class ComputedBy(BaseModel):
-    """The digest of what the processes of the verdict run in, and its listing."""
+    """Holds the digest of what the processes of the verdict run in, and its listing."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -59,7 +59,7 @@ class ComputedBy(BaseModel):
 
 
 class ScoreConfig(BaseModel):
-    """What the verdict is about: the digests that the graph recorded, and the proposed change."""
+    """Says what the verdict is about: the digests that the graph recorded, and the proposed change."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -77,7 +77,7 @@ class ScoreConfig(BaseModel):
     environment: ComputedBy | None = None
 
     def named(self) -> dict[str, str | None]:
-        """Input name to the digest it must have; None where none was given."""
+        """Returns input name to the digest it must have; None where none was given."""
         return {name: getattr(self, f"{name}_digest") for name in (*DIGESTED, "incumbent")}
 
 
@@ -97,11 +97,11 @@ def main() -> None:
 
 
 class InputMissing(ValueError):
-    """An input is not there or cannot be used; the message names it."""
+    """Says that an input is not there or cannot be used; the message names it."""
 
 
 def score(config: ScoreConfig, inputs: dict[str, Path]) -> Verdict:
-    """The verdict on a candidate.
+    """Returns the verdict on a candidate.
 
     Raises:
         InputMissing, RegistryInvalid, SplitInvalid, CorpusError, StoreError: if there is nothing to judge
@@ -181,7 +181,7 @@ def _incumbent(
     inputs: dict[str, Path],
     ours: dict[str, float | None],
 ) -> Incumbent | None:
-    """What the candidate would replace, measured on the same recordings as it; no figures if it is lost."""
+    """Measure what the candidate would replace, on the same recordings; no figures if it is lost."""
     if digest is None:
         return None
     if "incumbent" not in inputs:
@@ -200,7 +200,7 @@ def _incumbent(
 
 
 def _anchor(path: Path) -> dict[str, Any]:
-    """The classical codec's figures to show beside the verdict; they decide nothing."""
+    """Measure the classical codec, to be shown beside the verdict; it decides nothing."""
     files = sorted(path.glob("*.json")) if path.is_dir() else [path]
     try:
         if len(files) != 1:

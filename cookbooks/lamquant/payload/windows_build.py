@@ -1,4 +1,4 @@
-"""LmaCorpus and SplitManifest -> TrainingWindows. The test split's archives are never opened."""
+"""Cuts TrainingWindows of LmaCorpus and SplitManifest. The test split's archives are never opened."""
 
 import json
 from dataclasses import asdict
@@ -63,7 +63,7 @@ def build(corpus_dir: Path, split_dir: Path, spec: WindowSpec, out: Path) -> dic
 
 
 def _plan(entries: list[dict[str, Any]], spec: WindowSpec) -> list[tuple[dict[str, Any], range | str]]:
-    """Which windows of which recording, or why none, from the corpus index alone."""
+    """Decide which windows of which recording, or why none, from the corpus index alone."""
     counts: list[int] = []
     reasons: list[str] = []
     for entry in entries:

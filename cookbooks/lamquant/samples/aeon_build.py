@@ -33,7 +33,7 @@ SCP_CHANNELS = ["A1-Cz", "A2-Cz", "C3f", "C3p", "C4f", "C4p"]
 
 @dataclass(frozen=True)
 class Montage:
-    """How a set's microvolts map to amplifier codes: ``physical`` and ``digital`` ranges correspond."""
+    """Says how a set's microvolts map to amplifier codes: ``physical`` and ``digital`` ranges correspond."""
 
     channels: list[str]
     rate_hz: int
@@ -44,12 +44,13 @@ class Montage:
 
     @property
     def step_uv(self) -> float:
+        """Returns the microvolts of one amplifier code."""
         return (self.physical[1] - self.physical[0]) / (self.digital[1] - self.digital[0])
 
 
 @dataclass(frozen=True)
 class Trials:
-    """Parsed trials: microvolts ``[N, C, W]`` and one class label each."""
+    """Holds parsed trials: microvolts ``[N, C, W]`` and one class label each."""
 
     microvolts: NDArray[np.float64]
     labels: list[str]
@@ -76,7 +77,9 @@ def build(folder: Path, wheel: Path, sets: tuple[str, ...], include_traps: bool)
 
 
 def parse_ts(text: io.TextIOBase) -> Trials:
-    """Trials of a ``.ts`` file: after ``@data``, channels parted by ``:``, the class label last."""
+    """Returns the trials of a ``.ts`` file:
+    after ``@data``, channels parted by ``:``, the class label last.
+    """
     trials, labels, in_data = [], [], False
     for line in text:
         if not in_data:
@@ -94,7 +97,7 @@ def _load(archive: zipfile.ZipFile, name: str) -> Trials:
 
 
 def to_codes(microvolts: NDArray[np.float64], montage: Montage) -> NDArray[np.int16]:
-    """Amplifier codes of values printed to at least two decimals.
+    """Returns the amplifier codes of values printed to at least two decimals.
 
     Raises:
         ValueError: a value lies further than the print rounding (0.005 uV) from the montage's grid.
@@ -157,7 +160,7 @@ def _traps(folder: Path, archive: zipfile.ZipFile) -> None:
 
 
 def _write(folder: Path, subject: str, session: str, trials: Trials, montage: Montage) -> None:
-    """One EDF+ file of the trials in order, an annotation at the start of each."""
+    """Write one EDF+ file of the trials in order, an annotation at the start of each."""
     codes = to_codes(trials.microvolts, montage)
     n_trials, n_channels, width = codes.shape
     series = np.ascontiguousarray(codes.transpose(1, 0, 2)).reshape(n_channels, n_trials * width)

@@ -1,4 +1,4 @@
-"""Synthetic EEG for scale and robustness tests; every file says SYNTHETIC in its name and its header.
+"""Makes synthetic EEG for scale and robustness tests; every file says SYNTHETIC in name and header.
 
 Figures measured on it say nothing about compressing real EEG.
 

@@ -1,4 +1,4 @@
-"""The forward model behind the synthetic EEG: random sources, a lead field, artefacts, a reference.
+"""Computes the synthetic EEG: random sources, a lead field, artefacts, a reference.
 
 Aperiodic spectra after Donoghue et al. 2020 (``1 / (knee + f^a)``); scalp sites are the 10-20 system's
 angles on a sphere.
@@ -22,7 +22,7 @@ N_DIPOLES = 48
 
 @dataclass(frozen=True)
 class Traits:
-    """What stays the same in all recordings of a subject. Amplitudes are in microvolts."""
+    """Says what stays the same in all recordings of a subject. Amplitudes are in microvolts."""
 
     exponent: float
     amplitude: float
@@ -40,7 +40,7 @@ class Traits:
 
 
 def draw_traits(seed: int, subject: int) -> Traits:
-    """The traits of one subject."""
+    """Returns the traits of one subject."""
     rng = np.random.default_rng([seed, subject])
     bits = int(rng.choice([12, 16, 16]))
     return Traits(
@@ -68,7 +68,7 @@ def simulate(
     channels: tuple[str, ...] = TEN_TWENTY,
     seizure: tuple[float, float] | None = None,
 ) -> NDArray[np.float64]:
-    """Microvolts ``[C, n_samples]`` of one recording; ``seizure`` is its onset and length in seconds."""
+    """Simulate one recording in microvolts ``[C, n_samples]``; ``seizure`` is onset and length in seconds."""
     rng = np.random.default_rng([*key, 1])
     sites = _positions(TEN_TWENTY, traits.rotation_deg)
     eeg = _background(rng, traits, sites, n_samples, rate_hz)
@@ -96,7 +96,7 @@ def _reference(eeg: NDArray[np.float64], names: list[str], kind: str) -> NDArray
 
 
 def _positions(names: tuple[str, ...], rotation_deg: float) -> NDArray[np.float64]:
-    """Unit vectors ``[C, 3]``: right, nose, up."""
+    """Returns unit vectors ``[C, 3]``: right, nose, up."""
     azimuth, inclination = np.deg2rad(np.array([SITES[name] for name in names], float)).T
     azimuth = azimuth + np.deg2rad(rotation_deg)
     across = np.sin(inclination)
@@ -104,7 +104,7 @@ def _positions(names: tuple[str, ...], rotation_deg: float) -> NDArray[np.float6
 
 
 def _shaped(rng: np.random.Generator, gain: NDArray[np.float64], n_samples: int) -> NDArray[np.float64]:
-    """Unit-variance noise whose amplitude spectrum follows ``gain`` (over ``rfftfreq``)."""
+    """Returns unit-variance noise whose amplitude spectrum follows ``gain`` (over ``rfftfreq``)."""
     wave = np.fft.irfft(np.fft.rfft(rng.standard_normal(n_samples)) * gain, n_samples)
     return wave / max(float(np.std(wave)), 1e-12)
 
@@ -117,7 +117,7 @@ def _band(n_samples: int, rate_hz: int, centre: float, width: float) -> NDArray[
 def _background(
     rng: np.random.Generator, traits: Traits, sites: NDArray[np.float64], n_samples: int, rate_hz: int
 ) -> NDArray[np.float64]:
-    """Dipoles with power ``1 / (knee + f^a)``, falling off with distance to the power 2.2."""
+    """Make dipoles with power ``1 / (knee + f^a)``, falling off with distance to the power 2.2."""
     frequency = np.fft.rfftfreq(n_samples, 1 / rate_hz)
     eeg = np.zeros((len(sites), n_samples))
     for _ in range(N_DIPOLES):
@@ -138,7 +138,7 @@ def _background(
 def _spot(
     sites: NDArray[np.float64], azimuth: float, inclination: float, width: float
 ) -> NDArray[np.float64]:
-    """How strongly each site sees a source under the given scalp point: a Gaussian of the chord."""
+    """Returns how strongly each site sees a source under the given scalp point: a Gaussian of the chord."""
     a, i = np.deg2rad(azimuth), np.deg2rad(inclination)
     centre = np.array([np.sin(i) * np.sin(a), np.sin(i) * np.cos(a), np.cos(i)])
     return np.exp(-0.5 * (np.linalg.norm(sites - centre, axis=1) / width) ** 2)
@@ -151,7 +151,7 @@ def _add_rhythms(
     sites: NDArray[np.float64],
     rate_hz: int,
 ) -> None:
-    """Alpha, mu, beta, theta and spindle bursts with log-normal envelopes."""
+    """Add alpha, mu, beta, theta and spindle bursts with log-normal envelopes."""
     n_samples = eeg.shape[1]
     # azimuth, inclination, spread, centre (Hz), width (Hz), gain against the background
     sources = (
@@ -193,7 +193,7 @@ def _add_muscle(
     sites: NDArray[np.float64],
     rate_hz: int,
 ) -> None:
-    """Broadband noise above 20 Hz over the temples, in bursts."""
+    """Add broadband noise above 20 Hz over the temples, in bursts."""
     n_samples = eeg.shape[1]
     frequency = np.fft.rfftfreq(n_samples, 1 / rate_hz)
     for azimuth in (-80, 80):
@@ -205,7 +205,7 @@ def _add_muscle(
 def _add_spike_wave(
     eeg: NDArray[np.float64], sites: NDArray[np.float64], rate_hz: int, onset: float, length: float
 ) -> None:
-    """Generalised 3 Hz spike and wave: one sharp spike and one slow wave per cycle, frontal maximum."""
+    """Add generalised 3 Hz spike and wave: a sharp spike and a slow wave per cycle, frontal maximum."""
     low, high = int(onset * rate_hz), min(eeg.shape[1], int((onset + length) * rate_hz))
     time = np.arange(high - low) / rate_hz
     phase = (3.0 * time) % 1.0
@@ -216,7 +216,7 @@ def _add_spike_wave(
 
 
 def _add_electrodes(eeg: NDArray[np.float64], rng: np.random.Generator, traits: Traits, rate_hz: int) -> None:
-    """Gain spread, mains, white noise, drift as a random walk, and now and then a pop that decays."""
+    """Add gain spread, mains, white noise, drift as a random walk, and now and then a pop that decays."""
     n_channels, n_samples = eeg.shape
     eeg *= rng.normal(1.0, 0.04, (n_channels, 1))
     time = np.arange(n_samples) / rate_hz

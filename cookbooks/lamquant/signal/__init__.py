@@ -1,1 +1,1 @@
-"""What is computed on the samples before a model sees them: duplicates, splits, windows."""
+"""Computes on samples before a model sees them: duplicates, splits, windows."""

@@ -1,4 +1,5 @@
-"""The one table of EEG bands: what is trained for, drawn, judged and graded has these edges (LQS 1.0).
+"""Holds the one table of EEG bands:
+what is trained for, drawn, judged and graded has these edges (LQS 1.0).
 
 Hertz, half-open: ``low <= f < high``. Between 12 and 13 Hz lies no band. ``sub_delta`` is reported and
 never gated. Without numpy, so that the control plane can read it.

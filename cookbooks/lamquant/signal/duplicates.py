@@ -1,4 +1,4 @@
-"""Content that appears twice: whole recordings, shared trials, channels that copy one another.
+"""Finds content that appears twice: whole recordings, shared trials, channels that copy one another.
 
 Equality is of integers up to a constant offset, polarity and an integer gain of a whole channel, over at
 least a second at any position; a copy that was filtered, resampled or re-referenced is not recognised.
@@ -33,32 +33,40 @@ Samples = NDArray[np.integer]
 
 
 class Signal(Protocol):
-    """What is needed of a recording: integers [channels, samples], their names and rate."""
+    """Says what is needed of a recording: integers [channels, samples], their names and rate."""
 
     @property
-    def channels(self) -> list[str]: ...
+    def channels(self) -> list[str]:
+        """Returns the names of the channels."""
+        ...
+
     @property
-    def rate_hz(self) -> float: ...
+    def rate_hz(self) -> float:
+        """Returns the rate in samples per second."""
+        ...
+
     @property
-    def digital(self) -> Samples: ...
+    def digital(self) -> Samples:
+        """Returns the integers [channels, samples]."""
+        ...
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One piece of duplicated content: ``kind`` is recording, trial or lagged_channel; members are stems."""
+    """Describes duplicated content: ``kind`` is recording, trial or lagged_channel; members are stems."""
 
     kind: str
     members: tuple[str, ...]
     detail: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """The entry in ``split.json``."""
+        """Returns the entry in ``split.json``."""
         return {"kind": self.kind, "members": list(self.members), **self.detail}
 
 
 @dataclass(frozen=True)
 class Duplicates:
-    """What ``find_duplicates`` found.
+    """Holds what ``find_duplicates`` found.
 
     ``copies`` are groups of stems with the same samples in every channel, whatever the channels' order.
     ``kept_channels`` lists, for recordings with lag-copied channels only, the channel indices to keep.
@@ -99,7 +107,9 @@ def find_duplicates(stems: Iterable[str], load: Callable[[str], Signal]) -> Dupl
 
 
 def _content(digital: Samples) -> str:
-    """Digest of the samples, whatever the order of the channels; empty when nothing in it moves."""
+    """Returns the digest of the samples, whatever the order of the channels;
+    empty when nothing in it moves.
+    """
     if not digital.size or not (digital != digital[:, :1]).any():
         return ""
     rows = sorted(hashlib.sha256(row.astype("<i8").tobytes()).digest() for row in digital)
@@ -107,7 +117,7 @@ def _content(digital: Samples) -> str:
 
 
 def _within(stem: str, signal: Signal, sketch: Landmarks) -> tuple[list[Finding], list[int]]:
-    """Channels that copy another one of the same recording, and stretches that a channel repeats."""
+    """Returns channels that copy another one of the same recording, and stretches that a channel repeats."""
     shortest = guaranteed_run(signal.rate_hz)
     zeros = np.zeros(len(sketch.hash), np.int64)
     pairs = candidates(
@@ -141,7 +151,9 @@ def _within(stem: str, signal: Signal, sketch: Landmarks) -> tuple[list[Finding]
 
 
 def _copied_channels(runs: Sequence[Run], digital: Samples) -> dict[int, tuple[int, int, float]]:
-    """Copies as ``{channel: (source, lag, coverage)}``; the first channel of a family is its source."""
+    """Returns copies as ``{channel: (source, lag, coverage)}``;
+    the first channel of a family is its source.
+    """
     shared: dict[tuple[int, int, int], int] = defaultdict(int)
     for run in runs:
         if run.channels[0] != run.channels[1]:
@@ -156,7 +168,9 @@ def _copied_channels(runs: Sequence[Run], digital: Samples) -> dict[int, tuple[i
 
 
 def _moving(samples: Samples) -> int:
-    """Samples of a channel outside flat stretches of a second or so: what there is to be copied."""
+    """Returns the samples of a channel outside flat stretches of a second or so:
+    what there is to be copied.
+    """
     change = np.flatnonzero(np.diff(samples)) if len(samples) > 1 else np.empty(0, np.int64)
     gaps = np.diff(change, prepend=-1, append=len(samples) - 1)
     return len(samples) - int(gaps[gaps > 128].sum())
@@ -165,7 +179,7 @@ def _moving(samples: Samples) -> int:
 def _across(
     sketches: dict[str, Landmarks], kept: dict[str, list[int]], load: Callable[[str], Signal]
 ) -> Iterator[Finding]:
-    """Findings between two different recordings."""
+    """Yields findings between two different recordings."""
     stems = sorted(sketches)
     hashes = np.concatenate([sketches[stem].hash for stem in stems] or [np.empty(0, np.uint64)])
     places = np.empty((len(hashes), 3), np.int64)
@@ -190,7 +204,7 @@ def _across(
 def _classify(
     names: tuple[str, str], runs: list[Run], first: Signal, second: Signal, kept: dict[str, list[int]]
 ) -> Finding:
-    """A whole recording, a copied channel or shared trials, by how much of either is shared."""
+    """Returns a whole recording, a copied channel or shared trials, by how much of either is shared."""
     shares, channel_share = [], 0.0
     for side, signal in enumerate((first, second)):
         shared = _covered(runs, side)
@@ -206,7 +220,7 @@ def _classify(
 
 
 def _covered(runs: Iterable[Run], side: int) -> dict[int, int]:
-    """Samples of each channel that lie in a run, each counted once."""
+    """Returns the samples of each channel that lie in a run, each counted once."""
     spans: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for run in runs:
         spans[run.channels[side]].append((run.starts[side], run.starts[side] + run.length))

@@ -1,4 +1,4 @@
-"""Landmarks of a signal: a sparse, position-independent sketch by which equal stretches find each other.
+"""Finds landmarks of a signal: a sparse, position-independent sketch by which equal stretches meet.
 
 A window of ``WINDOW`` first differences is hashed at every sample with a polynomial rolling hash modulo
 2^64 (Karp & Rabin, "Efficient randomized pattern-matching algorithms", 1987), and of the hashes only the
@@ -38,7 +38,7 @@ Positions = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Landmarks:
-    """Landmarks of one recording, sorted by channel and position; all arrays have the same length.
+    """Holds landmarks of one recording, sorted by channel and position; all arrays have the same length.
 
     ``position`` is the index of the first sample of the hashed window, in samples of that channel.
     """
@@ -48,23 +48,25 @@ class Landmarks:
     position: Positions
 
     def of_channels(self, kept: list[int]) -> "Landmarks":
-        """Only the landmarks of the channels ``kept``."""
+        """Returns only the landmarks of the channels ``kept``."""
         mask = np.isin(self.channel, kept)
         return Landmarks(self.hash[mask], self.channel[mask], self.position[mask])
 
 
 def spacing(rate_hz: float) -> int:
-    """Samples between landmarks, odd, so that a shared run of one second has one."""
+    """Returns the samples between landmarks, odd, so that a shared run of one second has one."""
     return min(max(MIN_SPACING, (round(rate_hz) - WINDOW) // 2 * 2 - 1), MAX_SPACING)
 
 
 def guaranteed_run(rate_hz: float) -> int:
-    """The shortest run of equal differences that is sure to be found: a second, or 80 at a low rate."""
+    """Returns the shortest run of equal differences that is sure to be found:
+    a second, or 80 at a low rate.
+    """
     return max(round(rate_hz), WINDOW + spacing(rate_hz) - 1)
 
 
 def step_of(samples: Samples) -> int:
-    """The greatest common divisor of the first differences; 1 for a flat signal."""
+    """Returns the greatest common divisor of the first differences; 1 for a flat signal."""
     head = np.diff(samples[:4096].astype(np.int64))
     step = int(np.gcd.reduce(head)) if len(head) else 0
     if step != 1 and len(samples) > 4096:
@@ -90,7 +92,9 @@ def landmarks(digital: Samples, rate_hz: float) -> Landmarks:
 
 
 def _channel(samples: Samples, size: int) -> tuple[Hashes, Positions]:
-    """Landmarks of one channel, block by block; the halo makes the blocks invisible in the result."""
+    """Returns the landmarks of one channel, block by block;
+    the halo makes the blocks invisible in the result.
+    """
     step, halo, n = step_of(samples), size, len(samples) - WINDOW
     hashes, positions = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
     for start in range(0, max(n, 0), _BLOCK):
@@ -131,7 +135,9 @@ def _rolling_hash(differences: Positions) -> Hashes:
 
 @cache
 def _powers() -> tuple[Hashes, Hashes]:
-    """Powers of the odd base and of its inverse modulo 2^64, as far as one block with its halo needs."""
+    """Returns the powers of the odd base and of its inverse modulo 2^64,
+    as far as one block with its halo needs.
+    """
     n = 2 * _BLOCK
     tables = []
     for base in (_BASE, pow(_BASE, -1, _MASK + 1)):
@@ -142,7 +148,7 @@ def _powers() -> tuple[Hashes, Hashes]:
 
 
 def _informative(differences: Positions) -> NDArray[np.bool_]:
-    """Whether each window of differences moves often enough to be recognised again."""
+    """Says whether each window of differences moves often enough to be recognised again."""
     changed = (differences[1:] != differences[:-1]) & (differences[1:] != 0)
     count = np.zeros(len(differences), np.int64)
     np.cumsum(changed, out=count[1:])

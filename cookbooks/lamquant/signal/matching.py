@@ -1,4 +1,4 @@
-"""From equal landmarks to equal stretches: candidate pairs, then the samples themselves."""
+"""Finds equal stretches by equal landmarks: candidate pairs, then the samples themselves."""
 
 import zlib
 from dataclasses import dataclass
@@ -20,7 +20,9 @@ Pairs = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Run:
-    """``length`` samples from ``starts[0]`` of one channel equal those from ``starts[1]`` of another."""
+    """Says that ``length`` samples from ``starts[0]`` of one channel equal those from ``starts[1]`` of
+    another.
+    """
 
     channels: tuple[int, int]
     starts: tuple[int, int]
@@ -28,7 +30,8 @@ class Run:
 
 
 def candidates(hashes: NDArray[np.uint64], places: Pairs) -> Pairs:
-    """Pairs of places [n, 3] with the same hash -> [m, 6]; in large families each with its neighbours.
+    """Find pairs of places [n, 3] with the same hash -> [m, 6];
+    in large families each with its neighbours.
 
     A family of up to eight yields all its pairs; beyond that every member is paired with the seven that
     follow and with the first, which is enough to join the family and keeps the pairs linear in number.
@@ -73,7 +76,7 @@ def verified(pairs: Pairs, first: Samples, second: Samples, shortest: int) -> li
 
 
 def _grow(x: Samples, y: Samples, p: int, q: int, gains: tuple[int, int]) -> tuple[int, int]:
-    """How far the differences of x at p and of y at q agree, backwards and forwards, in samples."""
+    """Measure how far the differences of x at p and of y at q agree, backwards and forwards, in samples."""
     size = min(32, len(x) - p - 1, len(y) - q - 1)
     head = np.diff(x[p : p + size + 1].astype(np.int64)) * gains[0]
     sign = 1 if np.array_equal(head, np.diff(y[q : q + size + 1].astype(np.int64)) * gains[1]) else -1
@@ -83,7 +86,7 @@ def _grow(x: Samples, y: Samples, p: int, q: int, gains: tuple[int, int]) -> tup
 
 
 def _agreement(x: Samples, y: Samples, gain_x: int, gain_y: int) -> int:
-    """Length of the common beginning of two series of differences, compared in growing pieces."""
+    """Returns the length of the common beginning of two series of differences, compared in growing pieces."""
     n, done, size = min(len(x), len(y)) - 1, 0, 256
     while done < n:
         stop = min(n, done + size)
@@ -96,7 +99,7 @@ def _agreement(x: Samples, y: Samples, gain_x: int, gain_y: int) -> int:
 
 
 def _has_content(samples: Samples) -> bool:
-    """Whether a run could tell where it comes from: a calibration square or hum equals any other one."""
+    """Says whether a run could tell where it comes from: a calibration square or hum equals any other one."""
     differences = np.diff(samples.astype(np.int64)).astype("<i2")
     pieces = (differences[start : start + _PIECE].tobytes() for start in range(0, len(differences), _PIECE))
     return any(len(zlib.compress(piece, 6)) >= _MIN_BYTES for piece in pieces)

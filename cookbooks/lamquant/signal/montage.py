@@ -1,4 +1,4 @@
-"""Finding the electrodes of a montage among a recording's channel names."""
+"""Finds the electrodes of a montage among a recording's channel names."""
 
 import re
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ _REFERENCE = re.compile(r"[ _:-]+(REF|LE|AR|AVG)$")
 
 
 class MissingChannels(Exception):
-    """A montage that a recording cannot fill."""
+    """Says that a recording cannot fill a montage."""
 
 
 def electrode(name: str) -> str:
-    """The electrode that a channel name means: ``EEG T7-REF`` and ``t3`` are both ``T3``."""
+    """Returns the electrode that a channel name means: ``EEG T7-REF`` and ``t3`` are both ``T3``."""
     plain = _REFERENCE.sub("", _PREFIX.sub("", name.strip().upper())).strip(" .")
     return _ALIASES.get(plain, plain)
 
@@ -22,7 +22,7 @@ def electrode(name: str) -> str:
 def select_channels(
     channels: Sequence[str], kept: Sequence[int], montage: Sequence[str] | None
 ) -> tuple[list[str], list[int]]:
-    """Names and indices of the channels to use.
+    """Returns names and indices of the channels to use.
 
     Args:
         channels: the recording's channel names.

@@ -1,4 +1,4 @@
-"""Which subject is trained on, validated on, or sealed for the gate.
+"""Decides which subject is trained on, validated on, or sealed for the gate.
 
 A subject's bucket is a hash of the seed and its name, so a subject stays where it is when others come or
 go. Subjects that share content, or are spellings of one name (see ``patient_key``), are one group and go one
@@ -27,12 +27,12 @@ _LISTED = 12
 
 
 class SplitError(Exception):
-    """A split that cannot be made or read; says which field, recording or subject, and the remedy."""
+    """Says that a split cannot be made or read; names field, recording or subject, and the remedy."""
 
 
 @dataclass(frozen=True)
 class SplitPolicy:
-    """The wish: ``named`` subjects for some splits, and shares of the subjects for the others.
+    """Says what is wished: ``named`` subjects for some splits, and shares of the subjects for the others.
 
     Raises:
         SplitError: a fraction out of range, fractions that leave nothing to train on, or a subject
@@ -67,7 +67,7 @@ class SplitPolicy:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "SplitPolicy":
-        """From the payload's config; a missing or null field means its default."""
+        """Read a policy from the payload's config; a missing or null field means its default."""
         named: dict[str, tuple[str, ...]] = {}
         for split in SPLITS:
             listed = config.get(f"{split}_subjects") or []
@@ -78,32 +78,33 @@ class SplitPolicy:
         return cls(**{name: value for name, value in values.items() if value is not None}, named=named)
 
     def bucket(self, name: str) -> float:
-        """A number in [0, 1) that depends on the seed and the name only."""
+        """Returns a number in [0, 1) that depends on the seed and the name only."""
         digest = hashlib.sha1(f"{self.seed}:{name}".encode(), usedforsecurity=False).hexdigest()
         return int(digest[:8], 16) / 2**32
 
     def interval(self, split: str) -> tuple[float, float]:
-        """The half-open range of buckets that a split takes; empty where its fraction is 0 or its subjects
-        are named, and the range of a named split then falls to train."""
+        """Returns the half-open range of buckets that a split takes; empty where its fraction is 0 or its
+        subjects are named, and the range of a named split then falls to train.
+        """
         test_end = self.val_fraction + self.test_fraction
         ranges = {"val": (0.0, self.val_fraction), "test": (self.val_fraction, test_end)}
         low, high = ranges.get(split, (test_end, 1.0))
         return (low, low if split in ranges and self.named.get(split) else high)
 
     def share(self, split: str) -> float:
-        """The share of the unnamed subjects that a split is to have."""
+        """Returns the share of the unnamed subjects that a split is to have."""
         shares = {name: self.interval(name)[1] - self.interval(name)[0] for name in ("val", "test")}
         return shares.get(split, 1.0 - sum(shares.values()))
 
     def by_bucket(self, name: str) -> str:
-        """The split that a bucket falls into."""
+        """Returns the split that a bucket falls into."""
         bucket = self.bucket(name)
         taken = (s for s in ("val", "test") if self.interval(s)[0] <= bucket < self.interval(s)[1])
         return next(taken, "train")
 
 
 def build_split(corpus: Mapping[str, Any], duplicates: "Duplicates", policy: SplitPolicy) -> dict[str, Any]:
-    """The manifest, as written to ``split.json``.
+    """Returns the manifest, as written to ``split.json``.
 
     Args:
         corpus: the parsed ``corpus.json``.
@@ -149,7 +150,7 @@ _Links = dict[str, dict[str, str]]
 
 
 def _links(findings: Iterable["Finding"], subject_of: Mapping[str, str]) -> _Links:
-    """Subjects that are one patient: ``links[a][b]`` says in words what shows it."""
+    """Find subjects that are one patient: ``links[a][b]`` says in words what shows it."""
     links: _Links = defaultdict(dict)
     first_spelling: dict[str, str] = {}
     for b in sorted(set(subject_of.values())):
@@ -169,7 +170,7 @@ def _links(findings: Iterable["Finding"], subject_of: Mapping[str, str]) -> _Lin
 
 
 def _groups(subjects: set[str], links: _Links) -> dict[str, list[str]]:
-    """Connected subjects, under the first name in each group."""
+    """Returns connected subjects, under the first name in each group."""
     groups: dict[str, list[str]] = {}
     seen: set[str] = set()
     for subject in sorted(subjects):
@@ -188,7 +189,7 @@ def _groups(subjects: set[str], links: _Links) -> dict[str, list[str]]:
 def _assign(
     groups: Mapping[str, list[str]], links: _Links, policy: SplitPolicy
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Group -> split, and those of them that were moved out of their bucket's split."""
+    """Returns group -> split, and those of them that were moved out of their bucket's split."""
     named = _named(groups, links, policy)
     assigned = {key: named.get(key) or policy.by_bucket(key) for key in groups}
     moved: dict[str, str] = {}
@@ -211,7 +212,7 @@ def _distance(bucket: float, low: float, high: float) -> float:
 
 
 def _named(groups: Mapping[str, list[str]], links: _Links, policy: SplitPolicy) -> dict[str, str]:
-    """Groups with a named member, and the split that it was named for."""
+    """Returns groups with a named member, and the split that it was named for."""
     known = sorted(subject for members in groups.values() for subject in members)
     spelled = {patient_key(name): (name, split) for split in SPLITS for name in policy.named.get(split, ())}
     for key in spelled.keys() - {patient_key(subject) for subject in known}:
@@ -278,7 +279,7 @@ def _some(names: list[str]) -> str:
 
 
 def read_split(split_dir: Path, corpus: Mapping[str, Any]) -> dict[str, Any]:
-    """The parsed ``split.json``, after checking it again and against the corpus it is for.
+    """Returns the parsed ``split.json``, after checking it again and against the corpus it is for.
 
     Raises:
         SplitError: it is missing or of another schema, does not list exactly the recordings of the
@@ -296,7 +297,7 @@ def read_split(split_dir: Path, corpus: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def patients_of(subjects: Iterable[str]) -> dict[str, list[str]]:
-    """The spellings of each patient's name, sorted, by what they share."""
+    """Returns the spellings of each patient's name, sorted, by what they share."""
     patients: dict[str, list[str]] = defaultdict(list)
     for subject in sorted(subjects):
         patients[patient_key(subject)].append(subject)
@@ -327,5 +328,5 @@ def _problem(split: Mapping[str, Any], entries: Mapping[str, Any]) -> str | None
 
 
 def stems_in(split: Mapping[str, Any], name: str) -> list[str]:
-    """The recordings of one split, sorted."""
+    """Returns the recordings of one split, sorted."""
     return sorted(stem for stem, home in split["recordings"].items() if home == name)

@@ -1,4 +1,4 @@
-"""Training windows: full band, high-passed, in microvolts, as arrays to be memory-mapped.
+"""Cuts training windows: full band, high-passed, in microvolts, as arrays to be memory-mapped.
 
 One ``.npy`` file per recording, float32 [windows, channels, samples]. A recording is filtered channel by
 channel, so memory stays at its integers plus one channel in float64, whatever the number of channels.
@@ -30,16 +30,16 @@ Microvolts = NDArray[np.float64]
 
 
 class WindowError(Exception):
-    """Windows that cannot be cut or read; names the recording or field, the value and the remedy."""
+    """Says that windows cannot be cut or read; names the recording or field, the value and the remedy."""
 
 
 class NotUsable(WindowError):
-    """One recording that does not fit the request; the others may."""
+    """Says that one recording does not fit the request; the others may."""
 
 
 @dataclass(frozen=True)
 class WindowSpec:
-    """The request.
+    """Says what windows are wanted.
 
     Attributes:
         window_s: length of a window in seconds.
@@ -72,7 +72,9 @@ class WindowSpec:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "WindowSpec":
-        """From the payload's config; a missing field, or a null that is not allowed, means its default."""
+        """Read a spec from the payload's config;
+        a missing field, or a null not allowed, means its default.
+        """
         names = ("window_s", "highpass_hz", "rate_hz", "channels", "max_windows")
         values = {name: config[name] for name in names if config.get(name) is not None}
         if isinstance(values.get("channels"), list):
@@ -80,11 +82,11 @@ class WindowSpec:
         return cls(**values)
 
     def rate_of(self, source_rate_hz: float) -> float:
-        """The rate of the windows cut from a recording."""
+        """Returns the rate of the windows cut from a recording."""
         return self.rate_hz or source_rate_hz
 
     def samples(self, rate_hz: float) -> int:
-        """Samples in a window at ``rate_hz``."""
+        """Returns the number of samples in a window at ``rate_hz``."""
         return round(self.window_s * rate_hz)
 
 
@@ -99,7 +101,7 @@ def check_rate(stem: str, rate_hz: float, spec: WindowSpec) -> None:
 
 
 def ratio(source_rate_hz: float, rate_hz: float) -> tuple[int, int]:
-    """Up- and down-sampling factors from one rate to the other.
+    """Returns up- and down-sampling factors from one rate to the other.
 
     Raises:
         NotUsable: no factors up to 10 000 come within a millionth of the rate.
@@ -112,13 +114,13 @@ def ratio(source_rate_hz: float, rate_hz: float) -> tuple[int, int]:
 
 
 def n_candidates(n_samples: int, source_rate_hz: float, spec: WindowSpec) -> int:
-    """Whole windows in a recording of ``n_samples`` samples at ``source_rate_hz``, before any is dropped."""
+    """Count whole windows in ``n_samples`` samples at ``source_rate_hz``, before any is dropped."""
     up, down = ratio(source_rate_hz, spec.rate_of(source_rate_hz))
     return -(-n_samples * up // down) // max(1, spec.samples(spec.rate_of(source_rate_hz)))
 
 
 def highpass(x: Microvolts, rate_hz: float, corner_hz: float) -> Microvolts:
-    """Second-order Butterworth high-pass, forwards and backwards, along the last axis.
+    """Apply a second-order Butterworth high-pass, forwards and backwards, along the last axis.
 
     The ends are extended by odd reflection over one period of the corner frequency, or as far as the
     signal reaches.
@@ -129,7 +131,7 @@ def highpass(x: Microvolts, rate_hz: float, corner_hz: float) -> Microvolts:
 
 
 def channel_microvolts(recording: Recording, index: int, spec: WindowSpec) -> Microvolts:
-    """One channel [samples] at the windows' rate, high-passed, in microvolts."""
+    """Returns one channel [samples] at the windows' rate, high-passed, in microvolts."""
     x = recording.digital[index] * recording.scale[index] + recording.offset[index]
     rate_hz = spec.rate_of(recording.rate_hz)
     up, down = ratio(recording.rate_hz, rate_hz)
@@ -141,7 +143,7 @@ def channel_microvolts(recording: Recording, index: int, spec: WindowSpec) -> Mi
 
 @dataclass(frozen=True)
 class Cut:
-    """The windows of one recording, on disk, and what was left out.
+    """Holds the windows of one recording, on disk, and what was left out.
 
     Windows are counted from sample 0; ``spans`` lists those written as ``[first, count]`` of each stretch
     without a gap. ``lsb_uv`` is the size of one digital unit.
@@ -196,7 +198,9 @@ def cut_windows(
 def _flat(
     digital: NDArray[np.int32], chosen: NDArray[np.int64], size: int, ratio: float
 ) -> NDArray[np.bool_]:
-    """Windows in which no channel moves, judged on the integers: filters smear a step into flat parts."""
+    """Find windows in which no channel moves, judged on the integers:
+    filters smear a step into flat parts.
+    """
     spans = ((int(i * size * ratio), int(np.ceil((i + 1) * size * ratio))) for i in chosen)
     return np.array([bool((digital[:, a:b] == digital[:, a : a + 1]).all()) for a, b in spans], np.bool_)
 
@@ -255,13 +259,13 @@ def spread(counts: Sequence[int], limit: int | None) -> list[range]:
 
 
 def _spans(indices: NDArray[np.int64]) -> list[list[int]]:
-    """Ascending indices as ``[first, count]`` of each consecutive stretch."""
+    """Returns ascending indices as ``[first, count]`` of each consecutive stretch."""
     stretches = np.split(indices, np.flatnonzero(np.diff(indices) != 1) + 1)
     return [[int(stretch[0]), len(stretch)] for stretch in stretches if len(stretch)]
 
 
 def open_windows(windows_dir: Path, split: str) -> list[tuple[dict[str, Any], NDArray[np.float32]]]:
-    """The recordings of one split: entries of ``windows.json`` and their windows, memory-mapped.
+    """Returns the recordings of one split: entries of ``windows.json`` and their windows, memory-mapped.
 
     Each array is float32 [windows, channels, samples] in microvolts, read-only.
 

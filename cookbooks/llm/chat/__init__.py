@@ -1,1 +1,1 @@
-"""Conversations as a model reads them: templates, control tokens, what is learned."""
+"""Reads conversations as a model does: templates, control tokens, what is learned."""

@@ -1,4 +1,4 @@
-"""Control tokens inside texts: found, and written so that they are none."""
+"""Finds control tokens inside texts, and writes them so that they are none."""
 
 import functools
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def control_tokens_in(tokenizer: "Tokenizer", text: str) -> list[str]:
-    """The control tokens that a text would be cut into; a token for unknown characters is none."""
+    """Returns the control tokens that a text would be cut into; a token for unknown characters is none."""
     found = control_pattern(tokenizer).findall(text)
     if found or _is_literal(tokenizer):
         return found
@@ -21,13 +21,14 @@ def control_tokens_in(tokenizer: "Tokenizer", text: str) -> list[str]:
 
 @functools.lru_cache(maxsize=8)
 def _is_literal(tokenizer: "Tokenizer") -> bool:
-    """True if the tokenizer does not change a text before it looks for tokens."""
+    """Returns True if the tokenizer does not change a text before it looks for tokens."""
     backend: Any = getattr(tokenizer, "backend_tokenizer", None)
     return backend is not None and backend.normalizer is None
 
 
 def neutralised(tokenizer: "Tokenizer", text: str) -> str:
-    """The text with a space in each control token, ``<|im_end|>`` as ``< |im_end|>``; other text stays.
+    """Returns the text with a space in each control token,
+    ``<|im_end|>`` as ``< |im_end|>``; other text stays.
 
     Empty where that cannot be done.
     """

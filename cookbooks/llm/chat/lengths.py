@@ -1,4 +1,4 @@
-"""How long rows are in tokens, how much of them is learned, and which are worth a look."""
+"""Measures how long rows are in tokens, how much of them is learned, and which are worth a look."""
 
 import statistics
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ Sample = tuple[str, Encoded | EncodedPair]
 
 
 def size_of(encoded: list[Encoded] | EncodedPair) -> tuple[int, int]:
-    """Tokens of the longest example of a row, and how many are learned in all."""
+    """Returns the tokens of the longest example of a row, and how many are learned in all."""
     if isinstance(encoded, EncodedPair):
         sides = [len(encoded.chosen_ids), len(encoded.rejected_ids)]
         return len(encoded.prompt_ids) + max(sides), sum(sides)
@@ -19,7 +19,7 @@ def size_of(encoded: list[Encoded] | EncodedPair) -> tuple[int, int]:
 
 @dataclass
 class Measured:
-    """Tokens of the rows that are kept, and the rows that are shown: the first ones and the longest."""
+    """Holds tokens of the rows that are kept, and the rows that are shown: the first ones and the longest."""
 
     lengths: list[int] = field(default_factory=list)
     n_learned: int = 0
@@ -40,11 +40,11 @@ class Measured:
         self.n_learned += learned
 
     def samples(self) -> list[Sample]:
-        """What is shown."""
+        """Returns what is shown."""
         return [*self.first, *([self.longest] if self.longest else [])]
 
     def facts(self) -> dict[str, int]:
-        """Totals and percentiles, in tokens."""
+        """Returns totals and percentiles, in tokens."""
         ordered = sorted(self.lengths)
         return {
             "total": sum(ordered),

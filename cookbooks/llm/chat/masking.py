@@ -1,4 +1,4 @@
-"""Which tokens of a row are learned: only the assistant's, for any chat template.
+"""Decides which tokens of a row are learned: only the assistant's, for any chat template.
 
 The template itself is asked. For each answer it renders the messages before it with the prompt that
 generation starts from; what follows in the rendered conversation is what the model would have to write, up
@@ -40,25 +40,25 @@ PROMPT = "Use a chat template that renders an answer after its own generation pr
 
 
 class Unstable(MaskError):
-    """An answer is rendered otherwise in a conversation than it is asked for."""
+    """Says that an answer is rendered otherwise in a conversation than it is asked for."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """One example for a trainer; ``labels`` are the ids, or `IGNORE`."""
+    """Holds one example for a trainer; ``labels`` are the ids, or `IGNORE`."""
 
     input_ids: list[int]
     labels: list[int]
 
     @property
     def n_learned(self) -> int:
-        """How many tokens carry a loss."""
+        """Returns how many tokens carry a loss."""
         return sum(label != IGNORE for label in self.labels)
 
 
 @dataclass(frozen=True)
 class EncodedPair:
-    """One preference pair; both completions end with the token that ends a turn."""
+    """Holds one preference pair; both completions end with the token that ends a turn."""
 
     prompt_ids: list[int]
     chosen_ids: list[int]
@@ -66,7 +66,8 @@ class EncodedPair:
 
 
 def encode_row(tokenizer: "Tokenizer", row: Mapping[str, Any]) -> list[Encoded]:
-    """The examples of a row with ``text`` or ``messages``; more than one only where it says ``learn: each``.
+    """Returns the examples of a row with ``text`` or ``messages``;
+    more than one only where it says ``learn: each``.
 
     Raises:
         MaskError: it cannot be rendered, or its answers cannot be told exactly.
@@ -77,7 +78,7 @@ def encode_row(tokenizer: "Tokenizer", row: Mapping[str, Any]) -> list[Encoded]:
 
 
 def encode_text(tokenizer: "Tokenizer", text: str) -> Encoded:
-    """Plain text: every token is learned, and that it ends, but not the token that begins it.
+    """Encode plain text: every token is learned, and that it ends, but not the token that begins it.
 
     Raises:
         MaskError: the tokenizer has no token for the end.
@@ -95,7 +96,7 @@ def encode_text(tokenizer: "Tokenizer", text: str) -> Encoded:
 def encode_messages(
     tokenizer: "Tokenizer", messages: Sequence[Message], learn: Learn = "all"
 ) -> list[Encoded]:
-    """The examples of a conversation.
+    """Returns the examples of a conversation.
 
     Raises:
         MaskError: the template refuses it, its answers cannot be told exactly, or it has none.
@@ -109,7 +110,7 @@ def encode_messages(
 
 
 def encode_pair(tokenizer: "Tokenizer", row: Mapping[str, Any]) -> EncodedPair:
-    """The prompt and both completions of a preference row.
+    """Returns the prompt and both completions of a preference row.
 
     Raises:
         MaskError: as `encode_messages`, or the two sides see different prompts.
@@ -145,7 +146,7 @@ def _encode(tokenizer: "Tokenizer", messages: Sequence[Message], answers: Sequen
 def learned_spans(
     tokenizer: "Tokenizer", messages: Sequence[Message], answers: Sequence[int]
 ) -> tuple[str, list[tuple[int, int]]]:
-    """The rendered conversation, and for each of these answers where it is learned, in characters.
+    """Returns the rendered conversation, and for each of these answers where it is learned, in characters.
 
     Raises:
         Unstable: an answer is rendered otherwise in the conversation than it is asked for.
@@ -174,7 +175,7 @@ def _span(tokenizer: "Tokenizer", messages: Sequence[Message], index: int, full:
 
 
 def _same(tokenizer: "Tokenizer", alone: str, full: str) -> int:
-    """How far two renderings agree, without cutting through an added token."""
+    """Returns how far two renderings agree, without cutting through an added token."""
     shared = _common(alone, full)
     for text in {alone, full}:
         for match in added_pattern(tokenizer).finditer(text):
@@ -216,7 +217,7 @@ def _differs(full: str, other: str, what: str, when: str) -> str:
 
 
 def _by_marks(tokenizer: "Tokenizer", messages: Sequence[Message], *, all_answers: bool) -> Encoded:
-    """By the template's own ``{% generation %}`` marks."""
+    """Encode by the template's own ``{% generation %}`` marks."""
     options = {"tokenize": True, "return_dict": True, "return_assistant_tokens_mask": True}
     found = apply_template(tokenizer, messages, **options)
     ids = list(found["input_ids"])
@@ -245,7 +246,7 @@ def _runs(mask: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def _trimmed(tokenizer: "Tokenizer", ids: list[int], start: int, end: int) -> int:
-    """The end of a run without the blanks that some templates write after the end of a turn."""
+    """Returns the end of a run without the blanks that some templates write after the end of a turn."""
     while end - 1 > start and not is_added(tokenizer, ids[end - 1]):
         if str(tokenizer.decode([ids[end - 1]])).strip():
             break

@@ -1,4 +1,4 @@
-"""What will be learned, to be looked at: samples with the learned tokens marked."""
+"""Shows what will be learned: samples with the learned tokens marked."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ LIMIT = 1500
 
 
 def marked(tokenizer: "Tokenizer", encoded: Encoded) -> str:
-    """The example as the model sees it, what is learned in ``⟦ ⟧``."""
+    """Returns the example as the model sees it, what is learned in ``⟦ ⟧``."""
     parts: list[str] = []
     for learned, ids in _runs(encoded):
         text = decoded(tokenizer, ids)
@@ -39,12 +39,12 @@ def _runs(encoded: Encoded) -> Iterator[tuple[bool, list[int]]]:
 
 
 def as_example(prompt: Sequence[int], completion: Sequence[int]) -> Encoded:
-    """One side of a pair as an example."""
+    """Returns one side of a pair as an example."""
     return Encoded([*prompt, *completion], [*[IGNORE] * len(prompt), *completion])
 
 
 def preview(tokenizer: "Tokenizer", samples: Sequence[tuple[str, Encoded | EncodedPair]]) -> str:
-    """Markdown with a fenced block for each sample, under its title."""
+    """Returns Markdown with a fenced block for each sample, under its title."""
     text = [f"The model learns to write what stands in **{BEGIN} {END}**; the rest it only reads."]
     for title, encoded in samples:
         if isinstance(encoded, Encoded):

@@ -1,4 +1,4 @@
-"""A tokenizer and its chat template: rendering conversations, and where tokens lie in the text."""
+"""Renders conversations by a tokenizer's chat template, and finds where tokens lie in the text."""
 
 import bisect
 import datetime
@@ -24,11 +24,13 @@ Message = Mapping[str, str]
 
 
 class MaskError(ValueError):
-    """What is to be learned cannot be told exactly; the message says what is wrong and the remedy."""
+    """Says that what is to be learned cannot be told exactly;
+    the message says what is wrong and the remedy.
+    """
 
 
 def load_tokenizer(model: Path) -> "Tokenizer":
-    """The tokenizer of a model directory, from its own files only.
+    """Returns the tokenizer of a model directory, from its own files only.
 
     Raises:
         MaskError: it has none that can be loaded.
@@ -54,7 +56,8 @@ def load_tokenizer(model: Path) -> "Tokenizer":
 
 
 def _is_plain(model: Path) -> bool:
-    """True if the files name the class that reads any ``tokenizer.json``, and transformers believes them.
+    """Returns True if the files name the class that reads any ``tokenizer.json``,
+    and transformers believes them.
 
     It does not for some architectures, for which published files name a wrong one.
     """
@@ -67,7 +70,7 @@ def _is_plain(model: Path) -> bool:
 
 
 def render(tokenizer: "Tokenizer", messages: Sequence[Message], *, prompt: bool = False) -> str:
-    """The conversation as text, with the prompt that generation starts from if asked for.
+    """Returns the conversation as text, with the prompt that generation starts from if asked for.
 
     Raises:
         MaskError: there is no chat template, or it refuses the conversation or leaves out what users say.
@@ -82,7 +85,7 @@ def render(tokenizer: "Tokenizer", messages: Sequence[Message], *, prompt: bool 
 
 
 def apply_template(tokenizer: "Tokenizer", messages: Sequence[Message], **options: Any) -> Any:
-    """What the tokenizer makes of a conversation with `template_of`.
+    """Returns what the tokenizer makes of a conversation with `template_of`.
 
     Raises:
         MaskError: there is no chat template, or it refuses the conversation.
@@ -98,7 +101,7 @@ def apply_template(tokenizer: "Tokenizer", messages: Sequence[Message], **option
 
 @functools.lru_cache(maxsize=8)
 def template_of(tokenizer: "Tokenizer") -> str:
-    """The chat template, in which any date that it would write is `TODAY`.
+    """Returns the chat template, in which any date that it would write is `TODAY`.
 
     Raises:
         MaskError: there is none.
@@ -116,7 +119,7 @@ def template_of(tokenizer: "Tokenizer") -> str:
 
 
 def control_tokens(tokenizer: "Tokenizer") -> set[str]:
-    """The tokens that steer a model and never stand for text."""
+    """Returns the tokens that steer a model and never stand for text."""
     added = tokenizer.added_tokens_decoder.values()
     return {*tokenizer.all_special_tokens, *(str(token) for token in added if token.special)}
 
@@ -138,12 +141,12 @@ def _any_of(words: Iterable[str]) -> re.Pattern[str]:
 
 
 def is_added(tokenizer: "Tokenizer", token: int) -> bool:
-    """True for a token that `added_pattern` finds."""
+    """Returns True for a token that `added_pattern` finds."""
     return token in tokenizer.added_tokens_decoder or token in tokenizer.all_special_ids
 
 
 class Tokens(NamedTuple):
-    """The tokens of a text, and at which character each begins and ends."""
+    """Holds the tokens of a text, and at which character each begins and ends."""
 
     text: str
     ids: list[int]
@@ -151,7 +154,7 @@ class Tokens(NamedTuple):
     ends: list[int]
 
     def at(self, character: int) -> int:
-        """The first token that begins at a character or after it."""
+        """Returns the first token that begins at a character or after it."""
         return bisect.bisect_left(self.starts, character)
 
 
@@ -188,7 +191,7 @@ def tokens_of(tokenizer: "Tokenizer", text: str, prompts: Sequence[int]) -> Toke
 
 
 def decoded(tokenizer: "Tokenizer", ids: Sequence[int]) -> str:
-    """The text of these tokens, to the letter."""
+    """Returns the text of these tokens, to the letter."""
     return str(tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
 
@@ -205,7 +208,7 @@ def _tokens(tokenizer: "Tokenizer", text: str, offset: int) -> Tokens:
 
 
 def _is_clean(tokenizer: "Tokenizer", tokens: Tokens, character: int) -> bool:
-    """True if the text up to a character has the same tokens without what follows it."""
+    """Returns True if the text up to a character has the same tokens without what follows it."""
     text, first = tokens.text, tokens.at(character)
     if first and tokens.ends[first - 1] > character:
         return False

@@ -1,1 +1,1 @@
-"""Typed configs of the LLM assets, in the order of the flow."""
+"""Defines typed configs of the LLM assets, in the order of the flow."""

@@ -1,9 +1,10 @@
-"""Typed configs of the LLM assets. Fields in ``HOW`` say how to compute, not what."""
+"""Defines typed configs of the LLM assets. Fields in ``HOW`` say how to compute, not what."""
 
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from blut_assets.recipes import like
 from blut_assets.stages import StageConfig
 
 OnBadRow = Literal["fail", "drop"]
@@ -21,7 +22,7 @@ MODEL = (
 
 
 class ExamplesConfig(StageConfig):
-    """Where the examples are; the filters apply to conversations."""
+    """Says where the examples are; the filters apply to conversations."""
 
     path: str = Field(description=EXAMPLES)
     read_as: Literal["auto", "examples", "conversations"] = Field(
@@ -39,25 +40,25 @@ class ExamplesConfig(StageConfig):
 
 
 class PreferencesConfig(StageConfig):
-    """Where the preference pairs are."""
+    """Says where the preference pairs are."""
 
     path: str = Field(description=PREFERENCES)
 
 
 class BaseModelConfig(StageConfig):
-    """The model to start from."""
+    """Names the model to start from."""
 
     model: str = Field("sample:smollm2", description=MODEL)
 
 
 class TeacherModelConfig(StageConfig):
-    """The model to learn from."""
+    """Names the model to learn from."""
 
-    model: str = Field("sample:smollm2", description=MODEL)
+    model: str = like(BaseModelConfig, "model")
 
 
 class DatasetConfig(StageConfig):
-    """What both kinds of datasets share."""
+    """Says what both kinds of datasets share."""
 
     on_bad_row: OnBadRow = Field(
         "fail",
@@ -79,7 +80,7 @@ class DatasetConfig(StageConfig):
 
 
 class SftDatasetConfig(DatasetConfig):
-    """How examples become a dataset."""
+    """Says how examples become a dataset."""
 
     format: RowFormat = Field("auto", description="auto tells the format of each row by its keys")
     learn: Literal["all", "last", "each"] = Field(
@@ -88,11 +89,14 @@ class SftDatasetConfig(DatasetConfig):
 
 
 class PreferenceDatasetConfig(DatasetConfig):
-    """How preference pairs become a dataset."""
+    """Says how preference pairs become a dataset."""
 
 
 class SftSplitConfig(StageConfig):
-    """What is held out. Rows that say the same, but for case, spaces and punctuation, are never parted."""
+    """Says what is held out.
+
+    Rows that say the same, but for case, spaces and punctuation, are never parted.
+    """
 
     COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"seed"})
 
@@ -103,9 +107,9 @@ class SftSplitConfig(StageConfig):
 
 
 class PreferenceSplitConfig(StageConfig):
-    """What is held out. Pairs that share a prompt or an answer are never parted."""
+    """Says what is held out. Pairs that share a prompt or an answer are never parted."""
 
     COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"seed"})
 
-    eval_ratio: float = Field(0.1, gt=0, lt=1, description="share of the pairs")
-    seed: int = Field(42, ge=0)
+    eval_ratio: float = like(SftSplitConfig, "eval_ratio", description="share of the pairs")
+    seed: int = like(SftSplitConfig, "seed")

@@ -1,8 +1,9 @@
-"""Typed config of a registration, and what its names must be."""
+"""Defines the typed config of a registration, and what its names must be."""
 
 from pydantic import Field
 
-from blut_assets.changes import ALIAS, ChangeFields
+from blut_assets.changes import ChangeArgs, ChangeFields
+from blut_assets.recipes import like
 from blut_assets.stages import StageConfig
 from blut_resources.registry.log import check_alias
 from blut_resources.registry.models import RegistryError, registry_name
@@ -16,10 +17,10 @@ LOSS_INCREASE = (
 
 
 class RegisteredConfig(StageConfig, ChangeFields):
-    """Under which name a GGUF is registered, and what a governed alias asks of it."""
+    """Says under which name a GGUF is registered, and what a governed alias asks of it."""
 
     name: str = Field("", description="in the registry; from the name of the model if empty")
-    alias: str = Field("", description=ALIAS)
+    alias: str = like(ChangeArgs, "promote_as")
     max_loss_increase: float = Field(0.0, ge=-MOST_NATS, le=MOST_NATS, description=LOSS_INCREASE)
     min_eval_rows: int = Field(
         20, ge=1, description="for a governed alias: held-out rows that both models were scored on, at least"
@@ -27,7 +28,7 @@ class RegisteredConfig(StageConfig, ChangeFields):
 
 
 def names_of(name: str, promote_as: str) -> tuple[str, str]:
-    """The registered name of a model and the alias to promote it to, if any.
+    """Returns the registered name of a model and the alias to promote it to, if any.
 
     Raises:
         ValueError: one of them is none, or ``promote_as`` is about another model.

@@ -1,4 +1,4 @@
-"""Typed configs of `eval_suite`: models that need not come from a training here."""
+"""Defines typed configs of `eval_suite`: models that need not come from a training here."""
 
 from pydantic import Field
 
@@ -11,7 +11,7 @@ FIELDS = {"base": "base_model", "tuned": "model_path", "quantised": "quantised_p
 
 
 class EvaluatedModelsConfig(StageConfig):
-    """The models that are scored side by side: any of these, at least one."""
+    """Names the models that are scored side by side: any of these, at least one."""
 
     base_model: str = Field("", description=f"what it was before: {SCORED}; not scored if empty")
     model_path: str = Field("", description=f"what it is now: {SCORED}; not scored if empty")
@@ -23,5 +23,5 @@ class EvaluatedModelsConfig(StageConfig):
 
     @property
     def roles(self) -> dict[str, str]:
-        """What is given, by role."""
+        """Returns what is given, by role."""
         return {role: name for role, field in FIELDS.items() if (name := getattr(self, field))}

@@ -1,4 +1,4 @@
-"""Typed configs of the trainings. Fields in ``HOW`` say how to compute, not what."""
+"""Defines typed configs of the trainings. Fields in ``HOW`` say how to compute, not what."""
 
 from typing import Any, ClassVar, Literal
 
@@ -37,7 +37,7 @@ HF_EXTRA = (
 
 
 class TrainingConfig(StageConfig):
-    """What all trainings share."""
+    """Says what all trainings share."""
 
     HOW: ClassVar[frozenset[str]] = frozenset({"resume", "save_steps", "prompts"})
     COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset(
@@ -85,11 +85,11 @@ class TrainingConfig(StageConfig):
 
 
 class SftCheckpointConfig(TrainingConfig):
-    """How a model is fine-tuned on examples."""
+    """Says how a model is fine-tuned on examples."""
 
 
 class DpoCheckpointConfig(TrainingConfig):
-    """How a model learns to prefer one answer over another."""
+    """Says how a model learns to prefer one answer over another."""
 
     beta: float = Field(0.1, gt=0, description="how strongly the model is held to its reference")
     loss: PreferenceLoss = Field("sigmoid", description="sigmoid is the one of the DPO paper")
@@ -99,7 +99,7 @@ class DpoCheckpointConfig(TrainingConfig):
 
 
 class DistilledCheckpointConfig(TrainingConfig):
-    """How a student learns from a teacher."""
+    """Says how a student learns from a teacher."""
 
     distillation: Distillation = Field(
         "logit",
@@ -123,7 +123,7 @@ DEFAULT_LR = {
 
 
 def learning_rate(config: TrainingConfig) -> float:
-    """The learning rate that is trained with."""
+    """Returns the learning rate that is trained with."""
     return DEFAULT_LR[type(config)][config.method] if config.lr is None else config.lr
 
 

@@ -1,4 +1,4 @@
-"""Reading, checking and splitting examples. Pure Python: no tokenizer and no model is loaded here.
+"""Reads, checks and splits examples. Pure Python: no tokenizer and no model is loaded here.
 
 The normal form is one JSON object a line, UTF-8, keys sorted, in the order of the source::
 

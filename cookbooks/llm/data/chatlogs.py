@@ -1,4 +1,4 @@
-"""Conversations out of JSON Lines chat logs: a file, or a directory of them.
+"""Reads conversations out of JSON Lines chat logs: a file, or a directory of them.
 
 Each line is either one message, with the columns of the database (see `cookbooks.llm.data.database`; a file
 without ``conversation_id`` is one conversation), or one conversation, ``{"id", "messages": [...]}``, whose
@@ -19,7 +19,8 @@ TIMES = ("timestamp", "ts", "time", "created_at")
 
 
 def read_logs(root: Path, problems: Problems) -> list[Conversation]:
-    """Every conversation: those of whole lines in the order of the files, then those of single messages.
+    """Returns every conversation:
+    those of whole lines in the order of the files, then those of single messages.
 
     Args:
         problems: receives what cannot be read; the conversation of a bad line is left out.
@@ -68,7 +69,7 @@ def _conversation(row: Row, several: bool) -> Conversation:
 
 
 def _any_role(messages: Any) -> dict[str, str]:
-    """Roles are judged later, with the dataset's own spellings."""
+    """Take any role: roles are judged later, with the dataset's own spellings."""
     found = messages if isinstance(messages, list) else []
     said = [one.get("role", one.get("from")) for one in found if isinstance(one, dict)]
     return {role: "user" for role in said if isinstance(role, str)}

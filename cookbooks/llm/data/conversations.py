@@ -1,4 +1,4 @@
-"""Conversations out of a database or of chat logs: which are kept, and what each filter dropped.
+"""Chooses conversations out of a database or of chat logs, and counts what each filter dropped.
 
 The filters, in the order in which they apply:
 
@@ -26,7 +26,7 @@ ERRORS = ("error:", "[error", "traceback (most recent call last)")
 
 @dataclass(frozen=True)
 class Turn:
-    """One message; ``time`` in seconds since 1970, None where the log has none."""
+    """Holds one message; ``time`` in seconds since 1970, None where the log has none."""
 
     time: float | None
     role: str
@@ -34,13 +34,13 @@ class Turn:
 
     @property
     def speaker(self) -> str:
-        """The role, in the spelling of the normal form where it is a known one."""
+        """Returns the role, in the spelling of the normal form where it is a known one."""
         return SHAREGPT.get(self.role, self.role)
 
 
 @dataclass(frozen=True)
 class Conversation:
-    """Turns in order; ``place`` is where it was read, for messages."""
+    """Holds turns in order; ``place`` is where it was read, for messages."""
 
     id: str
     turns: list[Turn]
@@ -49,7 +49,7 @@ class Conversation:
 
 @dataclass(frozen=True)
 class Filters:
-    """What to keep; ``since`` in seconds since 1970."""
+    """Says what to keep; ``since`` in seconds since 1970."""
 
     since: float | None = None
     min_turns: int = 2
@@ -59,7 +59,7 @@ class Filters:
 
 @dataclass
 class Dropped:
-    """What was read, and what each filter took of it."""
+    """Says what was read, and what each filter took of it."""
 
     n_conversations: int = 0
     n_messages: int = 0
@@ -75,10 +75,11 @@ class Dropped:
     messages_by_unanswered: int = 0
 
     def as_dict(self) -> dict[str, int]:
+        """Returns the counts by name."""
         return asdict(self)
 
     def none_left(self, filters: Filters) -> str:
-        """The error when nothing is usable: which filter dropped how many."""
+        """Returns the error when nothing is usable: which filter dropped how many."""
         if not self.n_conversations:
             return "there is not one conversation in it: check the path"
         words = [
@@ -101,7 +102,7 @@ class ConversationFilter:
     dropped: Dropped = field(default_factory=Dropped)
 
     def __call__(self, conversations: Iterable[Conversation]) -> Iterator[dict[str, Any]]:
-        """The kept conversations as rows of messages."""
+        """Yields the kept conversations as rows of messages."""
         for conversation in conversations:
             self.dropped.n_conversations += 1
             self.dropped.n_messages += len(conversation.turns)

@@ -1,4 +1,4 @@
-"""Conversations out of an SQLite database. It is opened read-only and never changed.
+"""Reads conversations out of an SQLite database. It is opened read-only and never changed.
 
 The schema: a table (or view) ``turns`` with the columns
 
@@ -27,7 +27,7 @@ COLUMNS = ("conversation_id", "timestamp", "role", "content")
 
 
 def is_database(path: Path) -> bool:
-    """True for a file that begins as SQLite databases do."""
+    """Returns True for a file that begins as SQLite databases do."""
     if not path.is_file():
         return False
     with open_regular(path) as file:
@@ -35,7 +35,9 @@ def is_database(path: Path) -> bool:
 
 
 def read_database(path: Path, problems: Problems) -> Iterator[Conversation]:
-    """Every conversation, in the order of the ids. A writer at work is not disturbed, nor seen half done.
+    """Yields every conversation, in the order of the ids.
+
+    A writer at work is not disturbed, nor seen half done.
 
     Args:
         problems: receives what is wrong with a turn, at its row number; its conversation is left out.
@@ -64,7 +66,7 @@ def read_database(path: Path, problems: Problems) -> Iterator[Conversation]:
 
 
 def _number(connection: sqlite3.Connection, path: Path) -> str:
-    """The column that says in which order turns were inserted, after a look at the schema."""
+    """Returns the column that says in which order turns were inserted, after a look at the schema."""
     found = {row[1] for row in connection.execute("PRAGMA table_info(turns)")}
     missing = [column for column in COLUMNS if column not in found]
     if missing:

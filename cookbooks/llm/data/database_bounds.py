@@ -36,7 +36,7 @@ REFUSED = {sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_ATTACH}
 
 
 class OutOfBounds(Exception):
-    """The database does more than reading what it holds; the message says what and the remedy."""
+    """Says that the database does more than reading what it holds, and names the remedy."""
 
 
 class Watch:
@@ -48,7 +48,7 @@ class Watch:
         self.stopped_by: BaseException | None = None
 
     def rows(self, found: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-        """The rows as they come.
+        """Yields the rows as they come.
 
         Raises:
             OutOfBounds: they hold far more than the database does.
@@ -61,7 +61,7 @@ class Watch:
             self._since = time.monotonic()
 
     def look(self) -> int:
-        """Called by SQLite; whether it is to stop."""
+        """Say whether SQLite, which calls this, is to stop."""
         self._looks += 1
         if time.monotonic() - self._since > STALL_S:
             self.stopped_by = OutOfBounds(f"no row came in {STALL_S:g} s; {_REMEDY}")
@@ -73,7 +73,9 @@ class Watch:
 
     @contextlib.contextmanager
     def signals(self) -> Iterator[None]:
-        """What Ctrl-C or SIGTERM raises while SQLite calls `look` would be lost: it has no caller."""
+        """Keep what Ctrl-C or SIGTERM raises while SQLite calls `look`:
+        it has no caller, and would be lost.
+        """
         before = sys.unraisablehook
 
         def caught(lost: Any) -> None:
@@ -96,7 +98,7 @@ _REMEDY = "give a plain table turns in place of the view, or a copy of the datab
 
 @contextlib.contextmanager
 def bounded(path: Path) -> Iterator[tuple[sqlite3.Connection, Watch]]:
-    """A connection that only reads, and its watch.
+    """Open a connection that only reads, and its watch.
 
     Raises:
         OutOfBounds: it was stopped.
@@ -126,7 +128,7 @@ def _allowed(action: int, *_: Any) -> int:
 
 
 def _temporary() -> int:
-    """Bytes of the files that SQLite has open and that have no name any more."""
+    """Returns the bytes of the files that SQLite has open and that have no name any more."""
     total = 0
     for descriptor in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):

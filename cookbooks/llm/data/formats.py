@@ -1,4 +1,4 @@
-"""Which format a row of examples is in, and its normal form."""
+"""Tells which format a row of examples is in, and brings it to its normal form."""
 
 import difflib
 from collections import Counter
@@ -49,7 +49,7 @@ class Normaliser:
     """Format -> the place where it was first seen."""
 
     def __call__(self, value: dict[str, Any], place: str) -> dict[str, Any]:
-        """The normal form of one row, without its id.
+        """Returns the normal form of one row, without its id.
 
         Raises:
             RowError: it has none.
@@ -79,14 +79,14 @@ class Normaliser:
         self.found.setdefault(name, place)
 
     def conversation(self, messages: list[Message], where: str) -> dict[str, Any]:
-        """Messages as a row, if their order can be learned."""
+        """Returns messages as a row, if their order can be learned."""
         kept = conversation(messages, where, self.consecutive)
         if self.consecutive == "merge":
             self.merged += sum(1 for message in messages if message["content"].strip()) > len(kept)
         return {"messages": kept}
 
     def messages(self, value: Any, where: str) -> list[Message]:
-        """Checked messages out of a list with ``role``/``content`` or ``from``/``value``."""
+        """Returns checked messages out of a list with ``role``/``content`` or ``from``/``value``."""
         found = []
         for index, item in enumerate(_list(value, where)):
             at = f"{where}[{index}]"
@@ -107,7 +107,7 @@ class Normaliser:
 
 
 def detect(value: Mapping[str, Any]) -> str:
-    """The format of a row by its keys.
+    """Returns the format of a row by its keys.
 
     Raises:
         RowError: none fits, or more than one.
@@ -126,7 +126,7 @@ def detect(value: Mapping[str, Any]) -> str:
 
 
 def unknown(value: Mapping[str, Any], known: str, words: list[str]) -> RowError:
-    """What to say of a row in no known format."""
+    """Returns what to say of a row in no known format."""
     keys = ", ".join(sorted(value)[:8]) or "none"
     near = [
         f"{key!r} for {match[0]!r}"
@@ -206,12 +206,12 @@ NORMAL: dict[str, Callable[[Normaliser, dict[str, Any]], dict[str, Any]]] = {
 
 
 def exchange(asked: str, answered: str) -> list[Message]:
-    """One question and its answer."""
+    """Returns one question and its answer."""
     return [{"role": "user", "content": asked}, {"role": "assistant", "content": answered}]
 
 
 def string(value: Mapping[str, Any], key: str, at: str = "") -> str:
-    """A field that must be a string.
+    """Returns a field that must be a string.
 
     Raises:
         RowError: it is missing or of another type.
@@ -227,7 +227,7 @@ def string(value: Mapping[str, Any], key: str, at: str = "") -> str:
 
 
 def _content(item: Mapping[str, Any], key: str, at: str) -> str:
-    """What a message says: a string, or a list of parts that are all text."""
+    """Returns what a message says: a string, or a list of parts that are all text."""
     found = item.get(key)
     if not isinstance(found, list):
         return string(item, key, at)

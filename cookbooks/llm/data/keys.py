@@ -1,4 +1,6 @@
-"""What makes two rows the same: exactly, or but for case, spaces, punctuation and spelling in Unicode."""
+"""Says what makes two rows the same:
+exactly, or but for case, spaces, punctuation and spelling in Unicode.
+"""
 
 import hashlib
 import json
@@ -10,17 +12,18 @@ from cookbooks.llm.data.roles import Message
 
 
 def exact_key(row: Mapping[str, Any]) -> str:
-    """The same for rows that say the same, whatever their ids."""
+    """Returns the key of a row: one for all rows that say the same, whatever their ids."""
     return _digest(["exact", {name: value for name, value in row.items() if name != "id"}])
 
 
 def opposite_key(row: Mapping[str, Any]) -> str:
-    """The `exact_key` of a pair that prefers the other answer to the same prompt."""
+    """Returns the `exact_key` of a pair that prefers the other answer to the same prompt."""
     return exact_key({**row, "chosen": row["rejected"], "rejected": row["chosen"]})
 
 
 def plain(text: str) -> str:
-    """Text without case, punctuation, invisible characters and repeated spaces, in compatibility form.
+    """Returns text without case, punctuation, invisible characters and repeated spaces,
+    in compatibility form.
 
     Symbols stay: they are what tells ``2+2`` from ``2<2``. A text of nothing else is kept as it is.
     """
@@ -37,7 +40,7 @@ def _plain(character: str) -> str:
 
 
 def group_keys(row: Mapping[str, Any], *, same_prompt: bool, same_answer: bool) -> list[str]:
-    """Rows that share one of these keys belong together; the first key stands for the whole row.
+    """Returns keys of a row: rows that share one belong together; the first stands for the whole row.
 
     A conversation also has the keys of its beginnings, for each ends in an answer that is learned.
     """

@@ -1,4 +1,4 @@
-"""Preference pairs in their four shapes, and their normal form.
+"""Brings preference pairs in their four shapes to their normal form.
 
 1. ``prompt``, ``chosen`` and ``rejected`` as strings;
 2. ``prompt`` as messages or a string, ``chosen`` and ``rejected`` as messages, the prompt in front or not;
@@ -29,7 +29,7 @@ class PreferenceNormaliser:
     normaliser: Normaliser = field(default_factory=Normaliser)
 
     def __call__(self, value: dict[str, Any], place: str) -> dict[str, Any]:
-        """The normal form of one pair, without its id.
+        """Returns the normal form of one pair, without its id.
 
         Raises:
             RowError: it has none.
@@ -81,7 +81,7 @@ class PreferenceNormaliser:
         return [{"role": "user", "content": value}]
 
     def _side(self, prompt: list[Message], side: list[Message], name: str) -> list[Message]:
-        """The one answer of a side; a prompt that stands in front of it again goes."""
+        """Returns the one answer of a side; a prompt that stands in front of it again goes."""
         if len(side) > len(prompt) and side[: len(prompt)] == prompt:
             side = side[len(prompt) :]
         if len(side) != 1 or side[0]["role"] != "assistant":
@@ -93,7 +93,7 @@ class PreferenceNormaliser:
 
 
 def _shared(sides: dict[str, list[Message]]) -> tuple[list[Message], dict[str, list[Message]]]:
-    """What two conversations begin with, and what is left of each."""
+    """Returns what two conversations begin with, and what is left of each."""
     chosen, rejected = sides["chosen"], sides["rejected"]
     length = 0
     while length < min(len(chosen), len(rejected)) - 1 and chosen[length] == rejected[length]:

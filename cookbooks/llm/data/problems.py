@@ -1,4 +1,4 @@
-"""What is wrong with a row, said so that it can be mended: ``file:line: field: what is wrong: remedy``."""
+"""Says what is wrong with a row, so that it can be mended: ``file:line: field: what is wrong: remedy``."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -24,24 +24,24 @@ KEPT = 1000
 
 
 class DataError(Exception):
-    """Data as a whole cannot be used; the message is written for a person."""
+    """Says that data as a whole cannot be used; the message is written for a person."""
 
 
 class RowError(Exception):
-    """One row cannot be used. ``kind`` is the word under which it is counted."""
+    """Says that one row cannot be used. ``kind`` is the word under which it is counted."""
 
     def __init__(self, kind: str, where: str, what: str, remedy: str) -> None:
         super().__init__(f"{where}: {what}: {remedy}")
         self.kind, self.where, self.what, self.remedy = kind, where, what, remedy
 
     def at(self, file: str, line: int) -> "Problem":
-        """The problem of the row at this place."""
+        """Returns the problem of the row at this place."""
         return Problem(file, line, self.where, self.what, self.remedy, self.kind)
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong where; ``file`` is relative to what the user named."""
+    """Says what is wrong where; ``file`` is relative to what the user named."""
 
     file: str
     line: int
@@ -52,6 +52,7 @@ class Problem:
 
     @property
     def place(self) -> str:
+        """Says where it is: file and line."""
         return f"{one_line(self.file, LONGEST)}:{self.line}" if self.file else f"line {self.line}"
 
     def __str__(self) -> str:
@@ -60,22 +61,24 @@ class Problem:
 
 @dataclass
 class Problems:
-    """The problems found so far, counted by kind."""
+    """Holds the problems found so far, counted by kind."""
 
     counts: Counter[str] = field(default_factory=Counter)
     kept: list[Problem] = field(default_factory=list)
 
     def add(self, problem: Problem) -> None:
+        """Count a problem, and keep it if it is among the first."""
         self.counts[problem.kind] += 1
         if len(self.kept) < KEPT:
             self.kept.append(problem)
 
     @property
     def total(self) -> int:
+        """Returns how many there are."""
         return self.counts.total()
 
     def message(self) -> str:
-        """The first few problems of each kind, in the order of the file, and how many there are."""
+        """Returns the first few problems of each kind, in the order of the file, and how many there are."""
         lines: list[str] = []
         for problem in self._shown():
             if sum(map(len, lines)) < LISTED_CHARACTERS:
@@ -86,10 +89,11 @@ class Problems:
         return "\n".join(lines)
 
     def summary(self) -> str:
-        """Counts by kind, in words."""
+        """Says how many there are of each kind."""
         return ", ".join(f"{count} {kind}" for kind, count in sorted(self.counts.items())) or "none"
 
     def as_dict(self) -> dict[str, Any]:
+        """Returns the counts by kind, and those that are listed."""
         counts = {**dict.fromkeys(ALWAYS_COUNTED, 0), **self.counts}
         return {"by_kind": dict(sorted(counts.items())), "listed": [asdict(one) for one in self.kept]}
 
@@ -104,6 +108,6 @@ class Problems:
 
 
 def shorten(value: Any, limit: int = 40) -> str:
-    """A value as it is shown in a message."""
+    """Returns a value as it is shown in a message."""
     text = repr(value)
     return text if len(text) <= limit else f"{text[:limit]}…"

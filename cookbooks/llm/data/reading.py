@@ -1,4 +1,4 @@
-"""Rows out of JSON Lines and JSON array files, each with its place. Nothing is guessed and nothing repaired.
+"""Reads rows out of JSON Lines and JSON array files, each with its place. Nothing is guessed or repaired.
 
 Files are UTF-8 (a byte order mark is passed over), ``.jsonl`` or ``.ndjson`` with an object a line, or
 ``.json`` with either that or one array of objects. Blank lines are passed over.
@@ -35,7 +35,7 @@ BLANK = re.compile(r"[ \t\n\r]*")
 
 @dataclass(frozen=True)
 class Row:
-    """One JSON object and the place that it was read from."""
+    """Holds one JSON object and the place that it was read from."""
 
     file: str
     line: int
@@ -43,7 +43,8 @@ class Row:
 
 
 def data_files(root: Path) -> list[Path]:
-    """The data file, or those in a directory and below it, sorted; hidden files and folders do not count.
+    """Returns the data file, or those in a directory and below it, sorted;
+    hidden files and folders do not count.
 
     Raises:
         DataError: there is none.
@@ -69,7 +70,8 @@ def _hidden(relative: Path) -> bool:
 
 
 def read_rows(root: Path, files: list[Path] | None = None) -> Iterator[Row | Problem]:
-    """Every row of a file or directory, in order, and a problem in place of each that cannot be read.
+    """Yields every row of a file or directory, in order,
+    and a problem in place of each that cannot be read.
 
     Raises:
         DataError: a file is of another kind altogether.
@@ -173,7 +175,7 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _read_array(path: Path, name: str) -> Iterator[Row | Problem]:
-    """The objects of one JSON array, with the line that each begins on."""
+    """Yields the objects of one JSON array, with the line that each begins on."""
     raw = path.read_bytes().removeprefix(BOM)
     try:
         text = _decode(raw)
@@ -243,6 +245,6 @@ def _refuse_single(path: Path, name: str) -> None:
 
 
 def kind_of(value: Any) -> str:
-    """What a JSON value is, in words."""
+    """Says in words what a JSON value is."""
     names = {str: "a string", list: "a list", dict: "an object", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")

@@ -1,4 +1,4 @@
-"""Who speaks: the spellings of roles, and the order in which they may follow one another."""
+"""Tells who speaks: the spellings of roles, and the order in which they may follow one another."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ SHAREGPT = {
 
 
 def role_of(spelling: str, where: str, spellings: Mapping[str, str], extra: Mapping[str, str]) -> str:
-    """The role that a spelling means.
+    """Returns the role that a spelling means.
 
     Args:
         extra: spellings that the user declared; they win.
@@ -57,7 +57,8 @@ def check_roles(extra: Mapping[str, str]) -> None:
 
 
 def conversation(messages: Sequence[Message], where: str, consecutive: Consecutive) -> list[Message]:
-    """The messages in an order that can be learned: system, then users and answers in turn, an answer last.
+    """Returns the messages in an order that can be learned:
+    system, then users and answers in turn, an answer last.
 
     A blank system message goes. Tools speak after the assistant.
 
@@ -113,7 +114,7 @@ def _check_turn(before: str, role: str, index: int, at: str) -> None:
 
 
 def _merged(messages: Sequence[Message]) -> list[Message]:
-    """Messages of one speaker in a row become one, with a blank line between."""
+    """Merge the messages of one speaker in a row into one, with a blank line between."""
     merged: list[Message] = []
     for message in messages:
         if merged and merged[-1]["role"] == message["role"] and message["role"] in ("user", "assistant"):

@@ -1,4 +1,4 @@
-"""Points in time, as people and logs write them. All are seconds since 1970 in UTC."""
+"""Reads points in time, as people and logs write them. All are seconds since 1970 in UTC."""
 
 import datetime
 import re
@@ -11,7 +11,8 @@ MILLISECONDS = 1e11
 
 
 def parse_since(text: str, now: datetime.datetime) -> float:
-    """A date, a time, or how long ago: ``2026-05-01``, ``2026-05-01T12:00+02:00``, ``30d``, ``1w 12h``.
+    """Parse a date, a time, or how long ago:
+    ``2026-05-01``, ``2026-05-01T12:00+02:00``, ``30d``, ``1w 12h``.
 
     Raises:
         ValueError: it is neither.
@@ -39,8 +40,8 @@ def _span(text: str) -> float | None:
 
 
 def parse_time(value: Any) -> float:
-    """A timestamp of a log: ISO 8601 (UTC if it names no zone), or a number of seconds since 1970, or of
-    milliseconds or microseconds.
+    """Parse a timestamp of a log:
+    ISO 8601 (UTC if it names no zone), or a number of seconds since 1970, or of milliseconds or microseconds.
 
     Raises:
         ValueError: it is none of these.

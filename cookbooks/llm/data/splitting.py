@@ -1,4 +1,4 @@
-"""Train and eval, so that nothing of one is in the other.
+"""Splits rows into train and eval, so that nothing of one is in the other.
 
 Rows that share a key (`cookbooks.llm.data.keys`) are one group, and so are rows joined over others. Groups
 are put in an order that depends on the seed and on what they say, never on where they stand, and taken for
@@ -16,7 +16,7 @@ from cookbooks.llm.data.problems import DataError
 
 @dataclass(frozen=True)
 class Split:
-    """Which rows are in eval, by place, and how the groups fell."""
+    """Says which rows are in eval, by place, and how the groups fell."""
 
     is_eval: list[bool]
     n_groups: int
@@ -25,11 +25,12 @@ class Split:
 
     @property
     def n_eval(self) -> int:
+        """Returns the number of rows in eval."""
         return sum(self.is_eval)
 
 
 def groups_of(keys: Sequence[Iterable[str]]) -> list[list[int]]:
-    """Places of rows that share a key, directly or over others; each group in order."""
+    """Returns the places of rows that share a key, directly or over others; each group in order."""
     parent = list(range(len(keys)))
 
     def root(place: int) -> int:

@@ -1,1 +1,1 @@
-"""Scoring models: tasks, metrics and confidence intervals. No model library is imported here."""
+"""Scores models: tasks, metrics and confidence intervals. No model library is imported here."""

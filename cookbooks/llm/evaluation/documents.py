@@ -1,4 +1,4 @@
-"""Documents of a YAML task become questions, in lm-eval's words and with its delimiters."""
+"""Makes questions of the documents of a YAML task, in lm-eval's words and with its delimiters."""
 
 import ast
 import functools
@@ -25,7 +25,7 @@ Chat = Callable[[Sequence[dict[str, str]]], str]
 
 @dataclass(frozen=True)
 class Question:
-    """One document, rendered: ``choices`` are continuations to be compared, empty if an answer is written.
+    """Holds one document, rendered: ``choices`` are to be compared, empty if an answer is written.
 
     ``golds`` are places of right choices, or the texts that an answer may match.
     """
@@ -38,7 +38,7 @@ class Question:
 
 
 def read_docs(path: Path) -> list[dict[str, Any]]:
-    """The objects of a .jsonl file, or of a .json file that holds a list of them.
+    """Returns the objects of a .jsonl file, or of a .json file that holds a list of them.
 
     Raises:
         TaskError: naming file and line.
@@ -73,7 +73,7 @@ def _parsed(text: str, place: str) -> Any:
 
 
 def questions(file: TaskFile, *, limit: int | None = None, chat: Chat | None = None) -> list[Question]:
-    """The questions of a task, the first ``limit`` of them.
+    """Returns the questions of a task, the first ``limit`` of them.
 
     Raises:
         TaskError: a document does not fit the task's templates.
@@ -132,7 +132,7 @@ def _prompt(task: Task, doc: Doc, shots: Sequence[Doc], chat: Chat | None) -> st
 
 
 def _shown(task: Task, doc: Doc) -> str:
-    """The right answer of an example."""
+    """Returns the right answer of an example."""
     target = target_of(task, doc)
     if isinstance(target, int) and task.doc_to_choice is not None:
         return choices_of(task, doc)[target]
@@ -140,7 +140,7 @@ def _shown(task: Task, doc: Doc) -> str:
 
 
 def choices_of(task: Task, doc: Doc) -> list[str]:
-    """The choices of a document."""
+    """Returns the choices of a document."""
     wanted = task.doc_to_choice
     if isinstance(wanted, str):
         wanted = doc[wanted] if wanted in doc else _literal(_rendered(wanted, doc))
@@ -150,7 +150,7 @@ def choices_of(task: Task, doc: Doc) -> list[str]:
 
 
 def target_of(task: Task, doc: Doc) -> Any:
-    """The right answer: a text, a place among the choices, or a list of either."""
+    """Returns the right answer: a text, a place among the choices, or a list of either."""
     wanted = task.doc_to_target
     if not isinstance(wanted, str):
         return wanted
@@ -163,7 +163,7 @@ def target_of(task: Task, doc: Doc) -> Any:
 
 
 def _literal(text: str) -> Any:
-    """A Python literal; what is none stays a text."""
+    """Returns a Python literal; what is none stays a text."""
     try:
         return ast.literal_eval(text)
     except (SyntaxError, ValueError):
@@ -188,7 +188,7 @@ def _texts(task: Task, doc: Doc) -> list[str]:
 
 
 def text_of(template: str, doc: Doc) -> str:
-    """A column by its name, or a template rendered.
+    """Returns a column by its name, or a template rendered.
 
     Raises:
         ValueError: the column holds no text.
@@ -211,7 +211,7 @@ def _rendered(template: str, doc: Doc) -> str:
 
 @functools.cache
 def _environment() -> jinja2.Environment:
-    """As lm-eval renders, in a sandbox: a task's file is data."""
+    """Make a Jinja environment that renders as lm-eval does, in a sandbox: a task's file is data."""
     found = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
     found.filters["regex_replace"] = lambda text, pattern, repl, count=0: re.sub(
         pattern, repl, text, count=count

@@ -1,4 +1,4 @@
-"""Figures with their uncertainty. Every interval here covers 95 %.
+"""Computes figures with their uncertainty. Every interval here covers 95 %.
 
 A share of successes gets Wilson's interval, which stays inside 0 and 1 and is honest for few samples. A mean
 gets a percentile bootstrap over independent rows, seeded, so that the same scores give the same interval.
@@ -19,7 +19,7 @@ Method = Literal["wilson", "bootstrap"]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its 95 % interval, how the interval was made, and from how many independent samples."""
+    """Holds a value with its 95 % interval, how that was made, and from how many independent samples."""
 
     value: float
     low: float
@@ -28,12 +28,12 @@ class Estimate:
     n: int
 
     def as_dict(self) -> dict[str, Any]:
-        """For a report; values that are whole shares keep their digits."""
+        """Returns it for a report; values that are whole shares keep their digits."""
         return asdict(self)
 
 
 def wilson(successes: float, n: int) -> Estimate:
-    """A share of ``n`` independent trials.
+    """Estimate a share of ``n`` independent trials.
 
     Raises:
         ValueError: there were no trials: a share of nothing is not a figure.
@@ -50,7 +50,7 @@ def wilson(successes: float, n: int) -> Estimate:
 
 
 def bootstrap_mean(values: Sequence[float], *, seed: int = 0) -> Estimate:
-    """The mean of independent values."""
+    """Estimate the mean of independent values."""
     return bootstrap_ratio(values, [1.0] * len(values), seed=seed)
 
 
@@ -80,7 +80,7 @@ def bootstrap_ratio(sums: Sequence[float], weights: Sequence[float], *, seed: in
 def bootstrap_difference(
     sums: Sequence[float], other: Sequence[float], weights: Sequence[float], *, seed: int = 0
 ) -> Estimate:
-    """How much larger the ratio of ``sums`` is than that of ``other``, over the same rows.
+    """Estimate how much larger the ratio of ``sums`` is than that of ``other``, over the same rows.
 
     Pairing takes out what makes one row harder than the next for both.
     """

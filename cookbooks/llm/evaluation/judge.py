@@ -1,4 +1,4 @@
-"""A judge: any model behind an OpenAI-compatible endpoint that the user names. Nobody is asked by default.
+"""Asks a judge: any model behind an OpenAI-compatible endpoint that the user names; nobody by default.
 
 The key is read from the environment variable whose name is given, so it is in no config, log or artifact.
 Args may come from whoever can launch a run; so which servers get data, and which variables hold a key for
@@ -42,12 +42,12 @@ _URL = re.compile(
 
 
 class JudgeError(RuntimeError):
-    """The judge cannot be asked, or does not answer; the message says what to do."""
+    """Says that the judge cannot be asked, or does not answer, and what to do."""
 
 
 @dataclass(frozen=True)
 class Judge:
-    """Where the judge is and what it is called; ``key`` stays out of every representation."""
+    """Says where the judge is and what it is called; ``key`` stays out of every representation."""
 
     url: str
     model: str
@@ -57,7 +57,7 @@ class Judge:
         return f"Judge({self.url}, {self.model})"
 
     def grade(self, question: str, reference: str, answer: str) -> int | None:
-        """From `WORST` to `BEST`; None if the judge's reply holds no grade.
+        """Grade an answer from `WORST` to `BEST`; None if the judge's reply holds no grade.
 
         Raises:
             JudgeError: it cannot be reached, or refuses.
@@ -130,7 +130,7 @@ class Judge:
 
 
 def judge_of(url: str, model: str, key_env: str) -> Judge | None:
-    """The judge that the config names; None if it names none.
+    """Returns the judge that the config names; None if it names none.
 
     Raises:
         JudgeError: the config is not complete.
@@ -152,7 +152,7 @@ def judge_of(url: str, model: str, key_env: str) -> Judge | None:
 
 
 def _refuse_unnamed(url: str, key_env: str) -> None:
-    """Without a key this machine's servers may be asked; all others, and any with a key, the owner names."""
+    """Refuse a server not named by the owner; without a key, this machine's own may be asked."""
     found = _URL.fullmatch(url)
     if found is None:
         raise JudgeError(f"judge_url {url!r}: give an http:// or https:// address that ends in /v1")
@@ -173,7 +173,7 @@ def _refuse_unnamed(url: str, key_env: str) -> None:
 
 
 def read_grade(reply: str) -> int | None:
-    """The grade in a reply; None if there is none, or it is out of range."""
+    """Returns the grade in a reply; None if there is none, or it is out of range."""
     for found in reversed(GRADE.findall(reply)):
         try:
             grade = read_json(found, "the grade").get("grade")

@@ -1,4 +1,4 @@
-"""Comparing texts, with the options that lm-eval has for it."""
+"""Compares texts, with the options that lm-eval has for it."""
 
 import re
 import string
@@ -11,7 +11,7 @@ DIGITS = str.maketrans("", "", string.digits)
 
 
 def matches(answer: str, golds: Sequence[str], options: Metric) -> bool:
-    """True if the answer is one of the right texts."""
+    """Returns True if the answer is one of the right texts."""
     return any(_plain(answer, options) == _plain(gold, options) for gold in golds)
 
 
@@ -26,7 +26,7 @@ def _plain(text: str, options: Metric) -> str:
 
 
 def filtered(answer: str, chosen: Filter) -> str:
-    """The answer after every step of a filter."""
+    """Returns the answer after every step of a filter."""
     for step in chosen.filter:
         answer = _step(answer, step)
     return answer
@@ -53,5 +53,5 @@ def _extracted(answer: str, step: Step) -> str:
 
 
 def normalised(text: str) -> str:
-    """For a comparison that case, blanks and a final full stop do not decide."""
+    """Normalise text for a comparison that case, blanks and a final full stop do not decide."""
     return " ".join(text.casefold().split()).removesuffix(".")

@@ -1,4 +1,4 @@
-"""Tasks that check themselves: questions of reasoning-gym, made by a seed and scored by their own checker."""
+"""Asks tasks that check themselves: questions of reasoning-gym, made by a seed."""
 
 import importlib
 import importlib.metadata
@@ -14,12 +14,12 @@ REMEDY = "run `pip install reasoning-gym==0.1.25`, or leave `reasoning` empty"
 
 
 class ReasoningError(ValueError):
-    """A task cannot be had; the message says why and what to do."""
+    """Says that a task cannot be had, why, and what to do."""
 
 
 @dataclass(frozen=True)
 class Puzzle:
-    """One question; ``entry`` is what its checker wants to see again."""
+    """Holds one question; ``entry`` is what its checker wants to see again."""
 
     id: str
     messages: list[dict[str, str]]
@@ -27,7 +27,7 @@ class Puzzle:
 
 
 def size_of(name: str) -> tuple[str, int]:
-    """The task that ``task`` or ``task:size`` names, and how many questions of it.
+    """Returns the task that ``task`` or ``task:size`` names, and how many questions of it.
 
     Raises:
         ReasoningError: the size is none, or reasoning-gym is not installed.
@@ -41,10 +41,10 @@ def size_of(name: str) -> tuple[str, int]:
 
 
 class ReasoningTask:
-    """A procedural task of a size, drawn by a seed."""
+    """Draws a procedural task of a size, by a seed."""
 
     def __init__(self, name: str, *, seed: int) -> None:
-        """``name`` is a task of reasoning-gym, or ``task:size``.
+        """Find the task; ``name`` is a task of reasoning-gym, or ``task:size``.
 
         Raises:
             ReasoningError: it is not installed, or has no such task.
@@ -58,13 +58,13 @@ class ReasoningTask:
         self.version = importlib.metadata.version("reasoning-gym")
 
     def puzzles(self) -> list[Puzzle]:
-        """The questions."""
+        """Returns the questions."""
         return [
             Puzzle(str(number), [{"role": "user", "content": entry["question"] + ASKED}], entry)
             for number, entry in enumerate(self._data)
         ]
 
     def score(self, answer: str, puzzle: Puzzle) -> float:
-        """From 0 to 1, by the task's own checker; 1 is solved."""
+        """Score from 0 to 1, by the task's own checker; 1 is solved."""
         found = TAGGED.search(answer)
         return float(self._data.score_answer((found[1] if found else answer).strip(), puzzle.entry))

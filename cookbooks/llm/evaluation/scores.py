@@ -1,4 +1,4 @@
-"""Scores of single rows become figures: a value, its interval and the number of samples, side by side."""
+"""Makes figures of the scores of single rows: a value, its interval and the number of samples."""
 
 import itertools
 import math
@@ -20,7 +20,7 @@ LOWER_IS_BETTER = ("loss", "perplexity")
 
 @dataclass(frozen=True)
 class Sample:
-    """What one row scored. A ``loss`` is summed over ``weight`` tokens; all else counts once."""
+    """Holds what one row scored. A ``loss`` is summed over ``weight`` tokens; all else counts once."""
 
     id: str
     values: Mapping[str, float]
@@ -30,21 +30,21 @@ class Sample:
 
 @dataclass
 class Scores:
-    """One task: samples by model, the same rows in the same order for each."""
+    """Holds one task: samples by model, the same rows in the same order for each."""
 
     task: str
     about: str
     samples: dict[str, list[Sample]] = field(default_factory=dict)
 
     def metrics(self) -> list[str]:
-        """Names of what was scored, in the order of their first appearance."""
+        """Returns the names of what was scored, in the order of their first appearance."""
         found: dict[str, None] = {}
         for sample in itertools.chain(*self.samples.values()):
             found.update(dict.fromkeys(sample.values))
         return list(found)
 
     def figures(self) -> dict[str, Any]:
-        """Every metric of every model, and by how much models differ on the same rows."""
+        """Returns every metric of every model, and by how much models differ on the same rows."""
         found: dict[str, Any] = {}
         for metric in self.metrics():
             by_model = {model: self._estimate(model, metric) for model in self.samples}
@@ -74,7 +74,7 @@ class Scores:
         return {**estimate.as_dict(), **({"n_tokens": tokens} if metric == "loss" else {})}
 
     def _is_share(self, metric: str) -> bool:
-        """True if every row of every model either has it or has it not."""
+        """Returns True if every row of every model either has it or has it not."""
         values = (sample.values.get(metric, 0) for sample in itertools.chain(*self.samples.values()))
         return all(value in (0, 1) for value in values)
 
@@ -92,7 +92,7 @@ class Scores:
 
 
 def perplexities(loss: Mapping[str, Any]) -> dict[str, Any]:
-    """Perplexity out of a loss in nats; a monotonous function keeps the interval."""
+    """Returns perplexity out of a loss in nats; a monotonous function keeps the interval."""
 
     def shown(one: Mapping[str, Any]) -> dict[str, Any]:
         return {**one, **{name: _exp(one[name]) for name in ("value", "low", "high")}}
@@ -112,7 +112,7 @@ def _exp(value: float) -> float | None:
 
 
 def table(figures: Sequence[Mapping[str, Any]], models: Sequence[str]) -> str:
-    """All figures side by side, as Markdown: value, 95 % interval, and the number of samples."""
+    """Returns all figures side by side, as Markdown: value, 95 % interval, and the number of samples."""
     lines = [
         "| task | metric | " + " | ".join(map(markdown_cell, models)) + " | samples | interval |",
         "|---|---|" + "---|" * (len(models) + 2),

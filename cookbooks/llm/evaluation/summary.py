@@ -1,4 +1,4 @@
-"""What a report says first: losses side by side, and every model's answer to the same question."""
+"""Summarises a report: losses side by side, and every model's answer to the same question."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ TRAINED = {True: "; it was in the training data", False: "; it was not in the tr
 
 
 def summary(report: Mapping[str, Any]) -> str:
-    """The report in a few lines of plain text, for a terminal."""
+    """Returns the report in a few lines of plain text, for a terminal."""
     metrics = report["tasks"][0]["metrics"]
     lines = [_figures(metrics[name], what) for name, what in (("loss", "nats a token"), ("perplexity", ""))]
     for one in report["asked"]:
@@ -34,12 +34,14 @@ def _figures(metric: Mapping[str, Any], unit: str) -> str:
 
 
 def answer_text(answer: Mapping[str, Any]) -> str:
-    """An answer in one line; one that was cut off shows it."""
+    """Returns an answer in one line; one that was cut off shows it."""
     return " ".join(_said(answer).split())
 
 
 def answers_by_model(asked: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """What the UI shows beside each other: ``before``, ``after`` and ``after_quantised``, as Markdown."""
+    """Returns what the UI shows beside each other:
+    ``before``, ``after`` and ``after_quantised``, as Markdown.
+    """
     found: dict[str, list[str]] = {}
     for one in asked:
         for model, answer in one["answers"].items():

@@ -1,4 +1,4 @@
-"""Tasks in lm-eval's YAML, for local data: what of it is read here, and what is refused.
+"""Reads tasks in lm-eval's YAML, for local data: some of it is read here, the rest is refused.
 
 Read are ``output_type`` multiple_choice and generate_until over ``dataset_path: json`` with
 ``dataset_kwargs.data_files`` (relative to the YAML file), templates in Jinja or column names, few-shot
@@ -27,7 +27,7 @@ IGNORED = ("tag", "task_alias")
 
 
 class TaskError(ValueError):
-    """A task cannot be read; the message names file, key and remedy."""
+    """Says that a task cannot be read; the message names file, key and remedy."""
 
 
 class _Part(BaseModel):
@@ -35,7 +35,7 @@ class _Part(BaseModel):
 
 
 class Metric(_Part):
-    """One metric of a task; the options are those of exact_match."""
+    """Describes one metric of a task; the options are those of exact_match."""
 
     metric: Literal["acc", "acc_norm", "exact_match"]
     aggregation: Literal["mean"] = "mean"
@@ -47,7 +47,7 @@ class Metric(_Part):
 
 
 class Step(_Part):
-    """One step of a filter."""
+    """Describes one step of a filter."""
 
     function: Literal["regex", "take_first", "lowercase", "uppercase", "remove_whitespace"]
     regex_pattern: str = r"#### (\-?[0-9\.\,]+)"
@@ -56,14 +56,14 @@ class Step(_Part):
 
 
 class Filter(_Part):
-    """What is made of an answer before it is compared; each one scores under its own name."""
+    """Says what is made of an answer before it is compared; each one scores under its own name."""
 
     name: str
     filter: list[Step]
 
 
 class Generation(_Part):
-    """How an answer is written: greedily, and only so."""
+    """Says how an answer is written: greedily, and only so."""
 
     until: list[str] = Field(default_factory=list)
     max_gen_toks: int = Field(MAX_GEN_TOKS, ge=1)
@@ -77,19 +77,21 @@ class Generation(_Part):
 
 
 class FewShot(_Part):
-    """How the examples before a question are drawn; only the order of the file is the same everywhere."""
+    """Says how the examples before a question are drawn;
+    only the order of the file is the same everywhere.
+    """
 
     sampler: Literal["first_n"]
 
 
 class Data(_Part):
-    """Where the documents are."""
+    """Says where the documents are."""
 
     data_files: str | dict[str, str]
 
 
 class Task(_Part):
-    """A task as its file has it."""
+    """Holds a task as its file has it."""
 
     task: str = Field(min_length=1)
     dataset_path: Literal["json"]
@@ -141,31 +143,31 @@ class Task(_Part):
 
     @property
     def split(self) -> str:
-        """The split whose documents are asked."""
+        """Returns the split whose documents are asked."""
         return self.test_split or self.validation_split or ""
 
     @property
     def metrics(self) -> list[Metric]:
-        """The metrics, or the usual ones of the output type."""
+        """Returns the metrics, or the usual ones of the output type."""
         usual = CHOICE_METRICS if self.output_type == "multiple_choice" else GENERATE_METRICS
         return self.metric_list or [Metric(metric=name) for name in usual]  # type: ignore[arg-type]
 
     @property
     def generation(self) -> Generation:
-        """How answers are written; they end where the next example would begin if nothing is said."""
+        """Returns how answers are written; they end where the next example would begin if nothing is said."""
         given = self.generation_kwargs or Generation.model_validate({})
         return given if given.until else given.model_copy(update={"until": [self.fewshot_delimiter]})
 
 
 @dataclass(frozen=True)
 class TaskFile:
-    """A task and where its file is; data files are looked for beside it."""
+    """Holds a task and where its file is; data files are looked for beside it."""
 
     path: Path
     task: Task
 
     def data_file(self, split: str) -> Path:
-        """The file with the documents of a split.
+        """Returns the file with the documents of a split.
 
         Raises:
             TaskError: the task names none, or it is not there.
@@ -183,11 +185,11 @@ class TaskFile:
         return found
 
     def splits(self) -> list[str]:
-        """The splits that the task's scores depend on."""
+        """Returns the splits that the task's scores depend on."""
         return [self.task.split, *([self.task.fewshot_split] if self.task.num_fewshot else [])]  # type: ignore[list-item]
 
     def copy_to(self, folder: Path) -> None:
-        """The task with its data in a directory of its own, where nothing outside can change it.
+        """Copy the task with its data to a directory of its own, where nothing outside can change it.
 
         Raises:
             TaskError: a data file is not there.
@@ -203,7 +205,7 @@ class TaskFile:
 
 
 def read_tasks(places: list[str]) -> list[TaskFile]:
-    """The tasks in YAML files, or in directories of them; names must be distinct.
+    """Returns the tasks in YAML files, or in directories of them; names must be distinct.
 
     Raises:
         TaskError: one cannot be read.
@@ -233,10 +235,10 @@ def _yaml_files(place: str) -> Iterator[Path]:
 
 
 def read_task(path: Path) -> TaskFile:
-    """One task.
+    """Returns one task.
 
     Raises:
-        TaskError: it is no YAML, runs code, or has a key that is not read here.
+        TaskError: it is not YAML, runs code, or has a key that is not read here.
     """
     try:
         raw = read_yaml(read_regular(path, MOST), str(path))

@@ -1,1 +1,1 @@
-"""What a GGUF must have shown before a governed name may stand for it."""
+"""Asks what a GGUF must have shown before a governed name may stand for it."""

@@ -1,4 +1,4 @@
-"""How the processes that judge a model are started, and what they are computed by."""
+"""Starts the processes that judge a model, and says what they are computed by."""
 
 import os
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ DISTRIBUTIONS = (
 
 
 def clean_start(more: Iterable[str]) -> Isolation:
-    """With nothing of the user's settings but where the kit is, and ``more`` variables (``PIP_*``: all such).
+    """Start clean: none of the user's settings but where the kit is, and ``more`` (``PIP_*``: all such).
 
     It is not kept from the machine: it needs the model, the rows, a device and maybe a compiler.
     """

@@ -1,4 +1,4 @@
-"""The floors of a GGUF: what a registration asks, and the file that pins them for a governed alias."""
+"""Reads the floors of a GGUF: what a registration asks, and the file that pins them for a governed alias."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,7 +16,7 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 
 
 class Floors(BaseModel):
-    """What a GGUF must have shown; see the recipe args of the same names."""
+    """Says what a GGUF must have shown; see the recipe args of the same names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -27,7 +27,7 @@ class Floors(BaseModel):
     min_eval_rows: Annotated[int, Field(strict=True, ge=1)]
 
     def required(self) -> list[Floor]:
-        """Everything that a verdict must have judged, in a fixed order."""
+        """Returns everything that a verdict must have judged, in a fixed order."""
         return [
             _floor("fidelity", "tokenizer_equal", "==", 1),
             _floor("fidelity", "kl", "<=", self.max_kl),
@@ -42,14 +42,16 @@ class Floors(BaseModel):
 
 
 class FloorsFile(Floors):
-    """A file of floors: unknown keys, floors left out and floors that nothing could miss are refused."""
+    """Describes a file of floors:
+    unknown keys, floors left out and floors that nothing could miss are refused.
+    """
 
     format: Literal["blut.llm_floors.v1"] = Field(alias="schema")
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
 
 
 def pinned_floors(data: bytes, name: str, _model: str) -> list[Floor]:
-    """What a floors file asks of any GGUF.
+    """Returns what a floors file asks of any GGUF.
 
     Args:
         data: the bytes of the YAML file.
@@ -69,7 +71,7 @@ def pinned_floors(data: bytes, name: str, _model: str) -> list[Floor]:
 
 
 def possible(name: str, value: float) -> bool:
-    """Whether a figure can have this value: no KL below 0, no share above 1, no ratio of nothing."""
+    """Says whether a figure can have this value: no KL below 0, no share above 1, no ratio of nothing."""
     if name == "kl":
         return value >= -ROUNDING
     if name == "top1_agreement":

@@ -1,4 +1,4 @@
-"""What a GGUF must have shown before a governed name may stand for it. Judged from stored bytes; fail-closed.
+"""Judges a GGUF from stored bytes before a governed name may stand for it; fail-closed.
 
 The floors of fidelity are those that the GGUF was made with: they are in its bytes, so in its digest. The
 floors of the evaluation are the registration's own.
@@ -18,7 +18,9 @@ ASKED = ("max_kl", "min_top1", "max_perplexity_ratio")
 
 
 class Evidence(NamedTuple):
-    """What was measured on one GGUF: the stored reports, and the digests of the models they are about."""
+    """Holds what was measured on one GGUF:
+    the stored reports, and the digests of the models they are about.
+    """
 
     fidelity: Mapping[str, Any]
     evaluation: Mapping[str, Any]
@@ -26,7 +28,7 @@ class Evidence(NamedTuple):
 
 
 def read_evidence(fidelity: bytes, evaluation: bytes, digests: Mapping[str, str]) -> Evidence:
-    """The reports beside a GGUF and of its evaluation.
+    """Returns the reports beside a GGUF and of its evaluation.
 
     Args:
         fidelity: the bytes of ``fidelity.json``.
@@ -43,7 +45,7 @@ def read_evidence(fidelity: bytes, evaluation: bytes, digests: Mapping[str, str]
 
 
 def floors_in_force(evidence: Evidence, *, max_loss_increase: float, min_rows: int) -> list[Floor]:
-    """Everything that the verdict must judge, in a fixed order.
+    """Returns everything that the verdict must judge, in a fixed order.
 
     Raises:
         ValueError: the GGUF was made with other floors, or with none, or with such as no floor can be.
@@ -64,7 +66,8 @@ def verdict_of(
     *,
     synthetic: bool,
 ) -> Verdict:
-    """The judgement of the GGUF under its registered name; what is missing or no finite number fails.
+    """Returns the judgement of the GGUF under its registered name;
+    what is missing or no finite number fails.
 
     Args:
         synthetic: whether it learned what a model wrote.
@@ -86,7 +89,7 @@ def verdict_of(
 
 
 def learned_from_a_model(story: bytes) -> bool:
-    """Whether a training learned texts that a model wrote, by its ``trainer.json``.
+    """Says whether a training learned texts that a model wrote, by its ``trainer.json``.
 
     The answers of a teacher are synthetic data, as is what a student writes itself; a teacher's distribution
     over the examples' own answers is not.
@@ -114,7 +117,7 @@ def _fidelity(found: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 def _evaluation(evidence: Evidence) -> dict[str, float | None]:
-    """``loss_increase`` is the upper end of the interval: what is not sure to hold does not hold."""
+    """Judge the evaluation: ``loss_increase`` is the upper end of the interval, so what is not sure fails."""
     models = evidence.evaluation.get("models", [])
     judged = {model.get("name"): model.get("digest") for model in models}
     needed = ("base", "quantised")
@@ -129,7 +132,7 @@ def _evaluation(evidence: Evidence) -> dict[str, float | None]:
 
 
 def _increase(differences: Mapping[str, Any]) -> float | None:
-    """The two may have been scored in either order."""
+    """Returns the increase: the two may have been scored in either order."""
     if "quantised - base" in differences:
         return differences["quantised - base"].get("high")
     low = differences.get("base - quantised", {}).get("low")

@@ -1,1 +1,1 @@
-"""llama.cpp: its kit, its library, and the files that it reads and writes."""
+"""Serves llama.cpp: its kit, its library, and the files that it reads and writes."""

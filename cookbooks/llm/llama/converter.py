@@ -1,4 +1,4 @@
-"""llama.cpp's converters, each run in a process of its own, and what their failures mean."""
+"""Runs llama.cpp's converters, each in a process of its own, and says what their failures mean."""
 
 import os
 import re
@@ -42,7 +42,7 @@ REASONS = (
 
 
 class NotConvertible(ValueError):
-    """The model cannot become a GGUF; the message says why and what to do."""
+    """Says that the model cannot become a GGUF, why, and what to do."""
 
 
 def convert(
@@ -69,7 +69,8 @@ def convert(
 
 
 def shown_model(model: Path, scratch: Path) -> Path:
-    """A directory with links to the files that a model consists of, and to nothing that lies beside them.
+    """Returns a directory with links to the files that a model consists of,
+    and to nothing that lies beside them.
 
     It has one name for all models: the converter reads versions and sizes out of a directory's.
     """

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 
 def refuse_code(class_name: str, module: Any, *_: object, **__: object) -> NoReturn:
-    """In the place of ``get_class_in_module``, through which transformers runs code that is not its own.
+    """Refuse in the place of ``get_class_in_module``, through which transformers runs code not its own.
 
     Raises:
         ImportError: always.
@@ -28,7 +28,7 @@ def refuse_code(class_name: str, module: Any, *_: object, **__: object) -> NoRet
 
 
 def write_hole(writer: Any, *, progress: bool = False) -> None:
-    """In the place of ``GGUFWriter.write_tensors_to_file``."""
+    """Write a hole in the place of ``GGUFWriter.write_tensors_to_file``."""
     writer.write_ti_data_to_file()
     for file, tensors in zip(writer.fout, writer.tensors, strict=True):
         writer.write_padding(file, file.tell())

@@ -1,4 +1,4 @@
-"""When a GGUF is faithful to the model that it was made of."""
+"""Decides when a GGUF is faithful to the model that it was made of."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,10 @@ ANSWER_TOKENS = 150
 
 
 def floors_missed(found: Mapping[str, Any], floors: Mapping[str, float]) -> list[str]:
-    """What speaks against a file, in words; empty if it is faithful. What is no number, or missing, does."""
+    """Returns what speaks against a file, in words; empty if it is faithful.
+
+    What is not a number, or missing, does.
+    """
     ratio = found["perplexity"] / found["perplexity_reference"]
     missed = []
     if found["tokenizer_equal"] is not True:
@@ -38,7 +41,8 @@ def floors_missed(found: Mapping[str, Any], floors: Mapping[str, float]) -> list
 
 
 def read_fidelity(data: bytes) -> tuple[dict[str, Any], list[str]]:
-    """The report in the bytes of ``fidelity.json``, and what speaks against the file, judged again.
+    """Returns the report in the bytes of ``fidelity.json``,
+    and what speaks against the file, judged again.
 
     Raises:
         ValueError: it is no such report.
@@ -48,7 +52,7 @@ def read_fidelity(data: bytes) -> tuple[dict[str, Any], list[str]]:
 
 
 def read_report(data: bytes) -> dict[str, Any]:
-    """The stored report, from the bytes of ``fidelity.json``.
+    """Returns the stored report, from the bytes of ``fidelity.json``.
 
     Raises:
         ValueError: it is no such report.

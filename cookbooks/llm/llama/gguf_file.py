@@ -1,4 +1,4 @@
-"""What a finished GGUF really holds, read back from its header by llama.cpp itself."""
+"""Reads what a finished GGUF really holds back from its header, by llama.cpp itself."""
 
 import ctypes
 import math
@@ -18,7 +18,7 @@ TEXT = 8
 
 @dataclass(frozen=True)
 class GgufFacts:
-    """Tensor name -> type and elements; the texts of its metadata, arrays and numbers left out."""
+    """Maps tensor name to type and elements; and the texts of its metadata, arrays and numbers left out."""
 
     types: dict[str, str]
     elements: dict[str, int]
@@ -27,17 +27,17 @@ class GgufFacts:
 
     @property
     def bits_per_weight(self) -> float:
-        """Over all tensors."""
+        """Returns the bits per weight over all tensors."""
         return 8 * self.tensor_bytes / max(1, sum(self.elements.values()))
 
     @property
     def counts(self) -> str:
-        """Types and how many tensors have them, as ``Q5_0:166 Q8_0:15``."""
+        """Returns types and how many tensors have them, as ``Q5_0:166 Q8_0:15``."""
         return count_types(self.types.values())
 
 
 def read_gguf(path: Path, kit: Kit) -> GgufFacts:
-    """The facts of a GGUF file.
+    """Returns the facts of a GGUF file.
 
     Raises:
         LlamaError: llama.cpp cannot read it.
@@ -63,7 +63,7 @@ def _word(text: bytes) -> str:
 
 
 class _InitParams(ctypes.Structure):
-    """``gguf_init_params``: without the weights, and without a ggml context for them."""
+    """Describes ``gguf_init_params``: without the weights, and without a ggml context for them."""
 
     _fields_ = (("no_alloc", ctypes.c_bool), ("ctx", ctypes.c_void_p))
 
@@ -83,7 +83,7 @@ def _opened(path: Path, kit: Kit) -> Iterator[tuple[Any, int]]:
 
 
 def _functions(kit: Kit) -> Any:
-    """The part of ``gguf.h`` that is used; the kit's bindings leave it out."""
+    """Returns the part of ``gguf.h`` that is used; the kit's bindings leave it out."""
     lib = ctypes.CDLL(str(kit.lib / "libggml-base.so"))
     pointer, number, text = ctypes.c_void_p, ctypes.c_int64, ctypes.c_char_p
     signatures: dict[str, tuple[Any, list[Any]]] = {

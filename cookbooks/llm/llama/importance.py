@@ -1,4 +1,4 @@
-"""An importance matrix: how strongly each column of each weight is used on calibration text.
+"""Measures an importance matrix: how strongly each column of each weight is used on calibration text.
 
 Measured in the Hugging Face model by hooks, and named as llama.cpp names its tensors. A column is weighed by
 the mean square of the activation that it multiplies.
@@ -20,7 +20,7 @@ Importance = dict[str, np.ndarray[Any, np.dtype[np.float32]]]
 
 
 def measure_importance(model: Any, windows: Iterable[Sequence[int]], names: dict[str, str]) -> Importance:
-    """Mean squares of the inputs of every linear layer in ``names`` (module -> tensor in the GGUF)."""
+    """Measure mean squares of every linear layer's inputs in ``names`` (module -> tensor in the GGUF)."""
     import torch
 
     sums: dict[str, torch.Tensor] = {}
@@ -53,7 +53,7 @@ def measure_importance(model: Any, windows: Iterable[Sequence[int]], names: dict
 
 
 def gguf_names(model: Any, kit: Kit, gguf_architecture: str) -> dict[str, str]:
-    """Module name -> the tensor that llama.cpp's converter makes of its weight."""
+    """Returns module name -> the tensor that llama.cpp's converter makes of its weight."""
     put_converter_first(kit)
     import gguf
     import torch
@@ -71,7 +71,9 @@ def gguf_names(model: Any, kit: Kit, gguf_architecture: str) -> dict[str, str]:
 def calibration_windows(
     texts: Iterable[Sequence[int]], *, tokens: int, window: int
 ) -> tuple[list[list[int]], int]:
-    """Examples, cut at ``window`` tokens, until ``tokens`` are reached; and how many tokens they are."""
+    """Returns examples, cut at ``window`` tokens, until ``tokens`` are reached;
+    and how many tokens they are.
+    """
     found: list[list[int]] = []
     count = 0
     for ids in texts:

@@ -1,4 +1,4 @@
-"""The llama.cpp kit: its library, its converters and its Python bindings, all of one source distribution.
+"""Builds the llama.cpp kit: library, converters and Python bindings, all of one source distribution.
 
 Built once for all checkouts of a user, in a few minutes of CPU, into ``$BLUT_LLAMA_KIT`` or the user's cache;
 about 12 MB. It needs cmake and a C++17 compiler, and nothing from any other place than the package index.
@@ -51,36 +51,36 @@ REMEDY = "install them (Debian: apt-get install cmake g++ make), or point BLUT_L
 
 
 class KitError(BuildError):
-    """There is no kit and none can be built; the message says what is missing."""
+    """Says that there is no kit and none can be built; the message says what is missing."""
 
 
 @dataclass(frozen=True)
 class Kit:
-    """A built kit: where its parts are."""
+    """Says where the parts of a built kit are."""
 
     root: Path
 
     @property
     def lib(self) -> Path:
-        """The directory of ``libllama.so``."""
+        """Returns the directory of ``libllama.so``."""
         return self.root / "lib"
 
     @property
     def site(self) -> Path:
-        """What to put on ``sys.path`` for ``llama_cpp``, the ctypes bindings."""
+        """Returns what to put on ``sys.path`` for ``llama_cpp``, the ctypes bindings."""
         return self.root / "site"
 
     def converter(self, name: str = CONVERTERS[0]) -> Path:
-        """A converter script, to be run in a process of its own."""
+        """Returns a converter script, to be run in a process of its own."""
         return self.root / "convert" / name
 
     def environment(self) -> dict[str, str]:
-        """What a process needs in its environment to use the kit."""
+        """Returns what a process needs in its environment to use the kit."""
         return {"LLAMA_CPP_LIB_PATH": str(self.lib)}
 
 
 def kit_path() -> Path:
-    """Where the kit is or will be."""
+    """Returns where the kit is or will be."""
     named = os.environ.get("BLUT_LLAMA_KIT")
     return Path(named).expanduser().absolute() if named else cache_root() / f"llama-cpp-{VERSION}"
 
@@ -90,7 +90,7 @@ def _wanted() -> dict[str, Any]:
 
 
 def find_kit() -> Kit | None:
-    """The kit, if it has been built."""
+    """Returns the kit, if it has been built."""
     return Kit(kit_path()) if is_built(kit_path(), _wanted()) else None
 
 
@@ -101,12 +101,12 @@ def built() -> str | None:
 
 
 def missing_tools() -> list[str]:
-    """What a build needs and this machine has not."""
+    """Returns what a build needs and this machine has not."""
     return [what for what, path in (("cmake", _cmake()), ("a C++ compiler", _compiler())) if path is None]
 
 
 def ensure_kit(on_progress: Callable[[int], None] | None = None) -> Kit:
-    """The kit, built if need be; concurrent callers wait for the one that builds.
+    """Returns the kit, built if need be; concurrent callers wait for the one that builds.
 
     Args:
         on_progress: called with the percentage of the compilation that is done.
@@ -153,7 +153,7 @@ def _configure(sources: Path, objects: Path) -> list[str]:
 
 
 def _has_assumed_instructions() -> bool:
-    """Without them a portable x86-64 build would die of an illegal instruction here."""
+    """Says whether this processor has what a portable x86-64 build would die without."""
     if platform.machine() not in ("x86_64", "AMD64"):
         return True
     try:
@@ -164,7 +164,7 @@ def _has_assumed_instructions() -> bool:
 
 
 def _unpack(sdist: Path, folder: Path) -> None:
-    """Only what is built or copied: the whole tree has five times as many bytes."""
+    """Unpack only what is built or copied: the whole tree has five times as many bytes."""
     with tarfile.open(sdist) as archive:
         for member in archive:
             name = PurePosixPath(*PurePosixPath(member.name).parts[1:])
@@ -229,6 +229,6 @@ def _compiler() -> Path | None:
 
 
 def _tool(name: str) -> Path | None:
-    """A program on the path, or beside this Python: ``pip install cmake`` puts one there."""
+    """Returns a program on the path, or beside this Python: ``pip install cmake`` puts one there."""
     found = shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
     return Path(found) if found else None

@@ -1,4 +1,4 @@
-"""llama.cpp's library in this process, through the kit's ctypes bindings. Only payloads load it.
+"""Loads llama.cpp's library in this process, through the kit's ctypes bindings. Only payloads load it.
 
 A failed assertion inside it ends the process, so what can be asked before is asked before.
 """
@@ -21,11 +21,11 @@ LISTED = re.compile(r"\[\s*\d+/|\S+ - (kv|type)\b")
 
 
 class LlamaError(RuntimeError):
-    """llama.cpp refused something; the message carries what it logged."""
+    """Says that llama.cpp refused something; the message carries what it logged."""
 
 
 class Log:
-    """What llama.cpp writes, as whole lines; it logs in fragments."""
+    """Keeps what llama.cpp writes, as whole lines; it logs in fragments."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -42,7 +42,7 @@ class Log:
         self.lines, self._begun = [], ""
 
     def complaint(self) -> str:
-        """The last lines that look like a reason, for an error message."""
+        """Returns the last lines that look like a reason, for an error message."""
         said = [line.strip() for line in self.lines if line.strip() and not LISTED.match(line)]
         found = [line for line in said if any(word in line.lower() for word in REASONS)]
         return "; ".join((found or said)[-3:])
@@ -52,7 +52,7 @@ LOG = Log()
 
 
 def kit_of(session: PayloadSession) -> Kit:
-    """The kit; where it has to be built first, the session reports how far that is, in percent.
+    """Returns the kit; where it has to be built first, the session reports how far that is, in percent.
 
     Raises:
         BuildError: it cannot be built here.
@@ -62,7 +62,7 @@ def kit_of(session: PayloadSession) -> Kit:
 
 @functools.cache
 def load(kit: Kit) -> Any:
-    """The module ``llama_cpp.llama_cpp`` of the kit, with its log going to `LOG`.
+    """Returns the module ``llama_cpp.llama_cpp`` of the kit, with its log going to `LOG`.
 
     The package's own ``__init__`` is passed over: it imports a server's worth of other packages.
     """

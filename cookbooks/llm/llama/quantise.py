@@ -19,7 +19,7 @@ OVERRIDE_BYTES = 127
 
 
 def plan(kit: Kit, source: Path, quant: str) -> Plan:
-    """What llama.cpp would make of ``source``; only its header is read.
+    """Returns what llama.cpp would make of ``source``; only its header is read.
 
     Raises:
         LlamaError: it refuses the file.
@@ -99,7 +99,9 @@ def _metadata(lib: Any, params: Any, metadata: Mapping[str, str | int]) -> list[
 
 
 def _as_planned(line: str) -> str:
-    """A line of a real run, which says ``converting to q5_0 .. size =``, in the words of a dry one."""
+    """Returns a line of a real run, which says ``converting to q5_0 .. size =``,
+    in the words of a dry one.
+    """
     before, mark, after = line.partition("converting to ")
     if not mark:
         return line

@@ -1,4 +1,4 @@
-"""The quantisations that llama.cpp makes, by its own names, and the types that a tensor then really has."""
+"""Lists the quantisations of llama.cpp, by its own names, and the types that a tensor then really has."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -59,7 +59,8 @@ FELL_BACK = re.compile(
 
 @dataclass(frozen=True)
 class Plan:
-    """What llama.cpp would make of a file: the true type of every tensor, and which could not have theirs.
+    """Says what llama.cpp would make of a file:
+    the true type of every tensor, and which could not have theirs.
 
     ``fallbacks`` maps a tensor to its number of columns; ``bits`` are those of a weight on average.
     """
@@ -70,11 +71,11 @@ class Plan:
     bits: float
 
     def counts(self) -> str:
-        """How many tensors have which type, the commonest first, as ``Q5_0:166 Q4_K:16``."""
+        """Says how many tensors have which type, the commonest first, as ``Q5_0:166 Q4_K:16``."""
         return count_types(self.types.values())
 
     def fallback_columns(self) -> dict[int, int]:
-        """Number of columns -> how many tensors fell back because of it."""
+        """Returns the number of columns -> how many tensors fell back because of it."""
         found: dict[int, int] = {}
         for columns in self.fallbacks.values():
             found[columns] = found.get(columns, 0) + 1
@@ -82,7 +83,7 @@ class Plan:
 
 
 def quant_of(name: str) -> str:
-    """llama.cpp's spelling of a quantisation, given in any case.
+    """Returns llama.cpp's spelling of a quantisation, given in any case.
 
     Raises:
         ValueError: there is none of that name.
@@ -93,7 +94,7 @@ def quant_of(name: str) -> str:
 
 
 def count_types(types: Iterable[str]) -> str:
-    """How many tensors have which type, the commonest first."""
+    """Says how many tensors have which type, the commonest first."""
     counts: dict[str, int] = {}
     for name in types:
         counts[name] = counts.get(name, 0) + 1
@@ -101,7 +102,7 @@ def count_types(types: Iterable[str]) -> str:
 
 
 def read_plan(lines: list[str]) -> Plan:
-    """The plan out of the log of a dry run."""
+    """Returns the plan out of the log of a dry run."""
     types: dict[str, str] = {}
     fallbacks: dict[str, int] = {}
     mib = bits = 0.0

@@ -1,4 +1,4 @@
-"""Does llama.cpp cut text into the tokens that the model was trained on?"""
+"""Checks that llama.cpp cuts text into the tokens that the model was trained on."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -21,7 +21,7 @@ def compare_tokenizers(engine: GgufEngine, tokenizer: Any, texts: Iterable[str])
 
 
 def difference(engine: GgufEngine, ours: list[int], theirs: list[int]) -> str:
-    """The first place where two lists of tokens differ, in words."""
+    """Describes the first place where two lists of tokens differ."""
     at = next((i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), len(ours))
     before, one, other = (engine.decode(tokens) for tokens in (ours[:at], ours[at:][:3], theirs[at:][:3]))
     return (

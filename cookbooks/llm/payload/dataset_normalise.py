@@ -1,4 +1,4 @@
-"""Raw rows -> dataset: ``dataset.jsonl``, ``report.json`` and ``learned.md``. No model is loaded.
+"""Makes a dataset of raw rows: ``dataset.jsonl``, ``report.json`` and ``learned.md``. No model is loaded.
 
 Config: the fields of `SftDatasetConfig` or `PreferenceDatasetConfig`; ``rows`` ("examples" or "preferences");
 ``expected``, the ``n_files`` and ``n_bytes`` that the source was digested with.
@@ -31,7 +31,7 @@ PROGRESS = 1000
 
 
 class Job:
-    """One dataset in the making."""
+    """Makes one dataset."""
 
     def __init__(self, config: dict[str, Any], source: Path, model: Path) -> None:
         self.config, self.source, self.model = config, source, model
@@ -50,7 +50,7 @@ class Job:
 
     @cached_property
     def tokenizer(self) -> "Tokenizer":
-        """The base model's; not loaded before there is a row that needs it."""
+        """Returns the base model's; not loaded before there is a row that needs it."""
         return load_tokenizer(self.model)
 
     def run(self, session: PayloadSession) -> dict[str, Any]:
@@ -74,7 +74,7 @@ class Job:
         return self._report()
 
     def _files(self) -> list[Path]:
-        """The source's files, if they are those that were digested."""
+        """Returns the source's files, if they are those that were digested."""
         files = data_files(self.source)
         found = {"n_files": len(files), "n_bytes": sum(path.stat().st_size for path in files)}
         if found != self.config["expected"]:
@@ -112,7 +112,7 @@ class Job:
         return {"id": str(own) if isinstance(own, str | int) else default, **row}
 
     def _checked(self, row: dict[str, Any]) -> dict[str, Any]:
-        """The row without control tokens in its texts."""
+        """Returns the row without control tokens in its texts."""
         result, touched = dict(row), False
         for name, value in row.items():
             if isinstance(value, str):
@@ -140,7 +140,7 @@ class Job:
         raise RowError("control token", where, what, remedy)
 
     def _is_known(self, row: dict[str, Any], place: str) -> bool:
-        """True for a row that is in the dataset already and is not to be there twice."""
+        """Says whether a row is in the dataset already and is not to be there twice."""
         if self.pairs and (other := self.seen.get(opposite_key(row))):
             what = f"prefers the other answer than {other} does"
             raise RowError("contradiction", "chosen", what, "keep the one that is meant")

@@ -1,4 +1,4 @@
-"""Dataset -> split: ``train.jsonl``, ``eval.jsonl`` and ``split.json``, without leaks.
+"""Splits a dataset into ``train.jsonl``, ``eval.jsonl`` and ``split.json``, without leaks.
 
 Config: ``eval_ratio``, ``seed``, ``same_prompt``, ``same_answer``. Rows keep their order.
 """

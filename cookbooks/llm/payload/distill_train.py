@@ -1,4 +1,4 @@
-"""Distillation: ``base_model`` (the student), ``teacher_model`` and ``split`` to a checkpoint.
+"""Trains by distillation: ``base_model`` (the student), ``teacher_model`` and ``split`` to a checkpoint.
 
 Method ``distillation``: ``sequence`` (the teacher answers the prompts, then SFT on its answers), ``logit``
 (the examples' own answers, with the teacher's distribution over them), ``on_policy`` (the student answers and
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def sequence(job: "Job", split: Path, teacher: Path) -> dict[str, Any]:
-    """SFT on what the teacher answers; the held-out side keeps the examples' own answers."""
+    """Train by SFT on what the teacher answers; the held-out side keeps the examples' own answers."""
     from cookbooks.llm.training_loop.examples import SIDES, examples_of, rows
     from cookbooks.llm.training_loop.models import load_frozen, load_tokenizer
     from cookbooks.llm.training_loop.teacher_answers import ANSWERS, Writing, answered, write_answers
@@ -46,7 +46,7 @@ def sequence(job: "Job", split: Path, teacher: Path) -> dict[str, Any]:
 
 
 def logit(job: "Job", split: Path, teacher: Path) -> dict[str, Any]:
-    """SFT on the examples, drawn to the teacher's distribution over their answers."""
+    """Train by SFT on the examples, drawn to the teacher's distribution over their answers."""
     from cookbooks.llm.training_loop.examples import read_examples
     from cookbooks.llm.training_loop.models import load_frozen, load_tokenizer
     from cookbooks.llm.training_loop.token_maps import refuse_other_tokens
@@ -72,7 +72,7 @@ def logit(job: "Job", split: Path, teacher: Path) -> dict[str, Any]:
 
 
 def on_policy(job: "Job", split: Path, teacher: Path) -> dict[str, Any]:
-    """The student answers the prompts, the teacher corrects it."""
+    """Let the student answer the prompts and the teacher correct it."""
     from cookbooks.llm.training_loop.examples import read_examples
     from cookbooks.llm.training_loop.models import load_tokenizer
     from cookbooks.llm.training_loop.on_policy import on_policy_trainer

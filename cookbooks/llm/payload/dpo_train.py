@@ -1,4 +1,4 @@
-"""Direct preference optimisation: ``base_model`` and ``split`` (preference pairs) to a checkpoint, by TRL.
+"""Trains by direct preference optimisation: ``base_model`` and ``split`` (pairs) to a checkpoint, by TRL.
 
 The base is a whole model, a fine-tuned one merged: it is the reference as well. With an adapter the reference
 is the base with the adapter off, else a second copy. Before anything is learned the two must agree.
@@ -29,7 +29,7 @@ KEPT = ("loss", "rewards/accuracies", "rewards/margins")
 
 
 def dpo_trainer(job: "Job", examples: "Examples", model: Any, reference: Any = None) -> "DPOTrainer":
-    """TRL's trainer over pairs whose ids are already fixed."""
+    """Returns TRL's trainer over pairs whose ids are already fixed."""
     from trl.trainer.dpo_config import DPOConfig
     from trl.trainer.dpo_trainer import DPOTrainer
 
@@ -59,7 +59,7 @@ def dpo_trainer(job: "Job", examples: "Examples", model: Any, reference: Any = N
 
 
 def evaluate(trainer: "DPOTrainer", pairs: Any) -> dict[str, float]:
-    """Loss, accuracy and margin of the rewards on some pairs, none of none."""
+    """Returns loss, accuracy and margin of the rewards on some pairs, none of none."""
     if not pairs:
         return {}
     found: dict[str, float] = trainer.evaluate(pairs)
@@ -67,7 +67,7 @@ def evaluate(trainer: "DPOTrainer", pairs: Any) -> dict[str, float]:
 
 
 def refuse_another_start(first: Mapping[str, float], loss: str, dtype: str) -> None:
-    """The model must be its own reference when it starts: no margin, and with the usual loss exactly ln 2.
+    """Refuse a model that is not its own reference at the start: no margin, a usual loss of exactly ln 2.
 
     Raises:
         Refused: it is not.

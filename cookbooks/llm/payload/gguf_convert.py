@@ -1,4 +1,4 @@
-"""A model directory becomes a quantised GGUF, ``model.gguf.part``; `gguf_verify` gives it its name.
+"""Converts a model directory to a quantised GGUF, ``model.gguf.part``; `gguf_verify` gives it its name.
 
 Inputs: ``model``; ``split``, whose training side an importance matrix is measured on; for a separate adapter
 also ``checkpoint``, and then ``model`` is the base. Config: ``quant``, ``name``, ``importance``,
@@ -71,13 +71,13 @@ def make(session: PayloadSession, kit: Kit, scratch: Path) -> dict[str, Any]:
 
 
 def _adapter_of(session: PayloadSession) -> Path | None:
-    """Where the adapter is that becomes a file of its own; None if none does."""
+    """Says where the adapter is that becomes a file of its own; None if none does."""
     checkpoint = session.inputs.get("checkpoint")
     return checkpoint / "adapter" if checkpoint else None
 
 
 def refuse_unready(config: dict[str, Any], model: Path, adapter: Path | None = None) -> None:
-    """What can be known before anything is converted.
+    """Refuse what can be known to fail before anything is converted.
 
     Raises:
         Refused, NotConvertible: what is missing, and the remedy.
@@ -97,7 +97,7 @@ def refuse_unready(config: dict[str, Any], model: Path, adapter: Path | None = N
 
 
 def _metadata(config: dict[str, Any], model: Path, scratch: Path) -> Path:
-    """Where the model and its data come from, in llama.cpp's own keys."""
+    """Says where the model and its data come from, in llama.cpp's own keys."""
     published = front_matter(model).get("base_model")
     base = {"name": config["base"]["name"], "version": config["base"]["digest"]}
     if isinstance(published, str) and "/" in published:
@@ -138,7 +138,7 @@ def _importance(session: PayloadSession, kit: Kit, whole: GgufFacts) -> tuple[An
 
 
 def tensors_in(whole: GgufFacts, names: dict[str, str]) -> dict[str, str]:
-    """Only the names of tensors that the file has; an output that is tied is the embedding there."""
+    """Keep only the names of tensors that the file has; an output that is tied is the embedding there."""
     tied = {} if "output.weight" in whole.types else {"output.weight": "token_embd.weight"}
     found = {name: tied.get(to, to) for name, to in names.items()}
     return {name: to for name, to in found.items() if to in whole.types}
@@ -159,7 +159,7 @@ def _convert_adapter(
 
 
 def describe(kit: Kit, part: Path, config: dict[str, Any], model: Path) -> dict[str, Any]:
-    """Facts read back from the file that was written.
+    """Returns the facts read back from the file that was written.
 
     Raises:
         Refused: it lacks the name, licence, template or origin that it was to carry.

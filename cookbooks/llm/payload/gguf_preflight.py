@@ -43,7 +43,7 @@ TEXTS = (
 
 
 def preflight(model: Path, kit: Kit, scratch: Path) -> dict[str, Any]:
-    """What a GGUF of a model would be whose files were looked at.
+    """Returns what a GGUF of a model would be whose files were looked at.
 
     Raises:
         NotConvertible: there can be none.
@@ -66,7 +66,8 @@ def preflight(model: Path, kit: Kit, scratch: Path) -> dict[str, Any]:
 
 
 def look_at_files(model: Path, *, chat: bool = True) -> None:
-    """What can be seen without a library, and what the converter would report in misleading words.
+    """Look for what can be seen without a library,
+    and what the converter would report in misleading words.
 
     Raises:
         NotConvertible: something is missing.
@@ -97,7 +98,7 @@ def look_at_files(model: Path, *, chat: bool = True) -> None:
 
 
 def row_of(kit: Kit, skeleton: Path, quant: str) -> dict[str, Any]:
-    """One row of the table: what a quantisation would really be."""
+    """Returns one row of the table: what a quantisation would really be."""
     try:
         found = plan(kit, skeleton, quant)
     except LlamaError as error:
@@ -114,7 +115,7 @@ def row_of(kit: Kit, skeleton: Path, quant: str) -> dict[str, Any]:
 
 
 def note_of(found: Plan, quant: str) -> str:
-    """What a user should know of a planned quantisation; empty if nothing."""
+    """Returns what a user should know of a planned quantisation; empty if nothing."""
     notes = [
         f"{columns} columns are no multiple of the block: a larger type for {n} of the tensors"
         for columns, n in found.fallback_columns().items()

@@ -34,11 +34,11 @@ SHOWN_EVERY = 8
 
 
 def compare(reference: Any, engine: GgufEngine, examples: Sequence[Example], n_tokens: int) -> dict[str, Any]:
-    """Distances on held-out rows, until ``n_tokens`` are reached.
+    """Measure distances on held-out rows, until ``n_tokens`` are reached.
 
     Raises:
         Refused: there is nothing to compare on.
-        NotFinite: a prediction is no number.
+        NotFinite: a prediction is not a number.
     """
     found: list[Divergence] = []
     for example in examples:
@@ -53,7 +53,7 @@ def compare(reference: Any, engine: GgufEngine, examples: Sequence[Example], n_t
 
 
 def figures(found: Sequence[Divergence]) -> dict[str, Any]:
-    """Means over all tokens, each with an interval over rows: the tokens of a row are not independent."""
+    """Returns means over all tokens, each with an interval over rows: a row's tokens are not independent."""
     kl, kl_interval = _mean([one.kl for one in found])
     top, top_interval = _mean([one.same_top for one in found])
     nll, nll_interval = _mean([one.nll for one in found])
@@ -78,7 +78,7 @@ def figures(found: Sequence[Divergence]) -> dict[str, Any]:
 
 
 def perplexity(loss: float) -> float:
-    """Of a loss in nats per token.
+    """Returns the perplexity of a loss in nats per token.
 
     Raises:
         NotFinite: it is too large for a number, so nothing was learned at all.
@@ -95,7 +95,7 @@ def _mean(parts: Sequence[Any]) -> tuple[float, list[float]]:
 
 
 def tokens_differ(engine: GgufEngine, tokenizer: Any, examples: Sequence[Example]) -> str:
-    """The first text that the two cut otherwise, in words; empty if there is none."""
+    """Returns the first text that the two cut otherwise, in words; empty if there is none."""
     texts = [tokenizer.decode(example.ids) for example in examples]
     try:
         compare_tokenizers(engine, tokenizer, (*TEXTS, *texts))
@@ -105,7 +105,7 @@ def tokens_differ(engine: GgufEngine, tokenizer: Any, examples: Sequence[Example
 
 
 def talk(reference: Any, engine: GgufEngine, examples: Sequence[Example]) -> dict[str, Any]:
-    """The same questions to both, each by its own template, until both end an answer.
+    """Ask both the same questions, each by its own template, until both end an answer.
 
     One of the first held-out questions is enough: rounding may make a small model ramble on one of them, a
     lost end token does on all.

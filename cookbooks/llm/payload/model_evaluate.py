@@ -36,7 +36,7 @@ SHOWN_EVERY = 10
 
 
 class Suite:
-    """Everything that is asked, prepared before the first model is loaded."""
+    """Holds everything that is asked, prepared before the first model is loaded."""
 
     def __init__(self, session: PayloadSession) -> None:
         """Prepare the rows and the scorers.
@@ -62,13 +62,15 @@ class Suite:
         self._done, self._all = 0, len(self._config["models"]) * self._of_one_model()
 
     def _of_one_model(self) -> int:
-        """How many questions a model is asked, for whoever waits."""
+        """Returns how many questions a model is asked, for whoever waits."""
         judged = self.answered[: self._config["judge_samples"]] if self.judge else []
         rows = [self.held_out, self.asked, self.answered, judged, *(asked for _, asked in self.tasks)]
         return sum(map(len, rows)) + sum(task.size for task in self.reasoning)
 
     def _asked(self) -> list[dict[str, Any]]:
-        """The questions that are shown with every model's answer, and whether they were trained on."""
+        """Returns the questions that are shown with every model's answer,
+        and whether they were trained on.
+        """
         train = self._session.inputs.get("train")
         known = questions_of(train) if train else None
         return [
@@ -81,7 +83,7 @@ class Suite:
         ]
 
     def _answered(self) -> list[Example]:
-        """The held-out questions that are answered: as many as are compared or judged."""
+        """Returns the held-out questions that are answered: as many as are compared or judged."""
         wanted = max(self._config["answers"], self._config["judge_samples"] if self.judge else 0)
         found = [example for example in self.held_out if example.prompt][:wanted]
         if wanted and not found:
@@ -199,7 +201,7 @@ class Suite:
 
 
 def open_engine(session: PayloadSession, model: Mapping[str, str]) -> Engine:
-    """A model by its kind.
+    """Open a model by its kind.
 
     Raises:
         LlamaError: llama.cpp cannot load it.
@@ -218,7 +220,7 @@ def open_engine(session: PayloadSession, model: Mapping[str, str]) -> Engine:
 
 
 def report_of(suite: Suite, models: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-    """The report: every figure with its interval and its number of samples."""
+    """Returns the report: every figure with its interval and its number of samples."""
     return {
         "schema": SCHEMA,
         "models": [dict(model) for model in models],

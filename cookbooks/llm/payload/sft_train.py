@@ -1,4 +1,4 @@
-"""Supervised fine-tuning: ``base_model`` and ``split`` to an adapter or to new weights, by TRL's SFTTrainer.
+"""Trains by supervised fine-tuning: ``base_model`` and ``split`` to an adapter or new weights, by TRL.
 
 Config: the fields of `cookbooks.llm.configs.training.SftCheckpointConfig`, ``digests`` (of the base
 model) and ``memory_limit_bytes``.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def sft_trainer(job: "Job", examples: "Examples", model: Any, cls: Any = None, **more: Any) -> "SFTTrainer":
-    """TRL's trainer over examples whose ids and labels are already fixed."""
+    """Returns TRL's trainer over examples whose ids and labels are already fixed."""
     from trl.trainer.sft_config import SFTConfig
     from trl.trainer.sft_trainer import SFTTrainer
 

@@ -36,7 +36,7 @@ def take(session: PayloadSession) -> dict[str, Any]:
 
 
 def make(file: Path, session: PayloadSession) -> None:
-    """The tokenizer of a GGUF as files, and as much of a config as rows are checked with.
+    """Write the tokenizer of a GGUF as files, and as much of a config as rows are checked with.
 
     Raises:
         Refused: transformers cannot read the tokenizer of this architecture out of a GGUF.

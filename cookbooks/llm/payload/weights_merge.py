@@ -1,4 +1,4 @@
-"""A checkpoint and the model it was trained from become one model directory, complete and plain.
+"""Merges a checkpoint and the model it was trained from into one model directory, complete and plain.
 
 Inputs: ``base`` (model directory) and ``checkpoint`` (``adapter/`` or ``model/``). Config: ``name`` of the
 new model. An adapter is added to the base in float32 and saved so: in bfloat16 the sum would lose more than
@@ -95,7 +95,7 @@ def _refuse_unmergeable(base: Path, adapter: Path) -> None:
 
 
 def _refuse_other_shapes(base: Path, tuned: Path) -> None:
-    """Whatever was trained must still fit the base's tokenizer and config."""
+    """Refuse what does not fit the base's tokenizer and config any more."""
     before, after = (
         {name: shape for name, (_, shape) in tensor_shapes(folder).items() if not OPTIONAL.search(name)}
         for folder in (base, tuned)
@@ -109,14 +109,14 @@ def _refuse_other_shapes(base: Path, tuned: Path) -> None:
 
 
 def copy_tokenizer(base: Path, out: Path) -> None:
-    """Everything in the base's directory that is not its weights, config or README."""
+    """Copy everything in the base's directory that is not its weights, config or README."""
     for path in base.iterdir():
         if path.is_file() and not any(path.match(pattern) for pattern in (*WEIGHTS, "built.json")):
             shutil.copyfile(path, out / path.name)
 
 
 def describe(base: Path, checkpoint: Path, out: Path, name: str) -> None:
-    """The README of the tuned model: licence and origin are the base's."""
+    """Write the README of the tuned model: licence and origin are the base's."""
     card, facts = front_matter(base), model_facts(base)
     published = card.get("base_model")
     # a base that is a copy of a published model, and says so, is named as it was published
@@ -133,7 +133,7 @@ def describe(base: Path, checkpoint: Path, out: Path, name: str) -> None:
 
 
 def changed_tensors(base: Path, out: Path) -> tuple[int, int]:
-    """How many tensors are not what they were in the base, and how many there are."""
+    """Returns how many tensors are not what they were in the base, and how many there are."""
     import torch
 
     before = dict(_tensors(base))
@@ -144,7 +144,7 @@ def changed_tensors(base: Path, out: Path) -> tuple[int, int]:
 
 
 def _tensors(folder: Path) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Each tensor by name, read when it is called for."""
+    """Yields each tensor by name, read when it is called for."""
     from safetensors import safe_open
 
     for path in sorted(folder.glob("*.safetensors")):

@@ -1,1 +1,1 @@
-"""The LLM catalogue."""
+"""Holds the LLM catalogue."""

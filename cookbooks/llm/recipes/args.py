@@ -1,13 +1,11 @@
-"""The forms of the LLM recipes. A default that is an asset's own is taken from its config."""
+"""Defines the forms of the LLM recipes. A default that is an asset's own is taken from its config."""
 
 from typing import Any, Literal
 
 from pydantic import Field
-from pydantic.fields import FieldInfo
 
 from blut_assets.changes import ChangeArgs
-from blut_assets.recipes import RecipeArgs
-from blut_assets.stages import StageConfig
+from blut_assets.recipes import RecipeArgs, like
 from cookbooks.llm.configs.corpus import (
     MODEL,
     BaseModelConfig,
@@ -18,10 +16,9 @@ from cookbooks.llm.configs.corpus import (
     SftDatasetConfig,
     SftSplitConfig,
 )
-from cookbooks.llm.configs.gguf import GgufConfig, Quant, ScoringConfig
+from cookbooks.llm.configs.gguf import GgufConfig, Quant
 from cookbooks.llm.configs.promotion import RegisteredConfig
 from cookbooks.llm.configs.training import (
-    HF_EXTRA,
     Attention,
     Device,
     Distillation,
@@ -34,6 +31,7 @@ from cookbooks.llm.configs.training import (
     SftCheckpointConfig,
     TrainingConfig,
 )
+from cookbooks.llm.configs.verdict import EvaluationTasksConfig, ScoringConfig
 
 NAME = "of the model that comes out: letters, digits, dot, dash and underscore"
 EXAMPLES = "file of examples (.jsonl, .json) or directory of them; or sample:chatterbot"
@@ -44,21 +42,18 @@ PROMPTS = (
 )
 
 
-def like(config: type[StageConfig], name: str, **changes: Any) -> Any:
-    """A field as a config has it, its default, bounds and description, but for some changes."""
-    return FieldInfo.merge_field_infos(config.model_fields[name], **changes)
-
-
 class EvaluationArgs(RecipeArgs):
-    """What models are asked when they are compared."""
+    """Says what models are asked when they are compared."""
 
     max_examples: int = like(ScoringConfig, "max_examples")
     answers: int = like(ScoringConfig, "answers")
     prompts: list[str] = like(ScoringConfig, "prompts")
     max_new_tokens: int = like(ScoringConfig, "max_new_tokens")
     reasoning: list[str] = like(ScoringConfig, "reasoning")
-    tasks: list[str] = Field(
-        default_factory=list, description="YAML files of lm-eval tasks to evaluate on, or directories of them"
+    tasks: list[str] = like(
+        EvaluationTasksConfig,
+        "tasks",
+        description="YAML files of lm-eval tasks to evaluate on, or directories of them",
     )
     limit: int | None = like(ScoringConfig, "limit")
     judge_url: str = like(ScoringConfig, "judge_url")
@@ -68,7 +63,7 @@ class EvaluationArgs(RecipeArgs):
 
 
 class TrainArgs(RecipeArgs):
-    """What all trainings take."""
+    """Says what all trainings take."""
 
     output_name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=96, description=NAME)
     method: Method = like(TrainingConfig, "method")
@@ -101,7 +96,7 @@ class TrainArgs(RecipeArgs):
 
 
 class GgufArgs(TrainArgs, EvaluationArgs, ChangeArgs):
-    """What trainings take that end in a GGUF."""
+    """Says what trainings take that end in a GGUF."""
 
     prompts: list[str] = like(ScoringConfig, "prompts", description=PROMPTS)
     quant: Quant = like(GgufConfig, "quant")
@@ -114,7 +109,7 @@ class GgufArgs(TrainArgs, EvaluationArgs, ChangeArgs):
 
 
 class RowsArgs(TrainArgs):
-    """How rows of examples are read and parted."""
+    """Says how rows of examples are read and parted."""
 
     lr: float | None = like(SftCheckpointConfig, "lr", description="2e-4; 2e-5 for method full")
     format: RowFormat = like(SftDatasetConfig, "format")
@@ -125,24 +120,24 @@ class RowsArgs(TrainArgs):
 
 
 class HfFinetuneArgs(RowsArgs):
-    """Args of ``hf_finetune_from_dataset``."""
+    """Holds the args of ``hf_finetune_from_dataset``."""
 
-    dataset_path: str = Field(description=EXAMPLES)
+    dataset_path: str = like(ExamplesConfig, "path", description=EXAMPLES)
     base_model: str = like(BaseModelConfig, "model")
-    hf_extra: dict[str, Any] = Field(default_factory=dict, description=HF_EXTRA)
+    hf_extra: dict[str, Any] = like(TrainingConfig, "hf_extra")
 
 
 class FinetuneArgs(RowsArgs, GgufArgs):
-    """Args of ``finetune_from_dataset``."""
+    """Holds the args of ``finetune_from_dataset``."""
 
-    dataset_path: str = Field(description=EXAMPLES)
+    dataset_path: str = like(ExamplesConfig, "path", description=EXAMPLES)
     base_model: str = like(BaseModelConfig, "model")
 
 
 class ConversationsArgs(RowsArgs, GgufArgs):
-    """Args of ``finetune_from_conversations``."""
+    """Holds the args of ``finetune_from_conversations``."""
 
-    conversations_path: str = Field(description=CONVERSATIONS)
+    conversations_path: str = like(ExamplesConfig, "path", description=CONVERSATIONS)
     base_model: str = like(BaseModelConfig, "model")
     since: str = like(ExamplesConfig, "since")
     min_turns: int = like(ExamplesConfig, "min_turns")
@@ -151,7 +146,7 @@ class ConversationsArgs(RowsArgs, GgufArgs):
 
 
 class DpoArgs(GgufArgs):
-    """Args of ``dpo_from_preferences``."""
+    """Holds the args of ``dpo_from_preferences``."""
 
     preferences_path: str = like(PreferencesConfig, "path")
     base_model: str = like(BaseModelConfig, "model", description=f"merged, if it was tuned: {MODEL}")
@@ -162,9 +157,9 @@ class DpoArgs(GgufArgs):
 
 
 class DistillArgs(RowsArgs, GgufArgs):
-    """Args of ``distill_from_teacher``."""
+    """Holds the args of ``distill_from_teacher``."""
 
-    dataset_path: str = Field(description=EXAMPLES)
+    dataset_path: str = like(ExamplesConfig, "path", description=EXAMPLES)
     teacher_path: str = Field(description=f"the model to learn from: {MODEL}")
     student_base: str = Field(description=f"the model that learns: {MODEL}")
     lr: float | None = like(DistilledCheckpointConfig, "lr", description="1e-4; 2e-5 for method full")

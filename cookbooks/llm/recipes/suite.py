@@ -1,31 +1,27 @@
-"""`eval_suite`: models that are there already, compared on the user's own rows and tasks."""
+"""Defines `eval_suite`: models that are there already, compared on the user's own rows and tasks."""
 
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import Field
-
-from blut_assets.recipes import Recipe, config_from
+from blut_assets.recipes import Recipe, config_from, like
 from blut_assets.stages import StageConfig
 from cookbooks.llm.artifacts import EvalReport, ExamplesFile, HfModel
 from cookbooks.llm.configs.corpus import EXAMPLES, ExamplesConfig, OnBadRow, RowFormat, SftDatasetConfig
-from cookbooks.llm.configs.gguf import (
-    Device,
-    EvaluationTasksConfig,
-    ScoringConfig,
-    refuse_missing_scorers,
-)
 from cookbooks.llm.configs.suite import EvaluatedModelsConfig
-from cookbooks.llm.recipes.args import EvaluationArgs, like
+from cookbooks.llm.configs.training import Device
+from cookbooks.llm.configs.verdict import EvaluationTasksConfig, ScoringConfig, refuse_missing_scorers
+from cookbooks.llm.recipes.args import EvaluationArgs
 from cookbooks.llm.sources import examples
 from cookbooks.llm.suite import evaluated_models, evaluated_rows, evaluated_tokenizer, suite_evaluation
 from cookbooks.llm.verdict import evaluation_tasks
 
 
 class EvalSuiteArgs(EvaluationArgs):
-    """Args of ``eval_suite``."""
+    """Holds the args of ``eval_suite``."""
 
-    dataset_path: str = Field(description=f"rows that none of the models was trained on: {EXAMPLES}")
+    dataset_path: str = like(
+        ExamplesConfig, "path", description=f"rows that none of the models was trained on: {EXAMPLES}"
+    )
     base_model: str = like(EvaluatedModelsConfig, "base_model")
     model_path: str = like(EvaluatedModelsConfig, "model_path")
     quantised_path: str = like(EvaluatedModelsConfig, "quantised_path")

@@ -1,4 +1,4 @@
-"""What follows every training: the same assets, once for each way to train."""
+"""Declares what follows every training: the same assets, once for each way to train."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from cookbooks.llm.verdict import evaluation_asset
 
 @dataclass(frozen=True)
 class Tail:
-    """From ``<prefix>_checkpoint`` to a judged and registered GGUF."""
+    """Leads from ``<prefix>_checkpoint`` to a judged and registered GGUF."""
 
     prefix: str
     merged: dg.AssetsDefinition
@@ -22,12 +22,12 @@ class Tail:
 
     @property
     def assets(self) -> list[dg.AssetsDefinition]:
-        """In the order the data flows."""
+        """Returns the assets in the order the data flows."""
         return [self.merged, self.gguf, self.evaluation, self.registered]
 
 
 def tail(prefix: str, split: str) -> Tail:
-    """The tail of ``<prefix>_checkpoint``, compared and judged on the held-out side of ``split``."""
+    """Returns the tail of ``<prefix>_checkpoint``, compared and judged on the held-out side of ``split``."""
     quantised = gguf_asset(prefix, split)
     return Tail(
         prefix=prefix,

@@ -1,4 +1,4 @@
-"""The LLM catalogue."""
+"""Defines the recipes of the LLM catalogue that train."""
 
 from collections.abc import Mapping
 
@@ -16,14 +16,7 @@ from cookbooks.llm.configs.corpus import (
     SftSplitConfig,
     TeacherModelConfig,
 )
-from cookbooks.llm.configs.gguf import (
-    EvaluationConfig,
-    EvaluationTasksConfig,
-    GgufConfig,
-    GgufPreflightConfig,
-    MergedConfig,
-    refuse_missing_scorers,
-)
+from cookbooks.llm.configs.gguf import GgufConfig, GgufPreflightConfig, MergedConfig
 from cookbooks.llm.configs.promotion import RegisteredConfig, names_of
 from cookbooks.llm.configs.training import (
     DistilledCheckpointConfig,
@@ -31,6 +24,7 @@ from cookbooks.llm.configs.training import (
     SftCheckpointConfig,
     refuse_senseless,
 )
+from cookbooks.llm.configs.verdict import EvaluationConfig, EvaluationTasksConfig, refuse_missing_scorers
 from cookbooks.llm.corpus import preference_dataset, preference_split, sft_dataset, sft_split
 from cookbooks.llm.gguf import gguf_preflight
 from cookbooks.llm.recipes import tails as chains
@@ -115,7 +109,7 @@ def _rows(args: RowsArgs, source: ExamplesConfig, model: str) -> Configs:
 
 
 def _preflight(args: RowsArgs) -> GgufPreflightConfig:
-    """Plain text needs no chat template."""
+    """Check the chat template; plain text needs none."""
     chat = "optional" if args.format == "text" else "required"
     return config_from(GgufPreflightConfig, args, chat=chat)
 
@@ -135,7 +129,7 @@ def _tail(chain: chains.Tail, args: GgufArgs) -> Configs:
 
 
 def _loss(chain: chains.Tail) -> Metric:
-    """What ships is compared: the quantised file, on held-out rows."""
+    """Compare what ships: the quantised file, on held-out rows."""
     return Metric(chain.evaluation, "loss_quantised", "lowest")
 
 

@@ -1,1 +1,1 @@
-"""Sample models and dialogues, built from wheels of the package index."""
+"""Builds sample models and dialogues from wheels of the package index."""

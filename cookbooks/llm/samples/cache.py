@@ -1,4 +1,4 @@
-"""What is built once for all checkouts of a user: sample models and the llama.cpp kit.
+"""Keeps what is built once for all checkouts of a user: sample models and the llama.cpp kit.
 
 Everything lives below ``${XDG_CACHE_HOME:-~/.cache}/blut`` and may be deleted at any time: it is built again.
 A finished directory carries a marker with the sizes of its files; without it, it is not finished.
@@ -20,13 +20,15 @@ MARKER = "built.json"
 
 
 def cache_root() -> Path:
-    """``${XDG_CACHE_HOME:-~/.cache}/blut``; a relative ``XDG_CACHE_HOME`` counts as none."""
+    """Returns ``${XDG_CACHE_HOME:-~/.cache}/blut``; a relative ``XDG_CACHE_HOME`` counts as none."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "blut"
 
 
 def is_built(dest: Path, wanted: Mapping[str, Any]) -> bool:
-    """True if ``dest`` was finished from exactly ``wanted`` and no file has since changed its size."""
+    """Returns True if ``dest`` was finished from exactly ``wanted`` and no file has since changed its
+    size.
+    """
     try:
         marker = json.loads((dest / MARKER).read_text())
     except (OSError, ValueError):
@@ -36,7 +38,8 @@ def is_built(dest: Path, wanted: Mapping[str, Any]) -> bool:
 
 
 def ensure_built(dest: Path, wanted: Mapping[str, Any], build: Callable[[Path], None]) -> Path:
-    """``dest``, made by ``build(directory)`` if need be; whole or not at all, once for concurrent callers.
+    """Returns ``dest``, made by ``build(directory)`` if need be;
+    whole or not at all, once for concurrent callers.
 
     Raises:
         BuildError: ``dest`` holds something that was not built here.
@@ -84,5 +87,5 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 
 def ensure_package(package: Package) -> Path:
-    """The package file in the user's cache, fetched if need be. Raises `BuildError`."""
+    """Returns the package file in the user's cache, fetched if need be. Raises `BuildError`."""
     return fetch(package, cache_root() / "downloads")

@@ -1,4 +1,5 @@
-"""Sample dialogues: the English part of the PyPI wheel ``chatterbot-corpus``, as a file of examples.
+"""Makes sample dialogues of the English part of the PyPI wheel ``chatterbot-corpus``,
+as a file of examples.
 
 Nothing of it is shipped with the project: the wheel is downloaded once, without its dependencies, and its
 bytes are compared with a pinned SHA-256.
@@ -32,7 +33,7 @@ BUILD = 1
 
 @dataclass(frozen=True)
 class Dialogues:
-    """A selection of the corpus; no topics means all.
+    """Selects dialogues of the corpus; no topics means all.
 
     Only dialogues of one question and one answer are taken: in longer ones it is not told who speaks.
     """
@@ -42,20 +43,21 @@ class Dialogues:
 
     @property
     def wanted(self) -> dict[str, Any]:
-        """What a finished build was made of."""
+        """Returns what a finished build was made of."""
         return {"build": BUILD, "wheel": WHEEL.sha256, "topics": list(self.topics)}
 
     @property
     def folder(self) -> Path:
+        """Returns the directory of the finished build."""
         return cache_root() / "samples" / f"{self.name.removeprefix('sample:')}-1.3.3"
 
     @property
     def built(self) -> bool:
-        """True if the file is there, whole."""
+        """Returns True if the file is there, whole."""
         return is_built(self.folder, self.wanted)
 
     def ensure(self) -> Path:
-        """The file of examples, made if need be.
+        """Returns the file of examples, made if need be.
 
         Raises:
             BuildError: the wheel is not to be had.

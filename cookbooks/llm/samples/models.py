@@ -1,4 +1,4 @@
-"""Sample models by name, made on this machine from a wheel of the package index. Nothing here loads them."""
+"""Names sample models, made on this machine from a wheel of the package index. Nothing here loads them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ BUILD = 1
 
 @dataclass(frozen=True)
 class Sample:
-    """A sample model: the layers of SmolLM2-135M-Instruct that are kept (None: all)."""
+    """Describes a sample model: the layers of SmolLM2-135M-Instruct that are kept (None: all)."""
 
     name: str
     title: str
@@ -26,17 +26,17 @@ class Sample:
 
     @property
     def wanted(self) -> dict[str, Any]:
-        """What a finished build was made of."""
+        """Returns what a finished build was made of."""
         return {"build": BUILD, "wheel": WHEEL.sha256, "layers": list(self.layers) if self.layers else None}
 
     @property
     def path(self) -> Path:
-        """Where the built model is."""
+        """Says where the built model is."""
         return cache_root() / "models" / f"{self.name.removeprefix('sample:')}-0.1.2"
 
     @property
     def built(self) -> bool:
-        """True if it is there, whole."""
+        """Returns True if it is there, whole."""
         return is_built(self.path, self.wanted)
 
 
@@ -50,7 +50,7 @@ SAMPLES = {
 
 
 def sample_of(name: str) -> Sample:
-    """The sample with this name.
+    """Returns the sample with this name.
 
     Raises:
         ValueError: there is none.

@@ -1,1 +1,1 @@
-"""Models asked in the same way, be they in transformers or in llama.cpp."""
+"""Asks models in the same way, be they in transformers or in llama.cpp."""

@@ -1,4 +1,4 @@
-"""How far one model's predictions are from another's, on the same tokens."""
+"""Measures how far one model's predictions are from another's, on the same tokens."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +9,14 @@ from cookbooks.llm.scoring.engine import Logits, Values, chunks, shifted
 
 
 class NotFinite(ArithmeticError):
-    """A model predicts numbers that are none."""
+    """Says that a model predicts numbers that are none."""
 
 
 @dataclass(frozen=True)
 class Divergence:
-    """Per token: KL(reference, other) in nats, whether both find the same token likeliest, and both negative
-    log-likelihoods of the token that follows (one fewer)."""
+    """Holds per token: KL(reference, other) in nats, whether both find the same token likeliest,
+    and both negative log-likelihoods of the token that follows (one fewer).
+    """
 
     kl: Values
     same_top: Values

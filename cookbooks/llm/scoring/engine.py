@@ -1,4 +1,4 @@
-"""What every model is asked in the same way, be it in transformers or in llama.cpp: tokens, logits, text."""
+"""Defines what every model is asked, be it in transformers or in llama.cpp: tokens, logits, text."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ ROWS = 64
 
 @dataclass(frozen=True)
 class Answer:
-    """A greedy answer: ``stopped`` if the model ended it (or a stop string did), not the limit."""
+    """Holds a greedy answer: ``stopped`` if the model ended it (or a stop string did), not the limit."""
 
     text: str
     n_tokens: int
@@ -22,36 +22,38 @@ class Answer:
 
 
 class Engine(Protocol):
-    """A loaded model."""
+    """Stands for a loaded model."""
 
     kind: str
     n_vocab: int
     context: int
 
     def encode(self, text: str) -> list[int]:
-        """Tokens of a text in which control tokens are read as such; none is added at either end."""
+        """Returns the tokens of a text in which control tokens are read as such;
+        none is added at either end.
+        """
         ...
 
     @property
     def begins_with(self) -> list[int]:
-        """Tokens that the model expects before every text."""
+        """Returns tokens that the model expects before every text."""
         ...
 
     @property
     def ends_with(self) -> int | None:
-        """The token that ends an answer."""
+        """Returns the token that ends an answer."""
         ...
 
     def prompt(self, messages: Sequence[dict[str, str]]) -> str:
-        """A conversation rendered by the model's template, ready for the answer."""
+        """Returns a conversation rendered by the model's template, ready for the answer."""
         ...
 
     def logits(self, tokens: Sequence[int]) -> Logits:
-        """The next-token logits after each token, [len(tokens), vocabulary]."""
+        """Returns the next-token logits after each token, [len(tokens), vocabulary]."""
         ...
 
     def answer(self, tokens: Sequence[int], *, most: int, stop: Sequence[str] = ()) -> Answer:
-        """The greedy continuation."""
+        """Returns the greedy continuation."""
         ...
 
     def close(self) -> None:
@@ -60,13 +62,13 @@ class Engine(Protocol):
 
 
 def text_of(text: str, stop: Sequence[str]) -> tuple[str, bool]:
-    """The text up to the first stop string, and whether there was one."""
+    """Returns the text up to the first stop string, and whether there was one."""
     ends = [at for word in stop if word and (at := text.find(word)) >= 0]
     return (text[: min(ends)], True) if ends else (text, False)
 
 
 def shifted(rows: Logits) -> tuple[Logits, Values]:
-    """Logits less their maximum, and the logarithm of what their exponentials sum to, row by row.
+    """Returns logits less their maximum, and the logarithm of what their exponentials sum to, row by row.
 
     The sum is in float64: over a vocabulary float32 would lose what a 16-bit model differs by.
     """
@@ -75,7 +77,7 @@ def shifted(rows: Logits) -> tuple[Logits, Values]:
 
 
 def log_probs(rows: Logits, targets: Sequence[int]) -> Values:
-    """Log-probability of one target for each row."""
+    """Returns the log-probability of one target for each row."""
     wanted = np.asarray(targets)
     found = np.empty(len(wanted))
     for part in chunks(len(wanted)):
@@ -85,7 +87,7 @@ def log_probs(rows: Logits, targets: Sequence[int]) -> Values:
 
 
 def chunks(n: int) -> Iterator[slice]:
-    """Slices that cover ``range(n)``."""
+    """Yields slices that cover ``range(n)``."""
     return (slice(start, min(start + ROWS, n)) for start in range(0, n, ROWS))
 
 

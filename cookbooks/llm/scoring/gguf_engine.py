@@ -1,4 +1,4 @@
-"""A GGUF file in llama.cpp: tokens, logits, greedy text. Nothing of its Hugging Face side is used."""
+"""Asks a GGUF file in llama.cpp: tokens, logits, greedy text. Nothing of its Hugging Face side is used."""
 
 import contextlib
 import ctypes
@@ -17,7 +17,7 @@ PIECE_BYTES = 256
 
 
 class GgufEngine:
-    """A GGUF model, loaded. Close it, or use it as a context manager: its memory is not Python's."""
+    """Holds a loaded GGUF model. Close it, or use it as a context manager: its memory is not Python's."""
 
     kind = "gguf"
 
@@ -101,7 +101,7 @@ class GgufEngine:
         self._model = self._ctx = self._adapter = None
 
     def metadata(self) -> dict[str, str]:
-        """The file's metadata as llama.cpp shows it, arrays left out."""
+        """Returns the file's metadata as llama.cpp shows it, arrays left out."""
         lib, found, size = self._lib, {}, 1 << 20
         buffer = ctypes.create_string_buffer(size)
         for index in range(lib.llama_model_meta_count(self._model)):
@@ -112,18 +112,18 @@ class GgufEngine:
         return found
 
     def chat_template(self) -> str | None:
-        """The template in the file; None without one."""
+        """Returns the template in the file; None without one."""
         found = self._lib.llama_model_chat_template(self._model, None)
         return found.decode("utf-8", "replace") if found else None
 
     def special(self) -> dict[str, str]:
-        """Names and text of the tokens that a chat template may use."""
+        """Returns names and text of the tokens that a chat template may use."""
         lib = self._lib
         ids = {"bos_token": lib.llama_vocab_bos(self._vocab), "eos_token": lib.llama_vocab_eos(self._vocab)}
         return {name: self._piece(token).decode() for name, token in ids.items() if token >= 0}
 
     def prompt(self, messages: Sequence[dict[str, str]]) -> str:
-        """A conversation rendered by the file's own template, ready for the answer.
+        """Returns a conversation rendered by the file's own template, ready for the answer.
 
         Raises:
             LlamaError: the file has no chat template.
@@ -141,7 +141,9 @@ class GgufEngine:
         return rendered[0]
 
     def encode(self, text: str) -> list[int]:
-        """Tokens of a text in which control tokens are read as such; none is added at either end."""
+        """Returns the tokens of a text in which control tokens are read as such;
+        none is added at either end.
+        """
         data, lib = text.encode(), self._lib
         room = len(data) + 8
         while True:
@@ -153,18 +155,18 @@ class GgufEngine:
 
     @property
     def begins_with(self) -> list[int]:
-        """What llama.cpp itself puts before every text: the begin token, or nothing."""
+        """Returns what llama.cpp itself puts before every text: the begin token, or nothing."""
         adds = self._lib.llama_vocab_get_add_bos(self._vocab)
         return [self._lib.llama_vocab_bos(self._vocab)] if adds else []
 
     @property
     def ends_with(self) -> int | None:
-        """The token that ends an answer."""
+        """Returns the token that ends an answer."""
         token = self._lib.llama_vocab_eos(self._vocab)
         return token if token >= 0 else None
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """The text of tokens; control tokens are shown."""
+        """Returns the text of tokens; control tokens are shown."""
         return b"".join(map(self._piece, tokens)).decode("utf-8", "replace")
 
     def _piece(self, token: int) -> bytes:
@@ -178,7 +180,7 @@ class GgufEngine:
         return self._pieces[token]
 
     def logits(self, tokens: Sequence[int]) -> Logits:
-        """The next-token logits after each token, [len(tokens), vocabulary], of a fresh context.
+        """Returns the next-token logits after each token, [len(tokens), vocabulary], of a fresh context.
 
         Raises:
             LlamaError: more tokens than the context holds, or the evaluation failed.
@@ -214,7 +216,8 @@ class GgufEngine:
             self._lib.llama_batch_free(batch)
 
     def answer(self, tokens: Sequence[int], *, most: int, stop: Sequence[str] = ()) -> Answer:
-        """The greedy continuation, up to ``most`` tokens, an end token, or one of the ``stop`` strings.
+        """Returns the greedy continuation, up to ``most`` tokens, an end token,
+        or one of the ``stop`` strings.
 
         Raises:
             LlamaError: the prompt does not fit the context.

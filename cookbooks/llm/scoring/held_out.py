@@ -1,4 +1,4 @@
-"""Rows of a dataset as a model sees them: token ids, which of them are answers, and the prompt before."""
+"""Reads rows of a dataset as a model sees them: token ids, which of them are answers, the prompt before."""
 
 import random
 from collections.abc import Sequence
@@ -14,8 +14,11 @@ from cookbooks.llm.training_loop.process import Refused
 
 @dataclass(frozen=True)
 class Example:
-    """One row. ``labels`` are the ids, or -100 where no answer is; ``prompt`` and ``answer`` are those of its
-    last answer, empty for plain text."""
+    """Holds one row.
+
+    ``labels`` are the ids, or -100 where no answer is; ``prompt`` and ``answer`` are those of its last
+    answer, empty for plain text.
+    """
 
     id: str
     ids: list[int]
@@ -25,8 +28,8 @@ class Example:
 
 
 def read_file(tokenizer: Any, path: Path, *, most: int | None = None, seed: int = 0) -> list[Example]:
-    """The examples of a dataset or of one side of a split, in their order; ``most`` of them drawn by ``seed``
-    if there are more.
+    """Returns the examples of a dataset or of one side of a split, in their order;
+    ``most`` of them drawn by ``seed`` if there are more.
 
     Of a preference pair it is the chosen answer.
 
@@ -57,7 +60,7 @@ def _example(tokenizer: Any, place: str, row: dict[str, Any]) -> Example:
 
 
 def questions_of(path: Path) -> set[str]:
-    """What users say in a dataset, normalised."""
+    """Returns what users say in a dataset, normalised."""
     return {
         normalised(message["content"])
         for _, row in rows(path)

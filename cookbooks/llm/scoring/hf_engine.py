@@ -1,4 +1,4 @@
-"""A Hugging Face model directory in transformers, asked as an `Engine`."""
+"""Asks a Hugging Face model directory in transformers, as an `Engine`."""
 
 import gc
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 class HfEngine:
-    """A model directory, loaded for inference."""
+    """Holds a model directory, loaded for inference."""
 
     kind = "hf"
 
@@ -56,33 +56,37 @@ class HfEngine:
             torch.cuda.empty_cache()
 
     def encode(self, text: str) -> list[int]:
-        """Tokens of a text in which control tokens are read as such; none is added at either end."""
+        """Returns the tokens of a text in which control tokens are read as such;
+        none is added at either end.
+        """
         return list(self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
     @property
     def begins_with(self) -> list[int]:
-        """The begin token, where the tokenizer adds one to every text."""
+        """Returns the begin token, where the tokenizer adds one to every text."""
         found = list(self.tokenizer("a")["input_ids"])
         return found[:1] if found and found[0] == self.tokenizer.bos_token_id else []
 
     @property
     def ends_with(self) -> int | None:
-        """The token that ends an answer."""
+        """Returns the token that ends an answer."""
         return self.tokenizer.eos_token_id
 
     def prompt(self, messages: Sequence[dict[str, str]]) -> str:
-        """A conversation rendered by the model's template, ready for the answer."""
+        """Returns a conversation rendered by the model's template, ready for the answer."""
         return render(self.tokenizer, messages, prompt=True)
 
     @torch.inference_mode()
     def logits(self, tokens: Sequence[int]) -> Logits:
-        """The next-token logits after each token, [len(tokens), vocabulary]."""
+        """Returns the next-token logits after each token, [len(tokens), vocabulary]."""
         found = self.model(torch.tensor([list(tokens)], device=self.device)).logits[0]
         return found.float().cpu().numpy()
 
     @torch.inference_mode()
     def answer(self, tokens: Sequence[int], *, most: int, stop: Sequence[str] = ()) -> Answer:
-        """The greedy continuation, up to ``most`` tokens, an end token, or one of the ``stop`` strings."""
+        """Returns the greedy continuation, up to ``most`` tokens, an end token,
+        or one of the ``stop`` strings.
+        """
         past = None
 
         def advance(given: Sequence[int]) -> int:
@@ -98,7 +102,7 @@ class HfEngine:
         return self.tokenizer.decode(tokens, clean_up_tokenization_spaces=False)
 
     def _ends(self) -> set[int]:
-        """The tokens that end an answer, as ``generate`` would take them."""
+        """Returns the tokens that end an answer, as ``generate`` would take them."""
         named = self.model.generation_config.eos_token_id
         ends = set(named) if isinstance(named, list) else {named}
         return {token for token in (*ends, self.tokenizer.eos_token_id) if token is not None}

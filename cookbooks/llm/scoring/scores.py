@@ -1,4 +1,4 @@
-"""What one loaded model scores: the same functions for transformers and llama.cpp."""
+"""Scores one loaded model: the same functions for transformers and llama.cpp."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ from cookbooks.llm.training_loop.process import Refused
 
 
 def loss_of(engine: Engine, example: Example) -> Sample | None:
-    """Loss over the answers of a held-out row; None if the context ends before any of them."""
+    """Returns the loss over the answers of a held-out row; None if the context ends before any of them."""
     ids, labels = example.ids[: engine.context], np.asarray(example.labels[: engine.context])
     learned = labels[1:] != IGNORE
     if len(ids) < 2 or not learned.any():
@@ -31,31 +31,31 @@ def loss_of(engine: Engine, example: Example) -> Sample | None:
 
 
 def answer_of(engine: Engine, messages: list[dict[str, str]], most: int) -> Answer:
-    """The greedy answer to a conversation; a prompt that is too long loses its beginning."""
+    """Returns the greedy answer to a conversation; a prompt that is too long loses its beginning."""
     return written(engine, engine.prompt(messages), most, ())
 
 
 def written(engine: Engine, prompt: str, most: int, stop: Sequence[str]) -> Answer:
-    """The greedy continuation of a text."""
+    """Returns the greedy continuation of a text."""
     tokens = encoded(engine, prompt)
     return engine.answer(tokens[-max(1, engine.context - most) :], most=most, stop=stop)
 
 
 def encoded(engine: Engine, text: str) -> list[int]:
-    """Tokens of a text with the begin token that the model expects, once."""
+    """Returns the tokens of a text with the begin token that the model expects, once."""
     tokens, begin = engine.encode(text), engine.begins_with
     return tokens if tokens[: len(begin)] == begin else [*begin, *tokens]
 
 
 def compare_answer(example: Example, answer: Answer) -> Sample:
-    """An answer against the held-out one."""
+    """Compare an answer with the held-out one."""
     same = normalised(answer.text) == normalised(example.answer)
     values = {"exact_match": float(same), "stops": float(answer.stopped)}
     return Sample(example.id, values, details={"answer": answer.text, "expected": example.answer})
 
 
 def judge_answer(judge: Judge, example: Example, answer: Answer) -> Sample:
-    """An answer as a judge sees it; a reply without a grade leaves the sample without one."""
+    """Judge an answer by a judge; a reply without a grade leaves the sample without one."""
     question = "\n".join(f"{message['role']}: {message['content']}" for message in example.prompt)
     grade = judge.grade(question, example.answer, answer.text)
     values = {} if grade is None else {"grade": float(grade)}
@@ -63,7 +63,7 @@ def judge_answer(judge: Judge, example: Example, answer: Answer) -> Sample:
 
 
 def solve(engine: Engine, task: ReasoningTask, puzzle: Puzzle, most: int) -> Sample:
-    """A puzzle, scored by its own checker."""
+    """Ask a puzzle, and score it by its own checker."""
     answer = answer_of(engine, puzzle.messages, most)
     score = task.score(answer.text, puzzle)
     values = {"solved": float(score >= 1), "score": score}
@@ -71,7 +71,7 @@ def solve(engine: Engine, task: ReasoningTask, puzzle: Puzzle, most: int) -> Sam
 
 
 def choose(engine: Engine, task: Task, question: Question) -> Sample:
-    """A multiple choice: the likeliest continuation, as such and by the length of its text."""
+    """Ask a multiple choice: the likeliest continuation, as such and by the length of its text."""
     found = [log_likelihood(engine, question.prompt, choice) for choice in question.choices]
     by_length = [one / length for one, length in zip(found, question.lengths, strict=True)]
     picked = {"acc": int(np.argmax(found)), "acc_norm": int(np.argmax(by_length))}
@@ -80,7 +80,7 @@ def choose(engine: Engine, task: Task, question: Question) -> Sample:
 
 
 def log_likelihood(engine: Engine, prompt: str, continuation: str) -> float:
-    """Log-probability of a continuation; blanks between the two belong to it, as in lm-eval."""
+    """Returns the log-probability of a continuation; blanks between the two belong to it, as in lm-eval."""
     bare = prompt.rstrip()
     continuation, prompt = prompt[len(bare) :] + continuation, bare
     if prompt:
@@ -96,7 +96,7 @@ def log_likelihood(engine: Engine, prompt: str, continuation: str) -> float:
 
 
 def complete(engine: Engine, task: Task, question: Question) -> Sample:
-    """An answer that is written, compared by every filter and metric of the task."""
+    """Ask for an answer that is written, and compare it by every filter and metric of the task."""
     how = task.generation
     answer = written(engine, question.prompt, how.max_gen_toks, how.until)
     plain = [Filter(name="", filter=[])]

@@ -1,0 +1,1 @@
+"""Holds what all trainings of language models share; only payloads import this."""

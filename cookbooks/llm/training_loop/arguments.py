@@ -1,4 +1,4 @@
-"""What every trainer is told, and which of transformers' own settings a user may change."""
+"""Tells every trainer its settings, and says which of transformers' own ones a user may change."""
 
 import difflib
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ EXTRA = (
 
 
 def training_arguments(config: Mapping[str, Any], placement: Placement, work: Path) -> dict[str, Any]:
-    """Keyword arguments for any of TRL's config classes.
+    """Returns keyword arguments for any of TRL's config classes.
 
     Raises:
         Refused: ``hf_extra`` names a setting that is not to be changed.

@@ -1,4 +1,4 @@
-"""Where and in what a training computes: picked from what is there, and reported before it starts."""
+"""Picks where and in what a training computes from what is there, and reports it before it starts."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,7 +14,10 @@ BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 @dataclass(frozen=True)
 class Placement:
-    """``dtype`` is what matrices are multiplied in; below float32 the sums and the optimizer stay in it."""
+    """Says where to compute.
+
+    ``dtype`` is what matrices are multiplied in; sums and optimizer stay in float32.
+    """
 
     device: str
     name: str
@@ -23,24 +26,25 @@ class Placement:
     why: str
 
     def describe(self) -> str:
-        """One line for the log."""
+        """Returns one line for the log."""
         what = f"device={self.device} ({self.name}) dtype={self.dtype} attention={self.attention}"
         return f"training on {what}: {self.why}"
 
     def facts(self) -> dict[str, str]:
-        """What an artifact says about it; the name of the device says nothing about the bytes."""
+        """Returns what an artifact says about it; the name of the device says nothing about the bytes."""
         return {name: value for name, value in asdict(self).items() if name not in ("name", "why")}
 
     @property
     def torch_dtype(self) -> "torch.dtype":
-        """The same as torch calls it."""
+        """Returns the dtype as torch calls it."""
         import torch
 
         return getattr(torch, self.dtype)
 
 
 def place(config: Mapping[str, Any], supports_sdpa: bool) -> Placement:
-    """The device, the dtype and the attention for this machine; ``auto`` picks, everything else is a demand.
+    """Choose the device, the dtype and the attention for this machine;
+    ``auto`` picks, all else is a demand.
 
     Raises:
         Refused: what is demanded is not to be had here.

@@ -1,4 +1,4 @@
-"""Examples of a split, as token ids and labels that no trainer can change any more."""
+"""Encodes examples of a split as token ids and labels that no trainer can change any more."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ SIDES = ("train", "eval")
 
 @dataclass(frozen=True)
 class Examples:
-    """Both sides of a split, encoded. ``columns`` are what the trainer is given of each example."""
+    """Holds both sides of a split, encoded. ``columns`` are what the trainer is given of each example."""
 
     train: Sequence[dict[str, list[int]]]
     held: Sequence[dict[str, list[int]]]
@@ -30,25 +30,25 @@ class Examples:
     texts: Sequence[dict[str, Any]] = field(default=(), repr=False)
 
     def dataset(self, side: str = "train") -> "Dataset":
-        """One side, as TRL takes it."""
+        """Returns one side, as TRL takes it."""
         from datasets import Dataset
 
         return Dataset.from_list([*(self.train if side == "train" else self.held)])
 
     @property
     def fingerprint(self) -> str:
-        """Digest of every id and label of both sides, in order."""
+        """Returns the digest of every id and label of both sides, in order."""
         text = json.dumps([self.train, self.held], separators=(",", ":"), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def facts(self) -> dict[str, Any]:
-        """Counts over the training side."""
+        """Counts the training side."""
         counts = {"n_train": len(self.train), "n_eval": len(self.held), "longest": self.longest}
         return {**counts, "n_tokens": self.n_tokens, "n_learned_tokens": self.n_learned}
 
 
 def rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The rows of a file in the normal form, each with its place."""
+    """Yields the rows of a file in the normal form, each with its place."""
     with path.open(encoding="utf-8") as file:
         for number, line in enumerate(file, 1):
             if line.strip():
@@ -57,7 +57,7 @@ def rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def read_examples(tokenizer: "Tokenizer", split: Path, seq_len: int) -> Examples:
-    """Conversations or texts of a split directory.
+    """Returns conversations or texts of a split directory.
 
     Raises:
         Refused: naming the row that cannot be learned from, or that there is none.
@@ -68,7 +68,7 @@ def read_examples(tokenizer: "Tokenizer", split: Path, seq_len: int) -> Examples
 def examples_of(
     tokenizer: "Tokenizer", sides: dict[str, list[tuple[str, dict[str, Any]]]], seq_len: int
 ) -> Examples:
-    """The same of rows that are not in a file.
+    """Encode rows that are not in a file, as `read_examples` does.
 
     Raises:
         Refused: as `read_examples`.
@@ -95,7 +95,7 @@ def examples_of(
 
 
 def read_pairs(tokenizer: "Tokenizer", split: Path, seq_len: int) -> Examples:
-    """Preference pairs of a split directory.
+    """Returns preference pairs of a split directory.
 
     Raises:
         Refused: as `read_examples`.

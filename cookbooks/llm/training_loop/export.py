@@ -1,4 +1,4 @@
-"""The checkpoint that a training leaves: an adapter or a whole model, and ``trainer.json``.
+"""Writes the checkpoint that a training leaves: an adapter or a whole model, and ``trainer.json``.
 
 Its bytes depend on what was trained from what, not on the place, the hour or the process.
 """
@@ -55,12 +55,12 @@ def export(
 
 
 def configs_of(model: Any) -> dict[str, Any]:
-    """The configs of a model before a trainer touches them."""
+    """Returns the configs of a model before a trainer touches them."""
     return {"config": copy.deepcopy(model.config), "generation": copy.deepcopy(model.generation_config)}
 
 
 def base_name(base: Path) -> str:
-    """What a model directory calls itself."""
+    """Returns what a model directory calls itself."""
     return str(front_matter(base).get("model_name") or base.name)
 
 

@@ -1,4 +1,4 @@
-"""One training from its frozen JSON to its checkpoint: what SFT, DPO and distillation have in common."""
+"""Runs one training from its frozen JSON to its checkpoint: what SFT, DPO and distillation have in common."""
 
 import contextlib
 import importlib.metadata
@@ -40,7 +40,7 @@ LIBRARIES = ("torch", "transformers", "trl", "peft")
 
 @dataclass
 class Fitted:
-    """What came out of a training: metrics by epoch, and the log of its steps."""
+    """Holds what came out of a training: metrics by epoch, and the log of its steps."""
 
     before: Mapping[str, float]
     epochs: list[dict[str, Any]]
@@ -53,7 +53,7 @@ class Fitted:
 
 @dataclass
 class Job:
-    """A training: its settings, its base model, and where it runs."""
+    """Runs a training: its settings, its base model, and where it runs."""
 
     session: PayloadSession
     kind: str
@@ -69,21 +69,21 @@ class Job:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The settings of the frozen JSON."""
+        """Returns the settings of the frozen JSON."""
         return self.session.config
 
     @property
     def base(self) -> Path:
-        """The directory of the model that is trained."""
+        """Returns the directory of the model that is trained."""
         return self.session.inputs["base_model"]
 
     @cached_property
     def tokenizer(self) -> "Tokenizer":
-        """The tokenizer of the base."""
+        """Returns the tokenizer of the base."""
         return load_tokenizer(self.base)
 
     def arguments(self, **more: Any) -> dict[str, Any]:
-        """Keyword arguments for one of TRL's config classes."""
+        """Returns keyword arguments for one of TRL's config classes."""
         return {**training_arguments(self.config, self.placement, self.session.work), **more}
 
     def refuse_too_much(
@@ -122,7 +122,7 @@ class Job:
         memory.refuse_too_much(self.estimate, self.config.get("memory_limit_bytes"), self.placement.device)
 
     def making(self, examples: Examples) -> dict[str, Any]:
-        """What another attempt must share to go on from this one's checkpoints."""
+        """Returns what another attempt must share to go on from this one's checkpoints."""
         kept = {name: value for name, value in self.config.items() if name not in HOW}
         versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
         where = {"device": self.placement.device, "dtype": self.placement.dtype}
@@ -178,7 +178,7 @@ class Job:
 
     @contextlib.contextmanager
     def _room(self) -> Iterator[None]:
-        """A GPU that is full says which setting to change."""
+        """Say which setting to change when a GPU is full."""
         import torch
 
         try:
@@ -212,7 +212,7 @@ class Job:
         return found
 
     def measured(self, fitted: Fitted) -> dict[str, Any]:
-        """Time, memory and a sample chat: facts about this attempt, not about the bytes."""
+        """Returns time, memory and a sample chat: facts about this attempt, not about the bytes."""
         peak = memory.peak()
         if self.placement.device == "cuda":
             import torch
@@ -232,7 +232,7 @@ class Job:
         }
 
     def result(self, trainer: "Trainer", examples: Examples, fitted: Fitted) -> dict[str, Any]:
-        """Facts about the checkpoint that hold wherever and whenever it was trained."""
+        """Returns facts about the checkpoint that hold wherever and whenever it was trained."""
         last = fitted.epochs[-1]
         return {
             "method": self.config["method"],

@@ -1,4 +1,4 @@
-"""Off-policy distillation: the student learns the answers, and the teacher's whole distribution over them."""
+"""Trains off-policy: the student learns the answers, and the teacher's whole distribution over them."""
 
 from typing import Any
 
@@ -12,14 +12,15 @@ ROWS = 256
 
 
 def divergence(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
-    """KL(teacher || student) in nats, summed over positions, of logits [positions, vocabulary]."""
+    """Returns KL(teacher || student) in nats, summed over positions, of logits [positions, vocabulary]."""
     ours = functional.log_softmax(student.float() / temperature, dim=-1)
     theirs = functional.log_softmax(teacher.float() / temperature, dim=-1)
     return functional.kl_div(ours, theirs, reduction="sum", log_target=True)
 
 
 class LogitDistillation(SFTTrainer):
-    """SFT whose loss is ``(1 - kl_weight) CE + kl_weight T² KL(teacher || student)`` per learned token.
+    """Trains by SFT whose loss is ``(1 - kl_weight) CE + kl_weight T² KL(teacher || student)`` per learned
+    token.
 
     Only positions that carry a label count, in both terms. The factor T² keeps the gradient of the second as
     large as at temperature 1.
@@ -35,7 +36,7 @@ class LogitDistillation(SFTTrainer):
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The loss of a batch, over the positions that any of its rows learns."""
+        """Returns the loss of a batch, over the positions that any of its rows learns."""
         labels = inputs["labels"][:, 1:]
         learned = labels != -100
         where = learned.any(0).nonzero().squeeze(1)
@@ -59,7 +60,7 @@ class LogitDistillation(SFTTrainer):
     def _note(
         self, student: torch.Tensor, targets: torch.Tensor, likely: torch.Tensor, apart: torch.Tensor
     ) -> None:
-        """Metrics of the batch, per learned token; the trainer logs their mean over the step."""
+        """Note metrics of the batch, per learned token; the trainer logs their mean over the step."""
         metrics, n = self._metrics["train"], max(1, len(targets))
         metrics["cross_entropy"].append(float(likely.detach()) / n)
         metrics["kl"].append(float(apart.detach()) / n)

@@ -1,4 +1,4 @@
-"""How much memory a training will need: a sum from the shapes of the model, made before anything is loaded.
+"""Estimates the memory that a training needs: a sum over the model's shapes, before anything is loaded.
 
 Sizes are bytes. Nothing here needs torch.
 """
@@ -30,7 +30,7 @@ TRAINER = 100 << 20
 
 @dataclass(frozen=True)
 class Shapes:
-    """What of a model counts: parameters, linear layers as (out, in), and the sizes of its config."""
+    """Says what of a model counts: parameters, linear layers as (out, in), and the sizes of its config."""
 
     n_params: int
     largest: int
@@ -64,18 +64,18 @@ class Shapes:
         )
 
     def adapter_params(self, rank: int) -> int:
-        """Parameters of a LoRA adapter on every linear layer."""
+        """Returns the parameters of a LoRA adapter on every linear layer."""
         return sum(rank * (out + into) for out, into in self.linear)
 
     def weights(self, width: float, linear: float) -> int:
-        """Bytes of the weights, where those of linear layers take other ones than the rest."""
+        """Returns the bytes of the weights, where those of linear layers take other ones than the rest."""
         inside = sum(out * into for out, into in self.linear)
         return int(inside * linear + (self.n_params - inside) * width)
 
 
 @dataclass(frozen=True)
 class Load:
-    """What a step works on. ``sequences`` is how many go through the model at once."""
+    """Says what a step works on. ``sequences`` is how many go through the model at once."""
 
     sequences: int
     length: int
@@ -84,23 +84,23 @@ class Load:
 
     @property
     def tokens(self) -> int:
-        """Positions of a batch, padding included."""
+        """Returns the positions of a batch, padding included."""
         return self.sequences * self.length
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is held at the moments that can be the peak: part by part, by the name of the moment."""
+    """Says what is held at the moments that can be the peak: part by part, by the name of the moment."""
 
     moments: Mapping[str, Mapping[str, int]]
 
     @property
     def peak(self) -> int:
-        """The largest moment."""
+        """Returns the largest moment."""
         return max(sum(parts.values()) for parts in self.moments.values())
 
     def describe(self) -> str:
-        """The arithmetic of the largest moment."""
+        """Returns the arithmetic of the largest moment."""
         when, parts = max(self.moments.items(), key=lambda item: sum(item[1].values()))
         terms = " + ".join(f"{name} {size_text(size)}" for name, size in parts.items() if size)
         return f"about {size_text(self.peak)} {when}: {terms}"
@@ -110,7 +110,7 @@ def estimate(
     shapes: Shapes, config: Mapping[str, Any], load: Load, *, weights: int, width: int, baseline: int,
     attention: str = "sdpa", extra: Mapping[str, int] | None = None,
 ) -> Estimate:  # fmt: skip
-    """The peak of a training.
+    """Returns the peak of a training.
 
     Args:
         weights: bytes of the base.
@@ -170,7 +170,7 @@ def _vocabulary(shapes: Shapes, load: Load, full: bool) -> int:
 
 
 def inference_bytes(shapes: Shapes, load: Load, width: int) -> int:
-    """Weights of a frozen model and what it holds of one layer while it reads a batch."""
+    """Returns the weights of a frozen model and what it holds of one layer while it reads a batch."""
     layer = max((out + into for out, into in shapes.linear), default=0)
     return int(shapes.n_params * width + 4 * layer * load.tokens * width)
 
@@ -200,12 +200,12 @@ def _limits(limit_bytes: int | None, device: str) -> list[tuple[int, str]]:
 
 
 def resident() -> int:
-    """What this process holds now."""
+    """Returns what this process holds now."""
     return _status("VmRSS")
 
 
 def peak() -> int:
-    """The most this process has held (``ru_maxrss`` would count the parent it was forked from)."""
+    """Returns the most this process has held (``ru_maxrss`` would count the parent it was forked from)."""
     return _status("VmHWM")
 
 

@@ -1,4 +1,4 @@
-"""Models for training: loaded as the method wants them, and the adapter that is put on."""
+"""Loads models for training as the method wants them, and puts the adapter on."""
 
 import importlib.util
 from collections.abc import Mapping
@@ -21,10 +21,10 @@ NF4_BYTES = 0.56
 
 
 def refuse_unready(config: Mapping[str, Any], base: Path) -> None:
-    """What can be known without loading anything.
+    """Refuse what can be known to fail without loading anything.
 
     Raises:
-        Refused: the method needs a library that is not there, or the base is no whole model.
+        Refused: the method needs a library that is not there, or the base is not a whole model.
     """
     if config["method"] == "qlora" and importlib.util.find_spec("bitsandbytes") is None:
         raise Refused(
@@ -39,7 +39,8 @@ def refuse_unready(config: Mapping[str, Any], base: Path) -> None:
 
 
 def load_tokenizer(base: Path) -> "Tokenizer":
-    """The tokenizer of a model directory; it pads with its end token where it has none to pad with.
+    """Returns the tokenizer of a model directory;
+    it pads with its end token where it has none to pad with.
 
     Raises:
         MaskError: there is none that can be loaded.
@@ -51,7 +52,7 @@ def load_tokenizer(base: Path) -> "Tokenizer":
 
 
 def supports_sdpa(base: Path) -> bool:
-    """If the model class of a directory can use PyTorch's fused attention."""
+    """Says whether the model class of a directory can use PyTorch's fused attention."""
     from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
@@ -64,7 +65,7 @@ def supports_sdpa(base: Path) -> bool:
 
 
 def load_model(base: Path, method: str, placement: Placement) -> "PreTrainedModel":
-    """The model to be trained.
+    """Returns the model to be trained.
 
     Weights that are trained stay in float32; frozen ones are in the dtype that is computed in.
 
@@ -90,7 +91,7 @@ def load_model(base: Path, method: str, placement: Placement) -> "PreTrainedMode
 
 
 def load_frozen(base: Path, placement: Placement) -> "PreTrainedModel":
-    """A model that is only read: a reference or a teacher."""
+    """Returns a model that is only read: a reference or a teacher."""
     from transformers import AutoModelForCausalLM
 
     options: dict[str, Any] = {**OWN_CODE_ONLY, "attn_implementation": placement.attention}
@@ -111,13 +112,13 @@ def _nf4(placement: Placement) -> Any:
 
 
 def weights_bytes(shapes: Shapes, method: str, placement: Placement) -> int:
-    """What the base takes when it is loaded for a method."""
+    """Returns what the base takes when it is loaded for a method."""
     width = 4 if method == "full" else BYTES[placement.dtype]
     return shapes.weights(width, NF4_BYTES if method == "qlora" else width)
 
 
 def adapter(config: Mapping[str, Any]) -> "LoraConfig | None":
-    """LoRA on every linear layer but the output; None where all weights are trained."""
+    """Returns LoRA on every linear layer but the output; None where all weights are trained."""
     from peft import LoraConfig
 
     if config["method"] == "full":
@@ -132,5 +133,5 @@ def adapter(config: Mapping[str, Any]) -> "LoraConfig | None":
 
 
 def n_trainable(model: Any) -> int:
-    """Parameters that are trained."""
+    """Returns the number of parameters that are trained."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -1,4 +1,4 @@
-"""On-policy distillation: the student writes, the teacher says what it would have written there."""
+"""Trains on-policy: the student writes, the teacher says what it would have written there."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 
 class OnPolicy(DistillationTrainer):
-    """TRL's trainer, whose order of prompts hangs on the epoch, not on the epochs this process has seen."""
+    """Makes the order of prompts hang on the epoch,
+    not on the epochs this process has seen, as TRL's own does.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -43,7 +45,7 @@ class _Order(TrainerCallback):
 
 
 def on_policy_trainer(job: "Job", examples: "Examples", model: Any, teacher: Path) -> OnPolicy:
-    """The trainer over the prompts of the examples; their answers are not used.
+    """Returns the trainer over the prompts of the examples; their answers are not used.
 
     Raises:
         Refused: there are fewer prompts than an update takes.

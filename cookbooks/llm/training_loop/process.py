@@ -1,4 +1,4 @@
-"""The process that a training runs in: set up before any model library is imported, and how it gives up."""
+"""Sets up a training's process before any model library is imported, and says how it gives up."""
 
 import contextlib
 import os
@@ -19,11 +19,13 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 class Refused(ValueError):
-    """A training cannot or must not go on; the message is for a person."""
+    """Says that a training cannot or must not go on; the message is for a person."""
 
 
 def prepare_process(config: Mapping[str, Any]) -> None:
-    """No network, a fixed number of threads, one GPU, no wandb. The libraries read all of this at import.
+    """Set: no network, a fixed number of threads, one GPU, no wandb.
+
+    The libraries read all of this at import.
 
     Threads that spin while they wait would cost other programs of the machine more than they gain here.
     """
@@ -50,7 +52,7 @@ def load_libraries() -> None:
 
 
 def say(text: str) -> None:
-    """A line for the log of the run."""
+    """Write a line for the log of the run."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -64,17 +66,17 @@ def explained(*errors: type[Exception]) -> Iterator[None]:
 
 
 class Clock:
-    """Wall and CPU seconds since it was made."""
+    """Measures wall and CPU seconds since it was made."""
 
     def __init__(self) -> None:
         self._wall, self._cpu = time.monotonic(), time.process_time()
 
     @property
     def seconds(self) -> float:
-        """Wall seconds."""
+        """Returns the wall seconds."""
         return time.monotonic() - self._wall
 
     @property
     def cpu_seconds(self) -> float:
-        """CPU seconds of this process, all threads."""
+        """Returns the CPU seconds of this process, all threads."""
         return time.process_time() - self._cpu

@@ -1,4 +1,4 @@
-"""What a training tells while it runs, and what makes it stop."""
+"""Tells how a training goes while it runs, and makes it stop."""
 
 import contextlib
 import math
@@ -23,7 +23,7 @@ AVERAGED = ("loss", "grad_norm", "mean_token_accuracy", "kl", "cross_entropy")
 
 
 def metric_name(name: str) -> str:
-    """A name for the UI: ``rewards/margins`` becomes ``rewards_margins``."""
+    """Returns a name for the UI: ``rewards/margins`` becomes ``rewards_margins``."""
     return name.replace("/", "_")
 
 
@@ -55,7 +55,7 @@ class Progress(TrainerCallback):
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """While it lasts, a process that is asked to end keeps a checkpoint first."""
+        """Listen, while it lasts: a process that is asked to end keeps a checkpoint first."""
         before = signal.signal(signal.SIGTERM, self._terminate)
         try:
             yield
@@ -68,7 +68,7 @@ class Progress(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """A checkpoint of the last step of an epoch may be older than the metrics of that epoch."""
+        """Complete an epoch whose metrics are missing: a checkpoint of its last step may be older."""
         say(f"training: {state.max_steps - state.global_step} of {state.max_steps} steps are to be done")
         whole = state.epoch is not None and state.epoch > 0 and float(state.epoch).is_integer()
         if whole and not any(entry["epoch"] == state.epoch for entry in epochs_of(state.log_history)):
@@ -82,7 +82,7 @@ class Progress(TrainerCallback):
         logs: Mapping[str, Any] | None = None,
         **_: Any,
     ) -> None:
-        """Every step: to the session, or an end to it all."""
+        """Report every step to the session, or end it all."""
         if not logs or "loss" not in logs:
             return
         self._refuse_not_finite(state.global_step, logs, args.learning_rate)
@@ -102,12 +102,12 @@ class Progress(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """When asked to end: a checkpoint first."""
+        """Keep a checkpoint first when asked to end."""
         if self.terminated:
             control.should_save = control.should_training_stop = True
 
     def _point(self, state: TrainerState) -> None:
-        """A point of the curves inside an epoch."""
+        """Report a point of the curves inside an epoch."""
         step, every = state.global_step, math.ceil(state.max_steps / POINTS)
         metrics: dict[str, Any] = {}
         if step % every == 0:
@@ -123,7 +123,7 @@ class Progress(TrainerCallback):
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """The metrics of the epoch, before its checkpoint is written."""
+        """Report the metrics of the epoch, before its checkpoint is written."""
         if self.terminated:
             control.should_save = False
         else:
@@ -148,7 +148,7 @@ class Progress(TrainerCallback):
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """The trainer has written a checkpoint: seal it, then drop older ones."""
+        """Seal the checkpoint that the trainer has written, then drop older ones."""
         checkpoint = Path(args.output_dir or "", f"checkpoint-{state.global_step}")
         seal(checkpoint, self._making)
         prune(checkpoint.parent, self._making, checkpoint)
@@ -161,7 +161,7 @@ def _averaged(steps: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def epochs_of(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The metrics of each finished epoch: ``epoch``, ``step`` and what was measured."""
+    """Returns the metrics of each finished epoch: ``epoch``, ``step`` and what was measured."""
     return [
         {"epoch": entry["epoch"], "step": entry["step"], **entry[EPOCH]}
         for entry in history
@@ -170,7 +170,7 @@ def epochs_of(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def curve_of(history: Sequence[Mapping[str, Any]], most: int = 1000) -> list[dict[str, float]]:
-    """Loss, rate and gradient by step; of a long training every so many steps."""
+    """Returns loss, rate and gradient by step; of a long training every so many steps."""
     steps = [entry for entry in history if "loss" in entry]
     every = max(1, math.ceil(len(steps) / most))
     return [

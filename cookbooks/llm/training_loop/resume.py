@@ -1,4 +1,4 @@
-"""Resume, exactly or not at all.
+"""Resumes exactly or not at all.
 
 transformers takes any directory for a checkpoint: without its optimizer, scheduler or random state it trains
 on, silently to another result. Here a checkpoint counts only with a seal: the sizes and digests of all its
@@ -55,7 +55,7 @@ def _fact(path: Path) -> dict[str, Any]:
 def newest_complete(
     work: Path, making: Making, say: Callable[[str], None], usable: Callable[[int], bool] = lambda _: True
 ) -> Path | None:
-    """The newest checkpoint that can be resumed exactly; why others cannot is said."""
+    """Returns the newest checkpoint that can be resumed exactly; why others cannot is said."""
     for step, checkpoint in checkpoints(work):
         problem = why_not(checkpoint, making)
         if problem is None and not usable(step):
@@ -67,7 +67,7 @@ def newest_complete(
 
 
 def checkpoints(work: Path) -> Iterator[tuple[int, Path]]:
-    """Step and directory of what looks like a checkpoint, newest first."""
+    """Yields step and directory of what looks like a checkpoint, newest first."""
     found = [
         (int(path.name.removeprefix("checkpoint-")), path)
         for path in work.glob("checkpoint-*")
@@ -77,7 +77,7 @@ def checkpoints(work: Path) -> Iterator[tuple[int, Path]]:
 
 
 def why_not(checkpoint: Path, making: Making) -> str | None:
-    """What keeps a checkpoint from being resumed exactly; None if nothing does.
+    """Returns what keeps a checkpoint from being resumed exactly; None if nothing does.
 
     Raises:
         OSError: it cannot be read for a reason that may pass.

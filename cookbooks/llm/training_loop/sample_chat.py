@@ -1,4 +1,4 @@
-"""What a model says to a few prompts before its training and after it: a picture, no part of the result.
+"""Shows what a model says to a few prompts before and after its training: not a part of the result.
 
 Nothing is drawn at random, and the model is left as it was. What goes wrong here costs the sample, never the
 training.
@@ -28,7 +28,7 @@ SECONDS = 10.0
 
 
 class Prompt(NamedTuple):
-    """What is asked: a question, or the beginning of a ``text``."""
+    """Holds what is asked: a question, or the beginning of a ``text``."""
 
     kind: str
     text: str
@@ -36,7 +36,7 @@ class Prompt(NamedTuple):
 
 
 class SampleChat:
-    """The same prompts, answered as often as it is asked for."""
+    """Answers the same prompts as often as it is asked for."""
 
     def __init__(self, tokenizer: "Tokenizer", held: Path, questions: Sequence[str]) -> None:
         self._tokenizer = tokenizer
@@ -49,7 +49,9 @@ class SampleChat:
 
     @property
     def samples(self) -> list[dict[str, str]]:
-        """Of each prompt that was answered every time: ``kind``, ``prompt``, and the answers by name."""
+        """Returns, of each prompt that was answered every time, ``kind``, ``prompt``,
+        and the answers by name.
+        """
         found = zip(self._prompts, *self._said.values(), strict=False)
         return [
             {"kind": prompt.kind, "prompt": prompt.text, **dict(zip(self._said, said, strict=True))}
@@ -66,7 +68,7 @@ class SampleChat:
 
 
 def _prompts(tokenizer: "Tokenizer", held: Path, questions: Sequence[str]) -> list[Prompt]:
-    """Questions of the user's first, then held-out prompts that are short, each once."""
+    """Returns the questions of the user's first, then held-out prompts that are short, each once."""
     asked = [{"messages": [{"role": "user", "content": text}]} for text in questions[:HELD_OUT]]
     found: dict[str, Prompt] = {}
     for row in [*asked, *(row for _, row in itertools.islice(rows(held), LOOKED_AT))]:
@@ -79,7 +81,9 @@ def _prompts(tokenizer: "Tokenizer", held: Path, questions: Sequence[str]) -> li
 
 
 def _prompt(tokenizer: "Tokenizer", row: Mapping[str, Any]) -> Prompt | None:
-    """The prompt of a row of the normal form; None where the model has no template to render it with."""
+    """Returns the prompt of a row of the normal form;
+    None where the model has no template to render it with.
+    """
     if "text" in row:
         ids = list(tokenizer(row["text"], verbose=False)["input_ids"])
         ids = ids[: min(TEXT_TOKENS, len(ids) // 2)]
@@ -118,7 +122,7 @@ def _answers(trainer: "Trainer", tokenizer: "Tokenizer", prompts: Sequence[Promp
 
 
 def _words(model: Any, ids: Sequence[int], ends: set[int], deadline: float) -> Iterator[int]:
-    """The likeliest tokens after these, up to one that ends an answer."""
+    """Yields the likeliest tokens after these, up to one that ends an answer."""
     import torch
 
     given, past = list(ids), None

@@ -1,4 +1,4 @@
-"""Held-out loss, exactly: the mean over learned tokens, however they fall into batches."""
+"""Computes held-out loss exactly: the mean over learned tokens, however they fall into batches."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ Example = dict[str, list[int]]
 
 
 def held_out(trainer: "Trainer", examples: Sequence[Example]) -> dict[str, float]:
-    """``eval_loss`` in nats per learned token, and how often that token is the likeliest.
+    """Returns ``eval_loss`` in nats per learned token, and how often that token is the likeliest.
 
     The model of the trainer carries TRL's fused output layer: logits are never held whole.
     """
@@ -38,7 +38,9 @@ def held_out(trainer: "Trainer", examples: Sequence[Example]) -> dict[str, float
 
 
 def as_in_training(args: Any) -> contextlib.AbstractContextManager[Any]:
-    """The dtype that a step computes in; the model itself gets it only when its training has begun."""
+    """Returns the dtype that a step computes in;
+    the model itself gets it only when its training has begun.
+    """
     import torch
 
     if not (args.bf16 or args.fp16):
@@ -47,7 +49,7 @@ def as_in_training(args: Any) -> contextlib.AbstractContextManager[Any]:
 
 
 def _batches(examples: Sequence[Example], size: int, pad: int) -> Iterator[dict[str, list[list[int]]]]:
-    """Batches of similar lengths, padded on the right."""
+    """Yields batches of similar lengths, padded on the right."""
     ordered = sorted(examples, key=lambda one: len(one["input_ids"]))
     for start in range(0, len(ordered), size):
         part = ordered[start : start + size]

@@ -1,4 +1,4 @@
-"""Sequence-level distillation: a teacher writes the answers, and only those that will do are learned from."""
+"""Lets a teacher write the answers, of which only those that will do are learned from."""
 
 import dataclasses
 import hashlib
@@ -22,7 +22,7 @@ LOOP = 4
 
 @dataclass(frozen=True)
 class Writing:
-    """How the teacher writes. ``temperature`` 0 takes the likeliest token."""
+    """Says how the teacher writes. ``temperature`` 0 takes the likeliest token."""
 
     max_new_tokens: int
     temperature: float
@@ -32,17 +32,17 @@ class Writing:
 
 @dataclass(frozen=True)
 class Written:
-    """An answer, or why it will not do."""
+    """Holds an answer, or why it will not do."""
 
     answer: str
     problem: str = ""
 
 
 def prompt_of(row: Mapping[str, Any]) -> list[dict[str, str]]:
-    """What comes before the last answer of a conversation.
+    """Returns what comes before the last answer of a conversation.
 
     Raises:
-        Refused: it is no conversation.
+        Refused: it is not a conversation.
     """
     if "messages" not in row:
         raise Refused(
@@ -55,7 +55,8 @@ def prompt_of(row: Mapping[str, Any]) -> list[dict[str, str]]:
 def answered(
     rows: Sequence[tuple[str, dict[str, Any]]], written: Sequence[Written]
 ) -> tuple[list[tuple[str, dict[str, Any]]], Counter[str]]:
-    """The rows with the teacher's answers in place of their own, and how many were dropped, by reason.
+    """Returns the rows with the teacher's answers in place of their own,
+    and how many were dropped, by reason.
 
     Raises:
         Refused: no answer will do.
@@ -84,7 +85,7 @@ def answered(
 def write_answers(
     model: Any, tokenizer: "Tokenizer", rows: Sequence[Mapping[str, Any]], how: Writing, path: Path
 ) -> list[Written]:
-    """An answer for each row; finished batches are kept in ``path``, so a killed attempt goes on."""
+    """Returns an answer for each row; finished batches are kept in ``path``, so a killed attempt goes on."""
     prompts = [render(tokenizer, prompt_of(row), prompt=True) for row in rows]
     header = json.dumps(
         {"how": dataclasses.asdict(how), "asked": _digest(prompts), "by": _digest(model.config)}
@@ -105,7 +106,7 @@ def _digest(value: Any) -> str:
 
 
 def _kept(path: Path, header: str, n_rows: int, size: int) -> list[Written]:
-    """Whole batches of an earlier attempt; a line that was cut off goes, with what follows it."""
+    """Returns whole batches of an earlier attempt; a line that was cut off goes, with what follows it."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     whole, found = [header], []
     for line in lines[1:] if lines[:1] == [header] else []:
@@ -141,7 +142,7 @@ def _generate(
 
 
 def ends_of(model: Any, tokenizer: "Tokenizer") -> set[int]:
-    """The tokens that end an answer."""
+    """Returns the tokens that end an answer."""
     named = getattr(model.generation_config, "eos_token_id", None)
     ends = [*(named if isinstance(named, list) else [named]), tokenizer.eos_token_id]
     return {token for token in ends if token is not None}

@@ -1,4 +1,4 @@
-"""Two models speak of the same tokens only if every id means the same to both."""
+"""Checks that every id means the same to two models: only then do they speak of the same tokens."""
 
 from typing import TYPE_CHECKING
 

@@ -48,6 +48,23 @@ def test_each_command_explains_itself(path: tuple[str, ...], command: Any) -> No
     assert unexplained == []
 
 
+def groups(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yields the way to every group of commands, the root first."""
+    yield path
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from groups(command, (*path, name))
+
+
+def test_every_help_begins_with_the_usage_and_lists_help_first() -> None:
+    ways = [*groups(ROOT), *(path for path, _ in commands(ROOT))]
+    assert len(ways) > 40
+    for path in ways:
+        shown = CliRunner().invoke(app, [*path, "--help"], prog_name="blut").stdout
+        assert shown.startswith(" ".join(["Usage: blut", *path])), path
+        assert shown.partition("\nOptions:\n")[2].startswith("  -h, --help "), (path, shown)
+
+
 def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     return subprocess.run([*BLUT, *words], env={**environment, **env}, capture_output=True, text=True)

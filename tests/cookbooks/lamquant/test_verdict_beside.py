@@ -13,7 +13,7 @@ from blut_resources.registry.files import RegistryFiles
 from blut_resources.registry.records import Entry
 from blut_resources.registry.verdicts import Incumbent, parse_verdict
 from blut_resources.store.artifacts import ArtifactStore
-from cookbooks.lamquant.configs import PccpVerdictConfig
+from cookbooks.lamquant.configs.verdict import PccpVerdictConfig
 from cookbooks.lamquant.gate.checks import made_up
 from cookbooks.lamquant.gate.incumbent import HEADLINE, worse_than
 from cookbooks.lamquant.gate.page import shown

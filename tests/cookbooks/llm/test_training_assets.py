@@ -74,8 +74,9 @@ def test_trainings_are_reported_reused_and_held_to_their_limit(
     assert story["base_name"] == "SmolLM2-135M-Instruct-2layer" and len(story["curve"]) == 3
 
     again = run(instance, SFT, **{**config, "sft_checkpoint": {**SMALL, "save_steps": 1}})
-    assert metadata(again)["sft_checkpoint"]["reused"], "when checkpoints are written changes nothing"
-    assert metadata(again)["sft_checkpoint"]["sample_chat"] == said
+    taken = metadata(again)["sft_checkpoint"]
+    assert taken["reused"] and taken["eval_loss"] == facts["eval_loss"], "when checkpoints are written"
+    assert taken["shown_by"] == first.run_id and "sample_chat" not in taken
 
     limits = {"memory_max": "600M", "mode": "best-effort", "containment": "none"}
     low = run(instance, SFT, **{**config, "sft_checkpoint": {**SMALL, "reuse": "never", "limits": limits}})

@@ -1,4 +1,4 @@
-"""The whole chain, as a run of the recipe has it: what is good gets a name, what is not does not."""
+"""Runs the whole chain as the recipe has it: what is good gets a name, what is not does not."""
 
 import random
 from pathlib import Path
@@ -32,14 +32,17 @@ def run(instance: dg.DagsterInstance, args: dict[str, Any]) -> dg.ExecuteInProce
 
 
 def models(instance: dg.DagsterInstance) -> ModelRegistry:
+    """Returns the registry of an instance."""
     return ModelRegistry(store_of(instance).root / "registry")
 
 
 def aliases(instance: dg.DagsterInstance) -> dict[str, Any]:
+    """Returns what each alias of the model stands for."""
     return dict(models(instance).aliases("toybook"))
 
 
 def verdict_on(instance: dg.DagsterInstance, digest: str) -> Verdict:
+    """Returns the verdict in the artifact with this digest."""
     return parse_verdict(store_of(instance).read(digest, VERDICT_FILE))
 
 

@@ -1,4 +1,4 @@
-"""What the payloads are built of, by itself."""
+"""Tests what the payloads are built of, by itself."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ SETTINGS = {"epochs": 4, "learning_rate": 0.05, "seed": 3}
 
 @pytest.fixture
 def rows(tmp_path: Path) -> list[Row]:
-    """Two hundred made-up rows."""
+    """Returns two hundred made-up rows."""
     path = tmp_path / "rows.csv"
     path.write_bytes(synthetic_csv("synthetic:rows=200,seed=0"))
     return read_table(path, "shape")[1]

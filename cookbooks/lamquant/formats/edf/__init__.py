@@ -1,1 +1,1 @@
-"""EDF and BDF recordings."""
+"""Reads and writes EDF and BDF recordings."""

@@ -1,4 +1,4 @@
-"""EDF and BDF headers, parsed and checked field by field.
+"""Parses EDF and BDF headers, and checks them field by field.
 
 Layout: Kemp et al. 1992, "A simple format for exchange of digitized polygraphic recordings"; Kemp and
 Olivan 2003 for EDF+; BioSemi's description for the 24-bit BDF. EDF libraries repair or ignore a wrong
@@ -43,7 +43,7 @@ REPAIR = "export it again from the recording software, or take it out of the dir
 
 
 class BadRecording(Exception):
-    """A file that cannot be used, and what to do about it.
+    """Says that a file cannot be used, and what to do about it.
 
     Attributes:
         file: the file as the caller named it.
@@ -62,8 +62,9 @@ class BadRecording(Exception):
 
 @dataclass(frozen=True)
 class SignalHeader:
-    """One signal's header as text, with only the sample count parsed: the rest may be junk in a signal
-    that is not used (a Status channel, an unplugged input)."""
+    """Holds one signal's header as text, with only the sample count parsed:
+    the rest may be junk in a signal that is not used (a Status channel, an unplugged input).
+    """
 
     index: int
     label: str
@@ -73,10 +74,11 @@ class SignalHeader:
 
     @property
     def is_annotation(self) -> bool:
+        """Says whether it holds annotations and not samples."""
         return self.label in ANNOTATION_LABELS
 
     def scaling(self, file: Path) -> tuple[int, int, float, float]:
-        """Digital and physical range: ``(dig_min, dig_max, phys_min, phys_max)``.
+        """Returns the digital and physical range: ``(dig_min, dig_max, phys_min, phys_max)``.
 
         Raises:
             BadRecording: a limit is not a finite number, or a range is empty.
@@ -102,7 +104,7 @@ class SignalHeader:
 
 @dataclass(frozen=True)
 class EdfHeader:
-    """A header that agrees with its file.
+    """Holds a header that agrees with its file.
 
     ``identity`` holds the fields that can name a person (patient, recording, start date and time); it is
     left out of ``repr`` so that no log line shows it.
@@ -118,7 +120,7 @@ class EdfHeader:
 
     @property
     def synthetic(self) -> bool:
-        """True where the patient or recording field says SYNTHETIC."""
+        """Says whether the patient or recording field says SYNTHETIC."""
         return any("SYNTHETIC" in self.identity[name].upper() for name in ("patient", "recording"))
 
 
@@ -240,7 +242,7 @@ def _check_header_length(path: Path, text: str, n_signals: int, block_bytes: int
 
 
 def _check_size(path: Path, data_bytes: int, record_bytes: int, n_records: int) -> int:
-    """Bytes after the last record; less than one record is tolerated, as some recorders pad."""
+    """Returns the bytes after the last record; less than one record is tolerated, as some recorders pad."""
     whole, rest = divmod(data_bytes, record_bytes)
     if whole < n_records:
         problem = (

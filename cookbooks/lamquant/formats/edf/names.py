@@ -1,4 +1,4 @@
-"""Names: which files are recordings, whose they are, and what their archives are called.
+"""Tells which files are recordings, whose they are, and what their archives are called.
 
 Light on purpose: a graph that lists recordings needs no EDF library.
 
@@ -45,7 +45,7 @@ MAX_STEM_BYTES = 180
 
 
 def find_recordings(root: Path) -> list[Path]:
-    """Every ``.edf`` and ``.bdf`` under ``root`` (any case, linked directories too), sorted.
+    """Returns every ``.edf`` and ``.bdf`` under ``root`` (any case, linked directories too), sorted.
 
     Hidden files are passed over: a copy from macOS leaves ``._name.edf`` beside each recording.
     """
@@ -65,14 +65,14 @@ def find_recordings(root: Path) -> list[Path]:
 
 
 class Subject(NamedTuple):
-    """A subject id, and which of the four rules gave it."""
+    """Holds a subject id, and which of the four rules gave it."""
 
     name: str
     source: Literal["file pattern", "directory", "patient code", "file name"]
 
 
 def subject_of(relative: PurePosixPath, patient_code: str | None) -> Subject:
-    """Whose recording ``relative`` is (to the corpus root, never an absolute path)."""
+    """Returns whose recording ``relative`` is (to the corpus root, never an absolute path)."""
     for pattern in FILE_PATTERNS:
         if found := pattern.match(relative.stem):
             return Subject(found["subject"], "file pattern")
@@ -85,7 +85,8 @@ def subject_of(relative: PurePosixPath, patient_code: str | None) -> Subject:
 
 
 def patient_key(subject: str) -> str:
-    """What all spellings of a subject share: ``anna``, ``ANNA`` and a padded ``anna`` are one patient.
+    """Returns what all spellings of a subject share:
+    ``anna``, ``ANNA`` and a padded ``anna`` are one patient.
 
     Case, composition of accents, width, spaces around and between words, and characters that nobody sees make
     no difference (NFKC and full case folding).
@@ -96,7 +97,9 @@ def patient_key(subject: str) -> str:
 
 
 def stems_of(relatives: Iterable[PurePosixPath]) -> dict[PurePosixPath, str]:
-    """Archive names: the path without suffix, ``/`` as ``__``; unique also where case is ignored."""
+    """Returns the archive names: the path without suffix, ``/`` as ``__``;
+    unique also where case is ignored.
+    """
     stems: dict[PurePosixPath, str] = {}
     taken: set[str] = set()
     for relative in relatives:

@@ -1,4 +1,4 @@
-"""EDF and BDF recordings as digital integers, with what is needed to turn them into microvolts.
+"""Reads EDF and BDF recordings as digital integers, with what turns them into microvolts.
 
 Only EEG channels of one sampling rate are kept; whatever is left out is listed with its reason.
 Identity (patient name, code, birth date, sex, technician, administration code, equipment, start date
@@ -35,7 +35,7 @@ ELECTRODE = re.compile(r"^(fp|af|fc|ft|f|cp|c|tp|t|po|p|o|i|a|m)(z|\d{1,2})\b", 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A signal of the file that is not in the recording, and why."""
+    """Names a signal of the file that is not in the recording, and says why."""
 
     label: str
     reason: str
@@ -43,7 +43,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class EdfRecording:
-    """One recording's EEG channels.
+    """Holds one recording's EEG channels.
 
     Attributes:
         digital: int32 ``[C, T]``, the file's own integers.
@@ -70,10 +70,12 @@ class EdfRecording:
 
     @property
     def n_samples(self) -> int:
+        """Returns the number of samples per channel."""
         return self.digital.shape[1]
 
     @property
     def duration_s(self) -> float:
+        """Returns the length in seconds."""
         return self.n_samples / self.rate_hz
 
 
@@ -107,7 +109,7 @@ def read_edf(path: Path, *, keep_identity: bool = False) -> EdfRecording:
 
 
 def _choose(path: Path, header: EdfHeader) -> tuple[list[SignalHeader], list[LeftOut]]:
-    """EEG signals of the rate that most of them have (the higher rate where that is a tie)."""
+    """Returns EEG signals of the rate that most of them have (the higher rate where that is a tie)."""
     eeg: list[SignalHeader] = []
     left_out: list[LeftOut] = []
     for signal in header.signals:
@@ -138,7 +140,7 @@ def _choose(path: Path, header: EdfHeader) -> tuple[list[SignalHeader], list[Lef
 
 
 def _why_not_eeg(path: Path, signal: SignalHeader) -> str | None:
-    """None for an EEG signal.
+    """Says why a signal is not EEG; None for an EEG signal.
 
     Raises:
         BadRecording: a signal named as EEG whose unit is not a voltage that is known.
@@ -199,7 +201,7 @@ def _samples(path: Path, header: EdfHeader, chosen: list[SignalHeader]) -> NDArr
 
 
 def _unique(labels: list[str]) -> list[str]:
-    """Labels made distinct: the second ``T8-P8`` becomes ``T8-P8 (2)``."""
+    """Make labels distinct: the second ``T8-P8`` becomes ``T8-P8 (2)``."""
     taken: set[str] = set()
     result = []
     for label in labels:
@@ -213,6 +215,6 @@ def _unique(labels: list[str]) -> list[str]:
 
 
 def _patient_code(header: EdfHeader) -> str | None:
-    """The EDF+ patient code (first word of the field); None where it is blank or the anonymous X."""
+    """Returns the EDF+ patient code (first word of the field); None where it is blank or the anonymous X."""
     words = header.identity["patient"].split()
     return words[0] if words and words[0].upper() not in {"X", "-", "ANONYMOUS"} else None

@@ -1,1 +1,1 @@
-"""LMA archives."""
+"""Reads and writes LMA archives."""

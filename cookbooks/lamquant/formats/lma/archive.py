@@ -1,4 +1,4 @@
-"""LMA1 archives: write and read; LMA2 (streaming layout): read. Independent implementation.
+"""Writes and reads LMA1 archives, and reads LMA2 (streaming layout). Independent implementation.
 
 LMA1, little-endian::
 
@@ -54,7 +54,7 @@ _COMPRESSED = frozenset(
 
 @dataclass(frozen=True)
 class LmaEntry:
-    """One file to store.
+    """Describes one file to store.
 
     ``method`` None stores names of compressed formats as they are and everything else as zstd where that
     is smaller. For method ``lml``, ``data`` is the LML1 container, and ``original_sha256`` (hex) and
@@ -70,7 +70,7 @@ class LmaEntry:
 
 @dataclass(frozen=True)
 class LmaArchive:
-    """A verified archive: trailing digest, manifest, and every size and name have been checked."""
+    """Holds a verified archive: trailing digest, manifest, and every size and name have been checked."""
 
     source: str
     records: dict[str, LmaRecord]
@@ -78,11 +78,11 @@ class LmaArchive:
 
     @property
     def names(self) -> list[str]:
-        """Entry names, sorted."""
+        """Returns the entry names, sorted."""
         return sorted(self.records)
 
     def read(self, name: str, *, limit: int = 2 << 30) -> bytes:
-        """The original bytes of an entry (``store``, ``zstd``), or its LML1 container (``lml``).
+        """Returns the original bytes of an entry (``store``, ``zstd``), or its LML1 container (``lml``).
 
         Args:
             name: entry name.
@@ -123,7 +123,7 @@ def write_lma(path: Path, entries: list[LmaEntry]) -> None:
 
 
 def build_lma(entries: list[LmaEntry]) -> bytes:
-    """The bytes of an LMA1 archive; see :func:`write_lma`."""
+    """Returns the bytes of an LMA1 archive; see :func:`write_lma`."""
     records: list[LmaRecord] = []
     payloads: list[bytes] = []
     offset = 0

@@ -1,4 +1,4 @@
-"""The manifest of an LMA archive: parse it, and refuse what is unsafe or contradicts the file."""
+"""Parses the manifest of an LMA archive, and refuses what is unsafe or contradicts the file."""
 
 import json
 from dataclasses import dataclass, fields
@@ -11,12 +11,12 @@ MAX_ORIGINAL_BYTES = 16 << 30
 
 
 class LmaError(Exception):
-    """An archive or an entry of it is refused; the message names the file, the field and the value."""
+    """Says that an archive or an entry of it is refused, and names the file, the field and the value."""
 
 
 @dataclass(frozen=True)
 class LmaRecord:
-    """One file record of the manifest. Readers may meet methods other than those written here."""
+    """Describes one file record of the manifest. Readers may meet methods other than those written here."""
 
     path: str
     original_size: int
@@ -27,7 +27,7 @@ class LmaRecord:
 
 
 def parse_manifest(raw: bytes, source: str) -> list[LmaRecord]:
-    """The file records of a manifest, each checked on its own.
+    """Returns the file records of a manifest, each checked on its own.
 
     Raises:
         LmaError: not the expected JSON, or a record that :func:`check_record` refuses.
@@ -54,7 +54,7 @@ def _parse_record(item: Any, where: str) -> LmaRecord:
 
 
 def check_record(record: LmaRecord, where: str) -> None:
-    """Types, ranges and the safety of the name.
+    """Check types, ranges and the safety of the name.
 
     Raises:
         LmaError: naming the field and its value.
@@ -78,7 +78,7 @@ def check_record(record: LmaRecord, where: str) -> None:
 
 
 def check_layout(records: list[LmaRecord], n_payload: int, source: str) -> None:
-    """Names are unique; entries lie inside the payload section and do not overlap.
+    """Check that names are unique, and that entries lie inside the payload section and do not overlap.
 
     Raises:
         LmaError: naming the entry.

@@ -1,4 +1,4 @@
-"""Which entry names an archive may hold: relative, portable, and unable to leave a directory."""
+"""Decides which entry names an archive may hold: relative, portable, and unable to leave a directory."""
 
 _DEVICES = {"con", "prn", "aux", "nul", "conin$", "conout$", "clock$"}
 _DEVICES |= {f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789\u00b9\u00b2\u00b3"}
@@ -7,7 +7,7 @@ _MAX_PART_BYTES = 255
 
 
 def name_problem(name: str) -> str | None:
-    """Why ``name`` is refused, or None.
+    """Says why ``name`` is refused, or None.
 
     Refused: empty and over-long names, absolute and drive and UNC paths, ``..`` and empty parts,
     backslashes, colons (drives, alternate streams), control characters, DOS device names, parts that

@@ -1,1 +1,1 @@
-"""LML1, the lossless signal container."""
+"""Reads and writes LML1, the lossless signal container."""

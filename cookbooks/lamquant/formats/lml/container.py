@@ -1,4 +1,4 @@
-"""LML1, the lossless signal container: encode and decode. An independent implementation of the format.
+"""Encodes and decodes LML1, the lossless signal container. An independent implementation.
 
 ``decode_lml(encode_lml(x, ...))`` gives ``x`` back bit for bit. The layout is that of the published LML
 format 1; see the modules ``lml_layout`` (container), ``lml_packet`` (windows) and the two kernels.

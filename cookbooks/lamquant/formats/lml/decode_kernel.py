@@ -1,4 +1,4 @@
-"""Compiled decoder of one LML1 channel: Golomb-Rice, bias, linear prediction, inverse 5/3 lifting.
+"""Decodes one LML1 channel, compiled: Golomb-Rice, bias, linear prediction, inverse 5/3 lifting.
 
 Integer arithmetic only (int64, wrapping), every read bounds-checked: damaged bytes give a status.
 """
@@ -24,7 +24,7 @@ from cookbooks.lamquant.formats.lml.kernel import (
 
 @jit
 def band_lengths(n_samples: int, depth: int) -> np.ndarray:
-    """Subband lengths in wire order: deepest approximation, then details from deep to shallow."""
+    """Returns the subband lengths in wire order: deepest approximation, then details from deep to shallow."""
     lengths = np.empty(depth + 1, np.int64)
     n = n_samples
     for level in range(depth):
@@ -36,7 +36,7 @@ def band_lengths(n_samples: int, depth: int) -> np.ndarray:
 
 @jit
 def unlift(approx: np.ndarray, detail: np.ndarray, x: np.ndarray) -> None:
-    """One inverse level of the reversible Le Gall 5/3 transform, symmetric extension (spec 4.2)."""
+    """Undo one level of the reversible Le Gall 5/3 transform, symmetric extension (spec 4.2)."""
     n, n_approx, n_detail = x.size, approx.size, detail.size
     for i in range(n_approx):
         if n_detail == 0:
@@ -52,7 +52,7 @@ def unlift(approx: np.ndarray, detail: np.ndarray, x: np.ndarray) -> None:
 
 @jit
 def _read_codes(payload: np.ndarray, ppos: int, k: int, out: np.ndarray) -> int:
-    """Golomb-Rice values of one subband, unzigzagged; the new position, or -1 past the end."""
+    """Read Golomb-Rice values of one subband, unzigzagged; returns the new position, or -1 past the end."""
     pos, end = ppos * 8, payload.size * 8
     for i in range(out.size):
         zeros = np.int64(0)
@@ -84,7 +84,7 @@ def _read_codes(payload: np.ndarray, ppos: int, k: int, out: np.ndarray) -> int:
 
 @jit
 def _restore(s: np.ndarray, coeffs: np.ndarray, order: int) -> None:
-    """Bias restoration, then linear-prediction synthesis, in place (spec 5.1, 5.2)."""
+    """Restore the bias, then synthesise by linear prediction, in place (spec 5.1, 5.2)."""
     running = np.int64(0)
     for i in range(s.size):
         s[i] += running >> BIAS_SHIFT

@@ -1,4 +1,4 @@
-"""Compiled encoder of one LML1 channel: 5/3 lifting, predictor search, bias, Golomb-Rice.
+"""Encodes one LML1 channel, compiled: 5/3 lifting, predictor search, bias, Golomb-Rice.
 
 Signal arithmetic is int64. float64 serves only to choose predictors, so a last-digit difference between
 machines can change the size of a file, never what it decodes to.
@@ -18,7 +18,7 @@ _SIDE_BITS = 32  # per subband: order byte, k byte, u16 count
 
 @jit
 def lift(x: np.ndarray, approx: np.ndarray, detail: np.ndarray) -> None:
-    """One level of the reversible Le Gall 5/3 transform with symmetric extension (spec 4.2)."""
+    """Apply one level of the reversible Le Gall 5/3 transform with symmetric extension (spec 4.2)."""
     n, n_approx, n_detail = x.size, approx.size, detail.size
     for i in range(n_detail):
         right = x[2 * i + 2] if 2 * i + 2 < n else x[2 * i]
@@ -34,7 +34,9 @@ def lift(x: np.ndarray, approx: np.ndarray, detail: np.ndarray) -> None:
 
 @jit
 def pyramid(x: np.ndarray, deepest: int) -> np.ndarray:
-    """All subbands of all depths, one after the other: x, approximation 1, detail 1, approximation 2, ..."""
+    """Compute all subbands of all depths, one after the other:
+    x, approximation 1, detail 1, approximation 2, ...
+    """
     out = np.empty(3 * x.size + deepest, np.int64)
     for i in range(x.size):
         out[i] = x[i]
@@ -49,7 +51,7 @@ def pyramid(x: np.ndarray, deepest: int) -> np.ndarray:
 
 @jit
 def _residual(padded: np.ndarray, coeffs: np.ndarray, order: int, out: np.ndarray) -> None:
-    """Prediction residual of the int32 samples behind PAD zeros, the empty history of spec 4.3.
+    """Compute the prediction residual of int32 samples behind PAD zeros, the empty history of spec 4.3.
 
     Four taps a pass over int32 operands: vector units have that multiply.
     """
@@ -93,7 +95,7 @@ def _codes(residual: np.ndarray, out: np.ndarray) -> int:
 
 @jit
 def _rice(codes: np.ndarray, total: int) -> tuple[int, int]:
-    """Best Golomb-Rice parameter and its cost in bits, by descent from the mean's logarithm.
+    """Returns the best Golomb-Rice parameter and its cost in bits, by descent from the mean's logarithm.
 
     ``codes`` is unsigned: logical shifts are what vector units offer for 64-bit lanes.
     """
@@ -119,7 +121,7 @@ def _rice(codes: np.ndarray, total: int) -> tuple[int, int]:
 
 @jit
 def _autocorrelation(s: np.ndarray, window: int, lags: int, out: np.ndarray) -> None:
-    """Autocorrelation of the whole band: as it is (RAW) or mean-free under a Welch window (WELCH)."""
+    """Compute the whole band's autocorrelation: as it is (RAW) or mean-free under a Welch window (WELCH)."""
     n = s.size
     x = np.zeros(n + lags + 8, np.float64)  # zeros in front stand for the samples before the band
     y = x[lags + 8 :]
@@ -150,7 +152,9 @@ def _autocorrelation(s: np.ndarray, window: int, lags: int, out: np.ndarray) -> 
 
 @jit
 def _levinson(r: np.ndarray, max_order: int, table: np.ndarray, error: np.ndarray) -> int:
-    """Levinson-Durbin: predictors of every order in ``table[p]``, error energies; highest order reached."""
+    """Compute predictors of every order in ``table[p]``, error energies;
+    returns the highest order reached.
+    """
     error[0] = r[0]
     for p in range(max_order):
         if error[p] <= 1e-12 * r[0] or error[p] <= 1e-12:
@@ -168,7 +172,7 @@ def _levinson(r: np.ndarray, max_order: int, table: np.ndarray, error: np.ndarra
 
 @jit
 def _quantise(predictor: np.ndarray, order: int, peak: float, out: np.ndarray) -> bool:
-    """Q27 coefficients, zero behind ``order``; False when one leaves int32 or a prediction int64."""
+    """Returns Q27 coefficients, zero behind ``order``; False when one leaves int32 or a prediction int64."""
     for k in range(out.size):
         out[k] = 0
     reach = 0.0
@@ -183,7 +187,9 @@ def _quantise(predictor: np.ndarray, order: int, peak: float, out: np.ndarray) -
 
 @jit
 def _shortlist(error: np.ndarray, reached: int, n: int, picks: np.ndarray) -> int:
-    """Orders worth an exact count: the lowest estimated lengths n/2 log2(error) + 32 bits a coefficient."""
+    """Find orders worth an exact count:
+    the lowest estimated lengths n/2 log2(error) + 32 bits a coefficient.
+    """
     estimate = np.empty(reached + 1)
     for p in range(1, reached + 1):
         estimate[p] = 0.5 * n * np.log2(max(error[p], 1e-300)) + 32.0 * p
@@ -206,7 +212,9 @@ def _copy(source: np.ndarray, out: np.ndarray) -> None:
 
 @jit
 def _pad(s: np.ndarray) -> tuple[np.ndarray, float]:
-    """The band as int32 behind PAD zeros (wrapped where it leaves int32), and its largest magnitude."""
+    """Returns the band as int32 behind PAD zeros (wrapped where it leaves int32),
+    and its largest magnitude.
+    """
     padded = np.zeros(PAD + s.size, np.int32)
     low = high = np.int64(0)
     for i in range(s.size):
@@ -217,7 +225,7 @@ def _pad(s: np.ndarray) -> tuple[np.ndarray, float]:
 
 @jit
 def choose(s: np.ndarray, windows: int, max_order: int, trials: int, coeffs: np.ndarray) -> tuple[int, int]:
-    """Predictor with the smallest exact coded size: (order, bits incl. its side information).
+    """Returns the predictor with the smallest exact coded size: (order, bits incl. its side information).
 
     ``windows`` is a set of RAW and WELCH; ``coeffs`` [MAX_ORDER] receives the Q27 coefficients. Order 0 is
     always a candidate, and the only one for a band that leaves int32.
@@ -256,7 +264,7 @@ def choose(s: np.ndarray, windows: int, max_order: int, trials: int, coeffs: np.
 
 @jit
 def _write_codes(codes: np.ndarray, k: int, payload: np.ndarray, ppos: int) -> int:
-    """MSB-first Golomb-Rice: quotient zeros, a one, ``k`` low bits; zero padded to a byte."""
+    """Write MSB-first Golomb-Rice: quotient zeros, a one, ``k`` low bits; zero padded to a byte."""
     acc, held = np.int64(0), np.int64(0)  # fewer than 8 bits are held between codes
     for i in range(codes.size):
         code = np.int64(codes[i])

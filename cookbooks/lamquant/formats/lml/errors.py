@@ -1,21 +1,21 @@
-"""Why an LML1 file was refused. Every reader error is an :class:`LmlError`."""
+"""Says why an LML1 file was refused. Every reader error is an :class:`LmlError`."""
 
 
 class LmlError(Exception):
-    """An LML1 file cannot be read."""
+    """Says that an LML1 file cannot be read."""
 
 
 class BadHeader(LmlError):
-    """A field contradicts the format or another field."""
+    """Says that a field contradicts the format or another field."""
 
 
 class Truncated(LmlError):
-    """The bytes end before the structure they announce."""
+    """Says that the bytes end before the structure they announce."""
 
 
 class CrcMismatch(LmlError):
-    """A stored checksum does not match the bytes it covers."""
+    """Says that a stored checksum does not match the bytes it covers."""
 
 
 class Unsupported(LmlError):
-    """A valid extension or version that this reader does not implement."""
+    """Says that this reader does not implement a valid extension or version."""

@@ -1,4 +1,4 @@
-"""The one door to numba, and the constants of the LML1 coding that compiled code shares.
+"""Keeps the one door to numba, and the constants of the LML1 coding that compiled code shares.
 
 Compiled functions call only functions of their own module: numba's on-disk cache notices a change of the
 file that holds a function, not of another file that it calls into.

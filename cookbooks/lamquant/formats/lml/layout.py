@@ -1,4 +1,4 @@
-"""The LML1 container's fixed structures, shared by writer and reader; all integers little-endian."""
+"""Defines the LML1 container's fixed structures for writer and reader; integers are little-endian."""
 
 import hashlib
 import struct
@@ -21,7 +21,7 @@ FLAG_FOOTER = 1
 
 
 def signal_sha256(digital: np.ndarray) -> str:
-    """SHA-256 of the samples as channel-major little-endian int64 (format section 7.2)."""
+    """Returns the SHA-256 of the samples as channel-major little-endian int64 (format section 7.2)."""
     digest = hashlib.sha256()
     for row in digital:
         digest.update(np.ascontiguousarray(row, dtype="<i8").data)

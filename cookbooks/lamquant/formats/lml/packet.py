@@ -1,4 +1,4 @@
-"""One LML1 window as a packet: text line, 22-byte header, prediction meta, Golomb-Rice payload.
+"""Packs one LML1 window: text line, 22-byte header, prediction meta, Golomb-Rice payload.
 
 Layout (published LML format 1, section 3)::
 
@@ -41,7 +41,7 @@ _STATUS = {
 
 @dataclass(frozen=True)
 class PacketHeader:
-    """The announced shape of a packet whose CRC has been verified."""
+    """Describes the announced shape of a packet whose CRC has been verified."""
 
     n_channels: int
     n_samples: int
@@ -54,7 +54,7 @@ class PacketHeader:
 
 @dataclass(frozen=True)
 class Effort:
-    """How hard the encoder searches.
+    """Says how hard the encoder searches.
 
     ``depth`` fixes the lifting depth; 3 is what other encoders write and so what other readers have seen.
     None tries 0..3 and keeps the smallest, which the packet header allows. ``trials`` predictors per
@@ -75,7 +75,7 @@ class Effort:
 
 
 def nominal_depth(n_samples: int) -> int:
-    """Three lifting levels, fewer when the approximation would fall below four samples."""
+    """Returns three lifting levels, fewer when the approximation would fall below four samples."""
     depth = 3
     while depth > 0 and (n_samples >> depth) < 4:
         depth -= 1
@@ -83,7 +83,7 @@ def nominal_depth(n_samples: int) -> int:
 
 
 def encode_packet(signal: np.ndarray, *, noise_bits: int = 0, effort: Effort | None = None) -> bytes:
-    """Code one window.
+    """Encode one window.
 
     Args:
         signal: int64 [C, T], C in 1..1024, T in 1..65535, values within int32.
@@ -149,7 +149,7 @@ def _bits(bands: dict[_Key, _Band], depth: int) -> int:
 
 
 def _analyse(row: np.ndarray, depths: Sequence[int], effort: Effort) -> dict[_Key, _Band]:
-    """Every subband that one of ``depths`` needs, with its predictor and exact coded size."""
+    """Returns every subband that one of ``depths`` needs, with its predictor and exact coded size."""
     buffer = pyramid(row, depths[-1])
     bands: dict[_Key, _Band] = {}
     n, at, end = row.size, 0, row.size
@@ -200,7 +200,7 @@ def read_header(packet: bytes) -> PacketHeader:
 
 
 def _verify_crc(head: bytes, body: bytes, stored: int) -> bool:
-    """True when only the older scope (without the header) matches."""
+    """Returns True when only the older scope (without the header) matches."""
     if zlib.crc32(body, zlib.crc32(head)) == stored:
         return False
     if zlib.crc32(body) == stored:

@@ -34,7 +34,7 @@ FREE_VALUES, VALUES_A_BYTE = 2**28, 4096
 
 @dataclass(frozen=True)
 class LmlFile:
-    """A decoded recording.
+    """Holds a decoded recording.
 
     ``digital`` is [C, T], int32 when every value fits, else int64. ``noise_bits`` is the largest number
     of low bits that the writer dropped (0: exact). ``legacy_crc`` tells that some packet used the older
@@ -139,7 +139,7 @@ def _read_metadata(raw: bytes) -> dict[str, Any]:
 
 
 def _window_spans(data: bytes, offsets: tuple[int, ...], windows_at: int) -> list[tuple[int, int]]:
-    """(absolute offset of the length prefix, packet bytes) per window; spans may not overlap."""
+    """Returns (absolute offset of the length prefix, packet bytes) per window; spans may not overlap."""
     spans = []
     floor = windows_at
     for index, offset in enumerate(offsets):
@@ -180,7 +180,7 @@ def _check_packets(header: _Header, packets: list[PacketHeader], n_bytes: int) -
 
 
 def _decode_windows(packets: list[PacketHeader], n_channels: int, total: int) -> np.ndarray:
-    """All windows side by side: int32 until a value needs int64."""
+    """Decode all windows side by side: int32 until a value needs int64."""
     digital = np.empty((n_channels, total), np.int32)
     at = 0
     for index, packet in enumerate(packets):
@@ -217,7 +217,7 @@ def _check_footer(data: bytes, spans: list[tuple[int, int]], packets: list[Packe
 
 
 def _rate(rate_mhz: int, metadata: dict[str, Any]) -> float:
-    """The exact rate from the metadata where present; the header keeps 1/1000 Hz only.
+    """Returns the exact rate from the metadata where present; the header keeps 1/1000 Hz only.
 
     The header is under no checksum, so a contradiction between the two is refused.
     """

@@ -1,1 +1,1 @@
-"""Names of the codec that scripts of users import; the codec itself is `cookbooks.lamquant.codec`."""
+"""Keeps names that scripts of users import; the codec itself is `cookbooks.lamquant.codec`."""

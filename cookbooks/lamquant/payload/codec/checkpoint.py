@@ -1,4 +1,4 @@
-"""The loader of checkpoints, under the name that scripts of users import."""
+"""Keeps the loader of checkpoints under the name that scripts of users import."""
 
 from cookbooks.lamquant.codec.checkpoint import load_checkpoint
 

@@ -1,4 +1,4 @@
-"""toybook: from a table of examples to a judged and promoted classifier."""
+"""Leads from a table of examples to a judged and promoted classifier: toybook."""
 
 from typing import TYPE_CHECKING
 

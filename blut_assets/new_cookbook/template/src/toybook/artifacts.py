@@ -1,4 +1,4 @@
-"""The nouns of this cookbook. Every field is a fact about the bytes that the artifact stands for."""
+"""Defines the nouns of this cookbook. Every field is a fact about the bytes of the artifact."""
 
 from typing import ClassVar
 

@@ -1,14 +1,15 @@
-"""What each asset can be told. A field is a part of the asset's fingerprint unless ``HOW`` lists it."""
+"""Defines what each asset can be told. A field is a part of the fingerprint unless ``HOW`` lists it."""
 
 from typing import ClassVar
 
-from blut_assets.changes import ALIAS, ALLOW_WORSE, NEW_SEALED, ChangeFields
+from blut_assets.changes import ChangeArgs, ChangeFields
+from blut_assets.recipes import like
 from blut_assets.stages import StageConfig
 from pydantic import Field
 
 
 class TableConfig(StageConfig):
-    """Where the rows are."""
+    """Says where the rows are."""
 
     table: str = Field(
         description="CSV file with a header, numbers and one column of labels; or synthetic:rows=600,seed=0"
@@ -16,7 +17,7 @@ class TableConfig(StageConfig):
 
 
 class SplitConfig(StageConfig):
-    """Which rows are learned, and which are sealed."""
+    """Says which rows are learned, and which are sealed."""
 
     COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"label", "split_seed"})
 
@@ -27,7 +28,7 @@ class SplitConfig(StageConfig):
 
 
 class ClassifierConfig(StageConfig):
-    """How the classifier learns."""
+    """Says how the classifier learns."""
 
     COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"seed", "learning_rate"})
     DURATION: ClassVar[frozenset[str]] = frozenset({"epochs"})
@@ -38,20 +39,20 @@ class ClassifierConfig(StageConfig):
 
 
 class FloorSetConfig(StageConfig):
-    """Which floors to judge by."""
+    """Says which floors to judge by."""
 
     floors: str = Field("", description="YAML file with floors; the package's own if empty")
 
 
 class ClassifierVerdictConfig(StageConfig, ChangeFields):
-    """The change that is judged, and who answers for it."""
+    """Describes the change that is judged, and who answers for it."""
 
     COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset(ChangeFields.model_fields)
 
 
 class PromotedClassifierConfig(StageConfig):
-    """What to call the classifier that passed."""
+    """Says what to call the classifier that passed."""
 
-    alias: str = Field("", description=ALIAS)
-    allow_worse: str = Field("", description=ALLOW_WORSE)
-    new_sealed: str = Field("", description=NEW_SEALED)
+    alias: str = like(ChangeArgs, "promote_as")
+    allow_worse: str = like(ChangeArgs, "allow_worse")
+    new_sealed: str = like(ChangeArgs, "new_sealed")

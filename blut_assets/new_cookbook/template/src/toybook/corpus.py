@@ -1,4 +1,4 @@
-"""Corpus: the user's rows, checked and put into parts."""
+"""Checks the user's rows and puts them into parts: the corpus."""
 
 from blut_assets.stages import Stage, Steps, stage_asset
 

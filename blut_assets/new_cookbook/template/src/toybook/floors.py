@@ -1,4 +1,4 @@
-"""Floors: what a verdict must have measured, and what must have come out."""
+"""Reads floors: what a verdict must have measured, and what must have come out."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,7 +16,7 @@ Share = Annotated[float, Field(strict=True, gt=0, le=1)]
 
 
 class FloorsFile(BaseModel):
-    """A file of floors; what it leaves out, and what it should not hold, is refused."""
+    """Describes a file of floors; what it leaves out, and what it should not hold, is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""The classifier: softmax regression on standardised numbers, learned row by row. Replace it by your own."""
+"""Learns row by row: softmax regression on standardised numbers. Replace this classifier by your own."""
 
 import json
 import math
@@ -14,12 +14,12 @@ MODEL_FILE = "model.json"
 
 
 class ModelInvalid(ValueError):
-    """A file holds no classifier; the message names the file and what is wrong."""
+    """Says that a file holds no classifier; the message names the file and what is wrong."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Mean and standard deviation of each number, over the train rows."""
+    """Holds mean and standard deviation of each number, over the train rows."""
 
     means: list[float]
     deviations: list[float]
@@ -43,7 +43,7 @@ class Scale:
 
 @dataclass
 class Model:
-    """Weights, one list for each class: of the bias, and of each number."""
+    """Holds weights, one list for each class: of the bias, and of each number."""
 
     classes: list[str]
     scale: Scale

@@ -1,4 +1,4 @@
-"""Promotion: the only way a classifier gets a name, and it takes the verdict as data."""
+"""Promotes: only here a classifier gets a name, and the verdict is taken as data."""
 
 import json
 

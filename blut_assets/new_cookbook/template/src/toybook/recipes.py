@@ -1,11 +1,10 @@
-"""The recipes: named jobs with typed args."""
+"""Defines the recipes: named jobs with typed args."""
 
 from collections.abc import Mapping
 
 from blut_assets.changes import ChangeArgs, refuse_unanswered
-from blut_assets.recipes import Metric, Recipe, config_from
+from blut_assets.recipes import Metric, Recipe, config_from, like
 from blut_assets.stages import StageConfig
-from pydantic import Field
 
 from toybook.artifacts import PromotedClassifier, Table
 from toybook.configs import (
@@ -25,17 +24,17 @@ from toybook.verdict import MODEL, classifier_verdict
 
 
 class ClassifierArgs(ChangeArgs):
-    """Args of the recipe: what `blut recipe run` takes, and what the form in the UI shows."""
+    """Holds the args of the recipe: what `blut recipe run` takes, and what the form in the UI shows."""
 
-    table: str = Field(description=TableConfig.model_fields["table"].description)
-    label: str = Field("", description="column that holds the labels; the last one if empty")
-    split_seed: int = Field(0, ge=0, description="of the split: another one seals other rows")
-    validation_fraction: float = Field(0.2, gt=0, lt=0.5, description="of the rows")
-    test_fraction: float = Field(0.2, gt=0, lt=0.5, description="of the rows, sealed for the verdict")
-    epochs: int = Field(30, ge=1, le=100_000, description="passes over the train rows")
-    learning_rate: float = Field(0.05, gt=0, le=10, description="of the first epoch; it falls to a tenth")
-    seed: int = Field(0, ge=0, description="of the order in which rows are learned")
-    floors: str = Field("", description="YAML file with floors; the package's own if empty")
+    table: str = like(TableConfig, "table")
+    label: str = like(SplitConfig, "label")
+    split_seed: int = like(SplitConfig, "split_seed")
+    validation_fraction: float = like(SplitConfig, "validation_fraction")
+    test_fraction: float = like(SplitConfig, "test_fraction")
+    epochs: int = like(ClassifierConfig, "epochs")
+    learning_rate: float = like(ClassifierConfig, "learning_rate")
+    seed: int = like(ClassifierConfig, "seed")
+    floors: str = like(FloorSetConfig, "floors")
 
 
 def _configure(args: ClassifierArgs) -> Mapping[str, StageConfig]:

@@ -1,4 +1,4 @@
-"""Rows of a table: read and checked one by one, and put into parts that never share a row."""
+"""Reads and checks the rows of a table one by one, and puts them into parts that never share a row."""
 
 import csv
 import hashlib
@@ -15,12 +15,12 @@ Part = Literal["train", "validation", "test"]
 
 
 class RowsInvalid(ValueError):
-    """A table cannot be used; the message names file, line, column, value and remedy."""
+    """Says that a table cannot be used; the message names file, line, column, value and remedy."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One example: its numbers, in the order of the columns, and its label."""
+    """Holds one example: its numbers, in the order of the columns, and its label."""
 
     numbers: tuple[float, ...]
     label: str

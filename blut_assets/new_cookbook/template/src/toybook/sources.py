@@ -1,4 +1,4 @@
-"""Sources: what the user brings. They are looked at on every run, so that a change is noticed."""
+"""Looks at what the user brings on every run, so that a change is noticed: the sources."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Made-up rows, to see the whole of it work. Nothing that rests on them is promoted under a serious name."""
+"""Makes up rows, to see the whole of it work. Nothing that rests on them gets a serious name."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""Training: one checkpoint per asset, in a process of its own."""
+"""Trains: one checkpoint per asset, in a process of its own."""
 
 from blut_assets.stages import Footprint, Stage, Steps, stage_asset
 

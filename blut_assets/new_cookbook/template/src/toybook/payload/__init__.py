@@ -1,0 +1,1 @@
+"""Holds the scripts that run in a process of their own, each called <stage>_<verb>."""

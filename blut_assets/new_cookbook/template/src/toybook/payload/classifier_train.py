@@ -1,4 +1,4 @@
-"""Split -> classifier: learn epoch by epoch, with a checkpoint after each.
+"""Learns epoch by epoch, with a checkpoint after each: split -> classifier.
 
 Inputs: ``split.json``, ``train.jsonl``, ``validation.jsonl``. Writes ``model.json``.
 """
@@ -21,7 +21,7 @@ STATE_FILE = "state.json"
 
 @dataclass
 class State:
-    """A training between two epochs."""
+    """Holds a training between two epochs."""
 
     epoch: int
     model: Model

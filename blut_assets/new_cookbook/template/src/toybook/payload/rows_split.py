@@ -1,4 +1,4 @@
-"""Table -> split: check every row, and put it into the part that it belongs to.
+"""Checks every row, and puts it into the part that it belongs to: table -> split.
 
 Input: ``table``. Writes ``train.jsonl``, ``validation.jsonl``, ``test.jsonl`` (numbers only),
 ``test_labels.json`` and ``split.json``.

