@@ -57,7 +57,7 @@ def computes(spec: StageSpec) -> Callable[..., Any]:
         config = kwargs.pop("config")
         context = dg.AssetExecutionContext.get()
         try:
-            yield from _explained(spec, context, kwargs, config)
+            yield from _explain(spec, context, kwargs, config)
         except Exception as error:
             hopeless = isinstance(error, dg.Failure) and not error.allow_retries
             note_failure(context.instance, context.run.run_id, hopeless=hopeless)
@@ -75,7 +75,7 @@ def computes(spec: StageSpec) -> Callable[..., Any]:
     return compute
 
 
-def _explained(
+def _explain(
     spec: StageSpec, context: dg.AssetExecutionContext, inputs: Mapping[str, Artifact], config: StageConfig
 ) -> Iterator[Any]:
     """Materialize; what goes wrong is said for a person, and whether another attempt is worth it."""
@@ -99,11 +99,11 @@ def _materialize(
     _refuse_stale_code(spec)
     one = Computation(context, spec, inputs, config)
     if not spec.memoised:
-        with _alone(one):
+        with _hold_alone(one):
             yield from _execute(one, inputs, config)
         return
     if config.reuse != "never" and (hit := one.look_up()):
-        yield _reused(one, hit)
+        yield _reuse(one, hit)
         return
     if config.reuse == "require":
         raise dg.Failure(
@@ -124,14 +124,14 @@ def _materialize(
     # It is an flock in the store and not in the history, since two instances can share one store, and because
     # a killed run must not leave it taken. The lease of memory is taken further in, by the payload: taken
     # outside, a run that only waits for the other's result would keep a GPU from it.
-    with _alone(one):
+    with _hold_alone(one):
         if config.reuse != "never" and (hit := one.look_up()):
-            yield _reused(one, hit)
+            yield _reuse(one, hit)
         else:
             yield from _execute(one, inputs, config)
 
 
-def _alone(one: Computation) -> contextlib.AbstractContextManager[None]:
+def _hold_alone(one: Computation) -> contextlib.AbstractContextManager[None]:
     """Hold the lock of a fingerprint: two that have it share a work directory.
 
     A read-only store may have sources.
@@ -169,7 +169,7 @@ def _execute(one: Computation, inputs: Mapping[str, Artifact], config: StageConf
     one.discard_work()
 
 
-def _reused(one: Computation, hit: reuse.Hit) -> dg.MaterializeResult[Any]:
+def _reuse(one: Computation, hit: reuse.Hit) -> dg.MaterializeResult[Any]:
     artifact = reuse.artifact_of(hit.event, one.spec.output)
     one.record.reused(artifact.digest, hit.origin)
     if one.spec.on_result:

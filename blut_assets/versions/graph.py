@@ -250,18 +250,20 @@ def digests(nodes: Mapping[Ref, Dumped]) -> dict[Ref, str]:
     those that refer to each other in a circle are told apart by their texts.
     """
     found: dict[Ref, str] = {}
-    for group in _circles(nodes):
+    for group in _find_circles(nodes):
         inside = set(group)
         colours = {ref: "" for ref in group}
         circular = len(group) > 1 or group[0] in (*nodes[group[0]].refs, *nodes[group[0]].others)
         for _ in range(len(group) + 1 if circular else 1):
-            filled = {ref: (colours[ref] if ref in inside else found[ref]) for ref in _around(nodes, group)}
+            filled = {
+                ref: (colours[ref] if ref in inside else found[ref]) for ref in _list_around(nodes, group)
+            }
             colours = {ref: _digest(nodes[ref], filled) for ref in group}
         found |= colours
     return found
 
 
-def _around(nodes: Mapping[Ref, Dumped], group: Sequence[Ref]) -> set[Ref]:
+def _list_around(nodes: Mapping[Ref, Dumped], group: Sequence[Ref]) -> set[Ref]:
     return {ref for one in group for ref in (*nodes[one].refs, *nodes[one].others)}
 
 
@@ -275,7 +277,7 @@ def hashed(words: Iterable[str]) -> str:
     return hashlib.sha256("\0".join(words).encode(errors="surrogatepass")).hexdigest()[:40]
 
 
-def _circles(nodes: Mapping[Ref, Dumped]) -> Iterator[list[Ref]]:
+def _find_circles(nodes: Mapping[Ref, Dumped]) -> Iterator[list[Ref]]:
     """Yields groups of nodes that reach each other,
     each after those that it refers to (Tarjan's algorithm).
     """
@@ -284,7 +286,7 @@ def _circles(nodes: Mapping[Ref, Dumped]) -> Iterator[list[Ref]]:
     stack: list[Ref] = []
     waiting: set[Ref] = set()
     for root in nodes:
-        work: list[tuple[Ref, Iterator[Ref]]] = [] if root in index else [(root, _next(nodes, root))]
+        work: list[tuple[Ref, Iterator[Ref]]] = [] if root in index else [(root, _follow(nodes, root))]
         while work:
             ref, following = work[-1]
             if ref not in index:
@@ -293,7 +295,7 @@ def _circles(nodes: Mapping[Ref, Dumped]) -> Iterator[list[Ref]]:
                 waiting.add(ref)
             for other in following:
                 if other not in index:
-                    work.append((other, _next(nodes, other)))
+                    work.append((other, _follow(nodes, other)))
                     break
                 if other in waiting:
                     low[ref] = min(low[ref], index[other])
@@ -308,5 +310,5 @@ def _circles(nodes: Mapping[Ref, Dumped]) -> Iterator[list[Ref]]:
                     yield group
 
 
-def _next(nodes: Mapping[Ref, Dumped], ref: Ref) -> Iterator[Ref]:
+def _follow(nodes: Mapping[Ref, Dumped], ref: Ref) -> Iterator[Ref]:
     return iter((*nodes[ref].refs, *nodes[ref].others))

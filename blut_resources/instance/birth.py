@@ -70,7 +70,7 @@ def revision_of(path: Path) -> str | None:
     """
     if not path.exists():
         return None
-    with _opened(path) as connection:
+    with _open(path) as connection:
         if not _has_table(connection, "alembic_version"):
             return None
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
@@ -79,7 +79,7 @@ def revision_of(path: Path) -> str | None:
 
 def has_table(path: Path, name: str) -> bool:
     """Says whether a database that exists has this table."""
-    with _opened(path) as connection:
+    with _open(path) as connection:
         return _has_table(connection, name)
 
 
@@ -95,7 +95,7 @@ def statements_of(metadata: sqlalchemy.MetaData) -> list[str]:
 
 def statements_in(path: Path) -> list[str]:
     """Returns what makes the tables and indexes that a database has, but for its stamp."""
-    with _opened(path) as connection:
+    with _open(path) as connection:
         found = connection.execute("SELECT sql FROM sqlite_master WHERE tbl_name != 'alembic_version'")
         return [sql for (sql,) in found if sql and "sqlite_sequence" not in sql]
 
@@ -152,7 +152,7 @@ def _fill(
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+def _open(path: Path) -> Iterator[sqlite3.Connection]:
     address = f"{path.absolute().as_uri()}?mode=rw"  # rw: never makes the file
     with contextlib.closing(sqlite3.connect(address, uri=True, timeout=BUSY_S)) as connection:
         yield connection

@@ -95,10 +95,10 @@ def this_process() -> Holder:
 def alive(holder: Holder) -> Answer:
     """Says whether a process lives, by the process table of this machine."""
     if not holder.boot:
-        return "yes" if _seen(holder) == "yes" else "unknown"
+        return "yes" if _look_here(holder) == "yes" else "unknown"
     if holder.boot != boot_id():
         return "no" if holder.machine and holder.machine == machine() else "unknown"
-    return _seen(holder) if holder.namespace == pid_namespace() else _below(holder)[0]
+    return _look_here(holder) if holder.namespace == pid_namespace() else _look_below(holder)[0]
 
 
 def pid_here(holder: Holder) -> int | None:
@@ -106,13 +106,13 @@ def pid_here(holder: Holder) -> int | None:
     None if it cannot be seen from here.
     """
     if holder.boot in ("", boot_id()) and holder.namespace in ("", pid_namespace()):
-        return holder.pid if _seen(holder) == "yes" else None
-    return _below(holder)[1] if holder.boot == boot_id() else None
+        return holder.pid if _look_here(holder) == "yes" else None
+    return _look_below(holder)[1] if holder.boot == boot_id() else None
 
 
-def _seen(holder: Holder) -> Answer:
+def _look_here(holder: Holder) -> Answer:
     """Look for a holder in this process namespace."""
-    if not _own_table():
+    if not _has_own_table():
         return "unknown"
     started = start_time(holder.pid)
     if started is None:
@@ -124,16 +124,16 @@ def _seen(holder: Holder) -> Answer:
     return "yes" if started is not None and started == holder.start else "no"
 
 
-def _own_table() -> bool:
+def _has_own_table() -> bool:
     """Says whether /proc counts as this process does; in a namespace without its own one it does not."""
     with contextlib.suppress(OSError):
         return Path("/proc/self").readlink().name == str(os.getpid())
     return False
 
 
-def _below(holder: Holder) -> tuple[Answer, int | None]:
+def _look_below(holder: Holder) -> tuple[Answer, int | None]:
     """Look in namespaces inside this one, and give the pid here; only the machine's own sees them all."""
-    if not _own_table():
+    if not _has_own_table():
         return "unknown", None
     for name in os.listdir("/proc"):  # noqa: PTH208
         if not name.isdigit() or start_time(int(name)) != holder.start:
@@ -207,11 +207,11 @@ def marked(path: Path) -> Answer:
 
 def unlocked(path: Path, who: Sequence[Holder]) -> Answer:
     """Says whether anybody of those lives who would have this file locked, which nobody here has."""
-    answers = {_unlocked(path, holder) for holder in who or [None]}
+    answers = {_judge_unlocked(path, holder) for holder in who or [None]}
     return "unknown" if "unknown" in answers else "yes" if "yes" in answers else "no"
 
 
-def _unlocked(path: Path, holder: Holder | None) -> Answer:
+def _judge_unlocked(path: Path, holder: Holder | None) -> Answer:
     if holder is None or not holder.complete:  # of an older version, which locked it too
         return "no" if _is_local(path) else "unknown"
     return "no" if holder.boot == boot_id() else alive(holder)

@@ -66,7 +66,7 @@ def new_place(work: Path, order: Any, adopt: bool) -> Path:
     place, known = Path(tempfile.mkdtemp(prefix="blut-payload-", dir=work)), work / NAME
     if not adopt:
         (place / ENDS).touch()
-    _claimed(work, place, order)
+    _mark_claimed(work, place, order)
     with contextlib.suppress(OSError):  # it is in use
         return place.rename(known)
     return place
@@ -103,7 +103,7 @@ def owner(work: Path) -> Answer:
     """Says whether the process lives to which what is in ``work`` belongs."""
     path = work / HOLDER
     if not path.exists():
-        return _older_owner(work / NAME)
+        return _ask_older_owner(work / NAME)
     if not liveness.locked(path):
         return liveness.marked(path)
     known = liveness.holders(path)  # with its lock held, by the owner or by the supervisor
@@ -131,7 +131,7 @@ def left_in(work: Path) -> Unit | None:
     unit = attach(place) if lives == "no" else None
     if unit is None:
         if lives == "unknown" or _may_live(work):
-            raise InUse(_in_use(work))
+            raise InUse(_explain_use(work))
         bury(work, place)
     return unit
 
@@ -141,11 +141,11 @@ def _may_live(work: Path) -> bool:
     if (work / HOLDER).exists():
         return liveness.marked(work / HOLDER) != "no"
     up = _read(work / NAME / UP)
-    return bool(up) and liveness.alive(_supervisor(up)) != "no"
+    return bool(up) and liveness.alive(_name_supervisor(up)) != "no"
 
 
-def _in_use(work: Path) -> str:
-    known = liveness.holders(work / HOLDER) or [_older_holder(work / NAME)]
+def _explain_use(work: Path) -> str:
+    known = liveness.holders(work / HOLDER) or [_read_older_holder(work / NAME)]
     return (
         f"{work} is in use by {known[-1] or 'a process that left no name'}, which cannot be seen from here:"
         " wait until that run has ended, or cancel it there; if that machine or container is no more,"
@@ -153,26 +153,26 @@ def _in_use(work: Path) -> str:
     )
 
 
-def _supervisor(up: dict[str, Any]) -> Holder:
+def _name_supervisor(up: dict[str, Any]) -> Holder:
     where, _, namespace = up.get("boot", "").partition(" ")
     return Holder(up.get("pid", 0), up.get("start"), where, namespace, up.get("machine", ""))
 
 
-def _older_owner(place: Path) -> Answer:
+def _ask_older_owner(place: Path) -> Answer:
     """Says whether the owner of a place lives that left only pid and start time:
     its supervisor's boot counts.
     """
-    found = _older_holder(place)
+    found = _read_older_holder(place)
     if found is None:
         return "no" if not os.path.lexists(place) or place.is_dir() else "unknown"
     return liveness.alive(found)
 
 
-def _older_holder(place: Path) -> Holder | None:
+def _read_older_holder(place: Path) -> Holder | None:
     found, up = Holder.of(_read(place / OWNER)), _read(place / UP) or {}
     if found is None or found.boot or not up:
         return found
-    return Holder(found.pid, found.start, *_supervisor(up)[2:])
+    return Holder(found.pid, found.start, *_name_supervisor(up)[2:])
 
 
 def end_abandoned(works: Path) -> None:
@@ -186,7 +186,7 @@ def end_abandoned(works: Path) -> None:
             unit = left_in(known.parent)
         if unit is None:
             continue
-        if not _told_to_go_on(unit.place) and (unit.place / OUTCOME).exists():
+        if not _was_told_to_go_on(unit.place) and (unit.place / OUTCOME).exists():
             with contextlib.suppress(ContainmentError):
                 unit.close()
                 bury(known.parent, unit.place)
@@ -196,13 +196,13 @@ def end_abandoned(works: Path) -> None:
 
 def may_go_on(work: Path, unit: Unit) -> bool:
     """Says whether it was told to outlive its run, and what it has written by now can be relied on."""
-    if (work / NAME).is_symlink() or not _told_to_go_on(unit.place):
+    if (work / NAME).is_symlink() or not _was_told_to_go_on(unit.place):
         return False
     # what was written before a power cut and never flushed is no result, whatever its outcome says
     return (_read(unit.place / UP) or {}).get("boot") == boot()
 
 
-def _told_to_go_on(place: Path) -> bool:
+def _was_told_to_go_on(place: Path) -> bool:
     """Says whether it was told to outlive its run;
     of older versions a place in the work directory was not.
     """
@@ -216,10 +216,10 @@ def order_of(unit: Unit) -> Any:
 
 def claim(work: Path, unit: Unit) -> None:
     """Make it this process's."""
-    _claimed(work, unit.place, order_of(unit))
+    _mark_claimed(work, unit.place, order_of(unit))
 
 
-def _claimed(work: Path, place: Path, order: Any) -> Path:
+def _mark_claimed(work: Path, place: Path, order: Any) -> Path:
     (place / ORDER).write_text(json.dumps(order))
     (place / OWNER).write_text(json.dumps(list(liveness.this_process())))
     if work not in _held:

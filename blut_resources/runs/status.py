@@ -47,7 +47,7 @@ class Status:
     """Appends events to a stream. A full disk loses events, which a later one counts, but ends nothing."""
 
     def __init__(self, path: Path, *, max_bytes: int | None = None) -> None:
-        self._path, self._max = path, _max_bytes() if max_bytes is None else max_bytes
+        self._path, self._max = path, _read_max_bytes() if max_bytes is None else max_bytes
         self._name = str(path)
         self._fd, self._end, self._lost = -1, -1, 0
         self._quiet: dict[str, _Quiet] = {}
@@ -92,7 +92,7 @@ class Status:
         lost = {"lost_before": self._lost} if self._lost else {}
         event = {"t": round(time.time(), 3), "kind": kind, **({"asset": asset} if asset else {}), **lost}
         try:
-            self._append(_encoded({**event, **fields}))
+            self._append(_encode({**event, **fields}))
             self._lost = 0
         except OSError:
             self._lost += 1
@@ -148,7 +148,7 @@ class Status:
         return keep
 
     def _rotate(self) -> None:
-        self._path.rename(_part(self._path, max(_parts(self._path), default=0) + 1))
+        self._path.rename(_name_part(self._path, max(_find_parts(self._path), default=0) + 1))
         fcntl.flock(self._fd, fcntl.LOCK_UN)
         os.close(self._fd)
         self._fd = -1
@@ -173,14 +173,14 @@ def read(path: Path, after: int = 0) -> Iterator[dict[str, Any]]:
     it as ``after``.
     """
     start = 0
-    for file in _opened(Path(path)):
+    for file in _open_all(Path(path)):
         with file:
             size = os.fstat(file.fileno()).st_size
             offset = max(start, after)
             file.seek(min(offset - start, size))
             for line in file:
                 offset += len(line)
-                if line.endswith(b"\n") and (event := _decoded(line)) is not None:
+                if line.endswith(b"\n") and (event := _decode(line)) is not None:
                     yield {**event, "offset": offset}
             start += size
 
@@ -188,60 +188,60 @@ def read(path: Path, after: int = 0) -> Iterator[dict[str, Any]]:
 def size(path: Path) -> int:
     """Returns the bytes of a stream, which is the ``offset`` of its last event."""
     total = 0
-    for file in _opened(Path(path)):
+    for file in _open_all(Path(path)):
         with file:
             total += os.fstat(file.fileno()).st_size
     return total
 
 
-def _opened(path: Path) -> list[Any]:
+def _open_all(path: Path) -> list[Any]:
     """Returns the files of a stream in their order, though the newest may be put aside meanwhile."""
     while True:
         files: list[Any] = []
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             files.append(path.open("rb"))
-        parts = _parts(path)
-        files[:0] = [_part(path, number).open("rb") for number in sorted(parts)]
+        parts = _find_parts(path)
+        files[:0] = [_name_part(path, number).open("rb") for number in sorted(parts)]
         if len({os.fstat(file.fileno()).st_ino for file in files}) == len(files):
             return files
         for file in files:
             file.close()
 
 
-def _parts(path: Path) -> set[int]:
+def _find_parts(path: Path) -> set[int]:
     """Returns the numbers of the files that are full."""
     found = (other.name.split(".")[1] for other in path.parent.glob(f"{path.stem}.*{path.suffix}"))
     return {int(number) for number in found if number.isdecimal()}
 
 
-def _part(path: Path, number: int) -> Path:
+def _name_part(path: Path, number: int) -> Path:
     return path.with_name(f"{path.stem}.{number}{path.suffix}")
 
 
-def _decoded(line: bytes) -> dict[str, Any] | None:
+def _decode(line: bytes) -> dict[str, Any] | None:
     with contextlib.suppress(ValueError, RecursionError):
         event = json.loads(line)
         return event if isinstance(event, dict) else None
     return None
 
 
-def _encoded(event: dict[str, Any]) -> bytes:
+def _encode(event: dict[str, Any]) -> bytes:
     try:
         text = ENCODER.encode(event)
     except ValueError:  # JSON has no word for what is no number
-        text = ENCODER.encode(_spelled(event))
+        text = ENCODER.encode(_spell(event))
     return text.encode() + b"\n"
 
 
-def _spelled(value: Any) -> Any:
+def _spell(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, dict):
-        return {str(key): _spelled(inner) for key, inner in value.items()}
-    return [_spelled(inner) for inner in value] if isinstance(value, list | tuple) else value
+        return {str(key): _spell(inner) for key, inner in value.items()}
+    return [_spell(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-def _max_bytes() -> int:
+def _read_max_bytes() -> int:
     """Read $BLUT_STATUS_MAX_MB: 64 MB if it says nothing sensible, no end to a file if 0."""
     text = os.environ.get(MAX_MB, "64")
     return int(float(text) * 1e6) if text.replace(".", "", 1).isdecimal() and len(text) < 20 else 64_000_000

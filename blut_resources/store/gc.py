@@ -129,30 +129,30 @@ def _detach(store: ArtifactStore, item: StoredArtifact, note: Path) -> Path | No
 def _sweep(root: Path, grace_s: float, dry_run: bool) -> dict[Path, int]:
     """Delete what dead processes left, and give the bytes of each."""
     result: dict[Path, int] = {}
-    for path in [*_dead(root), *_old_temporaries(root)]:
+    for path in [*_find_dead(root), *_find_old_temporaries(root)]:
         with explained(path):
             if not os.path.lexists(path):
                 continue
-            result[path] = _size(path)
+            result[path] = _measure(path)
             if not dry_run:
                 remove_tree(path)
     if not dry_run:
-        for path in _children(root / "holders"):
+        for path in _list_children(root / "holders"):
             if liveness.marked(path) == "no":
                 liveness.remove_mark(path)
-        for path in _children(root / "locks"):
+        for path in _list_children(root / "locks"):
             if _age(path) >= grace_s:
                 _drop_lock(path)
     return result
 
 
-def _dead(root: Path) -> Iterator[Path]:
-    for path in _children(root / "staging"):
+def _find_dead(root: Path) -> Iterator[Path]:
+    for path in _list_children(root / "staging"):
         pid, tag, *_ = [*path.name.split("-"), ""]
         if _holder_is_dead(root / "holders" / f"{pid}-{tag}", path, pid, tag):
             yield path
-    yield from (path for path in _children(root / "quarantine") if _age(path) > QUARANTINE_S)
-    for path in _children(root / "work"):
+    yield from (path for path in _list_children(root / "quarantine") if _age(path) > QUARANTINE_S)
+    for path in _list_children(root / "work"):
         if _age(path) > WORK_S and orphans.owner(path) == "no":
             yield path
 
@@ -160,17 +160,17 @@ def _dead(root: Path) -> Iterator[Path]:
 def _holder_is_dead(mark: Path, staging: Path, pid: str, tag: str) -> bool:
     if mark.exists():
         return liveness.marked(mark) == "no"
-    return _age(staging) > FOREIGN_STAGING_S if tag != namespace_tag() else not _alive(pid)
+    return _age(staging) > FOREIGN_STAGING_S if tag != namespace_tag() else not _is_alive(pid)
 
 
-def _old_temporaries(root: Path) -> Iterator[Path]:
+def _find_old_temporaries(root: Path) -> Iterator[Path]:
     for name in ("stat", "external"):
-        for path in _children(root / name):
+        for path in _list_children(root / name):
             if path.name.startswith(".tmp-") and _age(path) > TEMPORARY_S:
                 yield path
 
 
-def _alive(pid: str) -> bool:
+def _is_alive(pid: str) -> bool:
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:
@@ -187,21 +187,21 @@ def _drop_lock(path: Path) -> None:
         release(descriptor)
 
 
-def _children(directory: Path) -> list[Path]:
+def _list_children(directory: Path) -> list[Path]:
     return sorted(directory.iterdir()) if directory.is_dir() else []
 
 
-def _members(path: Path) -> Iterator[os.stat_result]:
+def _walk(path: Path) -> Iterator[os.stat_result]:
     for member in [path, *(path.rglob("*") if path.is_dir() else ())]:
         with contextlib.suppress(FileNotFoundError):
             yield member.lstat()
 
 
-def _size(path: Path) -> int:
-    return sum(status.st_size for status in _members(path))
+def _measure(path: Path) -> int:
+    return sum(status.st_size for status in _walk(path))
 
 
 def _age(path: Path) -> float:
     """Returns the seconds since anything in it was written, or since it was moved there."""
-    newest = max((max(status.st_mtime, status.st_ctime) for status in _members(path)), default=time.time())
+    newest = max((max(status.st_mtime, status.st_ctime) for status in _walk(path)), default=time.time())
     return time.time() - newest

@@ -47,7 +47,7 @@ API: dict[str, dict[str, tuple[str, ...]]] = {
     "Results and files": {
         "blut_resources.registry": ("ModelRegistry",),
         "blut_resources.store": ("ArtifactStore",),
-        "blut_resources.store.artifacts": ("StoreError", "write_atomic"),
+        "blut_resources.files.durable": ("StoreError", "write_atomic"),
         "blut_resources.instance.instance": ("open_instance", "store_of"),
         "blut_resources.files.digest": ("digest_path", "digest_bytes"),
         "blut_resources.files.documents": ("read_yaml",),

@@ -47,8 +47,8 @@ def test_a_circle_is_refused() -> None:
 
 
 def test_a_name_that_could_end_the_picture_is_escaped() -> None:
-    box = graph.Box("</svg>", "<kind>", "once")
-    assert "</svg></a>" not in graph.svg({"a": box}, []) and "&lt;kind&gt;" in graph.svg({"a": box}, [])
+    drawn = graph.svg({"a": graph.Box("</svg>", "<kind>", "once")}, [])
+    assert drawn.count("</svg>") == 1 and ">&lt;/svg&gt;<" in drawn and ">&lt;kind&gt;<" in drawn
 
 
 def test_a_variable_that_nobody_described_is_named(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ class Boundary:
         ``name`` is how its cgroups are called; where none are, none can be left.
         """
         self._tree, self._limit = tree, tree.limit
-        here = _memberships(payload)
+        here = _read_memberships(payload)
         self._held = {number: path for number, path in here.items() if path.rpartition("/")[2] == name}
 
     def __bool__(self) -> bool:
@@ -48,13 +48,13 @@ class Boundary:
         if self._tree.limit != self._limit:
             return f"its memory limit of {self._limit} bytes was changed to {self._tree.limit} while it ran"
         for pid in descendants(os.getpid()):
-            if strayed := self._strayed(pid):
+            if strayed := self._find_strayed(pid):
                 name = read(f"/proc/{pid}/comm").strip()[:40]
                 return f"process {pid} ({name!r}) left its cgroup for {strayed}"
         return ""
 
-    def _strayed(self, pid: int) -> str:
-        found = _memberships(pid)
+    def _find_strayed(self, pid: int) -> str:
+        found = _read_memberships(pid)
         for number, path in self._held.items():
             there = found.get(number, path)
             if there != path and not there.startswith(f"{path}/"):
@@ -64,6 +64,6 @@ class Boundary:
         return ""
 
 
-def _memberships(pid: int) -> dict[str, str]:
+def _read_memberships(pid: int) -> dict[str, str]:
     lines = [line.split(":", 2) for line in read(f"/proc/{pid}/cgroup").splitlines()]
     return {number: path for number, _, path in lines}

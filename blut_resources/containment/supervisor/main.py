@@ -106,12 +106,12 @@ class Supervisor:
         self.stop_at = self.kill_at = float("inf")
         self.channel = Channel(f"{place}/lifeline", spec["owner"])
         trampoline.prctl(trampoline.PR_SET_CHILD_SUBREAPER, 1)
-        self.machine_oom_kills = _machine_oom_kills() if not self.tree.version else 0
-        self.kernel_log = _kernel_log() if self.tree.version == 1 else None
-        self.mark = _locked(spec.get("mark"))
+        self.machine_oom_kills = _count_machine_oom_kills() if not self.tree.version else 0
+        self.kernel_log = _open_kernel_log() if self.tree.version == 1 else None
+        self.mark = _share_lock(spec.get("mark"))
         self.boundary: Boundary | None = None
         self.broken, self.look_at = "", 0.0
-        self.payload = trampoline.fork(spec, place, joined, _locked(spec.get("lease")))
+        self.payload = trampoline.fork(spec, place, joined, _share_lock(spec.get("lease")))
 
     def run(self) -> None:
         """Go on until nothing of the tree is left and the outcome is written, whatever goes wrong."""
@@ -227,13 +227,13 @@ class Supervisor:
             "limit": self.tree.limit,
             "peak": self.tree.peak,
             "whose": None,
-            "detail": "; ".join(filter(None, (self.detail or self._explanation(code), self.broken))),
+            "detail": "; ".join(filter(None, (self.detail or self._explain(code), self.broken))),
         }
         if found["kind"] == "oom-kill":
-            found["whose"] = "own" if self._own_limit() else "ancestor"
+            found["whose"] = "own" if self._hit_own_limit() else "ancestor"
         return found
 
-    def _own_limit(self) -> bool:
+    def _hit_own_limit(self) -> bool:
         """Says whether it was the unit's own limit: the kernel's word, where it has one to say."""
         said = self.kernel_log.killed_by_own_limit(self.tree.cgroups[0]) if self.kernel_log else None
         return self.tree.reached_own_limit if said is None else said
@@ -247,19 +247,19 @@ class Supervisor:
             return "lost"
         return "signal" if code < 0 else "exit" if code else "ok"
 
-    def _explanation(self, code: int | None) -> str:
+    def _explain(self, code: int | None) -> str:
         if self.cause == "timeout":
             return f"it ran for {self.spec['wall_clock_s']:g} s"
         if code == trampoline.NOT_STARTED:
             said = os.read(self.payload.said, 4096).decode(errors="replace")
             return f"cannot start {said}" if said else ""
         if code == -SIGKILL and not self.tree.version:
-            killed = _machine_oom_kills() - self.machine_oom_kills
+            killed = _count_machine_oom_kills() - self.machine_oom_kills
             return f"meanwhile the kernel killed {killed} processes for lack of memory" if killed > 0 else ""
         return ""
 
 
-def _locked(path: str | None) -> int | None:
+def _share_lock(path: str | None) -> int | None:
     """Share the owner's lock, so that what it stands for stays taken for as long as this process lives."""
     if path is None:
         return None
@@ -270,13 +270,13 @@ def _locked(path: str | None) -> int | None:
     return file
 
 
-def _kernel_log() -> KernelLog:
+def _open_kernel_log() -> KernelLog:
     from blut_resources.containment.supervisor.kernel_log import KernelLog
 
     return KernelLog()
 
 
-def _machine_oom_kills() -> int:
+def _count_machine_oom_kills() -> int:
     return int(read("/proc/vmstat").rpartition("\noom_kill ")[2].partition("\n")[0] or 0)
 
 

@@ -64,24 +64,26 @@ def _become(
     spec: dict[str, Any], place: str, tree: ProcessTree, lease: int | None, say: int, wait: int, parent: int
 ) -> NoReturn:
     try:
-        _defaults()
+        _restore_defaults()
         tree.join()
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() == parent:
             given = os.open(f"{place}/environment", os.O_RDONLY | os.O_NONBLOCK)
-            _environment(spec, place, lease)
+            _set_up(spec, place, lease)
             os.write(say, b"+" + _isolate(spec))
             if os.read(wait, 1):
-                command = [_bytes(word) for word in spec["command"]]
-                os.execve(_bytes(spec["program"]), command, _variables(given))
+                command = [_encode(word) for word in spec["command"]]
+                os.execve(_encode(spec["program"]), command, _read_variables(given))
     except OSError as error:
         where = error.filename or "a system call"
-        os.write(say, (where if isinstance(where, bytes) else _bytes(where)) + f": {error.strerror}".encode())
+        os.write(
+            say, (where if isinstance(where, bytes) else _encode(where)) + f": {error.strerror}".encode()
+        )
     finally:
         os._exit(NOT_STARTED)
 
 
-def _defaults() -> None:
+def _restore_defaults() -> None:
     """Undo what Python or the supervisor changed, for a program may expect to find it unchanged."""
     os.setsid()
     signal.set_wakeup_fd(-1)
@@ -89,16 +91,16 @@ def _defaults() -> None:
         signal.signal(getattr(signal, name), signal.SIG_DFL)
 
 
-def _environment(spec: dict[str, Any], place: str, lease: int | None) -> None:
+def _set_up(spec: dict[str, Any], place: str, lease: int | None) -> None:
     null = os.open("/dev/null", os.O_RDONLY)
     log = os.open(f"{place}/log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for fd, number in ((null, 0), (log, 1), (log, 2)):
         os.dup2(fd, number)
     if lease is not None and not spec.get("isolation"):  # its supervisor holds it as well
         os.set_inheritable(lease, True)
-    _more_killable()
+    _be_killed_first()
     os.umask(spec["umask"])
-    os.chdir(_bytes(spec["cwd"]))
+    os.chdir(_encode(spec["cwd"]))
     _limit(spec.get("rlimits") or {})
 
 
@@ -113,7 +115,7 @@ def _isolate(spec: dict[str, Any]) -> bytes:
     return held.encode()
 
 
-def _more_killable() -> None:
+def _be_killed_first() -> None:
     try:
         fd = os.open("/proc/self/oom_score_adj", os.O_RDWR)
         if int(os.read(fd, 16)) < OOM_SCORE:
@@ -134,16 +136,16 @@ def _limit(limits: dict[str, list[int]]) -> None:
         resource.setrlimit(getattr(resource, name), (soft, hard))
 
 
-def _variables(given: int) -> dict[bytes, bytes]:
+def _read_variables(given: int) -> dict[bytes, bytes]:
     """Returns what the owner writes into the FIFO, which it had open before it said ``go``."""
     os.set_blocking(given, True)
     text = b""
     while piece := os.read(given, 1 << 16):
         text += piece
-    return {_bytes(name): _bytes(value) for name, value in wire.loads(text.decode("ascii")).items()}
+    return {_encode(name): _encode(value) for name, value in wire.loads(text.decode("ascii")).items()}
 
 
-def _bytes(text: str) -> bytes:
+def _encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 

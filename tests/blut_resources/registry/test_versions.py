@@ -110,6 +110,13 @@ def test_an_alias_that_is_not_governed_stands_for_any_version(bench: Bench) -> N
     assert bench.rollback("staging").version == 1
 
 
+def test_an_alias_that_is_not_governed_takes_no_version_whose_verdict_is_about_another(bench: Bench) -> None:
+    bench.register("other", candidate="0" * 64)
+    with pytest.raises(PromotionRefused, match="the verdict is about candidate 0000"):
+        bench.promote("staging", 1)
+    assert bench.registry.history("mine") == []
+
+
 def test_prod_takes_a_passing_verdict_on_exactly_these_bytes(bench: Bench) -> None:
     bench.register("bad", kl=0.5), bench.register("good"), bench.register("other", candidate="0" * 64)
     bench.register("named", model="theirs")
