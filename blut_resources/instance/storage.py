@@ -38,13 +38,13 @@ from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
+from blut_resources.alive import complete_manifest, hold_in, let_go, note_made
 from blut_resources.files.durable import file_lock
 from blut_resources.files.modes import prepare_home
 from blut_resources.instance import birth
 from blut_resources.instance import damage as history_damage
 from blut_resources.instance.pool import Engines, HastyConnection, Settled
 from blut_resources.runs import manifest
-from blut_resources.runs.alive import complete_manifest, hold_in, let_go, note_made
 from blut_resources.runs.removal import remove_files
 from blut_resources.store.results import SPEC
 

@@ -14,8 +14,8 @@ from blut_assets.definitions import defs
 from blut_assets.history.failures import STOPPED, failure_of
 from blut_assets.recipes import Recipe, RecipeArgs
 from blut_assets.stages.spec import StageConfig
+from blut_resources.alive import reap_dead_runs
 from blut_resources.instance.instance import open_instance
-from blut_resources.runs.alive import reap_dead_runs
 from blut_resources.runs.hang_up import end_on_hang_up, interrupt
 
 REPOSITORY = "__repository__@blut"
