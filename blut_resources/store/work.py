@@ -30,7 +30,7 @@ def owner(work: Path) -> Answer:
 
 
 def _ask_older_owner(place: Path) -> Answer:
-    """Says whether the owner of a place lives that left only pid and start time: its supervisor's boot counts."""
+    """Says whether the owner of a place lives that left only pid and start time: by its supervisor's boot."""
     found = read_older_holder(place)
     if found is None:
         return "no" if not os.path.lexists(place) or place.is_dir() else "unknown"
