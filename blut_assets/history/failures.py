@@ -94,7 +94,7 @@ def failed_words(event: Any) -> str:
 
 
 def not_reached(text: str) -> str:
-    """Returns the asset that a line of Dagster's log says was not reached; empty if it says something else."""
+    """Returns the asset that a line of Dagster's log says was not reached; empty if it says no such thing."""
     return asset_of(skipped_step(text))
 
 

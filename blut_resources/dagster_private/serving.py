@@ -36,10 +36,10 @@ class AsciiJson(JSONResponse):
 def loaded(
     instance: dg.DagsterInstance, workspace: Sequence[Path], module: str, name: str
 ) -> Iterator[WorkspaceProcessContext]:
-    """Start code servers for the code locations in ``workspace``; without one, for ``module``, called
-    ``name``.""" own = ModuleTarget(module, None, working_directory=None, location_name=name) target =
-    WorkspaceFileTarget([str(path) for path in workspace]) if workspace else own with
-    WorkspaceProcessContext(instance, target, dg.__version__) as context:
+    """Start code servers for the code locations in ``workspace``, or else for ``module``, called ``name``."""
+    own = ModuleTarget(module, None, working_directory=None, location_name=name)
+    target = WorkspaceFileTarget([str(path) for path in workspace]) if workspace else own
+    with WorkspaceProcessContext(instance, target, dg.__version__) as context:
         yield context
 
 
@@ -54,7 +54,7 @@ def application(context: WorkspaceProcessContext) -> ASGIApp:
 
 @contextlib.contextmanager
 def daemons(context: WorkspaceProcessContext) -> Iterator[DagsterDaemonController]:
-    """Run the daemons that an instance asks for, in threads; ``check_daemon_threads`` raises if one has
-    ended.""" with contextlib.ExitStack() as held:
+    """Run the daemons of an instance in threads; ``check_daemon_threads`` raises if one has ended."""
+    with contextlib.ExitStack() as held:
         made = [held.enter_context(daemon) for daemon in create_daemons_from_instance(context.instance)]
         yield held.enter_context(DagsterDaemonController(context, made))

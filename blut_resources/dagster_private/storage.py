@@ -1,4 +1,4 @@
-"""Extends Dagster's SQLite storages: databases that are whole at once and connections that are kept.
+"""Gives Dagster's SQLite storages databases that are whole at once and connections that are kept.
 
 Dagster makes an engine and a connection for every query and for every event, so each statement is compiled
 again and each close copies the write-ahead log back; and a new database one table at a time, stamped by

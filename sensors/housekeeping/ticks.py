@@ -17,7 +17,9 @@ NAMES = {*ALWAYS, "retraining", "corpus_watch", "leaderboards", "housekeeping"}
 
 
 def count_ticks(instance: dg.DagsterInstance, before: float) -> int:
-    """How many ticks of Blut's sensors are from before a time in seconds since 1970; 0 if nobody can tell."""
+    """Returns how many ticks of Blut's sensors are from before a time in seconds since 1970;
+    0 if nobody can tell.
+    """
     return sum(count_of(instance, state, before) for state in _own(instance))
 
 

@@ -55,7 +55,7 @@ def local_zone() -> str:
 
 
 def last_tick(cron: str, now: dt.datetime, zone: str) -> dt.datetime:
-    """The newest time up to ``now`` that a cron expression names."""
+    """Returns the newest time up to ``now`` that a cron expression names."""
     from blut_resources.dagster_private.cron import newest_tick
 
     return newest_tick(cron, now, zone)
