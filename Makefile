@@ -51,9 +51,11 @@ docs: setup ## build the documentation; it prints where
 test: lint ## the whole test suite; it builds llama.cpp if that is not there
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=20
 
-lint: setup ## style and types
+lint: setup ## style, the direction of imports, dead code, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache --no-logo
+	$(BIN)/python -m tests.house.dead
 	$(BIN)/pyright
 
 # A package that cannot be looked up fails it: what nobody could ask about was not audited.

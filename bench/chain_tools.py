@@ -96,7 +96,7 @@ defs = dg.Definitions(
 """
 
 DRIVE = """\
-from blut_resources.instance.startup import without_collector
+from blut_resources.dagster_private.startup import without_collector
 with without_collector():
     from bench_chain.defs import defs
     from blut_resources.instance.instance import open_instance

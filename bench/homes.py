@@ -19,8 +19,8 @@ version: 1.0.0
 model: lamquant-joint
 change_classes: [A.1]
 split: test
-each_recording: {min_r: 0.001, max_prdn: 1000, min_cr: 0.001}
-bands: {delta: {max_prd: 100000, min_r: 0.000001}}
+each_recording: {min_r: 0.001, max_prdn: 100, min_cr: 0.001}
+bands: {delta: {max_prd: 100, min_r: 0.000001}}
 minima: {recordings: 1, patients: 1, samples: 1}
 """
 """Floors that any codec reaches, so that the whole of the main job runs in seconds of training."""
@@ -32,7 +32,7 @@ SMOKE = {
     "preset": "smoke",
     "threads": 1,
     "workers": 1,
-    "promote_as": "lamquant-joint@bench",
+    "promote_as": "lamquant-joint@synthetic-bench",
 }
 
 

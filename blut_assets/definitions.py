@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from blut_resources.instance.startup import without_collector
+from blut_resources.dagster_private.startup import without_collector
 
 with without_collector():
     import dagster as dg

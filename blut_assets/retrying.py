@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.tags import RETRY_ON_ASSET_OR_OP_FAILURE_TAG as ON_FAILURE
+
+from blut_resources.dagster_private.names import RETRY_ON_FAILURE_TAG
 
 HOPELESS_TAG = "blut/not_retried"
 """The run that would end the same way again; a run that re-executes it inherits the tag, not the end."""
@@ -16,12 +17,12 @@ def note_failure(instance: dg.DagsterInstance, run_id: str, *, hopeless: bool) -
     """Tell a deployment that retries runs whether this one, of which a step fails now, may pass later."""
     with contextlib.suppress(Exception):  # where nothing can be written, why the step failed is worth more
         if hopeless:
-            instance.add_run_tags(run_id, {ON_FAILURE: "false", HOPELESS_TAG: run_id})
+            instance.add_run_tags(run_id, {RETRY_ON_FAILURE_TAG: "false", HOPELESS_TAG: run_id})
             return
         run = instance.get_run_by_id(run_id)
         if run and run.tags.get(HOPELESS_TAG, run_id) != run_id:
             again = instance.run_retries_retry_on_asset_or_op_failure
-            instance.add_run_tags(run_id, {ON_FAILURE: str(again).lower()})
+            instance.add_run_tags(run_id, {RETRY_ON_FAILURE_TAG: str(again).lower()})
 
 
 def gate_check(

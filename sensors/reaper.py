@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from blut_resources.runs.alive import reap_dead_runs
+from blut_resources.alive import reap_dead_runs
 
 
 @dg.sensor(

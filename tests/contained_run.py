@@ -4,8 +4,8 @@ import sys
 
 import dagster as dg
 
+from blut_resources.alive import reap_dead_runs
 from blut_resources.instance.instance import open_instance
-from blut_resources.runs.alive import reap_dead_runs
 from tests.contained import CHAIN, RESOURCES
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from blut_assets.bundle.archive import MANIFEST, SIGNATURE, SIGNER, UNSIGNED, BundleFault, Reader
 from blut_assets.bundle.export import HISTORY, SCHEMA, SIGNED
 from blut_assets.bundle.keys import fingerprint
-from blut_assets.bundle.travel import Travel, travels
+from blut_assets.bundle.travel import travels
+from blut_assets.travel import Travel
 from blut_resources.files.digest import digest_path
 from blut_resources.files.durable import StoreError
 from blut_resources.registry.verdicts import VERDICT_FILE, PromotionRefused, Verdict, parse_verdict

@@ -3,7 +3,7 @@
 import gc
 import os
 
-from blut_resources.instance.startup import without_collector
+from blut_resources.dagster_private.startup import without_collector
 
 
 def main() -> None:

@@ -37,7 +37,6 @@ class LazyCommands(Mapping[str, Any]):
         if not isinstance(app, typer.Typer):
             function, app = app, single()
             app.command()(function)
-        app.rich_markup_mode, app._add_completion = None, False
         command = get_command(app)
         command.name = name
         command.context_settings = {**HELP, **command.context_settings}

@@ -1,20 +1,16 @@
 """Says why a run failed, as the check, the step or the run that knew best said it."""
 
-import re
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import dagster as dg
-from dagster._core.errors import DagsterAssetCheckFailedError, DagsterExecutionInterruptedError
-from dagster._core.events import RunFailureReason
 
-from blut_resources.instance import damage as history_damage
+from blut_resources.dagster_private.events import CHECK_FAILED, skipped_step, was_terminated
+from blut_resources.instance.damage import damage, is_of_database
 
-INTERRUPTION = DagsterExecutionInterruptedError.__name__
+INTERRUPTION = dg.DagsterExecutionInterruptedError.__name__
 STOPPED = "interrupted"
 """What is said of a step that Ctrl-C or SIGTERM ended."""
-_SKIPPED = re.compile(r"^Dependencies for step (?P<step>\S+) (failed|were not executed)")
-"""How Dagster logs each step that it does not come to; a failure at the start has one for every other."""
 
 
 class Failure(NamedTuple):
@@ -37,7 +33,7 @@ def failure_of(instance: dg.DagsterInstance, run_id: str) -> Failure:
     try:
         return _failure_of(instance, run_id)
     except Exception as error:
-        if not history_damage.is_of_database(error):
+        if not is_of_database(error):
             raise
         return Failure("failure", f"nobody knows why: {unreadable(instance, run_id, error)}")
 
@@ -45,7 +41,7 @@ def failure_of(instance: dg.DagsterInstance, run_id: str) -> Failure:
 def unreadable(instance: dg.DagsterInstance, run_id: str, error: Exception) -> str:
     """Returns what is wrong with the log of one run."""
     own = Path(instance.root_directory) / "history" / "runs" / f"{run_id}.db"
-    what = history_damage.damage(own) if own.exists() else ""
+    what = damage(own) if own.exists() else ""
     return f"its log {what}: {own}" if what else f"its log is not read: {str(error).splitlines()[0]}"
 
 
@@ -63,24 +59,17 @@ def _failure_of(instance: dg.DagsterInstance, run_id: str) -> Failure:
                 return Failure("refused", check)
             why = cause_of(event)
             return Failure("cancelled" if why == STOPPED else "failure", f"{asset_of(event.step_key)}: {why}")
-        elif _reason_of(event) is RunFailureReason.UNEXPECTED_TERMINATION:
+        elif was_terminated(event):
             return Failure("cancelled", STOPPED)
         elif event.message:
             return Failure("failure", event.message)
     return Failure("failure", "no reason was recorded")
 
 
-def _reason_of(event: Any) -> RunFailureReason | None:
-    """Returns the reason that the run gives;
-    None where another process than its own has said that it failed.
-    """
-    return getattr(event.event_specific_data, "failure_reason", None)
-
-
 def failed_by_check(event: Any) -> bool:
     """Says whether a step failed for no other reason than its check."""
     error = getattr(event.event_specific_data, "error", None) if event.is_step_failure else None
-    return error is not None and error.cls_name == DagsterAssetCheckFailedError.__name__
+    return error is not None and error.cls_name == CHECK_FAILED
 
 
 def cause_of(event: Any) -> str:
@@ -105,11 +94,8 @@ def failed_words(event: Any) -> str:
 
 
 def not_reached(text: str) -> str:
-    """Returns the asset that a line of Dagster's log says was not reached;
-    empty if it says something else.
-    """
-    found = _SKIPPED.match(text)
-    return asset_of(found["step"]) if found else ""
+    """Returns the asset that a line of Dagster's log says was not reached; empty if it says no such thing."""
+    return asset_of(skipped_step(text))
 
 
 def asset_of(step: str) -> str:

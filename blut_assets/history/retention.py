@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 import dagster as dg
 
 from blut_assets.stages import reuse
+from blut_resources.alive import all_out_of_sight
 from blut_resources.instance.instance import home_of, other_homes, store_of
 from blut_resources.registry.models import ModelRegistry, Registration
 from blut_resources.runs import removed
-from blut_resources.runs.alive import all_out_of_sight
 from blut_resources.store import results
 from blut_resources.store.artifacts import ArtifactStore
 from blut_resources.store.gc import NEWEST, CollectReport, collect

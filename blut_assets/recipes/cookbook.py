@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 
-from blut_assets.bundle.travel import Travel
 from blut_assets.datasets import DataKind
 from blut_assets.floors import FloorsFormat
 from blut_assets.recipes.recipe import Recipe
 from blut_assets.tools import Tool
+from blut_assets.travel import Travel
 from blut_resources.runs.intent import Intents
 
 

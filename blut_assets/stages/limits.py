@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal
 import dagster as dg
 from pydantic import Field, model_validator
 
-from blut_resources.containment.limits import Limits, parse_size
+from blut_resources.containment.limits import Limits
+from blut_resources.machine.amounts import parse_size
 
 GIB = 1 << 30
 

@@ -19,6 +19,7 @@ from blut_assets.stages.selection import refuse_empty_selection
 from blut_assets.stages.spec import StageConfig, StageSpec
 from blut_assets.stages.stage import call
 from blut_assets.versions.fingerprint import CodeEdited
+from blut_resources.alive import hold_run
 from blut_resources.containment import ContainmentRefused
 from blut_resources.files.durable import FULL, explanation
 from blut_resources.instance.instance import EphemeralInstance, home_of, store_of
@@ -27,7 +28,6 @@ from blut_resources.machine.memory import SharedMemoryTooSmall
 from blut_resources.payloads.payload import PayloadFailed
 from blut_resources.registry.models import RegistryError
 from blut_resources.registry.verdicts import PromotionRefused
-from blut_resources.runs.alive import hold_run
 from blut_resources.runs.tracking import TrackerUnavailable
 from blut_resources.store.artifacts import StoreError
 from blut_resources.text import lines

@@ -19,13 +19,14 @@ from blut_assets.stages.footprints import Kind, peaks_before
 from blut_assets.stages.limits import LimitsConfig
 from blut_assets.stages.recording import RunRecorder
 from blut_assets.stages.spec import StageSpec
-from blut_resources.containment.limits import Limits, parse_size
+from blut_resources.containment.limits import Limits
 from blut_resources.containment.unit import Enforcement
 from blut_resources.files.durable import remove_tree
 from blut_resources.files.foreign import read_regular
 from blut_resources.leases.lease import Lease, Needs, estimate, lease
 from blut_resources.machine import energy
 from blut_resources.machine import memory as machine
+from blut_resources.machine.amounts import parse_size
 from blut_resources.machine.gpus import DECLARED
 from blut_resources.machine.gpus import gpus as gpus_here
 from blut_resources.machine.memory import size_text

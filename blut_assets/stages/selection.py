@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-ASSET_JOB = "__ASSET_JOB"
+from blut_resources.dagster_private.names import ASSET_JOB
 
 
 def refuse_empty_selection(context: dg.AssetExecutionContext) -> None:

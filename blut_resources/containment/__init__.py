@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from blut_resources.containment.launching import launch
-    from blut_resources.containment.limits import Limits, LimitsError, parse_duration, parse_size
+    from blut_resources.containment.limits import Limits
     from blut_resources.containment.outcome import Outcome
     from blut_resources.containment.unit import (
         ContainmentError,
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Unit,
         attach,
     )
+    from blut_resources.machine.amounts import LimitsError, parse_duration, parse_size
 
 __all__ = [
     "ContainmentError",
@@ -36,10 +37,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "launching": ("launch",),
-    "limits": ("Limits", "LimitsError", "parse_duration", "parse_size"),
-    "outcome": ("Outcome",),
-    "unit": ("ContainmentError", "ContainmentRefused", "Enforcement", "Unit", "attach"),
+    "containment.launching": ("launch",),
+    "containment.limits": ("Limits",),
+    "containment.outcome": ("Outcome",),
+    "containment.unit": ("ContainmentError", "ContainmentRefused", "Enforcement", "Unit", "attach"),
+    "machine.amounts": ("LimitsError", "parse_duration", "parse_size"),
 }
 
 
@@ -50,4 +52,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"{__name__}.{home}"), name)
+    return getattr(import_module(f"blut_resources.{home}"), name)

@@ -1,1 +1,1 @@
-"""Finds, makes and starts the one persistent Dagster instance."""
+"""Finds, makes and opens the one persistent Dagster instance."""

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import dagster as dg
 
+from blut_resources.dagster_private.names import TEMPORARY_HOME
+from blut_resources.dagster_private.startup import put_off, without_collector
 from blut_resources.files.digest import digest_bytes
 from blut_resources.files.durable import explained
 from blut_resources.files.modes import make_private, prepare_home
 from blut_resources.instance.home import find_home, store_root
-from blut_resources.instance.startup import put_off, without_collector
 from blut_resources.machine.processes import machine
 from blut_resources.store.artifacts import ArtifactStore, file_lock, write_atomic
 
 ALLOW_EPHEMERAL = "BLUT_ALLOW_EPHEMERAL"
-TEMPORARY_PREFIX = ".tmp_dagster_home_"
 INSTANCE_YAML = """\
 storage:
   custom:
@@ -65,7 +65,7 @@ def home_of(instance: dg.DagsterInstance) -> Path:
             " instance=, in a test the fixture `blut_assets.testing.blut_instance`, in a script"
             " `blut_resources.instance.instance.open_instance()`"
         )
-    temporary = Path(instance.root_directory).name.startswith(TEMPORARY_PREFIX)
+    temporary = Path(instance.root_directory).name.startswith(TEMPORARY_HOME)
     if temporary and not allowed:
         raise EphemeralInstance(
             "this Dagster instance is temporary and would forget the result: run the command in the"

@@ -4,7 +4,7 @@ import contextlib
 import sqlite3
 from pathlib import Path
 
-from blut_resources.instance.pool import BUSY_S
+from blut_resources.dagster_private.pool import BUSY_S
 
 LEAST_BYTES, LEAST_SHARE = 1 << 20, 0.25
 """So much is free, and such a part of the whole, before a database is written anew."""

@@ -211,7 +211,7 @@ class _Patience:
     """Compares with the memory that is really available, besides what leases say."""
 
     def __init__(self, need: int) -> None:
-        from blut_resources.containment.limits import parse_duration
+        from blut_resources.machine.amounts import parse_duration
 
         text = os.environ.get(PATIENCE, "").strip()
         self.need = need

@@ -100,7 +100,7 @@ def _names(word: str, gpu: Gpu) -> bool:
 
 
 def _declared(text: str) -> Gpus:
-    from blut_resources.containment.limits import parse_size
+    from blut_resources.machine.amounts import parse_size
 
     if text.strip() == "none":
         return Gpus((), f"${DECLARED}=none")

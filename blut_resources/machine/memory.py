@@ -110,7 +110,7 @@ def _reserve(total: int) -> int:
         return max(LEAST_RESERVE, total // 20)
     if text.strip() == "0":
         return 0
-    from blut_resources.containment.limits import parse_size
+    from blut_resources.machine.amounts import parse_size
 
     return parse_size(text, f"${RESERVE}")
 

@@ -41,14 +41,22 @@ from blut_resources.containment import ContainmentError, Unit, attach
 from blut_resources.containment.backends.base import OUTCOME, UP
 from blut_resources.files.private import not_private
 from blut_resources.machine import liveness
-from blut_resources.machine.liveness import Answer, Holder, Mark
+from blut_resources.machine.liveness import Mark
 from blut_resources.machine.processes import boot
 from blut_resources.payloads.record import write_down
+from blut_resources.store.work import (
+    HOLDER,
+    NAME,
+    OWNER,
+    name_supervisor,
+    owner,
+    read_note,
+    read_older_holder,
+)
 
-NAME, OWNER, ORDER = "unit", "owner.json", "order.json"
+ORDER = "order.json"
 ENDS = "ends-with-its-run"
 """A file in the place of a payload that was not told to go on without its run."""
-HOLDER = "unit.holder"
 
 _held: dict[Path, Mark] = {}
 """Marks of this process, by work directory."""
@@ -99,17 +107,6 @@ def mark_of(work: Path) -> Path | None:
     return work / HOLDER if work in _held else None
 
 
-def owner(work: Path) -> Answer:
-    """Says whether the process lives to which what is in ``work`` belongs."""
-    path = work / HOLDER
-    if not path.exists():
-        return _ask_older_owner(work / NAME)
-    if not liveness.locked(path):
-        return liveness.marked(path)
-    known = liveness.holders(path)  # with its lock held, by the owner or by the supervisor
-    return liveness.alive(known[-1]) if known else "unknown"
-
-
 def left_in(work: Path) -> Unit | None:
     """Returns what a dead run left there, living or ended;
     None if there is nothing, or a living process has it.
@@ -140,39 +137,17 @@ def _may_live(work: Path) -> bool:
     """Says whether a supervisor that cannot be attached to may be at work all the same."""
     if (work / HOLDER).exists():
         return liveness.marked(work / HOLDER) != "no"
-    up = _read(work / NAME / UP)
-    return bool(up) and liveness.alive(_name_supervisor(up)) != "no"
+    up = read_note(work / NAME / UP)
+    return bool(up) and liveness.alive(name_supervisor(up)) != "no"
 
 
 def _explain_use(work: Path) -> str:
-    known = liveness.holders(work / HOLDER) or [_read_older_holder(work / NAME)]
+    known = liveness.holders(work / HOLDER) or [read_older_holder(work / NAME)]
     return (
         f"{work} is in use by {known[-1] or 'a process that left no name'}, which cannot be seen from here:"
         " wait until that run has ended, or cancel it there; if that machine or container is no more,"
         f" remove {work / NAME} and {work / HOLDER}"
     )
-
-
-def _name_supervisor(up: dict[str, Any]) -> Holder:
-    where, _, namespace = up.get("boot", "").partition(" ")
-    return Holder(up.get("pid", 0), up.get("start"), where, namespace, up.get("machine", ""))
-
-
-def _ask_older_owner(place: Path) -> Answer:
-    """Says whether the owner of a place lives that left only pid and start time:
-    its supervisor's boot counts.
-    """
-    found = _read_older_holder(place)
-    if found is None:
-        return "no" if not os.path.lexists(place) or place.is_dir() else "unknown"
-    return liveness.alive(found)
-
-
-def _read_older_holder(place: Path) -> Holder | None:
-    found, up = Holder.of(_read(place / OWNER)), _read(place / UP) or {}
-    if found is None or found.boot or not up:
-        return found
-    return Holder(found.pid, found.start, *_name_supervisor(up)[2:])
 
 
 def end_abandoned(works: Path) -> None:
@@ -199,7 +174,7 @@ def may_go_on(work: Path, unit: Unit) -> bool:
     if (work / NAME).is_symlink() or not _was_told_to_go_on(unit.place):
         return False
     # what was written before a power cut and never flushed is no result, whatever its outcome says
-    return (_read(unit.place / UP) or {}).get("boot") == boot()
+    return (read_note(unit.place / UP) or {}).get("boot") == boot()
 
 
 def _was_told_to_go_on(place: Path) -> bool:
@@ -211,7 +186,7 @@ def _was_told_to_go_on(place: Path) -> bool:
 
 def order_of(unit: Unit) -> Any:
     """Returns what it was told to do."""
-    return _read(unit.place / ORDER)
+    return read_note(unit.place / ORDER)
 
 
 def claim(work: Path, unit: Unit) -> None:
@@ -225,9 +200,3 @@ def _mark_claimed(work: Path, place: Path, order: Any) -> Path:
     if work not in _held:
         _held[work] = Mark(work / HOLDER)
     return place
-
-
-def _read(path: Path) -> Any:
-    with contextlib.suppress(OSError, ValueError, RecursionError):
-        return json.loads(path.read_text())
-    return None

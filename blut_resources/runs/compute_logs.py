@@ -7,18 +7,13 @@ dies; what was printed in the last moment may not reach the terminal. A thread d
 import contextlib
 import io
 import os
-import sys
 import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from dagster._core.execution.compute_logs import redirect_to_file
-from dagster._core.storage.compute_log_manager import CapturedLogContext, ComputeIOType
-from dagster._core.storage.local_compute_log_manager import IO_TYPE_EXTENSION, LocalComputeLogManager
-from dagster._utils import ensure_file, touch_file
-
+from blut_resources.dagster_private.compute_logs import CapturedFiles, redirected
 from blut_resources.text import Output
 
 CLEAR = "\r\x1b[K"
@@ -26,7 +21,7 @@ POLL_S = 0.05
 """Seconds that a line may take from the file to the terminal."""
 
 
-class LocalLogs(LocalComputeLogManager):
+class LocalLogs(CapturedFiles):
     """Keeps files below ``storage`` of the instance directory, where Dagster's own would be."""
 
     @classmethod
@@ -34,40 +29,29 @@ class LocalLogs(LocalComputeLogManager):
         directory = Path(config_value["base_dir"], "storage")
         return cls(**{**config_value, "base_dir": str(directory)}, inst_data=inst_data)
 
-    @contextlib.contextmanager
-    def capture_logs(self, log_key: Sequence[str]) -> Generator[CapturedLogContext, None, None]:
-        """Write standard output and error to files, and from there to where they went before."""
-        paths = {
-            kind: self.get_captured_local_path(log_key, IO_TYPE_EXTENSION[kind])
-            for kind in (ComputeIOType.STDOUT, ComputeIOType.STDERR)
-        }
-        with (
-            mirrored(sys.stdout, paths[ComputeIOType.STDOUT]),
-            mirrored(sys.stderr, paths[ComputeIOType.STDERR]),
-        ):
-            yield CapturedLogContext(log_key)
-        touch_file(self.complete_artifact_path(log_key))
+    def captured(self, stream: IO[str], path: Path) -> contextlib.AbstractContextManager[None]:
+        """Write what is printed to a file, and from there to where it went before."""
+        return mirrored(stream, path)
 
 
 @contextlib.contextmanager
-def mirrored(stream: IO[str], path: str) -> Iterator[None]:
+def mirrored(stream: IO[str], path: Path) -> Iterator[None]:
     """Append to a file what this process and its children print, and show it where it went before.
 
     A stream without a descriptor, as under a test runner, is left alone.
     """
-    ensure_file(path)
     try:
         descriptor = stream.fileno()
     except (AttributeError, io.UnsupportedOperation):
         yield
         return
     ended = threading.Event()
-    with Path(path).open("rb") as written, os.fdopen(os.dup(descriptor), "wb", buffering=0) as shown:
+    with path.open("rb") as written, os.fdopen(os.dup(descriptor), "wb", buffering=0) as shown:
         written.seek(0, os.SEEK_END)
         copy = threading.Thread(target=_copy, args=(written, shown, ended), name="blut-mirror", daemon=True)
         copy.start()
         try:
-            with redirect_to_file(stream, path):
+            with redirected(stream, path):
                 yield
         finally:
             ended.set()

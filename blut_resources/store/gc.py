@@ -34,9 +34,9 @@ from typing import NamedTuple
 
 from blut_resources.files.durable import acquire, explained, namespace_tag, release, remove_tree
 from blut_resources.machine import liveness
-from blut_resources.payloads import orphans
 from blut_resources.store import results
 from blut_resources.store.artifacts import ArtifactStore, StoredArtifact
+from blut_resources.store.work import owner
 
 NEWEST = 3
 """Different results of each asset that a collection keeps, where nobody says how many."""
@@ -153,7 +153,7 @@ def _find_dead(root: Path) -> Iterator[Path]:
             yield path
     yield from (path for path in _list_children(root / "quarantine") if _age(path) > QUARANTINE_S)
     for path in _list_children(root / "work"):
-        if _age(path) > WORK_S and orphans.owner(path) == "no":
+        if _age(path) > WORK_S and owner(path) == "no":
             yield path
 
 

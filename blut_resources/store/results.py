@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import dagster as dg
-from dagster._serdes import deserialize_value, serialize_value
 
 from blut_resources.files.durable import explained, write_atomic
 from blut_resources.store.places import is_digest
@@ -50,7 +49,7 @@ def note(root: Path, result: Result) -> None:
         "digest": result.digest,
         "run": result.run_id,
         "at": result.at,
-        "event": json.loads(serialize_value(result.event)),
+        "event": json.loads(dg.serialize_value(result.event)),
     }
     write_atomic(_place(root, fingerprint) / f"{result.digest}.json", json.dumps(said).encode())
 
@@ -90,7 +89,7 @@ def _read(path: Path) -> Result | None:
         said: Any = json.loads(path.read_bytes())
         if said["schema"] != SCHEMA or said["digest"] != path.stem or not is_digest(path.stem):
             return None
-        event = deserialize_value(json.dumps(said["event"]), dg.AssetMaterialization)
+        event = dg.deserialize_value(json.dumps(said["event"]), dg.AssetMaterialization)
         return Result(path.stem, str(said["run"]), float(said["at"]), event)
     except Exception:  # whatever a damaged or foreign note does to its reader, it only costs a computation
         return None

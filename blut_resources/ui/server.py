@@ -4,7 +4,6 @@
 there is no second port; the code server listens on a Unix socket in a directory that is only this user's.
 """
 
-import json
 import logging
 import os
 import secrets
@@ -18,17 +17,11 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import uvicorn
-from dagster._core.workspace.context import WorkspaceProcessContext
-from dagster._core.workspace.load_target import ModuleTarget, WorkspaceFileTarget, WorkspaceLoadTarget
-from dagster._daemon.controller import DagsterDaemonController, create_daemons_from_instance
-from dagster_webserver import graphql as webserver_graphql
-from dagster_webserver.app import create_app_from_workspace_process_context
-from starlette.responses import JSONResponse
 
+from blut_resources.dagster_private.serving import application, daemons, loaded
 from blut_resources.ui.guard import TOKEN, Guard
 
 ENDS_WITHIN_S = 5
@@ -36,20 +29,12 @@ CHECK_S = 5.0
 """How often it is asked whether the daemon is at work; without it the UI ends too."""
 SOCKET_NAME = 40
 """Characters that the name of a code server's socket takes, of the 107 that its path may have."""
-POLL_RATE_MS = 2000
+OWN = "blut_assets.definitions"
+"""What is served where no code location is given."""
 
 
 class CannotListen(OSError):
     """Says that the address cannot be listened on, why, and the remedy."""
-
-
-class AsciiJson(JSONResponse):
-    """Writes JSON in ASCII:
-    names may hold what UTF-8 cannot encode, and the page that shows one must come.
-    """
-
-    def render(self, content: Any) -> bytes:
-        return json.dumps(content, separators=(",", ":")).encode()
 
 
 def serve(
@@ -68,16 +53,13 @@ def serve(
         ready: called with the token when the definitions are loaded and requests are taken.
     """
     token, stop = secrets.token_urlsafe(32), threading.Event()
-    webserver_graphql.JSONResponse = AsciiJson  # pyright: ignore[reportPrivateImportUsage]
     _log_to_stderr()
     with ExitStack() as held:
         held.enter_context(_ended_by_signals(stop))
         held.enter_context(_private_sockets())
-        context = held.enter_context(WorkspaceProcessContext(instance, _target(workspace), dg.__version__))
-        app = create_app_from_workspace_process_context(context, live_data_poll_rate=POLL_RATE_MS)
-        held.enter_context(_listening(Guard(app, token, hosts), listener, stop))
-        daemons = [held.enter_context(daemon) for daemon in create_daemons_from_instance(instance)]
-        controller = held.enter_context(DagsterDaemonController(context, daemons))
+        context = held.enter_context(loaded(instance, workspace, OWN, "blut"))
+        held.enter_context(_listening(Guard(application(context), token, hosts), listener, stop))
+        controller = held.enter_context(daemons(context))
         ready(token)
         while not stop.wait(CHECK_S):
             controller.check_daemon_threads()
@@ -132,12 +114,6 @@ def listen_at(path: Path) -> socket.socket:
 def _answers(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as asked:
         return asked.connect_ex(str(path)) == 0
-
-
-def _target(workspace: Sequence[Path]) -> WorkspaceLoadTarget:
-    if workspace:
-        return WorkspaceFileTarget([str(path) for path in workspace])
-    return ModuleTarget("blut_assets.definitions", None, working_directory=None, location_name="blut")
 
 
 @contextmanager

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from pydantic import BaseModel, Field
 
 from blut_assets.history.failures import failure_of
+from blut_resources.dagster_private.events import failed_check_records
 from sensors.alerts.alert import Alert
 from sensors.alerts.delivery import NotDelivered, deliver
 from sensors.alerts.settings import Hook, settings_path, usable_hooks
@@ -85,9 +85,8 @@ def failed_checks(
 
     By the ids seen and not by the largest: a check gets its id when it is planned, which may be long before.
     """
-    failed = {AssetCheckExecutionRecordStatus.FAILED}
     for key in keys:
-        history = instance.event_log_storage.get_asset_check_execution_history(key, LOOK_BACK, status=failed)
+        history = failed_check_records(instance, key, LOOK_BACK)
         name = key.to_user_string()
         seen = set(state.checks.get(name, []))
         state.checks[name] = [record.id for record in history]

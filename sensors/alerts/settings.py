@@ -69,24 +69,14 @@ def settings_path() -> Path:
     return Path(os.environ.get(SETTINGS) or config / "blut" / "alerts.toml").expanduser()
 
 
-def read_settings(path: Path) -> AlertSettings:
-    """Returns the settings in a file; without the file, nobody is told anything.
-
-    Raises:
-        AlertSettingsError: it is malformed, or others can write it: its commands would be theirs.
-    """
-    try:
-        return AlertSettings.model_validate(_document(path))
-    except ValidationError as error:
-        raise AlertSettingsError(f"{path}: {_explained(error)}") from None
-
-
 def usable_hooks(path: Path) -> tuple[list[Hook], list[str]]:
     """Returns the hooks of a file that can be used, and what is wrong with the others:
     one does not silence the rest.
 
+    Without the file, nobody is told anything.
+
     Raises:
-        AlertSettingsError: nothing of it can be used.
+        AlertSettingsError: it is malformed, or others can write it: its commands would be theirs.
     """
     document = _document(path)
     with suppress(ValidationError):
@@ -97,7 +87,7 @@ def usable_hooks(path: Path) -> tuple[list[Hook], list[str]]:
             hook = Hook.model_validate(one)
             hooks.setdefault(hook.name, hook)
         except ValidationError as error:
-            problems.append(f"{path}: hook.{number}: {_explained(error)}")
+            problems.append(f"{path}: {_explained(error, f'hook.{number}')}")
     return list(hooks.values()), problems or [f"{path}: two hooks have the same name, or an unknown key"]
 
 
@@ -113,12 +103,12 @@ def _document(path: Path) -> dict[str, Any]:
         raise AlertSettingsError(f"{error}; correct it or delete it") from None
 
 
-def _explained(error: ValidationError) -> str:
-    return "; ".join(map(_explain, error.errors()))
+def _explained(error: ValidationError, hook: str) -> str:
+    return "; ".join(_explain(problem, hook) for problem in error.errors())
 
 
-def _explain(problem: Any) -> str:
-    where = ".".join(str(part) for part in problem["loc"]) or "the file"
+def _explain(problem: Any, hook: str) -> str:
+    where = ".".join([hook, *map(str, problem["loc"])])
     value = problem["input"]
     said = f" = {one_line(repr(value), 200)}" if isinstance(value, str | int | float) else ""
     return f"{where}{said}: {problem['msg'].removeprefix('Value error, ')}"

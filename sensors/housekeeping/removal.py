@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 import dagster as dg
 
 from blut_assets.stages import reuse
+from blut_resources.alive import workers
 from blut_resources.instance import damage as history_damage
 from blut_resources.instance.instance import home_of, store_of
 from blut_resources.instance.room import give_back
 from blut_resources.runs import removed
-from blut_resources.runs.alive import workers
 from blut_resources.runs.removal import remove_files
 from blut_resources.store import results
 from blut_resources.store.artifacts import StoreError, file_lock

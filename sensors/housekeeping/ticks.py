@@ -6,14 +6,10 @@ sensors of an instance. This is about Blut's own alone.
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any
 
 import dagster as dg
-import sqlalchemy
-from dagster._core.scheduler.instigation import InstigatorState
-from dagster._core.storage.schedules.schema import JobTickTable
-from dagster._core.storage.schedules.sql_schedule_storage import SqlScheduleStorage
-from dagster._time import datetime_from_timestamp
+
+from blut_resources.dagster_private.ticks import InstigatorState, count_of
 
 ALWAYS = {"reaper", "alerts"}
 """Sensors that are on wherever Blut is; a code location that has both is Blut's."""
@@ -24,14 +20,14 @@ def count_ticks(instance: dg.DagsterInstance, before: float) -> int:
     """Returns how many ticks of Blut's sensors are from before a time in seconds since 1970;
     0 if nobody can tell.
     """
-    return sum(_count(instance, state, before) for state in _own(instance))
+    return sum(count_of(instance, state, before) for state in _own(instance))
 
 
 def remove_ticks(instance: dg.DagsterInstance, before: float) -> int:
     """Remove them; returns how many they were."""
     removed = 0
     for state in _own(instance):
-        removed += _count(instance, state, before)
+        removed += count_of(instance, state, before)
         instance.purge_ticks(state.instigator_origin_id, state.selector_id, before)
     return removed
 
@@ -43,14 +39,3 @@ def _own(instance: dg.DagsterInstance) -> Iterator[InstigatorState]:
     for states in by_location.values():
         if {state.instigator_name for state in states} >= ALWAYS:
             yield from (state for state in states if state.instigator_name in NAMES)
-
-
-def _count(instance: dg.DagsterInstance, state: InstigatorState, before: float) -> int:
-    storage: Any = instance.schedule_storage
-    if not isinstance(storage, SqlScheduleStorage):
-        return 0
-    columns = JobTickTable.c
-    older = columns.timestamp < datetime_from_timestamp(before)
-    query = sqlalchemy.select(sqlalchemy.func.count()).where(older, columns.selector_id == state.selector_id)
-    with storage.connect() as connection:
-        return connection.execute(query).scalar_one()

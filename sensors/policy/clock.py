@@ -56,9 +56,9 @@ def local_zone() -> str:
 
 def last_tick(cron: str, now: dt.datetime, zone: str) -> dt.datetime:
     """Returns the newest time up to ``now`` that a cron expression names."""
-    from dagster._utils.schedules import get_latest_completed_cron_tick
+    from blut_resources.dagster_private.cron import newest_tick
 
-    return get_latest_completed_cron_tick(cron, now, zone)
+    return newest_tick(cron, now, zone)
 
 
 def next_tick(cron: str, now: dt.datetime, zone: str) -> dt.datetime:
@@ -67,11 +67,11 @@ def next_tick(cron: str, now: dt.datetime, zone: str) -> dt.datetime:
     Raises:
         ValueError: it names none.
     """
-    from dagster._utils.schedules import get_next_cron_tick, is_valid_cron_schedule
+    from blut_resources.dagster_private.cron import first_tick
 
     try:
-        if is_valid_cron_schedule(cron):
-            return get_next_cron_tick(cron, now, zone)
+        if found := first_tick(cron, now, zone):
+            return found
     except Exception as error:  # the parser raises errors of its own for dates that never come
         raise ValueError(f"{error}; {_FIVE}") from None
     raise ValueError(f"no cron expression; {_FIVE}")

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from blut_resources.containment.limits import parse_duration, parse_size
+from blut_resources.machine.amounts import parse_duration, parse_size
 from blut_resources.machine.memory import size_text
 from sensors.policy.clock import in_window, last_tick, local_zone, next_tick, parse_window, span
 

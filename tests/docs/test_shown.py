@@ -26,7 +26,7 @@ from blut_assets.recipes import Recipe
 from blut_assets.stages.spec import spec_of
 from cookbooks.lamquant.formats.edf.recording import read_edf
 from cookbooks.lamquant.samples.synthetic import write_synthetic
-from sensors.alerts.settings import read_settings
+from sensors.alerts.settings import usable_hooks
 from sensors.housekeeping.policy import read_policy
 from sensors.policy.file import parse
 from tests.conftest import REPOSITORY
@@ -110,7 +110,8 @@ def test_each_program_compiles_and_imports_what_exists(block: Block) -> None:
 def test_each_settings_file_is_accepted(block: Block, tmp_path: Path) -> None:
     (tmp_path / "file.toml").write_text(block.text)
     if "[[hook]]" in block.text:
-        assert [hook.name for hook in read_settings(tmp_path / "file.toml").hook] == ["desk", "team"]
+        hooks, problems = usable_hooks(tmp_path / "file.toml")
+        assert [hook.name for hook in hooks] == ["desk", "team"] and not problems
     elif "enabled" in block.text:
         policies = parse(block.text, tmp_path / "file.toml")
         assert all(RECIPES[policy.recipe].parse(policy.args) for policy in policies.values())

@@ -17,13 +17,13 @@ import dagster as dg
 import pytest
 
 from blut_assets.stages import reuse
+from blut_resources.alive import reap_dead_runs
 from blut_resources.instance.instance import store_of
 from blut_resources.leases.lease import Claim, holders, waiters
 from blut_resources.machine.processes import start_time
 from blut_resources.payload_kit.session import CONFIG_ENV
 from blut_resources.payloads.messages import CONSUMED, MESSAGES
 from blut_resources.payloads.orphans import NAME
-from blut_resources.runs.alive import reap_dead_runs
 from tests.aftermath import Row, note
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT, DAGSTER

@@ -12,9 +12,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from blut_resources.alive import NoSuchRun, cancel_run, find_run
 from blut_resources.containment.backends.cgroup1 import Cgroup1
 from blut_resources.machine.processes import descendants
-from blut_resources.runs.alive import NoSuchRun, cancel_run, find_run
 from sensors.reaper import reaper
 from tests.e2e.box import BLUT
 from tests.e2e.scene import PATIENCE_S, PROMISED_S, Scene, alive, until

@@ -54,7 +54,7 @@ if FAULT:
     MOVE = ("pathlib", "Path.rename")
     COMMIT = ("sqlalchemy.engine.default", "DefaultDialect.do_commit")
     LAUNCHING = "blut_resources.containment.launching"
-    STORAGE = "blut_resources.instance.storage"
+    STORAGE = "blut_resources.instance_storage"
     POINTS: dict[str, Point] = {
         **_both("payload", "blut_resources.payload_kit.session", "payload_session", "the payload starts"),
         **_both("payload", *RENAME, "the checkpoint's rename", matches=_named("checkpoint.json")),
@@ -63,7 +63,7 @@ if FAULT:
             "payload", "blut_resources.payload_kit.session", "PayloadSession.epoch", "an epoch is reported"
         ),
         **_both("payload", "blut_resources.payload_kit.session", "PayloadSession.done", "done"),
-        **_both("run", STORAGE, "PooledRuns.handle_run_event", "the run shows as started", matches=_starts),
+        **_both("run", STORAGE, "Runs.handle_run_event", "the run shows as started", matches=_starts),
         **_both("run", "blut_resources.leases.files", "add", "the lease is taken"),
         **_both("run", "blut_resources.files.durable", "acquire", "the lock", matches=_lock("fingerprint-")),
         **_both("run", LAUNCHING, "_start", "the unit starts"),

@@ -17,7 +17,7 @@ import yaml
 
 from blut_resources.compute_logs import LocalLogs
 from blut_resources.instance.instance import store_of
-from blut_resources.instance.storage import PooledRuns
+from blut_resources.instance_storage import Runs
 from blut_resources.registry.models import ModelRegistry
 from cookbooks.lamquant.codec.checkpoint import load_checkpoint
 from tests.e2e.box import BLUT, RECIPE
@@ -115,7 +115,7 @@ def test_it_opens_by_the_names_that_its_dagster_yaml_has(old: Old) -> None:
     assert said["storage"]["custom"]["module"] == "blut_resources.instance_storage"
     assert said["compute_logs"]["module"] == "blut_resources.compute_logs"
     with old.open() as instance:
-        assert isinstance(instance.run_storage, PooledRuns)
+        assert isinstance(instance.run_storage, Runs)
         assert isinstance(instance.compute_log_manager, LocalLogs)
 
 

@@ -248,8 +248,8 @@ def _stock(directory: Path) -> str:
 
 KILLED = """
 import os, signal, sys
-from blut_resources.instance.storage import PooledEventLog, PooledRuns
-at = {"begun": (PooledRuns, "delete_run"), "half": (PooledEventLog, "delete_events")}[sys.argv.pop(1)]
+from blut_resources.instance_storage import EventLog, Runs
+at = {"begun": (Runs, "delete_run"), "half": (EventLog, "delete_events")}[sys.argv.pop(1)]
 setattr(*at, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
 from blut_assets.cli import main
 main()

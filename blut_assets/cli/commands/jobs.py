@@ -35,8 +35,8 @@ def jobs(
     import dagster as dg
 
     from blut_assets.recipes.recipe import RECIPE_TAG
+    from blut_resources.alive import reap_dead_runs
     from blut_resources.instance.instance import open_instance
-    from blut_resources.runs.alive import reap_dead_runs
 
     states = [dg.DagsterRunStatus[name] for name in WORKING] if working else []
     chosen = dg.RunsFilter(statuses=states, tags={RECIPE_TAG: recipe} if recipe else {})
@@ -79,8 +79,8 @@ def _progress(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> str:
 def _how_far(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> str:
     from blut_assets.history.failures import failure_of
     from blut_assets.stages.payloads import WAITING_TAG
+    from blut_resources.alive import out_of_sight
     from blut_resources.instance.instance import home_of
-    from blut_resources.runs.alive import out_of_sight
     from blut_resources.runs.epochs import newest_epoch
     from blut_resources.runs.files import status_path
 
@@ -122,8 +122,8 @@ def cancel(
     A payload gets time to write its checkpoint; `blut plan resume ID` goes on from there.
     """
     from blut_assets.cli.run.lookup import run_named
+    from blut_resources.alive import OutOfReach, cancel_run
     from blut_resources.instance.instance import open_instance
-    from blut_resources.runs.alive import OutOfReach, cancel_run
 
     with open_instance() as instance:
         try:

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer._click.shell_completion import CompletionItem
 from typer.core import TyperGroup
 
 from blut_assets.cli.lazy import HELP, group
@@ -11,6 +10,7 @@ from blut_assets.cli.output import AsJson, columns, failed, print_json
 from blut_assets.cli.run.arguments import Args, Name, Set
 from blut_assets.cli.shell.catalogue import complete_recipe
 from blut_assets.cli.shell.completion import RUN_ID, complete_unfinished
+from blut_assets.cli.typer_private import CompletionItem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -130,10 +130,10 @@ def auto() -> None:
 
     Prints the reason either way, and waits for the retraining. Exit code 0: nothing to do, or it succeeded.
     """
+    from blut_resources.alive import reap_dead_runs
     from blut_resources.files.durable import acquire, release
     from blut_resources.instance.home import find_home
     from blut_resources.instance.instance import open_instance
-    from blut_resources.runs.alive import reap_dead_runs
 
     with _explained():
         # two at once, out of two crontabs, would both find nothing going on

@@ -6,19 +6,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 
-from blut_assets.cli.run.progress import Progress, shown_by
+from blut_assets.cli.run.progress import Progress
 from blut_assets.cli.run.report import INTERRUPTED, Ran, run_summary
 from blut_assets.definitions import defs
 from blut_assets.history.failures import STOPPED, failure_of
 from blut_assets.recipes import Recipe, RecipeArgs
 from blut_assets.stages.spec import StageConfig
+from blut_resources.alive import reap_dead_runs
+from blut_resources.dagster_private.console import console_goes_to
+from blut_resources.dagster_private.names import REPOSITORY, REPOSITORY_LABEL_TAG
 from blut_resources.instance.instance import open_instance
-from blut_resources.runs.alive import reap_dead_runs
 from blut_resources.runs.hang_up import end_on_hang_up, interrupt
 
-REPOSITORY = "__repository__@blut"
+LABEL = f"{REPOSITORY}@blut"
 """What `workspace.yaml` makes of the definitions: among its runs the UI shows those of a terminal too."""
 
 
@@ -47,7 +48,7 @@ def execute(
     with (
         open_instance() as instance,
         Progress(ran.name, run_id, epochs, instance) as progress,
-        shown_by(progress),
+        console_goes_to(progress),
     ):
         try:
             reap_dead_runs(instance)
@@ -56,7 +57,7 @@ def execute(
                 instance=instance,
                 raise_on_error=False,
                 run_id=run_id,
-                tags={REPOSITORY_LABEL_TAG: REPOSITORY, **(tags or {})},
+                tags={REPOSITORY_LABEL_TAG: LABEL, **(tags or {})},
                 asset_selection=selection,
             )
         except KeyboardInterrupt:  # it came before Dagster takes it as an end of the run

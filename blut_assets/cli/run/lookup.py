@@ -6,7 +6,7 @@ import dagster as dg
 
 from blut_assets.cli.output import wrong
 from blut_assets.recipes.recipe import RECIPE_TAG
-from blut_resources.runs.alive import NoSuchRun, find_run, reap_dead_runs
+from blut_resources.alive import NoSuchRun, find_run, reap_dead_runs
 
 
 def run_named(instance: dg.DagsterInstance, prefix: str) -> dg.DagsterRun:

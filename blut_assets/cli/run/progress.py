@@ -7,16 +7,16 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
-from dagster._core.execution import context_creation_job
 
 from blut_assets.cli.output import duration
 from blut_assets.cli.run.pace import Pace
 from blut_assets.history.failures import asset_of, failed_words, not_reached
 from blut_assets.stages.payloads import MOVES
+from blut_resources.dagster_private.console import said_in
 from blut_resources.instance.instance import home_of
 from blut_resources.runs.compute_logs import CLEAR
 from blut_resources.runs.files import status_path
@@ -52,7 +52,7 @@ class Progress(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show what a record says, if a person wants to know."""
-        meta: dict[str, Any] = getattr(record, "dagster_meta", {})
+        meta = said_in(record)
         event = meta.get("dagster_event")
         if not event and record.levelno < logging.INFO:
             return
@@ -99,25 +99,3 @@ class Progress(logging.Handler):
                 self._painter.join()
             with contextlib.suppress(OSError):
                 self._out.close()
-
-
-@contextlib.contextmanager
-def shown_by(progress: Progress) -> Iterator[None]:
-    """Let the runs inside the block report there, and nowhere else on the terminal.
-
-    A job's own loggers are used only where its run config names them, and a recipe's has no place for that.
-    """
-
-    @dg.logger
-    def console(_: dg.InitLoggerContext) -> logging.Logger:
-        own = logging.Logger("blut")
-        own.addHandler(progress)
-        return own
-
-    place: Any = context_creation_job
-    before = place.default_system_loggers
-    place.default_system_loggers = lambda *_: [(console, {})]
-    try:
-        yield
-    finally:
-        place.default_system_loggers = before

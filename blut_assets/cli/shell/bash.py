@@ -7,8 +7,7 @@ end of it only. Imported when a shell asks, and at no other time.
 from collections.abc import Iterable
 from typing import Any
 
-from typer import _completion_classes
-from typer._completion_classes import BashComplete
+from blut_assets.cli.typer_private import BashComplete, complete_bash_by
 
 BREAKS = frozenset("@:=")
 
@@ -59,4 +58,4 @@ def _is_break(word: str) -> bool:
 
 def use() -> None:
     """Have Typer answer with it."""
-    _completion_classes.BashComplete = WholeWords
+    complete_bash_by(WholeWords)

@@ -10,10 +10,10 @@ import pytest
 
 from blut_assets.history.failures import failure_of
 from blut_assets.history.retention import collect_garbage
+from blut_resources.alive import reap_dead_runs
 from blut_resources.files.durable import StoreError
 from blut_resources.instance import damage as history_damage
 from blut_resources.instance.instance import home_of, store_of
-from blut_resources.runs.alive import reap_dead_runs
 from tests.blut_assets.history.test_retention import run
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT

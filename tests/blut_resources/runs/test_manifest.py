@@ -10,9 +10,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from blut_resources.alive import reap_dead_runs
 from blut_resources.files.documents import DocumentError
 from blut_resources.runs import manifest, metrics, status
-from blut_resources.runs.alive import reap_dead_runs
 from tests.recorded import ASSET, Left, train
 
 WHOLE = ("argv", "started", "config", "seed", "git", "packages", "hardware", "python")

@@ -11,8 +11,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from blut_resources.alive import reap_dead_runs
 from blut_resources.runs import tracking
-from blut_resources.runs.alive import reap_dead_runs
 from blut_resources.runs.status import Status
 from tests.lacking import lacking
 from tests.recorded import ASSET, Left, train

@@ -14,8 +14,8 @@ from blut_assets.history.planning import plan
 from blut_assets.history.retention import collect_garbage
 from blut_assets.stages import StageConfig, reuse, stage_asset
 from blut_assets.stages.spec import spec_of
+from blut_resources.alive import _held, hold_in, reap_dead_runs
 from blut_resources.instance.instance import store_of
-from blut_resources.runs.alive import _held, hold_in, reap_dead_runs
 from tests.conftest import REPOSITORY
 from tests.forked import RUN, server
 from tests.scripted import RESOURCES

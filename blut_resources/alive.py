@@ -16,7 +16,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from blut_resources.instance import damage as history_damage
+from blut_resources.dagster_private.events import free_slots, note_end
+from blut_resources.instance.damage import is_of_database
 from blut_resources.instance.instance import home_of, store_of
 from blut_resources.machine import liveness
 from blut_resources.payloads import orchestrator, orphans
@@ -202,7 +203,7 @@ def cancel_run(
     again = instance.get_run_by_id(run.run_id)
     if again is not None and not again.is_finished:
         instance.report_run_canceled(again)
-        _free_slots(instance, run.run_id)
+        free_slots(instance, run.run_id)
     return f"run {run.run_id[:8]} is cancelled; {how}"
 
 
@@ -290,7 +291,7 @@ def _report_dead(instance: dg.DagsterInstance, run_id: str) -> bool:
         instance.report_run_canceled(run)
     else:
         _report_failed(instance, run)
-    _free_slots(instance, run_id)
+    free_slots(instance, run_id)
     return True
 
 
@@ -299,12 +300,6 @@ def _report_failed(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
     try:
         instance.report_run_failed(run, DIED)
     except Exception as error:
-        if not history_damage.is_of_database(error):
+        if not is_of_database(error):
             raise
-        kind = dg.DagsterEventType.RUN_FAILURE.value
-        instance.run_storage.handle_run_event(run.run_id, dg.DagsterEvent(kind, run.job_name, message=DIED))
-
-
-def _free_slots(instance: dg.DagsterInstance, run_id: str) -> None:
-    """Free a dead run's slots of Dagster's pools, which it would keep for ever."""
-    instance.event_log_storage.free_concurrency_slots_for_run(run_id)
+        note_end(instance, run, DIED)

@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from blut_resources.instance import birth
+from blut_resources.dagster_private import birth
 from blut_resources.instance.instance import open_instance
 from tests.blut_resources.store.test_artifacts import small_disk
 from tests.conftest import REPOSITORY

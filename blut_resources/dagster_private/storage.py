@@ -1,6 +1,14 @@
-"""Defines Dagster's SQLite storage, created under a lock; named in ``dagster.yaml``.
+"""Gives Dagster's SQLite storages databases that are whole at once and connections that are kept.
 
-Apart, for its slow import.
+Dagster makes an engine and a connection for every query and for every event, so each statement is compiled
+again and each close copies the write-ahead log back; and a new database one table at a time, stamped by
+alembic. Public API lets a deployment name another storage in ``dagster.yaml``, but what it has to be derived
+from is private.
+
+When Dagster changes, look at ``connect`` of ``SqliteRunStorage`` and ``SqliteScheduleStorage``; at
+``_connect``, ``_initdb`` and ``store_event`` of ``SqliteEventLogStorage``; at ``prepare_insert_event`` and
+the two questions about columns and secondary indexes of ``SqlEventLogStorage``; and at ``__init__`` of
+``DagsterSqliteStorage``.
 """
 
 import contextlib
@@ -8,18 +16,11 @@ import functools
 import os
 import sqlite3
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import dagster as dg
 import sqlalchemy
-from dagster._core.events import (
-    ASSET_CHECK_EVENTS,
-    ASSET_EVENTS,
-    EVENT_TYPE_TO_PIPELINE_RUN_STATUS,
-    RunFailureReason,
-)
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._core.storage.event_log.migration import ASSET_DATA_MIGRATIONS, EVENT_LOG_DATA_MIGRATIONS
 from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata, SqlEventLogStorageTable
@@ -35,28 +36,15 @@ from dagster._core.storage.schedules.schema import ScheduleStorageSqlMetadata
 from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
 from dagster._core.storage.sqlite import create_db_conn_string
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
-from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
-from blut_resources.files.durable import file_lock
-from blut_resources.files.modes import prepare_home
-from blut_resources.instance import birth
-from blut_resources.instance import damage as history_damage
-from blut_resources.instance.pool import Engines, HastyConnection, Settled
-from blut_resources.runs import manifest
-from blut_resources.runs.alive import complete_manifest, hold_in, let_go, note_made
-from blut_resources.runs.removal import remove_files
-from blut_resources.store.results import SPEC
-
-ENDS = (
-    *(dg.DagsterEventType.RUN_SUCCESS, dg.DagsterEventType.RUN_FAILURE),
-    dg.DagsterEventType.RUN_CANCELED,
-)
+from blut_resources.dagster_private import birth
+from blut_resources.dagster_private.events import MIRRORED
+from blut_resources.dagster_private.names import REPOSITORY_LABEL_TAG
+from blut_resources.dagster_private.pool import Engines, HastyConnection, Settled
 
 RUN_PAGE_BYTES = 512
 """Of the database of a run, in which each of 25 tables and indexes, most of them empty, takes a page."""
-MIRRORED = {*ASSET_EVENTS, *ASSET_CHECK_EVENTS, *EVENT_TYPE_TO_PIPELINE_RUN_STATUS}
-"""Events that other databases are told of too."""
 INSERT_EVENT = SqlEventLogStorageTable.insert()
 
 S = TypeVar("S", SqliteRunStorage, SqliteScheduleStorage)
@@ -80,35 +68,8 @@ SCHEDULES = Content(
 )
 
 
-class LockedSqliteStorage(DagsterSqliteStorage):
-    """Keeps Dagster's SQLite storage, created under a file lock.
-
-    Dagster migrates a new database without one: eight first commands at once fail, and can leave a
-    schedule database with two alembic heads that no later command opens.
-    """
-
-    def __init__(self, base_dir: str, inst_data: Any = None) -> None:
-        self.base_dir, self._inst_data = base_dir, inst_data
-        history, schedules = Path(base_dir, "history"), Path(base_dir, "schedules")
-        self._run_storage = _opened(PooledRuns, history / "runs.db", RUNS)
-        self._event_log_storage = PooledEventLog(str(history / "runs"))
-        self._schedule_storage = _opened(PooledSchedules, schedules / "schedules.db", SCHEDULES)
-        super(DagsterSqliteStorage, self).__init__()
-
-    @classmethod
-    def from_config_value(cls, inst_data: Any, config_value: Any) -> "LockedSqliteStorage":
-        base = Path(config_value["base_dir"])
-        prepare_home(base)
-        with file_lock(base / ".instance.lock"), history_damage.told(base):
-            for name in history_damage.MAIN:
-                history_damage.refuse_emptied(base / name)
-            return cls(str(base), inst_data)
-
-
-def _opened(kind: type[S], path: Path, content: "Content") -> S:
-    """Returns a storage as it is if its database is stamped, new if there is none,
-    else migrated by Dagster.
-    """
+def _opened(kind: type[S], path: Path, content: Content) -> S:
+    """Returns a storage as it is if its database is stamped, new if there is none, else migrated."""
     if path.exists():
         ready = birth.revision_of(path) and all(birth.has_table(path, name) for name in content.wanted)
     else:
@@ -128,6 +89,11 @@ class _Pooled:
     def _engines(self) -> Engines:
         return Engines()
 
+    @property
+    def directory(self) -> Path:
+        """Returns where its database is."""
+        return Path(self._conn_string.removeprefix("sqlite:///")).parent
+
     @contextlib.contextmanager
     def connect(self) -> Iterator[sqlalchemy.Connection]:
         with self._engines.get(self._conn_string).begin() as connection:
@@ -139,94 +105,28 @@ class _Pooled:
 
 
 class PooledRuns(_Pooled, SqliteRunStorage):
-    """Stores the runs, each of which is held by its process for as long as it is shown as started."""
-
-    def add_run(self, dagster_run: dg.DagsterRun) -> dg.DagsterRun:
-        """Keep a new run.
-
-        One of a terminal that names its repository gets the origin that the UI's own runs have: without one,
-        neither the timeline nor the page of its job shows it.
-        """
-        label = dagster_run.tags.get(REPOSITORY_LABEL_TAG)
-        if label and dagster_run.remote_job_origin is None:
-            repository, _, location = label.partition("@")
-            code = ManagedGrpcPythonEnvCodeLocationOrigin(LoadableTargetOrigin(), location)
-            origin = RemoteRepositoryOrigin(code, repository).get_job_origin(dagster_run.job_name)
-            dagster_run = dagster_run.with_job_origin(origin)
-        if dagster_run.status is dg.DagsterRunStatus.NOT_STARTED:
-            note_made(self._home, dagster_run.run_id)
-        return super().add_run(dagster_run)
-
-    @property
-    def _home(self) -> Path:
-        return Path(self._conn_string.removeprefix("sqlite:///")).parents[1]
-
-    def delete_run(self, run_id: str) -> None:
-        """Delete a run and its files; those of one that works go when it has ended."""
-        super().delete_run(run_id)
-        remove_files(self._home, run_id)
-
-    def wipe(self) -> None:
-        """Delete every run and its files."""
-        known = [run.run_id for run in self.get_runs()]
-        super().wipe()
-        for run_id in known:
-            remove_files(self._home, run_id)
-
-    def handle_run_event(
-        self, run_id: str, event: dg.DagsterEvent, update_timestamp: datetime | None = None
-    ) -> None:
-        """Take down what an event, which the process of the run reports, says about its state."""
-        home = self._home
-        if event.event_type is dg.DagsterEventType.RUN_START:
-            hold_in(home, run_id)
-            for run in self.get_runs(dg.RunsFilter([run_id])):
-                manifest.begin(home, run)
-        super().handle_run_event(run_id, event, update_timestamp)
-        if event.event_type in ENDS:
-            ended = self.get_runs(dg.RunsFilter([run_id]))
-            for run in ended:
-                complete_manifest(home, run, interrupted=_is_interruption(event))
-            let_go(run_id)
-            if not ended:  # it was deleted while it worked
-                remove_files(home, run_id)
-
-
-def _is_interruption(event: dg.DagsterEvent) -> bool:
-    """Says whether a run ended by Ctrl-C while Dagster had an event in hand: its step cannot tell then."""
-    reason = getattr(event.event_specific_data, "failure_reason", None)
-    return reason is RunFailureReason.UNEXPECTED_TERMINATION
+    """Stores Dagster's runs."""
 
 
 class PooledSchedules(_Pooled, SqliteScheduleStorage):
-    """Stores schedules and sensors."""
-
-
-def _without_copy(entry: dg.EventLogEntry) -> dg.EventLogEntry:
-    """Returns an event as it is kept:
-    the output of a stage asset without the metadata of its materialization.
-
-    The one directly follows the other, and a picture among them weighs more than all other events of a run.
-    """
-    event = entry.dagster_event
-    if event is None or event.event_type is not dg.DagsterEventType.STEP_OUTPUT:
-        return entry
-    output = event.step_output_data
-    if SPEC not in output.metadata:
-        return entry
-    return entry._replace(dagster_event=event._replace(event_specific_data=output._replace(metadata={})))
+    """Stores Dagster's schedules and sensors."""
 
 
 class PooledEventLog(SqliteEventLogStorage):
-    """Keeps the connections to the last few shards open.
-
-    Dagster's own makes an engine and a connection for every event, so each statement is compiled again and
-    each close copies the write-ahead log back.
-    """
+    """Stores Dagster's events, with the connections to the last few shards open."""
 
     def __init__(self, base_dir: str, inst_data: Any = None) -> None:
         self._engines, self._settled = Engines(), Settled()
         super().__init__(base_dir, inst_data)
+
+    @property
+    def directory(self) -> Path:
+        """Returns where its databases are, one for each run."""
+        return Path(self._base_dir)
+
+    def kept(self, entry: dg.EventLogEntry) -> dg.EventLogEntry:
+        """Returns an event as it is to be stored, of those that concern their run only."""
+        return entry
 
     @contextlib.contextmanager
     def _connect(self, shard: str) -> Iterator[sqlalchemy.Connection]:
@@ -249,14 +149,13 @@ class PooledEventLog(SqliteEventLogStorage):
             super().store_event(event)
             return
         with self.run_connection(event.run_id) as connection:
-            connection.execute(INSERT_EVENT, self._event_to_row(_without_copy(event)))
+            connection.execute(INSERT_EVENT, self._event_to_row(self.kept(event)))
 
     def delete_events(self, run_id: str) -> None:
-        """Delete the events of a run, and the database that held them."""
+        """Delete the events of a run, and close the database that held them."""
         super().delete_events(run_id)
         self._engines.drop(self.conn_string_for_shard(run_id))
         self._initialized_dbs.discard(run_id)
-        remove_files(Path(self._base_dir).parents[1], run_id)
 
     def _initdb(self, engine: sqlalchemy.Engine, for_index_shard: bool = False) -> None:
         path = Path(engine.url.database or "")
@@ -295,3 +194,32 @@ class PooledEventLog(SqliteEventLogStorage):
         """Close the connections."""
         super().dispose()
         self._engines.dispose()
+
+
+class PooledStorage(DagsterSqliteStorage):
+    """Keeps the three of them below one directory, in the places where Dagster's own would be."""
+
+    runs: ClassVar[type[PooledRuns]] = PooledRuns
+    event_log: ClassVar[type[PooledEventLog]] = PooledEventLog
+
+    def __init__(self, base_dir: str, inst_data: Any = None) -> None:
+        self.base_dir, self._inst_data = base_dir, inst_data
+        history, schedules = Path(base_dir, "history"), Path(base_dir, "schedules")
+        self._run_storage = _opened(self.runs, history / "runs.db", RUNS)
+        self._event_log_storage = self.event_log(str(history / "runs"))
+        self._schedule_storage = _opened(PooledSchedules, schedules / "schedules.db", SCHEDULES)
+        super(DagsterSqliteStorage, self).__init__()
+
+
+def with_origin(run: dg.DagsterRun) -> dg.DagsterRun:
+    """Returns a run of a terminal that names its repository, with the origin that the UI's own runs have.
+
+    Without one, neither the timeline nor the page of its job shows it, and public API gives one to the runs
+    of the UI only. Look at ``remote_job_origin`` of ``DagsterRun`` and at ``dagster._core.remote_origin``.
+    """
+    label = run.tags.get(REPOSITORY_LABEL_TAG)
+    if not label or run.remote_job_origin is not None:
+        return run
+    repository, _, location = label.partition("@")
+    code = ManagedGrpcPythonEnvCodeLocationOrigin(LoadableTargetOrigin(), location)
+    return run.with_job_origin(RemoteRepositoryOrigin(code, repository).get_job_origin(run.job_name))

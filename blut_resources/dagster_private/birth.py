@@ -35,8 +35,8 @@ from pathlib import Path
 import dagster
 import sqlalchemy
 
+from blut_resources.dagster_private.pool import BUSY_S
 from blut_resources.files.durable import random_name
-from blut_resources.instance.pool import BUSY_S
 
 ASSIGNED = re.compile(rb"^(revision|down_revision)\b[^=\n]*=(.*)$", re.MULTILINE)
 QUOTED = re.compile(rb"""["'](\w+)["']""")

@@ -1,0 +1,151 @@
+"""What each function of the door does, on the Dagster that is installed."""
+
+import datetime as dt
+import logging
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from blut_resources.dagster_private import names
+from blut_resources.dagster_private.compute_logs import redirected
+from blut_resources.dagster_private.console import console_goes_to, said_in
+from blut_resources.dagster_private.cron import first_tick, newest_tick
+from blut_resources.dagster_private.events import (
+    CHECK_FAILED,
+    failed_check_records,
+    free_slots,
+    note_end,
+    skipped_step,
+    was_terminated,
+)
+from blut_resources.dagster_private.storage import with_origin
+from blut_resources.dagster_private.ticks import count_of
+from blut_resources.instance.instance import open_instance
+
+NOW = dt.datetime(2026, 3, 1, 12, 0, tzinfo=dt.UTC)
+
+
+@dg.asset
+def number() -> int:
+    return 1
+
+
+@dg.asset_check(asset=number, blocking=True)
+def is_two() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=False, description="it is one")
+
+
+@dg.asset
+def below(number: int) -> int:
+    return number
+
+
+class Heard(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+def test_a_run_reports_to_one_handler_and_its_failure_is_told_by_its_events(
+    home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    heard = Heard()
+    with open_instance() as instance:
+        with console_goes_to(heard):
+            done = dg.materialize([number, is_two, below], instance=instance, raise_on_error=False)
+        assert "STEP_FAILURE" not in capfd.readouterr().err
+        said = [said_in(record) for record in heard.records]
+        lines = [str(meta["orig_message"]) for meta in said]
+        assert [step for line in lines if (step := skipped_step(line))] == ["below"]
+        assert any(meta.get("dagster_event") for meta in said)
+        (failure,) = [event for event in done.all_events if event.is_step_failure]
+        error = failure.step_failure_data.error
+        assert error is not None and error.cls_name == CHECK_FAILED
+        records = failed_check_records(instance, dg.AssetCheckKey(number.key, "is_two"), 5)
+        assert [record.run_id for record in records] == [done.run_id]
+        dg.materialize([number, is_two], instance=instance, raise_on_error=False)
+        assert "STEP_FAILURE" in capfd.readouterr().err, "afterwards it is logged as ever"
+
+
+def test_a_run_whose_process_was_told_to_end_is_known(home: Path) -> None:
+    @dg.op
+    def interrupted() -> None:
+        raise dg.DagsterExecutionInterruptedError
+
+    @dg.op
+    def broken() -> None:
+        raise ValueError
+
+    with open_instance() as instance:
+        for op, ended in ((interrupted, True), (broken, False)):
+            job = dg.GraphDefinition("one", node_defs=[op]).to_job()
+            run_id = job.execute_in_process(instance=instance, raise_on_error=False).run_id
+            logs = instance.all_logs(run_id, of_type={dg.DagsterEventType.RUN_FAILURE})
+            assert [was_terminated(entry.dagster_event) for entry in logs] == [ended], op.name
+
+
+def test_a_dead_run_is_shown_as_failed_and_frees_its_slots(home: Path) -> None:
+    with open_instance() as instance:
+        instance.event_log_storage.set_concurrency_slots("gpu", 1)
+        run = instance.create_run_for_job(
+            dg.GraphDefinition("one").to_job(), status=dg.DagsterRunStatus.STARTED
+        )
+        instance.event_log_storage.claim_concurrency_slot("gpu", run.run_id, "step")
+        assert instance.event_log_storage.get_concurrency_info("gpu").active_slot_count == 1
+        note_end(instance, run, "its process died")
+        free_slots(instance, run.run_id)
+        again = instance.get_run_by_id(run.run_id)
+        assert again is not None and again.status is dg.DagsterRunStatus.FAILURE
+        assert instance.event_log_storage.get_concurrency_info("gpu").active_slot_count == 0
+
+
+def test_a_run_of_a_terminal_has_the_origin_of_the_location_that_it_names() -> None:
+    label = f"{names.REPOSITORY}@blut"
+    run = with_origin(dg.DagsterRun("one", tags={names.REPOSITORY_LABEL_TAG: label}))
+    origin = run.remote_job_origin
+    assert origin is not None and origin.job_name == "one"
+    assert origin.repository_origin.get_label() == label
+    assert with_origin(run) is run
+    assert with_origin(dg.DagsterRun("one")).remote_job_origin is None
+
+
+def test_cron_ticks_are_those_of_the_zone() -> None:
+    assert newest_tick("0 3 * * *", NOW, "Europe/Berlin").astimezone(dt.UTC).hour == 2
+    found = first_tick("0 3 * * 0", NOW, "UTC")
+    assert found == dt.datetime(2026, 3, 8, 3, tzinfo=dt.UTC)
+    assert first_tick("0 3 * *", NOW, "UTC") is None
+
+
+def test_output_goes_to_a_file_and_back(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with capfd.disabled(), redirected(sys.__stdout__ or sys.stdout, tmp_path / "out"):
+        print("within", file=sys.__stdout__, flush=True)
+    assert (tmp_path / "out").read_text() == "within\n"
+
+
+def test_ticks_are_counted_where_they_can_be(home: Path) -> None:
+    """What is deleted by age is counted by the same rule; tests of housekeeping count more."""
+    with open_instance() as instance, dg.DagsterInstance.ephemeral() as other:
+        assert list(instance.all_instigator_state()) == []
+        state = _state()
+        assert count_of(instance, state, NOW.timestamp()) == 0
+        assert count_of(other, state, NOW.timestamp()) == 0
+
+
+def _state() -> object:
+    from dagster._core.definitions.run_request import InstigatorType
+    from dagster._core.remote_origin import (
+        InProcessCodeLocationOrigin,
+        RemoteInstigatorOrigin,
+        RemoteRepositoryOrigin,
+    )
+    from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus
+    from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+
+    location = InProcessCodeLocationOrigin(LoadableTargetOrigin(), location_name="blut")
+    origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, names.REPOSITORY), "reaper")
+    return InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.RUNNING)
