@@ -12,7 +12,7 @@ with without_collector():
     from blut_assets.stages.executor import in_process_or_multiprocess
     from blut_assets.stages.handles import ArtifactHandles
     from blut_assets.wiring import check_wiring
-    from blut_resources.payloads import environment as payload_environment
+    from blut_resources.payloads import environment
     from blut_resources.runs import intent
     from sensors.alerts.sensor import alerts_sensor
     from sensors.corpus_watch import corpus_watch_sensor
@@ -22,7 +22,7 @@ with without_collector():
 
     discovered = discover()
     intent.declared[:] = [cookbook.intents for cookbook in discovered.cookbooks]
-    payload_environment.declared[:] = [name for one in discovered.cookbooks for name in one.variables]
+    environment.declared[:] = [name for one in discovered.cookbooks for name in one.variables]
 
 
 def build_definitions(found: Discovered) -> dg.Definitions:

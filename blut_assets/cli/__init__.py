@@ -1,6 +1,5 @@
 """Runs the thin `blut` command: the definitions and the functions are those of Dagster's own front doors."""
 
-import gc
 import os
 
 from blut_resources.dagster_private.startup import without_collector
@@ -25,13 +24,11 @@ def main() -> None:
     except Exception as error:
         from blut_assets.cli.output import failed
         from blut_resources.files.durable import StoreError
-        from blut_resources.instance import damage as history_damage
+        from blut_resources.instance.damage import explained, is_of_database
         from blut_resources.instance.home import find_home
 
         if isinstance(error, StoreError):
             failed(str(error))
-        if not history_damage.is_of_database(error):
+        if not is_of_database(error):
             raise
-        failed(str(history_damage.explained(find_home(), error)))
-    finally:
-        gc.freeze()  # or the end of the process searches all that is about to go
+        failed(str(explained(find_home(), error)))

@@ -25,11 +25,10 @@ from blut_resources.files.durable import remove_tree
 from blut_resources.files.foreign import read_regular
 from blut_resources.leases.lease import Lease, Needs, estimate, lease
 from blut_resources.machine import energy
-from blut_resources.machine import memory as machine
 from blut_resources.machine.amounts import parse_size
 from blut_resources.machine.gpus import DECLARED
 from blut_resources.machine.gpus import gpus as gpus_here
-from blut_resources.machine.memory import size_text
+from blut_resources.machine.memory import memory, size_text
 from blut_resources.payloads.code import UNCOUNTED
 from blut_resources.payloads.payload import Payload, PayloadFailed
 from blut_resources.payloads.run import run_payload
@@ -147,12 +146,12 @@ class PayloadRunner:
             gpus = self._any_gpu() if footprint.gpus == "any" else footprint.gpus
         self.findings.gpus = max(self.findings.gpus, gpus)
         same, alike = peaks_before(context.instance, self._spec.key, self._kind(self.findings.gpus))
-        memory = estimate(declared, same, limits.memory_max, alike)
+        needed = estimate(declared, same, limits.memory_max, alike)
         if (same or alike) and not limits.memory_max:
             # the kernel counts cached files in: what ran here before must not be said to fit never again
-            memory = min(memory, machine.memory().budget)
+            needed = min(needed, memory().budget)
         needs = Needs(
-            memory=memory,
+            memory=needed,
             gpus=gpus,
             vram=parse_size(footprint.vram, "footprint.vram") if footprint.vram and gpus else 0,
         )

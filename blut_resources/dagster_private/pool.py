@@ -1,9 +1,8 @@
-"""Keeps what a storage needs again: connections, compiled statements, and answers that stay true."""
+"""Keeps what a storage needs again: connections and compiled statements."""
 
 import os
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy
@@ -49,20 +48,3 @@ class HastyConnection(sqlite3.Connection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.execute("PRAGMA synchronous=NORMAL")
-
-
-class Settled:
-    """Does not ask again what is yes once: a database only gains columns and finished migrations."""
-
-    def __init__(self) -> None:
-        self._yes: set[tuple[str, ...]] = set()
-
-    def ask(self, question: tuple[str, ...], answer: Callable[[], bool]) -> bool:
-        """Returns the answer, from memory if it was yes before."""
-        if question not in self._yes and answer():
-            self._yes.add(question)
-        return question in self._yes
-
-    def forget(self) -> None:
-        """Start anew."""
-        self._yes.clear()

@@ -18,9 +18,8 @@ MIGRATION = (
 )
 """Databases that Blut makes need none, and alembic brings Mako, Pygments and half of SQLAlchemy with it."""
 
-CALLED_EARLY = ("structlog", "upath")
-"""Called on the way, for what a run never asks: the loggers of Dagster's daemons, and where the state of
-components would be. They bring Rich and fsspec."""
+CALLED_EARLY = ("structlog",)
+"""Called on the way, for what a run never asks: the loggers of Dagster's daemons. It brings Rich."""
 
 
 @contextlib.contextmanager
@@ -83,9 +82,6 @@ class _Later:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._make(), name)
-
-    def __truediv__(self, other: Any) -> Any:
-        return self._make() / other
 
 
 def _import(module: str, name: str) -> Any:

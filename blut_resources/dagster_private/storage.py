@@ -6,9 +6,8 @@ alembic. Public API lets a deployment name another storage in ``dagster.yaml``, 
 from is private.
 
 When Dagster changes, look at ``connect`` of ``SqliteRunStorage`` and ``SqliteScheduleStorage``; at
-``_connect``, ``_initdb`` and ``store_event`` of ``SqliteEventLogStorage``; at ``prepare_insert_event`` and
-the two questions about columns and secondary indexes of ``SqlEventLogStorage``; and at ``__init__`` of
-``DagsterSqliteStorage``.
+``_connect``, ``_initdb`` and ``store_event`` of ``SqliteEventLogStorage``; at ``prepare_insert_event`` of
+``SqlEventLogStorage``; and at ``__init__`` of ``DagsterSqliteStorage``.
 """
 
 import contextlib
@@ -41,7 +40,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from blut_resources.dagster_private import birth
 from blut_resources.dagster_private.events import MIRRORED
 from blut_resources.dagster_private.names import REPOSITORY_LABEL_TAG
-from blut_resources.dagster_private.pool import Engines, HastyConnection, Settled
+from blut_resources.dagster_private.pool import Engines, HastyConnection
 
 RUN_PAGE_BYTES = 512
 """Of the database of a run, in which each of 25 tables and indexes, most of them empty, takes a page."""
@@ -116,7 +115,7 @@ class PooledEventLog(SqliteEventLogStorage):
     """Stores Dagster's events, with the connections to the last few shards open."""
 
     def __init__(self, base_dir: str, inst_data: Any = None) -> None:
-        self._engines, self._settled = Engines(), Settled()
+        self._engines = Engines()
         super().__init__(base_dir, inst_data)
 
     @property
@@ -172,21 +171,8 @@ class PooledEventLog(SqliteEventLogStorage):
         size = {} if path == index else {"page_bytes": RUN_PAGE_BYTES}
         return birth.create(path, birth.statements_of(SqlEventLogStorageMetadata), head, migrated, **size)
 
-    def has_secondary_index(self, name: str) -> bool:
-        ask = super().has_secondary_index
-        return self._settled.ask(("index", name), lambda: ask(name))
-
-    def has_asset_key_col(self, column_name: str) -> bool:
-        ask = super().has_asset_key_col
-        return self._settled.ask(("column", column_name), lambda: ask(column_name))
-
-    def _has_asset_key_col_on_connection(self, conn: sqlalchemy.Connection, column_name: str) -> bool:
-        ask = super()._has_asset_key_col_on_connection
-        return self._settled.ask(("column", column_name), lambda: ask(conn, column_name))
-
     def wipe(self) -> None:
         """Delete every event."""
-        self._settled.forget()
         self._engines.dispose()
         super().wipe()
 

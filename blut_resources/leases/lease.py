@@ -13,13 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from blut_resources.leases import files as files
+from blut_resources.leases import files
 from blut_resources.leases.files import HOLDER, WAITER, Claim, Held, Needs
 from blut_resources.leases.place import LeaseError, locked, named_place, place
 from blut_resources.leases.queue import NeverFits, QueueTurn, describe, look, refuse_impossible
-from blut_resources.machine import memory as machine
 from blut_resources.machine.gpus import Gpu, Gpus, environment, gpus
-from blut_resources.machine.memory import size_text
+from blut_resources.machine.memory import available, memory, size_text
 
 __all__ = [
     "Claim",
@@ -156,7 +155,7 @@ class _Wait:
     def __init__(self, needs: Needs, holder: Mapping[str, str], on_wait: Callable[[str], None]) -> None:
         self.needs, self.on_wait = needs, on_wait
         self.who = {"pid": str(os.getpid()), **{key: str(value) for key, value in holder.items()}}
-        self.memory = machine.memory()
+        self.memory = memory()
         refuse_impossible(needs, self.memory, self._gpus())
         self.patience = _Patience(needs.memory)
         self.directory = place()
@@ -220,7 +219,7 @@ class _Patience:
 
     def look(self, turn: QueueTurn) -> QueueTurn:
         """Returns the turn with a warning, or a wait instead."""
-        free = machine.available() if self.need else 0
+        free = available() if self.need else 0
         if self.need <= free:
             return turn
         if self.start is None:

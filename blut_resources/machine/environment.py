@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from blut_resources.machine import memory as machine
 from blut_resources.machine.gpus import gpus
+from blut_resources.machine.memory import memory
 from blut_resources.machine.processes import read
 
 SOURCE = Path(__file__).resolve().parents[2]
@@ -52,7 +52,7 @@ def hardware() -> dict[str, Any]:
         "system": platform.platform(),
         "cpu": models[0].partition(":")[2].strip() if models else platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
-        "memory_bytes": machine.memory().total,
+        "memory_bytes": memory().total,
         "gpus": [{"name": gpu.name, "memory_bytes": gpu.total, "uuid": gpu.uuid} for gpu in there.found],
         **({} if there.found else {"no_gpus": there.reason}),
     }

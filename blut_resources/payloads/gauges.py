@@ -12,7 +12,7 @@ from typing import Any
 
 from blut_resources.containment.backends.base import UP, read_json
 from blut_resources.machine import gpus
-from blut_resources.machine import memory as machine
+from blut_resources.machine.memory import available
 from blut_resources.machine.processes import descendants, read
 
 EVERY = "BLUT_GAUGE_S"
@@ -99,7 +99,7 @@ class Starvation:
 
 
 def _host() -> dict[str, float]:
-    return {"host_memory_available_bytes": machine.available(), "host_load": round(os.getloadavg()[0], 2)}
+    return {"host_memory_available_bytes": available(), "host_load": round(os.getloadavg()[0], 2)}
 
 
 def _named(used: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -8,7 +8,7 @@ import dagster as dg
 
 from blut_assets.stages import reuse
 from blut_resources.alive import workers
-from blut_resources.instance import damage as history_damage
+from blut_resources.instance.damage import is_of_database
 from blut_resources.instance.instance import home_of, store_of
 from blut_resources.instance.room import give_back
 from blut_resources.runs import removed
@@ -75,7 +75,7 @@ def _is_noted(instance: dg.DagsterInstance, run_id: str) -> bool:
             run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION
         ).records
     except Exception as error:
-        if not history_damage.is_of_database(error):
+        if not is_of_database(error):
             raise
         return False  # nobody can tell what it made
     for record in events:

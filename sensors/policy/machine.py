@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import dagster as dg
 
 from blut_resources.instance.instance import home_of
-from blut_resources.leases import lease as leases
-from blut_resources.leases.lease import Claim
-from blut_resources.machine import memory as machine
+from blut_resources.leases.lease import Claim, holders, waiters
 from blut_resources.machine.gpus import gpus
+from blut_resources.machine.memory import available, memory
 from sensors.policy.decide import Machine
 from sensors.policy.history import POLICY_TAG
 
@@ -28,13 +27,13 @@ def look(instance: dg.DagsterInstance, name: str, *, with_gpus: bool) -> Machine
         LeaseError: if the leases cannot be read.
         ValueError: an environment variable about memory or GPUs makes no sense.
     """
-    held, waiting = leases.holders(), leases.waiters()
-    budget = machine.memory().budget - sum(claim.needs.memory for claim in held)
+    held, waiting = holders(), waiters()
+    budget = memory().budget - sum(claim.needs.memory for claim in held)
     taken = {uuid for claim in held for uuid in claim.gpus}
     there = gpus().found if with_gpus else ()
     return Machine(
         instance=str(home_of(instance)),
-        memory_free=max(0, min(machine.available(), budget)),
+        memory_free=max(0, min(available(), budget)),
         gpus_free=tuple(gpu.free for gpu in there if gpu.uuid not in taken),
         busy=_busy(instance, name, [*held, *waiting]),
     )

@@ -13,9 +13,8 @@ from blut_assets.tools import Tool
 from blut_resources.containment import ContainmentRefused, Limits, LimitsError, launch
 from blut_resources.containment.backends.choose import candidates
 from blut_resources.containment.unit import ContainmentError
-from blut_resources.machine import memory as machine
 from blut_resources.machine.gpus import gpus
-from blut_resources.machine.memory import size_text
+from blut_resources.machine.memory import memory, shared_memory, size_text
 
 PROBE_MEMORY = 256 << 20
 LEAST_FREE = 5_000_000_000
@@ -182,14 +181,14 @@ def _containment() -> Iterator[Finding]:
 
 def _memory() -> Iterator[Finding]:
     try:
-        memory = machine.memory()
+        here = memory()
     except ValueError as error:
         yield Finding(
             "memory", "broken", str(error), "unset BLUT_MEMORY_RESERVE, or set it to a size such as 2G"
         )
         return
-    yield Finding("memory", "ok", f"{size_text(memory.budget)} to give out: {memory.describe()}")
-    total, free = machine.shared_memory()
+    yield Finding("memory", "ok", f"{size_text(here.budget)} to give out: {here.describe()}")
+    total, free = shared_memory()
     small = total < LEAST_SHM
     remedy = f"mount -o remount,size={LEAST_SHM} /dev/shm, or num_workers=0" if small else ""
     yield Finding(

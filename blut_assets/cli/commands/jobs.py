@@ -66,12 +66,12 @@ def _row(instance: "dg.DagsterInstance", record: Any) -> dict[str, Any]:
 def _progress(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> str:
     """Says in one line who a run at work waits for or its newest epoch; of a failed one, why."""
     from blut_assets.history.failures import unreadable
-    from blut_resources.instance import damage as history_damage
+    from blut_resources.instance.damage import is_of_database
 
     try:
         return _how_far(instance, run)
     except Exception as error:
-        if not history_damage.is_of_database(error):
+        if not is_of_database(error):
             raise
         return unreadable(instance, run.run_id, error)
 

@@ -33,17 +33,17 @@ def ui(
     is new with each start. Other pages in your browser are refused, and so are other names of this machine.
     """
     from blut_resources.instance.instance import open_instance
-    from blut_resources.ui import server as ui_server
+    from blut_resources.ui import server
 
     try:
-        listener = ui_server.listen_at(socket) if socket else ui_server.listen(host, port)
-    except ui_server.CannotListen as error:
+        listener = server.listen_at(socket) if socket else server.listen(host, port)
+    except server.CannotListen as error:
         failed(str(error))
     with open_instance() as instance:
-        ui_server.serve(
+        server.serve(
             instance,
             listener,
             workspace or (),
             host_name or (),
-            ready=lambda token: print(f"the UI: {ui_server.link(listener, token)}", flush=True),
+            ready=lambda token: print(f"the UI: {server.link(listener, token)}", flush=True),
         )

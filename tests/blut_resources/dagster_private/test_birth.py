@@ -121,7 +121,7 @@ def test_what_a_run_does_not_use_is_imported_when_it_is_used(home: Path) -> None
 import sys
 from blut_resources.instance.instance import open_instance
 with open_instance() as instance:
-    assert not {"alembic", "structlog", "tqdm", "mako", "upath"} & sys.modules.keys()
+    assert not {"alembic", "structlog", "tqdm", "mako"} & sys.modules.keys()
     first, second = instance.run_storage.alembic_version()
     assert first == second and "alembic" in sys.modules
     state = instance.defs_state_storage
