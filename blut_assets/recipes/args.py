@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import dagster as dg
@@ -35,7 +35,7 @@ class _Alike:
     """Refuses, when its class is made, a field whose type is not that of the one it is taken from."""
 
     config: type[BaseModel]
-    name: str
+    name: str = field(repr=False)  # a page of the reference would take it for a name to link to
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         if source != (own := self.config.model_fields[self.name].annotation):
@@ -59,9 +59,9 @@ def like(config: type[BaseModel], name: str, **changes: Any) -> Any:
         KeyError: the class has no such field.
         TypeError: when the class is made: the field is declared as another type.
     """
-    field = FieldInfo.merge_field_infos(config.model_fields[name], **changes)
-    field.metadata = [*field.metadata, _Alike(config, name)]
-    return field
+    taken = FieldInfo.merge_field_infos(config.model_fields[name], **changes)
+    taken.metadata = [*taken.metadata, _Alike(config, name)]
+    return taken
 
 
 class RecipeArgs(dg.Config):
