@@ -77,12 +77,10 @@ def _progress(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> str:
 
 
 def _how_far(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> str:
+    from blut_assets.cli.run.lookup import newest_epoch
     from blut_assets.history.failures import failure_of
     from blut_assets.stages.payloads import WAITING_TAG
     from blut_resources.alive import out_of_sight
-    from blut_resources.instance.instance import home_of
-    from blut_resources.runs.epochs import newest_epoch
-    from blut_resources.runs.files import status_path
 
     if run.is_failure:
         return next(iter(failure_of(instance, run.run_id).why.splitlines()), "")
@@ -91,7 +89,7 @@ def _how_far(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> str:
     waits = run.tags.get(WAITING_TAG, "")
     if waits and not waits.startswith("no more") and not run.is_finished:
         return waits
-    asset, values = newest_epoch(status_path(home_of(instance), run.run_id))
+    asset, values = newest_epoch(instance, run.run_id)
     return f"{asset} {numbers(values)}" if asset else ""
 
 

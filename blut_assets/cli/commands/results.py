@@ -29,12 +29,12 @@ def results(
 
     Metrics over its epochs, artifacts with digests and places, checks, and how it ended.
     """
-    from blut_assets.cli.run.lookup import run_named
+    from blut_assets.cli.run.lookup import epochs_of, run_named
     from blut_resources.instance.instance import open_instance
 
     with open_instance() as instance:
         found = results_of(instance, run_named(instance, run_id))
-        metrics = metrics_of(instance, found["run"])
+        metrics = epochs_of(instance, found["run"])
     found["metrics"] = {asset: _extremes(rows) for asset, rows in metrics.items()}
     if metric:
         found["best"] = _best(metrics, metric, maximize)
@@ -84,16 +84,6 @@ def _artifact(instance: "dg.DagsterInstance", event: Any) -> dict[str, Any]:
         "facts": facts,
         "path": path,
     }
-
-
-def metrics_of(instance: "dg.DagsterInstance", run_id: str) -> dict[str, Rows]:
-    """Returns the rows of metrics by asset: from the run's stream of events, else from Dagster's log."""
-    from blut_assets.cli.run.lookup import epochs_of
-    from blut_resources.instance.instance import home_of
-    from blut_resources.runs.epochs import epochs
-    from blut_resources.runs.files import status_path
-
-    return epochs(status_path(home_of(instance), run_id)) or epochs_of(instance, run_id)
 
 
 def _extremes(rows: Rows) -> list[dict[str, Any]]:

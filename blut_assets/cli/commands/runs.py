@@ -57,8 +57,8 @@ def diff(
 
 def _facts(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> dict[str, dict[str, Any]]:
     """Returns what can differ, as flat names and values, by what it is about."""
-    from blut_assets.cli.commands.results import _extremes, metrics_of, results_of
-    from blut_assets.cli.run.lookup import made_by
+    from blut_assets.cli.commands.results import _extremes, results_of
+    from blut_assets.cli.run.lookup import epochs_of, made_by
     from blut_assets.stages import reuse
 
     made = {name: reuse.spec_of_event(event) for name, event in made_by(instance, run.run_id).items()}
@@ -68,7 +68,7 @@ def _facts(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> dict[str, di
     for artifact in came_to["artifacts"]:
         results[artifact["asset"]] = artifact["digest"][:12]
         results |= _flat(artifact["facts"], artifact["asset"])
-    for asset, rows in metrics_of(instance, run.run_id).items():
+    for asset, rows in epochs_of(instance, run.run_id).items():
         results |= {f"{asset} {row['metric']}, last epoch": row["last"] for row in _extremes(rows)}
     return {
         "args": _flat(run.run_config),

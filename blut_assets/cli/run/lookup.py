@@ -7,6 +7,10 @@ import dagster as dg
 from blut_assets.cli.output import wrong
 from blut_assets.recipes.recipe import RECIPE_TAG
 from blut_resources.alive import NoSuchRun, find_run, reap_dead_runs
+from blut_resources.instance.instance import home_of
+from blut_resources.runs.epochs import epochs
+from blut_resources.runs.epochs import newest_epoch as newest_in
+from blut_resources.runs.files import status_path
 
 
 def run_named(instance: dg.DagsterInstance, prefix: str) -> dg.DagsterRun:
@@ -37,7 +41,20 @@ def made_by(instance: dg.DagsterInstance, run_id: str) -> dict[str, dg.AssetMate
 
 
 def epochs_of(instance: dg.DagsterInstance, run_id: str) -> dict[str, list[dict[str, Any]]]:
-    """Returns the metrics of each epoch that a run reported, by asset, oldest first."""
+    """Returns the metrics of each epoch by asset, oldest first: from the run's stream, else Dagster's log."""
+    return epochs(status_path(home_of(instance), run_id)) or _logged_epochs(instance, run_id)
+
+
+def newest_epoch(instance: dg.DagsterInstance, run_id: str) -> tuple[str, dict[str, Any]]:
+    """Returns the asset and the metrics of the newest epoch of a run; empty where there was none."""
+    asset, values = newest_in(status_path(home_of(instance), run_id))
+    if asset:
+        return asset, values
+    logged = _logged_epochs(instance, run_id)
+    return next(((asset, rows[-1]) for asset, rows in reversed(logged.items())), ("", {}))
+
+
+def _logged_epochs(instance: dg.DagsterInstance, run_id: str) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for event in _events(instance, run_id, dg.DagsterEventType.ASSET_OBSERVATION):
         seen = event.asset_observation_data.asset_observation
