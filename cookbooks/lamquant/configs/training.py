@@ -5,10 +5,10 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from blut_assets.stages import StageConfig
+from blut_resources.payload_kit.device import Device
 from cookbooks.lamquant.codec.presets import PRESETS
 
 PresetName = Literal["smoke", "fast", "medium", "production"]
-Device = Literal["auto", "cpu", "cuda"]
 
 
 class JointCheckpointConfig(StageConfig):

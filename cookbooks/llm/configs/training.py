@@ -5,9 +5,9 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from blut_assets.stages import StageConfig
+from blut_resources.payload_kit.device import Device
 
 Method = Literal["full", "lora", "qlora"]
-Device = Literal["auto", "cpu", "cuda"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Attention = Literal["auto", "sdpa", "eager"]
 Schedule = Literal["linear", "cosine", "constant", "constant_with_warmup"]

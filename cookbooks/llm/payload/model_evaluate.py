@@ -8,7 +8,7 @@ directory of task directories), and one for each of the config's ``models``. Wri
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -53,6 +53,7 @@ class ScoredModel:
     name: str
     input: str
     kind: Literal["hf", "gguf"]
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ class Suite:
         self.reasoning = [ReasoningTask(name, seed=seed) for name in self._settings.reasoning]
         self.tasks = self._tasks(tokenizer)
         self.models: Sequence[ScoredModel] = self._settings.models
+        self.told_of: Sequence[Mapping[str, str]] = session.config["models"]
         self.scores: dict[str, Scores] = {}
         self._done, self._all = 0, len(self.models) * self._of_one_model()
 
@@ -267,7 +269,7 @@ def report_of(suite: Suite) -> dict[str, Any]:
     """Returns the report: every figure with its interval and its number of samples."""
     return {
         "schema": SCHEMA,
-        "models": [asdict(model) for model in suite.models],
+        "models": [dict(model) for model in suite.told_of],
         "tasks": [scores.figures() for scores in suite.scores.values()],
         "asked": suite.asked,
         "n_samples": sum(len(next(iter(scores.samples.values()))) for scores in suite.scores.values()),

@@ -30,7 +30,7 @@ CONFIG: dict[str, Any] = {
     **{"judge_url": "", "judge_model": "", "judge_key_env": "", "judge_samples": 2, "seed": 1},
     **{"threads": 1, "device": "cpu", "chat_tasks": "generate_until", "prompts": []},
 }
-HF = {"name": "tuned", "input": "model", "kind": "hf"}
+HF = {"name": "tuned", "kind": "hf", "input": "model", "digest": "blake3:1"}
 GGUF = {"name": "quantised", "input": "gguf", "kind": "gguf"}
 
 

@@ -5,8 +5,16 @@ from typing import Any
 import pytest
 
 from blut_assets.recipes import ArgsError, Recipe
-from cookbooks.llm.configs.training import DistilledCheckpointConfig, SftCheckpointConfig, learning_rate
+from blut_resources.payload_kit.config import read
+from cookbooks.llm.configs.training import (
+    DistilledCheckpointConfig,
+    DpoCheckpointConfig,
+    SftCheckpointConfig,
+    TrainingConfig,
+    learning_rate,
+)
 from cookbooks.llm.recipes import training as recipes
+from cookbooks.llm.training_loop.settings import DistillSettings, DpoSettings, TrainingSettings
 
 REQUIRED: dict[str, tuple[Recipe, dict[str, Any]]] = {
     "finetune_from_dataset": (recipes.FINETUNE, {"dataset_path": "rows.jsonl"}),
@@ -130,3 +138,17 @@ def test_what_makes_no_sense_is_refused_in_the_form(what: str) -> None:
     name, args, words = REFUSED[what]
     with pytest.raises(ArgsError, match=words):
         configs(name, **args)
+
+
+@pytest.mark.parametrize(
+    ("config", "settings"),
+    [
+        (SftCheckpointConfig(), TrainingSettings),
+        (DpoCheckpointConfig(), DpoSettings),
+        (DistilledCheckpointConfig(), DistillSettings),
+    ],
+)
+def test_a_payload_reads_every_field_of_its_config(config: TrainingConfig, settings: type) -> None:
+    """A field that the payload does not know would be refused as a misspelt one."""
+    given = {**config.for_payload(), "lr": learning_rate(config), "digests": {}, "memory_limit_bytes": None}
+    assert vars(read(given, settings)) == given
