@@ -23,6 +23,9 @@ ENDS = (
     *(dg.DagsterEventType.RUN_SUCCESS, dg.DagsterEventType.RUN_FAILURE),
     dg.DagsterEventType.RUN_CANCELED,
 )
+HANDLES = "artifact_handles"
+"""The I/O manager of stage assets, whose handles are in their materializations."""
+PASSED = (dg.DagsterEventType.HANDLED_OUTPUT, dg.DagsterEventType.LOADED_INPUT)
 
 
 class Runs(PooledRuns):
@@ -71,21 +74,25 @@ class Runs(PooledRuns):
 
 
 class EventLog(PooledEventLog):
-    """Stores the events, without copies of metadata; the files of a run go with its events."""
+    """Stores the events, without what nobody reads; the files of a run go with its events."""
 
-    def kept(self, entry: dg.EventLogEntry) -> dg.EventLogEntry:
-        """Returns the output of a stage asset without the metadata of its materialization.
+    def kept(self, entry: dg.EventLogEntry) -> dg.EventLogEntry | None:
+        """Returns an event without what nobody reads, or None if that is all of it.
 
-        The one directly follows the other, and a picture among them weighs more than all other events of a
-        run.
+        The tags of log lines repeat the names of run, job and step. The output of a stage asset is without
+        the metadata of its materialization, which directly follows it: a picture among them weighs more than
+        all other events of a run. That a handle went through its I/O manager says nothing at all.
         """
         event = entry.dagster_event
-        if event is None or event.event_type is not dg.DagsterEventType.STEP_OUTPUT:
+        if event is None:
             return entry
-        output = event.step_output_data
-        if SPEC not in output.metadata:
-            return entry
-        return entry._replace(dagster_event=event._replace(event_specific_data=output._replace(metadata={})))
+        said: Any = event.event_specific_data
+        if event.event_type in PASSED and said.manager_key == HANDLES and not said.metadata:
+            return None
+        kept: dict[str, Any] = {"logging_tags": {}}
+        if event.event_type is dg.DagsterEventType.STEP_OUTPUT and SPEC in said.metadata:
+            kept["event_specific_data"] = said._replace(metadata={})
+        return entry._replace(dagster_event=event._replace(**kept))
 
     def delete_events(self, run_id: str) -> None:
         """Delete the events of a run, and its files."""

@@ -28,7 +28,7 @@ import functools
 import os
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -93,11 +93,11 @@ def statements_of(metadata: sqlalchemy.MetaData) -> list[str]:
     return found
 
 
-def statements_in(path: Path) -> list[str]:
-    """Returns what makes the tables and indexes that a database has, but for its stamp."""
+def statements_in(path: Path, tables: Collection[str]) -> list[str]:
+    """Returns what makes these tables, which a database has, with their indexes."""
     with _open(path) as connection:
-        found = connection.execute("SELECT sql FROM sqlite_master WHERE tbl_name != 'alembic_version'")
-        return [sql for (sql,) in found if sql and "sqlite_sequence" not in sql]
+        found = connection.execute("SELECT tbl_name, sql FROM sqlite_master")
+        return [sql for name, sql in found if sql and name in tables]
 
 
 def create(

@@ -1,11 +1,9 @@
 """One user's box: recordings, an args file and an instance in which the main job has run."""
 
-import contextlib
 import json
 import os
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -100,11 +98,6 @@ class Box:
         """The databases of the runs."""
         return {path for path in (self.home / "history" / "runs").glob("*.db") if path.stem != "index"}
 
-    def weight(self) -> int:
-        """Bytes of the home; of a database those in use, since deleted ones hide what is added."""
-        files = [path for path in self.home.rglob("*") if path.is_file() and path.suffix != ".db-shm"]
-        return sum(_used(path) if path.suffix == ".db" else path.stat().st_size for path in files)
-
     def metadata(self, name: str) -> dict[str, Any]:
         with dg.DagsterInstance.from_config(str(self.home)) as instance:
             event = newest(instance, name)
@@ -118,13 +111,6 @@ class Box:
                 if (event := record.asset_materialization) and reuse.SHOWN_BY not in event.metadata:
                     return {key: entry.value for key, entry in event.metadata.items()}
         raise AssertionError(f"no materialization of {name} shows all of it")
-
-
-def _used(database: Path) -> int:
-    with contextlib.closing(sqlite3.connect(database)) as connection:
-        asked = ("page_count", "freelist_count", "page_size")
-        pages, free, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in asked)
-    return (pages - free) * size
 
 
 def newest(instance: dg.DagsterInstance, name: str) -> dg.AssetMaterialization | None:
