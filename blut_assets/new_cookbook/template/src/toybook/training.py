@@ -26,6 +26,10 @@ def classifier(stage: Stage, split: Split, config: ClassifierConfig) -> Steps[Cl
         CLASSIFIER_TRAIN,
         config=config.for_payload(),
         # what a payload is not given it cannot learn: the sealed rows are not among these
-        inputs={name: parts / name for name in ("split.json", "train.jsonl", "validation.jsonl")},
+        inputs={
+            "split": parts / "split.json",
+            "train": parts / "train.jsonl",
+            "validation": parts / "validation.jsonl",
+        },
     )
     return Classifier(**facts)

@@ -1,6 +1,6 @@
 """Learns epoch by epoch, with a checkpoint after each: split -> classifier.
 
-Inputs: ``split.json``, ``train.jsonl``, ``validation.jsonl``. Writes ``model.json``.
+Writes ``model.json``.
 """
 
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from blut_resources.files.durable import write_atomic
-from blut_resources.payload_kit.config import Bounds, read_config
+from blut_resources.payload_kit.config import Bounds, read_config, read_inputs
 from blut_resources.payload_kit.ending import Ending
 from blut_resources.payload_kit.say import say
 from blut_resources.payload_kit.session import PayloadSession, payload_session
@@ -27,6 +27,15 @@ class Settings:
     epochs: Annotated[int, Bounds(1)]
     learning_rate: Annotated[float, Bounds(above=0)]
     seed: int
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Holds the inputs: files of the split, and none of its sealed rows."""
+
+    split: Path
+    train: Path
+    validation: Path
 
 
 @dataclass
@@ -87,9 +96,9 @@ def resumed(session: PayloadSession, fresh: Model) -> State:
 
 def train(session: PayloadSession, ending: Ending) -> State:
     """Run the epochs that are left; asked to end, it finishes the checkpoint that it is at."""
-    inputs, settings = session.inputs, read_config(session, Settings)
-    rows, validation = (list(read_rows(inputs[f"{name}.jsonl"])) for name in ("train", "validation"))
-    classes = json.loads(inputs["split.json"].read_bytes())["classes"]
+    settings, inputs = read_config(session, Settings), read_inputs(session, Inputs)
+    rows, validation = list(read_rows(inputs.train)), list(read_rows(inputs.validation))
+    classes = json.loads(inputs.split.read_bytes())["classes"]
     state = resumed(session, Model.untrained(classes, rows))
     while state.epoch < settings.epochs:
         state.finish_epoch(rows, validation, settings)

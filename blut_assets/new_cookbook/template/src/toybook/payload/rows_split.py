@@ -16,7 +16,7 @@ from blut_resources.payload_kit.session import payload_session
 
 from toybook.rows import Part, Row, RowsInvalid, part_of, read_table, table_file, write_rows
 
-Share = Annotated[float, Bounds(above=0, below=1)]
+Share = Annotated[float, Bounds(above=0, below=0.5)]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Compares the answers of a classifier with the sealed labels, and judges it by the floors.
 
-Writes ``verdict.json``. A classifier that misses a
-floor gets a verdict that says so, and exit status 0.
+Writes ``verdict.json``. A classifier that misses a floor gets a verdict that says so, and exit status 0.
 """
 
 import json
