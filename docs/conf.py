@@ -5,9 +5,12 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from blut_assets.discovery import discover
+from docs.generate.api import signature
 from docs.generate.page import fill
 
 project, author, release = "Blut", "", version_of("blut")
@@ -48,5 +51,10 @@ def setup(app: Any) -> None:
     def always(_: Any, env: Any, *__: Any) -> list[str]:
         return [name for name in env.found_docs if "<!-- generated:" in env.doc2path(name).read_text()]
 
+    def shorten(_: Any, what: str, __: str, thing: Any, ___: Any, *said: Any) -> tuple[Any, Any]:
+        is_model = what == "class" and issubclass(thing, BaseModel)
+        return (signature(thing), said[1]) if is_model else said[:2]
+
+    app.connect("autodoc-process-signature", shorten)
     app.connect("source-read", read)
     app.connect("env-get-outdated", always)

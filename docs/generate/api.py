@@ -2,9 +2,13 @@
 
 import importlib
 import inspect
+import re
 import typing
 from types import ModuleType
 from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 API: dict[str, dict[str, tuple[str, ...]]] = {
     "Artifacts and assets": {
@@ -56,6 +60,8 @@ API: dict[str, dict[str, tuple[str, ...]]] = {
     "Testing": {"blut_assets.testing": ("blut_instance", "materialize", "provide")},
 }
 """Heading, module, names."""
+QUALIFIED = re.compile(r"(?<![\w'\".])(?:\w+\.)+(?=\w)")
+"""The modules before a name."""
 WHOLE = {
     *("blut_assets.stages", "blut_assets.recipes", "blut_assets.testing"),
     *("blut_resources.registry", "blut_resources.store"),
@@ -106,6 +112,22 @@ def _directive(thing: Any) -> str:
         return "autoclass"
     is_called = callable(thing) and not typing.get_origin(thing)
     return "autofunction" if is_called else "autodata"
+
+
+def signature(model: type[BaseModel]) -> str:
+    """The fields of a model as arguments: their types without pydantic's own notes, and their defaults."""
+    hints = typing.get_type_hints(model)
+    fields = [_field(name, hints[name], info) for name, info in model.model_fields.items()]
+    return f"({', '.join(['*', *fields])})"
+
+
+def _field(name: str, hint: Any, info: FieldInfo) -> str:
+    plain = QUALIFIED.sub("", inspect.formatannotation(hint))
+    if info.is_required():
+        return f"{name}: {plain}"
+    default = info.get_default(call_default_factory=True)
+    shown = f"{type(default).__name__}()" if isinstance(default, BaseModel) else repr(default)
+    return f"{name}: {plain} = {shown}"
 
 
 def _all_fields(thing: type) -> list[str]:

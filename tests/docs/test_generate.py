@@ -3,8 +3,10 @@
 import ast
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Annotated, Literal
 
 import pytest
+from pydantic import BaseModel, Field
 
 from blut_assets.discovery import discover
 from blut_assets.stages.spec import spec_of
@@ -87,6 +89,26 @@ def test_what_a_new_cookbook_imports_is_api() -> None:
         imported |= {alias.name for node in ours for alias in node.names}
     assert len(imported) > 20
     assert {name for name in imported if not name.isupper()} <= api.listed()
+
+
+class Inner(BaseModel):
+    """Something inside another."""
+
+
+class Outer(BaseModel):
+    """A model as cookbooks have them."""
+
+    word: Literal["a.b.c"] = "a.b.c"
+    share: Annotated[float | None, Field(gt=0)] = Field(None, description="a part")
+    inner: Annotated[Inner, Field(description="of it")] = Inner()
+    needed: Path
+
+
+def test_a_signature_has_types_and_defaults_without_what_a_form_says_of_them() -> None:
+    assert api.signature(Outer) == (
+        "(*, word: Literal['a.b.c'] = 'a.b.c', share: float | None = None,"
+        " inner: Inner = Inner(), needed: Path)"
+    )
 
 
 def test_a_cell_stays_a_cell() -> None:
