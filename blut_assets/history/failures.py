@@ -80,10 +80,14 @@ def cause_of(event: Any) -> str:
     failure, error = getattr(data, "user_failure_data", None), getattr(data, "error", None)
     if failure and failure.description:
         return failure.description
-    while error and error.cause and error.cls_name != INTERRUPTION:
-        error = error.cause
-    if error and error.cls_name == INTERRUPTION:
+    chain = [error] if error else []
+    while chain and chain[-1].cause:
+        chain.append(chain[-1].cause)
+    if any(one.cls_name == INTERRUPTION for one in chain):
         return STOPPED
+    # what Dagster puts around an error says less than that, and so does what was the cause of that
+    spoke = next((one for one in chain if not (one.cls_name or "").startswith("Dagster")), None)
+    error = spoke or (chain[-1] if chain else None)
     return error.message.strip() if error else "unknown"
 
 

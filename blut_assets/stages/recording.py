@@ -72,7 +72,7 @@ class RunRecorder:
         elif event["event"] == "started":
             facts = {name: value for name, value in event.items() if name != "event"}
             self._status.write("payload_started", self._asset, **facts)
-            manifest.look_around(self._home, self._run_id)
+            manifest.look_around(self._home, self._run_id)  # it is known, but where each step has a process
             manifest.looked_around(self._run_id)  # the payload is at work meanwhile
         elif row := self._record.take(event):
             self._track(row)

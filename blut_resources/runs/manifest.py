@@ -33,7 +33,7 @@ CAUSES = {
 }
 """Ends of a step that are the outcome of its run."""
 STATES = {"asset_started": "running", "asset_reused": "reused", "asset_finished": "computed"}
-_looking: dict[str, threading.Thread] = {}
+_looking: dict[str, "_Look"] = {}
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -62,24 +62,46 @@ def begin(home: Path, run: Any) -> None:
     with contextlib.suppress(OSError, StoreError):  # no reason to end a run
         write_atomic(path, _encoded(known), durable=False)
     _say(home, run.run_id, "run_started", intent=known["intent"], experiment=known["experiment"])
+    look_around(home, run.run_id)
 
 
 def look_around(home: Path, run_id: str) -> None:
     """Find out, once in this process, what the run runs on; it takes a moment and delays nothing."""
-    from blut_resources.machine.environment import environment
-
     if run_id not in _looking:
-        found = threading.Thread(
-            target=lambda: _say(home, run_id, "environment", **environment()), name="blut-environment"
-        )
-        _looking[run_id] = found
-        found.start()
+        _looking[run_id] = _Look(home, run_id)
 
 
 def looked_around(run_id: str) -> None:
-    """Wait until that has been found out."""
+    """Wait until that has been found out, and note it in the stream of the run, which survives a crash."""
     if run_id in _looking:
-        _looking[run_id].join(LOOK_S)
+        _looking[run_id].note()
+
+
+class _Look:
+    """Looks around in a thread of its own.
+
+    Only what computes notes it in the stream: of a run that reuses everything the manifest alone has it.
+    """
+
+    def __init__(self, home: Path, run_id: str) -> None:
+        self._home, self._run_id, self._noted = home, run_id, False
+        self.found: dict[str, Any] = {}
+        self._thread = threading.Thread(target=self._look, name="blut-environment")
+        self._thread.start()
+
+    def _look(self) -> None:
+        from blut_resources.machine.environment import environment
+
+        self.found = environment()
+
+    def wait(self) -> dict[str, Any]:
+        self._thread.join(LOOK_S)
+        return self.found
+
+    def note(self) -> None:
+        if self.wait() and not self._noted:
+            self._noted = True
+            _say(self._home, self._run_id, "environment", **self.found)
 
 
 def complete(home: Path, run: Any, outcome: str, by: str) -> None:
@@ -93,9 +115,10 @@ def complete(home: Path, run: Any, outcome: str, by: str) -> None:
     known = _known(path) or {**_about(run), "started": None}
     if known["outcome"]:
         return
-    looked_around(run.run_id)
     events = list(status.read(status_path(home, run.run_id)))
     found = folded(events)
+    if run.run_id in _looking:
+        found |= _looking[run.run_id].wait()
     ended = events[-1]["t"] if events and outcome == "killed" else round(time.time(), 3)
     if outcome == "failed":
         outcome = _cause(found["assets"]) or outcome

@@ -45,7 +45,8 @@ def jobs(
         rows = [_row(instance, record) for record in instance.get_run_records(chosen, limit=limit)]
     if not as_json:
         rows = [_shown(row) for row in rows]
-    listing(rows, as_json, "no jobs: `blut recipe list` says what can be run")
+    none = "no job is running" if working else "no jobs: `blut recipe list` says what can be run"
+    listing(rows, as_json, none)
 
 
 def _row(instance: "dg.DagsterInstance", record: Any) -> dict[str, Any]:

@@ -8,12 +8,13 @@ from blut_assets.cli.commands import model_moves
 from blut_assets.cli.commands import model_rows as rows
 from blut_assets.cli.commands.model_common import NAME, explained, opened
 from blut_assets.cli.commands.model_govern import govern
+from blut_assets.cli.lazy import group
 from blut_assets.cli.output import AsJson, columns, listing, print_json
 from blut_assets.cli.shell import completion
 from blut_resources.registry.log import version_of
 from blut_resources.registry.models import Entry, ModelRegistry, Registration, RegistryError
 
-app = typer.Typer(help="Registered models: versions, aliases, promotion, floors.", no_args_is_help=True)
+app = group("Registered models: versions, aliases, promotion, floors.")
 for command in (model_moves.promote, model_moves.rollback, model_moves.drop, model_moves.retire, govern):
     app.command()(command)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from blut_assets.cli.lazy import group
 from blut_assets.cli.output import AsJson, print_json, wrong
 from blut_assets.cli.run.arguments import load_object
 from blut_assets.cli.shell.catalogue import complete_recipe
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from sensors.retraining import Retraining
 
-app = typer.Typer(no_args_is_help=True, help="When Blut retrains by itself.", add_completion=False)
+app = group("When Blut retrains by itself.")
 
 PolicyName = Annotated[str | None, typer.Argument(help="which policy, where the file holds several")]
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sensors.housekeeping.choice import Choice, Removable
 
 app = group("Compare two runs, and remove old ones.")
+LAST = ", last epoch"
+"""How a result is called that an asset has only where it was computed, and not where it was reused."""
 OWN = (
     *("run_id", "started", "ended", "completed_by", "cwd", "pid", "argv", "tags", "parent_run_id"),
     *("assets", "artifacts", "inputs", "config", "outcome", "peak_memory_bytes"),
@@ -44,7 +46,7 @@ def diff(
         {"about": about, "what": what, "a": old, "b": new}
         for about in left
         for what, old, new in _pairs(left[about], right[about])
-        if everything or old != new
+        if everything or (old != new and not (what.endswith(LAST) and None in (old, new)))  # it was reused
     ]
     if as_json:
         print_json(rows)
@@ -69,7 +71,7 @@ def _facts(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> dict[str, di
         results[artifact["asset"]] = artifact["digest"][:12]
         results |= _flat(artifact["facts"], artifact["asset"])
     for asset, rows in epochs_of(instance, run.run_id).items():
-        results |= {f"{asset} {row['metric']}, last epoch": row["last"] for row in _extremes(rows)}
+        results |= {f"{asset} {row['metric']}{LAST}": row["last"] for row in _extremes(rows)}
     return {
         "args": _flat(run.run_config),
         "config": {k: v for name, spec in specs.items() for k, v in _flat(spec["config"], name).items()},

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from blut_assets.cli.lazy import group
 from blut_assets.cli.output import failed, wrong
 from blut_assets.cli.shell import completion
 from blut_resources.registry.models import RegistryError
@@ -15,7 +16,7 @@ from blut_resources.registry.verdicts import PromotionRefused
 from blut_resources.store.artifacts import StoreError
 from blut_resources.text import one_line
 
-app = typer.Typer(help="Verdicts that travel: export, verify, keys.", no_args_is_help=True)
+app = group("Verdicts that travel: export, verify, keys.")
 
 F = TypeVar("F", bound=Callable[..., None])
 Model = Annotated[

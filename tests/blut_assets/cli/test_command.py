@@ -63,6 +63,7 @@ def test_every_help_begins_with_the_usage_and_lists_help_first() -> None:
         shown = CliRunner().invoke(app, [*path, "--help"], prog_name="blut").stdout
         assert shown.startswith(" ".join(["Usage: blut", *path])), path
         assert shown.partition("\nOptions:\n")[2].startswith("  -h, --help "), (path, shown)
+        assert not path or "--install-completion" not in shown, "that is asked of `blut` itself"
 
 
 def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -87,7 +87,7 @@ def _number(cell: str, name: str, line: int) -> float:
     if not math.isfinite(number):
         raise RowsInvalid(
             f"table, line {line}, column {name!r} = {cell!r}: not a finite number; mend the row"
-            " or leave it out"
+            f" or leave it out, or give label = {name}, if this column has the labels"
         )
     return number
 

@@ -43,6 +43,8 @@ def table(stage: Stage, config: TableConfig) -> Table:
 def floors(stage: Stage, config: FloorSetConfig) -> FloorSet:
     """What a classifier must reach. A verdict carries this file's digest."""
     path = Path(config.floors).expanduser() if config.floors else SHIPPED
+    if not path.is_file():
+        raise FileNotFoundError(f"floors = {config.floors!r}: no such file; {SHIPPED} is an example")
     data = path.read_bytes()
     parsed = parse_floors(data, str(path))
     write_atomic(stage.out / FLOORS_FILE, data)

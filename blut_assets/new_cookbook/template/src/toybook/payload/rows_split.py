@@ -68,9 +68,10 @@ def _refuse_gaps(parts: dict[Part, list[Row]], classes: Sequence[str]) -> None:
         raise RowsInvalid(f"table: its labels are {list(classes)!r}; there is nothing to tell apart")
     for name, part in parts.items():
         if missing := sorted(set(classes) - {row.label for row in part}):
+            other = "" if name == "train" else f" or {name}_fraction"
             raise RowsInvalid(
                 f"table: no row of {', '.join(map(repr, missing))} is in the {name} part; bring more rows of"
-                f" it, or give another split_seed or {name}_fraction"
+                f" it, or give another split_seed{other}"
             )
 
 
