@@ -102,7 +102,7 @@ def test_every_reader_goes_on(scene: Scene, tmp_path: Path, at: str, victim: str
     assert failed <= {"policy check", "doctor"}, said  # nothing is due; a cookbook may lack its extra
     for words in ("jobs", f"results {run}", f"log {run}"):
         assert DIED in parts[words], parts[words]
-    assert "no jobs" in parts["jobs --running"]
+    assert "no job is running" in parts["jobs --running"]
     assert "backoff" in parts["policy check"] and "failed" in parts["auto"]
     assert f"reaper marked as failed, their process died: {run[:8]}" in ticked
     (alert,) = map(json.loads, told.read_text().splitlines())
