@@ -23,17 +23,19 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def boot(script: Path, *words: str) -> int:
-    done = subprocess.run([script, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    if done.returncode == 69:
-        lacking(done.stderr)
-    return done.returncode
+def boot(script: Path, *words: str) -> tuple[int, int]:
+    """Returns the exit status, and the process id of the script."""
+    process = subprocess.Popen([script, *words], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    _, said = process.communicate()
+    if process.returncode == 69:
+        lacking(said)
+    return process.returncode, process.pid
 
 
-def left(scratch: Path) -> list[str]:
-    """Files, cgroups and processes of a machine whose files were here."""
+def left(scratch: Path, pid: int) -> list[str]:
+    """Returns files, cgroups and processes of the machine that this process booted from here."""
     found = [str(path) for path in scratch.iterdir()]
-    found += [str(path) for path in Path("/sys/fs/cgroup").glob("*/boot.*")]
+    found += [str(path) for path in Path("/sys/fs/cgroup").glob(f"*/boot.{pid}.*")]
     for directory in Path("/proc").glob("[0-9]*"):
         try:
             if str(scratch).encode() in (directory / "cmdline").read_bytes():
@@ -45,8 +47,9 @@ def left(scratch: Path) -> list[str]:
 
 @pytest.mark.parametrize(("command", "status"), [("exit 0", 0), ("exit 7", 7), ("kill -SEGV $$", 139)])
 def test_status(scratch: Path, command: str, status: int) -> None:
-    assert boot(HYBRID, "--", "bash", "-c", command) == status
-    assert not left(scratch)
+    ended, pid = boot(HYBRID, "--", "bash", "-c", command)
+    assert ended == status
+    assert not left(scratch, pid)
 
 
 def test_writable_directories(scratch: Path) -> None:
@@ -56,14 +59,15 @@ def test_writable_directories(scratch: Path) -> None:
     outside = scratch / "outside"
     outside.write_text("as it was")
     command = f"echo inside > '{outside}'; echo kept > '{shared}/file'"
-    assert boot(HYBRID, "-w", str(shared), "--", "bash", "-c", command) == 0
+    assert boot(HYBRID, "-w", str(shared), "--", "bash", "-c", command)[0] == 0
     assert outside.read_text() == "as it was"
     assert (shared / "file").read_text() == "kept\n"
 
 
 def test_out_of_time(scratch: Path) -> None:
-    assert boot(HYBRID, "-t", "2", "--", "sleep", "300") == 124
-    assert not left(scratch)
+    ended, pid = boot(HYBRID, "-t", "2", "--", "sleep", "300")
+    assert ended == 124
+    assert not left(scratch, pid)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +92,6 @@ def test_script_killed(scratch: Path, script: Path, number: signal.Signals) -> N
     (up / "file").unlink()
     up.rmdir()
     deadline = time.monotonic() + PATIENCE_S
-    while left(scratch) and time.monotonic() < deadline:
+    while left(scratch, process.pid) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not left(scratch)
+    assert not left(scratch, process.pid)

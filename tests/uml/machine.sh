@@ -40,7 +40,7 @@ need() { # FILE-OR-PROGRAM PACKAGE
 
 # ---- before the boot: everything that it needs, in one directory, $state
 make_state() {
-    state=$(mktemp -d "${TMPDIR:-/tmp}/boot.XXXXXX") || exit 125
+    state=$(mktemp -d "${TMPDIR:-/tmp}/boot.$$.XXX") || exit 125
     trap 'rm -rf "$state"' EXIT # until the guard takes over
     mkdir "$state/out"
     : >"$state/out/log"
