@@ -145,8 +145,7 @@ def _execute(one: Computation, inputs: Mapping[str, Artifact], config: StageConf
     started = time.monotonic()
     spec = one.spec
     with contextlib.ExitStack() as held:
-        # a look at sources, and a promotion of what was judged before, compute nothing
-        held.enter_context(one.record.computing(reported=spec.memoised))
+        held.enter_context(one.record.computing())
         held.callback(one.discard_out)
         for artifact in inputs.values():
             held.enter_context(one.store.in_use(artifact.digest))

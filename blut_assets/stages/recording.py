@@ -32,18 +32,14 @@ class RunRecorder:
         self._tracker: Tracker = NoTracker()
 
     @contextlib.contextmanager
-    def computing(self, *, reported: bool = True) -> Iterator[None]:
+    def computing(self) -> Iterator[None]:
         """Record that it is computed inside; an exception is its end.
-
-        What it runs on is found out if that is ``reported`` whatever happens, or when a payload starts.
 
         Raises:
             TrackerUnavailable: a tracker was asked for that there is not.
         """
         self._logger = chosen_logger(self._logger)
         self._status.write("asset_started", self._asset, durable=True, **self._facts)
-        if reported:
-            manifest.look_around(self._home, self._run_id)
         try:
             yield
         except BaseException as error:

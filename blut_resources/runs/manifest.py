@@ -80,7 +80,7 @@ def looked_around(run_id: str) -> None:
 class _Look:
     """Looks around in a thread of its own.
 
-    Only what computes notes it in the stream: of a run that reuses everything the manifest alone has it.
+    It is noted in the stream when a payload starts: of a run without one, the manifest alone has it.
     """
 
     def __init__(self, home: Path, run_id: str) -> None:

@@ -23,8 +23,7 @@ LOCK = ".housekeeping.lock"
 def remove_runs(
     instance: dg.DagsterInstance, chosen: Iterable[Removable], until: float | None = None
 ) -> Iterator[Removable]:
-    """Yields finish what was begun before, then remove the runs that were chosen;
-    yields each when it is gone.
+    """Removes the runs that were chosen, after those of a removal that was killed; yields each when gone.
 
     What a run computed stays in the store, with a note that lets it be reused. A run whose results cannot be
     noted stays, and so does one that somebody works for by now.
