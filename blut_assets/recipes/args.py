@@ -64,6 +64,12 @@ def like(config: type[BaseModel], name: str, **changes: Any) -> Any:
     return taken
 
 
+def origin_of(field: FieldInfo) -> tuple[type[BaseModel], str] | None:
+    """Returns the config class and the field that a field was taken over from; None for one of its own."""
+    alike = next((one for one in field.metadata if isinstance(one, _Alike)), None)
+    return (alike.config, alike.name) if alike else None
+
+
 class RecipeArgs(dg.Config):
     """Holds what every recipe accepts."""
 

@@ -1,6 +1,6 @@
 """Implements `blut plan NAME`, which is `blut plan inspect NAME`, and `blut plan resume ID`."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from blut_assets.recipes import Recipe, RecipeArgs
 
 INSPECT = "inspect"
+Format = Literal["text", "mermaid", "dot", "svg"]
 
 
 class _OrRecipe(TyperGroup):
@@ -43,15 +44,45 @@ app = group(
 
 
 @app.command(INSPECT)
-def inspect_plan(name: Name, args: Args = "{}", set_: Set = None, as_json: AsJson = False) -> None:
-    """Say what a recipe would run, and why.
+def inspect_plan(
+    name: Name,
+    args: Args = "{}",
+    set_: Set = None,
+    as_json: AsJson = False,
+    format_: Annotated[
+        Format | None,
+        typer.Option("--format", help="Show the graph of the recipe instead, which needs no args."),
+    ] = None,
+) -> None:
+    """Say what a recipe would run, and why; or, without args that it needs, show its graph.
 
     Also what each asset cost last time. Runs nothing.
     """
     from blut_assets.cli.run.arguments import parsed, recipe_called
 
     recipe = recipe_called(name)
-    show_plan(recipe, parsed(recipe, args, set_), as_json)
+    needs_args = any(info.is_required() for info in recipe.args.model_fields.values())
+    if format_ or (needs_args and args == "{}" and not set_):
+        show_graph(recipe, format_ or "text", as_json)
+    else:
+        show_plan(recipe, parsed(recipe, args, set_), as_json)
+
+
+def show_graph(recipe: "Recipe", format_: Format, as_json: bool) -> None:
+    """Print the graph of a recipe: what each asset takes, holds and took last time, and the args it gets."""
+    from blut_assets.cli.run.diagram import DiagramError, as_dot, as_mermaid, as_svg, as_text
+    from blut_assets.history.graph import graph
+    from blut_resources.instance.instance import open_instance
+
+    with open_instance() as instance:
+        found = graph(recipe, instance)
+    if as_json:
+        print_json(found.as_dict())
+        return
+    try:
+        typer.echo({"text": as_text, "mermaid": as_mermaid, "dot": as_dot, "svg": as_svg}[format_](found))
+    except DiagramError as error:
+        failed(str(error))
 
 
 def show_plan(recipe: "Recipe", args: "RecipeArgs", as_json: bool) -> None:

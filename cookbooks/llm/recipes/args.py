@@ -122,6 +122,7 @@ class RowsArgs(TrainArgs):
 class HfFinetuneArgs(RowsArgs):
     """Holds the args of ``hf_finetune_from_dataset``."""
 
+    output_name: str = Field("", max_length=96, description="changes nothing: a checkpoint is not registered")
     dataset_path: str = like(ExamplesConfig, "path", description=EXAMPLES)
     base_model: str = like(BaseModelConfig, "model")
     hf_extra: dict[str, Any] = like(TrainingConfig, "hf_extra")
