@@ -13,7 +13,7 @@ from blut_assets.recipes import ArgsError, Recipe, RecipeArgs
 from blut_resources.instance.instance import store_of
 from sensors.policy import data as policy_data
 from sensors.policy import machine as policy_machine
-from sensors.policy.decide import OFF, Data, Policy, Run, Wait, hold, weigh
+from sensors.policy.decide import NO_RECIPE, OFF, Data, Policy, Run, Wait, hold, weigh
 from sensors.policy.file import PolicyError, PolicyFile, policy_path, read
 from sensors.policy.history import POLICY_TAG, REASON_TAG, SUBJECT_TAG, artifacts_of, history
 
@@ -63,7 +63,7 @@ def patiently(_key: str, look: Callable[[], Data]) -> Data:
 def _parse(
     file: PolicyFile, name: str, policy: Policy, recipes: Sequence[Recipe]
 ) -> tuple[Recipe, RecipeArgs] | None:
-    if not policy.enabled:
+    if not policy.enabled or not policy.recipe:
         return None
     return parse_recipe(f"{file.path}: policy {name}", policy.recipe, policy.args, recipes)
 
@@ -94,7 +94,7 @@ def _one(
     ask: Ask,
 ) -> Retraining:
     if parsed is None:
-        return _waits(name, Wait(OFF))
+        return _waits(name, Wait(f"{NO_RECIPE} of {file.path}" if policy.enabled else OFF))
     now = dt.datetime.now(dt.UTC)
     past = history(instance, name, file.written)
     held = hold(policy, past, now, policy_machine.look(instance, name, with_gpus=policy.gpus_free > 0))

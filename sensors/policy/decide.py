@@ -20,6 +20,7 @@ Window = tuple[dt.time, dt.time]
 DAY = dt.timedelta(days=1)
 LONGEST = 3650 * DAY
 OFF = "off: `blut policy enable` turns it on"
+NO_RECIPE = 'enabled, but there is no recipe: fill in the line recipe = "NAME"'
 TRIGGERS = ("new_recordings", "new_rows", "new_bytes", "max_age", "schedule")
 
 
@@ -108,9 +109,7 @@ class Policy(BaseModel):
 
     @model_validator(mode="after")
     def _complete(self) -> "Policy":
-        if self.enabled and not self.recipe:
-            raise ValueError('enabled, but there is no recipe; give one, such as recipe = "NAME"')
-        if self.enabled and all(getattr(self, name) is None for name in TRIGGERS):
+        if self.enabled and self.recipe and all(getattr(self, name) is None for name in TRIGGERS):
             raise ValueError(f"enabled, but nothing triggers it; give one of {', '.join(TRIGGERS)}")
         if self.gpu_memory_free and not self.gpus_free:
             raise ValueError("gpu_memory_free without gpus_free; say of how many GPUs, such as gpus_free = 1")

@@ -6,7 +6,8 @@ It holds one policy, its fields at the top, or several, each in a table ``[polic
 
 import datetime as dt
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,6 @@ VARIABLE = "BLUT_TRAIN_POLICY"
 ONLY = "default"
 """The name of a policy that is the only one in its file."""
 TABLE = "policies"
-
-HEADER = """\
-# When Blut retrains by itself: see `blut policy show`, and `blut policy check` for why it does not now.
-"""
 
 
 class PolicyError(ValueError):
@@ -114,14 +111,16 @@ def _explain(problem: Any, where: str) -> str:
     return f"{where}{name} = {problem['input']!r}: {message}{f' ({meaning})' if meaning else ''}"
 
 
-def edit(path: Path, name: str | None, changes: Mapping[str, Any]) -> tuple[str, Policy]:
+def edit(path: Path, name: str | None, changes: Mapping[str, Any], begin: str = "") -> tuple[str, Policy]:
     """Set fields of one policy, which is made if need be; comments and all else stay.
 
-    Concurrent edits follow each other. A file that would be wrong afterwards is not written.
+    Concurrent edits follow each other. A file that would be wrong afterwards is not written. A field that is
+    a sample in a comment (``# cooldown = "7d"``) is set in its place.
 
     Args:
         name: of the policy; None for the only one.
         changes: field -> TOML value; None takes the field out.
+        begin: what a file begins as that is not there yet.
 
     Returns:
         The policy's name and the policy as it is now.
@@ -134,7 +133,10 @@ def edit(path: Path, name: str | None, changes: Mapping[str, Any]) -> tuple[str,
     path = path.resolve()  # a link to a file elsewhere stays a link
     with file_lock(path.with_name(f".{path.name}.lock")):
         before = read(path)
-        document = tomlkit.parse(path.read_text() if before.written else HEADER)
+        text = path.read_text() if before.written else begin
+        if before.policies.keys() <= {ONLY}:
+            text = _uncommented(text, [key for key, value in changes.items() if value is not None])
+        document = tomlkit.parse(text)
         name, table = _table(document, before, name)
         for key, value in changes.items():
             if value is not None:
@@ -145,6 +147,14 @@ def edit(path: Path, name: str | None, changes: Mapping[str, Any]) -> tuple[str,
         policies = parse(text, path)
         write_atomic(path, text.encode(), mode=0o600)
     return name, policies[name]
+
+
+def _uncommented(text: str, keys: Iterable[str]) -> str:
+    """Returns the text with samples in place of the comments that hold them, each to be set to its value."""
+    for key in keys:
+        if not re.search(rf"(?m)^{key} *=", text):
+            text = re.sub(rf"(?m)^# ({key} = .*)$", r"\1", text, count=1)
+    return text
 
 
 def _table(document: Any, before: PolicyFile, name: str | None) -> tuple[str, Any]:

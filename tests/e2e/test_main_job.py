@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,15 @@ def test_dagsters_own_commands_reuse_what_blut_made(box: Box, tmp_path: Path) ->
         assert run().returncode == 0
         assert box.versions() == before
         assert all(box.metadata(name)["reused"] for name in KEPT)
+
+
+def test_a_policy_begins_with_the_run_that_passed(box: Box, tmp_path: Path) -> None:
+    env = {**box.environment(), "BLUT_TRAIN_POLICY": str(tmp_path / "policy.toml")}
+    enabled = subprocess.run([*BLUT, "policy", "enable"], env=env, capture_output=True, text=True)
+    assert enabled.returncode == 0, enabled.stderr
+    policy = tomllib.loads((tmp_path / "policy.toml").read_text())
+    assert policy["enabled"] and policy["recipe"] == RECIPE
+    assert {**policy["args"], **box.args} == policy["args"] and "change the line" in enabled.stdout
 
 
 def test_the_launchpad_takes_the_recipes_args_and_reuses_what_the_command_made(box: Box) -> None:

@@ -5,6 +5,7 @@ Exit codes: 0 as intended, 1 a retraining failed (`check`: none would start), 2 
 cannot be acted on, 130 a retraining was interrupted.
 """
 
+import datetime as dt
 import os
 import shlex
 import sys
@@ -15,14 +16,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from blut_assets.cli.lazy import group
-from blut_assets.cli.output import AsJson, print_json, wrong
+from blut_assets.cli.output import AsJson, failed, print_json, wrong
 from blut_assets.cli.run.arguments import load_object
 from blut_assets.cli.shell.catalogue import complete_recipe
-from sensors.policy.decide import TRIGGERS, Policy, Run
+from sensors.policy.clock import span
+from sensors.policy.decide import NO_RECIPE, TRIGGERS, Policy, Run
 from sensors.policy.file import ONLY, VARIABLE, PolicyError, edit, policy_path, read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import dagster as dg
 
@@ -93,9 +95,15 @@ def enable(
     from blut_resources.instance.home import find_home
 
     with _explained():
+        known = _policy(name)
+        begin, proposed = _proposal(known, changes)
+        changes = {**_left_behind(known, changes), **proposed, **changes}
         _check_recipe(name, changes)
         instance = str(find_home().resolve())
-        name, policy = edit(policy_path(), name, {"instance": instance, **changes, "enabled": True})
+        changes = {"instance": instance, **changes, "enabled": True}
+        name, policy = edit(policy_path(), name, changes, begin)
+    if not policy.recipe:
+        failed(f"{policy_path()}: written, and {NO_RECIPE}; `blut recipe list` says which there are")
     typer.echo(f"{policy_path()}: {name} is on: {policy.recipe}, when {_when(policy)}")
     typer.echo(f"for cron, where no daemon runs: */30 * * * * {_cron_line(instance)}")
 
@@ -191,22 +199,69 @@ def _row(one: "Retraining") -> dict[str, Any]:
     }
 
 
+def _policy(name: str | None) -> Policy:
+    """Returns the policy as the file has it; one of which nothing is said if it has none of that name."""
+    before = read(policy_path()).policies
+    return before.get(name or next(iter(before), ONLY), Policy.model_validate({}))
+
+
+def _proposal(known: Policy, changes: "Mapping[str, Any]") -> tuple[str, dict[str, Any]]:
+    """Returns what a new file begins as, and what is proposed where neither file nor command says it.
+
+    That is the recipe and args of the last run here whose verdict passed, and a trigger.
+    """
+    from blut_assets.definitions import discovered
+    from blut_resources.instance.instance import open_instance
+    from sensors.policy.starter import OLDEST, last_passed, starter
+
+    if recipe := changes.get("recipe", known.recipe):
+        note, proposed = Policy.model_fields["recipe"].description or "", {}
+    else:
+        with open_instance() as instance:
+            passed = last_passed(instance, [r for book in discovered.cookbooks for r in book.recipes])
+        recipe, proposed, note = (
+            "",
+            {},
+            "fill in the name of a recipe and its args, such as args = {seed = 1}",
+        )
+        if passed:
+            note = f"as in run {passed.run_id[:8]}, the last one here whose verdict passed"
+            proposed = {"recipe": passed.recipe, "args": dict(passed.args)}
+            typer.echo(
+                f"recipe {passed.recipe} and its args are those of run {passed.run_id[:8]}, whose"
+                " verdict passed: change the line to have another"
+            )
+    if all(changes.get(one, getattr(known, one)) is None for one in TRIGGERS):
+        proposed["max_age"] = OLDEST
+    return starter(recipe, note), proposed
+
+
+def _left_behind(known: Policy, changes: "Mapping[str, Any]") -> dict[str, None]:
+    """Returns the fields that another recipe does not take over, and says so."""
+    if changes.get("recipe", known.recipe) == known.recipe or not known.recipe:
+        return {}
+    own = {"args", *TRIGGERS, "cooldown", "backoff", "max_runs_per_day"} & known.model_fields_set
+    if own:
+        typer.echo(f"{', '.join(sorted(own))}: were for {known.recipe}, and are not taken over")
+    return dict.fromkeys(own)
+
+
 def _check_recipe(name: str | None, changes: dict[str, Any]) -> None:
     """Refuse a recipe or args before they are written, with what the file has of them already."""
     from blut_assets.definitions import discovered
     from sensors.retraining import parse_recipe
 
     recipes = [recipe for cookbook in discovered.cookbooks for recipe in cookbook.recipes]
-    before = read(policy_path()).policies
-    known = before.get(name or next(iter(before), ONLY), Policy.model_validate({}))
-    recipe, args = changes.get("recipe", known.recipe), changes.get("args", known.args)
+    known = _policy(name)
+    recipe, args = changes.get("recipe", known.recipe), changes.get("args", known.args) or {}
     if recipe:
         parse_recipe("policy enable", recipe, args, recipes)
 
 
 def _when(policy: Policy) -> str:
     said = {name: getattr(policy, name) for name in TRIGGERS}
-    return " or ".join(f"{name} = {value}" for name, value in said.items() if value is not None)
+    words = {name: span(value) if isinstance(value, dt.timedelta) else value for name, value in said.items()}
+    return " or ".join(f"{name} = {value}" for name, value in words.items() if value is not None)
 
 
 def _cron_line(instance: str) -> str:

@@ -1,0 +1,53 @@
+"""`blut policy enable`, from nothing to a file that only its owner completes."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from blut_assets.cli.app import app
+from sensors.policy.decide import Policy
+
+
+@pytest.fixture(autouse=True)
+def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("BLUT_TRAIN_POLICY", str(tmp_path / "policy.toml"))
+    return tmp_path / "policy.toml"
+
+
+def give(*words: str) -> Result:
+    return CliRunner().invoke(app, ["policy", *words])
+
+
+def test_alone_it_writes_all_but_the_recipe_and_says_so(policy: Path) -> None:
+    enabled = give("enable")
+    assert enabled.exit_code == 1 and "fill in the line recipe" in enabled.stderr
+    text = policy.read_text()
+    assert all(f"{name} = " in text for name in Policy.model_fields if name != "args")
+    assert 'recipe = ""' in text and 'max_age = "30d"' in text
+    checked = give("check")
+    assert checked.exit_code == 1 and f'fill in the line recipe = "NAME" of {policy}' in checked.stdout
+    policy.write_text(
+        text.replace('recipe = ""', 'recipe = "lamquant_data_prep"\nargs = {edf_root = "/none"}')
+    )
+    assert "there is no recipe" not in give("check").stdout
+
+
+def test_what_is_set_takes_the_place_of_its_sample(policy: Path) -> None:
+    args = ("--recipe", "lamquant_data_prep", "--args", '{"edf_root": "/none"}')
+    assert give("enable", *args, "--new-recordings", "3", "--cooldown", "12h").exit_code == 0
+    text = policy.read_text()
+    assert text.count("new_recordings = ") == 1 and "\nnew_recordings = 3\n" in text
+    assert '\ncooldown = "12h"\n' in text and "# max_age = " in text
+
+
+def test_another_recipe_starts_clean(policy: Path) -> None:
+    first = ("--recipe", "lamquant_data_prep", "--args", '{"edf_root": "/none"}', "--new-recordings", "3")
+    assert give("enable", *first, "--cooldown", "12h").exit_code == 0
+    args = '{"dataset_path": "/none.jsonl", "base_model": "sample:smollm2"}'
+    enabled = give("enable", "--recipe", "eval_suite", "--args", args, "--schedule", "0 3 * * *")
+    assert enabled.exit_code == 0, enabled.stderr
+    assert "args, cooldown, new_recordings: were for lamquant_data_prep" in enabled.stdout
+    text = policy.read_text()
+    assert "edf_root" not in text and "12h" not in text and 'schedule = "0 3 * * *"' in text
