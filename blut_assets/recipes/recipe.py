@@ -40,6 +40,10 @@ class Recipe:
     """Defines a job over a fixed set of assets, configured by one typed form.
 
     ``configure`` turns the validated args into a config per asset name; assets it leaves out get defaults.
+
+    Attributes:
+        backend: in a word, with what it computes, for the catalogue; the cookbook's name if empty.
+        ends_in: in a word, what it is run for, for the catalogue; the kind of the output if empty.
     """
 
     name: str
@@ -51,6 +55,8 @@ class Recipe:
     configure: Callable[[Any], Mapping[str, StageConfig]]
     input_kinds: Sequence[str] = ()
     metric: Metric | None = None
+    backend: str = ""
+    ends_in: str = ""
 
     def parse(self, values: Mapping[str, Any]) -> RecipeArgs:
         """Validate args.

@@ -24,6 +24,7 @@ COOKBOOKS = "cookbooks"
 """A cookbook is tested as a whole, so its directory of tests stands for the packages in it."""
 
 SUBJECTS: Mapping[str, str] = {
+    "blut_assets/cli/test_policy.py": "blut_assets/cli/commands/policy.py",
     # the command, by what a person does
     "blut_assets/cli/test_command.py": "blut_assets/cli/app.py",
     "blut_assets/cli/test_day.py": "blut_assets/cli/commands",

@@ -14,14 +14,14 @@ app = group("The jobs that can be run, and running one.")
 
 @app.command("list")
 def list_recipes(as_json: AsJson = False) -> None:
-    """List the recipes: name, category, cookbook, what they take and what they make."""
+    """List the recipes: name, category, with what they compute, what they take and what they end in."""
     rows = [
         {
             "name": one["name"],
             "category": one["category"],
-            "cookbook": one["cookbook"],
+            "backend": one["backend"],
             "input": ", ".join(one["inputs"]) or "-",
-            "output": one["output"],
+            "output": one["ends_in"],
         }
         for one in recipes()
     ]
@@ -35,7 +35,9 @@ def show_recipe(name: Name, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"name": one["name"], "args": one["schema"], "template": one["template"]})
         return
-    lines = [f"{one['name']}: {one['description']}", "", columns(one["arguments"])]
+    takes = ", ".join(one["inputs"]) or "nothing"
+    about = f"cookbook {one['cookbook']}, backend {one['backend']}, takes {takes}"
+    lines = [f"{one['name']}: {one['description']}", "", about, "", columns(one["arguments"])]
     lines += ["", f"makes {one['output']}:", *(f"  {asset}" for asset in one["assets"])]
     typer.echo("\n".join(lines))
 

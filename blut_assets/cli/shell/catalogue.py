@@ -16,7 +16,7 @@ from blut_assets.cli.output import wrong
 from blut_assets.cli.shell.completion import quietly
 from blut_assets.versions.files import Stat, note_beside, read_note, stat_of, write_note
 
-CATALOGUE = 1
+CATALOGUE = 2
 """Raise when `describe` says something else of the same sources."""
 GROUP = "blut.cookbooks"
 ALWAYS = ("blut_assets", "blut_resources", "cookbooks", "sensors")

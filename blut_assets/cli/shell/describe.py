@@ -25,6 +25,8 @@ def _recipe(recipe: Recipe, cookbook: Cookbook) -> Described:
         "name": recipe.name,
         "category": recipe.category,
         "cookbook": cookbook.name,
+        "backend": recipe.backend or cookbook.name,
+        "ends_in": recipe.ends_in or recipe.output.kind.removeprefix(f"{cookbook.name}."),
         "inputs": list(recipe.input_kinds),
         "output": recipe.output.kind,
         "description": recipe.description,

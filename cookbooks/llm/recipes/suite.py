@@ -11,6 +11,7 @@ from cookbooks.llm.configs.suite import EvaluatedModelsConfig
 from cookbooks.llm.configs.training import Device
 from cookbooks.llm.configs.verdict import EvaluationTasksConfig, ScoringConfig, refuse_missing_scorers
 from cookbooks.llm.recipes.args import EvaluationArgs
+from cookbooks.llm.recipes.training import BACKEND
 from cookbooks.llm.sources import examples
 from cookbooks.llm.suite import evaluated_models, evaluated_rows, evaluated_tokenizer, suite_evaluation
 from cookbooks.llm.verdict import evaluation_tasks
@@ -67,6 +68,7 @@ EVAL_SUITE = Recipe(
         *(evaluated_rows, evaluation_tasks, suite_evaluation),
     ],
     output=EvalReport,
+    backend=BACKEND,
     configure=_configure,
     input_kinds=[ExamplesFile.kind, HfModel.kind],
 )

@@ -133,6 +133,8 @@ def _loss(tail: Tail) -> Metric:
     return Metric(tail.evaluation, "loss_quantised", "lowest")
 
 
+BACKEND = "lamu"
+"""Local models: trained by TRL in a process of its own, converted and run by llama.cpp."""
 ROWS = [examples, base_model, gguf_preflight, sft_dataset, sft_split]
 
 FINETUNE = Recipe(
@@ -142,6 +144,8 @@ FINETUNE = Recipe(
     args=FinetuneArgs,
     assets=[*ROWS, sft_checkpoint, evaluation_tasks, *SFT_TAIL.assets],
     output=RegisteredModel,
+    backend=BACKEND,
+    ends_in="model.gguf",
     configure=_finetune,
     input_kinds=[ExamplesFile.kind, HfModel.kind],
     metric=_loss(SFT_TAIL),
@@ -154,6 +158,8 @@ FINETUNE_CONVERSATIONS = Recipe(
     args=ConversationsArgs,
     assets=[*ROWS, sft_checkpoint, evaluation_tasks, *SFT_TAIL.assets],
     output=RegisteredModel,
+    backend=BACKEND,
+    ends_in="model.gguf",
     configure=_finetune_conversations,
     input_kinds=[ExamplesFile.kind, HfModel.kind],
     metric=_loss(SFT_TAIL),
@@ -166,6 +172,7 @@ HF_FINETUNE = Recipe(
     args=HfFinetuneArgs,
     assets=[*ROWS, sft_checkpoint],
     output=Checkpoint,
+    backend="hf_trainer",
     configure=_hf_finetune,
     input_kinds=[ExamplesFile.kind, HfModel.kind],
     metric=Metric(sft_checkpoint, "eval_loss", "lowest"),
@@ -181,6 +188,8 @@ DPO = Recipe(
         *(dpo_checkpoint, evaluation_tasks, *DPO_TAIL.assets),
     ],
     output=RegisteredModel,
+    backend=BACKEND,
+    ends_in="model.gguf",
     configure=_dpo,
     input_kinds=[ExamplesFile.kind, HfModel.kind],
     metric=_loss(DPO_TAIL),
@@ -193,6 +202,8 @@ DISTILL = Recipe(
     args=DistillArgs,
     assets=[*ROWS, teacher_model, distilled_checkpoint, evaluation_tasks, *DISTILLED_TAIL.assets],
     output=RegisteredModel,
+    backend=BACKEND,
+    ends_in="model.gguf",
     configure=_distill,
     input_kinds=[ExamplesFile.kind, HfModel.kind],
     metric=_loss(DISTILLED_TAIL),

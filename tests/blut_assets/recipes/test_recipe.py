@@ -158,7 +158,12 @@ def test_the_command_lists_shows_and_refuses(home: Path) -> None:
         return server(*RUN).run([*BLUT[1:], *args], os.environ, REPOSITORY)
 
     listed = json.loads(blut("recipe", "list", "--json").stdout)
-    assert {row["name"]: row["output"] for row in listed}["lamquant_joint_codec"] == "lamquant.pccp_verdict"
+    ends = {row["name"]: (row["category"], row["backend"], row["output"]) for row in listed}
+    assert ends["lamquant_joint_codec"] == ("train", "lamquant", "pccp_verdict")
+    assert ends["lamquant_data_prep"] == ("data-prep", "lamquant", "lma_corpus")
+    assert ends["finetune_from_dataset"] == ("train", "lamu", "model.gguf")
+    assert ends["hf_finetune_from_dataset"] == ("train", "hf_trainer", "checkpoint.hf")
+    assert ends["eval_suite"] == ("eval", "lamu", "eval.report")
     assert "tier" in blut("recipe", "show", "lamquant_joint_codec").stdout
     assert blut("recipe", "show", "nothing").returncode == 2
     refused = blut("recipe", "run", "lamquant_joint_codec", "--args", "{not json")
