@@ -20,7 +20,8 @@ from blut_assets.stages.spec import StageConfig, StageSpec
 from blut_assets.stages.stage import call
 from blut_assets.versions.fingerprint import CodeEdited
 from blut_resources.alive import hold_run
-from blut_resources.containment import ContainmentRefused
+from blut_resources.containment import ContainmentRefused, LimitsError
+from blut_resources.containment.asked import contained
 from blut_resources.files.durable import FULL, explanation
 from blut_resources.instance.instance import EphemeralInstance, home_of, store_of
 from blut_resources.leases.lease import NeverFits
@@ -33,7 +34,7 @@ from blut_resources.store.artifacts import StoreError
 from blut_resources.text import lines
 
 EXPLAINED = (
-    *(CodeEdited, ContainmentRefused, EphemeralInstance, FileNotFoundError, NeverFits),
+    *(CodeEdited, ContainmentRefused, EphemeralInstance, FileNotFoundError, LimitsError, NeverFits),
     *(PromotionRefused, RegistryError, SharedMemoryTooSmall, StoreError, TrackerUnavailable),
 )
 """Errors whose message is written for a person; anything else keeps its stack trace."""
@@ -41,6 +42,7 @@ HOPELESS = (
     CodeEdited,
     ContainmentRefused,
     EphemeralInstance,
+    LimitsError,
     NeverFits,
     PromotionRefused,
     TrackerUnavailable,
@@ -97,6 +99,7 @@ def _materialize(
     hold_run(context.instance, context.run.run_id)
     refuse_empty_selection(context)
     _refuse_stale_code(spec)
+    contained(os.environ)  # what it cannot mean is refused of a reused result too
     one = Computation(context, spec, inputs, config)
     if not spec.memoised:
         with _hold_alone(one):

@@ -17,8 +17,10 @@ from blut_assets.stages import reuse
 from blut_assets.stages.findings import Findings
 from blut_assets.stages.footprints import Kind, peaks_before
 from blut_assets.stages.limits import LimitsConfig
+from blut_assets.stages.memory_limit import choose
 from blut_assets.stages.recording import RunRecorder
 from blut_assets.stages.spec import StageSpec
+from blut_resources.containment.asked import contained
 from blut_resources.containment.limits import Limits
 from blut_resources.containment.unit import Enforcement
 from blut_resources.files.durable import remove_tree
@@ -43,6 +45,8 @@ WAITING_TAG = "blut/waiting"
 MOVES = "blut_moves"
 """What marks a line of the log that only says how far a payload is."""
 
+Peaks = tuple[list[int], list[int]]
+"""What earlier computations took at most, in bytes: those of the same kind, and those alike."""
 Running = Generator[dg.AssetObservation, None, dict[str, Any]]
 
 
@@ -75,11 +79,13 @@ class PayloadRunner:
                 limit is allowed.
             NeverFits: if this machine can never give what it needs.
         """
-        limits = self._limits.resolve(self._spec.footprint.limits)
+        gpus = self._gpus(gpus)
+        peaks = peaks_before(self.context.instance, self._spec.key, self._kind(self.findings.gpus))
+        limits = self._choose(peaks)
         there = set(payload.out.iterdir()) if payload.out.is_dir() else set()
         while True:
             try:
-                return (yield from self._once(replace(payload, limits=limits), gpus))
+                return (yield from self._once(replace(payload, limits=limits), gpus, peaks))
             except PayloadFailed as error:
                 larger = self._limits.next_size_up(limits) if error.outcome.kind == "oom-kill" else None
                 if larger is None or larger.memory_max is None:
@@ -90,10 +96,19 @@ class PayloadRunner:
                 for half_written in set(payload.out.iterdir()) - there:
                     remove_tree(half_written)
 
-    def _once(self, payload: Payload, gpus: int | None) -> Running:
+    def _choose(self, peaks: Peaks) -> Limits:
+        """Choose its limits, and say where they come from if containment is asked for, or declined."""
+        choice = choose(contained(os.environ), self._limits, self._spec.footprint, peaks)
+        if noted := choice.noted():
+            self.context.log.info(f"{self._name}: {choice.describe()}")
+            self._record.limited(noted)
+            self.findings.show(memory_limit_from=choice.reason)
+        return choice.limits
+
+    def _once(self, payload: Payload, gpus: int, peaks: Peaks) -> Running:
         facts: dict[str, Any] = {}
         shown, kept_back = Shown(), None
-        admit = functools.partial(self._admit, payload.limits, gpus)
+        admit = functools.partial(self._admit, payload.limits, gpus, peaks)
         for event in run_payload(self.context, payload, admit, self._record.last_words):
             self._record.payload(event)
             if event["event"] == "epoch":
@@ -138,14 +153,11 @@ class PayloadRunner:
         self.context.log.info(line, extra={MOVES: True})
 
     @contextlib.contextmanager
-    def _admit(self, limits: Limits, gpus: int | None) -> Iterator[Lease]:
+    def _admit(self, limits: Limits, gpus: int, peaks: Peaks) -> Iterator[Lease]:
         """Queue for its limit, else what its kind took before, else what was declared."""
         footprint, context = self._spec.footprint, self.context
         declared = parse_size(footprint.memory, "footprint.memory") if footprint.memory else None
-        if gpus is None:
-            gpus = self._any_gpu() if footprint.gpus == "any" else footprint.gpus
-        self.findings.gpus = max(self.findings.gpus, gpus)
-        same, alike = peaks_before(context.instance, self._spec.key, self._kind(self.findings.gpus))
+        same, alike = peaks
         needed = estimate(declared, same, limits.memory_max, alike)
         if (same or alike) and not limits.memory_max:
             # the kernel counts cached files in: what ran here before must not be said to fit never again
@@ -171,6 +183,13 @@ class PayloadRunner:
             with energy.metered(granted.gpus) as used:
                 yield granted
             self.findings.show(**used.added_to(self.findings.shown))
+
+    def _gpus(self, asked: int | None) -> int:
+        """Returns how many GPUs it gets, and notes that: they drive what it takes."""
+        declared = self._spec.footprint.gpus
+        gpus = asked if asked is not None else self._any_gpu() if declared == "any" else declared
+        self.findings.gpus = max(self.findings.gpus, gpus)
+        return gpus
 
     def _any_gpu(self) -> int:
         """Returns one GPU, where there is one; a payload sees none that it has not leased."""

@@ -73,6 +73,10 @@ class RunRecorder:
         elif row := self._record.take(event):
             self._track(row)
 
+    def limited(self, facts: Mapping[str, Any]) -> None:
+        """Record which limit its payload gets, and where that comes from."""
+        self._status.write("limited", self._asset, **facts)
+
     def last_words(self, place: Path) -> None:
         """Record what its payload has said since somebody ended it, read in the place that it had."""
         for row in self._record.mend():

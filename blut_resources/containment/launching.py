@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from blut_resources.containment.asked import CONTAINED, contained
 from blut_resources.containment.backends.base import (
     ENVIRONMENT,
     LIFELINE,
@@ -260,5 +261,6 @@ def _read_back(
 def _refusal(name: str, limits: Limits, passed: list[str]) -> str:
     asked = f" with memory_max {size_text(limits.memory_max)}" if limits.memory_max else ""
     tried = "\n".join(f"  {line}" for line in passed) or f"  {limits.backend}: does not hold a whole tree"
-    remedy = "To run it without that guarantee, set $BLUT_CONTAINMENT_MODE=best-effort"
+    without = f"unset ${CONTAINED}" if contained(os.environ) else "set $BLUT_CONTAINMENT_MODE=best-effort"
+    remedy = f"To run it without that guarantee, {without}"
     return f"{name}{asked}: nothing here provably holds it, so it was not started.\n{tried}\n{remedy}"

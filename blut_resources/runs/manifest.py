@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from blut_resources.containment.asked import CONTAINED
 from blut_resources.files.documents import DocumentError, read_json
 from blut_resources.files.durable import StoreError, write_atomic
 from blut_resources.runs import status
@@ -57,7 +58,8 @@ def begin(home: Path, run: Any) -> None:
     path = manifest_path(home, run.run_id)
     if path.exists():
         return
-    here = {"argv": sys.orig_argv, "cwd": os.getcwd(), "pid": os.getpid()}  # noqa: PTH109
+    asked = {"contained": os.environ.get(CONTAINED) or None}
+    here = {**asked, "argv": sys.orig_argv, "cwd": os.getcwd(), "pid": os.getpid()}  # noqa: PTH109
     known = {**_about(run), **here, "started": round(time.time(), 3)}
     with contextlib.suppress(OSError, StoreError):  # no reason to end a run
         write_atomic(path, _encoded(known), durable=False)
@@ -169,6 +171,10 @@ def _fold(asset: dict[str, Any], event: Mapping[str, Any], facts: Mapping[str, A
         asset |= {**facts, **times, "state": STATES[kind]}
     elif kind == "asset_failed":
         asset |= {**facts, "ended": event["t"], "state": "failed"}
+    elif kind == "limited":
+        asset["containment"] = facts
+    elif kind == "payload_started" and "containment" in asset:
+        asset["containment"] |= {"held_by": facts.get("containment"), "contained": facts.get("contained")}
     elif kind == "epoch":
         asset["epochs"] = asset.get("epochs", 0) + 1
     elif kind == "gauge":

@@ -1,18 +1,22 @@
 """Asks the questions of `blut doctor`, each answered by the code that a run would use."""
 
+import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from importlib.metadata import PackageNotFoundError, entry_points, requires, version
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from packaging.requirements import Requirement
 
+from blut_assets.stages.memory_limit import unclaimed
 from blut_assets.tools import Tool
 from blut_resources.containment import ContainmentRefused, Limits, LimitsError, launch
+from blut_resources.containment.asked import CONTAINED, contained
 from blut_resources.containment.backends.choose import candidates
 from blut_resources.containment.unit import ContainmentError
+from blut_resources.leases.lease import LeaseError
 from blut_resources.machine.gpus import gpus
 from blut_resources.machine.memory import memory, shared_memory, size_text
 
@@ -42,7 +46,8 @@ def checkup() -> Iterator[Finding]:
     yield from _modes()
     yield from _cookbooks()
     yield from map(_extra, extras())
-    yield from _containment()
+    held = yield from _containment()
+    yield _contained(held)
     yield from _memory()
     yield from _gpus()
     yield from map(_tool, tools())
@@ -152,8 +157,11 @@ def _lacks(requirement: Requirement) -> str:
     return "" if fits else f"{requirement.name} {there} is not {requirement.specifier}"
 
 
-def _containment() -> Iterator[Finding]:
-    """Yields what `auto` takes: a unit is started, and its limit read back from the kernel."""
+def _containment() -> Generator[Finding, None, str | None]:
+    """Yields what `auto` takes: a unit is started, and its limit read back from the kernel.
+
+    Returns the name of what holds it; None where nothing does.
+    """
     try:
         limits = Limits.resolve({"memory_max": PROBE_MEMORY, "mode": "required"}, {}, {})
         with tempfile.TemporaryDirectory(prefix="blut-doctor-") as place:
@@ -169,7 +177,7 @@ def _containment() -> Iterator[Finding]:
             "run where systemd runs, or give this user a cgroup; until then BLUT_CONTAINMENT_MODE=best-effort"
         )
         yield Finding("containment", "missing", f"no memory limit can be enforced: {why}", remedy)
-        return
+        return None
     stronger = f"; not a stronger one: {held.reason}" if held.reason else ""
     yield Finding(
         "containment", "ok", f"{held.backend}, limit {size_text(held.memory_max or 0)} read back{stronger}"
@@ -177,6 +185,24 @@ def _containment() -> Iterator[Finding]:
     for other in candidates(Limits(backend="auto")):
         if other.name != held.backend and other.contains and (reason := other.unavailable()):
             yield Finding(f"containment by {other.name}", "missing", reason)
+    return held.backend
+
+
+def _contained(backend: str | None) -> Finding:
+    """Says what ``$BLUT_CONTAINED`` does to a payload here."""
+    about = f"${CONTAINED}"
+    try:
+        asked, free = contained(os.environ), size_text(unclaimed())
+    except (LeaseError, ValueError) as error:
+        return Finding(about, "broken", str(error), f"unset {about}, or set it to 1 or 0")
+    by = f"enforced by {backend}" if backend else "which nothing here enforces: no payload would start"
+    limit = f"a memory limit for each payload, {by}; {free} where nothing else says how much"
+    if asked is None:
+        return Finding(about, "ok", f"not set: limits only where they are named; 1 would be {limit}")
+    if not asked:
+        return Finding(about, "ok", "0: no payload is contained")
+    remedy = "" if backend else f"unset {about}, or mend containment"
+    return Finding(about, "ok" if backend else "broken", f"1: {limit}", remedy)
 
 
 def _memory() -> Iterator[Finding]:

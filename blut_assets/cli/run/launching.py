@@ -1,5 +1,6 @@
 """Runs a recipe or a stage in this process, with its progress on the terminal and the outcome at the end."""
 
+import os
 import signal
 import uuid
 from collections.abc import Mapping, Sequence
@@ -7,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from blut_assets.cli.output import wrong
 from blut_assets.cli.run.progress import Progress
 from blut_assets.cli.run.report import INTERRUPTED, Ran, run_summary
 from blut_assets.definitions import defs
@@ -14,6 +16,8 @@ from blut_assets.history.failures import STOPPED, failure_of
 from blut_assets.recipes import Recipe, RecipeArgs
 from blut_assets.stages.spec import StageConfig
 from blut_resources.alive import reap_dead_runs
+from blut_resources.containment import LimitsError
+from blut_resources.containment.asked import contained
 from blut_resources.dagster_private.console import console_goes_to
 from blut_resources.dagster_private.names import REPOSITORY, REPOSITORY_LABEL_TAG
 from blut_resources.instance.instance import open_instance
@@ -39,6 +43,10 @@ def execute(
 ) -> int:
     """Run any job over stage assets, of which ``configs`` say how many epochs they are to have."""
     end_on_sigterm()
+    try:
+        contained(os.environ)
+    except LimitsError as error:
+        wrong(str(error))
     epochs = {
         key.to_user_string(): epochs
         for key, config in configs.items()
