@@ -42,6 +42,15 @@ class Recording:
     offset: NDArray[np.float64] = field(repr=False)
 
     @property
+    def n_samples(self) -> int:
+        """Returns the samples of each channel."""
+        return self.digital.shape[1]
+
+    def read(self, start: int, stop: int) -> NDArray[np.int32]:
+        """Returns the integers ``[C, stop - start]``."""
+        return self.digital[:, start:stop]
+
+    @property
     def microvolts(self) -> NDArray[np.float64]:
         """Returns the samples in microvolts, float64 ``[C, T]``."""
         return self.digital * self.scale[:, None] + self.offset[:, None]

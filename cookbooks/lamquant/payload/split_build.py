@@ -55,7 +55,7 @@ def main() -> None:
         policy, root = read_config(session, SplitSettings).policy(), read_inputs(session, SplitInputs).corpus
         corpus = read_corpus(root)
         stems = [entry["stem"] for entry in corpus["recordings"]]
-        duplicates = find_duplicates(stems, lambda stem: read_recording(root, stem))
+        duplicates = find_duplicates(stems, lambda stem: read_recording(root, stem), session.work)
         split = build_split(corpus, duplicates, policy)
         write_atomic(session.out / MANIFEST, (json.dumps(split, sort_keys=True, indent=1) + "\n").encode())
         homes = [split["subjects"][spellings[0]] for spellings in patients_of(split["subjects"]).values()]

@@ -1,67 +1,41 @@
 """Finds content that appears twice: whole recordings, shared trials, channels that copy one another.
 
 Equality is of integers up to a constant offset, polarity and an integer gain of a whole channel, over at
-least a second at any position; a copy that was filtered, resampled or re-referenced is not recognised.
-Landmarks propose, the samples decide: every reported run was compared sample by sample.
+least a second at any position. Landmarks propose, the samples decide: every reported run was compared
+sample by sample.
 
-Cost: one pass over the corpus, O(samples), then O(L log L) for L landmarks (about one in a hundred
-samples at 256 Hz) and O(shared samples) with a second read of only those recordings that share content.
-Memory: the landmarks (about 0.5 byte a sample with the sort) and two recordings at a time.
+Cost: one pass over the corpus, O(samples), then O(L log L) for L landmarks (about one in a hundred samples
+at 256 Hz) and a second read of only those stretches that share content. Memory: a few blocks and a part
+of the landmarks, whatever the number and length of the recordings; the landmarks lie in temporary files.
 """
 
 import hashlib
+import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.signal.landmarks import WINDOW, Landmarks, guaranteed_run, landmarks
-from cookbooks.lamquant.signal.matching import EqualStretch, candidates, verified
+from cookbooks.lamquant.signal.findings import CopiedChannel, SharedContent, between, copied_channels, within
+from cookbooks.lamquant.signal.landmarks import LANDMARK, Sketcher, guaranteed_run
+from cookbooks.lamquant.signal.matching import EqualStretch, Side, candidates, verified
+from cookbooks.lamquant.signal.reading import Samples, Signal, Window, blocks
+from cookbooks.lamquant.signal.spool import Spool
+from cookbooks.lamquant.signal.winnow import WINDOW
 
-COPIED_CHANNEL = 0.5
-"""Share of a channel's moving samples found in another at one lag from which it counts as its copy."""
-SAME_RECORDING = 0.9
-"""Share of a recording's samples found in another from which the two count as one recording."""
-MAX_RUNS = 100
-"""Runs listed in full for one finding; the count is always complete."""
+_PAIR = np.dtype(
+    [
+        *(("key", "<u8"), ("first", "<u4"), ("second", "<u4"), ("channel", "<u2"), ("position", "<i8")),
+        *(("other", "<u2"), ("other_position", "<i8")),
+    ]
+)
+_LINE = 64
+"""Candidates kept of one lag of two channels in each part of the landmarks: a long copy has far more."""
 
-Samples = NDArray[np.integer]
-
-
-class Signal(Protocol):
-    """Says what is needed of a recording: integers [channels, samples], their names and rate."""
-
-    @property
-    def channels(self) -> list[str]:
-        """Returns the names of the channels."""
-        ...
-
-    @property
-    def rate_hz(self) -> float:
-        """Returns the rate in samples per second."""
-        ...
-
-    @property
-    def digital(self) -> Samples:
-        """Returns the integers [channels, samples]."""
-        ...
-
-
-@dataclass(frozen=True)
-class SharedContent:
-    """Describes duplicated content: ``kind`` is recording, trial or lagged_channel; members are stems."""
-
-    kind: str
-    members: tuple[str, ...]
-    detail: dict[str, Any] = field(default_factory=dict)
-
-    def as_json(self) -> dict[str, Any]:
-        """Returns the entry in ``split.json``."""
-        return {"kind": self.kind, "members": list(self.members), **self.detail}
+Open = Callable[[str], Signal]
 
 
 @dataclass(frozen=True)
@@ -77,177 +51,176 @@ class Duplicates:
     kept_channels: dict[str, list[int]]
 
 
-def find_duplicates(stems: Iterable[str], load: Callable[[str], Signal]) -> Duplicates:
+def find_duplicates(stems: Iterable[str], load: Open, scratch: Path | None = None) -> Duplicates:
     """Find duplicated content among and within recordings.
 
     Args:
         stems: names of the recordings; the result does not depend on their order.
-        load: reads one; called once for each, and again for those that share content with another.
+        load: opens one; called once for each, and again for those that share content with another.
+        scratch: directory for temporary files, the system's by default; nothing is left in it.
     """
-    by_content: dict[str, list[str]] = defaultdict(list)
-    sketches: dict[str, Landmarks] = {}
-    findings: list[SharedContent] = []
-    kept_channels: dict[str, list[int]] = {}
-    for stem in sorted(stems):
-        signal = load(stem)
-        content = _content(signal.digital)
-        by_content[content].append(stem)
-        sketch = landmarks(signal.digital, signal.rate_hz)
-        inner, kept = _within(stem, signal, sketch)
-        findings += inner
-        if len(kept) < len(signal.digital):
-            kept_channels[stem] = kept
-        if len(by_content[content]) == 1:
-            sketches[stem] = sketch.of_channels(kept)
-    copies = tuple(tuple(group) for key, group in by_content.items() if key and len(group) > 1)
-    findings += [SharedContent("recording", group, {"exact": True}) for group in copies]
-    findings += _across(sketches, kept_channels, load)
+    with tempfile.TemporaryDirectory(dir=scratch) as directory:
+        sketches = _Sketches(Path(directory))
+        for stem in sorted(stems):
+            sketches.add(stem, load(stem))
+        findings, copied = _matched(sketches, load, Path(directory))
+    findings += [SharedContent("recording", group, {"exact": True}) for group in sketches.copies]
     findings.sort(key=lambda finding: (finding.kind, finding.members, str(finding.detail)))
-    return Duplicates(tuple(findings), copies, kept_channels)
+    kept = {
+        stem: [index for index in range(len(sketches.steps[stem])) if index not in copies]
+        for stem, copies in copied.items()
+    }
+    return Duplicates(tuple(findings), sketches.copies, kept)
 
 
-def _content(digital: Samples) -> str:
-    """Returns the digest of the samples, whatever the order of the channels;
-    empty when nothing in it moves.
-    """
-    if not digital.size or not (digital != digital[:, :1]).any():
-        return ""
-    rows = sorted(hashlib.sha256(row.astype("<i8").tobytes()).digest() for row in digital)
-    return hashlib.sha256(b"".join(rows)).hexdigest()
+class _Sketches:
+    """Collects the landmarks of all recordings, and which of them have equal content."""
+
+    def __init__(self, directory: Path) -> None:
+        self._spool = Spool(directory, "landmarks", LANDMARK, "hash")
+        self._by_content: dict[str, list[str]] = defaultdict(list)
+        self.owners: list[str | None] = []
+        """The recording of each ``owner`` of a landmark; none where its landmarks are not wanted."""
+        self.steps: dict[str, list[int]] = {}
+
+    @property
+    def copies(self) -> tuple[tuple[str, ...], ...]:
+        """Returns groups of recordings with the same samples."""
+        return tuple(tuple(group) for key, group in self._by_content.items() if key and len(group) > 1)
+
+    def add(self, stem: str, signal: Signal) -> None:
+        """Sketch a recording in one pass, in two where a late sample shows that the step is smaller."""
+        content = _Content(len(signal.channels))
+        sketcher = self._pass(stem, signal, Sketcher(len(signal.channels), signal.rate_hz), content)
+        if sketcher.stale:
+            self.owners[-1] = None
+            again = Sketcher(len(signal.channels), signal.rate_hz, sketcher.steps)
+            sketcher = self._pass(stem, signal, again, None)
+        self.steps[stem] = sketcher.steps
+        group = self._by_content[content.digest()]
+        group.append(stem)
+        if len(group) > 1:
+            self.owners[-1] = None
+
+    def families(self) -> Iterator[NDArray]:
+        """Yield the wanted landmarks, those of one hash together and in one order."""
+        wanted = np.array([owner is not None for owner in self.owners], np.bool_)
+        for part in self._spool.families():
+            yield part[wanted[part["owner"]]]
+
+    def _pass(self, stem: str, signal: Signal, sketcher: Sketcher, content: "_Content | None") -> Sketcher:
+        self.owners.append(stem)
+        for fresh in blocks(signal):
+            if content is not None:
+                content.update(fresh)
+            self._keep(sketcher.feed(fresh))
+        self._keep(sketcher.finish())
+        return sketcher
+
+    def _keep(self, landmarks: NDArray) -> None:
+        landmarks["owner"] = len(self.owners) - 1
+        self._spool.add(landmarks)
 
 
-def _within(stem: str, signal: Signal, sketch: Landmarks) -> tuple[list[SharedContent], list[int]]:
-    """Returns channels that copy another one of the same recording, and stretches that a channel repeats."""
-    shortest = guaranteed_run(signal.rate_hz)
-    zeros = np.zeros(len(sketch.hash), np.int64)
-    pairs = candidates(
-        sketch.hash, np.column_stack([zeros, sketch.channel.astype(np.int64), sketch.position])
-    )
-    # trials laid end to end break a copied channel into runs of less than a second: count those too
-    runs = verified(pairs[:, [1, 2, 4, 5]], signal.digital, signal.digital, WINDOW)
-    copied = _copied_channels(runs, signal.digital)
-    kept = [index for index in range(len(signal.digital)) if index not in copied]
-    findings = [
-        SharedContent(
-            "lagged_channel",
-            (stem,),
-            {
-                "source": signal.channels[source],
-                "copy": signal.channels[copy],
-                "lag_samples": lag,
-                "coverage": round(coverage, 4),
-            },
-        )
-        for copy, (source, lag, coverage) in sorted(copied.items())
-    ]
-    repeats = [
-        run
-        for run in runs
-        if run.channels[0] == run.channels[1] and run.channels[0] in kept and run.length > shortest
-    ]
-    if repeats:
-        findings.append(SharedContent("trial", (stem,), _describe(repeats, signal, signal)))
-    return findings, kept
+class _Content:
+    """Digests the samples of a recording, whatever the order of its channels."""
+
+    def __init__(self, n_channels: int) -> None:
+        self._rows = [hashlib.sha256() for _ in range(n_channels)]
+        self._first: Samples | None = None
+        self._moves = False
+
+    def update(self, fresh: Samples) -> None:
+        """Take the next samples [C, n]."""
+        if self._first is None:
+            self._first = fresh[:, :1].copy()
+        self._moves = self._moves or bool((fresh != self._first).any())
+        for row, samples in zip(self._rows, fresh, strict=True):
+            row.update(np.ascontiguousarray(samples, "<i8").data)
+
+    def digest(self) -> str:
+        """Returns the digest; empty when nothing in the recording moves."""
+        rows = sorted(row.digest() for row in self._rows)
+        return hashlib.sha256(b"".join(rows)).hexdigest() if self._moves else ""
 
 
-def _copied_channels(runs: Sequence[EqualStretch], digital: Samples) -> dict[int, tuple[int, int, float]]:
-    """Returns copies as ``{channel: (source, lag, coverage)}``;
-    the first channel of a family is its source.
-    """
-    shared: dict[tuple[int, int, int], int] = defaultdict(int)
-    for run in runs:
-        if run.channels[0] != run.channels[1]:
-            shared[*run.channels, run.starts[1] - run.starts[0]] += run.length
-    copied: dict[int, tuple[int, int, float]] = {}
-    moving = {index: _moving(digital[index]) for _, index, _ in shared}
-    for (source, copy, lag), length in sorted(shared.items(), key=lambda item: (item[0][:2], -item[1])):
-        coverage = min(1.0, length / max(1, moving[copy]))
-        if coverage >= COPIED_CHANNEL and source not in copied and copy not in copied:
-            copied[copy] = (source, lag, coverage)
-    return copied
+def _matched(
+    sketches: _Sketches, load: Open, directory: Path
+) -> tuple[list[SharedContent], dict[str, dict[int, CopiedChannel]]]:
+    """Returns the findings within and between recordings, and the channels that copy another one."""
+    inner, outer = (Spool(directory, name, _PAIR, "key") for name in ("inner", "outer"))
+    for family in sketches.families():
+        pairs = _pairs(family)
+        same = pairs["first"] == pairs["second"]
+        inner.add(pairs[same])
+        outer.add(pairs[~same])
+    findings: list[SharedContent] = []
+    copied: dict[str, dict[int, CopiedChannel]] = {}
+    for (stem, _), pairs in _by_recordings(inner, sketches.owners):
+        side = Side(Window(load(stem)), sketches.steps[stem])
+        # trials laid end to end break a copied channel into runs of less than a second: count those too
+        runs = _runs(pairs, side, side, WINDOW)
+        signal = side.window.signal
+        if found := copied_channels(runs, signal):
+            copied[stem] = found
+        findings += within(stem, signal, runs, found, guaranteed_run(signal.rate_hz))
+    for names, pairs in _by_recordings(outer, sketches.owners):
+        for name, field in zip(names, ("channel", "other"), strict=True):
+            pairs = pairs[~np.isin(pairs[field], list(copied.get(name, ())))]
+        if len(pairs):
+            findings += _between(names, pairs, sketches.steps, load, copied)
+    return findings, copied
 
 
-def _moving(samples: Samples) -> int:
-    """Returns the samples of a channel outside flat stretches of a second or so:
-    what there is to be copied.
-    """
-    change = np.flatnonzero(np.diff(samples)) if len(samples) > 1 else np.empty(0, np.int64)
-    gaps = np.diff(change, prepend=-1, append=len(samples) - 1)
-    return len(samples) - int(gaps[gaps > 128].sum())
-
-
-def _across(
-    sketches: dict[str, Landmarks], kept: dict[str, list[int]], load: Callable[[str], Signal]
-) -> Iterator[SharedContent]:
-    """Yields findings between two different recordings."""
-    stems = sorted(sketches)
-    hashes = np.concatenate([sketches[stem].hash for stem in stems] or [np.empty(0, np.uint64)])
-    places = np.empty((len(hashes), 3), np.int64)
-    places[:, 0] = np.repeat(np.arange(len(stems)), [len(sketches[stem].hash) for stem in stems])
-    for column, name in ((1, "channel"), (2, "position")):
-        parts = [getattr(sketches[stem], name) for stem in stems]
-        places[:, column] = np.concatenate(parts or [np.empty(0, np.int64)])
-    pairs = candidates(hashes, places)
-    pairs = pairs[pairs[:, 0] != pairs[:, 3]]
-    pairs = pairs[np.lexsort((pairs[:, 3], pairs[:, 0]))]
-    cached = lru_cache(maxsize=2)(load)
-    starts = np.flatnonzero(np.diff(pairs[:, [0, 3]], axis=0, prepend=-1).any(axis=1))
-    for chunk in np.split(pairs, starts[1:]) if len(pairs) else []:
-        names = stems[chunk[0, 0]], stems[chunk[0, 3]]
-        first, second = cached(names[0]), cached(names[1])
-        shortest = min(guaranteed_run(first.rate_hz), guaranteed_run(second.rate_hz))
-        runs = verified(chunk[:, [1, 2, 4, 5]], first.digital, second.digital, shortest)
-        if runs:
-            yield _classify(names, runs, first, second, kept)
-
-
-def _classify(
+def _between(
     names: tuple[str, str],
-    runs: list[EqualStretch],
-    first: Signal,
-    second: Signal,
-    kept: dict[str, list[int]],
-) -> SharedContent:
-    """Returns a whole recording, a copied channel or shared trials, by how much of either is shared."""
-    shares, channel_share = [], 0.0
-    for side, signal in enumerate((first, second)):
-        shared = _covered(runs, side)
-        channels = kept.get(names[side]) or range(len(signal.digital))
-        moving = {index: _moving(signal.digital[index]) for index in channels}
-        shares.append(sum(shared.values()) / max(1, sum(moving.values())))
-        channel_share = max(channel_share, *(n / max(1, moving[i]) for i, n in shared.items()))
-    share = min(1.0, max(shares))
-    detail = _describe(runs, first, second) | {"coverage": round(share, 4)}
-    if share >= SAME_RECORDING:
-        return SharedContent("recording", names, {"exact": False, **detail})
-    return SharedContent("lagged_channel" if channel_share >= SAME_RECORDING else "trial", names, detail)
+    pairs: NDArray,
+    steps: Mapping[str, list[int]],
+    load: Open,
+    copied: Mapping[str, dict[int, CopiedChannel]],
+) -> list[SharedContent]:
+    first, second = (Side(Window(load(name)), steps[name]) for name in names)
+    signals = first.window.signal, second.window.signal
+    runs = _runs(pairs, first, second, min(guaranteed_run(signal.rate_hz) for signal in signals))
+    return [between(names, runs, signals, copied)] if runs else []
 
 
-def _covered(runs: Iterable[EqualStretch], side: int) -> dict[int, int]:
-    """Returns the samples of each channel that lie in a run, each counted once."""
-    spans: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    for run in runs:
-        spans[run.channels[side]].append((run.starts[side], run.starts[side] + run.length))
-    covered: dict[int, int] = {}
-    for channel, intervals in spans.items():
-        end = total = 0
-        for low, high in sorted(intervals):
-            total += max(0, high - max(low, end))
-            end = max(end, high)
-        covered[channel] = total
-    return covered
+def _pairs(family: NDArray) -> NDArray:
+    """Returns candidate pairs of landmarks; at most ``_LINE`` of one lag of two channels."""
+    family = family[np.lexsort((family["position"], family["channel"], family["owner"]))]
+    one, two = candidates(family["hash"])
+    a, b = family[one], family[two]
+    found = np.empty(len(a), _PAIR)
+    found["first"], found["channel"], found["position"] = a["owner"], a["channel"], a["position"]
+    found["second"], found["other"], found["other_position"] = b["owner"], b["channel"], b["position"]
+    # SplitMix64's first constant, folded: Spool wants evenly spread low bits
+    key = (found["first"].astype(np.uint64) << np.uint64(32) | found["second"]) * np.uint64(
+        0x9E3779B97F4A7C15
+    )
+    found["key"] = key ^ (key >> np.uint64(32))
+    lag = found["other_position"] - found["position"]
+    order = np.lexsort((found["position"], lag, found["other"], found["channel"], found["key"]))
+    found, lag = found[order], lag[order]
+    new = np.ones(len(found), np.bool_)
+    for column in (lag, found["other"], found["channel"], found["key"]):
+        new[1:] &= column[1:] == column[:-1]
+    start = np.flatnonzero(~new | (np.arange(len(found)) == 0))
+    size = np.diff(start, append=len(found))
+    place = np.arange(len(found)) - np.repeat(start, size)
+    return found[place % np.repeat(-(-size // _LINE), size) == 0]
 
 
-def _describe(runs: Sequence[EqualStretch], first: Signal, second: Signal) -> dict[str, Any]:
-    """Runs with the channels that share them at the same place, longest list cut at ``MAX_RUNS``."""
-    together: dict[tuple[int, int, int], list[list[str]]] = defaultdict(list)
-    for run in runs:
-        names = [first.channels[run.channels[0]], second.channels[run.channels[1]]]
-        together[*run.starts, run.length].append(names)
-    listed = [
-        {"start": [first_start, second_start], "samples": length, "channels": channels}
-        for (first_start, second_start, length), channels in sorted(together.items())
-    ]
-    spans = [EqualStretch((0, 0), (start, 0), length) for start, _, length in together]
-    seconds = _covered(spans, 0).get(0, 0) / first.rate_hz
-    return {"n_runs": len(listed), "runs": listed[:MAX_RUNS], "seconds": round(seconds, 3)}
+def _by_recordings(pairs: Spool, owners: list[str | None]) -> Iterator[tuple[tuple[str, str], NDArray]]:
+    """Yield the candidates of two recordings at a time."""
+    for part in pairs.families():
+        part = part[np.lexsort((part["second"], part["first"]))]
+        changed = (part["first"][1:] != part["first"][:-1]) | (part["second"][1:] != part["second"][:-1])
+        for group in np.split(part, np.flatnonzero(changed) + 1) if len(part) else []:
+            first, second = (owners[int(group[side][0])] for side in ("first", "second"))
+            assert first is not None and second is not None
+            yield (first, second), group
+
+
+def _runs(pairs: NDArray, first: Side, second: Side, shortest: int) -> list[EqualStretch]:
+    columns = [pairs[name].astype(np.int64) for name in ("channel", "position", "other", "other_position")]
+    return verified(np.column_stack(columns), first, second, shortest)

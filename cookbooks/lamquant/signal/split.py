@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from blut_resources.payload_kit.refuse import Refused
 
 if TYPE_CHECKING:  # reading a split needs no signal processing
-    from cookbooks.lamquant.signal.duplicates import Duplicates, SharedContent
+    from cookbooks.lamquant.signal.duplicates import Duplicates
+    from cookbooks.lamquant.signal.findings import SharedContent
 
 from cookbooks.lamquant.formats.edf.names import patient_key
 from cookbooks.lamquant.formats.index import read_index

@@ -31,6 +31,26 @@ class Source:
     offset: float = 0.0
 
 
+class InMemory:
+    """A recording of the given integers [channels, samples], read as one from a corpus is."""
+
+    def __init__(
+        self,
+        digital: np.ndarray,
+        rate_hz: float = 256.0,
+        channels: list[str] | None = None,
+        scale: float = 0.1,
+    ) -> None:
+        self._digital = digital
+        self.rate_hz, self.n_samples = rate_hz, digital.shape[1]
+        self.channels = channels or [f"c{n}" for n in range(len(digital))]
+        self.scale = np.full(len(digital), scale)
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        assert 0 <= start <= stop <= self.n_samples
+        return self._digital[:, start:stop]
+
+
 def write_corpus(directory: Path, sources: dict[str, Source]) -> Path:
     """A corpus directory of the given recordings, through the real encoder."""
     (directory / "archives").mkdir(parents=True)

@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,11 @@ from blut_resources.payload_kit.config import read
 from blut_resources.payload_kit.refuse import Refused
 from cookbooks.lamquant.formats.corpus import read_corpus
 from cookbooks.lamquant.payload.split_build import SplitSettings
-from cookbooks.lamquant.signal.duplicates import Duplicates, SharedContent, find_duplicates
+from cookbooks.lamquant.signal.duplicates import Duplicates, find_duplicates
+from cookbooks.lamquant.signal.findings import SharedContent
 from cookbooks.lamquant.signal.split import SPLITS, SplitError, SplitPolicy, build_split, read_split
 from tests.cookbooks.lamquant.split_corpora import (
+    InMemory,
     Source,
     build_sample_corpus,
     real_signals,
@@ -42,13 +43,7 @@ def signals(sample: Path) -> dict[str, np.ndarray]:
 
 
 def search(recordings: dict[str, np.ndarray], rate_hz: float = RATE) -> Duplicates:
-    def load(stem: str) -> Any:
-        digital = recordings[stem]
-        return SimpleNamespace(
-            digital=digital, rate_hz=rate_hz, channels=[f"c{n}" for n in range(len(digital))]
-        )
-
-    return find_duplicates(recordings, load)
+    return find_duplicates(recordings, lambda stem: InMemory(recordings[stem], rate_hz))
 
 
 def split_of(
