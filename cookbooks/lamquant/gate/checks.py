@@ -14,9 +14,9 @@ from typing import Any
 
 from blut_resources.files.digest import digest_path
 from cookbooks.lamquant.codec.bitstream import CODER_JOINT, DIGEST_BYTES, BitstreamError, unpack
-from cookbooks.lamquant.formats.edf.names import patient_key
 from cookbooks.lamquant.gate.split import JudgedSplit
 from cookbooks.lamquant.signal.duplicates import Signal, find_duplicates
+from cookbooks.lamquant.subjects.names import patient_key
 
 BITSTREAM_SUFFIX = ".lqc"
 DECODED_SUFFIX = ".npy"

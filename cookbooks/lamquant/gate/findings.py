@@ -12,9 +12,9 @@ import cookbooks.lamquant.gate.checks as checks
 import cookbooks.lamquant.gate.worst as worst
 from blut_resources.registry.verdicts import Floor
 from cookbooks.lamquant.formats.corpus import read_recording
-from cookbooks.lamquant.formats.edf.names import patient_key
 from cookbooks.lamquant.gate.floors import CORPUS, INTEGRITY
 from cookbooks.lamquant.gate.measure import Part, measure_recording
+from cookbooks.lamquant.subjects.names import patient_key
 
 
 @dataclass

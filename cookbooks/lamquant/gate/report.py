@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable
 from statistics import fmean
 from typing import Any
 
-from cookbooks.lamquant.formats.edf.names import patient_key
 from cookbooks.lamquant.gate.floors import FloorRegistryFile
 from cookbooks.lamquant.gate.grade import Level, grade_corpus, grade_recording
 from cookbooks.lamquant.gate.metrics import quality_score
 from cookbooks.lamquant.signal.bands import BANDS
+from cookbooks.lamquant.subjects.names import patient_key
 
 MEANS = ("prd", "prdn", "r", "snr_db", "bits_per_sample")
 Figures = dict[str, dict[str, Any]]

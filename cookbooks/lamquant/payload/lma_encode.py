@@ -29,10 +29,13 @@ from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.session import PayloadSession, payload_session
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.formats.corpus import INDEX, SCHEMA
-from cookbooks.lamquant.formats.edf.names import patient_key, stems_of, subject_of
+from cookbooks.lamquant.formats.edf.names import stems_of
 from cookbooks.lamquant.formats.edf.recording import BadRecording, EdfRecording, find_recordings, read_edf
 from cookbooks.lamquant.formats.lma.archive import LmaEntry, LmaError, read_lma, write_lma
 from cookbooks.lamquant.formats.lml.container import decode_lml, encode_lml, signal_sha256
+from cookbooks.lamquant.subjects.evidence import evidence_of
+from cookbooks.lamquant.subjects.join import units
+from cookbooks.lamquant.subjects.names import patient_key, pseudonym
 
 IDENTITY = {"strip": "stripped", "keep": "kept"}
 SHOWN_REFUSALS = 5
@@ -87,7 +90,7 @@ def main() -> None:
                 "point `recordings` at the directory that holds them"
             )
         outcomes = _encode_all(session, jobs, settings.workers)
-        records = [outcome["record"] for outcome in outcomes if "record" in outcome]
+        records = _with_subjects([outcome["record"] for outcome in outcomes if "record" in outcome])
         refused = [outcome["refused"] for outcome in outcomes if "refused" in outcome]
         if not records:
             raise Refused(_none_usable(root, refused))
@@ -127,6 +130,15 @@ def _encode_all(session: PayloadSession, jobs: list[EncodeJob], workers: int) ->
                 "set workers=1 or raise the memory limit, then run again: what is encoded is kept"
             ) from error
     return outcomes
+
+
+def _with_subjects(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns the entries with whose they are, which shows beside the others only."""
+    found = units(records)
+    return [
+        {**record, "subject": found[record["stem"]].name, "subject_from": found[record["stem"]].source}
+        for record in records
+    ]
 
 
 def _source_bytes(jobs: list[EncodeJob]) -> int:
@@ -221,12 +233,11 @@ def _finished(job: EncodeJob, source: str) -> dict[str, Any] | None:
 
 
 def _record(job: EncodeJob, recording: EdfRecording, source: str) -> dict[str, Any]:
-    subject = subject_of(job.relative, recording.patient_code)
+    code = recording.patient_code
     return {
         "stem": job.stem,
         "archive": f"archives/{job.stem}.lma",
-        "subject": subject.name,
-        "subject_from": subject.source,
+        "evidence": evidence_of(job.relative, None if code is None else pseudonym(code)),
         "channels": recording.channels,
         "n_channels": len(recording.channels),
         "rate_hz": recording.rate_hz,

@@ -20,8 +20,8 @@ if TYPE_CHECKING:  # reading a split needs no signal processing
     from cookbooks.lamquant.signal.duplicates import Duplicates
     from cookbooks.lamquant.signal.findings import SharedContent
 
-from cookbooks.lamquant.formats.edf.names import patient_key
 from cookbooks.lamquant.formats.index import read_index
+from cookbooks.lamquant.subjects.names import patient_key
 
 SCHEMA = "blut.split.v1"
 MANIFEST = "split.json"

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from blut_resources.files.digest import digest_path
 from cookbooks.lamquant.formats.corpus import CorpusError, read_corpus, read_recording
-from cookbooks.lamquant.formats.edf.names import stems_of, subject_of
+from cookbooks.lamquant.formats.edf.names import stems_of
 from cookbooks.lamquant.formats.edf.recording import BadRecording, find_recordings, read_edf
 from cookbooks.lamquant.formats.lma.archive import read_lma
 from cookbooks.lamquant.formats.lml.container import decode_lml
@@ -399,25 +399,6 @@ def test_no_message_and_no_repr_shows_identity(tmp_path: Path) -> None:
     assert not any(secret in str(caught.value) for secret in SECRETS)
 
 
-@pytest.mark.parametrize(
-    ("path", "code", "subject"),
-    [
-        ("tuh/train/aaaaaaac_s001_t000.edf", None, "aaaaaaac"),
-        ("x/chb01_03.edf", None, "chb01"),
-        ("x/PN00-1.edf", None, "PN00"),
-        ("x/smith_20240131.edf", None, "smith"),
-        ("bids/sub-07/ses-1/eeg/sub-07_ses-1_task-rest_eeg.edf", None, "07"),
-        ("S001/S001R01.edf", None, "S001"),
-        ("tuh/aab/s003_2012/unnamed.edf", None, "aab"),
-        ("anna/rest.edf", CODE, "anna"),
-        ("anna/session2/eeg/rest.edf", None, "anna"),
-        ("rest.edf", None, "rest"),
-    ],
-)
-def test_the_subject_comes_from_the_names(path: str, code: str | None, subject: str) -> None:
-    assert subject_of(PurePosixPath(path), code).name == subject
-
-
 def test_stems_stay_apart_where_paths_would_collide() -> None:
     paths = [
         PurePosixPath(name) for name in ("a/b.edf", "a__b.edf", "A/B.bdf", "c:d.edf", "x" * 250 + ".edf")
@@ -503,7 +484,7 @@ def test_an_archive_holds_the_payload_and_a_sidecar_that_agree(tmp_path: Path, e
     payload = archive.read("p__x.lml")
     assert meta["content_sha256_lml"] == hashlib.sha256(payload).hexdigest()
     assert meta["source_sha256"] == hashlib.sha256((tmp_path / "in/p/x.edf").read_bytes()).hexdigest()
-    assert (meta["subject"], meta["identity"]) == ("p", "stripped")
+    assert (meta["evidence"]["directories"], meta["identity"]) == (["p"], "stripped")
 
 
 def test_a_recording_that_is_no_file_is_refused_by_name_and_keeps_nobody_waiting(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Tells whose recording a file is: the evidence, and what it joins."""

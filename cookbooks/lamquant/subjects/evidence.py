@@ -1,0 +1,29 @@
+"""Notes what speaks for whose recording a file is: the patient of its header, and every part of its path."""
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+SUFFIXES = (".gz", ".edf", ".bdf", ".lml", ".lma")
+
+
+def evidence_of(relative: PurePosixPath, patient_key: str | None) -> dict[str, Any]:
+    """Returns the evidence of a recording, as ``corpus.json`` keeps it.
+
+    Args:
+        relative: where the file lies, from the root of its source; never an absolute path.
+        patient_key: the pseudonym of the header's patient; None where the header names nobody.
+    """
+    name = relative.name
+    for suffix in SUFFIXES:
+        if name.lower().endswith(suffix) and len(name) > len(suffix):
+            name = name[: -len(suffix)]
+    directories = [part for part in relative.parent.parts if part not in (".", "..", "/")]
+    return {"header": patient_key, "directories": directories, "file": name}
+
+
+def evidence_in(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the evidence of an entry of ``corpus.json``; an index of before has a subject alone."""
+    if evidence := entry.get("evidence"):
+        return {"root": entry.get("root") or "", **evidence}
+    return {"root": "", "header": None, "directories": [], "file": "", "subject": entry["subject"]}
