@@ -27,7 +27,7 @@ from cookbooks.lamquant.codec.coder import RecordingCoder
 from cookbooks.lamquant.codec.data import load_corpus
 from cookbooks.lamquant.codec.dct import DctAnchor, fit_anchor
 from cookbooks.lamquant.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE
-from cookbooks.lamquant.formats.corpus import Recording, read_corpus, read_recording
+from cookbooks.lamquant.formats.corpus import Corpus, Recording
 from cookbooks.lamquant.gate.metrics import measure
 from cookbooks.lamquant.recipes import JOINT_CODEC
 from cookbooks.lamquant.signal.split import read_split, stems_in
@@ -108,9 +108,9 @@ def main() -> None:
     torch.set_num_threads(1)
     coder = load_checkpoint(made["joint_checkpoint"]).coder
     anchor = fit_anchor(load_corpus(made["training_windows"]))
-    corpus = made["lma_corpus"]
-    stems = stems_in(read_split(made["split_manifest"], read_corpus(corpus)), "test")
-    recordings = [read_recording(corpus, stem) for stem in stems]
+    corpus = Corpus(made["lma_corpus"])
+    stems = stems_in(read_split(made["split_manifest"], corpus.index), "test")
+    recordings = [corpus.open(stem).whole() for stem in stems]
     for noise_ratio in NOISE_RATIOS:
         coded = joint(coder, recordings, noise_ratio)
         ours = totals(recordings, coded)

@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+from pydantic import Field
+
 from blut_assets.artifacts import Artifact
 
 
@@ -30,6 +32,7 @@ class LmaCorpus(Artifact):
         compression_ratio: 16-bit (24-bit for BDF) sample bytes over archive bytes; lossless.
         identity: ``stripped`` or ``kept``: whether names, codes and birth dates of patients are in it.
         synthetic: whether any of the recordings is made up; no quality is to be judged on those.
+        sources: digests of the directories outside whose archives it lists, by name.
     """
 
     kind: ClassVar[str] = "lamquant.lma_corpus"
@@ -41,6 +44,7 @@ class LmaCorpus(Artifact):
     compression_ratio: float
     identity: str
     synthetic: bool
+    sources: dict[str, str] = Field(default_factory=dict)
 
 
 class SplitManifest(Artifact):

@@ -1,12 +1,14 @@
 """Makes archives of recordings, a split by patient, and windows to train on: the corpus."""
 
 import json
+from pathlib import Path
 
 import dagster as dg
 
 from blut_assets.stages import Stage, Steps, stage_asset
 from cookbooks.lamquant.artifacts import LmaCorpus, Recordings, SplitManifest, TrainingWindows
 from cookbooks.lamquant.configs.corpus import LmaCorpusConfig, SplitManifestConfig, TrainingWindowsConfig
+from cookbooks.lamquant.formats.index import SOURCE
 
 SHOWN = 50
 """Refused recordings that are named in the log and the UI; all of them are in ``corpus.json``."""
@@ -14,6 +16,12 @@ SHOWN = 50
 LMA_ENCODE = "cookbooks.lamquant.payload.lma_encode"
 SPLIT_BUILD = "cookbooks.lamquant.payload.split_build"
 WINDOWS_BUILD = "cookbooks.lamquant.payload.windows_build"
+
+
+def corpus_inputs(stage: Stage, lma_corpus: LmaCorpus) -> dict[str, Path]:
+    """Returns what a payload needs to read a corpus: its directory, and where archives outside of it lie."""
+    sources = {f"{SOURCE}{name}": stage.open(digest) for name, digest in lma_corpus.sources.items()}
+    return {"corpus": stage.open(lma_corpus), **sources}
 
 
 @stage_asset(
@@ -54,7 +62,7 @@ def split_manifest(stage: Stage, lma_corpus: LmaCorpus, config: SplitManifestCon
     Recordings that share content are found and kept on one side.
     """
     facts = yield from stage.run(
-        SPLIT_BUILD, config=config.fingerprinted(), inputs={"corpus": stage.open(lma_corpus)}
+        SPLIT_BUILD, config=config.fingerprinted(), inputs=corpus_inputs(stage, lma_corpus)
     )
     return SplitManifest(**facts)
 
@@ -73,6 +81,6 @@ def training_windows(
     facts = yield from stage.run(
         WINDOWS_BUILD,
         config={**config.fingerprinted(), "channels": config.channels or None, "max_windows": None},
-        inputs={"corpus": stage.open(lma_corpus), "split": stage.open(split_manifest)},
+        inputs={**corpus_inputs(stage, lma_corpus), "split": stage.open(split_manifest)},
     )
     return TrainingWindows(**facts)

@@ -28,6 +28,7 @@ from cookbooks.lamquant.artifacts import (
     TrainingWindows,
 )
 from cookbooks.lamquant.configs.verdict import PccpVerdictConfig
+from cookbooks.lamquant.corpus import corpus_inputs
 from cookbooks.lamquant.gate.floors import CORPUS
 from cookbooks.lamquant.gate.page import shown
 from cookbooks.lamquant.gate.split import SPLIT_FILE, parse_split, sealed_digest
@@ -133,9 +134,9 @@ def pccp_verdict(
     are asked whether a test patient was among them. What the alias stands for is coded in the same way on
     the same recordings, and the candidate counts as one more try on them.
     """
-    candidate, corpus = stage.open(joint_checkpoint), stage.open(lma_corpus)
-    split, windows = stage.open(split_manifest), stage.open(training_windows)
-    sealed = {"corpus": corpus, "split": split, "windows": windows}
+    candidate, split = stage.open(joint_checkpoint), stage.open(split_manifest)
+    corpus, windows = corpus_inputs(stage, lma_corpus), stage.open(training_windows)
+    sealed = {**corpus, "split": split, "windows": windows}
     with tempfile.TemporaryDirectory(dir=stage.work) as scratch:
         coded = yield from _coded(stage, candidate, sealed, Path(scratch, "candidate"))
         other = yield from _incumbent_coded(stage, sealed, Path(scratch, "incumbent"))
@@ -172,7 +173,7 @@ def _coded(stage: Stage, checkpoint: Path, sealed: dict[str, Path], scratch: Pat
     """Encode the sealed recordings in one process and decode them in another that cannot see them."""
     scratch.mkdir()
     bitstreams, decoded = scratch / "bitstreams", scratch / "decoded"
-    seen = {"checkpoint": checkpoint, "corpus": sealed["corpus"], "split": sealed["split"]}
+    seen = {"checkpoint": checkpoint, **{name: path for name, path in sealed.items() if name != "windows"}}
     yield from _attempt(stage, CODEC_ENCODE, {"split": "test"}, seen, bitstreams, Isolation())
     sent = plain_copy(bitstreams, scratch / "sent", BITSTREAM_SUFFIX)
     received = {"checkpoint": checkpoint, "bitstreams": sent}

@@ -8,6 +8,8 @@ from blut_resources.files.foreign import read_regular
 
 MOST = 512 << 20
 """Bytes of an index at most."""
+SOURCE = "source_"
+"""Before the name of a directory outside of a corpus whose archives it lists, among a payload's inputs."""
 
 
 def read_index(path: Path, schema: str, what: str, remedy: str, error: type[Exception]) -> dict[str, Any]:

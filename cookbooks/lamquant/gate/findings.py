@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import cookbooks.lamquant.gate.checks as checks
 import cookbooks.lamquant.gate.worst as worst
 from blut_resources.registry.verdicts import Floor
-from cookbooks.lamquant.formats.corpus import read_recording
+from cookbooks.lamquant.formats.corpus import Corpus
 from cookbooks.lamquant.gate.floors import CORPUS, INTEGRITY
 from cookbooks.lamquant.gate.measure import Part, measure_recording
 from cookbooks.lamquant.subjects.names import patient_key
@@ -51,7 +51,7 @@ class GateFindings:
 
 def measure_files(
     findings: GateFindings,
-    corpus: Mapping[str, Any],
+    corpus: Corpus,
     stems: list[str],
     inputs: Mapping[str, Path],
     stretch_s: float,
@@ -60,21 +60,20 @@ def measure_files(
 
     Args:
         findings: what is found is added to it.
-        corpus: the parsed ``corpus.json``.
+        corpus: the originals.
         stems: the test recordings.
-        inputs: ``corpus``, ``candidate``, and its ``bitstreams`` and ``decoded`` files.
+        inputs: ``candidate``, and its ``bitstreams`` and ``decoded`` files.
         stretch_s: length of a stretch in seconds.
     """
     bitstreams, missing = checks.files_for(inputs["bitstreams"], stems, checks.BITSTREAM_SUFFIX)
     findings.violations["one_bitstream_per_recording"] = missing
     decoded, missing = checks.files_for(inputs["decoded"], stems, checks.DECODED_SUFFIX)
     findings.violations["one_decoding_per_recording"] = missing
-    entries = {entry["stem"]: entry for entry in corpus["recordings"]}
     model = checks.model_digest(inputs["candidate"])
     for stem in stems:
-        if stem not in bitstreams or stem not in entries:
+        if stem not in bitstreams or stem not in corpus.entries:
             continue
-        recording = read_recording(inputs["corpus"], stem)
+        recording = corpus.open(stem).whole()
         shape, path = recording.digital.shape, bitstreams[stem]
         if problem := checks.not_a_bitstream(path, model, shape, recording.rate_hz):
             findings.violations["real_bitstreams"].append(problem)
@@ -82,7 +81,7 @@ def measure_files(
             try:
                 samples = _samples(decoded[stem], shape)
                 findings.figures[stem], findings.parts[stem] = measure_recording(
-                    recording, samples, entries[stem], path, stretch_s
+                    recording, samples, corpus.entries[stem], path, stretch_s
                 )
             except ValueError as error:
                 findings.violations["one_decoding_per_recording"].append(f"{stem}: {error}")

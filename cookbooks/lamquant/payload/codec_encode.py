@@ -13,7 +13,7 @@ from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.session import PayloadSession, payload_session
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.codec.checkpoint import load_checkpoint
-from cookbooks.lamquant.formats.corpus import read_corpus, read_recording
+from cookbooks.lamquant.formats.corpus import open_corpus
 from cookbooks.lamquant.signal.split import read_split, stems_in
 
 SUFFIX = ".lqc"
@@ -39,11 +39,12 @@ class CodingInputs:
 def encode_split(session: PayloadSession, inputs: CodingInputs, split: str) -> int:
     """Write the bitstreams of a split; how many."""
     coder = load_checkpoint(inputs.checkpoint).coder
-    stems = stems_in(read_split(inputs.split, read_corpus(inputs.corpus)), split)
+    corpus = open_corpus(session.inputs)
+    stems = stems_in(read_split(inputs.split, corpus.index), split)
     if not stems:
         raise Refused(f"split.json: no recording in split={split!r}; nothing to encode")
     for number, stem in enumerate(stems, 1):
-        recording = read_recording(inputs.corpus, stem)
+        recording = corpus.open(stem)
         try:
             data = coder.encode(recording.digital, recording.rate_hz)
         except ValueError as error:

@@ -31,7 +31,8 @@ from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.formats.corpus import INDEX, SCHEMA
 from cookbooks.lamquant.formats.edf.names import stems_of
 from cookbooks.lamquant.formats.edf.recording import BadRecording, EdfRecording, find_recordings, read_edf
-from cookbooks.lamquant.formats.lma.archive import LmaEntry, LmaError, read_lma, write_lma
+from cookbooks.lamquant.formats.lma.archive import LmaError, read_lma
+from cookbooks.lamquant.formats.lma.writer import LmaEntry, write_lma
 from cookbooks.lamquant.formats.lml.container import decode_lml, encode_lml, signal_sha256
 from cookbooks.lamquant.subjects.evidence import evidence_of
 from cookbooks.lamquant.subjects.join import units

@@ -8,7 +8,7 @@ from typing import Annotated
 from blut_resources.payload_kit.config import Bounds, read_config, read_inputs
 from blut_resources.payload_kit.session import payload_session
 from blut_resources.store.artifacts import write_atomic
-from cookbooks.lamquant.formats.corpus import read_corpus, read_recording
+from cookbooks.lamquant.formats.corpus import open_corpus
 from cookbooks.lamquant.signal.duplicates import find_duplicates
 from cookbooks.lamquant.signal.split import (
     MANIFEST,
@@ -52,11 +52,11 @@ class SplitInputs:
 def main() -> None:
     """Build the split of one session."""
     with payload_session() as session:
-        policy, root = read_config(session, SplitSettings).policy(), read_inputs(session, SplitInputs).corpus
-        corpus = read_corpus(root)
-        stems = [entry["stem"] for entry in corpus["recordings"]]
-        duplicates = find_duplicates(stems, lambda stem: read_recording(root, stem), session.work)
-        split = build_split(corpus, duplicates, policy)
+        policy = read_config(session, SplitSettings).policy()
+        read_inputs(session, SplitInputs)
+        corpus = open_corpus(session.inputs)
+        duplicates = find_duplicates(corpus.entries, corpus.open, session.work)
+        split = build_split(corpus.index, duplicates, policy)
         write_atomic(session.out / MANIFEST, (json.dumps(split, sort_keys=True, indent=1) + "\n").encode())
         homes = [split["subjects"][spellings[0]] for spellings in patients_of(split["subjects"]).values()]
         session.done(

@@ -28,7 +28,7 @@ from blut_resources.payload_kit.refuse import Refused, explained
 from blut_resources.payload_kit.session import payload_session
 from blut_resources.registry.verdicts import VERDICT_FILE, Change, Incumbent, Isolation, Verdict, judge
 from blut_resources.store.artifacts import write_atomic
-from cookbooks.lamquant.formats.corpus import read_corpus, read_recording
+from cookbooks.lamquant.formats.corpus import Corpus, open_corpus
 from cookbooks.lamquant.gate.findings import GateFindings, measure_files
 from cookbooks.lamquant.gate.floors import (
     STRETCH_SECONDS,
@@ -107,7 +107,7 @@ def score(config: ScoreSettings, inputs: dict[str, Path]) -> Verdict:
     digests, findings.violations["inputs_unchanged"] = checks.unchanged(
         {name: inputs[name] for name in judged}, {name: config.named()[name] for name in judged}
     )
-    corpus, split = read_corpus(inputs["corpus"]), read_split(inputs["split"])
+    corpus, split = open_corpus(inputs), read_split(inputs["split"])
     _check_split(findings, config, corpus, split, inputs)
     stems = split.of("test")
     measure_files(findings, corpus, stems, inputs, registry.stretch_floors().seconds)
@@ -125,8 +125,8 @@ def score(config: ScoreSettings, inputs: dict[str, Path]) -> Verdict:
         candidate=config.candidate_digest,
         inputs={name: digest for name, digest in digests.items() if name != "candidate"},
         measurements=figures,
-        synthetic=checks.made_up(corpus, split, inputs["windows"]),
-        sealed=sealed_digest(corpus, stems),
+        synthetic=checks.made_up(corpus.index, split, inputs["windows"]),
+        sealed=sealed_digest(corpus.index, stems),
         tries=config.tries,
         incumbent=_incumbent(config.incumbent_digest, corpus, stems, inputs, figures),
         isolation=config.isolation,
@@ -144,7 +144,7 @@ def score(config: ScoreSettings, inputs: dict[str, Path]) -> Verdict:
 def _check_split(
     findings: GateFindings,
     config: ScoreSettings,
-    corpus: dict[str, Any],
+    corpus: Corpus,
     split: JudgedSplit,
     inputs: dict[str, Path],
 ) -> None:
@@ -154,19 +154,18 @@ def _check_split(
         )
     if not split.of("test"):
         findings.violations["sealed_test_split"].append("the split has no test recording")
-    findings.violations["patients_disjoint"] = checks.disjoint_patients(corpus, split)
+    findings.violations["patients_disjoint"] = checks.disjoint_patients(corpus.index, split)
     findings.violations["test_patients_unseen"] = checks.seen_in_training(
-        inputs["candidate"], inputs["windows"], corpus, split
+        inputs["candidate"], inputs["windows"], corpus.index, split
     )
-    known = {entry["stem"] for entry in corpus["recordings"]}
-    if split.recordings.keys() <= known:
-        found = checks.shared_content(split, lambda stem: read_recording(inputs["corpus"], stem))
+    if split.recordings.keys() <= corpus.entries.keys():
+        found = checks.shared_content(split, corpus.open)
         findings.violations["no_duplicates_across_splits"] = found
 
 
 def _incumbent(
     digest: str | None,
-    corpus: dict[str, Any],
+    corpus: Corpus,
     stems: list[str],
     inputs: dict[str, Path],
     ours: dict[str, float | None],
@@ -178,7 +177,6 @@ def _incumbent(
         nothing: dict[str, float | None] = {name: None for name in HEADLINE}
         return Incumbent(candidate=digest, figures=nothing, worse=worse_than(nothing, ours))
     own = {
-        "corpus": inputs["corpus"],
         "candidate": inputs["incumbent"],
         "bitstreams": inputs["incumbent_bitstreams"],
         "decoded": inputs["incumbent_decoded"],

@@ -8,7 +8,7 @@ from typing import Any
 from blut_resources.payload_kit.config import read_config, read_inputs
 from blut_resources.payload_kit.session import payload_session
 from blut_resources.store.artifacts import write_atomic
-from cookbooks.lamquant.formats.corpus import read_corpus, read_recording
+from cookbooks.lamquant.formats.corpus import Corpus, open_corpus
 from cookbooks.lamquant.signal.montage import MissingChannels
 from cookbooks.lamquant.signal.split import read_split, stems_in
 from cookbooks.lamquant.signal.windows import (
@@ -33,25 +33,23 @@ class WindowInputs:
     split: Path
 
 
-def build(corpus_dir: Path, split_dir: Path, spec: WindowSpec, out: Path) -> dict[str, Any]:
+def build(corpus: Corpus, split_dir: Path, spec: WindowSpec, out: Path) -> dict[str, Any]:
     """Cut the windows of both splits into ``out`` and return the index, not yet written.
 
     Raises:
         WindowError: a high-pass above Nyquist, or a split that is left without windows.
         SplitError, CorpusError, LmaError, LmlError: inputs that do not fit or are damaged.
     """
-    corpus = read_corpus(corpus_dir)
-    split = read_split(split_dir, corpus)
-    by_stem = {entry["stem"]: entry for entry in corpus["recordings"]}
+    split = read_split(split_dir, corpus.index)
     recordings: list[dict[str, Any]] = []
     skipped: list[dict[str, Any]] = []
     for name in SPLITS:
-        entries = [by_stem[stem] for stem in stems_in(split, name)]
+        entries = [corpus.entries[stem] for stem in stems_in(split, name)]
         for entry, chosen in _plan(entries, spec):
             stem = entry["stem"]
             kept = split.get("channels", {}).get(stem) or list(range(len(entry["channels"])))
             try:
-                facts = _cut(corpus_dir, entry, kept, chosen, spec, out / name)
+                facts = _cut(corpus, entry, kept, chosen, spec, out / name)
             except (NotUsable, MissingChannels) as error:
                 skipped.append({"stem": stem, "split": name, "reason": str(error)})
             else:
@@ -65,7 +63,7 @@ def build(corpus_dir: Path, split_dir: Path, spec: WindowSpec, out: Path) -> dic
         "requested": asdict(spec),
         "recordings": recordings,
         "skipped": skipped,
-        "synthetic": any(by_stem[entry["stem"]].get("synthetic", False) for entry in recordings),
+        "synthetic": any(corpus.entries[entry["stem"]].get("synthetic", False) for entry in recordings),
     }
 
 
@@ -91,7 +89,7 @@ def _plan(entries: list[dict[str, Any]], spec: WindowSpec) -> list[tuple[dict[st
 
 
 def _cut(
-    corpus_dir: Path,
+    corpus: Corpus,
     entry: dict[str, Any],
     kept: list[int],
     chosen: range | str,
@@ -102,7 +100,7 @@ def _cut(
     if isinstance(chosen, str):
         raise NotUsable(chosen)
     stem = entry["stem"]
-    cut = cut_windows(read_recording(corpus_dir, stem), kept, chosen, spec, out / f"{stem}.npy")
+    cut = cut_windows(corpus.open(stem).whole(), kept, chosen, spec, out / f"{stem}.npy")
     if not cut.n_windows:
         raise NotUsable(f"no window left: {cut.n_flat} flat, {cut.n_nonfinite} not finite")
     # with the digest of the source in it, the index stands for the samples as well
@@ -125,7 +123,7 @@ def main() -> None:
     """Cut the windows of one session."""
     with payload_session() as session:
         spec, inputs = read_config(session, WindowSpec), read_inputs(session, WindowInputs)
-        index = build(inputs.corpus, inputs.split, spec, session.out)
+        index = build(open_corpus(session.inputs), inputs.split, spec, session.out)
         write_atomic(session.out / INDEX, (json.dumps(index, sort_keys=True, indent=1) + "\n").encode())
         counts = {name: 0 for name in SPLITS}
         for entry in index["recordings"]:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cookbooks.lamquant.formats.corpus import INDEX, SCHEMA, read_corpus, read_recording, signal_sha256
-from cookbooks.lamquant.formats.lma.archive import LmaEntry, write_lma
-from cookbooks.lamquant.formats.lml.container import encode_lml
+from cookbooks.lamquant.formats.corpus import INDEX, SCHEMA, Corpus, Recording, read_corpus
+from cookbooks.lamquant.formats.lma.writer import LmaEntry, write_lma
+from cookbooks.lamquant.formats.lml.container import encode_lml, signal_sha256
 from cookbooks.lamquant.samples.aeon import ensure_aeon_sample
 
 ROOT = Path(__file__).parents[3]
@@ -123,6 +123,11 @@ def build_sample_corpus(factory: pytest.TempPathFactory, request: pytest.Fixture
         status, _, errors = run_payload("lma_encode", scratch / "corpus", {}, recordings=edf)
         assert status == 0, errors
     return scratch / "corpus"
+
+
+def read_recording(corpus: Path, stem: str) -> Recording:
+    """One recording with all its samples."""
+    return Corpus(corpus).open(stem).whole()
 
 
 def real_signals(corpus: Path) -> dict[str, np.ndarray]:

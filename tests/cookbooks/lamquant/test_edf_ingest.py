@@ -18,12 +18,13 @@ import pytest
 from numpy.typing import NDArray
 
 from blut_resources.files.digest import digest_path
-from cookbooks.lamquant.formats.corpus import CorpusError, read_corpus, read_recording
+from cookbooks.lamquant.formats.corpus import CorpusError, read_corpus
 from cookbooks.lamquant.formats.edf.names import stems_of
 from cookbooks.lamquant.formats.edf.recording import BadRecording, find_recordings, read_edf
 from cookbooks.lamquant.formats.lma.archive import read_lma
 from cookbooks.lamquant.formats.lml.container import decode_lml
 from cookbooks.lamquant.payload import lma_encode
+from tests.cookbooks.lamquant.split_corpora import read_recording
 
 ROOT = Path(__file__).resolve().parents[3]
 NAME, CODE, TECHNICIAN = "Lovelace_Ada", "MRN-4711-0815", "Nurse_Ratched"

@@ -15,12 +15,11 @@ from hypothesis import strategies as st
 
 from cookbooks.lamquant.formats.lma.archive import (
     LmaArchive,
-    LmaEntry,
     LmaError,
     parse_lma,
     read_lma,
-    write_lma,
 )
+from cookbooks.lamquant.formats.lma.writer import LmaEntry, write_lma
 from cookbooks.lamquant.formats.lml.container import decode_lml, encode_lml
 
 TEXT = b"onset,duration,label\n" * 200

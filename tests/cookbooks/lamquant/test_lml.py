@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cookbooks.lamquant.formats.lml import reader as lml_reader
+from cookbooks.lamquant.formats.lml import structure as lml_structure
 from cookbooks.lamquant.formats.lml.container import (
     BadHeader,
     CrcMismatch,
@@ -520,13 +520,12 @@ def test_an_effort_outside_the_range_is_refused(change: dict[str, int]) -> None:
 @pytest.mark.slow
 def test_it_works_where_nothing_can_be_cached(tmp_path: Path) -> None:
     """A file stands where each cache directory would be made, which stops even an administrator."""
-    package = tmp_path / "cookbooks" / "lamquant" / "formats" / "lml"
-    package.mkdir(parents=True)
-    for directory in package.parents[:3]:
+    formats = tmp_path / "cookbooks" / "lamquant" / "formats"
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(Path(__file__).parents[3] / "cookbooks/lamquant/formats", formats, ignore=ignored)
+    for directory in formats.parents[:2]:
         (directory / "__init__.py").write_text("")
-    for source in (Path(__file__).parents[3] / "cookbooks" / "lamquant" / "formats" / "lml").glob("*.py"):
-        shutil.copy(source, package)
-    blocked = package / "__pycache__"
+    blocked = formats / "lml" / "__pycache__"
     blocked.write_text("")
     script = (
         "import numpy as np\n"
@@ -572,7 +571,7 @@ def test_a_file_that_declares_more_than_its_bytes_hold_is_refused(
 ) -> None:
     data = encode_lml(np.zeros((2, 4000), np.int32), 250.0, bit_depth=16, metadata={})
     assert decode_lml(data).digital.shape == (2, 4000)
-    monkeypatch.setattr(lml_reader, "FREE_VALUES", 0)
-    monkeypatch.setattr(lml_reader, "VALUES_A_BYTE", 1)
+    monkeypatch.setattr(lml_structure, "FREE_VALUES", 0)
+    monkeypatch.setattr(lml_structure, "VALUES_A_BYTE", 1)
     with pytest.raises(BadHeader, match=rf"4000 of 2 channels in {len(data)} bytes, which hold"):
         decode_lml(data)

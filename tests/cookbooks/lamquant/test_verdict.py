@@ -24,7 +24,7 @@ from blut_resources.registry.rules import misses
 from blut_resources.registry.verdicts import PromotionRefused, Verdict
 from blut_resources.store.artifacts import ArtifactStore
 from cookbooks.lamquant.artifacts import PccpVerdict
-from cookbooks.lamquant.formats.corpus import read_corpus, read_recording
+from cookbooks.lamquant.formats.corpus import read_corpus
 from cookbooks.lamquant.gate.floors import (
     RegistryInvalid,
     floors_in_force,
@@ -37,6 +37,7 @@ from cookbooks.lamquant.gate.grade import LADDER, grade_corpus, grade_recording
 from cookbooks.lamquant.gate.split import SplitInvalid
 from cookbooks.lamquant.payload.verdict_score import ScoreSettings, score
 from cookbooks.lamquant.signal.bands import BANDS
+from tests.cookbooks.lamquant.split_corpora import read_recording
 from tests.cookbooks.lamquant.verdict_case import CHANGE, REGISTRY, Case, made, payload
 
 SHIPPED = Path(__file__).parents[3] / "cookbooks" / "lamquant" / "configs" / "pccp_registry.yaml"

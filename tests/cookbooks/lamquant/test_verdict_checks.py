@@ -113,7 +113,13 @@ def test_a_copy_in_another_split_is_found_in_the_samples() -> None:
     signals["d"] = signals["a"]
 
     def load(stem: str) -> Any:
-        return SimpleNamespace(digital=signals[stem], rate_hz=256.0, channels=["C3", "C4"])
+        kept = signals[stem]
+        return SimpleNamespace(
+            n_samples=4000,
+            rate_hz=256.0,
+            channels=["C3", "C4"],
+            read=lambda start, stop: kept[:, start:stop],
+        )
 
     assert shared_content(split(d="train"), load) == []
     assert shared_content(split(d="test"), load) == ["d (test) and a (train) share content: recording"]

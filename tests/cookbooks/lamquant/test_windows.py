@@ -11,7 +11,7 @@ from scipy.signal import butter, sosfiltfilt
 
 from blut_resources.payload_kit.config import read
 from blut_resources.payload_kit.refuse import Refused
-from cookbooks.lamquant.formats.corpus import read_recording
+from cookbooks.lamquant.formats.corpus import Corpus
 from cookbooks.lamquant.payload import windows_build
 from cookbooks.lamquant.signal.montage import MissingChannels, electrode, select_channels
 from cookbooks.lamquant.signal.split import SplitError
@@ -27,6 +27,7 @@ from tests.cookbooks.lamquant.split_corpora import (
     Source,
     build_sample_corpus,
     files_of,
+    read_recording,
     run_payload,
     write_corpus,
 )
@@ -74,13 +75,13 @@ def build(
     """Cut the windows of a corpus written here into ``tmp_path / "windows"``; returns the index."""
     corpus = write_corpus(tmp_path / "corpus", sources)
     split = write_split(tmp_path / "split", homes)
-    return windows_build.build(corpus, split, read(config, WindowSpec), tmp_path / "windows")
+    return windows_build.build(Corpus(corpus), split, read(config, WindowSpec), tmp_path / "windows")
 
 
 def build_again(tmp_path: Path, config: dict[str, Any]) -> dict[str, Any]:
     """Once more from the same corpus and split, into ``tmp_path / "again"``."""
     spec = read(config, WindowSpec)
-    return windows_build.build(tmp_path / "corpus", tmp_path / "split", spec, tmp_path / "again")
+    return windows_build.build(Corpus(tmp_path / "corpus"), tmp_path / "split", spec, tmp_path / "again")
 
 
 def three(eeg: np.ndarray, **train: Any) -> dict[str, Source]:

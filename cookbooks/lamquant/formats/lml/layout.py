@@ -1,9 +1,6 @@
 """Defines the LML1 container's fixed structures for writer and reader; integers are little-endian."""
 
-import hashlib
 import struct
-
-import numpy as np
 
 ENCODER = "blut-lml 1"
 MAX_METADATA = 16 << 20
@@ -18,11 +15,3 @@ FOOTER = struct.Struct("<8sIIII8x")
 FOOTER_MAGIC = b"LMLFOOT1"
 ENTRY = struct.Struct("<QII")  # absolute offset, bytes with length prefix, first sample
 FLAG_FOOTER = 1
-
-
-def signal_sha256(digital: np.ndarray) -> str:
-    """Returns the SHA-256 of the samples as channel-major little-endian int64 (format section 7.2)."""
-    digest = hashlib.sha256()
-    for row in digital:
-        digest.update(np.ascontiguousarray(row, dtype="<i8").data)
-    return digest.hexdigest()

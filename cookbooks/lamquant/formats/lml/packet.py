@@ -27,6 +27,8 @@ MAX_PAYLOAD = 1 << 28
 MAX_DEPTH = 16  # 2**16 samples: a deeper lifting has nothing left to split
 _PREFIX_LIMIT = 512
 _HEADER = struct.Struct("<4sHHBBIII")
+SHAPE_BYTES = _PREFIX_LIMIT + _HEADER.size
+"""Bytes at the start of a packet that tell what it announces."""
 _FLAG_CODEC_TAG = 1
 _FLAG_NEAR_LOSSLESS = 2
 _NOISE_SHIFT = 2
@@ -40,13 +42,23 @@ _STATUS = {
 
 
 @dataclass(frozen=True)
-class PacketHeader:
-    """Describes the announced shape of a packet whose CRC has been verified."""
+class PacketShape:
+    """Describes what a packet announces; ``body`` is where its meta begins."""
 
     n_channels: int
     n_samples: int
     depth: int
     noise_bits: int
+    body: int
+    n_meta: int
+    n_payload: int
+
+
+@dataclass(frozen=True)
+class PacketHeader:
+    """Holds a packet whose CRC has been verified."""
+
+    shape: PacketShape
     meta: np.ndarray
     payload: np.ndarray
     legacy_crc: bool
@@ -170,33 +182,42 @@ def _choose(samples: np.ndarray, windows: int, effort: Effort) -> _Band:
     return _Band(samples, order, bits, coeffs)
 
 
+def read_shape(start: bytes, size: int) -> PacketShape:
+    """Returns what a packet of ``size`` bytes announces; ``start`` is its first `SHAPE_BYTES`, or all of it.
+
+    The checksum is not looked at.
+
+    Raises:
+        LmlError: Truncated, BadHeader or Unsupported.
+    """
+    at = start.find(b"\nLML", 0, _PREFIX_LIMIT) + 1
+    if at == 0:
+        raise (Truncated if size < _PREFIX_LIMIT else BadHeader)("packet: no text line before the header")
+    body = at + _HEADER.size
+    if size < body:
+        raise Truncated(f"packet: {size} bytes end inside the header")
+    magic, n_channels, n_samples, depth, flags, n_meta, n_payload, _crc = _HEADER.unpack_from(start, at)
+    if magic != MAGIC:
+        raise BadHeader(f"packet magic: {magic!r} is not {MAGIC!r}")
+    if n_meta + n_payload > size - body:
+        raise Truncated(f"packet: {n_meta + n_payload} body bytes announced, {size - body} present")
+    _check_shape(n_channels, n_samples, depth, flags, n_payload)
+    return PacketShape(n_channels, n_samples, depth, flags >> _NOISE_SHIFT, body, n_meta, n_payload)
+
+
 def read_header(packet: bytes) -> PacketHeader:
     """Parse a packet and verify its CRC in the modern, then the older scope.
 
     Raises:
         LmlError: Truncated, BadHeader, CrcMismatch or Unsupported.
     """
-    start = packet.find(b"\nLML", 0, _PREFIX_LIMIT) + 1
-    if start == 0:
-        raise (Truncated if len(packet) < _PREFIX_LIMIT else BadHeader)(
-            "packet: no text line before the header"
-        )
-    body = start + _HEADER.size
-    if len(packet) < body:
-        raise Truncated(f"packet: {len(packet)} bytes end inside the header")
-    magic, n_channels, n_samples, depth, flags, n_meta, n_payload, crc = _HEADER.unpack_from(packet, start)
-    if magic != MAGIC:
-        raise BadHeader(f"packet magic: {magic!r} is not {MAGIC!r}")
-    if n_meta + n_payload > len(packet) - body:
-        raise Truncated(f"packet: {n_meta + n_payload} body bytes announced, {len(packet) - body} present")
-    end = body + n_meta + n_payload
-    legacy = _verify_crc(packet[start + 4 : start + 18], packet[body:end], crc)
-    _check_shape(n_channels, n_samples, depth, flags, n_payload)
+    shape = read_shape(packet, len(packet))
+    body, split = shape.body, shape.body + shape.n_meta
+    end = split + shape.n_payload
+    (crc,) = struct.unpack_from("<I", packet, body - 4)
+    legacy = _verify_crc(packet[body - 18 : body - 4], packet[body:end], crc)
     data = np.frombuffer(packet, np.uint8)
-    split = body + n_meta
-    return PacketHeader(
-        n_channels, n_samples, depth, flags >> _NOISE_SHIFT, data[body:split], data[split:end], legacy
-    )
+    return PacketHeader(shape, data[body:split], data[split:end], legacy)
 
 
 def _verify_crc(head: bytes, body: bytes, stored: int) -> bool:
@@ -230,13 +251,14 @@ def decode_packet(header: PacketHeader) -> np.ndarray:
     Raises:
         LmlError: Truncated or BadHeader when meta or payload contradict the header.
     """
-    out = np.empty((header.n_channels, header.n_samples), np.int64)
+    shape = header.shape
+    out = np.empty((shape.n_channels, shape.n_samples), np.int64)
     mpos = ppos = 0
     for row in out:
-        status, mpos, ppos = decode_channel(header.meta, mpos, header.payload, ppos, header.depth, row)
+        status, mpos, ppos = decode_channel(header.meta, mpos, header.payload, ppos, shape.depth, row)
         if status != kernel.OK:
             kind, text = _STATUS[status]
             raise kind(f"packet: {text}")
     if mpos != header.meta.size or ppos != header.payload.size:
         raise BadHeader("packet: bytes left over after the last channel")
-    return out << header.noise_bits
+    return out << shape.noise_bits

@@ -1,13 +1,15 @@
-"""Write LML1 containers."""
+"""Writes LML1 containers window after window."""
 
+import io
 import json
 import math
 import struct
 import zlib
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from cookbooks.lamquant.formats.lml.digest import signal_sha256
 from cookbooks.lamquant.formats.lml.layout import (
     ENCODER,
     ENTRY,
@@ -18,78 +20,189 @@ from cookbooks.lamquant.formats.lml.layout import (
     MAX_METADATA,
     MAX_U16,
     MAX_U32,
-    signal_sha256,
 )
-from cookbooks.lamquant.formats.lml.packet import MAGIC, MAX_CHANNELS, MAX_WINDOW, Effort, encode_packet
+from cookbooks.lamquant.formats.lml.packet import (
+    MAGIC,
+    MAX_CHANNELS,
+    MAX_WINDOW,
+    Effort,
+    decode_packet,
+    encode_packet,
+    read_header,
+)
 
 
-def encode_lml(
-    digital: np.ndarray,
-    rate_hz: float,
-    *,
-    bit_depth: int,
-    metadata: dict[str, Any],
-    window_s: float = 10.0,
-    noise_bits: int = 0,
-    effort: Effort | None = None,
-) -> bytes:
-    """Encode a recording losslessly (or without its ``noise_bits`` low bits).
+class NotBitExact(Exception):
+    """Says that the encoder lost a sample: an error of this program, not of a recording."""
+
+
+class LmlWriter:
+    """Writes one recording to a file, in memory that depends on the number of channels only.
+
+    Header, metadata and index stand before the windows, and their sizes are known beforehand: their place is
+    left free and filled by `finish`.
 
     Args:
-        digital: integers [C, T] that fit a signed ``bit_depth`` word, C in 1..1024, T >= 1.
+        file: opened for writing in binary, at its start, and able to seek.
+        n_channels: 1..1024.
+        n_samples: of each channel, at least 1.
         rate_hz: samples per second, stored in 1/1000 Hz.
-        bit_depth: bits of the original sample, 1..32.
+        bit_depth: bits of the original sample, 1..32; every value must fit a signed word of that size.
         metadata: JSON object; sample_rate, n_channels and signal_sha256 are set from the signal,
             format_version and encoder where absent.
         window_s: nominal window; clamped so that a window holds 1..65535 samples.
-        noise_bits: 0..31.
+        noise_bits: low bits that are dropped, 0..31.
         effort: search limits of the encoder.
+        proved: decode every window at once and compare.
 
     Raises:
         ValueError: naming the argument that the format cannot hold.
     """
-    _check_arguments(digital, rate_hz, bit_depth, noise_bits)
-    n_channels, total = digital.shape
-    size = _window_size(total, rate_hz, window_s)
-    packets = [
-        encode_packet(digital[:, at : at + size].astype(np.int64), noise_bits=noise_bits, effort=effort)
-        for at in range(0, total, size)
-    ]
-    meta = _metadata_bytes(digital, rate_hz, metadata)
-    starts = np.cumsum([0] + [len(packet) + 4 for packet in packets]).tolist()
-    if starts[-1] > MAX_U32:
-        raise ValueError(f"digital: {starts[-1]} coded bytes exceed 4 GiB; split the recording")
-    windows_at = HEADER.size + len(meta) + 4 * len(packets)
-    table_at = windows_at + starts.pop()
-    with_footer = table_at <= MAX_U32  # the footer points to its table with 32 bits
-    rate_mhz = round(rate_hz * 1000)
-    counts = (n_channels, len(packets), total, size)
-    tail = (rate_mhz, bit_depth, FLAG_FOOTER if with_footer else 0, len(meta), 0, 0)
-    parts = [HEADER.pack(MAGIC, 1, 0, *counts, *tail), meta, struct.pack(f"<{len(starts)}I", *starts)]
-    for packet in packets:
-        parts += [struct.pack("<I", len(packet)), packet]
-    if with_footer:
-        parts.append(_footer([windows_at + start for start in starts], packets, size, table_at))
-    return b"".join(parts)
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        n_channels: int,
+        n_samples: int,
+        rate_hz: float,
+        *,
+        bit_depth: int,
+        metadata: dict[str, Any],
+        window_s: float = 10.0,
+        noise_bits: int = 0,
+        effort: Effort | None = None,
+        proved: bool = False,
+    ) -> None:
+        _check_arguments(n_channels, n_samples, rate_hz, bit_depth, noise_bits)
+        self._file, self._shape, self._rate_hz = file, (n_channels, n_samples), rate_hz
+        self._bit_depth, self._noise_bits, self._effort = bit_depth, noise_bits, effort
+        self._proved = proved
+        self.window_size = _window_size(n_samples, rate_hz, window_s)
+        """Samples of every window but the last."""
+        self._metadata = {"format_version": "1.0", "encoder": ENCODER, **metadata}
+        self._n_windows = -(-n_samples // self.window_size)
+        self._lengths: list[int] = []
+        self._held: list[np.ndarray] = []
+        self._n_held = self._taken = self._coded = 0
+        file.seek(HEADER.size + len(self._metadata_bytes("0" * 64)) + 4 * self._n_windows)
+
+    def write(self, block: np.ndarray) -> None:
+        """Take the next samples, integers [channels, samples], any number at a time.
+
+        Raises:
+            ValueError: a value does not fit the bit depth, or the coded bytes exceed 4 GiB.
+            NotBitExact: the encoder lost a sample.
+        """
+        if block.ndim != 2 or block.dtype.kind not in "iu" or len(block) != self._shape[0]:
+            raise ValueError(
+                f"digital: need integers [{self._shape[0]}, samples], got {block.dtype} {block.shape}"
+            )
+        self._held.append(block)
+        self._n_held += block.shape[1]
+        self._taken += block.shape[1]
+        if self._taken > self._shape[1]:
+            raise ValueError(f"digital: {self._taken} samples, {self._shape[1]} were announced")
+        last = self._taken == self._shape[1]
+        if self._n_held < self.window_size and not last:
+            return
+        held = self._held[0] if len(self._held) == 1 else np.concatenate(self._held, axis=1)
+        end = self._n_held if last else self._n_held // self.window_size * self.window_size
+        for at in range(0, end, self.window_size):
+            self._write_window(held[:, at : at + self.window_size].astype(np.int64))
+        self._held, self._n_held = ([held[:, end:]], self._n_held - end) if end < self._n_held else ([], 0)
+
+    def finish(self, sha256: str) -> None:
+        """Complete the file; ``sha256`` is the digest of all samples, as `signal_sha256` defines it."""
+        if len(self._lengths) != self._n_windows:
+            raise ValueError(f"digital: {self._taken} samples, {self._shape[1]} were announced")
+        meta = self._metadata_bytes(sha256)
+        starts = np.cumsum([0] + [length + 4 for length in self._lengths]).tolist()
+        windows_at = HEADER.size + len(meta) + 4 * self._n_windows
+        table_at = windows_at + starts.pop()
+        with_footer = table_at <= MAX_U32  # the footer points to its table with 32 bits
+        if with_footer:
+            self._file.seek(table_at)
+            self._file.write(_footer(windows_at, starts, self._lengths, self.window_size, table_at))
+        n_channels, total = self._shape
+        counts = (n_channels, self._n_windows, total, self.window_size)
+        flags = FLAG_FOOTER if with_footer else 0
+        tail = (round(self._rate_hz * 1000), self._bit_depth, flags, len(meta), 0, 0)
+        self._file.seek(0)
+        self._file.write(HEADER.pack(MAGIC, 1, 0, *counts, *tail))
+        self._file.write(meta)
+        self._file.write(struct.pack(f"<{len(starts)}I", *starts))
+
+    def _write_window(self, window: np.ndarray) -> None:
+        low, high = int(window.min()), int(window.max())
+        if low < -(1 << (self._bit_depth - 1)) or high >= 1 << (self._bit_depth - 1):
+            raise ValueError(
+                f"digital: values {low}..{high} do not fit signed bit_depth {self._bit_depth}; raise it"
+            )
+        packet = encode_packet(window, noise_bits=self._noise_bits, effort=self._effort)
+        if self._proved and not np.array_equal(
+            decode_packet(read_header(packet)), window >> self._noise_bits << self._noise_bits
+        ):
+            raise NotBitExact(f"window {len(self._lengths)}: does not decode to the source's samples")
+        self._lengths.append(len(packet))
+        self._coded += len(packet) + 4
+        if self._coded > MAX_U32:
+            raise ValueError(f"digital: {self._coded} coded bytes exceed 4 GiB; split the recording")
+        self._file.write(struct.pack("<I", len(packet)))
+        self._file.write(packet)
+
+    def _metadata_bytes(self, sha256: str) -> bytes:
+        full = {
+            **self._metadata,
+            "sample_rate": self._rate_hz,
+            "n_channels": self._shape[0],
+            "signal_sha256": sha256,
+        }
+        try:
+            text = json.dumps(
+                full, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False
+            )
+            encoded = text.encode("utf-8")
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"metadata: not JSON: {error}") from error
+        if len(encoded) > MAX_METADATA:
+            raise ValueError(f"metadata: {len(encoded)} bytes exceed {MAX_METADATA}")
+        return encoded
 
 
-def _check_arguments(digital: np.ndarray, rate_hz: float, bit_depth: int, noise_bits: int) -> None:
+def encode_lml(digital: np.ndarray, rate_hz: float, **options: Any) -> bytes:
+    """Encode a recording that is in memory: integers [C, T].
+
+    Args:
+        digital: the samples.
+        rate_hz: samples per second.
+        options: those of `LmlWriter`; ``bit_depth`` and ``metadata`` are needed.
+
+    Raises:
+        ValueError: naming the argument that the format cannot hold.
+    """
     if digital.ndim != 2 or digital.dtype.kind not in "iu":
         raise ValueError(f"digital: need integers [channels, samples], got {digital.dtype} {digital.shape}")
-    n_channels, total = digital.shape
+    file = io.BytesIO()
+    n_channels, n_samples = digital.shape
+    writer = LmlWriter(file, n_channels, n_samples, rate_hz, **options)
+    writer.write(digital)
+    writer.finish(signal_sha256(digital))
+    return file.getvalue()
+
+
+def _check_arguments(
+    n_channels: int, n_samples: int, rate_hz: float, bit_depth: int, noise_bits: int
+) -> None:
     if not 1 <= n_channels <= MAX_CHANNELS:
         raise ValueError(f"digital: {n_channels} channels, the format holds 1..{MAX_CHANNELS}")
-    if not 1 <= total <= MAX_U32:
-        raise ValueError(f"digital: {total} samples per channel, the format holds 1..{MAX_U32}")
+    if not 1 <= n_samples <= MAX_U32:
+        raise ValueError(f"digital: {n_samples} samples per channel, the format holds 1..{MAX_U32}")
     if not (math.isfinite(rate_hz) and 1 <= round(rate_hz * 1000) <= MAX_U32):
         raise ValueError(f"rate_hz: {rate_hz} is not in 0.001..{MAX_U32 / 1000} Hz")
     if not 1 <= bit_depth <= 32:
         raise ValueError(f"bit_depth: {bit_depth} is not in 1..32")
     if not 0 <= noise_bits <= 31:
         raise ValueError(f"noise_bits: {noise_bits} is not in 0..31")
-    low, high = int(digital.min()), int(digital.max())
-    if low < -(1 << (bit_depth - 1)) or high >= 1 << (bit_depth - 1):
-        raise ValueError(f"digital: values {low}..{high} do not fit signed bit_depth {bit_depth}; raise it")
 
 
 def _window_size(total: int, rate_hz: float, window_s: float) -> int:
@@ -102,30 +215,11 @@ def _window_size(total: int, rate_hz: float, window_s: float) -> int:
     return size
 
 
-def _metadata_bytes(digital: np.ndarray, rate_hz: float, metadata: dict[str, Any]) -> bytes:
-    full = {
-        "format_version": "1.0",
-        "encoder": ENCODER,
-        **metadata,
-        "sample_rate": rate_hz,
-        "n_channels": digital.shape[0],
-        "signal_sha256": signal_sha256(digital),
-    }
-    try:
-        text = json.dumps(full, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        encoded = text.encode("utf-8")
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"metadata: not JSON: {error}") from error
-    if len(encoded) > MAX_METADATA:
-        raise ValueError(f"metadata: {len(encoded)} bytes exceed {MAX_METADATA}")
-    return encoded
-
-
-def _footer(offsets: list[int], packets: list[bytes], size: int, table_at: int) -> bytes:
+def _footer(windows_at: int, starts: list[int], lengths: list[int], size: int, table_at: int) -> bytes:
     table = b"".join(
-        ENTRY.pack(offset, len(packet) + 4, index * size)
-        for index, (offset, packet) in enumerate(zip(offsets, packets, strict=True))
+        ENTRY.pack(windows_at + start, length + 4, index * size)
+        for index, (start, length) in enumerate(zip(starts, lengths, strict=True))
     )
-    head = struct.pack("<8sII", FOOTER_MAGIC, FOOTER.size, len(packets))
+    head = struct.pack("<8sII", FOOTER_MAGIC, FOOTER.size, len(lengths))
     crc = zlib.crc32(table + head) ^ 0xFFFFFFFF
-    return table + FOOTER.pack(FOOTER_MAGIC, FOOTER.size, len(packets), crc, table_at)
+    return table + FOOTER.pack(FOOTER_MAGIC, FOOTER.size, len(lengths), crc, table_at)
