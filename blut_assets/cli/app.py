@@ -17,6 +17,7 @@ COMMANDS = {
     "cancel": "blut_assets.cli.commands.jobs:cancel",
     "results": "blut_assets.cli.commands.results",
     "runs": "blut_assets.cli.commands.runs",
+    "lineage": "blut_assets.cli.commands.lineage",
     "stage": "blut_assets.cli.commands.stage",
     "data": "blut_assets.cli.commands.data",
     "model": "blut_assets.cli.commands.model",

@@ -2,16 +2,13 @@
 how large the artifact store is, whether it is sound, what may go.
 """
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from blut_assets.cli.lazy import group
 from blut_assets.cli.output import AsJson, ago, columns, failed, print_json, size, wrong
 from blut_resources.store.gc import NEWEST
-
-if TYPE_CHECKING:
-    import dagster as dg
 
 app = group("The artifact store.")
 
@@ -21,16 +18,20 @@ def show(
     everything: Annotated[bool, typer.Option("--all", help="Every artifact, not only the totals.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show where the store is, how much it holds, and what of that each asset made."""
+    """Show where the store is, how much it holds, and what of that each asset made.
+
+    With --all also the run that made each artifact; `blut lineage DIGEST` says of what.
+    """
+    from blut_assets.history.lineage import Lineage
     from blut_resources.instance.instance import open_instance, store_of
 
     with open_instance() as instance:
-        store = store_of(instance)
-        made_by = _makers(instance)
+        store, lineage = store_of(instance), Lineage(instance)
         items = [
             {
                 "digest": item.digest,
-                "asset": ", ".join(sorted(made_by.get(item.digest, ()))),
+                "asset": ", ".join(sorted({way.asset for way in lineage.ways(item.digest)})),
+                "runs": list(dict.fromkeys(way.run_id for way in lineage.ways(item.digest))),
                 "files": item.n_files,
                 "bytes": item.n_bytes,
                 "used": item.created,
@@ -47,28 +48,18 @@ def show(
     typer.echo(f"{store.root}: {len(items)} artifacts, {size(held)} of its own")
     if everything and items:
         rows = [
-            {**item, "digest": item["digest"][:12], "bytes": size(item["bytes"]), "used": ago(item["used"])}
+            {
+                **item,
+                "digest": item["digest"][:12],
+                "runs": ", ".join(run[:8] for run in item["runs"]),
+                "bytes": size(item["bytes"]),
+                "used": ago(item["used"]),
+            }
             for item in items
         ]
         typer.echo(columns(rows))
     elif totals:
         typer.echo(columns([{**row, "bytes": size(row["bytes"])} for row in totals]))
-
-
-def _makers(instance: "dg.DagsterInstance") -> dict[str, set[str]]:
-    from blut_assets.stages import reuse
-    from blut_resources.instance.instance import store_of
-    from blut_resources.store import results
-
-    found: dict[str, set[str]] = {}
-    for key in instance.get_asset_keys():
-        for record in reuse.materializations(instance, key):
-            event = record.asset_materialization
-            if event and (digest := reuse.digest_of(event)):
-                found.setdefault(digest, set()).add(key.to_user_string())
-    for noted in results.every(store_of(instance).root):
-        found.setdefault(noted.digest, set()).add(noted.event.asset_key.to_user_string())
-    return found
 
 
 def _totals(items: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from blut_assets.cli.commands import model_moves
+from blut_assets.cli.commands import model_digest, model_moves
 from blut_assets.cli.commands import model_rows as rows
 from blut_assets.cli.commands.model_common import NAME, explained, opened
 from blut_assets.cli.commands.model_govern import govern
@@ -34,7 +34,10 @@ def show(
     name: Annotated[str, typer.Argument(help=NAME, autocompletion=completion.complete_model_or_reference)],
     as_json: AsJson = False,
 ) -> None:
-    """Show a model's versions, or everything about one: NAME, NAME@ALIAS or NAME@VERSION."""
+    """Show a model's versions, or everything about one: NAME, NAME@ALIAS or NAME@VERSION.
+
+    A file, or the beginning of a digest, is shown as what it is of a version, or else of which asset.
+    """
     with opened() as (registry, store):
         if "@" in name:
             known = _known(registry, name)
@@ -43,9 +46,11 @@ def show(
             else:
                 print(rows.story(registry, store, known))
             return
+        if name not in registry.names():
+            if not model_digest.show(name, as_json):
+                raise _unknown(registry, name)
+            return
         records = list(registry.versions(name).values())
-        if not records and not registry.history(name):
-            raise _unknown(registry, name)
         table = rows.versions(registry, records)
         whole = [rows.as_json(registry, record) for record in records]
     if as_json:

@@ -9,6 +9,8 @@ from blut_assets.recipes.args import allowed_values
 from blut_assets.stages.spec import StageSpec, spec_of
 
 Described = dict[str, Any]
+SOURCE = "looks every time"
+"""When an asset runs that stands for something outside."""
 
 
 def describe(found: Discovered) -> Described:
@@ -55,7 +57,7 @@ def _stages(cookbook: Cookbook) -> Sequence[Described]:
 
 
 def _when(spec: StageSpec) -> str:
-    return "once" if spec.memoised else "looks every time" if spec.source else "acts every time"
+    return "once" if spec.memoised else SOURCE if spec.source else "acts every time"
 
 
 def arguments(form: Any, template: Described) -> list[Described]:

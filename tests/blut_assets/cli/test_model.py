@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from blut_assets.cli.app import app as root
 from blut_assets.cli.commands.model import app
 from blut_assets.cli.output import size
 from blut_assets.history.retention import reachable
@@ -51,6 +52,20 @@ def test_versions_names_and_figures_are_listed(bench: Bench) -> None:
     assert all(digest in everything for digest in record.digests())
     assert "floor: fidelity kl" in everything and "<= 0.1" in everything
     assert json.loads(blut_model("show", "mine@2", "--json").stdout)["candidate"] == record.candidate
+
+
+def test_a_digest_or_a_file_is_shown_as_the_version_it_belongs_to(bench: Bench, tmp_path: Path) -> None:
+    record = bench.registry.registration("mine@2")
+    copied = tmp_path / "downloaded.gguf"
+    copied.write_text("good")
+    for asked in (record.candidate[:8], record.candidate, str(copied)):
+        shown = blut_model("show", asked)
+        assert shown.exit_code == 0 and shown.stdout == blut_model("show", "mine@2").stdout
+    assert " merged of mine@2: `blut lineage " in blut_model("show", record.inputs["merged"]).stdout
+    made_of = CliRunner().invoke(root, ["lineage", str(copied)]).stdout
+    assert "registered as mine@2 by run" in made_of and f"merged: {record.inputs['merged'][:12]}" in made_of
+    refused = blut_model("show", "0000")
+    assert refused.exit_code == 2 and "no model is called '0000'; there are: mine" in refused.stderr
 
 
 def test_a_name_resolves_to_a_digest_or_to_the_bytes(bench: Bench) -> None:

@@ -1,6 +1,7 @@
 """The artifact store and the datasets, from the command line."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,10 @@ def test_the_store_shows_what_it_holds_and_of_whom(day: Scene, blut: Blut) -> No
     assert totals["contained/trained"] == 2 and totals["contained/raw"] == 1
     assert {"contained/trained"} == {one["asset"] for one in shown["artifacts"] if "trained" in one["asset"]}
     assert "contained/trained" in blut("cache", "show").stdout
+    (first,) = [run["id"] for run in json.loads(blut("jobs", "--json").stdout)[-1:]]
+    made_by = {one["asset"]: one["runs"] for one in shown["artifacts"] if first in one["runs"]}
+    assert made_by.keys() == {"contained/raw", "contained/trained", "contained/judged"}
+    assert first[:8] in blut("cache", "show", "--all").stdout
     pruned = blut("cache", "prune", "--newest", "1", "--dry-run")
     assert pruned.exit_code == 0 and pruned.stdout.startswith("would remove 0 artifacts")
 
@@ -86,3 +91,33 @@ def test_recordings_are_known_by_their_headers_and_have_the_digest_of_the_asset(
 def test_a_name_that_is_none_is_refused(day: Scene, blut: Blut, name: str) -> None:
     refused = blut("data", "add", "--", name, day.root / "talk.jsonl")
     assert refused.exit_code == 2 and "1 to 64 of letters" in refused.stderr
+
+
+def test_what_a_copied_file_was_made_of_is_told_also_when_its_run_is_gone(
+    day: Scene, blut: Blut, tmp_path: Path
+) -> None:
+    first = json.loads(blut("jobs", "--json").stdout)[-1]["id"]
+    artifacts = json.loads(blut("cache", "show", "--all", "--json").stdout)["artifacts"]
+    model = next(one for one in artifacts if one["asset"] == "contained/trained" and first in one["runs"])
+    copied, folder = tmp_path / "on-the-server", tmp_path / "folder"
+    shutil.copyfile(Path(model["path"]) / "model", copied)
+    shutil.copytree(model["path"], folder)
+    told = blut("lineage", model["digest"][:10]).stdout
+    assert f"contained/trained {model['digest'][:12]}" in told and f"run {first[:8]} of contained" in told
+    assert "\n  epochs=3\n" in told and "\n  raw: contained/raw " in told, "settings and inputs"
+    for asked, how in ((copied, "its model"), (folder, "its bytes")):
+        assert blut("lineage", asked).stdout == told.replace("its digest", how)
+    (folder / "notes.txt").write_text("added on the server")
+    assert "found by 1 of the 2 files\ncontained/trained" in blut("lineage", folder).stdout
+    (found,) = json.loads(blut("lineage", copied, "--down", "--json").stdout)
+    made_of_it = {way["asset"] for one in found["made_of_it"] for way in one["made"]}
+    assert made_of_it == {"contained/judged"} and found["runs"][0]["args"]["epochs"] == 3
+    with day.instance() as instance:
+        instance.delete_run(first)
+    gone = blut("lineage", copied, "--down").stdout
+    assert f"run {first[:8]}, which was deleted" in gone and "\n  epochs=3\n" in gone
+    assert "made of it\n  contained/judged" in gone
+    copied.write_text("one byte more")
+    for asked, status in ((copied, 1), ("123456", 1), ("no/such/file", 1), ("", 1), ("mine@7", 2)):
+        refused = blut("lineage", asked)
+        assert refused.exit_code == status and len(refused.stderr.splitlines()) == 1, refused.output
