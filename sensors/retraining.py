@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from blut_assets.paths import typed_in
 from blut_assets.recipes import ArgsError, Recipe, RecipeArgs
 from blut_resources.instance.instance import store_of
 from sensors.policy import data as policy_data
@@ -71,7 +72,7 @@ def _parse(
 def parse_recipe(
     where: str, name: str, args: Mapping[str, Any], recipes: Sequence[Recipe]
 ) -> tuple[Recipe, RecipeArgs]:
-    """Returns a recipe by name, and its args.
+    """Returns a recipe by name, and its args; a path in them is absolute, whoever reads the file and where.
 
     Raises PolicyError, each line of which begins with ``where``.
     """
@@ -80,7 +81,8 @@ def parse_recipe(
         known = ", ".join(sorted(recipe.name for recipe in recipes)) or "none"
         raise PolicyError(f"{where}: recipe = {name!r}: no such recipe; there are: {known}")
     try:
-        return recipe, recipe.parse(args)
+        with typed_in(None):
+            return recipe, recipe.parse(args)
     except ArgsError as error:
         raise PolicyError("\n".join(f"{where}: args: {line}" for line in str(error).splitlines())) from error
 

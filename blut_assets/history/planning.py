@@ -12,15 +12,17 @@ from typing import Any, Literal
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
+from blut_assets.paths import drifted
 from blut_assets.stages import reuse
 from blut_assets.stages.footprints import Cost, Kind, cost_before, expected_gpus
-from blut_assets.stages.spec import StageConfig, StageSpec, spec_of
+from blut_assets.stages.spec import NotYet, StageConfig, StageSpec, spec_of
 from blut_assets.stages.stage import call, planned
 from blut_resources.files.digest import digest_path
-from blut_resources.instance.instance import store_of
+from blut_resources.instance.instance import home_of, store_of
 from blut_resources.store.artifacts import ArtifactStore, StoreError
+from blut_resources.text import one_line
 
-State = Literal["fresh", "reusable", "stale", "blocked", "always"]
+State = Literal["fresh", "reusable", "stale", "blocked", "always", "unseen"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Planned:
     ``fresh``: its newest materialization is what a run would make. ``reusable``: an older one is.
     ``stale``: it would be computed. ``blocked``: that depends on what an asset above it comes to.
     ``always``: it looks at or acts on the outside world, so it runs every time.
+    ``unseen``: it looks at the outside world and cannot, so a run would fail there.
     ``last_seconds`` is what such a computation took, of what ``cost_of`` says; None if that is not known.
     """
 
@@ -142,10 +145,14 @@ class _Planner:
     ) -> tuple[State, str, str | None]:
         try:
             digest = observe(self._store, spec, config).digest
+            changed = drifted(home_of(self._instance), self._store, config, digest)
+        except NotYet as error:
+            return "always", str(error), None
         except Exception as error:  # a source that cannot be read now is an answer, not a crash
-            return "always", f"cannot be observed yet: {error}", None
+            return "unseen", f"cannot be looked at: {one_line(error)}", None
         known = event and reuse.digest_of(event) == digest
-        return "always", f"looked at on every run; its bytes are {'unchanged' if known else 'new'}", digest
+        seen = f"looked at on every run; its bytes are {'unchanged' if known else 'new'}"
+        return "always", "; ".join([seen, *changed]), digest
 
     def _inputs(self, spec: StageSpec, config: StageConfig) -> dict[str, str | None]:
         """Returns the digests that the fingerprint is made of;

@@ -10,6 +10,7 @@ import dagster as dg
 
 from blut_assets.artifacts import Artifact
 from blut_assets.pages.metadata import harmless
+from blut_assets.paths import drifted
 from blut_assets.stages import reuse
 from blut_assets.stages.findings import Findings
 from blut_assets.stages.footprints import Kind
@@ -70,6 +71,13 @@ class Computation:
             self.findings.show(**self.spec.show(self.stage.open(artifact)))
         except Exception as error:
             self.context.log.warning(f"{self.name}: cannot be shown: {type(error).__name__}: {error}")
+
+    def say_drifted(self, artifact: Artifact) -> None:
+        """Say of data that has a name that it is not what it was when it got it."""
+        home = home_of(self.context.instance)
+        for text in drifted(home, self.store, self._config, artifact.digest):
+            self.context.log.warning(f"{self.name}: {text}")
+            self.findings.show(dataset=text)
 
     @property
     def work(self) -> Path | None:

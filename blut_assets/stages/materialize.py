@@ -158,6 +158,8 @@ def _execute(one: Computation, inputs: Mapping[str, Artifact], config: StageConf
         if not isinstance(artifact, spec.output):
             raise TypeError(f"{one.name} returned {type(artifact)}, not {spec.output.__name__}")
         stored = artifact if artifact.digest else artifact.stored_as(one.put())
+        if spec.source:
+            one.say_drifted(stored)
         one.findings.show(**curves.shown(one.work), **inputs_shown(spec.inputs, inputs))
         one.findings.show(**manifest_shown(home_of(one.context.instance), one.context.run.run_id))
         one.show_bytes(stored)

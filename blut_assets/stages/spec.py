@@ -20,6 +20,10 @@ Steps = Generator[dg.AssetObservation, None, T]
 """The return annotation of a stage function that is a generator."""
 
 
+class NotYet(FileNotFoundError):
+    """Says that what a source looks at is not there yet, and that the first run makes it."""
+
+
 class StageConfig(dg.Config):
     """Holds what every stage asset accepts.
 

@@ -121,21 +121,23 @@ class ArtifactStore(StorePlaces):
         """Record a file or directory that stays where it is, and return its digest.
 
         Files whose stamp stands are not read again. Symbolic links to files count as those files, wherever
-        they lead. The same bytes in another place give the same digest; the newest place is kept.
+        they lead. The same bytes in another place give the same digest; the newest place is kept, without
+        links on the way to it.
 
         Args:
             source: the file or directory.
-            files: the files under ``source`` that count, absolute or relative to it; all by default.
+            files: the files under ``source`` that count, by relative or absolute paths; all by default.
 
         Raises:
             StoreError: a file is missing, unreadable, being written, or not under ``source``.
         """
-        source = Path(source).absolute()
+        given = Path(source).absolute()
+        source = given.resolve()
         if files is None:
             self._refuse_own(source)
             tree = list_tree(source, "any")
         else:
-            tree = Tree(source, False, relative_names(source, files))
+            tree = Tree(source, False, relative_names(given, source, files))
         index = self.reference_index(source)
         known = load_index(index)
         found = digest_files(source, tree.names, known)

@@ -64,19 +64,24 @@ def copy(tree: Tree, target: Path) -> Path:
     return target
 
 
-def relative_names(source: Path, files: Iterable[Path]) -> list[str]:
+def relative_names(given: Path, source: Path, files: Iterable[Path]) -> list[str]:
     """Returns the sorted relative names of files that are given as absolute paths or relative to
     ``source``.
+
+    Args:
+        given: what ``source`` was before links in it were followed; files may be named by either.
 
     Raises:
         StoreError: one is not under ``source``.
     """
     names: set[str] = set()
     for file in files:
-        path = source / file
-        if path == source or not path.is_relative_to(source) or ".." in path.parts:
+        path = Path(file)
+        root = next((root for root in (given, source) if path.is_relative_to(root)), None)
+        relative = path.relative_to(root) if root else path
+        if relative.is_absolute() or not relative.parts or ".." in relative.parts:
             raise StoreError(f"{file}: not under {source}; name files of that directory")
-        name = path.relative_to(source).as_posix()
+        name = relative.as_posix()
         check_name(source, name)
         names.add(name)
     return sorted(names)

@@ -8,6 +8,7 @@ from blut_assets.recipes import Metric, Recipe, RecipeArgs, config_from, like
 from blut_assets.stages import StageConfig
 from cookbooks.lamquant.artifacts import LmaCorpus, PccpVerdict, Recordings
 from cookbooks.lamquant.configs.corpus import (
+    SYNTHETIC,
     Identity,
     LmaCorpusConfig,
     RecordingsConfig,
@@ -20,7 +21,7 @@ from cookbooks.lamquant.configs.verdict import FloorRegistryConfig, PccpVerdictC
 from cookbooks.lamquant.corpus import lma_corpus, split_manifest, training_windows
 from cookbooks.lamquant.gate.floors import load_registry
 from cookbooks.lamquant.promotion import promoted_codec
-from cookbooks.lamquant.sources import SYNTHETIC, floor_registry, recordings, registry_path
+from cookbooks.lamquant.sources import floor_registry, recordings, registry_path
 from cookbooks.lamquant.training import joint_checkpoint
 from cookbooks.lamquant.verdict import pccp_verdict
 

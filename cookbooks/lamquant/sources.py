@@ -2,17 +2,15 @@
 
 from pathlib import Path
 
-from blut_assets.stages import Stage, Steps, stage_asset
+from blut_assets.stages import NotYet, Stage, Steps, stage_asset
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.artifacts import FloorRegistry, Recordings
-from cookbooks.lamquant.configs.corpus import RecordingsConfig
+from cookbooks.lamquant.configs.corpus import BUILT, RecordingsConfig
 from cookbooks.lamquant.configs.verdict import FloorRegistryConfig
 from cookbooks.lamquant.formats.edf.names import find_recordings
 from cookbooks.lamquant.gate.floors import REGISTRY_FILE, parse_registry, read_registry
 
 SHIPPED_REGISTRY = Path(__file__).parent / "configs" / "pccp_registry.yaml"
-SYNTHETIC = "synthetic:"
-BUILT = ("sample:", SYNTHETIC)
 
 
 @stage_asset(cookbook="lamquant", group="sources", source=True, headline=["n_files"], kinds={"edf"})
@@ -21,7 +19,7 @@ def recordings(stage: Stage, config: RecordingsConfig) -> Steps[Recordings]:
 
     The digest depends on relative names and contents only: the same files elsewhere are the same recordings.
     """
-    root = Path(config.edf_root).expanduser()
+    root = Path(config.edf_root)
     if config.edf_root.startswith(BUILT):
         root = yield from _built(stage, config.edf_root)
     if not root.is_dir():
@@ -33,7 +31,7 @@ def recordings(stage: Stage, config: RecordingsConfig) -> Steps[Recordings]:
         raise FileNotFoundError(
             f"edf_root {config.edf_root!r} holds no .edf or .bdf file, in it or below: check the path"
         )
-    digest = stage.store.put_reference(root.resolve(), files)
+    digest = stage.store.put_reference(root, files)
     stage.show(directory=str(root), sources=_sources_note(root))
     return Recordings(digest=digest, n_files=len(files), n_bytes=sum(path.stat().st_size for path in files))
 
@@ -43,7 +41,7 @@ def _built(stage: Stage, name: str) -> Steps[Path]:  # type: ignore[type-var]
     dest = stage.store.root / "samples" / name.replace(":", "-").replace(",", "-")
     if not dest.is_dir():
         if stage.planning:
-            raise FileNotFoundError(f"{name} has not been built yet; the first run builds it")
+            raise NotYet(f"{name} has not been built yet; the first run builds it")
         with stage.store.lock("samples"):
             if dest.is_dir():
                 return dest
@@ -62,7 +60,7 @@ def _sources_note(root: Path) -> str:
 
 def registry_path(registry: str) -> Path:
     """Returns the user's floor registry, or the shipped one."""
-    return Path(registry).expanduser() if registry else SHIPPED_REGISTRY
+    return Path(registry) if registry else SHIPPED_REGISTRY
 
 
 @stage_asset(cookbook="lamquant", group="sources", source=True, kinds={"yaml"})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from blut_assets.stages import Stage, Steps, stage_asset
+from blut_assets.stages import NotYet, Stage, Steps, stage_asset
 from blut_resources.payload_kit.cache import MARKER
 from blut_resources.payload_kit.pinned import BuildError
 from blut_resources.payload_kit.refuse import Refused
@@ -88,10 +88,10 @@ def teacher_model(stage: Stage, config: TeacherModelConfig) -> Steps[HfModel]:
 
 
 def _existing(path: str, what: str) -> Path:
-    found = Path(path).expanduser()
+    found = Path(path)
     if not found.exists():
         raise FileNotFoundError(f"path {path!r}: no such file or directory; give a {what}")
-    return found.resolve()
+    return found
 
 
 def _examples_path(stage: Stage, path: str) -> Path:
@@ -102,7 +102,7 @@ def _examples_path(stage: Stage, path: str) -> Path:
     sample = DIALOGUES[path]
     stage.show(notice=NOTICE)
     if stage.planning and not sample.built:
-        raise FileNotFoundError(f"{path} has not been downloaded yet; the first run does that")
+        raise NotYet(f"{path} has not been downloaded yet; the first run does that")
     if not stage.planning:
         stage.context.log.info(NOTICE)
     try:
@@ -142,7 +142,7 @@ def named_model(stage: Stage, name: str) -> Steps[HfModel]:
         dagster.Failure: it is not complete.
         FileNotFoundError: there is none.
     """
-    root = Path(name).expanduser()
+    root = Path(name)
     try:
         if name.startswith(SCHEME):
             return registered_model(stage, name)
@@ -151,11 +151,18 @@ def named_model(stage: Stage, name: str) -> Steps[HfModel]:
             root = sample.path
             if not sample.built:
                 if stage.planning:
-                    raise FileNotFoundError(f"{name} has not been built yet; the first run builds it")
+                    raise NotYet(f"{name} has not been built yet; the first run builds it")
                 yield from stage.run(BASE_BUILD, config={"name": name}, inputs={}, variables=FETCHING)
         return reference_model(stage, root, name)
     except (Refused, ValueError) as error:
         raise dg.Failure(f"model {name!r}: {error}", allow_retries=False) from error
+
+
+def _of_the_hub(root: Path) -> str:
+    """Returns a hint where two words were typed that a working directory has neither of."""
+    if root.parent.exists() or not root.parent.parent.is_dir():
+        return ""
+    return f"; fetch a model of the hub with `hf download {root.parent.name}/{root.name} --local-dir DIR`"
 
 
 def reference_model(stage: Stage, root: Path, name: str) -> HfModel:
@@ -166,16 +173,10 @@ def reference_model(stage: Stage, root: Path, name: str) -> HfModel:
         ModelDirError: it is not complete.
     """
     if not root.is_dir():
-        hub = (
-            f"; fetch a model of the hub with `hf download {name} --local-dir DIR`"
-            if name.count("/") == 1
-            else ""
-        )
-        raise FileNotFoundError(f"model {name!r} is no directory: give a {MODEL}{hub}")
+        raise FileNotFoundError(f"model {name!r} is no directory: give a {MODEL}{_of_the_hub(root)}")
     facts = model_facts(root)
     if not any((root / file).is_file() for file in TOKENIZER_FILES):
         raise ModelDirError(f"{root}: holds no tokenizer; save it beside the model with save_pretrained")
-    root = root.resolve()
     files = [root / name for name in model_files(root) if name != MARKER]
     digest = stage.store.put_reference(root, files)
     stage.show(place=str(root))

@@ -45,13 +45,13 @@ def evaluated_models(stage: Stage, config: EvaluatedModelsConfig) -> Steps[Model
     found: dict[str, dict[str, str]] = {}
     places: dict[str, str] = {}
     for role, name in config.roles.items():
-        root = Path(name).expanduser()
+        root = Path(name)
         if role == "quantised" and name.startswith(SCHEME):
             digest, places[role] = registered_gguf(stage, name)
             found[role] = {"kind": "gguf", "digest": digest}
         elif root.suffix == ".gguf" or (root / WEIGHTS).is_file():
             found[role] = {"kind": "gguf", "digest": _gguf(stage, FIELDS[role], root)}
-            places[role] = str(root.resolve())
+            places[role] = str(root)
         elif role == "quantised":
             raise dg.Failure(
                 f"quantised_path {name!r}: is no .gguf file, nor a directory with {WEIGHTS}, nor"
@@ -84,7 +84,7 @@ def _gguf(stage: Stage, field: str, path: Path) -> str:
             f"{field} {str(path)!r}: is one part of several; join them with `llama-gguf-split --merge`",
             allow_retries=False,
         )
-    return stage.store.put_reference(path.resolve(), files and [file.resolve() for file in files])
+    return stage.store.put_reference(path, files)
 
 
 def _models(stage: Stage, models: ModelSet) -> dict[str, Scored]:

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 API: dict[str, dict[str, tuple[str, ...]]] = {
     "Artifacts and assets": {
         "blut_assets.artifacts": ("Artifact",),
-        "blut_assets.stages": ("stage_asset", "Stage", "StageConfig", "Footprint"),
+        "blut_assets.stages": ("stage_asset", "Stage", "StageConfig", "Footprint", "NotYet"),
         "blut_assets.stages.spec": ("Steps",),
         "blut_assets.stages.limits": ("LimitsConfig",),
         "blut_assets.stages.options": ("AssetOptions",),
@@ -34,6 +34,7 @@ API: dict[str, dict[str, tuple[str, ...]]] = {
             *("Recipe", "RecipeArgs", "Metric", "Cookbook", "config_from", "like"),
             "ArgsError",
         ),
+        "blut_assets.paths": ("AsPath",),
         "blut_assets.changes": ("ChangeArgs", "ChangeFields", "refuse_unanswered"),
         "blut_assets.tools": ("Tool",),
         "blut_assets.datasets": ("DataKind",),

@@ -86,15 +86,16 @@ def show_graph(recipe: "Recipe", format_: Format, as_json: bool) -> None:
 
 
 def show_plan(recipe: "Recipe", args: "RecipeArgs", as_json: bool) -> None:
-    """Print the plan of a run with these args."""
+    """Print the plan of a run with these args; ends with status 1 where a source cannot be looked at."""
     from blut_assets.history.planning import plan
     from blut_resources.instance.instance import open_instance
 
     with open_instance() as instance:
         planned = plan(instance, recipe.assets, recipe.configs(args))
+    unseen = [p for p in planned if p.state == "unseen"]
     if as_json:
         print_json([p.as_dict() for p in planned])
-        return
+        raise typer.Exit(1 if unseen else 0)
     rows = [
         {
             "asset": p.asset,
@@ -105,7 +106,10 @@ def show_plan(recipe: "Recipe", args: "RecipeArgs", as_json: bool) -> None:
         }
         for p in planned
     ]
-    typer.echo(f"{columns(rows)}\n{_total(planned)}")
+    typer.echo(columns(rows))
+    if unseen:
+        failed("\n".join(f"{p.asset}: {p.reason}" for p in unseen))
+    typer.echo(_total(planned))
 
 
 def _total(planned: "Sequence[Planned]") -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     import dagster as dg
 
+    from blut_assets.recipes import Recipe
     from sensors.retraining import Retraining
 
 app = group("When Blut retrains by itself.")
@@ -255,7 +256,24 @@ def _check_recipe(name: str | None, changes: dict[str, Any]) -> None:
     known = _policy(name)
     recipe, args = changes.get("recipe", known.recipe), changes.get("args", known.args) or {}
     if recipe:
+        if "args" in changes:
+            args = changes["args"] = _absolute(recipe, args, recipes)
         parse_recipe("policy enable", recipe, args, recipes)
+
+
+def _absolute(name: str, args: dict[str, Any], recipes: "list[Recipe]") -> dict[str, Any]:
+    """Returns args that mean the same in every directory, links and names of datasets as they were typed."""
+    from blut_assets.paths import absolute_paths, refuse_missing
+
+    forms = [recipe.args for recipe in recipes if recipe.name == name]
+    if not forms:
+        return args
+    try:
+        found = absolute_paths(forms[0], args)
+        refuse_missing(forms[0], found)
+    except ValueError as error:
+        raise PolicyError(f"policy enable: args: {error}") from error
+    return found
 
 
 def _when(policy: Policy) -> str:

@@ -75,9 +75,11 @@ def run_stage(
     if chosen is None:
         wrong(f"no stage is called {name!r}; `blut stage list` lists them")
     values = with_data(load_object(config, "--config"))
-    ops = {"ops": {"__".join(chosen.key.path): {"config": values}}} if values else {}
+    valid = _config(chosen, values)
+    given = valid.model_dump(mode="json", include=set(values))  # paths are absolute there
+    ops = {"ops": {"__".join(chosen.key.path): {"config": given}}} if given else {}
     job = defs.resolve_implicit_global_asset_job_def()
-    configs = {chosen.key: _config(chosen, values)}
+    configs = {chosen.key: valid}
     status = execute(job, ops, Alone(name, [chosen]), configs, selection=[chosen.key])
     if output and not status:
         _hand_out(chosen.key, output)

@@ -13,8 +13,6 @@ from blut_resources.files.documents import MOST, read_json, read_yaml
 if TYPE_CHECKING:
     from blut_assets.recipes import Recipe, RecipeArgs
 
-DATA = "data://"
-
 Name = Annotated[
     str, typer.Argument(help="Of a recipe; see `blut recipe list`.", autocompletion=complete_recipe)
 ]
@@ -95,20 +93,15 @@ def _put(values: dict[str, Any], change: str) -> None:
 
 def with_data(value: Any) -> Any:
     """Returns values with the path of a dataset in place of its name."""
+    from blut_assets.paths import DATA, dataset_path
+
     if isinstance(value, dict):
         return {key: with_data(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [with_data(inner) for inner in value]
     if isinstance(value, str) and value.startswith(DATA):
-        return _path_of(value.removeprefix(DATA))
+        try:
+            return dataset_path(value.removeprefix(DATA))
+        except ValueError as error:
+            wrong(str(error))
     return value
-
-
-def _path_of(name: str) -> str:
-    from blut_assets.datasets import DatasetError, Datasets
-    from blut_resources.instance.home import find_home
-
-    try:
-        return str(Datasets(find_home()).get(name).path)
-    except DatasetError as error:
-        wrong(str(error))

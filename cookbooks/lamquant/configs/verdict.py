@@ -1,10 +1,11 @@
 """Defines typed configs of what judges a codec. Fields in ``HOW`` say how to compute, not what."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from blut_assets.changes import ChangeArgs, ChangeFields
+from blut_assets.paths import AsPath
 from blut_assets.recipes import like
 from blut_assets.stages import StageConfig
 
@@ -16,7 +17,9 @@ CHANGE_CLASS = "A retrain, B threshold, C architecture, D bit width"
 class FloorRegistryConfig(StageConfig):
     """Says which floors to judge by."""
 
-    registry: str = Field("", description="YAML file with floors; the shipped sample registry if empty")
+    registry: Annotated[str, AsPath()] = Field(
+        "", description="YAML file with floors; the shipped sample registry if empty"
+    )
 
 
 class PccpVerdictConfig(StageConfig):

@@ -1,9 +1,10 @@
 """Defines typed configs of the LLM assets. Fields in ``HOW`` say how to compute, not what."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from blut_assets.paths import AsPath
 from blut_assets.recipes import like
 from blut_assets.stages import StageConfig
 
@@ -20,11 +21,13 @@ MODEL = (
     " registered; or sample:smollm2 or sample:smollm2-2layer"
 )
 
+ModelPath = Annotated[str, AsPath(("sample:", "model://"))]
+
 
 class ExamplesConfig(StageConfig):
     """Says where the examples are; the filters apply to conversations."""
 
-    path: str = Field(description=EXAMPLES)
+    path: Annotated[str, AsPath(("sample:",))] = Field(description=EXAMPLES)
     read_as: Literal["auto", "examples", "conversations"] = Field(
         "auto", description="auto: a database holds conversations, files hold examples"
     )
@@ -42,19 +45,19 @@ class ExamplesConfig(StageConfig):
 class PreferencesConfig(StageConfig):
     """Says where the preference pairs are."""
 
-    path: str = Field(description=PREFERENCES)
+    path: Annotated[str, AsPath()] = Field(description=PREFERENCES)
 
 
 class BaseModelConfig(StageConfig):
     """Names the model to start from."""
 
-    model: str = Field("sample:smollm2", description=MODEL)
+    model: ModelPath = Field("sample:smollm2", description=MODEL)
 
 
 class TeacherModelConfig(StageConfig):
     """Names the model to learn from."""
 
-    model: str = like(BaseModelConfig, "model")
+    model: ModelPath = like(BaseModelConfig, "model")
 
 
 class DatasetConfig(StageConfig):

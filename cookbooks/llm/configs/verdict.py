@@ -1,9 +1,10 @@
 """Defines typed configs of what models are asked. Fields in ``HOW`` say how to compute, not what."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from blut_assets.paths import AsPath
 from blut_assets.recipes import like
 from blut_assets.stages import StageConfig
 from cookbooks.llm.configs.gguf import GgufConfig
@@ -15,7 +16,7 @@ JUDGE = "of any OpenAI-compatible server, such as http://127.0.0.1:8080/v1; nobo
 class EvaluationTasksConfig(StageConfig):
     """Names tasks of the user's own."""
 
-    tasks: list[str] = Field(
+    tasks: Annotated[list[str], AsPath()] = Field(
         default_factory=list, description="YAML files of lm-eval tasks with local data, or their directories"
     )
 

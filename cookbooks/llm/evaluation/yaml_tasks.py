@@ -223,7 +223,7 @@ def read_tasks(places: list[str]) -> list[TaskFile]:
 
 
 def _yaml_files(place: str) -> Iterator[Path]:
-    path = Path(place).expanduser()
+    path = Path(place)
     if path.is_dir():
         files = sorted(file for file in path.rglob("*.y*ml") if not file.name.startswith("_"))
         if not files:

@@ -10,6 +10,7 @@ from cookbooks.llm.configs.corpus import (
     MODEL,
     BaseModelConfig,
     ExamplesConfig,
+    ModelPath,
     OnBadRow,
     PreferencesConfig,
     RowFormat,
@@ -161,8 +162,8 @@ class DistillArgs(RowsArgs, GgufArgs):
     """Holds the args of ``distill_from_teacher``."""
 
     dataset_path: str = like(ExamplesConfig, "path", description=EXAMPLES)
-    teacher_path: str = Field(description=f"the model to learn from: {MODEL}")
-    student_base: str = Field(description=f"the model that learns: {MODEL}")
+    teacher_path: ModelPath = Field(description=f"the model to learn from: {MODEL}")
+    student_base: ModelPath = Field(description=f"the model that learns: {MODEL}")
     lr: float | None = like(DistilledCheckpointConfig, "lr", description="1e-4; 2e-5 for method full")
     distillation: Distillation = like(DistilledCheckpointConfig, "distillation")
     kl_weight: float = like(DistilledCheckpointConfig, "kl_weight")

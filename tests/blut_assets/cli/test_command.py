@@ -159,7 +159,7 @@ def test_wrong_usage_is_status_2_and_says_what_would_do(home: Path, words: list[
 def test_a_dry_run_is_the_plan(home: Path) -> None:
     words = ["lamquant_joint_codec", "--set", "edf_root=/nowhere"]
     dry = CliRunner().invoke(app, ["recipe", "run", *words, "--dry-run"])
-    assert dry.exit_code == 0 and "lamquant/pccp_verdict" in dry.stdout
+    assert dry.exit_code == 1 and "lamquant/pccp_verdict" in dry.stdout
     assert dry.stdout == CliRunner().invoke(app, ["plan", *words]).stdout
     assert json.loads(CliRunner().invoke(app, ["jobs", "--json"]).stdout) == []
 

@@ -169,7 +169,7 @@ def test_the_command_lists_shows_and_refuses(home: Path) -> None:
     refused = blut("recipe", "run", "lamquant_joint_codec", "--args", "{not json")
     assert refused.returncode == 2 and "--args" in refused.stderr
     planned = blut("plan", "lamquant_joint_codec", "--args", '{"edf_root": "/nowhere"}')
-    assert planned.returncode == 0 and "never" not in planned.stderr
+    assert planned.returncode == 1 and "'/nowhere' is not a directory" in planned.stderr
 
 
 def test_the_control_plane_imports_no_training_library() -> None:

@@ -147,8 +147,8 @@ def test_conversations_come_out_of_logs(instance: dg.DagsterInstance, tmp_path: 
     ("config", "message"),
     [
         (
-            {"path": "nowhere.jsonl"},
-            "path 'nowhere.jsonl': no such file or directory; give a file of examples",
+            {"path": "/nowhere.jsonl"},
+            "path '/nowhere.jsonl': no such file or directory; give a file of examples",
         ),
         ({"path": "sample:nothing"}, "'sample:nothing' is no known sample: use sample:chatterbot, "),
         ({"path": "{chats}", "since": "lately"}, "since = 'lately': give a date such as 2026-05-01"),
@@ -166,14 +166,14 @@ def test_a_source_that_cannot_be_used_says_why(
 
 
 def test_preferences_that_are_not_there_are_asked_for(instance: dg.DagsterInstance) -> None:
-    result = run(instance, [preferences], preferences={"path": "nowhere.jsonl"})
-    assert "path 'nowhere.jsonl': no such file or directory; give a file of preference" in failure(result)
+    result = run(instance, [preferences], preferences={"path": "/nowhere.jsonl"})
+    assert "path '/nowhere.jsonl': no such file or directory; give a file of preference" in failure(result)
 
 
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ("nowhere", "model 'nowhere' is no directory: give a model directory"),
+        ("/nowhere", "model '/nowhere' is no directory: give a model directory"),
         ("Qwen/Qwen3-8B", "fetch a model of the hub with `hf download Qwen/Qwen3-8B --local-dir DIR`"),
         ("sample:gpt5", "'sample:gpt5' is no sample model: use a model directory, or one of sample:smollm2"),
         ("{empty}", "config.json: missing; a model directory holds config.json"),

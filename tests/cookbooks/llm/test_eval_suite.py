@@ -26,16 +26,17 @@ ASKED = {"max_examples": 4, "context": 128, "seq_len": 128, "device": "cpu", "ma
 
 
 def configs(**args: Any) -> dict[str, Any]:
-    parsed = EVAL_SUITE.parse({"dataset_path": "rows.jsonl", **args})
+    parsed = EVAL_SUITE.parse({"dataset_path": "/rows.jsonl", **args})
     return {key.path[-1]: config for key, config in EVAL_SUITE.configs(parsed).items()}
 
 
 def test_one_form_reaches_every_asset() -> None:
-    found = configs(model_path="m", judge_url="http://localhost/v1", judge_model="j", judge_samples=3, seed=7)
-    assert found["evaluated_models"].roles == {"tuned": "m"}
+    judge = {"judge_url": "http://localhost/v1", "judge_model": "j", "judge_samples": 3}
+    found = configs(model_path="/m", **judge, seed=7)
+    assert found["evaluated_models"].roles == {"tuned": "/m"}
     scoring = found["suite_evaluation"]
     assert (scoring.judge_url, scoring.judge_model, scoring.judge_samples) == ("http://localhost/v1", "j", 3)
-    assert scoring.seed == 7 and found["examples"].path == "rows.jsonl"
+    assert scoring.seed == 7 and found["examples"].path == "/rows.jsonl"
 
 
 REFUSED = {

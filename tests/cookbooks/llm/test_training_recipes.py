@@ -17,13 +17,13 @@ from cookbooks.llm.recipes import training as recipes
 from cookbooks.llm.training_loop.settings import DistillSettings, DpoSettings, TrainingSettings
 
 REQUIRED: dict[str, tuple[Recipe, dict[str, Any]]] = {
-    "finetune_from_dataset": (recipes.FINETUNE, {"dataset_path": "rows.jsonl"}),
-    "finetune_from_conversations": (recipes.FINETUNE_CONVERSATIONS, {"conversations_path": "turns.db"}),
-    "hf_finetune_from_dataset": (recipes.HF_FINETUNE, {"dataset_path": "rows.jsonl"}),
-    "dpo_from_preferences": (recipes.DPO, {"preferences_path": "pairs.jsonl"}),
+    "finetune_from_dataset": (recipes.FINETUNE, {"dataset_path": "/rows.jsonl"}),
+    "finetune_from_conversations": (recipes.FINETUNE_CONVERSATIONS, {"conversations_path": "/turns.db"}),
+    "hf_finetune_from_dataset": (recipes.HF_FINETUNE, {"dataset_path": "/rows.jsonl"}),
+    "dpo_from_preferences": (recipes.DPO, {"preferences_path": "/pairs.jsonl"}),
     "distill_from_teacher": (
         recipes.DISTILL,
-        {"dataset_path": "rows.jsonl", "teacher_path": "big", "student_base": "small"},
+        {"dataset_path": "/rows.jsonl", "teacher_path": "/big", "student_base": "/small"},
     ),
 }
 
@@ -93,7 +93,7 @@ def test_a_hugging_face_checkpoint_needs_no_gguf() -> None:
 def test_conversations_are_filtered_as_the_form_says() -> None:
     found = configs("finetune_from_conversations", since="30d", min_turns=4, on_bad_row="drop")["examples"]
     assert (found.path, found.read_as, found.since, found.min_turns) == (
-        "turns.db",
+        "/turns.db",
         "conversations",
         "30d",
         4,
@@ -103,7 +103,7 @@ def test_conversations_are_filtered_as_the_form_says() -> None:
 
 def test_a_student_and_its_teacher() -> None:
     found = configs("distill_from_teacher", kl_weight=0.9)
-    assert (found["base_model"].model, found["teacher_model"].model) == ("small", "big")
+    assert (found["base_model"].model, found["teacher_model"].model) == ("/small", "/big")
     assert found["distilled_checkpoint"].kl_weight == 0.9
 
 

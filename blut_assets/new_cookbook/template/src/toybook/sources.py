@@ -25,11 +25,11 @@ def table(stage: Stage, config: TableConfig) -> Table:
         data = synthetic_csv(config.table)
         write_atomic(stage.out / SYNTHETIC_FILE, data)
         return Table(n_bytes=len(data), synthetic=True)
-    path = Path(config.table).expanduser()
+    path = Path(config.table)
     if not path.is_file():
         raise FileNotFoundError(f"table = {config.table!r}: no such file; give a CSV file, or {EXAMPLE}")
     # a reference: the store notes digest, size and time of the file, and leaves the bytes where they are
-    digest = stage.store.put_reference(path.resolve())
+    digest = stage.store.put_reference(path)
     return Table(digest=digest, n_bytes=path.stat().st_size, synthetic=False)
 
 
@@ -42,7 +42,7 @@ def table(stage: Stage, config: TableConfig) -> Table:
 )
 def floors(stage: Stage, config: FloorSetConfig) -> FloorSet:
     """What a classifier must reach. A verdict carries this file's digest."""
-    path = Path(config.floors).expanduser() if config.floors else SHIPPED
+    path = Path(config.floors) if config.floors else SHIPPED
     if not path.is_file():
         raise FileNotFoundError(f"floors = {config.floors!r}: no such file; {SHIPPED} is an example")
     data = path.read_bytes()

@@ -1,17 +1,21 @@
 """Defines what each asset can be told. A field is a part of the fingerprint unless ``HOW`` lists it."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from blut_assets.changes import ChangeArgs, ChangeFields
+from blut_assets.paths import AsPath
 from blut_assets.recipes import like
 from blut_assets.stages import StageConfig
 from pydantic import Field
+
+from toybook.synthetic import PREFIX
 
 
 class TableConfig(StageConfig):
     """Says where the rows are."""
 
-    table: str = Field(
+    # absolute from here on, wherever it was typed
+    table: Annotated[str, AsPath((PREFIX,))] = Field(
         description="CSV file with a header, numbers and one column of labels; or synthetic:rows=600,seed=0"
     )
 
@@ -41,7 +45,9 @@ class ClassifierConfig(StageConfig):
 class FloorSetConfig(StageConfig):
     """Says which floors to judge by."""
 
-    floors: str = Field("", description="YAML file with floors; the package's own if empty")
+    floors: Annotated[str, AsPath()] = Field(
+        "", description="YAML file with floors; the package's own if empty"
+    )
 
 
 class ClassifierVerdictConfig(StageConfig, ChangeFields):
