@@ -17,11 +17,12 @@ import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from blut_resources.files.foreign import open_regular
 from blut_resources.payload_kit.config import Bounds, read_config, read_inputs
@@ -29,14 +30,16 @@ from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.session import PayloadSession, payload_session
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.formats.corpus import INDEX, SCHEMA
-from cookbooks.lamquant.formats.edf.names import stems_of
-from cookbooks.lamquant.formats.edf.recording import BadRecording, EdfRecording, find_recordings, read_edf
+from cookbooks.lamquant.formats.edf.names import find_recordings, stems_of
+from cookbooks.lamquant.formats.edf.problems import BadRecording
+from cookbooks.lamquant.formats.edf.recording import EdfFile, ReadOptions, open_edf
+from cookbooks.lamquant.formats.edf.timekeeping import Segment
 from cookbooks.lamquant.formats.lma.archive import LmaError, read_lma
 from cookbooks.lamquant.formats.lma.writer import LmaEntry, write_lma
 from cookbooks.lamquant.formats.lml.container import decode_lml, encode_lml, signal_sha256
 from cookbooks.lamquant.subjects.evidence import evidence_of
 from cookbooks.lamquant.subjects.join import units
-from cookbooks.lamquant.subjects.names import patient_key, pseudonym
+from cookbooks.lamquant.subjects.names import patient_key
 
 IDENTITY = {"strip": "stripped", "keep": "kept"}
 SHOWN_REFUSALS = 5
@@ -57,7 +60,7 @@ class EncodeJob:
     path: Path
     relative: PurePosixPath
     stem: str
-    keep_identity: bool
+    options: ReadOptions
     done: Path
 
 
@@ -66,6 +69,9 @@ class EncodeSettings:
     """Holds what `LmaCorpusConfig` says."""
 
     identity: Literal["strip", "keep"] = "strip"
+    repair: Literal["record", "refuse"] = "record"
+    channels: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     workers: Annotated[int, Bounds(1)] = 1
     limit: Annotated[int, Bounds(1)] | None = None
 
@@ -81,17 +87,19 @@ def main() -> None:
     """Encode the corpus of one session."""
     with payload_session() as session:
         settings, root = read_config(session, EncodeSettings), read_inputs(session, EncodeInputs).recordings
-        keep_identity = settings.identity == "keep"
+        options = ReadOptions(
+            settings.repair, settings.channels, settings.exclude, settings.identity == "keep"
+        )
         if not root.is_dir():
             raise Refused(f"{root}: not a directory; point `recordings` at the one that holds the files")
-        jobs = _jobs(root, session.work / "encoded", keep_identity)[: settings.limit]
+        jobs = _jobs(root, session.work / "encoded", options)[: settings.limit]
         if not jobs:
             raise Refused(
                 f"{root}: no recordings: looked for *.edf and *.bdf, in any case, in every directory below; "
                 "point `recordings` at the directory that holds them"
             )
         outcomes = _encode_all(session, jobs, settings.workers)
-        records = _with_subjects([outcome["record"] for outcome in outcomes if "record" in outcome])
+        records = _with_subjects([one for outcome in outcomes for one in outcome.get("records", ())])
         refused = [outcome["refused"] for outcome in outcomes if "refused" in outcome]
         if not records:
             raise Refused(_none_usable(root, refused))
@@ -99,13 +107,13 @@ def main() -> None:
         session.done(**_facts(session.out, records, refused, IDENTITY[settings.identity]))
 
 
-def _jobs(root: Path, done: Path, keep_identity: bool) -> list[EncodeJob]:
+def _jobs(root: Path, done: Path, options: ReadOptions) -> list[EncodeJob]:
     done.mkdir(parents=True, exist_ok=True)
     paths = find_recordings(root)
     relatives = [PurePosixPath(path.relative_to(root).as_posix()) for path in paths]
     stems = stems_of(relatives)
     return [
-        EncodeJob(path, relative, stems[relative], keep_identity, done)
+        EncodeJob(path, relative, stems[relative], options, done)
         for path, relative in zip(paths, relatives, strict=True)
     ]
 
@@ -161,17 +169,23 @@ def _die_with_parent() -> None:
 
 
 def encode_job(job: EncodeJob) -> dict[str, Any]:
-    """Returns ``{"record": corpus entry}`` with the archive in ``job.done``, or ``{"refused": reason}``.
+    """Returns ``{"records": corpus entries}``, one for each stretch without a gap, with the archives in
+    ``job.done``, or ``{"refused": reason}``.
 
     Raises:
         NotBitExact: the archive does not decode to the source's samples.
     """
     try:
         source = _source_sha256(job.path)
-        if source is not None and (record := _finished(job, source)):
-            return {"record": record}
-        recording = read_edf(job.path, keep_identity=job.keep_identity)
-        return {"record": _encode(job, recording, source or "")}
+        if source is not None and (records := _finished(job, source)):
+            return {"records": records}
+        with open_edf(job.path, job.options, scratch=job.done) as recording:
+            records = [_encode(job, recording, segment, source or "") for segment in recording.segments]
+        _, entry = _places(job, source or "")
+        archives = [_source_sha256(_places(job, source or "", index)[0]) for index in range(len(records))]
+        # Written last: an entry means that its archives are complete.
+        write_atomic(entry, _json({"records": records, "archives": archives}))
+        return {"records": records}
     except BadRecording as bad:
         reason = {"field": bad.field, "problem": bad.problem, "remedy": bad.remedy}
         return {"refused": {"file": job.relative.as_posix(), **reason}}
@@ -186,74 +200,82 @@ def _source_sha256(path: Path) -> str | None:
         return None
 
 
-def _encode(job: EncodeJob, recording: EdfRecording, source: str) -> dict[str, Any]:
-    record = _record(job, recording, source)
-    archive, entry = _places(job, source)
+def _encode(job: EncodeJob, recording: EdfFile, segment: Segment, source: str) -> dict[str, Any]:
+    digital = recording.read(segment)
+    record = _record(job, recording, segment, digital, source)
+    archive, _ = _places(job, source, segment.index)
     part = archive.with_suffix(".part")
     try:
         data = encode_lml(
-            recording.digital,
+            digital,
             recording.rate_hz,
             bit_depth=recording.bit_depth,
-            metadata=_lml_metadata(recording),
+            metadata=_lml_metadata(recording, segment),
         )
         provenance = {"content_sha256_lml": hashlib.sha256(data).hexdigest(), **_provenance(recording)}
         meta = LmaEntry("meta.json", _json({**record, **provenance}))
-        write_lma(part, [LmaEntry(f"{job.stem}.lml", data), meta])
+        write_lma(part, [LmaEntry(f"{record['stem']}.lml", data), meta])
     except (LmaError, ValueError) as error:
         # a limit of the archive format; its text must not carry the place of the work directory
         problem = str(error).replace(str(part), "archive")
         raise BadRecording(job.path, "archive", problem, "rename the file, or split the recording") from error
-    _verify(job, part, recording)
+    _verify(job, part, record["stem"], digital)
     part.replace(archive)
-    # Written last: an entry means that its archive is complete.
-    write_atomic(entry, _json({"record": record, "archive_sha256": _source_sha256(archive)}))
     return record
 
 
-def _verify(job: EncodeJob, archive: Path, recording: EdfRecording) -> None:
-    decoded = decode_lml(read_lma(archive).read(f"{job.stem}.lml"))
-    if not np.array_equal(decoded.digital, recording.digital):
+def _verify(job: EncodeJob, archive: Path, stem: str, digital: NDArray[np.int32]) -> None:
+    decoded = decode_lml(read_lma(archive).read(f"{stem}.lml"))
+    if not np.array_equal(decoded.digital, digital):
         raise NotBitExact(f"{job.relative}: the archive does not decode to the source's samples")
 
 
-def _places(job: EncodeJob, source: str) -> tuple[Path, Path]:
-    parts = [SCHEMA, job.relative.as_posix(), job.stem, job.keep_identity, source]
+def _places(job: EncodeJob, source: str, segment: int = 0) -> tuple[Path, Path]:
+    """Returns where a segment's archive and the entries of its file are put."""
+    parts = [SCHEMA, job.relative.as_posix(), job.stem, asdict(job.options), source]
     key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
-    return job.done / f"{key}.lma", job.done / f"{key}.json"
+    return job.done / f"{key}-{segment}.lma", job.done / f"{key}.json"
 
 
-def _finished(job: EncodeJob, source: str) -> dict[str, Any] | None:
-    """Returns the entry of an archive that an earlier attempt completed, if its bytes are still those."""
-    archive, entry = _places(job, source)
+def _finished(job: EncodeJob, source: str) -> list[dict[str, Any]] | None:
+    """Returns the entries of archives that an earlier attempt completed, if their bytes are still those."""
+    _, entry = _places(job, source)
     try:
         saved = json.loads(entry.read_text())
     except (OSError, ValueError):
         return None
-    return saved["record"] if saved["archive_sha256"] == _source_sha256(archive) else None
+    found = [_source_sha256(_places(job, source, index)[0]) for index in range(len(saved["records"]))]
+    return saved["records"] if saved["archives"] == found else None
 
 
-def _record(job: EncodeJob, recording: EdfRecording, source: str) -> dict[str, Any]:
-    code = recording.patient_code
+def _record(
+    job: EncodeJob, recording: EdfFile, segment: Segment, digital: NDArray[np.int32], source: str
+) -> dict[str, Any]:
+    of = len(recording.segments)
+    stem = job.stem if of == 1 else f"{job.stem}__segment-{segment.index + 1}"
     return {
-        "stem": job.stem,
-        "archive": f"archives/{job.stem}.lma",
-        "evidence": evidence_of(job.relative, None if code is None else pseudonym(code)),
+        "stem": stem,
+        "archive": f"archives/{stem}.lma",
+        "recording": job.stem,
+        "segment": {"index": segment.index, "of": of, "onset_s": segment.onset_s},
+        "left_out": [asdict(item) for item in recording.left_out],
+        "repairs": [asdict(item) for item in recording.repairs],
+        "evidence": evidence_of(job.relative, recording.patient_key),
         "channels": recording.channels,
         "n_channels": len(recording.channels),
         "rate_hz": recording.rate_hz,
-        "n_samples": recording.n_samples,
-        "duration_s": recording.duration_s,
+        "n_samples": segment.n_samples,
+        "duration_s": segment.n_samples / recording.rate_hz,
         "bit_depth": recording.bit_depth,
         "unit_scale": recording.scale.tolist(),
         "unit_offset": recording.offset.tolist(),
-        "signal_sha256": signal_sha256(recording.digital),
+        "signal_sha256": signal_sha256(digital),
         "source_sha256": source,
         "synthetic": recording.synthetic,
     }
 
 
-def _lml_metadata(recording: EdfRecording) -> dict[str, Any]:
+def _lml_metadata(recording: EdfFile, segment: Segment) -> dict[str, Any]:
     """Returns metadata under the key names that LML1 files in the wild use,
     so that other readers find them.
     """
@@ -262,9 +284,9 @@ def _lml_metadata(recording: EdfRecording) -> dict[str, Any]:
     metadata = {
         "format": recording.kind,
         "channels": recording.channels,
-        "n_data_records": recording.n_records,
+        "n_data_records": segment.n_records,
         "record_duration": recording.record_duration_s,
-        "duration_s": recording.duration_s,
+        "duration_s": segment.n_samples / recording.rate_hz,
         "synthetic": recording.synthetic,
         **columns,
     }
@@ -275,11 +297,10 @@ def _lml_metadata(recording: EdfRecording) -> dict[str, Any]:
     return metadata
 
 
-def _provenance(recording: EdfRecording) -> dict[str, Any]:
+def _provenance(recording: EdfFile) -> dict[str, Any]:
     return {
         "identity": "stripped" if recording.identity is None else "kept",
         "identity_fields": recording.identity or {},
-        "left_out": [{"label": item.label, "reason": item.reason} for item in recording.left_out],
         "source_format": recording.kind,
         "trailing_bytes": recording.trailing_bytes,
     }
@@ -296,7 +317,8 @@ def _write_corpus(
     archives.mkdir(exist_ok=True)
     by_stem = {job.stem: job for job in jobs}
     for record in records:
-        finished, _ = _places(by_stem[record["stem"]], record["source_sha256"])
+        job, segment = by_stem[record["recording"]], record["segment"]["index"]
+        finished, _ = _places(job, record["source_sha256"], segment)
         write_atomic(session.out / record["archive"], finished.read_bytes())
     corpus = {"schema": SCHEMA, "identity": identity, "recordings": records, "refused": refused}
     write_atomic(session.out / INDEX, _json(corpus))

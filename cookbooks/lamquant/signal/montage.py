@@ -1,12 +1,11 @@
 """Finds the electrodes of a montage among a recording's channel names."""
 
-import re
 from collections.abc import Sequence
+
+from cookbooks.lamquant.formats.edf.labels import electrode_of
 
 _ALIASES = {"T7": "T3", "T8": "T4", "P7": "T5", "P8": "T6"}
 """Names of the 10-10 system (Chatrian, Lettich & Nelson 1985) and the 10-20 names of the same places."""
-_PREFIX = re.compile(r"^EEG[ _:-]+")
-_REFERENCE = re.compile(r"[ _:-]+(REF|LE|AR|AVG)$")
 
 
 class MissingChannels(Exception):
@@ -14,8 +13,8 @@ class MissingChannels(Exception):
 
 
 def electrode(name: str) -> str:
-    """Returns the electrode that a channel name means: ``EEG T7-REF`` and ``t3`` are both ``T3``."""
-    plain = _REFERENCE.sub("", _PREFIX.sub("", name.strip().upper())).strip(" .")
+    """Returns the electrode that a channel name means: ``EEG T7-A2`` and ``t3`` are both ``T3``."""
+    plain = electrode_of(name)
     return _ALIASES.get(plain, plain)
 
 
@@ -27,7 +26,8 @@ def select_channels(
     Args:
         channels: the recording's channel names.
         kept: indices that may be used; the others are copies.
-        montage: electrodes wanted, in this order, or None for every kept channel as it is named.
+        montage: electrodes wanted, in this order, or None for every kept channel as it is named. Two names
+            of one place (``T3`` and ``T7``) are one electrode, under the first.
 
     Raises:
         MissingChannels: electrodes of the montage that are not among the kept channels.
@@ -47,4 +47,7 @@ def select_channels(
             f"channels {missing} are missing; the recording has {list(channels)}{dropped}: take them out of "
             "channels, or leave the recording out"
         )
-    return list(montage), [places[electrode(name)] for name in montage]
+    names: dict[str, str] = {}
+    for name in montage:
+        names.setdefault(electrode(name), name)
+    return list(names.values()), [places[place] for place in names]

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from blut_resources.files.digest import digest_path
 from blut_resources.payload_kit.pinned import BuildError
-from cookbooks.lamquant.formats.edf.recording import EdfRecording, find_recordings, read_edf
+from cookbooks.lamquant.formats.edf.names import find_recordings
+from cookbooks.lamquant.formats.edf.recording import EdfRecording, open_edf, read_edf
 from cookbooks.lamquant.samples.aeon import WHEEL, SampleError, ensure_aeon_sample
 from cookbooks.lamquant.samples.synthetic import TEN_TWENTY, write_synthetic
 
@@ -71,8 +72,10 @@ def test_eight_first_callers_leave_one_complete_sample_and_nothing_else(sample: 
     found = recordings(sample)
     assert len(found) == 12
     assert {path.parent.name for path in find_recordings(sample)} == {"scp1", "scp2", "blink"}
-    assert sum(recording.duration_s for recording in found.values()) == 4473.5
-    assert all(recording.left_out == [] and not recording.synthetic for recording in found.values())
+    assert sum(one.digital.shape[1] / one.rate_hz for one in found.values()) == 4473.5
+    for path in find_recordings(sample):
+        with open_edf(path) as file:
+            assert (file.left_out, file.repairs, file.synthetic) == ([], [], False)
 
 
 def test_every_sample_is_the_wheels_own_number(everything: Path, cache: Path) -> None:
@@ -190,7 +193,8 @@ def test_synthetic_recordings_say_so_and_depend_on_the_seed_only(tmp_path: Path)
     digital = set()
     for path in first:
         recording = read_edf(path)
-        assert recording.synthetic
+        with open_edf(path) as file:
+            assert file.synthetic
         assert "SYNTHETIC" in edfio.read_edf(path).local_recording_identification
         assert recording.channels == [f"EEG {site}" for site in TEN_TWENTY]
         digital.add(recording.digital.tobytes())

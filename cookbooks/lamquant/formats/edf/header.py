@@ -1,17 +1,16 @@
-"""Parses EDF and BDF headers, and checks them field by field.
+"""Cuts an EDF or BDF header into its fields.
 
 Layout: Kemp et al. 1992, "A simple format for exchange of digitized polygraphic recordings"; Kemp and
-Olivan 2003 for EDF+; BioSemi's description for the 24-bit BDF. EDF libraries repair or ignore a wrong
-count; a training corpus must not, so every header is checked against the file before samples are read.
+Olivan 2003 for EDF+; BioSemi's description for the 24-bit BDF. What a field means for the place of the
+samples is decided in `layout`, and nowhere else.
 """
 
-import math
-import stat
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
-from blut_resources.files.foreign import open_regular
-from blut_resources.text import one_line
+from cookbooks.lamquant.formats.edf.problems import COPY_AGAIN, EXPORT, BadRecording
 
 FIXED_FIELDS = (
     ("version", 8),
@@ -37,245 +36,131 @@ SIGNAL_FIELDS = (
     ("samples per data record", 8),
     ("reserved", 32),
 )
-ANNOTATION_LABELS = frozenset({"EDF Annotations", "BDF Annotations"})
-COPY_AGAIN = "copy or download the file again"
-REPAIR = "export it again from the recording software, or take it out of the directory"
-
-
-class BadRecording(Exception):
-    """Says that a file cannot be used, and what to do about it.
-
-    Attributes:
-        file: the file as the caller named it.
-        field: the header field, or the part of the file, at fault.
-        problem: the value found and why it is wrong; never an identity field's text.
-        remedy: what the owner of the file can do.
-    """
-
-    def __init__(self, file: Path | str, field: str, problem: str, remedy: str) -> None:
-        self.file, self.field, self.problem, self.remedy = str(file), field, problem, remedy
-        super().__init__(file, field, problem, remedy)
-
-    def __str__(self) -> str:
-        return one_line(f"{self.file}: {self.field}: {self.problem}; {self.remedy}")
+IDENTITY = ("patient", "recording", "start date", "start time")
+INTEGER = re.compile(r"[+-]?[0-9]{1,12}")
+WHOLE = re.compile(r"([+-]?[0-9]{1,12})[.,]0*")
+NUMBER = re.compile(r"[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)([eE][+-]?[0-9]{1,3})?")
+ELSEWHERE = (
+    (b"version https://git-lfs", "is a pointer of Git LFS", "fetch the file: git lfs pull"),
+    (b"/annex/objects", "is a pointer of git-annex", "fetch the file: git annex get, or datalad get"),
+    (b"\x1f\x8b", "is compressed with gzip inside gzip", "decompress it once"),
+    (b"<!DOCTYPE", "is a web page", COPY_AGAIN),
+    (b"<html", "is a web page", COPY_AGAIN),
+    (b"PK\x03\x04", "is a ZIP archive", "unpack it"),
+    (b"\x89HDF", "is an HDF5 file", "convert the recording to EDF or BDF"),
+    (b"MATLAB", "is a MATLAB file", "convert the recording to EDF or BDF"),
+)
 
 
 @dataclass(frozen=True)
-class SignalHeader:
-    """Holds one signal's header as text, with only the sample count parsed:
-    the rest may be junk in a signal that is not used (a Status channel, an unplugged input).
-    """
+class SignalFields:
+    """Holds the fields of one signal's header, as bytes."""
 
     index: int
-    label: str
-    dimension: str
-    text: dict[str, str] = field(repr=False)
-    samples_per_record: int
-
-    @property
-    def is_annotation(self) -> bool:
-        """Says whether it holds annotations and not samples."""
-        return self.label in ANNOTATION_LABELS
-
-    def scaling(self, file: Path) -> tuple[int, int, float, float]:
-        """Returns the digital and physical range: ``(dig_min, dig_max, phys_min, phys_max)``.
-
-        Raises:
-            BadRecording: a limit is not a finite number, or a range is empty.
-        """
-        where = f"signal {self.index} ({self.label})"
-        low = _integer(file, f"digital minimum of {where}", self.text["digital minimum"])
-        high = _integer(file, f"digital maximum of {where}", self.text["digital maximum"])
-        bottom = _number(file, f"physical minimum of {where}", self.text["physical minimum"])
-        top = _number(file, f"physical maximum of {where}", self.text["physical maximum"])
-        if low >= high:
-            raise BadRecording(
-                file, f"digital minimum and maximum of {where}", f"{low} is not below {high}", REPAIR
-            )
-        if bottom == top:
-            raise BadRecording(
-                file,
-                f"physical minimum and maximum of {where}",
-                f"both are {bottom:g}, so every sample would have the same voltage",
-                REPAIR,
-            )
-        return low, high, bottom, top
+    raw: dict[str, bytes] = field(repr=False)
 
 
 @dataclass(frozen=True)
-class EdfHeader:
-    """Holds a header that agrees with its file.
-
-    ``identity`` holds the fields that can name a person (patient, recording, start date and time); it is
-    left out of ``repr`` so that no log line shows it.
-    """
+class Fields:
+    """Holds the fields of a header, as bytes. ``kind`` is EDF or BDF."""
 
     kind: str
-    bit_depth: int
-    n_records: int
-    record_duration_s: float
-    signals: tuple[SignalHeader, ...]
-    trailing_bytes: int
-    identity: dict[str, str] = field(repr=False)
+    raw: dict[str, bytes] = field(repr=False)
+    signals: tuple[SignalFields, ...] = field(repr=False)
 
     @property
-    def synthetic(self) -> bool:
-        """Says whether the patient or recording field says SYNTHETIC."""
-        return any("SYNTHETIC" in self.identity[name].upper() for name in ("patient", "recording"))
+    def sample_bytes(self) -> int:
+        """Returns the size of a sample."""
+        return 3 if self.kind == "BDF" else 2
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Returns the fields that can name a person: patient, recording, start date and time."""
+        return {name: text_of(self.raw[name]) for name in IDENTITY}
 
 
-def read_header(path: Path) -> EdfHeader:
-    """Parse the header of ``path`` and check it against the file's size.
+def read_fields(path: Path, file: BinaryIO) -> Fields:
+    """Read the header at the beginning of an open file.
 
     Raises:
-        BadRecording: not a readable file, not EDF/BDF, or a count that is impossible or disagrees with
-            the size of the file.
+        BadRecording: not EDF or BDF, shorter than its header, or without a number of signals.
     """
-    size = _size(path)
-    try:
-        with open_regular(path) as file:
-            fixed = file.read(256)
-            kind = _kind(path, fixed)
-            text = _cut(fixed, FIXED_FIELDS)
-            n_signals = _count(path, "number of signals", text["number of signals"])
-            block = file.read(256 * n_signals)
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    _check_header_length(path, text["number of bytes in header"], n_signals, len(block))
-    if text["reserved"].startswith(("EDF+D", "BDF+D")):
-        raise BadRecording(
-            path,
-            "reserved",
-            f"{text['reserved'][:5]} is a discontinuous recording: its gaps would be read as signal",
-            "split it at the gaps into continuous files (EDF+C)",
-        )
-    signals = tuple(_signal(path, block, n_signals, index) for index in range(n_signals))
-    n_records, duration = _records(path, text, signals)
-    bytes_per_sample = 3 if kind == "BDF" else 2
-    record_bytes = bytes_per_sample * sum(signal.samples_per_record for signal in signals)
-    trailing = _check_size(path, size - 256 * (n_signals + 1), record_bytes, n_records)
-    identity = {name: text[name] for name in ("patient", "recording", "start date", "start time")}
-    return EdfHeader(kind, 8 * bytes_per_sample, n_records, duration, signals, trailing, identity)
-
-
-def _size(path: Path) -> int:
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    if stat.S_ISDIR(status.st_mode):
-        raise BadRecording(
-            path, "file", "is a directory", "rename the directory: .edf and .bdf are for files"
-        )
-    if not stat.S_ISREG(status.st_mode):
-        raise BadRecording(path, "file", "is not a regular file", "put the recording itself there")
-    if status.st_size == 0:
-        raise BadRecording(path, "file", "is empty (0 bytes)", COPY_AGAIN)
-    return status.st_size
-
-
-def _unreadable(path: Path, error: OSError) -> BadRecording:
-    remedy = "give this user permission to read it, or fetch the file if the name is a dangling link"
-    return BadRecording(path, "file", f"cannot be read ({error.strerror or error})", remedy)
+    file.seek(0)
+    fixed = file.read(256)
+    kind = _kind(path, fixed)
+    if len(fixed) < 256:
+        raise BadRecording(path, "header", f"truncated: {len(fixed)} of 256 bytes", COPY_AGAIN)
+    raw = _cut(fixed, FIXED_FIELDS)
+    count = text_of(raw["number of signals"])
+    if not INTEGER.fullmatch(count) or int(count) < 1:
+        stated = f"{int(count)}: at least 1 is needed" if INTEGER.fullmatch(count) else "not a whole number"
+        raise BadRecording(path, "number of signals", stated, EXPORT)
+    n_signals = int(count)
+    block = file.read(256 * n_signals)
+    if len(block) < 256 * n_signals:
+        problem = f"truncated: {256 + len(block)} of {256 * (n_signals + 1)} bytes"
+        raise BadRecording(path, "header", problem, COPY_AGAIN)
+    return Fields(kind, raw, tuple(_signal(block, n_signals, index) for index in range(n_signals)))
 
 
 def _kind(path: Path, fixed: bytes) -> str:
     if fixed[:8] == b"\xffBIOSEMI":
-        kind = "BDF"
-    elif fixed[:8].rstrip(b" \0") == b"0":
-        kind = "EDF"
-    else:
-        remedy = "convert the recording to EDF or BDF; renaming another format does not"
-        raise BadRecording(path, "version", f"{fixed[:8]!r} is neither EDF nor BDF", remedy)
-    if len(fixed) < 256:
-        raise BadRecording(path, "header", f"truncated: {len(fixed)} of 256 bytes", COPY_AGAIN)
-    return kind
+        return "BDF"
+    if fixed[:8].strip(b" \0") == b"0":
+        return "EDF"
+    for mark, problem, remedy in ELSEWHERE:
+        if fixed.lstrip()[: len(mark)].lower() == mark.lower():
+            raise BadRecording(path, "version", problem, remedy)
+    remedy = "convert the recording to EDF or BDF; renaming another format does not"
+    raise BadRecording(path, "version", "the first 8 bytes are neither EDF's nor BDF's", remedy)
 
 
-def _cut(data: bytes, fields: tuple[tuple[str, int], ...]) -> dict[str, str]:
-    # Latin-1 never fails, and it is what writers that ignore the ASCII rule use for the micro sign.
-    text, start = {}, 0
+def _cut(data: bytes, fields: tuple[tuple[str, int], ...]) -> dict[str, bytes]:
+    raw, start = {}, 0
     for name, width in fields:
-        text[name] = data[start : start + width].decode("latin-1").strip(" \0")
+        raw[name] = data[start : start + width]
         start += width
-    return text
+    return raw
 
 
-def _signal(path: Path, block: bytes, n_signals: int, index: int) -> SignalHeader:
-    text, start = {}, 0
+def _signal(block: bytes, n_signals: int, index: int) -> SignalFields:
+    raw, start = {}, 0
     for name, width in SIGNAL_FIELDS:
         at = start + width * index
-        text[name] = block[at : at + width].decode("latin-1").strip(" \0")
+        raw[name] = block[at : at + width]
         start += width * n_signals
-    name = f"samples per data record of signal {index} ({text['label']})"
-    samples = _count(path, name, text["samples per data record"])
-    return SignalHeader(index, text["label"], text["physical dimension"], text, samples)
+    return SignalFields(index, raw)
 
 
-def _records(path: Path, text: dict[str, str], signals: tuple[SignalHeader, ...]) -> tuple[int, float]:
-    name = "number of data records"
-    n_records = _integer(path, name, text[name])
-    if n_records == -1:
-        remedy = "close the recording in the recording software, or repair the file with its tool"
-        raise BadRecording(path, name, "-1: the recording was never closed", remedy)
-    if n_records < 0:
-        raise BadRecording(path, name, f"{n_records} is negative", REPAIR)
-    if n_records == 0:
-        raise BadRecording(path, name, "0: the file holds no samples", "take it out of the directory")
-    name = "duration of a data record"
-    duration = _number(path, name, text[name])
-    only_annotations = all(signal.is_annotation for signal in signals)
-    if duration < 0 or (duration == 0 and not only_annotations):
-        raise BadRecording(path, name, f"{duration:g} s gives no sampling rate", REPAIR)
-    return n_records, duration
+def text_of(raw: bytes) -> str:
+    """Returns a field's text: up to the first NUL, after spaces and NULs before it.
+
+    Latin-1 never fails, and it is what writers that ignore the ASCII rule use for the micro sign.
+    """
+    return raw.strip(b" \0\t\r\n").split(b"\0")[0].strip().decode("latin-1")
 
 
-def _check_header_length(path: Path, text: str, n_signals: int, block_bytes: int) -> None:
-    name = "number of bytes in header"
-    stated, expected = _integer(path, name, text), 256 * (n_signals + 1)
-    if stated != expected:
-        problem = f"{stated}, but {n_signals} signals need {expected}"
-        raise BadRecording(path, name, problem, REPAIR)
-    if block_bytes < 256 * n_signals:
-        found = 256 + block_bytes
-        raise BadRecording(path, "header", f"truncated: {found} of {expected} bytes", COPY_AGAIN)
+def has_junk(raw: bytes) -> bool:
+    """Says whether something stands behind a NUL, where other readers end a field."""
+    return b"\0" in raw.strip(b" \0\t\r\n")
 
 
-def _check_size(path: Path, data_bytes: int, record_bytes: int, n_records: int) -> int:
-    """Returns the bytes after the last record; less than one record is tolerated, as some recorders pad."""
-    whole, rest = divmod(data_bytes, record_bytes)
-    if whole < n_records:
-        problem = (
-            f"truncated: the header promises {n_records} data records of {record_bytes} bytes, "
-            f"the file holds {data_bytes / record_bytes:.2f}"
-        )
-        raise BadRecording(path, "data records", problem, COPY_AGAIN)
-    if whole > n_records:
-        problem = f"{n_records}, but the file holds {whole} records of {record_bytes} bytes"
-        raise BadRecording(path, "number of data records", problem, REPAIR)
-    return rest
+def integer_of(raw: bytes) -> tuple[int | None, bool]:
+    """Returns the whole number of a field, or None, and whether it is written as the format says."""
+    text = text_of(raw)
+    if INTEGER.fullmatch(text):
+        return int(text), not has_junk(raw)
+    found = WHOLE.fullmatch(text)
+    return (int(found[1]) if found else None), False
 
 
-def _integer(path: Path, name: str, text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise BadRecording(path, name, f"{text!r} is not a whole number", REPAIR) from None
+def number_of(raw: bytes) -> tuple[float | None, bool]:
+    """Returns the finite number of a field, or None, and whether it is written as the format says.
 
-
-def _count(path: Path, name: str, text: str) -> int:
-    value = _integer(path, name, text)
-    if value < 1:
-        raise BadRecording(path, name, f"{value}: at least 1 is needed", REPAIR)
-    return value
-
-
-def _number(path: Path, name: str, text: str) -> float:
-    try:
-        # a decimal comma is common in files written on European systems
-        value = float(text.replace(",", "."))
-    except ValueError:
-        raise BadRecording(path, name, f"{text!r} is not a number", REPAIR) from None
-    if not math.isfinite(value):
-        raise BadRecording(path, name, f"{text!r} is not finite", REPAIR)
-    return value
+    A decimal comma is common in files written on European systems.
+    """
+    text = text_of(raw)
+    if not NUMBER.fullmatch(text):
+        return None, False
+    value = float(text.replace(",", "."))
+    return (value if abs(value) < float("inf") else None), "," not in text and not has_junk(raw)

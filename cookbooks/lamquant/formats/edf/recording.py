@@ -1,220 +1,337 @@
-"""Reads EDF and BDF recordings as digital integers, with what turns them into microvolts.
+"""Opens EDF and BDF recordings: the channels that are EEG, as digital integers, block by block.
 
-Only EEG channels of one sampling rate are kept; whatever is left out is listed with its reason.
-Identity (patient name, code, birth date, sex, technician, administration code, equipment, start date
-and time) is dropped unless asked for. A path can carry identity too: name directories and files by
-pseudonyms before ingest, because the relative path becomes the recording's name.
+Only EEG channels of one sampling rate are kept; whatever is left out is listed with its reason, and what was
+mended with what is used instead. Identity (patient name, code, birth date, sex, technician, administration
+code, equipment, start date and time) is dropped unless asked for, and so are transducers, prefilters and
+every other text. A path can carry identity too: name directories and files by pseudonyms before ingest,
+because the relative path becomes the recording's name.
 """
 
-import re
-import warnings
-from collections import Counter
-from dataclasses import dataclass, field
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import BinaryIO, Literal, Self
 
-import edfio
 import numpy as np
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.formats.edf.header import BadRecording, EdfHeader, SignalHeader, read_header
-from cookbooks.lamquant.formats.edf.names import find_recordings
-
-__all__ = ["BadRecording", "EdfRecording", "LeftOut", "find_recordings", "read_edf"]
-
-MICROVOLTS = {"nv": 1e-3, "uv": 1.0, "microv": 1.0, "mv": 1e3, "v": 1e6}
-# EDF+ standard label types, and common names, of what is not EEG; matched after a leading "EEG ", which
-# the Temple University corpora put before their ECG and eye channels too.
-NOT_EEG = re.compile(
-    r"^(e[ck]g|[vh]?eog|emg|erg|mcg|meg|resp|airflow|flow|thor|abd|snore|temp|sao2|spo2|osat|pulse|pleth|ppg|"
-    r"phot|dc\d|trig|status|event|mark|stim|vns|ibi|bursts|suppr|sound|light|pos|accel|battery|chin|leg|tib|"
-    r"x[123]$|[lr]oc\b|[-.\s]*$)",
-    re.IGNORECASE,
+from blut_resources.files.foreign import NotRegular, open_regular
+from cookbooks.lamquant.formats.edf.channels import Channel, Range, choose
+from cookbooks.lamquant.formats.edf.compressed import MAGIC, inflated
+from cookbooks.lamquant.formats.edf.content import hold_text
+from cookbooks.lamquant.formats.edf.header import Fields, read_fields, text_of
+from cookbooks.lamquant.formats.edf.layout import Layout, Slot, lay_out
+from cookbooks.lamquant.formats.edf.patient import is_synthetic, patient_key
+from cookbooks.lamquant.formats.edf.problems import (
+    COPY_AGAIN,
+    EXPORT,
+    BadRecording,
+    LeftOut,
+    Repair,
+    Repairs,
+    identity_words,
 )
-ELECTRODE = re.compile(r"^(fp|af|fc|ft|f|cp|c|tp|t|po|p|o|i|a|m)(z|\d{1,2})\b", re.IGNORECASE)
+from cookbooks.lamquant.formats.edf.samples import Samples
+from cookbooks.lamquant.formats.edf.tal import Tal, parse_tals, record_onset
+from cookbooks.lamquant.formats.edf.timekeeping import Onset, Segment, even_step, find_segments
+from cookbooks.lamquant.formats.edf.units import microvolts_per
+
+LOOKED_AT = 8 << 20
+"""Bytes of the data records, spread over the file, in which text is looked for."""
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """Names a signal of the file that is not in the recording, and says why."""
-
-    label: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class EdfRecording:
-    """Holds one recording's EEG channels.
+class ReadOptions:
+    """Says how files are read.
 
     Attributes:
-        digital: int32 ``[C, T]``, the file's own integers.
+        repair: ``record`` what is mended as other readers do, or ``refuse`` a file that needs it.
+        channels: labels or electrodes to take; empty for a choice by label.
+        exclude: labels or electrodes to leave out.
+        keep_identity: whether the fields that name a person are kept.
+    """
+
+    repair: Literal["record", "refuse"] = "record"
+    channels: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    keep_identity: bool = False
+
+
+@dataclass(frozen=True)
+class EdfFile:
+    """Holds an open recording; a context manager that closes it.
+
+    Attributes:
+        kind: EDF or BDF; ``bit_depth`` is 16 or 24.
         scale, offset: float64 ``[C]``; microvolts are ``digital * scale + offset``.
-        ranges: per channel ``(dig_min, dig_max, phys_min, phys_max, dimension)`` as in the header.
+        ranges: per channel digital minimum and maximum, physical minimum and maximum, and their unit.
+        segments: stretches without a gap; one where the recording has none.
+        patient_key: a pseudonym of the patient that the header names, None where it names nobody.
         identity: the header's identity fields where they were asked for, else None.
     """
 
     kind: str
     bit_depth: int
     rate_hz: float
+    record_duration_s: float
     channels: list[str]
-    digital: NDArray[np.int32] = field(repr=False)
     scale: NDArray[np.float64] = field(repr=False)
     offset: NDArray[np.float64] = field(repr=False)
-    ranges: list[tuple[int, int, float, float, str]] = field(repr=False)
-    n_records: int
-    record_duration_s: float
+    ranges: list[Range] = field(repr=False)
+    segments: list[Segment]
     left_out: list[LeftOut]
+    repairs: list[Repair]
     trailing_bytes: int
     synthetic: bool
+    patient_key: str | None
     identity: dict[str, str] | None = field(repr=False)
-    patient_code: str | None = field(repr=False)
+    _file: BinaryIO = field(repr=False)
+    _samples: Samples = field(repr=False)
+    _lists: "_Lists" = field(repr=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._file.close()
 
     @property
     def n_samples(self) -> int:
-        """Returns the number of samples per channel."""
-        return self.digital.shape[1]
+        """Returns the number of samples per channel, of all segments."""
+        return sum(segment.n_samples for segment in self.segments)
 
     @property
     def duration_s(self) -> float:
-        """Returns the length in seconds."""
+        """Returns the length in seconds, without gaps."""
         return self.n_samples / self.rate_hz
 
+    def read(self, segment: Segment, start: int = 0, stop: int | None = None) -> NDArray[np.int32]:
+        """Returns samples ``start`` to ``stop`` of a segment, int32 ``[C, n]``.
 
-def read_edf(path: Path, *, keep_identity: bool = False) -> EdfRecording:
-    """Read the EEG channels of ``path``.
+        Raises:
+            BadRecording: the file cannot be read any more.
+        """
+        end = segment.n_samples if stop is None else min(stop, segment.n_samples)
+        return self._samples.read(segment.first_record, start, max(start, end))
+
+    def blocks(self, segment: Segment, samples: int) -> Iterator[NDArray[np.int32]]:
+        """Yields a segment in order of time, int32 ``[C, samples]`` and what is left at its end.
+
+        Raises:
+            BadRecording: the file cannot be read any more.
+        """
+        return self._samples.blocks(segment.first_record, segment.n_samples, samples)
+
+    def annotations(self) -> Iterator[Tal]:
+        """Yields the annotations, record by record; their texts can name a person."""
+        return self._lists.annotations()
+
+
+def open_edf(path: Path, options: ReadOptions | None = None, *, scratch: Path | None = None) -> EdfFile:
+    """Open a recording, also one that is compressed with gzip, and check all of it but its samples.
+
+    Args:
+        path: the file.
+        options: how to read it.
+        scratch: directory for what is inflated; the system's place for temporary files if None.
 
     Raises:
         BadRecording: the file cannot be read, its header is wrong, or no EEG channel is in it.
     """
-    header = read_header(path)
-    chosen, left_out = _choose(path, header)
-    ranges = [(*signal.scaling(path), signal.dimension) for signal in chosen]
-    scale, offset = _calibration(ranges)
-    return EdfRecording(
-        kind=header.kind,
-        bit_depth=header.bit_depth,
-        rate_hz=chosen[0].samples_per_record / header.record_duration_s,
-        channels=_unique([signal.label for signal in chosen]),
-        digital=_samples(path, header, chosen),
+    file = _opened(path, scratch)
+    try:
+        return _read(path, file, options or ReadOptions())
+    except OSError as error:
+        file.close()
+        raise _unreadable(path, error) from error
+    except BaseException:
+        file.close()
+        raise
+
+
+@dataclass(frozen=True)
+class EdfRecording:
+    """Holds the EEG channels of a recording without gaps, whole.
+
+    Attributes:
+        digital: int32 ``[C, T]``, the file's own integers.
+        scale, offset: float64 ``[C]``; microvolts are ``digital * scale + offset``.
+    """
+
+    channels: list[str]
+    rate_hz: float
+    digital: NDArray[np.int32] = field(repr=False)
+    scale: NDArray[np.float64] = field(repr=False)
+    offset: NDArray[np.float64] = field(repr=False)
+
+
+def read_edf(path: Path, options: ReadOptions | None = None) -> EdfRecording:
+    """Read the EEG channels of a recording that has no gaps into memory.
+
+    Raises:
+        BadRecording: as `open_edf`, or the recording has gaps.
+    """
+    with open_edf(path, options) as file:
+        if len(file.segments) > 1:
+            problem = f"{len(file.segments)} segments with gaps between them"
+            raise BadRecording(
+                path, "data records", problem, "open it with open_edf, which gives them one by one"
+            )
+        digital = file.read(file.segments[0])
+        return EdfRecording(file.channels, file.rate_hz, digital, file.scale, file.offset)
+
+
+def _opened(path: Path, scratch: Path | None) -> BinaryIO:
+    try:
+        file = open_regular(path)
+    except NotRegular:
+        problem, remedy = "is not a regular file", "put the recording itself there"
+        if path.is_dir():
+            problem, remedy = "is a directory", "rename the directory: .edf and .bdf are for files"
+        raise BadRecording(path, "file", problem, remedy) from None
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    try:
+        if os.fstat(file.fileno()).st_size == 0:
+            raise BadRecording(path, "file", "is empty (0 bytes)", COPY_AGAIN)
+        if file.peek(3)[:3] != MAGIC:
+            return file
+        with file:
+            return inflated(path, file, scratch)
+    except OSError as error:
+        file.close()
+        raise _unreadable(path, error) from error
+    except BaseException:
+        file.close()
+        raise
+
+
+def _unreadable(path: Path, error: OSError) -> BadRecording:
+    remedy = "give this user permission to read it, or fetch the file if the name is a dangling link"
+    return BadRecording(path, "file", f"cannot be read ({error.strerror or type(error).__name__})", remedy)
+
+
+def _read(path: Path, file: BinaryIO, options: ReadOptions) -> EdfFile:
+    fields = read_fields(path, file)
+    identity = fields.identity
+    repairs = Repairs(path, options.repair, identity_words(identity))
+    layout = lay_out(path, fields, file.fileno(), repairs)
+    slots = _with_content(file.fileno(), layout)
+    lists = _Lists(file.fileno(), layout, [slot for slot in slots if slot.is_annotation or slot.holds_text])
+    onsets = lists.onsets()
+    signals = [slot for slot in slots if not slot.is_annotation]
+    duration = _duration(path, fields, layout, onsets, bool(signals), repairs)
+    channels, left_out = choose(path, signals, duration, options.channels, options.exclude, repairs)
+    _check_times(path, fields, layout, onsets)
+    per_record = channels[0].slot.samples
+    scale, offset = _calibration(channels)
+    return EdfFile(
+        kind=fields.kind,
+        bit_depth=8 * layout.sample_bytes,
+        rate_hz=per_record / duration,
+        record_duration_s=duration,
+        channels=[channel.name for channel in channels],
         scale=scale,
         offset=offset,
-        ranges=ranges,
-        n_records=header.n_records,
-        record_duration_s=header.record_duration_s,
+        ranges=[channel.range for channel in channels],
+        segments=find_segments(onsets, layout.n_records, duration, per_record),
         left_out=left_out,
-        trailing_bytes=header.trailing_bytes,
-        synthetic=header.synthetic,
-        identity=dict(header.identity) if keep_identity else None,
-        patient_code=_patient_code(header),
+        repairs=repairs.made,
+        trailing_bytes=layout.trailing_bytes,
+        synthetic=is_synthetic(identity["patient"], identity["recording"]),
+        patient_key=patient_key(identity["patient"]),
+        identity=identity if options.keep_identity else None,
+        _file=file,
+        _samples=Samples(path, file.fileno(), layout, [channel.slot for channel in channels]),
+        _lists=lists,
     )
 
 
-def _choose(path: Path, header: EdfHeader) -> tuple[list[SignalHeader], list[LeftOut]]:
-    """Returns EEG signals of the rate that most of them have (the higher rate where that is a tie)."""
-    eeg: list[SignalHeader] = []
-    left_out: list[LeftOut] = []
-    for signal in header.signals:
-        reason = _why_not_eeg(path, signal)
-        if reason is None:
-            eeg.append(signal)
-        elif not signal.is_annotation:
-            left_out.append(LeftOut(signal.label, reason))
-    if not eeg:
-        listed = (
-            ", ".join(f"{item.label or 'unnamed'} ({item.reason})" for item in left_out) or "annotations only"
-        )
-        raise BadRecording(
-            path,
-            "signals",
-            f"no EEG channel: {listed}",
-            "take it out of the directory, or correct the labels",
-        )
-    counts = Counter(signal.samples_per_record for signal in eeg)
-    kept = max(counts, key=lambda samples: (counts[samples], samples))
-    for signal in eeg:
-        if signal.samples_per_record != kept:
-            rates = [n / header.record_duration_s for n in (signal.samples_per_record, kept)]
-            left_out.append(
-                LeftOut(signal.label, f"sampled at {rates[0]:g} Hz, the others at {rates[1]:g} Hz")
-            )
-    return [signal for signal in eeg if signal.samples_per_record == kept], left_out
+def _with_content(descriptor: int, layout: Layout) -> list[Slot]:
+    """Returns the signals, each with whether it holds text, by records that are spread over the file."""
+    size = layout.record_bytes
+    count = max(1, min(layout.n_records, LOOKED_AT // size))
+    chosen = sorted({index * (layout.n_records - 1) // max(1, count - 1) for index in range(count)})
+    data = [os.pread(descriptor, size, layout.data_start + index * size) for index in chosen]
+    whole = [record for record in data if len(record) == size]
+    records = np.frombuffer(b"".join(whole), np.uint8).reshape(len(whole), size)
+    slots = []
+    for slot in layout.slots:
+        content = records[:, slot.offset : slot.offset + slot.n_bytes]
+        text = not slot.is_annotation and hold_text(content, layout.sample_bytes)
+        slots.append(replace(slot, holds_text=text))
+    return slots
 
 
-def _why_not_eeg(path: Path, signal: SignalHeader) -> str | None:
-    """Says why a signal is not EEG; None for an EEG signal.
+class _Lists:
+    """Reads the annotation signals of an open file."""
 
-    Raises:
-        BadRecording: a signal named as EEG whose unit is not a voltage that is known.
-    """
-    if signal.is_annotation:
-        return "annotations"
-    stated = signal.label[:4].upper() == "EEG "
-    name = signal.label[4:].lstrip() if stated else signal.label
-    if NOT_EEG.match(name):
-        return "not EEG by its label"
-    if _microvolts(signal.dimension) is not None:
-        return None
-    if stated or ELECTRODE.match(name):
-        raise BadRecording(
-            path,
-            f"physical dimension of signal {signal.index} ({signal.label})",
-            f"{signal.dimension!r} is not a voltage, so microvolts cannot be derived",
-            "write uV, mV, V or nV into the header, whichever the amplifier used",
-        )
-    return f"unit {signal.dimension!r} is not a voltage"
+    def __init__(self, descriptor: int, layout: Layout, slots: Sequence[Slot]) -> None:
+        self._descriptor, self._layout, self._slots = descriptor, layout, slots
+
+    def onsets(self) -> list[Onset | None]:
+        """Returns when each data record begins, by the signal that says so most often; empty if none does."""
+        best: list[Onset | None] = []
+        for slot in self._slots:
+            found: list[Onset | None] = []
+            for index in range(self._layout.n_records):
+                onset = record_onset(self._record(slot, index))
+                found.append(Onset(*onset) if onset else None)
+            if _known(found) > _known(best):
+                best = found
+            if _known(best) == self._layout.n_records:
+                break
+        return best
+
+    def annotations(self) -> Iterator[Tal]:
+        for index in range(self._layout.n_records):
+            for slot in self._slots:
+                yield from (tal for tal in parse_tals(self._record(slot, index)) if tal.texts)
+
+    def _record(self, slot: Slot, index: int) -> bytes:
+        layout = self._layout
+        start = layout.data_start + index * layout.record_bytes + slot.offset
+        return os.pread(self._descriptor, slot.n_bytes, start)
 
 
-def _microvolts(dimension: str) -> float | None:
-    # The micro sign arrives as Latin-1, as UTF-8 read as Latin-1, or as the Greek letter's bytes.
-    plain = dimension.replace("Â", "").replace("µ", "u").replace("\xce\xbc", "u").replace("\xec", "u")
-    return MICROVOLTS.get(plain.strip().lower())
+def _known(onsets: Sequence[Onset | None]) -> int:
+    return sum(onset is not None for onset in onsets)
 
 
-def _calibration(
-    ranges: list[tuple[int, int, float, float, str]],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _duration(
+    path: Path,
+    fields: Fields,
+    layout: Layout,
+    onsets: Sequence[Onset | None],
+    has_signals: bool,
+    repairs: Repairs,
+) -> float:
+    if layout.duration_s is not None:
+        return layout.duration_s
+    name = "duration of a data record"
+    step = even_step(onsets)
+    if step is None:
+        if not has_signals:
+            return 1.0  # annotations have no rate, and are refused for being all there is
+        raise BadRecording(path, name, "gives no sampling rate", EXPORT)
+    repairs.note(name, text_of(fields.raw[name]), f"{step:g} s, the step of the records' times")
+    return step
+
+
+def _check_times(path: Path, fields: Fields, layout: Layout, onsets: Sequence[Onset | None]) -> None:
+    says_gaps = text_of(fields.raw["reserved"])[:5].upper() in ("EDF+D", "BDF+D")
+    if says_gaps and not onsets and layout.n_records > 1:
+        problem = "discontinuous, and its records do not say when they begin: its gaps cannot be found"
+        raise BadRecording(path, "reserved", problem, EXPORT)
+
+
+def _calibration(channels: Sequence[Channel]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     scale, offset = [], []
-    for low, high, bottom, top, dimension in ranges:
-        unit = _microvolts(dimension) or 1.0
+    for channel in channels:
+        low, high, bottom, top, dimension = channel.range
+        unit = microvolts_per(dimension) or 1.0
         gain = (top - bottom) / (high - low)
         scale.append(gain * unit)
         offset.append((bottom - gain * low) * unit)
     return np.array(scale, np.float64), np.array(offset, np.float64)
-
-
-def _samples(path: Path, header: EdfHeader, chosen: list[SignalHeader]) -> NDArray[np.int32]:
-    reader = edfio.read_bdf if header.kind == "BDF" else edfio.read_edf
-    # edfio's `signals` passes over annotation signals, so its numbering is another.
-    ordinary = [signal.index for signal in header.signals if signal.label != f"{header.kind} Annotations"]
-    digital = np.empty((len(chosen), chosen[0].samples_per_record * header.n_records), np.int32)
-    try:
-        with warnings.catch_warnings():
-            # trailing bytes were already measured and recorded
-            warnings.simplefilter("ignore")
-            signals = reader(path, header_encoding="latin-1").signals
-        for row, signal in enumerate(chosen):
-            digital[row] = signals[ordinary.index(signal.index)].digital
-    except (OSError, ValueError, IndexError, OverflowError) as error:
-        remedy = "copy the file again; if it stays so, export it again from the recording software"
-        problem = f"cannot be read ({type(error).__name__})"
-        raise BadRecording(path, "data records", problem, remedy) from error
-    return digital
-
-
-def _unique(labels: list[str]) -> list[str]:
-    """Make labels distinct: the second ``T8-P8`` becomes ``T8-P8 (2)``."""
-    taken: set[str] = set()
-    result = []
-    for label in labels:
-        name, number = label, 1
-        while name in taken:
-            number += 1
-            name = f"{label} ({number})"
-        taken.add(name)
-        result.append(name)
-    return result
-
-
-def _patient_code(header: EdfHeader) -> str | None:
-    """Returns the EDF+ patient code (first word of the field); None where it is blank or the anonymous X."""
-    words = header.identity["patient"].split()
-    return words[0] if words and words[0].upper() not in {"X", "-", "ANONYMOUS"} else None

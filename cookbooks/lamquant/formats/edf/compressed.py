@@ -1,0 +1,91 @@
+"""Unpacks gzip into a file that has no name, and not beyond what the recording's header promises.
+
+Name and comment in the head of a gzip file are passed over: they can name a person.
+"""
+
+import shutil
+import tempfile
+import zlib
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from cookbooks.lamquant.formats.edf.header import read_fields
+from cookbooks.lamquant.formats.edf.layout import promised_bytes
+from cookbooks.lamquant.formats.edf.problems import COPY_AGAIN, BadRecording
+
+MAGIC = b"\x1f\x8b\x08"
+CHUNK = 1 << 20
+SLACK = 64 << 20
+MOST_RATIO = 200
+"""Of the compressed size, where a header does not say how many records there are. EEG reaches three, a
+channel that stands still a thousand."""
+
+
+def inflated(path: Path, file: BinaryIO, scratch: Path | None) -> BinaryIO:
+    """Returns the content of an open gzip file as an open file that goes when it is closed.
+
+    A file that breaks off gives what is there: its last data record is cut.
+
+    Args:
+        path: the file, for messages.
+        file: at the beginning of the gzip data.
+        scratch: directory for the content; the system's place for temporary files if None.
+
+    Raises:
+        BadRecording: damaged, no recording, larger than its header lets expect, or no room for it.
+    """
+    out = cast(BinaryIO, tempfile.TemporaryFile(dir=scratch))  # noqa: SIM115
+    try:
+        _inflate(path, file, out)
+    except OSError as error:
+        out.close()
+        problem = f"cannot be decompressed ({error.strerror or type(error).__name__})"
+        remedy = "make room on the disk for temporary files, or decompress it yourself"
+        raise BadRecording(path, "gzip", problem, remedy) from error
+    except BaseException:
+        out.close()
+        raise
+    out.flush()
+    out.seek(0)
+    return out
+
+
+def _inflate(path: Path, file: BinaryIO, out: BinaryIO) -> None:
+    stream, limit, written = zlib.decompressobj(wbits=31), None, 0
+    data = file.read(CHUNK)
+    while data:
+        try:
+            piece = stream.decompress(data, CHUNK)
+        except zlib.error as error:
+            raise BadRecording(path, "gzip", "damaged: its checks fail", COPY_AGAIN) from error
+        out.write(piece)
+        before, written = written, written + len(piece)
+        if limit is None and written >= CHUNK:
+            limit = _limit(path, out)
+        if written > (limit or MOST_RATIO * file.tell() + SLACK):
+            raise BadRecording(path, "gzip", "inflates to far more than its header promises", COPY_AGAIN)
+        if before // SLACK != written // SLACK:
+            _check_room(path, out)
+        if not stream.eof:
+            data = stream.unconsumed_tail or file.read(CHUNK)
+            continue
+        # several members may stand behind each other; zeros, or anything, may follow the last
+        data = stream.unused_data or file.read(CHUNK)
+        if not data.startswith(MAGIC[:2]):
+            return
+        stream = zlib.decompressobj(wbits=31)
+    out.write(stream.flush())
+
+
+def _limit(path: Path, out: BinaryIO) -> int | None:
+    out.flush()
+    at = out.tell()
+    promised = promised_bytes(read_fields(path, out))
+    out.seek(at)
+    return None if promised is None else 2 * promised + SLACK
+
+
+def _check_room(path: Path, out: BinaryIO) -> None:
+    if shutil.disk_usage(out.fileno()).free < SLACK:
+        remedy = "make room on the disk for temporary files, or decompress it yourself"
+        raise BadRecording(path, "gzip", "there is no room to decompress it", remedy)

@@ -1,0 +1,43 @@
+"""Tells text from samples by what stands in the data records, whatever a label says."""
+
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+SHARE = 0.25
+"""A signal is text where at least this share of its records that are not all zero is."""
+LETTERS = 4
+"""The bytes of a sample can all be printable where a channel has a large offset: but then the upper byte
+hardly changes. Text has so many different letters in every place of a sample."""
+_PRINTABLE = np.isin(np.arange(256), [9, 10, 13, 20, 21, *range(32, 127)])
+_BEGINS_A_LIST = re.compile(rb"\0{0,4}[+-][0-9]{1,9}([.,][0-9]{0,9})?(\x15[0-9.,]{0,12})?\x14")
+
+Records = NDArray[np.uint8]
+
+
+def is_text(record: bytes, width: int) -> bool:
+    """Says whether one record is text or a time-stamped list, not samples of ``width`` bytes."""
+    return bool(_texts(np.frombuffer(record, np.uint8)[None], width)[0])
+
+
+def hold_text(records: Records, width: int) -> bool:
+    """Says whether a signal holds text, by some of its records, ``[records, bytes]``."""
+    seen = int(records.any(axis=1).sum())
+    texts = int(_texts(records, width).sum())
+    return texts > 0 and texts >= SHARE * seen
+
+
+def _texts(records: Records, width: int) -> NDArray[np.bool_]:
+    """Returns which records are text."""
+    if records.shape[1] == 0:
+        return np.zeros(len(records), np.bool_)
+    printable = _PRINTABLE[records]
+    filled = (records != 0).sum(axis=1)
+    pairs = (printable[:, 1:] & printable[:, :-1]).sum(axis=1)
+    found = (filled >= 8) & (pairs >= 0.8 * (filled - 1))
+    for index in np.flatnonzero(found):
+        found[index] = all(len(np.unique(records[index, at::width])) >= LETTERS for at in range(width))
+    for index in np.flatnonzero(np.isin(records[:, 0], (0, 43, 45))):
+        found[index] |= bool(_BEGINS_A_LIST.match(records[index].tobytes()))
+    return found

@@ -1,0 +1,149 @@
+"""Reads channel labels: electrodes of the known systems, references, and what is not EEG.
+
+Positions: the 10-20 system (Jasper 1958), 10-10 (Chatrian et al. 1985) and 10-5 (Oostenveld and Praamstra
+2001); BioSemi's ``A1`` to ``H32``; EGI's ``E1`` to ``E256``; contacts of depth and grid electrodes, which are
+letters and a number (``LA1``, ``A'3``, ``POST1``).
+"""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+PREFIX = re.compile(r"^(S?EEG|iEEG|ECoG|POL)[\s_:.-]+(?=\S)", re.IGNORECASE)
+STATES_EEG = re.compile(r"^EEG([\s_:.-]|$|\d|\(sec\))", re.IGNORECASE)
+REFERENCES = frozenset(
+    re.findall(r"\w+", "REF LE RE AR AV AVE AVG CAR CLE LER ORG A1 A2 M1 M2 A1A2 M1M2 A12 M12")
+)
+SEPARATOR = re.compile(r"\s*[-:/]\s*|\s+|_")
+_NUMBERED_COPY = re.compile(r"(-\d|\s\(\d+\))$")
+_POSITION = re.compile(
+    r"(N|Fp|AFp|AF|AFF|F|FFT|FFC|FT|FC|FTT|FCC|T|C|TTP|CCP|TP|CP|TPP|CPP|P|PPO|PO|POO|O|OI|I)"
+    r"(z|10|[1-9])h?'?\.*|(A|M|Sp|Pg|Cb)[12]|T(1|2)",
+    re.IGNORECASE,
+)
+_BIOSEMI = re.compile(r"[A-H](3[0-2]|[12]\d|[1-9])", re.IGNORECASE)
+_EGI = re.compile(r"E(25[0-7]|2[0-4]\d|1\d\d|[1-9]\d?)", re.IGNORECASE)
+_CONTACT = re.compile(r"([A-Z]{1,5})['p]?0*(\d{1,3})", re.IGNORECASE)
+_AUXILIARY = re.compile(
+    r"(e[ck]g|[vh]?eog|emg|erg|mcg|meg|exg|gsr|eda|scr|resp|airflow|nasal|oral|thor|sao2|spo2|osat|sat|pulse|"
+    r"pr|plet|pleth|ppg|phot|photic|dc|trig|trigger|status|event|mark|marker|mk|stim|vns|ibi|bursts|suppr|"
+    r"sound|mic|accel|acc|batt|battery|hr|loc|roc|cpap|aux|annot|sync)[a-z]{0,8}",
+    re.IGNORECASE,
+)
+_AMBIGUOUS = re.compile(r"temp|pos|abd|leg|tib|chin|flow|light|snore|x|e", re.IGNORECASE)
+"""Sensors of a sleep laboratory, and names of depth electrodes as well: the file's other channels tell."""
+_WORDS = frozenset(
+    re.findall(
+        r"\w+",
+        """
+    abd abdo abdomen abdominal acc accel airflow annot annotation annotations anterior aux battery bdf
+    body bpm burst bursts cannula canula chest chin cpap dc ecg edf eeg effort ekg emg eog erg event
+    events exg flow gsr heart heog horizontal hr ibi left leg level light loc lower mark marker markers
+    mcg meg mic mk movement nasal nasopharyngeal oral osat oxygen ph phot photic plet pleth
+    plethysmogram pos position ppg pr pressure pulse rate rectal resp respiration respiratory right roc
+    sao saturation sec skin snore snoring sound spo status stim stimulus submental sum suppr sync temp
+    temperature therm thermistor thor thoracic thorax tib tibial tibialis trig trigger upper veog
+    vertical vns
+        """,
+    )
+)
+_CORE = REFERENCES | {"EEG", "ECG", "EKG", "EMG", "EOG", "POL", "SEEG"}
+
+
+class Label(NamedTuple):
+    """Holds a label that was taken apart: whether it says EEG, and the names between its separators."""
+
+    text: str
+    says_eeg: bool
+    parts: tuple[str, ...]
+
+
+def read_label(text: str) -> Label:
+    """Returns a label taken apart; ``EEG Fp1-A2`` says EEG and has the parts ``Fp1`` and ``A2``."""
+    plain = " ".join(text.split())
+    rest = _NUMBERED_COPY.sub("", PREFIX.sub("", plain))
+    parts = tuple(part for part in SEPARATOR.split(rest) if part)
+    return Label(plain, bool(STATES_EEG.match(plain)), parts)
+
+
+def electrode_of(text: str) -> str:
+    """Returns the electrode that a label means, in capitals: ``EEG Fp1-A2`` and ``POL Fp1`` are both ``FP1``.
+
+    A pair of two electrodes stays a pair: ``FP1-F7``.
+    """
+    parts = [part.upper().strip(".") for part in read_label(text.strip()).parts]
+    while len(parts) > 1 and parts[-1] in REFERENCES:
+        parts.pop()
+    return "-".join(parts)
+
+
+def is_position(part: str) -> bool:
+    """Says whether a name is a place on the scalp."""
+    return bool(_POSITION.fullmatch(part))
+
+
+def is_contact(part: str) -> bool:
+    """Says whether a name looks like a contact of an array: letters and a number."""
+    return bool(_CONTACT.fullmatch(part) or _BIOSEMI.fullmatch(part) or _EGI.fullmatch(part))
+
+
+def is_auxiliary(part: str) -> bool:
+    """Says whether a name is a signal that is not EEG, whatever number follows it."""
+    return bool(_AUXILIARY.fullmatch(part.rstrip("0123456789.").rstrip()))
+
+
+class Arrays:
+    """Holds the arrays of a file: contacts that share their letters.
+
+    ``TEMP4`` is a contact where ``TEMP1`` to ``TEMP3`` stand beside it, or where the file has contacts and no
+    scalp; in a sleep recording it is a thermometer. ``E1`` and ``E2`` alone are eyes.
+    """
+
+    def __init__(self, labels: Sequence[Label]) -> None:
+        parts = {part.upper() for label in labels for part in label.parts[:1]}
+        self._counts: dict[str, int] = {}
+        for part in parts:
+            if found := _CONTACT.fullmatch(part):
+                self._counts[found[1]] = self._counts.get(found[1], 0) + 1
+        self._has_scalp = any(re.fullmatch(r"FP[12]|[A-Z]{1,2}Z", part) for part in parts) or any(
+            len(label.parts) > 1
+            and is_position(label.parts[0])
+            and label.parts[1].upper() in {"A1", "A2", "M1", "M2"}
+            for label in labels
+        )
+
+    def has_contact(self, part: str) -> bool:
+        """Says whether a name is an electrode, on the scalp or in an array."""
+        if is_position(part):
+            return True
+        if is_auxiliary(part) or not is_contact(part):
+            return False
+        found = _CONTACT.fullmatch(part)
+        if found is None or not _AMBIGUOUS.fullmatch(found[1]):
+            return True
+        eyes = found[1].upper() == "E" and self._counts.get("E", 0) < 3
+        return not eyes and (self._counts.get(found[1].upper(), 0) >= 3 or not self._has_scalp)
+
+
+def shown_label(text: str, index: int, words: frozenset[str]) -> str:
+    """Returns a label where it is made of known names only, else ``signal 7`` by its index from 0.
+
+    Args:
+        words: words and numbers of the identity fields; a name that is one of them is not shown.
+    """
+    tokens = re.findall(r"[^\s_:/()\[\].,+-]+", text)
+    if tokens and all(_harmless(token, words) for token in tokens):
+        return " ".join(text.split())
+    return f"signal {index}"
+
+
+def _harmless(token: str, words: frozenset[str]) -> bool:
+    letters, number = re.sub(r"[\d'$]", "", token).casefold(), re.sub(r"\D", "", token)
+    if number in words:
+        return False
+    if is_position(token) or token.upper() in REFERENCES or letters.upper() in _CORE:
+        return len(number) <= 3
+    if len(letters) > 2 and letters in words:
+        return False
+    known = not letters or letters in _WORDS or is_contact(token)
+    return known and len(number) <= 3 and token.isascii() and token.isprintable()

@@ -1,0 +1,40 @@
+"""Makes a pseudonym of the patient that a header names."""
+
+import re
+import unicodedata
+
+from cookbooks.lamquant.subjects.names import pseudonym
+
+_ANONYMOUS = re.compile(
+    r"[x0?._/ -]*|anon(ym(ous|i[sz]ed)?)?|unknown|patient|subject|none|na|n/a|test|nn|no name|removed|"
+    r"deidentified",
+    re.IGNORECASE,
+)
+_DATE = re.compile(r"\d{1,2}-[A-Za-z]{3}-\d{4}|X", re.IGNORECASE)
+
+
+def patient_key(field: str) -> str | None:
+    """Returns a pseudonym of a patient field; None where the field names nobody.
+
+    By EDF+ the field is code, sex, birth date and name. The code is whom it names; where that is X, name and
+    birth date are. In plain EDF the whole field is one text.
+    """
+    words = _plain(field).split()
+    named = " ".join(words)
+    if len(words) >= 3 and words[1] in {"m", "f", "x"} and _DATE.fullmatch(words[2]):
+        code, birth, name = words[0], words[2], " ".join(words[3:4])
+        named = code if not _ANONYMOUS.fullmatch(code) else f"{name} {birth}"
+        if named != code and _ANONYMOUS.fullmatch(name):
+            return None
+    if all(_ANONYMOUS.fullmatch(word) for word in named.split()) or _ANONYMOUS.fullmatch(named):
+        return None
+    return pseudonym(named)
+
+
+def is_synthetic(patient: str, recording: str) -> bool:
+    """Says whether one of the two fields says SYNTHETIC."""
+    return "SYNTHETIC" in f"{patient} {recording}".upper()
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold().replace("\0", " ")
