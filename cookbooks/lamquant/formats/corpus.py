@@ -53,9 +53,9 @@ class Recording:
         """Returns the samples of each channel."""
         return self.digital.shape[1]
 
-    def read(self, start: int, stop: int) -> NDArray[np.int32]:
-        """Returns the integers ``[C, stop - start]``."""
-        return self.digital[:, start:stop]
+    def read(self, start: int, stop: int, rows: Sequence[int] | slice = slice(None)) -> NDArray[np.int32]:
+        """Returns samples ``start`` to ``stop`` of the channels ``rows``, ``[C, T]``."""
+        return self.digital[rows, start:stop]
 
     @property
     def microvolts(self) -> NDArray[np.float64]:

@@ -100,7 +100,7 @@ def _cut(
     if isinstance(chosen, str):
         raise NotUsable(chosen)
     stem = entry["stem"]
-    cut = cut_windows(corpus.open(stem).whole(), kept, chosen, spec, out / f"{stem}.npy")
+    cut = cut_windows(corpus.open(stem), kept, chosen, spec, out / f"{stem}.npy")
     if not cut.n_windows:
         raise NotUsable(f"no window left: {cut.n_flat} flat, {cut.n_nonfinite} not finite")
     # with the digest of the source in it, the index stands for the samples as well

@@ -1,34 +1,32 @@
 """Cuts training windows: full band, high-passed, in microvolts, as arrays to be memory-mapped.
 
-One ``.npy`` file per recording, float32 [windows, channels, samples]. A recording is filtered channel by
-channel, so memory stays at its integers plus one channel in float64, whatever the number of channels.
+One ``.npy`` file per recording, float32 [windows, channels, samples]. A recording is filtered piece by piece
+and channel by channel, so memory does not depend on how long it is.
 """
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter, resample_poly, sosfiltfilt
 
 from blut_resources.payload_kit.config import Bounds
 from blut_resources.payload_kit.refuse import Refused
-from cookbooks.lamquant.formats.corpus import Recording
+from cookbooks.lamquant.formats.corpus import Recording, StoredRecording
 from cookbooks.lamquant.formats.index import read_index
+from cookbooks.lamquant.signal.filtered import FilteredRecording, rate_ratio
 from cookbooks.lamquant.signal.montage import select_channels
+from cookbooks.lamquant.signal.window_file import WindowFile
 
 SCHEMA = "blut.windows.v1"
 INDEX = "windows.json"
 SPLITS = ("train", "val")
 FLAT_UV = 1e-12
-_MAX_RATIO = 10_000
-
-Microvolts = NDArray[np.float64]
+PIECE_VALUES = 4 << 20
+"""Samples of all channels that are cut at once."""
 
 
 class WindowError(Refused):
@@ -80,13 +78,11 @@ def ratio(source_rate_hz: float, rate_hz: float) -> tuple[int, int]:
     """Returns up- and down-sampling factors from one rate to the other.
 
     Raises:
-        NotUsable: no factors up to 10 000 come within a millionth of the rate.
+        NotUsable: no factors up to 10 000 come within a ten-thousandth of the rate.
     """
-    fraction = (Fraction(rate_hz) / Fraction(source_rate_hz)).limit_denominator(_MAX_RATIO)
-    reached = source_rate_hz * fraction.numerator / fraction.denominator
-    if abs(reached - rate_hz) > 1e-6 * rate_hz or fraction.numerator > _MAX_RATIO:
+    if (factors := rate_ratio(source_rate_hz, rate_hz)) is None:
         raise NotUsable(f"rate_hz={rate_hz} is not a simple ratio of its rate {source_rate_hz}")
-    return fraction.numerator, fraction.denominator
+    return factors
 
 
 def n_candidates(n_samples: int, source_rate_hz: float, spec: WindowSpec) -> int:
@@ -95,39 +91,19 @@ def n_candidates(n_samples: int, source_rate_hz: float, spec: WindowSpec) -> int
     return -(-n_samples * up // down) // max(1, spec.samples(spec.rate_of(source_rate_hz)))
 
 
-def highpass(x: Microvolts, rate_hz: float, corner_hz: float) -> Microvolts:
-    """Apply a second-order Butterworth high-pass, forwards and backwards, along the last axis.
-
-    The ends are extended by odd reflection over one period of the corner frequency, or as far as the
-    signal reaches.
-    """
-    sos = butter(2, corner_hz, "highpass", fs=rate_hz, output="sos")
-    pad = min(x.shape[-1] - 1, int(np.ceil(rate_hz / corner_hz)))
-    return sosfiltfilt(sos, x, axis=-1, padlen=pad)
-
-
-def channel_microvolts(recording: Recording, index: int, spec: WindowSpec) -> Microvolts:
-    """Returns one channel [samples] at the windows' rate, high-passed, in microvolts."""
-    x = recording.digital[index] * recording.scale[index] + recording.offset[index]
-    rate_hz = spec.rate_of(recording.rate_hz)
-    up, down = ratio(recording.rate_hz, rate_hz)
-    if up != down:
-        # beta 8.6 stops images at about -86 dB; those of a large offset would still be seen, so it goes first
-        x = resample_poly(x - x.mean(), up, down, window=("kaiser", 8.6), padtype="antireflect")
-    return highpass(x, rate_hz, spec.highpass_hz)
-
-
 @dataclass(frozen=True)
 class Cut:
     """Holds the windows of one recording, on disk, and what was left out.
 
     Windows are counted from sample 0; ``spans`` lists those written as ``[first, count]`` of each stretch
-    without a gap. ``lsb_uv`` is the size of one digital unit.
+    without a gap. ``lsb_uv`` is the size of one digital unit. ``resampled`` are the factors by which the
+    recording was sampled up and down: a window's time is counted with them and its ``source_rate_hz``.
     """
 
     channels: list[str]
     lsb_uv: list[float]
     rate_hz: float
+    resampled: list[int]
     n_windows: int
     spans: list[list[int]]
     n_flat: int
@@ -135,14 +111,19 @@ class Cut:
 
 
 def cut_windows(
-    recording: Recording, kept: Sequence[int], chosen: Sequence[int], spec: WindowSpec, path: Path
+    recording: Recording | StoredRecording,
+    kept: Sequence[int],
+    chosen: range,
+    spec: WindowSpec,
+    path: Path,
 ) -> Cut:
     """Write the windows of one recording to ``path``; nothing is written when none is left.
 
     Args:
-        recording: what to cut.
+        recording: what to cut; it is read a piece at a time.
         kept: indices of the channels that may be used.
-        chosen: indices of the windows wanted, ascending, of the consecutive windows from sample 0.
+        chosen: the windows wanted, of the consecutive windows from sample 0.
+        spec: which windows are asked for.
         path: the ``.npy`` file, float32 [windows, channels, samples].
 
     Raises:
@@ -150,74 +131,57 @@ def cut_windows(
     """
     names, indices = select_channels(recording.channels, kept, spec.channels)
     rate_hz = spec.rate_of(recording.rate_hz)
-    ratio(recording.rate_hz, rate_hz)
+    factors = ratio(recording.rate_hz, rate_hz)
     size = spec.samples(rate_hz)
-    flat = _flat(recording.digital[indices], np.asarray(chosen), size, recording.rate_hz / rate_hz)
-    wanted = np.asarray(chosen, np.int64)[~flat]
-    sound = np.ones(0, np.bool_)
-    if len(wanted):
-        temporary = path.with_name(f".{path.name}.partial")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sound = _write(recording, indices, wanted, size, spec, temporary)
-        _finish(temporary, path, sound)
+    signal = FilteredRecording(recording, indices, factors, rate_hz, spec.highpass_hz)
+    flat, sound = [np.zeros(0, np.bool_)], [np.zeros(0, np.bool_)]
+    with WindowFile(path, len(indices), size) as file:
+        for piece in _pieces(chosen, size, len(indices), signal.halo):
+            windows, still, usable = _cut_piece(signal, piece, len(indices), size)
+            file.append(windows[usable & ~still])
+            flat.append(still)
+            sound.append(usable)
+    dropped, usable = np.concatenate(flat), np.concatenate(sound)
+    wanted = np.arange(chosen.start, chosen.stop)
     return Cut(
         channels=names,
         lsb_uv=[abs(float(recording.scale[index])) for index in indices],
         rate_hz=rate_hz,
-        n_windows=int(sound.sum()),
-        spans=_spans(wanted[sound]),
-        n_flat=int(flat.sum()),
-        n_nonfinite=int((~sound).sum()),
+        resampled=list(factors),
+        n_windows=int((usable & ~dropped).sum()),
+        spans=_spans(wanted[usable & ~dropped]),
+        n_flat=int(dropped.sum()),
+        n_nonfinite=int((~usable & ~dropped).sum()),
     )
 
 
-def _flat(
-    digital: NDArray[np.int32], chosen: NDArray[np.int64], size: int, ratio: float
-) -> NDArray[np.bool_]:
-    """Find windows in which no channel moves, judged on the integers:
-    filters smear a step into flat parts.
+def _pieces(chosen: range, size: int, n_channels: int, halo: int) -> Iterator[range]:
+    """Yields the windows in stretches that are long beside the halo and fit into memory."""
+    count = max(1, max(PIECE_VALUES // n_channels, 2 * halo) // size)
+    for first in range(chosen.start, chosen.stop, count):
+        yield range(first, min(first + count, chosen.stop))
+
+
+def _cut_piece(
+    signal: FilteredRecording, piece: range, n_channels: int, size: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Returns windows [windows, channels, samples], which are flat,
+    and which are finite and move after filtering.
+
+    Flat is judged on the integers: filters smear a step into flat parts.
     """
-    spans = ((int(i * size * ratio), int(np.ceil((i + 1) * size * ratio))) for i in chosen)
-    return np.array([bool((digital[:, a:b] == digital[:, a : a + 1]).all()) for a, b in spans], np.bool_)
-
-
-def _write(
-    recording: Recording,
-    indices: Sequence[int],
-    wanted: NDArray[np.int64],
-    size: int,
-    spec: WindowSpec,
-    path: Path,
-) -> NDArray[np.bool_]:
-    """Fill the file channel by channel; returns which windows are finite and not flat after filtering."""
-    shape = (len(wanted), len(indices), size)
-    out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-    finite, moving = np.ones(len(wanted), np.bool_), np.zeros(len(wanted), np.bool_)
-    for row, index in enumerate(indices):
-        x = channel_microvolts(recording, index, spec)
-        windows = x[: len(x) // size * size].reshape(-1, size)[wanted].astype(np.float32)
-        out[:, row] = windows
-        finite &= np.isfinite(windows).all(axis=1)
-        moving |= np.abs(windows - windows.mean(axis=1, keepdims=True)).max(axis=1) >= FLAT_UV
-    out.flush()
-    return finite & moving
-
-
-def _finish(temporary: Path, path: Path, sound: NDArray[np.bool_]) -> None:
-    """Move the file into place, without the windows that are not sound."""
-    if not sound.all():
-        source = np.load(temporary, mmap_mode="r")
-        temporary.unlink()
-        if not sound.any():
-            return
-        shape = (int(sound.sum()), *source.shape[1:])
-        out = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
-        for row, index in enumerate(np.flatnonzero(sound)):
-            out[row] = source[index]
-        out.flush()
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    count, start = len(piece), piece.start * size
+    windows = np.empty((count, n_channels, size), np.float32)
+    still, finite, moving = (np.full(count, value, np.bool_) for value in (True, True, False))
+    low, _ = signal.source(start, piece.stop * size)
+    edges = [signal.source(index * size, (index + 1) * size) for index in piece]
+    for row, (digital, x) in enumerate(signal.channels(start, piece.stop * size)):
+        cut = x.reshape(count, size).astype(np.float32)
+        windows[:, row] = cut
+        finite &= np.isfinite(cut).all(axis=1)
+        moving |= np.abs(cut - cut.mean(axis=1, keepdims=True)).max(axis=1) >= FLAT_UV
+        still &= [bool((part := digital[a - low : b - low])[0] == part.min() == part.max()) for a, b in edges]
+    return windows, still, finite & moving
 
 
 def spread(counts: Sequence[int], limit: int | None) -> list[range]:

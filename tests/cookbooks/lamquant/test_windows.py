@@ -11,8 +11,10 @@ from scipy.signal import butter, sosfiltfilt
 
 from blut_resources.payload_kit.config import read
 from blut_resources.payload_kit.refuse import Refused
-from cookbooks.lamquant.formats.corpus import Corpus
+from cookbooks.lamquant.formats.corpus import Corpus, Recording
 from cookbooks.lamquant.payload import windows_build
+from cookbooks.lamquant.signal import filtered, windows
+from cookbooks.lamquant.signal.filtered import FilteredRecording, rate_ratio
 from cookbooks.lamquant.signal.montage import MissingChannels, electrode, select_channels
 from cookbooks.lamquant.signal.split import SplitError
 from cookbooks.lamquant.signal.windows import (
@@ -281,7 +283,58 @@ def test_only_train_and_val_can_be_opened_and_damage_is_named(tmp_path: Path, ee
 
 def test_rates_without_a_simple_ratio_are_refused_for_that_recording(sample: Path, tmp_path: Path) -> None:
     recording = read_recording(sample, "blink__blink_block05")
-    spec = WindowSpec(rate_hz=100 * np.pi)
     with pytest.raises(NotUsable, match="not a simple ratio of its rate 255"):
-        cut_windows(recording, range(4), range(3), spec, tmp_path / "x.npy")
+        cut_windows(recording, range(4), range(3), WindowSpec(rate_hz=0.0203), tmp_path / "x.npy")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_clock_that_is_a_little_off_is_taken_for_the_rate_it_means(tmp_path: Path, eeg: np.ndarray) -> None:
+    sources = {name: Source(name, eeg[:, :5100], 199.9992) for name in ABC}
+    entry = build(tmp_path, sources, ABC, {"rate_hz": 200.0})["recordings"][0]
+    found = {name: entry[name] for name in ("rate_hz", "source_rate_hz", "resampled", "n_windows")}
+    assert found == {"rate_hz": 200.0, "source_rate_hz": 199.9992, "resampled": [1, 1], "n_windows": 12}
+    assert [rate_ratio(255, 250), rate_ratio(1, 20_001), rate_ratio(20_001, 1)] == [(50, 51), None, None]
+
+
+def drifting(eeg: np.ndarray) -> Recording:
+    """Fifteen minutes of three channels, on an offset of a tenth of a volt that drifts."""
+    long = np.tile(eeg[:3], 9) + np.linspace(0, 30_000, 9 * eeg.shape[1]).astype(np.int32)
+    return Recording("x", "x", ["a", "b", "c"], 255.0, long, np.full(3, 0.4), np.full(3, 1e5))
+
+
+@pytest.mark.parametrize("rate_hz", [255.0, 200.0, 300.0, 100 * np.pi])
+def test_a_piece_is_filtered_as_if_with_the_whole(eeg: np.ndarray, rate_hz: float) -> None:
+    recording = drifting(eeg)
+    factors = rate_ratio(255.0, rate_hz)
+    assert factors is not None
+    signal = FilteredRecording(recording, [2, 0], factors, rate_hz, 0.5)
+    whole = [x for _, x in signal.channels(0, signal.n_samples)]
+    for start, stop in ((0, 300), (400, 9000), (50_000, 60_000), (signal.n_samples - 99, signal.n_samples)):
+        for (digital, part), x in zip(signal.channels(start, stop), whole, strict=True):
+            assert np.abs(part - x[start:stop]).max() < 1e-6
+            assert len(digital) == pytest.approx((stop - start) * 255 / rate_hz, abs=2)
+
+
+def test_windows_are_cut_in_pieces_whatever_the_length(
+    tmp_path: Path, eeg: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = drifting(eeg)
+    recording.digital[1, 50_000:60_000] = 7  # windows of one channel only, so none is left out
+    recording.digital[:, 100_000:103_000] = 9
+    spec, chosen = WindowSpec(rate_hz=200.0), range(3, 440)
+    whole = cut_windows(recording, range(3), chosen, spec, tmp_path / "whole.npy")
+    monkeypatch.setattr(windows, "PIECE_VALUES", 10_000)
+    monkeypatch.setattr(filtered, "GROUP_VALUES", 40_000)
+    read: list[int] = []
+    honest = Recording.read
+
+    def watched(self: Recording, start: int, stop: int, rows: Any) -> np.ndarray:
+        read.append(len(rows) * (stop - start))
+        return honest(self, start, stop, rows)
+
+    monkeypatch.setattr(Recording, "read", watched)
+    assert cut_windows(recording, range(3), chosen, spec, tmp_path / "pieces.npy") == whole
+    assert whole.n_flat == 4 and whole.n_windows == 433
+    assert len(read) > 50 and max(read) < 150_000 < recording.digital.size
+    a, b = (np.load(tmp_path / f"{name}.npy") for name in ("whole", "pieces"))
+    np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
