@@ -4,17 +4,19 @@ from collections import Counter
 from pathlib import Path
 
 from blut_assets.datasets import DataKind, Inspection
-from cookbooks.lamquant.formats.edf.names import SUFFIXES, find_recordings
+from blut_resources.text import one_line
+from cookbooks.lamquant.formats.edf.discovery import SUFFIXES, find_recordings
 
 
 def _recordings(path: Path) -> Inspection:
     # numpy is imported here: definitions are loaded without it
     from cookbooks.lamquant.formats.edf.recording import BadRecording, open_edf
 
-    files = find_recordings(path) if path.is_dir() else [path]
-    if not files:
-        raise ValueError("it holds no .edf or .bdf file, in it or below")
-    problems: list[str] = []
+    names, passed_over = find_recordings(path) if path.is_dir() else ([""], [])
+    if not names and not passed_over:
+        raise ValueError("it holds no .edf or .bdf file, also with .gz, in it or below")
+    files = [path / name for name in names]
+    problems = [f"{one_line(path)}/{one.file}: {one.problem}; {one.remedy}" for one in passed_over]
     counts: Counter[str] = Counter(recordings=0)
     seconds = 0.0
     for file in files:
@@ -30,4 +32,4 @@ def _recordings(path: Path) -> Inspection:
     return Inspection(files, {**counts, "seconds": round(seconds)}, problems, len(problems))
 
 
-KINDS = (DataKind("recordings", "EDF and BDF recordings.", tuple(SUFFIXES), _recordings),)
+KINDS = (DataKind("recordings", "EDF and BDF recordings.", SUFFIXES, _recordings),)

@@ -7,7 +7,7 @@ from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.artifacts import FloorRegistry, Recordings
 from cookbooks.lamquant.configs.corpus import BUILT, RecordingsConfig
 from cookbooks.lamquant.configs.verdict import FloorRegistryConfig
-from cookbooks.lamquant.formats.edf.names import find_recordings
+from cookbooks.lamquant.formats.edf.discovery import find_recordings
 from cookbooks.lamquant.gate.floors import REGISTRY_FILE, parse_registry, read_registry
 
 SHIPPED_REGISTRY = Path(__file__).parent / "configs" / "pccp_registry.yaml"
@@ -26,10 +26,11 @@ def recordings(stage: Stage, config: RecordingsConfig) -> Steps[Recordings]:
         raise FileNotFoundError(
             f"edf_root {config.edf_root!r} is not a directory: give one that holds EDF files"
         )
-    files = find_recordings(root)
+    files = [root / name for name in find_recordings(root).names]
     if not files:
         raise FileNotFoundError(
-            f"edf_root {config.edf_root!r} holds no .edf or .bdf file, in it or below: check the path"
+            f"edf_root {config.edf_root!r} holds no .edf or .bdf file, also with .gz, in it or below: "
+            "check the path"
         )
     digest = stage.store.put_reference(root, files)
     stage.show(directory=str(root), sources=_sources_note(root))

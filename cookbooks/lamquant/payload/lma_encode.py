@@ -30,7 +30,8 @@ from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.session import PayloadSession, payload_session
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.formats.corpus import INDEX, SCHEMA
-from cookbooks.lamquant.formats.edf.names import find_recordings, stems_of
+from cookbooks.lamquant.formats.edf.discovery import PassedOver, find_recordings
+from cookbooks.lamquant.formats.edf.names import stems_of
 from cookbooks.lamquant.formats.edf.problems import BadRecording
 from cookbooks.lamquant.formats.edf.recording import EdfFile, ReadOptions, open_edf
 from cookbooks.lamquant.formats.edf.timekeeping import Segment
@@ -92,30 +93,29 @@ def main() -> None:
         )
         if not root.is_dir():
             raise Refused(f"{root}: not a directory; point `recordings` at the one that holds the files")
-        jobs = _jobs(root, session.work / "encoded", options)[: settings.limit]
-        if not jobs:
+        jobs, passed_over = _jobs(root, session.work / "encoded", options)
+        jobs = jobs[: settings.limit]
+        if not jobs and not passed_over:
             raise Refused(
-                f"{root}: no recordings: looked for *.edf and *.bdf, in any case, in every directory below; "
-                "point `recordings` at the directory that holds them"
+                f"{root}: no recordings: looked for *.edf and *.bdf, also with .gz, in any case, in every "
+                "directory below; point `recordings` at the directory that holds them"
             )
         outcomes = _encode_all(session, jobs, settings.workers)
         records = _with_subjects([one for outcome in outcomes for one in outcome.get("records", ())])
-        refused = [outcome["refused"] for outcome in outcomes if "refused" in outcome]
+        refused = [{"field": "file", **one._asdict()} for one in passed_over]
+        refused += [outcome["refused"] for outcome in outcomes if "refused" in outcome]
         if not records:
             raise Refused(_none_usable(root, refused))
         _write_corpus(session, jobs, records, refused, IDENTITY[settings.identity])
         session.done(**_facts(session.out, records, refused, IDENTITY[settings.identity]))
 
 
-def _jobs(root: Path, done: Path, options: ReadOptions) -> list[EncodeJob]:
+def _jobs(root: Path, done: Path, options: ReadOptions) -> tuple[list[EncodeJob], list[PassedOver]]:
     done.mkdir(parents=True, exist_ok=True)
-    paths = find_recordings(root)
-    relatives = [PurePosixPath(path.relative_to(root).as_posix()) for path in paths]
-    stems = stems_of(relatives)
-    return [
-        EncodeJob(path, relative, stems[relative], options, done)
-        for path, relative in zip(paths, relatives, strict=True)
-    ]
+    names, passed_over = find_recordings(root)
+    stems = stems_of(map(PurePosixPath, names))
+    jobs = [EncodeJob(root / relative, relative, stem, options, done) for relative, stem in stems.items()]
+    return jobs, passed_over
 
 
 def _encode_all(session: PayloadSession, jobs: list[EncodeJob], workers: int) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from blut_resources.files.digest import digest_path
 from blut_resources.payload_kit.pinned import BuildError
-from cookbooks.lamquant.formats.edf.names import find_recordings
+from cookbooks.lamquant.formats.edf.discovery import find_recordings
 from cookbooks.lamquant.formats.edf.recording import EdfRecording, open_edf, read_edf
 from cookbooks.lamquant.samples.aeon import WHEEL, SampleError, ensure_aeon_sample
 from cookbooks.lamquant.samples.synthetic import TEN_TWENTY, write_synthetic
@@ -55,8 +55,12 @@ def everything(sample: Path, cache: Path, tmp_path_factory: pytest.TempPathFacto
     return ensure_aeon_sample(dest, cache=cache, sets=ALL_SETS, include_traps=True)
 
 
+def paths(root: Path) -> list[Path]:
+    return [root / name for name in find_recordings(root).names]
+
+
 def recordings(root: Path) -> dict[str, EdfRecording]:
-    return {path.stem: read_edf(path) for path in find_recordings(root)}
+    return {path.stem: read_edf(path) for path in paths(root)}
 
 
 def shipped(cache: Path, name: str) -> list[list[NDArray[np.float64]]]:
@@ -71,9 +75,9 @@ def test_eight_first_callers_leave_one_complete_sample_and_nothing_else(sample: 
     assert left == ["edf"]
     found = recordings(sample)
     assert len(found) == 12
-    assert {path.parent.name for path in find_recordings(sample)} == {"scp1", "scp2", "blink"}
+    assert {path.parent.name for path in paths(sample)} == {"scp1", "scp2", "blink"}
     assert sum(one.digital.shape[1] / one.rate_hz for one in found.values()) == 4473.5
-    for path in find_recordings(sample):
+    for path in paths(sample):
         with open_edf(path) as file:
             assert (file.left_out, file.repairs, file.synthetic) == ([], [], False)
 
@@ -118,7 +122,7 @@ def test_no_recording_is_in_the_sample_twice_unless_traps_are_asked_for(
 
     assert duplicates(sample) == 0
     assert duplicates(everything) == 2
-    subjects = {path.parent.name for path in find_recordings(everything)}
+    subjects = {path.parent.name for path in paths(everything)}
     assert {"trap1a", "trap1b", "trap2a", "trap2b", "trap3"} <= subjects
 
 
@@ -143,7 +147,7 @@ def test_a_second_call_builds_nothing_and_a_cached_wheel_needs_no_network(
     assert {path: path.stat().st_mtime_ns for path in sample.rglob("*")} == before
     again = [ensure_aeon_sample(tmp_path / name, cache=cache, sets=("scp2",)) for name in "ab"]
     assert digest_path(again[0]) == digest_path(again[1])
-    for path in find_recordings(again[0]):
+    for path in paths(again[0]):
         assert path.read_bytes() == (sample / path.relative_to(again[0])).read_bytes()
 
 
