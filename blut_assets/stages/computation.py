@@ -1,6 +1,6 @@
 """Does what the engine does with one asset in one step, around the call of its stage function."""
 
-import shutil
+import contextlib
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,7 +53,8 @@ class Computation:
         self.record = RunRecorder(home_of(context.instance), context, self.name, config, **facts)
         self.findings = Findings(spec, context.log.warning)
         runner = PayloadRunner(context, spec, config.limits, self.record, self.findings, self._kind)
-        self.stage = Stage(spec, self.store, config, self.fingerprint, looked_up, runner)
+        self.stage = Stage(spec, self.store, config, self.fingerprint, looked_up, runner, self._find_earlier)
+        self._held = contextlib.ExitStack()
 
     def look_up(self) -> reuse.Hit | None:
         """Returns a stored result with this fingerprint, if its bytes are there and sound."""
@@ -62,6 +63,19 @@ class Computation:
         for problem in damage:
             self.context.log.warning(f"{self.name}: {problem} It is computed again.")
         return hit
+
+    def _find_earlier(self) -> Artifact | None:
+        """Returns the newest artifact that the same code and config made, and keeps it while it works."""
+        found = reuse.find_earlier(
+            self.context.instance, self.store, self.spec, self._description, self._partition
+        )
+        if found:
+            self._held.enter_context(self.store.in_use(found.digest))
+        return found
+
+    def release(self) -> None:
+        """Let go of what it was computed beside."""
+        self._held.close()
 
     def show_bytes(self, artifact: Artifact) -> None:
         """Show what the asset has to show of its bytes; a failure here is not a reason to lose them."""
@@ -86,11 +100,13 @@ class Computation:
 
     def put(self) -> str:
         """Move what was written to ``out`` into the store."""
-        return self.store.put(self.stage.out)
+        return self.store.put(self.stage.out, kin=self.stage.kin)
 
     def discard_out(self) -> None:
         """Drop what was written to ``out`` and not put into the store."""
-        shutil.rmtree(vars(self.stage).get("out", ""), ignore_errors=True)
+        if "out" in vars(self.stage):
+            with contextlib.suppress(StoreError):
+                self.store.discard(self.stage.out, kin=self.stage.kin)
 
     def discard_work(self) -> None:
         """Drop what was kept for a resume; the result is recorded."""

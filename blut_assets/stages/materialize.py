@@ -149,6 +149,7 @@ def _execute(one: Computation, inputs: Mapping[str, Artifact], config: StageConf
     spec = one.spec
     with contextlib.ExitStack() as held:
         held.enter_context(one.record.computing())
+        held.callback(one.release)
         held.callback(one.discard_out)
         for artifact in inputs.values():
             held.enter_context(one.store.in_use(artifact.digest))

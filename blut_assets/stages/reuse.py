@@ -1,5 +1,7 @@
 """Find an earlier result with the same fingerprint: in the event log, or among those noted in the store."""
 
+import contextlib
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -8,6 +10,7 @@ import dagster as dg
 from pydantic import ValidationError
 
 from blut_assets.artifacts import Artifact
+from blut_assets.stages.spec import StageSpec
 from blut_resources.store import results
 from blut_resources.store.artifacts import ArtifactStore, StoreError
 from blut_resources.store.places import is_digest
@@ -22,7 +25,7 @@ SHOWN_BY = "shown_by"
 """The run whose materialization has the pictures, tables and texts that a reused one does not repeat."""
 REPEATED = frozenset({ARTIFACT, SPEC, SECONDS, PEAK, SUMMARY})
 
-PAGE = 200
+PAGE = LOOKED_AT = 200
 
 A = TypeVar("A", bound=Artifact)
 
@@ -146,6 +149,29 @@ def find_reusable(
             continue
         return hit, damage
     return None, damage
+
+
+def find_earlier(
+    instance: dg.DagsterInstance,
+    store: ArtifactStore,
+    spec: StageSpec,
+    description: Mapping[str, Any],
+    partition: str | None = None,
+) -> Artifact | None:
+    """Returns the newest artifact of an asset that differs from one described in nothing but its inputs.
+
+    One whose bytes are gone or damaged is passed over, and so is what lies further back than `LOOKED_AT`.
+    """
+    alike = {name: part for name, part in description.items() if name != "inputs"}
+    for record in itertools.islice(materializations(instance, spec.key, partition), LOOKED_AT):
+        event = record.asset_materialization
+        made_of = spec_of_event(event) if event else {}
+        if event and all(made_of.get(name) == part for name, part in alike.items()):
+            with contextlib.suppress(StoreError, NoHandle):
+                artifact = artifact_of(event, spec.output)
+                store.open(artifact.digest)
+                return artifact
+    return None
 
 
 def recalled(

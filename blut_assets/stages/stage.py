@@ -2,7 +2,7 @@
 
 import inspect
 import shutil
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ class Stage:
         store: the artifact store.
         limits: what its payloads may use at most.
         looked_up: digests by name of what the asset's ``looks_up`` found when it began.
+        kin: the digest of an artifact whose files may be hard-linked into ``out``: a link stays one in the
+            store. `earlier` sets it.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Stage:
         fingerprint: str,
         looked_up: Mapping[str, str],
         runner: PayloadRunner | None = None,
+        find_earlier: Callable[[], Artifact | None] | None = None,
     ) -> None:
         self.spec, self.store = spec, store
         self.name = spec.key.to_user_string()
@@ -49,6 +52,8 @@ class Stage:
         self.looked_up = looked_up
         self._config, self._fingerprint, self._running = config, fingerprint, runner
         self._outside: dict[Path, dict[str, Any]] = {}
+        self._find_earlier = find_earlier
+        self.kin: str | None = None
 
     @property
     def planning(self) -> bool:
@@ -118,6 +123,16 @@ class Stage:
         if told := self.store.outside(digest):
             self._outside[path] = told
         return path
+
+    def earlier(self) -> Artifact | None:
+        """Returns the newest artifact of this asset that the same code made with the same config.
+
+        Its inputs may have been others. It is not in the fingerprint: the result must be what it would be
+        without it, and only cost less. It stays while the function works, and is `kin`.
+        """
+        found = self._find_earlier() if self._find_earlier else None
+        self.kin = found.digest if found else None
+        return found
 
     def run(
         self,

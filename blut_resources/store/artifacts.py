@@ -20,7 +20,7 @@ the moment its event is stored. A run that reads longer than the grace holds ``i
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,6 +59,7 @@ from blut_resources.store.manifest import (
     touch,
 )
 from blut_resources.store.places import StorePlaces, is_digest
+from blut_resources.store.sharing import Kin, stamps_kept
 
 __all__ = [
     "ArtifactDamaged",
@@ -85,11 +86,15 @@ class StoredArtifact(NamedTuple):
 class ArtifactStore(StorePlaces):
     """Keeps files and directories under ``root`` by their content. Making one touches no disk."""
 
-    def put(self, source: Path) -> str:
+    def put(self, source: Path, kin: str | None = None) -> str:
         """Move a file or directory into the store and return its digest.
 
         Links to files inside become files, empty directories go. If the store has the same bytes already,
         the source is deleted; if what it has is damaged, that is set aside and replaced.
+
+        Args:
+            kin: the digest of an artifact in the store. A file of the source that is a hard link to one of
+                its files stays one, and is not hashed again; any other link becomes a file of its own.
 
         Raises:
             StoreError: the disk is full, the store is read-only, or the source has no digest. The source
@@ -99,13 +104,13 @@ class ArtifactStore(StorePlaces):
         self._refuse_own(source)
         if source.is_symlink():
             raise StoreError(f"{source}: is a symbolic link; name the file or directory itself")
-        with explained(source):
+        with explained(source), self._kin(kin) as shared:
             entry = self.staging()
             try:
-                tree = freeze(source)
+                tree = freeze(source, shared.files)
                 if source.lstat().st_dev != entry.stat().st_dev:
                     tree = freeze(copy(tree, entry / "copy"))
-                files = digest_files(tree.root, tree.names, {})
+                files = digest_files(tree.root, tree.names, shared.known(tree))
                 digest = digest_listing(tree.is_file, files)
                 with file_lock(self.lock_path(digest, "put")):
                     if not self._holds_intact(digest):
@@ -116,6 +121,23 @@ class ArtifactStore(StorePlaces):
                 if not os.path.lexists(entry / "data"):
                     remove_tree(entry)
         return digest
+
+    @contextlib.contextmanager
+    def _kin(self, digest: str | None) -> Iterator[Kin]:
+        """Yields what may be shared: nothing where there is no such artifact, or it lies outside."""
+        record = None
+        with contextlib.suppress(ArtifactMissing):
+            record = self._record(digest) if digest else None
+        kin = Kin(self.root, None if record and record.external else record)
+        try:
+            yield kin
+        finally:
+            kin.restamp()
+
+    def discard(self, source: Path, kin: str | None = None) -> None:
+        """Delete what was written to be put, with links to files of ``kin``, and is not wanted any more."""
+        with explained(source), self._kin(kin), stamps_kept(self.root, source):
+            remove_tree(source)
 
     def put_reference(self, source: Path, files: Iterable[Path] | None = None) -> str:
         """Record a file or directory that stays where it is, and return its digest.

@@ -28,6 +28,7 @@ all.
 import contextlib
 import os
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -36,6 +37,7 @@ from blut_resources.files.durable import acquire, explained, namespace_tag, rele
 from blut_resources.machine import liveness
 from blut_resources.store import results
 from blut_resources.store.artifacts import ArtifactStore, StoredArtifact
+from blut_resources.store.sharing import Inode, bytes_freed, linked, stamps_kept
 from blut_resources.store.work import owner
 
 NEWEST = 3
@@ -69,16 +71,18 @@ def collect(
     """
     kept = frozenset(keep)
     by_fate: dict[str, list[str]] = {"removed": [], "in_use": [], "recent": [], "gone": []}
-    freed = 0
+    freed, going = 0, Counter[Inode]()
     leftovers = _sweep(store.root, in_use_grace_s, dry_run)
     for item in store.list():
         if item.digest in kept:
             continue
         young = time.time() - item.created < in_use_grace_s
+        alone = 0 if young or item.external else bytes_freed(item.location, going)
         fate = "recent" if young else _consider(store, item, in_use_grace_s, dry_run)
         by_fate[fate].append(item.digest)
-        if fate == "removed" and not item.external:
-            freed += item.n_bytes
+        if fate == "removed":
+            freed += alone
+            going.update(linked(item.location))  # of a dry run: it is still there
     freed += sum(leftovers.values())
     if not dry_run:
         results.drop_without_bytes(store.root, store.has)
@@ -111,8 +115,7 @@ def _consider(store: ArtifactStore, item: StoredArtifact, grace_s: float, dry_ru
                 for path in paths:
                     path.unlink(missing_ok=True)
     if trash is not None:
-        with explained(trash):
-            remove_tree(trash)
+        store.discard(trash)
     return "removed"
 
 
@@ -135,7 +138,8 @@ def _sweep(root: Path, grace_s: float, dry_run: bool) -> dict[Path, int]:
                 continue
             result[path] = _measure(path)
             if not dry_run:
-                remove_tree(path)
+                with stamps_kept(root, path):
+                    remove_tree(path)
     if not dry_run:
         for path in _list_children(root / "holders"):
             if liveness.marked(path) == "no":

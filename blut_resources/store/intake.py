@@ -1,7 +1,7 @@
 """Prepares a tree before the store takes it."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 from blut_resources.files.digest import Tree, check_name, list_tree
@@ -9,8 +9,12 @@ from blut_resources.files.durable import StoreError, random_name, sync_tree
 from blut_resources.files.foreign import open_regular
 
 
-def freeze(root: Path) -> Tree:
+def freeze(root: Path, shared: Container[tuple[int, int]] = ()) -> Tree:
     """Make a tree what will be stored: plain read-only files, no empty directories, on the disk.
+
+    Args:
+        root: the file or directory.
+        shared: device and inode of files that are stored already; a link to one of them stays one.
 
     Raises:
         StoreError: a link leads out, or something is neither a file nor a directory.
@@ -19,7 +23,8 @@ def freeze(root: Path) -> Tree:
     tree = list_tree(root)
     paths = [root / name for name in tree.names]
     for path in paths:
-        _settle(path)
+        if _inode(path) not in shared:
+            _settle(path)
     directories = [] if tree.is_file else [Path(base) for base, _, _ in os.walk(root, topdown=False)]
     for directory in directories:
         directory.chmod(directory.stat().st_mode & 0o7777 | 0o700)
@@ -27,6 +32,11 @@ def freeze(root: Path) -> Tree:
             directory.rmdir()
     sync_tree(paths, [directory for directory in directories if directory.exists()])
     return tree
+
+
+def _inode(path: Path) -> tuple[int, int]:
+    status = path.lstat()
+    return status.st_dev, status.st_ino
 
 
 def _settle(path: Path) -> None:
