@@ -22,7 +22,11 @@ _FLAT = 128
 
 @dataclass(frozen=True)
 class SharedContent:
-    """Describes duplicated content: ``kind`` is recording, trial or lagged_channel; members are stems."""
+    """Describes duplicated content; members are stems.
+
+    ``kind`` is recording, trial or lagged_channel for equal samples, near_recording or near_trial for copies
+    that were filtered, resampled or referenced to something else.
+    """
 
     kind: str
     members: tuple[str, ...]
@@ -31,6 +35,15 @@ class SharedContent:
     def as_json(self) -> dict[str, Any]:
         """Returns the entry in ``split.json``."""
         return {"kind": self.kind, "members": list(self.members), **self.detail}
+
+    def in_words(self) -> str:
+        """Says what is shared, to follow "shares content with X:"."""
+        if self.detail.get("exact"):
+            return "the same samples"
+        seconds = self.detail["seconds"]
+        if self.kind.startswith("near_"):
+            return f"a changed copy of {seconds} s, which correlates by {self.detail['correlation']}"
+        return f"{self.detail['n_runs']} equal runs, {seconds} s in all"
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,7 @@ def _links(findings: Iterable["SharedContent"], subject_of: Mapping[str, str]) -
         for other in finding.members[1:]:
             a, b = subject_of[first], subject_of[other]
             if a != b:
-                how = f"shares content with {{}}: {_how(finding)}"
+                how = f"shares content with {{}}: {finding.in_words()}"
                 one, two = f"{first} (subject {a})", f"{other} (subject {b})"
                 links[a].setdefault(b, f"recording {one} {how.format(two)}")
                 links[b].setdefault(a, f"recording {two} {how.format(one)}")
@@ -239,12 +239,6 @@ def _torn_apart(start: str, goal: str, wanted: Mapping[str, str], links: _Links)
         f"subject {start!r} is named in {wanted[start]}_subjects and {goal!r} in {wanted[goal]}_subjects, "
         f"but {'; '.join(reversed(steps))}. Name both for one split, or remove one of the recordings"
     )
-
-
-def _how(finding: "SharedContent") -> str:
-    if finding.detail.get("exact"):
-        return "the same samples"
-    return f"{finding.detail['n_runs']} equal runs, {finding.detail['seconds']} s in all"
 
 
 def _empty_split(split: str, groups: Mapping[str, list[str]], no_share: bool) -> str:
