@@ -18,7 +18,7 @@ SEPARATOR = re.compile(r"\s*[-:/]\s*|\s+|_")
 _NUMBERED_COPY = re.compile(r"(-\d|\s\(\d+\))$")
 _POSITION = re.compile(
     r"(N|Fp|AFp|AF|AFF|F|FFT|FFC|FT|FC|FTT|FCC|T|C|TTP|CCP|TP|CP|TPP|CPP|P|PPO|PO|POO|O|OI|I)"
-    r"(z|10|[1-9])h?'?\.*|(A|M|Sp|Pg|Cb)[12]|T(1|2)",
+    r"(z|10|[1-9])[hpfa]?'?\.*|(A|M|Sp|Pg|Cb)[12]|T(1|2)",
     re.IGNORECASE,
 )
 _BIOSEMI = re.compile(r"[A-H](3[0-2]|[12]\d|[1-9])", re.IGNORECASE)
@@ -27,7 +27,7 @@ _CONTACT = re.compile(r"([A-Z]{1,5})['p]?0*(\d{1,3})", re.IGNORECASE)
 _AUXILIARY = re.compile(
     r"(e[ck]g|[vh]?eog|emg|erg|mcg|meg|exg|gsr|eda|scr|resp|airflow|nasal|oral|thor|sao2|spo2|osat|sat|pulse|"
     r"pr|plet|pleth|ppg|phot|photic|dc|trig|trigger|status|event|mark|marker|mk|stim|vns|ibi|bursts|suppr|"
-    r"sound|mic|accel|acc|batt|battery|hr|loc|roc|cpap|aux|annot|sync)[a-z]{0,8}",
+    r"sound|mic|accel|acc|batt|battery|hr|loc|roc|[lr][lu]c|cpap|aux|annot|sync)[a-z]{0,8}",
     re.IGNORECASE,
 )
 _AMBIGUOUS = re.compile(r"temp|pos|abd|leg|tib|chin|flow|light|snore|x|e", re.IGNORECASE)

@@ -4,7 +4,7 @@ import re
 
 CANONICAL = {1e-3: "nV", 1.0: "uV", 1e3: "mV", 1e6: "V"}
 _PREFIXES = {"n": 1e-3, "nano": 1e-3, "u": 1.0, "micro": 1.0, "m": 1e3, "milli": 1e3, "": 1e6}
-_VOLTAGE = re.compile(r"(n|nano|u|micro|m|milli|)[ -]?v(olts?)?s?", re.IGNORECASE)
+_VOLTAGE = re.compile(r"(n|nano|u|micro|m|milli|)[ -]?v(o(l(ts?)?)?)?s?", re.IGNORECASE)
 # The micro sign arrives as Latin-1, UTF-8 read as Latin-1 (once or twice), the Greek letter in UTF-8 and
 # ISO 8859-7, and as the DOS code page 437 has it.
 _MICRO = re.compile("ÃÂµ|Ã\x82Âµ|Âµ|µ|Î¼|\xce\xbc|\xec|\xe6|μ")
