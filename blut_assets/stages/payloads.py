@@ -35,6 +35,7 @@ from blut_resources.payloads.code import UNCOUNTED
 from blut_resources.payloads.payload import Payload, PayloadFailed
 from blut_resources.payloads.run import run_payload
 from blut_resources.runs.metrics import finite
+from blut_resources.runs.pace import TimeLeft
 from blut_resources.text import lines, markdown_cell, one_line
 
 EMBED_LIMIT = 400_000
@@ -69,7 +70,7 @@ class PayloadRunner:
         self.context, self.findings = context, findings
         self._spec, self._limits, self._record, self._kind = spec, limits, record, kind
         self._name = spec.key.to_user_string()
-        self._quiet_until = 0.0
+        self._quiet_until, self._left = 0.0, TimeLeft()
 
     def run(self, payload: Payload, gpus: int | None) -> Running:
         """Run a payload within the asset's limits; yields an observation per epoch, returns the facts.
@@ -127,9 +128,8 @@ class PayloadRunner:
         kind, log, findings = event["event"], self.context.log, self.findings
         if kind == "started" and (held := event.get("isolation")):
             findings.note_isolation(held)
-        elif kind == "step" and time.monotonic() > self._quiet_until:
-            self._quiet_until = time.monotonic() + STEP_LOG_S
-            self._tell("step", _of_all(event), event["values"])
+        elif kind == "step":
+            self._step(event)
         elif kind == "diverged":
             log.warning(f"{self._name} has diverged: {lines(event['message'])}")
         elif kind == "gpu_starved":
@@ -141,6 +141,14 @@ class PayloadRunner:
         elif kind == "ended":
             peak = max(event["outcome"].peak or 0, findings.shown.get(reuse.PEAK, 0))
             findings.show(**_held_by(event["enforcement"]), **({reuse.PEAK: peak} if peak else {}))
+
+    def _step(self, event: Mapping[str, Any]) -> None:
+        share, at = event.get("share"), event.get("t") or time.time()
+        done, total = (event["step"], event.get("of")) if share is None else (share, 1)
+        self._left.note(done, total, at)
+        if time.monotonic() > self._quiet_until:
+            self._quiet_until = time.monotonic() + STEP_LOG_S
+            self._tell("step", _of_all(event) + _left(self._left.seconds()), event["values"])
 
     def _observed(self, event: Mapping[str, Any]) -> dg.AssetObservation:
         number, metrics = event["epoch"], finite(event["metrics"])
@@ -230,6 +238,13 @@ def _held_by(enforcement: Enforcement) -> dict[str, Any]:
 
 def _of_all(step: Mapping[str, Any]) -> str:
     return f"{step['step']}/{step['of']}" if "of" in step else str(step["step"])
+
+
+def _left(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    unit, name = next((u, n) for u, n in ((3600, "h"), (60, "min"), (1, "s")) if seconds >= 2 * u or u == 1)
+    return f", {seconds / unit:.0f} {name} left"
 
 
 def _picture(path: Path, media_type: str) -> dg.MetadataValue:

@@ -70,18 +70,35 @@ class PayloadSession:
         send: Send,
         watch: dict[str, Any] | None = None,
         held: HeldFiles | None = None,
+        outside: dict[str, Any] | None = None,
     ) -> None:
         self.config, self.inputs = config, inputs
         self.out, self.work = out, work
         self.fingerprint = fingerprint
         self._send, self._watch = send, watch or {}
         self._reported = False
-        self._held = held
+        self._held, self._outside = held, outside or {}
 
-    def step(self, step: int, *, of: int | None = None, **values: float) -> None:
-        """Report a unit of progress; ``of`` is how many there will be in all, where that is known."""
-        of_all = {} if of is None else {"of": of}
-        self._send({"event": "step", "step": step, **of_all, "values": values})
+    def digests(self, name: str) -> dict[str, str]:
+        """Returns the digests of an input's files that lie outside the store, by relative name.
+
+        They are those that the input was named by, so that nobody has to read a file to know it again. An
+        input in the store has none.
+        """
+        files = self._outside.get(name, {}).get("files", {})
+        return {relative: digest for relative, (_size, digest, _stamp) in files.items()}
+
+    def step(self, step: int, *, of: int | None = None, share: float | None = None, **values: float) -> None:
+        """Report a unit of progress.
+
+        Args:
+            step: how many are done.
+            of: how many there will be in all, where that is known.
+            share: of the whole work that is done, 0 to 1, where steps are unlike; the time left is from it.
+            values: what is worth seeing beside.
+        """
+        known = {name: value for name, value in (("of", of), ("share", share)) if value is not None}
+        self._send({"event": "step", "step": step, **known, "values": values})
         self._refuse_no_number(f"step {step}", values)
 
     def epoch(self, epoch: int, *, step: int | None = None, phase: str = "train", **metrics: float) -> None:
@@ -158,10 +175,19 @@ def payload_session() -> Iterator[PayloadSession]:
     out.mkdir(parents=True, exist_ok=True)
     work.mkdir(parents=True, exist_ok=True)
     inputs = {name: Path(value) for name, value in frozen["inputs"].items()}
-    held = _hold(inputs, frozen.get("outside") or {}, Path(path).parent)
+    outside = frozen.get("outside") or {}
+    held = _hold(inputs, outside, Path(path).parent)
     with _listener() as send:
         session = PayloadSession(
-            frozen["config"], inputs, out, work, frozen["fingerprint"], send, frozen.get("watch"), held
+            frozen["config"],
+            inputs,
+            out,
+            work,
+            frozen["fingerprint"],
+            send,
+            frozen.get("watch"),
+            held,
+            outside,
         )
         if started := sys.modules.get("blut_resources.payloads.code"):
             own = [str(path) for path in (out, work, *inputs.values())]

@@ -55,6 +55,8 @@ class _Event(BaseModel):
 class _Step(_Event):
     step: Whole
     of: Whole | None = None
+    share: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Of the whole work that is done, where steps are unlike."""
     values: Numbers
 
 

@@ -41,7 +41,7 @@ class RunRecord:
         when = {"t": _own_time(event)}
         if kind == "step":
             self._step = event["step"]
-            shown = {name: facts[name] for name in ("step", "of", "values") if name in facts}
+            shown = {name: facts[name] for name in ("step", "of", "share", "values") if name in facts}
             self.status.step(self.asset, **shown, **when)
         elif kind == "epoch":
             return self._epoch(event, when["t"])

@@ -3,16 +3,17 @@
 import json
 from pathlib import Path
 
-import dagster as dg
-
 from blut_assets.stages import Stage, Steps, stage_asset
 from cookbooks.lamquant.artifacts import LmaCorpus, Recordings, SplitManifest, TrainingWindows
 from cookbooks.lamquant.configs.corpus import LmaCorpusConfig, SplitManifestConfig, TrainingWindowsConfig
+from cookbooks.lamquant.corpus_page import shown
 from cookbooks.lamquant.formats.index import SOURCE
 
-SHOWN = 50
-"""Refused recordings that are named in the log and the UI; all of them are in ``corpus.json``."""
+LOGGED = 50
+"""Refused recordings that are named in the log; all of them are in ``corpus.json``."""
 
+FINISHED = "lma_corpus-finished"
+"""The work directory in which archives wait whose run was ended, for whichever run needs them next."""
 LMA_ENCODE = "cookbooks.lamquant.payload.lma_encode"
 SPLIT_BUILD = "cookbooks.lamquant.payload.split_build"
 WINDOWS_BUILD = "cookbooks.lamquant.payload.windows_build"
@@ -36,16 +37,21 @@ def lma_corpus(stage: Stage, recordings: Recordings, config: LmaCorpusConfig) ->
 
     A recording that cannot be read is refused with file, field and remedy, and does not stop the others.
     """
+    earlier = stage.earlier()
     facts = yield from stage.run(
         LMA_ENCODE,
-        config=config.for_payload(),
-        inputs={"recordings": stage.open(recordings)},
+        config={**config.for_payload(), "finished": str(stage.store.work_dir(FINISHED))},
+        inputs={
+            "recordings": stage.open(recordings),
+            **({"earlier": stage.open(earlier)} if earlier else {}),
+        },
     )
-    refused = json.loads((stage.out / "corpus.json").read_text())["refused"]
-    for one in refused[:SHOWN]:
+    index = json.loads((stage.out / "corpus.json").read_text())
+    for one in index["refused"][:LOGGED]:
         stage.context.log.warning("refused {file}: {field}: {problem}. {remedy}".format(**one))
-    if refused:
-        stage.show(refused=dg.MetadataValue.table([dg.TableRecord(one) for one in refused[:SHOWN]]))
+    if len(index["refused"]) > LOGGED:
+        stage.context.log.warning(f"refused {len(index['refused']) - LOGGED} more: see corpus.json")
+    stage.show(**shown(index))
     return LmaCorpus(**facts)
 
 

@@ -12,6 +12,7 @@ from cookbooks.lamquant.configs.corpus import (
     Identity,
     LmaCorpusConfig,
     RecordingsConfig,
+    Repair,
     SplitManifestConfig,
     TrainingWindowsConfig,
 )
@@ -31,6 +32,9 @@ class DataPrepArgs(RecipeArgs):
 
     edf_root: str = like(RecordingsConfig, "edf_root")
     identity: Identity = like(LmaCorpusConfig, "identity")
+    repair: Repair = like(LmaCorpusConfig, "repair")
+    eeg_channels: list[str] = like(LmaCorpusConfig, "eeg_channels")
+    exclude_channels: list[str] = like(LmaCorpusConfig, "exclude_channels")
     limit: int | None = like(LmaCorpusConfig, "limit")
     workers: int = like(LmaCorpusConfig, "workers")
 

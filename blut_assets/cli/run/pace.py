@@ -10,6 +10,7 @@ from blut_assets.cli.output import duration, numbers
 from blut_resources.machine.memory import size_text
 from blut_resources.machine.processes import descendants, read
 from blut_resources.runs import status
+from blut_resources.runs.pace import TimeLeft
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -29,8 +30,7 @@ class Pace:
         """Turn to another asset, which is in work now."""
         self.asset, self._since, self._memory = asset, time.time(), 0
         self._unit = self._at = self._values = ""
-        self._total: int | None = None
-        self._seen: list[tuple[float, float]] = []
+        self._left = TimeLeft()
 
     def look(self) -> None:
         """Take what the stream has had since the last look."""
@@ -53,22 +53,15 @@ class Pace:
         if unit == "epoch" or total or not self._unit:
             self._at = f"{unit} {number:g}{f'/{total}' if total else ''}"
             self._values = numbers(event.get("metrics", event.get("values", {})))
-        # numbers that fall are another pass over the same, such as decoding after encoding
-        if total and ((unit, total) != (self._unit, self._total) or number < self._seen[-1][0]):
-            self._unit, self._total, self._seen = unit, total, []
+        if total and unit != self._unit:
+            self._unit, self._left = unit, TimeLeft()
         if unit == self._unit:
-            self._seen = [*self._seen[:1], (number, event["t"])]
+            share = event.get("share")
+            self._left.note(number if share is None else share, total if share is None else 1, event["t"])
 
     def left_s(self) -> float | None:
-        """Returns the seconds until the last step or epoch, from the pace since the first;
-        None where nobody can tell.
-        """
-        seen, total = self._seen, self._total  # another thread goes on
-        if total is None or len(seen) < 2 or seen[-1][0] <= seen[0][0]:
-            return None
-        (first, begun), (last, now) = seen[0], seen[-1]
-        each = (now - begun) / (last - first)
-        return max(0.0, each * (total - last) - (time.time() - now))
+        """Returns the seconds until the last step or epoch; None where nobody can tell."""
+        return self._left.seconds()
 
     def line(self) -> str:
         """Returns the line at the bottom; a narrow terminal cuts off its end, hence the order."""

@@ -11,6 +11,7 @@ from blut_assets.paths import AsPath
 from blut_assets.stages import StageConfig
 
 Identity = Literal["strip", "keep"]
+Repair = Literal["record", "refuse"]
 SAMPLE, SYNTHETIC = "sample:", "synthetic:"
 BUILT = (SAMPLE, SYNTHETIC)
 """How a name begins that is no directory: its recordings are made on the first run."""
@@ -29,10 +30,19 @@ class LmaCorpusConfig(StageConfig):
     """Says how recordings become archives."""
 
     HOW: ClassVar[frozenset[str]] = frozenset({"workers"})
-    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"identity"})
+    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"identity", "repair"})
 
     identity: Identity = Field(
         "strip", description="strip or keep patient name, code, birth date and the like"
+    )
+    repair: Repair = Field(
+        "record", description="record repairs of a file as other readers make them, or refuse the file"
+    )
+    eeg_channels: list[str] = Field(
+        default_factory=list, description="labels or electrodes that are EEG; told by their labels if empty"
+    )
+    exclude_channels: list[str] = Field(
+        default_factory=list, description="labels or electrodes that are left out"
     )
     limit: int | None = Field(None, ge=1, description="take only the first N recordings")
     workers: int = Field(2, ge=1, le=256, description="processes that encode")

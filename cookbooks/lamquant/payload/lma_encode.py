@@ -2,343 +2,201 @@
 
     python -m cookbooks.lamquant.payload.lma_encode --config FILE
 
-Inputs: ``recordings``, a directory. Config: ``identity`` (``strip`` or ``keep``), ``workers`` (processes,
-at least 1), ``limit`` (the first N recordings by name, or null). Every archive is decoded and compared
-with the source before it counts. A recording that cannot be used is listed with the field at fault and
-the remedy; the others go on. Encoded archives outlive a kill in the session's work directory.
+Inputs: ``recordings``, a directory, or those that ``roots`` names; ``earlier``, a corpus that the same code
+made with the same settings, whose archives of unchanged files are used again. Config: see `EncodeSettings`.
+Every window is decoded and compared with the source at once, and every archive is read back before it
+counts. A recording that cannot be used is listed with the field at fault and the remedy; the others go on.
+Encoded archives outlive a kill in ``finished``.
 """
 
-import contextlib
-import hashlib
-import json
-import multiprocessing
-import os
-import signal
-import sys
+import time
 from collections.abc import Iterator
-from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from blut_resources.files.foreign import open_regular
-from blut_resources.payload_kit.config import Bounds, read_config, read_inputs
+from blut_resources.files.digest import digest_path
+from blut_resources.files.durable import StoreError
+from blut_resources.payload_kit.config import Bounds, read_config
 from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.session import PayloadSession, payload_session
-from blut_resources.store.artifacts import write_atomic
-from cookbooks.lamquant.formats.corpus import INDEX, SCHEMA
+from cookbooks.lamquant.encoding.earlier import EarlierCorpus, link_or_copy
+from cookbooks.lamquant.encoding.encode import encode_job
+from cookbooks.lamquant.encoding.index import count, write_index
+from cookbooks.lamquant.encoding.job import EncodeJob, tidy
+from cookbooks.lamquant.encoding.workers import Outcome, encode_all
 from cookbooks.lamquant.formats.edf.discovery import PassedOver, find_recordings
 from cookbooks.lamquant.formats.edf.names import stems_of
-from cookbooks.lamquant.formats.edf.problems import BadRecording
-from cookbooks.lamquant.formats.edf.recording import EdfFile, ReadOptions, open_edf
-from cookbooks.lamquant.formats.edf.timekeeping import Segment
-from cookbooks.lamquant.formats.lma.archive import LmaError, read_lma
-from cookbooks.lamquant.formats.lma.writer import LmaEntry, write_lma
-from cookbooks.lamquant.formats.lml.container import decode_lml, encode_lml, signal_sha256
-from cookbooks.lamquant.subjects.evidence import evidence_of
-from cookbooks.lamquant.subjects.join import units
-from cookbooks.lamquant.subjects.names import patient_key
+from cookbooks.lamquant.formats.edf.recording import ReadOptions
 
 IDENTITY = {"strip": "stripped", "keep": "kept"}
 SHOWN_REFUSALS = 5
-# Starting another process costs two seconds of imports; it must have at least that much to do.
-BYTES_PER_WORKER = 8 << 20
-
-
-class NotBitExact(Exception):
-    """Says that the encoder lost a sample: an error of this program, not of a recording."""
+TELL_S = 2.0
+"""Seconds between two reports of how far a file is."""
 
 
 @dataclass(frozen=True)
-class EncodeJob:
-    """Describes one file to encode:
-    ``relative`` to the recordings' root, ``done`` the directory of finished work.
-    """
+class RootSettings:
+    """Names a directory of recordings, and the input by which it is given."""
 
-    path: Path
-    relative: PurePosixPath
-    stem: str
-    options: ReadOptions
-    done: Path
+    name: str
+    input: str
+    kind: Literal["edf"] = "edf"
 
 
 @dataclass(frozen=True)
 class EncodeSettings:
-    """Holds what `LmaCorpusConfig` says."""
+    """Holds what `LmaCorpusConfig` says, where recordings come from, and where finished archives wait."""
 
     identity: Literal["strip", "keep"] = "strip"
     repair: Literal["record", "refuse"] = "record"
-    channels: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
+    eeg_channels: list[str] = field(default_factory=list)
+    exclude_channels: list[str] = field(default_factory=list)
     workers: Annotated[int, Bounds(1)] = 1
     limit: Annotated[int, Bounds(1)] | None = None
+    roots: list[RootSettings] = field(default_factory=lambda: [RootSettings("", "recordings")])
+    finished: str | None = None
 
-
-@dataclass(frozen=True)
-class EncodeInputs:
-    """Names the input."""
-
-    recordings: Path
+    def options(self) -> ReadOptions:
+        """Returns how files are read."""
+        chosen = tuple(self.eeg_channels), tuple(self.exclude_channels)
+        return ReadOptions(self.repair, *chosen, self.identity == "keep")
 
 
 def main() -> None:
     """Encode the corpus of one session."""
     with payload_session() as session:
-        settings, root = read_config(session, EncodeSettings), read_inputs(session, EncodeInputs).recordings
-        options = ReadOptions(
-            settings.repair, settings.channels, settings.exclude, settings.identity == "keep"
-        )
-        if not root.is_dir():
-            raise Refused(f"{root}: not a directory; point `recordings` at the one that holds the files")
-        jobs, passed_over = _jobs(root, session.work / "encoded", options)
+        settings = read_config(session, EncodeSettings)
+        finished = Path(settings.finished) if settings.finished else session.work / "encoded"
+        finished.mkdir(parents=True, exist_ok=True)
+        tidy(finished)
+        found = [(root, *_find(session, root)) for root in settings.roots]
+        passed_over = [one for _, _, more in found for one in more]
+        jobs = [job for root, names, _ in found for job in _jobs(session, settings, root, names, finished)]
         jobs = jobs[: settings.limit]
         if not jobs and not passed_over:
+            places = ", ".join(str(_place(session, root)) for root in settings.roots)
             raise Refused(
-                f"{root}: no recordings: looked for *.edf and *.bdf, also with .gz, in any case, in every "
+                f"{places}: no recordings: looked for *.edf and *.bdf, also with .gz, in any case, in every "
                 "directory below; point `recordings` at the directory that holds them"
             )
-        outcomes = _encode_all(session, jobs, settings.workers)
-        records = _with_subjects([one for outcome in outcomes for one in outcome.get("records", ())])
+        (session.out / "archives").mkdir(exist_ok=True)
+        outcomes = _outcomes(session, jobs, settings.workers)
+        records = [one for job in jobs for one in outcomes[job.stem].get("records", ())]
         refused = [{"field": "file", **one._asdict()} for one in passed_over]
-        refused += [outcome["refused"] for outcome in outcomes if "refused" in outcome]
+        refused += [outcomes[job.stem]["refused"] for job in jobs if "refused" in outcomes[job.stem]]
         if not records:
-            raise Refused(_none_usable(root, refused))
-        _write_corpus(session, jobs, records, refused, IDENTITY[settings.identity])
-        session.done(**_facts(session.out, records, refused, IDENTITY[settings.identity]))
+            raise Refused(_none_usable(_place(session, settings.roots[0]), refused))
+        identity = IDENTITY[settings.identity]
+        entries = write_index(session.out, records, refused, identity)
+        facts = count(session.out, entries, len(refused), identity)
+        for job in jobs:  # from here on they are in `out`
+            job.note.unlink(missing_ok=True)
+            job.archive.unlink(missing_ok=True)
+        session.done(**facts)
 
 
-def _jobs(root: Path, done: Path, options: ReadOptions) -> tuple[list[EncodeJob], list[PassedOver]]:
-    done.mkdir(parents=True, exist_ok=True)
-    names, passed_over = find_recordings(root)
-    stems = stems_of(map(PurePosixPath, names))
-    jobs = [EncodeJob(root / relative, relative, stem, options, done) for relative, stem in stems.items()]
-    return jobs, passed_over
+def _place(session: PayloadSession, root: RootSettings) -> Path:
+    path = session.inputs.get(root.input)
+    if path is None or not path.exists():
+        raise Refused(f"input {root.input}: there is nothing at {path}; give a path")
+    if not path.is_dir():
+        raise Refused(f"{path}: not a directory; point `{root.input}` at the one that holds the files")
+    return path
 
 
-def _encode_all(session: PayloadSession, jobs: list[EncodeJob], workers: int) -> list[dict[str, Any]]:
-    outcomes: list[dict[str, Any]] = []
-    processes = min(workers, len(jobs), max(1, _source_bytes(jobs) // BYTES_PER_WORKER))
-    with contextlib.ExitStack() as stack:
-        results: Iterator[dict[str, Any]] = map(encode_job, jobs)
-        if processes > 1:
-            # Spawned, not forked: a forked child would inherit locks and the event channel.
-            context = multiprocessing.get_context("spawn")
-            pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_die_with_parent)
-            results = stack.enter_context(pool).map(encode_job, jobs)
-        try:
-            for outcome in results:
-                outcomes.append(outcome)
-                session.step(len(outcomes), of=len(jobs))
-        except BrokenProcessPool as error:
-            job = jobs[len(outcomes)]
-            raise Refused(
-                f"{job.path}: an encoder process died at or near this file, most likely out of memory; "
-                "set workers=1 or raise the memory limit, then run again: what is encoded is kept"
-            ) from error
+def _find(session: PayloadSession, root: RootSettings) -> tuple[list[str], list[PassedOver]]:
+    """Returns the names of recordings: those that were digested, whatever else has come since."""
+    place, digests = _place(session, root), session.digests(root.input)
+    names, passed_over = (sorted(digests), []) if digests else find_recordings(place)
+    return names, passed_over
+
+
+def _jobs(
+    session: PayloadSession, settings: EncodeSettings, root: RootSettings, names: list[str], finished: Path
+) -> Iterator[EncodeJob]:
+    place, digests, options = session.inputs[root.input], session.digests(root.input), settings.options()
+    prefix = f"{root.name}__" if len(settings.roots) > 1 else ""
+    for relative, stem in stems_of(map(PurePosixPath, names)).items():
+        path = place / relative
+        digest = digests.get(relative.as_posix()) or _digest(path)
+        name = f"{prefix}{stem}"
+        yield EncodeJob(path, root.name, relative, name, options, digest, _size(path), finished)
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        return digest_path(path)
+    except StoreError:
+        return None
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _outcomes(session: PayloadSession, jobs: list[EncodeJob], workers: int) -> dict[str, Outcome]:
+    """Returns what became of each file, by stem; the archives of those that are used lie in ``out``."""
+    progress = _Progress(session, jobs)
+    outcomes: dict[str, Outcome] = {}
+    earlier = EarlierCorpus(session.inputs["earlier"]) if "earlier" in session.inputs else None
+    for job in jobs if earlier else ():
+        if earlier and (records := earlier.records(job)):
+            link_or_copy(earlier.archive(job), _target(session, job))
+            outcomes[job.stem] = {"records": records}
+            progress.finish(job)
+    rest = [job for job in jobs if job.stem not in outcomes]
+    for job, outcome in encode_all(rest, workers, progress.move):
+        outcomes[job.stem] = outcome
+        progress.finish(job)
+    for job in rest:
+        if "records" not in outcomes[job.stem]:
+            continue
+        if not job.archive.exists():  # another run has taken it meanwhile
+            outcomes[job.stem] = encode_job(job, progress.move)
+        link_or_copy(job.archive, _target(session, job))
     return outcomes
 
 
-def _with_subjects(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Returns the entries with whose they are, which shows beside the others only."""
-    found = units(records)
-    return [
-        {**record, "subject": found[record["stem"]].name, "subject_from": found[record["stem"]].source}
-        for record in records
-    ]
+def _target(session: PayloadSession, job: EncodeJob) -> Path:
+    return session.out / "archives" / f"{job.stem}.lma"
 
 
-def _source_bytes(jobs: list[EncodeJob]) -> int:
-    total = 0
-    for job in jobs:
-        with contextlib.suppress(OSError):
-            total += job.path.stat().st_size
-    return total
+class _Progress:
+    """Reports files that are done, and the share of all bytes."""
 
+    def __init__(self, session: PayloadSession, jobs: list[EncodeJob]) -> None:
+        self._session, self._jobs = session, jobs
+        self._all = max(1, sum(job.n_bytes for job in jobs))
+        self._files = self._bytes = self._open = 0
+        self._quiet_until = time.monotonic() + TELL_S
 
-def _die_with_parent() -> None:
-    # PR_SET_PDEATHSIG: a worker must not outlive a payload that was killed.
-    if sys.platform == "linux":
-        import ctypes
+    def move(self, n_bytes: int) -> None:
+        """Count bytes of a file that is not done."""
+        self._open += n_bytes
+        if n_bytes and time.monotonic() > self._quiet_until:
+            self._tell()
 
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-        if os.getppid() == 1:
-            os._exit(1)
+    def finish(self, job: EncodeJob) -> None:
+        """Count a file that is done."""
+        self._files += 1
+        self._bytes += job.n_bytes
+        self._open = max(0, self._open - job.n_bytes)
+        self._tell()
 
-
-def encode_job(job: EncodeJob) -> dict[str, Any]:
-    """Returns ``{"records": corpus entries}``, one for each stretch without a gap, with the archives in
-    ``job.done``, or ``{"refused": reason}``.
-
-    Raises:
-        NotBitExact: the archive does not decode to the source's samples.
-    """
-    try:
-        source = _source_sha256(job.path)
-        if source is not None and (records := _finished(job, source)):
-            return {"records": records}
-        with open_edf(job.path, job.options, scratch=job.done) as recording:
-            records = [_encode(job, recording, segment, source or "") for segment in recording.segments]
-        _, entry = _places(job, source or "")
-        archives = [_source_sha256(_places(job, source or "", index)[0]) for index in range(len(records))]
-        # Written last: an entry means that its archives are complete.
-        write_atomic(entry, _json({"records": records, "archives": archives}))
-        return {"records": records}
-    except BadRecording as bad:
-        reason = {"field": bad.field, "problem": bad.problem, "remedy": bad.remedy}
-        return {"refused": {"file": job.relative.as_posix(), **reason}}
-
-
-def _source_sha256(path: Path) -> str | None:
-    """Returns the digest of a file; None for what cannot be read: reading it as EDF then says why."""
-    try:
-        with open_regular(path) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None
-
-
-def _encode(job: EncodeJob, recording: EdfFile, segment: Segment, source: str) -> dict[str, Any]:
-    digital = recording.read(segment)
-    record = _record(job, recording, segment, digital, source)
-    archive, _ = _places(job, source, segment.index)
-    part = archive.with_suffix(".part")
-    try:
-        data = encode_lml(
-            digital,
-            recording.rate_hz,
-            bit_depth=recording.bit_depth,
-            metadata=_lml_metadata(recording, segment),
+    def _tell(self) -> None:
+        self._quiet_until = time.monotonic() + TELL_S
+        done = min(self._all, self._bytes + self._open)
+        self._session.step(
+            self._files,
+            of=len(self._jobs),
+            share=done / self._all,
+            GB=round(done / 1e9, 3),
+            of_GB=round(self._all / 1e9, 3),
         )
-        provenance = {"content_sha256_lml": hashlib.sha256(data).hexdigest(), **_provenance(recording)}
-        meta = LmaEntry("meta.json", _json({**record, **provenance}))
-        write_lma(part, [LmaEntry(f"{record['stem']}.lml", data), meta])
-    except (LmaError, ValueError) as error:
-        # a limit of the archive format; its text must not carry the place of the work directory
-        problem = str(error).replace(str(part), "archive")
-        raise BadRecording(job.path, "archive", problem, "rename the file, or split the recording") from error
-    _verify(job, part, record["stem"], digital)
-    part.replace(archive)
-    return record
-
-
-def _verify(job: EncodeJob, archive: Path, stem: str, digital: NDArray[np.int32]) -> None:
-    decoded = decode_lml(read_lma(archive).read(f"{stem}.lml"))
-    if not np.array_equal(decoded.digital, digital):
-        raise NotBitExact(f"{job.relative}: the archive does not decode to the source's samples")
-
-
-def _places(job: EncodeJob, source: str, segment: int = 0) -> tuple[Path, Path]:
-    """Returns where a segment's archive and the entries of its file are put."""
-    parts = [SCHEMA, job.relative.as_posix(), job.stem, asdict(job.options), source]
-    key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
-    return job.done / f"{key}-{segment}.lma", job.done / f"{key}.json"
-
-
-def _finished(job: EncodeJob, source: str) -> list[dict[str, Any]] | None:
-    """Returns the entries of archives that an earlier attempt completed, if their bytes are still those."""
-    _, entry = _places(job, source)
-    try:
-        saved = json.loads(entry.read_text())
-    except (OSError, ValueError):
-        return None
-    found = [_source_sha256(_places(job, source, index)[0]) for index in range(len(saved["records"]))]
-    return saved["records"] if saved["archives"] == found else None
-
-
-def _record(
-    job: EncodeJob, recording: EdfFile, segment: Segment, digital: NDArray[np.int32], source: str
-) -> dict[str, Any]:
-    of = len(recording.segments)
-    stem = job.stem if of == 1 else f"{job.stem}__segment-{segment.index + 1}"
-    return {
-        "stem": stem,
-        "archive": f"archives/{stem}.lma",
-        "recording": job.stem,
-        "segment": {"index": segment.index, "of": of, "onset_s": segment.onset_s},
-        "left_out": [asdict(item) for item in recording.left_out],
-        "repairs": [asdict(item) for item in recording.repairs],
-        "evidence": evidence_of(job.relative, recording.patient_key),
-        "channels": recording.channels,
-        "n_channels": len(recording.channels),
-        "rate_hz": recording.rate_hz,
-        "n_samples": segment.n_samples,
-        "duration_s": segment.n_samples / recording.rate_hz,
-        "bit_depth": recording.bit_depth,
-        "unit_scale": recording.scale.tolist(),
-        "unit_offset": recording.offset.tolist(),
-        "signal_sha256": signal_sha256(digital),
-        "source_sha256": source,
-        "synthetic": recording.synthetic,
-    }
-
-
-def _lml_metadata(recording: EdfFile, segment: Segment) -> dict[str, Any]:
-    """Returns metadata under the key names that LML1 files in the wild use,
-    so that other readers find them.
-    """
-    names = ("dig_min", "dig_max", "phys_min", "phys_max", "phys_dim")
-    columns = dict(zip(names, map(list, zip(*recording.ranges, strict=True)), strict=True))
-    metadata = {
-        "format": recording.kind,
-        "channels": recording.channels,
-        "n_data_records": segment.n_records,
-        "record_duration": recording.record_duration_s,
-        "duration_s": segment.n_samples / recording.rate_hz,
-        "synthetic": recording.synthetic,
-        **columns,
-    }
-    if recording.identity is not None:
-        metadata["patient_id"] = recording.identity["patient"]
-        metadata["recording_info"] = recording.identity["recording"]
-        metadata["startdate"] = f"{recording.identity['start date']} {recording.identity['start time']}"
-    return metadata
-
-
-def _provenance(recording: EdfFile) -> dict[str, Any]:
-    return {
-        "identity": "stripped" if recording.identity is None else "kept",
-        "identity_fields": recording.identity or {},
-        "source_format": recording.kind,
-        "trailing_bytes": recording.trailing_bytes,
-    }
-
-
-def _write_corpus(
-    session: PayloadSession,
-    jobs: list[EncodeJob],
-    records: list[dict[str, Any]],
-    refused: list[dict[str, Any]],
-    identity: str,
-) -> None:
-    archives = session.out / "archives"
-    archives.mkdir(exist_ok=True)
-    by_stem = {job.stem: job for job in jobs}
-    for record in records:
-        job, segment = by_stem[record["recording"]], record["segment"]["index"]
-        finished, _ = _places(job, record["source_sha256"], segment)
-        write_atomic(session.out / record["archive"], finished.read_bytes())
-    corpus = {"schema": SCHEMA, "identity": identity, "recordings": records, "refused": refused}
-    write_atomic(session.out / INDEX, _json(corpus))
-
-
-def _facts(
-    out: Path, records: list[dict[str, Any]], refused: list[dict[str, Any]], identity: str
-) -> dict[str, Any]:
-    raw = sum(record["n_channels"] * record["n_samples"] * record["bit_depth"] // 8 for record in records)
-    stored = sum((out / record["archive"]).stat().st_size for record in records)
-    return {
-        "n_archives": len(records),
-        "n_refused": len(refused),
-        "n_subjects": len({patient_key(record["subject"]) for record in records}),
-        "n_samples": sum(record["n_channels"] * record["n_samples"] for record in records),
-        "duration_s": sum(record["duration_s"] for record in records),
-        "compression_ratio": raw / stored,
-        "identity": identity,
-        "synthetic": any(record["synthetic"] for record in records),
-    }
 
 
 def _none_usable(root: Path, refused: list[dict[str, Any]]) -> str:
@@ -351,10 +209,6 @@ def _none_usable(root: Path, refused: list[dict[str, Any]]) -> str:
         lines.append(f"  and {len(refused) - SHOWN_REFUSALS} more")
     lines.append("mend these files, or point `recordings` at another directory")
     return "\n".join(lines)
-
-
-def _json(value: Any) -> bytes:
-    return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 if __name__ == "__main__":

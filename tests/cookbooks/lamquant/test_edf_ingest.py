@@ -18,6 +18,8 @@ import pytest
 from numpy.typing import NDArray
 
 from blut_resources.files.digest import digest_path
+from cookbooks.lamquant.encoding import encode as encode_module
+from cookbooks.lamquant.encoding import workers
 from cookbooks.lamquant.formats.corpus import CorpusError, read_corpus
 from cookbooks.lamquant.formats.edf.discovery import find_recordings
 from cookbooks.lamquant.formats.edf.names import stems_of
@@ -73,12 +75,19 @@ def signal_field(n_signals: int, before: int, index: int, width: int = 8) -> int
 
 @pytest.fixture
 def encode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    def run(recordings: Path, out: str = "corpus", work: str | None = None, **config: Any) -> Path:
+    def run(
+        recordings: Path,
+        out: str = "corpus",
+        work: str | None = None,
+        earlier: Path | None = None,
+        **config: Any,
+    ) -> Path:
+        before = {"earlier": str(earlier)} if earlier else {}
         frozen = {
             "schema": 1,
             "fingerprint": "f",
             "config": config,
-            "inputs": {"recordings": str(recordings)},
+            "inputs": {"recordings": str(recordings), **before},
             "out": str(tmp_path / out),
             "work": str(tmp_path / (work or f"{out}-work")),
         }
@@ -397,7 +406,7 @@ def test_stems_stay_apart_where_paths_would_collide() -> None:
 def test_the_same_recordings_give_the_same_corpus_wherever_they_lie(
     tmp_path: Path, encode: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lma_encode, "BYTES_PER_WORKER", 1)
+    monkeypatch.setattr(workers, "BYTES_PER_WORKER", 1)
     here = tmp_path / "here"
     for index in range(3):
         simple(here / f"p{index}/x.edf", seed=index)
@@ -429,14 +438,30 @@ def test_a_recording_changed_in_the_corpus_is_not_read(tmp_path: Path, encode: A
         read_corpus(tmp_path / "in")
 
 
-def test_a_damaged_leftover_of_an_earlier_attempt_is_encoded_anew(tmp_path: Path, encode: Any) -> None:
-    simple(tmp_path / "in/a/x.edf")
-    good = encode(tmp_path / "in", "first", work="work")
+def interrupted(tmp_path: Path, n_files: int, monkeypatch: pytest.MonkeyPatch, encode: Any) -> Path:
+    """Recordings whose encoding was ended before its index was written; what it finished is in `work`."""
+    for index in range(n_files):
+        simple(tmp_path / f"in/p{index}/x.edf", seed=index)
+
+    def ended(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
+        broken.setattr(lma_encode, "write_index", ended)
+        encode(tmp_path / "in", "ended", work="work")
+    return tmp_path / "in"
+
+
+def test_a_damaged_leftover_of_an_earlier_attempt_is_encoded_anew(
+    tmp_path: Path, encode: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = interrupted(tmp_path, 1, monkeypatch, encode)
+    good = encode(source, "fresh")
     (leftover,) = (tmp_path / "work").rglob("*.lma")
     data = bytearray(leftover.read_bytes())
     data[len(data) // 2] ^= 1
     leftover.write_bytes(data)
-    assert digest_path(encode(tmp_path / "in", "second", work="work")) == digest_path(good)
+    assert digest_path(encode(source, "second", work="work")) == digest_path(good)
 
 
 def test_an_encode_killed_in_the_middle_keeps_what_was_done(tmp_path: Path, encode: Any) -> None:
@@ -453,13 +478,42 @@ def test_an_encode_killed_in_the_middle_keeps_what_was_done(tmp_path: Path, enco
         process.send_signal(signal.SIGKILL)
     assert steps == [1, 2]
     assert not (tmp_path / "killed/corpus.json").exists()
-    done = {path: path.stat().st_mtime_ns for path in (tmp_path / "work").rglob("*.json")}
-    assert len(done) >= 2
+    done = [note.with_suffix(".lma") for note in (tmp_path / "work").rglob("*.json")]
+    inodes = {archive.stat().st_ino for archive in done}
+    assert len(inodes) >= 2
 
+    simple(source / "p0/new.edf", seed=9)  # other recordings beside them change nothing
     resumed = encode(source, "resumed", work="work")
 
-    assert all(path.stat().st_mtime_ns == before for path, before in done.items())
+    assert inodes <= {archive.stat().st_ino for archive in (resumed / "archives").iterdir()}
     assert digest_path(resumed) == digest_path(encode(source, "uninterrupted"))
+    assert [path for path in (tmp_path / "work").rglob("*") if path.suffix in (".lma", ".json")] == []
+
+
+def test_a_corpus_that_grew_encodes_what_is_new_and_is_what_it_would_be(
+    tmp_path: Path, encode: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "in"
+    for index in range(4):
+        simple(source / f"p{index}/x.edf", seed=index)
+    before = encode(source, "before")
+    simple(source / "p1/x.edf", seed=77)  # changed
+    simple(source / "p9/x.edf", seed=78)  # new
+    (source / "p2").rename(source / "p5")  # another name, so another subject and archive
+    (source / "p3/x.edf").unlink()
+    encoded: list[str] = []
+    honest = encode_module.open_edf
+
+    def watched(path: Path, *options: Any, **more: Any) -> Any:
+        encoded.append(path.relative_to(source).as_posix())
+        return honest(path, *options, **more)
+
+    monkeypatch.setattr(encode_module, "open_edf", watched)
+    grown = encode(source, "grown", earlier=before)
+    assert sorted(encoded) == ["p1/x.edf", "p5/x.edf", "p9/x.edf"]
+    inode = (before / "archives/p0__x.lma").stat().st_ino
+    assert (grown / "archives/p0__x.lma").stat().st_ino == inode
+    assert digest_path(grown) == digest_path(encode(source, "fresh"))
 
 
 def test_an_archive_holds_the_payload_and_a_sidecar_that_agree(tmp_path: Path, encode: Any) -> None:
@@ -477,6 +531,5 @@ def test_a_recording_that_is_no_file_is_refused_by_name_and_keeps_nobody_waiting
     os.mkfifo(tmp_path / "pipe.edf")
     (tmp_path / "zero.edf").symlink_to("/dev/zero")
     for name in ("pipe.edf", "zero.edf"):
-        assert lma_encode._source_sha256(tmp_path / name) is None
         with pytest.raises(BadRecording, match="is not a regular file"):
             read_edf(tmp_path / name)

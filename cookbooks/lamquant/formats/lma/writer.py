@@ -31,7 +31,7 @@ class LmaEntry:
     ``data`` are its bytes, or a file that has them and is stored as it is. ``method`` None stores names of
     compressed formats as they are and everything else as zstd where that is smaller. For method ``lml``,
     ``data`` is the LML1 container, and ``original_sha256`` (hex) and ``original_size`` describe the file it
-    was made from.
+    was made from. For a file that is stored as it is, ``original_sha256`` saves reading it once more.
     """
 
     name: str
@@ -100,6 +100,10 @@ def _pack(entry: LmaEntry, offset: int) -> tuple[LmaRecord, Extent]:
         if sha256 is None or size is None:
             raise LmaError(f"{where}: method lml needs original_sha256 and original_size")
         record = LmaRecord(entry.name, size, data.size, "lml", sha256, offset)
+        check_record(record, where)
+        return record, data
+    if isinstance(entry.data, Path) and entry.original_sha256:
+        record = LmaRecord(entry.name, data.size, data.size, "store", entry.original_sha256, offset)
         check_record(record, where)
         return record, data
     digest = hashlib.sha256()

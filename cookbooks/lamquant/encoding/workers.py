@@ -1,0 +1,94 @@
+"""Encodes many files, in several processes where there is enough to do."""
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
+from typing import Any
+
+from blut_resources.payload_kit.refuse import Refused
+from cookbooks.lamquant.encoding.encode import encode_job
+from cookbooks.lamquant.encoding.job import EncodeJob
+
+BYTES_PER_WORKER = 8 << 20
+"""Starting another process costs two seconds of imports; it must have at least that much to do."""
+LOOK_S = 1.0
+"""Seconds between two looks at how far the processes are."""
+
+Outcome = dict[str, Any]
+Tell = Callable[[int], object]
+
+
+def encode_all(jobs: Sequence[EncodeJob], workers: int, moved: Tell) -> Iterator[tuple[EncodeJob, Outcome]]:
+    """Yields each file with its outcome, the largest first, so that no process ends long after the others.
+
+    Args:
+        jobs: the files.
+        workers: processes at most.
+        moved: told how many bytes of samples were encoded since it was told last.
+
+    Raises:
+        Refused: a process died.
+    """
+    ordered = sorted(jobs, key=lambda job: -job.n_bytes)
+    processes = min(workers, len(jobs), max(1, sum(job.n_bytes for job in jobs) // BYTES_PER_WORKER))
+    if processes > 1:
+        yield from _in_processes(ordered, processes, moved)
+        return
+    for job in ordered:
+        yield job, encode_job(job, moved)
+
+
+def _in_processes(
+    jobs: Sequence[EncodeJob], processes: int, moved: Tell
+) -> Iterator[tuple[EncodeJob, Outcome]]:
+    # Spawned, not forked: a forked child would inherit locks and the event channel.
+    context = multiprocessing.get_context("spawn")
+    counter, told = context.Value("q", 0), 0
+    with ProcessPoolExecutor(processes, context, _begin, (counter,)) as pool:
+        pending: dict[Future[Outcome], EncodeJob] = {pool.submit(_encode, job): job for job in jobs}
+        while pending:
+            done, _ = wait(pending, LOOK_S, FIRST_COMPLETED)
+            now = counter.value
+            moved(now - told)
+            told = now
+            for future in done:
+                try:
+                    yield pending.pop(future), future.result()
+                except BrokenProcessPool as error:
+                    raise Refused(_died(next(job for job in jobs if job in pending.values()))) from error
+
+
+def _died(job: EncodeJob) -> str:
+    return (
+        f"{job.path}: an encoder process died at or near this file, most likely out of memory; "
+        "set workers=1 or raise the memory limit, then run again: what is encoded is kept"
+    )
+
+
+_counter: Any = None
+"""In a process of the pool: the bytes that all of them have encoded."""
+
+
+def _begin(counter: Any) -> None:
+    global _counter
+    _counter = counter
+    # PR_SET_PDEATHSIG: a worker must not outlive a payload that was killed.
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+        if os.getppid() == 1:
+            os._exit(1)
+
+
+def _encode(job: EncodeJob) -> Outcome:
+    return encode_job(job, _add)
+
+
+def _add(n_bytes: int) -> None:
+    with _counter.get_lock():
+        _counter.value += n_bytes
