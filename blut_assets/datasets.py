@@ -41,12 +41,14 @@ class DataKind:
 
     ``inspect`` reads what is in a file or directory as the cookbook's own stages would, and raises any
     exception with a message for a person if it is nothing of this kind. ``suffixes`` are of its files.
+    ``tables`` are what `blut data show` prints besides, each a list of rows under its title.
     """
 
     name: str
     description: str
     suffixes: tuple[str, ...]
     inspect: Callable[[Path], Inspection]
+    tables: Callable[[Path], Mapping[str, Sequence[Mapping[str, Any]]]] | None = None
 
 
 @dataclass(frozen=True)

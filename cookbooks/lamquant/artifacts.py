@@ -47,6 +47,21 @@ class LmaCorpus(Artifact):
     sources: dict[str, str] = Field(default_factory=dict)
 
 
+class SplitRequest(Artifact):
+    """What the user's files say of the split: who is who, and who is on which side; ``request.json``.
+
+    Attributes:
+        n_sides: subjects and recordings that a manifest puts on a side; 0 where the split is drawn.
+        n_stated: recordings and directories whose subject is stated.
+        manifest: digest of what the manifest says, the same in every form of writing; empty without one.
+    """
+
+    kind: ClassVar[str] = "lamquant.split_request"
+    n_sides: int
+    n_stated: int
+    manifest: str
+
+
 class SplitManifest(Artifact):
     """Which subject, and so which recording, is trained on, validated on, or sealed for the gate.
 
@@ -56,6 +71,7 @@ class SplitManifest(Artifact):
         n_test_subjects: patients whom only the gate sees.
         n_duplicate_groups: groups of recordings that share content; each is on one side.
         n_excluded: recordings on no side.
+        n_by_names_only: patients known by nothing but names of files and directories.
     """
 
     kind: ClassVar[str] = "lamquant.split_manifest"
@@ -64,6 +80,7 @@ class SplitManifest(Artifact):
     n_test_subjects: int
     n_duplicate_groups: int
     n_excluded: int
+    n_by_names_only: int = 0
 
 
 class TrainingWindows(Artifact):

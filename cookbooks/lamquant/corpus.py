@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 from blut_assets.stages import Stage, Steps, stage_asset
-from cookbooks.lamquant.artifacts import LmaCorpus, Recordings, SplitManifest, TrainingWindows
+from cookbooks.lamquant.artifacts import LmaCorpus, Recordings, SplitManifest, SplitRequest, TrainingWindows
 from cookbooks.lamquant.configs.corpus import LmaCorpusConfig, SplitManifestConfig, TrainingWindowsConfig
 from cookbooks.lamquant.corpus_page import shown
 from cookbooks.lamquant.formats.index import SOURCE
+from cookbooks.lamquant.gate.split import SPLIT_FILE
+from cookbooks.lamquant.gate.split_page import split_page, split_warnings
 
 LOGGED = 50
 """Refused recordings that are named in the log; all of them are in ``corpus.json``."""
@@ -59,17 +61,24 @@ def lma_corpus(stage: Stage, recordings: Recordings, config: LmaCorpusConfig) ->
     cookbook="lamquant",
     group="corpus",
     payloads=[SPLIT_BUILD],
+    show=split_page,
     headline=["n_train_subjects", "n_val_subjects", "n_test_subjects"],
     kinds={"json"},
 )
-def split_manifest(stage: Stage, lma_corpus: LmaCorpus, config: SplitManifestConfig) -> Steps[SplitManifest]:
+def split_manifest(
+    stage: Stage, lma_corpus: LmaCorpus, split_request: SplitRequest, config: SplitManifestConfig
+) -> Steps[SplitManifest]:
     """Which patient is in train, validation or the sealed test split.
 
-    Recordings that share content are found and kept on one side.
+    A patient is all that any evidence joins: the header, the path, a stated subject, shared content.
     """
     facts = yield from stage.run(
-        SPLIT_BUILD, config=config.fingerprinted(), inputs=corpus_inputs(stage, lma_corpus)
+        SPLIT_BUILD,
+        config=config.fingerprinted(),
+        inputs={**corpus_inputs(stage, lma_corpus), "request": stage.open(split_request)},
     )
+    for warning in split_warnings(json.loads((stage.out / SPLIT_FILE).read_text())):
+        stage.context.log.warning(warning)
     return SplitManifest(**facts)
 
 

@@ -1,11 +1,14 @@
 """Declares the kind of data that this cookbook takes: `blut data add` opens recordings as encoding does."""
 
 from collections import Counter
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from blut_assets.datasets import DataKind, Inspection
 from blut_resources.text import one_line
 from cookbooks.lamquant.formats.edf.discovery import SUFFIXES, find_recordings
+from cookbooks.lamquant.subjects.evidence import evidence_of
+from cookbooks.lamquant.subjects.table import people_in
 
 
 def _recordings(path: Path) -> Inspection:
@@ -32,4 +35,24 @@ def _recordings(path: Path) -> Inspection:
     return Inspection(files, {**counts, "seconds": round(seconds)}, problems, len(problems))
 
 
-KINDS = (DataKind("recordings", "EDF and BDF recordings.", SUFFIXES, _recordings),)
+def _tables(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """Returns who the recordings are of, by their headers and paths; their content is compared in a split."""
+    names = find_recordings(path)[0] if path.is_dir() else [path.name]
+    base = path if path.is_dir() else path.parent
+    entries = [
+        {"stem": name, "evidence": evidence_of(PurePosixPath(name), _patient(base / name))} for name in names
+    ]
+    return {"subjects": people_in(entries)}
+
+
+def _patient(file: Path) -> str | None:
+    from cookbooks.lamquant.formats.edf.recording import BadRecording, open_edf
+
+    try:
+        with open_edf(file) as recording:
+            return recording.patient_key
+    except BadRecording:
+        return None
+
+
+KINDS = (DataKind("recordings", "EDF and BDF recordings.", SUFFIXES, _recordings, _tables),)

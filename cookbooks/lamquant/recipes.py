@@ -14,6 +14,7 @@ from cookbooks.lamquant.configs.corpus import (
     RecordingsConfig,
     Repair,
     SplitManifestConfig,
+    SplitRequestConfig,
     TrainingWindowsConfig,
 )
 from cookbooks.lamquant.configs.promotion import PromotedCodecConfig
@@ -22,7 +23,16 @@ from cookbooks.lamquant.configs.verdict import FloorRegistryConfig, PccpVerdictC
 from cookbooks.lamquant.corpus import lma_corpus, split_manifest, training_windows
 from cookbooks.lamquant.gate.floors import load_registry
 from cookbooks.lamquant.promotion import promoted_codec
-from cookbooks.lamquant.sources import floor_registry, recordings, registry_path
+from cookbooks.lamquant.signal.listing import refuse_beside
+from cookbooks.lamquant.signal.placing import SplitPolicy
+from cookbooks.lamquant.sources import (
+    floor_registry,
+    recordings,
+    registry_path,
+    requested,
+    split_request,
+)
+from cookbooks.lamquant.subjects.sides import SPLITS
 from cookbooks.lamquant.training import joint_checkpoint
 from cookbooks.lamquant.verdict import pccp_verdict
 
@@ -56,9 +66,17 @@ class JointCodecArgs(DataPrepArgs, ChangeArgs):
     resume: Literal["auto", "never"] = like(JointCheckpointConfig, "resume")
     device: Device = like(JointCheckpointConfig, "device", description="auto takes CUDA where there is one")
     threads: int = like(JointCheckpointConfig, "threads", description="CPU threads of the training")
-    val_fraction: float = like(SplitManifestConfig, "val_fraction", description="of the subjects")
-    test_fraction: float = like(
-        SplitManifestConfig, "test_fraction", description="of the subjects, sealed for the gate"
+    subjects: str = like(SplitRequestConfig, "subjects")
+    manifest: str = like(SplitRequestConfig, "manifest")
+    unlisted: Literal["refuse", "leave_out"] = like(SplitManifestConfig, "unlisted")
+    test_from: Literal["manifest", "val"] = like(SplitManifestConfig, "test_from")
+    val_fraction: float | None = like(
+        SplitManifestConfig, "val_fraction", description="of the subjects; 0.1 if not given"
+    )
+    test_fraction: float | None = like(
+        SplitManifestConfig,
+        "test_fraction",
+        description="of the subjects, sealed for the gate; 0.1 if not given",
     )
     train_subjects: list[str] = like(
         SplitManifestConfig, "train_subjects", description="subjects that must be in train"
@@ -99,6 +117,7 @@ def _joint_codec(args: JointCodecArgs) -> Mapping[str, StageConfig]:
     _refuse_what_the_gate_would(args)
     return {
         **_data_prep(args),
+        "split_request": config_from(SplitRequestConfig, args),
         "split_manifest": config_from(SplitManifestConfig, args, seed=args.split_seed),
         "training_windows": config_from(TrainingWindowsConfig, args),
         "joint_checkpoint": config_from(JointCheckpointConfig, args),
@@ -118,6 +137,17 @@ def _refuse_what_the_gate_would(args: JointCodecArgs) -> None:
             f"promote_as = {args.promote_as!r}: give {registry.model}@ALIAS, the registry's model"
         )
     refuse_unanswered(args, synthetic=args.edf_root.startswith(SYNTHETIC))
+    _refuse_what_the_split_would(args)
+
+
+def _refuse_what_the_split_would(args: JointCodecArgs) -> None:
+    """Find out before anything is encoded what is wrong with the user's files, or beside them."""
+    request = requested(args.manifest, args.subjects)
+    named = {split: tuple(getattr(args, f"{split}_subjects")) for split in SPLITS}
+    policy = SplitPolicy(
+        args.split_seed, args.val_fraction, args.test_fraction, named, args.unlisted, args.test_from
+    )
+    refuse_beside(policy, manifest=bool(request.sides))
 
 
 DATA_PREP = Recipe(
@@ -138,7 +168,7 @@ JOINT_CODEC = Recipe(
     description="Train the joint codec, judge it on unseen patients, promote it if it passes.",
     args=JointCodecArgs,
     assets=[
-        *(recordings, lma_corpus, split_manifest, training_windows),
+        *(recordings, lma_corpus, split_request, split_manifest, training_windows),
         *(joint_checkpoint, floor_registry, pccp_verdict, promoted_codec),
     ],
     output=PccpVerdict,

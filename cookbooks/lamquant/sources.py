@@ -4,11 +4,14 @@ from pathlib import Path
 
 from blut_assets.stages import NotYet, Stage, Steps, stage_asset
 from blut_resources.store.artifacts import write_atomic
-from cookbooks.lamquant.artifacts import FloorRegistry, Recordings
-from cookbooks.lamquant.configs.corpus import BUILT, RecordingsConfig
+from cookbooks.lamquant.artifacts import FloorRegistry, Recordings, SplitRequest
+from cookbooks.lamquant.configs.corpus import BUILT, RecordingsConfig, SplitRequestConfig
 from cookbooks.lamquant.configs.verdict import FloorRegistryConfig
 from cookbooks.lamquant.formats.edf.discovery import find_recordings
 from cookbooks.lamquant.gate.floors import REGISTRY_FILE, parse_registry, read_registry
+from cookbooks.lamquant.signal.request import REQUEST, Requested
+from cookbooks.lamquant.subjects.sides import Sides, read_manifest
+from cookbooks.lamquant.subjects.stated import read_subjects
 
 SHIPPED_REGISTRY = Path(__file__).parent / "configs" / "pccp_registry.yaml"
 
@@ -57,6 +60,34 @@ def _built(stage: Stage, name: str) -> Steps[Path]:  # type: ignore[type-var]
 def _sources_note(root: Path) -> str:
     note = root / "SOURCES.md"
     return note.read_text() if note.is_file() else "the user's own files"
+
+
+def requested(manifest: str, subjects: str) -> Requested:
+    """Returns what the user's files say of a split; an empty path says nothing.
+
+    Raises:
+        ManifestInvalid, SubjectsInvalid: a file is not what it should be.
+    """
+    return Requested(
+        subjects=read_subjects(Path(subjects)) if subjects else {},
+        sides=read_manifest(Path(manifest)) if manifest else Sides(),
+    )
+
+
+@stage_asset(cookbook="lamquant", group="sources", source=True, headline=["n_sides"], kinds={"json"})
+def split_request(stage: Stage, config: SplitRequestConfig) -> SplitRequest:
+    """What the user's files say of the split; nothing where none is given.
+
+    The digest depends on what they say only: neither on where they lie, nor on how it is written.
+    """
+    request = requested(config.manifest, config.subjects)
+    write_atomic(stage.out / REQUEST, request.to_json())
+    sides = request.sides
+    return SplitRequest(
+        n_sides=len(sides.subjects) + len(sides.recordings) + len(sides.either),
+        n_stated=len(request.subjects),
+        manifest=request.manifest_digest or "",
+    )
 
 
 def registry_path(registry: str) -> Path:

@@ -13,6 +13,8 @@ from blut_assets.cli.output import AsJson, ago, columns, failed, listing, number
 from blut_assets.cli.shell.completion import complete_dataset
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from blut_assets.datasets import DataKind, Dataset, Datasets, Inspection
     from blut_resources.store.artifacts import ArtifactStore
 
@@ -91,10 +93,11 @@ def _more(found: "Inspection") -> list[str]:
 
 @app.command("show")
 def show(name: Dataset_, as_json: AsJson = False) -> None:
-    """Show what is known of a dataset, as it was when it was added."""
+    """Show what is known of a dataset, as it was when it was added, and what its cookbook says of it now."""
     one = _named(name)
+    tables = _tables(one)
     if as_json:
-        print_json(one.as_dict())
+        print_json({**one.as_dict(), **{title: [*rows] for title, rows in tables.items()}})
     else:
         facts = {
             **one.as_dict(),
@@ -103,6 +106,14 @@ def show(name: Dataset_, as_json: AsJson = False) -> None:
             "in args": f"data://{name}",
         }
         typer.echo(columns([{"": key, "value": value} for key, value in facts.items()]))
+        for title, rows in tables.items():
+            more = f"\n… and {len(rows) - SHOWN} more (--json has all)" if len(rows) > SHOWN else ""
+            typer.echo(f"\n{title}: {len(rows)}\n{columns([*rows[:SHOWN]])}{more}")
+
+
+def _tables(one: "Dataset") -> "Mapping[str, Sequence[Mapping[str, Any]]]":
+    kind, path = _kind(one.kind, Path(one.path)), Path(one.path)
+    return kind.tables(path) if kind.tables and path.exists() else {}
 
 
 @app.command("check")

@@ -48,17 +48,37 @@ class LmaCorpusConfig(StageConfig):
     workers: int = Field(2, ge=1, le=256, description="processes that encode")
 
 
+class SplitRequestConfig(StageConfig):
+    """Says where the user's files about subjects and sides are."""
+
+    manifest: Annotated[str, AsPath()] = Field(
+        "",
+        description="file with the side of each subject or recording, as JSON, TSV or CSV, or as"
+        " blut data split export writes it; the split is drawn if empty",
+    )
+    subjects: Annotated[str, AsPath()] = Field(
+        "", description="file with the subject of recordings or directories, as TSV, CSV or JSON"
+    )
+
+
 class SplitManifestConfig(StageConfig):
     """Says who is trained on, validated on, and sealed for the gate. Named subjects win over fractions."""
 
     COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"seed"})
 
     seed: int = Field(42, ge=0)
-    val_fraction: float = Field(0.1, gt=0, lt=1)
-    test_fraction: float = Field(0.1, gt=0, lt=1)
+    val_fraction: float | None = Field(None, gt=0, lt=1)
+    test_fraction: float | None = Field(None, gt=0, lt=1)
     train_subjects: list[str] = Field(default_factory=list)
     val_subjects: list[str] = Field(default_factory=list)
     test_subjects: list[str] = Field(default_factory=list)
+    unlisted: Literal["refuse", "leave_out"] = Field(
+        "refuse", description="what to do with recordings that the manifest does not list"
+    )
+    test_from: Literal["manifest", "val"] = Field(
+        "manifest",
+        description="val: seal all of the manifest's val, and draw validation from its train",
+    )
 
 
 class TrainingWindowsConfig(StageConfig):

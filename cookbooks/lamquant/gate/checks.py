@@ -16,6 +16,8 @@ from blut_resources.files.digest import digest_path
 from cookbooks.lamquant.codec.bitstream import CODER_JOINT, DIGEST_BYTES, BitstreamError, unpack
 from cookbooks.lamquant.gate.split import JudgedSplit
 from cookbooks.lamquant.signal.duplicates import Signal, find_duplicates
+from cookbooks.lamquant.subjects.join import joined
+from cookbooks.lamquant.subjects.lookup import listed
 from cookbooks.lamquant.subjects.names import patient_key
 
 BITSTREAM_SUFFIX = ".lqc"
@@ -38,8 +40,11 @@ def unchanged(
 
 
 def disjoint_patients(corpus: Mapping[str, Any], split: JudgedSplit) -> list[str]:
-    """Check that every recording has a split, and that it is the one split of its patient."""
-    subject_of = {entry["stem"]: entry["subject"] for entry in corpus["recordings"]}
+    """Check that every recording has a split, and that it is the one split of its patient.
+
+    Who a patient is, is worked out again from the evidence in the corpus, and not believed.
+    """
+    subject_of = {entry["stem"]: entry["subject"] for entry in corpus["recordings"]} | {**split.people}
     problems = [
         f"{stem} is in the split but not in the corpus"
         for stem in sorted((split.recordings.keys() | split.excluded) - subject_of.keys())
@@ -57,6 +62,11 @@ def disjoint_patients(corpus: Mapping[str, Any], split: JudgedSplit) -> list[str
         other = first_spelling.setdefault(patient_key(subject), subject)
         if split.subjects[other] != home:
             problems.append(f"{other} is in {split.subjects[other]}, {subject}, the same patient, in {home}")
+    for unit in joined(corpus["recordings"], stated=split.stated).all():
+        homes = {split.recordings[stem]: stem for stem in reversed(unit.stems) if stem in split.recordings}
+        if len(homes) > 1:
+            places = " and ".join(f"{stem} ({name})" for name, stem in sorted(homes.items()))
+            problems.append(f"{places} are of one patient: {listed(unit.evidence, 4)}")
     return problems
 
 
@@ -81,10 +91,11 @@ def seen_in_training(
     subject_of = {entry["stem"]: entry["subject"] for entry in corpus["recordings"]}
     problems = ["the windows list no recording"] if not used else []
     sealed = {patient_key(subject) for subject, home in split.subjects.items() if home == "test"}
+    person_of = subject_of | {**split.people}
     for stem, subject in sorted(used.items()):
         if subject_of.get(stem) != subject:
             problems.append(f"{stem} of {subject} was trained on but is not in the corpus")
-        elif split.recordings.get(stem) == "test" or patient_key(subject) in sealed:
+        elif split.recordings.get(stem) == "test" or patient_key(person_of[stem]) in sealed:
             problems.append(f"{stem} of {subject} was trained on and is in the test split")
     return problems
 

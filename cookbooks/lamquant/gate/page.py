@@ -27,6 +27,8 @@ def shown(artifact: Path) -> dict[str, Any]:
         page["worst"] = dg.MetadataValue.table(records, schema=dg.TableSchema(columns))
     if verdict.get("incumbent"):
         page["beside"] = dg.MetadataValue.md(_comparison(verdict["measurements"], verdict["incumbent"]))
+    if files := verdict["details"].get("split"):
+        page |= {f"{name}_digest": said["digest"] for name, said in files.items()}
     if verdict.get("tries"):
         page["tries"] = verdict["tries"]
     return page

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,22 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class JudgedSplit:
-    """Holds ``split.json``: the split of each subject and of each recording that is used."""
+    """Holds ``split.json``: the split of each subject and of each recording that is used.
+
+    Attributes:
+        people: the subject of each recording, by stem; empty in one of before, where the corpus says it.
+        stated: the subject that the user stated, by stem.
+        by_names_only: subjects known by names of files and directories alone; None where it does not say.
+        files: what the user's files said, for the verdict: the manifest and its digest, the stated subjects'.
+    """
 
     subjects: dict[str, str]
     recordings: dict[str, str]
     excluded: frozenset[str]
+    people: Mapping[str, str] = field(default_factory=dict)
+    stated: Mapping[str, str] = field(default_factory=dict)
+    by_names_only: tuple[str, ...] | None = None
+    files: Mapping[str, Any] = field(default_factory=dict)
 
     def of(self, split: str) -> list[str]:
         """Returns the stems of a split, sorted."""
@@ -57,13 +68,18 @@ def parse_split(data: bytes) -> JudgedSplit:
             raise ValueError(f"schema is {document['schema']!r}, expected {SPLIT_SCHEMA!r}")
         subjects, recordings = dict(document["subjects"]), dict(document["recordings"])
         excluded = frozenset(document.get("excluded", {}))
+        people, stated = dict(document.get("people", {})), dict(document.get("stated", {}))
+        meta = dict(document.get("meta", {}))
+        alone = meta.get("by_names_only")
+        alone = None if alone is None else tuple(map(str, alone))
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise SplitInvalid(f"{SPLIT_FILE}: {error!r}; make the split again") from error
     unknown = sorted({str(name) for name in [*subjects.values(), *recordings.values()]} - set(SPLITS))
     if unknown:
         raise SplitInvalid(f"{SPLIT_FILE}: {', '.join(unknown)} is no split; there are {', '.join(SPLITS)}")
     used = {stem: name for stem, name in recordings.items() if stem not in excluded}
-    return JudgedSplit(subjects, used, excluded)
+    files = {name: meta[name] for name in ("manifest", "subjects_file") if name in meta}
+    return JudgedSplit(subjects, used, excluded, people, stated, alone, files)
 
 
 def sealed_digest(corpus: Mapping[str, Any], stems: Iterable[str]) -> str | None:

@@ -111,6 +111,8 @@ def score(config: ScoreSettings, inputs: dict[str, Path]) -> Verdict:
     _check_split(findings, config, corpus, split, inputs)
     stems = split.of("test")
     measure_files(findings, corpus, stems, inputs, registry.stretch_floors().seconds)
+    for stem, figures in findings.figures.items():  # the corpus knows nothing of shared content
+        figures["subject"] = split.people.get(stem, figures["subject"])
     figures = summary(findings.figures, stems)
     floors = required_floors(registry, stems)
     details = report(findings.figures, stems, registry)
@@ -133,6 +135,7 @@ def score(config: ScoreSettings, inputs: dict[str, Path]) -> Verdict:
         environment=config.environment.digest if config.environment else None,
         details={
             **details,
+            **({"split": dict(split.files)} if split.files else {}),
             "worst": rows[: worst.MAX_ROWS],
             "model_bytes": checks.total_bytes(inputs["candidate"]),
             **({"environment": config.environment.listing} if config.environment else {}),

@@ -14,12 +14,17 @@ def evidence_of(relative: PurePosixPath, patient_key: str | None) -> dict[str, A
         relative: where the file lies, from the root of its source; never an absolute path.
         patient_key: the pseudonym of the header's patient; None where the header names nobody.
     """
-    name = relative.name
+    name = without_suffix(relative.name)
+    directories = [part for part in relative.parent.parts if part not in (".", "..", "/")]
+    return {"header": patient_key, "directories": directories, "file": name}
+
+
+def without_suffix(name: str) -> str:
+    """Returns the name of a file, or its path, without what says that it is a recording."""
     for suffix in SUFFIXES:
         if name.lower().endswith(suffix) and len(name) > len(suffix):
             name = name[: -len(suffix)]
-    directories = [part for part in relative.parent.parts if part not in (".", "..", "/")]
-    return {"header": patient_key, "directories": directories, "file": name}
+    return name
 
 
 def evidence_in(entry: Mapping[str, Any]) -> dict[str, Any]:

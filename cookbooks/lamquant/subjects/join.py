@@ -5,16 +5,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from blut_resources.payload_kit.refuse import Refused
 from cookbooks.lamquant.subjects.evidence import evidence_in
 from cookbooks.lamquant.subjects.known import shared
 from cookbooks.lamquant.subjects.names import patient_key
-from cookbooks.lamquant.subjects.ties import FILE, HEADER, Tie, ties_of
+from cookbooks.lamquant.subjects.ties import FILE, HEADER, PATTERN, Tie, ties_of
 
-STATED, CONTENT = "stated", "content"
+STATED, CONTENT, KNOWN_FACT, SEGMENTS = "stated", "content", "known fact", "segments"
+SURE = (CONTENT, SEGMENTS)
+"""What no statement about people undoes: the same samples stay on one side, whoever they are of."""
+
+
+class Contradiction(Refused):
+    """Says that the stated subjects leave a recording between two of them; names it, and the remedy."""
 
 
 @dataclass(frozen=True)
-class Unit:
+class Patient:
     """Holds a unit of splitting: the recordings of one person, as far as anything shows.
 
     Attributes:
@@ -37,11 +44,11 @@ class Unit:
 class People:
     """Holds the units of a corpus by stem, the ties that made them, and what was taken for no evidence."""
 
-    units: dict[str, Unit]
+    units: dict[str, Patient]
     ties: tuple[Tie, ...]
     ignored: tuple[str, ...]
 
-    def all(self) -> list[Unit]:
+    def all(self) -> list[Patient]:
         """Returns every unit once, by name."""
         return sorted({unit.name: unit for unit in self.units.values()}.values(), key=lambda unit: unit.name)
 
@@ -50,20 +57,64 @@ class People:
         return _chain(self.ties, start, set(goals))
 
 
-def units(entries: Sequence[Mapping[str, Any]]) -> dict[str, Unit]:
+def units(entries: Sequence[Mapping[str, Any]]) -> dict[str, Patient]:
     """Returns the unit of each recording in ``corpus.json``, by stem; their content is not looked at."""
     return joined(entries).units
 
 
-def joined(entries: Sequence[Mapping[str, Any]], content: Sequence[Tie] = ()) -> People:
+def joined(
+    entries: Sequence[Mapping[str, Any]],
+    content: Sequence[Tie] = (),
+    stated: Mapping[str, str] | None = None,
+) -> People:
     """Returns the people of a corpus.
 
     Args:
         entries: those of ``corpus.json``.
         content: ties of recordings that share samples.
+        stated: the subject of a recording, by stem, where somebody stated it; that settles what other
+            evidence says of it, but not that it shares samples.
+
+    Raises:
+        Contradiction: a recording without a stated subject is tied to two of them.
     """
     ties, ignored = _ties(entries)
-    return people_of(entries, [*ties, *content], ignored)
+    if stated:
+        ties = [tie for tie in ties if tie.source in SURE or not _settled(tie, stated)]
+        by_subject: dict[str, list[str]] = defaultdict(list)
+        for stem, subject in sorted(stated.items()):
+            by_subject[patient_key(subject)].append(stem)
+        for stems in by_subject.values():
+            name = min(stated[stem] for stem in stems)
+            ties.append(Tie(tuple(stems), STATED, name, 100, f"the stated subject {name!r}"))
+        _refuse_between(_people_of(entries, ties, ()), stated)
+    return _people_of(entries, [*ties, *content], ignored)
+
+
+def _settled(tie: Tie, stated: Mapping[str, str]) -> bool:
+    """Says whether a tie is undone, since its recordings are stated to be of several people."""
+    subjects = {patient_key(stated[stem]): stem for stem in tie.stems if stem in stated}
+    unstated = [stem for stem in tie.stems if stem not in stated]
+    if len(subjects) > 1 and unstated:
+        raise Contradiction(
+            f"subjects: {unstated[0]} shares {tie.words} with {' and '.join(sorted(subjects.values())[:2])},"
+            " which are stated to be of different people: state its subject as well"
+        )
+    return len(subjects) > 1
+
+
+def _refuse_between(people: People, stated: Mapping[str, str]) -> None:
+    for unit in people.all():
+        first: dict[str, str] = {}
+        for stem in unit.stems:
+            if stem in stated:
+                first.setdefault(patient_key(stated[stem]), stem)
+        if len(first) > 1:
+            one, other = sorted(first.values())[:2]
+            raise Contradiction(
+                f"subjects: {one} and {other} are stated to be of different people, but"
+                f" {'; '.join(people.chain(one, [other]))}: state the subjects of the recordings between them"
+            )
 
 
 def _ties(entries: Sequence[Mapping[str, Any]]) -> tuple[list[Tie], list[str]]:
@@ -85,7 +136,7 @@ def _ties(entries: Sequence[Mapping[str, Any]]) -> tuple[list[Tie], list[str]]:
         ignored += [f"{root}: {one}" if root else one for one in found.ignored]
     for name, stems in segments.items():
         if len(stems) > 1:
-            ties.append(Tie(tuple(stems), FILE, name, -1, f"segments of {name}"))
+            ties.append(Tie(tuple(stems), SEGMENTS, "", -1, f"the file {name}, of which they are segments"))
     return [*ties, *_spellings(ties), *_shared(ties)], ignored
 
 
@@ -112,15 +163,15 @@ def _shared(ties: Sequence[Tie]) -> list[Tie]:
     """Returns ties between cases of public corpora that are known to be one person."""
     facts: dict[Any, list[str]] = defaultdict(list)
     for tie in ties:
-        if tie.source == "file pattern" and (fact := shared(patient_key(tie.name))):
+        if tie.source == PATTERN and (fact := shared(patient_key(tie.name))):
             facts[fact] += tie.stems
     return [
-        Tie(tuple(dict.fromkeys(stems)), CONTENT, "", -1, f"{fact.fact} ({fact.source})")
+        Tie(tuple(dict.fromkeys(stems)), KNOWN_FACT, "", -1, f"{fact.fact} ({fact.source})")
         for fact, stems in facts.items()
     ]
 
 
-def people_of(
+def _people_of(
     entries: Sequence[Mapping[str, Any]], ties: Sequence[Tie], ignored: Sequence[str] = ()
 ) -> People:
     """Returns the units that these ties make."""
@@ -151,7 +202,7 @@ def _own(group: Sequence[str], of_stem: Mapping[str, Sequence[int]], ties: Seque
     return [ties[index] for index in sorted({index for stem in group for index in of_stem[stem]})]
 
 
-def _named(groups: Sequence[tuple[list[str], list[Tie]]]) -> list[Unit]:
+def _named(groups: Sequence[tuple[list[str], list[Tie]]]) -> list[Patient]:
     """Name each group by its most telling tie; where two would be called alike, by its source as well."""
     best = [_telling(ties) for _, ties in groups]
     names = _apart([tie.name for tie in best], [tie.scope for tie in best], [stems[0] for stems, _ in groups])
@@ -162,7 +213,7 @@ def _named(groups: Sequence[tuple[list[str], list[Tie]]]) -> list[Unit]:
         )
         evidence = tuple(one.words for one in ordered)
         names_only = not any(one.source in (STATED, HEADER) for one in ties)
-        made.append(Unit(name, patient_key(tie.name), tie.source, tuple(stems), evidence, names_only))
+        made.append(Patient(name, _stable(ties), tie.source, tuple(stems), evidence, names_only))
     return made
 
 
@@ -180,7 +231,15 @@ def _apart(names: list[str], scopes: Sequence[str], stems: Sequence[str]) -> lis
 
 
 def _telling(ties: Sequence[Tie]) -> Tie:
-    return min(ties, key=lambda tie: (-tie.strength, -len(tie.stems), patient_key(tie.name)))
+    return min(ties, key=lambda tie: (-tie.strength, patient_key(tie.name)))
+
+
+def _stable(ties: Sequence[Tie]) -> str:
+    """Returns the evidence that a further recording of the same person changes least."""
+    order = {STATED: 0, PATTERN: 1, HEADER: 2}
+    named = [tie for tie in ties if tie.name]
+    best = min(named, key=lambda tie: (order.get(tie.source, 3), -tie.strength, patient_key(tie.name)))
+    return patient_key(best.alias or best.name)
 
 
 def _chain(ties: Sequence[Tie], start: str, goals: set[str]) -> list[str]:
@@ -206,6 +265,7 @@ def _steps(came: Mapping[str, tuple[str, Tie]], start: str, goal: str) -> list[s
     steps = []
     while goal != start:
         before, tie = came[goal]
-        steps.append(f"{before} and {goal} share {tie.words}")
+        told = f"{before} and {goal} share {tie.words}"
+        steps.append(f"{before}, {goal}: {tie.words}" if tie.source == KNOWN_FACT else told)
         goal = before
     return steps[::-1]

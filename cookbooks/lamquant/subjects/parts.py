@@ -21,7 +21,7 @@ class Rank(IntEnum):
     KNOWN = 6
 
 
-class Part(NamedTuple):
+class NamePart(NamedTuple):
     """Holds a part: as compared, as spelled, and how much it looks like a person's name."""
 
     key: str
@@ -29,10 +29,10 @@ class Part(NamedTuple):
     rank: Rank
 
 
-class Parts(NamedTuple):
+class NameParts(NamedTuple):
     """Holds the parts of one name, and whether it names a site: what follows is of that site alone."""
 
-    found: tuple[Part, ...]
+    found: tuple[NamePart, ...]
     is_site: bool = False
 
 
@@ -49,30 +49,30 @@ SOFT = re.compile(r"[vtdmwynr]\d{1,2}")
 """Letters that count visits, days, months and the like more often than people."""
 
 
-def parts_of(name: str) -> Parts:
+def parts_of(name: str) -> NameParts:
     """Returns the parts of the name of a file (without its suffix) or directory, in its order."""
     folded = patient_key(name)
     if known := known_subject(folded):
-        return Parts((Part(known[0], _spelled(name, known[1]), Rank.KNOWN),))
+        return NameParts((NamePart(known[0], _spelled(name, known[1]), Rank.KNOWN),))
     if NOBODY.fullmatch(folded):
-        return Parts(())
+        return NameParts(())
     text = DATE.sub(" ", PACKED.sub(lambda found: " " if plausible(found[1]) else found[0], name))
     pieces = [piece for piece in re.split(r"[\W_]+", text) if piece]
-    found: list[Part] = []
+    found: list[NamePart] = []
     before, site = "", False
     for number, piece in enumerate(pieces):
         key = patient_key(piece)
         site = site or is_site(key)
         if before in SUBJECT and not is_common(key):
-            found.append(Part(f"{before}{key}", f"{pieces[number - 1]}{piece}", Rank.KNOWN))
+            found.append(NamePart(f"{before}{key}", f"{pieces[number - 1]}{piece}", Rank.KNOWN))
         elif before in PEOPLE and key.isdigit():
-            found.append(Part(f"{before}{key}", f"{pieces[number - 1]}{piece}", Rank.ID))
+            found.append(NamePart(f"{before}{key}", f"{pieces[number - 1]}{piece}", Rank.ID))
         elif not (
             is_common(key) or is_site(key) or key in SUBJECT or _counts(before, key, bool(found), site)
         ):
             found.append(_part(key, piece, follows=bool(found)))
         before = key
-    return Parts(tuple(found), site)
+    return NameParts(tuple(found), site)
 
 
 def _counts(before: str, key: str, follows: bool, site: bool) -> bool:
@@ -82,10 +82,10 @@ def _counts(before: str, key: str, follows: bool, site: bool) -> bool:
     return key.isdigit() and len(key) <= 4 and before in COUNTED
 
 
-def _part(key: str, piece: str, *, follows: bool) -> Part:
+def _part(key: str, piece: str, *, follows: bool) -> NamePart:
     if lettered := re.fullmatch(r"(\d+)[a-z]", key):
         key = piece = lettered[1]
-    return Part(key, piece, _rank(key, follows=follows))
+    return NamePart(key, piece, _rank(key, follows=follows))
 
 
 def _rank(key: str, *, follows: bool) -> Rank:

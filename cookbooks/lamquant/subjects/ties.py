@@ -11,9 +11,9 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from cookbooks.lamquant.subjects.names import patient_key
-from cookbooks.lamquant.subjects.parts import Part, Parts, Rank, parts_of, plausible
+from cookbooks.lamquant.subjects.parts import NamePart, NameParts, Rank, parts_of, plausible
 
-DIRECTORY, FILE, HEADER = "directory", "file name", "patient code"
+DIRECTORY, FILE, HEADER, PATTERN = "directory", "file name", "patient code", "file pattern"
 SHORT = 3
 """Digits of a number that may as well count recordings as people."""
 FEW_COUNTERS = 2
@@ -32,8 +32,9 @@ class Mention(NamedTuple):
     """Holds where a recording's path mentions a part."""
 
     key: Key
-    part: Part
+    part: NamePart
     place: str
+    whole: str
 
 
 class Tie(NamedTuple):
@@ -45,6 +46,7 @@ class Tie(NamedTuple):
     strength: int
     words: str
     scope: str = ""
+    alias: str = ""
 
 
 class RootTies(NamedTuple):
@@ -95,21 +97,21 @@ def _mentions(one: Mapping[str, Any]) -> list[Mention]:
         parts = _parts(name)
         if parts.is_site:
             site = f"{site}/{patient_key(name)}" if place == DIRECTORY else site
-        found += [_mention(site, part, place) for part in parts.found]
+        found += [_mention(site, part, place, name) for part in parts.found]
     return found
 
 
-def _mention(site: str, part: Part, place: str) -> Mention:
+def _mention(site: str, part: NamePart, place: str, whole: str) -> Mention:
     if place == FILE and len(part.key) == 1:
         part = part._replace(rank=Rank.COUNTER)
-    return Mention(Key(site, part.key, place if _is_short(part.key) else ""), part, place)
+    return Mention(Key(site, part.key, place if _is_short(part.key) else ""), part, place, whole)
 
 
 def _is_short(key: str) -> bool:
     return len(key) == 1 or (key.isdigit() and len(key) <= SHORT)
 
 
-_parts: Callable[[str], Parts] = lru_cache(maxsize=1 << 16)(parts_of)
+_parts: Callable[[str], NameParts] = lru_cache(maxsize=1 << 16)(parts_of)
 
 
 def _without_dates(mentions: dict[str, list[Mention]]) -> dict[str, list[Mention]]:
@@ -231,9 +233,12 @@ def _named(
     mentions: Mapping[str, Sequence[Mention]], files: Mapping[Key, Sequence[str]], dropped: set[Key]
 ) -> list[Tie]:
     best: dict[Key, tuple[int, str, str]] = {}
+    wholes: dict[Key, set[str]] = defaultdict(set)
     for found in mentions.values():
         for mention in found:
             base = 60 if mention.part.rank is Rank.KNOWN else 40 if mention.place == DIRECTORY else 10
+            if mention.place == DIRECTORY:
+                wholes[mention.key].add(mention.whole)
             told = (base + mention.part.rank, mention.place, mention.part.shown)
             held = best.setdefault(mention.key, told)
             # of several spellings the first in order, whichever file comes first
@@ -243,10 +248,12 @@ def _named(
     for key in sorted(files.keys() - dropped):
         strength, place, shown = best[key]
         site = key.site.strip("/")
+        if strength < 60 and place == DIRECTORY and len(wholes[key]) == 1:
+            shown = next(iter(wholes[key]))
         words = f"{shown!r} in the path" if place == DIRECTORY else f"{shown!r} in the file name"
-        source = "file pattern" if strength > 60 else place
+        source = PATTERN if strength > 60 else place
         told = f"{words}, of {site}" if site else words
-        ties.append(Tie(tuple(files[key]), source, shown, strength, told, site))
+        ties.append(Tie(tuple(files[key]), source, shown, strength, told, site, key.text))
     return ties
 
 

@@ -49,8 +49,8 @@ def test_two_spellings_of_a_name_are_one_patient_in_every_split(one, other):
     corpus = corpus_of(one, other, "b", "c", "d", "e")
     for seed in range(12):
         split = split_of(corpus, seed=seed, val_fraction=0.3, test_fraction=0.3)
-        assert split["subjects"][one] == split["subjects"][other]
-        assert sorted((one, other)) in split["meta"]["joined_subjects"]
+        assert split["people"]["r0"] == split["people"]["r1"]
+        assert split["recordings"]["r0"] == split["recordings"]["r1"]
 
 
 @pytest.mark.parametrize("names", [("anna", "anne"), ("chb01", "chb10"), ("chb1", "chb01"), ("", " ")])
@@ -60,8 +60,7 @@ def test_other_names_are_other_patients(names):
 
 def test_a_patient_named_in_another_spelling_is_found_and_takes_all_recordings():
     split = split_of(corpus_of("ANNA", "anna", "b", "c"), named={"test": ("Anna",)}, val_fraction=0.3)
-    assert [split["subjects"][name] for name in ("ANNA", "anna")] == ["test", "test"]
-    assert list(split["subjects"].values()).count("test") == 2
+    assert [stem for stem, home in split["recordings"].items() if home == "test"] == ["r0", "r1"]
 
 
 def test_a_patient_named_for_two_splits_in_two_spellings_is_refused():
@@ -80,8 +79,8 @@ def test_lists_that_part_a_patient_through_shared_content_say_how():
     with pytest.raises(SplitError) as refused:
         corpus = corpus_of("a", "anna", "ANNA", "b")
         split_of(corpus, *found, named={"train": ("a",), "test": ("b",)}, val_fraction=0.3)
-    assert "subjects 'ANNA' and 'anna' are spellings of one name" in str(refused.value)
-    assert "recording r2 (subject ANNA) shares content with r3 (subject b)" in str(refused.value)
+    assert "r1 and r2 share spellings of one name: 'ANNA', 'anna'" in str(refused.value)
+    assert "r2 and r3 share content" in str(refused.value)
 
 
 # what was changed by hand, or made by another program
@@ -97,10 +96,12 @@ def test_a_split_that_parts_two_spellings_is_refused_by_the_codec_and_by_the_ver
     subjects = {"anna": "train", "ANNA": "test", "c": "val"}
     recordings = {"r0": "train", "r1": "test", "r2": "val"}
     (tmp_path / MANIFEST).write_text(json.dumps(manifest(subjects, recordings)))
-    with pytest.raises(SplitError, match=r"one patient is in two splits: \['ANNA', 'anna'\]"):
+    with pytest.raises(SplitError, match=r"one patient is in two splits: \['r0', 'r1'\]"):
         read_split(tmp_path, corpus)
     assert checks.disjoint_patients(corpus, JudgedSplit(subjects, recordings, frozenset())) == [
-        "ANNA is in test, anna, the same patient, in train"
+        "ANNA is in test, anna, the same patient, in train",
+        "r1 (test) and r0 (train) are of one patient: spellings of one name: 'ANNA', 'anna', subject 'ANNA',"
+        " subject 'anna'",
     ]
 
 

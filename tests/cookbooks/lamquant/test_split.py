@@ -75,7 +75,7 @@ def test_the_same_recording_under_two_subjects_goes_one_way_and_is_kept_once(
     status, facts, errors = run_payload("split_build", tmp_path / "split", config, corpus=sample)
     assert status == 0, errors
     split = read_split(tmp_path / "split", read_corpus(sample))
-    assert split["subjects"]["trap1a"] == split["subjects"]["trap1b"]
+    assert split["people"][BLOCK9] == split["people"][BLOCK18]
     assert split["excluded"][BLOCK18] == f"same samples as {BLOCK9}, which is kept"
     assert BLOCK18 not in split["recordings"] and BLOCK9 in split["recordings"]
     assert facts["n_excluded"] == 2
@@ -125,7 +125,7 @@ def test_fifty_shared_trials_are_found_in_any_order_and_their_subjects_stay_toge
     (finding,) = split["duplicates"]
     assert (finding["kind"], finding["members"]) == ("trial", ["ours", "theirs"])
     assert 99.0 < finding["seconds"] <= 100.0
-    assert split["subjects"]["a"] == split["subjects"]["b"]
+    assert split["people"]["ours"] == split["people"]["theirs"]
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -192,15 +192,15 @@ def test_no_subject_and_no_joined_subjects_are_ever_in_two_splits(data: st.DataO
         split = split_of(subjects, findings, **policy)
     except SplitError:
         return
-    assert set(split["subjects"]) == set(subjects)
+    assert set(split["people"]) == {f"{subject}_1" for subject in subjects}
     assert set(split["subjects"].values()) == set(SPLITS)
-    for subject, home in split["subjects"].items():
-        assert split["recordings"][f"{subject}_1"] == home
+    for stem, unit in split["people"].items():
+        assert split["recordings"][stem] == split["subjects"][unit]
     for finding in findings:
         a, b = finding.members
         assert split["recordings"][a] == split["recordings"][b]
     for name, members in named.items():
-        assert all(split["subjects"][member] == name for member in members)
+        assert all(split["recordings"][f"{member}_1"] == name for member in members)
     assert split == split_of(subjects[::-1], findings, **policy)
 
 
@@ -230,8 +230,9 @@ def test_named_test_subjects_are_the_whole_test_split() -> None:
 
 def test_a_subject_joined_to_a_named_one_follows_it() -> None:
     split = split_of(list("abcdef"), [shared("a", "f")], named={"test": ("f",)})
-    assert split["subjects"]["a"] == "test"
-    assert split["meta"]["joined_subjects"] == [["a", "f"]]
+    assert split["recordings"]["a_1"] == split["recordings"]["f_1"] == "test"
+    assert split["people"]["a_1"] == split["people"]["f_1"]
+    assert "content: 1 equal runs, 2.0 s in all" in split["evidence"]["a"]["evidence"]
 
 
 def test_lists_that_would_part_shared_content_are_refused_naming_both_recordings(
@@ -249,7 +250,7 @@ def test_lists_that_would_part_shared_content_are_refused_naming_both_recordings
 
 
 def test_a_chain_of_shared_content_between_named_subjects_is_spelled_out() -> None:
-    with pytest.raises(SplitError, match=r"a_1 \(subject a\) shares content with b_1.*b_1.*with c_1"):
+    with pytest.raises(SplitError, match=r"a_1 and b_1 share content.*b_1 and c_1 share content"):
         split_of(list("abcdef"), [shared("a", "b"), shared("b", "c")], named={"train": ("a",), "val": ("c",)})
 
 
@@ -288,7 +289,7 @@ def test_a_split_that_cannot_be_made_says_why_and_what_to_do(
 
 
 def test_too_few_subjects_after_joining_says_who_was_joined() -> None:
-    with pytest.raises(SplitError, match=r"joining those that share content \(a \+ b\)"):
+    with pytest.raises(SplitError, match=r"Joined are a: .*content: 1 equal runs.*subjects: FILE"):
         split_of(list("abc"), [shared("a", "b")])
 
 
