@@ -9,7 +9,8 @@ SHARE = 0.25
 """A signal is text where at least this share of its records that are not all zero is."""
 LETTERS = 4
 """The bytes of a sample can all be printable where a channel has a large offset: but then the upper byte
-hardly changes. Text has so many different letters in every place of a sample."""
+hardly changes. Text has so many different letters in every place of a sample, if it is not very short."""
+FEWEST = 4
 _PRINTABLE = np.isin(np.arange(256), [9, 10, 13, 20, 21, *range(32, 127)])
 _BEGINS_A_LIST = re.compile(rb"\0{0,4}[+-][0-9]{1,9}([.,][0-9]{0,9})?(\x15[0-9.,]{0,12})?\x14")
 
@@ -35,9 +36,22 @@ def _texts(records: Records, width: int) -> NDArray[np.bool_]:
     printable = _PRINTABLE[records]
     filled = (records != 0).sum(axis=1)
     pairs = (printable[:, 1:] & printable[:, :-1]).sum(axis=1)
-    found = (filled >= 8) & (pairs >= 0.8 * (filled - 1))
+    found = (filled >= FEWEST) & (pairs >= 0.8 * (filled - 1))
     for index in np.flatnonzero(found):
-        found[index] = all(len(np.unique(records[index, at::width])) >= LETTERS for at in range(width))
+        letters = min(LETTERS, int(filled[index]) // 4 + 1)
+        found[index] = all(len(np.unique(records[index, at::width])) >= letters for at in range(width))
     for index in np.flatnonzero(np.isin(records[:, 0], (0, 43, 45))):
         found[index] |= bool(_BEGINS_A_LIST.match(records[index].tobytes()))
+    for index in np.flatnonzero(~found & (filled >= FEWEST)):
+        found[index] = _is_foreign(records[index].tobytes())
     return found
+
+
+def _is_foreign(record: bytes) -> bool:
+    """Says whether bytes are UTF-8 of other letters than those of ASCII; samples hardly ever are UTF-8."""
+    try:
+        text = record.strip(b"\0").decode()
+    except UnicodeDecodeError:
+        return False
+    words = text.replace("\0", "").replace("\n", "").replace("\x14", "")
+    return words.isprintable() and sum(not letter.isascii() for letter in words) >= FEWEST

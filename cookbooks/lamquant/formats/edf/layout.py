@@ -24,6 +24,8 @@ from cookbooks.lamquant.formats.edf.tal import TIME_KEEPING
 
 ANNOTATION = re.compile(r"^(edf|bdf)\s*annotations?\b|^annotations?\b|\bannotations?$", re.IGNORECASE)
 COUNT = "number of data records"
+LONGEST_S = 86_400
+"""A data record of more than a day gives no sampling rate that EEG can have."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Layout:
-    """Holds where the data records of a file lie. ``duration_s`` is None where the header gives none."""
+    """Holds where the data records of a file lie. ``duration_s`` is None where there is none to use."""
 
     sample_bytes: int
     data_start: int
@@ -74,7 +76,7 @@ def lay_out(path: Path, fields: Fields, descriptor: int, repairs: Repairs) -> La
     if duration is not None and not plain:
         text = text_of(fields.raw["duration of a data record"])
         repairs.note("duration of a data record", text, f"{duration:g}")
-    usable = duration if duration is not None and duration > 0 else None
+    usable = duration if duration is not None and 0 < duration <= LONGEST_S else None
     trailing = size - start - n_records * record_bytes
     return Layout(fields.sample_bytes, start, record_bytes, n_records, usable, trailing, slots)
 

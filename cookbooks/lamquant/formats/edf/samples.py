@@ -11,7 +11,7 @@ from cookbooks.lamquant.formats.edf.layout import Layout, Slot
 from cookbooks.lamquant.formats.edf.problems import COPY_AGAIN, BadRecording
 
 LARGE_RECORD = 4 << 20
-"""Of a longer data record only the parts that are asked for are read."""
+"""In bytes: of a longer data record only the parts that are asked for are read, shorter ones together."""
 
 
 class Samples:
@@ -42,8 +42,12 @@ class Samples:
 
     def blocks(self, first_record: int, n_samples: int, block: int) -> Iterator[NDArray[np.int32]]:
         """Yields int32 ``[C, n]`` in order of time, each of ``block`` samples but the last."""
-        for start in range(0, n_samples, block):
-            yield self.read(first_record, start, min(start + block, n_samples))
+        records = LARGE_RECORD // self._layout.record_bytes
+        span = block * max(1, records * self._per_record // block)
+        for start in range(0, n_samples, span):
+            data = self.read(first_record, start, min(start + span, n_samples))
+            for at in range(0, data.shape[1], block):
+                yield data[:, at : at + block]
 
     def _pieces(self, first_record: int, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
         """Cut a range into parts of one record and runs of whole records: ``(record, low, high)``."""
