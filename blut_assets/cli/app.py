@@ -35,8 +35,17 @@ app = typer.Typer(**{**PLAIN, "add_completion": True}, cls=lazy_group(COMMANDS))
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"blut {version('blut')}, dagster {version('dagster')}")
+        typer.echo(f"blut {version('blut')}{_commit()}, dagster {version('dagster')}")
         raise typer.Exit
+
+
+def _commit() -> str:
+    """Returns ``+`` and the commit of a checkout, and whether files differ from it; else nothing."""
+    from blut_resources.machine.environment import SOURCE, git_state
+
+    # an installed Blut may lie in a checkout too, of somebody else's project
+    state = git_state() if (SOURCE / ".git").exists() else None
+    return f"+{state['commit'][:12]}{'-dirty' if state['dirty'] else ''}" if state else ""
 
 
 @app.callback(
@@ -45,7 +54,13 @@ def _version(wanted: bool) -> None:
 )
 def root(
     _: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the versions.")
+        bool,
+        typer.Option(
+            "--version",
+            callback=_version,
+            is_eager=True,
+            help="Print the versions, and the commit of a checkout.",
+        ),
     ] = False,
 ) -> None:
     """Blut: software-defined assets for training models on machines you own."""

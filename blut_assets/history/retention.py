@@ -79,12 +79,18 @@ def freed_by_retiring(instance: dg.DagsterInstance, version: Registration, newes
 
 
 def collect_garbage(
-    instance: dg.DagsterInstance, *, newest: int = NEWEST, dry_run: bool = False, unknown: bool = False
+    instance: dg.DagsterInstance,
+    *,
+    newest: int = NEWEST,
+    dry_run: bool = False,
+    unknown: bool = False,
+    max_bytes: int | None = None,
 ) -> CollectReport:
     """Remove stored bytes that nothing reaches, nothing uses, and nobody touched within the last hour.
 
     Args:
         unknown: also where the history knows next to nothing of what the store holds.
+        max_bytes: of what may go, only until the store holds no more than that, the longest unused first.
 
     Raises:
         ValueError: if ``newest`` is below 1, another instance keeps its results in the same store, a run that
@@ -105,7 +111,7 @@ def collect_garbage(
         )
     if not unknown:
         _refuse_without_history(instance, store)
-    return collect(store, reachable(instance, newest), dry_run=dry_run)
+    return collect(store, reachable(instance, newest), dry_run=dry_run, max_bytes=max_bytes)
 
 
 def _refuse_without_history(instance: dg.DagsterInstance, store: ArtifactStore) -> None:

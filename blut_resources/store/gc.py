@@ -37,7 +37,7 @@ from blut_resources.files.durable import acquire, explained, namespace_tag, rele
 from blut_resources.machine import liveness
 from blut_resources.store import results
 from blut_resources.store.artifacts import ArtifactStore, StoredArtifact
-from blut_resources.store.sharing import Inode, bytes_freed, linked, stamps_kept
+from blut_resources.store.sharing import Inode, bytes_freed, bytes_held, linked, stamps_kept
 from blut_resources.store.work import owner
 
 NEWEST = 3
@@ -52,36 +52,55 @@ TEMPORARY_S = DAY_S
 
 
 class CollectReport(NamedTuple):
-    """Says what garbage collection did, or would do."""
+    """Says what garbage collection did, or would do.
+
+    ``spared`` might go, and there was room for it. ``bytes_left`` are the store's own; None where no limit asked
+    for them.
+    """
 
     removed: tuple[str, ...]
     bytes_freed: int
     in_use: tuple[str, ...]
     recent: tuple[str, ...]
     leftovers: tuple[Path, ...]
+    spared: tuple[str, ...] = ()
+    bytes_left: int | None = None
 
 
 def collect(
-    store: ArtifactStore, keep: Collection[str], *, in_use_grace_s: float = GRACE_S, dry_run: bool = False
+    store: ArtifactStore,
+    keep: Collection[str],
+    *,
+    in_use_grace_s: float = GRACE_S,
+    dry_run: bool = False,
+    max_bytes: int | None = None,
 ) -> CollectReport:
     """Delete what is not in ``keep``, not in use, and was not put or opened within the grace.
 
     Leftovers of dead processes and long-abandoned work go too. Of bytes outside the store only the record
     is deleted. It may run beside anything.
+
+    Args:
+        max_bytes: what the store may hold: of what may go, only so much goes, what was used longest ago
+            first. All of it by default.
     """
     kept = frozenset(keep)
-    by_fate: dict[str, list[str]] = {"removed": [], "in_use": [], "recent": [], "gone": []}
+    by_fate: dict[str, list[str]] = {"removed": [], "in_use": [], "recent": [], "gone": [], "spared": []}
     freed, going = 0, Counter[Inode]()
     leftovers = _sweep(store.root, in_use_grace_s, dry_run)
-    for item in store.list():
+    items = sorted(store.list(), key=lambda item: item.created)
+    left = None if max_bytes is None else bytes_held(item.location for item in items if not item.external)
+    for item in items:
         if item.digest in kept:
             continue
         young = time.time() - item.created < in_use_grace_s
         alone = 0 if young or item.external else bytes_freed(item.location, going)
-        fate = "recent" if young else _consider(store, item, in_use_grace_s, dry_run)
+        room = max_bytes is not None and left is not None and (left <= max_bytes or item.external)
+        fate = "recent" if young else "spared" if room else _consider(store, item, in_use_grace_s, dry_run)
         by_fate[fate].append(item.digest)
         if fate == "removed":
             freed += alone
+            left = None if left is None else left - alone
             going.update(linked(item.location))  # of a dry run: it is still there
     freed += sum(leftovers.values())
     if not dry_run:
@@ -92,6 +111,8 @@ def collect(
         tuple(by_fate["in_use"]),
         tuple(by_fate["recent"]),
         tuple(sorted(leftovers)),
+        tuple(by_fate["spared"]),
+        left,
     )
 
 

@@ -12,7 +12,7 @@ a stamp holds. Whoever does it here renews the stamps, or each artifact with tha
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from blut_resources.files.digest import Hashed, Tree, stamp_of
@@ -72,6 +72,12 @@ def stamps_kept(root: Path, going: Path) -> Iterator[None]:
 def linked(path: Path) -> list[Inode]:
     """Returns the files below a path that have other names besides."""
     return [(status.st_dev, status.st_ino) for status in _statuses(path) if status.st_nlink > 1]
+
+
+def bytes_held(paths: Iterable[Path]) -> int:
+    """Returns the bytes below some paths; what is shared between them counts once."""
+    statuses = (status for path in paths for status in _statuses(path))
+    return sum({(one.st_dev, one.st_ino): one.st_size for one in statuses}.values())
 
 
 def bytes_freed(path: Path, going: Mapping[Inode, int]) -> int:

@@ -115,14 +115,18 @@ def show_plan(recipe: "Recipe", args: "RecipeArgs", as_json: bool) -> None:
 def _total(planned: "Sequence[Planned]") -> str:
     """Says how much would be computed, and what that took before, as far as that is known."""
     count = {state: [p for p in planned if p.state == state] for state in ("stale", "blocked")}
-    words = f"{len(count['stale'])} would be computed, {len(count['blocked'])} depend on what those come to"
+    certain, open_ = len(count["stale"]), len(count["blocked"])
     ahead = [*count["stale"], *count["blocked"]]
-    known = [p.last_seconds for p in ahead if p.last_seconds is not None]
     if not ahead:
-        return f"{words}; there is nothing to compute"
-    unknown = f"what {len(ahead) - len(known)} of these cost is not known" if len(known) < len(ahead) else ""
-    cost = f"these cost {sum(known):.1f} s last time" if known else ""
-    return "; ".join(filter(None, [words, cost, unknown]))
+        return "nothing would be computed: everything is there"
+    unless = "unless what they depend on comes out unchanged"
+    words = f"{certain} would be computed" if certain else f"{open_} would be computed {unless}"
+    words += f", and {open_} more {unless}" if certain and open_ else ""
+    known = [p.last_seconds for p in ahead if p.last_seconds is not None]
+    if len(known) == len(ahead):
+        return f"{words}; these took {sum(known):.1f} s last time"
+    others = f"; the others took {sum(known):.1f} s last time" if known else ""
+    return f"{words}; what {len(ahead) - len(known)} of these would cost is not known{others}"
 
 
 @app.command("resume")

@@ -1,6 +1,6 @@
 """Prints a finished run: a line per asset, what failed and why, and the outcome."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import dagster as dg
@@ -33,7 +33,7 @@ INTERRUPTED = f"{STOPPED}: run the same command again, and it goes on where it w
 
 def run_summary(result: Any, ran: Ran, interrupted: bool) -> list[str]:
     """Returns one line per asset of a finished run, then the outcome."""
-    specs = {spec.key: spec for asset in ran.assets if (spec := spec_of(asset))}
+    specs = specs_of(ran.assets)
     rows = [asset_row(event.materialization, specs) for event in result.get_asset_materialization_events()]
     counts = {word: sum(row["result"] == word for row in rows) for word in ("computed", "reused")}
     failures = [e for e in result.all_events if e.is_step_failure]
@@ -52,20 +52,28 @@ def run_summary(result: Any, ran: Ran, interrupted: bool) -> list[str]:
     return [*lines, f"{ran.name} {outcome}: {tally}, run {result.run_id}"]
 
 
+def specs_of(assets: Iterable[dg.AssetsDefinition]) -> dict[dg.AssetKey, StageSpec]:
+    """Returns the declarations of stage assets, by key."""
+    return {spec.key: spec for asset in assets if (spec := spec_of(asset))}
+
+
 def asset_row(event: dg.AssetMaterialization, specs: dict[dg.AssetKey, StageSpec]) -> Row:
     """Returns what became of one asset; one that is declared no more is shown without its facts."""
-    metadata, spec = event.metadata, specs.get(event.asset_key)
-    reused, seconds = metadata.get(reuse.REUSED), metadata.get(reuse.SECONDS)
+    spec, seconds = specs.get(event.asset_key), event.metadata.get(reuse.SECONDS)
     return {
         "asset": event.asset_key.to_user_string(),
-        "result": "reused" if reused and reused.value else _how(spec),
+        "result": how(event, specs),
         "cost": f"{seconds.value:.1f} s" if seconds and isinstance(seconds.value, int | float) else "-",
         "digest": reuse.digest_of(event)[:12],
         "facts": _facts(event, spec) if spec else "",
     }
 
 
-def _how(spec: StageSpec | None) -> str:
+def how(event: dg.AssetMaterialization, specs: Mapping[dg.AssetKey, StageSpec]) -> str:
+    """Returns ``reused``, ``computed``, ``observed`` for a source, ``executed`` for what acts outside."""
+    reused, spec = event.metadata.get(reuse.REUSED), specs.get(event.asset_key)
+    if reused and reused.value:
+        return "reused"
     return "observed" if spec and spec.source else "computed" if spec is None or spec.memoised else "executed"
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from blut_assets.cli.output import columns
 from blut_assets.discovery import Discovered
 from blut_assets.recipes import Cookbook
 from blut_assets.tools import Tool
+from blut_resources.machine import environment
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT
 
@@ -162,6 +164,21 @@ def test_a_dry_run_is_the_plan(home: Path) -> None:
     assert dry.exit_code == 1 and "lamquant/pccp_verdict" in dry.stdout
     assert dry.stdout == CliRunner().invoke(app, ["plan", *words]).stdout
     assert json.loads(CliRunner().invoke(app, ["jobs", "--json"]).stdout) == []
+
+
+def test_the_version_names_the_commit_of_a_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True)
+    shown = CliRunner().invoke(app, ["--version"]).stdout
+    assert head.returncode or f"+{head.stdout[:12]}" in shown
+    monkeypatch.setattr(environment, "SOURCE", tmp_path)
+    assert re.fullmatch(r"blut [\w.]+, dagster [\w.]+\n", CliRunner().invoke(app, ["--version"]).stdout)
+
+
+def test_a_plan_before_the_first_run_calls_nothing_zero_that_it_does_not_know(home: Path) -> None:
+    total = CliRunner().invoke(app, ["plan", "lamquant_joint_codec", "--set", "edf_root=/nowhere"]).stdout
+    unless = "unless what they depend on comes out unchanged"
+    said = f"5 would be computed {unless}; what 5 of these would cost is not known"
+    assert total.splitlines()[-1] == said
 
 
 def test_the_doctor_says_what_holds_a_payload_here(home: Path) -> None:

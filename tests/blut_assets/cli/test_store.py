@@ -1,6 +1,7 @@
 """The artifact store and the datasets, from the command line."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,42 @@ def test_the_store_shows_what_it_holds_and_of_whom(day: Scene, blut: Blut) -> No
     assert first[:8] in blut("cache", "show", "--all").stdout
     pruned = blut("cache", "prune", "--newest", "1", "--dry-run")
     assert pruned.exit_code == 0 and pruned.stdout.startswith("would remove 0 artifacts")
+
+
+def test_only_so_much_goes_that_the_store_fits_the_oldest_first(day: Scene, blut: Blut) -> None:
+    artifacts = json.loads(blut("cache", "show", "--all", "--json").stdout)["artifacts"]
+    own = [one for one in artifacts if not one["external"]]
+    asked = ("cache", "prune", "--newest", "1", "--dry-run")
+    recent = blut(*asked, "--max-gb", "0").stdout
+    assert "stay, of 0 bytes that are allowed" in recent and "too much" in recent
+    assert "used within the last hour" in recent and "the newest 1 results of each asset" in recent
+    for one in own:
+        hour = 1 if one["asset"] == "contained/judged" else 2
+        os.utime(Path(one["path"]).parent / "manifest.json", (3600 * hour, 3600 * hour))
+    total = sum(one["bytes"] for one in own)
+    every = json.loads(blut(*asked, "--json").stdout)
+    assert json.loads(blut(*asked, "--json", "--max-gb", str(total / 1e9)).stdout)["removed"] == []
+    some = json.loads(blut(*asked, "--json", "--max-gb", str((total - 1) / 1e9)).stdout)
+    (oldest,) = (one for one in own if one["digest"] in some["removed"])
+    assert oldest["asset"] == "contained/judged" and some["bytes_left"] == total - oldest["bytes"]
+    assert {*some["spared"]} == {*every["removed"]} - {oldest["digest"]} and some["spared"]
+
+
+def test_the_seconds_that_reuse_saved_are_told_of_each_asset(day: Scene, blut: Blut) -> None:
+    again = day.blut("recipe", "run", "contained", "--args", '{"epochs": 3}')
+    assert again.returncode == 0, again.stderr
+    run = json.loads(blut("jobs", "--json").stdout)[0]["id"]
+    told = json.loads(day.blut("cache", "stats", run, "--json").stdout)
+    assert {one["asset"]: one["result"] for one in told["assets"]} == {
+        "contained/raw": "observed",
+        "contained/trained": "reused",
+        "contained/judged": "reused",
+    }
+    assert told["reused"] == 2 and told["computed"] == 0 and told["saved_unknown"] == 0
+    assert 0 < told["seconds_saved"] == sum(one["seconds_saved"] or 0 for one in told["assets"])
+    assert "2 reused, 0 computed; " in blut("cache", "stats", run[:8]).stdout
+    first = json.loads(blut("jobs", "--json").stdout)[-1]["id"]
+    assert json.loads(blut("cache", "stats", first, "--json").stdout)["seconds_saved"] == 0
 
 
 def test_a_flipped_byte_is_found_and_named(day: Scene, blut: Blut) -> None:
