@@ -22,12 +22,15 @@ from blut_resources.instance.instance import home_of, store_of
 from blut_resources.machine import liveness
 from blut_resources.payloads import orchestrator, orphans
 from blut_resources.runs import manifest, tracking
+from blut_resources.runs.cancelling import give_time
 from blut_resources.runs.hang_up import end_on_hang_up
 from blut_resources.runs.removal import remove_files
 from blut_resources.store.artifacts import file_lock
 
 CANCEL_S = 30.0
 """Seconds that a cancelled run has to end by itself, its payload's grace period included."""
+OWN_S = 20.0
+"""What of it is for the run itself, when its payloads have ended."""
 START_S = 300.0
 """Seconds that a run has from its making to its start where its maker lives; one that has not is dead."""
 DIED = "The process of this run died. Run the same command again to resume."
@@ -175,14 +178,19 @@ def find_run(instance: dg.DagsterInstance, prefix: str) -> dg.DagsterRun:
 
 
 def cancel_run(
-    instance: dg.DagsterInstance, run: dg.DagsterRun, patience_s: float = CANCEL_S, *, gone: bool = False
+    instance: dg.DagsterInstance, run: dg.DagsterRun, grace_s: float | None = None, *, gone: bool = False
 ) -> str:
     """End a run and everything it started; returns what was done, in words.
 
-    Its processes are asked first, so that a payload can write its checkpoint; ``patience_s`` later they
-    are killed. ``gone`` is somebody's word that those that cannot be seen from here live no more.
+    Its processes are asked first, so that a payload can write its checkpoint, and killed if they do not end.
+
+    Args:
+        grace_s: seconds that each payload gets between SIGTERM and SIGKILL; what it was started with if not
+            given.
+        gone: somebody's word that those that cannot be seen from here live no more.
 
     Raises:
+        StoreError: the run cannot be told how long.
         OutOfReach: it works on another machine or in another container; nothing was changed.
     """
     if run.is_finished:
@@ -194,9 +202,11 @@ def cancel_run(
             f" here: type `blut cancel {run.run_id[:8]}` there, or here with --gone if that machine or"
             " container is no more"
         )
+    if grace_s is not None:
+        give_time(home_of(instance), run.run_id, grace_s)
     if run.status is not dg.DagsterRunStatus.CANCELING:
         instance.report_run_canceling(run)
-    how = _end(instance, run.run_id, patience_s)
+    how = _end(instance, run.run_id, CANCEL_S if grace_s is None else grace_s + OWN_S)
     if hidden:
         how = f"{how}; {', '.join(map(str, hidden))} is taken for gone"
         (_alive(instance) / run.run_id).unlink(missing_ok=True)

@@ -31,6 +31,7 @@ from blut_resources.containment.backends.base import (
 from blut_resources.containment.backends.choose import candidates
 from blut_resources.containment.limits import Limits
 from blut_resources.containment.spec import as_text, complete, of_command
+from blut_resources.containment.supervisor import GRACE
 from blut_resources.containment.supervisor.boundary import BROKEN
 from blut_resources.containment.unit import (
     ENFORCEMENT,
@@ -51,7 +52,7 @@ KEEP_SIZE = 1
 """Of ``fallocate``: blocks are taken, and the file is as long as before."""
 LAST_WORDS = 64 << 10
 """Bytes that a payload can write on a full disk."""
-_FILES = (SPEC, LIFELINE, ENVIRONMENT, UP, LOG, OUTCOME, SUPERVISED, STOPPED, ENFORCEMENT, BROKEN)
+_FILES = (SPEC, LIFELINE, ENVIRONMENT, UP, LOG, OUTCOME, SUPERVISED, STOPPED, ENFORCEMENT, BROKEN, GRACE)
 
 
 def launch(

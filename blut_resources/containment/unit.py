@@ -15,6 +15,7 @@ from blut_resources.containment.backends.base import SPEC, UP, Backend, Request,
 from blut_resources.containment.backends.choose import backend
 from blut_resources.containment.limits import Limits
 from blut_resources.containment.outcome import Outcome, read_outcome
+from blut_resources.containment.supervisor import GRACE
 from blut_resources.containment.supervisor.boundary import BROKEN
 from blut_resources.files.private import not_private
 from blut_resources.machine import wire
@@ -137,8 +138,11 @@ class Unit:
         """Forget the unit without ending it. One with ``on_orphan="kill"`` still dies with its owner."""
         self._close_fds()
 
-    def close(self) -> None:
+    def close(self, grace_s: float | None = None) -> None:
         """End the unit, with the grace period if it still runs, and remove what holds it. Idempotent.
+
+        Args:
+            grace_s: another grace period, in seconds, than the one that it was started with.
 
         Raises:
             ContainmentError: a process cannot be killed.
@@ -147,8 +151,11 @@ class Unit:
             return
         try:
             if not self._ended(0):
+                patience = self._request.grace_s if grace_s is None else grace_s
+                if grace_s is not None:
+                    wire.write(self.place / GRACE, {"grace_s": grace_s})
                 self.terminate()
-                if not self._ended(self._request.grace_s + CLOSE_MARGIN_S):
+                if not self._ended(patience + CLOSE_MARGIN_S):
                     self._force()
             self.wait(0)
             if self._unrecorded:

@@ -70,8 +70,8 @@ class Launched(Protocol):
         """Let it end, with time for a checkpoint. Returns at once."""
         ...
 
-    def close(self) -> None:
-        """End it, and remove what holds it. Idempotent."""
+    def close(self, grace_s: float | None = None) -> None:
+        """End it, within another grace period if one is given, and remove what holds it. Idempotent."""
         ...
 
     def peak(self) -> int | None:

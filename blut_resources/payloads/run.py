@@ -35,6 +35,7 @@ from blut_resources.payloads.order import order_for
 from blut_resources.payloads.output import LogTee
 from blut_resources.payloads.payload import Payload, PayloadDiverged, PayloadFailed, PayloadMisspoke
 from blut_resources.payloads.record import note_run
+from blut_resources.runs.cancelling import time_given
 
 POLL_S = 0.05
 WATCH_S = 2.0
@@ -104,7 +105,7 @@ def run_payload(
             unit.close()
             raise PayloadMisspoke(f"{payload.module}: {error}", unit.wait()) from None
         except BaseException:
-            unit.close()
+            unit.close(time_given(home_of(context.instance), context.run.run_id))
             last_words(place)
             raise
         outcome = unit.wait()

@@ -5,6 +5,7 @@
     manifest.json                        what ran, of what, and how it ended
     status.jsonl                         events; a full file becomes status.1.jsonl, status.2.jsonl
     metrics/<cookbook>__<asset>.parquet  one row an epoch; .csv where that was asked for
+    cancel.json                          how long its payloads get to end, where a cancel said so
     wandb/                               an offline run of Weights & Biases, where that was asked for
 
 Neither Dagster nor the collection of unused artifacts touches that directory.

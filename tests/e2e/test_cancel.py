@@ -221,6 +221,20 @@ def test_a_training_goes_on_from_where_it_was_cancelled(scene: Scene) -> None:
     assert scene.versions() == undisturbed.versions()
 
 
+@pytest.mark.parametrize(("grace", "saves"), [("20s", True), ("0.5s", False), ("0", False)])
+def test_whoever_cancels_says_how_long_a_checkpoint_may_take(scene: Scene, grace: str, saves: bool) -> None:
+    scene.behave(hang=True, last_words_s=4)  # which is more than the scene's two seconds of grace
+    process = scene.start(scene.recipe())
+    tree = scene.tree(process=process)
+    (run,) = scene.unfinished()
+    refused = scene.blut("cancel", run, "--grace", "soon")
+    assert refused.returncode == 2 and "--grace='soon': not a duration" in refused.stderr
+    done = scene.blut("cancel", run, "--grace", grace)
+    assert done.returncode == 0 and "its processes ended by themselves" in done.stdout, done.stderr
+    scene.gone(tree, 0)
+    assert scene.happened("saved") == saves and scene.status() == "CANCELED"
+
+
 def test_a_run_is_named_by_the_beginning_of_its_id(scene: Scene) -> None:
     nothing = dg.job(name="nothing")(lambda: None)
     with scene.instance() as instance:

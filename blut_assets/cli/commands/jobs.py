@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from blut_assets.cli.lazy import single
-from blut_assets.cli.output import AsJson, ago, duration, failed, listing, numbers
+from blut_assets.cli.output import AsJson, ago, duration, failed, listing, numbers, wrong
 from blut_assets.cli.shell.catalogue import complete_recipe
 from blut_assets.cli.shell.completion import RUN_ID, complete_working
 
@@ -112,6 +112,15 @@ def cancel(
         bool,
         typer.Option("--gone", help="The machine or container that it ran on is no more: only mark it."),
     ] = False,
+    grace: Annotated[
+        str,
+        typer.Option(
+            "--grace",
+            metavar="TIME",
+            help="How long each payload gets to write its checkpoint before it is killed, such as 10s or 2m;"
+            " what $BLUT_GRACE_S was at its start if not given.",
+        ),
+    ] = "",
 ) -> None:
     """End a run and everything it started.
 
@@ -123,9 +132,15 @@ def cancel(
     from blut_assets.cli.run.lookup import run_named
     from blut_resources.alive import OutOfReach, cancel_run
     from blut_resources.instance.instance import open_instance
+    from blut_resources.machine.amounts import parse_duration
 
+    try:
+        at_once = grace in ("0", "0s")
+        grace_s = 0.0 if at_once else parse_duration(grace, "--grace") if grace else None
+    except ValueError as error:
+        wrong(str(error))
     with open_instance() as instance:
         try:
-            typer.echo(cancel_run(instance, run_named(instance, run_id), gone=gone))
+            typer.echo(cancel_run(instance, run_named(instance, run_id), grace_s, gone=gone))
         except OutOfReach as error:
             failed(str(error))

@@ -32,7 +32,7 @@ from __future__ import annotations
 import select
 import time
 
-from blut_resources.containment.supervisor import trampoline
+from blut_resources.containment.supervisor import GRACE, trampoline
 from blut_resources.containment.supervisor.boundary import BROKEN, Boundary
 from blut_resources.machine import wire
 from blut_resources.machine.processes import SIGKILL, ProcessTree, boot, machine, own_cgroup, read, start_time
@@ -177,7 +177,8 @@ class Supervisor:
         elif "kill" in happened:
             self._stop("cancelled", now)
         elif "stop" in happened:
-            self._stop("cancelled", now + self.spec["grace_s"])
+            told = wire.read(f"{self.place}/{GRACE}") or self.spec
+            self._stop("cancelled", now + told["grace_s"])
         elif "orphaned" in happened and not (started and self.spec["on_orphan"] == "adopt"):
             self.detail = self.detail or "its owner died"
             self._stop("orphaned", now + self.spec["grace_s"])

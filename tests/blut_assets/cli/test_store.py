@@ -61,7 +61,7 @@ def test_the_seconds_that_reuse_saved_are_told_of_each_asset(day: Scene, blut: B
     }
     assert told["reused"] == 2 and told["computed"] == 0 and told["saved_unknown"] == 0
     assert 0 < told["seconds_saved"] == sum(one["seconds_saved"] or 0 for one in told["assets"])
-    assert "2 reused, 0 computed; " in blut("cache", "stats", run[:8]).stdout
+    assert "2 reused, 0 computed; " in day.blut("cache", "stats", run[:8]).stdout
     first = json.loads(blut("jobs", "--json").stdout)[-1]["id"]
     assert json.loads(blut("cache", "stats", first, "--json").stdout)["seconds_saved"] == 0
 

@@ -1,0 +1,28 @@
+"""Tells a run at work how much time its payloads get to end, where whoever cancels it says so."""
+
+import contextlib
+import json
+import math
+from pathlib import Path
+
+from blut_resources.files.durable import write_atomic
+from blut_resources.runs.files import run_dir
+
+CANCEL = "cancel.json"
+
+
+def give_time(home: Path, run_id: str, grace_s: float) -> None:
+    """Write down how many seconds a payload of a run gets between SIGTERM and SIGKILL from now on.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    write_atomic(run_dir(home, run_id) / CANCEL, json.dumps({"grace_s": grace_s}).encode())
+
+
+def time_given(home: Path, run_id: str) -> float | None:
+    """Returns these seconds; None where nobody said any."""
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        seconds = float(json.loads((run_dir(home, run_id) / CANCEL).read_bytes())["grace_s"])
+        return seconds if math.isfinite(seconds) and seconds >= 0 else None
+    return None
