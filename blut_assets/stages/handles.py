@@ -1,6 +1,8 @@
 """Hands one asset's artifact to the next: by its handle in the event log, of the same run first."""
 
+import json
 import time
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import dagster as dg
@@ -12,19 +14,29 @@ from blut_assets.stages.reuse import NoHandle, artifact_of, materializations
 from blut_resources.instance.instance import EphemeralInstance, home_of
 
 LOOK_BACK = 1000
+GIVEN_TAG = "blut/given"
+"""Of a run: by the name of an asset, the artifact that stands for what it made last."""
 A = TypeVar("A", bound=Artifact)
+
+
+def given_tags(given: Mapping[dg.AssetKey, Artifact]) -> dict[str, str]:
+    """Returns the tags of a run in which these artifacts stand for what their assets made last."""
+    handles = {key.to_user_string(): one.model_dump(mode="json") for key, one in given.items()}
+    return {GIVEN_TAG: json.dumps(handles)} if handles else {}
 
 
 class ArtifactHandles(dg.ConfigurableIOManager):
     """Stores nothing: a stage asset has put its bytes into the store and its handle into the event log.
 
     Dagster would load "the latest", which under concurrent runs may be another run's. Here an input is
-    what this run or its parent made, and only if they made none, the newest.
+    what this run or its parent made, and only if they made none, the newest. What the run was given for it
+    comes before all of these.
     """
 
     _instance: Any = PrivateAttr(default=None)
     _run_id: str = PrivateAttr(default="")
     _lineage: set[str] = PrivateAttr(default_factory=set)
+    _given: dict[str, Any] = PrivateAttr(default_factory=dict)
     _made: dict[tuple[dg.AssetKey, str | None], Artifact] = PrivateAttr(default_factory=dict)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
@@ -32,6 +44,7 @@ class ArtifactHandles(dg.ConfigurableIOManager):
         run, self._made = context.run, {}
         self._instance, self._lineage = context.instance, set()
         self._run_id = run.run_id if run else ""
+        self._given = json.loads(run.tags.get(GIVEN_TAG, "{}")) if run else {}
         while run and run.run_id not in self._lineage:
             self._lineage.add(run.run_id)
             run = self._instance.get_run_by_id(run.parent_run_id) if run.parent_run_id else None
@@ -55,6 +68,8 @@ class ArtifactHandles(dg.ConfigurableIOManager):
         made = self._made.get((key, partition))
         if made is not None:
             return made
+        if given := self._given.get(key.to_user_string()):
+            return kind.model_validate(given)
         try:
             return self._look_up(key, partition, kind)
         except dg.Failure:

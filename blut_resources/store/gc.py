@@ -54,8 +54,8 @@ TEMPORARY_S = DAY_S
 class CollectReport(NamedTuple):
     """Says what garbage collection did, or would do.
 
-    ``spared`` might go, and there was room for it. ``bytes_left`` are the store's own; None where no limit asked
-    for them.
+    ``spared`` might go, and there was room for it. ``bytes_left`` are the store's own; None where nobody
+    asked for a limit.
     """
 
     removed: tuple[str, ...]

@@ -1,6 +1,5 @@
 """Implements `blut stage list|run`: the assets that a cookbook declares, and one of them by itself."""
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -59,30 +58,57 @@ def run_stage(
     config: Annotated[
         str, typer.Option("--config", metavar="JSON", help="Its config: a JSON object, or @FILE.")
     ] = "{}",
-    output: Annotated[
-        Path | None, typer.Option("--output", help="Copy what it made to this path, which must not exist.")
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            metavar="NAME=PATH|-",
+            help="A file or directory in the place of what that input's asset last made; - is standard input."
+            " Any number of times.",
+        ),
     ] = None,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            metavar="PATH|-",
+            help="Copy what it made to this path, which must not exist: as a directory, or, with a suffix as"
+            " in x.gguf, as the file; - is standard output.",
+        ),
+    ] = "",
 ) -> None:
-    """Make one asset from what the assets above it last made; reused if that is what there is already."""
-    if output and output.exists():
-        wrong(f"--output {output}: is there already; name a path that is not")
-    from blut_assets.cli.run.arguments import load_object, with_data
-    from blut_assets.cli.run.launching import execute
-    from blut_assets.definitions import defs, discovered
+    """Make one asset from what the assets above it last made; reused if that is what there is already.
 
-    assets = [asset for cookbook in discovered.cookbooks for asset in cookbook.assets]
-    chosen = {asset.key.to_user_string(): asset for asset in assets}.get(name)
-    if chosen is None:
-        wrong(f"no stage is called {name!r}; `blut stage list` lists them")
-    values = with_data(load_object(config, "--config"))
-    valid = _config(chosen, values)
-    given = valid.model_dump(mode="json", include=set(values))  # paths are absolute there
-    ops = {"ops": {"__".join(chosen.key.path): {"config": given}}} if given else {}
-    job = defs.resolve_implicit_global_asset_job_def()
-    configs = {chosen.key: valid}
-    status = execute(job, ops, Alone(name, [chosen]), configs, selection=[chosen.key])
-    if output and not status:
-        _hand_out(chosen.key, output)
+    With --output - nothing but the bytes is on standard output, and what the run says on standard error.
+    """
+    from blut_assets.cli.run.arguments import load_object, with_data
+    from blut_assets.cli.run.hand_out import hand_out, kept_clean, refuse_early
+
+    refuse_early(output)
+    with kept_clean(output) as out:
+        from blut_assets.cli.run.given import given_inputs
+        from blut_assets.cli.run.launching import execute
+        from blut_assets.definitions import defs, discovered
+        from blut_assets.stages.handles import given_tags
+        from blut_assets.stages.spec import spec_of
+        from blut_resources.instance.instance import open_instance
+
+        assets = [asset for cookbook in discovered.cookbooks for asset in cookbook.assets]
+        chosen = {asset.key.to_user_string(): asset for asset in assets}.get(name)
+        spec = spec_of(chosen) if chosen else None
+        if chosen is None or spec is None:
+            wrong(f"no stage is called {name!r}; `blut stage list` lists them")
+        values = with_data(load_object(config, "--config"))
+        valid = _config(chosen, values)
+        values = valid.model_dump(mode="json", include=set(values))  # paths are absolute there
+        ops = {"ops": {"__".join(chosen.key.path): {"config": values}}} if values else {}
+        job = defs.resolve_implicit_global_asset_job_def()
+        alone, configs = Alone(name, [chosen]), {chosen.key: valid}
+        with open_instance() as instance:
+            given = given_inputs(instance, spec, inputs or ())
+        status = execute(job, ops, alone, configs, selection=[chosen.key], tags=given_tags(given))
+        if output and not status:
+            hand_out(_made(chosen.key), output, out)
     raise typer.Exit(status)
 
 
@@ -111,21 +137,15 @@ def _config(asset: "dg.AssetsDefinition", values: dict[str, object]) -> "StageCo
         wrong("\n".join(lines))
 
 
-def _hand_out(key: "dg.AssetKey", output: Path) -> None:
-    """Copy the bytes, if there are any."""
+def _made(key: "dg.AssetKey") -> Path:
+    """Returns where the bytes are that an asset made last."""
     from blut_assets.stages import reuse
     from blut_resources.instance.instance import open_instance, store_of
 
     with open_instance() as instance:
         record = instance.get_latest_materialization_event(key)
-        digest = (
-            reuse.digest_of(record.asset_materialization) if record and record.asset_materialization else ""
-        )
+        event = record.asset_materialization if record else None
+        digest = reuse.digest_of(event) if event else ""
         if not digest:
             failed(f"{key.to_user_string()} left nothing to copy")
-        found = store_of(instance).open(digest)
-        if found.is_dir():
-            shutil.copytree(found, output)
-        else:
-            shutil.copyfile(found, output)
-    typer.echo(f"copied to {output}")
+        return store_of(instance).open(digest)

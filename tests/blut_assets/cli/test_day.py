@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -199,6 +200,12 @@ def test_one_stage_is_made_by_itself_and_handed_out(day: Scene, tmp_path: Path) 
     done = day.blut("stage", "run", "contained/judged", "--output", str(out))
     assert done.returncode == 0, done.stderr
     assert "contained/judged  reused" in done.stdout and len((out / "word").read_text()) == 8
+    word = tmp_path / "new" / "word.txt"
+    assert day.blut("stage", "run", "contained/judged", "--output", str(word)).returncode == 0
+    assert word.read_text() == (out / "word").read_text(), "one file, under the name that was given"
+    piped = day.blut("stage", "run", "contained/judged", "--output", "-")
+    assert piped.returncode == 0 and piped.stdout == word.read_text(), "nothing but the bytes"
+    assert "contained/judged  reused" in piped.stderr
     for words, said in (
         (("contained/nothing",), "no stage is called 'contained/nothing'"),
         (("contained/trained", "--config", '{"epoch": 3}'), "no such field epoch"),
@@ -206,6 +213,61 @@ def test_one_stage_is_made_by_itself_and_handed_out(day: Scene, tmp_path: Path) 
     ):
         refused = day.blut("stage", "run", *words)
         assert refused.returncode == 2 and said in refused.stderr
+
+
+def test_a_file_or_a_pipe_stands_for_what_an_input_made_last(day: Scene, blut: Blut, tmp_path: Path) -> None:
+    for epochs in (13, 14):
+        made = day.blut("stage", "run", "contained/trained", "--config", json.dumps({"epochs": epochs}))
+        assert made.returncode == 0, made.stderr
+    results = [json.loads(blut("results", run["id"], "--json").stdout) for run in jobs(blut)[-2:]]
+    older = results[0]["artifacts"][0]
+    model = tmp_path / "model-of-thirteen"
+    shutil.copyfile(Path(older["path"]) / "model", model)
+
+    def judged(*words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        command = [*BLUT, "stage", "run", "contained/judged", "--output", "-", *words]
+        return subprocess.run(
+            command, env=day.environment(), cwd=REPOSITORY, input=stdin, capture_output=True
+        )
+
+    of_newest = judged().stdout
+    for done in (
+        judged("--input", f"trained={model}"),
+        judged("--input", f"trained={older['path']}"),
+        judged("--input", "trained=-", stdin=model.read_bytes()),
+    ):
+        assert done.returncode == 0 and done.stdout == model.read_bytes()[:8] != of_newest, done.stderr
+    assert judged().stdout == of_newest, "what was given is not what the asset made last"
+    (found,) = json.loads(blut("lineage", "--json", model, "--down").stdout)
+    assert [way["asset"] for one in found["made_of_it"] for way in one["made"]] == ["contained/judged"]
+    assert found["digest"] == older["digest"]
+    foreign = tmp_path / "foreign"
+    foreign.write_text("from elsewhere")
+    for word, said in (
+        (f"trained={foreign}", b"no run of this history made these bytes"),
+        (f"trained={tmp_path / 'nothing'}", b"there is no such file or directory"),
+        (f"model={model}", b"has no input 'model'; there are trained"),
+        ("trained", b"write NAME=PATH"),
+    ):
+        refused = judged("--input", word)
+        assert refused.returncode == 2 and said in refused.stderr and refused.stdout == b""
+
+
+def test_what_has_more_than_one_file_is_no_stream(day: Scene, tmp_path: Path) -> None:
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    (folder / "raw").write_text("given")
+    day.behave(big=10)
+    command = ["stage", "run", "contained/trained", "--input", f"raw={folder}", "--output"]
+    refused = day.blut(*command, "-")
+    day.behave()
+    assert refused.returncode == 1 and refused.stdout == ""
+    assert "a directory of 2 files (big, model)" in refused.stderr
+    copied = tmp_path / "x.gguf"
+    assert day.blut(*command, str(copied)).returncode == 0 and sorted(p.name for p in copied.iterdir()) == [
+        "big",
+        "model",
+    ]
 
 
 def test_a_stage_by_itself_leaves_the_record_of_each_epoch_that_a_recipe_leaves(
