@@ -121,7 +121,9 @@ class Stage:
         digest = artifact if isinstance(artifact, str) else artifact.digest
         path = self.store.open(digest)
         if told := self.store.outside(digest):
-            self._outside[path] = told
+            # two artifacts may lie in one directory; a payload that reads either finds the files of both
+            before = self._outside.get(path, {"files": {}})
+            self._outside[path] = {**told, "files": before["files"] | told["files"]}
         return path
 
     def earlier(self) -> Artifact | None:

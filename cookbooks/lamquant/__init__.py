@@ -24,7 +24,7 @@ def cookbook() -> "Cookbook":
 
     return Cookbook(
         name="lamquant",
-        assets=JOINT_CODEC.assets,
+        assets=list(dict.fromkeys([*DATA_PREP.assets, *JOINT_CODEC.assets])),
         recipes=[DATA_PREP, JOINT_CODEC],
         checks=[pccp_gate],
         data=KINDS,

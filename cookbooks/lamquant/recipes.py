@@ -6,6 +6,9 @@ from typing import Literal
 from blut_assets.changes import ChangeArgs, refuse_unanswered
 from blut_assets.recipes import Metric, Recipe, RecipeArgs, config_from, like
 from blut_assets.stages import StageConfig
+from cookbooks.lamquant.annotations.classify import Unknown
+from cookbooks.lamquant.annotations.reading import Labels
+from cookbooks.lamquant.annotations.vocabulary import parse_vocabulary, read_vocabulary
 from cookbooks.lamquant.artifacts import LmaCorpus, PccpVerdict, Recordings
 from cookbooks.lamquant.configs.corpus import (
     SYNTHETIC,
@@ -17,11 +20,13 @@ from cookbooks.lamquant.configs.corpus import (
     SplitRequestConfig,
     TrainingWindowsConfig,
 )
+from cookbooks.lamquant.configs.labelling import AnnotationFilesConfig, AnnotationsConfig
 from cookbooks.lamquant.configs.promotion import PromotedCodecConfig
 from cookbooks.lamquant.configs.training import Device, JointCheckpointConfig, PresetName
 from cookbooks.lamquant.configs.verdict import FloorRegistryConfig, PccpVerdictConfig
 from cookbooks.lamquant.corpus import lma_corpus, split_manifest, training_windows
 from cookbooks.lamquant.gate.floors import load_registry
+from cookbooks.lamquant.labelling import annotation_files, annotations, vocabulary_path
 from cookbooks.lamquant.promotion import promoted_codec
 from cookbooks.lamquant.signal.listing import refuse_beside
 from cookbooks.lamquant.signal.placing import SplitPolicy
@@ -37,8 +42,8 @@ from cookbooks.lamquant.training import joint_checkpoint
 from cookbooks.lamquant.verdict import pccp_verdict
 
 
-class DataPrepArgs(RecipeArgs):
-    """Holds the args of ``lamquant_data_prep``."""
+class CorpusArgs(RecipeArgs):
+    """Holds the args of every recipe that begins with recordings."""
 
     edf_root: str = like(RecordingsConfig, "edf_root")
     identity: Identity = like(LmaCorpusConfig, "identity")
@@ -49,7 +54,15 @@ class DataPrepArgs(RecipeArgs):
     workers: int = like(LmaCorpusConfig, "workers")
 
 
-class JointCodecArgs(DataPrepArgs, ChangeArgs):
+class DataPrepArgs(CorpusArgs):
+    """Holds the args of ``lamquant_data_prep``."""
+
+    labels: Labels = like(AnnotationsConfig, "labels")
+    vocabulary: str = like(AnnotationsConfig, "vocabulary")
+    unknown: Unknown = like(AnnotationsConfig, "unknown")
+
+
+class JointCodecArgs(CorpusArgs, ChangeArgs):
     """Holds the args of ``lamquant_joint_codec``."""
 
     change_id: str = like(PccpVerdictConfig, "change_id", description="of the change judged")
@@ -107,6 +120,16 @@ class JointCodecArgs(DataPrepArgs, ChangeArgs):
 
 
 def _data_prep(args: DataPrepArgs) -> Mapping[str, StageConfig]:
+    path = vocabulary_path(args.vocabulary)
+    parse_vocabulary(read_vocabulary(path), path.name)
+    return {
+        **_corpus(args),
+        "annotation_files": AnnotationFilesConfig(edf_root=args.edf_root),
+        "annotations": config_from(AnnotationsConfig, args),
+    }
+
+
+def _corpus(args: CorpusArgs) -> Mapping[str, StageConfig]:
     return {
         "recordings": RecordingsConfig(edf_root=args.edf_root),
         "lma_corpus": config_from(LmaCorpusConfig, args),
@@ -116,7 +139,7 @@ def _data_prep(args: DataPrepArgs) -> Mapping[str, StageConfig]:
 def _joint_codec(args: JointCodecArgs) -> Mapping[str, StageConfig]:
     _refuse_what_the_gate_would(args)
     return {
-        **_data_prep(args),
+        **_corpus(args),
         "split_request": config_from(SplitRequestConfig, args),
         "split_manifest": config_from(SplitManifestConfig, args, seed=args.split_seed),
         "training_windows": config_from(TrainingWindowsConfig, args),
@@ -153,9 +176,9 @@ def _refuse_what_the_split_would(args: JointCodecArgs) -> None:
 DATA_PREP = Recipe(
     name="lamquant_data_prep",
     category="data-prep",
-    description="EDF/BDF recordings into a lossless LMA corpus.",
+    description="EDF/BDF recordings into a lossless LMA corpus, with what people have marked in them.",
     args=DataPrepArgs,
-    assets=[recordings, lma_corpus],
+    assets=[recordings, lma_corpus, annotation_files, annotations],
     output=LmaCorpus,
     configure=_data_prep,
     input_kinds=[Recordings.kind],

@@ -22,13 +22,7 @@ def recordings(stage: Stage, config: RecordingsConfig) -> Steps[Recordings]:
 
     The digest depends on relative names and contents only: the same files elsewhere are the same recordings.
     """
-    root = Path(config.edf_root)
-    if config.edf_root.startswith(BUILT):
-        root = yield from _built(stage, config.edf_root)
-    if not root.is_dir():
-        raise FileNotFoundError(
-            f"edf_root {config.edf_root!r} is not a directory: give one that holds EDF files"
-        )
+    root = yield from recordings_root(stage, config.edf_root)
     files = [root / name for name in find_recordings(root).names]
     if not files:
         raise FileNotFoundError(
@@ -38,6 +32,20 @@ def recordings(stage: Stage, config: RecordingsConfig) -> Steps[Recordings]:
     digest = stage.store.put_reference(root, files)
     stage.show(directory=str(root), sources=_sources_note(root))
     return Recordings(digest=digest, n_files=len(files), n_bytes=sum(path.stat().st_size for path in files))
+
+
+def recordings_root(stage: Stage, edf_root: str) -> Steps[Path]:  # type: ignore[type-var]
+    """Returns the directory that holds the recordings.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    root = Path(edf_root)
+    if edf_root.startswith(BUILT):
+        root = yield from _built(stage, edf_root)
+    if not root.is_dir():
+        raise FileNotFoundError(f"edf_root {edf_root!r} is not a directory: give one that holds EDF files")
+    return root
 
 
 def _built(stage: Stage, name: str) -> Steps[Path]:  # type: ignore[type-var]

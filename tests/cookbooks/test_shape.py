@@ -15,7 +15,7 @@ LAMQUANT, LLM = (REPOSITORY / "cookbooks" / name for name in ("lamquant", "llm")
 FLOW = ("sources", "corpus", "training", "verdict", "promotion")
 """What the data goes through, in this order."""
 BESIDE = ("artifacts", "configs", "recipes")
-MORE = {LAMQUANT: {"data_kinds"}, LLM: {"data_kinds", "gguf", "suite"}}
+MORE = {LAMQUANT: {"data_kinds", "labelling"}, LLM: {"data_kinds", "gguf", "suite"}}
 VERBS = {
     *("train", "encode", "decode", "build", "score", "convert", "verify", "evaluate", "normalise", "split"),
     *("take", "merge", "predict", "measure", "preflight"),

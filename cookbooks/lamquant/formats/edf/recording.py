@@ -123,9 +123,13 @@ class EdfFile:
         """
         return self._samples.blocks(segment.first_record, segment.n_samples, samples)
 
-    def annotations(self) -> Iterator[Tal]:
-        """Yields the annotations, record by record; their texts can name a person."""
-        return self._lists.annotations()
+    def annotations(self, *, strict: bool = False) -> Iterator[Tal]:
+        """Yields the annotations, record by record; their texts can name a person.
+
+        Raises:
+            BadTal: with ``strict``, one of them is damaged.
+        """
+        return self._lists.annotations(strict)
 
 
 def open_edf(path: Path, options: ReadOptions | None = None, *, scratch: Path | None = None) -> EdfFile:
@@ -284,10 +288,11 @@ class _Lists:
                 break
         return best
 
-    def annotations(self) -> Iterator[Tal]:
+    def annotations(self, strict: bool) -> Iterator[Tal]:
         for index in range(self._layout.n_records):
             for slot in self._slots:
-                yield from (tal for tal in parse_tals(self._record(slot, index)) if tal.texts)
+                lists = parse_tals(self._record(slot, index), strict=strict and slot.is_annotation)
+                yield from (tal for tal in lists if tal.texts)
 
     def _record(self, slot: Slot, index: int) -> bytes:
         layout = self._layout

@@ -10,6 +10,10 @@ _LIST = re.compile(
 )
 
 
+class BadTal(ValueError):
+    """Says that an annotation signal holds something that is not a list."""
+
+
 class Tal(NamedTuple):
     """Holds one list: onset and duration in seconds, and its texts, which can name a person."""
 
@@ -18,10 +22,13 @@ class Tal(NamedTuple):
     texts: list[str]
 
 
-def parse_tals(data: bytes) -> list[Tal]:
+def parse_tals(data: bytes, *, strict: bool = False) -> list[Tal]:
     """Returns the lists in one record of an annotation signal; anything else is passed over.
 
     The list that only says when a record begins has no texts.
+
+    Raises:
+        BadTal: with ``strict``, there is something else.
     """
     found = []
     for piece in data.split(b"\0"):
@@ -29,6 +36,8 @@ def parse_tals(data: bytes) -> list[Tal]:
             onset, duration, texts = match.groups()
             words = [_text(text) for text in texts.split(b"\x14") if text]
             found.append(Tal(_number(onset), _number(duration) if duration else None, words))
+        elif strict and piece.strip():
+            raise BadTal("an annotation is damaged: it has no onset, or its onset is not a number")
     return found
 
 

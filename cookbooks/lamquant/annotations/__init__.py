@@ -1,0 +1,1 @@
+"""Reads what people have marked in recordings: inside EDF+ files, and in lists beside them."""

@@ -1,0 +1,145 @@
+"""Keeps what people have marked in recordings: the lists beside them, and the annotations."""
+
+import json
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from blut_assets.stages import Stage, Steps, stage_asset
+from blut_resources.files.digest import digest_bytes
+from blut_resources.store.artifacts import ArtifactStore
+from cookbooks.lamquant.annotations.beside import lists_beside
+from cookbooks.lamquant.annotations.content import FILE
+from cookbooks.lamquant.annotations.marks import CLASSES
+from cookbooks.lamquant.annotations.vocabulary import (
+    SHIPPED_VOCABULARY,
+    VocabularyError,
+    parse_vocabulary,
+    read_vocabulary,
+)
+from cookbooks.lamquant.artifacts import AnnotationFiles, Annotations, LmaCorpus, Recordings
+from cookbooks.lamquant.configs.labelling import AnnotationFilesConfig, AnnotationsConfig
+from cookbooks.lamquant.formats.edf.discovery import find_recordings
+from cookbooks.lamquant.sources import recordings_root
+
+ANNOTATIONS_BUILD = "cookbooks.lamquant.payload.annotations_build"
+SHOWN = 50
+"""Recordings in a table of the UI, and refusals in the log; all of them are in ``annotations.json``."""
+VOCABULARY = "vocabulary"
+
+
+@stage_asset(cookbook="lamquant", group="sources", source=True, headline=["n_files"], kinds={"csv"})
+def annotation_files(stage: Stage, config: AnnotationFilesConfig) -> Steps[AnnotationFiles]:
+    """Lists of annotations beside the recordings, digested file by file. What they say stays where it is."""
+    root = yield from recordings_root(stage, config.edf_root)
+    files, others = lists_beside(root, find_recordings(root).names)
+    if others and not stage.planning:
+        names = ", ".join(path.relative_to(root).as_posix() for path in others[:SHOWN])
+        stage.context.log.warning(
+            f"{len(others)} lists of annotations are left out: they cannot be read, or are links that lead"
+            f" nowhere or out of the directory: {names}"
+        )
+    digest = stage.store.put_reference(root, files)
+    return AnnotationFiles(digest=digest, n_files=len(files))
+
+
+def vocabulary_path(vocabulary: str) -> Path:
+    """Returns the user's vocabulary, or the shipped one."""
+    return Path(vocabulary) if vocabulary else SHIPPED_VOCABULARY
+
+
+def vocabulary_digest(
+    store: ArtifactStore, inputs: Mapping[str, str], config: AnnotationsConfig
+) -> Mapping[str, str]:
+    """Returns the digest of the vocabulary: what it says is a part of the fingerprint, and not its path."""
+    return {VOCABULARY: digest_bytes(read_vocabulary(vocabulary_path(config.vocabulary)))}
+
+
+def tables(out: Path) -> Mapping[str, Any]:
+    """Returns what the UI shows: recordings and their classes, the sources, and what was refused."""
+    content = json.loads((out / FILE).read_text())
+    recordings = content["recordings"].items()
+    shown: dict[str, Any] = {"sources_used": dg.MetadataValue.json(content["counts"]["sources"])}
+    rows = list(islice(_rows(recordings), SHOWN))
+    if rows:
+        shown["recordings"] = dg.MetadataValue.table(rows)
+    refused = ((stem, one) for stem, one in recordings if one["state"] == "refused")
+    problems = [
+        _record(recording=stem, problem=one["problem"], remedy=one["remedy"])
+        for stem, one in islice(refused, SHOWN)
+    ]
+    if problems:
+        shown["refused"] = dg.MetadataValue.table(problems)
+    if texts := content.get("texts"):
+        shown["texts"] = dg.MetadataValue.table([_record(**one) for one in texts[:SHOWN]])
+    return shown
+
+
+def _rows(recordings: Any) -> Iterator[dg.TableRecord]:
+    """Yields a row for each recording whose labels are kept or refused; the others say nothing."""
+    for stem, one in recordings:
+        if one["state"] != "unannotated":
+            labels = [event[0] for event in one.get("events", [])]
+            counts = {label: labels.count(label) for label in CLASSES}
+            yield _record(recording=stem, state=one["state"], **counts, sources=", ".join(one["sources"]))
+
+
+def _record(**values: Any) -> dg.TableRecord:
+    return dg.TableRecord(values)
+
+
+@stage_asset(
+    cookbook="lamquant",
+    group="corpus",
+    payloads=[ANNOTATIONS_BUILD],
+    looks_up=vocabulary_digest,
+    show=tables,
+    headline=["n_annotated", "n_unannotated", "n_refused", "n_events"],
+    kinds={"json"},
+)
+def annotations(
+    stage: Stage,
+    recordings: Recordings,
+    annotation_files: AnnotationFiles,
+    lma_corpus: LmaCorpus,
+    config: AnnotationsConfig,
+) -> Steps[Annotations]:
+    """What people have marked in the recordings: class, onset, duration and source, and no text.
+
+    A recording of which nobody has said anything is unannotated, which is not quiet. A source that cannot be
+    trusted costs its recording the labels, with the reason.
+    """
+    path = vocabulary_path(config.vocabulary)
+    vocabulary = read_vocabulary(path)
+    if digest_bytes(vocabulary) != stage.looked_up[VOCABULARY]:
+        raise VocabularyError(f"vocabulary {path.name}: it was changed during the run; run again")
+    parse_vocabulary(vocabulary, path.name)
+    facts = yield from stage.run(
+        ANNOTATIONS_BUILD,
+        config={
+            "labels": config.labels,
+            "unknown": config.unknown,
+            "identity": lma_corpus.identity,
+            "vocabulary": vocabulary.decode("utf-8-sig"),
+            "lists": sorted(stage.store.files(annotation_files.digest)),
+        },
+        inputs={
+            "corpus": stage.open(lma_corpus),
+            "recordings": stage.open(recordings),
+            "lists": stage.open(annotation_files),
+        },
+    )
+    _tell(stage)
+    return Annotations(**facts)
+
+
+def _tell(stage: Stage) -> None:
+    recordings = json.loads((stage.out / FILE).read_text())["recordings"]
+    refused = {stem: one for stem, one in recordings.items() if one["state"] == "refused"}
+    for stem, one in islice(refused.items(), SHOWN):
+        stage.context.log.warning(f"no labels for {stem}: {one['problem']}; {one['remedy']}")
+    if len(refused) > SHOWN:
+        stage.context.log.warning(f"no labels for {len(refused) - SHOWN} more: {FILE} names them")
