@@ -26,7 +26,9 @@ from cookbooks.lamquant.encoding.index import count, write_index
 from cookbooks.lamquant.encoding.job import EncodeJob, tidy
 from cookbooks.lamquant.encoding.workers import Outcome, encode_all
 from cookbooks.lamquant.formats.edf.discovery import PassedOver, find_recordings
+from cookbooks.lamquant.formats.edf.nameless import nameless, telling
 from cookbooks.lamquant.formats.edf.names import stems_of
+from cookbooks.lamquant.formats.edf.patient import patient_field
 from cookbooks.lamquant.formats.edf.recording import ReadOptions
 
 IDENTITY = {"strip": "stripped", "keep": "kept"}
@@ -117,9 +119,12 @@ def _jobs(
 ) -> Iterator[EncodeJob]:
     place, digests, options = session.inputs[root.input], session.digests(root.input), settings.options()
     prefix = f"{root.name}__" if len(settings.roots) > 1 else ""
-    for relative, stem in stems_of(map(PurePosixPath, names)).items():
-        path = place / relative
-        digest = digests.get(relative.as_posix()) or _digest(path)
+    shown = {PurePosixPath(name): name for name in names}
+    if not options.keep_identity:
+        shown = {nameless(path, telling(patient_field(place / path))): name for path, name in shown.items()}
+    for relative, stem in stems_of(shown).items():
+        path, digest = place / shown[relative], digests.get(shown[relative])
+        digest = digest or _digest(path)
         name = f"{prefix}{stem}"
         yield EncodeJob(path, root.name, relative, name, options, digest, _size(path), finished)
 

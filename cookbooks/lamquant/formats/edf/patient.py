@@ -2,7 +2,10 @@
 
 import re
 import unicodedata
+import zlib
+from pathlib import Path
 
+from blut_resources.files.foreign import open_regular
 from cookbooks.lamquant.subjects.names import pseudonym
 
 _ANONYMOUS = re.compile(
@@ -11,6 +14,18 @@ _ANONYMOUS = re.compile(
     re.IGNORECASE,
 )
 _DATE = re.compile(r"\d{1,2}-[A-Za-z]{3}-\d{4}|X", re.IGNORECASE)
+
+
+def patient_field(path: Path) -> str:
+    """Returns the patient field of a file, also of one in gzip; empty where there is none to be read."""
+    try:
+        with open_regular(path) as file:
+            head = file.read(1 << 12)
+        if head.startswith(b"\x1f\x8b"):
+            head = zlib.decompressobj(wbits=31).decompress(head, 256)
+    except (OSError, zlib.error):
+        return ""
+    return head[8:88].decode("latin-1") if len(head) >= 88 else ""
 
 
 def patient_key(field: str) -> str | None:
