@@ -13,8 +13,8 @@ class Tool:
         name: what a person calls it; of a program, the name of its file.
         why: what it is needed for.
         remedy: a command that brings it, or what to do; Debian's package of that name if not given.
-        find: returns what there is of it, such as a path, or None where it is missing; the programs on the
-            PATH are searched if not given.
+        find: returns what there is of it, such as a path, or None where it is missing, and raises where it is
+            there and of no use; the programs on the PATH are searched if not given.
     """
 
     name: str

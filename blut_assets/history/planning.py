@@ -19,6 +19,7 @@ from blut_assets.stages.spec import NotYet, StageConfig, StageSpec, spec_of
 from blut_assets.stages.stage import call, planned
 from blut_resources.files.digest import digest_path
 from blut_resources.instance.instance import home_of, store_of
+from blut_resources.payload_kit.refuse import Refused
 from blut_resources.store.artifacts import ArtifactStore, StoreError
 from blut_resources.text import one_line
 
@@ -117,21 +118,28 @@ class _Planner:
 
     def add(self, spec: StageSpec, config: StageConfig) -> None:
         event = self._latest.get(spec.key)
-        state, reason, digest = self._judge(spec, config, event)
-        inputs = self._inputs(spec, config)
+        inputs = self._made(spec)
+        try:
+            inputs = self._inputs(spec, config, inputs)
+            state, reason, digest = self._judge(spec, config, inputs, event)
+        except Refused as error:  # what it depends on outside cannot be used now
+            state, reason, digest = "unseen", one_line(error), None
         kind = Kind(config, inputs, expected_gpus(spec.footprint, config))
         cost = cost_before(self._instance, spec.key, kind) if event else Cost(None, "")
         name = spec.key.to_user_string()
         self.planned[spec.key] = Planned(name, state, reason, cost.seconds, digest, cost.of)
 
     def _judge(
-        self, spec: StageSpec, config: StageConfig, event: dg.AssetMaterialization | None
+        self,
+        spec: StageSpec,
+        config: StageConfig,
+        inputs: dict[str, str | None],
+        event: dg.AssetMaterialization | None,
     ) -> tuple[State, str, str | None]:
         if spec.source:
             return self._judge_source(spec, config, event)
         if not spec.memoised:
             return "always", "acts on the outside world, so it runs every time", None
-        inputs = self._inputs(spec, config)
         unknown = [spec.inputs[name].to_user_string() for name, digest in inputs.items() if digest is None]
         if unknown:
             return "blocked", f"depends on {', '.join(unknown)}; reused if that comes out unchanged", None
@@ -154,11 +162,19 @@ class _Planner:
         seen = f"looked at on every run; its bytes are {'unchanged' if known else 'new'}"
         return "always", "; ".join([seen, *changed]), digest
 
-    def _inputs(self, spec: StageSpec, config: StageConfig) -> dict[str, str | None]:
+    def _made(self, spec: StageSpec) -> dict[str, str | None]:
+        """Returns the digests of its inputs, None for one that is not known yet."""
+        return {name: self._input_digest(key) for name, key in spec.inputs.items()}
+
+    def _inputs(
+        self, spec: StageSpec, config: StageConfig, inputs: dict[str, str | None]
+    ) -> dict[str, str | None]:
         """Returns the digests that the fingerprint is made of;
         what it looks up only if the others are known.
+
+        Raises:
+            Refused: what it looks up cannot be used.
         """
-        inputs = {name: self._input_digest(key) for name, key in spec.inputs.items()}
         known = {name: digest for name, digest in inputs.items() if digest}
         return inputs | spec.looked_up(self._store, known, config) if len(known) == len(inputs) else inputs
 

@@ -26,6 +26,7 @@ from blut_resources.files.durable import FULL, explanation
 from blut_resources.instance.instance import EphemeralInstance, home_of, store_of
 from blut_resources.leases.lease import NeverFits
 from blut_resources.machine.memory import SharedMemoryTooSmall
+from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payloads.payload import PayloadFailed
 from blut_resources.registry.models import RegistryError
 from blut_resources.registry.verdicts import PromotionRefused
@@ -35,7 +36,7 @@ from blut_resources.text import lines
 
 EXPLAINED = (
     *(CodeEdited, ContainmentRefused, EphemeralInstance, FileNotFoundError, LimitsError, NeverFits),
-    *(PromotionRefused, RegistryError, SharedMemoryTooSmall, StoreError, TrackerUnavailable),
+    *(PromotionRefused, Refused, RegistryError, SharedMemoryTooSmall, StoreError, TrackerUnavailable),
 )
 """Errors whose message is written for a person; anything else keeps its stack trace."""
 HOPELESS = (
@@ -45,6 +46,7 @@ HOPELESS = (
     LimitsError,
     NeverFits,
     PromotionRefused,
+    Refused,
     TrackerUnavailable,
 )
 """Those that another attempt meets again."""

@@ -21,7 +21,7 @@ LEAST = 64 << 20
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenLimits:
     """Holds the limits of a payload.
 
     Attributes:
@@ -54,7 +54,7 @@ def choose(
     config: LimitsConfig,
     footprint: Footprint,
     peaks: tuple[Sequence[int], Sequence[int]],
-) -> Choice:
+) -> ChosenLimits:
     """Choose the limits of a payload.
 
     Args:
@@ -67,17 +67,17 @@ def choose(
     """
     limits = config.resolve(footprint.limits)
     if contained is None:
-        return Choice(limits)
+        return ChosenLimits(limits)
     _refuse_contradiction(contained, limits)
     if not contained:
         bare = replace(limits, backend="none", mode="best-effort")
-        return Choice(bare, contained, f"no containment (${CONTAINED}=0)")
+        return ChosenLimits(bare, contained, f"no containment (${CONTAINED}=0)")
     if limits.memory_max:
         size, reason = limits.memory_max, _named_by(config, footprint.limits)
     else:
         declared = parse_size(footprint.memory, "footprint.memory") if footprint.memory else 0
         size, reason = _found(max(declared, limits.memory_high or 0), *peaks)
-    return Choice(replace(limits, memory_max=size, mode="required"), contained, reason)
+    return ChosenLimits(replace(limits, memory_max=size, mode="required"), contained, reason)
 
 
 def unclaimed(least: int = 0) -> int:

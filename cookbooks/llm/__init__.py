@@ -20,7 +20,7 @@ def cookbook() -> "Cookbook":
     from cookbooks.llm.gate import bundle
     from cookbooks.llm.gate.floors import EXAMPLE, SCHEMA, pinned_floors
     from cookbooks.llm.gguf import gguf_preflight
-    from cookbooks.llm.llama.kit import built
+    from cookbooks.llm.llama.own import described
     from cookbooks.llm.recipes.suite import EVAL_SUITE
     from cookbooks.llm.recipes.tails import DISTILLED_TAIL, DPO_TAIL, SFT_TAIL
     from cookbooks.llm.recipes.training import (
@@ -60,7 +60,7 @@ def cookbook() -> "Cookbook":
             Tool("g++", "llama.cpp is built for GGUF"),
             Tool("cmake", "as g++"),
             Tool(
-                "llama.cpp kit", "GGUF files are made and checked with it", "the first GGUF builds it", built
+                "llama.cpp", "GGUF files are made and checked with it", "the first GGUF builds it", described
             ),
             TORCH,
         ],

@@ -190,6 +190,7 @@ class GgufModel(Artifact):
         tokenizer_equal: whether llama.cpp cuts text into the same tokens.
         answer_stops: whether answers end.
         faithful: whether no floor is missed; ``fidelity.json`` has floors, intervals and answers.
+        llamacpp: what it was made with, and of which commit that is; empty where nobody wrote it down.
     """
 
     kind: ClassVar[str] = "model.gguf"
@@ -209,6 +210,7 @@ class GgufModel(Artifact):
     tokenizer_equal: bool
     answer_stops: bool
     faithful: bool
+    llamacpp: str = ""
 
 
 class TaskSet(Artifact):

@@ -5,6 +5,7 @@ The same for every way to train: each function here is declared once for each pr
 
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from blut_assets.retrying import gate_check
 from blut_assets.stages import Footprint, Stage, Steps, stage_asset
 from blut_resources.instance.instance import store_of
 from blut_resources.payloads.environment import FETCHING
-from blut_resources.store.artifacts import write_atomic
+from blut_resources.store.artifacts import ArtifactStore, write_atomic
 from cookbooks.llm.artifacts import Checkpoint, DatasetSplit, GgufModel, GgufPreflight, HfModel
 from cookbooks.llm.configs.gguf import GgufConfig, GgufPreflightConfig, MergedConfig
 from cookbooks.llm.gate.clean import DISTRIBUTIONS, clean_start
 from cookbooks.llm.llama.fidelity import FILE, read_fidelity
+from cookbooks.llm.llama.own import VARIABLE, made_with
 from cookbooks.llm.pages.metadata import sample_chat
 
 GGUF_PREFLIGHT = "cookbooks.llm.payload.gguf_preflight"
@@ -28,9 +30,17 @@ GGUF_VERIFY = "cookbooks.llm.payload.gguf_verify"
 FLOORS = ("max_kl", "min_top1", "max_perplexity_ratio")
 
 
+def looked_at_with(
+    _store: ArtifactStore, _inputs: Mapping[str, str], config: GgufPreflightConfig
+) -> Mapping[str, str]:
+    """Returns what of a llama.cpp of the user's own a model is looked at with, where one is asked for."""
+    return made_with() if config.check == "gguf" else {}
+
+
 @stage_asset(
     cookbook="llm",
     group="sources",
+    looks_up=looked_at_with,
     payloads=[GGUF_PREFLIGHT],
     headline=["architecture", "pre_tokenizer"],
     kinds={"gguf"},
@@ -140,9 +150,16 @@ def gguf(
             gpus=gpus,
             isolated=clean_start(FETCHING),
         )
+    _refuse_changed(stage)
     stage.show(fidelity=dg.MetadataValue.json(found))
     measured = {name: found[name] for name in GgufModel.model_fields.keys() & found.keys()}
     return GgufModel(**facts, **measured, name=merged.name, form=config.form)
+
+
+def _refuse_changed(stage: Stage) -> None:
+    """Refuse what was made while its llama.cpp was built again: nobody could say with which it was made."""
+    if dict(made_with()) != dict(stage.looked_up):
+        raise dg.Failure(f"{stage.name}: the llama.cpp that ${VARIABLE} names changed meanwhile: run again")
 
 
 def merged_asset(prefix: str) -> dg.AssetsDefinition:
@@ -171,6 +188,7 @@ def gguf_asset(prefix: str, split: str | None = None) -> dg.AssetsDefinition:
             "merged": f"{prefix}_merged",
             "split": split or f"{prefix}_split",
         },
+        looks_up=made_with,
         payloads=[GGUF_CONVERT, GGUF_VERIFY],
         headline=["quant", "n_bytes", "kl", "top1_agreement", "faithful"],
         kinds={"gguf"},

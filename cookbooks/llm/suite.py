@@ -23,6 +23,7 @@ from cookbooks.llm.configs.suite import FIELDS, SCORED, EvaluatedModelsConfig
 from cookbooks.llm.configs.verdict import ScoringConfig
 from cookbooks.llm.corpus import DATASET_NORMALISE, normalise
 from cookbooks.llm.gate.clean import DISTRIBUTIONS
+from cookbooks.llm.llama.own import read_with
 from cookbooks.llm.models.registered import SCHEME, registered_gguf
 from cookbooks.llm.sources import BASE_BUILD, named_model
 from cookbooks.llm.verdict import MODEL_EVALUATE, ROLES, Scored, score
@@ -95,6 +96,7 @@ def _models(stage: Stage, models: ModelSet) -> dict[str, Scored]:
 @stage_asset(
     cookbook="llm",
     group="corpus",
+    looks_up=read_with,
     payloads=[TOKENIZER_TAKE],
     headline=["taken_from", "vocab", "chat_template"],
     kinds={"json"},
@@ -138,6 +140,7 @@ def evaluated_rows(
 @stage_asset(
     cookbook="llm",
     group="verdict",
+    looks_up=read_with,
     payloads=[MODEL_EVALUATE],
     headline=["loss_base", "loss_tuned", "loss_quantised", "n_samples"],
     kinds={"json"},

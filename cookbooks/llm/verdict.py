@@ -18,6 +18,7 @@ from cookbooks.llm.evaluation.scores import table
 from cookbooks.llm.evaluation.summary import answers_by_model, summary
 from cookbooks.llm.evaluation.yaml_tasks import TaskError, read_tasks
 from cookbooks.llm.gate.clean import DISTRIBUTIONS, clean_start
+from cookbooks.llm.llama.own import read_with
 
 MODEL_EVALUATE = "cookbooks.llm.payload.model_evaluate"
 ROLES = ("base", "tuned", "quantised")
@@ -141,6 +142,7 @@ def evaluation_asset(prefix: str, split: str | None = None) -> dg.AssetsDefiniti
             "gguf": f"{prefix}_gguf",
             "split": split or f"{prefix}_split",
         },
+        looks_up=read_with,
         payloads=[MODEL_EVALUATE],
         headline=["loss_base", "loss_tuned", "loss_quantised", "n_samples"],
         kinds={"json"},

@@ -236,6 +236,10 @@ def _gpus() -> Iterator[Finding]:
 
 
 def _tool(tool: Tool) -> Finding:
-    if found := tool.found():
+    try:
+        found = tool.found()
+    except Exception as error:  # whatever it is, it is the answer
+        return Finding(tool.name, "broken", str(error))
+    if found:
         return Finding(tool.name, "ok", found)
     return Finding(tool.name, "missing", tool.why, tool.remedy or f"apt install {tool.name}")

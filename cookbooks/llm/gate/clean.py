@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 
 from blut_resources.containment.sandbox.isolation import Isolation
 from blut_resources.payload_kit.cache import cache_root
+from cookbooks.llm.llama.own import VARIABLE, named
 
 NEEDED = ("PATH", "BLUT_LLAMA_KIT", "CC", "CXX")
 DISTRIBUTIONS = (
@@ -16,7 +17,7 @@ DISTRIBUTIONS = (
 
 
 def clean_start(more: Iterable[str]) -> Isolation:
-    """Start clean: none of the user's settings but where the kit is, and ``more`` (``PIP_*``: all such).
+    """Start clean: none of the user's settings but where llama.cpp is, and ``more`` (``PIP_*``: all such).
 
     It is not kept from the machine: it needs the model, the rows, a device and maybe a compiler.
     """
@@ -24,4 +25,6 @@ def clean_start(more: Iterable[str]) -> Isolation:
     passed = {
         name: value for name, value in os.environ.items() if any(fnmatchcase(name, one) for one in wanted)
     }
+    own = named()  # as seen from here: it has another home, and starts elsewhere
+    passed |= {VARIABLE: str(own)} if own else {}
     return Isolation(variables={"XDG_CACHE_HOME": str(cache_root().parent), **passed}, sandboxed=False)

@@ -41,7 +41,8 @@ def main(arguments: list[str]) -> None:
     """Run the converter that is named first with the arguments after it."""
     skeleton = arguments[0] == "--skeleton"
     converter = Path(arguments[skeleton])
-    sys.path[:0] = [str(converter.parent), str(converter.parent / "gguf-py")]
+    beside = converter.parent if (converter.parent / "gguf-py").is_dir() else converter.parent.parent
+    sys.path[:0] = list(map(str, (converter.parent, beside, beside / "gguf-py")))
     import gguf
     import transformers.dynamic_module_utils
 

@@ -84,7 +84,7 @@ def _opened(path: Path, kit: Kit) -> Iterator[tuple[Any, int]]:
 
 def _functions(kit: Kit) -> Any:
     """Returns the part of ``gguf.h`` that is used; the kit's bindings leave it out."""
-    lib = ctypes.CDLL(str(kit.lib / "libggml-base.so"))
+    lib = ctypes.CDLL(str(kit.library("ggml-base")))
     pointer, number, text = ctypes.c_void_p, ctypes.c_int64, ctypes.c_char_p
     signatures: dict[str, tuple[Any, list[Any]]] = {
         "gguf_init_from_file": (pointer, [text, _InitParams]),

@@ -47,7 +47,10 @@ OFF = (
 # its runtime beside torch's spins against it.
 ASSUMED = {"avx2", "fma", "f16c", "bmi2"}
 PERCENT = re.compile(rb"^\[\s*(\d+)%\]|^\[(\d+)/(\d+)\]")
-REMEDY = "install them (Debian: apt-get install cmake g++ make), or point BLUT_LLAMA_KIT at a built kit"
+REMEDY = (
+    "install them (Debian: apt-get install cmake g++ make), or point BLUT_LLAMA_KIT at a built kit or"
+    " BLUT_LLAMACPP_DIR at a llama.cpp of your own"
+)
 
 
 class KitError(BuildError):
@@ -56,23 +59,37 @@ class KitError(BuildError):
 
 @dataclass(frozen=True)
 class Kit:
-    """Says where the parts of a built kit are."""
+    """Says where the parts of a llama.cpp are.
 
-    root: Path
+    Attributes:
+        convert: the directory of the converters, with what they import beside them.
+        lib: the directory of ``libllama.so``.
+        site: what to put on ``sys.path`` for ``llama_cpp``, the ctypes bindings that fit the library.
+        header: the ``llama.h`` of the library, where there are no such bindings.
+        quantiser: the program ``llama-quantize``; without one the library quantises.
+        version: what the library and the converters were made of, in words.
+    """
+
+    convert: Path
+    lib: Path
+    site: Path | None = None
+    header: Path | None = None
+    quantiser: Path | None = None
+    version: str = f"llama-cpp-python {VERSION}"
 
     @property
-    def lib(self) -> Path:
-        """Returns the directory of ``libllama.so``."""
-        return self.root / "lib"
-
-    @property
-    def site(self) -> Path:
-        """Returns what to put on ``sys.path`` for ``llama_cpp``, the ctypes bindings."""
-        return self.root / "site"
+    def modules(self) -> Path:
+        """Returns the directory of what the converters import: their own, or the one above it."""
+        return self.convert if (self.convert / "gguf-py").is_dir() else self.convert.parent
 
     def converter(self, name: str = CONVERTERS[0]) -> Path:
         """Returns a converter script, to be run in a process of its own."""
-        return self.root / "convert" / name
+        return self.convert / name
+
+    def library(self, name: str) -> Path:
+        """Returns the file of a library, such as ``llama``; where only a numbered one is there, that one."""
+        found = self.lib / f"lib{name}.so"
+        return found if found.exists() else next(iter(sorted(self.lib.glob(f"lib{name}.so.*"))), found)
 
     def environment(self) -> dict[str, str]:
         """Returns what a process needs in its environment to use the kit."""
@@ -91,13 +108,11 @@ def _wanted() -> dict[str, Any]:
 
 def find_kit() -> Kit | None:
     """Returns the kit, if it has been built."""
-    return Kit(kit_path()) if is_built(kit_path(), _wanted()) else None
+    return _kit(kit_path()) if is_built(kit_path(), _wanted()) else None
 
 
-def built() -> str | None:
-    """Returns where the kit is, or None if it has not been built."""
-    kit = find_kit()
-    return str(kit.root) if kit else None
+def _kit(root: Path) -> Kit:
+    return Kit(root / "convert", root / "lib", root / "site")
 
 
 def missing_tools() -> list[str]:
@@ -116,7 +131,7 @@ def ensure_kit(on_progress: Callable[[int], None] | None = None) -> Kit:
         BuildError: the source distribution is not to be had.
     """
     build = functools.partial(_build, on_progress=on_progress or (lambda percent: None))
-    return Kit(ensure_built(kit_path(), _wanted(), build))
+    return _kit(ensure_built(kit_path(), _wanted(), build))
 
 
 def _build(dest: Path, on_progress: Callable[[int], None]) -> None:

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cookbooks.llm.llama.header import HeaderError
 from cookbooks.llm.llama.kit import Kit
 from cookbooks.llm.llama.library import LOG, LlamaError, load
+from cookbooks.llm.llama.program import by_program
 from cookbooks.llm.llama.quants import FILE_TYPES, Plan, read_plan
 
 if TYPE_CHECKING:
@@ -24,7 +26,11 @@ def plan(kit: Kit, source: Path, quant: str) -> Plan:
     Raises:
         LlamaError: it refuses the file.
     """
-    _call(kit, source, source.with_suffix(".planned"), _params(load(kit), quant, 1, dry_run=True))
+    try:
+        params = _params(load(kit), quant, 1, dry_run=True)
+    except HeaderError as error:
+        raise LlamaError(f"this llama.cpp plans nothing: {error}") from error
+    _call(kit, source, source.with_suffix(".planned"), params)
     return read_plan(LOG.lines)
 
 
@@ -48,17 +54,21 @@ def quantise(
     Raises:
         LlamaError: llama.cpp refuses; ``dest`` may then be half-written.
     """
+    if kit.quantiser:
+        return by_program(kit, source, dest, quant, threads, importance or {}, metadata or {})
     lib = load(kit)
     params = _params(lib, quant, threads)
     held = [_importance(lib, params, importance or {}), _metadata(lib, params, metadata or {})]
     _call(kit, source, dest, params)
     del held  # llama.cpp had pointers into it
-    return read_plan([_as_planned(line) for line in LOG.lines])
+    return read_plan(LOG.lines)
 
 
 def _params(lib: Any, quant: str, threads: int, *, dry_run: bool = False) -> Any:
     params = lib.llama_model_quantize_default_params()
-    params.ftype, params.nthread, params.dry_run = FILE_TYPES[quant], threads, dry_run
+    params.ftype, params.nthread = FILE_TYPES[quant], threads
+    if dry_run:
+        params.dry_run = True
     return params
 
 
@@ -96,14 +106,3 @@ def _metadata(lib: Any, params: Any, metadata: Mapping[str, str | int]) -> list[
             entry.tag, entry.value.val_i64 = lib.LLAMA_KV_OVERRIDE_TYPE_INT, value
     params.kv_overrides = entries
     return [entries]
-
-
-def _as_planned(line: str) -> str:
-    """Returns a line of a real run, which says ``converting to q5_0 .. size =``,
-    in the words of a dry one.
-    """
-    before, mark, after = line.partition("converting to ")
-    if not mark:
-        return line
-    to, _, rest = after.partition(" .. ")
-    return f"{before}{rest.strip()} ({to.strip()})"

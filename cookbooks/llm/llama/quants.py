@@ -102,11 +102,11 @@ def count_types(types: Iterable[str]) -> str:
 
 
 def read_plan(lines: list[str]) -> Plan:
-    """Returns the plan out of the log of a dry run."""
+    """Returns the plan out of the log of a dry run, or of a real one."""
     types: dict[str, str] = {}
     fallbacks: dict[str, int] = {}
     mib = bits = 0.0
-    for line in lines:
+    for line in map(_as_planned, lines):
         if found := PLANNED.match(line):
             types[found["name"]] = (found["to"] or found["type"]).upper()
         elif found := FELL_BACK.match(line):
@@ -114,3 +114,14 @@ def read_plan(lines: list[str]) -> Plan:
         elif found := TOTAL.search(line):
             mib, bits = float(found["mib"]), float(found["bits"])
     return Plan(types, fallbacks, mib, bits)
+
+
+def _as_planned(line: str) -> str:
+    """Returns a line of a real run, which says ``converting to q5_0 .. size =``,
+    in the words of a dry one.
+    """
+    before, mark, after = line.partition("converting to ")
+    if not mark:
+        return line
+    to, _, rest = after.partition(" .. ")
+    return f"{before}{rest.strip()} ({to.strip()})"

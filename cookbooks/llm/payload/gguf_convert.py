@@ -216,6 +216,7 @@ def describe(kit: Kit, part: Path, settings: ConvertSettings, model: Path) -> di
         "bits_per_weight": round(found.bits_per_weight, 4),
         "tensor_types": found.counts,
         "license": known,
+        "llamacpp": kit.version,
     }
 
 

@@ -8,10 +8,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from blut_assets.history.planning import Planned, plan
 from blut_assets.stages import Stage, StageConfig, stage_asset
 from blut_assets.stages.handles import ArtifactHandles
 from blut_resources.instance.instance import store_of
 from cookbooks.llm.artifacts import Checkpoint, DatasetSplit, GgufPreflight, HfModel
+from cookbooks.llm.configs.corpus import BaseModelConfig
 from cookbooks.llm.gguf import gguf_preflight
 from cookbooks.llm.recipes.tails import SFT_TAIL
 from cookbooks.llm.sources import base_model
@@ -19,6 +21,7 @@ from cookbooks.llm.verdict import evaluation_tasks
 from tests.conftest import REPOSITORY
 from tests.cookbooks.llm.gguf_support import kit, small_adapter, small_model, small_split
 from tests.cookbooks.llm.outcomes import failure, metadata
+from tests.cookbooks.llm.own_llama import checkout
 from tests.cookbooks.llm.test_evaluation_tasks import CHOICE, DOCS, task
 
 pytestmark = [pytest.mark.slow, pytest.mark.llamacpp, pytest.mark.timeout(1800)]
@@ -56,6 +59,13 @@ def split(stage: Stage, config: Given) -> DatasetSplit:
 
 ASSETS = [base_model, gguf_preflight, checkpoint, split, evaluation_tasks, *SFT_TAIL.assets, SFT_TAIL.check]
 Run = Callable[..., dg.ExecuteInProcessResult]
+
+
+def planned(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> Planned:
+    """What a plan says of the preflight, with the config of a run."""
+    model = metadata(result)["base_model"]["blut/spec"]["config"]
+    assets, configs = [base_model, gguf_preflight], {base_model.key: BaseModelConfig(**model)}
+    return plan(instance, assets, configs)[-1]
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +155,38 @@ def test_below_a_floor_the_check_fails_and_nothing_after_it_runs(
     assert not found["sft_gguf"]["faithful"] and "sft_evaluation" not in found
     (check,) = result.get_asset_check_evaluations()
     assert not check.passed and "KL is" in (check.description or "")
+
+
+def test_a_llamacpp_of_ones_own_is_told_apart_by_its_bytes(
+    first: dg.ExecuteInProcessResult,
+    run: Run,
+    instance: dg.DagsterInstance,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pinned = metadata(first)["sft_gguf"]
+    assert pinned["llamacpp"] == "llama-cpp-python 0.3.36" and pinned["blut/spec"]["inputs"].keys() == {
+        *("base_model", "checkpoint", "merged", "split")
+    }
+    root = checkout(tmp_path / "llama.cpp", program=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BLUT_LLAMACPP_DIR", "llama.cpp")
+    found = metadata(run())
+    assert found["sft_checkpoint"]["reused"] and found["sft_merged"]["reused"], "a training needs none"
+    for name in ("gguf_preflight", "sft_gguf", "sft_evaluation"):
+        assert not found[name]["reused"] and "llamacpp_binaries" in found[name]["blut/spec"]["inputs"]
+    assert found["sft_gguf"]["llamacpp"] == "llama.cpp of $BLUT_LLAMACPP_DIR, unknown commit"
+    assert found["sft_gguf"]["artifact"]["kl"] == pinned["artifact"]["kl"], "it is the same llama.cpp"
+    assert metadata(run())["sft_gguf"]["reused"]
+
+    with (root / "conversion" / "base.py").open("a") as file:
+        file.write("# edited\n")
+    assert planned(instance, first).reason == "input changed: llamacpp_converter"
+    (root / "convert_hf_to_gguf.py").unlink()
+    assert planned(instance, first).state == "unseen"
+    assert failure(run()).startswith(f"$BLUT_LLAMACPP_DIR={root}: no convert_hf_to_gguf.py is in it")
+    monkeypatch.delenv("BLUT_LLAMACPP_DIR")
+    assert metadata(run())["sft_gguf"]["artifact"] == pinned["artifact"], "the kit's is still there"
 
 
 def test_leave_to_train_is_the_same_whether_or_not_a_gguf_is_wanted(
