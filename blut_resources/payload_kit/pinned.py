@@ -97,6 +97,9 @@ def _without_building(package: Package, scratch: Path) -> list[str]:
     name, version = package.requirement.split("==")
     module = Path(scratch, "stub", *package.backend.split(".")).with_suffix(".py")
     module.parent.mkdir(parents=True)
+    # without these a backend that is installed would be found instead, and run
+    for folder in module.relative_to(scratch).parents[:-2]:
+        (scratch / folder / "__init__.py").touch()
     module.write_text(STUB.format(name=name, folder=name.replace("-", "_"), version=version))
     return [f"--no-binary={name}", "--no-build-isolation"]
 

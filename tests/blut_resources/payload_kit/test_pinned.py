@@ -25,11 +25,11 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "index"
 
 
-def _sdist(index: Path, ran: Path) -> Package:
+def _sdist(index: Path, ran: Path, backend: str = BACKEND) -> Package:
     """A source distribution each of whose files, once run, leaves a mark."""
     mark = f"open({str(ran)!r}, 'a').write(__file__)\n"
     files = {
-        "pyproject.toml": f'[build-system]\nrequires = ["evil"]\nbuild-backend = "{BACKEND}"\n',
+        "pyproject.toml": f'[build-system]\nrequires = ["evil"]\nbuild-backend = "{backend}"\n',
         "setup.py": mark,
         "PKG-INFO": "Metadata-Version: 2.1\nName: a-thing\nVersion: 1\n",
         "thing_backend/__init__.py": mark,
@@ -41,11 +41,15 @@ def _sdist(index: Path, ran: Path) -> Package:
             member.size = len(text)
             archive.addfile(member, io.BytesIO(text.encode()))
     digest = hashlib.sha256((index / "a_thing-1.tar.gz").read_bytes()).hexdigest()
-    return Package("a-thing==1", "a_thing-1.tar.gz", digest, BACKEND)
+    return Package("a-thing==1", "a_thing-1.tar.gz", digest, backend)
 
 
-def test_a_source_distribution_is_fetched_without_running_anything(index: Path, tmp_path: Path) -> None:
-    package = _sdist(index, tmp_path / "ran")
+@pytest.mark.parametrize("backend", [BACKEND, "thing_backend", "setuptools.build_meta", "hatchling.build"])
+def test_a_source_distribution_is_fetched_without_running_anything(
+    backend: str, index: Path, tmp_path: Path
+) -> None:
+    """Nor a backend that is installed: setuptools runs setup.py when it is asked for a name."""
+    package = _sdist(index, tmp_path / "ran", backend)
     assert fetch(package, tmp_path / "cache").read_bytes() == (index / package.file).read_bytes()
     assert not (tmp_path / "ran").exists()
     assert {path.name for path in (tmp_path / "cache").iterdir()} == {package.file, f".{package.file}.lock"}
