@@ -1,6 +1,6 @@
 """Chooses the EEG channels of a recording, and says why each other signal is left out.
 
-1. ``channels`` and ``exclude``, the user's lists, decide over everything.
+1. ``eeg_channels`` and ``exclude_channels``, the user's lists, decide over everything.
 2. Where a file says ``EEG`` for some of its signals, only those are EEG.
 3. Else the electrodes of the known systems are.
 
@@ -59,8 +59,8 @@ def choose(
         path: the file, for messages.
         slots: every signal but annotations.
         duration_s: length of a data record.
-        wanted: the user's ``channels``; empty for a choice by label.
-        excluded: the user's ``exclude``.
+        wanted: what the user wants; empty for a choice by label.
+        excluded: what the user excludes.
         repairs: where what is mended in a channel that is taken is noted.
 
     Raises:
@@ -78,7 +78,7 @@ def choose(
         except Unusable as why:
             left_out.append(LeftOut(shown, str(why)))
     left_out += [
-        LeftOut(name, "is in `channels`, but not in the file")
+        LeftOut(name, "is in `eeg_channels`, but not in the file")
         for name in wanted
         if not any(_is(slot, name) for slot in slots)
     ]
@@ -87,7 +87,7 @@ def choose(
         raise BadRecording(path, "signals", f"no EEG channel: {_listed(left_out)}", _remedy(wanted))
     if len(taken) > MOST_CHANNELS:
         problem = f"{len(taken)} EEG channels, and an archive holds {MOST_CHANNELS} at most"
-        raise BadRecording(path, "signals", problem, "name those to use in `channels`, or some in `exclude`")
+        raise BadRecording(path, "signals", problem, "name those to use in `eeg_channels`")
     return _named(taken, wanted, repairs), left_out
 
 
@@ -99,9 +99,9 @@ def _reasons(slots: Sequence[Slot], wanted: Sequence[str], excluded: Sequence[st
     for slot in slots:
         reason = None
         if any(_is(slot, name) for name in excluded):
-            reason = "is in `exclude`"
+            reason = "is in `exclude_channels`"
         elif wanted and not any(_is(slot, name) for name in wanted):
-            reason = "is not in `channels`"
+            reason = "is not in `eeg_channels`"
         elif slot.holds_text:
             reason = "holds text, not samples"
         elif slot.samples == 0:
@@ -137,7 +137,7 @@ def _why_not_eeg(label: Label, stated: bool, arrays: Arrays) -> str | None:
         and (arrays.has_contact(last) or (electrodes and electrode_of(label.text) != "-".join(label.parts)))
     ):
         return None
-    return "is no electrode that is known; name it in `channels` to use it"
+    return "is no electrode that is known; name it in `eeg_channels` to use it"
 
 
 def _range(slot: Slot) -> Range:
@@ -235,5 +235,5 @@ def _listed(left_out: Sequence[LeftOut]) -> str:
 
 def _remedy(wanted: Sequence[str]) -> str:
     if wanted:
-        return "correct `channels` and `exclude`"
-    return "name its EEG in `channels`, or take it out of the directory"
+        return "correct `eeg_channels` and `exclude_channels`"
+    return "name its EEG in `eeg_channels`, or take it out of the directory"

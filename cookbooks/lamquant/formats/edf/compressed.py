@@ -3,6 +3,7 @@
 Name and comment in the head of a gzip file are passed over: they can name a person.
 """
 
+import contextlib
 import shutil
 import tempfile
 import zlib
@@ -15,7 +16,10 @@ from cookbooks.lamquant.formats.edf.problems import COPY_AGAIN, BadRecording
 
 MAGIC = b"\x1f\x8b\x08"
 CHUNK = 1 << 20
+LONGEST_HEADER = 256 * 10_000
+"""Of the four digits that say how many signals there are."""
 SLACK = 64 << 20
+MAKE_ROOM = "make room on the disk for temporary files, or decompress it yourself"
 MOST_RATIO = 200
 """Of the compressed size, where a header does not say how many records there are. EEG reaches three, a
 channel that stands still a thousand."""
@@ -34,24 +38,21 @@ def inflated(path: Path, file: BinaryIO, scratch: Path | None) -> BinaryIO:
     Raises:
         BadRecording: damaged, no recording, larger than its header lets expect, or no room for it.
     """
-    out = cast(BinaryIO, tempfile.TemporaryFile(dir=scratch))  # noqa: SIM115
-    try:
-        _inflate(path, file, out)
-    except OSError as error:
-        out.close()
-        problem = f"cannot be decompressed ({error.strerror or type(error).__name__})"
-        remedy = "make room on the disk for temporary files, or decompress it yourself"
-        raise BadRecording(path, "gzip", problem, remedy) from error
-    except BaseException:
-        out.close()
-        raise
-    out.flush()
-    out.seek(0)
-    return out
+    with contextlib.ExitStack() as stack:
+        try:
+            out = stack.enter_context(cast(BinaryIO, tempfile.TemporaryFile(dir=scratch)))  # noqa: SIM115
+            _inflate(path, file, out)
+            out.flush()
+            out.seek(0)
+        except OSError as error:
+            problem = f"cannot be decompressed ({error.strerror or type(error).__name__})"
+            raise BadRecording(path, "gzip", problem, MAKE_ROOM) from error
+        stack.pop_all()
+        return out
 
 
 def _inflate(path: Path, file: BinaryIO, out: BinaryIO) -> None:
-    stream, limit, written = zlib.decompressobj(wbits=31), None, 0
+    stream, limit, known, written = zlib.decompressobj(wbits=31), None, False, 0
     data = file.read(CHUNK)
     while data:
         try:
@@ -59,13 +60,13 @@ def _inflate(path: Path, file: BinaryIO, out: BinaryIO) -> None:
         except zlib.error as error:
             raise BadRecording(path, "gzip", "damaged: its checks fail", COPY_AGAIN) from error
         out.write(piece)
-        before, written = written, written + len(piece)
-        if limit is None and written >= CHUNK:
-            limit = _limit(path, out)
+        written += len(piece)
+        if not known and written >= LONGEST_HEADER:
+            limit, known = _limit(path, out), True
         if written > (limit or MOST_RATIO * file.tell() + SLACK):
             raise BadRecording(path, "gzip", "inflates to far more than its header promises", COPY_AGAIN)
-        if before // SLACK != written // SLACK:
-            _check_room(path, out)
+        if shutil.disk_usage(out.fileno()).free < SLACK:
+            raise BadRecording(path, "gzip", "there is no room to decompress it", MAKE_ROOM)
         if not stream.eof:
             data = stream.unconsumed_tail or file.read(CHUNK)
             continue
@@ -83,9 +84,3 @@ def _limit(path: Path, out: BinaryIO) -> int | None:
     promised = promised_bytes(read_fields(path, out))
     out.seek(at)
     return None if promised is None else 2 * promised + SLACK
-
-
-def _check_room(path: Path, out: BinaryIO) -> None:
-    if shutil.disk_usage(out.fileno()).free < SLACK:
-        remedy = "make room on the disk for temporary files, or decompress it yourself"
-        raise BadRecording(path, "gzip", "there is no room to decompress it", remedy)

@@ -25,12 +25,12 @@ _BIOSEMI = re.compile(r"[A-H](3[0-2]|[12]\d|[1-9])", re.IGNORECASE)
 _EGI = re.compile(r"E(25[0-7]|2[0-4]\d|1\d\d|[1-9]\d?)", re.IGNORECASE)
 _CONTACT = re.compile(r"([A-Z]{1,5})['p]?0*(\d{1,3})", re.IGNORECASE)
 _AUXILIARY = re.compile(
-    r"(e[ck]g|[vh]?eog|emg|erg|mcg|meg|exg|gsr|eda|scr|resp|airflow|nasal|oral|thor|sao2|spo2|osat|sat|pulse|"
-    r"pr|plet|pleth|ppg|phot|photic|dc|trig|trigger|status|event|mark|marker|mk|stim|vns|ibi|bursts|suppr|"
-    r"sound|mic|accel|acc|batt|battery|hr|loc|roc|[lr][lu]c|cpap|aux|annot|sync)[a-z]{0,8}",
+    r"[vh]?(e[ck]g|eog|emg)[lr]?|erg|mcg|meg|exg|gsr|eda|scr|ppg|dc|vns|ibi|hr|loc|roc|[lr][lu]c|mk|osat|sao|spo|"
+    r"(resp|airflow|nasal|oral|thor|pulse|plet|phot|trig|status|event|mark|stim|burst|suppr|sound|batt|accel|"
+    r"cpap|annot|sync)[a-z]{0,12}",
     re.IGNORECASE,
 )
-_AMBIGUOUS = re.compile(r"temp|pos|abd|leg|tib|chin|flow|light|snore|x|e", re.IGNORECASE)
+_AMBIGUOUS = re.compile(r"temp|pos|abd|leg|tib|chin|flow|light|snore|acc|mic|sat|pr|aux|x|e", re.IGNORECASE)
 """Sensors of a sleep laboratory, and names of depth electrodes as well: the file's other channels tell."""
 _WORDS = frozenset(
     re.findall(
@@ -39,7 +39,7 @@ _WORDS = frozenset(
     abd abdo abdomen abdominal acc accel airflow annot annotation annotations anterior aux battery bdf
     body bpm burst bursts cannula canula chest chin cpap dc ecg edf eeg effort ekg emg eog erg event
     events exg flow gsr heart heog horizontal hr ibi left leg level light loc lower mark marker markers
-    mcg meg mic mk movement nasal nasopharyngeal oral osat oxygen ph phot photic plet pleth
+    mcg meg mic mk movement nasal nasopharyngeal oral oro ox stat osat oxygen ph phot photic plet pleth
     plethysmogram pos position ppg pr pressure pulse rate rectal resp respiration respiratory right roc
     sao saturation sec skin snore snoring sound spo status stim stimulus submental sum suppr sync temp
     temperature therm thermistor thor thoracic thorax tib tibial tibialis trig trigger upper veog
