@@ -147,6 +147,23 @@ def test_a_filtered_trial_inside_another_recording_joins_the_two() -> None:
     assert 9 < finding.detail["seconds"] < 13
 
 
+def test_trials_of_five_seconds_are_found_in_another_order_and_at_another_rate() -> None:
+    trials = resampled(high_pass(0.5)(eeg(3, 1)), 200).reshape(len(NAMES), 12, 1000)
+    shuffled = trials[:, np.random.default_rng(4).permutation(12)].reshape(len(NAMES), -1)
+    (finding,) = beside(InMemory(whole(shuffled), 200.0))
+    assert (finding.kind, finding.members) == ("near_trial", ("copy", "original"))
+
+
+def test_copies_are_joined_and_all_of_them_are_kept() -> None:
+    recordings = {
+        f"s{n}": InMemory(whole(gain * eeg(3, 1)), RATE, NAMES) for n, gain in enumerate((1, 1.3, 0.7, 1.1))
+    }
+    result = find_duplicates(recordings, recordings.__getitem__)
+    assert result.copies == ()
+    joined = {name for finding in result.findings if "s0" in finding.members for name in finding.members}
+    assert joined == set(recordings)
+
+
 # ---- what only looks alike
 
 
@@ -175,7 +192,7 @@ def alike(name: str, subject: int, rng: np.random.Generator) -> np.ndarray:
 )
 def test_what_two_recordings_have_in_common_by_their_making_joins_nobody(name: str) -> None:
     rng = np.random.default_rng(1)
-    recordings = {f"s{n}": InMemory(whole(alike(name, n, rng)), RATE) for n in (3, 5, 7, 8)}
+    recordings = {f"s{n}": InMemory(whole(alike(name, n, rng)), RATE) for n in (5, 8, 9, 10)}
     assert found(recordings) == []
 
 
