@@ -34,7 +34,7 @@ def build_definitions(found: Discovered) -> dg.Definitions:
     assets = [asset for cookbook in found.cookbooks for asset in cookbook.assets]
     checks = [check for cookbook in found.cookbooks for check in cookbook.checks]
     recipes = [recipe for cookbook in found.cookbooks for recipe in cookbook.recipes]
-    jobs = [recipe.job() for recipe in recipes]
+    jobs = [recipe.job(cookbook.extras) for cookbook in found.cookbooks for recipe in cookbook.recipes]
     boards = leaderboards(found.cookbooks)
     check_wiring(assets)
     return dg.Definitions(

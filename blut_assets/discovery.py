@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 
+from blut_assets.chosen import chosen
 from blut_assets.recipes import Cookbook
 
-GROUP = "blut.cookbooks"
 log = logging.getLogger("blut")
 
 
@@ -24,9 +24,13 @@ class Discovered:
 
 
 def discover(found: Iterable[EntryPoint] | None = None) -> Discovered:
-    """Load every entry point of the group ``blut.cookbooks``, in the order of their names."""
+    """Load the cookbooks that are to be, in the order of their names.
+
+    Raises:
+        UnknownCookbook: $BLUT_COOKBOOKS names one that is not installed.
+    """
     result = Discovered()
-    points = entry_points(group=GROUP) if found is None else found
+    points = chosen() if found is None else found
     for point in sorted(points, key=lambda point: point.name):
         try:
             cookbook = point.load()()

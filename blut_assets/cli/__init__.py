@@ -22,11 +22,14 @@ def main() -> None:
     try:
         app(prog_name="blut")
     except Exception as error:
-        from blut_assets.cli.output import failed
+        from blut_assets.chosen import UnknownCookbook
+        from blut_assets.cli.output import failed, wrong
         from blut_resources.files.durable import StoreError
         from blut_resources.instance.damage import explained, is_of_database
         from blut_resources.instance.home import find_home
 
+        if isinstance(error, UnknownCookbook):
+            wrong(str(error))
         if isinstance(error, StoreError):
             failed(str(error))
         if not is_of_database(error):

@@ -6,7 +6,8 @@ import sys
 from importlib.metadata import PackageNotFoundError, distribution, entry_points
 from importlib.util import find_spec
 
-GROUP = "blut.cookbooks"
+from blut_assets.chosen import GROUP
+
 NAME = re.compile(r"[a-z](?:[a-z0-9_]{0,18}[a-z0-9])?")
 
 

@@ -8,6 +8,7 @@ import dagster as dg
 from pydantic import ValidationError
 
 from blut_assets.artifacts import Artifact
+from blut_assets.extras import lacking
 from blut_assets.recipes.args import ArgsError, RecipeArgs, allowed_values, args_of
 from blut_assets.stages.executor import EXECUTION
 from blut_assets.stages.spec import COMMON, StageConfig, spec_of
@@ -110,12 +111,17 @@ class Recipe:
             "ops": {"__".join(key.path): {"config": c.model_dump(mode="json")} for key, c in configs.items()}
         }
 
-    def job(self) -> Any:
+    def job(self, extras: Sequence[str] = ()) -> Any:
         """Returns the Dagster job;
         its run config is the args form, and Dagster's own choice of an executor.
+
+        Args:
+            extras: what its payloads import; a run is refused where a package of it is not installed.
         """
 
         def to_run_config(values: Mapping[str, Any]) -> dict[str, Any]:
+            if lack := lacking(extras):
+                raise ArgsError("\n".join(f"{self.name} needs {one.told}" for one in lack))
             chosen = {name: values[name] for name in values.keys() & {EXECUTION}}
             return {**self.run_config(self.parse(args_of(values))), **chosen}
 

@@ -4,12 +4,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Generator, Iterator
-from importlib.metadata import PackageNotFoundError, entry_points, requires, version
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from packaging.requirements import Requirement
-
+from blut_assets.chosen import GROUP
+from blut_assets.extras import extra
 from blut_assets.stages.memory_limit import unclaimed
 from blut_assets.tools import Tool
 from blut_resources.containment import ContainmentRefused, Limits, LimitsError, launch
@@ -28,7 +28,6 @@ TOOLS = (Tool("git", "a run notes the commit it ran"),)
 """Programs that every run may call; those of a cookbook it declares itself."""
 EXTRAS = ("blut[observability]",)
 """What brings what every run may use; a cookbook declares its own."""
-GROUP = "blut.cookbooks"
 
 
 class Finding(NamedTuple):
@@ -136,25 +135,10 @@ def _extras_of_entry_points() -> dict[str, str]:
 
 def _extra(asked: str) -> Finding:
     """Says whether all is installed that ``asked``, such as ``blut[observability]``, would bring."""
-    about, wanted = f"extra {asked}", Requirement(asked)
-    try:
-        required = map(Requirement, requires(wanted.name) or [])
-    except PackageNotFoundError:
-        return Finding(about, "missing", f"{wanted.name} is not installed", f"pip install '{asked}'")
-    asked_for = [{"extra": name} for name in wanted.extras]
-    needed = [one for one in required if one.marker and any(map(one.marker.evaluate, asked_for))]
-    wrong = [text for requirement in needed if (text := _lacks(requirement))]
-    remedy = f"pip install '{asked}'" if wrong else ""
-    return Finding(about, "missing" if wrong else "ok", "; ".join(wrong) or f"{len(needed)} packages", remedy)
-
-
-def _lacks(requirement: Requirement) -> str:
-    try:
-        there = version(requirement.name)
-    except PackageNotFoundError:
-        return f"{requirement.name} is not installed"
-    fits = requirement.specifier.contains(there, prereleases=True)
-    return "" if fits else f"{requirement.name} {there} is not {requirement.specifier}"
+    there = extra(asked)
+    wrong = [*(f"{name} is not installed" for name in there.missing), *there.other]
+    state, remedy = ("missing", there.remedy) if wrong else ("ok", "")
+    return Finding(f"extra {asked}", state, "; ".join(wrong) or f"{there.n_packages} packages", remedy)
 
 
 def _containment() -> Generator[Finding, None, str | None]:

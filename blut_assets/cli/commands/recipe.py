@@ -1,6 +1,6 @@
 """Implements `blut recipe list|show|template|run`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -8,13 +8,22 @@ from blut_assets.cli.lazy import group
 from blut_assets.cli.output import AsJson, columns, listing, print_json
 from blut_assets.cli.run.arguments import Args, Name, Set
 from blut_assets.cli.shell.catalogue import recipe_named, recipes
+from blut_assets.extras import lacking
+
+if TYPE_CHECKING:
+    from blut_assets.extras import Extra
 
 app = group("The jobs that can be run, and running one.")
 
 
 @app.command("list")
 def list_recipes(as_json: AsJson = False) -> None:
-    """List the recipes: name, category, with what they compute, what they take and what they end in."""
+    """List the recipes: name, category, with what they compute, what they take and what they end in.
+
+    One whose packages are not all installed says how to get them, and is not run before.
+    """
+    found = recipes()
+    lack = {one["name"]: lacking(one["extras"]) for one in found}
     rows = [
         {
             "name": one["name"],
@@ -22,10 +31,18 @@ def list_recipes(as_json: AsJson = False) -> None:
             "backend": one["backend"],
             "input": ", ".join(one["inputs"]) or "-",
             "output": one["ends_in"],
+            **_lacks(lack[one["name"]], any(lack.values()), as_json),
         }
-        for one in recipes()
+        for one in found
     ]
     listing(rows, as_json, "no recipes: no cookbook is installed; `blut doctor` says how to get one")
+
+
+def _lacks(lack: "list[Extra]", somebody: bool, as_json: bool) -> dict[str, Any]:
+    """Returns the column of what is not installed; a table has it only where something is missing."""
+    if as_json:
+        return {"lacks": [one.asked for one in lack]}
+    return {"not installed": ", ".join(one.remedy for one in lack)} if somebody else {}
 
 
 @app.command("show")
@@ -33,11 +50,13 @@ def show_recipe(name: Name, as_json: AsJson = False) -> None:
     """Show a recipe's args with types, bounds and defaults, and the assets it makes."""
     one = recipe_named(name)
     if as_json:
-        print_json({"name": one["name"], "args": one["schema"], "template": one["template"]})
+        lack = [extra.asked for extra in lacking(one["extras"])]
+        print_json({"name": one["name"], "args": one["schema"], "template": one["template"], "lacks": lack})
         return
     takes = ", ".join(one["inputs"]) or "nothing"
     about = f"cookbook {one['cookbook']}, backend {one['backend']}, takes {takes}"
     lines = [f"{one['name']}: {one['description']}", "", about, "", columns(one["arguments"])]
+    lines[1:1] = [f"It needs {extra.told}" for extra in lacking(one["extras"])]
     lines += ["", f"makes {one['output']}:", *(f"  {asset}" for asset in one["assets"])]
     typer.echo("\n".join(lines))
 

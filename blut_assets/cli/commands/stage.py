@@ -73,7 +73,7 @@ def run_stage(
             "--output",
             metavar="PATH|-",
             help="Copy what it made to this path, which must not exist: as a directory, or, with a suffix as"
-            " in x.gguf, as the file; - is standard output.",
+            " in x.json, as the file; - is standard output.",
         ),
     ] = "",
 ) -> None:
@@ -81,7 +81,7 @@ def run_stage(
 
     With --output - nothing but the bytes is on standard output, and what the run says on standard error.
     """
-    from blut_assets.cli.run.arguments import load_object, with_data
+    from blut_assets.cli.run.arguments import load_object, refuse_lacking, with_data
     from blut_assets.cli.run.hand_out import hand_out, kept_clean, refuse_early
 
     refuse_early(output)
@@ -98,6 +98,7 @@ def run_stage(
         spec = spec_of(chosen) if chosen else None
         if chosen is None or spec is None:
             wrong(f"no stage is called {name!r}; `blut stage list` lists them")
+        refuse_lacking(name, next(book.extras for book in discovered.cookbooks if chosen in book.assets))
         values = with_data(load_object(config, "--config"))
         valid = _config(chosen, values)
         values = valid.model_dump(mode="json", include=set(values))  # paths are absolute there

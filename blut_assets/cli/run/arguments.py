@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blut_assets.cli.output import wrong
+from blut_assets.cli.output import failed, wrong
 from blut_assets.cli.shell.catalogue import complete_recipe
 from blut_resources.files.documents import MOST, read_json, read_yaml
 
@@ -40,6 +40,14 @@ def recipe_called(name: str) -> "Recipe":
     if name not in recipes:
         wrong(f"no recipe is called {name!r}; there are: {', '.join(sorted(recipes)) or 'none'}")
     return recipes[name]
+
+
+def refuse_lacking(name: str, extras: Sequence[str]) -> None:
+    """End the command with status 1 if packages are missing that a payload will import."""
+    from blut_assets.extras import lacking
+
+    if lack := lacking(extras):
+        failed("\n".join(f"{name} needs {one.told}" for one in lack))
 
 
 def parsed(recipe: "Recipe", text: str, changes: Sequence[str] | None = None) -> "RecipeArgs":

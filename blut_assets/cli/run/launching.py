@@ -9,9 +9,10 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.cli.output import wrong
+from blut_assets.cli.run.arguments import refuse_lacking
 from blut_assets.cli.run.progress import Progress
 from blut_assets.cli.run.report import INTERRUPTED, Ran, run_summary
-from blut_assets.definitions import defs
+from blut_assets.definitions import defs, discovered
 from blut_assets.history.failures import STOPPED, failure_of
 from blut_assets.recipes import Recipe, RecipeArgs
 from blut_assets.stages.spec import StageConfig
@@ -29,6 +30,8 @@ LABEL = f"{REPOSITORY}@blut"
 
 def run_recipe(recipe: Recipe, args: RecipeArgs, tags: Mapping[str, str] | None = None) -> int:
     """Run it; returns the status that its process is to end with: 0, 1 it failed, 130 it was interrupted."""
+    book = next(book for book in discovered.cookbooks if recipe in book.recipes)
+    refuse_lacking(recipe.name, book.extras)
     job, configs = defs.resolve_job_def(recipe.name), recipe.configs(args)
     return execute(job, args.model_dump(mode="json"), recipe, configs, tags)
 

@@ -7,24 +7,27 @@ completion need only what those said last time.
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import blut_assets
+from blut_assets.chosen import chosen
 from blut_assets.cli.output import wrong
 from blut_assets.cli.shell.completion import quietly
 from blut_assets.versions.files import Stat, note_beside, read_note, stat_of, write_note
 
-CATALOGUE = 2
+CATALOGUE = 3
 """Raise when `describe` says something else of the same sources."""
-GROUP = "blut.cookbooks"
 ALWAYS = ("blut_assets", "blut_resources", "cookbooks", "sensors")
 
 
 def catalogue() -> dict[str, Any]:
-    """Returns ``recipes``, ``stages`` and ``left_out``, from the note or by loading the definitions."""
-    points = sorted([point.name, point.value] for point in entry_points(group=GROUP))
+    """Returns ``recipes``, ``stages`` and ``left_out``, from the note or by loading the definitions.
+
+    Raises:
+        UnknownCookbook: $BLUT_COOKBOOKS names one that is not installed.
+    """
+    points = [[point.name, point.value] for point in chosen()]
     places = [os.path.abspath(place) for place in sys.path]  # noqa: PTH100
     of = [CATALOGUE, sys.version, places, points]
     note = note_beside(Path(blut_assets.__file__), "catalogue")

@@ -27,6 +27,7 @@ def _recipe(recipe: Recipe, cookbook: Cookbook) -> Described:
         "name": recipe.name,
         "category": recipe.category,
         "cookbook": cookbook.name,
+        "extras": list(cookbook.extras),
         "backend": recipe.backend or cookbook.name,
         "ends_in": recipe.ends_in or recipe.output.kind.removeprefix(f"{cookbook.name}."),
         "inputs": list(recipe.input_kinds),

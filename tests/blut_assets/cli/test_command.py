@@ -22,6 +22,7 @@ from blut_assets.discovery import Discovered
 from blut_assets.recipes import Cookbook
 from blut_assets.tools import Tool
 from blut_resources.machine import environment
+from cookbooks.lamquant.samples.synthetic import write_synthetic
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT
 
@@ -174,11 +175,18 @@ def test_the_version_names_the_commit_of_a_checkout(monkeypatch: pytest.MonkeyPa
     assert re.fullmatch(r"blut [\w.]+, dagster [\w.]+\n", CliRunner().invoke(app, ["--version"]).stdout)
 
 
-def test_a_plan_before_the_first_run_calls_nothing_zero_that_it_does_not_know(home: Path) -> None:
-    total = CliRunner().invoke(app, ["plan", "lamquant_joint_codec", "--set", "edf_root=/nowhere"]).stdout
-    unless = "unless what they depend on comes out unchanged"
-    said = f"5 would be computed {unless}; what 5 of these would cost is not known"
-    assert total.splitlines()[-1] == said
+def test_a_plan_before_the_first_run_calls_nothing_zero_that_it_does_not_know(
+    home: Path, tmp_path: Path
+) -> None:
+    write_synthetic(tmp_path / "eeg", 2, 10, 7, channels=("Fp1",))
+    words = ["plan", "lamquant_joint_codec", "--set", f"edf_root={tmp_path / 'eeg'}"]
+    total = CliRunner().invoke(app, words).stdout.splitlines()[-1]
+    stale, blocked, unknown = re.fullmatch(
+        r"(\d+) would be computed, and (\d+) more unless what they depend on comes out unchanged; what (\d+)"
+        r" of these would cost is not known",
+        total,
+    ).groups()  # type: ignore[union-attr]
+    assert int(stale) > 0 and int(unknown) == int(stale) + int(blocked)
 
 
 def test_the_doctor_says_what_holds_a_payload_here(home: Path) -> None:
