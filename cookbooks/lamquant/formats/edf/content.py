@@ -12,6 +12,7 @@ LETTERS = 4
 hardly changes. Text has so many different letters in every place of a sample, if it is not very short."""
 FEWEST = 4
 _PRINTABLE = np.isin(np.arange(256), [9, 10, 13, 20, 21, *range(32, 127)])
+_NEVER_UTF8 = np.isin(np.arange(256), [0xC0, 0xC1, *range(0xF5, 0x100)])
 _BEGINS_A_LIST = re.compile(rb"\0{0,4}[+-][0-9]{1,9}([.,][0-9]{0,9})?(\x15[0-9.,]{0,12})?\x14")
 
 Records = NDArray[np.uint8]
@@ -42,7 +43,7 @@ def _texts(records: Records, width: int) -> NDArray[np.bool_]:
         found[index] = all(len(np.unique(records[index, at::width])) >= letters for at in range(width))
     for index in np.flatnonzero(np.isin(records[:, 0], (0, 43, 45))):
         found[index] |= bool(_BEGINS_A_LIST.match(records[index].tobytes()))
-    for index in np.flatnonzero(~found & (filled >= FEWEST)):
+    for index in np.flatnonzero(~found & (filled >= FEWEST) & ~_NEVER_UTF8[records].any(axis=1)):
         found[index] = _is_foreign(records[index].tobytes())
     return found
 

@@ -37,7 +37,7 @@ from cookbooks.lamquant.formats.edf.tal import Tal, parse_tals, record_onset
 from cookbooks.lamquant.formats.edf.timekeeping import Onset, Segment, even_step, find_segments
 from cookbooks.lamquant.formats.edf.units import microvolts_per
 
-LOOKED_AT = 8 << 20
+LOOKED_AT = 4 << 20
 """Bytes of the data records, spread over the file, in which text is looked for."""
 
 
