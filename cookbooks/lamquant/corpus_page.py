@@ -15,7 +15,7 @@ def shown(index: Mapping[str, Any]) -> dict[str, Any]:
     entries, refused = index["recordings"], index["refused"]
     files = {(entry["root"], entry["recording"]): entry for entry in entries}.values()
     page: dict[str, Any] = {"n_segments": sum(entry["segment"]["of"] > 1 for entry in entries)}
-    mended = Counter(repair["field"] for entry in files for repair in entry["repairs"])
+    mended = Counter(field for entry in files for field in {repair["field"] for repair in entry["repairs"]})
     taken = Counter(name for entry in files for name in entry["channels"])
     left_out = Counter((one["label"], one["reason"]) for entry in files for one in entry["left_out"])
     if refused:

@@ -1,6 +1,8 @@
 """A hundred odd files against what was written into them, and against what MNE and pyedflib read."""
 
+import json
 import re
+import sys
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -10,8 +12,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cookbooks.lamquant.formats.corpus import read_corpus
 from cookbooks.lamquant.formats.edf.problems import BadRecording
 from cookbooks.lamquant.formats.edf.recording import EdfFile, ReadOptions, open_edf
+from cookbooks.lamquant.formats.lma.archive import read_lma
+from cookbooks.lamquant.formats.lml.container import decode_lml
+from cookbooks.lamquant.payload import lma_encode
 from tests.cookbooks.lamquant.edf_quirks import PEERS, QUIRKS, Quirk
 
 
@@ -120,3 +126,34 @@ def test_where_other_readers_disagree_is_known(
     record_testsuite_property(f"{peer} of {len(QUIRKS)}", dict(counts))
     with capsys.disabled():
         print(f"\n{len(QUIRKS)} files, {peer}: {dict(counts.most_common())}")
+
+
+def test_archives_hold_what_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every file, through the encoder, to its archive, and back: the bytes that the writer put there."""
+    (tmp_path / "in").mkdir()
+    for number, quirk in enumerate(QUIRKS.values()):
+        (tmp_path / f"in/{number:03}.edf").write_bytes(quirk.file.bytes())
+    frozen: dict[str, Any] = {"schema": 1, "fingerprint": "f", "config": {"workers": 1}}
+    frozen |= {"inputs": {"recordings": str(tmp_path / "in")}}
+    frozen |= {"out": str(tmp_path / "out"), "work": str(tmp_path / "work")}
+    (tmp_path / "frozen.json").write_text(json.dumps(frozen))
+    monkeypatch.setattr(sys, "argv", ["lma_encode", "--config", str(tmp_path / "frozen.json")])
+    lma_encode.main()
+
+    entries = read_corpus(tmp_path / "out")["recordings"]
+    found: dict[str, list[Any]] = {}
+    for entry in sorted(entries, key=lambda one: one["segment"]["index"]):
+        found.setdefault(entry["recording"], []).append(entry)
+    for number, quirk in enumerate(QUIRKS.values()):
+        parts = found.get(f"{number:03}", [])
+        assert len(parts) == (len(quirk.segments) if quirk.channels else 0)
+        for entry, n_records, first in zip(
+            parts, quirk.segments, np.cumsum([0, *quirk.segments]), strict=False
+        ):
+            archive = read_lma(tmp_path / "out" / entry["archive"])
+            digital = decode_lml(archive.read(entry["entry"])).digital
+            assert entry["channels"] == list(quirk.channels or ())
+            for row, index in zip(digital, (quirk.channels or {}).values(), strict=True):
+                source = quirk.file.signals[index].digital
+                assert source is not None
+                assert np.array_equal(row, source[first : first + n_records].reshape(-1))

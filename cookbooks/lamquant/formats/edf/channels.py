@@ -210,21 +210,20 @@ def _named(taken: list[tuple[Slot, Range]], wanted: Sequence[str], repairs: Repa
 
 def _note(slot: Slot, name: str, is_copy: bool, limits: Range, repairs: Repairs) -> None:
     low, high, _, _, unit = limits
-    where = f"of signal {slot.index} ({name})" if name != f"signal {slot.index}" else f"of {name}"
     if is_copy or has_junk(slot.raw["label"]):
-        repairs.note(f"label {where}", None, name)
+        repairs.note("label", None, name, name)
     dimension = text_of(slot.raw["physical dimension"])
     if not is_plain(dimension) or has_junk(slot.raw["physical dimension"]):
-        repairs.note(f"physical dimension {where}", None, unit)
+        repairs.note("physical dimension", None, unit, name)
     ends = (("digital minimum", low), ("digital maximum", high))
     for key, value in ends:
         if not integer_of(slot.raw[key])[1]:
-            repairs.note(f"{key} {where}", text_of(slot.raw[key]), str(value))
+            repairs.note(key, text_of(slot.raw[key]), str(value), name)
     for key in ("physical minimum", "physical maximum"):
         if not number_of(slot.raw[key])[1]:
-            repairs.note(f"{key} {where}", text_of(slot.raw[key]), "the number with a point, up to a NUL")
+            repairs.note(key, text_of(slot.raw[key]), "the number with a point, up to a NUL", name)
     if low > high:
-        repairs.note(f"digital minimum and maximum {where}", None, "the range as it stands, from high to low")
+        repairs.note("digital minimum and maximum", None, "the range as it stands, from high to low", name)
 
 
 def _listed(left_out: Sequence[LeftOut]) -> str:

@@ -102,7 +102,8 @@ def _slots(
         if samples < 0:
             raise BadRecording(path, name, "negative, so no sample can be placed", EXPORT)
         if not plain:
-            repairs.note(name, text_of(raw), repairs.number(str(samples)) or "the whole number")
+            used = repairs.number(str(samples)) or "the whole number"
+            repairs.note("samples per data record", text_of(raw), used, f"signal {signal.index}")
         n_bytes = samples * sample_bytes
         slots.append(Slot(signal.index, text_of(signal.raw["label"]), offset, samples, n_bytes, signal.raw))
         offset += n_bytes

@@ -41,11 +41,15 @@ class BadRecording(Exception):
 
 @dataclass(frozen=True)
 class Repair:
-    """Holds what was mended: the field, what stood there where it may be said, and what is used instead."""
+    """Holds what was mended: the field, what stood there where it may be said, and what is used instead.
+
+    ``channel`` is whose field it is; empty where it is the file's.
+    """
 
     field: str
     found: str | None
     used: str
+    channel: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class Repairs:
     words: frozenset[str] = field(repr=False)
     made: list[Repair] = field(default_factory=list)
 
-    def note(self, what: str, found: str | None, used: str) -> None:
+    def note(self, what: str, found: str | None, used: str, channel: str = "") -> None:
         """Record one repair.
 
         Raises:
@@ -78,8 +82,9 @@ class Repairs:
         shown = self.number(found) if found is not None else None
         if self.mode == "refuse":
             stands = f"{shown} stands there" if shown else "it is not as the format says"
-            raise BadRecording(self.file, what, f"{stands}, other readers use {used}", RECORD)
-        self.made.append(Repair(what, shown, used))
+            where = f"{what} of {channel}" if channel else what
+            raise BadRecording(self.file, where, f"{stands}, other readers use {used}", RECORD)
+        self.made.append(Repair(what, shown, used, channel))
 
     def number(self, text: str) -> str | None:
         """Returns a number that can be nobody's, as it stands; None for anything else."""
