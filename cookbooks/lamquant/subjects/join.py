@@ -213,7 +213,9 @@ def _named(groups: Sequence[tuple[list[str], list[Tie]]]) -> list[Patient]:
         )
         evidence = tuple(one.words for one in ordered)
         names_only = not any(one.source in (STATED, HEADER) for one in ties)
-        made.append(Patient(name, _stable(ties), tie.source, tuple(stems), evidence, names_only))
+        made.append(
+            Patient(name, patient_key(tie.alias or tie.name), tie.source, tuple(stems), evidence, names_only)
+        )
     return made
 
 
@@ -232,14 +234,6 @@ def _apart(names: list[str], scopes: Sequence[str], stems: Sequence[str]) -> lis
 
 def _telling(ties: Sequence[Tie]) -> Tie:
     return min(ties, key=lambda tie: (-tie.strength, patient_key(tie.name)))
-
-
-def _stable(ties: Sequence[Tie]) -> str:
-    """Returns the evidence that a further recording of the same person changes least."""
-    order = {STATED: 0, PATTERN: 1, HEADER: 2}
-    named = [tie for tie in ties if tie.name]
-    best = min(named, key=lambda tie: (order.get(tie.source, 3), -tie.strength, patient_key(tie.name)))
-    return patient_key(best.alias or best.name)
 
 
 def _chain(ties: Sequence[Tie], start: str, goals: set[str]) -> list[str]:

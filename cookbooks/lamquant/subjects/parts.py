@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from cookbooks.lamquant.subjects.known import known_subject
 from cookbooks.lamquant.subjects.names import patient_key
-from cookbooks.lamquant.subjects.words import COUNTED, PEOPLE, SUBJECT, is_common, is_site, is_subject
+from cookbooks.lamquant.subjects.words import PEOPLE, SUBJECT, counts, is_common, is_site, is_subject
 
 
 class Rank(IntEnum):
@@ -36,8 +36,10 @@ class NameParts(NamedTuple):
     is_site: bool = False
 
 
-NOBODY = re.compile(r"ses-.*|s\d+_\d{4}([-_]\d+)*|\d+_tcp_.*")
-"""Directories of a session (BIDS, TUH) or a montage (TUH)."""
+NOBODY = re.compile(r"ses-.*|\d+_tcp_.*")
+"""Directories of a session (BIDS) or a montage (TUH)."""
+DATED = re.compile(r"s\d+_\d{4}([-_]\d+)*")
+"""Directories of a session (TUH), below that of a subject."""
 DATE = re.compile(
     r"(?<!\d)(?:(?:19|20)\d\d([-_. ])(?:0?[1-9]|1[0-2])\1(?:0?[1-9]|[12]\d|3[01])"
     r"|(?:0?[1-9]|[12]\d|3[01])([-_. ])(?:0?[1-9]|1[0-2])\2(?:19|20)\d\d)(?!\d)"
@@ -49,12 +51,16 @@ SOFT = re.compile(r"[vtdmwynr]\d{1,2}")
 """Letters that count visits, days, months and the like more often than people."""
 
 
-def parts_of(name: str) -> NameParts:
-    """Returns the parts of the name of a file (without its suffix) or directory, in its order."""
+def parts_of(name: str, below: bool = False) -> NameParts:
+    """Returns the parts of the name of a file (without its suffix) or directory, in its order.
+
+    Args:
+        below: whether it is a directory below one whose name has parts.
+    """
     folded = patient_key(name)
     if known := known_subject(folded):
         return NameParts((NamePart(known[0], _spelled(name, known[1]), Rank.KNOWN),))
-    if NOBODY.fullmatch(folded):
+    if NOBODY.fullmatch(folded) or (below and DATED.fullmatch(folded)):
         return NameParts(())
     text = DATE.sub(" ", PACKED.sub(lambda found: " " if plausible(found[1]) else found[0], name))
     pieces = [piece for piece in re.split(r"[\W_]+", text) if piece]
@@ -79,7 +85,8 @@ def _counts(before: str, key: str, follows: bool, site: bool) -> bool:
     """Says whether a short piece only numbers what stands before it."""
     if len(key) == 1 and not key.isdigit() and (follows or site):
         return True
-    return key.isdigit() and len(key) <= 4 and before in COUNTED
+    dated = len(before) == 8 and before.isdigit() and plausible(before)
+    return key.isdigit() and len(key) <= 4 and (dated or counts(before))
 
 
 def _part(key: str, piece: str, *, follows: bool) -> NamePart:

@@ -16,6 +16,9 @@ from cookbooks.lamquant.subjects.parts import NamePart, NameParts, Rank, parts_o
 DIRECTORY, FILE, HEADER, PATTERN = "directory", "file name", "patient code", "file pattern"
 SHORT = 3
 """Digits of a number that may as well count recordings as people."""
+DATE_DIGITS = (4, 6, 8)
+SHORT_DATE = 6
+"""So many digits are an identifier more often than a date."""
 FEW_COUNTERS = 2
 """So many numbers below names count the recordings of each; of more, a split of people could be made."""
 
@@ -35,6 +38,7 @@ class Mention(NamedTuple):
     part: NamePart
     place: str
     whole: str
+    depth: int
 
 
 class Tie(NamedTuple):
@@ -67,7 +71,7 @@ def ties_of(evidence: Mapping[str, Mapping[str, Any]], *, alone: bool = True) ->
     mentions = _without_dates({stem: _mentions(one) for stem, one in evidence.items()})
     codes = {stem: str(one["header"]) for stem, one in evidence.items() if one.get("header")}
     ignored: list[str] = []
-    telling = any(mention.part.rank > Rank.WORD for found in mentions.values() for mention in found)
+    telling = any(mention.part.rank >= Rank.WORD for found in mentions.values() for mention in found)
     one_for_all = len(evidence) > 1 and len(codes) == len(evidence) and len(set(codes.values())) == 1
     if one_for_all and (alone or telling):
         ignored.append(f"the patient code {next(iter(codes.values()))}, which every header has")
@@ -93,44 +97,54 @@ def _mentions(one: Mapping[str, Any]) -> list[Mention]:
     found: list[Mention] = []
     site = ""
     names = [(name, DIRECTORY) for name in one["directories"]] + [(one["file"], FILE)]
-    for name, place in names:
-        parts = _parts(name)
+    for depth, (name, place) in enumerate(names):
+        parts = _parts(name, bool(found) and place == DIRECTORY)
         if parts.is_site:
             site = f"{site}/{patient_key(name)}" if place == DIRECTORY else site
-        found += [_mention(site, part, place, name) for part in parts.found]
+        found += [_mention(site, part, place, name, depth) for part in parts.found]
     return found
 
 
-def _mention(site: str, part: NamePart, place: str, whole: str) -> Mention:
+def _mention(site: str, part: NamePart, place: str, whole: str, depth: int) -> Mention:
     if place == FILE and len(part.key) == 1:
         part = part._replace(rank=Rank.COUNTER)
-    return Mention(Key(site, part.key, place if _is_short(part.key) else ""), part, place, whole)
+    elif place == FILE and _is_short(part.key):
+        part = part._replace(rank=min(part.rank, Rank.WORD))
+    return Mention(Key(site, part.key, place if _is_short(part.key) else ""), part, place, whole, depth)
 
 
 def _is_short(key: str) -> bool:
     return len(key) == 1 or (key.isdigit() and len(key) <= SHORT)
 
 
-_parts: Callable[[str], NameParts] = lru_cache(maxsize=1 << 16)(parts_of)
+_parts: Callable[[str, bool], NameParts] = lru_cache(maxsize=1 << 16)(parts_of)
 
 
 def _without_dates(mentions: dict[str, list[Mention]]) -> dict[str, list[Mention]]:
-    """Leave out digits that are a date: they can be one, and others of their length say so.
+    """Leave out digits that are a date: they can be one, and others in their place say so.
 
-    All others can be as well, and there are several of them, or something else stands beside each.
+    All others of their length at that depth can be as well, and there are several of them, or something else
+    stands beside each.
     """
-    gone: set[str] = set()
-    for length in (4, 6, 8):
-        beside, digits = True, set[str]()
-        for found in mentions.values():
-            here = {m.key.text for m in found if m.key.text.isdigit() and len(m.key.text) == length}
-            digits |= here
-            others = any(m.part.rank >= Rank.WORD and m.key.text not in here for m in found)
-            beside = beside and (others or not here)
-        several = len(digits) > 1 and length != 6
-        if digits and all(map(plausible, digits)) and (several or beside):
-            gone |= digits
-    return {stem: [m for m in found if m.key.text not in gone] for stem, found in mentions.items()}
+    groups: dict[tuple[str, int, int], list[tuple[str, list[Mention]]]] = defaultdict(list)
+    for found in mentions.values():
+        for mention in found:
+            if mention.key.text.isdigit() and len(mention.key.text) in DATE_DIGITS:
+                place = (mention.place, mention.depth * (mention.place == DIRECTORY), len(mention.key.text))
+                groups[place].append((mention.key.text, found))
+    gone: set[tuple[str, int, str]] = set()
+    for (place, depth, length), members in groups.items():
+        digits = {text for text, _ in members}
+        beside = all(
+            any(m.part.rank >= Rank.WORD and m.key.text != text for m in found) for text, found in members
+        )
+        several = len(digits) > 1 and length != SHORT_DATE
+        if all(map(plausible, digits)) and (several or beside):
+            gone |= {(place, depth, text) for text in digits}
+    return {
+        stem: [m for m in found if (m.place, m.depth * (m.place == DIRECTORY), m.key.text) not in gone]
+        for stem, found in mentions.items()
+    }
 
 
 class _Dropped(NamedTuple):
@@ -147,6 +161,8 @@ def _dropped(
         for mention in found:
             ranks[mention.key] = max(mention.part.rank, ranks.get(mention.key, Rank.COUNTER))
     counters = _counters(mentions, files, ranks)
+    known_keys = {key for key, rank in ranks.items() if rank is Rank.KNOWN}
+    numbers = {key for key, rank in ranks.items() if rank >= Rank.NUMBER}
     keys, told = set(counters), dict[str, str]()
     for key, stems in files.items():
         held, known = {codes[stem] for stem in stems if stem in codes}, ranks[key] is Rank.KNOWN
@@ -158,28 +174,27 @@ def _dropped(
             keys.add(key)
             if ranks[key] > Rank.WORD or mentions[stems[0]][0].place == DIRECTORY:
                 told[key.text] = "which is in every path"
-        elif not known and _names_a_group(key, stems, mentions, ranks):
+        elif not known and _names_a_group(key, stems, mentions, ranks, known_keys, numbers):
             keys.add(key)
     return _Dropped(keys, told)
 
 
 def _names_a_group(
-    key: Key, stems: Sequence[str], mentions: Mapping[str, Sequence[Mention]], ranks: Mapping[Key, Rank]
+    key: Key,
+    stems: Sequence[str],
+    mentions: Mapping[str, Sequence[Mention]],
+    ranks: Mapping[Key, Rank],
+    known: set[Key],
+    numbers: set[Key],
 ) -> bool:
     """Says whether a part recurs below, or stands above, names that look more like a person's."""
     rank = ranks[key]
-    known = {k for k, r in ranks.items() if r is Rank.KNOWN}
     if _parted(mentions, stems, lambda found: {m.key for m in found} & known):
         return True
-    if rank is Rank.COUNTER:
-        people = {k for k, r in ranks.items() if r >= Rank.NUMBER}
-        if _parted(mentions, stems, lambda found: {m.key for m in found} & people):
-            return True
-    return _parted(
-        mentions,
-        stems,
-        lambda found: {k for k in _above(found, key) if ranks[k] > rank and ranks[k] >= Rank.ID},
-    )
+    if rank is Rank.COUNTER and _parted(mentions, stems, lambda found: {m.key for m in found} & numbers):
+        return True
+    higher = max(Rank.ID, rank + 1)
+    return _parted(mentions, stems, lambda found: {k for k in _above(found, key) if ranks[k] >= higher})
 
 
 def _counters(

@@ -61,6 +61,12 @@ def is_common(piece: str) -> bool:
     return piece in COMMON or bool(led and led["word"] in COUNTED | CONDITION)
 
 
+def counts(piece: str) -> bool:
+    """Says whether a number behind this piece counts recordings or sessions: ``rec`` and ``rec1``."""
+    led = _LED.fullmatch(piece)
+    return piece in COUNTED or bool(led and led["word"] in COUNTED)
+
+
 def is_site(piece: str) -> bool:
     """Says whether a piece of a name, folded, names a site: ``siteb`` or ``clinic12``."""
     return any(piece.startswith(word) and len(piece) - len(word) <= 2 for word in SITE)
