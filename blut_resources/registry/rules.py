@@ -57,7 +57,8 @@ def refuse_without_authority(model: str, document: Verdict, pinned: Governance |
 
     Raises:
         PromotionRefused: no floors are pinned, the candidate does not meet them, nobody answers for the
-            change, it is not known to rest on real data, or its judges were not isolated.
+            change, it is not known to rest on real data, its judges were not isolated, or the verdict has
+            reservations.
     """
     if pinned is None:
         raise PromotionRefused(
@@ -75,6 +76,8 @@ def refuse_without_authority(model: str, document: Verdict, pinned: Governance |
             f"{model} is governed and takes a verdict whose processes could not see the originals; this one"
             f" {found}: judge it on a machine whose kernel has Landlock or allows user namespaces"
         )
+    if document.reservations:
+        raise PromotionRefused(f"{model} is governed, but {'; '.join(document.reservations)}")
     if problems := change_problems(document.change):
         raise PromotionRefused(
             f"{model} is governed and takes a change that somebody answers for: {'; '.join(problems)}: run"

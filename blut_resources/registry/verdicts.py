@@ -23,7 +23,7 @@ from blut_resources.files.durable import StoreError
 VERDICT_FILE = "verdict.json"
 MAX_VERDICT_BYTES = 16 * 2**20
 
-OPTIONAL = ("synthetic", "isolation", "environment", "sealed", "tries", "incumbent")
+OPTIONAL = ("synthetic", "isolation", "environment", "sealed", "tries", "incumbent", "reservations")
 """Fields of a verdict that documents of before may lack."""
 
 EACH = "*"
@@ -159,7 +159,8 @@ class Verdict(_Document, frozen=True):
     ``synthetic`` says whether any data behind it is made up; ``isolation`` what kept the judging processes
     from the originals; ``environment`` is the digest of what they ran in; ``sealed`` that of the set it was
     measured on; ``tries`` the candidate's place among all that were judged on that set; ``incumbent`` what
-    it would replace. None of these means unknown, and is left out of the stored document.
+    it would replace; ``reservations`` say, with the remedy, what a governed alias refuses although every
+    floor is met. None of these means unknown, and is left out of the stored document.
     """
 
     format: Literal["blut.verdict.v1"] = Field("blut.verdict.v1", alias="schema")
@@ -178,6 +179,7 @@ class Verdict(_Document, frozen=True):
     sealed: str | None = Field(None, min_length=1)
     tries: int | None = Field(None, ge=1, strict=True)
     incumbent: Incumbent | None = None
+    reservations: list[str] | None = None
 
     @model_validator(mode="after")
     def _follows(self) -> Self:

@@ -7,6 +7,7 @@ import dagster as dg
 
 from blut_assets.stages import Stage, stage_asset
 from blut_resources.registry.models import Authority, ModelRegistry, RegistryError
+from blut_resources.registry.verdicts import PromotionRefused
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.artifacts import (
     FloorRegistry,
@@ -18,7 +19,22 @@ from cookbooks.lamquant.artifacts import (
 )
 from cookbooks.lamquant.configs.promotion import PromotedCodecConfig
 from cookbooks.lamquant.gate.floors import REGISTRY_FILE, floors_in_force
-from cookbooks.lamquant.gate.split import SPLIT_FILE
+from cookbooks.lamquant.gate.split import SPLIT_FILE, parse_split
+
+
+def refuse_names_alone(registry: ModelRegistry, model: str, split: bytes) -> None:
+    """Refuse, for a governed alias, a split that tells patients apart by names of files alone.
+
+    Args:
+        model: ``name@alias``.
+        split: the bytes of ``split.json``; they are believed, whatever a verdict says.
+
+    Raises:
+        PromotionRefused: with the remedy.
+    """
+    name, _, alias = model.partition("@")
+    if registry.is_governed(name, alias) and (doubts := parse_split(split).reservations()):
+        raise PromotionRefused(f"{model} is governed, but {'; '.join(doubts)}")
 
 
 @stage_asset(
@@ -51,6 +67,8 @@ def promoted_codec(
             raise RegistryError(f"alias {config.alias!r}: give name@alias, such as lamquant-joint@staging")
         stage.store.verify(joint_checkpoint.digest, full=True)
         registry = ModelRegistry(stage.store.root / "registry")
+        split = stage.store.read(split_manifest.digest, SPLIT_FILE)
+        refuse_names_alone(registry, config.alias, split)
         versions = registry.versions(name).values()
         _, is_new = registry.promote(
             name,
@@ -65,7 +83,7 @@ def promoted_codec(
             },
             floors=floors_in_force(
                 stage.store.read(floor_registry.digest, REGISTRY_FILE),
-                stage.store.read(split_manifest.digest, SPLIT_FILE),
+                split,
             ),
             version=next((r.version for r in versions if r.candidate == joint_checkpoint.digest), None),
             authority=Authority(allow_worse=config.allow_worse, new_sealed=config.new_sealed),

@@ -13,6 +13,7 @@ from blut_resources.payload_kit.refuse import Refused
 SPLIT_FILE = "split.json"
 SPLIT_SCHEMA = "blut.split.v1"
 SPLITS = ("train", "val", "test")
+SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,20 @@ class JudgedSplit:
     stated: Mapping[str, str] = field(default_factory=dict)
     by_names_only: tuple[str, ...] | None = None
     files: Mapping[str, Any] = field(default_factory=dict)
+
+    def reservations(self) -> list[str]:
+        """Returns what speaks against believing that no patient is on two sides, with the remedy."""
+        if self.by_names_only is None:
+            return ["its split does not say by which evidence patients are told apart: make it again"]
+        if not self.by_names_only:
+            return []
+        few = ", ".join(self.by_names_only[:SHOWN])
+        more = f" and {len(self.by_names_only) - SHOWN} more" if len(self.by_names_only) > SHOWN else ""
+        return [
+            f"{len(self.by_names_only)} of {len(self.subjects)} patients of its split are known by names of"
+            f" files and directories only ({few}{more}): state who is who in a file (arg subjects), and run"
+            " the recipe again"
+        ]
 
     def of(self, split: str) -> list[str]:
         """Returns the stems of a split, sorted."""

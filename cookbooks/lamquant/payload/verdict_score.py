@@ -133,6 +133,7 @@ def score(config: ScoreSettings, inputs: dict[str, Path]) -> Verdict:
         incumbent=_incumbent(config.incumbent_digest, corpus, stems, inputs, figures),
         isolation=config.isolation,
         environment=config.environment.digest if config.environment else None,
+        reservations=split.reservations() or None,
         details={
             **details,
             **({"split": dict(split.files)} if split.files else {}),

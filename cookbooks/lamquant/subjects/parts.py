@@ -62,7 +62,7 @@ def parts_of(name: str, below: bool = False) -> NameParts:
         return NameParts((NamePart(known[0], _spelled(name, known[1]), Rank.KNOWN),))
     if NOBODY.fullmatch(folded) or (below and DATED.fullmatch(folded)):
         return NameParts(())
-    text = DATE.sub(" ", PACKED.sub(lambda found: " " if plausible(found[1]) else found[0], name))
+    text = DATE.sub(" date ", PACKED.sub(lambda found: " date " if plausible(found[1]) else found[0], name))
     pieces = [piece for piece in re.split(r"[\W_]+", text) if piece]
     found: list[NamePart] = []
     before, site = "", False

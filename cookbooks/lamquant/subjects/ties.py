@@ -251,7 +251,8 @@ def _named(
     wholes: dict[Key, set[str]] = defaultdict(set)
     for found in mentions.values():
         for mention in found:
-            base = 60 if mention.part.rank is Rank.KNOWN else 40 if mention.place == DIRECTORY else 10
+            base = 60 if mention.part.rank is Rank.KNOWN else 40 if mention.place == DIRECTORY else 34
+            base = base if mention.part.rank > Rank.COUNTER or mention.place == DIRECTORY else 10
             if mention.place == DIRECTORY:
                 wholes[mention.key].add(mention.whole)
             told = (base + mention.part.rank, mention.place, mention.part.shown)

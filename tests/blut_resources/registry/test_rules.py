@@ -109,6 +109,13 @@ def test_a_governed_alias_takes_only_a_change_that_somebody_answers_for(bench: B
     assert bench.promote("staging", 1)[1]
 
 
+def test_a_governed_alias_takes_no_verdict_with_reservations(bench: Bench) -> None:
+    bench.register("one", reservations=["who is who is guessed: state it"])
+    with pytest.raises(PromotionRefused, match="mine@prod is governed, but who is who is guessed: state it"):
+        bench.promote("prod", 1)
+    assert bench.promote("staging", 1)[1]
+
+
 def test_what_rests_on_made_up_data_goes_to_aliases_that_say_so(bench: Bench) -> None:
     bench.register("one", synthetic=True), bench.register("two", synthetic=None)
     for alias in ("prod", "staging", "not-synthetic-lab"):
