@@ -12,6 +12,7 @@ from bench.measure import Run, in_turns, run, timed
 from bench.table import Quantity, Row, Target, skipped
 
 SMALL_FILES, SMALL_SIZE = 2000, 1 << 14
+RECORDINGS = 100_000
 
 
 def rows(quick: bool) -> list[Row]:
@@ -38,9 +39,58 @@ def rows(quick: bool) -> list[Row]:
         Row("hashing", "one file, all cores", rate["ours"], "sha256sum", rate["sha256sum"]),
         Row("hashing", f"{SMALL_FILES} files of 16 KiB", rate_many, "hashlib.sha256", rate_each),
     ]
+    lines += _looked_at_again(2_000 if quick else RECORDINGS, 3 if quick else 5)
     again, first = _milliseconds(runs["again"]), _milliseconds(runs["ours"])
     lines.append(Row("hashing", "one file, unchanged since", again, "hashing it", first))
     return lines
+
+
+def _looked_at_again(count: int, rounds: int) -> list[Row]:
+    """Recordings that nobody has changed, as a source sees them, and as `find` does, with the same stamps."""
+    from blut_resources.store import ArtifactStore
+    from cookbooks.lamquant.formats.edf.discovery import find_recordings
+
+    with scratch() as directory:
+        root, store = directory / "many", ArtifactStore(directory / "store")
+        for number in range(count):
+            folder = root / f"sub-{number // 250:04}" / f"ses-{number // 50 % 5}"
+            if number % 50 == 0:
+                folder.mkdir(parents=True)
+            (folder / f"run-{number % 50:02}.edf").write_bytes(b"%d" % number)
+        digest = store.put_reference(root, find_recordings(root).names)
+        runs = in_turns(
+            rounds,
+            {
+                "ours": partial(timed, lambda: store.referenced(root, find_recordings(root).names)),
+                "opened": partial(timed, lambda: store.open(digest)),
+                "find": partial(run, ["find", str(root), "-type", "f"]),
+                "find, stamps": partial(
+                    run, ["find", str(root), "-type", "f", "-printf", "%P %s %T@ %C@ %i"]
+                ),
+            },
+        )
+    found = {name: _seconds(many) for name, many in runs.items()}
+    ours, target = found["ours"], Target("ratio", "<=", 3)
+    what = f"{count} recordings, unchanged"
+    return [
+        Row(
+            "hashing",
+            f"{what}, seen by a source",
+            ours,
+            "find, the same stamps",
+            found["find, stamps"],
+            target,
+        ),
+        Row("hashing", f"{what}, seen by a source", ours, "find, names only", found["find"]),
+        Row(
+            "hashing",
+            f"{what}, opened",
+            found["opened"],
+            "find, the same stamps",
+            found["find, stamps"],
+            target,
+        ),
+    ]
 
 
 def _contenders(big: Path, many: Path) -> dict[str, Callable[[], Run]]:
@@ -74,6 +124,10 @@ def _write(path: Path, size: int) -> None:
 
 def _rate(runs: list[Run], size: int) -> Quantity:
     return Quantity("GB/s", [size / r.wall / 1e9 for r in runs])
+
+
+def _seconds(runs: list[Run]) -> Quantity:
+    return Quantity("s", [r.wall for r in runs], cpu=[r.cpu for r in runs])
 
 
 def _milliseconds(runs: list[Run]) -> Quantity:

@@ -20,11 +20,12 @@ import dagster as dg
 from blut_assets.stages import reuse
 from blut_assets.stages.spec import StageSpec, spec_of
 from blut_assets.stages.stage import call, planned
-from blut_resources.files.digest import digest_bytes, list_tree, stamp_of
+from blut_resources.files.digest import digest_bytes
 from blut_resources.instance.instance import store_of
 from blut_resources.store.artifacts import ArtifactStore
-from blut_resources.store.intake import relative_names
 from blut_resources.store.manifest import load_index, parse, read
+from blut_resources.store.references import Referenced
+from blut_resources.store.seen import Look, look
 
 INTERVAL = "BLUT_WATCH_INTERVAL_S"
 WATCH_TAG = "blut/automation"
@@ -45,28 +46,29 @@ class GlancingStore(ArtifactStore):
         super().__init__(root)
         self._expected = expected
 
-    def put_reference(self, source: Path, files: Iterable[Path] | None = None) -> str:
-        """Returns the digest last noted for these files.
+    def referenced(self, source: Path, files: Iterable[Path | str] | None = None) -> Referenced:
+        """Returns what was last noted for these files.
 
         Raises:
             Changed: their names or stamps are not those noted.
         """
-        source = Path(source).absolute()
-        names = list_tree(source, "any").names if files is None else relative_names(source, files)
-        stamps = {name: stamp_of((source / name if name else source).stat()) for name in names}
-        known = load_index(self.reference_index(source))
-        if all(name in known and known[name].stamp == stamp for name, stamp in stamps.items()):
-            files_now = {name: known[name].digest for name in names}
-            if digest := self._noted(source, files_now):
-                return digest
-        seen = [[name, size, mtime] for name, (size, mtime, *_) in stamps.items()]
-        raise Changed(digest_bytes(json.dumps([str(source), seen]).encode())[:16], len(names))
+        tree, _ = self._counted(Path(source).absolute(), files)
+        now = look(tree.root, tree.names)
+        if self._noted(tree.root, now) == self._expected or self._are_those(tree.root, now):
+            return Referenced(self._expected, len(now.names), now.n_bytes)
+        seen = [[name, *stamp[:2]] for name, stamp in zip(now.names, now.stamps, strict=True)]
+        raise Changed(digest_bytes(json.dumps([str(tree.root), seen]).encode())[:16], len(now.names))
 
-    def _noted(self, source: Path, files: Mapping[str, str]) -> str:
-        """Returns the digest under which exactly these files were recorded last; empty if they were not."""
+    def _are_those(self, source: Path, now: Look) -> bool:
+        """Says whether exactly these files were recorded last; asked of each one."""
         noted, _, place = parse(read(self.record_path(self._expected, external=True)), self._expected)
-        same = noted is not None and {name: hashed.digest for name, hashed in noted.items()} == files
-        return self._expected if same and place == str(source) else ""
+        known = load_index(self.reference_index(source))
+        if noted is None or place != str(source) or noted.keys() != set(now.names):
+            return False
+        return all(
+            name in known and known[name].stamp == stamp and known[name].digest == noted[name].digest
+            for name, stamp in zip(now.names, now.stamps, strict=True)
+        )
 
 
 class Glance(NamedTuple):

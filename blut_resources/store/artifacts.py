@@ -20,9 +20,9 @@ the moment its event is stored. A run that reads longer than the grace holds ``i
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from blut_resources.files.digest import (
     Hashed,
@@ -30,7 +30,6 @@ from blut_resources.files.digest import (
     digest_bytes,
     digest_files,
     digest_listing,
-    list_tree,
     read_digested,
 )
 from blut_resources.files.durable import (
@@ -44,21 +43,15 @@ from blut_resources.files.durable import (
     sync,
     write_atomic,
 )
-from blut_resources.store.intake import copy, freeze, relative_names
+from blut_resources.store.intake import copy, freeze
 from blut_resources.store.manifest import (
-    ManifestRecord,
-    check_content,
-    check_names,
-    load_index,
     manifest,
-    parse,
-    read,
     restamped,
     save_index,
     summary_sizes,
     touch,
 )
-from blut_resources.store.places import StorePlaces, is_digest
+from blut_resources.store.references import References
 from blut_resources.store.sharing import Kin, stamps_kept
 
 __all__ = [
@@ -83,7 +76,7 @@ class StoredArtifact(NamedTuple):
     created: float
 
 
-class ArtifactStore(StorePlaces):
+class ArtifactStore(References):
     """Keeps files and directories under ``root`` by their content. Making one touches no disk."""
 
     def put(self, source: Path, kin: str | None = None) -> str:
@@ -139,41 +132,6 @@ class ArtifactStore(StorePlaces):
         with explained(source), self._kin(kin), stamps_kept(self.root, source):
             remove_tree(source)
 
-    def put_reference(self, source: Path, files: Iterable[Path] | None = None) -> str:
-        """Record a file or directory that stays where it is, and return its digest.
-
-        Files whose stamp stands are not read again. Symbolic links to files count as those files, wherever
-        they lead. The same bytes in another place give the same digest; the newest place is kept, without
-        links on the way to it.
-
-        Args:
-            source: the file or directory.
-            files: the files under ``source`` that count, by relative or absolute paths; all by default.
-
-        Raises:
-            StoreError: a file is missing, unreadable, being written, or not under ``source``.
-        """
-        given = Path(source).absolute()
-        source = given.resolve()
-        if files is None:
-            self._refuse_own(source)
-            tree = list_tree(source, "any")
-        else:
-            tree = Tree(source, False, relative_names(given, source, files))
-        index = self.reference_index(source)
-        known = load_index(index)
-        found = digest_files(source, tree.names, known)
-        if any(known.get(name) != hashed for name, hashed in found.items()):
-            save_index(index, found if files is None else known | found)
-        digest = digest_listing(tree.is_file, found)
-        data = manifest(tree.is_file, found, source, files is not None)
-        path = self.record_path(digest, external=True)
-        if read(path) == data:
-            touch(path)
-        else:
-            write_atomic(path, data)
-        return digest
-
     def open(self, digest: str) -> Path:
         """Returns the path of an artifact's bytes, after a quick ``verify``.
 
@@ -223,26 +181,6 @@ class ArtifactStore(StorePlaces):
         record = self._verified(digest, full=False)
         found = record.files or self._record(digest).files or {}
         return {name: (hashed.size, hashed.digest) for name, hashed in found.items()}
-
-    def outside(self, digest: str) -> dict[str, Any] | None:
-        """Returns the files of an artifact that stays where the user keeps it;
-        None for one inside the store.
-
-        ``is_file``, and ``files``: relative name to size, digest and stamp; the stamp is None where the file
-        has to be hashed to be known again.
-
-        Raises:
-            ArtifactMissing: no such artifact.
-        """
-        record = self._record(digest)
-        if not record.external:
-            return None
-        known = load_index(record.stamps)
-        files = {
-            name: [hashed.size, hashed.digest, known[name].stamp if known.get(name) else None]
-            for name, hashed in (record.files or {}).items()
-        }
-        return {"is_file": "" in files, "files": files}
 
     def verify(self, digest: str, *, full: bool = False) -> None:
         """Compare an artifact with its manifest: names, and the content of every file.
@@ -339,48 +277,6 @@ class ArtifactStore(StorePlaces):
         if tree.is_file:
             files = {"": restamped(files[""], final / "data")}
         save_index(self.index_path(digest), files)
-
-    def _record(self, digest: str) -> ManifestRecord:
-        if not is_digest(digest):
-            raise ArtifactMissing(f"{digest}: not a digest of 64 hex digits; materialize the asset again")
-        entry = self.entry(digest)
-        if os.path.lexists(entry / "data"):
-            path = self.record_path(digest, external=False)
-            files, _, _ = parse(read(path), digest)
-            return ManifestRecord(path, entry / "data", False, self.index_path(digest), False, files)
-        path = self.record_path(digest, external=True)
-        files, partial, place = parse(read(path), digest)
-        if files is None or place is None:
-            raise ArtifactMissing(f"{digest}: not in the store {self.root}; materialize its asset again")
-        return ManifestRecord(path, Path(place), True, self.reference_index(Path(place)), partial, files)
-
-    def _verified(self, digest: str, *, full: bool) -> ManifestRecord:
-        record = self._record(digest)
-        if record.external and not os.access(record.location, os.R_OK):
-            raise ArtifactMissing(
-                f"{digest}: {record.location} is gone or unreadable; restore it, or materialize the asset "
-                "from its new place"
-            )
-        known = load_index(record.stamps)
-        try:
-            tree = self._listed(record)
-            found = digest_files(tree.root, tree.names, {} if full else known)
-            if any(known.get(name) != hashed for name, hashed in found.items()):
-                save_index(record.stamps, known | found if record.partial else found)
-            check_content(record, digest, tree.is_file, found)
-        except StoreError as error:
-            raise ArtifactDamaged(f"artifact {digest}: {error}") from error
-        if record.files is None:
-            with contextlib.suppress(StoreError):
-                write_atomic(record.path, manifest(tree.is_file, found))
-        return record
-
-    def _listed(self, record: ManifestRecord) -> Tree:
-        if record.partial and record.files is not None:
-            return Tree(record.location, False, sorted(record.files))
-        tree = list_tree(record.location, "any" if record.external else "refuse")
-        check_names(record, tree)
-        return tree
 
     def list(self) -> list[StoredArtifact]:
         """Returns every artifact, inside first, then outside, each in the order of the digests."""

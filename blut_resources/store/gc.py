@@ -141,6 +141,7 @@ def _consider(store: ArtifactStore, item: StoredArtifact, grace_s: float, dry_ru
 
 
 def _detach(store: ArtifactStore, item: StoredArtifact, note: Path) -> Path | None:
+    store.note_path(item.digest).unlink(missing_ok=True)
     if item.external:
         note.unlink(missing_ok=True)
         return None

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Container, Iterable
 from pathlib import Path
+from typing import TypeGuard
 
 from blut_resources.files.digest import Tree, check_name, list_tree
 from blut_resources.files.durable import StoreError, random_name, sync_tree
@@ -74,24 +75,45 @@ def copy(tree: Tree, target: Path) -> Path:
     return target
 
 
-def relative_names(given: Path, source: Path, files: Iterable[Path]) -> list[str]:
-    """Returns the sorted relative names of files that are given as absolute paths or relative to
-    ``source``.
+def relative_names(given: Path, source: Path, files: Iterable[Path | str]) -> list[str]:
+    """Returns the sorted relative names of files below ``source``.
 
     Args:
-        given: what ``source`` was before links in it were followed; files may be named by either.
+        given: what ``source`` was before links in it were followed.
+        source: the directory.
+        files: absolute paths, below either of these, or paths relative to them.
 
     Raises:
         StoreError: one is not under ``source``.
     """
-    names: set[str] = set()
-    for file in files:
-        path = Path(file)
-        root = next((root for root in (given, source) if path.is_relative_to(root)), None)
-        relative = path.relative_to(root) if root else path
-        if relative.is_absolute() or not relative.parts or ".." in relative.parts:
-            raise StoreError(f"{file}: not under {source}; name files of that directory")
-        name = relative.as_posix()
-        check_name(source, name)
-        names.add(name)
-    return sorted(names)
+    names = list(files)
+    if not _are_plain(names):
+        names = [_relative(given, source, Path(file)) for file in names]
+    ordered = sorted(names)  # fast where they are in order already, as those of a listing are
+    return ordered if len(unique := set(ordered)) == len(ordered) else sorted(unique)
+
+
+def _are_plain(names: list[Path | str]) -> TypeGuard[list[str]]:
+    """Says whether all are relative names as the store writes them; asked of all at once, of many fast."""
+    try:
+        text = "\0".join(["", *names, ""])  # type: ignore[list-item]
+    except TypeError:  # a path among them
+        return False
+    strange = ("\0/", "/\0", "//", "..", "\0./", "/./", "/.\0", "\0.\0", "\0\0")
+    return text.count("\0") == len(names) + 1 and not any(part in text for part in strange) and _is_utf8(text)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def _relative(given: Path, source: Path, path: Path) -> str:
+    root = next((root for root in (given, source) if path.is_relative_to(root)), None)
+    relative = path.relative_to(root) if root else path
+    if relative.is_absolute() or not relative.parts or ".." in relative.parts:
+        raise StoreError(f"{path}: not under {source}; name files of that directory")
+    check_name(source, relative.as_posix())
+    return relative.as_posix()

@@ -95,6 +95,14 @@ class StorePlaces:
         """Returns the stamps of an artifact inside the store."""
         return self.root / "stat" / f"{digest}.json"
 
+    def note_path(self, digest: str) -> Path:
+        """Returns how an artifact of many files looked when it was last compared with its manifest."""
+        return self.root / "stat" / f"{digest}.seen"
+
+    def reference_note(self, location: Path) -> Path:
+        """Returns how many files outside the store looked when they were last recorded."""
+        return self.reference_index(location).with_suffix(".seen")
+
     def lock_path(self, digest: str, purpose: str) -> Path:
         """Returns the lock file of one digest: ``put`` for writers, ``use`` for readers."""
         return self.root / "locks" / f"{_safe(digest)}.{purpose}"

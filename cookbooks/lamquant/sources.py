@@ -23,15 +23,15 @@ def recordings(stage: Stage, config: RecordingsConfig) -> Steps[Recordings]:
     The digest depends on relative names and contents only: the same files elsewhere are the same recordings.
     """
     root = yield from recordings_root(stage, config.edf_root)
-    files = [root / name for name in find_recordings(root).names]
-    if not files:
+    names = find_recordings(root).names
+    if not names:
         raise FileNotFoundError(
             f"edf_root {config.edf_root!r} holds no .edf or .bdf file, also with .gz, in it or below: "
             "check the path"
         )
-    digest = stage.store.put_reference(root, files)
+    found = stage.store.referenced(root, names)
     stage.show(directory=str(root), sources=_sources_note(root))
-    return Recordings(digest=digest, n_files=len(files), n_bytes=sum(path.stat().st_size for path in files))
+    return Recordings(**found._asdict())
 
 
 def recordings_root(stage: Stage, edf_root: str) -> Steps[Path]:  # type: ignore[type-var]
