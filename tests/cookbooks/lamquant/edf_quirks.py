@@ -238,6 +238,27 @@ QUIRKS: dict[str, Quirk] = {
     "physical limits with a comma": Quirk(Edf(one_odd(pmin="-999,5", pmax="999,5")), plain(), repairs=2),
     "physical limits with an exponent": Quirk(Edf(one_odd(pmin="-1e3", pmax="1E+3")), plain()),
     "junk behind a limit": Quirk(Edf(one_odd(pmax=b"1000\0abc")), plain(), repairs=1),
+    "physical limits beyond any number": Quirk(Edf(one_odd(pmin="-1e308", pmax="1e308")), WITHOUT_C3),
+    "physical limits too close": Quirk(Edf(one_odd(pmin="0", pmax="1e-323")), WITHOUT_C3),
+    "a record of three days": Quirk(Edf(four(), duration="259200"), says="no sampling rate"),
+    "annotations, cut short": Quirk(
+        Edf([lists("EDF Annotatio", N), *four()], reserved="EDF+C"), plain(start=1)
+    ),
+    "annotations in one word": Quirk(
+        Edf([lists("EDFAnnotations", N), *four()], reserved="EDF+C"), plain(start=1)
+    ),
+    "annotations with an underscore": Quirk(
+        Edf([*four(), lists("EDF_Annotations", N)], reserved="EDF+C"), plain()
+    ),
+    "annotations with no label": Quirk(
+        Edf([lists("", N, onsets=GAP), *four()], reserved="EDF+C"), plain(start=1), segments=(3, 3)
+    ),
+    "an annotation signal of zeros": Quirk(
+        Edf([lists("EDF Annotations", N, onsets=[""] * 6), *four()], reserved="EDF+C"), plain(start=1)
+    ),
+    "a Status signal in BDF": Quirk(
+        Edf([*bdf(), replace(bdf()[0], label="Status", unit="Boolean")], width=3, reserved="24BIT"), plain()
+    ),
     "samples beyond the digital limits": Quirk(Edf(one_odd(dmin="-100", dmax="100")), plain()),
     "an offset": Quirk(Edf(one_odd(dmin="0", dmax="4095", pmin="0", pmax="1650")), plain()),
     # --- labels
@@ -298,8 +319,8 @@ PEERS: dict[str, dict[str, tuple[str, ...]]] = {
             *("text behind", "zeros behind", "records behind, without their times", "a name behind"),
         ),
         "reads: passes over gaps": ("EDF+D without times",),
-        "reads: takes a record for a second, or time for running backwards": (
-            *("no duration and no times", "a negative duration"),
+        "reads: takes any duration, and a second where there is none": (
+            *("no duration and no times", "a negative duration", "a record of three days"),
         ),
         "reads: takes what has no unit for volts": ("no unit anywhere",),
         "reads: does not look at the version": ("no version",),
@@ -314,6 +335,8 @@ PEERS: dict[str, dict[str, tuple[str, ...]]] = {
                 "annotations in BDF, label ends in NUL",
                 "annotations of EDF in BDF",
             ),
+            *("annotations, cut short", "annotations in one word", "annotations with an underscore"),
+            *("annotations with no label", "an annotation signal of zeros"),
             *("a text channel with a voltage", "annotations without a time", "no duration, but times"),
             *("a duration with a comma", "never closed", "never closed, last record cut"),
             *("zero records stated", "no number of records", "fewer records than stated", "last record cut"),
@@ -341,7 +364,9 @@ PEERS: dict[str, dict[str, tuple[str, ...]]] = {
             *("times that are rounded", "one record without its time"),
         ),
         "differs: reads as many records as the header says": ("more records than stated",),
-        "reads: leaves the duration to its caller": ("no duration and no times",),
+        "reads: leaves the duration to its caller": (
+            *("no duration and no times", "a record of three days"),
+        ),
         "reads: leaves the unit to its caller": ("no unit anywhere",),
     },
 }

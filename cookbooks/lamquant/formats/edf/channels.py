@@ -8,6 +8,7 @@ A channel without a voltage or without a range is left out by name, and the reco
 left, channels of the commonest sampling rate are taken.
 """
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -156,6 +157,9 @@ def _range(slot: Slot) -> Range:
         raise Unusable("its digital minimum and maximum are equal")
     if bottom == top:
         raise Unusable("its physical minimum and maximum are equal: every sample would have one voltage")
+    scale = (top - bottom) / (high - low) * unit
+    if not math.isfinite(scale) or scale == 0:
+        raise Unusable("its physical limits are too large or too close for a number")
     return low, high, bottom, top, CANONICAL[unit]
 
 
