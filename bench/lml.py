@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import bench.lengths as lengths
 from bench.homes import CACHE, scratch
 from bench.table import Quantity, Row, Target, skipped
 
@@ -31,14 +32,16 @@ class Signal:
 
 
 def rows(quick: bool) -> list[Row]:
-    """Per set: compression ratio against each baseline, then encode and decode speed."""
+    """Memory against length, and the corpus against the encoder; then per set: compression ratio against each
+    baseline, encode and decode speed."""
+    lengths_first = lengths.rows(quick)  # while this process is small, or its memory counts as theirs
     coders, decoders, why = _coders()
     lines = [skipped("lml", "against FLAC", why)] if why else []
     for name, signals in _sets(quick):
         coders["lml"](signals[0].digital[:, :1000], signals[0].rate_hz)  # compiled once, not measured
         decoders["lml"](coders["lml"](signals[0].digital[:, :1000], signals[0].rate_hz))
         lines += _measure(name, signals, coders, decoders, 2 if quick else 3)
-    return lines
+    return [*lengths_first, *lines]
 
 
 def _measure(

@@ -15,7 +15,8 @@ from cookbooks.lamquant.encoding.job import EncodeJob, as_json
 from cookbooks.lamquant.formats.edf.problems import BadRecording
 from cookbooks.lamquant.formats.edf.recording import EdfFile, open_edf
 from cookbooks.lamquant.formats.edf.timekeeping import Segment
-from cookbooks.lamquant.formats.lma.archive import LmaError, read_lma
+from cookbooks.lamquant.formats.extent import extent_of_file
+from cookbooks.lamquant.formats.lma.archive import DIGEST, LmaError, read_lma
 from cookbooks.lamquant.formats.lma.writer import LmaEntry, write_lma
 from cookbooks.lamquant.formats.lml.container import LmlReader, LmlWriter, NotBitExact, SignalDigest
 from cookbooks.lamquant.subjects.evidence import evidence_of
@@ -41,7 +42,7 @@ def encode_job(job: EncodeJob, moved: Callable[[int], object]) -> dict[str, Any]
         sha256 = _sha256(job.path)
         with open_edf(job.path, job.options, scratch=job.finished) as recording:
             records = _encode(job, recording, sha256 or "", moved)
-        write_atomic(job.note, as_json({"records": records, "archive_sha256": _sha256(job.archive)}))
+        write_atomic(job.note, as_json({"records": records, "digest": _own_digest(job.archive)}))
         return {"records": records}
     except BadRecording as bad:
         reason = {"field": bad.field, "problem": bad.problem, "remedy": bad.remedy}
@@ -54,7 +55,17 @@ def finished_before(job: EncodeJob) -> list[dict[str, Any]] | None:
         saved = json.loads(job.note.read_text())
     except (OSError, ValueError):
         return None
-    return saved["records"] if saved["archive_sha256"] == _sha256(job.archive) else None
+    try:
+        read_lma(job.archive)  # compares its bytes with the digest that it ends with
+    except LmaError:
+        return None
+    return saved["records"] if saved["digest"] == _own_digest(job.archive) else None
+
+
+def _own_digest(archive: Path) -> str:
+    with archive.open("rb") as file:
+        file.seek(-DIGEST, os.SEEK_END)
+        return file.read().hex()
 
 
 def _sha256(path: Path) -> str | None:
@@ -76,6 +87,7 @@ def _encode(
             for segment, payload in zip(recording.segments, payloads, strict=True):
                 record = _record(job, recording, segment, sha256)
                 record["signal_sha256"] = _write_payload(job, recording, segment, payload, moved)
+                _check_payload(job, payload, record)
                 content = _sha256(payload) or ""
                 records.append(record)
                 entries.append(LmaEntry(f"{record['stem']}.lml", payload, original_sha256=content))
@@ -84,7 +96,6 @@ def _encode(
             ]
             meta = contents[0] if len(contents) == 1 else {"recordings": contents}
             write_lma(part, [*entries, LmaEntry("meta.json", as_json({**meta, **_provenance(recording)}))])
-            _verify(job, part, records)
             part.replace(job.archive)
         except (LmaError, ValueError) as error:
             # a limit of the archive format; its text must not carry the place of the work directory
@@ -133,14 +144,12 @@ def _write_payload(
     return found
 
 
-def _verify(job: EncodeJob, archive: Path, records: list[dict[str, Any]]) -> None:
-    """Read the archive back: its digest, its structure, and that each payload is the one that was proved."""
-    written = read_lma(archive)
-    for record in records:
-        reader = LmlReader(written.extent(f"{record['stem']}.lml"))
-        shape = (reader.n_channels, reader.n_samples, reader.metadata["signal_sha256"])
-        if shape != (record["n_channels"], record["n_samples"], record["signal_sha256"]):
-            raise NotBitExact(f"{job.relative}: the archive does not hold what was written to it")
+def _check_payload(job: EncodeJob, path: Path, record: dict[str, Any]) -> None:
+    """Open what was written: its index leads to every window, and it says which samples were proved."""
+    reader = LmlReader(extent_of_file(path))
+    shape = (reader.n_channels, reader.n_samples, reader.metadata["signal_sha256"])
+    if shape != (record["n_channels"], record["n_samples"], record["signal_sha256"]):
+        raise NotBitExact(f"{job.relative}: the container does not hold what was written to it")
 
 
 def _record(job: EncodeJob, recording: EdfFile, segment: Segment, sha256: str) -> dict[str, Any]:

@@ -4,9 +4,9 @@
 
 Inputs: ``recordings``, a directory, or those that ``roots`` names; ``earlier``, a corpus that the same code
 made with the same settings, whose archives of unchanged files are used again. Config: see `EncodeSettings`.
-Every window is decoded and compared with the source at once, and every archive is read back before it
-counts. A recording that cannot be used is listed with the field at fault and the remedy; the others go on.
-Encoded archives outlive a kill in ``finished``.
+Every window is decoded and compared with the source as soon as it is coded. A recording that cannot be used
+is listed with the field at fault and the remedy; the others go on. Encoded archives outlive a kill in
+``finished``.
 """
 
 import time

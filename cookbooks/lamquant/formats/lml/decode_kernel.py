@@ -13,13 +13,18 @@ from cookbooks.lamquant.formats.lml.kernel import (
     BAD_RICE,
     BIAS_SHIFT,
     BIAS_TAPS,
+    LEFT_OVER,
     MAX_ORDER,
     MAX_RICE,
     OK,
     Q_BITS,
     SHORT,
     jit,
+    leading_zeros,
 )
+
+PAD = MAX_ORDER + 4
+"""Zeros in front of a subband, the empty history of spec 4.3, in whole passes."""
 
 
 @jit
@@ -51,55 +56,81 @@ def unlift(approx: np.ndarray, detail: np.ndarray, x: np.ndarray) -> None:
 
 
 @jit
-def _read_codes(payload: np.ndarray, ppos: int, k: int, out: np.ndarray) -> int:
-    """Read Golomb-Rice values of one subband, unzigzagged; returns the new position, or -1 past the end."""
-    pos, end = ppos * 8, payload.size * 8
-    for i in range(out.size):
+def _read_band(
+    payload: np.ndarray, ppos: int, k: int, coeffs: np.ndarray, order: int, padded: np.ndarray
+) -> int:
+    """Read the samples of one subband behind PAD zeros: Golomb-Rice, running mean, prediction (spec 5).
+
+    All in one pass, since each waits for its own last result and not for the others'. ``coeffs`` is zero
+    behind ``order``. Returns the new position, or -1 past the end.
+    """
+    end = payload.size
+    acc: Any = np.uint64(0)
+    held: Any = np.int64(0)  # the next `held` bits of the payload in the highest places of `acc`
+    below, zero, one = np.uint64(63 - k), np.uint64(0), np.uint64(1)
+    recent = np.zeros(BIAS_TAPS, np.int64)
+    running = s0 = s1 = s2 = s3 = np.int64(0)
+    c0, c1, c2, c3 = coeffs[0], coeffs[1], coeffs[2], coeffs[3]
+    for i in range(padded.size - PAD):
         zeros = np.int64(0)
         while True:
-            if pos >= end:
-                return -1
-            if pos & 7 == 0 and payload[pos >> 3] == 0:
-                zeros += 8
-                pos += 8
-                continue
-            bit = (payload[pos >> 3] >> (7 - (pos & 7))) & 1
-            pos += 1
-            if bit:
+            if held < 32:
+                if ppos + 4 <= end:
+                    word = (
+                        (np.uint64(payload[np.uint64(ppos)]) << np.uint64(24))
+                        | (np.uint64(payload[np.uint64(ppos + 1)]) << np.uint64(16))
+                        | (np.uint64(payload[np.uint64(ppos + 2)]) << np.uint64(8))
+                        | np.uint64(payload[np.uint64(ppos + 3)])
+                    )
+                    acc |= word << np.uint64(32 - held)
+                    ppos += 4
+                    held += 32
+                while held < 32 and ppos < end:  # the last bytes
+                    acc |= np.uint64(payload[np.uint64(ppos)]) << np.uint64(56 - held)
+                    ppos += 1
+                    held += 8
+            if acc != zero:
                 break
-            zeros += 1
-        if pos + k > end:
-            return -1
-        value, need = zeros, k
-        while need > 0:
-            room = 8 - (pos & 7)
-            take = min(room, need)
-            chunk = (np.int64(payload[pos >> 3]) >> (room - take)) & ((1 << take) - 1)
-            value = (value << take) | chunk
-            pos += take
-            need -= take
-        out[i] = (value >> 1) ^ -(value & 1)
-    return (pos + 7) >> 3
-
-
-@jit
-def _restore(s: np.ndarray, coeffs: np.ndarray, order: int) -> None:
-    """Restore the bias, then synthesise by linear prediction, in place (spec 5.1, 5.2)."""
-    running = np.int64(0)
-    for i in range(s.size):
-        s[i] += running >> BIAS_SHIFT
-        running += s[i]
-        if i >= BIAS_TAPS:
-            running -= s[i - BIAS_TAPS]
-    if order == 0:
-        return
-    for i in range(s.size):
-        taps = min(order, i)
-        past = s[i - taps : i]
-        acc = np.int64(0)
-        for k in range(taps):
-            acc += coeffs[k] * past[taps - 1 - k]
-        s[i] += acc >> Q_BITS
+            if ppos >= end:
+                return -1
+            zeros += held
+            held = np.int64(0)
+        ahead = np.int64(leading_zeros(acc))
+        if held < ahead + 1 + k:
+            if held < ahead + 1:
+                return -1
+            acc = (acc << np.uint64(ahead)) << one
+            held -= ahead + 1
+            while held < k and ppos < end:
+                acc |= np.uint64(payload[np.uint64(ppos)]) << np.uint64(56 - held)
+                ppos += 1
+                held += 8
+            if held < k:
+                return -1
+            low = np.int64((acc >> one) >> below)
+            acc <<= np.uint64(k)
+            held -= k
+        else:
+            low = np.int64((((acc << np.uint64(ahead)) << one) >> one) >> below)
+            acc = (acc << np.uint64(ahead)) << np.uint64(k + 1)
+            held -= ahead + 1 + k
+        value = ((zeros + ahead) << k) | low
+        residual = ((value >> 1) ^ -(value & 1)) + (running >> BIAS_SHIFT)
+        slot = np.uint64(i & (BIAS_TAPS - 1))
+        running += residual - recent[slot]
+        recent[slot] = residual
+        predicted = c1 * s1 + c2 * s2 + c3 * s3
+        for tap in range(4, order, 4):
+            past = PAD + i - 1 - tap  # unsigned, or each index would be asked whether it counts from the end
+            predicted += (
+                coeffs[np.uint64(tap)] * padded[np.uint64(past)]
+                + coeffs[np.uint64(tap + 1)] * padded[np.uint64(past - 1)]
+                + coeffs[np.uint64(tap + 2)] * padded[np.uint64(past - 2)]
+                + coeffs[np.uint64(tap + 3)] * padded[np.uint64(past - 3)]
+            )
+        s3, s2, s1, s0 = s2, s1, s0, residual + ((predicted + c0 * s0) >> Q_BITS)
+        padded[np.uint64(PAD + i)] = s0
+    return ppos - (held >> 3)
 
 
 @jit
@@ -108,7 +139,7 @@ def decode_channel(
 ) -> tuple[int, int, int]:
     """Decode one channel into ``out``; (status, new meta position, new payload position)."""
     lengths = band_lengths(out.size, depth)
-    coeffs = np.zeros(255, np.int64)
+    coeffs = np.zeros(MAX_ORDER + 4, np.int64)
     approx = np.empty(0, np.int64)
     for band in range(depth + 1):
         if mpos >= meta.size or ppos + 3 > payload.size:
@@ -124,23 +155,51 @@ def decode_channel(
             for byte in range(4):
                 word |= np.int64(meta[at + byte]) << (8 * byte)
             coeffs[tap] = word - ((word >> 31) << 32)
+        coeffs[order : order + 4] = 0
         mpos += 1 + 4 * order
         k: Any = np.int64(payload[ppos])
         if k > MAX_RICE:
             return BAD_RICE, mpos, ppos
         if np.int64(payload[ppos + 1]) + 256 * np.int64(payload[ppos + 2]) != lengths[band]:
             return BAD_COUNT, mpos, ppos
-        s = np.empty(lengths[band], np.int64)
-        ppos = _read_codes(payload, ppos + 3, k, s)
+        padded = np.empty(PAD + lengths[band], np.int64)
+        padded[:PAD] = 0
+        s = padded[PAD:]
+        ppos = _read_band(payload, ppos + 3, k, coeffs, order, padded)
         if ppos < 0:
             return SHORT, mpos, ppos
-        _restore(s, coeffs, order)
         if band == 0:
             approx = s
         else:
-            x = np.empty(approx.size + s.size, np.int64)
+            x = np.empty(approx.size + s.size, np.int64) if band < depth else out
             unlift(approx, s, x)
             approx = x
-    for i in range(out.size):  # compiles faster than a slice assignment
-        out[i] = approx[i]
+    if depth == 0:
+        for i in range(out.size):  # compiles faster than a slice assignment
+            out[i] = approx[i]
     return OK, mpos, ppos
+
+
+@jit
+def decode_channels(meta: np.ndarray, payload: np.ndarray, depth: int, out: np.ndarray) -> int:
+    """Decode all channels into ``out`` [channels, samples]; returns a status."""
+    mpos = ppos = 0
+    for row in range(out.shape[0]):
+        status, mpos, ppos = decode_channel(meta, mpos, payload, ppos, depth, out[row])
+        if status != OK:
+            return status
+    return OK if mpos == meta.size and ppos == payload.size else LEFT_OVER
+
+
+@jit
+def differing_channel(meta: np.ndarray, payload: np.ndarray, depth: int, signal: np.ndarray) -> int:
+    """Returns the first channel that does not decode to its row of ``signal``, or -1."""
+    row, mpos, ppos = np.empty(signal.shape[1], np.int64), 0, 0
+    for channel in range(signal.shape[0]):
+        status, mpos, ppos = decode_channel(meta, mpos, payload, ppos, depth, row)
+        wrong = np.int64(status)
+        for i in range(row.size):
+            wrong |= row[i] ^ signal[channel, i]
+        if wrong != 0:
+            return channel
+    return -1 if mpos == meta.size and ppos == payload.size else signal.shape[0]

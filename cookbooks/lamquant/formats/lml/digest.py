@@ -7,8 +7,10 @@ from typing import IO
 
 import numpy as np
 
-IN_MEMORY = 16 << 20
+IN_MEMORY = 32 << 20
 """Bytes of samples that wait in memory before they are laid down in a file."""
+SHORT_ROW = 8192
+"""Samples of a channel in a block below which blocks are joined before they are laid down."""
 
 
 class SignalDigest:
@@ -33,7 +35,11 @@ class SignalDigest:
         kind = next(k for k in ("<i2", "<i4", "<i8") if np.iinfo(k).min <= low <= high <= np.iinfo(k).max)
         self._waiting.append(block.astype(kind))
         if sum(part.nbytes for part in self._waiting) > IN_MEMORY:
-            self._lay_down()
+            # short rows would be read one by one, once for each channel
+            short = block.shape[1] < SHORT_ROW
+            for part in [np.concatenate(self._waiting, axis=1)] if short else self._waiting:
+                self._lay_down(part)
+            self._waiting = []
 
     def hexdigest(self) -> str:
         """Returns the digest; nothing may be added afterwards."""
@@ -47,13 +53,11 @@ class SignalDigest:
             self._file.close()
         return digest.hexdigest()
 
-    def _lay_down(self) -> None:
+    def _lay_down(self, block: np.ndarray) -> None:
         if self._file is None:
             self._file = tempfile.TemporaryFile(dir=self._scratch)  # noqa: SIM115
-        block = np.concatenate(self._waiting, axis=1)
         self._laid.append((self._file.tell(), block.shape[1], block.dtype))
         self._file.write(block.data)
-        self._waiting = []
 
     def _row(self, channel: int, at: int, samples: int, kind: np.dtype) -> np.ndarray:
         assert self._file is not None

@@ -8,18 +8,23 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from numba import njit
+from numba.cpython.unsafe import numbers
 
 OK = 0
 SHORT = 1  # meta or payload ends early
 BAD_ORDER = 2
 BAD_RICE = 3
 BAD_COUNT = 4  # a subband announces another length than the lifting gives
+LEFT_OVER = 5
 
 BIAS_TAPS = 32  # running-mean context of the bias stage (spec 4.4); the sum is floored by a shift of 5
 BIAS_SHIFT = 5
 Q_BITS = 27  # fixed point of the prediction coefficients
 MAX_ORDER = 32
 MAX_RICE = 31
+
+leading_zeros: Any = numbers.leading_zeros
+"""Counts the zeros above the highest bit of a 64-bit word, in compiled code."""
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 

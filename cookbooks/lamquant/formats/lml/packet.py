@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cookbooks.lamquant.formats.lml import kernel
-from cookbooks.lamquant.formats.lml.decode_kernel import decode_channel
+from cookbooks.lamquant.formats.lml.decode_kernel import decode_channels, differing_channel
 from cookbooks.lamquant.formats.lml.encode_kernel import RAW, WELCH, choose, pyramid, write_band
 from cookbooks.lamquant.formats.lml.errors import BadHeader, CrcMismatch, Truncated, Unsupported
 
@@ -37,6 +37,7 @@ _STATUS = {
     kernel.SHORT: (Truncated, "a subband runs past the end of the packet"),
     kernel.BAD_ORDER: (BadHeader, f"prediction order above {kernel.MAX_ORDER}"),
     kernel.BAD_RICE: (BadHeader, f"Golomb-Rice parameter above {kernel.MAX_RICE}"),
+    kernel.LEFT_OVER: (BadHeader, "bytes left over after the last channel"),
     kernel.BAD_COUNT: (BadHeader, "subband length differs from what n_samples and depth give"),
 }
 
@@ -253,12 +254,22 @@ def decode_packet(header: PacketHeader) -> np.ndarray:
     """
     shape = header.shape
     out = np.empty((shape.n_channels, shape.n_samples), np.int64)
-    mpos = ppos = 0
-    for row in out:
-        status, mpos, ppos = decode_channel(header.meta, mpos, header.payload, ppos, shape.depth, row)
-        if status != kernel.OK:
-            kind, text = _STATUS[status]
-            raise kind(f"packet: {text}")
-    if mpos != header.meta.size or ppos != header.payload.size:
-        raise BadHeader("packet: bytes left over after the last channel")
-    return out << shape.noise_bits
+    status = decode_channels(header.meta, header.payload, shape.depth, out)
+    if status != kernel.OK:
+        kind, text = _STATUS[status]
+        raise kind(f"packet: {text}")
+    return out << shape.noise_bits if shape.noise_bits else out
+
+
+def decodes_to(packet: bytes, signal: np.ndarray) -> bool:
+    """Says whether a packet decodes to ``signal``, int64 [C, T], the low bits that it dropped aside.
+
+    Raises:
+        LmlError: the packet cannot be read.
+    """
+    header = read_header(packet)
+    noise_bits = header.shape.noise_bits
+    if (header.shape.n_channels, header.shape.n_samples) != signal.shape:
+        return False
+    expected = signal >> noise_bits if noise_bits else signal
+    return differing_channel(header.meta, header.payload, header.shape.depth, expected) < 0

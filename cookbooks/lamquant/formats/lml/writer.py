@@ -26,9 +26,8 @@ from cookbooks.lamquant.formats.lml.packet import (
     MAX_CHANNELS,
     MAX_WINDOW,
     Effort,
-    decode_packet,
+    decodes_to,
     encode_packet,
-    read_header,
 )
 
 
@@ -139,9 +138,7 @@ class LmlWriter:
                 f"digital: values {low}..{high} do not fit signed bit_depth {self._bit_depth}; raise it"
             )
         packet = encode_packet(window, noise_bits=self._noise_bits, effort=self._effort)
-        if self._proved and not np.array_equal(
-            decode_packet(read_header(packet)), window >> self._noise_bits << self._noise_bits
-        ):
+        if self._proved and not decodes_to(packet, window):
             raise NotBitExact(f"window {len(self._lengths)}: does not decode to the source's samples")
         self._lengths.append(len(packet))
         self._coded += len(packet) + 4
