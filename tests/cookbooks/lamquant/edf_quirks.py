@@ -155,6 +155,10 @@ QUIRKS: dict[str, Quirk] = {
         ),
         plain(),
     ),
+    "times that stand still": Quirk(Edf([*four(), lists(onsets=["+0"] * 6)], reserved="EDF+C"), plain()),
+    "EDF+D whose times stand still": Quirk(
+        Edf([*four(), lists(onsets=["+0"] * 6)], reserved="EDF+D"), says="do not say when they begin"
+    ),
     "one record without its time": Quirk(
         Edf([*four(), lists(onsets=["+0", "+1", "", "+3", "+4", "+5"])], reserved="EDF+D"), plain()
     ),
@@ -318,7 +322,7 @@ PEERS: dict[str, dict[str, tuple[str, ...]]] = {
         "differs: takes whatever stands behind the records for records": (
             *("text behind", "zeros behind", "records behind, without their times", "a name behind"),
         ),
-        "reads: passes over gaps": ("EDF+D without times",),
+        "reads: passes over gaps": ("EDF+D without times", "EDF+D whose times stand still"),
         "reads: takes any duration, and a second where there is none": (
             *("no duration and no times", "a negative duration", "a record of three days"),
         ),
@@ -361,7 +365,7 @@ PEERS: dict[str, dict[str, tuple[str, ...]]] = {
         "refuses: reads no recording whose times are not those of the header": (
             *("EDF+C with a gap", "EDF+D without a gap", "EDF+D with a gap", "EDF+D, all records apart"),
             *("a gap of one sample", "times that overlap", "times that jitter", "times with a comma"),
-            *("times that are rounded", "one record without its time"),
+            *("times that are rounded", "one record without its time", "times that stand still"),
         ),
         "differs: reads as many records as the header says": ("more records than stated",),
         "reads: leaves the duration to its caller": (

@@ -93,7 +93,9 @@ def read_fields(path: Path, file: BinaryIO) -> Fields:
     raw = _cut(fixed, FIXED_FIELDS)
     count = text_of(raw["number of signals"])
     if not INTEGER.fullmatch(count) or int(count) < 1:
-        stated = f"{int(count)}: at least 1 is needed" if INTEGER.fullmatch(count) else "not a whole number"
+        stated = "not a whole number"
+        if INTEGER.fullmatch(count):
+            stated = "0: at least 1 is needed" if int(count) == 0 else "below 0: at least 1 is needed"
         raise BadRecording(path, "number of signals", stated, EXPORT)
     n_signals = int(count)
     block = file.read(256 * n_signals)

@@ -275,14 +275,18 @@ class _Lists:
         self._descriptor, self._layout, self._slots = descriptor, layout, slots
 
     def onsets(self) -> list[Onset | None]:
-        """Returns when each data record begins, by the signal that says so most often; empty if none does."""
+        """Returns when each data record begins, by the signal that says so most often; empty if none does.
+
+        Times that never move are what some writers fill in, and say nothing.
+        """
         best: list[Onset | None] = []
         for slot in self._slots:
             found: list[Onset | None] = []
             for index in range(self._layout.n_records):
                 onset = record_onset(self._record(slot, index))
                 found.append(Onset(*onset) if onset else None)
-            if _known(found) > _known(best):
+            stands_still = _known(found) > 1 and len({onset.seconds for onset in found if onset}) == 1
+            if _known(found) > _known(best) and not stands_still:
                 best = found
             if _known(best) == self._layout.n_records:
                 break
