@@ -46,9 +46,11 @@ class AsPath:
 
     Attributes:
         besides: how values begin that are not paths, such as ``sample:``; they stay as they are.
+        part: whether the source that is told of it digests only a part of what is there.
     """
 
     besides: tuple[str, ...] = ()
+    part: bool = False
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Returns the schema of the setting, which resolves its value when that is otherwise valid."""
@@ -149,9 +151,10 @@ def _drifted(datasets: Iterable[Dataset], paths: Collection[str], digest: str) -
 
 
 def _paths_in(config: BaseModel) -> list[str]:
-    """Returns the settings that are one path each."""
+    """Returns the settings that are one path each, of which all is digested."""
     values = {name: getattr(config, name) for name in type(config).model_fields}
-    return [value for _, value in _marked(type(config), values).values() if isinstance(value, str) and value]
+    marked = _marked(type(config), values).values()
+    return [value for mark, value in marked if isinstance(value, str) and value and not mark.part]
 
 
 def _marked(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, tuple[AsPath, Any]]:

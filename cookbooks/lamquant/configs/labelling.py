@@ -5,17 +5,18 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from blut_assets.paths import AsPath
-from blut_assets.recipes import like
 from blut_assets.stages import StageConfig
 from cookbooks.lamquant.annotations.classify import Unknown
 from cookbooks.lamquant.annotations.reading import Labels
-from cookbooks.lamquant.configs.corpus import RecordingsConfig
+from cookbooks.lamquant.configs.corpus import BUILT, RecordingsConfig
 
 
 class AnnotationFilesConfig(StageConfig):
     """Says where the recordings are beside which lists are looked for."""
 
-    edf_root: str = like(RecordingsConfig, "edf_root")
+    edf_root: Annotated[str, AsPath(BUILT, part=True)] = Field(
+        description=RecordingsConfig.model_fields["edf_root"].description
+    )
 
 
 class AnnotationsConfig(StageConfig):

@@ -9,6 +9,7 @@ left, channels of the commonest sampling rate are taken.
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from cookbooks.lamquant.formats.edf.layout import Slot
 from cookbooks.lamquant.formats.edf.problems import BadRecording, LeftOut, Repairs
 from cookbooks.lamquant.formats.edf.units import CANONICAL, is_plain, microvolts_per
 
+FEWEST_OF_A_PERSON = 6
+"""Digits of a number that can be a person's."""
 MOST_CHANNELS = 1024
 """The most that an LML1 container holds."""
 Range = tuple[int, int, float, float, str]
@@ -75,7 +78,7 @@ def choose(
         try:
             if reason := reasons[slot.index]:
                 raise Unusable(reason)
-            usable.append((slot, _range(slot)))
+            usable.append((slot, _range(slot, repairs.words)))
         except Unusable as why:
             left_out.append(LeftOut(shown, str(why)))
     left_out += [
@@ -141,7 +144,7 @@ def _why_not_eeg(label: Label, stated: bool, arrays: Arrays) -> str | None:
     return "is no electrode that is known; name it in `eeg_channels` to use it"
 
 
-def _range(slot: Slot) -> Range:
+def _range(slot: Slot, words: frozenset[str]) -> Range:
     unit = microvolts_per(text_of(slot.raw["physical dimension"]))
     if unit is None:
         raise Unusable(_unit_problem(text_of(slot.raw["physical dimension"])))
@@ -153,6 +156,14 @@ def _range(slot: Slot) -> Range:
         raise Unusable("its digital minimum or maximum is not a whole number")
     if bottom is None or top is None:
         raise Unusable("its physical minimum or maximum is not a finite number")
+    if max(abs(low), abs(high)) > 1 << 8 * (slot.n_bytes // slot.samples):
+        raise Unusable("its digital minimum or maximum is not one that a sample can have")
+    ends = (slot.raw[f"{kind} {end}"] for kind in ("digital", "physical") for end in ("minimum", "maximum"))
+    if any(
+        len(digits := re.sub(r"\D", "", text_of(raw))) >= FEWEST_OF_A_PERSON and digits in words
+        for raw in ends
+    ):
+        raise Unusable("its range is a number that names the patient")
     if low == high:
         raise Unusable("its digital minimum and maximum are equal")
     if bottom == top:

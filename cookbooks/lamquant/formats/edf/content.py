@@ -15,6 +15,15 @@ _PRINTABLE = np.isin(np.arange(256), [9, 10, 13, 20, 21, *range(32, 127)])
 _NEVER_UTF8 = np.isin(np.arange(256), [0xC0, 0xC1, *range(0xF5, 0x100)])
 _BEGINS_A_LIST = re.compile(rb"\0{0,4}[+-][0-9]{1,9}([.,][0-9]{0,9})?(\x15[0-9.,]{0,12})?\x14")
 
+_RANGES = ((32, 57), (65, 90), (97, 122))
+_COMMON = np.isin(
+    np.arange(256),
+    [
+        *(9, 10, 13, 20, 21, *(ord(c) for c in " ,-./:_()'+@")),
+        *(*range(48, 58), *range(65, 91), *range(97, 123), *range(0xC0, 256)),
+    ],
+)
+
 Records = NDArray[np.uint8]
 
 
@@ -45,7 +54,24 @@ def _texts(records: Records, width: int) -> NDArray[np.bool_]:
         found[index] |= bool(_BEGINS_A_LIST.match(records[index].tobytes()))
     for index in np.flatnonzero(~found & (filled >= FEWEST) & ~_NEVER_UTF8[records].any(axis=1)):
         found[index] = _is_foreign(records[index].tobytes())
+    for place, kind in ((1, "<u2"), (0, ">u2")):
+        narrow = (records[:, place::2] != 0).mean(axis=1) < 0.05
+        for index in np.flatnonzero(~found & (filled >= FEWEST) & narrow):
+            found[index] = _is_wide(records[index].tobytes(), kind)
     return found
+
+
+def _is_wide(record: bytes, kind: str) -> bool:
+    """Says whether bytes are UTF-16 of Latin text.
+
+    Digits, capitals and small letters are ranges of numbers, and what lies between them is rare in a text.
+    Samples that reach from one range to another are between them as often.
+    """
+    units = np.frombuffer(record[: len(record) // 2 * 2], kind)
+    units = units[(units != 0) & (units != 0xFEFF)]
+    if len(units) < FEWEST or units.max() > 0xFF or not _COMMON[units].mean() >= 0.95:
+        return False
+    return sum(bool(((units >= low) & (units <= high)).any()) for low, high in _RANGES) >= 2
 
 
 def _is_foreign(record: bytes) -> bool:

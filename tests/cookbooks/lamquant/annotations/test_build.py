@@ -21,6 +21,7 @@ from tests.conftest import REPOSITORY
 from tests.cookbooks.lamquant.annotations.test_bids import HEAD
 from tests.cookbooks.lamquant.annotations.written import seizures_file
 from tests.cookbooks.lamquant.test_edf_ingest import edf_signals, wave, write_edf
+from tests.e2e.box import BLUT
 
 Marks = list[tuple[float, float | None, str]]
 SECONDS, RATE = 60, 100
@@ -274,6 +275,15 @@ def test_lists_that_lead_out_or_nowhere_are_left_out_and_said(
     found, _ = run(home, edf_root=str(tree))
     assert found["counts"]["n_annotated"] == 5
     assert "4 lists of annotations are left out" in capfd.readouterr().err
+
+
+def test_lists_beside_a_dataset_do_not_make_it_another_one(tree: Path, home: Path, capfd: Any) -> None:
+    added = subprocess.run([*BLUT, "data", "add", "people", str(tree)], cwd=REPOSITORY, capture_output=True)
+    assert added.returncode == 0, added.stderr
+    run(home, edf_root="data://people")
+    (tree / "odd" / "two.tse").write_text("version = tse_v1.0.0\n0 60 bckg 1\n")
+    run(home, edf_root="data://people")
+    assert "has changed since it was added" not in capfd.readouterr().err
 
 
 def test_a_vocabulary_that_cannot_be_read_is_refused_before_anything_runs(tree: Path, home: Path) -> None:
