@@ -23,6 +23,8 @@ _HALF_S = 0.22
 """Half the length of the filter; it has fallen to a millionth there."""
 _HOPS_S = (0.5, 1, 2, 4, 8)
 _EXACT = 1e-3
+_ONE_THREAD = 1 << 19
+"""Multiplications up to which BLAS stays in the calling thread; more threads would mostly wait."""
 
 Waves = NDArray[np.float32]
 
@@ -105,7 +107,12 @@ class CommonRate:
         values -= values[:, :1].copy()
         values *= self._scale
         frames = np.lib.stride_tricks.sliding_window_view(values, size, axis=1)[:, :: self._filter.hop]
-        waves = frames[:, :count].reshape(-1, size) @ self._filter.matrix
+        waves = np.empty((len(values), count, self._filter.matrix.shape[1]), np.float32)
+        at_once = max(1, _ONE_THREAD // self._filter.matrix.size)
+        for row, out in zip(frames, waves, strict=True):
+            for start in range(0, count, at_once):
+                stop = min(start + at_once, count)
+                np.matmul(row[start:stop], self._filter.matrix, out=out[start:stop])
         self._tail = self._tail[:, count * self._filter.hop :]
         return waves.reshape(len(values), -1)
 

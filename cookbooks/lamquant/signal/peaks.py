@@ -36,7 +36,7 @@ def _peaks(wave: np.ndarray, floor: float, times: np.ndarray, heights: np.ndarra
     found = 0
     for i in range(1, wave.size - 1):
         a, b, c = wave[i - 1], wave[i], wave[i + 1]
-        if (b > floor and b >= a and b > c) or (b < -floor and b <= a and b < c):
+        if (b - a) * (c - b) < 0 and b * (b - a) > 0 and abs(b) > floor:
             shift = 0.5 * (a - c) / (a - 2 * b + c)
             times[found] = i + shift
             heights[found] = b - 0.25 * (a - c) * shift

@@ -3,15 +3,18 @@
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import signal as filters
 
+from cookbooks.lamquant.formats.corpus import read_corpus
 from cookbooks.lamquant.samples.synthetic_model import TEN_TWENTY, draw_traits, simulate
 from cookbooks.lamquant.signal.duplicates import find_duplicates
 from cookbooks.lamquant.signal.findings import SharedContent
-from tests.cookbooks.lamquant.split_corpora import InMemory
+from cookbooks.lamquant.signal.split import read_split
+from tests.cookbooks.lamquant.split_corpora import InMemory, Source, run_payload, write_corpus
 
 RATE = 256.0
 NAMES = list(TEN_TWENTY[:19])
@@ -203,3 +206,22 @@ def test_nights_of_one_patient_and_patients_of_one_device_share_nothing() -> Non
         for run in (1, 2, 3)
     }
     assert found(recordings) == []
+
+
+# ---- the payload
+
+
+def test_patients_who_share_a_changed_copy_go_one_way_and_both_recordings_are_used(tmp_path: Path) -> None:
+    sources = {f"r{n}": Source(f"p{n}", whole(eeg(n, 1)), RATE) for n in (3, 5, 7, 8)}
+    sources["again"] = Source("somebody", whole(resampled(eeg(3, 1), 200)), 200.0)
+    corpus = write_corpus(tmp_path / "corpus", sources)
+    status, _, errors = run_payload("split_build", tmp_path / "split", {"seed": 4}, corpus=corpus)
+    assert status == 0, errors
+    split = read_split(tmp_path / "split", read_corpus(corpus))
+    (finding,) = (found for found in split["duplicates"] if len(found["members"]) > 1)
+    assert (finding["kind"], finding["members"]) == ("near_recording", ["again", "r3"])
+    assert split["recordings"]["again"] == split["recordings"]["r3"]
+    assert split["excluded"] == {}
+    refused = {"train_subjects": ["p3"], "test_subjects": ["somebody"]}
+    status, _, errors = run_payload("split_build", tmp_path / "refused", refused, corpus=corpus)
+    assert status == 1 and "a changed copy of" in errors
