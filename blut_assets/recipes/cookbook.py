@@ -8,6 +8,7 @@ import dagster as dg
 from blut_assets.datasets import DataKind
 from blut_assets.floors import FloorsFormat
 from blut_assets.recipes.recipe import Recipe
+from blut_assets.splits import SplitFormat
 from blut_assets.tools import Tool
 from blut_assets.travel import Travel
 from blut_resources.runs.intent import Intents
@@ -26,6 +27,7 @@ class Cookbook:
         data: kinds of data that `blut data add` can look at.
         travel: what goes along with a verdict that is exported, and how it is judged again elsewhere.
         floors: formats of floors files that can be pinned for a governed alias.
+        splits: assets that say who is on which side, which `blut data split export` writes.
         extras: what pip is asked for to have all that its payloads import, such as ``mine[gpu]``.
         tools: programs, and the like, that its stages call.
         variables: names of environment variables that its payloads compute with, or beginnings of names with
@@ -41,6 +43,7 @@ class Cookbook:
     data: Sequence[DataKind] = field(default=())
     floors: Sequence[FloorsFormat] = field(default=())
     travel: Travel | None = None
+    splits: Sequence[SplitFormat] = field(default=())
     extras: Sequence[str] = field(default=())
     tools: Sequence[Tool] = field(default=())
     variables: Sequence[str] = field(default=())

@@ -13,10 +13,13 @@ def cookbook() -> "Cookbook":
     """
     from blut_assets.floors import FloorsFormat
     from blut_assets.recipes import Cookbook
+    from blut_assets.splits import SplitFormat
     from blut_resources.runs.intent import Intents
+    from cookbooks.lamquant.corpus import split_manifest
     from cookbooks.lamquant.data_kinds import KINDS
     from cookbooks.lamquant.gate import bundle
     from cookbooks.lamquant.gate.floors import pinned_floors
+    from cookbooks.lamquant.gate.split_export import exported
     from cookbooks.lamquant.recipes import DATA_PREP, JOINT_CODEC
     from cookbooks.lamquant.sources import SHIPPED_REGISTRY
     from cookbooks.lamquant.verdict import pccp_gate
@@ -36,4 +39,5 @@ def cookbook() -> "Cookbook":
         ),
         floors=[FloorsFormat("blut.floor_registry.v1", pinned_floors, SHIPPED_REGISTRY, isolated=True)],
         travel=bundle,
+        splits=[SplitFormat(split_manifest.key, exported)],
     )

@@ -23,6 +23,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
         assert box.results(done) == dict.fromkeys(KEPT, "computed") | {
             "recordings": "observed",
             "floor_registry": "observed",
+            "split_request": "observed",
             "promoted_codec": "executed",
         }
         yield box

@@ -45,6 +45,36 @@ def test_the_promoted_codec_is_the_one_that_was_judged(box: Box) -> None:
     assert verdict["details"]["counts"]["patients"] == 1
 
 
+def test_a_split_that_was_exported_is_obeyed_and_named_in_the_verdict(box: Box, tmp_path: Path) -> None:
+    first, again, moved = tmp_path / "v11.json", tmp_path / "again.json", tmp_path / "moved.tsv"
+    with dg.DagsterInstance.from_config(str(box.home)) as instance:
+        run = instance.get_runs(limit=1)[0].run_id
+    for what, file in (("split_manifest", first), (run[:8], again)):
+        command = [*BLUT, "data", "split", "export", what, str(file)]
+        done = subprocess.run(command, env=box.environment(), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert first.read_bytes() == again.read_bytes()
+    sides = json.loads(first.read_text())["subjects"]
+    assert sides == {"SYNTHETIC-s001": "train", "SYNTHETIC-s002": "val", "SYNTHETIC-s003": "test"}
+    pinned = {"train_subjects": [], "val_subjects": [], "test_subjects": []}
+    done = box.blut(**pinned, manifest=str(first))
+    assert done.returncode == 0, done.stdout + done.stderr[-4000:]
+    with dg.DagsterInstance.from_config(str(box.home)) as instance:
+        place = store_of(instance).open(box.versions()["pccp_verdict"])
+    verdict = json.loads((place / "verdict.json").read_text())
+    named = verdict["details"]["split"]["manifest"]
+    assert named["subjects"] == sides and len(named["digest"]) == 64
+    assert str(tmp_path) not in json.dumps(verdict)
+    moved.write_text("subject\tsplit\n" + "".join(f"{name}\t{side}\n" for name, side in sides.items()))
+    reused = box.results(box.blut(**pinned, manifest=str(moved)))
+    assert {reused[name] for name in KEPT} == {"reused"}
+    refused = box.blut(**pinned, manifest=str(tmp_path / "none.json"))
+    assert refused.returncode == 2 and "none.json" in refused.stderr
+    refused = box.blut(manifest=str(first))
+    assert refused.returncode == 2 and "train_subjects and val_subjects beside manifest" in refused.stderr
+    assert set(box.results(box.blut()).values()) <= {"reused", "observed", "executed"}  # as others expect it
+
+
 def test_curves_and_a_picture_are_in_the_event_log(box: Box) -> None:
     with dg.DagsterInstance.from_config(str(box.home)) as instance:
         key = dg.AssetKey(["lamquant", "joint_checkpoint"])
@@ -70,7 +100,11 @@ def test_the_run_that_trained_left_the_same_numbers_and_a_whole_manifest(box: Bo
     assert (known["outcome"], known["recipe"], known["intent"]) == ("succeeded", RECIPE, "smoke")
     assert known["config"]["preset"] == "smoke" and known["seed"] == 42
     assert known["artifacts"].keys() >= {f"lamquant/{name}" for name in KEPT}
-    assert known["inputs"].keys() == {"lamquant/recordings", "lamquant/floor_registry"}
+    assert known["inputs"].keys() == {
+        "lamquant/recordings",
+        "lamquant/floor_registry",
+        "lamquant/split_request",
+    }
     assert known["peak_memory_bytes"] > 1e8 and "--args" in known["argv"]
 
 

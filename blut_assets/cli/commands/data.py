@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from blut_assets.cli.commands import data_split
 from blut_assets.cli.lazy import group
 from blut_assets.cli.output import AsJson, ago, columns, failed, listing, numbers, print_json, size, wrong
 from blut_assets.cli.shell.completion import complete_dataset
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from blut_resources.store.artifacts import ArtifactStore
 
 app = group("Datasets by name. In recipe args, data://NAME stands for the path of one.")
+app.add_typer(data_split.app, name="split")
 SHOWN = 20
 
 Dataset_ = Annotated[

@@ -14,7 +14,7 @@ from cookbooks.lamquant.subjects.sides import SPLITS
 VAL_FRACTION = TEST_FRACTION = 0.1
 
 
-class SplitError(Refused):
+class SplitError(Refused, ValueError):
     """Says that a split cannot be made or read; names field, recording or subject, and the remedy."""
 
 

@@ -16,7 +16,7 @@ SURE = (CONTENT, SEGMENTS)
 """What no statement about people undoes: the same samples stay on one side, whoever they are of."""
 
 
-class Contradiction(Refused):
+class Contradiction(Refused, ValueError):
     """Says that the stated subjects leave a recording between two of them; names it, and the remedy."""
 
 

@@ -1,7 +1,7 @@
 """Who is who and who is where, stated in files: what is read, what is obeyed, what is refused and how."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -28,7 +28,7 @@ FILES = ("p00/rec1.edf", "p00/rec2.edf", "p01/rec1.edf", "p02/rec1.edf", "p03/re
 SIDES = {"p00": "train", "p01": "train", "p02": "train", "p03": "val", "p04": "test"}
 
 
-def corpus(*files: str, codes: dict[str, str] | None = None) -> dict[str, Any]:
+def corpus(*files: str, codes: Mapping[Any, str] | None = None) -> dict[str, Any]:
     entries = []
     for path in files:
         code = (codes or {}).get(path)
@@ -53,7 +53,7 @@ def split_of(
     manifest: str = "",
     subjects: str = "",
     shared: tuple[tuple[str, str], ...] = (),
-    codes: dict[str, str] | None = None,
+    codes: Mapping[Any, str] | None = None,
     **policy: Any,
 ) -> dict[str, Any]:
     found = [SharedContent("recording", pair, {"exact": True}) for pair in shared]
