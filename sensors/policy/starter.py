@@ -48,8 +48,14 @@ def last_passed(instance: dg.DagsterInstance, recipes: Sequence[Recipe]) -> Pass
             continue
         found = artifacts_of(instance, run.run_id, [asset.key for asset in recipe.assets])
         if any(facts.get("passed") is True for facts in found.values()):
-            return Passed(run.run_id, recipe.name, args_of(run.run_config))
+            return Passed(run.run_id, recipe.name, _chosen(recipe, args_of(run.run_config)))
     return None
+
+
+def _chosen(recipe: Recipe, args: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the args that somebody chose: a run notes all of them, and TOML has no null."""
+    known = {name: value for name, value in args.items() if name in recipe.args.model_fields}
+    return recipe.args(**known).model_dump(mode="json", exclude_defaults=True, exclude_none=True)
 
 
 def starter(recipe: str, note: str) -> str:
