@@ -17,7 +17,7 @@ from blut_assets.stages import reuse
 from blut_assets.stages.findings import Findings
 from blut_assets.stages.footprints import Kind, peaks_before
 from blut_assets.stages.limits import LimitsConfig
-from blut_assets.stages.memory_limit import choose
+from blut_assets.stages.memory_limit import ChosenLimits, choose
 from blut_assets.stages.recording import RunRecorder
 from blut_assets.stages.spec import StageSpec
 from blut_resources.containment.asked import contained
@@ -82,7 +82,9 @@ class PayloadRunner:
         """
         gpus = self._gpus(gpus)
         peaks = peaks_before(self.context.instance, self._spec.key, self._kind(self.findings.gpus))
-        limits = self._choose(peaks)
+        choice = choose(contained(os.environ), self._limits, self._spec.footprint, peaks)
+        self._say_chosen(choice)
+        limits = choice.limits
         there = set(payload.out.iterdir()) if payload.out.is_dir() else set()
         while True:
             try:
@@ -94,17 +96,16 @@ class PayloadRunner:
                 again = f"{error}\n{self._name}: again, with {size_text(larger.memory_max)}"
                 self.context.log.warning(again)
                 limits = larger
+                self._say_chosen(replace(choice, limits=larger, reason="oom_retry_up_to"))
                 for half_written in set(payload.out.iterdir()) - there:
                     remove_tree(half_written)
 
-    def _choose(self, peaks: Peaks) -> Limits:
-        """Choose its limits, and say where they come from if containment is asked for, or declined."""
-        choice = choose(contained(os.environ), self._limits, self._spec.footprint, peaks)
+    def _say_chosen(self, choice: ChosenLimits) -> None:
+        """Say where its limits come from, if containment is asked for or declined."""
         if noted := choice.noted():
             self.context.log.info(f"{self._name}: {choice.describe()}")
             self._record.limited(noted)
             self.findings.show(memory_limit_from=choice.reason)
-        return choice.limits
 
     def _once(self, payload: Payload, gpus: int, peaks: Peaks) -> Running:
         facts: dict[str, Any] = {}

@@ -107,6 +107,9 @@ def test_without_one_it_is_what_is_free_and_then_what_args_of_that_kind_took(
     scene.behave(mib=400)
     assert "its memory limit of" in failure(materialize(scene)), "it is held to what it took before"
     assert scene.starts() == 1
+    scene.behave(mib=400)
+    assert materialize(scene, oom_retry_up_to="2G").success and scene.starts() == 2
+    assert (containment(scene)["limit_from"], containment(scene)["limit"]) == ("oom_retry_up_to", 2 * GIB)
 
 
 @pytest.mark.usefixtures("enforced")
