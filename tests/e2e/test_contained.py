@@ -6,7 +6,9 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from typer.testing import CliRunner
 
+from blut_assets.cli.app import app
 from blut_resources.containment.backends.cgroup1 import Cgroup1
 from blut_resources.machine.memory import available, memory
 from blut_resources.payloads import order
@@ -154,6 +156,7 @@ def test_zero_contains_nothing_and_says_so(scene: Scene, monkeypatch: pytest.Mon
 def test_a_command_is_contained_by_its_environment(scene: Scene) -> None:
     scene.behave(mib=300)
     assert scene.run(scene.recipe(), BLUT_CONTAINED="1", BLUT_MEMORY_MAX="64M") == 1
+    assert "memory limit 64 MiB, enforced ($BLUT_CONTAINED=1): $BLUT_MEMORY_MAX" in scene.said()
     assert "its memory limit of 64 MiB was reached" in scene.said()
     scene.behave()
     assert scene.run(scene.recipe(), BLUT_CONTAINED="1") == 0
@@ -175,15 +178,23 @@ def failed(scene: Scene) -> str:
 
 @pytest.mark.usefixtures("enforced")
 @pytest.mark.parametrize(
-    ("value", "state", "words"),
+    ("variables", "state", "words"),
     [
-        ("1", "ok", "enforced by cgroup1"),
-        ("0", "ok", "no payload"),
-        ("on", "broken", "must be 1"),
-        ("", "ok", "not set"),
+        ({"BLUT_CONTAINED": "1"}, "ok", "1: by cgroup1: memory limit"),
+        ({"BLUT_CONTAINED": "1", "BLUT_MEMORY_MAX": "3G"}, "ok", "memory limit 3 GiB, enforced"),
+        ({"BLUT_CONTAINED": "1", "BLUT_CONTAINMENT": "rlimit"}, "broken", "no payload would start"),
+        ({"BLUT_CONTAINED": "1", "BLUT_CONTAINMENT_MODE": "best-effort"}, "broken", "contradicts"),
+        ({"BLUT_CONTAINED": "0"}, "ok", "0: no containment"),
+        ({"BLUT_CONTAINED": "on"}, "broken", "must be 1"),
+        ({"BLUT_CONTAINED": ""}, "ok", "not set"),
     ],
 )
-def test_the_doctor_says_what_it_does_here(scene: Scene, value: str, state: str, words: str) -> None:
-    scene.env["BLUT_CONTAINED"] = value
-    rows = {row["about"]: row for row in json.loads(scene.blut("doctor", "--json").stdout)}
+def test_the_doctor_says_what_it_does_here(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], state: str, words: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    shown = CliRunner().invoke(app, ["doctor", "--json"])
+    rows = {row["about"]: row for row in json.loads(shown.stdout)}
     assert rows["$BLUT_CONTAINED"]["state"] == state and words in rows["$BLUT_CONTAINED"]["found"]
+    assert shown.exit_code == (1 if state == "broken" else 0)

@@ -10,7 +10,8 @@ from typing import Literal, NamedTuple
 
 from blut_assets.chosen import GROUP
 from blut_assets.extras import extra
-from blut_assets.stages.memory_limit import unclaimed
+from blut_assets.stages.limits import NO_FOOTPRINT, NO_LIMITS
+from blut_assets.stages.memory_limit import choose, unclaimed
 from blut_assets.tools import Tool
 from blut_resources.containment import ContainmentRefused, Limits, LimitsError, launch
 from blut_resources.containment.asked import CONTAINED, contained
@@ -173,20 +174,26 @@ def _containment() -> Generator[Finding, None, str | None]:
 
 
 def _contained(backend: str | None) -> Finding:
-    """Says what ``$BLUT_CONTAINED`` does to a payload here."""
+    """Says what ``$BLUT_CONTAINED`` does to a payload here, of which nothing else is known."""
     about = f"${CONTAINED}"
     try:
-        asked, free = contained(os.environ), size_text(unclaimed())
-    except (LeaseError, ValueError) as error:
-        return Finding(about, "broken", str(error), f"unset {about}, or set it to 1 or 0")
-    by = f"enforced by {backend}" if backend else "which nothing here enforces: no payload would start"
-    limit = f"a memory limit for each payload, {by}; {free} where nothing else says how much"
+        asked = contained(os.environ)
+        choice = choose(asked, NO_LIMITS, NO_FOOTPRINT, ((), ()))
+        free = size_text(unclaimed())
+    except (ContainmentRefused, LeaseError, ValueError) as error:
+        return Finding(about, "broken", str(error), f"unset {about}, or what contradicts it")
     if asked is None:
-        return Finding(about, "ok", f"not set: limits only where they are named; 1 would be {limit}")
+        held = f"enforced by {backend}" if backend else "which nothing here enforces"
+        would = f"1 would be a limit for each payload, {held}, of {free} where nothing says how much"
+        return Finding(about, "ok", f"not set: a memory limit only where one is named; {would}")
     if not asked:
-        return Finding(about, "ok", "0: no payload is contained")
-    remedy = "" if backend else f"unset {about}, or mend containment"
-    return Finding(about, "ok" if backend else "broken", f"1: {limit}", remedy)
+        return Finding(about, "ok", f"0: {choice.reason}")
+    named = choice.limits.backend
+    by = backend if named == "auto" else named if candidates(choice.limits) else None
+    if by is None:
+        found = "1: no payload would start, for nothing here enforces a limit"
+        return Finding(about, "broken", found, f"unset {about}, or mend containment ($BLUT_CONTAINMENT)")
+    return Finding(about, "ok", f"1: by {by}: {choice.describe()}")
 
 
 def _memory() -> Iterator[Finding]:
