@@ -5,30 +5,24 @@ name of a commit says nothing of how it was built, or what was edited in it.
 """
 
 import functools
-import itertools
 import os
 import re
-import shutil
-import subprocess
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from blut_resources.files.digest import digest_bytes, digest_file
 from blut_resources.payload_kit.pinned import BuildError
+from cookbooks.llm.llama.commit import HEADER, PLACES, Commit, commit_of
 from cookbooks.llm.llama.kit import CONVERTERS, Kit, ensure_kit, find_kit, kit_path
 
 VARIABLE = "BLUT_LLAMACPP_DIR"
 PROGRAM, LIBRARY, GGUF = "llama-quantize", "libllama.so", "gguf-py/gguf"
-BIN = ("build/bin", "bin", ".")
 LIB = ("build/bin", "build/lib", "lib", "lib64", "bin", ".")
 CONVERT = (".", "bin")
 BUILD = f"cmake -B build && cmake --build build --target {PROGRAM} --parallel"
 CLONE = "git clone https://github.com/ggml-org/llama.cpp"
-TELLS_ITS_VERSION = ("llama-cli", "llama-completion", "llama-perplexity", "llama-server", "llama-bench")
-COMMIT = re.compile(r"(?:commit |build = \d+ \(|version: \d+ \()([0-9a-f]{7,40})\b")
-VERSION = re.compile(r"version: ([\w.]+)")
 
 
 class OwnLlamaError(BuildError):
@@ -74,38 +68,27 @@ class Own:
         return _digest(self.root, files)
 
     @functools.cached_property
-    def version(self) -> str:
-        """Returns its commit, as git or one of its programs says, else its version, in words."""
-        top = _said("git", "-C", str(self.root), "rev-parse", "--show-toplevel")
-        if top and Path(top).resolve() == self.root.resolve():
-            edited = _said("git", "-C", str(self.root), "status", "--porcelain", "--untracked-files=no")
-            commit = _said("git", "-C", str(self.root), "rev-parse", "HEAD")
-            return f"commit {commit}{' (edited)' if edited else ''}"
-        said = "".join(_said(*command, failing=True) for command in self._asking_for_its_version())
-        if commit := COMMIT.search(said):
-            return f"commit {commit[1]}"
-        version = VERSION.search(said)
-        return f"version {version[1]}" if version else "unknown commit"
+    def commit(self) -> Commit:
+        """Returns of which commit it is.
 
-    def _asking_for_its_version(self) -> Iterator[tuple[str, ...]]:
-        """Yields commands that print it; the quantiser does so only on its way to a file."""
-        for place, name in itertools.product(BIN, TELLS_ITS_VERSION):
-            if (program := self.root / place / name).is_file():
-                yield str(program), "--version"
-        if self.quantiser:
-            yield (
-                str(self.quantiser),
-                *(str(self.root / "none" / name) for name in ("a.gguf", "b.gguf")),
-                "Q8_0",
+        Raises:
+            OwnLlamaError: its library was built of another ``llama.h`` than the one that is there now.
+        """
+        found = commit_of(self.root, self.quantiser)
+        if found.outdated and self.lib and self.header:
+            changed = f"it was built of commit {found.programs}, and its {HEADER} has changed since"
+            raise OwnLlamaError(
+                f"${VARIABLE}={self.root}: {changed}: build it again: cd {self.root} && {BUILD}"
             )
+        return found
 
     def kit(self) -> Kit:
         """Returns it as a kit; what its own library cannot do, that of the pinned one does.
 
         Raises:
-            BuildError: the pinned one is needed and cannot be built.
+            BuildError: it has to be built again, or the pinned one is needed and cannot be built.
         """
-        version = f"llama.cpp of ${VARIABLE}, {self.version}"
+        version = f"llama.cpp of ${VARIABLE}, {self.commit.describe()}"
         made = {"convert": self.convert, "quantiser": self.quantiser, "version": version}
         if self.lib and self.header:
             return Kit(**made, lib=self.lib, header=self.header)
@@ -131,9 +114,9 @@ def find_own() -> Own | None:
     if not root.is_dir():
         raise OwnLlamaError(f"${VARIABLE}={root}: there is no such directory: {CLONE}, or unset the variable")
     convert = _first(root, CONVERT, lambda place: (place / CONVERTERS[0]).is_file())
-    quantiser = _first(root, BIN, lambda place: (place / PROGRAM).is_file())
+    quantiser = _first(root, PLACES, lambda place: (place / PROGRAM).is_file())
     lib = _first(root, (*LIB, *_multiarch(root)), lambda place: any(place.glob(f"{LIBRARY}*")))
-    header = root / "include" / "llama.h"
+    header = root / HEADER
     own = Own(
         root,
         convert or root,
@@ -161,8 +144,8 @@ def _lacks_converter(own: Own, found: bool) -> Iterable[str]:
 def _lacks_binaries(own: Own) -> Iterable[str]:
     program = own.quantiser
     if program is None and not own.reads:
-        half = f" ({own.lib / LIBRARY} alone: no include/llama.h says how to call it)" if own.lib else ""
-        yield f"no {PROGRAM} is in {', '.join(BIN)}{half}: build it: cd {own.root} && {BUILD}"
+        half = f" ({own.lib / LIBRARY} alone: no {HEADER} says how to call it)" if own.lib else ""
+        yield f"no {PROGRAM} is in {', '.join(PLACES)}{half}: build it: cd {own.root} && {BUILD}"
     elif program is not None and not os.access(program, os.X_OK):
         yield f"{program} is not executable: chmod +x {program}, or build it again: cd {own.root} && {BUILD}"
 
@@ -187,7 +170,7 @@ def described() -> str | None:
     if own is None:
         return f"{kit_path()}, the pinned kit: ${VARIABLE} is not set" if find_kit() else None
     parts = [CONVERTERS[0], *([PROGRAM] if own.quantiser else []), *([LIBRARY] if own.reads else [])]
-    parts.append(own.version)
+    parts.append(own.commit.describe())
     if not own.reads:
         parts.append(f"read by the pinned kit, for want of {LIBRARY} with its llama.h")
     return f"{own.root}, because ${VARIABLE} names it: {', '.join(parts)}"
@@ -246,16 +229,3 @@ def _digest(root: Path, files: Iterable[Path]) -> str:
 @functools.lru_cache(maxsize=1000)
 def _digest_of(path: Path, _changed: int) -> str:
     return digest_file(path, threads=os.cpu_count() or 1).digest
-
-
-def _said(*command: str, failing: bool = False) -> str:
-    """Returns what a program writes, both ways; empty if it fails, unless that is to be expected."""
-    if shutil.which(command[0]) is None:
-        return ""
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=20, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return (done.stdout + done.stderr).strip() if done.returncode == 0 or failing else ""

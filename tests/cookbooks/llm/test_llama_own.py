@@ -145,23 +145,53 @@ def test_every_file_that_is_used_is_a_part_of_the_fingerprint(
     assert read_with() == {"llamacpp_binaries": seen[-1]["llamacpp_binaries"]}
 
 
+def committed(root: Path, *names: str) -> str:
+    """Commit files of a checkout; the commit."""
+
+    def git(*words: str) -> str:
+        who = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+        done = subprocess.run(
+            ["git", "-C", str(root), *who, *words], capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    git("init", "-q")
+    git("add", *names)
+    git("commit", "-qm", "one")
+    return git("rev-parse", "HEAD")
+
+
 def test_git_says_which_commit_it_is_of(take: Callable[..., None], tmp_path: Path) -> None:
     root = checkout(tmp_path / "llama.cpp")
     take(root)
-    who = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
-    for words in (["init", "-q"], ["add", "convert_hf_to_gguf.py"], [*who, "commit", "-qm", "one"]):
-        subprocess.run(["git", "-C", str(root), *words], check=True)
-    said = subprocess.run(
-        ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+    commit = committed(root, "convert_hf_to_gguf.py")
+    assert (
+        (own := find_own())
+        and own.commit.describe() == f"commit {commit}"
+        and f"commit {commit}" in (described() or "")
     )
-    commit = said.stdout.strip()
-    assert (own := find_own()) and own.version == f"commit {commit}" and own.version in (described() or "")
     (root / "convert_hf_to_gguf.py").write_text((root / "convert_hf_to_gguf.py").read_text() + "# mine\n")
-    assert (own := find_own()) and own.version == f"commit {commit} (edited)"
+    assert (own := find_own()) and own.commit.describe() == f"commit {commit} (edited)"
     take(checkout(root / "inner"))
-    assert (own := find_own()) and own.version == "version 0.5.0", (
+    assert (own := find_own()) and own.commit.describe() == "version 0.5.0", (
         "the commit of a directory around it is not its own"
     )
+
+
+def test_a_library_that_is_older_than_its_header_is_not_called(
+    take: Callable[..., None], tmp_path: Path
+) -> None:
+    root = checkout(tmp_path / "llama.cpp")
+    take(root)
+    built = committed(root, "convert_hf_to_gguf.py", "include/llama.h")
+    write_program(root / "build" / "bin" / "llama-cli", TELLS.replace(COMMIT[:9], built[:9]))
+    (root / "convert_hf_to_gguf.py").write_text((root / "convert_hf_to_gguf.py").read_text() + "# pulled\n")
+    pulled = committed(root, "convert_hf_to_gguf.py")
+    assert (own := find_own()) and own.commit.describe() == f"commit {pulled}, built of {built[:9]}"
+    (root / "include" / "llama.h").write_text((root / "include" / "llama.h").read_text() + "// pulled\n")
+    committed(root, "include/llama.h")
+    with pytest.raises(BuildError, match=f"built of commit {built[:9]}, and its include/llama.h has changed"):
+        described()
 
 
 def broken(root: Path, *missing: str) -> Path:
