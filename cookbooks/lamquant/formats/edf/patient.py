@@ -9,8 +9,8 @@ from blut_resources.files.foreign import open_regular
 from cookbooks.lamquant.subjects.names import pseudonym
 
 _ANONYMOUS = re.compile(
-    r"[x0?._/ -]*|anon(ym(ous|i[sz]ed)?)?|unknown|patient|subject|none|na|n/a|test|nn|no name|removed|"
-    r"deidentified",
+    r"[x0?._/, -]*|(fe)?male([ _]?\d+[ _]?(yr|years?|y)?)?|anon(ym(ous|i[sz]ed)?)?|unknown|"
+    r"patient|subject|none|na|n/a|test|nn|no name|removed|deidentified",
     re.IGNORECASE,
 )
 _DATE = re.compile(r"\d{1,2}-[A-Za-z]{3}-\d{4}|X", re.IGNORECASE)

@@ -22,6 +22,7 @@ from cookbooks.lamquant.formats.edf.compressed import MAGIC, inflated
 from cookbooks.lamquant.formats.edf.content import hold_text
 from cookbooks.lamquant.formats.edf.header import Fields, read_fields, text_of
 from cookbooks.lamquant.formats.edf.layout import Layout, Slot, lay_out
+from cookbooks.lamquant.formats.edf.lists import Lists
 from cookbooks.lamquant.formats.edf.patient import is_synthetic, patient_key
 from cookbooks.lamquant.formats.edf.problems import (
     COPY_AGAIN,
@@ -33,12 +34,12 @@ from cookbooks.lamquant.formats.edf.problems import (
     identity_words,
 )
 from cookbooks.lamquant.formats.edf.samples import Samples
-from cookbooks.lamquant.formats.edf.tal import Tal, parse_tals, record_onset
+from cookbooks.lamquant.formats.edf.tal import Tal
 from cookbooks.lamquant.formats.edf.timekeeping import Onset, Segment, even_step, find_segments
 from cookbooks.lamquant.formats.edf.units import microvolts_per
 
-LOOKED_AT = 4 << 20
-"""Bytes of the data records, spread over the file, in which text is looked for."""
+LOOKED_AT, MOST_RECORDS = 4 << 20, 1000
+"""Bytes, and data records, spread over the file, in which text is looked for."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class EdfFile:
     identity: dict[str, str] | None = field(repr=False)
     _file: BinaryIO = field(repr=False)
     _samples: Samples = field(repr=False)
-    _lists: "_Lists" = field(repr=False)
+    _lists: Lists = field(repr=False)
 
     def __enter__(self) -> Self:
         return self
@@ -222,7 +223,7 @@ def _read(path: Path, file: BinaryIO, options: ReadOptions) -> EdfFile:
     repairs = Repairs(path, options.repair, identity_words(identity))
     layout = lay_out(path, fields, file.fileno(), repairs)
     slots = _with_content(file.fileno(), layout)
-    lists = _Lists(file.fileno(), layout, [slot for slot in slots if slot.is_annotation or slot.holds_text])
+    lists = Lists(file.fileno(), layout, [slot for slot in slots if slot.is_annotation or slot.holds_text])
     onsets = lists.onsets()
     signals = [slot for slot in slots if not slot.is_annotation]
     duration = _duration(path, fields, layout, onsets, bool(signals), repairs)
@@ -255,7 +256,7 @@ def _read(path: Path, file: BinaryIO, options: ReadOptions) -> EdfFile:
 def _with_content(descriptor: int, layout: Layout) -> list[Slot]:
     """Returns the signals, each with whether it holds text, by records that are spread over the file."""
     size = layout.record_bytes
-    count = max(1, min(layout.n_records, LOOKED_AT // size))
+    count = max(1, min(layout.n_records, MOST_RECORDS, LOOKED_AT // size))
     chosen = sorted({index * (layout.n_records - 1) // max(1, count - 1) for index in range(count)})
     data = [os.pread(descriptor, size, layout.data_start + index * size) for index in chosen]
     whole = [record for record in data if len(record) == size]
@@ -266,46 +267,6 @@ def _with_content(descriptor: int, layout: Layout) -> list[Slot]:
         text = not slot.is_annotation and hold_text(content, layout.sample_bytes)
         slots.append(replace(slot, holds_text=text))
     return slots
-
-
-class _Lists:
-    """Reads the annotation signals of an open file."""
-
-    def __init__(self, descriptor: int, layout: Layout, slots: Sequence[Slot]) -> None:
-        self._descriptor, self._layout, self._slots = descriptor, layout, slots
-
-    def onsets(self) -> list[Onset | None]:
-        """Returns when each data record begins, by the signal that says so most often; empty if none does.
-
-        Times that never move are what some writers fill in, and say nothing.
-        """
-        best: list[Onset | None] = []
-        for slot in self._slots:
-            found: list[Onset | None] = []
-            for index in range(self._layout.n_records):
-                onset = record_onset(self._record(slot, index))
-                found.append(Onset(*onset) if onset else None)
-            stands_still = _known(found) > 1 and len({onset.seconds for onset in found if onset}) == 1
-            if _known(found) > _known(best) and not stands_still:
-                best = found
-            if _known(best) == self._layout.n_records:
-                break
-        return best
-
-    def annotations(self, strict: bool) -> Iterator[Tal]:
-        for index in range(self._layout.n_records):
-            for slot in self._slots:
-                lists = parse_tals(self._record(slot, index), strict=strict and slot.is_annotation)
-                yield from (tal for tal in lists if tal.texts)
-
-    def _record(self, slot: Slot, index: int) -> bytes:
-        layout = self._layout
-        start = layout.data_start + index * layout.record_bytes + slot.offset
-        return os.pread(self._descriptor, slot.n_bytes, start)
-
-
-def _known(onsets: Sequence[Onset | None]) -> int:
-    return sum(onset is not None for onset in onsets)
 
 
 def _duration(
