@@ -208,8 +208,9 @@ def _named(groups: Sequence[tuple[list[str], list[Tie]]]) -> list[Patient]:
     names = _apart([tie.name for tie in best], [tie.scope for tie in best], [stems[0] for stems, _ in groups])
     made = []
     for (stems, ties), tie, name in zip(groups, best, names, strict=True):
+        telling = [one for one in ties if len(one.stems) > 1 or one is tie or one.source in (STATED, HEADER)]
         ordered = sorted(
-            {one.words: one for one in ties}.values(), key=lambda one: (-one.strength, one.words)
+            {one.words: one for one in telling}.values(), key=lambda one: (-one.strength, one.words)
         )
         evidence = tuple(one.words for one in ordered)
         names_only = not any(one.source in (STATED, HEADER) for one in ties)

@@ -1,9 +1,12 @@
 """Whose recording a file is: what of its header and path joins it to others, and what it is called."""
 
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
+import edfio
+import numpy as np
 import pytest
 
+from cookbooks.lamquant.data_kinds import KINDS
 from cookbooks.lamquant.subjects.evidence import evidence_of
 from cookbooks.lamquant.subjects.join import People, joined
 from cookbooks.lamquant.subjects.names import pseudonym
@@ -106,3 +109,24 @@ def test_codes_of_two_sources_are_two_people() -> None:
 def test_two_readings_of_a_tree_are_both_taken() -> None:
     files = [f"{word}/{n:02}.edf" for word in ("alpha", "beta") for n in range(4)]
     assert parted(*files) == [sorted(files)]
+
+
+def test_a_dataset_shows_its_subjects_with_their_evidence(tmp_path: Path) -> None:
+    for path, code in (
+        ("night1/a.edf", "MRN1"),
+        ("night2/b.edf", "mrn1"),
+        ("p01/c.edf", None),
+        ("p01/d.edf", None),
+    ):
+        signals = [edfio.EdfSignal(np.arange(512.0), 256, label="EEG Fp1", physical_dimension="uV")]
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        patient = edfio.Patient(code=code) if code else edfio.Patient()
+        edfio.Edf(signals, patient=patient).write(tmp_path / path)
+    (tmp_path / "p01" / "broken.edf").write_bytes(b"0       ")
+    tables = KINDS[0].tables
+    assert tables
+    rows = {row["subject"]: row for row in tables(tmp_path)["subjects"]}
+    assert rows["p01"] == {"subject": "p01", "evidence": "names only: 'p01' in the path", "files": 3}
+    (other,) = rows.keys() - {"p01"}
+    assert other == pseudonym("MRN1") and rows[other]["files"] == 2
+    assert rows[other]["evidence"] == f"the patient code {other} in the header"
