@@ -10,6 +10,7 @@ from blut_resources.registry.log import RegistryError, parted, version_of
 from blut_resources.registry.models import ModelRegistry
 from blut_resources.store.artifacts import ArtifactStore
 from blut_resources.store.holding import holding
+from blut_resources.store.manifest import load_index
 
 _HEX = frozenset("0123456789abcdef")
 SHORT = 12
@@ -87,7 +88,7 @@ def _of_prefix(prefix: str, lineage: Lineage, store: ArtifactStore) -> str:
 
 def _of_path(path: Path, lineage: Lineage, store: ArtifactStore) -> list[Identified]:
     tree = list_tree(path.resolve(), "any")
-    files = digest_files(tree.root, tree.names, {})
+    files = digest_files(tree.root, tree.names, load_index(store.reference_index(tree.root)))
     digest = digest_listing(tree.is_file, files)
     if digest in lineage.known() or store.has(digest):
         return [Identified(digest, "its bytes")]

@@ -86,8 +86,8 @@ def _typed(
         facts = ", ".join(kind.model_fields.keys() - {"digest"})
         wrong(
             f"{said}: no run of this history made these bytes (digest {digest[:12]}), so nobody knows the"
-            f" facts of a {kind.kind}: {facts}. {key.to_user_string()} makes one: run it on what these were"
-            " made of, or give what it made"
+            f" facts of a {kind.kind}: {facts}. Give what {key.to_user_string()} made, or make it of what you"
+            f" have (`blut stage run {key.to_user_string()}`, see its --config) and leave this --input away"
         )
     return kind(digest=_keep(store, path))
 
