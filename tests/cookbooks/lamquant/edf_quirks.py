@@ -141,6 +141,26 @@ QUIRKS: dict[str, Quirk] = {
         Edf([*four(), lists(onsets=["+0", "+1.002", "+2", "+2.999", "+4.001", "+5"])], reserved="EDF+C"),
         plain(),
     ),
+    "times of a clock that jitters": Quirk(
+        Edf(
+            [*four(), lists(onsets=["+0", "+1.006", "+1.995", "+3.004", "+3.994", "+5.005"])],
+            reserved="EDF+D",
+        ),
+        plain(),
+    ),
+    "a gap among times that jitter": Quirk(
+        Edf(
+            [*four(), lists(onsets=["+0", "+1.006", "+1.995", "+3.104", "+4.094", "+5.105"])],
+            reserved="EDF+D",
+        ),
+        plain(),
+        segments=(3, 3),
+    ),
+    "gaps of many lengths": Quirk(
+        Edf([*four(), lists(onsets=["+0", "+2", "+5", "+7.5", "+17", "+18.1"])], reserved="EDF+D"),
+        plain(),
+        segments=(1,) * 6,
+    ),
     "times that begin late": Quirk(
         Edf([*four(), lists(onsets=[f"+{k}.25" for k in range(6)])], reserved="EDF+C"), plain()
     ),
@@ -366,6 +386,7 @@ PEERS: dict[str, dict[str, tuple[str, ...]]] = {
             *("EDF+C with a gap", "EDF+D without a gap", "EDF+D with a gap", "EDF+D, all records apart"),
             *("a gap of one sample", "times that overlap", "times that jitter", "times with a comma"),
             *("times that are rounded", "one record without its time", "times that stand still"),
+            *("times of a clock that jitters", "a gap among times that jitter", "gaps of many lengths"),
         ),
         "differs: reads as many records as the header says": ("more records than stated",),
         "reads: leaves the duration to its caller": (

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cookbooks.lamquant import data_kinds
 from cookbooks.lamquant.formats.corpus import read_corpus
 from cookbooks.lamquant.formats.edf.problems import BadRecording
 from cookbooks.lamquant.formats.edf.recording import EdfFile, ReadOptions, open_edf
@@ -129,7 +130,10 @@ def test_where_other_readers_disagree_is_known(
 
 
 def test_archives_hold_what_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every file, through the encoder, to its archive, and back: the bytes that the writer put there."""
+    """Every file, through the encoder, to its archive, and back: the bytes that the writer put there.
+
+    What is refused, `blut data add` refuses in the same words.
+    """
     (tmp_path / "in").mkdir()
     for number, quirk in enumerate(QUIRKS.values()):
         (tmp_path / f"in/{number:03}.edf").write_bytes(quirk.file.bytes())
@@ -140,7 +144,12 @@ def test_archives_hold_what_was_written(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(sys, "argv", ["lma_encode", "--config", str(tmp_path / "frozen.json")])
     lma_encode.main()
 
-    entries = read_corpus(tmp_path / "out")["recordings"]
+    index = read_corpus(tmp_path / "out")
+    (kind,) = data_kinds.KINDS
+    assert sorted(kind.inspect(tmp_path / "in").problems) == sorted(
+        "{}/{file}: {field}: {problem}; {remedy}".format(tmp_path / "in", **one) for one in index["refused"]
+    )
+    entries = index["recordings"]
     found: dict[str, list[Any]] = {}
     for entry in sorted(entries, key=lambda one: one["segment"]["index"]):
         found.setdefault(entry["recording"], []).append(entry)

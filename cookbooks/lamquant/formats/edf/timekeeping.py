@@ -9,10 +9,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import median
 from typing import NamedTuple
 
 TOLERANCE = 0.25
-"""Of a sample: less is rounding and jitter of a clock, more is a gap."""
+"""Of a sample: less is rounding, more is a gap, unless the times of the file jitter anyway."""
+JITTER, MOST_JITTER_S = 6, 0.02
+"""A step that is so many times as far off as a common one is a gap; and whatever is further off than this."""
 MOST_DRIFT_S = 0.5
 """A clock that runs at another speed than the samples may come this far before a new segment begins."""
 
@@ -56,6 +59,7 @@ def find_segments(
         samples_per_record: of the channels that are taken.
     """
     tolerance = TOLERANCE * duration_s / samples_per_record + _rounding(onsets, duration_s)
+    tolerance = max(tolerance, min(JITTER * _jitter(onsets), MOST_JITTER_S))
     starts, begins = [0], [_first(onsets, duration_s)]
     known, late = None, 0.0
     for index, onset in enumerate(onsets):
@@ -81,6 +85,15 @@ def _first(onsets: Sequence[Onset | None], duration_s: float) -> float:
         if onset is not None:
             return onset.seconds - index * duration_s
     return 0.0
+
+
+def _jitter(onsets: Sequence[Onset | None]) -> float:
+    """Returns how far the steps from record to record are commonly off their middle."""
+    steps = [b.seconds - a.seconds for a, b in pairwise(onsets) if a and b]
+    if not steps:
+        return 0.0
+    middle = median(steps)
+    return median(abs(step - middle) for step in steps)
 
 
 def _rounding(onsets: Sequence[Onset | None], duration_s: float) -> float:
