@@ -121,7 +121,7 @@ def _ties(entries: Sequence[Mapping[str, Any]]) -> tuple[list[Tie], list[str]]:
     by_root: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
     ties: list[Tie] = []
     ignored: list[str] = []
-    segments: dict[str, list[str]] = defaultdict(list)
+    segments: dict[tuple[str, str], list[str]] = defaultdict(list)
     for entry in sorted(entries, key=lambda entry: entry["stem"]):
         evidence = evidence_in(entry)
         if "subject" in evidence:
@@ -129,12 +129,12 @@ def _ties(entries: Sequence[Mapping[str, Any]]) -> tuple[list[Tie], list[str]]:
             ties.append(Tie((entry["stem"],), FILE, name, 50, f"subject {name!r}"))
         else:
             by_root[evidence["root"]][entry["stem"]] = evidence
-        segments[entry.get("recording") or entry["stem"]].append(entry["stem"])
+        segments[evidence["root"], entry.get("recording") or entry["stem"]].append(entry["stem"])
     for root, evidence in sorted(by_root.items()):
         found = ties_of(evidence, alone=len(by_root) == 1)
         ties += [tie._replace(scope=f"{root}/{tie.scope}".strip("/")) for tie in found.ties]
         ignored += [f"{root}: {one}" if root else one for one in found.ignored]
-    for name, stems in segments.items():
+    for (_, name), stems in segments.items():
         if len(stems) > 1:
             ties.append(Tie(tuple(stems), SEGMENTS, "", -1, f"the file {name}, of which they are segments"))
     return [*ties, *_spellings(ties), *_shared(ties)], ignored

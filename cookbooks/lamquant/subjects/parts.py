@@ -47,6 +47,8 @@ DATE = re.compile(
     re.IGNORECASE,
 )
 PACKED = re.compile(r"(?<!\d)((?:19|20)\d{6})(?:T|[-_ ])?\d{6}(?!\d)", re.IGNORECASE)
+ONE_WORD = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+(\.\d+){4,}", re.IGNORECASE)
+"""UUIDs, and the dotted identifiers of DICOM: their pieces tell nothing."""
 SOFT = re.compile(r"[vtdmwynr]\d{1,2}")
 """Letters that count visits, days, months and the like more often than people."""
 
@@ -63,6 +65,7 @@ def parts_of(name: str, below: bool = False) -> NameParts:
     if NOBODY.fullmatch(folded) or (below and DATED.fullmatch(folded)):
         return NameParts(())
     text = DATE.sub(" date ", PACKED.sub(lambda found: " date " if plausible(found[1]) else found[0], name))
+    text = ONE_WORD.sub(lambda found: re.sub(r"[-.]", "", found[0]), text)
     pieces = [piece for piece in re.split(r"[\W_]+", text) if piece]
     found: list[NamePart] = []
     before, site = "", False

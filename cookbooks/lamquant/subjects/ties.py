@@ -209,14 +209,7 @@ def _counters(
     for key, stems in files.items():
         if ranks[key] is not Rank.COUNTER and key.place != FILE:
             continue
-        above = [
-            {
-                k
-                for k in _above(mentions[stem], key)
-                if ranks[k] <= Rank.ID and (ranks[k] > Rank.COUNTER or k.place != FILE)
-            }
-            for stem in stems
-        ]
+        above = [{k for k in _above(mentions[stem], key) if ranks[k] <= Rank.ID} for stem in stems]
         if all(above) and len(above) > 1 and not set.intersection(*above):
             counting.add(key)
             names |= set.union(*above)

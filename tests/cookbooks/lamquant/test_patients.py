@@ -100,8 +100,7 @@ def test_a_split_that_parts_two_spellings_is_refused_by_the_codec_and_by_the_ver
         read_split(tmp_path, corpus)
     assert checks.disjoint_patients(corpus, JudgedSplit(subjects, recordings, frozenset())) == [
         "ANNA is in test, anna, the same patient, in train",
-        "r1 (test) and r0 (train) are of one patient: spellings of one name: 'ANNA', 'anna', subject 'ANNA',"
-        " subject 'anna'",
+        "r1 (test) and r0 (train) are of one patient: spellings of one name: 'ANNA', 'anna', subject 'anna'",
     ]
 
 

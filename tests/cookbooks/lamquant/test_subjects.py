@@ -78,6 +78,19 @@ TREES = {
     "Sleep-EDF, bare": ["SC4001.edf SC4002.edf", "SC4011.edf"],
     "NSRR": ["shhs1/shhs1-200001.edf shhs2/shhs2-200001.edf", "shhs1/shhs1-200002.edf"],
     "EEGMMIDB": ["S001/S001R01.edf S001/S001R02.edf", "S002/S002R01.edf"],
+    "two numbers in a name": ["01_1.edf 01_2.edf", "02_1.edf", "03_1.edf 03_2.edf"],
+    "a number, a letter": ["56_a.edf 56_b.edf", "57_a.edf", "58a.edf 58b.edf"],
+    "UUIDs": [
+        "3f2504e0-4f89-11d3-9a0c-0305e82c3301.edf",
+        "77ab04e0-4f89-11d3-9a0c-0305e82c3301.edf",
+        "a1b2c3d4-4f89-41d3-9a0c-112233445566.edf",
+    ],
+    "times": [
+        "anna_20240131_1015.edf anna_20240201_1015.edf",
+        "ben_20240131_1015.edf",
+        "carl_20240131_1720.edf",
+    ],
+    "segments": ["p00/long.edf p00/longer.edf", "p01/long.edf"],
     "roots": ["A:p00/a.edf A:p00/b.edf", "A:p01/a.edf", "B:p00/a.edf"],
 }
 

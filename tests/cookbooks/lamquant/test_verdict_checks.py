@@ -118,6 +118,7 @@ def test_a_copy_in_another_split_is_found_in_the_samples() -> None:
             n_samples=4000,
             rate_hz=256.0,
             channels=["C3", "C4"],
+            scale=np.ones(2),
             read=lambda start, stop: kept[:, start:stop],
         )
 
