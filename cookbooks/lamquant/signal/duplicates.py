@@ -28,7 +28,7 @@ from cookbooks.lamquant.signal.sketches import Sketches
 from cookbooks.lamquant.signal.spool import Spool
 from cookbooks.lamquant.signal.winnow import WINDOW
 
-_LINE = 64
+_LINE, _NEAR_LINE = 64, 8
 """Candidates kept of one lag of two channels in each part of the landmarks: a long copy has far more."""
 
 Open = Callable[[str], Signal]
@@ -76,7 +76,7 @@ def _near(
     candidates = Spool(directory, "near-pairs", PAIR, "key")
     for family in sketches.near.families():
         pairs = paired(family)
-        candidates.add(pairs[pairs["first"] != pairs["second"]])
+        candidates.add(thinned(pairs[pairs["first"] != pairs["second"]], _NEAR_LINE))
     return near_duplicates(candidates, sketches.near.owners, load, known)
 
 

@@ -6,45 +6,32 @@ normalised cross-correlation. Unrelated EEG correlates by less than 0.5 there. S
 themselves at another time (calibration, a pure rhythm) prove nothing.
 """
 
-import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
-from cookbooks.lamquant.signal.common_rate import COMMON_HZ, stretch_at_common_rate
-from cookbooks.lamquant.signal.derivations import CHANNEL, Derivations
+from cookbooks.lamquant.signal.derivations import CHANNEL
 from cookbooks.lamquant.signal.findings import SAME_RECORDING, SharedContent
+from cookbooks.lamquant.signal.likeness import LANDMARK_S, STRETCH_S, Compared, Likeness
 from cookbooks.lamquant.signal.pairing import grouped
 from cookbooks.lamquant.signal.reading import Signal
 from cookbooks.lamquant.signal.spool import Spool
 
 VOTES = 3
 """Landmarks at different times that have to agree on a lag before samples are compared."""
-MATCH = 0.9
-"""Correlation from which a stretch is the same signal."""
-STRETCH_S, SHORTEST_S = 10.0, 2.0
 _LAGS, _TRIED = 2, 6
 """Lags compared of two recordings, and stretches compared at each."""
-_PIECES, _ENOUGH = 4, 3
-"""Pieces of a stretch, and how many in a row have to agree by ``_PIECE_MATCH``."""
-_PIECE_MATCH = 0.8
+_PROOFS = 2
+"""Stretches that agree after which no more are compared."""
 _BIN_MS = 200
 _APART_MS = 250
 """Votes closer than this count as one: the waves of a recording have peaks in common."""
-_SLACK_S, _EDGE_S = 0.3, 0.1
-_FINE = 8
-_REPEATS = 0.9
 _PATIENCE = 16
 """Comparisons in vain after which a recording needs more agreeing landmarks than it had in any of them."""
-_LANDMARK_S = 1.5
 _UNCHANGED = 0.1
 """Share of votes by plain channels from which the reference counts as unchanged."""
-
-_Wave = NDArray[np.float64]
 
 
 def near_duplicates(
@@ -55,6 +42,8 @@ def near_duplicates(
 ) -> Iterator[SharedContent]:
     """Yield the near-duplicates among candidate pairs of landmarks (``PAIR``, positions in milliseconds).
 
+    Of many copies of one recording each is told with one other, not each with each.
+
     Args:
         pairs: candidates of different recordings.
         owners: the names of the recordings.
@@ -62,19 +51,24 @@ def near_duplicates(
         known: kind of finding by the pairs of recordings that are known to share equal samples; of these
             only those that share trials, and are the same recording besides, are told again.
     """
-    failures = _Failures()
+    failures, joined = _Failures(), _Joined()
+    for members, kind in known.items():
+        if kind == "recording" and len(members) == 2:
+            joined.join((members[0], members[1]))
     for part in pairs.families():
         for names, votes in grouped(_agreeing(part), owners):
-            if known.get(names) in ("recording", "lagged_channel"):
+            if known.get(names) == "lagged_channel":
                 continue
             lags = _best_lags(votes)
-            if not lags or failures.expect(names, _times(lags[0])):
+            if not lags or joined.are(names) or failures.expect(names, _times(lags[0])):
                 continue
             found = _compared(names, lags, load(names[0]), load(names[1]))
             if found is None:
                 failures.note(names, _times(lags[0]))
             elif names not in known or found.kind == "near_recording":
                 yield found
+            if found is not None and found.kind == "near_recording":
+                joined.join(names)
 
 
 class _Failures:
@@ -97,6 +91,26 @@ class _Failures:
         return any(self._count[name] >= _PATIENCE and times <= self._most[name] for name in names)
 
 
+class _Joined:
+    """Remembers which recordings are copies of one another, through any number of others."""
+
+    def __init__(self) -> None:
+        self._above: dict[str, str] = {}
+
+    def are(self, names: tuple[str, str]) -> bool:
+        """Says that two recordings are joined already."""
+        return self._first(names[0]) == self._first(names[1])
+
+    def join(self, names: tuple[str, str]) -> None:
+        """Make one group of the groups of two recordings."""
+        self._above[self._first(names[1])] = self._first(names[0])
+
+    def _first(self, name: str) -> str:
+        while (above := self._above.get(name, name)) != name:
+            self._above[name] = name = self._above.get(above, above)
+        return name
+
+
 def _agreeing(pairs: NDArray) -> NDArray:
     """Returns the pairs whose lag at least ``VOTES`` pairs of the same recordings have, within a bin."""
     lag = pairs["other_position"] - pairs["position"]
@@ -111,31 +125,39 @@ def _agreeing(pairs: NDArray) -> NDArray:
     return pairs[agree]
 
 
-@dataclass(frozen=True)
-class _Likeness:
-    """Says how two stretches compare; ``gain`` in microvolts, negative where inverted."""
-
-    correlation: float
-    gain: float
-    lag_s: float
-
-
 def _compared(
     names: tuple[str, str], lags: list[NDArray], first: Signal, second: Signal
 ) -> SharedContent | None:
-    waves = Derivations(first.channels), Derivations(second.channels)
+    two = Compared((first, second))
     for votes in lags:
-        low, high = float(votes["position"].min()) / 1000, float(votes["position"].max()) / 1000
-        found: list[_Likeness] = []
+        span = float(votes["position"].min()) / 1000, float(votes["position"].max()) / 1000 + LANDMARK_S
+        found: list[Likeness] = []
         for tried, vote in enumerate(_spread(votes)):
-            if tried == _TRIED // 2 and not found:
+            if len(found) == _PROOFS or (tried == _TRIED // 2 and not found):
                 break
-            like = _likeness(vote, (low - _EDGE_S, high + _LANDMARK_S), (first, second), waves)
-            if like is not None and like.correlation >= MATCH:
+            like = two.around(vote, span)
+            if like is not None:
                 found.append(like)
         if found:
-            return _finding(names, votes, found, (first, second), waves)
+            best = max(found, key=lambda like: like.correlation)
+            return _finding(names, votes, best, two, _reach(votes[0], span, two))
     return None
+
+
+def _reach(vote: np.void, span_s: tuple[float, float], two: Compared) -> float:
+    """Returns the seconds from the first to the last vote, or to the ends of what overlaps, if those agree.
+
+    Where many recordings share a landmark each has few votes with each other.
+    """
+    start, stop = two.overlap(vote)
+    low, high = span_s
+    for edge, middle in ((start, start + STRETCH_S / 2), (stop, stop - STRETCH_S / 2)):
+        moved = vote.copy()
+        moved["position"] = round(1000 * (middle - LANDMARK_S / 2))
+        moved["other_position"] = moved["position"] + (vote["other_position"] - vote["position"])
+        if two.around(moved, (start, stop)) is not None:
+            low, high = min(low, edge), max(high, edge)
+    return min(high, stop) - max(low, start)
 
 
 def _best_lags(votes: NDArray) -> list[NDArray]:
@@ -164,97 +186,14 @@ def _spread(votes: NDArray) -> NDArray:
     return votes[np.unique(np.linspace(0, len(votes) - 1, _TRIED).round().astype(int))]
 
 
-def _likeness(
-    vote: np.void,
-    span_s: tuple[float, float],
-    signals: tuple[Signal, Signal],
-    waves: tuple[Derivations, Derivations],
-) -> _Likeness | None:
-    """Compares the waves of a vote around it, within the votes' span of the first recording; none where that
-    is too short or proves nothing.
-    """
-    middle = float(vote["position"]) / 1000 + _LANDMARK_S / 2
-    lag = float(vote["other_position"] - vote["position"]) / 1000
-    lengths = [signal.n_samples / signal.rate_hz for signal in signals]
-    low = max(middle - STRETCH_S / 2, span_s[0], _EDGE_S - lag)
-    high = min(middle + STRETCH_S / 2, span_s[1], lengths[0], lengths[1] - lag - _EDGE_S)
-    if high - low < SHORTEST_S:
-        return None
-    x_start, x = stretch_at_common_rate(signals[0], low, high)
-    y_start, y = stretch_at_common_rate(signals[1], x_start + lag - _SLACK_S, high + lag + _SLACK_S)
-    one, other = waves[0].one(x, int(vote["channel"])), waves[1].one(y, int(vote["other"]))
-    return _alike(one, *_best_match(one, other, y_start - x_start))
-
-
-def _best_match(one: _Wave, other: _Wave, begin_s: float) -> tuple[_Wave, float]:
-    """Returns the part of a longer wave that is most like ``one``, and its lag in seconds."""
-    fine = resample_poly(other, _FINE, 1)
-    best, part, lag = -1.0, one[:0], 0.0
-    for phase in range(_FINE):
-        row = fine[phase::_FINE]
-        if not 0 < len(one) <= len(row):
-            continue
-        energy = np.concatenate([[0.0], np.cumsum(row**2)])
-        values = np.abs(np.correlate(row, one, "valid"))
-        values /= np.sqrt(np.maximum(energy[len(one) :] - energy[: len(values)], 1e-12))
-        at = int(np.argmax(values))
-        if values[at] > best:
-            best, part = float(values[at]), row[at : at + len(one)]
-            lag = begin_s + (at + phase / _FINE) / COMMON_HZ
-    return part, lag
-
-
-def _alike(one: _Wave, other: _Wave, lag_s: float) -> _Likeness | None:
-    """Compares two aligned waves piece by piece; the longest part in which all agree has to prove something.
-
-    Whole stretches alone would not do: a large artefact, or a calibration that ends in one of them, outweighs
-    all the rest.
-    """
-    if not len(other):
-        return None
-    sign = 1.0 if one @ other >= 0 else -1.0
-    edges = np.linspace(0, len(one), _PIECES + 1).round().astype(int)
-    agree = [sign * _correlation(one[a:b], other[a:b]) >= _PIECE_MATCH for a, b in itertools.pairwise(edges)]
-    runs = [(a, b) for a in range(_PIECES) for b in range(a + _ENOUGH, _PIECES + 1) if all(agree[a:b])]
-    if not runs:
-        return None
-    first, last = max(runs, key=lambda run: run[1] - run[0])
-    one, other = one[edges[first] : edges[last]], other[edges[first] : edges[last]]
-    if _repeats(one) or _repeats(other):
-        return None
-    return _Likeness(sign * _correlation(one, other), float(one @ other / (one @ one)), lag_s)
-
-
-def _correlation(one: _Wave, other: _Wave) -> float:
-    return float(one @ other / np.sqrt(max((one @ one) * (other @ other), 1e-12)))
-
-
-def _repeats(wave: _Wave) -> bool:
-    """Says whether a wave resembles itself half a second or more later, or does not move at all."""
-    n = len(wave)
-    energy = np.concatenate([[0.0], np.cumsum(wave**2)])
-    if energy[-1] == 0:
-        return True
-    lags = np.arange(COMMON_HZ // 2, round(0.6 * n))
-    products = np.correlate(wave, wave, "full")[n - 1 + lags]
-    norms = np.sqrt(energy[n - lags] * (energy[-1] - energy[lags]))
-    return bool((products >= _REPEATS * norms).any())
-
-
 def _finding(
-    names: tuple[str, str],
-    votes: NDArray,
-    found: list[_Likeness],
-    signals: tuple[Signal, Signal],
-    waves: tuple[Derivations, Derivations],
+    names: tuple[str, str], votes: NDArray, best: Likeness, two: Compared, seconds: float
 ) -> SharedContent:
-    shortest = min(signal.n_samples / signal.rate_hz for signal in signals)
-    seconds = min(shortest, float(np.ptp(votes["position"])) / 1000 + _LANDMARK_S)
-    kinds = [(waves[0].kind(int(v["channel"])), waves[1].kind(int(v["other"]))) for v in votes]
+    shortest = min(two.lengths)
+    kinds = [two.kinds(vote) for vote in votes]
     likeliest = max(sorted(set(kinds)), key=kinds.count)
     if kinds.count((CHANNEL, CHANNEL)) >= _UNCHANGED * len(kinds):
         likeliest = (CHANNEL, CHANNEL)
-    best = max(found, key=lambda like: like.correlation)
     return SharedContent(
         "near_recording" if seconds >= SAME_RECORDING * shortest else "near_trial",
         names,
@@ -262,7 +201,7 @@ def _finding(
             "correlation": round(best.correlation, 3),
             "gain": round(best.gain, 3),
             "lag_s": round(best.lag_s, 3),
-            "rates_hz": [signal.rate_hz for signal in signals],
+            "rates_hz": [signal.rate_hz for signal in two.signals],
             "waves": list(likeliest),
             "seconds": round(seconds, 3),
             "coverage": round(seconds / shortest, 4),
