@@ -112,6 +112,33 @@ def test_annotations_of_a_file_are_those_that_others_read(tmp_path: Path, build:
     }
 
 
+def by_mne(path: Path) -> list[tuple[float, float, str]]:
+    import mne
+
+    found = mne.io.read_raw_edf(path, preload=False, verbose="error").annotations
+    return [(float(one["onset"]), float(one["duration"]), str(one["description"])) for one in found]
+
+
+def by_pyedflib(path: Path) -> list[tuple[float, float, str]]:
+    import pyedflib
+
+    with pyedflib.EdfReader(str(path)) as file:
+        onsets, durations, texts = file.readAnnotations()
+        return [
+            (float(a), max(float(b), 0.0), str(c)) for a, b, c in zip(onsets, durations, texts, strict=True)
+        ]
+
+
+@pytest.mark.parametrize("peer", [by_mne, by_pyedflib], ids=lambda peer: peer.__name__)
+def test_other_readers_see_the_same_annotations(tmp_path: Path, peer: Any) -> None:
+    path = recording(tmp_path / "a.edf", MARKS)
+    with open_edf(path) as file:
+        marks = [
+            (one.onset_s, one.duration_s or 0.0, text) for one in file.annotations() for text in one.texts
+        ]
+    assert marks == peer(path)
+
+
 def test_segments_of_a_recording_with_gaps_have_their_own_events(tmp_path: Path, build: Any) -> None:
     path = recording(
         tmp_path / "in" / "a.edf", [(28.0, 105.0, "seizure"), (90.0, 2.0, "spike"), (140.0, 3.0, "chew")]
