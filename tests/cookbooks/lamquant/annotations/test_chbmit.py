@@ -90,6 +90,11 @@ def test_two_summaries_that_list_a_file_are_one_too_many(tmp_path: Path) -> None
     assert events(outcome(tmp_path, files, about=MINE)) == FOUND
 
 
+def test_what_macos_leaves_beside_a_summary_is_no_summary(tmp_path: Path) -> None:
+    files = {NAME: SUMMARY, f"._{NAME}": b"\0\5\x16\7\0\2\0\0Mac OS X"}
+    assert events(outcome(tmp_path, files, about=MINE)) == FOUND
+
+
 PAIRS = [(29 * 256, 40 * 256), (296 * 256, 336 * 256)]
 
 
