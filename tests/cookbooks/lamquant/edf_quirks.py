@@ -104,6 +104,16 @@ QUIRKS: dict[str, Quirk] = {
         ),
         plain([f"EEG {label}" for label in FOUR], 1),
     ),
+    "text that comes two letters at a time": Quirk(
+        Edf(
+            [Sig("EEG Cz", content=lambda k: b"Quendelheim, Ottilie; born in May 1951"[2 * k % 38 :][:2])]
+            + [Sig(f"EEG {label}", walk(k, 1, 300)) for k, label in enumerate(FOUR)],
+            records=300,
+            duration="0.004",
+        ),
+        plain([f"EEG {label}" for label in FOUR], 1),
+        segments=(300,),
+    ),
     "two annotation signals": Quirk(
         Edf(
             [lists(n=N), *four(), lists(n=20, onsets=[""] * 6, texts=[b"", b"+1\x14eyes\x14"])],

@@ -10,7 +10,8 @@ SHARE = 0.25
 LETTERS = 4
 """The bytes of a sample can all be printable where a channel has a large offset: but then the upper byte
 hardly changes. Text has so many different letters in every place of a sample, if it is not very short."""
-FEWEST = 4
+FEWEST, SHORT = 4, 64
+"""Bytes that tell nothing, and bytes of which a text is long enough to be told."""
 _PRINTABLE = np.isin(np.arange(256), [9, 10, 13, 20, 21, *range(32, 127)])
 _NEVER_UTF8 = np.isin(np.arange(256), [0xC0, 0xC1, *range(0xF5, 0x100)])
 _BEGINS_A_LIST = re.compile(rb"\0{0,4}[+-][0-9]{1,9}([.,][0-9]{0,9})?(\x15[0-9.,]{0,12})?\x14")
@@ -33,7 +34,14 @@ def is_text(record: bytes, width: int) -> bool:
 
 
 def hold_text(records: Records, width: int) -> bool:
-    """Says whether a signal holds text, by some of its records, ``[records, bytes]``."""
+    """Says whether a signal holds text, by some of its records, ``[records, bytes]``.
+
+    Short ones are put together: a letter at a time is text too.
+    """
+    together = -(-SHORT // max(1, records.shape[1]))
+    if 1 < together <= len(records):
+        whole = len(records) // together
+        records = records[: whole * together].reshape(whole, -1)
     seen = int(records.any(axis=1).sum())
     texts = int(_texts(records, width).sum())
     return texts > 0 and texts >= SHARE * seen
