@@ -6,6 +6,8 @@ from typing import Any
 
 import dagster as dg
 
+from cookbooks.lamquant.subjects.table import people_in
+
 SHOWN = 50
 """Rows of a table; ``corpus.json`` has all of it."""
 
@@ -18,6 +20,8 @@ def shown(index: Mapping[str, Any]) -> dict[str, Any]:
     mended = Counter(field for entry in files for field in {repair["field"] for repair in entry["repairs"]})
     taken = Counter(name for entry in files for name in entry["channels"])
     left_out = Counter((one["label"], one["reason"]) for entry in files for one in entry["left_out"])
+    people = people_in(entries)
+    page["subjects"] = _table(people, len(people))
     if refused:
         page["refused"] = _table(refused, len(refused))
     if mended:

@@ -116,6 +116,7 @@ def _files(request: Requested, policy: SplitPolicy) -> dict[str, Any]:
             "digest": request.manifest_digest,
             "test_from": policy.test_from,
             "unlisted": policy.unlisted,
+            "test_subjects": list(policy.named.get("test", ())),
             **request.sides.as_json(),
         }
     if request.subjects:

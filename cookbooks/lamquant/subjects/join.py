@@ -12,6 +12,8 @@ from cookbooks.lamquant.subjects.names import patient_key
 from cookbooks.lamquant.subjects.ties import FILE, HEADER, PATTERN, Tie, ties_of
 
 STATED, CONTENT, KNOWN_FACT, SEGMENTS = "stated", "content", "known fact", "segments"
+SAID = (STATED, HEADER, PATTERN)
+"""What is shown of a single recording too."""
 SURE = (CONTENT, SEGMENTS)
 """What no statement about people undoes: the same samples stay on one side, whoever they are of."""
 
@@ -208,7 +210,7 @@ def _named(groups: Sequence[tuple[list[str], list[Tie]]]) -> list[Patient]:
     names = _apart([tie.name for tie in best], [tie.scope for tie in best], [stems[0] for stems, _ in groups])
     made = []
     for (stems, ties), tie, name in zip(groups, best, names, strict=True):
-        telling = [one for one in ties if len(one.stems) > 1 or one is tie or one.source in (STATED, HEADER)]
+        telling = [one for one in ties if len(one.stems) > 1 or one is tie or one.source in SAID]
         ordered = sorted(
             {one.words: one for one in telling}.values(), key=lambda one: (-one.strength, one.words)
         )

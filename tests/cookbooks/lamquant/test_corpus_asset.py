@@ -57,15 +57,21 @@ def test_the_page_says_what_was_refused_mended_taken_and_left_out(
     assert rows("channels") == [{"channel": f"EEG C{n}", "files": "2"} for n in range(2)]
     assert [(row["channel"], row["files"]) for row in rows("channels left out")] == [("ECG", "2")]
     assert [row["file"] for row in rows("refused")] == ["c.edf"]
+    assert [(row["subject"], row["files"]) for row in rows("subjects")] == [("a", "1"), ("b", "1")]
     assert len(rows("repairs")) == 1 and rows("repairs")[0]["files"] == "1"
 
 
 def test_the_page_of_a_large_corpus_is_bounded() -> None:
     entry = {"root": "", "segment": {"of": 1}, "repairs": [], "left_out": []}
-    entries = [{**entry, "recording": f"r{n}", "channels": [f"c{n}"]} for n in range(10_000)]
+    evidence = {"header": None, "directories": [], "file": ""}
+    entries = [
+        {**entry, "stem": f"r{n}", "recording": f"r{n}", "channels": [f"c{n}"]}
+        | {"evidence": {**evidence, "file": f"p{n:05}"}}
+        for n in range(10_000)
+    ]
     refused = [{"file": f"{n}.edf", "field": "f", "problem": "p", "remedy": "r"} for n in range(10_000)]
     page = shown({"recordings": entries, "refused": refused})
-    for name in ("refused", "channels"):
+    for name in ("refused", "channels", "subjects"):
         records = page[name].records
         assert len(records) == SHOWN + 1
         assert "and 9950 more, in corpus.json" in records[-1].data.values()

@@ -175,6 +175,7 @@ def test_all_of_val_is_sealed_and_validation_is_drawn_from_train_where_that_is_s
 def test_test_subjects_seal_some_of_a_manifest_without_a_test_side(written: Any) -> None:
     split = split_of(manifest=written(but(p04="val")), named={"test": ("P01",)})
     assert split["subjects"] == {**SIDES, "p04": "val", "p01": "test"}
+    assert split["meta"]["manifest"]["test_subjects"] == ["P01"], "the verdict names it"
 
 
 def test_one_patient_on_two_sides_is_refused_and_settled_by_stated_subjects(written: Any) -> None:
