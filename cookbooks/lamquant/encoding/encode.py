@@ -42,7 +42,9 @@ def encode_job(job: EncodeJob, moved: Callable[[int], object]) -> dict[str, Any]
         sha256 = _sha256(job.path)
         with open_edf(job.path, job.options, scratch=job.finished) as recording:
             records = _encode(job, recording, sha256 or "", moved)
-        write_atomic(job.note, as_json({"records": records, "digest": _own_digest(job.archive)}))
+        write_atomic(
+            job.note, as_json({"records": records, "digest": _own_digest(job.archive)}), durable=False
+        )
         return {"records": records}
     except BadRecording as bad:
         reason = {"field": bad.field, "problem": bad.problem, "remedy": bad.remedy}

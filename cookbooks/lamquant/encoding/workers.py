@@ -1,5 +1,6 @@
 """Encodes many files, in several processes where there is enough to do."""
 
+import itertools
 import multiprocessing
 import os
 import signal
@@ -15,6 +16,8 @@ from cookbooks.lamquant.encoding.job import EncodeJob
 
 BYTES_PER_WORKER = 8 << 20
 """Starting another process costs two seconds of imports; it must have at least that much to do."""
+AHEAD = 4
+"""Files for each process that are handed out at a time."""
 LOOK_S = 1.0
 """Seconds between two looks at how far the processes are."""
 
@@ -47,19 +50,25 @@ def _in_processes(
 ) -> Iterator[tuple[EncodeJob, Outcome]]:
     # Spawned, not forked: a forked child would inherit locks and the event channel.
     context = multiprocessing.get_context("spawn")
-    counter, told = context.Value("q", 0), 0
+    counter, told, waiting = context.Value("q", 0), 0, iter(jobs)
     with ProcessPoolExecutor(processes, context, _begin, (counter,)) as pool:
-        pending: dict[Future[Outcome], EncodeJob] = {pool.submit(_encode, job): job for job in jobs}
-        while pending:
-            done, _ = wait(pending, LOOK_S, FIRST_COMPLETED)
+        pending: dict[Future[Outcome], EncodeJob] = {}
+        while True:
+            # as many as keep the processes busy: each wait looks at all that are pending
+            for job in itertools.islice(waiting, AHEAD * processes - len(pending)):
+                pending[pool.submit(_encode, job)] = job
+            if not pending:
+                return
+            ready, _ = wait(pending, LOOK_S, FIRST_COMPLETED)
             now = counter.value
             moved(now - told)
             told = now
-            for future in done:
+            for future in ready:
                 try:
-                    yield pending.pop(future), future.result()
+                    outcome = future.result()
                 except BrokenProcessPool as error:
-                    raise Refused(_died(next(job for job in jobs if job in pending.values()))) from error
+                    raise Refused(_died(next(iter(pending.values())))) from error
+                yield pending.pop(future), outcome
 
 
 def _died(job: EncodeJob) -> str:

@@ -474,9 +474,9 @@ def test_an_encode_killed_in_the_middle_keeps_what_was_done(tmp_path: Path, enco
     command = [sys.executable, "-m", lma_encode.__name__, "--config", str(tmp_path / "frozen.json")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
-        steps = [json.loads(process.stdout.readline())["step"] for _ in range(2)]
+        while json.loads(process.stdout.readline())["step"] < 2:
+            pass
         process.send_signal(signal.SIGKILL)
-    assert steps == [1, 2]
     assert not (tmp_path / "killed/corpus.json").exists()
     done = [note.with_suffix(".lma") for note in (tmp_path / "work").rglob("*.json")]
     inodes = {archive.stat().st_ino for archive in done}

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -44,6 +43,8 @@ class LmaEntry:
 def write_lma(path: Path, entries: Iterable[LmaEntry]) -> None:
     """Write an LMA1 archive: complete at ``path`` or not there at all.
 
+    It is not forced to the disk: whoever reads it after a power cut finds by its digest whether it is whole.
+
     Raises:
         LmaError: a name, size or entry that the format or the safety rules refuse.
     """
@@ -69,8 +70,6 @@ def write_lma(path: Path, entries: Iterable[LmaEntry]) -> None:
                     digest.update(chunk)
                     file.write(chunk)
             file.write(digest.digest())
-            file.flush()
-            os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
