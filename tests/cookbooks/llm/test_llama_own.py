@@ -101,8 +101,8 @@ def test_a_directory_may_be_named_in_any_way(
     for name in ("llama.cpp", "./llama.cpp/", "~/llama.cpp", "link", f" {root} "):
         take(name)
         assert dict(made_with()) == digests[2], name
-    take("~/llama.cpp")
-    assert clean_start([]).variables["BLUT_LLAMACPP_DIR"] == str(root), "it has another home"
+        passed = clean_start([]).variables["BLUT_LLAMACPP_DIR"]
+        assert Path(passed).is_absolute(), f"{name}: a judge has another home, and starts elsewhere"
     for nothing in ("", "  "):
         take(nothing)
         assert named() is None and made_with() == read_with() == {}
