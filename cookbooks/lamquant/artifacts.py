@@ -8,16 +8,25 @@ from blut_assets.artifacts import Artifact
 
 
 class Recordings(Artifact):
-    """EDF/BDF files in a directory of the user's, listed and digested file by file, never copied.
+    """Recordings in directories of the user's, listed and digested file by file, never copied.
 
     Attributes:
-        n_files: EDF and BDF files.
+        n_files: EDF and BDF files, and archives.
         n_bytes: their sizes added.
+        n_passed_over: files that look like recordings and cannot be read as one; the page names them.
+        roots: name, kind (``edf`` or ``lma``) and digest of each directory, where there are several or one
+            has archives; the digest of an only one with EDF files is the artifact's.
     """
 
     kind: ClassVar[str] = "lamquant.recordings"
     n_files: int
     n_bytes: int
+    n_passed_over: int = 0
+    roots: list[dict[str, str]] = Field(default_factory=list)
+
+    def each_root(self) -> list[dict[str, str]]:
+        """Returns name, kind and digest of each directory; the name of an only one is empty."""
+        return self.roots or [{"name": "", "kind": "edf", "digest": self.digest}]
 
 
 class LmaCorpus(Artifact):
@@ -67,10 +76,12 @@ class AnnotationFiles(Artifact):
 
     Attributes:
         n_files: lists.
+        roots: name and digest of those beside each directory of EDF files, where there are several roots.
     """
 
     kind: ClassVar[str] = "lamquant.annotation_files"
     n_files: int
+    roots: list[dict[str, str]] = Field(default_factory=list)
 
 
 class Annotations(Artifact):

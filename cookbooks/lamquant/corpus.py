@@ -7,9 +7,11 @@ from blut_assets.stages import Stage, Steps, stage_asset
 from cookbooks.lamquant.artifacts import LmaCorpus, Recordings, SplitManifest, SplitRequest, TrainingWindows
 from cookbooks.lamquant.configs.corpus import LmaCorpusConfig, SplitManifestConfig, TrainingWindowsConfig
 from cookbooks.lamquant.corpus_page import shown
+from cookbooks.lamquant.formats.edf.discovery import find_recordings
 from cookbooks.lamquant.formats.index import SOURCE
 from cookbooks.lamquant.gate.split import SPLIT_FILE
 from cookbooks.lamquant.gate.split_page import split_page, split_warnings
+from cookbooks.lamquant.sources import LOOKED_FOR
 
 LOGGED = 50
 """Refused recordings that are named in the log; all of them are in ``corpus.json``."""
@@ -37,14 +39,28 @@ def corpus_inputs(stage: Stage, lma_corpus: LmaCorpus) -> dict[str, Path]:
 def lma_corpus(stage: Stage, recordings: Recordings, config: LmaCorpusConfig) -> Steps[LmaCorpus]:
     """One LMA1 archive per recording, lossless: it decodes to the EDF's integers bit by bit.
 
-    A recording that cannot be read is refused with file, field and remedy, and does not stop the others.
+    An archive that was made elsewhere is verified, and stays where it is. A recording that cannot be read is
+    refused with file, field and remedy, and does not stop the others.
     """
-    earlier = stage.earlier()
+    earlier, roots = stage.earlier(), recordings.each_root()
+    places = [stage.open(root["digest"]) for root in roots]
     facts = yield from stage.run(
         LMA_ENCODE,
-        config={**config.for_payload(), "finished": str(stage.store.work_dir(FINISHED))},
+        config={
+            **config.for_payload(),
+            "finished": str(stage.store.work_dir(FINISHED)),
+            "roots": [
+                {"name": root["name"], "kind": root["kind"], "input": f"root_{number}"}
+                for number, root in enumerate(roots)
+            ],
+            "passed_over": [
+                one._asdict()
+                for root, place in zip(roots, places, strict=True)
+                for one in find_recordings(place, LOOKED_FOR[root["kind"]]).passed_over
+            ],
+        },
         inputs={
-            "recordings": stage.open(recordings),
+            **{f"root_{number}": place for number, place in enumerate(places)},
             **({"earlier": stage.open(earlier)} if earlier else {}),
         },
     )
@@ -54,7 +70,8 @@ def lma_corpus(stage: Stage, recordings: Recordings, config: LmaCorpusConfig) ->
     if len(index["refused"]) > LOGGED:
         stage.context.log.warning(f"refused {len(index['refused']) - LOGGED} more: see corpus.json")
     stage.show(**shown(index))
-    return LmaCorpus(**facts)
+    sources = {root["name"]: root["digest"] for root in roots if root["kind"] == "lma"}
+    return LmaCorpus(**facts, sources=sources)
 
 
 @stage_asset(

@@ -1,5 +1,6 @@
 """Declares the kind of data that this cookbook takes: `blut data add` opens recordings as encoding does."""
 
+import tempfile
 from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -7,8 +8,11 @@ from typing import Any
 from blut_assets.datasets import DataKind, Inspection
 from blut_resources.text import one_line
 from cookbooks.lamquant.formats.edf.discovery import SUFFIXES, find_recordings
+from cookbooks.lamquant.sources import LOOKED_FOR
 from cookbooks.lamquant.subjects.evidence import evidence_of
 from cookbooks.lamquant.subjects.table import people_in
+
+ARCHIVES = LOOKED_FOR["lma"]
 
 
 def _recordings(path: Path) -> Inspection:
@@ -55,4 +59,29 @@ def _patient(file: Path) -> str | None:
         return None
 
 
-KINDS = (DataKind("recordings", "EDF and BDF recordings.", SUFFIXES, _recordings, _tables),)
+def _archives(path: Path) -> Inspection:
+    """Verify archives as the corpus does: all of their samples are decoded."""
+    from cookbooks.lamquant.encoding.archives import ArchiveJob, take_archive
+
+    names, passed_over = find_recordings(path, ARCHIVES) if path.is_dir() else ([path.name], [])
+    base = path if path.is_dir() else path.parent
+    if not names and not passed_over:
+        raise ValueError("it holds no .lma or .lml file, in it or below")
+    problems = [f"{one_line(path)}/{one.file}: {one.problem}; {one.remedy}" for one in passed_over]
+    records: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in names:
+            job = ArchiveJob(base / name, "", PurePosixPath(name), "", name, None, 0, Path(scratch))
+            found = take_archive(job, lambda _: None)
+            records += found.get("records", [])
+            bad = [*found.get("unusable", []), *([found["refused"]] if "refused" in found else [])]
+            problems += [one_line("{file}: {field}: {problem}; {remedy}".format(**one)) for one in bad]
+    seconds = round(sum(record["duration_s"] for record in records))
+    counts = {"archives": len(names), "recordings": len(records), "seconds": seconds}
+    return Inspection([base / name for name in names], counts, problems, len(problems))
+
+
+KINDS = (
+    DataKind("recordings", "EDF and BDF recordings.", SUFFIXES, _recordings, _tables),
+    DataKind("archives", "LMA and LML archives of recordings.", ARCHIVES, _archives),
+)

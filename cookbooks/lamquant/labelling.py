@@ -10,7 +10,8 @@ import dagster as dg
 
 from blut_assets.stages import Stage, Steps, stage_asset
 from blut_resources.files.digest import digest_bytes
-from blut_resources.store.artifacts import ArtifactStore
+from blut_resources.store.artifacts import ArtifactStore, write_atomic
+from blut_resources.store.references import Referenced
 from cookbooks.lamquant.annotations.beside import lists_beside
 from cookbooks.lamquant.annotations.content import FILE
 from cookbooks.lamquant.annotations.marks import CLASSES
@@ -34,7 +35,20 @@ VOCABULARY = "vocabulary"
 @stage_asset(cookbook="lamquant", group="sources", source=True, headline=["n_files"], kinds={"csv"})
 def annotation_files(stage: Stage, config: AnnotationFilesConfig) -> Steps[AnnotationFiles]:
     """Lists of annotations beside the recordings, digested file by file. What they say stays where it is."""
-    root = yield from recordings_root(stage, config.edf_root)
+    roots = [root for root in config.roots() if root.kind == "edf"]
+    found: list[Referenced] = []
+    for one in roots:
+        root = yield from recordings_root(stage, one.path, one.field)
+        found.append(_lists(stage, root))
+    if [root.name for root in roots] == [""]:
+        return AnnotationFiles(digest=found[0].digest, n_files=found[0].n_files)
+    parts = [{"name": root.name, "digest": lists.digest} for root, lists in zip(roots, found, strict=True)]
+    write_atomic(stage.out / "roots.json", json.dumps(sorted(part["digest"] for part in parts)).encode())
+    return AnnotationFiles(n_files=sum(lists.n_files for lists in found), roots=parts)
+
+
+def _lists(stage: Stage, root: Path) -> Referenced:
+    """The lists beside the recordings of one directory, as a reference."""
     files, others = lists_beside(root, find_recordings(root).names)
     if others and not stage.planning:
         names = ", ".join(path.relative_to(root).as_posix() for path in others[:SHOWN])
@@ -42,8 +56,7 @@ def annotation_files(stage: Stage, config: AnnotationFilesConfig) -> Steps[Annot
             f"{len(others)} lists of annotations are left out: they cannot be read, or are links that lead"
             f" nowhere or out of the directory: {names}"
         )
-    digest = stage.store.put_reference(root, files)
-    return AnnotationFiles(digest=digest, n_files=len(files))
+    return stage.store.referenced(root, files)
 
 
 def vocabulary_path(vocabulary: str) -> Path:
@@ -117,6 +130,7 @@ def annotations(
     if digest_bytes(vocabulary) != stage.looked_up[VOCABULARY]:
         raise VocabularyError(f"vocabulary {path.name}: it was changed during the run; run again")
     parse_vocabulary(vocabulary, path.name)
+    roots = _roots(recordings, annotation_files)
     facts = yield from stage.run(
         ANNOTATIONS_BUILD,
         config={
@@ -124,16 +138,35 @@ def annotations(
             "unknown": config.unknown,
             "identity": lma_corpus.identity,
             "vocabulary": vocabulary.decode("utf-8-sig"),
-            "lists": sorted(stage.store.files(annotation_files.digest)),
+            "roots": [
+                {
+                    "prefix": prefix,
+                    "lists": sorted(stage.store.files(lists)),
+                    "recordings": f"recordings_{n}",
+                    "beside": f"lists_{n}",
+                }
+                for n, (prefix, _, lists) in enumerate(roots)
+            ],
         },
         inputs={
             "corpus": stage.open(lma_corpus),
-            "recordings": stage.open(recordings),
-            "lists": stage.open(annotation_files),
+            **{f"recordings_{n}": stage.open(digest) for n, (_, digest, _) in enumerate(roots)},
+            **{f"lists_{n}": stage.open(lists) for n, (_, _, lists) in enumerate(roots)},
         },
     )
     _tell(stage)
     return Annotations(**facts)
+
+
+def _roots(recordings: Recordings, files: AnnotationFiles) -> list[tuple[str, str, str]]:
+    """Returns of each directory of EDF files how its stems begin, its digest, and that of the lists in it."""
+    several = recordings.each_root()
+    lists = {part["name"]: part["digest"] for part in files.roots} or {"": files.digest}
+    return [
+        (f"{root['name']}__" if len(several) > 1 else "", root["digest"], lists[root["name"]])
+        for root in several
+        if root["kind"] == "edf"
+    ]
 
 
 def _tell(stage: Stage) -> None:

@@ -1,7 +1,7 @@
 """Defines the LamQuant catalogue."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from blut_assets.changes import ChangeArgs, refuse_unanswered
 from blut_assets.recipes import Metric, Recipe, RecipeArgs, config_from, like
@@ -11,7 +11,6 @@ from cookbooks.lamquant.annotations.reading import Labels
 from cookbooks.lamquant.annotations.vocabulary import parse_vocabulary, read_vocabulary
 from cookbooks.lamquant.artifacts import LmaCorpus, PccpVerdict, Recordings
 from cookbooks.lamquant.configs.corpus import (
-    SYNTHETIC,
     Identity,
     LmaCorpusConfig,
     RecordingsConfig,
@@ -22,6 +21,7 @@ from cookbooks.lamquant.configs.corpus import (
 )
 from cookbooks.lamquant.configs.labelling import AnnotationFilesConfig, AnnotationsConfig
 from cookbooks.lamquant.configs.promotion import PromotedCodecConfig
+from cookbooks.lamquant.configs.roots import SYNTHETIC, Root, roots_of
 from cookbooks.lamquant.configs.training import Device, JointCheckpointConfig, PresetName
 from cookbooks.lamquant.configs.verdict import FloorRegistryConfig, PccpVerdictConfig
 from cookbooks.lamquant.corpus import lma_corpus, split_manifest, training_windows
@@ -46,6 +46,8 @@ class CorpusArgs(RecipeArgs):
     """Holds the args of every recipe that begins with recordings."""
 
     edf_root: str = like(RecordingsConfig, "edf_root")
+    edf_roots: Any = like(RecordingsConfig, "edf_roots")
+    lma_roots: Any = like(RecordingsConfig, "lma_roots")
     identity: Identity = like(LmaCorpusConfig, "identity")
     repair: Repair = like(LmaCorpusConfig, "repair")
     eeg_channels: list[str] = like(LmaCorpusConfig, "eeg_channels")
@@ -124,16 +126,21 @@ def _data_prep(args: DataPrepArgs) -> Mapping[str, StageConfig]:
     parse_vocabulary(read_vocabulary(path), path.name)
     return {
         **_corpus(args),
-        "annotation_files": AnnotationFilesConfig(edf_root=args.edf_root),
+        "annotation_files": config_from(AnnotationFilesConfig, args),
         "annotations": config_from(AnnotationsConfig, args),
     }
 
 
 def _corpus(args: CorpusArgs) -> Mapping[str, StageConfig]:
+    _roots(args)
     return {
-        "recordings": RecordingsConfig(edf_root=args.edf_root),
+        "recordings": config_from(RecordingsConfig, args),
         "lma_corpus": config_from(LmaCorpusConfig, args),
     }
+
+
+def _roots(args: CorpusArgs) -> list[Root]:
+    return roots_of(args.edf_root, args.edf_roots, args.lma_roots)
 
 
 def _joint_codec(args: JointCodecArgs) -> Mapping[str, StageConfig]:
@@ -159,7 +166,7 @@ def _refuse_what_the_gate_would(args: JointCodecArgs) -> None:
         raise ValueError(
             f"promote_as = {args.promote_as!r}: give {registry.model}@ALIAS, the registry's model"
         )
-    refuse_unanswered(args, synthetic=args.edf_root.startswith(SYNTHETIC))
+    refuse_unanswered(args, synthetic=any(root.path.startswith(SYNTHETIC) for root in _roots(args)))
     _refuse_what_the_split_would(args)
 
 

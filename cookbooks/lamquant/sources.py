@@ -1,50 +1,107 @@
 """Looks at what the user brings on every run, and never copies it: the sources."""
 
+import json
 from pathlib import Path
+
+import dagster as dg
 
 from blut_assets.stages import NotYet, Stage, Steps, stage_asset
 from blut_resources.store.artifacts import write_atomic
+from blut_resources.store.references import Referenced
 from cookbooks.lamquant.artifacts import FloorRegistry, Recordings, SplitRequest
-from cookbooks.lamquant.configs.corpus import BUILT, RecordingsConfig, SplitRequestConfig
+from cookbooks.lamquant.configs.corpus import RecordingsConfig, SplitRequestConfig
+from cookbooks.lamquant.configs.roots import BUILT, Root
 from cookbooks.lamquant.configs.verdict import FloorRegistryConfig
-from cookbooks.lamquant.formats.edf.discovery import find_recordings
+from cookbooks.lamquant.formats.edf.discovery import SUFFIXES, PassedOver, find_recordings
 from cookbooks.lamquant.gate.floors import REGISTRY_FILE, parse_registry, read_registry
 from cookbooks.lamquant.signal.request import REQUEST, Requested
 from cookbooks.lamquant.subjects.sides import Sides, read_manifest
 from cookbooks.lamquant.subjects.stated import read_subjects
 
+ROOTS = "roots.json"
+SHOWN = 50
+"""Files that were passed over which the log and the page name."""
+LOOKED_FOR = {"edf": SUFFIXES, "lma": (".lma", ".lml")}
 SHIPPED_REGISTRY = Path(__file__).parent / "configs" / "pccp_registry.yaml"
 
 
-@stage_asset(cookbook="lamquant", group="sources", source=True, headline=["n_files"], kinds={"edf"})
+@stage_asset(
+    cookbook="lamquant",
+    group="sources",
+    source=True,
+    headline=["n_files", "n_passed_over"],
+    kinds={"edf", "lma"},
+)
 def recordings(stage: Stage, config: RecordingsConfig) -> Steps[Recordings]:
-    """EDF/BDF recordings in a directory, digested file by file.
+    """EDF/BDF recordings and archives in directories, digested file by file.
 
     The digest depends on relative names and contents only: the same files elsewhere are the same recordings.
     """
-    root = yield from recordings_root(stage, config.edf_root)
-    names = find_recordings(root).names
-    if not names:
-        raise FileNotFoundError(
-            f"edf_root {config.edf_root!r} holds no .edf or .bdf file, also with .gz, in it or below: "
-            "check the path"
-        )
-    found = stage.store.referenced(root, names)
-    stage.show(directory=str(root), sources=_sources_note(root))
-    return Recordings(**found._asdict())
+    try:
+        roots = config.roots()
+    except ValueError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+    found: list[Referenced] = []
+    passed_over: list[dict[str, str]] = []
+    for root in roots:
+        place = yield from recordings_root(stage, root.path, root.field)
+        names, others = _names(root, place)
+        found.append(stage.store.referenced(place, names))
+        passed_over += [{"root": root.name, **one._asdict()} for one in others]
+    _show(stage, roots, passed_over)
+    parts = [
+        {"name": root.name, "kind": root.kind, "digest": one.digest}
+        for root, one in zip(roots, found, strict=True)
+    ]
+    n_files, n_bytes = sum(one.n_files for one in found), sum(one.n_bytes for one in found)
+    named = parts if roots[0].name else []
+    several = Recordings(n_files=n_files, n_bytes=n_bytes, n_passed_over=len(passed_over), roots=named)
+    if len(parts) == 1:
+        return several.stored_as(parts[0]["digest"])
+    # names and order are left out: what was called otherwise is the same recordings
+    listed = sorted([one["kind"], one["digest"]] for one in parts)
+    write_atomic(stage.out / ROOTS, json.dumps({"roots": listed}).encode())
+    return several
 
 
-def recordings_root(stage: Stage, edf_root: str) -> Steps[Path]:  # type: ignore[type-var]
+def _names(root: Root, place: Path) -> tuple[list[str], list[PassedOver]]:
+    """Returns the names of what counts in a directory, and what was passed over; refuses a wrong one."""
+    names, passed_over = find_recordings(place, LOOKED_FOR[root.kind])
+    if names:
+        return names, passed_over
+    other = "lma" if root.kind == "edf" else "edf"
+    there = len(find_recordings(place, LOOKED_FOR[other]).names)
+    instead = f"; it holds {there} files of the other kind: give it as {other}_roots" if there else ""
+    what = ".edf or .bdf file, also with .gz" if root.kind == "edf" else ".lma or .lml archive"
+    raise FileNotFoundError(
+        f"{root.field} {root.path!r} holds no {what}, in it or below: check the path{instead}"
+    )
+
+
+def _show(stage: Stage, roots: list[Root], passed_over: list[dict[str, str]]) -> None:
+    """Show where the recordings are, and what is left out of them."""
+    first = Path(roots[0].path)
+    stage.show(directory=", ".join(root.path for root in roots), sources=_sources_note(first))
+    if not passed_over:
+        return
+    rows = [dg.TableRecord(one) for one in passed_over[:SHOWN]]
+    stage.show(passed_over=dg.MetadataValue.table(rows))
+    for one in passed_over[:SHOWN] if not stage.planning else ():
+        stage.context.log.warning("passed over {file}: {problem}. {remedy}".format(**one))
+
+
+def recordings_root(stage: Stage, path: str, field: str = "edf_root") -> Steps[Path]:  # type: ignore[type-var]
     """Returns the directory that holds the recordings.
 
     Raises:
         FileNotFoundError: there is none.
     """
-    root = Path(edf_root)
-    if edf_root.startswith(BUILT):
-        root = yield from _built(stage, edf_root)
+    root = Path(path)
+    if path.startswith(BUILT):
+        root = yield from _built(stage, path)
     if not root.is_dir():
-        raise FileNotFoundError(f"edf_root {edf_root!r} is not a directory: give one that holds EDF files")
+        what = "archives" if field == "lma_roots" else "EDF files"
+        raise FileNotFoundError(f"{field} {path!r} is not a directory: give one that holds {what}")
     return root
 
 

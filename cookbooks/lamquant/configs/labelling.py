@@ -8,14 +8,15 @@ from blut_assets.paths import AsPath
 from blut_assets.stages import StageConfig
 from cookbooks.lamquant.annotations.classify import Unknown
 from cookbooks.lamquant.annotations.reading import Labels
-from cookbooks.lamquant.configs.corpus import BUILT, RecordingsConfig
+from cookbooks.lamquant.configs.corpus import RecordingsConfig
+from cookbooks.lamquant.configs.roots import BUILT
 
 
-class AnnotationFilesConfig(StageConfig):
+class AnnotationFilesConfig(RecordingsConfig):
     """Says where the recordings are beside which lists are looked for."""
 
     edf_root: Annotated[str, AsPath(BUILT, part=True)] = Field(
-        description=RecordingsConfig.model_fields["edf_root"].description
+        "", description=RecordingsConfig.model_fields["edf_root"].description
     )
 
 

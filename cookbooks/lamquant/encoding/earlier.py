@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from cookbooks.lamquant.encoding.archives import ArchiveJob
 from cookbooks.lamquant.encoding.job import EncodeJob
 from cookbooks.lamquant.formats.corpus import read_corpus
 from cookbooks.lamquant.subjects.evidence import evidence_of
@@ -23,9 +24,14 @@ class EarlierCorpus:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._entries: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        for entry in read_corpus(root)["recordings"]:
+        index = read_corpus(root)
+        self._taken: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for entry in index["recordings"]:
             if entry["source"] is None:
                 self._entries.setdefault((entry["root"], entry["recording"]), []).append(entry)
+            else:
+                self._taken.setdefault((entry["source"], entry["archive"]), []).append(entry)
+        self._refused = {one["file"].partition(": ")[0] for one in index["refused"]}
 
     def records(self, job: EncodeJob) -> list[dict[str, Any]] | None:
         """Returns the entries of a file that has not changed since, in its name or its bytes."""
@@ -37,13 +43,26 @@ class EarlierCorpus:
         )
         if not same or job.digest is None:
             return None
-        return [
-            {name: value for name, value in entry.items() if name not in OF_THE_CORPUS} for entry in found
-        ]
+        return [_alone(entry) for entry in found]
+
+    def taken(self, job: ArchiveJob) -> list[dict[str, Any]] | None:
+        """Returns the entries of an archive that lies where it lay, with all of it as it was verified then.
+
+        One of which something was refused is looked at again, so that the reason is said again.
+        """
+        found = self._taken.get((job.root, job.relative.as_posix()), [])
+        same = job.digest is not None and all(entry["source_digest"] == job.digest for entry in found)
+        if not found or not same or job.relative.as_posix() in self._refused:
+            return None
+        return [_alone(entry) for entry in found]
 
     def archive(self, job: EncodeJob) -> Path:
         """Returns where the archive of a file lies."""
         return self._root / "archives" / f"{job.stem}.lma"
+
+
+def _alone(entry: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in entry.items() if name not in OF_THE_CORPUS}
 
 
 def link_or_copy(source: Path, target: Path) -> None:

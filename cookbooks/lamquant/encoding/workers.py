@@ -1,4 +1,4 @@
-"""Encodes many files, in several processes where there is enough to do."""
+"""Encodes and takes many files, in several processes where there is enough to do."""
 
 import itertools
 import multiprocessing
@@ -11,8 +11,7 @@ from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 from typing import Any
 
 from blut_resources.payload_kit.refuse import Refused
-from cookbooks.lamquant.encoding.encode import encode_job
-from cookbooks.lamquant.encoding.job import EncodeJob
+from cookbooks.lamquant.encoding.work import Job, done
 
 BYTES_PER_WORKER = 8 << 20
 """Starting another process costs two seconds of imports; it must have at least that much to do."""
@@ -25,7 +24,7 @@ Outcome = dict[str, Any]
 Tell = Callable[[int], object]
 
 
-def encode_all(jobs: Sequence[EncodeJob], workers: int, moved: Tell) -> Iterator[tuple[EncodeJob, Outcome]]:
+def encode_all(jobs: Sequence[Job], workers: int, moved: Tell) -> Iterator[tuple[Job, Outcome]]:
     """Yields each file with its outcome, the largest first, so that no process ends long after the others.
 
     Args:
@@ -42,17 +41,15 @@ def encode_all(jobs: Sequence[EncodeJob], workers: int, moved: Tell) -> Iterator
         yield from _in_processes(ordered, processes, moved)
         return
     for job in ordered:
-        yield job, encode_job(job, moved)
+        yield job, done(job, moved)
 
 
-def _in_processes(
-    jobs: Sequence[EncodeJob], processes: int, moved: Tell
-) -> Iterator[tuple[EncodeJob, Outcome]]:
+def _in_processes(jobs: Sequence[Job], processes: int, moved: Tell) -> Iterator[tuple[Job, Outcome]]:
     # Spawned, not forked: a forked child would inherit locks and the event channel.
     context = multiprocessing.get_context("spawn")
     counter, told, waiting = context.Value("q", 0), 0, iter(jobs)
     with ProcessPoolExecutor(processes, context, _begin, (counter,)) as pool:
-        pending: dict[Future[Outcome], EncodeJob] = {}
+        pending: dict[Future[Outcome], Job] = {}
         while True:
             # as many as keep the processes busy: each wait looks at all that are pending
             for job in itertools.islice(waiting, AHEAD * processes - len(pending)):
@@ -71,7 +68,7 @@ def _in_processes(
                 yield pending.pop(future), outcome
 
 
-def _died(job: EncodeJob) -> str:
+def _died(job: Job) -> str:
     return (
         f"{job.path}: an encoder process died at or near this file, most likely out of memory; "
         "set workers=1 or raise the memory limit, then run again: what is encoded is kept"
@@ -94,8 +91,8 @@ def _begin(counter: Any) -> None:
             os._exit(1)
 
 
-def _encode(job: EncodeJob) -> Outcome:
-    return encode_job(job, _add)
+def _encode(job: Job) -> Outcome:
+    return done(job, _add)
 
 
 def _add(n_bytes: int) -> None:

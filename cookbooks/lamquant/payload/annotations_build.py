@@ -2,18 +2,19 @@
 
     python -m cookbooks.lamquant.payload.annotations_build --config FILE
 
-Inputs: ``corpus``, ``recordings``, and ``lists``, the files beside the recordings. Of all that they say, only
-class, onset, duration and source of an event are written. A text is written with ``identity: keep`` only.
+Inputs: ``corpus``, ``recordings`` and ``lists``, the files beside them, or the inputs that ``roots`` names.
+Of all that they say, only class, onset, duration and source of an event are written. A text is written with
+``identity: keep`` only.
 A source that cannot be used costs its recording the labels, and is listed; the others go on.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from blut_resources.payload_kit.config import read_config, read_inputs
-from blut_resources.payload_kit.session import payload_session
+from blut_resources.payload_kit.config import read_config
+from blut_resources.payload_kit.session import PayloadSession, payload_session
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.annotations.beside import Directory, directories, without_gz
 from cookbooks.lamquant.annotations.classify import Unknown
@@ -29,23 +30,25 @@ from cookbooks.lamquant.formats.edf.names import stems_of
 
 
 @dataclass(frozen=True)
-class AnnotationSettings:
-    """Holds what `AnnotationsConfig` says, the vocabulary's text, and the names of the lists."""
+class RootSettings:
+    """Says of a directory by which inputs it and the lists in it are given, and how its stems begin."""
 
-    vocabulary: str
+    prefix: str
     lists: list[str]
-    labels: Labels = "auto"
-    unknown: Unknown = "refuse"
-    identity: Literal["stripped", "kept"] = "stripped"
+    recordings: str
+    beside: str
 
 
 @dataclass(frozen=True)
-class AnnotationInputs:
-    """Names the inputs."""
+class AnnotationSettings:
+    """Holds what `AnnotationsConfig` says, the vocabulary's text, and the directories of EDF files."""
 
-    corpus: Path
-    recordings: Path
-    lists: Path
+    vocabulary: str
+    lists: list[str] = field(default_factory=list)
+    roots: list[RootSettings] = field(default_factory=list)
+    labels: Labels = "auto"
+    unknown: Unknown = "refuse"
+    identity: Literal["stripped", "kept"] = "stripped"
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,10 @@ class AnnotatedFile:
 def main() -> None:
     """Build the annotations of one session."""
     with payload_session() as session:
-        settings, inputs = read_config(session, AnnotationSettings), read_inputs(session, AnnotationInputs)
+        settings = read_config(session, AnnotationSettings)
         vocabulary = parse_vocabulary(settings.vocabulary.encode(), "vocabulary")
-        entries = read_corpus(inputs.corpus)["recordings"]
-        files, grouped = _files(inputs, settings.lists), _by_file(entries)
+        entries = read_corpus(session.inputs["corpus"])["recordings"]
+        files, grouped = _all_files(session, settings), _by_file(entries)
         found: dict[str, Labelling] = {}
         for number, (stem, own) in enumerate(grouped.items(), 1):
             outcome = Labelling("unannotated")
@@ -100,13 +103,22 @@ def _about(relative: PurePosixPath, entries: list[dict[str, Any]]) -> About:
     return About(without_gz(relative.name), tuple(pieces), begin)
 
 
-def _files(inputs: AnnotationInputs, lists: list[str]) -> dict[str, AnnotatedFile]:
-    """Returns the recordings and what lies beside them, by the stem of the file."""
-    relatives = [PurePosixPath(name) for name in find_recordings(inputs.recordings).names]
+def _all_files(session: PayloadSession, settings: AnnotationSettings) -> dict[str, AnnotatedFile]:
+    found: dict[str, AnnotatedFile] = {}
+    only = [RootSettings("", settings.lists, "recordings", "lists")] if "recordings" in session.inputs else []
+    for root in settings.roots or only:
+        inputs = session.inputs[root.recordings], session.inputs[root.beside]
+        found |= {f"{root.prefix}{stem}": file for stem, file in _files(*inputs, root.lists).items()}
+    return found
+
+
+def _files(recordings: Path, lists_root: Path, lists: list[str]) -> dict[str, AnnotatedFile]:
+    """Returns the recordings of a directory and what lies beside them, by the stem of the file."""
+    relatives = [PurePosixPath(name) for name in find_recordings(recordings).names]
     listed = directories([*relatives, *map(PurePosixPath, lists)])
     return {
         stem: AnnotatedFile(
-            inputs.recordings / relative, inputs.lists / relative.parent, relative, listed[relative.parent]
+            recordings / relative, lists_root / relative.parent, relative, listed[relative.parent]
         )
         for relative, stem in stems_of(relatives).items()
     }

@@ -1,4 +1,4 @@
-"""Encodes EDF and BDF recordings to a corpus of LMA1 archives with LML1 payloads, bit-exact.
+"""Makes a corpus: EDF and BDF become LMA1 archives with LML1 payloads, bit-exact; archives are verified.
 
     python -m cookbooks.lamquant.payload.lma_encode --config FILE
 
@@ -6,7 +6,7 @@ Inputs: ``recordings``, a directory, or those that ``roots`` names; ``earlier``,
 made with the same settings, whose archives of unchanged files are used again. Config: see `EncodeSettings`.
 Every window is decoded and compared with the source as soon as it is coded. A recording that cannot be used
 is listed with the field at fault and the remedy; the others go on. Encoded archives outlive a kill in
-``finished``.
+``finished``. An archive that was made elsewhere stays where it is; every sample in it is decoded once.
 """
 
 import time
@@ -20,11 +20,15 @@ from blut_resources.files.durable import StoreError
 from blut_resources.payload_kit.config import Bounds, read_config
 from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.session import PayloadSession, payload_session
+from cookbooks.lamquant.encoding.archives import SUFFIXES as archive_suffixes
+from cookbooks.lamquant.encoding.archives import ArchiveJob, archive_stems
 from cookbooks.lamquant.encoding.earlier import EarlierCorpus, link_or_copy
 from cookbooks.lamquant.encoding.encode import encode_job
 from cookbooks.lamquant.encoding.index import count, write_index
 from cookbooks.lamquant.encoding.job import EncodeJob, tidy
+from cookbooks.lamquant.encoding.work import Job
 from cookbooks.lamquant.encoding.workers import Outcome, encode_all
+from cookbooks.lamquant.formats.edf.discovery import SUFFIXES as edf_suffixes
 from cookbooks.lamquant.formats.edf.discovery import PassedOver, find_recordings
 from cookbooks.lamquant.formats.edf.nameless import nameless, telling
 from cookbooks.lamquant.formats.edf.names import stems_of
@@ -32,6 +36,7 @@ from cookbooks.lamquant.formats.edf.patient import patient_field
 from cookbooks.lamquant.formats.edf.recording import ReadOptions
 
 IDENTITY = {"strip": "stripped", "keep": "kept"}
+LOOKED_FOR = {"edf": edf_suffixes, "lma": archive_suffixes}
 SHOWN_REFUSALS = 5
 TELL_S = 2.0
 """Seconds between two reports of how far a file is."""
@@ -39,11 +44,11 @@ TELL_S = 2.0
 
 @dataclass(frozen=True)
 class RootSettings:
-    """Names a directory of recordings, and the input by which it is given."""
+    """Names a directory of recordings or of archives, and the input by which it is given."""
 
     name: str
     input: str
-    kind: Literal["edf"] = "edf"
+    kind: Literal["edf", "lma"] = "edf"
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ class EncodeSettings:
     workers: Annotated[int, Bounds(1)] = 1
     limit: Annotated[int, Bounds(1)] | None = None
     roots: list[RootSettings] = field(default_factory=lambda: [RootSettings("", "recordings")])
+    passed_over: list[dict[str, str]] = field(default_factory=list)
     finished: str | None = None
 
     def options(self) -> ReadOptions:
@@ -73,28 +79,33 @@ def main() -> None:
         finished.mkdir(parents=True, exist_ok=True)
         tidy(finished)
         found = [(root, *_find(session, root)) for root in settings.roots]
-        passed_over = [one for _, _, more in found for one in more]
+        passed_over = [
+            *(PassedOver(**one) for one in settings.passed_over),
+            *(one for _, _, more in found for one in more),
+        ]
         jobs = [job for root, names, _ in found for job in _jobs(session, settings, root, names, finished)]
         jobs = jobs[: settings.limit]
         if not jobs and not passed_over:
             places = ", ".join(str(_place(session, root)) for root in settings.roots)
             raise Refused(
                 f"{places}: no recordings: looked for *.edf and *.bdf, also with .gz, in any case, in every "
-                "directory below; point `recordings` at the directory that holds them"
+                "directory below (of archives, *.lma and *.lml); point at the directory that holds them"
             )
         (session.out / "archives").mkdir(exist_ok=True)
         outcomes = _outcomes(session, jobs, settings.workers)
         records = [one for job in jobs for one in outcomes[job.stem].get("records", ())]
         refused = [{"field": "file", **one._asdict()} for one in passed_over]
         refused += [outcomes[job.stem]["refused"] for job in jobs if "refused" in outcomes[job.stem]]
+        refused += [one for job in jobs for one in outcomes[job.stem].get("unusable", ())]
         if not records:
             raise Refused(_none_usable(_place(session, settings.roots[0]), refused))
         identity = IDENTITY[settings.identity]
         entries = write_index(session.out, records, refused, identity)
         facts = count(session.out, entries, len(refused), identity)
         for job in jobs:  # from here on they are in `out`
-            job.note.unlink(missing_ok=True)
-            job.archive.unlink(missing_ok=True)
+            if isinstance(job, EncodeJob):
+                job.note.unlink(missing_ok=True)
+                job.archive.unlink(missing_ok=True)
         session.done(**facts)
 
 
@@ -110,15 +121,21 @@ def _place(session: PayloadSession, root: RootSettings) -> Path:
 def _find(session: PayloadSession, root: RootSettings) -> tuple[list[str], list[PassedOver]]:
     """Returns the names of recordings: those that were digested, whatever else has come since."""
     place, digests = _place(session, root), session.digests(root.input)
-    names, passed_over = (sorted(digests), []) if digests else find_recordings(place)
+    names, passed_over = (sorted(digests), []) if digests else find_recordings(place, LOOKED_FOR[root.kind])
     return names, passed_over
 
 
 def _jobs(
     session: PayloadSession, settings: EncodeSettings, root: RootSettings, names: list[str], finished: Path
-) -> Iterator[EncodeJob]:
+) -> Iterator[Job]:
     place, digests, options = session.inputs[root.input], session.digests(root.input), settings.options()
     prefix = f"{root.name}__" if len(settings.roots) > 1 else ""
+    if root.kind == "lma":
+        for name, stem in archive_stems(names, prefix).items():
+            path = place / name
+            known = root.name, PurePosixPath(name), prefix, stem
+            yield ArchiveJob(path, *known, digests.get(name) or _digest(path), _size(path), finished)
+        return
     shown = {PurePosixPath(name): name for name in names}
     if not options.keep_identity:
         shown = {nameless(path, telling(patient_field(place / path))): name for path, name in shown.items()}
@@ -143,14 +160,13 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _outcomes(session: PayloadSession, jobs: list[EncodeJob], workers: int) -> dict[str, Outcome]:
+def _outcomes(session: PayloadSession, jobs: list[Job], workers: int) -> dict[str, Outcome]:
     """Returns what became of each file, by stem; the archives of those that are used lie in ``out``."""
     progress = _Progress(session, jobs)
     outcomes: dict[str, Outcome] = {}
     earlier = EarlierCorpus(session.inputs["earlier"]) if "earlier" in session.inputs else None
-    for job in jobs if earlier else ():
-        if earlier and (records := earlier.records(job)):
-            link_or_copy(earlier.archive(job), _target(session, job))
+    for job in jobs:
+        if earlier and (records := _known(session, earlier, job)):
             outcomes[job.stem] = {"records": records}
             progress.finish(job)
     rest = [job for job in jobs if job.stem not in outcomes]
@@ -158,12 +174,22 @@ def _outcomes(session: PayloadSession, jobs: list[EncodeJob], workers: int) -> d
         outcomes[job.stem] = outcome
         progress.finish(job)
     for job in rest:
-        if "records" not in outcomes[job.stem]:
+        if isinstance(job, ArchiveJob) or "records" not in outcomes[job.stem]:
             continue
         if not job.archive.exists():  # another run has taken it meanwhile
             outcomes[job.stem] = encode_job(job, progress.move)
         link_or_copy(job.archive, _target(session, job))
     return outcomes
+
+
+def _known(session: PayloadSession, earlier: EarlierCorpus, job: Job) -> list[dict[str, Any]] | None:
+    """Returns the entries of a file that an earlier corpus has; its archive lies in ``out`` then."""
+    if isinstance(job, ArchiveJob):
+        return earlier.taken(job)
+    records = earlier.records(job)
+    if records:
+        link_or_copy(earlier.archive(job), _target(session, job))
+    return records
 
 
 def _target(session: PayloadSession, job: EncodeJob) -> Path:
@@ -173,7 +199,7 @@ def _target(session: PayloadSession, job: EncodeJob) -> Path:
 class _Progress:
     """Reports files that are done, and the share of all bytes."""
 
-    def __init__(self, session: PayloadSession, jobs: list[EncodeJob]) -> None:
+    def __init__(self, session: PayloadSession, jobs: list[Job]) -> None:
         self._session, self._jobs = session, jobs
         self._all = max(1, sum(job.n_bytes for job in jobs))
         self._files = self._bytes = self._open = 0
@@ -185,7 +211,7 @@ class _Progress:
         if n_bytes and time.monotonic() > self._quiet_until:
             self._tell()
 
-    def finish(self, job: EncodeJob) -> None:
+    def finish(self, job: Job) -> None:
         """Count a file that is done."""
         self._files += 1
         self._bytes += job.n_bytes
@@ -205,7 +231,7 @@ class _Progress:
 
 
 def _none_usable(root: Path, refused: list[dict[str, Any]]) -> str:
-    lines = [f"{root}: none of the {len(refused)} recordings (*.edf, *.bdf) can be used:"]
+    lines = [f"{root}: none of the {len(refused)} recordings can be used:"]
     lines += [
         f"  {item['file']}: {item['field']}: {item['problem']}; {item['remedy']}"
         for item in refused[:SHOWN_REFUSALS]

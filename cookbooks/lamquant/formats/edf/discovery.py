@@ -35,17 +35,21 @@ class Found(NamedTuple):
     passed_over: list[PassedOver]
 
 
-def find_recordings(root: str | Path) -> Found:
+def find_recordings(root: str | Path, suffixes: tuple[str, ...] = SUFFIXES) -> Found:
     """Returns the EDF and BDF files under a directory, compressed ones too; suffixes in any case.
 
     Links are followed, each directory once, under its own name where it has one below the root; so a
     DataLad tree is read under its visible names. Hidden files and directories are left out without a word:
     among them are git-annex's objects, snapshots, deleted files, and what macOS writes beside each file.
 
+    Args:
+        root: the directory.
+        suffixes: what the names of other files end with that are to be found in the same way.
+
     Raises:
         OSError: the root itself cannot be listed.
     """
-    walk = _Walk(os.fspath(root))
+    walk = _Walk(os.fspath(root), suffixes)
     walk.directory("")
     while walk.links:
         # of two links to one directory the same one must be followed everywhere
@@ -55,16 +59,11 @@ def find_recordings(root: str | Path) -> Found:
     return Found(sorted(walk.names), sorted(walk.passed_over))
 
 
-def is_recording(name: str) -> bool:
-    """Says whether a file's name is that of a recording."""
-    return name.lower().endswith(SUFFIXES)
-
-
 class _Walk:
     """Lists directories; links to directories wait until all that have a name of their own are known."""
 
-    def __init__(self, root: str) -> None:
-        self._root, self._seen = root, set[tuple[int, int]]()
+    def __init__(self, root: str, suffixes: tuple[str, ...]) -> None:
+        self._root, self._suffixes, self._seen = root, suffixes, set[tuple[int, int]]()
         self.names: list[str] = []
         self.passed_over: list[PassedOver] = []
         self.links: list[str] = []
@@ -77,8 +76,9 @@ class _Walk:
             before = len(self.names)
             below = self._list(directory)
             waiting += below
-            if directory and is_recording(directory) and not below and len(self.names) == before:
-                self._pass(directory, "is a directory", "rename it: .edf and .bdf are for files")
+            if directory and self._counts(directory) and not below and len(self.names) == before:
+                endings = " and ".join(one for one in self._suffixes if one.count(".") == 1)
+                self._pass(directory, "is a directory", f"rename it: {endings} are for files")
 
     def _list(self, directory: str) -> list[str]:
         """Take the recordings of one directory; returns the directories in it."""
@@ -105,7 +105,7 @@ class _Walk:
             below.append(name)
         elif entry.is_symlink() and _leads_to_directory(entry):
             self.links.append(name)
-        elif not is_recording(entry.name):
+        elif not self._counts(entry.name):
             return
         elif entry.is_symlink() and not _leads_somewhere(entry):
             self._pass(name, "is a link that leads nowhere", FETCH)
@@ -115,6 +115,9 @@ class _Walk:
             self._pass(name, "its name is not UTF-8", RENAME)
         else:
             self.names.append(name)
+
+    def _counts(self, name: str) -> bool:
+        return name.lower().endswith(self._suffixes)
 
     def _pass(self, name: str, problem: str, remedy: str) -> None:
         self.passed_over.append(PassedOver(one_line(name), problem, remedy))

@@ -1,0 +1,104 @@
+"""Says where recordings lie: directories of EDF files, and of archives that were made elsewhere."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator
+
+from blut_assets.paths import AsPath
+
+Kind = Literal["edf", "lma"]
+SAMPLE, SYNTHETIC = "sample:", "synthetic:"
+BUILT = (SAMPLE, SYNTHETIC)
+"""How a name begins that is no directory: its recordings are made on the first run."""
+LONGEST_NAME = 64
+
+
+def _form(value: Any) -> Any:
+    """Returns a list of directories, or an object of their names, with all of them text."""
+    paths = value.values() if isinstance(value, Mapping) else value
+    if isinstance(value, str) or not isinstance(paths, Iterable):
+        raise ValueError('give a list of directories, or an object such as {"tuh": "/data/tuh"}')
+    if not all(isinstance(path, str) and path for path in paths):
+        raise ValueError("give each directory as text that is not empty")
+    return value
+
+
+EdfRoots = Annotated[Any, AfterValidator(_form), AsPath(BUILT)]
+LmaRoots = Annotated[Any, AfterValidator(_form), AsPath()]
+
+
+@dataclass(frozen=True)
+class Root:
+    """Names a directory of recordings.
+
+    Attributes:
+        field: the setting that it is from.
+        name: keeps equal patient codes of two roots apart; empty for an only directory of EDF files.
+        path: absolute, or a name of a sample or of synthetic recordings.
+    """
+
+    field: str
+    kind: Kind
+    name: str
+    path: str
+
+
+def roots_of(edf_root: str, edf_roots: Any, lma_roots: Any) -> list[Root]:
+    """Returns every root that the settings name.
+
+    Raises:
+        ValueError: there is none, two have one name, or one directory is named twice.
+    """
+    found = [
+        *([Root("edf_root", "edf", _last(edf_root), edf_root)] if edf_root else []),
+        *_named("edf_roots", "edf", edf_roots),
+        *_named("lma_roots", "lma", lma_roots),
+    ]
+    if not found:
+        raise ValueError(
+            "required argument 'edf_root' is missing: give a directory with EDF/BDF files, or edf_roots or"
+            " lma_roots"
+        )
+    _refuse_equal(found)
+    if len(found) == 1 and found[0].kind == "edf":
+        return [Root(found[0].field, "edf", "", found[0].path)]
+    return found
+
+
+def _named(field: str, kind: Kind, value: Any) -> Iterator[Root]:
+    pairs = value.items() if isinstance(value, Mapping) else ((_last(path), path) for path in value)
+    for name, path in pairs:
+        sound = 0 < len(name.encode()) <= LONGEST_NAME and name.isprintable() and name not in (".", "..")
+        if not sound or "/" in name:
+            raise ValueError(
+                f"{field}: {name!r} names no root: 1 to {LONGEST_NAME} bytes without '/'; state another, "
+                f'such as {{"tuh": "{path}"}}'
+            )
+        yield Root(field, kind, name, path)
+
+
+def _last(path: str) -> str:
+    return path.partition(":")[0] if path.startswith(BUILT) else Path(path).name
+
+
+def _refuse_equal(roots: list[Root]) -> None:
+    by_path: dict[str, list[Root]] = defaultdict(list)
+    by_name: dict[str, list[Root]] = defaultdict(list)
+    for root in roots:
+        by_path[root.path].append(root)
+        by_name[root.name.casefold()].append(root)
+    for path, same in by_path.items():
+        if len(same) > 1:
+            raise ValueError(f"{' and '.join(root.field for root in same)}: both name {path}: give it once")
+    for same in by_name.values():
+        if len(same) > 1:
+            paths = " and ".join(root.path for root in same)
+            stated = ", ".join(f'"{root.name}-{n}": "{root.path}"' for n, root in enumerate(same, 1))
+            raise ValueError(
+                f"{same[0].field}: {paths} are both called {same[0].name!r}, by their last directory: state"
+                f" their names, such as {{{stated}}}"
+            )
