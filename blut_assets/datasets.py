@@ -157,8 +157,8 @@ def look_at(name: str, path: Path, kind: DataKind, store: ArtifactStore) -> tupl
 def guess(path: Path, kinds: Sequence[DataKind]) -> DataKind | None:
     """Returns the first kind that has files with the suffix of this file, or of one in this directory."""
     files = path.rglob("*") if path.is_dir() else [path]
-    suffixes = {file.suffix.lower() for file in files}
-    return next((kind for kind in kinds if suffixes.intersection(kind.suffixes)), None)
+    names = [file.name.lower() for file in files]
+    return next((kind for kind in kinds if any(name.endswith(kind.suffixes) for name in names)), None)
 
 
 def any_files(path: Path) -> Inspection:

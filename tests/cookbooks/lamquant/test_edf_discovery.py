@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from blut_assets.datasets import DataKind, any_files, guess
 from cookbooks.lamquant import data_kinds
 from cookbooks.lamquant.formats.edf.discovery import PassedOver, find_recordings
 from cookbooks.lamquant.formats.edf.names import stems_of
@@ -136,6 +137,13 @@ def test_data_add_names_what_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "gone.edf").unlink()
     with pytest.raises(ValueError, match=r"no \.edf or \.bdf"):
         kind.inspect(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a.edf", "a.BDF", "a.edf.gz", "a.BDF.GZ"])
+def test_the_kind_of_data_is_known_by_any_suffix(name: str, tmp_path: Path) -> None:
+    touch(tmp_path, f"below/{name}")
+    kinds = [DataKind("rows", "", (".jsonl", ".gzip"), any_files), *data_kinds.KINDS]
+    assert guess(tmp_path, kinds) == guess(tmp_path / "below" / name, kinds) == data_kinds.KINDS[0]
 
 
 def test_twenty_thousand_names_take_a_second_at_most(tmp_path: Path) -> None:

@@ -27,11 +27,12 @@ RECORDING = f"Startdate 17-MAR-2021 EEG-9931 {NAME} Nihon"
 SECRETS = re.compile(
     rb"quend|ottil|delheim|02-may|may-1951|19510502|0456-7|778899|4567788|234567|eeg-9931|mar-2021|"
     rb"17\.03\.21|nihon|"
-    rb"\xd0\x9a\xd0\xb2\xd0\xb5\xd0\xbd",
+    rb"\xd0\x9a\xd0\xb2\xd0\xb5\xd0\xbd|\xca\xe2\xe5\xed\xe4\xe5\xeb",
     re.IGNORECASE,
 )
 SAYS = b"+1\x14Ottilie Quendelheim, born 02-MAY-1951\x14"
 KIRILL = "Квендельгейм Оттилия".encode()
+OLD_KIRILL = KIRILL.decode().encode("cp1251")
 
 
 def text(raw: bytes) -> Sig:
@@ -64,6 +65,9 @@ def hostile() -> dict[str, Edf]:
         "text in one record": Edf([in_one_record(NAME.encode()), *four()]),
         "text in other letters": Edf([text(KIRILL), *four()]),
         "list in other letters": Edf([text(b"+0\x14\x14\0+1\x14" + KIRILL + b"\x14\0"), *four()]),
+        "list in letters of a code page": Edf(
+            [text(b"+0\x14\x14\0+1\x14" + OLD_KIRILL + b"\x14\0"), *four()]
+        ),
         "header longer": Edf(four(), header_bytes="1536", between=page[:256]),
         "behind": Edf(four(), tail=page),
         "behind, among zeros": Edf(four(), tail=(b"\0" * 100 + NAME.encode()).ljust(2048, b"\0")),
