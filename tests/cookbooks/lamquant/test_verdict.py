@@ -114,6 +114,15 @@ def test_a_passing_candidate_is_promoted_and_one_swapped_afterwards_is_not(case,
     assert registry.resolve("lamquant-joint@synthetic-lab") == candidate
 
 
+def test_a_split_by_names_alone_is_a_reservation_of_the_verdict(case):
+    assert case.judge().reservations is None, "the headers name the subjects"
+    alone = ["SYNTHETIC-s001", "SYNTHETIC-s003"]
+    case.edit_json(case.split / "split.json", lambda d: d["meta"].update(by_names_only=alone))
+    (told,) = case.judge().reservations or []
+    assert told.startswith("2 of 3 patients of its split are known by names") and "SYNTHETIC-s001" in told
+    assert case.judge().passed, "of itself no failure: an alias that nobody governs takes it"
+
+
 def stored(store: ArtifactStore, verdict: Verdict) -> str:
     """The digest of a verdict in a store."""
     folder = store.staging()
