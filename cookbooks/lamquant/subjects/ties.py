@@ -160,7 +160,9 @@ def _dropped(
     for found in mentions.values():
         for mention in found:
             ranks[mention.key] = max(mention.part.rank, ranks.get(mention.key, Rank.COUNTER))
-    counters = _counters(mentions, files, ranks)
+    everywhere = {key for key, stems in files.items() if len(stems) == len(mentions) > 1}
+    varying = {stem: [m for m in found if m.key not in everywhere] for stem, found in mentions.items()}
+    counters = _counters(varying, files, ranks)
     known_keys = {key for key, rank in ranks.items() if rank is Rank.KNOWN}
     numbers = {key for key, rank in ranks.items() if rank >= Rank.NUMBER}
     keys, told = set(counters), dict[str, str]()
@@ -172,9 +174,15 @@ def _dropped(
                 told[key.text] = f"under which {len(held)} different patient codes stand"
         elif len(mentions) == len(stems) > 1 and ranks[key] < Rank.SUBJECT:
             keys.add(key)
-            if ranks[key] > Rank.WORD or mentions[stems[0]][0].place == DIRECTORY:
+            if ranks[key] > Rank.WORD or any(
+                m.key == key and m.place == DIRECTORY for m in mentions[stems[0]]
+            ):
                 told[key.text] = "which is in every path"
-        elif not known and _names_a_group(key, stems, mentions, ranks, known_keys, numbers):
+        elif (
+            not known
+            and key not in everywhere
+            and _names_a_group(key, stems, varying, ranks, known_keys, numbers)
+        ):
             keys.add(key)
     return _Dropped(keys, told)
 
@@ -207,7 +215,8 @@ def _counters(
     names: set[Key] = set()
     counting: set[Key] = set()
     for key, stems in files.items():
-        if ranks[key] is not Rank.COUNTER and key.place != FILE:
+        short = ranks[key] is Rank.COUNTER or key.place == FILE
+        if not short or len(stems) == len(mentions):
             continue
         above = [{k for k in _above(mentions[stem], key) if ranks[k] <= Rank.ID} for stem in stems]
         if all(above) and len(above) > 1 and not set.intersection(*above):

@@ -46,7 +46,7 @@ SITE = _words("""
 site centre center hospital clinic klinik institute
 """)
 SUBJECT = _words("""
-sub subj subject pat patient pt participant case person proband client infant dog animal mouse rat
+id mrn sub subj subject pat patient pt participant case person proband client infant dog animal mouse rat
 """)
 """Words after which a number or a name is that of a subject."""
 COUNTED = SESSION | RECORDING | MODALITY | CONTAINER

@@ -78,6 +78,7 @@ TREES = {
     "Sleep-EDF, bare": ["SC4001.edf SC4002.edf", "SC4011.edf"],
     "NSRR": ["shhs1/shhs1-200001.edf shhs2/shhs2-200001.edf", "shhs1/shhs1-200002.edf"],
     "EEGMMIDB": ["S001/S001R01.edf S001/S001R02.edf", "S002/S002R01.edf"],
+    "a word that all have": ["code_001/a.edf code_001/b.edf", "code_002/a.edf", "code_003/a.edf"],
     "two numbers in a name": ["01_1.edf 01_2.edf", "02_1.edf", "03_1.edf 03_2.edf"],
     "a number, a letter": ["56_a.edf 56_b.edf", "57_a.edf", "58a.edf 58b.edf"],
     "UUIDs": [
@@ -112,6 +113,15 @@ def test_a_code_that_every_header_of_a_source_has_is_no_evidence_and_that_is_tol
     found = people(*files, codes=dict.fromkeys(files, "HOSPITAL"))
     assert len(found.all()) == 3 and all(unit.names_only for unit in found.all())
     assert any("every header" in one for one in found.ignored)
+
+
+def test_a_source_with_one_patient_alone_is_one_patient() -> None:
+    for files in (
+        ["p00/a.edf", "p00/b.edf"],
+        ["chb01_01.edf", "chb01_02.edf"],
+        ["Patient 3/1.edf", "Patient 3/2.edf"],
+    ):
+        assert parted(*files) == [files]
 
 
 def test_codes_of_two_sources_are_two_people() -> None:
