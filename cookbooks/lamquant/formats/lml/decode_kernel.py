@@ -42,17 +42,26 @@ def band_lengths(n_samples: int, depth: int) -> np.ndarray:
 @jit
 def unlift(approx: np.ndarray, detail: np.ndarray, x: np.ndarray) -> None:
     """Undo one level of the reversible Le Gall 5/3 transform, symmetric extension (spec 4.2)."""
-    n, n_approx, n_detail = x.size, approx.size, detail.size
-    for i in range(n_approx):
-        if n_detail == 0:
+    n_approx, n_detail = approx.size, detail.size
+    if n_detail == 0:
+        for i in range(n_approx):
             x[i] = approx[i]
-            continue
-        left = detail[i - 1] if i > 0 else detail[0]
-        right = detail[i] if i < n_detail else detail[n_detail - 1]
-        x[2 * i] = approx[i] - ((left + right + 2) >> 2)
-    for i in range(n_detail):
-        right = x[2 * i + 2] if 2 * i + 2 < n else x[2 * i]
-        x[2 * i + 1] = detail[i] + ((x[2 * i] + right) >> 1)
+        return
+    left = detail[0]
+    even = approx[0] - ((left + left + 2) >> 2)
+    for i in range(n_detail - 1):
+        right = detail[i + 1]
+        following = approx[i + 1] - ((left + right + 2) >> 2)
+        x[2 * i] = even
+        x[2 * i + 1] = left + ((even + following) >> 1)
+        left, even = right, following
+    last = 2 * n_detail - 2
+    x[last] = even
+    following = even
+    if n_approx > n_detail:
+        following = approx[n_detail] - ((left + left + 2) >> 2)
+        x[last + 2] = following
+    x[last + 1] = left + ((even + following) >> 1)
 
 
 @jit

@@ -7,7 +7,7 @@ from typing import IO
 
 import numpy as np
 
-IN_MEMORY = 32 << 20
+IN_MEMORY = 64 << 20
 """Bytes of samples that wait in memory before they are laid down in a file."""
 SHORT_ROW = 8192
 """Samples of a channel in a block below which blocks are joined before they are laid down."""
