@@ -147,9 +147,7 @@ def plant(root: Path) -> None:
 def _plant_lists(folder: Path) -> None:
     """Recordings of nobody, beside which lists tell who it was."""
     folder.mkdir()
-    for number, name in enumerate(
-        ("t0", "t1", "t2", "t3", "t4", "t5", "t6", "PN00-1", "sub-01_eeg", "sub-02_eeg")
-    ):
+    for number, name in enumerate((*(f"t{n}" for n in range(9)), "PN00-1", "sub-01_eeg", "sub-02_eeg")):
         (folder / f"{name}.edf").write_bytes(
             Edf([eeg(f"C{n}", 90 + 4 * number + n) for n in (1, 2, 3, 4)]).bytes()
         )
@@ -159,6 +157,8 @@ def _plant_lists(folder: Path) -> None:
         "t0.csv_bi": f"{head}{rows}{NAME},0,3,seiz,1\n",
         "t1.csv": f"{head}{rows}TERM,0,3,{NAME},1\nTERM,3,4,{CODE},1\n",
         "t2.csv_bi": f"{head}{rows}TERM,4815162,19471013,seiz,1\n",
+        "t7.csv_bi": f"{head}{rows}TERM,{NAME},{PHONE},seiz,1\n",
+        "t8.csv_bi": f"# duration = {PHONE}\n{rows}TERM,0,3,seiz,{CODE}\n",
         "t3.tse": f"version = tse_v1.0.0\n0 6 {NAME} 1\n",
         "t4.rec": f"{NAME},0,1,6\n1,2,3,{PHONE}\n",
         "t5-summary.txt": f"{ALL}\nFile Name: t5.edf\nNumber of Seizures in File: {CODE}\n",
@@ -242,7 +242,7 @@ def test_the_search_finds_what_was_planted(planted: Path, tmp_path: Path) -> Non
     assert len(recordings()) > 50
     found = {line.partition(":")[0] for line in leaks(planted)}
     named = {str(path.relative_to(planted)) for path in planted.rglob("*") if path.is_file()}
-    innocent = {f"lists/{name}.edf" for name in ("t0", "t1", "t2", "t3", "t4", "t5", "t6", "PN00-1")}
+    innocent = {f"lists/{name}.edf" for name in (*(f"t{n}" for n in range(9)), "PN00-1")}
     assert named - found == innocent | {f"lists/sub-0{n}_eeg.edf" for n in (1, 2)}
     for number, data in enumerate(
         (gzip.compress(ALL.encode()), ALL.encode("utf-16"), base64.b64encode(ALL.encode()))

@@ -304,6 +304,26 @@ def test_lists_that_lead_out_or_nowhere_are_left_out_and_said(
     assert "4 lists of annotations are left out" in capfd.readouterr().err
 
 
+def test_lists_of_several_directories_stay_with_their_recordings(tmp_path: Path, home: Path) -> None:
+    """Two directories have recordings of equal names, and lists of other content; archives have none."""
+    rows = {"one": "TERM,5,6,seiz,1\n", "two": "TERM,7,9,seiz,1\n"}
+    for number, (name, row) in enumerate(rows.items()):
+        recording(tmp_path / name / "x.edf", seed=number)
+        head = "# duration = 60.0 secs\nchannel,start_time,stop_time,label,confidence\n"
+        (tmp_path / name / "x.csv_bi").write_text(head + row)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        run(home, edf_root=str(tmp_path / "one"))
+        made = next(store_of(instance).root.rglob("*.lma"))
+        (tmp_path / "made").mkdir()
+        (tmp_path / "made" / "y.lma").write_bytes(made.read_bytes())
+    places = [str(tmp_path / name) for name in rows]
+    found, _ = run(home, edf_roots=places, lma_roots=[str(tmp_path / "made")])
+    events = {stem: one.get("events") for stem, one in found["recordings"].items()}
+    assert events.pop("one__x") == [["CRITICAL", 5.0, 1.0, "csv_bi"]]
+    assert events.pop("two__x") == [["CRITICAL", 7.0, 2.0, "csv_bi"]]
+    assert len(events) == 1 and found["counts"]["n_unannotated"] == 1
+
+
 def test_lists_beside_a_dataset_do_not_make_it_another_one(tree: Path, home: Path, capfd: Any) -> None:
     added = subprocess.run([*BLUT, "data", "add", "people", str(tree)], cwd=REPOSITORY, capture_output=True)
     assert added.returncode == 0, added.stderr
