@@ -54,6 +54,8 @@ FILES = {
         "E1-M2 | E2-M2 | E1 | LOC-A2 | ROC-A1 | Chin1-Chin2 | LAT-RAT | ABD1 | THOR | POS2 | TEMP1 | SaO2 | "
         "Leg1 | Light | X1 | Pleth | SOUND | Nasal | Snore",
     ),
+    "sleep without references": ("C3 | C4 | O1 | O2", "E1 | E2 | Chin1 | Leg1 | Temp1 | ECG | Abd1"),
+    "eyes and one electrode": ("Cz", "E1 | E2"),
     "Sleep-EDF": (
         "EEG Fpz-Cz | EEG Pz-Oz",
         "EOG horizontal | Resp oro-nasal | EMG submental | Temp rectal | Event marker",

@@ -130,7 +130,7 @@ def test_a_compressed_file_has_the_stem_of_its_recording() -> None:
 
 def test_data_add_names_what_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "gone.edf").symlink_to("nowhere")
-    (kind,) = data_kinds.KINDS
+    kind = data_kinds.KINDS[0]
     inspection = kind.inspect(tmp_path)
     assert inspection.n_problems == 1 and inspection.counts["recordings"] == 0
     assert "gone.edf: is a link that leads nowhere; fetch" in inspection.problems[0]

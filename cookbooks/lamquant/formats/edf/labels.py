@@ -92,6 +92,10 @@ def is_auxiliary(part: str) -> bool:
     return bool(_AUXILIARY.fullmatch(part.rstrip("0123456789.").rstrip()))
 
 
+FEW = 8
+"""Contacts of one array are more; so many electrodes are in a row of the 10-20 system."""
+
+
 class Arrays:
     """Holds the arrays of a file: contacts that share their letters.
 
@@ -105,11 +109,19 @@ class Arrays:
         for part in parts:
             if found := _CONTACT.fullmatch(part):
                 self._counts[found[1]] = self._counts.get(found[1], 0) + 1
-        self._has_scalp = any(re.fullmatch(r"FP[12]|[A-Z]{1,2}Z", part) for part in parts) or any(
-            len(label.parts) > 1
-            and is_position(label.parts[0])
-            and label.parts[1].upper() in {"A1", "A2", "M1", "M2"}
-            for label in labels
+        pairs = any(
+            {f"{row}{left}", f"{row}{right}"} <= parts and self._counts.get(row, 0) <= FEW
+            for row, left, right in ("C34", "O12", "F34", "P34", "T34", "M12")
+        )
+        self._has_scalp = (
+            pairs
+            or any(re.fullmatch(r"FP[12]|[A-Z]{1,2}Z", part) for part in parts)
+            or any(
+                len(label.parts) > 1
+                and is_position(label.parts[0])
+                and label.parts[1].upper() in {"A1", "A2", "M1", "M2"}
+                for label in labels
+            )
         )
 
     def has_contact(self, part: str) -> bool:
