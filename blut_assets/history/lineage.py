@@ -18,6 +18,7 @@ class Made(NamedTuple):
 
     ``run_id`` is the run that computed it, not one that reused it; ``at`` is in seconds since 1970.
     ``inputs`` are digests by parameter name; ``settings`` are those of its config that can change the result.
+    ``looked_up`` are the names of inputs that need not be artifacts, such as a program of the user's own.
     """
 
     digest: str
@@ -27,6 +28,7 @@ class Made(NamedTuple):
     seconds: float | None
     settings: Mapping[str, Any]
     inputs: Mapping[str, str]
+    looked_up: frozenset[str] = frozenset()
 
 
 class Lineage:
@@ -87,6 +89,7 @@ def _made(event: dg.AssetMaterialization, run_id: str, at: float) -> Made:
         seconds=float(seconds) if isinstance(seconds, int | float) else None,
         settings=spec.get("config", {}),
         inputs=reuse.inputs_of(event),
+        looked_up=frozenset(spec.get(reuse.LOOKED_UP, ())),
     )
 
 

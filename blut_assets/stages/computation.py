@@ -119,7 +119,11 @@ class Computation:
             **self.findings.shown,
             reuse.ARTIFACT: dg.MetadataValue.json(artifact.model_dump(mode="json")),
             reuse.SPEC: dg.MetadataValue.json(
-                {**self._description, **self._kind(self.findings.gpus).noted()}
+                {
+                    **self._description,
+                    **self._kind(self.findings.gpus).noted(),
+                    reuse.LOOKED_UP: sorted(self.stage.looked_up),
+                }
             ),
             reuse.SECONDS: round(seconds, 3),
             reuse.ORIGIN: dg.MetadataValue.dagster_run(self.context.run.run_id),

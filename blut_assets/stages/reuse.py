@@ -18,6 +18,8 @@ from blut_resources.store.results import FINGERPRINT_TAG, SPEC
 
 ARTIFACT, REUSED, ORIGIN, SECONDS = "artifact", "reused", "origin_run", "compute_seconds"
 PEAK = "peak_memory_bytes"
+LOOKED_UP = "looked_up"
+"""Where the metadata ``blut/spec`` says which of the inputs no asset has made."""
 SUMMARY = "summary"
 """Metadata of a result that is worth more than one line at the end of a run."""
 

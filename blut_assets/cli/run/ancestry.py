@@ -109,7 +109,10 @@ class Ancestry:
             yield f"{indent}  {'also ' if number else ''}{verb} by {self._how(way)}"
             yield from _settings(way.settings, f"{indent}  ")
             for name, above in way.inputs.items():
-                yield from self._up(above, name, depth + 1, seen)
+                if name in way.looked_up and above not in self._there and not self._lineage.ways(above):
+                    yield f"{indent}  {name}: {above[:SHORT]}, looked up where it was made"
+                else:
+                    yield from self._up(above, name, depth + 1, seen)
 
     def _down(self, digest: str, depth: int, seen: set[str]) -> Iterator[str]:
         for role, made in self._lineage.uses(digest):

@@ -8,6 +8,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from blut_assets.cli.run.ancestry import Ancestry
+from blut_assets.history.lineage import Lineage
 from blut_assets.history.planning import Planned, plan
 from blut_assets.stages import Stage, StageConfig, stage_asset
 from blut_assets.stages.handles import ArtifactHandles
@@ -178,6 +180,10 @@ def test_a_llamacpp_of_ones_own_is_told_apart_by_its_bytes(
     assert found["sft_gguf"]["llamacpp"] == "llama.cpp of $BLUT_LLAMACPP_DIR, unknown commit"
     assert found["sft_gguf"]["artifact"]["kl"] == pinned["artifact"]["kl"], "it is the same llama.cpp"
     assert metadata(run())["sft_gguf"]["reused"]
+    binaries = found["sft_gguf"]["blut/spec"]["inputs"]["llamacpp_binaries"]
+    ancestry = Ancestry(instance, store_of(instance), Lineage(instance))
+    lines = ancestry.up(found["sft_gguf"]["artifact"]["digest"])
+    assert f"  llamacpp_binaries: {binaries[:12]}, looked up where it was made" in lines
 
     with (root / "conversion" / "base.py").open("a") as file:
         file.write("# edited\n")
