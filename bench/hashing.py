@@ -6,13 +6,14 @@ import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from bench.homes import scratch
 from bench.measure import Run, in_turns, run, timed
 from bench.table import Quantity, Row, Target, skipped
 
 SMALL_FILES, SMALL_SIZE = 2000, 1 << 14
-RECORDINGS = 100_000
+RECORDINGS, ARCHIVES = 100_000, 10_000
 
 
 def rows(quick: bool) -> list[Row]:
@@ -39,16 +40,20 @@ def rows(quick: bool) -> list[Row]:
         Row("hashing", "one file, all cores", rate["ours"], "sha256sum", rate["sha256sum"]),
         Row("hashing", f"{SMALL_FILES} files of 16 KiB", rate_many, "hashlib.sha256", rate_each),
     ]
-    lines += _looked_at_again(2_000 if quick else RECORDINGS, 3 if quick else 5)
+    lines += _looked_at_again(2_000 if quick else RECORDINGS, 3 if quick else 5, "edf")
+    lines += _looked_at_again(2_000 if quick else ARCHIVES, 3 if quick else 5, "lma")
     again, first = _milliseconds(runs["again"]), _milliseconds(runs["ours"])
     lines.append(Row("hashing", "one file, unchanged since", again, "hashing it", first))
     return lines
 
 
-def _looked_at_again(count: int, rounds: int) -> list[Row]:
+def _looked_at_again(count: int, rounds: int, kind: Literal["edf", "lma"]) -> list[Row]:
     """Recordings that nobody has changed, as a source sees them, and as `find` does, with the same stamps."""
     from blut_resources.store import ArtifactStore
     from cookbooks.lamquant.formats.edf.discovery import find_recordings
+    from cookbooks.lamquant.sources import LOOKED_FOR
+
+    looked_for = LOOKED_FOR[kind]
 
     with scratch() as directory:
         root, store = directory / "many", ArtifactStore(directory / "store")
@@ -56,12 +61,14 @@ def _looked_at_again(count: int, rounds: int) -> list[Row]:
             folder = root / f"sub-{number // 250:04}" / f"ses-{number // 50 % 5}"
             if number % 50 == 0:
                 folder.mkdir(parents=True)
-            (folder / f"run-{number % 50:02}.edf").write_bytes(b"%d" % number)
-        digest = store.put_reference(root, find_recordings(root).names)
+            (folder / f"run-{number % 50:02}.{kind}").write_bytes(b"%d" % number)
+        digest = store.put_reference(root, find_recordings(root, looked_for).names)
         runs = in_turns(
             rounds,
             {
-                "ours": partial(timed, lambda: store.referenced(root, find_recordings(root).names)),
+                "ours": partial(
+                    timed, lambda: store.referenced(root, find_recordings(root, looked_for).names)
+                ),
                 "opened": partial(timed, lambda: store.open(digest)),
                 "find": partial(run, ["find", str(root), "-type", "f"]),
                 "find, stamps": partial(
@@ -71,7 +78,7 @@ def _looked_at_again(count: int, rounds: int) -> list[Row]:
         )
     found = {name: _seconds(many) for name, many in runs.items()}
     ours, target = found["ours"], Target("ratio", "<=", 3)
-    what = f"{count} recordings, unchanged"
+    what = f"{count} .{kind} files, unchanged"
     return [
         Row(
             "hashing",

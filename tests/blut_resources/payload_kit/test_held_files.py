@@ -11,7 +11,9 @@ import pytest
 from blut_assets.artifacts import Artifact
 from blut_assets.stages import Stage, Steps, stage_asset
 from blut_assets.stages.handles import ArtifactHandles
+from blut_resources.files.digest import digest_bytes
 from blut_resources.instance.instance import store_of
+from blut_resources.payload_kit.held_files import HeldFiles
 
 SWAPPED = "tests.payloads.swapped"
 
@@ -84,3 +86,24 @@ def test_a_file_that_was_only_touched_is_read(rows, monkeypatch):
     run(rows, monkeypatch, "read")
     os.utime(rows / "rows")
     assert run(rows, monkeypatch, "read") == ("good", "rows")
+
+
+def test_where_no_links_can_be_made_files_are_read_by_their_path_and_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sandbox forbids them; a change during the run is refused all the same."""
+
+    def forbidden(*_: object) -> None:
+        raise PermissionError("links")
+
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "a").write_text("a")
+    monkeypatch.setattr(Path, "symlink_to", forbidden)
+    held = HeldFiles(tmp_path / "place")
+    told = {"is_file": False, "files": {"a": [1, digest_bytes(b"a"), None]}}
+    assert held.hold("raw", raw, told) == raw
+    held.refuse_changed()
+    (raw / "a").write_text("b")
+    with pytest.raises(SystemExit, match="changed or replaced during the run"):
+        held.refuse_changed()
