@@ -62,7 +62,7 @@ def _memory(case: str, run: Run) -> Row:
 
 def _throughput(quick: bool) -> Row:
     """What files cost that a corpus has more: the start of the processes falls out."""
-    hours = FILE_HOURS / 4 if quick else FILE_HOURS
+    hours = FILE_HOURS / 2 if quick else FILE_HOURS
     with scratch() as directory:
         for index in range(FILES):
             kept = directory / ("few" if index < 2 else "more") / f"p{index}" / "x.edf"
