@@ -253,6 +253,13 @@ def test_a_recording_between_two_stated_people_is_asked_for(written: Any) -> Non
         split_of(subjects=written({"p00": "anna", "p01": "ben"}), codes=codes)
 
 
+def test_two_stated_people_joined_by_what_lies_between_them_are_asked_for(written: Any) -> None:
+    codes = {"p00/rec2.edf": "MRN 1", "p01/rec1.edf": "MRN 1"}
+    told = r"p00__rec1 and p01__rec1 are stated to be of different people, but.* and p00__rec2 share 'p00'"
+    with pytest.raises(Contradiction, match=told):
+        split_of(subjects=written({"p00/rec1.edf": "anna", "p01": "ben"}), codes=codes)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ManifestInvalid, match=r"manifest: none.json: cannot be read \(No such file"):
         requested(str(tmp_path / "none.json"), "")
