@@ -5,6 +5,7 @@ two people whose names a standard tells, or that it recurs below names which loo
 two readings of a tree are possible, it is read in both ways: who joins too much parts no patient.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -16,6 +17,8 @@ from cookbooks.lamquant.subjects.parts import NamePart, NameParts, Rank, parts_o
 DIRECTORY, FILE, HEADER, PATTERN = "directory", "file name", "patient code", "file pattern"
 SHORT = 3
 """Digits of a number that may as well count recordings as people."""
+LETTERED = re.compile(r"[a-z]\d{1,2}")
+"""In a file name, such as ``s1``, as good as a short number."""
 DATE_DIGITS = (4, 6, 8)
 SHORT_DATE = 6
 """So many digits are an identifier more often than a date."""
@@ -106,7 +109,8 @@ def _mentions(one: Mapping[str, Any]) -> list[Mention]:
 
 
 def _mention(site: str, part: NamePart, place: str, whole: str, depth: int) -> Mention:
-    if place == FILE and len(part.key) == 1:
+    lettered = part.rank is Rank.ID and LETTERED.fullmatch(part.key)
+    if place == FILE and (len(part.key) == 1 or lettered):
         part = part._replace(rank=Rank.COUNTER)
     elif place == FILE and _is_short(part.key):
         part = part._replace(rank=min(part.rank, Rank.WORD))

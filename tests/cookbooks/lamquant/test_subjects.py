@@ -57,6 +57,8 @@ TREES = {
     "numbers below numbers": ["10023456/56_a.edf 10023456/57_a.edf", "20034567/56_a.edf"],
     "short numbers": ["001/001.edf 001/002.edf", "002/001.edf"],
     "names": ["anna/1.edf anna/2.edf", "ben/1.edf", "carl/1.edf"],
+    "names, sessions by letter": ["anna/s1.edf anna/s2.edf", "ben/s1.edf", "carl/s1.edf"],
+    "letters and numbers below sessions": ["ses-1/S1.edf ses-2/S1.edf", "ses-1/S2.edf", "ses-2/S3.edf"],
     "names, flat": ["anna_1.edf anna_2.edf", "ben_1.edf", "carl_1.edf"],
     "kinds of recording": ["anna/rest.edf", "ben/rest.edf", "carl/rest.edf"],
     "groups": ["control/control01.edf", "control/control02.edf", "patients/patient01.edf"],
