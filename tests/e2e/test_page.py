@@ -31,6 +31,30 @@ eval_suite eval lamu eval.report
 COMMANDS = ("recipe", "jobs", "log", "cancel", "plan", "cache", "stage", "data", "auto", "policy")
 
 
+def archive(eeg: Path, lma: Path) -> None:
+    """Write an archive of a recording each, below a directory that is called after the patient."""
+    from cookbooks.lamquant.formats.edf.recording import read_edf
+    from cookbooks.lamquant.formats.lma.writer import LmaEntry, write_lma
+    from cookbooks.lamquant.formats.lml.writer import encode_lml
+
+    for path in sorted(eeg.rglob("*.edf")):
+        found = read_edf(path)
+        low, high = found.digital.min(axis=1), found.digital.max(axis=1)
+        said = {
+            "channels": found.channels,
+            "dig_min": low.tolist(),
+            "dig_max": high.tolist(),
+            "phys_min": (low * found.scale + found.offset).tolist(),
+            "phys_max": (high * found.scale + found.offset).tolist(),
+            "phys_dim": ["uV"] * len(found.channels),
+            "synthetic": True,
+        }
+        data = encode_lml(found.digital, found.rate_hz, bit_depth=16, metadata=said)
+        place = (lma / path.relative_to(eeg)).with_suffix(".lma")
+        place.parent.mkdir(parents=True)
+        write_lma(place, [LmaEntry(f"{path.stem}.lml", data, "lml", "0" * 64, 1)])
+
+
 class Page:
     """A user's shell in a directory of theirs, with a home, recordings and a split."""
 
@@ -39,8 +63,9 @@ class Page:
 
         self.scene, self.root = scene, scene.root / "user"
         self.policy = self.root / ".config" / "blut" / "train-policy.toml"
-        self.eeg, self.manifest = self.root / "eeg", self.root / "splits" / "v11.json"
-        write_synthetic(self.eeg, 3, 30, 7, channels=("Fp1", "O2"))
+        self.lma, self.manifest = self.root / "lma" / "tuh", self.root / "splits" / "v11.json"
+        write_synthetic(self.root / "eeg", 3, 30, 7, channels=("Fp1", "O2"))
+        archive(self.root / "eeg", self.lma)
         self.manifest.parent.mkdir()
         sides = {"SYNTHETIC-s001": "train", "SYNTHETIC-s002": "val", "SYNTHETIC-s003": "test"}
         self.manifest.write_text(json.dumps({"subjects": sides}))
@@ -77,7 +102,7 @@ def trained(page: Page) -> str:
     """What the codec's training under memory containment says."""
     floors = Box.write_registry(page, "floors", LOOSE)  # type: ignore[arg-type]  # it asks for `root` only
     return page.says(f"""BLUT_CONTAINED=1 blut recipe run lamquant_joint_codec --args '{{
-  "edf_root": "{page.eeg}",
+  "lma_roots": ["{page.lma}"],
   "manifest": "{page.manifest}",
   "epochs": 2,
   "logger": "wandb",
