@@ -15,6 +15,7 @@ from blut_assets.testing import blut_instance, materialize
 from blut_resources.instance.instance import store_of
 from cookbooks.lamquant.artifacts import LmaCorpus, Recordings
 from cookbooks.lamquant.corpus import corpus_inputs, lma_corpus
+from cookbooks.lamquant.data_kinds import KINDS
 from cookbooks.lamquant.encoding.archives import ArchiveJob, take_archive
 from cookbooks.lamquant.formats.corpus import open_corpus
 from cookbooks.lamquant.formats.lma.writer import LmaEntry, write_lma
@@ -238,3 +239,14 @@ def test_the_other_kind_of_files_is_named(
     value: Any = str(wrong) if field == "edf_root" else [str(wrong)]
     with pytest.raises(Exception, match=r"give it as (lma|edf)_roots"):
         _made(blut_instance, **{field: value})
+
+
+def test_archives_are_verified_before_they_get_a_name(tmp_path: Path) -> None:
+    _archive(tmp_path / "a.lma", {"good.lml": _lml(1), "noisy.lml": _lml(2, noise_bits=3)})
+    (kind,) = [one for one in KINDS if one.name == "archives"]
+    found = kind.inspect(tmp_path)
+    assert found.counts == {"archives": 1, "recordings": 1, "seconds": 10} and found.n_problems == 1
+    assert "a.lma: noisy.lml: noise_bits" in found.problems[0]
+    with pytest.raises(ValueError, match=r"no \.lma or \.lml file"):
+        (tmp_path / "none").mkdir()
+        kind.inspect(tmp_path / "none")
