@@ -23,7 +23,7 @@ html_static_path = ["_static"]
 html_css_files = ["graph.css"]
 html_copy_source = html_show_sphinx = html_show_copyright = False
 # Markdown as it reads elsewhere too: links go to files and to the headings in them
-myst_heading_anchors = 3
+myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence"]
 smartquotes = False  # what is quoted is typed as it stands
 # one backtick in a docstring is a name, as in Markdown

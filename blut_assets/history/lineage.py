@@ -13,7 +13,7 @@ from blut_resources.instance.instance import store_of
 from blut_resources.store import results
 
 
-class Made(NamedTuple):
+class MadeArtifact(NamedTuple):
     """Describes one way in which an artifact came to be.
 
     ``run_id`` is the run that computed it, not one that reused it; ``at`` is in seconds since 1970.
@@ -35,23 +35,23 @@ class Lineage:
     """Tells of every artifact of an instance what it was made of; the history is read once."""
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
-        ways: dict[str, dict[str, Made]] = {}
+        ways: dict[str, dict[str, MadeArtifact]] = {}
         for made in sorted(_every(instance), key=lambda made: made.at):
             # the same bytes, made of the same by a later run, are no other way
             way = repr([made.asset, sorted(made.inputs.items()), sorted(made.settings.items())])
             ways.setdefault(made.digest, {}).setdefault(way, made)
         self._ways = {digest: list(found.values()) for digest, found in ways.items()}
-        self._uses: dict[str, list[tuple[str, Made]]] = {}
+        self._uses: dict[str, list[tuple[str, MadeArtifact]]] = {}
         for found in self._ways.values():
             for made in found:
                 for name, digest in made.inputs.items():
                     self._uses.setdefault(digest, []).append((name, made))
 
-    def ways(self, digest: str) -> list[Made]:
+    def ways(self, digest: str) -> list[MadeArtifact]:
         """Returns the different ways in which it was made, the newest first; none where nothing is known."""
         return sorted(self._ways.get(digest, ()), key=lambda made: made.at, reverse=True)
 
-    def uses(self, digest: str) -> list[tuple[str, Made]]:
+    def uses(self, digest: str) -> list[tuple[str, MadeArtifact]]:
         """Returns what was made of it, the oldest first, each with the name of the input that it was."""
         return sorted(self._uses.get(digest, ()), key=lambda use: use[1].at)
 
@@ -68,7 +68,7 @@ class Lineage:
         return _reached(digest, lambda one: (made.digest for _, made in self.uses(one)))
 
 
-def _every(instance: dg.DagsterInstance) -> Iterator[Made]:
+def _every(instance: dg.DagsterInstance) -> Iterator[MadeArtifact]:
     """Yields all results; one that was reused has the time of that, and the run that computed it."""
     for key in instance.get_asset_keys():
         for record in reuse.materializations(instance, key):
@@ -79,9 +79,9 @@ def _every(instance: dg.DagsterInstance) -> Iterator[Made]:
         yield _made(noted.event, noted.run_id, noted.at)
 
 
-def _made(event: dg.AssetMaterialization, run_id: str, at: float) -> Made:
+def _made(event: dg.AssetMaterialization, run_id: str, at: float) -> MadeArtifact:
     spec, seconds = reuse.spec_of_event(event), _value(event, reuse.SECONDS)
-    return Made(
+    return MadeArtifact(
         digest=reuse.digest_of(event),
         asset=event.asset_key.to_user_string(),
         run_id=run_id,

@@ -21,7 +21,7 @@ from cookbooks.lamquant.configs.corpus import (
 )
 from cookbooks.lamquant.configs.labelling import AnnotationFilesConfig, AnnotationsConfig
 from cookbooks.lamquant.configs.promotion import PromotedCodecConfig
-from cookbooks.lamquant.configs.roots import SYNTHETIC, Root, roots_of
+from cookbooks.lamquant.configs.sources import SYNTHETIC, Root, roots_of
 from cookbooks.lamquant.configs.training import Device, JointCheckpointConfig, PresetName
 from cookbooks.lamquant.configs.verdict import FloorRegistryConfig, PccpVerdictConfig
 from cookbooks.lamquant.corpus import lma_corpus, split_manifest, training_windows

@@ -10,7 +10,7 @@ from blut_resources.store.artifacts import write_atomic
 from blut_resources.store.references import Referenced
 from cookbooks.lamquant.artifacts import FloorRegistry, Recordings, SplitRequest
 from cookbooks.lamquant.configs.corpus import RecordingsConfig, SplitRequestConfig
-from cookbooks.lamquant.configs.roots import BUILT, Root
+from cookbooks.lamquant.configs.sources import BUILT, Root
 from cookbooks.lamquant.configs.verdict import FloorRegistryConfig
 from cookbooks.lamquant.formats.edf.discovery import SUFFIXES, PassedOver, find_recordings
 from cookbooks.lamquant.gate.floors import REGISTRY_FILE, parse_registry, read_registry

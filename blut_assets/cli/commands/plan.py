@@ -61,11 +61,20 @@ def inspect_plan(
     from blut_assets.cli.run.arguments import parsed, recipe_called
 
     recipe = recipe_called(name)
-    needs_args = any(info.is_required() for info in recipe.args.model_fields.values())
-    if format_ or (needs_args and args == "{}" and not set_):
+    if format_ or (args == "{}" and not set_ and _needs_args(recipe)):
         show_graph(recipe, format_ or "text", as_json)
     else:
         show_plan(recipe, parsed(recipe, args, set_), as_json)
+
+
+def _needs_args(recipe: "Recipe") -> bool:
+    from blut_assets.recipes import ArgsError
+
+    try:
+        recipe.parse({})
+    except ArgsError:
+        return True
+    return False
 
 
 def show_graph(recipe: "Recipe", format_: Format, as_json: bool) -> None:

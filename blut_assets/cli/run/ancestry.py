@@ -10,7 +10,7 @@ import dagster as dg
 from blut_assets.cli.output import duration, moment, size
 from blut_assets.cli.shell.catalogue import catalogue
 from blut_assets.cli.shell.describe import SOURCE
-from blut_assets.history.lineage import Lineage, Made
+from blut_assets.history.lineage import Lineage, MadeArtifact
 from blut_assets.recipes.args import args_of
 from blut_assets.recipes.recipe import RECIPE_TAG
 from blut_resources.registry.models import ModelRegistry
@@ -124,7 +124,7 @@ class Ancestry:
                 yield f"{indent}  by {self._how(made)}"
                 yield from self._down(made.digest, depth + 1, seen)
 
-    def _how(self, way: Made) -> str:
+    def _how(self, way: MadeArtifact) -> str:
         run = self._run(way.run_id)
         of = f" of {run['recipe']}" if run["recipe"] else "" if run["known"] else ", which was deleted"
         took = f", {duration(way.seconds)}" if way.seconds is not None else ""

@@ -53,7 +53,7 @@ class Stream:
 
 
 @dataclass(frozen=True)
-class Corpus:
+class WindowCorpus:
     """Holds streams of the train and val splits. ``val_source`` says where validation came from."""
 
     train: list[Stream]
@@ -115,7 +115,7 @@ def _load_all(root: Path, entries: list[dict]) -> dict[str, list[Stream]]:
     return streams
 
 
-def load_corpus(root: Path) -> Corpus:
+def load_corpus(root: Path) -> WindowCorpus:
     """Read ``windows.json`` and map its files.
 
     Where the val split is empty the last tenth of every training recording is held out instead.
@@ -143,7 +143,7 @@ def load_corpus(root: Path) -> Corpus:
         raise WindowsError("windows.json: no training window with a signal; check the split and the corpus")
     if not any((s.rms > 0).any() for s in val):
         raise WindowsError("windows.json: no validation window with a signal; add recordings to the split")
-    return Corpus(train, val, source, hashlib.sha256(text).hexdigest(), usable)
+    return WindowCorpus(train, val, source, hashlib.sha256(text).hexdigest(), usable)
 
 
 def _hold_out(train: list[Stream]) -> tuple[list[Stream], list[Stream]]:
@@ -178,7 +178,9 @@ class Batch:
     rate_hz: float
 
 
-def draw_batch(corpus: Corpus, rng: np.random.Generator, size: int, length: int, tier_level: int) -> Batch:
+def draw_batch(
+    corpus: WindowCorpus, rng: np.random.Generator, size: int, length: int, tier_level: int
+) -> Batch:
     """Draw random crops: stream by length, any offset, random sign and direction, drift, step jitter."""
     weights = np.array([s.n_samples for s, _ in corpus.usable], np.float64)
     rate = corpus.usable[rng.choice(len(weights), p=weights / weights.sum())][0].rate_hz

@@ -25,7 +25,7 @@ from cookbooks.lamquant.codec.bitstream import (
     unpack,
 )
 from cookbooks.lamquant.codec.coder import CodedChannel, largest_step, level_of, step_size
-from cookbooks.lamquant.codec.data import Corpus, draw_batch
+from cookbooks.lamquant.codec.data import WindowCorpus, draw_batch
 from cookbooks.lamquant.codec.entropy import LOG_FLOOR, N_SCALES, SCALES_PER_OCTAVE, frequencies_from
 from cookbooks.lamquant.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE
 from cookbooks.lamquant.codec.transform import fast_rms
@@ -123,7 +123,7 @@ class DctAnchor:
 _TABLES = frequencies_from(np.zeros((N_SCALES, 16)))
 
 
-def fit_anchor(corpus: Corpus, seed: int = 0, block_s: float = BLOCK_S) -> DctAnchor:
+def fit_anchor(corpus: WindowCorpus, seed: int = 0, block_s: float = BLOCK_S) -> DctAnchor:
     """Fit Laplace scales (mean magnitude, maximum likelihood) to augmented crops of the training windows."""
     block = round(block_s * corpus.rate_hz)
     rng = np.random.Generator(np.random.Philox(key=[seed, block]))

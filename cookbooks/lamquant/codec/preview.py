@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from blut_resources.payload_kit.refuse import Refused
 from cookbooks.lamquant.codec.coder import RecordingCoder
-from cookbooks.lamquant.codec.data import Corpus
+from cookbooks.lamquant.codec.data import WindowCorpus
 from cookbooks.lamquant.codec.validation import mean_figures
 from cookbooks.lamquant.gate.metrics import band_pass, measure
 from cookbooks.lamquant.signal.bands import BANDS, GATED
@@ -31,7 +31,7 @@ class ValScore:
     rate_hz: float
 
 
-def score_validation(coder: RecordingCoder, corpus: Corpus, seconds: float) -> ValScore:
+def score_validation(coder: RecordingCoder, corpus: WindowCorpus, seconds: float) -> ValScore:
     """Encode and decode the validation streams as files; PRDN, R, and file bits per sample.
 
     Raises:

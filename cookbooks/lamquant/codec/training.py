@@ -14,7 +14,7 @@ import torch
 
 from blut_resources.payload_kit.session import Diverged
 from cookbooks.lamquant.codec.coder import RecordingCoder
-from cookbooks.lamquant.codec.data import Corpus, draw_batch
+from cookbooks.lamquant.codec.data import WindowCorpus, draw_batch
 from cookbooks.lamquant.codec.entropy import EntropyModel, calibrate, features_of, to_integer
 from cookbooks.lamquant.codec.losses import choose, laplace_bits, objective, straight_through
 from cookbooks.lamquant.codec.model import Architecture, GatedRefine, JointCodec, positions
@@ -37,7 +37,7 @@ class Trainer:
     ``best`` is the kept snapshot, ``history`` one entry an epoch.
     """
 
-    corpus: Corpus
+    corpus: WindowCorpus
     preset: Preset
     tier: Tier
     seed: int

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from blut_assets.paths import AsPath
 from blut_assets.stages import StageConfig
-from cookbooks.lamquant.configs.roots import BUILT, EdfRoots, LmaRoots, Root, roots_of
+from cookbooks.lamquant.configs.sources import BUILT, EdfRoots, LmaRoots, Root, roots_of
 
 Identity = Literal["strip", "keep"]
 Repair = Literal["record", "refuse"]

@@ -9,7 +9,7 @@ from blut_assets.stages import StageConfig
 from cookbooks.lamquant.annotations.classify import Unknown
 from cookbooks.lamquant.annotations.reading import Labels
 from cookbooks.lamquant.configs.corpus import RecordingsConfig
-from cookbooks.lamquant.configs.roots import BUILT
+from cookbooks.lamquant.configs.sources import BUILT
 
 
 class AnnotationFilesConfig(RecordingsConfig):

@@ -26,11 +26,11 @@ from cookbooks.lamquant.annotations.reading import Labels, reads_of
 from cookbooks.lamquant.annotations.vocabulary import Vocabulary, parse_vocabulary
 from cookbooks.lamquant.formats.corpus import read_corpus
 from cookbooks.lamquant.formats.edf.discovery import find_recordings
-from cookbooks.lamquant.formats.edf.names import stems_of
+from cookbooks.lamquant.formats.edf.nameless import named_files
 
 
 @dataclass(frozen=True)
-class RootSettings:
+class AnnotatedRoot:
     """Says of a directory by which inputs it and the lists in it are given, and how its stems begin."""
 
     prefix: str
@@ -45,7 +45,7 @@ class AnnotationSettings:
 
     vocabulary: str
     lists: list[str] = field(default_factory=list)
-    roots: list[RootSettings] = field(default_factory=list)
+    roots: list[AnnotatedRoot] = field(default_factory=list)
     labels: Labels = "auto"
     unknown: Unknown = "refuse"
     identity: Literal["stripped", "kept"] = "stripped"
@@ -105,23 +105,27 @@ def _about(relative: PurePosixPath, entries: list[dict[str, Any]]) -> About:
 
 def _all_files(session: PayloadSession, settings: AnnotationSettings) -> dict[str, AnnotatedFile]:
     found: dict[str, AnnotatedFile] = {}
-    only = [RootSettings("", settings.lists, "recordings", "lists")] if "recordings" in session.inputs else []
+    only = (
+        [AnnotatedRoot("", settings.lists, "recordings", "lists")] if "recordings" in session.inputs else []
+    )
     for root in settings.roots or only:
         inputs = session.inputs[root.recordings], session.inputs[root.beside]
-        found |= {f"{root.prefix}{stem}": file for stem, file in _files(*inputs, root.lists).items()}
+        files = _files(*inputs, root.lists, keep_identity=settings.identity == "kept")
+        found |= {f"{root.prefix}{stem}": file for stem, file in files.items()}
     return found
 
 
-def _files(recordings: Path, lists_root: Path, lists: list[str]) -> dict[str, AnnotatedFile]:
+def _files(
+    recordings: Path, lists_root: Path, lists: list[str], *, keep_identity: bool
+) -> dict[str, AnnotatedFile]:
     """Returns the recordings of a directory and what lies beside them, by the stem of the file."""
-    relatives = [PurePosixPath(name) for name in find_recordings(recordings).names]
-    listed = directories([*relatives, *map(PurePosixPath, lists)])
-    return {
-        stem: AnnotatedFile(
-            recordings / relative, lists_root / relative.parent, relative, listed[relative.parent]
-        )
-        for relative, stem in stems_of(relatives).items()
-    }
+    names = find_recordings(recordings).names
+    listed = directories(PurePosixPath(name) for name in [*names, *lists])
+    found: dict[str, AnnotatedFile] = {}
+    for stem, file in named_files(recordings, names, keep_identity=keep_identity).items():
+        path = PurePosixPath(file.name)
+        found[stem] = AnnotatedFile(recordings / path, lists_root / path.parent, path, listed[path.parent])
+    return found
 
 
 def _labelling(

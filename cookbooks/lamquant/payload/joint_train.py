@@ -21,7 +21,7 @@ from cookbooks.lamquant.codec.checkpoint import (
     save_checkpoint,
     save_state,
 )
-from cookbooks.lamquant.codec.data import Corpus, load_corpus
+from cookbooks.lamquant.codec.data import WindowCorpus, load_corpus
 from cookbooks.lamquant.codec.presets import PRESETS, TIERS, Preset
 from cookbooks.lamquant.codec.preview import ValScore, draw_preview, score_validation
 from cookbooks.lamquant.codec.training import LAMBDA, Trainer
@@ -57,14 +57,14 @@ class JointInputs:
     windows: Path
 
 
-def _identity(config: dict[str, Any], corpus: Corpus, device: torch.device) -> str:
+def _identity(config: dict[str, Any], corpus: WindowCorpus, device: torch.device) -> str:
     """Returns what two attempts must share for one to continue the other."""
     kept = {key: value for key, value in config.items() if key not in _RUN_ONLY}
     text = json.dumps([STATE_SCHEMA, kept, corpus.digest, device.type, torch.__version__], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def train(session: PayloadSession, settings: JointSettings, corpus: Corpus, ending: Ending) -> Trainer:
+def train(session: PayloadSession, settings: JointSettings, corpus: WindowCorpus, ending: Ending) -> Trainer:
     """Run the epochs that are left, keeping a resumable state after each."""
     device, preset = torch.device(choose_device(settings.device)), settings.sizes()
     trainer = Trainer(corpus, preset, TIERS[settings.tier], settings.seed, device)

@@ -20,7 +20,7 @@ from blut_resources.files.durable import StoreError
 from blut_resources.payload_kit.config import Bounds, read_config
 from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.session import PayloadSession, payload_session
-from cookbooks.lamquant.encoding.archives import SUFFIXES as archive_suffixes
+from cookbooks.lamquant.encoding import archives
 from cookbooks.lamquant.encoding.archives import ArchiveJob, archive_stems
 from cookbooks.lamquant.encoding.earlier import EarlierCorpus, link_or_copy
 from cookbooks.lamquant.encoding.encode import encode_job
@@ -28,15 +28,12 @@ from cookbooks.lamquant.encoding.index import count, write_index
 from cookbooks.lamquant.encoding.job import EncodeJob, tidy
 from cookbooks.lamquant.encoding.work import Job
 from cookbooks.lamquant.encoding.workers import Outcome, encode_all
-from cookbooks.lamquant.formats.edf.discovery import SUFFIXES as edf_suffixes
-from cookbooks.lamquant.formats.edf.discovery import PassedOver, find_recordings
-from cookbooks.lamquant.formats.edf.nameless import nameless, telling
-from cookbooks.lamquant.formats.edf.names import stems_of
-from cookbooks.lamquant.formats.edf.patient import patient_field
+from cookbooks.lamquant.formats.edf.discovery import SUFFIXES, PassedOver, find_recordings
+from cookbooks.lamquant.formats.edf.nameless import named_files
 from cookbooks.lamquant.formats.edf.recording import ReadOptions
 
 IDENTITY = {"strip": "stripped", "keep": "kept"}
-LOOKED_FOR = {"edf": edf_suffixes, "lma": archive_suffixes}
+LOOKED_FOR = {"edf": SUFFIXES, "lma": archives.SUFFIXES}
 SHOWN_REFUSALS = 5
 TELL_S = 2.0
 """Seconds between two reports of how far a file is."""
@@ -136,14 +133,11 @@ def _jobs(
             known = root.name, PurePosixPath(name), prefix, stem
             yield ArchiveJob(path, *known, digests.get(name) or _digest(path), _size(path), finished)
         return
-    shown = {PurePosixPath(name): name for name in names}
-    if not options.keep_identity:
-        shown = {nameless(path, telling(patient_field(place / path))): name for path, name in shown.items()}
-    for relative, stem in stems_of(shown).items():
-        path, digest = place / shown[relative], digests.get(shown[relative])
-        digest = digest or _digest(path)
+    for stem, file in named_files(place, names, keep_identity=options.keep_identity).items():
+        path = place / file.name
+        digest = digests.get(file.name) or _digest(path)
         name = f"{prefix}{stem}"
-        yield EncodeJob(path, root.name, relative, name, options, digest, _size(path), finished)
+        yield EncodeJob(path, root.name, file.shown, name, options, digest, _size(path), finished)
 
 
 def _digest(path: Path) -> str | None:

@@ -8,7 +8,7 @@ import dagster as dg
 from blut_assets.testing import blut_instance, materialize
 from blut_resources.instance.instance import store_of
 from cookbooks.lamquant.corpus import FINISHED, lma_corpus
-from cookbooks.lamquant.corpus_page import SHOWN, shown
+from cookbooks.lamquant.pages.corpus import SHOWN, shown
 from cookbooks.lamquant.sources import recordings
 from tests.cookbooks.lamquant.test_edf_ingest import edf_signals, simple, wave, write_edf
 

@@ -37,7 +37,7 @@ Range = tuple[int, int, float, float, str]
 
 
 @dataclass(frozen=True)
-class Channel:
+class TakenChannel:
     """Holds a channel that is taken."""
 
     slot: Slot
@@ -56,7 +56,7 @@ def choose(
     wanted: Sequence[str],
     excluded: Sequence[str],
     repairs: Repairs,
-) -> tuple[list[Channel], list[LeftOut]]:
+) -> tuple[list[TakenChannel], list[LeftOut]]:
     """Returns the channels that are taken, in the file's order, and what is left out.
 
     Args:
@@ -207,9 +207,9 @@ def _shown(slot: Slot, wanted: Sequence[str], repairs: Repairs) -> str:
     return shown_label(slot.label, slot.index, repairs.words)
 
 
-def _named(taken: list[tuple[Slot, Range]], wanted: Sequence[str], repairs: Repairs) -> list[Channel]:
+def _named(taken: list[tuple[Slot, Range]], wanted: Sequence[str], repairs: Repairs) -> list[TakenChannel]:
     """Give each channel a name of its own (the second ``T8-P8`` is ``T8-P8 (2)``), and note repairs."""
-    channels: list[Channel] = []
+    channels: list[TakenChannel] = []
     names: set[str] = set()
     for slot, limits in taken:
         label = _shown(slot, wanted, repairs)
@@ -219,7 +219,7 @@ def _named(taken: list[tuple[Slot, Range]], wanted: Sequence[str], repairs: Repa
             name = f"{label} ({number})"
         names.add(name)
         _note(slot, name, number > 1, limits, repairs)
-        channels.append(Channel(slot, name, limits))
+        channels.append(TakenChannel(slot, name, limits))
     return channels
 
 

@@ -1,9 +1,12 @@
 """Keeps people's names and birth dates, where a header tells them, out of the names of recordings."""
 
 import re
-from pathlib import PurePosixPath
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
-from cookbooks.lamquant.formats.edf.names import SUFFIX
+from cookbooks.lamquant.formats.edf.names import SUFFIX, stems_of
+from cookbooks.lamquant.formats.edf.patient import patient_field
 from cookbooks.lamquant.subjects.names import patient_key, pseudonym
 
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
@@ -40,6 +43,21 @@ def _dates(text: str) -> frozenset[str]:
         d, m = f"{int(day):02}", f"{number:02}"
         found |= {year + m + d, d + m + year, m + d + year, year[2:] + m + d, d + m + year[2:]}
     return frozenset(found)
+
+
+class NamedFile(NamedTuple):
+    """Holds where a file lies below its directory, and the path by which a corpus knows it."""
+
+    name: str
+    shown: PurePosixPath
+
+
+def named_files(place: Path, names: Iterable[str], *, keep_identity: bool) -> dict[str, NamedFile]:
+    """Returns the recordings of a directory by their stems, which tell nobody's name unless that is kept."""
+    shown = {PurePosixPath(name): name for name in names}
+    if not keep_identity:
+        shown = {nameless(path, telling(patient_field(place / path))): name for path, name in shown.items()}
+    return {stem: NamedFile(shown[path], path) for path, stem in stems_of(shown).items()}
 
 
 def nameless(relative: PurePosixPath, words: frozenset[str]) -> PurePosixPath:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blut_resources.files.foreign import NotRegular, open_regular
-from cookbooks.lamquant.formats.edf.channels import Channel, Range, choose
+from cookbooks.lamquant.formats.edf.channels import Range, TakenChannel, choose
 from cookbooks.lamquant.formats.edf.compressed import MAGIC, inflated
 from cookbooks.lamquant.formats.edf.content import hold_text
 from cookbooks.lamquant.formats.edf.header import Fields, read_fields, text_of
@@ -296,7 +296,7 @@ def _check_times(path: Path, fields: Fields, layout: Layout, onsets: Sequence[On
         raise BadRecording(path, "reserved", problem, EXPORT)
 
 
-def _calibration(channels: Sequence[Channel]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _calibration(channels: Sequence[TakenChannel]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     scale, offset = [], []
     for channel in channels:
         low, high, bottom, top, dimension = channel.range

@@ -1,0 +1,1 @@
+"""Says what the assets of the cookbook show in the UI."""
