@@ -49,6 +49,7 @@ def lma_corpus(stage: Stage, recordings: Recordings, config: LmaCorpusConfig) ->
         config={
             **config.for_payload(),
             "finished": str(stage.store.work_dir(FINISHED)),
+            "code": stage.spec.code.value,
             "roots": [
                 {"name": root["name"], "kind": root["kind"], "input": f"root_{number}"}
                 for number, root in enumerate(roots)

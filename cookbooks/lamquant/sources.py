@@ -1,12 +1,13 @@
 """Looks at what the user brings on every run, and never copies it: the sources."""
 
 import json
+import os
 from pathlib import Path
 
 import dagster as dg
 
 from blut_assets.stages import NotYet, Stage, Steps, stage_asset
-from blut_resources.store.artifacts import write_atomic
+from blut_resources.store.artifacts import StoreError, write_atomic
 from blut_resources.store.references import Referenced
 from cookbooks.lamquant.artifacts import FloorRegistry, Recordings, SplitRequest
 from cookbooks.lamquant.configs.corpus import RecordingsConfig, SplitRequestConfig
@@ -22,6 +23,7 @@ ROOTS = "roots.json"
 SHOWN = 50
 """Files that were passed over which the log and the page name."""
 LOOKED_FOR = {"edf": SUFFIXES, "lma": (".lma", ".lml")}
+DENIED = "cannot be read by this user", "give this user permission to read it"
 SHIPPED_REGISTRY = Path(__file__).parent / "configs" / "pccp_registry.yaml"
 
 
@@ -46,7 +48,9 @@ def recordings(stage: Stage, config: RecordingsConfig) -> Steps[Recordings]:
     for root in roots:
         place = yield from recordings_root(stage, root.path, root.field)
         names, others = _names(root, place)
-        found.append(stage.store.referenced(place, names))
+        seen, denied = _seen(stage, place, names)
+        found.append(seen)
+        others += denied
         passed_over += [{"root": root.name, **one._asdict()} for one in others]
     _show(stage, roots, passed_over)
     parts = [
@@ -62,6 +66,18 @@ def recordings(stage: Stage, config: RecordingsConfig) -> Steps[Recordings]:
     listed = sorted([one["kind"], one["digest"]] for one in parts)
     write_atomic(stage.out / ROOTS, json.dumps({"roots": listed}).encode())
     return several
+
+
+def _seen(stage: Stage, place: Path, names: list[str]) -> tuple[Referenced, list[PassedOver]]:
+    """Returns the files of a directory as the store knows them, and those that this user may not read."""
+    try:
+        return stage.store.referenced(place, names), []
+    except StoreError:
+        denied = {name for name in names if not os.access(place / name, os.R_OK)}
+        if not denied or len(denied) == len(names):
+            raise
+    seen = stage.store.referenced(place, [name for name in names if name not in denied])
+    return seen, [PassedOver(name, *DENIED) for name in sorted(denied)]
 
 
 def _names(root: Root, place: Path) -> tuple[list[str], list[PassedOver]]:

@@ -29,6 +29,7 @@ class EncodeJob:
         digest: BLAKE3 of its bytes; None where it cannot be read.
         n_bytes: its size, which its part of the progress is by.
         finished: directory of archives that are done, also by runs that were ended.
+        code: version of the code that encodes.
     """
 
     path: Path
@@ -39,11 +40,13 @@ class EncodeJob:
     digest: str | None
     n_bytes: int
     finished: Path
+    code: str
 
     @property
     def key(self) -> str:
         """Returns what the archive's bytes depend on, in short; not where the file lies."""
-        parts = [SCHEMA, self.root, self.relative.as_posix(), self.stem, asdict(self.options), self.digest]
+        named = [self.root, self.relative.as_posix(), self.stem]
+        parts = [SCHEMA, self.code, *named, asdict(self.options), self.digest]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
     @property

@@ -50,7 +50,10 @@ class RootSettings:
 
 @dataclass(frozen=True)
 class EncodeSettings:
-    """Holds what `LmaCorpusConfig` says, where recordings come from, and where finished archives wait."""
+    """Holds what `LmaCorpusConfig` says, where recordings come from, and where finished archives wait.
+
+    ``code`` is the version of the code that encodes: what another one finished is not taken.
+    """
 
     identity: Literal["strip", "keep"] = "strip"
     repair: Literal["record", "refuse"] = "record"
@@ -61,6 +64,7 @@ class EncodeSettings:
     roots: list[RootSettings] = field(default_factory=lambda: [RootSettings("", "recordings")])
     passed_over: list[dict[str, str]] = field(default_factory=list)
     finished: str | None = None
+    code: str = ""
 
     def options(self) -> ReadOptions:
         """Returns how files are read."""
@@ -137,7 +141,8 @@ def _jobs(
         path = place / file.name
         digest = digests.get(file.name) or _digest(path)
         name = f"{prefix}{stem}"
-        yield EncodeJob(path, root.name, file.shown, name, options, digest, _size(path), finished)
+        known = digest, _size(path), finished, settings.code
+        yield EncodeJob(path, root.name, file.shown, name, options, *known)
 
 
 def _digest(path: Path) -> str | None:

@@ -1,7 +1,10 @@
 """Several directories make one corpus, and archives that were made elsewhere are used where they lie."""
 
 import json
+import multiprocessing
+import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +13,14 @@ import dagster as dg
 import numpy as np
 import pytest
 
+from blut_assets.history.planning import observe
 from blut_assets.recipes import ArgsError
+from blut_assets.stages.spec import spec_of
 from blut_assets.testing import blut_instance, materialize
 from blut_resources.instance.instance import store_of
+from blut_resources.store.artifacts import ArtifactStore
 from cookbooks.lamquant.artifacts import LmaCorpus, Recordings
+from cookbooks.lamquant.configs.corpus import RecordingsConfig
 from cookbooks.lamquant.corpus import corpus_inputs, lma_corpus
 from cookbooks.lamquant.data_kinds import KINDS
 from cookbooks.lamquant.encoding.archives import ArchiveJob, take_archive
@@ -250,3 +257,26 @@ def test_archives_are_verified_before_they_get_a_name(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no \.lma or \.lml file"):
         (tmp_path / "none").mkdir()
         kind.inspect(tmp_path / "none")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_file_that_this_user_may_not_read_costs_only_itself() -> None:
+    with tempfile.TemporaryDirectory() as place:
+        root = Path(place)
+        write_synthetic(root / "edf", 3, 2, 1, channels=("Fp1",))
+        for path in [root, *root.rglob("*")]:
+            path.chmod(0o777 if path.is_dir() else 0o644)
+        denied = next((root / "edf").rglob("*s002*.edf"))
+        denied.chmod(0o600)
+
+        def look() -> None:
+            os.setuid(65534)
+            spec = spec_of(recordings)
+            assert spec
+            seen = observe(ArtifactStore(root / "store"), spec, RecordingsConfig(edf_root=str(root / "edf")))
+            assert isinstance(seen, Recordings) and (seen.n_files, seen.n_passed_over) == (2, 1)
+
+        process = multiprocessing.get_context("fork").Process(target=look)
+        process.start()
+        process.join()
+        assert process.exitcode == 0
