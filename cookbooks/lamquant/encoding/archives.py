@@ -170,7 +170,6 @@ def _taken(
         "unit_scale": scale,
         "unit_offset": offset,
         "signal_sha256": sha256,
-        "source_sha256": str(note.get("source_sha256") or sha256),
         "source_digest": job.digest,
         "synthetic": bool(said.get("synthetic")) or is_synthetic(patient, recorded),
     }

@@ -9,7 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from blut_resources.files.foreign import open_regular
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.encoding.job import EncodeJob, as_json
 from cookbooks.lamquant.formats.edf.problems import BadRecording
@@ -39,9 +38,8 @@ def encode_job(job: EncodeJob, moved: Callable[[int], object]) -> dict[str, Any]
     try:
         if records := finished_before(job):
             return {"records": records}
-        sha256 = _sha256(job.path)
         with open_edf(job.path, job.options, scratch=job.finished) as recording:
-            records = _encode(job, recording, sha256 or "", moved)
+            records = _encode(job, recording, moved)
         write_atomic(
             job.note, as_json({"records": records, "digest": _own_digest(job.archive)}), durable=False
         )
@@ -70,29 +68,22 @@ def _own_digest(archive: Path) -> str:
         return file.read().hex()
 
 
-def _sha256(path: Path) -> str | None:
-    """Returns the digest of a file; None for what cannot be read: reading it as EDF then says why."""
-    try:
-        with open_regular(path) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _encode(
-    job: EncodeJob, recording: EdfFile, sha256: str, moved: Callable[[int], object]
-) -> list[dict[str, Any]]:
+def _encode(job: EncodeJob, recording: EdfFile, moved: Callable[[int], object]) -> list[dict[str, Any]]:
     part = job.archive.with_suffix(f".{os.getpid()}.part")
     with _scratch(job, len(recording.segments)) as payloads:
         try:
             records, entries = [], []
             for segment, payload in zip(recording.segments, payloads, strict=True):
-                record = _record(job, recording, segment, sha256)
+                record = _record(job, recording, segment)
                 record["signal_sha256"] = _write_payload(job, recording, segment, payload, moved)
                 _check_payload(job, payload, record)
-                content = _sha256(payload) or ""
                 records.append(record)
-                entries.append(LmaEntry(f"{record['stem']}.lml", payload, original_sha256=content))
+                entries.append(LmaEntry(f"{record['stem']}.lml", payload, original_sha256=_sha256(payload)))
             contents = [
                 {**r, "content_sha256_lml": e.original_sha256} for r, e in zip(records, entries, strict=True)
             ]
@@ -154,7 +145,7 @@ def _check_payload(job: EncodeJob, path: Path, record: dict[str, Any]) -> None:
         raise NotBitExact(f"{job.relative}: the container does not hold what was written to it")
 
 
-def _record(job: EncodeJob, recording: EdfFile, segment: Segment, sha256: str) -> dict[str, Any]:
+def _record(job: EncodeJob, recording: EdfFile, segment: Segment) -> dict[str, Any]:
     of = len(recording.segments)
     stem = job.stem if of == 1 else f"{job.stem}__segment-{segment.index + 1}"
     return {
@@ -176,7 +167,6 @@ def _record(job: EncodeJob, recording: EdfFile, segment: Segment, sha256: str) -
         "bit_depth": recording.bit_depth,
         "unit_scale": recording.scale.tolist(),
         "unit_offset": recording.offset.tolist(),
-        "source_sha256": sha256,
         "source_digest": job.digest,
         "synthetic": recording.synthetic,
     }

@@ -74,7 +74,6 @@ def write_corpus(directory: Path, sources: dict[str, Source]) -> Path:
                 "unit_scale": [source.scale] * n_channels,
                 "unit_offset": [source.offset] * n_channels,
                 "signal_sha256": signal_sha256(digital),
-                "source_sha256": "",
                 "synthetic": False,
             }
         )

@@ -523,7 +523,7 @@ def test_an_archive_holds_the_payload_and_a_sidecar_that_agree(tmp_path: Path, e
     meta = json.loads(archive.read("meta.json"))
     payload = archive.read("p__x.lml")
     assert meta["content_sha256_lml"] == hashlib.sha256(payload).hexdigest()
-    assert meta["source_sha256"] == hashlib.sha256((tmp_path / "in/p/x.edf").read_bytes()).hexdigest()
+    assert meta["source_digest"] == digest_path(tmp_path / "in/p/x.edf")
     assert (meta["evidence"]["directories"], meta["identity"]) == (["p"], "stripped")
 
 
