@@ -106,7 +106,7 @@ def _record(**values: Any) -> dg.TableRecord:
 
 @stage_asset(
     cookbook="lamquant",
-    group="corpus",
+    group="annotations",
     payloads=[ANNOTATIONS_BUILD],
     looks_up=vocabulary_digest,
     show=tables,

@@ -128,7 +128,7 @@ def test_dagsters_own_commands_reuse_what_blut_made(box: Box, tmp_path: Path) ->
     job = [*DAGSTER, "job", "execute", "-m", "blut_assets.definitions", "-j", RECIPE, "--config", str(args)]
     for run in (
         lambda: subprocess.run(job, env=box.environment(), cwd=tmp_path, capture_output=True),
-        lambda: box.materialize('key:"lamquant/*"', box.ops()),
+        lambda: box.materialize('+key:"lamquant/promoted_codec"', box.ops()),
     ):
         assert run().returncode == 0
         assert box.versions() == before
@@ -141,7 +141,8 @@ def test_a_policy_begins_with_the_run_that_passed(box: Box, tmp_path: Path) -> N
     assert enabled.returncode == 0, enabled.stderr
     policy = tomllib.loads((tmp_path / "policy.toml").read_text())
     assert policy["enabled"] and policy["recipe"] == RECIPE
-    assert {**policy["args"], **box.args} == policy["args"] and "change the line" in enabled.stdout
+    assert {**box.args, **policy["args"]} == box.args and policy["args"]["edf_root"] == str(box.edf)
+    assert "change the line" in enabled.stdout
 
 
 def test_the_launchpad_takes_the_recipes_args_and_reuses_what_the_command_made(box: Box) -> None:
