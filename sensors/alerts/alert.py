@@ -8,8 +8,8 @@ from blut_resources.text import one_line, variable
 
 MESSAGE = 16_384
 """Bytes of a text in an alert."""
-Event = Literal["run-failed", "retrain-failed", "check-failed"]
-EVENTS: tuple[Event, ...] = ("run-failed", "retrain-failed", "check-failed")
+Event = Literal["run-failed", "retrain-failed", "check-failed", "policy-blocked"]
+EVENTS: tuple[Event, ...] = ("run-failed", "retrain-failed", "check-failed", "policy-blocked")
 
 
 class Alert(BaseModel):
@@ -17,10 +17,11 @@ class Alert(BaseModel):
 
     Attributes:
         id: of what happened, for the receiver to know a repetition by.
-        event: ``run-failed``, ``retrain-failed`` (a run that a policy started) or ``check-failed``.
+        event: ``run-failed``, ``retrain-failed`` (a run that a policy started), ``check-failed`` or
+            ``policy-blocked`` (a policy whose data cannot be looked at).
         at: when, ISO 8601 with time zone.
-        run: run id.
-        job: its job, and so its recipe.
+        run: run id; empty for a policy.
+        job: its job, and so its recipe; for a policy, its name.
         message: why, in words.
         asset: the asset of a failed check; empty otherwise.
         check: its name; empty otherwise.

@@ -1,4 +1,4 @@
-"""Tells the hooks of the alert settings of failed runs, failed retrainings and failed checks.
+"""Tells the hooks of the alert settings of failed runs, retrainings and checks, and of blocked policies.
 
 At least once: what a hook did not take is offered again, less and less often, for a day. A hook that fails
 is logged in the tick and never touches a run. Nothing is told of what happened before the first tick.
@@ -18,7 +18,10 @@ from blut_resources.dagster_private.events import failed_check_records
 from sensors.alerts.alert import Alert
 from sensors.alerts.delivery import NotDelivered, deliver
 from sensors.alerts.settings import Hook, settings_path, usable_hooks
+from sensors.policy.decide import UNSEEN
 from sensors.policy.history import POLICY_TAG
+
+RETRAINING = "retraining"
 
 INTERVAL_S = 30
 BUDGET_S = 40.0
@@ -44,6 +47,7 @@ class State(BaseModel):
     runs: int = -1
     checks: dict[str, list[int]] = Field(default_factory=dict)
     since: float = 0.0
+    blocked: dict[str, str] = Field(default_factory=dict)
     owed: list[Owed] = Field(default_factory=list)
 
 
@@ -111,6 +115,31 @@ def _check_alert(run: dg.DagsterRun, key: dg.AssetCheckKey, record: Any) -> Aler
     )
 
 
+def blocked_policies(instance: dg.DagsterInstance, state: State, now: float) -> Iterator[Alert]:
+    """Yields an alert for every policy whose data cannot be looked at since, or for another reason.
+
+    The cursor of the sensor that retrains says so. Moves the state on.
+    """
+    said = [
+        str(getattr(one.instigator_data, "cursor", None) or "")
+        for one in instance.all_instigator_state()
+        if one.instigator_name == RETRAINING
+    ]
+    lines = (line.partition(f": {UNSEEN}: ") for text in said for line in text.splitlines())
+    blocked = {policy: reason for policy, found, reason in lines if found}
+    for policy, reason in blocked.items():
+        if state.blocked.get(policy) != reason:
+            yield Alert(
+                id=f"policy-blocked:{policy}:{now:.0f}",
+                event="policy-blocked",
+                at=_iso(now),
+                run="",
+                job=policy,
+                message=f"{UNSEEN}: {reason}",
+            )
+    state.blocked = blocked
+
+
 def _own(tags: Any) -> dict[str, str]:
     return {name: value for name, value in tags.items() if name.startswith("blut/")}
 
@@ -132,7 +161,7 @@ def settle(owed: Sequence[Owed], hooks: Sequence[Hook], log: Any, now: float) ->
             continue
         try:
             deliver(hook, one.alert)
-            log.info(f"told {hook.name}: {one.alert.event} of run {one.alert.run[:8]}")
+            log.info(f"told {hook.name}: {one.alert.event} of {one.alert.run[:8] or one.alert.job}")
         except NotDelivered as error:
             left += _later(one, str(error), log, now)
     return left
@@ -140,7 +169,7 @@ def settle(owed: Sequence[Owed], hooks: Sequence[Hook], log: Any, now: float) ->
 
 def _later(one: Owed, reason: str, log: Any, now: float) -> list[Owed]:
     if now - one.since > GIVEN_UP_S:
-        log.error(f"given up after a day: {one.alert.event} of run {one.alert.run}: {reason}")
+        log.error(f"given up after a day: {one.alert.event} of {one.alert.run or one.alert.job}: {reason}")
         return []
     wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**one.tries)
     log.warning(f"not delivered, again in {wait:.0f} s: {reason}")
@@ -155,7 +184,8 @@ def alerts_sensor(checks: Iterable[dg.AssetChecksDefinition]) -> dg.SensorDefini
         name="alerts",
         minimum_interval_seconds=INTERVAL_S,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Tells the hooks in alerts.toml of failed runs, retrainings and checks; starts nothing.",
+        description="Tells the hooks in alerts.toml of failed runs, retrainings and checks, and of policies"
+        " whose data cannot be looked at; starts nothing.",
     )
     def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         hooks, problems = usable_hooks(settings_path())
@@ -166,7 +196,11 @@ def alerts_sensor(checks: Iterable[dg.AssetChecksDefinition]) -> dg.SensorDefini
             why = "from now on" if hooks else f"off: no hook in {settings_path()}"
             return dg.SensorResult(skip_reason=why, cursor=_from_now_on(instance, now).model_dump_json())
         state = State.model_validate_json(context.cursor)
-        found = [*failed_checks(instance, keys, state), *failed_runs(instance, state)]
+        found = [
+            *failed_checks(instance, keys, state),
+            *failed_runs(instance, state),
+            *blocked_policies(instance, state, now),
+        ]
         new = [Owed(hook=h.name, alert=a, since=now) for a in found for h in hooks if a.event in h.on]
         state.owed = settle([*state.owed, *new], hooks, context.log, now)[-OWED_AT_MOST:]
         return dg.SensorResult(skip_reason=_words(new, state), cursor=state.model_dump_json())

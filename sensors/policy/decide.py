@@ -21,6 +21,7 @@ DAY = dt.timedelta(days=1)
 LONGEST = 3650 * DAY
 OFF = "off: `blut policy enable` turns it on"
 NO_RECIPE = 'enabled, but there is no recipe: fill in the line recipe = "NAME"'
+UNSEEN = "the data cannot be looked at"
 TRIGGERS = ("new_recordings", "new_rows", "new_bytes", "max_age", "schedule")
 
 
@@ -210,9 +211,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Wait:
-    """Says not to retrain now."""
+    """Says not to retrain now; ``blocked`` until somebody mends the data."""
 
     reason: str
+    blocked: bool = False
 
 
 def decide(
@@ -236,7 +238,7 @@ def hold(policy: Policy, history: History, now: dt.datetime, machine: Machine) -
 def weigh(name: str, policy: Policy, history: History, now: dt.datetime, data: Data) -> Run | Wait:
     """Decide whether the data, the age of the last success or the schedule call for a retraining."""
     if data.problem:
-        return Wait(f"the data cannot be looked at: {data.problem}")
+        return Wait(f"{UNSEEN}: {data.problem}", blocked=True)
     done = next((a for a in history.attempts if a.concluded and a.subject == data.subject), None)
     if done:
         end = "was refused by its gate" if done.outcome == "refused" else "succeeded"

@@ -1,6 +1,7 @@
 """Failures are told to a command or a signed webhook, at least once, and never cost a run."""
 
 import contextlib
+import datetime as dt
 import hashlib
 import hmac
 import json
@@ -13,6 +14,7 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
@@ -22,6 +24,7 @@ from sensors.alerts import sensor as sensor_module
 from sensors.alerts.delivery import NotDelivered, deliver
 from sensors.alerts.sensor import alerts_sensor
 from sensors.alerts.settings import AlertSettingsError, Hook, usable_hooks
+from sensors.policy.decide import Data, History, Policy, weigh
 from sensors.policy.history import POLICY_TAG, history
 
 SECRET = "a secret of the receiver"
@@ -146,6 +149,27 @@ def test_each_failure_is_told_once_with_its_reason(daemon: Daemon, home: Path, r
         "gate",
         "floor of 0.9 missed",
     )
+
+
+def test_a_policy_that_cannot_see_its_data_is_told_once_for_each_reason(
+    daemon: Daemon, home: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tick(problem: str) -> None:
+        """With what the sensor that retrains has left, as Dagster keeps it."""
+        data, now = Data(problem=problem), dt.datetime.now(dt.UTC)
+        said = weigh("nightly", Policy.model_validate({}), History((), None), now, data).reason
+        kept = SimpleNamespace(cursor=f"weekly: off\nnightly: {said}")
+        states = [SimpleNamespace(instigator_name="retraining", instigator_data=kept)]
+        monkeypatch.setattr(daemon.instance, "all_instigator_state", lambda: states)
+        daemon.tick()
+
+    write(home, receiver.url)
+    daemon.tick()
+    for problem in ("/data is gone", "/data is gone", "", "/data is gone", "/data is empty"):
+        tick(problem)
+    assert [alert["event"] for alert in receiver.alerts] == ["policy-blocked"] * 3
+    assert [alert["job"] for alert in receiver.alerts] == ["nightly"] * 3
+    assert [alert["message"].rpartition(" ")[2] for alert in receiver.alerts] == ["gone", "gone", "empty"]
 
 
 def test_a_run_that_somebody_ended_is_told_to_nobody(daemon: Daemon, home: Path, receiver: Receiver) -> None:

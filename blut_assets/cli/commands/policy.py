@@ -139,6 +139,7 @@ def auto() -> None:
     """Decide once, as the sensor does, and retrain here and now if a policy says so; for cron.
 
     Prints the reason either way, and waits for the retraining. Exit code 0: nothing to do, or it succeeded.
+    Exit code 1: it failed, or the data of a policy cannot be looked at.
     """
     from blut_resources.alive import reap_dead_runs
     from blut_resources.files.durable import acquire, release
@@ -156,7 +157,7 @@ def auto() -> None:
                 reap_dead_runs(instance)
                 found = _evaluate(instance)
             _report(found)
-            status = 0
+            status = int(any(getattr(one.decision, "blocked", False) for one in found))
             for one in found:
                 if isinstance(one.decision, Run):
                     status = max(status, _retrain(one))
