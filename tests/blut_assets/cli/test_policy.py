@@ -1,5 +1,6 @@
 """`blut policy enable`, from nothing to a file that only its owner completes."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -29,13 +30,13 @@ def test_alone_it_writes_all_but_the_recipe_and_says_so(policy: Path) -> None:
     checked = give("check")
     assert checked.exit_code == 1 and f'fill in the line recipe = "NAME" of {policy}' in checked.stdout
     policy.write_text(
-        text.replace('recipe = ""', 'recipe = "lamquant_data_prep"\nargs = {edf_root = "/none"}')
+        text.replace('recipe = ""', 'recipe = "lamquant_data_prep"\nargs = {edf_root = "/tmp"}')
     )
     assert "there is no recipe" not in give("check").stdout
 
 
 def test_what_is_set_takes_the_place_of_its_sample(policy: Path) -> None:
-    args = ("--recipe", "lamquant_data_prep", "--args", '{"edf_root": "/none"}')
+    args = ("--recipe", "lamquant_data_prep", "--args", '{"edf_root": "/tmp"}')
     assert give("enable", *args, "--new-recordings", "3", "--cooldown", "12h").exit_code == 0
     text = policy.read_text()
     assert text.count("new_recordings = ") == 1 and "\nnew_recordings = 3\n" in text
@@ -43,9 +44,10 @@ def test_what_is_set_takes_the_place_of_its_sample(policy: Path) -> None:
 
 
 def test_another_recipe_starts_clean(policy: Path) -> None:
-    first = ("--recipe", "lamquant_data_prep", "--args", '{"edf_root": "/none"}', "--new-recordings", "3")
+    (policy.parent / "rows.jsonl").write_text('{"text": "a"}\n')
+    first = ("--recipe", "lamquant_data_prep", "--args", '{"edf_root": "/tmp"}', "--new-recordings", "3")
     assert give("enable", *first, "--cooldown", "12h").exit_code == 0
-    args = '{"dataset_path": "/none.jsonl", "base_model": "sample:smollm2"}'
+    args = json.dumps({"dataset_path": str(policy.parent / "rows.jsonl"), "base_model": "sample:smollm2"})
     enabled = give("enable", "--recipe", "eval_suite", "--args", args, "--schedule", "0 3 * * *")
     assert enabled.exit_code == 0, enabled.stderr
     assert "args, cooldown, new_recordings: were for lamquant_data_prep" in enabled.stdout

@@ -117,7 +117,9 @@ def test_recordings_are_known_by_their_headers_and_have_the_digest_of_the_asset(
     eeg = day.root / "eeg"
     write_synthetic(eeg, 2, 10, 7, channels=("Fp1",))
     added = json.loads(blut("data", "add", "eeg", eeg, "--json").stdout)
-    assert added["kind"] == "recordings" and added["counts"] == {"recordings": 2, "seconds": 20}
+    assert (
+        added["kind"] == "recordings" and added["counts"].items() >= {"recordings": 2, "seconds": 20}.items()
+    )
     made = blut("stage", "run", "lamquant/recordings", "--config", '{"edf_root": "data://eeg"}')
     assert made.exit_code == 0 and added["digest"][:12] in made.stdout, made.output
     next(eeg.rglob("*.edf")).write_bytes(b"not an EDF file")
