@@ -1,5 +1,6 @@
 """Says where recordings lie: directories of EDF files, and of archives that were made elsewhere."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ SAMPLE, SYNTHETIC = "sample:", "synthetic:"
 BUILT = (SAMPLE, SYNTHETIC)
 """How a name begins that is no directory: its recordings are made on the first run."""
 LONGEST_NAME = 64
+NAME = re.compile(r"[^\W_]([.\- ]|_(?!_)|[^\W_])*(?<![.\- _])")
+"""The name of a root begins the names of its recordings, and two underscores end it there."""
 
 
 def _form(value: Any) -> Any:
@@ -72,11 +75,11 @@ def roots_of(edf_root: str, edf_roots: Any, lma_roots: Any) -> list[Root]:
 def _named(field: str, kind: Kind, value: Any) -> Iterator[Root]:
     pairs = value.items() if isinstance(value, Mapping) else ((_last(path), path) for path in value)
     for name, path in pairs:
-        sound = 0 < len(name.encode()) <= LONGEST_NAME and name.isprintable() and name not in (".", "..")
-        if not sound or "/" in name:
+        if not NAME.fullmatch(name) or len(name.encode()) > LONGEST_NAME:
             raise ValueError(
-                f"{field}: {name!r} names no root: 1 to {LONGEST_NAME} bytes without '/'; state another, "
-                f'such as {{"tuh": "{path}"}}'
+                f"{field}: {name!r} names no root: 1 to {LONGEST_NAME} bytes of letters, digits, '.', '-',"
+                f" ' ' and single '_', letters or digits at both ends; state another, such as"
+                f' {{"tuh": "{path}"}}'
             )
         yield Root(field, kind, name, path)
 

@@ -30,6 +30,7 @@ from cookbooks.lamquant.formats.lml.container import encode_lml, signal_sha256
 from cookbooks.lamquant.recipes import DATA_PREP
 from cookbooks.lamquant.samples.synthetic import write_synthetic
 from cookbooks.lamquant.sources import recordings
+from tests.cookbooks.lamquant.edf_writer import Edf, Sig, walk
 
 __all__ = ["blut_instance"]
 CHANNELS = ["Fp1", "Cz"]
@@ -228,6 +229,8 @@ def test_an_archive_that_grew_or_went_is_noticed_and_the_others_are_not_verified
         ({"edf_roots": "/a/x"}, "give a list of directories"),
         ({"lma_roots": [3]}, "give each directory as text"),
         ({"lma_roots": {"a/b": "/x"}}, "'a/b' names no root"),
+        ({"edf_roots": {"x": "/a", "x__b": "/b"}}, "'x__b' names no root"),
+        ({"edf_roots": {"x_": "/a", "x": "/b"}}, "'x_' names no root"),
     ],
 )
 def test_senseless_roots_are_refused_with_the_remedy(args: dict[str, Any], words: str) -> None:
@@ -280,3 +283,27 @@ def test_a_file_that_this_user_may_not_read_costs_only_itself() -> None:
         process.start()
         process.join()
         assert process.exitcode == 0
+
+
+def test_every_recording_has_a_name_of_its_own(blut_instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    gap = [_tal(0), _tal(1), _tal(50), _tal(51), _tal(52), _tal(53)]
+    files = {"a.edf": gap, "a/segment-1.edf": None, "a__segment-2.edf": None, "a/b.edf": None}
+    for seed, (name, times) in enumerate(files.items()):
+        signals = [Sig("EEG Fp1", walk(seed))]
+        if times:
+            signals.append(Sig("EDF Annotations", content=times.__getitem__, ns="16"))
+        path = tmp_path / "edf" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(Edf(signals, reserved="EDF+D" if times else "").bytes())
+    _archive(tmp_path / "lma" / "a.lma", {"b.lml": _lml(1), "c.lml": _lml(2)})
+    _archive(tmp_path / "lma" / "a__b.lma", {"d.lml": _lml(3)})
+    roots = {"edf": str(tmp_path / "edf")}, {"lma": str(tmp_path / "lma")}
+    _, made, index = _made(blut_instance, edf_roots=roots[0], lma_roots=roots[1])
+    stems = [entry["stem"] for entry in index["recordings"]]
+    assert len(stems) == len({stem.casefold() for stem in stems}) == 8 and not index["refused"]
+    digests = {entry["signal_sha256"] for entry in index["recordings"]}
+    assert len(digests) == 8 and made.n_archives == 6, "nobody's samples stand under another's name"
+
+
+def _tal(onset: int) -> bytes:
+    return f"+{onset}\x14\x14\0".encode().ljust(32, b"\0")

@@ -15,6 +15,8 @@ _NOBODY = frozenset(
     {"anon", "anonymous", "anonymized", "anonymised", "unknown", "patient", "subject", "synthetic"}
 )
 _CODED = re.compile(r"\S+ [mfx] \S+ (.+)")
+SEGMENT = re.compile(r"__segment-\d+-*$", re.IGNORECASE)
+"""How the name of a stretch between gaps ends; no file is called so."""
 _LEAST = 3
 """Letters of a name; shorter ones stand in too many words."""
 
@@ -57,7 +59,8 @@ def named_files(place: Path, names: Iterable[str], *, keep_identity: bool) -> di
     shown = {PurePosixPath(name): name for name in names}
     if not keep_identity:
         shown = {nameless(path, telling(patient_field(place / path))): name for path, name in shown.items()}
-    return {stem: NamedFile(shown[path], path) for path, stem in stems_of(shown).items()}
+    stems = {path: SEGMENT.sub(r"\g<0>-", stem) for path, stem in stems_of(shown).items()}
+    return {stem: NamedFile(shown[path], path) for path, stem in stems.items()}
 
 
 def nameless(relative: PurePosixPath, words: frozenset[str]) -> PurePosixPath:
