@@ -11,6 +11,30 @@ from cookbooks.lamquant.formats.edf.patient import patient_key
         *("", " ", "X", "X X X X", "x x x x", "- - - -", "X F 20-JAN-1998 X", "X F 20-JAN-1998 X,X"),
         *("X M X X", "anonymous", "Anonymized", "ANONYMISED", "unknown", "Patient", "n/a", "0", "00000000"),
         *("X F X Female_33yr", "X M X Male_26yr", "no name", "?", "deidentified"),
+        *(
+            "Anonymized^Patient",
+            "no_name",
+            "redacted",
+            "null",
+            "N.N.",
+            "***",
+            "Anonymous^^",
+            "[removed]",
+            "n.a.",
+        ),
+        *("not available", "F", "M", "M X", "Unknown_Patient", "de-identified", "...", "02-MAY-1950", "w 34"),
+        *(
+            "unbekannt",
+            "gelöscht",
+            "kein Name",
+            "Inconnu",
+            "anonymisé",
+            "sans nom",
+            "desconocido",
+            "sin nombre",
+        ),
+        *("Sconosciuto", "rimosso", "nessun nome", "não disponível", "anônimo", "sem_nome", "John Doe"),
+        *("redacted M 01-JAN-1900 removed", "<none> X X -", "1950-05-02", "subject_X", "xxx M 12.12.1950"),
     ],
 )
 def test_a_field_that_names_nobody_has_no_key(field: str) -> None:
@@ -37,6 +61,7 @@ def test_other_people_have_other_keys() -> None:
         *("A1 F 02-MAY-1951 Haagse_Harry", "A2 F 02-MAY-1951 Haagse_Harry", "X F 02-MAY-1951 Haagse_Harry"),
         *("X F 03-MAY-1951 Haagse_Harry", "X F 02-MAY-1951 Haagse_Hanna", "Harry Haagse", "Harry Jones"),
         *("Patient 1", "Patient 2"),
+        *("anon123", "F12345", "M-012", "F34", "w_07", "J.D.", "Na Li", "No 17", "1950", "Jonas Frau-Holm"),
     )
     keys = [patient_key(field) for field in fields]
     assert None not in keys and len(set(keys)) == len(fields)

@@ -6,13 +6,9 @@ import zlib
 from pathlib import Path
 
 from blut_resources.files.foreign import open_regular
+from cookbooks.lamquant.formats.edf.placeholders import is_placeholder
 from cookbooks.lamquant.subjects.names import pseudonym
 
-_ANONYMOUS = re.compile(
-    r"[x0?._/, -]*|(fe)?male([ _]?\d+[ _]?(yr|years?|y)?)?|anon(ym(ous|i[sz]ed)?)?|unknown|"
-    r"patient|subject|none|na|n/a|test|nn|no name|removed|deidentified",
-    re.IGNORECASE,
-)
 _DATE = re.compile(r"\d{1,2}-[A-Za-z]{3}-\d{4}|X", re.IGNORECASE)
 
 
@@ -38,10 +34,10 @@ def patient_key(field: str) -> str | None:
     named = " ".join(words)
     if len(words) >= 3 and words[1] in {"m", "f", "x"} and _DATE.fullmatch(words[2]):
         code, birth, name = words[0], words[2], " ".join(words[3:4])
-        named = code if not _ANONYMOUS.fullmatch(code) else f"{name} {birth}"
-        if named != code and _ANONYMOUS.fullmatch(name):
+        named = code if not is_placeholder(code) else f"{name} {birth}"
+        if named != code and is_placeholder(name):
             return None
-    if all(_ANONYMOUS.fullmatch(word) for word in named.split()) or _ANONYMOUS.fullmatch(named):
+    if is_placeholder(named):
         return None
     return pseudonym(named)
 
