@@ -10,8 +10,11 @@ SHARE = 0.25
 LETTERS = 4
 """The bytes of a sample can all be printable where a channel has a large offset: but then the upper byte
 hardly changes. Text has so many different letters in every place of a sample, if it is not very short."""
-FEWEST, SHORT = 4, 64
-"""Bytes that tell nothing, and bytes of which a text is long enough to be told."""
+FEWEST, WORD, SHORT = 4, 16, 64
+"""Bytes that tell nothing, bytes of one word, and bytes of which a text is long enough to be told."""
+_PERIODS, LONG_FILL = (1, 2, 3, 4), 8
+"""Bytes after which a fill repeats: of a byte, a sample, a wide character. Shorter ones are by chance."""
+_FILL = np.isin(np.arange(256), [0, 9, 10, 13, 32, 255])
 _PRINTABLE = np.isin(np.arange(256), [9, 10, 13, 20, 21, *range(32, 127)])
 _NEVER_UTF8 = np.isin(np.arange(256), [0xC0, 0xC1, *range(0xF5, 0x100)])
 _BEGINS_A_LIST = re.compile(rb"\0{0,4}[+-][0-9]{1,9}([.,][0-9]{0,9})?(\x15[0-9.,]{0,12})?\x14")
@@ -36,50 +39,95 @@ def is_text(record: bytes, width: int) -> bool:
 def hold_text(records: Records, width: int) -> bool:
     """Says whether a signal holds text, by some of its records, ``[records, bytes]``.
 
-    Short ones are put together: a letter at a time is text too.
+    Short ones are put together: a letter at a time is text too. Records that are filled up count for nothing:
+    a text may stand in one record only.
     """
     together = -(-SHORT // max(1, records.shape[1]))
     if 1 < together <= len(records):
         whole = len(records) // together
         records = records[: whole * together].reshape(whole, -1)
-    seen = int(records.any(axis=1).sum())
     texts = int(_texts(records, width).sum())
-    return texts > 0 and texts >= SHARE * seen
+    return texts > 0 and texts >= SHARE * int((~are_blank(records)).sum())
+
+
+def are_blank(records: Records) -> NDArray[np.bool_]:
+    """Returns which records, ``[records, bytes]``, hold what fills them up and nothing else."""
+    blank = np.asarray(_FILL[records].all(axis=1), np.bool_)
+    for period in _PERIODS:
+        blank |= (records[:, period:] == records[:, :-period]).all(axis=1)
+    return blank
 
 
 def _texts(records: Records, width: int) -> NDArray[np.bool_]:
     """Returns which records are text."""
+    found = np.zeros(len(records), np.bool_)
     if records.shape[1] == 0:
-        return np.zeros(len(records), np.bool_)
+        return found
+    firsts, ends = _content(records)
     printable = _PRINTABLE[records]
-    filled = (records != 0).sum(axis=1)
-    pairs = (printable[:, 1:] & printable[:, :-1]).sum(axis=1)
-    found = (filled >= FEWEST) & (pairs >= 0.8 * (filled - 1))
-    for index in np.flatnonzero(found):
+    place = np.arange(records.shape[1])
+    inside = (place >= firsts[:, None]) & (place < ends[:, None])
+    filled = (inside & (records != 0) & (records != 0xFF)).sum(axis=1)
+    pairs = (inside[:, 1:] & printable[:, 1:] & printable[:, :-1]).sum(axis=1)
+    for index in np.flatnonzero((filled >= FEWEST) & (pairs >= 0.8 * (filled - 1))):
         letters = min(LETTERS, int(filled[index]) // 4 + 1)
-        found[index] = all(len(np.unique(records[index, at::width])) >= letters for at in range(width))
+        record = records[index, firsts[index] // width * width : ends[index]]
+        counts = [len(np.unique(record[at::width])) for at in range(width)]
+        # a word has too few bytes for each place of a sample to show its letters
+        shown = min(counts) if len(record) >= WORD else sum(counts) // width
+        found[index] = shown >= letters
     for index in np.flatnonzero(np.isin(records[:, 0], (0, 43, 45))):
         found[index] |= bool(_BEGINS_A_LIST.match(records[index].tobytes()))
-    for index in np.flatnonzero(~found & (filled >= FEWEST) & ~_NEVER_UTF8[records].any(axis=1)):
-        found[index] = _is_foreign(records[index].tobytes())
-    for place, kind in ((1, "<u2"), (0, ">u2")):
-        narrow = (records[:, place::2] != 0).mean(axis=1) < 0.05
-        for index in np.flatnonzero(~found & (filled >= FEWEST) & narrow):
-            found[index] = _is_wide(records[index].tobytes(), kind)
+    for index in np.flatnonzero(~found & (filled >= FEWEST) & ~(inside & _NEVER_UTF8[records]).any(axis=1)):
+        found[index] = _is_foreign(records[index, firsts[index] : ends[index]].tobytes())
+    zeros = (inside & (records == 0)).sum(axis=1)
+    for index in np.flatnonzero(~found & (filled >= FEWEST) & (zeros >= 0.4 * (ends - firsts))):
+        found[index] = _is_wide(records[index], int(firsts[index]), int(ends[index]))
     return found
 
 
-def _is_wide(record: bytes, kind: str) -> bool:
-    """Says whether bytes are UTF-16 of Latin text.
+def _content(records: Records) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Returns where in each record the content begins and ends between what fills it up."""
+    n = records.shape[1]
+    firsts, ends = np.zeros(len(records), np.int64), np.full(len(records), n, np.int64)
+    for period in _PERIODS:
+        if n <= max(period, LONG_FILL):
+            continue
+        changes = records[:, period:] != records[:, :-period]
+        some = changes.any(axis=1)
+        first = np.where(some, changes.argmax(axis=1) + period, n)
+        end = np.where(some, changes.shape[1] - changes[:, ::-1].argmax(axis=1), 0)
+        firsts = np.where(first >= LONG_FILL, np.maximum(firsts, first), firsts)
+        ends = np.where(n - end >= LONG_FILL, np.minimum(ends, end), ends)
+    return np.minimum(firsts, ends), ends
 
-    Digits, capitals and small letters are ranges of numbers, and what lies between them is rare in a text.
-    Samples that reach from one range to another are between them as often.
+
+def _is_wide(record: Records, first: int, end: int) -> bool:
+    """Says whether a record holds Latin text of which each character has several bytes.
+
+    That is UTF-16, UTF-32, and a character in each sample. Digits, capitals and small letters are ranges of
+    numbers, and what lies between them is rare in a text. Samples that reach from one range to another are
+    between them as often. Where a record is filled up with spaces or zeros, one range is enough.
     """
-    units = np.frombuffer(record[: len(record) // 2 * 2], kind)
-    units = units[(units != 0) & (units != 0xFEFF)]
-    if len(units) < FEWEST or units.max() > 0xFF or not _COMMON[units].mean() >= 0.95:
-        return False
-    return sum(bool(((units >= low) & (units <= high)).any()) for low, high in _RANGES) >= 2
+    for size in (2, 3, 4):
+        start = first // size * size
+        whole = record[start : start + -(-(end - start) // size) * size]
+        table = whole[: len(whole) // size * size].reshape(-1, size)
+        used = (table != 0).mean(axis=0)
+        place = int(used.argmax())
+        if np.delete(used, place).max() >= 0.05:
+            continue
+        units = table[:, place]
+        units = units[(units != 0) & (units != 0xFF)]
+        if len(units) < FEWEST or not _COMMON[units].mean() >= 0.95:
+            continue
+        ranges = sum(bool(((units >= low) & (units <= high)).any()) for low, high in _RANGES)
+        rest = np.concatenate([record[:start], record[end:]])
+        fills = len(rest) >= LONG_FILL and _FILL[rest].all()
+        letters = min(LETTERS, len(units) // 4 + 1)
+        if len(np.unique(units)) >= letters and ranges >= (1 if fills else 2):
+            return True
+    return False
 
 
 def _is_foreign(record: bytes) -> bool:
