@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cookbooks.lamquant.encoding.scaling import BadScale, scaling_of
-from cookbooks.lamquant.formats.edf.labels import shown_label
+from cookbooks.lamquant.formats.edf.labels import array_stems, shown_label
 from cookbooks.lamquant.formats.edf.nameless import nameless, telling
 from cookbooks.lamquant.formats.edf.names import stems_of
 from cookbooks.lamquant.formats.edf.patient import is_synthetic, patient_key
@@ -223,7 +223,8 @@ def _channels(said: dict[str, Any], count: int, identity: dict[str, str]) -> lis
     if not isinstance(names, list) or len(names) != count or not all(isinstance(one, str) for one in names):
         raise BadEntry("channels", f"its metadata does not name its {count} channels")
     words = identity_words(identity)
-    return list(_distinct([shown_label(name, index, words) for index, name in enumerate(names)]))
+    stems = array_stems(names)
+    return list(_distinct([shown_label(name, index, words, stems) for index, name in enumerate(names)]))
 
 
 def _distinct(names: list[str]) -> Iterator[str]:

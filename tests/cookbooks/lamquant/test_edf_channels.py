@@ -123,6 +123,24 @@ def test_what_is_left_out_is_named_with_its_reason(tmp_path: Path) -> None:
         }
 
 
+TELLING = (
+    "EEG 14.03.71 | EEG 030 765 432 | EEG 88-77-66-55 | EEG 14/03 | EEG 1971-03-14 | EEG 14 3 71 | "
+    "EEG A14 B03 C71 | EEG 03076-5 | EEG 47 11 | EEG Zyxwv1 | EEG Ottil7 | Tel-030-12 | EEG_14_03_71 | "
+    "EEG (030)7654 | EEG Fp1 14.3.71 | EEG 71.03"
+)
+HARMLESS = (
+    "EEG Fp1-A2 | EEG FT10-TP10 | EEG G127-G128 | EEG Xyz1 | EEG Xyz2 | EEG 31-REF | EEG 31-32 | EEG LA1 | "
+    "EEG POST7-POST8 | EEG T8-P8-0 | EEG Oz (2) | EEG E256 | EEG RHip1"
+)
+
+
+def test_dates_numbers_and_words_are_no_names_of_channels(tmp_path: Path) -> None:
+    telling, harmless = split(TELLING), split(HARMLESS)
+    with open_edf(made(tmp_path / "x.edf", harmless + telling, patient="4711 F X X")) as file:
+        names = [one for one in file.channels] + [one.label for one in file.left_out]
+    assert sorted(names) == sorted(harmless + [f"signal {len(harmless) + k}" for k in range(len(telling))])
+
+
 def test_more_channels_than_an_archive_holds_are_refused_with_a_remedy(tmp_path: Path) -> None:
     path = made(tmp_path / "x.edf", [f"G{k}" for k in range(1, 1000)] + [f"H{k}" for k in range(1, 27)])
     with pytest.raises(BadRecording, match="1025 EEG channels, and an archive holds 1024") as caught:

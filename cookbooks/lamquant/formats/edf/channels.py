@@ -11,7 +11,7 @@ left, channels of the commonest sampling rate are taken.
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from cookbooks.lamquant.formats.edf.header import has_junk, integer_of, number_o
 from cookbooks.lamquant.formats.edf.labels import (
     Arrays,
     Label,
+    array_stems,
     electrode_of,
     is_auxiliary,
     read_label,
@@ -73,26 +74,26 @@ def choose(
     reasons = _reasons(slots, wanted, excluded)
     usable: list[tuple[Slot, Range]] = []
     left_out: list[LeftOut] = []
+    shown = _shown_labels(slots, wanted, repairs)
     for slot in slots:
-        shown = _shown(slot, wanted, repairs)
         try:
             if reason := reasons[slot.index]:
                 raise Unusable(reason)
             usable.append((slot, _range(slot, repairs.words)))
         except Unusable as why:
-            left_out.append(LeftOut(shown, str(why)))
+            left_out.append(LeftOut(shown[slot.index], str(why)))
     left_out += [
         LeftOut(name, "is in `eeg_channels`, but not in the file")
         for name in wanted
         if not any(_is(slot, name) for slot in slots)
     ]
-    taken = _of_one_rate(usable, duration_s, wanted, repairs, left_out)
+    taken = _of_one_rate(usable, duration_s, shown, left_out)
     if not taken:
         raise BadRecording(path, "signals", f"no EEG channel: {_listed(left_out)}", _remedy(wanted))
     if len(taken) > MOST_CHANNELS:
         problem = f"{len(taken)} EEG channels, and an archive holds {MOST_CHANNELS} at most"
         raise BadRecording(path, "signals", problem, "name those to use in `eeg_channels`")
-    return _named(taken, wanted, repairs), left_out
+    return _named(taken, shown, repairs), left_out
 
 
 def _reasons(slots: Sequence[Slot], wanted: Sequence[str], excluded: Sequence[str]) -> dict[int, str | None]:
@@ -185,8 +186,7 @@ def _unit_problem(unit: str) -> str:
 def _of_one_rate(
     usable: Sequence[tuple[Slot, Range]],
     duration_s: float,
-    wanted: Sequence[str],
-    repairs: Repairs,
+    shown: Mapping[int, str],
     left_out: list[LeftOut],
 ) -> list[tuple[Slot, Range]]:
     """Returns channels of the commonest rate, of the higher one where that is a tie."""
@@ -196,23 +196,27 @@ def _of_one_rate(
         if slot.samples != kept:
             rates = [f"{samples / duration_s:g} Hz" for samples in (slot.samples, kept)]
             reason = f"sampled at {rates[0]}, the others at {rates[1]}"
-            left_out.append(LeftOut(_shown(slot, wanted, repairs), reason))
+            left_out.append(LeftOut(shown[slot.index], reason))
     return [item for item in usable if item[0].samples == kept]
 
 
-def _shown(slot: Slot, wanted: Sequence[str], repairs: Repairs) -> str:
-    plain = " ".join(slot.label.split())
-    if plain.casefold() in {" ".join(name.split()).casefold() for name in wanted}:
-        return plain  # the user has written it
-    return shown_label(slot.label, slot.index, repairs.words)
+def _shown_labels(slots: Sequence[Slot], wanted: Sequence[str], repairs: Repairs) -> dict[int, str]:
+    stems = array_stems(slot.label for slot in slots)
+    written = {" ".join(name.split()).casefold() for name in wanted}
+    shown: dict[int, str] = {}
+    for slot in slots:
+        plain = " ".join(slot.label.split())
+        by_user = plain.casefold() in written
+        shown[slot.index] = plain if by_user else shown_label(plain, slot.index, repairs.words, stems)
+    return shown
 
 
-def _named(taken: list[tuple[Slot, Range]], wanted: Sequence[str], repairs: Repairs) -> list[TakenChannel]:
+def _named(taken: list[tuple[Slot, Range]], shown: Mapping[int, str], repairs: Repairs) -> list[TakenChannel]:
     """Give each channel a name of its own (the second ``T8-P8`` is ``T8-P8 (2)``), and note repairs."""
     channels: list[TakenChannel] = []
     names: set[str] = set()
     for slot, limits in taken:
-        label = _shown(slot, wanted, repairs)
+        label = shown[slot.index]
         name, number = label, 1
         while name in names:
             number += 1

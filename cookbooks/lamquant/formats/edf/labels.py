@@ -6,7 +6,8 @@ letters and a number (``LA1``, ``A'3``, ``POST1``).
 """
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 PREFIX = re.compile(r"^(S?EEG|iEEG|ECoG|POL)[\s_:.-]+(?=\S)", re.IGNORECASE)
@@ -47,6 +48,15 @@ _WORDS = frozenset(
         """,
     )
 )
+_REGION = re.compile(
+    r"[lr]?[amp]?(hip+|amyg?|amg|grid|strip|ins|cing|temp|front|par|occ|orb|ofc|sma|acc|pcc|post|ant|mid|sub|"
+    r"inf|sup|lat|med|ent|fus|par?h|her|heschl|thal|cun|prec|prefr|mot|sens)[lr]?"
+)
+"""Parts of the brain, as depth electrodes are named by them."""
+_TOKEN = re.compile(r"[^\s_:/()\[\].,+-]+")
+_DATE = re.compile(r"(?<!\d)(\d{1,4}\s?[./]\s?\d{1,4}|\d{1,4}[-_ ]\d{1,2}[-_ ]\d{1,4})(?!\d)")
+MOST_OF_A_LABEL, MOST_OF_CONTACTS = 4, 6
+"""Digits of a whole label; a pair of contacts can have more, as ``G127-G128``."""
 _CORE = REFERENCES | {"EEG", "ECG", "EKG", "EMG", "EOG", "POL", "SEEG"}
 
 
@@ -137,19 +147,41 @@ class Arrays:
         return not eyes and (self._counts.get(found[1].upper(), 0) >= 3 or not self._has_scalp)
 
 
-def shown_label(text: str, index: int, words: frozenset[str]) -> str:
+def array_stems(labels: Iterable[str]) -> frozenset[str]:
+    """Returns the letters that several contacts share, in small ones: ``rhip`` of ``RHip1`` and ``RHip2``."""
+    contacts = {
+        token.casefold() for label in labels for token in _TOKEN.findall(PREFIX.sub("", label.strip()))
+    }
+    found = Counter(match[1] for token in contacts if (match := _CONTACT.fullmatch(token)))
+    return frozenset(stem for stem, count in found.items() if count > 1)
+
+
+def shown_label(text: str, index: int, words: frozenset[str], stems: frozenset[str]) -> str:
     """Returns a label where it is made of known names only, else ``signal 7`` by its index from 0.
 
     Args:
         words: words and numbers of the identity fields; a name that is one of them is not shown.
+        stems: what `array_stems` finds in the file; a longer word with a number is shown if it is one.
     """
-    tokens = re.findall(r"[^\s_:/()\[\].,+-]+", text)
-    if tokens and all(_harmless(token, words) for token in tokens):
+    tokens = _TOKEN.findall(text)
+    if tokens and not _tells_a_number(text, words) and all(_harmless(one, words, stems) for one in tokens):
         return " ".join(text.split())
     return f"signal {index}"
 
 
-def _harmless(token: str, words: frozenset[str]) -> bool:
+def _tells_a_number(text: str, words: frozenset[str]) -> bool:
+    """Says whether the digits of a label can be a date or a person's number, though each part is short."""
+    tokens = _TOKEN.findall(text)
+    bare = [token for token in tokens if token.isdigit()]
+    digits, of_bare = re.sub(r"\D", "", text), "".join(bare)
+    contacts = [token for token in tokens if token not in bare and re.search(r"\d", token)]
+    if digits in words or of_bare in words or _DATE.search(text):
+        return True
+    most = MOST_OF_CONTACTS if len(contacts) <= 2 else MOST_OF_A_LABEL
+    return len(bare) > 2 or len(of_bare) > MOST_OF_A_LABEL or len(digits) > most
+
+
+def _harmless(token: str, words: frozenset[str], stems: frozenset[str]) -> bool:
     letters, number = re.sub(r"[\d'$]", "", token).casefold(), re.sub(r"\D", "", token)
     if number in words:
         return False
@@ -157,5 +189,9 @@ def _harmless(token: str, words: frozenset[str]) -> bool:
         return len(number) <= 3
     if len(letters) > 2 and letters in words:
         return False
-    known = not letters or letters in _WORDS or is_contact(token)
-    return known and len(number) <= 3 and token.isascii() and token.isprintable()
+    stem = _CONTACT.fullmatch(token)
+    contact = is_contact(token) and (
+        len(letters) <= 2 or (stem and (stem[1].casefold() in stems or _REGION.fullmatch(stem[1].casefold())))
+    )
+    known = not letters or letters in _WORDS or contact or is_auxiliary(token)
+    return bool(known) and len(number) <= 3 and token.isascii() and token.isprintable()
