@@ -22,7 +22,10 @@ from cookbooks.lamquant.formats.edf.problems import identity_words
 from cookbooks.lamquant.formats.extent import Extent, extent_of_file
 from cookbooks.lamquant.formats.lma.archive import LmaArchive, LmaError, read_lma
 from cookbooks.lamquant.formats.lml.container import LmlError, LmlReader, SignalDigest
+from cookbooks.lamquant.formats.lml.layout import HEADER
+from cookbooks.lamquant.formats.lml.structure import read_container_header, read_metadata
 from cookbooks.lamquant.subjects.evidence import evidence_of
+from cookbooks.lamquant.subjects.names import hidden
 
 SUFFIXES = (".lma", ".lml")
 BLOCK_VALUES = 1 << 21
@@ -88,9 +91,10 @@ def take_archive(job: ArchiveJob, moved: Callable[[int], object]) -> dict[str, A
         try:
             records.append(_taken(job, name, stems[name], payload, notes))
         except BadEntry as bad:
-            unusable.append(_reason(job, name, bad))
+            unusable.append(_reason(job, name, bad, _words(payload)))
         except (LmlError, LmaError) as error:
-            unusable.append(_reason(job, name, BadEntry("samples", str(error))))
+            problem = str(error).replace(str(name), "the entry")
+            unusable.append(_reason(job, name, BadEntry("samples", problem), _words(payload)))
         moved(job.n_bytes // len(payloads))
     if not payloads:
         problem = "holds no recording: no entry is an LML1 container"
@@ -152,9 +156,9 @@ def _taken(
     segment, recording = _segment(note, job, stem)
     return {
         "stem": stem,
-        "archive": job.relative.as_posix(),
+        "archive": job.relative.as_posix() if path == place else hidden(job.relative.as_posix()),
         "source": job.root,
-        "entry": name,
+        "entry": name if path == place or name is None else hidden(name),
         "recording": recording,
         "root": job.root,
         "segment": segment,
@@ -234,8 +238,23 @@ def _distinct(names: list[str]) -> Iterator[str]:
         yield name if seen[name] == 1 else f"{name}-{seen[name]}"
 
 
-def _reason(job: ArchiveJob, name: str | None, bad: BadEntry) -> dict[str, str]:
-    file = job.relative.as_posix() if name is None else f"{job.relative.as_posix()}: {name}"
+def _words(payload: Lazy) -> frozenset[str]:
+    """Returns the words by which a container's metadata tell a person, as far as they can be read."""
+    try:
+        source = payload()
+        header = read_container_header(source.read(0, HEADER.size))
+        said = read_metadata(source.read(HEADER.size, header.n_metadata))
+    except (LmlError, LmaError):
+        return frozenset()
+    return telling(str(said.get("patient_id") or ""))
+
+
+def _reason(
+    job: ArchiveJob, name: str | None, bad: BadEntry, words: frozenset[str] = frozenset()
+) -> dict[str, str]:
+    file = nameless(job.relative, words).as_posix()
+    if name is not None:
+        file = f"{file}: {nameless(PurePosixPath(name), words)}"
     return {"file": file, "field": bad.field, "problem": bad.problem, "remedy": bad.remedy}
 
 

@@ -9,6 +9,7 @@ from cookbooks.lamquant.encoding.archives import ArchiveJob
 from cookbooks.lamquant.encoding.job import EncodeJob
 from cookbooks.lamquant.formats.corpus import read_corpus
 from cookbooks.lamquant.subjects.evidence import evidence_of
+from cookbooks.lamquant.subjects.names import hidden
 
 OF_THE_CORPUS = ("subject", "subject_from")
 """What is said of a recording only beside the others."""
@@ -50,9 +51,10 @@ class EarlierCorpus:
 
         One of which something was refused is looked at again, so that the reason is said again.
         """
-        found = self._taken.get((job.root, job.relative.as_posix()), [])
+        name = job.relative.as_posix()
+        found = [e for shown in (name, hidden(name)) for e in self._taken.get((job.root, shown), [])]
         same = job.digest is not None and all(entry["source_digest"] == job.digest for entry in found)
-        if not found or not same or job.relative.as_posix() in self._refused:
+        if not found or not same or name in self._refused:
             return None
         return [_alone(entry) for entry in found]
 

@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blut_resources.payload_kit.refuse import Refused
+from cookbooks.lamquant.formats.edf.discovery import find_recordings
 from cookbooks.lamquant.formats.extent import Extent, extent_of_file
 from cookbooks.lamquant.formats.index import SOURCE, read_index
 from cookbooks.lamquant.formats.lma.archive import LmaArchive, read_lma
 from cookbooks.lamquant.formats.lml.container import LmlReader, signal_sha256
+from cookbooks.lamquant.subjects.names import HIDDEN, hidden
 
 SCHEMA = "blut.lma_corpus.v2"
 INDEX = "corpus.json"
@@ -142,6 +144,7 @@ class Corpus:
         self.entries: dict[str, dict[str, Any]] = {e["stem"]: e for e in self.index["recordings"]}
         self._root, self._sources = root, dict(sources or {})
         self._archives: OrderedDict[Path, LmaArchive] = OrderedDict()
+        self._hidden: dict[str, dict[str, str]] = {}
 
     def open(self, stem: str) -> StoredRecording:
         """Returns a recording whose archive has been verified; its samples are read when they are asked for.
@@ -170,7 +173,18 @@ class Corpus:
             return self._root / entry["archive"]
         if source not in self._sources:
             raise CorpusError(f"{entry['stem']}: lies in the source {source!r}, which was not given")
-        return self._sources[source] / entry["archive"]
+        return self._sources[source] / self._found(source, entry["archive"])
+
+    def _found(self, source: str, archive: str) -> str:
+        """Returns where an archive lies in its source, also where the index does not say its name."""
+        if not archive.startswith(HIDDEN):
+            return archive
+        if source not in self._hidden:
+            names = find_recordings(self._sources[source], (".lma", ".lml")).names
+            self._hidden[source] = {hidden(name): name for name in names}
+        if archive not in self._hidden[source]:
+            raise CorpusError(f"{self._sources[source]}: an archive of the corpus is gone; restore it")
+        return self._hidden[source][archive]
 
     def _payload(self, path: Path, entry: Mapping[str, Any]) -> Extent:
         inside = entry.get("entry", f"{entry['stem']}.lml")
@@ -184,7 +198,10 @@ class Corpus:
         self._archives.move_to_end(path)
         while len(self._archives) > OPEN_ARCHIVES:
             self._archives.popitem(last=False)
-        return self._archives[path].extent(inside)
+        archive = self._archives[path]
+        if inside.startswith(HIDDEN):
+            inside = next((name for name in archive.names if hidden(name) == inside), inside)
+        return archive.extent(inside)
 
 
 def open_corpus(inputs: Mapping[str, Path]) -> Corpus:

@@ -4,6 +4,9 @@ import unicodedata
 
 from blake3 import blake3
 
+HIDDEN = "hidden:"
+"""How the stand-in of a name begins; no file of an archive is called so."""
+
 
 def patient_key(subject: str) -> str:
     """Returns what all spellings of a subject share:
@@ -15,6 +18,11 @@ def patient_key(subject: str) -> str:
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", subject).casefold())
     seen = (c for c in text if c.isspace() or unicodedata.category(c) not in ("Cc", "Cf"))
     return " ".join("".join(seen).split()) or subject
+
+
+def hidden(name: str) -> str:
+    """Returns what stands for the name of a file that tells a person: whoever has the file finds it again."""
+    return f"{HIDDEN}{blake3(name.encode(errors='surrogateescape')).hexdigest()[:32]}"
 
 
 def pseudonym(code: str) -> str:
