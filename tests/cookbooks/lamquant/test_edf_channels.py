@@ -54,6 +54,28 @@ FILES = {
         "E1-M2 | E2-M2 | E1 | LOC-A2 | ROC-A1 | Chin1-Chin2 | LAT-RAT | ABD1 | THOR | POS2 | TEMP1 | SaO2 | "
         "Leg1 | Light | X1 | Pleth | SOUND | Nasal | Snore",
     ),
+    "sleep with many muscles": (
+        "F3-M2 | F4-M1 | C3-M2 | C4-M1 | O1-M2 | O2-M1",
+        "E1-M2 | E2-M2 | CHIN1 | CHIN2 | CHIN3 | LEG1 | LEG2 | LEG3 | LEG4 | ECG1 | ARM1 | ARM2 | ARM3",
+    ),
+    "sleep, every electrode for itself": (
+        "F3 | F4 | C3 | C4 | O1 | O2 | M1 | M2",
+        "E1 | E2 | CHIN1 | CHIN2 | LLEG1 | LLEG2 | RLEG1 | RLEG2 | LLEG3 | FLOW1 | POS1 | ECG1 | LAT1 | "
+        "RAT1 | LEOG1 | REOG1 | RIP1 | RIP2 | RIP3 | ETCO2 | REF1 | GND1 | TTL1 | GYRO1 | GYR1 | GYR2 | "
+        "GYR3 | BELT1 | THERM1 | ABP1 | ICP1 | TIB1 | TIB2 | TIB3 | SUBM1 | MASS1 | NASAL1 | CANNULA1 | "
+        "CPAP1 | SPO2 | HR1 | PR1 | ACC1 | ACC2 | ACC3 | MIC1 | PHOTIC1 | TRIG1 | DC1 | AUX1 | AUX2 | "
+        "AUX3 | AUX4 | BIP1 | BIP9 | OSAT1 | PLETH1 | PTT1 | BP1 | CO2 | EKG1 | X1 | X2 | X3 | LEGL1 | "
+        "LEGR1 | CHINL1 | EOGL1 | EMGCHIN1 | QUUX1 | QUUX2 | RCHIN1 | LARM1 | PTAF1 | TCCO2 | BPAP1",
+    ),
+    "sleep with one electrode of each side": ("C3 | O1", "CHIN1 | CHIN2 | LEG1 | LEG2 | LEG3"),
+    "sleep that says EEG": ("EEG C3-A2 | EEG C4-A1", "EEG CHIN1 | EEG LLEG1 | EEG LEOG | Chin1"),
+    "arrays and scalp": (
+        "Fz | C3 | C4 | RHIP1 | RHIP2 | RHIP3 | RIP1 | RIP2 | RIP3 | LA1",
+        "RIP | LEG1 | CHIN3",
+    ),
+    "arrays of a net and its reference": ("E1 | E2 | E3 | E4 | Cz", ""),
+    "one strip": ("TEMP1 | TEMP2 | TEMP3 | TEMP4", "ECG1"),
+    "arrays that are called like muscles": ("LA1 | LA2 | LEG1 | LEG2 | ARM1 | ICP1", "EMG1 | GND1"),
     "sleep without references": ("C3 | C4 | O1 | O2", "E1 | E2 | Chin1 | Leg1 | Temp1 | ECG | Abd1"),
     "eyes and one electrode": ("Cz", "E1 | E2"),
     "Sleep-EDF": (

@@ -130,7 +130,7 @@ def _is_aux(label: Label) -> bool:
 
 
 def _why_not_eeg(label: Label, stated: bool, arrays: Arrays) -> str | None:
-    if _is_aux(label):
+    if _is_aux(label) or (label.parts and arrays.is_sensor(label.parts[0])):
         return "not EEG by its label"
     if stated:
         return None if label.says_eeg else "other signals of the file say EEG, this one does not"

@@ -26,12 +26,21 @@ _BIOSEMI = re.compile(r"[A-H](3[0-2]|[12]\d|[1-9])", re.IGNORECASE)
 _EGI = re.compile(r"E(25[0-7]|2[0-4]\d|1\d\d|[1-9]\d?)", re.IGNORECASE)
 _CONTACT = re.compile(r"([A-Z]{1,5})['p]?0*(\d{1,3})", re.IGNORECASE)
 _AUXILIARY = re.compile(
-    r"[vh]?(e[ck]g|eog|emg)[lr]?|erg|mcg|meg|exg|gsr|eda|scr|ppg|dc|vns|ibi|hr|loc|roc|[lr][lu]c|mk|osat|sao|spo|"
+    r"[a-z]{0,5}(e[ck]g|eog|emg)[a-z]{0,6}|erg|mcg|meg|exg|gsr|eda|scr|ppg|dc|vns|ibi|hr|loc|roc|[lr][lu]c|mk|"
+    r"osat|sao|spo|[lr]?gnd|ttl|gyr|bip|nibp|ptt|ptaf|(et|tc|tcp|p)co|[bie]i?pap|"
     r"(resp|airflow|nasal|oral|thor|pulse|plet|phot|trig|status|event|mark|stim|burst|suppr|sound|batt|accel|"
-    r"cpap|annot|sync)[a-z]{0,12}",
+    r"cpap|annot|sync|gyro|belt|therm|capno|cannul|effort|oxim|microph|ground|abdom|press)[a-z]{0,12}",
     re.IGNORECASE,
 )
-_AMBIGUOUS = re.compile(r"temp|pos|abd|leg|tib|chin|flow|light|snore|acc|mic|sat|pr|aux|x|e", re.IGNORECASE)
+_SENSOR = re.compile(
+    r"[lrc]?(chin|legs?|arms?|tib|tibant|foot|hand|delt|mass|masset|subm|submen|ment|flex|ext)[lrcz]?|ref|vref|"
+    r"abp|icp|cvp|art|co|hum|pos?i|lux",
+    re.IGNORECASE,
+)
+"""Muscles and monitors of a sleep laboratory or a ward: beside a scalp never electrodes, however many."""
+_AMBIGUOUS = re.compile(
+    r"temp|pos|abd|flow|light|snore|acc|mic|sat|pr|aux|x|e|[lr]at|rip|bp|therm|gy|ch|in|an", re.IGNORECASE
+)
 """Sensors of a sleep laboratory, and names of depth electrodes as well: the file's other channels tell."""
 _WORDS = frozenset(
     re.findall(
@@ -44,7 +53,8 @@ _WORDS = frozenset(
     plethysmogram pos position ppg pr pressure pulse rate rectal resp respiration respiratory right roc
     sao saturation sec skin snore snoring sound spo status stim stimulus submental sum suppr sync temp
     temperature therm thermistor thor thoracic thorax tib tibial tibialis trig trigger upper veog
-    vertical vns
+    vertical vns arm larm rarm lleg rleg lchin rchin leog reog lemg remg lat rat rip bp abp icp gnd ttl
+    gyro belt etco co spo ptt masseter mass subm tibl tibr
         """,
     )
 )
@@ -102,25 +112,25 @@ def is_auxiliary(part: str) -> bool:
     return bool(_AUXILIARY.fullmatch(part.rstrip("0123456789.").rstrip()))
 
 
-FEW = 8
-"""Contacts of one array are more; so many electrodes are in a row of the 10-20 system."""
+FEW, FEWEST_OF_AN_ARRAY = 8, 3
+"""Contacts of one array are mostly more; so many electrodes are in a row of the 10-20 system."""
 
 
 class Arrays:
     """Holds the arrays of a file: contacts that share their letters.
 
-    ``TEMP4`` is a contact where ``TEMP1`` to ``TEMP3`` stand beside it, or where the file has contacts and no
-    scalp; in a sleep recording it is a thermometer. ``E1`` and ``E2`` alone are eyes.
+    ``TEMP4`` is a contact where ``TEMP1`` to ``TEMP3`` and another array stand beside it, or where the file
+    has an array and no scalp; in a sleep recording it is a thermometer. ``E1`` and ``E2`` alone are eyes.
+    Beside a scalp a word is an array from three contacts on.
     """
 
     def __init__(self, labels: Sequence[Label]) -> None:
         parts = {part.upper() for label in labels for part in label.parts[:1]}
-        self._counts: dict[str, int] = {}
-        for part in parts:
-            if found := _CONTACT.fullmatch(part):
-                self._counts[found[1]] = self._counts.get(found[1], 0) + 1
+        every = {part.upper() for label in labels for part in label.parts}
+        self._counts = _contacts_by_stem(every)
+        rows = _contacts_by_stem(parts)
         pairs = any(
-            {f"{row}{left}", f"{row}{right}"} <= parts and self._counts.get(row, 0) <= FEW
+            {f"{row}{left}", f"{row}{right}"} <= parts and rows[row] <= FEW
             for row, left, right in ("C34", "O12", "F34", "P34", "T34", "M12")
         )
         self._has_scalp = (
@@ -133,6 +143,7 @@ class Arrays:
                 for label in labels
             )
         )
+        self._has_array = any(self._is_plain_contact(part) for part in parts)
 
     def has_contact(self, part: str) -> bool:
         """Says whether a name is an electrode, on the scalp or in an array."""
@@ -140,11 +151,39 @@ class Arrays:
             return True
         if is_auxiliary(part) or not is_contact(part):
             return False
+        stem, count = self._stem(part)
+        if _SENSOR.fullmatch(stem):
+            return self._has_array and not self._has_scalp
+        if stem == "E":
+            return count >= FEWEST_OF_AN_ARRAY
+        if _AMBIGUOUS.fullmatch(stem):
+            many = count >= FEWEST_OF_AN_ARRAY
+            return (self._has_array and many) if self._has_scalp else (self._has_array or many)
+        return self._is_plain_contact(part)
+
+    def is_sensor(self, part: str) -> bool:
+        """Says whether a name is a muscle or a monitor beside a scalp, though its label may say EEG."""
+        return (
+            self._has_scalp and not is_position(part) and bool(_SENSOR.fullmatch(part.rstrip("0123456789")))
+        )
+
+    def _is_plain_contact(self, part: str) -> bool:
+        """Says whether a name can only be a contact of an array."""
+        if is_position(part) or is_auxiliary(part) or not is_contact(part):
+            return False
+        stem, count = self._stem(part)
+        if _SENSOR.fullmatch(stem) or _AMBIGUOUS.fullmatch(stem):
+            return False
+        return len(stem) <= 2 or count >= FEWEST_OF_AN_ARRAY or not self._has_scalp
+
+    def _stem(self, part: str) -> tuple[str, int]:
         found = _CONTACT.fullmatch(part)
-        if found is None or not _AMBIGUOUS.fullmatch(found[1]):
-            return True
-        eyes = found[1].upper() == "E" and self._counts.get("E", 0) < 3
-        return not eyes and (self._counts.get(found[1].upper(), 0) >= 3 or not self._has_scalp)
+        stem = found[1].upper() if found else ""
+        return stem, self._counts[stem]
+
+
+def _contacts_by_stem(parts: Iterable[str]) -> Counter[str]:
+    return Counter(found[1] for part in parts if (found := _CONTACT.fullmatch(part)))
 
 
 def array_stems(labels: Iterable[str]) -> frozenset[str]:
@@ -193,5 +232,5 @@ def _harmless(token: str, words: frozenset[str], stems: frozenset[str]) -> bool:
     contact = is_contact(token) and (
         len(letters) <= 2 or (stem and (stem[1].casefold() in stems or _REGION.fullmatch(stem[1].casefold())))
     )
-    known = not letters or letters in _WORDS or contact or is_auxiliary(token)
+    known = not letters or letters in _WORDS or contact
     return bool(known) and len(number) <= 3 and token.isascii() and token.isprintable()
