@@ -45,6 +45,27 @@ def test_members_behind_each_other_are_one_file_and_what_follows_is_not(tmp_path
         assert np.array_equal(read_edf(file(tmp_path / "x.edf.gz", packed + tail)).digital, SAMPLES)
 
 
+def test_what_follows_the_last_member_is_counted(tmp_path: Path) -> None:
+    tails = {b"": 0, b"\0" * 512: 0, b"Quendelheim": 11, b"\0\0\x1f": 1, b"\0" * 9 + b"x" * 3000: 3000}
+    for tail, count in tails.items():
+        with open_edf(file(tmp_path / "x.edf.gz", gzip.compress(PLAIN) + tail)) as recording:
+            assert recording.trailing_bytes == count, tail[:12]
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 7, 100, 1 << 20])
+@pytest.mark.parametrize("zeros", [0, 1, 3, 512])
+def test_members_are_found_wherever_a_read_ends(
+    chunk: int, zeros: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compressed, "CHUNK", chunk)
+    members = [gzip.compress(PLAIN[at : at + 700]) + bytes(zeros) for at in range(0, len(PLAIN), 700)]
+    packed = gzip.compress(b"").join(members)
+    assert gzip.decompress(packed) == PLAIN
+    with open_edf(file(tmp_path / "x.edf.gz", packed), ReadOptions(repair="refuse")) as recording:
+        assert np.array_equal(recording.read(recording.segments[0]), SAMPLES)
+        assert recording.trailing_bytes == 0
+
+
 def test_a_compressed_file_that_breaks_off_loses_its_last_records_only(tmp_path: Path) -> None:
     packed = gzip.compress(PLAIN)
     with open_edf(file(tmp_path / "x.edf.gz", packed[: len(packed) * 3 // 4])) as cut:

@@ -4,6 +4,7 @@ Name and comment in the head of a gzip file are passed over: they can name a per
 """
 
 import contextlib
+import os
 import shutil
 import tempfile
 import zlib
@@ -25,10 +26,11 @@ MOST_RATIO = 200
 channel that stands still a thousand."""
 
 
-def inflated(path: Path, file: BinaryIO, scratch: Path | None) -> BinaryIO:
-    """Returns the content of an open gzip file as an open file that goes when it is closed.
+def inflated(path: Path, file: BinaryIO, scratch: Path | None) -> tuple[BinaryIO, int]:
+    """Returns the content of an open gzip file, and how many bytes behind it are no gzip.
 
-    A file that breaks off gives what is there: its last data record is cut.
+    The content is an open file that goes when it is closed. A file that breaks off gives what is there: its
+    last data record is cut.
 
     Args:
         path: the file, for messages.
@@ -41,17 +43,17 @@ def inflated(path: Path, file: BinaryIO, scratch: Path | None) -> BinaryIO:
     with contextlib.ExitStack() as stack:
         try:
             out = stack.enter_context(cast(BinaryIO, tempfile.TemporaryFile(dir=scratch)))  # noqa: SIM115
-            _inflate(path, file, out)
+            left_over = _inflate(path, file, out)
             out.flush()
             out.seek(0)
         except OSError as error:
             problem = f"cannot be decompressed ({error.strerror or type(error).__name__})"
             raise BadRecording(path, "gzip", problem, MAKE_ROOM) from error
         stack.pop_all()
-        return out
+        return out, left_over
 
 
-def _inflate(path: Path, file: BinaryIO, out: BinaryIO) -> None:
+def _inflate(path: Path, file: BinaryIO, out: BinaryIO) -> int:
     stream, limit, known, written = zlib.decompressobj(wbits=31), None, False, 0
     data = file.read(CHUNK)
     while data:
@@ -70,12 +72,20 @@ def _inflate(path: Path, file: BinaryIO, out: BinaryIO) -> None:
         if not stream.eof:
             data = stream.unconsumed_tail or file.read(CHUNK)
             continue
-        # several members may stand behind each other; zeros, or anything, may follow the last
-        data = stream.unused_data or file.read(CHUNK)
+        data = _behind_member(stream.unused_data, file)
         if not data.startswith(MAGIC[:2]):
-            return
+            return len(data) + os.fstat(file.fileno()).st_size - file.tell()
         stream = zlib.decompressobj(wbits=31)
     out.write(stream.flush())
+    return 0
+
+
+def _behind_member(data: bytes, file: BinaryIO) -> bytes:
+    """Returns what follows a member: another one, or what is no gzip. Zeros between members are padding."""
+    data = data.lstrip(b"\0")
+    while len(data) < len(MAGIC) and (more := file.read(CHUNK)):
+        data = (data + more).lstrip(b"\0")
+    return data
 
 
 def _limit(path: Path, out: BinaryIO) -> int | None:

@@ -67,6 +67,7 @@ class EdfFile:
         kind: EDF or BDF; ``bit_depth`` is 16 or 24.
         scale, offset: float64 ``[C]``; microvolts are ``digital * scale + offset``.
         ranges: per channel digital minimum and maximum, physical minimum and maximum, and their unit.
+        trailing_bytes: behind the last data record, and behind the last member of a gzip file.
         segments: stretches without a gap; one where the recording has none.
         patient_key: a pseudonym of the patient that the header names, None where it names nobody.
         identity: the header's identity fields where they were asked for, else None.
@@ -144,9 +145,10 @@ def open_edf(path: Path, options: ReadOptions | None = None, *, scratch: Path | 
     Raises:
         BadRecording: the file cannot be read, its header is wrong, or no EEG channel is in it.
     """
-    file = _opened(path, scratch)
+    file, left_over = _opened(path, scratch)
     try:
-        return _read(path, file, options or ReadOptions())
+        found = _read(path, file, options or ReadOptions())
+        return replace(found, trailing_bytes=found.trailing_bytes + left_over)
     except OSError as error:
         file.close()
         raise _unreadable(path, error) from error
@@ -187,7 +189,7 @@ def read_edf(path: Path, options: ReadOptions | None = None) -> EdfRecording:
         return EdfRecording(file.channels, file.rate_hz, digital, file.scale, file.offset)
 
 
-def _opened(path: Path, scratch: Path | None) -> BinaryIO:
+def _opened(path: Path, scratch: Path | None) -> tuple[BinaryIO, int]:
     try:
         file = open_regular(path)
     except NotRegular:
@@ -201,7 +203,7 @@ def _opened(path: Path, scratch: Path | None) -> BinaryIO:
         if os.fstat(file.fileno()).st_size == 0:
             raise BadRecording(path, "file", "is empty (0 bytes)", COPY_AGAIN)
         if file.peek(3)[:3] != MAGIC:
-            return file
+            return file, 0
         with file:
             return inflated(path, file, scratch)
     except OSError as error:
