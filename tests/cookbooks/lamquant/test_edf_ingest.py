@@ -15,6 +15,8 @@ from typing import Any
 import edfio
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from blut_resources.files.digest import digest_path
@@ -26,6 +28,7 @@ from cookbooks.lamquant.formats.edf.names import stems_of
 from cookbooks.lamquant.formats.edf.problems import BadRecording
 from cookbooks.lamquant.formats.edf.recording import EdfFile, ReadOptions, open_edf, read_edf
 from cookbooks.lamquant.formats.lma.archive import read_lma
+from cookbooks.lamquant.formats.lma.names import name_problem
 from cookbooks.lamquant.formats.lml.container import decode_lml
 from cookbooks.lamquant.payload import lma_encode
 from tests.cookbooks.lamquant.split_corpora import read_recording
@@ -401,6 +404,40 @@ def test_stems_stay_apart_where_paths_would_collide() -> None:
     stems = list(stems_of(paths).values())
     assert stems[:4] == ["a__b", "a__b-2", "A__B-3", "c_d"]
     assert len(stems[4]) <= 180
+
+
+NAMES = st.lists(
+    st.one_of(
+        st.text(st.characters(blacklist_characters="\0"), min_size=1, max_size=300),
+        st.from_regex(
+            r"(con|AUX|prn|Nul|com[0-9\u00b9]|LPT1|clock\$|conin\$|x|\.|/)( ){0,2}(\.x|\.|/){0,2}",
+            fullmatch=True,
+        ),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(NAMES)
+def test_every_stem_is_a_name_that_an_archive_takes_and_no_two_are_alike(names: list[str]) -> None:
+    paths = [PurePosixPath(f"{name}.edf") for name in names]
+    stems = stems_of(paths)
+    assert [name_problem(stem) for stem in stems.values()] == [None] * len(stems)
+    assert [name_problem(f"{stem}.lma") for stem in stems.values()] == [None] * len(stems)
+    assert len({stem.casefold() for stem in stems.values()}) == len(set(paths))
+    assert all(len(stem.encode()) < 200 and "/" not in stem for stem in stems.values())
+
+
+def test_recordings_that_are_called_like_devices_are_encoded(tmp_path: Path, encode: Any) -> None:
+    names = ["AUX", "a. ", "com1", "con", "nul.x", "prn"]
+    for number, name in enumerate(names):
+        simple(tmp_path / f"in/{name}.edf", number)
+    index = read_corpus(encode(tmp_path / "in"))
+    assert index["refused"] == []
+    assert sorted(one["recording"] for one in index["recordings"]) == sorted(
+        ["_AUX", "a__", "_com1", "_con", "_nul.x", "_prn"]
+    )
 
 
 def test_the_same_recordings_give_the_same_corpus_wherever_they_lie(

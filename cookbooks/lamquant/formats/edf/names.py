@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
+from cookbooks.lamquant.formats.lma.names import name_problem
+
 SUFFIX = re.compile(r"\.[eb]df(\.gz)?$", re.IGNORECASE)
 # Characters that archive readers or other systems refuse in a name.
 UNSAFE = re.compile(r'[\x00-\x1f\x7f\\:"<>|?*\ud800-\udfff]')
@@ -18,7 +20,7 @@ def stems_of(relatives: Iterable[PurePosixPath]) -> dict[PurePosixPath, str]:
     stems: dict[PurePosixPath, str] = {}
     taken: set[str] = set()
     for relative in relatives:
-        plain = _shortened(UNSAFE.sub("_", SUFFIX.sub("", relative.as_posix()).replace("/", "__")))
+        plain = _portable(SUFFIX.sub("", relative.as_posix()).replace("/", "__"))
         stem, number = plain, 1
         while stem.casefold() in taken:
             number += 1
@@ -26,6 +28,14 @@ def stems_of(relatives: Iterable[PurePosixPath]) -> dict[PurePosixPath, str]:
         taken.add(stem.casefold())
         stems[relative] = stem
     return stems
+
+
+def _portable(stem: str) -> str:
+    """Returns a stem that every system and archive takes: no device of DOS, no dot or space at its end."""
+    plain = re.sub(r"[. ]+$", lambda ends: "_" * len(ends[0]), _shortened(UNSAFE.sub("_", stem)))
+    if not plain:
+        return "_"
+    return plain if name_problem(plain) is None else f"_{plain}"
 
 
 def _shortened(stem: str) -> str:
