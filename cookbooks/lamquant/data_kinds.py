@@ -44,19 +44,19 @@ def _tables(path: Path) -> dict[str, list[dict[str, Any]]]:
     names = find_recordings(path)[0] if path.is_dir() else [path.name]
     base = path if path.is_dir() else path.parent
     entries = [
-        {"stem": name, "evidence": evidence_of(PurePosixPath(name), _patient(base / name))} for name in names
+        {"stem": name, "evidence": evidence_of(PurePosixPath(name), *_patient(base / name))} for name in names
     ]
     return {"subjects": people_in(entries)}
 
 
-def _patient(file: Path) -> str | None:
+def _patient(file: Path) -> tuple[str | None, str | None]:
     from cookbooks.lamquant.formats.edf.recording import BadRecording, open_edf
 
     try:
         with open_edf(file) as recording:
-            return recording.patient_key
+            return recording.patient
     except BadRecording:
-        return None
+        return None, None
 
 
 def _archives(path: Path) -> Inspection:

@@ -17,7 +17,7 @@ from cookbooks.lamquant.encoding.scaling import BadScale, scaling_of
 from cookbooks.lamquant.formats.edf.labels import array_stems, shown_label
 from cookbooks.lamquant.formats.edf.nameless import nameless, telling
 from cookbooks.lamquant.formats.edf.names import stems_of
-from cookbooks.lamquant.formats.edf.patient import is_synthetic, patient_key
+from cookbooks.lamquant.formats.edf.patient import PatientKeys, is_synthetic, patient_keys
 from cookbooks.lamquant.formats.edf.problems import identity_words
 from cookbooks.lamquant.formats.extent import Extent, extent_of_file
 from cookbooks.lamquant.formats.lma.archive import LmaArchive, LmaError, read_lma
@@ -164,7 +164,7 @@ def _taken(
         "segment": segment,
         "left_out": [],
         "repairs": [],
-        "evidence": evidence_of(path, patient_key(patient) or _header(note)),
+        "evidence": evidence_of(path, *_patient(patient_keys(patient), note)),
         "channels": _channels(said, reader.n_channels, {"patient": patient, "recording": recorded}),
         "n_channels": reader.n_channels,
         "rate_hz": reader.rate_hz,
@@ -215,11 +215,12 @@ def _segment(note: dict[str, Any], job: ArchiveJob, stem: str) -> tuple[dict[str
     return {"index": index, "of": of, "onset_s": onset}, job.stem
 
 
-def _header(note: dict[str, Any]) -> str | None:
-    """Returns the pseudonym that an archive made by Blut keeps of its patient."""
+def _patient(said: PatientKeys, note: dict[str, Any]) -> Iterator[str | None]:
+    """Give the pseudonyms of a patient; an archive made by Blut keeps nothing but these."""
     evidence: Any = note.get("evidence")
-    found = evidence.get("header") if isinstance(evidence, dict) else None
-    return found if isinstance(found, str) and _PSEUDONYM.fullmatch(found) else None
+    for field, key in said._asdict().items():
+        found = evidence.get(field) if isinstance(evidence, dict) else None
+        yield key or (found if isinstance(found, str) and _PSEUDONYM.fullmatch(found) else None)
 
 
 def _channels(said: dict[str, Any], count: int, identity: dict[str, str]) -> list[str]:

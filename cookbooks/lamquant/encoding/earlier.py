@@ -39,7 +39,7 @@ class EarlierCorpus:
         found = self._entries.get((job.root, job.stem), [])
         same = found and all(
             entry["source_digest"] == job.digest
-            and entry["evidence"] == evidence_of(job.relative, entry["evidence"]["header"])
+            and entry["evidence"] == evidence_of(job.relative, *_told(entry["evidence"]))
             for entry in found
         )
         if not same or job.digest is None:
@@ -53,7 +53,9 @@ class EarlierCorpus:
         """
         name = job.relative.as_posix()
         found = [e for shown in (name, hidden(name)) for e in self._taken.get((job.root, shown), [])]
-        same = job.digest is not None and all(entry["source_digest"] == job.digest for entry in found)
+        same = job.digest is not None and all(
+            entry["source_digest"] == job.digest and "person" in entry["evidence"] for entry in found
+        )
         if not found or not same or name in self._refused:
             return None
         return [_alone(entry) for entry in found]
@@ -61,6 +63,10 @@ class EarlierCorpus:
     def archive(self, job: EncodeJob) -> Path:
         """Returns where the archive of a file lies."""
         return self._root / "archives" / f"{job.stem}.lma"
+
+
+def _told(evidence: dict[str, Any]) -> tuple[str | None, str | None]:
+    return evidence["header"], evidence.get("person")
 
 
 def _alone(entry: dict[str, Any]) -> dict[str, Any]:

@@ -158,7 +158,7 @@ def _record(job: EncodeJob, recording: EdfFile, segment: Segment) -> dict[str, A
         "segment": {"index": segment.index, "of": of, "onset_s": segment.onset_s},
         "left_out": [asdict(item) for item in recording.left_out],
         "repairs": [asdict(item) for item in recording.repairs],
-        "evidence": evidence_of(job.relative, recording.patient_key),
+        "evidence": evidence_of(job.relative, *recording.patient),
         "channels": recording.channels,
         "n_channels": len(recording.channels),
         "rate_hz": recording.rate_hz,

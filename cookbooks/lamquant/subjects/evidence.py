@@ -7,16 +7,17 @@ from typing import Any
 SUFFIXES = (".gz", ".edf", ".bdf", ".lml", ".lma")
 
 
-def evidence_of(relative: PurePosixPath, patient_key: str | None) -> dict[str, Any]:
+def evidence_of(relative: PurePosixPath, header: str | None, person: str | None = None) -> dict[str, Any]:
     """Returns the evidence of a recording, as ``corpus.json`` keeps it.
 
     Args:
         relative: where the file lies, from the root of its source; never an absolute path.
-        patient_key: the pseudonym of the header's patient; None where the header names nobody.
+        header: the pseudonym of the patient's code in the header; None where it has none.
+        person: the pseudonym of the name with birth date in the header; None where it has none.
     """
     name = without_suffix(relative.name)
     directories = [part for part in relative.parent.parts if part not in (".", "..", "/")]
-    return {"header": patient_key, "directories": directories, "file": name}
+    return {"header": header, "person": person, "directories": directories, "file": name}
 
 
 def without_suffix(name: str) -> str:
@@ -31,4 +32,11 @@ def evidence_in(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the evidence of an entry of ``corpus.json``; an index of before has a subject alone."""
     if evidence := entry.get("evidence"):
         return {"root": entry.get("root") or "", **evidence}
-    return {"root": "", "header": None, "directories": [], "file": "", "subject": entry["subject"]}
+    return {
+        "root": "",
+        "header": None,
+        "person": None,
+        "directories": [],
+        "file": "",
+        "subject": entry["subject"],
+    }

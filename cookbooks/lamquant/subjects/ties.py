@@ -5,43 +5,19 @@ two people whose names a standard tells, or that it recurs below names which loo
 two readings of a tree are possible, it is read in both ways: who joins too much parts no patient.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
+from cookbooks.lamquant.subjects.headers import Headers, headers_of
+from cookbooks.lamquant.subjects.mentions import DIRECTORY, FILE, Key, Mention, mentions_in, without_dates
 from cookbooks.lamquant.subjects.names import patient_key
-from cookbooks.lamquant.subjects.parts import NamePart, NameParts, Rank, parts_of, plausible
+from cookbooks.lamquant.subjects.parts import Rank
+from cookbooks.lamquant.subjects.wholes import Whole, counters_below, wholes_of
 
-DIRECTORY, FILE, HEADER, PATTERN = "directory", "file name", "patient code", "file pattern"
-SHORT = 3
-"""Digits of a number that may as well count recordings as people."""
-LETTERED = re.compile(r"[a-z]\d{1,2}")
-"""In a file name, such as ``s1``, as good as a short number."""
-DATE_DIGITS = (4, 6, 8)
-SHORT_DATE = 6
-"""So many digits are an identifier more often than a date."""
+HEADER, PATTERN = "patient code", "file pattern"
 FEW_COUNTERS = 2
 """So many numbers below names count the recordings of each; of more, a split of people could be made."""
-
-
-class Key(NamedTuple):
-    """Names a part in one source: the site above it, as compared, and for short numbers where it stands."""
-
-    site: str
-    text: str
-    place: str
-
-
-class Mention(NamedTuple):
-    """Holds where a recording's path mentions a part."""
-
-    key: Key
-    part: NamePart
-    place: str
-    whole: str
-    depth: int
 
 
 class Tie(NamedTuple):
@@ -71,93 +47,68 @@ def ties_of(evidence: Mapping[str, Mapping[str, Any]], *, alone: bool = True) ->
         alone: whether there is no other source; else one whose recordings all bear one code, and no name
             that looks like a person's, is taken for that person's.
     """
-    mentions = _without_dates({stem: _mentions(one) for stem, one in evidence.items()})
-    codes = {stem: str(one["header"]) for stem, one in evidence.items() if one.get("header")}
-    ignored: list[str] = []
+    raw = {stem: mentions_in(one) for stem, one in evidence.items()}
+    mentions = without_dates(raw)
     telling = any(mention.part.rank >= Rank.WORD for found in mentions.values() for mention in found)
-    one_for_all = len(evidence) > 1 and len(codes) == len(evidence) and len(set(codes.values())) == 1
-    if one_for_all and (alone or telling):
-        ignored.append(f"the patient code {next(iter(codes.values()))}, which every header has")
-        codes = {}
+    headers, ignored = headers_of(evidence, mentions, one_person=not (alone or telling))
     files: dict[Key, list[str]] = defaultdict(list)
     for stem, found in mentions.items():
         for key in dict.fromkeys(mention.key for mention in found):
             files[key].append(stem)
-    dropped = _dropped(mentions, files, codes)
+    dropped = _dropped(mentions, files, headers)
+    wholes = wholes_of(raw, mentions, headers, dropped.parted.keys(), dropped.keys)
+    dropped.keys.update(counters_below(files, wholes))
     ignored += [f"{name!r}, {why}" for name, why in dropped.told.items()]
+    ignored += _told(files, dropped.parted, wholes)
     ties = [
         Tie(stems, HEADER, code, 30, f"the patient code {code} in the header")
-        for code, stems in _by(evidence, codes.get).items()
+        for code, stems in _by(evidence, headers.codes.get).items()
+    ]
+    ties += [
+        Tie(stems, HEADER, person, 29, f"the name and birth date {person} in the header")
+        for person, stems in _by(evidence, headers.persons.get).items()
     ]
     ties += _named(mentions, files, dropped.keys)
+    ties += [_of_whole(whole) for whole in wholes]
     tied = {stem for stem, found in mentions.items() if {mention.key for mention in found} - dropped.keys}
+    tied |= {stem for whole in wholes for stem in whole.stems}
     loose = {stem: one for stem, one in evidence.items() if stem not in tied}
-    ties += _whole_names(loose, codes)
+    ties += _whole_names(loose, headers)
     return RootTies(ties, ignored)
 
 
-def _mentions(one: Mapping[str, Any]) -> list[Mention]:
-    found: list[Mention] = []
-    site = ""
-    names = [(name, DIRECTORY) for name in one["directories"]] + [(one["file"], FILE)]
-    for depth, (name, place) in enumerate(names):
-        parts = _parts(name, bool(found) and place == DIRECTORY)
-        if parts.is_site:
-            site = f"{site}/{patient_key(name)}" if place == DIRECTORY else site
-        found += [_mention(site, part, place, name, depth) for part in parts.found]
-    return found
+def _of_whole(whole: Whole) -> Tie:
+    words = f"the whole of {whole.shown!r} in the {'path' if whole.place == DIRECTORY else 'file name'}"
+    strength = (40 if whole.place == DIRECTORY else 34) + whole.rank
+    return Tie(whole.stems, whole.place, whole.shown, strength, words, whole.site, whole.text)
 
 
-def _mention(site: str, part: NamePart, place: str, whole: str, depth: int) -> Mention:
-    lettered = part.rank is Rank.ID and LETTERED.fullmatch(part.key)
-    if place == FILE and (len(part.key) == 1 or lettered):
-        part = part._replace(rank=Rank.COUNTER)
-    elif place == FILE and _is_short(part.key):
-        part = part._replace(rank=min(part.rank, Rank.WORD))
-    return Mention(Key(site, part.key, place if _is_short(part.key) else ""), part, place, whole, depth)
-
-
-def _is_short(key: str) -> bool:
-    return len(key) == 1 or (key.isdigit() and len(key) <= SHORT)
-
-
-_parts: Callable[[str, bool], NameParts] = lru_cache(maxsize=1 << 16)(parts_of)
-
-
-def _without_dates(mentions: dict[str, list[Mention]]) -> dict[str, list[Mention]]:
-    """Leave out digits that are a date: they can be one, and others in their place say so.
-
-    All others of their length at that depth can be as well, and there are several of them, or something else
-    stands beside each.
-    """
-    groups: dict[tuple[str, int, int], list[tuple[str, list[Mention]]]] = defaultdict(list)
-    for found in mentions.values():
-        for mention in found:
-            if mention.key.text.isdigit() and len(mention.key.text) in DATE_DIGITS:
-                place = (mention.place, mention.depth * (mention.place == DIRECTORY), len(mention.key.text))
-                groups[place].append((mention.key.text, found))
-    gone: set[tuple[str, int, str]] = set()
-    for (place, depth, length), members in groups.items():
-        digits = {text for text, _ in members}
-        beside = all(
-            any(m.part.rank >= Rank.WORD and m.key.text != text for m in found) for text, found in members
-        )
-        several = len(digits) > 1 and length != SHORT_DATE
-        if all(map(plausible, digits)) and (several or beside):
-            gone |= {(place, depth, text) for text in digits}
-    return {
-        stem: [m for m in found if (m.place, m.depth * (m.place == DIRECTORY), m.key.text) not in gone]
-        for stem, found in mentions.items()
-    }
+def _told(
+    files: Mapping[Key, Sequence[str]], parted: Mapping[Key, int], wholes: Sequence[Whole]
+) -> list[str]:
+    """Returns in words which parts join nobody since headers tell people apart, and what does instead."""
+    instead: dict[str, str] = {}
+    for whole in wholes:
+        for stem in whole.stems if len(whole.stems) > 1 else ():
+            instead.setdefault(stem, whole.shown)
+    told = {}
+    for key, people in sorted(parted.items(), key=lambda one: (one[0].text.isdigit(), one)):
+        shown = next((instead[stem] for stem in files[key] if stem in instead), None)
+        decides = f" (the whole name decides, such as {shown!r})" if shown else ""
+        told[key.text] = f"{key.text!r}, under which {people} different patient codes stand{decides}"
+    return list(told.values())
 
 
 class _Dropped(NamedTuple):
+    """Holds the parts that join nobody; those that would, if headers did not tell people apart."""
+
     keys: set[Key]
     told: dict[str, str]
+    parted: dict[Key, int]
 
 
 def _dropped(
-    mentions: Mapping[str, Sequence[Mention]], files: Mapping[Key, Sequence[str]], codes: Mapping[str, str]
+    mentions: Mapping[str, Sequence[Mention]], files: Mapping[Key, Sequence[str]], headers: Headers
 ) -> _Dropped:
     """Returns the parts that join nobody, and why in words where somebody may wonder."""
     ranks: dict[Key, Rank] = {}
@@ -169,26 +120,28 @@ def _dropped(
     counters = _counters(varying, files, ranks)
     known_keys = {key for key, rank in ranks.items() if rank is Rank.KNOWN}
     numbers = {key for key, rank in ranks.items() if rank >= Rank.NUMBER}
-    keys, told = set(counters), dict[str, str]()
+    keys, told, parted = set(counters), dict[str, str](), dict[Key, int]()
     for key, stems in files.items():
-        held, known = {codes[stem] for stem in stems if stem in codes}, ranks[key] is Rank.KNOWN
-        if len(held) > 1:
+        whole = len(mentions) == len(stems) > 1
+        group = (
+            ranks[key] is not Rank.KNOWN
+            and key not in everywhere
+            and _names_a_group(key, stems, varying, ranks, known_keys, numbers)
+        )
+        people = headers.people(stems)
+        if people > 1:
             keys.add(key)
-            if ranks[key] > Rank.WORD:
-                told[key.text] = f"under which {len(held)} different patient codes stand"
-        elif len(mentions) == len(stems) > 1 and ranks[key] < Rank.SUBJECT:
+            if not (group or key in counters or (whole and ranks[key] <= Rank.WORD)):
+                parted[key] = people
+        elif whole and ranks[key] < Rank.SUBJECT:
             keys.add(key)
             if ranks[key] > Rank.WORD or any(
                 m.key == key and m.place == DIRECTORY for m in mentions[stems[0]]
             ):
                 told[key.text] = "which is in every path"
-        elif (
-            not known
-            and key not in everywhere
-            and _names_a_group(key, stems, varying, ranks, known_keys, numbers)
-        ):
+        elif group:
             keys.add(key)
-    return _Dropped(keys, told)
+    return _Dropped(keys, told, parted)
 
 
 def _names_a_group(
@@ -279,12 +232,12 @@ def _named(
     return ties
 
 
-def _whole_names(loose: Mapping[str, Mapping[str, Any]], codes: Mapping[str, str]) -> list[Tie]:
+def _whole_names(loose: Mapping[str, Mapping[str, Any]], headers: Headers) -> list[Tie]:
     """Returns ties of recordings whose path has nothing like a person's name: equal file names."""
     ties: list[Tie] = []
     for name, stems in _by(loose, lambda stem: patient_key(loose[stem]["file"])).items():
         shown = min(loose[stem]["file"] for stem in stems)
-        parted = len({codes[stem] for stem in stems if stem in codes}) > 1
+        parted = headers.people(stems) > 1
         for group in [(stem,) for stem in stems] if parted else [stems]:
             ties.append(Tie(group, FILE, shown or name, 0, f"the file name {shown!r}"))
     return ties

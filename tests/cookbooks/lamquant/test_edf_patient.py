@@ -2,7 +2,7 @@
 
 import pytest
 
-from cookbooks.lamquant.formats.edf.patient import patient_key
+from cookbooks.lamquant.formats.edf.patient import PatientKeys, patient_keys
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ from cookbooks.lamquant.formats.edf.patient import patient_key
     ],
 )
 def test_a_field_that_names_nobody_has_no_key(field: str) -> None:
-    assert patient_key(field) is None
+    assert patient_keys(field) == PatientKeys(None, None)
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_a_field_that_names_nobody_has_no_key(field: str) -> None:
     ],
 )
 def test_spellings_of_one_person_share_a_key(fields: tuple[str, ...]) -> None:
-    assert len({patient_key(field) for field in fields}) == 1
-    assert patient_key(fields[0]) is not None
+    keys = {next(filter(None, patient_keys(field)), None) for field in fields}
+    assert len(keys) == 1 and None not in keys
 
 
 def test_other_people_have_other_keys() -> None:
@@ -63,6 +63,13 @@ def test_other_people_have_other_keys() -> None:
         *("Patient 1", "Patient 2"),
         *("anon123", "F12345", "M-012", "F34", "w_07", "J.D.", "Na Li", "No 17", "1950", "Jonas Frau-Holm"),
     )
-    keys = [patient_key(field) for field in fields]
+    keys = [patient_keys(field).header or patient_keys(field).person for field in fields]
     assert None not in keys and len(set(keys)) == len(fields)
     assert not any("harry" in (key or "") for key in keys)
+
+
+def test_a_name_with_birth_date_is_told_beside_a_code_and_without_one() -> None:
+    code, person = patient_keys("MRN4711 F 02-MAY-1950 Haagse_Ana")
+    assert code == patient_keys("mrn4711").header != person
+    assert patient_keys("X F 02-MAY-1950 haagse_ana") == PatientKeys(None, person)
+    assert patient_keys("MRN4711 F X Haagse_Ana") == PatientKeys(code, None)

@@ -23,7 +23,7 @@ from cookbooks.lamquant.formats.edf.content import hold_text
 from cookbooks.lamquant.formats.edf.header import Fields, read_fields, text_of
 from cookbooks.lamquant.formats.edf.layout import Layout, Slot, lay_out
 from cookbooks.lamquant.formats.edf.lists import Lists
-from cookbooks.lamquant.formats.edf.patient import is_synthetic, patient_key
+from cookbooks.lamquant.formats.edf.patient import PatientKeys, is_synthetic, patient_keys
 from cookbooks.lamquant.formats.edf.problems import (
     COPY_AGAIN,
     EXPORT,
@@ -69,7 +69,7 @@ class EdfFile:
         ranges: per channel digital minimum and maximum, physical minimum and maximum, and their unit.
         trailing_bytes: behind the last data record, and behind the last member of a gzip file.
         segments: stretches without a gap; one where the recording has none.
-        patient_key: a pseudonym of the patient that the header names, None where it names nobody.
+        patient: pseudonyms of the patient that the header names.
         identity: the header's identity fields where they were asked for, else None.
     """
 
@@ -86,7 +86,7 @@ class EdfFile:
     repairs: list[Repair]
     trailing_bytes: int
     synthetic: bool
-    patient_key: str | None
+    patient: PatientKeys
     identity: dict[str, str] | None = field(repr=False)
     _file: BinaryIO = field(repr=False)
     _samples: Samples = field(repr=False)
@@ -247,7 +247,7 @@ def _read(path: Path, file: BinaryIO, options: ReadOptions) -> EdfFile:
         repairs=repairs.made,
         trailing_bytes=layout.trailing_bytes,
         synthetic=is_synthetic(identity["patient"], identity["recording"]),
-        patient_key=patient_key(identity["patient"]),
+        patient=patient_keys(identity["patient"]),
         identity=identity if options.keep_identity else None,
         _file=file,
         _samples=Samples(path, file.fileno(), layout, [channel.slot for channel in channels]),
