@@ -192,6 +192,45 @@ QUIRKS: dict[str, Quirk] = {
     "one record without its time": Quirk(
         Edf([*four(), lists(onsets=["+0", "+1", "", "+3", "+4", "+5"])], reserved="EDF+D"), plain()
     ),
+    "records without a time at a gap": Quirk(
+        Edf([*four(), lists(onsets=["+0", "+1", "+2", "", "", "+100"])], reserved="EDF+D"),
+        plain(),
+        segments=(3, 1, 1, 1),
+    ),
+    "a record without a time at a gap of EDF+C": Quirk(
+        Edf([*four(), lists(onsets=["+0", "+1", "", "+50", "+51", "+52"])], reserved="EDF+C"),
+        plain(),
+        segments=(2, 1, 3),
+    ),
+    "EDF+D without a time at both ends": Quirk(
+        Edf([*four(), lists(onsets=["", "", "+7", "+8", "+9", ""])], reserved="EDF+D"),
+        plain(),
+        segments=(1, 1, 3, 1),
+    ),
+    "EDF+C without a time at both ends": Quirk(
+        Edf([*four(), lists(onsets=["", "", "+2", "+3", "+4", ""])], reserved="EDF+C"), plain()
+    ),
+    "records without a time before the beginning": Quirk(
+        Edf([*four(), lists(onsets=["", "", "+0", "+1", "+2", "+3"])], reserved="EDF+C"),
+        plain(),
+        segments=(1, 1, 4),
+    ),
+    "a second annotation signal has empty texts at other times": Quirk(
+        Edf(
+            [
+                lists(n=N, onsets=["+0", "+1", "", "+3", "+4", "+5"]),
+                *four(),
+                lists(n=20, onsets=[f"+{7 * k}.3" for k in range(6)]),
+            ],
+            reserved="EDF+C",
+        ),
+        plain(start=1),
+    ),
+    "the second annotation signal keeps the time": Quirk(
+        Edf([lists(n=N, onsets=["", "", "+9", "", "", ""]), *four(), lists(onsets=GAP)], reserved="EDF+D"),
+        plain(start=1),
+        segments=(3, 3),
+    ),
     "EDF+D without times": Quirk(
         Edf([*four(), lists(onsets=[""] * 6)], reserved="EDF+D"), says="do not say when they begin"
     ),
@@ -397,6 +436,11 @@ PEERS: dict[str, dict[str, tuple[str, ...]]] = {
             *("a gap of one sample", "times that overlap", "times that jitter", "times with a comma"),
             *("times that are rounded", "one record without its time", "times that stand still"),
             *("times of a clock that jitters", "a gap among times that jitter", "gaps of many lengths"),
+            *("records without a time at a gap", "a record without a time at a gap of EDF+C"),
+            *("EDF+D without a time at both ends", "EDF+C without a time at both ends"),
+            "records without a time before the beginning",
+            "a second annotation signal has empty texts at other times",
+            "the second annotation signal keeps the time",
         ),
         "differs: reads as many records as the header says": ("more records than stated",),
         "reads: leaves the duration to its caller": (

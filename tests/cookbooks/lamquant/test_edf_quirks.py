@@ -59,6 +59,19 @@ def test_what_was_written_is_read(name: str, tmp_path: Path) -> None:
         open_edf(path, ReadOptions(repair="refuse")).__exit__()
 
 
+def test_a_record_without_a_time_begins_when_it_could_at_the_earliest(tmp_path: Path) -> None:
+    onsets = {
+        "records without a time at a gap": [0, 3, 4, 100],
+        "a record without a time at a gap of EDF+C": [0, 2, 50],
+        "EDF+D without a time at both ends": [5, 6, 7, 10],
+        "records without a time before the beginning": [0, 1, 0],
+    }
+    for name, expected in onsets.items():
+        (tmp_path / "x.edf").write_bytes(QUIRKS[name].file.bytes())
+        with open_edf(tmp_path / "x.edf") as file:
+            assert [one.onset_s for one in file.segments] == expected, name
+
+
 Named = list[tuple[str, NDArray[Any]]]
 
 

@@ -18,18 +18,20 @@ class Lists:
         self._descriptor, self._layout, self._slots = descriptor, layout, slots
 
     def onsets(self) -> list[Onset | None]:
-        """Returns when each data record begins, by the signal that says so most often; empty if none does.
+        """Returns when each data record begins; empty if no signal says so.
 
-        Times that never move are what some writers fill in, and say nothing.
+        By EDF+ the first annotation signal does. Another one is believed where the first says nothing for
+        most of the records: empty texts of other signals can stand at any time. Times that never move are
+        what some writers fill in, and say nothing.
         """
         best: list[Onset | None] = []
-        for slot in self._slots:
+        for slot in sorted(self._slots, key=lambda slot: not slot.is_annotation):
             times = map(record_onset, self._records(slot))
             found = [Onset(*time) if time else None for time in times]
             stands_still = _known(found) > 1 and len({onset.seconds for onset in found if onset}) == 1
             if _known(found) > _known(best) and not stands_still:
                 best = found
-            if _known(best) == self._layout.n_records:
+            if 2 * _known(best) >= self._layout.n_records:
                 break
         return best
 

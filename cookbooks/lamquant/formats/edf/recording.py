@@ -230,7 +230,8 @@ def _read(path: Path, file: BinaryIO, options: ReadOptions) -> EdfFile:
     signals = [slot for slot in slots if not slot.is_annotation]
     duration = _duration(path, fields, layout, onsets, bool(signals), repairs)
     channels, left_out = choose(path, signals, duration, options.channels, options.exclude, repairs)
-    _check_times(path, fields, layout, onsets)
+    says_gaps = text_of(fields.raw["reserved"])[:5].upper() in ("EDF+D", "BDF+D")
+    _check_times(path, layout, onsets, says_gaps)
     per_record = channels[0].slot.samples
     scale, offset = _calibration(channels)
     return EdfFile(
@@ -242,7 +243,7 @@ def _read(path: Path, file: BinaryIO, options: ReadOptions) -> EdfFile:
         scale=scale,
         offset=offset,
         ranges=[channel.range for channel in channels],
-        segments=find_segments(onsets, layout.n_records, duration, per_record),
+        segments=find_segments(onsets, layout.n_records, duration, per_record, says_gaps=says_gaps),
         left_out=left_out,
         repairs=repairs.made,
         trailing_bytes=layout.trailing_bytes,
@@ -291,8 +292,7 @@ def _duration(
     return step
 
 
-def _check_times(path: Path, fields: Fields, layout: Layout, onsets: Sequence[Onset | None]) -> None:
-    says_gaps = text_of(fields.raw["reserved"])[:5].upper() in ("EDF+D", "BDF+D")
+def _check_times(path: Path, layout: Layout, onsets: Sequence[Onset | None], says_gaps: bool) -> None:
     if says_gaps and not onsets and layout.n_records > 1:
         problem = "discontinuous, and its records do not say when they begin: its gaps cannot be found"
         raise BadRecording(path, "reserved", problem, EXPORT)

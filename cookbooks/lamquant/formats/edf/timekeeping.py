@@ -48,19 +48,30 @@ def even_step(onsets: Sequence[Onset | None]) -> float | None:
 
 
 def find_segments(
-    onsets: Sequence[Onset | None], n_records: int, duration_s: float, samples_per_record: int
+    onsets: Sequence[Onset | None],
+    n_records: int,
+    duration_s: float,
+    samples_per_record: int,
+    *,
+    says_gaps: bool = False,
 ) -> list[Segment]:
     """Returns the segments of a recording; one where the times show no gap.
+
+    A record without a time belongs to those around it where their times leave no gap. At a gap nobody knows
+    on which side of it such a record lies: it is a segment of its own, from when it could begin at the
+    earliest.
 
     Args:
         onsets: of each record, None where a record does not say; empty where no record does.
         n_records: data records of the recording.
         duration_s: length of one.
         samples_per_record: of the channels that are taken.
+        says_gaps: whether the file says that it has gaps; then one can be before the first time and after
+            the last.
     """
     tolerance = TOLERANCE * duration_s / samples_per_record + _rounding(onsets, duration_s)
     tolerance = max(tolerance, min(JITTER * _jitter(onsets), MOST_JITTER_S))
-    starts, begins = [0], [_first(onsets, duration_s)]
+    starts, begins = _before_first(onsets, duration_s, tolerance, says_gaps)
     known, late = None, 0.0
     for index, onset in enumerate(onsets):
         if onset is None:
@@ -69,10 +80,13 @@ def find_segments(
         deviation = onset.seconds - expected
         step = deviation - late if known is not None else 0.0
         if abs(step) > tolerance or abs(deviation) > MOST_DRIFT_S + tolerance:
+            _each_apart(starts, begins, range(index if known is None else known + 1, index), duration_s)
             starts.append(index)
             begins.append(onset.seconds)
             deviation = 0.0
         known, late = index, deviation
+    if says_gaps and known is not None:
+        _each_apart(starts, begins, range(known + 1, n_records), duration_s)
     ends = [*starts[1:], n_records]
     return [
         Segment(index, start, end - start, onset, (end - start) * samples_per_record)
@@ -80,11 +94,26 @@ def find_segments(
     ]
 
 
-def _first(onsets: Sequence[Onset | None], duration_s: float) -> float:
+def _each_apart(starts: list[int], begins: list[float], records: range, duration_s: float) -> None:
+    """Begin a segment at each of the records, at the time that follows from the one before."""
+    for index in records:
+        begins.append(begins[-1] + (index - starts[-1]) * duration_s)
+        starts.append(index)
+
+
+def _before_first(
+    onsets: Sequence[Onset | None], duration_s: float, tolerance: float, says_gaps: bool
+) -> tuple[list[int], list[float]]:
+    """Returns the first record, and when it begins; of those without a time each, where a gap may follow."""
     for index, onset in enumerate(onsets):
-        if onset is not None:
-            return onset.seconds - index * duration_s
-    return 0.0
+        if onset is None:
+            continue
+        first = onset.seconds - index * duration_s
+        if index and (says_gaps or first < -tolerance):
+            begins = [max(0.0, first) + before * duration_s for before in range(index)]
+            return [*range(index + 1)], [*begins, onset.seconds]
+        return [0], [first]
+    return [0], [0.0]
 
 
 def _jitter(onsets: Sequence[Onset | None]) -> float:
