@@ -95,7 +95,7 @@ def find_segments(
 
 
 def _each_apart(starts: list[int], begins: list[float], records: range, duration_s: float) -> None:
-    """Begin a segment at each of the records, at the time that follows from the one before."""
+    """Add a segment at each of the records, at the time that follows from the one before."""
     for index in records:
         begins.append(begins[-1] + (index - starts[-1]) * duration_s)
         starts.append(index)
