@@ -70,3 +70,21 @@ def test_a_quiet_channel_is_not_text(width: int, offset: int, reach: int, tmp_pa
         samples = np.rint(shape + offset).astype("<i4")
         raw = [row.view(np.uint8).reshape(-1, 4)[:, :width].tobytes() for row in samples]
         assert not left_out(tmp_path / "x", raw, width), name
+
+
+@pytest.mark.parametrize("n", [1, 4, N])
+def test_a_note_is_found_wherever_it_stands_in_a_long_recording(n: int, tmp_path: Path) -> None:
+    """Letters that follow each other, in records of one sample too; and a channel that is flat stays one."""
+    records = 3001
+    raw = TEXT.encode().ljust(128)
+    pieces = [raw[at : at + 2 * n] for at in range(0, 128, 2 * n)]
+    for first in (1, 1498, 1499, 1500, records - 1 - len(pieces)):
+        note = Sig(
+            LABELS[2],
+            content=lambda k, first=first: pieces[k - first] if 0 <= k - first < len(pieces) else b"  " * n,
+        )
+        flat = Sig("EEG Cz", content=lambda k, first=first: b"\x50\0" * n if k != first else b"\x40\x06" * n)
+        signals = [Sig(LABELS[0], walk(1, n, records)), note, flat]
+        (tmp_path / "x").write_bytes(Edf(signals, records=records).bytes())
+        with open_edf(tmp_path / "x") as file:
+            assert file.channels == [LABELS[0], "EEG Cz"], first

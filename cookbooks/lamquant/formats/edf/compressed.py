@@ -27,7 +27,7 @@ channel that stands still a thousand."""
 
 
 def inflated(path: Path, file: BinaryIO, scratch: Path | None) -> tuple[BinaryIO, int]:
-    """Returns the content of an open gzip file, and how many bytes behind it are no gzip.
+    """Returns the content of an open gzip file, and how many bytes behind it are not gzip.
 
     The content is an open file that goes when it is closed. A file that breaks off gives what is there: its
     last data record is cut.
@@ -81,7 +81,7 @@ def _inflate(path: Path, file: BinaryIO, out: BinaryIO) -> int:
 
 
 def _behind_member(data: bytes, file: BinaryIO) -> bytes:
-    """Returns what follows a member: another one, or what is no gzip. Zeros between members are padding."""
+    """Returns what follows a member: another one, or what is not gzip. Zeros between members are padding."""
     data = data.lstrip(b"\0")
     while len(data) < len(MAGIC) and (more := file.read(CHUNK)):
         data = (data + more).lstrip(b"\0")

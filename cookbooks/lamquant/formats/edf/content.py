@@ -1,6 +1,8 @@
 """Tells text from samples by what stands in the data records, whatever a label says."""
 
 import re
+from collections.abc import Iterable
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,8 @@ SHARE = 0.25
 LETTERS = 4
 """The bytes of a sample can all be printable where a channel has a large offset: but then the upper byte
 hardly changes. Text has so many different letters in every place of a sample, if it is not very short."""
+ENOUGH = 64
+"""Records that are not blank, by which a signal is judged that is blank elsewhere."""
 FEWEST, WORD, SHORT = 4, 16, 64
 """Bytes that tell nothing, bytes of one word, and bytes of which a text is long enough to be told."""
 _PERIODS, LONG_FILL = (1, 2, 3, 4), 8
@@ -48,6 +52,32 @@ def hold_text(records: Records, width: int) -> bool:
         records = records[: whole * together].reshape(whole, -1)
     texts = int(_texts(records, width).sum())
     return texts > 0 and texts >= SHARE * int((~are_blank(records)).sum())
+
+
+def holds_text_somewhere(parts: Iterable[bytes], size: int, width: int) -> bool:
+    """Says whether a signal that is mostly blank holds text, by the first of its parts that are not.
+
+    Args:
+        parts: of every data record, in order.
+        size: bytes of a part.
+        width: bytes of a sample.
+    """
+    together = -(-SHORT // size)
+    found: list[bytes] = []
+    rest = iter(parts)
+    while record := b"".join(islice(rest, together)):
+        if not is_blank(record):
+            found.append(record.ljust(together * size, b"\0"))
+        if len(found) == ENOUGH:
+            break
+    records = np.frombuffer(b"".join(found), np.uint8).reshape(len(found), together * size)
+    return hold_text(records, width)
+
+
+def is_blank(record: bytes) -> bool:
+    """Says whether a record holds what fills it up and nothing else."""
+    repeats = any(record[period:] == record[:-period] for period in _PERIODS[2:])  # of 4 are those of 1 and 2
+    return repeats or not record.strip(b"\0\t\n\r \xff")
 
 
 def are_blank(records: Records) -> NDArray[np.bool_]:

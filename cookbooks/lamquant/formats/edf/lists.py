@@ -47,15 +47,19 @@ class Lists:
                 yield from (tal for tal in lists if tal.texts)
 
     def _records(self, slot: Slot) -> Iterator[bytes]:
-        """Yields one signal's part of each data record."""
-        layout, size = self._layout, self._layout.record_bytes
-        together = TOGETHER if size <= SHORT_RECORD else 1
-        for first in range(0, layout.n_records, together):
-            count = min(together, layout.n_records - first)
-            start = layout.data_start + first * size + slot.offset
-            data = os.pread(self._descriptor, (count - 1) * size + slot.n_bytes, start)
-            for at in range(0, count * size, size):
-                yield data[at : at + slot.n_bytes]
+        return parts_of(self._descriptor, self._layout, slot)
+
+
+def parts_of(descriptor: int, layout: Layout, slot: Slot) -> Iterator[bytes]:
+    """Yields one signal's part of each data record."""
+    size = layout.record_bytes
+    together = TOGETHER if size <= SHORT_RECORD else 1
+    for first in range(0, layout.n_records, together):
+        count = min(together, layout.n_records - first)
+        start = layout.data_start + first * size + slot.offset
+        data = os.pread(descriptor, (count - 1) * size + slot.n_bytes, start)
+        for at in range(0, count * size, size):
+            yield data[at : at + slot.n_bytes]
 
 
 def _known(onsets: Sequence[Onset | None]) -> int:

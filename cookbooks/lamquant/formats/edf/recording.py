@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from blut_resources.files.foreign import NotRegular, open_regular
 from cookbooks.lamquant.formats.edf.channels import Range, TakenChannel, choose
 from cookbooks.lamquant.formats.edf.compressed import MAGIC, inflated
-from cookbooks.lamquant.formats.edf.content import hold_text
+from cookbooks.lamquant.formats.edf.content import are_blank, hold_text, holds_text_somewhere
 from cookbooks.lamquant.formats.edf.header import Fields, read_fields, text_of
 from cookbooks.lamquant.formats.edf.layout import Layout, Slot, lay_out
-from cookbooks.lamquant.formats.edf.lists import Lists
+from cookbooks.lamquant.formats.edf.lists import Lists, parts_of
 from cookbooks.lamquant.formats.edf.patient import PatientKeys, is_synthetic, patient_keys
 from cookbooks.lamquant.formats.edf.problems import (
     COPY_AGAIN,
@@ -257,7 +257,10 @@ def _read(path: Path, file: BinaryIO, options: ReadOptions) -> EdfFile:
 
 
 def _with_content(descriptor: int, layout: Layout) -> list[Slot]:
-    """Returns the signals, each with whether it holds text, by records that are spread over the file."""
+    """Returns the signals, each with whether it holds text, by records that are spread over the file.
+
+    Of a signal that is blank in all of them every record is looked at: a note can stand in one.
+    """
     size = layout.record_bytes
     count = max(1, min(layout.n_records, MOST_RECORDS, LOOKED_AT // size))
     chosen = sorted({index * (layout.n_records - 1) // max(1, count - 1) for index in range(count)})
@@ -268,6 +271,10 @@ def _with_content(descriptor: int, layout: Layout) -> list[Slot]:
     for slot in layout.slots:
         content = records[:, slot.offset : slot.offset + slot.n_bytes]
         text = not slot.is_annotation and hold_text(content, layout.sample_bytes)
+        unseen = len(whole) < layout.n_records and slot.n_bytes > 0 and not slot.is_annotation
+        if unseen and not text and are_blank(content).all():
+            parts = parts_of(descriptor, layout, slot)
+            text = holds_text_somewhere(parts, slot.n_bytes, layout.sample_bytes)
         slots.append(replace(slot, holds_text=text))
     return slots
 
