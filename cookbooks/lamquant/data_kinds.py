@@ -46,7 +46,7 @@ def _tables(path: Path) -> dict[str, list[dict[str, Any]]]:
     entries = [
         {"stem": name, "evidence": evidence_of(PurePosixPath(name), *_patient(base / name))} for name in names
     ]
-    return {"subjects": people_in(entries)}
+    return people_in(entries)
 
 
 def _patient(file: Path) -> tuple[str | None, str | None]:

@@ -20,8 +20,7 @@ def shown(index: Mapping[str, Any]) -> dict[str, Any]:
     mended = Counter(field for entry in files for field in {repair["field"] for repair in entry["repairs"]})
     taken = Counter(name for entry in files for name in entry["channels"])
     left_out = Counter((one["label"], one["reason"]) for entry in files for one in entry["left_out"])
-    people = people_in(entries)
-    page["subjects"] = _table(people, len(people))
+    page |= {title: _table(rows, len(rows)) for title, rows in people_in(entries).items()}
     if refused:
         page["refused"] = _table(refused, len(refused))
     if mended:

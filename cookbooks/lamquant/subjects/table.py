@@ -24,8 +24,10 @@ def rows_of(evidence: Mapping[str, Mapping[str, Any]], sides: Mapping[str, str])
     ]
 
 
-def people_in(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Returns a row for each subject in a corpus or a directory that is not split yet.
+def people_in(entries: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Returns the tables of a corpus or a directory that is not split yet.
+
+    They are ``subjects``, a row for each, and where there is any, ``no_evidence``: what joins nobody.
 
     Args:
         entries: each with ``stem`` and ``evidence``, as in ``corpus.json``.
@@ -35,4 +37,6 @@ def people_in(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         unit.name: {"names_only": unit.names_only, "evidence": unit.evidence, "files": len(unit.stems)}
         for unit in people.all()
     }
-    return [{name: row[name] for name in COLUMNS if name != "side"} for row in rows_of(evidence, {})]
+    rows = [{name: row[name] for name in COLUMNS if name != "side"} for row in rows_of(evidence, {})]
+    ignored = [{"taken for no evidence of a person": one} for one in people.ignored]
+    return {"subjects": rows, **({"no_evidence": ignored} if ignored else {})}

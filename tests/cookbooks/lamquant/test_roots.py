@@ -169,7 +169,27 @@ def test_nothing_of_a_patient_is_kept(tmp_path: Path) -> None:
     kept = json.dumps(found).lower()
     for word in ("haseltine", "hanna", "4711", "1951", "who", "somebody", "secret"):
         assert word not in kept, word
-    assert first["evidence"]["header"] == second["evidence"]["header"] != None  # noqa: E711
+    for key in ("header", "person"):
+        assert first["evidence"][key] == second["evidence"][key] != None  # noqa: E711
+
+
+def test_an_archive_of_a_recording_keeps_who_it_is_of_as_pseudonyms(
+    blut_instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    for name, patient in (
+        ("a", "4711 F 02-MAY-1951 Haseltine_Hanna"),
+        ("b", "X F 02-MAY-1951 Haseltine_Hanna"),
+    ):
+        path = tmp_path / "edf" / f"{name}.edf"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(Edf([Sig("EEG Fp1", walk(1))], patient=patient).bytes())
+    _, corpus, index = _made(blut_instance, edf_roots={"r": str(tmp_path / "edf")})
+    kept = [entry["evidence"] for entry in index["recordings"]]
+    assert kept[0]["person"] == kept[1]["person"] and kept[0]["header"] and kept[1]["header"] is None
+    archives = store_of(blut_instance).open(corpus.digest) / "archives"
+    _, _, taken = _made(blut_instance, lma_roots={"r": str(archives)})
+    for one, other in zip(kept, taken["recordings"], strict=True):
+        assert (other["evidence"]["header"], other["evidence"]["person"]) == (one["header"], one["person"])
 
 
 def test_an_archive_that_is_named_after_its_patient_is_read_and_not_named(

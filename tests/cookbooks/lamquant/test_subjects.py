@@ -155,3 +155,14 @@ def test_a_dataset_shows_its_subjects_with_their_evidence(tmp_path: Path) -> Non
     (other,) = rows.keys() - {"p01"}
     assert other == pseudonym("MRN1") and rows[other]["files"] == 2
     assert rows[other]["evidence"] == f"the patient code {other} in the header"
+
+
+def test_a_dataset_shows_what_was_taken_for_no_evidence(tmp_path: Path) -> None:
+    for path, code in (("anna/a.edf", "M1"), ("anna/b.edf", "M2"), ("ben/c.edf", "X")):
+        signals = [edfio.EdfSignal(np.arange(512.0), 256, label="EEG Fp1", physical_dimension="uV")]
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        edfio.Edf(signals, patient=edfio.Patient(code=code)).write(tmp_path / path)
+    tables = KINDS[0].tables
+    assert tables
+    told = "'anna', under which 2 different patient codes stand"
+    assert tables(tmp_path)["no_evidence"] == [{"taken for no evidence of a person": told}]
