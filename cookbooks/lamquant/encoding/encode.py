@@ -20,8 +20,8 @@ from cookbooks.lamquant.formats.lma.writer import LmaEntry, write_lma
 from cookbooks.lamquant.formats.lml.container import LmlReader, LmlWriter, NotBitExact, SignalDigest
 from cookbooks.lamquant.subjects.evidence import evidence_of
 
-BLOCK_VALUES = 1 << 21
-"""Samples of all channels that are read and encoded at once."""
+BLOCK_VALUES = 1 << 17
+"""Samples of all channels that are read and encoded at once: so many stay in a processor's cache."""
 
 
 def encode_job(job: EncodeJob, moved: Callable[[int], object]) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def _write_payload(
 ) -> str:
     """Write the container of one segment, every window proved; returns the digest of its samples."""
     n_channels = len(recording.channels)
-    digest = SignalDigest(n_channels, job.finished)
+    digest = SignalDigest(n_channels, job.finished, "<i2" if recording.bit_depth <= 16 else "<i4")
     with path.open("wb") as file:
         writer = LmlWriter(
             file,

@@ -20,6 +20,7 @@ class Samples:
     def __init__(self, path: Path, descriptor: int, layout: Layout, slots: Sequence[Slot]) -> None:
         self._path, self._descriptor, self._layout, self._slots = path, descriptor, layout, slots
         self._per_record = slots[0].samples
+        self._buffer = bytearray()
 
     def read(self, first_record: int, start: int, stop: int) -> NDArray[np.int32]:
         """Returns int32 ``[C, stop - start]``, counted in samples from the beginning of ``first_record``.
@@ -79,22 +80,26 @@ class Samples:
             out[row] = _integers(raw[None], width)[0]
 
     def _bytes(self, offset: int, count: int) -> NDArray[np.uint8]:
+        """Returns bytes of the file; they stand until the next are read."""
+        if len(self._buffer) < count:
+            self._buffer = bytearray(count)
+        view = memoryview(self._buffer)[:count]
         try:
-            data = _read_all(self._descriptor, offset, count)
+            done = _read_into(self._descriptor, offset, view)
         except OSError as error:
             problem = f"cannot be read ({error.strerror or type(error).__name__})"
             raise BadRecording(self._path, "data records", problem, COPY_AGAIN) from error
-        if len(data) < count:
+        if done < count:
             problem = "the file became shorter while it was read"
             raise BadRecording(self._path, "data records", problem, COPY_AGAIN)
-        return np.frombuffer(data, np.uint8)
+        return np.frombuffer(view, np.uint8)
 
 
-def _read_all(descriptor: int, offset: int, count: int) -> bytes:
-    data = os.pread(descriptor, count, offset)
-    while len(data) < count and (more := os.pread(descriptor, count - len(data), offset + len(data))):
-        data += more  # a read gives at most 2 GiB
-    return data
+def _read_into(descriptor: int, offset: int, view: memoryview) -> int:
+    done = os.preadv(descriptor, [view], offset)
+    while done < len(view) and (more := os.preadv(descriptor, [view[done:]], offset + done)):
+        done += more  # a read gives at most 2 GiB
+    return done
 
 
 def _integers(raw: NDArray[np.uint8], width: int) -> NDArray[np.int32] | NDArray[np.int16]:

@@ -21,25 +21,26 @@ class SignalDigest:
     Args:
         n_channels: rows of every block.
         scratch: directory with room for two or four bytes a sample; the system's own if None.
+        kind: of integers that hold every sample; found out block by block if None.
     """
 
-    def __init__(self, n_channels: int, scratch: Path | None = None) -> None:
-        self._n_channels, self._scratch = n_channels, scratch
+    def __init__(self, n_channels: int, scratch: Path | None = None, kind: str | None = None) -> None:
+        self._n_channels, self._scratch, self._kind = n_channels, scratch, kind
         self._waiting: list[np.ndarray] = []
+        self._held = 0
         self._laid: list[tuple[int, int, np.dtype]] = []  # offset, samples and type of each stretch
         self._file: IO[bytes] | None = None
 
     def update(self, block: np.ndarray) -> None:
         """Take the next samples, integers [channels, samples]."""
-        low, high = int(block.min()), int(block.max())
-        kind = next(k for k in ("<i2", "<i4", "<i8") if np.iinfo(k).min <= low <= high <= np.iinfo(k).max)
-        self._waiting.append(block.astype(kind))
-        if sum(part.nbytes for part in self._waiting) > IN_MEMORY:
+        self._waiting.append(block.astype(self._kind or _narrowest(block)))
+        self._held += self._waiting[-1].nbytes
+        if self._held > IN_MEMORY:
             # short rows would be read one by one, once for each channel
             short = block.shape[1] < SHORT_ROW
             for part in [np.concatenate(self._waiting, axis=1)] if short else self._waiting:
                 self._lay_down(part)
-            self._waiting = []
+            self._waiting, self._held = [], 0
 
     def hexdigest(self) -> str:
         """Returns the digest; nothing may be added afterwards."""
@@ -63,6 +64,11 @@ class SignalDigest:
         assert self._file is not None
         self._file.seek(at + channel * samples * kind.itemsize)
         return np.frombuffer(self._file.read(samples * kind.itemsize), kind)
+
+
+def _narrowest(block: np.ndarray) -> str:
+    low, high = int(block.min()), int(block.max())
+    return next(k for k in ("<i2", "<i4", "<i8") if np.iinfo(k).min <= low <= high <= np.iinfo(k).max)
 
 
 def signal_sha256(digital: np.ndarray) -> str:
