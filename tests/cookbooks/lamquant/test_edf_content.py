@@ -15,6 +15,8 @@ CODES = {
     "UTF-8": lambda text: ("Квендельгейм " + text[:9]).encode(),
     "UTF-16": lambda text: text.encode("utf-16-le"),
     "UTF-16, most significant byte first": lambda text: text.encode("utf-16-be"),
+    "UTF-16 of other letters": lambda text: "Квендельгейм Оттилия".encode("utf-16-le"),
+    "UTF-16 of other letters, turned": lambda text: "Κουέντελχαϊμ Οττίλια".encode("utf-16-be"),
     "UTF-32": lambda text: text[:24].encode("utf-32-le"),
     "24 bits": lambda text: b"".join(bytes([ord(one), 0, 0]) for one in text[:36]),
     "24 bits, in the upper byte": lambda text: b"".join(bytes([0, 0, ord(one)]) for one in text[:36]),
@@ -55,7 +57,7 @@ def test_one_word_in_capitals_is_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("width", [2, 3])
-@pytest.mark.parametrize("offset", [0, 50, 80, 110, 8224, -150])
+@pytest.mark.parametrize("offset", [0, 50, 80, 110, 1080, 8224, -150])
 @pytest.mark.parametrize("reach", [3, 10, 25, 45, 120])
 def test_a_quiet_channel_is_not_text(width: int, offset: int, reach: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(reach)
