@@ -115,3 +115,56 @@ def test_a_whole_name_of_one_code_joins_where_its_parts_have_several(names: str,
         whose.append(frozenset(own))
     assert parted(files) == set(whose)
     assert any("the whole name decides, such as" in one for one in people(files).ignored)
+
+
+def test_a_whole_name_without_any_code_joins_too() -> None:
+    files: dict[str, Header] = {
+        f"{site}-00{n}/visit{visit}.edf": (f"MRN {site}{n}" if (site, n) != ("A", 3) else None, None)
+        for site, n, visit in product("ABC", (1, 2, 3), (1, 2))
+    }
+    assert frozenset({"A-003/visit1.edf", "A-003/visit2.edf"}) in parted(files)
+
+
+def test_a_whole_name_above_several_people_joins_nobody() -> None:
+    files: dict[str, Header] = {}
+    for ward, bed, person in product("AB", (1, 2), (1, 2)):
+        who = f"p{ord(ward) * 100 + bed * 10 + person}"
+        files |= {f"{ward}-00{bed}/{who}_visit{visit}.edf": (None, None) for visit in (1, 2)}
+        files[f"{ward}-00{bed}/{who}_visit1.edf"] = (f"MRN {who}" if person == 1 else None, None)
+    assert sorted(len(unit) for unit in parted(files)) == [2] * 8
+
+
+def test_two_spellings_of_a_name_with_one_code_are_one_person_whose_directory_joins() -> None:
+    one: dict[str, Header] = {
+        "JD/a.edf": ("M1", "ana 1950"),
+        "JD/b.edf": ("M1", "anna 1950"),
+        "JD/c.edf": (None, None),
+    }
+    other: dict[str, Header] = {"MK/d.edf": ("M2", None)}
+    assert parted(one | other) == {frozenset(one), frozenset(other)}
+
+
+def test_more_codes_than_names_are_people() -> None:
+    tasks = ("nback", "flanker", "stroop", "gonogo")
+    files: dict[str, Header] = {
+        f"{task}/{'abcdefg'[n]}.edf": (f"MRN{n}", None) for task in tasks for n in range(6)
+    }
+    assert sorted(len(unit) for unit in parted(files)) == [4] * 6
+
+
+def test_codes_that_recur_under_a_few_of_many_names_are_people() -> None:
+    own: dict[str, Header] = {f"{who}/a.edf": (f"MRN {who}", None) for who in NAMES}
+    shared: dict[str, Header] = {
+        f"{study}/visit{k}.edf": (code, None)
+        for study, (k, code) in product(("alpha", "beta", "gamma"), enumerate(("M1", "M2")))
+    }
+    assert sorted(len(unit) for unit in parted(own | shared)) == [1] * 6 + [3, 3]
+
+
+def test_what_would_join_nobody_anyway_is_not_told() -> None:
+    files: dict[str, Header] = {
+        f"study/{who}/{n}.edf": (f"MRN {who}", None)
+        for who in ("anna", "ben", "carl", "dora")
+        for n in (1, 2)
+    }
+    assert people(files).ignored == ()
