@@ -34,6 +34,18 @@ from cookbooks.lamquant.formats.edf.patient import PatientKeys, patient_keys
             "sin nombre",
         ),
         *("Sconosciuto", "rimosso", "nessun nome", "não disponível", "anônimo", "sem_nome", "John Doe"),
+        *(
+            "Doe^Jane",
+            "UNK F X UNK",
+            "k.A.",
+            "keine Angabe",
+            "N.D.",
+            "non connu",
+            "sin datos",
+            "Herr X",
+            "99999",
+        ),
+        *("PHI_REMOVED", "deID", "to be defined", "45 M", "male 45 years", "noid", "TBD"),
         *("redacted M 01-JAN-1900 removed", "<none> X X -", "1950-05-02", "subject_X", "xxx M 12.12.1950"),
     ],
 )

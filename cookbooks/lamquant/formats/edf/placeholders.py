@@ -26,14 +26,16 @@ eliminada borrado borrada sin nombre vacio oculto masculino femenino hombre muje
 identificado sconosciuto sconosciuta ignoto ignota nessun nessuno nessuna rimosso rimossa cancellato
 cancellata eliminato senza nome disponibile vuoto maschio femmina uomo donna paziente cognome desconhecido
 desconhecida nenhum nenhuma removido removida apagado apagada sem nao disponivel vazio feminino homem mulher
+unk tbd tba to be defined mr mrs ms miss herr angabe angaben connu conocido noto dato dati datos dados data
+nameless phi hipaa deid noid nopatient nopatientid year years jahre ans anni anos
 """)
 """Words that name nobody, in English, German, French, Spanish, Italian and Portuguese, without accents."""
-_TOGETHER = _words("nn na nna nk johndoe janedoe maxmustermann erikamustermann")
+_TOGETHER = _words("nn na oa nd sn ka johndoe janedoe doejohn doejane maxmustermann erikamustermann")
 """What several letters or words mean together: ``N.N.``, ``John Doe``."""
 _KINDS = re.compile(
-    r"[xmfw]|x+|0+|(anon[iy]m|pseudon[iy]m|deident|desident)[^\W\d_]*|\d{1,3}(y|yr|yrs|years?|yo|j|jahre|ans)"
+    r"[xmfw]|x+|0+|9{3,}|(anon[iy]m|pseudon[iy]m|deident|desident)[^\W\d_]*|\d{1,3}(y|yr|yrs|years?|yo|j|jahre|ans)"
 )
-_AGE = re.compile(r"(?<![^\W_])(?:[mfw] +|(?:male|female|age)[\W_]*)\d{1,3}(?![^\W_])")
+_AGE = re.compile(r"(?<![^\W_])(?:[mfw] +\d{1,3}|(?:male|female|age)[\W_]*\d{1,3}|\d{1,3} +[mfw])(?![^\W_])")
 _DATE = re.compile(
     r"(?<![^\W_])(?:\d{1,2}[-./ ](?:\d{1,2}|[^\W\d_]{3,9})[-./ ]\d{4}|\d{4}[-./]\d{1,2}[-./]\d{1,2})"
     r"(?![^\W_])"
