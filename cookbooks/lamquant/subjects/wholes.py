@@ -1,5 +1,6 @@
 """Takes a name as a whole where each part alone is of several people: ``A-001`` of a site and a number."""
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import groupby
@@ -9,6 +10,9 @@ from cookbooks.lamquant.subjects.headers import Headers
 from cookbooks.lamquant.subjects.mentions import DIRECTORY, FILE, Key, Mention
 from cookbooks.lamquant.subjects.names import patient_key
 from cookbooks.lamquant.subjects.parts import Rank
+
+MOST_WORDS = 8
+"""Words of a file name that are looked at."""
 
 
 class Whole(NamedTuple):
@@ -25,11 +29,11 @@ class Whole(NamedTuple):
 class _Named(NamedTuple):
     text: str
     mentions: Sequence[Mention]
-    alone: bool
+    spelled: str = ""
 
     def shown(self) -> str:
-        if self.alone:
-            return self.mentions[0].whole
+        if self.spelled:
+            return self.spelled
         file = "_".join(mention.part.shown for mention in self.mentions if mention.place != DIRECTORY)
         names = (mention.whole if mention.place == DIRECTORY else file for mention in self.mentions)
         return "/".join(dict.fromkeys(names))
@@ -79,7 +83,9 @@ def _names(
         if not any(mention.key in parted for mention in parts) or _joins(parts, dropped):
             continue
         if every[0].place == DIRECTORY:
-            yield _Named(f"{patient_key(every[0].whole)}/", every, True)
+            yield _Named(f"{patient_key(every[0].whole)}/", every, every[0].whole)
+        else:
+            yield from _runs(every[0].whole, parts)
         yield from _together(parts, every)
     if not _joins(found, dropped):
         directories = [m for m in raw if m.place == DIRECTORY]
@@ -88,17 +94,29 @@ def _names(
             yield from _together(found, raw)
 
 
+def _runs(name: str, parts: Sequence[Mention]) -> Iterator[_Named]:
+    """Give each run of words of a file name that has a part in it: what is before and behind may count."""
+    words = re.findall(r"[^\W_]+", patient_key(name))[:MOST_WORDS]
+    keys = {mention.key.text for mention in parts}
+    for first in range(len(words) - 1):
+        for end in range(first + 2, len(words) + 1):
+            if not keys.isdisjoint(words[first:end]):
+                run = " ".join(words[first:end])
+                yield _Named(run, parts, run)
+
+
 def _joins(parts: Iterable[Mention], dropped: Set[Key]) -> bool:
     """Says whether one of the parts joins, but a short number of a file, which may count its recordings."""
     return any(mention.key.place != FILE and mention.key not in dropped for mention in parts)
 
 
 def _together(undated: Sequence[Mention], every: Sequence[Mention]) -> Iterator[_Named]:
-    """Give parts together; of a file name also without the last ones, which may count its recordings."""
+    """Give parts together; of a file name also without its last ones, which may count."""
     for parts in (undated, every) if len(undated) < len(every) else (every,):
         directories = sum(mention.place == DIRECTORY for mention in parts)
         for count in range(max(2, directories), len(parts) + 1):
-            yield _Named(" ".join([mention.key.text for mention in parts[:count]]), parts[:count], False)
+            some = parts[:count]
+            yield _Named(" ".join([mention.key.text for mention in some]), some)
 
 
 def counters_below(files: Mapping[Key, Sequence[str]], wholes: Sequence[Whole]) -> set[Key]:

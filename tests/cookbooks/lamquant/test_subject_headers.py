@@ -105,8 +105,6 @@ COMPOSED = {
 @pytest.mark.parametrize("tree", ["{who}/visit{v}.edf", "{who}_visit{v}.edf", "{who}_{v}.edf"])
 @pytest.mark.parametrize("names", COMPOSED)
 def test_a_whole_name_of_one_code_joins_where_its_parts_have_several(names: str, tree: str) -> None:
-    if names == "an initial" and "/" not in tree:
-        return
     files: dict[str, Header] = {}
     whose = []
     for who in COMPOSED[names]:
@@ -168,3 +166,14 @@ def test_what_would_join_nobody_anyway_is_not_told() -> None:
         for n in (1, 2)
     }
     assert people(files).ignored == ()
+
+
+@pytest.mark.parametrize("names", ["two names", "an initial"])
+def test_a_whole_name_behind_a_number_joins(names: str) -> None:
+    files: dict[str, Header] = {
+        f"{visit}_{who}.edf": (f"MRN {who}" if visit == 1 else None, None)
+        for who in COMPOSED[names]
+        for visit in (1, 2, 3)
+    }
+    whose = {frozenset(f"{visit}_{who}.edf" for visit in (1, 2, 3)) for who in COMPOSED[names]}
+    assert parted(files) == whose
