@@ -1,5 +1,6 @@
 """Says where recordings lie: directories of EDF files, and of archives that were made elsewhere."""
 
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -97,6 +98,12 @@ def _refuse_equal(roots: list[Root]) -> None:
     for path, same in by_path.items():
         if len(same) > 1:
             raise ValueError(f"{' and '.join(root.field for root in same)}: both name {path}: give it once")
+    for inner, outer in itertools.permutations(roots, 2):
+        if inner.kind == outer.kind and Path(outer.path) in Path(inner.path).parents:
+            raise ValueError(
+                f"{inner.field}: {inner.path} lies in {outer.path}, which is given too: its files would count"
+                " twice; give one of them"
+            )
     for same in by_name.values():
         if len(same) > 1:
             paths = " and ".join(root.path for root in same)

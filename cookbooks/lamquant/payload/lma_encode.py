@@ -237,7 +237,7 @@ def _none_usable(root: Path, refused: list[dict[str, Any]]) -> str:
     ]
     if len(refused) > SHOWN_REFUSALS:
         lines.append(f"  and {len(refused) - SHOWN_REFUSALS} more")
-    lines.append("mend these files, or point `recordings` at another directory")
+    lines.append("mend these files, or give another directory")
     return "\n".join(lines)
 
 

@@ -1,4 +1,8 @@
-"""Finds the recordings and people that a user's file names, and what comes near where there is none."""
+"""Finds the recordings and people that a user's file names, and what comes near where there is none.
+
+A directory or file that is named after its patient has a pseudonym in the corpus. The user's file may call it
+as it lies on the disk.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,7 +11,7 @@ from typing import Any
 
 from cookbooks.lamquant.subjects.evidence import evidence_in, without_suffix
 from cookbooks.lamquant.subjects.join import People
-from cookbooks.lamquant.subjects.names import patient_key
+from cookbooks.lamquant.subjects.names import patient_key, pseudonym
 
 LISTED = 12
 
@@ -30,6 +34,7 @@ class NamedRecordings:
             for name in (stem, entry.get("recording") or stem):
                 self._files[name].add(stem)
             self._names[path[-1]].add(stem)
+        self._parts = {part for path in [*self._files, *self._directories] for part in path.split("/")}
 
     def named(self, name: str) -> tuple[set[str], int]:
         """Returns the stems that a name stands for, and how narrow it is; a file is the narrowest.
@@ -37,7 +42,7 @@ class NamedRecordings:
         Raises:
             KeyError: with the nearest known names, or with what it could stand for.
         """
-        plain = name.replace("\\", "/").removeprefix("./")
+        plain = self._as_known(name.replace("\\", "/").removeprefix("./"))
         file, directory = without_suffix(plain), plain.rstrip("/")
         is_file, is_directory = file in self._files, directory in self._directories
         if is_file and not plain.endswith("/") and not (is_directory and file == plain):
@@ -52,6 +57,13 @@ class NamedRecordings:
         if found:
             raise KeyError(f"{name!r} could be {listed(sorted(found))}: write its path below the root")
         raise KeyError(f"{name!r} is not in the corpus: {nearest(name, [*self._files, *self._directories])}")
+
+    def _as_known(self, path: str) -> str:
+        """Returns a path with the pseudonyms that stand for parts of it in the corpus."""
+        stem = without_suffix(path)
+        parts = stem.split("/")
+        known = [one if (one := pseudonym(part)) in self._parts else part for part in parts]
+        return path if known == parts else "/".join(known) + path[len(stem) :]
 
 
 class NamedPatients:
@@ -71,10 +83,10 @@ class NamedPatients:
         Raises:
             KeyError: with the nearest known names, or with those it could be.
         """
-        key = patient_key(name)
-        if key in self._names:
-            return self._names[key]
-        found = self._aliases.get(key, set())
+        for key in (patient_key(name), pseudonym(name)):
+            if key in self._names:
+                return self._names[key]
+        found = self._aliases.get(patient_key(name)) or self._aliases.get(pseudonym(name), set())
         if len(found) == 1:
             return next(iter(found))
         if found:

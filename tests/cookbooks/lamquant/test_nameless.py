@@ -5,6 +5,9 @@ from pathlib import PurePosixPath
 import pytest
 
 from cookbooks.lamquant.formats.edf.nameless import nameless, telling
+from cookbooks.lamquant.subjects.evidence import evidence_of
+from cookbooks.lamquant.subjects.join import joined
+from cookbooks.lamquant.subjects.lookup import NamedPatients, NamedRecordings
 
 FIELD = "MRN-4711 F 02-AUG-1951 Lovelace_Ada"
 
@@ -41,3 +44,22 @@ def test_one_name_is_one_pseudonym_however_it_is_spelled() -> None:
 )
 def test_codes_and_what_no_header_tells_stay(field: str, path: str) -> None:
     assert nameless(PurePosixPath(path), telling(field)) == PurePosixPath(path)
+
+
+def test_a_file_of_the_users_may_say_the_names_as_they_are() -> None:
+    people = {"Lovelace_Ada": FIELD, "Huber_Karl": "MRN-1 M 03-MAY-1949 Huber_Karl"}
+    entries = [
+        {
+            "stem": f"{who}-{visit}",
+            "evidence": evidence_of(nameless(PurePosixPath(path), telling(field)), who),
+        }
+        for who, field in people.items()
+        for visit in (1, 2)
+        for path in [f"{who}/visit{visit}/{who} {visit}.edf"]
+    ]
+    files, patients = NamedRecordings(entries), NamedPatients(joined(entries))
+    for who in people:
+        assert files.named(who)[0] == {f"{who}-1", f"{who}-2"}
+        assert files.named(f"{who}/visit2/")[0] == files.named(f"{who}/visit2/{who} 2.edf")[0] == {f"{who}-2"}
+        assert patients.named(who) == patients.named(who.upper())
+    assert patients.named("Lovelace_Ada") != patients.named("Huber_Karl")

@@ -263,6 +263,7 @@ def test_an_archive_that_grew_or_went_is_noticed_and_the_others_are_not_verified
         ({"edf_roots": "/a/x"}, "give a list of directories"),
         ({"lma_roots": [3]}, "give each directory as text"),
         ({"lma_roots": {"a/b": "/x"}}, "'a/b' names no root"),
+        ({"edf_roots": ["/a/x", "/a/x/y"]}, "/a/x/y lies in /a/x, which is given too"),
         ({"edf_roots": {"x": "/a", "x__b": "/b"}}, "'x__b' names no root"),
         ({"edf_roots": {"x_": "/a", "x": "/b"}}, "'x_' names no root"),
     ],
