@@ -12,6 +12,8 @@ from pathlib import Path
 from bench.homes import scratch
 from bench.measure import Run, python, timed
 from bench.table import Quantity, Row, Target, peak
+from blut_resources.store.artifacts import ArtifactStore
+from cookbooks.lamquant.formats.edf.discovery import find_recordings
 
 CHANNELS, RATE = 64, 256
 HOURS = (1.0, 4.0)
@@ -97,6 +99,9 @@ def _encode_alone(paths: list[Path]) -> Run:
 
 
 def _frozen(directory: Path, out: str, workers: int, recordings: Path) -> Path:
+    """Write what a payload is told, also of the files, which the source has digested before."""
+    store = ArtifactStore(directory / "store")
+    told = store.outside(store.referenced(recordings, find_recordings(recordings).names).digest)
     frozen = {
         "schema": 1,
         "fingerprint": "f",
@@ -104,8 +109,10 @@ def _frozen(directory: Path, out: str, workers: int, recordings: Path) -> Path:
         "inputs": {"recordings": str(recordings)},
         "out": str(directory / out),
         "work": str(directory / f"{out}.work"),
+        "outside": {"recordings": told},
     }
-    path = directory / f"{out}.json"
+    path = directory / f"{out}.order" / "config.json"
+    path.parent.mkdir()
     path.write_text(json.dumps(frozen))
     return path
 
