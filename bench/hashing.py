@@ -50,8 +50,7 @@ def rows(quick: bool) -> list[Row]:
 def _looked_at_again(count: int, rounds: int, kind: Literal["edf", "lma"]) -> list[Row]:
     """Recordings that nobody has changed, as a source sees them, and as `find` does, with the same stamps."""
     from blut_resources.store import ArtifactStore
-    from cookbooks.lamquant.formats.edf.discovery import find_recordings
-    from cookbooks.lamquant.sources import LOOKED_FOR
+    from cookbooks.lamquant.formats.edf.discovery import LOOKED_FOR, find_recordings
 
     looked_for = LOOKED_FOR[kind]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import dagster as dg
 
-from blut_assets.stages.spec import StageSpec, spec_of
+from blut_assets.stages.spec import StageSpec, specs_of
 
 
 class WiringError(Exception):
@@ -19,7 +19,7 @@ def check_wiring(assets: Iterable[dg.AssetsDefinition]) -> None:
     Raises:
         WiringError: with one line per wrong edge.
     """
-    specs = {spec.key: spec for asset in assets if (spec := spec_of(asset))}
+    specs = specs_of(assets)
     problems = [problem for spec in specs.values() for problem in _problems(spec, specs)]
     if problems:
         raise WiringError("\n".join(problems))

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from graphlib import TopologicalSorter
 from typing import Any
 
 import dagster as dg
@@ -11,7 +10,7 @@ from blut_assets.recipes import Recipe
 from blut_assets.recipes.args import RecipeArgs, origin_of
 from blut_assets.stages.footprints import took_before
 from blut_assets.stages.limits import Footprint
-from blut_assets.stages.spec import COMMON, StageSpec, spec_of
+from blut_assets.stages.spec import COMMON, StageSpec, in_order, specs_of
 
 
 @dataclass(frozen=True)
@@ -59,9 +58,7 @@ class Graph:
 
 def graph(recipe: Recipe, instance: dg.DagsterInstance) -> Graph:
     """Returns the graph of a recipe; the event log says what each asset took last time."""
-    declared = {spec.key: spec for asset in recipe.assets if (spec := spec_of(asset))}
-    order = TopologicalSorter({key: list(spec.inputs.values()) for key, spec in declared.items()})
-    specs = [declared[key] for key in order.static_order() if key in declared]
+    specs = in_order(specs_of(recipe.assets))
     reach = _reach(recipe.args, specs)
     for key, names in _reach_of_required(recipe).items():
         reach[key] += [name for name in names if name not in reach[key]]

@@ -6,7 +6,6 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from graphlib import TopologicalSorter
 from typing import Any, Literal
 
 import dagster as dg
@@ -15,7 +14,7 @@ from blut_assets.artifacts import Artifact
 from blut_assets.paths import drifted
 from blut_assets.stages import reuse
 from blut_assets.stages.footprints import Cost, Kind, cost_before, expected_gpus
-from blut_assets.stages.spec import NotYet, StageConfig, StageSpec, spec_of
+from blut_assets.stages.spec import NotYet, StageConfig, StageSpec, in_order, specs_of
 from blut_assets.stages.stage import call, planned
 from blut_resources.files.digest import digest_path
 from blut_resources.instance.instance import home_of, store_of
@@ -59,14 +58,12 @@ def plan(
     Sources are looked at, as a run would. The event log is asked once for all assets, and once more
     for each whose newest result does not fit.
     """
-    specs = {spec.key: spec for asset in assets if (spec := spec_of(asset))}
+    specs = specs_of(assets)
     records = {r.asset_entry.asset_key: r for r in instance.get_asset_records(_with_inputs(specs))}
     latest = {key: r.asset_entry.last_materialization for key, r in records.items()}
     planner = _Planner(instance, store_of(instance), _still_there(instance, latest))
-    order = TopologicalSorter({key: list(spec.inputs.values()) for key, spec in specs.items()})
-    for key in order.static_order():
-        if key in specs:
-            planner.add(specs[key], configs.get(key) or specs[key].config())
+    for spec in in_order(specs):
+        planner.add(spec, configs.get(spec.key) or spec.config())
     return list(planner.planned.values())
 
 

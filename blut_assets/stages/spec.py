@@ -1,7 +1,8 @@
 """Holds what a stage asset was declared with; planning, the wiring check and the engine read it."""
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -126,6 +127,17 @@ class StageSpec:
         computed_by = {"environment": found.parts()} if found else {}
         made_of = {"code": dict(self.code.parts), "inputs": dict(inputs)}
         return {**made_of, "config": config.fingerprinted(), **computed_by}
+
+
+def specs_of(assets: Iterable[dg.AssetsDefinition]) -> dict[dg.AssetKey, StageSpec]:
+    """Returns the declarations of stage assets, by key."""
+    return {spec.key: spec for asset in assets if (spec := spec_of(asset))}
+
+
+def in_order(specs: Mapping[dg.AssetKey, StageSpec]) -> list[StageSpec]:
+    """Returns declarations in the order in which they would run: what is taken before who takes it."""
+    order = TopologicalSorter({key: list(spec.inputs.values()) for key, spec in specs.items()})
+    return [specs[key] for key in order.static_order() if key in specs]
 
 
 def spec_of(asset: dg.AssetsDefinition) -> StageSpec | None:

@@ -6,12 +6,11 @@ from pathlib import Path
 from blut_assets.stages import Stage, Steps, stage_asset
 from cookbooks.lamquant.artifacts import LmaCorpus, Recordings, SplitManifest, SplitRequest, TrainingWindows
 from cookbooks.lamquant.configs.corpus import LmaCorpusConfig, SplitManifestConfig, TrainingWindowsConfig
-from cookbooks.lamquant.formats.edf.discovery import find_recordings
+from cookbooks.lamquant.formats.edf.discovery import LOOKED_FOR, find_recordings
 from cookbooks.lamquant.formats.index import SOURCE
 from cookbooks.lamquant.gate.split import SPLIT_FILE
 from cookbooks.lamquant.gate.split_page import split_page, split_warnings
 from cookbooks.lamquant.pages.corpus import shown
-from cookbooks.lamquant.sources import LOOKED_FOR
 
 LOGGED = 50
 """Refused recordings that are named in the log; all of them are in ``corpus.json``."""

@@ -7,8 +7,7 @@ from typing import Any
 
 from blut_assets.datasets import DataKind, Inspection
 from blut_resources.text import one_line
-from cookbooks.lamquant.formats.edf.discovery import SUFFIXES, find_recordings
-from cookbooks.lamquant.sources import LOOKED_FOR
+from cookbooks.lamquant.formats.edf.discovery import LOOKED_FOR, SUFFIXES, find_recordings
 from cookbooks.lamquant.subjects.evidence import evidence_of
 from cookbooks.lamquant.subjects.table import people_in
 

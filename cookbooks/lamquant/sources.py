@@ -13,7 +13,7 @@ from cookbooks.lamquant.artifacts import FloorRegistry, Recordings, SplitRequest
 from cookbooks.lamquant.configs.corpus import RecordingsConfig, SplitRequestConfig
 from cookbooks.lamquant.configs.sources import BUILT, Root
 from cookbooks.lamquant.configs.verdict import FloorRegistryConfig
-from cookbooks.lamquant.formats.edf.discovery import SUFFIXES, PassedOver, find_recordings
+from cookbooks.lamquant.formats.edf.discovery import LOOKED_FOR, PassedOver, find_recordings
 from cookbooks.lamquant.gate.floors import REGISTRY_FILE, parse_registry, read_registry
 from cookbooks.lamquant.signal.request import REQUEST, Requested
 from cookbooks.lamquant.subjects.sides import Sides, read_manifest
@@ -22,7 +22,6 @@ from cookbooks.lamquant.subjects.stated import read_subjects
 ROOTS = "roots.json"
 SHOWN = 50
 """Files that were passed over which the log and the page name."""
-LOOKED_FOR = {"edf": SUFFIXES, "lma": (".lma", ".lml")}
 DENIED = "cannot be read by this user", "give this user permission to read it"
 SHIPPED_REGISTRY = Path(__file__).parent / "configs" / "pccp_registry.yaml"
 

@@ -20,8 +20,7 @@ from sensors.alerts.delivery import NotDelivered, deliver
 from sensors.alerts.settings import Hook, settings_path, usable_hooks
 from sensors.policy.decide import UNSEEN
 from sensors.policy.history import POLICY_TAG
-
-RETRAINING = "retraining"
+from sensors.retraining import SENSOR as RETRAINING
 
 INTERVAL_S = 30
 BUDGET_S = 40.0

@@ -202,9 +202,10 @@ def stats(run_id: RunId, as_json: AsJson = False) -> None:
     known.
     """
     from blut_assets.cli.run.lookup import made_by, run_named
-    from blut_assets.cli.run.report import how, specs_of
+    from blut_assets.cli.run.report import how
     from blut_assets.definitions import discovered
     from blut_assets.stages import reuse
+    from blut_assets.stages.spec import specs_of
     from blut_resources.instance.instance import open_instance
 
     with open_instance() as instance:

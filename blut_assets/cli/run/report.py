@@ -1,6 +1,6 @@
 """Prints a finished run: a line per asset, what failed and why, and the outcome."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import dagster as dg
@@ -8,7 +8,7 @@ import dagster as dg
 from blut_assets.cli.output import columns, numbers
 from blut_assets.history.failures import STOPPED, cause_of, failed_by_check
 from blut_assets.stages import reuse
-from blut_assets.stages.spec import StageSpec, spec_of
+from blut_assets.stages.spec import StageSpec, specs_of
 from blut_resources.text import text_of
 
 Row = dict[str, str]
@@ -50,11 +50,6 @@ def run_summary(result: Any, ran: Ran, interrupted: bool) -> list[str]:
     outcome = "succeeded" if result.success else STOPPED if interrupted else "failed"
     tally = ", ".join(f"{count} {word}" for word, count in counts.items())
     return [*lines, f"{ran.name} {outcome}: {tally}, run {result.run_id}"]
-
-
-def specs_of(assets: Iterable[dg.AssetsDefinition]) -> dict[dg.AssetKey, StageSpec]:
-    """Returns the declarations of stage assets, by key."""
-    return {spec.key: spec for asset in assets if (spec := spec_of(asset))}
 
 
 def asset_row(event: dg.AssetMaterialization, specs: dict[dg.AssetKey, StageSpec]) -> Row:

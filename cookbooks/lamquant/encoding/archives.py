@@ -27,7 +27,6 @@ from cookbooks.lamquant.formats.lml.structure import read_container_header, read
 from cookbooks.lamquant.subjects.evidence import evidence_of
 from cookbooks.lamquant.subjects.names import hidden
 
-SUFFIXES = (".lma", ".lml")
 BLOCK_VALUES = 1 << 21
 """Samples of all channels that are decoded at once."""
 LARGEST_META = 64 << 20

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blut_resources.payload_kit.refuse import Refused
-from cookbooks.lamquant.formats.edf.discovery import find_recordings
+from cookbooks.lamquant.formats.edf.discovery import LOOKED_FOR, find_recordings
 from cookbooks.lamquant.formats.extent import Extent, extent_of_file
 from cookbooks.lamquant.formats.index import SOURCE, read_index
 from cookbooks.lamquant.formats.lma.archive import LmaArchive, read_lma
@@ -180,7 +180,7 @@ class Corpus:
         if not archive.startswith(HIDDEN):
             return archive
         if source not in self._hidden:
-            names = find_recordings(self._sources[source], (".lma", ".lml")).names
+            names = find_recordings(self._sources[source], LOOKED_FOR["lma"]).names
             self._hidden[source] = {hidden(name): name for name in names}
         if archive not in self._hidden[source]:
             raise CorpusError(f"{self._sources[source]}: an archive of the corpus is gone; restore it")

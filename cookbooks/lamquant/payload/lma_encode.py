@@ -20,7 +20,6 @@ from blut_resources.files.durable import StoreError
 from blut_resources.payload_kit.config import Bounds, read_config
 from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.session import PayloadSession, payload_session
-from cookbooks.lamquant.encoding import archives
 from cookbooks.lamquant.encoding.archives import ArchiveJob, archive_stems
 from cookbooks.lamquant.encoding.earlier import EarlierCorpus, link_or_copy
 from cookbooks.lamquant.encoding.encode import encode_job
@@ -28,12 +27,11 @@ from cookbooks.lamquant.encoding.index import count, write_index
 from cookbooks.lamquant.encoding.job import EncodeJob, tidy
 from cookbooks.lamquant.encoding.work import Job
 from cookbooks.lamquant.encoding.workers import Outcome, encode_all
-from cookbooks.lamquant.formats.edf.discovery import SUFFIXES, PassedOver, find_recordings
+from cookbooks.lamquant.formats.edf.discovery import LOOKED_FOR, PassedOver, find_recordings
 from cookbooks.lamquant.formats.edf.nameless import named_files
 from cookbooks.lamquant.formats.edf.recording import ReadOptions
 
 IDENTITY = {"strip": "stripped", "keep": "kept"}
-LOOKED_FOR = {"edf": SUFFIXES, "lma": archives.SUFFIXES}
 SHOWN_REFUSALS = 5
 TELL_S = 2.0
 """Seconds between two reports of how far a file is."""

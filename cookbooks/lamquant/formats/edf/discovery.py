@@ -10,6 +10,8 @@ from typing import NamedTuple
 from blut_resources.text import one_line
 
 SUFFIXES = (".edf", ".bdf", ".edf.gz", ".bdf.gz")
+LOOKED_FOR = {"edf": SUFFIXES, "lma": (".lma", ".lml")}
+"""What is looked for in a root, by its kind."""
 NOT_DATA = frozenset(
     {"$recycle.bin", "system volume information", "lost+found", "@eadir", "@recycle", "#recycle", "#snapshot"}
     | {"@recently-snapshot", "~snapshot", "__macosx"}

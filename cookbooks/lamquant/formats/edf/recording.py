@@ -3,10 +3,10 @@
 Only EEG channels of one sampling rate are kept; whatever is left out is listed with its reason, and what was
 mended with what is used instead. Identity (patient name, code, birth date, sex, technician, administration
 code, equipment, start date and time) is dropped unless asked for, and so are transducers, prefilters and
-every other text. A path can carry identity too: name directories and files by pseudonyms before ingest,
-because the relative path becomes the recording's name.
+every other text. What a path tells of a person is for `nameless`.
 """
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -146,15 +146,9 @@ def open_edf(path: Path, options: ReadOptions | None = None, *, scratch: Path | 
         BadRecording: the file cannot be read, its header is wrong, or no EEG channel is in it.
     """
     file, left_over = _opened(path, scratch)
-    try:
+    with _closed_on_error(path, file):
         found = _read(path, file, options or ReadOptions())
         return replace(found, trailing_bytes=found.trailing_bytes + left_over)
-    except OSError as error:
-        file.close()
-        raise _unreadable(path, error) from error
-    except BaseException:
-        file.close()
-        raise
 
 
 @dataclass(frozen=True)
@@ -199,13 +193,20 @@ def _opened(path: Path, scratch: Path | None) -> tuple[BinaryIO, int]:
         raise BadRecording(path, "file", problem, remedy) from None
     except OSError as error:
         raise _unreadable(path, error) from error
-    try:
+    with _closed_on_error(path, file):
         if os.fstat(file.fileno()).st_size == 0:
             raise BadRecording(path, "file", "is empty (0 bytes)", COPY_AGAIN)
         if file.peek(3)[:3] != MAGIC:
             return file, 0
         with file:
             return inflated(path, file, scratch)
+
+
+@contextlib.contextmanager
+def _closed_on_error(path: Path, file: BinaryIO) -> Iterator[None]:
+    """Leave a file open if all goes well; else close it, and say what could not be read."""
+    try:
+        yield
     except OSError as error:
         file.close()
         raise _unreadable(path, error) from error
