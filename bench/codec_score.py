@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from blut_assets.history.planning import plan
 from blut_resources.instance.instance import open_instance, store_of
 from cookbooks.lamquant.codec.checkpoint import load_checkpoint
-from cookbooks.lamquant.codec.coder import RecordingCoder
 from cookbooks.lamquant.codec.data import load_corpus
-from cookbooks.lamquant.codec.dct import DctAnchor, fit_anchor
 from cookbooks.lamquant.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE
+from cookbooks.lamquant.codec.v1.coder import RecordingCoder
+from cookbooks.lamquant.codec.v1.dct import DctAnchor, fit_anchor
 from cookbooks.lamquant.formats.corpus import Corpus, Recording
 from cookbooks.lamquant.gate.metrics import measure
 from cookbooks.lamquant.recipes import JOINT_CODEC

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from blut_resources.payload_kit.refuse import Refused
 from cookbooks.lamquant.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE
-from cookbooks.lamquant.codec.transform import fast_rms
+from cookbooks.lamquant.lqc.rms import fast_rms
 
 SCHEMA = "blut.windows.v1"
 HOLD_OUT = 0.1

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 
 from blut_resources.payload_kit.session import Diverged
-from cookbooks.lamquant.codec.coder import RecordingCoder
 from cookbooks.lamquant.codec.data import WindowCorpus, draw_batch
-from cookbooks.lamquant.codec.entropy import EntropyModel, calibrate, features_of, to_integer
 from cookbooks.lamquant.codec.losses import choose, laplace_bits, objective, straight_through
-from cookbooks.lamquant.codec.model import Architecture, GatedRefine, JointCodec, positions
 from cookbooks.lamquant.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE, Preset, Tier, hop_for
+from cookbooks.lamquant.codec.v1.coder import RecordingCoder
+from cookbooks.lamquant.codec.v1.entropy import EntropyModel, calibrate, features_of, to_integer
+from cookbooks.lamquant.codec.v1.model import Architecture, GatedRefine, JointCodec, positions
 from cookbooks.lamquant.codec.validation import mean_figures
 
 LAMBDA = 0.13

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from blut_resources.files.digest import digest_path
-from cookbooks.lamquant.codec.bitstream import CODER_JOINT, DIGEST_BYTES, BitstreamError, unpack
+from cookbooks.lamquant.codec.v1.bitstream import CODER_JOINT, DIGEST_BYTES, BitstreamError, unpack
 from cookbooks.lamquant.gate.split import JudgedSplit
 from cookbooks.lamquant.signal.duplicates import Signal, find_duplicates
 from cookbooks.lamquant.subjects.join import joined

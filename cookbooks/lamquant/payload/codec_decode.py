@@ -16,8 +16,8 @@ from blut_resources.payload_kit.device import use_threads
 from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.session import PayloadSession, payload_session
 from blut_resources.store.artifacts import write_atomic
-from cookbooks.lamquant.codec.bitstream import BitstreamError
 from cookbooks.lamquant.codec.checkpoint import load_checkpoint
+from cookbooks.lamquant.codec.v1.bitstream import BitstreamError
 
 SUFFIX = ".lqc"
 

@@ -15,16 +15,13 @@ from blut_resources.payload_kit.say import say
 from blut_resources.payload_kit.seed import seed_everything
 from blut_resources.payload_kit.session import PayloadSession, payload_session
 from blut_resources.store.artifacts import write_atomic
-from cookbooks.lamquant.codec.checkpoint import (
-    load_checkpoint,
-    load_state,
-    save_checkpoint,
-    save_state,
-)
+from cookbooks.lamquant.codec.checkpoint import load_checkpoint
 from cookbooks.lamquant.codec.data import WindowCorpus, load_corpus
 from cookbooks.lamquant.codec.presets import PRESETS, TIERS, Preset
 from cookbooks.lamquant.codec.preview import ValScore, draw_preview, score_validation
+from cookbooks.lamquant.codec.resume import load_state, save_state
 from cookbooks.lamquant.codec.training import LAMBDA, Trainer
+from cookbooks.lamquant.codec.v1.checkpoint import save_checkpoint
 
 STATE_SCHEMA = 1
 _RUN_ONLY = ("resume",)

@@ -11,7 +11,12 @@ import pytest
 import torch
 
 from blut_resources.payload_kit.session import Diverged
-from cookbooks.lamquant.codec.bitstream import (
+from cookbooks.lamquant.codec.checkpoint import load_checkpoint
+from cookbooks.lamquant.codec.data import load_corpus
+from cookbooks.lamquant.codec.errors import CheckpointError
+from cookbooks.lamquant.codec.presets import PRESETS, TIERS
+from cookbooks.lamquant.codec.training import LAMBDA, Trainer
+from cookbooks.lamquant.codec.v1.bitstream import (
     CODER_JOINT,
     Bitstream,
     BitstreamError,
@@ -21,15 +26,12 @@ from cookbooks.lamquant.codec.bitstream import (
     pack,
     unpack,
 )
-from cookbooks.lamquant.codec.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from cookbooks.lamquant.codec.coder import RecordingCoder
-from cookbooks.lamquant.codec.data import load_corpus
-from cookbooks.lamquant.codec.dct import fit_anchor
-from cookbooks.lamquant.codec.entropy import N_SCALES, features_of, frequencies_from
-from cookbooks.lamquant.codec.presets import PRESETS, TIERS
-from cookbooks.lamquant.codec.training import LAMBDA, Trainer
-from cookbooks.lamquant.codec.transform import fast_rms
+from cookbooks.lamquant.codec.v1.checkpoint import save_checkpoint
+from cookbooks.lamquant.codec.v1.coder import RecordingCoder
+from cookbooks.lamquant.codec.v1.dct import fit_anchor
+from cookbooks.lamquant.codec.v1.entropy import N_SCALES, features_of, frequencies_from
 from cookbooks.lamquant.codec.validation import mean_figures
+from cookbooks.lamquant.lqc.rms import fast_rms
 from tests.cookbooks.lamquant.codec_support import eeg_like, write_windows
 
 
@@ -214,7 +216,7 @@ def test_training_and_coding_compute_the_same_context(coder: RecordingCoder) -> 
     coefficients = coder.analyse(signal - signal.mean())
     q, tables, _ = coder.quantise(coefficients, 60.0, 12, 256.0)
     x = features_of(np.abs(q)[None]).astype(np.int64)[0]
-    from cookbooks.lamquant.codec.model import positions
+    from cookbooks.lamquant.codec.v1.model import positions
 
     net = coder.entropy.net
     first = np.clip(

@@ -9,13 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from cookbooks.lamquant.codec.checkpoint import (
-    CheckpointError,
-    load_checkpoint,
-    load_state,
-    save_state,
-)
+from cookbooks.lamquant.codec.checkpoint import load_checkpoint
 from cookbooks.lamquant.codec.data import WindowsError, load_corpus
+from cookbooks.lamquant.codec.errors import CheckpointError
+from cookbooks.lamquant.codec.resume import load_state, save_state
 from cookbooks.lamquant.payload import codec_decode, joint_train
 from tests.cookbooks.lamquant.codec_support import eeg_like, finish, frozen, start, tree_digest, write_windows
 from tests.cookbooks.lamquant.split_corpora import Source, write_corpus

@@ -10,7 +10,7 @@ import dagster as dg
 import numpy as np
 import pytest
 
-from cookbooks.lamquant.codec.bitstream import CODER_JOINT, Bitstream, ChannelHeader, pack
+from cookbooks.lamquant.codec.v1.bitstream import CODER_JOINT, Bitstream, ChannelHeader, pack
 from cookbooks.lamquant.formats.corpus import SCHEMA as CORPUS_SCHEMA
 from cookbooks.lamquant.gate import checks
 from cookbooks.lamquant.gate.split import JudgedSplit

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from blut_resources.files.digest import digest_path
-from cookbooks.lamquant.codec.bitstream import (
+from cookbooks.lamquant.codec.v1.bitstream import (
     CODER_DCT,
     CODER_JOINT,
     Bitstream,

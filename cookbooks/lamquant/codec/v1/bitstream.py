@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blut_resources.payload_kit.refuse import Refused
-from cookbooks.lamquant.codec.entropy import ESCAPE, SHIFTS
+from cookbooks.lamquant.codec.v1.entropy import ESCAPE, SHIFTS
 
 MAGIC = b"BLQ1"
 VERSION = 1

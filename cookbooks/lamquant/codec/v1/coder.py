@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.codec.bitstream import (
+from cookbooks.lamquant.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE, N_LEVELS, Tier
+from cookbooks.lamquant.codec.v1.bitstream import (
     CODER_JOINT,
     Bitstream,
     BitstreamError,
@@ -21,10 +22,10 @@ from cookbooks.lamquant.codec.bitstream import (
     pack,
     unpack,
 )
-from cookbooks.lamquant.codec.entropy import EntropyModel, update_slow
-from cookbooks.lamquant.codec.model import GatedRefine, JointCodec, positions
-from cookbooks.lamquant.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE, N_LEVELS, Tier
-from cookbooks.lamquant.codec.transform import fast_rms, n_frames, pad_signal
+from cookbooks.lamquant.codec.v1.entropy import EntropyModel, update_slow
+from cookbooks.lamquant.codec.v1.model import GatedRefine, JointCodec, positions
+from cookbooks.lamquant.codec.v1.transform import n_frames, pad_signal
+from cookbooks.lamquant.lqc.rms import fast_rms
 
 STEPS_PER_OCTAVE = 16
 _CHUNK = 256

@@ -13,7 +13,9 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.codec.bitstream import (
+from cookbooks.lamquant.codec.data import WindowCorpus, draw_batch
+from cookbooks.lamquant.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE
+from cookbooks.lamquant.codec.v1.bitstream import (
     CODER_DCT,
     DIGEST_BYTES,
     Bitstream,
@@ -24,11 +26,9 @@ from cookbooks.lamquant.codec.bitstream import (
     pack,
     unpack,
 )
-from cookbooks.lamquant.codec.coder import CodedChannel, largest_step, level_of, step_size
-from cookbooks.lamquant.codec.data import WindowCorpus, draw_batch
-from cookbooks.lamquant.codec.entropy import LOG_FLOOR, N_SCALES, SCALES_PER_OCTAVE, frequencies_from
-from cookbooks.lamquant.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE
-from cookbooks.lamquant.codec.transform import fast_rms
+from cookbooks.lamquant.codec.v1.coder import CodedChannel, largest_step, level_of, step_size
+from cookbooks.lamquant.codec.v1.entropy import LOG_FLOOR, N_SCALES, SCALES_PER_OCTAVE, frequencies_from
+from cookbooks.lamquant.lqc.rms import fast_rms
 
 BLOCK_S = 4.0
 _CROPS = 96

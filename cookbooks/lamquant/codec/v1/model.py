@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from cookbooks.lamquant.codec.entropy import LOG_FLOOR, N_FEATURES, N_SCALES, SCALES_PER_OCTAVE
 from cookbooks.lamquant.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE, N_LEVELS
-from cookbooks.lamquant.codec.transform import bin_frequency, mdct_basis, overlap_add, split_frames
+from cookbooks.lamquant.codec.v1.entropy import LOG_FLOOR, N_FEATURES, N_SCALES, SCALES_PER_OCTAVE
+from cookbooks.lamquant.codec.v1.transform import bin_frequency, mdct_basis, overlap_add, split_frames
 
 POSITION_HZ = 0.5
 N_POSITIONS = 257

@@ -1,0 +1,6 @@
+"""Holds the first joint codec and its files, BLQ1: what was trained and coded with it stays usable.
+
+A learned lapped transform of one hop, refinements around the quantiser, channels alone. ``transform``,
+``model``, ``entropy``, ``bitstream``, ``coder``, ``checkpoint``; ``dct`` is the
+anchor in the same file format.
+"""

@@ -1,0 +1,91 @@
+"""Keeps checkpoints of the first joint codec: ``model.safetensors`` and ``model.json``; no pickle."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.numpy import load as load_numpy
+from safetensors.numpy import save as save_numpy
+
+from blut_resources.store.artifacts import write_atomic
+from cookbooks.lamquant.codec.errors import CheckpointError
+from cookbooks.lamquant.codec.presets import TIERS
+from cookbooks.lamquant.codec.v1.bitstream import DIGEST_BYTES
+from cookbooks.lamquant.codec.v1.coder import RecordingCoder
+from cookbooks.lamquant.codec.v1.entropy import EntropyModel, IntegerNet
+from cookbooks.lamquant.codec.v1.model import Architecture, JointCodec
+
+SCHEMA = "blut.joint_codec.v1"
+WEIGHTS = "model.safetensors"
+DESCRIPTION = "model.json"
+_INTEGER = tuple(IntegerNet.__dataclass_fields__)
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, sort_keys=True, indent=1) + "\n").encode()
+
+
+def save_checkpoint(
+    directory: Path, model: JointCodec, entropy: EntropyModel, lam: float, facts: dict[str, Any]
+) -> None:
+    """Write the two files. ``facts`` are added to ``model.json`` and must not depend on time or place."""
+    tensors = {name: t.detach().cpu().contiguous().numpy() for name, t in model.state_dict().items()}
+    tensors |= {f"coder.{name}": getattr(entropy.net, name) for name in _INTEGER}
+    tensors["coder.frequencies"] = entropy.frequencies
+    weights = save_numpy({name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)})
+    description = facts | {
+        "schema": SCHEMA,
+        "architecture": model.architecture.as_json(),
+        "lambda": lam,
+        "parameters": model.n_parameters(),
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+    }
+    write_atomic(directory / WEIGHTS, weights)
+    write_atomic(directory / DESCRIPTION, _json(description))
+
+
+@dataclass(frozen=True)
+class LoadedCodec:
+    """Holds a loaded codec, ready to code recordings, and its description."""
+
+    coder: RecordingCoder
+    description: dict[str, Any]
+
+
+def load_checkpoint(directory: Path) -> LoadedCodec:
+    """Read and verify a checkpoint; every expected tensor must be there, and no other.
+
+    Raises:
+        CheckpointError: naming the file and what is wrong.
+    """
+    try:
+        description = json.loads((directory / DESCRIPTION).read_bytes())
+        weights = (directory / WEIGHTS).read_bytes()
+        tensors = load_numpy(weights)
+    except Exception as error:
+        raise CheckpointError(f"{directory.name}: not a joint codec checkpoint: {error!r}") from error
+    if description.get("schema") != SCHEMA:
+        raise CheckpointError(f"{DESCRIPTION}: schema={description.get('schema')!r}: must be {SCHEMA!r}")
+    sha256 = hashlib.sha256(weights)
+    if sha256.hexdigest() != description.get("weights_sha256"):
+        raise CheckpointError(f"{WEIGHTS}: sha256 {sha256.hexdigest()} is not the one in {DESCRIPTION}")
+    model = JointCodec(Architecture(**description["architecture"]))
+    net = IntegerNet(**{name: _take(tensors, f"coder.{name}", np.int32) for name in _INTEGER})
+    entropy = EntropyModel(net, _take(tensors, "coder.frequencies", np.int32))
+    try:
+        model.load_state_dict({name: torch.from_numpy(value) for name, value in tensors.items()}, strict=True)
+    except RuntimeError as error:
+        raise CheckpointError(f"{WEIGHTS}: {error}") from error
+    tier = TIERS[description["tier"]]
+    digest = sha256.digest()[:DIGEST_BYTES]
+    return LoadedCodec(RecordingCoder(model, entropy, tier, description["lambda"], digest), description)
+
+
+def _take(tensors: dict[str, np.ndarray], name: str, dtype: type) -> np.ndarray:
+    if name not in tensors or tensors[name].dtype != dtype:
+        raise CheckpointError(f"{WEIGHTS}: tensor {name!r} is missing or not {np.dtype(dtype).name}")
+    return tensors.pop(name)
