@@ -52,5 +52,8 @@ def _refuse_clash(cookbook: Cookbook, result: Discovered) -> None:
     taken = {asset.key for other in result.cookbooks for asset in other.assets}
     clashes = [asset.key.to_user_string() for asset in cookbook.assets if asset.key in taken]
     clashes += [recipe.name for recipe in cookbook.recipes if recipe.name in result.recipe_names()]
+    clashes += [
+        f"blut {name}" for other in result.cookbooks for name in cookbook.commands if name in other.commands
+    ]
     if clashes:
         raise ValueError(f"another cookbook already has {', '.join(clashes)}")

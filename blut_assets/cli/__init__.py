@@ -23,7 +23,7 @@ def main() -> None:
         app(prog_name="blut")
     except Exception as error:
         from blut_assets.chosen import UnknownCookbook
-        from blut_assets.cli.output import failed, wrong
+        from blut_assets.terminal.output import failed, wrong
         from blut_resources.files.durable import StoreError
         from blut_resources.instance.damage import explained, is_of_database
         from blut_resources.instance.home import find_home

@@ -1,11 +1,12 @@
 """Holds the root of `blut`: where each command is. Mounting one is a line in `COMMANDS`."""
 
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
-from blut_assets.cli.lazy import PLAIN, lazy_group
+from blut_assets.terminal.lazy import PLAIN, lazy_group
 
 COMMANDS = {
     "init": "blut_assets.cli.commands.init",
@@ -30,7 +31,37 @@ COMMANDS = {
 }
 """Command -> its module, or ``module:attribute`` of a `typer.Typer` or a function; by default ``app``."""
 
-app = typer.Typer(**{**PLAIN, "add_completion": True}, cls=lazy_group(COMMANDS))
+
+class _Places(Mapping[str, str]):
+    """Lists the commands of Blut, and after them those that cookbooks bring, by the catalogue.
+
+    A command of Blut is found without asking the cookbooks, and none of theirs takes its name.
+    """
+
+    def __getitem__(self, name: str) -> str:
+        return COMMANDS[name] if name in COMMANDS else _brought()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**COMMANDS, **_brought(in_help=True)})
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _brought(in_help: bool = False) -> Mapping[str, str]:
+    """Returns the cookbooks' commands; in help nothing of a cookbook that is not there stops the others."""
+    from blut_assets.chosen import UnknownCookbook
+    from blut_assets.cli.shell.catalogue import catalogue
+
+    try:
+        return catalogue()["commands"]
+    except UnknownCookbook:
+        if in_help:
+            return {}
+        raise
+
+
+app = typer.Typer(**{**PLAIN, "add_completion": True}, cls=lazy_group(_Places()))
 
 
 def _version(wanted: bool) -> None:

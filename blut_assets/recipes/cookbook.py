@@ -1,6 +1,6 @@
 """Defines the cookbook: what one domain pack brings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import dagster as dg
@@ -32,6 +32,8 @@ class Cookbook:
         tools: programs, and the like, that its stages call.
         variables: names of environment variables that its payloads compute with, or beginnings of names with
             ``*``; those that look like secrets are not passed on.
+        commands: commands of ``blut`` that it brings, and where each is: ``module``, whose ``app`` is a
+            `typer.Typer`, or ``module:attribute``. It is imported when the command is asked for.
         intents: settings that tell a smoke test from a training that is meant to be used.
     """
 
@@ -47,4 +49,5 @@ class Cookbook:
     extras: Sequence[str] = field(default=())
     tools: Sequence[Tool] = field(default=())
     variables: Sequence[str] = field(default=())
+    commands: Mapping[str, str] = field(default_factory=dict)
     intents: Intents = field(default_factory=Intents)

@@ -14,6 +14,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     "blut_assets/cli/run": "tests/blut_assets/cli",
     "blut_assets/cli/shell": "tests/blut_assets/cli/test_completion.py",
     "blut_assets/defs": "tests/e2e/test_guest.py",
+    "blut_assets/terminal": "tests/blut_assets/cli/test_command.py",
     "blut_resources/containment/backends": "tests/blut_resources/containment",
     "blut_resources/containment/sandbox": "tests/blut_resources/containment/test_isolation.py",
     "blut_resources/containment/supervisor": "tests/blut_resources/containment",

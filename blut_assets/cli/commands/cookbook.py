@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from blut_assets.cli.lazy import group
+from blut_assets.terminal.lazy import group
 
 app = group("A domain pack of your own.")
 
@@ -20,9 +20,9 @@ def new(
     It takes a CSV file, learns to tell its rows apart, judges what came out on rows that were kept sealed,
     and promotes it if it passes. It has tests of its own, and a README that says which file does what.
     """
-    from blut_assets.cli.output import wrong
     from blut_assets.new_cookbook.naming import NameRefused, check_name
     from blut_assets.new_cookbook.write import DirectoryRefused, write_cookbook
+    from blut_assets.terminal.output import wrong
 
     try:
         check_name(name)

@@ -9,9 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from blut_assets.cli.commands import data_split
-from blut_assets.cli.lazy import group
-from blut_assets.cli.output import AsJson, ago, columns, failed, listing, numbers, print_json, size, wrong
 from blut_assets.cli.shell.completion import complete_dataset
+from blut_assets.terminal.lazy import group
+from blut_assets.terminal.output import (
+    AsJson,
+    ago,
+    columns,
+    failed,
+    listing,
+    numbers,
+    print_json,
+    size,
+    wrong,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

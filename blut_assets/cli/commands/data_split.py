@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from blut_assets.cli.lazy import group
-from blut_assets.cli.output import failed, wrong
 from blut_assets.cli.shell.completion import complete_run
+from blut_assets.terminal.lazy import group
+from blut_assets.terminal.output import failed, wrong
 
 if TYPE_CHECKING:
     import dagster as dg

@@ -4,8 +4,8 @@ from typing import Any
 
 import typer
 
-from blut_assets.cli.lazy import single
-from blut_assets.cli.output import AsJson, columns, print_json
+from blut_assets.terminal.lazy import single
+from blut_assets.terminal.output import AsJson, columns, print_json
 
 app = single()
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from blut_assets.cli.lazy import single
+from blut_assets.terminal.lazy import single
 
 app = single()
 FILES = {
@@ -28,7 +28,7 @@ def init(directory: Directory = Path(), group: Group = "") -> None:
     What is in it is yours alone. With --group it belongs to a group, whose members see each other's runs and
     reuse each other's results; each of them exports the DAGSTER_HOME that is printed.
     """
-    from blut_assets.cli.output import failed
+    from blut_assets.terminal.output import failed
     from blut_resources.files.durable import StoreError
     from blut_resources.files.modes import prepare_home
     from blut_resources.instance.instance import INSTANCE_YAML

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blut_assets.cli.lazy import single
-from blut_assets.cli.output import AsJson, ago, duration, failed, listing, numbers, wrong
 from blut_assets.cli.shell.catalogue import complete_recipe
 from blut_assets.cli.shell.completion import RUN_ID, complete_working
+from blut_assets.terminal.lazy import single
+from blut_assets.terminal.output import AsJson, ago, duration, failed, listing, numbers, wrong
 
 if TYPE_CHECKING:
     import dagster as dg

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from blut_assets.cli.commands.model_common import explained
-from blut_assets.cli.lazy import single
-from blut_assets.cli.output import AsJson, failed, print_json, wrong
 from blut_assets.cli.shell.completion import complete_reference
+from blut_assets.terminal.lazy import single
+from blut_assets.terminal.output import AsJson, failed, print_json, wrong
 
 if TYPE_CHECKING:
     from blut_assets.cli.run.ancestry import Ancestry

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blut_assets.cli.lazy import single
-from blut_assets.cli.output import as_json as json_line
-from blut_assets.cli.output import numbers
 from blut_assets.cli.shell.completion import RunId
+from blut_assets.terminal.lazy import single
+from blut_assets.terminal.output import as_json as json_line
+from blut_assets.terminal.output import numbers
 from blut_resources.text import output
 
 if TYPE_CHECKING:

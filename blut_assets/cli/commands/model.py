@@ -8,9 +8,9 @@ from blut_assets.cli.commands import model_digest, model_moves
 from blut_assets.cli.commands import model_rows as rows
 from blut_assets.cli.commands.model_common import NAME, explained, opened
 from blut_assets.cli.commands.model_govern import govern
-from blut_assets.cli.lazy import group
-from blut_assets.cli.output import AsJson, columns, listing, print_json
 from blut_assets.cli.shell import completion
+from blut_assets.terminal.lazy import group
+from blut_assets.terminal.output import AsJson, columns, listing, print_json
 from blut_resources.registry.log import version_of
 from blut_resources.registry.models import Entry, ModelRegistry, Registration, RegistryError
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from blut_assets.cli.output import failed, wrong
 from blut_assets.cli.shell import completion
+from blut_assets.terminal.output import failed, wrong
 from blut_resources.registry.models import ModelRegistry, RegistryError
 from blut_resources.registry.retirement import RetirementRefused, VersionRetired
 from blut_resources.registry.verdicts import PromotionRefused

@@ -1,7 +1,7 @@
 """Shows what a digest or a file is: a version, something that one needs, or the artifact of an asset."""
 
 from blut_assets.cli.commands import model_rows as rows
-from blut_assets.cli.output import print_json, wrong
+from blut_assets.terminal.output import print_json, wrong
 
 
 def show(asked: str, as_json: bool) -> bool:

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from blut_assets.cli.commands.model_common import Alias, By, Why, explained, opened
-from blut_assets.cli.output import columns
 from blut_assets.floors import FloorsInvalid, parse_floors, read_floors
+from blut_assets.terminal.output import columns
 from blut_resources.registry.log import check_alias, check_name, parted
 from blut_resources.registry.models import Authority, Governance, ModelRegistry, RegistryError
 from blut_resources.registry.records import governed_aliases

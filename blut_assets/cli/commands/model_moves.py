@@ -6,8 +6,8 @@ import typer
 
 from blut_assets.cli.commands.model_common import Alias, By, Why, explained, opened
 from blut_assets.cli.commands.model_rows import compared
-from blut_assets.cli.output import size
 from blut_assets.cli.shell import completion
+from blut_assets.terminal.output import size
 from blut_resources.registry.log import parted
 from blut_resources.registry.models import Authority, ModelRegistry, Registration
 

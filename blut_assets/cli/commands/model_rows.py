@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from blut_assets.cli.output import columns
+from blut_assets.terminal.output import columns
 from blut_resources.registry.models import Entry, Governance, ModelRegistry, Registration
 from blut_resources.registry.retirement import Retirement
 from blut_resources.registry.verdicts import PromotionRefused, Verdict, read_verdict

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from blut_assets.cli.lazy import HELP, group
-from blut_assets.cli.output import AsJson, columns, failed, print_json
 from blut_assets.cli.run.arguments import Args, Name, Set
 from blut_assets.cli.shell.catalogue import complete_recipe
 from blut_assets.cli.shell.completion import RUN_ID, complete_unfinished
 from blut_assets.cli.typer_private import CompletionItem
+from blut_assets.terminal.lazy import HELP, group
+from blut_assets.terminal.output import AsJson, columns, failed, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

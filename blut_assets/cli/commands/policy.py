@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blut_assets.cli.lazy import group
-from blut_assets.cli.output import AsJson, failed, print_json, wrong
 from blut_assets.cli.run.arguments import load_object
 from blut_assets.cli.shell.catalogue import complete_recipe
+from blut_assets.terminal.lazy import group
+from blut_assets.terminal.output import AsJson, failed, print_json, wrong
 from sensors.policy.clock import span
 from sensors.policy.decide import NO_RECIPE, TRIGGERS, Policy, Run
 from sensors.policy.file import ONLY, VARIABLE, PolicyError, edit, policy_path, read

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blut_assets.cli.lazy import group
-from blut_assets.cli.output import AsJson, columns, listing, print_json
 from blut_assets.cli.run.arguments import Args, Name, Set
 from blut_assets.cli.shell.catalogue import recipe_named, recipes
 from blut_assets.extras import lacking
+from blut_assets.terminal.lazy import group
+from blut_assets.terminal.output import AsJson, columns, listing, print_json
 
 if TYPE_CHECKING:
     from blut_assets.extras import Extra

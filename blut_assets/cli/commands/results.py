@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blut_assets.cli.lazy import single
-from blut_assets.cli.output import AsJson, columns, duration, print_json, wrong
 from blut_assets.cli.shell.completion import RunId
+from blut_assets.terminal.lazy import single
+from blut_assets.terminal.output import AsJson, columns, duration, print_json, wrong
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -121,7 +121,7 @@ def _best(metrics: dict[str, Rows], metric: str, maximize: bool) -> dict[str, An
 
 
 def _lines(found: dict[str, Any]) -> list[str]:
-    from blut_assets.cli.output import numbers
+    from blut_assets.terminal.output import numbers
 
     took = "" if found["seconds"] is None else f" after {duration(found['seconds'])}"
     lines = [f"{found['recipe']} {found['state']}{took}, run {found['run']}"]
@@ -147,7 +147,7 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _short(facts: dict[str, Any]) -> str:
-    from blut_assets.cli.output import numbers
+    from blut_assets.terminal.output import numbers
 
     text = numbers({k: v for k, v in facts.items() if isinstance(v, int | float | str)})
     return text if len(text) <= 70 else text[:69] + "…"

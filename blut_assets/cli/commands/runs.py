@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blut_assets.cli.lazy import group
-from blut_assets.cli.output import AsJson, ago, columns, failed, print_json, size, wrong
 from blut_assets.cli.shell.completion import RUN_ID, complete_run
+from blut_assets.terminal.lazy import group
+from blut_assets.terminal.output import AsJson, ago, columns, failed, print_json, size, wrong
 
 if TYPE_CHECKING:
     import dagster as dg

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from blut_assets.cli.lazy import group
-from blut_assets.cli.output import AsJson, failed, listing, wrong
 from blut_assets.cli.shell.catalogue import catalogue, complete_stage
+from blut_assets.terminal.lazy import group
+from blut_assets.terminal.output import AsJson, failed, listing, wrong
 
 if TYPE_CHECKING:
     import dagster as dg

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from blut_assets.cli.lazy import single
-from blut_assets.cli.output import failed
+from blut_assets.terminal.lazy import single
+from blut_assets.terminal.output import failed
 
 app = single()
 

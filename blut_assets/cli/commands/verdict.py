@@ -8,9 +8,9 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from blut_assets.cli.lazy import group
-from blut_assets.cli.output import failed, wrong
 from blut_assets.cli.shell import completion
+from blut_assets.terminal.lazy import group
+from blut_assets.terminal.output import failed, wrong
 from blut_resources.registry.models import RegistryError
 from blut_resources.registry.verdicts import PromotionRefused
 from blut_resources.store.artifacts import StoreError

@@ -7,12 +7,12 @@ from typing import Any
 
 import dagster as dg
 
-from blut_assets.cli.output import duration, moment, size
 from blut_assets.cli.shell.catalogue import catalogue
 from blut_assets.cli.shell.describe import SOURCE
 from blut_assets.history.lineage import Lineage, MadeArtifact
 from blut_assets.recipes.args import args_of
 from blut_assets.recipes.recipe import RECIPE_TAG
+from blut_assets.terminal.output import duration, moment, size
 from blut_resources.registry.models import ModelRegistry
 from blut_resources.store.artifacts import ArtifactStore
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blut_assets.cli.output import failed, wrong
 from blut_assets.cli.shell.catalogue import complete_recipe
+from blut_assets.terminal.output import failed, wrong
 from blut_resources.files.documents import MOST, read_json, read_yaml
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 import shutil
 import subprocess
 
-from blut_assets.cli.output import duration, size
 from blut_assets.history.graph import Graph, Node
+from blut_assets.terminal.output import duration, size
 
 
 class DiagramError(Exception):

@@ -12,9 +12,9 @@ from pathlib import Path
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
-from blut_assets.cli.output import failed, wrong
 from blut_assets.stages import reuse
 from blut_assets.stages.spec import StageSpec
+from blut_assets.terminal.output import failed, wrong
 from blut_resources.files.digest import digest_path
 from blut_resources.instance.instance import store_of
 from blut_resources.store import results

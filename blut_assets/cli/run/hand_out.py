@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import typer
 
-from blut_assets.cli.output import failed, wrong
+from blut_assets.terminal.output import failed, wrong
 from blut_resources.files.durable import random_name, remove_tree
 
 STDOUT = "-"

@@ -8,7 +8,6 @@ from typing import Any
 
 import dagster as dg
 
-from blut_assets.cli.output import wrong
 from blut_assets.cli.run.arguments import refuse_lacking
 from blut_assets.cli.run.progress import Progress
 from blut_assets.cli.run.report import INTERRUPTED, Ran, run_summary
@@ -16,6 +15,7 @@ from blut_assets.definitions import defs, discovered
 from blut_assets.history.failures import STOPPED, failure_of
 from blut_assets.recipes import Recipe, RecipeArgs
 from blut_assets.stages.spec import StageConfig
+from blut_assets.terminal.output import wrong
 from blut_resources.alive import reap_dead_runs
 from blut_resources.containment import LimitsError
 from blut_resources.containment.asked import contained

@@ -4,8 +4,8 @@ from typing import Any
 
 import dagster as dg
 
-from blut_assets.cli.output import wrong
 from blut_assets.recipes.recipe import RECIPE_TAG
+from blut_assets.terminal.output import wrong
 from blut_resources.alive import NoSuchRun, find_run, reap_dead_runs
 from blut_resources.instance.instance import home_of
 from blut_resources.runs.epochs import epochs

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from blut_assets.cli.output import duration, numbers
+from blut_assets.terminal.output import duration, numbers
 from blut_resources.machine.memory import size_text
 from blut_resources.machine.processes import descendants, read
 from blut_resources.runs import status

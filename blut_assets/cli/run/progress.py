@@ -12,10 +12,10 @@ from typing import Any
 
 import dagster as dg
 
-from blut_assets.cli.output import duration
 from blut_assets.cli.run.pace import Pace
 from blut_assets.history.failures import asset_of, failed_words, not_reached
 from blut_assets.stages.payloads import MOVES
+from blut_assets.terminal.output import duration
 from blut_resources.dagster_private.console import said_in
 from blut_resources.instance.instance import home_of
 from blut_resources.runs.compute_logs import CLEAR

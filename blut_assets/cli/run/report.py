@@ -5,10 +5,10 @@ from typing import Any, Protocol
 
 import dagster as dg
 
-from blut_assets.cli.output import columns, numbers
 from blut_assets.history.failures import STOPPED, cause_of, failed_by_check
 from blut_assets.stages import reuse
 from blut_assets.stages.spec import StageSpec, specs_of
+from blut_assets.terminal.output import columns, numbers
 from blut_resources.text import text_of
 
 Row = dict[str, str]

@@ -1,4 +1,4 @@
-"""Remembers the recipes and stages of the installed cookbooks, for as long as no source of them changes.
+"""Remembers what the installed cookbooks bring, for as long as no source of them changes.
 
 Dagster and all cookbooks take more than a second to load. A listing, the help of a recipe and the shell's
 completion need only what those said last time.
@@ -12,17 +12,17 @@ from typing import Any
 
 import blut_assets
 from blut_assets.chosen import chosen
-from blut_assets.cli.output import wrong
 from blut_assets.cli.shell.completion import quietly
+from blut_assets.terminal.output import wrong
 from blut_assets.versions.files import Stat, note_beside, read_note, stat_of, write_note
 
-CATALOGUE = 3
+CATALOGUE = 4
 """Raise when `describe` says something else of the same sources."""
 ALWAYS = ("blut_assets", "blut_resources", "cookbooks", "sensors")
 
 
 def catalogue() -> dict[str, Any]:
-    """Returns ``recipes``, ``stages`` and ``left_out``, from the note or by loading the definitions.
+    """Returns ``recipes``, ``stages``, ``commands`` and ``left_out``, out of the note or the definitions.
 
     Raises:
         UnknownCookbook: $BLUT_COOKBOOKS names one that is not installed.

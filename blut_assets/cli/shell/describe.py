@@ -18,6 +18,7 @@ def describe(found: Discovered) -> Described:
     return {
         "recipes": [_recipe(recipe, book) for book in found.cookbooks for recipe in book.recipes],
         "stages": [row for book in found.cookbooks for row in _stages(book)],
+        "commands": {name: place for book in found.cookbooks for name, place in book.commands.items()},
         "left_out": found.left_out,
     }
 

@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 from blut_assets import definitions
 from blut_assets.cli.app import app
 from blut_assets.cli.commands import checkup
-from blut_assets.cli.output import columns
 from blut_assets.discovery import Discovered
 from blut_assets.recipes import Cookbook
+from blut_assets.terminal.output import columns
 from blut_assets.tools import Tool
 from blut_resources.machine import environment
 from cookbooks.lamquant.samples.synthetic import write_synthetic
@@ -84,7 +84,15 @@ def jam(stage) -> Jam: return Jam()
 class Args(RecipeArgs):
     sugar: float = 0.5
 recipe = Recipe("make_jam", "test", "Make jam.", Args, [jam], Jam, lambda args: {})
-def cookbook(): return Cookbook("fruit", [jam], [recipe])
+commands = {"press": "fruit_press", "init": "fruit_press"}
+def cookbook(): return Cookbook("fruit", [jam], [recipe], commands=commands)
+"""
+PRESS = """
+from blut_assets.terminal.lazy import group
+app = group("Presses fruit.")
+@app.command()
+def juice() -> None:
+    print("a glass of juice")
 """
 
 
@@ -95,6 +103,7 @@ def test_a_listing_needs_no_dagster_until_a_source_changes(tmp_path: Path) -> No
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: fruit\nVersion: 0\n")
     (info / "entry_points.txt").write_text("[blut.cookbooks]\nfruit = fruit_pack:cookbook\n")
     (tmp_path / "fruit_pack.py").write_text(COOKBOOK)
+    (tmp_path / "fruit_press.py").write_text(PRESS)
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", str(REPOSITORY))])
     watched = [
         *BLUT[:2],
@@ -103,15 +112,24 @@ def test_a_listing_needs_no_dagster_until_a_source_changes(tmp_path: Path) -> No
         ),
     ]
 
-    def listed() -> tuple[dict[str, Any], bool]:
+    def given(*words: str) -> tuple[str, bool]:
         env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | {"PYTHONPATH": path}
-        done = subprocess.run([*watched, "recipe", "list", "--json"], env=env, capture_output=True, text=True)
+        done = subprocess.run([*watched, *words], env=env, capture_output=True, text=True)
         text, _, loaded = done.stdout.strip().rpartition("\n")
-        return {row["name"]: row for row in json.loads(text)}, loaded == "True"
+        return text, loaded == "True"
+
+    def listed() -> tuple[dict[str, Any], bool]:
+        text, loaded = given("recipe", "list", "--json")
+        return {row["name"]: row for row in json.loads(text)}, loaded
 
     assert listed()[0]["make_jam"]["output"] == "jam"
     # another command of this checkout may write its own note in between
     assert any(not listed()[1] for _ in range(4)), "the second time Dagster is not needed"
+    assert any(given("press", "juice") == ("a glass of juice", False) for _ in range(4)), (
+        "nor for its command"
+    )
+    assert "  press " in given("--help")[0]
+    assert "Presses fruit" not in given("init", "--help")[0], "no command of Blut's is replaced"
     (tmp_path / "fruit_pack.py").write_text(COOKBOOK.replace('"make_jam"', '"make_marmalade"'))
     assert "make_marmalade" in listed()[0] and "make_jam" not in listed()[0]
 

@@ -8,8 +8,8 @@ from typer.testing import CliRunner, Result
 
 from blut_assets.cli.app import app as root
 from blut_assets.cli.commands.model import app
-from blut_assets.cli.output import size
 from blut_assets.history.retention import reachable
+from blut_assets.terminal.output import size
 from blut_resources.instance.instance import open_instance, store_of
 from blut_resources.store.gc import NEWEST, collect
 from cookbooks.lamquant.sources import SHIPPED_REGISTRY as SHIPPED

@@ -1,0 +1,1 @@
+"""Says things on a terminal, for Blut's commands and for those that a cookbook brings."""
