@@ -1,0 +1,207 @@
+"""Estimates the scale of the next coefficient from coded neighbours: a small network in integers.
+
+Context magnitudes are in sixteenths of a step, the slow mean in sixty-fourths. Features are logarithms
+(``ilog``), and the result is an index of the Laplace scale in sixteenths of an octave, ``FINE_PER_OCTAVE``.
+Every operation is on integers, so the index depends on neither threads, batch shape nor processor.
+"""
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from cookbooks.lamquant.lqc.levels import N_DURATIONS, duration_of, positions
+
+N_FEATURES = 13
+N_PAST = 9
+"""Features 4 to 12 come from frames before; 0 to 3 from bins below in the frame itself."""
+LOG_FLOOR = 5
+"""Index 0 stands for a scale of 2**-LOG_FLOOR steps."""
+FINE_PER_OCTAVE = 16
+N_FINE = 256
+MARGIN = 8
+"""Zeros on each side of a row of magnitudes."""
+MAX_MAGNITUDE = 1 << 20
+_FRACTION = 10
+_WEIGHT_MAX = 8191
+_LOG_32 = np.round(16 * np.log2(1 + np.arange(32) / 32)).astype(np.int64)
+
+
+def ilog(value: NDArray[np.int64]) -> NDArray[np.int16]:
+    """Returns about 16 * log2(1 + value) for integers 0..65535, from the leading bits of 1 + value alone."""
+    n = np.asarray(value, np.int64) + 1
+    exponent = np.frexp(n.astype(np.float64))[1].astype(np.int64) - 1
+    return (16 * exponent + _LOG_32[((n << 5) >> exponent) & 31]).astype(np.int16)
+
+
+LOG = ilog(np.arange(65536))
+
+
+class IntegerNet(NamedTuple):
+    """Holds the network in fixed point: weights in 1/1024, activations in 1/16.
+
+    ``w1`` [features, hidden] and ``w2`` [hidden in, hidden out] int32; ``position``, ``level`` and
+    ``duration`` [index, hidden] add up to the first layer's bias; ``w3`` [hidden], ``b3`` [1].
+    """
+
+    w1: NDArray[np.int32]
+    position: NDArray[np.int32]
+    level: NDArray[np.int32]
+    duration: NDArray[np.int32]
+    w2: NDArray[np.int32]
+    b2: NDArray[np.int32]
+    w3: NDArray[np.int32]
+    b3: NDArray[np.int32]
+
+    def base(self, hop: int, rate_hz: float) -> NDArray[np.int32]:
+        """Returns the part of the first layer's bias that no plane changes, int32 [hop, hidden]."""
+        at = self.position[positions(hop, rate_hz)] + self.duration[duration_of(hop, rate_hz)]
+        return np.ascontiguousarray(at.astype(np.int32))
+
+
+def to_integer(weights: dict[str, NDArray[np.float32]]) -> IntegerNet:
+    """Round trained float weights to fixed point.
+
+    Names and shapes are those of a state dict: ``features.weight`` [hidden, 13], ``position``, ``level`` and
+    ``duration`` [index, hidden] (the last may be absent), ``middle.weight`` [hidden, hidden],
+    ``middle.bias``, ``out.weight`` [1, hidden], ``out.bias``.
+    """
+
+    def weight(name: str) -> NDArray[np.int32]:
+        scaled = np.round(weights[name].astype(np.float64) * 2**_FRACTION)
+        return np.ascontiguousarray(np.clip(scaled, -_WEIGHT_MAX, _WEIGHT_MAX).astype(np.int32).T)
+
+    def bias(name: str) -> NDArray[np.int32]:
+        # activations are in sixteenths, so a bias carries four more fractional bits than a weight
+        scaled = np.round(weights[name].astype(np.float64) * 2 ** (_FRACTION + 4))
+        return np.ascontiguousarray(np.clip(scaled, -(2**27), 2**27).astype(np.int32))
+
+    hidden = weights["middle.bias"].shape[0]
+    none = np.zeros((N_DURATIONS, hidden), np.int32)
+    return IntegerNet(
+        weight("features.weight"), bias("position"), bias("level"),
+        bias("duration") if "duration" in weights else none,
+        weight("middle.weight"), bias("middle.bias"), weight("out.weight").reshape(-1), bias("out.bias"),
+    )  # fmt: skip
+
+
+@numba.njit(cache=True, nogil=True)
+def _log(value):
+    return LOG[min(value, 65535)]
+
+
+@numba.njit(cache=True, nogil=True)
+def past_bias(one, two, slow, base, level, net, bins, bias, quiet):
+    """Fill ``bias`` int32 [K, hidden] with all of the first layer that the frame before already decides.
+
+    ``one``, ``two`` and ``slow`` are rows [K + 16] of the last frame, the one before it and the slow mean.
+    ``quiet`` says of each bin that they are all zero around it; its bias is then the one without features.
+    """
+    hidden = base.shape[1]
+    before, lower = 0, 0
+    for j in range(2 * MARGIN):
+        before += one[j]
+    for k in range(bins):
+        j = k + MARGIN
+        before += one[j + 8]
+        x4, x5, x6 = one[j], one[j - 1] + one[j + 1], one[j - 2] + one[j + 2]
+        x8, x9 = two[j], two[j - 1] + two[j + 1]
+        x10, x11 = slow[j], slow[j - 1] + slow[j + 1]
+        row = bias[k]
+        for o in range(hidden):
+            row[o] = base[k, o] + level[o]
+        quiet[k] = before + x8 + x9 + ((x10 + x11 + lower) >> 2) == 0
+        if not quiet[k]:
+            _add(row, net.w1, 4, _log(x4))
+            _add(row, net.w1, 5, _log(x5))
+            _add(row, net.w1, 6, _log(x6))
+            _add(row, net.w1, 7, _log(before))
+            _add(row, net.w1, 8, _log(x8))
+            _add(row, net.w1, 9, _log(x9))
+            _add(row, net.w1, 10, _log(x10 >> 2))
+            _add(row, net.w1, 11, _log(x11 >> 2))
+            _add(row, net.w1, 12, _log(lower >> 2))
+        before -= one[j - 8]
+        lower += slow[j] - slow[j - 8]
+
+
+@numba.njit(cache=True, nogil=True)
+def _add(row, w1, feature, x):
+    if x != 0:
+        scale = np.int32(x)
+        for o in range(len(row)):
+            row[o] += w1[feature, o] * scale
+
+
+@numba.njit(cache=True, nogil=True)
+def fine_index(now, j, wide, row, net, first, second):
+    """Returns the scale index, 0..N_FINE-1, of the coefficient at ``now[j]``.
+
+    ``wide`` is the sum of the eight magnitudes below it, ``row`` its line of ``past_bias``; ``first`` and
+    ``second`` are int32 [hidden] to work in.
+    """
+    hidden = len(row)
+    for o in range(hidden):
+        first[o] = row[o]
+        second[o] = net.b2[o]
+    if wide != 0:
+        _add(first, net.w1, 0, _log(now[j - 1]))
+        _add(first, net.w1, 1, _log(now[j - 2]))
+        _add(first, net.w1, 2, _log(now[j - 3] + now[j - 4]))
+        _add(first, net.w1, 3, _log(wide))
+    for i in range(hidden):
+        if first[i] >= 1024:
+            activation = np.int32(min(first[i] >> 10, 4095))
+            for o in range(hidden):
+                second[o] += net.w2[i, o] * activation
+    out = np.int64(net.b3[0])
+    for o in range(hidden):
+        out += net.w3[o] * min(max(second[o] >> 10, 0), 4095)
+    return min(max((out >> 10) + LOG_FLOOR * FINE_PER_OCTAVE, 0), N_FINE - 1)
+
+
+@numba.njit(cache=True, nogil=True)
+def update_slow(slow, row, bins):
+    """Update the running mean of magnitudes (decay 1/8) after a frame is complete."""
+    for j in range(MARGIN, MARGIN + bins):
+        slow[j] += ((row[j] << 2) - slow[j]) >> 3
+
+
+@numba.njit(cache=True, nogil=True)
+def rescale(row, quarter_octaves):
+    """Update context magnitudes to other steps: times 2**(quarter_octaves / 4), in integers."""
+    octaves, part = min(max(quarter_octaves >> 2, -40), 16), quarter_octaves & 3
+    factor = (65536, 77936, 92682, 110218)[part]
+    for j in range(len(row)):
+        if row[j] > 0:
+            value = np.int64(row[j]) * factor
+            value = value << octaves if octaves >= 0 else value >> -octaves
+            row[j] = min(value >> 16, MAX_MAGNITUDE << 6)
+
+
+def features_of(m: NDArray[np.int32]) -> NDArray[np.int16]:
+    """Returns the context features of a whole batch at once, magnitudes m int32 [B, F, K] -> [B, F, K, 13].
+
+    Computes what ``past_bias`` and ``fine_index`` compute, in sixteenths of an octave; used where all
+    magnitudes are already known (training).
+    """
+    batch, frames, width = m.shape
+    p = np.zeros((batch, frames + 2, width + 2 * MARGIN), np.int64)
+    p[:, 2:, MARGIN:-MARGIN] = np.minimum(m, MAX_MAGNITUDE).astype(np.int64) << 4
+    slow = np.zeros_like(p[:, 2:])
+    for t in range(1, frames):
+        slow[:, t] = slow[:, t - 1] + (((p[:, t + 1] << 2) - slow[:, t - 1]) >> 3)
+
+    def at(plane: NDArray[np.int64], offset: int) -> NDArray[np.int64]:
+        return plane[:, :, MARGIN + offset : MARGIN + offset + width]
+
+    now, one, two = p[:, 2:], p[:, 1:-1], p[:, :-2]
+    pairs = at(now, -3) + at(now, -4)
+    wide = at(now, -1) + at(now, -2) + pairs + sum(at(now, -i) for i in range(5, 9))
+    raw = [
+        at(now, -1), at(now, -2), pairs, wide, at(one, 0), at(one, -1) + at(one, 1),
+        at(one, -2) + at(one, 2), sum(at(one, i) for i in range(-8, 9)), at(two, 0), at(two, -1) + at(two, 1),
+    ]  # fmt: skip
+    smooth = [at(slow, 0), at(slow, -1) + at(slow, 1), sum(at(slow, -i) for i in range(1, 9))]
+    return LOG[np.minimum(np.stack(raw + [v >> 2 for v in smooth], -1), 65535)]

@@ -1,0 +1,145 @@
+"""Chooses, writes and reads the integers of planes with the static tables.
+
+Planes y [P, F, K] are coded frame by frame, in a frame plane by plane, in a plane bin by bin. Every plane is
+its own context: no plane looks at another.
+"""
+
+import numba
+import numpy as np
+
+from cookbooks.lamquant.lqc.context import (
+    MARGIN,
+    MAX_MAGNITUDE,
+    fine_index,
+    past_bias,
+    rescale,
+    update_slow,
+)
+from cookbooks.lamquant.lqc.levels import N_LEVELS
+from cookbooks.lamquant.lqc.range_coder import start_decoder
+from cookbooks.lamquant.lqc.tokens import put_token, take_token, token_bits
+
+
+@numba.njit(cache=True, nogil=True)
+def _rows(planes, width):
+    """Make context rows: the three last frames' magnitudes of each plane, and the slow mean."""
+    return np.zeros((planes, 4, width + 2 * MARGIN), np.int32)
+
+
+@numba.njit(cache=True, nogil=True)
+def _turn(rows, bins, moved):
+    """Make room for a new frame; older ones are restated in its steps."""
+    for p in range(len(rows)):
+        if bins[p] == 0:
+            continue
+        update_slow(rows[p, 3], rows[p, 0], bins[p])
+        rows[p, 2] = rows[p, 1]
+        rows[p, 1] = rows[p, 0]
+        rows[p, 0] = 0
+        if moved != 0:
+            for r in range(1, 4):
+                rescale(rows[p, r], moved)
+
+
+@numba.njit(cache=True, nogil=True)
+def _table(fine):
+    return min((fine + 2) >> 2, 63)
+
+
+@numba.njit(cache=True, nogil=True)
+def quantise_static(y, levels, offsets, bins, base, net, cost, lam):
+    """Choose integers in coding order, rate-distortion optimised, each in the context of those before.
+
+    Of {round, round - 1, 0} the one with the least ``error**2 + lam * bits`` is taken.
+    Returns q int32 [P, F, K], table indices uint8 [P, F, K] and the code length in bits.
+    """
+    planes, frames, width = y.shape
+    q = np.zeros((planes, frames, width), np.int32)
+    tables = np.zeros((planes, frames, width), np.uint8)
+    rows = _rows(planes, width)
+    hidden = base.shape[1]
+    bias, quiet = np.empty((width, hidden), np.int32), np.empty(width, np.bool_)
+    first, second = np.empty(hidden, np.int32), np.empty(hidden, np.int32)
+    still = np.full((N_LEVELS, width), -1, np.int32)
+    total = 0.0
+    for t in range(frames):
+        if t > 0:
+            _turn(rows, bins, np.int64(offsets[t]) - np.int64(offsets[t - 1]))
+        for p in range(planes):
+            if bins[p] == 0:
+                continue
+            now = rows[p, 0]
+            level = min(max(np.int64(levels[p]) + np.int64(offsets[t]), 0), N_LEVELS - 1)
+            past_bias(rows[p, 1], rows[p, 2], rows[p, 3], base, net.level[level], net, bins[p], bias, quiet)
+            wide = 0
+            for k in range(bins[p]):
+                j = k + MARGIN
+                if quiet[k] and wide == 0:
+                    if still[level, k] < 0:
+                        still[level, k] = fine_index(now, j, 0, bias[k], net, first, second)
+                    fine = np.int64(still[level, k])
+                else:
+                    fine = fine_index(now, j, wide, bias[k], net, first, second)
+                c = _table(fine)
+                a = min(abs(float(y[p, t, k])), float(MAX_MAGNITUDE - 1))
+                top = int(a + 0.5)
+                best, best_bits = 0, token_bits(cost, c, 0)
+                least = a * a + lam * best_bits
+                for v in range(max(top - 1, 1), top + 1):
+                    bits = token_bits(cost, c, v)
+                    error = a - v
+                    loss = error * error + lam * bits
+                    if loss < least:
+                        best, best_bits, least = v, bits, loss
+                now[j] = best << 4
+                q[p, t, k] = best if y[p, t, k] > 0 else -best
+                tables[p, t, k] = c
+                total += best_bits
+                wide += now[j] - now[j - 8]
+    return q, tables, total
+
+
+@numba.njit(cache=True, nogil=True)
+def write_static(state, out, q, tables, bins, starts):
+    """Write the integers of all planes."""
+    planes, frames, _ = q.shape
+    for t in range(frames):
+        for p in range(planes):
+            for k in range(bins[p]):
+                put_token(state, out, starts, np.int64(tables[p, t, k]), np.int64(q[p, t, k]))
+
+
+@numba.njit(cache=True, nogil=True)
+def read_static(data, at, frames, width, levels, offsets, bins, base, net, starts):
+    """Returns the integers int32 [P, F, K] that stand in ``data`` from byte ``at`` on."""
+    planes = len(levels)
+    q = np.zeros((planes, frames, width), np.int32)
+    rows = _rows(planes, width)
+    hidden = base.shape[1]
+    bias, quiet = np.empty((width, hidden), np.int32), np.empty(width, np.bool_)
+    first, second = np.empty(hidden, np.int32), np.empty(hidden, np.int32)
+    still = np.full((N_LEVELS, width), -1, np.int32)
+    state = start_decoder(data, at)
+    for t in range(frames):
+        if t > 0:
+            _turn(rows, bins, np.int64(offsets[t]) - np.int64(offsets[t - 1]))
+        for p in range(planes):
+            if bins[p] == 0:
+                continue
+            now = rows[p, 0]
+            level = min(max(np.int64(levels[p]) + np.int64(offsets[t]), 0), N_LEVELS - 1)
+            past_bias(rows[p, 1], rows[p, 2], rows[p, 3], base, net.level[level], net, bins[p], bias, quiet)
+            wide = 0
+            for k in range(bins[p]):
+                j = k + MARGIN
+                if quiet[k] and wide == 0:
+                    if still[level, k] < 0:
+                        still[level, k] = fine_index(now, j, 0, bias[k], net, first, second)
+                    fine = np.int64(still[level, k])
+                else:
+                    fine = fine_index(now, j, wide, bias[k], net, first, second)
+                value = take_token(state, data, starts, _table(fine))
+                now[j] = abs(value) << 4
+                q[p, t, k] = value
+                wide += now[j] - now[j - 8]
+    return q
