@@ -1,8 +1,9 @@
-"""Rate and distortion of the trained joint codec against the trained-DCT anchor, on a patient never seen.
+"""The codec in rate, distortion and speed: beside what it was before, and beside classical coders.
 
 The checkpoint is that of the demo, if the demo has been run in the current instance; else the same job is
-run in an instance under ``build/bench``, where the next benchmark finds it. ``--quick`` trains the smoke
-preset on synthetic recordings, whose figures say nothing about real EEG.
+run in an instance under ``build/bench``, where the next benchmark finds it. It was trained on the set
+``scp1`` and chosen by ``blink``; nothing was fitted on the other sets. ``--quick`` trains the smoke preset on
+synthetic recordings, whose figures say nothing about real EEG.
 """
 
 import json
@@ -11,48 +12,74 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from bench.codec_before import NoHistory, trained_before
+from bench.codec_table import Curves, rate_rows, speed_rows
 from bench.homes import CACHE, main_job, make_home, scratch, smoke_args
 from bench.measure import REPOSITORY, run
-from bench.table import Quantity, Row
+from bench.table import Row, skipped
 
 DEMO = REPOSITORY / "cookbooks" / "lamquant" / "configs" / "args_demo.yaml"
-NOT_TRAINED = 3
+SETS = ("scp2", "blink", "fingers", "eyes", "meg")
+SPEED_SETS = ("scp2", "fingers")
+QUICK_ASKED = (6.5, 15.0)
+NOT_MADE = 3
 
 
 def rows(quick: bool) -> list[Row]:
-    """CR at equal PRDN, one line per operating point."""
+    """CR at equal PRDN, speed, lossless, long recordings."""
     with scratch() as directory:
         if quick:
-            points = _trained_here(directory / "home", smoke_args(directory))
+            args = smoke_args(directory)
+            made = _made_here(directory / "home", args)
         else:
             import yaml
 
             args = yaml.safe_load(DEMO.read_text())
-            points = _score(args, dict(os.environ)) or _trained_here(CACHE / "home", args)
-    return [_row(point, "smoke on SYNTHETIC" if quick else "demo") for point in points]
+            made = _made(args, dict(os.environ)) or _made_here(CACHE / "home", args)
+        given: dict[str, Any] = {
+            "checkpoint": made["joint_checkpoint"],
+            "windows": made["training_windows"],
+            "sets": [] if quick else SETS,
+            "asked": QUICK_ASKED if quick else None,
+        }
+        lines = []
+        try:
+            given["before"] = str(trained_before(Path(made["training_windows"]), args))
+        except NoHistory as error:
+            given["before"] = None
+            lines.append(skipped("codec", "against v1", f"its trainer cannot be had: {error}"))
+        return [*lines, *_rate_and_speed(given, quick)]
 
 
-def _trained_here(home: Path, args: dict[str, Any]) -> list[dict[str, Any]]:
+def _rate_and_speed(given: dict[str, Any], quick: bool) -> list[Row]:
+    points = _points("bench.codec_score", given)
+    if quick:
+        return rate_rows(Curves(points, QUICK_ASKED), "smoke on ")
+    curves = Curves(points)
+    return [*rate_rows(curves, ""), *speed_rows(curves, SPEED_SETS)]
+
+
+def _made_here(home: Path, args: dict[str, Any]) -> dict[str, str]:
     env = make_home(home)
     main_job(env, args, expect=None)  # a codec that the gate refuses has a rate and a distortion too
-    points = _score(args, env)
-    if not points:
+    made = _made(args, env)
+    if not made:
         raise RuntimeError(f"the main job in {home} left no checkpoint: run `blut plan` there")
-    return points
+    return made
 
 
-def _score(args: dict[str, Any], env: dict[str, str]) -> list[dict[str, Any]]:
+def _made(args: dict[str, Any], env: dict[str, str]) -> dict[str, str]:
+    found = _points("bench.codec_made", args, env, expect=(0, NOT_MADE))
+    return found[0] if found else {}
+
+
+def _points(
+    module: str, given: dict[str, Any], env: dict[str, str] | None = None, expect: tuple[int, ...] = (0,)
+) -> list[dict[str, Any]]:
+    """The objects that a module prints about a JSON file; on one thread, so that CPU seconds compare."""
+    one = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
     with scratch() as directory:
-        given = directory / "args.json"
-        given.write_text(json.dumps(args))
-        command = [sys.executable, "-m", "bench.codec_score", str(given)]
-        done = run(command, env=env, expect=(0, NOT_TRAINED))
+        path = directory / "given.json"
+        path.write_text(json.dumps(given))
+        done = run([sys.executable, "-m", module, str(path)], env={**one, **(env or {})}, expect=expect)
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-
-
-def _row(point: dict[str, Any], which: str) -> Row:
-    ours, dct = point["ours"], point["dct"]
-    name = f"{which}, PRDN {ours['prdn']:.2f} %" + (" (its tier)" if point["own_tier"] else "")
-    note = f"R of the worst recording: joint {ours['r']:.4f}, DCT {dct['r']:.4f} at PRDN {dct['prdn']:.2f} %"
-    cr, base = Quantity("CR", [ours["cr"]]), Quantity("CR", [point["dct_cr"]])
-    return Row("codec", name, cr, "DCT anchor, equal PRDN", base, note=note, facts=point)

@@ -1,10 +1,13 @@
 """The benchmark's arithmetic and output; nothing here is timed."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bench.codec_table import OURS, Curves, rate_rows
 from bench.measure import in_turns, python
 from bench.table import Quantity, Row, Target, render, skipped, write_json
 
@@ -65,3 +68,25 @@ def test_the_table_and_the_file_say_what_was_measured_and_what_was_not(tmp_path:
     assert content["cores"] == 2
     assert [row["ratio"] for row in content["rows"]] == [1.5, None]
     assert content["rows"][0]["ours"]["values"] == [3.0, 2.0, 30.0]
+
+
+@pytest.mark.parametrize(
+    ("bound", "sign", "meets"), [(1.2, ">=", "no"), (1.1, ">=", "yes"), (1.3, "<=", "yes"), (1.2, "<=", "no")]
+)
+def test_a_target_of_every_ratio_is_missed_by_one_round(bound: float, sign: str, meets: str) -> None:
+    row = Row("codec", "every point", Quantity("CR", [11, 13, 13]), "other", Quantity("CR", [10, 10, 10]))
+    assert replace(row, target=Target("every ratio", sign, bound)).meets == meets
+
+
+def _points(coder: str, factor: float) -> list[dict[str, Any]]:
+    return [{"set": "s", "coder": coder, "prdn": p, "cr": factor * 4 * p**0.7} for p in (3, 6, 12, 18)]
+
+
+def test_codecs_are_compared_at_equal_error_and_every_point_at_which_ours_loses_is_named() -> None:
+    curves = Curves([*_points(OURS, 1), *_points("even", 0.9), *_points("ahead", 1.25)])
+    expected = [4 * prdn**0.7 for prdn in curves.tabled]
+    assert curves.cr("s", OURS) == pytest.approx(expected)
+    assert curves.cr("s", "ahead") == pytest.approx([1.25 * cr for cr in expected])
+    *lines, behind = rate_rows(curves, "")
+    assert {line.baseline: round(line.ratio or 0, 6) for line in lines} == {"even": 1.111111, "ahead": 0.8}
+    assert behind.note.count("ahead (0.800)") == len(curves.tabled) and "even" not in behind.note

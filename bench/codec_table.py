@@ -1,0 +1,113 @@
+"""Lines of the codec tables: CR at equal PRDN, and what is not ahead."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bench.table import Quantity, Row, Target
+
+TABLED = (4.0, 6.5, 8.6, 12.5, 15.0, 17.0)
+"""PRDN in percent."""
+MIDDLE = 15.0
+OURS, BEFORE, DCT, DCT_TOGETHER = "ours", "v1", "DCT", "DCT, channels together"
+TARGETS: Mapping[tuple[str, str], Target] = {
+    ("scp2", DCT): Target("every ratio", ">=", 1.30),
+    ("fingers", DCT_TOGETHER): Target("every ratio", ">=", 1.15),
+    ("eyes", DCT_TOGETHER): Target("every ratio", ">=", 1.15),
+    ("meg", DCT_TOGETHER): Target("every ratio", ">=", 1.15),
+}
+MIDDLE_TARGETS: Mapping[str, float] = {"fingers": 1.5, "eyes": 1.45, "meg": 1.25}
+"""Bits saved over the codec of before, at PRDN 15 %."""
+SPEED_TARGETS = {"encode": 1500, "decode": 2500}
+Point = dict[str, Any]
+
+
+def at_prdn(points: Sequence[Point], prdn: float) -> float:
+    """CR at a PRDN, straight in logarithms between the two encodings around it, or from the nearest two."""
+    ordered = sorted(points, key=lambda point: point["prdn"])
+    at = sum(point["prdn"] < prdn for point in ordered)
+    a, b = ordered[min(max(at - 1, 0), len(ordered) - 2) :][:2]
+    t = math.log(prdn / a["prdn"]) / math.log(b["prdn"] / a["prdn"])
+    return a["cr"] * (b["cr"] / a["cr"]) ** t
+
+
+class Curves:
+    """The measured points by set and coder."""
+
+    def __init__(self, points: Iterable[Point], tabled: Sequence[float] = TABLED) -> None:
+        self.tabled = tabled
+        self.points: dict[str, dict[str, list[Point]]] = {}
+        for point in points:
+            self.points.setdefault(point["set"], {}).setdefault(point["coder"], []).append(point)
+
+    def cr(self, name: str, coder: str) -> list[float]:
+        """CR at each tabled PRDN."""
+        return [at_prdn(self.points[name][coder], prdn) for prdn in self.tabled]
+
+    def others(self, name: str) -> list[str]:
+        """The coders beside ours."""
+        return [coder for coder in self.points[name] if coder != OURS]
+
+
+def rate_rows(curves: Curves, which: str) -> list[Row]:
+    """A line per set and coder, over all tabled points; the points are in the note."""
+    lines = []
+    span = f"{curves.tabled[0]:g} to {curves.tabled[-1]:g} %"
+    for name in curves.points:
+        ours = curves.cr(name, OURS)
+        for other in curves.others(name):
+            theirs = curves.cr(name, other)
+            lines.append(
+                Row(
+                    *("codec", f"{which}{name}: CR at PRDN {span}", Quantity("CR", ours), other),
+                    base=Quantity("CR", theirs),
+                    target=None if which else TARGETS.get((name, other)),
+                    note=_points(curves.tabled, ours, theirs),
+                    facts={"points": curves.points[name]},
+                )
+            )
+        if not which and name in MIDDLE_TARGETS and BEFORE in curves.points[name]:
+            lines.append(_middle(curves, name))
+    return [*lines, *_behind(curves)]
+
+
+def _middle(curves: Curves, name: str) -> Row:
+    ours, theirs = (at_prdn(curves.points[name][coder], MIDDLE) for coder in (OURS, BEFORE))
+    target = Target("ratio", ">=", MIDDLE_TARGETS[name])
+    case = f"{name}: CR at PRDN {MIDDLE:g} %"
+    return Row("codec", case, Quantity("CR", [ours]), BEFORE, Quantity("CR", [theirs]), target)
+
+
+def _points(tabled: Sequence[float], ours: Sequence[float], theirs: Sequence[float]) -> str:
+    told = [
+        f"{prdn:g} %: {a:.1f} to {b:.1f} ({a / b:.2f})"
+        for prdn, a, b in zip(tabled, ours, theirs, strict=True)
+    ]
+    return "; ".join(told)
+
+
+def _behind(curves: Curves) -> list[Row]:
+    """A line that names every point at which another coder is ahead."""
+    lost = []
+    for name in curves.points:
+        ours = curves.cr(name, OURS)
+        for other in curves.others(name):
+            pairs = zip(curves.tabled, ours, curves.cr(name, other), strict=True)
+            lost += [f"{name} at {p:g} %: {other} ({a / b:.3f})" for p, a, b in pairs if a < b]
+    return [Row("codec", "where ours is behind", note="; ".join(lost) or "nowhere in these tables")]
+
+
+def speed_rows(curves: Curves, names: Sequence[str]) -> list[Row]:
+    """Thousand samples a CPU second of one thread, over the operating points of one run."""
+    lines = []
+    for name in names:
+        for way, least in SPEED_TARGETS.items():
+            ours, before = (_speeds(curves.points[name].get(coder, []), way) for coder in (OURS, BEFORE))
+            target, case = Target("ours", ">=", least), f"{name}: {way}"
+            base = before if before and len(before.values) == len(ours.values) else None
+            lines.append(Row("codec", case, ours, BEFORE if base else "", base, target))
+    return lines
+
+
+def _speeds(points: Sequence[Point], way: str) -> Quantity:
+    return Quantity("k samples/s", [p["samples"] / p[f"{way}_s"] / 1000 for p in points])
