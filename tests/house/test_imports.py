@@ -165,6 +165,49 @@ def test_a_private_import_is_found(code: str, found: list[str]) -> None:
     assert list(private_imports(ast.parse(code))) == found
 
 
+FORMAT = "cookbooks.lamquant.lqc"
+"""What decodes a file on machines that have no Blut: it is copied there as it is."""
+
+
+def foreign(tree: ast.AST) -> Iterator[str]:
+    """What the format's code imports beside itself, the standard library, numpy and numba."""
+    allowed = {*sys.stdlib_module_names, "numpy", "numba"}
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module or "."]
+        for name in names:
+            if name.partition(".")[0] not in allowed and not f"{name}.".startswith(f"{FORMAT}."):
+                yield name
+
+
+def test_the_format_needs_nothing_but_numpy_and_numba() -> None:
+    place = REPOSITORY / FORMAT.replace(".", "/")
+    files = list(place.rglob("*.py"))
+    assert len(files) > 5
+    found = {
+        str(path.relative_to(REPOSITORY)): names
+        for path in files
+        if (names := list(foreign(ast.parse(path.read_text()))))
+    }
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("import json, numpy as np\nfrom numba import njit", []),
+        ("from cookbooks.lamquant.lqc.varint import put\nfrom cookbooks.lamquant.lqc import varint", []),
+        ("def f():\n    import scipy.fft", ["scipy.fft"]),
+        ("from cookbooks.lamquant.lqcx import y", ["cookbooks.lamquant.lqcx"]),
+        ("from cookbooks.lamquant.codec import dct", ["cookbooks.lamquant.codec"]),
+        ("import blut_resources.text", ["blut_resources.text"]),
+    ],
+)
+def test_what_the_format_must_not_import_is_found(code: str, found: list[str]) -> None:
+    assert list(foreign(ast.parse(code))) == found
+
+
 def tricks(tree: ast.AST) -> bool:
     """Whether code changes what an import gives: puts something into `sys.modules` or `sys.meta_path`."""
     changed = {"sys.modules", "sys.meta_path", "sys.path_hooks"}

@@ -22,6 +22,10 @@ class View(Protocol):
         """Returns ``count`` bytes from ``at``; fewer where the file ends."""
         ...
 
+    def forget(self, before: int) -> None:
+        """Drop what lies before a place: nobody asks for it again."""
+        ...
+
 
 class Window:
     """Shows a file on a disk, of which it holds a part at a time."""
@@ -34,6 +38,9 @@ class Window:
         if not self._at <= at <= at + count <= self._at + len(self._data):
             self._at, self._data = at, memoryview(self._source.read(at, max(count, WINDOW)))
         return self._data[at - self._at : at - self._at + count]
+
+    def forget(self, before: int) -> None:
+        """Do nothing: a file on a disk can be read again, and little of it is held."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,7 @@ class Walk:
                 return
             self.ended = found.head.kind == records.INDEX
             self._at = found.at + found.head.record_size
+            self._file.forget(self._at)
             self._next[found.head.slot] = found.number + 1
             self._longest = max(self._longest, found.head.record_size)
             yield found
@@ -97,6 +105,7 @@ class Walk:
         self._looked = 0
         while found is None and self._looked <= FREE_LOOKS + LOOKS_A_BYTE * (at - self._at):
             at += 1
+            self._file.forget(at)
             if not self._file.view(at, 1):
                 break
             found = self._sound(at, longest)
