@@ -1,0 +1,159 @@
+"""Turns one chunk of a group's lapped coefficients into bytes and back.
+
+The bytes: how many stand beside the planes (a variable-length integer), those (``side.py``: each channel's
+step, each plane's level, each frame's offset, what is done to channels together), and the planes
+(``planes.py``). Planes are coded from the loudest to the quietest, which both ends know from the levels.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cookbooks.lamquant.lqc import varint
+from cookbooks.lamquant.lqc.entropy import PlaneSpec
+from cookbooks.lamquant.lqc.errors import InputError, PayloadError
+from cookbooks.lamquant.lqc.levels import LEVEL_ZERO, MAX_STEP_INDEX, N_LEVELS, STEPS_PER_OCTAVE, level_of
+from cookbooks.lamquant.lqc.model import Model
+from cookbooks.lamquant.lqc.planes import Profile, decode_planes, encode_planes
+from cookbooks.lamquant.lqc.side import SideReader, SideWriter, folded, unfolded
+from cookbooks.lamquant.lqc.spatial import Plan, apart, plan_for, put_plan, take_plan, together
+
+_STEP, _MORE_STEPS, _LEVEL, _RUN, _OFFSET = range(5)
+
+
+@dataclass(frozen=True)
+class CodedChunk:
+    """Holds a chunk's bytes, and the coefficients float32 [C, F, K], in digital units, that they give."""
+
+    data: bytes
+    coefficients: NDArray[np.float32]
+
+
+def _sizes(steps_index: NDArray[np.integer], offsets: NDArray[np.int8]) -> NDArray[np.float32]:
+    """Returns the step of each channel and frame in digital units, [C, F, 1]."""
+    octaves = np.asarray(steps_index)[:, None] / STEPS_PER_OCTAVE - offsets[None] / 4
+    return (2.0 ** octaves[:, :, None]).astype(np.float32)
+
+
+def in_steps(
+    coefficients: NDArray[np.floating], steps_index: NDArray[np.integer], offsets: NDArray[np.int8]
+) -> NDArray[np.float32]:
+    """Returns coefficients [C, F, K] in the steps of their channels and frames."""
+    return coefficients.astype(np.float32) / _sizes(steps_index, offsets)
+
+
+def encode_chunk(
+    coefficients: NDArray[np.floating],
+    steps_index: NDArray[np.integer],
+    rate_hz: float,
+    model: Model,
+    profile: Profile,
+    offsets: NDArray[np.int8] | None = None,
+    plan: Plan | None = None,
+) -> CodedChunk:
+    """Encode lapped coefficients [C, F, hop], in digital units (``lapped.analyse``), one step a channel.
+
+    ``offsets`` [F] says by how many quarter octaves a frame's steps are finer. ``plan`` says what is done to
+    channels together (``spatial.plan_for``); by default that is chosen here, and nothing in profile
+    ``device``.
+
+    Raises:
+        InputError: shapes that do not fit, a step out of range, or values that are not finite.
+    """
+    channels, frames, hop = coefficients.shape
+    if len(steps_index) != channels or np.abs(steps_index).max(initial=0) > MAX_STEP_INDEX:
+        raise InputError(f"steps_index: must be {channels} numbers of -{MAX_STEP_INDEX} to {MAX_STEP_INDEX}")
+    offsets = np.zeros(frames, np.int8) if offsets is None else offsets
+    y = in_steps(coefficients, steps_index, offsets)
+    if plan is None:
+        plan = plan_for(y, rate_hz) if profile == "full" else Plan()
+    planes = together(y, plan, rate_hz)
+    rms = np.sqrt(np.einsum("pfk,pfk->p", planes, planes, dtype=np.float64) / (frames * hop))
+    levels = np.array([level_of(float(one), 1.0) for one in rms], np.uint8)
+    order = _order(levels)
+    spec = PlaneSpec(levels[order], hop, rate_hz, offsets)
+    coded = encode_planes(planes[order], spec, model.entropy, model.lam, profile)
+    side = _pack_side(steps_index, levels, offsets, plan)
+    head = bytearray()
+    varint.put(head, len(side))
+    back = _to_channels(coded.recon, order, steps_index, offsets, plan, rate_hz, model)
+    return CodedChunk(bytes(head) + side + coded.data, back)
+
+
+def decode_chunk(
+    data: bytes, shape: tuple[int, int, int], rate_hz: float, model: Model, profile: Profile
+) -> NDArray[np.float32]:
+    """Returns the coefficients float32 [C, F, hop] of a chunk of this shape, in digital units.
+
+    Raises:
+        PayloadError: bytes that cannot be such a chunk.
+    """
+    channels, frames, hop = shape
+    cursor = varint.Cursor(data)
+    side = SideReader(cursor.take_bytes("what stands beside the planes", cursor.take("its size", len(data))))
+    steps_index, levels, offsets = _take_side(side, channels, frames)
+    plan = take_plan(side, shape, rate_hz) if profile == "full" else Plan()
+    order = _order(levels)
+    spec = PlaneSpec(levels[order], hop, rate_hz, offsets)
+    planes = decode_planes(cursor.rest(), shape, spec, model.entropy, profile)
+    return _to_channels(planes, order, steps_index, offsets, plan, rate_hz, model)
+
+
+def _order(levels: NDArray[np.uint8]) -> NDArray[np.intp]:
+    return np.argsort(-levels.astype(np.int64), kind="stable")
+
+
+def _to_channels(
+    planes: NDArray[np.float32],
+    order: NDArray[np.intp],
+    steps_index: NDArray[np.integer],
+    offsets: NDArray[np.int8],
+    plan: Plan,
+    rate_hz: float,
+    model: Model,
+) -> NDArray[np.float32]:
+    refined = planes if model.refine is None else model.refine.apply(planes)
+    ordered = np.empty_like(refined)
+    ordered[order] = refined
+    return apart(ordered, plan, rate_hz) * _sizes(steps_index, offsets)
+
+
+def _pack_side(
+    steps_index: NDArray[np.integer], levels: NDArray[np.uint8], offsets: NDArray[np.int8], plan: Plan
+) -> bytes:
+    side = SideWriter()
+    side.put(_STEP, folded(steps_index[:1]))
+    side.put(_MORE_STEPS, folded(np.diff(steps_index)))
+    side.put(_LEVEL, folded(np.diff(levels.astype(np.int64), prepend=LEVEL_ZERO)))
+    starts = np.flatnonzero(np.diff(offsets, prepend=np.int8(0)))
+    at, last = -1, 0
+    for start in [*starts.tolist(), len(offsets)]:
+        side.put(_RUN, start - at - 1)
+        if start < len(offsets):
+            side.put(_OFFSET, folded(np.array([int(offsets[start]) - last])))
+            at, last = start, int(offsets[start])
+    put_plan(side, plan)
+    return side.pack()
+
+
+def _take_side(
+    side: SideReader, channels: int, frames: int
+) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.int8]]:
+    first, more = side.take(_STEP, 1), side.take(_MORE_STEPS, channels - 1)
+    steps_index = np.cumsum(unfolded(np.concatenate([first, more])))
+    if np.abs(steps_index).max() > MAX_STEP_INDEX:
+        raise PayloadError(f"a step of 2**({np.abs(steps_index).max()}/64) units: the chunk is damaged")
+    levels = LEVEL_ZERO + np.cumsum(unfolded(side.take(_LEVEL, channels)))
+    if levels.min() < 0 or levels.max() >= N_LEVELS:
+        raise PayloadError(f"levels of {levels.min()} to {levels.max()}: the chunk is damaged")
+    offsets, at, last = np.zeros(frames, np.int8), -1, 0
+    while True:
+        at += int(side.take(_RUN, 1)[0]) + 1
+        if at >= frames:
+            break
+        last += int(unfolded(side.take(_OFFSET, 1))[0])
+        if not -128 <= last < 128:
+            raise PayloadError(f"frame {at}: an offset of {last} quarter octaves: the chunk is damaged")
+        offsets[at:] = last
+    return steps_index, levels.astype(np.uint8), offsets
