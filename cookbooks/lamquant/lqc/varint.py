@@ -20,13 +20,8 @@ def put(out: bytearray, value: int) -> None:
 
 
 def put_signed(out: bytearray, value: int) -> None:
-    """Append an integer that may be negative."""
+    """Append an integer of -(2^62) to 2^62 - 1."""
     put(out, value << 1 if value >= 0 else (-value << 1) - 1)
-
-
-def size(value: int) -> int:
-    """Returns how many bytes ``put`` appends."""
-    return max(1, (value.bit_length() + 6) // 7)
 
 
 class Cursor:
@@ -80,7 +75,7 @@ class Cursor:
             self.at += 1
             value |= (byte & 127) << shift
             if byte < 128:
-                if value > 2 * MOST + 1:
+                if value > MOST:
                     break
                 return value
-        raise PayloadError(f"{name} has more than 64 bits")
+        raise PayloadError(f"{name} has more than 63 bits")
