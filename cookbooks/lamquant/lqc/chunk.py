@@ -19,6 +19,7 @@ from cookbooks.lamquant.lqc.planes import Profile, decode_planes, encode_planes
 from cookbooks.lamquant.lqc.side import SideReader, SideWriter, folded, unfolded
 from cookbooks.lamquant.lqc.spatial import Plan, apart, plan_for, put_plan, take_plan, together
 
+_VALUES, _SECONDS, _FEW_FRAMES, _MOST_VALUES = 100_000, 120.0, 16, 1 << 21
 _STEP, _MORE_STEPS, _LEVEL, _RUN, _OFFSET = range(5)
 
 
@@ -28,6 +29,16 @@ class CodedChunk:
 
     data: bytes
     coefficients: NDArray[np.float32]
+
+
+def frames_per_chunk(n_channels: int, hop: int, rate_hz: float) -> int:
+    """Returns frames of a chunk: about 100,000 values and two minutes at most, so that one decodes quickly.
+
+    Of hundreds of channels a chunk has more values, for what adapts within it needs some frames.
+    """
+    frames = min(_VALUES / (n_channels * hop), _SECONDS * rate_hz / hop)
+    few = min(_FEW_FRAMES, _MOST_VALUES // (n_channels * hop))
+    return max(1, few, round(frames))
 
 
 def _sizes(steps_index: NDArray[np.integer], offsets: NDArray[np.int8]) -> NDArray[np.float32]:

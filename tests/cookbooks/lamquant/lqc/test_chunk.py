@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cookbooks.lamquant.lqc.chunk import CodedChunk, decode_chunk, encode_chunk
+from cookbooks.lamquant.lqc.chunk import CodedChunk, decode_chunk, encode_chunk, frames_per_chunk
 from cookbooks.lamquant.lqc.errors import LqcError
 from cookbooks.lamquant.lqc.levels import MAX_STEP_INDEX
 from cookbooks.lamquant.lqc.model import Model
@@ -137,3 +137,12 @@ def test_steps_that_cannot_be_are_refused():
     for steps in ([0], [0, MAX_STEP_INDEX + 1]):
         with pytest.raises(LqcError, match="steps_index: must be 2 numbers"):
             encode_chunk(x, np.array(steps), RATE, model(), "full")
+
+
+def test_a_chunk_has_about_as_many_values_as_decode_quickly():
+    assert frames_per_chunk(1, 128, 256.0) == 240
+    for channels in (8, 28, 64):
+        assert 80_000 < channels * 64 * frames_per_chunk(channels, 64, 256.0) < 120_000
+    for channels, hop in ((300, 128), (1024, 256), (4096, 1024), (1, 4096)):
+        frames = frames_per_chunk(channels, hop, 500.0)
+        assert frames >= 1 and channels * hop * frames <= 1 << 22
