@@ -13,16 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from bench.codec_before import NoHistory, trained_before
-from bench.codec_table import Curves, rate_rows, speed_rows
+from bench.codec_table import FLAC, Curves, lossless_rows, rate_rows, speed_rows
 from bench.homes import CACHE, main_job, make_home, scratch, smoke_args
 from bench.measure import REPOSITORY, run
 from bench.table import Row, skipped
 
 DEMO = REPOSITORY / "cookbooks" / "lamquant" / "configs" / "args_demo.yaml"
-SETS = ("scp2", "blink", "fingers", "eyes", "meg")
+SETS = ("scp2", "blink", "fingers", "fingers put right", "eyes", "meg")
+LOSSLESS_SETS = ("scp1", "scp2", "blink", "fingers", "fingers put right", "eyes")
 SPEED_SETS = ("scp2", "fingers")
 QUICK_ASKED = (6.5, 15.0)
 NOT_MADE = 3
+MADE_UP = "smoke on "
 
 
 def rows(quick: bool) -> list[Row]:
@@ -48,13 +50,19 @@ def rows(quick: bool) -> list[Row]:
         except NoHistory as error:
             given["before"] = None
             lines.append(skipped("codec", "against v1", f"its trainer cannot be had: {error}"))
-        return [*lines, *_rate_and_speed(given, quick)]
+        lines += _rate_and_speed(given, quick)
+        points = _points("bench.codec_lossless", {"sets": [] if quick else LOSSLESS_SETS})
+        if all(point["coder"] != FLAC for point in points):
+            lines.append(
+                skipped("codec", "lossless against FLAC", "the package `soundfile` is not installed")
+            )
+        return [*lines, *lossless_rows(points, MADE_UP if quick else "")]
 
 
 def _rate_and_speed(given: dict[str, Any], quick: bool) -> list[Row]:
     points = _points("bench.codec_score", given)
     if quick:
-        return rate_rows(Curves(points, QUICK_ASKED), "smoke on ")
+        return rate_rows(Curves(points, QUICK_ASKED), MADE_UP)
     curves = Curves(points)
     return [*rate_rows(curves, ""), *speed_rows(curves, SPEED_SETS)]
 

@@ -54,16 +54,16 @@ class Dct:
 
     def encode(self, signal: Signal, ratio: float) -> bytes:
         allowed = (ratio * rms_of(signal)).tolist()
-        own = [self._at(number, signal.rate_hz) for number in range(len(self.anchors))]
+        own = [self.at(number, signal.rate_hz) for number in range(len(self.anchors))]
         files = [anchor.encode(signal.digital, signal.rate_hz, allowed) for anchor in own]
         best = min(range(len(files)), key=lambda number: len(files[number]))
         return struct.pack("<Bd", best, signal.rate_hz) + files[best]
 
     def decode(self, data: bytes) -> NDArray[np.int32]:
         number, rate_hz = struct.unpack_from("<Bd", data)
-        return self._at(number, rate_hz).decode(data[struct.calcsize("<Bd") :])
+        return self.at(number, rate_hz).decode(data[struct.calcsize("<Bd") :])
 
-    def _at(self, number: int, rate_hz: float) -> DctAnchor:
+    def at(self, number: int, rate_hz: float) -> DctAnchor:
         """A bin of a block of so many seconds is the same frequency at any rate."""
         scales, block = self.anchors[number].log_scales, round(BLOCKS_S[number] * rate_hz)
         return DctAnchor(np.pad(scales[:block], (0, max(0, block - len(scales))), mode="edge"))

@@ -24,7 +24,8 @@ import torch
 
 from bench.codec_anchors import Called, Coder, Dct, Jpeg2000, rms_of
 from bench.codec_sets import Signal, real_sets, synthetic_set
-from bench.codec_table import BEFORE, OURS
+from bench.codec_table import BEFORE, DCT_TOGETHER, OURS
+from bench.codec_together import DctTogether
 from cookbooks.lamquant.codec.data import load_corpus
 from cookbooks.lamquant.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE
 from cookbooks.lamquant.codec.v1.checkpoint import load_checkpoint
@@ -80,7 +81,9 @@ def coders(given: dict[str, Any]) -> Iterator[Coder]:
     yield before(Path(given["checkpoint"]), OURS)
     if given["before"]:
         yield before(Path(given["before"]))
-    yield Dct.fitted(load_corpus(Path(given["windows"])))
+    dct = Dct.fitted(load_corpus(Path(given["windows"])))
+    yield dct
+    yield DctTogether(dct, DCT_TOGETHER)
     yield Jpeg2000()
 
 
@@ -95,6 +98,8 @@ def main() -> None:
         first = next(iter(sets.values()))[0]
         coder.decode(coder.encode(replace(first, digital=first.digital[:, :4000]), 0.2))
         for name, signals in sets.items():
+            if coder.name == DCT_TOGETHER and len(signals[0].digital) == 1:
+                continue  # it is the DCT
             for asked in given["asked"] or ASKED:
                 found = point(coder, signals, ratio_at(signals, asked))
                 print(json.dumps({"set": name, "coder": coder.name, "asked": asked, **found}), flush=True)

@@ -3,7 +3,7 @@
 import io
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +85,22 @@ def _blink(archive: zipfile.ZipFile) -> list[Signal]:
     ]
 
 
+def _fingers_put_right(archive: zipfile.ZipFile) -> list[Signal]:
+    """What the rows of FingerMovements were cut from.
+
+    In the wheel, row c of a trial is 50 values from place 28 c on of samples [time, 28 channels]: it holds
+    neighbouring electrodes one after another, and is the row before it moved on by 28. Of each trial that
+    leaves 28 whole points in time.
+    """
+    channels = len(wheel.FINGER_CHANNELS)
+    found = []
+    for signal in READERS["fingers"](archive):
+        rows = signal.digital.reshape(channels, -1, 50)[:, :, :channels]
+        whole = np.ascontiguousarray(rows.transpose(2, 1, 0)).reshape(channels, -1)
+        found.append(replace(signal, name=f"{signal.name}, put right", digital=whole))
+    return found
+
+
 def _meg(archive: zipfile.ZipFile) -> list[Signal]:
     source = "HandMovementDirection"
     trials = [_trials(archive, f"{source}/{source}_{part}").microvolts for part in PARTS]
@@ -101,6 +117,7 @@ READERS: Mapping[str, Callable[[zipfile.ZipFile], list[Signal]]] = {
     "scp2": _of("SelfRegulationSCP2", wheel.SCP2, 1),
     "blink": _blink,
     "fingers": _of("FingerMovements", wheel.FINGERS, len(wheel.FINGER_CHANNELS)),
+    "fingers put right": _fingers_put_right,
     "eyes": _of("EyesOpenShut", wheel.EYES, len(wheel.EYES_CHANNELS)),
     "meg": _meg,
 }

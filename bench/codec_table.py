@@ -18,6 +18,8 @@ TARGETS: Mapping[tuple[str, str], Target] = {
 }
 MIDDLE_TARGETS: Mapping[str, float] = {"fingers": 1.5, "eyes": 1.45, "meg": 1.25}
 """Bits saved over the codec of before, at PRDN 15 %."""
+FLAC, BOUND = "flac -8", "bound"
+LOSSLESS_TARGETS: Mapping[str, float] = {"scp1": 1.0, "scp2": 1.0, "blink": 1.0}
 SPEED_TARGETS = {"encode": 1500, "decode": 2500}
 Point = dict[str, Any]
 
@@ -111,3 +113,25 @@ def speed_rows(curves: Curves, names: Sequence[str]) -> list[Row]:
 
 def _speeds(points: Sequence[Point], way: str) -> Quantity:
     return Quantity("k samples/s", [p["samples"] / p[f"{way}_s"] / 1000 for p in points])
+
+
+def lossless_rows(points: Iterable[Point], which: str = "") -> list[Row]:
+    """A line per set and coder: CR of file bytes; the target is over FLAC.
+
+    Where the bound is 5 % ahead of FLAC, ours has to be too.
+    """
+    by_set: dict[str, dict[str, Point]] = {}
+    for point in points:
+        by_set.setdefault(point["set"], {})[point["coder"]] = point
+    lines = []
+    for name, found in by_set.items():
+        cr = {coder: point["raw"] / point["bytes"] for coder, point in found.items()}
+        least = LOSSLESS_TARGETS.get(name)
+        if least and FLAC in cr and cr[BOUND] >= 1.05 * cr[FLAC]:
+            least = 1.05
+        ours = Quantity("CR", [cr.pop(OURS)])
+        for other, base in cr.items():
+            target = Target("ratio", ">=", least) if least and other == FLAC and not which else None
+            case = f"{which}{name}: lossless"
+            lines.append(Row("codec", case, ours, other, Quantity("CR", [base]), target, facts=found[other]))
+    return lines
