@@ -10,7 +10,7 @@ from cookbooks.lamquant.lqc.errors import InputError
 MAX_GROUPS = 256
 MAX_CHANNELS = 4096
 """Of one group."""
-MAX_LOG2_HOP = 12
+MIN_LOG2_HOP, MAX_LOG2_HOP = 3, 12
 MAX_CHUNK_VALUES = 2**22
 """Values (channels x samples) of one chunk: what a reader must be able to hold."""
 MAX_SAMPLES = 2**48
@@ -192,8 +192,9 @@ def _check_group(where: str, group: Group) -> None:
         raise InputError(f"{where}: mode {group.mode!r}, profile {group.profile!r} is not known")
     _within(f"{where}: channels", len(group.channels), 1, MAX_CHANNELS)
     lapped = group.mode == "lapped"
-    if lapped and (group.hop & (group.hop - 1) or not 2 <= group.hop <= 2**MAX_LOG2_HOP):
-        raise InputError(f"{where}: hop is {group.hop}, and must be a power of two of 2..{2**MAX_LOG2_HOP}")
+    if lapped and (group.hop & (group.hop - 1) or not 2**MIN_LOG2_HOP <= group.hop <= 2**MAX_LOG2_HOP):
+        most = f"{2**MIN_LOG2_HOP}..{2**MAX_LOG2_HOP}"
+        raise InputError(f"{where}: hop is {group.hop}, and must be a power of two of {most}")
     if not lapped and (group.hop or group.digest):
         raise InputError(f"{where}: an exact group has no hop and no digest")
     if lapped and len(group.digest) != DIGEST_BYTES:

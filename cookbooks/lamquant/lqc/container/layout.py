@@ -18,6 +18,7 @@ from cookbooks.lamquant.lqc.container.header import (
     MAX_GROUPS,
     MAX_LOG2_HOP,
     MAX_SAMPLES,
+    MIN_LOG2_HOP,
     Channel,
     Group,
     Header,
@@ -194,7 +195,7 @@ def _take_group(cursor: Cursor, where: str) -> Group:
     per_chunk = cursor.take(f"{where}: frames or samples of a chunk", MAX_CHUNK_VALUES, 1)
     hop, digest = 0, b""
     if not kind & EXACT:
-        hop = 1 << cursor.take(f"{where}: hop", MAX_LOG2_HOP, 1)
+        hop = 1 << cursor.take(f"{where}: hop", MAX_LOG2_HOP, MIN_LOG2_HOP)
         digest = cursor.take_bytes(f"{where}: digest", DIGEST_BYTES)
     channels = tuple(_take_channel(cursor, f"{where}, channel {number}") for number in range(n_channels))
     return Group(

@@ -6,6 +6,7 @@ from cookbooks.lamquant.lqc.container.header import (
     INT32,
     MAX_CHUNK_VALUES,
     MAX_LOG2_HOP,
+    MIN_LOG2_HOP,
     Annotation,
     Channel,
     Gap,
@@ -53,7 +54,7 @@ def groups(draw: st.DrawFn) -> Group:
     if draw(st.booleans()):
         per_chunk = draw(st.integers(1, MAX_CHUNK_VALUES // len(each)))
         return Group(draw(RATES), each, "exact", per_chunk, n_samples, 0, profile)
-    hop = 2 ** draw(st.integers(1, MAX_LOG2_HOP))
+    hop = 2 ** draw(st.integers(MIN_LOG2_HOP, MAX_LOG2_HOP))
     per_chunk = draw(st.integers(1, MAX_CHUNK_VALUES // (len(each) * hop)))
     digest = draw(st.binary(min_size=8, max_size=8))
     return Group(draw(RATES), each, "lapped", per_chunk, n_samples, hop, profile, digest)

@@ -1,0 +1,59 @@
+"""A few of the mutations that ``python -m bench.fuzz_lqc`` makes, and that it sees what it looks for."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import fuzz_lqc
+from bench.lqc_files import made_model, small_files
+from bench.lqc_mutations import MUTATIONS, mutation, put_together, taken_apart
+from cookbooks.lamquant.lqc.container.reader import Reader
+from tests.conftest import REPOSITORY
+
+
+def test_damaged_and_forged_files_are_refused_or_decoded_as_declared(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bench.fuzz_lqc", "--count", "250", "--start", "1000"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "250 cases, 0 failed" in done.stdout
+    for name in MUTATIONS:
+        assert f" {name}: " in done.stdout, f"no mutation was {name}"
+
+
+def test_the_files_are_sound_and_forging_keeps_them_so() -> None:
+    files = small_files(made_model())
+    assert len(files) == 5
+    for name, data in files.items():
+        assert Reader(data).verify() == [], name
+        assert Reader(put_together(taken_apart(data))).verify() == [], name
+    assert mutation(7, list(files.values())) == mutation(7, list(files.values()))
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (lambda *_: [][0], "IndexError"),
+        (lambda *_: bytearray(1 << 30), "MemoryError"),
+    ],
+)
+def test_what_it_looks_for_is_seen(fault: object, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fuzz_lqc, "decode_exact", fault)
+    found = fuzz_lqc.cases(range(40), made_model())
+    assert found.cases == 40 and {error.partition(":")[0] for _, _, error in found.failed} == {said}
+
+
+def test_a_process_that_hangs_is_ended_and_its_case_named(tmp_path: Path) -> None:
+    code = (
+        "import sys, time\n"
+        "from bench import fuzz_lqc\n"
+        "fuzz_lqc.LONGEST_S, fuzz_lqc.decode_exact = 1, lambda *_: time.sleep(60)\n"
+        "sys.argv = ['fuzz', '--worker', sys.argv[1], '--count', '40']\n"
+        "fuzz_lqc.main()\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "note")]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "Timeout" in done.stderr
+    number, _, name = (tmp_path / "note").read_text().partition(" ")
+    assert int(number) < 40 and name in {*MUTATIONS, "spliced"}
