@@ -1,6 +1,7 @@
 """Estimates the scale of the next coefficient from coded neighbours: a small network in integers.
 
-Context magnitudes are in sixteenths of a step, the slow mean in sixty-fourths. Features are logarithms
+Context magnitudes are in sixteenths of a step, the slow mean in sixty-fourths, the envelope (a slower mean,
+quick at first) in 256ths. Features are logarithms
 (``ilog``), and the result is an index of the Laplace scale in sixteenths of an octave, ``FINE_PER_OCTAVE``.
 Every operation is on integers, so the index depends on neither threads, batch shape nor processor.
 """
@@ -13,9 +14,8 @@ from numpy.typing import NDArray
 
 from cookbooks.lamquant.lqc.levels import N_DURATIONS, duration_of, positions
 
-N_FEATURES = 13
-N_PAST = 9
-"""Features 4 to 12 come from frames before; 0 to 3 from bins below in the frame itself."""
+N_FEATURES = 15
+"""Features 0 to 3 come from bins below in the frame itself, the others from frames before."""
 LOG_FLOOR = 5
 """Index 0 stands for a scale of 2**-LOG_FLOOR steps."""
 FINE_PER_OCTAVE = 16
@@ -23,6 +23,9 @@ N_FINE = 256
 MARGIN = 8
 """Zeros on each side of a row of magnitudes."""
 MAX_MAGNITUDE = 1 << 20
+N_ROWS = 5
+NOW, ONE, TWO, SLOW, ENVELOPE = range(N_ROWS)
+"""Rows of a plane: the frame that is coded, the two before it, and two means over all before."""
 _FRACTION = 10
 _WEIGHT_MAX = 8191
 _LOG_32 = np.round(16 * np.log2(1 + np.arange(32) / 32)).astype(np.int64)
@@ -63,7 +66,7 @@ class IntegerNet(NamedTuple):
 def to_integer(weights: dict[str, NDArray[np.float32]]) -> IntegerNet:
     """Round trained float weights to fixed point.
 
-    Names and shapes are those of a state dict: ``features.weight`` [hidden, 13], ``position``, ``level`` and
+    Names and shapes are those of a state dict: ``features.weight`` [hidden, 15], ``position``, ``level`` and
     ``duration`` [index, hidden] (the last may be absent), ``middle.weight`` [hidden, hidden],
     ``middle.bias``, ``out.weight`` [1, hidden], ``out.bias``.
     """
@@ -87,17 +90,27 @@ def to_integer(weights: dict[str, NDArray[np.float32]]) -> IntegerNet:
 
 
 @numba.njit(cache=True, nogil=True)
+def envelope_shift(t):
+    """Returns by how many bits the envelope's step is smaller than the news, once ``t`` frames are known."""
+    for shift, frames in enumerate((2, 3, 6, 12, 24)):
+        if t < frames:
+            return shift
+    return 5
+
+
+@numba.njit(cache=True, nogil=True)
 def _log(value):
     return LOG[min(value, 65535)]
 
 
 @numba.njit(cache=True, nogil=True)
-def past_bias(one, two, slow, base, level, net, bins, bias, quiet):
+def past_bias(rows, base, level, net, bins, bias, quiet):
     """Fill ``bias`` int32 [K, hidden] with all of the first layer that the frame before already decides.
 
-    ``one``, ``two`` and ``slow`` are rows [K + 16] of the last frame, the one before it and the slow mean.
-    ``quiet`` says of each bin that they are all zero around it; its bias is then the one without features.
+    ``rows`` [N_ROWS, K + 16] are a plane's magnitudes and means. ``quiet`` says of each bin that those of the
+    past are all zero around it; its bias is then the one without features.
     """
+    one, two, slow, envelope = rows[ONE], rows[TWO], rows[SLOW], rows[ENVELOPE]
     hidden = base.shape[1]
     before, lower = 0, 0
     for j in range(2 * MARGIN):
@@ -111,7 +124,8 @@ def past_bias(one, two, slow, base, level, net, bins, bias, quiet):
         row = bias[k]
         for o in range(hidden):
             row[o] = base[k, o] + level[o]
-        quiet[k] = before + x8 + x9 + ((x10 + x11 + lower) >> 2) == 0
+        x13, x14 = envelope[j] >> 4, (envelope[j - 1] + envelope[j + 1]) >> 4
+        quiet[k] = before + x8 + x9 + ((x10 + x11 + lower) >> 2) + x13 + x14 == 0
         if not quiet[k]:
             _add(row, net.w1, 4, _log(x4))
             _add(row, net.w1, 5, _log(x5))
@@ -122,6 +136,8 @@ def past_bias(one, two, slow, base, level, net, bins, bias, quiet):
             _add(row, net.w1, 10, _log(x10 >> 2))
             _add(row, net.w1, 11, _log(x11 >> 2))
             _add(row, net.w1, 12, _log(lower >> 2))
+            _add(row, net.w1, 13, _log(x13))
+            _add(row, net.w1, 14, _log(x14))
         before -= one[j - 8]
         lower += slow[j] - slow[j - 8]
 
@@ -161,27 +177,8 @@ def fine_index(now, j, wide, row, net, first, second):
     return min(max((out >> 10) + LOG_FLOOR * FINE_PER_OCTAVE, 0), N_FINE - 1)
 
 
-@numba.njit(cache=True, nogil=True)
-def update_slow(slow, row, bins):
-    """Update the running mean of magnitudes (decay 1/8) after a frame is complete."""
-    for j in range(MARGIN, MARGIN + bins):
-        slow[j] += ((row[j] << 2) - slow[j]) >> 3
-
-
-@numba.njit(cache=True, nogil=True)
-def rescale(row, quarter_octaves):
-    """Update context magnitudes to other steps: times 2**(quarter_octaves / 4), in integers."""
-    octaves, part = min(max(quarter_octaves >> 2, -40), 16), quarter_octaves & 3
-    factor = (65536, 77936, 92682, 110218)[part]
-    for j in range(len(row)):
-        if row[j] > 0:
-            value = np.int64(row[j]) * factor
-            value = value << octaves if octaves >= 0 else value >> -octaves
-            row[j] = min(value >> 16, MAX_MAGNITUDE << 6)
-
-
 def features_of(m: NDArray[np.int32]) -> NDArray[np.int16]:
-    """Returns the context features of a whole batch at once, magnitudes m int32 [B, F, K] -> [B, F, K, 13].
+    """Returns the context features of a whole batch at once, magnitudes m int32 [B, F, K] -> [B, F, K, 15].
 
     Computes what ``past_bias`` and ``fine_index`` compute, in sixteenths of an octave; used where all
     magnitudes are already known (training).
@@ -190,8 +187,11 @@ def features_of(m: NDArray[np.int32]) -> NDArray[np.int16]:
     p = np.zeros((batch, frames + 2, width + 2 * MARGIN), np.int64)
     p[:, 2:, MARGIN:-MARGIN] = np.minimum(m, MAX_MAGNITUDE).astype(np.int64) << 4
     slow = np.zeros_like(p[:, 2:])
+    envelope = np.zeros_like(slow)
     for t in range(1, frames):
-        slow[:, t] = slow[:, t - 1] + (((p[:, t + 1] << 2) - slow[:, t - 1]) >> 3)
+        last = p[:, t + 1]
+        slow[:, t] = slow[:, t - 1] + (((last << 2) - slow[:, t - 1]) >> 3)
+        envelope[:, t] = envelope[:, t - 1] + (((last << 4) - envelope[:, t - 1]) >> envelope_shift(t))
 
     def at(plane: NDArray[np.int64], offset: int) -> NDArray[np.int64]:
         return plane[:, :, MARGIN + offset : MARGIN + offset + width]
@@ -204,4 +204,6 @@ def features_of(m: NDArray[np.int32]) -> NDArray[np.int16]:
         at(one, -2) + at(one, 2), sum(at(one, i) for i in range(-8, 9)), at(two, 0), at(two, -1) + at(two, 1),
     ]  # fmt: skip
     smooth = [at(slow, 0), at(slow, -1) + at(slow, 1), sum(at(slow, -i) for i in range(1, 9))]
-    return LOG[np.minimum(np.stack(raw + [v >> 2 for v in smooth], -1), 65535)]
+    slower = [at(envelope, 0), at(envelope, -1) + at(envelope, 1)]
+    past = [v >> 2 for v in smooth] + [v >> 4 for v in slower]
+    return LOG[np.minimum(np.stack(raw + past, -1), 65535)]

@@ -7,38 +7,11 @@ its own context: no plane looks at another.
 import numba
 import numpy as np
 
-from cookbooks.lamquant.lqc.context import (
-    MARGIN,
-    MAX_MAGNITUDE,
-    fine_index,
-    past_bias,
-    rescale,
-    update_slow,
-)
+from cookbooks.lamquant.lqc.context import MARGIN, MAX_MAGNITUDE, NOW, fine_index, past_bias
 from cookbooks.lamquant.lqc.levels import N_LEVELS
 from cookbooks.lamquant.lqc.range_coder import start_decoder
+from cookbooks.lamquant.lqc.rows import new_rows, turn
 from cookbooks.lamquant.lqc.tokens import put_token, take_token, token_bits
-
-
-@numba.njit(cache=True, nogil=True)
-def _rows(planes, width):
-    """Make context rows: the three last frames' magnitudes of each plane, and the slow mean."""
-    return np.zeros((planes, 4, width + 2 * MARGIN), np.int32)
-
-
-@numba.njit(cache=True, nogil=True)
-def _turn(rows, bins, moved):
-    """Make room for a new frame; older ones are restated in its steps."""
-    for p in range(len(rows)):
-        if bins[p] == 0:
-            continue
-        update_slow(rows[p, 3], rows[p, 0], bins[p])
-        rows[p, 2] = rows[p, 1]
-        rows[p, 1] = rows[p, 0]
-        rows[p, 0] = 0
-        if moved != 0:
-            for r in range(1, 4):
-                rescale(rows[p, r], moved)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -56,21 +29,20 @@ def quantise_static(y, levels, offsets, bins, base, net, cost, lam):
     planes, frames, width = y.shape
     q = np.zeros((planes, frames, width), np.int32)
     tables = np.zeros((planes, frames, width), np.uint8)
-    rows = _rows(planes, width)
+    rows = new_rows(planes, width)
     hidden = base.shape[1]
     bias, quiet = np.empty((width, hidden), np.int32), np.empty(width, np.bool_)
     first, second = np.empty(hidden, np.int32), np.empty(hidden, np.int32)
     still = np.full((N_LEVELS, width), -1, np.int32)
     total = 0.0
     for t in range(frames):
-        if t > 0:
-            _turn(rows, bins, np.int64(offsets[t]) - np.int64(offsets[t - 1]))
+        turn(rows, bins, offsets, t)
         for p in range(planes):
             if bins[p] == 0:
                 continue
-            now = rows[p, 0]
+            now = rows[p, NOW]
             level = min(max(np.int64(levels[p]) + np.int64(offsets[t]), 0), N_LEVELS - 1)
-            past_bias(rows[p, 1], rows[p, 2], rows[p, 3], base, net.level[level], net, bins[p], bias, quiet)
+            past_bias(rows[p], base, net.level[level], net, bins[p], bias, quiet)
             wide = 0
             for k in range(bins[p]):
                 j = k + MARGIN
@@ -114,21 +86,20 @@ def read_static(data, at, frames, width, levels, offsets, bins, base, net, start
     """Returns the integers int32 [P, F, K] that stand in ``data`` from byte ``at`` on."""
     planes = len(levels)
     q = np.zeros((planes, frames, width), np.int32)
-    rows = _rows(planes, width)
+    rows = new_rows(planes, width)
     hidden = base.shape[1]
     bias, quiet = np.empty((width, hidden), np.int32), np.empty(width, np.bool_)
     first, second = np.empty(hidden, np.int32), np.empty(hidden, np.int32)
     still = np.full((N_LEVELS, width), -1, np.int32)
     state = start_decoder(data, at)
     for t in range(frames):
-        if t > 0:
-            _turn(rows, bins, np.int64(offsets[t]) - np.int64(offsets[t - 1]))
+        turn(rows, bins, offsets, t)
         for p in range(planes):
             if bins[p] == 0:
                 continue
-            now = rows[p, 0]
+            now = rows[p, NOW]
             level = min(max(np.int64(levels[p]) + np.int64(offsets[t]), 0), N_LEVELS - 1)
-            past_bias(rows[p, 1], rows[p, 2], rows[p, 3], base, net.level[level], net, bins[p], bias, quiet)
+            past_bias(rows[p], base, net.level[level], net, bins[p], bias, quiet)
             wide = 0
             for k in range(bins[p]):
                 j = k + MARGIN

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cookbooks.lamquant.lqc.context import MAX_MAGNITUDE, features_of
+from cookbooks.lamquant.lqc.context import MAX_MAGNITUDE, N_FEATURES, features_of
 from cookbooks.lamquant.lqc.entropy import EntropyModel, calibrate, choose_static
 from cookbooks.lamquant.lqc.errors import LqcError
 from cookbooks.lamquant.lqc.levels import N_LEVELS
@@ -111,8 +111,8 @@ def test_what_cannot_be_coded_is_refused():
 
 
 def test_features_of_a_batch_are_those_that_the_coder_sees():
-    y, spec = planes_of(1, 12, 48, size=5.0)
-    for feature in range(13):
+    y, spec = planes_of(1, 40, 48, size=5.0)
+    for feature in range(N_FEATURES):
         net = net_of(1)._replace(**{name: np.zeros_like(a) for name, a in net_of(1)._asdict().items()})
         net.w1[feature, 0] = net.w2[0, 0] = net.w3[0] = 1024
         model = calibrate(net, [(y, spec)], 0.13, 1)

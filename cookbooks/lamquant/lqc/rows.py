@@ -1,0 +1,58 @@
+"""Keeps the magnitudes that contexts are made of: of each plane the last frames and two running means."""
+
+import numba
+import numpy as np
+
+from cookbooks.lamquant.lqc.context import (
+    ENVELOPE,
+    MARGIN,
+    MAX_MAGNITUDE,
+    N_ROWS,
+    NOW,
+    ONE,
+    SLOW,
+    TWO,
+    envelope_shift,
+)
+
+
+@numba.njit(cache=True, nogil=True)
+def new_rows(planes, width):
+    """Returns rows of zeros, int32 [P, N_ROWS, K + 2 * MARGIN]."""
+    return np.zeros((planes, N_ROWS, width + 2 * MARGIN), np.int32)
+
+
+@numba.njit(cache=True, nogil=True)
+def turn(rows, bins, offsets, t):
+    """Make room for frame ``t``: update the means by the frame before, and state all in its steps."""
+    if t == 0:
+        return
+    moved = np.int64(offsets[t]) - np.int64(offsets[t - 1])
+    shift = envelope_shift(t)
+    for p in range(len(rows)):
+        if bins[p] == 0:
+            continue
+        now, slow, envelope = rows[p, NOW], rows[p, SLOW], rows[p, ENVELOPE]
+        for j in range(MARGIN, MARGIN + bins[p]):
+            slow[j] += ((np.int64(now[j]) << 2) - slow[j]) >> 3
+            envelope[j] += ((np.int64(now[j]) << 4) - envelope[j]) >> shift
+        rows[p, TWO] = rows[p, ONE]
+        rows[p, ONE] = now
+        rows[p, NOW] = 0
+        if moved != 0:
+            _rescale(rows[p, ONE], moved, MAX_MAGNITUDE << 4)
+            _rescale(rows[p, TWO], moved, MAX_MAGNITUDE << 4)
+            _rescale(slow, moved, MAX_MAGNITUDE << 6)
+            _rescale(envelope, moved, MAX_MAGNITUDE << 8)
+
+
+@numba.njit(cache=True, nogil=True)
+def _rescale(row, quarter_octaves, most):
+    """Update magnitudes to 2**(quarter_octaves / 4) times what they were, in integers."""
+    octaves, part = min(max(quarter_octaves >> 2, -40), 16), quarter_octaves & 3
+    factor = (65536, 77936, 92682, 110218)[part]
+    for j in range(len(row)):
+        if row[j] > 0:
+            value = np.int64(row[j]) * factor >> 8
+            value = value << octaves if octaves >= 0 else value >> -octaves
+            row[j] = min(value >> 8, most)
