@@ -17,18 +17,23 @@ from cookbooks.lamquant.lqc.levels import LEVEL_ZERO, MAX_STEP_INDEX, N_LEVELS, 
 from cookbooks.lamquant.lqc.model import Model
 from cookbooks.lamquant.lqc.planes import Profile, decode_planes, encode_planes
 from cookbooks.lamquant.lqc.side import SideReader, SideWriter, folded, unfolded
-from cookbooks.lamquant.lqc.spatial import Plan, apart, plan_for, put_plan, take_plan, together
+from cookbooks.lamquant.lqc.spatial import Mixing, Plan, apart, mixing_for, put_plan, take_plan, together
 
 _VALUES, _SECONDS, _FEW_FRAMES, _MOST_VALUES = 100_000, 120.0, 16, 1 << 21
-_STEP, _MORE_STEPS, _LEVEL, _RUN, _OFFSET = range(5)
+_STEP, _MORE_STEPS, _LEVEL, _RUN, _OFFSET, _SHARED = range(6)
+ALONE = Plan()
+"""Nothing is done to channels together."""
 
 
 @dataclass(frozen=True)
 class CodedChunk:
-    """Holds a chunk's bytes, and the coefficients float32 [C, F, K], in digital units, that they give."""
+    """Holds a chunk's bytes, the coefficients float32 [C, F, K], in digital units, that they give, and what
+    was done to its channels.
+    """
 
     data: bytes
     coefficients: NDArray[np.float32]
+    mixing: Mixing
 
 
 def frames_per_chunk(n_channels: int, hop: int, rate_hz: float) -> int:
@@ -61,13 +66,14 @@ def encode_chunk(
     model: Model,
     profile: Profile,
     offsets: NDArray[np.int8] | None = None,
-    plan: Plan | None = None,
+    shared: Plan = ALONE,
+    mixing: Mixing | None = None,
 ) -> CodedChunk:
     """Encode lapped coefficients [C, F, hop], in digital units (``lapped.analyse``), one step a channel.
 
-    ``offsets`` [F] says by how many quarter octaves a frame's steps are finer. ``plan`` says what is done to
-    channels together (``spatial.plan_for``); by default that is chosen here, and nothing in profile
-    ``device``.
+    ``offsets`` [F] says by how many quarter octaves a frame's steps are finer. ``shared`` is the
+    group's plan, ``mixing`` what is done to the channels of this chunk: by default that is chosen here, and
+    nothing in profile ``device``.
 
     Raises:
         InputError: shapes that do not fit, a step out of range, or values that are not finite.
@@ -77,23 +83,29 @@ def encode_chunk(
         raise InputError(f"steps_index: must be {channels} numbers of -{MAX_STEP_INDEX} to {MAX_STEP_INDEX}")
     offsets = np.zeros(frames, np.int8) if offsets is None else offsets
     y = in_steps(coefficients, steps_index, offsets)
-    if plan is None:
-        plan = plan_for(y, rate_hz) if profile == "full" else Plan()
-    planes = together(y, plan, rate_hz)
+    if mixing is None:
+        mixing = mixing_for(y, rate_hz, shared) if profile == "full" else Mixing(False, ALONE)
+    plans = (shared if mixing.shared else ALONE, mixing.own)
+    planes = together(together(y, plans[0], rate_hz), plans[1], rate_hz)
     rms = np.sqrt(np.einsum("pfk,pfk->p", planes, planes, dtype=np.float64) / (frames * hop))
     levels = np.array([level_of(float(one), 1.0) for one in rms], np.uint8)
     order = _order(levels)
     spec = PlaneSpec(levels[order], hop, rate_hz, offsets)
     coded = encode_planes(planes[order], spec, model.entropy, model.lam, profile)
-    side = _pack_side(steps_index, levels, offsets, plan)
+    side = _pack_side(steps_index, levels, offsets, mixing)
     head = bytearray()
     varint.put(head, len(side))
-    back = _to_channels(coded.recon, order, steps_index, offsets, plan, rate_hz, model)
-    return CodedChunk(bytes(head) + side + coded.data, back)
+    back = _to_channels(coded.recon, order, steps_index, offsets, plans, rate_hz, model)
+    return CodedChunk(bytes(head) + side + coded.data, back, mixing)
 
 
 def decode_chunk(
-    data: bytes, shape: tuple[int, int, int], rate_hz: float, model: Model, profile: Profile
+    data: bytes,
+    shape: tuple[int, int, int],
+    rate_hz: float,
+    model: Model,
+    profile: Profile,
+    shared: Plan = ALONE,
 ) -> NDArray[np.float32]:
     """Returns the coefficients float32 [C, F, hop] of a chunk of this shape, in digital units.
 
@@ -104,11 +116,13 @@ def decode_chunk(
     cursor = varint.Cursor(data)
     side = SideReader(cursor.take_bytes("what stands beside the planes", cursor.take("its size", len(data))))
     steps_index, levels, offsets = _take_side(side, channels, frames)
-    plan = take_plan(side, shape, rate_hz) if profile == "full" else Plan()
+    plans = (ALONE, ALONE)
+    if channels > 1:
+        plans = (shared if side.take(_SHARED, 1)[0] else ALONE, take_plan(side, shape, rate_hz))
     order = _order(levels)
     spec = PlaneSpec(levels[order], hop, rate_hz, offsets)
     planes = decode_planes(cursor.rest(), shape, spec, model.entropy, profile)
-    return _to_channels(planes, order, steps_index, offsets, plan, rate_hz, model)
+    return _to_channels(planes, order, steps_index, offsets, plans, rate_hz, model)
 
 
 def _order(levels: NDArray[np.uint8]) -> NDArray[np.intp]:
@@ -120,18 +134,19 @@ def _to_channels(
     order: NDArray[np.intp],
     steps_index: NDArray[np.integer],
     offsets: NDArray[np.int8],
-    plan: Plan,
+    plans: tuple[Plan, Plan],
     rate_hz: float,
     model: Model,
 ) -> NDArray[np.float32]:
     refined = planes if model.refine is None else model.refine.apply(planes)
     ordered = np.empty_like(refined)
     ordered[order] = refined
-    return apart(ordered, plan, rate_hz) * _sizes(steps_index, offsets)
+    channels = apart(apart(ordered, plans[1], rate_hz), plans[0], rate_hz)
+    return channels * _sizes(steps_index, offsets)
 
 
 def _pack_side(
-    steps_index: NDArray[np.integer], levels: NDArray[np.uint8], offsets: NDArray[np.int8], plan: Plan
+    steps_index: NDArray[np.integer], levels: NDArray[np.uint8], offsets: NDArray[np.int8], mixing: Mixing
 ) -> bytes:
     side = SideWriter()
     side.put(_STEP, folded(steps_index[:1]))
@@ -144,7 +159,9 @@ def _pack_side(
         if start < len(offsets):
             side.put(_OFFSET, folded(np.array([int(offsets[start]) - last])))
             at, last = start, int(offsets[start])
-    put_plan(side, plan)
+    if len(levels) > 1:
+        side.put(_SHARED, int(mixing.shared))
+        put_plan(side, mixing.own)
     return side.pack()
 
 

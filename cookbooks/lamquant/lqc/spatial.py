@@ -5,9 +5,11 @@ matrix, a product of rotations, mixes the channels. A band goes on from the matr
 anew, whichever costs less. No rotations at all is "off", and costs a few bits.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,12 +26,21 @@ from cookbooks.lamquant.lqc.side import SideReader, SideWriter, folded, unfolded
 
 NOISE = 0.12
 """Variance, in squared steps, up to which a coefficient costs no bits."""
+LEAST_COST = 4.0
+"""Bits that a rotation must save of the coefficients that it is found in: less is what chance finds."""
 LINEAR_HZ = 30.0
 """Bands are about equally wide below, and in proportion to their frequency above."""
 BAND_COUNTS = (1, 8, 16, 32)
+_COUNTS_BESIDE = (1, 8)
+_WORTH = 0.985
+"""Bits are estimated to within a few percent: a plan must save more than this leaves."""
+_FITS = 0.95
+"""A group's plan that saves a chunk less, or is bettered by more, is compared with one of the chunk alone."""
+_PATCH_FRAMES, _PATCH_BINS = 16, 2
 _COUNT, _START, _NUMBER, _FIRST, _SECOND, _ANGLE = range(8, 14)
 MAX_TOGETHER = 1024
 """More channels than these are left alone."""
+_MANY_FRAMES = 1 << 20
 _NONE = np.empty((0, 3), np.int32)
 
 
@@ -47,6 +58,19 @@ class Plan:
 
     bands: tuple[Band, ...] = ()
 
+    @property
+    def n_rotations(self) -> int:
+        """Returns the rotations of all bands."""
+        return sum(len(band.rotations) for band in self.bands)
+
+
+@dataclass(frozen=True)
+class Mixing:
+    """Holds what is done to the channels of one chunk: by its group's plan or not, then by one of its own."""
+
+    shared: bool
+    own: Plan
+
 
 def band_edges(hop: int, rate_hz: float, count: int) -> list[int]:
     """Returns the bins at which bands begin, and ``hop``; ``count`` bands, or fewer if bins are few."""
@@ -57,7 +81,7 @@ def band_edges(hop: int, rate_hz: float, count: int) -> list[int]:
 
 
 def _apply(y: NDArray[np.float32], plan: Plan, rate_hz: float, inverse: bool) -> NDArray[np.float32]:
-    if not any(len(band.rotations) for band in plan.bands):
+    if not plan.n_rotations:
         return y
     edges, out = band_edges(y.shape[2], rate_hz, len(plan.bands)), np.empty_like(y)
     chain = _NONE
@@ -95,32 +119,66 @@ def _bits(covariance: NDArray[np.float64], n: int, rotations: Rotations, cost: f
     return 0.5 * n * float(np.log2(variances + NOISE).sum()) + cost * (1 + len(rotations))
 
 
-def plan_for(y: NDArray[np.float32], rate_hz: float) -> Plan:
-    """Choose what to do to channels y [C, F, K] together, by a Gaussian estimate of the bits.
+def plan_for(y: NDArray[np.float32], rate_hz: float, uses: float = 1.0) -> Plan:
+    """Choose what to do to channels y [C, F, K] together, by an estimate of the bits.
 
-    Of several numbers of bands the one with the least estimate is taken, and nothing where that is least.
+    Of several numbers of bands the one with the least estimate is taken, and nothing where little is saved.
+    A plan that is sent once for ``uses`` times as many frames as y has may be the more detailed.
     """
+    return _choose(y, rate_hz, uses, BAND_COUNTS)[0]
+
+
+def _choose(y: NDArray[np.float32], rate_hz: float, uses: float, counts: Sequence[int]) -> tuple[Plan, float]:
+    """Returns a plan and the bits with it; not ``Plan()`` only where that saves a share of them."""
     channels, _, hop = y.shape
+    best, alone = Plan(), float(bits_of(y))
+    least = alone * _WORTH
     if not 1 < channels <= MAX_TOGETHER:
-        return Plan()
-    cost = float(np.log2(channels * (channels - 1) / 2) + np.log2(ANGLES) - 0.5)
-    best, least = Plan(), bits_of(y)
-    for count in BAND_COUNTS:
+        return best, alone
+    cost = float(np.log2(channels * (channels - 1) / 2) + np.log2(ANGLES) - 0.5) / uses
+    for count in counts:
         edges = band_edges(hop, rate_hz, count)
         if len(edges) != count + 1:
             break
-        plan = Plan(tuple(_plan_bands(y, edges, cost)))
-        bits = bits_of(together(y, plan, rate_hz))
-        bits += sum(len(band.rotations) for band in plan.bands) * cost + count * 4
+        plan = Plan(tuple(_plan_bands(y, edges, max(cost, LEAST_COST))))
+        bits = bits_of(together(y, plan, rate_hz)) + plan.n_rotations * cost + 4 * count / uses
         if bits < least:
             best, least = plan, bits
-    return best
+    return best, least if best.bands else alone
 
 
-def bits_of(planes: NDArray[np.float32]) -> float:
-    """Estimate the bits of planes [P, F, K] whose bins each have one variance."""
-    energy = np.einsum("pfk,pfk->pk", planes, planes, dtype=np.float64) / planes.shape[1]
-    return 0.5 * planes.shape[1] * float(np.log2(energy / NOISE + 1).sum())
+def mixing_for(y: NDArray[np.float32], rate_hz: float, shared: Plan) -> Mixing:
+    """Choose whether channels y [C, F, K] of a chunk go by the group's plan, and what is done beside."""
+    if not shared.bands:
+        return Mixing(False, plan_for(y, rate_hz))
+    planes = together(y, shared, rate_hz)
+    own, bits = _choose(planes, rate_hz, 1.0, _COUNTS_BESIDE)
+    alone, bits_alone = Plan(), bits_of(y)
+    if bits > _FITS * bits_alone or bits < _FITS * bits_of(planes):
+        alone, bits_alone = _choose(y, rate_hz, 1.0, BAND_COUNTS)
+    return Mixing(True, own) if bits < bits_alone else Mixing(False, alone)
+
+
+@numba.njit(cache=True, nogil=True)
+def bits_of(planes):
+    """Estimate the bits of planes float32 [P, F, K], each small patch of which has a variance of its own.
+
+    A context model follows a signal's strength about so closely: over a chunk's mean, what is loud for a
+    moment only would count too much.
+    """
+    size, frames, width = planes.shape
+    bits = 0.0
+    for p in range(size):
+        for f in range(0, frames, _PATCH_FRAMES):
+            last = min(f + _PATCH_FRAMES, frames)
+            for k in range(0, width, _PATCH_BINS):
+                end, energy = min(k + _PATCH_BINS, width), 0.0
+                for t in range(f, last):
+                    for i in range(k, end):
+                        energy += planes[p, t, i] * planes[p, t, i]
+                n = (last - f) * (end - k)
+                bits += 0.5 * n * np.log2(1.0 + energy / (n * NOISE))
+    return bits
 
 
 def _plan_bands(y: NDArray[np.float32], edges: list[int], cost: float) -> list[Band]:
@@ -182,3 +240,19 @@ def take_plan(side: SideReader, shape: tuple[int, int, int], rate_hz: float) -> 
             raise PayloadError("channels together: a rotation of none of the channels: the chunk is damaged")
         bands.append(Band(goes_on, np.stack([first, second, angle], 1).astype(np.int32)))
     return Plan(tuple(bands))
+
+
+def pack_plan(plan: Plan) -> bytes:
+    """Returns a plan that all chunks of a group may use, as bytes; none for nothing."""
+    side = SideWriter()
+    put_plan(side, plan)
+    return side.pack() if plan.bands else b""
+
+
+def unpack_plan(data: bytes, n_channels: int, hop: int, rate_hz: float) -> Plan:
+    """Returns what ``pack_plan`` was given.
+
+    Raises:
+        PayloadError: it cannot be a plan of so many channels and bins.
+    """
+    return take_plan(SideReader(data), (n_channels, _MANY_FRAMES, hop), rate_hz) if data else Plan()

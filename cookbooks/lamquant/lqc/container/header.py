@@ -15,6 +15,8 @@ MAX_CHUNK_VALUES = 2**22
 """Values (channels x samples) of one chunk: what a reader must be able to hold."""
 MAX_SAMPLES = 2**48
 DIGEST_BYTES = 8
+MAX_SHARED = 2**22
+"""Bytes that all chunks of a group share."""
 INT32 = (-(2**31), 2**31 - 1)
 
 Mode = Literal["lapped", "exact"]
@@ -58,6 +60,7 @@ class Group:
         hop: samples from one frame of a lapped group to the next, a power of two; 0 of an exact one.
         profile: ``device`` is what a microcontroller can write, ``full`` is smaller.
         digest: the first bytes of the checkpoint's digest, of a lapped group; empty of an exact one.
+        shared: what is done to channels together in all chunks of a lapped group (``spatial.pack_plan``).
     """
 
     rate_hz: float
@@ -68,6 +71,7 @@ class Group:
     hop: int = 0
     profile: Profile = "full"
     digest: bytes = b""
+    shared: bytes = b""
 
     def n_frames(self, n_samples: int) -> int:
         """Returns how many frames so many samples have: frame ``f`` covers (f - 1) * hop to (f + 1) * hop.
@@ -195,8 +199,9 @@ def _check_group(where: str, group: Group) -> None:
     if lapped and (group.hop & (group.hop - 1) or not 2**MIN_LOG2_HOP <= group.hop <= 2**MAX_LOG2_HOP):
         most = f"{2**MIN_LOG2_HOP}..{2**MAX_LOG2_HOP}"
         raise InputError(f"{where}: hop is {group.hop}, and must be a power of two of {most}")
-    if not lapped and (group.hop or group.digest):
-        raise InputError(f"{where}: an exact group has no hop and no digest")
+    if not lapped and (group.hop or group.digest or group.shared):
+        raise InputError(f"{where}: an exact group has no hop, no digest and nothing shared")
+    _within(f"{where}: bytes shared", len(group.shared), 0, MAX_SHARED)
     if lapped and len(group.digest) != DIGEST_BYTES:
         raise InputError(f"{where}: digest has {len(group.digest)} bytes, and must have {DIGEST_BYTES}")
     most = MAX_CHUNK_VALUES // (len(group.channels) * (group.hop or 1))

@@ -18,6 +18,7 @@ from cookbooks.lamquant.lqc.container.header import (
     MAX_GROUPS,
     MAX_LOG2_HOP,
     MAX_SAMPLES,
+    MAX_SHARED,
     MIN_LOG2_HOP,
     Channel,
     Group,
@@ -160,6 +161,8 @@ def _put_group(out: bytearray, group: Group) -> None:
     if not exact:
         out.append(group.hop.bit_length() - 1)
         out += group.digest
+        put(out, len(group.shared))
+        out += group.shared
     for channel in group.channels:
         put_signed(out, channel.low)
         put(out, channel.high - channel.low)
@@ -193,10 +196,11 @@ def _take_group(cursor: Cursor, where: str) -> Group:
     n_channels = cursor.take(f"{where}: channels", min(MAX_CHANNELS, left), 1)
     declared = cursor.take(f"{where}: samples", MAX_SAMPLES + 1)
     per_chunk = cursor.take(f"{where}: frames or samples of a chunk", MAX_CHUNK_VALUES, 1)
-    hop, digest = 0, b""
+    hop, digest, shared = 0, b"", b""
     if not kind & EXACT:
         hop = 1 << cursor.take(f"{where}: hop", MAX_LOG2_HOP, MIN_LOG2_HOP)
         digest = cursor.take_bytes(f"{where}: digest", DIGEST_BYTES)
+        shared = cursor.take_bytes(f"{where}: shared", cursor.take(f"{where}: bytes shared", MAX_SHARED))
     channels = tuple(_take_channel(cursor, f"{where}, channel {number}") for number in range(n_channels))
     return Group(
         rate_hz,
@@ -207,6 +211,7 @@ def _take_group(cursor: Cursor, where: str) -> Group:
         hop,
         "device" if kind & DEVICE else "full",
         digest,
+        shared,
     )
 
 

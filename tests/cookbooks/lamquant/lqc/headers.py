@@ -57,7 +57,8 @@ def groups(draw: st.DrawFn) -> Group:
     hop = 2 ** draw(st.integers(MIN_LOG2_HOP, MAX_LOG2_HOP))
     per_chunk = draw(st.integers(1, MAX_CHUNK_VALUES // (len(each) * hop)))
     digest = draw(st.binary(min_size=8, max_size=8))
-    return Group(draw(RATES), each, "lapped", per_chunk, n_samples, hop, profile, digest)
+    shared = draw(st.binary(max_size=200))
+    return Group(draw(RATES), each, "lapped", per_chunk, n_samples, hop, profile, digest, shared)
 
 
 @st.composite

@@ -11,11 +11,12 @@ from cookbooks.lamquant.lqc.chunk import CodedChunk, decode_chunk, encode_chunk,
 from cookbooks.lamquant.lqc.errors import LqcError
 from cookbooks.lamquant.lqc.levels import MAX_STEP_INDEX
 from cookbooks.lamquant.lqc.model import Model
-from cookbooks.lamquant.lqc.spatial import Plan
+from cookbooks.lamquant.lqc.spatial import Mixing, Plan, pack_plan, plan_for, unpack_plan
 from tests.cookbooks.lamquant.lqc.plane_case import model_of, planes_of
 
 PROFILES = ("device", "full")
 RATE = 128.0
+ALONE = Mixing(False, Plan())
 
 
 @cache
@@ -62,7 +63,7 @@ def test_what_is_decoded_is_what_the_encoder_said(profile, channels, frames, hop
 
 def test_channels_that_hear_the_same_are_coded_together():
     x = mixed(12, 3)
-    alone, device, together = coded(x, plan=Plan()), coded(x, "device"), coded(x)
+    alone, device, together = coded(x, mixing=ALONE), coded(x, "device"), coded(x)
     assert abs(len(alone.data) - len(device.data)) < 8
     assert len(together.data) < 0.6 * len(alone.data)
     assert np.mean((together.coefficients - x) ** 2) < 1.3 * np.mean((alone.coefficients - x) ** 2)
@@ -70,7 +71,7 @@ def test_channels_that_hear_the_same_are_coded_together():
 
 def test_channels_that_have_nothing_in_common_cost_nothing_more():
     x = planes_of(6, 40, 32, size=4.0)[0]
-    assert len(coded(x).data) <= len(coded(x, plan=Plan()).data) + 2
+    assert len(coded(x).data) <= len(coded(x, mixing=ALONE).data) + 2
 
 
 def test_a_dead_channel_and_one_that_joins_late_cost_little_and_stay_what_they_are():
@@ -87,7 +88,7 @@ def test_a_dead_channel_and_one_that_joins_late_cost_little_and_stay_what_they_a
 
 def test_hundreds_of_channels_and_all_zeros():
     x = mixed(300, 5, frames=12, hop=16)
-    assert len(coded(x).data) < 0.55 * len(coded(x, plan=Plan()).data)
+    assert len(coded(x).data) < 0.55 * len(coded(x, mixing=ALONE).data)
     assert len(coded(np.zeros((64, 20, 32))).data) < 90
 
 
@@ -146,3 +147,32 @@ def test_a_chunk_has_about_as_many_values_as_decode_quickly():
     for channels, hop in ((300, 128), (1024, 256), (4096, 1024), (1, 4096)):
         frames = frames_per_chunk(channels, hop, 500.0)
         assert frames >= 1 and channels * hop * frames <= 1 << 22
+
+
+def test_chunks_that_share_a_plan_say_it_once():
+    x = mixed(12, 3, frames=160)
+    parts = np.split(x, 8, 1)
+    shared = unpack_plan(pack_plan(plan_for(x.astype(np.float32), RATE)), 12, 32, RATE)
+    for part in parts:
+        steps = np.zeros(12, int)
+        one = encode_chunk(part, steps, RATE, model(), "full", shared=shared)
+        back = decode_chunk(one.data, part.shape, RATE, model(), "full", shared)
+        np.testing.assert_array_equal(back, one.coefficients)
+        assert len(one.data) < 0.98 * len(coded(part).data)
+
+
+def test_a_chunk_where_the_shared_plan_does_not_fit_has_one_of_its_own():
+    x, other = mixed(8, 2, seed=1), mixed(8, 2, seed=2)
+    shared = plan_for(x.astype(np.float32), RATE)
+    one = encode_chunk(other, np.zeros(8, int), RATE, model(), "full", shared=shared)
+    np.testing.assert_array_equal(
+        decode_chunk(one.data, other.shape, RATE, model(), "full", shared), one.coefficients
+    )
+    assert len(one.data) < len(coded(other).data) + 8
+
+
+def test_a_shared_plan_of_other_channels_is_refused():
+    data = pack_plan(plan_for(mixed(12, 3).astype(np.float32), RATE))
+    with pytest.raises(LqcError, match="channels together"):
+        unpack_plan(data, 3, 32, RATE)
+    assert unpack_plan(pack_plan(Plan()), 3, 32, RATE) == Plan()
