@@ -40,9 +40,8 @@ def encode_channel(
         _put_symbol(density, quantised, plain, state, out)
         value = min(max(centre + quantised * step, bounds[0]), bounds[1])
         decoded[t] = value
-        past[OWN + t] = value
-        weigh(density, predictor.predicted, value)
-        learn(predictor, value, t, step)
+        weigh(density, predictor.predicted, value, step)
+        learn(predictor, past, value, t, step)
 
 
 @jit
@@ -60,9 +59,8 @@ def decode_channel(
         quantised = min(max(_take_symbol(density, plain, state, data), -furthest), furthest)
         value = min(max(centre + quantised * step, bounds[0]), bounds[1])
         decoded[t] = value
-        past[OWN + t] = value
-        weigh(density, predictor.predicted, value)
-        learn(predictor, value, t, step)
+        weigh(density, predictor.predicted, value, step)
+        learn(predictor, past, value, t, step)
 
 
 @jit

@@ -12,11 +12,16 @@ import numpy as np
 from cookbooks.lamquant.lqc.compiled import jit
 
 int64: Any = np.int64
-RATES = np.array([0.2, 0.05, 0.01])
+PREDICTIONS = 2
+RATES = np.array([0.3, 0.08, 0.02])
 """How fast the variances of a prediction's error follow it."""
-WIDTHS = np.array([0.85, 0.9])
-"""Scale of Student's t over the standard deviation, for 4 and 10 degrees of freedom."""
-EXPERTS = 2 * len(RATES) * len(WIDTHS)
+WIDTHS = np.array([0.8, 0.9])
+"""Scale of Student's t over the standard deviation, for 2 and 10 degrees of freedom."""
+EXPERTS = PREDICTIONS * len(RATES) * len(WIDTHS)
+SHAPES = np.array([[2, 0, 0, 0, 0], [10, 0.5, 0.375, 0.3125, 0.2734375]])
+"""Degrees of freedom, and series of the distribution function."""
+OUTLIER = 30.0
+"""A squared error counts for at most this many times its variance."""
 SHARE = 0.003
 """Part of the weight that is dealt out evenly after each sample, so that no expert is lost."""
 HALF = 1023
@@ -28,41 +33,51 @@ FINE = 6
 """A standard deviation is cut in at most 2**FINE intervals; what is finer is coded as plain bits."""
 
 
+CENTRE, SLOPE, FREEDOM, SERIES, BELOW = 0, 1, 2, 3, 7
+"""Rows of the table of experts: place and scale of each, its Student's t, and what it finds below a symbol.
+
+The distribution function is ``(1 + s * (1 + c * (S0 + c * (S1 + c * (S2 + c * S3))))) / 2`` with
+``c = v / (v + u * u)`` and ``s = u / sqrt(v + u * u)``, for ``v`` degrees of freedom up to 10.
+"""
+
+
 class Density(NamedTuple):
-    """Holds the experts on what the next sample is: weight, variance, and place on the axis of symbols."""
+    """Holds the experts on what the next sample is."""
 
     weight: Any  # float64 [EXPERTS]
-    likely: Any  # float64 [EXPERTS]
-    variance: Any  # float64 [2, len(RATES)]
-    centre: Any  # float64 [EXPERTS]
-    slope: Any  # float64 [EXPERTS]
+    variance: Any  # float64 [PREDICTIONS, len(RATES)]
+    table: Any  # float64 [8, EXPERTS]
+    likely: Any  # float64 [EXPERTS], what each found of the symbol itself
 
 
 @jit
 def new_density(variance: float) -> Density:
     """Return experts of equal weight, with a first guess at the ``variance`` of the error."""
+    table = np.zeros((8, EXPERTS))
+    for e in range(EXPERTS):
+        for i in range(len(SHAPES[0])):
+            table[FREEDOM + i, e] = SHAPES[e % len(SHAPES), i]
     return Density(
-        np.full(EXPERTS, 1 / EXPERTS), np.zeros(EXPERTS), np.full((2, len(RATES)), variance),
-        np.zeros(EXPERTS), np.zeros(EXPERTS),
-    )  # fmt: skip
+        np.full(EXPERTS, 1 / EXPERTS), np.full((PREDICTIONS, len(RATES)), variance), table, np.zeros(EXPERTS)
+    )
 
 
 @jit
 def place(d: Density, predicted: Any, step: float) -> Any:
     """Set where experts stand; return the centre's value, and how many plain bits follow a symbol."""
-    first = 0.0
-    half = EXPERTS // 2
-    for e in range(half):
-        first += d.weight[e]
-    centre = int64(math.floor(first * predicted[0] + (1 - first) * predicted[1] + 0.5))
+    each = EXPERTS // PREDICTIONS
+    mean = 0.0
+    for e in range(EXPERTS):
+        mean += d.weight[e] * predicted[e // each]
+    centre = int64(math.floor(mean + 0.5))
     e = 0
-    for k in range(2):
+    for k in range(PREDICTIONS):
         for r in range(len(RATES)):
             deviation = math.sqrt(d.variance[k, r])
-            for w in range(2):
+            for w in range(len(WIDTHS)):
                 scale = deviation * WIDTHS[w] + 0.02 * step
-                d.slope[e] = step / scale
-                d.centre[e] = (centre - predicted[k]) / scale
+                d.table[SLOPE, e] = step / scale
+                d.table[CENTRE, e] = (centre - predicted[k]) / scale
                 e += 1
     intervals = math.sqrt(d.variance[0, 1]) / step
     plain = 0
@@ -73,54 +88,56 @@ def place(d: Density, predicted: Any, step: float) -> Any:
 
 
 @jit
-def _below(d: Density, symbol: int, plain: int) -> int:
-    """Return the cumulative count below ``symbol`` in [0, SYMBOLS]; ``likely`` becomes what lies above it."""
+def _count(d: Density, symbol: int, plain: int) -> int:
+    """Return the cumulative count below ``symbol`` in [0, SYMBOLS], and set ``below``."""
     if symbol <= 0:
+        d.table[BELOW] = 0.0
         return 0
     if symbol >= SYMBOLS:
-        for e in range(EXPERTS):
-            d.likely[e] = 1 - d.likely[e]
+        d.table[BELOW] = 1.0
         return 1 << TOTAL_BITS
     width = 1 << plain
     edge = (symbol - HALF - 1) * width - (width >> 1) - 0.5
-    total = 0.0
+    x = d.table
+    for e in range(x.shape[1]):
+        u = x[CENTRE, e] + edge * x[SLOPE, e]
+        r = 1 / (x[FREEDOM, e] + u * u)
+        c = x[FREEDOM, e] * r
+        series = c * (x[SERIES, e] + c * (x[SERIES + 1, e] + c * (x[SERIES + 2, e] + c * x[SERIES + 3, e])))
+        x[BELOW, e] = 0.5 + 0.5 * u * math.sqrt(r) * (1 + series)
+    below = x[BELOW]
+    a = b = 0.0
     for e in range(0, EXPERTS, 2):
-        u = d.centre[e] + edge * d.slope[e]
-        r = 1 / (4 + u * u)
-        wide = 0.5 + 0.5 * u * math.sqrt(r) * (1 + 2 * r)
-        u = d.centre[e + 1] + edge * d.slope[e + 1]
-        r = 1 / (10 + u * u)
-        c = 10 * r
-        series = 1 + c * (0.5 + c * (0.375 + c * (0.3125 + c * 0.2734375)))
-        narrow = 0.5 + 0.5 * u * math.sqrt(r) * series
-        total += d.weight[e] * wide + d.weight[e + 1] * narrow
-        d.likely[e] = wide - d.likely[e]
-        d.likely[e + 1] = narrow - d.likely[e + 1]
+        a += d.weight[e] * below[e]
+        b += d.weight[e + 1] * below[e + 1]
     room = (1 << TOTAL_BITS) - 2 * SYMBOLS
-    return 2 * symbol + min(max(int64(total * room), 0), room)
+    return 2 * symbol + min(max(int64((a + b) * room), 0), room)
 
 
 @jit
 def interval(d: Density, symbol: int, plain: int) -> Any:
-    """Return first count and number of counts of ``symbol``; ``likely`` becomes each expert's probability."""
+    """Return first count and number of counts of ``symbol``; set each expert's ``likely``."""
+    first = _count(d, symbol, plain)
     for e in range(EXPERTS):
-        d.likely[e] = 0.0
-    first = _below(d, symbol, plain)
-    return first, _below(d, symbol + 1, plain) - first
+        d.likely[e] = d.table[BELOW, e]
+    count = _count(d, symbol + 1, plain) - first
+    for e in range(EXPERTS):
+        d.likely[e] = d.table[BELOW, e] - d.likely[e]
+    return first, count
 
 
 @jit
 def find(d: Density, count: int, plain: int) -> int:
     """Return the symbol whose interval holds ``count``: near the centre first, then by bisection."""
     low, high = 0, SYMBOLS
-    reach = min(int64(4 * math.sqrt(1 / (d.slope[2] * d.slope[2]))) >> plain, HALF) + 3
-    if _below(d, max(HALF + 1 - reach, 0), plain) <= count:
+    reach = min(int64(4 / d.table[SLOPE, 2]) >> plain, HALF) + 3
+    if _count(d, max(HALF + 1 - reach, 0), plain) <= count:
         low = max(HALF + 1 - reach, 0)
-    if _below(d, min(HALF + 1 + reach, SYMBOLS), plain) > count:
+    if _count(d, min(HALF + 1 + reach, SYMBOLS), plain) > count:
         high = min(HALF + 1 + reach, SYMBOLS)
     while high - low > 1:
         middle = (low + high) >> 1
-        if _below(d, middle, plain) <= count:
+        if _count(d, middle, plain) <= count:
             low = middle
         else:
             high = middle
@@ -128,7 +145,7 @@ def find(d: Density, count: int, plain: int) -> int:
 
 
 @jit
-def weigh(d: Density, predicted: Any, value: float) -> None:
+def weigh(d: Density, predicted: Any, value: float, step: float) -> None:
     """Give each expert weight by how likely it found the symbol, and the variances the new errors."""
     total = 0.0
     for e in range(EXPERTS):
@@ -136,8 +153,11 @@ def weigh(d: Density, predicted: Any, value: float) -> None:
         total += d.weight[e]
     for e in range(EXPERTS):
         d.weight[e] = d.weight[e] * ((1 - SHARE) / total) + SHARE / EXPERTS
-    for k in range(2):
+    for k in range(PREDICTIONS):
         error = value - predicted[k]
         square = error * error
         for r in range(len(RATES)):
-            d.variance[k, r] += RATES[r] * (square - d.variance[k, r])
+            variance = d.variance[k, r]
+            d.variance[k, r] = variance + RATES[r] * (
+                min(square, OUTLIER * variance + step * step) - variance
+            )

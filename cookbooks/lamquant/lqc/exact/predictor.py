@@ -17,10 +17,17 @@ NEAR = 16
 """How many of them a second, shorter prediction uses."""
 TAPS = 3
 """Samples of another channel that predict: the one before, the one at the instant and the one after it."""
-EVERY = 4
-"""Samples from one solution of the normal equations to the next."""
+BATCH = 4
+"""Samples that are added to the normal equations at a time."""
+SOLVE = 8
+"""Samples from one solution of them to the next, once there have been a few hundred."""
 MEMORY = 0.9995
 """What a sample's weight in the normal equations is multiplied by at each later sample."""
+DOUBT = 0.3
+"""How much a badly foreseen sample loses of its weight, as in the most likely fit of Student's t."""
+JUMP = 100.0
+"""A squared error this many times its variance is a step: the past is shifted, as if always so."""
+RIDGE = 1e-4
 LIMIT = float(1 << 34)
 """No prediction lies beyond; samples, taken from the first one, lie within half of it."""
 
@@ -28,12 +35,13 @@ LIMIT = float(1 << 34)
 class Predictor(NamedTuple):
     """Holds the normal equations of one channel, and the weights last found."""
 
-    moments: Any  # float64 [n, n], lower triangle
-    target: Any  # float64 [n]
-    factor: Any  # float64 [n, n], row k is column k of the Cholesky factor
-    scratch: Any  # float64 [n]
+    moments: Any  # float64 [n, n + 1]; the last column is what the regressors should give
+    factor: Any  # float64 [n, n + 1], upper triangle: the Cholesky factor, and the last column through it
+    columns: Any  # float64 [n, n], the factor's columns
+    row: Any  # float64 [n + 1]
     weights: Any  # float64 [2, n]
-    regressors: Any  # float64 [n]
+    batch: Any  # float64 [BATCH, n + 1], regressors and wanted values not yet in the normal equations
+    gains: Any  # float64 [BATCH]
     predicted: Any  # float64 [2]
     variance: Any  # float64 [1]
 
@@ -42,20 +50,19 @@ class Predictor(NamedTuple):
 def new_predictor(n: int, variance: float) -> Predictor:
     """Return a predictor of ``n`` regressors; ``variance`` is a first guess at its error's."""
     return Predictor(
-        np.zeros((n, n)), np.zeros(n), np.zeros((n, n)), np.zeros(n),
-        np.zeros((2, n)), np.zeros(n), np.zeros(2), np.full(1, variance),
+        np.zeros((n, n + 1)), np.zeros((n, n + 1)), np.zeros((n, n)), np.zeros(n + 1), np.zeros((2, n)),
+        np.zeros((BATCH, n + 1)), np.zeros(BATCH), np.zeros(2), np.full(1, variance),
     )  # fmt: skip
 
 
 @jit
 def predict(p: Predictor, past: Any, others: Any, t: int) -> None:
     """Fill the regressors and both predictions; ``past`` float64 [OWN + T] holds sample t at OWN + t."""
-    v = p.regressors
-    n_others = len(others)
+    v = p.batch[t % BATCH]
     for i in range(NEAR):
         v[i] = past[OWN + t - 1 - i]
     at = NEAR
-    for j in range(n_others):
+    for j in range(len(others)):
         for i in range(TAPS):
             v[at] = others[j, t + i]
             at += 1
@@ -79,60 +86,85 @@ def _bounded(value: float) -> float:
 
 
 @jit
-def learn(p: Predictor, value: float, t: int, step: float) -> None:
-    """Add what sample ``t`` was to the normal equations, and solve them now and then."""
-    v = p.regressors
-    n = len(v)
+def learn(p: Predictor, past: Any, value: float, t: int, step: float) -> None:
+    """Store sample ``t`` in ``past``; add it to the normal equations, and solve them now and then."""
     error = value - p.predicted[0]
     square = error * error
     variance = p.variance[0]
-    gain = (1 - MEMORY) / (variance + 0.2 * square + 0.1 * step * step)
-    p.variance[0] = variance + 0.03 * (min(square, 16 * variance + 100 * step * step) - variance)
-    wanted = gain * (value - v[0])
-    for i in range(n):
-        scaled = gain * v[i]
+    least = step * step
+    if square > JUMP * (variance + least):
+        for i in range(t, t + OWN):
+            past[i] += error
+    past[OWN + t] = value
+    gain = (1 - MEMORY) / (variance + DOUBT * square + 0.1 * least)
+    p.variance[0] = variance + 0.05 * (min(square, 16 * variance + 100 * least) - variance)
+    at = t % BATCH
+    p.gains[at] = gain
+    p.batch[at, -1] = value - p.batch[at, 0]
+    if at == BATCH - 1:
+        _add(p)
+        if t < 512 or t % SOLVE == SOLVE - 1:
+            n = len(p.row) - 1
+            _factorise(p, n)
+            _solve(p, p.weights[0], n)
+            _solve(p, p.weights[1], n - OWN + NEAR)
+
+
+@jit
+def _add(p: Predictor) -> None:
+    """Add a full batch to the normal equations, older samples with less weight."""
+    v0, v1, v2, v3 = p.batch[0], p.batch[1], p.batch[2], p.batch[3]
+    decay = MEMORY * MEMORY
+    g0, g1, g2, g3 = decay * MEMORY * p.gains[0], decay * p.gains[1], MEMORY * p.gains[2], p.gains[3]
+    decay *= decay
+    for i in range(len(p.moments)):
+        s0, s1, s2, s3 = g0 * v0[i], g1 * v1[i], g2 * v2[i], g3 * v3[i]
         row = p.moments[i]
-        for j in range(i + 1):
-            row[j] = MEMORY * row[j] + scaled * v[j]
-        p.target[i] = MEMORY * p.target[i] + wanted * v[i]
-    if t % EVERY == 0:
-        _factorise(p.moments, p.factor, n)
-        _solve(p.factor, p.target, p.scratch, p.weights[0], n)
-        _solve(p.factor, p.target, p.scratch, p.weights[1], n - OWN + NEAR)
+        for j in range(len(row)):
+            row[j] = decay * row[j] + s0 * v0[j] + s1 * v1[j] + s2 * v2[j] + s3 * v3[j]
 
 
 @jit
-def _factorise(moments: Any, factor: Any, n: int) -> None:
-    """Fill ``factor`` with the transposed Cholesky factor of ``moments`` plus a small ridge."""
-    for i in range(n):
-        for j in range(i, n):
-            factor[i, j] = moments[j, i]
-        factor[i, i] = factor[i, i] * (1 + 1e-10) + 1e-4
+def _factorise(p: Predictor, n: int) -> None:
+    """Fill ``factor`` with the Cholesky factor of the moments plus a small ridge, row by row.
+
+    What is left of the diagonal is computed as well, and not used: whole rows are faster.
+    """
+    row = p.row
     for k in range(n):
-        row = factor[k]
+        moments = p.moments[k]
+        for i in range(len(row)):
+            row[i] = moments[i]
+        row[k] = row[k] * (1 + 1e-10) + RIDGE
+        j = 0
+        while j + 4 <= k:
+            f0, f1, f2, f3 = p.factor[j], p.factor[j + 1], p.factor[j + 2], p.factor[j + 3]
+            b0, b1, b2, b3 = f0[k], f1[k], f2[k], f3[k]
+            for i in range(len(row)):
+                row[i] = row[i] - b0 * f0[i] - b1 * f1[i] - b2 * f2[i] - b3 * f3[i]
+            j += 4
+        while j < k:
+            f0 = p.factor[j]
+            b0 = f0[k]
+            for i in range(len(row)):
+                row[i] -= b0 * f0[i]
+            j += 1
         scale = 1 / math.sqrt(max(row[k], 1e-30))
-        for j in range(k, n):
-            row[j] *= scale
-        for i in range(k + 1, n):
-            by = row[i]
-            below = factor[i]
-            for j in range(i, n):
-                below[j] -= by * row[j]
+        factor = p.factor[k]
+        for i in range(len(row)):
+            factor[i] = row[i] * scale
+        for i in range(k, n):
+            p.columns[i, k] = factor[i]
 
 
 @jit
-def _solve(factor: Any, target: Any, scratch: Any, weights: Any, n: int) -> None:
-    for i in range(n):
-        scratch[i] = target[i]
+def _solve(p: Predictor, weights: Any, n: int) -> None:
+    """Fill ``weights`` with the solution for the first ``n`` regressors alone."""
     for k in range(n):
-        row = factor[k]
-        value = scratch[k] / row[k]
-        scratch[k] = value
-        for j in range(k + 1, n):
-            scratch[j] -= row[j] * value
+        weights[k] = p.factor[k, -1]
     for k in range(n - 1, -1, -1):
-        row = factor[k]
-        total = scratch[k]
-        for j in range(k + 1, n):
-            total -= row[j] * weights[j]
-        weights[k] = total / row[k]
+        column = p.columns[k]
+        weight = weights[k] / column[k]
+        for i in range(k):
+            weights[i] -= column[i] * weight
+        weights[k] = weight
