@@ -10,13 +10,24 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.lqc.entropy import EntropyModel, Planes, PlaneSpec, choose_static, used_bins
-from cookbooks.lamquant.lqc.errors import LqcError
-from cookbooks.lamquant.lqc.range_coder import finish, new_encoder
+from cookbooks.lamquant.lqc.adaptive import code_planes, mixed_positions
+from cookbooks.lamquant.lqc.entropy import (
+    EntropyModel,
+    Planes,
+    PlaneSpec,
+    choose_static,
+    choose_trellis,
+    used_bins,
+)
+from cookbooks.lamquant.lqc.errors import InputError
+from cookbooks.lamquant.lqc.range_coder import finish, new_encoder, start_decoder
 from cookbooks.lamquant.lqc.static import read_static, write_static
+from cookbooks.lamquant.lqc.varint import Cursor, put
 
 Profile = Literal["device", "full"]
 PROFILES: tuple[Profile, ...] = ("device", "full")
+_LIMIT, _RATE = 250, 8
+"""How many observations a counter of the full profile averages over, and how fast the weights adapt."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +40,10 @@ class CodedPlanes:
 
 def _check(shape: tuple[int, ...], spec: PlaneSpec, profile: str) -> None:
     if profile not in PROFILES:
-        raise LqcError(f"profile={profile!r}: must be one of {', '.join(PROFILES)}")
+        raise InputError(f"profile={profile!r}: must be one of {', '.join(PROFILES)}")
     expected = (len(spec.levels), len(spec.offsets), spec.hop)
     if shape != expected:
-        raise LqcError(f"planes of shape {shape} do not fit levels, offsets and hop: {expected}")
+        raise InputError(f"planes of shape {shape} do not fit levels, offsets and hop: {expected}")
 
 
 def encode_planes(
@@ -41,21 +52,46 @@ def encode_planes(
     """Quantise and code planes y [P, F, K] (in steps); ``lam`` is the price of a bit in squared steps.
 
     Raises:
-        LqcError: an unknown profile, shapes that do not fit, or values that are not finite.
+        InputError: an unknown profile, shapes that do not fit, or values that are not finite.
     """
     _check(y.shape, spec, profile)
     if not np.isfinite(y).all():
-        raise LqcError("planes hold values that are not finite: remove them before coding")
-    q, tables, bits = choose_static(np.ascontiguousarray(y, np.float32), spec, entropy, lam)
+        raise InputError("planes hold values that are not finite: remove them before coding")
+    y = np.ascontiguousarray(y, np.float32)
+    return _encode_full(y, spec, entropy, lam) if profile == "full" else _encode_device(y, spec, entropy, lam)
+
+
+def _encode_device(y: Planes, spec: PlaneSpec, entropy: EntropyModel, lam: float) -> CodedPlanes:
+    q, tables, bits = choose_static(y, spec, entropy.net, entropy.starts, lam)
     bins = used_bins(q, 1)
-    head = bytearray()
-    for count in bins.tolist():
-        _put(head, count)
     state, out = new_encoder(), np.empty(int(bits * 1.01 / 8) + 64, np.uint8)
     write_static(state, out, q, tables, bins, entropy.starts)
     size = int(finish(state, out))
     assert size <= len(out), "the range coder wrote more than the code length says"
-    return CodedPlanes(bytes(head) + out[:size].tobytes(), q.astype(np.float32))
+    return CodedPlanes(_head(bins) + out[:size].tobytes(), q.astype(np.float32))
+
+
+def _encode_full(y: Planes, spec: PlaneSpec, entropy: EntropyModel, lam: float) -> CodedPlanes:
+    q, _ = choose_trellis(y, spec, entropy.net, entropy.prices, lam)
+    bins, room = used_bins(q, 1), q.size // 4 + 1024
+    while True:
+        state, out, recon = new_encoder(), np.empty(room, np.uint8), np.zeros(q.shape, np.float32)
+        _code(False, state, out, q, recon, spec, bins, entropy)
+        size = int(finish(state, out))
+        if size <= room:
+            return CodedPlanes(_head(bins) + out[:size].tobytes(), recon)
+        room = size
+
+
+def _code(
+    decoding: bool, state: NDArray[np.int64], data: NDArray[np.uint8], q: NDArray[np.int32],
+    recon: NDArray[np.float32], spec: PlaneSpec, bins: NDArray[np.int64], entropy: EntropyModel,
+) -> None:  # fmt: skip
+    code_planes(
+        decoding, state, data, q, recon, np.zeros((0, 0, 0), np.int16), spec.levels, spec.offsets, bins,
+        entropy.net.base(spec.hop, spec.rate_hz), entropy.net, entropy.mixture.copy(),
+        mixed_positions(spec.hop, spec.rate_hz), _LIMIT, _RATE,
+    )  # fmt: skip
 
 
 def decode_planes(
@@ -66,36 +102,24 @@ def decode_planes(
     Damaged bytes give other values where the damage cannot be told.
 
     Raises:
-        LqcError: an unknown profile, a shape that does not fit ``spec``, more bins said to be coded than
-            there are, or bytes that end before that is said.
+        InputError: an unknown profile, or a shape that does not fit ``spec``.
+        PayloadError: more bins are said to be coded than there are, or the bytes end before that is said.
     """
     _check(shape, spec, profile)
-    bins, at = np.empty(shape[0], np.int64), 0
-    for p in range(shape[0]):
-        bins[p], at = _take(data, at)
-        if bins[p] > shape[2]:
-            raise LqcError(f"plane {p}: {bins[p]} bins are said to be coded, there are {shape[2]}")
-    body, base = np.frombuffer(data, np.uint8), entropy.net.base(spec.hop, spec.rate_hz)
-    q = read_static(
-        body, at, shape[1], shape[2], spec.levels, spec.offsets, bins, base, entropy.net, entropy.starts
-    )
+    cursor = Cursor(data)
+    bins = np.array([cursor.take(f"bins of plane {p}", shape[2]) for p in range(shape[0])], np.int64)
+    body = np.frombuffer(data, np.uint8).copy()  # compiled code takes one kind of array for both ways
+    if profile == "full":
+        q, recon = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
+        _code(True, start_decoder(body, cursor.at), body, q, recon, spec, bins, entropy)
+        return recon
+    base, net = entropy.net.base(spec.hop, spec.rate_hz), entropy.net
+    q = read_static(body, cursor.at, *shape[1:], spec.levels, spec.offsets, bins, base, net, entropy.starts)
     return q.astype(np.float32)
 
 
-def _put(out: bytearray, value: int) -> None:
-    while value >= 128:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-
-
-def _take(data: bytes, at: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 21, 7):
-        if at >= len(data):
-            raise LqcError("the bytes end before the numbers of bins: they are truncated")
-        value |= (data[at] & 127) << shift
-        at += 1
-        if data[at - 1] < 128:
-            return value, at
-    raise LqcError("a number of bins does not end: the bytes are damaged")
+def _head(bins: NDArray[np.int64]) -> bytes:
+    out = bytearray()
+    for count in bins.tolist():
+        put(out, count)
+    return bytes(out)

@@ -140,3 +140,34 @@ def take_bits(state, data, n):
             state[1] = half << 8
             state[0] = (state[0] << 8 | _next(state, data)) & 0xFFFFFFFF
     return value
+
+
+@numba.njit(cache=True, nogil=True)
+def put_bit(state, out, bit, one):
+    """Write a bit that is 1 with probability ``one`` / 2**16."""
+    part = (state[_RANGE] >> 16) * one
+    if bit:
+        span = part
+    else:
+        state[_LOW] += part
+        span = state[_RANGE] - part
+    while span < 0x1000000:
+        span <<= 8
+        _shift_low(state, out)
+    state[_RANGE] = span
+
+
+@numba.njit(cache=True, nogil=True)
+def take_bit(state, data, one):
+    """Returns the next bit, which is 1 with probability ``one`` / 2**16."""
+    part = (state[1] >> 16) * one
+    if state[0] < part:
+        bit, span = 1, part
+    else:
+        bit, span = 0, state[1] - part
+        state[0] -= part
+    while span < 0x1000000:
+        span <<= 8
+        state[0] = (state[0] << 8 | _next(state, data)) & 0xFFFFFFFF
+    state[1] = span
+    return bit

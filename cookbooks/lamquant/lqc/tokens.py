@@ -53,8 +53,8 @@ def starts_from(counts: NDArray[np.float64], weight: float = 24.0) -> NDArray[np
 
 
 def cost_table(starts: NDArray[np.int32]) -> NDArray[np.float64]:
-    """Returns bits per token, [N_TABLES, N_TOKENS]."""
-    return TOTAL_BITS - np.log2(np.diff(starts.astype(np.float64), axis=1))
+    """Returns bits per token of cumulative frequencies [..., N_TOKENS + 1], [..., N_TOKENS]."""
+    return TOTAL_BITS - np.log2(np.diff(starts.astype(np.float64), axis=-1))
 
 
 @numba.njit(cache=True, nogil=True)

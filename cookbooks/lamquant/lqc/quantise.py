@@ -1,0 +1,130 @@
+"""Chooses the integers of the full profile: plain and rate-distortion optimised, or by a trellis.
+
+A frame of a plane is chosen at once. A first pass fixes the contexts as if each coefficient were chosen
+alone; the Viterbi algorithm then finds the path of least ``error**2 + lam * bits`` through the dependent
+quantisers, with code lengths from tables counted in training.
+"""
+
+import numba
+import numpy as np
+
+from cookbooks.lamquant.lqc.context import ENVELOPE, MARGIN, MAX_MAGNITUDE, NOW, fine_index, past_bias
+from cookbooks.lamquant.lqc.levels import N_LEVELS
+from cookbooks.lamquant.lqc.points import HALF, N_STATES, NEXT, PLAIN, find_loud, point, shown
+from cookbooks.lamquant.lqc.rows import new_rows, turn
+from cookbooks.lamquant.lqc.tokens import ESCAPE, SHIFTS, token_bits
+
+
+@numba.njit(cache=True, nogil=True)
+def choose_full(y, levels, offsets, bins, base, net, cost, lam, counts):
+    """Returns integers int32 [P, F, K] of planes y (in steps).
+
+    ``cost`` [kinds, tables, tokens] bits; ``counts`` of that shape gets one more for each token chosen.
+    """
+    planes, frames, width = y.shape
+    q = np.zeros((planes, frames, width), np.int32)
+    rows, hidden = new_rows(planes, width), base.shape[1]
+    bias, quiet = np.empty((width, hidden), np.int32), np.empty(width, np.bool_)
+    first, second = np.empty(hidden, np.int32), np.empty(hidden, np.int32)
+    still = np.full((N_LEVELS, width), -1, np.int32)
+    loud, tables = np.empty(width, np.bool_), np.empty(width, np.int64)
+    best, kinds = np.empty(width, np.int64), np.empty(width, np.int64)
+    size = np.empty(width, np.float64)
+    came, values = np.empty((width, N_STATES), np.int8), np.empty((width, 4), np.int64)
+    for t in range(frames):
+        turn(rows, bins, offsets, t)
+        for p in range(planes):
+            n = bins[p]
+            if n == 0:
+                continue
+            now = rows[p, NOW]
+            level = min(max(np.int64(levels[p]) + np.int64(offsets[t]), 0), N_LEVELS - 1)
+            past_bias(rows[p], base, net.level[level], net, n, bias, quiet)
+            find_loud(rows[p, ENVELOPE], n, loud)
+            wide, some = 0, False
+            for k in range(n):
+                j = k + MARGIN
+                if quiet[k] and wide == 0:
+                    if still[level, k] < 0:
+                        still[level, k] = fine_index(now, j, 0, bias[k], net, first, second)
+                    fine = np.int64(still[level, k])
+                else:
+                    fine = fine_index(now, j, wide, bias[k], net, first, second)
+                tables[k] = min((fine + 2) >> 2, 63)
+                a = min(abs(float(y[p, t, k])), float(MAX_MAGNITUDE - 1))
+                kind = 0 if loud[k] else PLAIN
+                some = some or loud[k]
+                best[k] = _alone(a, kind, tables[k], cost, lam)
+                now[j] = shown(point(kind, best[k]))
+                wide += now[j] - now[j - 8]
+                size[k], kinds[k] = a, kind
+            if some:
+                _search(size, n, loud, tables, cost, lam, came, values, best, kinds)
+            for k in range(n):
+                now[k + MARGIN] = shown(point(kinds[k], best[k]))
+                q[p, t, k] = best[k] if y[p, t, k] > 0 else -best[k]
+                token = min(best[k] >> SHIFTS[tables[k]], ESCAPE)
+                counts[kinds[k], tables[k], token] += 1
+    return q
+
+
+@numba.njit(cache=True, nogil=True)
+def _alone(a, kind, table, cost, lam):
+    """Returns the best magnitude for ``a`` where nothing depends on it."""
+    if a < 0.4:
+        return 0
+    spacing = point(kind, 1) / 1024.0
+    top = int(a / spacing + 0.5)
+    best, least = 0, a * a + lam * token_bits(cost[kind], table, 0)
+    for v in range(max(top - 1, 1), top + 1):
+        error = a - v * spacing
+        loss = error * error + lam * token_bits(cost[kind], table, v)
+        if loss < least:
+            best, least = v, loss
+    return best
+
+
+@numba.njit(cache=True, nogil=True)
+def _loss(a, kind, table, cost, lam, v):
+    error = a - point(kind, v) / 1024.0
+    return error * error + lam * token_bits(cost[kind], table, v)
+
+
+@numba.njit(cache=True, nogil=True)
+def _search(size, bins, loud, tables, cost, lam, came, values, best, kinds):
+    """Replace the choices in loud bins by the best path; ``kinds`` says which quantiser each one is of."""
+    score, after = np.full(N_STATES, 1e300), np.empty(N_STATES)
+    score[0] = 0.0
+    loss = np.empty(4)
+    for k in range(bins):
+        if not loud[k]:
+            continue
+        a, table = size[k], tables[k]
+        for kind in range(2):
+            near = int(a * 512.0 / HALF + 0.5 * (1 + kind))
+            even, odd = (near, max(near - 1, 1)) if near & 1 == 0 else (near - 1, near)
+            loss[2 * kind] = _loss(a, kind, table, cost, lam, 0)
+            values[k, 2 * kind], values[k, 2 * kind + 1] = 0, odd
+            if even > 0:
+                other = _loss(a, kind, table, cost, lam, even)
+                if other < loss[2 * kind]:
+                    loss[2 * kind], values[k, 2 * kind] = other, even
+            loss[2 * kind + 1] = _loss(a, kind, table, cost, lam, odd)
+        after[:] = 1e300
+        for state in range(N_STATES):
+            for parity in range(2):
+                to = NEXT[state, parity]
+                total = score[state] + loss[2 * (state & 1) + parity]
+                if total < after[to]:
+                    after[to], came[k, to] = total, state
+        score[:] = after
+    state = 0
+    for s in range(N_STATES):
+        if score[s] < score[state]:
+            state = s
+    for k in range(bins - 1, -1, -1):
+        if loud[k]:
+            before = np.int64(came[k, state])
+            parity = 0 if NEXT[before, 0] == state else 1
+            best[k], kinds[k] = values[k, 2 * (before & 1) + parity], before & 1
+            state = before
