@@ -15,7 +15,13 @@ from cookbooks.lamquant.lqc.container import index, layout, records
 from cookbooks.lamquant.lqc.container.header import Annotation, Channel, Gap, Group, Header
 from cookbooks.lamquant.lqc.container.reader import Reader
 from cookbooks.lamquant.lqc.container.writer import Writer
-from cookbooks.lamquant.lqc.errors import ChunkError, FormatError, InputError, VersionError
+from cookbooks.lamquant.lqc.errors import (
+    ChunkError,
+    FormatError,
+    InputError,
+    PayloadError,
+    VersionError,
+)
 from tests.cookbooks.lamquant.lqc.files import exact, lapped, payload, written
 
 TWO = Header((lapped(), exact()))
@@ -314,6 +320,16 @@ def test_a_header_that_cannot_be_read_back_is_not_written(change: dict[str, obje
     group = Group(**{**vars(lapped()), **change})  # type: ignore[arg-type]
     with pytest.raises(InputError, match=said):
         layout.pack(Header((group,)))
+
+
+def test_a_chunk_that_no_reader_would_take_is_not_written() -> None:
+    writer = Writer(io.BytesIO(), Header((exact(300),)))
+    with pytest.raises(InputError, match="a chunk of 33554432 bytes is too long"):
+        writer.chunk(0, bytes(records.MAX_RECORD))
+    head = bytearray()
+    records.put_head(head, 2, records.MAX_RECORD + 1, 1)
+    with pytest.raises(PayloadError, match="length of a record is 33554433"):
+        records.take_head(head, 0, 1)
 
 
 def test_an_index_that_lies_is_not_followed() -> None:
