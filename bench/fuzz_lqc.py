@@ -29,6 +29,7 @@ from cookbooks.lamquant.lqc.container.stream import Stream
 from cookbooks.lamquant.lqc.errors import LqcError
 from cookbooks.lamquant.lqc.exact import decode_exact
 from cookbooks.lamquant.lqc.model import Model, load_model
+from cookbooks.lamquant.lqc.spatial import unpack_plan
 
 LONGEST_S = 20
 FREE_BYTES, BYTES_A_VALUE, BYTES_A_BYTE = 256 << 20, 200, 200
@@ -69,7 +70,8 @@ def decoded(group: Group, chunk: int, data: bytes, n_samples: int, model: Model)
         x = decode_exact(data, *shape)
     else:
         shape = (len(group.channels), end - first, group.hop)
-        x = decode_chunk(data, shape, group.rate_hz, model, group.profile)
+        shared = unpack_plan(group.shared, len(group.channels), group.hop, group.rate_hz)
+        x = decode_chunk(data, shape, group.rate_hz, model, group.profile, shared)
         assert np.isfinite(x).all(), "a coefficient is not finite"
     assert x.shape == shape, f"shape {x.shape} of {shape}"
 

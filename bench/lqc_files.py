@@ -2,12 +2,13 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.lqc.chunk import encode_chunk
+from cookbooks.lamquant.lqc.chunk import encode_chunk, in_steps
 from cookbooks.lamquant.lqc.container.header import Annotation, Channel, Gap, Group, Header, Profile
 from cookbooks.lamquant.lqc.container.writer import Writer
 from cookbooks.lamquant.lqc.context import N_FEATURES, IntegerNet
@@ -16,6 +17,7 @@ from cookbooks.lamquant.lqc.exact import encode_exact
 from cookbooks.lamquant.lqc.lapped import analyse, mirrored
 from cookbooks.lamquant.lqc.levels import N_DURATIONS, N_LEVELS, N_POSITIONS
 from cookbooks.lamquant.lqc.model import Model
+from cookbooks.lamquant.lqc.spatial import Plan, pack_plan, plan_for
 
 DIGEST = b"made up!"
 HOP = 32
@@ -75,8 +77,12 @@ def _lapped(x: NDArray[np.int32], model: Model, profile: Profile, known: bool) -
     group = Group(256, _channels(x), "lapped", 10, n if known else None, HOP, profile, model.digest)
     y = analyse(mirrored(x - x[:, :1], 0, 0, group.n_frames(n), n, HOP), HOP)
     steps = np.full(len(x), 200)
+    shared = Plan()
+    if profile == "full":
+        shared = plan_for(in_steps(y, steps, np.zeros(y.shape[1], np.int8)), 256, 10)
+        group = replace(group, shared=pack_plan(shared))
     chunks = [
-        encode_chunk(y[:, slice(*group.frames(i, n))], steps, 256, model, profile).data
+        encode_chunk(y[:, slice(*group.frames(i, n))], steps, 256, model, profile, None, shared).data
         for i in range(group.n_chunks(n))
     ]
     return group, chunks

@@ -7,6 +7,7 @@ from types import TracebackType
 
 from cookbooks.lamquant.lqc.container import index, layout, records, text, walk
 from cookbooks.lamquant.lqc.container.header import MAX_SAMPLES, Group
+from cookbooks.lamquant.lqc.container.mend import LONGEST, mended
 from cookbooks.lamquant.lqc.container.source import Source
 from cookbooks.lamquant.lqc.errors import ChunkError, FormatError, InputError, PayloadError
 from cookbooks.lamquant.lqc.varint import Cursor
@@ -123,17 +124,22 @@ class Reader:
         self.close()
 
     def _parse_header(self) -> layout.Parsed:
+        size = self._source.size
         try:
-            size = layout.header_size(self._source.read(0, 16))
-            return layout.unpack(self._source.read(0, size), self._source.size)
+            return layout.unpack(self._source.read(0, layout.header_size(self._source.read(0, 16))), size)
         except FormatError as error:
-            end = self._source.size - index.TRAILER.size
+            end = size - index.TRAILER.size
             start = max(end - layout.MAX_HEADER, 0)
-            tail = self._source.read(start, end - start) if end > 0 else b""
-            parsed = layout.find_last(tail, self._source.size)
+            how = "the second one, at the end, was read instead"
+            parsed = layout.find_last(self._source.read(start, end - start), size)
+            if parsed is None and (whole := mended(self._source.read(0, LONGEST))):
+                how, parsed = (
+                    "the one byte that was wrong was found by the checksum",
+                    layout.unpack(whole, size),
+                )
             if parsed is None:
                 raise
-            self.problems.append(f"{error}; the second one, at the end, was read instead")
+            self.problems.append(f"{error}; {how}")
             return parsed
 
     def _find(self, start: int) -> list[index.Places]:

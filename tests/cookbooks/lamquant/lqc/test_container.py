@@ -183,21 +183,32 @@ def test_what_is_lost_is_told_in_samples_and_seconds() -> None:
         Reader(data).chunk(0, 1)
 
 
-def test_a_damaged_header_is_read_from_its_copy_or_refused() -> None:
-    short, long = bytearray(written(TWO)), bytearray(written(LONG, size=1000))
-    for at in range(len(layout.pack(TWO))):
-        short[at] ^= 1
-        with pytest.raises(FormatError):
-            Reader(short)
-        short[at] ^= 1
-    for at in range(len(layout.pack(LONG))):
-        long[at] ^= 1
+def test_a_damaged_header_is_read_from_its_copy() -> None:
+    long = bytearray(written(LONG, size=1000))
+    for at in range(len(layout.pack(LONG)) - 2):
+        long[at : at + 3] = bytes(255 - byte for byte in long[at : at + 3])
         reader = Reader(long)
         assert reader.header == LONG and reader.damaged() == []
         assert "second one" in reader.verify()[0]
-        long[at] ^= 1
+        long[at : at + 3] = bytes(255 - byte for byte in long[at : at + 3])
     long[-10] ^= 1
     assert Reader(long).verify() == ["the second header, at the end, is damaged"]
+
+
+def test_one_wrong_byte_of_a_header_is_mended_and_two_are_refused() -> None:
+    short = bytearray(written(TWO))
+    for at in range(len(layout.pack(TWO))):
+        short[at] ^= 1 + at * 37 % 255
+        reader = Reader(short)
+        assert reader.header == TWO and reader.damaged() == []
+        (said,) = reader.verify()
+        assert said.endswith("the one byte that was wrong was found by the checksum")
+        other = (at + 5) % 40
+        short[other] ^= 1
+        with pytest.raises(FormatError):
+            Reader(short)
+        short[at] ^= 1 + at * 37 % 255
+        short[other] ^= 1
 
 
 # --- what is not believed
