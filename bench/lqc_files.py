@@ -8,16 +8,19 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from cookbooks.lamquant.lqc.adaptive import fresh_mixture
 from cookbooks.lamquant.lqc.chunk import encode_chunk, in_steps
 from cookbooks.lamquant.lqc.container.header import Annotation, Channel, Gap, Group, Header, Profile
 from cookbooks.lamquant.lqc.container.writer import Writer
 from cookbooks.lamquant.lqc.context import N_FEATURES, IntegerNet
-from cookbooks.lamquant.lqc.entropy import EntropyModel, PlaneSpec, calibrate
+from cookbooks.lamquant.lqc.entropy import EntropyModel
 from cookbooks.lamquant.lqc.exact import encode_exact
 from cookbooks.lamquant.lqc.lapped import analyse, mirrored
 from cookbooks.lamquant.lqc.levels import N_DURATIONS, N_LEVELS, N_POSITIONS
 from cookbooks.lamquant.lqc.model import Model
+from cookbooks.lamquant.lqc.points import N_KINDS
 from cookbooks.lamquant.lqc.spatial import Plan, pack_plan, plan_for
+from cookbooks.lamquant.lqc.tokens import N_TABLES, N_TOKENS, starts_from
 
 DIGEST = b"made up!"
 HOP = 32
@@ -25,7 +28,7 @@ HOP = 32
 
 @cache
 def made_model() -> Model:
-    """A model that nobody has trained, but that knows its neighbours."""
+    """A model that nobody has trained: what it says of a coefficient is wrong, and always the same."""
     rng = np.random.default_rng(5)
 
     def some(*shape: int) -> NDArray[np.int32]:
@@ -44,13 +47,9 @@ def made_model() -> Model:
     )
     net.w1[[0, 4, 5, 10], 0] = 256
     net.w2[0, 0] = net.w3[0] = 1024
-    y = (rng.laplace(size=(2, 20, HOP)) * 3 * np.exp(-np.arange(HOP) / 5)).astype(np.float32)
-    spec = PlaneSpec(np.full(2, 16, np.uint8), HOP, 256.0, np.zeros(20, np.int8))
-    return Model(DIGEST, _entropy(net, y, spec), None, 0.13, (8, 20), {})
-
-
-def _entropy(net: IntegerNet, y: NDArray[np.float32], spec: PlaneSpec) -> EntropyModel:
-    return calibrate(net, [(y, spec)], 0.13)
+    starts = starts_from(np.zeros((N_TABLES, N_TOKENS)))
+    entropy = EntropyModel(net, starts, np.stack([starts] * N_KINDS), fresh_mixture())
+    return Model(DIGEST, entropy, None, 0.13, (8, 20), {})
 
 
 def signal(channels: int, samples: int, seed: int = 0) -> NDArray[np.int32]:
