@@ -50,6 +50,15 @@ def test_a_signal_without_jumps_is_left_alone() -> None:
     assert pack_jumps([NONE] * 3) == b"\x00"
 
 
+def test_a_loose_electrode_is_found_among_others_and_what_all_do_is_left_to_rotations() -> None:
+    x = smooth(channels=4)
+    x[2, 5000:] += 9000
+    x[:, 8000:] += 3000
+    x -= x.mean(1, keepdims=True)
+    found = find_jumps(x, np.full(4, 40.0), RATE, HOP)
+    assert [one.at.tolist() for one in found] == [[], [], [5000], []]
+
+
 @pytest.mark.parametrize("x", [np.zeros((1, 500)), np.full((2, 9), 7.0), np.zeros((1, 0)), np.ones((1, 1))])
 def test_short_and_constant_signals_have_no_jumps(x: np.ndarray) -> None:
     assert find_jumps(x, np.ones(len(x)), RATE, HOP) == [NONE] * len(x)
