@@ -111,7 +111,7 @@ def _planned(y: NDArray[np.float64], number: int, rate_hz: float) -> Iterator[_C
 
 def _put_chunk(chunk: _Chunk, scales: NDArray[np.float64], rate_hz: float) -> bytes:
     side, writer = SideWriter(), IntegerWriter(_TABLES)
-    put_plan(side, chunk.plan)
+    put_plan(side, chunk.plan, len(chunk.q))
     edges = band_edges(len(scales), rate_hz, GAIN_BANDS)
     for plane in chunk.q:
         tables = np.empty(plane.shape, np.uint8)

@@ -79,7 +79,7 @@ def _lapped(x: NDArray[np.int32], model: Model, profile: Profile, known: bool) -
     shared = Plan()
     if profile == "full":
         shared = plan_for(in_steps(y, steps, np.zeros(y.shape[1], np.int8)), 256, 10)
-        group = replace(group, shared=pack_plan(shared))
+        group = replace(group, shared=pack_plan(shared, len(y)))
     chunks = [
         encode_chunk(y[:, slice(*group.frames(i, n))], steps, 256, model, profile, None, shared).data
         for i in range(group.n_chunks(n))

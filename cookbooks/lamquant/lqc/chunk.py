@@ -95,7 +95,7 @@ def encode_chunk(
     side = _pack_side(steps_index, levels, offsets, mixing)
     head = bytearray()
     varint.put(head, len(side))
-    back = _to_channels(coded.recon, order, steps_index, offsets, plans, rate_hz, model)
+    back = _to_channels(coded.recon, order, steps_index, offsets, plans, rate_hz, model, profile)
     return CodedChunk(bytes(head) + side + coded.data, back, mixing)
 
 
@@ -122,7 +122,7 @@ def decode_chunk(
     order = _order(levels)
     spec = PlaneSpec(levels[order], hop, rate_hz, offsets)
     planes = decode_planes(cursor.rest(), shape, spec, model.entropy, profile)
-    return _to_channels(planes, order, steps_index, offsets, plans, rate_hz, model)
+    return _to_channels(planes, order, steps_index, offsets, plans, rate_hz, model, profile)
 
 
 def _order(levels: NDArray[np.uint8]) -> NDArray[np.intp]:
@@ -137,10 +137,12 @@ def _to_channels(
     plans: tuple[Plan, Plan],
     rate_hz: float,
     model: Model,
+    profile: Profile,
 ) -> NDArray[np.float32]:
-    refined = planes if model.refine is None else model.refine.apply(planes)
-    ordered = np.empty_like(refined)
-    ordered[order] = refined
+    # what planes of the full profile are decoded to is refined already, by what was coded around each value
+    refine = model.refine if profile == "device" else None
+    ordered = np.empty_like(planes)
+    ordered[order] = planes if refine is None else refine.apply(planes)
     channels = apart(apart(ordered, plans[1], rate_hz), plans[0], rate_hz)
     return channels * _sizes(steps_index, offsets)
 
@@ -161,7 +163,7 @@ def _pack_side(
             at, last = start, int(offsets[start])
     if len(levels) > 1:
         side.put(_SHARED, int(mixing.shared))
-        put_plan(side, mixing.own)
+        put_plan(side, mixing.own, len(levels))
     return side.pack()
 
 

@@ -106,6 +106,37 @@ def turn(rows, rotations):
         _turn_rows(rows, rotations[m, 0], rotations[m, 1], rotations[m, 2])
 
 
+@numba.njit(cache=True, nogil=True)
+def in_rounds(rotations, size):
+    """Sort rotations of ``size`` rows so that the first rows rise as long as they can, and then begin anew.
+
+    Rotations of other rows may change places, so what they do stays the same; but small numbers tell more.
+    """
+    number = len(rotations)
+    # each row's rotations as a list: where it begins, and which follows which
+    heads, tails = np.full(size, -1), np.full(size, -1)
+    follows = np.full((number, 2), -1)
+    for m in range(number):
+        for side in range(2):
+            row = rotations[m, side]
+            if tails[row] < 0:
+                heads[row] = m
+            else:
+                before = tails[row]
+                follows[before, 0 if rotations[before, 0] == row else 1] = m
+            tails[row] = m
+    out, done = np.empty_like(rotations), 0
+    while done < number:
+        for row in range(size):
+            m = heads[row]
+            while m >= 0 and rotations[m, 0] == row and heads[rotations[m, 1]] == m:
+                out[done] = rotations[m]
+                done += 1
+                heads[row], heads[rotations[m, 1]] = follows[m, 0], follows[m, 1]
+                m = heads[row]
+    return out
+
+
 def backwards(rotations: Rotations) -> Rotations:
     """Returns the rotations that undo ``rotations``."""
     return rotations[::-1] * np.array([1, 1, -1], np.int32)

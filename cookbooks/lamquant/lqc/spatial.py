@@ -20,14 +20,17 @@ from cookbooks.lamquant.lqc.rotations import (
     apply_matrix,
     backwards,
     find_rotations,
+    in_rounds,
     turn,
 )
 from cookbooks.lamquant.lqc.side import SideReader, SideWriter, folded, unfolded
 
-NOISE = 0.12
+NOISE = 0.09
 """Variance, in squared steps, up to which a coefficient costs no bits."""
 LEAST_COST = 4.0
 """Bits that a rotation must save of the coefficients that it is found in: less is what chance finds."""
+_SHARE_OF_COST = 0.65
+"""Rotations save more than is estimated: less error, and planes that are easier to predict."""
 LINEAR_HZ = 30.0
 """Bands are about equally wide below, and in proportion to their frequency above."""
 BAND_COUNTS = (1, 8, 16, 32)
@@ -140,7 +143,7 @@ def _choose(y: NDArray[np.float32], rate_hz: float, uses: float, counts: Sequenc
         edges = band_edges(hop, rate_hz, count)
         if len(edges) != count + 1:
             break
-        plan = Plan(tuple(_plan_bands(y, edges, max(cost, LEAST_COST))))
+        plan = Plan(tuple(_plan_bands(y, edges, max(_SHARE_OF_COST * cost, LEAST_COST))))
         bits = bits_of(together(y, plan, rate_hz)) + plan.n_rotations * cost + 4 * count / uses
         if bits < least:
             best, least = plan, bits
@@ -191,9 +194,8 @@ def _plan_bands(y: NDArray[np.float32], edges: list[int], cost: float) -> list[B
         anew, on = covariance.copy(), matrix @ covariance @ matrix.T
         first = find_rotations(anew, n, NOISE, cost, _most(channels, n))
         second = find_rotations(on, n, NOISE, cost, _most(channels, n))
-        band = Band(False, first)
-        if _bits(on, n, second, cost) <= _bits(anew, n, first, cost):
-            band = Band(True, second)
+        on_is_better = _bits(on, n, second, cost) <= _bits(anew, n, first, cost)
+        band = Band(on_is_better, in_rounds(second if on_is_better else first, channels))
         if not band.goes_on:
             matrix = np.eye(channels)
         turn(matrix, band.rotations)
@@ -206,13 +208,13 @@ def _most(n_channels: int, n: int) -> int:
     return min(64 * n_channels, n * n_channels // 8)
 
 
-def put_plan(side: SideWriter, plan: Plan) -> None:
+def put_plan(side: SideWriter, plan: Plan, n_channels: int) -> None:
     """Append a plan to what stands beside the coefficients."""
     side.put(_COUNT, len(plan.bands))
     for band in plan.bands:
         side.put(_START, int(band.goes_on))
         side.put(_NUMBER, len(band.rotations))
-        side.put(_FIRST, band.rotations[:, 0])
+        side.put(_FIRST, np.diff(band.rotations[:, 0], prepend=0) % n_channels)
         side.put(_SECOND, band.rotations[:, 1] - band.rotations[:, 0] - 1)
         side.put(_ANGLE, folded(band.rotations[:, 2]))
 
@@ -233,7 +235,7 @@ def take_plan(side: SideReader, shape: tuple[int, int, int], rate_hz: float) -> 
         goes_on, number = bool(side.take(_START, 1)[0]), int(side.take(_NUMBER, 1)[0])
         if number > _most(channels, frames * (high - low)):
             raise PayloadError(f"channels together: {number} rotations in a band: the chunk is damaged")
-        first = side.take(_FIRST, number)
+        first = np.cumsum(side.take(_FIRST, number)) % channels
         second = first + 1 + side.take(_SECOND, number)
         angle = unfolded(side.take(_ANGLE, number))
         if number and (second.max() >= channels or np.abs(angle).max() > ANGLES // 4):
@@ -242,10 +244,10 @@ def take_plan(side: SideReader, shape: tuple[int, int, int], rate_hz: float) -> 
     return Plan(tuple(bands))
 
 
-def pack_plan(plan: Plan) -> bytes:
+def pack_plan(plan: Plan, n_channels: int) -> bytes:
     """Returns a plan that all chunks of a group may use, as bytes; none for nothing."""
     side = SideWriter()
-    put_plan(side, plan)
+    put_plan(side, plan, n_channels)
     return side.pack() if plan.bands else b""
 
 
