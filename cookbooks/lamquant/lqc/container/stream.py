@@ -39,10 +39,8 @@ class Stream:
 
     def __init__(self, file: BinaryIO) -> None:
         self._window = _Passing(file)
-        start = bytes(self._window.view(0, 7))
-        while len(start) < 16 and start[6:] and start[-1] & 128:
-            start = bytes(self._window.view(0, len(start) + 1))
-        size = layout.header_size(start)
+        # no header is shorter, so nothing is waited for that may not come
+        size = layout.header_size(bytes(self._window.view(0, 16)))
         self.header: Header = layout.unpack(bytes(self._window.view(0, size)), None).header
         self._walk = walk.Walk(self._window, size, len(self.header.groups))
         self._n_samples = [group.n_samples for group in self.header.groups]

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from cookbooks.lamquant.lqc.container import layout
 from cookbooks.lamquant.lqc.container.header import Annotation, Header
 from cookbooks.lamquant.lqc.container.stream import Stream
 from cookbooks.lamquant.lqc.container.writer import Writer
@@ -54,7 +55,7 @@ def test_what_is_damaged_is_passed_over() -> None:
     data = bytearray(written(TWO, (0, 1500)))
     everything = numbers(Stream(io.BytesIO(data)))
     assert sorted(everything) == [*((0, i) for i in range(21)), *((1, i) for i in range(5))]
-    for at in range(len(written(TWO, (0, 1500))) - 200, 50, -31):
+    for at in range(len(data) - 200, len(layout.pack(TWO)), -31):
         data[at] ^= 0x91
         stream = Stream(io.BytesIO(data))
         got = numbers(stream)
@@ -69,6 +70,11 @@ def test_a_stream_that_breaks_off_is_not_complete() -> None:
     assert len(numbers(stream)) > 3 and not stream.complete
     with pytest.raises(FormatError, match="the file ends after 20"):
         Stream(io.BytesIO(data[:20]))
+    for cut in range(20):
+        with pytest.raises(FormatError):
+            Stream(io.BytesIO(data[:cut]))
+    with pytest.raises(FormatError, match="length of the header runs past the end"):
+        Stream(io.BytesIO(data[:6] + b"\x80"))
 
 
 def test_the_last_chunk_says_how_long_it_was() -> None:
