@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 ANGLES = 64
 Rotations = NDArray[np.int32]
-"""Rows (i, j, angle) with i < j, angle in -ANGLES / 4 .. ANGLES / 4."""
+"""Rows (i, j, angle) with i < j, angle in -ANGLES / 2 .. ANGLES / 2. Row i becomes the louder of the two:
+planes so are loud in all bands or quiet in all bands, and more of them can be predicted.
+"""
 _TILE = 256
 _COS = np.cos(np.arange(-ANGLES, ANGLES + 1) * np.pi / ANGLES)
 _SIN = np.sin(np.arange(-ANGLES, ANGLES + 1) * np.pi / ANGLES)
@@ -73,8 +75,6 @@ def find_rotations(r, n, noise, cost, most):
         i, j = min(i, partner[i]), max(i, partner[i])
         one, two, both = r[i, i], r[j, j], r[i, j]
         exact = 0.5 * np.arctan2(2 * both, one - two)
-        if one < two:
-            exact += -np.pi / 2 if exact > 0 else np.pi / 2
         angle = np.int64(np.rint(exact * ANGLES / np.pi))
         c, s = _COS[angle + ANGLES], _SIN[angle + ANGLES]
         after = c * c * one + s * s * two + 2 * c * s * both

@@ -238,7 +238,7 @@ def take_plan(side: SideReader, shape: tuple[int, int, int], rate_hz: float) -> 
         first = np.cumsum(side.take(_FIRST, number)) % channels
         second = first + 1 + side.take(_SECOND, number)
         angle = unfolded(side.take(_ANGLE, number))
-        if number and (second.max() >= channels or np.abs(angle).max() > ANGLES // 4):
+        if number and (second.max() >= channels or np.abs(angle).max() > ANGLES // 2):
             raise PayloadError("channels together: a rotation of none of the channels: the chunk is damaged")
         bands.append(Band(goes_on, np.stack([first, second, angle], 1).astype(np.int32)))
     return Plan(tuple(bands))
