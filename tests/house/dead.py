@@ -33,6 +33,7 @@ CALLED_ELSEWHERE: Mapping[str, tuple[str, ...]] = {
     "Sphinx calls it": ("setup",),
     "`blut_assets.cli.app` has their names": ("cancel", "auto", "resume"),
     "the whole question, of which the sensor asks the halves with the look at the data between": ("decide",),
+    "who decodes without Blut calls them": ("damaged_ranges", "parse_target", "read_all", "read_seconds"),
     "only tests call them yet: either something begins to, or they go": (
         *("metrics_files", "open_windows", "quant_of", "save_importance"),
     ),

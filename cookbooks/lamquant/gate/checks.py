@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from blut_resources.files.digest import digest_path
-from cookbooks.lamquant.codec.v1.bitstream import CODER_JOINT, DIGEST_BYTES, BitstreamError, unpack
 from cookbooks.lamquant.gate.split import JudgedSplit
+from cookbooks.lamquant.gate.stream_facts import DIGEST_BYTES, NotSound, stream_facts
 from cookbooks.lamquant.signal.duplicates import Signal, find_duplicates
 from cookbooks.lamquant.subjects.join import joined
 from cookbooks.lamquant.subjects.lookup import listed
@@ -152,14 +152,13 @@ def model_digest(candidate: Path) -> bytes | None:
 def not_a_bitstream(path: Path, model: bytes | None, shape: tuple[int, int], rate_hz: float) -> str | None:
     """Says why a file is not what this candidate wrote for a recording of this shape and rate, or None."""
     try:
-        stream = unpack(path.read_bytes())
-    except BitstreamError as error:
+        facts = stream_facts(path)
+    except NotSound as error:
         return f"{path.name} is not a bitstream: {error}"
-    found = (len(stream.channels), stream.n_samples)
-    if stream.coder != CODER_JOINT or stream.digest != model:
+    if not facts.models <= {model}:
         return f"{path.name} was not written by this candidate"
-    if found != shape or stream.rate_hz != rate_hz:
-        return f"{path.name} holds {found} at {stream.rate_hz} Hz, the original {shape} at {rate_hz} Hz"
+    if facts.shape != shape or facts.rate_hz != rate_hz:
+        return f"{path.name} holds {facts.shape} at {facts.rate_hz} Hz, the original {shape} at {rate_hz} Hz"
     return None
 
 

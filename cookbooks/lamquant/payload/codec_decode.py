@@ -3,21 +3,15 @@
 Nothing but the checkpoint and the bitstreams is read.
 """
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
-
-from blut_resources.files.foreign import open_regular
 from blut_resources.payload_kit.config import Bounds, read_config, read_inputs
 from blut_resources.payload_kit.device import use_threads
 from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.session import PayloadSession, payload_session
-from blut_resources.store.artifacts import write_atomic
-from cookbooks.lamquant.codec.checkpoint import load_checkpoint
-from cookbooks.lamquant.codec.v1.bitstream import BitstreamError
+from cookbooks.lamquant.codec.files import open_codec
 
 SUFFIX = ".lqc"
 
@@ -37,22 +31,18 @@ class DecodeInputs:
     bitstreams: Path
 
 
-def decode_all(session: PayloadSession, inputs: DecodeInputs) -> int:
+def decode_all(session: PayloadSession, inputs: DecodeInputs, threads: int) -> int:
     """Write the decoded recordings; how many."""
-    coder = load_checkpoint(inputs.checkpoint).coder
+    codec = open_codec(inputs.checkpoint, threads)
     paths = sorted(inputs.bitstreams.glob(f"*{SUFFIX}"))
     if not paths:
         raise Refused(f"bitstreams: no {SUFFIX} file in the directory")
     for number, path in enumerate(paths, 1):
         try:
-            with open_regular(path) as file:
-                digital = coder.decode(file.read())
-        except BitstreamError as error:
-            raise BitstreamError(f"{path.name}: {error}") from error
-        out = io.BytesIO()
-        np.save(out, digital, allow_pickle=False)
-        write_atomic(session.out / f"{path.stem}.npy", out.getvalue())
-        session.step(number, of=len(paths), n_samples=digital.size)
+            n_values = codec.decode(path, session.out / f"{path.stem}.npy")
+        except ValueError as error:
+            raise Refused(f"{path.name}: {error}") from error
+        session.step(number, of=len(paths), n_samples=n_values)
     return len(paths)
 
 
@@ -61,7 +51,7 @@ def main() -> None:
     with payload_session() as session:
         settings, inputs = read_config(session, DecodeSettings), read_inputs(session, DecodeInputs)
         use_threads(settings.threads)
-        session.done(n_files=decode_all(session, inputs))
+        session.done(n_files=decode_all(session, inputs, settings.threads))
 
 
 if __name__ == "__main__":

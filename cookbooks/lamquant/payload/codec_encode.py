@@ -11,8 +11,7 @@ from blut_resources.payload_kit.config import Bounds, read_config, read_inputs
 from blut_resources.payload_kit.device import use_threads
 from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.session import PayloadSession, payload_session
-from blut_resources.store.artifacts import write_atomic
-from cookbooks.lamquant.codec.checkpoint import load_checkpoint
+from cookbooks.lamquant.codec.files import open_codec
 from cookbooks.lamquant.formats.corpus import open_corpus
 from cookbooks.lamquant.signal.split import read_split, stems_in
 
@@ -36,21 +35,19 @@ class CodingInputs:
     split: Path
 
 
-def encode_split(session: PayloadSession, inputs: CodingInputs, split: str) -> int:
+def encode_split(session: PayloadSession, inputs: CodingInputs, settings: CodingSettings) -> int:
     """Write the bitstreams of a split; how many."""
-    coder = load_checkpoint(inputs.checkpoint).coder
+    codec, split = open_codec(inputs.checkpoint, settings.threads), settings.split
     corpus = open_corpus(session.inputs)
     stems = stems_in(read_split(inputs.split, corpus.index), split)
     if not stems:
         raise Refused(f"split.json: no recording in split={split!r}; nothing to encode")
     for number, stem in enumerate(stems, 1):
-        recording = corpus.open(stem)
         try:
-            data = coder.encode(recording.digital, recording.rate_hz)
+            n_bytes = codec.encode(corpus.open(stem), session.out / f"{stem}{SUFFIX}")
         except ValueError as error:
             raise Refused(f"{stem}: {error}") from error
-        write_atomic(session.out / f"{stem}{SUFFIX}", data)
-        session.step(number, of=len(stems), n_bytes=len(data))
+        session.step(number, of=len(stems), n_bytes=n_bytes)
     return len(stems)
 
 
@@ -59,7 +56,7 @@ def main() -> None:
     with payload_session() as session:
         settings, inputs = read_config(session, CodingSettings), read_inputs(session, CodingInputs)
         use_threads(settings.threads)
-        session.done(n_files=encode_split(session, inputs, settings.split))
+        session.done(n_files=encode_split(session, inputs, settings))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,184 @@
+"""Turns recordings into ``.lqc`` files: whole arrays, or signals of any length with bounded memory."""
+
+import io
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cookbooks.lamquant.lqc.container.header import Channel, Header, Profile
+from cookbooks.lamquant.lqc.errors import InputError
+from cookbooks.lamquant.lqc.exact_pass import exact_piece
+from cookbooks.lamquant.lqc.lossy import Lossy
+from cookbooks.lamquant.lqc.measure import Measured, measure
+from cookbooks.lamquant.lqc.model import Model
+from cookbooks.lamquant.lqc.parallel import Workers
+from cookbooks.lamquant.lqc.pieces import Piece, header_of, write_file
+from cookbooks.lamquant.lqc.plan import Placed
+from cookbooks.lamquant.lqc.signals import Signal, array_signal
+from cookbooks.lamquant.lqc.targets import MaxError, Target
+
+Progress = Callable[[int, int], object]
+_NOTHING = Header(())
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Says what a recording has become.
+
+    Attributes:
+        n_bytes: size of the file.
+        prdn: error in percent of the standard deviation, of the worst channel.
+        max_error: largest error of a sample, digital units.
+        passes: how often all of it was coded.
+        notes: what was done otherwise than asked, in sentences.
+    """
+
+    n_bytes: int
+    prdn: float
+    max_error: int
+    passes: int
+    notes: tuple[str, ...]
+
+
+def encode(
+    x: NDArray[np.integer],
+    rate_hz: float,
+    model: Model | None = None,
+    target: Target = MaxError(0),  # noqa: B008 - frozen
+    *,
+    profile: Profile = "full",
+    channels: Sequence[Channel | str] | None = None,
+    threads: int = 0,
+) -> bytes:
+    """Returns the ``.lqc`` file of a recording.
+
+    Args:
+        x: the recorder's integers (digital values, int32), [channels, samples].
+        rate_hz: samples a second.
+        model: a trained checkpoint, see ``load_model``; ``MaxError`` needs none.
+        target: what is promised; without one, every sample comes back as it was.
+        profile: ``full``, or ``device`` for what a microcontroller can write.
+        channels: a label, or all that is known, of each channel.
+        threads: how many to use; 0 for one a core. The bytes are the same.
+
+    Raises:
+        InputError: another shape, type or unit than meant, or a target that cannot be kept.
+    """
+    out = io.BytesIO()
+    made = encode_stream(
+        [array_signal(x, rate_hz, channels)], out, model, target, profile=profile, threads=threads
+    )
+    for note in made.notes:
+        warnings.warn(note, stacklevel=2)
+    return out.getvalue()
+
+
+def encode_stream(
+    signals: Sequence[Signal],
+    out: BinaryIO,
+    model: Model | None = None,
+    target: Target = MaxError(0),  # noqa: B008 - frozen
+    *,
+    profile: Profile = "full",
+    about: Header = _NOTHING,
+    threads: int = 0,
+    progress: Progress = lambda done, of: None,
+) -> Encoded:
+    """Write the ``.lqc`` file of signals of one rate each, which are read several times from start to end.
+
+    Memory holds a few chunks, and what is coded only up to 64 MiB.
+
+    Args:
+        signals: what is coded, each with its own rate.
+        out: where the file goes; it is only written to.
+        model: as for ``encode``.
+        target: as for ``encode``; of several signals the bytes are those of all.
+        profile: as for ``encode``.
+        about: what else is known: gaps (``group`` counts signals), annotations, facts.
+        threads: as for ``encode``.
+        progress: called with samples done, and about how many there will be.
+
+    Raises:
+        InputError: as ``encode``.
+    """
+    if not signals:
+        raise InputError("there is no signal: give at least one")
+    if model is None and not isinstance(target, MaxError):
+        raise InputError(f"target {target.name} needs a model: give one, or max_error=0 for lossless")
+    workers = Workers(threads)
+    told = _Told(progress, 3 * sum(signal.n_samples for signal in signals))
+    try:
+        measured = [measure(signal) for signal in signals]
+        if isinstance(target, MaxError) or model is None:
+            pieces = [
+                exact_piece(signal, _all(number, signal), m, _bound(target, signal), workers, told)
+                for number, (signal, m) in enumerate(zip(signals, measured, strict=True))
+            ]
+            passes, notes = 1, ()
+        else:
+            lossy = Lossy(signals, measured, model, target, profile, about, workers, told)
+            pieces, passes, notes = lossy.pieces(), lossy.passes, tuple(lossy.notes)
+    finally:
+        workers.close()
+    counted = _Counted(out)
+    write_file(cast(BinaryIO, counted), header_of(about, pieces, signals), pieces)
+    told.finished()
+    return Encoded(counted.n_bytes, _worst_prdn(pieces, measured), _largest(pieces), passes, notes)
+
+
+def _all(number: int, signal: Signal) -> Placed:
+    return Placed(number, np.arange(len(signal.channels)))
+
+
+def _bound(target: Target, signal: Signal) -> NDArray[np.int64]:
+    units = target.units if isinstance(target, MaxError) else 0
+    return np.full(len(signal.channels), units, np.int64)
+
+
+def _worst_prdn(pieces: Sequence[Piece], measured: Sequence[Measured]) -> float:
+    worst = 0.0
+    for piece in pieces:
+        of = measured[piece.placed.signal]
+        moving = piece.placed.rows[~of.constant[piece.placed.rows]]
+        if len(moving):
+            worst = max(worst, float((100 * np.sqrt(piece.outcome.error) / of.std[moving]).max()))
+    return worst
+
+
+def _largest(pieces: Sequence[Piece]) -> int:
+    return int(max((piece.outcome.largest.max(initial=0) for piece in pieces), default=0))
+
+
+class _Told:
+    """Tells a caller how far it is, never more than all."""
+
+    def __init__(self, progress: Progress, of: int) -> None:
+        self._progress, self._of, self._done = progress, of, 0
+
+    def __call__(self, samples: int) -> None:
+        self._done = min(self._done + samples, self._of)
+        self._progress(self._done, self._of)
+
+    def finished(self) -> None:
+        """Say that all is done."""
+        self._progress(self._of, self._of)
+
+
+class _Counted:
+    """Writes to a file and counts the bytes."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out, self.n_bytes = out, 0
+
+    def write(self, data: bytes) -> int:
+        """Returns how many bytes were written."""
+        self.n_bytes += len(data)
+        return self._out.write(data)
+
+    def flush(self) -> None:
+        """Flush the file."""
+        self._out.flush()

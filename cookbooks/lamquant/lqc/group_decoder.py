@@ -1,0 +1,145 @@
+"""Decodes any stretch of one group of channels, and keeps the chunks that are read again soon."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cookbooks.lamquant.lqc.chunk import decode_chunk
+from cookbooks.lamquant.lqc.container.reader import Reader
+from cookbooks.lamquant.lqc.errors import ChunkError, InputError, LqcError, ModelError
+from cookbooks.lamquant.lqc.exact import decode_exact
+from cookbooks.lamquant.lqc.lapped import synthesise
+from cookbooks.lamquant.lqc.model import Model
+from cookbooks.lamquant.lqc.parallel import Workers
+from cookbooks.lamquant.lqc.spatial import unpack_plan
+
+Damaged = Literal["raise", "mark"]
+_KEPT_VALUES = 1 << 21
+Part = tuple[int, NDArray[Any]]
+"""The number of the first sample, and samples [C, n]."""
+
+
+class GroupDecoder:
+    """Decodes one group of a file; threads may share it.
+
+    Args:
+        reader: the file.
+        number: of the group.
+        model: what it was coded with, of a lapped group.
+        damaged: ``raise``, or ``mark`` to fill lost chunks with the channels' means.
+
+    Raises:
+        ModelError: no model, or another one than that of the file.
+    """
+
+    def __init__(self, reader: Reader, number: int, model: Model | None, damaged: Damaged) -> None:
+        self.group, self.n_samples = reader.header.groups[number], reader.n_samples(number)
+        if self.group.mode == "lapped":
+            _check_model(self.group.digest, model)
+        self._reader, self._number, self._model, self._damaged = reader, number, model, damaged
+        channels = self.group.channels
+        self._moving = np.array([i for i, one in enumerate(channels) if one.low != one.high], np.intp)
+        self._low, self._high, self._dc = (
+            np.array([getattr(one, name) for one in channels], np.int64)[:, None]
+            for name in ("low", "high", "dc")
+        )
+        self._shared = unpack_plan(self.group.shared, len(self._moving), self.group.hop, self.group.rate_hz)
+        self.lost = set[int]()
+        self._kept: OrderedDict[int, NDArray[Any]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def read(self, start: int, stop: int, workers: Workers) -> NDArray[np.int32]:
+        """Returns samples [start, stop) of the group's channels, int32 [C, stop - start]."""
+        out = np.empty((len(self.group.channels), stop - start), np.int32)
+        out[:] = self._low
+        if not len(self._moving) or start >= stop:
+            return out
+        for at, x in (self._lapped if self.group.mode == "lapped" else self._exact)(start, stop, workers):
+            out[self._moving, at - start : at - start + x.shape[1]] = self._integers(x)
+        return out
+
+    def _integers(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Returns samples [C, n] as a channel can have them; those of lapped frames lie about its ``dc``."""
+        low, high = self._low[self._moving], self._high[self._moving]
+        if self.group.mode == "exact":
+            return np.clip(x, low, high)
+        return np.clip(np.rint(x) + self._dc[self._moving], low, high)
+
+    def _exact(self, start: int, stop: int, workers: Workers) -> Iterator[Part]:
+        size = self.group.per_chunk
+        chunks = range(start // size, (stop - 1) // size + 1)
+        for chunk, x in zip(chunks, workers.map(self._chunk, chunks), strict=True):
+            yield from _cut(chunk * size, x, start, stop)
+
+    def _lapped(self, start: int, stop: int, workers: Workers) -> Iterator[Part]:
+        hop, size = self.group.hop, self.group.per_chunk
+        first, end = start // hop, (stop - 1) // hop + 2
+        chunks = range(first // size, (end - 1) // size + 1)
+
+        def decoded(chunk: int) -> tuple[int, NDArray[np.floating], NDArray[np.float64]]:
+            at = max(first, chunk * size)
+            y = self._chunk(chunk)[:, at - chunk * size : end - chunk * size]
+            return at, y, synthesise(y)
+
+        before: NDArray[np.floating] | None = None
+        for at, y, inside in workers.map(decoded, chunks):
+            if before is not None:
+                yield from _cut((at - 1) * hop, synthesise(np.stack([before, y[:, 0]], 1)), start, stop)
+            yield from _cut(at * hop, inside, start, stop)
+            before = y[:, -1]
+
+    def _chunk(self, chunk: int) -> NDArray[Any]:
+        """Returns a decoded chunk: coefficients [C, F, hop], or samples [C, n] of an exact group."""
+        with self._lock:
+            if chunk in self._kept:
+                self._kept.move_to_end(chunk)
+                return self._kept[chunk]
+        first, end = self.group.frames(chunk, self.n_samples)
+        try:
+            found = self._decoded(chunk, end - first)
+        except InputError:
+            raise
+        except LqcError as error:
+            if self._damaged == "raise":
+                raise (
+                    error if isinstance(error, ChunkError) else ChunkError(self._number, chunk, str(error))
+                ) from error
+            self.lost.add(chunk)
+            found = self._mean(end - first)
+        with self._lock:
+            self._kept[chunk] = found
+            while len(self._kept) > 1 and sum(one.size for one in self._kept.values()) > _KEPT_VALUES:
+                self._kept.popitem(last=False)
+        return found
+
+    def _decoded(self, chunk: int, frames: int) -> NDArray[Any]:
+        data, group, n_channels = self._reader.chunk(self._number, chunk), self.group, len(self._moving)
+        if self._model is None or group.mode == "exact":
+            return decode_exact(data, n_channels, frames)
+        shape = (n_channels, frames, group.hop)
+        return decode_chunk(data, shape, group.rate_hz, self._model, group.profile, self._shared)
+
+    def _mean(self, frames: int) -> NDArray[Any]:
+        if self.group.mode == "exact":
+            return np.repeat(self._dc[self._moving], frames, 1)
+        return np.zeros((len(self._moving), frames, self.group.hop), np.float32)
+
+
+def _cut(at: int, x: NDArray[Any], start: int, stop: int) -> Iterator[Part]:
+    """Yields what of samples x [C, n] from number ``at`` on lies in [start, stop)."""
+    low, high = max(start, at), min(stop, at + x.shape[1])
+    if low < high:
+        yield low, x[:, low - at : high - at]
+
+
+def _check_model(digest: bytes, model: Model | None) -> None:
+    if model is None:
+        raise ModelError(f"the file was coded with model {digest.hex()}: give that checkpoint")
+    if model.digest != digest:
+        raise ModelError(
+            f"the file was coded with model {digest.hex()}, the one given is {model.digest.hex()}"
+        )

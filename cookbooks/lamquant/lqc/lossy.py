@@ -1,0 +1,193 @@
+"""Encodes signals at a target with loss, each channel by what serves it: lapped frames, or exactly."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cookbooks.lamquant.lqc.container.header import Header, Profile
+from cookbooks.lamquant.lqc.errors import InputError
+from cookbooks.lamquant.lqc.exact_pass import exact_piece
+from cookbooks.lamquant.lqc.lapped_pass import (
+    Attempt,
+    curves_of,
+    lapped_piece,
+    lapped_plan,
+    levels_of,
+    search_steps,
+    steps_at,
+    with_shared,
+)
+from cookbooks.lamquant.lqc.measure import Measured
+from cookbooks.lamquant.lqc.model import Model
+from cookbooks.lamquant.lqc.parallel import Workers
+from cookbooks.lamquant.lqc.passes import Lapped
+from cookbooks.lamquant.lqc.pieces import Counter, Piece, header_of, write_file
+from cookbooks.lamquant.lqc.plan import Placed, allowed_rms, exact_rows, max_error_for
+from cookbooks.lamquant.lqc.rate import ErrorSearch, SizeSearch
+from cookbooks.lamquant.lqc.signals import Signal
+from cookbooks.lamquant.lqc.targets import Bitrate, Cr, NoiseRatio, Target
+
+FIRST_LEVEL = 14.0
+"""At which the hop is chosen where a target does not say more."""
+FINEST = 26
+"""The finest level at which a channel may lie: planes of channels that help each other are trained so far."""
+DEAR = 2.0
+"""From so many bits a value on, exact coding may be the smaller one."""
+_NOISE_OF_LEVEL_ZERO = 0.18
+"""RMS error, as a share of a channel's RMS without drift, that level 16 usually gives."""
+
+
+class Lossy:
+    """Encodes signals at a target; ``pieces`` does it, ``passes`` and ``notes`` say how it went."""
+
+    def __init__(
+        self,
+        signals: Sequence[Signal],
+        measured: Sequence[Measured],
+        model: Model,
+        target: Target,
+        profile: Profile,
+        about: Header,
+        workers: Workers,
+        told: Callable[[int], object],
+    ) -> None:
+        self.signals, self.measured, self.model, self.target = signals, measured, model, target
+        self.profile: Profile = profile
+        self.about, self.workers, self.told = about, workers, told
+        self.passes, self.notes = 0, list[str]()
+
+    def pieces(self) -> list[Piece]:
+        """Returns the coded groups, in the order of the file.
+
+        Raises:
+            InputError: the target lies outside of what the model was trained for.
+        """
+        exactly = [exact_rows(self.target, m) for m in self.measured]
+        while (made := self._attempt(exactly)) is None:
+            pass  # what no step serves is coded exactly the next time
+        return made
+
+    def _attempt(self, exactly: list[NDArray[np.bool_]]) -> list[Piece] | None:
+        """Returns the pieces, or None after channels were added to those that are coded ``exactly``."""
+        exact, lapped = list[Piece](), list[Placed]()
+        for number, (rows, m) in enumerate(zip(exactly, self.measured, strict=True)):
+            if not (~rows & ~m.constant).any():
+                exact.append(self._exact(Placed(number, np.arange(len(rows)))))
+                continue
+            lapped.append(Placed(number, np.flatnonzero(~rows)))
+            if rows.any():
+                exact.append(self._exact(Placed(number, np.flatnonzero(rows))))
+        coded = self._lapped(lapped, exact, exactly)
+        if coded is None:
+            return None
+        return sorted([*coded, *exact], key=lambda piece: piece.placed.signal)
+
+    def _exact(self, placed: Placed) -> Piece:
+        """Returns rows of a signal coded with the largest bounds that keep what each channel is allowed."""
+        signal, m = self.signals[placed.signal], self.measured[placed.signal]
+        allowed = allowed_rms(self.target, m)
+        if allowed is None:
+            allowed = np.zeros(len(m.std))
+        bounds = np.array([max_error_for(float(allowed[row])) for row in placed.rows], np.int64)
+        moving = ~m.constant[placed.rows]
+        while True:
+            piece = exact_piece(signal, placed, m, bounds, self.workers, self.told)
+            missed = np.sqrt(piece.outcome.error) > allowed[placed.rows][moving]
+            if not (missed & (bounds[moving] > 0)).any():
+                return piece
+            bounds[np.flatnonzero(moving)[missed]] //= 2
+
+    def _lapped(
+        self, placed: Sequence[Placed], exact: Sequence[Piece], exactly: list[NDArray[np.bool_]]
+    ) -> list[Piece] | None:
+        if not placed:
+            return []
+        plans = [self._plan(one) for one in placed]
+        rms = [self.measured[p.signal].fast_rms[plan.rows] for p, plan in zip(placed, plans, strict=True)]
+
+        def made_of(attempt: Attempt) -> list[Piece]:
+            every = zip(plans, placed, attempt.chunks, attempt.outcomes, strict=True)
+            return [lapped_piece(p, o, self.measured[o.signal], c, e) for p, o, c, e in every]
+
+        def size(attempt: Attempt) -> int:
+            counter = Counter()
+            both = sorted([*made_of(attempt), *exact], key=lambda piece: piece.placed.signal)
+            write_file(cast(BinaryIO, counter), header_of(self.about, both, self.signals), both)
+            return counter.n_bytes
+
+        search = self._search(plans, placed, rms)
+        plans = [with_shared(plan, steps) for plan, steps in zip(plans, search.steps(), strict=True)]
+        attempt, good, self.passes = search_steps(plans, search, size, self.workers, self.told)
+        self._guard(np.concatenate([levels_of(r, s) for r, s in zip(rms, attempt.steps, strict=True)]), good)
+        if good or isinstance(search, SizeSearch):
+            return [self._smaller(piece) for piece in made_of(attempt)]
+        for plan, p, missed in zip(plans, placed, search.missed(attempt.errors), strict=True):
+            exactly[p.signal][plan.rows[missed]] = True
+        return None
+
+    def _plan(self, placed: Placed) -> Lapped:
+        m = self.measured[placed.signal]
+        rows = placed.rows[~m.constant[placed.rows]]
+        steps = steps_at(m.fast_rms[rows], FIRST_LEVEL)
+        allowed = allowed_rms(self.target, m)
+        if allowed is not None:
+            ratio = np.maximum(allowed[rows] / np.maximum(m.fast_rms[rows], 1e-9), 1e-3)
+            steps = steps_at(m.fast_rms[rows], 16.0) + np.round(
+                64 * np.log2(ratio / _NOISE_OF_LEVEL_ZERO)
+            ).astype(np.int64)
+        return lapped_plan(placed, self.signals[placed.signal], m, steps, self.model, self.profile)
+
+    def _search(
+        self, plans: Sequence[Lapped], placed: Sequence[Placed], rms: list[NDArray[np.float64]]
+    ) -> ErrorSearch | SizeSearch:
+        curves = [curves_of(plan) for plan in plans]
+        if (budget := self._budget()) is not None:
+            return SizeSearch(curves, rms, budget, FINEST)
+        allowed = [
+            np.square(cast(NDArray[np.float64], allowed_rms(self.target, self.measured[p.signal]))[plan.rows])
+            for p, plan in zip(placed, plans, strict=True)
+        ]
+        finest = [steps_at(one, FINEST) for one in rms]
+        coarsest = [steps_at(one, self.model.levels[0]) for one in rms]
+        return ErrorSearch(curves, allowed, finest, coarsest, each=isinstance(self.target, NoiseRatio))
+
+    def _budget(self) -> float | None:
+        """Returns the bytes of a whole file that the target allows; None where it speaks of errors."""
+        match self.target:
+            case Cr(ratio, raw_bits):
+                return sum(math.ceil(signal.size * raw_bits / 8) for signal in self.signals) / ratio
+            case Bitrate(bits):
+                return bits / 8 * max(signal.n_samples / signal.rate_hz for signal in self.signals)
+            case _:
+                return None
+
+    def _guard(self, levels: NDArray[np.float64], good: bool) -> None:
+        """Refuse what the model was not trained for, and say what was done instead where that is better."""
+        low, high = self.model.levels
+        middle, bytes_asked = float(np.median(levels)), self._budget() is not None
+        asked, trained = f"target {self.target.name}", f"the model was trained for {low} to {high}"
+        if bytes_asked and not good:
+            raise InputError(f"{asked} asks for fewer bytes than there can be: {trained}: ask for more")
+        if bytes_asked and middle < low - 0.5:
+            raise InputError(f"{asked} needs level {middle:.1f}, {trained}: ask for more bytes")
+        if not bytes_asked and middle > FINEST - 0.5:
+            raise InputError(
+                f"{asked} needs level {middle:.1f} or more, {trained}: ask for a larger error, or for"
+                " max_error, which needs no model"
+            )
+        if middle > high + 0.5:
+            self.notes.append(f"{asked} is coded at level {middle:.1f}, {trained}: max_error may be smaller")
+        if not bytes_asked and middle < low + 0.5:
+            self.notes.append(f"{asked} allows more error than is of use: coded at level {low}, the coarsest")
+
+    def _smaller(self, piece: Piece) -> Piece:
+        """Returns a piece, or what exact coding makes of its channels where that is smaller."""
+        signal = self.signals[piece.placed.signal]
+        values = len(piece.placed.rows) * signal.n_samples
+        if 8 * piece.chunks.n_bytes < DEAR * values:
+            return piece
+        other = self._exact(piece.placed)
+        return other if other.chunks.n_bytes < piece.chunks.n_bytes else piece

@@ -1,0 +1,138 @@
+"""Encodes frames of a signal once at given steps, and measures what decoding will give.
+
+The error is that of the integers which a decoder returns: added up, rounded, clipped.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cookbooks.lamquant.lqc.chunk import ALONE, encode_chunk
+from cookbooks.lamquant.lqc.container.header import Profile
+from cookbooks.lamquant.lqc.lapped import analyse, mirrored, n_frames, samples_of_frames, synthesise
+from cookbooks.lamquant.lqc.model import Model
+from cookbooks.lamquant.lqc.parallel import Workers
+from cookbooks.lamquant.lqc.pieces import Outcome
+from cookbooks.lamquant.lqc.signals import Signal
+from cookbooks.lamquant.lqc.spatial import Mixing, Plan
+
+Frames = tuple[int, int]
+"""The first frame of a run, and one beyond the last."""
+Turns = dict[Frames, Mixing]
+"""What is done to the channels of each run together."""
+
+
+@dataclass(frozen=True)
+class Lapped:
+    """Says which channels of a signal are coded in lapped frames, and how.
+
+    Attributes:
+        signal: where the samples are.
+        rows: the channels, [C].
+        dc: what is subtracted before coding, [C].
+        low: what decoded samples are not below, [C].
+        high: what decoded samples are not above, [C].
+        hop: samples from one frame to the next.
+        per_chunk: frames of a chunk.
+        model: what codes them.
+        profile: ``full`` or ``device``.
+        shared: what is done to the channels together in every chunk.
+    """
+
+    signal: Signal
+    rows: NDArray[np.intp]
+    dc: NDArray[np.int64]
+    low: NDArray[np.int64]
+    high: NDArray[np.int64]
+    hop: int
+    per_chunk: int
+    model: Model
+    profile: Profile
+    shared: Plan = ALONE
+
+    @property
+    def n_frames(self) -> int:
+        """Returns frames of the whole signal."""
+        return n_frames(self.signal.n_samples, self.hop)
+
+    def chunks(self) -> list[Frames]:
+        """Returns the frames of each chunk."""
+        return [(f, min(f + self.per_chunk, self.n_frames)) for f in range(0, self.n_frames, self.per_chunk)]
+
+    def read(self, frames: Frames) -> NDArray[np.float64]:
+        """Returns what frames cover, less ``dc``: [C, (F + 1) * hop], mirrored at the signal's ends."""
+        n, hop = self.signal.n_samples, self.hop
+        low, high = samples_of_frames(*frames, n, hop)
+        block = self.signal.read(low, high)[self.rows]
+        return mirrored(block, low, *frames, n, hop) - self.dc[:, None]
+
+    def coefficients(self, frames: Frames) -> NDArray[np.float64]:
+        """Returns coefficients [C, F, hop] of frames."""
+        return analyse(self.read(frames), self.hop)
+
+
+@dataclass(frozen=True)
+class _Coded:
+    data: bytes
+    outcome: Outcome
+    edge: NDArray[np.float64]
+    first: NDArray[np.floating]
+    last: NDArray[np.floating]
+
+
+def code(
+    plan: Lapped,
+    steps: NDArray[np.int64],
+    runs: Iterable[Frames],
+    workers: Workers,
+    sink: Callable[[bytes], object],
+    turns: Turns,
+) -> Outcome:
+    """Encode runs of frames at step indices [C]; ``sink`` is given the bytes of each, in order.
+
+    ``turns`` says what is done to the channels of a run together, where an earlier pass has chosen it, and is
+    told the choices of this one. The samples between two runs are measured where one follows the other.
+    """
+    total = Outcome.none(len(steps))
+    before: tuple[int, NDArray[np.floating]] | None = None
+    taken: list[Frames] = []
+
+    def blocks() -> Iterator[tuple[Frames, NDArray[np.float64]]]:
+        for run in runs:
+            taken.append(run)
+            yield run, plan.read(run)
+
+    for number, done in enumerate(workers.map(lambda item: _run(plan, steps, turns, *item), blocks())):
+        first, stop = taken[number]
+        total.join(done.outcome)
+        if before is not None and before[0] == first:
+            pair = synthesise(np.stack([before[1], done.first], 1))
+            total.add(_difference(plan, pair, done.edge, first - 1))
+        before = stop, done.last
+        sink(done.data)
+    return total
+
+
+def _run(
+    plan: Lapped, steps: NDArray[np.int64], turns: Turns, frames: Frames, x: NDArray[np.float64]
+) -> _Coded:
+    hop, y = plan.hop, analyse(x, plan.hop)
+    coded = encode_chunk(
+        y, steps, plan.signal.rate_hz, plan.model, plan.profile, shared=plan.shared, mixing=turns.get(frames)
+    )
+    turns[frames] = coded.mixing
+    outcome, back = Outcome.none(len(x)), coded.coefficients
+    inside = x[:, hop : hop * (frames[1] - frames[0])]
+    outcome.add(_difference(plan, synthesise(back), inside, frames[0]))
+    return _Coded(coded.data, outcome, x[:, :hop].copy(), back[:, 0].copy(), back[:, -1].copy())
+
+
+def _difference(
+    plan: Lapped, decoded: NDArray[np.float64], x: NDArray[np.float64], block: int
+) -> NDArray[np.float64]:
+    """Returns decoded less original of what lies within the signal; ``block`` hops lie before it."""
+    n = max(0, min(x.shape[1], plan.signal.n_samples - block * plan.hop))
+    back = np.clip(np.rint(decoded[:, :n]), (plan.low - plan.dc)[:, None], (plan.high - plan.dc)[:, None])
+    return back - x[:, :n]

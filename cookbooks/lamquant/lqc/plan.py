@@ -1,0 +1,83 @@
+"""Decides which channels are coded with loss and which exactly, and how the file describes them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cookbooks.lamquant.lqc.container.header import Channel, Group
+from cookbooks.lamquant.lqc.measure import Measured
+from cookbooks.lamquant.lqc.signals import Signal
+from cookbooks.lamquant.lqc.targets import NoiseRatio, Prdn, Target
+
+ROWS = "rows"
+"""Names the fact that says which rows of which signal each group holds, where that is not plain."""
+_LEAST_ERROR = 0.5
+"""RMS errors below so many digital units are left to exact coding: rounding alone makes 0.29."""
+
+
+def allowed_rms(target: Target, measured: Measured) -> NDArray[np.float64] | None:
+    """Returns the RMS error that a target allows each channel, [C], or None where it speaks of bytes."""
+    match target:
+        case Prdn(percent):
+            return measured.std * percent / 100
+        case NoiseRatio(ratio):
+            return measured.fast_rms * ratio
+        case _:
+            return None
+
+
+def exact_rows(target: Target, measured: Measured) -> NDArray[np.bool_]:
+    """Says which channels no transform serves: those whose allowed error is below the rounding's.
+
+    A channel of one value is not coded at all and counts as lapped.
+    """
+    allowed = allowed_rms(target, measured)
+    if allowed is None:
+        allowed = measured.fast_rms
+    return (allowed < _LEAST_ERROR) & ~measured.constant
+
+
+def max_error_for(rms: float) -> int:
+    """Returns the largest bound whose errors, if all are equally likely, have at most this RMS."""
+    return max(0, int((np.sqrt(12 * rms * rms + 1) - 1) / 2))
+
+
+def described(channels: Sequence[Channel], measured: Measured, rows: NDArray[np.intp]) -> tuple[Channel, ...]:
+    """Returns the channels with their range and mean, as a file of the ``full`` profile has them."""
+    return tuple(
+        replace(
+            channels[c],
+            dc=round(float(measured.mean[c])),
+            low=int(measured.low[c]),
+            high=int(measured.high[c]),
+        )
+        for c in rows
+    )
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Says which rows of which signal a group holds."""
+
+    signal: int
+    rows: NDArray[np.intp]
+
+
+def facts_of(placed: Sequence[Placed], signals: Sequence[Signal]) -> Mapping[str, Any]:
+    """Returns the fact that says where each channel belongs; nothing where each signal is one group."""
+    plain = len(placed) == len(signals) and all(
+        one.signal == number and len(one.rows) == len(signals[number].channels)
+        for number, one in enumerate(placed)
+    )
+    return {} if plain else {ROWS: [[one.signal, one.rows.tolist()] for one in placed]}
+
+
+def placed_in(groups: Sequence[Group], facts: Mapping[str, Any]) -> list[Placed]:
+    """Returns where the channels of each group belong, by the facts of a header."""
+    told = facts.get(ROWS)
+    if told is None:
+        return [Placed(number, np.arange(len(group.channels))) for number, group in enumerate(groups)]
+    return [Placed(int(signal), np.array(rows, np.intp)) for signal, rows in told]
