@@ -23,7 +23,7 @@ from cookbooks.lamquant.lqc.context import (
     past_bias,
 )
 from cookbooks.lamquant.lqc.levels import N_LEVELS, positions
-from cookbooks.lamquant.lqc.mixing import EVEN, ONE_WEIGHT, code_mixed, code_single
+from cookbooks.lamquant.lqc.mixing import EVEN, N_INPUTS, ONE_WEIGHT, code_mixed, code_single
 from cookbooks.lamquant.lqc.points import N_KINDS, N_SHIFTED, NEXT, PLAIN, find_loud, point, shown
 from cookbooks.lamquant.lqc.range_coder import put_bits, take_bits
 from cookbooks.lamquant.lqc.rows import new_rows, turn
@@ -33,7 +33,6 @@ N_DEPTHS = 8
 """Decisions "more than 0, 1, ... ?" that have counters of their own; deeper ones share the last."""
 _CELLS = N_KINDS * N_DEPTHS
 CONTEXTS = (256, 1024, 800, 484, 1024, 256)
-N_INPUTS = len(CONTEXTS)
 FIRST = np.cumsum((0, *CONTEXTS))[:-1].astype(np.int64) * _CELLS
 N_COUNTERS = sum(CONTEXTS) * _CELLS
 N_CHOICES = 16 * 4 * N_KINDS
@@ -78,25 +77,24 @@ def fresh_mixture() -> Mixture:
     )
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _octaves(value, parts, most):
     """Returns log2(1 + value) in 1/parts, ``most`` - 1 at most; parts is 1, 2 or 4."""
     return min((LOG[min(value, 65535)] * parts + 8) >> 4, most - 1)
 
 
-@numba.njit(cache=True, nogil=True)
-def _fill_slots(slots, rows, j, wide, before, fine, kind, position, others, share):
+@numba.njit(cache=True, nogil=True, inline="always")
+def _fill_slots(slots, now, one, two, slow, envelope, j, wide, before, fine, kind, position, others, share):
     """Fill ``slots`` with where each input's counters of this coefficient begin.
 
     ``others`` [K + 16] sums the planes before in this frame, ``share`` is 65536 over their number, or 0.
     """
-    now, one, two, slow, envelope = rows[NOW], rows[ONE], rows[TWO], rows[SLOW], rows[ENVELOPE]
     beside, quiet = np.int64(envelope[j - 1]) + envelope[j + 1], slow[j] >> 2
     pair = np.int64(now[j - 3]) + now[j - 4]
     scale = LINEAR[0] + LINEAR[1] * now[j - 1] + LINEAR[2] * now[j - 2] + LINEAR[3] * pair
     scale += LINEAR[4] * (wide - now[j - 1] - now[j - 2] - pair)
     scale += LINEAR[5] * one[j] + LINEAR[6] * (np.int64(one[j - 1]) + one[j + 1]) + LINEAR[7] * two[j]
-    scale += LINEAR[8] * slow[j] // 4 + LINEAR[9] * envelope[j] // 16
+    scale += (LINEAR[8] * slow[j] >> 2) + (LINEAR[9] * envelope[j] >> 4)
     if share > 0:
         at = (others[j] * share) >> 16
         around = ((others[j - 1] + others[j + 1]) * share) >> 16
@@ -117,16 +115,18 @@ def _fill_slots(slots, rows, j, wide, before, fine, kind, position, others, shar
     slots[5] = FIRST[5] + linear * _CELLS + cell
 
 
-@numba.njit(cache=True, nogil=True)
-def _code_magnitude(value, decoding, state, data, mixture, slots, fine, table, kind, logits, limit, rate):
+@numba.njit(cache=True, nogil=True, inline="always")
+def _code_magnitude(
+    value, decoding, state, data, counters, weights, slots, fine, table, kind, logits, limit, rate
+):
     """Write or read a magnitude: a run of "more?" decisions on it without its low bits, then those."""
     shift = SHIFTS[table]
     token, choice = value >> shift, (fine >> 4) * 4 * N_KINDS + kind
     depth = 0
     while depth < ESCAPE:
         more = code_mixed(
-            1 if token > depth else 0, decoding, state, data, mixture.counters, slots,
-            min(depth, N_DEPTHS - 1), mixture.weights, choice + min(depth, 3) * N_KINDS, logits, limit, rate,
+            1 if token > depth else 0, decoding, state, data, counters, slots,
+            min(depth, N_DEPTHS - 1), weights, choice + min(depth, 3) * N_KINDS, logits, limit, rate,
         )  # fmt: skip
         if more == 0:
             break
@@ -144,7 +144,7 @@ def _code_magnitude(value, decoding, state, data, mixture, slots, fine, table, k
     return value
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def _code_sign(negative, decoding, state, data, signs, k, one_below, two_below, limit):
     """Write or read a sign; transients make those of neighbouring low bins depend on each other."""
     if k >= N_LOW or (one_below == 0 and two_below == 0):
@@ -170,10 +170,12 @@ def code_planes(
     planes, frames, width = q.shape
     rows, hidden = new_rows(planes, width), base.shape[1]
     bias, quiet = np.empty((width, hidden), np.int32), np.empty(width, np.bool_)
-    first, second = np.empty(hidden, np.int32), np.empty(hidden, np.int32)
+    work, w2 = np.empty(hidden, np.int32), np.ascontiguousarray(net.w2.T)
+    w1, b2, w3, b3 = net.w1, net.b2, net.w3, net.b3
     still = np.full((N_LEVELS, width), -1, np.int32)
     loud, others = np.empty(width, np.bool_), np.empty(width + 2 * MARGIN, np.int64)
     slots, logits = np.empty(N_INPUTS, np.int64), np.empty(N_INPUTS, np.int64)
+    counters, weights, signs, centroids = mixture.counters, mixture.weights, mixture.signs, mixture.centroids
     for t in range(frames):
         turn(rows, bins, offsets, t)
         others[:] = 0
@@ -181,10 +183,16 @@ def code_planes(
             n = bins[p]
             if n == 0:
                 continue
-            now, one = rows[p, NOW], rows[p, ONE]
+            now, one, two, slow, envelope = (
+                rows[p, NOW],
+                rows[p, ONE],
+                rows[p, TWO],
+                rows[p, SLOW],
+                rows[p, ENVELOPE],
+            )
             level = min(max(np.int64(levels[p]) + np.int64(offsets[t]), 0), N_LEVELS - 1)
-            past_bias(rows[p], base, net.level[level], net, n, bias, quiet)
-            find_loud(rows[p, ENVELOPE], n, loud)
+            past_bias(one, two, slow, envelope, base, net.level, level, w1, n, bias, quiet)
+            find_loud(envelope, n, loud)
             share = 65536 // p if p > 0 else 0
             path, wide, before, one_below, two_below = 0, 0, 0, 0, 0
             for j in range(2 * MARGIN):
@@ -194,26 +202,41 @@ def code_planes(
                 before += one[j + 8]
                 if quiet[k] and wide == 0:
                     if still[level, k] < 0:
-                        still[level, k] = fine_index(now, j, 0, bias[k], net, first, second)
+                        still[level, k] = fine_index(now, j, 0, bias, k, w1, w2, b2, w3, b3, work)
                     fine = np.int64(still[level, k])
                 else:
-                    fine = fine_index(now, j, wide, bias[k], net, first, second)
+                    fine = fine_index(now, j, wide, bias, k, w1, w2, b2, w3, b3, work)
                 table, kind = min((fine + 2) >> 2, 63), path & 1 if loud[k] else PLAIN
-                _fill_slots(slots, rows[p], j, wide, before, fine, kind, positions[k], others, share)
+                _fill_slots(
+                    slots,
+                    now,
+                    one,
+                    two,
+                    slow,
+                    envelope,
+                    j,
+                    wide,
+                    before,
+                    fine,
+                    kind,
+                    positions[k],
+                    others,
+                    share,
+                )
                 magnitude = _code_magnitude(
-                    abs(np.int64(q[p, t, k])), decoding, state, data, mixture, slots, fine, table, kind,
-                    logits, limit, rate,
+                    abs(np.int64(q[p, t, k])), decoding, state, data, counters, weights, slots, fine, table,
+                    kind, logits, limit, rate,
                 )  # fmt: skip
                 two_below, sign = one_below, 0
                 if magnitude > 0:
                     negative = _code_sign(
-                        1 if q[p, t, k] < 0 else 0, decoding, state, data, mixture.signs, k, one_below,
+                        1 if q[p, t, k] < 0 else 0, decoding, state, data, signs, k, one_below,
                         two_below, limit,
                     )  # fmt: skip
                     sign = 1 - 2 * negative
                     value = point(kind, magnitude)
                     now[j] = shown(value)
-                    value += mixture.centroids[kind, table, min(magnitude, N_SHIFTED - 1)]
+                    value += centroids[kind, table, min(magnitude, N_SHIFTED - 1)]
                     recon[p, t, k] = sign * value / 1024.0
                     q[p, t, k] = sign * magnitude
                 one_below = sign

@@ -100,17 +100,19 @@ def envelope_shift(t):
 
 @numba.njit(cache=True, nogil=True)
 def _log(value):
-    return LOG[min(value, 65535)]
+    return np.int32(LOG[min(value, 65535)])
+
+
+# Kernels below index whole arrays: a view made for each coefficient costs more than what is done with it.
 
 
 @numba.njit(cache=True, nogil=True)
-def past_bias(rows, base, level, net, bins, bias, quiet):
-    """Fill ``bias`` int32 [K, hidden] with all of the first layer that the frame before already decides.
+def past_bias(one, two, slow, envelope, base, levels, level, w1, bins, bias, quiet):
+    """Fill ``bias`` int32 [K, hidden] with all of the first layer that the frames before already decide.
 
-    ``rows`` [N_ROWS, K + 16] are a plane's magnitudes and means. ``quiet`` says of each bin that those of the
-    past are all zero around it; its bias is then the one without features.
+    ``one``, ``two``, ``slow`` and ``envelope`` are rows [K + 16] of a plane; ``levels`` the network's table
+    of them. ``quiet`` says of each bin that the rows are zero around it; its bias is then without features.
     """
-    one, two, slow, envelope = rows[ONE], rows[TWO], rows[SLOW], rows[ENVELOPE]
     hidden = base.shape[1]
     before, lower = 0, 0
     for j in range(2 * MARGIN):
@@ -118,62 +120,49 @@ def past_bias(rows, base, level, net, bins, bias, quiet):
     for k in range(bins):
         j = k + MARGIN
         before += one[j + 8]
-        x4, x5, x6 = one[j], one[j - 1] + one[j + 1], one[j - 2] + one[j + 2]
         x8, x9 = two[j], two[j - 1] + two[j + 1]
         x10, x11 = slow[j], slow[j - 1] + slow[j + 1]
-        row = bias[k]
-        for o in range(hidden):
-            row[o] = base[k, o] + level[o]
         x13, x14 = envelope[j] >> 4, (envelope[j - 1] + envelope[j + 1]) >> 4
         quiet[k] = before + x8 + x9 + ((x10 + x11 + lower) >> 2) + x13 + x14 == 0
-        if not quiet[k]:
-            _add(row, net.w1, 4, _log(x4))
-            _add(row, net.w1, 5, _log(x5))
-            _add(row, net.w1, 6, _log(x6))
-            _add(row, net.w1, 7, _log(before))
-            _add(row, net.w1, 8, _log(x8))
-            _add(row, net.w1, 9, _log(x9))
-            _add(row, net.w1, 10, _log(x10 >> 2))
-            _add(row, net.w1, 11, _log(x11 >> 2))
-            _add(row, net.w1, 12, _log(lower >> 2))
-            _add(row, net.w1, 13, _log(x13))
-            _add(row, net.w1, 14, _log(x14))
+        if quiet[k]:
+            for o in range(hidden):
+                bias[k, o] = base[k, o] + levels[level, o]
+        else:
+            y4, y5 = _log(one[j]), _log(one[j - 1] + one[j + 1])
+            y6, y7, y8, y9 = _log(one[j - 2] + one[j + 2]), _log(before), _log(x8), _log(x9)
+            y10, y11, y12 = _log(x10 >> 2), _log(x11 >> 2), _log(lower >> 2)
+            y13, y14 = _log(x13), _log(x14)
+            for o in range(hidden):
+                total = np.int32(base[k, o] + levels[level, o] + w1[4, o] * y4 + w1[5, o] * y5)
+                total = np.int32(total + w1[6, o] * y6 + w1[7, o] * y7 + w1[8, o] * y8 + w1[9, o] * y9)
+                total = np.int32(total + w1[10, o] * y10 + w1[11, o] * y11 + w1[12, o] * y12)
+                bias[k, o] = np.int32(total + w1[13, o] * y13 + w1[14, o] * y14)
         before -= one[j - 8]
         lower += slow[j] - slow[j - 8]
 
 
 @numba.njit(cache=True, nogil=True)
-def _add(row, w1, feature, x):
-    if x != 0:
-        scale = np.int32(x)
-        for o in range(len(row)):
-            row[o] += w1[feature, o] * scale
+def fine_index(now, j, wide, bias, k, w1, w2, b2, w3, b3, work):
+    """Returns the scale index, 0..N_FINE-1, of the coefficient at ``now[j]``, whose bin is ``k``.
 
-
-@numba.njit(cache=True, nogil=True)
-def fine_index(now, j, wide, row, net, first, second):
-    """Returns the scale index, 0..N_FINE-1, of the coefficient at ``now[j]``.
-
-    ``wide`` is the sum of the eight magnitudes below it, ``row`` its line of ``past_bias``; ``first`` and
-    ``second`` are int32 [hidden] to work in.
+    ``wide`` is the sum of the eight magnitudes below it, ``bias`` what ``past_bias`` filled, ``work`` int32
+    [hidden] to work in; the others are those of ``IntegerNet``, but ``w2`` is [hidden out, hidden in].
     """
-    hidden = len(row)
-    for o in range(hidden):
-        first[o] = row[o]
-        second[o] = net.b2[o]
+    hidden = len(work)
     if wide != 0:
-        _add(first, net.w1, 0, _log(now[j - 1]))
-        _add(first, net.w1, 1, _log(now[j - 2]))
-        _add(first, net.w1, 2, _log(now[j - 3] + now[j - 4]))
-        _add(first, net.w1, 3, _log(wide))
-    for i in range(hidden):
-        if first[i] >= 1024:
-            activation = np.int32(min(first[i] >> 10, 4095))
-            for o in range(hidden):
-                second[o] += net.w2[i, o] * activation
-    out = np.int64(net.b3[0])
+        x0, x1, x2, x3 = _log(now[j - 1]), _log(now[j - 2]), _log(now[j - 3] + now[j - 4]), _log(wide)
+        for o in range(hidden):
+            total = np.int32(bias[k, o] + w1[0, o] * x0 + w1[1, o] * x1 + w1[2, o] * x2 + w1[3, o] * x3)
+            work[o] = min(max(total >> 10, 0), 4095)
+    else:
+        for o in range(hidden):
+            work[o] = min(max(bias[k, o] >> 10, 0), 4095)
+    out = np.int64(b3[0])
     for o in range(hidden):
-        out += net.w3[o] * min(max(second[o] >> 10, 0), 4095)
+        total = b2[o]
+        for i in range(hidden):
+            total = np.int32(total + w2[o, i] * work[i])
+        out += w3[o] * min(max(total >> 10, 0), 4095)
     return min(max((out >> 10) + LOG_FLOOR * FINE_PER_OCTAVE, 0), N_FINE - 1)
 
 

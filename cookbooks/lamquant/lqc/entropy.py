@@ -140,7 +140,7 @@ def choose_static(
     their bits.
     """
     base, bins = net.base(spec.hop, spec.rate_hz), used_bins(y, 0.5)
-    return quantise_static(y, spec.levels, spec.offsets, bins, base, net, cost_table(starts), lam)
+    return quantise_static(y, spec.levels, spec.offsets, bins, base, net, cost_table(starts)[None], lam)
 
 
 def choose_trellis(

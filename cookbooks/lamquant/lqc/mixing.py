@@ -17,6 +17,8 @@ EVEN = (1 << PROBABILITY_BITS >> 1) << _COUNT_BITS
 COUNTERS_END = 1 << (PROBABILITY_BITS + _COUNT_BITS)
 ONE_WEIGHT = 1 << 16
 _HALF_LOGITS = 2048
+N_INPUTS = 6
+"""Counters that a decision is mixed from."""
 
 
 def _stretch() -> np.ndarray:
@@ -33,7 +35,7 @@ STRETCH, SQUASH = _stretch(), _squash()
 _SHARE = (65536 / (np.arange(1 << _COUNT_BITS) + 1.6)).astype(np.int64)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def learn(counters, at, bit, limit):
     """Move the counter at ``at`` towards ``bit``, by less the more often it was seen (``limit`` at most)."""
     value = np.int64(counters[at])
@@ -42,7 +44,7 @@ def learn(counters, at, bit, limit):
     counters[at] = p << 10 | min(n + 1, limit)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def code_mixed(bit, decoding, state, data, counters, slots, depth, weights, choice, logits, limit, rate):
     """Write ``bit``, or read it where ``decoding``; return it. Counters and weights learn from it.
 
@@ -50,7 +52,7 @@ def code_mixed(bit, decoding, state, data, counters, slots, depth, weights, choi
     int64 [inputs] is to work in.
     """
     total = 0
-    for i in range(len(slots)):
+    for i in range(N_INPUTS):
         logits[i] = STRETCH[counters[slots[i] + depth] >> 18]
         total += logits[i] * weights[choice, i]
     one = np.int64(SQUASH[min(max(total >> 16, -2047), 2047) + 2048])
@@ -59,13 +61,13 @@ def code_mixed(bit, decoding, state, data, counters, slots, depth, weights, choi
     else:
         put_bit(state, data, bit, one)
     wrong = ((bit << 16) - one) * rate
-    for i in range(len(slots)):
+    for i in range(N_INPUTS):
         weights[choice, i] += (logits[i] * wrong + 524288) >> 20
         learn(counters, slots[i] + depth, bit, limit)
     return bit
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def code_single(bit, decoding, state, data, counters, at, limit):
     """Write or read a bit by one counter alone; return it."""
     one = min(max(np.int64(counters[at]) >> 14, 16), 65520)

@@ -8,7 +8,17 @@ quantisers, with code lengths from tables counted in training.
 import numba
 import numpy as np
 
-from cookbooks.lamquant.lqc.context import ENVELOPE, MARGIN, MAX_MAGNITUDE, NOW, fine_index, past_bias
+from cookbooks.lamquant.lqc.context import (
+    ENVELOPE,
+    MARGIN,
+    MAX_MAGNITUDE,
+    NOW,
+    ONE,
+    SLOW,
+    TWO,
+    fine_index,
+    past_bias,
+)
 from cookbooks.lamquant.lqc.levels import N_LEVELS
 from cookbooks.lamquant.lqc.points import HALF, N_STATES, NEXT, PLAIN, find_loud, point, shown
 from cookbooks.lamquant.lqc.rows import new_rows, turn
@@ -25,7 +35,8 @@ def choose_full(y, levels, offsets, bins, base, net, cost, lam, counts):
     q = np.zeros((planes, frames, width), np.int32)
     rows, hidden = new_rows(planes, width), base.shape[1]
     bias, quiet = np.empty((width, hidden), np.int32), np.empty(width, np.bool_)
-    first, second = np.empty(hidden, np.int32), np.empty(hidden, np.int32)
+    work, w2 = np.empty(hidden, np.int32), np.ascontiguousarray(net.w2.T)
+    w1, b2, w3, b3 = net.w1, net.b2, net.w3, net.b3
     still = np.full((N_LEVELS, width), -1, np.int32)
     loud, tables = np.empty(width, np.bool_), np.empty(width, np.int64)
     best, kinds = np.empty(width, np.int64), np.empty(width, np.int64)
@@ -37,19 +48,25 @@ def choose_full(y, levels, offsets, bins, base, net, cost, lam, counts):
             n = bins[p]
             if n == 0:
                 continue
-            now = rows[p, NOW]
+            now, one, two, slow, envelope = (
+                rows[p, NOW],
+                rows[p, ONE],
+                rows[p, TWO],
+                rows[p, SLOW],
+                rows[p, ENVELOPE],
+            )
             level = min(max(np.int64(levels[p]) + np.int64(offsets[t]), 0), N_LEVELS - 1)
-            past_bias(rows[p], base, net.level[level], net, n, bias, quiet)
-            find_loud(rows[p, ENVELOPE], n, loud)
+            past_bias(one, two, slow, envelope, base, net.level, level, w1, n, bias, quiet)
+            find_loud(envelope, n, loud)
             wide, some = 0, False
             for k in range(n):
                 j = k + MARGIN
                 if quiet[k] and wide == 0:
                     if still[level, k] < 0:
-                        still[level, k] = fine_index(now, j, 0, bias[k], net, first, second)
+                        still[level, k] = fine_index(now, j, 0, bias, k, w1, w2, b2, w3, b3, work)
                     fine = np.int64(still[level, k])
                 else:
-                    fine = fine_index(now, j, wide, bias[k], net, first, second)
+                    fine = fine_index(now, j, wide, bias, k, w1, w2, b2, w3, b3, work)
                 tables[k] = min((fine + 2) >> 2, 63)
                 a = min(abs(float(y[p, t, k])), float(MAX_MAGNITUDE - 1))
                 kind = 0 if loud[k] else PLAIN
@@ -75,10 +92,10 @@ def _alone(a, kind, table, cost, lam):
         return 0
     spacing = point(kind, 1) / 1024.0
     top = int(a / spacing + 0.5)
-    best, least = 0, a * a + lam * token_bits(cost[kind], table, 0)
+    best, least = 0, a * a + lam * token_bits(cost, kind, table, 0)
     for v in range(max(top - 1, 1), top + 1):
         error = a - v * spacing
-        loss = error * error + lam * token_bits(cost[kind], table, v)
+        loss = error * error + lam * token_bits(cost, kind, table, v)
         if loss < least:
             best, least = v, loss
     return best
@@ -87,7 +104,7 @@ def _alone(a, kind, table, cost, lam):
 @numba.njit(cache=True, nogil=True)
 def _loss(a, kind, table, cost, lam, v):
     error = a - point(kind, v) / 1024.0
-    return error * error + lam * token_bits(cost[kind], table, v)
+    return error * error + lam * token_bits(cost, kind, table, v)
 
 
 @numba.njit(cache=True, nogil=True)

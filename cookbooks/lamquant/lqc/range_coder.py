@@ -142,7 +142,7 @@ def take_bits(state, data, n):
     return value
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def put_bit(state, out, bit, one):
     """Write a bit that is 1 with probability ``one`` / 2**16."""
     part = (state[_RANGE] >> 16) * one
@@ -157,7 +157,7 @@ def put_bit(state, out, bit, one):
     state[_RANGE] = span
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, inline="always")
 def take_bit(state, data, one):
     """Returns the next bit, which is 1 with probability ``one`` / 2**16."""
     part = (state[1] >> 16) * one

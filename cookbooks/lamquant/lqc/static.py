@@ -7,7 +7,17 @@ its own context: no plane looks at another.
 import numba
 import numpy as np
 
-from cookbooks.lamquant.lqc.context import MARGIN, MAX_MAGNITUDE, NOW, fine_index, past_bias
+from cookbooks.lamquant.lqc.context import (
+    ENVELOPE,
+    MARGIN,
+    MAX_MAGNITUDE,
+    NOW,
+    ONE,
+    SLOW,
+    TWO,
+    fine_index,
+    past_bias,
+)
 from cookbooks.lamquant.lqc.levels import N_LEVELS
 from cookbooks.lamquant.lqc.range_coder import start_decoder
 from cookbooks.lamquant.lqc.rows import new_rows, turn
@@ -32,7 +42,8 @@ def quantise_static(y, levels, offsets, bins, base, net, cost, lam):
     rows = new_rows(planes, width)
     hidden = base.shape[1]
     bias, quiet = np.empty((width, hidden), np.int32), np.empty(width, np.bool_)
-    first, second = np.empty(hidden, np.int32), np.empty(hidden, np.int32)
+    work, w2 = np.empty(hidden, np.int32), np.ascontiguousarray(net.w2.T)
+    w1, b2, w3, b3 = net.w1, net.b2, net.w3, net.b3
     still = np.full((N_LEVELS, width), -1, np.int32)
     total = 0.0
     for t in range(frames):
@@ -40,25 +51,31 @@ def quantise_static(y, levels, offsets, bins, base, net, cost, lam):
         for p in range(planes):
             if bins[p] == 0:
                 continue
-            now = rows[p, NOW]
+            now, one, two, slow, envelope = (
+                rows[p, NOW],
+                rows[p, ONE],
+                rows[p, TWO],
+                rows[p, SLOW],
+                rows[p, ENVELOPE],
+            )
             level = min(max(np.int64(levels[p]) + np.int64(offsets[t]), 0), N_LEVELS - 1)
-            past_bias(rows[p], base, net.level[level], net, bins[p], bias, quiet)
+            past_bias(one, two, slow, envelope, base, net.level, level, w1, bins[p], bias, quiet)
             wide = 0
             for k in range(bins[p]):
                 j = k + MARGIN
                 if quiet[k] and wide == 0:
                     if still[level, k] < 0:
-                        still[level, k] = fine_index(now, j, 0, bias[k], net, first, second)
+                        still[level, k] = fine_index(now, j, 0, bias, k, w1, w2, b2, w3, b3, work)
                     fine = np.int64(still[level, k])
                 else:
-                    fine = fine_index(now, j, wide, bias[k], net, first, second)
+                    fine = fine_index(now, j, wide, bias, k, w1, w2, b2, w3, b3, work)
                 c = _table(fine)
                 a = min(abs(float(y[p, t, k])), float(MAX_MAGNITUDE - 1))
                 top = int(a + 0.5)
-                best, best_bits = 0, token_bits(cost, c, 0)
+                best, best_bits = 0, token_bits(cost, 0, c, 0)
                 least = a * a + lam * best_bits
                 for v in range(max(top - 1, 1), top + 1):
-                    bits = token_bits(cost, c, v)
+                    bits = token_bits(cost, 0, c, v)
                     error = a - v
                     loss = error * error + lam * bits
                     if loss < least:
@@ -89,7 +106,8 @@ def read_static(data, at, frames, width, levels, offsets, bins, base, net, start
     rows = new_rows(planes, width)
     hidden = base.shape[1]
     bias, quiet = np.empty((width, hidden), np.int32), np.empty(width, np.bool_)
-    first, second = np.empty(hidden, np.int32), np.empty(hidden, np.int32)
+    work, w2 = np.empty(hidden, np.int32), np.ascontiguousarray(net.w2.T)
+    w1, b2, w3, b3 = net.w1, net.b2, net.w3, net.b3
     still = np.full((N_LEVELS, width), -1, np.int32)
     state = start_decoder(data, at)
     for t in range(frames):
@@ -97,18 +115,24 @@ def read_static(data, at, frames, width, levels, offsets, bins, base, net, start
         for p in range(planes):
             if bins[p] == 0:
                 continue
-            now = rows[p, NOW]
+            now, one, two, slow, envelope = (
+                rows[p, NOW],
+                rows[p, ONE],
+                rows[p, TWO],
+                rows[p, SLOW],
+                rows[p, ENVELOPE],
+            )
             level = min(max(np.int64(levels[p]) + np.int64(offsets[t]), 0), N_LEVELS - 1)
-            past_bias(rows[p], base, net.level[level], net, bins[p], bias, quiet)
+            past_bias(one, two, slow, envelope, base, net.level, level, w1, bins[p], bias, quiet)
             wide = 0
             for k in range(bins[p]):
                 j = k + MARGIN
                 if quiet[k] and wide == 0:
                     if still[level, k] < 0:
-                        still[level, k] = fine_index(now, j, 0, bias[k], net, first, second)
+                        still[level, k] = fine_index(now, j, 0, bias, k, w1, w2, b2, w3, b3, work)
                     fine = np.int64(still[level, k])
                 else:
-                    fine = fine_index(now, j, wide, bias[k], net, first, second)
+                    fine = fine_index(now, j, wide, bias, k, w1, w2, b2, w3, b3, work)
                 value = take_token(state, data, starts, _table(fine))
                 now[j] = abs(value) << 4
                 q[p, t, k] = value

@@ -58,11 +58,12 @@ def cost_table(starts: NDArray[np.int32]) -> NDArray[np.float64]:
 
 
 @numba.njit(cache=True, nogil=True)
-def token_bits(cost, c, m):
-    """Returns the code length of magnitude ``m`` (with its sign) by table ``c``."""
+def token_bits(cost, kind, c, m):
+    """Returns the code length of magnitude ``m`` (with its sign) by table ``c`` of ``cost`` [kinds, tables,
+    tokens]."""
     shift = SHIFTS[c]
     token = m >> shift
-    bits = cost[c, min(token, ESCAPE)] + shift
+    bits = cost[kind, c, min(token, ESCAPE)] + shift
     if m > 0:
         bits += 1.0
     if token >= ESCAPE:
