@@ -17,7 +17,7 @@ from cookbooks.lamquant.lqc.exact.density import (
     place,
     weigh,
 )
-from cookbooks.lamquant.lqc.exact.predictor import OWN, TAPS, learn, new_predictor, predict
+from cookbooks.lamquant.lqc.exact.predictor import AHEAD, PAST, learn, new_predictor, predict
 
 
 @jit
@@ -27,21 +27,21 @@ def encode_channel(
     """Encode ``values`` int64 [T] into ``out``, and fill ``decoded`` int64 [T] with what a decoder will give.
 
     Values lie in ``bounds`` (lowest, highest), and are coded to within ``step // 2``. ``deviation`` is a
-    first guess at the error of prediction. ``others`` float64 [M, T + 2] are channels already coded, from one
-    sample before the first to one after the last.
+    first guess at the error of prediction. ``others`` float64 [M, PAST + T + AHEAD] are channels already
+    coded, from ``PAST`` samples before the first to ``AHEAD`` after the last.
     """
-    predictor = new_predictor(OWN + TAPS * len(others), deviation * deviation)
+    predictor = new_predictor(len(others), deviation * deviation)
     density = new_density(deviation * deviation)
-    past = np.zeros(OWN + len(values))
+    signals = _signals(others, len(values))
     for t in range(len(values)):
-        predict(predictor, past, others, t)
+        predict(predictor, signals, t)
         centre, plain = place(density, predictor.predicted, step)
         quantised = (values[t] - centre + step // 2) // step
         _put_symbol(density, quantised, plain, state, out)
         value = min(max(centre + quantised * step, bounds[0]), bounds[1])
         decoded[t] = value
         weigh(density, predictor.predicted, value, step)
-        learn(predictor, past, value, t, step)
+        learn(predictor, signals[0], value, t, step)
 
 
 @jit
@@ -49,18 +49,26 @@ def decode_channel(
     bounds: Any, step: int, deviation: float, others: Any, state: Any, data: Any, decoded: Any
 ) -> None:
     """Fill ``decoded`` int64 [T] with what ``encode_channel`` coded."""
-    predictor = new_predictor(OWN + TAPS * len(others), deviation * deviation)
+    predictor = new_predictor(len(others), deviation * deviation)
     density = new_density(deviation * deviation)
-    past = np.zeros(OWN + len(decoded))
+    signals = _signals(others, len(decoded))
     furthest = (1 << 36) // step  # only damaged data says more
     for t in range(len(decoded)):
-        predict(predictor, past, others, t)
+        predict(predictor, signals, t)
         centre, plain = place(density, predictor.predicted, step)
         quantised = min(max(_take_symbol(density, plain, state, data), -furthest), furthest)
         value = min(max(centre + quantised * step, bounds[0]), bounds[1])
         decoded[t] = value
         weigh(density, predictor.predicted, value, step)
-        learn(predictor, past, value, t, step)
+        learn(predictor, signals[0], value, t, step)
+
+
+@jit
+def _signals(others: Any, n_samples: int) -> Any:
+    """Returns a channel not yet coded [PAST + T + AHEAD] above the ``others``."""
+    signals = np.zeros((1 + len(others), PAST + n_samples + AHEAD))
+    signals[1:] = others
+    return signals
 
 
 @jit

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from cookbooks.lamquant.lqc.errors import LqcError
 from cookbooks.lamquant.lqc.exact.channel import decode_channel, encode_channel
 from cookbooks.lamquant.lqc.exact.order import MAX_OTHERS, Turn, turns
+from cookbooks.lamquant.lqc.exact.predictor import AHEAD, PAST
 from cookbooks.lamquant.lqc.exact.stream import BitReader, BitWriter
 
 Integers = NDArray[np.int32]
@@ -32,7 +33,7 @@ def encode_exact(samples: Integers, max_error: int | Sequence[int] | NDArray[np.
     writer = BitWriter()
     _put_errors(writer, errors)
     order = turns(samples)
-    decoded = np.zeros((len(samples), samples.shape[1] + 2))
+    decoded = np.zeros((len(samples), PAST + samples.shape[1] + AHEAD))
     for done, turn in enumerate(order):
         _put_turn(writer, turn, [one.channel for one in order[:done]], len(samples))
         values = samples[turn.channel].astype(np.int64)
@@ -63,7 +64,7 @@ def decode_exact(data: bytes, n_channels: int, n_samples: int) -> Integers:
         return samples
     reader = BitReader(data)
     errors = _take_errors(reader, n_channels)
-    decoded = np.zeros((n_channels, n_samples + 2))
+    decoded = np.zeros((n_channels, PAST + n_samples + AHEAD))
     done: list[int] = []
     for _ in range(n_channels):
         turn = _take_turn(reader, done, n_channels)
@@ -150,5 +151,4 @@ def _others(decoded: NDArray[np.float64], turn: Turn) -> NDArray[np.float64]:
 
 def _keep(row: NDArray[np.float64], values: NDArray[np.int64], scale: int) -> None:
     """Fill ``row`` with ``values`` in units of ``2**scale``: any unit predicts any other alike."""
-    row[1:-1] = values / (1 << scale)
-    row[0], row[-1] = row[1], row[-2]
+    row[:] = np.pad(values / (1 << scale), (PAST, AHEAD), mode="edge")

@@ -1,4 +1,4 @@
-"""Says how likely a sample is: a mixture of Student's t about both predictions, at scales that follow.
+"""Says how likely a sample is: a mixture of Student's t about each prediction, at scales that follow.
 
 Student's t of an even number of degrees of freedom has a distribution function of ``+ - * /`` and ``sqrt``
 alone, so every machine finds the same counts.
@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cookbooks.lamquant.lqc.compiled import jit
+from cookbooks.lamquant.lqc.exact.predictor import PREDICTIONS
 
 int64: Any = np.int64
-PREDICTIONS = 2
 RATES = np.array([0.3, 0.08, 0.02])
 """How fast the variances of a prediction's error follow it."""
 WIDTHS = np.array([0.8, 0.9])

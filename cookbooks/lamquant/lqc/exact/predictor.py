@@ -11,16 +11,19 @@ import numpy as np
 
 from cookbooks.lamquant.lqc.compiled import jit
 
-OWN = 32
-"""Samples of the channel itself that predict the next one."""
-NEAR = 16
-"""How many of them a second, shorter prediction uses."""
-TAPS = 3
-"""Samples of another channel that predict: the one before, the one at the instant and the one after it."""
+ALONE = (8, 16, 64)
+"""Samples of the channel itself from which each of the predictions is made, without other channels."""
+OWN = (8, 16, 24)
+"""And beside others."""
+AROUND = (1, 3, 6)
+"""How many samples of each other channel before the one at the instant, and after it, are used then."""
+PREDICTIONS = len(OWN)
+PAST, AHEAD = ALONE[2], AROUND[2]
+"""Samples before the first and after the last that may be asked for."""
 BATCH = 4
 """Samples that are added to the normal equations at a time."""
 SOLVE = 8
-"""Samples from one solution of them to the next, once there have been a few hundred."""
+"""Samples from one solution of them to the next; four times that later on, where there are many."""
 MEMORY = 0.9995
 """What a sample's weight in the normal equations is multiplied by at each later sample."""
 DOUBT = 0.3
@@ -35,47 +38,61 @@ LIMIT = float(1 << 34)
 class Predictor(NamedTuple):
     """Holds the normal equations of one channel, and the weights last found."""
 
+    places: Any  # int64 [n, 2], row and time from now of each regressor in the signals
+    lengths: Any  # int64 [PREDICTIONS], how many of the regressors each prediction uses
     moments: Any  # float64 [n, n + 1]; the last column is what the regressors should give
     factor: Any  # float64 [n, n + 1], upper triangle: the Cholesky factor, and the last column through it
     columns: Any  # float64 [n, n], the factor's columns
     row: Any  # float64 [n + 1]
-    weights: Any  # float64 [2, n]
+    weights: Any  # float64 [PREDICTIONS, n]
     batch: Any  # float64 [BATCH, n + 1], regressors and wanted values not yet in the normal equations
     gains: Any  # float64 [BATCH]
-    predicted: Any  # float64 [2]
+    predicted: Any  # float64 [PREDICTIONS]
     variance: Any  # float64 [1]
 
 
 @jit
-def new_predictor(n: int, variance: float) -> Predictor:
-    """Return a predictor of ``n`` regressors; ``variance`` is a first guess at its error's."""
+def new_predictor(n_others: int, variance: float) -> Predictor:
+    """Return a predictor from ``n_others`` channels; ``variance`` is a first guess at its error's."""
+    lags = OWN if n_others else ALONE
+    n = lags[2] + n_others * (2 * AROUND[2] + 1)
+    places, lengths = np.zeros((n, 2), np.int64), np.zeros(PREDICTIONS, np.int64)
+    at = own = around = 0
+    for k in range(PREDICTIONS):
+        while own < lags[k]:
+            own += 1
+            places[at, 1] = -own
+            at += 1
+        for time in range(-AROUND[k], AROUND[k] + 1):
+            if k == 0 or abs(time) > around:
+                for other in range(n_others):
+                    places[at, 0] = 1 + other
+                    places[at, 1] = time
+                    at += 1
+        around = AROUND[k]
+        lengths[k] = at
     return Predictor(
-        np.zeros((n, n + 1)), np.zeros((n, n + 1)), np.zeros((n, n)), np.zeros(n + 1), np.zeros((2, n)),
-        np.zeros((BATCH, n + 1)), np.zeros(BATCH), np.zeros(2), np.full(1, variance),
+        places, lengths, np.zeros((n, n + 1)), np.zeros((n, n + 1)), np.zeros((n, n)), np.zeros(n + 1),
+        np.zeros((PREDICTIONS, n)), np.zeros((BATCH, n + 1)), np.zeros(BATCH), np.zeros(PREDICTIONS),
+        np.full(1, variance),
     )  # fmt: skip
 
 
 @jit
-def predict(p: Predictor, past: Any, others: Any, t: int) -> None:
-    """Fill the regressors and both predictions; ``past`` float64 [OWN + T] holds sample t at OWN + t."""
+def predict(p: Predictor, signals: Any, t: int) -> None:
+    """Make all predictions of sample ``t`` from ``signals`` float64 [1 + others, PAST + T + AHEAD].
+
+    Row 0 is the channel itself, and sample t is at PAST + t.
+    """
     v = p.batch[t % BATCH]
-    for i in range(NEAR):
-        v[i] = past[OWN + t - 1 - i]
-    at = NEAR
-    for j in range(len(others)):
-        for i in range(TAPS):
-            v[at] = others[j, t + i]
-            at += 1
-    for i in range(NEAR, OWN):
-        v[at] = past[OWN + t - 1 - i]
-        at += 1
-    whole = near = 0.0
-    for i in range(at):
-        whole += p.weights[0, i] * v[i]
-    for i in range(at - OWN + NEAR):
-        near += p.weights[1, i] * v[i]
-    p.predicted[0] = _bounded(v[0] + whole)
-    p.predicted[1] = _bounded(v[0] + near)
+    for i in range(len(p.places)):
+        v[i] = signals[p.places[i, 0], PAST + t + p.places[i, 1]]
+    for k in range(PREDICTIONS):
+        weights = p.weights[k]
+        total = v[0]
+        for i in range(p.lengths[k]):
+            total += weights[i] * v[i]
+        p.predicted[k] = _bounded(total)
 
 
 @jit
@@ -87,15 +104,18 @@ def _bounded(value: float) -> float:
 
 @jit
 def learn(p: Predictor, past: Any, value: float, t: int, step: float) -> None:
-    """Store sample ``t`` in ``past``; add it to the normal equations, and solve them now and then."""
-    error = value - p.predicted[0]
+    """Store sample ``t`` in ``past`` float64 [PAST + T + AHEAD], and add it to the normal equations.
+
+    They are solved now and then.
+    """
+    error = value - p.predicted[-1]
     square = error * error
     variance = p.variance[0]
     least = step * step
     if square > JUMP * (variance + least):
-        for i in range(t, t + OWN):
+        for i in range(t, t + PAST):
             past[i] += error
-    past[OWN + t] = value
+    past[PAST + t] = value
     gain = (1 - MEMORY) / (variance + DOUBT * square + 0.1 * least)
     p.variance[0] = variance + 0.05 * (min(square, 16 * variance + 100 * least) - variance)
     at = t % BATCH
@@ -103,11 +123,12 @@ def learn(p: Predictor, past: Any, value: float, t: int, step: float) -> None:
     p.batch[at, -1] = value - p.batch[at, 0]
     if at == BATCH - 1:
         _add(p)
-        if t < 512 or t % SOLVE == SOLVE - 1:
-            n = len(p.row) - 1
+        n = len(p.moments)
+        every = SOLVE if n <= 40 or t < 512 else 4 * SOLVE
+        if t % every == every - 1:
             _factorise(p, n)
-            _solve(p, p.weights[0], n)
-            _solve(p, p.weights[1], n - OWN + NEAR)
+            for k in range(PREDICTIONS):
+                _solve(p, p.weights[k], p.lengths[k])
 
 
 @jit
