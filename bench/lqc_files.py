@@ -122,7 +122,7 @@ def small_files(model: Model) -> dict[str, bytes]:
             [1000, 1200],
             gaps=(Gap(300, 2.5), Gap(77, 2.5, 1)),
             annotations=(Annotation(0.25, None, "seizure", "as it was written"),),
-            facts={"source": {"patient": "X X X X"}},
+            facts={"source": {"patient": "X X X X"}, "rows": [[0, [3, 2, 1, 0]], [1, [0]]]},
             identity=True,
         ),
     }

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.lqc.container.header import Channel, Group
+from cookbooks.lamquant.lqc.container.header import MAX_CHANNELS, MAX_GROUPS, Channel, Group
+from cookbooks.lamquant.lqc.errors import FormatError
 from cookbooks.lamquant.lqc.measure import Measured
 from cookbooks.lamquant.lqc.signals import Signal
 from cookbooks.lamquant.lqc.targets import NoiseRatio, Prdn, Target
@@ -76,8 +77,22 @@ def facts_of(placed: Sequence[Placed], signals: Sequence[Signal]) -> Mapping[str
 
 
 def placed_in(groups: Sequence[Group], facts: Mapping[str, Any]) -> list[Placed]:
-    """Returns where the channels of each group belong, by the facts of a header."""
+    """Returns where the channels of each group belong, by the facts of a header.
+
+    Raises:
+        FormatError: they say it of other groups, or do not say it in numbers.
+    """
     told = facts.get(ROWS)
     if told is None:
         return [Placed(number, np.arange(len(group.channels))) for number, group in enumerate(groups)]
-    return [Placed(int(signal), np.array(rows, np.intp)) for signal, rows in told]
+    try:
+        placed = [(int(signal), [int(row) for row in rows]) for signal, rows in told]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise FormatError(f"facts: {ROWS} is not a list of a signal and its rows for each group") from error
+    if [len(rows) for _, rows in placed] != [len(group.channels) for group in groups]:
+        raise FormatError(f"facts: {ROWS} does not fit the groups and channels of the header")
+    if sorted(found := {signal for signal, _ in placed}) != list(range(len(found))):
+        raise FormatError(f"facts: {ROWS} names signals that are not counted from 0")
+    if any(not 0 <= row < MAX_CHANNELS * MAX_GROUPS for _, rows in placed for row in rows):
+        raise FormatError(f"facts: {ROWS} names rows that are not counted from 0")
+    return [Placed(signal, np.array(rows, np.intp)) for signal, rows in placed]

@@ -9,6 +9,7 @@ import pytest
 from bench import fuzz_lqc
 from bench.lqc_files import made_model, small_files
 from bench.lqc_mutations import MUTATIONS, mutation, put_together, taken_apart
+from cookbooks.lamquant.lqc import group_decoder
 from cookbooks.lamquant.lqc.container.reader import Reader
 from tests.conftest import REPOSITORY
 
@@ -39,7 +40,7 @@ def test_the_files_are_sound_and_forging_keeps_them_so() -> None:
     ],
 )
 def test_what_it_looks_for_is_seen(fault: object, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fuzz_lqc, "decode_exact", fault)
+    monkeypatch.setattr(group_decoder, "decode_exact", fault)
     found = fuzz_lqc.cases(range(40), made_model())
     assert found.cases == 40 and {error.partition(":")[0] for _, _, error in found.failed} == {said}
 
@@ -48,7 +49,8 @@ def test_a_process_that_hangs_is_ended_and_its_case_named(tmp_path: Path) -> Non
     code = (
         "import sys, time\n"
         "from bench import fuzz_lqc\n"
-        "fuzz_lqc.LONGEST_S, fuzz_lqc.decode_exact = 1, lambda *_: time.sleep(60)\n"
+        "from cookbooks.lamquant.lqc import group_decoder\n"
+        "fuzz_lqc.LONGEST_S, group_decoder.decode_exact = 1, lambda *_: time.sleep(60)\n"
         "sys.argv = ['fuzz', '--worker', sys.argv[1], '--count', '40']\n"
         "fuzz_lqc.main()\n"
     )

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from cookbooks.lamquant.lqc.container import layout, text
 from cookbooks.lamquant.lqc.container.header import Channel, Group, Header
 from cookbooks.lamquant.lqc.errors import FormatError, LqcError, PayloadError
+from cookbooks.lamquant.lqc.plan import placed_in
 from cookbooks.lamquant.lqc.varint import MOST, Cursor, put, put_signed
 from tests.cookbooks.lamquant.lqc.headers import headers
 
@@ -108,6 +109,26 @@ def test_what_a_later_version_adds_to_the_text_is_passed_over() -> None:
     group = Group(256, (Channel("C3"),), "exact", 100, 1000)
     about = {"channels": [{"label": ["C3"], "colour": ["red"]}], "weather": "fine"}
     assert text.header_of([group], about, False) == Header((group,))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        7,
+        [[0]],
+        [[0, [0, 1, 2]]],
+        [[1, [0, 1]]],
+        [[2**60, [0, 1]]],
+        [[0, [0, -1]]],
+        [["x", [0, 1]]],
+        [[0, None]],
+    ],
+)
+def test_rows_that_are_said_to_lie_elsewhere_are_refused(rows: object) -> None:
+    group = Group(256, (Channel(), Channel()), "exact", 100, 1000)
+    assert [one.rows.tolist() for one in placed_in([group], {"rows": [[0, [1, 0]]]})] == [[1, 0]]
+    with pytest.raises(FormatError, match="facts: rows"):
+        placed_in([group], {"rows": rows})
 
 
 def test_errors_say_where_after_a_process_border() -> None:
