@@ -12,10 +12,12 @@ from cookbooks.lamquant.lqc.chunk import decode_chunk
 from cookbooks.lamquant.lqc.container.reader import Reader
 from cookbooks.lamquant.lqc.errors import ChunkError, InputError, LqcError, ModelError
 from cookbooks.lamquant.lqc.exact import decode_exact
+from cookbooks.lamquant.lqc.jumps import Baseline, unpack_jumps
 from cookbooks.lamquant.lqc.lapped import synthesise
 from cookbooks.lamquant.lqc.model import Model
 from cookbooks.lamquant.lqc.parallel import Workers
 from cookbooks.lamquant.lqc.spatial import unpack_plan
+from cookbooks.lamquant.lqc.varint import Cursor
 
 Damaged = Literal["raise", "mark"]
 _KEPT_VALUES = 1 << 21
@@ -48,6 +50,7 @@ class GroupDecoder:
             for name in ("low", "high", "dc")
         )
         self._shared = unpack_plan(self.group.shared, len(self._moving), self.group.hop, self.group.rate_hz)
+        self._baseline = Baseline(self.group.per_chunk * max(1, self.group.hop), self.n_samples)
         self.lost = set[int]()
         self._kept: OrderedDict[int, NDArray[Any]] = OrderedDict()
         self._lock = threading.Lock()
@@ -88,9 +91,13 @@ class GroupDecoder:
         before: NDArray[np.floating] | None = None
         for at, y, inside in workers.map(decoded, chunks):
             if before is not None:
-                yield from _cut((at - 1) * hop, synthesise(np.stack([before, y[:, 0]], 1)), start, stop)
-            yield from _cut(at * hop, inside, start, stop)
+                yield from self._cut((at - 1) * hop, synthesise(np.stack([before, y[:, 0]], 1)), start, stop)
+            yield from self._cut(at * hop, inside, start, stop)
             before = y[:, -1]
+
+    def _cut(self, at: int, x: NDArray[np.float64], start: int, stop: int) -> Iterator[Part]:
+        for low, part in _cut(at, x, start, stop):
+            yield low, self._baseline.on(part, low)
 
     def _chunk(self, chunk: int) -> NDArray[Any]:
         """Returns a decoded chunk: coefficients [C, F, hop], or samples [C, n] of an exact group."""
@@ -120,6 +127,10 @@ class GroupDecoder:
         data, group, n_channels = self._reader.chunk(self._number, chunk), self.group, len(self._moving)
         if self._model is None or group.mode == "exact":
             return decode_exact(data, n_channels, frames)
+        if group.profile == "full":
+            cursor, (start, stop) = Cursor(data), self._baseline.samples_of(chunk)
+            self._baseline.hold(chunk, unpack_jumps(cursor, n_channels, stop - start))
+            data = cursor.rest()
         shape = (n_channels, frames, group.hop)
         return decode_chunk(data, shape, group.rate_hz, self._model, group.profile, self._shared)
 

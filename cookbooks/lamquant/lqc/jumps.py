@@ -71,6 +71,51 @@ def render_all(jumps: Sequence[Jumps], n_samples: int) -> NDArray[np.float64]:
     return np.stack([render(one, n_samples) for one in jumps])
 
 
+class Baseline:
+    """Holds the jumps of chunks of ``size`` samples each, as they become known; what has none is not held."""
+
+    def __init__(self, size: int = 1, n_samples: int = 0) -> None:
+        self._size, self._n_samples = size, n_samples
+        self._chunks: dict[int, Sequence[Jumps]] = {}
+
+    def samples_of(self, chunk: int) -> tuple[int, int]:
+        """Returns the range of samples that a chunk has jumps of; the last one may have none."""
+        start = min(chunk * self._size, self._n_samples)
+        return start, min(start + self._size, self._n_samples)
+
+    def hold(self, chunk: int, jumps: Sequence[Jumps]) -> None:
+        """Update what is known of a chunk."""
+        if any(len(one.at) for one in jumps):
+            self._chunks[chunk] = jumps
+
+    def of(self, chunk: int, n_channels: int) -> Sequence[Jumps]:
+        """Returns the jumps of each channel in a chunk."""
+        return self._chunks.get(chunk, [NONE] * n_channels)
+
+    def on(self, x: NDArray[np.float64], at: int) -> NDArray[np.float64]:
+        """Returns samples x [C, n] from number ``at`` on with the baseline put back."""
+        return self._with(x, at, 1.0)
+
+    def off(self, x: NDArray[np.float64], at: int) -> NDArray[np.float64]:
+        """Returns samples x [C, n] from number ``at`` on without the baseline."""
+        return self._with(x, at, -1.0)
+
+    def _with(self, x: NDArray[np.float64], at: int, sign: float) -> NDArray[np.float64]:
+        if not self._chunks:
+            return x
+        out, end = x, at + x.shape[1]
+        for chunk in range(at // self._size, (max(at, end - 1)) // self._size + 1):
+            if chunk not in self._chunks:
+                continue
+            start, stop = self.samples_of(chunk)
+            low, high = max(start, at), min(stop, end)
+            if low < high:
+                lines = render_all(self._chunks[chunk], stop - start)[:, low - start : high - start]
+                out = out.copy() if out is x else out
+                out[:, low - at : high - at] += sign * lines
+        return out
+
+
 def pack_jumps(jumps: Sequence[Jumps]) -> bytes:
     """Returns the bytes of the jumps of all channels of a chunk."""
     places = np.unique(np.concatenate([one.at for one in jumps]))

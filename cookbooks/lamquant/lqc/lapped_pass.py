@@ -10,6 +10,8 @@ from cookbooks.lamquant.lqc.chunk import frames_per_chunk, in_steps
 from cookbooks.lamquant.lqc.container.header import Group, Profile
 from cookbooks.lamquant.lqc.curves import Curves
 from cookbooks.lamquant.lqc.hops import choose_hop
+from cookbooks.lamquant.lqc.jump_search import find_jumps
+from cookbooks.lamquant.lqc.jumps import Baseline
 from cookbooks.lamquant.lqc.levels import LEVEL_ZERO, LEVELS_PER_OCTAVE, STEPS_PER_OCTAVE
 from cookbooks.lamquant.lqc.measure import Measured
 from cookbooks.lamquant.lqc.model import Model
@@ -65,7 +67,19 @@ def lapped_plan(
 
     hop = choose_hop(read, signal.n_samples, signal.rate_hz, steps, model)
     per_chunk = frames_per_chunk(len(rows), hop, signal.rate_hz)
-    return Lapped(signal, rows, dc, low, high, hop, per_chunk, model, profile)
+    plan = Lapped(signal, rows, dc, low, high, hop, per_chunk, model, profile)
+    return plan if profile == "device" else replace(plan, baseline=_baseline(plan, steps))
+
+
+def _baseline(plan: Lapped, steps: NDArray[np.int64]) -> Baseline:
+    """Returns the jumps that are worth their bytes at these steps."""
+    found = Baseline(plan.per_chunk * plan.hop, plan.signal.n_samples)
+    for chunk in range(len(plan.chunks())):
+        low, high = found.samples_of(chunk)
+        if low < high:
+            sizes = 2.0 ** (steps / STEPS_PER_OCTAVE)
+            found.hold(chunk, find_jumps(plan.centred(low, high), sizes, plan.signal.rate_hz, plan.hop))
+    return found
 
 
 def pilot_runs(plan: Lapped) -> list[Frames]:

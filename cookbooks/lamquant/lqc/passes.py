@@ -4,13 +4,14 @@ The error is that of the integers which a decoder returns: added up, rounded, cl
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cookbooks.lamquant.lqc.chunk import ALONE, encode_chunk
 from cookbooks.lamquant.lqc.container.header import Profile
+from cookbooks.lamquant.lqc.jumps import Baseline, pack_jumps
 from cookbooks.lamquant.lqc.lapped import analyse, mirrored, n_frames, samples_of_frames, synthesise
 from cookbooks.lamquant.lqc.model import Model
 from cookbooks.lamquant.lqc.parallel import Workers
@@ -39,6 +40,7 @@ class Lapped:
         model: what codes them.
         profile: ``full`` or ``device``.
         shared: what is done to the channels together in every chunk.
+        baseline: the jumps that are taken out before coding.
     """
 
     signal: Signal
@@ -51,6 +53,7 @@ class Lapped:
     model: Model
     profile: Profile
     shared: Plan = ALONE
+    baseline: Baseline = field(default_factory=Baseline)
 
     @property
     def n_frames(self) -> int:
@@ -62,11 +65,20 @@ class Lapped:
         return [(f, min(f + self.per_chunk, self.n_frames)) for f in range(0, self.n_frames, self.per_chunk)]
 
     def read(self, frames: Frames) -> NDArray[np.float64]:
-        """Returns what frames cover, less ``dc``: [C, (F + 1) * hop], mirrored at the signal's ends."""
+        """Returns what frames cover, less ``dc`` and baseline: [C, (F + 1) * hop], mirrored at the ends."""
         n, hop = self.signal.n_samples, self.hop
         low, high = samples_of_frames(*frames, n, hop)
-        block = self.signal.read(low, high)[self.rows]
-        return mirrored(block, low, *frames, n, hop) - self.dc[:, None]
+        return mirrored(self.baseline.off(self.centred(low, high), low), low, *frames, n, hop)
+
+    def centred(self, low: int, high: int) -> NDArray[np.float64]:
+        """Returns samples [low, high) of the channels, less ``dc``."""
+        return self.signal.read(low, high)[self.rows] - self.dc[:, None].astype(np.float64)
+
+    def beside(self, frames: Frames) -> bytes:
+        """Returns what a chunk of these frames says before its coefficients."""
+        if self.profile == "device":
+            return b""
+        return pack_jumps(self.baseline.of(frames[0] // self.per_chunk, len(self.rows)))
 
     def coefficients(self, frames: Frames) -> NDArray[np.float64]:
         """Returns coefficients [C, F, hop] of frames."""
@@ -126,13 +138,17 @@ def _run(
     outcome, back = Outcome.none(len(x)), coded.coefficients
     inside = x[:, hop : hop * (frames[1] - frames[0])]
     outcome.add(_difference(plan, synthesise(back), inside, frames[0]))
-    return _Coded(coded.data, outcome, x[:, :hop].copy(), back[:, 0].copy(), back[:, -1].copy())
+    return _Coded(
+        plan.beside(frames) + coded.data, outcome, x[:, :hop].copy(), back[:, 0].copy(), back[:, -1].copy()
+    )
 
 
 def _difference(
     plan: Lapped, decoded: NDArray[np.float64], x: NDArray[np.float64], block: int
 ) -> NDArray[np.float64]:
     """Returns decoded less original of what lies within the signal; ``block`` hops lie before it."""
-    n = max(0, min(x.shape[1], plan.signal.n_samples - block * plan.hop))
-    back = np.clip(np.rint(decoded[:, :n]), (plan.low - plan.dc)[:, None], (plan.high - plan.dc)[:, None])
-    return back - x[:, :n]
+    at = block * plan.hop
+    n = max(0, min(x.shape[1], plan.signal.n_samples - at))
+    low, high = (plan.low - plan.dc)[:, None], (plan.high - plan.dc)[:, None]
+    original, back = (plan.baseline.on(one[:, :n], at) for one in (x, decoded))
+    return np.clip(np.rint(back), low, high) - original

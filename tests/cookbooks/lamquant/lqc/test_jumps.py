@@ -5,12 +5,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cookbooks.lamquant.lqc import lapped_pass
+from cookbooks.lamquant.lqc.decode import Decoder
+from cookbooks.lamquant.lqc.encode import encode
 from cookbooks.lamquant.lqc.errors import LqcError
 from cookbooks.lamquant.lqc.jump_search import find_jumps
 from cookbooks.lamquant.lqc.jumps import NONE, Jumps, pack_jumps, render, render_all, unpack_jumps
 from cookbooks.lamquant.lqc.lapped import analyse, mirrored, n_frames
+from cookbooks.lamquant.lqc.rms import fast_rms
+from cookbooks.lamquant.lqc.targets import NoiseRatio
 from cookbooks.lamquant.lqc.varint import Cursor
 from tests.cookbooks.lamquant.codec_support import eeg_like
+from tests.cookbooks.lamquant.lqc.recording_case import small_model
 
 RATE, HOP = 256.0, 256
 
@@ -57,6 +63,21 @@ def test_a_loose_electrode_is_found_among_others_and_what_all_do_is_left_to_rota
     x -= x.mean(1, keepdims=True)
     found = find_jumps(x, np.full(4, 40.0), RATE, HOP)
     assert [one.at.tolist() for one in found] == [[], [], [5000], []]
+
+
+def test_a_file_with_jumps_is_smaller_for_knowing_them_and_decodes_from_anywhere(monkeypatch) -> None:
+    """Some lie beside the border of a chunk, 120 s, and in the two ends of the recording."""
+    border = 120 * 256
+    places = [20, 5000, border - 3, border + 200, border + 9000, 2 * border + 700]
+    x = np.rint(with_steps(smooth(250.0), places, 2500.0)).astype(np.int32)
+    data = encode(x, RATE, small_model(), NoiseRatio(0.15))
+    decoder = Decoder(data, small_model())
+    whole = decoder.read_all()
+    assert np.sqrt(np.mean((whole - x) ** 2.0)) <= 0.15 * fast_rms(x[0] - x.mean(), RATE)
+    for start, stop in ((border - 300, border + 300), (0, 40), (4990, 5010), (2 * border, x.shape[1])):
+        assert np.array_equal(Decoder(data, small_model()).read(start, stop), whole[:, start:stop])
+    monkeypatch.setattr(lapped_pass, "find_jumps", lambda x, *_: [NONE] * len(x))
+    assert len(data) < 0.97 * len(encode(x, RATE, small_model(), NoiseRatio(0.15)))
 
 
 @pytest.mark.parametrize("x", [np.zeros((1, 500)), np.full((2, 9), 7.0), np.zeros((1, 0)), np.ones((1, 1))])
