@@ -22,6 +22,7 @@ from cookbooks.lamquant.lqc.errors import (
     PayloadError,
     VersionError,
 )
+from cookbooks.lamquant.lqc.varint import put
 from tests.cookbooks.lamquant.lqc.files import exact, lapped, payload, written
 
 TWO = Header((lapped(), exact()))
@@ -237,12 +238,31 @@ def test_more_than_the_bytes_can_stand_for_is_refused() -> None:
         Reader(layout.pack(Header((exact(2**27 + 2**20, 1), exact(2**27 + 2**20, 1)))))
 
 
+def test_a_length_that_is_told_at_the_end_is_bounded_alike() -> None:
+    file = io.BytesIO()
+    with Writer(file, Header((Group(256, (Channel(),), "exact", 2**22),))) as writer:
+        for _ in range(80):
+            writer.chunk(0, b"")
+        writer.close([80 * 2**22])
+    with pytest.raises(FormatError, match="335544320 values are declared"):
+        Reader(file.getvalue())
+
+
+def test_a_length_that_does_not_end_in_the_last_chunk_is_not_believed() -> None:
+    total = bytearray()
+    put(total, 5000)
+    data = layout.pack(Header((exact(None),)))
+    data += records.pack(records.kind_of(0, False), 0, b"x", 1)
+    data += records.pack(records.kind_of(0, True), 1, bytes(total), 1)
+    reader = Reader(data)
+    assert reader.n_samples(0) == 600 and reader.chunk(0, 0) == b"x"
+    assert reader.problems[-1] == "group 0: how many samples it has is lost with its end"
+
+
 def test_text_that_would_fill_the_memory_is_refused() -> None:
     body = layout.pack(Header((exact(),)))[7:-4]
     packer = zlib.compressobj(9, wbits=-15)
     bomb = body + packer.compress(b'{"facts":{"a":"' + b" " * 2**26 + b'"}}') + packer.flush()
-    from cookbooks.lamquant.lqc.varint import put
-
     out = bytearray(b"BLQ2\x02\x00")
     put(out, len(bomb))
     out += bomb
