@@ -49,7 +49,7 @@ def made_model() -> Model:
     net.w2[0, 0] = net.w3[0] = 1024
     starts = starts_from(np.zeros((N_TABLES, N_TOKENS)))
     entropy = EntropyModel(net, starts, np.stack([starts] * N_KINDS), fresh_mixture())
-    return Model(DIGEST, entropy, None, 0.13, (8, 20), {})
+    return Model(DIGEST, entropy, 0.13, (8, 20), {})
 
 
 def signal(channels: int, samples: int, seed: int = 0) -> NDArray[np.int32]:

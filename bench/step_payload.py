@@ -17,7 +17,7 @@ from blut_resources.payload_kit.config import read, read_config
 from blut_resources.payload_kit.ending import Ending
 from blut_resources.payload_kit.session import payload_session
 from cookbooks.lamquant.codec.data import load_corpus
-from cookbooks.lamquant.codec.presets import TIERS
+from cookbooks.lamquant.codec.presets import judged_at
 from cookbooks.lamquant.codec.training import Trainer
 from cookbooks.lamquant.payload.joint_train import JointSettings, train
 
@@ -25,9 +25,9 @@ from cookbooks.lamquant.payload.joint_train import JointSettings, train
 def bare(config: dict[str, Any], windows: Path) -> dict[str, float]:
     """Seconds per training step of the loop by itself."""
     settings = read(config, JointSettings)
-    preset, tier = settings.sizes(), TIERS[settings.tier]
+    preset, tiers = settings.sizes(), judged_at(settings.tier)
     _settings()
-    trainer = Trainer(load_corpus(windows), preset, tier, settings.seed, torch.device("cpu"))
+    trainer = Trainer(load_corpus(windows), preset, tiers, settings.seed, torch.device("cpu"))
 
     def loop() -> Trainer:
         while trainer.epoch < preset.epochs:
@@ -46,7 +46,7 @@ def _timed(loop: Callable[[], Trainer]) -> dict[str, float]:
     cpu, started = time.process_time(), time.perf_counter()
     trainer = loop()
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
-    steps = trainer.epoch * trainer.batches
+    steps = trainer.steps
     return {"wall": seconds / steps, "cpu": cpu_seconds / steps, "steps": steps}
 
 

@@ -101,7 +101,7 @@ def allowed_values(info: FieldInfo) -> str:
     if get_origin(info.annotation) is dict:
         return "object of names and values"
     if info.annotation is Any:
-        return "list or object"
+        return " or ".join(map(repr, info.examples)) if info.examples else "list or object"
     types = [t for t in (get_args(info.annotation) or (info.annotation,)) if t is not type(None)]
     names = [repr(t) if isinstance(t, str) else getattr(t, "__name__", str(t)) for t in types]
     words = {"Ge": "ge", "Gt": "gt", "Le": "le", "Lt": "lt"}

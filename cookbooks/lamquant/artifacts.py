@@ -156,14 +156,14 @@ class TrainingWindows(Artifact):
 
 
 class JointCkpt(Artifact):
-    """Encoder and decoder trained together: ``model.safetensors`` and ``model.json``.
+    """What encoder and decoder share, as it was trained: ``model.safetensors`` and ``model.json``.
 
     Attributes:
         preset: size and length of the training: smoke, fast, medium or production.
-        tier: 1 is the smallest bitstream, 4 the best quality.
+        tier: 1 is the smallest bitstream, 4 the best quality; all was judged at each.
         epochs: finished, those before a resume included.
-        parameters: trained numbers of encoder and decoder.
-        final_loss: training loss of the last epoch: rate and distortion, weighed.
+        parameters: trained numbers of the context network.
+        final_loss: bits a value of the training crops that is coded, in the last epoch.
         val_prdn: %, the verdict's PRDN on bytes coded and decoded, but of the high-passed windows of the
             validation patients: mean over recordings; lower is better.
         val_r: the verdict's R, on the same; 1 is perfect.
@@ -172,7 +172,7 @@ class JointCkpt(Artifact):
 
     kind: ClassVar[str] = "lamquant.ckpt.joint"
     preset: str
-    tier: int
+    tier: int | str
     epochs: int
     parameters: int
     final_loss: float

@@ -70,7 +70,7 @@ class JointCodecArgs(CorpusArgs, ChangeArgs):
     change_id: str = like(PccpVerdictConfig, "change_id", description="of the change judged")
     change_class: str = like(PccpVerdictConfig, "change_class")
     preset: PresetName = like(JointCheckpointConfig, "preset", description="size and length of the training")
-    tier: int = like(JointCheckpointConfig, "tier")
+    tier: Any = like(JointCheckpointConfig, "tier")
     seed: int = like(JointCheckpointConfig, "seed", description="of the training; the split has its own")
     split_seed: int = like(
         SplitManifestConfig, "seed", description="of the split: another one seals other patients"

@@ -18,7 +18,7 @@ JOINT_TRAIN = "cookbooks.lamquant.payload.joint_train"
 def joint_checkpoint(
     stage: Stage, training_windows: TrainingWindows, config: JointCheckpointConfig
 ) -> Steps[JointCkpt]:
-    """Encoder and decoder of the joint codec, trained together on the full band.
+    """The probability model of the joint codec, trained on the integers that its own quantiser chooses.
 
     Resumes from the last finished epoch when a training with the same fingerprint was killed.
     """

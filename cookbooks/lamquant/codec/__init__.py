@@ -1,6 +1,7 @@
-"""Encodes and decodes EEG: a lapped transform, a learned probability model, range-coded bytes.
+"""Trains the joint codec and keeps its checkpoints; the format itself and its arithmetic are in ``lqc``.
 
-``presets`` (what may be asked for), ``data``, ``losses``, ``training``, ``checkpoint``,
-``resume``, ``preview``.
-``v1`` is the first joint codec: transform, network, integer context model, file and coder.
+``presets`` (what may be asked for), ``data`` and ``augment`` (crops), ``examples`` (what is learned from),
+``net``, ``losses``, ``training``, ``validation``, ``checkpoint``, ``resume``, ``coder``,
+``files``, ``preview``.
+``v1`` is the first joint codec, whose checkpoints and files stay usable.
 """

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,24 +10,23 @@ import numpy as np
 from safetensors.numpy import save
 
 from blut_resources.store.artifacts import write_atomic
+from cookbooks.lamquant.codec.coder import RecordingCoder
+from cookbooks.lamquant.codec.errors import CheckpointError
 from cookbooks.lamquant.codec.v1 import checkpoint as v1
 from cookbooks.lamquant.lqc.entropy import EntropyModel
-from cookbooks.lamquant.lqc.model import DESCRIPTION, ENTROPY, REFINE, SCHEMA, WEIGHTS
-from cookbooks.lamquant.lqc.refine import Refine
+from cookbooks.lamquant.lqc.errors import LqcError
+from cookbooks.lamquant.lqc.model import DESCRIPTION, ENTROPY, SCHEMA, WEIGHTS, load_model
 
 
 def save_checkpoint(
     directory: Path,
     entropy: EntropyModel,
-    refine: Refine | None,
     lam: float,
     levels: tuple[int, int],
     facts: dict[str, Any],
 ) -> None:
     """Write the two files. ``facts`` are added to ``model.json`` and must not depend on time or place."""
     arrays = {f"{ENTROPY}{name}": value for name, value in entropy.as_arrays().items()}
-    if refine is not None:
-        arrays |= {f"{REFINE}{name}": value for name, value in refine.as_arrays().items()}
     weights = save({name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)})
     description = facts | {
         "schema": SCHEMA,
@@ -38,10 +38,29 @@ def save_checkpoint(
     write_atomic(directory / DESCRIPTION, (json.dumps(description, sort_keys=True, indent=1) + "\n").encode())
 
 
-def load_checkpoint(directory: Path) -> v1.LoadedCodec:
-    """Read and verify a checkpoint; every expected tensor must be there, and no other.
+@dataclass(frozen=True)
+class LoadedCodec:
+    """Holds a loaded codec, ready to code recordings, and its description."""
+
+    coder: RecordingCoder
+    description: dict[str, Any]
+
+
+def load_checkpoint(directory: Path) -> LoadedCodec | v1.LoadedCodec:
+    """Read and verify a checkpoint of either version; every expected array must be there, and no other.
 
     Raises:
         CheckpointError: naming the file and what is wrong.
     """
-    return v1.load_checkpoint(directory)
+    try:
+        schema = json.loads((directory / DESCRIPTION).read_bytes())["schema"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{directory.name}: not a joint codec checkpoint: {error!r}") from error
+    if schema == v1.SCHEMA:
+        return v1.load_checkpoint(directory)
+    try:
+        model = load_model(directory)
+        noise_ratio = float(model.description["noise_ratio"])
+    except (LqcError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{directory.name}: {error}") from error
+    return LoadedCodec(RecordingCoder(model, noise_ratio), model.description)

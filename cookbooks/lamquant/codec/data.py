@@ -69,6 +69,13 @@ class WindowCorpus:
         rates = sorted(s.rate_hz for s in self.train)
         return rates[len(rates) // 2]
 
+    def pick(self, rng: np.random.Generator, rate_hz: float | None = None) -> tuple[Stream, int]:
+        """Returns a random stream, longer ones more often, and a channel of it; of ``rate_hz`` if given."""
+        weights = np.array([s.n_samples for s, _ in self.usable], np.float64)
+        if rate_hz is not None:
+            weights *= [s.rate_hz == rate_hz for s, _ in self.usable]
+        return self.usable[int(rng.choice(len(weights), p=weights / weights.sum()))]
+
     def val_lengths(self, seconds: float) -> list[tuple[Stream, int]]:
         """Returns each validation stream and how much of it is coded,
         ``seconds`` of signal in all channels.
@@ -181,21 +188,22 @@ class Batch:
 def draw_batch(
     corpus: WindowCorpus, rng: np.random.Generator, size: int, length: int, tier_level: int
 ) -> Batch:
-    """Draw random crops: stream by length, any offset, random sign and direction, drift, step jitter."""
-    weights = np.array([s.n_samples for s, _ in corpus.usable], np.float64)
-    rate = corpus.usable[rng.choice(len(weights), p=weights / weights.sum())][0].rate_hz
-    weights *= [s.rate_hz == rate for s, _ in corpus.usable]
-    picks = rng.choice(len(weights), size=size, p=weights / weights.sum())
+    """Draw random crops of one rate: stream by length, any offset, sign and direction, drift, step jitter."""
+    rate = corpus.pick(rng)[0].rate_hz
     signals, levels = np.empty((size, length), np.float32), np.empty(size, np.int64)
-    for row, pick in enumerate(picks):
-        stream, channel = corpus.usable[pick]
+    for row in range(size):
+        stream, channel = corpus.pick(rng, rate)
         octaves = (tier_level - LEVEL_ZERO) / LEVELS_PER_OCTAVE + rng.uniform(-STEP_JITTER, STEP_JITTER)
-        signals[row] = _draw(stream, channel, rng, length) * 2.0**octaves
+        signals[row] = draw_crop(stream, channel, rng, length) * 2.0**octaves
         levels[row] = LEVEL_ZERO + round(octaves * LEVELS_PER_OCTAVE)
     return Batch(signals, levels, rate)
 
 
-def _draw(stream: Stream, channel: int, rng: np.random.Generator, length: int) -> NDArray[np.float64]:
+def draw_crop(stream: Stream, channel: int, rng: np.random.Generator, length: int) -> NDArray[np.float64]:
+    """Returns ``length`` samples of a channel from anywhere, at unit RMS.
+
+    Of random sign and direction, and mostly with drift.
+    """
     start = int(rng.integers(0, max(1, stream.n_samples - length + 1)))
     x = stream.cut(channel, start, length) / stream.rms[channel]
     x = x[::-1] if rng.random() < 0.5 else x

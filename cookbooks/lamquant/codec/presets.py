@@ -31,41 +31,54 @@ TIERS: dict[int, Tier] = {
 }
 
 
+LEVELS = (LEVEL_ZERO - 8, LEVEL_ZERO + 4)
+"""Least and largest level that a checkpoint is trained and judged for, a quarter octave beyond all tiers."""
+DEFAULT_TIER = 3
+
+
+def judged_at(tier: int | str) -> tuple[Tier, ...]:
+    """Returns the operating points at which epochs are judged: all of them for ``all``."""
+    return tuple(TIERS.values()) if tier == "all" else (TIERS[int(tier)],)
+
+
+def operating_point(tier: int | str) -> Tier:
+    """Returns the operating point that a file has unless something else is asked for."""
+    return TIERS[DEFAULT_TIER if tier == "all" else int(tier)]
+
+
 @dataclass(frozen=True)
 class Preset:
     """Describes one size of training run.
 
-    ``hop_s`` is the frame advance in seconds at the training rate, ``frames`` the length of a training crop,
-    ``val_seconds`` how much signal is coded for validation, over all channels.
+    An epoch draws ``shards`` times ``crops_per_shard`` crops of ``crop_s`` seconds and passes over each shard
+    ``passes`` times; a step takes ``batch_size`` times 2,048 contexts. ``hidden`` is the width of the
+    context network, ``val_seconds`` how much signal is coded for validation, over all channels.
     """
 
     name: str
     epochs: int
     batch_size: int
     lr: float
-    hop_s: float
-    max_hop: int
-    width: int
     hidden: int
-    frames: int
-    crops_per_epoch: int
+    crop_s: float
+    crops_per_shard: int
+    shards: int
+    passes: int
     calibration_crops: int
     val_seconds: float
 
 
 PRESETS: dict[str, Preset] = {
-    "smoke": Preset("smoke", 3, 4, 6e-3, 0.25, 64, 4, 8, 16, 24, 6, 30.0),
-    "fast": Preset("fast", 14, 4, 3e-3, 1.0, 512, 8, 24, 32, 104, 32, 240.0),
-    "medium": Preset("medium", 40, 8, 2e-3, 1.0, 512, 16, 32, 32, 400, 96, 600.0),
-    "production": Preset("production", 240, 16, 1e-3, 1.0, 512, 32, 48, 48, 4000, 256, 3600.0),
+    "smoke": Preset("smoke", 3, 1, 1e-2, 8, 16.0, 48, 1, 3, 12, 30.0),
+    "fast": Preset("fast", 18, 4, 6e-3, 16, 48.0, 240, 1, 2, 48, 240.0),
+    "medium": Preset("medium", 40, 8, 4e-3, 24, 48.0, 256, 4, 2, 128, 600.0),
+    "production": Preset("production", 240, 16, 3e-3, 32, 64.0, 256, 16, 2, 512, 3600.0),
 }
 
 
-def hop_for(preset: Preset, rate_hz: float, longest: int) -> int:
-    """Returns the frame advance in samples:
-    the power of two nearest to ``hop_s``, at most ``longest / 4``.
-    """
-    hop = 16
-    while hop * 1.5 < preset.hop_s * rate_hz and hop * 2 <= preset.max_hop and hop * 8 <= longest:
+def hop_for(rate_hz: float, n_samples: int) -> int:
+    """Returns the usual frame advance: the power of two nearest to a second, short signals a shorter one."""
+    hop = 32
+    while hop * 1.5 < rate_hz and hop * 8 <= n_samples and hop < 1024:
         hop *= 2
     return hop

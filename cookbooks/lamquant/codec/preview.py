@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blut_resources.payload_kit.refuse import Refused
+from cookbooks.lamquant.codec.coder import RecordingCoder
 from cookbooks.lamquant.codec.data import WindowCorpus
-from cookbooks.lamquant.codec.v1.coder import RecordingCoder
 from cookbooks.lamquant.codec.validation import mean_figures
 from cookbooks.lamquant.gate.metrics import band_pass, measure
 from cookbooks.lamquant.signal.bands import BANDS, GATED

@@ -1,14 +1,24 @@
 """Defines typed configs of the trainings. Fields in ``HOW`` say how to compute, not what."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from blut_assets.stages import StageConfig
 from blut_resources.payload_kit.device import Device
 from cookbooks.lamquant.codec.presets import PRESETS
 
 PresetName = Literal["smoke", "fast", "medium", "production"]
+TIER_NAMES = (1, 2, 3, 4, "all")
+
+
+def _tier(value: Any) -> Any:
+    if isinstance(value, bool) or value not in TIER_NAMES:
+        raise ValueError("must be 1, 2, 3, 4 or all")
+    return value
+
+
+Tier = Annotated[Any, AfterValidator(_tier)]
 
 
 class JointCheckpointConfig(StageConfig):
@@ -19,7 +29,11 @@ class JointCheckpointConfig(StageConfig):
     DURATION: ClassVar[frozenset[str]] = frozenset({"epochs"})
 
     preset: PresetName = "production"
-    tier: int = Field(3, ge=1, le=4, description="1 is the smallest bitstream, 4 the best quality")
+    tier: Tier = Field(
+        3,
+        examples=[*TIER_NAMES],
+        description="1 is the smallest bitstream, 4 the best quality; all is judged at each and codes at 3",
+    )
     seed: int = Field(42, ge=0)
     epochs: int | None = Field(None, ge=1)
     batch_size: int | None = Field(None, ge=1)

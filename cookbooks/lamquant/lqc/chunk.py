@@ -95,7 +95,7 @@ def encode_chunk(
     side = _pack_side(steps_index, levels, offsets, mixing)
     head = bytearray()
     varint.put(head, len(side))
-    back = _to_channels(coded.recon, order, steps_index, offsets, plans, rate_hz, model, profile)
+    back = _to_channels(coded.recon, order, steps_index, offsets, plans, rate_hz)
     return CodedChunk(bytes(head) + side + coded.data, back, mixing)
 
 
@@ -122,7 +122,7 @@ def decode_chunk(
     order = _order(levels)
     spec = PlaneSpec(levels[order], hop, rate_hz, offsets)
     planes = decode_planes(cursor.rest(), shape, spec, model.entropy, profile)
-    return _to_channels(planes, order, steps_index, offsets, plans, rate_hz, model, profile)
+    return _to_channels(planes, order, steps_index, offsets, plans, rate_hz)
 
 
 def _order(levels: NDArray[np.uint8]) -> NDArray[np.intp]:
@@ -136,13 +136,9 @@ def _to_channels(
     offsets: NDArray[np.int8],
     plans: tuple[Plan, Plan],
     rate_hz: float,
-    model: Model,
-    profile: Profile,
 ) -> NDArray[np.float32]:
-    # what planes of the full profile are decoded to is refined already, by what was coded around each value
-    refine = model.refine if profile == "device" else None
     ordered = np.empty_like(planes)
-    ordered[order] = planes if refine is None else refine.apply(planes)
+    ordered[order] = planes
     channels = apart(apart(ordered, plans[1], rate_hz), plans[0], rate_hz)
     return channels * _sizes(steps_index, offsets)
 

@@ -165,19 +165,25 @@ def calibrate(net: IntegerNet, planes: Training, lam: float, rounds: int = 3) ->
     state after coding all planes twice, in an order that mixes them.
     """
     planes = [(np.ascontiguousarray(y, np.float32), spec) for y, spec in planes]
-    starts = starts_from(np.zeros((N_TABLES, N_TOKENS)))
-    prices, chosen = np.stack([starts] * N_KINDS), []
+    starts = count_static(net, planes, lam, rounds)
+    prices, chosen = np.stack([starts_from(np.zeros((N_TABLES, N_TOKENS)))] * N_KINDS), []
     for _ in range(rounds):
-        tokens, counts = np.zeros((N_TABLES, N_TOKENS)), np.zeros((N_KINDS, N_TABLES, N_TOKENS))
-        chosen = []
+        counts, chosen = np.zeros((N_KINDS, N_TABLES, N_TOKENS)), []
         for y, spec in planes:
-            tokens += _static_tokens(y, spec, net, starts, lam)
             q, more = choose_trellis(y, spec, net, prices, lam)
             counts += more
             chosen.append(q)
-        starts = starts_from(tokens)
         prices = np.stack([starts_from(kind, 8.0) for kind in counts])
     return EntropyModel(net, starts, prices, _mixture(net, planes, chosen))
+
+
+def count_static(net: IntegerNet, planes: Training, lam: float, rounds: int) -> NDArray[np.int32]:
+    """Returns the cumulative frequencies of the device profile, counted on planes [P, F, K] (in steps)."""
+    starts = starts_from(np.zeros((N_TABLES, N_TOKENS)))
+    for _ in range(rounds):
+        tokens = [_static_tokens(y, spec, net, starts, lam) for y, spec in planes]
+        starts = starts_from(np.sum(tokens, axis=0))
+    return starts
 
 
 def _static_tokens(

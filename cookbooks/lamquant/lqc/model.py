@@ -1,4 +1,4 @@
-"""Reads a trained checkpoint: probability model, decoder's refinement, and what it was trained for."""
+"""Reads a trained checkpoint: its probability model, and what it was trained for."""
 
 import hashlib
 import json
@@ -9,13 +9,12 @@ from typing import Any
 from cookbooks.lamquant.lqc.entropy import EntropyModel
 from cookbooks.lamquant.lqc.errors import LqcError
 from cookbooks.lamquant.lqc.levels import N_LEVELS
-from cookbooks.lamquant.lqc.refine import Refine
 from cookbooks.lamquant.lqc.tensors import read_tensors
 
 SCHEMA = "blut.joint_codec.v2"
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 DIGEST_BYTES = 8
-ENTROPY, REFINE = "entropy.", "refine."
+ENTROPY = "entropy."
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,6 @@ class Model:
     Attributes:
         digest: first bytes of the SHA-256 of the weights; a file names its model by it.
         entropy: the probability model.
-        refine: moves decoded values to where their originals lie on average; None leaves them.
         lam: price of a bit in squared steps, when values are chosen.
         levels: least and largest level (``levels.level_of``) that it was trained and validated for.
         description: what ``model.json`` says.
@@ -33,7 +31,6 @@ class Model:
 
     digest: bytes
     entropy: EntropyModel
-    refine: Refine | None
     lam: float
     levels: tuple[int, int]
     description: dict[str, Any]
@@ -60,13 +57,11 @@ def load_model(directory: Path) -> Model:
         raise LqcError(f"{WEIGHTS}: sha256 {sha256.hexdigest()} is not the one in {DESCRIPTION}")
     arrays = read_tensors(weights)
     entropy = {n.removeprefix(ENTROPY): a for n, a in arrays.items() if n.startswith(ENTROPY)}
-    refine = {n.removeprefix(REFINE): a for n, a in arrays.items() if n.startswith(REFINE)}
-    if unknown := arrays.keys() - {ENTROPY + n for n in entropy} - {REFINE + n for n in refine}:
+    if unknown := arrays.keys() - {ENTROPY + n for n in entropy}:
         raise LqcError(f"{WEIGHTS}: unknown arrays {sorted(unknown)}: the checkpoint is of a newer version")
     return Model(
         sha256.digest()[:DIGEST_BYTES],
         EntropyModel.from_arrays(entropy),
-        Refine.from_arrays(refine) if refine else None,
         _price(description),
         _levels(description),
         description,

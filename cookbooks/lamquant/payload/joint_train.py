@@ -15,15 +15,16 @@ from blut_resources.payload_kit.say import say
 from blut_resources.payload_kit.seed import seed_everything
 from blut_resources.payload_kit.session import PayloadSession, payload_session
 from blut_resources.store.artifacts import write_atomic
-from cookbooks.lamquant.codec.checkpoint import load_checkpoint
+from cookbooks.lamquant.codec.checkpoint import save_checkpoint
+from cookbooks.lamquant.codec.coder import RecordingCoder
 from cookbooks.lamquant.codec.data import WindowCorpus, load_corpus
-from cookbooks.lamquant.codec.presets import PRESETS, TIERS, Preset
+from cookbooks.lamquant.codec.presets import LEVELS, PRESETS, Preset, judged_at, operating_point
 from cookbooks.lamquant.codec.preview import ValScore, draw_preview, score_validation
 from cookbooks.lamquant.codec.resume import load_state, save_state
 from cookbooks.lamquant.codec.training import LAMBDA, Trainer
-from cookbooks.lamquant.codec.v1.checkpoint import save_checkpoint
+from cookbooks.lamquant.lqc.model import load_model
 
-STATE_SCHEMA = 1
+STATE_SCHEMA = 2
 _RUN_ONLY = ("resume",)
 
 
@@ -32,7 +33,7 @@ class JointSettings:
     """Holds what `JointCheckpointConfig` says. What is None comes from the preset."""
 
     preset: Literal["smoke", "fast", "medium", "production"] = "fast"
-    tier: Annotated[int, Bounds(1, 4)] = 3
+    tier: Literal[1, 2, 3, 4, "all"] = 3
     seed: Annotated[int, Bounds(0, 2**31 - 1)] = 0
     epochs: Annotated[int, Bounds(1, 100_000)] | None = None
     batch_size: Annotated[int, Bounds(1, 4096)] | None = None
@@ -64,14 +65,14 @@ def _identity(config: dict[str, Any], corpus: WindowCorpus, device: torch.device
 def train(session: PayloadSession, settings: JointSettings, corpus: WindowCorpus, ending: Ending) -> Trainer:
     """Run the epochs that are left, keeping a resumable state after each."""
     device, preset = torch.device(choose_device(settings.device)), settings.sizes()
-    trainer = Trainer(corpus, preset, TIERS[settings.tier], settings.seed, device)
+    trainer = Trainer(corpus, preset, judged_at(settings.tier), settings.seed, device)
     identity = _identity(session.config, corpus, device)
     found = load_state(session.work, identity, say) if settings.resume == "auto" else None
     if found is not None:
         trainer.restore(*found)
     while trainer.epoch < preset.epochs:
         metrics = trainer.run_epoch()
-        session.epoch(trainer.epoch, step=trainer.epoch * trainer.batches, **metrics)
+        session.epoch(trainer.epoch, step=trainer.steps, **metrics)
         tensors, facts = trainer.state()
         with ending.finishing():
             path = save_state(session.work, trainer.epoch, tensors, facts | {"identity": identity})
@@ -79,29 +80,31 @@ def train(session: PayloadSession, settings: JointSettings, corpus: WindowCorpus
     return trainer
 
 
-def export(session: PayloadSession, trainer: Trainer) -> ValScore:
+def export(session: PayloadSession, settings: JointSettings, trainer: Trainer) -> ValScore:
     """Write the checkpoint, load it back, and measure what was written on the validation streams."""
-    model, refinements = trainer.best_model()
-    entropy = trainer.calibrated(model, 4, 2 * trainer.preset.calibration_crops)
-    corpus, tier = trainer.corpus, trainer.tier
+    preset, corpus = trainer.preset, trainer.corpus
+    entropy = trainer.best_model()
+    noise_ratio = operating_point(settings.tier).noise_ratio
     facts: dict[str, Any] = {
-        "preset": trainer.preset.name,
-        "tier": tier.number,
-        "noise_ratio": tier.noise_ratio,
-        "epochs": trainer.preset.epochs,
+        "preset": preset.name,
+        "tier": settings.tier,
+        "noise_ratio": noise_ratio,
+        "epochs": preset.epochs,
         "best_epoch": trainer.best_epoch,
-        "refinements": refinements,
-        "batch_size": trainer.preset.batch_size,
-        "lr": trainer.preset.lr,
+        "batch_size": preset.batch_size,
+        "lr": preset.lr,
         "seed": trainer.seed,
+        "parameters": trainer.net.n_parameters(),
         "training_rate_hz": corpus.rate_hz,
         "windows_sha256": corpus.digest,
         "validation": corpus.val_source,
     }
-    save_checkpoint(session.out, model, entropy, LAMBDA, facts)
-    score = score_validation(load_checkpoint(session.out).coder, corpus, trainer.preset.val_seconds)
+    save_checkpoint(session.out, entropy, LAMBDA, LEVELS, facts)
+    coder = RecordingCoder(load_model(session.out), noise_ratio)
+    score = score_validation(coder, corpus, preset.val_seconds)
     measured = {"prdn": score.prdn, "r": score.r, "coded_bits_per_sample": score.bits_per_sample}
-    save_checkpoint(session.out, model, entropy, LAMBDA, facts | {"validation_measured": measured})
+    facts["validation_measured"] = measured
+    save_checkpoint(session.out, entropy, LAMBDA, LEVELS, facts)
     metrics = {"schema": "blut.training_metrics.v1", "epochs": trainer.history, "final": measured}
     write_atomic(
         session.out / "metrics.json", (json.dumps(metrics, sort_keys=True, indent=1) + "\n").encode()
@@ -116,15 +119,15 @@ def main() -> None:
         use_threads(settings.threads)
         seed_everything(settings.seed, exactly=True)
         trainer = train(session, settings, load_corpus(inputs.windows), ending)
-        score = export(session, trainer)
+        score = export(session, settings, trainer)
         picture = session.out / "reconstruction.png"
         write_atomic(picture, draw_preview(score))
         session.artifact("reconstruction", picture, "image/png")
         session.done(
             preset=trainer.preset.name,
-            tier=trainer.tier.number,
+            tier=settings.tier,
             epochs=trainer.epoch,
-            parameters=trainer.model.n_parameters(),
+            parameters=trainer.net.n_parameters(),
             final_loss=trainer.history[-1]["loss"],
             val_prdn=score.prdn,
             val_r=score.r,

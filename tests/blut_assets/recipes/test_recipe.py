@@ -52,8 +52,9 @@ def test_every_shipped_args_file_is_accepted(path: Path) -> None:
         ({}, "required argument 'edf_root' is missing"),
         ({"edf_root": ""}, "required argument 'edf_root' is missing"),
         ({"edf_root": "x", "epoch": 3}, "unknown argument 'epoch' = 3; known arguments: "),
-        ({"edf_root": "x", "tier": 9}, "argument 'tier' = 9: Input should be less than or equal to 4"),
-        ({"edf_root": "x", "tier": 9}, "allowed: int >= 1 <= 4"),
+        ({"edf_root": "x", "tier": 9}, "argument 'tier' = 9: Value error, must be 1, 2, 3, 4 or all"),
+        ({"edf_root": "x", "tier": 9}, "allowed: 1 or 2 or 3 or 4 or 'all'"),
+        ({"edf_root": "x", "epochs": 0}, "allowed: int >= 1"),
         ({"edf_root": "x", "lr": -1.0}, "argument 'lr' = -1.0"),
         ({"edf_root": "x", "preset": "huge"}, "allowed: 'smoke' or 'fast' or 'medium' or 'production'"),
         ({"edf_root": "x", "promote_as": "noat"}, "promote_as = 'noat': give lamquant-joint@ALIAS"),
@@ -73,7 +74,7 @@ def test_the_ui_is_refused_the_same_values() -> None:
     job = defs.resolve_job_def(JOINT.name)
     with pytest.raises(dg.DagsterInvalidConfigError, match="epoch"):
         dg.validate_run_config(job, {"edf_root": "x", "epoch": 3})
-    with pytest.raises(ArgsError, match=r"argument 'tier' = 9: .* allowed: int >= 1 <= 4"):
+    with pytest.raises(ArgsError, match=r"argument 'tier' = 9: .* allowed: 1 or 2 or 3 or 4 or 'all'"):
         job.execute_in_process({"edf_root": "x", "tier": 9}, instance=dg.DagsterInstance.ephemeral())
     with pytest.raises(ArgsError, match="promote_as = 'noat'"):
         job.execute_in_process(

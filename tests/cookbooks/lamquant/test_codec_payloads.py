@@ -147,10 +147,10 @@ def test_another_process_decodes_files_to_what_this_one_decodes(
         assert decoded.dtype == np.int32 and decoded.shape == sources[stem].digital.shape
 
     damaged = bitstreams / "a__test.lqc"
-    damaged.write_bytes(damaged.read_bytes()[:-9])
+    damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
     path = frozen(tmp_path / "bad", {}, checkpoint=checkpoint, bitstreams=bitstreams)
     monkeypatch.setattr("sys.argv", ["codec_decode", "--config", str(path)])
-    with pytest.raises(SystemExit, match=r"a__test\.lqc: .*truncated"):
+    with pytest.raises(SystemExit, match=r"a__test\.lqc: "):
         codec_decode.main()
 
 
@@ -158,7 +158,8 @@ def test_another_process_decodes_files_to_what_this_one_decodes(
     ("change", "words"),
     [
         ({"preset": "huge"}, ["preset='huge'", "smoke"]),
-        ({"tier": 5}, ["tier=5", "from 1 to 4"]),
+        ({"tier": 5}, ["tier=5", "one of 1, 2, 3, 4, all"]),
+        ({"tier": "3"}, ["tier='3'", "one of 1, 2, 3, 4, all"]),
         ({"epochs": 0}, ["epochs=0", "from 1 to"]),
         ({"lr": -1.0}, ["lr=-1.0", "1e-07"]),
         ({"device": "tpu"}, ["device='tpu'", "cuda"]),

@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.numpy import load as load_numpy
-from safetensors.numpy import save as save_numpy
 
-from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.codec.errors import CheckpointError
 from cookbooks.lamquant.codec.presets import TIERS
 from cookbooks.lamquant.codec.v1.bitstream import DIGEST_BYTES
@@ -23,29 +21,6 @@ SCHEMA = "blut.joint_codec.v1"
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "model.json"
 _INTEGER = tuple(IntegerNet.__dataclass_fields__)
-
-
-def _json(value: Any) -> bytes:
-    return (json.dumps(value, sort_keys=True, indent=1) + "\n").encode()
-
-
-def save_checkpoint(
-    directory: Path, model: JointCodec, entropy: EntropyModel, lam: float, facts: dict[str, Any]
-) -> None:
-    """Write the two files. ``facts`` are added to ``model.json`` and must not depend on time or place."""
-    tensors = {name: t.detach().cpu().contiguous().numpy() for name, t in model.state_dict().items()}
-    tensors |= {f"coder.{name}": getattr(entropy.net, name) for name in _INTEGER}
-    tensors["coder.frequencies"] = entropy.frequencies
-    weights = save_numpy({name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)})
-    description = facts | {
-        "schema": SCHEMA,
-        "architecture": model.architecture.as_json(),
-        "lambda": lam,
-        "parameters": model.n_parameters(),
-        "weights_sha256": hashlib.sha256(weights).hexdigest(),
-    }
-    write_atomic(directory / WEIGHTS, weights)
-    write_atomic(directory / DESCRIPTION, _json(description))
 
 
 @dataclass(frozen=True)

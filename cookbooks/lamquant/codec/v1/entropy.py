@@ -22,11 +22,7 @@ N_TOKENS = 16
 ESCAPE = N_TOKENS - 1
 N_FEATURES = 13
 FREQUENCY_BITS = 16
-_FRACTION = 10
-_REACH = 8
 _LOG_TABLE = np.round(16 * np.log2(1 + np.arange(65536, dtype=np.float64))).astype(np.int32)
-_ACTIVATION_MAX = 4095
-_WEIGHT_MAX = 8191
 
 
 def scale_of(index: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -58,25 +54,6 @@ class IntegerNet:
     def base(self, positions: NDArray[np.int64], level: int) -> NDArray[np.int32]:
         """Returns the first-layer bias of each coefficient, int32 [K, hidden]."""
         return np.ascontiguousarray(self.position[positions] + self.level[level])
-
-
-def to_integer(weights: dict[str, NDArray[np.float32]]) -> IntegerNet:
-    """Round the float ``ScaleNet`` weights (names of its state dict) to fixed point."""
-
-    def weight(name: str) -> NDArray[np.int32]:
-        scaled = np.round(weights[name].astype(np.float64) * 2**_FRACTION)
-        return np.ascontiguousarray(np.clip(scaled, -_WEIGHT_MAX, _WEIGHT_MAX).astype(np.int32))
-
-    def bias(name: str) -> NDArray[np.int32]:
-        # activations are in sixteenths, so a bias carries four more fractional bits than a weight
-        scaled = np.round(weights[name].astype(np.float64) * 2 ** (_FRACTION + 4))
-        return np.ascontiguousarray(np.clip(scaled, -(2**28), 2**28).astype(np.int32))
-
-    return IntegerNet(
-        weight("features.weight"), bias("position"), bias("level"),
-        weight("middle.weight"), bias("middle.bias"),
-        weight("out.weight").reshape(-1), bias("out.bias"),
-    )  # fmt: skip
 
 
 @numba.njit(cache=True, nogil=True)
@@ -226,53 +203,3 @@ class EntropyModel:
         """Returns the table index of one coefficient while decoding."""
         n = self.net
         return scale_index(m, slow, row, k, _LOG_TABLE, n.w1, base, n.w2, n.b2, n.w3, n.b3)
-
-
-def calibrate(
-    net: IntegerNet, planes: list[tuple[NDArray[np.float32], NDArray[np.int32]]], lam: float, rounds: int
-) -> EntropyModel:
-    """Count token tables on training data, ``rounds`` times since choices and tables depend on each other.
-
-    ``planes`` are pairs of coefficients [F, K] (in steps) and their first-layer bias [K, hidden].
-    """
-    counts = np.zeros((N_SCALES, N_TOKENS))
-    model = EntropyModel(net, frequencies_from(counts))
-    for _ in range(rounds):
-        counts = np.zeros((N_SCALES, N_TOKENS))
-        for y, base in planes:
-            q, tables, _ = model.quantise(y, base, lam)
-            token = np.minimum(np.abs(q) >> SHIFTS[tables], ESCAPE)
-            cell = tables.ravel().astype(np.int64) * N_TOKENS + token.ravel()
-            counts += np.bincount(cell, minlength=counts.size).reshape(counts.shape)
-        model = EntropyModel(net, frequencies_from(counts))
-    return model
-
-
-def features_of(m: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Returns the integer context features of a whole batch at once, m int32 [B, F, K] -> [B, F, K, 13].
-
-    Computes what ``scale_index`` computes; used where all magnitudes are already known (training).
-    """
-    batch, frames, width = m.shape
-    p = np.zeros((batch, frames + 2, width + 16), np.int32)
-    p[:, 2:, 8:-8] = m
-    slow = np.zeros_like(p[:, 2:])
-    for t in range(1, frames):
-        slow[:, t] = slow[:, t - 1] + (((p[:, t + 1] << 6) - slow[:, t - 1]) >> 3)
-    slow[:, :, :8] = 0
-    slow[:, :, -8:] = 0
-
-    def at(plane: NDArray[np.int32], offset: int) -> NDArray[np.int32]:
-        return plane[:, :, 8 + offset : 8 + offset + width]
-
-    now, one, two = p[:, 2:], p[:, 1:-1], p[:, :-2]
-    pairs = at(now, -3) + at(now, -4)
-    wide = at(now, -1) + at(now, -2) + pairs + sum(at(now, -i) for i in range(5, 9))
-    before = sum(at(one, i) for i in range(-8, 9))
-    raw = [
-        at(now, -1), at(now, -2), pairs, wide, at(one, 0), at(one, -1) + at(one, 1),
-        at(one, -2) + at(one, 2), before, at(two, 0), at(two, -1) + at(two, 1),
-    ]  # fmt: skip
-    smooth = [at(slow, 0), at(slow, -1) + at(slow, 1), sum(at(slow, -i) for i in range(1, 9))]
-    values = [v << 4 for v in raw] + [v >> 2 for v in smooth]
-    return _LOG_TABLE[np.minimum(np.stack(values, -1), 65535)]

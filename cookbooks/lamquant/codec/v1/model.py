@@ -5,7 +5,7 @@ amplitude, unit and channel. The filters start as an MDCT and the refinements as
 starts from the classical codec and can only be accepted where it helps (see ``training``).
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -27,10 +27,6 @@ class Architecture:
     hop: int
     width: int
     hidden: int
-
-    def as_json(self) -> dict[str, int]:
-        """Returns a plain dictionary for ``model.json``."""
-        return asdict(self)
 
 
 def positions(hop: int, rate_hz: float) -> np.ndarray:
@@ -115,7 +111,3 @@ class JointCodec(nn.Module):
     def synthesise(self, coefficients: torch.Tensor) -> torch.Tensor:
         """Turn coefficients [B, F, hop] into samples [B, (F - 1) * hop]."""
         return overlap_add(coefficients @ self.synthesis)
-
-    def n_parameters(self) -> int:
-        """Returns the number of trained scalars."""
-        return sum(p.numel() for p in self.parameters())

@@ -14,7 +14,7 @@ from tests.cookbooks.lamquant.lqc.plane_case import net_of, planes_of
 def small_model(seed: int = 0) -> Model:
     """A model whose tables were counted on noise of all strengths."""
     cases = [planes_of(2, 20, 32, seed=seed, size=size) for size in (0.3, 1.0, 3.0, 10.0)]
-    return Model(bytes([seed]) * 8, calibrate(net_of(), cases, 0.13), None, 0.13, (8, 20), {})
+    return Model(bytes([seed]) * 8, calibrate(net_of(), cases, 0.13), 0.13, (8, 20), {})
 
 
 def related(channels: int, seconds: float, rate_hz: float = 256.0, seed: int = 0) -> np.ndarray:

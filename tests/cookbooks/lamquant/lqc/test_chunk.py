@@ -21,7 +21,7 @@ ALONE = Mixing(False, Plan())
 
 @cache
 def model() -> Model:
-    return Model(b"12345678", model_of(), None, 0.13, (8, 20), {})
+    return Model(b"12345678", model_of(), 0.13, (8, 20), {})
 
 
 def mixed(channels: int, sources: int, frames: int = 40, hop: int = 32, seed: int = 0) -> np.ndarray:

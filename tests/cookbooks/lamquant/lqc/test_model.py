@@ -14,15 +14,12 @@ from safetensors.numpy import save
 from cookbooks.lamquant.codec.checkpoint import save_checkpoint
 from cookbooks.lamquant.lqc.errors import LqcError
 from cookbooks.lamquant.lqc.model import load_model
-from cookbooks.lamquant.lqc.refine import N_LOUD, N_MAGNITUDES, Refine, fit_refine
 from tests.cookbooks.lamquant.lqc.plane_case import model_of
-
-SHIFT = np.linspace(-0.1, 0.2, N_LOUD * N_MAGNITUDES, dtype=np.float32).reshape(N_LOUD, N_MAGNITUDES)
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
-    save_checkpoint(tmp_path, model_of(), Refine(SHIFT), 0.13, (8, 20), {"tier": "all"})
+    save_checkpoint(tmp_path, model_of(), 0.13, (8, 20), {"tier": "all"})
     return tmp_path
 
 
@@ -31,11 +28,8 @@ def test_what_was_saved_is_loaded(made: Path) -> None:
     assert {n: a.tolist() for n, a in model.entropy.as_arrays().items()} == {
         n: a.tolist() for n, a in expected.items()
     }
-    assert model.refine is not None and np.array_equal(model.refine.shift, SHIFT)
     assert (model.lam, model.levels, model.description["tier"]) == (0.13, (8, 20), "all")
     assert model.digest == hashlib.sha256((made / "model.safetensors").read_bytes()).digest()[:8]
-    save_checkpoint(made, model_of(), None, 0.13, (8, 20), {})
-    assert load_model(made).refine is None
 
 
 def test_nothing_but_numpy_and_numba_is_imported(made: Path) -> None:
@@ -69,8 +63,7 @@ def arrays_of(made: Path) -> dict[str, Any]:
         (lambda a: {**a, "surprise": np.zeros(3, np.float32)}, "surprise"),
         (lambda a: {n: v for n, v in a.items() if n != "entropy.net.w2"}, "net.w2"),
         (lambda a: {**a, "entropy.net.w2": a["entropy.net.w2"].astype(np.float32)}, "net.w2"),
-        (lambda a: {**a, "refine.shift": np.full_like(SHIFT, np.nan)}, "refine.shift"),
-        (lambda a: {**a, "refine.shift": SHIFT[:1]}, "refine.shift"),
+        (lambda a: {**a, "refine.shift": np.zeros(3, np.float32)}, "refine.shift"),
         (lambda a: {**a, "entropy.starts": a["entropy.starts"][:, ::-1].copy()}, "starts"),
     ],
 )
@@ -121,17 +114,3 @@ def test_files_that_are_missing_cut_or_changed_are_refused(made: Path, tmp_path:
         load_model(made)
     with pytest.raises(LqcError, match=r"not a checkpoint .* give the directory"):
         load_model(tmp_path / "nowhere")
-
-
-def test_a_refinement_moves_values_to_the_mean_of_what_they_were() -> None:
-    rng = np.random.default_rng(0)
-    y = rng.laplace(0, 1.5, (2, 300, 64)).astype(np.float32)
-    q = np.trunc(y)  # the mean of a cell lies well above its lower end
-    refine = fit_refine([(y, q)])
-    moved = refine.apply(q)
-    coded = q != 0
-    assert np.mean((moved - y)[coded] ** 2) < 0.4 * np.mean((q - y)[coded] ** 2)
-    assert not moved[~coded].any() and (np.sign(moved) == np.sign(q)).all()
-    assert np.array_equal(refine.apply(-q), -moved)
-    assert np.array_equal(refine.apply(q[1:]), moved[1:]), "a plane does not see another"
-    assert not np.abs(fit_refine([(y[:, :1, :2], q[:, :1, :2])]).shift).max() > 0.05, "few are not believed"

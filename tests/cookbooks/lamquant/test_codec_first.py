@@ -1,4 +1,4 @@
-"""Bitstream files of a small trained codec: any shape and rate, damage refused, integers exact."""
+"""Files of the first joint codec stay usable: any shape and rate, damage refused, integers exact."""
 
 import dataclasses
 import shutil
@@ -8,14 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from blut_resources.payload_kit.session import Diverged
-from cookbooks.lamquant.codec.checkpoint import load_checkpoint
 from cookbooks.lamquant.codec.data import load_corpus
 from cookbooks.lamquant.codec.errors import CheckpointError
-from cookbooks.lamquant.codec.presets import PRESETS, TIERS
-from cookbooks.lamquant.codec.training import LAMBDA, Trainer
+from cookbooks.lamquant.codec.presets import TIERS
 from cookbooks.lamquant.codec.v1.bitstream import (
     CODER_JOINT,
     Bitstream,
@@ -26,23 +22,14 @@ from cookbooks.lamquant.codec.v1.bitstream import (
     pack,
     unpack,
 )
-from cookbooks.lamquant.codec.v1.checkpoint import save_checkpoint
+from cookbooks.lamquant.codec.v1.checkpoint import load_checkpoint
 from cookbooks.lamquant.codec.v1.coder import RecordingCoder
 from cookbooks.lamquant.codec.v1.dct import fit_anchor
-from cookbooks.lamquant.codec.v1.entropy import N_SCALES, features_of, frequencies_from
+from cookbooks.lamquant.codec.v1.entropy import N_SCALES, frequencies_from
 from cookbooks.lamquant.codec.validation import mean_figures
 from cookbooks.lamquant.lqc.rms import fast_rms
 from tests.cookbooks.lamquant.codec_support import eeg_like, write_windows
-
-
-def _train(root: Path, windows: Path, seed: int) -> Path:
-    torch.set_num_threads(1)
-    trainer = Trainer(load_corpus(windows), PRESETS["smoke"], TIERS[3], seed, torch.device("cpu"))
-    trainer.run_epoch()
-    model, _ = trainer.best_model()
-    root.mkdir()
-    save_checkpoint(root, model, trainer.calibrated(model, 2), LAMBDA, {"tier": 3})
-    return root
+from tests.cookbooks.lamquant.v1_case import write_first
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +38,8 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def checkpoint(windows: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _train(tmp_path_factory.mktemp("codec") / "one", windows, 1)
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_first(tmp_path_factory.mktemp("codec"))
 
 
 @pytest.fixture(scope="module")
@@ -143,10 +130,8 @@ def test_a_header_with_a_valid_checksum_but_impossible_values_is_refused(coder: 
             coder.decode(sealed(change))
 
 
-def test_a_file_of_another_checkpoint_is_refused(
-    coder: RecordingCoder, windows: Path, tmp_path: Path
-) -> None:
-    other = load_checkpoint(_train(tmp_path / "other", windows, 2)).coder
+def test_a_file_of_another_checkpoint_is_refused(coder: RecordingCoder, tmp_path: Path) -> None:
+    other = load_checkpoint(write_first(tmp_path, 2)).coder
     data = coder.encode(eeg_like(1, 3.0), 256.0)
     with pytest.raises(BitstreamError, match=coder.digest.hex()):
         other.decode(data)
@@ -182,23 +167,6 @@ def test_a_checkpoint_with_missing_unexpected_or_changed_weights_is_refused(
         load_checkpoint(copied)
 
 
-def test_the_same_seed_gives_the_same_checkpoint_bytes_and_another_seed_does_not(
-    checkpoint: Path, windows: Path, tmp_path: Path
-) -> None:
-    again, other = _train(tmp_path / "again", windows, 1), _train(tmp_path / "other", windows, 2)
-    for name in ("model.safetensors", "model.json"):
-        assert (again / name).read_bytes() == (checkpoint / name).read_bytes()
-        assert (other / name).read_bytes() != (checkpoint / name).read_bytes()
-
-
-def test_a_loss_that_is_not_a_number_stops_training(windows: Path) -> None:
-    trainer = Trainer(load_corpus(windows), PRESETS["smoke"], TIERS[3], 1, torch.device("cpu"))
-    with torch.no_grad():
-        trainer.model.analysis[0, 0] = float("nan")
-    with pytest.raises(Diverged, match="epoch 1"):
-        trainer.run_epoch()
-
-
 def test_integers_of_any_size_come_back_from_the_range_coder() -> None:
     rng = np.random.default_rng(1)
     values = np.concatenate([np.arange(-40, 41), [10**6, -(10**6), 2**20], rng.integers(-9, 9, 500)])
@@ -209,22 +177,6 @@ def test_integers_of_any_size_come_back_from_the_range_coder() -> None:
     writer.write(values, tables)
     reader = IntegerReader(writer.words(), frequencies)
     assert [reader.read(c) for c in tables.tolist()] == values.tolist()
-
-
-def test_training_and_coding_compute_the_same_context(coder: RecordingCoder) -> None:
-    signal = eeg_like(1, 20.0, seed=9)[0].astype(np.float64)
-    coefficients = coder.analyse(signal - signal.mean())
-    q, tables, _ = coder.quantise(coefficients, 60.0, 12, 256.0)
-    x = features_of(np.abs(q)[None]).astype(np.int64)[0]
-    from cookbooks.lamquant.codec.v1.model import positions
-
-    net = coder.entropy.net
-    first = np.clip(
-        (x @ net.w1.T.astype(np.int64) + net.base(positions(coder.hop, 256.0), 12)) >> 10, 0, 4095
-    )
-    second = np.clip((first @ net.w2.T.astype(np.int64) + net.b2) >> 10, 0, 4095)
-    index = (((second @ net.w3.astype(np.int64) + net.b3[0]) >> 10) + 2 >> 2) + 20
-    np.testing.assert_array_equal(np.clip(index, 0, N_SCALES - 1), tables)
 
 
 def test_the_dct_anchor_round_trips_at_the_error_it_is_given(windows: Path, coder: RecordingCoder) -> None:
