@@ -15,6 +15,7 @@ from cookbooks.lamquant.lqc.container.writer import Writer
 from cookbooks.lamquant.lqc.context import N_FEATURES, IntegerNet
 from cookbooks.lamquant.lqc.entropy import EntropyModel
 from cookbooks.lamquant.lqc.exact import encode_exact
+from cookbooks.lamquant.lqc.jumps import NONE, Baseline, Jumps, pack_jumps
 from cookbooks.lamquant.lqc.lapped import analyse, mirrored
 from cookbooks.lamquant.lqc.levels import N_DURATIONS, N_LEVELS, N_POSITIONS
 from cookbooks.lamquant.lqc.model import Model
@@ -71,20 +72,30 @@ def _channels(x: NDArray[np.int32]) -> tuple[Channel, ...]:
     )
 
 
+def _jumps(n_channels: int) -> list[Jumps]:
+    """One channel jumps up and down, the others do not."""
+    here = Jumps(np.array([90, 250]), 3, np.array([0, 75]), np.array([70, 2]))
+    return [here, *[NONE] * (n_channels - 1)]
+
+
 def _lapped(x: NDArray[np.int32], model: Model, profile: Profile, known: bool) -> tuple[Group, list[bytes]]:
     n = x.shape[1]
     group = Group(256, _channels(x), "lapped", 10, n if known else None, HOP, profile, model.digest)
-    y = analyse(mirrored(x - x[:, :1], 0, 0, group.n_frames(n), n, HOP), HOP)
-    steps = np.full(len(x), 200)
-    shared = Plan()
-    if profile == "full":
+    numbers, full = range(group.n_chunks(n)), profile == "full"
+    baseline, shared, steps = Baseline(group.per_chunk * HOP, n), Plan(), np.full(len(x), 200)
+    if full:
+        baseline.hold(1, _jumps(len(x)))
+    plain = baseline.off((x - x[:, :1]).astype(np.float64), 0)
+    y = analyse(mirrored(plain, 0, 0, group.n_frames(n), n, HOP), HOP)
+    if full:
         shared = plan_for(in_steps(y, steps, np.zeros(y.shape[1], np.int8)), 256, 10)
-        group = replace(group, shared=pack_plan(shared, len(y)))
+        group = replace(group, shared=pack_plan(shared, len(x)))
+    beside = [pack_jumps(baseline.of(i, len(x))) if full else b"" for i in numbers]
     chunks = [
         encode_chunk(y[:, slice(*group.frames(i, n))], steps, 256, model, profile, None, shared).data
-        for i in range(group.n_chunks(n))
+        for i in numbers
     ]
-    return group, chunks
+    return group, [told + data for told, data in zip(beside, chunks, strict=True)]
 
 
 def _exact(x: NDArray[np.int32], max_error: int, known: bool) -> tuple[Group, list[bytes]]:
