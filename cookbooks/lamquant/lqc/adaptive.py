@@ -6,10 +6,10 @@ plane by plane, in a plane bin by bin; a plane sees those before it in the same 
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from cookbooks.lamquant.lqc.compiled import inlined, jit
 from cookbooks.lamquant.lqc.context import (
     ENVELOPE,
     LOG,
@@ -77,13 +77,13 @@ def fresh_mixture() -> Mixture:
     )
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _octaves(value, parts, most):
     """Returns log2(1 + value) in 1/parts, ``most`` - 1 at most; parts is 1, 2 or 4."""
     return min((LOG[min(value, 65535)] * parts + 8) >> 4, most - 1)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _fill_slots(slots, now, one, two, slow, envelope, j, wide, before, fine, kind, position, others, share):
     """Fill ``slots`` with where each input's counters of this coefficient begin.
 
@@ -115,7 +115,7 @@ def _fill_slots(slots, now, one, two, slow, envelope, j, wide, before, fine, kin
     slots[5] = FIRST[5] + linear * _CELLS + cell
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _code_magnitude(
     value, decoding, state, data, counters, weights, slots, fine, table, kind, logits, limit, rate
 ):
@@ -144,7 +144,7 @@ def _code_magnitude(
     return value
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _code_sign(negative, decoding, state, data, signs, k, one_below, two_below, limit):
     """Write or read a sign; transients make those of neighbouring low bins depend on each other."""
     if k >= N_LOW or (one_below == 0 and two_below == 0):
@@ -158,7 +158,7 @@ def _code_sign(negative, decoding, state, data, signs, k, one_below, two_below, 
     return code_single(negative ^ flip, decoding, state, data, signs, at, limit) ^ flip
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def code_planes(
     decoding, state, data, q, recon, cells, levels, offsets, bins, base, net, mixture, positions, limit, rate
 ):

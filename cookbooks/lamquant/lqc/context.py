@@ -8,10 +8,10 @@ Every operation is on integers, so the index depends on neither threads, batch s
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from cookbooks.lamquant.lqc.compiled import jit
 from cookbooks.lamquant.lqc.levels import N_DURATIONS, duration_of, positions
 
 N_FEATURES = 15
@@ -89,7 +89,7 @@ def to_integer(weights: dict[str, NDArray[np.float32]]) -> IntegerNet:
     )  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def envelope_shift(t):
     """Returns by how many bits the envelope's step is smaller than the news, once ``t`` frames are known."""
     for shift, frames in enumerate((2, 3, 6, 12, 24)):
@@ -98,7 +98,7 @@ def envelope_shift(t):
     return 5
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def _log(value):
     return np.int32(LOG[min(value, 65535)])
 
@@ -106,7 +106,7 @@ def _log(value):
 # Kernels below index whole arrays: a view made for each coefficient costs more than what is done with it.
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def past_bias(one, two, slow, envelope, base, levels, level, w1, bins, bias, quiet):
     """Fill ``bias`` int32 [K, hidden] with all of the first layer that the frames before already decide.
 
@@ -141,7 +141,7 @@ def past_bias(one, two, slow, envelope, base, levels, level, w1, bins, bias, qui
         lower += slow[j] - slow[j - 8]
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def fine_index(now, j, wide, bias, k, w1, w2, b2, w3, b3, work):
     """Returns the scale index, 0..N_FINE-1, of the coefficient at ``now[j]``, whose bin is ``k``.
 

@@ -5,9 +5,9 @@ that adapt as well: logistic mixing, Mahoney (2005), "Adaptive weighing of conte
 compression". All arithmetic is on integers: probabilities of 20 bits, logits of 1/256, weights of 1/65536.
 """
 
-import numba
 import numpy as np
 
+from cookbooks.lamquant.lqc.compiled import inlined
 from cookbooks.lamquant.lqc.range_coder import put_bit, take_bit
 
 PROBABILITY_BITS = 20
@@ -35,7 +35,7 @@ STRETCH, SQUASH = _stretch(), _squash()
 _SHARE = (65536 / (np.arange(1 << _COUNT_BITS) + 1.6)).astype(np.int64)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def learn(counters, at, bit, limit):
     """Move the counter at ``at`` towards ``bit``, by less the more often it was seen (``limit`` at most)."""
     value = np.int64(counters[at])
@@ -44,7 +44,7 @@ def learn(counters, at, bit, limit):
     counters[at] = p << 10 | min(n + 1, limit)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def code_mixed(bit, decoding, state, data, counters, slots, depth, weights, choice, logits, limit, rate):
     """Write ``bit``, or read it where ``decoding``; return it. Counters and weights learn from it.
 
@@ -67,7 +67,7 @@ def code_mixed(bit, decoding, state, data, counters, slots, depth, weights, choi
     return bit
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def code_single(bit, decoding, state, data, counters, at, limit):
     """Write or read a bit by one counter alone; return it."""
     one = min(max(np.int64(counters[at]) >> 14, 16), 65520)

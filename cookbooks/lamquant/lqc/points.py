@@ -7,9 +7,9 @@ the integers as in H.266). Two quantisers of spacing 1.2 steps, offset by half o
 is one step: an isolated value needs a point near one step.
 """
 
-import numba
 import numpy as np
 
+from cookbooks.lamquant.lqc.compiled import jit
 from cookbooks.lamquant.lqc.context import MARGIN, MAX_MAGNITUDE
 
 FRACTION = 10
@@ -27,7 +27,7 @@ N_SHIFTED = 4
 """Magnitudes 1 to 3 have their own centroid; those above share the last one's."""
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def find_loud(envelope, bins, loud):
     """Fill ``loud`` bool [K]: where the frames before had a mean of 3/16 steps or more around the bin."""
     for k in range(bins):
@@ -35,7 +35,7 @@ def find_loud(envelope, bins, loud):
         loud[k] = 2 * np.int64(envelope[j]) + envelope[j - 1] + envelope[j + 1] >= _LOUD
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def point(kind, magnitude):
     """Returns the value that a magnitude stands for, in 1/1024 steps."""
     if kind == PLAIN:
@@ -43,7 +43,7 @@ def point(kind, magnitude):
     return (2 * magnitude - (kind if magnitude > 0 else 0)) * HALF
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def shown(value):
     """Returns a value of ``point`` as a context magnitude."""
     return min((value + 32) >> 6, MAX_MAGNITUDE << 4)

@@ -5,9 +5,9 @@ alone; the Viterbi algorithm then finds the path of least ``error**2 + lam * bit
 quantisers, with code lengths from tables counted in training.
 """
 
-import numba
 import numpy as np
 
+from cookbooks.lamquant.lqc.compiled import jit
 from cookbooks.lamquant.lqc.context import (
     ENVELOPE,
     MARGIN,
@@ -24,8 +24,11 @@ from cookbooks.lamquant.lqc.points import HALF, N_STATES, NEXT, PLAIN, find_loud
 from cookbooks.lamquant.lqc.rows import new_rows, turn
 from cookbooks.lamquant.lqc.tokens import ESCAPE, SHIFTS, token_bits
 
+_WEIGHT, _REVISIONS = 200.0, 10
+"""Tokens that the trained prices count for, and how often a chunk's own tokens revise them."""
 
-@numba.njit(cache=True, nogil=True)
+
+@jit
 def choose_full(y, levels, offsets, bins, base, net, cost, lam, counts):
     """Returns integers int32 [P, F, K] of planes y (in steps).
 
@@ -42,7 +45,10 @@ def choose_full(y, levels, offsets, bins, base, net, cost, lam, counts):
     best, kinds = np.empty(width, np.int64), np.empty(width, np.int64)
     size = np.empty(width, np.float64)
     came, values = np.empty((width, N_STATES), np.int8), np.empty((width, 4), np.int64)
+    known, cost = _WEIGHT * 2.0**-cost, cost.copy()
     for t in range(frames):
+        if t > 0 and t % max(1, frames // _REVISIONS) == 0:
+            _revise(cost, counts, known)
         turn(rows, bins, offsets, t)
         for p in range(planes):
             n = bins[p]
@@ -85,7 +91,19 @@ def choose_full(y, levels, offsets, bins, base, net, cost, lam, counts):
     return q
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
+def _revise(cost, counts, known):
+    """Replace prices by what the tokens chosen so far say, beside what was ``known`` of them."""
+    for kind in range(cost.shape[0]):
+        for c in range(cost.shape[1]):
+            total = counts[kind, c].sum()
+            if total > 0:
+                bits = np.log2(total + _WEIGHT)
+                for i in range(cost.shape[2]):
+                    cost[kind, c, i] = bits - np.log2(counts[kind, c, i] + known[kind, c, i])
+
+
+@jit
 def _alone(a, kind, table, cost, lam):
     """Returns the best magnitude for ``a`` where nothing depends on it."""
     if a < 0.4:
@@ -101,13 +119,13 @@ def _alone(a, kind, table, cost, lam):
     return best
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def _loss(a, kind, table, cost, lam, v):
     error = a - point(kind, v) / 1024.0
     return error * error + lam * token_bits(cost, kind, table, v)
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def _search(size, bins, loud, tables, cost, lam, came, values, best, kinds):
     """Replace the choices in loud bins by the best path; ``kinds`` says which quantiser each one is of."""
     score, after = np.full(N_STATES, 1e300), np.empty(N_STATES)

@@ -5,9 +5,10 @@ so that compiled kernels can pass it on. After the last byte a decoder reads zer
 written. Reading damaged bytes gives garbage, never an error.
 """
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from cookbooks.lamquant.lqc.compiled import inlined, jit
 
 TOTAL_BITS = 16
 _LOW, _RANGE, _CACHE, _PENDING, _AT = range(5)
@@ -18,7 +19,7 @@ def new_encoder() -> NDArray[np.int64]:
     return np.array([0, 0xFFFFFFFF, -1, 0, 0], np.int64)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _emit(state, out, byte):
     at = state[_AT]
     if at < len(out):
@@ -26,7 +27,7 @@ def _emit(state, out, byte):
     state[_AT] = at + 1
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def _shift_low(state, out):
     low = state[_LOW]
     if low < 0xFF000000 or low > 0xFFFFFFFF:
@@ -42,7 +43,7 @@ def _shift_low(state, out):
     state[_LOW] = (low & 0x00FFFFFF) << 8
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def put(state, out, start, size):
     """Write the symbol that owns ``size`` of 2**16 parts of the range from ``start`` on."""
     part = state[_RANGE] >> 16
@@ -54,7 +55,7 @@ def put(state, out, start, size):
     state[_RANGE] = size_now
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def put_bits(state, out, value, n):
     """Write the ``n`` low bits of ``value``, all equally likely, highest first."""
     for i in range(n - 1, -1, -1):
@@ -69,7 +70,7 @@ def put_bits(state, out, value, n):
             state[_RANGE] = half
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def finish(state, out):
     """Write as few bytes as tell the range, and return how many there are now; more than fit say so."""
     low, span = state[_LOW], state[_RANGE]
@@ -89,7 +90,7 @@ def finish(state, out):
     return size
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _next(state, data):
     at = state[2]
     state[2] = at + 1
@@ -98,7 +99,7 @@ def _next(state, data):
     return np.int64(0)
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def start_decoder(data, at):
     """Returns the state of a decoder of ``data`` uint8 from byte ``at`` on: code, range, position."""
     state = np.empty(3, np.int64)
@@ -108,13 +109,13 @@ def start_decoder(data, at):
     return state
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def look(state):
     """Returns which of the 2**16 parts of the range the next symbol lies in."""
     return min(state[0] // (state[1] >> 16), 65535)
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def take(state, data, start, size):
     """Take the symbol that owns ``size`` parts of the range from ``start`` on."""
     part = state[1] >> 16
@@ -125,7 +126,7 @@ def take(state, data, start, size):
         state[0] = (state[0] << 8 | _next(state, data)) & 0xFFFFFFFF
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def take_bits(state, data, n):
     """Returns the next ``n`` equally likely bits."""
     value = 0
@@ -142,7 +143,7 @@ def take_bits(state, data, n):
     return value
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def put_bit(state, out, bit, one):
     """Write a bit that is 1 with probability ``one`` / 2**16."""
     part = (state[_RANGE] >> 16) * one
@@ -157,7 +158,7 @@ def put_bit(state, out, bit, one):
     state[_RANGE] = span
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def take_bit(state, data, one):
     """Returns the next bit, which is 1 with probability ``one`` / 2**16."""
     part = (state[1] >> 16) * one

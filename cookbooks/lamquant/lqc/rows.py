@@ -1,8 +1,8 @@
 """Keeps the magnitudes that contexts are made of: of each plane the last frames and two running means."""
 
-import numba
 import numpy as np
 
+from cookbooks.lamquant.lqc.compiled import jit
 from cookbooks.lamquant.lqc.context import (
     ENVELOPE,
     MARGIN,
@@ -16,13 +16,13 @@ from cookbooks.lamquant.lqc.context import (
 )
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def new_rows(planes, width):
     """Returns rows of zeros, int32 [P, N_ROWS, K + 2 * MARGIN]."""
     return np.zeros((planes, N_ROWS, width + 2 * MARGIN), np.int32)
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def turn(rows, bins, offsets, t):
     """Make room for frame ``t``: update the means by the frame before, and state all in its steps."""
     if t == 0:
@@ -46,7 +46,7 @@ def turn(rows, bins, offsets, t):
             _rescale(envelope, moved, MAX_MAGNITUDE << 8)
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def _rescale(row, quarter_octaves, most):
     """Update magnitudes to 2**(quarter_octaves / 4) times what they were, in integers."""
     octaves, part = min(max(quarter_octaves >> 2, -40), 16), quarter_octaves & 3

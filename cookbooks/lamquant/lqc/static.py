@@ -4,9 +4,9 @@ Planes y [P, F, K] are coded frame by frame, in a frame plane by plane, in a pla
 its own context: no plane looks at another.
 """
 
-import numba
 import numpy as np
 
+from cookbooks.lamquant.lqc.compiled import jit
 from cookbooks.lamquant.lqc.context import (
     ENVELOPE,
     MARGIN,
@@ -24,12 +24,12 @@ from cookbooks.lamquant.lqc.rows import new_rows, turn
 from cookbooks.lamquant.lqc.tokens import put_token, take_token, token_bits
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def _table(fine):
     return min((fine + 2) >> 2, 63)
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def quantise_static(y, levels, offsets, bins, base, net, cost, lam):
     """Choose integers in coding order, rate-distortion optimised, each in the context of those before.
 
@@ -88,7 +88,7 @@ def quantise_static(y, levels, offsets, bins, base, net, cost, lam):
     return q, tables, total
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def write_static(state, out, q, tables, bins, starts):
     """Write the integers of all planes."""
     planes, frames, _ = q.shape
@@ -98,7 +98,7 @@ def write_static(state, out, q, tables, bins, starts):
                 put_token(state, out, starts, np.int64(tables[p, t, k]), np.int64(q[p, t, k]))
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def read_static(data, at, frames, width, levels, offsets, bins, base, net, starts):
     """Returns the integers int32 [P, F, K] that stand in ``data`` from byte ``at`` on."""
     planes = len(levels)

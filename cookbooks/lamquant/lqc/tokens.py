@@ -4,10 +4,10 @@ A magnitude is a token (16 symbols, the last one escapes) of ``|q| >> shift`` fo
 the sign is one raw bit. Large scales have a shift, so drift of any size is coded cheaply.
 """
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from cookbooks.lamquant.lqc.compiled import jit
 from cookbooks.lamquant.lqc.context import LOG_FLOOR, MAX_MAGNITUDE
 from cookbooks.lamquant.lqc.range_coder import TOTAL_BITS, look, put, put_bits, take, take_bits
 
@@ -57,7 +57,7 @@ def cost_table(starts: NDArray[np.int32]) -> NDArray[np.float64]:
     return TOTAL_BITS - np.log2(np.diff(starts.astype(np.float64), axis=-1))
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def token_bits(cost, kind, c, m):
     """Returns the code length of magnitude ``m`` (with its sign) by table ``c`` of ``cost`` [kinds, tables,
     tokens]."""
@@ -75,7 +75,7 @@ def token_bits(cost, kind, c, m):
     return bits
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def put_token(state, out, starts, c, value):
     """Write an integer by table ``c``."""
     magnitude, shift = abs(value), SHIFTS[c]
@@ -90,7 +90,7 @@ def put_token(state, out, starts, c, value):
         put_bits(state, out, 1 if value < 0 else 0, 1)
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def take_token(state, data, starts, c):
     """Returns the next integer by table ``c``."""
     at = look(state)
@@ -110,7 +110,7 @@ def take_token(state, data, starts, c):
     return magnitude
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def put_escape(state, out, rest):
     """Write ``rest`` >= 1 as an Elias gamma code: how many bits follow, in unary, then the bits."""
     length = 0
@@ -121,7 +121,7 @@ def put_escape(state, out, rest):
     put_bits(state, out, rest & ((1 << length) - 1), length)
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def take_escape(state, data):
     """Returns the next integer of an Elias gamma code; one too long for any magnitude is cut short."""
     length = 0

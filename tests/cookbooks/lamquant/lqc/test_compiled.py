@@ -1,0 +1,33 @@
+"""What is compiled is kept on disk, and not what an older version of a callee was compiled into."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+from cookbooks.lamquant.lqc import compiled
+
+CALLER = "from compiled import jit\nfrom callee import two\n@jit\ndef f(x):\n    return x + two()\n"
+CALLEE = "from compiled import jit\n@jit\ndef two():\n    return {}\n"
+
+
+def test_a_changed_callee_is_compiled_into_its_caller_again(tmp_path):
+    shutil.copy(compiled.__file__, tmp_path / "compiled.py")
+    (tmp_path / "caller.py").write_text(CALLER)
+
+    def run(value: int) -> tuple[int, int]:
+        (tmp_path / "callee.py").write_text(CALLEE.format(value))
+        code = "from caller import f; print(f(1), sum(f.stats.cache_hits.values()))"
+        said = subprocess.run(
+            [sys.executable, "-B", "-c", code],
+            cwd=tmp_path,
+            env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+            check=True,
+            capture_output=True,
+        )
+        result, hits = said.stdout.split()
+        return int(result), int(hits)
+
+    assert run(2) == (3, 0)
+    assert run(2) == (3, 1)
+    assert run(7) == (8, 0)
