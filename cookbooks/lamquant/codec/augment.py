@@ -27,7 +27,7 @@ def coloured(
 ) -> NDArray[np.float64]:
     """Returns coefficients [F, hop] with another spectrum, as strong as before but for drift."""
     frequency = bin_frequency(hop, rate_hz)
-    counted = frequency > _DRIFT_HZ
+    counted = frequency > min(_DRIFT_HZ, rate_hz / 4)
     before = float(np.square(y[:, counted]).mean())
     gain_db = np.cumsum(rng.normal(0, _WANDER_DB, len(_KNOTS))) + rng.normal(0, _JITTER_DB, len(_KNOTS))
     gain_db = np.interp(np.log2(frequency), _KNOTS, gain_db - gain_db[_FLAT].mean())

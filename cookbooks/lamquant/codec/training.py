@@ -82,7 +82,7 @@ class Trainer:
                 bits, weight = bits + loss * mass, weight + mass
         self._static = self.static()
         metrics = validate(self._static, self.corpus, self.tiers, self.preset, LAMBDA)
-        metrics |= {"loss": bits / weight}
+        metrics |= {"loss": bits / max(weight, 1)}
         if not all(math.isfinite(value) for value in metrics.values()):
             raise Diverged(
                 f"epoch {self.epoch}: a metric is not finite: {metrics}; lower lr={self.preset.lr:g}"
@@ -109,7 +109,7 @@ class Trainer:
         size = CONTEXTS * self.preset.batch_size
         for _ in range(self.preset.passes):
             order = rng.permutation(len(examples))
-            for start in range(0, max(1, len(order) - size // 2), size):
+            for start in range(0, max(len(order) - size // 2, min(1, len(order))), size):
                 yield examples.take(order[start : start + size])
 
     def _set_lr(self, done: float) -> None:

@@ -12,7 +12,10 @@ import torch
 from cookbooks.lamquant.codec.checkpoint import load_checkpoint
 from cookbooks.lamquant.codec.data import WindowsError, load_corpus
 from cookbooks.lamquant.codec.errors import CheckpointError
+from cookbooks.lamquant.codec.examples import coefficients_of, plane_of
 from cookbooks.lamquant.codec.resume import load_state, save_state
+from cookbooks.lamquant.lqc.model import load_model
+from cookbooks.lamquant.lqc.planes import encode_planes
 from cookbooks.lamquant.payload import codec_decode, joint_train
 from tests.cookbooks.lamquant.codec_support import eeg_like, finish, frozen, start, tree_digest, write_windows
 from tests.cookbooks.lamquant.split_corpora import Source, write_corpus
@@ -62,6 +65,21 @@ def test_training_reports_every_epoch_and_finishes_with_the_facts_of_the_checkpo
         "reconstruction.png",
     ]
     assert (out / "reconstruction.png").stat().st_size < 150_000
+
+
+def test_one_checkpoint_spends_more_bytes_for_less_error_from_level_to_level(
+    trained: tuple[Path, list[dict]],
+) -> None:
+    model, x = load_model(trained[0]), eeg_like(1, 60.0, seed=21)[0].astype(np.float64)
+    y = coefficients_of(x - x.mean(), 128)
+    sizes, errors = [], []
+    for level in range(model.levels[0], model.levels[1] + 1):
+        plane = plane_of(y, level, float(x.std()), 128, 256.0)
+        coded = encode_planes(plane.y, plane.spec, model.entropy, model.lam, "full")
+        sizes.append(len(coded.data))
+        errors.append(float(np.mean((coded.recon - plane.y) ** 2)) * 2.0 ** (-level / 2))
+    assert model.levels == (8, 20)
+    assert sizes == sorted(set(sizes)) and errors == sorted(set(errors), reverse=True)
 
 
 def test_a_run_terminated_then_killed_continues_to_the_same_bytes_as_an_uninterrupted_one(

@@ -1,5 +1,6 @@
 """What the codec learns from, that it learns, and that the same settings give the same bytes."""
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -107,6 +108,20 @@ def test_crops_have_every_level_rate_and_frame_that_a_file_may_need(windows: Pat
     assert all(np.isfinite(p.y).all() and p.y.shape[2] == p.spec.hop for p in planes)
 
 
+@pytest.mark.parametrize(("seconds", "rate_hz"), [(2.0, 256.0), (20.0, 1.0), (3.0, 31.25), (1.0, 5000.0)])
+def test_short_and_slow_recordings_are_trained_on(tmp_path: Path, seconds: float, rate_hz: float) -> None:
+    root = write_windows(tmp_path, n_windows=2)
+    meta = json.loads((root / "windows.json").read_text())
+    for entry in meta["recordings"]:
+        x = eeg_like(1, seconds, rate_hz) * 0.1
+        np.save(root / entry["file"], x.reshape(1, 1, -1).astype(np.float32))
+        entry |= {"rate_hz": rate_hz, "n_windows": 1}
+    (root / "windows.json").write_text(json.dumps(meta))
+    trainer = trainer_of(root)
+    assert math.isfinite(trainer.run_epoch()["val_loss"])
+    assert trainer.best_model().starts.shape
+
+
 def test_another_spectrum_is_as_strong_as_the_one_before(windows: Path) -> None:
     x = eeg_like(1, 40.0, seed=3)[0].astype(np.float64)
     y, counted = coefficients_of(x - x.mean(), 128), bin_frequency(128, 256.0) > 0.7
@@ -116,7 +131,8 @@ def test_another_spectrum_is_as_strong_as_the_one_before(windows: Path) -> None:
         assert math.isclose(np.square(new[:, counted]).sum(), np.square(y[:, counted]).sum(), rel_tol=1e-9)
         shapes.append(np.log2(np.square(new).mean(0) / np.square(y).mean(0)))
     assert np.std(shapes, axis=0)[counted].min() > 0.5, "each frequency is sometimes louder, sometimes not"
-    assert not np.isnan(coloured(np.zeros((4, 32)), 32, 100.0, rng)).any()
+    for y, rate_hz in ((np.zeros((4, 32)), 100.0), (np.ones((4, 32)), 0.5), (np.ones((4, 1024)), 2e4)):
+        assert all(np.isfinite(coloured(y, y.shape[1], rate_hz, rng)).all() for _ in range(40))
 
 
 def test_contexts_without_any_magnitude_are_few_and_count_as_what_they_stand_for() -> None:
