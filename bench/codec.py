@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.codec_before import NoHistory, trained_before
-from bench.codec_table import FLAC, Curves, lossless_rows, rate_rows, speed_rows
+from bench.codec_table import FLAC, Curves, long_rows, lossless_rows, rate_rows, speed_rows
 from bench.homes import CACHE, main_job, make_home, scratch, smoke_args
 from bench.measure import REPOSITORY, run
 from bench.table import Row, skipped
@@ -51,6 +51,14 @@ def rows(quick: bool) -> list[Row]:
             given["before"] = None
             lines.append(skipped("codec", "against v1", f"its trainer cannot be had: {error}"))
         lines += _rate_and_speed(given, quick)
+        days = [] if quick else [(1, 1), (24, 1), (0.25, 21), (1, 21)]
+        common = {"checkpoint": made["joint_checkpoint"], "target": "noise_ratio=0.17"}
+        lines += long_rows(
+            [
+                _points("bench.codec_long", {**common, "hours": hours, "channels": channels})[0]
+                for hours, channels in days
+            ]
+        )
         points = _points("bench.codec_lossless", {"sets": [] if quick else LOSSLESS_SETS})
         if all(point["coder"] != FLAC for point in points):
             lines.append(

@@ -3,7 +3,6 @@
 import io
 import math
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -133,18 +132,3 @@ class Jpeg2000:
         image = np.asarray(Image.open(io.BytesIO(data[8 + 8 * channels :])))
         rows = image.reshape(channels, -1)[:, :samples].astype(np.float64)
         return np.rint((rows - 32768) * scale + mean).astype(np.int32)
-
-
-@dataclass(frozen=True)
-class Called:
-    """A coder made of two functions."""
-
-    name: str
-    encoder: Callable[[Signal, float], bytes]
-    decoder: Callable[[bytes], NDArray[np.int32]]
-
-    def encode(self, signal: Signal, ratio: float) -> bytes:
-        return self.encoder(signal, ratio)
-
-    def decode(self, data: bytes) -> NDArray[np.int32]:
-        return self.decoder(data)

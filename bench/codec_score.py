@@ -15,38 +15,38 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from bench.codec_anchors import Called, Coder, Dct, Jpeg2000, rms_of
+from bench.codec_anchors import Coder, Dct, Jpeg2000, rms_of
 from bench.codec_sets import Signal, real_sets, synthetic_set
-from bench.codec_table import BEFORE, DCT_TOGETHER, OURS
+from bench.codec_table import BEFORE, DCT_TOGETHER, DEVICE, OURS
 from bench.codec_together import DctTogether
 from cookbooks.lamquant.codec.data import load_corpus
-from cookbooks.lamquant.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE
-from cookbooks.lamquant.codec.v1.checkpoint import load_checkpoint
-from cookbooks.lamquant.codec.v1.coder import RecordingCoder
+from cookbooks.lamquant.lqc.errors import LqcError
+from cookbooks.lamquant.payload.pictures.rate import AtRatio, Chunked, at_ratio
 
 ASKED = (3.8, 5.0, 6.5, 8.6, 12.5, 15.0, 17.5)
 """PRDN in percent; the outer two lie outside what is tabled."""
 
 
-def before(checkpoint: Path, name: str = BEFORE) -> Coder:
-    """The codec of the first bitstream version, its step moved by as much as the error is."""
-    coder = load_checkpoint(checkpoint).coder
+@dataclass(frozen=True)
+class Trained:
+    """A checkpoint's codec, of either version."""
 
-    def encode(signal: Signal, ratio: float) -> bytes:
-        octaves = math.log2(coder.tier.noise_ratio / ratio)
-        level = min(max(coder.tier.level + round(LEVELS_PER_OCTAVE * octaves), 0), 2 * LEVEL_ZERO)
-        tier = replace(coder.tier, noise_ratio=ratio, level=level)
-        own = RecordingCoder(coder.model, coder.entropy, tier, coder.lam, coder.digest)
-        return own.encode(signal.digital, signal.rate_hz)
+    name: str
+    codec: AtRatio
 
-    return Called(name, encode, coder.decode)
+    def encode(self, signal: Signal, ratio: float) -> bytes:
+        return self.codec.encode(signal.digital, signal.rate_hz, ratio)
+
+    def decode(self, data: bytes) -> NDArray[np.int32]:
+        return self.codec.decode(data)
 
 
 def ratio_at(signals: Sequence[Signal], prdn: float) -> float:
@@ -78,9 +78,12 @@ def point(coder: Coder, signals: Sequence[Signal], ratio: float) -> dict[str, An
 
 def coders(given: dict[str, Any]) -> Iterator[Coder]:
     """Ours first."""
-    yield before(Path(given["checkpoint"]), OURS)
+    ours = at_ratio(Path(given["checkpoint"]))
+    yield Trained(OURS, ours)
+    if isinstance(ours, Chunked):
+        yield Trained(DEVICE, replace(ours, profile="device"))
     if given["before"]:
-        yield before(Path(given["before"]))
+        yield Trained(BEFORE, at_ratio(Path(given["before"])))
     dct = Dct.fitted(load_corpus(Path(given["windows"])))
     yield dct
     yield DctTogether(dct, DCT_TOGETHER)
@@ -101,7 +104,10 @@ def main() -> None:
             if coder.name == DCT_TOGETHER and len(signals[0].digital) == 1:
                 continue  # it is the DCT
             for asked in given["asked"] or ASKED:
-                found = point(coder, signals, ratio_at(signals, asked))
+                try:
+                    found = point(coder, signals, ratio_at(signals, asked))
+                except LqcError as error:
+                    found = {"refused": str(error)}
                 print(json.dumps({"set": name, "coder": coder.name, "asked": asked, **found}), flush=True)
 
 

@@ -9,7 +9,8 @@ from bench.table import Quantity, Row, Target
 TABLED = (4.0, 6.5, 8.6, 12.5, 15.0, 17.0)
 """PRDN in percent."""
 MIDDLE = 15.0
-OURS, BEFORE, DCT, DCT_TOGETHER = "ours", "v1", "DCT", "DCT, channels together"
+OURS, DEVICE, BEFORE = "ours", "ours, device profile", "v1"
+DCT, DCT_TOGETHER = "DCT", "DCT, channels together"
 TARGETS: Mapping[tuple[str, str], Target] = {
     ("scp2", DCT): Target("every ratio", ">=", 1.30),
     ("fingers", DCT_TOGETHER): Target("every ratio", ">=", 1.15),
@@ -34,17 +35,26 @@ def at_prdn(points: Sequence[Point], prdn: float) -> float:
 
 
 class Curves:
-    """The measured points by set and coder."""
+    """The measured points by set and coder, and what ours refused."""
 
     def __init__(self, points: Iterable[Point], tabled: Sequence[float] = TABLED) -> None:
-        self.tabled = tabled
+        self._tabled = tabled
         self.points: dict[str, dict[str, list[Point]]] = {}
+        self.refused: list[Point] = []
         for point in points:
-            self.points.setdefault(point["set"], {}).setdefault(point["coder"], []).append(point)
+            if "refused" in point:
+                self.refused.append(point)
+            else:
+                self.points.setdefault(point["set"], {}).setdefault(point["coder"], []).append(point)
+
+    def tabled(self, name: str) -> list[float]:
+        """The tabled PRDN that lie within our points."""
+        known = [point["prdn"] for point in self.points[name][OURS]]
+        return [prdn for prdn in self._tabled if min(known) * 0.97 <= prdn <= max(known) * 1.03]
 
     def cr(self, name: str, coder: str) -> list[float]:
-        """CR at each tabled PRDN."""
-        return [at_prdn(self.points[name][coder], prdn) for prdn in self.tabled]
+        """CR at each of them."""
+        return [at_prdn(self.points[name][coder], prdn) for prdn in self.tabled(name)]
 
     def others(self, name: str) -> list[str]:
         """The coders beside ours."""
@@ -54,8 +64,9 @@ class Curves:
 def rate_rows(curves: Curves, which: str) -> list[Row]:
     """A line per set and coder, over all tabled points; the points are in the note."""
     lines = []
-    span = f"{curves.tabled[0]:g} to {curves.tabled[-1]:g} %"
     for name in curves.points:
+        tabled = curves.tabled(name)
+        span = f"{tabled[0]:g} to {tabled[-1]:g} %"
         ours = curves.cr(name, OURS)
         for other in curves.others(name):
             theirs = curves.cr(name, other)
@@ -64,7 +75,7 @@ def rate_rows(curves: Curves, which: str) -> list[Row]:
                     *("codec", f"{which}{name}: CR at PRDN {span}", Quantity("CR", ours), other),
                     base=Quantity("CR", theirs),
                     target=None if which else TARGETS.get((name, other)),
-                    note=_points(curves.tabled, ours, theirs),
+                    note=_points(tabled, ours, theirs),
                     facts={"points": curves.points[name]},
                 )
             )
@@ -94,8 +105,9 @@ def _behind(curves: Curves) -> list[Row]:
     for name in curves.points:
         ours = curves.cr(name, OURS)
         for other in curves.others(name):
-            pairs = zip(curves.tabled, ours, curves.cr(name, other), strict=True)
+            pairs = zip(curves.tabled(name), ours, curves.cr(name, other), strict=True)
             lost += [f"{name} at {p:g} %: {other} ({a / b:.3f})" for p, a, b in pairs if a < b]
+    lost += [f"{p['set']} at {p['asked']:g} %: {p['coder']} refuses ({p['refused']})" for p in curves.refused]
     return [Row("codec", "where ours is behind", note="; ".join(lost) or "nowhere in these tables")]
 
 
@@ -113,6 +125,30 @@ def speed_rows(curves: Curves, names: Sequence[str]) -> list[Row]:
 
 def _speeds(points: Sequence[Point], way: str) -> Quantity:
     return Quantity("k samples/s", [p["samples"] / p[f"{way}_s"] / 1000 for p in points])
+
+
+def long_rows(days: Sequence[Point]) -> list[Row]:
+    """Memory of the longest recording beside that of a shorter one, and milliseconds to a second of it."""
+    lines = []
+    for short, long in zip(days[::2], days[1::2], strict=True):
+        case = f"{long['channels']} channels, {long['hours']:g} h of a made-up day"
+        base = f"{short['hours']:g} h"
+        peaks = [Quantity("MB", [max(mb for _, mb in day["memory"])]) for day in (long, short)]
+        speed = long["values"] / long["encode_cpu_s"] / 1000
+        note = f"CR {2 * long['values'] / long['bytes']:.1f}, {speed:.0f} k samples a CPU second, over time: "
+        note += _memory(long["memory"])
+        lines.append(
+            Row("codec", f"{case}: encode", peaks[0], base, peaks[1], Target("ratio", "<=", 1.2), note, long)
+        )
+        reads = Quantity("ms", long["read_ms"])
+        lines.append(Row("codec", f"{case}: a second", reads, target=Target("ours", "<=", 50)))
+    return lines
+
+
+def _memory(samples: Sequence[Sequence[float]]) -> str:
+    """Ten of the samples, evenly spread."""
+    chosen = [samples[round(n * (len(samples) - 1) / 9)] for n in range(10)]
+    return ", ".join(f"{mb:.0f} MB at {seconds:.0f} s" for seconds, mb in chosen)
 
 
 def lossless_rows(points: Iterable[Point], which: str = "") -> list[Row]:

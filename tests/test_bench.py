@@ -84,9 +84,9 @@ def _points(coder: str, factor: float) -> list[dict[str, Any]]:
 
 def test_codecs_are_compared_at_equal_error_and_every_point_at_which_ours_loses_is_named() -> None:
     curves = Curves([*_points(OURS, 1), *_points("even", 0.9), *_points("ahead", 1.25)])
-    expected = [4 * prdn**0.7 for prdn in curves.tabled]
+    expected = [4 * prdn**0.7 for prdn in curves.tabled("s")]
     assert curves.cr("s", OURS) == pytest.approx(expected)
     assert curves.cr("s", "ahead") == pytest.approx([1.25 * cr for cr in expected])
     *lines, behind = rate_rows(curves, "")
     assert {line.baseline: round(line.ratio or 0, 6) for line in lines} == {"even": 1.111111, "ahead": 0.8}
-    assert behind.note.count("ahead (0.800)") == len(curves.tabled) and "even" not in behind.note
+    assert behind.note.count("ahead (0.800)") == len(curves.tabled("s")) and "even" not in behind.note

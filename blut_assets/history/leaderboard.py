@@ -20,6 +20,7 @@ from blut_assets.recipes.args import args_of
 from blut_assets.recipes.recipe import RECIPE_TAG
 from blut_assets.stages import reuse
 from blut_assets.stages.spec import COMMON, StageSpec, spec_of
+from blut_resources.instance.instance import store_of
 from blut_resources.text import markdown
 
 GROUP = "leaderboard"
@@ -152,6 +153,8 @@ def leaderboard_asset(cookbook: str, recipe: Recipe, metric: Metric) -> dg.Asset
         if found and not found[0].rank(metric)[0]:
             best = dg.MetadataValue.dagster_run(found[0].run_id)
             shown |= {f"best_{metric.fact}": found[0].facts[metric.fact], "best_run": best}
+        if metric.shows:
+            shown |= metric.shows(store_of(context.instance), [result.facts for result in found[:SHOWN]])
         version = dg.DataVersion(hashlib.sha256(text.encode()).hexdigest())
         return dg.MaterializeResult(metadata=shown, data_version=version)
 

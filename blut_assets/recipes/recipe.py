@@ -12,6 +12,7 @@ from blut_assets.extras import lacking
 from blut_assets.recipes.args import ArgsError, RecipeArgs, allowed_values, args_of
 from blut_assets.stages.executor import EXECUTION
 from blut_assets.stages.spec import COMMON, StageConfig, spec_of
+from blut_resources.store.artifacts import ArtifactStore
 
 RECIPE_TAG = "blut/recipe"
 EXECUTION_FORM = (
@@ -28,12 +29,15 @@ class Metric:
         fact: a number.
         best: whether higher or lower is better.
         only_if: a fact that must be true for a run to be ranked; the others are listed after.
+        shows: what the leaderboard shows besides, as metadata; called with the store and the facts of the
+            results, the best first.
     """
 
     asset: dg.AssetsDefinition
     fact: str
     best: Literal["highest", "lowest"]
     only_if: str = ""
+    shows: Callable[[ArtifactStore, Sequence[Mapping[str, Any]]], Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True)

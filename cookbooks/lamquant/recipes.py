@@ -25,6 +25,7 @@ from cookbooks.lamquant.configs.sources import SYNTHETIC, Root, roots_of
 from cookbooks.lamquant.configs.training import Device, JointCheckpointConfig, PresetName
 from cookbooks.lamquant.configs.verdict import FloorRegistryConfig, PccpVerdictConfig
 from cookbooks.lamquant.corpus import lma_corpus, split_manifest, training_windows
+from cookbooks.lamquant.gate.board import rate_board
 from cookbooks.lamquant.gate.floors import load_registry
 from cookbooks.lamquant.labelling import annotation_files, annotations, vocabulary_path
 from cookbooks.lamquant.promotion import promoted_codec
@@ -204,5 +205,5 @@ JOINT_CODEC = Recipe(
     output=PccpVerdict,
     configure=_joint_codec,
     input_kinds=[Recordings.kind],
-    metric=Metric(pccp_verdict, "worst_prdn", "lowest", only_if="passed"),
+    metric=Metric(pccp_verdict, "worst_prdn", "lowest", only_if="passed", shows=rate_board),
 )

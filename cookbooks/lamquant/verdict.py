@@ -37,6 +37,7 @@ CODEC_ENCODE = "cookbooks.lamquant.payload.codec_encode"
 CODEC_DECODE = "cookbooks.lamquant.payload.codec_decode"
 INCUMBENT = "incumbent"
 VERDICT_SCORE = "cookbooks.lamquant.payload.verdict_score"
+VERDICT_PICTURES = "cookbooks.lamquant.payload.verdict_pictures"
 BITSTREAM_SUFFIX, BITSTREAMS, WINDOWS_INDEX = ".lqc", "bitstreams", "windows.json"
 DISTRIBUTIONS = (
     *(
@@ -114,7 +115,7 @@ def incumbent(
     on_result=register,
     looks_up=incumbent,
     show=shown,
-    payloads=[CODEC_ENCODE, CODEC_DECODE, VERDICT_SCORE],
+    payloads=[CODEC_ENCODE, CODEC_DECODE, VERDICT_SCORE, VERDICT_PICTURES],
     headline=["passed", "worst_cr", "worst_prdn", "worst_r"],
     kinds={"json"},
     distributions=DISTRIBUTIONS,
@@ -163,6 +164,9 @@ def pccp_verdict(
             },
             isolated=Isolation(),
         )
+        yield from _pictures(
+            stage, joint_checkpoint.digest, {"candidate": candidate, **sealed, **coded}, other, floor_registry
+        )
         # what was judged is kept with the judgement, so that somebody else can judge it again
         plain_copy(coded["bitstreams"], stage.out / BITSTREAMS, BITSTREAM_SUFFIX)
         shutil.copyfile(windows / WINDOWS_INDEX, stage.out / WINDOWS_INDEX)
@@ -195,6 +199,21 @@ def _incumbent_coded(stage: Stage, sealed: dict[str, Path], scratch: Path) -> St
         return {}
     coded = yield from _coded(stage, checkpoint, sealed, scratch)
     return {INCUMBENT: checkpoint, **coded}
+
+
+def _pictures(
+    stage: Stage, digest: str, judged: dict[str, Path], other: dict[str, Path], floors: FloorRegistry
+) -> Steps[Any]:
+    """Draw what a reviewer asks to see; a verdict stands without its pictures."""
+    replaced = {INCUMBENT: other[INCUMBENT]} if INCUMBENT in other else {}
+    names = {"candidate": f"this candidate, {digest[:12]}"}
+    if replaced:
+        names[INCUMBENT] = f"what it would replace, {stage.looked_up[INCUMBENT][:12]}"
+    inputs = {**judged, **replaced, "registry": stage.open(floors), "verdict": stage.out / VERDICT_FILE}
+    try:
+        yield from stage.run(VERDICT_PICTURES, config=names, inputs=inputs, isolated=Isolation())
+    except PayloadFailed as failure:
+        stage.context.log.warning(f"{stage.name}: no pictures: {failure}")
 
 
 def _tries(

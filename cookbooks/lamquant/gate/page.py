@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from blut_resources.registry.verdicts import VERDICT_FILE
+from cookbooks.lamquant.gate.rate_picture import RATE_FILE, rate_markdown
 
 SHOWN = 60
 """Rows on the page; ``verdict.json`` has more."""
@@ -25,6 +26,8 @@ def shown(artifact: Path) -> dict[str, Any]:
         columns = [dg.TableColumn(name, "string") for name in COLUMNS]
         records = [dg.TableRecord(_record(row)) for row in rows[:SHOWN]]
         page["worst"] = dg.MetadataValue.table(records, schema=dg.TableSchema(columns))
+    if (artifact / RATE_FILE).is_file():
+        page["rate"] = dg.MetadataValue.md(rate_markdown((artifact / RATE_FILE).read_bytes()))
     if verdict.get("incumbent"):
         page["beside"] = dg.MetadataValue.md(_comparison(verdict["measurements"], verdict["incumbent"]))
     if files := verdict["details"].get("split"):

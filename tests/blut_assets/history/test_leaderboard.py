@@ -1,5 +1,6 @@
 """A recipe's leaderboard: the best run first, with the args that made the difference; it updates itself."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -10,6 +11,7 @@ from blut_assets.history.leaderboard import leaderboard_asset
 from blut_assets.recipes import Metric, Recipe, RecipeArgs
 from blut_assets.stages import Stage, StageConfig, stage_asset
 from blut_assets.stages.handles import ArtifactHandles
+from blut_resources.store.artifacts import ArtifactStore
 
 
 class Score(Artifact):
@@ -50,7 +52,11 @@ def _configure(args: Args) -> dict[str, StageConfig]:
     return {"score": ScoreConfig(lr=args.lr, note=args.note)}
 
 
-METRIC = Metric(score, "value", "highest", only_if="passed")
+def _contents(store: ArtifactStore, results: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    return {"contents": ", ".join(store.read(str(r["digest"]), "score").decode().strip() for r in results)}
+
+
+METRIC = Metric(score, "value", "highest", only_if="passed", shows=_contents)
 RECIPE = Recipe("toy_train", "train", "Toy.", Args, [score], Score, _configure, metric=METRIC)
 BOARD = leaderboard_asset("toy", RECIPE, METRIC)
 DEFS = dg.Definitions([score, BOARD], jobs=[RECIPE.job()], resources={"artifact_handles": ArtifactHandles()})
@@ -75,6 +81,7 @@ def test_the_best_run_is_first_and_what_does_not_count_is_last() -> None:
         slow, fast = train(instance, lr=0.2), train(instance, lr=0.4, note="a|b")
         refused, again = train(instance, lr=2.0), train(instance, lr=0.2, reuse="auto")
         shown = board(instance)
+    assert shown["contents"] == "0.4 a|b, 0.2, 2.0", "what the recipe shows besides, of the store"
     assert shown["best_value"] == 4.0 and shown["best_run"] == fast and shown["n_results"] == 3
     rows = [line.strip("| ") for line in shown["leaderboard"].splitlines()]
     assert rows[0].startswith("**value ↑** | passed | run | `lr` | `note` | when")

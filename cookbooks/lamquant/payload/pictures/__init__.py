@@ -1,0 +1,1 @@
+"""Draws what a reviewer of a verdict asks to see; decides nothing."""
