@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -266,8 +267,11 @@ def test_text_that_would_fill_the_memory_is_refused() -> None:
     out = bytearray(b"BLQ2\x02\x00")
     put(out, len(bomb))
     out += bomb
+    tracemalloc.start()
     with pytest.raises(FormatError, match="do not inflate to one text of at most"):
         Reader(bytes(out) + zlib.crc32(out).to_bytes(4, "little"))
+    assert tracemalloc.get_traced_memory()[1] < 2**25
+    tracemalloc.stop()
 
 
 # --- writing
