@@ -3,13 +3,13 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cookbooks.lamquant.lqc.chunk import decode_chunk
-from cookbooks.lamquant.lqc.container.reader import Reader
+from cookbooks.lamquant.lqc.container.header import Header
 from cookbooks.lamquant.lqc.errors import ChunkError, InputError, LqcError, ModelError
 from cookbooks.lamquant.lqc.exact import decode_exact
 from cookbooks.lamquant.lqc.jumps import Baseline, unpack_jumps
@@ -25,11 +25,32 @@ Part = tuple[int, NDArray[Any]]
 """The number of the first sample, and samples [C, n]."""
 
 
+class Chunks(Protocol):
+    """Gives coded chunks: a file does, and a stream those that have come."""
+
+    @property
+    def header(self) -> Header:
+        """Returns what is said beside the samples."""
+        ...
+
+    def n_samples(self, group: int) -> int:
+        """Returns how many samples a channel of a group has."""
+        ...
+
+    def chunk(self, group: int, number: int) -> bytes:
+        """Returns a coded chunk.
+
+        Raises:
+            ChunkError: it is damaged, or not there.
+        """
+        ...
+
+
 class GroupDecoder:
     """Decodes one group of a file; threads may share it.
 
     Args:
-        reader: the file.
+        reader: gives the chunks of the file.
         number: of the group.
         model: what it was coded with, of a lapped group.
         damaged: ``raise``, or ``mark`` to fill lost chunks with the channels' means.
@@ -38,7 +59,7 @@ class GroupDecoder:
         ModelError: no model, or another one than that of the file.
     """
 
-    def __init__(self, reader: Reader, number: int, model: Model | None, damaged: Damaged) -> None:
+    def __init__(self, reader: Chunks, number: int, model: Model | None, damaged: Damaged) -> None:
         self.group, self.n_samples = reader.header.groups[number], reader.n_samples(number)
         if self.group.mode == "lapped":
             _check_model(self.group.digest, model)
