@@ -20,7 +20,7 @@ WIDTHS = np.array([0.8, 0.9])
 EXPERTS = PREDICTIONS * len(RATES) * len(WIDTHS)
 SHAPES = np.array([[2, 0, 0, 0, 0], [10, 0.5, 0.375, 0.3125, 0.2734375]])
 """Degrees of freedom, and series of the distribution function."""
-OUTLIER = 30.0
+OUTLIER = 15.0
 """A squared error counts for at most this many times its variance."""
 SHARE = 0.003
 """Part of the weight that is dealt out evenly after each sample, so that no expert is lost."""
