@@ -64,11 +64,14 @@ def encode_planes(
 def _encode_device(y: Planes, spec: PlaneSpec, entropy: EntropyModel, lam: float) -> CodedPlanes:
     q, tables, bits = choose_static(y, spec, entropy.net, entropy.starts, lam)
     bins = used_bins(q, 1)
-    state, out = new_encoder(), np.empty(int(bits * 1.01 / 8) + 64, np.uint8)
-    write_static(state, out, q, tables, bins, entropy.starts)
-    size = int(finish(state, out))
-    assert size <= len(out), "the range coder wrote more than the code length says"
-    return CodedPlanes(_head(bins) + out[:size].tobytes(), q.astype(np.float32))
+    room = int(bits * 1.01 / 8) + 64
+    while True:
+        state, out = new_encoder(), np.empty(room, np.uint8)
+        write_static(state, out, q, tables, bins, entropy.starts)
+        size = int(finish(state, out))
+        if size <= room:
+            return CodedPlanes(_head(bins) + out[:size].tobytes(), q.astype(np.float32))
+        room = size
 
 
 def _encode_full(y: Planes, spec: PlaneSpec, entropy: EntropyModel, lam: float) -> CodedPlanes:

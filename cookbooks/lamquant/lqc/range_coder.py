@@ -45,10 +45,13 @@ def _shift_low(state, out):
 
 @jit
 def put(state, out, start, size):
-    """Write the symbol that owns ``size`` of 2**16 parts of the range from ``start`` on."""
+    """Write the symbol that owns ``size`` of 2**16 parts of the range from ``start`` on.
+
+    What division leaves of the range belongs to the last symbol.
+    """
     part = state[_RANGE] >> 16
     state[_LOW] += start * part
-    size_now = size * part
+    size_now = size * part if start + size < 65536 else state[_RANGE] - start * part
     while size_now < 0x1000000:
         size_now <<= 8
         _shift_low(state, out)
@@ -120,7 +123,7 @@ def take(state, data, start, size):
     """Take the symbol that owns ``size`` parts of the range from ``start`` on."""
     part = state[1] >> 16
     state[0] -= start * part
-    state[1] = size * part
+    state[1] = size * part if start + size < 65536 else state[1] - start * part
     while state[1] < 0x1000000:
         state[1] <<= 8
         state[0] = (state[0] << 8 | _next(state, data)) & 0xFFFFFFFF

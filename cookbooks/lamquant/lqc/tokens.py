@@ -81,7 +81,7 @@ def put_token(state, out, starts, c, value):
     magnitude, shift = abs(value), SHIFTS[c]
     token = magnitude >> shift
     symbol = min(token, ESCAPE)
-    put(state, out, starts[c, symbol], starts[c, symbol + 1] - starts[c, symbol])
+    put(state, out, 65536 - starts[c, symbol + 1], starts[c, symbol + 1] - starts[c, symbol])
     if symbol == ESCAPE:
         put_escape(state, out, token - ESCAPE + 1)
     if shift > 0:
@@ -93,12 +93,12 @@ def put_token(state, out, starts, c, value):
 @jit
 def take_token(state, data, starts, c):
     """Returns the next integer by table ``c``."""
-    at = look(state)
-    row = starts[c]
+    # symbols lie from the top down, so that the range's remainder is the zero's, the most frequent one
+    at = 65535 - look(state)
     symbol = 0
-    while row[symbol + 1] <= at:
+    while starts[c, symbol + 1] <= at:
         symbol += 1
-    take(state, data, row[symbol], row[symbol + 1] - row[symbol])
+    take(state, data, 65536 - starts[c, symbol + 1], starts[c, symbol + 1] - starts[c, symbol])
     magnitude, shift = symbol, SHIFTS[c]
     if symbol == ESCAPE:
         magnitude += take_escape(state, data) - 1

@@ -53,6 +53,13 @@ def test_bytes_are_few_where_little_is_said(profile):
     assert len(encode_planes(one, spec, MODEL(), 0.0, profile).data) < 30
 
 
+def test_coding_costs_what_the_tables_say():
+    y, spec = planes_of(1, 4000, 128, size=0.05)
+    y[0, 7, 127] = 1.0
+    _, _, bits = choose_static(y, spec, MODEL().net, MODEL().starts, 0.13)
+    assert len(encode_planes(y, spec, MODEL(), 0.13, "device").data) < bits / 8 + 8
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 def test_a_higher_price_of_bits_spends_fewer(profile):
     y, spec = planes_of(3, 40, 64)
