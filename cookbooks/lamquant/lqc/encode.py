@@ -135,7 +135,7 @@ def _all(number: int, signal: Signal) -> Placed:
 
 
 def _bound(target: Target, signal: Signal) -> NDArray[np.int64]:
-    units = target.units if isinstance(target, MaxError) else 0
+    units = target.units if isinstance(target, MaxError) and not signal.exact else 0
     return np.full(len(signal.channels), units, np.int64)
 
 

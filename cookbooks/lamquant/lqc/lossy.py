@@ -65,7 +65,10 @@ class Lossy:
         Raises:
             InputError: the target lies outside of what the model was trained for.
         """
-        exactly = [exact_rows(self.target, m) for m in self.measured]
+        exactly = [
+            exact_rows(self.target, m) | signal.exact
+            for signal, m in zip(self.signals, self.measured, strict=True)
+        ]
         while (made := self._attempt(exactly)) is None:
             pass  # what no step serves is coded exactly the next time
         return made
@@ -89,7 +92,7 @@ class Lossy:
         """Returns rows of a signal coded with the largest bounds that keep what each channel is allowed."""
         signal, m = self.signals[placed.signal], self.measured[placed.signal]
         allowed = allowed_rms(self.target, m)
-        if allowed is None:
+        if allowed is None or signal.exact:
             allowed = np.zeros(len(m.std))
         bounds = np.array([max_error_for(float(allowed[row])) for row in placed.rows], np.int64)
         moving = ~m.constant[placed.rows]

@@ -36,12 +36,13 @@ class Model:
     description: dict[str, Any]
 
 
-def load_model(directory: Path) -> Model:
+def load_model(directory: str | Path) -> Model:
     """Read and verify the checkpoint in ``directory``.
 
     Raises:
         LqcError: a file is missing or damaged, or of another version; the message names file and field.
     """
+    directory = Path(directory)
     try:
         text, weights = (directory / DESCRIPTION).read_bytes(), (directory / WEIGHTS).read_bytes()
     except OSError as error:

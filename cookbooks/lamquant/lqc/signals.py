@@ -24,12 +24,14 @@ class Signal:
         n_samples: samples of each channel.
         channels: what is known of each: label, unit, scaling, range; in the order of the rows.
         read: returns samples [start, stop) as int32 [C, stop - start]; called from one thread.
+        exact: whether it is coded without loss, whatever the target.
     """
 
     rate_hz: float
     n_samples: int
     channels: tuple[Channel, ...]
     read: Read
+    exact: bool = False
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.rate_hz) and self.rate_hz > 0):
