@@ -34,6 +34,7 @@ def cookbook() -> "Cookbook":
         extras=["blut[lamquant]"],
         tools=[TORCH],
         variables=[*VARIABLES, "MPL*"],
+        commands={"codec": "cookbooks.lamquant.codec_command.app"},
         intents=Intents(
             smoke={"preset": ("smoke",), "edf_root": ("synthetic:*",)}, names=("promote_as", "alias")
         ),

@@ -9,7 +9,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tarfile
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -24,12 +23,13 @@ from blut_assets.cli.app import app
 from blut_assets.discovery import discover
 from blut_assets.recipes import Recipe
 from blut_assets.stages.spec import spec_of
-from cookbooks.lamquant.formats.edf.recording import read_edf
-from cookbooks.lamquant.samples.synthetic import write_synthetic
+from cookbooks.lamquant.codec.checkpoint import save_checkpoint
 from sensors.alerts.settings import usable_hooks
 from sensors.housekeeping.policy import read_policy
 from sensors.policy.file import parse
 from tests.conftest import REPOSITORY
+from tests.cookbooks.lamquant.codec_support import eeg_like
+from tests.cookbooks.lamquant.lqc.plane_case import model_of
 from tests.docs.pages import PAGES, Block, blocks, commands, words_as_code
 
 ROOT: Any = get_command(app)
@@ -37,7 +37,6 @@ RECIPES: dict[str, Recipe] = {one.name: one for book in discover().cookbooks for
 OURS = {"blut_assets", "blut_resources", "cookbooks", "sensors"}
 PATH = re.compile(r"(?<![\w/])(?:cookbooks|blut_assets|blut_resources|sensors|tests)/[\w./-]+")
 NAME = re.compile(r"(?:cookbooks|blut_assets|blut_resources|sensors)(?:\.\w+)+")
-HOME = REPOSITORY / "tests/homes/7335f91.tar.xz"
 
 
 def parameters(line: str) -> tuple[list[str], dict[str, Any]]:
@@ -160,23 +159,17 @@ def test_each_link_to_a_file_leads_to_one(page: Path) -> None:
             assert place in places or "<!-- generated:" in text, link
 
 
-@pytest.mark.slow
-def test_the_program_that_compresses_a_file_does(tmp_path: Path) -> None:
-    """With a codec that an earlier version has promoted."""
-    (program,) = [block.text for block in blocks("python") if "= read_edf(" in block.text]
-    with tarfile.open(HOME) as packed:
-        packed.extractall(tmp_path, filter="data")
-    (tmp_path / ".dagster").symlink_to(tmp_path / "home")
-    write_synthetic(tmp_path / "made", subjects=1, seconds=4, seed=0)
-    (tmp_path / "recording.edf").symlink_to(next((tmp_path / "made").rglob("*.edf")))
-    shown = "import sys\nnp.save('restored.npy', restored)\nnp.save('microvolts.npy', microvolts)\n"
-    (tmp_path / "program.py").write_text(program.replace("@demo", "@made") + shown)
+def test_the_program_that_encodes_and_decodes_does(tmp_path: Path) -> None:
+    (program,) = [block.text for block in blocks("python") if "checkpoint_of(" in block.text]
+    model = tmp_path / "model"
+    model.mkdir()
+    save_checkpoint(model, model_of(), 0.13, (8, 20), {})
+    recording = eeg_like(2, 12.0)
+    np.save(tmp_path / "recording.npy", recording)
+    shown = "np.save('restored.npy', restored)\nnp.save('second.npy', second)\n"
+    (tmp_path / "program.py").write_text(program.replace("lamquant-joint@demo", str(model)) + shown)
     done = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    recording, restored = read_edf(tmp_path / "recording.edf"), np.load(tmp_path / "restored.npy")
-    assert restored.shape == recording.digital.shape
-    size = (tmp_path / "recording.lqc").stat().st_size
-    assert 0 < size < recording.digital.size * 2
-    original = recording.digital * recording.scale[:, None] + recording.offset[:, None]
-    error = np.load(tmp_path / "microvolts.npy") - original
-    assert error.std() < original.std() / 2
+    restored = np.load(tmp_path / "restored.npy")
+    assert np.array_equal(np.load(tmp_path / "second.npy"), restored[:, 2560:2816])
+    assert (restored - recording).std() < 0.2 * recording.std()

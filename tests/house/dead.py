@@ -26,6 +26,7 @@ CALLED_ELSEWHERE: Mapping[str, tuple[str, ...]] = {
     "Python calls them": ("__getattr__", "__exit__", "path_stats"),
     "urllib calls them": ("redirect_request", "http_open", "https_open"),
     "PyTorch calls it": ("forward",),
+    "MNE calls one, its users the other": ("_read_segment_file", "read_raw_lqc"),
     "transformers and TRL call them": (
         *("compute_loss", "_prepare_dataset", "on_epoch_begin", "on_epoch_end", "on_log"),
         *("on_save", "on_step_end", "on_train_begin"),

@@ -1,0 +1,179 @@
+"""Does one thing with many files over the cores; a bad one costs a line and does not stop the others."""
+
+import contextlib
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import typer
+
+from blut_assets.terminal.output import duration, print_json
+from blut_resources.runs.compute_logs import CLEAR
+from blut_resources.text import one_line, output
+from cookbooks.lamquant.codec_command.files import BadPlace, Job
+from cookbooks.lamquant.codec_command.models import NoModel
+from cookbooks.lamquant.formats.edf.problems import BadRecording
+
+Row = dict[str, Any]
+REPAINT_S = 0.5
+
+
+class Stopped(BaseException):
+    """Says that somebody has pressed Ctrl-C, in whatever is at work then."""
+
+
+class Failed(Exception):
+    """Says in a sentence why a file was not dealt with."""
+
+
+@dataclass
+class Meter:
+    """Holds how far each file is, and whether all is to end. Safe to call from any thread."""
+
+    total: int
+    stop: threading.Event = field(default_factory=threading.Event)
+    done: int = 0
+    shares: dict[str, float] = field(default_factory=dict)
+
+    def at(self, name: str, done: int, of: int) -> None:
+        """Note how far a file is.
+
+        Raises:
+            Stopped: all is to end.
+        """
+        if self.stop.is_set():
+            raise Stopped
+        self.shares[name] = done / max(of, 1)
+
+    def share(self) -> float:
+        """Returns how much of all is done, from 0 to 1."""
+        return (self.done + sum(list(self.shares.values()))) / max(self.total, 1)
+
+
+Work = Callable[[Job, int, Callable[[int, int], None]], Row]
+"""Deals with a file in so many threads, and tells how far it is; returns what is said of it."""
+
+
+def dealt_with(
+    jobs: Sequence[Job], work: Work, told: Callable[[Row], str], *, verb: str, threads: int, as_json: bool
+) -> NoReturn:
+    """Process all files and end the command: 0, or 1 if one of them failed, or 130 after Ctrl-C.
+
+    Args:
+        jobs: the files.
+        work: what is done with one; what it raises costs a line.
+        told: the line of a file that went well.
+        verb: what is done, for the line at the bottom of a terminal.
+        threads: over all files; 0 for one a core.
+        as_json: print a list at the end instead of lines.
+    """
+    cores = threads or len(os.sched_getaffinity(0))
+    at_once = max(1, min(cores, len(jobs)))
+    meter, rows, failed = Meter(len(jobs)), list[Row](), 0
+    try:
+        with _painted(meter, verb):
+            for job, row in _outcomes(jobs, work, meter, at_once, max(1, cores // at_once)):
+                failed += "problem" in row
+                rows.append({"file": str(job.source), **row})
+                if "problem" in row:
+                    _say(f"{job.source}: {row['problem']}", err=True)
+                elif not as_json:
+                    _say(told(rows[-1]))
+    except KeyboardInterrupt:
+        _say("interrupted: files that were not finished are not there", err=True)
+        raise typer.Exit(130) from None
+    if as_json:
+        order = {str(job.source): number for number, job in enumerate(jobs)}
+        print_json(sorted(rows, key=lambda row: order[row["file"]]))
+    elif len(jobs) > 1:
+        _say(
+            f"{len(jobs) - failed} of {len(jobs)} files" + (f", {failed} failed" if failed else ""), err=True
+        )
+    raise typer.Exit(1 if failed else 0)
+
+
+def _outcomes(
+    jobs: Sequence[Job], work: Work, meter: Meter, at_once: int, threads: int
+) -> Iterator[tuple[Job, Row]]:
+    pool = ThreadPoolExecutor(at_once)
+    try:
+        waiting: dict[Future[Row], Job] = {pool.submit(_one, job, work, threads, meter): job for job in jobs}
+        while waiting:
+            ready, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in ready:
+                job = waiting.pop(future)
+                meter.shares.pop(str(job.source), None)
+                meter.done += 1
+                yield job, future.result()
+    except BaseException:
+        meter.stop.set()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _one(job: Job, work: Work, threads: int, meter: Meter) -> Row:
+    if job.problem:
+        return {"problem": job.problem}
+    name = str(job.source)
+    try:
+        return work(job, threads, lambda done, of: meter.at(name, done, of))
+    except EXPECTED as error:
+        return {"problem": problem_of(error)}
+
+
+EXPECTED = (BadRecording, BadPlace, NoModel, Failed, MemoryError, OSError, ValueError)
+"""What a bad file, or a place for one, may raise: what the codec refuses is a ValueError."""
+
+
+def problem_of(error: BaseException) -> str:
+    """Says in a line why a file was not dealt with."""
+    if isinstance(error, BadRecording):
+        return f"{error.field}: {error.problem}; {error.remedy}"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory: close something, or use fewer --threads"
+    if isinstance(error, OSError):
+        return one_line(
+            ": ".join(filter(None, (str(error.filename or ""), error.strerror or type(error).__name__)))
+        )
+    return one_line(error)
+
+
+def _say(text: str, err: bool = False) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(CLEAR)
+        sys.stderr.flush()
+    typer.echo(output(text), err=err)
+
+
+@contextlib.contextmanager
+def _painted(meter: Meter, verb: str) -> Iterator[None]:
+    """Show at the bottom of a terminal how far it is; nothing in a pipe, where each file is a line."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    over, since = threading.Event(), time.monotonic()
+
+    def paint() -> None:
+        while not over.wait(REPAINT_S):
+            share, passed = meter.share(), time.monotonic() - since
+            left = f"  ETA {duration(passed / share - passed)}" if share > 0.02 else ""
+            line = f"{verb}  {meter.done}/{meter.total} files  {100 * share:.0f} %  {duration(passed)}{left}"
+            sys.stderr.write(f"{CLEAR}{line[: shutil.get_terminal_size().columns - 1]}")
+            sys.stderr.flush()
+
+    painter = threading.Thread(target=paint, name="codec-progress", daemon=True)
+    painter.start()
+    try:
+        yield
+    finally:
+        over.set()
+        painter.join()
+        sys.stderr.write(CLEAR)
+        sys.stderr.flush()

@@ -1,0 +1,98 @@
+"""Verifies a .lqc file: every chunk is whole, can be decoded, and is what the original says."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cookbooks.lamquant.codec_command.batch import Failed, Row
+from cookbooks.lamquant.codec_command.files import Job
+from cookbooks.lamquant.codec_command.pairs import Paired, paired
+from cookbooks.lamquant.codec_command.recorded import FIRST, Recorded, open_recorded
+from cookbooks.lamquant.codec_command.sums import Sums
+from cookbooks.lamquant.lqc.container.reader import Reader
+
+AT_ONCE = 1 << 20
+"""Values that are decoded at a time."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Holds how files are to be proved."""
+
+    model: str | None
+    against: Path | None
+
+
+def verified(wanted: Wanted, job: Job, threads: int, progress: Callable[[int, int], None]) -> Row:
+    """Returns what is said of a file that is whole.
+
+    Raises:
+        Failed: it is damaged, or its exact signals are not those of the original.
+        NoModel: its checkpoint is not there, so that nothing can be said of its samples.
+        LqcError: it is no .lqc file.
+        BadRecording: the original cannot be read.
+    """
+    with job.source.open("rb") as file:
+        first = file.read(len(FIRST)) == FIRST
+    if not first:
+        with Reader(job.source) as reader:
+            if problems := reader.verify():
+                raise Failed("; ".join(problems))
+    recorded = open_recorded(job.source, wanted.model, threads)
+    if wanted.against is None:
+        n_values = _decode_all(recorded, progress)
+        return {"samples": n_values, "against": None}
+    with paired(wanted.against, recorded) as found:
+        return _compared(found, wanted.against, progress)
+
+
+def _decode_all(recorded: Recorded, progress: Callable[[int, int], None]) -> int:
+    done, total = 0, sum(one.n_samples * len(one.channels) for one in recorded.signals)
+    for number, one in enumerate(recorded.signals):
+        step = max(1, AT_ONCE // len(one.channels))
+        for start in range(0, one.n_samples, step):
+            done += recorded.read(start, min(start + step, one.n_samples), number).size
+            progress(done, total)
+    return done
+
+
+def _compared(found: Paired, original: Path, progress: Callable[[int, int], None]) -> Row:
+    sums = [Sums() for _ in found.pairs]
+    total = sum(pair.n_samples for pair in found.pairs)
+    done = 0
+    for numbers, _, x, y in found.blocks(AT_ONCE):
+        for row, number in enumerate(numbers):
+            sums[number].add(x[row], y[row])
+        done += x.size
+        progress(done, total)
+    rows = [
+        {"channel": pair.label, "promised": pair.bound, "max_error": one.largest, "prdn": one.prdn()}
+        for pair, one in zip(found.pairs, sums, strict=True)
+    ]
+    wrong = [row for row in rows if row["promised"] is not None and row["max_error"] > row["promised"]]
+    if wrong:
+        names = ", ".join(f"{row['channel']} by {row['max_error']}" for row in wrong[:8])
+        raise Failed(f"differs from {original} by more than was promised: {names} units")
+    return {
+        "samples": total,
+        "against": str(original),
+        "identical": not any(row["max_error"] for row in rows) and not found.missing,
+        "max_error": max(row["max_error"] for row in rows),
+        "prdn": max((row["prdn"] for row in rows if row["prdn"] is not None), default=None),
+        "missing": found.missing,
+        "channels": rows,
+    }
+
+
+def told(row: Row) -> str:
+    """Returns a line."""
+    if row["against"] is None:
+        return f"{row['file']}: whole, {row['samples']} samples decoded"
+    if row["identical"]:
+        return f"{row['file']}: whole, every sample is that of {row['against']}"
+    missing = f"; not in it: {', '.join(row['missing'])}" if row["missing"] else ""
+    prdn = "not measured" if row["prdn"] is None else f"{row['prdn']:.3g} %"
+    return (
+        f"{row['file']}: whole; beside {row['against']} the worst channel has PRDN {prdn},"
+        f" the largest error is {row['max_error']} units{missing}"
+    )
