@@ -22,12 +22,6 @@ def step_size(step_index: int) -> float:
     return 2.0 ** (step_index / STEPS_PER_OCTAVE)
 
 
-def step_index_of(step: float) -> int:
-    """Returns the index of the step nearest to ``step`` (digital units, positive)."""
-    index = round(STEPS_PER_OCTAVE * float(np.log2(max(step, 1e-9))))
-    return min(max(index, -MAX_STEP_INDEX), MAX_STEP_INDEX)
-
-
 def level_of(rms: float, step: float) -> int:
     """Returns the index of the ratio of signal to step, which conditions the probability model."""
     level = LEVEL_ZERO + round(LEVELS_PER_OCTAVE * float(np.log2(max(rms, 1e-9) / step)))
