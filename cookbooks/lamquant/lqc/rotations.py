@@ -1,7 +1,8 @@
 """Finds and applies plane rotations that take from channels what they have in common.
 
-A Givens rotation turns two rows by an angle of a whole number of ``ANGLES``-ths of half a turn. Rotations are
-found greedily from a covariance R, as in Jacobi's method: the pair with the largest squared coherence
+A Givens rotation turns two rows by one of ``2 * MOST_ANGLE + 1`` angles, which lie the closer together the
+smaller they are: rows of very different strength are turned little, and exactly. Rotations are found greedily
+from a covariance R, as in Jacobi's method: the pair with the largest squared coherence
 ``R_ij**2 / ((R_ii + t) (R_jj + t))`` saves the most bits, ``-n / 2 * log2(1 - coherence)`` of n coefficients
 at a noise of t. What lies below the noise so counts for nothing, and one that saves less than it costs ends
 the search. The best partner of each row is kept, so a rotation costs time in proportion to the rows.
@@ -11,35 +12,54 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-ANGLES = 64
+_PER_OCTAVE, _OCTAVES = 8, 9
+MOST_ANGLE = _PER_OCTAVE * (_OCTAVES + 1)
+"""The number of the largest angle, a quarter turn."""
 Rotations = NDArray[np.int32]
-"""Rows (i, j, angle) with i < j, angle in -ANGLES / 2 .. ANGLES / 2. Row i becomes the louder of the two:
+"""Rows (i, j, angle) with i < j, angle in -MOST_ANGLE .. MOST_ANGLE. Row i becomes the louder of the two:
 planes so are loud in all bands or quiet in all bands, and more of them can be predicted.
 """
 _TILE = 256
-_COS = np.cos(np.arange(-ANGLES, ANGLES + 1) * np.pi / ANGLES)
-_SIN = np.sin(np.arange(-ANGLES, ANGLES + 1) * np.pi / ANGLES)
+_MOST_MISSED = 64
+"""So many pairs a row may be looked at in vain before the search ends."""
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
-def _coherence(r, i, j, noise):
-    return r[i, j] * r[i, j] / ((r[i, i] + noise) * (r[j, j] + noise))
+def _angles() -> NDArray[np.float64]:
+    """Returns the angle of each number from -MOST_ANGLE on: equal steps, twice as large an octave up."""
+    number = np.arange(MOST_ANGLE + 1)
+    octave = np.maximum(number // _PER_OCTAVE - 1, 0)
+    size = (number - octave * _PER_OCTAVE) * 2.0**octave / (_PER_OCTAVE << _OCTAVES) * np.pi / 2
+    return np.concatenate([-size[:0:-1], size])
+
+
+_ANGLES = _angles()
+_COS, _SIN = np.cos(_ANGLES), np.sin(_ANGLES)
 
 
 @numba.njit(cache=True, nogil=True)
-def _best(r, i, noise, best, partner):
-    best[i], partner[i] = 0.0, -1
+def _nearest(angle):
+    """Returns the number of the angle nearest to one of a quarter turn at most."""
+    size, octave = abs(angle) / (np.pi / 2) * (_PER_OCTAVE << _OCTAVES), 0
+    while size >= 2 * _PER_OCTAVE:
+        size, octave = size / 2, octave + 1
+    number = np.int64(np.rint(size)) + octave * _PER_OCTAVE
+    return number if angle > 0 else -number
+
+
+@numba.njit(cache=True, nogil=True)
+def _look(r, weight, i, best, partner):
+    """Find the row that has most in common with row i."""
+    found, at = 0.0, -1
     for j in range(len(r)):
-        if j != i:
-            found = _coherence(r, i, j, noise)
-            if found > best[i]:
-                best[i], partner[i] = found, j
+        value = r[i, j] * r[i, j] * weight[j]
+        if value > found and j != i:
+            found, at = value, j
+    best[i], partner[i] = found * weight[i], at
 
 
 @numba.njit(cache=True, nogil=True)
 def _turn_rows(rows, i, j, angle):
-    """Turn two rows of a matrix."""
-    c, s = _COS[angle + ANGLES], _SIN[angle + ANGLES]
+    c, s = _COS[angle + MOST_ANGLE], _SIN[angle + MOST_ANGLE]
     for k in range(rows.shape[1]):
         x, y = rows[i, k], rows[j, k]
         rows[i, k] = c * x + s * y
@@ -47,13 +67,26 @@ def _turn_rows(rows, i, j, angle):
 
 
 @numba.njit(cache=True, nogil=True)
-def _turn_both(r, i, j, angle):
+def _turn_both(r, i, j, angle, one, two):
+    """Turn two rows and columns of a symmetric matrix; ``one`` and ``two`` are what its diagonal gets."""
     _turn_rows(r, i, j, angle)
-    c, s = _COS[angle + ANGLES], _SIN[angle + ANGLES]
+    c, s = _COS[angle + MOST_ANGLE], _SIN[angle + MOST_ANGLE]
+    both = c * r[i, j] - s * r[i, i]
+    r[i, i], r[j, j], r[i, j], r[j, i] = one, two, both, both
     for k in range(len(r)):
-        x, y = r[k, i], r[k, j]
-        r[k, i] = c * x + s * y
-        r[k, j] = c * y - s * x
+        if k not in (i, j):
+            r[k, i], r[k, j] = r[i, k], r[j, k]
+
+
+@numba.njit(cache=True, nogil=True)
+def _most_in_common(r, weight, best, partner, stale):
+    """Returns the row with the largest coherence; what is stale is an upper bound until it is looked at."""
+    while True:
+        i = np.int64(np.argmax(best))
+        if not stale[i]:
+            return i
+        _look(r, weight, i, best, partner)
+        stale[i] = False
 
 
 @numba.njit(cache=True, nogil=True)
@@ -63,39 +96,42 @@ def find_rotations(r, n, noise, cost, most):
     ``cost`` is what one costs, in bits; there are ``most`` at most.
     """
     size = len(r)
-    best, partner = np.zeros(size), np.full(size, -1)
+    best, partner, weight = np.ones(size), np.full(size, -1), np.empty(size)
+    stale = np.ones(size, np.bool_)
     for i in range(size):
-        _best(r, i, noise, best, partner)
-    found, m = np.empty((most, 3), np.int32), 0
+        weight[i] = 1.0 / (r[i, i] + noise)
+    found, m, missed = np.empty((most, 3), np.int32), 0, 0
     floor = 1.0 - 2.0 ** (-2.0 * cost / n)
-    while m < most:
-        i = np.int64(np.argmax(best))
+    while m < most and missed < _MOST_MISSED * size:
+        i = _most_in_common(r, weight, best, partner, stale)
         if best[i] <= floor:
             break
         i, j = min(i, partner[i]), max(i, partner[i])
         one, two, both = r[i, i], r[j, j], r[i, j]
-        exact = 0.5 * np.arctan2(2 * both, one - two)
-        angle = np.int64(np.rint(exact * ANGLES / np.pi))
-        c, s = _COS[angle + ANGLES], _SIN[angle + ANGLES]
-        after = c * c * one + s * s * two + 2 * c * s * both
-        gone = (after + noise) * (one + two - after + noise) / ((one + noise) * (two + noise))
-        if gone >= 1.0 - floor:
+        angle = _nearest(0.5 * np.arctan2(2 * both, one - two))
+        c, s = _COS[angle + MOST_ANGLE], _SIN[angle + MOST_ANGLE]
+        after = max(c * c * one + s * s * two + 2 * c * s * both, 0.0)
+        rest = max(one + two - after, 0.0)
+        if (after + noise) * (rest + noise) * weight[i] * weight[j] >= 1.0 - floor:
             # the nearest angle saves too little: this pair is not looked at until one of it turns
             r[i, j] = r[j, i] = 0.0
-            _best(r, i, noise, best, partner)
-            _best(r, j, noise, best, partner)
+            stale[i] = stale[j] = True
+            missed += 1
             continue
         found[m, 0], found[m, 1], found[m, 2] = i, j, angle
         m += 1
-        _turn_both(r, i, j, angle)
+        _turn_both(r, i, j, angle, after, rest)
+        weight[i], weight[j] = 1.0 / (after + noise), 1.0 / (rest + noise)
+        best[i] = best[j] = 1.0
+        stale[i] = stale[j] = True
         for k in range(size):
-            if k in (i, j) or partner[k] in (i, j):
-                _best(r, k, noise, best, partner)
-            else:
+            if k not in (i, j):
                 for other in (i, j):
-                    value = _coherence(r, k, other, noise)
-                    if value > best[k]:
-                        best[k], partner[k] = value, other
+                    value = r[k, other] * r[k, other] * weight[k] * weight[other]
+                    if value > best[k] or partner[k] == other:
+                        stale[k] = stale[k] or value < best[k]
+                        best[k] = max(best[k], value)
+                        partner[k] = other
     return found[:m].copy()
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cookbooks.lamquant.lqc.errors import PayloadError
 from cookbooks.lamquant.lqc.rotations import (
-    ANGLES,
+    MOST_ANGLE,
     Rotations,
     apply_matrix,
     backwards,
@@ -29,6 +29,7 @@ NOISE = 0.09
 """Variance, in squared steps, up to which a coefficient costs no bits."""
 LEAST_COST = 4.0
 """Bits that a rotation must save of the coefficients that it is found in: less is what chance finds."""
+_ANGLE_BITS = 6.0
 _SHARE_OF_COST = 0.65
 """Rotations save more than is estimated: less error, and planes that are easier to predict."""
 LINEAR_HZ = 30.0
@@ -44,6 +45,8 @@ _COUNT, _START, _NUMBER, _FIRST, _SECOND, _ANGLE = range(8, 14)
 MAX_TOGETHER = 1024
 """More channels than these are left alone."""
 _MANY_FRAMES = 1 << 20
+_TWICE = 128
+"""Of more channels every band but the first goes on from the one below: a second search takes too long."""
 _NONE = np.empty((0, 3), np.int32)
 
 
@@ -138,10 +141,10 @@ def _choose(y: NDArray[np.float32], rate_hz: float, uses: float, counts: Sequenc
     least = alone * _WORTH
     if not 1 < channels <= MAX_TOGETHER:
         return best, alone
-    cost = float(np.log2(channels * (channels - 1) / 2) + np.log2(ANGLES) - 0.5) / uses
+    cost = float(np.log2(channels * (channels - 1) / 2) + _ANGLE_BITS) / uses
     for count in counts:
         edges = band_edges(hop, rate_hz, count)
-        if len(edges) != count + 1:
+        if len(edges) != count + 1 or (count > 1 and y[0].size < count * channels):
             break
         plan = Plan(tuple(_plan_bands(y, edges, max(_SHARE_OF_COST * cost, LEAST_COST))))
         bits = bits_of(together(y, plan, rate_hz)) + plan.n_rotations * cost + 4 * count / uses
@@ -190,11 +193,15 @@ def _plan_bands(y: NDArray[np.float32], edges: list[int], cost: float) -> list[B
     for low, high in pairwise(edges):
         part = np.ascontiguousarray(y[:, :, low:high]).reshape(channels, -1)
         n = part.shape[1]
-        covariance = (part @ part.T).astype(np.float64) / n
-        anew, on = covariance.copy(), matrix @ covariance @ matrix.T
-        first = find_rotations(anew, n, NOISE, cost, _most(channels, n))
+        other = matrix.astype(np.float32) @ part
+        on = (other @ other.T).astype(np.float64) / n
         second = find_rotations(on, n, NOISE, cost, _most(channels, n))
-        on_is_better = _bits(on, n, second, cost) <= _bits(anew, n, first, cost)
+        bits_on, bits_anew, first = _bits(on, n, second, cost), np.inf, second
+        if low == 0 or channels <= _TWICE:
+            anew = (part @ part.T).astype(np.float64) / n
+            first = find_rotations(anew, n, NOISE, cost, _most(channels, n))
+            bits_anew = _bits(anew, n, first, cost)
+        on_is_better = bits_on <= bits_anew
         band = Band(on_is_better, in_rounds(second if on_is_better else first, channels))
         if not band.goes_on:
             matrix = np.eye(channels)
@@ -238,7 +245,7 @@ def take_plan(side: SideReader, shape: tuple[int, int, int], rate_hz: float) -> 
         first = np.cumsum(side.take(_FIRST, number)) % channels
         second = first + 1 + side.take(_SECOND, number)
         angle = unfolded(side.take(_ANGLE, number))
-        if number and (second.max() >= channels or np.abs(angle).max() > ANGLES // 2):
+        if number and (second.max() >= channels or np.abs(angle).max() > MOST_ANGLE):
             raise PayloadError("channels together: a rotation of none of the channels: the chunk is damaged")
         bands.append(Band(goes_on, np.stack([first, second, angle], 1).astype(np.int32)))
     return Plan(tuple(bands))
