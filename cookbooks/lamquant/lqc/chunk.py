@@ -68,12 +68,14 @@ def encode_chunk(
     offsets: NDArray[np.int8] | None = None,
     shared: Plan = ALONE,
     mixing: Mixing | None = None,
+    *,
+    dry: bool = False,
 ) -> CodedChunk:
     """Encode lapped coefficients [C, F, hop], in digital units (``lapped.analyse``), one step a channel.
 
     ``offsets`` [F] says by how many quarter octaves a frame's steps are finer. ``shared`` is the
     group's plan, ``mixing`` what is done to the channels of this chunk: by default that is chosen here, and
-    nothing in profile ``device``.
+    nothing in profile ``device``. ``dry`` writes no bytes, and is for what the error will be.
 
     Raises:
         InputError: shapes that do not fit, a step out of range, or values that are not finite.
@@ -91,11 +93,13 @@ def encode_chunk(
     levels = np.array([level_of(float(one), 1.0) for one in rms], np.uint8)
     order = _order(levels)
     spec = PlaneSpec(levels[order], hop, rate_hz, offsets)
-    coded = encode_planes(planes[order], spec, model.entropy, model.lam, profile)
+    coded = encode_planes(planes[order], spec, model.entropy, model.lam, profile, dry=dry)
+    back = _to_channels(coded.recon, order, steps_index, offsets, plans, rate_hz)
+    if dry:
+        return CodedChunk(b"", back, mixing)
     side = _pack_side(steps_index, levels, offsets, mixing)
     head = bytearray()
     varint.put(head, len(side))
-    back = _to_channels(coded.recon, order, steps_index, offsets, plans, rate_hz)
     return CodedChunk(bytes(head) + side + coded.data, back, mixing)
 
 

@@ -32,9 +32,9 @@ class Curves:
     counts: NDArray[np.float64]
 
     @classmethod
-    def of(cls, coefficients: NDArray[np.float64]) -> "Curves":
+    def of(cls, coefficients: NDArray[np.floating]) -> "Curves":
         """Count the magnitudes of coefficients [C, F, K] in digital units."""
-        bins = np.abs(coefficients).reshape(len(coefficients), -1).view(np.int64) >> _EIGHTH
+        bins = np.abs(coefficients, dtype=np.float64).reshape(len(coefficients), -1).view(np.int64) >> _EIGHTH
         bins = np.clip(bins - _LEAST, 0, _N - 1)
         return cls(np.stack([np.bincount(one, minlength=_N) for one in bins]).astype(np.float64))
 

@@ -33,6 +33,8 @@ _LIMIT, _RATES = 1000, (14, 8)
 """Observations that a counter averages over while it is trained, and the weights' rate in each pass."""
 _MOST_SEEN = 60
 _CENTROID_WEIGHT = 30.0
+_NO_CENTROIDS = np.zeros((N_KINDS, N_TABLES, N_SHIFTED), np.int32)
+_NO_PLANES = np.zeros((0, 0, 0), np.float32)
 _MIXTURE: dict[str, tuple[int, ...]] = {
     "counters": (N_COUNTERS,),
     "weights": (N_CHOICES, N_INPUTS),
@@ -144,15 +146,22 @@ def choose_static(
 
 
 def choose_trellis(
-    y: Planes, spec: PlaneSpec, net: IntegerNet, prices: NDArray[np.int32], lam: float
+    y: Planes,
+    spec: PlaneSpec,
+    net: IntegerNet,
+    prices: NDArray[np.int32],
+    lam: float,
+    centroids: NDArray[np.int32] = _NO_CENTROIDS,
+    recon: Planes = _NO_PLANES,
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Returns the full profile's integers [P, F, K] of planes y (in steps), and how often each token of
-    [kinds, tables, tokens] was chosen.
+    [kinds, tables, tokens] was chosen. ``recon``, if given, is filled with what they stand for.
     """
     base, bins = net.base(spec.hop, spec.rate_hz), used_bins(y, 0.5)
     counts = np.zeros((N_KINDS, N_TABLES, N_TOKENS), np.int64)
     cost = cost_table(prices)
-    return choose_full(y, spec.levels, spec.offsets, bins, base, net, cost, lam, counts), counts
+    q = choose_full(y, spec.levels, spec.offsets, bins, base, net, cost, lam, counts, centroids, recon)
+    return q, counts
 
 
 Training = Sequence[tuple[Planes, PlaneSpec]]

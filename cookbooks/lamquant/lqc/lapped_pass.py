@@ -16,17 +16,19 @@ from cookbooks.lamquant.lqc.levels import LEVEL_ZERO, LEVELS_PER_OCTAVE, STEPS_P
 from cookbooks.lamquant.lqc.measure import Measured
 from cookbooks.lamquant.lqc.model import Model
 from cookbooks.lamquant.lqc.parallel import Workers
-from cookbooks.lamquant.lqc.passes import Frames, Lapped, Turns, code
+from cookbooks.lamquant.lqc.passes import Frames, Lapped, Material, code, foresee
 from cookbooks.lamquant.lqc.pieces import Chunks, Outcome, Piece
 from cookbooks.lamquant.lqc.plan import Placed, described
-from cookbooks.lamquant.lqc.rate import Search, Steps
+from cookbooks.lamquant.lqc.rate import ErrorSearch, SizeSearch, Steps
 from cookbooks.lamquant.lqc.signals import Signal
 from cookbooks.lamquant.lqc.spatial import pack_plan, plan_for
 
-PILOT_SHARE, PILOT_RUNS, PILOT_FRAMES = 0.25, 12, 16
-PILOT_VALUES = 1 << 20
-"""A pilot codes so much of a signal: a share of it, in runs of so many frames, at most so many values."""
-MOST_PASSES = 12
+PILOT_CHUNKS, PILOT_VALUES = 4, 1 << 20
+"""A pilot looks at about so many values, of so many chunks at least."""
+PILOTS = 4
+SURE = 1.004
+"""By how much a squared error that is foreseen is taken to be larger."""
+MOST_PASSES = 8
 ANEW = 6
 """Step indices by which an attempt may differ from that which chose what is done to channels together."""
 _PER_LEVEL = STEPS_PER_OCTAVE // LEVELS_PER_OCTAVE
@@ -83,87 +85,117 @@ def _baseline(plan: Lapped, steps: NDArray[np.int64]) -> Baseline:
 
 
 def pilot_runs(plan: Lapped) -> list[Frames]:
-    """Returns runs of frames, evenly spread, that stand for the whole signal; all of it where it is short."""
-    total = plan.n_frames
-    values = max(1, len(plan.rows) * plan.hop)
-    wanted = min(int(total * PILOT_SHARE), PILOT_VALUES // values)
-    if wanted < PILOT_FRAMES or total < 4 * PILOT_FRAMES:
-        return plan.chunks()[: max(1, PILOT_VALUES // (values * plan.per_chunk))]
-    runs = min(PILOT_RUNS, wanted // PILOT_FRAMES)
-    length = wanted // runs
-    starts = np.linspace(0, total - length, runs).astype(int)
-    return [(int(start), int(start) + length) for start in starts]
+    """Returns chunks, evenly spread, that stand for the whole signal; all of them where they are few."""
+    chunks = plan.chunks()
+    few = PILOT_VALUES // (len(plan.rows) * plan.hop * plan.per_chunk)
+    wanted = max(few, PILOT_CHUNKS)
+    if len(chunks) <= wanted:
+        return chunks
+    return [chunks[int((i + 0.5) * len(chunks) / wanted)] for i in range(wanted)]
 
 
-def curves_of(plan: Lapped) -> Curves:
+def curves_of(material: Material) -> Curves:
     """Returns the curves of a signal's channels, by its pilot runs."""
-    parts = [Curves.of(plan.coefficients(run)) for run in pilot_runs(plan)]
+    runs = pilot_runs(material.plan)
+    parts = [Curves.of(material.coefficients(run, material.samples(run))) for run in runs]
     return Curves(np.sum([part.counts for part in parts], axis=0))
 
 
-def with_shared(plan: Lapped, steps: NDArray[np.int64]) -> Lapped:
-    """Returns a plan with what its channels have in common, where that is of use to several chunks."""
+def share(material: Material, steps: NDArray[np.int64]) -> None:
+    """Find what the channels of a signal have in common, where that is of use to several chunks."""
+    plan = material.plan
     if plan.profile == "device" or len(plan.rows) < 2 or plan.n_frames <= plan.per_chunk:
-        return plan
-    y = np.concatenate([plan.coefficients(run) for run in pilot_runs(plan)], 1)
+        return
+    runs = pilot_runs(plan)
+    y = np.concatenate([material.coefficients(run, material.samples(run)) for run in runs], 1)
     still = np.zeros(y.shape[1], np.int8)
     shared = plan_for(in_steps(y, steps, still), plan.signal.rate_hz, plan.n_frames / y.shape[1])
-    return replace(plan, shared=shared)
+    material.plan = replace(plan, shared=shared)
 
 
 def attempt(
-    plans: Sequence[Lapped],
-    steps: Steps,
-    turns: Sequence[Turns],
-    workers: Workers,
-    told: Callable[[int], object],
+    materials: Sequence[Material], steps: Steps, workers: Workers, told: Callable[[int], object]
 ) -> Attempt:
-    """Encode every plan at its step indices; ``told`` is called with the samples that each chunk adds."""
-    kept = [Chunks() for _ in plans]
+    """Encode every signal at its step indices; ``told`` is called with the samples that each chunk adds."""
+    kept = [Chunks() for _ in materials]
     outcomes = []
-    for plan, indices, chunks, turn in zip(plans, steps, kept, turns, strict=True):
+    for material, indices, chunks in zip(materials, steps, kept, strict=True):
+        plan = material.plan
 
         def keep(data: bytes, chunks: Chunks = chunks, plan: Lapped = plan) -> None:
             chunks.add(data)
             told(plan.per_chunk * plan.hop)
 
-        outcomes.append(code(plan, indices, plan.chunks(), workers, keep, turn))
+        outcomes.append(code(material, indices, plan.chunks(), workers, keep))
     return Attempt(steps, kept, outcomes)
 
 
 def search_steps(
-    plans: Sequence[Lapped],
-    search: Search,
+    materials: Sequence[Material],
+    search: ErrorSearch | SizeSearch,
     size: Callable[[Attempt], int],
     workers: Workers,
     told: Callable[[int], object],
 ) -> tuple[Attempt, bool, int]:
-    """Returns the last attempt of a search, whether that was good, and how many it took."""
-    if any(pilot_runs(plan) != plan.chunks() for plan in plans):
-        search.told(*_pilot(plans, search.steps(), workers), sampled=True)
-    turns = [Turns() for _ in plans]
-    at = search.steps()
-    passes = 0
+    """Returns the last attempt of a search, whether that was good, and how many wrote all of the bytes."""
+    chosen = search.steps()
+
+    def steps() -> Steps:
+        nonlocal chosen
+        if _distance(search.steps(), chosen) > ANEW:
+            chosen = search.steps()
+            for material in materials:
+                material.mixing.clear()
+        return search.steps()
+
+    if isinstance(search, ErrorSearch):
+        _foresee(materials, search, steps, workers)
+    else:
+        search.told(*_pilot(materials, steps(), workers), sampled=True)
+    made = list[Attempt]()
     while True:
-        steps, passes = search.steps(), passes + 1
-        for turn, before, now in zip(turns, at, steps, strict=True):
-            if np.abs(now - before).mean() > ANEW:
-                turn.clear()
-                at = steps
-        made = attempt(plans, steps, turns, workers, told)
-        verdict = search.told(made.errors, size(made), sampled=False)
-        if verdict != "again" or passes == MOST_PASSES:
-            return made, verdict == "good", passes
+        made.append(attempt(materials, steps(), workers, told))
+        verdict = search.told(made[-1].errors, size(made[-1]), sampled=False)
+        again = any(_distance(one.steps, search.steps()) == 0 for one in made)
+        if verdict == "good":
+            return made[-1], True, len(made)
+        if verdict == "never" or again or len(made) == MOST_PASSES:
+            kept = [one for one in made if search.best and _distance(one.steps, search.best) == 0]
+            if kept or not again or len(made) == MOST_PASSES:
+                return (kept or made)[-1], bool(kept), len(made)
+
+
+def _distance(some: Steps, others: Steps) -> float:
+    return max(float(np.abs(a - b).mean()) for a, b in zip(some, others, strict=True))
+
+
+def _foresee(
+    materials: Sequence[Material], search: ErrorSearch, steps: Callable[[], Steps], workers: Workers
+) -> None:
+    """Let a search try steps without writing: on a third of the pilot runs first, then on all of them."""
+    for number in range(PILOTS):
+        runs = [
+            pilot_runs(material.plan)[1 if number == 0 else 0 :: 3 if number == 0 else 1]
+            for material in materials
+        ]
+        if not all(runs):
+            continue
+        every = zip(materials, steps(), runs, strict=True)
+        errors = [SURE * foresee(material, indices, run, workers) for material, indices, run in every]
+        sampled = any(run != m.plan.chunks() for run, m in zip(runs, materials, strict=True))
+        if search.told(errors, 0, sampled=sampled) != "again" and number:
+            return
 
 
 def _pilot(
-    plans: Sequence[Lapped], steps: Steps, workers: Workers
+    materials: Sequence[Material], steps: Steps, workers: Workers
 ) -> tuple[list[NDArray[np.float64]], float]:
+    """Returns errors and bytes of pilot runs, the bytes for all of it."""
     errors, n_bytes = [], 0.0
-    for plan, indices in zip(plans, steps, strict=True):
-        runs, parts = pilot_runs(plan), list[bytes]()
-        errors.append(code(plan, indices, runs, workers, parts.append, {}).error)
-        n_bytes += sum(map(len, parts)) * plan.n_frames / sum(stop - first for first, stop in runs)
+    for material, indices in zip(materials, steps, strict=True):
+        runs, parts = pilot_runs(material.plan)[1::3] or pilot_runs(material.plan)[:1], list[bytes]()
+        errors.append(code(material, indices, runs, workers, parts.append).error)
+        n_bytes += sum(map(len, parts)) * material.plan.n_frames / sum(stop - first for first, stop in runs)
     return errors, n_bytes
 
 

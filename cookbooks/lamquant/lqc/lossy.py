@@ -17,13 +17,13 @@ from cookbooks.lamquant.lqc.lapped_pass import (
     lapped_plan,
     levels_of,
     search_steps,
+    share,
     steps_at,
-    with_shared,
 )
 from cookbooks.lamquant.lqc.measure import Measured
 from cookbooks.lamquant.lqc.model import Model
 from cookbooks.lamquant.lqc.parallel import Workers
-from cookbooks.lamquant.lqc.passes import Lapped
+from cookbooks.lamquant.lqc.passes import Lapped, Material
 from cookbooks.lamquant.lqc.pieces import Counter, Piece, header_of, write_file
 from cookbooks.lamquant.lqc.plan import Placed, allowed_rms, exact_rows, max_error_for
 from cookbooks.lamquant.lqc.rate import ErrorSearch, SizeSearch
@@ -108,12 +108,13 @@ class Lossy:
     ) -> list[Piece] | None:
         if not placed:
             return []
-        plans = [self._plan(one) for one in placed]
+        materials = [Material(self._plan(one)) for one in placed]
+        plans = [material.plan for material in materials]
         rms = [self.measured[p.signal].fast_rms[plan.rows] for p, plan in zip(placed, plans, strict=True)]
 
         def made_of(attempt: Attempt) -> list[Piece]:
-            every = zip(plans, placed, attempt.chunks, attempt.outcomes, strict=True)
-            return [lapped_piece(p, o, self.measured[o.signal], c, e) for p, o, c, e in every]
+            every = zip(materials, placed, attempt.chunks, attempt.outcomes, strict=True)
+            return [lapped_piece(m.plan, o, self.measured[o.signal], c, e) for m, o, c, e in every]
 
         def size(attempt: Attempt) -> int:
             counter = Counter()
@@ -121,9 +122,10 @@ class Lossy:
             write_file(cast(BinaryIO, counter), header_of(self.about, both, self.signals), both)
             return counter.n_bytes
 
-        search = self._search(plans, placed, rms)
-        plans = [with_shared(plan, steps) for plan, steps in zip(plans, search.steps(), strict=True)]
-        attempt, good, self.passes = search_steps(plans, search, size, self.workers, self.told)
+        search = self._search(materials, placed, rms)
+        for material, steps in zip(materials, search.steps(), strict=True):
+            share(material, steps)
+        attempt, good, self.passes = search_steps(materials, search, size, self.workers, self.told)
         self._guard(np.concatenate([levels_of(r, s) for r, s in zip(rms, attempt.steps, strict=True)]), good)
         if good or isinstance(search, SizeSearch):
             return [self._smaller(piece) for piece in made_of(attempt)]
@@ -144,14 +146,18 @@ class Lossy:
         return lapped_plan(placed, self.signals[placed.signal], m, steps, self.model, self.profile)
 
     def _search(
-        self, plans: Sequence[Lapped], placed: Sequence[Placed], rms: list[NDArray[np.float64]]
+        self, materials: Sequence[Material], placed: Sequence[Placed], rms: list[NDArray[np.float64]]
     ) -> ErrorSearch | SizeSearch:
-        curves = [curves_of(plan) for plan in plans]
+        curves = [curves_of(material) for material in materials]
         if (budget := self._budget()) is not None:
             return SizeSearch(curves, rms, budget, FINEST)
         allowed = [
-            np.square(cast(NDArray[np.float64], allowed_rms(self.target, self.measured[p.signal]))[plan.rows])
-            for p, plan in zip(placed, plans, strict=True)
+            np.square(
+                cast(NDArray[np.float64], allowed_rms(self.target, self.measured[p.signal]))[
+                    material.plan.rows
+                ]
+            )
+            for p, material in zip(placed, materials, strict=True)
         ]
         finest = [steps_at(one, FINEST) for one in rms]
         coarsest = [steps_at(one, self.model.levels[0]) for one in rms]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.lqc.chunk import ALONE, encode_chunk
+from cookbooks.lamquant.lqc.chunk import ALONE, CodedChunk, encode_chunk
 from cookbooks.lamquant.lqc.container.header import Profile
 from cookbooks.lamquant.lqc.jumps import Baseline, pack_jumps
 from cookbooks.lamquant.lqc.lapped import analyse, mirrored, n_frames, samples_of_frames, synthesise
@@ -21,8 +21,9 @@ from cookbooks.lamquant.lqc.spatial import Mixing, Plan
 
 Frames = tuple[int, int]
 """The first frame of a run, and one beyond the last."""
-Turns = dict[Frames, Mixing]
-"""What is done to the channels of each run together."""
+_KEPT_VALUES = 1 << 22
+_ROUNDING = 1 / 12
+"""Mean squared error of rounding to whole units."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,35 @@ class Lapped:
             return b""
         return pack_jumps(self.baseline.of(frames[0] // self.per_chunk, len(self.rows)))
 
-    def coefficients(self, frames: Frames) -> NDArray[np.float64]:
-        """Returns coefficients [C, F, hop] of frames."""
-        return analyse(self.read(frames), self.hop)
+
+class Material:
+    """Keeps what passes over a signal have in common: samples and coefficients of runs, while there is room,
+    and what is done to the channels of each together.
+    """
+
+    def __init__(self, plan: Lapped) -> None:
+        self.plan = plan
+        self.mixing: dict[Frames, Mixing] = {}
+        self._samples: dict[Frames, NDArray[np.float64]] = {}
+        self._coefficients: dict[Frames, NDArray[np.float32]] = {}
+        self._room = _KEPT_VALUES
+
+    def samples(self, frames: Frames) -> NDArray[np.float64]:
+        """Returns what frames cover, see ``Lapped.read``."""
+        if (x := self._samples.get(frames)) is None:
+            x = self.plan.read(frames)
+            if x.size <= self._room:
+                self._samples[frames] = x
+                self._room -= x.size
+        return x
+
+    def coefficients(self, frames: Frames, x: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Returns coefficients [C, F, hop] of frames whose samples are ``x``."""
+        if (y := self._coefficients.get(frames)) is None:
+            y = analyse(x, self.plan.hop).astype(np.float32)
+            if frames in self._samples:
+                self._coefficients[frames] = y
+        return y
 
 
 @dataclass(frozen=True)
@@ -95,28 +122,26 @@ class _Coded:
 
 
 def code(
-    plan: Lapped,
+    material: Material,
     steps: NDArray[np.int64],
     runs: Iterable[Frames],
     workers: Workers,
     sink: Callable[[bytes], object],
-    turns: Turns,
 ) -> Outcome:
     """Encode runs of frames at step indices [C]; ``sink`` is given the bytes of each, in order.
 
-    ``turns`` says what is done to the channels of a run together, where an earlier pass has chosen it, and is
-    told the choices of this one. The samples between two runs are measured where one follows the other.
+    The samples between two runs are measured where one follows the other.
     """
-    total = Outcome.none(len(steps))
+    plan, total = material.plan, Outcome.none(len(steps))
     before: tuple[int, NDArray[np.floating]] | None = None
     taken: list[Frames] = []
 
     def blocks() -> Iterator[tuple[Frames, NDArray[np.float64]]]:
         for run in runs:
             taken.append(run)
-            yield run, plan.read(run)
+            yield run, material.samples(run)
 
-    for number, done in enumerate(workers.map(lambda item: _run(plan, steps, turns, *item), blocks())):
+    for number, done in enumerate(workers.map(lambda item: _run(material, steps, *item), blocks())):
         first, stop = taken[number]
         total.join(done.outcome)
         if before is not None and before[0] == first:
@@ -127,20 +152,44 @@ def code(
     return total
 
 
-def _run(
-    plan: Lapped, steps: NDArray[np.int64], turns: Turns, frames: Frames, x: NDArray[np.float64]
-) -> _Coded:
-    hop, y = plan.hop, analyse(x, plan.hop)
-    coded = encode_chunk(
-        y, steps, plan.signal.rate_hz, plan.model, plan.profile, shared=plan.shared, mixing=turns.get(frames)
-    )
-    turns[frames] = coded.mixing
-    outcome, back = Outcome.none(len(x)), coded.coefficients
+def foresee(
+    material: Material, steps: NDArray[np.int64], runs: Iterable[Frames], workers: Workers
+) -> NDArray[np.float64]:
+    """Returns the mean squared error [C] that runs of frames will have, to within a few thousandths.
+
+    No bytes are written, and errors are those of the coefficients: the transform is orthonormal.
+    """
+
+    def error(item: tuple[Frames, NDArray[np.float64]]) -> tuple[NDArray[np.float64], int]:
+        y = material.coefficients(*item)
+        away = _encoded(material, steps, item[0], y, dry=True).coefficients - y
+        return np.einsum("cfk,cfk->c", away, away, dtype=np.float64), away[0].size
+
+    total, samples = np.zeros(len(steps)), 0
+    for squared, n in workers.map(error, ((run, material.samples(run)) for run in runs)):
+        total += squared
+        samples += n
+    return total / samples + _ROUNDING
+
+
+def _encoded(
+    material: Material, steps: NDArray[np.int64], frames: Frames, y: NDArray[np.float32], *, dry: bool
+) -> CodedChunk:
+    plan, mixing = material.plan, material.mixing.get(frames)
+    rate_hz, shared = plan.signal.rate_hz, plan.shared
+    coded = encode_chunk(y, steps, rate_hz, plan.model, plan.profile, shared=shared, mixing=mixing, dry=dry)
+    material.mixing[frames] = coded.mixing
+    return coded
+
+
+def _run(material: Material, steps: NDArray[np.int64], frames: Frames, x: NDArray[np.float64]) -> _Coded:
+    coded = _encoded(material, steps, frames, material.coefficients(frames, x), dry=False)
+    outcome, back, hop = Outcome.none(len(x)), coded.coefficients, material.plan.hop
     inside = x[:, hop : hop * (frames[1] - frames[0])]
+    plan = material.plan
     outcome.add(_difference(plan, synthesise(back), inside, frames[0]))
-    return _Coded(
-        plan.beside(frames) + coded.data, outcome, x[:, :hop].copy(), back[:, 0].copy(), back[:, -1].copy()
-    )
+    data = plan.beside(frames) + coded.data
+    return _Coded(data, outcome, x[:, :hop].copy(), back[:, 0].copy(), back[:, -1].copy())
 
 
 def _difference(

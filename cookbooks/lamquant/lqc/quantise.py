@@ -20,7 +20,7 @@ from cookbooks.lamquant.lqc.context import (
     past_bias,
 )
 from cookbooks.lamquant.lqc.levels import N_LEVELS
-from cookbooks.lamquant.lqc.points import HALF, N_STATES, NEXT, PLAIN, find_loud, point, shown
+from cookbooks.lamquant.lqc.points import HALF, N_SHIFTED, N_STATES, NEXT, PLAIN, find_loud, point, shown
 from cookbooks.lamquant.lqc.rows import new_rows, turn
 from cookbooks.lamquant.lqc.tokens import ESCAPE, SHIFTS, token_bits
 
@@ -29,10 +29,12 @@ _WEIGHT, _REVISIONS = 200.0, 10
 
 
 @jit
-def choose_full(y, levels, offsets, bins, base, net, cost, lam, counts):
+def choose_full(y, levels, offsets, bins, base, net, cost, lam, counts, centroids, recon):
     """Returns integers int32 [P, F, K] of planes y (in steps).
 
     ``cost`` [kinds, tables, tokens] bits; ``counts`` of that shape gets one more for each token chosen.
+    ``recon`` float32 [P, F, K], unless it is empty, is filled with what decoding will give, in steps, but for
+    the few contexts that the trellis changes.
     """
     planes, frames, width = y.shape
     q = np.zeros((planes, frames, width), np.int32)
@@ -88,6 +90,10 @@ def choose_full(y, levels, offsets, bins, base, net, cost, lam, counts):
                 q[p, t, k] = best[k] if y[p, t, k] > 0 else -best[k]
                 token = min(best[k] >> SHIFTS[tables[k]], ESCAPE)
                 counts[kinds[k], tables[k], token] += 1
+                if len(recon) > 0 and best[k] > 0:
+                    shift = centroids[kinds[k], tables[k], min(best[k], N_SHIFTED - 1)]
+                    value = (point(kinds[k], best[k]) + shift) / 1024.0
+                    recon[p, t, k] = value if y[p, t, k] > 0 else -value
     return q
 
 

@@ -6,7 +6,8 @@ second guess is nearly always within one index, 1/64 octave. Errors are correcte
 channels that are coded together share their errors.
 """
 
-from typing import Literal, Protocol
+import math
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,28 +17,14 @@ from cookbooks.lamquant.lqc.levels import LEVEL_ZERO, LEVELS_PER_OCTAVE, MAX_STE
 
 Steps = list[NDArray[np.int64]]
 """Step indices [C] of each signal."""
+Move = tuple[bool, bool, NDArray[np.int64]]
+"""Whether what is allowed is kept, whether it is nearly used up, and what to try otherwise."""
 Verdict = Literal["good", "again", "never"]
-NEAR = (0.015, 0.04, 1.0)
+NEAR = (0.015, 0.03, 1.0)
 """By how much the first, second and any later attempt may stay below what is allowed, and be good enough."""
 _AIM = 0.997
 """The share of what is allowed that is aimed at: a prediction is off by less."""
 _PER_LEVEL = STEPS_PER_OCTAVE // LEVELS_PER_OCTAVE
-
-
-class Search(Protocol):
-    """Says what to try next, and is told what came of it."""
-
-    def steps(self) -> Steps:
-        """Returns the step indices to try."""
-        ...
-
-    def told(self, errors: list[NDArray[np.float64]], n_bytes: float, *, sampled: bool) -> Verdict:
-        """Returns whether the attempt is ``good``, or another one should be made, or none would help.
-
-        ``errors`` are mean squared errors [C] of each signal, ``n_bytes`` those of the file; of an attempt on
-        a sample of it, what can be told from it.
-        """
-        ...
 
 
 class ErrorSearch:
@@ -61,7 +48,10 @@ class ErrorSearch:
         each: bool,
     ) -> None:
         self._curves, self._allowed, self._each = curves, allowed, each
-        self._least, self._most, self._passes = least, [one.copy() for one in most], 0
+        self._least, self._coarsest, self._most = least, most, [one.copy() for one in most]
+        self.best: Steps | None = None
+        """The last ones that kept what is allowed."""
+        self._passes, self._sampled, self._too_much = 0, False, [math.inf] * len(curves)
         self._steps = [
             self._bounded(i, curve.solve(want * _AIM**2, np.ones(len(want))))
             for i, (curve, want) in enumerate(zip(curves, allowed, strict=True))
@@ -72,17 +62,27 @@ class ErrorSearch:
         return self._steps
 
     def told(self, errors: list[NDArray[np.float64]], n_bytes: float, *, sampled: bool) -> Verdict:
-        """Returns whether the errors are allowed and near what is allowed, see ``Search``."""
-        self._passes += not sampled
+        """Returns whether an attempt is ``good``: its errors are allowed, and near what is allowed or as near
+        as can be; or that another one should be made, or that none would help.
+
+        Args:
+            errors: mean squared errors [C] of each signal.
+            n_bytes: not looked at.
+            sampled: whether the errors are those of a part of the signals.
+        """
+        if self._sampled and not sampled:  # what was too much in a sample need not be in all
+            self._passes, self._too_much = 0, [math.inf] * len(errors)
+            self._most, self.best = [one.copy() for one in self._coarsest], None
+        self._sampled, self._passes = sampled, self._passes + 1
         move = self._one if self._each else self._together
-        moves = [move(i, error, sampled) for i, error in enumerate(errors)]
-        if not sampled and all(content for content, _ in moves):
-            return "good"
-        after = [steps for _, steps in moves]
-        if not sampled and all(np.array_equal(a, b) for a, b in zip(after, self._steps, strict=True)):
-            return "never"
+        moves = [move(i, error) for i, error in enumerate(errors)]
+        after, before = [steps for _, _, steps in moves], self._steps
+        if all(kept for kept, _, _ in moves):
+            self.best = before
+            if all(near for _, near, _ in moves):
+                return "good"
         self._steps = after
-        return "again"
+        return "never" if all(np.array_equal(a, b) for a, b in zip(after, before, strict=True)) else "again"
 
     def missed(self, errors: list[NDArray[np.float64]]) -> list[NDArray[np.bool_]]:
         """Says of each channel [C] whether its error of an attempt was more than allowed: of one at least."""
@@ -90,32 +90,33 @@ class ErrorSearch:
         limit = min(1.0, max(float(share.max()) for share in shares) * (1 - 1e-9))
         return [share > limit for share in shares]
 
-    def _one(self, i: int, error: NDArray[np.float64], sampled: bool) -> tuple[bool, NDArray[np.int64]]:
-        """Returns whether every channel for itself will do, and what to try otherwise."""
+    def _one(self, i: int, error: NDArray[np.float64]) -> Move:
+        """Returns whether every channel for itself keeps what it is allowed, and what to try otherwise."""
         want, now = self._allowed[i], self._steps[i]
         kept = error <= want
-        if not sampled:
-            self._most[i] = np.where(kept, self._most[i], np.minimum(self._most[i], now - 1))
+        self._most[i] = np.where(kept, self._most[i], np.minimum(self._most[i], now - 1))
         # an error moves by a percent by chance, and of many channels one will: later ones aim lower
-        many = len(want) > 1
-        better = self._better(i, error, want * (1 - (0.01 if sampled else 0.01 * self._passes) * many) ** 2)
-        better = self._bounded(i, np.where(kept | sampled, better, np.minimum(better, now - 1)))
-        if kept.all() and not sampled:
-            better = np.maximum(better, now)
+        lower = 0.01 * self._passes if len(want) > 1 else 0.0
+        better = self._better(i, error, want * (1 - lower) ** 2)
+        if kept.all():
+            better = self._bounded(i, np.maximum(better, now))
             free = better > now
-            return not free.any() or _mean_share(error[free], want[free]) >= 1 - self._near, better
-        return False, np.where(kept, np.minimum(now, better), better) if self._passes > 1 else better
+            return True, not free.any() or _mean_share(error[free], want[free]) >= 1 - self._near, better
+        better = self._bounded(i, np.where(kept, better, np.minimum(better, now - 1)))
+        return False, False, np.where(kept, np.minimum(now, better), better) if self._passes > 1 else better
 
-    def _together(self, i: int, error: NDArray[np.float64], sampled: bool) -> tuple[bool, NDArray[np.int64]]:
-        """Returns whether the channels of a signal together will do, and what to try otherwise."""
+    def _together(self, i: int, error: NDArray[np.float64]) -> Move:
+        """Returns whether the channels together keep what they are allowed, and what to try otherwise."""
         want, now = self._allowed[i], self._steps[i]
         share = float(np.sqrt(max((error / want).mean(), error.sum() / want.sum())))
+        if share > 1:
+            self._too_much[i] = min(self._too_much[i], float(now.mean()))
         # single channels are set right once; then all of them move, so that what they share is found
-        aim = want if sampled or self._passes == 1 else error / share**2
-        better = self._bounded(i, self._better(i, error, aim))
-        if share > 1 and np.array_equal(better, now):
+        better = self._bounded(i, self._better(i, error, want if self._passes == 1 else error / share**2))
+        if share > 1 and better.mean() >= now.mean():
             better = self._bounded(i, now - 1)
-        return share <= 1 and (share >= 1 - self._near or np.array_equal(better, now)), better
+        stuck = better.mean() <= now.mean() or better.mean() >= self._too_much[i]
+        return share <= 1, share >= 1 - self._near or stuck, better
 
     @property
     def _near(self) -> float:
@@ -154,7 +155,9 @@ class SizeSearch:
         ]
         self._low = -(finest - LEVEL_ZERO) * _PER_LEVEL
         self._high = 40 * _PER_LEVEL
-        self._too_large, self._fits = self._low - 1, self._high
+        self._tried: dict[int, float] = {}
+        self.best: Steps | None = None
+        """The finest ones whose bytes were within the budget."""
         self._at = self._solve(1.0)
 
     def steps(self) -> Steps:
@@ -162,22 +165,34 @@ class SizeSearch:
         return self._steps_at(self._at)
 
     def told(self, errors: list[NDArray[np.float64]], n_bytes: float, *, sampled: bool) -> Verdict:
-        """Returns whether the bytes are within the budget and near it, see ``Search``."""
+        """Returns whether an attempt is ``good``: its ``n_bytes`` are within the budget and near it.
+
+        Those of a part of the signals are what all of it should take.
+        """
         factor = n_bytes / max(self._bytes(self._at), 1e-9)
         if sampled:
             self._at = self._solve(factor)
             return "again"
-        if n_bytes <= self._budget:
-            self._fits = min(self._fits, self._at)
-            if n_bytes >= (1 - NEAR[0]) * self._budget or self._fits - self._too_large <= 1:
-                return "good"
-        else:
-            self._too_large = max(self._too_large, self._at)
-            if self._too_large >= self._high:
-                return "never"
-        better = min(max(self._solve(factor), self._too_large + 1), max(self._fits - 1, self._too_large + 1))
-        self._at = better
+        self._tried[self._at] = n_bytes
+        fitting = [at for at, size in self._tried.items() if size <= self._budget]
+        fits = min(fitting, default=self._high)
+        too_large = max((at for at in self._tried if at < fits and at not in fitting), default=self._low - 1)
+        if fitting:
+            self.best = self._steps_at(fits)
+        if fits == self._at and (n_bytes >= (1 - NEAR[0]) * self._budget or fits - too_large <= 1):
+            return "good"
+        if fits - too_large <= 1:
+            return "never"
+        guess = (
+            self._between(too_large, fits) if {fits, too_large} <= self._tried.keys() else self._solve(factor)
+        )
+        self._at = min(max(guess, too_large + 1), fits - 1)
         return "again"
+
+    def _between(self, too_large: int, fits: int) -> int:
+        """Returns the index that meets the budget, if bytes are exponential between two that were tried."""
+        large, small = (float(np.log(self._tried[at] / self._budget)) for at in (too_large, fits))
+        return math.ceil(too_large + (fits - too_large) * large / (large - small))
 
     def _steps_at(self, at: int) -> Steps:
         return [np.clip(base + at, MIN_STEP_INDEX, MAX_STEP_INDEX) for base in self._base]

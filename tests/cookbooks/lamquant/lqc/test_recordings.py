@@ -46,13 +46,13 @@ def test_any_channel_count_length_and_rate_keeps_the_promised_error(channels, se
     assert x.size < 1000 or (errors(x, back) >= 0.85 * np.array(allowed)).mean() > 0.7
 
 
-@pytest.mark.parametrize("percent", [12.0, 18.0, 24.0])
+@pytest.mark.parametrize("percent", [10.0, 14.0, 19.0])
 def test_prdn_is_kept_and_nearly_used_up(percent: float) -> None:
     x = related(5, 60.0, seed=4)
     back = decode(encode(x, 256.0, MODEL, Prdn(percent)), MODEL)
     each = 100 * errors(x, back) / x.std(1)
     whole = 100 * np.linalg.norm(back - x) / np.linalg.norm(x - x.mean(1, keepdims=True))
-    assert 0.97 * percent <= max(whole, np.sqrt(np.mean(each**2))) <= percent
+    assert 0.96 * percent <= max(whole, np.sqrt(np.mean(each**2))) <= percent
     assert each.max() < 1.1 * percent
 
 
