@@ -1,24 +1,39 @@
 """Keeps how functions are compiled, so that every machine computes the same."""
 
+import ast
 import hashlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 from numba import njit
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_PACKAGE, _ROOT = __name__.rpartition(".")[0], Path(__file__).parent
 
 
-def _sources() -> str:
-    """Returns a digest of all files that hold compiled functions, or constants of theirs."""
-    files = sorted(Path(__file__).parent.rglob("*.py"))
-    texts = [path.read_bytes() for path in files]
-    held = [text for path, text in zip(files, texts, strict=True) if b"jit" in text or path.stem == "levels"]
-    return hashlib.sha256(b"".join(held)).hexdigest()
+@cache
+def _sources(file: Path) -> bytes:
+    """Returns a digest of a source file and of all that it imports of this package.
+
+    No other file is looked at: what a result depends on is what was loaded for it.
+    """
+    text = file.read_bytes()
+    beside = sorted({path for node in ast.parse(text).body for path in _imported(node)})
+    return hashlib.sha256(text + b"".join(_sources(path) for path in beside)).digest()
 
 
-_SOURCES = _sources()
+def _imported(node: ast.stmt) -> list[Path]:
+    """Returns the files of this package that a statement imports: a module, or modules of a package."""
+    if not isinstance(node, ast.ImportFrom) or node.module is None:
+        return []
+    inside = f"{node.module}.".removeprefix(f"{_PACKAGE}." if _PACKAGE else "")
+    if _PACKAGE and inside == f"{node.module}.":
+        return []
+    place = _ROOT.joinpath(*inside.strip(".").split("."))
+    found = [place.with_suffix(".py"), *(place / f"{name.name}.py" for name in node.names)]
+    return [path for path in found if path.is_file() and path != Path(__file__)]
 
 
 def _compiled(function: Callable[..., Any], inline: Literal["never", "always"]) -> Any:
@@ -27,7 +42,7 @@ def _compiled(function: Callable[..., Any], inline: Literal["never", "always"]) 
     except RuntimeError:  # numba found no place for its cache
         return njit(nogil=True, error_model="numpy", inline=inline)(function)
     # numba looks at the function's own file alone, and would keep what an older callee was compiled into
-    made._cache._cache_file._source_stamp = _SOURCES
+    made._cache._cache_file._source_stamp = _sources(Path(function.__code__.co_filename)).hex()
     return made
 
 

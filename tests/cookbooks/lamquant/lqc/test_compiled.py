@@ -31,3 +31,16 @@ def test_a_changed_callee_is_compiled_into_its_caller_again(tmp_path):
     assert run(2) == (3, 0)
     assert run(2) == (3, 1)
     assert run(7) == (8, 0)
+
+
+def test_no_file_is_read_that_is_not_loaded():
+    # a result is not reused that was computed with a file which no code version knows
+    code = (
+        "import sys\nread = set()\n"
+        "sys.addaudithook(lambda event, args: read.add(str(args[0])) if event == 'open' else None)\n"
+        "import cookbooks.lamquant.lqc.encode, cookbooks.lamquant.lqc.decode\n"
+        "loaded = {getattr(module, '__file__', None) for module in list(sys.modules.values())}\n"
+        "print([path for path in read - loaded if '/lqc/' in path and path.endswith('.py')])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert said.stdout.strip() == "[]"
