@@ -15,6 +15,7 @@ from blut_assets.stages.payloads import PayloadRunner
 from blut_assets.stages.spec import StageConfig, StageSpec
 from blut_resources.containment.sandbox.isolation import Held, Isolation
 from blut_resources.machine.memory import check_shared_memory
+from blut_resources.payload_kit.cache import cache_root
 from blut_resources.payloads.distributions import Environment, environment
 from blut_resources.payloads.files import PayloadFiles
 from blut_resources.payloads.isolated import VARIABLES
@@ -175,7 +176,7 @@ class Stage:
             adopt=self.limits.on_orphan == "adopt" and isolated is None,
             isolation=isolated,
             variables=tuple(variables),
-            compiled=self.store.root / "compiled",
+            compiled=cache_root() / "compiled",
             outside={name: self._outside[path] for name, path in inputs.items() if path in self._outside},
             watch=self._config.watch(),
             files=self._files(module),

@@ -10,7 +10,9 @@ import json
 import os
 import shutil
 import stat
+import sys
 from collections.abc import Iterable, Mapping
+from importlib import metadata
 from pathlib import Path
 
 from blut_resources.containment.sandbox.isolation import Isolation
@@ -21,6 +23,8 @@ from blut_resources.payloads.files import START, standard_library
 VARIABLES = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 """What an isolated process finds set, beside paths of its own; a part of its environment's digest."""
 FLAGS = ("-I", "-S", "-u")
+_KEPT = 32
+"""Payloads and versions of them whose compiled code is kept, the newest."""
 
 
 def clean_environment(home: Path, more: Mapping[str, str]) -> dict[str, str]:
@@ -51,8 +55,19 @@ def let(isolation: Isolation, place: Path, out: Path, inputs: Iterable[Path]) ->
 
 
 def compiled_for(kept: Path, files: Mapping[str, str]) -> Path:
-    """Returns where the compiled code of one payload, made of these files, is kept: for no other one."""
-    return kept / digest_bytes(json.dumps(sorted(files.items())).encode())[:40]
+    """Returns where the compiled code of one payload, made of these files, is kept: for no other one.
+
+    What another interpreter has compiled is no use, and is kept apart.
+    """
+    made_of = [sys.version, _version_of("numba"), sorted(files.items())]
+    return kept / digest_bytes(json.dumps(made_of).encode())[:40]
+
+
+def _version_of(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def take_compiled(kept: Path, work: Path) -> dict[str, str]:
@@ -66,14 +81,25 @@ def take_compiled(kept: Path, work: Path) -> dict[str, str]:
 
 
 def keep_compiled(work: Path, kept: Path) -> None:
-    """Keep what a process has compiled, if nothing is kept yet. A cache that cannot be kept is not a loss."""
-    if kept.exists() or not (work / "compiled").is_dir():
+    """Keep what a process has compiled beyond what is kept. A cache that cannot be kept is not a loss."""
+    own = work / "compiled"
+    if not own.is_dir() or _held(own) == _held(kept):
         return
-    fresh = kept.with_name(f"{kept.name}.{os.getpid()}")
+    fresh, old = (kept.with_name(f"{kept.name}.{os.getpid()}.{end}") for end in ("new", "old"))
     with contextlib.suppress(OSError):
-        _copy_compiled(work / "compiled", fresh)
+        _copy_compiled(own, fresh)
+        with contextlib.suppress(FileNotFoundError):
+            kept.rename(old)
         fresh.rename(kept)
-    shutil.rmtree(fresh, ignore_errors=True)
+        for stale in sorted(kept.parent.iterdir(), key=lambda one: -one.stat().st_mtime)[_KEPT:]:
+            shutil.rmtree(stale, ignore_errors=True)
+    for left in (fresh, old):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _held(folder: Path) -> dict[str, bytes]:
+    """Returns the indices of compiled code: they name all of it, and what source it was made from."""
+    return {str(one.relative_to(folder)): one.read_bytes() for one in sorted(folder.glob("*/*.nbi"))}
 
 
 def _copy_compiled(source: Path, target: Path) -> None:

@@ -16,6 +16,7 @@ from blut_resources.containment.sandbox.isolation import Isolation
 from blut_resources.instance.instance import store_of
 from blut_resources.payloads import distributions
 from blut_resources.payloads.distributions import environment
+from blut_resources.payloads.isolated import compiled_for, keep_compiled, take_compiled
 
 PEEKS = "tests.payloads.peeks"
 RESOURCES = {"artifact_handles": ArtifactHandles()}
@@ -130,3 +131,26 @@ def test_an_environment_is_the_same_wherever_the_same_versions_are_installed(tmp
     rebuilt = digest(monkeypatch, tmp_path / "d", "numpy-2.3.1", files.replace("aa", "ab"))
     assert rebuilt != first
     assert environment(["numpy"], {"LC_ALL": "C"}).digest != rebuilt
+
+
+def test_compiled_code_is_kept_for_the_next_like_and_renewed_when_more_was_compiled(tmp_path):
+    kept = compiled_for(tmp_path / "cache", {"a.py": "digest"})
+    assert kept != compiled_for(tmp_path / "cache", {"a.py": "another"})
+
+    def run(name: str, index: bytes) -> list[str]:
+        work = tmp_path / name
+        take_compiled(kept, work)
+        found = sorted(str(one.relative_to(work)) for one in work.rglob("*.nb?"))
+        (work / "compiled" / "pkg").mkdir(exist_ok=True)
+        (work / "compiled" / "pkg" / "f.nbi").write_bytes(index)
+        (work / "compiled" / "pkg" / "f.1.nbc").write_bytes(index)
+        (work / "compiled" / "pkg" / "notes.txt").write_bytes(b"to somebody else")
+        keep_compiled(work, kept)
+        return found
+
+    both = ["compiled/pkg/f.1.nbc", "compiled/pkg/f.nbi"]
+    assert run("first", b"old") == []
+    assert run("second", b"new") == both
+    assert run("third", b"new") == both
+    assert (kept / "pkg" / "f.nbi").read_bytes() == b"new"
+    assert sorted(one.name for one in kept.parent.iterdir()) == [kept.name]
