@@ -133,6 +133,13 @@ def test_full_scale_steps_do_not_spoil_what_follows() -> None:
     assert len(coded) < len(encode_exact(samples))
 
 
+def test_a_step_of_the_level_costs_a_few_bytes() -> None:
+    samples = brain(1, 12_000)
+    steps = np.random.default_rng(3).integers(-20_000, 20_000, 24)
+    stepped = samples + np.repeat(steps, 500).astype(np.int32)
+    assert len(encode_exact(stepped)) - len(encode_exact(samples)) < 10 * len(steps)
+
+
 @pytest.mark.parametrize("shape", [(0, 0), (0, 5), (3, 0)])
 def test_nothing_is_coded_as_nothing(shape: tuple[int, int]) -> None:
     assert encode_exact(np.zeros(shape, np.int32)) == b""
