@@ -33,15 +33,16 @@ def encode_channel(
     predictor = new_predictor(len(others), deviation * deviation)
     density = new_density(deviation * deviation)
     signals = _signals(others, len(values))
+    width = float(step)  # the square of an integer step may be beyond 64 bits
     for t in range(len(values)):
         predict(predictor, signals, t)
-        centre, plain = place(density, predictor.predicted, step)
+        centre, plain = place(density, predictor.predicted, width)
         quantised = (values[t] - centre + step // 2) // step
         _put_symbol(density, quantised, plain, state, out)
         value = min(max(centre + quantised * step, bounds[0]), bounds[1])
         decoded[t] = value
-        weigh(density, predictor.predicted, value, step)
-        learn(predictor, signals[0], value, t, step)
+        weigh(density, predictor.predicted, value, width)
+        learn(predictor, signals[0], value, t, width)
 
 
 @jit
@@ -52,15 +53,16 @@ def decode_channel(
     predictor = new_predictor(len(others), deviation * deviation)
     density = new_density(deviation * deviation)
     signals = _signals(others, len(decoded))
+    width = float(step)
     furthest = (1 << 36) // step  # only damaged data says more
     for t in range(len(decoded)):
         predict(predictor, signals, t)
-        centre, plain = place(density, predictor.predicted, step)
+        centre, plain = place(density, predictor.predicted, width)
         quantised = min(max(_take_symbol(density, plain, state, data), -furthest), furthest)
         value = min(max(centre + quantised * step, bounds[0]), bounds[1])
         decoded[t] = value
-        weigh(density, predictor.predicted, value, step)
-        learn(predictor, signals[0], value, t, step)
+        weigh(density, predictor.predicted, value, width)
+        learn(predictor, signals[0], value, t, width)
 
 
 @jit

@@ -111,7 +111,10 @@ def _count(d: Density, symbol: int, plain: int) -> int:
         a += d.weight[e] * below[e]
         b += d.weight[e + 1] * below[e + 1]
     room = (1 << TOTAL_BITS) - 2 * SYMBOLS
-    return 2 * symbol + min(max(int64((a + b) * room), 0), room)
+    part = a + b
+    if not part > 0:  # so for what is no number too
+        part = 0.0
+    return 2 * symbol + int64(min(part, 1.0) * room)
 
 
 @jit

@@ -60,6 +60,14 @@ def test_no_sample_is_further_away_than_allowed(samples: Any, max_error: int) ->
     assert (furthest(decoded, samples) <= max_error).all()
 
 
+@pytest.mark.parametrize("max_error", [1 << 30, 1_518_500_250, HIGHEST])
+def test_a_bound_as_large_as_the_range_is_kept(max_error: int) -> None:
+    for samples in (np.zeros((1, 50)), np.random.default_rng(4).integers(LOWEST, HIGHEST, (2, 500))):
+        samples = samples.astype(np.int32)
+        decoded = decode_exact(encode_exact(samples, max_error), *samples.shape)
+        assert (furthest(decoded, samples) <= max_error).all()
+
+
 def test_each_channel_has_its_own_error() -> None:
     samples = brain(3, 1000)
     allowed = np.array([0, 7, 300])
