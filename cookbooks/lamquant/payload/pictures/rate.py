@@ -24,7 +24,7 @@ from cookbooks.lamquant.lqc.targets import NoiseRatio
 
 RATIOS = (0.10, 0.13, 0.17, 0.22, 0.30, 0.40)
 """RMS error of a channel over its RMS without drift: those of the tiers, and two between."""
-MOST_VALUES = 500_000
+MOST_VALUES = 250_000
 """Values of all recordings together that are coded at each error."""
 Digital = NDArray[np.int32]
 
