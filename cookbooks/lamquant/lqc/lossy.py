@@ -28,7 +28,7 @@ from cookbooks.lamquant.lqc.pieces import Counter, Piece, header_of, write_file
 from cookbooks.lamquant.lqc.plan import Placed, allowed_rms, exact_rows, max_error_for
 from cookbooks.lamquant.lqc.rate import ErrorSearch, SizeSearch
 from cookbooks.lamquant.lqc.signals import Signal
-from cookbooks.lamquant.lqc.targets import Bitrate, Cr, NoiseRatio, Target
+from cookbooks.lamquant.lqc.targets import Bitrate, Cr, Target
 
 FIRST_LEVEL = 14.0
 """At which the hop is chosen where a target does not say more."""
@@ -161,7 +161,7 @@ class Lossy:
         ]
         finest = [steps_at(one, FINEST) for one in rms]
         coarsest = [steps_at(one, self.model.levels[0]) for one in rms]
-        return ErrorSearch(curves, allowed, finest, coarsest, each=isinstance(self.target, NoiseRatio))
+        return ErrorSearch(curves, allowed, finest, coarsest)
 
     def _budget(self) -> float | None:
         """Returns the bytes of a whole file that the target allows; None where it speaks of errors."""

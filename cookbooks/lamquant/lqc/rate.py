@@ -35,7 +35,6 @@ class ErrorSearch:
         allowed: the mean squared error that each channel may have, squared digital units.
         least: smallest step indices.
         most: largest step indices that the model was trained for.
-        each: whether every channel must keep what it is allowed, or all of them together.
     """
 
     def __init__(
@@ -44,14 +43,12 @@ class ErrorSearch:
         allowed: list[NDArray[np.float64]],
         least: Steps,
         most: Steps,
-        *,
-        each: bool,
     ) -> None:
-        self._curves, self._allowed, self._each = curves, allowed, each
+        self._curves, self._allowed = curves, allowed
         self._least, self._coarsest, self._most = least, most, [one.copy() for one in most]
         self.best: Steps | None = None
         """The last ones that kept what is allowed."""
-        self._passes, self._sampled, self._too_much = 0, False, [math.inf] * len(curves)
+        self._passes, self._sampled = 0, False
         self._steps = [
             self._bounded(i, curve.solve(want * _AIM**2, np.ones(len(want))))
             for i, (curve, want) in enumerate(zip(curves, allowed, strict=True))
@@ -71,11 +68,10 @@ class ErrorSearch:
             sampled: whether the errors are those of a part of the signals.
         """
         if self._sampled and not sampled:  # what was too much in a sample need not be in all
-            self._passes, self._too_much = 0, [math.inf] * len(errors)
+            self._passes = 0
             self._most, self.best = [one.copy() for one in self._coarsest], None
         self._sampled, self._passes = sampled, self._passes + 1
-        move = self._one if self._each else self._together
-        moves = [move(i, error) for i, error in enumerate(errors)]
+        moves = [self._move(i, error) for i, error in enumerate(errors)]
         after, before = [steps for _, _, steps in moves], self._steps
         if all(kept for kept, _, _ in moves):
             self.best = before
@@ -90,8 +86,8 @@ class ErrorSearch:
         limit = min(1.0, max(float(share.max()) for share in shares) * (1 - 1e-9))
         return [share > limit for share in shares]
 
-    def _one(self, i: int, error: NDArray[np.float64]) -> Move:
-        """Returns whether every channel for itself keeps what it is allowed, and what to try otherwise."""
+    def _move(self, i: int, error: NDArray[np.float64]) -> Move:
+        """Returns whether every channel keeps what it is allowed, and what to try otherwise."""
         want, now = self._allowed[i], self._steps[i]
         kept = error <= want
         self._most[i] = np.where(kept, self._most[i], np.minimum(self._most[i], now - 1))
@@ -104,19 +100,6 @@ class ErrorSearch:
             return True, not free.any() or _mean_share(error[free], want[free]) >= 1 - self._near, better
         better = self._bounded(i, np.where(kept, better, np.minimum(better, now - 1)))
         return False, False, np.where(kept, np.minimum(now, better), better) if self._passes > 1 else better
-
-    def _together(self, i: int, error: NDArray[np.float64]) -> Move:
-        """Returns whether the channels together keep what they are allowed, and what to try otherwise."""
-        want, now = self._allowed[i], self._steps[i]
-        share = float(np.sqrt(max((error / want).mean(), error.sum() / want.sum())))
-        if share > 1:
-            self._too_much[i] = min(self._too_much[i], float(now.mean()))
-        # single channels are set right once; then all of them move, so that what they share is found
-        better = self._bounded(i, self._better(i, error, want if self._passes == 1 else error / share**2))
-        if share > 1 and better.mean() >= now.mean():
-            better = self._bounded(i, now - 1)
-        stuck = better.mean() <= now.mean() or better.mean() >= self._too_much[i]
-        return share <= 1, share >= 1 - self._near or stuck, better
 
     @property
     def _near(self) -> float:
