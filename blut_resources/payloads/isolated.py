@@ -57,7 +57,7 @@ def let(isolation: Isolation, place: Path, out: Path, inputs: Iterable[Path]) ->
 def compiled_for(kept: Path, files: Mapping[str, str]) -> Path:
     """Returns where the compiled code of one payload, made of these files, is kept: for no other one.
 
-    What another interpreter has compiled is no use, and is kept apart.
+    What another interpreter has compiled cannot be loaded, and is kept apart.
     """
     made_of = [sys.version, _version_of("numba"), sorted(files.items())]
     return kept / digest_bytes(json.dumps(made_of).encode())[:40]
