@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.lqc.container.header import MAX_CHANNELS, MAX_GROUPS, Channel, Group
+from cookbooks.lamquant.lqc.container.header import Channel, Group
 from cookbooks.lamquant.lqc.errors import FormatError
 from cookbooks.lamquant.lqc.measure import Measured
 from cookbooks.lamquant.lqc.signals import Signal
@@ -80,7 +80,8 @@ def placed_in(groups: Sequence[Group], facts: Mapping[str, Any]) -> list[Placed]
     """Returns where the channels of each group belong, by the facts of a header.
 
     Raises:
-        FormatError: they say it of other groups, or do not say it in numbers.
+        FormatError: they say it of other groups, or do not say it in numbers, or the groups of a signal do
+            not make one.
     """
     told = facts.get(ROWS)
     if told is None:
@@ -93,6 +94,9 @@ def placed_in(groups: Sequence[Group], facts: Mapping[str, Any]) -> list[Placed]
         raise FormatError(f"facts: {ROWS} does not fit the groups and channels of the header")
     if sorted(found := {signal for signal, _ in placed}) != list(range(len(found))):
         raise FormatError(f"facts: {ROWS} names signals that are not counted from 0")
-    if any(not 0 <= row < MAX_CHANNELS * MAX_GROUPS for _, rows in placed for row in rows):
-        raise FormatError(f"facts: {ROWS} names rows that are not counted from 0")
+    for number in found:
+        rows = sorted(row for signal, mine in placed if signal == number for row in mine)
+        rates = {group.rate_hz for group, (signal, _) in zip(groups, placed, strict=True) if signal == number}
+        if rows != list(range(len(rows))) or len(rates) != 1:
+            raise FormatError(f"signal {number}: its groups do not make one signal")
     return [Placed(signal, np.array(rows, np.intp)) for signal, rows in placed]
