@@ -7,8 +7,7 @@ import hashlib
 import json
 import math
 import shutil
-import struct
-import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,9 @@ from cookbooks.lamquant.gate.floors import (
 )
 from cookbooks.lamquant.gate.grade import LADDER, grade_corpus, grade_recording
 from cookbooks.lamquant.gate.split import SplitInvalid
+from cookbooks.lamquant.lqc.container.header import Header
+from cookbooks.lamquant.lqc.container.reader import Reader
+from cookbooks.lamquant.lqc.container.writer import Writer
 from cookbooks.lamquant.payload.verdict_score import ScoreSettings, score
 from cookbooks.lamquant.signal.bands import BANDS
 from tests.cookbooks.lamquant.split_corpora import read_recording
@@ -182,28 +184,34 @@ def test_floors_relaxed_after_the_run_began_fail(case):
 
 
 @pytest.mark.slow
-def test_shuffled_weights_fail(case, tmp_path):
+def test_shuffled_weights_write_no_file_and_fail(case, tmp_path):
     path = case.candidate / "model.safetensors"
     weights, rng = load_file(path), np.random.default_rng(0)
     for name, value in weights.items():
-        if not name.startswith("coder."):
-            weights[name] = rng.permutation(value.ravel()).reshape(value.shape)
+        weights[name] = rng.permutation(value.ravel()).reshape(value.shape)
     save_file(weights, path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     case.edit_json(case.candidate / "model.json", lambda d: d.update(weights_sha256=digest))
-    case.code(tmp_path)
-    verdict = case.judge()
-    assert not verdict.passed
-    assert all(c.passed for c in verdict.criteria if c.kind in ("integrity", "minimum"))
-    assert any(reason.startswith("worst stretch: patient SYNTHETIC-s003") for reason in verdict.reasons)
+    done = payload(
+        tmp_path, "codec_encode", {}, checkpoint=case.candidate, corpus=case.corpus, split=case.split
+    )
+    assert done.returncode != 0 and "the checkpoint is damaged" in done.stderr
+    for written in (case.bitstream, case.decoding):
+        written.unlink()
+    case.fails("one_bitstream_per_recording", "is missing", "cr is not measured")
 
 
 def test_bitstreams_of_another_checkpoint_fail(case):
-    data = bytearray(case.bitstream.read_bytes())
-    data[6] ^= 1  # in the checkpoint's digest
-    data[-4:] = struct.pack("<I", zlib.crc32(bytes(data[:-4])))
-    case.bitstream.write_bytes(data)
+    data = case.bitstream.read_bytes()
+    with Reader(data) as reader, Writer(case.bitstream, _of_another(reader.header)) as writer:
+        for number in range(reader.n_chunks(0)):
+            writer.chunk(0, reader.chunk(0, number))
+    assert len(case.bitstream.read_bytes()) == len(data)
     case.fails("was not written by this candidate", "cr is not measured")
+
+
+def _of_another(header: Header) -> Header:
+    return replace(header, groups=tuple(replace(group, digest=bytes(8)) for group in header.groups))
 
 
 # what fails: the output
