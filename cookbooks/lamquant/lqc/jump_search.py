@@ -1,9 +1,9 @@
 """Finds the jumps of a signal that are worth their bytes."""
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from cookbooks.lamquant.lqc.compiled import jit
 from cookbooks.lamquant.lqc.jumps import MAX_GRID, MAX_VALUE, NONE, Jumps, render
 from cookbooks.lamquant.lqc.lapped import analyse, mirrored, n_frames
 from cookbooks.lamquant.lqc.rms import fast_rms
@@ -80,7 +80,7 @@ def _best(
     return best
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def _sides(x, left, right):
     """Fill ``left`` and ``right`` [T]: lines through the samples before and after each place, read there."""
     n, reach = len(x), _REACH

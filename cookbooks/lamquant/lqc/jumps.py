@@ -14,10 +14,10 @@ Exp-Golomb codes, values folded to positive integers first.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from cookbooks.lamquant.lqc.compiled import jit
 from cookbooks.lamquant.lqc.errors import PayloadError
 from cookbooks.lamquant.lqc.range_coder import finish, new_encoder, put_bits, start_decoder, take_bits
 from cookbooks.lamquant.lqc.varint import Cursor, put
@@ -51,7 +51,7 @@ def render(jumps: Jumps, n_samples: int) -> NDArray[np.float64]:
     return _lines(jumps.at, jumps.before * 2.0**jumps.grid, jumps.after * 2.0**jumps.grid, n_samples)
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def _lines(at, before, after, n_samples):
     out = np.zeros(n_samples)
     start, value = 0, 0.0
@@ -169,7 +169,7 @@ def _parameter(numbers: NDArray[np.int64]) -> int:
     return int(np.argmin([(2 * o + 1 + k).sum() for k, o in enumerate(octaves)]))
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def _put_number(state, out, number, parameter):
     high = (number >> parameter) + 1
     length = 0
@@ -180,7 +180,7 @@ def _put_number(state, out, number, parameter):
     put_bits(state, out, number, parameter)
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def _take_number(state, data, parameter):
     length = 0
     while length < _LONGEST and not take_bits(state, data, 1):
@@ -189,7 +189,7 @@ def _take_number(state, data, parameter):
     return (high - 1) << parameter | take_bits(state, data, parameter)
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def _write(state, out, gaps, mask, grids, values, gap_parameter, parameter):
     put_bits(state, out, gap_parameter, _PARAMETER_BITS)
     put_bits(state, out, parameter, _PARAMETER_BITS)
@@ -212,7 +212,7 @@ def _write(state, out, gaps, mask, grids, values, gap_parameter, parameter):
                 at += 2
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def _read(data, places, mask, grids, values):
     state = start_decoder(data, 0)
     gap_parameter = take_bits(state, data, _PARAMETER_BITS)

@@ -8,9 +8,10 @@ at a noise of t. What lies below the noise so counts for nothing, and one that s
 the search. The best partner of each row is kept, so a rotation costs time in proportion to the rows.
 """
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from cookbooks.lamquant.lqc.compiled import jit
 
 _PER_OCTAVE, _OCTAVES = 8, 9
 MOST_ANGLE = _PER_OCTAVE * (_OCTAVES + 1)
@@ -36,7 +37,7 @@ _ANGLES = _angles()
 _COS, _SIN = np.cos(_ANGLES), np.sin(_ANGLES)
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def _nearest(angle):
     """Returns the number of the angle nearest to one of a quarter turn at most."""
     size, octave = abs(angle) / (np.pi / 2) * (_PER_OCTAVE << _OCTAVES), 0
@@ -46,7 +47,7 @@ def _nearest(angle):
     return number if angle > 0 else -number
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def _look(r, weight, i, best, partner):
     """Find the row that has most in common with row i."""
     found, at = 0.0, -1
@@ -57,7 +58,7 @@ def _look(r, weight, i, best, partner):
     best[i], partner[i] = found * weight[i], at
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def _turn_rows(rows, i, j, angle):
     c, s = _COS[angle + MOST_ANGLE], _SIN[angle + MOST_ANGLE]
     for k in range(rows.shape[1]):
@@ -66,7 +67,7 @@ def _turn_rows(rows, i, j, angle):
         rows[j, k] = c * y - s * x
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def _turn_both(r, i, j, angle, one, two):
     """Turn two rows and columns of a symmetric matrix; ``one`` and ``two`` are what its diagonal gets."""
     _turn_rows(r, i, j, angle)
@@ -78,7 +79,7 @@ def _turn_both(r, i, j, angle, one, two):
             r[k, i], r[k, j] = r[i, k], r[j, k]
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def _most_in_common(r, weight, best, partner, stale):
     """Returns the row with the largest coherence; what is stale is an upper bound until it is looked at."""
     while True:
@@ -89,7 +90,7 @@ def _most_in_common(r, weight, best, partner, stale):
         stale[i] = False
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def find_rotations(r, n, noise, cost, most):
     """Returns rotations int32 [m, 3] for a covariance r [C, C] of n coefficients, and turns r by them.
 
@@ -135,14 +136,14 @@ def find_rotations(r, n, noise, cost, most):
     return found[:m].copy()
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def turn(rows, rotations):
     """Turn rows [C, n] by rotations, one after the other."""
     for m in range(len(rotations)):
         _turn_rows(rows, rotations[m, 0], rotations[m, 1], rotations[m, 2])
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def in_rounds(rotations, size):
     """Sort rotations of ``size`` rows so that the first rows rise as long as they can, and then begin anew.
 
@@ -178,7 +179,7 @@ def backwards(rotations: Rotations) -> Rotations:
     return rotations[::-1] * np.array([1, 1, -1], np.int32)
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def apply_matrix(matrix, y, out):
     """Write ``matrix`` float32 [C, C] times y float32 [C, n] to ``out``.
 

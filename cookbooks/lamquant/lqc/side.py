@@ -5,10 +5,10 @@ Each number has a context: a small integer that says what it is. A number is sen
 with probabilities that adapt, so what repeats costs little. Integers only.
 """
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from cookbooks.lamquant.lqc.compiled import inlined, jit
 from cookbooks.lamquant.lqc.range_coder import (
     finish,
     new_encoder,
@@ -43,7 +43,7 @@ def _state() -> NDArray[np.int64]:
     return state
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@inlined
 def _learn(cell, bit):
     goal = 65536 - 32 if bit == 0 else 32
     cell[0] += (goal - cell[0]) // (cell[1] + 2)
@@ -51,7 +51,7 @@ def _learn(cell, bit):
         cell[1] += 1
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def _put_bit(coder, out, cell, bit):
     if bit == 0:
         put(coder, out, 0, cell[0])
@@ -60,7 +60,7 @@ def _put_bit(coder, out, cell, bit):
     _learn(cell, bit)
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def _take_bit(coder, data, cell):
     # the coder's look() is here a comparison with one border
     border = (coder[1] >> 16) * cell[0]
@@ -73,7 +73,7 @@ def _take_bit(coder, data, cell):
     return bit
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def _write(coder, out, state, values, contexts):
     for n in range(len(values)):
         value, cells = values[n] + 1, state[contexts[n]]
@@ -93,7 +93,7 @@ def _write(coder, out, state, values, contexts):
     return finish(coder, out)
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def _read(coder, data, state, context, values):
     cells = state[context]
     for n in range(len(values)):

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from cookbooks.lamquant.lqc.compiled import jit
 from cookbooks.lamquant.lqc.errors import PayloadError
 from cookbooks.lamquant.lqc.rotations import (
     MOST_ANGLE,
@@ -165,7 +165,7 @@ def mixing_for(y: NDArray[np.float32], rate_hz: float, shared: Plan) -> Mixing:
     return Mixing(True, own) if bits < bits_alone else Mixing(False, alone)
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def bits_of(planes):
     """Estimate the bits of planes float32 [P, F, K], each small patch of which has a variance of its own.
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 from cookbooks.lamquant.lqc import compiled
 
@@ -44,3 +45,11 @@ def test_no_file_is_read_that_is_not_loaded():
     )
     said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert said.stdout.strip() == "[]"
+
+
+def test_nothing_is_compiled_but_here():
+    # numba's own cache does not know when a callee has changed
+    package = Path(compiled.__file__).parent
+    others = [path for path in package.rglob("*.py") if path.name != "compiled.py"]
+    assert len(others) > 20
+    assert [path.name for path in others if "numba" in path.read_text().partition('"""\n')[2]] == []
