@@ -1,13 +1,19 @@
 """Keeps how functions are compiled, so that every machine computes the same."""
 
 import ast
+import contextlib
 import hashlib
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 from numba import njit
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _PACKAGE, _ROOT = __name__.rpartition(".")[0], Path(__file__).parent
@@ -43,7 +49,22 @@ def _compiled(function: Callable[..., Any], inline: Literal["never", "always"]) 
         return njit(nogil=True, error_model="numpy", inline=inline)(function)
     # numba looks at the function's own file alone, and would keep what an older callee was compiled into
     made._cache._cache_file._source_stamp = _sources(Path(function.__code__.co_filename)).hex()
+    made._cache.save_overload = partial(_save, Path(made._cache.cache_path), made._cache.save_overload)
     return made
+
+
+def _save(folder: Path, save: Callable[[Any, Any], None], signature: Any, code: Any) -> None:
+    """Keep compiled code, one process at a time: two that save for different types would give both one file.
+
+    Where it cannot be kept, on a full disk for instance, it is compiled again the next time.
+    """
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".lock").open("ab") as lock:
+            if fcntl is not None:
+                with contextlib.suppress(OSError):  # a file system without locks
+                    fcntl.flock(lock, fcntl.LOCK_EX)
+            save(signature, code)
 
 
 def jit(function: _F) -> _F:

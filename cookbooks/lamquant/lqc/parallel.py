@@ -18,7 +18,7 @@ class Workers:
     """
 
     def __init__(self, threads: int = 0) -> None:
-        self.threads = threads or len(os.sched_getaffinity(0))
+        self.threads = threads or _cores()
         self._pool: Executor | None = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
 
     def map(self, work: Callable[[Item], Done], items: Iterable[Item]) -> Iterator[Done]:
@@ -42,3 +42,8 @@ class Workers:
         """Wait for the threads to end."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
+
+
+def _cores() -> int:
+    """Returns the cores that this process may use; all that there are where the system does not say."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,6 +1,7 @@
 """Keeps the coded chunks of a group until the file is written: in memory, or on disk where they are many."""
 
 import tempfile
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
@@ -21,6 +22,7 @@ class Chunks:
 
     def __init__(self) -> None:
         self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed with the object
+        weakref.finalize(self, self._file.close)
         self._sizes: list[int] = []
 
     def add(self, data: bytes) -> None:

@@ -1,7 +1,12 @@
 """Recordings become files and integers again: what is promised is kept, whatever they hold."""
 
+import gc
 import io
 import math
+import os
+import subprocess
+import sys
+import warnings
 from typing import Any
 
 import numpy as np
@@ -24,6 +29,11 @@ MODEL = small_model()
 def errors(x: np.ndarray, back: np.ndarray) -> np.ndarray:
     """The RMS error of each channel."""
     return np.sqrt(np.mean((back - x.astype(float)) ** 2, axis=1))
+
+
+def here() -> dict[str, str]:
+    """The environment of a process that finds this code from another directory."""
+    return os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 @pytest.mark.parametrize(
@@ -121,6 +131,28 @@ def test_the_bytes_do_not_depend_on_the_number_of_threads(target: Target) -> Non
     one, three = (encode(x, 256.0, MODEL, target, threads=threads) for threads in (1, 3))
     assert one == three
     np.testing.assert_array_equal(decode(one, MODEL, threads=1), decode(one, MODEL, threads=3))
+
+
+def test_no_temporary_file_is_left_open() -> None:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        encode(related(2, 60.0), 256.0, MODEL, Prdn(15.0))
+        gc.collect()
+    assert [str(one.message) for one in told] == []
+
+
+def test_files_are_coded_where_the_system_lacks_what_linux_has(tmp_path) -> None:
+    x = related(2, 20.0)
+    np.save(tmp_path / "x.npy", x)
+    code = (
+        "import os, sys\nfor name in ('sched_getaffinity', 'pread'): delattr(os, name)\n"
+        "sys.modules['fcntl'] = None\n"
+        "import numpy as np\nfrom cookbooks.lamquant.lqc.decode import Decoder\n"
+        "from cookbooks.lamquant.lqc.encode import encode\nx = np.load('x.npy')\n"
+        "open('x.lqc', 'wb').write(encode(x, 256.0))\n"
+        "assert (Decoder('x.lqc').read_all() == x).all()"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=here(), check=True)
 
 
 @pytest.fixture(scope="module")
