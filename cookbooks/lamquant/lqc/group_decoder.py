@@ -74,6 +74,7 @@ class GroupDecoder:
         self._baseline = Baseline(self.group.per_chunk * max(1, self.group.hop), self.n_samples)
         self.lost = set[int]()
         self._kept: OrderedDict[int, NDArray[Any]] = OrderedDict()
+        self._held = 0
         self._lock = threading.Lock()
 
     def read(self, start: int, stop: int, workers: Workers) -> NDArray[np.int32]:
@@ -139,9 +140,11 @@ class GroupDecoder:
             self.lost.add(chunk)
             found = self._mean(end - first)
         with self._lock:
+            before = self._kept.pop(chunk, None)
             self._kept[chunk] = found
-            while len(self._kept) > 1 and sum(one.size for one in self._kept.values()) > _KEPT_VALUES:
-                self._kept.popitem(last=False)
+            self._held += found.size - (0 if before is None else before.size)
+            while len(self._kept) > 1 and self._held > _KEPT_VALUES:
+                self._held -= self._kept.popitem(last=False)[1].size
         return found
 
     def _decoded(self, chunk: int, frames: int) -> NDArray[Any]:
