@@ -15,6 +15,7 @@ from cookbooks.lamquant.lqc.exact_pass import exact_piece
 from cookbooks.lamquant.lqc.lossy import Lossy
 from cookbooks.lamquant.lqc.measure import Measured, measure
 from cookbooks.lamquant.lqc.model import Model
+from cookbooks.lamquant.lqc.one_pass import NOTE, one_pass
 from cookbooks.lamquant.lqc.parallel import Workers
 from cookbooks.lamquant.lqc.pieces import Piece, header_of, write_file
 from cookbooks.lamquant.lqc.plan import Placed
@@ -61,7 +62,8 @@ def encode(
         rate_hz: samples a second.
         model: a trained checkpoint, see ``load_model``; ``MaxError`` needs none.
         target: what is promised; without one, every sample comes back as it was.
-        profile: ``full``, or ``device`` for what a microcontroller can write.
+        profile: ``full``, or ``device`` for what a microcontroller can write: in one pass, so that a
+            ``NoiseRatio`` is aimed at and not promised, and no other target can be kept.
         channels: a label, or all that is known, of each channel.
         threads: how many to use; 0 for one a core. The bytes are the same.
 
@@ -112,14 +114,19 @@ def encode_stream(
     workers = Workers(threads)
     told = _Told(progress, 3 * sum(signal.n_samples for signal in signals))
     try:
-        measured = [measure(signal) for signal in signals]
-        if isinstance(target, MaxError) or model is None:
+        if profile == "device" and model is not None and not isinstance(target, MaxError):
+            made = [one_pass(n, one, target, model, workers, told) for n, one in enumerate(signals)]
+            measured, pieces = [one.measured for one in made], [one.piece for one in made]
+            passes, notes = 1, (NOTE,)
+        elif isinstance(target, MaxError) or model is None:
+            measured = [measure(signal) for signal in signals]
             pieces = [
                 exact_piece(signal, _all(number, signal), m, _bound(target, signal), workers, told)
                 for number, (signal, m) in enumerate(zip(signals, measured, strict=True))
             ]
             passes, notes = 1, ()
         else:
+            measured = [measure(signal) for signal in signals]
             lossy = Lossy(signals, measured, model, target, profile, about, workers, told)
             pieces, passes, notes = lossy.pieces(), lossy.passes, tuple(lossy.notes)
     finally:

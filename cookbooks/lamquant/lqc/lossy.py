@@ -34,10 +34,10 @@ FIRST_LEVEL = 14.0
 """At which the hop is chosen where a target does not say more."""
 FINEST = 26
 """The finest level at which a channel may lie: planes of channels that help each other are trained so far."""
-DEAR = 2.0
-"""From so many bits a value on, exact coding may be the smaller one."""
 _NOISE_OF_LEVEL_ZERO = 0.18
 """RMS error, as a share of a channel's RMS without drift, that level 16 usually gives."""
+DEAR = 2.0
+"""From so many bits a value on, exact coding may be the smaller one."""
 
 
 class Lossy:

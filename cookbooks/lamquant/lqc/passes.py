@@ -21,6 +21,7 @@ from cookbooks.lamquant.lqc.spatial import Mixing, Plan
 
 Frames = tuple[int, int]
 """The first frame of a run, and one beyond the last."""
+StepsOf = Callable[[NDArray[np.float64]], NDArray[np.int64]]
 _KEPT_VALUES = 1 << 22
 _ROUNDING = 1 / 12
 """Mean squared error of rounding to whole units."""
@@ -123,25 +124,27 @@ class _Coded:
 
 def code(
     material: Material,
-    steps: NDArray[np.int64],
+    steps: NDArray[np.int64] | StepsOf,
     runs: Iterable[Frames],
     workers: Workers,
     sink: Callable[[bytes], object],
 ) -> Outcome:
-    """Encode runs of frames at step indices [C]; ``sink`` is given the bytes of each, in order.
+    """Encode runs of frames; ``sink`` is given the bytes of each, in order.
 
-    The samples between two runs are measured where one follows the other.
+    ``steps`` are the step indices [C] of all, or say them of each run in turn by what it covers. The samples
+    between two runs are measured where one follows the other.
     """
-    plan, total = material.plan, Outcome.none(len(steps))
+    plan, total = material.plan, Outcome.none(len(material.plan.rows))
     before: tuple[int, NDArray[np.floating]] | None = None
     taken: list[Frames] = []
 
-    def blocks() -> Iterator[tuple[Frames, NDArray[np.float64]]]:
+    def blocks() -> Iterator[tuple[NDArray[np.int64], Frames, NDArray[np.float64]]]:
         for run in runs:
             taken.append(run)
-            yield run, material.samples(run)
+            x = material.samples(run)
+            yield steps(x) if callable(steps) else steps, run, x
 
-    for number, done in enumerate(workers.map(lambda item: _run(material, steps, *item), blocks())):
+    for number, done in enumerate(workers.map(lambda item: _run(material, *item), blocks())):
         first, stop = taken[number]
         total.join(done.outcome)
         if before is not None and before[0] == first:

@@ -292,3 +292,43 @@ def test_targets_outside_of_what_was_trained_are_refused_or_clamped_and_said() -
     with pytest.warns(UserWarning, match=r"cr is coded at level 2\d\.\d, .* max_error may be smaller"):
         data = encode(x, 256.0, MODEL, Cr(1.5))
     assert len(data) < x.size * 2 / 1.5
+
+
+def test_the_device_profile_sees_a_recording_once_and_knows_nothing_of_what_comes() -> None:
+    x = related(2, 300.0, seed=12)
+    x[0, :30000] //= 3
+    asked = list[tuple[int, int]]()
+
+    def read(start: int, stop: int) -> np.ndarray:
+        asked.append((start, stop))
+        return x[:, start:stop]
+
+    scaled = Channel("Cz", "uV", -3276.8, 3276.7, -32768, 32767)
+    about = (scaled, Channel())
+    out = io.BytesIO()
+    made = encode_stream(
+        [Signal(256.0, x.shape[1], about, read)], out, MODEL, NoiseRatio(0.2), profile="device"
+    )
+    assert any("not promised" in note for note in made.notes)
+    assert [start for start, _ in asked] == sorted(start for start, _ in asked)
+    assert sum(stop - start for start, stop in asked) < 1.1 * x.shape[1]
+    decoder = Decoder(out.getvalue(), MODEL)
+    (group,) = decoder.header.groups
+    assert (group.profile, group.hop) == ("device", 256)
+    first, second = group.channels
+    assert (first.low, first.high, first.dc) == (-32768, 32767, x[0, 0])
+    assert (second.low, second.high, second.dc) == (-(2**31), 2**31 - 1, x[1, 0])
+    back = decoder.read(0, x.shape[1])
+    late = slice(-20000, None)
+    for one, error in zip(x, errors(x[:, late], back[:, late]), strict=True):
+        assert 0.15 < error / fast_rms(one[late] - one[late].mean(), 256.0) < 0.25
+    assert abs(100 * (errors(x, back) / x.std(1)).max() - made.prdn) < 1e-6
+    # what was written of the first half does not depend on the second
+    half = io.BytesIO()
+    encode_stream(
+        [Signal(256.0, 38400, about, read)], half, MODEL, NoiseRatio(0.2), profile="device", threads=2
+    )
+    chunk = Reader(half.getvalue()).chunk(0, 0)
+    assert chunk == Reader(out.getvalue()).chunk(0, 0)
+    with pytest.raises(InputError, match=r"prdn with profile device.*use noise_ratio"):
+        encode(x, 256.0, MODEL, Prdn(15.0), profile="device")
