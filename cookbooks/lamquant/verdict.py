@@ -31,6 +31,7 @@ from cookbooks.lamquant.configs.verdict import PccpVerdictConfig
 from cookbooks.lamquant.corpus import corpus_inputs
 from cookbooks.lamquant.gate.floors import CORPUS
 from cookbooks.lamquant.gate.page import shown
+from cookbooks.lamquant.gate.rate_picture import RATE_FILE
 from cookbooks.lamquant.gate.split import SPLIT_FILE, parse_split, sealed_digest
 
 CODEC_ENCODE = "cookbooks.lamquant.payload.codec_encode"
@@ -164,9 +165,9 @@ def pccp_verdict(
             },
             isolated=Isolation(),
         )
-        yield from _pictures(
-            stage, joint_checkpoint.digest, {"candidate": candidate, **sealed, **coded}, other, floor_registry
-        )
+        names = {"candidate": f"this candidate, {joint_checkpoint.digest[:12]}"}
+        judged = {"candidate": candidate, **sealed, **coded, "registry": stage.open(floor_registry)}
+        yield from _pictures(stage, names, judged, other, Path(scratch, "pictures"))
         # what was judged is kept with the judgement, so that somebody else can judge it again
         plain_copy(coded["bitstreams"], stage.out / BITSTREAMS, BITSTREAM_SUFFIX)
         shutil.copyfile(windows / WINDOWS_INDEX, stage.out / WINDOWS_INDEX)
@@ -202,18 +203,23 @@ def _incumbent_coded(stage: Stage, sealed: dict[str, Path], scratch: Path) -> St
 
 
 def _pictures(
-    stage: Stage, digest: str, judged: dict[str, Path], other: dict[str, Path], floors: FloorRegistry
+    stage: Stage, names: dict[str, str], judged: dict[str, Path], other: dict[str, Path], out: Path
 ) -> Steps[Any]:
-    """Draw what a reviewer asks to see; a verdict stands without its pictures."""
-    replaced = {INCUMBENT: other[INCUMBENT]} if INCUMBENT in other else {}
-    names = {"candidate": f"this candidate, {digest[:12]}"}
-    if replaced:
-        names[INCUMBENT] = f"what it would replace, {stage.looked_up[INCUMBENT][:12]}"
-    inputs = {**judged, **replaced, "registry": stage.open(floors), "verdict": stage.out / VERDICT_FILE}
+    """Draw what a reviewer asks to see; a verdict stands without its pictures.
+
+    Of what is drawn only the points of the curves are kept with the verdict: it travels, and the pictures
+    show recordings.
+    """
+    inputs = {**judged, "verdict": stage.out / VERDICT_FILE}
+    if INCUMBENT in other:
+        names = {**names, INCUMBENT: f"what it would replace, {stage.looked_up[INCUMBENT][:12]}"}
+        inputs[INCUMBENT] = other[INCUMBENT]
     try:
-        yield from stage.run(VERDICT_PICTURES, config=names, inputs=inputs, isolated=Isolation())
+        yield from stage.run(VERDICT_PICTURES, config=names, inputs=inputs, out=out, isolated=Isolation())
     except PayloadFailed as failure:
         stage.context.log.warning(f"{stage.name}: no pictures: {failure}")
+    if (out / RATE_FILE).is_file():
+        shutil.copyfile(out / RATE_FILE, stage.out / RATE_FILE)
 
 
 def _tries(

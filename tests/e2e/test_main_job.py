@@ -211,9 +211,16 @@ def test_a_run_killed_while_training_resumes_and_ends_with_the_same_bytes(box: B
     assert box.metadata("joint_checkpoint")["reused"] is False
     assert box.versions()["joint_checkpoint"] == version
 
-    verdict = box.shown("pccp_verdict")["verdict"]
+    page = box.shown("pccp_verdict")
+    verdict = page["verdict"]
     assert verdict["incumbent"]["candidate"] == before["joint_checkpoint"]
     assert verdict["tries"] == 2 and verdict["synthetic"] is True
+    pictures = [page[name] for name in ("rate", "channels_and_floors", "worst_ten_seconds")]
+    assert all("](data:image/" in picture for picture in pictures)
+    with dg.DagsterInstance.from_config(str(box.home)) as instance:
+        kept = store_of(instance).open(box.versions()["pccp_verdict"])
+        assert not list(kept.rglob("*.png")), "a verdict travels, and they show recordings"
+        assert len(json.loads((kept / "rate.json").read_text())["curves"]) == 3
 
     # the verdict of before was made beside nothing, as one without an alias is
     assert "0 computed, 5 reused" in box.blut(promote_as="").stdout, (
