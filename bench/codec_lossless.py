@@ -33,7 +33,7 @@ ORDER, FORGETTING = 16, 0.9995
 
 
 def edf_zip(signal: Signal) -> bytes:
-    """An EDF+ file with records of a second, or half of one, in a ZIP archive, deflated as far as it goes."""
+    """An EDF+ file in a ZIP archive, deflated as far as it goes; records of at most a second, none padded."""
     plain, packed = io.BytesIO(), io.BytesIO()
     rows = [
         edfio.EdfSignal.from_digital(
@@ -44,8 +44,9 @@ def edf_zip(signal: Signal) -> bytes:
         )
         for row in signal.digital
     ]
-    halves = signal.digital.shape[1] % signal.rate_hz > 0
-    edfio.Edf(rows, data_record_duration=0.5 if halves else 1).write(plain)
+    samples = signal.digital.shape[1]
+    width = max(n for n in range(1, round(signal.rate_hz) + 1) if samples % n == 0)
+    edfio.Edf(rows, data_record_duration=width / signal.rate_hz).write(plain)
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         archive.writestr("recording.edf", plain.getvalue())
     return packed.getvalue()

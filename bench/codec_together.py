@@ -7,7 +7,7 @@ the trained scales in every eighth of the spectrum, in quarter octaves, chosen f
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -38,16 +38,23 @@ _TABLES = frequencies_from(np.zeros((N_SCALES, 16)))
 _FRONT = struct.Struct("<BdIIi")
 
 
-@dataclass(frozen=True)
+@dataclass
 class DctTogether:
-    """As `Dct`, all channels of a recording together; its scales are the trained ones."""
+    """As `Dct`, all channels of a recording together; its scales are the trained ones.
+
+    The block length that made the smallest file of the first recording of a kind is kept for the others.
+    """
 
     dct: Dct
     name: str
+    kept: dict[tuple[int, float], int] = field(default_factory=dict, init=False)
 
     def encode(self, signal: Signal, ratio: float) -> bytes:
-        files = [self._largest_step(signal, ratio, number) for number in range(len(BLOCKS_S))]
-        return min(files, key=len)
+        kind = len(signal.digital), signal.rate_hz
+        if kind not in self.kept:
+            files = [self._largest_step(signal, ratio, number) for number in range(len(BLOCKS_S))]
+            self.kept[kind] = min(range(len(files)), key=lambda number: len(files[number]))
+        return self._largest_step(signal, ratio, self.kept[kind])
 
     def decode(self, data: bytes) -> NDArray[np.int32]:
         number, rate_hz, channels, samples, index = _FRONT.unpack_from(data)
