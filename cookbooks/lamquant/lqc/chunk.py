@@ -15,7 +15,7 @@ from cookbooks.lamquant.lqc.entropy import PlaneSpec
 from cookbooks.lamquant.lqc.errors import InputError, PayloadError
 from cookbooks.lamquant.lqc.levels import LEVEL_ZERO, MAX_STEP_INDEX, N_LEVELS, STEPS_PER_OCTAVE, level_of
 from cookbooks.lamquant.lqc.model import Model
-from cookbooks.lamquant.lqc.planes import Profile, decode_planes, encode_planes
+from cookbooks.lamquant.lqc.planes import Integers, Profile, decode_planes, encode_planes
 from cookbooks.lamquant.lqc.side import SideReader, SideWriter, folded, unfolded
 from cookbooks.lamquant.lqc.spatial import Mixing, Plan, apart, mixing_for, put_plan, take_plan, together
 
@@ -28,12 +28,13 @@ ALONE = Plan()
 @dataclass(frozen=True)
 class CodedChunk:
     """Holds a chunk's bytes, the coefficients float32 [C, F, K], in digital units, that they give, and what
-    was done to its channels.
+    was done to its channels; of one that is not written yet, the integers ``chosen``.
     """
 
     data: bytes
     coefficients: NDArray[np.float32]
     mixing: Mixing
+    chosen: Integers | None = None
 
 
 def frames_per_chunk(n_channels: int, hop: int, rate_hz: float) -> int:
@@ -70,12 +71,14 @@ def encode_chunk(
     mixing: Mixing | None = None,
     *,
     dry: bool = False,
+    chosen: Integers | None = None,
 ) -> CodedChunk:
     """Encode lapped coefficients [C, F, hop], in digital units (``lapped.analyse``), one step a channel.
 
     ``offsets`` [F] says by how many quarter octaves a frame's steps are finer. ``shared`` is the
     group's plan, ``mixing`` what is done to the channels of this chunk: by default that is chosen here, and
-    nothing in profile ``device``. ``dry`` writes no bytes, and is for what the error will be.
+    nothing in profile ``device``. ``dry`` writes no bytes, and is for what the error will be;
+    what it has ``chosen`` may be given with the same steps and mixing.
 
     Raises:
         InputError: shapes that do not fit, a step out of range, or values that are not finite.
@@ -93,10 +96,10 @@ def encode_chunk(
     levels = np.array([level_of(float(one), 1.0) for one in rms], np.uint8)
     order = _order(levels)
     spec = PlaneSpec(levels[order], hop, rate_hz, offsets)
-    coded = encode_planes(planes[order], spec, model.entropy, model.lam, profile, dry=dry)
+    coded = encode_planes(planes[order], spec, model.entropy, model.lam, profile, dry=dry, chosen=chosen)
     back = _to_channels(coded.recon, order, steps_index, offsets, plans, rate_hz)
     if dry:
-        return CodedChunk(b"", back, mixing)
+        return CodedChunk(b"", back, mixing, coded.chosen)
     side = _pack_side(steps_index, levels, offsets, mixing)
     head = bytearray()
     varint.put(head, len(side))

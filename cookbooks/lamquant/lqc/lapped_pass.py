@@ -145,7 +145,7 @@ def search_steps(
         if _distance(search.steps(), chosen) > ANEW:
             chosen = search.steps()
             for material in materials:
-                material.mixing.clear()
+                material.choose_again()
         return search.steps()
 
     if isinstance(search, ErrorSearch):

@@ -16,6 +16,7 @@ from cookbooks.lamquant.lqc.lapped import analyse, mirrored, n_frames, samples_o
 from cookbooks.lamquant.lqc.model import Model
 from cookbooks.lamquant.lqc.parallel import Workers
 from cookbooks.lamquant.lqc.pieces import Outcome
+from cookbooks.lamquant.lqc.planes import Integers
 from cookbooks.lamquant.lqc.signals import Signal
 from cookbooks.lamquant.lqc.spatial import Mixing, Plan
 
@@ -93,6 +94,7 @@ class Material:
         self.mixing: dict[Frames, Mixing] = {}
         self._samples: dict[Frames, NDArray[np.float64]] = {}
         self._coefficients: dict[Frames, NDArray[np.float32]] = {}
+        self._chosen: dict[Frames, tuple[NDArray[np.int64], Integers]] = {}
         self._room = _KEPT_VALUES
 
     def samples(self, frames: Frames) -> NDArray[np.float64]:
@@ -111,6 +113,21 @@ class Material:
             if frames in self._samples:
                 self._coefficients[frames] = y
         return y
+
+    def chosen(self, frames: Frames, steps: NDArray[np.int64]) -> Integers | None:
+        """Returns the integers that were chosen last of frames, if it was at these step indices."""
+        at, chosen = self._chosen.get(frames, (steps, None))
+        return chosen if np.array_equal(at, steps) else None
+
+    def keep(self, frames: Frames, steps: NDArray[np.int64], chosen: Integers | None) -> None:
+        """Update which integers were chosen last, where there is room."""
+        if chosen is not None and frames in self._samples:
+            self._chosen[frames] = steps, chosen
+
+    def choose_again(self) -> None:
+        """Forget what was done to channels together, and the integers that came of it."""
+        self.mixing.clear()
+        self._chosen.clear()
 
 
 @dataclass(frozen=True)
@@ -179,9 +196,19 @@ def _encoded(
     material: Material, steps: NDArray[np.int64], frames: Frames, y: NDArray[np.float32], *, dry: bool
 ) -> CodedChunk:
     plan, mixing = material.plan, material.mixing.get(frames)
-    rate_hz, shared = plan.signal.rate_hz, plan.shared
-    coded = encode_chunk(y, steps, rate_hz, plan.model, plan.profile, shared=shared, mixing=mixing, dry=dry)
+    coded = encode_chunk(
+        y,
+        steps,
+        plan.signal.rate_hz,
+        plan.model,
+        plan.profile,
+        shared=plan.shared,
+        mixing=mixing,
+        dry=dry,
+        chosen=None if mixing is None else material.chosen(frames, steps),
+    )
     material.mixing[frames] = coded.mixing
+    material.keep(frames, steps, coded.chosen)
     return coded
 
 

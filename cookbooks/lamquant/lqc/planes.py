@@ -30,12 +30,19 @@ _LIMIT, _RATE = 250, 8
 """How many observations a counter of the full profile averages over, and how fast the weights adapt."""
 
 
+Integers = NDArray[np.int32]
+
+
 @dataclass(frozen=True)
 class CodedPlanes:
-    """Holds coded planes: ``recon`` float32 [P, F, K] (in steps) is what decoding ``data`` gives."""
+    """Holds coded planes: ``recon`` float32 [P, F, K] (in steps) is what decoding ``data`` gives.
+
+    ``chosen`` are the integers of planes that are not written yet.
+    """
 
     data: bytes
     recon: NDArray[np.float32]
+    chosen: Integers | None = None
 
 
 def _check(shape: tuple[int, ...], spec: PlaneSpec, profile: str) -> None:
@@ -47,12 +54,20 @@ def _check(shape: tuple[int, ...], spec: PlaneSpec, profile: str) -> None:
 
 
 def encode_planes(
-    y: Planes, spec: PlaneSpec, entropy: EntropyModel, lam: float, profile: Profile, *, dry: bool = False
+    y: Planes,
+    spec: PlaneSpec,
+    entropy: EntropyModel,
+    lam: float,
+    profile: Profile,
+    *,
+    dry: bool = False,
+    chosen: Integers | None = None,
 ) -> CodedPlanes:
     """Quantise and code planes y [P, F, K] (in steps); ``lam`` is the price of a bit in squared steps.
 
     ``dry`` writes no bytes, in a third of the time; the error of what is returned is that of decoding to
-    within a few thousandths.
+    within a few thousandths. ``chosen`` are the integers that it returned for the same planes: they are
+    written as they are.
 
     Raises:
         InputError: an unknown profile, shapes that do not fit, or values that are not finite.
@@ -61,8 +76,13 @@ def encode_planes(
     if not np.isfinite(y).all():
         raise InputError("planes hold values that are not finite: remove them before coding")
     y = np.ascontiguousarray(y, np.float32)
-    encode = _encode_full if profile == "full" else _encode_device
-    return encode(y, spec, entropy, lam, dry)
+    if profile == "device":
+        return _encode_device(y, spec, entropy, lam, dry)
+    if chosen is not None:
+        return _write_full(chosen, spec, entropy)
+    recon = np.zeros(y.shape, np.float32)
+    q, _ = choose_trellis(y, spec, entropy.net, entropy.prices, lam, entropy.mixture.centroids, recon)
+    return CodedPlanes(b"", recon, q) if dry else _write_full(q, spec, entropy)
 
 
 def _encode_device(y: Planes, spec: PlaneSpec, entropy: EntropyModel, lam: float, dry: bool) -> CodedPlanes:
@@ -80,15 +100,10 @@ def _encode_device(y: Planes, spec: PlaneSpec, entropy: EntropyModel, lam: float
         room = size
 
 
-def _encode_full(y: Planes, spec: PlaneSpec, entropy: EntropyModel, lam: float, dry: bool) -> CodedPlanes:
-    recon = np.zeros(y.shape, np.float32)
-    q, _ = choose_trellis(y, spec, entropy.net, entropy.prices, lam, entropy.mixture.centroids, recon)
-    if dry:
-        return CodedPlanes(b"", recon)
+def _write_full(q: Integers, spec: PlaneSpec, entropy: EntropyModel) -> CodedPlanes:
     bins, room = used_bins(q, 1), q.size // 4 + 1024
     while True:
-        state, out = new_encoder(), np.empty(room, np.uint8)
-        recon[:] = 0
+        state, out, recon = new_encoder(), np.empty(room, np.uint8), np.zeros(q.shape, np.float32)
         _code(False, state, out, q, recon, spec, bins, entropy)
         size = int(finish(state, out))
         if size <= room:

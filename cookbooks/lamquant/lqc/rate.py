@@ -17,6 +17,8 @@ from cookbooks.lamquant.lqc.levels import LEVEL_ZERO, LEVELS_PER_OCTAVE, MAX_STE
 
 Steps = list[NDArray[np.int64]]
 """Step indices [C] of each signal."""
+NEAR_EACH = 0.045
+"""The same where each of several channels must keep what it is allowed, for their mean."""
 Move = tuple[bool, bool, NDArray[np.int64]]
 """Whether what is allowed is kept, whether it is nearly used up, and what to try otherwise."""
 Verdict = Literal["good", "again", "never"]
@@ -92,12 +94,13 @@ class ErrorSearch:
         kept = error <= want
         self._most[i] = np.where(kept, self._most[i], np.minimum(self._most[i], now - 1))
         # an error moves by a percent by chance, and of many channels one will: later ones aim lower
-        lower = 0.01 * self._passes if len(want) > 1 else 0.0
+        lower = 0.015 + 0.005 * self._passes if len(want) > 1 else 0.0
         better = self._better(i, error, want * (1 - lower) ** 2)
         if kept.all():
             better = self._bounded(i, np.maximum(better, now))
-            free = better > now
-            return True, not free.any() or _mean_share(error[free], want[free]) >= 1 - self._near, better
+            near = max(self._near, NEAR_EACH if len(want) > 1 else 0.0)
+            used = _mean_share(error, want) >= 1 - near or np.array_equal(better, now)
+            return True, used, better
         better = self._bounded(i, np.where(kept, better, np.minimum(better, now - 1)))
         return False, False, np.where(kept, np.minimum(now, better), better) if self._passes > 1 else better
 
