@@ -15,7 +15,7 @@ from cookbooks.lamquant.lqc.exact_pass import exact_piece
 from cookbooks.lamquant.lqc.lossy import Lossy
 from cookbooks.lamquant.lqc.measure import Measured, measure
 from cookbooks.lamquant.lqc.model import Model
-from cookbooks.lamquant.lqc.one_pass import NOTE, one_pass
+from cookbooks.lamquant.lqc.one_pass import NOTE, OnePass, one_pass
 from cookbooks.lamquant.lqc.parallel import Workers
 from cookbooks.lamquant.lqc.pieces import Piece, header_of, write_file
 from cookbooks.lamquant.lqc.plan import Placed
@@ -115,7 +115,12 @@ def encode_stream(
     told = _Told(progress, 3 * sum(signal.n_samples for signal in signals))
     try:
         if profile == "device" and model is not None and not isinstance(target, MaxError):
-            made = [one_pass(n, one, target, model, workers, told) for n, one in enumerate(signals)]
+            made = [
+                _exactly(n, signal, workers, told)
+                if signal.exact
+                else one_pass(n, signal, target, model, workers, told)
+                for n, signal in enumerate(signals)
+            ]
             measured, pieces = [one.measured for one in made], [one.piece for one in made]
             passes, notes = 1, (NOTE,)
         elif isinstance(target, MaxError) or model is None:
@@ -135,6 +140,11 @@ def encode_stream(
     write_file(cast(BinaryIO, counted), header_of(about, pieces, signals), pieces)
     told.finished()
     return Encoded(counted.n_bytes, _worst_prdn(pieces, measured), _largest(pieces), passes, notes)
+
+
+def _exactly(number: int, signal: Signal, workers: Workers, told: Callable[[int], object]) -> OnePass:
+    measured, bounds = measure(signal), np.zeros(len(signal.channels), np.int64)
+    return OnePass(exact_piece(signal, _all(number, signal), measured, bounds, workers, told), measured)
 
 
 def _all(number: int, signal: Signal) -> Placed:

@@ -55,7 +55,7 @@ def one_pass(
     """
     if not isinstance(target, NoiseRatio):
         raise InputError(
-            f"target {target.name} with profile device, which sees a recording once: use noise_ratio"
+            f"target {target.name} with profile device, which sees a recording once: use noise_ratio (a tier)"
         )
     plan = _plan(signal, model)
     material, seen = Material(plan), _Seen(plan, target, model)

@@ -121,6 +121,20 @@ def test_the_eeg_meets_its_target_and_all_else_is_exact(
     assert fields(tmp_path / "back.edf") == fields(path)
 
 
+def test_what_is_no_eeg_is_exact_in_the_device_profile_too(
+    codec: Codec, checkpoint: Path, tmp_path: Path
+) -> None:
+    path = written(tmp_path, "night.edf", night())
+    codec("encode", path, "-m", checkpoint, "--tier", 2, "--profile", "device")
+    proved = rows(codec("verify", tmp_path / "night.lqc", "-m", checkpoint, "--against", path, "--json"))[0]
+    errors = {row["channel"]: row["max_error"] for row in proved["channels"]}
+    assert errors["ECG"] == errors["Temp rectal"] == 0 < errors["EEG Fp1-Ref"]
+    said = codec(
+        "encode", path, "-m", checkpoint, "--prdn", 25, "--profile", "device", "--force", status=1
+    ).stderr
+    assert "profile device" in said and "tier" in said
+
+
 def test_a_bound_holds_for_the_eeg_alone(codec: Codec, tmp_path: Path) -> None:
     path = written(tmp_path, "night.bdf", night(3))
     codec("encode", path, "--max-error", 7)
