@@ -90,7 +90,10 @@ class _Chunked:
 
     def __init__(self, checkpoint: Path, threads: int) -> None:
         self._model, self._threads = lqc_model.load_model(checkpoint), threads
-        self._target = NoiseRatio(float(self._model.description["noise_ratio"]))
+        ratio = self._model.description.get("noise_ratio")
+        if not isinstance(ratio, float):
+            raise LqcError(f"{lqc_model.DESCRIPTION}: noise_ratio={ratio!r}: must be a number above 0")
+        self._target = NoiseRatio(ratio)
 
     def encode(self, recording: StoredRecording, path: Path) -> int:
         # labels and scaling are in the corpus, and every byte of the file counts

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -55,10 +55,11 @@ class JointInputs:
     windows: Path
 
 
-def _identity(config: dict[str, Any], corpus: WindowCorpus, device: torch.device) -> str:
+def _identity(config: dict[str, Any], preset: Preset, corpus: WindowCorpus, device: torch.device) -> str:
     """Returns what two attempts must share for one to continue the other."""
     kept = {key: value for key, value in config.items() if key not in _RUN_ONLY}
-    text = json.dumps([STATE_SCHEMA, kept, corpus.digest, device.type, torch.__version__], sort_keys=True)
+    made = [STATE_SCHEMA, kept, asdict(preset), corpus.digest, device.type, torch.__version__]
+    text = json.dumps(made, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -66,7 +67,7 @@ def train(session: PayloadSession, settings: JointSettings, corpus: WindowCorpus
     """Run the epochs that are left, keeping a resumable state after each."""
     device, preset = torch.device(choose_device(settings.device)), settings.sizes()
     trainer = Trainer(corpus, preset, judged_at(settings.tier), settings.seed, device)
-    identity = _identity(session.config, corpus, device)
+    identity = _identity(session.config, preset, corpus, device)
     found = load_state(session.work, identity, say) if settings.resume == "auto" else None
     if found is not None:
         trainer.restore(*found)

@@ -2,17 +2,22 @@
 
 import json
 import os
+import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from blut_resources.payload_kit.refuse import Refused
 from cookbooks.lamquant.codec.checkpoint import load_checkpoint
 from cookbooks.lamquant.codec.data import WindowsError, load_corpus
 from cookbooks.lamquant.codec.errors import CheckpointError
 from cookbooks.lamquant.codec.examples import coefficients_of, plane_of
+from cookbooks.lamquant.codec.files import open_codec
+from cookbooks.lamquant.codec.presets import PRESETS
 from cookbooks.lamquant.codec.resume import load_state, save_state
 from cookbooks.lamquant.lqc.model import load_model
 from cookbooks.lamquant.lqc.planes import encode_planes
@@ -126,6 +131,38 @@ def test_a_state_that_is_not_resumed_is_named_and_the_one_before_is(tmp_path: Pa
     with pytest.raises(CheckpointError, match=r"cannot be read now .*state\.safetensors"):
         load_state(tmp_path, "one", said.append)
     assert len(list(tmp_path.iterdir())) == 2, "nothing was removed"
+
+
+def test_a_state_of_another_network_is_not_continued(
+    trained: tuple[Path, list[dict]],
+    windows: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    path = frozen(tmp_path, CONFIG, windows=windows)
+    shutil.copytree(trained[0].parent / "work", tmp_path / "work", dirs_exist_ok=True)
+    wider = {**PRESETS, "smoke": replace(PRESETS["smoke"], hidden=12)}  # as a later version may have it
+    monkeypatch.setattr(joint_train, "PRESETS", wider)
+    monkeypatch.setattr("sys.argv", ["joint_train", "--config", str(path)])
+    handler = signal.getsignal(signal.SIGTERM)
+    joint_train.main()
+    signal.signal(signal.SIGTERM, handler)
+    assert "is not used: it was made with other settings" in "".join(capfd.readouterr())
+    assert load_model(tmp_path / "out").description["epochs"] == 4
+
+
+def test_a_checkpoint_without_its_operating_point_is_refused_by_name(
+    trained: tuple[Path, list[dict]], tmp_path: Path
+) -> None:
+    shutil.copytree(trained[0], tmp_path / "there")
+    description = tmp_path / "there" / "model.json"
+    said = json.loads(description.read_bytes())
+    for broken in ({}, {"noise_ratio": "0.17"}, {"noise_ratio": -0.17}):
+        kept = {name: value for name, value in said.items() if name != "noise_ratio"}
+        description.write_text(json.dumps(kept | broken))
+        with pytest.raises(Refused, match="noise_ratio"):
+            open_codec(tmp_path / "there", 1)
 
 
 def test_another_process_decodes_files_to_what_this_one_decodes(
