@@ -71,6 +71,13 @@ class Lossy:
         ]
         while (made := self._attempt(exactly)) is None:
             pass  # what no step serves is coded exactly the next time
+        budget = self._budget()
+        coded = any(piece.chunks.n_bytes for piece in made)  # a still recording is little but its header
+        if budget is not None and coded and (size := self._size(made)) > budget:
+            raise InputError(
+                f"target {self.target.name} asks for fewer bytes than there can be: what is coded exactly"
+                f" takes {size}, and {int(budget)} are allowed: ask for more"
+            )
         return made
 
     def _attempt(self, exactly: list[NDArray[np.bool_]]) -> list[Piece] | None:
@@ -86,7 +93,13 @@ class Lossy:
         coded = self._lapped(lapped, exact, exactly)
         if coded is None:
             return None
-        return sorted([*coded, *exact], key=lambda piece: piece.placed.signal)
+        return _in_order([*coded, *exact])
+
+    def _size(self, pieces: Sequence[Piece]) -> int:
+        """Returns the bytes of a file of these pieces."""
+        counter, ordered = Counter(), _in_order(pieces)
+        write_file(cast(BinaryIO, counter), header_of(self.about, ordered, self.signals), ordered)
+        return counter.n_bytes
 
     def _exact(self, placed: Placed) -> Piece:
         """Returns rows of a signal coded with the largest bounds that keep what each channel is allowed."""
@@ -117,10 +130,7 @@ class Lossy:
             return [lapped_piece(m.plan, o, self.measured[o.signal], c, e) for m, o, c, e in every]
 
         def size(attempt: Attempt) -> int:
-            counter = Counter()
-            both = sorted([*made_of(attempt), *exact], key=lambda piece: piece.placed.signal)
-            write_file(cast(BinaryIO, counter), header_of(self.about, both, self.signals), both)
-            return counter.n_bytes
+            return self._size([*made_of(attempt), *exact])
 
         search = self._search(materials, placed, rms)
         for material, steps in zip(materials, search.steps(), strict=True):
@@ -200,3 +210,7 @@ class Lossy:
             return piece
         other = self._exact(piece.placed)
         return other if other.chunks.n_bytes < piece.chunks.n_bytes else piece
+
+
+def _in_order(pieces: Sequence[Piece]) -> list[Piece]:
+    return sorted(pieces, key=lambda piece: piece.placed.signal)

@@ -52,7 +52,10 @@ def load_model(directory: str | Path) -> Model:
         ) from error
     description = _description(text)
     if description.get("schema") != SCHEMA:
-        raise LqcError(f"{DESCRIPTION}: schema={description.get('schema')!r}: must be {SCHEMA!r}")
+        raise LqcError(
+            f"{DESCRIPTION}: schema={description.get('schema')!r}: must be {SCHEMA!r}: train the codec with"
+            " this version to encode or to export it"
+        )
     sha256 = hashlib.sha256(weights)
     if sha256.hexdigest() != description.get("weights_sha256"):
         raise LqcError(f"{WEIGHTS}: sha256 {sha256.hexdigest()} is not the one in {DESCRIPTION}")

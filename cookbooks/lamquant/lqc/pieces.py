@@ -87,11 +87,16 @@ class Piece:
 def header_of(about: Header, pieces: Sequence[Piece], signals: Sequence[Signal]) -> Header:
     """Returns the header of a file; ``about`` holds what else is known, its gaps counted by signals."""
     placed = [piece.placed for piece in pieces]
-    first = {one.signal: number for number, one in reversed(list(enumerate(placed)))}
+    groups = [(number, one.signal) for number, one in enumerate(placed)]
     return replace(
         about,
         groups=tuple(piece.group for piece in pieces),
-        gaps=tuple(replace(gap, group=first[gap.group]) for gap in about.gaps),
+        gaps=tuple(
+            replace(gap, group=number)
+            for gap in about.gaps
+            for number, signal in groups
+            if signal == gap.group
+        ),
         facts={**about.facts, **facts_of(placed, signals)},
     )
 

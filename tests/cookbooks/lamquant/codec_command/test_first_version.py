@@ -31,3 +31,4 @@ def test_files_of_the_first_version_are_decoded(codec: Codec, tmp_path: Path) ->
     path = written(tmp_path, "a.edf", night())
     said = codec("encode", path, "-m", checkpoint, "--prdn", 20, status=1).stderr
     assert "blut.joint_codec.v1" in said
+    assert "train the codec with this version to encode" in said

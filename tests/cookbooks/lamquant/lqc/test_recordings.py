@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cookbooks.lamquant.lqc.container.header import Channel
+from cookbooks.lamquant.lqc.container.header import Channel, Gap, Header
 from cookbooks.lamquant.lqc.container.reader import Reader
 from cookbooks.lamquant.lqc.decode import Decoder, decode
 from cookbooks.lamquant.lqc.encode import encode, encode_stream
 from cookbooks.lamquant.lqc.errors import ChunkError, InputError, ModelError
 from cookbooks.lamquant.lqc.rms import fast_rms
-from cookbooks.lamquant.lqc.signals import Signal
+from cookbooks.lamquant.lqc.signals import Signal, array_signal
 from cookbooks.lamquant.lqc.targets import Bitrate, Cr, MaxError, NoiseRatio, Prdn, Target, parse_target
 from tests.cookbooks.lamquant.codec_support import eeg_like
 from tests.cookbooks.lamquant.lqc.recording_case import related, small_model
@@ -80,6 +80,14 @@ def test_the_file_is_as_small_as_was_asked_and_no_smaller_than_need_be(ratio: fl
     assert x.size * 1.5 >= ratio * twelve > 0.9 * x.size * 1.5
     rate = Bitrate(8 * x.size * 2 / ratio / 60)
     assert 0.93 * size <= len(encode(x, 256.0, MODEL, rate)) <= x.size * 2 / ratio
+
+
+def test_a_size_that_exact_channels_alone_exceed_is_refused() -> None:
+    x = np.random.default_rng(2).integers(0, 2, (2, 9000)).astype(np.int32)
+    assert len(encode(x, 256.0, MODEL, Cr(10.0))) <= x.size * 2 / 10
+    for target in (Cr(20.0), Bitrate(100.0)):
+        with pytest.raises(InputError, match=f"{target.name} asks for fewer bytes than .* takes 2"):
+            encode(x, 256.0, MODEL, target)
 
 
 @pytest.mark.parametrize("bound", [0, 1, 7])
@@ -201,6 +209,17 @@ def test_a_flipped_byte_costs_one_chunk_which_is_refused_or_marked(long) -> None
     differs = np.flatnonzero((back != whole).any(0))
     assert start <= differs.min() and differs.max() < stop
     assert np.abs(back[0, start + group.hop : stop - group.hop] - x[0].mean()).max() <= 1
+
+
+def test_a_gap_lies_in_every_group_of_its_signal() -> None:
+    x = related(2, 60.0)
+    x[1] = np.random.default_rng(1).integers(0, 2, x.shape[1])
+    signals, out = [array_signal(x, 256.0), array_signal(x[:1, :600], 10.0, ["slow"])], io.BytesIO()
+    encode_stream(signals, out, MODEL, Prdn(15.0), about=Header((), gaps=(Gap(2560, 5.0), Gap(100, 5.0, 1))))
+    header = Decoder(out.getvalue(), MODEL).header
+    assert [group.mode for group in header.groups[:2]] == ["lapped", "exact"]
+    assert [header.seconds(group, 5120) for group in (0, 1)] == [25.0, 25.0]
+    assert header.seconds(2, 200) == 25.0
 
 
 def test_signals_of_several_rates_are_read_by_ranges_and_lie_in_one_file() -> None:
