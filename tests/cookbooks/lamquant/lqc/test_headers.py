@@ -74,6 +74,7 @@ def text_with(**parts: object) -> bytes:
         ({"channels": [{"label": ["a"]}]}, r"channels\[0\].label has 1 values, and must have 2"),
         ({"channels": [{"label": [1, "b"]}]}, r"channels\[0\].label is a int, not a str"),
         ({"channels": [{"physical_min": [True, 1]}]}, "is a bool, not a number"),
+        ({"channels": [{"digital_min": [True, 1]}]}, "is a bool, not a int"),
         ({"channels": [{"digital_min": [10**30, 0]}]}, "must be in|four finite numbers"),
         ({"gaps": [[1, 2]]}, r"gaps\[0\] has 2 values, and must have 3"),
         ({"gaps": [[1, 10**400, 0]]}, "too large a number"),
