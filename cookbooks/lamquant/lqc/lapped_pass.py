@@ -155,7 +155,8 @@ def search_steps(
     made = list[Attempt]()
     while True:
         made.append(attempt(materials, steps(), workers, told))
-        verdict = search.told(made[-1].errors, size(made[-1]), sampled=False)
+        n_bytes = size(made[-1]) if isinstance(search, SizeSearch) else 0
+        verdict = search.told(made[-1].errors, n_bytes, sampled=False)
         again = any(_distance(one.steps, search.steps()) == 0 for one in made)
         if verdict == "good":
             return made[-1], True, len(made)

@@ -201,6 +201,8 @@ def test_a_flipped_byte_costs_one_chunk_which_is_refused_or_marked(long) -> None
         damaged[data.index(reader.chunk(0, 1)) + 30] ^= 1
     with pytest.raises(ChunkError, match="group 0, chunk 1"):
         decode(bytes(damaged), MODEL)
+    # a second needs no chunk but those that it lies in
+    np.testing.assert_array_equal(Decoder(bytes(damaged), MODEL).read_seconds(1, 2), whole[:, 256:512])
     decoder = Decoder(bytes(damaged), MODEL, damaged="mark")
     back = decoder.read(0, decoder.n_samples)
     ((start, stop),) = decoder.damaged_ranges()
