@@ -16,6 +16,7 @@ from cookbooks.lamquant.codec_command.recorded import Recorded
 from cookbooks.lamquant.formats.edf.units import microvolts_per
 from cookbooks.lamquant.lqc.container.header import Channel, Header
 from cookbooks.lamquant.lqc.decode import Described
+from cookbooks.lamquant.lqc.measure import Measured, measure
 
 ASKED = "asked"
 """Of a header's facts: the target by its name."""
@@ -51,8 +52,16 @@ class Paired:
     pairs: list[Pair]
     missing: list[str]
     sample_bytes: int
-    _original: Recorded = field(repr=False)
+    _original: "Opened" = field(repr=False)
     _decoded: Recorded = field(repr=False)
+    _figures: dict[int, Measured] = field(default_factory=dict, repr=False)
+
+    def measured(self, pair: Pair) -> Measured:
+        """Returns the figures of the original's channels of the signal that a pair is of, measured once."""
+        number = pair.original[0]
+        if number not in self._figures:
+            self._figures[number] = self._original.measured(number)
+        return self._figures[number]
 
     def blocks(self, values: int) -> Iterator[tuple[list[int], int, NDArray[np.int32], NDArray[np.int32]]]:
         """Yields numbers of pairs, the first sample, and both as int32 ``[pairs, n]``, in order."""
@@ -82,6 +91,10 @@ class Opened:
     def read(self, start: int, stop: int, signal: int = 0) -> NDArray[np.int32]:
         """Returns samples [start, stop) of every channel of a signal, int32 [C, stop - start]."""
         return self._taken.signals[signal].read(start, stop)
+
+    def measured(self, signal: int) -> Measured:
+        """Returns the figures of a signal's channels."""
+        return measure(self._taken.signals[signal])
 
 
 @contextlib.contextmanager
@@ -146,7 +159,8 @@ def _pair(original: Opened, decoded: Recorded, place: Place, other: Place, exact
     there = decoded.signals[other[0]].n_samples
     if there < n:
         raise Failed(
-            f"{channel.label}: it has {there} samples, the original {n}: it is another recording, or cut"
+            f"length of {channel.label}: {there} samples here, {n} in the original: it is another"
+            " recording, or cut; give the one that it was made of"
         )
     scale, offset, unit = scaling(channel)
     is_eeg = place[0] not in exact

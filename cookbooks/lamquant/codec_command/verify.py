@@ -6,7 +6,8 @@ from pathlib import Path
 
 from cookbooks.lamquant.codec_command.batch import Failed, Row
 from cookbooks.lamquant.codec_command.files import Job
-from cookbooks.lamquant.codec_command.pairs import Paired, paired
+from cookbooks.lamquant.codec_command.pairs import ASKED, Paired, paired
+from cookbooks.lamquant.codec_command.promises import AGAIN, ANOTHER, broken, only_aimed_at, others, target_in
 from cookbooks.lamquant.codec_command.recorded import FIRST, Recorded, open_recorded
 from cookbooks.lamquant.codec_command.sums import Sums
 from cookbooks.lamquant.lqc.container.reader import Reader
@@ -27,7 +28,7 @@ def verified(wanted: Wanted, job: Job, threads: int, progress: Callable[[int, in
     """Returns what is said of a file that is whole.
 
     Raises:
-        Failed: it is damaged, or its exact signals are not those of the original.
+        Failed: it is damaged, the original is another recording, or what was promised of it is not so.
         NoModel: its checkpoint is not there, so that nothing can be said of its samples.
         LqcError: it is no .lqc file.
         BadRecording: the original cannot be read.
@@ -43,7 +44,7 @@ def verified(wanted: Wanted, job: Job, threads: int, progress: Callable[[int, in
         n_values = _decode_all(recorded, progress)
         return {"samples": n_values, "against": None}
     with paired(wanted.against, recorded) as found:
-        return _compared(found, wanted.against, progress)
+        return _compared(recorded, found, wanted.against, job.source.stat().st_size, progress)
 
 
 def _decode_all(recorded: Recorded, progress: Callable[[int, int], None]) -> int:
@@ -56,7 +57,12 @@ def _decode_all(recorded: Recorded, progress: Callable[[int, int], None]) -> int
     return done
 
 
-def _compared(found: Paired, original: Path, progress: Callable[[int, int], None]) -> Row:
+def _compared(
+    recorded: Recorded, found: Paired, wanted: Path, n_bytes: int, progress: Callable[[int, int], None]
+) -> Row:
+    if different := list(others(recorded, found)):
+        raise Failed(f"{wanted} is not what it was made of: {'; '.join(different)}: {ANOTHER}")
+    target = target_in(recorded.header)
     sums = [Sums() for _ in found.pairs]
     total = sum(pair.n_samples for pair in found.pairs)
     done = 0
@@ -65,17 +71,17 @@ def _compared(found: Paired, original: Path, progress: Callable[[int, int], None
             sums[number].add(x[row], y[row])
         done += x.size
         progress(done, total)
+    if wrong := list(broken(recorded, found, sums, target, n_bytes)):
+        raise Failed(f"beside {wanted}, {'; '.join(wrong)}: {AGAIN}, or {ANOTHER}")
     rows = [
         {"channel": pair.label, "promised": pair.bound, "max_error": one.largest, "prdn": one.prdn()}
         for pair, one in zip(found.pairs, sums, strict=True)
     ]
-    wrong = [row for row in rows if row["promised"] is not None and row["max_error"] > row["promised"]]
-    if wrong:
-        names = ", ".join(f"{row['channel']} by {row['max_error']}" for row in wrong[:8])
-        raise Failed(f"differs from {original} by more than was promised: {names} units")
     return {
         "samples": total,
-        "against": str(original),
+        "against": str(wanted),
+        "asked": target and recorded.header.facts[ASKED],
+        "promised": target is not None and not only_aimed_at(recorded.header),
         "identical": not any(row["max_error"] for row in rows) and not found.missing,
         "max_error": max(row["max_error"] for row in rows),
         "prdn": max((row["prdn"] for row in rows if row["prdn"] is not None), default=None),
@@ -89,10 +95,17 @@ def told(row: Row) -> str:
     if row["against"] is None:
         return f"{row['file']}: whole, {row['samples']} samples decoded"
     if row["identical"]:
-        return f"{row['file']}: whole, every sample is that of {row['against']}"
+        return f"{row['file']}: whole, every sample is that of {row['against']}{_promise(row)}"
     missing = f"; not in it: {', '.join(row['missing'])}" if row["missing"] else ""
     prdn = "not measured" if row["prdn"] is None else f"{row['prdn']:.3g} %"
     return (
         f"{row['file']}: whole; beside {row['against']} the worst channel has PRDN {prdn},"
-        f" the largest error is {row['max_error']} units{missing}"
+        f" the largest error is {row['max_error']} units{missing}{_promise(row)}"
     )
+
+
+def _promise(row: Row) -> str:
+    if not row["asked"]:
+        return "; the file holds no promise"
+    asked = ", ".join(f"{name} {value:g}" for name, value in row["asked"].items())
+    return f"; asked: {asked}, {'kept' if row['promised'] else 'aimed at without a promise'}"

@@ -124,7 +124,7 @@ def test_another_recording_is_not_taken_for_the_original(codec: Codec, tmp_path:
     other = written(tmp_path, "b.edf", Edf([eeg("Fp1", 1), eeg("Fp2", 2, digital=changed)]))
     codec("encode", path, "--max-error", 0)
     said = codec("verify", tmp_path / "a.lqc", "--against", other, status=1).stderr
-    assert "more than was promised: Fp2 by 1 units" in said
+    assert "max_error: differs by more than was promised, 0 units: Fp2 by 1 units" in said
 
 
 def test_figures_are_those_of_the_samples(codec: Codec, checkpoint: Path, tmp_path: Path) -> None:
