@@ -3,11 +3,15 @@
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 
-from bench.lqc_files import made_model, small_files
+from bench.lqc_files import made_model, signal, small_files
 from cookbooks.lamquant.lqc.container import header, layout, records, text, walk
 from cookbooks.lamquant.lqc.container.reader import Reader
+from cookbooks.lamquant.lqc.exact import decode_exact, encode_exact
+from cookbooks.lamquant.lqc.mixing import SQUASH, STRETCH
+from cookbooks.lamquant.lqc.model import DESCRIPTION, DIGEST_BYTES, SCHEMA, WEIGHTS
 from tests.conftest import REPOSITORY
 from tests.docs.pages import blocks
 
@@ -16,9 +20,10 @@ PAGE = (REPOSITORY / "docs/bitstream.md").read_text()
 
 @pytest.fixture(scope="module")
 def program() -> dict[str, Any]:
-    (block,) = [one for one in blocks("python") if one.page == "docs/bitstream.md"]
     names: dict[str, Any] = {}
-    exec(block.text, names)
+    for block in blocks("python"):
+        if block.page == "docs/bitstream.md":
+            exec(block.text, names)
     return names
 
 
@@ -37,6 +42,56 @@ def test_the_program_on_the_page_reads_every_kind_of_file(kind: int, program: di
     damaged[len(data) // 2] ^= 1
     with pytest.raises(ValueError, match="is damaged"):
         list(program["chunks"](bytes(damaged)))
+
+
+@pytest.mark.parametrize(
+    ("channels", "samples", "bound"),
+    [(1, 600, 0), (2, 200, [0, 90]), (5, 60, 2)],
+)
+def test_the_program_on_the_page_decodes_exact_chunks(
+    channels: int, samples: int, bound: int | list[int], program: dict[str, Any]
+) -> None:
+    x = signal(channels, samples, 3) * 7
+    x[:, samples // 2 :] += 1 << 20  # far beyond the symbols, and a step that shifts the past
+    x[0, samples // 3 :: 2] *= 300  # wide enough for plain bits
+    data = encode_exact(x, bound)
+    found = np.array(program["exact"](data, channels, samples))
+    np.testing.assert_array_equal(found, decode_exact(data, channels, samples))
+    assert np.all(np.abs(found - x).max(1) <= bound)
+
+
+def test_the_chunks_on_the_page_are_decoded_to_the_samples_beside_them(program: dict[str, Any]) -> None:
+    shown = re.findall(r"^channels (\d+), samples (\d+): ([0-9a-f]+)\n([-\d \n]+)", PAGE, re.MULTILINE)
+    assert len(shown) == 2
+    for channels, samples, code, rows in shown:
+        expected = np.array(rows.split(), int).reshape(int(channels), int(samples))
+        data = bytes.fromhex(code)
+        np.testing.assert_array_equal(decode_exact(data, *expected.shape), expected)
+        np.testing.assert_array_equal(program["exact"](data, *expected.shape), expected)
+
+
+def test_the_arrays_on_the_page_are_those_of_a_model() -> None:
+    arrays = made_model().entropy.as_arrays()
+    width = str(len(arrays["net.b2"]))
+    said = re.findall(r"^\| `entropy\.(\S+)` \| (.*?) \|", PAGE, re.MULTILINE)
+    assert {name: shape.replace("H", width) for name, shape in said} == {
+        name: ", ".join(map(str, array.shape)) for name, array in arrays.items()
+    }
+    assert SCHEMA in PAGE and WEIGHTS in PAGE and DESCRIPTION in PAGE
+    assert f"the first {DIGEST_BYTES} of its 32 bytes" in PAGE
+
+
+def test_no_entry_of_a_table_is_as_near_to_a_half_as_the_page_says() -> None:
+    logit, index = (np.arange(4096) + 0.5) / 4096, np.arange(4096) - 2048
+    tables = (
+        256 * np.log(logit / (1 - logit)),
+        65536 / (1 + np.exp(-index / 256)),
+        16 * np.log2(1 + np.arange(32) / 32),
+    )
+    nearest = min(np.abs(one - np.floor(one) - 0.5).min() for one in tables)
+    assert "within 0.00009 of a half" in PAGE and nearest > 0.00009
+    np.testing.assert_array_equal(np.clip(np.round(tables[0]), -2047, 2047), STRETCH)
+    np.testing.assert_array_equal(np.clip(np.round(tables[1]), 16, 65520), SQUASH)
 
 
 def test_the_numbers_on_the_page_are_those_of_the_code() -> None:
