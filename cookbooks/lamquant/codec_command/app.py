@@ -108,6 +108,9 @@ def decode(
     kind: Annotated[
         str | None, typer.Option("--format", help="edf, bdf or npy; what the recording was if not given.")
     ] = None,
+    damaged: Annotated[
+        str, typer.Option(help="refuse, or keep: write the rest, and each channel's mean where it is lost.")
+    ] = "refuse",
     force: Force = False,
     threads: Threads = 0,
     as_json: AsJson = False,
@@ -119,19 +122,21 @@ def decode(
     from cookbooks.lamquant.codec_command import decode as work
     from cookbooks.lamquant.codec_command.batch import dealt_with
 
+    _among("--damaged", damaged, "refuse", "keep")
     if kind is not None:
         _among("--format", kind, "edf", "bdf", "npy")
         if output is not None and output.suffix.lower() in {*work.SUFFIXES} - {f".{kind}"}:
             wrong(f"--format {kind} and -o {output} exclude each other: give one of them")
     elif output is not None and output.suffix.lower() in work.SUFFIXES:
         kind = output.suffix[1:].lower()
-    wanted = work.Wanted(model, kind.upper() if kind else None, force)
+    wanted = work.Wanted(model, kind.upper() if kind else None, force, damaged == "keep")
     jobs = _jobs(files, output, (".lqc",), tuple(work.SUFFIXES), lambda source: source.stem)
     dealt_with(
         jobs,
         lambda job, n, told: work.decoded(wanted, job, n, told),
         _decoded_line,
         verb="decode",
+        lost=work.lost_told,
         threads=threads,
         as_json=as_json,
     )
@@ -250,6 +255,7 @@ def compare(
     from cookbooks.lamquant.codec_command import compare as work
     from cookbooks.lamquant.codec_command.batch import EXPECTED, problem_of
     from cookbooks.lamquant.codec_command.files import finished
+    from cookbooks.lamquant.formats.edf.problems import BadRecording
 
     try:
         found = work.compared(original, decoded, model, threads)
@@ -260,7 +266,9 @@ def compare(
                 part.write_bytes(drawn(found.worst))
             found.figures["picture"] = str(picture)
     except EXPECTED as error:
-        failed(f"{decoded}: {problem_of(error)}")
+        said = str(error) if isinstance(error, BadRecording) else problem_of(error)
+        named = said.startswith((f"{original}: ", f"{decoded}: "))
+        failed(said if named else f"{decoded}: {said}")
     if as_json:
         print_json(found.figures)
     else:

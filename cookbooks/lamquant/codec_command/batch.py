@@ -61,7 +61,14 @@ Work = Callable[[Job, int, Callable[[int, int], None]], Row]
 
 
 def dealt_with(
-    jobs: Sequence[Job], work: Work, told: Callable[[Row], str], *, verb: str, threads: int, as_json: bool
+    jobs: Sequence[Job],
+    work: Work,
+    told: Callable[[Row], str],
+    *,
+    verb: str,
+    threads: int,
+    as_json: bool,
+    lost: Callable[[Row], Sequence[str]] = lambda row: (),
 ) -> NoReturn:
     """Process all files and end the command: 0, or 1 if one of them failed, or 130 after Ctrl-C.
 
@@ -72,6 +79,7 @@ def dealt_with(
         verb: what is done, for the line at the bottom of a terminal.
         threads: over all files; 0 for one a core.
         as_json: print a list at the end instead of lines.
+        lost: what of a file could not be had, in lines; such a file counts as failed.
     """
     cores = threads or len(os.sched_getaffinity(0))
     at_once = max(1, min(cores, len(jobs)))
@@ -79,11 +87,14 @@ def dealt_with(
     try:
         with _painted(meter, verb):
             for job, row in _outcomes(jobs, work, meter, at_once, max(1, cores // at_once)):
-                failed += "problem" in row
+                missed = () if "problem" in row else lost(row)
+                failed += "problem" in row or bool(missed)
                 rows.append({"file": str(job.source), **row})
                 if "problem" in row:
                     _say(f"{job.source}: {row['problem']}", err=True)
-                elif not as_json:
+                for line in missed:
+                    _say(f"{job.source}: {line}", err=True)
+                if "problem" not in row and not as_json:
                     _say(told(rows[-1]))
     except KeyboardInterrupt:
         _say("interrupted: files that were not finished are not there", err=True)
@@ -125,7 +136,7 @@ def _one(job: Job, work: Work, threads: int, meter: Meter) -> Row:
     try:
         return work(job, threads, lambda done, of: meter.at(name, done, of))
     except EXPECTED as error:
-        return {"problem": problem_of(error)}
+        return {"problem": problem_of(error).removeprefix(f"{name}: ")}
 
 
 EXPECTED = (BadRecording, BadPlace, NoModel, Failed, MemoryError, OSError, ValueError)

@@ -10,6 +10,9 @@ from cookbooks.lamquant.codec_command.batch import Failed, Row
 from cookbooks.lamquant.codec_command.edf_out import CannotWrite, Kind, kind_of, write_edf
 from cookbooks.lamquant.codec_command.files import Job, finished
 from cookbooks.lamquant.codec_command.recorded import Recorded, open_recorded
+from cookbooks.lamquant.lqc.decode import Decoder
+from cookbooks.lamquant.lqc.errors import ChunkError
+from cookbooks.lamquant.lqc.lost import lost_in, lost_line
 
 SUFFIXES = {".edf": "EDF", ".bdf": "BDF", ".npy": "NPY"}
 AT_ONCE = 1 << 20
@@ -23,6 +26,7 @@ class Wanted:
     model: str | None
     kind: str | None
     force: bool
+    keep_damaged: bool = False
 
 
 def decoded(wanted: Wanted, job: Job, threads: int, progress: Callable[[int, int], None]) -> Row:
@@ -34,27 +38,36 @@ def decoded(wanted: Wanted, job: Job, threads: int, progress: Callable[[int, int
         BadPlace: its place is taken.
         Failed: the format cannot hold it.
     """
-    recorded = open_recorded(job.source, wanted.model, threads)
+    keep = wanted.keep_damaged
+    recorded = open_recorded(job.source, wanted.model, threads, "mark" if keep else "raise")
     kind = wanted.kind or kind_of(recorded)
     target = job.target
     if SUFFIXES.get(target.suffix.lower()) != kind:
         target = target.with_name(f"{target.name}.{kind.lower()}")
     row: Row = {"output": str(target), "format": kind}
-    with finished(target, job.source, wanted.force) as part:
-        if kind == "NPY":
-            row["left_out"] = _write_array(recorded, part, progress)
-        else:
-            try:
+    try:
+        with finished(target, job.source, wanted.force) as part:
+            if kind == "NPY":
+                row["left_out"] = _write_array(recorded, part, progress)
+            else:
                 with part.open("wb") as file:
                     row["repeated_samples"] = write_edf(recorded, file, _kind(kind), progress)
-            except CannotWrite as error:
-                raise Failed(str(error)) from error
+    except CannotWrite as error:
+        raise Failed(str(error)) from error
+    except ChunkError as error:
+        raise Failed(f"{error}; --damaged keep writes the rest") from error
     first = recorded.signals[0]
     return row | {
         "channels": sum(len(one.channels) for one in recorded.signals),
         "seconds": first.n_samples / first.rate_hz,
         "bytes": target.stat().st_size,
+        "damaged": lost_in(recorded) if isinstance(recorded, Decoder) else [],
     }
+
+
+def lost_told(row: Row) -> list[str]:
+    """Returns a line for each stretch that is lost."""
+    return [lost_line(one) for one in row["damaged"]]
 
 
 def _kind(kind: str) -> Kind:

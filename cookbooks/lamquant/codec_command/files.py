@@ -1,6 +1,7 @@
 """Decides which file becomes which, and puts a finished one in its place without ever showing half of one."""
 
 import contextlib
+import errno
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +11,8 @@ from pathlib import Path
 from cookbooks.lamquant.formats.edf.discovery import find_recordings
 
 LQC = ".lqc"
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+"""Errors that are those of what is written, not of what is read."""
 
 
 class BadPlace(Exception):
@@ -88,7 +91,8 @@ def finished(target: Path, source: Path, force: bool) -> Iterator[Path]:
     """Yields where a file is to be written; it gets its name when it is whole, and never takes another's.
 
     Raises:
-        BadPlace: it is there already and ``force`` does not allow to replace it, or it is the source.
+        BadPlace: it is there already and ``force`` does not allow to replace it, it is the source, or it
+            cannot be written.
     """
     if target.exists() and source.exists() and target.samefile(source):
         raise BadPlace(f"{target}: is the file that is read: name another one with -o")
@@ -96,10 +100,17 @@ def finished(target: Path, source: Path, force: bool) -> Iterator[Path]:
         raise BadPlace(f"{target}: is a directory")
     if not force and (target.exists() or target.is_symlink()):
         raise BadPlace(f"{target}: exists; --force replaces it")
-    target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name[:100]}.{os.getpid()}.part")
     try:
-        yield part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part.open("wb").close()
+    except OSError as error:
+        raise _unwritable(target, error) from error
+    try:
+        try:
+            yield part
+        except OSError as error:
+            raise (_unwritable(target, error) if error.errno in _FULL else error) from error
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         if force:
@@ -108,6 +119,10 @@ def finished(target: Path, source: Path, force: bool) -> Iterator[Path]:
             _take(part, target)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _unwritable(target: Path, error: OSError) -> BadPlace:
+    return BadPlace(f"{target}: cannot be written: {error.strerror}; name another place with -o")
 
 
 def _take(part: Path, target: Path) -> None:

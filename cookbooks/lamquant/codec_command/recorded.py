@@ -13,6 +13,7 @@ from cookbooks.lamquant.codec_command.models import checkpoint_for, checkpoint_o
 from cookbooks.lamquant.lqc.container.header import Channel, Header
 from cookbooks.lamquant.lqc.container.reader import Reader
 from cookbooks.lamquant.lqc.decode import Decoder, Described
+from cookbooks.lamquant.lqc.group_decoder import Damaged
 from cookbooks.lamquant.lqc.model import Model, load_model
 
 FIRST = b"BLQ1"
@@ -50,13 +51,14 @@ class Whole:
         return self.samples[:, start:stop]
 
 
-def open_recorded(path: Path, model: str | None, threads: int = 1) -> Recorded:
+def open_recorded(path: Path, model: str | None, threads: int = 1, damaged: Damaged = "raise") -> Recorded:
     """Open a .lqc file.
 
     Args:
         path: the file.
         model: as `checkpoint_of` takes it; what the file names, out of the store, if None.
         threads: that decode chunks.
+        damaged: as for ``Decoder``; a file of the first version is one chunk, and is always refused.
 
     Raises:
         NoModel: the checkpoint that it needs is not there.
@@ -68,7 +70,7 @@ def open_recorded(path: Path, model: str | None, threads: int = 1) -> Recorded:
             return _first(path, model)
     digest = model_digest(path)
     needed = None if digest is None else loaded(checkpoint_of(model) if model else checkpoint_for(digest))
-    return Decoder(path, needed, threads=threads)
+    return Decoder(path, needed, damaged, threads)
 
 
 def model_digest(path: Path) -> bytes | None:

@@ -8,7 +8,8 @@ import numpy as np
 
 from cookbooks.lamquant.lqc.container.reader import Reader
 from cookbooks.lamquant.lqc.decode import Decoder
-from cookbooks.lamquant.lqc.errors import LqcError
+from cookbooks.lamquant.lqc.errors import ChunkError, LqcError
+from cookbooks.lamquant.lqc.lost import lost_in, lost_line
 from cookbooks.lamquant.lqc.model import load_model
 
 MODEL = Path(__file__).parent.parent / "model"
@@ -28,14 +29,27 @@ def main() -> int:
     decode.add_argument("output", type=Path)
     decode.add_argument("--model", type=Path, default=MODEL, help="directory of the checkpoint")
     decode.add_argument("--signal", type=int, default=0, help="which of the file's signals, from 0")
+    decode.add_argument("--force", action="store_true", help="replace what is there already")
+    decode.add_argument(
+        "--damaged",
+        choices=("refuse", "keep"),
+        default="refuse",
+        help="keep: write the rest, and each channel's mean where it is lost",
+    )
     told = parser.parse_args()
     try:
         if told.command == "info":
             _info(told.file)
         else:
-            _decode(told.file, told.output, told.model, told.signal)
-    except (LqcError, OSError) as error:
-        print(f"{told.file}: {error}", file=sys.stderr)
+            return _decode(told)
+    except ChunkError as error:
+        print(f"{told.file}: {error}; --damaged keep writes the rest", file=sys.stderr)
+        return 1
+    except LqcError as error:
+        print(f"{told.file}: {str(error).removeprefix(f'{told.file}: ')}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{error.filename or told.output}: {error.strerror}", file=sys.stderr)
         return 1
     return 0
 
@@ -50,16 +64,20 @@ def _info(path: Path) -> None:
             )
 
 
-def _decode(path: Path, output: Path, model: Path, signal: int) -> None:
+def _decode(told: argparse.Namespace) -> int:
+    path, output, signal = told.file, told.output, told.signal
+    if output.exists() and not told.force:
+        raise LqcError(f"{output} exists; --force replaces it")
     with Reader(path) as reader:
         needed = any(group.mode == "lapped" for group in reader.header.groups)
-    decoder = Decoder(path, load_model(model) if needed else None, threads=0)
+    damaged = "mark" if told.damaged == "keep" else "raise"
+    decoder = Decoder(path, load_model(told.model) if needed else None, damaged, threads=0)
     if not 0 <= signal < len(decoder.signals):
         raise LqcError(f"--signal {signal}: there are {len(decoder.signals)}, counted from 0")
-    told = decoder.signals[signal]
+    one = decoder.signals[signal]
     part = output.with_name(f".{output.name}.part")
     try:
-        shape = len(told.channels), told.n_samples
+        shape = len(one.channels), one.n_samples
         out = np.lib.format.open_memmap(part, "w+", np.int32, shape)
         step = max(1, AT_ONCE // shape[0])
         for start in range(0, shape[1], step):
@@ -69,7 +87,21 @@ def _decode(path: Path, output: Path, model: Path, signal: int) -> None:
         part.replace(output)
     finally:
         part.unlink(missing_ok=True)
-    print(f"{output}: int32 {shape}, {told.rate_hz:g} Hz")
+    print(f"{output}: int32 {shape}, {one.rate_hz:g} Hz{_others(decoder, signal)}")
+    lost = lost_in(decoder)
+    for stretch in lost:
+        print(f"{path}: {lost_line(stretch)}", file=sys.stderr)
+    return 1 if lost else 0
+
+
+def _others(decoder: Decoder, signal: int) -> str:
+    """Returns in words which signals are not in what was written."""
+    others = [
+        f"--signal {number} ({len(one.channels)} channels at {one.rate_hz:g} Hz)"
+        for number, one in enumerate(decoder.signals)
+        if number != signal
+    ]
+    return f"; not in it: {', '.join(others)}" if others else ""
 
 
 if __name__ == "__main__":

@@ -8,10 +8,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyedflib
 import pytest
 
 from blut_resources.registry.models import ModelRegistry
 from cookbooks.lamquant.codec_command.batch import Meter
+from cookbooks.lamquant.lqc.__main__ import main
+from cookbooks.lamquant.lqc.container.reader import Reader
 from tests.conftest import REPOSITORY
 from tests.cookbooks.lamquant.codec_command.conftest import Codec, rows
 from tests.cookbooks.lamquant.codec_command.recordings import night, written
@@ -113,8 +116,49 @@ def test_damage_is_found_and_said(codec: Codec, tmp_path: Path) -> None:
     data[len(data) // 2] ^= 1
     (tmp_path / "a.lqc").write_bytes(bytes(data))
     assert "group 0" in codec("verify", tmp_path / "a.lqc", status=1).stderr
-    assert "group 0, chunk" in codec("decode", tmp_path / "a.lqc", "-o", tmp_path / "b.edf", status=1).stderr
+    said = codec("decode", tmp_path / "a.lqc", "-o", tmp_path / "b.edf", status=1).stderr
+    assert "group 0, chunk" in said and "--damaged keep writes the rest" in said
     assert below(tmp_path) == {"a.edf", "a.lqc"}
+
+
+def test_what_is_not_damaged_can_be_had(
+    codec: Codec, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path, "a.edf", night())
+    codec("encode", path, "--max-error", 0)
+    with Reader(tmp_path / "a.lqc") as reader:
+        at = (tmp_path / "a.lqc").read_bytes().index(reader.chunk(0, 0))
+    data = bytearray((tmp_path / "a.lqc").read_bytes())
+    data[at + 9] ^= 1
+    (tmp_path / "a.lqc").write_bytes(bytes(data))
+    words = ("decode", tmp_path / "a.lqc", "--damaged", "keep", "--json", "-o")
+    done = codec(*words, tmp_path / "b.edf", status=1)
+    assert "a.lqc: signal 0: 0 s to 12 s is damaged" in done.stderr
+    assert rows(done)[0]["damaged"] == [{"signal": 0, "from_s": 0.0, "to_s": 12.0}]
+    with pyedflib.EdfReader(str(tmp_path / "b.edf")) as file:
+        assert np.array_equal(file.readSignal(2, digital=True), walk(3, 128, 12).ravel())
+        assert len(set(file.readSignal(0, digital=True))) == 1
+    for more, status, said in (
+        ((), 1, "--damaged keep writes the rest"),
+        (("--damaged", "keep"), 1, "0 s to 12 s is damaged"),
+        (("--damaged", "keep"), 1, "exists; --force"),
+        (("--signal", "1", "--force"), 0, "not in it: --signal 0 (4 channels at 64 Hz)"),
+    ):
+        command = ["lqc", "decode", str(tmp_path / "a.lqc"), str(tmp_path / "x.npy"), *more]
+        monkeypatch.setattr(sys, "argv", command)
+        assert main() == status
+        assert said in "".join(capsys.readouterr())
+
+
+def test_a_place_that_takes_nothing_is_named(codec: Codec, tmp_path: Path) -> None:
+    path = written(tmp_path, "a.edf", night())
+    said = codec("encode", path, "--max-error", 0, "-o", "/proc/x.lqc", status=1).stderr
+    assert "/proc/x.lqc: cannot be written: No such file or directory" in said
+    missing = tmp_path / "none.edf"
+    said = codec("encode", missing, "--max-error", 0, status=1).stderr
+    assert said.count(str(missing)) == 1, said
+    said = codec("compare", missing, path, status=1).stderr
+    assert str(missing) in said and str(path) not in said
 
 
 def test_another_recording_is_not_taken_for_the_original(codec: Codec, tmp_path: Path) -> None:
