@@ -86,30 +86,40 @@ class Decoder:
 
     @property
     def only(self) -> Described:
-        """Returns what a file of one rate holds.
+        """Returns what a file of one signal holds.
 
         Raises:
             InputError: there are several: see ``signals``, and read each by its number.
         """
         if len(self.signals) != 1:
             raise InputError(
-                f"the file has {len(self.signals)} rates: see signals, and read each by its number"
+                f"the file has {len(self.signals)} signals: see signals, and read each by its number"
             )
         return self.signals[0]
 
+    def _common(self) -> Described:
+        """Returns the first signal, for what is the same of all."""
+        if len({(one.rate_hz, one.n_samples) for one in self.signals}) == 1:
+            return self.signals[0]
+        rates = ", ".join(f"{one.rate_hz:g} Hz" for one in self.signals)
+        raise InputError(
+            f"the file has {len(self.signals)} signals ({rates}) that differ in rate or length: take"
+            " signals[0].n_samples and read each by its number"
+        )
+
     @property
     def rate_hz(self) -> float:
-        """Returns samples a second of a file of one rate."""
-        return self.only.rate_hz
+        """Returns samples a second of a file whose signals all have one rate and length."""
+        return self._common().rate_hz
 
     @property
     def n_samples(self) -> int:
-        """Returns samples of each channel of a file of one rate."""
-        return self.only.n_samples
+        """Returns samples of each channel of a file whose signals all have one rate and length."""
+        return self._common().n_samples
 
     @property
     def channels(self) -> tuple[Channel, ...]:
-        """Returns the channels of a file of one rate."""
+        """Returns the channels of a file of one signal."""
         return self.only.channels
 
     def read(self, start: int, stop: int, signal: int = 0) -> NDArray[np.int32]:
@@ -172,10 +182,10 @@ class Decoder:
 
 
 def decode(data: bytes, model: Model | None = None, *, threads: int = 0) -> NDArray[np.int32]:
-    """Returns the digital values int32 [C, T] of a file of one rate.
+    """Returns the digital values int32 [C, T] of a file of one signal.
 
     Raises:
-        LqcError: as ``Decoder``; a file of several rates; damage.
+        LqcError: as ``Decoder``; a file of several signals; damage.
     """
     decoder = Decoder(data, model, threads=threads)
-    return decoder.read(0, decoder.n_samples)
+    return decoder.read(0, decoder.only.n_samples)

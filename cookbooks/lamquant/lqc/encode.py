@@ -20,7 +20,7 @@ from cookbooks.lamquant.lqc.parallel import Workers
 from cookbooks.lamquant.lqc.pieces import Piece, header_of, write_file
 from cookbooks.lamquant.lqc.plan import Placed
 from cookbooks.lamquant.lqc.signals import Signal, array_signal
-from cookbooks.lamquant.lqc.targets import MaxError, Target
+from cookbooks.lamquant.lqc.targets import MaxError, Target, check_target
 
 Progress = Callable[[int, int], object]
 _NOTHING = Header(())
@@ -109,6 +109,7 @@ def encode_stream(
     """
     if not signals:
         raise InputError("there is no signal: give at least one")
+    check_target(target)
     if model is None and not isinstance(target, MaxError):
         raise InputError(f"target {target.name} needs a model: give one, or max_error=0 for lossless")
     workers = Workers(threads)

@@ -75,6 +75,21 @@ KINDS: dict[str, type[Prdn] | type[NoiseRatio] | type[MaxError] | type[Cr] | typ
 }
 
 
+def check_target(target: object) -> None:
+    """Check that something is a target.
+
+    Raises:
+        InputError: it is something else, such as a number.
+    """
+    if not isinstance(target, Target):
+        said = f"{target:g}" if isinstance(target, int | float) and not isinstance(target, bool) else "15.0"
+        names = ", ".join(kind.__name__ for kind in KINDS.values())
+        raise InputError(
+            f"target={target!r}: must be one of {names} out of targets, such as Prdn({said}); text such as"
+            " prdn=15 becomes one with parse_target"
+        )
+
+
 def parse_target(text: str) -> Target:
     """Returns the target that ``NAME=VALUE`` asks for, as ``prdn=15`` or ``max_error=0``.
 

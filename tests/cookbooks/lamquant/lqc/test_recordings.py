@@ -224,6 +224,16 @@ def test_a_gap_lies_in_every_group_of_its_signal() -> None:
     assert header.seconds(2, 200) == 25.0
 
 
+def test_signals_of_one_rate_have_one_length() -> None:
+    x, out = related(3, 20.0), io.BytesIO()
+    encode_stream([array_signal(x[:2], 256.0), array_signal(x[2:], 256.0, ["other"])], out)
+    decoder = Decoder(out.getvalue())
+    assert (decoder.n_samples, decoder.rate_hz, len(decoder.signals)) == (x.shape[1], 256.0, 2)
+    assert np.array_equal(decoder.read(0, decoder.n_samples, 1), x[2:])
+    with pytest.raises(InputError, match="2 signals: see signals"):
+        decode(out.getvalue())
+
+
 def test_signals_of_several_rates_are_read_by_ranges_and_lie_in_one_file() -> None:
     arrays = [(related(2, 300.0, 128.0, 1), 128.0), (related(3, 300.0, 64.0, 2), 64.0)]
     asked: list[tuple[int, int]] = []
@@ -254,7 +264,7 @@ def test_signals_of_several_rates_are_read_by_ranges_and_lie_in_one_file() -> No
             back = decoder.read_all(number)
             assert np.abs(back - x).max() <= made.max_error
             assert (100 * errors(x, back) / x.std(1)).max() <= made.prdn + 1e-6
-        with pytest.raises(InputError, match="2 rates"):
+        with pytest.raises(InputError, match=r"2 signals \(128 Hz, 64 Hz\)"):
             _ = decoder.rate_hz
     assert max(stop - start for start, stop in asked) < 2**20
 
@@ -298,6 +308,8 @@ def test_what_cannot_be_is_refused_with_the_remedy() -> None:
     for text in ("prdn", "prdn=", "prdn=x", "prdn=-1", "prdn=nan", "max_error=1.5", "max_error=-1", "psnr=3"):
         with pytest.raises(InputError, match="target"):
             parse_target(text)
+    with pytest.raises(InputError, match=r"target=15.0: must be one of Prdn, .* such as Prdn\(15\)"):
+        encode(related(2, 4.0, seed=1), 256.0, MODEL, 15.0)  # type: ignore[arg-type]
     assert parse_target("max-error=2") == MaxError(2) and parse_target("cr=20") == Cr(20.0)
 
 
