@@ -24,7 +24,7 @@ def target_in(header: Header) -> Target | None:
     """Returns the target that a file holds, None of one that holds no promise.
 
     Raises:
-        InputError: what it holds is no target.
+        InputError: what stands there names none of the known ones, or a value that it cannot have.
     """
     asked = header.facts.get(ASKED)
     if asked is None:
