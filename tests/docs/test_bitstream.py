@@ -1,6 +1,7 @@
 """What the page on the file format says is what the files are."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from bench.lqc_files import made_model, signal, small_files
 from cookbooks.lamquant.lqc.container import header, layout, records, text, walk
 from cookbooks.lamquant.lqc.container.reader import Reader
+from cookbooks.lamquant.lqc.decode import decode
 from cookbooks.lamquant.lqc.exact import decode_exact, encode_exact
 from cookbooks.lamquant.lqc.mixing import SQUASH, STRETCH
 from cookbooks.lamquant.lqc.model import DESCRIPTION, DIGEST_BYTES, SCHEMA, WEIGHTS
@@ -79,6 +81,19 @@ def test_the_arrays_on_the_page_are_those_of_a_model() -> None:
     }
     assert SCHEMA in PAGE and WEIGHTS in PAGE and DESCRIPTION in PAGE
     assert f"the first {DIGEST_BYTES} of its 32 bytes" in PAGE
+
+
+def test_of_the_counters_of_signs_only_those_that_the_page_names_count() -> None:
+    assert "the counter `6 k + 5` of `mixture.signs`" in PAGE
+    data, model = small_files(made_model())["lapped full"], made_model()
+    expected = decode(data, model)
+    for used in (False, True):
+        signs = np.where((np.arange(72) % 6 == 5) == used, 1 << 28, model.entropy.mixture.signs).astype(
+            np.int32
+        )
+        mixture = model.entropy.mixture._replace(signs=signs)
+        other = replace(model, entropy=replace(model.entropy, mixture=mixture))
+        assert np.array_equal(decode(data, other), expected) != used
 
 
 def test_no_entry_of_a_table_is_as_near_to_a_half_as_the_page_says() -> None:
