@@ -172,13 +172,15 @@ def _among(option: str, value: str, *allowed: str) -> None:
 
 
 def _encoded_line(row: dict[str, Any]) -> str:
+    from cookbooks.lamquant.codec_command.mended import told_in_a_line
+
     error = "exact" if row["max_error"] == 0 else f"PRDN {row['prdn']:.3g} %"
     left = (
         f"; left out: {', '.join(f'{name} ({why})' for name, why in row['left_out'])}"
         if row["left_out"]
         else ""
     )
-    repairs = [f"{len(row['repairs'])} repairs of its header"] if row["repairs"] else []
+    repairs = [told_in_a_line(row["repaired"])] if row["repaired"] else []
     notes = "".join(f"; {note}" for note in [*repairs, *row["notes"]])
     return (
         f"{row['file']} -> {row['output']}: {size(row['bytes'])}, CR {row['cr']:.3g}, {error},"

@@ -15,6 +15,7 @@ from typing import Any
 from cookbooks.lamquant.annotations.vocabulary import Vocabulary
 from cookbooks.lamquant.codec_command.fields import as_json, channel_of, number_text
 from cookbooks.lamquant.codec_command.marks import TooMany, annotations_of
+from cookbooks.lamquant.codec_command.mended import in_words
 from cookbooks.lamquant.formats.edf.channels import choose
 from cookbooks.lamquant.formats.edf.header import IDENTITY, number_of, text_of
 from cookbooks.lamquant.formats.edf.layout import Slot
@@ -30,6 +31,8 @@ FACTS = "edf"
 """Of a header's facts: what an EDF file says beside its samples and channels."""
 LEFT_OUT, EXACT = "left_out", "exact"
 """Of a header's facts: signals that are not in the file, and the numbers of those that are kept exactly."""
+REPAIRED = "repaired"
+"""Of a header's facts: what of the recording was repaired, in words."""
 NAMES_A_PERSON = "could name a person"
 _NUMBER = re.compile(r"\d{4,}")
 
@@ -224,7 +227,9 @@ def _facts(
         if s.index in left_out
     ]
     exact = [number for number, group in enumerate(groups) if not group.lossy]
-    return {FACTS: about, EXACT: exact} | ({LEFT_OUT: shown} if shown else {})
+    mended = in_words(parts.repairs.made, parts.duration_s)
+    optional = {LEFT_OUT: shown, REPAIRED: mended}
+    return {FACTS: about, EXACT: exact} | {name: value for name, value in optional.items() if value}
 
 
 def _duration_text(parts: Parts) -> str:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cookbooks.lamquant.codec_command.edf_in import FACTS
-from cookbooks.lamquant.codec_command.fields import fields_of, from_json, number_text
+from cookbooks.lamquant.codec_command.fields import DIGITAL, fields_of, from_json, number_text
 from cookbooks.lamquant.codec_command.recorded import Recorded
+from cookbooks.lamquant.formats.edf.header import integer_of
 from cookbooks.lamquant.formats.edf.tal_writer import LaidOut, Mark, lay_out_marks
 from cookbooks.lamquant.formats.edf.writer import SAMPLE_BYTES, Outline, RecordWriter, Unwritable
 from cookbooks.lamquant.lqc.container.header import Channel, Header
@@ -64,6 +65,8 @@ def write_edf(decoder: Recorded, file: BinaryIO, kind: Kind, progress: Callable[
         LqcError: the file is damaged.
     """
     plan = _planned(decoder, kind)
+    if kind == "EDF" and decoder.header.facts.get(FACTS, {}).get("kind") != "EDF":
+        _check_limits(plan.outline)
     most = max(1, sum(plan.outline.samples))
     try:
         writer = RecordWriter(file, plan.outline)
@@ -73,6 +76,17 @@ def write_edf(decoder: Recorded, file: BinaryIO, kind: Kind, progress: Callable[
     except Unwritable as error:
         raise CannotWrite(f"{kind}: {error}; write .bdf or .npy") from error
     return max(plan.padding.values(), default=0)
+
+
+def _check_limits(outline: Outline) -> None:
+    for fields in outline.signals:
+        for name in DIGITAL:
+            value = integer_of(fields[name])[0]
+            if value is not None and not -32768 <= value <= 32767:
+                label = fields["label"].decode("latin-1")
+                raise CannotWrite(
+                    f"EDF: {name} of {label}: {value} does not fit into 16 bits; write .bdf or .npy"
+                )
 
 
 def _runs(records: int, together: int) -> Iterator[tuple[int, int]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cookbooks.lamquant.codec.presets import TIERS
 from cookbooks.lamquant.codec_command.batch import Row
-from cookbooks.lamquant.codec_command.edf_in import LEFT_OUT, Wanted, taken
+from cookbooks.lamquant.codec_command.edf_in import LEFT_OUT, REPAIRED, Wanted, taken
 from cookbooks.lamquant.codec_command.files import LQC, Job, finished
 from cookbooks.lamquant.codec_command.marks import shipped_vocabulary
 from cookbooks.lamquant.codec_command.pairs import ASKED
@@ -77,6 +77,7 @@ def encoded(asked: Asked, job: Job, threads: int, progress: Callable[[int, int],
             "identity": "kept" if asked.identity else "stripped",
             "left_out": found.about.facts.get(LEFT_OUT, []),
             "repairs": [asdict(one) for one in found.repairs],
+            "repaired": found.about.facts.get(REPAIRED, []),
             "notes": list(made.notes),
         }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from blut_assets.terminal.output import columns, duration, size
 from cookbooks.lamquant.codec_command.batch import Row
-from cookbooks.lamquant.codec_command.edf_in import FACTS, LEFT_OUT
+from cookbooks.lamquant.codec_command.edf_in import FACTS, LEFT_OUT, REPAIRED
 from cookbooks.lamquant.codec_command.files import Job
 from cookbooks.lamquant.codec_command.recorded import FIRST
 from cookbooks.lamquant.lqc.container.header import Channel, Group
@@ -46,6 +46,7 @@ def described(job: Job, threads: int, progress: Callable[[int, int], None]) -> R
         "annotations": dict(Counter(one.kind for one in header.annotations)),
         "annotation_texts": any(one.text is not None for one in header.annotations),
         "left_out": header.facts.get(LEFT_OUT, []),
+        "repaired": header.facts.get(REPAIRED, []),
         "groups": groups,
         "problems": problems,
     }
@@ -91,6 +92,7 @@ def _of_first_version(path: Path) -> Row | None:
         "annotations": {},
         "annotation_texts": False,
         "left_out": [],
+        "repaired": [],
         "groups": [
             {
                 "mode": "lapped",
@@ -131,6 +133,7 @@ def told(row: Row) -> str:
         f"identity: {_identity(row)}",
     ]
     lines += [f"left out: {name}: {why}" for name, why in row["left_out"]]
+    lines += [f"repaired: {one}" for one in row["repaired"]]
     return "\n".join([*lines, *(f"damaged: {one}" for one in row["problems"])])
 
 

@@ -35,7 +35,12 @@ def checkpoint_of(said: str) -> Path:
     if "@" in said and not Path(said).exists():
         try:
             return _checked(said, store.open(_registry(store).resolve(said)))
-        except (RegistryError, PromotionRefused, VersionRetired, RetirementRefused, StoreError) as error:
+        except RegistryError as error:
+            raise NoModel(
+                f"--model {said}: {error}; looked in the home {find_home()} (store {store.root}): set"
+                " DAGSTER_HOME to another one, run in the checkout that has it, or give a directory"
+            ) from error
+        except (PromotionRefused, VersionRetired, RetirementRefused, StoreError) as error:
             raise NoModel(f"--model {said}: {error}") from error
     if _DIGEST.fullmatch(said) and not Path(said).exists():
         return _by_digest(said, store)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,7 @@ def test_nothing_is_replaced_unless_it_is_asked_for(codec: Codec, tmp_path: Path
         (("--max-error", "1", "--cr", "3"), "--max-error and --cr exclude each other"),
         (("--max-error", "-1"), "must be a whole number of digital units"),
         (("-m", "nobody@prod"), "--model nobody@prod"),
+        (("-m", "nobody@prod"), "set DAGSTER_HOME to another one"),
         (("-m", "0123456789ab"), "has none such"),
         (("-m", "."), "is not a checkpoint of a codec"),
         (("--max-error", "0", "--identity", "maybe"), "--identity 'maybe': must be strip or keep"),
@@ -148,6 +150,21 @@ def test_what_is_not_damaged_can_be_had(
         monkeypatch.setattr(sys, "argv", command)
         assert main() == status
         assert said in "".join(capsys.readouterr())
+
+
+def test_what_was_repaired_is_said_in_words(codec: Codec, tmp_path: Path) -> None:
+    path = written(tmp_path, "a.edf", replace(night(), count="60"))
+    assert "; 1 repair: holds 12 of 60 s" in codec("encode", path, "--max-error", 0).stdout
+    assert "repaired: holds 12 of 60 s" in codec("info", tmp_path / "a.lqc").stdout
+
+
+def test_limits_of_24_bits_are_no_edf(codec: Codec, tmp_path: Path) -> None:
+    small = eeg("Fp1", 1, dmin="-8388608", dmax="8388607")
+    codec("encode", written(tmp_path, "a.bdf", Edf([small], width=3)), "--max-error", 0)
+    said = codec("decode", tmp_path / "a.lqc", "-o", tmp_path / "b.edf", status=1).stderr
+    assert "digital minimum of Fp1: -8388608 does not fit into 16 bits; write .bdf" in said
+    assert not (tmp_path / "b.edf").exists()
+    codec("decode", tmp_path / "a.lqc", "-o", tmp_path / "b.bdf")
 
 
 def test_a_place_that_takes_nothing_is_named(codec: Codec, tmp_path: Path) -> None:
