@@ -131,7 +131,7 @@ def long_rows(days: Sequence[Point]) -> list[Row]:
     """Memory of the longest recording beside that of a shorter one, and milliseconds to a second of it."""
     lines = []
     for short, long in zip(days[::2], days[1::2], strict=True):
-        case = f"{long['channels']} channels, {long['hours']:g} h of a made-up day"
+        case = f"{long['hours']:g} h of {long['channels']} channels, made up"
         base = f"{short['hours']:g} h"
         peaks = [Quantity("MB", [max(mb for _, mb in day["memory"])]) for day in (long, short)]
         speed = long["values"] / long["encode_cpu_s"] / 1000
