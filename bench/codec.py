@@ -105,4 +105,6 @@ def _points(
         path = directory / "given.json"
         path.write_text(json.dumps(given))
         done = run([sys.executable, "-m", module, str(path)], env={**one, **(env or {})}, expect=expect)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    (CACHE / f"{module}.jsonl").write_text(done.stdout)  # minutes of work, whatever becomes of the table
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]

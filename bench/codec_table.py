@@ -27,7 +27,11 @@ Point = dict[str, Any]
 
 def at_prdn(points: Sequence[Point], prdn: float) -> float:
     """CR at a PRDN, straight in logarithms between the two encodings around it, or from the nearest two."""
-    ordered = sorted(points, key=lambda point: point["prdn"])
+    # two errors that were asked for may have ended in one, such as at the coarsest step
+    best = {round(p["prdn"], 6): p for p in sorted(points, key=lambda point: point["cr"])}
+    ordered = [best[prdn] for prdn in sorted(best)]
+    if len(ordered) == 1:
+        return ordered[0]["cr"]
     at = sum(point["prdn"] < prdn for point in ordered)
     a, b = ordered[min(max(at - 1, 0), len(ordered) - 2) :][:2]
     t = math.log(prdn / a["prdn"]) / math.log(b["prdn"] / a["prdn"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.codec_table import OURS, Curves, rate_rows
+from bench.codec_table import OURS, Curves, at_prdn, rate_rows
 from bench.measure import in_turns, python
 from bench.table import Quantity, Row, Target, render, skipped, write_json
 
@@ -87,6 +87,7 @@ def test_codecs_are_compared_at_equal_error_and_every_point_at_which_ours_loses_
     expected = [4 * prdn**0.7 for prdn in curves.tabled("s")]
     assert curves.cr("s", OURS) == pytest.approx(expected)
     assert curves.cr("s", "ahead") == pytest.approx([1.25 * cr for cr in expected])
+    assert at_prdn([*curves.points["s"][OURS], {"prdn": 18, "cr": 1.0}], 17) == pytest.approx(4 * 17**0.7)
     *lines, behind = rate_rows(curves, "")
     assert {line.baseline: round(line.ratio or 0, 6) for line in lines} == {"even": 1.111111, "ahead": 0.8}
     assert behind.note.count("ahead (0.800)") == len(curves.tabled("s")) and "even" not in behind.note
