@@ -31,7 +31,7 @@ from cookbooks.lamquant.codec.data import load_corpus
 from cookbooks.lamquant.lqc.errors import LqcError
 from cookbooks.lamquant.payload.pictures.rate import AtRatio, Chunked, at_ratio
 
-ASKED = (3.9, 6.5, 8.6, 12.5, 15.0, 17.3)
+ASKED = (3.9, 6.5, 8.6, 12.5, 15.0, 18.2)
 """PRDN in percent; the outer two lie outside what is tabled."""
 
 

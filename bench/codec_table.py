@@ -51,14 +51,15 @@ class Curves:
             else:
                 self.points.setdefault(point["set"], {}).setdefault(point["coder"], []).append(point)
 
-    def tabled(self, name: str) -> list[float]:
-        """The tabled PRDN that lie within our points."""
-        known = [point["prdn"] for point in self.points[name][OURS]]
-        return [prdn for prdn in self._tabled if min(known) * 0.97 <= prdn <= max(known) * 1.03]
+    def tabled(self, name: str, other: str = OURS) -> list[float]:
+        """The tabled PRDN that lie within our points and those of another coder."""
+        found = [[point["prdn"] for point in self.points[name][coder]] for coder in (OURS, other)]
+        least, most = max(map(min, found)) * 0.97, min(map(max, found)) * 1.03
+        return [prdn for prdn in self._tabled if least <= prdn <= most]
 
-    def cr(self, name: str, coder: str) -> list[float]:
-        """CR at each of them."""
-        return [at_prdn(self.points[name][coder], prdn) for prdn in self.tabled(name)]
+    def cr(self, name: str, coder: str, other: str = OURS) -> list[float]:
+        """CR of a coder at each of them."""
+        return [at_prdn(self.points[name][coder], prdn) for prdn in self.tabled(name, other)]
 
     def others(self, name: str) -> list[str]:
         """The coders beside ours."""
@@ -69,11 +70,11 @@ def rate_rows(curves: Curves, which: str) -> list[Row]:
     """A line per set and coder, over all tabled points; the points are in the note."""
     lines = []
     for name in curves.points:
-        tabled = curves.tabled(name)
-        span = f"{tabled[0]:g} to {tabled[-1]:g} %"
-        ours = curves.cr(name, OURS)
         for other in curves.others(name):
-            theirs = curves.cr(name, other)
+            if not (tabled := curves.tabled(name, other)):
+                continue
+            span = f"{tabled[0]:g} to {tabled[-1]:g} %"
+            ours, theirs = (curves.cr(name, coder, other) for coder in (OURS, other))
             lines.append(
                 Row(
                     *("codec", f"{which}{name}: CR at PRDN {span}", Quantity("CR", ours), other),
@@ -107,9 +108,9 @@ def _behind(curves: Curves) -> list[Row]:
     """A line that names every point at which another coder is ahead."""
     lost = []
     for name in curves.points:
-        ours = curves.cr(name, OURS)
         for other in curves.others(name):
-            pairs = zip(curves.tabled(name), ours, curves.cr(name, other), strict=True)
+            ours, theirs = (curves.cr(name, coder, other) for coder in (OURS, other))
+            pairs = zip(curves.tabled(name, other), ours, theirs, strict=True)
             lost += [f"{name} at {p:g} %: {other} ({a / b:.3f})" for p, a, b in pairs if a < b]
     lost += [f"{p['set']} at {p['asked']:g} %: {p['coder']} refuses ({p['refused']})" for p in curves.refused]
     return [Row("codec", "where ours is behind", note="; ".join(lost) or "nowhere in these tables")]
@@ -120,9 +121,15 @@ def speed_rows(curves: Curves, names: Sequence[str]) -> list[Row]:
     lines = []
     for name in names:
         for way, least in SPEED_TARGETS.items():
-            ours, before = (_speeds(curves.points[name].get(coder, []), way) for coder in (OURS, BEFORE))
+            pairs = [
+                (p, q)
+                for p in curves.points[name][OURS]
+                for q in curves.points[name].get(BEFORE, [p])
+                if p["asked"] == q["asked"]
+            ]
+            ours, before = (_speeds([pair[n] for pair in pairs], way) for n in (0, 1))
             target, case = Target("ours", ">=", least), f"{name}: {way}"
-            base = before if before and len(before.values) == len(ours.values) else None
+            base = before if BEFORE in curves.points[name] else None
             lines.append(Row("codec", case, ours, BEFORE if base else "", base, target))
     return lines
 
