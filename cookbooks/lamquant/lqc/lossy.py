@@ -69,16 +69,33 @@ class Lossy:
             exact_rows(self.target, m) | signal.exact
             for signal, m in zip(self.signals, self.measured, strict=True)
         ]
+        budget = self._budget()
+        if budget is not None and (whole := self._lossless(exactly, budget)) is not None:
+            return whole
         while (made := self._attempt(exactly)) is None:
             pass  # what no step serves is coded exactly the next time
-        budget = self._budget()
         coded = any(piece.chunks.n_bytes for piece in made)  # a still recording is little but its header
         if budget is not None and coded and (size := self._size(made)) > budget:
             raise InputError(
                 f"target {self.target.name} asks for fewer bytes than there can be: what is coded exactly"
-                f" takes {size}, and {int(budget)} are allowed: ask for more"
+                f" takes {size}, and {int(budget)} are allowed: {self._larger()}"
             )
         return made
+
+    def _lossless(self, exactly: Sequence[NDArray[np.bool_]], budget: float) -> list[Piece] | None:
+        """Returns every channel coded exactly if the bytes suffice; None also where that is not likely."""
+        lossy = any((~rows & ~m.constant).any() for rows, m in zip(exactly, self.measured, strict=True))
+        if not lossy or 8 * budget < DEAR * sum(signal.size for signal in self.signals):
+            return None
+        made = [self._exact(Placed(n, np.arange(len(rows)))) for n, rows in enumerate(exactly)]
+        if self._size(made) > budget:
+            return None
+        self.passes = 1
+        self.notes.append(f"target {self.target.name} allows all samples as they are: coded without loss")
+        return made
+
+    def _larger(self) -> str:
+        return "ask for a smaller cr" if isinstance(self.target, Cr) else "ask for a larger bitrate"
 
     def _attempt(self, exactly: list[NDArray[np.bool_]]) -> list[Piece] | None:
         """Returns the pieces, or None after channels were added to those that are coded ``exactly``."""
@@ -189,18 +206,25 @@ class Lossy:
         middle, bytes_asked = float(np.median(levels)), self._budget() is not None
         asked, trained = f"target {self.target.name}", f"the model was trained for {low} to {high}"
         if bytes_asked and not good:
-            raise InputError(f"{asked} asks for fewer bytes than there can be: {trained}: ask for more")
+            raise InputError(f"{asked} asks for fewer bytes than there can be: {trained}: {self._larger()}")
         if bytes_asked and middle < low - 0.5:
-            raise InputError(f"{asked} needs level {middle:.1f}, {trained}: ask for more bytes")
+            raise InputError(f"{asked} needs level {middle:.1f}, {trained}: {self._larger()}")
         if not bytes_asked and middle > FINEST - 0.5:
             raise InputError(
                 f"{asked} needs level {middle:.1f} or more, {trained}: ask for a larger error, or for"
                 " max_error, which needs no model"
             )
         if middle > high + 0.5:
-            self.notes.append(f"{asked} is coded at level {middle:.1f}, {trained}: max_error may be smaller")
+            remedy = "max_error (--max-error N) may give a smaller file, or ask for less quality"
+            self.notes.append(
+                f"{asked} is finer than the model was trained for (level {middle:.1f}, not {low} to {high}):"
+                f" {remedy}"
+            )
         if not bytes_asked and middle < low + 0.5:
-            self.notes.append(f"{asked} allows more error than is of use: coded at level {low}, the coarsest")
+            self.notes.append(
+                f"{asked} allows more error than the model was trained for: coded at level {low}, the"
+                " coarsest, with less error than that; no larger value makes the file smaller"
+            )
 
     def _smaller(self, piece: Piece) -> Piece:
         """Returns a piece, or what exact coding makes of its channels where that is smaller."""

@@ -317,14 +317,19 @@ def test_targets_outside_of_what_was_trained_are_refused_or_clamped_and_said() -
     x = related(2, 60.0, seed=11)
     with pytest.raises(InputError, match=r"prdn needs level .* trained for 8 to 20: .*max_error"):
         encode(x, 256.0, MODEL, Prdn(1.0))
-    with pytest.raises(InputError, match=r"cr (needs level|asks for fewer bytes).*ask for more"):
+    with pytest.raises(InputError, match=r"cr (needs level|asks for fewer bytes).*ask for a smaller cr"):
         encode(x, 256.0, MODEL, Cr(2000.0))
     with pytest.warns(UserWarning, match="allows more error .* level 8, the coarsest"):
         data = encode(x, 256.0, MODEL, Prdn(95.0))
     assert 15 < 100 * (errors(x, decode(data, MODEL)) / x.std(1)).max() < 95
-    with pytest.warns(UserWarning, match=r"cr is coded at level 2\d\.\d, .* max_error may be smaller"):
-        data = encode(x, 256.0, MODEL, Cr(1.5))
-    assert len(data) < x.size * 2 / 1.5
+    exact = len(encode(x, 256.0))
+    with pytest.warns(UserWarning, match=r"cr is finer than the model was trained for .*--max-error N"):
+        data = encode(x, 256.0, MODEL, Cr(2 * x.size / (0.97 * exact)))
+    assert len(data) < 0.97 * exact
+    for target in (Cr(1.01), Bitrate(8.2 * exact / 60)):
+        with pytest.warns(UserWarning, match=f"{target.name} allows all samples .* without loss"):
+            data = encode(x, 256.0, MODEL, target)
+        np.testing.assert_array_equal(decode(data, MODEL), x)
 
 
 def test_the_device_profile_sees_a_recording_once_and_knows_nothing_of_what_comes() -> None:
