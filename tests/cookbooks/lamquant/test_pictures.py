@@ -23,7 +23,7 @@ from cookbooks.lamquant.payload.pictures.worst import draw_worst, spectrogram, w
 from cookbooks.lamquant.payload.verdict_score import ScoreSettings, score
 from tests.cookbooks.lamquant.verdict_case import made
 
-PICTURES = "verdict_pictures"
+PICTURES = "verdict_draw"
 RATE, PNG = 128, b"\x89PNG\r\n\x1a\n"
 
 

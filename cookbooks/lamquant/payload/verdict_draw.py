@@ -1,6 +1,6 @@
 """Draws what a reviewer of a verdict asks to see; it decides nothing, and the verdict does not wait for it.
 
-    python -m cookbooks.lamquant.payload.verdict_pictures --config FILE
+    python -m cookbooks.lamquant.payload.verdict_draw --config FILE
 
 Inputs: as for the scoring, and ``verdict``, the file that came of it. Writes ``rate.json`` (CR against PRDN
 of the candidate, of what it would replace and of the trained DCT, on the beginnings of the sealed
