@@ -22,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.codec_sets import real_sets
-from cookbooks.lamquant.lqc.container.header import Channel
+from cookbooks.lamquant.lqc.container.header import ChannelFacts
 from cookbooks.lamquant.lqc.decode import Decoder
 from cookbooks.lamquant.lqc.encode import encode_stream
 from cookbooks.lamquant.lqc.model import load_model
-from cookbooks.lamquant.lqc.signals import Signal
+from cookbooks.lamquant.lqc.signals import SignalSource
 from cookbooks.lamquant.lqc.targets import parse_target
 
 RATE_HZ, PIECE_S = 256, 60
@@ -34,7 +34,7 @@ EVERY_S = 0.5
 READS = 40
 
 
-def made_up_day(seconds: int, channels: int) -> Signal:
+def made_up_day(seconds: int, channels: int) -> SignalSource:
     """The recording; the same samples however it is read."""
     source = np.concatenate([s.digital[0] for s in real_sets(["scp2"])["scp2"]])
     piece = PIECE_S * RATE_HZ
@@ -51,7 +51,7 @@ def made_up_day(seconds: int, channels: int) -> Signal:
         whole = np.concatenate([minute(number) for number in range(first, last)], axis=1)
         return whole[:, start - first * piece : stop - first * piece]
 
-    return Signal(RATE_HZ, seconds * RATE_HZ, (Channel(),) * channels, read)
+    return SignalSource(RATE_HZ, seconds * RATE_HZ, (ChannelFacts(),) * channels, read)
 
 
 class Memory:

@@ -29,7 +29,7 @@ from bench.codec_table import BEFORE, DCT_TOGETHER, DEVICE, OURS
 from bench.codec_together import DctTogether
 from cookbooks.lamquant.codec.data import load_corpus
 from cookbooks.lamquant.lqc.errors import LqcError
-from cookbooks.lamquant.payload.pictures.rate import AtRatio, Chunked, at_ratio
+from cookbooks.lamquant.pictures.rate import AtRatio, Chunked, at_ratio
 
 ASKED = (3.9, 6.5, 8.6, 12.5, 15.0, 18.2)
 """PRDN in percent; the outer two lie outside what is tabled."""

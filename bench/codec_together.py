@@ -21,7 +21,7 @@ from cookbooks.lamquant.codec.v1.bitstream import IntegerReader, IntegerWriter
 from cookbooks.lamquant.codec.v1.entropy import LOG_FLOOR, N_SCALES, SCALES_PER_OCTAVE, frequencies_from
 from cookbooks.lamquant.lqc.side import SideReader, SideWriter
 from cookbooks.lamquant.lqc.spatial import (
-    Plan,
+    RotationPlan,
     apart,
     band_edges,
     plan_for,
@@ -95,7 +95,7 @@ class _Chunk:
     """Integers of the planes [C, F, K], the rotations, and the squared error, in steps, that they leave."""
 
     q: NDArray[np.int32]
-    plan: Plan
+    plan: RotationPlan
     error: float
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from bench.lqc_files import made_model, small_files
 from bench.lqc_mutations import mutation
 from cookbooks.lamquant.lqc.container.header import Group
-from cookbooks.lamquant.lqc.container.reader import Reader
+from cookbooks.lamquant.lqc.container.reader import ChunkReader
 from cookbooks.lamquant.lqc.decode import Decoder
 from cookbooks.lamquant.lqc.errors import LqcError
 from cookbooks.lamquant.lqc.live import LiveDecoder
@@ -80,7 +80,7 @@ def read(data: bytes, model: Model) -> str:
     """Read a file in every way that there is; says what came of it. Errors that nobody documents pass."""
     outcome = "as declared"
     try:
-        with Reader(data) as reader:
+        with ChunkReader(data) as reader:
             outcome = "damage told" if reader.verify() else outcome
         if decoded(data, model):
             outcome = "chunk refused"
@@ -106,7 +106,7 @@ def _limit(n_bytes: int | None) -> None:
 def allowed(data: bytes) -> int:
     """How much memory reading a file may take."""
     try:
-        with Reader(data) as reader:
+        with ChunkReader(data) as reader:
             most = max(values(group) for group in reader.header.groups)
     except (LqcError, MemoryError):
         most = 0

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cookbooks.lamquant.lqc.adaptive import fresh_mixture
 from cookbooks.lamquant.lqc.chunk import encode_chunk, in_steps
-from cookbooks.lamquant.lqc.container.header import Annotation, Channel, Gap, Group, Header, Profile
+from cookbooks.lamquant.lqc.container.header import Annotation, ChannelFacts, FileHeader, Gap, Group, Profile
 from cookbooks.lamquant.lqc.container.writer import Writer
 from cookbooks.lamquant.lqc.context import N_FEATURES, IntegerNet
 from cookbooks.lamquant.lqc.entropy import EntropyModel
@@ -20,7 +20,7 @@ from cookbooks.lamquant.lqc.lapped import analyse, mirrored
 from cookbooks.lamquant.lqc.levels import N_DURATIONS, N_LEVELS, N_POSITIONS
 from cookbooks.lamquant.lqc.model import Model
 from cookbooks.lamquant.lqc.points import N_KINDS
-from cookbooks.lamquant.lqc.spatial import Plan, pack_plan, plan_for
+from cookbooks.lamquant.lqc.spatial import RotationPlan, pack_plan, plan_for
 from cookbooks.lamquant.lqc.tokens import N_TABLES, N_TOKENS, starts_from
 
 DIGEST = b"made up!"
@@ -63,9 +63,9 @@ def signal(channels: int, samples: int, seed: int = 0) -> NDArray[np.int32]:
     return x.astype(np.int32)
 
 
-def _channels(x: NDArray[np.int32]) -> tuple[Channel, ...]:
+def _channels(x: NDArray[np.int32]) -> tuple[ChannelFacts, ...]:
     return tuple(
-        Channel(
+        ChannelFacts(
             f"C{i}", "uV", -3276.8, 3276.7, -32768, 32767, "HP:0.1Hz", "AgAgCl", int(row[0]), -32768, 32767
         )
         for i, row in enumerate(x)
@@ -82,7 +82,7 @@ def _lapped(x: NDArray[np.int32], model: Model, profile: Profile, known: bool) -
     n = x.shape[1]
     group = Group(256, _channels(x), "lapped", 10, n if known else None, HOP, profile, model.digest)
     numbers, full = range(group.n_chunks(n)), profile == "full"
-    baseline, shared, steps = Baseline(group.per_chunk * HOP, n), Plan(), np.full(len(x), 200)
+    baseline, shared, steps = Baseline(group.per_chunk * HOP, n), RotationPlan(), np.full(len(x), 200)
     if full:
         baseline.hold(1, _jumps(len(x)))
     plain = baseline.off((x - x[:, :1]).astype(np.float64), 0)
@@ -100,7 +100,7 @@ def _lapped(x: NDArray[np.int32], model: Model, profile: Profile, known: bool) -
 
 def _exact(x: NDArray[np.int32], max_error: int, known: bool) -> tuple[Group, list[bytes]]:
     n = x.shape[1]
-    group = Group(100.5, tuple(Channel() for _ in x), "exact", 150, n if known else None)
+    group = Group(100.5, tuple(ChannelFacts() for _ in x), "exact", 150, n if known else None)
     return group, [
         encode_exact(x[:, slice(*group.frames(i, n))], max_error) for i in range(group.n_chunks(n))
     ]
@@ -108,7 +108,7 @@ def _exact(x: NDArray[np.int32], max_error: int, known: bool) -> tuple[Group, li
 
 def _file(groups: list[tuple[Group, list[bytes]]], totals: list[int], **more: object) -> bytes:
     out = io.BytesIO()
-    header = Header(tuple(group for group, _ in groups), **more)  # type: ignore[arg-type]
+    header = FileHeader(tuple(group for group, _ in groups), **more)  # type: ignore[arg-type]
     with Writer(out, header) as writer:
         waiting = [list(enumerate(chunks)) for _, chunks in groups]
         while (number := writer.due()) is not None:

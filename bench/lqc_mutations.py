@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cookbooks.lamquant.lqc.container import index, layout, records, text
-from cookbooks.lamquant.lqc.container.source import Source
-from cookbooks.lamquant.lqc.container.walk import Walk, Window
+from cookbooks.lamquant.lqc.container.source import ByteSource
+from cookbooks.lamquant.lqc.container.walk import ByteWindow, Walk
 from cookbooks.lamquant.lqc.varint import Cursor, put
 
 
@@ -26,7 +26,7 @@ def taken_apart(data: bytes) -> Parts:
     """The parts of a valid file."""
     parsed = layout.unpack(data, len(data))
     n_groups = len(parsed.header.groups)
-    walked = list(Walk(Window(Source(data)), parsed.size, n_groups))
+    walked = list(Walk(ByteWindow(ByteSource(data)), parsed.size, n_groups))
     return Parts(data[: parsed.size], n_groups, [(one.head.kind, bytes(one.content)) for one in walked[:-1]])
 
 

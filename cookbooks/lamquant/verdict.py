@@ -38,7 +38,7 @@ CODEC_ENCODE = "cookbooks.lamquant.payload.codec_encode"
 CODEC_DECODE = "cookbooks.lamquant.payload.codec_decode"
 INCUMBENT = "incumbent"
 VERDICT_SCORE = "cookbooks.lamquant.payload.verdict_score"
-VERDICT_PICTURES = "cookbooks.lamquant.payload.verdict_draw"
+VERDICT_PICTURES = "cookbooks.lamquant.payload.pictures_build"
 BITSTREAM_SUFFIX, BITSTREAMS, WINDOWS_INDEX = ".lqc", "bitstreams", "windows.json"
 DISTRIBUTIONS = (
     *(

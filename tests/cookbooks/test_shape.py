@@ -18,7 +18,7 @@ BESIDE = ("artifacts", "configs", "recipes")
 MORE = {LAMQUANT: {"data_kinds", "labelling"}, LLM: {"data_kinds", "gguf", "suite"}}
 VERBS = {
     *("train", "encode", "decode", "build", "score", "convert", "verify", "evaluate", "normalise", "split"),
-    *("take", "merge", "predict", "measure", "preflight", "draw"),
+    *("take", "merge", "predict", "measure", "preflight"),
 }
 OLD_NAMES = {LAMQUANT / "payload" / "codec": ["__init__", "checkpoint"]}
 """Kept for scripts of users."""
@@ -62,8 +62,6 @@ def test_payloads_hold_scripts_alone_each_a_stage_and_a_verb(cookbook: Path) -> 
     for path in sorted(folder.rglob("*.py")):
         if path.parent in OLD_NAMES:
             assert path.stem in OLD_NAMES[path.parent], path
-        elif path.parent.name == "pictures":
-            continue  # what is drawn needs matplotlib, which payloads alone import
         elif path.name != "__init__.py":
             assert path.parent == folder, f"{path}: libraries lie beside payload/"
             stage, _, verb = path.stem.rpartition("_")
@@ -71,34 +69,20 @@ def test_payloads_hold_scripts_alone_each_a_stage_and_a_verb(cookbook: Path) -> 
             assert 'if __name__ == "__main__":' in path.read_text(), path
 
 
-APART = ("cookbooks/lamquant/lqc/", "cookbooks/lamquant/codec/v1/")
-"""What is copied to where Blut is not, and what stays as it was written: their words are their own."""
-TWICE = {"Compared", "Examples", "Job", "Mark", "Meter", "Pair", "Piece", "Wanted", "Whole"}
-"""Names that stand for two things still, in rooms that do not know each other."""
-TWO_VERSIONS = {
-    "cookbooks/lamquant/codec/checkpoint.py",
-    "cookbooks/lamquant/codec/files.py",
-    "cookbooks/lamquant/codec_command/app.py",
-}
-"""Modules that meet a namesake: of the other version, or a command of that name."""
-
-
 def test_a_class_name_stands_for_one_thing() -> None:
     places: dict[str, list[str]] = defaultdict(list)
     for path, tree in sources():
-        if path.as_posix().startswith(APART):
-            continue
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].append(f"{path}:{node.lineno}")
-    assert {name for name, found in places.items() if len(found) > 1} == TWICE
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 
 def test_modules_of_the_cookbooks_go_by_their_own_names() -> None:
     renamed = [
         f"{path}:{node.lineno}: {node.module} {one.name} as {one.asname}"
         for path, tree in sources()
-        if path.parts[0] == "cookbooks" and path.as_posix() not in TWO_VERSIONS
+        if path.parts[0] == "cookbooks"
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("cookbooks")
         for one in node.names

@@ -9,7 +9,7 @@ import pytest
 
 from bench.lqc_files import made_model, signal, small_files
 from cookbooks.lamquant.lqc.container import header, layout, records, text, walk
-from cookbooks.lamquant.lqc.container.reader import Reader
+from cookbooks.lamquant.lqc.container.reader import ChunkReader
 from cookbooks.lamquant.lqc.decode import decode
 from cookbooks.lamquant.lqc.exact import decode_exact, encode_exact
 from cookbooks.lamquant.lqc.mixing import SQUASH, STRETCH
@@ -32,7 +32,7 @@ def program() -> dict[str, Any]:
 @pytest.mark.parametrize("kind", range(5))
 def test_the_program_on_the_page_reads_every_kind_of_file(kind: int, program: dict[str, Any]) -> None:
     data = list(small_files(made_model()).values())[kind]
-    reader = Reader(data)
+    reader = ChunkReader(data)
     found = {(group, number): content for group, number, content in program["chunks"](data)}
     expected = {
         (group, number): reader.chunk(group, number)

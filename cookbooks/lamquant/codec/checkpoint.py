@@ -12,7 +12,8 @@ from safetensors.numpy import save
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.codec.coder import RecordingCoder
 from cookbooks.lamquant.codec.errors import CheckpointError
-from cookbooks.lamquant.codec.v1 import checkpoint as v1
+from cookbooks.lamquant.codec.v1 import FIRST_SCHEMA
+from cookbooks.lamquant.codec.v1.checkpoint import FirstLoadedCodec, load_first_checkpoint
 from cookbooks.lamquant.lqc.entropy import EntropyModel
 from cookbooks.lamquant.lqc.errors import LqcError
 from cookbooks.lamquant.lqc.model import DESCRIPTION, ENTROPY, SCHEMA, WEIGHTS, load_model
@@ -46,7 +47,7 @@ class LoadedCodec:
     description: dict[str, Any]
 
 
-def load_checkpoint(directory: Path) -> LoadedCodec | v1.LoadedCodec:
+def load_checkpoint(directory: Path) -> LoadedCodec | FirstLoadedCodec:
     """Read and verify a checkpoint of either version; every expected array must be there, and no other.
 
     Raises:
@@ -56,8 +57,8 @@ def load_checkpoint(directory: Path) -> LoadedCodec | v1.LoadedCodec:
         schema = json.loads((directory / DESCRIPTION).read_bytes())["schema"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{directory.name}: not a joint codec checkpoint: {error!r}") from error
-    if schema == v1.SCHEMA:
-        return v1.load_checkpoint(directory)
+    if schema == FIRST_SCHEMA:
+        return load_first_checkpoint(directory)
     try:
         model = load_model(directory)
         noise_ratio = float(model.description["noise_ratio"])

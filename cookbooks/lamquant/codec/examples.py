@@ -34,7 +34,7 @@ class Plane:
 
 
 @dataclass(frozen=True)
-class Examples:
+class SymbolExamples:
     """Holds contexts and what followed: features int16 [N, features], and all else [N]."""
 
     features: NDArray[np.int16]
@@ -47,14 +47,14 @@ class Examples:
     def __len__(self) -> int:
         return len(self.magnitude)
 
-    def take(self, index: NDArray[np.int64]) -> "Examples":
+    def take(self, index: NDArray[np.int64]) -> "SymbolExamples":
         """Returns the examples at ``index``."""
-        return Examples(*(value[index] for value in vars(self).values()))
+        return SymbolExamples(*(value[index] for value in vars(self).values()))
 
 
-def join(parts: list[Examples]) -> Examples:
+def join(parts: list[SymbolExamples]) -> SymbolExamples:
     """Returns all examples of several."""
-    return Examples(
+    return SymbolExamples(
         *(np.concatenate(columns) for columns in zip(*(vars(p).values() for p in parts), strict=True))
     )
 
@@ -131,7 +131,7 @@ def rounded(plane: Plane) -> NDArray[np.int32]:
     return (np.sign(plane.y) * np.floor(np.abs(plane.y) + 0.4)).astype(np.int32)
 
 
-def examples_of(plane: Plane, q: NDArray[np.int32], rng: np.random.Generator) -> Examples:
+def examples_of(plane: Plane, q: NDArray[np.int32], rng: np.random.Generator) -> SymbolExamples:
     """Returns the contexts of all coded values of a plane, those without any magnitude thinned out."""
     bins, spec = int(used_bins(q, 1)[0]), plane.spec
     magnitude = np.abs(q[:, :, :bins])
@@ -140,7 +140,7 @@ def examples_of(plane: Plane, q: NDArray[np.int32], rng: np.random.Generator) ->
     kept = ~quiet | (rng.random(quiet.size) < 1 / _QUIET_KEPT)
     n = int(kept.sum())
     position = np.broadcast_to(positions(spec.hop, spec.rate_hz)[:bins], magnitude.shape).reshape(-1)
-    return Examples(
+    return SymbolExamples(
         features[kept],
         position[kept].astype(np.int16),
         np.full(n, spec.levels[0], np.int16),

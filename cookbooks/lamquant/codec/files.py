@@ -11,13 +11,14 @@ from blut_resources.files.durable import random_name, sync
 from blut_resources.files.foreign import open_regular
 from blut_resources.payload_kit.refuse import Refused
 from blut_resources.store.artifacts import write_atomic
+from cookbooks.lamquant.codec.v1 import FIRST_SCHEMA
 from cookbooks.lamquant.formats.corpus import StoredRecording
-from cookbooks.lamquant.lqc import model as lqc_model
-from cookbooks.lamquant.lqc.container.header import Channel
+from cookbooks.lamquant.lqc.container.header import ChannelFacts
 from cookbooks.lamquant.lqc.decode import Decoder
 from cookbooks.lamquant.lqc.encode import encode_stream
 from cookbooks.lamquant.lqc.errors import LqcError
-from cookbooks.lamquant.lqc.signals import Signal
+from cookbooks.lamquant.lqc.model import DESCRIPTION, load_model
+from cookbooks.lamquant.lqc.signals import SignalSource
 from cookbooks.lamquant.lqc.targets import NoiseRatio
 
 
@@ -47,7 +48,7 @@ def open_codec(checkpoint: Path, threads: int) -> FileCodec:
     Raises:
         Refused: it is damaged or of a later version.
     """
-    if _schema(checkpoint) == "blut.joint_codec.v1":
+    if _schema(checkpoint) == FIRST_SCHEMA:
         return _First(checkpoint)
     try:
         return _Chunked(checkpoint, threads)
@@ -57,7 +58,7 @@ def open_codec(checkpoint: Path, threads: int) -> FileCodec:
 
 def _schema(checkpoint: Path) -> Any:
     try:
-        return json.loads((checkpoint / lqc_model.DESCRIPTION).read_bytes()).get("schema")
+        return json.loads((checkpoint / DESCRIPTION).read_bytes()).get("schema")
     except (OSError, ValueError, AttributeError):
         return None  # whoever reads it next says what is wrong
 
@@ -67,9 +68,9 @@ class _First:
 
     def __init__(self, checkpoint: Path) -> None:
         # torch is loaded for this one alone
-        from cookbooks.lamquant.codec.v1.checkpoint import load_checkpoint
+        from cookbooks.lamquant.codec.v1.checkpoint import load_first_checkpoint
 
-        self._coder = load_checkpoint(checkpoint).coder
+        self._coder = load_first_checkpoint(checkpoint).coder
 
     def encode(self, recording: StoredRecording, path: Path) -> int:
         data = self._coder.encode(recording.digital, recording.rate_hz)
@@ -89,16 +90,16 @@ class _Chunked:
     """Holds a checkpoint of today's: chunk by chunk, with as much memory for a day as for an hour."""
 
     def __init__(self, checkpoint: Path, threads: int) -> None:
-        self._model, self._threads = lqc_model.load_model(checkpoint), threads
+        self._model, self._threads = load_model(checkpoint), threads
         ratio = self._model.description.get("noise_ratio")
         if not isinstance(ratio, float):
-            raise LqcError(f"{lqc_model.DESCRIPTION}: noise_ratio={ratio!r}: must be a number above 0")
+            raise LqcError(f"{DESCRIPTION}: noise_ratio={ratio!r}: must be a number above 0")
         self._target = NoiseRatio(ratio)
 
     def encode(self, recording: StoredRecording, path: Path) -> int:
         # labels and scaling are in the corpus, and every byte of the file counts
-        channels = (Channel(),) * len(recording.channels)
-        signal = Signal(recording.rate_hz, recording.n_samples, channels, recording.read)
+        channels = (ChannelFacts(),) * len(recording.channels)
+        signal = SignalSource(recording.rate_hz, recording.n_samples, channels, recording.read)
         out = io.BytesIO()
         made = encode_stream([signal], out, self._model, self._target, threads=self._threads)
         write_atomic(path, out.getvalue())

@@ -17,7 +17,15 @@ import torch
 
 from blut_resources.payload_kit.session import Diverged
 from cookbooks.lamquant.codec.data import WindowCorpus
-from cookbooks.lamquant.codec.examples import Examples, Plane, Static, draw_plane, examples_of, join, rounded
+from cookbooks.lamquant.codec.examples import (
+    Plane,
+    Static,
+    SymbolExamples,
+    draw_plane,
+    examples_of,
+    join,
+    rounded,
+)
 from cookbooks.lamquant.codec.losses import laplace_bits
 from cookbooks.lamquant.codec.net import ScaleNet
 from cookbooks.lamquant.codec.presets import Preset, Tier
@@ -93,7 +101,7 @@ class Trainer:
         self.history.append({"epoch": self.epoch} | metrics)
         return metrics
 
-    def _shards(self, rng: np.random.Generator) -> Iterator[Examples]:
+    def _shards(self, rng: np.random.Generator) -> Iterator[SymbolExamples]:
         """Yields the epoch's examples, as much at a time as memory should hold."""
         if self._static is None and self.epoch > 1:
             self._static = self.static()
@@ -105,7 +113,7 @@ class Trainer:
                 parts.append(examples_of(plane, q, rng))
             yield join(parts)
 
-    def _batches(self, examples: Examples, rng: np.random.Generator) -> Iterator[Examples]:
+    def _batches(self, examples: SymbolExamples, rng: np.random.Generator) -> Iterator[SymbolExamples]:
         size = CONTEXTS * self.preset.batch_size
         for _ in range(self.preset.passes):
             order = rng.permutation(len(examples))
@@ -118,7 +126,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.preset.lr * warm * max(cosine, 0.02)
 
-    def _step(self, batch: Examples) -> tuple[float, float]:
+    def _step(self, batch: SymbolExamples) -> tuple[float, float]:
         """Returns the mean bits of a batch and its weight, after one step against them."""
         x = torch.from_numpy(batch.features).to(self.device).float() / 16
         rows = (batch.position, batch.level, batch.duration)

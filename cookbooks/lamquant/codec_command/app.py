@@ -12,7 +12,7 @@ from blut_resources.text import lines
 from cookbooks.lamquant.codec_command.installed import needs_extra
 
 if TYPE_CHECKING:
-    from cookbooks.lamquant.codec_command.files import Job
+    from cookbooks.lamquant.codec_command.files import FileJob
 
 app = group("Recordings to small .lqc files and back.")
 
@@ -65,8 +65,8 @@ def encode(
     EEG is coded with the model, as small as the target allows; every other signal is kept exactly. With
     --max-error all signals are coded without a model. Of annotations onset, duration and class are kept.
     """
-    from cookbooks.lamquant.codec_command import encode as work
     from cookbooks.lamquant.codec_command.batch import dealt_with
+    from cookbooks.lamquant.codec_command.encode import Asked, encoded, renamed, target_of
     from cookbooks.lamquant.codec_command.models import NoModel, checkpoint_of
     from cookbooks.lamquant.formats.edf.discovery import SUFFIXES
     from cookbooks.lamquant.lqc.errors import LqcError
@@ -77,9 +77,9 @@ def encode(
     if model is None and max_error is None:
         wrong("--model is needed, such as NAME@ALIAS of `blut model list`; with --max-error none is")
     try:
-        asked = work.Asked(
+        asked = Asked(
             checkpoint=None if model is None or max_error is not None else checkpoint_of(model),
-            target=work.target_of(prdn, max_error, cr, bitrate),
+            target=target_of(prdn, max_error, cr, bitrate),
             tier=tier,
             profile="device" if profile == "device" else "full",
             identity=identity == "keep",
@@ -88,10 +88,10 @@ def encode(
         )
     except (NoModel, LqcError) as error:
         wrong(str(error))
-    jobs = _jobs(files, output, SUFFIXES, (".lqc",), work.renamed)
+    jobs = _jobs(files, output, SUFFIXES, (".lqc",), renamed)
     dealt_with(
         jobs,
-        lambda job, n, told: work.encoded(asked, job, n, told),
+        lambda job, n, told: encoded(asked, job, n, told),
         _encoded_line,
         verb="encode",
         threads=threads,
@@ -119,24 +119,24 @@ def decode(
 
     Without --model the checkpoint that a file names is looked for in the store.
     """
-    from cookbooks.lamquant.codec_command import decode as work
     from cookbooks.lamquant.codec_command.batch import dealt_with
+    from cookbooks.lamquant.codec_command.decode import SUFFIXES, DecodeWanted, decoded, lost_told
 
     _among("--damaged", damaged, "refuse", "keep")
     if kind is not None:
         _among("--format", kind, "edf", "bdf", "npy")
-        if output is not None and output.suffix.lower() in {*work.SUFFIXES} - {f".{kind}"}:
+        if output is not None and output.suffix.lower() in {*SUFFIXES} - {f".{kind}"}:
             wrong(f"--format {kind} and -o {output} exclude each other: give one of them")
-    elif output is not None and output.suffix.lower() in work.SUFFIXES:
+    elif output is not None and output.suffix.lower() in SUFFIXES:
         kind = output.suffix[1:].lower()
-    wanted = work.Wanted(model, kind.upper() if kind else None, force, damaged == "keep")
-    jobs = _jobs(files, output, (".lqc",), tuple(work.SUFFIXES), lambda source: source.stem)
+    wanted = DecodeWanted(model, kind.upper() if kind else None, force, damaged == "keep")
+    jobs = _jobs(files, output, (".lqc",), tuple(SUFFIXES), lambda source: source.stem)
     dealt_with(
         jobs,
-        lambda job, n, told: work.decoded(wanted, job, n, told),
+        lambda job, n, told: decoded(wanted, job, n, told),
         _decoded_line,
         verb="decode",
-        lost=work.lost_told,
+        lost=lost_told,
         threads=threads,
         as_json=as_json,
     )
@@ -148,7 +148,7 @@ def _jobs(
     suffixes: tuple[str, ...],
     written: tuple[str, ...],
     renamed: "Callable[[Path], str]",
-) -> "list[Job]":
+) -> "list[FileJob]":
     from cookbooks.lamquant.codec_command.files import BadPlace, jobs_of
 
     try:
@@ -205,11 +205,11 @@ def _decoded_line(row: dict[str, Any]) -> str:
 @needs_extra
 def info(files: Files, as_json: AsJson = False) -> None:
     """Say what .lqc files hold: channels, how they are coded, annotations, and whether they name a person."""
-    from cookbooks.lamquant.codec_command import info as work
     from cookbooks.lamquant.codec_command.batch import dealt_with
+    from cookbooks.lamquant.codec_command.info import described, told
 
     jobs = _jobs(files, None, (".lqc",), (), lambda source: source.name)
-    dealt_with(jobs, work.described, work.told, verb="info", threads=1, as_json=as_json)
+    dealt_with(jobs, described, told, verb="info", threads=1, as_json=as_json)
 
 
 @app.command()
@@ -224,16 +224,16 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Prove .lqc files: every chunk is whole and can be decoded, and its samples are what was promised."""
-    from cookbooks.lamquant.codec_command import verify as work
     from cookbooks.lamquant.codec_command.batch import dealt_with
+    from cookbooks.lamquant.codec_command.verify import VerifyWanted, told, verified
 
     if against is not None and (len(files) > 1 or files[0].is_dir()):
         wrong(f"--against {against}: is the original of one file: give that file alone")
-    wanted = work.Wanted(model, against)
+    wanted = VerifyWanted(model, against)
     dealt_with(
         _jobs(files, None, (".lqc",), (), lambda source: source.name),
-        lambda job, n, told: work.verified(wanted, job, n, told),
-        work.told,
+        lambda job, n, told: verified(wanted, job, n, told),
+        told,
         verb="verify",
         threads=threads,
         as_json=as_json,
@@ -254,13 +254,13 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Measure a .lqc file, or what it was decoded to, beside its original, as a verdict does."""
-    from cookbooks.lamquant.codec_command import compare as work
     from cookbooks.lamquant.codec_command.batch import EXPECTED, problem_of
+    from cookbooks.lamquant.codec_command.compare import compared, told
     from cookbooks.lamquant.codec_command.files import finished
     from cookbooks.lamquant.formats.edf.problems import BadRecording
 
     try:
-        found = work.compared(original, decoded, model, threads)
+        found = compared(original, decoded, model, threads)
         if picture is not None and found.worst is not None:
             from cookbooks.lamquant.codec_command.picture import drawn
 
@@ -274,7 +274,7 @@ def compare(
     if as_json:
         print_json(found.figures)
     else:
-        typer.echo(lines(work.told(found.figures)))
+        typer.echo(lines(told(found.figures)))
 
 
 @app.command()

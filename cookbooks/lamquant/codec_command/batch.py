@@ -16,7 +16,7 @@ import typer
 from blut_assets.terminal.output import duration, print_json
 from blut_resources.runs.compute_logs import CLEAR
 from blut_resources.text import one_line, output
-from cookbooks.lamquant.codec_command.files import BadPlace, Job
+from cookbooks.lamquant.codec_command.files import BadPlace, FileJob
 from cookbooks.lamquant.codec_command.models import NoModel
 from cookbooks.lamquant.formats.edf.problems import BadRecording
 
@@ -33,7 +33,7 @@ class Failed(Exception):
 
 
 @dataclass
-class Meter:
+class BatchMeter:
     """Holds how far each file is, and whether all is to end. Safe to call from any thread."""
 
     total: int
@@ -56,12 +56,12 @@ class Meter:
         return (self.done + sum(list(self.shares.values()))) / max(self.total, 1)
 
 
-Work = Callable[[Job, int, Callable[[int, int], None]], Row]
+Work = Callable[[FileJob, int, Callable[[int, int], None]], Row]
 """Deals with a file in so many threads, and tells how far it is; returns what is said of it."""
 
 
 def dealt_with(
-    jobs: Sequence[Job],
+    jobs: Sequence[FileJob],
     work: Work,
     told: Callable[[Row], str],
     *,
@@ -83,7 +83,7 @@ def dealt_with(
     """
     cores = threads or len(os.sched_getaffinity(0))
     at_once = max(1, min(cores, len(jobs)))
-    meter, rows, failed = Meter(len(jobs)), list[Row](), 0
+    meter, rows, failed = BatchMeter(len(jobs)), list[Row](), 0
     try:
         with _painted(meter, verb):
             for job, row in _outcomes(jobs, work, meter, at_once, max(1, cores // at_once)):
@@ -110,11 +110,13 @@ def dealt_with(
 
 
 def _outcomes(
-    jobs: Sequence[Job], work: Work, meter: Meter, at_once: int, threads: int
-) -> Iterator[tuple[Job, Row]]:
+    jobs: Sequence[FileJob], work: Work, meter: BatchMeter, at_once: int, threads: int
+) -> Iterator[tuple[FileJob, Row]]:
     pool = ThreadPoolExecutor(at_once)
     try:
-        waiting: dict[Future[Row], Job] = {pool.submit(_one, job, work, threads, meter): job for job in jobs}
+        waiting: dict[Future[Row], FileJob] = {
+            pool.submit(_one, job, work, threads, meter): job for job in jobs
+        }
         while waiting:
             ready, _ = wait(waiting, return_when=FIRST_COMPLETED)
             for future in ready:
@@ -129,7 +131,7 @@ def _outcomes(
         pool.shutdown(cancel_futures=True)
 
 
-def _one(job: Job, work: Work, threads: int, meter: Meter) -> Row:
+def _one(job: FileJob, work: Work, threads: int, meter: BatchMeter) -> Row:
     if job.problem:
         return {"problem": job.problem}
     name = str(job.source)
@@ -164,7 +166,7 @@ def _say(text: str, err: bool = False) -> None:
 
 
 @contextlib.contextmanager
-def _painted(meter: Meter, verb: str) -> Iterator[None]:
+def _painted(meter: BatchMeter, verb: str) -> Iterator[None]:
     """Show at the bottom of a terminal how far it is; nothing in a pipe, where each file is a line."""
     if not sys.stderr.isatty():
         yield

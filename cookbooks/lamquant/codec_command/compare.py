@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from blut_assets.terminal.output import columns
 from cookbooks.lamquant.codec_command.files import LQC
-from cookbooks.lamquant.codec_command.pairs import Pair, Paired, opened, paired
+from cookbooks.lamquant.codec_command.pairs import FilePair, Paired, opened, paired
 from cookbooks.lamquant.codec_command.recorded import open_recorded
 from cookbooks.lamquant.codec_command.sums import Sums
 from cookbooks.lamquant.gate.metrics import Fidelity, measure_parts
@@ -44,14 +44,14 @@ class Worst:
 
 
 @dataclass(frozen=True)
-class Compared:
+class Comparison:
     """Holds all figures, and what is worst; None where nothing moves."""
 
     figures: Figures
     worst: Worst | None
 
 
-def compared(original: Path, decoded: Path, model: str | None, threads: int) -> Compared:
+def compared(original: Path, decoded: Path, model: str | None, threads: int) -> Comparison:
     """Returns the figures of a .lqc, EDF or BDF file beside its original.
 
     Raises:
@@ -72,7 +72,7 @@ def compared(original: Path, decoded: Path, model: str | None, threads: int) -> 
         figures = _figures(found, x, y, places)
         figures |= {"original": str(original), "decoded": str(decoded), "bytes": n_bytes}
         figures["cr"] = raw / n_bytes if is_coded else None
-        return Compared(figures, _worst(found, x, y, places, figures))
+        return Comparison(figures, _worst(found, x, y, places, figures))
 
 
 @contextlib.contextmanager
@@ -132,7 +132,7 @@ def _figures(found: Paired, x: NDArray[np.int32], y: NDArray[np.int32], places: 
     }
 
 
-def _channel(pair: Pair, digital: NDArray[np.int32], other: NDArray[np.int32]) -> Figures:
+def _channel(pair: FilePair, digital: NDArray[np.int32], other: NDArray[np.int32]) -> Figures:
     a, b = _physical(digital, pair), _physical(other, pair)
     measured = measure_parts(a[None], b[None], pair.rate_hz)[0]
     stretches = measure_stretches(digital, a, b, max(1, round(STRETCH_S * pair.rate_hz)))
@@ -150,7 +150,7 @@ def _channel(pair: Pair, digital: NDArray[np.int32], other: NDArray[np.int32]) -
     }
 
 
-def _physical(digital: NDArray[np.int32], pair: Pair, at: int = 0) -> NDArray[np.float64]:
+def _physical(digital: NDArray[np.int32], pair: FilePair, at: int = 0) -> NDArray[np.float64]:
     return digital[at : at + pair.n_samples] * np.float64(pair.scale) + pair.offset
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from cookbooks.lamquant.codec_command.batch import Failed, Row
 from cookbooks.lamquant.codec_command.edf_out import CannotWrite, Kind, kind_of, write_edf
-from cookbooks.lamquant.codec_command.files import Job, finished
+from cookbooks.lamquant.codec_command.files import FileJob, finished
 from cookbooks.lamquant.codec_command.recorded import Recorded, open_recorded
 from cookbooks.lamquant.lqc.decode import Decoder
 from cookbooks.lamquant.lqc.errors import ChunkError
@@ -20,7 +20,7 @@ AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DecodeWanted:
     """Holds how files are to be decoded; ``kind`` is None where each becomes what it was."""
 
     model: str | None
@@ -29,7 +29,7 @@ class Wanted:
     keep_damaged: bool = False
 
 
-def decoded(wanted: Wanted, job: Job, threads: int, progress: Callable[[int, int], None]) -> Row:
+def decoded(wanted: DecodeWanted, job: FileJob, threads: int, progress: Callable[[int, int], None]) -> Row:
     """Returns what is said of a file that was decoded.
 
     Raises:

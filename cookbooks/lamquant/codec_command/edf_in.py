@@ -24,8 +24,8 @@ from cookbooks.lamquant.formats.edf.parts import Parts, closed_on_error, open_pa
 from cookbooks.lamquant.formats.edf.problems import BadRecording, Repair
 from cookbooks.lamquant.formats.edf.samples import Samples
 from cookbooks.lamquant.formats.edf.timekeeping import find_segments
-from cookbooks.lamquant.lqc.container.header import Channel, Gap, Header
-from cookbooks.lamquant.lqc.signals import MAX_CHANNELS, Signal
+from cookbooks.lamquant.lqc.container.header import ChannelFacts, FileHeader, Gap
+from cookbooks.lamquant.lqc.signals import MAX_CHANNELS, SignalSource
 
 FACTS = "edf"
 """Of a header's facts: what an EDF file says beside its samples and channels."""
@@ -38,7 +38,7 @@ _NUMBER = re.compile(r"\d{4,}")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SignalsWanted:
     """Says what of a recording is taken: who it is of, and other signals than EEG."""
 
     identity: bool = False
@@ -50,8 +50,8 @@ class Wanted:
 class Taken:
     """Holds an open recording as it is coded: its signals, and what a .lqc file says beside them."""
 
-    signals: tuple[Signal, ...]
-    about: Header
+    signals: tuple[SignalSource, ...]
+    about: FileHeader
     sample_bytes: int
     raw_bytes: int
     repairs: tuple[Repair, ...]
@@ -64,7 +64,7 @@ class _Group:
 
 
 @contextlib.contextmanager
-def taken(path: Path, wanted: Wanted, vocabulary: Vocabulary) -> Iterator[Taken]:
+def taken(path: Path, wanted: SignalsWanted, vocabulary: Vocabulary) -> Iterator[Taken]:
     """Open a recording, EDF or BDF, also in gzip, for as long as it is coded.
 
     Raises:
@@ -75,7 +75,7 @@ def taken(path: Path, wanted: Wanted, vocabulary: Vocabulary) -> Iterator[Taken]
         yield _taken(path, parts, wanted, vocabulary)
 
 
-def _taken(path: Path, parts: Parts, wanted: Wanted, vocabulary: Vocabulary) -> Taken:
+def _taken(path: Path, parts: Parts, wanted: SignalsWanted, vocabulary: Vocabulary) -> Taken:
     eeg = _eeg(path, parts, wanted.eeg_needed)
     words = frozenset() if wanted.identity else _words(parts)
     left_out = _left_out(parts.signals, eeg, wanted)
@@ -99,7 +99,7 @@ def _taken(path: Path, parts: Parts, wanted: Wanted, vocabulary: Vocabulary) -> 
         ) from None
     return Taken(
         signals=tuple(_signal(path, parts, group, words) for group in groups),
-        about=Header(
+        about=FileHeader(
             (),
             gaps=tuple(gaps),
             annotations=annotations,
@@ -124,7 +124,7 @@ def _eeg(path: Path, parts: Parts, needed: bool) -> frozenset[int]:
     return frozenset(channel.slot.index for channel in channels)
 
 
-def _left_out(signals: Sequence[Slot], eeg: frozenset[int], wanted: Wanted) -> dict[int, str]:
+def _left_out(signals: Sequence[Slot], eeg: frozenset[int], wanted: SignalsWanted) -> dict[int, str]:
     """Returns why signals are not coded, by their indices."""
     found = {}
     for slot in signals:
@@ -163,10 +163,10 @@ def _gaps(parts: Parts, segments: Sequence[Any]) -> Iterator[tuple[int, float]]:
         end_s = segment.onset_s + segment.n_records * parts.duration_s
 
 
-def _signal(path: Path, parts: Parts, group: _Group, words: frozenset[str]) -> Signal:
+def _signal(path: Path, parts: Parts, group: _Group, words: frozenset[str]) -> SignalSource:
     samples = Samples(path, parts.file.fileno(), parts.layout, group.slots)
     per_record = group.slots[0].samples
-    return Signal(
+    return SignalSource(
         rate_hz=per_record / parts.duration_s,
         n_samples=per_record * parts.layout.n_records,
         channels=tuple(_channel(slot, words) for slot in group.slots),
@@ -175,7 +175,7 @@ def _signal(path: Path, parts: Parts, group: _Group, words: frozenset[str]) -> S
     )
 
 
-def _channel(slot: Slot, words: frozenset[str]) -> Channel:
+def _channel(slot: Slot, words: frozenset[str]) -> ChannelFacts:
     return channel_of(_nameless(slot.raw, slot.index, words))
 
 

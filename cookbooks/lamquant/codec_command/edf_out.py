@@ -13,9 +13,9 @@ from cookbooks.lamquant.codec_command.edf_in import FACTS
 from cookbooks.lamquant.codec_command.fields import DIGITAL, fields_of, from_json, number_text
 from cookbooks.lamquant.codec_command.recorded import Recorded
 from cookbooks.lamquant.formats.edf.header import integer_of
-from cookbooks.lamquant.formats.edf.tal_writer import LaidOut, Mark, lay_out_marks
+from cookbooks.lamquant.formats.edf.tal_writer import LaidOut, TalMark, lay_out_marks
 from cookbooks.lamquant.formats.edf.writer import SAMPLE_BYTES, Outline, RecordWriter, Unwritable
-from cookbooks.lamquant.lqc.container.header import Channel, Header
+from cookbooks.lamquant.lqc.container.header import ChannelFacts, FileHeader
 from cookbooks.lamquant.lqc.decode import Described
 
 Kind = Literal["EDF", "BDF"]
@@ -176,7 +176,7 @@ def _signal(decoder: Recorded, told: Any, kind: Kind, was: str, records: int) ->
 
 
 def _with_lists(
-    header: Header,
+    header: FileHeader,
     kind: Kind,
     fixed: Mapping[str, bytes],
     signals: Sequence[_Signal],
@@ -188,7 +188,7 @@ def _with_lists(
     samples, laid_out = [one.samples for one in signals], None
     if lists:
         marks = [
-            Mark(one.onset_s + begin_s, one.duration_s, one.kind if one.text is None else one.text)
+            TalMark(one.onset_s + begin_s, one.duration_s, one.kind if one.text is None else one.text)
             for one in header.annotations
         ]
         laid_out = lay_out_marks(marks, onsets, [samples[at] * width for at in lists])
@@ -267,7 +267,7 @@ def _duration(signals: Sequence[Described]) -> float:
     raise CannotWrite(f"no record of EDF has whole numbers of samples at {rates}: write .npy")
 
 
-def _scaled(channel: Channel, kind: Kind) -> Channel:
+def _scaled(channel: ChannelFacts, kind: Kind) -> ChannelFacts:
     """Returns a channel with the limits that a header must have: of the integers, where there are none."""
     if channel.digital_min is not None:
         return channel

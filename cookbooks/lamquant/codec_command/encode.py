@@ -7,8 +7,8 @@ from pathlib import Path
 
 from cookbooks.lamquant.codec.presets import TIERS
 from cookbooks.lamquant.codec_command.batch import Row
-from cookbooks.lamquant.codec_command.edf_in import LEFT_OUT, REPAIRED, Wanted, taken
-from cookbooks.lamquant.codec_command.files import LQC, Job, finished
+from cookbooks.lamquant.codec_command.edf_in import LEFT_OUT, REPAIRED, SignalsWanted, taken
+from cookbooks.lamquant.codec_command.files import LQC, FileJob, finished
 from cookbooks.lamquant.codec_command.marks import shipped_vocabulary
 from cookbooks.lamquant.codec_command.pairs import ASKED
 from cookbooks.lamquant.codec_command.recorded import loaded
@@ -33,7 +33,7 @@ class Asked:
     force: bool
 
 
-def encoded(asked: Asked, job: Job, threads: int, progress: Callable[[int, int], None]) -> Row:
+def encoded(asked: Asked, job: FileJob, threads: int, progress: Callable[[int, int], None]) -> Row:
     """Returns what is said of a recording that was encoded.
 
     Raises:
@@ -43,7 +43,7 @@ def encoded(asked: Asked, job: Job, threads: int, progress: Callable[[int, int],
     """
     model = None if asked.checkpoint is None else loaded(asked.checkpoint)
     target = asked.target or _of_tier(asked.tier, {} if model is None else model.description)
-    wanted = Wanted(asked.identity, asked.only_eeg, eeg_needed=not isinstance(target, MaxError))
+    wanted = SignalsWanted(asked.identity, asked.only_eeg, eeg_needed=not isinstance(target, MaxError))
     with (
         finished(job.target, job.source, asked.force) as part,
         taken(job.source, wanted, shipped_vocabulary()) as found,

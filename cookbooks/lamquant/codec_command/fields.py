@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from cookbooks.lamquant.formats.edf.header import integer_of, number_of
-from cookbooks.lamquant.lqc.container.header import Channel
+from cookbooks.lamquant.lqc.container.header import ChannelFacts
 
 TEXTS = {
     "label": "label",
@@ -21,7 +21,7 @@ EDF = "edf"
 """Of a channel's facts: the fields that are written otherwise than the rest of it would be."""
 
 
-def channel_of(raw: Mapping[str, bytes]) -> Channel:
+def channel_of(raw: Mapping[str, bytes]) -> ChannelFacts:
     """Returns the channel that the fields of a signal describe.
 
     A field that is not written as a plain text or number is kept beside it as it stands.
@@ -31,7 +31,7 @@ def channel_of(raw: Mapping[str, bytes]) -> Channel:
     numbers |= {name: integer_of(raw[key])[0] for key, name in DIGITAL.items()}
     scaled = None not in numbers.values() and numbers["digital_min"] != numbers["digital_max"]
     said |= numbers if scaled else {}
-    channel = Channel(**said)
+    channel = ChannelFacts(**said)
     kept = {
         key: as_json(raw[key])
         for key in (*TEXTS, *PHYSICAL, *DIGITAL, OTHER)
@@ -40,7 +40,7 @@ def channel_of(raw: Mapping[str, bytes]) -> Channel:
     return replace(channel, facts={EDF: kept} if kept else {})
 
 
-def fields_of(channel: Channel) -> dict[str, bytes]:
+def fields_of(channel: ChannelFacts) -> dict[str, bytes]:
     """Returns the fields of a signal that `channel_of` was given, without the spaces that fill them up."""
     kept = channel.facts.get(EDF, {})
     return {
@@ -68,7 +68,7 @@ def from_json(text: str) -> bytes:
     return text.encode("latin-1")
 
 
-def _plain(channel: Channel, key: str) -> bytes:
+def _plain(channel: ChannelFacts, key: str) -> bytes:
     """Returns a field as it is written where nothing else is known of it."""
     if key in TEXTS:
         return getattr(channel, TEXTS[key]).encode()

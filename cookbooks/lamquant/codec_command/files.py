@@ -20,7 +20,7 @@ class BadPlace(Exception):
 
 
 @dataclass(frozen=True)
-class Job:
+class FileJob:
     """Names a file and what it becomes; ``problem`` says why it cannot be begun."""
 
     source: Path
@@ -34,7 +34,7 @@ def jobs_of(
     suffixes: tuple[str, ...],
     written: tuple[str, ...],
     renamed: Callable[[Path], str],
-) -> list[Job]:
+) -> list[FileJob]:
     """Returns what is to be done; of directories everything below them, in the same tree below ``out``.
 
     Args:
@@ -48,7 +48,7 @@ def jobs_of(
         BadPlace: several files were to become one, or one of another kind.
     """
     found: list[tuple[Path, Path]] = []
-    problems: list[Job] = []
+    problems: list[FileJob] = []
     for source in sources:
         if not source.is_dir():
             found.append((source, Path(source.name)))
@@ -56,7 +56,7 @@ def jobs_of(
         listed = find_recordings(source, suffixes)
         found += [(source / name, Path(name)) for name in listed.names]
         problems += [
-            Job(source / one.file, source / one.file, f"{one.problem}; {one.remedy}")
+            FileJob(source / one.file, source / one.file, f"{one.problem}; {one.remedy}")
             for one in listed.passed_over
         ]
     if out is not None and out.suffix and not out.is_dir():
@@ -64,7 +64,7 @@ def jobs_of(
             raise BadPlace(f"-o {out}: is a file, and there may be several to be written: name a directory")
         if out.suffix.lower() not in written:
             raise BadPlace(f"-o {out}: must end in {' or '.join(written)}, or name a directory")
-        return [Job(found[0][0], out)]
+        return [FileJob(found[0][0], out)]
     if out is not None and out.exists() and not out.is_dir():
         raise BadPlace(
             f"-o {out}: is a file: name a directory, or a file that ends in {' or '.join(written)}"
@@ -74,7 +74,7 @@ def jobs_of(
 
 def _placed(
     found: Sequence[tuple[Path, Path]], out: Path | None, renamed: Callable[[Path], str]
-) -> list[Job]:
+) -> list[FileJob]:
     places = [source.parent if out is None else out / relative.parent for source, relative in found]
     plain = [place / renamed(source) for place, (source, _) in zip(places, found, strict=True)]
     count = Counter(str(path).casefold() for path in plain)
@@ -82,7 +82,7 @@ def _placed(
     for (source, _), path in zip(found, plain, strict=True):
         if count[str(path).casefold()] > 1:  # a.edf and a.bdf lie side by side
             path = path.with_name(source.name + path.suffix)
-        jobs.append(Job(source, path))
+        jobs.append(FileJob(source, path))
     return jobs
 
 

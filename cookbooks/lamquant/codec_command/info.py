@@ -8,13 +8,13 @@ from typing import Any
 from blut_assets.terminal.output import columns, duration, size
 from cookbooks.lamquant.codec_command.batch import Row
 from cookbooks.lamquant.codec_command.edf_in import FACTS, LEFT_OUT, REPAIRED
-from cookbooks.lamquant.codec_command.files import Job
+from cookbooks.lamquant.codec_command.files import FileJob
 from cookbooks.lamquant.codec_command.recorded import FIRST
-from cookbooks.lamquant.lqc.container.header import Channel, Group
-from cookbooks.lamquant.lqc.container.reader import Reader
+from cookbooks.lamquant.lqc.container.header import ChannelFacts, Group
+from cookbooks.lamquant.lqc.container.reader import ChunkReader
 
 
-def described(job: Job, threads: int, progress: Callable[[int, int], None]) -> Row:
+def described(job: FileJob, threads: int, progress: Callable[[int, int], None]) -> Row:
     """Returns what a file says of itself.
 
     Raises:
@@ -23,7 +23,7 @@ def described(job: Job, threads: int, progress: Callable[[int, int], None]) -> R
     if first := _of_first_version(job.source):
         return first
     n_bytes = job.source.stat().st_size
-    with Reader(job.source) as reader:
+    with ChunkReader(job.source) as reader:
         header, lengths = reader.header, [reader.n_samples(i) for i in range(len(reader.header.groups))]
         groups = [
             _group(group, n, reader.n_chunks(number))
@@ -65,7 +65,7 @@ def _group(group: Group, n_samples: int, n_chunks: int) -> dict[str, Any]:
     }
 
 
-def _channel(channel: Channel) -> dict[str, Any]:
+def _channel(channel: ChannelFacts) -> dict[str, Any]:
     names = ("label", "unit", "physical_min", "physical_max", "digital_min", "digital_max")
     return {name: getattr(channel, name) for name in (*names, "prefiltering", "transducer")}
 

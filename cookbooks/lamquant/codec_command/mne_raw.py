@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cookbooks.lamquant.codec_command.edf_in import EXACT, FACTS
 from cookbooks.lamquant.codec_command.pairs import scaling
 from cookbooks.lamquant.codec_command.recorded import Recorded, open_recorded
-from cookbooks.lamquant.lqc.container.header import Header
+from cookbooks.lamquant.lqc.container.header import FileHeader
 
 _KINDS = (
     ("ecg", re.compile(r"\b(ecg|ekg)", re.IGNORECASE)),
@@ -114,7 +114,7 @@ def _unique(names: list[str]) -> list[str]:
     ]
 
 
-def _date(header: Header) -> datetime | None:
+def _date(header: FileHeader) -> datetime | None:
     """Returns when the recording began; two digits of a year are those of EDF, 1985 to 2084."""
     kept: Mapping[str, Any] = header.facts.get(FACTS, {}).get("identity", {})
     found = re.findall(r"\d\d", f"{kept.get('start date', '')} {kept.get('start time', '')}")
@@ -127,7 +127,7 @@ def _date(header: Header) -> datetime | None:
         return None
 
 
-def _annotations(header: Header, rate: float) -> mne.Annotations:
+def _annotations(header: FileHeader, rate: float) -> mne.Annotations:
     gaps = [(gap.start_sample / rate, gap.seconds) for gap in header.gaps if gap.group == 0]
     onsets = [_without_gaps(one.onset_s, gaps) for one in header.annotations]
     durations = [one.duration_s or 0.0 for one in header.annotations]

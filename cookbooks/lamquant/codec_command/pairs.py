@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cookbooks.lamquant.codec_command.batch import Failed
-from cookbooks.lamquant.codec_command.edf_in import EXACT, Taken, Wanted, taken
+from cookbooks.lamquant.codec_command.edf_in import EXACT, SignalsWanted, Taken, taken
 from cookbooks.lamquant.codec_command.marks import shipped_vocabulary
 from cookbooks.lamquant.codec_command.recorded import Recorded
 from cookbooks.lamquant.formats.edf.units import microvolts_per
-from cookbooks.lamquant.lqc.container.header import Channel, Header
+from cookbooks.lamquant.lqc.container.header import ChannelFacts, FileHeader
 from cookbooks.lamquant.lqc.decode import Described
-from cookbooks.lamquant.lqc.measure import Measured, measure
+from cookbooks.lamquant.lqc.measure import MeasuredSignal, measure
 
 ASKED = "asked"
 """Of a header's facts: the target by its name."""
@@ -25,7 +25,7 @@ Place = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Pair:
+class FilePair:
     """Holds a channel of an original and where it is in both.
 
     Attributes:
@@ -49,14 +49,14 @@ class Pair:
 class Paired:
     """Holds the channels that both have, and the labels of those that only the original has."""
 
-    pairs: list[Pair]
+    pairs: list[FilePair]
     missing: list[str]
     sample_bytes: int
     _original: "Opened" = field(repr=False)
     _decoded: Recorded = field(repr=False)
-    _figures: dict[int, Measured] = field(default_factory=dict, repr=False)
+    _figures: dict[int, MeasuredSignal] = field(default_factory=dict, repr=False)
 
-    def measured(self, pair: Pair) -> Measured:
+    def measured(self, pair: FilePair) -> MeasuredSignal:
         """Returns the figures of the original's channels of the signal that a pair is of, measured once."""
         number = pair.original[0]
         if number not in self._figures:
@@ -83,7 +83,7 @@ class Paired:
 class Opened:
     """Holds an EDF or BDF file as what is read of a .lqc file."""
 
-    header: Header
+    header: FileHeader
     signals: tuple[Described, ...]
     sample_bytes: int
     _taken: Taken = field(repr=False)
@@ -92,7 +92,7 @@ class Opened:
         """Returns samples [start, stop) of every channel of a signal, int32 [C, stop - start]."""
         return self._taken.signals[signal].read(start, stop)
 
-    def measured(self, signal: int) -> Measured:
+    def measured(self, signal: int) -> MeasuredSignal:
         """Returns the figures of a signal's channels."""
         return measure(self._taken.signals[signal])
 
@@ -104,7 +104,7 @@ def opened(path: Path, identity: bool = False) -> Iterator[Opened]:
     Raises:
         BadRecording: it cannot be read.
     """
-    with taken(path, Wanted(identity=identity, eeg_needed=False), shipped_vocabulary()) as found:
+    with taken(path, SignalsWanted(identity=identity, eeg_needed=False), shipped_vocabulary()) as found:
         signals = tuple(Described(one.rate_hz, one.n_samples, one.channels) for one in found.signals)
         yield Opened(found.about, signals, found.sample_bytes, found)
 
@@ -153,7 +153,7 @@ def _by_order(
     return {name: place for name, place in places.items() if place[0] == 0}
 
 
-def _pair(original: Opened, decoded: Recorded, place: Place, other: Place, exact: set[int]) -> Pair:
+def _pair(original: Opened, decoded: Recorded, place: Place, other: Place, exact: set[int]) -> FilePair:
     described = original.signals[place[0]]
     channel, n = described.channels[place[1]], described.n_samples
     there = decoded.signals[other[0]].n_samples
@@ -165,17 +165,17 @@ def _pair(original: Opened, decoded: Recorded, place: Place, other: Place, exact
     scale, offset, unit = scaling(channel)
     is_eeg = place[0] not in exact
     bound = _promised(decoded.header, other[0], is_eeg)
-    return Pair(channel.label, unit, described.rate_hz, n, scale, offset, is_eeg, bound, place, other)
+    return FilePair(channel.label, unit, described.rate_hz, n, scale, offset, is_eeg, bound, place, other)
 
 
-def _promised(header: Header, signal: int, is_eeg: bool) -> int | None:
+def _promised(header: FileHeader, signal: int, is_eeg: bool) -> int | None:
     if signal in header.facts.get(EXACT, []):
         return 0
     asked = header.facts.get(ASKED, {})
     return asked.get("max_error") if is_eeg else None
 
 
-def scaling(channel: Channel) -> tuple[float, float, str]:
+def scaling(channel: ChannelFacts) -> tuple[float, float, str]:
     """Returns scale and offset, and the unit that they give: microvolts of every voltage."""
     low, high = channel.digital_min, channel.digital_max
     bottom, top = channel.physical_min, channel.physical_max

@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from cookbooks.lamquant.codec_command.edf_in import EXACT, LEFT_OUT
-from cookbooks.lamquant.codec_command.pairs import ASKED, Pair, Paired
+from cookbooks.lamquant.codec_command.pairs import ASKED, FilePair, Paired
 from cookbooks.lamquant.codec_command.recorded import Recorded
 from cookbooks.lamquant.codec_command.sums import Sums
-from cookbooks.lamquant.lqc.container.header import Header
+from cookbooks.lamquant.lqc.container.header import FileHeader
 from cookbooks.lamquant.lqc.errors import InputError
 from cookbooks.lamquant.lqc.plan import allowed_rms
 from cookbooks.lamquant.lqc.targets import KINDS, Bitrate, Cr, MaxError, NoiseRatio, Prdn, Target
@@ -20,7 +20,7 @@ _ROUNDING = 1 + 1e-6
 _SHOWN = 4
 
 
-def target_in(header: Header) -> Target | None:
+def target_in(header: FileHeader) -> Target | None:
     """Returns the target that a file holds, None of one that holds no promise.
 
     Raises:
@@ -34,7 +34,7 @@ def target_in(header: Header) -> Target | None:
     return KINDS[name](asked[name])
 
 
-def only_aimed_at(header: Header) -> bool:
+def only_aimed_at(header: FileHeader) -> bool:
     """Says whether the error is not promised: the device profile codes in one pass."""
     return any(group.mode == "lapped" and group.profile == "device" for group in header.groups)
 
@@ -74,7 +74,7 @@ def broken(
         yield from _ranges(recorded, found)
 
 
-def _exact(pairs: Sequence[Pair], sums: Sequence[Sums]) -> Iterator[str]:
+def _exact(pairs: Sequence[FilePair], sums: Sequence[Sums]) -> Iterator[str]:
     for bound in sorted({pair.bound for pair in pairs if pair.bound is not None}):
         mine = [(p, s) for p, s in zip(pairs, sums, strict=True) if p.bound == bound and s.largest > bound]
         if mine:

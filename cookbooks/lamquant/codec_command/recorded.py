@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cookbooks.lamquant.codec_command.models import checkpoint_for, checkpoint_of
-from cookbooks.lamquant.lqc.container.header import Channel, Header
-from cookbooks.lamquant.lqc.container.reader import Reader
+from cookbooks.lamquant.lqc.container.header import ChannelFacts, FileHeader
+from cookbooks.lamquant.lqc.container.reader import ChunkReader
 from cookbooks.lamquant.lqc.decode import Decoder, Described
 from cookbooks.lamquant.lqc.group_decoder import Damaged
 from cookbooks.lamquant.lqc.model import Model, load_model
@@ -24,7 +24,7 @@ class Recorded(Protocol):
     """Defines what is read of a .lqc file, whatever its version."""
 
     @property
-    def header(self) -> Header:
+    def header(self) -> FileHeader:
         """Returns what the file says beside its samples."""
         ...
 
@@ -39,10 +39,10 @@ class Recorded(Protocol):
 
 
 @dataclass(frozen=True)
-class Whole:
+class WholeRecording:
     """Holds a recording that is in memory."""
 
-    header: Header
+    header: FileHeader
     signals: tuple[Described, ...]
     samples: NDArray[np.int32]
 
@@ -79,7 +79,7 @@ def model_digest(path: Path) -> bytes | None:
     Raises:
         LqcError: it is damaged.
     """
-    with Reader(path) as reader:
+    with ChunkReader(path) as reader:
         return next((group.digest for group in reader.header.groups if group.digest), None)
 
 
@@ -89,22 +89,22 @@ def loaded(checkpoint: Path) -> Model:
     return load_model(checkpoint)
 
 
-def _first(path: Path, model: str | None) -> Whole:
+def _first(path: Path, model: str | None) -> WholeRecording:
     data = path.read_bytes()
     decode = _first_coder(checkpoint_of(model) if model else checkpoint_for(data[6:14]))
     samples, rate_hz = decode(data)
     channels = tuple(
-        Channel(label=f"ch{number}", low=int(row.min()), high=int(row.max()))
+        ChannelFacts(label=f"ch{number}", low=int(row.min()), high=int(row.max()))
         for number, row in enumerate(samples, 1)
     )
-    return Whole(Header(()), (Described(rate_hz, samples.shape[1], channels),), samples)
+    return WholeRecording(FileHeader(()), (Described(rate_hz, samples.shape[1], channels),), samples)
 
 
 @functools.lru_cache(maxsize=2)
 def _first_coder(checkpoint: Path) -> Callable[[bytes], tuple[NDArray[np.int32], float]]:
     """Returns what decodes files of the first version: PyTorch is loaded for them alone."""
     from cookbooks.lamquant.codec.v1.bitstream import unpack
-    from cookbooks.lamquant.codec.v1.checkpoint import load_checkpoint
+    from cookbooks.lamquant.codec.v1.checkpoint import load_first_checkpoint
 
-    coder = load_checkpoint(checkpoint).coder
+    coder = load_first_checkpoint(checkpoint).coder
     return lambda data: (coder.decode(data), unpack(data).rate_hz)

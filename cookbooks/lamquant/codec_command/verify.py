@@ -5,26 +5,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cookbooks.lamquant.codec_command.batch import Failed, Row
-from cookbooks.lamquant.codec_command.files import Job
+from cookbooks.lamquant.codec_command.files import FileJob
 from cookbooks.lamquant.codec_command.pairs import ASKED, Paired, paired
 from cookbooks.lamquant.codec_command.promises import AGAIN, ANOTHER, broken, only_aimed_at, others, target_in
 from cookbooks.lamquant.codec_command.recorded import FIRST, Recorded, open_recorded
 from cookbooks.lamquant.codec_command.sums import Sums
-from cookbooks.lamquant.lqc.container.reader import Reader
+from cookbooks.lamquant.lqc.container.reader import ChunkReader
 
 AT_ONCE = 1 << 20
 """Values that are decoded at a time."""
 
 
 @dataclass(frozen=True)
-class Wanted:
+class VerifyWanted:
     """Holds how files are to be proved."""
 
     model: str | None
     against: Path | None
 
 
-def verified(wanted: Wanted, job: Job, threads: int, progress: Callable[[int, int], None]) -> Row:
+def verified(wanted: VerifyWanted, job: FileJob, threads: int, progress: Callable[[int, int], None]) -> Row:
     """Returns what is said of a file that is whole.
 
     Raises:
@@ -36,7 +36,7 @@ def verified(wanted: Wanted, job: Job, threads: int, progress: Callable[[int, in
     with job.source.open("rb") as file:
         first = file.read(len(FIRST)) == FIRST
     if not first:
-        with Reader(job.source) as reader:
+        with ChunkReader(job.source) as reader:
             if problems := reader.verify():
                 raise Failed("; ".join(problems))
     recorded = open_recorded(job.source, wanted.model, threads)

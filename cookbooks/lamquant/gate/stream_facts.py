@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cookbooks.lamquant.codec.v1.bitstream import CODER_JOINT, DIGEST_BYTES, MAGIC, BitstreamError, unpack
-from cookbooks.lamquant.lqc.container.reader import Reader
+from cookbooks.lamquant.lqc.container.reader import ChunkReader
 from cookbooks.lamquant.lqc.errors import LqcError
 from cookbooks.lamquant.lqc.plan import placed_in
 
@@ -44,7 +44,7 @@ def _first(data: bytes) -> StreamFacts:
 
 
 def _chunked(data: bytes) -> StreamFacts:
-    with Reader(data) as reader:
+    with ChunkReader(data) as reader:
         if damage := reader.verify():
             raise NotSound("; ".join(damage[:3]))
         groups, placed = reader.header.groups, placed_in(reader.header.groups, reader.header.facts)

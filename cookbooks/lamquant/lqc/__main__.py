@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cookbooks.lamquant.lqc.container.reader import Reader
+from cookbooks.lamquant.lqc.container.reader import ChunkReader
 from cookbooks.lamquant.lqc.decode import Decoder
 from cookbooks.lamquant.lqc.errors import ChunkError, LqcError
 from cookbooks.lamquant.lqc.lost import lost_in, lost_line
@@ -55,7 +55,7 @@ def main() -> int:
 
 
 def _info(path: Path) -> None:
-    with Reader(path) as reader:
+    with ChunkReader(path) as reader:
         for number, group in enumerate(reader.header.groups):
             labels = ", ".join(channel.label for channel in group.channels)
             n = reader.n_samples(number)
@@ -68,7 +68,7 @@ def _decode(told: argparse.Namespace) -> int:
     path, output, signal = told.file, told.output, told.signal
     if output.exists() and not told.force:
         raise LqcError(f"{output} exists; --force replaces it")
-    with Reader(path) as reader:
+    with ChunkReader(path) as reader:
         needed = any(group.mode == "lapped" for group in reader.header.groups)
     damaged = "mark" if told.damaged == "keep" else "raise"
     decoder = Decoder(path, load_model(told.model) if needed else None, damaged, threads=0)

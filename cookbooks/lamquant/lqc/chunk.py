@@ -17,11 +17,19 @@ from cookbooks.lamquant.lqc.levels import LEVEL_ZERO, MAX_STEP_INDEX, N_LEVELS, 
 from cookbooks.lamquant.lqc.model import Model
 from cookbooks.lamquant.lqc.planes import Integers, Profile, decode_planes, encode_planes
 from cookbooks.lamquant.lqc.side import SideReader, SideWriter, folded, unfolded
-from cookbooks.lamquant.lqc.spatial import Mixing, Plan, apart, mixing_for, put_plan, take_plan, together
+from cookbooks.lamquant.lqc.spatial import (
+    Mixing,
+    RotationPlan,
+    apart,
+    mixing_for,
+    put_plan,
+    take_plan,
+    together,
+)
 
 _VALUES, _SECONDS, _FEW_FRAMES, _MOST_VALUES = 100_000, 120.0, 16, 1 << 21
 _STEP, _MORE_STEPS, _LEVEL, _RUN, _OFFSET, _SHARED = range(6)
-ALONE = Plan()
+ALONE = RotationPlan()
 """Nothing is done to channels together."""
 
 
@@ -67,7 +75,7 @@ def encode_chunk(
     model: Model,
     profile: Profile,
     offsets: NDArray[np.int8] | None = None,
-    shared: Plan = ALONE,
+    shared: RotationPlan = ALONE,
     mixing: Mixing | None = None,
     *,
     dry: bool = False,
@@ -112,7 +120,7 @@ def decode_chunk(
     rate_hz: float,
     model: Model,
     profile: Profile,
-    shared: Plan = ALONE,
+    shared: RotationPlan = ALONE,
 ) -> NDArray[np.float32]:
     """Returns the coefficients float32 [C, F, hop] of a chunk of this shape, in digital units.
 
@@ -141,7 +149,7 @@ def _to_channels(
     order: NDArray[np.intp],
     steps_index: NDArray[np.integer],
     offsets: NDArray[np.int8],
-    plans: tuple[Plan, Plan],
+    plans: tuple[RotationPlan, RotationPlan],
     rate_hz: float,
 ) -> NDArray[np.float32]:
     ordered = np.empty_like(planes)

@@ -26,20 +26,20 @@ _CENTRES = ((np.arange(_LEAST, _LEAST + _N) << _EIGHTH) | (1 << (_EIGHTH - 1))).
 
 
 @dataclass(frozen=True)
-class Curves:
+class ErrorCurves:
     """Holds how often each magnitude occurs, [C, 480], and how many coefficients there are a channel."""
 
     counts: NDArray[np.float64]
 
     @classmethod
-    def of(cls, coefficients: NDArray[np.floating]) -> "Curves":
+    def of(cls, coefficients: NDArray[np.floating]) -> "ErrorCurves":
         """Count the magnitudes of coefficients [C, F, K] in digital units."""
         bins = np.abs(coefficients, dtype=np.float64).reshape(len(coefficients), -1).view(np.int64) >> _EIGHTH
         bins = np.clip(bins - _LEAST, 0, _N - 1)
         return cls(np.stack([np.bincount(one, minlength=_N) for one in bins]).astype(np.float64))
 
-    def __add__(self, other: "Curves") -> "Curves":
-        return Curves(self.counts + other.counts)
+    def __add__(self, other: "ErrorCurves") -> "ErrorCurves":
+        return ErrorCurves(self.counts + other.counts)
 
     def error(self, steps: NDArray[np.int64]) -> NDArray[np.float64]:
         """Returns the mean squared error of each channel at its step index [C], in squared digital units."""

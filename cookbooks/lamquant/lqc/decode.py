@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.lqc.container.header import Channel, Header
-from cookbooks.lamquant.lqc.container.reader import Reader
+from cookbooks.lamquant.lqc.container.header import ChannelFacts, FileHeader
+from cookbooks.lamquant.lqc.container.reader import ChunkReader
 from cookbooks.lamquant.lqc.errors import FormatError, InputError
 from cookbooks.lamquant.lqc.group_decoder import Damaged, GroupDecoder
 from cookbooks.lamquant.lqc.model import Model
@@ -22,7 +22,7 @@ class Described:
 
     rate_hz: float
     n_samples: int
-    channels: tuple[Channel, ...]
+    channels: tuple[ChannelFacts, ...]
 
 
 class Decoder:
@@ -53,8 +53,8 @@ class Decoder:
     ) -> None:
         if damaged not in ("raise", "mark"):
             raise InputError(f"damaged={damaged!r}: must be raise or mark")
-        self._reader = Reader(source)
-        self.header: Header = self._reader.header
+        self._reader = ChunkReader(source)
+        self.header: FileHeader = self._reader.header
         self.problems = tuple(self._reader.problems)
         self._placed = placed_in(self.header.groups, self.header.facts)
         numbers = range(len(self.header.groups))
@@ -118,7 +118,7 @@ class Decoder:
         return self._common().n_samples
 
     @property
-    def channels(self) -> tuple[Channel, ...]:
+    def channels(self) -> tuple[ChannelFacts, ...]:
         """Returns the channels of a file of one signal."""
         return self.only.channels
 

@@ -9,25 +9,25 @@ from typing import BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.lqc.container.header import Channel, Header, Profile
+from cookbooks.lamquant.lqc.container.header import ChannelFacts, FileHeader, Profile
 from cookbooks.lamquant.lqc.errors import InputError
 from cookbooks.lamquant.lqc.exact_pass import exact_piece
 from cookbooks.lamquant.lqc.lossy import Lossy
-from cookbooks.lamquant.lqc.measure import Measured, measure
+from cookbooks.lamquant.lqc.measure import MeasuredSignal, measure
 from cookbooks.lamquant.lqc.model import Model
 from cookbooks.lamquant.lqc.one_pass import NOTE, OnePass, one_pass
 from cookbooks.lamquant.lqc.parallel import Workers
-from cookbooks.lamquant.lqc.pieces import Piece, header_of, write_file
+from cookbooks.lamquant.lqc.pieces import CodedGroup, header_of, write_file
 from cookbooks.lamquant.lqc.plan import Placed
-from cookbooks.lamquant.lqc.signals import Signal, array_signal
+from cookbooks.lamquant.lqc.signals import SignalSource, array_signal
 from cookbooks.lamquant.lqc.targets import MaxError, Target, check_target
 
 Progress = Callable[[int, int], object]
-_NOTHING = Header(())
+_NOTHING = FileHeader(())
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedFile:
     """Says what a recording has become.
 
     Attributes:
@@ -52,7 +52,7 @@ def encode(
     target: Target = MaxError(0),  # noqa: B008 - frozen
     *,
     profile: Profile = "full",
-    channels: Sequence[Channel | str] | None = None,
+    channels: Sequence[ChannelFacts | str] | None = None,
     threads: int = 0,
 ) -> bytes:
     """Returns the ``.lqc`` file of a recording.
@@ -80,16 +80,16 @@ def encode(
 
 
 def encode_stream(
-    signals: Sequence[Signal],
+    signals: Sequence[SignalSource],
     out: BinaryIO,
     model: Model | None = None,
     target: Target = MaxError(0),  # noqa: B008 - frozen
     *,
     profile: Profile = "full",
-    about: Header = _NOTHING,
+    about: FileHeader = _NOTHING,
     threads: int = 0,
     progress: Progress = lambda done, of: None,
-) -> Encoded:
+) -> EncodedFile:
     """Write the ``.lqc`` file of signals of one rate each, which are read several times from start to end.
 
     Memory holds a few chunks, and what is coded only up to 64 MiB.
@@ -140,24 +140,24 @@ def encode_stream(
     counted = _Counted(out)
     write_file(cast(BinaryIO, counted), header_of(about, pieces, signals), pieces)
     told.finished()
-    return Encoded(counted.n_bytes, _worst_prdn(pieces, measured), _largest(pieces), passes, notes)
+    return EncodedFile(counted.n_bytes, _worst_prdn(pieces, measured), _largest(pieces), passes, notes)
 
 
-def _exactly(number: int, signal: Signal, workers: Workers, told: Callable[[int], object]) -> OnePass:
+def _exactly(number: int, signal: SignalSource, workers: Workers, told: Callable[[int], object]) -> OnePass:
     measured, bounds = measure(signal), np.zeros(len(signal.channels), np.int64)
     return OnePass(exact_piece(signal, _all(number, signal), measured, bounds, workers, told), measured)
 
 
-def _all(number: int, signal: Signal) -> Placed:
+def _all(number: int, signal: SignalSource) -> Placed:
     return Placed(number, np.arange(len(signal.channels)))
 
 
-def _bound(target: Target, signal: Signal) -> NDArray[np.int64]:
+def _bound(target: Target, signal: SignalSource) -> NDArray[np.int64]:
     units = target.units if isinstance(target, MaxError) and not signal.exact else 0
     return np.full(len(signal.channels), units, np.int64)
 
 
-def _worst_prdn(pieces: Sequence[Piece], measured: Sequence[Measured]) -> float:
+def _worst_prdn(pieces: Sequence[CodedGroup], measured: Sequence[MeasuredSignal]) -> float:
     worst = 0.0
     for piece in pieces:
         of = measured[piece.placed.signal]
@@ -167,7 +167,7 @@ def _worst_prdn(pieces: Sequence[Piece], measured: Sequence[Measured]) -> float:
     return worst
 
 
-def _largest(pieces: Sequence[Piece]) -> int:
+def _largest(pieces: Sequence[CodedGroup]) -> int:
     return int(max((piece.outcome.largest.max(initial=0) for piece in pieces), default=0))
 
 

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from cookbooks.lamquant.lqc.container.header import Group
 from cookbooks.lamquant.lqc.exact import decode_exact, encode_exact
-from cookbooks.lamquant.lqc.measure import Measured
+from cookbooks.lamquant.lqc.measure import MeasuredSignal
 from cookbooks.lamquant.lqc.parallel import Workers
-from cookbooks.lamquant.lqc.pieces import Chunks, Outcome, Piece
+from cookbooks.lamquant.lqc.pieces import ChunkSpool, CodedGroup, CodingOutcome
 from cookbooks.lamquant.lqc.plan import Placed, described
-from cookbooks.lamquant.lqc.signals import Signal
+from cookbooks.lamquant.lqc.signals import SignalSource
 
 CHUNK_VALUES = 1 << 17
 """Values of a chunk, over all its channels: about two minutes of four channels at 256 Hz."""
@@ -24,13 +24,13 @@ def samples_per_chunk(n_channels: int, rate_hz: float) -> int:
 
 
 def exact_piece(
-    signal: Signal,
+    signal: SignalSource,
     placed: Placed,
-    measured: Measured,
+    measured: MeasuredSignal,
     bounds: NDArray[np.int64],
     workers: Workers,
     told: Callable[[int], object],
-) -> Piece:
+) -> CodedGroup:
     """Returns the coded rows of a signal with errors of at most ``bounds`` [C] digital units.
 
     A channel of one value is not coded. ``told`` is called with the samples that each chunk adds.
@@ -40,14 +40,14 @@ def exact_piece(
     limits = bounds[~measured.constant[placed.rows]]
     low, high = measured.low[moving][:, None], measured.high[moving][:, None]
     per_chunk = samples_per_chunk(len(placed.rows), signal.rate_hz)
-    chunks, outcome = Chunks(), Outcome.none(len(moving))
+    chunks, outcome = ChunkSpool(), CodingOutcome.none(len(moving))
 
     def blocks() -> Iterator[NDArray[np.int32]]:
         for start in range(0, signal.n_samples, per_chunk):
             yield signal.read(start, min(start + per_chunk, signal.n_samples))[moving]
 
-    def code(x: NDArray[np.int32]) -> tuple[bytes, Outcome]:
-        mine = Outcome.none(len(x))
+    def code(x: NDArray[np.int32]) -> tuple[bytes, CodingOutcome]:
+        mine = CodingOutcome.none(len(x))
         if not len(x):
             return b"", mine
         data = encode_exact(x, limits)
@@ -63,4 +63,4 @@ def exact_piece(
         outcome.join(mine)
         told(per_chunk)
     group = Group(signal.rate_hz, facts, "exact", per_chunk, signal.n_samples)
-    return Piece(group, placed, chunks, outcome)
+    return CodedGroup(group, placed, chunks, outcome)

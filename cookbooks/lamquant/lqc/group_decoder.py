@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cookbooks.lamquant.lqc.chunk import decode_chunk
-from cookbooks.lamquant.lqc.container.header import Header
+from cookbooks.lamquant.lqc.container.header import FileHeader
 from cookbooks.lamquant.lqc.errors import ChunkError, InputError, LqcError, ModelError
 from cookbooks.lamquant.lqc.exact import decode_exact
 from cookbooks.lamquant.lqc.jumps import Baseline, unpack_jumps
@@ -25,11 +25,11 @@ Part = tuple[int, NDArray[Any]]
 """The number of the first sample, and samples [C, n]."""
 
 
-class Chunks(Protocol):
+class KeptChunks(Protocol):
     """Gives coded chunks: a file does, and a stream those that have come."""
 
     @property
-    def header(self) -> Header:
+    def header(self) -> FileHeader:
         """Returns what is said beside the samples."""
         ...
 
@@ -59,7 +59,7 @@ class GroupDecoder:
         ModelError: no model, or another one than that of the file.
     """
 
-    def __init__(self, reader: Chunks, number: int, model: Model | None, damaged: Damaged) -> None:
+    def __init__(self, reader: KeptChunks, number: int, model: Model | None, damaged: Damaged) -> None:
         self.group, self.n_samples = reader.header.groups[number], reader.n_samples(number)
         if self.group.mode == "lapped":
             _check_model(self.group.digest, model)

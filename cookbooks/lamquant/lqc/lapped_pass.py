@@ -8,19 +8,19 @@ from numpy.typing import NDArray
 
 from cookbooks.lamquant.lqc.chunk import frames_per_chunk, in_steps
 from cookbooks.lamquant.lqc.container.header import Group, Profile
-from cookbooks.lamquant.lqc.curves import Curves
+from cookbooks.lamquant.lqc.curves import ErrorCurves
 from cookbooks.lamquant.lqc.hops import choose_hop
 from cookbooks.lamquant.lqc.jump_search import find_jumps
 from cookbooks.lamquant.lqc.jumps import Baseline
 from cookbooks.lamquant.lqc.levels import LEVEL_ZERO, LEVELS_PER_OCTAVE, STEPS_PER_OCTAVE
-from cookbooks.lamquant.lqc.measure import Measured
+from cookbooks.lamquant.lqc.measure import MeasuredSignal
 from cookbooks.lamquant.lqc.model import Model
 from cookbooks.lamquant.lqc.parallel import Workers
 from cookbooks.lamquant.lqc.passes import Frames, Lapped, Material, code, foresee
-from cookbooks.lamquant.lqc.pieces import Chunks, Outcome, Piece
+from cookbooks.lamquant.lqc.pieces import ChunkSpool, CodedGroup, CodingOutcome
 from cookbooks.lamquant.lqc.plan import Placed, described
 from cookbooks.lamquant.lqc.rate import ErrorSearch, SizeSearch, Steps
-from cookbooks.lamquant.lqc.signals import Signal
+from cookbooks.lamquant.lqc.signals import SignalSource
 from cookbooks.lamquant.lqc.spatial import pack_plan, plan_for
 
 PILOT_CHUNKS, PILOT_VALUES = 4, 1 << 20
@@ -35,12 +35,12 @@ _PER_LEVEL = STEPS_PER_OCTAVE // LEVELS_PER_OCTAVE
 
 
 @dataclass(frozen=True)
-class Attempt:
+class LappedAttempt:
     """Holds what one pass over every signal gave, of each lapped group."""
 
     steps: Steps
-    chunks: list[Chunks]
-    outcomes: list[Outcome]
+    chunks: list[ChunkSpool]
+    outcomes: list[CodingOutcome]
 
     @property
     def errors(self) -> list[NDArray[np.float64]]:
@@ -50,8 +50,8 @@ class Attempt:
 
 def lapped_plan(
     placed: Placed,
-    signal: Signal,
-    measured: Measured,
+    signal: SignalSource,
+    measured: MeasuredSignal,
     steps: NDArray[np.int64],
     model: Model,
     profile: Profile,
@@ -94,11 +94,11 @@ def pilot_runs(plan: Lapped) -> list[Frames]:
     return [chunks[int((i + 0.5) * len(chunks) / wanted)] for i in range(wanted)]
 
 
-def curves_of(material: Material) -> Curves:
+def curves_of(material: Material) -> ErrorCurves:
     """Returns the curves of a signal's channels, by its pilot runs."""
     runs = pilot_runs(material.plan)
-    parts = [Curves.of(material.coefficients(run, material.samples(run))) for run in runs]
-    return Curves(np.sum([part.counts for part in parts], axis=0))
+    parts = [ErrorCurves.of(material.coefficients(run, material.samples(run))) for run in runs]
+    return ErrorCurves(np.sum([part.counts for part in parts], axis=0))
 
 
 def share(material: Material, steps: NDArray[np.int64]) -> None:
@@ -115,28 +115,28 @@ def share(material: Material, steps: NDArray[np.int64]) -> None:
 
 def attempt(
     materials: Sequence[Material], steps: Steps, workers: Workers, told: Callable[[int], object]
-) -> Attempt:
+) -> LappedAttempt:
     """Encode every signal at its step indices; ``told`` is called with the samples that each chunk adds."""
-    kept = [Chunks() for _ in materials]
+    kept = [ChunkSpool() for _ in materials]
     outcomes = []
     for material, indices, chunks in zip(materials, steps, kept, strict=True):
         plan = material.plan
 
-        def keep(data: bytes, chunks: Chunks = chunks, plan: Lapped = plan) -> None:
+        def keep(data: bytes, chunks: ChunkSpool = chunks, plan: Lapped = plan) -> None:
             chunks.add(data)
             told(plan.per_chunk * plan.hop)
 
         outcomes.append(code(material, indices, plan.chunks(), workers, keep))
-    return Attempt(steps, kept, outcomes)
+    return LappedAttempt(steps, kept, outcomes)
 
 
 def search_steps(
     materials: Sequence[Material],
     search: ErrorSearch | SizeSearch,
-    size: Callable[[Attempt], int],
+    size: Callable[[LappedAttempt], int],
     workers: Workers,
     told: Callable[[int], object],
-) -> tuple[Attempt, bool, int]:
+) -> tuple[LappedAttempt, bool, int]:
     """Returns the last attempt of a search, whether that was good, and how many wrote all of the bytes."""
     chosen = search.steps()
 
@@ -152,7 +152,7 @@ def search_steps(
         _foresee(materials, search, steps, workers)
     else:
         search.told(*_pilot(materials, steps(), workers), sampled=True)
-    made = list[Attempt]()
+    made = list[LappedAttempt]()
     while True:
         made.append(attempt(materials, steps(), workers, told))
         n_bytes = size(made[-1]) if isinstance(search, SizeSearch) else 0
@@ -200,7 +200,9 @@ def _pilot(
     return errors, n_bytes
 
 
-def lapped_piece(plan: Lapped, placed: Placed, measured: Measured, chunks: Chunks, outcome: Outcome) -> Piece:
+def lapped_piece(
+    plan: Lapped, placed: Placed, measured: MeasuredSignal, chunks: ChunkSpool, outcome: CodingOutcome
+) -> CodedGroup:
     """Returns the coded group of a plan."""
     facts = described(plan.signal.channels, measured, placed.rows)
     group = Group(
@@ -214,7 +216,7 @@ def lapped_piece(plan: Lapped, placed: Placed, measured: Measured, chunks: Chunk
         plan.model.digest,
         pack_plan(plan.shared, len(plan.rows)),
     )
-    return Piece(group, placed, chunks, outcome)
+    return CodedGroup(group, placed, chunks, outcome)
 
 
 def levels_of(rms: NDArray[np.float64], steps: NDArray[np.int64]) -> NDArray[np.float64]:

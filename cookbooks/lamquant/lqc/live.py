@@ -7,8 +7,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.lqc.container.header import MAX_SAMPLES, Header
-from cookbooks.lamquant.lqc.container.stream import Arrived, Stream
+from cookbooks.lamquant.lqc.container.header import MAX_SAMPLES, FileHeader
+from cookbooks.lamquant.lqc.container.stream import Arrived, ChunkStream
 from cookbooks.lamquant.lqc.errors import ChunkError
 from cookbooks.lamquant.lqc.group_decoder import GroupDecoder
 from cookbooks.lamquant.lqc.model import Model
@@ -16,7 +16,7 @@ from cookbooks.lamquant.lqc.parallel import Workers
 
 
 @dataclass(frozen=True)
-class Stretch:
+class LiveStretch:
     """Holds samples int32 [C, n] of a group that have become known; ``start`` is the number of the first."""
 
     group: int
@@ -40,14 +40,14 @@ class LiveDecoder:
     """
 
     def __init__(self, file: BinaryIO, model: Model | None = None) -> None:
-        self._stream = Stream(file)
+        self._stream = ChunkStream(file)
         self._latest = _Latest(self._stream.header)
         numbers = range(len(self._stream.header.groups))
         self._groups = [GroupDecoder(self._latest, number, model, "raise") for number in numbers]
         self._workers = Workers(1)
 
     @property
-    def header(self) -> Header:
+    def header(self) -> FileHeader:
         """Returns what the file says beside its samples, as far as that has come."""
         return self._stream.header
 
@@ -56,7 +56,7 @@ class LiveDecoder:
         """Says whether the end of the file has come, and every chunk before it."""
         return self._stream.complete
 
-    def __iter__(self) -> Iterator[Stretch]:
+    def __iter__(self) -> Iterator[LiveStretch]:
         """Yields what has become known.
 
         Raises:
@@ -69,7 +69,7 @@ class LiveDecoder:
             goes_on = self._latest.add(chunk)
             start, stop = _known(decoder, chunk.chunk, goes_on)
             if start < stop:
-                yield Stretch(chunk.group, start, decoder.read(start, stop, self._workers))
+                yield LiveStretch(chunk.group, start, decoder.read(start, stop, self._workers))
 
 
 def _known(decoder: GroupDecoder, chunk: int, goes_on: bool) -> tuple[int, int]:
@@ -84,7 +84,7 @@ def _known(decoder: GroupDecoder, chunk: int, goes_on: bool) -> tuple[int, int]:
 class _Latest:
     """Holds the last two chunks of each group."""
 
-    def __init__(self, header: Header) -> None:
+    def __init__(self, header: FileHeader) -> None:
         self.header = header
         self._chunks: list[dict[int, bytes]] = [{} for _ in header.groups]
 

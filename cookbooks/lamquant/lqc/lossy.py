@@ -7,11 +7,11 @@ from typing import BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.lqc.container.header import Header, Profile
+from cookbooks.lamquant.lqc.container.header import FileHeader, Profile
 from cookbooks.lamquant.lqc.errors import InputError
 from cookbooks.lamquant.lqc.exact_pass import exact_piece
 from cookbooks.lamquant.lqc.lapped_pass import (
-    Attempt,
+    LappedAttempt,
     curves_of,
     lapped_piece,
     lapped_plan,
@@ -20,14 +20,14 @@ from cookbooks.lamquant.lqc.lapped_pass import (
     share,
     steps_at,
 )
-from cookbooks.lamquant.lqc.measure import Measured
+from cookbooks.lamquant.lqc.measure import MeasuredSignal
 from cookbooks.lamquant.lqc.model import Model
 from cookbooks.lamquant.lqc.parallel import Workers
 from cookbooks.lamquant.lqc.passes import Lapped, Material
-from cookbooks.lamquant.lqc.pieces import Counter, Piece, header_of, write_file
+from cookbooks.lamquant.lqc.pieces import ByteCounter, CodedGroup, header_of, write_file
 from cookbooks.lamquant.lqc.plan import Placed, allowed_rms, exact_rows, max_error_for
 from cookbooks.lamquant.lqc.rate import ErrorSearch, SizeSearch
-from cookbooks.lamquant.lqc.signals import Signal
+from cookbooks.lamquant.lqc.signals import SignalSource
 from cookbooks.lamquant.lqc.targets import Bitrate, Cr, Target
 
 FIRST_LEVEL = 14.0
@@ -45,12 +45,12 @@ class Lossy:
 
     def __init__(
         self,
-        signals: Sequence[Signal],
-        measured: Sequence[Measured],
+        signals: Sequence[SignalSource],
+        measured: Sequence[MeasuredSignal],
         model: Model,
         target: Target,
         profile: Profile,
-        about: Header,
+        about: FileHeader,
         workers: Workers,
         told: Callable[[int], object],
     ) -> None:
@@ -59,7 +59,7 @@ class Lossy:
         self.about, self.workers, self.told = about, workers, told
         self.passes, self.notes = 0, list[str]()
 
-    def pieces(self) -> list[Piece]:
+    def pieces(self) -> list[CodedGroup]:
         """Returns the coded groups, in the order of the file.
 
         Raises:
@@ -82,7 +82,7 @@ class Lossy:
             )
         return made
 
-    def _lossless(self, exactly: Sequence[NDArray[np.bool_]], budget: float) -> list[Piece] | None:
+    def _lossless(self, exactly: Sequence[NDArray[np.bool_]], budget: float) -> list[CodedGroup] | None:
         """Returns every channel coded exactly if the bytes suffice; None also where that is not likely."""
         lossy = any((~rows & ~m.constant).any() for rows, m in zip(exactly, self.measured, strict=True))
         if not lossy or 8 * budget < DEAR * sum(signal.size for signal in self.signals):
@@ -97,9 +97,9 @@ class Lossy:
     def _larger(self) -> str:
         return "ask for a smaller cr" if isinstance(self.target, Cr) else "ask for a larger bitrate"
 
-    def _attempt(self, exactly: list[NDArray[np.bool_]]) -> list[Piece] | None:
+    def _attempt(self, exactly: list[NDArray[np.bool_]]) -> list[CodedGroup] | None:
         """Returns the pieces, or None after channels were added to those that are coded ``exactly``."""
-        exact, lapped = list[Piece](), list[Placed]()
+        exact, lapped = list[CodedGroup](), list[Placed]()
         for number, (rows, m) in enumerate(zip(exactly, self.measured, strict=True)):
             if not (~rows & ~m.constant).any():
                 exact.append(self._exact(Placed(number, np.arange(len(rows)))))
@@ -112,13 +112,13 @@ class Lossy:
             return None
         return _in_order([*coded, *exact])
 
-    def _size(self, pieces: Sequence[Piece]) -> int:
+    def _size(self, pieces: Sequence[CodedGroup]) -> int:
         """Returns the bytes of a file of these pieces."""
-        counter, ordered = Counter(), _in_order(pieces)
+        counter, ordered = ByteCounter(), _in_order(pieces)
         write_file(cast(BinaryIO, counter), header_of(self.about, ordered, self.signals), ordered)
         return counter.n_bytes
 
-    def _exact(self, placed: Placed) -> Piece:
+    def _exact(self, placed: Placed) -> CodedGroup:
         """Returns rows of a signal coded with the largest bounds that keep what each channel is allowed."""
         signal, m = self.signals[placed.signal], self.measured[placed.signal]
         allowed = allowed_rms(self.target, m)
@@ -134,19 +134,19 @@ class Lossy:
             bounds[np.flatnonzero(moving)[missed]] //= 2
 
     def _lapped(
-        self, placed: Sequence[Placed], exact: Sequence[Piece], exactly: list[NDArray[np.bool_]]
-    ) -> list[Piece] | None:
+        self, placed: Sequence[Placed], exact: Sequence[CodedGroup], exactly: list[NDArray[np.bool_]]
+    ) -> list[CodedGroup] | None:
         if not placed:
             return []
         materials = [Material(self._plan(one)) for one in placed]
         plans = [material.plan for material in materials]
         rms = [self.measured[p.signal].fast_rms[plan.rows] for p, plan in zip(placed, plans, strict=True)]
 
-        def made_of(attempt: Attempt) -> list[Piece]:
+        def made_of(attempt: LappedAttempt) -> list[CodedGroup]:
             every = zip(materials, placed, attempt.chunks, attempt.outcomes, strict=True)
             return [lapped_piece(m.plan, o, self.measured[o.signal], c, e) for m, o, c, e in every]
 
-        def size(attempt: Attempt) -> int:
+        def size(attempt: LappedAttempt) -> int:
             return self._size([*made_of(attempt), *exact])
 
         search = self._search(materials, placed, rms)
@@ -226,7 +226,7 @@ class Lossy:
                 " coarsest, with less error than that; no larger value makes the file smaller"
             )
 
-    def _smaller(self, piece: Piece) -> Piece:
+    def _smaller(self, piece: CodedGroup) -> CodedGroup:
         """Returns a piece, or what exact coding makes of its channels where that is smaller."""
         signal = self.signals[piece.placed.signal]
         values = len(piece.placed.rows) * signal.n_samples
@@ -236,5 +236,5 @@ class Lossy:
         return other if other.chunks.n_bytes < piece.chunks.n_bytes else piece
 
 
-def _in_order(pieces: Sequence[Piece]) -> list[Piece]:
+def _in_order(pieces: Sequence[CodedGroup]) -> list[CodedGroup]:
     return sorted(pieces, key=lambda piece: piece.placed.signal)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.lqc.signals import Signal
+from cookbooks.lamquant.lqc.signals import SignalSource
 
 _VALUES = 1 << 20
 """So many values are read at a time."""
@@ -13,7 +13,7 @@ _STILL = 1e-6
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredSignal:
     """Holds figures of each channel, arrays [C] in digital units.
 
     Attributes:
@@ -40,7 +40,7 @@ class Measured:
         return self.low == self.high
 
 
-def measure(signal: Signal) -> Measured:
+def measure(signal: SignalSource) -> MeasuredSignal:
     """Returns the figures of a whole signal, read once from its start to its end."""
     second = min(signal.n_samples, max(4, round(signal.rate_hz)))
     n = second * max(1, _VALUES // (second * len(signal.channels)))
@@ -62,7 +62,7 @@ def measure(signal: Signal) -> Measured:
     mean = total / signal.n_samples
     std = np.sqrt(np.maximum(square / signal.n_samples - mean**2, 0))
     rms = np.sqrt(fast / max(seconds, 1))
-    return Measured(
+    return MeasuredSignal(
         first=first,
         low=low,
         high=high,

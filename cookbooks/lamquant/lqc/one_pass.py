@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 
 from cookbooks.lamquant.lqc.chunk import frames_per_chunk
 from cookbooks.lamquant.lqc.container.header import INT32
-from cookbooks.lamquant.lqc.curves import Curves
+from cookbooks.lamquant.lqc.curves import ErrorCurves
 from cookbooks.lamquant.lqc.errors import InputError
 from cookbooks.lamquant.lqc.hops import HOPS
 from cookbooks.lamquant.lqc.lapped import analyse
 from cookbooks.lamquant.lqc.lapped_pass import lapped_piece, steps_at
-from cookbooks.lamquant.lqc.measure import Measured
+from cookbooks.lamquant.lqc.measure import MeasuredSignal
 from cookbooks.lamquant.lqc.model import Model
 from cookbooks.lamquant.lqc.parallel import Workers
 from cookbooks.lamquant.lqc.passes import Lapped, Material, code
-from cookbooks.lamquant.lqc.pieces import Chunks, Piece
+from cookbooks.lamquant.lqc.pieces import ChunkSpool, CodedGroup
 from cookbooks.lamquant.lqc.plan import Placed
 from cookbooks.lamquant.lqc.rms import fast_rms
-from cookbooks.lamquant.lqc.signals import Signal
+from cookbooks.lamquant.lqc.signals import SignalSource
 from cookbooks.lamquant.lqc.targets import NoiseRatio, Target
 
 FRAME_S = 1.0
@@ -36,13 +36,13 @@ NOTE = "profile device codes in one pass: the error is about the one asked for, 
 class OnePass:
     """Holds what a pass gave, and what was seen of the signal on the way."""
 
-    piece: Piece
-    measured: Measured
+    piece: CodedGroup
+    measured: MeasuredSignal
 
 
 def one_pass(
     number: int,
-    signal: Signal,
+    signal: SignalSource,
     target: Target,
     model: Model,
     workers: Workers,
@@ -59,7 +59,7 @@ def one_pass(
         )
     plan = _plan(signal, model)
     material, seen = Material(plan), _Seen(plan, target, model)
-    chunks = Chunks()
+    chunks = ChunkSpool()
 
     def keep(data: bytes) -> None:
         chunks.add(data)
@@ -71,7 +71,7 @@ def one_pass(
     return OnePass(piece, measured)
 
 
-def _plan(signal: Signal, model: Model) -> Lapped:
+def _plan(signal: SignalSource, model: Model) -> Lapped:
     about = signal.channels
     first = signal.read(0, 1)[:, 0].astype(np.int64)
     low = np.array([INT32[0] if one.digital_min is None else one.digital_min for one in about], np.int64)
@@ -104,16 +104,16 @@ class _Seen:
         """Returns the step indices that would have suited a chunk; of a still channel, those before."""
         rms = np.array([fast_rms(one, self._plan.signal.rate_hz) for one in x])
         heard = np.maximum(rms, 1.0)
-        curves = Curves.of(analyse(x, self._plan.hop))
+        curves = ErrorCurves.of(analyse(x, self._plan.hop))
         steps = curves.solve((self._target.ratio * heard) ** 2, np.ones(len(x)))
         low, high = self._levels
         steps = np.clip(steps, steps_at(heard, high), steps_at(heard, low))
         return steps if self._steps is None else np.where(rms > 0, steps, self._steps)
 
-    def measured(self) -> Measured:
+    def measured(self) -> MeasuredSignal:
         """Returns what is now known of the channels; range and middle are those of the header."""
         mean = self._sum / self._n
         std = np.sqrt(np.maximum(self._square / self._n - mean**2, 0))
         dc, nothing = self._plan.dc, np.zeros(len(mean))
         low, high = self._plan.low, self._plan.high
-        return Measured(dc, low, high, dc.astype(np.float64), np.maximum(std, 1e-9), std, nothing)
+        return MeasuredSignal(dc, low, high, dc.astype(np.float64), np.maximum(std, 1e-9), std, nothing)

@@ -15,10 +15,10 @@ from cookbooks.lamquant.lqc.jumps import Baseline, pack_jumps
 from cookbooks.lamquant.lqc.lapped import analyse, mirrored, n_frames, samples_of_frames, synthesise
 from cookbooks.lamquant.lqc.model import Model
 from cookbooks.lamquant.lqc.parallel import Workers
-from cookbooks.lamquant.lqc.pieces import Outcome
+from cookbooks.lamquant.lqc.pieces import CodingOutcome
 from cookbooks.lamquant.lqc.planes import Integers
-from cookbooks.lamquant.lqc.signals import Signal
-from cookbooks.lamquant.lqc.spatial import Mixing, Plan
+from cookbooks.lamquant.lqc.signals import SignalSource
+from cookbooks.lamquant.lqc.spatial import Mixing, RotationPlan
 
 Frames = tuple[int, int]
 """The first frame of a run, and one beyond the last."""
@@ -46,7 +46,7 @@ class Lapped:
         baseline: the jumps that are taken out before coding.
     """
 
-    signal: Signal
+    signal: SignalSource
     rows: NDArray[np.intp]
     dc: NDArray[np.int64]
     low: NDArray[np.int64]
@@ -55,7 +55,7 @@ class Lapped:
     per_chunk: int
     model: Model
     profile: Profile
-    shared: Plan = ALONE
+    shared: RotationPlan = ALONE
     baseline: Baseline = field(default_factory=Baseline)
 
     @property
@@ -133,7 +133,7 @@ class Material:
 @dataclass(frozen=True)
 class _Coded:
     data: bytes
-    outcome: Outcome
+    outcome: CodingOutcome
     edge: NDArray[np.float64]
     first: NDArray[np.floating]
     last: NDArray[np.floating]
@@ -145,13 +145,13 @@ def code(
     runs: Iterable[Frames],
     workers: Workers,
     sink: Callable[[bytes], object],
-) -> Outcome:
+) -> CodingOutcome:
     """Encode runs of frames; ``sink`` is given the bytes of each, in order.
 
     ``steps`` are the step indices [C] of all, or say them of each run in turn by what it covers. The samples
     between two runs are measured where one follows the other.
     """
-    plan, total = material.plan, Outcome.none(len(material.plan.rows))
+    plan, total = material.plan, CodingOutcome.none(len(material.plan.rows))
     before: tuple[int, NDArray[np.floating]] | None = None
     taken: list[Frames] = []
 
@@ -214,7 +214,7 @@ def _encoded(
 
 def _run(material: Material, steps: NDArray[np.int64], frames: Frames, x: NDArray[np.float64]) -> _Coded:
     coded = _encoded(material, steps, frames, material.coefficients(frames, x), dry=False)
-    outcome, back, hop = Outcome.none(len(x)), coded.coefficients, material.plan.hop
+    outcome, back, hop = CodingOutcome.none(len(x)), coded.coefficients, material.plan.hop
     inside = x[:, hop : hop * (frames[1] - frames[0])]
     plan = material.plan
     outcome.add(_difference(plan, synthesise(back), inside, frames[0]))

@@ -9,15 +9,15 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.lqc.container.header import Group, Header
+from cookbooks.lamquant.lqc.container.header import FileHeader, Group
 from cookbooks.lamquant.lqc.container.writer import Writer
 from cookbooks.lamquant.lqc.plan import Placed, facts_of
-from cookbooks.lamquant.lqc.signals import Signal
+from cookbooks.lamquant.lqc.signals import SignalSource
 
 _IN_MEMORY = 1 << 26
 
 
-class Chunks:
+class ChunkSpool:
     """Holds coded chunks in order."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Chunks:
 
 
 @dataclass
-class Outcome:
+class CodingOutcome:
     """Holds what decoding will give of each channel [C]: the summed squared and the largest error."""
 
     squared: NDArray[np.float64]
@@ -51,7 +51,7 @@ class Outcome:
     samples: int = 0
 
     @classmethod
-    def none(cls, n_channels: int) -> "Outcome":
+    def none(cls, n_channels: int) -> "CodingOutcome":
         """Returns the outcome of no sample."""
         return cls(np.zeros(n_channels), np.zeros(n_channels))
 
@@ -67,7 +67,7 @@ class Outcome:
             self.largest = np.maximum(self.largest, np.abs(difference).max(1))
             self.samples += difference.shape[1]
 
-    def join(self, other: "Outcome") -> None:
+    def join(self, other: "CodingOutcome") -> None:
         """Count what another run gave."""
         self.squared += other.squared
         self.largest = np.maximum(self.largest, other.largest)
@@ -75,16 +75,16 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Piece:
+class CodedGroup:
     """Holds a group, where its channels belong, its chunks and their outcome (of the coded channels)."""
 
     group: Group
     placed: Placed
-    chunks: Chunks = field(repr=False)
-    outcome: Outcome = field(repr=False)
+    chunks: ChunkSpool = field(repr=False)
+    outcome: CodingOutcome = field(repr=False)
 
 
-def header_of(about: Header, pieces: Sequence[Piece], signals: Sequence[Signal]) -> Header:
+def header_of(about: FileHeader, pieces: Sequence[CodedGroup], signals: Sequence[SignalSource]) -> FileHeader:
     """Returns the header of a file; ``about`` holds what else is known, its gaps counted by signals."""
     placed = [piece.placed for piece in pieces]
     groups = [(number, one.signal) for number, one in enumerate(placed)]
@@ -101,7 +101,7 @@ def header_of(about: Header, pieces: Sequence[Piece], signals: Sequence[Signal])
     )
 
 
-def write_file(out: BinaryIO, header: Header, pieces: Sequence[Piece]) -> None:
+def write_file(out: BinaryIO, header: FileHeader, pieces: Sequence[CodedGroup]) -> None:
     """Write a file with the chunks of all groups, earlier times first."""
     writer = Writer(out, header)
     waiting = [iter(piece.chunks) for piece in pieces]
@@ -110,7 +110,7 @@ def write_file(out: BinaryIO, header: Header, pieces: Sequence[Piece]) -> None:
     writer.close()
 
 
-class Counter:
+class ByteCounter:
     """Counts the bytes that are written to it."""
 
     n_bytes = 0

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.lqc.container.header import Channel, Group
+from cookbooks.lamquant.lqc.container.header import ChannelFacts, Group
 from cookbooks.lamquant.lqc.errors import FormatError
-from cookbooks.lamquant.lqc.measure import Measured
-from cookbooks.lamquant.lqc.signals import Signal
+from cookbooks.lamquant.lqc.measure import MeasuredSignal
+from cookbooks.lamquant.lqc.signals import SignalSource
 from cookbooks.lamquant.lqc.targets import NoiseRatio, Prdn, Target
 
 ROWS = "rows"
@@ -19,7 +19,7 @@ _LEAST_ERROR = 0.5
 """RMS errors below so many digital units are left to exact coding: rounding alone makes 0.29."""
 
 
-def allowed_rms(target: Target, measured: Measured) -> NDArray[np.float64] | None:
+def allowed_rms(target: Target, measured: MeasuredSignal) -> NDArray[np.float64] | None:
     """Returns the RMS error that a target allows each channel, [C], or None where it speaks of bytes."""
     match target:
         case Prdn(percent):
@@ -30,7 +30,7 @@ def allowed_rms(target: Target, measured: Measured) -> NDArray[np.float64] | Non
             return None
 
 
-def exact_rows(target: Target, measured: Measured) -> NDArray[np.bool_]:
+def exact_rows(target: Target, measured: MeasuredSignal) -> NDArray[np.bool_]:
     """Says which channels no transform serves: those whose allowed error is below the rounding's.
 
     A channel of one value is not coded at all and counts as lapped.
@@ -46,7 +46,9 @@ def max_error_for(rms: float) -> int:
     return max(0, int((np.sqrt(12 * rms * rms + 1) - 1) / 2))
 
 
-def described(channels: Sequence[Channel], measured: Measured, rows: NDArray[np.intp]) -> tuple[Channel, ...]:
+def described(
+    channels: Sequence[ChannelFacts], measured: MeasuredSignal, rows: NDArray[np.intp]
+) -> tuple[ChannelFacts, ...]:
     """Returns the channels with their range and mean, as a file of the ``full`` profile has them."""
     return tuple(
         replace(
@@ -67,7 +69,7 @@ class Placed:
     rows: NDArray[np.intp]
 
 
-def facts_of(placed: Sequence[Placed], signals: Sequence[Signal]) -> Mapping[str, Any]:
+def facts_of(placed: Sequence[Placed], signals: Sequence[SignalSource]) -> Mapping[str, Any]:
     """Returns the fact that says where each channel belongs; nothing where each signal is one group."""
     plain = len(placed) == len(signals) and all(
         one.signal == number and len(one.rows) == len(signals[number].channels)

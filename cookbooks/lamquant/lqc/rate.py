@@ -1,7 +1,7 @@
 """Finds the quantiser steps that keep what was promised, in two or three attempts.
 
 A search says which step indices to try, and is told what came of them: the mean squared error of each
-channel, or bytes. What it predicts has the shape of ``Curves`` and a factor from the last attempt, so a
+channel, or bytes. What it predicts has the shape of ``ErrorCurves`` and a factor from the last attempt, so a
 second guess is nearly always within one index, 1/64 octave. Errors are corrected channel by channel, since
 channels that are coded together share their errors.
 """
@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.lqc.curves import MIN_STEP_INDEX, Curves
+from cookbooks.lamquant.lqc.curves import MIN_STEP_INDEX, ErrorCurves
 from cookbooks.lamquant.lqc.levels import LEVEL_ZERO, LEVELS_PER_OCTAVE, MAX_STEP_INDEX, STEPS_PER_OCTAVE
 
 Steps = list[NDArray[np.int64]]
@@ -41,7 +41,7 @@ class ErrorSearch:
 
     def __init__(
         self,
-        curves: list[Curves],
+        curves: list[ErrorCurves],
         allowed: list[NDArray[np.float64]],
         least: Steps,
         most: Steps,
@@ -133,7 +133,7 @@ class SizeSearch:
     """
 
     def __init__(
-        self, curves: list[Curves], rms: list[NDArray[np.float64]], budget: float, finest: int
+        self, curves: list[ErrorCurves], rms: list[NDArray[np.float64]], budget: float, finest: int
     ) -> None:
         self._curves, self._budget = curves, budget
         self._base = [

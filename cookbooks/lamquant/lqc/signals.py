@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.lqc.container.header import Channel
+from cookbooks.lamquant.lqc.container.header import ChannelFacts
 from cookbooks.lamquant.lqc.errors import InputError
 
 MAX_CHANNELS = 1024
@@ -16,7 +16,7 @@ Read = Callable[[int, int], NDArray[np.int32]]
 
 
 @dataclass(frozen=True)
-class Signal:
+class SignalSource:
     """Describes channels of one rate whose samples are read when they are needed.
 
     Attributes:
@@ -29,7 +29,7 @@ class Signal:
 
     rate_hz: float
     n_samples: int
-    channels: tuple[Channel, ...]
+    channels: tuple[ChannelFacts, ...]
     read: Read
     exact: bool = False
 
@@ -50,8 +50,8 @@ class Signal:
 
 
 def array_signal(
-    x: NDArray[np.integer], rate_hz: float, channels: Sequence[Channel | str] | None = None
-) -> Signal:
+    x: NDArray[np.integer], rate_hz: float, channels: Sequence[ChannelFacts | str] | None = None
+) -> SignalSource:
     """Returns the signal of an array [C, T] of digital values.
 
     ``channels`` gives facts or a label for each row. Without them an array with more rows than columns is
@@ -67,18 +67,18 @@ def array_signal(
                 f"recording has shape {x.shape}, more channels than samples: must be [channels, samples];"
                 " give x.T, or the labels of the channels if it is meant so"
             )
-        channels = [Channel()] * len(x)
+        channels = [ChannelFacts()] * len(x)
     if len(channels) != len(x):
         raise InputError(
             f"{len(channels)} channels are described, the recording has shape {x.shape}: must be"
             " [channels, samples] with one description each"
         )
-    facts = tuple(Channel(label=one) if isinstance(one, str) else one for one in channels)
+    facts = tuple(ChannelFacts(label=one) if isinstance(one, str) else one for one in channels)
 
     def read(start: int, stop: int) -> NDArray[np.int32]:
         return x[:, start:stop]
 
-    return Signal(float(rate_hz), x.shape[1], facts, read)
+    return SignalSource(float(rate_hz), x.shape[1], facts, read)
 
 
 def digital(x: NDArray[np.integer]) -> NDArray[np.int32]:

@@ -59,7 +59,7 @@ class Band:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RotationPlan:
     """Holds what is done to channels together; no bands: nothing."""
 
     bands: tuple[Band, ...] = ()
@@ -75,7 +75,7 @@ class Mixing:
     """Holds what is done to the channels of one chunk: by its group's plan or not, then by one of its own."""
 
     shared: bool
-    own: Plan
+    own: RotationPlan
 
 
 def band_edges(hop: int, rate_hz: float, count: int) -> list[int]:
@@ -86,7 +86,7 @@ def band_edges(hop: int, rate_hz: float, count: int) -> list[int]:
     return sorted({0, *inner, hop} if hop > 1 else {0, 1})
 
 
-def _apply(y: NDArray[np.float32], plan: Plan, rate_hz: float, inverse: bool) -> NDArray[np.float32]:
+def _apply(y: NDArray[np.float32], plan: RotationPlan, rate_hz: float, inverse: bool) -> NDArray[np.float32]:
     if not plan.n_rotations:
         return y
     edges, out = band_edges(y.shape[2], rate_hz, len(plan.bands)), np.empty_like(y)
@@ -110,12 +110,12 @@ def _turned(rows: NDArray[np.float32], chain: Rotations, inverse: bool) -> NDArr
     return out
 
 
-def together(y: NDArray[np.float32], plan: Plan, rate_hz: float) -> NDArray[np.float32]:
+def together(y: NDArray[np.float32], plan: RotationPlan, rate_hz: float) -> NDArray[np.float32]:
     """Returns the planes [C, F, K] of channels y [C, F, K]."""
     return _apply(y, plan, rate_hz, False)
 
 
-def apart(planes: NDArray[np.float32], plan: Plan, rate_hz: float) -> NDArray[np.float32]:
+def apart(planes: NDArray[np.float32], plan: RotationPlan, rate_hz: float) -> NDArray[np.float32]:
     """Returns the channels [C, F, K] of planes."""
     return _apply(planes, plan, rate_hz, True)
 
@@ -125,7 +125,7 @@ def _bits(covariance: NDArray[np.float64], n: int, rotations: Rotations, cost: f
     return 0.5 * n * float(np.log2(variances + NOISE).sum()) + cost * (1 + len(rotations))
 
 
-def plan_for(y: NDArray[np.float32], rate_hz: float, uses: float = 1.0) -> Plan:
+def plan_for(y: NDArray[np.float32], rate_hz: float, uses: float = 1.0) -> RotationPlan:
     """Choose what to do to channels y [C, F, K] together, by an estimate of the bits.
 
     Of several numbers of bands the one with the least estimate is taken, and nothing where little is saved.
@@ -134,10 +134,12 @@ def plan_for(y: NDArray[np.float32], rate_hz: float, uses: float = 1.0) -> Plan:
     return _choose(y, rate_hz, uses, BAND_COUNTS)[0]
 
 
-def _choose(y: NDArray[np.float32], rate_hz: float, uses: float, counts: Sequence[int]) -> tuple[Plan, float]:
-    """Returns a plan and the bits with it; not ``Plan()`` only where that saves a share of them."""
+def _choose(
+    y: NDArray[np.float32], rate_hz: float, uses: float, counts: Sequence[int]
+) -> tuple[RotationPlan, float]:
+    """Returns a plan and the bits with it; not ``RotationPlan()`` only where that saves a share of them."""
     channels, _, hop = y.shape
-    best, alone = Plan(), float(bits_of(y))
+    best, alone = RotationPlan(), float(bits_of(y))
     least = alone * _WORTH
     if not 1 < channels <= MAX_TOGETHER:
         return best, alone
@@ -146,20 +148,20 @@ def _choose(y: NDArray[np.float32], rate_hz: float, uses: float, counts: Sequenc
         edges = band_edges(hop, rate_hz, count)
         if len(edges) != count + 1 or (count > 1 and y[0].size < count * channels):
             break
-        plan = Plan(tuple(_plan_bands(y, edges, max(_SHARE_OF_COST * cost, LEAST_COST))))
+        plan = RotationPlan(tuple(_plan_bands(y, edges, max(_SHARE_OF_COST * cost, LEAST_COST))))
         bits = bits_of(together(y, plan, rate_hz)) + plan.n_rotations * cost + 4 * count / uses
         if bits < least:
             best, least = plan, bits
     return best, least if best.bands else alone
 
 
-def mixing_for(y: NDArray[np.float32], rate_hz: float, shared: Plan) -> Mixing:
+def mixing_for(y: NDArray[np.float32], rate_hz: float, shared: RotationPlan) -> Mixing:
     """Choose whether channels y [C, F, K] of a chunk go by the group's plan, and what is done beside."""
     if not shared.bands:
         return Mixing(False, plan_for(y, rate_hz))
     planes = together(y, shared, rate_hz)
     own, bits = _choose(planes, rate_hz, 1.0, _COUNTS_BESIDE)
-    alone, bits_alone = Plan(), bits_of(y)
+    alone, bits_alone = RotationPlan(), bits_of(y)
     if bits > _FITS * bits_alone or bits < _FITS * bits_of(planes):
         alone, bits_alone = _choose(y, rate_hz, 1.0, BAND_COUNTS)
     return Mixing(True, own) if bits < bits_alone else Mixing(False, alone)
@@ -215,7 +217,7 @@ def _most(n_channels: int, n: int) -> int:
     return min(64 * n_channels, n * n_channels // 8)
 
 
-def put_plan(side: SideWriter, plan: Plan, n_channels: int) -> None:
+def put_plan(side: SideWriter, plan: RotationPlan, n_channels: int) -> None:
     """Append a plan to what stands beside the coefficients."""
     side.put(_COUNT, len(plan.bands))
     for band in plan.bands:
@@ -226,7 +228,7 @@ def put_plan(side: SideWriter, plan: Plan, n_channels: int) -> None:
         side.put(_ANGLE, folded(band.rotations[:, 2]))
 
 
-def take_plan(side: SideReader, shape: tuple[int, int, int], rate_hz: float) -> Plan:
+def take_plan(side: SideReader, shape: tuple[int, int, int], rate_hz: float) -> RotationPlan:
     """Returns the plan that stands next, of coefficients of this shape [C, F, K].
 
     Raises:
@@ -248,20 +250,20 @@ def take_plan(side: SideReader, shape: tuple[int, int, int], rate_hz: float) -> 
         if number and (second.max() >= channels or np.abs(angle).max() > MOST_ANGLE):
             raise PayloadError("channels together: a rotation of none of the channels: the chunk is damaged")
         bands.append(Band(goes_on, np.stack([first, second, angle], 1).astype(np.int32)))
-    return Plan(tuple(bands))
+    return RotationPlan(tuple(bands))
 
 
-def pack_plan(plan: Plan, n_channels: int) -> bytes:
+def pack_plan(plan: RotationPlan, n_channels: int) -> bytes:
     """Returns a plan that all chunks of a group may use, as bytes; none for nothing."""
     side = SideWriter()
     put_plan(side, plan, n_channels)
     return side.pack() if plan.bands else b""
 
 
-def unpack_plan(data: bytes, n_channels: int, hop: int, rate_hz: float) -> Plan:
+def unpack_plan(data: bytes, n_channels: int, hop: int, rate_hz: float) -> RotationPlan:
     """Returns what ``pack_plan`` was given.
 
     Raises:
         PayloadError: it cannot be a plan of so many channels and bins.
     """
-    return take_plan(SideReader(data), (n_channels, _MANY_FRAMES, hop), rate_hz) if data else Plan()
+    return take_plan(SideReader(data), (n_channels, _MANY_FRAMES, hop), rate_hz) if data else RotationPlan()

@@ -22,8 +22,8 @@ from cookbooks.lamquant.codec.v1.bitstream import (
     pack,
     unpack,
 )
-from cookbooks.lamquant.codec.v1.checkpoint import load_checkpoint
-from cookbooks.lamquant.codec.v1.coder import RecordingCoder
+from cookbooks.lamquant.codec.v1.checkpoint import load_first_checkpoint
+from cookbooks.lamquant.codec.v1.coder import FirstRecordingCoder
 from cookbooks.lamquant.codec.v1.dct import fit_anchor
 from cookbooks.lamquant.codec.v1.entropy import N_SCALES, frequencies_from
 from cookbooks.lamquant.codec.validation import mean_figures
@@ -43,8 +43,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def coder(checkpoint: Path) -> RecordingCoder:
-    return load_checkpoint(checkpoint).coder
+def coder(checkpoint: Path) -> FirstRecordingCoder:
+    return load_first_checkpoint(checkpoint).coder
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def coder(checkpoint: Path) -> RecordingCoder:
     ],
 )
 def test_any_channel_count_length_and_rate_keeps_the_promised_error(
-    coder: RecordingCoder, channels: int, seconds: float, rate_hz: float
+    coder: FirstRecordingCoder, channels: int, seconds: float, rate_hz: float
 ) -> None:
     digital = eeg_like(channels, seconds, rate_hz, seed=3)
     data = coder.encode(digital, rate_hz)
@@ -71,7 +71,7 @@ def test_any_channel_count_length_and_rate_keeps_the_promised_error(
         assert np.sqrt(np.mean((original - back) ** 2.0)) <= max(allowed, 0.5)
 
 
-def test_one_sample_constant_saturated_and_extreme_channels_survive(coder: RecordingCoder) -> None:
+def test_one_sample_constant_saturated_and_extreme_channels_survive(coder: FirstRecordingCoder) -> None:
     rng = np.random.default_rng(0)
     clipped = np.clip(eeg_like(1, 8.0, seed=4)[0] * 400, -32768, 32767)
     n = len(clipped)
@@ -86,7 +86,7 @@ def test_one_sample_constant_saturated_and_extreme_channels_survive(coder: Recor
     np.testing.assert_array_equal(coder.decode(coder.encode(single, 256.0)), single)
 
 
-def test_drift_and_offset_of_the_original_are_coded_not_dropped(coder: RecordingCoder) -> None:
+def test_drift_and_offset_of_the_original_are_coded_not_dropped(coder: FirstRecordingCoder) -> None:
     digital = eeg_like(1, 60.0, seed=6)
     drift = np.rint(3000 * np.sin(2 * np.pi * 0.03 * np.arange(digital.shape[1]) / 256)).astype(np.int32)
     decoded = coder.decode(coder.encode(digital + drift + 5000, 256.0))
@@ -97,7 +97,7 @@ def test_a_higher_tier_spends_more_bytes_for_less_error(checkpoint: Path) -> Non
     sizes, errors = [], []
     digital = eeg_like(1, 30.0, seed=7)
     for tier in (1, 2, 3, 4):
-        coder = load_checkpoint(checkpoint).coder
+        coder = load_first_checkpoint(checkpoint).coder
         coder.tier = TIERS[tier]
         data = coder.encode(digital, 256.0)
         sizes.append(len(data))
@@ -105,7 +105,7 @@ def test_a_higher_tier_spends_more_bytes_for_less_error(checkpoint: Path) -> Non
     assert sizes == sorted(sizes) and errors == sorted(errors, reverse=True)
 
 
-def test_every_damaged_byte_and_every_truncation_is_refused(coder: RecordingCoder) -> None:
+def test_every_damaged_byte_and_every_truncation_is_refused(coder: FirstRecordingCoder) -> None:
     data = coder.encode(eeg_like(1, 3.0, seed=8), 256.0)
     for position in range(0, len(data), 7):
         damaged = bytearray(data)
@@ -117,7 +117,7 @@ def test_every_damaged_byte_and_every_truncation_is_refused(coder: RecordingCode
             coder.decode(data[:length])
 
 
-def test_a_header_with_a_valid_checksum_but_impossible_values_is_refused(coder: RecordingCoder) -> None:
+def test_a_header_with_a_valid_checksum_but_impossible_values_is_refused(coder: FirstRecordingCoder) -> None:
     data = bytearray(coder.encode(eeg_like(1, 3.0, seed=8), 256.0))
 
     def sealed(change: bytearray) -> bytes:
@@ -130,8 +130,8 @@ def test_a_header_with_a_valid_checksum_but_impossible_values_is_refused(coder: 
             coder.decode(sealed(change))
 
 
-def test_a_file_of_another_checkpoint_is_refused(coder: RecordingCoder, tmp_path: Path) -> None:
-    other = load_checkpoint(write_first(tmp_path, 2)).coder
+def test_a_file_of_another_checkpoint_is_refused(coder: FirstRecordingCoder, tmp_path: Path) -> None:
+    other = load_first_checkpoint(write_first(tmp_path, 2)).coder
     data = coder.encode(eeg_like(1, 3.0), 256.0)
     with pytest.raises(BitstreamError, match=coder.digest.hex()):
         other.decode(data)
@@ -157,14 +157,14 @@ def test_a_checkpoint_with_missing_unexpected_or_changed_weights_is_refused(
         sha256 = hashlib.sha256(weights).hexdigest()
         (directory / "model.json").write_text(json.dumps(description | {"weights_sha256": sha256}))
         with pytest.raises(CheckpointError, match=word):
-            load_checkpoint(directory)
+            load_first_checkpoint(directory)
     copied = tmp_path / "copied"
     shutil.copytree(checkpoint, copied)
     damaged = bytearray((copied / "model.safetensors").read_bytes())
     damaged[-5] ^= 1
     (copied / "model.safetensors").write_bytes(damaged)
     with pytest.raises(CheckpointError, match="sha256"):
-        load_checkpoint(copied)
+        load_first_checkpoint(copied)
 
 
 def test_integers_of_any_size_come_back_from_the_range_coder() -> None:
@@ -179,7 +179,9 @@ def test_integers_of_any_size_come_back_from_the_range_coder() -> None:
     assert [reader.read(c) for c in tables.tolist()] == values.tolist()
 
 
-def test_the_dct_anchor_round_trips_at_the_error_it_is_given(windows: Path, coder: RecordingCoder) -> None:
+def test_the_dct_anchor_round_trips_at_the_error_it_is_given(
+    windows: Path, coder: FirstRecordingCoder
+) -> None:
     anchor = fit_anchor(load_corpus(windows))
     digital = np.concatenate([eeg_like(2, 30.0, seed=10), np.full((1, 7680), 5)]).astype(np.int32)
     allowed = [12.0, 30.0, 1.0]

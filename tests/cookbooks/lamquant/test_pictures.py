@@ -17,13 +17,13 @@ from cookbooks.lamquant.gate.board import rate_board
 from cookbooks.lamquant.gate.measure import Part
 from cookbooks.lamquant.gate.page import shown
 from cookbooks.lamquant.gate.rate_picture import RateFloors, draw_rate
-from cookbooks.lamquant.payload.pictures.floors import draw_floors, used_up
-from cookbooks.lamquant.payload.pictures.rate import RATIOS
-from cookbooks.lamquant.payload.pictures.worst import draw_worst, spectrogram, worst_stretch
 from cookbooks.lamquant.payload.verdict_score import ScoreSettings, score
+from cookbooks.lamquant.pictures.floors import draw_floors, used_up
+from cookbooks.lamquant.pictures.rate import RATIOS
+from cookbooks.lamquant.pictures.worst import draw_worst, spectrogram, worst_stretch
 from tests.cookbooks.lamquant.verdict_case import made
 
-PICTURES = "verdict_draw"
+PICTURES = "pictures_build"
 RATE, PNG = 128, b"\x89PNG\r\n\x1a\n"
 
 

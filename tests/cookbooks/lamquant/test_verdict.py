@@ -34,8 +34,8 @@ from cookbooks.lamquant.gate.floors import (
 )
 from cookbooks.lamquant.gate.grade import LADDER, grade_corpus, grade_recording
 from cookbooks.lamquant.gate.split import SplitInvalid
-from cookbooks.lamquant.lqc.container.header import Header
-from cookbooks.lamquant.lqc.container.reader import Reader
+from cookbooks.lamquant.lqc.container.header import FileHeader
+from cookbooks.lamquant.lqc.container.reader import ChunkReader
 from cookbooks.lamquant.lqc.container.writer import Writer
 from cookbooks.lamquant.payload.verdict_score import ScoreSettings, score
 from cookbooks.lamquant.signal.bands import BANDS
@@ -203,14 +203,14 @@ def test_shuffled_weights_write_no_file_and_fail(case, tmp_path):
 
 def test_bitstreams_of_another_checkpoint_fail(case):
     data = case.bitstream.read_bytes()
-    with Reader(data) as reader, Writer(case.bitstream, _of_another(reader.header)) as writer:
+    with ChunkReader(data) as reader, Writer(case.bitstream, _of_another(reader.header)) as writer:
         for number in range(reader.n_chunks(0)):
             writer.chunk(0, reader.chunk(0, number))
     assert len(case.bitstream.read_bytes()) == len(data)
     case.fails("was not written by this candidate", "cr is not measured")
 
 
-def _of_another(header: Header) -> Header:
+def _of_another(header: FileHeader) -> FileHeader:
     return replace(header, groups=tuple(replace(group, digest=bytes(8)) for group in header.groups))
 
 

@@ -26,7 +26,7 @@ from cookbooks.lamquant.gate.checks import (
     unchanged,
 )
 from cookbooks.lamquant.gate.split import JudgedSplit
-from cookbooks.lamquant.lqc.container.header import Header
+from cookbooks.lamquant.lqc.container.header import FileHeader
 from cookbooks.lamquant.lqc.plan import ROWS
 from tests.cookbooks.lamquant.lqc.files import exact, lapped, payload, written
 
@@ -84,7 +84,7 @@ def flipped(data: bytes) -> bytes:
 def two_groups(rows: Any, digest: bytes = b"8 bytes.", rate_hz: float = 256, n_samples: int = 900) -> bytes:
     """A file of today's version with a channel in either of two groups, told to be these ``rows``."""
     groups = (replace(lapped(n_samples), digest=digest), exact(n_samples, 1, rate_hz))
-    return written(Header(groups, facts={ROWS: rows}))
+    return written(FileHeader(groups, facts={ROWS: rows}))
 
 
 APART = [[0, [0]], [0, [1]]]

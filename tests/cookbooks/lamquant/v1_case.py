@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from safetensors.numpy import save
 
-from cookbooks.lamquant.codec.v1.entropy import N_SCALES, IntegerNet, frequencies_from
+from cookbooks.lamquant.codec.v1.entropy import N_SCALES, FirstIntegerNet, frequencies_from
 from cookbooks.lamquant.codec.v1.model import Architecture, JointCodec
 
 HIDDEN = 4
@@ -23,8 +23,8 @@ def write_first(root: Path, seed: int = 0) -> Path:
     zero["w1"][0, :] = 100
     zero["w2"][0, 0] = zero["w3"][0] = 1024
     zero["b3"][:] = -(16 << 10)
-    net = IntegerNet(**zero)
-    tensors |= {f"coder.{name}": getattr(net, name) for name in IntegerNet.__dataclass_fields__}
+    net = FirstIntegerNet(**zero)
+    tensors |= {f"coder.{name}": getattr(net, name) for name in FirstIntegerNet.__dataclass_fields__}
     tensors["coder.frequencies"] = frequencies_from(np.zeros((N_SCALES, 16)))
     weights = save({name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)})
     description = {

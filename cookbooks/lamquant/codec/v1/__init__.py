@@ -4,3 +4,6 @@ A learned lapped transform of one hop, refinements around the quantiser, channel
 ``model``, ``entropy``, ``bitstream``, ``coder``, ``checkpoint``; ``dct`` is the
 anchor in the same file format.
 """
+
+FIRST_SCHEMA = "blut.joint_codec.v1"
+"""What ``model.json`` of its checkpoints says; here, where nothing loads torch."""

@@ -22,7 +22,7 @@ from cookbooks.lamquant.codec.v1.bitstream import (
     pack,
     unpack,
 )
-from cookbooks.lamquant.codec.v1.entropy import EntropyModel, update_slow
+from cookbooks.lamquant.codec.v1.entropy import FirstEntropyModel, update_slow
 from cookbooks.lamquant.codec.v1.model import GatedRefine, JointCodec, positions
 from cookbooks.lamquant.codec.v1.transform import n_frames, pad_signal
 from cookbooks.lamquant.lqc.rms import fast_rms
@@ -69,14 +69,14 @@ def refine_frames(refine: GatedRefine, y: torch.Tensor, position: torch.Tensor, 
     return out
 
 
-class RecordingCoder:
+class FirstRecordingCoder:
     """Encodes and decodes whole recordings.
 
     ``lam`` is the price of a bit in squared steps; ``digest`` identifies the weights in the file.
     """
 
     def __init__(
-        self, model: JointCodec, entropy: EntropyModel, tier: Tier, lam: float, digest: bytes
+        self, model: JointCodec, entropy: FirstEntropyModel, tier: Tier, lam: float, digest: bytes
     ) -> None:
         self.model, self.entropy, self.tier, self.lam, self.digest = model.eval(), entropy, tier, lam, digest
         self.hop = model.architecture.hop

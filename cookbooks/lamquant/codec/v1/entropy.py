@@ -1,7 +1,7 @@
 """Evaluates the probability model identically in encoder and decoder: integers only.
 
 A small network maps already coded neighbours to one of ``N_SCALES`` probability tables. Its trained float
-weights are rounded to fixed point (``IntegerNet``); every operation after that is on int32, so the table
+weights are rounded to fixed point (``FirstIntegerNet``); every operation after that is on int32, so the table
 index does not depend on threads, batch shape or processor. The tables are integer frequencies.
 
 Magnitudes are coded as a token (16 symbols, the last one escapes) of ``|q| >> shift`` followed by ``shift``
@@ -40,7 +40,7 @@ SHIFTS = token_shifts()
 
 
 @dataclass(frozen=True)
-class IntegerNet:
+class FirstIntegerNet:
     """Estimates scales in fixed point. ``base`` is the first layer's bias per (level, position)."""
 
     w1: NDArray[np.int32]
@@ -184,10 +184,10 @@ def cost_table(frequencies: NDArray[np.int32]) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
-class EntropyModel:
+class FirstEntropyModel:
     """Holds the context network and the token tables."""
 
-    net: IntegerNet
+    net: FirstIntegerNet
     frequencies: NDArray[np.int32]
 
     def quantise(

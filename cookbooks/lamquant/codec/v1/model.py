@@ -71,7 +71,7 @@ class GatedRefine(nn.Module):
         return (plane + shrink + self.mix(odd * gates[:, :-1])).squeeze(1)
 
 
-class ScaleNet(nn.Module):
+class FirstScaleNet(nn.Module):
     """Maps context features to the log2 scale of the next coefficient (float form; see ``entropy``)."""
 
     def __init__(self, hidden: int) -> None:
@@ -102,7 +102,7 @@ class JointCodec(nn.Module):
         self.synthesis = nn.Parameter(basis.clone())
         self.encoder = GatedRefine(architecture.width)
         self.decoder = GatedRefine(architecture.width)
-        self.scale = ScaleNet(architecture.hidden)
+        self.scale = FirstScaleNet(architecture.hidden)
 
     def analyse(self, padded: torch.Tensor) -> torch.Tensor:
         """Turn samples [B, (F + 1) * hop] into coefficients [B, F, hop], same unit."""

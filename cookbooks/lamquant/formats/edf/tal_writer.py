@@ -7,7 +7,7 @@ from typing import NamedTuple
 TIME_KEEPING_END = b"\x14\x14\0"
 
 
-class Mark(NamedTuple):
+class TalMark(NamedTuple):
     """Holds an annotation as it is written: seconds from the start of the file, a duration, its text."""
 
     onset_s: float
@@ -26,7 +26,7 @@ class LaidOut(NamedTuple):
         return self.records[signal].get(record, b"")
 
 
-def lay_out_marks(marks: Sequence[Mark], onsets: Sequence[str], sizes: Sequence[int]) -> LaidOut:
+def lay_out_marks(marks: Sequence[TalMark], onsets: Sequence[str], sizes: Sequence[int]) -> LaidOut:
     """Put each mark in the data record in which it begins, or in the next one with room for it.
 
     Where there is not room enough at the end, the first signal grows.
@@ -84,7 +84,7 @@ def _placed(
     return found
 
 
-def _list(mark: Mark) -> bytes:
+def _list(mark: TalMark) -> bytes:
     duration = f"\x15{_seconds(mark.duration_s)}" if mark.duration_s is not None else ""
     sign = "" if mark.onset_s < 0 else "+"
     text = mark.text.replace("\x14", " ").replace("\0", " ").replace("\x15", " ")

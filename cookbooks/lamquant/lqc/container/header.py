@@ -24,7 +24,7 @@ Profile = Literal["device", "full"]
 
 
 @dataclass(frozen=True)
-class Channel:
+class ChannelFacts:
     """Holds what is known of a channel. ``dc``, ``low``, ``high`` are digital units.
 
     ``dc`` is subtracted before coding; decoded samples are clipped to ``low``..``high``. The two limits of
@@ -64,7 +64,7 @@ class Group:
     """
 
     rate_hz: float
-    channels: tuple[Channel, ...]
+    channels: tuple[ChannelFacts, ...]
     mode: Mode
     per_chunk: int
     n_samples: int | None = None
@@ -120,7 +120,7 @@ class Gap:
 class Annotation:
     """Holds a mark: seconds from the beginning of the recording (gaps count), and its class.
 
-    ``text`` is what a person wrote; it is kept on request only, and ``Header.identity`` then says so.
+    ``text`` is what a person wrote; it is kept on request only, and ``FileHeader.identity`` then says so.
     """
 
     onset_s: float
@@ -130,7 +130,7 @@ class Annotation:
 
 
 @dataclass(frozen=True)
-class Header:
+class FileHeader:
     """Holds all that a file says beside its samples. ``facts`` are free, as JSON.
 
     ``identity`` says that the file may name a person: texts of annotations, or the fields for them in
@@ -149,7 +149,7 @@ class Header:
         return sample / self.groups[group].rate_hz + passed
 
 
-def check(header: Header) -> None:
+def check(header: FileHeader) -> None:
     """Look whether a header can be written and read back.
 
     Raises:
@@ -212,7 +212,7 @@ def _check_group(where: str, group: Group) -> None:
         _check_channel(f"{where}, channel {number}", channel)
 
 
-def _check_channel(where: str, channel: Channel) -> None:
+def _check_channel(where: str, channel: ChannelFacts) -> None:
     if not INT32[0] <= channel.low <= channel.dc <= channel.high <= INT32[1]:
         shown = f"low {channel.low}, dc {channel.dc}, high {channel.high}"
         raise InputError(f"{where}: {shown} must be in this order, and of 32 bits")

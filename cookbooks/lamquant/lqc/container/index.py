@@ -9,7 +9,7 @@ from array import array
 from dataclasses import dataclass, field
 
 from cookbooks.lamquant.lqc.container import records
-from cookbooks.lamquant.lqc.container.source import Source
+from cookbooks.lamquant.lqc.container.source import ByteSource
 from cookbooks.lamquant.lqc.errors import PayloadError
 
 TRAILER = struct.Struct("<I")
@@ -49,7 +49,7 @@ def with_trailer(tail: bytes) -> bytes:
     return tail + TRAILER.pack(len(tail))
 
 
-def find(source: Source, start: int, n_groups: int) -> tuple[list[Places], int] | None:
+def find(source: ByteSource, start: int, n_groups: int) -> tuple[list[Places], int] | None:
     """Returns where the records are, and where the index ends; None where it is missing or damaged.
 
     Args:

@@ -20,9 +20,9 @@ from cookbooks.lamquant.lqc.container.header import (
     MAX_SAMPLES,
     MAX_SHARED,
     MIN_LOG2_HOP,
-    Channel,
+    ChannelFacts,
+    FileHeader,
     Group,
-    Header,
     check,
 )
 from cookbooks.lamquant.lqc.errors import FormatError, InputError, PayloadError, VersionError
@@ -43,11 +43,11 @@ _CRC = struct.Struct("<I")
 class Parsed:
     """Holds a header and how many bytes it takes."""
 
-    header: Header
+    header: FileHeader
     size: int
 
 
-def pack(header: Header) -> bytes:
+def pack(header: FileHeader) -> bytes:
     """Returns the header's bytes.
 
     Raises:
@@ -215,8 +215,8 @@ def _take_group(cursor: Cursor, where: str) -> Group:
     )
 
 
-def _take_channel(cursor: Cursor, where: str) -> Channel:
+def _take_channel(cursor: Cursor, where: str) -> ChannelFacts:
     low = cursor.take_signed(f"{where}: low", INT32[1], INT32[0])
     high = low + cursor.take(f"{where}: range", INT32[1] - low)
     dc = low + cursor.take(f"{where}: dc", high - low)
-    return Channel(dc=dc, low=low, high=high)
+    return ChannelFacts(dc=dc, low=low, high=high)

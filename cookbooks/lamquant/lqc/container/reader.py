@@ -8,7 +8,7 @@ from types import TracebackType
 from cookbooks.lamquant.lqc.container import index, layout, records, text, walk
 from cookbooks.lamquant.lqc.container.header import MAX_SAMPLES, Group
 from cookbooks.lamquant.lqc.container.mend import LONGEST, mended
-from cookbooks.lamquant.lqc.container.source import Source
+from cookbooks.lamquant.lqc.container.source import ByteSource
 from cookbooks.lamquant.lqc.errors import ChunkError, FormatError, InputError, PayloadError
 from cookbooks.lamquant.lqc.varint import Cursor
 
@@ -32,7 +32,7 @@ class Lost:
     why: str
 
 
-class Reader:
+class ChunkReader:
     """Reads a file from a path, or from bytes in memory. Chunks may be read from several threads.
 
     ``header`` is all that the file says beside its samples; ``problems`` says what was damaged when it was
@@ -44,7 +44,7 @@ class Reader:
     """
 
     def __init__(self, file: str | os.PathLike[str] | bytes | bytearray | memoryview) -> None:
-        self._source = Source(file)
+        self._source = ByteSource(file)
         self.problems: list[str] = []
         self._index_end = self._source.size
         try:
@@ -113,7 +113,7 @@ class Reader:
         """Close the file."""
         self._source.close()
 
-    def __enter__(self) -> "Reader":
+    def __enter__(self) -> "ChunkReader":
         """Returns the reader."""
         return self
 
@@ -147,7 +147,7 @@ class Reader:
             places, self._index_end = found
             return places
         places = index.empty(self._n_groups)
-        for one in walk.Walk(walk.Window(self._source), start, self._n_groups):
+        for one in walk.Walk(walk.ByteWindow(self._source), start, self._n_groups):
             places[one.head.slot].add(one.number, one.at, one.head)
         self.problems.append("the file is cut, or its index is damaged: its chunks were found one by one")
         return places

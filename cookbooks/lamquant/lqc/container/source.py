@@ -9,7 +9,7 @@ from pathlib import Path
 from cookbooks.lamquant.lqc.errors import FormatError
 
 
-class Source:
+class ByteSource:
     """Holds bytes, or an open file of which parts are read as they are asked for."""
 
     def __init__(self, file: str | os.PathLike[str] | bytes | bytearray | memoryview) -> None:

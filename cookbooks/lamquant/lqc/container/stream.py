@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from cookbooks.lamquant.lqc.container import layout, records, text, walk
-from cookbooks.lamquant.lqc.container.header import MAX_SAMPLES, Header
+from cookbooks.lamquant.lqc.container.header import MAX_SAMPLES, FileHeader
 from cookbooks.lamquant.lqc.errors import FormatError, PayloadError
 from cookbooks.lamquant.lqc.varint import Cursor
 
@@ -24,7 +24,7 @@ class Arrived:
     n_samples: int | None
 
 
-class Stream:
+class ChunkStream:
     """Reads the header of a stream, and then yields its chunks, in the order in which they were written.
 
     ``header`` grows by what is noted on the way. ``complete`` says, when all has been read, whether the end
@@ -41,7 +41,7 @@ class Stream:
         self._window = _Passing(file)
         # no header is shorter, so nothing is waited for that may not come
         size = layout.header_size(bytes(self._window.view(0, 16)))
-        self.header: Header = layout.unpack(bytes(self._window.view(0, size)), None).header
+        self.header: FileHeader = layout.unpack(bytes(self._window.view(0, size)), None).header
         self._walk = walk.Walk(self._window, size, len(self.header.groups))
         self._n_samples = [group.n_samples for group in self.header.groups]
 
@@ -58,7 +58,7 @@ class Stream:
             elif found.head.slot >= 2 and (chunk := self._chunk(found)):
                 yield chunk
 
-    def _chunk(self, found: walk.Found) -> Arrived | None:
+    def _chunk(self, found: walk.FoundChunk) -> Arrived | None:
         group = found.head.slot - 2
         cursor = Cursor(found.content)
         if found.head.is_final:

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from cookbooks.lamquant.lqc.container.header import Annotation, Channel, Gap, Group, Header
+from cookbooks.lamquant.lqc.container.header import Annotation, ChannelFacts, FileHeader, Gap, Group
 from cookbooks.lamquant.lqc.errors import FormatError, InputError
 
 MAX_TEXT = 2**23
@@ -18,10 +18,10 @@ MAX_TEXT = 2**23
 _TEXT = ("label", "unit", "prefiltering", "transducer")
 _FLOATS = ("physical_min", "physical_max")
 _INTEGERS = ("digital_min", "digital_max")
-_DEFAULT = Channel()
+_DEFAULT = ChannelFacts()
 
 
-def columns(channels: Sequence[Channel]) -> dict[str, list[Any]]:
+def columns(channels: Sequence[ChannelFacts]) -> dict[str, list[Any]]:
     """Returns what channels say in text: a list of values for each property that any of them has."""
     found = {}
     for name in (*_TEXT, *_FLOATS, *_INTEGERS, "facts"):
@@ -31,7 +31,7 @@ def columns(channels: Sequence[Channel]) -> dict[str, list[Any]]:
     return found
 
 
-def text_of(header: Header) -> bytes:
+def text_of(header: FileHeader) -> bytes:
     """Returns the text of a header; empty where there is none.
 
     Raises:
@@ -108,7 +108,7 @@ def _refuse(word: str) -> None:
     raise FormatError(f"text: {word} is not a number")
 
 
-def header_of(groups: Sequence[Group], about: Mapping[str, Any], identity: bool) -> Header:
+def header_of(groups: Sequence[Group], about: Mapping[str, Any], identity: bool) -> FileHeader:
     """Returns the header of groups whose channels have no text yet, and of the text.
 
     Raises:
@@ -120,7 +120,7 @@ def header_of(groups: Sequence[Group], about: Mapping[str, Any], identity: bool)
         for number, (group, text) in enumerate(zip(groups, texts, strict=True))
     ]
     gaps, annotations, facts = read_notes(about)
-    return Header(tuple(named), gaps, annotations, facts, identity)
+    return FileHeader(tuple(named), gaps, annotations, facts, identity)
 
 
 def read_notes(
@@ -138,7 +138,7 @@ def read_notes(
     return tuple(gaps), tuple(marks), _typed(facts, "facts", dict)
 
 
-def _channels(channels: Sequence[Channel], text: Any, where: str) -> tuple[Channel, ...]:
+def _channels(channels: Sequence[ChannelFacts], text: Any, where: str) -> tuple[ChannelFacts, ...]:
     checks: dict[str, Callable[[Any, str], Any]] = {
         **dict.fromkeys(_TEXT, lambda value, name: _typed(value, name, str)),
         **dict.fromkeys(_FLOATS, lambda value, name: None if value is None else _number(value, name)),
@@ -199,7 +199,7 @@ def _list(value: Any, name: str, length: int | None = None) -> list[Any]:
     return found
 
 
-def add_notes(header: Header, about: Mapping[str, Any]) -> Header:
+def add_notes(header: FileHeader, about: Mapping[str, Any]) -> FileHeader:
     """Returns a header with the gaps, annotations and facts of a note added, which came later.
 
     Raises:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cookbooks.lamquant.lqc.container import records
-from cookbooks.lamquant.lqc.container.source import Source
+from cookbooks.lamquant.lqc.container.source import ByteSource
 from cookbooks.lamquant.lqc.errors import PayloadError
 
 WINDOW = 2**20
@@ -27,10 +27,10 @@ class View(Protocol):
         ...
 
 
-class Window:
+class ByteWindow:
     """Shows a file on a disk, of which it holds a part at a time."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: ByteSource) -> None:
         self._source, self._at, self._data = source, 0, memoryview(b"")
 
     def view(self, at: int, count: int) -> memoryview:
@@ -44,7 +44,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundChunk:
     """Holds a sound record: where it begins, its head, its number, its content."""
 
     at: int
@@ -65,7 +65,7 @@ class Walk:
         self._longest, self._looked = 0, 0
         self.lost, self.ended = 0, False
 
-    def __iter__(self) -> Iterator[Found]:
+    def __iter__(self) -> Iterator[FoundChunk]:
         """Yields each sound record."""
         while not self.ended:
             found = self._sound(self._at, records.MAX_RECORD) or self._search()
@@ -78,7 +78,7 @@ class Walk:
             self._longest = max(self._longest, found.head.record_size)
             yield found
 
-    def _sound(self, at: int, longest: int) -> Found | None:
+    def _sound(self, at: int, longest: int) -> FoundChunk | None:
         """Returns the record at ``at``, if it is whole and its number can stand there."""
         try:
             head = records.take_head(self._file.view(at, records.MAX_HEAD), 0, self._n_groups)
@@ -95,9 +95,9 @@ class Walk:
         # no record is shorter than a head, so no more of them can be lost
         if not 0 <= ahead <= (self.lost + at - self._at) // records.MAX_HEAD:
             return None
-        return Found(at, head, number, record[head.size : -records.CHECK_BYTES])
+        return FoundChunk(at, head, number, record[head.size : -records.CHECK_BYTES])
 
-    def _search(self) -> Found | None:
+    def _search(self) -> FoundChunk | None:
         """Returns the next sound record: after the damaged one by its own length, else wherever it is."""
         longest = max(PLAUSIBLE, 4 * self._longest)
         found = self._behind(longest)
@@ -112,7 +112,7 @@ class Walk:
         self.lost += (found.at if found else at) - self._at
         return found
 
-    def _behind(self, longest: int) -> Found | None:
+    def _behind(self, longest: int) -> FoundChunk | None:
         try:
             head = records.take_head(self._file.view(self._at, records.MAX_HEAD), 0, self._n_groups)
         except PayloadError:

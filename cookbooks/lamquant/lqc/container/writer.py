@@ -10,8 +10,8 @@ from cookbooks.lamquant.lqc.container import index, layout, records, text
 from cookbooks.lamquant.lqc.container.header import (
     MAX_SAMPLES,
     Annotation,
+    FileHeader,
     Gap,
-    Header,
     check_annotation,
     check_gap,
 )
@@ -38,7 +38,7 @@ class Writer:
         OSError: the file cannot.
     """
 
-    def __init__(self, file: str | os.PathLike[str] | BinaryIO, header: Header) -> None:
+    def __init__(self, file: str | os.PathLike[str] | BinaryIO, header: FileHeader) -> None:
         start = layout.pack(header)
         self.header = header
         self._start = start

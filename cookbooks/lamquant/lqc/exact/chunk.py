@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cookbooks.lamquant.lqc.errors import LqcError
 from cookbooks.lamquant.lqc.exact.channel import decode_channel, encode_channel
-from cookbooks.lamquant.lqc.exact.order import MAX_OTHERS, Turn, turns
+from cookbooks.lamquant.lqc.exact.order import MAX_OTHERS, CodingTurn, turns
 from cookbooks.lamquant.lqc.exact.predictor import AHEAD, PAST
 from cookbooks.lamquant.lqc.exact.stream import BitReader, BitWriter
 
@@ -120,7 +120,7 @@ def _take_errors(reader: BitReader, n_channels: int) -> list[int]:
     return errors if kind == 2 else (errors or [0]) * n_channels
 
 
-def _put_turn(writer: BitWriter, turn: Turn, done: list[int], n_channels: int) -> None:
+def _put_turn(writer: BitWriter, turn: CodingTurn, done: list[int], n_channels: int) -> None:
     if n_channels == 1:
         return
     writer.bits(turn.channel, (n_channels - 1).bit_length())
@@ -130,22 +130,22 @@ def _put_turn(writer: BitWriter, turn: Turn, done: list[int], n_channels: int) -
         writer.bits(done.index(other), (len(done) - 1).bit_length())
 
 
-def _take_turn(reader: BitReader, done: list[int], n_channels: int) -> Turn:
+def _take_turn(reader: BitReader, done: list[int], n_channels: int) -> CodingTurn:
     if n_channels == 1:
-        return Turn(0, [])
+        return CodingTurn(0, [])
     channel = reader.bits((n_channels - 1).bit_length())
     n_others = min(reader.bits(MAX_OTHERS.bit_length()), MAX_OTHERS) if done else 0
     places = [reader.bits((len(done) - 1).bit_length()) for _ in range(n_others)]
     if channel >= n_channels or channel in done or any(place >= len(done) for place in places):
         raise LqcError(f"channel {channel} after {len(done)} of {n_channels}; bytes are damaged")
-    return Turn(channel, [done[place] for place in places])
+    return CodingTurn(channel, [done[place] for place in places])
 
 
 def _bounds(first: int, stride: int) -> NDArray[np.int64]:
     return np.array([-((first - LOWEST) // stride), (HIGHEST - first) // stride])
 
 
-def _others(decoded: NDArray[np.float64], turn: Turn) -> NDArray[np.float64]:
+def _others(decoded: NDArray[np.float64], turn: CodingTurn) -> NDArray[np.float64]:
     return np.ascontiguousarray(decoded[turn.others])
 
 

@@ -10,29 +10,29 @@ LEAST = 0.1
 """Correlation of first differences below which another channel is not used."""
 
 
-class Turn(NamedTuple):
+class CodingTurn(NamedTuple):
     """Names a channel, and those coded before it that predict it."""
 
     channel: int
     others: list[int]
 
 
-def turns(samples: NDArray[np.int32]) -> list[Turn]:
+def turns(samples: NDArray[np.int32]) -> list[CodingTurn]:
     """Return the channels of ``samples`` [C, T] in the order of coding.
 
     The channel that resembles the rest most comes first, and next is always that most like one coded before.
     """
     n_channels, n_samples = samples.shape
     if n_channels == 1 or n_samples < 3:
-        return [Turn(channel, []) for channel in range(n_channels)]
+        return [CodingTurn(channel, []) for channel in range(n_channels)]
     likeness = _likeness(samples)
     best = np.full(n_channels, -1.0)
     done: list[int] = []
-    order: list[Turn] = []
+    order: list[CodingTurn] = []
     channel = int(likeness.sum(1).argmax())
     for _ in range(n_channels):
         others = sorted(done, key=lambda one: -likeness[channel, one])[:MAX_OTHERS]
-        order.append(Turn(channel, [one for one in others if likeness[channel, one] > LEAST]))
+        order.append(CodingTurn(channel, [one for one in others if likeness[channel, one] > LEAST]))
         done.append(channel)
         best = np.maximum(best, likeness[channel])
         best[done] = -2

@@ -13,9 +13,9 @@ import pyedflib
 import pytest
 
 from blut_resources.registry.models import ModelRegistry
-from cookbooks.lamquant.codec_command.batch import Meter
+from cookbooks.lamquant.codec_command.batch import BatchMeter
 from cookbooks.lamquant.lqc.__main__ import main
-from cookbooks.lamquant.lqc.container.reader import Reader
+from cookbooks.lamquant.lqc.container.reader import ChunkReader
 from tests.conftest import REPOSITORY
 from tests.cookbooks.lamquant.codec_command.conftest import Codec, rows
 from tests.cookbooks.lamquant.codec_command.recordings import night, written
@@ -128,7 +128,7 @@ def test_what_is_not_damaged_can_be_had(
 ) -> None:
     path = written(tmp_path, "a.edf", night())
     codec("encode", path, "--max-error", 0)
-    with Reader(tmp_path / "a.lqc") as reader:
+    with ChunkReader(tmp_path / "a.lqc") as reader:
         at = (tmp_path / "a.lqc").read_bytes().index(reader.chunk(0, 0))
     data = bytearray((tmp_path / "a.lqc").read_bytes())
     data[at + 9] ^= 1
@@ -226,7 +226,7 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
 
 
 def test_a_share_is_told_of_what_is_at_work() -> None:
-    meter = Meter(4)
+    meter = BatchMeter(4)
     meter.done = 1
     meter.at("a", 5, 10)
     assert meter.share() == pytest.approx(0.375)

@@ -6,7 +6,7 @@ import mne
 import numpy as np
 import torch
 
-from cookbooks.lamquant.codec.v1.checkpoint import load_checkpoint
+from cookbooks.lamquant.codec.v1.checkpoint import load_first_checkpoint
 from tests.cookbooks.lamquant.codec_command.conftest import Codec, rows
 from tests.cookbooks.lamquant.codec_command.recordings import night, written
 from tests.cookbooks.lamquant.codec_support import eeg_like
@@ -16,7 +16,7 @@ from tests.cookbooks.lamquant.v1_case import write_first
 def test_files_of_the_first_version_are_decoded(codec: Codec, tmp_path: Path) -> None:
     torch.set_num_threads(1)
     checkpoint = write_first(tmp_path / "v1")
-    coder = load_checkpoint(checkpoint).coder
+    coder = load_first_checkpoint(checkpoint).coder
     digital = eeg_like(2, 4.0)
     (tmp_path / "old.lqc").write_bytes(coder.encode(digital, 256.0))
     told = rows(codec("info", tmp_path / "old.lqc", "--json"))[0]

@@ -9,7 +9,7 @@ import pyedflib
 import pytest
 
 from cookbooks.lamquant.formats.edf.recording import open_edf
-from cookbooks.lamquant.lqc.container.reader import Reader
+from cookbooks.lamquant.lqc.container.reader import ChunkReader
 from tests.cookbooks.lamquant.codec_command.conftest import Codec, rows
 from tests.cookbooks.lamquant.codec_command.recordings import night, written
 from tests.cookbooks.lamquant.edf_quirks import QUIRKS
@@ -64,7 +64,7 @@ def test_lossless_without_identity_has_every_sample_and_no_name(
         assert all(np.array_equal(a, b) for a, b in zip(digital(original), digital(back), strict=True))
         assert fields(back) == fields(original)
     assert np.array_equal(samples_of(back), samples_of(original))
-    with Reader(coded) as reader:
+    with ChunkReader(coded) as reader:
         said = repr(reader.header).lower()
     written_again = back.read_bytes().lower()
     assert [word for word in NAMED if word in said or word.encode() in written_again] == []

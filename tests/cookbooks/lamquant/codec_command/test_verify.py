@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cookbooks.lamquant.lqc.container.reader import Reader
+from cookbooks.lamquant.lqc.container.reader import ChunkReader
 from cookbooks.lamquant.lqc.container.writer import Writer
 from tests.cookbooks.lamquant.codec_command.conftest import Codec, rows
 from tests.cookbooks.lamquant.codec_command.recordings import night, written
@@ -17,7 +17,7 @@ from tests.cookbooks.lamquant.edf_writer import Edf, eeg, walk
 def asking(path: Path, asked: dict[str, Any] | None) -> None:
     """Change what a file says that was asked of it."""
     out = io.BytesIO()
-    with Reader(path) as reader:
+    with ChunkReader(path) as reader:
         facts = {name: value for name, value in reader.header.facts.items() if name != "asked"}
         header = replace(reader.header, facts=facts if asked is None else {**facts, "asked": asked})
         writer, next_of = Writer(out, header), [0] * len(header.groups)

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Sequence
 
-from cookbooks.lamquant.lqc.container.header import Channel, Group, Header
+from cookbooks.lamquant.lqc.container.header import ChannelFacts, FileHeader, Group
 from cookbooks.lamquant.lqc.container.writer import Writer
 
 DIGEST = b"checkpnt"
@@ -11,13 +11,13 @@ DIGEST = b"checkpnt"
 
 def lapped(n_samples: int | None = 4000, channels: int = 1, rate_hz: float = 256, hop: int = 64) -> Group:
     """A group whose chunks are 16 frames."""
-    each = tuple(Channel(dc=-3, low=-32768, high=32767) for _ in range(channels))
+    each = tuple(ChannelFacts(dc=-3, low=-32768, high=32767) for _ in range(channels))
     return Group(rate_hz, each, "lapped", 16, n_samples, hop, "full", DIGEST)
 
 
 def exact(n_samples: int | None = 1000, channels: int = 2, rate_hz: float = 128) -> Group:
     """A group whose chunks are 300 samples."""
-    return Group(rate_hz, tuple(Channel() for _ in range(channels)), "exact", 300, n_samples)
+    return Group(rate_hz, tuple(ChannelFacts() for _ in range(channels)), "exact", 300, n_samples)
 
 
 def payload(group: int, number: int, size: int = 40) -> bytes:
@@ -29,7 +29,7 @@ def payload(group: int, number: int, size: int = 40) -> bytes:
     return bytes(out)
 
 
-def written(header: Header, totals: Sequence[int] | None = None, size: int = 40) -> bytes:
+def written(header: FileHeader, totals: Sequence[int] | None = None, size: int = 40) -> bytes:
     """A file with all the chunks of a header; ``totals`` are the samples of groups that leave them open."""
     file = io.BytesIO()
     writer = Writer(file, header)

@@ -8,10 +8,10 @@ from cookbooks.lamquant.lqc.container.header import (
     MAX_LOG2_HOP,
     MIN_LOG2_HOP,
     Annotation,
-    Channel,
+    ChannelFacts,
+    FileHeader,
     Gap,
     Group,
-    Header,
 )
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -27,7 +27,7 @@ RATES = st.integers(1, 10**9).map(float) | st.floats(1e-6, 1e9)
 
 
 @st.composite
-def channels(draw: st.DrawFn) -> Channel:
+def channels(draw: st.DrawFn) -> ChannelFacts:
     """A channel with or without a scaling, in any range."""
     low, dc, high = sorted(draw(st.tuples(DIGITAL, DIGITAL, DIGITAL)))
     named = {name: draw(TEXT) for name in ("label", "unit", "prefiltering", "transducer")}
@@ -42,13 +42,13 @@ def channels(draw: st.DrawFn) -> Channel:
                 strict=True,
             )
         )
-    return Channel(**named, **scaling, dc=dc, low=low, high=high, facts=draw(FACTS))
+    return ChannelFacts(**named, **scaling, dc=dc, low=low, high=high, facts=draw(FACTS))
 
 
 @st.composite
 def groups(draw: st.DrawFn) -> Group:
     """A group of either mode and profile, its length known or not."""
-    each = tuple(draw(st.lists(channels() | st.just(Channel()), min_size=1, max_size=4)))
+    each = tuple(draw(st.lists(channels() | st.just(ChannelFacts()), min_size=1, max_size=4)))
     n_samples = draw(st.none() | st.integers(0, 10**6))
     profile = draw(st.sampled_from(["device", "full"]))
     if draw(st.booleans()):
@@ -62,7 +62,7 @@ def groups(draw: st.DrawFn) -> Group:
 
 
 @st.composite
-def headers(draw: st.DrawFn) -> Header:
+def headers(draw: st.DrawFn) -> FileHeader:
     """A header of one to three groups, with gaps, annotations and facts or without."""
     some = draw(st.lists(groups(), min_size=1, max_size=3))
     seconds = st.floats(1e-9, 1e9)
@@ -70,7 +70,7 @@ def headers(draw: st.DrawFn) -> Header:
     identity = draw(st.booleans())
     words = st.none() | TEXT if identity else st.none()
     mark = st.builds(Annotation, FINITE, st.none() | st.floats(0, 1e9), TEXT, words)
-    return Header(
+    return FileHeader(
         tuple(some),
         tuple(draw(st.lists(gap, max_size=3))),
         tuple(draw(st.lists(mark, max_size=3))),

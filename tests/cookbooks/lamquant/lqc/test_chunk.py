@@ -11,12 +11,12 @@ from cookbooks.lamquant.lqc.chunk import CodedChunk, decode_chunk, encode_chunk,
 from cookbooks.lamquant.lqc.errors import LqcError
 from cookbooks.lamquant.lqc.levels import MAX_STEP_INDEX
 from cookbooks.lamquant.lqc.model import Model
-from cookbooks.lamquant.lqc.spatial import Mixing, Plan, pack_plan, plan_for, unpack_plan
+from cookbooks.lamquant.lqc.spatial import Mixing, RotationPlan, pack_plan, plan_for, unpack_plan
 from tests.cookbooks.lamquant.lqc.plane_case import model_of, planes_of
 
 PROFILES = ("device", "full")
 RATE = 128.0
-ALONE = Mixing(False, Plan())
+ALONE = Mixing(False, RotationPlan())
 
 
 @cache
@@ -175,4 +175,4 @@ def test_a_shared_plan_of_other_channels_is_refused():
     data = pack_plan(plan_for(mixed(12, 3).astype(np.float32), RATE), 12)
     with pytest.raises(LqcError, match="channels together"):
         unpack_plan(data, 3, 32, RATE)
-    assert unpack_plan(pack_plan(Plan(), 3), 3, 32, RATE) == Plan()
+    assert unpack_plan(pack_plan(RotationPlan(), 3), 3, 32, RATE) == RotationPlan()

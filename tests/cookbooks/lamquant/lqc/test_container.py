@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from cookbooks.lamquant.lqc.container import index, layout, records
-from cookbooks.lamquant.lqc.container.header import Annotation, Channel, Gap, Group, Header
-from cookbooks.lamquant.lqc.container.reader import Reader
+from cookbooks.lamquant.lqc.container.header import Annotation, ChannelFacts, FileHeader, Gap, Group
+from cookbooks.lamquant.lqc.container.reader import ChunkReader
 from cookbooks.lamquant.lqc.container.writer import Writer
 from cookbooks.lamquant.lqc.errors import (
     ChunkError,
@@ -26,15 +26,15 @@ from cookbooks.lamquant.lqc.errors import (
 from cookbooks.lamquant.lqc.varint import put
 from tests.cookbooks.lamquant.lqc.files import exact, lapped, payload, written
 
-TWO = Header((lapped(), exact()))
-LONG = Header((lapped(64 * 16 * 40),))
+TWO = FileHeader((lapped(), exact()))
+LONG = FileHeader((lapped(64 * 16 * 40),))
 
 
 def test_each_chunk_is_read_from_a_path_and_from_bytes(tmp_path: Path) -> None:
     data = written(TWO)
     (tmp_path / "a.lqc").write_bytes(data)
     for file in (tmp_path / "a.lqc", str(tmp_path / "a.lqc"), data, memoryview(data)):
-        with Reader(file) as reader:
+        with ChunkReader(file) as reader:
             assert reader.header == TWO and reader.verify() == []
             assert [reader.n_chunks(group) for group in (0, 1)] == [4, 4]
             for group, number in ((1, 3), (0, 0), (0, 3), (1, 0)):
@@ -42,7 +42,7 @@ def test_each_chunk_is_read_from_a_path_and_from_bytes(tmp_path: Path) -> None:
 
 
 def test_a_bare_array_costs_little() -> None:
-    header = Header((lapped(290_000),))
+    header = FileHeader((lapped(290_000),))
     assert len(layout.pack(header)) <= 40
     chunks = header.groups[0].n_chunks(290_000)
     data = written(header, size=1500)
@@ -55,7 +55,7 @@ def test_only_what_is_asked_for_is_read(tmp_path: Path, monkeypatch: pytest.Monk
     asked: list[int] = []
     pread = os.pread
     monkeypatch.setattr(os, "pread", lambda fd, n, at: asked.append(n) or pread(fd, n, at))
-    reader = Reader(tmp_path / "a.lqc")
+    reader = ChunkReader(tmp_path / "a.lqc")
     reader.chunk(0, 30)
     assert sum(asked) < 5000
 
@@ -73,16 +73,18 @@ def test_groups_interleave_by_time() -> None:
 
 @pytest.mark.parametrize("total", [0, 1, 64, 900, 959, 960, 961, 1024, 4000])
 def test_a_length_known_at_the_end_only_is_found_there(total: int) -> None:
-    header = Header((lapped(None), exact(None)))
+    header = FileHeader((lapped(None), exact(None)))
     ended_by_chunks = written(header, (total or 1, total or 1))
-    assert Reader(ended_by_chunks).n_samples(0) == (total or 1) == Reader(ended_by_chunks).n_samples(1)
+    assert (
+        ChunkReader(ended_by_chunks).n_samples(0) == (total or 1) == ChunkReader(ended_by_chunks).n_samples(1)
+    )
     file = io.BytesIO()
     with Writer(file, header) as writer:
         for group in (0, 1):
             for number in range(header.groups[group].n_chunks(total)):
                 writer.chunk(group, payload(group, number))
         writer.close([total, total])
-    reader = Reader(file.getvalue())
+    reader = ChunkReader(file.getvalue())
     assert [reader.n_samples(0), reader.n_samples(1)] == [total, total]
     assert reader.verify() == []
     for group in (0, 1):
@@ -91,13 +93,13 @@ def test_a_length_known_at_the_end_only_is_found_there(total: int) -> None:
 
 
 def test_notes_that_come_later_are_with_those_of_the_beginning() -> None:
-    header = Header((exact(300),), (Gap(7, 1.5),), (Annotation(0.5, kind="a"),), {"x": 1})
+    header = FileHeader((exact(300),), (Gap(7, 1.5),), (Annotation(0.5, kind="a"),), {"x": 1})
     file = io.BytesIO()
     with Writer(file, header) as writer:
         writer.note([Gap(9, 2.0)])
         writer.chunk(0, b"x")
         writer.note(annotations=[Annotation(1.25, 3, "b")], facts={"y": [None, "z"]})
-    read = Reader(file.getvalue()).header
+    read = ChunkReader(file.getvalue()).header
     assert read.gaps == (Gap(7, 1.5), Gap(9, 2.0)) and read.facts == {"x": 1, "y": [None, "z"]}
     assert read.annotations == (Annotation(0.5, kind="a"), Annotation(1.25, 3, "b"))
     assert read.seconds(0, 6) == 6 / 128 and read.seconds(0, 8) == 8 / 128 + 1.5
@@ -107,31 +109,31 @@ def test_notes_that_come_later_are_with_those_of_the_beginning() -> None:
 def test_text_of_annotations_needs_a_header_that_says_so() -> None:
     named = Annotation(1, None, "", "Anna moved")
     with pytest.raises(InputError, match="identity"):
-        layout.pack(Header((exact(),), annotations=(named,)))
-    writer = Writer(io.BytesIO(), Header((exact(),)))
+        layout.pack(FileHeader((exact(),), annotations=(named,)))
+    writer = Writer(io.BytesIO(), FileHeader((exact(),)))
     with pytest.raises(InputError, match="identity"):
         writer.note(annotations=[named])
-    kept = Header((exact(),), annotations=(named,), identity=True)
+    kept = FileHeader((exact(),), annotations=(named,), identity=True)
     assert layout.unpack(layout.pack(kept), 100).header == kept
 
 
 # --- damage
 
 
-def lost_chunks(reader: Reader) -> set[tuple[int, int]]:
+def lost_chunks(reader: ChunkReader) -> set[tuple[int, int]]:
     return {(one.group, number) for one in reader.damaged() for number in range(one.chunk, one.end_chunk)}
 
 
 @pytest.mark.parametrize("index_is_there", [True, False])
 def test_a_flipped_byte_costs_one_chunk_at_most(index_is_there: bool) -> None:
-    header = Header((lapped(64 * 16 * 30), exact(300 * 20)))
+    header = FileHeader((lapped(64 * 16 * 30), exact(300 * 20)))
     data = bytearray(written(header, size=900))
     assert len(layout.pack(header)) * 256 <= len(data), "long enough for a second header"
     if not index_is_there:
         data[-1] ^= 255
     for at in [*range(0, 99, 3), *range(99, len(data), 449), *range(len(data) - 90, len(data), 4)]:
         data[at] ^= 0x55
-        reader = Reader(data)
+        reader = ChunkReader(data)
         lost = lost_chunks(reader)
         assert len(lost) <= 1, at
         assert reader.verify() != [], at
@@ -146,7 +148,7 @@ def test_a_cut_file_gives_what_is_before_the_cut() -> None:
     whole = written(LONG, size=100)
     size = len(layout.pack(LONG))
     for cut in range(size, len(whole) - 60, 37):
-        reader = Reader(whole[:cut])
+        reader = ChunkReader(whole[:cut])
         there = (cut - size) // 106
         assert lost_chunks(reader) == {(0, number) for number in range(there, 41)}
         assert reader.problems and reader.n_samples(0) == 64 * 16 * 40
@@ -158,7 +160,7 @@ def test_two_damaged_chunks_and_a_missing_index_do_not_shift_the_others() -> Non
     size = len(layout.pack(LONG))
     data[size + 106 * 5] ^= 4
     data[size + 106 * 6] ^= 255
-    reader = Reader(data[:-60])
+    reader = ChunkReader(data[:-60])
     assert lost_chunks(reader) == {(0, 5), (0, 6)}
     assert reader.chunk(0, 7) == payload(0, 7, 100)
 
@@ -169,46 +171,46 @@ def test_chunks_that_changed_places_are_damaged() -> None:
     one, other = (data[size + 106 * i : size + 106 * (i + 1)] for i in (3, 9))
     swapped = data[: size + 318] + other + data[size + 424 : size + 954] + one + data[size + 1060 :]
     assert len(swapped) == len(data)
-    assert lost_chunks(Reader(swapped)) == {(0, 3), (0, 9)}
+    assert lost_chunks(ChunkReader(swapped)) == {(0, 3), (0, 9)}
 
 
 def test_what_is_lost_is_told_in_samples_and_seconds() -> None:
-    header = Header((lapped(64 * 16 * 5),), (Gap(1500, 100.0),))
+    header = FileHeader((lapped(64 * 16 * 5),), (Gap(1500, 100.0),))
     data = bytearray(written(header))
     data[data.index(payload(0, 1)) + 3] ^= 1
-    (lost,) = Reader(data).damaged()
+    (lost,) = ChunkReader(data).damaged()
     assert (lost.chunk, lost.end_chunk) == (1, 2)
     # frames 16 to 31, and each covers a hop before it and one after it
     assert (lost.sample, lost.end_sample) == (15 * 64, 32 * 64)
     assert (lost.start_s, lost.end_s) == (15 * 64 / 256, 32 * 64 / 256 + 100)
     with pytest.raises(ChunkError, match="group 0, chunk 1: its checksum"):
-        Reader(data).chunk(0, 1)
+        ChunkReader(data).chunk(0, 1)
 
 
 def test_a_damaged_header_is_read_from_its_copy() -> None:
     long = bytearray(written(LONG, size=1000))
     for at in range(len(layout.pack(LONG)) - 2):
         long[at : at + 3] = bytes(255 - byte for byte in long[at : at + 3])
-        reader = Reader(long)
+        reader = ChunkReader(long)
         assert reader.header == LONG and reader.damaged() == []
         assert "second one" in reader.verify()[0]
         long[at : at + 3] = bytes(255 - byte for byte in long[at : at + 3])
     long[-10] ^= 1
-    assert Reader(long).verify() == ["the second header, at the end, is damaged"]
+    assert ChunkReader(long).verify() == ["the second header, at the end, is damaged"]
 
 
 def test_one_wrong_byte_of_a_header_is_mended_and_two_are_refused() -> None:
     short = bytearray(written(TWO))
     for at in range(len(layout.pack(TWO))):
         short[at] ^= 1 + at * 37 % 255
-        reader = Reader(short)
+        reader = ChunkReader(short)
         assert reader.header == TWO and reader.damaged() == []
         (said,) = reader.verify()
         assert said.endswith("the one byte that was wrong was found by the checksum")
         other = (at + 5) % 40
         short[other] ^= 1
         with pytest.raises(FormatError):
-            Reader(short)
+            ChunkReader(short)
         short[at] ^= 1 + at * 37 % 255
         short[other] ^= 1
 
@@ -223,45 +225,45 @@ def forged(header: bytes, at: int, value: bytes) -> bytes:
 
 def test_a_later_version_is_refused_with_a_sentence() -> None:
     with pytest.raises(VersionError, match="version is 3, and this reader knows 2: use a newer one"):
-        Reader(forged(layout.pack(TWO), 4, b"\x03"))
+        ChunkReader(forged(layout.pack(TWO), 4, b"\x03"))
     with pytest.raises(FormatError, match="flags 0x80"):
-        Reader(forged(layout.pack(TWO), 5, b"\x80"))
+        ChunkReader(forged(layout.pack(TWO), 5, b"\x80"))
     with pytest.raises(FormatError, match="magic is b'BLQ1'"):
-        Reader(forged(layout.pack(TWO), 0, b"BLQ1"))
+        ChunkReader(forged(layout.pack(TWO), 0, b"BLQ1"))
 
 
 def test_more_than_the_bytes_can_stand_for_is_refused() -> None:
     one = exact(2**27, 2)
-    assert Reader(layout.pack(Header((one,)))).n_samples(0) == 2**27
+    assert ChunkReader(layout.pack(FileHeader((one,)))).n_samples(0) == 2**27
     with pytest.raises(FormatError, match="536870914 values are declared in"):
-        Reader(layout.pack(Header((exact(2**28 + 1, 2),))))
+        ChunkReader(layout.pack(FileHeader((exact(2**28 + 1, 2),))))
     with pytest.raises(FormatError, match="values are declared"):
-        Reader(layout.pack(Header((exact(2**27 + 2**20, 1), exact(2**27 + 2**20, 1)))))
+        ChunkReader(layout.pack(FileHeader((exact(2**27 + 2**20, 1), exact(2**27 + 2**20, 1)))))
 
 
 def test_a_length_that_is_told_at_the_end_is_bounded_alike() -> None:
     file = io.BytesIO()
-    with Writer(file, Header((Group(256, (Channel(),), "exact", 2**22),))) as writer:
+    with Writer(file, FileHeader((Group(256, (ChannelFacts(),), "exact", 2**22),))) as writer:
         for _ in range(80):
             writer.chunk(0, b"")
         writer.close([80 * 2**22])
     with pytest.raises(FormatError, match="335544320 values are declared"):
-        Reader(file.getvalue())
+        ChunkReader(file.getvalue())
 
 
 def test_a_length_that_does_not_end_in_the_last_chunk_is_not_believed() -> None:
     total = bytearray()
     put(total, 5000)
-    data = layout.pack(Header((exact(None),)))
+    data = layout.pack(FileHeader((exact(None),)))
     data += records.pack(records.kind_of(0, False), 0, b"x", 1)
     data += records.pack(records.kind_of(0, True), 1, bytes(total), 1)
-    reader = Reader(data)
+    reader = ChunkReader(data)
     assert reader.n_samples(0) == 600 and reader.chunk(0, 0) == b"x"
     assert reader.problems[-1] == "group 0: how many samples it has is lost with its end"
 
 
 def test_text_that_would_fill_the_memory_is_refused() -> None:
-    body = layout.pack(Header((exact(),)))[7:-4]
+    body = layout.pack(FileHeader((exact(),)))[7:-4]
     packer = zlib.compressobj(9, wbits=-15)
     bomb = body + packer.compress(b'{"facts":{"a":"' + b" " * 2**26 + b'"}}') + packer.flush()
     out = bytearray(b"BLQ2\x02\x00")
@@ -269,7 +271,7 @@ def test_text_that_would_fill_the_memory_is_refused() -> None:
     out += bomb
     tracemalloc.start()
     with pytest.raises(FormatError, match="do not inflate to one text of at most"):
-        Reader(bytes(out) + zlib.crc32(out).to_bytes(4, "little"))
+        ChunkReader(bytes(out) + zlib.crc32(out).to_bytes(4, "little"))
     assert tracemalloc.get_traced_memory()[1] < 2**25
     tracemalloc.stop()
 
@@ -300,11 +302,11 @@ def test_what_cannot_be_right_is_refused_while_writing(
 
 def test_a_total_must_end_where_the_chunks_do() -> None:
     for total in (300, 601):
-        writer = Writer(io.BytesIO(), Header((exact(None),)))
+        writer = Writer(io.BytesIO(), FileHeader((exact(None),)))
         writer.chunk(0, b"")
         with pytest.raises(InputError, match=f"{total} samples"):
             writer.chunk(0, b"x", total)
-    writer = Writer(io.BytesIO(), Header((exact(None),)))
+    writer = Writer(io.BytesIO(), FileHeader((exact(None),)))
     writer.chunk(0, b"", 300)
     with pytest.raises(InputError, match="all its 1 chunks"):
         writer.chunk(0, b"")
@@ -334,9 +336,9 @@ def test_a_file_object_is_only_written_to() -> None:
             return len(data)
 
     pipe = Pipe()
-    with Writer(pipe, Header((exact(300),))) as writer:  # type: ignore[arg-type]
+    with Writer(pipe, FileHeader((exact(300),))) as writer:  # type: ignore[arg-type]
         writer.chunk(0, b"abc")
-    assert not pipe.closed and Reader(pipe.got).chunk(0, 0) == b"abc"
+    assert not pipe.closed and ChunkReader(pipe.got).chunk(0, 0) == b"abc"
 
 
 @pytest.mark.parametrize(
@@ -347,18 +349,18 @@ def test_a_file_object_is_only_written_to() -> None:
         ({"digest": b"x"}, "digest has 1 bytes, and must have 8"),
         ({"per_chunk": 2**20}, "per_chunk is 1048576, and must be in 1..65536"),
         ({"channels": ()}, "channels is 0"),
-        ({"channels": (Channel(dc=5, low=6, high=7),)}, "channel 0: low 6, dc 5, high 7"),
-        ({"channels": (Channel(physical_min=1.0),)}, "four finite numbers, or none"),
+        ({"channels": (ChannelFacts(dc=5, low=6, high=7),)}, "channel 0: low 6, dc 5, high 7"),
+        ({"channels": (ChannelFacts(physical_min=1.0),)}, "four finite numbers, or none"),
     ],
 )
 def test_a_header_that_cannot_be_read_back_is_not_written(change: dict[str, object], said: str) -> None:
     group = Group(**{**vars(lapped()), **change})  # type: ignore[arg-type]
     with pytest.raises(InputError, match=said):
-        layout.pack(Header((group,)))
+        layout.pack(FileHeader((group,)))
 
 
 def test_a_chunk_that_no_reader_would_take_is_not_written() -> None:
-    writer = Writer(io.BytesIO(), Header((exact(300),)))
+    writer = Writer(io.BytesIO(), FileHeader((exact(300),)))
     with pytest.raises(InputError, match="a chunk of 33554432 bytes is too long"):
         writer.chunk(0, bytes(records.MAX_RECORD))
     head = bytearray()
@@ -373,6 +375,6 @@ def test_an_index_that_lies_is_not_followed() -> None:
     size = len(layout.pack(TWO))
     heads = bytearray()
     records.put_head(heads, records.kind_of(0, False), 2**20, 2)
-    reader = Reader(data[:-60] + index.with_trailer(index.pack(bytes(heads), 2)))
+    reader = ChunkReader(data[:-60] + index.with_trailer(index.pack(bytes(heads), 2)))
     assert "found one by one" in reader.problems[0]
     assert reader.chunk(0, 0) == payload(0, 0) and size < len(data)

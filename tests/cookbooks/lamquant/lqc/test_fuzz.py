@@ -12,8 +12,8 @@ from bench.lqc_files import made_model, small_files
 from bench.lqc_mutations import MUTATIONS, mutation, put_together, taken_apart
 from cookbooks.lamquant.lqc import group_decoder
 from cookbooks.lamquant.lqc.container import layout
-from cookbooks.lamquant.lqc.container.header import Channel, Group, Header
-from cookbooks.lamquant.lqc.container.reader import Reader
+from cookbooks.lamquant.lqc.container.header import ChannelFacts, FileHeader, Group
+from cookbooks.lamquant.lqc.container.reader import ChunkReader
 from cookbooks.lamquant.lqc.decode import Decoder
 from tests.conftest import REPOSITORY
 
@@ -31,8 +31,8 @@ def test_the_files_are_sound_and_forging_keeps_them_so() -> None:
     files = small_files(made_model())
     assert len(files) == 5
     for name, data in files.items():
-        assert Reader(data).verify() == [], name
-        assert Reader(put_together(taken_apart(data))).verify() == [], name
+        assert ChunkReader(data).verify() == [], name
+        assert ChunkReader(put_together(taken_apart(data))).verify() == [], name
     assert mutation(7, list(files.values())) == mutation(7, list(files.values()))
 
 
@@ -69,7 +69,7 @@ def test_a_process_that_hangs_is_ended_and_its_case_named(tmp_path: Path) -> Non
 
 def test_time_grows_with_the_chunks_that_are_read_and_not_with_their_square() -> None:
     """Of a header alone that declares chunks of one sample each: all of them are lost."""
-    data = layout.pack(Header((Group(256, (Channel(),), "exact", 1, 2**20),)))
+    data = layout.pack(FileHeader((Group(256, (ChannelFacts(),), "exact", 1, 2**20),)))
     taken = []
     for some in (2000, 16000):
         decoder = Decoder(data, None, "mark", threads=1)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cookbooks.lamquant.lqc.container import layout, text
-from cookbooks.lamquant.lqc.container.header import Channel, Group, Header
+from cookbooks.lamquant.lqc.container.header import ChannelFacts, FileHeader, Group
 from cookbooks.lamquant.lqc.errors import FormatError, LqcError, PayloadError
 from cookbooks.lamquant.lqc.plan import placed_in
 from cookbooks.lamquant.lqc.varint import MOST, Cursor, put, put_signed
@@ -16,7 +16,7 @@ from tests.cookbooks.lamquant.lqc.headers import headers
 
 @settings(max_examples=60, deadline=None)
 @given(headers())
-def test_a_header_is_read_back_as_it_was(header: Header) -> None:
+def test_a_header_is_read_back_as_it_was(header: FileHeader) -> None:
     data = layout.pack(header)
     parsed = layout.unpack(data + b"what follows", 10**9)
     assert parsed.header == header and parsed.size == len(data)
@@ -25,7 +25,7 @@ def test_a_header_is_read_back_as_it_was(header: Header) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(headers(), st.data())
-def test_a_changed_header_is_refused_or_sound(header: Header, data: st.DataObject) -> None:
+def test_a_changed_header_is_refused_or_sound(header: FileHeader, data: st.DataObject) -> None:
     """Also where the checksum was made to fit: then it is another header, and can be written as one."""
     body = bytearray(layout.pack(header)[:-4])
     for _ in range(data.draw(st.integers(1, 3))):
@@ -87,8 +87,8 @@ def text_with(**parts: object) -> bytes:
     ],
 )
 def test_text_that_does_not_fit_is_refused(parts: dict[str, object], said: str) -> None:
-    group = Group(256, (Channel(), Channel()), "exact", 100, 1000)
-    start = layout.pack(Header((group,)))
+    group = Group(256, (ChannelFacts(), ChannelFacts()), "exact", 100, 1000)
+    start = layout.pack(FileHeader((group,)))
     body = start[7:-4] + text_with(**parts)
     out = bytearray(start[:6])
     put(out, len(body))
@@ -107,9 +107,9 @@ def test_text_that_is_not_an_object_of_json_is_refused(raw: bytes) -> None:
 
 
 def test_what_a_later_version_adds_to_the_text_is_passed_over() -> None:
-    group = Group(256, (Channel("C3"),), "exact", 100, 1000)
+    group = Group(256, (ChannelFacts("C3"),), "exact", 100, 1000)
     about = {"channels": [{"label": ["C3"], "colour": ["red"]}], "weather": "fine"}
-    assert text.header_of([group], about, False) == Header((group,))
+    assert text.header_of([group], about, False) == FileHeader((group,))
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_what_a_later_version_adds_to_the_text_is_passed_over() -> None:
     ],
 )
 def test_rows_that_are_said_to_lie_elsewhere_are_refused(rows: object) -> None:
-    group = Group(256, (Channel(), Channel()), "exact", 100, 1000)
+    group = Group(256, (ChannelFacts(), ChannelFacts()), "exact", 100, 1000)
     assert [one.rows.tolist() for one in placed_in([group], {"rows": [[0, [1, 0]]]})] == [[1, 0]]
     with pytest.raises(FormatError, match=r"facts: rows|do not make one signal"):
         placed_in([group], {"rows": rows})

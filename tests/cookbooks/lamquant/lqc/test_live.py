@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 
 from bench.lqc_files import made_model, small_files
-from cookbooks.lamquant.lqc.container.reader import Reader
+from cookbooks.lamquant.lqc.container.reader import ChunkReader
 from cookbooks.lamquant.lqc.decode import Decoder
 from cookbooks.lamquant.lqc.errors import ModelError
 from cookbooks.lamquant.lqc.group_decoder import GroupDecoder
-from cookbooks.lamquant.lqc.live import LiveDecoder, Stretch
+from cookbooks.lamquant.lqc.live import LiveDecoder, LiveStretch
 from cookbooks.lamquant.lqc.parallel import Workers
 
 FILES = small_files(made_model())
 
 
 def whole(data: bytes, group: int) -> np.ndarray:
-    reader = Reader(data)
+    reader = ChunkReader(data)
     decoder = GroupDecoder(reader, group, made_model(), "mark")
     return decoder.read(0, reader.n_samples(group), Workers(1))
 
@@ -31,14 +31,14 @@ def test_stretches_are_those_of_the_whole_file_and_follow_each_other(kind: str) 
     assert live.complete
     for group in range(len(live.header.groups)):
         mine = [one for one in found if one.group == group]
-        assert len(mine) == Reader(data).n_chunks(group)
+        assert len(mine) == ChunkReader(data).n_chunks(group)
         assert [one.start for one in mine[1:]] == [one.start + one.samples.shape[1] for one in mine[:-1]]
         np.testing.assert_array_equal(np.concatenate([one.samples for one in mine], 1), whole(data, group))
 
 
 def test_a_lost_chunk_leaves_a_hole_as_long_as_its_frames() -> None:
     data = bytearray(FILES["lapped full"])
-    content = Reader(bytes(data)).chunk(0, 1)
+    content = ChunkReader(bytes(data)).chunk(0, 1)
     data[data.index(content) + 5] ^= 1
     live = LiveDecoder(io.BytesIO(data), made_model())
     found, expected = list(live), whole(bytes(data), 0)
@@ -56,14 +56,14 @@ def test_a_lost_chunk_leaves_a_hole_as_long_as_its_frames() -> None:
 def test_samples_are_there_before_the_next_chunk_is() -> None:
     data = FILES["exact"]
     ours, theirs = os.pipe()
-    reader = Reader(data)
+    reader = ChunkReader(data)
     content = reader.chunk(0, 0)
     end = data.index(content) + len(content) + 4
     os.write(theirs, data[:end])
     with os.fdopen(ours, "rb") as pipe:
         live = iter(LiveDecoder(pipe))
         first = next(live)
-        assert isinstance(first, Stretch) and (first.start, first.samples.shape) == (0, (3, 150))
+        assert isinstance(first, LiveStretch) and (first.start, first.samples.shape) == (0, (3, 150))
         os.write(theirs, data[end:])
         os.close(theirs)
         rest = list(live)

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cookbooks.lamquant.lqc.container.header import Channel, Gap, Header
-from cookbooks.lamquant.lqc.container.reader import Reader
+from cookbooks.lamquant.lqc.container.header import ChannelFacts, FileHeader, Gap
+from cookbooks.lamquant.lqc.container.reader import ChunkReader
 from cookbooks.lamquant.lqc.decode import Decoder, decode
 from cookbooks.lamquant.lqc.encode import encode, encode_stream
 from cookbooks.lamquant.lqc.errors import ChunkError, InputError, ModelError
 from cookbooks.lamquant.lqc.rms import fast_rms
-from cookbooks.lamquant.lqc.signals import Signal, array_signal
+from cookbooks.lamquant.lqc.signals import SignalSource, array_signal
 from cookbooks.lamquant.lqc.targets import Bitrate, Cr, MaxError, NoiseRatio, Prdn, Target, parse_target
 from tests.cookbooks.lamquant.codec_support import eeg_like
 from tests.cookbooks.lamquant.lqc.recording_case import related, small_model
@@ -197,7 +197,7 @@ def test_a_flipped_byte_costs_one_chunk_which_is_refused_or_marked(long) -> None
     x, data = long
     whole = decode(data, MODEL)
     damaged = bytearray(data)
-    with Reader(data) as reader:
+    with ChunkReader(data) as reader:
         damaged[data.index(reader.chunk(0, 1)) + 30] ^= 1
     with pytest.raises(ChunkError, match="group 0, chunk 1"):
         decode(bytes(damaged), MODEL)
@@ -217,7 +217,9 @@ def test_a_gap_lies_in_every_group_of_its_signal() -> None:
     x = related(2, 60.0)
     x[1] = np.random.default_rng(1).integers(0, 2, x.shape[1])
     signals, out = [array_signal(x, 256.0), array_signal(x[:1, :600], 10.0, ["slow"])], io.BytesIO()
-    encode_stream(signals, out, MODEL, Prdn(15.0), about=Header((), gaps=(Gap(2560, 5.0), Gap(100, 5.0, 1))))
+    encode_stream(
+        signals, out, MODEL, Prdn(15.0), about=FileHeader((), gaps=(Gap(2560, 5.0), Gap(100, 5.0, 1)))
+    )
     header = Decoder(out.getvalue(), MODEL).header
     assert [group.mode for group in header.groups[:2]] == ["lapped", "exact"]
     assert [header.seconds(group, 5120) for group in (0, 1)] == [25.0, 25.0]
@@ -238,13 +240,13 @@ def test_signals_of_several_rates_are_read_by_ranges_and_lie_in_one_file() -> No
     arrays = [(related(2, 300.0, 128.0, 1), 128.0), (related(3, 300.0, 64.0, 2), 64.0)]
     asked: list[tuple[int, int]] = []
 
-    def signal(x: np.ndarray, rate_hz: float) -> Signal:
+    def signal(x: np.ndarray, rate_hz: float) -> SignalSource:
         def read(start: int, stop: int) -> np.ndarray:
             asked.append((start, stop))
             return x[:, start:stop]
 
-        return Signal(
-            rate_hz, x.shape[1], tuple(Channel(label=f"{rate_hz}/{c}") for c in range(len(x))), read
+        return SignalSource(
+            rate_hz, x.shape[1], tuple(ChannelFacts(label=f"{rate_hz}/{c}") for c in range(len(x))), read
         )
 
     for target in (NoiseRatio(0.2), Cr(9.0), MaxError(2)):
@@ -341,11 +343,11 @@ def test_the_device_profile_sees_a_recording_once_and_knows_nothing_of_what_come
         asked.append((start, stop))
         return x[:, start:stop]
 
-    scaled = Channel("Cz", "uV", -3276.8, 3276.7, -32768, 32767)
-    about = (scaled, Channel())
+    scaled = ChannelFacts("Cz", "uV", -3276.8, 3276.7, -32768, 32767)
+    about = (scaled, ChannelFacts())
     out = io.BytesIO()
     made = encode_stream(
-        [Signal(256.0, x.shape[1], about, read)], out, MODEL, NoiseRatio(0.2), profile="device"
+        [SignalSource(256.0, x.shape[1], about, read)], out, MODEL, NoiseRatio(0.2), profile="device"
     )
     assert any("not promised" in note for note in made.notes)
     assert [start for start, _ in asked] == sorted(start for start, _ in asked)
@@ -364,9 +366,9 @@ def test_the_device_profile_sees_a_recording_once_and_knows_nothing_of_what_come
     # what was written of the first half does not depend on the second
     half = io.BytesIO()
     encode_stream(
-        [Signal(256.0, 38400, about, read)], half, MODEL, NoiseRatio(0.2), profile="device", threads=2
+        [SignalSource(256.0, 38400, about, read)], half, MODEL, NoiseRatio(0.2), profile="device", threads=2
     )
-    chunk = Reader(half.getvalue()).chunk(0, 0)
-    assert chunk == Reader(out.getvalue()).chunk(0, 0)
+    chunk = ChunkReader(half.getvalue()).chunk(0, 0)
+    assert chunk == ChunkReader(out.getvalue()).chunk(0, 0)
     with pytest.raises(InputError, match=r"prdn with profile device.*use noise_ratio"):
         encode(x, 256.0, MODEL, Prdn(15.0), profile="device")

@@ -7,16 +7,16 @@ import threading
 import pytest
 
 from cookbooks.lamquant.lqc.container import layout
-from cookbooks.lamquant.lqc.container.header import Annotation, Header
-from cookbooks.lamquant.lqc.container.stream import Stream
+from cookbooks.lamquant.lqc.container.header import Annotation, FileHeader
+from cookbooks.lamquant.lqc.container.stream import ChunkStream
 from cookbooks.lamquant.lqc.container.writer import Writer
 from cookbooks.lamquant.lqc.errors import FormatError
 from tests.cookbooks.lamquant.lqc.files import exact, lapped, payload, written
 
-TWO = Header((lapped(64 * 16 * 20), exact(None)))
+TWO = FileHeader((lapped(64 * 16 * 20), exact(None)))
 
 
-def numbers(stream: Stream) -> list[tuple[int, int]]:
+def numbers(stream: ChunkStream) -> list[tuple[int, int]]:
     found = []
     for one in stream:
         assert one.data == payload(one.group, one.chunk)
@@ -26,7 +26,7 @@ def numbers(stream: Stream) -> list[tuple[int, int]]:
 
 def test_a_chunk_is_there_before_the_next_one_is() -> None:
     ours, theirs = os.pipe()
-    header = Header((exact(None),))
+    header = FileHeader((exact(None),))
     go, failed = threading.Event(), []
 
     def write() -> None:
@@ -42,7 +42,7 @@ def test_a_chunk_is_there_before_the_next_one_is() -> None:
     thread = threading.Thread(target=write)
     thread.start()
     with os.fdopen(ours, "rb") as pipe:
-        stream = Stream(pipe)
+        stream = ChunkStream(pipe)
         for one, number in zip(stream, range(3), strict=False):
             assert (one.chunk, one.data, one.n_samples) == (number, b"%d" % number, None)
             go.set()
@@ -53,11 +53,11 @@ def test_a_chunk_is_there_before_the_next_one_is() -> None:
 
 def test_what_is_damaged_is_passed_over() -> None:
     data = bytearray(written(TWO, (0, 1500)))
-    everything = numbers(Stream(io.BytesIO(data)))
+    everything = numbers(ChunkStream(io.BytesIO(data)))
     assert sorted(everything) == [*((0, i) for i in range(21)), *((1, i) for i in range(5))]
     for at in range(len(data) - 200, len(layout.pack(TWO)), -31):
         data[at] ^= 0x91
-        stream = Stream(io.BytesIO(data))
+        stream = ChunkStream(io.BytesIO(data))
         got = numbers(stream)
         assert len(everything) - len(got) == 1 and set(got) < set(everything)
         assert not stream.complete
@@ -66,28 +66,28 @@ def test_what_is_damaged_is_passed_over() -> None:
 
 def test_a_stream_that_breaks_off_is_not_complete() -> None:
     data = written(TWO, (0, 1500))
-    stream = Stream(io.BytesIO(data[:400]))
+    stream = ChunkStream(io.BytesIO(data[:400]))
     assert len(numbers(stream)) > 3 and not stream.complete
     with pytest.raises(FormatError, match="the file ends after 20"):
-        Stream(io.BytesIO(data[:20]))
+        ChunkStream(io.BytesIO(data[:20]))
     for cut in range(20):
         with pytest.raises(FormatError):
-            Stream(io.BytesIO(data[:cut]))
+            ChunkStream(io.BytesIO(data[:cut]))
     with pytest.raises(FormatError, match="length of the header runs past the end"):
-        Stream(io.BytesIO(data[:6] + b"\x80"))
+        ChunkStream(io.BytesIO(data[:6] + b"\x80"))
 
 
 def test_the_last_chunk_says_how_long_it_was() -> None:
-    told = [one.n_samples for one in Stream(io.BytesIO(written(TWO, (0, 1500)))) if one.group == 1]
+    told = [one.n_samples for one in ChunkStream(io.BytesIO(written(TWO, (0, 1500)))) if one.group == 1]
     assert told == [None, None, None, None, 1500]
 
 
 def test_nothing_is_held_that_was_handed_on() -> None:
     import tracemalloc
 
-    header = Header((exact(300 * 400),))
+    header = FileHeader((exact(300 * 400),))
     data = io.BytesIO(written(header, size=20_000))
     tracemalloc.start()
-    assert sum(len(one.data) for one in Stream(data)) == 400 * 20_000
+    assert sum(len(one.data) for one in ChunkStream(data)) == 400 * 20_000
     assert tracemalloc.get_traced_memory()[1] < 1_000_000
     tracemalloc.stop()

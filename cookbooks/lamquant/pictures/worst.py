@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from cookbooks.lamquant.formats.corpus import Recording
 from cookbooks.lamquant.gate.stretches import measure_stretches
-from cookbooks.lamquant.payload.pictures.drawing import SMALL, as_png, new_figure
+from cookbooks.lamquant.pictures.drawing import SMALL, as_png, new_figure
 
 SECONDS = 10.0
 TOP_HZ = 100.0

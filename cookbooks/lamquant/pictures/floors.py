@@ -9,7 +9,7 @@ import numpy as np
 
 from blut_resources.registry.verdicts import Floor
 from cookbooks.lamquant.gate.measure import Part
-from cookbooks.lamquant.payload.pictures.drawing import SMALL, as_png, new_figure
+from cookbooks.lamquant.pictures.drawing import SMALL, as_png, new_figure
 from cookbooks.lamquant.signal.bands import BANDS, GATED
 
 LEAST, MOST = 5e-3, 10.0

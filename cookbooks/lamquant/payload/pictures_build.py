@@ -1,6 +1,6 @@
 """Draws what a reviewer of a verdict asks to see; it decides nothing, and the verdict does not wait for it.
 
-    python -m cookbooks.lamquant.payload.verdict_draw --config FILE
+    python -m cookbooks.lamquant.payload.pictures_build --config FILE
 
 Inputs: as for the scoring, and ``verdict``, the file that came of it. Writes ``rate.json`` (CR against PRDN
 of the candidate, of what it would replace and of the trained DCT, on the beginnings of the sealed
@@ -28,9 +28,9 @@ from cookbooks.lamquant.gate.floors import FloorRegistryFile, load_registry, req
 from cookbooks.lamquant.gate.measure import Part, measure_recording
 from cookbooks.lamquant.gate.metrics import raw_bytes
 from cookbooks.lamquant.gate.rate_picture import RATE_FILE
-from cookbooks.lamquant.payload.pictures.floors import draw_floors
-from cookbooks.lamquant.payload.pictures.rate import MOST_VALUES, AtRatio, Dct, Piece, at_ratio, rate_points
-from cookbooks.lamquant.payload.pictures.worst import Stretch, draw_worst, worst_stretch
+from cookbooks.lamquant.pictures.floors import draw_floors
+from cookbooks.lamquant.pictures.rate import MOST_VALUES, AtRatio, Dct, PicturedStretch, at_ratio, rate_points
+from cookbooks.lamquant.pictures.worst import Stretch, draw_worst, worst_stretch
 
 SCHEMA = "blut.rate_points.v1"
 MOST_RECORDINGS = 12
@@ -88,7 +88,7 @@ def _curves(
         recording = corpus.open(stem)
         length = min(recording.n_samples, max(round(recording.rate_hz), share // len(recording.channels)))
         width = raw_bytes(1, corpus.entries[stem]["bit_depth"])
-        pieces.append(Piece(recording.read(0, length), recording.rate_hz, width))
+        pieces.append(PicturedStretch(recording.read(0, length), recording.rate_hz, width))
     return {name: rate_points(coder, pieces) for name, coder in coders.items()}
 
 

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cookbooks.lamquant.codec.presets import LEVEL_ZERO, LEVELS_PER_OCTAVE
-from cookbooks.lamquant.codec.v1.checkpoint import load_checkpoint
-from cookbooks.lamquant.codec.v1.coder import RecordingCoder
+from cookbooks.lamquant.codec.v1 import FIRST_SCHEMA
+from cookbooks.lamquant.codec.v1.checkpoint import load_first_checkpoint
+from cookbooks.lamquant.codec.v1.coder import FirstRecordingCoder
 from cookbooks.lamquant.codec.v1.dct import DctAnchor
 from cookbooks.lamquant.lqc.container.header import Profile
 from cookbooks.lamquant.lqc.decode import decode
@@ -69,7 +70,7 @@ class Chunked:
 class First:
     """Encodes with a checkpoint of the first joint codec, its step moved by as much as the error is."""
 
-    coder: RecordingCoder
+    coder: FirstRecordingCoder
 
     def encode(self, digital: Digital, rate_hz: float, ratio: float) -> bytes:
         """Returns the file."""
@@ -77,7 +78,7 @@ class First:
         octaves = math.log2(coder.tier.noise_ratio / ratio)
         level = min(max(coder.tier.level + round(LEVELS_PER_OCTAVE * octaves), 0), 2 * LEVEL_ZERO)
         tier = replace(coder.tier, noise_ratio=ratio, level=level)
-        own = RecordingCoder(coder.model, coder.entropy, tier, coder.lam, coder.digest)
+        own = FirstRecordingCoder(coder.model, coder.entropy, tier, coder.lam, coder.digest)
         return own.encode(digital, rate_hz)
 
     def decode(self, data: bytes) -> Digital:
@@ -116,13 +117,13 @@ def at_ratio(checkpoint: Path, threads: int = 1) -> AtRatio:
         ValueError: it is neither, or damaged.
     """
     described = json.loads((checkpoint / DESCRIPTION).read_bytes())
-    if described.get("schema") == "blut.joint_codec.v1":
-        return First(load_checkpoint(checkpoint).coder)
+    if described.get("schema") == FIRST_SCHEMA:
+        return First(load_first_checkpoint(checkpoint).coder)
     return Chunked(load_model(checkpoint), threads)
 
 
 @dataclass(frozen=True)
-class Piece:
+class PicturedStretch:
     """Holds values [C, T] of a recording from its beginning; ``width`` bytes each in its acquisition file."""
 
     digital: Digital
@@ -131,7 +132,7 @@ class Piece:
 
 
 def rate_points(
-    coder: AtRatio, pieces: Sequence[Piece], ratios: Iterable[float] = RATIOS
+    coder: AtRatio, pieces: Sequence[PicturedStretch], ratios: Iterable[float] = RATIOS
 ) -> list[list[float]]:
     """Returns PRDN in percent and CR of all pieces together, at each ratio."""
     points = []
