@@ -11,23 +11,17 @@ from numpy.typing import NDArray
 
 from cookbooks.lamquant.lqc.compiled import inlined, jit
 from cookbooks.lamquant.lqc.context import (
-    ENVELOPE,
     LOG,
     MARGIN,
     MAX_MAGNITUDE,
-    NOW,
-    ONE,
-    SLOW,
-    TWO,
     fine_index,
-    past_bias,
 )
-from cookbooks.lamquant.lqc.levels import N_LEVELS, positions
+from cookbooks.lamquant.lqc.levels import positions
 from cookbooks.lamquant.lqc.mixing import EVEN, N_INPUTS, ONE_WEIGHT, code_mixed, code_single
 from cookbooks.lamquant.lqc.points import N_KINDS, N_SHIFTED, NEXT, PLAIN, find_loud, point, shown
 from cookbooks.lamquant.lqc.range_coder import put_bits, take_bits
-from cookbooks.lamquant.lqc.rows import new_rows, turn
-from cookbooks.lamquant.lqc.tokens import ESCAPE, N_TABLES, SHIFTS, put_escape, take_escape
+from cookbooks.lamquant.lqc.rows import new_rows, new_scratch, open_frame, turn
+from cookbooks.lamquant.lqc.tokens import ESCAPE, N_TABLES, SHIFTS, put_escape, table_of, take_escape
 
 N_DEPTHS = 8
 """Decisions "more than 0, 1, ... ?" that have counters of their own; deeper ones share the last."""
@@ -37,7 +31,7 @@ FIRST = np.cumsum((0, *CONTEXTS))[:-1].astype(np.int64) * _CELLS
 N_COUNTERS = sum(CONTEXTS) * _CELLS
 N_CHOICES = 16 * 4 * N_KINDS
 N_LOW, N_SIGNS = 12, 6
-"""Bins whose signs are modelled, and contexts of the signs of the two bins below."""
+"""Bins whose signs are modelled, and counters that a checkpoint holds for each: the last of them is used."""
 LINEAR = np.array([2170, 140, 92, 54, 14, 75, 27, 23, 20, 331, 12], np.int64)
 """Weights of the scale's linear estimate, 1/1024: constant (in 1/16 steps), bins below (1, 2, 3-4, 5-8),
 the frame before (the same bin, those next to it), two before, slow mean, envelope, mean of other planes."""
@@ -145,17 +139,19 @@ def _code_magnitude(
 
 
 @inlined
-def _code_sign(negative, decoding, state, data, signs, k, one_below, two_below, limit):
-    """Write or read a sign; transients make those of neighbouring low bins depend on each other."""
-    if k >= N_LOW or (one_below == 0 and two_below == 0):
+def _code_sign(negative, decoding, state, data, signs, k, below, limit):
+    """Write or read a sign; transients make those of neighbouring low bins depend on each other.
+
+    ``below`` is the sign of the bin below, 0 where that is zero.
+    """
+    if k >= N_LOW or below == 0:
         if decoding:
             return take_bits(state, data, 1)
         put_bits(state, data, negative, 1)
         return negative
     # a context and its negative are one
-    flip = 1 if one_below < 0 or (one_below == 0 and two_below < 0) else 0
-    at = k * N_SIGNS + abs(one_below) * 3 + (two_below if flip == 0 else -two_below) + 1
-    return code_single(negative ^ flip, decoding, state, data, signs, at, limit) ^ flip
+    flip = 1 if below < 0 else 0
+    return code_single(negative ^ flip, decoding, state, data, signs, (k + 1) * N_SIGNS - 1, limit) ^ flip
 
 
 @jit
@@ -168,11 +164,9 @@ def code_planes(
     quantiser times tables plus table. ``mixture`` learns by up to ``limit`` observations and ``rate``.
     """
     planes, frames, width = q.shape
-    rows, hidden = new_rows(planes, width), base.shape[1]
-    bias, quiet = np.empty((width, hidden), np.int32), np.empty(width, np.bool_)
-    work, w2 = np.empty(hidden, np.int32), np.ascontiguousarray(net.w2.T)
+    rows = new_rows(planes, width)
+    bias, quiet, work, w2, still = new_scratch(net, base)
     w1, b2, w3, b3 = net.w1, net.b2, net.w3, net.b3
-    still = np.full((N_LEVELS, width), -1, np.int32)
     loud, others = np.empty(width, np.bool_), np.empty(width + 2 * MARGIN, np.int64)
     slots, logits = np.empty(N_INPUTS, np.int64), np.empty(N_INPUTS, np.int64)
     counters, weights, signs, centroids = mixture.counters, mixture.weights, mixture.signs, mixture.centroids
@@ -183,18 +177,12 @@ def code_planes(
             n = bins[p]
             if n == 0:
                 continue
-            now, one, two, slow, envelope = (
-                rows[p, NOW],
-                rows[p, ONE],
-                rows[p, TWO],
-                rows[p, SLOW],
-                rows[p, ENVELOPE],
+            level, now, one, two, slow, envelope = open_frame(
+                rows, p, levels, offsets, t, base, net, n, bias, quiet
             )
-            level = min(max(np.int64(levels[p]) + np.int64(offsets[t]), 0), N_LEVELS - 1)
-            past_bias(one, two, slow, envelope, base, net.level, level, w1, n, bias, quiet)
             find_loud(envelope, n, loud)
             share = 65536 // p if p > 0 else 0
-            path, wide, before, one_below, two_below = 0, 0, 0, 0, 0
+            path, wide, before, below = 0, 0, 0, 0
             for j in range(2 * MARGIN):
                 before += one[j]
             for k in range(n):
@@ -206,7 +194,7 @@ def code_planes(
                     fine = np.int64(still[level, k])
                 else:
                     fine = fine_index(now, j, wide, bias, k, w1, w2, b2, w3, b3, work)
-                table, kind = min((fine + 2) >> 2, 63), path & 1 if loud[k] else PLAIN
+                table, kind = table_of(fine), path & 1 if loud[k] else PLAIN
                 _fill_slots(
                     slots,
                     now,
@@ -227,11 +215,10 @@ def code_planes(
                     abs(np.int64(q[p, t, k])), decoding, state, data, counters, weights, slots, fine, table,
                     kind, logits, limit, rate,
                 )  # fmt: skip
-                two_below, sign = one_below, 0
+                sign = 0
                 if magnitude > 0:
                     negative = _code_sign(
-                        1 if q[p, t, k] < 0 else 0, decoding, state, data, signs, k, one_below,
-                        two_below, limit,
+                        1 if q[p, t, k] < 0 else 0, decoding, state, data, signs, k, below, limit,
                     )  # fmt: skip
                     sign = 1 - 2 * negative
                     value = point(kind, magnitude)
@@ -239,7 +226,7 @@ def code_planes(
                     value += centroids[kind, table, min(magnitude, N_SHIFTED - 1)]
                     recon[p, t, k] = sign * value / 1024.0
                     q[p, t, k] = sign * magnitude
-                one_below = sign
+                below = sign
                 if len(cells) > 0:
                     cells[p, t, k] = kind * N_TABLES + table
                 if loud[k]:

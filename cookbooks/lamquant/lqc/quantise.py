@@ -8,21 +8,10 @@ quantisers, with code lengths from tables counted in training.
 import numpy as np
 
 from cookbooks.lamquant.lqc.compiled import jit
-from cookbooks.lamquant.lqc.context import (
-    ENVELOPE,
-    MARGIN,
-    MAX_MAGNITUDE,
-    NOW,
-    ONE,
-    SLOW,
-    TWO,
-    fine_index,
-    past_bias,
-)
-from cookbooks.lamquant.lqc.levels import N_LEVELS
+from cookbooks.lamquant.lqc.context import MARGIN, MAX_MAGNITUDE, fine_index
 from cookbooks.lamquant.lqc.points import HALF, N_SHIFTED, N_STATES, NEXT, PLAIN, find_loud, point, shown
-from cookbooks.lamquant.lqc.rows import new_rows, turn
-from cookbooks.lamquant.lqc.tokens import ESCAPE, SHIFTS, token_bits
+from cookbooks.lamquant.lqc.rows import new_rows, new_scratch, open_frame, turn
+from cookbooks.lamquant.lqc.tokens import ESCAPE, SHIFTS, table_of, token_bits
 
 _WEIGHT, _REVISIONS = 200.0, 10
 """Tokens that the trained prices count for, and how often a chunk's own tokens revise them."""
@@ -38,11 +27,9 @@ def choose_full(y, levels, offsets, bins, base, net, cost, lam, counts, centroid
     """
     planes, frames, width = y.shape
     q = np.zeros((planes, frames, width), np.int32)
-    rows, hidden = new_rows(planes, width), base.shape[1]
-    bias, quiet = np.empty((width, hidden), np.int32), np.empty(width, np.bool_)
-    work, w2 = np.empty(hidden, np.int32), np.ascontiguousarray(net.w2.T)
+    rows = new_rows(planes, width)
+    bias, quiet, work, w2, still = new_scratch(net, base)
     w1, b2, w3, b3 = net.w1, net.b2, net.w3, net.b3
-    still = np.full((N_LEVELS, width), -1, np.int32)
     loud, tables = np.empty(width, np.bool_), np.empty(width, np.int64)
     best, kinds = np.empty(width, np.int64), np.empty(width, np.int64)
     size = np.empty(width, np.float64)
@@ -56,15 +43,7 @@ def choose_full(y, levels, offsets, bins, base, net, cost, lam, counts, centroid
             n = bins[p]
             if n == 0:
                 continue
-            now, one, two, slow, envelope = (
-                rows[p, NOW],
-                rows[p, ONE],
-                rows[p, TWO],
-                rows[p, SLOW],
-                rows[p, ENVELOPE],
-            )
-            level = min(max(np.int64(levels[p]) + np.int64(offsets[t]), 0), N_LEVELS - 1)
-            past_bias(one, two, slow, envelope, base, net.level, level, w1, n, bias, quiet)
+            level, now, _, _, _, envelope = open_frame(rows, p, levels, offsets, t, base, net, n, bias, quiet)
             find_loud(envelope, n, loud)
             wide, some = 0, False
             for k in range(n):
@@ -75,7 +54,7 @@ def choose_full(y, levels, offsets, bins, base, net, cost, lam, counts, centroid
                     fine = np.int64(still[level, k])
                 else:
                     fine = fine_index(now, j, wide, bias, k, w1, w2, b2, w3, b3, work)
-                tables[k] = min((fine + 2) >> 2, 63)
+                tables[k] = table_of(fine)
                 a = min(abs(float(y[p, t, k])), float(MAX_MAGNITUDE - 1))
                 kind = 0 if loud[k] else PLAIN
                 some = some or loud[k]

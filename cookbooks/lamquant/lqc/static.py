@@ -7,26 +7,10 @@ its own context: no plane looks at another.
 import numpy as np
 
 from cookbooks.lamquant.lqc.compiled import jit
-from cookbooks.lamquant.lqc.context import (
-    ENVELOPE,
-    MARGIN,
-    MAX_MAGNITUDE,
-    NOW,
-    ONE,
-    SLOW,
-    TWO,
-    fine_index,
-    past_bias,
-)
-from cookbooks.lamquant.lqc.levels import N_LEVELS
+from cookbooks.lamquant.lqc.context import MARGIN, MAX_MAGNITUDE, fine_index
 from cookbooks.lamquant.lqc.range_coder import start_decoder
-from cookbooks.lamquant.lqc.rows import new_rows, turn
-from cookbooks.lamquant.lqc.tokens import put_token, take_token, token_bits
-
-
-@jit
-def _table(fine):
-    return min((fine + 2) >> 2, 63)
+from cookbooks.lamquant.lqc.rows import new_rows, new_scratch, open_frame, turn
+from cookbooks.lamquant.lqc.tokens import put_token, table_of, take_token, token_bits
 
 
 @jit
@@ -40,26 +24,15 @@ def quantise_static(y, levels, offsets, bins, base, net, cost, lam):
     q = np.zeros((planes, frames, width), np.int32)
     tables = np.zeros((planes, frames, width), np.uint8)
     rows = new_rows(planes, width)
-    hidden = base.shape[1]
-    bias, quiet = np.empty((width, hidden), np.int32), np.empty(width, np.bool_)
-    work, w2 = np.empty(hidden, np.int32), np.ascontiguousarray(net.w2.T)
+    bias, quiet, work, w2, still = new_scratch(net, base)
     w1, b2, w3, b3 = net.w1, net.b2, net.w3, net.b3
-    still = np.full((N_LEVELS, width), -1, np.int32)
     total = 0.0
     for t in range(frames):
         turn(rows, bins, offsets, t)
         for p in range(planes):
             if bins[p] == 0:
                 continue
-            now, one, two, slow, envelope = (
-                rows[p, NOW],
-                rows[p, ONE],
-                rows[p, TWO],
-                rows[p, SLOW],
-                rows[p, ENVELOPE],
-            )
-            level = min(max(np.int64(levels[p]) + np.int64(offsets[t]), 0), N_LEVELS - 1)
-            past_bias(one, two, slow, envelope, base, net.level, level, w1, bins[p], bias, quiet)
+            level, now, _, _, _, _ = open_frame(rows, p, levels, offsets, t, base, net, bins[p], bias, quiet)
             wide = 0
             for k in range(bins[p]):
                 j = k + MARGIN
@@ -69,7 +42,7 @@ def quantise_static(y, levels, offsets, bins, base, net, cost, lam):
                     fine = np.int64(still[level, k])
                 else:
                     fine = fine_index(now, j, wide, bias, k, w1, w2, b2, w3, b3, work)
-                c = _table(fine)
+                c = table_of(fine)
                 a = min(abs(float(y[p, t, k])), float(MAX_MAGNITUDE - 1))
                 top = int(a + 0.5)
                 best, best_bits = 0, token_bits(cost, 0, c, 0)
@@ -104,26 +77,15 @@ def read_static(data, at, frames, width, levels, offsets, bins, base, net, start
     planes = len(levels)
     q = np.zeros((planes, frames, width), np.int32)
     rows = new_rows(planes, width)
-    hidden = base.shape[1]
-    bias, quiet = np.empty((width, hidden), np.int32), np.empty(width, np.bool_)
-    work, w2 = np.empty(hidden, np.int32), np.ascontiguousarray(net.w2.T)
+    bias, quiet, work, w2, still = new_scratch(net, base)
     w1, b2, w3, b3 = net.w1, net.b2, net.w3, net.b3
-    still = np.full((N_LEVELS, width), -1, np.int32)
     state = start_decoder(data, at)
     for t in range(frames):
         turn(rows, bins, offsets, t)
         for p in range(planes):
             if bins[p] == 0:
                 continue
-            now, one, two, slow, envelope = (
-                rows[p, NOW],
-                rows[p, ONE],
-                rows[p, TWO],
-                rows[p, SLOW],
-                rows[p, ENVELOPE],
-            )
-            level = min(max(np.int64(levels[p]) + np.int64(offsets[t]), 0), N_LEVELS - 1)
-            past_bias(one, two, slow, envelope, base, net.level, level, w1, bins[p], bias, quiet)
+            level, now, _, _, _, _ = open_frame(rows, p, levels, offsets, t, base, net, bins[p], bias, quiet)
             wide = 0
             for k in range(bins[p]):
                 j = k + MARGIN
@@ -133,7 +95,7 @@ def read_static(data, at, frames, width, levels, offsets, bins, base, net, start
                     fine = np.int64(still[level, k])
                 else:
                     fine = fine_index(now, j, wide, bias, k, w1, w2, b2, w3, b3, work)
-                value = take_token(state, data, starts, _table(fine))
+                value = take_token(state, data, starts, table_of(fine))
                 now[j] = abs(value) << 4
                 q[p, t, k] = value
                 wide += now[j] - now[j - 8]

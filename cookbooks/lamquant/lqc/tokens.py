@@ -23,6 +23,12 @@ def _shifts() -> NDArray[np.int32]:
     return np.maximum(0, octave - 1).astype(np.int32)
 
 
+@jit
+def table_of(fine):
+    """Returns the table of a scale index, which is four times as fine."""
+    return min((fine + 2) >> 2, 63)
+
+
 SHIFTS = _shifts()
 """Raw low bits of each table: none below a scale of 4 steps, then one an octave."""
 
