@@ -27,15 +27,13 @@ DIGEST = b"made up!"
 HOP = 32
 
 
-@cache
-def made_model() -> Model:
-    """A model that nobody has trained: what it says of a coefficient is wrong, and always the same."""
-    rng = np.random.default_rng(5)
+def made_net(hidden: int = 8, seed: int = 0) -> IntegerNet:
+    """A network that knows something: its first unit is the mean of the neighbours' logarithms."""
+    rng = np.random.default_rng(seed)
 
     def some(*shape: int) -> NDArray[np.int32]:
         return rng.integers(-60, 60, shape).astype(np.int32)
 
-    hidden = 8
     net = IntegerNet(
         w1=some(N_FEATURES, hidden),
         position=some(N_POSITIONS, hidden),
@@ -48,8 +46,14 @@ def made_model() -> Model:
     )
     net.w1[[0, 4, 5, 10], 0] = 256
     net.w2[0, 0] = net.w3[0] = 1024
+    return net
+
+
+@cache
+def made_model() -> Model:
+    """A model that nobody has trained: what it says of a coefficient is wrong, and always the same."""
     starts = starts_from(np.zeros((N_TABLES, N_TOKENS)))
-    entropy = EntropyModel(net, starts, np.stack([starts] * N_KINDS), fresh_mixture())
+    entropy = EntropyModel(made_net(seed=5), starts, np.stack([starts] * N_KINDS), fresh_mixture())
     return Model(DIGEST, entropy, 0.13, (8, 20), {})
 
 

@@ -2,31 +2,8 @@
 
 import numpy as np
 
-from cookbooks.lamquant.lqc.context import N_FEATURES, IntegerNet
+from bench.lqc_files import made_net
 from cookbooks.lamquant.lqc.entropy import EntropyModel, PlaneSpec, calibrate
-from cookbooks.lamquant.lqc.levels import N_DURATIONS, N_LEVELS, N_POSITIONS
-
-
-def net_of(hidden: int = 8, seed: int = 0) -> IntegerNet:
-    """A network that knows something: its first unit is the mean of the neighbours' logarithms."""
-    rng = np.random.default_rng(seed)
-
-    def some(*shape: int) -> np.ndarray:
-        return rng.integers(-60, 60, shape).astype(np.int32)
-
-    net = IntegerNet(
-        w1=some(N_FEATURES, hidden),
-        position=some(N_POSITIONS, hidden),
-        level=some(N_LEVELS, hidden),
-        duration=some(N_DURATIONS, hidden),
-        w2=some(hidden, hidden),
-        b2=some(hidden),
-        w3=some(hidden),
-        b3=np.array([-64 << 10], np.int32),
-    )
-    net.w1[[0, 4, 5, 10], 0] = 256
-    net.w2[0, 0] = net.w3[0] = 1024
-    return net
 
 
 def planes_of(
@@ -45,4 +22,4 @@ def spec_of(planes: int, frames: int, hop: int) -> PlaneSpec:
 
 
 def model_of(seed: int = 0) -> EntropyModel:
-    return calibrate(net_of(), [planes_of(2, 20, 32, seed=9)], 0.13)
+    return calibrate(made_net(), [planes_of(2, 20, 32, seed=9)], 0.13)

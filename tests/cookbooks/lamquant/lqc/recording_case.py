@@ -4,17 +4,18 @@ from functools import cache
 
 import numpy as np
 
+from bench.lqc_files import made_net
 from cookbooks.lamquant.lqc.entropy import calibrate
 from cookbooks.lamquant.lqc.model import Model
 from tests.cookbooks.lamquant.codec_support import eeg_like
-from tests.cookbooks.lamquant.lqc.plane_case import net_of, planes_of
+from tests.cookbooks.lamquant.lqc.plane_case import planes_of
 
 
 @cache
 def small_model(seed: int = 0) -> Model:
     """A model whose tables were counted on noise of all strengths."""
     cases = [planes_of(2, 20, 32, seed=seed, size=size) for size in (0.3, 1.0, 3.0, 10.0)]
-    return Model(bytes([seed]) * 8, calibrate(net_of(), cases, 0.13), 0.13, (8, 20), {})
+    return Model(bytes([seed]) * 8, calibrate(made_net(), cases, 0.13), 0.13, (8, 20), {})
 
 
 def related(channels: int, seconds: float, rate_hz: float = 256.0, seed: int = 0) -> np.ndarray:

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.lqc_files import made_net
 from cookbooks.lamquant.lqc.context import MAX_MAGNITUDE, N_FEATURES, features_of
 from cookbooks.lamquant.lqc.entropy import EntropyModel, calibrate, choose_static
 from cookbooks.lamquant.lqc.errors import LqcError
 from cookbooks.lamquant.lqc.levels import N_LEVELS
 from cookbooks.lamquant.lqc.planes import PROFILES, decode_planes, encode_planes
-from tests.cookbooks.lamquant.lqc.plane_case import model_of, net_of, planes_of, spec_of
+from tests.cookbooks.lamquant.lqc.plane_case import model_of, planes_of, spec_of
 
 MODEL = cache(model_of)
 
@@ -120,7 +121,7 @@ def test_what_cannot_be_coded_is_refused():
 def test_features_of_a_batch_are_those_that_the_coder_sees():
     y, spec = planes_of(1, 40, 48, size=5.0)
     for feature in range(N_FEATURES):
-        net = net_of(1)._replace(**{name: np.zeros_like(a) for name, a in net_of(1)._asdict().items()})
+        net = made_net(1)._replace(**{name: np.zeros_like(a) for name, a in made_net(1)._asdict().items()})
         net.w1[feature, 0] = net.w2[0, 0] = net.w3[0] = 1024
         q, tables, _ = choose_static(y, spec, net, MODEL().starts, 0.13)
         said = features_of(np.abs(q))[..., feature].astype(int) + 80
@@ -131,8 +132,8 @@ def test_features_of_a_batch_are_those_that_the_coder_sees():
 
 def test_counting_on_training_planes_pays():
     y, spec = planes_of(4, 80, 64)
-    fresh = calibrate(net_of(), [], 0.13, 0)
-    fitted = calibrate(net_of(), [planes_of(4, 80, 64, seed=5)], 0.13)
+    fresh = calibrate(made_net(), [], 0.13, 0)
+    fitted = calibrate(made_net(), [planes_of(4, 80, 64, seed=5)], 0.13)
     sizes = [len(encode_planes(y, spec, model, 0.13, "device").data) for model in (fresh, fitted)]
     assert sizes[1] < sizes[0]
 
