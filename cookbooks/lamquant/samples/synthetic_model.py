@@ -4,10 +4,14 @@ Aperiodic spectra after Donoghue et al. 2020 (``1 / (knee + f^a)``); scalp sites
 angles on a sphere.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cookbooks.lamquant.samples.synthetic_events import Stretch, add_stretches
 
 # Azimuth (degrees clockwise from the nose) and inclination from the vertex of the 10-20 sites.
 SITES: dict[str, tuple[float, float]] = {
@@ -67,8 +71,14 @@ def simulate(
     rate_hz: int,
     channels: tuple[str, ...] = TEN_TWENTY,
     seizure: tuple[float, float] | None = None,
+    stretches: Sequence[Stretch] = (),
 ) -> NDArray[np.float64]:
-    """Simulate one recording in microvolts ``[C, n_samples]``; ``seizure`` is onset and length in seconds."""
+    """Simulate one recording in microvolts ``[C, n_samples]``.
+
+    Args:
+        seizure: onset and length in seconds of regular spike and wave, larger than all else.
+        stretches: what happens besides; the background is the same with them and without.
+    """
     rng = np.random.default_rng([*key, 1])
     sites = _positions(TEN_TWENTY, traits.rotation_deg)
     eeg = _background(rng, traits, sites, n_samples, rate_hz)
@@ -78,6 +88,7 @@ def simulate(
     _add_muscle(eeg, rng, traits, sites, rate_hz)
     if seizure is not None:
         _add_spike_wave(eeg, sites, rate_hz, *seizure)
+    add_stretches(eeg, key, stretches, rate_hz, partial(_spot, sites))
     _add_electrodes(eeg, rng, traits, rate_hz)
     names = list(TEN_TWENTY)
     referenced = eeg - _reference(eeg, names, traits.reference)
