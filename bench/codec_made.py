@@ -10,7 +10,7 @@ from typing import Any
 
 from blut_assets.history.planning import plan
 from blut_resources.instance.instance import open_instance, store_of
-from cookbooks.lamquant.recipes import JOINT_CODEC
+from cookbooks.lamquant.recipes.joint_codec import JOINT_CODEC
 
 MADE = ("lma_corpus", "split_manifest", "training_windows", "joint_checkpoint")
 NOT_MADE = 3

@@ -68,7 +68,8 @@ class Documented(NamedTuple):
     def is_shown(self) -> bool:
         """Whether users read it: what an artifact is, what an asset does, what a command does."""
         if isinstance(self.node, ast.ClassDef):
-            return self.file.endswith("/artifacts.py") and not self.file.startswith("blut_resources/")
+            parts = Path(self.file).with_suffix("").parts
+            return "artifacts" in parts and parts[0] != "blut_resources"
         if isinstance(self.node, ast.Module):
             return False
         first = [ast.unparse(one.annotation) for one in self.node.args.args[:1] if one.annotation]

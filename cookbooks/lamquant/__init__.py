@@ -20,16 +20,16 @@ def cookbook() -> "Cookbook":
     from cookbooks.lamquant.gate import bundle
     from cookbooks.lamquant.gate.floors import pinned_floors
     from cookbooks.lamquant.gate.split_export import exported
-    from cookbooks.lamquant.recipes import DATA_PREP, JOINT_CODEC
+    from cookbooks.lamquant.recipes.catalogue import RECIPES
     from cookbooks.lamquant.sources import SHIPPED_REGISTRY
-    from cookbooks.lamquant.verdict import pccp_gate
+    from cookbooks.lamquant.verdicts.gates import GATES
     from cookbooks.pytorch import TORCH, VARIABLES
 
     return Cookbook(
         name="lamquant",
-        assets=list(dict.fromkeys([*DATA_PREP.assets, *JOINT_CODEC.assets])),
-        recipes=[DATA_PREP, JOINT_CODEC],
-        checks=[pccp_gate],
+        assets=list(dict.fromkeys(asset for recipe in RECIPES for asset in recipe.assets)),
+        recipes=RECIPES,
+        checks=GATES,
         data=KINDS,
         extras=["blut[lamquant]"],
         tools=[TORCH],

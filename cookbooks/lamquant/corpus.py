@@ -4,7 +4,13 @@ import json
 from pathlib import Path
 
 from blut_assets.stages import Stage, Steps, stage_asset
-from cookbooks.lamquant.artifacts import LmaCorpus, Recordings, SplitManifest, SplitRequest, TrainingWindows
+from cookbooks.lamquant.artifacts.corpus import (
+    LmaCorpus,
+    Recordings,
+    SplitManifest,
+    SplitRequest,
+    TrainingWindows,
+)
 from cookbooks.lamquant.configs.corpus import LmaCorpusConfig, SplitManifestConfig, TrainingWindowsConfig
 from cookbooks.lamquant.formats.edf.discovery import LOOKED_FOR, find_recordings
 from cookbooks.lamquant.formats.index import SOURCE

@@ -21,7 +21,8 @@ from cookbooks.lamquant.annotations.vocabulary import (
     parse_vocabulary,
     read_vocabulary,
 )
-from cookbooks.lamquant.artifacts import AnnotationFiles, Annotations, LmaCorpus, Recordings
+from cookbooks.lamquant.artifacts.corpus import LmaCorpus, Recordings
+from cookbooks.lamquant.artifacts.labels import AnnotationFiles, Annotations
 from cookbooks.lamquant.configs.labelling import AnnotationFilesConfig, AnnotationsConfig
 from cookbooks.lamquant.formats.edf.discovery import find_recordings
 from cookbooks.lamquant.sources import recordings_root

@@ -1,25 +1,24 @@
-"""Promotes: only here a codec gets a name, and the verdict is taken as data."""
+"""Promotes: only here a candidate gets a name, and the verdict is taken as data. Once for each gate."""
 
 import json
 from datetime import timedelta
 
 import dagster as dg
 
+from blut_assets.artifacts import Artifact
 from blut_assets.stages import Stage, stage_asset
 from blut_resources.registry.models import Authority, ModelRegistry, RegistryError
 from blut_resources.registry.verdicts import PromotionRefused
 from blut_resources.store.artifacts import write_atomic
-from cookbooks.lamquant.artifacts import (
-    FloorRegistry,
-    JointCkpt,
-    LmaCorpus,
-    PccpVerdict,
-    PromotedCodec,
-    SplitManifest,
-)
+from cookbooks.lamquant.artifacts.corpus import LmaCorpus, SplitManifest
+from cookbooks.lamquant.artifacts.promotion import PromotedCodec
+from cookbooks.lamquant.artifacts.training import JointCkpt
+from cookbooks.lamquant.artifacts.verdicts import FloorRegistry, PccpVerdict
 from cookbooks.lamquant.configs.promotion import PromotedCodecConfig
 from cookbooks.lamquant.gate.floors import REGISTRY_FILE, floors_in_force
 from cookbooks.lamquant.gate.split import SPLIT_FILE, parse_split
+
+FRESHNESS = dg.FreshnessPolicy.time_window(timedelta(days=90), warn_window=timedelta(days=30))
 
 
 def refuse_names_alone(registry: ModelRegistry, model: str, split: bytes) -> None:
@@ -37,65 +36,100 @@ def refuse_names_alone(registry: ModelRegistry, model: str, split: bytes) -> Non
         raise PromotionRefused(f"{model} is governed, but {'; '.join(doubts)}")
 
 
-@stage_asset(
-    cookbook="lamquant",
-    group="promotion",
-    side_effect=True,
-    headline=["promoted", "alias", "reason"],
-    kinds={"json"},
-    freshness=dg.FreshnessPolicy.time_window(timedelta(days=90), warn_window=timedelta(days=30)),
-)
-def promoted_codec(
-    stage: Stage,
-    joint_checkpoint: JointCkpt,
-    pccp_verdict: PccpVerdict,
-    lma_corpus: LmaCorpus,
-    split_manifest: SplitManifest,
-    floor_registry: FloorRegistry,
-    config: PromotedCodecConfig,
-) -> PromotedCodec:
-    """The record of a promotion to ``name@alias``.
+def promotion_of(
+    name: str,
+    candidate: tuple[str, type[Artifact]],
+    verdict: tuple[str, type[Artifact]],
+    floors: str,
+) -> dg.AssetsDefinition:
+    """Returns the asset that gives a judged candidate its name.
 
-    Refused unless the verdict's own bytes say that exactly this candidate met exactly the floors now in
-    force, on this corpus and split; a governed alias judges by its own floors besides. Without an alias
-    nothing is promoted, whatever the verdict.
+    Args:
+        name: of the asset.
+        candidate: the asset that is promoted, and what it makes.
+        verdict: the asset that judged it, and what it makes.
+        floors: the asset with the floors that it was judged by.
     """
-    promoted, reason = False, "no alias was asked for"
-    if config.alias:
-        name, separator, alias = config.alias.partition("@")
-        if not separator:
-            raise RegistryError(f"alias {config.alias!r}: give name@alias, such as lamquant-joint@staging")
-        stage.store.verify(joint_checkpoint.digest, full=True)
-        registry = ModelRegistry(stage.store.root / "registry")
-        split = stage.store.read(split_manifest.digest, SPLIT_FILE)
-        refuse_names_alone(registry, config.alias, split)
-        versions = registry.versions(name).values()
-        _, is_new = registry.promote(
-            name,
-            alias,
-            candidate=joint_checkpoint.digest,
-            verdict=pccp_verdict.digest,
-            store=stage.store,
-            inputs={
-                "corpus": lma_corpus.digest,
-                "split": split_manifest.digest,
-                "registry": floor_registry.digest,
-            },
-            floors=floors_in_force(
-                stage.store.read(floor_registry.digest, REGISTRY_FILE),
-                split,
-            ),
-            version=next((r.version for r in versions if r.candidate == joint_checkpoint.digest), None),
-            authority=Authority(allow_worse=config.allow_worse, new_sealed=config.new_sealed),
+
+    def promoted(
+        stage: Stage,
+        candidate: Artifact,
+        verdict: Artifact,
+        lma_corpus: LmaCorpus,
+        split_manifest: SplitManifest,
+        floors: FloorRegistry,
+        config: PromotedCodecConfig,
+    ) -> PromotedCodec:
+        """The record of a promotion to ``name@alias``.
+
+        Refused unless the verdict's own bytes say that exactly this candidate met exactly the floors now in
+        force, on this corpus and split; a governed alias judges by its own floors besides. Without an alias
+        nothing is promoted, whatever the verdict.
+        """
+        inputs = {
+            "corpus": lma_corpus.digest,
+            "split": split_manifest.digest,
+            "registry": floors.digest,
+        }
+        reason = "no alias was asked for"
+        if config.alias:
+            reason = _promote(stage, candidate.digest, verdict.digest, inputs, floors.model, config)
+        record = PromotedCodec(
+            alias=config.alias,
+            candidate=candidate.digest,
+            verdict=verdict.digest,
+            promoted=bool(config.alias),
+            reason=reason,
         )
-        promoted, reason = True, "passed the gate" if is_new else "was promoted before"
-    record = PromotedCodec(
-        alias=config.alias,
-        candidate=joint_checkpoint.digest,
-        verdict=pccp_verdict.digest,
-        promoted=promoted,
-        reason=reason,
+        decision = {name: value for name, value in record.facts().items() if name != "reason"}
+        write_atomic(stage.out / "promotion.json", json.dumps(decision, indent=1, sort_keys=True).encode())
+        return record
+
+    # by these the inputs are read
+    promoted.__annotations__ |= {"candidate": candidate[1], "verdict": verdict[1]}
+    return stage_asset(
+        cookbook="lamquant",
+        group="promotion",
+        name=name,
+        ins={"candidate": candidate[0], "verdict": verdict[0], "floors": floors},
+        side_effect=True,
+        headline=["promoted", "alias", "reason"],
+        kinds={"json"},
+        freshness=FRESHNESS,
+    )(promoted)
+
+
+def _promote(
+    stage: Stage,
+    candidate: str,
+    verdict: str,
+    inputs: dict[str, str],
+    model: str,
+    config: PromotedCodecConfig,
+) -> str:
+    """Let the alias stand for the candidate; returns in words how that came to be."""
+    name, separator, alias = config.alias.partition("@")
+    if not separator:
+        raise RegistryError(f"alias {config.alias!r}: give name@alias, such as {model}@staging")
+    stage.store.verify(candidate, full=True)
+    registry = ModelRegistry(stage.store.root / "registry")
+    split = stage.store.read(inputs["split"], SPLIT_FILE)
+    refuse_names_alone(registry, config.alias, split)
+    versions = registry.versions(name).values()
+    _, is_new = registry.promote(
+        name,
+        alias,
+        candidate=candidate,
+        verdict=verdict,
+        store=stage.store,
+        inputs=inputs,
+        floors=floors_in_force(stage.store.read(inputs["registry"], REGISTRY_FILE), split),
+        version=next((r.version for r in versions if r.candidate == candidate), None),
+        authority=Authority(allow_worse=config.allow_worse, new_sealed=config.new_sealed),
     )
-    decision = {name: value for name, value in record.facts().items() if name != "reason"}
-    write_atomic(stage.out / "promotion.json", json.dumps(decision, indent=1, sort_keys=True).encode())
-    return record
+    return "passed the gate" if is_new else "was promoted before"
+
+
+promoted_codec = promotion_of(
+    "promoted_codec", ("joint_checkpoint", JointCkpt), ("pccp_verdict", PccpVerdict), "floor_registry"
+)

@@ -9,7 +9,8 @@ import dagster as dg
 from blut_assets.stages import NotYet, Stage, Steps, stage_asset
 from blut_resources.store.artifacts import StoreError, write_atomic
 from blut_resources.store.references import Referenced
-from cookbooks.lamquant.artifacts import FloorRegistry, Recordings, SplitRequest
+from cookbooks.lamquant.artifacts.corpus import Recordings, SplitRequest
+from cookbooks.lamquant.artifacts.verdicts import FloorRegistry
 from cookbooks.lamquant.configs.corpus import RecordingsConfig, SplitRequestConfig
 from cookbooks.lamquant.configs.sources import BUILT, Root
 from cookbooks.lamquant.configs.verdict import FloorRegistryConfig
@@ -170,16 +171,25 @@ def split_request(stage: Stage, config: SplitRequestConfig) -> SplitRequest:
     )
 
 
-def registry_path(registry: str) -> Path:
-    """Returns the user's floor registry, or the shipped one."""
-    return Path(registry) if registry else SHIPPED_REGISTRY
+def registry_path(registry: str, shipped: Path = SHIPPED_REGISTRY) -> Path:
+    """Returns the user's floor registry, or a shipped one."""
+    return Path(registry) if registry else shipped
 
 
-@stage_asset(cookbook="lamquant", group="sources", source=True, kinds={"yaml"})
-def floor_registry(stage: Stage, config: FloorRegistryConfig) -> FloorRegistry:
-    """The acceptance floors of the PCCP gate. A verdict carries this file's digest."""
-    path = registry_path(config.registry)
-    data = read_registry(path)
-    registry = parse_registry(data, path.name)
-    write_atomic(stage.out / REGISTRY_FILE, data)
-    return FloorRegistry(model=registry.model, version=registry.version)
+def floors_of(name: str, shipped: Path) -> dg.AssetsDefinition:
+    """Returns the source asset of a gate's floors.
+
+    Args:
+        name: of the asset.
+        shipped: the file where the user gives none.
+    """
+
+    def floors(stage: Stage, config: FloorRegistryConfig) -> FloorRegistry:
+        """The acceptance floors of a gate. A verdict carries this file's digest."""
+        path = registry_path(config.registry, shipped)
+        data = read_registry(path)
+        registry = parse_registry(data, path.name)
+        write_atomic(stage.out / REGISTRY_FILE, data)
+        return FloorRegistry(model=registry.model, version=registry.version)
+
+    return stage_asset(cookbook="lamquant", group="sources", name=name, source=True, kinds={"yaml"})(floors)

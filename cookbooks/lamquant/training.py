@@ -1,7 +1,8 @@
 """Trains: one checkpoint per asset, each in a process of its own."""
 
 from blut_assets.stages import Footprint, Stage, Steps, stage_asset
-from cookbooks.lamquant.artifacts import JointCkpt, TrainingWindows
+from cookbooks.lamquant.artifacts.corpus import TrainingWindows
+from cookbooks.lamquant.artifacts.training import JointCkpt
 from cookbooks.lamquant.configs.training import JointCheckpointConfig
 
 JOINT_TRAIN = "cookbooks.lamquant.payload.joint_train"

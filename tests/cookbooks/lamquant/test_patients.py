@@ -14,7 +14,7 @@ from cookbooks.lamquant.codec.v1.bitstream import CODER_JOINT, Bitstream, Channe
 from cookbooks.lamquant.formats.corpus import SCHEMA as CORPUS_SCHEMA
 from cookbooks.lamquant.gate import checks
 from cookbooks.lamquant.gate.split import JudgedSplit
-from cookbooks.lamquant.recipes import JOINT_CODEC
+from cookbooks.lamquant.recipes.joint_codec import JOINT_CODEC
 from cookbooks.lamquant.signal.duplicates import Duplicates, SharedContent
 from cookbooks.lamquant.signal.split import MANIFEST, SplitError, SplitPolicy, build_split, read_split
 from cookbooks.lamquant.subjects.names import patient_key

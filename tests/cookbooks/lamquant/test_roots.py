@@ -19,7 +19,7 @@ from blut_assets.stages.spec import spec_of
 from blut_assets.testing import blut_instance, materialize
 from blut_resources.instance.instance import store_of
 from blut_resources.store.artifacts import ArtifactStore
-from cookbooks.lamquant.artifacts import LmaCorpus, Recordings
+from cookbooks.lamquant.artifacts.corpus import LmaCorpus, Recordings
 from cookbooks.lamquant.configs.corpus import RecordingsConfig
 from cookbooks.lamquant.corpus import corpus_inputs, lma_corpus
 from cookbooks.lamquant.data_kinds import KINDS
@@ -27,7 +27,7 @@ from cookbooks.lamquant.encoding.archives import ArchiveJob, take_archive
 from cookbooks.lamquant.formats.corpus import open_corpus
 from cookbooks.lamquant.formats.lma.writer import LmaEntry, write_lma
 from cookbooks.lamquant.formats.lml.container import encode_lml, signal_sha256
-from cookbooks.lamquant.recipes import DATA_PREP
+from cookbooks.lamquant.recipes.data_prep import DATA_PREP
 from cookbooks.lamquant.samples.synthetic import write_synthetic
 from cookbooks.lamquant.sources import recordings
 from tests.cookbooks.lamquant.edf_writer import Edf, Sig, walk

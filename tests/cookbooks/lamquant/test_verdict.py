@@ -22,7 +22,7 @@ from blut_resources.registry.models import ModelRegistry
 from blut_resources.registry.rules import misses
 from blut_resources.registry.verdicts import PromotionRefused, Verdict
 from blut_resources.store.artifacts import ArtifactStore
-from cookbooks.lamquant.artifacts import PccpVerdict
+from cookbooks.lamquant.artifacts.verdicts import PccpVerdict
 from cookbooks.lamquant.formats.corpus import read_corpus
 from cookbooks.lamquant.gate.floors import (
     RegistryInvalid,

@@ -20,7 +20,7 @@ from cookbooks.lamquant.gate.incumbent import HEADLINE, worse_than
 from cookbooks.lamquant.gate.page import shown
 from cookbooks.lamquant.gate.split import JudgedSplit, sealed_digest
 from cookbooks.lamquant.payload.verdict_score import ScoreSettings, score
-from cookbooks.lamquant.verdict import incumbent
+from cookbooks.lamquant.verdicts.record import incumbent_of
 from tests.cookbooks.lamquant.verdict_case import Case
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
@@ -134,7 +134,7 @@ def promote(store: ArtifactStore, *candidates: str) -> None:
 
 def beside_of(store: ArtifactStore, candidate: str, alias: str = "m@prod") -> dict[str, str]:
     config = PccpVerdictConfig(promote_as=alias)
-    return dict(incumbent(store, {"joint_checkpoint": candidate}, config))
+    return dict(incumbent_of("joint_checkpoint")(store, {"joint_checkpoint": candidate}, config))
 
 
 def test_the_incumbent_is_what_the_alias_stands_for_or_stood_for_before_the_candidate(tmp_path):

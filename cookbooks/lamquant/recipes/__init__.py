@@ -1,0 +1,1 @@
+"""Holds the LamQuant catalogue: one module for each recipe, and the args that they share."""

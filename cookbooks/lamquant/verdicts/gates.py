@@ -1,0 +1,49 @@
+"""Declares the checks that stop a run at a verdict that is a fail."""
+
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+
+from blut_assets.artifacts import Artifact
+from blut_assets.retrying import gate_check
+from blut_resources.instance.instance import store_of
+from blut_resources.registry.verdicts import VERDICT_FILE, parse_verdict
+from cookbooks.lamquant.artifacts.verdicts import PccpVerdict
+from cookbooks.lamquant.verdicts.joint import pccp_verdict
+
+MEETS = "The candidate meets every floor of the registry."
+
+
+def gate_of(
+    asset: dg.AssetsDefinition, name: str, judgement: type[Artifact], praise: Callable[[Any], str]
+) -> dg.AssetChecksDefinition:
+    """Returns the blocking check of a verdict: below a floor, nothing after it runs.
+
+    Args:
+        asset: the verdict.
+        name: of the check.
+        judgement: what the asset makes.
+        praise: what is said where every floor is met.
+    """
+
+    def gate(context: dg.AssetCheckExecutionContext, judged: Any) -> dg.AssetCheckResult:
+        verdict = parse_verdict(store_of(context.instance).read(judged.digest, VERDICT_FILE))
+        return dg.AssetCheckResult(
+            passed=verdict.passed,
+            description="; ".join(verdict.reasons) or f"every floor met; {praise(judged)}",
+            metadata={k: v for k, v in judged.facts().items() if v is not None},
+        )
+
+    gate.__annotations__["judged"] = judgement  # by this the input is read
+    return gate_check(asset=asset, name=name, description=MEETS)(gate)
+
+
+def _level_and_margin(judged: PccpVerdict) -> str:
+    level = "none" if judged.grade == "below" else judged.grade
+    return f"LQS level: {level}; least margin: {judged.worst_part}"
+
+
+GATES = [
+    gate_of(pccp_verdict, "pccp_gate", PccpVerdict, _level_and_margin),
+]
