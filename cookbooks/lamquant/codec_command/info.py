@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from blut_assets.terminal.output import columns, duration, size
 from cookbooks.lamquant.codec_command.batch import Row
 from cookbooks.lamquant.codec_command.edf_in import FACTS, LEFT_OUT, REPAIRED
@@ -12,6 +14,9 @@ from cookbooks.lamquant.codec_command.files import FileJob
 from cookbooks.lamquant.codec_command.recorded import FIRST
 from cookbooks.lamquant.lqc.container.header import ChannelFacts, Group
 from cookbooks.lamquant.lqc.container.reader import ChunkReader
+from cookbooks.lamquant.lqc.course import STATES
+from cookbooks.lamquant.lqc.errors import LqcError
+from cookbooks.lamquant.lqc.offsets import frame_offsets
 
 
 def described(job: FileJob, threads: int, progress: Callable[[int, int], None]) -> Row:
@@ -26,7 +31,7 @@ def described(job: FileJob, threads: int, progress: Callable[[int, int], None]) 
     with ChunkReader(job.source) as reader:
         header, lengths = reader.header, [reader.n_samples(i) for i in range(len(reader.header.groups))]
         groups = [
-            _group(group, n, reader.n_chunks(number))
+            _group(group, n, reader.n_chunks(number)) | _fineness(reader, number)
             for number, (group, n) in enumerate(zip(header.groups, lengths, strict=True))
         ]
         problems = list(reader.problems)
@@ -63,6 +68,38 @@ def _group(group: Group, n_samples: int, n_chunks: int) -> dict[str, Any]:
         "model": group.digest.hex() or None,
         "channels": [_channel(channel) for channel in group.channels],
     }
+
+
+def _fineness(reader: ChunkReader, number: int) -> dict[str, Any]:
+    """Returns which share of time is coded how fine, the coarsest first; nothing where all of it is alike.
+
+    Where the encoder says of what its levels are the levels, so does each share.
+    """
+    try:
+        offsets = frame_offsets(reader, number)
+    except LqcError:
+        offsets = None  # what is damaged is said by those who decode
+    if offsets is None or not offsets.finer.any():
+        return {"fineness": []}
+    seconds, names = offsets.seconds(), _names(reader.header.facts.get(STATES))
+    return {
+        "fineness": [
+            {
+                "state": names.get(int(one)),
+                "quarter_octaves": int(one),
+                "share": float(seconds[offsets.finer == one].sum() / seconds.sum()),
+            }
+            for one in np.unique(offsets.finer)
+        ]
+    }
+
+
+def _names(states: Any) -> dict[int, str]:
+    """Returns what each offset stands for; nothing where a header does not say it in whole numbers."""
+    match states:
+        case {"base": int(base), "levels": {**levels}} if all(isinstance(n, int) for n in levels.values()):
+            return {level - base: str(name) for name, level in levels.items()}
+    return {}
 
 
 def _channel(channel: ChannelFacts) -> dict[str, Any]:
@@ -141,7 +178,11 @@ def _coded(group: dict[str, Any]) -> str:
     if group["mode"] == "exact":
         return "without a model"
     profile = f", {group['profile']}" if group["profile"] else ""
-    return f"by model {group['model']}{profile}"
+    fineness = ", ".join(
+        f"{one['state'] or 'finer by ' + str(one['quarter_octaves'])} {100 * one['share']:.1f} %"
+        for one in group.get("fineness", [])
+    )
+    return f"by model {group['model']}{profile}{': ' + fineness if fineness else ''}"
 
 
 def _annotations(row: Row) -> str:

@@ -100,7 +100,9 @@ def encode_chunk(
         mixing = mixing_for(y, rate_hz, shared) if profile == "full" else Mixing(False, ALONE)
     plans = (shared if mixing.shared else ALONE, mixing.own)
     planes = together(together(y, plans[0], rate_hz), plans[1], rate_hz)
-    rms = np.sqrt(np.einsum("pfk,pfk->p", planes, planes, dtype=np.float64) / (frames * hop))
+    # a frame's level is the plane's and its offset: what is finer must not count twice
+    bare = planes * (2.0 ** (offsets[:, None] / -4)).astype(np.float32) if offsets.any() else planes
+    rms = np.sqrt(np.einsum("pfk,pfk->p", bare, bare, dtype=np.float64) / (frames * hop))
     levels = np.array([level_of(float(one), 1.0) for one in rms], np.uint8)
     order = _order(levels)
     spec = PlaneSpec(levels[order], hop, rate_hz, offsets)
@@ -142,6 +144,17 @@ def decode_chunk(
 
 def _order(levels: NDArray[np.uint8]) -> NDArray[np.intp]:
     return np.argsort(-levels.astype(np.int64), kind="stable")
+
+
+def offsets_in(data: bytes, channels: int, frames: int) -> NDArray[np.int8]:
+    """Returns by how many quarter octaves each frame of a chunk is finer, int8 [F].
+
+    Raises:
+        PayloadError: bytes that cannot be such a chunk.
+    """
+    cursor = varint.Cursor(data)
+    side = SideReader(cursor.take_bytes("what stands beside the planes", cursor.take("its size", len(data))))
+    return _take_side(side, channels, frames)[2]
 
 
 def _to_channels(

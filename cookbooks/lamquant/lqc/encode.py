@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cookbooks.lamquant.lqc.container.header import ChannelFacts, FileHeader, Profile
+from cookbooks.lamquant.lqc.course import Course
 from cookbooks.lamquant.lqc.errors import InputError
 from cookbooks.lamquant.lqc.exact_pass import exact_piece
 from cookbooks.lamquant.lqc.lossy import Lossy
@@ -20,7 +21,7 @@ from cookbooks.lamquant.lqc.parallel import Workers
 from cookbooks.lamquant.lqc.pieces import CodedGroup, header_of, write_file
 from cookbooks.lamquant.lqc.plan import Placed
 from cookbooks.lamquant.lqc.signals import SignalSource, array_signal
-from cookbooks.lamquant.lqc.targets import MaxError, Target, check_target
+from cookbooks.lamquant.lqc.targets import Level, MaxError, Target, check_target
 
 Progress = Callable[[int, int], object]
 _NOTHING = FileHeader(())
@@ -53,6 +54,7 @@ def encode(
     *,
     profile: Profile = "full",
     channels: Sequence[ChannelFacts | str] | None = None,
+    course: Course | None = None,
     threads: int = 0,
 ) -> bytes:
     """Returns the ``.lqc`` file of a recording.
@@ -63,8 +65,9 @@ def encode(
         model: a trained checkpoint, see ``load_model``; ``MaxError`` needs none.
         target: what is promised; without one, every sample comes back as it was.
         profile: ``full``, or ``device`` for what a microcontroller can write: in one pass, so that a
-            ``NoiseRatio`` is aimed at and not promised, and no other target can be kept.
+            ``NoiseRatio`` is aimed at and not promised, and no other error or size can be kept.
         channels: a label, or all that is known, of each channel.
+        course: how fine the recording is coded as time goes by; what the target asks holds for the whole.
         threads: how many to use; 0 for one a core. The bytes are the same.
 
     Raises:
@@ -72,7 +75,13 @@ def encode(
     """
     out = io.BytesIO()
     made = encode_stream(
-        [array_signal(x, rate_hz, channels)], out, model, target, profile=profile, threads=threads
+        [array_signal(x, rate_hz, channels)],
+        out,
+        model,
+        target,
+        profile=profile,
+        courses=[course],
+        threads=threads,
     )
     for note in made.notes:
         warnings.warn(note, stacklevel=2)
@@ -87,6 +96,7 @@ def encode_stream(
     *,
     profile: Profile = "full",
     about: FileHeader = _NOTHING,
+    courses: Sequence[Course | None] = (),
     threads: int = 0,
     progress: Progress = lambda done, of: None,
 ) -> EncodedFile:
@@ -101,6 +111,7 @@ def encode_stream(
         target: as for ``encode``; of several signals the bytes are those of all.
         profile: as for ``encode``.
         about: what else is known: gaps (``group`` counts signals), annotations, facts.
+        courses: of each signal, as for ``encode``; none if empty.
         threads: as for ``encode``.
         progress: called with samples done, and about how many there will be.
 
@@ -112,6 +123,8 @@ def encode_stream(
     check_target(target)
     if model is None and not isinstance(target, MaxError):
         raise InputError(f"target {target.name} needs a model: give one, or max_error=0 for lossless")
+    courses = [*courses] or [None] * len(signals)
+    _check_courses(courses, signals, model, target)
     workers = Workers(threads)
     told = _Told(progress, 3 * sum(signal.n_samples for signal in signals))
     try:
@@ -119,7 +132,7 @@ def encode_stream(
             made = [
                 _exactly(n, signal, workers, told)
                 if signal.exact
-                else one_pass(n, signal, target, model, workers, told)
+                else one_pass(n, signal, target, model, workers, told, courses[n])
                 for n, signal in enumerate(signals)
             ]
             measured, pieces = [one.measured for one in made], [one.piece for one in made]
@@ -133,7 +146,7 @@ def encode_stream(
             passes, notes = 1, ()
         else:
             measured = [measure(signal) for signal in signals]
-            lossy = Lossy(signals, measured, model, target, profile, about, workers, told)
+            lossy = Lossy(signals, measured, model, target, profile, about, workers, told, courses)
             pieces, passes, notes = lossy.pieces(), lossy.passes, tuple(lossy.notes)
     finally:
         workers.close()
@@ -146,6 +159,28 @@ def encode_stream(
 def _exactly(number: int, signal: SignalSource, workers: Workers, told: Callable[[int], object]) -> OnePass:
     measured, bounds = measure(signal), np.zeros(len(signal.channels), np.int64)
     return OnePass(exact_piece(signal, _all(number, signal), measured, bounds, workers, told), measured)
+
+
+def _check_courses(
+    courses: Sequence[Course | None], signals: Sequence[SignalSource], model: Model | None, target: Target
+) -> None:
+    """Refuse courses that cannot be kept, and levels that the model was not trained for."""
+    if len(courses) != len(signals):
+        raise InputError(f"courses: {len(courses)} of them for {len(signals)} signals: give one for each")
+    for number, (course, signal) in enumerate(zip(courses, signals, strict=True)):
+        if course is not None and (signal.exact or isinstance(target, MaxError)):
+            raise InputError(f"course of signal {number}: it is coded exactly, without steps: give None")
+    if not isinstance(target, Level) or model is None:
+        return
+    low, high = model.levels
+    for course in courses:
+        finer = np.zeros(1, np.int64) if course is None else course.finer
+        least, most = target.level + int(finer.min()), target.level + int(finer.max())
+        if least < low or most > high:
+            raise InputError(
+                f"target level={target.level:g}: from {least:g} to {most:g} along the course: the model was"
+                f" trained for {low} to {high}"
+            )
 
 
 def _all(number: int, signal: SignalSource) -> Placed:

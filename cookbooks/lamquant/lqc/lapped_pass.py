@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from cookbooks.lamquant.lqc.chunk import frames_per_chunk, in_steps
 from cookbooks.lamquant.lqc.container.header import Group, Profile
+from cookbooks.lamquant.lqc.course import Course
 from cookbooks.lamquant.lqc.curves import ErrorCurves
 from cookbooks.lamquant.lqc.hops import choose_hop
 from cookbooks.lamquant.lqc.jump_search import find_jumps
@@ -55,10 +56,11 @@ def lapped_plan(
     steps: NDArray[np.int64],
     model: Model,
     profile: Profile,
+    course: Course | None = None,
 ) -> Lapped:
     """Returns how the moving channels among the rows of a signal are coded, with the best hop.
 
-    ``steps`` [C] are the indices at which the hop is chosen.
+    ``steps`` [C] are the indices at which the hop is chosen. ``course`` says how fine frames are.
     """
     rows = placed.rows[~measured.constant[placed.rows]]
     dc = np.rint(measured.mean[rows]).astype(np.int64)
@@ -69,7 +71,7 @@ def lapped_plan(
 
     hop = choose_hop(read, signal.n_samples, signal.rate_hz, steps, model)
     per_chunk = frames_per_chunk(len(rows), hop, signal.rate_hz)
-    plan = Lapped(signal, rows, dc, low, high, hop, per_chunk, model, profile)
+    plan = Lapped(signal, rows, dc, low, high, hop, per_chunk, model, profile, course=course)
     return plan if profile == "device" else replace(plan, baseline=_baseline(plan, steps))
 
 

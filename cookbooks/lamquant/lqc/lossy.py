@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cookbooks.lamquant.lqc.container.header import FileHeader, Profile
+from cookbooks.lamquant.lqc.course import Course
 from cookbooks.lamquant.lqc.errors import InputError
 from cookbooks.lamquant.lqc.exact_pass import exact_piece
 from cookbooks.lamquant.lqc.lapped_pass import (
     LappedAttempt,
+    attempt,
     curves_of,
     lapped_piece,
     lapped_plan,
@@ -28,7 +30,7 @@ from cookbooks.lamquant.lqc.pieces import ByteCounter, CodedGroup, header_of, wr
 from cookbooks.lamquant.lqc.plan import Placed, allowed_rms, exact_rows, max_error_for
 from cookbooks.lamquant.lqc.rate import ErrorSearch, SizeSearch
 from cookbooks.lamquant.lqc.signals import SignalSource
-from cookbooks.lamquant.lqc.targets import Bitrate, Cr, Target
+from cookbooks.lamquant.lqc.targets import Bitrate, Cr, Level, Target
 
 FIRST_LEVEL = 14.0
 """At which the hop is chosen where a target does not say more."""
@@ -53,10 +55,11 @@ class Lossy:
         about: FileHeader,
         workers: Workers,
         told: Callable[[int], object],
+        courses: Sequence[Course | None],
     ) -> None:
         self.signals, self.measured, self.model, self.target = signals, measured, model, target
         self.profile: Profile = profile
-        self.about, self.workers, self.told = about, workers, told
+        self.about, self.workers, self.told, self.courses = about, workers, told, courses
         self.passes, self.notes = 0, list[str]()
 
     def pieces(self) -> list[CodedGroup]:
@@ -142,35 +145,45 @@ class Lossy:
         plans = [material.plan for material in materials]
         rms = [self.measured[p.signal].fast_rms[plan.rows] for p, plan in zip(placed, plans, strict=True)]
 
-        def made_of(attempt: LappedAttempt) -> list[CodedGroup]:
-            every = zip(materials, placed, attempt.chunks, attempt.outcomes, strict=True)
+        def made_of(one: LappedAttempt) -> list[CodedGroup]:
+            every = zip(materials, placed, one.chunks, one.outcomes, strict=True)
             return [lapped_piece(m.plan, o, self.measured[o.signal], c, e) for m, o, c, e in every]
 
-        def size(attempt: LappedAttempt) -> int:
-            return self._size([*made_of(attempt), *exact])
+        def size(one: LappedAttempt) -> int:
+            return self._size([*made_of(one), *exact])
 
+        if isinstance(self.target, Level):
+            at = [steps_at(one, self.target.level) for one in rms]
+            for material, steps in zip(materials, at, strict=True):
+                share(material, steps)
+            self.passes = 1
+            return [
+                self._smaller(piece) for piece in made_of(attempt(materials, at, self.workers, self.told))
+            ]
         search = self._search(materials, placed, rms)
         for material, steps in zip(materials, search.steps(), strict=True):
             share(material, steps)
-        attempt, good, self.passes = search_steps(materials, search, size, self.workers, self.told)
-        self._guard(np.concatenate([levels_of(r, s) for r, s in zip(rms, attempt.steps, strict=True)]), good)
+        last, good, self.passes = search_steps(materials, search, size, self.workers, self.told)
+        self._guard(np.concatenate([levels_of(r, s) for r, s in zip(rms, last.steps, strict=True)]), good)
         if good or isinstance(search, SizeSearch):
-            return [self._smaller(piece) for piece in made_of(attempt)]
-        for plan, p, missed in zip(plans, placed, search.missed(attempt.errors), strict=True):
+            return [self._smaller(piece) for piece in made_of(last)]
+        for plan, p, missed in zip(plans, placed, search.missed(last.errors), strict=True):
             exactly[p.signal][plan.rows[missed]] = True
         return None
 
     def _plan(self, placed: Placed) -> Lapped:
         m = self.measured[placed.signal]
         rows = placed.rows[~m.constant[placed.rows]]
-        steps = steps_at(m.fast_rms[rows], FIRST_LEVEL)
+        first = self.target.level if isinstance(self.target, Level) else FIRST_LEVEL
+        steps = steps_at(m.fast_rms[rows], first)
         allowed = allowed_rms(self.target, m)
         if allowed is not None:
             ratio = np.maximum(allowed[rows] / np.maximum(m.fast_rms[rows], 1e-9), 1e-3)
             steps = steps_at(m.fast_rms[rows], 16.0) + np.round(
                 64 * np.log2(ratio / _NOISE_OF_LEVEL_ZERO)
             ).astype(np.int64)
-        return lapped_plan(placed, self.signals[placed.signal], m, steps, self.model, self.profile)
+        signal, course = self.signals[placed.signal], self.courses[placed.signal]
+        return lapped_plan(placed, signal, m, steps, self.model, self.profile, course)
 
     def _search(
         self, materials: Sequence[Material], placed: Sequence[Placed], rms: list[NDArray[np.float64]]
@@ -227,8 +240,13 @@ class Lossy:
             )
 
     def _smaller(self, piece: CodedGroup) -> CodedGroup:
-        """Returns a piece, or what exact coding makes of its channels where that is smaller."""
+        """Returns a piece, or what exact coding makes of its channels where that is smaller.
+
+        One with a course stays as it is: exact samples would not say which course it was.
+        """
         signal = self.signals[piece.placed.signal]
+        if self.courses[piece.placed.signal] is not None:
+            return piece
         values = len(piece.placed.rows) * signal.n_samples
         if 8 * piece.chunks.n_bytes < DEAR * values:
             return piece

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cookbooks.lamquant.lqc.chunk import frames_per_chunk
 from cookbooks.lamquant.lqc.container.header import INT32
+from cookbooks.lamquant.lqc.course import Course
 from cookbooks.lamquant.lqc.curves import ErrorCurves
 from cookbooks.lamquant.lqc.errors import InputError
 from cookbooks.lamquant.lqc.hops import HOPS
@@ -25,7 +26,7 @@ from cookbooks.lamquant.lqc.pieces import ChunkSpool, CodedGroup
 from cookbooks.lamquant.lqc.plan import Placed
 from cookbooks.lamquant.lqc.rms import fast_rms
 from cookbooks.lamquant.lqc.signals import SignalSource
-from cookbooks.lamquant.lqc.targets import NoiseRatio, Target
+from cookbooks.lamquant.lqc.targets import Level, NoiseRatio, Target
 
 FRAME_S = 1.0
 """Seconds from frame to frame, nearly."""
@@ -47,17 +48,18 @@ def one_pass(
     model: Model,
     workers: Workers,
     told: Callable[[int], object],
+    course: Course | None = None,
 ) -> OnePass:
-    """Returns the coded signal, the ``number``-th of its file.
+    """Returns the coded signal, the ``number``-th of its file, its frames as fine as ``course`` says.
 
     Raises:
         InputError: a target that needs to know the whole recording.
     """
-    if not isinstance(target, NoiseRatio):
+    if not isinstance(target, NoiseRatio | Level):
         raise InputError(
             f"target {target.name} with profile device, which sees a recording once: use noise_ratio (a tier)"
         )
-    plan = _plan(signal, model)
+    plan = _plan(signal, model, course)
     material, seen = Material(plan), _Seen(plan, target, model)
     chunks = ChunkSpool()
 
@@ -71,7 +73,7 @@ def one_pass(
     return OnePass(piece, measured)
 
 
-def _plan(signal: SignalSource, model: Model) -> Lapped:
+def _plan(signal: SignalSource, model: Model, course: Course | None) -> Lapped:
     about = signal.channels
     first = signal.read(0, 1)[:, 0].astype(np.int64)
     low = np.array([INT32[0] if one.digital_min is None else one.digital_min for one in about], np.int64)
@@ -80,13 +82,14 @@ def _plan(signal: SignalSource, model: Model) -> Lapped:
     hop = min(HOPS, key=lambda one: abs(np.log2(one / signal.rate_hz / FRAME_S)))
     per_chunk = frames_per_chunk(len(about), hop, signal.rate_hz)
     rows = np.arange(len(about))
-    return Lapped(signal, rows, np.clip(first, low, high), low, high, hop, per_chunk, model, "device")
+    dc = np.clip(first, low, high)
+    return Lapped(signal, rows, dc, low, high, hop, per_chunk, model, "device", course=course)
 
 
 class _Seen:
     """Follows a signal chunk by chunk, and says each chunk's steps from the one before it."""
 
-    def __init__(self, plan: Lapped, target: NoiseRatio, model: Model) -> None:
+    def __init__(self, plan: Lapped, target: NoiseRatio | Level, model: Model) -> None:
         self._plan, self._target, self._levels = plan, target, model.levels
         self._steps: NDArray[np.int64] | None = None
         self._sum, self._square, self._n = np.zeros(len(plan.rows)), np.zeros(len(plan.rows)), 0
@@ -104,10 +107,13 @@ class _Seen:
         """Returns the step indices that would have suited a chunk; of a still channel, those before."""
         rms = np.array([fast_rms(one, self._plan.signal.rate_hz) for one in x])
         heard = np.maximum(rms, 1.0)
-        curves = ErrorCurves.of(analyse(x, self._plan.hop))
-        steps = curves.solve((self._target.ratio * heard) ** 2, np.ones(len(x)))
-        low, high = self._levels
-        steps = np.clip(steps, steps_at(heard, high), steps_at(heard, low))
+        if isinstance(self._target, Level):
+            steps = steps_at(heard, self._target.level)
+        else:
+            curves = ErrorCurves.of(analyse(x, self._plan.hop))
+            steps = curves.solve((self._target.ratio * heard) ** 2, np.ones(len(x)))
+            low, high = self._levels
+            steps = np.clip(steps, steps_at(heard, high), steps_at(heard, low))
         return steps if self._steps is None else np.where(rms > 0, steps, self._steps)
 
     def measured(self) -> MeasuredSignal:

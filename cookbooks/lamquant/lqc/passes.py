@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cookbooks.lamquant.lqc.chunk import ALONE, CodedChunk, encode_chunk
 from cookbooks.lamquant.lqc.container.header import Profile
+from cookbooks.lamquant.lqc.course import Course
 from cookbooks.lamquant.lqc.jumps import Baseline, pack_jumps
 from cookbooks.lamquant.lqc.lapped import analyse, mirrored, n_frames, samples_of_frames, synthesise
 from cookbooks.lamquant.lqc.model import Model
@@ -44,6 +45,7 @@ class Lapped:
         profile: ``full`` or ``device``.
         shared: what is done to the channels together in every chunk.
         baseline: the jumps that are taken out before coding.
+        course: how fine frames are; None for all alike.
     """
 
     signal: SignalSource
@@ -57,6 +59,7 @@ class Lapped:
     profile: Profile
     shared: RotationPlan = ALONE
     baseline: Baseline = field(default_factory=Baseline)
+    course: Course | None = None
 
     @property
     def n_frames(self) -> int:
@@ -76,6 +79,12 @@ class Lapped:
     def centred(self, low: int, high: int) -> NDArray[np.float64]:
         """Returns samples [low, high) of the channels, less ``dc``."""
         return self.signal.read(low, high)[self.rows] - self.dc[:, None].astype(np.float64)
+
+    def offsets(self, frames: Frames) -> NDArray[np.int8] | None:
+        """Returns by how many quarter octaves each of these frames is finer, int8 [F]."""
+        if self.course is None:
+            return None
+        return self.course.of_frames(*frames, self.hop, self.signal.rate_hz)
 
     def beside(self, frames: Frames) -> bytes:
         """Returns what a chunk of these frames says before its coefficients."""
@@ -202,6 +211,7 @@ def _encoded(
         plan.signal.rate_hz,
         plan.model,
         plan.profile,
+        plan.offsets(frames),
         shared=plan.shared,
         mixing=mixing,
         dry=dry,

@@ -69,9 +69,23 @@ class Bitrate:
         _positive(self.name, self.bits_per_second, "bits a second over all channels, above 0")
 
 
-Target = Prdn | NoiseRatio | MaxError | Cr | Bitrate
-KINDS: dict[str, type[Prdn] | type[NoiseRatio] | type[MaxError] | type[Cr] | type[Bitrate]] = {
-    kind.name: kind for kind in (Prdn, NoiseRatio, MaxError, Cr, Bitrate)
+@dataclass(frozen=True)
+class Level:
+    """Asks for steps at a level: how strong each channel is without drift, by its step, in quarter octaves.
+
+    Neither an error nor a size is promised. 16 is a step as large as the RMS; 20 has half of that.
+    """
+
+    level: float
+    name: ClassVar[str] = "level"
+
+    def __post_init__(self) -> None:
+        _positive(self.name, self.level, "a level that the model was trained for, such as 16")
+
+
+Target = Prdn | NoiseRatio | MaxError | Cr | Bitrate | Level
+KINDS: dict[str, type[Prdn] | type[NoiseRatio] | type[MaxError] | type[Cr] | type[Bitrate] | type[Level]] = {
+    kind.name: kind for kind in (Prdn, NoiseRatio, MaxError, Cr, Bitrate, Level)
 }
 
 
