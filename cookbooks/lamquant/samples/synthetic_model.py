@@ -88,13 +88,14 @@ def simulate(
     _add_muscle(eeg, rng, traits, sites, rate_hz)
     if seizure is not None:
         _add_spike_wave(eeg, sites, rate_hz, *seizure)
-    add_stretches(eeg, key, stretches, rate_hz, partial(_spot, sites))
     _add_electrodes(eeg, rng, traits, rate_hz)
     names = list(TEN_TWENTY)
     referenced = eeg - _reference(eeg, names, traits.reference)
     if traits.reference == "Cz":
         # An electrode against itself is flat; the amplifier's own noise remains.
         referenced[names.index("Cz")] = traits.noise * rng.standard_normal(n_samples)
+    # after the reference, which would take most of a generalised seizure away
+    add_stretches(referenced, key, stretches, rate_hz, partial(_spot, sites))
     return referenced[[names.index(site) for site in channels]]
 
 
