@@ -16,10 +16,10 @@ from cookbooks.lamquant.annotations.beside import lists_beside
 from cookbooks.lamquant.annotations.content import FILE
 from cookbooks.lamquant.annotations.marks import CLASSES
 from cookbooks.lamquant.annotations.vocabulary import (
-    SHIPPED_VOCABULARY,
     VocabularyError,
     parse_vocabulary,
     read_vocabulary,
+    vocabulary_path,
 )
 from cookbooks.lamquant.artifacts.corpus import LmaCorpus, Recordings
 from cookbooks.lamquant.artifacts.labels import AnnotationFiles, Annotations
@@ -58,11 +58,6 @@ def _lists(stage: Stage, root: Path) -> Referenced:
             f" nowhere or out of the directory: {names}"
         )
     return stage.store.referenced(root, files)
-
-
-def vocabulary_path(vocabulary: str) -> Path:
-    """Returns the user's vocabulary, or the shipped one."""
-    return Path(vocabulary) if vocabulary else SHIPPED_VOCABULARY
 
 
 def vocabulary_digest(

@@ -2,13 +2,16 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
 from blut_assets.stages import NotYet, Stage, Steps, stage_asset
 from blut_resources.store.artifacts import StoreError, write_atomic
 from blut_resources.store.references import Referenced
+from cookbooks.lamquant.annotations.vocabulary import parse_vocabulary, read_vocabulary, vocabulary_path
 from cookbooks.lamquant.artifacts.corpus import Recordings, SplitRequest
 from cookbooks.lamquant.artifacts.verdicts import FloorRegistry
 from cookbooks.lamquant.configs.corpus import RecordingsConfig, SplitRequestConfig
@@ -155,13 +158,34 @@ def requested(manifest: str, subjects: str) -> Requested:
     )
 
 
+def _critical(stage: Stage, config: SplitRequestConfig) -> Steps[Any]:
+    """Returns the stems of the files in which seizures are annotated, in each directory of EDF files."""
+    from cookbooks.lamquant.annotations.critical import Understood, critical_recordings
+
+    path = vocabulary_path(config.vocabulary)
+    by = Understood(config.labels, config.unknown, parse_vocabulary(read_vocabulary(path), path.name))
+    found: list[str] = []
+    roots = config.roots()
+    for root in roots:
+        if root.kind == "edf":
+            place = yield from recordings_root(stage, root.path, root.field)
+            prefix = f"{root.name}__" if len(roots) > 1 else ""
+            keep = config.identity == "keep"
+            found += (f"{prefix}{stem}" for stem in critical_recordings(place, by, keep_identity=keep))
+    return tuple(sorted(found))
+
+
 @stage_asset(cookbook="lamquant", group="sources", source=True, headline=["n_sides"], kinds={"json"})
-def split_request(stage: Stage, config: SplitRequestConfig) -> SplitRequest:
+def split_request(stage: Stage, config: SplitRequestConfig) -> Steps[SplitRequest]:
     """What the user's files say of the split; nothing where none is given.
 
-    The digest depends on what they say only: neither on where they lie, nor on how it is written.
+    The digest depends on what they say only: neither on where they lie, nor on how it is written. Which
+    recordings have seizures belongs to it only where each side is to have some.
     """
     request = requested(config.manifest, config.subjects)
+    if config.stratify == "critical":
+        critical = yield from _critical(stage, config)
+        request = replace(request, critical=critical)
     write_atomic(stage.out / REQUEST, request.to_json())
     sides = request.sides
     return SplitRequest(

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from blut_resources.text import one_line
-from cookbooks.lamquant.annotations.beside import directories, lists_beside, without_gz
-from cookbooks.lamquant.annotations.embedded import embedded
-from cookbooks.lamquant.annotations.marks import About, BadSource, Piece, Reading
+from cookbooks.lamquant.annotations.beside import directories, lists_beside
+from cookbooks.lamquant.annotations.embedded import about_file, embedded
+from cookbooks.lamquant.annotations.marks import BadSource, Reading
 from cookbooks.lamquant.annotations.reading import reads_of
 from cookbooks.lamquant.annotations.vocabulary import (
     SHIPPED_VOCABULARY,
@@ -25,7 +25,7 @@ from cookbooks.lamquant.annotations.vocabulary import (
 )
 from cookbooks.lamquant.formats.edf.discovery import find_recordings
 from cookbooks.lamquant.formats.edf.problems import BadRecording
-from cookbooks.lamquant.formats.edf.recording import EdfFile, open_edf
+from cookbooks.lamquant.formats.edf.recording import open_edf
 
 
 def main() -> None:
@@ -62,7 +62,7 @@ def _readings(root: Path) -> Iterator[Reading]:
         path = root / relative
         try:
             with open_edf(path) as file:
-                about = _about(relative.name, file)
+                about = about_file(relative.name, file)
         except BadRecording as bad:
             print(f"{relative}: {bad.field}: {bad.problem}", file=sys.stderr)
             continue
@@ -73,15 +73,6 @@ def _readings(root: Path) -> Iterator[Reading]:
                     yield reading
             except BadSource as bad:
                 print(f"{relative}: {source}: {bad}", file=sys.stderr)
-
-
-def _about(name: str, file: EdfFile) -> About:
-    begin = file.segments[0].onset_s
-    pieces = (
-        Piece("", one.onset_s - begin, one.n_samples / file.rate_hz, one.n_samples, file.rate_hz)
-        for one in file.segments
-    )
-    return About(without_gz(name), tuple(pieces), begin)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from blut_resources.payload_kit.refuse import Refused
 from cookbooks.lamquant.annotations.outcome import Labelling
+from cookbooks.lamquant.formats.index import read_index
 
 SCHEMA = "blut.annotations.v1"
 FILE = "annotations.json"
@@ -12,8 +15,26 @@ MOST_TEXTS = 10_000
 """Different texts that are written where the identity is kept."""
 
 
+class AnnotationsInvalid(Refused):
+    """Says that ``annotations.json`` cannot be read."""
+
+
+def read_annotations(directory: Path) -> dict[str, Any]:
+    """Returns the parsed ``annotations.json``.
+
+    Raises:
+        AnnotationsInvalid: it is missing, not JSON, or of another schema.
+    """
+    remedy = "read the annotations again"
+    return read_index(directory / FILE, SCHEMA, "what annotations were kept as", remedy, AnnotationsInvalid)
+
+
 def annotations(
-    outcomes: Mapping[str, Labelling], entries: list[dict[str, Any]], *, keep_texts: bool
+    outcomes: Mapping[str, Labelling],
+    entries: list[dict[str, Any]],
+    *,
+    keep_texts: bool,
+    vocabulary: str = "",
 ) -> dict[str, Any]:
     """Returns what is written of a corpus.
 
@@ -21,13 +42,16 @@ def annotations(
         outcomes: what is known of each entry, by its stem; entries of one file share theirs.
         entries: of the corpus.
         keep_texts: whether the texts are written too; a person may be named in them.
+        vocabulary: digest of what the texts were understood by.
     """
     durations = {entry["stem"]: float(entry["duration_s"]) for entry in entries}
     recordings = {stem: _entry(one, stem, durations[stem]) for stem, one in outcomes.items()}
     content = {
         "schema": SCHEMA,
         "identity": "kept" if keep_texts else "stripped",
+        "vocabulary": vocabulary,
         "recordings": recordings,
+        "tell_seizures": sorted(stem for stem, one in outcomes.items() if one.tells_seizures),
         "counts": _counts(recordings, list(outcomes.values())),
     }
     if keep_texts:

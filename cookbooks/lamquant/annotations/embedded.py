@@ -4,10 +4,11 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
-from cookbooks.lamquant.annotations.marks import BadSource, Reading
+from cookbooks.lamquant.annotations.beside import without_gz
+from cookbooks.lamquant.annotations.marks import About, BadSource, Piece, Reading
 from cookbooks.lamquant.annotations.tal import read_tals
 from cookbooks.lamquant.formats.edf.problems import BadRecording
-from cookbooks.lamquant.formats.edf.recording import ReadOptions, open_edf
+from cookbooks.lamquant.formats.edf.recording import EdfFile, ReadOptions, open_edf
 
 
 def embedded(
@@ -29,3 +30,13 @@ def embedded(
         raise BadSource("the recording cannot be opened for them", "see what `blut data add` says of it")
 
     return read
+
+
+def about_file(name: str, file: EdfFile) -> About:
+    """Returns what annotations are about, of a file that is in no corpus yet."""
+    begin = file.segments[0].onset_s
+    pieces = (
+        Piece("", one.onset_s - begin, one.n_samples / file.rate_hz, one.n_samples, file.rate_hz)
+        for one in file.segments
+    )
+    return About(without_gz(name), tuple(pieces), begin)

@@ -29,6 +29,7 @@ class Labelling:
     Attributes:
         sources: those that spoke, in order.
         events: by the stem of each entry, in seconds from its start.
+        tells_seizures: whether somebody looked for seizures, so that no event means that there was none.
         dropped: events that lie outside, or in a gap.
         problem: why it is refused.
         claims: where sources disagree, the seizures that each of them lists.
@@ -38,6 +39,7 @@ class Labelling:
     state: State
     sources: list[str] = field(default_factory=list)
     events: dict[str, list[Event]] = field(default_factory=dict)
+    tells_seizures: bool = False
     dropped: int = 0
     problem: str = ""
     remedy: str = ""
@@ -89,7 +91,7 @@ def decide(
     if telling and not all(agree(lists[telling[0].source], other) for other in lists.values()):
         found.claims = lists
         return found.refuse(" and ".join(lists), "they do not agree on the seizures", _disagreement(lists))
-    found.state = "annotated"
+    found.state, found.tells_seizures = "annotated", bool(telling)
     _place(found, about, _merged(spoke, telling[:1]))
     return found
 

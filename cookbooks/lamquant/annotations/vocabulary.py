@@ -126,6 +126,11 @@ def normal(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).rstrip(".!:;, ")
 
 
+def vocabulary_path(vocabulary: str) -> Path:
+    """Returns the user's vocabulary, or the shipped one."""
+    return Path(vocabulary) if vocabulary else SHIPPED_VOCABULARY
+
+
 def read_vocabulary(path: Path) -> bytes:
     """Returns the bytes of a vocabulary.
 

@@ -9,6 +9,8 @@ from pydantic import Field
 
 from blut_assets.paths import AsPath
 from blut_assets.stages import StageConfig
+from cookbooks.lamquant.annotations.classify import Unknown
+from cookbooks.lamquant.annotations.reading import Labels
 from cookbooks.lamquant.configs.sources import BUILT, EdfRoots, LmaRoots, Root, roots_of
 
 Identity = Literal["strip", "keep"]
@@ -65,8 +67,18 @@ class LmaCorpusConfig(StageConfig):
     workers: int = Field(2, ge=1, le=256, description="processes that encode")
 
 
-class SplitRequestConfig(StageConfig):
-    """Says where the user's files about subjects and sides are."""
+Stratify = Literal["none", "critical"]
+
+
+class SplitRequestConfig(RecordingsConfig):
+    """Says where the user's files about subjects and sides are, and whether each side is to have seizures.
+
+    Only for the latter it looks at the recordings, and at what is marked in them.
+    """
+
+    edf_root: Annotated[str, AsPath(BUILT, part=True)] = Field(
+        "", description=RecordingsConfig.model_fields["edf_root"].description
+    )
 
     manifest: Annotated[str, AsPath()] = Field(
         "",
@@ -76,6 +88,15 @@ class SplitRequestConfig(StageConfig):
     subjects: Annotated[str, AsPath()] = Field(
         "", description="file with the subject of recordings or directories, as TSV, CSV or JSON"
     )
+    stratify: Stratify = Field(
+        "none",
+        description="critical: patients with annotated seizures are shared out by themselves, so that train,"
+        " val and test each have some; a manifest, and named subjects, decide without it",
+    )
+    labels: Labels = Field("auto", description="source of annotations, for stratify")
+    vocabulary: Annotated[str, AsPath()] = Field("", description="of annotations, for stratify")
+    unknown: Unknown = Field("refuse", description="texts of annotations, for stratify")
+    identity: Identity = Field("strip", description="by which recordings have their names, for stratify")
 
 
 class SplitManifestConfig(StageConfig):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from blut_resources.files.digest import digest_bytes
 from blut_resources.payload_kit.config import read_config
 from blut_resources.payload_kit.session import PayloadSession, payload_session
 from blut_resources.store.artifacts import write_atomic
@@ -75,7 +76,12 @@ def main() -> None:
                 outcome = _labelling(files[stem], own, settings, vocabulary, session.work)
             found |= {entry["stem"]: outcome for entry in own}
             session.step(number, of=len(grouped))
-        content = annotations(found, entries, keep_texts=settings.identity == "kept")
+        content = annotations(
+            found,
+            entries,
+            keep_texts=settings.identity == "kept",
+            vocabulary=digest_bytes(settings.vocabulary.encode()),
+        )
         write_atomic(session.out / FILE, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
         session.done(**content["counts"])
 

@@ -1,7 +1,7 @@
 """Puts each unit of splitting on a side: by the bucket of its name, by lists, or as a manifest says."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -89,16 +89,68 @@ class SplitPolicy:
         return next(taken, "train")
 
 
-def drawn(people: People, policy: SplitPolicy) -> tuple[dict[str, str], dict[str, str]]:
+def drawn(
+    people: People, policy: SplitPolicy, critical: Set[str] | None = None
+) -> tuple[dict[str, str], dict[str, str]]:
     """Returns the side of each unit, by name, and those that were moved out of their bucket's side.
 
+    Args:
+        critical: units that are to be shared out by themselves; None where that was not asked for.
+
     Raises:
-        SplitError: an unknown named subject, lists that part one unit, or too few units for three sides.
+        SplitError: an unknown named subject, lists that part one unit, too few units for three sides, or too
+            few of those that are shared out.
     """
     named = wanted(people, policy)
     units = people.all()
     placed = {unit.name: named.get(unit.name) or policy.by_bucket(unit.key) for unit in units}
-    return placed, fill(units, placed, named, policy)
+    moved = {} if critical is None else share_out(units, placed, named, policy, critical)
+    return placed, moved | fill(units, placed, {**named, **moved}, policy)
+
+
+def share_out(
+    units: Sequence[Patient],
+    placed: dict[str, str],
+    fixed: Mapping[str, str],
+    policy: SplitPolicy,
+    critical: Set[str],
+) -> dict[str, str]:
+    """Move units until each side has its share of the critical ones, and one at least.
+
+    Whole units are moved, the nearest buckets first; the others stay where their buckets are. A side whose
+    subjects were named is left as it is.
+
+    Raises:
+        SplitError: there are too few of them.
+    """
+    chosen = [unit for unit in units if unit.name in critical]
+    least = {split: max(1, round(policy.share(split) * len(chosen))) for split in ("test", "val")}
+    least["train"] = 1
+    moved: dict[str, str] = {}
+    for split in (one for one in least if not policy.named.get(one)):
+        while (counts := _counts(chosen, placed))[split] < least[split]:
+            free = [one for one in chosen if one.name not in fixed and one.name not in moved]
+            spare = [one for one in free if counts[placed[one.name]] > least[placed[one.name]]]
+            if not counts[split]:
+                spare = spare or [one for one in free if counts[placed[one.name]] > 1]
+            if not spare and counts[split]:
+                break
+            if not spare:
+                raise SplitError(
+                    f"stratify: no patient with annotated seizures is left for {split}:"
+                    f" {len(chosen)} of the corpus have some, and train, val and test need one each;"
+                    " annotate recordings of more, or name fewer in train_subjects, val_subjects and"
+                    " test_subjects"
+                )
+            low, high = policy.interval(split)
+            nearest = min(spare, key=lambda one: (_distance(policy.bucket(one.key), low, high), one.name))
+            placed[nearest.name] = moved[nearest.name] = split
+    return moved
+
+
+def _counts(units: Sequence[Patient], placed: Mapping[str, str]) -> dict[str, int]:
+    homes = [placed[unit.name] for unit in units]
+    return {split: homes.count(split) for split in SPLITS}
 
 
 def fill(

@@ -21,10 +21,16 @@ class RequestInvalid(Refused):
 
 @dataclass(frozen=True)
 class Requested:
-    """Holds who is who, and who is on which side; both empty where the user gave no file."""
+    """Holds who is who, and who is on which side; both empty where the user gave no file.
+
+    Attributes:
+        critical: stems of the files with seizures, each side of the split to have some of their patients;
+            None where that was not asked for.
+    """
 
     subjects: Mapping[str, str] = field(default_factory=dict)
     sides: Sides = field(default_factory=Sides)
+    critical: tuple[str, ...] | None = None
 
     @property
     def manifest_digest(self) -> str | None:
@@ -39,6 +45,8 @@ class Requested:
     def to_json(self) -> bytes:
         """Returns what the file holds; it depends on what was said alone, and not on where."""
         value = {"schema": SCHEMA, "subjects": dict(self.subjects), "sides": self.sides.as_json()}
+        if self.critical is not None:
+            value["critical"] = sorted(self.critical)
         return (json.dumps(value, sort_keys=True, indent=1) + "\n").encode()
 
 
@@ -51,7 +59,8 @@ def read_request(directory: Path) -> Requested:
     remedy = "run the recipe again"
     value = read_index(directory / REQUEST, SCHEMA, "a request for a split", remedy, RequestInvalid)
     try:
-        return Requested(dict(value["subjects"]), Sides(**value["sides"]))
+        critical = tuple(map(str, value["critical"])) if "critical" in value else None
+        return Requested(dict(value["subjects"]), Sides(**value["sides"]), critical)
     except (KeyError, TypeError, ValueError) as error:
         raise RequestInvalid(f"{REQUEST}: {error!r}; {remedy}") from error
 

@@ -20,7 +20,7 @@ from cookbooks.lamquant.signal.listing import Listed, listed_sides, refuse_besid
 from cookbooks.lamquant.signal.placing import SplitError, SplitPolicy, drawn
 from cookbooks.lamquant.signal.request import Requested
 from cookbooks.lamquant.subjects.join import CONTENT, People, joined
-from cookbooks.lamquant.subjects.sides import SPLITS, Sides
+from cookbooks.lamquant.subjects.sides import SPLITS
 from cookbooks.lamquant.subjects.stated import stated_of
 from cookbooks.lamquant.subjects.ties import Tie
 
@@ -53,7 +53,7 @@ def build_split(
     people = joined(
         entries, [_tie(finding) for finding in duplicates.findings if len(finding.members) > 1], stated
     )
-    plan, moved = _plan(entries, people, policy, request.sides)
+    plan, moved = _plan(entries, people, policy, request)
     excluded = {
         stem: f"same samples as {group[0]}, which is kept"
         for group in duplicates.copies
@@ -88,12 +88,16 @@ def build_split(
 
 
 def _plan(
-    entries: list[dict[str, Any]], people: People, policy: SplitPolicy, sides: Sides
+    entries: list[dict[str, Any]], people: People, policy: SplitPolicy, request: Requested
 ) -> tuple[Listed, dict[str, str]]:
-    if sides:
-        return listed_sides(entries, people, sides, policy), {}
+    if request.sides:
+        return listed_sides(entries, people, request.sides, policy), {}
     refuse_beside(policy, manifest=False)
-    placed, moved = drawn(people, policy)
+    files = set(request.critical or ())
+    critical = {
+        people.units[one["stem"]].name for one in entries if one.get("recording", one["stem"]) in files
+    }
+    placed, moved = drawn(people, policy, None if request.critical is None else critical)
     return Listed(placed, []), moved
 
 

@@ -1,5 +1,6 @@
 """Fixtures that several files of tests share."""
 
+from tests.cookbooks.lamquant.labels.seizures import seizure_set
 from tests.cookbooks.lamquant.verdict_case import case, good
 
-__all__ = ["case", "good"]
+__all__ = ["case", "good", "seizure_set"]

@@ -1,0 +1,53 @@
+"""Finds the recordings with seizures in a directory, before there is a corpus or a split of it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from cookbooks.lamquant.annotations.beside import directories, lists_beside
+from cookbooks.lamquant.annotations.classify import Unknown
+from cookbooks.lamquant.annotations.embedded import about_file, embedded
+from cookbooks.lamquant.annotations.marks import CRITICAL
+from cookbooks.lamquant.annotations.outcome import decide
+from cookbooks.lamquant.annotations.reading import Labels, reads_of
+from cookbooks.lamquant.annotations.vocabulary import Vocabulary
+from cookbooks.lamquant.formats.edf.discovery import find_recordings
+from cookbooks.lamquant.formats.edf.nameless import named_files
+from cookbooks.lamquant.formats.edf.problems import BadRecording
+from cookbooks.lamquant.formats.edf.recording import open_edf
+
+
+@dataclass(frozen=True)
+class Understood:
+    """Says which annotations count, and for what."""
+
+    labels: Labels
+    unknown: Unknown
+    vocabulary: Vocabulary
+
+
+def critical_recordings(root: Path, by: Understood, *, keep_identity: bool) -> Iterator[str]:
+    """Yields the stems of the files in which a seizure is annotated, as a corpus of them would have them.
+
+    What cannot be read, or whose sources cannot be trusted, has no labels later either, and is left out.
+    """
+    names = find_recordings(root).names
+    lists, _ = lists_beside(root, names)
+    listed = directories([*map(PurePosixPath, names), *(_below(root, lists))])
+    for stem, named in named_files(root, names, keep_identity=keep_identity).items():
+        relative = PurePosixPath(named.name)
+        path = root / relative
+        try:
+            with open_edf(path) as file:
+                about = about_file(relative.name, file)
+        except BadRecording:
+            continue
+        tals = embedded(path, about.begin_s)
+        reads = reads_of(about, path.parent, listed[relative.parent], by.labels, tals)
+        found = decide(about, reads, by.vocabulary, by.unknown)
+        if any(event.label == CRITICAL for events in found.events.values() for event in events):
+            yield stem
+
+
+def _below(root: Path, lists: Sequence[Path]) -> list[PurePosixPath]:
+    return [PurePosixPath(path.relative_to(root).as_posix()) for path in lists]
