@@ -66,7 +66,10 @@ def _parse(
 ) -> tuple[Recipe, RecipeArgs] | None:
     if not policy.enabled or not policy.recipe:
         return None
-    return parse_recipe(f"{file.path}: policy {name}", policy.recipe, policy.args, recipes)
+    where = f"{file.path}: policy {name}"
+    parsed = parse_recipe(where, policy.recipe, policy.args, recipes)
+    refuse_uncountable(where, parsed[0], policy.new_annotated, recipes)
+    return parsed
 
 
 def parse_recipe(
@@ -87,6 +90,23 @@ def parse_recipe(
         raise PolicyError("\n".join(f"{where}: args: {line}" for line in str(error).splitlines())) from error
 
 
+def refuse_uncountable(where: str, recipe: Recipe, wanted: int | None, recipes: Sequence[Recipe]) -> None:
+    """Refuse to wait for annotations of which a recipe makes nothing.
+
+    Args:
+        wanted: recordings with new annotations, as the policy asks for them.
+
+    Raises:
+        PolicyError: the recipe cannot count them; it names those that can.
+    """
+    if wanted is not None and recipe.annotated is None:
+        able = ", ".join(sorted(one.name for one in recipes if one.annotated)) or "none"
+        raise PolicyError(
+            f"{where}: new_annotated = {wanted}: {recipe.name} learns nothing from annotations, so none of"
+            f" them would be new to it; take new_recordings, or a recipe that does: {able}"
+        )
+
+
 def _one(
     instance: dg.DagsterInstance,
     file: PolicyFile,
@@ -105,10 +125,10 @@ def _one(
     recipe, args = parsed
     last = past.concluded
     before = artifacts_of(instance, last.run_id, policy_data.source_keys(recipe)) if last else {}
-    wanted = policy.new_rows is not None
+    wanted = {"rows": policy.new_rows is not None, "annotated": policy.new_annotated is not None}
     key = json.dumps([name, policy.recipe, policy.args, last and last.run_id], sort_keys=True)
     store = store_of(instance)
-    data = ask(key, lambda: policy_data.look(store, recipe, args, before, wanted))
+    data = ask(key, lambda: policy_data.look(store, recipe, args, before, **wanted))
     if data is None:
         return _waits(name, Wait("still reading what is new in the data; a later tick has the answer"))
     decision = weigh(name, policy, past, now, data)

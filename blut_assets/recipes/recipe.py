@@ -40,6 +40,19 @@ class Metric:
     shows: Callable[[ArtifactStore, Sequence[Mapping[str, Any]]], Mapping[str, Any]] | None = None
 
 
+Annotated = Callable[
+    [
+        ArtifactStore,
+        Mapping[dg.AssetKey, StageConfig],
+        Mapping[dg.AssetKey, Mapping[str, Any]],
+        Mapping[dg.AssetKey, Mapping[str, Any]],
+    ],
+    int,
+]
+"""Counts recordings that are newly annotated: of a store, the configs of the assets, and the facts of the
+sources as they are now and as they were before, where nothing may be known."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Defines a job over a fixed set of assets, configured by one typed form.
@@ -49,6 +62,8 @@ class Recipe:
     Attributes:
         backend: in a word, with what it computes, for the catalogue; the cookbook's name if empty.
         ends_in: in a word, what it is run for, for the catalogue; the kind of the output if empty.
+        annotated: counts recordings that are newly annotated, for a retraining policy; None for a recipe that
+            learns nothing from annotations.
     """
 
     name: str
@@ -62,6 +77,7 @@ class Recipe:
     metric: Metric | None = None
     backend: str = ""
     ends_in: str = ""
+    annotated: Annotated | None = None
 
     def parse(self, values: Mapping[str, Any]) -> RecipeArgs:
         """Validate args.

@@ -8,7 +8,8 @@ from typing import Any
 
 import dagster as dg
 
-from blut_assets.stages import Stage, Steps, stage_asset
+from blut_assets.stages import Stage, StageConfig, Steps, stage_asset
+from blut_assets.stages.spec import spec_of
 from blut_resources.files.digest import digest_bytes
 from blut_resources.store.artifacts import ArtifactStore, write_atomic
 from blut_resources.store.references import Referenced
@@ -23,9 +24,11 @@ from cookbooks.lamquant.annotations.vocabulary import (
 )
 from cookbooks.lamquant.artifacts.corpus import LmaCorpus, Recordings
 from cookbooks.lamquant.artifacts.labels import AnnotationFiles, Annotations
+from cookbooks.lamquant.configs.corpus import LmaCorpusConfig
 from cookbooks.lamquant.configs.labelling import AnnotationFilesConfig, AnnotationsConfig
+from cookbooks.lamquant.corpus import lma_corpus
 from cookbooks.lamquant.formats.edf.discovery import find_recordings
-from cookbooks.lamquant.sources import recordings_root
+from cookbooks.lamquant.sources import recordings, recordings_root
 
 ANNOTATIONS_BUILD = "cookbooks.lamquant.payload.annotations_build"
 SHOWN = 50
@@ -152,6 +155,50 @@ def annotations(
     )
     _tell(stage)
     return Annotations(**facts)
+
+
+def newly_annotated(
+    store: ArtifactStore,
+    configs: Mapping[dg.AssetKey, StageConfig],
+    now: Mapping[dg.AssetKey, Mapping[str, Any]],
+    before: Mapping[dg.AssetKey, Mapping[str, Any]],
+) -> int:
+    """Returns how many recordings are annotated now that were not, or of which other things are said now.
+
+    Args:
+        now: facts of the sources `recordings` and `annotation_files`.
+        before: the same of an earlier run; empty where there was none.
+
+    Raises:
+        VocabularyError: the vocabulary cannot be read.
+        OSError: a recording or a list cannot be read.
+    """
+    from cookbooks.lamquant.annotations import newly
+    from cookbooks.lamquant.formats.edf.recording import ReadOptions
+
+    config, corpus = configs[annotations.key], configs[lma_corpus.key]
+    assert isinstance(config, AnnotationsConfig) and isinstance(corpus, LmaCorpusConfig)
+    path = vocabulary_path(config.vocabulary)
+    spec = spec_of(annotations)
+    assert spec is not None
+    wanted = newly.Wanted(
+        config.labels,
+        config.unknown,
+        parse_vocabulary(read_vocabulary(path), path.name),
+        ReadOptions(corpus.repair, tuple(corpus.eeg_channels), tuple(corpus.exclude_channels)),
+        spec.code.value,
+    )
+    return newly.newly_annotated(
+        store, (newly.Seen(*one) for one in _seen(now)), (newly.Seen(*one) for one in _seen(before)), wanted
+    )
+
+
+def _seen(facts: Mapping[dg.AssetKey, Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Returns digests of each directory of EDF files and of the lists in it; none where nothing was seen."""
+    if not {recordings.key, annotation_files.key} <= facts.keys():
+        return []
+    roots = _roots(Recordings(**facts[recordings.key]), AnnotationFiles(**facts[annotation_files.key]))
+    return [(recorded, lists) for _, recorded, lists in roots]
 
 
 def _roots(recordings: Recordings, files: AnnotationFiles) -> list[tuple[str, str, str]]:

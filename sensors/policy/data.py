@@ -43,13 +43,22 @@ def source_keys(recipe: Recipe) -> set[dg.AssetKey]:
 
 
 def look(
-    store: ArtifactStore, recipe: Recipe, args: RecipeArgs, before: Mapping[dg.AssetKey, Facts], rows: bool
+    store: ArtifactStore,
+    recipe: Recipe,
+    args: RecipeArgs,
+    before: Mapping[dg.AssetKey, Facts],
+    *,
+    rows: bool = False,
+    annotated: bool = False,
 ) -> Data:
     """Observe the sources of a recipe and compare them with what they were ``before``.
 
-    ``rows`` says whether lines are to be counted, for which new data is read.
+    Args:
+        rows: whether lines are to be counted, for which new data is read.
+        annotated: whether recordings with new annotations are to be counted; the recipe must say how.
     """
     configs, digests, codes, counts = recipe.configs(args), {}, {}, []
+    seen: dict[dg.AssetKey, Facts] = {}
     for asset in recipe.assets:
         spec = spec_of(asset)
         assert spec is not None
@@ -59,15 +68,21 @@ def look(
             continue
         try:
             artifact = observe(store, spec, configs[spec.key])
-            facts = artifact.model_dump(mode="json")
+            facts = seen[spec.key] = artifact.model_dump(mode="json")
             if "n_bytes" in facts:  # data, and not a model to start from or floors to judge by
                 counts.append(_new(store, facts, before.get(spec.key, {}), rows))
         except Exception as error:  # whatever is wrong with it: not now, and the reason is shown
             return Data(problem=f"{name}: {error}")
         digests[name] = artifact.digest
+    told = 0
+    if annotated and recipe.annotated:
+        try:
+            told = recipe.annotated(store, configs, seen, before)
+        except Exception as error:
+            return Data(problem=f"annotations: {error}")
     how = args.model_dump(mode="json", exclude=set(COMMON))
     subject = digest_bytes(json.dumps([recipe.name, how, digests, codes], sort_keys=True).encode())
-    return Data(subject, **_sum(counts)._asdict())
+    return Data(subject, annotated=told, **_sum(counts)._asdict())
 
 
 def _sum(counts: Iterable[Count]) -> Count:

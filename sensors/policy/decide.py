@@ -22,7 +22,7 @@ LONGEST = 3650 * DAY
 OFF = "off: `blut policy enable` turns it on"
 NO_RECIPE = 'enabled, but there is no recipe: fill in the line recipe = "NAME"'
 UNSEEN = "the data cannot be looked at"
-TRIGGERS = ("new_recordings", "new_rows", "new_bytes", "max_age", "schedule")
+TRIGGERS = ("new_recordings", "new_annotated", "new_rows", "new_bytes", "max_age", "schedule")
 
 
 def _size(value: Any) -> int:
@@ -65,6 +65,9 @@ class Policy(BaseModel):
     args: dict[str, Any] = Field(default_factory=dict, description="see `blut recipe show NAME`")
 
     new_recordings: int | None = Field(None, ge=1, description="trigger: this many new or changed files")
+    new_annotated: int | None = Field(
+        None, ge=1, description="trigger: this many recordings of which there are new annotations"
+    )
     new_rows: int | None = Field(None, ge=1, description="trigger: this many new lines or conversations")
     new_bytes: Size | None = Field(None, gt=0, description='trigger: this much new data, such as "2G"')
     max_age: Duration | None = Field(None, description='trigger: the last success is so old, such as "30d"')
@@ -196,6 +199,7 @@ class Data:
 
     subject: str = ""
     recordings: int = 0
+    annotated: int = 0
     rows: int = 0
     bytes: int = 0
     problem: str = ""
@@ -333,6 +337,7 @@ def _triggers(policy: Policy, history: History, now: dt.datetime, data: Data) ->
     """Yields each trigger of the policy: whether it is met, and how it stands in words."""
     counts = (
         (policy.new_recordings, data.recordings, "recordings"),
+        (policy.new_annotated, data.annotated, "annotated recordings"),
         (policy.new_rows, data.rows, "rows"),
     )
     for wanted, found, noun in counts:

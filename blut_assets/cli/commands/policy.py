@@ -62,6 +62,7 @@ def enable(
         typer.Option(metavar="JSON", help="of the recipe: a JSON object, or @FILE of JSON or YAML"),
     ] = None,
     new_recordings: Annotated[int | None, _field("new_recordings", "N")] = None,
+    new_annotated: Annotated[int | None, _field("new_annotated", "N")] = None,
     new_rows: Annotated[int | None, _field("new_rows", "N")] = None,
     new_bytes: Annotated[str | None, _field("new_bytes", "SIZE")] = None,
     max_age: Annotated[str | None, _field("max_age", "DURATION")] = None,
@@ -83,7 +84,8 @@ def enable(
     `dagster dev` or the daemon runs; `blut auto` from cron does the same without them.
     """
     given = {
-        **{"recipe": recipe, "new_recordings": new_recordings, "new_rows": new_rows, "new_bytes": new_bytes},
+        **{"recipe": recipe, "new_recordings": new_recordings, "new_annotated": new_annotated},
+        **{"new_rows": new_rows, "new_bytes": new_bytes},
         **{"max_age": max_age, "schedule": schedule, "time_zone": time_zone, "cooldown": cooldown},
         **{"backoff": backoff, "max_runs_per_day": max_runs_per_day, "memory_free": memory_free},
         **{"gpus_free": gpus_free, "gpu_memory_free": gpu_memory_free},
@@ -251,7 +253,7 @@ def _left_behind(known: Policy, changes: "Mapping[str, Any]") -> dict[str, None]
 def _check_recipe(name: str | None, changes: dict[str, Any]) -> None:
     """Refuse a recipe or args before they are written, with what the file has of them already."""
     from blut_assets.definitions import discovered
-    from sensors.retraining import parse_recipe
+    from sensors.retraining import parse_recipe, refuse_uncountable
 
     recipes = [recipe for cookbook in discovered.cookbooks for recipe in cookbook.recipes]
     known = _policy(name)
@@ -259,7 +261,9 @@ def _check_recipe(name: str | None, changes: dict[str, Any]) -> None:
     if recipe:
         if "args" in changes:
             args = changes["args"] = _absolute(recipe, args, recipes)
-        parse_recipe("policy enable", recipe, args, recipes)
+        found, _ = parse_recipe("policy enable", recipe, args, recipes)
+        wanted = changes.get("new_annotated", known.new_annotated)
+        refuse_uncountable("policy enable", found, wanted, recipes)
 
 
 def _absolute(name: str, args: dict[str, Any], recipes: "list[Recipe]") -> dict[str, Any]:

@@ -10,7 +10,7 @@ from cookbooks.lamquant.annotations.vocabulary import parse_vocabulary, read_voc
 from cookbooks.lamquant.artifacts.corpus import LmaCorpus, Recordings
 from cookbooks.lamquant.configs.labelling import AnnotationFilesConfig, AnnotationsConfig
 from cookbooks.lamquant.corpus import lma_corpus
-from cookbooks.lamquant.labelling import annotation_files, annotations, vocabulary_path
+from cookbooks.lamquant.labelling import annotation_files, annotations, newly_annotated, vocabulary_path
 from cookbooks.lamquant.recipes.args import CorpusArgs
 from cookbooks.lamquant.sources import recordings
 
@@ -43,4 +43,5 @@ DATA_PREP = Recipe(
     configure=_configure,
     input_kinds=[Recordings.kind],
     metric=Metric(lma_corpus, "compression_ratio", "highest"),
+    annotated=newly_annotated,
 )

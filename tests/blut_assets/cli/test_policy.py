@@ -43,6 +43,16 @@ def test_what_is_set_takes_the_place_of_its_sample(policy: Path) -> None:
     assert '\ncooldown = "12h"\n' in text and "# max_age = " in text
 
 
+def test_new_annotations_are_asked_for_only_of_a_recipe_that_learns_from_them(policy: Path) -> None:
+    args = ("--args", '{"edf_root": "/tmp"}', "--new-annotated", "5")
+    refused = give("enable", "--recipe", "lamquant_joint_codec", *args)
+    assert refused.exit_code == 2 and not policy.exists()
+    words = "policy enable: new_annotated = 5: lamquant_joint_codec learns nothing from annotations"
+    assert words in refused.stderr and "lamquant_data_prep" in refused.stderr
+    assert give("enable", "--recipe", "lamquant_data_prep", *args).exit_code == 0
+    assert "\nnew_annotated = 5\n" in policy.read_text()
+
+
 def test_another_recipe_starts_clean(policy: Path) -> None:
     (policy.parent / "rows.jsonl").write_text('{"text": "a"}\n')
     first = ("--recipe", "lamquant_data_prep", "--args", '{"edf_root": "/tmp"}', "--new-recordings", "3")
