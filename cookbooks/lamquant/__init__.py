@@ -17,8 +17,10 @@ def cookbook() -> "Cookbook":
     from blut_resources.runs.intent import Intents
     from cookbooks.lamquant.corpus import split_manifest
     from cookbooks.lamquant.data_kinds import KINDS
+    from cookbooks.lamquant.floors import SHIPPED_DEVICE_REGISTRY
     from cookbooks.lamquant.gate import bundle
     from cookbooks.lamquant.gate.floors import pinned_floors
+    from cookbooks.lamquant.gate.registry import pinned_second
     from cookbooks.lamquant.gate.split_export import exported
     from cookbooks.lamquant.recipes.catalogue import RECIPES
     from cookbooks.lamquant.sources import SHIPPED_REGISTRY
@@ -38,7 +40,10 @@ def cookbook() -> "Cookbook":
         intents=Intents(
             smoke={"preset": ("smoke",), "edf_root": ("synthetic:*",)}, names=("promote_as", "alias")
         ),
-        floors=[FloorsFormat("blut.floor_registry.v1", pinned_floors, SHIPPED_REGISTRY, isolated=True)],
+        floors=[
+            FloorsFormat("blut.floor_registry.v1", pinned_floors, SHIPPED_REGISTRY, isolated=True),
+            FloorsFormat("blut.floor_registry.v2", pinned_second, SHIPPED_DEVICE_REGISTRY, isolated=True),
+        ],
         travel=bundle,
         splits=[SplitFormat(split_manifest.key, exported)],
     )

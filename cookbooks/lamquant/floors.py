@@ -1,5 +1,13 @@
 """Declares the floors that each gate judges by."""
 
+from functools import partial
+from pathlib import Path
+
+from cookbooks.lamquant.gate.in_force import parse_for
 from cookbooks.lamquant.sources import SHIPPED_REGISTRY, floors_of
 
+CONFIGS = Path(__file__).parent / "configs"
+SHIPPED_DEVICE_REGISTRY = CONFIGS / "pccp_registry_device.yaml"
+
 floor_registry = floors_of("floor_registry", SHIPPED_REGISTRY)
+device_floors = floors_of("device_floors", SHIPPED_DEVICE_REGISTRY, partial(parse_for, "device"))

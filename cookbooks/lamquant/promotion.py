@@ -15,7 +15,8 @@ from cookbooks.lamquant.artifacts.promotion import PromotedCodec
 from cookbooks.lamquant.artifacts.training import JointCkpt
 from cookbooks.lamquant.artifacts.verdicts import FloorRegistry, PccpVerdict
 from cookbooks.lamquant.configs.promotion import PromotedCodecConfig
-from cookbooks.lamquant.gate.floors import REGISTRY_FILE, floors_in_force
+from cookbooks.lamquant.gate.floors import REGISTRY_FILE
+from cookbooks.lamquant.gate.in_force import floors_in_force
 from cookbooks.lamquant.gate.split import SPLIT_FILE, parse_split
 
 FRESHNESS = dg.FreshnessPolicy.time_window(timedelta(days=90), warn_window=timedelta(days=30))

@@ -2,9 +2,10 @@
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -22,6 +23,10 @@ from cookbooks.lamquant.gate.floors import REGISTRY_FILE, parse_registry, read_r
 from cookbooks.lamquant.signal.request import REQUEST, Requested
 from cookbooks.lamquant.subjects.sides import Sides, read_manifest
 from cookbooks.lamquant.subjects.stated import read_subjects
+
+if TYPE_CHECKING:
+    from cookbooks.lamquant.gate.floors import FloorRegistryFile
+    from cookbooks.lamquant.gate.registry import Registry
 
 ROOTS = "roots.json"
 SHOWN = 50
@@ -200,19 +205,22 @@ def registry_path(registry: str, shipped: Path = SHIPPED_REGISTRY) -> Path:
     return Path(registry) if registry else shipped
 
 
-def floors_of(name: str, shipped: Path) -> dg.AssetsDefinition:
+def floors_of(
+    name: str, shipped: Path, parse: Callable[[bytes, str], "FloorRegistryFile | Registry"] = parse_registry
+) -> dg.AssetsDefinition:
     """Returns the source asset of a gate's floors.
 
     Args:
         name: of the asset.
         shipped: the file where the user gives none.
+        parse: bytes and the file's name to the registry; refuses what the gate does not read.
     """
 
     def floors(stage: Stage, config: FloorRegistryConfig) -> FloorRegistry:
         """The acceptance floors of a gate. A verdict carries this file's digest."""
         path = registry_path(config.registry, shipped)
         data = read_registry(path)
-        registry = parse_registry(data, path.name)
+        registry = parse(data, path.name)
         write_atomic(stage.out / REGISTRY_FILE, data)
         return FloorRegistry(model=registry.model, version=registry.version)
 

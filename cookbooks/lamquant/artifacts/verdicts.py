@@ -18,15 +18,30 @@ class FloorRegistry(Artifact):
     version: str
 
 
-class PccpVerdict(Artifact):
-    """The gate's judgement of exactly one candidate digest: ``verdict.json``.
+class GateVerdict(Artifact):
+    """The judgement of exactly one candidate digest by one of the gates: ``verdict.json``.
+
+    Figures are None where not everything could be measured.
+
+    Attributes:
+        candidate: digest of what was judged, and of no other.
+        passed: whether every criterion was measured and met.
+        n_failed_criteria: criteria missed or not measurable.
+    """
+
+    kind: ClassVar[str] = "lamquant.pccp_verdict"
+    candidate: str
+    passed: bool
+    n_failed_criteria: int
+
+
+class PccpVerdict(GateVerdict):
+    """The gate's judgement of one joint codec.
 
     Figures are pooled (CR) or means over the test recordings, and those of the worst recording; None
     where not every recording could be measured.
 
     Attributes:
-        candidate: digest of the checkpoint that was judged, and of no other.
-        passed: whether every criterion was measured and met.
         grade: level of the LQS ladder that the worst recordings reach, or ``below``.
         cr: 16-bit samples over bitstream bytes, headers included, pooled.
         prd: %, error over the energy of the signal, mean.
@@ -37,13 +52,9 @@ class PccpVerdict(Artifact):
         worst_prdn: of the recording with the largest.
         worst_r: of the recording with the least.
         n_recordings: in the sealed test split.
-        n_failed_criteria: criteria missed or not measurable.
         worst_part: in words, what has the least margin to its floor: patient, recording, channel, second.
     """
 
-    kind: ClassVar[str] = "lamquant.pccp_verdict"
-    candidate: str
-    passed: bool
     grade: str
     cr: float | None
     prd: float | None
@@ -54,5 +65,4 @@ class PccpVerdict(Artifact):
     worst_prdn: float | None
     worst_r: float | None
     n_recordings: int
-    n_failed_criteria: int
     worst_part: str = ""

@@ -17,7 +17,8 @@ from blut_resources.registry.verdicts import (
     parse_verdict,
     require_pass,
 )
-from cookbooks.lamquant.gate.floors import REGISTRY_FILE, RegistryInvalid, floors_in_force
+from cookbooks.lamquant.gate.floors import REGISTRY_FILE, RegistryInvalid
+from cookbooks.lamquant.gate.in_force import floors_in_force, is_second
 from cookbooks.lamquant.gate.split import SPLIT_FILE, SplitInvalid
 
 CODEC_DECODE = "cookbooks.lamquant.payload.codec_decode"
@@ -29,7 +30,7 @@ SAME = 1e-6
 
 def carried(verdict: Verdict) -> Mapping[str, str] | None:
     """Returns the candidate, and what it was judged by."""
-    if not {"bitstreams", "decoded", "corpus", "registry", "split"} <= verdict.inputs.keys():
+    if not {"corpus", "registry", "split"} <= verdict.inputs.keys():
         return None
     floors = {"floors": verdict.inputs["registry"], "split": verdict.inputs["split"]}
     return {"candidate": verdict.candidate, **floors}
@@ -50,6 +51,8 @@ def problems(folder: Path, verdict: Verdict, digests: Mapping[str, str]) -> list
         )
     except (OSError, PromotionRefused, RegistryInvalid, SplitInvalid) as error:
         return [str(error)]
+    if "bitstreams" not in verdict.inputs:
+        return []
     sent = folder / "verdict" / BITSTREAMS
     if not sent.is_dir() or not (folder / "verdict" / WINDOWS_INDEX).is_file():
         return ["the verdict was made before its bitstreams were kept with it: judge the candidate again"]
@@ -62,6 +65,8 @@ def again(folder: Path, verdict: Verdict, corpus: Path) -> list[str]:
     """Returns what comes out otherwise when the bitstreams are decoded and judged once more, on this
     machine.
     """
+    if is_second((folder / "floors" / REGISTRY_FILE).read_bytes()):
+        return [f"verdicts on {verdict.model} are not measured again from a bundle: run the recipe once more"]
     try:
         found = digest_path(corpus)
     except StoreError as error:

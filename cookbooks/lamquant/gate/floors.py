@@ -46,11 +46,13 @@ class RegistryInvalid(Refused, ValueError):
     """Says that the floor registry cannot be used; the message names the file, the field and the problem."""
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """Refuses keys that it does not know."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class RecordingFloors(_Strict):
+class RecordingFloors(Strict):
     """Holds floors for each recording: R, PRDN in percent, CR of file bytes, and PRD in percent if wanted."""
 
     min_r: Correlation
@@ -59,14 +61,14 @@ class RecordingFloors(_Strict):
     max_prd: Percent | None = None
 
 
-class BandFloors(_Strict):
+class BandFloors(Strict):
     """Holds floors of one band for each recording."""
 
     max_prd: Percent
     min_r: Correlation
 
 
-class ChannelFloors(_Strict):
+class ChannelFloors(Strict):
     """Holds floors of the worst channel of each recording; bands not given here are those of the registry."""
 
     min_r: Correlation
@@ -74,7 +76,7 @@ class ChannelFloors(_Strict):
     bands: dict[BandName, BandFloors] = {}
 
 
-class StretchFloors(_Strict):
+class StretchFloors(Strict):
     """Holds floors of the worst stretch of any channel of each recording.
 
     ``max_prdn`` stays below 100 percent, which is what a stretch that was erased has. ``max_flat_uv`` is the
@@ -87,7 +89,7 @@ class StretchFloors(_Strict):
     max_flat_uv: Annotated[Number, Field(ge=0, le=100)]
 
 
-class Minima(_Strict):
+class Minima(Strict):
     """Says how much must have been measured."""
 
     recordings: Count
@@ -95,7 +97,7 @@ class Minima(_Strict):
     samples: Count
 
 
-class FloorRegistryFile(_Strict):
+class FloorRegistryFile(Strict):
     """Validates the floor registry: unknown keys, non-finite floors and missing floors are refused."""
 
     format: Literal["blut.floor_registry.v1"] = Field(alias="schema")
@@ -137,6 +139,18 @@ class FloorRegistryFile(_Strict):
             max_flat_uv=STRETCH_FLAT_UV,
         )
 
+    def fidelity(self) -> Self:
+        """Returns itself: all its floors are of fidelity."""
+        return self
+
+    def integrity(self) -> list[str]:
+        """Returns the figures of integrity, which must be 0."""
+        return [f"{name}_violations" for name in INTEGRITY]
+
+    def required(self, stems: Iterable[str]) -> list[Floor]:
+        """Returns everything a verdict over these test recordings must have judged, in a fixed order."""
+        return required_floors(self, stems)
+
     def authorise(self, change: Change) -> None:
         """Refuse a change whose class the registry does not list."""
         if change.change_class not in self.change_classes:
@@ -152,12 +166,22 @@ def load_registry(path: Path) -> FloorRegistryFile:
     Raises:
         RegistryInvalid: if it cannot be read, repeats a key, or does not validate.
     """
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix in {".yaml", ".yml"})
-        if len(files) != 1:
-            raise RegistryInvalid(f"the floor registry must be one YAML file, found {len(files)}")
-        path = files[0]
+    path = registry_file(path)
     return parse_registry(read_registry(path), path.name)
+
+
+def registry_file(path: Path) -> Path:
+    """Returns the file of a registry; of a directory, the only YAML file in it.
+
+    Raises:
+        RegistryInvalid: there is none in the directory, or several.
+    """
+    if not path.is_dir():
+        return path
+    files = sorted(file for file in path.iterdir() if file.suffix in {".yaml", ".yml"})
+    if len(files) != 1:
+        raise RegistryInvalid(f"the floor registry must be one YAML file, found {len(files)}")
+    return files[0]
 
 
 def read_registry(path: Path) -> bytes:
@@ -181,13 +205,23 @@ def parse_registry(data: bytes, name: str) -> FloorRegistryFile:
     try:
         return FloorRegistryFile.model_validate(read_yaml(data, name, MAX_REGISTRY_BYTES))
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in e['loc']) or 'file'}: {e['msg']} (found {e['input']!r})"
-            for e in error.errors()
-        )
-        raise RegistryInvalid(f"{name}: {problems}") from error
+        raise explain_invalid(name, error) from error
     except DocumentError as error:
         raise RegistryInvalid(str(error)) from error
+
+
+def explain_invalid(name: str, error: ValidationError) -> RegistryInvalid:
+    """Returns what is wrong with a registry, by its fields; ``name`` is the file's."""
+    problems = "; ".join(
+        f"{'.'.join(str(part) for part in e['loc']) or 'file'}: {e['msg']} (found {_short(e['input'])})"
+        for e in error.errors()
+    )
+    return RegistryInvalid(f"{name}: {problems}")
+
+
+def _short(found: object) -> str:
+    """Returns a value as it is told; a whole file is not told again."""
+    return "the file" if isinstance(found, dict) and "schema" in found else repr(found)
 
 
 def floors_in_force(registry: bytes, split: bytes) -> list[Floor]:
@@ -207,11 +241,11 @@ def floors_in_force(registry: bytes, split: bytes) -> list[Floor]:
 def required_floors(registry: FloorRegistryFile, stems: Iterable[str]) -> list[Floor]:
     """Returns everything a verdict over these test recordings must have judged, in a fixed order."""
     minima = registry.minima.model_dump()
-    floors = [_floor("minimum", name, CORPUS, ">=", count) for name, count in minima.items()]
-    floors.append(_floor("grade", "lqs_level", CORPUS, ">=", lqs_level(registry.min_lqs)))
-    floors += [_floor("integrity", f"{name}_violations", CORPUS, "==", 0) for name in INTEGRITY]
+    floors = [floor_of("minimum", name, CORPUS, ">=", count) for name, count in minima.items()]
+    floors.append(floor_of("grade", "lqs_level", CORPUS, ">=", lqs_level(registry.min_lqs)))
+    floors += [floor_of("integrity", name, CORPUS, "==", 0) for name in registry.integrity()]
     for stem in sorted(stems):
-        floors += _recording_floors(registry, stem)
+        floors += recording_floors(registry, stem)
     return floors
 
 
@@ -240,35 +274,37 @@ def possible(name: str, value: float) -> bool:
     return value > 0 if figure == "cr" else value >= 0 or figure not in ("prd", "prdn")
 
 
-def _floor(kind: str, name: str, scope: str, op: Literal[">=", "<=", "=="], floor: float) -> Floor:
+def floor_of(kind: str, name: str, scope: str, op: Literal[">=", "<=", "=="], floor: float) -> Floor:
+    """Returns a floor; the arguments are its fields."""
     return Floor(kind=kind, name=name, scope=scope, op=op, floor=floor)
 
 
-def _recording_floors(registry: FloorRegistryFile, stem: str) -> list[Floor]:
+def recording_floors(registry: FloorRegistryFile, stem: str) -> list[Floor]:
+    """Returns what a recording, its worst channel and its worst stretch must reach."""
     limits = registry.each_recording
     floors = [
-        _floor("acceptance", "r", stem, ">=", limits.min_r),
-        _floor("acceptance", "prdn", stem, "<=", limits.max_prdn),
-        _floor("acceptance", "cr", stem, ">=", limits.min_cr),
+        floor_of("acceptance", "r", stem, ">=", limits.min_r),
+        floor_of("acceptance", "prdn", stem, "<=", limits.max_prdn),
+        floor_of("acceptance", "cr", stem, ">=", limits.min_cr),
     ]
     if limits.max_prd is not None:
-        floors.append(_floor("acceptance", "prd", stem, "<=", limits.max_prd))
+        floors.append(floor_of("acceptance", "prd", stem, "<=", limits.max_prd))
     floors += _band_floors("band", "", registry.bands, stem)
     channel, stretch = registry.channel_floors(), registry.stretch_floors()
     return [
         *floors,
-        _floor("channel", "channel_r", stem, ">=", channel.min_r),
-        _floor("channel", "channel_prdn", stem, "<=", channel.max_prdn),
+        floor_of("channel", "channel_r", stem, ">=", channel.min_r),
+        floor_of("channel", "channel_prdn", stem, "<=", channel.max_prdn),
         *_band_floors("channel", "channel_", channel.bands, stem),
-        _floor("stretch", "stretch_r", stem, ">=", stretch.min_r),
-        _floor("stretch", "stretch_prdn", stem, "<=", stretch.max_prdn),
-        _floor("stretch", "flat_uv", stem, "<=", stretch.max_flat_uv),
+        floor_of("stretch", "stretch_r", stem, ">=", stretch.min_r),
+        floor_of("stretch", "stretch_prdn", stem, "<=", stretch.max_prdn),
+        floor_of("stretch", "flat_uv", stem, "<=", stretch.max_flat_uv),
     ]
 
 
 def _band_floors(kind: str, prefix: str, bands: Mapping[BandName, BandFloors], stem: str) -> list[Floor]:
     floors = []
     for band, limit in sorted(bands.items()):
-        floors.append(_floor(kind, f"{prefix}{band}_prd", stem, "<=", limit.max_prd))
-        floors.append(_floor(kind, f"{prefix}{band}_r", stem, ">=", limit.min_r))
+        floors.append(floor_of(kind, f"{prefix}{band}_prd", stem, "<=", limit.max_prd))
+        floors.append(floor_of(kind, f"{prefix}{band}_r", stem, ">=", limit.min_r))
     return floors

@@ -14,18 +14,23 @@ SHOWN = 60
 """Rows on the page; ``verdict.json`` has more."""
 COLUMNS = ("patient", "recording", "channel", "second", "figure", "floor", "measured", "margin")
 
+WHOLE = ("budget", "decision", "comparison")
+"""Kinds of floors that are asked for once, over all recordings."""
+
 
 def shown(artifact: Path) -> dict[str, Any]:
     """Returns the metadata of the materialization:
     the table of the worst parts, and what it was measured beside.
     """
     verdict = json.loads((artifact / VERDICT_FILE).read_text())
-    rows = verdict["details"].pop("worst")
+    rows = verdict["details"].pop("worst", [])
     page: dict[str, Any] = {"verdict": dg.MetadataValue.json(verdict)}
     if rows:
         columns = [dg.TableColumn(name, "string") for name in COLUMNS]
         records = [dg.TableRecord(_record(row)) for row in rows[:SHOWN]]
         page["worst"] = dg.MetadataValue.table(records, schema=dg.TableSchema(columns))
+    if judged := [row for row in verdict["criteria"] if row["kind"] in WHOLE]:
+        page["judged"] = dg.MetadataValue.table([dg.TableRecord(_criterion(row)) for row in judged])
     if (artifact / RATE_FILE).is_file():
         page["rate"] = dg.MetadataValue.md(rate_markdown((artifact / RATE_FILE).read_bytes()))
     if verdict.get("incumbent"):
@@ -48,6 +53,16 @@ def _record(row: Mapping[str, Any]) -> dict[str, str]:
         "floor": f"{row['op']} {row['floor']:g}",
         "measured": _number(row["measured"]),
         "margin": "-" if row["margin"] is None else f"{row['margin']:.1f} %",
+    }
+
+
+def _criterion(row: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "floor of": row["kind"],
+        "figure": row["name"],
+        "floor": f"{row['op']} {row['floor']:g}",
+        "measured": _number(row["measured"]),
+        "": "met" if row["passed"] else "MISSED",
     }
 
 

@@ -24,34 +24,27 @@ import cookbooks.lamquant.gate.checks as checks
 import cookbooks.lamquant.gate.worst as worst
 from blut_resources.files.durable import StoreError
 from blut_resources.payload_kit.config import Bounds, read_config
-from blut_resources.payload_kit.refuse import Refused, explained
+from blut_resources.payload_kit.refuse import explained
 from blut_resources.payload_kit.session import payload_session
-from blut_resources.registry.verdicts import VERDICT_FILE, Change, Incumbent, Isolation, Verdict, judge
+from blut_resources.registry.verdicts import VERDICT_FILE, Change, Incumbent, Isolation, Verdict
 from blut_resources.store.artifacts import write_atomic
-from cookbooks.lamquant.formats.corpus import Corpus, open_corpus
 from cookbooks.lamquant.gate.findings import GateFindings, measure_files
-from cookbooks.lamquant.gate.floors import (
-    STRETCH_SECONDS,
-    load_registry,
-    possible,
-    required_floors,
-)
-from cookbooks.lamquant.gate.grade import lqs_level
+from cookbooks.lamquant.gate.floors import STRETCH_SECONDS
 from cookbooks.lamquant.gate.incumbent import HEADLINE, worse_than
-from cookbooks.lamquant.gate.report import report, summary
-from cookbooks.lamquant.gate.split import JudgedSplit, read_split, sealed_digest
+from cookbooks.lamquant.gate.judgement import (
+    JUDGED,
+    ComputedBy,
+    InputMissing,
+    Judgement,
+    JudgementSettings,
+    facts_of,
+)
+from cookbooks.lamquant.gate.report import summary
 
 Digest = Annotated[str, Bounds(1)]
-DIGESTED = ("candidate", "corpus", "split", "bitstreams", "decoded", "registry")
-REQUIRED_INPUTS = (*DIGESTED, "windows")
-
-
-@dataclass(frozen=True)
-class ComputedBy:
-    """Holds the digest of what the processes of the verdict run in, and its listing."""
-
-    digest: Digest
-    listing: dict[str, Any]
+CODED = ("bitstreams", "decoded")
+SHOWN = ("cr", "prd", "prdn", "r", "snr_db", "worst_cr", "worst_prdn", "worst_r")
+"""Summary figures that are facts of the artifact."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +64,18 @@ class ScoreSettings:
     isolation: Isolation | None = None
     environment: ComputedBy | None = None
 
-    def named(self) -> dict[str, str | None]:
-        """Returns the digest that each input must have, by its name; None where none was given."""
-        return {name: getattr(self, f"{name}_digest") for name in (*DIGESTED, "incumbent")}
+    def judgement(self) -> JudgementSettings:
+        """Returns what the verdict is about, as every gate says it."""
+        names = (*JUDGED, *CODED, "incumbent")
+        found = {name: getattr(self, f"{name}_digest") for name in names}
+        return JudgementSettings(
+            digests={name: digest for name, digest in found.items() if digest is not None},
+            split=self.split,
+            change=self.change,
+            tries=self.tries,
+            isolation=self.isolation,
+            environment=self.environment,
+        )
 
 
 def main() -> None:
@@ -86,10 +88,6 @@ def main() -> None:
         session.done(**_facts(verdict))
 
 
-class InputMissing(Refused):
-    """Says that an input is not there or cannot be used; the message names it."""
-
-
 def score(config: ScoreSettings, inputs: dict[str, Path]) -> Verdict:
     """Returns the verdict on a candidate.
 
@@ -97,80 +95,25 @@ def score(config: ScoreSettings, inputs: dict[str, Path]) -> Verdict:
         InputMissing, RegistryInvalid, SplitInvalid, CorpusError, StoreError: if there is nothing to judge
             by. What speaks against the candidate is in the verdict instead.
     """
-    for name in REQUIRED_INPUTS:
-        if name not in inputs or not inputs[name].exists():
-            raise InputMissing(f"input {name} is missing: a verdict needs {', '.join(REQUIRED_INPUTS)}")
-    registry = load_registry(inputs["registry"])
-    registry.authorise(config.change)
-    findings = GateFindings()
-    judged = [*DIGESTED, *(["incumbent"] if "incumbent" in inputs else [])]
-    digests, findings.violations["inputs_unchanged"] = checks.unchanged(
-        {name: inputs[name] for name in judged}, {name: config.named()[name] for name in judged}
-    )
-    corpus, split = open_corpus(inputs), read_split(inputs["split"])
-    _check_split(findings, config, corpus, split, inputs)
-    stems = split.of("test")
-    measure_files(findings, corpus, stems, inputs, registry.stretch_floors().seconds)
-    for stem, figures in findings.figures.items():  # the corpus knows nothing of shared content
-        figures["subject"] = split.people.get(stem, figures["subject"])
-    figures = summary(findings.figures, stems)
-    floors = required_floors(registry, stems)
-    details = report(findings.figures, stems, registry)
-    measured = findings.measured(lqs_level(details["grade"]))
-    criteria = judge(measured, floors, possible)
-    rows = findings.rows(floors)
-    return Verdict.of(
-        criteria,
-        reasons=[*findings.reasons(), *worst.missed_by_parts(rows)],
-        model=registry.model,
-        change=config.change,
-        candidate=config.candidate_digest,
-        inputs={name: digest for name, digest in digests.items() if name != "candidate"},
-        measurements=figures,
-        synthetic=checks.made_up(corpus.index, split, inputs["windows"]),
-        sealed=sealed_digest(corpus.index, stems),
-        tries=config.tries,
-        incumbent=_incumbent(config.incumbent_digest, corpus, stems, inputs, figures),
-        isolation=config.isolation,
-        environment=config.environment.digest if config.environment else None,
-        reservations=split.reservations() or None,
+    digested = [*CODED, *(["incumbent"] if "incumbent" in inputs else [])]
+    judgement = Judgement(None, config.judgement(), inputs, digested=digested, needed=["windows"])
+    judgement.note_training(inputs["candidate"])
+    judgement.measure_coding(inputs["candidate"], inputs["bitstreams"], inputs["decoded"])
+    figures = judgement.summary()
+    return judgement.verdict(
+        figures,
+        synthetic=checks.made_up(judgement.corpus.index, judgement.split, inputs["windows"]),
+        incumbent=_incumbent(config.incumbent_digest, judgement, inputs, figures),
         details={
-            **details,
-            **({"split": dict(split.files)} if split.files else {}),
-            "worst": rows[: worst.MAX_ROWS],
             "model_bytes": checks.total_bytes(inputs["candidate"]),
-            **({"environment": config.environment.listing} if config.environment else {}),
             **({"anchor": _anchor(inputs["anchor"])} if "anchor" in inputs else {}),
         },
     )
 
 
-def _check_split(
-    findings: GateFindings,
-    config: ScoreSettings,
-    corpus: Corpus,
-    split: JudgedSplit,
-    inputs: dict[str, Path],
-) -> None:
-    if config.split != "test":
-        findings.violations["sealed_test_split"].append(
-            f"asked to judge on {config.split!r}; only the sealed test split counts"
-        )
-    if not split.of("test"):
-        findings.violations["sealed_test_split"].append("the split has no test recording")
-    findings.violations["patients_disjoint"] = checks.disjoint_patients(corpus.index, split)
-    findings.violations["test_patients_unseen"] = checks.seen_in_training(
-        inputs["candidate"], inputs["windows"], corpus.index, split
-    )
-    if split.recordings.keys() <= corpus.entries.keys():
-        found = checks.shared_content(split, corpus.open)
-        findings.violations["no_duplicates_across_splits"] = found
-
-
 def _incumbent(
     digest: str | None,
-    corpus: Corpus,
-    stems: list[str],
+    judgement: Judgement,
     inputs: dict[str, Path],
     ours: dict[str, float | None],
 ) -> Incumbent | None:
@@ -186,8 +129,8 @@ def _incumbent(
         "decoded": inputs["incumbent_decoded"],
     }
     findings = GateFindings()
-    measure_files(findings, corpus, stems, own, STRETCH_SECONDS)
-    figures = summary(findings.figures, stems)
+    measure_files(findings, judgement.corpus, judgement.stems, own, STRETCH_SECONDS)
+    figures = summary(findings.figures, judgement.stems)
     return Incumbent(candidate=digest, figures=figures, worse=worse_than(figures, ours))
 
 
@@ -207,15 +150,11 @@ def _anchor(path: Path) -> dict[str, Any]:
 
 
 def _facts(verdict: Verdict) -> dict[str, Any]:
-    names = ("cr", "prd", "prdn", "r", "snr_db", "worst_cr", "worst_prdn", "worst_r")
     rows = verdict.details["worst"]
     return {
-        "candidate": verdict.candidate,
-        "passed": verdict.passed,
+        **facts_of(verdict, *SHOWN),
         "grade": verdict.details["grade"],
-        **{name: verdict.measurements[name] for name in names},
         "n_recordings": verdict.details["counts"]["measured_recordings"],
-        "n_failed_criteria": sum(not criterion.passed for criterion in verdict.criteria),
         "worst_part": worst.sentence(rows[0]) if rows else "",
     }
 

@@ -2,6 +2,7 @@
 
 from blut_assets.changes import refuse_unanswered
 from cookbooks.lamquant.gate.floors import FloorRegistryFile
+from cookbooks.lamquant.gate.registry import Registry
 from cookbooks.lamquant.recipes.args import JudgedArgs, SplitArgs
 from cookbooks.lamquant.signal.listing import refuse_beside
 from cookbooks.lamquant.signal.placing import SplitPolicy
@@ -13,7 +14,7 @@ class JudgedOnSplit(SplitArgs, JudgedArgs):
     """Holds the args of every recipe that judges on sealed patients."""
 
 
-def refuse_what_the_gate_would(args: JudgedOnSplit, registry: FloorRegistryFile) -> None:
+def refuse_what_the_gate_would(args: JudgedOnSplit, registry: FloorRegistryFile | Registry) -> None:
     """Refuse a change, a name or a split that the verdict or the promotion would refuse.
 
     Args:
