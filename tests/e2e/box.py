@@ -59,9 +59,11 @@ class Box:
         common = {"DAGSTER_HOME": str(self.home), "OMP_NUM_THREADS": "1"}
         return {**os.environ, **common, "PYTHONPATH": os.pathsep.join(paths)}
 
-    def blut(self, *, env: dict[str, str] | None = None, **changes: Any) -> subprocess.CompletedProcess[str]:
+    def blut(
+        self, *options: str, env: dict[str, str] | None = None, **changes: Any
+    ) -> subprocess.CompletedProcess[str]:
         args = json.dumps({**self.args, **changes})
-        command = [*BLUT, "recipe", "run", RECIPE, "--args", args]
+        command = [*BLUT, "recipe", "run", RECIPE, "--args", args, *options]
         return server(*RUN).run(command[1:], env or self.environment(), self.root)
 
     def ops(self, **changes: Any) -> dict[str, Any]:

@@ -246,6 +246,11 @@ def test_a_codec_below_its_floors_is_refused_also_where_the_gate_is_not_run(box:
     refused = box.blut(registry=str(strict), promote_as="lamquant-joint@synthetic-strict")
     assert refused.returncode == 1
     assert "pccp_gate failed" in refused.stdout and "cr" in refused.stdout
+    accepted = box.blut(
+        "--accept-refusal", registry=str(strict), promote_as="lamquant-joint@synthetic-strict"
+    )
+    assert accepted.returncode == 0 and "pccp_gate failed" in accepted.stdout
+    assert box.blut("--accept-refusal", edf_root="/nowhere").returncode != 0, "that is no refusal of a gate"
     config = {"ops": {"lamquant__promoted_codec": {"config": {"alias": "lamquant-joint@synthetic-strict"}}}}
     around = box.materialize('key:"lamquant/promoted_codec"', config)
     assert around.returncode != 0

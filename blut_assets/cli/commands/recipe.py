@@ -91,6 +91,12 @@ def run_recipe(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check the args and say what would run, like `blut plan`.")
     ] = False,
+    accept_refusal: Annotated[
+        bool,
+        typer.Option(
+            "--accept-refusal", help="Status 0 also where all was computed and a gate refused the result."
+        ),
+    ] = False,
 ) -> None:
     """Run a recipe here and now; what is unchanged since an earlier run is reused.
 
@@ -108,4 +114,4 @@ def run_recipe(
 
         show_plan(recipe, values, as_json=False)
         return
-    raise typer.Exit(run(recipe, values))
+    raise typer.Exit(run(recipe, values, accept_refusal=accept_refusal))

@@ -1,4 +1,4 @@
-"""Implements `blut results ID`: what a run came to, in numbers and in artifacts."""
+"""Implements `blut results`: what a run came to in numbers and artifacts, and without ID each recipe."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +18,7 @@ Rows = list[dict[str, Any]]
 
 @app.command()
 def results(
-    run_id: RunId,
+    run_id: RunId = "",
     metric: Annotated[str, typer.Option("--metric", help="Show the epoch that is best by this one.")] = "",
     maximize: Annotated[
         bool, typer.Option("--maximize/--minimize", help="Which end of --metric is best.")
@@ -27,8 +27,14 @@ def results(
 ) -> None:
     """Show what a run came to.
 
-    Metrics over its epochs, artifacts with digests and places, checks, and how it ended.
+    Metrics over its epochs, artifacts with digests and places, checks, and how it ended. Without ID: the
+    newest run of each recipe, with the name that it gave and its main figures, or why it gave none.
     """
+    if not run_id:
+        if metric:
+            wrong(f"--metric {metric}: say of which run, as `blut results ID --metric {metric}`")
+        _show_newest(as_json)
+        return
     from blut_assets.cli.run.lookup import epochs_of, run_named
     from blut_resources.instance.instance import open_instance
 
@@ -42,6 +48,42 @@ def results(
         print_json(found)
     else:
         typer.echo("\n".join(_lines(found)))
+
+
+def _show_newest(as_json: bool) -> None:
+    from blut_assets.definitions import discovered
+    from blut_assets.history.newest import newest
+    from blut_assets.terminal.output import listing, numbers
+    from blut_resources.alive import reap_dead_runs
+    from blut_resources.instance.instance import open_instance
+
+    recipes = [recipe for cookbook in discovered.cookbooks for recipe in cookbook.recipes]
+    with open_instance() as instance:
+        reap_dead_runs(instance)
+        found = newest(instance, recipes)
+    if as_json:
+        print_json([one.as_dict() for one in found])
+        return
+    rows = [
+        {
+            "recipe": one.recipe,
+            "ended": one.ended,
+            "name": one.alias,
+            "figures": numbers(one.figures),
+            "took": duration(one.seconds),
+            "run": one.run[:8],
+        }
+        for one in found
+    ]
+    listing(rows, False, "no recipe has run here; `blut recipe list` says which there are")
+    told = [f"{one.recipe} {one.ended}: {_first(one.why)}" for one in found if one.why]
+    typer.echo("\n".join(["", *told]) if told else "", nl=bool(told))
+
+
+def _first(why: str) -> str:
+    """Returns the first of several reasons, and how many more there are."""
+    first, *others = why.split("; ")
+    return f"{first}; and {len(others)} more: `blut results ID` has all" if others else first
 
 
 def results_of(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> dict[str, Any]:

@@ -28,12 +28,23 @@ LABEL = f"{REPOSITORY}@blut"
 """What `workspace.yaml` makes of the definitions: among its runs the UI shows those of a terminal too."""
 
 
-def run_recipe(recipe: Recipe, args: RecipeArgs, tags: Mapping[str, str] | None = None) -> int:
-    """Run it; returns the status that its process is to end with: 0, 1 it failed, 130 it was interrupted."""
+def run_recipe(
+    recipe: Recipe,
+    args: RecipeArgs,
+    tags: Mapping[str, str] | None = None,
+    *,
+    accept_refusal: bool = False,
+) -> int:
+    """Run it; returns the status that its process is to end with: 0, 1 it failed, 130 it was interrupted.
+
+    Args:
+        accept_refusal: whether 0 is also for a run in which all was computed and a gate said no.
+    """
     book = next(book for book in discovered.cookbooks if recipe in book.recipes)
     refuse_lacking(recipe.name, book.extras)
     job, configs = defs.resolve_job_def(recipe.name), recipe.configs(args)
-    return execute(job, args.model_dump(mode="json"), recipe, configs, tags)
+    ran = args.model_dump(mode="json")
+    return execute(job, ran, recipe, configs, tags, accept_refusal=accept_refusal)
 
 
 def execute(
@@ -43,6 +54,7 @@ def execute(
     configs: Mapping[dg.AssetKey, StageConfig],
     tags: Mapping[str, str] | None = None,
     selection: Sequence[dg.AssetKey] | None = None,
+    accept_refusal: bool = False,
 ) -> int:
     """Run any job over stage assets, of which ``configs`` say how many epochs they are to have."""
     end_on_sigterm()
@@ -78,10 +90,12 @@ def execute(
             print(INTERRUPTED)
             return 130
         progress.finish()
-        interrupted = not result.success and failure_of(instance, run_id).kind == "cancelled"
+        failed = "" if result.success else failure_of(instance, run_id).kind
+        interrupted = failed == "cancelled"
         lines = run_summary(result, ran, interrupted)
     print("\n".join(lines))
-    return 130 if interrupted else 0 if result.success else 1
+    fine = result.success or (accept_refusal and failed == "refused")
+    return 130 if interrupted else 0 if fine else 1
 
 
 def end_on_sigterm() -> None:
