@@ -1,0 +1,1 @@
+"""Trains controllers: what only payloads import, since PyTorch takes seconds to load."""
