@@ -27,9 +27,9 @@ from cookbooks.lamquant.controller.calibration import Calibrated, Wanted, calibr
 from cookbooks.lamquant.controller.controller import Controller, save_controller
 from cookbooks.lamquant.controller.deciders import decider
 from cookbooks.lamquant.controller.learning.examples import Example, measure_all
-from cookbooks.lamquant.controller.learning.presets import CONTROLLER_PRESETS, ControllerPreset
 from cookbooks.lamquant.controller.learning.training import ControllerTrainer
 from cookbooks.lamquant.controller.pooling import pool
+from cookbooks.lamquant.controller.presets import CONTROLLER_PRESETS, ControllerPreset
 from cookbooks.lamquant.controller.scores import Scores
 from cookbooks.lamquant.controller.states import Point
 from cookbooks.lamquant.formats.corpus import Corpus, open_corpus

@@ -22,8 +22,8 @@ from cookbooks.lamquant.controller.deciders import Arrays, decider, standardised
 from cookbooks.lamquant.controller.figures import auc
 from cookbooks.lamquant.controller.learning.examples import Drawer, Example, standardisation
 from cookbooks.lamquant.controller.learning.nets import net_of
-from cookbooks.lamquant.controller.learning.presets import ControllerPreset
 from cookbooks.lamquant.controller.pooling import pool
+from cookbooks.lamquant.controller.presets import ControllerPreset
 from cookbooks.lamquant.labels.frames import SEEN_CRITICAL, SEEN_INTERESTING, UNLABELLED
 
 _EMA = 0.97
