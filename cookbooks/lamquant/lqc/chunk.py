@@ -110,7 +110,7 @@ def encode_chunk(
     back = _to_channels(coded.recon, order, steps_index, offsets, plans, rate_hz)
     if dry:
         return CodedChunk(b"", back, mixing, coded.chosen)
-    side = _pack_side(steps_index, levels, offsets, mixing)
+    side = pack_side(steps_index, levels, offsets, mixing)
     head = bytearray()
     varint.put(head, len(side))
     return CodedChunk(bytes(head) + side + coded.data, back, mixing)
@@ -171,9 +171,10 @@ def _to_channels(
     return channels * _sizes(steps_index, offsets)
 
 
-def _pack_side(
+def pack_side(
     steps_index: NDArray[np.integer], levels: NDArray[np.uint8], offsets: NDArray[np.int8], mixing: Mixing
 ) -> bytes:
+    """Returns what stands beside the planes: steps [C], their levels [C], frames' offsets [F], the mixing."""
     side = SideWriter()
     side.put(_STEP, folded(steps_index[:1]))
     side.put(_MORE_STEPS, folded(np.diff(steps_index)))
