@@ -18,6 +18,7 @@ from cookbooks.lamquant.lqc.decode import Decoder
 from cookbooks.lamquant.lqc.encode import encode_stream
 from cookbooks.lamquant.lqc.errors import LqcError
 from cookbooks.lamquant.lqc.model import DESCRIPTION, load_model
+from cookbooks.lamquant.lqc.refining import Refiner
 from cookbooks.lamquant.lqc.signals import SignalSource
 from cookbooks.lamquant.lqc.targets import NoiseRatio
 
@@ -42,16 +43,20 @@ class FileCodec(Protocol):
         ...
 
 
-def open_codec(checkpoint: Path, threads: int) -> FileCodec:
+def open_codec(checkpoint: Path, threads: int, refiner: Refiner | None = None) -> FileCodec:
     """Returns the codec of a checkpoint, of the first version or of today's.
+
+    ``refiner`` is a better decoder for files of today's.
 
     Raises:
         Refused: it is damaged or of a later version.
     """
     if _schema(checkpoint) == FIRST_SCHEMA:
+        if refiner is not None:
+            raise Refused(f"{checkpoint.name}: is of the first version, for which there is no other decoder")
         return _First(checkpoint)
     try:
-        return _Chunked(checkpoint, threads)
+        return _Chunked(checkpoint, threads, refiner)
     except LqcError as error:
         raise Refused(f"{checkpoint.name}: {error}") from error
 
@@ -89,8 +94,8 @@ class _First:
 class _Chunked:
     """Holds a checkpoint of today's: chunk by chunk, with as much memory for a day as for an hour."""
 
-    def __init__(self, checkpoint: Path, threads: int) -> None:
-        self._model, self._threads = load_model(checkpoint), threads
+    def __init__(self, checkpoint: Path, threads: int, refiner: Refiner | None) -> None:
+        self._model, self._threads, self._refiner = load_model(checkpoint), threads, refiner
         ratio = self._model.description.get("noise_ratio")
         if not isinstance(ratio, float):
             raise LqcError(f"{DESCRIPTION}: noise_ratio={ratio!r}: must be a number above 0")
@@ -107,7 +112,7 @@ class _Chunked:
 
     def decode(self, source: Path, path: Path) -> int:
         open_regular(source).close()  # a pipe would keep the reader waiting
-        decoder = Decoder(source, self._model, threads=self._threads)
+        decoder = Decoder(source, self._model, threads=self._threads, refiner=self._refiner)
         shape = (len(decoder.channels), decoder.n_samples)
         temporary = path.with_name(f".{path.name}.{random_name()}")
         try:

@@ -76,6 +76,35 @@ PRESETS: dict[str, Preset] = {
 }
 
 
+@dataclass(frozen=True)
+class DecoderPreset:
+    """Describes one size of training run of a refining decoder.
+
+    An epoch codes crops of ``crop_s`` seconds, ``shards`` times ``channels_per_shard`` channels in all, in
+    both profiles. ``width`` and ``depth`` are those of its network, ``val_seconds`` as for ``Preset``.
+    """
+
+    name: str
+    epochs: int
+    lr: float
+    width: int
+    depth: int
+    crop_s: float
+    channels_per_shard: int
+    shards: int
+    val_seconds: float
+
+
+DECODER_PRESETS: dict[str, DecoderPreset] = {
+    "smoke": DecoderPreset("smoke", 1, 4e-3, 8, 1, 12.0, 16, 1, 30.0),
+    "fast": DecoderPreset("fast", 10, 4e-3, 16, 2, 24.0, 48, 2, 120.0),
+    "medium": DecoderPreset("medium", 30, 3e-3, 32, 4, 32.0, 64, 8, 600.0),
+    "production": DecoderPreset("production", 120, 2e-3, 64, 8, 48.0, 128, 32, 3600.0),
+}
+TEACHER_EPOCHS = 2
+"""How many times the epochs of a codec a teacher is trained for."""
+
+
 def hop_for(rate_hz: float, n_samples: int) -> int:
     """Returns the usual frame advance: the power of two nearest to a second, short signals a shorter one."""
     hop = 32

@@ -8,7 +8,7 @@ streams with the integer model that would ship; the one with the least rate-dist
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,7 +48,8 @@ class Trainer:
     """Holds model, optimiser and their state.
 
     ``tiers`` are the operating points at which epochs are judged. ``best`` is the kept snapshot, ``history``
-    one entry an epoch.
+    one entry an epoch. ``source``, if given, yields an epoch's examples in place of crops of its own: what
+    another, frozen codec makes of crops.
     """
 
     corpus: WindowCorpus
@@ -60,6 +61,7 @@ class Trainer:
     best_cost: float = math.inf
     best_epoch: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
+    source: Callable[[np.random.Generator], Iterator[SymbolExamples]] | None = None
     _static: Static | None = None
 
     def __post_init__(self) -> None:
@@ -82,7 +84,7 @@ class Trainer:
         self.epoch += 1
         rng = np.random.Generator(np.random.Philox(key=[self.seed, self.epoch]))
         bits, weight = 0.0, 0.0
-        for number, examples in enumerate(self._shards(rng)):
+        for number, examples in enumerate((self.source or self._shards)(rng)):
             done = (self.epoch - 1 + number / self.preset.shards) / self.preset.epochs
             self._set_lr(done)
             for batch in self._batches(examples, rng):

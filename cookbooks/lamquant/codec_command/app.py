@@ -111,6 +111,13 @@ def decode(
     damaged: Annotated[
         str, typer.Option(help="refuse, or keep: write the rest, and each channel's mean where it is lost.")
     ] = "refuse",
+    decoder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DECODER",
+            help="A better decoder of the same bytes: NAME@ALIAS, a digest, or a directory.",
+        ),
+    ] = None,
     force: Force = False,
     threads: Threads = 0,
     as_json: AsJson = False,
@@ -121,6 +128,7 @@ def decode(
     """
     from cookbooks.lamquant.codec_command.batch import dealt_with
     from cookbooks.lamquant.codec_command.decode import SUFFIXES, DecodeWanted, decoded, lost_told
+    from cookbooks.lamquant.codec_command.models import NoModel, decoder_of
 
     _among("--damaged", damaged, "refuse", "keep")
     if kind is not None:
@@ -129,7 +137,11 @@ def decode(
             wrong(f"--format {kind} and -o {output} exclude each other: give one of them")
     elif output is not None and output.suffix.lower() in SUFFIXES:
         kind = output.suffix[1:].lower()
-    wanted = DecodeWanted(model, kind.upper() if kind else None, force, damaged == "keep")
+    try:
+        refining = None if decoder is None else decoder_of(decoder)
+    except NoModel as error:
+        wrong(str(error))
+    wanted = DecodeWanted(model, kind.upper() if kind else None, force, damaged == "keep", refining)
     jobs = _jobs(files, output, (".lqc",), tuple(SUFFIXES), lambda source: source.stem)
     dealt_with(
         jobs,

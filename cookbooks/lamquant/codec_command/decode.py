@@ -27,6 +27,7 @@ class DecodeWanted:
     kind: str | None
     force: bool
     keep_damaged: bool = False
+    decoder: Path | None = None
 
 
 def decoded(wanted: DecodeWanted, job: FileJob, threads: int, progress: Callable[[int, int], None]) -> Row:
@@ -39,7 +40,7 @@ def decoded(wanted: DecodeWanted, job: FileJob, threads: int, progress: Callable
         Failed: the format cannot hold it.
     """
     keep = wanted.keep_damaged
-    recorded = open_recorded(job.source, wanted.model, threads, "mark" if keep else "raise")
+    recorded = open_recorded(job.source, wanted.model, threads, "mark" if keep else "raise", wanted.decoder)
     kind = wanted.kind or kind_of(recorded)
     target = job.target
     if SUFFIXES.get(target.suffix.lower()) != kind:

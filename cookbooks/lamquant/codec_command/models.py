@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from blut_resources.files.durable import StoreError
@@ -16,6 +17,8 @@ DESCRIPTION = "model.json"
 _DIGEST = re.compile(r"[0-9a-f]{8,64}")
 SCHEMA = "blut.joint_codec."
 """Begins the schema of every version of a checkpoint."""
+REFINES, REFINING = "refine.json", "blut.refining_decoder."
+"""The file that describes a refining decoder, and how its schema begins."""
 
 
 class NoModel(Exception):
@@ -31,20 +34,16 @@ def checkpoint_of(said: str) -> Path:
     Raises:
         NoModel: there is none of that name, or it is something else than a checkpoint.
     """
-    store = _store()
-    if "@" in said and not Path(said).exists():
-        try:
-            return _checked(said, store.open(_registry(store).resolve(said)))
-        except RegistryError as error:
-            raise NoModel(
-                f"--model {said}: {error}; looked in the home {find_home()} (store {store.root}): set"
-                " DAGSTER_HOME to another one, run in the checkout that has it, or give a directory"
-            ) from error
-        except (PromotionRefused, VersionRetired, RetirementRefused, StoreError) as error:
-            raise NoModel(f"--model {said}: {error}") from error
-    if _DIGEST.fullmatch(said) and not Path(said).exists():
-        return _by_digest(said, store)
-    return _checked(said, Path(said))
+    return _Wanted("--model", said, DESCRIPTION, SCHEMA, "a checkpoint of a codec").found()
+
+
+def decoder_of(said: str) -> Path:
+    """Returns the directory of a refining decoder, named as a checkpoint is.
+
+    Raises:
+        NoModel: there is none of that name, or it is something else than a refining decoder.
+    """
+    return _Wanted("--decoder", said, REFINES, REFINING, "a refining decoder").found()
 
 
 def checkpoint_for(digest: bytes) -> Path:
@@ -87,29 +86,55 @@ def _checkpoints(store: ArtifactStore) -> Iterator[Path]:
             yield location
 
 
-def _by_digest(said: str, store: ArtifactStore) -> Path:
-    found = [one.digest for one in store.list() if one.digest.startswith(said)]
-    if len(found) != 1:
-        problem = f"{len(found)} artifacts begin so" if found else f"the store {store.root} has none such"
-        raise NoModel(f"--model {said}: {problem}; `blut model list` names what is registered")
+@dataclass(frozen=True)
+class _Wanted:
+    """Says what an option named, and how what it means is told from something else."""
+
+    option: str
+    said: str
+    description: str
+    schema: str
+    what: str
+
+    def found(self) -> Path:
+        """Returns the directory, out of the store or where it lies."""
+        store, said = _store(), self.said
+        if "@" in said and not Path(said).exists():
+            try:
+                return self._checked(store.open(_registry(store).resolve(said)))
+            except RegistryError as error:
+                raise NoModel(
+                    f"{self.option} {said}: {error}; looked in the home {find_home()} (store {store.root}):"
+                    " set DAGSTER_HOME to another one, run in the checkout that has it, or give a directory"
+                ) from error
+            except (PromotionRefused, VersionRetired, RetirementRefused, StoreError) as error:
+                raise NoModel(f"{self.option} {said}: {error}") from error
+        if _DIGEST.fullmatch(said) and not Path(said).exists():
+            return self._by_digest(store)
+        return self._checked(Path(said))
+
+    def _by_digest(self, store: ArtifactStore) -> Path:
+        found = [one.digest for one in store.list() if one.digest.startswith(self.said)]
+        if len(found) != 1:
+            problem = f"{len(found)} artifacts begin so" if found else f"the store {store.root} has none such"
+            raise NoModel(f"{self.option} {self.said}: {problem}; `blut model list` names what is registered")
+        try:
+            return self._checked(store.open(found[0]))
+        except StoreError as error:
+            raise NoModel(f"{self.option} {self.said}: {error}") from error
+
+    def _checked(self, place: Path) -> Path:
+        if str(_description(place, self.description).get("schema", "")).startswith(self.schema):
+            return place
+        raise NoModel(
+            f"{self.option} {self.said}: is not {self.what}: give NAME@ALIAS of `blut model list`, a digest,"
+            f" or a directory with {self.description}"
+        )
+
+
+def _description(place: Path, name: str = DESCRIPTION) -> dict[str, object]:
     try:
-        return _checked(said, store.open(found[0]))
-    except StoreError as error:
-        raise NoModel(f"--model {said}: {error}") from error
-
-
-def _checked(said: str, place: Path) -> Path:
-    if str(_description(place).get("schema", "")).startswith(SCHEMA):
-        return place
-    raise NoModel(
-        f"--model {said}: is not a checkpoint of a codec: give NAME@ALIAS of `blut model list`, a digest,"
-        f" or a directory with {DESCRIPTION}"
-    )
-
-
-def _description(place: Path) -> dict[str, object]:
-    try:
-        found = json.loads((place / DESCRIPTION).read_bytes())
+        found = json.loads((place / name).read_bytes())
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

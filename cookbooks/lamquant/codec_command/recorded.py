@@ -13,8 +13,11 @@ from cookbooks.lamquant.codec_command.models import checkpoint_for, checkpoint_o
 from cookbooks.lamquant.lqc.container.header import ChannelFacts, FileHeader
 from cookbooks.lamquant.lqc.container.reader import ChunkReader
 from cookbooks.lamquant.lqc.decode import Decoder, Described
+from cookbooks.lamquant.lqc.errors import InputError
 from cookbooks.lamquant.lqc.group_decoder import Damaged
 from cookbooks.lamquant.lqc.model import Model, load_model
+from cookbooks.lamquant.lqc.refining import Refiner
+from cookbooks.lamquant.refine.files import load_refiner
 
 FIRST = b"BLQ1"
 """Begins a file of the first version."""
@@ -51,7 +54,13 @@ class WholeRecording:
         return self.samples[:, start:stop]
 
 
-def open_recorded(path: Path, model: str | None, threads: int = 1, damaged: Damaged = "raise") -> Recorded:
+def open_recorded(
+    path: Path,
+    model: str | None,
+    threads: int = 1,
+    damaged: Damaged = "raise",
+    decoder: Path | None = None,
+) -> Recorded:
     """Open a .lqc file.
 
     Args:
@@ -59,6 +68,7 @@ def open_recorded(path: Path, model: str | None, threads: int = 1, damaged: Dama
         model: as `checkpoint_of` takes it; what the file names, out of the store, if None.
         threads: that decode chunks.
         damaged: as for ``Decoder``; a file of the first version is one chunk, and is always refused.
+        decoder: directory of a refining decoder of the same checkpoint; the shipped one decodes if None.
 
     Raises:
         NoModel: the checkpoint that it needs is not there.
@@ -67,10 +77,12 @@ def open_recorded(path: Path, model: str | None, threads: int = 1, damaged: Dama
     """
     with path.open("rb") as file:
         if file.read(len(FIRST)) == FIRST:
+            if decoder is not None:
+                raise InputError("it is of the first version, for which there is no other decoder: give none")
             return _first(path, model)
     digest = model_digest(path)
     needed = None if digest is None else loaded(checkpoint_of(model) if model else checkpoint_for(digest))
-    return Decoder(path, needed, damaged, threads)
+    return Decoder(path, needed, damaged, threads, None if decoder is None else refiner_in(decoder))
 
 
 def model_digest(path: Path) -> bytes | None:
@@ -87,6 +99,12 @@ def model_digest(path: Path) -> bytes | None:
 def loaded(checkpoint: Path) -> Model:
     """Returns a checkpoint, loaded once a process."""
     return load_model(checkpoint)
+
+
+@functools.lru_cache(maxsize=2)
+def refiner_in(decoder: Path) -> Refiner:
+    """Returns a refining decoder, loaded once a process."""
+    return load_refiner(decoder)
 
 
 def _first(path: Path, model: str | None) -> WholeRecording:

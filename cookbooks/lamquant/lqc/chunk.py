@@ -16,6 +16,7 @@ from cookbooks.lamquant.lqc.errors import InputError, PayloadError
 from cookbooks.lamquant.lqc.levels import LEVEL_ZERO, MAX_STEP_INDEX, N_LEVELS, STEPS_PER_OCTAVE, level_of
 from cookbooks.lamquant.lqc.model import Model
 from cookbooks.lamquant.lqc.planes import Integers, Profile, decode_planes, encode_planes
+from cookbooks.lamquant.lqc.refining import Refiner
 from cookbooks.lamquant.lqc.side import SideReader, SideWriter, folded, unfolded
 from cookbooks.lamquant.lqc.spatial import (
     Mixing,
@@ -123,8 +124,11 @@ def decode_chunk(
     model: Model,
     profile: Profile,
     shared: RotationPlan = ALONE,
+    refiner: Refiner | None = None,
 ) -> NDArray[np.float32]:
     """Returns the coefficients float32 [C, F, hop] of a chunk of this shape, in digital units.
+
+    ``refiner``, if given, is asked once the planes are decoded, and sees nothing but them.
 
     Raises:
         PayloadError: bytes that cannot be such a chunk.
@@ -139,6 +143,8 @@ def decode_chunk(
     order = _order(levels)
     spec = PlaneSpec(levels[order], hop, rate_hz, offsets)
     planes = decode_planes(cursor.rest(), shape, spec, model.entropy, profile)
+    if refiner is not None:
+        planes = refiner.refined(planes, spec, profile)
     return _to_channels(planes, order, steps_index, offsets, plans, rate_hz)
 
 

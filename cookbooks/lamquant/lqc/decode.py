@@ -14,6 +14,7 @@ from cookbooks.lamquant.lqc.group_decoder import Damaged, GroupDecoder
 from cookbooks.lamquant.lqc.model import Model
 from cookbooks.lamquant.lqc.parallel import Workers
 from cookbooks.lamquant.lqc.plan import Placed, placed_in
+from cookbooks.lamquant.lqc.refining import Refiner
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,10 @@ class Decoder:
         damaged: what becomes of a chunk that cannot be read: ``raise`` an error, or ``mark`` it: its samples
             are the channel's mean, and ``damaged_ranges`` says where.
         threads: how many decode; 0 for one a core. One second needs one.
+        refiner: a better decoder of the same bytes, trained for this model (``refine.files.load_refiner``).
 
     Raises:
-        LqcError: no such file, or one that was coded with another model.
+        LqcError: no such file, or one that was coded with another model than ``model`` or ``refiner`` is of.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Decoder:
         model: Model | None = None,
         damaged: Damaged = "raise",
         threads: int = 0,
+        refiner: Refiner | None = None,
     ) -> None:
         if damaged not in ("raise", "mark"):
             raise InputError(f"damaged={damaged!r}: must be raise or mark")
@@ -58,7 +61,7 @@ class Decoder:
         self.problems = tuple(self._reader.problems)
         self._placed = placed_in(self.header.groups, self.header.facts)
         numbers = range(len(self.header.groups))
-        self._groups = [GroupDecoder(self._reader, number, model, damaged) for number in numbers]
+        self._groups = [GroupDecoder(self._reader, number, model, damaged, refiner) for number in numbers]
         self.signals = tuple(
             self._described(signal) for signal in range(1 + max(p.signal for p in self._placed))
         )
@@ -181,11 +184,13 @@ class Decoder:
         return joined
 
 
-def decode(data: bytes, model: Model | None = None, *, threads: int = 0) -> NDArray[np.int32]:
+def decode(
+    data: bytes, model: Model | None = None, *, threads: int = 0, refiner: Refiner | None = None
+) -> NDArray[np.int32]:
     """Returns the digital values int32 [C, T] of a file of one signal.
 
     Raises:
         LqcError: as ``Decoder``; a file of several signals; damage.
     """
-    decoder = Decoder(data, model, threads=threads)
+    decoder = Decoder(data, model, threads=threads, refiner=refiner)
     return decoder.read(0, decoder.only.n_samples)

@@ -16,6 +16,7 @@ from cookbooks.lamquant.lqc.jumps import Baseline, unpack_jumps
 from cookbooks.lamquant.lqc.lapped import synthesise
 from cookbooks.lamquant.lqc.model import Model
 from cookbooks.lamquant.lqc.parallel import Workers
+from cookbooks.lamquant.lqc.refining import Refiner, check_refiner
 from cookbooks.lamquant.lqc.spatial import unpack_plan
 from cookbooks.lamquant.lqc.varint import Cursor
 
@@ -54,16 +55,26 @@ class GroupDecoder:
         number: of the group.
         model: what it was coded with, of a lapped group.
         damaged: ``raise``, or ``mark`` to fill lost chunks with the channels' means.
+        refiner: what brings the planes of a lapped group nearer to the signal, if anything.
 
     Raises:
-        ModelError: no model, or another one than that of the file.
+        ModelError: no model, or another one than that of the file; a refiner of another one.
     """
 
-    def __init__(self, reader: KeptChunks, number: int, model: Model | None, damaged: Damaged) -> None:
+    def __init__(
+        self,
+        reader: KeptChunks,
+        number: int,
+        model: Model | None,
+        damaged: Damaged,
+        refiner: Refiner | None = None,
+    ) -> None:
         self.group, self.n_samples = reader.header.groups[number], reader.n_samples(number)
         if self.group.mode == "lapped":
             _check_model(self.group.digest, model)
+            check_refiner(self.group.digest, refiner)
         self._reader, self._number, self._model, self._damaged = reader, number, model, damaged
+        self._refiner = refiner
         channels = self.group.channels
         self._moving = np.array([i for i, one in enumerate(channels) if one.low != one.high], np.intp)
         self._low, self._high, self._dc = (
@@ -156,7 +167,9 @@ class GroupDecoder:
             self._baseline.hold(chunk, unpack_jumps(cursor, n_channels, stop - start))
             data = cursor.rest()
         shape = (n_channels, frames, group.hop)
-        return decode_chunk(data, shape, group.rate_hz, self._model, group.profile, self._shared)
+        return decode_chunk(
+            data, shape, group.rate_hz, self._model, group.profile, self._shared, self._refiner
+        )
 
     def _mean(self, frames: int) -> NDArray[Any]:
         if self.group.mode == "exact":

@@ -11,7 +11,7 @@ from blut_resources.payload_kit.config import Bounds, read_config, read_inputs
 from blut_resources.payload_kit.device import use_threads
 from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.session import PayloadSession, payload_session
-from cookbooks.lamquant.codec.files import open_codec
+from cookbooks.lamquant.codec.files import FileCodec, open_codec
 
 SUFFIX = ".lqc"
 
@@ -31,10 +31,9 @@ class DecodeInputs:
     bitstreams: Path
 
 
-def decode_all(session: PayloadSession, inputs: DecodeInputs, threads: int) -> int:
+def decode_all(session: PayloadSession, codec: FileCodec, bitstreams: Path) -> int:
     """Write the decoded recordings; how many."""
-    codec = open_codec(inputs.checkpoint, threads)
-    paths = sorted(inputs.bitstreams.glob(f"*{SUFFIX}"))
+    paths = sorted(bitstreams.glob(f"*{SUFFIX}"))
     if not paths:
         raise Refused(f"bitstreams: no {SUFFIX} file in the directory")
     for number, path in enumerate(paths, 1):
@@ -51,7 +50,8 @@ def main() -> None:
     with payload_session() as session:
         settings, inputs = read_config(session, DecodeSettings), read_inputs(session, DecodeInputs)
         use_threads(settings.threads)
-        session.done(n_files=decode_all(session, inputs, settings.threads))
+        codec = open_codec(inputs.checkpoint, settings.threads)
+        session.done(n_files=decode_all(session, codec, inputs.bitstreams))
 
 
 if __name__ == "__main__":

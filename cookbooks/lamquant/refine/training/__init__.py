@@ -1,0 +1,1 @@
+"""Trains refining decoders on what a frozen codec makes of crops."""
