@@ -7,8 +7,10 @@ layout and what was measured, and the compiled programs in ``build/``.
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -56,12 +58,8 @@ def build_bundle(
     """
     chain, model, out = toolchain_of(target), load_model(model_dir), Path(out)
     shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
     vectors = selftest_vectors(model, layout, crop)
-    texts = _generated(model, layout) | {VECTORS: vectors_header(vectors, layout).encode()}
-    every = firmware_sources() | texts
-    for name, text in every.items():
-        (out / name).write_bytes(text)
+    every = write_sources(model, layout, out, {VECTORS: vectors_header(vectors, layout).encode()})
     budget = measure_budget(chain, out, out / BUILD / "objects")
     compile_program(chain, out, "main.c", out / BUILD / ENCODE)
     manifest = {
@@ -80,6 +78,17 @@ def build_bundle(
     }
     (out / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
     return manifest
+
+
+def write_sources(
+    model: Model, layout: Layout, out: Path, beside: Mapping[str, bytes] = MappingProxyType({})
+) -> dict[str, bytes]:
+    """Write the fixed sources, the generated headers and files ``beside`` them; returns all."""
+    every = firmware_sources() | _generated(model, layout) | dict(beside)
+    out.mkdir(parents=True, exist_ok=True)
+    for name, text in every.items():
+        (out / name).write_bytes(text)
+    return every
 
 
 def _generated(model: Model, layout: Layout) -> dict[str, bytes]:

@@ -77,7 +77,7 @@ def measure_budget(chain: Toolchain, sources: Path, objects: Path) -> Budget:
         DeviceError: the compiler refuses; or the code needs floating point, a heap or any library.
     """
     objects.mkdir(parents=True, exist_ok=True)
-    told = ["-fstack-usage", "-fcallgraph-info=su"]
+    told = ["-fstack-usage", "-fcallgraph-info=su", *chain.core_flags]
     for name in ("main.c", *CORE):
         made = str((objects / name).with_suffix(".o").resolve())
         _run([chain.compiler, *FLAGS, *told, *chain.flags, "-c", "-o", made, name], sources)

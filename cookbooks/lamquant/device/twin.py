@@ -232,7 +232,7 @@ class _Twin:
         offset = self.follow
         before = int(offsets[t - 1]) if t else offset
         used = int(state[_AT] + state[_PENDING]) + 8
-        room = max(0, 256 * (self.layout.buffer_bytes - used) // (self.layout.frames - t + 1))
+        room = max(0, 200 * (self.layout.buffer_bytes - used) // (self.layout.frames - t + 1))
         room = min(room, max(0, 128 * (self._free(t) - used)))
         while offset > MIN_OFFSET and (
             self.peak[1] + offset > MOST_NARROW

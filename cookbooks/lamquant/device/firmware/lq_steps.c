@@ -147,14 +147,14 @@ static uint32_t bits_at(const lq_encoder *e, int32_t offset)
 }
 
 /* Returns the offset that is wanted, or a coarser one: values must fit the rows, and the frame what room there is.
- * A frame may take twice its share of the room.
+ * A frame may take half as much again as its share of the room.
  */
 int32_t lq_offset_for(const lq_encoder *e, int32_t wanted)
 {
     int32_t offset = wanted, before = e->frame > 0 ? e->offset[e->frame - 1] : wanted;
     int32_t left = LQ_FRAMES - e->frame;
     uint32_t used = e->coder.at + e->coder.pending + 8;
-    uint32_t room = used < LQ_BUFFER ? 256u * (LQ_BUFFER - used) / (uint32_t)(left + 1) : 0;
+    uint32_t room = used < LQ_BUFFER ? 200u * (LQ_BUFFER - used) / (uint32_t)(left + 1) : 0;
     uint32_t now = used < e->coder.room ? 128u * (e->coder.room - used) : 0;
     room = room < now ? room : now;
     while (offset > -112 && (e->peak[1] + offset > MOST_NARROW || e->peak[0] + offset > MOST_WIDE
