@@ -8,11 +8,10 @@ The logistic controller is trained beside, and is in the same file.
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import torch
 
 from blut_resources.payload_kit.config import Bounds, read_config
 from blut_resources.payload_kit.device import use_threads
@@ -22,12 +21,13 @@ from blut_resources.payload_kit.say import say
 from blut_resources.payload_kit.seed import seed_everything
 from blut_resources.payload_kit.session import PayloadSession, payload_session
 from blut_resources.store.artifacts import write_atomic
-from cookbooks.lamquant.codec.resume import load_state, save_state
 from cookbooks.lamquant.controller.calibration import Calibrated, Wanted, calibrate
 from cookbooks.lamquant.controller.controller import Controller, save_controller
 from cookbooks.lamquant.controller.deciders import decider
 from cookbooks.lamquant.controller.learning.examples import Example, measure_all
+from cookbooks.lamquant.controller.learning.resume import identity_of, train
 from cookbooks.lamquant.controller.learning.training import ControllerTrainer
+from cookbooks.lamquant.controller.learning.trunk import TRUNK, Trunk, read_trunk
 from cookbooks.lamquant.controller.pooling import pool
 from cookbooks.lamquant.controller.presets import CONTROLLER_PRESETS, ControllerPreset
 from cookbooks.lamquant.controller.scores import Scores
@@ -35,9 +35,6 @@ from cookbooks.lamquant.controller.states import Point
 from cookbooks.lamquant.formats.corpus import Corpus, open_corpus
 from cookbooks.lamquant.labels.store import Labels, read_labels
 from cookbooks.lamquant.pictures.states import Decided, draw_states
-
-STATE_SCHEMA = 1
-_RUN_ONLY = ("resume", "threads")
 
 
 @dataclass(frozen=True)
@@ -84,39 +81,6 @@ class ControllerSettings:
         return Wanted(
             Point(0, **times), self.target_sensitivity, (levels[0], levels[1], levels[2], levels[3])
         )
-
-
-def _identity(config: dict[str, Any], preset: ControllerPreset, inputs: dict[str, str]) -> str:
-    """Returns what two attempts must share for one to continue the other."""
-    kept = {key: value for key, value in config.items() if key not in _RUN_ONLY}
-    made = [STATE_SCHEMA, kept, asdict(preset), inputs, torch.__version__]
-    return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
-
-
-def _digest(examples: list[Example]) -> str:
-    """Returns a digest of all that is learned from."""
-    found = hashlib.sha256()
-    for one in examples:
-        found.update(f"{one.stem} {one.split}\0".encode())
-        found.update(one.measured.tobytes())
-        found.update(one.labels.tobytes())
-    return found.hexdigest()
-
-
-def train(
-    session: PayloadSession, trainer: ControllerTrainer, identity: str, ending: Ending, resume: str
-) -> None:
-    """Run the epochs that are left, keeping a resumable state after each."""
-    found = load_state(session.work, identity, say) if resume == "auto" else None
-    if found is not None:
-        trainer.restore(*found)
-    while trainer.epoch < trainer.preset.epochs:
-        metrics = trainer.run_epoch()
-        session.epoch(trainer.epoch, step=trainer.epoch * trainer.preset.steps, **metrics)
-        tensors, facts = trainer.state()
-        with ending.finishing():
-            path = save_state(session.work, trainer.epoch, tensors, facts | {"identity": identity})
-            session.checkpoint(trainer.epoch, path)
 
 
 def calibrated(
@@ -166,16 +130,29 @@ def main() -> None:
         examples = measure_all(corpus, labels, session.work, say)
         _refuse_unlearnable(examples)
         frames = round(settings.context_s * 1000 / labels.frame_ms)
+        trunk, start = _trunk(session, settings, preset)
         trainer = ControllerTrainer(
-            examples, preset, settings.model, frames, settings.seed, settings.lambda_spike
+            examples, preset, settings.model, frames, settings.seed, settings.lambda_spike, *trunk
         )
-        identity = _identity(session.config, preset, {"examples": _digest(examples)})
+        identity = identity_of(session.config, preset, examples, start)
         train(session, trainer, identity, ending, settings.resume)
         arrays = trainer.best_arrays()
         points = calibrated(trainer, arrays, wanted, labels.frame_ms)
         facts = _write(session, settings, trainer, arrays, points, labels.frame_ms)
         draw(session, corpus, trainer, labels)
         session.done(**facts)
+
+
+def _trunk(
+    session: PayloadSession, settings: ControllerSettings, preset: ControllerPreset
+) -> tuple[Trunk, str]:
+    """Returns the trunk to start from, and its digest; both empty where none was trained."""
+    if "mae" not in session.inputs:
+        return Trunk({}, {}), ""
+    if settings.model != "ssm":
+        raise Refused(f"model={settings.model!r}: must be ssm to begin with a trunk; leave mae_pretrain out")
+    directory = session.inputs["mae"]
+    return read_trunk(directory, preset), hashlib.sha256((directory / TRUNK).read_bytes()).hexdigest()
 
 
 def _refuse_unlearnable(examples: list[Example]) -> None:

@@ -81,13 +81,15 @@ class Drawer:
 
     Args:
         frames: length of a crop.
+        everything: whether labels do not matter, and neither do events.
     """
 
-    def __init__(self, examples: Sequence[Example], frames: int) -> None:
+    def __init__(self, examples: Sequence[Example], frames: int, *, everything: bool = False) -> None:
         self._frames = frames
-        self._examples = [one for one in examples if one.labelled]
-        self._events = [(n, begin) for n, one in enumerate(self._examples) for begin, _ in one.events]
-        weights = np.array([one.labelled for one in self._examples], float)
+        self._examples = [one for one in examples if one.labelled or everything]
+        events = [(n, begin) for n, one in enumerate(self._examples) for begin, _ in one.events]
+        self._events = [] if everything else events
+        weights = np.array([len(one.labels) if everything else one.labelled for one in self._examples], float)
         self._weights = weights / weights.sum()
 
     def draw(self, rng: np.random.Generator, size: int) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
@@ -120,11 +122,12 @@ def _some_channels(piece: NDArray[np.int16], rng: np.random.Generator) -> NDArra
     return np.ascontiguousarray(piece[:, np.sort(kept)])
 
 
-def standardisation(examples: Sequence[Example]) -> dict[str, NDArray[np.int32]]:
-    """Returns mean and gain of each pooled number over the labelled frames of the training recordings."""
+def standardisation(examples: Sequence[Example], *, everything: bool = False) -> dict[str, NDArray[np.int32]]:
+    """Returns mean and gain of each pooled number over labelled frames, or over ``everything``."""
     total, squares, n = np.zeros(N_POOLED), np.zeros(N_POOLED), 0
     for one in examples:
-        seen = pool(one.measured).features[one.labels != UNLABELLED].astype(float) / 256
+        counted = np.ones(len(one.labels), bool) if everything else one.labels != UNLABELLED
+        seen = pool(one.measured).features[counted].astype(float) / 256
         total, squares, n = total + seen.sum(0), squares + (seen**2).sum(0), n + len(seen)
     mean = total / max(n, 1)
     deviation = np.sqrt(np.maximum(squares / max(n, 1) - mean**2, 1 / 64))

@@ -22,13 +22,14 @@ from cookbooks.lamquant.controller.deciders import Arrays, decider, standardised
 from cookbooks.lamquant.controller.figures import auc
 from cookbooks.lamquant.controller.learning.examples import Drawer, Example, standardisation
 from cookbooks.lamquant.controller.learning.nets import net_of
+from cookbooks.lamquant.controller.learning.tensors import optimizer_tensors, parts, restore_optimizer
 from cookbooks.lamquant.controller.pooling import pool
 from cookbooks.lamquant.controller.presets import ControllerPreset
 from cookbooks.lamquant.labels.frames import SEEN_CRITICAL, SEEN_INTERESTING, UNLABELLED
 
 _EMA = 0.97
-_WARM_FRAMES = 20
-"""Frames at the begin of a crop that are not learned from: units have not settled there."""
+_WARM_FRAMES, _WARM_SHARE = 20, 4
+"""Frames at the begin of a crop that are not learned from, a quarter at most: units settle there."""
 _LOGISTIC_LR = 10
 _DECAY = 0.05
 
@@ -41,7 +42,7 @@ def targets(labels: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:
     y = np.stack([labels == SEEN_CRITICAL, labels == SEEN_INTERESTING], -1)
     known = labels != UNLABELLED
     weight = np.stack([known, 0.5 * (known & (labels != SEEN_CRITICAL))], -1).astype(np.float32)
-    weight[:, :_WARM_FRAMES] = 0
+    weight[:, : min(_WARM_FRAMES, labels.shape[1] // _WARM_SHARE)] = 0
     return torch.from_numpy(y.astype(np.float32)), torch.from_numpy(weight)
 
 
@@ -85,25 +86,15 @@ class _Trained:
         """Returns all that a resume needs."""
         found = {f"net.{n}": t for n, t in self.net.state_dict().items()}
         found |= {f"average.{n}": t for n, t in self.average.state_dict().items()}
-        found |= {f"best.{n}": t for n, t in self.best.items()}
-        for index, slots in self.optimizer.state_dict()["state"].items():
-            found |= {f"adam.{index}.{name}": t for name, t in slots.items()}
-        return found
+        return found | {f"best.{n}": t for n, t in self.best.items()} | optimizer_tensors(self.optimizer)
 
     def restore(self, tensors: dict[str, torch.Tensor]) -> None:
         """Goes on from what `tensors` returned."""
 
-        def part(prefix: str) -> dict[str, torch.Tensor]:
-            return {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
-
-        self.net.load_state_dict(part("net."))
-        self.average.load_state_dict(part("average."))
-        self.best = part("best.")
-        slots: dict[int, dict[str, torch.Tensor]] = {}
-        for name, value in part("adam.").items():
-            index, _, slot = name.partition(".")
-            slots.setdefault(int(index), {})[slot] = value
-        self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": slots})
+        self.net.load_state_dict(parts(tensors, "net."))
+        self.average.load_state_dict(parts(tensors, "average."))
+        self.best = parts(tensors, "best.")
+        restore_optimizer(self.optimizer, parts(tensors, "adam."))
 
 
 @dataclass
@@ -116,6 +107,7 @@ class ControllerTrainer:
         spike_price: what the rate of spikes counts in the loss of ``lif``.
         start: tensors of a trunk that was trained before, by the names of the net's; what is not in it
             begins at random.
+        inputs: mean and gain of the inputs that this trunk is used to.
     """
 
     examples: list[Example]
@@ -125,13 +117,14 @@ class ControllerTrainer:
     seed: int
     spike_price: float = 0.0
     start: dict[str, torch.Tensor] = field(default_factory=dict)
+    inputs: dict[str, NDArray[np.int32]] = field(default_factory=dict)
     epoch: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.train = [one for one in self.examples if one.split == "train"]
         self.val = [one for one in self.examples if one.split == "val"]
-        self.arrays = standardisation(self.train)
+        self.arrays = self.inputs or standardisation(self.train)
         self._drawer = Drawer(self.train, self.frames)
         self._weight = positive_weight(self.train)
         self._val_x = [standardised(self.arrays, pool(one.measured).features) for one in self.val]
@@ -222,6 +215,5 @@ class ControllerTrainer:
         """Goes on from what `state` returned."""
         self.epoch, self.history = int(facts["epoch"]), list(facts["history"])
         for kind, one in self.nets.items():
-            prefix = f"{kind}."
-            one.restore({n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)})
+            one.restore(parts(tensors, f"{kind}."))
             one.best_auc, one.best_epoch = facts["best"][kind]

@@ -1,0 +1,70 @@
+"""Runs the epochs of a training of the controller that are left, so that a killed one goes on."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Protocol
+
+import torch
+
+from blut_resources.payload_kit.ending import Ending
+from blut_resources.payload_kit.say import say
+from blut_resources.payload_kit.session import PayloadSession
+from cookbooks.lamquant.codec.resume import load_state, save_state
+from cookbooks.lamquant.controller.learning.examples import Example
+from cookbooks.lamquant.controller.presets import ControllerPreset
+
+STATE_SCHEMA = 1
+_RUN_ONLY = ("resume", "threads")
+
+
+class Trainable(Protocol):
+    """Stands for a training that is made of epochs."""
+
+    epoch: int
+    preset: ControllerPreset
+
+    def run_epoch(self) -> dict[str, Any]:
+        """Trains one epoch; its metrics."""
+        ...
+
+    def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        """Returns the tensors and facts that ``restore`` needs."""
+        ...
+
+    def restore(self, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
+        """Goes on from what `state` returned."""
+        ...
+
+
+def identity_of(
+    config: Mapping[str, Any], preset: ControllerPreset, examples: Sequence[Example], start: str = ""
+) -> str:
+    """Returns what two attempts must share for one to continue the other.
+
+    Args:
+        start: digest of a trunk that it begins with.
+    """
+    learned = hashlib.sha256()
+    for one in examples:
+        learned.update(f"{one.stem} {one.split}\0".encode())
+        learned.update(one.measured.tobytes())
+        learned.update(one.labels.tobytes())
+    kept = {key: value for key, value in config.items() if key not in _RUN_ONLY}
+    made = [STATE_SCHEMA, kept, asdict(preset), learned.hexdigest(), start, torch.__version__]
+    return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
+
+
+def train(session: PayloadSession, trainer: Trainable, identity: str, ending: Ending, resume: str) -> None:
+    """Run the epochs that are left, keeping a resumable state after each."""
+    found = load_state(session.work, identity, say) if resume == "auto" else None
+    if found is not None:
+        trainer.restore(*found)
+    while trainer.epoch < trainer.preset.epochs:
+        metrics = trainer.run_epoch()
+        session.epoch(trainer.epoch, step=trainer.epoch * trainer.preset.steps, **metrics)
+        tensors, facts = trainer.state()
+        with ending.finishing():
+            path = save_state(session.work, trainer.epoch, tensors, facts | {"identity": identity})
+            session.checkpoint(trainer.epoch, path)
