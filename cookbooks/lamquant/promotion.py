@@ -12,8 +12,8 @@ from blut_resources.registry.verdicts import PromotionRefused
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.artifacts.corpus import LmaCorpus, SplitManifest
 from cookbooks.lamquant.artifacts.promotion import PromotedCodec
-from cookbooks.lamquant.artifacts.training import JointCkpt
-from cookbooks.lamquant.artifacts.verdicts import FloorRegistry, PccpVerdict
+from cookbooks.lamquant.artifacts.training import JointCkpt, SnnCkpt
+from cookbooks.lamquant.artifacts.verdicts import FloorRegistry, PccpVerdict, SnnVerdict
 from cookbooks.lamquant.configs.promotion import PromotedCodecConfig
 from cookbooks.lamquant.gate.floors import REGISTRY_FILE
 from cookbooks.lamquant.gate.in_force import floors_in_force
@@ -133,4 +133,7 @@ def _promote(
 
 promoted_codec = promotion_of(
     "promoted_codec", ("joint_checkpoint", JointCkpt), ("pccp_verdict", PccpVerdict), "floor_registry"
+)
+promoted_snn = promotion_of(
+    "promoted_snn", ("snn_checkpoint", SnnCkpt), ("snn_verdict", SnnVerdict), "snn_floors"
 )

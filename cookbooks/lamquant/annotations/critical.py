@@ -2,19 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from cookbooks.lamquant.annotations.beside import directories, lists_beside
 from cookbooks.lamquant.annotations.classify import Unknown
-from cookbooks.lamquant.annotations.embedded import about_file, embedded
-from cookbooks.lamquant.annotations.marks import CRITICAL
+from cookbooks.lamquant.annotations.embedded import about_file
+from cookbooks.lamquant.annotations.marks import CRITICAL, Reading
 from cookbooks.lamquant.annotations.outcome import decide
 from cookbooks.lamquant.annotations.reading import Labels, reads_of
+from cookbooks.lamquant.annotations.tal import read_tals
 from cookbooks.lamquant.annotations.vocabulary import Vocabulary
 from cookbooks.lamquant.formats.edf.discovery import find_recordings
 from cookbooks.lamquant.formats.edf.nameless import named_files
 from cookbooks.lamquant.formats.edf.problems import BadRecording
-from cookbooks.lamquant.formats.edf.recording import open_edf
+from cookbooks.lamquant.formats.edf.recording import EdfFile, open_edf
 
 
 @dataclass(frozen=True)
@@ -38,15 +40,20 @@ def critical_recordings(root: Path, by: Understood, *, keep_identity: bool) -> I
         relative = PurePosixPath(named.name)
         path = root / relative
         try:
+            # opened once: that its channels are looked at is what takes the time
             with open_edf(path) as file:
                 about = about_file(relative.name, file)
+                tals = partial(_tals, file, about.begin_s)
+                reads = reads_of(about, path.parent, listed[relative.parent], by.labels, tals)
+                found = decide(about, reads, by.vocabulary, by.unknown)
         except BadRecording:
             continue
-        tals = embedded(path, about.begin_s)
-        reads = reads_of(about, path.parent, listed[relative.parent], by.labels, tals)
-        found = decide(about, reads, by.vocabulary, by.unknown)
         if any(event.label == CRITICAL for events in found.events.values() for event in events):
             yield stem
+
+
+def _tals(file: EdfFile, begin_s: float) -> Reading | None:
+    return read_tals(file.annotations(strict=True), begin_s)
 
 
 def _below(root: Path, lists: Sequence[Path]) -> list[PurePosixPath]:

@@ -49,3 +49,30 @@ class Annotations(Artifact):
     sources: dict[str, int]
     events_by_source: dict[str, int]
     hours: float
+
+
+class SnnLabels(Artifact):
+    """A label for each frame of each recording, those of sealed patients in a directory of their own.
+
+    Attributes:
+        n_recordings: on a side of the split.
+        n_unlabelled: those of them of which nobody has said anything; nothing is learned or judged there.
+        n_patients_with_critical: patients with a seizure, on all sides.
+        n_critical_events: seizures, by the frames.
+        critical_s: seconds of frames with a seizure.
+        interesting_s: seconds of frames with something of interest that is none.
+        labelled_s: seconds of frames of which somebody has said anything.
+        frame_s: seconds of a frame.
+        vocabulary_digest: of what the texts of the annotations were understood by.
+    """
+
+    kind: ClassVar[str] = "lamquant.snn_labels"
+    n_recordings: int
+    n_unlabelled: int
+    n_patients_with_critical: int
+    n_critical_events: int
+    critical_s: float
+    interesting_s: float
+    labelled_s: float
+    frame_s: float
+    vocabulary_digest: str

@@ -66,3 +66,33 @@ class PccpVerdict(GateVerdict):
     worst_r: float | None
     n_recordings: int
     worst_part: str = ""
+
+
+class SnnVerdict(GateVerdict):
+    """The gate's judgement of one controller, by what it decided of patients it never saw.
+
+    Attributes:
+        event_sensitivity: share of seizures that an alarm overlaps.
+        sensitivity_low: lower end of its 95 % interval.
+        sensitivity_high: upper end of it.
+        fa_per_h: alarms without a seizure, an hour.
+        critical_share: of the time that is called critical.
+        median_latency_s: seconds from an onset to the decision.
+        auc: area under the ROC curve of frames.
+        logistic_auc: of the logistic controller that was trained beside.
+        energy_auc: of how loud the signal is.
+        n_events: seizures in the sealed recordings.
+        hours: of the sealed recordings that have labels.
+    """
+
+    event_sensitivity: float | None
+    sensitivity_low: float | None
+    sensitivity_high: float | None
+    fa_per_h: float | None
+    critical_share: float | None
+    median_latency_s: float | None
+    auc: float | None
+    logistic_auc: float | None
+    energy_auc: float | None
+    n_events: int
+    hours: float

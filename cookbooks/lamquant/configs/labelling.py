@@ -10,6 +10,7 @@ from cookbooks.lamquant.annotations.classify import Unknown
 from cookbooks.lamquant.annotations.reading import Labels
 from cookbooks.lamquant.configs.corpus import RecordingsConfig
 from cookbooks.lamquant.configs.sources import BUILT
+from cookbooks.lamquant.labels.kinds import Unannotated
 
 
 class AnnotationFilesConfig(RecordingsConfig):
@@ -37,4 +38,15 @@ class AnnotationsConfig(StageConfig):
         "refuse",
         description="a text that the vocabulary does not know: refuse the labels of its recording, or take it"
         " as interesting",
+    )
+
+
+class ActivityLabelsConfig(StageConfig):
+    """Says how marks become a label for each frame."""
+
+    frame_s: float = Field(0.25, ge=0.1, le=2, description="seconds of a frame, in whole milliseconds")
+    unannotated: Unannotated = Field(
+        "exclude",
+        description="recordings of which nobody has said anything: exclude leaves them out, quiet takes them"
+        " for recordings without a seizure",
     )

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field
 from blut_assets.stages import StageConfig
 from blut_resources.payload_kit.device import Device
 from cookbooks.lamquant.codec.presets import PRESETS
+from cookbooks.lamquant.controller.presets import CONTROLLER_PRESETS
 
 PresetName = Literal["smoke", "fast", "medium", "production"]
 TIER_NAMES = (1, 2, 3, 4, "all")
@@ -44,3 +45,46 @@ class JointCheckpointConfig(StageConfig):
 
     def planned_epochs(self) -> int | None:
         return self.epochs or PRESETS[self.preset].epochs
+
+
+class SnnCheckpointConfig(StageConfig):
+    """Says how the controller is trained and its thresholds are chosen; what is not given is the preset's."""
+
+    HOW: ClassVar[frozenset[str]] = frozenset({"resume"})
+    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"resume", "seed", "lr"})
+    DURATION: ClassVar[frozenset[str]] = frozenset({"epochs"})
+
+    preset: PresetName = "production"
+    model: Literal["ssm", "lif", "logistic"] = Field(
+        "ssm", description="ssm, a spiking network, or twenty parameters, which are always trained beside"
+    )
+    seed: int = Field(42, ge=0)
+    epochs: int | None = Field(None, ge=1)
+    batch_size: int | None = Field(None, ge=1)
+    lr: float | None = Field(None, gt=0, le=1)
+    context_s: float = Field(60.0, ge=5, le=600, description="seconds of a training crop")
+    lambda_spike: float = Field(0.01, ge=0, le=100, description="price of spikes, for lif")
+    target_sensitivity: float = Field(
+        0.8, ge=0.05, le=1, description="share of validation seizures that the threshold is chosen to find"
+    )
+    min_event_s: float = Field(2.0, ge=0, le=60, description="seconds that an alarm lasts at least")
+    merge_s: float = Field(3.0, ge=0, le=10, description="seconds between two alarms that count as one")
+    hold_s: float = Field(5.0, ge=0, le=60, description="seconds for which a state is held")
+    preroll_s: float = Field(
+        2.0, ge=0, le=60, description="seconds that are raised before a decision; a device has to buffer them"
+    )
+    failsafe_rms: float = Field(
+        6.0,
+        ge=2,
+        le=1000,
+        description="times its median that a channel may be loud; above, all is critical",
+    )
+    levels: list[int] = Field(
+        default_factory=lambda: [10, 12, 16, 19],
+        description="what the four states are coded at, by which the operating point for rates is chosen",
+    )
+    resume: Literal["auto", "never"] = Field("auto", description="auto continues a killed training")
+    threads: int = Field(1, ge=1, le=256, description="CPU threads; equal numbers give equal bytes")
+
+    def planned_epochs(self) -> int | None:
+        return self.epochs or CONTROLLER_PRESETS[self.preset].epochs

@@ -11,6 +11,8 @@ from cookbooks.lamquant.labels.frames import SEEN_CRITICAL, UNLABELLED, runs
 
 def auc(scores: Sequence[NDArray[np.integer]], labels: Sequence[NDArray[np.uint8]]) -> float:
     """Returns the area under the ROC curve over all frames; NaN without frames of either kind."""
+    if not labels:
+        return float("nan")
     known = [y != UNLABELLED for y in labels]
     s = np.concatenate([one[k] for one, k in zip(scores, known, strict=True)])
     y = np.concatenate([one[k] for one, k in zip(labels, known, strict=True)]) == SEEN_CRITICAL

@@ -47,6 +47,7 @@ GATES: Mapping[GateName, Gate] = {
             "one_stream_of_states_violations",
             "chunk_invariance_violations",
             "causality_violations",
+            "position_only_violations",
             "labels_seen_violations",
         ),
     ),

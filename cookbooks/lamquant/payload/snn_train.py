@@ -33,7 +33,7 @@ from cookbooks.lamquant.controller.presets import CONTROLLER_PRESETS, Controller
 from cookbooks.lamquant.controller.scores import Scores
 from cookbooks.lamquant.controller.states import Point
 from cookbooks.lamquant.formats.corpus import Corpus, open_corpus
-from cookbooks.lamquant.labels.store import Labels, read_labels
+from cookbooks.lamquant.labels.store import INDEX, Labels, read_labels
 from cookbooks.lamquant.pictures.states import Decided, draw_states
 
 
@@ -182,6 +182,7 @@ def _write(
         "best_epoch": trainer.nets[settings.model].best_epoch,
         "parameters": trainer.n_parameters(),
         "frame_ms": frame_ms,
+        "labels_sha256": hashlib.sha256((session.inputs["labels"] / INDEX).read_bytes()).hexdigest(),
         "levels": list(settings.wanted().levels),
         "train_recordings": len(trainer.train),
         "val_recordings": len(trainer.val),

@@ -6,6 +6,9 @@ from typing import Any, Literal
 from blut_assets.changes import ChangeArgs
 from blut_assets.recipes import RecipeArgs, config_from, like
 from blut_assets.stages import StageConfig
+from cookbooks.lamquant.annotations.classify import Unknown
+from cookbooks.lamquant.annotations.reading import Labels
+from cookbooks.lamquant.annotations.vocabulary import parse_vocabulary, read_vocabulary, vocabulary_path
 from cookbooks.lamquant.configs.corpus import (
     Identity,
     LmaCorpusConfig,
@@ -13,11 +16,18 @@ from cookbooks.lamquant.configs.corpus import (
     Repair,
     SplitManifestConfig,
     SplitRequestConfig,
+    Stratify,
     TrainingWindowsConfig,
+)
+from cookbooks.lamquant.configs.labelling import (
+    ActivityLabelsConfig,
+    AnnotationFilesConfig,
+    AnnotationsConfig,
 )
 from cookbooks.lamquant.configs.sources import SYNTHETIC, Root, roots_of
 from cookbooks.lamquant.configs.training import Device, JointCheckpointConfig, PresetName
 from cookbooks.lamquant.configs.verdict import FloorRegistryConfig, PccpVerdictConfig
+from cookbooks.lamquant.labels.kinds import Unannotated
 
 
 class CorpusArgs(RecipeArgs):
@@ -88,6 +98,32 @@ class SplitArgs(CorpusArgs):
             **self.corpus_configs(),
             "split_request": config_from(SplitRequestConfig, self),
             "split_manifest": config_from(SplitManifestConfig, self, seed=self.split_seed),
+        }
+
+
+class LabelArgs(SplitArgs):
+    """Holds the args of every recipe that learns from what people have marked."""
+
+    stratify: Stratify = like(SplitRequestConfig, "stratify", default="critical")
+    labels: Labels = like(AnnotationsConfig, "labels")
+    vocabulary: str = like(AnnotationsConfig, "vocabulary")
+    unknown: Unknown = like(AnnotationsConfig, "unknown")
+    frame_s: float = like(ActivityLabelsConfig, "frame_s")
+    unannotated: Unannotated = like(ActivityLabelsConfig, "unannotated")
+
+    def label_configs(self) -> Mapping[str, StageConfig]:
+        """Returns the configs of the corpus, of its split, and of the labels.
+
+        Raises:
+            VocabularyError: the vocabulary cannot be read.
+        """
+        path = vocabulary_path(self.vocabulary)
+        parse_vocabulary(read_vocabulary(path), path.name)
+        return {
+            **self.split_configs(),
+            "annotation_files": config_from(AnnotationFilesConfig, self),
+            "annotations": config_from(AnnotationsConfig, self),
+            "activity_labels": config_from(ActivityLabelsConfig, self),
         }
 
 

@@ -9,8 +9,9 @@ from blut_assets.artifacts import Artifact
 from blut_assets.retrying import gate_check
 from blut_resources.instance.instance import store_of
 from blut_resources.registry.verdicts import VERDICT_FILE, parse_verdict
-from cookbooks.lamquant.artifacts.verdicts import PccpVerdict
+from cookbooks.lamquant.artifacts.verdicts import PccpVerdict, SnnVerdict
 from cookbooks.lamquant.verdicts.joint import pccp_verdict
+from cookbooks.lamquant.verdicts.snn import snn_verdict
 
 MEETS = "The candidate meets every floor of the registry."
 
@@ -44,6 +45,12 @@ def _level_and_margin(judged: PccpVerdict) -> str:
     return f"LQS level: {level}; least margin: {judged.worst_part}"
 
 
+def _found_and_alarmed(judged: SnnVerdict) -> str:
+    found = f"{judged.event_sensitivity:.2f} of {judged.n_events} seizures found"
+    return f"{found}, {judged.fa_per_h:.1f} false alarms an hour"
+
+
 GATES = [
     gate_of(pccp_verdict, "pccp_gate", PccpVerdict, _level_and_margin),
+    gate_of(snn_verdict, "snn_gate", SnnVerdict, _found_and_alarmed),
 ]

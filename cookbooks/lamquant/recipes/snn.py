@@ -1,0 +1,78 @@
+"""Declares ``lamquant_snn``: labels from annotations, a controller, and the gate on its decisions."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from blut_assets.recipes import Metric, Recipe, config_from, like
+from blut_assets.stages import StageConfig
+from cookbooks.lamquant.artifacts.corpus import Recordings
+from cookbooks.lamquant.artifacts.verdicts import SnnVerdict
+from cookbooks.lamquant.configs.promotion import PromotedCodecConfig
+from cookbooks.lamquant.configs.training import SnnCheckpointConfig
+from cookbooks.lamquant.configs.verdict import FloorRegistryConfig, PccpVerdictConfig
+from cookbooks.lamquant.controlling import activity_labels, snn_checkpoint
+from cookbooks.lamquant.corpus import lma_corpus, split_manifest
+from cookbooks.lamquant.floors import SHIPPED_SNN_REGISTRY, snn_floors
+from cookbooks.lamquant.gate.in_force import registry_for
+from cookbooks.lamquant.labelling import annotation_files, annotations
+from cookbooks.lamquant.promotion import promoted_snn
+from cookbooks.lamquant.recipes.args import LabelArgs, TrainingArgs
+from cookbooks.lamquant.recipes.refusals import JudgedOnSplit, refuse_what_the_gate_would
+from cookbooks.lamquant.sources import recordings, registry_path, split_request
+from cookbooks.lamquant.verdicts.snn import snn_verdict
+
+
+class ControllerArgs(TrainingArgs):
+    """Says how the controller is trained, and its thresholds are chosen."""
+
+    model: Literal["ssm", "lif", "logistic"] = like(SnnCheckpointConfig, "model")
+    context_s: float = like(SnnCheckpointConfig, "context_s")
+    lambda_spike: float = like(SnnCheckpointConfig, "lambda_spike")
+    target_sensitivity: float = like(SnnCheckpointConfig, "target_sensitivity")
+    min_event_s: float = like(SnnCheckpointConfig, "min_event_s")
+    merge_s: float = like(SnnCheckpointConfig, "merge_s")
+    hold_s: float = like(SnnCheckpointConfig, "hold_s")
+    preroll_s: float = like(SnnCheckpointConfig, "preroll_s")
+    failsafe_rms: float = like(SnnCheckpointConfig, "failsafe_rms")
+    levels: list[int] = like(SnnCheckpointConfig, "levels")
+
+    def refuse_gpu(self) -> None:
+        """Refuse a device that the training does not use.
+
+        Raises:
+            ValueError: one was asked for.
+        """
+        if self.device == "cuda":
+            raise ValueError("device = 'cuda': the controller is trained on the CPU: leave it out")
+
+
+class SnnArgs(JudgedOnSplit, LabelArgs, ControllerArgs):
+    """Holds the args of ``lamquant_snn``."""
+
+
+def _configure(args: SnnArgs) -> Mapping[str, StageConfig]:
+    refuse_what_the_gate_would(args, registry_for("snn", registry_path(args.registry, SHIPPED_SNN_REGISTRY)))
+    args.refuse_gpu()
+    return {
+        **args.label_configs(),
+        "snn_checkpoint": config_from(SnnCheckpointConfig, args),
+        "snn_floors": config_from(FloorRegistryConfig, args),
+        "snn_verdict": config_from(PccpVerdictConfig, args),
+        "promoted_snn": config_from(PromotedCodecConfig, args, alias=args.promote_as),
+    }
+
+
+SNN = Recipe(
+    name="lamquant_snn",
+    category="train",
+    description="Train what tells seizures as they come, judge its decisions on unseen patients, promote it.",
+    args=SnnArgs,
+    assets=[
+        *(recordings, lma_corpus, split_request, split_manifest, annotation_files, annotations),
+        *(activity_labels, snn_checkpoint, snn_floors, snn_verdict, promoted_snn),
+    ],
+    output=SnnVerdict,
+    configure=_configure,
+    input_kinds=[Recordings.kind],
+    metric=Metric(snn_verdict, "auc", "highest", only_if="passed"),
+)
