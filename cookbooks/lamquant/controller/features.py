@@ -96,7 +96,7 @@ def _rhythm(r):
     for lag in range(_FIRST, _LAST + 1):
         best = max(best, min(r[lag], r[0]) // 2 + r[2 * lag] // 2)
     best = max(best, 0)
-    return (best * 256) // (r[0] + 1) if r[0] < (1 << 54) else best // (r[0] >> 8)
+    return (best * 256) // (r[0] + 1)
 
 
 @inlined
@@ -223,3 +223,8 @@ class FeatureStream:
         state = self._c, self._first, self._s, self._ring, self._base, self._past, self._r
         _run(block, group, every, ends, self._at, *state, _LOG_64, out)
         return out
+
+
+def log_table() -> NDArray[np.int64]:
+    """Returns 256 times log2 of 1 to 2 in 64 steps, by which powers become logarithms."""
+    return _LOG_64
