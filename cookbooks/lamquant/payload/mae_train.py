@@ -20,11 +20,11 @@ from blut_resources.payload_kit.say import say
 from blut_resources.payload_kit.seed import seed_everything
 from blut_resources.payload_kit.session import PayloadSession, payload_session
 from blut_resources.store.artifacts import write_atomic
-from cookbooks.lamquant.controller.learning.examples import measure_all
-from cookbooks.lamquant.controller.learning.masked import SPAN_S, MaskedTrainer
-from cookbooks.lamquant.controller.learning.resume import identity_of, train
-from cookbooks.lamquant.controller.learning.trunk import TRUNK, TRUNK_FACTS, TRUNK_SCHEMA
 from cookbooks.lamquant.controller.presets import CONTROLLER_PRESETS, ControllerPreset
+from cookbooks.lamquant.controller_training.examples import measure_all
+from cookbooks.lamquant.controller_training.masked import SPAN_S, MaskedTrainer
+from cookbooks.lamquant.controller_training.resume import identity_of, train
+from cookbooks.lamquant.controller_training.trunk import TRUNK, TRUNK_FACTS, TRUNK_SCHEMA
 from cookbooks.lamquant.formats.corpus import open_corpus
 from cookbooks.lamquant.labels.store import read_labels
 from cookbooks.lamquant.pictures.curves import draw_losses

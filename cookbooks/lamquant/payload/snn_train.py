@@ -24,14 +24,14 @@ from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.controller.calibration import Calibrated, Wanted, calibrate
 from cookbooks.lamquant.controller.controller import Controller, save_controller
 from cookbooks.lamquant.controller.deciders import decider
-from cookbooks.lamquant.controller.learning.examples import Example, measure_all
-from cookbooks.lamquant.controller.learning.resume import identity_of, train
-from cookbooks.lamquant.controller.learning.training import ControllerTrainer
-from cookbooks.lamquant.controller.learning.trunk import TRUNK, Trunk, read_trunk
 from cookbooks.lamquant.controller.pooling import pool
 from cookbooks.lamquant.controller.presets import CONTROLLER_PRESETS, ControllerPreset
 from cookbooks.lamquant.controller.scores import Scores
 from cookbooks.lamquant.controller.states import Point
+from cookbooks.lamquant.controller_training.examples import Example, measure_all
+from cookbooks.lamquant.controller_training.resume import identity_of, train
+from cookbooks.lamquant.controller_training.training import ControllerTrainer
+from cookbooks.lamquant.controller_training.trunk import TRUNK, Trunk, read_trunk
 from cookbooks.lamquant.formats.corpus import Corpus, open_corpus
 from cookbooks.lamquant.labels.store import INDEX, Labels, read_labels
 from cookbooks.lamquant.pictures.states import Decided, draw_states

@@ -11,12 +11,12 @@ from cookbooks.lamquant.controller.deciders import decider
 from cookbooks.lamquant.controller.economy import rate_advantage, relative_power
 from cookbooks.lamquant.controller.features import FeatureStream
 from cookbooks.lamquant.controller.figures import alarms, auc, event_figures
-from cookbooks.lamquant.controller.learning.examples import Example
-from cookbooks.lamquant.controller.learning.training import ControllerTrainer
 from cookbooks.lamquant.controller.pooling import N_POOLED
 from cookbooks.lamquant.controller.presets import ControllerPreset
 from cookbooks.lamquant.controller.scores import Scores
 from cookbooks.lamquant.controller.states import CRITICAL, QUIET, Point
+from cookbooks.lamquant.controller_training.examples import Example
+from cookbooks.lamquant.controller_training.training import ControllerTrainer
 from cookbooks.lamquant.labels.frames import SEEN_CRITICAL, UNLABELLED, runs
 from tests.cookbooks.lamquant.controller.made_up import RATE, recording
 

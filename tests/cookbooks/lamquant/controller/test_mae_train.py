@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cookbooks.lamquant.controller.learning.masked import held, hidden_spans
+from cookbooks.lamquant.controller_training.masked import held, hidden_spans
 from tests.cookbooks.lamquant.controller.test_snn_train import CONFIG
 from tests.cookbooks.lamquant.labels.seizures import SeizureSet
 from tests.cookbooks.lamquant.verdict_case import payload

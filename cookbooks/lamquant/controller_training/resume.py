@@ -12,8 +12,8 @@ from blut_resources.payload_kit.ending import Ending
 from blut_resources.payload_kit.say import say
 from blut_resources.payload_kit.session import PayloadSession
 from cookbooks.lamquant.codec.resume import load_state, save_state
-from cookbooks.lamquant.controller.learning.examples import Example
 from cookbooks.lamquant.controller.presets import ControllerPreset
+from cookbooks.lamquant.controller_training.examples import Example
 
 STATE_SCHEMA = 1
 _RUN_ONLY = ("resume", "threads")

@@ -20,11 +20,11 @@ from torch.nn import functional
 from blut_resources.payload_kit.session import Diverged
 from cookbooks.lamquant.controller.deciders import Arrays, decider, standardised
 from cookbooks.lamquant.controller.figures import auc
-from cookbooks.lamquant.controller.learning.examples import Drawer, Example, standardisation
-from cookbooks.lamquant.controller.learning.nets import net_of
-from cookbooks.lamquant.controller.learning.tensors import optimizer_tensors, parts, restore_optimizer
 from cookbooks.lamquant.controller.pooling import pool
 from cookbooks.lamquant.controller.presets import ControllerPreset
+from cookbooks.lamquant.controller_training.examples import Drawer, Example, standardisation
+from cookbooks.lamquant.controller_training.nets import net_of
+from cookbooks.lamquant.controller_training.tensors import optimizer_tensors, parts, restore_optimizer
 from cookbooks.lamquant.labels.frames import SEEN_CRITICAL, SEEN_INTERESTING, UNLABELLED
 
 _EMA = 0.97

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from blut_resources.payload_kit.session import Diverged
 from cookbooks.lamquant.controller.deciders import standardised
-from cookbooks.lamquant.controller.learning.examples import Drawer, Example, standardisation
-from cookbooks.lamquant.controller.learning.nets import SsmNet
-from cookbooks.lamquant.controller.learning.tensors import optimizer_tensors, parts, restore_optimizer
 from cookbooks.lamquant.controller.pooling import N_POOLED, pool
 from cookbooks.lamquant.controller.presets import ControllerPreset
+from cookbooks.lamquant.controller_training.examples import Drawer, Example, standardisation
+from cookbooks.lamquant.controller_training.nets import SsmNet
+from cookbooks.lamquant.controller_training.tensors import optimizer_tensors, parts, restore_optimizer
 
 SPAN_S, HIDDEN = 2.0, 0.5
 _VAL_SEED = 0x3A5C
