@@ -1,4 +1,4 @@
-"""Exports a controller as C for a device: ``python -m cookbooks.lamquant.controller CHECKPOINT OUT``."""
+"""Writes a controller as C for a device: ``python -m cookbooks.lamquant.controller CHECKPOINT OUT``."""
 
 import argparse
 from pathlib import Path
@@ -8,7 +8,7 @@ from cookbooks.lamquant.controller.export import export_controller
 
 
 def main() -> None:
-    """Export what the command line names."""
+    """Write what the command line names."""
     parser = argparse.ArgumentParser(prog="python -m cookbooks.lamquant.controller", description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="directory of a trained controller")
     parser.add_argument("out", type=Path, help="where the C sources go")
