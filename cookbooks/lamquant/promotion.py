@@ -12,8 +12,14 @@ from blut_resources.registry.verdicts import PromotionRefused
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.artifacts.corpus import LmaCorpus, SplitManifest
 from cookbooks.lamquant.artifacts.promotion import PromotedCodec
-from cookbooks.lamquant.artifacts.training import JointCkpt, SnnCkpt
-from cookbooks.lamquant.artifacts.verdicts import FloorRegistry, PccpVerdict, SnnVerdict
+from cookbooks.lamquant.artifacts.training import DecoderCkpt, JointCkpt, SnnCkpt, TeacherCkpt
+from cookbooks.lamquant.artifacts.verdicts import (
+    DecoderVerdict,
+    FloorRegistry,
+    OracleVerdict,
+    PccpVerdict,
+    SnnVerdict,
+)
 from cookbooks.lamquant.configs.promotion import PromotedCodecConfig
 from cookbooks.lamquant.gate.floors import REGISTRY_FILE
 from cookbooks.lamquant.gate.in_force import floors_in_force
@@ -136,4 +142,16 @@ promoted_codec = promotion_of(
 )
 promoted_snn = promotion_of(
     "promoted_snn", ("snn_checkpoint", SnnCkpt), ("snn_verdict", SnnVerdict), "snn_floors"
+)
+promoted_oracle = promotion_of(
+    "promoted_oracle",
+    ("teacher_checkpoint", TeacherCkpt),
+    ("oracle_verdict", OracleVerdict),
+    "oracle_floors",
+)
+promoted_decoder = promotion_of(
+    "promoted_decoder",
+    ("decoder_checkpoint", DecoderCkpt),
+    ("decoder_verdict", DecoderVerdict),
+    "decoder_floors",
 )

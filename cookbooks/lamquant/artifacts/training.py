@@ -67,3 +67,58 @@ class SnnCkpt(Artifact):
     val_fa_per_h: float
     val_estimated_rate_advantage: float | None = None
     spike_rate: float | None = None
+
+
+class TeacherCkpt(Artifact):
+    """A codec without a device's limits, to measure by: as a joint codec's, with ``decoder/`` beside.
+
+    Attributes:
+        preset: size and length of the training: smoke, fast, medium or production.
+        epochs: finished, of the codec.
+        parameters: trained numbers of its context network.
+        decoder_parameters: those of the network that refines what its files decode to.
+        val_prdn: %, as of the joint codec, without that decoder.
+        val_bits_per_sample: of the bitstream, on the validation recordings.
+        headroom_bits_pct: %, by how much that is less than the joint codec's at equal noise ratio; negative
+            where it is more.
+    """
+
+    kind: ClassVar[str] = "lamquant.ckpt.teacher"
+    preset: str
+    epochs: int
+    parameters: int
+    decoder_parameters: int
+    val_prdn: float
+    val_bits_per_sample: float
+    headroom_bits_pct: float
+
+
+class DecoderCkpt(Artifact):
+    """A better decoder for the files of one codec: ``refine.safetensors`` and ``refine.json``.
+
+    Attributes:
+        preset: size and length of the training: smoke, fast, medium or production.
+        for_encoder: SHA-256 of the weights of the codec whose files it decodes.
+        epochs: finished, those before a resume included.
+        parameters: trained numbers.
+        val_prdn: %, of validation files of profile full, mean over recordings; lower is better.
+        val_prdn_shipped: %, of the same files by the codec's own decoder.
+        val_prdn_device: %, of files of profile device.
+        val_prdn_device_shipped: %, of these by the codec's own decoder.
+        teacher_parameters: of the context network that learned in the same pass; it lies in ``teacher/``.
+        teacher_bits_per_sample: code length of its static tables on the validation recordings.
+        shared_pass_saved_pct: %, of the time of two passes, that one for both took less.
+    """
+
+    kind: ClassVar[str] = "lamquant.ckpt.decoder"
+    preset: str
+    for_encoder: str
+    epochs: int
+    parameters: int
+    val_prdn: float
+    val_prdn_shipped: float
+    val_prdn_device: float
+    val_prdn_device_shipped: float
+    teacher_parameters: int | None = None
+    teacher_bits_per_sample: float | None = None
+    shared_pass_saved_pct: float | None = None

@@ -96,3 +96,56 @@ class SnnVerdict(GateVerdict):
     energy_auc: float | None
     n_events: int
     hours: float
+
+
+class OracleVerdict(GateVerdict):
+    """What a codec without limits would save on patients never seen, at equal PRDN: a report of headroom.
+
+    Attributes:
+        headroom_bits_pct: %, by how much its bytes are fewer than the joint codec's, over all recordings;
+            negative where they are more.
+        headroom_low_pct: lower end of the 95 % interval, by the bootstrap over blocks of ten seconds.
+        headroom_high_pct: upper end.
+        usable_as_teacher: whether the whole interval is above 0.
+        cr: of its own files, pooled.
+        worst_prdn: %, of its own files' worst recording.
+        worst_r: of the same.
+        n_recordings: with a headroom.
+    """
+
+    headroom_bits_pct: float | None
+    headroom_low_pct: float | None
+    headroom_high_pct: float | None
+    usable_as_teacher: bool
+    cr: float | None
+    worst_prdn: float | None
+    worst_r: float | None
+    n_recordings: int
+
+
+class DecoderVerdict(GateVerdict):
+    """The judgement of one decoder: what it makes better of the same bytes, on patients never seen.
+
+    Attributes:
+        outcome: ``gain``, ``no gain``, ``worse on a recording`` or ``not measured``.
+        gain_pct: %, by how much PRDN is less, mean over recordings and profiles.
+        gain_full_pct: %, of files of profile full.
+        gain_device_pct: %, of files of profile device.
+        regression_pct: %, by how much the worst recording's PRDN is more; 0 where none is worse.
+        prdn: %, of profile full, mean.
+        shipped_prdn: %, of the same files by the codec's own decoder.
+        device_prdn: %, of profile device, mean.
+        device_shipped_prdn: %, of the same files by the codec's own decoder.
+        n_recordings: measured.
+    """
+
+    outcome: str
+    gain_pct: float | None
+    gain_full_pct: float | None
+    gain_device_pct: float | None
+    regression_pct: float | None
+    prdn: float | None
+    shipped_prdn: float | None
+    device_prdn: float | None
+    device_shipped_prdn: float | None
+    n_recordings: int

@@ -18,6 +18,7 @@ from cookbooks.lamquant.lqc.decode import Decoder
 from cookbooks.lamquant.lqc.encode import encode_stream
 from cookbooks.lamquant.lqc.errors import LqcError
 from cookbooks.lamquant.lqc.model import DESCRIPTION, load_model
+from cookbooks.lamquant.lqc.planes import Profile
 from cookbooks.lamquant.lqc.refining import Refiner
 from cookbooks.lamquant.lqc.signals import SignalSource
 from cookbooks.lamquant.lqc.targets import NoiseRatio
@@ -43,20 +44,22 @@ class FileCodec(Protocol):
         ...
 
 
-def open_codec(checkpoint: Path, threads: int, refiner: Refiner | None = None) -> FileCodec:
+def open_codec(
+    checkpoint: Path, threads: int, refiner: Refiner | None = None, profile: Profile = "full"
+) -> FileCodec:
     """Returns the codec of a checkpoint, of the first version or of today's.
 
-    ``refiner`` is a better decoder for files of today's.
+    ``refiner`` is a better decoder for files of today's, ``profile`` how these are encoded.
 
     Raises:
         Refused: it is damaged or of a later version.
     """
     if _schema(checkpoint) == FIRST_SCHEMA:
-        if refiner is not None:
-            raise Refused(f"{checkpoint.name}: is of the first version, for which there is no other decoder")
+        if refiner is not None or profile != "full":
+            raise Refused(f"{checkpoint.name}: is of the first version, without profiles and other decoders")
         return _First(checkpoint)
     try:
-        return _Chunked(checkpoint, threads, refiner)
+        return _Chunked(checkpoint, threads, refiner, profile)
     except LqcError as error:
         raise Refused(f"{checkpoint.name}: {error}") from error
 
@@ -94,8 +97,9 @@ class _First:
 class _Chunked:
     """Holds a checkpoint of today's: chunk by chunk, with as much memory for a day as for an hour."""
 
-    def __init__(self, checkpoint: Path, threads: int, refiner: Refiner | None) -> None:
+    def __init__(self, checkpoint: Path, threads: int, refiner: Refiner | None, profile: Profile) -> None:
         self._model, self._threads, self._refiner = load_model(checkpoint), threads, refiner
+        self._profile: Profile = profile
         ratio = self._model.description.get("noise_ratio")
         if not isinstance(ratio, float):
             raise LqcError(f"{DESCRIPTION}: noise_ratio={ratio!r}: must be a number above 0")
@@ -106,7 +110,9 @@ class _Chunked:
         channels = (ChannelFacts(),) * len(recording.channels)
         signal = SignalSource(recording.rate_hz, recording.n_samples, channels, recording.read)
         out = io.BytesIO()
-        made = encode_stream([signal], out, self._model, self._target, threads=self._threads)
+        made = encode_stream(
+            [signal], out, self._model, self._target, profile=self._profile, threads=self._threads
+        )
         write_atomic(path, out.getvalue())
         return made.n_bytes
 

@@ -4,9 +4,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
+from blut_assets.recipes import like
 from blut_assets.stages import StageConfig
 from blut_resources.payload_kit.device import Device
-from cookbooks.lamquant.codec.presets import PRESETS
+from cookbooks.lamquant.codec.presets import DECODER_PRESETS, PRESETS, TEACHER_EPOCHS
 from cookbooks.lamquant.controller.presets import CONTROLLER_PRESETS
 
 PresetName = Literal["smoke", "fast", "medium", "production"]
@@ -25,10 +26,13 @@ Tier = Annotated[Any, AfterValidator(_tier)]
 class JointCheckpointConfig(StageConfig):
     """Says how the codec is trained; what is not given comes from the preset."""
 
-    HOW: ClassVar[frozenset[str]] = frozenset({"resume"})
+    HOW: ClassVar[frozenset[str]] = frozenset({"resume", "encoder"})
     COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"resume", "seed", "lr"})
     DURATION: ClassVar[frozenset[str]] = frozenset({"epochs"})
 
+    encoder: str = Field(
+        "", description="NAME@ALIAS or digest of a codec that is there already; one is trained if empty"
+    )
     preset: PresetName = "production"
     tier: Tier = Field(
         3,
@@ -45,6 +49,9 @@ class JointCheckpointConfig(StageConfig):
 
     def planned_epochs(self) -> int | None:
         return self.epochs or PRESETS[self.preset].epochs
+
+    def for_payload(self) -> dict[str, Any]:
+        return {name: value for name, value in super().for_payload().items() if name != "encoder"}
 
 
 class SnnCheckpointConfig(StageConfig):
@@ -88,3 +95,60 @@ class SnnCheckpointConfig(StageConfig):
 
     def planned_epochs(self) -> int | None:
         return self.epochs or CONTROLLER_PRESETS[self.preset].epochs
+
+
+class TeacherCheckpointConfig(StageConfig):
+    """Says how an oracle is trained; what is not given comes from the preset."""
+
+    HOW: ClassVar[frozenset[str]] = frozenset({"resume"})
+    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"resume", "seed"})
+    DURATION: ClassVar[frozenset[str]] = frozenset({"teacher_epochs"})
+
+    preset: PresetName = "production"
+    tier: Tier = like(JointCheckpointConfig, "tier")
+    seed: int = Field(42, ge=0)
+    teacher_hidden: int = Field(
+        64, ge=16, le=64, description="width of its context network; integers of 32 bits hold 64 and no more"
+    )
+    teacher_width: int | None = Field(
+        None,
+        ge=8,
+        le=256,
+        description="width of its decoder's network; the preset's if not given",
+    )
+    teacher_epochs: int | None = Field(
+        None, ge=1, description="twice those of the codec's preset if not given"
+    )
+    resume: Literal["auto", "never"] = like(JointCheckpointConfig, "resume")
+    device: Device = "auto"
+    threads: int = like(JointCheckpointConfig, "threads")
+
+    def planned_epochs(self) -> int | None:
+        own = self.teacher_epochs or TEACHER_EPOCHS * PRESETS[self.preset].epochs
+        return own + DECODER_PRESETS[self.preset].epochs
+
+
+class DecoderCheckpointConfig(StageConfig):
+    """Says how a decoder is trained; what is not given comes from the preset."""
+
+    HOW: ClassVar[frozenset[str]] = frozenset({"resume"})
+    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"resume", "seed"})
+    DURATION: ClassVar[frozenset[str]] = frozenset({"decoder_epochs"})
+
+    preset: PresetName = "production"
+    seed: int = Field(42, ge=0)
+    decoder_width: int | None = Field(
+        None, ge=8, le=256, description="width of its network; the preset's if not given"
+    )
+    decoder_depth: int | None = Field(
+        None, ge=1, le=12, description="layers after the first; the preset's if not given"
+    )
+    decoder_epochs: int | None = Field(None, ge=1, description="instead of the preset's")
+    teacher: bool = Field(True, description="train a teacher of the context network in the same pass")
+    teacher_hidden: int = like(TeacherCheckpointConfig, "teacher_hidden")
+    resume: Literal["auto", "never"] = like(JointCheckpointConfig, "resume")
+    device: Device = "auto"
+    threads: int = like(JointCheckpointConfig, "threads")
+
+    def planned_epochs(self) -> int | None:
+        return self.decoder_epochs or DECODER_PRESETS[self.preset].epochs

@@ -71,7 +71,12 @@ def disjoint_patients(corpus: Mapping[str, Any], split: JudgedSplit) -> list[str
 
 
 def seen_in_training(
-    candidate: Path, windows: Path, corpus: Mapping[str, Any], split: JudgedSplit
+    candidate: Path,
+    windows: Path,
+    corpus: Mapping[str, Any],
+    split: JudgedSplit,
+    *,
+    description: str = DESCRIPTION,
 ) -> list[str]:
     """Returns test patients the candidate was trained or selected on, by its description's windows.
 
@@ -81,7 +86,7 @@ def seen_in_training(
     index = windows / WINDOWS_INDEX
     try:
         data = index.read_bytes()
-        trained_on = json.loads((candidate / DESCRIPTION).read_bytes())["windows_sha256"]
+        trained_on = json.loads((candidate / description).read_bytes())["windows_sha256"]
         recordings = json.loads(data)["recordings"]
         used = {entry["stem"]: entry["subject"] for entry in recordings}
     except (OSError, KeyError, TypeError, ValueError) as error:

@@ -120,9 +120,15 @@ class Judgement:
         """
         self.violations.setdefault(check, []).extend(problems)
 
-    def note_training(self, candidate: Path) -> None:
-        """Note test patients that a codec was trained or selected on; ``windows`` is an input."""
-        found = checks.seen_in_training(candidate, self.inputs["windows"], self.corpus.index, self.split)
+    def note_training(self, candidate: Path, description: str = checks.DESCRIPTION) -> None:
+        """Note test patients that a candidate was trained or selected on; ``windows`` is an input.
+
+        ``description`` is the candidate's file that names them.
+        """
+        windows = self.inputs["windows"]
+        found = checks.seen_in_training(
+            candidate, windows, self.corpus.index, self.split, description=description
+        )
         self.note("test_patients_unseen", found)
 
     def measure_coding(self, model: Path, bitstreams: Path, decoded: Path) -> None:

@@ -36,6 +36,7 @@ from cookbooks.lamquant.signal.bands import BandName
 
 OWN = "lamquant-"
 """How the names of this cookbook's models begin; a gate follows."""
+ORACLE = "oracle"
 SCHEMA = "blut.floor_registry.v2"
 FIDELITY = ("each_recording", "each_channel", "each_stretch", "bands")
 AtLeastZero = Annotated[Number, Field(ge=0)]
@@ -125,6 +126,13 @@ class Registry(Strict):
             known = ", ".join(f"{OWN}{name}" for name in GATES)
             raise ValueError(
                 f"model {self.model!r} is none of {known}: say by `gate` which of them judges it"
+            )
+        own = self.model.removeprefix(OWN)
+        if self.gate and self.model.startswith(OWN) and own in (*GATES, "joint") and own != self.gate:
+            raise ValueError(f"model {self.model!r} is judged by another gate than {self.gate!r}")
+        if self.judged_by == ORACLE and not self.model.endswith(f"-{ORACLE}"):
+            raise ValueError(
+                f"model {self.model!r}: an oracle runs on no device: give it a name that ends in -{ORACLE}"
             )
         if (self.each_recording is None) != (self.bands is None):
             raise ValueError("each_recording and bands: one is given without the other; fidelity needs both")

@@ -134,18 +134,39 @@ def decode_chunk(
         PayloadError: bytes that cannot be such a chunk.
     """
     channels, frames, hop = shape
-    cursor = varint.Cursor(data)
-    side = SideReader(cursor.take_bytes("what stands beside the planes", cursor.take("its size", len(data))))
+    side, coded = open_chunk(data)
     steps_index, levels, offsets = _take_side(side, channels, frames)
     plans = (ALONE, ALONE)
     if channels > 1:
         plans = (shared if side.take(_SHARED, 1)[0] else ALONE, take_plan(side, shape, rate_hz))
     order = _order(levels)
     spec = PlaneSpec(levels[order], hop, rate_hz, offsets)
-    planes = decode_planes(cursor.rest(), shape, spec, model.entropy, profile)
+    planes = decode_planes(coded, shape, spec, model.entropy, profile)
     if refiner is not None:
         planes = refiner.refined(planes, spec, profile)
     return _to_channels(planes, order, steps_index, offsets, plans, rate_hz)
+
+
+def open_chunk(data: bytes) -> tuple[SideReader, bytes]:
+    """Returns what stands beside the planes of a chunk, and the coded planes.
+
+    Raises:
+        PayloadError: bytes that cannot be a chunk.
+    """
+    cursor = varint.Cursor(data)
+    beside = cursor.take_bytes("what stands beside the planes", cursor.take("its size", len(data)))
+    return SideReader(beside), cursor.rest()
+
+
+def planes_of_chunk(data: bytes, shape: tuple[int, int, int], rate_hz: float) -> tuple[PlaneSpec, bytes]:
+    """Returns what is known of the planes of a chunk of this shape, and the coded planes.
+
+    Raises:
+        PayloadError: bytes that cannot be such a chunk.
+    """
+    side, coded = open_chunk(data)
+    _, levels, offsets = _take_side(side, *shape[:2])
+    return PlaneSpec(levels[_order(levels)], shape[2], rate_hz, offsets), coded
 
 
 def _order(levels: NDArray[np.uint8]) -> NDArray[np.intp]:

@@ -4,7 +4,8 @@ The bytes: of each plane how many bins are coded (a variable-length integer; tho
 range coder's. Nothing else is needed beside ``PlaneSpec`` and the probability model.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -144,6 +145,27 @@ def decode_planes(
     base, net = entropy.net.base(spec.hop, spec.rate_hz), entropy.net
     q = read_static(body, cursor.at, *shape[1:], spec.levels, spec.offsets, bins, base, net, entropy.starts)
     return q.astype(np.float32)
+
+
+def bytes_until(
+    data: bytes, shape: tuple[int, int, int], spec: PlaneSpec, entropy: EntropyModel, frames: Sequence[int]
+) -> list[int]:
+    """Returns how many bytes of coded planes, of profile ``full``, a decoder has read after so many frames.
+
+    It reads a few bytes ahead, the same number each time.
+    """
+    _check(shape, spec, "full")
+    cursor = Cursor(data)
+    bins = np.array([cursor.take(f"bins of plane {p}", shape[2]) for p in range(shape[0])], np.int64)
+    body, read = np.frombuffer(data, np.uint8).copy(), list[int]()
+    for count in frames:
+        part = replace(spec, offsets=spec.offsets[:count])
+        size = (shape[0], count, shape[2])
+        q, recon = np.zeros(size, np.int32), np.zeros(size, np.float32)
+        state = start_decoder(body, cursor.at)
+        _code(True, state, body, q, recon, part, bins, entropy)
+        read.append(min(int(state[2]), len(data)))
+    return read
 
 
 def _head(bins: NDArray[np.int64]) -> bytes:

@@ -13,6 +13,7 @@ from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.session import PayloadSession, payload_session
 from cookbooks.lamquant.codec.files import open_codec
 from cookbooks.lamquant.formats.corpus import open_corpus
+from cookbooks.lamquant.lqc.planes import Profile
 from cookbooks.lamquant.signal.split import read_split, stems_in
 
 SUFFIX = ".lqc"
@@ -23,6 +24,7 @@ class CodingSettings:
     """Holds the config."""
 
     split: Literal["train", "val", "test"] = "test"
+    profile: Profile = "full"
     threads: Annotated[int, Bounds(1, 256)] = 1
 
 
@@ -37,7 +39,7 @@ class CodingInputs:
 
 def encode_split(session: PayloadSession, inputs: CodingInputs, settings: CodingSettings) -> int:
     """Write the bitstreams of a split; how many."""
-    codec, split = open_codec(inputs.checkpoint, settings.threads), settings.split
+    codec, split = open_codec(inputs.checkpoint, settings.threads, profile=settings.profile), settings.split
     corpus = open_corpus(session.inputs)
     stems = stems_in(read_split(inputs.split, corpus.index), split)
     if not stems:

@@ -20,7 +20,7 @@ from cookbooks.lamquant.refine.files import load_refiner
 class RefinedInputs(DecodeInputs):
     """Names the inputs."""
 
-    decoder: Path
+    refiner: Path
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
         settings, inputs = read_config(session, DecodeSettings), read_inputs(session, RefinedInputs)
         use_threads(settings.threads)
         with explained(LqcError):
-            refiner = load_refiner(inputs.decoder)
+            refiner = load_refiner(inputs.refiner)
         codec = open_codec(inputs.checkpoint, settings.threads, refiner)
         session.done(n_files=decode_all(session, codec, inputs.bitstreams))
 

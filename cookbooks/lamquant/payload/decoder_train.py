@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import torch
 
 from blut_resources.payload_kit.config import Bounds, read_config, read_inputs
@@ -32,7 +31,7 @@ from cookbooks.lamquant.refine.refiner import LoadedRefiner
 from cookbooks.lamquant.refine.training.fit import DecoderFit, identity_of, run_epochs
 from cookbooks.lamquant.refine.training.judge import mean_prdn, score_files
 from cookbooks.lamquant.refine.training.picture import draw_gain
-from cookbooks.lamquant.refine.training.save import save_refiner
+from cookbooks.lamquant.refine.training.save import save_net
 
 TEACHER = "teacher"
 
@@ -98,8 +97,7 @@ def export(session: PayloadSession, settings: DecoderSettings, fit: DecoderFit) 
         "validation": fit.corpus.val_source,
         "validation_prdn": measured,
     }
-    arrays = {name: np.asarray(value) for name, value in vars(net).items()}
-    save_refiner(session.out, arrays, encoder, facts)
+    save_net(session.out, net, model, facts)
     metrics = {"schema": "blut.training_metrics.v1", "epochs": fit.history, "final": measured}
     write_atomic(
         session.out / "metrics.json", (json.dumps(metrics, sort_keys=True, indent=1) + "\n").encode()

@@ -1,6 +1,7 @@
 """Encodes the sealed recordings for a verdict in one process, and decodes them in another."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from blut_resources.registry.models import ModelRegistry
 from blut_resources.store.artifacts import StoreError
 from cookbooks.lamquant.artifacts.corpus import LmaCorpus, SplitManifest
 from cookbooks.lamquant.artifacts.verdicts import FloorRegistry
+from cookbooks.lamquant.configs.verdict import PccpVerdictConfig
 from cookbooks.lamquant.gate.split import SPLIT_FILE, parse_split, sealed_digest
 
 CODEC_ENCODE = "cookbooks.lamquant.payload.codec_encode"
 CODEC_DECODE = "cookbooks.lamquant.payload.codec_decode"
+DECODER_DECODE = "cookbooks.lamquant.payload.decoder_decode"
 INCUMBENT = "incumbent"
 BITSTREAM_SUFFIX, BITSTREAMS, WINDOWS_INDEX = ".lqc", "bitstreams", "windows.json"
 DISTRIBUTIONS = (
@@ -36,12 +39,20 @@ DISTRIBUTIONS = (
 """What is loaded in the processes of a verdict, some of it only where it is there."""
 
 
+def encode_sealed(
+    stage: Stage, checkpoint: Path, sealed: dict[str, Path], bitstreams: Path, profile: str = "full"
+) -> Steps[Any]:
+    """Encode the sealed recordings, in a process of its own, to files in a directory."""
+    seen = {"checkpoint": checkpoint, **{name: path for name, path in sealed.items() if name != "windows"}}
+    config = {"split": "test"} if profile == "full" else {"split": "test", "profile": profile}
+    yield from attempt(stage, CODEC_ENCODE, config, seen, bitstreams, Isolation())
+
+
 def code_sealed(stage: Stage, checkpoint: Path, sealed: dict[str, Path], scratch: Path) -> Steps[Any]:
     """Encode the sealed recordings in one process and decode them in another that cannot see them."""
     scratch.mkdir()
-    seen = {"checkpoint": checkpoint, **{name: path for name, path in sealed.items() if name != "windows"}}
     bitstreams = scratch / "bitstreams"
-    yield from attempt(stage, CODEC_ENCODE, {"split": "test"}, seen, bitstreams, Isolation())
+    yield from encode_sealed(stage, checkpoint, sealed, bitstreams)
     decoded = yield from decode_blind(stage, checkpoint, bitstreams, sealed, scratch)
     return {"bitstreams": bitstreams, "decoded": decoded}
 
@@ -86,6 +97,22 @@ def code_incumbent(stage: Stage, sealed: dict[str, Path], scratch: Path) -> Step
         return {}
     coded = yield from code_sealed(stage, checkpoint, sealed, scratch)
     return {INCUMBENT: checkpoint, **coded}
+
+
+def judged_by(stage: Stage, config: PccpVerdictConfig) -> dict[str, Any]:
+    """Returns what every verdict says of the change, and of what it is computed by."""
+    return {
+        "split": "test",
+        "change": config.fingerprinted(),
+        "isolation": stage.isolation,
+        "environment": stage.environment.as_dict(),
+    }
+
+
+def keep_judged(stage: Stage, bitstreams: Path, windows: Path) -> None:
+    """Copy what was judged to the judgement, so that somebody else can judge it again."""
+    plain_copy(bitstreams, stage.out / BITSTREAMS, BITSTREAM_SUFFIX)
+    shutil.copyfile(windows / WINDOWS_INDEX, stage.out / WINDOWS_INDEX)
 
 
 def tries(

@@ -9,8 +9,10 @@ from blut_assets.artifacts import Artifact
 from blut_assets.retrying import gate_check
 from blut_resources.instance.instance import store_of
 from blut_resources.registry.verdicts import VERDICT_FILE, parse_verdict
-from cookbooks.lamquant.artifacts.verdicts import PccpVerdict, SnnVerdict
+from cookbooks.lamquant.artifacts.verdicts import DecoderVerdict, OracleVerdict, PccpVerdict, SnnVerdict
+from cookbooks.lamquant.verdicts.decoder import decoder_verdict
 from cookbooks.lamquant.verdicts.joint import pccp_verdict
+from cookbooks.lamquant.verdicts.oracle import oracle_verdict
 from cookbooks.lamquant.verdicts.snn import snn_verdict
 
 MEETS = "The candidate meets every floor of the registry."
@@ -50,7 +52,18 @@ def _found_and_alarmed(judged: SnnVerdict) -> str:
     return f"{found}, {judged.fa_per_h:.1f} false alarms an hour"
 
 
+def _headroom(judged: OracleVerdict) -> str:
+    low, high = judged.headroom_low_pct, judged.headroom_high_pct
+    return f"headroom {judged.headroom_bits_pct:+.2f} % of the bytes, 95 % interval {low:+.2f} to {high:+.2f}"
+
+
+def _gain(judged: DecoderVerdict) -> str:
+    return f"PRDN is {judged.gain_pct:.2f} % less; no recording is worse"
+
+
 GATES = [
     gate_of(pccp_verdict, "pccp_gate", PccpVerdict, _level_and_margin),
     gate_of(snn_verdict, "snn_gate", SnnVerdict, _found_and_alarmed),
+    gate_of(oracle_verdict, "oracle_gate", OracleVerdict, _headroom),
+    gate_of(decoder_verdict, "decoder_gate", DecoderVerdict, _gain),
 ]

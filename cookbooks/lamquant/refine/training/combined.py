@@ -14,7 +14,7 @@ from cookbooks.lamquant.codec.data import WindowCorpus
 from cookbooks.lamquant.codec.examples import Plane, SymbolExamples, examples_of, join
 from cookbooks.lamquant.codec.presets import DecoderPreset
 from cookbooks.lamquant.lqc.model import Model
-from cookbooks.lamquant.refine.training.groups import CodedGroup, coded_both, draw_group
+from cookbooks.lamquant.refine.training.groups import CodedCrop, coded_both, draw_group
 from cookbooks.lamquant.refine.training.learner import RefineLearner
 
 _DRAWS = 0x0DEC0DE
@@ -50,7 +50,7 @@ class CombinedPass:
     loss: float = 1.0
     spent: Spent = field(default_factory=Spent)
 
-    def run_epoch(self) -> Iterator[list[CodedGroup]]:
+    def run_epoch(self) -> Iterator[list[CodedCrop]]:
         """Yields the coded groups of each shard, once the decoder has learned from them."""
         self.epoch += 1
         rng = np.random.Generator(np.random.Philox(key=[self.seed ^ _DRAWS, self.epoch]))
@@ -69,8 +69,8 @@ class CombinedPass:
         for groups in self.run_epoch():
             yield join([one for group in groups for one in _examples(group, rng)])
 
-    def _coded(self, rng: np.random.Generator) -> list[CodedGroup]:
-        groups, channels, low_high = list[CodedGroup](), 0, self.model.levels
+    def _coded(self, rng: np.random.Generator) -> list[CodedCrop]:
+        groups, channels, low_high = list[CodedCrop](), 0, self.model.levels
         while channels < self.preset.channels_per_shard:
             began = time.perf_counter()
             crop = draw_group(self.corpus, rng, self.preset.crop_s, low_high)
@@ -85,7 +85,7 @@ class CombinedPass:
         return groups
 
 
-def _examples(group: CodedGroup, rng: np.random.Generator) -> Iterator[SymbolExamples]:
+def _examples(group: CodedCrop, rng: np.random.Generator) -> Iterator[SymbolExamples]:
     if group.profile != "device":
         return
     for p in range(len(group.y)):

@@ -26,7 +26,7 @@ _HEARD = (0.3, 3.0)
 
 
 @dataclass(frozen=True)
-class CodedGroup:
+class CodedCrop:
     """Holds the planes of a crop as they were and as they are decoded, float32 [P, F, K], in steps.
 
     ``chosen`` are the integers that were written, of profile ``device`` what the decoded values are.
@@ -105,7 +105,7 @@ def _hop(stream: Stream, length: int, rng: np.random.Generator) -> int:
     return int(rng.choice(np.array(HOPS)[usual])) if usual.any() else HOPS[0]
 
 
-def coded(crop: Crop, model: Model, profile: Profile) -> CodedGroup:
+def coded(crop: Crop, model: Model, profile: Profile) -> CodedCrop:
     """Returns what the codec makes of a crop; channels are mixed as an encoder of that profile does."""
     steps, offsets = steps_at(crop.rms, crop.level), np.zeros(crop.coefficients.shape[1], np.int8)
     y = in_steps(crop.coefficients, steps, offsets)
@@ -118,12 +118,12 @@ def coded(crop: Crop, model: Model, profile: Profile) -> CodedGroup:
     entropy = model.entropy
     if profile == "device":
         q, _, _ = choose_static(y, spec, entropy.net, entropy.starts, model.lam)
-        return CodedGroup(y, q.astype(np.float32), q, spec, profile)
+        return CodedCrop(y, q.astype(np.float32), q, spec, profile)
     decoded = np.zeros(y.shape, np.float32)
     q, _ = choose_trellis(y, spec, entropy.net, entropy.prices, model.lam, entropy.mixture.centroids, decoded)
-    return CodedGroup(y, decoded, q, spec, profile)
+    return CodedCrop(y, decoded, q, spec, profile)
 
 
-def coded_both(crop: Crop, model: Model) -> list[CodedGroup]:
+def coded_both(crop: Crop, model: Model) -> list[CodedCrop]:
     """Returns what the codec makes of a crop in each profile, ``device`` first."""
     return [coded(crop, model, profile) for profile in PROFILES]

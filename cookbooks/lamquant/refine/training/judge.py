@@ -19,7 +19,7 @@ from cookbooks.lamquant.lqc.signals import array_signal
 from cookbooks.lamquant.lqc.targets import NoiseRatio
 from cookbooks.lamquant.refine.network import RefineNet
 from cookbooks.lamquant.refine.refiner import LoadedRefiner
-from cookbooks.lamquant.refine.training.groups import CodedGroup, coded, crop_of
+from cookbooks.lamquant.refine.training.groups import CodedCrop, coded, crop_of
 
 JUDGED_AT = (TIERS[2].level, TIERS[3].level)
 _STRENGTHS = (1.0, 0.75, 0.5, 0.25)
@@ -44,7 +44,7 @@ class Validation:
 
     def __init__(self, model: Model, corpus: WindowCorpus, seconds: float) -> None:
         self._model = model
-        self._groups: dict[Profile, dict[str, list[CodedGroup]]] = {profile: {} for profile in PROFILES}
+        self._groups: dict[Profile, dict[str, list[CodedCrop]]] = {profile: {} for profile in PROFILES}
         for stream, length in corpus.val_lengths(seconds / len(JUDGED_AT)):
             rows = np.flatnonzero(stream.rms > 0)
             hop, signals = hop_for(stream.rate_hz, length), [stream.cut(c, 0, length) for c in rows.tolist()]
@@ -62,7 +62,7 @@ class Validation:
         }
 
 
-def _errors(refiner: LoadedRefiner, groups: Sequence[CodedGroup]) -> Errors:
+def _errors(refiner: LoadedRefiner, groups: Sequence[CodedCrop]) -> Errors:
     sums = np.zeros(3)
     for group in groups:
         missing = group.y - group.decoded

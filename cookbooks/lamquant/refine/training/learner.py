@@ -11,7 +11,7 @@ import torch
 from blut_resources.payload_kit.session import Diverged
 from cookbooks.lamquant.refine.features import about, local, odd, spread
 from cookbooks.lamquant.refine.guess import guess_planes
-from cookbooks.lamquant.refine.training.groups import CodedGroup
+from cookbooks.lamquant.refine.training.groups import CodedCrop
 from cookbooks.lamquant.refine.training.net import TrainedNet
 
 _EMA = 0.98
@@ -22,7 +22,7 @@ _CUT_FRAMES, _CUT_PLANES = 64, 4
 
 
 @dataclass(frozen=True)
-class Part:
+class _Part:
     """Holds what one step learns from, tensors: even features, odd ones [P, F, K, n], target [P, F, K]."""
 
     spread: torch.Tensor
@@ -32,7 +32,7 @@ class Part:
     missing: torch.Tensor
 
 
-def parts_of(group: CodedGroup, rng: np.random.Generator) -> Iterator[Part]:
+def parts_of(group: CodedCrop, rng: np.random.Generator) -> Iterator[_Part]:
     """Yields a group in pieces of a few planes and frames, in a random order; each value once."""
     guess = guess_planes(group.decoded, group.spec.hop, group.spec.rate_hz)
     planes, frames, _ = group.y.shape
@@ -50,7 +50,7 @@ def parts_of(group: CodedGroup, rng: np.random.Generator) -> Iterator[Part]:
         y = group.decoded[rows, here, :width]
         guessed, rest = guess.value[rows, here, :width], guess.rest[rows, :width]
         told = [about(group.spec, float(level), group.profile)[:width] for level in group.spec.levels[rows]]
-        yield Part(
+        yield _Part(
             torch.from_numpy(np.stack([spread(one) for one in y])),
             torch.from_numpy(np.stack([local(*one) for one in zip(y, guessed, rest, strict=True)])),
             torch.from_numpy(np.stack(told)),
@@ -77,7 +77,7 @@ class RefineLearner:
         for slot in self.optimizer.param_groups:
             slot["lr"] = self.lr * factor
 
-    def learn(self, groups: Sequence[CodedGroup], rng: np.random.Generator) -> float:
+    def learn(self, groups: Sequence[CodedCrop], rng: np.random.Generator) -> float:
         """Returns the mean loss of the groups' parts, after one step against each.
 
         The loss is the squared error of a plane, over that of the codec's own decoder: below 1 it gains.
@@ -91,7 +91,7 @@ class RefineLearner:
                 losses.append(self._step(part))
         return float(np.mean(losses)) if losses else 1.0
 
-    def _step(self, part: Part) -> float:
+    def _step(self, part: _Part) -> float:
         spread, local, about, odd, missing = (one.to(self.device) for one in vars(part).values())
         error = (self.net(spread, local, about) * odd).sum(-1) - missing
         shipped = missing.square().mean((1, 2)).clamp_min(_LEAST_ERROR)

@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from blut_resources.store.artifacts import write_atomic
+from cookbooks.lamquant.lqc.model import Model
 from cookbooks.lamquant.refine.files import DESCRIPTION, FOR_ENCODER, SCHEMA, WEIGHTS
+from cookbooks.lamquant.refine.network import RefineNet
+
+
+def save_net(directory: Path, net: RefineNet, encoder: Model, facts: dict[str, Any]) -> None:
+    """Write a network for the files of ``encoder``, as `save_refiner` does."""
+    arrays = {name: np.asarray(value) for name, value in vars(net).items()}
+    save_refiner(directory, arrays, str(encoder.description["weights_sha256"]), facts)
 
 
 def save_refiner(
