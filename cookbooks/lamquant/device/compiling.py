@@ -23,7 +23,6 @@ _SANITIZERS = ("-O1", "-g", "-fsanitize=undefined,address", "-fno-sanitize-recov
 _INTEGER_HELPER = re.compile(
     r"__aeabi_(u?l(div|mul|ls[lr]|asr)\w*|u?idiv\w*)|__(u?div|u?mod|ash[lr]|lshr|mul)di3"
 )
-_BARE = ("-nostdlib", "-static", "-Wl,--gc-sections", "-Wl,--no-relax", "-Wl,-e,_start")
 _SECONDS = 120.0
 
 
@@ -61,12 +60,13 @@ def compile_program(
     Raises:
         DeviceError: the compiler refuses; the message is its own.
     """
-    port = "port_host.c" if chain.is_host else "port_bare.c"
     flags = [*FLAGS, *(_SANITIZERS if sanitized else ()), *chain.flags]
-    link = () if chain.is_host else _BARE
     tail = () if chain.is_host else ("-lgcc",)
     program.parent.mkdir(parents=True, exist_ok=True)
-    _run([chain.compiler, *flags, *link, "-o", str(program.resolve()), main, port, *CORE, *tail], sources)
+    _run(
+        [chain.compiler, *flags, *chain.link, "-o", str(program.resolve()), main, chain.port, *CORE, *tail],
+        sources,
+    )
     return program
 
 

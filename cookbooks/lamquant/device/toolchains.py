@@ -20,9 +20,10 @@ class Toolchain:
         prefix: of the compiler and its tools.
         flags: that choose the processor.
         package: the Debian package of the compiler.
+        port: the source that stands for the machine in programs.
+        link: flags that make a program of objects.
         emulator: the command that runs a program, without it; empty on the machine itself.
         emulator_package: the Debian package of the emulator.
-        clock_hz: of a usual part, for shares of its time.
         core_flags: with which the encoder itself is measured: no floating point where a processor has it.
     """
 
@@ -30,9 +31,10 @@ class Toolchain:
     prefix: str
     flags: tuple[str, ...]
     package: str
+    port: str = "port_host.c"
+    link: tuple[str, ...] = ()
     emulator: tuple[str, ...] = ()
     emulator_package: str = ""
-    clock_hz: int = 0
     core_flags: tuple[str, ...] = ()
 
     @property
@@ -63,18 +65,23 @@ class Toolchain:
 
 
 _M33 = ("-mcpu=cortex-m33", "-mthumb", "-mfloat-abi=soft")
-_QEMU_ARM = ("qemu-arm",)
-"""Without a processor by name: with one of M profile, user mode of version 7.2 stops with an error."""
-_ARM = "gcc-arm-none-eabi"
+_BARE = ("-nostdlib", "-static", "-Wl,--gc-sections")
+_QEMU_M33 = (
+    *("qemu-system-arm", "-M", "mps2-an505", "-display", "none", "-serial", "none", "-monitor", "none"),
+    *("-semihosting-config", "enable=on,target=native", "-kernel"),
+)
+"""A board with a Cortex-M33; its console is this process's, by semihosting."""
+_ARM, _ARM_PACKAGE = "arm-none-eabi-", "gcc-arm-none-eabi"
+_BOARD = ("port_m33.c", (*_BARE, "-T", "m33.ld"), _QEMU_M33, "qemu-system-arm")
 TOOLCHAINS = {
     one.target: one
     for one in (
         Toolchain("host", "", (), "gcc", core_flags=("-mgeneral-regs-only",)),
-        Toolchain("cortex-m33", "arm-none-eabi-", _M33, _ARM, _QEMU_ARM, "qemu-user", 100_000_000),
-        Toolchain("rp2350", "arm-none-eabi-", _M33, _ARM, _QEMU_ARM, "qemu-user", 150_000_000),
+        Toolchain("cortex-m33", _ARM, _M33, _ARM_PACKAGE, *_BOARD),
+        Toolchain("rp2350", _ARM, _M33, _ARM_PACKAGE, *_BOARD),
         Toolchain(
             "rv32", "riscv64-unknown-elf-", ("-march=rv32imac", "-mabi=ilp32"), "gcc-riscv64-unknown-elf",
-            ("qemu-riscv32",), "qemu-user", 100_000_000,
+            "port_rv32.c", (*_BARE, "-Wl,--no-relax", "-Wl,-e,_start"), ("qemu-riscv32",), "qemu-user",
         ),
     )
 }  # fmt: skip

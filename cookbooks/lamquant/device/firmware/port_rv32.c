@@ -1,19 +1,6 @@
-/* No library: Linux calls by number, as qemu's user mode answers them for ARM and RISC-V. */
+/* No library: Linux calls by number, as qemu's user mode answers them for RISC-V. */
 #include "port.h"
 
-#if defined(__arm__)
-enum { READ = 3, WRITE = 4, EXIT = 1 };
-
-static long call(long number, long a, long b, long c)
-{
-    register long r7 __asm__("r7") = number;
-    register long r0 __asm__("r0") = a;
-    register long r1 __asm__("r1") = b;
-    register long r2 __asm__("r2") = c;
-    __asm__ volatile("svc 0" : "+r"(r0) : "r"(r7), "r"(r1), "r"(r2) : "memory");
-    return r0;
-}
-#else
 enum { READ = 63, WRITE = 64, EXIT = 93 };
 
 static long call(long number, long a, long b, long c)
@@ -25,7 +12,6 @@ static long call(long number, long a, long b, long c)
     __asm__ volatile("ecall" : "+r"(a0) : "r"(a7), "r"(a1), "r"(a2) : "memory");
     return a0;
 }
-#endif
 
 uint32_t port_read(void *to, uint32_t n)
 {
