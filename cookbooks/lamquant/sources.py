@@ -165,7 +165,7 @@ def requested(manifest: str, subjects: str) -> Requested:
 
 def _critical(stage: Stage, config: SplitRequestConfig) -> Steps[Any]:
     """Returns the stems of the files in which seizures are annotated, in each directory of EDF files."""
-    from cookbooks.lamquant.annotations.critical import Understood, critical_recordings
+    from cookbooks.lamquant.annotations.critical import Understood, known_critical
 
     path = vocabulary_path(config.vocabulary)
     by = Understood(config.labels, config.unknown, parse_vocabulary(read_vocabulary(path), path.name))
@@ -175,8 +175,14 @@ def _critical(stage: Stage, config: SplitRequestConfig) -> Steps[Any]:
         if root.kind == "edf":
             place = yield from recordings_root(stage, root.path, root.field)
             prefix = f"{root.name}__" if len(roots) > 1 else ""
-            keep = config.identity == "keep"
-            found += (f"{prefix}{stem}" for stem in critical_recordings(place, by, keep_identity=keep))
+            stems = known_critical(
+                stage.store,
+                place,
+                by,
+                keep_identity=config.identity == "keep",
+                version=stage.spec.code.value,
+            )
+            found += (f"{prefix}{stem}" for stem in stems)
     return tuple(sorted(found))
 
 

@@ -1,14 +1,18 @@
 """Finds the recordings with seizures in a directory, before there is a corpus or a split of it."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from blut_resources.files.digest import digest_bytes
+from blut_resources.store.artifacts import ArtifactStore, write_atomic
 from cookbooks.lamquant.annotations.beside import directories, lists_beside
 from cookbooks.lamquant.annotations.classify import Unknown
 from cookbooks.lamquant.annotations.embedded import about_file
 from cookbooks.lamquant.annotations.marks import CRITICAL, Reading
+from cookbooks.lamquant.annotations.notes import NOTES, read_notes
 from cookbooks.lamquant.annotations.outcome import decide
 from cookbooks.lamquant.annotations.reading import Labels, reads_of
 from cookbooks.lamquant.annotations.tal import read_tals
@@ -26,6 +30,29 @@ class Understood:
     labels: Labels
     unknown: Unknown
     vocabulary: Vocabulary
+
+
+def known_critical(
+    store: ArtifactStore, root: Path, by: Understood, *, keep_identity: bool, version: str
+) -> list[str]:
+    """Returns what `critical_recordings` yields; a directory that has not changed is not read again.
+
+    Args:
+        version: of the code that reads.
+
+    Raises:
+        StoreError: a file cannot be read.
+    """
+    names = find_recordings(root).names
+    lists, _ = lists_beside(root, names)
+    seen = [store.referenced(root, files).digest for files in (names, lists)]
+    key = digest_bytes(json.dumps([*seen, repr(by), keep_identity, version]).encode())
+    note = store.root / NOTES / f"critical-{key}.json"
+    if (known := read_notes(note)) is not None and isinstance(known.get("critical"), list):
+        return known["critical"]
+    found = list(critical_recordings(root, by, keep_identity=keep_identity))
+    write_atomic(note, json.dumps({"critical": found}).encode())
+    return found
 
 
 def critical_recordings(root: Path, by: Understood, *, keep_identity: bool) -> Iterator[str]:

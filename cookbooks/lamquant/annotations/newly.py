@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from blut_resources.files.digest import Hashed, digest_bytes
 from blut_resources.store.artifacts import ArtifactStore, write_atomic
@@ -16,14 +16,12 @@ from blut_resources.store.manifest import parse, read
 from cookbooks.lamquant.annotations.beside import Directory, directories, without_gz
 from cookbooks.lamquant.annotations.classify import Unknown
 from cookbooks.lamquant.annotations.embedded import about_file, embedded
+from cookbooks.lamquant.annotations.notes import NOTES, read_notes
 from cookbooks.lamquant.annotations.outcome import decide
 from cookbooks.lamquant.annotations.reading import Labels, reads_of
 from cookbooks.lamquant.annotations.vocabulary import Vocabulary
 from cookbooks.lamquant.formats.edf.problems import BadRecording
 from cookbooks.lamquant.formats.edf.recording import ReadOptions, open_edf
-
-NOTES = "annotated"
-"""Directory of the store with what was found. It may be removed: recordings are then opened again."""
 
 
 class Seen(NamedTuple):
@@ -76,7 +74,7 @@ def newly_annotated(store: ArtifactStore, now: Iterable[Seen], before: Iterable[
         return 0
     place = store.root / NOTES / f"{wanted.digest}.json"
     with store.lock(NOTES):
-        known = _noted(place)
+        known: dict[str, str] = read_notes(place) or {}
         there = {one.key: one for seen in now for one in _recordings(store, seen)}
         missing = [one for one in there.values() if one.key not in known]
         known |= {one.key: _said(one, wanted) for one in missing}
@@ -85,15 +83,6 @@ def newly_annotated(store: ArtifactStore, now: Iterable[Seen], before: Iterable[
     then = {(one.digest, known.get(one.key)) for seen in before for one in _recordings(store, seen)}
     found = {(one.digest, known[one.key]) for one in there.values() if known[one.key]}
     return len(found - then)
-
-
-def _noted(place: Path) -> dict[str, str]:
-    """Returns by recording the digest of what is said of it, empty where nothing is; what is torn is none."""
-    try:
-        notes: Any = json.loads(place.read_bytes())
-        return {key: str(said) for key, said in notes.items()}
-    except (OSError, ValueError, AttributeError):
-        return {}
 
 
 def _files(store: ArtifactStore, digest: str) -> tuple[dict[str, Hashed], Path | None]:

@@ -14,7 +14,7 @@ from cookbooks.lamquant.controlling import activity_labels, snn_checkpoint
 from cookbooks.lamquant.corpus import lma_corpus, split_manifest
 from cookbooks.lamquant.floors import SHIPPED_SNN_REGISTRY, snn_floors
 from cookbooks.lamquant.gate.in_force import registry_for
-from cookbooks.lamquant.labelling import annotation_files, annotations
+from cookbooks.lamquant.labelling import annotation_files, annotations, newly_annotated
 from cookbooks.lamquant.promotion import promoted_snn
 from cookbooks.lamquant.recipes.args import LabelArgs, TrainingArgs
 from cookbooks.lamquant.recipes.refusals import JudgedOnSplit, refuse_what_the_gate_would
@@ -75,4 +75,5 @@ SNN = Recipe(
     configure=_configure,
     input_kinds=[Recordings.kind],
     metric=Metric(snn_verdict, "auc", "highest", only_if="passed"),
+    annotated=newly_annotated,
 )
