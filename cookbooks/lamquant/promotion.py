@@ -11,6 +11,7 @@ from blut_resources.registry.models import Authority, ModelRegistry, RegistryErr
 from blut_resources.registry.verdicts import PromotionRefused
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.artifacts.corpus import LmaCorpus, SplitManifest
+from cookbooks.lamquant.artifacts.pipeline import AdaptiveCodec
 from cookbooks.lamquant.artifacts.promotion import PromotedCodec
 from cookbooks.lamquant.artifacts.training import DecoderCkpt, JointCkpt, SnnCkpt, TeacherCkpt
 from cookbooks.lamquant.artifacts.verdicts import (
@@ -18,6 +19,7 @@ from cookbooks.lamquant.artifacts.verdicts import (
     FloorRegistry,
     OracleVerdict,
     PccpVerdict,
+    PipelineVerdict,
     SnnVerdict,
 )
 from cookbooks.lamquant.configs.promotion import PromotedCodecConfig
@@ -154,4 +156,10 @@ promoted_decoder = promotion_of(
     ("decoder_checkpoint", DecoderCkpt),
     ("decoder_verdict", DecoderVerdict),
     "decoder_floors",
+)
+promoted_pipeline = promotion_of(
+    "promoted_pipeline",
+    ("adaptive_codec", AdaptiveCodec),
+    ("pipeline_verdict", PipelineVerdict),
+    "pipeline_floors",
 )

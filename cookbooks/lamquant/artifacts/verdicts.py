@@ -149,3 +149,43 @@ class DecoderVerdict(GateVerdict):
     device_prdn: float | None
     device_shipped_prdn: float | None
     n_recordings: int
+
+
+class PipelineVerdict(GateVerdict):
+    """The gate's judgement of one codec whose bits follow states, on files of patients it never saw.
+
+    Attributes:
+        grade: level of the LQS ladder that the worst recordings reach as a whole, or ``below``.
+        cr: 16-bit samples over bitstream bytes, headers included, pooled.
+        rate_advantage: bytes of the best constant level over ours, at equal error in critical seconds.
+        constant_level: the level of that.
+        critical_prdn: %, error in critical seconds, each channel of each recording alike.
+        critical_r: correlation in critical seconds.
+        elsewhere_prdn: %, error in the other seconds that somebody has looked at.
+        elsewhere_r: correlation there.
+        detection_loss: share of seizures that are found in the originals and no more in what was decoded.
+        fa_rise_pct: %, by how much false alarms rise in what was decoded.
+        event_sensitivity: share of seizures that an alarm overlaps, in the originals.
+        fa_per_h: alarms without a seizure, an hour.
+        critical_share: of the time that was coded as critical.
+        worst_cr: of the recording with the least.
+        worst_prdn: of the recording with the largest.
+        worst_r: of the recording with the least.
+    """
+
+    grade: str
+    cr: float | None
+    rate_advantage: float | None
+    constant_level: float | None
+    critical_prdn: float | None
+    critical_r: float | None
+    elsewhere_prdn: float | None
+    elsewhere_r: float | None
+    detection_loss: float | None
+    fa_rise_pct: float | None
+    event_sensitivity: float | None
+    fa_per_h: float | None
+    critical_share: float | None
+    worst_cr: float | None
+    worst_prdn: float | None
+    worst_r: float | None

@@ -12,6 +12,7 @@ from cookbooks.lamquant.codec_command.batch import Row
 from cookbooks.lamquant.codec_command.edf_in import FACTS, LEFT_OUT, REPAIRED
 from cookbooks.lamquant.codec_command.files import FileJob
 from cookbooks.lamquant.codec_command.recorded import FIRST
+from cookbooks.lamquant.controller.states import STATE_NAMES
 from cookbooks.lamquant.lqc.container.header import ChannelFacts, Group
 from cookbooks.lamquant.lqc.container.reader import ChunkReader
 from cookbooks.lamquant.lqc.course import STATES
@@ -96,10 +97,10 @@ def _fineness(reader: ChunkReader, number: int) -> dict[str, Any]:
 
 def _names(states: Any) -> dict[int, str]:
     """Returns what each offset stands for; nothing where a header does not say it in whole numbers."""
-    match states:
-        case {"base": int(base), "levels": {**levels}} if all(isinstance(n, int) for n in levels.values()):
-            return {level - base: str(name) for name, level in levels.items()}
-    return {}
+    if not isinstance(states, list) or not all(isinstance(one, int) for one in states):
+        return {}
+    base, *levels = states or [0]
+    return {level - base: name for name, level in zip(STATE_NAMES, levels, strict=False)}
 
 
 def _channel(channel: ChannelFacts) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cookbooks.lamquant.lqc.errors import InputError
 
 STATES = "states"
-"""Names the fact that says what offsets stand for: ``base``, the level at none, and ``levels`` by name."""
+"""Names the fact that says what offsets stand for: the level at none, then that of each state, ascending."""
 FINEST = 64
 """Quarter octaves by which a frame's steps may differ from its channel's."""
 

@@ -25,6 +25,7 @@ class Decided:
         signal: microvolts ``[T]`` of one channel.
         labels: uint8 ``[frames]``; ``states`` likewise.
         thresholds: critical scores above which a frame is critical, and at least interesting.
+        spent: where each chunk of its file begins, in seconds, and its kilobits a second, ``[chunks, 2]``.
     """
 
     stem: str
@@ -36,12 +37,14 @@ class Decided:
     scores: Scores
     thresholds: tuple[int, int]
     frame_ms: int
+    spent: NDArray[np.floating] | None = None
 
 
 def draw_states(found: Decided) -> bytes:
-    """Returns a PNG of labels, signal, probability and states of a recording, one above the other."""
-    figure = new_figure(11, 5.4)
-    marks, wave, odds, below = figure.subplots(4, 1, sharex=True, height_ratios=[0.5, 3, 1.6, 0.5])
+    """Returns a PNG of labels, signal, probability, bits if known, and states, one above the other."""
+    figure = new_figure(11, 5.4 if found.spent is None else 6.6)
+    heights = [0.5, 3, 1.6, *([] if found.spent is None else [1.4]), 0.5]
+    marks, wave, odds, *rate, below = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
     frame_s = found.frame_ms / 1000
     seconds = len(found.states) * frame_s
     of_labels = {UNLABELLED: "white", SEEN_INTERESTING: COLOURS[2], SEEN_CRITICAL: COLOURS[3]}
@@ -64,10 +67,15 @@ def draw_states(found: Decided) -> bytes:
         odds.axhline(chance, color=colour, linewidth=0.9, linestyle="--")
     odds.set_ylim(0, 1)
     odds.set_ylabel("P(critical)", fontsize=SMALL)
+    if found.spent is not None:
+        (axis,) = rate
+        axis.stairs(found.spent[:, 1], [*found.spent[:, 0], seconds], color="0.15", fill=True)
+        axis.set_ylim(0, None)
+        axis.set_ylabel("kbit/s", fontsize=SMALL)
     for axis, name in ((marks, "marked"), (below, "state")):
         axis.set_yticks([])
         axis.set_ylabel(name, fontsize=SMALL, rotation=0, ha="right", va="center")
-    for axis in (marks, wave, odds, below):
+    for axis in (marks, wave, odds, *rate, below):
         axis.tick_params(labelsize=SMALL)
         axis.set_xlim(0, seconds)
     below.set_xlabel(f"seconds of {found.stem}", fontsize=SMALL)

@@ -9,10 +9,17 @@ from blut_assets.artifacts import Artifact
 from blut_assets.retrying import gate_check
 from blut_resources.instance.instance import store_of
 from blut_resources.registry.verdicts import VERDICT_FILE, parse_verdict
-from cookbooks.lamquant.artifacts.verdicts import DecoderVerdict, OracleVerdict, PccpVerdict, SnnVerdict
+from cookbooks.lamquant.artifacts.verdicts import (
+    DecoderVerdict,
+    OracleVerdict,
+    PccpVerdict,
+    PipelineVerdict,
+    SnnVerdict,
+)
 from cookbooks.lamquant.verdicts.decoder import decoder_verdict
 from cookbooks.lamquant.verdicts.joint import pccp_verdict
 from cookbooks.lamquant.verdicts.oracle import oracle_verdict
+from cookbooks.lamquant.verdicts.pipeline import pipeline_verdict
 from cookbooks.lamquant.verdicts.snn import snn_verdict
 
 MEETS = "The candidate meets every floor of the registry."
@@ -61,8 +68,14 @@ def _gain(judged: DecoderVerdict) -> str:
     return f"PRDN is {judged.gain_pct:.2f} % less; no recording is worse"
 
 
+def _advantage_and_error(judged: PipelineVerdict) -> str:
+    fewer = f"{judged.rate_advantage:.2f} times fewer bytes than the best constant level"
+    return f"{fewer}, PRDN {judged.critical_prdn:.1f} % in critical seconds"
+
+
 GATES = [
     gate_of(pccp_verdict, "pccp_gate", PccpVerdict, _level_and_margin),
+    gate_of(pipeline_verdict, "pipeline_gate", PipelineVerdict, _advantage_and_error),
     gate_of(snn_verdict, "snn_gate", SnnVerdict, _found_and_alarmed),
     gate_of(oracle_verdict, "oracle_gate", OracleVerdict, _headroom),
     gate_of(decoder_verdict, "decoder_gate", DecoderVerdict, _gain),
