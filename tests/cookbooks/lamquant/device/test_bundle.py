@@ -1,6 +1,7 @@
 """A bundle is what its checkpoint gives, takes what the compiler says, and is refused otherwise."""
 
 import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -123,6 +124,13 @@ def test_21_channels_fit_64_kib(model_dir: Path, tmp_path: Path):
         )
         write_sources(model_at(model_dir), layout, tmp_path / str(bits))
         assert measure_budget(HOST, tmp_path / str(bits), tmp_path / f"o{bits}").ram_bytes <= 65_536
+
+
+def test_a_bundle_is_built_and_tested_without_blut(small: Built, tmp_path: Path):
+    copied = Path(shutil.copytree(small.bundle, tmp_path / "copied", ignore=shutil.ignore_patterns("build")))
+    done = subprocess.run(["make", "check"], cwd=copied, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "all vectors give the bytes" in done.stderr
 
 
 def test_what_an_encoder_was_not_built_for_is_refused_with_the_field_and_the_remedy(small: Built):

@@ -83,3 +83,11 @@ def test_the_sanitized_program_writes_the_same_bytes(fine: Built, tmp_path: Path
         assert encode_with(fine.bundle, x, 512.0, 0.1, program=program) == encode_with(
             fine.bundle, x, 512.0, 0.1
         )
+
+
+def test_what_was_written_before_the_battery_died_is_read(small: Built):
+    x = np.rint(eeg_like(2, 30, 100.0, seed=4)).astype(np.int32)
+    made = encode_with(small.bundle, x, 100.0, 0.1)
+    read = decode(made[: len(made) // 2], model_at(small.model))
+    assert 500 < read.shape[1] < x.shape[1]
+    assert np.array_equal(read[:, :500], decode(made, model_at(small.model))[:, :500])
