@@ -11,6 +11,7 @@ from blut_resources.registry.models import Authority, ModelRegistry, RegistryErr
 from blut_resources.registry.verdicts import PromotionRefused
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.artifacts.corpus import LmaCorpus, SplitManifest
+from cookbooks.lamquant.artifacts.firmware import DeviceVerdict, FirmwareBundle
 from cookbooks.lamquant.artifacts.pipeline import AdaptiveCodec
 from cookbooks.lamquant.artifacts.promotion import PromotedCodec
 from cookbooks.lamquant.artifacts.training import DecoderCkpt, JointCkpt, SnnCkpt, TeacherCkpt
@@ -162,4 +163,7 @@ promoted_pipeline = promotion_of(
     ("adaptive_codec", AdaptiveCodec),
     ("pipeline_verdict", PipelineVerdict),
     "pipeline_floors",
+)
+promoted_device = promotion_of(
+    "promoted_device", ("firmware_bundle", FirmwareBundle), ("device_verdict", DeviceVerdict), "device_floors"
 )

@@ -40,3 +40,14 @@ class RecordingCoder:
             ValueError: damaged bytes, or a file made with another checkpoint.
         """
         return decode(data, self.model)
+
+
+class DeviceCoder(RecordingCoder):
+    """Encodes as a microcontroller does, in one pass; the error is about ``noise_ratio``, and not bounded."""
+
+    def encode(self, digital: NDArray[np.int32], rate_hz: float) -> bytes:
+        """Returns the bitstream file of a recording [C, T], in the device profile; raises as its base."""
+        target = NoiseRatio(self.noise_ratio)
+        with warnings.catch_warnings():  # that nothing is promised is what is asked for
+            warnings.simplefilter("ignore")
+            return encode(digital, rate_hz, self.model, target, profile="device", threads=1)

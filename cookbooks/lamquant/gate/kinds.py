@@ -37,6 +37,7 @@ GATES: Mapping[GateName, Gate] = {
             "bit_exact_violations",
             "bundle_mismatches",
             "budgets_unmeasured",
+            "device_limits_violations",
             "sanitizer_findings",
         ),
     ),

@@ -2,6 +2,7 @@
 
 from cookbooks.lamquant.recipes.combined_decoder import COMBINED_DECODER
 from cookbooks.lamquant.recipes.data_prep import DATA_PREP
+from cookbooks.lamquant.recipes.encoder import ENCODER
 from cookbooks.lamquant.recipes.full_pipeline import FULL_PIPELINE
 from cookbooks.lamquant.recipes.joint_codec import JOINT_CODEC
 from cookbooks.lamquant.recipes.oracle import ORACLE
@@ -14,4 +15,5 @@ RECIPES = [
     ORACLE,
     COMBINED_DECODER,
     FULL_PIPELINE,
+    ENCODER,
 ]

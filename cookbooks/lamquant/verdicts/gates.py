@@ -9,6 +9,7 @@ from blut_assets.artifacts import Artifact
 from blut_assets.retrying import gate_check
 from blut_resources.instance.instance import store_of
 from blut_resources.registry.verdicts import VERDICT_FILE, parse_verdict
+from cookbooks.lamquant.artifacts.firmware import DeviceVerdict
 from cookbooks.lamquant.artifacts.verdicts import (
     DecoderVerdict,
     OracleVerdict,
@@ -17,6 +18,7 @@ from cookbooks.lamquant.artifacts.verdicts import (
     SnnVerdict,
 )
 from cookbooks.lamquant.verdicts.decoder import decoder_verdict
+from cookbooks.lamquant.verdicts.device import device_verdict
 from cookbooks.lamquant.verdicts.joint import pccp_verdict
 from cookbooks.lamquant.verdicts.oracle import oracle_verdict
 from cookbooks.lamquant.verdicts.pipeline import pipeline_verdict
@@ -73,10 +75,16 @@ def _advantage_and_error(judged: PipelineVerdict) -> str:
     return f"{fewer}, PRDN {judged.critical_prdn:.1f} % in critical seconds"
 
 
+def _budget_and_margin(judged: DeviceVerdict) -> str:
+    room = f"{judged.flash_bytes:g} bytes of flash, {judged.ram_bytes:g} of RAM"
+    return f"{room}; every byte is the twin's; least margin: {judged.worst_part}"
+
+
 GATES = [
     gate_of(pccp_verdict, "pccp_gate", PccpVerdict, _level_and_margin),
     gate_of(pipeline_verdict, "pipeline_gate", PipelineVerdict, _advantage_and_error),
     gate_of(snn_verdict, "snn_gate", SnnVerdict, _found_and_alarmed),
     gate_of(oracle_verdict, "oracle_gate", OracleVerdict, _headroom),
     gate_of(decoder_verdict, "decoder_gate", DecoderVerdict, _gain),
+    gate_of(device_verdict, "device_gate", DeviceVerdict, _budget_and_margin),
 ]

@@ -127,11 +127,12 @@ def test_what_nobody_looked_at_or_measured_is_missed(case):
     missed = {c.name: c.measured for c in verdict_of(found).criteria if not c.passed}
     assert missed == {
         "budgets_unmeasured": None,
+        "device_limits_violations": None,
         "sanitizer_findings": None,
         "flash_bytes": 1001,
         "ram_bytes": None,
     }
-    for name in ("budgets_unmeasured", "sanitizer_findings"):
+    for name in ("budgets_unmeasured", "device_limits", "sanitizer_findings"):
         found.note(name, [])
     found.measured[CORPUS] |= {"flash_bytes": 1000, "ram_bytes": 1}
     assert verdict_of(found).passed, verdict_of(found).reasons
