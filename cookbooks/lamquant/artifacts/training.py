@@ -31,6 +31,27 @@ class JointCkpt(Artifact):
     val_bits_per_sample: float
 
 
+class MaeCkpt(Artifact):
+    """A controller's trunk that was trained without labels, or a note that none was wanted.
+
+    Attributes:
+        trained: whether there is one.
+        preset: size and length of the training.
+        epochs: finished, those before a resume included.
+        parameters: trained numbers.
+        val_masked_loss: squared error in hidden frames of the validation patients, in variances.
+        val_baseline_loss: of the better of two guesses, the last frame seen and the mean; it is larger.
+    """
+
+    kind: ClassVar[str] = "lamquant.ckpt.mae"
+    trained: bool
+    preset: str
+    epochs: int = 0
+    parameters: int = 0
+    val_masked_loss: float | None = None
+    val_baseline_loss: float | None = None
+
+
 class SnnCkpt(Artifact):
     """A controller as it ships, in integers, and the logistic one that was trained beside it.
 

@@ -54,6 +54,29 @@ class JointCheckpointConfig(StageConfig):
         return {name: value for name, value in super().for_payload().items() if name != "encoder"}
 
 
+class MaeCheckpointConfig(StageConfig):
+    """Says whether and how a trunk is trained without labels; what is not given is the preset's."""
+
+    HOW: ClassVar[frozenset[str]] = frozenset({"resume"})
+    COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"resume", "seed", "lr"})
+    DURATION: ClassVar[frozenset[str]] = frozenset({"epochs"})
+
+    mae_pretrain: bool = Field(
+        False,
+        description="train the controller's trunk without labels at first; refused where a guess is better",
+    )
+    preset: PresetName = "production"
+    seed: int = Field(42, ge=0)
+    epochs: int | None = Field(None, ge=1)
+    lr: float | None = Field(None, gt=0, le=1)
+    context_s: float = Field(60.0, ge=5, le=600, description="seconds of a training crop")
+    resume: Literal["auto", "never"] = Field("auto", description="auto continues a killed training")
+    threads: int = Field(1, ge=1, le=256, description="CPU threads; equal numbers give equal bytes")
+
+    def planned_epochs(self) -> int | None:
+        return (self.epochs or CONTROLLER_PRESETS[self.preset].epochs) if self.mae_pretrain else None
+
+
 class SnnCheckpointConfig(StageConfig):
     """Says how the controller is trained and its thresholds are chosen; what is not given is the preset's."""
 

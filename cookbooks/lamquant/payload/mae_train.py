@@ -34,6 +34,7 @@ from cookbooks.lamquant.pictures.curves import draw_losses
 class TrunkSettings:
     """Holds what `MaeCheckpointConfig` says. What is None comes from the preset."""
 
+    mae_pretrain: bool = True
     preset: Literal["smoke", "fast", "medium", "production"] = "fast"
     seed: Annotated[int, Bounds(0, 2**31 - 1)] = 0
     epochs: Annotated[int, Bounds(1, 100_000)] | None = None

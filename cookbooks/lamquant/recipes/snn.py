@@ -8,9 +8,9 @@ from blut_assets.stages import StageConfig
 from cookbooks.lamquant.artifacts.corpus import Recordings
 from cookbooks.lamquant.artifacts.verdicts import SnnVerdict
 from cookbooks.lamquant.configs.promotion import PromotedCodecConfig
-from cookbooks.lamquant.configs.training import SnnCheckpointConfig
+from cookbooks.lamquant.configs.training import MaeCheckpointConfig, SnnCheckpointConfig
 from cookbooks.lamquant.configs.verdict import FloorRegistryConfig, PccpVerdictConfig
-from cookbooks.lamquant.controlling import activity_labels, snn_checkpoint
+from cookbooks.lamquant.controlling import activity_labels, mae_checkpoint, snn_checkpoint
 from cookbooks.lamquant.corpus import lma_corpus, split_manifest
 from cookbooks.lamquant.floors import SHIPPED_SNN_REGISTRY, snn_floors
 from cookbooks.lamquant.gate.in_force import registry_for
@@ -26,6 +26,7 @@ class ControllerArgs(TrainingArgs):
     """Says how the controller is trained, and its thresholds are chosen."""
 
     model: Literal["ssm", "lif", "logistic"] = like(SnnCheckpointConfig, "model")
+    mae_pretrain: bool = like(MaeCheckpointConfig, "mae_pretrain")
     context_s: float = like(SnnCheckpointConfig, "context_s")
     lambda_spike: float = like(SnnCheckpointConfig, "lambda_spike")
     target_sensitivity: float = like(SnnCheckpointConfig, "target_sensitivity")
@@ -45,6 +46,21 @@ class ControllerArgs(TrainingArgs):
         if self.device == "cuda":
             raise ValueError("device = 'cuda': the controller is trained on the CPU: leave it out")
 
+    def controller_configs(self) -> dict[str, StageConfig]:
+        """Returns the configs of the trunk and of the controller.
+
+        Raises:
+            ValueError: a trunk is wanted for a model that has none.
+        """
+        if self.mae_pretrain and self.model != "ssm":
+            raise ValueError(
+                f"mae_pretrain = true: model={self.model!r} has no trunk: choose ssm, or leave it out"
+            )
+        return {
+            "mae_checkpoint": config_from(MaeCheckpointConfig, self),
+            "snn_checkpoint": config_from(SnnCheckpointConfig, self),
+        }
+
 
 class SnnArgs(JudgedOnSplit, LabelArgs, ControllerArgs):
     """Holds the args of ``lamquant_snn``."""
@@ -55,7 +71,7 @@ def _configure(args: SnnArgs) -> Mapping[str, StageConfig]:
     args.refuse_gpu()
     return {
         **args.label_configs(),
-        "snn_checkpoint": config_from(SnnCheckpointConfig, args),
+        **args.controller_configs(),
         "snn_floors": config_from(FloorRegistryConfig, args),
         "snn_verdict": config_from(PccpVerdictConfig, args),
         "promoted_snn": config_from(PromotedCodecConfig, args, alias=args.promote_as),
@@ -69,7 +85,7 @@ SNN = Recipe(
     args=SnnArgs,
     assets=[
         *(recordings, lma_corpus, split_request, split_manifest, annotation_files, annotations),
-        *(activity_labels, snn_checkpoint, snn_floors, snn_verdict, promoted_snn),
+        *(activity_labels, mae_checkpoint, snn_checkpoint, snn_floors, snn_verdict, promoted_snn),
     ],
     output=SnnVerdict,
     configure=_configure,
