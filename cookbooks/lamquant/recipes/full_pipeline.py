@@ -10,9 +10,9 @@ from cookbooks.lamquant.artifacts.corpus import Recordings
 from cookbooks.lamquant.artifacts.verdicts import PipelineVerdict
 from cookbooks.lamquant.configs.pipeline import AdaptiveCodecConfig
 from cookbooks.lamquant.configs.promotion import PromotedCodecConfig
-from cookbooks.lamquant.configs.training import JointCheckpointConfig, SnnCheckpointConfig
+from cookbooks.lamquant.configs.training import JointCheckpointConfig
 from cookbooks.lamquant.configs.verdict import FloorRegistryConfig, PccpVerdictConfig
-from cookbooks.lamquant.controlling import activity_labels, snn_checkpoint
+from cookbooks.lamquant.controlling import activity_labels, mae_checkpoint, snn_checkpoint
 from cookbooks.lamquant.corpus import lma_corpus, split_manifest, training_windows
 from cookbooks.lamquant.floors import SHIPPED_PIPELINE_REGISTRY, pipeline_floors
 from cookbooks.lamquant.gate.in_force import registry_for
@@ -41,7 +41,7 @@ def _configure(args: FullPipelineArgs) -> Mapping[str, StageConfig]:
         **args.windows_configs(),
         **args.label_configs(),
         "joint_checkpoint": config_from(JointCheckpointConfig, args, tier="all"),
-        "snn_checkpoint": config_from(SnnCheckpointConfig, args),
+        **args.controller_configs(),
         "adaptive_codec": config_from(AdaptiveCodecConfig, args),
         "pipeline_floors": config_from(FloorRegistryConfig, args),
         "pipeline_verdict": config_from(PccpVerdictConfig, args),
@@ -56,7 +56,7 @@ FULL_PIPELINE = Recipe(
     args=FullPipelineArgs,
     assets=[
         *(recordings, lma_corpus, split_request, split_manifest, training_windows),
-        *(annotation_files, annotations, activity_labels, joint_checkpoint, snn_checkpoint),
+        *(annotation_files, annotations, activity_labels, joint_checkpoint, mae_checkpoint, snn_checkpoint),
         *(adaptive_codec, pipeline_floors, pipeline_verdict, promoted_pipeline),
     ],
     output=PipelineVerdict,
