@@ -207,6 +207,7 @@ def test_frames_without_a_label_count_nowhere(decisions: DecisionCase) -> None:
         np.save(decisions.labels / "sealed" / f"{row['recording']}.npy", own)
     after = decisions.judge()
     assert figure(after, "fa_per_h") == 0
+    assert not [row for row in after.details["events"] if row["what"] == "false alarm"]
     assert after.details["counts"]["hours"] < before.details["counts"]["hours"]
     assert figure(after, "critical_share") < figure(before, "critical_share")
 
