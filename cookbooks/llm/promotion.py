@@ -19,6 +19,7 @@ from cookbooks.llm.artifacts import (
     RegisteredModel,
 )
 from cookbooks.llm.configs.promotion import RegisteredConfig, names_of
+from cookbooks.llm.gate.descent import rests_on_synthetic
 from cookbooks.llm.gate.rules import floors_in_force, learned_from_a_model, read_evidence, verdict_of
 from cookbooks.llm.llama.fidelity import FILE
 
@@ -59,11 +60,12 @@ def registered(
         floors = floors_in_force(
             evidence, max_loss_increase=config.max_loss_increase, min_rows=config.min_eval_rows
         )
+        registry = ModelRegistry(stage.store.root / "registry")
         synthetic = learned_from_a_model(stage.store.read(checkpoint.digest, "trainer.json"))
+        synthetic = synthetic or rests_on_synthetic(registry, stage.store, base_model.digest)
         verdict = verdict_of(name, inputs, evidence, floors, config.change, synthetic=synthetic)
     except ValueError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    registry = ModelRegistry(stage.store.root / "registry")
     record = registry.register(
         name,
         candidate=gguf.digest,

@@ -1,12 +1,17 @@
 """What lets a GGUF pass, and that whatever is missing, strange or about another file does not."""
 
 import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from blut_resources.registry.models import ModelRegistry
 from blut_resources.registry.verdicts import Change, Verdict
+from blut_resources.store.artifacts import ArtifactStore
 from cookbooks.llm.configs.promotion import names_of
+from cookbooks.llm.gate.descent import rests_on_synthetic
 from cookbooks.llm.gate.floors import EXAMPLE, pinned_floors
 from cookbooks.llm.gate.rules import floors_in_force, learned_from_a_model, read_evidence, verdict_of
 
@@ -175,3 +180,22 @@ def test_the_alias_is_one_of_the_model_that_is_registered() -> None:
             names_of("mine", promote_as)
     with pytest.raises(ValueError, match="makes the registered name ''"):
         names_of("_", "")
+
+
+@pytest.mark.parametrize(("made_up", "rests"), [(True, True), (False, False)])
+def test_what_is_trained_on_from_a_model_of_synthetic_data_rests_on_it_too(
+    tmp_path: Path, made_up: bool, rests: bool
+) -> None:
+    store, registry = ArtifactStore(tmp_path / "store"), ModelRegistry(tmp_path / "registry")
+    evidence = read_evidence(json.dumps(FIDELITY).encode(), json.dumps(report()).encode(), DIGESTS)
+    floors = floors_in_force(evidence, max_loss_increase=0.0, min_rows=20)
+    verdict = verdict_of("mine", {}, evidence, floors, CHANGE, synthetic=made_up)
+    folder = store.staging()
+    (folder / "verdict.json").write_bytes(verdict.to_json())
+    merged, digest = "a" * 64, store.put(folder)
+    told = {"verdict": digest, "passed": True, "floors": floors, "figures": {}, "license": "", "run": "r"}
+    registry.register("mine", candidate="c" * 64, inputs={"merged": merged}, **told)
+    assert rests_on_synthetic(registry, store, merged) is rests
+    assert not rests_on_synthetic(registry, store, "d" * 64), "of that nobody has registered anything"
+    shutil.rmtree(tmp_path / "store")
+    assert rests_on_synthetic(registry, ArtifactStore(tmp_path / "store"), merged), "nobody can say otherwise"
