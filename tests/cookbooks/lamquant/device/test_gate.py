@@ -15,7 +15,8 @@ from blut_resources.registry.verdicts import Verdict, parse_verdict
 from cookbooks.lamquant.device.bundle import MANIFEST
 from cookbooks.lamquant.device.compiling import CORE
 from cookbooks.lamquant.formats.corpus import read_corpus
-from cookbooks.lamquant.gate import device
+from cookbooks.lamquant.gate import bundle, device
+from cookbooks.lamquant.gate.page import shown
 from cookbooks.lamquant.lqc.encode import encode
 from cookbooks.lamquant.lqc.model import load_model
 from cookbooks.lamquant.lqc.targets import NoiseRatio
@@ -110,8 +111,16 @@ def spoiled(built: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> D
     return Device(tmp_path / "case")
 
 
-def test_a_program_passes_whose_bytes_are_the_twins_and_that_keeps_its_budget(built: Device) -> None:
-    verdict = built.judge()
+@pytest.fixture(scope="session")
+def passing(built: Device) -> Verdict:
+    """The verdict on what nobody has spoiled."""
+    return built.judge()
+
+
+def test_a_program_passes_whose_bytes_are_the_twins_and_that_keeps_its_budget(
+    built: Device, passing: Verdict
+) -> None:
+    verdict = passing
     assert verdict.passed, verdict.reasons
     assert verdict.candidate == digest_path(built.candidate) and verdict.model == "lamquant-device"
     manifest = json.loads((built.candidate / MANIFEST).read_text())
@@ -190,3 +199,32 @@ def test_a_bundle_is_built_for_the_recordings_and_says_which_program_it_is(built
     assert {*CORE, "Makefile", "model.safetensors", "model.json"} <= {
         p.name for p in built.candidate.iterdir()
     }
+
+
+def test_a_verdict_on_a_device_travels_with_its_files(
+    built: Device, passing: Verdict, tmp_path: Path
+) -> None:
+    roles = bundle.carried(passing)
+    assert roles and set(roles) == {"candidate", "floors", "split"}
+    shutil.copytree(built.registry, tmp_path / "floors")
+    shutil.copytree(built.split, tmp_path / "split")
+    shutil.copytree(built.bitstreams, tmp_path / "verdict" / "bitstreams")
+    shutil.copy(built.windows / "windows.json", tmp_path / "verdict" / "windows.json")
+    (tmp_path / "verdict" / "verdict.json").write_bytes(passing.to_json())
+    digests = {**roles, "verdict": digest_path(tmp_path / "verdict")}
+    assert bundle.problems(tmp_path, passing, digests) == []
+    (told,) = bundle.again(tmp_path, passing, built.corpus)
+    assert "run the recipe once more" in told
+    sent = next((tmp_path / "verdict" / "bitstreams").iterdir())
+    sent.write_bytes(sent.read_bytes()[:-1])
+    digests["verdict"] = digest_path(tmp_path / "verdict")
+    assert bundle.problems(tmp_path, passing, digests) == ["the bitstreams are not those that were judged"]
+
+
+def test_the_page_shows_budgets_beside_their_floors(passing: Verdict, tmp_path: Path) -> None:
+    (tmp_path / "verdict.json").write_bytes(passing.to_json())
+    page = shown(tmp_path)
+    rows = [row.data for row in page["judged"].value.records]
+    assert {"figure": "cr_loss_pct", "floor": "<= 5"}.items() <= rows[-1].items() and rows[-1][""] == "met"
+    assert {row["figure"] for row in rows} == {"flash_bytes", "ram_bytes", "cr_loss_pct"}
+    assert "worst" in page and "verdict" in page
