@@ -1,19 +1,22 @@
 """The recipe from recordings to a name: what it refuses before it begins, and one run of all of it."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from edfio import read_edf
 
+from blut_assets.history.planning import plan
 from blut_assets.recipes import ArgsError
 from blut_assets.testing import blut_instance, materialize
 from blut_resources.instance.instance import store_of
 from blut_resources.registry.models import ModelRegistry
 from blut_resources.registry.verdicts import parse_verdict
 from cookbooks.lamquant.recipes.snn import SNN
+from cookbooks.lamquant.samples.synthetic import Hard, write_synthetic
 from tests.cookbooks.lamquant.gate.decision_case import REGISTRY
+from tests.cookbooks.lamquant.labels.seizures import CHANNELS
 
 __all__ = ["blut_instance"]
 
@@ -56,8 +59,9 @@ def test_recordings_become_a_judged_controller_with_a_synthetic_name(
     tmp_path: Path, blut_instance: dg.DagsterInstance
 ) -> None:
     (tmp_path / "floors.yaml").write_text(LENIENT)
+    edf = write_synthetic(tmp_path / "edf", 7, 60, 3, rate_hz=128, channels=CHANNELS, hard=Hard(3, True))
     args = {
-        "edf_root": SYNTHETIC,
+        "edf_root": str(tmp_path / "edf"),
         "preset": "smoke",
         "model": "logistic",
         "val_fraction": 0.3,
@@ -68,7 +72,8 @@ def test_recordings_become_a_judged_controller_with_a_synthetic_name(
         "author": "tester",
         "description": "a first one",
     }
-    result = materialize(SNN.assets, blut_instance, run_config=SNN.run_config(SNN.parse(args)))
+    parsed = SNN.parse(args)
+    result = materialize(SNN.assets, blut_instance, run_config=SNN.run_config(parsed))
     assert result.success
     store = store_of(blut_instance)
 
@@ -88,4 +93,16 @@ def test_recordings_become_a_judged_controller_with_a_synthetic_name(
     assert len(list(kept.glob("*.states"))) == verdict.details["counts"]["recordings"]
     page = result.asset_materializations_for_node("lamquant__snn_verdict")[0].metadata
     assert "Synthetic recordings" in str(page["figures"].value)
-    assert json.loads(json.dumps(verdict.details["events"]))
+
+    def planned() -> dict[str, str]:
+        found = plan(blut_instance, SNN.assets, SNN.configs(parsed))
+        return {one.asset.removeprefix("lamquant/"): one.state for one in found}
+
+    assert planned()["snn_verdict"] == planned()["activity_labels"] == "fresh"
+    calm = next(path for path in edf if not any(m.text == "seizure" for m in read_edf(path).annotations))
+    rows = "channel,start_time,stop_time,label,confidence\nTERM,5.0,9.0,spsw,1.0\n"
+    calm.with_suffix(".csv_bi").write_text(f"# duration = 60.0 secs\n{rows}")
+    changed = planned()
+    assert changed["annotations"] == "stale"
+    assert changed["activity_labels"] == changed["snn_checkpoint"] == changed["snn_verdict"] == "blocked"
+    assert changed["lma_corpus"] == changed["split_manifest"] == "fresh", "who is sealed stays sealed"
