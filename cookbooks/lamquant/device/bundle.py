@@ -106,9 +106,12 @@ def macs_per_sample(model: Model, layout: Layout, asked: float = 1.0) -> float:
     """
     hidden = len(model.entropy.net.b2)
     stages = layout.hop.bit_length() - 2
-    transform = 2 * (2 + 4 + 2 * stages)
+    # window, two turns, the FFT's stages; and all of it again, since the offset comes before the first plane
+    transform = 2 * (2 + 4 + stages)
     network = (15 + hidden + 1) * hidden
-    return transform + 4 + layout.bins / layout.hop * (2 + 2 * 2 + asked * network)
+    # into steps, and error and price of the up to three values that are tried
+    chosen = 1 + 3 * 2
+    return transform + 4 + layout.bins / layout.hop * (chosen + asked * network)
 
 
 def _cost(model: Model, layout: Layout, asked: float) -> dict[str, Any]:
