@@ -37,7 +37,6 @@ CALLED_ELSEWHERE: Mapping[str, tuple[str, ...]] = {
     "who decodes without Blut calls them": ("damaged_ranges", "parse_target", "read_all", "read_seconds"),
     "only tests call them yet: either something begins to, or they go": (
         *("metrics_files", "open_windows", "quant_of", "save_importance"),
-        *("build_bundle", "bundle_layout", "check_bundle", "compile_bundle", "encode_with", "to_json"),
     ),
 }
 """Names that are used without being written, by who uses them."""

@@ -191,15 +191,6 @@ def compile_bundle(bundle: str | Path, program: str | Path, *, sanitized: bool =
     return compile_program(toolchain_of("host"), Path(bundle), "main.c", Path(program), sanitized=sanitized)
 
 
-def bundle_layout(bundle: str | Path) -> Layout:
-    """Returns what a bundle was built for.
-
-    Raises:
-        DeviceError: it is not a bundle.
-    """
-    return Layout.from_json(read_manifest(bundle)["layout"])
-
-
 def encode_with(
     bundle: str | Path,
     ints: NDArray[np.integer],

@@ -11,12 +11,15 @@ from cookbooks.lamquant.device.toolchains import toolchain_of
 from cookbooks.lamquant.lqc.model import Model
 
 KIB = 1024
-LEAST_FRAMES, LEAST_HOP, LEAST_BUFFER = 4, 64, 512
+LEAST_FRAMES, LEAST_HOP = 12, 64
 """Shorter chunks cost more in heads, and a shorter hop in resolution, than anybody should pay unasked."""
+_BITS_A_VALUE = 2
+"""Room for a coded value at least, so that hardly any frame is coarsened for want of it."""
 
 
 def fitted(model: Model, layout: Layout, target: str, max_ram_kib: int, *, hops: bool) -> Layout:
-    """Returns the layout; with shorter chunks, and then a shorter hop, where the encoder needs more RAM.
+    """Returns the layout; where the encoder needs more RAM, with less room for a chunk, then with shorter
+    chunks, and then with a shorter hop.
 
     Where nothing helps it is the smallest one that was tried: what it takes is measured and judged later.
 
@@ -32,24 +35,18 @@ def fitted(model: Model, layout: Layout, target: str, max_ram_kib: int, *, hops:
     """
     tried = layout
     while True:
-        chunks = _chunks(tried)
-        spare = max_ram_kib * KIB - _ram(model, tried, target) + tried.buffer_bytes
-        if fitting := [chunk for chunk in chunks if chunk.buffer_bytes <= spare]:
-            return fitting[0]
+        room = max_ram_kib * KIB - _ram(model, tried, target) + tried.buffer_bytes
+        if room >= tried.buffer_bytes:
+            return tried
+        a_frame = -(-tried.channels * tried.bins * _BITS_A_VALUE // 8)
+        frames = min(tried.frames, max(room, 0) // a_frame)
+        if frames >= min(LEAST_FRAMES, tried.frames):
+            return replace(tried, frames=frames, buffer_bytes=room)
         shorter = tried.hop // 2
         if not hops or shorter < LEAST_HOP:
-            return chunks[-1]
+            frames = min(LEAST_FRAMES, tried.frames)
+            return replace(tried, frames=frames, buffer_bytes=max(64, frames * a_frame))
         tried = Layout.of(layout.channels, layout.rates_hz, bits=layout.bits, hop=shorter)
-
-
-def _chunks(layout: Layout) -> list[Layout]:
-    """Returns a layout and those with chunks of half as many frames, and room for them, down to a few."""
-    found, frames = [layout], layout.frames
-    while frames // 2 >= LEAST_FRAMES:
-        frames //= 2
-        room = max(LEAST_BUFFER, layout.buffer_bytes * frames // layout.frames)
-        found.append(replace(layout, frames=frames, buffer_bytes=room))
-    return found
 
 
 def _ram(model: Model, layout: Layout, target: str) -> int:
