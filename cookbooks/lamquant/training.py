@@ -22,7 +22,8 @@ TEACHER_TRAIN = "cookbooks.lamquant.payload.teacher_train"
 DECODER_TRAIN = "cookbooks.lamquant.payload.decoder_train"
 ENCODER = "encoder"
 _DIGEST = re.compile(r"[0-9a-f]{8,64}")
-_DESCRIPTION, _METRICS, _SCHEMA = "model.json", "metrics.json", "blut.joint_codec.v2"
+_DESCRIPTION, _WEIGHTS, _METRICS = "model.json", "model.safetensors", "metrics.json"
+_SCHEMA = "blut.joint_codec.v2"
 
 
 def _named_codec(
@@ -51,18 +52,21 @@ def _named_codec(
 def _take_codec(stage: Stage, digest: str) -> JointCkpt:
     """Returns a codec of the store as if it was trained here; a copy of its files has its digest.
 
+    Of a firmware bundle it is the codec whose encoder that is.
+
     Raises:
         RegistryError: it is something else than a joint codec of this version.
     """
     place = stage.open(digest)
-    for path in sorted(place.iterdir()):
-        shutil.copyfile(path, stage.out / path.name)
+    alone = not (place / _METRICS).is_file()  # beside a firmware's sources, and no training's result
     try:
+        for path in [place / _DESCRIPTION, place / _WEIGHTS] if alone else sorted(place.iterdir()):
+            shutil.copyfile(path, stage.out / path.name)
         said = json.loads((place / _DESCRIPTION).read_bytes())
-        loss = json.loads((place / _METRICS).read_bytes())["epochs"][-1]["loss"]
         if said["schema"] != _SCHEMA:
             raise ValueError(f"{_DESCRIPTION}: schema={said['schema']!r}")
-        return _facts(said, loss)
+        epochs = [] if alone else json.loads((place / _METRICS).read_bytes())["epochs"]
+        return _facts(said, epochs[-1]["loss"] if epochs else None)
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise RegistryError(
             f"encoder {digest[:12]}: is not a joint codec of this version ({error!r}): name one of"
@@ -70,7 +74,7 @@ def _take_codec(stage: Stage, digest: str) -> JointCkpt:
         ) from error
 
 
-def _facts(said: Mapping[str, Any], loss: float) -> JointCkpt:
+def _facts(said: Mapping[str, Any], loss: float | None) -> JointCkpt:
     measured = said["validation_measured"]
     return JointCkpt(
         **{name: said[name] for name in ("preset", "tier", "epochs", "parameters")},

@@ -13,7 +13,8 @@ class JointCkpt(Artifact):
         tier: 1 is the smallest bitstream, 4 the best quality; all was judged at each.
         epochs: finished, those before a resume included.
         parameters: trained numbers of the context network.
-        final_loss: bits a value of the training crops that is coded, in the last epoch.
+        final_loss: bits a value of the training crops that is coded, in the last epoch; None of a codec
+            that was there already and does not say.
         val_prdn: %, the verdict's PRDN on bytes coded and decoded, but of the high-passed windows of the
             validation patients: mean over recordings; lower is better.
         val_r: the verdict's R, on the same; 1 is perfect.
@@ -25,7 +26,7 @@ class JointCkpt(Artifact):
     tier: int | str
     epochs: int
     parameters: int
-    final_loss: float
+    final_loss: float | None
     val_prdn: float
     val_r: float
     val_bits_per_sample: float

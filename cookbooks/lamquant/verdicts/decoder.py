@@ -14,7 +14,7 @@ from cookbooks.lamquant.artifacts.training import DecoderCkpt, JointCkpt
 from cookbooks.lamquant.artifacts.verdicts import DecoderVerdict, FloorRegistry
 from cookbooks.lamquant.configs.verdict import PccpVerdictConfig
 from cookbooks.lamquant.corpus import corpus_inputs
-from cookbooks.lamquant.gate.page import shown
+from cookbooks.lamquant.gate.comparison_page import shown_gain
 from cookbooks.lamquant.verdicts.coding import (
     CODEC_DECODE,
     CODEC_ENCODE,
@@ -37,7 +37,7 @@ PREFIXES = {"full": "", "device": "device_"}
     cookbook="lamquant",
     group="verdict",
     on_result=registered_with("gain_pct", "gain_full_pct", "gain_device_pct", "regression_pct"),
-    show=shown,
+    show=shown_gain,
     payloads=[CODEC_ENCODE, CODEC_DECODE, DECODER_DECODE, DECODER_SCORE],
     headline=["passed", "outcome", "gain_full_pct", "gain_device_pct", "regression_pct"],
     kinds={"json"},

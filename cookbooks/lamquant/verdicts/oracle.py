@@ -10,7 +10,7 @@ from cookbooks.lamquant.artifacts.training import JointCkpt, TeacherCkpt
 from cookbooks.lamquant.artifacts.verdicts import FloorRegistry, OracleVerdict
 from cookbooks.lamquant.configs.verdict import PccpVerdictConfig
 from cookbooks.lamquant.corpus import corpus_inputs
-from cookbooks.lamquant.gate.page import shown
+from cookbooks.lamquant.gate.comparison_page import shown_headroom
 from cookbooks.lamquant.verdicts.coding import (
     CODEC_ENCODE,
     DECODER_DECODE,
@@ -31,7 +31,7 @@ DECODER = "decoder"
     cookbook="lamquant",
     group="verdict",
     on_result=registered_with("headroom_bits_pct", "headroom_low_pct", "headroom_high_pct"),
-    show=shown,
+    show=shown_headroom,
     payloads=[CODEC_ENCODE, DECODER_DECODE, ORACLE_SCORE],
     headline=["passed", "headroom_bits_pct", "headroom_low_pct", "headroom_high_pct", "usable_as_teacher"],
     kinds={"json"},

@@ -39,6 +39,18 @@ def test_a_digest_stands_for_the_codec_in_the_store_and_keeps_its_digest(case: C
     assert taken.parameters == said["parameters"] and taken.val_prdn == said["validation_measured"]["prdn"]
 
 
+def test_the_codec_of_a_firmware_bundle_is_taken_out_of_it(case: Case, tmp_path: Path) -> None:
+    store, bundle, out = ArtifactStore(tmp_path / "store"), tmp_path / "bundle", tmp_path / "out"
+    for place in (bundle, out):
+        place.mkdir()
+    for name in ("model.json", "model.safetensors"):
+        (bundle / name).write_bytes((case.candidate / name).read_bytes())
+    (bundle / "lq_encode.c").write_text("int main(void) { return 0; }")
+    taken = _take_codec(FakeStage(store, out), store.put(bundle))  # type: ignore[arg-type]
+    assert sorted(path.name for path in out.iterdir()) == ["model.json", "model.safetensors"]
+    assert taken.final_loss is None and taken.epochs == 1
+
+
 def test_an_encoder_that_is_not_there_or_is_no_codec_is_refused(tmp_path: Path) -> None:
     store, other = ArtifactStore(tmp_path / "store"), tmp_path / "other"
     other.mkdir()

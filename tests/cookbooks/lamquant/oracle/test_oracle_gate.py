@@ -13,6 +13,7 @@ from blut_resources.payload_kit.config import read
 from blut_resources.registry.verdicts import Verdict, parse_verdict
 from cookbooks.lamquant.codec.checkpoint import save_checkpoint
 from cookbooks.lamquant.floors import SHIPPED_ORACLE_REGISTRY
+from cookbooks.lamquant.gate.comparison_page import shown_headroom
 from cookbooks.lamquant.gate.floors import RegistryInvalid
 from cookbooks.lamquant.gate.in_force import parse_for
 from cookbooks.lamquant.gate.metrics import prdn
@@ -67,6 +68,10 @@ def test_a_codec_has_no_room_above_itself_and_that_passes_as_a_report(oracle_cas
     assert [figures[name] for name in names] == [0, 0, 0]
     assert verdict.details["usable_as_teacher"] is False
     assert verdict.details["headroom"][oracle_case.stem]["blocks"] == 4
+    (oracle_case.root / "judged").mkdir()
+    (oracle_case.root / "judged" / "verdict.json").write_bytes(verdict.to_json())
+    (row,) = shown_headroom(oracle_case.root / "judged")["headroom"].records
+    assert row.data["recording"] == oracle_case.stem and row.data["headroom"] == "+0.00 %"
 
 
 def test_a_worse_teacher_has_a_negative_headroom_and_cannot_teach(oracle_case: Case) -> None:

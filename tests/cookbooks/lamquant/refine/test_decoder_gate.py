@@ -16,6 +16,7 @@ from blut_resources.registry.verdicts import Verdict, parse_verdict
 from cookbooks.lamquant.codec.files import open_codec
 from cookbooks.lamquant.floors import SHIPPED_DECODER_REGISTRY
 from cookbooks.lamquant.formats.corpus import open_corpus
+from cookbooks.lamquant.gate.comparison_page import shown_gain
 from cookbooks.lamquant.payload.decoder_score import FILES, PREFIXES, DecoderScoreSettings, score
 from cookbooks.lamquant.refine.files import DESCRIPTION
 from cookbooks.lamquant.refine.training.save import save_refiner
@@ -102,6 +103,11 @@ def test_a_gain_in_both_profiles_passes_and_is_told_by_profile(decoder_case: Dec
     assert figures["gain_device_pct"] == pytest.approx(6, abs=0.6)
     assert figures["regression_pct"] == 0 and verdict.details["outcome"] == "gain"
     assert verdict.synthetic is True and verdict.details["bitstreams_known"] is True
+    (decoder_case.case.root / "judged").mkdir()
+    (decoder_case.case.root / "judged" / "verdict.json").write_bytes(verdict.to_json())
+    rows = shown_gain(decoder_case.case.root / "judged")["gain"].records
+    assert [row.data["profile"] for row in rows] == ["device", "full"]
+    assert rows[0].data["gain"].startswith("+")
 
 
 def test_no_gain_is_a_verdict(decoder_case: DecoderCase) -> None:
