@@ -20,7 +20,6 @@ from cookbooks.lamquant.lqc.offsets import frame_offsets
 from cookbooks.lamquant.lqc.signals import array_signal
 from cookbooks.lamquant.lqc.targets import Level
 from cookbooks.lamquant.pictures.spending import spent
-from cookbooks.lamquant.recipes.full_pipeline import FULL_PIPELINE
 from tests.cookbooks.lamquant.lqc.recording_case import related, small_model
 
 LEVELS = StateLevels((8, 12, 16, 20))
@@ -92,28 +91,6 @@ def test_bits_go_where_the_states_are() -> None:
 def test_levels_are_four_and_ascend(levels) -> None:
     with pytest.raises(ValueError, match=r"levels=.*4 ascending whole numbers, for QUIET, .*CRITICAL"):
         StateLevels(levels)
-
-
-@pytest.mark.parametrize(
-    "args",
-    [
-        {"levels": [8, 12, 16]},
-        {"levels": [7, 12, 16, 19]},
-        {"levels": [10, 12, 16, 21]},
-        {"levels": [10, 12, 12, 19]},
-        {"failsafe_rms": 1.0},
-        {"hold_s": 61},
-        {"preroll_s": -1},
-        {"profile": "firmware"},
-    ],
-)
-def test_args_that_cannot_be_are_refused_by_their_field(args) -> None:
-    (field,) = args
-    with pytest.raises(ValueError, match=field):
-        FULL_PIPELINE.args(edf_root="synthetic:subjects=9,seconds=60,seed=1,seizures=2", **args)
-        FULL_PIPELINE.configure(
-            FULL_PIPELINE.args(edf_root="synthetic:subjects=9,seconds=60,seed=1,seizures=2", **args)
-        )
 
 
 def test_files_that_do_not_say_their_states_are_told_apart_from_those_that_say_others() -> None:
