@@ -70,17 +70,12 @@ def join(session: PayloadSession, settings: ChoiceSettings, inputs: ChoiceInputs
     recordings = {stem: corpus.open(stem) for stem in labels.stems("val")}
     marks = {stem: labels.of(stem) for stem in recordings}
     try:
-        point, weighed = choose_point(
-            codec, recordings, marks, told=lambda done, of: session.step(done, of=of)
-        )
+        best = choose_point(codec, recordings, marks)
     except ValueError as error:
         raise Refused(f"labels: {error}") from error
     digest = sha256((inputs.labels / INDEX).read_bytes()).hexdigest()
-    chosen = replace(codec, point=point, labels_sha256=digest)
-    best = weighed[0]
-    save_adaptive(
-        session.out, inputs.codec, inputs.controller, chosen, points=[one.facts() for one in weighed]
-    )
+    chosen = replace(codec, point=best.point, labels_sha256=digest)
+    save_adaptive(session.out, inputs.codec, inputs.controller, chosen, **best.facts())
     picture = session.out / "states.png"
     write_atomic(picture, draw_spending(chosen, recordings, marks))
     session.artifact("states", picture, "image/png")

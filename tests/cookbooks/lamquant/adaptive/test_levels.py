@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cookbooks.lamquant.adaptive.advantage import PER_LEVEL, coarsest
+from cookbooks.lamquant.adaptive.choosing import expected_advantage
 from cookbooks.lamquant.adaptive.fidelity import labelled_samples, pooled, sums_of
 from cookbooks.lamquant.adaptive.levels import StateLevels, StatesMissing
 from cookbooks.lamquant.codec_command.files import FileJob
@@ -142,3 +143,21 @@ def test_the_coarsest_level_that_serves_as_well_is_found_in_a_handful_of_tries(w
 def test_where_no_level_or_every_level_serves_the_last_one_is_taken() -> None:
     assert coarsest(1.0, (8, 20), lambda level: 100.0 / level) == (20.0, 5.0)
     assert coarsest(99.0, (8, 20), lambda level: 100.0 / level) == (8.0, 12.5)
+
+
+def test_a_point_is_chosen_for_patients_of_whom_some_seizures_will_be_missed() -> None:
+    critical = np.zeros(400, np.bool_)
+    critical[100:150] = True
+    power = np.ones(400)
+    sure = np.where(critical, CRITICAL, QUIET)
+    careful = np.where(critical, CRITICAL, INTERESTING)
+    levels = (10, 12, 16, 19)
+    assert expected_advantage(sure, critical, power, levels, missed=0) > 2.5
+    assert expected_advantage(sure, critical, power, levels, missed=0) > expected_advantage(
+        careful, critical, power, levels, missed=0
+    )
+    assert expected_advantage(sure, critical, power, levels, missed=0.5) < expected_advantage(
+        careful, critical, power, levels, missed=0.5
+    )
+    same = np.full(400, BASELINE)
+    assert expected_advantage(same, critical, power, levels) == pytest.approx(1, abs=1e-3)
