@@ -5,7 +5,7 @@ Pure judging logic without numpy, so that the control plane can derive the floor
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -28,6 +28,9 @@ INTEGRITY = (
     "real_bitstreams",
     "one_decoding_per_recording",
 )
+GateName = Literal["device", "snn", "pipeline", "oracle", "decoder"]
+OWN, SECOND = "lamquant-", "blut.floor_registry.v2"
+"""How the names of this cookbook's models begin, before a gate, and the schema of most gates' floors."""
 MAX_REGISTRY_BYTES = 2**20
 REGISTRY_FILE = "registry.yaml"
 # the stretch floors of a registry that writes none; the last two belong together: R = sqrt(1 - PRDN^2)
@@ -203,11 +206,17 @@ def parse_registry(data: bytes, name: str) -> FloorRegistryFile:
         RegistryInvalid: if it repeats a key, or does not validate.
     """
     try:
-        return FloorRegistryFile.model_validate(read_yaml(data, name, MAX_REGISTRY_BYTES))
+        registry = FloorRegistryFile.model_validate(read_yaml(data, name, MAX_REGISTRY_BYTES))
     except ValidationError as error:
         raise explain_invalid(name, error) from error
     except DocumentError as error:
         raise RegistryInvalid(str(error)) from error
+    if registry.model.startswith(OWN) and registry.model.removeprefix(OWN) in get_args(GateName):
+        # by these floors a codec is judged, and would take the name of what another gate lets through
+        raise RegistryInvalid(
+            f"{name}: model {registry.model!r} has a gate of its own: its floors need schema: {SECOND}"
+        )
+    return registry
 
 
 def explain_invalid(name: str, error: ValidationError) -> RegistryInvalid:

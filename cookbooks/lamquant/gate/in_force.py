@@ -8,12 +8,13 @@ from cookbooks.lamquant.gate import floors
 from cookbooks.lamquant.gate.floors import (
     MAX_REGISTRY_BYTES,
     REGISTRY_FILE,
+    SECOND,
     RegistryInvalid,
     read_registry,
     registry_file,
 )
 from cookbooks.lamquant.gate.kinds import GateName
-from cookbooks.lamquant.gate.registry import SCHEMA, Registry, parse_second
+from cookbooks.lamquant.gate.registry import Registry, parse_second
 from cookbooks.lamquant.gate.split import parse_split
 
 
@@ -64,4 +65,4 @@ def is_second(data: bytes) -> bool:
         document = read_yaml(data, REGISTRY_FILE, MAX_REGISTRY_BYTES)
     except DocumentError as error:
         raise RegistryInvalid(str(error)) from error
-    return isinstance(document, dict) and document.get("schema") == SCHEMA
+    return isinstance(document, dict) and document.get("schema") == SECOND

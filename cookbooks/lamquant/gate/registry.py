@@ -4,7 +4,7 @@ A key ``min_X`` asks for a figure X of at least so much, ``max_X`` for one of at
 logic without numpy, so that the control plane can derive the floors in force when it promotes.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Literal, Self, cast
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -14,11 +14,13 @@ from blut_resources.registry.verdicts import EACH, Change, Floor
 from cookbooks.lamquant.gate.floors import (
     CORPUS,
     MAX_REGISTRY_BYTES,
+    OWN,
     BandFloors,
     ChannelFloors,
     Correlation,
     Count,
     FloorRegistryFile,
+    GateName,
     Minima,
     Number,
     Percent,
@@ -31,13 +33,10 @@ from cookbooks.lamquant.gate.floors import (
     recording_floors,
 )
 from cookbooks.lamquant.gate.grade import Level, lqs_level
-from cookbooks.lamquant.gate.kinds import GATES, Block, GateName
+from cookbooks.lamquant.gate.kinds import GATES, Block
 from cookbooks.lamquant.signal.bands import BandName
 
-OWN = "lamquant-"
-"""How the names of this cookbook's models begin; a gate follows."""
 ORACLE = "oracle"
-SCHEMA = "blut.floor_registry.v2"
 FIDELITY = ("each_recording", "each_channel", "each_stretch", "bands")
 AtLeastZero = Annotated[Number, Field(ge=0)]
 Share = Annotated[Number, Field(ge=0, le=1)]
@@ -205,12 +204,16 @@ class Registry(Strict):
         floors += _limits("budget", self.budgets)
         floors += _limits("decision", self.decisions)
         floors += _limits("comparison", self.comparisons)
+        for block, key, limit in GATES[self.judged_by].unwritten:
+            if getattr(getattr(self, block), key, None) is None:
+                floors += _limits(block.removesuffix("s"), {key: limit})
         return floors
 
 
-def _limits(kind: str, block: BaseModel | None) -> Iterator[Floor]:
+def _limits(kind: str, block: BaseModel | Mapping[str, float] | None) -> Iterator[Floor]:
     """Yields a floor for each key of a block: what begins with min is reached from above."""
-    for key, limit in (block.model_dump(exclude_none=True) if block else {}).items():
+    keys = block.model_dump(exclude_none=True) if isinstance(block, BaseModel) else block or {}
+    for key, limit in keys.items():
         side, _, figure = key.partition("_")
         yield floor_of(kind, figure, CORPUS, ">=" if side == "min" else "<=", limit)
 

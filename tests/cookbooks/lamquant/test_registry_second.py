@@ -7,7 +7,7 @@ import pytest
 from blut_resources.files.digest import digest_path
 from blut_resources.registry.verdicts import Change, Verdict
 from cookbooks.lamquant.floors import SHIPPED_DEVICE_REGISTRY
-from cookbooks.lamquant.gate.floors import CORPUS, RegistryInvalid, required_floors
+from cookbooks.lamquant.gate.floors import CORPUS, RegistryInvalid, parse_registry, required_floors
 from cookbooks.lamquant.gate.in_force import floors_in_force, registry_for
 from cookbooks.lamquant.gate.judgement import InputMissing, Judgement, JudgementSettings
 from cookbooks.lamquant.gate.registry import parse_second, pinned_second
@@ -87,6 +87,39 @@ def test_a_registry_that_cannot_be_trusted_is_refused_naming_the_field(data: byt
     with pytest.raises(RegistryInvalid, match=r"^r\.yaml: ") as refused:
         parse_second(data, "r.yaml")
     assert said in str(refused.value) and len(str(refused.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("model", "blocks", "held"),
+    [
+        (
+            "lamquant-snn",
+            [DECISIONS],
+            {("critical_share", "<=", 0.5), ("margin_over_logistic_auc", ">=", -0.02)},
+        ),
+        ("lamquant-snn", ["decisions: {max_critical_share: 0.9}\n"], {("critical_share", "<=", 0.9)}),
+        (
+            "lamquant-pipeline",
+            [FIDELITY, DECISIONS, "comparisons: {min_critical_r: 0.5}\n"],
+            {("rate_advantage", ">=", 1), ("critical_share", "<=", 0.5)},
+        ),
+        ("lamquant-decoder", [FIDELITY], {("gain_pct", ">=", 0), ("regression_pct", "<=", 0)}),
+    ],
+)
+def test_what_an_empty_answer_would_pass_by_is_asked_also_where_it_is_not_written(
+    model: str, blocks: list[str], held: set[tuple[str, str, float]]
+):
+    asked = told(floors_in_force(text(model, *blocks), SPLIT))
+    assert held <= asked
+    assert len({(name, op) for name, op, _ in asked}) == len(asked), "what is written takes its place"
+
+
+@pytest.mark.parametrize("model", ["lamquant-device", "lamquant-oracle", "lamquant-snn"])
+def test_a_codec_takes_no_name_of_another_gate_by_floors_of_the_first_version(model: str):
+    first = text(model, FIDELITY).replace(b"floor_registry.v2", b"floor_registry.v1")
+    with pytest.raises(RegistryInvalid, match=f"model '{model}' has a gate of its own"):
+        parse_registry(first, "r.yaml")
+    assert parse_registry(first.replace(model.encode(), b"lamquant-joint"), "r.yaml")
 
 
 def test_floors_are_pinned_for_the_model_that_they_are_for():
