@@ -57,8 +57,9 @@ def _level_and_margin(judged: PccpVerdict) -> str:
 
 
 def _found_and_alarmed(judged: SnnVerdict) -> str:
-    found = f"{judged.event_sensitivity:.2f} of {judged.n_events} seizures found"
-    return f"{found}, {judged.fa_per_h:.1f} false alarms an hour"
+    found, false = judged.event_sensitivity, judged.fa_per_h
+    told = "no seizures to find" if found is None else f"{found:.2f} of {judged.n_events} seizures found"
+    return told if false is None else f"{told}, {false:.1f} false alarms an hour"
 
 
 def _headroom(judged: OracleVerdict) -> str:
