@@ -5,13 +5,14 @@ DOCS ?= build/docs
 PORT ?= 3000
 BIN = $(VENV)/bin
 BLUT = $(BIN)/blut
-DEMO_ARGS = cookbooks/lamquant/configs/args_demo.yaml
+LAMQUANT = cookbooks/lamquant/configs
+DEMO_ARGS = $(LAMQUANT)/args_demo.yaml
 LLM_DEMO_ARGS = cookbooks/llm/configs/args_demo.yaml
 
 # Byte code and code versions are kept beside the sources: without them every process works them out again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo demo-llm plan ui docs test lint audit mutants bench clean
+.PHONY: help setup demo demo-lamquant demo-llm plan ui docs test lint audit mutants bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -31,6 +32,19 @@ $(VENV)/.ready: pyproject.toml constraints.txt requirements/build.txt
 
 demo: setup ## train, judge and promote a codec on real EEG, a few minutes of CPU
 	$(BLUT) recipe run lamquant_joint_codec --args @$(DEMO_ARGS)
+
+# A gate that refuses has done its work, and the others go on. Each run reuses what those before it have made.
+ACCEPT = $(BLUT) recipe run --accept-refusal
+demo-lamquant: setup ## all seven recipes for EEG, on a real set and on made-up seizures: about a quarter of an hour
+	$(BLUT) recipe run lamquant_data_prep --args @$(LAMQUANT)/args_demo_corpus.yaml
+	$(ACCEPT) lamquant_joint_codec --args @$(DEMO_ARGS)
+	$(ACCEPT) lamquant_encoder --args @$(LAMQUANT)/args_demo_encoder.yaml
+	$(ACCEPT) lamquant_oracle --args @$(LAMQUANT)/args_demo_oracle.yaml
+	$(ACCEPT) lamquant_combined_decoder --args @$(LAMQUANT)/args_demo_decoder.yaml
+	$(ACCEPT) lamquant_snn --args @$(LAMQUANT)/args_demo_snn.yaml
+	$(BLUT) plan lamquant_full_pipeline --args @$(LAMQUANT)/args_demo_pipeline.yaml
+	$(ACCEPT) lamquant_full_pipeline --args @$(LAMQUANT)/args_demo_pipeline.yaml
+	$(BLUT) results
 
 demo-llm: setup ## fine-tune a small language model to a GGUF and ask it before and after; llama.cpp is built first
 	$(BLUT) recipe run finetune_from_dataset --args @$(LLM_DEMO_ARGS)

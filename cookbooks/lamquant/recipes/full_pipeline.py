@@ -16,7 +16,7 @@ from cookbooks.lamquant.controlling import activity_labels, mae_checkpoint, snn_
 from cookbooks.lamquant.corpus import lma_corpus, split_manifest, training_windows
 from cookbooks.lamquant.floors import SHIPPED_PIPELINE_REGISTRY, pipeline_floors
 from cookbooks.lamquant.gate.in_force import registry_for
-from cookbooks.lamquant.labelling import annotation_files, annotations
+from cookbooks.lamquant.labelling import annotation_files, annotations, newly_annotated
 from cookbooks.lamquant.promotion import promoted_pipeline
 from cookbooks.lamquant.recipes.args import LabelArgs, WindowsArgs
 from cookbooks.lamquant.recipes.refusals import JudgedOnSplit, refuse_what_the_gate_would
@@ -63,4 +63,5 @@ FULL_PIPELINE = Recipe(
     configure=_configure,
     input_kinds=[Recordings.kind],
     metric=Metric(pipeline_verdict, "rate_advantage", "highest", only_if="passed"),
+    annotated=newly_annotated,
 )

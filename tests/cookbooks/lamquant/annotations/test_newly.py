@@ -173,6 +173,6 @@ def test_the_policy_retrains_on_new_annotations_alone(
     vocabulary.write_text("no: vocabulary")
     with pytest.raises(PolicyError, match=r"words\.yaml"):
         reason(args={"edf_root": str(tree.root), "vocabulary": str(vocabulary)})
-    able = "lamquant_data_prep, .*lamquant_snn"
+    able = "lamquant_data_prep, lamquant_full_pipeline, lamquant_snn"
     with pytest.raises(PolicyError, match=rf"new_annotated = 1: eval_suite learns nothing .*{able}"):
         reason(recipe="eval_suite", args={"dataset_path": str(vocabulary), "base_model": "sample:smollm2"})
