@@ -18,7 +18,7 @@ from tests.cookbooks.lamquant.adaptive.case import REGISTRY
 
 __all__ = ["blut_instance"]
 
-SYNTHETIC = "synthetic:subjects=7,seconds=60,seed=3,seizures=3,confusers=1"
+SYNTHETIC = "synthetic:subjects=6,seconds=40,seed=3,seizures=3,confusers=1"
 LENIENT = (
     REGISTRY.replace("min_rate_advantage: 1.02", "min_rate_advantage: 0.1")
     .replace("max_detection_loss: 0.5", "max_detection_loss: 1")
@@ -52,6 +52,7 @@ def test_what_the_end_would_refuse_is_refused_at_the_begin(args: dict[str, Any],
         FULL_PIPELINE.run_config(FULL_PIPELINE.parse({"edf_root": SYNTHETIC, **CHANGE, **args}))
 
 
+@pytest.mark.slow
 def test_recordings_become_a_judged_pipeline_with_a_synthetic_name(
     tmp_path: Path, blut_instance: dg.DagsterInstance
 ) -> None:
@@ -89,7 +90,7 @@ def test_recordings_become_a_judged_pipeline_with_a_synthetic_name(
     kept = store.open(facts("pipeline_verdict")["digest"])
     files = sorted((kept / "bitstreams").glob("*.lqc"))
     assert len(files) == len(list((kept / "states").iterdir())) == len(verdict.details["states"])
-    assert Decoder(files[0], codec.model).only.n_samples == 15000
+    assert Decoder(files[0], codec.model).only.n_samples == 10000
     history = ModelRegistry(store.root / "registry").history("lamquant-pipeline")
     assert [(one.alias, one.candidate) for one in history] == [("synthetic-test", verdict.candidate)]
     page = result.asset_materializations_for_node("lamquant__pipeline_verdict")[0].metadata
