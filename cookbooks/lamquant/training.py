@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from blut_assets.stages import Footprint, Stage, Steps, stage_asset
+from blut_resources.payload_kit.refuse import Refused
 from blut_resources.registry.models import ModelRegistry, RegistryError
+from blut_resources.registry.retirement import RetirementRefused, VersionRetired
+from blut_resources.registry.verdicts import PromotionRefused
 from blut_resources.store.artifacts import ArtifactStore
 from cookbooks.lamquant.artifacts.corpus import TrainingWindows
 from cookbooks.lamquant.artifacts.training import DecoderCkpt, JointCkpt, TeacherCkpt
@@ -24,6 +27,8 @@ ENCODER = "encoder"
 _DIGEST = re.compile(r"[0-9a-f]{8,64}")
 _DESCRIPTION, _WEIGHTS, _METRICS = "model.json", "model.safetensors", "metrics.json"
 _SCHEMA = "blut.joint_codec.v2"
+_UNRESOLVED = (RegistryError, PromotionRefused, VersionRetired, RetirementRefused)
+"""Why a name stands for nothing that may be used."""
 
 
 def _named_codec(
@@ -32,17 +37,20 @@ def _named_codec(
     """Returns the digest of what ``encoder`` names; nothing where a codec is to be trained.
 
     Raises:
-        RegistryError: no such name, or a digest that is not in the store, or of several artifacts.
+        Refused: no such name, or a digest that is not in the store, or of several artifacts.
     """
     said = config.encoder
     if not said:
         return {}
     if "@" in said:
-        return {ENCODER: ModelRegistry(store.root / "registry").resolve(said)}
+        try:
+            return {ENCODER: ModelRegistry(store.root / "registry").resolve(said)}
+        except _UNRESOLVED as error:
+            raise Refused(f"encoder {said}: {error}") from error
     digests = [one.digest for one in store.list()] if _DIGEST.fullmatch(said) else []
     found = [digest for digest in digests if digest.startswith(said)]
     if len(found) != 1:
-        raise RegistryError(
+        raise Refused(
             f"encoder {said!r}: {len(found)} artifacts of the store begin so: give NAME@ALIAS of `blut model"
             " list`, or a digest of one"
         )
@@ -55,7 +63,7 @@ def _take_codec(stage: Stage, digest: str) -> JointCkpt:
     Of a firmware bundle it is the codec whose encoder that is.
 
     Raises:
-        RegistryError: it is something else than a joint codec of this version.
+        Refused: it is something else than a joint codec of this version.
     """
     place = stage.open(digest)
     alone = not (place / _METRICS).is_file()  # beside a firmware's sources, and no training's result
@@ -68,7 +76,7 @@ def _take_codec(stage: Stage, digest: str) -> JointCkpt:
         epochs = [] if alone else json.loads((place / _METRICS).read_bytes())["epochs"]
         return _facts(said, epochs[-1]["loss"] if epochs else None)
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise RegistryError(
+        raise Refused(
             f"encoder {digest[:12]}: is not a joint codec of this version ({error!r}): name one of"
             " `blut model list`"
         ) from error
