@@ -19,7 +19,7 @@ from cookbooks.lamquant.lqc.errors import LqcError
 from cookbooks.lamquant.lqc.lapped import n_frames
 from cookbooks.lamquant.lqc.offsets import frame_offsets
 
-BURST_S = 1.0
+BURST_S, BLOCK_S = 1.0, 30.0
 _PIECES = (1, 7, 61, 250)
 
 
@@ -84,8 +84,12 @@ class WithBurst:
         self._recording, self._start, self._stop = recording, start, stop
         self.rate_hz, self.n_samples = recording.rate_hz, recording.n_samples
         self.channels = recording.channels
-        x = recording.read(max(0, start - 30 * round(recording.rate_hz)), stop).astype(np.float64)
-        rms = np.sqrt(np.square(np.diff(x, axis=1)).mean(1)).max() + x.std(1).max()
+        span, rms = max(2, round(BLOCK_S * recording.rate_hz)), 0.0
+        # of the loudest stretch so far: a median that still remembers it would call less no burst
+        for begin in range(0, stop, span):
+            x = recording.read(begin, min(begin + span, stop)).astype(np.float64)
+            steps = np.sqrt(np.square(np.diff(x, axis=1)).mean(1)) if x.shape[1] > 1 else np.zeros(len(x))
+            rms = max(rms, steps.max() + x.std(1).max())
         sign = np.where(np.arange(stop - start) // max(1, round(recording.rate_hz / 16)) % 2, 1.0, -1.0)
         self._burst = np.rint(size * rms * sign).astype(np.int64)
 

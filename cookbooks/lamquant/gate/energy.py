@@ -32,6 +32,8 @@ class Readable(Protocol):
 def loudness(recording: Readable, frame_ms: int) -> tuple[Loudness, Loudness]:
     """Returns power and line length of each frame, int32 ``[T]``, in 1/256 octave above what is usual."""
     frames = n_frames(recording.n_samples, recording.rate_hz, frame_ms)
+    if not frames:
+        return np.zeros(0, np.int32), np.zeros(0, np.int32)
     ends = [0, *(frame_end(k, recording.rate_hz, frame_ms) for k in range(frames))]
     parts = [_sums(recording, ends[k : k + BLOCK_FRAMES + 1]) for k in range(0, frames, BLOCK_FRAMES)]
     power, line = (np.concatenate(one, axis=1) for one in zip(*parts, strict=True))

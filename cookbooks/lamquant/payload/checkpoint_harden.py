@@ -11,7 +11,7 @@ import torch
 from blut_resources.payload_kit.config import Bounds, read_config, read_inputs
 from blut_resources.payload_kit.device import Device, choose_device, use_threads
 from blut_resources.payload_kit.ending import Ending
-from blut_resources.payload_kit.refuse import explained
+from blut_resources.payload_kit.refuse import explained, refusal
 from blut_resources.payload_kit.say import say
 from blut_resources.payload_kit.seed import seed_everything
 from blut_resources.payload_kit.session import PayloadSession, payload_session
@@ -93,6 +93,22 @@ def harden(
     return trainer
 
 
+def refuse_other_windows(source: Model, corpus: WindowCorpus) -> None:
+    """Refuse windows that the checkpoint was not trained on: of the two, it would name the first alone.
+
+    Raises:
+        Refused: they are others.
+    """
+    said = source.description.get("windows_sha256", corpus.digest)
+    if said != corpus.digest:
+        raise refusal(
+            "windows",
+            corpus.digest[:12],
+            f"be those of the checkpoint, {str(said)[:12]}",
+            "train it on these",
+        )
+
+
 def export(
     session: PayloadSession, settings: HardenSettings, source: Model, trainer: HardenTrainer
 ) -> tuple[ValScore, ValScore]:
@@ -136,7 +152,9 @@ def main() -> None:
         seed_everything(settings.seed, exactly=True)
         with explained(LqcError):
             source = load_model(inputs.checkpoint)
-        trainer = harden(session, settings, source, load_corpus(inputs.windows), ending)
+        corpus = load_corpus(inputs.windows)
+        refuse_other_windows(source, corpus)
+        trainer = harden(session, settings, source, corpus, ending)
         score, before = export(session, settings, source, trainer)
         picture = session.out / "reconstruction.png"
         write_atomic(picture, draw_preview(score))

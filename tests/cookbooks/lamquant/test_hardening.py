@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from blut_resources.payload_kit.refuse import Refused
 from cookbooks.lamquant.codec.data import load_corpus
 from cookbooks.lamquant.codec.hardening import (
     MULTIPLIED,
@@ -18,6 +19,7 @@ from cookbooks.lamquant.codec.hardening import (
 )
 from cookbooks.lamquant.codec.presets import PRESETS, judged_at
 from cookbooks.lamquant.lqc.context import to_integer
+from cookbooks.lamquant.payload.checkpoint_harden import refuse_other_windows
 from tests.cookbooks.lamquant.codec_support import write_windows
 from tests.cookbooks.lamquant.lqc.recording_case import small_model
 
@@ -92,3 +94,13 @@ def test_an_epoch_that_is_worse_than_the_start_is_not_kept(windows: Path) -> Non
     trainer.best_cost = 0.0
     trainer.run_epoch()
     assert trainer.best_epoch == 0
+
+
+def test_a_codec_is_hardened_on_the_windows_that_it_says_it_saw_and_on_no_others(windows: Path) -> None:
+    corpus, source = load_corpus(windows), small_model(0)
+    refuse_other_windows(source, corpus)
+    source.description["windows_sha256"] = corpus.digest
+    refuse_other_windows(source, corpus)
+    source.description["windows_sha256"] = "0" * 64
+    with pytest.raises(Refused, match=r"windows.*must be those of the checkpoint, 0000"):
+        refuse_other_windows(source, corpus)

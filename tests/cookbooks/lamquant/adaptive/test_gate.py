@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import fields, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -193,6 +194,21 @@ def test_what_looks_ahead_or_does_not_wake_is_found(good):
     ahead[early] = CRITICAL
     assert "depends on what comes later" in checks.not_causal(codec, stem, recording, ahead)[0]
     assert "and not CRITICAL" in checks.not_fail_safe(_Calm(**parts), stem, recording)[0]
+
+
+def test_a_recording_that_begins_loud_is_no_fault_of_the_fail_safe(good):
+    codec, one = good.codec, good.recording(good.stems[0])
+    x = one.read(0, one.n_samples).astype(np.int64)
+    long = np.concatenate([100 * x, x, x, x], axis=1)
+    loud = SimpleNamespace(
+        rate_hz=one.rate_hz,
+        channels=one.channels,
+        n_samples=long.shape[1],
+        read=lambda start, stop: long[:, start:stop].astype(np.int32),
+    )
+    assert not checks.not_fail_safe(codec, "loud", loud)
+    parts = {field.name: getattr(codec, field.name) for field in fields(FollowingCodec)}
+    assert checks.not_fail_safe(_Calm(**parts), "loud", loud)
 
 
 def test_a_part_that_was_exchanged_is_refused(case):

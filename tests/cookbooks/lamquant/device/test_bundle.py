@@ -191,3 +191,14 @@ def test_a_device_takes_hardly_more_bytes_than_the_encoder_that_has_floating_poi
     wanted = points[1, 0]
     loss = np.interp(wanted, points[:, 0], points[:, 1]) - np.interp(wanted, points[:, 2], points[:, 3])
     assert -0.05 < loss < 0.05
+
+
+def test_a_long_recording_has_longer_to_be_coded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = tmp_path / "slow"
+    slow.write_text("#!/bin/sh\nsleep 1\ncat\n")
+    slow.chmod(0o755)
+    monkeypatch.setattr("cookbooks.lamquant.device.compiling._SECONDS", 0.2)
+    with pytest.raises(DeviceError, match="timed out"):
+        run_program(TOOLCHAINS["host"], slow)
+    long = bytes(1_000_000)
+    assert run_program(TOOLCHAINS["host"], slow, long).stdout == long

@@ -1,5 +1,7 @@
 """Figures of decisions, on recordings of a few frames."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -101,3 +103,12 @@ def test_loudness_is_causal_and_sees_the_loudest_channel() -> None:
     assert line[80 * 4 + 8 : 90 * 4].min() > line[40 * 4 : 80 * 4].max()
     begin, _ = loudness(Made(signal[:, : 128 * 70]), MS)
     assert np.array_equal(begin, power[: len(begin)])
+
+
+def test_a_recording_shorter_than_a_frame_is_measured_and_counts_nothing() -> None:
+    short = SimpleNamespace(
+        rate_hz=250.0, n_samples=40, scale=np.ones(2), read=lambda a, b: np.ones((2, b - a), np.int32)
+    )
+    assert [one.shape for one in loudness(short, MS)] == [(0,), (0,)]
+    every = [judged(60, [(10, 20)], [(11, 19)]), judged(0, [], [], "b")]
+    assert decision_figures(every, POINT, MS)["event_sensitivity"] == 1
