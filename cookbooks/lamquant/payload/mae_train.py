@@ -24,7 +24,7 @@ from cookbooks.lamquant.controller.presets import CONTROLLER_PRESETS, Controller
 from cookbooks.lamquant.controller_training.examples import measure_all
 from cookbooks.lamquant.controller_training.masked import SPAN_S, MaskedTrainer
 from cookbooks.lamquant.controller_training.resume import identity_of, train
-from cookbooks.lamquant.controller_training.trunk import TRUNK, TRUNK_FACTS, TRUNK_SCHEMA
+from cookbooks.lamquant.controller_training.trunk import SEEN, TRUNK, TRUNK_FACTS, TRUNK_SCHEMA
 from cookbooks.lamquant.formats.corpus import open_corpus
 from cookbooks.lamquant.labels.store import read_labels
 from cookbooks.lamquant.pictures.curves import draw_losses
@@ -62,10 +62,10 @@ def main() -> None:
         span = max(1, round(SPAN_S * 1000 / labels.frame_ms))
         trainer = MaskedTrainer(examples, preset, frames, span, settings.seed)
         train(session, trainer, identity_of(session.config, preset, examples), ending, settings.resume)
-        _write(session, trainer)
+        _write(session, trainer, sorted(labels.recordings))
 
 
-def _write(session: PayloadSession, trainer: MaskedTrainer) -> None:
+def _write(session: PayloadSession, trainer: MaskedTrainer, seen: list[str]) -> None:
     baseline, preset = trainer.baseline_loss(), trainer.preset
     if not trainer.best_loss < baseline:
         raise Refused(
@@ -85,6 +85,7 @@ def _write(session: PayloadSession, trainer: MaskedTrainer) -> None:
         "width": preset.width,
         "depth": preset.depth,
         "best_epoch": trainer.best_epoch,
+        SEEN: seen,
         "inputs": {name: value.tolist() for name, value in trainer.arrays.items()},
     }
     write_atomic(session.out / TRUNK, save({n: t.contiguous() for n, t in trainer.trunk().items()}))

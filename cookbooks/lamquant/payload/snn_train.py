@@ -130,7 +130,7 @@ def main() -> None:
         examples = measure_all(corpus, labels, session.work, say)
         _refuse_unlearnable(examples)
         frames = round(settings.context_s * 1000 / labels.frame_ms)
-        trunk, start = _trunk(session, settings, preset)
+        trunk, start = _trunk(session, settings, preset, labels)
         trainer = ControllerTrainer(
             examples, preset, settings.model, frames, settings.seed, settings.lambda_spike, *trunk
         )
@@ -144,7 +144,7 @@ def main() -> None:
 
 
 def _trunk(
-    session: PayloadSession, settings: ControllerSettings, preset: ControllerPreset
+    session: PayloadSession, settings: ControllerSettings, preset: ControllerPreset, labels: Labels
 ) -> tuple[Trunk, str]:
     """Returns the trunk to start from, and its digest; both empty where none was trained."""
     if "mae" not in session.inputs:
@@ -152,7 +152,8 @@ def _trunk(
     if settings.model != "ssm":
         raise Refused(f"model={settings.model!r}: must be ssm to begin with a trunk; leave mae_pretrain out")
     directory = session.inputs["mae"]
-    return read_trunk(directory, preset), hashlib.sha256((directory / TRUNK).read_bytes()).hexdigest()
+    found = read_trunk(directory, preset, labels.recordings.keys())
+    return found, hashlib.sha256((directory / TRUNK).read_bytes()).hexdigest()
 
 
 def _refuse_unlearnable(examples: list[Example]) -> None:

@@ -7,7 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from blut_resources.payload_kit.refuse import Refused
+from cookbooks.lamquant.controller.presets import CONTROLLER_PRESETS
 from cookbooks.lamquant.controller_training.masked import held, hidden_spans
+from cookbooks.lamquant.controller_training.trunk import read_trunk
+from cookbooks.lamquant.labels.store import read_labels
 from tests.cookbooks.lamquant.controller.test_snn_train import CONFIG
 from tests.cookbooks.lamquant.labels.seizures import SeizureSet
 from tests.cookbooks.lamquant.verdict_case import payload
@@ -40,6 +44,16 @@ def test_a_controller_begins_with_the_trunk(trunk: Path, seizure_set: SeizureSet
     for wrong, said in (({"model": "lif"}, "model='lif': must be ssm"), ({"preset": "fast"}, "has width 8")):
         done = payload(tmp_path, "snn_train-wrong", {**one, **wrong}, **inputs, mae=trunk)
         assert done.returncode != 0 and said in done.stderr
+
+
+def test_a_trunk_that_saw_what_the_controller_may_not_see_is_refused(
+    trunk: Path, seizure_set: SeizureSet
+) -> None:
+    stems, preset = set(read_labels(seizure_set.labels / "fit").recordings), CONTROLLER_PRESETS["smoke"]
+    assert read_trunk(trunk, preset, stems).tensors
+    sealed_since = min(stems)
+    with pytest.raises(Refused, match=f"the trunk has seen {sealed_since} and 0 more"):
+        read_trunk(trunk, preset, stems - {sealed_since})
 
 
 def test_a_trunk_that_knows_no_more_than_a_guess_is_refused(seizure_set: SeizureSet, tmp_path: Path) -> None:
