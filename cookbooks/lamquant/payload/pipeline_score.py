@@ -158,6 +158,9 @@ def _coded(judged: Judgement, codec: FollowingCodec, inputs: dict[str, Path]) ->
         except Refused as error:
             judged.note("labels_seen", [str(error)])
             continue
+        if len(marks) != len(states):
+            judged.note("labels_seen", [f"{stem} has {len(marks)} labels, and {len(states)} states"])
+            continue
         frame_ms, n = codec.controller.frame_ms, recording.n_samples
         critical, elsewhere = labelled_samples(marks, n, recording.rate_hz, frame_ms)
         decoded = np.load(inputs["decoded"] / f"{stem}.npy", allow_pickle=False)

@@ -18,7 +18,7 @@ from blut_resources.payload_kit.config import read_config, read_inputs
 from blut_resources.payload_kit.session import payload_session
 from cookbooks.lamquant.controller.controller import Controller
 from cookbooks.lamquant.formats.corpus import Corpus, StoredRecording, open_corpus
-from cookbooks.lamquant.gate.decided import BEGIN, PASSES, PIECES, SILENCE, decide, write_decided
+from cookbooks.lamquant.gate.decided import BEGIN, PASSES, PIECES, SILENCE, Decided, decide, write_decided
 from cookbooks.lamquant.gate.split import read_split
 
 LARGE_S, SMALL_S = 600.0, 0.25
@@ -65,10 +65,20 @@ def decide_recordings(candidate: Path, corpus: Corpus, stems: Sequence[str], out
     for number, stem in enumerate(stems, 1):
         recording = corpus.open(stem)
         for name in PASSES:
-            size = recording.rate_hz, len(recording.channels)
-            decided = decide(controller, logistic, _blocks(recording, name), *size)
-            write_decided(out / name, stem, decided)
+            write_decided(out / name, stem, decide_pass(controller, logistic, recording, name))
         yield number
+
+
+def decide_pass(
+    controller: Controller, logistic: Controller, recording: StoredRecording, name: str
+) -> Decided:
+    """Returns what is decided of a recording in one pass.
+
+    Raises:
+        ValueError: it has a rate that cannot be measured.
+    """
+    size = recording.rate_hz, len(recording.channels)
+    return decide(controller, logistic, _blocks(recording, name), *size)
 
 
 def _blocks(recording: StoredRecording, name: str) -> Blocks:

@@ -41,6 +41,7 @@ from cookbooks.lamquant.gate.judgement import Judgement, JudgementSettings, fact
 from cookbooks.lamquant.gate.labelled import seen_labels, trained_patients
 from cookbooks.lamquant.labels.frames import n_frames
 from cookbooks.lamquant.labels.store import FIT, SEALED, Labels, read_labels
+from cookbooks.lamquant.payload.snn_decide import decide_pass
 from cookbooks.lamquant.subjects.names import patient_key
 
 FIGURES = (
@@ -88,6 +89,7 @@ def score(settings: SnnScoreSettings, inputs: dict[str, Path]) -> Verdict:
     point = point_of(inputs["candidate"], labels)
     passes = {name: _read(one, labels.frame_ms, inputs["decided"] / name, name) for name in PASSES}
     whole = passes[WHOLE]
+    one.note("one_stream_of_states", _not_its_own(one, passes))
     one.note("chunk_invariance", _otherwise(whole, passes[PIECES], "when it comes in other pieces"))
     one.note("causality", _otherwise(passes[BEGIN], whole, "when its second half is not there"))
     judged = _judged(one, whole, labels)
@@ -142,6 +144,19 @@ def _read(one: Judgement, frame_ms: int, directory: Path, name: str) -> dict[str
             problems.append(str(error))
     one.note("one_stream_of_states", [f"{name}: {problem}" for problem in problems])
     return found
+
+
+def _not_its_own(one: Judgement, passes: Mapping[str, By]) -> list[str]:
+    """Returns which decisions are not the candidate's own: who knows the labels could write better ones."""
+    candidate = one.inputs["candidate"]
+    controller, logistic = Controller.load(candidate), Controller.load(candidate, "logistic")
+    problems = []
+    for name in (WHOLE, SILENCE):
+        for stem, said in sorted(passes[name].items()):
+            own = decide_pass(controller, logistic, one.corpus.open(stem), name)
+            if not (np.array_equal(own.scores, said.scores) and np.array_equal(own.states, said.states)):
+                problems.append(f"{name}: what was decided of {stem} is not what the candidate decides")
+    return problems
 
 
 def _otherwise(some: By, others: By, when: str) -> list[str]:

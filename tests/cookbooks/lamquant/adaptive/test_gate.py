@@ -24,6 +24,7 @@ from cookbooks.lamquant.controller.controller import DESCRIPTION
 from cookbooks.lamquant.controller.states import CRITICAL
 from cookbooks.lamquant.gate.energy import loudness
 from cookbooks.lamquant.labels.kinds import SEEN_CRITICAL, UNLABELLED
+from cookbooks.lamquant.labels.store import INDEX
 from cookbooks.lamquant.lqc.decode import Decoder
 from cookbooks.lamquant.payload.pipeline_encode import FollowingInputs
 from tests.cookbooks.lamquant.adaptive.case import FollowingCase
@@ -159,6 +160,18 @@ def test_frames_that_nobody_has_looked_at_count_nowhere(case, judged):
     assert verdict.measurements["elsewhere_prdn"] is None
     assert verdict.measurements["critical_prdn"] == judged.measurements["critical_prdn"]
     assert not verdict.passed
+
+
+def test_labels_that_do_not_fit_a_recording_are_refused_in_words(case):
+    from cookbooks.lamquant.labels.store import SEALED, write_labels
+
+    stem, place = case.stems[0], case.labels / SEALED
+    padded = np.concatenate([case.marks(stem), np.zeros(400, np.uint8)])
+    write_labels(place / f"{stem}.npy", padded)
+    index = json.loads((place / INDEX).read_text())
+    index["recordings"][stem]["frames"] = len(padded)
+    (place / INDEX).write_text(json.dumps(index))
+    case.fails(f"labels_seen: {stem} has {len(padded)} labels, and {len(padded) - 400} states")
 
 
 def test_too_few_seizures_are_not_enough(case):

@@ -79,6 +79,19 @@ def test_states_of_other_recordings_tell_nothing(decisions: DecisionCase) -> Non
     decisions.fails("decision auc is", "margin_over_energy_auc")
 
 
+def test_states_that_were_taken_from_labels_are_not_the_candidates(decisions: DecisionCase) -> None:
+    labels = read_labels(decisions.labels / "sealed")
+    for name, stem in ((name, stem) for name in PASSES for stem in decisions.stems):
+        path = decisions.decided / name / f"{stem}.states"
+        rows = np.load(path)
+        truth = 3 * (labels.of(stem)[: len(rows)] == 2) * (name != "silence")
+        rows[:, 0], rows[:, 1] = truth, 1000 * truth
+        with path.open("wb") as file:
+            np.save(file, rows)
+    verdict = decisions.fails(f"whole: what was decided of {decisions.stems[0]} is not what the candidate")
+    assert [c.name for c in verdict.criteria if not c.passed] == ["one_stream_of_states_violations"]
+
+
 def test_a_network_that_loses_to_the_logistic_one_is_refused(decisions: DecisionCase) -> None:
     decisions.make("ssm", Point(0))
     decisions.fails("margin_over_logistic_auc")
