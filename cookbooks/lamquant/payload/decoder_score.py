@@ -42,9 +42,12 @@ SHOWN = (
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderScoreSettings(JudgementSettings):
-    """Says what the verdict is about, and which bitstreams the encoder's own verdict was made on, if any."""
+    """Says what the verdict is about, on which bitstreams the encoder's own verdict was made, if any, and
+    whether one says that it rests on made-up data.
+    """
 
     known: str | None = None
+    encoder_synthetic: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,8 @@ def score(settings: DecoderScoreSettings, inputs: dict[str, Path]) -> Verdict:
     judgement.measured[CORPUS] |= {name: figures[name] for name in ("gain_pct", "regression_pct")}
     return judgement.verdict(
         figures,
-        synthetic=checks.made_up(judgement.corpus.index, judgement.split, inputs["windows"]),
+        synthetic=settings.encoder_synthetic
+        or checks.made_up(judgement.corpus.index, judgement.split, inputs["windows"]),
         details={
             "gains": {
                 profile: {

@@ -38,9 +38,10 @@ SHOWN = ("headroom_bits_pct", "headroom_low_pct", "headroom_high_pct", "cr", "wo
 
 @dataclass(frozen=True, kw_only=True)
 class OracleScoreSettings(JudgementSettings):
-    """Says what the verdict is about, and how many threads may be used."""
+    """Says what the verdict is about, on how many threads, and if the reference rests on made-up data."""
 
     threads: int = 1
+    reference_synthetic: bool = False
 
 
 def score(settings: OracleScoreSettings, inputs: dict[str, Path]) -> Verdict:
@@ -64,7 +65,8 @@ def score(settings: OracleScoreSettings, inputs: dict[str, Path]) -> Verdict:
         figures["headroom_low_pct"], figures["headroom_high_pct"] = interval_pct([*rooms.values()])
     return judgement.verdict(
         judgement.summary() | figures,
-        synthetic=checks.made_up(judgement.corpus.index, judgement.split, inputs["windows"]),
+        synthetic=settings.reference_synthetic
+        or checks.made_up(judgement.corpus.index, judgement.split, inputs["windows"]),
         details={
             "headroom": {stem: _told(room) for stem, room in rooms.items()},
             "headroom_problems": problems,

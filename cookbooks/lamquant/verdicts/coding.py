@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from blut_resources.containment.sandbox.isolation import Isolation
 from blut_resources.payloads.isolated import plain_copy
 from blut_resources.payloads.payload import PayloadFailed
 from blut_resources.registry.models import ModelRegistry
+from blut_resources.registry.verdicts import VERDICT_FILE, PromotionRefused, Verdict, parse_verdict
 from blut_resources.store.artifacts import StoreError
 from cookbooks.lamquant.artifacts.corpus import LmaCorpus, SplitManifest
 from cookbooks.lamquant.artifacts.verdicts import FloorRegistry
@@ -129,6 +132,22 @@ def tries(
         return None
     registry = ModelRegistry(stage.store.root / "registry")
     return registry.try_number(floors.model, sealed=sealed, candidate=candidate.digest)
+
+
+def verdicts_on(stage: Stage, digest: str) -> Iterator[Verdict]:
+    """Yields the verdicts on an artifact that are recorded and there."""
+    registry = ModelRegistry(stage.store.root / "registry")
+    for name in registry.names():
+        for record in registry.versions(name).values():
+            if record.candidate == digest:
+                # of one whose bytes are gone nothing is known
+                with suppress(StoreError, PromotionRefused):
+                    yield parse_verdict(stage.store.read(record.verdict, VERDICT_FILE))
+
+
+def rests_on_synthetic(stage: Stage, digest: str) -> bool:
+    """Says whether a verdict on a codec that is there already says that it rests on made-up data."""
+    return any(verdict.synthetic for verdict in verdicts_on(stage, digest))
 
 
 def attempt(

@@ -6,9 +6,6 @@ from typing import Any
 
 from blut_assets.stages import Stage, Steps, stage_asset
 from blut_resources.containment.sandbox.isolation import Isolation
-from blut_resources.registry.models import ModelRegistry
-from blut_resources.registry.verdicts import VERDICT_FILE, PromotionRefused, parse_verdict
-from blut_resources.store.artifacts import StoreError
 from cookbooks.lamquant.artifacts.corpus import LmaCorpus, SplitManifest, TrainingWindows
 from cookbooks.lamquant.artifacts.training import DecoderCkpt, JointCkpt
 from cookbooks.lamquant.artifacts.verdicts import DecoderVerdict, FloorRegistry
@@ -24,7 +21,9 @@ from cookbooks.lamquant.verdicts.coding import (
     encode_sealed,
     judged_by,
     keep_judged,
+    rests_on_synthetic,
     tries,
+    verdicts_on,
 )
 from cookbooks.lamquant.verdicts.record import registered_with
 
@@ -77,6 +76,7 @@ def decoder_verdict(
                     "split": split_manifest.digest,
                     "registry": decoder_floors.digest,
                 },
+                "encoder_synthetic": rests_on_synthetic(stage, joint_checkpoint.digest),
                 "known": _known(stage, joint_checkpoint, lma_corpus, split_manifest),
                 "tries": tries(stage, decoder_checkpoint, lma_corpus, split_manifest, decoder_floors),
                 **judged_by(stage, config),
@@ -112,16 +112,8 @@ def _decoded_twice(
 
 def _known(stage: Stage, encoder: JointCkpt, corpus: LmaCorpus, split: SplitManifest) -> str | None:
     """Returns the digest of the bitstreams that the encoder's own verdict on this split rests on, if any."""
-    registry = ModelRegistry(stage.store.root / "registry")
     same = {"corpus": corpus.digest, "split": split.digest}
-    for name in registry.names():
-        for record in registry.versions(name).values():
-            if record.candidate != encoder.digest:
-                continue
-            try:
-                judged = parse_verdict(stage.store.read(record.verdict, VERDICT_FILE))
-            except (StoreError, PromotionRefused):
-                continue  # its bytes are gone; the processes of this verdict still prove that bytes are equal
-            if same.items() <= judged.inputs.items() and "bitstreams" in judged.inputs:
-                return judged.inputs["bitstreams"]
+    for judged in verdicts_on(stage, encoder.digest):
+        if same.items() <= judged.inputs.items() and "bitstreams" in judged.inputs:
+            return judged.inputs["bitstreams"]
     return None

@@ -19,6 +19,7 @@ from cookbooks.lamquant.verdicts.coding import (
     encode_sealed,
     judged_by,
     keep_judged,
+    rests_on_synthetic,
     tries,
 )
 from cookbooks.lamquant.verdicts.record import registered_with
@@ -70,6 +71,7 @@ def oracle_verdict(
                     "split": split_manifest.digest,
                     "registry": oracle_floors.digest,
                 },
+                "reference_synthetic": rests_on_synthetic(stage, joint_checkpoint.digest),
                 "tries": tries(stage, teacher_checkpoint, lma_corpus, split_manifest, oracle_floors),
                 **judged_by(stage, config),
             },

@@ -5,6 +5,7 @@ import shutil
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from blut_resources.files.digest import digest_path
 from blut_resources.payload_kit.config import read
+from blut_resources.registry.models import ModelRegistry
 from blut_resources.registry.verdicts import Verdict, parse_verdict
 from cookbooks.lamquant.codec.files import open_codec
 from cookbooks.lamquant.floors import SHIPPED_DECODER_REGISTRY
@@ -20,6 +22,7 @@ from cookbooks.lamquant.gate.comparison_page import shown_gain
 from cookbooks.lamquant.payload.decoder_score import FILES, PREFIXES, DecoderScoreSettings, score
 from cookbooks.lamquant.refine.files import DESCRIPTION
 from cookbooks.lamquant.refine.training.save import save_refiner
+from cookbooks.lamquant.verdicts.coding import rests_on_synthetic
 from tests.cookbooks.lamquant.refine.decoder_case import arrays_of, net_of
 from tests.cookbooks.lamquant.verdict_case import CHANGE, Case
 
@@ -49,7 +52,7 @@ class DecoderCase:
             refined = shipped + np.sign(error) * some
         np.save(self.samples(f"{prefix}refined"), refined.astype(np.int32))
 
-    def judge(self, known: str | None = None) -> Verdict:
+    def judge(self, known: str | None = None, **more: Any) -> Verdict:
         names = [f"{prefix}{name}" for prefix in PREFIXES.values() for name in FILES]
         places = {name: self.place(name) for name in (*names, "candidate", "encoder", "registry")}
         inputs = {name: self.place(name) for name in ("corpus", "split", "windows")} | places
@@ -59,6 +62,7 @@ class DecoderCase:
             "split": "test",
             "change": CHANGE,
             "known": known,
+            **more,
         }
         return parse_verdict(score(read(config, DecoderScoreSettings), inputs).to_json())
 
@@ -147,3 +151,25 @@ def test_a_decoder_that_leaves_a_recording_out_is_not_measured(decoder_case: Dec
     decoder_case.samples("device_refined").unlink()
     verdict = decoder_case.fails("one_decoding_per_recording: device: ")
     assert verdict.details["outcome"] == "not measured" and verdict.measurements["gain_pct"] is None
+
+
+def test_a_decoder_for_a_codec_of_made_up_recordings_is_synthetic_too(
+    decoder_case: DecoderCase, tmp_path: Path
+) -> None:
+    index = decoder_case.case.corpus / "corpus.json"
+    corpus = json.loads(index.read_text())
+    before = decoder_case.judge()
+    for entry in corpus["recordings"]:
+        entry["synthetic"] = False
+    index.write_text(json.dumps(corpus))
+    real = decoder_case.judge()
+    assert [one.synthetic for one in (before, real)] == [True, False]
+    assert decoder_case.judge(encoder_synthetic=True).synthetic is True
+    registry = ModelRegistry(tmp_path / "registry")
+    for candidate, judged in (("a" * 64, before), ("b" * 64, real)):
+        about: Any = {"inputs": {}, "floors": [], "figures": {}, "license": "unknown", "run": "r"}
+        registry.register("lamquant-joint", candidate=candidate, verdict=candidate, passed=True, **about)
+        store = SimpleNamespace(root=tmp_path, read=lambda *_, judged=judged: judged.to_json())
+        stage: Any = SimpleNamespace(store=store)
+        assert rests_on_synthetic(stage, candidate) is bool(judged.synthetic)
+        assert not rests_on_synthetic(stage, "c" * 64)
