@@ -58,10 +58,10 @@ def _record(row: dict[str, Any]) -> dict[str, str]:
     late = row["latency_s"]
     return {
         "what": row["what"],
-        "patient": row["patient"],
-        "recording": row["recording"],
         "second": f"{row['from_s']:g} to {row['to_s']:g}",
         "latency": "" if late is None else f"{late:.2f} s",
+        "patient": row["patient"],
+        "recording": row["recording"],  # the longest is last: a narrow page cuts it off
     }
 
 
