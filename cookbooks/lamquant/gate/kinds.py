@@ -56,6 +56,7 @@ GATES: Mapping[GateName, Gate] = {
         ),
         unwritten=(
             NOT_ALL_CRITICAL,
+            ("decisions", "min_event_sensitivity", 0.05),  # who calls nothing critical has no false alarm
             ("decisions", "min_margin_over_energy_auc", 0),
             ("decisions", "min_margin_over_logistic_auc", -0.02),
         ),

@@ -97,7 +97,11 @@ def test_a_registry_that_cannot_be_trusted_is_refused_naming_the_field(data: byt
             [DECISIONS],
             {("critical_share", "<=", 0.5), ("margin_over_logistic_auc", ">=", -0.02)},
         ),
-        ("lamquant-snn", ["decisions: {max_critical_share: 0.9}\n"], {("critical_share", "<=", 0.9)}),
+        (
+            "lamquant-snn",
+            ["decisions: {max_critical_share: 0.9}\n"],
+            {("critical_share", "<=", 0.9), ("event_sensitivity", ">=", 0.05)},
+        ),
         (
             "lamquant-pipeline",
             [FIDELITY, DECISIONS, "comparisons: {min_critical_r: 0.5}\n"],
