@@ -24,10 +24,14 @@ from cookbooks.lamquant.device.toolchains import TOOLCHAINS, Toolchain, toolchai
 from cookbooks.lamquant.device.twin import check_limits, check_samples, ratio_code
 from cookbooks.lamquant.device.vectors import VECTORS, selftest_vectors, vectors_header
 from cookbooks.lamquant.device.weights import CONFIG, WEIGHTS, config_header, weights_header
-from cookbooks.lamquant.lqc.model import Model, load_model
+from cookbooks.lamquant.lqc.model import DESCRIPTION, Model, load_model
+from cookbooks.lamquant.lqc.model import WEIGHTS as MODEL_WEIGHTS
 
 MANIFEST, SCHEMA = "manifest.json", "blut.firmware_bundle.v1"
 BUILD, ENCODE, SELFTEST = "build", "encode", "selftest"
+PICTURE = "flash.png"
+_BESIDE = {MANIFEST, VECTORS, PICTURE, BUILD, MODEL_WEIGHTS, DESCRIPTION}
+"""What lies in a bundle besides its sources."""
 
 
 def firmware_sources() -> dict[str, bytes]:
@@ -171,7 +175,8 @@ def check_bundle(bundle: str | Path, model_dir: str | Path) -> list[str]:
     found = list[str]()
     if manifest.get("weights_sha256") != model.description["weights_sha256"]:
         found.append("the bundle was built from another checkpoint")
-    for name, text in (firmware_sources() | _generated(model, layout)).items():
+    every = firmware_sources() | _generated(model, layout)
+    for name, text in every.items():
         try:
             same = (bundle / name).read_bytes() == text
         except OSError:
@@ -179,7 +184,8 @@ def check_bundle(bundle: str | Path, model_dir: str | Path) -> list[str]:
         if not same:
             what = "what the checkpoint gives" if name in (CONFIG, WEIGHTS) else "the reviewed source"
             found.append(f"{name} is not {what}")
-    return found
+    others = {path.name for path in bundle.iterdir()} - every.keys() - _BESIDE
+    return found + [f"{name} is in the bundle, and nobody reviewed it" for name in sorted(others)]
 
 
 def compile_bundle(bundle: str | Path, program: str | Path, *, sanitized: bool = False) -> Path:

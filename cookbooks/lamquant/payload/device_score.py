@@ -22,7 +22,7 @@ from blut_resources.payload_kit.refuse import explained
 from blut_resources.payload_kit.session import payload_session
 from blut_resources.registry.verdicts import VERDICT_FILE, Verdict
 from blut_resources.store.artifacts import write_atomic
-from cookbooks.lamquant.device.bundle import check_bundle, read_manifest
+from cookbooks.lamquant.device.bundle import BUILD, check_bundle, read_manifest
 from cookbooks.lamquant.device.errors import DeviceError
 from cookbooks.lamquant.device.layout import Layout
 from cookbooks.lamquant.formats.corpus import Recording
@@ -109,6 +109,10 @@ def _exact(judgement: Judgement, bundle: Path, checkpoint: Path, recordings: lis
     try:
         model, layout = load_model(checkpoint), Layout.from_json(read_manifest(bundle)["layout"])
         judgement.note("bundle_mismatches", check_bundle(bundle, checkpoint))
+        if (bundle / BUILD).exists():
+            judgement.note(
+                "bundle_mismatches", [f"{BUILD} is in the bundle: programs that nobody compiled here"]
+            )
         ratio = noise_ratio_of(checkpoint)
         if noise_ratio_of(bundle) != ratio or load_model(bundle).digest != model.digest:
             judgement.note("bundle_mismatches", ["the checkpoint in the bundle is another one"])

@@ -19,7 +19,7 @@ from blut_resources.payload_kit.refuse import Refused, explained
 from blut_resources.payload_kit.session import payload_session
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.codec.data import load_corpus
-from cookbooks.lamquant.device.bundle import BUILD, build_bundle
+from cookbooks.lamquant.device.bundle import BUILD, PICTURE, build_bundle
 from cookbooks.lamquant.device.errors import DeviceError
 from cookbooks.lamquant.device.fitting import fitted
 from cookbooks.lamquant.device.layout import Layout
@@ -30,7 +30,6 @@ from cookbooks.lamquant.lqc.model import DESCRIPTION, WEIGHTS, load_model
 from cookbooks.lamquant.pictures.flash import draw_flash
 
 _CROP_FRAMES, _CROP_CHANNELS = 6, 2
-PICTURE = "flash.png"
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,15 @@ def test_a_file_that_python_wrote_is_no_file_of_the_program(spoiled: Device) -> 
     spoiled.fails(f"bit_exact: {spoiled.bitstream.stem}: the device wrote {len(data)} bytes, the twin ")
 
 
+def test_what_lies_in_a_bundle_besides_fails(spoiled: Device) -> None:
+    (spoiled.candidate / "build").mkdir()
+    (spoiled.candidate / "build" / "encode").write_text("#!/usr/bin/env python3\n")
+    (spoiled.candidate / "stdint.h").write_text("#define int32_t float\n")
+    spoiled.fails(
+        "build is in the bundle: programs that nobody", "stdint.h is in the bundle, and nobody reviewed"
+    )
+
+
 def test_sources_that_nobody_reviewed_fail_and_so_does_a_library_call(spoiled: Device) -> None:
     called = "\nint system(const char *);\nvoid lq_cheat(void);\nvoid lq_cheat(void) { system(0); }\n"
     spoiled.edit("lq_encode.c", lambda text: text + called)
