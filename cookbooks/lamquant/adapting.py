@@ -5,7 +5,7 @@ from cookbooks.lamquant.artifacts.corpus import LmaCorpus
 from cookbooks.lamquant.artifacts.labels import SnnLabels
 from cookbooks.lamquant.artifacts.pipeline import AdaptiveCodec
 from cookbooks.lamquant.artifacts.training import JointCkpt, SnnCkpt
-from cookbooks.lamquant.configs.pipeline import AdaptiveCodecConfig
+from cookbooks.lamquant.configs.adapting import AdaptiveCodecConfig
 from cookbooks.lamquant.corpus import corpus_inputs
 from cookbooks.lamquant.labels.store import FIT
 

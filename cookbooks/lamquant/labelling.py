@@ -181,7 +181,7 @@ def newly_annotated(
     path = vocabulary_path(config.vocabulary)
     spec = spec_of(annotations)
     assert spec is not None
-    wanted = newly.Wanted(
+    wanted = newly.AnnotationRules(
         config.labels,
         config.unknown,
         parse_vocabulary(read_vocabulary(path), path.name),
@@ -189,7 +189,10 @@ def newly_annotated(
         spec.code.value,
     )
     return newly.newly_annotated(
-        store, (newly.Seen(*one) for one in _seen(now)), (newly.Seen(*one) for one in _seen(before)), wanted
+        store,
+        (newly.SeenRoot(*one) for one in _seen(now)),
+        (newly.SeenRoot(*one) for one in _seen(before)),
+        wanted,
     )
 
 

@@ -13,12 +13,15 @@ from tests.conftest import REPOSITORY
 TEMPLATE = REPOSITORY / "blut_assets" / "new_cookbook" / "template" / "src" / "toybook"
 LAMQUANT, LLM = (REPOSITORY / "cookbooks" / name for name in ("lamquant", "llm"))
 FLOW = ("sources", "corpus", "training", "verdict", "promotion")
-"""What the data goes through, in this order."""
+"""What the data goes through, in this order; a package `verdicts` where there are several gates."""
 BESIDE = ("artifacts", "configs", "recipes")
-MORE = {LAMQUANT: {"data_kinds", "labelling"}, LLM: {"data_kinds", "gguf", "suite"}}
+MORE = {
+    LAMQUANT: {"data_kinds", "labelling", "floors", "firmware", "controlling", "adapting"},
+    LLM: {"data_kinds", "gguf", "suite"},
+}
 VERBS = {
     *("train", "encode", "decode", "build", "score", "convert", "verify", "evaluate", "normalise", "split"),
-    *("take", "merge", "predict", "measure", "preflight"),
+    *("take", "merge", "predict", "measure", "preflight", "harden", "compile", "choose", "decide"),
 }
 OLD_NAMES = {LAMQUANT / "payload" / "codec": ["__init__", "checkpoint"]}
 """Kept for scripts of users."""
@@ -41,7 +44,8 @@ def sources() -> Iterator[tuple[Path, ast.Module]]:
 
 @pytest.mark.parametrize("cookbook", [LAMQUANT, LLM, TEMPLATE], ids=lambda path: path.name)
 def test_a_cookbook_has_the_files_of_the_flow(cookbook: Path) -> None:
-    assert modules(cookbook) >= {*FLOW, *BESIDE, "payload"}
+    steps = {"verdict" if name == "verdicts" else name for name in modules(cookbook)}
+    assert steps >= {*FLOW, *BESIDE, "payload"}
     assert (cookbook / "configs" / "__init__.py").is_file(), "configs and their files lie together"
     configs = modules(cookbook / "configs")
     assert configs <= {*FLOW, *MORE.get(cookbook, ())}, "a module of configs is named after its step"

@@ -16,7 +16,7 @@ from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.adaptive.levels import StateLevels, States
 from cookbooks.lamquant.controller.calibration import states_of
 from cookbooks.lamquant.controller.controller import Controller
-from cookbooks.lamquant.controller.scores import Scores
+from cookbooks.lamquant.controller.scores import FrameScores
 from cookbooks.lamquant.controller.states import Point
 from cookbooks.lamquant.lqc.container.header import ChannelFacts, FileHeader, Profile
 from cookbooks.lamquant.lqc.encode import encode_stream
@@ -77,7 +77,7 @@ class FollowingCodec:
     profile: Profile
     labels_sha256: str = ""
 
-    def scores(self, recording: ReadRecording) -> Scores:
+    def scores(self, recording: ReadRecording) -> FrameScores:
         """Returns what the controller makes of a recording, a row for each frame.
 
         Raises:
@@ -88,9 +88,11 @@ class FollowingCodec:
             stream.push(recording.read(start, min(start + _BLOCK, recording.n_samples)))
             for start in range(0, recording.n_samples, _BLOCK)
         ]
-        return Scores(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Scores)))
+        return FrameScores(
+            *(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(FrameScores))
+        )
 
-    def states(self, scores: Scores) -> States:
+    def states(self, scores: FrameScores) -> States:
         """Returns the state of each frame of a whole recording, uint8 [T]."""
         return states_of(scores, self.point, self.controller.frame_ms)
 

@@ -24,7 +24,7 @@ from cookbooks.lamquant.formats.edf.problems import BadRecording
 from cookbooks.lamquant.formats.edf.recording import ReadOptions, open_edf
 
 
-class Seen(NamedTuple):
+class SeenRoot(NamedTuple):
     """Names a directory as it was looked at: digests of its recordings, and of the lists beside them."""
 
     recordings: str
@@ -32,7 +32,7 @@ class Seen(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class AnnotationRules:
     """Says which annotations count.
 
     Attributes:
@@ -61,7 +61,9 @@ class _Recording(NamedTuple):
     key: str
 
 
-def newly_annotated(store: ArtifactStore, now: Iterable[Seen], before: Iterable[Seen], wanted: Wanted) -> int:
+def newly_annotated(
+    store: ArtifactStore, now: Iterable[SeenRoot], before: Iterable[SeenRoot], wanted: AnnotationRules
+) -> int:
     """Returns how many recordings are annotated now that were not, or of which more or other things are said.
 
     A recording is known by its content: one that was renamed together with its lists is not new.
@@ -90,7 +92,7 @@ def _files(store: ArtifactStore, digest: str) -> tuple[dict[str, Hashed], Path |
     return files or {}, Path(place) if place else None
 
 
-def _recordings(store: ArtifactStore, seen: Seen) -> Iterator[_Recording]:
+def _recordings(store: ArtifactStore, seen: SeenRoot) -> Iterator[_Recording]:
     """Yields the recordings of a directory; none where the store has lost what was in it."""
     recordings, root = _files(store, seen.recordings)
     lists, _ = _files(store, seen.lists)
@@ -109,7 +111,7 @@ def _recordings(store: ArtifactStore, seen: Seen) -> Iterator[_Recording]:
         yield _Recording(root, path, directory, hashed.digest, key)
 
 
-def _said(one: _Recording, wanted: Wanted) -> str:
+def _said(one: _Recording, wanted: AnnotationRules) -> str:
     """Returns a digest of what the sources say of a recording; empty where nobody has annotated it."""
     path = one.root / one.name
     try:

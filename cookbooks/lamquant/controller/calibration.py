@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from cookbooks.lamquant.controller.economy import rate_advantage, relative_power
 from cookbooks.lamquant.controller.figures import EventFigures, alarms, auc, event_figures
-from cookbooks.lamquant.controller.scores import Scores
+from cookbooks.lamquant.controller.scores import FrameScores
 from cookbooks.lamquant.controller.states import CRITICAL, NEVER, Point, StateStream
 from cookbooks.lamquant.labels.frames import SEEN_INTERESTING, UNLABELLED
 
@@ -23,7 +23,7 @@ _INTERESTING_PRECISION = 0.5
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PointRequest:
     """Says what points are chosen for.
 
     Attributes:
@@ -62,7 +62,7 @@ class Calibrated:
 
 
 def calibrate(
-    scores: Sequence[Scores], labels: Sequence[NDArray[np.uint8]], wanted: Wanted, frame_ms: int
+    scores: Sequence[FrameScores], labels: Sequence[NDArray[np.uint8]], wanted: PointRequest, frame_ms: int
 ) -> Calibrated:
     """Returns the operating points for the scores of one model."""
     interesting = _interesting(scores, labels)
@@ -108,7 +108,7 @@ def _events_point(
 
 
 def _rate_point(
-    scores: Sequence[Scores],
+    scores: Sequence[FrameScores],
     labels: Sequence[NDArray[np.uint8]],
     base: Point,
     levels: tuple[int, int, int, int],
@@ -131,13 +131,13 @@ def _points(thresholds: Sequence[int], base: Point) -> Iterator[Point]:
             yield replace(base, critical=critical, maybe=maybe)
 
 
-def states_of(scores: Scores, point: Point, frame_ms: int) -> NDArray[np.uint8]:
+def states_of(scores: FrameScores, point: Point, frame_ms: int) -> NDArray[np.uint8]:
     """Returns the states of a whole recording at a point."""
     stream = StateStream(point, frame_ms)
     return np.concatenate([stream.push(scores), stream.finish()])
 
 
-def _interesting(scores: Sequence[Scores], labels: Sequence[NDArray[np.uint8]]) -> int:
+def _interesting(scores: Sequence[FrameScores], labels: Sequence[NDArray[np.uint8]]) -> int:
     """Returns the least threshold from which on half of the frames are interesting; never, without such."""
     known = np.concatenate(labels) != UNLABELLED
     score = np.concatenate([one.log_odds[:, 1] for one in scores])[known]

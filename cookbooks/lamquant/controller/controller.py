@@ -16,7 +16,7 @@ from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.controller.deciders import Arrays, Decider, decider, standardised
 from cookbooks.lamquant.controller.features import FeatureStream
 from cookbooks.lamquant.controller.pooling import Pooled, pool
-from cookbooks.lamquant.controller.scores import Scores
+from cookbooks.lamquant.controller.scores import FrameScores
 from cookbooks.lamquant.controller.states import Point, StateStream
 
 SCHEMA = "blut.controller.v1"
@@ -41,7 +41,7 @@ class ScoreStream:
         self._features = FeatureStream(rate_hz, channels, frame_ms)
         self._state = decides.start()
 
-    def push(self, digital: NDArray[np.integer]) -> Scores:
+    def push(self, digital: NDArray[np.integer]) -> FrameScores:
         """Returns the scores of the frames that end within a block of samples ``[C, n]``.
 
         Raises:
@@ -49,10 +49,10 @@ class ScoreStream:
         """
         return self.score(pool(self._features.push(digital)))
 
-    def score(self, pooled: Pooled) -> Scores:
+    def score(self, pooled: Pooled) -> FrameScores:
         """Returns the scores of frames that were measured already."""
         found = self._decides.run(standardised(self._arrays, pooled.features), self._state)
-        return Scores(found.astype(np.int32), pooled.loud, pooled.excess, pooled.features)
+        return FrameScores(found.astype(np.int32), pooled.loud, pooled.excess, pooled.features)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Scores:
+class FrameScores:
     """Holds what was seen and thought of some frames; row t of each is the t-th of them.
 
     Attributes:

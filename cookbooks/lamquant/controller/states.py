@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.controller.scores import Scores
+from cookbooks.lamquant.controller.scores import FrameScores
 
 QUIET, BASELINE, INTERESTING, CRITICAL = range(4)
 STATE_NAMES = ("QUIET", "BASELINE", "INTERESTING", "CRITICAL")
@@ -61,7 +61,7 @@ class StateStream:
         self._until = {INTERESTING: -1, CRITICAL: -1}
         self._waiting: deque[int] = deque()
 
-    def push(self, scores: Scores) -> NDArray[np.uint8]:
+    def push(self, scores: FrameScores) -> NDArray[np.uint8]:
         """Returns the states that are known now: those of frames whose pre-roll has been seen."""
         out: list[int] = []
         rows = zip(scores.log_odds.tolist(), scores.loud.tolist(), scores.excess.tolist(), strict=True)

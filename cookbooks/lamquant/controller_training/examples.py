@@ -21,7 +21,7 @@ WHOLE = 0.5
 
 
 @dataclass(frozen=True)
-class Example:
+class LabelledExample:
     """Holds one recording as it is learned from.
 
     Attributes:
@@ -49,7 +49,9 @@ def measured(recording: StoredRecording, frame_ms: int) -> NDArray[np.int16]:
     return np.clip(np.concatenate(parts), -32768, 32767).astype(np.int16)
 
 
-def measure_all(corpus: Corpus, labels: Labels, work: Path, say: Callable[[str], object]) -> list[Example]:
+def measure_all(
+    corpus: Corpus, labels: Labels, work: Path, say: Callable[[str], object]
+) -> list[LabelledExample]:
     """Returns the train and validation recordings of a directory of labels, measured.
 
     What was measured is kept in ``work`` and used again. Recordings that cannot be measured are said.
@@ -72,7 +74,7 @@ def measure_all(corpus: Corpus, labels: Labels, work: Path, say: Callable[[str],
                     " make the labels again"
                 )
             mapped = np.load(path, mmap_mode="r")
-            found.append(Example(stem, split, mapped, marks, runs(marks, SEEN_CRITICAL)))
+            found.append(LabelledExample(stem, split, mapped, marks, runs(marks, SEEN_CRITICAL)))
     return found
 
 
@@ -84,7 +86,7 @@ class Drawer:
         everything: whether labels do not matter, and neither do events.
     """
 
-    def __init__(self, examples: Sequence[Example], frames: int, *, everything: bool = False) -> None:
+    def __init__(self, examples: Sequence[LabelledExample], frames: int, *, everything: bool = False) -> None:
         self._frames = frames
         self._examples = [one for one in examples if one.labelled or everything]
         events = [(n, begin) for n, one in enumerate(self._examples) for begin, _ in one.events]
@@ -103,7 +105,7 @@ class Drawer:
             y[row, : len(piece)] = one.labels[start : start + self._frames]
         return x, y
 
-    def _place(self, rng: np.random.Generator, *, with_event: bool) -> tuple[Example, int]:
+    def _place(self, rng: np.random.Generator, *, with_event: bool) -> tuple[LabelledExample, int]:
         if with_event and self._events:
             n, begin = self._events[int(rng.integers(len(self._events)))]
             one = self._examples[n]
@@ -122,7 +124,9 @@ def _some_channels(piece: NDArray[np.int16], rng: np.random.Generator) -> NDArra
     return np.ascontiguousarray(piece[:, np.sort(kept)])
 
 
-def standardisation(examples: Sequence[Example], *, everything: bool = False) -> dict[str, NDArray[np.int32]]:
+def standardisation(
+    examples: Sequence[LabelledExample], *, everything: bool = False
+) -> dict[str, NDArray[np.int32]]:
     """Returns mean and gain of each pooled number over labelled frames, or over ``everything``."""
     total, squares, n = np.zeros(N_POOLED), np.zeros(N_POOLED), 0
     for one in examples:

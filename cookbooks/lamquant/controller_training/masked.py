@@ -19,7 +19,7 @@ from blut_resources.payload_kit.session import Diverged
 from cookbooks.lamquant.controller.deciders import standardised
 from cookbooks.lamquant.controller.pooling import N_POOLED, pool
 from cookbooks.lamquant.controller.presets import ControllerPreset
-from cookbooks.lamquant.controller_training.examples import Drawer, Example, standardisation
+from cookbooks.lamquant.controller_training.examples import Drawer, LabelledExample, standardisation
 from cookbooks.lamquant.controller_training.nets import SsmNet
 from cookbooks.lamquant.controller_training.tensors import optimizer_tensors, parts, restore_optimizer
 
@@ -64,7 +64,7 @@ class MaskedTrainer:
         frames: length of a crop; ``span`` likewise of what is hidden at once.
     """
 
-    examples: Sequence[Example]
+    examples: Sequence[LabelledExample]
     preset: ControllerPreset
     frames: int
     span: int
@@ -88,7 +88,9 @@ class MaskedTrainer:
         flat = standardised(self.arrays, features.reshape(-1, N_POOLED))
         return (flat.reshape(features.shape) / 256).astype(np.float32)
 
-    def _validation(self, val: Sequence[Example]) -> list[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
+    def _validation(
+        self, val: Sequence[LabelledExample]
+    ) -> list[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
         rng = np.random.Generator(np.random.Philox(key=[_VAL_SEED, 0]))
         found = []
         for one in val:

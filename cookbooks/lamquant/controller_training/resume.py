@@ -13,7 +13,7 @@ from blut_resources.payload_kit.say import say
 from blut_resources.payload_kit.session import PayloadSession
 from cookbooks.lamquant.codec.resume import load_state, save_state
 from cookbooks.lamquant.controller.presets import ControllerPreset
-from cookbooks.lamquant.controller_training.examples import Example
+from cookbooks.lamquant.controller_training.examples import LabelledExample
 
 STATE_SCHEMA = 1
 _RUN_ONLY = ("resume", "threads")
@@ -39,7 +39,7 @@ class Trainable(Protocol):
 
 
 def identity_of(
-    config: Mapping[str, Any], preset: ControllerPreset, examples: Sequence[Example], start: str = ""
+    config: Mapping[str, Any], preset: ControllerPreset, examples: Sequence[LabelledExample], start: str = ""
 ) -> str:
     """Returns what two attempts must share for one to continue the other.
 

@@ -22,7 +22,7 @@ from cookbooks.lamquant.controller.deciders import Arrays, decider, standardised
 from cookbooks.lamquant.controller.figures import auc
 from cookbooks.lamquant.controller.pooling import pool
 from cookbooks.lamquant.controller.presets import ControllerPreset
-from cookbooks.lamquant.controller_training.examples import Drawer, Example, standardisation
+from cookbooks.lamquant.controller_training.examples import Drawer, LabelledExample, standardisation
 from cookbooks.lamquant.controller_training.nets import net_of
 from cookbooks.lamquant.controller_training.tensors import optimizer_tensors, parts, restore_optimizer
 from cookbooks.lamquant.labels.frames import SEEN_CRITICAL, SEEN_INTERESTING, UNLABELLED
@@ -46,7 +46,7 @@ def targets(labels: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(y.astype(np.float32)), torch.from_numpy(weight)
 
 
-def positive_weight(examples: Sequence[Example]) -> torch.Tensor:
+def positive_weight(examples: Sequence[LabelledExample]) -> torch.Tensor:
     """Returns what a positive frame counts, the root of negatives over positives, float32 ``[2]``."""
     found = []
     for label in (SEEN_CRITICAL, SEEN_INTERESTING):
@@ -110,7 +110,7 @@ class ControllerTrainer:
         inputs: mean and gain of the inputs that this trunk is used to.
     """
 
-    examples: list[Example]
+    examples: list[LabelledExample]
     preset: ControllerPreset
     model: str
     frames: int

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from cookbooks.lamquant.device.compiling import compile_program, compiler_version, measure_budget, run_program
 from cookbooks.lamquant.device.errors import DeviceError
-from cookbooks.lamquant.device.layout import Layout
+from cookbooks.lamquant.device.layout import DeviceLayout
 from cookbooks.lamquant.device.tables import device_tables
 from cookbooks.lamquant.device.toolchains import TOOLCHAINS, Toolchain, toolchain_of
 from cookbooks.lamquant.device.twin import check_limits, check_samples, ratio_code
@@ -44,7 +44,7 @@ def build_bundle(
     model_dir: str | Path,
     out: str | Path,
     target: str,
-    layout: Layout,
+    layout: DeviceLayout,
     crop: NDArray[np.integer] | None = None,
 ) -> dict[str, Any]:
     """Build the bundle of a checkpoint, test it, and return its manifest.
@@ -85,7 +85,7 @@ def build_bundle(
 
 
 def write_sources(
-    model: Model, layout: Layout, out: Path, beside: Mapping[str, bytes] = MappingProxyType({})
+    model: Model, layout: DeviceLayout, out: Path, beside: Mapping[str, bytes] = MappingProxyType({})
 ) -> dict[str, bytes]:
     """Write the fixed sources, the generated headers and files ``beside`` them; returns all."""
     every = firmware_sources() | _generated(model, layout) | dict(beside)
@@ -95,7 +95,7 @@ def write_sources(
     return every
 
 
-def _generated(model: Model, layout: Layout) -> dict[str, bytes]:
+def _generated(model: Model, layout: DeviceLayout) -> dict[str, bytes]:
     sha256 = str(model.description["weights_sha256"])
     tables = device_tables(model, layout)
     return {
@@ -104,7 +104,7 @@ def _generated(model: Model, layout: Layout) -> dict[str, bytes]:
     }
 
 
-def macs_per_sample(model: Model, layout: Layout, asked: float = 1.0) -> float:
+def macs_per_sample(model: Model, layout: DeviceLayout, asked: float = 1.0) -> float:
     """Returns multiplications a sample: twice the transform, the line through a block, and the network for
     the share ``asked`` of the coefficients.
     """
@@ -118,7 +118,7 @@ def macs_per_sample(model: Model, layout: Layout, asked: float = 1.0) -> float:
     return transform + 4 + layout.bins / layout.hop * (chosen + asked * network)
 
 
-def _cost(model: Model, layout: Layout, asked: float) -> dict[str, Any]:
+def _cost(model: Model, layout: DeviceLayout, asked: float) -> dict[str, Any]:
     return {
         "macs_per_sample": macs_per_sample(model, layout),
         "macs_per_sample_of_noise": macs_per_sample(model, layout, asked),
@@ -171,7 +171,7 @@ def check_bundle(bundle: str | Path, model_dir: str | Path) -> list[str]:
         DeviceError: it is not a bundle.
     """
     bundle, manifest = Path(bundle), read_manifest(bundle)
-    model, layout = load_model(model_dir), Layout.from_json(manifest["layout"])
+    model, layout = load_model(model_dir), DeviceLayout.from_json(manifest["layout"])
     found = list[str]()
     if manifest.get("weights_sha256") != model.description["weights_sha256"]:
         found.append("the bundle was built from another checkpoint")
@@ -221,7 +221,7 @@ def encode_with(
         InputError: samples or a rate that it was not built for.
     """
     manifest = read_manifest(bundle)
-    layout = Layout.from_json(manifest["layout"])
+    layout = DeviceLayout.from_json(manifest["layout"])
     x, (low, high) = check_samples(layout, ints), check_limits(layout, limits)
     setup = [len(x), layout.rate_number(rate_hz), low, high, ratio_code(noise_ratio)]
     given = np.array(setup, "<i4").tobytes() + np.ascontiguousarray(x.T).astype("<i4").tobytes()

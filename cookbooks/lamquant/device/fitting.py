@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cookbooks.lamquant.device.bundle import write_sources
 from cookbooks.lamquant.device.compiling import measure_budget
-from cookbooks.lamquant.device.layout import Layout
+from cookbooks.lamquant.device.layout import DeviceLayout
 from cookbooks.lamquant.device.toolchains import toolchain_of
 from cookbooks.lamquant.lqc.model import Model
 
@@ -17,7 +17,7 @@ _BITS_A_VALUE = 2
 """Room for a coded value at least, so that hardly any frame is coarsened for want of it."""
 
 
-def fitted(model: Model, layout: Layout, target: str, max_ram_kib: int, *, hops: bool) -> Layout:
+def fitted(model: Model, layout: DeviceLayout, target: str, max_ram_kib: int, *, hops: bool) -> DeviceLayout:
     """Returns the layout; where the encoder needs more RAM, with less room for a chunk, then with shorter
     chunks, and then with a shorter hop.
 
@@ -46,10 +46,10 @@ def fitted(model: Model, layout: Layout, target: str, max_ram_kib: int, *, hops:
         if not hops or shorter < LEAST_HOP:
             frames = min(LEAST_FRAMES, tried.frames)
             return replace(tried, frames=frames, buffer_bytes=max(64, frames * a_frame))
-        tried = Layout.of(layout.channels, layout.rates_hz, bits=layout.bits, hop=shorter)
+        tried = DeviceLayout.of(layout.channels, layout.rates_hz, bits=layout.bits, hop=shorter)
 
 
-def _ram(model: Model, layout: Layout, target: str) -> int:
+def _ram(model: Model, layout: DeviceLayout, target: str) -> int:
     with tempfile.TemporaryDirectory() as folder:
         write_sources(model, layout, Path(folder))
         return measure_budget(toolchain_of(target), Path(folder), Path(folder, "objects")).ram_bytes

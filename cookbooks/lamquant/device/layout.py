@@ -20,7 +20,7 @@ _LEAST_BUFFER, _INDEX = 512, 4096
 
 
 @dataclass(frozen=True)
-class Layout:
+class DeviceLayout:
     """Holds what is fixed when an encoder is compiled.
 
     Attributes:
@@ -55,7 +55,7 @@ class Layout:
         frames: int | None = None,
         buffer_bytes: int | None = None,
         index_bytes: int = _INDEX,
-    ) -> "Layout":
+    ) -> "DeviceLayout":
         """Returns a layout; what is None follows from the rest.
 
         Raises:
@@ -115,7 +115,7 @@ class Layout:
         return asdict(self) | {"rates_hz": list(self.rates_hz)}
 
     @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> "Layout":
+    def from_json(cls, fields: dict[str, Any]) -> "DeviceLayout":
         """Returns the layout that ``to_json`` was asked of.
 
         Raises:

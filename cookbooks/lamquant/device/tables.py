@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.device.layout import Layout
+from cookbooks.lamquant.device.layout import DeviceLayout
 from cookbooks.lamquant.lqc.errors import InputError
 from cookbooks.lamquant.lqc.levels import N_DURATIONS, N_LEVELS, N_POSITIONS
 from cookbooks.lamquant.lqc.model import Model
@@ -51,7 +51,7 @@ class DeviceTables(NamedTuple):
         return crc
 
 
-def device_tables(model: Model, layout: Layout) -> DeviceTables:
+def device_tables(model: Model, layout: DeviceLayout) -> DeviceTables:
     """Returns the tables of a model for the hop of a layout.
 
     Raises:

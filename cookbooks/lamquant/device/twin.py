@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.device.layout import Layout
+from cookbooks.lamquant.device.layout import DeviceLayout
 from cookbooks.lamquant.device.planes import code_frame, largest_row, scaled
 from cookbooks.lamquant.device.steps import (
     FAR,
@@ -69,7 +69,7 @@ def ratio_code(noise_ratio: float) -> int:
 
 def twin_encode(
     model: Model,
-    layout: Layout,
+    layout: DeviceLayout,
     ints: NDArray[np.integer],
     rate_hz: float,
     noise_ratio: float,
@@ -94,7 +94,7 @@ def twin_encode(
     return _Twin(model, layout, rate_hz, ratio_code(noise_ratio), np.clip(x, low, high), (low, high)).result()
 
 
-def check_samples(layout: Layout, ints: NDArray[np.integer]) -> NDArray[np.int64]:
+def check_samples(layout: DeviceLayout, ints: NDArray[np.integer]) -> NDArray[np.int64]:
     """Returns samples [C, n] of 64 bits.
 
     Raises:
@@ -107,7 +107,7 @@ def check_samples(layout: Layout, ints: NDArray[np.integer]) -> NDArray[np.int64
     return ints.astype(np.int64)
 
 
-def check_limits(layout: Layout, limits: tuple[int, int] | None) -> tuple[int, int]:
+def check_limits(layout: DeviceLayout, limits: tuple[int, int] | None) -> tuple[int, int]:
     """Returns the least and the largest value of a converter.
 
     Raises:
@@ -126,7 +126,7 @@ class _Twin:
     def __init__(
         self,
         model: Model,
-        layout: Layout,
+        layout: DeviceLayout,
         rate_hz: float,
         ratio: int,
         x: NDArray[np.int64],

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.device.layout import Layout
+from cookbooks.lamquant.device.layout import DeviceLayout
 from cookbooks.lamquant.device.twin import TwinResult, ratio_code, twin_encode
 from cookbooks.lamquant.device.weights import crop_lines
 from cookbooks.lamquant.lqc.model import Model
@@ -26,7 +26,9 @@ class SelftestVector:
     made: TwinResult
 
 
-def selftest_vectors(model: Model, layout: Layout, crop: NDArray[np.integer] | None) -> list[SelftestVector]:
+def selftest_vectors(
+    model: Model, layout: DeviceLayout, crop: NDArray[np.integer] | None
+) -> list[SelftestVector]:
     """Returns the signals that a device encodes at boot: ``crop``, if one is given, and three made ones."""
     n_channels, n = min(2, layout.channels), _FRAMES * layout.hop + layout.hop // 3
     signals = {CONSTANT: np.full((n_channels, n), layout.limits[1] // 3, np.int64)}
@@ -50,7 +52,7 @@ def _noise(count: int) -> NDArray[np.int64]:
     return out
 
 
-def vectors_header(vectors: list[SelftestVector], layout: Layout) -> str:
+def vectors_header(vectors: list[SelftestVector], layout: DeviceLayout) -> str:
     """Returns the text of ``lq_vectors.h``."""
     crops = [one.samples.astype(np.int32) for one in vectors if one.kind == CROP]
     crop = crop_lines(crops[0]) if crops else "{0}"

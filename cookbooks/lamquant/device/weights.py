@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.device.layout import Layout, rate_bytes
+from cookbooks.lamquant.device.layout import DeviceLayout, rate_bytes
 from cookbooks.lamquant.device.tables import DeviceTables, price_of_bit
 from cookbooks.lamquant.lqc.levels import duration_of, positions
 from cookbooks.lamquant.lqc.model import Model
@@ -35,7 +35,7 @@ _SHAPES = {
 }
 
 
-def config_header(layout: Layout, model: Model) -> str:
+def config_header(layout: DeviceLayout, model: Model) -> str:
     """Returns the text of ``lq_config.h``."""
     named = {
         "CHANNELS": layout.channels,
@@ -54,7 +54,7 @@ def config_header(layout: Layout, model: Model) -> str:
     return _SAID + "".join(f"#define LQ_{name} {value}\n" for name, value in named.items())
 
 
-def weights_header(tables: DeviceTables, layout: Layout, sha256: str) -> str:
+def weights_header(tables: DeviceTables, layout: DeviceLayout, sha256: str) -> str:
     """Returns the text of ``lq_weights.h``; ``sha256`` is the whole digest of the model's weights."""
     crc = f"const uint32_t lq_weights_crc = {tables.crc():#010x};\n"
     parts = [_SAID, f"/* weights_sha256 {sha256} */\n", crc]
@@ -65,7 +65,7 @@ def weights_header(tables: DeviceTables, layout: Layout, sha256: str) -> str:
     return "".join(parts)
 
 
-def _rate(layout: Layout, rate_hz: float) -> str:
+def _rate(layout: DeviceLayout, rate_hz: float) -> str:
     code = rate_bytes(rate_hz)
     bins = ", ".join(str(value) for value in positions(layout.hop, rate_hz)[: layout.bins])
     return f"{{{len(code)}, {{{', '.join(map(str, code))}}}, {duration_of(layout.hop, rate_hz)}, {{{bins}}}}}"

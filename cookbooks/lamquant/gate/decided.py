@@ -27,7 +27,7 @@ AS_IT_COMES = {"hold_s": 0.0, "preroll_s": 0.0}
 
 
 @dataclass(frozen=True)
-class Decided:
+class DecidedRecording:
     """Holds states uint8 ``[T]`` and scores int32 ``[T, 3]`` of one recording."""
 
     states: NDArray[np.uint8]
@@ -40,7 +40,7 @@ def decide(
     blocks: Iterable[NDArray[np.integer]],
     rate_hz: float,
     channels: int,
-) -> Decided:
+) -> DecidedRecording:
     """Returns what a controller decides of samples that come in blocks ``[C, n]``.
 
     Raises:
@@ -56,10 +56,10 @@ def decide(
         decided.append(states.push(found))
         scores.append(np.column_stack([found.log_odds, beside.log_odds[:, 0]]))
     decided.append(states.finish())
-    return Decided(np.concatenate(decided), np.concatenate(scores).astype(np.int32))
+    return DecidedRecording(np.concatenate(decided), np.concatenate(scores).astype(np.int32))
 
 
-def write_decided(directory: Path, stem: str, decided: Decided) -> None:
+def write_decided(directory: Path, stem: str, decided: DecidedRecording) -> None:
     """Write the file of a recording."""
     file = io.BytesIO()
     columns = np.column_stack([decided.states.astype(np.int32), decided.scores])
@@ -67,7 +67,7 @@ def write_decided(directory: Path, stem: str, decided: Decided) -> None:
     write_atomic(directory / f"{stem}{STATES}", file.getvalue())
 
 
-def read_decided(path: Path, frames: int) -> Decided:
+def read_decided(path: Path, frames: int) -> DecidedRecording:
     """Returns what is in the file of a recording with so many frames.
 
     Raises:
@@ -85,4 +85,4 @@ def read_decided(path: Path, frames: int) -> Decided:
     states = found[:, 0]
     if ((states < 0) | (states > CRITICAL)).any():
         raise ValueError(f"{path.name} holds states that there are not")
-    return Decided(states.astype(np.uint8), found[:, 1:])
+    return DecidedRecording(states.astype(np.uint8), found[:, 1:])

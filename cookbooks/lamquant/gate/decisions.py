@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cookbooks.lamquant.controller.figures import alarms, auc, event_figures
 from cookbooks.lamquant.controller.states import CRITICAL, INTERESTING, Point
-from cookbooks.lamquant.gate.decided import Decided
+from cookbooks.lamquant.gate.decided import DecidedRecording
 from cookbooks.lamquant.labels.frames import runs
 from cookbooks.lamquant.labels.kinds import SEEN_CRITICAL, UNLABELLED
 
@@ -34,7 +34,7 @@ class Judged:
 
     stem: str
     patient: str
-    decided: Decided
+    decided: DecidedRecording
     labels: NDArray[np.uint8]
     energies: tuple[NDArray[np.int32], NDArray[np.int32]]
 
@@ -44,7 +44,7 @@ class Judged:
         return self.labels != UNLABELLED
 
 
-def raised(decided: Decided, point: Point, frame_ms: int) -> list[Span]:
+def raised(decided: DecidedRecording, point: Point, frame_ms: int) -> list[Span]:
     """Returns first frame and end of each alarm: stretches of CRITICAL, as the operating point joins them.
 
     Those far apart stay several, whatever the point says: joined, false ones would hide in a true one.
@@ -114,7 +114,7 @@ def event_rows(every: Sequence[Judged], point: Point, frame_ms: int) -> list[dic
     return sorted(rows, key=lambda row: (row["recording"], row["from_s"], row["what"]))
 
 
-def said_by_silence(every: Sequence[Judged], silent: Mapping[str, Decided]) -> float:
+def said_by_silence(every: Sequence[Judged], silent: Mapping[str, DecidedRecording]) -> float:
     """Returns the share of the variance of scores that is there without a signal, by the time alone."""
     heard = np.concatenate([one.decided.scores[:, 0] for one in every]).astype(float)
     alone = np.concatenate([silent[one.stem].scores[:, 0] for one in every]).astype(float)

@@ -11,7 +11,7 @@ import numpy as np
 from cookbooks.lamquant.device.bundle import encode_with
 from cookbooks.lamquant.device.compiling import Budget, measure_budget
 from cookbooks.lamquant.device.errors import DeviceError
-from cookbooks.lamquant.device.layout import Layout
+from cookbooks.lamquant.device.layout import DeviceLayout
 from cookbooks.lamquant.device.toolchains import toolchain_of
 from cookbooks.lamquant.device.twin import twin_encode
 from cookbooks.lamquant.formats.corpus import Recording
@@ -46,7 +46,7 @@ def noise_ratio_of(model: Path) -> float:
 
 
 def differs_from_twin(
-    data: bytes, model: Model, layout: Layout, recording: Recording, ratio: float
+    data: bytes, model: Model, layout: DeviceLayout, recording: Recording, ratio: float
 ) -> str | None:
     """Says where a device's file is not what the integer twin writes; None where every byte is."""
     try:

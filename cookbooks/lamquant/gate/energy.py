@@ -4,29 +4,16 @@ Two numbers that need no training: the power of the loudest channel, and its lin
 against its own running mean, smoothed over two. Both are causal.
 """
 
-from typing import Protocol
-
 import numpy as np
 from numpy.typing import NDArray
 
 from cookbooks.lamquant.labels.frames import frame_end, n_frames
+from cookbooks.lamquant.signal.filtered import Readable
 
 BLOCK_FRAMES = 240
 WINDOW_S, SMOOTH_S, BASELINE_S = 1.0, 2.0, 30.0
 Array = NDArray[np.float64]
 Loudness = NDArray[np.int32]
-
-
-class Readable(Protocol):
-    """Stands for a recording of a corpus."""
-
-    rate_hz: float
-    n_samples: int
-    scale: Array
-
-    def read(self, start: int, stop: int) -> NDArray[np.integer]:
-        """Returns samples ``[C, n]``."""
-        ...
 
 
 def loudness(recording: Readable, frame_ms: int) -> tuple[Loudness, Loudness]:

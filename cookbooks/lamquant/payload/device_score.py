@@ -24,7 +24,7 @@ from blut_resources.registry.verdicts import VERDICT_FILE, Verdict
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.device.bundle import BUILD, check_bundle, read_manifest
 from cookbooks.lamquant.device.errors import DeviceError
-from cookbooks.lamquant.device.layout import Layout
+from cookbooks.lamquant.device.layout import DeviceLayout
 from cookbooks.lamquant.formats.corpus import Recording
 from cookbooks.lamquant.gate.device import (
     SANITIZED,
@@ -107,7 +107,7 @@ def _budget(judgement: Judgement, settings: DeviceSettings, bundle: Path, work: 
 def _exact(judgement: Judgement, bundle: Path, checkpoint: Path, recordings: list[Recording]) -> int:
     """Note whose bytes are not the twin's and what the sanitizers find; returns of how many all are."""
     try:
-        model, layout = load_model(checkpoint), Layout.from_json(read_manifest(bundle)["layout"])
+        model, layout = load_model(checkpoint), DeviceLayout.from_json(read_manifest(bundle)["layout"])
         judgement.note("bundle_mismatches", check_bundle(bundle, checkpoint))
         if (bundle / BUILD).exists():
             judgement.note(

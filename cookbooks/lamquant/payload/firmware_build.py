@@ -22,7 +22,7 @@ from cookbooks.lamquant.codec.data import load_corpus
 from cookbooks.lamquant.device.bundle import BUILD, PICTURE, build_bundle
 from cookbooks.lamquant.device.errors import DeviceError
 from cookbooks.lamquant.device.fitting import fitted
-from cookbooks.lamquant.device.layout import Layout
+from cookbooks.lamquant.device.layout import DeviceLayout
 from cookbooks.lamquant.device.tables import device_tables
 from cookbooks.lamquant.formats.corpus import read_corpus
 from cookbooks.lamquant.lqc.errors import LqcError
@@ -44,11 +44,11 @@ class BuildSettings:
     bins: Annotated[int, Bounds(8, 1024)] | None = None
     max_ram_kib: Annotated[int, Bounds(8)] | None = None
 
-    def layout(self, recordings: list[dict[str, Any]]) -> Layout:
+    def layout(self, recordings: list[dict[str, Any]]) -> DeviceLayout:
         """Returns what the encoder is built for: these recordings at least, where nothing else is said."""
         rates = [rate for rate, _ in Counter(float(one["rate_hz"]) for one in recordings).most_common()]
         depth = max(int(one["bit_depth"]) for one in recordings)
-        return Layout.of(
+        return DeviceLayout.of(
             self.channels or max(len(one["channels"]) for one in recordings),
             tuple(self.rates_hz or rates),
             bits=self.bits or (16 if depth <= 16 else 24),
@@ -66,7 +66,7 @@ class BuildInputs:
     windows: Path
 
 
-def crop_of(windows: Path, layout: Layout) -> NDArray[np.int64]:
+def crop_of(windows: Path, layout: DeviceLayout) -> NDArray[np.int64]:
     """Returns a piece of a validation recording in its own integers, int64 [C, n]."""
     stream = load_corpus(windows).val[0]
     channels = range(min(_CROP_CHANNELS, layout.channels, len(stream.rms)))
@@ -102,7 +102,7 @@ def build(inputs: BuildInputs, settings: BuildSettings, out: Path) -> dict[str, 
 
 def drawn(out: Path, manifest: dict[str, Any]) -> bytes:
     """Returns the picture of where flash and RAM go."""
-    layout = Layout.from_json(manifest["layout"])
+    layout = DeviceLayout.from_json(manifest["layout"])
     tables = device_tables(load_model(out), layout)._asdict()
     sizes = {name: table.nbytes for name, table in tables.items() if table.nbytes >= 256}
     small = sum(table.nbytes for table in tables.values()) - sum(sizes.values())

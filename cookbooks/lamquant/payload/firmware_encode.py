@@ -23,7 +23,7 @@ SUFFIX = ".lqc"
 
 
 @dataclass(frozen=True)
-class EncodeSettings:
+class FirmwareEncodeSettings:
     """Holds the config."""
 
     split: Literal["train", "val", "test"] = "test"
@@ -39,7 +39,7 @@ class EncodeInputs:
     split: Path
 
 
-def encode_split(session: PayloadSession, inputs: EncodeInputs, settings: EncodeSettings) -> int:
+def encode_split(session: PayloadSession, inputs: EncodeInputs, settings: FirmwareEncodeSettings) -> int:
     """Write the bitstreams of a split; how many."""
     corpus = open_corpus(session.inputs)
     stems = stems_in(read_split(inputs.split, corpus.index), settings.split)
@@ -62,7 +62,7 @@ def encode_split(session: PayloadSession, inputs: EncodeInputs, settings: Encode
 def main() -> None:
     """Run the payload."""
     with payload_session() as session:
-        settings, inputs = read_config(session, EncodeSettings), read_inputs(session, EncodeInputs)
+        settings, inputs = read_config(session, FirmwareEncodeSettings), read_inputs(session, EncodeInputs)
         session.done(n_files=encode_split(session, inputs, settings))
 
 

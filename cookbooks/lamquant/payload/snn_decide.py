@@ -18,7 +18,15 @@ from blut_resources.payload_kit.config import read_config, read_inputs
 from blut_resources.payload_kit.session import payload_session
 from cookbooks.lamquant.controller.controller import Controller
 from cookbooks.lamquant.formats.corpus import Corpus, StoredRecording, open_corpus
-from cookbooks.lamquant.gate.decided import BEGIN, PASSES, PIECES, SILENCE, Decided, decide, write_decided
+from cookbooks.lamquant.gate.decided import (
+    BEGIN,
+    PASSES,
+    PIECES,
+    SILENCE,
+    DecidedRecording,
+    decide,
+    write_decided,
+)
 from cookbooks.lamquant.gate.split import read_split
 
 LARGE_S, SMALL_S = 600.0, 0.25
@@ -71,7 +79,7 @@ def decide_recordings(candidate: Path, corpus: Corpus, stems: Sequence[str], out
 
 def decide_pass(
     controller: Controller, logistic: Controller, recording: StoredRecording, name: str
-) -> Decided:
+) -> DecidedRecording:
     """Returns what is decided of a recording in one pass.
 
     Raises:

@@ -31,7 +31,7 @@ from cookbooks.lamquant.gate.decided import (
     SILENCE,
     STATES,
     WHOLE,
-    Decided,
+    DecidedRecording,
     read_decided,
 )
 from cookbooks.lamquant.gate.decisions import Judged, counted, decision_figures, event_rows, said_by_silence
@@ -53,7 +53,7 @@ HEADLINE = {"auc": 1, "event_sensitivity": 1, "fa_per_h": -1}
 MOST_BY_SILENCE = 0.5
 """Share of the variance of scores that may be there without a signal."""
 MOST_ROWS = 2000
-By = Mapping[str, Decided]
+By = Mapping[str, DecidedRecording]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +128,7 @@ def point_of(candidate: Path, labels: Labels) -> Point:
     return controller.points[POINT]
 
 
-def _read(one: Judgement, frame_ms: int, directory: Path, name: str) -> dict[str, Decided]:
+def _read(one: Judgement, frame_ms: int, directory: Path, name: str) -> dict[str, DecidedRecording]:
     """Returns what was decided in one pass, by stem; what is missing or unsound is noted."""
     if not directory.is_dir():
         one.note("one_stream_of_states", [f"{name}: nothing was decided"])

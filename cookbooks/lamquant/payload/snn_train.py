@@ -21,20 +21,20 @@ from blut_resources.payload_kit.say import say
 from blut_resources.payload_kit.seed import seed_everything
 from blut_resources.payload_kit.session import PayloadSession, payload_session
 from blut_resources.store.artifacts import write_atomic
-from cookbooks.lamquant.controller.calibration import Calibrated, Wanted, calibrate
+from cookbooks.lamquant.controller.calibration import Calibrated, PointRequest, calibrate
 from cookbooks.lamquant.controller.controller import Controller, save_controller
 from cookbooks.lamquant.controller.deciders import decider
 from cookbooks.lamquant.controller.pooling import pool
 from cookbooks.lamquant.controller.presets import CONTROLLER_PRESETS, ControllerPreset
-from cookbooks.lamquant.controller.scores import Scores
+from cookbooks.lamquant.controller.scores import FrameScores
 from cookbooks.lamquant.controller.states import Point
-from cookbooks.lamquant.controller_training.examples import Example, measure_all
+from cookbooks.lamquant.controller_training.examples import LabelledExample, measure_all
 from cookbooks.lamquant.controller_training.resume import identity_of, train
 from cookbooks.lamquant.controller_training.training import ControllerTrainer
 from cookbooks.lamquant.controller_training.trunk import TRUNK, Trunk, read_trunk
 from cookbooks.lamquant.formats.corpus import Corpus, open_corpus
 from cookbooks.lamquant.labels.store import INDEX, Labels, read_labels
-from cookbooks.lamquant.pictures.states import Decided, draw_states
+from cookbooks.lamquant.pictures.states import DrawnStates, draw_states
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class ControllerSettings:
         chosen = {name: value for name, value in given.items() if value is not None}
         return replace(CONTROLLER_PRESETS[self.preset], **chosen)
 
-    def wanted(self) -> Wanted:
+    def wanted(self) -> PointRequest:
         """Returns what the operating points are chosen for.
 
         Raises:
@@ -78,13 +78,13 @@ class ControllerSettings:
             name: getattr(self, name)
             for name in ("hold_s", "preroll_s", "failsafe_rms", "min_event_s", "merge_s")
         }
-        return Wanted(
+        return PointRequest(
             Point(0, **times), self.target_sensitivity, (levels[0], levels[1], levels[2], levels[3])
         )
 
 
 def calibrated(
-    trainer: ControllerTrainer, arrays: dict[str, Any], wanted: Wanted, frame_ms: int
+    trainer: ControllerTrainer, arrays: dict[str, Any], wanted: PointRequest, frame_ms: int
 ) -> dict[str, Calibrated]:
     """Returns the points of each model that was trained, chosen on the validation recordings."""
     labels = [one.labels for one in trainer.val]
@@ -93,7 +93,8 @@ def calibrated(
     for kind in trainer.nets:
         raw = trainer.scores(kind, arrays)
         scores = [
-            Scores(s.astype(np.int32), p.loud, p.excess, p.features) for s, p in zip(raw, seen, strict=True)
+            FrameScores(s.astype(np.int32), p.loud, p.excess, p.features)
+            for s, p in zip(raw, seen, strict=True)
         ]
         found[kind] = calibrate(scores, labels, wanted, frame_ms)
     return found
@@ -111,7 +112,7 @@ def draw(session: PayloadSession, corpus: Corpus, trainer: ControllerTrainer, la
     channel = int(np.argmax((one.measured[..., 8].astype(float)).max(axis=0)))
     signal = digital[channel] * recording.scale[channel] + recording.offset[channel]
     picture = session.out / "states.png"
-    shown = Decided(
+    shown = DrawnStates(
         one.stem, recording.channels[channel], signal, recording.rate_hz, one.labels, decided, scores,
         (point.critical, point.maybe), labels.frame_ms,
     )  # fmt: skip
@@ -156,7 +157,7 @@ def _trunk(
     return found, hashlib.sha256((directory / TRUNK).read_bytes()).hexdigest()
 
 
-def _refuse_unlearnable(examples: list[Example]) -> None:
+def _refuse_unlearnable(examples: list[LabelledExample]) -> None:
     for split, purpose in (("train", "learned from"), ("val", "chosen by")):
         own = [one for one in examples if one.split == split]
         if not any(one.events for one in own):

@@ -11,7 +11,7 @@ from cookbooks.lamquant.formats.corpus import StoredRecording
 from cookbooks.lamquant.labels.frames import runs
 from cookbooks.lamquant.labels.kinds import SEEN_CRITICAL
 from cookbooks.lamquant.lqc.container.reader import ChunkReader
-from cookbooks.lamquant.pictures.states import Decided, draw_states
+from cookbooks.lamquant.pictures.states import DrawnStates, draw_states
 
 
 def draw_spending(
@@ -25,7 +25,7 @@ def draw_spending(
     digital = recording.digital
     channel = int(np.argmax(digital.std(axis=1) * recording.scale))
     return draw_states(
-        Decided(
+        DrawnStates(
             stem,
             recording.channels[channel],
             digital[channel] * recording.scale[channel] + recording.offset[channel],

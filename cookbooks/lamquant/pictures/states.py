@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.controller.scores import Scores
+from cookbooks.lamquant.controller.scores import FrameScores
 from cookbooks.lamquant.controller.states import STATE_NAMES
 from cookbooks.lamquant.labels.frames import SEEN_CRITICAL, SEEN_INTERESTING, UNLABELLED
 from cookbooks.lamquant.pictures.drawing import SMALL, as_png, new_figure
@@ -18,7 +18,7 @@ _MOST_POINTS = 8000
 
 
 @dataclass(frozen=True)
-class Decided:
+class DrawnStates:
     """Holds one recording to draw.
 
     Attributes:
@@ -34,13 +34,13 @@ class Decided:
     rate_hz: float
     labels: NDArray[np.uint8]
     states: NDArray[np.uint8]
-    scores: Scores
+    scores: FrameScores
     thresholds: tuple[int, int]
     frame_ms: int
     spent: NDArray[np.floating] | None = None
 
 
-def draw_states(found: Decided) -> bytes:
+def draw_states(found: DrawnStates) -> bytes:
     """Returns a PNG of labels, signal, probability, bits if known, and states, one above the other."""
     figure = new_figure(11, 5.4 if found.spent is None else 6.6)
     heights = [0.5, 3, 1.6, *([] if found.spent is None else [1.4]), 0.5]

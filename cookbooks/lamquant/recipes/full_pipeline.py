@@ -8,7 +8,7 @@ from blut_assets.stages import StageConfig
 from cookbooks.lamquant.adapting import adaptive_codec
 from cookbooks.lamquant.artifacts.corpus import Recordings
 from cookbooks.lamquant.artifacts.verdicts import PipelineVerdict
-from cookbooks.lamquant.configs.pipeline import AdaptiveCodecConfig
+from cookbooks.lamquant.configs.adapting import AdaptiveCodecConfig
 from cookbooks.lamquant.configs.promotion import PromotedCodecConfig
 from cookbooks.lamquant.configs.training import JointCheckpointConfig
 from cookbooks.lamquant.configs.verdict import FloorRegistryConfig, PccpVerdictConfig

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import edfio
 
-    from cookbooks.lamquant.samples.synthetic_events import Stretch
+    from cookbooks.lamquant.samples.synthetic_events import PlannedEvent
 
 LABEL = "SYNTHETIC"
 TEN_TWENTY = (
@@ -142,7 +142,7 @@ def _write(
 
 
 def _marks(
-    seizure: tuple[float, float] | None, happens: "list[Stretch]", seconds: int
+    seizure: tuple[float, float] | None, happens: "list[PlannedEvent]", seconds: int
 ) -> "list[edfio.EdfAnnotation]":
     """Returns what somebody would have marked who looked at all of it.
 

@@ -24,7 +24,7 @@ Spot = Callable[[float, float, float], Array]
 
 
 @dataclass(frozen=True)
-class Stretch:
+class PlannedEvent:
     """Says what happens when; onset and length are in seconds, rounded to hundredths."""
 
     kind: Kind
@@ -34,7 +34,7 @@ class Stretch:
 
 def draw_stretches(
     key: tuple[int, int, int], seconds: int, most_seizures: int, confusers: bool
-) -> list[Stretch]:
+) -> list[PlannedEvent]:
     """Returns what happens in one recording, in order.
 
     The number of seizures is drawn from 0 to ``most_seizures`` with equal chances, their lengths from 8 to
@@ -47,17 +47,17 @@ def draw_stretches(
     before = np.cumsum(lengths + GAP_S) - lengths
     onsets = before + np.sort(rng.uniform(0, spare, len(lengths)))
     found = [
-        Stretch(rng.choice(SEIZURES, p=[0.7, 0.3]), round(float(onset), 2), float(length))
+        PlannedEvent(rng.choice(SEIZURES, p=[0.7, 0.3]), round(float(onset), 2), float(length))
         for onset, length in zip(onsets, lengths, strict=True)
     ]
     for _ in range(rng.poisson(seconds * CONFUSERS_PER_S) if confusers else 0):
         length = round(rng.uniform(4, 15) * min(1.0, seconds / 60), 2)
-        found.append(Stretch(rng.choice(CONFUSERS), round(rng.uniform(0, seconds - length), 2), length))
+        found.append(PlannedEvent(rng.choice(CONFUSERS), round(rng.uniform(0, seconds - length), 2), length))
     return sorted(found, key=lambda one: one.onset_s)
 
 
 def add_stretches(
-    eeg: Array, key: tuple[int, int, int], stretches: Sequence[Stretch], rate_hz: int, spot: Spot
+    eeg: Array, key: tuple[int, int, int], stretches: Sequence[PlannedEvent], rate_hz: int, spot: Spot
 ) -> None:
     """Add what happens to ``eeg`` ``[C, n_samples]`` in place.
 
@@ -75,7 +75,7 @@ def add_stretches(
 
 
 def _seizure(
-    one: Stretch, rng: np.random.Generator, time: Array, rate_hz: int, spot: Spot
+    one: PlannedEvent, rng: np.random.Generator, time: Array, rate_hz: int, spot: Spot
 ) -> tuple[Array, Array]:
     """Make a rhythm with harmonics whose frequency falls, and which grows for the first third."""
     fast, slow = rng.uniform(4.5, 7.5), rng.uniform(2.2, 3.5)
@@ -92,7 +92,7 @@ def _seizure(
 
 
 def _confuser(
-    one: Stretch, rng: np.random.Generator, time: Array, rate_hz: int, spot: Spot
+    one: PlannedEvent, rng: np.random.Generator, time: Array, rate_hz: int, spot: Spot
 ) -> tuple[Array, Array]:
     """Make bursts of muscle over a temple, trains of eye movements, or a run of theta without a course."""
     noise = rng.standard_normal(len(time))

@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.samples.synthetic_events import Stretch, add_stretches
+from cookbooks.lamquant.samples.synthetic_events import PlannedEvent, add_stretches
 
 # Azimuth (degrees clockwise from the nose) and inclination from the vertex of the 10-20 sites.
 SITES: dict[str, tuple[float, float]] = {
@@ -71,7 +71,7 @@ def simulate(
     rate_hz: int,
     channels: tuple[str, ...] = TEN_TWENTY,
     seizure: tuple[float, float] | None = None,
-    stretches: Sequence[Stretch] = (),
+    stretches: Sequence[PlannedEvent] = (),
 ) -> NDArray[np.float64]:
     """Simulate one recording in microvolts ``[C, n_samples]``.
 

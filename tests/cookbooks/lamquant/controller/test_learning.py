@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cookbooks.lamquant.controller.calibration import Wanted, calibrate, states_of
+from cookbooks.lamquant.controller.calibration import PointRequest, calibrate, states_of
 from cookbooks.lamquant.controller.deciders import decider
 from cookbooks.lamquant.controller.economy import rate_advantage, relative_power
 from cookbooks.lamquant.controller.features import FeatureStream
 from cookbooks.lamquant.controller.figures import alarms, auc, event_figures
 from cookbooks.lamquant.controller.pooling import N_POOLED
 from cookbooks.lamquant.controller.presets import ControllerPreset
-from cookbooks.lamquant.controller.scores import Scores
+from cookbooks.lamquant.controller.scores import FrameScores
 from cookbooks.lamquant.controller.states import CRITICAL, QUIET, Point
-from cookbooks.lamquant.controller_training.examples import Example
+from cookbooks.lamquant.controller_training.examples import LabelledExample
 from cookbooks.lamquant.controller_training.training import ControllerTrainer
 from cookbooks.lamquant.labels.frames import SEEN_CRITICAL, UNLABELLED, runs
 from tests.cookbooks.lamquant.controller.made_up import RATE, recording
@@ -24,16 +24,20 @@ SMALL = ControllerPreset("test", 8, 1, 3, 16, 8, 1e-2)
 FRAMES = 60
 
 
-def example(n: int, split: str, *, seizure: bool, marked: tuple[int, int], rolled: int = 0) -> Example:
+def example(
+    n: int, split: str, *, seizure: bool, marked: tuple[int, int], rolled: int = 0
+) -> LabelledExample:
     """A minute; with the seizure, it is at 24 s, and ``rolled`` frames later."""
     signal = recording(4, seed=n) if seizure else np.random.default_rng(n).integers(-90, 90, (4, 60 * RATE))
     measured = FeatureStream(RATE, 4).push(np.roll(signal, rolled * RATE // 4, axis=1)).astype(np.int16)
     labels = np.zeros(len(measured), np.uint8)
     labels[marked[0] : marked[1]] = SEEN_CRITICAL
-    return Example(f"r{n}", split, measured, labels, runs(labels, SEEN_CRITICAL))
+    return LabelledExample(f"r{n}", split, measured, labels, runs(labels, SEEN_CRITICAL))
 
 
-def trained(examples: Sequence[Example], kind: str, preset: ControllerPreset = SMALL) -> ControllerTrainer:
+def trained(
+    examples: Sequence[LabelledExample], kind: str, preset: ControllerPreset = SMALL
+) -> ControllerTrainer:
     trainer = ControllerTrainer(list(examples), preset, kind, FRAMES, 7, 0.01)
     while trainer.epoch < preset.epochs:
         trainer.run_epoch()
@@ -46,7 +50,7 @@ def val_auc(trainer: ControllerTrainer, kind: str) -> float:
 
 
 @pytest.fixture(scope="module")
-def seizures() -> list[Example]:
+def seizures() -> list[LabelledExample]:
     rng = np.random.default_rng(0)
     rolls = rng.integers(-80, 70, 8).tolist()
     return [
@@ -57,7 +61,7 @@ def seizures() -> list[Example]:
 
 @pytest.mark.parametrize("kind", ["ssm", "lif"])
 def test_each_kind_learns_a_rhythm_wherever_it_is_and_the_logistic_one_beside_it(
-    seizures: list[Example], kind: str
+    seizures: list[LabelledExample], kind: str
 ) -> None:
     trainer = trained(seizures, kind)
     assert set(trainer.nets) == {"logistic", kind}
@@ -73,7 +77,7 @@ def test_who_knows_only_when_learns_nothing() -> None:
     assert 0.3 < val_auc(trainer, "ssm") < 0.7
 
 
-def test_the_integers_say_what_the_trained_network_says(seizures: list[Example]) -> None:
+def test_the_integers_say_what_the_trained_network_says(seizures: list[LabelledExample]) -> None:
     import torch
 
     trainer = trained(seizures, "ssm", ControllerPreset("test", 8, 2, 1, 10, 4, 1e-2))
@@ -85,10 +89,10 @@ def test_the_integers_say_what_the_trained_network_says(seizures: list[Example])
     assert np.abs(decides.run(x, decides.start()) / 256 - wanted).max() < 0.1 * max(1.0, np.abs(wanted).max())
 
 
-def test_unlabelled_frames_teach_nothing(seizures: list[Example]) -> None:
+def test_unlabelled_frames_teach_nothing(seizures: list[LabelledExample]) -> None:
     """What is not labelled may be anything: turned around, it leaves every weight as it is."""
 
-    def masked(value: int) -> list[Example]:
+    def masked(value: int) -> list[LabelledExample]:
         found = []
         for one in seizures:
             measured = one.measured.copy()
@@ -97,7 +101,7 @@ def test_unlabelled_frames_teach_nothing(seizures: list[Example]) -> None:
                 # the end, after which nothing is learned that could have seen it
                 labels[200:] = UNLABELLED
                 measured[200:, :, :9] = value
-            found.append(Example(one.stem, one.split, measured, labels, runs(labels, SEEN_CRITICAL)))
+            found.append(LabelledExample(one.stem, one.split, measured, labels, runs(labels, SEEN_CRITICAL)))
         return found
 
     small = ControllerPreset("test", 4, 1, 1, 4, 4, 1e-2)
@@ -105,18 +109,18 @@ def test_unlabelled_frames_teach_nothing(seizures: list[Example]) -> None:
     assert all(np.array_equal(one[name], other[name]) for name in one)
 
 
-def scored(labels: NDArray[np.uint8], seed: int, right: float) -> Scores:
+def scored(labels: NDArray[np.uint8], seed: int, right: float) -> FrameScores:
     """Scores that know the label in so many of the cases; loudness is that of noise."""
     rng = np.random.default_rng(seed)
     smooth = np.convolve(rng.standard_normal(len(labels) + 8), np.ones(8) / 8, "same")[: len(labels)]
     odds = np.round(256 * (right * (labels == SEEN_CRITICAL) + 3 * smooth - 1)).astype(np.int32)
     loud = np.round(256 * (12 + 0.3 * rng.standard_normal(len(labels)))).astype(np.int32)
     nothing = np.zeros((len(labels), N_POOLED), np.int32)
-    return Scores(np.column_stack([odds, odds - 9999]), loud, np.zeros_like(loud), nothing)
+    return FrameScores(np.column_stack([odds, odds - 9999]), loud, np.zeros_like(loud), nothing)
 
 
 @pytest.fixture(scope="module")
-def judged() -> tuple[list[Scores], list[NDArray[np.uint8]]]:
+def judged() -> tuple[list[FrameScores], list[NDArray[np.uint8]]]:
     labels = []
     for n in range(6):
         one = np.zeros(480, np.uint8)
@@ -125,9 +129,9 @@ def judged() -> tuple[list[Scores], list[NDArray[np.uint8]]]:
     return [scored(one, n, 2.0) for n, one in enumerate(labels)], labels
 
 
-def test_points_are_for_few_alarms_and_for_few_bytes(judged: tuple[list[Scores], list]) -> None:
+def test_points_are_for_few_alarms_and_for_few_bytes(judged: tuple[list[FrameScores], list]) -> None:
     scores, labels = judged
-    found = calibrate(scores, labels, Wanted(Point(0), 0.8, (10, 12, 16, 19)), 250)
+    found = calibrate(scores, labels, PointRequest(Point(0), 0.8, (10, 12, 16, 19)), 250)
     assert 0.8 < found.auc < 1
     assert found.events.sensitivity >= 0.8 and found.events.events == 6
     rate, events = found.points["rate"], found.points["events"]
@@ -143,7 +147,7 @@ def test_points_are_for_few_alarms_and_for_few_bytes(judged: tuple[list[Scores],
     assert event_figures(raised, labels, 250) == found.events
 
 
-def test_constant_states_earn_nothing_and_right_ones_much(judged: tuple[list[Scores], list]) -> None:
+def test_constant_states_earn_nothing_and_right_ones_much(judged: tuple[list[FrameScores], list]) -> None:
     _, labels = judged
     powers = [np.ones(480) for _ in labels]
     levels = (10, 12, 16, 19)

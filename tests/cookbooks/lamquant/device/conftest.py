@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cookbooks.lamquant.device.bundle import build_bundle
-from cookbooks.lamquant.device.layout import Layout
+from cookbooks.lamquant.device.layout import DeviceLayout
 from tests.cookbooks.lamquant.device.case import saved_model
 
 
@@ -17,7 +17,7 @@ class Built:
 
     bundle: Path
     model: Path
-    layout: Layout
+    layout: DeviceLayout
     manifest: dict[str, Any]
 
 
@@ -26,19 +26,19 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return saved_model(tmp_path_factory.mktemp("model"))
 
 
-def _built(model: Path, folder: Path, target: str, layout: Layout) -> Built:
+def _built(model: Path, folder: Path, target: str, layout: DeviceLayout) -> Built:
     return Built(folder, model, layout, build_bundle(model, folder, target, layout))
 
 
 @pytest.fixture(scope="session")
 def small(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
     """16 bits, few frames, little room."""
-    layout = Layout.of(3, (100.0, 512.0), hop=64, frames=5, buffer_bytes=700, index_bytes=64)
+    layout = DeviceLayout.of(3, (100.0, 512.0), hop=64, frames=5, buffer_bytes=700, index_bytes=64)
     return _built(model_dir, tmp_path_factory.mktemp("small"), "host", layout)
 
 
 @pytest.fixture(scope="session")
 def fine(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
     """24 bits, fewer bins than the hop, a rate that is not a whole number."""
-    layout = Layout.of(2, (173.61, 512.0), bits=24, hop=128, bins=100, frames=40)
+    layout = DeviceLayout.of(2, (173.61, 512.0), bits=24, hop=128, bins=100, frames=40)
     return _built(model_dir, tmp_path_factory.mktemp("fine"), "host", layout)

@@ -11,7 +11,7 @@ import pytest
 from cookbooks.lamquant.device.bundle import check_bundle, encode_with, read_manifest
 from cookbooks.lamquant.device.compiling import compile_program, measure_budget, run_program
 from cookbooks.lamquant.device.errors import DeviceError
-from cookbooks.lamquant.device.layout import Layout
+from cookbooks.lamquant.device.layout import DeviceLayout
 from cookbooks.lamquant.device.toolchains import TOOLCHAINS, toolchain_of
 from cookbooks.lamquant.device.twin import twin_encode
 from cookbooks.lamquant.device.weights import CONFIG, WEIGHTS, config_header
@@ -44,7 +44,7 @@ def edited(folder: Path, name: str, before: str, after: str) -> None:
 
 def test_a_bundle_says_what_the_compiler_says(small: Built, fine: Built):
     for built in (small, fine):
-        assert Layout.from_json(read_manifest(built.bundle)["layout"]) == built.layout
+        assert DeviceLayout.from_json(read_manifest(built.bundle)["layout"]) == built.layout
         assert check_bundle(built.bundle, built.model) == []
         assert 20_000 < built.manifest["flash_bytes"] < 100_000
         assert 0 < built.manifest["stack_bytes"] < 2048
@@ -89,7 +89,7 @@ def test_a_bundle_of_another_checkpoint_is_told_from_one_whose_header_was_edited
     assert found[0] == "the bundle was built from another checkpoint"
     assert f"{WEIGHTS} is not what the checkpoint gives" in found
     copied = Path(shutil.copytree(small.bundle, tmp_path / "copied"))
-    (copied / CONFIG).write_text(config_header(Layout.of(2, (100.0,)), model_at(small.model)))
+    (copied / CONFIG).write_text(config_header(DeviceLayout.of(2, (100.0,)), model_at(small.model)))
     assert check_bundle(copied, small.model) == [f"{CONFIG} is not what the checkpoint gives"]
 
 
@@ -139,7 +139,7 @@ def test_what_an_encoder_was_not_built_for_is_refused_with_the_field_and_the_rem
     with pytest.raises(DeviceError, match="target='avr'"):
         toolchain_of("avr")
     with pytest.raises(LqcError, match="hop=96"):
-        Layout.of(1, (250.0,), hop=96)
+        DeviceLayout.of(1, (250.0,), hop=96)
 
 
 @pytest.mark.parametrize("target", ["cortex-m33", "rv32"])
@@ -175,7 +175,7 @@ def test_a_device_takes_hardly_more_bytes_than_the_encoder_that_has_floating_poi
     x, rate = eeg_like(2, 120.0, 250.0, seed=2), 250.0
     model, layout = (
         counted(model_at(model_dir), eeg_like(2, 120.0, 250.0, seed=8), rate),
-        Layout.of(2, (rate,)),
+        DeviceLayout.of(2, (rate,)),
     )
 
     def at(ratio: float) -> list[float]:

@@ -10,7 +10,7 @@ from blut_assets.stages.spec import spec_of
 from cookbooks.lamquant.device.bundle import write_sources
 from cookbooks.lamquant.device.compiling import measure_budget
 from cookbooks.lamquant.device.fitting import fitted
-from cookbooks.lamquant.device.layout import Layout
+from cookbooks.lamquant.device.layout import DeviceLayout
 from cookbooks.lamquant.device.toolchains import TOOLCHAINS
 from cookbooks.lamquant.lqc.model import load_model
 from cookbooks.lamquant.recipes.encoder import ENCODER
@@ -69,9 +69,12 @@ def test_floors_of_another_gate_are_refused_before_it_begins(tmp_path: Path) -> 
 @pytest.mark.parametrize("bits", [16, 24])
 def test_twenty_one_channels_are_built_within_64_kib(model_dir: Path, bits: int, tmp_path: Path) -> None:
     model = load_model(model_dir)
-    wide = Layout.of(21, (250.0,), bits=bits)
+    wide = DeviceLayout.of(21, (250.0,), bits=bits)
     found = fitted(model, wide, "host", 64, hops=True)
-    assert found.hop == 128 < wide.hop and found.frames < Layout.of(21, (250.0,), bits=bits, hop=128).frames
+    assert (
+        found.hop == 128 < wide.hop
+        and found.frames < DeviceLayout.of(21, (250.0,), bits=bits, hop=128).frames
+    )
     write_sources(model, found, tmp_path / "sources")
     taken = measure_budget(TOOLCHAINS["host"], tmp_path / "sources", tmp_path / "objects").ram_bytes
     assert 0.95 * 65_536 < taken <= 65_536 and found.frames >= 12

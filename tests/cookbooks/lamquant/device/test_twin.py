@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cookbooks.lamquant.device.bundle import compile_bundle, encode_with
-from cookbooks.lamquant.device.layout import Layout
+from cookbooks.lamquant.device.layout import DeviceLayout
 from cookbooks.lamquant.device.tables import device_tables
 from cookbooks.lamquant.device.transform import transform
 from cookbooks.lamquant.device.twin import TwinResult, twin_encode
@@ -67,7 +67,7 @@ def test_a_chunk_that_does_not_fit_is_silent_and_the_others_are_as_they_were(sma
 @pytest.mark.parametrize("hop", [32, 64, 256, 1024])
 @pytest.mark.parametrize("bits", [16, 24])
 def test_the_integer_transform_is_the_exact_one_to_a_part_of_a_unit(model_dir: Path, hop: int, bits: int):
-    tables = device_tables(model_at(model_dir), Layout.of(1, (250.0,), hop=hop, bits=bits, frames=4))
+    tables = device_tables(model_at(model_dir), DeviceLayout.of(1, (250.0,), hop=hop, bits=bits, frames=4))
     rng, out = np.random.default_rng(hop), np.empty(hop, np.int64)
     for strength in (3, 300, (1 << bits) - 1):
         x = rng.integers(-strength, strength + 1, 2 * hop)

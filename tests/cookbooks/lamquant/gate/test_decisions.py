@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cookbooks.lamquant.controller.states import CRITICAL, Point
-from cookbooks.lamquant.gate.decided import Decided
+from cookbooks.lamquant.gate.decided import DecidedRecording
 from cookbooks.lamquant.gate.decisions import Judged, counted, decision_figures, event_rows, wilson
 from cookbooks.lamquant.gate.energy import loudness
 from cookbooks.lamquant.labels.kinds import SEEN_CRITICAL, UNLABELLED
@@ -29,7 +29,7 @@ def judged(
 
     states, labels = spans(said, CRITICAL), spans(true, SEEN_CRITICAL)
     scores = np.column_stack([100 * (states == CRITICAL)] * 3).astype(np.int32)
-    return Judged(stem, stem, Decided(states, scores), labels, (np.zeros(frames, np.int32),) * 2)
+    return Judged(stem, stem, DecidedRecording(states, scores), labels, (np.zeros(frames, np.int32),) * 2)
 
 
 def test_a_seizure_is_found_by_any_overlap_and_counts_once() -> None:
