@@ -144,7 +144,11 @@ def _coded(judged: Judgement, codec: FollowingCodec, inputs: dict[str, Path]) ->
     judged.note("states_in_bitstream", missing)
     for stem in judged.stems:
         recording, bitstream = judged.corpus.open(stem), inputs["bitstreams"] / f"{stem}.lqc"
-        states = codec.decide(recording)
+        try:
+            states = codec.decide(recording)
+        except ValueError as error:  # such as a rate below what a controller can measure
+            judged.note("states_in_bitstream", [f"{stem}: {error}"])
+            continue
         judged.note("causality", following.not_causal(codec, stem, recording, states))
         judged.note("fail_safe", following.not_fail_safe(codec, stem, recording))
         if stem in written and bitstream.is_file():

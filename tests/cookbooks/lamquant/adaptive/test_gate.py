@@ -174,6 +174,15 @@ def test_labels_that_do_not_fit_a_recording_are_refused_in_words(case):
     case.fails(f"labels_seen: {stem} has {len(padded)} labels, and {len(padded) - 400} states")
 
 
+def test_a_recording_that_cannot_be_decided_is_a_fail_and_no_crash(case, monkeypatch):
+    def slow(codec, recording):
+        raise ValueError("rate_hz=32: must be at least 40; leave it out")
+
+    monkeypatch.setattr(FollowingCodec, "decide", slow)
+    verdict = case.fails(f"states_in_bitstream: {case.stems[0]}: rate_hz=32: must be at least 40")
+    assert verdict.measurements["rate_advantage"] is None
+
+
 def test_too_few_seizures_are_not_enough(case):
     text = (case.registry / "registry.yaml").read_text()
     (case.registry / "registry.yaml").write_text(text.replace("critical_events: 1", "critical_events: 500"))
