@@ -107,6 +107,8 @@ class Recipe:
             raise ArgsError("\n".join(sorted(lines)))
         try:
             self.configs(args)  # pyright: ignore[reportPossiblyUnboundVariable]
+        except ValidationError as error:
+            raise ArgsError("\n".join(sorted(self._explain(one) for one in error.errors()))) from None
         except ValueError as error:
             raise ArgsError(f"{self.name}: {error}") from None
         return args  # pyright: ignore[reportPossiblyUnboundVariable]

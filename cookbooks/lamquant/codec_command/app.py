@@ -54,7 +54,10 @@ def encode(
     identity: Annotated[
         str, typer.Option(help="strip or keep: fields that name a person, dates, texts of annotations.")
     ] = "strip",
-    profile: Annotated[str, typer.Option(help="full, or device: what a microcontroller can write.")] = "full",
+    profile: Annotated[
+        str | None,
+        typer.Option(help="full, or device: what a microcontroller can write; a pipeline's own, else full."),
+    ] = None,
     only_eeg: Annotated[bool, typer.Option("--only-eeg", help="Drop all signals that are not EEG.")] = False,
     force: Force = False,
     threads: Threads = 0,
@@ -62,8 +65,9 @@ def encode(
 ) -> None:
     """Encode EDF and BDF recordings, also compressed with gzip, to .lqc files.
 
-    EEG is coded with the model, as small as the target allows; every other signal is kept exactly. With
-    --max-error all signals are coded without a model. Of annotations onset, duration and class are kept.
+    EEG is coded with the model, as small as the target allows; every other signal is kept exactly. With the
+    model of a pipeline, and no target, bits follow what its controller sees. With --max-error all signals are
+    coded without a model. Of annotations onset, duration and class are kept.
     """
     from cookbooks.lamquant.codec_command.batch import dealt_with
     from cookbooks.lamquant.codec_command.encode import Asked, encoded, renamed, target_of
@@ -73,7 +77,8 @@ def encode(
 
     _one_of({"--prdn": prdn, "--max-error": max_error, "--cr": cr, "--bitrate": bitrate, "--tier": tier})
     _among("--identity", identity, "strip", "keep")
-    _among("--profile", profile, "full", "device")
+    if profile is not None:
+        _among("--profile", profile, "full", "device")
     if model is None and max_error is None:
         wrong("--model is needed, such as NAME@ALIAS of `blut model list`; with --max-error none is")
     try:
@@ -81,7 +86,7 @@ def encode(
             checkpoint=None if model is None or max_error is not None else checkpoint_of(model),
             target=target_of(prdn, max_error, cr, bitrate),
             tier=tier,
-            profile="device" if profile == "device" else "full",
+            profile=None if profile is None else "device" if profile == "device" else "full",
             identity=identity == "keep",
             only_eeg=only_eeg,
             force=force,

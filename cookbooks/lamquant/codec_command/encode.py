@@ -12,6 +12,7 @@ from cookbooks.lamquant.codec_command.files import LQC, FileJob, finished
 from cookbooks.lamquant.codec_command.marks import shipped_vocabulary
 from cookbooks.lamquant.codec_command.pairs import ASKED
 from cookbooks.lamquant.codec_command.recorded import loaded
+from cookbooks.lamquant.codec_command.steered import pipeline_in, steered
 from cookbooks.lamquant.formats.edf.names import SUFFIX
 from cookbooks.lamquant.lqc.container.header import Profile
 from cookbooks.lamquant.lqc.encode import encode_stream
@@ -22,12 +23,15 @@ USUAL_TIER = 3
 
 @dataclass(frozen=True)
 class Asked:
-    """Holds how recordings are to be encoded; ``checkpoint`` is None where no model is needed."""
+    """Holds how recordings are to be encoded.
+
+    ``checkpoint`` is None where no model is needed, ``profile`` where it is the pipeline's, or ``full``.
+    """
 
     checkpoint: Path | None
     target: Target | None
     tier: int | None
-    profile: Profile
+    profile: Profile | None
     identity: bool
     only_eeg: bool
     force: bool
@@ -42,6 +46,9 @@ def encoded(asked: Asked, job: FileJob, threads: int, progress: Callable[[int, i
         LqcError: it cannot be coded as it is asked.
     """
     model = None if asked.checkpoint is None else loaded(asked.checkpoint)
+    plain = asked.checkpoint is None or asked.target or asked.tier
+    pipeline = None if plain or asked.checkpoint is None else pipeline_in(asked.checkpoint)
+    profile = asked.profile or (pipeline.profile if pipeline else "full")
     target = asked.target or _of_tier(asked.tier, {} if model is None else model.description)
     wanted = SignalsWanted(asked.identity, asked.only_eeg, eeg_needed=not isinstance(target, MaxError))
     with (
@@ -51,13 +58,17 @@ def encoded(asked: Asked, job: FileJob, threads: int, progress: Callable[[int, i
     ):
         if isinstance(target, Cr):
             target = Cr(target.ratio, 8 * found.sample_bytes)
+        by = steered(pipeline, found.signals, profile) if pipeline else None
+        target = by.target if by else target
+        said = by.facts if by else {ASKED: _asked(target)}  # levels promise no error
         made = encode_stream(
             found.signals,
             file,
             model,
             target,
-            profile=asked.profile,
-            about=replace(found.about, facts={**found.about.facts, ASKED: _asked(target)}),
+            profile=profile,
+            about=replace(found.about, facts={**found.about.facts, **said}),
+            courses=by.courses if by else (),
             threads=threads,
             progress=progress,
         )

@@ -41,7 +41,9 @@ class HardenedCheckpointConfig(StageConfig):
 
     preset: PresetName = "production"
     weight_bits: WeightBits = Field(
-        8, examples=[4, 8, 16], description="bits of each weight that the device multiplies by, sign included"
+        8,
+        examples=list(range(4, 17)),
+        description="bits of each weight that the device multiplies by, sign included",
     )
     fine_tune_epochs: int | None = Field(
         None, ge=0, le=100_000, description="of training with such weights; half the preset's if not given"

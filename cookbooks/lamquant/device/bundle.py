@@ -23,14 +23,13 @@ from cookbooks.lamquant.device.tables import device_tables
 from cookbooks.lamquant.device.toolchains import TOOLCHAINS, Toolchain, toolchain_of
 from cookbooks.lamquant.device.twin import check_limits, check_samples, ratio_code
 from cookbooks.lamquant.device.vectors import VECTORS, selftest_vectors, vectors_header
-from cookbooks.lamquant.device.weights import CONFIG, WEIGHTS, config_header, weights_header
-from cookbooks.lamquant.lqc.model import DESCRIPTION, Model, load_model
-from cookbooks.lamquant.lqc.model import WEIGHTS as MODEL_WEIGHTS
+from cookbooks.lamquant.device.weights import CONFIG, TABLES, config_header, weights_header
+from cookbooks.lamquant.lqc.model import DESCRIPTION, WEIGHTS, Model, load_model
 
 MANIFEST, SCHEMA = "manifest.json", "blut.firmware_bundle.v1"
 BUILD, ENCODE, SELFTEST = "build", "encode", "selftest"
 PICTURE = "flash.png"
-_BESIDE = {MANIFEST, VECTORS, PICTURE, BUILD, MODEL_WEIGHTS, DESCRIPTION}
+_BESIDE = {MANIFEST, VECTORS, PICTURE, BUILD, WEIGHTS, DESCRIPTION}
 """What lies in a bundle besides its sources."""
 
 
@@ -100,7 +99,7 @@ def _generated(model: Model, layout: DeviceLayout) -> dict[str, bytes]:
     tables = device_tables(model, layout)
     return {
         CONFIG: config_header(layout, model).encode(),
-        WEIGHTS: weights_header(tables, layout, sha256).encode(),
+        TABLES: weights_header(tables, layout, sha256).encode(),
     }
 
 
@@ -182,7 +181,7 @@ def check_bundle(bundle: str | Path, model_dir: str | Path) -> list[str]:
         except OSError:
             same = False
         if not same:
-            what = "what the checkpoint gives" if name in (CONFIG, WEIGHTS) else "the reviewed source"
+            what = "what the checkpoint gives" if name in (CONFIG, TABLES) else "the reviewed source"
             found.append(f"{name} is not {what}")
     others = {path.name for path in bundle.iterdir()} - every.keys() - _BESIDE
     return found + [f"{name} is in the bundle, and nobody reviewed it" for name in sorted(others)]

@@ -11,7 +11,7 @@ from cookbooks.lamquant.device.tables import DeviceTables, price_of_bit
 from cookbooks.lamquant.lqc.levels import duration_of, positions
 from cookbooks.lamquant.lqc.model import Model
 
-CONFIG, WEIGHTS = "lq_config.h", "lq_weights.h"
+CONFIG, TABLES = "lq_config.h", "lq_weights.h"
 _SAID = "/* Generated: build it again rather than edit it. */\n"
 _SHAPES = {
     "digest": "[8]",

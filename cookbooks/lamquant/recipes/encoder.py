@@ -48,7 +48,9 @@ class EncoderArgs(JudgedOnSplit, WindowsArgs, TrainingArgs):
         "max_ram_kib",
         description="KiB of RAM that the encoder may keep; chunk and hop are chosen for it",
     )
-    mae_pretrain: bool = Field(False, description="refused: the codec has no masked stage")
+    mae_pretrain: bool = Field(
+        False, description="changes nothing: true is refused, for the codec has no masked stage"
+    )
 
 
 def _configure(args: EncoderArgs) -> Mapping[str, StageConfig]:

@@ -5,10 +5,15 @@ from typing import Literal
 
 from blut_assets.recipes import Metric, Recipe, config_from, like
 from blut_assets.stages import StageConfig
+from blut_resources.payload_kit.device import Device
 from cookbooks.lamquant.artifacts.corpus import Recordings
 from cookbooks.lamquant.artifacts.verdicts import SnnVerdict
 from cookbooks.lamquant.configs.promotion import PromotedCodecConfig
-from cookbooks.lamquant.configs.training import MaeCheckpointConfig, SnnCheckpointConfig
+from cookbooks.lamquant.configs.training import (
+    JointCheckpointConfig,
+    MaeCheckpointConfig,
+    SnnCheckpointConfig,
+)
 from cookbooks.lamquant.configs.verdict import FloorRegistryConfig, PccpVerdictConfig
 from cookbooks.lamquant.controlling import activity_labels, mae_checkpoint, snn_checkpoint
 from cookbooks.lamquant.corpus import lma_corpus, split_manifest
@@ -64,6 +69,10 @@ class ControllerArgs(TrainingArgs):
 
 class SnnArgs(JudgedOnSplit, LabelArgs, ControllerArgs):
     """Holds the args of ``lamquant_snn``."""
+
+    device: Device = like(
+        JointCheckpointConfig, "device", description="changes nothing: the controller is trained on the CPU"
+    )
 
 
 def _configure(args: SnnArgs) -> Mapping[str, StageConfig]:

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cookbooks.lamquant.codec_command.export import exported
 from cookbooks.lamquant.device.bundle import check_bundle, encode_with, read_manifest
 from cookbooks.lamquant.device.compiling import compile_program, measure_budget, run_program
 from cookbooks.lamquant.device.errors import DeviceError
 from cookbooks.lamquant.device.layout import DeviceLayout
 from cookbooks.lamquant.device.toolchains import TOOLCHAINS, toolchain_of
 from cookbooks.lamquant.device.twin import twin_encode
-from cookbooks.lamquant.device.weights import CONFIG, WEIGHTS, config_header
+from cookbooks.lamquant.device.weights import CONFIG, TABLES, config_header
 from cookbooks.lamquant.lqc.decode import decode
 from cookbooks.lamquant.lqc.encode import encode
 from cookbooks.lamquant.lqc.entropy import PlaneSpec, count_static
@@ -56,9 +57,7 @@ def test_a_bundle_says_what_the_compiler_says(small: Built, fine: Built):
 
 
 def test_one_changed_weight_is_found_at_boot(copied: Path, tmp_path: Path):
-    edited(
-        copied, WEIGHTS, "const int16_t lq_w3[LQ_HIDDEN] = {\n", "const int16_t lq_w3[LQ_HIDDEN] = {\n1 + "
-    )
+    edited(copied, TABLES, "const int16_t lq_w3[LQ_HIDDEN] = {\n", "const int16_t lq_w3[LQ_HIDDEN] = {\n1 + ")
     tested = run_program(
         HOST, compile_program(HOST, copied, "lq_selftest.c", tmp_path / "test"), allowed=(2,)
     )
@@ -87,7 +86,7 @@ def test_a_bundle_of_another_checkpoint_is_told_from_one_whose_header_was_edited
     other = saved_model(tmp_path / "other", seed=1)
     found = check_bundle(small.bundle, other)
     assert found[0] == "the bundle was built from another checkpoint"
-    assert f"{WEIGHTS} is not what the checkpoint gives" in found
+    assert f"{TABLES} is not what the checkpoint gives" in found
     copied = Path(shutil.copytree(small.bundle, tmp_path / "copied"))
     (copied / CONFIG).write_text(config_header(DeviceLayout.of(2, (100.0,)), model_at(small.model)))
     assert check_bundle(copied, small.model) == [f"{CONFIG} is not what the checkpoint gives"]
@@ -202,3 +201,13 @@ def test_a_long_recording_has_longer_to_be_coded(tmp_path: Path, monkeypatch: py
         run_program(TOOLCHAINS["host"], slow)
     long = bytes(1_000_000)
     assert run_program(TOOLCHAINS["host"], slow, long).stdout == long
+
+
+def test_an_export_leaves_sources_that_build_and_pass_their_own_test(small: Built, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(small.bundle, bundle)
+    shutil.copytree(small.model, bundle, dirs_exist_ok=True)
+    exported(bundle, "recorder@1", tmp_path / "out", force=False)
+    place = tmp_path / "out" / "firmware"
+    assert {one.name for one in place.iterdir()} == {*small.manifest["files"], "manifest.json"}
+    subprocess.run(["make", "-C", place, "check"], check=True, capture_output=True)
