@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from cookbooks.lamquant.adaptive.advantage import Constant
 from cookbooks.lamquant.adaptive.codec import FollowingCodec, ReadRecording
 from cookbooks.lamquant.adaptive.fidelity import labelled_samples, pooled, sums_of
-from cookbooks.lamquant.controller.economy import CURVE_LEVELS, relative_power, spent
+from cookbooks.lamquant.controller.economy import constant_bits, relative_power, spent
 from cookbooks.lamquant.controller.states import Point
 from cookbooks.lamquant.labels.kinds import SEEN_CRITICAL
 from cookbooks.lamquant.lqc.decode import Decoder
@@ -121,14 +121,7 @@ def expected_advantage(
     each = [spent(np.full(len(power), level), power)[1] for level in of_states]
     elsewhere = sum(share * one for share, one in zip(others, each, strict=True))
     wanted = float(((1 - missed) * error + missed * elsewhere)[critical].sum())
-    low, high = float(CURVE_LEVELS[0]), float(CURVE_LEVELS[-1])
-    for _ in range(30):
-        middle = (low + high) / 2
-        if spent(np.full(len(power), middle), power)[1][critical].sum() > wanted:
-            low = middle
-        else:
-            high = middle
-    return float(spent(np.full(len(power), high), power)[0].sum() / bits.sum())
+    return constant_bits(power, critical, wanted) / float(bits.sum())
 
 
 def _points(point: Point, odds: NDArray[np.integer]) -> Sequence[Point]:

@@ -51,7 +51,17 @@ def rate_advantage(
         return float("nan")
     power = np.concatenate(powers)
     bits, error = spent(np.asarray(levels, float)[np.concatenate(states)], power)
-    wanted = error[critical].sum()
+    return constant_bits(power, critical, float(error[critical].sum())) / float(bits.sum())
+
+
+def constant_bits(power: NDArray[np.float64], critical: NDArray[np.bool_], wanted: float) -> float:
+    """Returns the bits of the coarsest constant level that errs no more than wanted in critical frames.
+
+    Args:
+        power: of each frame, relative to its recording's [T].
+        critical: which of them are [T].
+        wanted: sum of the error over critical frames.
+    """
     low, high = CURVE_LEVELS[0], CURVE_LEVELS[-1]
     for _ in range(30):
         middle = (low + high) / 2
@@ -59,4 +69,4 @@ def rate_advantage(
             low = middle
         else:
             high = middle
-    return float(spent(np.full(len(power), high), power)[0].sum() / bits.sum())
+    return float(spent(np.full(len(power), high), power)[0].sum())

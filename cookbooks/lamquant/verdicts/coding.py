@@ -87,16 +87,23 @@ def decode_blind(
     return decoded
 
 
-def code_incumbent(stage: Stage, sealed: dict[str, Path], scratch: Path) -> Steps[Any]:
-    """The files of what would be replaced; none if there is nothing, or if its bytes are lost."""
+def open_incumbent(stage: Stage) -> Path | None:
+    """Returns what would be replaced; None if there is nothing, or if its bytes are lost, which is said."""
     digest = stage.looked_up.get(INCUMBENT)
     if digest is None:
-        return {}
+        return None
     try:
-        checkpoint = stage.store.open(digest)
+        return stage.store.open(digest)
     except StoreError as error:
         stage.context.log.warning(f"{stage.name}: what it would replace cannot be measured: {error}")
         stage.reusable = False
+        return None
+
+
+def code_incumbent(stage: Stage, sealed: dict[str, Path], scratch: Path) -> Steps[Any]:
+    """The files of what would be replaced; none if there is nothing, or if its bytes are lost."""
+    checkpoint = open_incumbent(stage)
+    if checkpoint is None:
         return {}
     coded = yield from code_sealed(stage, checkpoint, sealed, scratch)
     return {INCUMBENT: checkpoint, **coded}

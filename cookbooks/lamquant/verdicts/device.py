@@ -7,7 +7,6 @@ from typing import Any
 
 from blut_assets.stages import Stage, Steps, stage_asset
 from blut_resources.containment.sandbox.isolation import Isolation
-from blut_resources.payloads.isolated import plain_copy
 from cookbooks.lamquant.artifacts.corpus import LmaCorpus, SplitManifest, TrainingWindows
 from cookbooks.lamquant.artifacts.firmware import DeviceVerdict, FirmwareBundle, HardenedCkpt
 from cookbooks.lamquant.artifacts.training import JointCkpt
@@ -18,13 +17,12 @@ from cookbooks.lamquant.device.toolchains import TOOLCHAINS
 from cookbooks.lamquant.firmware import SOURCES
 from cookbooks.lamquant.gate.page import shown
 from cookbooks.lamquant.verdicts.coding import (
-    BITSTREAM_SUFFIX,
-    BITSTREAMS,
     CODEC_DECODE,
     DISTRIBUTIONS,
-    WINDOWS_INDEX,
     attempt,
     decode_blind,
+    judged_by,
+    keep_judged,
     tries,
 )
 from cookbooks.lamquant.verdicts.record import registered_with
@@ -84,18 +82,14 @@ def device_verdict(
             config={
                 "digests": {name: artifact.digest for name, artifact in judged.items()},
                 "tries": tries(stage, firmware_bundle, lma_corpus, split_manifest, device_floors),
-                "split": "test",
+                **judged_by(stage, config),
                 "change": {k: v for k, v in config.fingerprinted().items() if k not in LIMITS},
                 **{name: getattr(config, name) for name in LIMITS},
-                "isolation": stage.isolation,
-                "environment": stage.environment.as_dict(),
             },
             inputs={**{name: stage.open(one) for name, one in judged.items()}, **sealed, **coded},
             isolated=compiling,
         )
-        # what was judged is kept with the judgement, so that somebody else can judge it again
-        plain_copy(coded["bitstreams"], stage.out / BITSTREAMS, BITSTREAM_SUFFIX)
-        shutil.copyfile(windows / WINDOWS_INDEX, stage.out / WINDOWS_INDEX)
+        keep_judged(stage, coded["bitstreams"], windows)
     return DeviceVerdict(**facts)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from blut_assets.stages import Stage, Steps, stage_asset
 from blut_resources.containment.sandbox.isolation import Isolation
-from blut_resources.payloads.isolated import plain_copy
 from blut_resources.payloads.payload import PayloadFailed
 from blut_resources.registry.verdicts import VERDICT_FILE
 from cookbooks.lamquant.artifacts.corpus import LmaCorpus, SplitManifest, TrainingWindows
@@ -18,15 +17,14 @@ from cookbooks.lamquant.corpus import corpus_inputs
 from cookbooks.lamquant.gate.page import shown
 from cookbooks.lamquant.gate.rate_picture import RATE_FILE
 from cookbooks.lamquant.verdicts.coding import (
-    BITSTREAM_SUFFIX,
-    BITSTREAMS,
     CODEC_DECODE,
     CODEC_ENCODE,
     DISTRIBUTIONS,
     INCUMBENT,
-    WINDOWS_INDEX,
     code_incumbent,
     code_sealed,
+    judged_by,
+    keep_judged,
     tries,
 )
 from cookbooks.lamquant.verdicts.record import incumbent_of, registered_with
@@ -76,10 +74,7 @@ def pccp_verdict(
                 "registry_digest": floor_registry.digest,
                 "incumbent_digest": stage.looked_up.get(INCUMBENT),
                 "tries": tries(stage, joint_checkpoint, lma_corpus, split_manifest, floor_registry),
-                "split": "test",
-                "change": config.fingerprinted(),
-                "isolation": stage.isolation,
-                "environment": stage.environment.as_dict(),
+                **judged_by(stage, config),
             },
             inputs={
                 "candidate": candidate,
@@ -93,9 +88,7 @@ def pccp_verdict(
         names = {"candidate": f"this candidate, {joint_checkpoint.digest[:12]}"}
         judged = {"candidate": candidate, **sealed, **coded, "registry": stage.open(floor_registry)}
         yield from _pictures(stage, names, judged, other, Path(scratch, "pictures"))
-        # what was judged is kept with the judgement, so that somebody else can judge it again
-        plain_copy(coded["bitstreams"], stage.out / BITSTREAMS, BITSTREAM_SUFFIX)
-        shutil.copyfile(windows / WINDOWS_INDEX, stage.out / WINDOWS_INDEX)
+        keep_judged(stage, coded["bitstreams"], windows)
     return PccpVerdict(**facts)
 
 

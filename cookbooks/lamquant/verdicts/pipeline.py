@@ -1,6 +1,5 @@
 """Judges a codec whose bits follow states, by its files of patients that neither codec nor controller saw."""
 
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -15,13 +14,12 @@ from cookbooks.lamquant.configs.verdict import PccpVerdictConfig
 from cookbooks.lamquant.corpus import corpus_inputs
 from cookbooks.lamquant.gate.following_page import shown_following
 from cookbooks.lamquant.verdicts.coding import (
-    BITSTREAM_SUFFIX,
-    BITSTREAMS,
     CODEC_DECODE,
     DISTRIBUTIONS,
-    WINDOWS_INDEX,
     attempt,
     decode_blind,
+    judged_by,
+    keep_judged,
     tries,
 )
 from cookbooks.lamquant.verdicts.record import registered_with
@@ -81,10 +79,7 @@ def pipeline_verdict(
                     "registry": pipeline_floors.digest,
                 },
                 "tries": tries(stage, adaptive_codec, lma_corpus, split_manifest, pipeline_floors),
-                "split": "test",
-                "change": config.fingerprinted(),
-                "isolation": stage.isolation,
-                "environment": stage.environment.as_dict(),
+                **judged_by(stage, config),
             },
             inputs={
                 "candidate": candidate,
@@ -96,8 +91,6 @@ def pipeline_verdict(
             },
             isolated=Isolation(),
         )
-        # what was judged is kept with the judgement, so that somebody else can judge it again
-        plain_copy(made / CODED, stage.out / BITSTREAMS, BITSTREAM_SUFFIX)
+        keep_judged(stage, made / CODED, windows)
         plain_copy(made / DECIDED, stage.out / DECIDED, STATES_SUFFIX)
-        shutil.copyfile(windows / WINDOWS_INDEX, stage.out / WINDOWS_INDEX)
     return PipelineVerdict(**facts)

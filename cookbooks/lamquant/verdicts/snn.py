@@ -7,7 +7,6 @@ from typing import Any
 from blut_assets.stages import Stage, Steps, stage_asset
 from blut_resources.containment.sandbox.isolation import Isolation
 from blut_resources.payloads.isolated import plain_copy
-from blut_resources.store.artifacts import StoreError
 from cookbooks.lamquant.artifacts.corpus import LmaCorpus, SplitManifest
 from cookbooks.lamquant.artifacts.labels import SnnLabels
 from cookbooks.lamquant.artifacts.training import SnnCkpt
@@ -15,7 +14,14 @@ from cookbooks.lamquant.artifacts.verdicts import FloorRegistry, SnnVerdict
 from cookbooks.lamquant.configs.verdict import PccpVerdictConfig
 from cookbooks.lamquant.corpus import corpus_inputs
 from cookbooks.lamquant.gate.decision_page import shown_decisions
-from cookbooks.lamquant.verdicts.coding import DISTRIBUTIONS, INCUMBENT, attempt, tries
+from cookbooks.lamquant.verdicts.coding import (
+    DISTRIBUTIONS,
+    INCUMBENT,
+    attempt,
+    judged_by,
+    open_incumbent,
+    tries,
+)
 from cookbooks.lamquant.verdicts.record import incumbent_of, registered_with
 
 SNN_DECIDE = "cookbooks.lamquant.payload.snn_decide"
@@ -66,10 +72,7 @@ def snn_verdict(
                 },
                 "incumbent_digest": stage.looked_up.get(INCUMBENT),
                 "tries": tries(stage, snn_checkpoint, lma_corpus, split_manifest, snn_floors),
-                "split": "test",
-                "change": config.fingerprinted(),
-                "isolation": stage.isolation,
-                "environment": stage.environment.as_dict(),
+                **judged_by(stage, config),
             },
             inputs={
                 "candidate": candidate,
@@ -95,14 +98,8 @@ def _decide(stage: Stage, candidate: Path, seen: dict[str, Path], labels: Path, 
 
 def _incumbent(stage: Stage, seen: dict[str, Path], labels: Path, out: Path) -> Steps[Any]:
     """What would be replaced, and what it decides; nothing if there is none, or if its bytes are lost."""
-    digest = stage.looked_up.get(INCUMBENT)
-    if digest is None:
-        return {}
-    try:
-        checkpoint = stage.store.open(digest)
-    except StoreError as error:
-        stage.context.log.warning(f"{stage.name}: what it would replace cannot be measured: {error}")
-        stage.reusable = False
+    checkpoint = open_incumbent(stage)
+    if checkpoint is None:
         return {}
     yield from _decide(stage, checkpoint, seen, labels, out)
     return {INCUMBENT: checkpoint, "incumbent_decided": out}
