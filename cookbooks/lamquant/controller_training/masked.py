@@ -167,6 +167,11 @@ class MaskedTrainer:
         prefix = "controller.blocks."
         return {f"blocks.{n[len(prefix) :]}": t for n, t in self.best.items() if n.startswith(prefix)}
 
+    @property
+    def steps(self) -> int:
+        """Returns the optimiser steps of the finished epochs."""
+        return self.epoch * self.preset.steps
+
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         """Returns the tensors and facts that ``restore`` needs."""
         tensors = {f"net.{n}": t for n, t in self.net.state_dict().items()}

@@ -9,9 +9,8 @@ from typing import Any, Protocol
 import torch
 
 from blut_resources.payload_kit.ending import Ending
-from blut_resources.payload_kit.say import say
 from blut_resources.payload_kit.session import PayloadSession
-from cookbooks.lamquant.codec.resume import load_state, save_state
+from cookbooks.lamquant.codec.epochs import Resumable, resumed, run_epochs
 from cookbooks.lamquant.controller.presets import ControllerPreset
 from cookbooks.lamquant.controller_training.examples import LabelledExample
 
@@ -19,23 +18,10 @@ STATE_SCHEMA = 1
 _RUN_ONLY = ("resume", "threads")
 
 
-class Trainable(Protocol):
-    """Stands for a training that is made of epochs."""
+class Trainable(Resumable, Protocol):
+    """Stands for a training of a controller."""
 
-    epoch: int
     preset: ControllerPreset
-
-    def run_epoch(self) -> dict[str, Any]:
-        """Trains one epoch; its metrics."""
-        ...
-
-    def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-        """Returns the tensors and facts that ``restore`` needs."""
-        ...
-
-    def restore(self, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
-        """Goes on from what `state` returned."""
-        ...
 
 
 def identity_of(
@@ -58,13 +44,6 @@ def identity_of(
 
 def train(session: PayloadSession, trainer: Trainable, identity: str, ending: Ending, resume: str) -> None:
     """Run the epochs that are left, keeping a resumable state after each."""
-    found = load_state(session.work, identity, say) if resume == "auto" else None
-    if found is not None:
-        trainer.restore(*found)
-    while trainer.epoch < trainer.preset.epochs:
-        metrics = trainer.run_epoch()
-        session.epoch(trainer.epoch, step=trainer.epoch * trainer.preset.steps, **metrics)
-        tensors, facts = trainer.state()
-        with ending.finishing():
-            path = save_state(session.work, trainer.epoch, tensors, facts | {"identity": identity})
-            session.checkpoint(trainer.epoch, path)
+    if resume == "auto":
+        resumed(trainer, session.work, identity)
+    run_epochs(session, trainer, trainer.preset.epochs, ending, identity, session.work)

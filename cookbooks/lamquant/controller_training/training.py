@@ -205,6 +205,11 @@ class ControllerTrainer:
         """Returns how many numbers of the model were trained."""
         return sum(p.numel() for p in self.nets[self.model].net.parameters())
 
+    @property
+    def steps(self) -> int:
+        """Returns the optimiser steps of the finished epochs."""
+        return self.epoch * self.preset.steps
+
     def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         """Returns the tensors and facts that ``restore`` needs."""
         tensors = {f"{kind}.{n}": t for kind, one in self.nets.items() for n, t in one.tensors().items()}

@@ -12,17 +12,16 @@ from blut_resources.payload_kit.config import Bounds, read_config, read_inputs
 from blut_resources.payload_kit.device import Device, choose_device, use_threads
 from blut_resources.payload_kit.ending import Ending
 from blut_resources.payload_kit.refuse import explained, refusal
-from blut_resources.payload_kit.say import say
 from blut_resources.payload_kit.seed import seed_everything
 from blut_resources.payload_kit.session import PayloadSession, payload_session
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.codec.checkpoint import save_checkpoint
 from cookbooks.lamquant.codec.coder import DeviceCoder
 from cookbooks.lamquant.codec.data import WindowCorpus, load_corpus
+from cookbooks.lamquant.codec.epochs import resumed, run_epochs
 from cookbooks.lamquant.codec.hardening import HardenTrainer
 from cookbooks.lamquant.codec.presets import PRESETS, Preset, judged_at
 from cookbooks.lamquant.codec.preview import ValScore, draw_preview, score_validation
-from cookbooks.lamquant.codec.resume import load_state, save_state
 from cookbooks.lamquant.lqc.errors import LqcError
 from cookbooks.lamquant.lqc.model import Model, load_model
 
@@ -78,18 +77,10 @@ def harden(
     kept = {key: value for key, value in session.config.items() if key not in _RUN_ONLY}
     made = [STATE_SCHEMA, kept, asdict(trainer.preset), corpus.digest, device.type, torch.__version__]
     identity = hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
-    found = load_state(session.work, identity, say) if settings.resume == "auto" else None
-    if found is not None:
-        trainer.restore(*found)
-    elif trainer.preset.epochs:
+    goes_on = settings.resume == "auto" and resumed(trainer, session.work, identity)
+    if not goes_on and trainer.preset.epochs:
         trainer.judge_start()
-    while trainer.epoch < trainer.preset.epochs:
-        metrics = trainer.run_epoch()
-        session.epoch(trainer.epoch, step=trainer.steps, **metrics)
-        tensors, facts = trainer.state()
-        with ending.finishing():
-            path = save_state(session.work, trainer.epoch, tensors, facts | {"identity": identity})
-            session.checkpoint(trainer.epoch, path)
+    run_epochs(session, trainer, trainer.preset.epochs, ending, identity, session.work)
     return trainer
 
 

@@ -28,7 +28,7 @@ from cookbooks.lamquant.lqc.model import Model, load_model
 from cookbooks.lamquant.lqc.planes import PROFILES
 from cookbooks.lamquant.refine.network import MAX_DEPTH, MAX_WIDTH
 from cookbooks.lamquant.refine.refiner import LoadedRefiner
-from cookbooks.lamquant.refine.training.fit import DecoderFit, identity_of, run_epochs
+from cookbooks.lamquant.refine.training.fit import DecoderFit, fit_epochs, identity_of
 from cookbooks.lamquant.refine.training.judge import mean_prdn, score_files
 from cookbooks.lamquant.refine.training.picture import draw_gain
 from cookbooks.lamquant.refine.training.save import save_net
@@ -151,7 +151,7 @@ def main() -> None:
         parts = [kept, asdict(fit.preset), fit.corpus.digest, fit.model.digest.hex(), device.type]
         identity = identity_of(parts)
         began = time.perf_counter()
-        run_epochs(session, fit, ending, identity if settings.resume == "auto" else "", session.work)
+        fit_epochs(session, fit, ending, identity if settings.resume == "auto" else "", session.work)
         saved = _saved(fit, time.perf_counter() - began)
         session.done(**export(session, settings, fit), shared_pass_saved_pct=saved)
 

@@ -11,16 +11,15 @@ import torch
 from blut_resources.payload_kit.config import Bounds, read_config, read_inputs
 from blut_resources.payload_kit.device import Device, choose_device, use_threads
 from blut_resources.payload_kit.ending import Ending
-from blut_resources.payload_kit.say import say
 from blut_resources.payload_kit.seed import seed_everything
 from blut_resources.payload_kit.session import PayloadSession, payload_session
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.codec.checkpoint import save_checkpoint
 from cookbooks.lamquant.codec.coder import RecordingCoder
 from cookbooks.lamquant.codec.data import WindowCorpus, load_corpus
+from cookbooks.lamquant.codec.epochs import resumed, run_epochs
 from cookbooks.lamquant.codec.presets import LEVELS, PRESETS, Preset, judged_at, operating_point
 from cookbooks.lamquant.codec.preview import ValScore, draw_preview, score_validation
-from cookbooks.lamquant.codec.resume import load_state, save_state
 from cookbooks.lamquant.codec.training import LAMBDA, Trainer
 from cookbooks.lamquant.lqc.model import load_model
 
@@ -68,16 +67,9 @@ def train(session: PayloadSession, settings: JointSettings, corpus: WindowCorpus
     device, preset = torch.device(choose_device(settings.device)), settings.sizes()
     trainer = Trainer(corpus, preset, judged_at(settings.tier), settings.seed, device)
     identity = _identity(session.config, preset, corpus, device)
-    found = load_state(session.work, identity, say) if settings.resume == "auto" else None
-    if found is not None:
-        trainer.restore(*found)
-    while trainer.epoch < preset.epochs:
-        metrics = trainer.run_epoch()
-        session.epoch(trainer.epoch, step=trainer.steps, **metrics)
-        tensors, facts = trainer.state()
-        with ending.finishing():
-            path = save_state(session.work, trainer.epoch, tensors, facts | {"identity": identity})
-            session.checkpoint(trainer.epoch, path)
+    if settings.resume == "auto":
+        resumed(trainer, session.work, identity)
+    run_epochs(session, trainer, preset.epochs, ending, identity, session.work)
     return trainer
 
 

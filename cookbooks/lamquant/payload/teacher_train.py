@@ -15,13 +15,13 @@ from blut_resources.payload_kit.config import Bounds, read_config, read_inputs
 from blut_resources.payload_kit.device import Device, choose_device, use_threads
 from blut_resources.payload_kit.ending import Ending
 from blut_resources.payload_kit.refuse import Refused, explained
-from blut_resources.payload_kit.say import say
 from blut_resources.payload_kit.seed import seed_everything
 from blut_resources.payload_kit.session import PayloadSession, payload_session
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.codec.checkpoint import save_checkpoint
 from cookbooks.lamquant.codec.coder import RecordingCoder
 from cookbooks.lamquant.codec.data import WindowCorpus, load_corpus
+from cookbooks.lamquant.codec.epochs import resumed, run_epochs
 from cookbooks.lamquant.codec.presets import (
     DECODER_PRESETS,
     LEVELS,
@@ -32,12 +32,11 @@ from cookbooks.lamquant.codec.presets import (
     judged_at,
 )
 from cookbooks.lamquant.codec.preview import draw_preview, score_validation
-from cookbooks.lamquant.codec.resume import load_state, save_state
 from cookbooks.lamquant.codec.training import LAMBDA, Trainer
 from cookbooks.lamquant.lqc.errors import LqcError
 from cookbooks.lamquant.lqc.model import Model, load_model
 from cookbooks.lamquant.refine.network import MAX_WIDTH
-from cookbooks.lamquant.refine.training.fit import DecoderFit, identity_of, run_epochs
+from cookbooks.lamquant.refine.training.fit import DecoderFit, fit_epochs, identity_of
 from cookbooks.lamquant.refine.training.save import save_net
 
 DECODER = "decoder"
@@ -106,16 +105,9 @@ class Oracle:
         trainer = Trainer(self.corpus, preset, judged_at(settings.tier), settings.seed, self.device)
         work = self.session.work / "codec"
         work.mkdir(parents=True, exist_ok=True)
-        found = load_state(work, self.identity, say) if self.identity else None
-        if found is not None:
-            trainer.restore(*found)
-        while trainer.epoch < preset.epochs:
-            metrics = trainer.run_epoch()
-            self.session.epoch(trainer.epoch, step=trainer.steps, **metrics)
-            tensors, facts = trainer.state()
-            with ending.finishing():
-                path = save_state(work, trainer.epoch, tensors, facts | {"identity": self.identity})
-                self.session.checkpoint(trainer.epoch, path)
+        if self.identity:
+            resumed(trainer, work, self.identity)
+        run_epochs(self.session, trainer, preset.epochs, ending, self.identity, work)
         return trainer
 
     def export(self, trainer: Trainer) -> dict[str, Any]:
@@ -169,7 +161,7 @@ def main() -> None:
         facts = oracle.export(trainer)
         sizes = settings.sizes()[1]
         fit = DecoderFit(load_model(session.out), corpus, sizes, settings.seed, device)
-        run_epochs(session, fit, ending, oracle.identity, session.work / DECODER, trainer.epoch)
+        fit_epochs(session, fit, ending, oracle.identity, session.work / DECODER, trainer.epoch)
         save_net(session.out / DECODER, fit.best_net(), fit.model, {"width": sizes.width})
         session.done(**facts, decoder_parameters=fit.learner.net.n_parameters())
 

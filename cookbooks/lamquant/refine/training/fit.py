@@ -11,11 +11,10 @@ import numpy as np
 import torch
 
 from blut_resources.payload_kit.ending import Ending
-from blut_resources.payload_kit.say import say
 from blut_resources.payload_kit.session import Diverged, PayloadSession
 from cookbooks.lamquant.codec.data import WindowCorpus
+from cookbooks.lamquant.codec.epochs import resumed, run_epochs
 from cookbooks.lamquant.codec.presets import DecoderPreset
-from cookbooks.lamquant.codec.resume import load_state, save_state
 from cookbooks.lamquant.codec.training import Trainer
 from cookbooks.lamquant.lqc.model import Model
 from cookbooks.lamquant.lqc.planes import PROFILES
@@ -113,6 +112,11 @@ class DecoderFit:
     def _net(self, arrays: dict[str, Any], strength: Any) -> RefineNet:
         return RefineNet.from_arrays(arrays | {"strength": strength.astype(np.float32)})
 
+    @property
+    def steps(self) -> int:
+        """Returns the optimiser steps of the decoder."""
+        return self.learner.steps
+
     def state(self) -> tuple[Tensors, dict[str, Any]]:
         """Returns the tensors and facts that ``restore`` needs."""
         tensors, facts = self.learner.state()
@@ -154,7 +158,7 @@ def identity_of(parts: list[Any]) -> str:
     return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
 
 
-def run_epochs(
+def fit_epochs(
     session: PayloadSession, fit: DecoderFit, ending: Ending, identity: str, work: Path, first: int = 0
 ) -> None:
     """Run the epochs that are left, keeping a resumable state after each.
@@ -162,13 +166,6 @@ def run_epochs(
     ``first`` counts epochs of the session that went before; an empty ``identity`` resumes nothing.
     """
     work.mkdir(parents=True, exist_ok=True)
-    found = load_state(work, identity, say) if identity else None
-    if found is not None:
-        fit.restore(*found)
-    while fit.epoch < fit.preset.epochs:
-        metrics = fit.run_epoch()
-        session.epoch(first + fit.epoch, step=fit.learner.steps, **metrics)
-        tensors, facts = fit.state()
-        with ending.finishing():
-            path = save_state(work, fit.epoch, tensors, facts | {"identity": identity})
-            session.checkpoint(first + fit.epoch, path)
+    if identity:
+        resumed(fit, work, identity)
+    run_epochs(session, fit, fit.preset.epochs, ending, identity, work, first)
