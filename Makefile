@@ -12,7 +12,7 @@ LLM_DEMO_ARGS = cookbooks/llm/configs/args_demo.yaml
 # Byte code and code versions are kept beside the sources: without them every process works them out again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo demo-lamquant demo-llm plan ui docs test lint audit mutants bench clean
+.PHONY: help setup demo demo-lamquant demo-llm plan ui docs test test-all lint audit mutants bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -62,8 +62,12 @@ docs: setup ## build the documentation; it prints where
 	@echo "the documentation: $(abspath $(DOCS))/html/index.html"
 
 # Three files at a time keep two cores busy: many tests wait for what they started.
-test: lint ## the whole test suite; it builds llama.cpp if that is not there
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=20
+PYTEST = $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=20
+test: lint ## the test suite without what is marked heavy; it builds llama.cpp if that is not there
+	$(PYTEST) -m 'not heavy'
+
+test-all: lint ## every test, the heavy ones too: some download packages, or need programs that CI lacks
+	$(PYTEST)
 
 lint: setup ## style, the direction of imports, dead code, types
 	$(BIN)/ruff check .
