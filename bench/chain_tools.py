@@ -57,7 +57,7 @@ import shutil
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
-from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.handles import HANDLES
 from blut_assets.recipes import Recipe, RecipeArgs
 from blut_assets.stages import Steps, stage_asset
 
@@ -89,7 +89,7 @@ assets = [raw, {names}]
 recipe = Recipe("bench_chain", "bench", "A chain.", RecipeArgs, assets, Megabyte, lambda args: {{}})
 defs = dg.Definitions(
     assets=assets,
-    resources={{"artifact_handles": ArtifactHandles()}},
+    resources={{"blut_handles": HANDLES}},
     executor=dg.in_process_executor,
     jobs=[recipe.job()],
 )

@@ -9,7 +9,7 @@ import dagster as dg
 
 from blut_assets.artifacts import Artifact
 from blut_assets.stages import Stage, Steps, stage_asset
-from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.handles import HANDLES
 from blut_resources.instance.instance import open_instance
 
 WARM = {"steps": 100, "epochs": 20}
@@ -44,7 +44,7 @@ def _run(config: dict[str, int]) -> tuple[float, float, bool]:
     GIVEN[:] = [config]
     started, cpu = time.perf_counter(), time.process_time()
     with open_instance() as instance:
-        resources = {"artifact_handles": ArtifactHandles()}
+        resources = {"blut_handles": HANDLES}
         result = dg.materialize([flood], instance=instance, resources=resources, raise_on_error=False)
     return time.perf_counter() - started, time.process_time() - cpu, result.success
 

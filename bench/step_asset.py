@@ -8,7 +8,7 @@ import dagster as dg
 
 from blut_assets.artifacts import Artifact
 from blut_assets.stages import Stage, Steps, stage_asset
-from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.handles import HANDLES
 from blut_assets.stages.reuse import artifact_of
 from blut_resources.instance.instance import open_instance
 
@@ -37,9 +37,7 @@ def timed_training(stage: Stage) -> Steps[Timing]:
 
 if __name__ == "__main__":
     with open_instance() as instance:
-        result = dg.materialize(
-            [timed_training], instance=instance, resources={"artifact_handles": ArtifactHandles()}
-        )
+        result = dg.materialize([timed_training], instance=instance, resources={"blut_handles": HANDLES})
     event = result.asset_materializations_for_node("bench__timed_training")[0]
     timing = artifact_of(event, Timing)  # type: ignore[arg-type]
     print(json.dumps({"wall": timing.wall, "cpu": timing.cpu, "steps": timing.steps}))

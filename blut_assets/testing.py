@@ -19,7 +19,7 @@ import pytest
 
 from blut_assets.artifacts import Artifact
 from blut_assets.stages import reuse
-from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.handles import HANDLES, HANDLES_KEY
 from blut_assets.stages.spec import spec_of
 from blut_resources.instance.instance import open_instance, store_of
 
@@ -48,8 +48,8 @@ def materialize(
     made = {key for asset in assets for key in asset.keys}
     specs = [spec for asset in assets if (spec := spec_of(asset))]
     above = {key for spec in specs for key in spec.inputs.values()} - made
-    given = [dg.SourceAsset(key, io_manager_key="artifact_handles") for key in sorted(above)]
-    resources = {"artifact_handles": ArtifactHandles(), **options.pop("resources", {})}
+    given = [dg.SourceAsset(key, io_manager_key=HANDLES_KEY) for key in sorted(above)]
+    resources = {HANDLES_KEY: HANDLES, **options.pop("resources", {})}
     return dg.materialize([*assets, *given], instance=instance, resources=resources, **options)
 
 

@@ -23,7 +23,7 @@ ENDS = (
     *(dg.DagsterEventType.RUN_SUCCESS, dg.DagsterEventType.RUN_FAILURE),
     dg.DagsterEventType.RUN_CANCELED,
 )
-HANDLES = "artifact_handles"
+HANDLES = "blut_handles"
 """The I/O manager of stage assets, whose handles are in their materializations."""
 PASSED = (dg.DagsterEventType.HANDLED_OUTPUT, dg.DagsterEventType.LOADED_INPUT)
 

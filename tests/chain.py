@@ -40,7 +40,7 @@ import shutil
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
-from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.handles import HANDLES
 from blut_assets.recipes import Cookbook, Recipe, RecipeArgs
 from blut_assets.stages import StageConfig, Steps, stage_asset
 
@@ -72,7 +72,7 @@ assets = [raw, {names}]
 recipe = Recipe("{package}", "test", "A chain.", RecipeArgs, assets, Text, lambda args: {{}})
 defs = dg.Definitions(
     assets=assets,
-    resources={{"artifact_handles": ArtifactHandles()}},
+    resources={{"blut_handles": HANDLES}},
     executor=dg.in_process_executor,
     jobs=[recipe.job()],
 )

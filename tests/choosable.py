@@ -1,7 +1,7 @@
 """A recipe of one asset, also runnable as ``dagster job execute -m tests.choosable -j choosable``."""
 
 from blut_assets.artifacts import Artifact
-from blut_assets.definitions import build_definitions
+from blut_assets.building import assemble
 from blut_assets.discovery import Discovered
 from blut_assets.recipes import Cookbook, Recipe, RecipeArgs
 from blut_assets.stages import stage_asset
@@ -21,4 +21,4 @@ def chosen(stage) -> Chosen:
 
 
 RECIPE = Recipe("choosable", "test", "One asset.", RecipeArgs, [chosen], Chosen, lambda args: {})
-defs = build_definitions(Discovered([Cookbook("choosable", [chosen], [RECIPE])]))
+defs = assemble(Discovered([Cookbook("choosable", [chosen], [RECIPE])]))

@@ -9,12 +9,12 @@ import dagster as dg
 from blut_assets.artifacts import Artifact
 from blut_assets.recipes import Cookbook, Recipe, RecipeArgs
 from blut_assets.stages import Footprint, Stage, StageConfig, Steps, stage_asset
-from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.handles import HANDLES
 from sensors.reaper import reaper
 
 PAYLOAD = "tests.payloads.trains"
 FOOTPRINT = Footprint(memory=os.environ.get("TRAINS_FOOTPRINT"))
-RESOURCES = {"artifact_handles": ArtifactHandles()}
+RESOURCES = {"blut_handles": HANDLES}
 
 
 class Raw(Artifact):

@@ -8,10 +8,10 @@ import dagster as dg
 
 from blut_assets.artifacts import Artifact
 from blut_assets.stages import Stage, Steps, stage_asset
-from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.handles import HANDLES
 
 PAYLOAD = "tests.payloads.scripted"
-RESOURCES = {"artifact_handles": ArtifactHandles()}
+RESOURCES = {"blut_handles": HANDLES}
 
 
 class Scripted(Artifact):

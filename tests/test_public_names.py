@@ -6,6 +6,8 @@ from importlib.metadata import entry_points
 import pytest
 
 PUBLIC = [
+    ("blut_assets", "HANDLES"),
+    ("blut_assets", "build_definitions"),
     ("blut_assets.definitions", "defs"),
     ("blut_assets.cli", "main"),
     ("blut_assets.recipes", "Cookbook"),

@@ -8,7 +8,7 @@ import dagster as dg
 
 from blut_assets.artifacts import Artifact
 from blut_assets.stages import Stage, StageConfig, stage_asset
-from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.handles import HANDLES
 
 
 class Word(Artifact):
@@ -53,7 +53,7 @@ def last(stage: Stage, first: Word, middle: Word) -> Word:
 
 defs = dg.Definitions(
     assets=[first, middle, last],
-    resources={"artifact_handles": ArtifactHandles()},
+    resources={"blut_handles": HANDLES},
     # a process per step, so that inputs come from the event log and not from memory
     executor=dg.multiprocess_executor,
 )

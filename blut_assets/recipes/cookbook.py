@@ -1,7 +1,7 @@
 """Defines the cookbook: what one domain pack brings."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import dagster as dg
 
@@ -51,3 +51,11 @@ class Cookbook:
     variables: Sequence[str] = field(default=())
     commands: Mapping[str, str] = field(default_factory=dict)
     intents: Intents = field(default_factory=Intents)
+
+    def narrowed_to(self, names: Collection[str]) -> "Cookbook":
+        """Returns the same with only these recipes, their assets, and what checks those."""
+        recipes = [recipe for recipe in self.recipes if recipe.name in names]
+        keys = {key for recipe in recipes for asset in recipe.assets for key in asset.keys}
+        assets = [asset for asset in self.assets if asset.keys & keys]
+        checks = [check for check in self.checks if {one.asset_key for one in check.check_keys} & keys]
+        return replace(self, recipes=recipes, assets=assets, checks=checks, sensors=())

@@ -133,12 +133,13 @@ class Recipe:
             "ops": {"__".join(key.path): {"config": c.model_dump(mode="json")} for key, c in configs.items()}
         }
 
-    def job(self, extras: Sequence[str] = ()) -> Any:
+    def job(self, extras: Sequence[str] = (), executor: dg.ExecutorDefinition | None = None) -> Any:
         """Returns the Dagster job;
         its run config is the args form, and Dagster's own choice of an executor.
 
         Args:
             extras: what its payloads import; a run is refused where a package of it is not installed.
+            executor: that of the definitions if not given.
         """
 
         def to_run_config(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,6 +156,7 @@ class Recipe:
             config=dg.ConfigMapping(to_run_config, {**self.args.to_fields_dict(), EXECUTION: execution}),
             description=self.description,
             tags={RECIPE_TAG: self.name},
+            executor_def=executor,
         )
 
     def template(self) -> dict[str, Any]:

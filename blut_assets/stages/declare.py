@@ -15,6 +15,7 @@ import dagster as dg
 
 from blut_assets.artifacts import Artifact
 from blut_assets.pages.documentation import columns, description
+from blut_assets.stages.handles import HANDLES_KEY
 from blut_assets.stages.limits import NO_FOOTPRINT, Footprint
 from blut_assets.stages.materialize import computes
 from blut_assets.stages.options import AssetOptions, checked
@@ -108,7 +109,7 @@ def stage_asset(
             ins={name: dg.AssetIn(key=key) for name, key in keys.items()},
             group_name=group,
             code_version=spec.code.value,
-            io_manager_key="artifact_handles",
+            io_manager_key=HANDLES_KEY,
             kinds=kinds,
             owners=owners or [f"team:{cookbook}"],
             partitions_def=partitions_def,

@@ -14,6 +14,8 @@ from blut_assets.stages.reuse import NoHandle, artifact_of, materializations
 from blut_resources.instance.instance import EphemeralInstance, home_of
 
 LOOK_BACK = 1000
+HANDLES_KEY = "blut_handles"
+"""The resource key of `HANDLES`."""
 GIVEN_TAG = "blut/given"
 """Of a run: by the name of an asset, the artifact that stands for what it made last."""
 A = TypeVar("A", bound=Artifact)
@@ -92,6 +94,10 @@ class ArtifactHandles(dg.ConfigurableIOManager):
                 allow_retries=False,
             )
         return _artifact(newest, kind)
+
+
+HANDLES = ArtifactHandles()
+"""One for all definitions of a process: Dagster merges two sets of them only if both have the same one."""
 
 
 def _refuse_ephemeral(instance: dg.DagsterInstance) -> None:

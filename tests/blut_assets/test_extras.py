@@ -70,7 +70,7 @@ def test_the_job_of_a_recipe_is_refused_too(fruit: Path, monkeypatch: pytest.Mon
     job = dg.Definitions(
         assets=recipe.assets,
         jobs=[recipe.job(["fruit[baking]"])],
-        resources={"artifact_handles": dg.mem_io_manager},
+        resources={"blut_handles": dg.mem_io_manager},
     ).resolve_job_def("contained")
     with pytest.raises(ArgsError, match="contained needs fruit"):
         job.execute_in_process(run_config={"epochs": 1})

@@ -53,7 +53,7 @@ def test_an_asset_runs_on_an_input_that_the_test_gives(
 
 
 def test_without_an_instance_the_advice_is_for_a_test() -> None:
-    from blut_assets.stages.handles import ArtifactHandles
+    from blut_assets.stages.handles import HANDLES
 
     with pytest.raises(dg.Failure, match=r"blut_assets\.testing\.blut_instance"):
-        dg.materialize([words], resources={"artifact_handles": ArtifactHandles()})
+        dg.materialize([words], resources={"blut_handles": HANDLES})

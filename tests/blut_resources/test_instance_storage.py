@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.handles import HANDLES
 from tests.blut_assets.history.test_retention import first, second
 from tests.weight import weight
 
@@ -15,9 +15,7 @@ RUNS = 4
 
 
 def run(instance: dg.DagsterInstance, assets: list[Any] | None = None) -> str:
-    result = dg.materialize(
-        assets or [first, second], instance=instance, resources={"artifact_handles": ArtifactHandles()}
-    )
+    result = dg.materialize(assets or [first, second], instance=instance, resources={"blut_handles": HANDLES})
     assert result.success
     return result.run_id
 

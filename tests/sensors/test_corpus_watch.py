@@ -10,7 +10,7 @@ import pytest
 
 from blut_assets.artifacts import Artifact
 from blut_assets.stages import Stage, StageConfig, stage_asset
-from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.handles import HANDLES
 from sensors.corpus_watch import corpus_watch_sensor
 
 
@@ -33,7 +33,7 @@ def files(stage: Stage, config: FilesConfig) -> Files:
     return Files(digest=stage.store.put_reference(root, sorted(root.iterdir())))
 
 
-RESOURCES = {"artifact_handles": ArtifactHandles()}
+RESOURCES = {"blut_handles": HANDLES}
 
 
 class Watch:

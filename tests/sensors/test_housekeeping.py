@@ -21,7 +21,7 @@ from blut_assets.cli.app import app
 from blut_assets.definitions import defs
 from blut_assets.history.retention import collect_garbage
 from blut_assets.stages import reuse
-from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.handles import HANDLES
 from blut_resources.instance.instance import store_of
 from blut_resources.instance.room import give_back
 from blut_resources.machine.liveness import Mark, this_process
@@ -65,7 +65,7 @@ class House:
         result = dg.materialize(
             [first, second],
             instance=self.instance,
-            resources={"artifact_handles": ArtifactHandles()},
+            resources={"blut_handles": HANDLES},
             run_config={"ops": config},
             tags=tags,
         )

@@ -10,7 +10,7 @@ from blut_assets.artifacts import Artifact
 from blut_assets.history.leaderboard import leaderboard_asset
 from blut_assets.recipes import Metric, Recipe, RecipeArgs
 from blut_assets.stages import Stage, StageConfig, stage_asset
-from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.handles import HANDLES
 from blut_resources.store.artifacts import ArtifactStore
 
 
@@ -59,7 +59,7 @@ def _contents(store: ArtifactStore, results: Sequence[Mapping[str, Any]]) -> dic
 METRIC = Metric(score, "value", "highest", only_if="passed", shows=_contents)
 RECIPE = Recipe("toy_train", "train", "Toy.", Args, [score], Score, _configure, metric=METRIC)
 BOARD = leaderboard_asset("toy", RECIPE, METRIC)
-DEFS = dg.Definitions([score, BOARD], jobs=[RECIPE.job()], resources={"artifact_handles": ArtifactHandles()})
+DEFS = dg.Definitions([score, BOARD], jobs=[RECIPE.job()], resources={"blut_handles": HANDLES})
 
 
 def train(instance: dg.DagsterInstance, **args: Any) -> str:

@@ -11,7 +11,7 @@ from blut_assets.history.newest import Newest, newest
 from blut_assets.recipes import Metric, Recipe, RecipeArgs
 from blut_assets.retrying import gate_check
 from blut_assets.stages import Stage, StageConfig, stage_asset
-from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.handles import HANDLES
 
 
 class Mark(Artifact):
@@ -85,7 +85,7 @@ DEFS = dg.Definitions(
     [mark, named],
     jobs=[RECIPE.job(), OTHER.job()],
     asset_checks=[GATE],
-    resources={"artifact_handles": ArtifactHandles()},
+    resources={"blut_handles": HANDLES},
 )
 
 

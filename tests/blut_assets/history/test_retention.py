@@ -8,7 +8,7 @@ import pytest
 from blut_assets.artifacts import Artifact
 from blut_assets.history.retention import collect_garbage, reachable
 from blut_assets.stages import Stage, StageConfig, stage_asset
-from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.handles import HANDLES
 from blut_resources.instance.instance import store_of
 from blut_resources.store.gc import collect
 
@@ -44,7 +44,7 @@ def run(instance: dg.DagsterInstance, word: str) -> dict[str, str]:
     result = dg.materialize(
         [first, second],
         instance=instance,
-        resources={"artifact_handles": ArtifactHandles()},
+        resources={"blut_handles": HANDLES},
         run_config={"ops": {"notes__first": {"config": {"word": word}}}},
     )
     return {name: result.output_for_node(f"notes__{name}").digest for name in ("first", "second")}

@@ -11,7 +11,8 @@ import dagster as dg
 import pytest
 import yaml
 
-from blut_assets.definitions import build_definitions, defs, discovered
+from blut_assets.building import assemble
+from blut_assets.definitions import defs, discovered
 from blut_assets.discovery import discover
 from blut_assets.recipes import ArgsError, Recipe
 from blut_assets.wiring import WiringError
@@ -97,7 +98,7 @@ def test_a_broken_cookbook_is_reported_and_the_others_load(
     assert [cookbook.name for cookbook in found.cookbooks] == ["lamquant"]
     assert found.left_out == {"broken": "RuntimeError: boom"}
     assert "broken_pack" in caplog.text
-    assert build_definitions(found).resolve_job_def("lamquant_joint_codec")
+    assert assemble(found).resolve_job_def("lamquant_joint_codec")
 
 
 def test_a_cookbook_that_takes_another_ones_names_is_left_out() -> None:
@@ -129,7 +130,7 @@ def test_a_wrong_edge_is_an_error_with_both_assets_and_types(
     (tmp_path / "fruit_pack.py").write_text(WRONG_EDGE)
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(WiringError) as refused:
-        build_definitions(discover([_point("fruit", "fruit_pack:cookbook")]))
+        assemble(discover([_point("fruit", "fruit_pack:cookbook")]))
     assert "fruit/jam takes pear: Plum, but fruit/pear makes Pear" in str(refused.value)
     assert "fruit/pie takes apple: Pear from fruit/apple, but no stage asset has that key" in str(
         refused.value
@@ -139,9 +140,9 @@ def test_a_wrong_edge_is_an_error_with_both_assets_and_types(
 @pytest.mark.slow
 def test_a_wrong_edge_fails_definitions_validate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "fruit_pack.py").write_text(
-        WRONG_EDGE + "from blut_assets.definitions import build_definitions\n"
+        WRONG_EDGE + "from blut_assets.building import assemble\n"
         "from blut_assets.discovery import Discovered\n"
-        "defs = build_definitions(Discovered([cookbook()]))\n"
+        "defs = assemble(Discovered([cookbook()]))\n"
     )
     done = subprocess.run(
         [sys.executable, "-m", "dagster", "definitions", "validate", "-m", "fruit_pack"],

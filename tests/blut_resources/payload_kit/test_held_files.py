@@ -10,7 +10,7 @@ import pytest
 
 from blut_assets.artifacts import Artifact
 from blut_assets.stages import Stage, Steps, stage_asset
-from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.handles import HANDLES
 from blut_resources.files.digest import digest_bytes
 from blut_resources.instance.instance import store_of
 from blut_resources.payload_kit.held_files import HeldFiles
@@ -56,7 +56,7 @@ def run(rows: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> tuple[str, str
     """What was read and which files were there, or why nothing was stored."""
     told = {"root": str(rows), "evil": str(rows.with_name("evil")), "how": how}
     monkeypatch.setenv("HELD", json.dumps(told))
-    resources = {"artifact_handles": ArtifactHandles()}
+    resources = {"blut_handles": HANDLES}
     with dg.DagsterInstance.get() as instance:
         result = dg.materialize([read], resources=resources, instance=instance, raise_on_error=False)
         if result.success:

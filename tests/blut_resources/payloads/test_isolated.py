@@ -11,7 +11,7 @@ import pytest
 from blut_assets.artifacts import Artifact
 from blut_assets.history.planning import plan
 from blut_assets.stages import Stage, Steps, stage_asset
-from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.handles import HANDLES
 from blut_resources.containment.sandbox.isolation import Isolation
 from blut_resources.instance.instance import store_of
 from blut_resources.payloads import distributions
@@ -19,7 +19,7 @@ from blut_resources.payloads.distributions import environment
 from blut_resources.payloads.isolated import compiled_for, keep_compiled, take_compiled
 
 PEEKS = "tests.payloads.peeks"
-RESOURCES = {"artifact_handles": ArtifactHandles()}
+RESOURCES = {"blut_handles": HANDLES}
 SECRET = "an original"
 
 

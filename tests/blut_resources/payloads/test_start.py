@@ -105,7 +105,7 @@ ASSET = """
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
-from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.handles import HANDLES
 from blut_assets.stages import Steps, stage_asset
 
 
@@ -120,7 +120,7 @@ def rows(stage) -> Steps[Rows]:
 
 
 defs = dg.Definitions(
-    assets=[rows], resources={{"artifact_handles": ArtifactHandles()}}, executor=dg.in_process_executor
+    assets=[rows], resources={{"blut_handles": HANDLES}}, executor=dg.in_process_executor
 )
 """
 

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from blut_assets.history.planning import plan
-from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.handles import HANDLES
 from blut_assets.stages.spec import spec_of
 from blut_resources.instance.instance import store_of
 from cookbooks.llm.configs.corpus import BaseModelConfig, ExamplesConfig, SftDatasetConfig
@@ -37,7 +37,7 @@ def run(
     return dg.materialize(
         assets,
         instance=instance,
-        resources={"artifact_handles": ArtifactHandles()},
+        resources={"blut_handles": HANDLES},
         run_config={"ops": {f"llm__{name}": {"config": config} for name, config in ops.items()}},
         raise_on_error=False,
     )

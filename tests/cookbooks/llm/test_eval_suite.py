@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from blut_assets.recipes import ArgsError
-from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.handles import HANDLES
 from blut_resources.files.durable import remove_tree
 from blut_resources.instance.instance import open_instance, store_of
 from cookbooks.llm.recipes.suite import EVAL_SUITE
@@ -148,7 +148,7 @@ def looked_at(home: Path, **paths: str) -> dg.ExecuteInProcessResult:
     return dg.materialize(
         [evaluated_models],
         instance=dg.DagsterInstance.from_config(str(home)),
-        resources={"artifact_handles": ArtifactHandles()},
+        resources={"blut_handles": HANDLES},
         run_config={"ops": {"llm__evaluated_models": {"config": paths}}},
         raise_on_error=False,
     )

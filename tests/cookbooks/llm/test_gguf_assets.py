@@ -12,7 +12,7 @@ from blut_assets.cli.run.ancestry import Ancestry
 from blut_assets.history.lineage import Lineage
 from blut_assets.history.planning import Planned, plan
 from blut_assets.stages import Stage, StageConfig, stage_asset
-from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.handles import HANDLES
 from blut_resources.instance.instance import store_of
 from cookbooks.llm.artifacts import Checkpoint, DatasetSplit, GgufPreflight, HfModel
 from cookbooks.llm.configs.corpus import BaseModelConfig
@@ -105,7 +105,7 @@ def run(instance: dg.DagsterInstance, tmp_path_factory: pytest.TempPathFactory) 
         return dg.materialize(
             assets,
             instance=instance,
-            resources={"artifact_handles": ArtifactHandles()},
+            resources={"blut_handles": HANDLES},
             run_config={"ops": {f"llm__{name}": {"config": values} for name, values in ops.items()}},
             raise_on_error=False,
         )

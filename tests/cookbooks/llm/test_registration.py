@@ -11,7 +11,7 @@ import pytest
 from blut_assets.definitions import defs
 from blut_assets.history.planning import plan
 from blut_assets.history.retention import reachable
-from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.handles import HANDLES
 from blut_resources.files.durable import remove_tree
 from blut_resources.instance.instance import store_of
 from blut_resources.registry.models import Authority, ModelRegistry
@@ -94,7 +94,7 @@ def alone(
         recipes.FINETUNE.assets,
         selection=[asset.key],
         instance=instance,
-        resources={"artifact_handles": ArtifactHandles()},
+        resources={"blut_handles": HANDLES},
         run_config={"ops": {"__".join(asset.key.path): {"config": config}}},
         raise_on_error=False,
     )

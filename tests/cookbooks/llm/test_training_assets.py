@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from blut_assets.stages.handles import ArtifactHandles
+from blut_assets.stages.handles import HANDLES
 from blut_resources.instance.instance import store_of
 from cookbooks.llm.corpus import preference_dataset, preference_split, sft_dataset, sft_split
 from cookbooks.llm.gguf import gguf_preflight
@@ -38,7 +38,7 @@ def run(
     return dg.materialize(
         assets,
         instance=instance,
-        resources={"artifact_handles": ArtifactHandles()},
+        resources={"blut_handles": HANDLES},
         run_config={"ops": {f"llm__{name}": {"config": config} for name, config in ops.items()}},
         raise_on_error=False,
     )
@@ -119,7 +119,7 @@ def test_leave_to_train_one_model_is_none_to_train_another(
         SFT,
         instance=instance,
         selection=[asset for asset in SFT if asset is not gguf_preflight],
-        resources={"artifact_handles": ArtifactHandles()},
+        resources={"blut_handles": HANDLES},
         run_config={"ops": {f"llm__{name}": {"config": config} for name, config in ops.items()}},
         raise_on_error=False,
     )
