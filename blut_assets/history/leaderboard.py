@@ -67,11 +67,9 @@ def _found(
         if run is None or event is None or not reuse.digest_of(event):
             continue
         entry: Any = event.metadata[reuse.ARTIFACT]
-        args = {
-            name: value
-            for name, value in {**defaults, **args_of(run.run_config)}.items()
-            if name not in COMMON
-        }
+        known = args_of(run)
+        given = dict.fromkeys(defaults) if known is None else {**defaults, **known}
+        args = {name: value for name, value in given.items() if name not in COMMON}
         yield entry.value["digest"], RankedResult(run.run_id, record.timestamp, entry.value, args)
 
 

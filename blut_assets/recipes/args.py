@@ -13,6 +13,7 @@ from pydantic_core import CoreSchema
 from blut_assets.stages.executor import EXECUTION
 from blut_assets.stages.limits import LimitsConfig
 from blut_assets.stages.spec import StageConfig
+from blut_resources.runs.settings import ARGS_TAG, fixed_args
 
 C = TypeVar("C", bound=StageConfig)
 
@@ -25,9 +26,19 @@ class ArgsError(dg.DagsterError, ValueError):
     """
 
 
-def args_of(run_config: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the args in the config of a recipe's run, without what says how Dagster is to execute it."""
-    return {name: value for name, value in run_config.items() if name != EXECUTION}
+def args_of(run: dg.DagsterRun) -> dict[str, Any] | None:
+    """Returns the args of a recipe's run, without what says how Dagster is to execute it.
+
+    None for a run of a job with fixed args to which somebody gave another config.
+    """
+    if ARGS_TAG in run.tags:
+        return fixed_args(run.run_config, run.tags)
+    return without_execution(run.run_config)
+
+
+def without_execution(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the args of a form without what says how Dagster is to execute the run."""
+    return {name: value for name, value in values.items() if name != EXECUTION}
 
 
 @dataclass(frozen=True)

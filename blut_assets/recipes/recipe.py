@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import dagster as dg
@@ -9,9 +10,12 @@ from pydantic import ValidationError
 
 from blut_assets.artifacts import Artifact
 from blut_assets.extras import lacking
-from blut_assets.recipes.args import ArgsError, RecipeArgs, allowed_values, args_of
-from blut_assets.stages.executor import EXECUTION
+from blut_assets.paths import typed_in
+from blut_assets.recipes.args import ArgsError, RecipeArgs, allowed_values, without_execution
+from blut_assets.recipes.revealing import revealed
+from blut_assets.stages.executor import EXECUTION, in_process_or_multiprocess
 from blut_assets.stages.spec import COMMON, StageConfig, spec_of
+from blut_resources.runs.settings import fixed_tags
 from blut_resources.store.artifacts import ArtifactStore
 
 RECIPE_TAG = "blut/recipe"
@@ -146,7 +150,7 @@ class Recipe:
             if lack := lacking(extras):
                 raise ArgsError("\n".join(f"{self.name} needs {one.told}" for one in lack))
             chosen = {name: values[name] for name in values.keys() & {EXECUTION}}
-            return {**self.run_config(self.parse(args_of(values))), **chosen}
+            return {**self.run_config(self.parse(without_execution(values))), **chosen}
 
         execution = dg.Field(dg.Permissive(), is_required=False, description=EXECUTION_FORM)
 
@@ -157,6 +161,60 @@ class Recipe:
             description=self.description,
             tags={RECIPE_TAG: self.name},
             executor_def=executor,
+        )
+
+    def fixed(
+        self,
+        name: str,
+        args: Mapping[str, Any],
+        *,
+        relative_to: Path | None = None,
+        tags: Mapping[str, str] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        executor: dg.ExecutorDefinition | None = in_process_or_multiprocess,
+        **options: Any,
+    ) -> Any:
+        """Returns a job that runs the recipe with these args: for a schedule, a sensor, or a condition.
+
+        Its runs count as those of the recipe wherever these are listed or compared.
+
+        Args:
+            name: of the job; unlike the recipe's.
+            relative_to: where relative paths among the args count from; without it they are refused, since a
+                server that loads the job has no directory of its own.
+            tags: of the job and of its runs.
+            executor: all steps in one process unless told otherwise; with None that of the definitions.
+            options: what `dagster.define_asset_job` takes besides, such as ``automation_condition`` and
+                ``owners``.
+
+        Raises:
+            ArgsError: naming each field, its value and what is allowed; or that it holds a secret of the
+                environment.
+        """
+        try:
+            with typed_in(relative_to):
+                parsed = self.parse(args)
+        except ArgsError as error:
+            raise ArgsError("\n".join(f"{name}: {line}" for line in str(error).splitlines())) from None
+        if name == self.name:
+            raise ArgsError(
+                f"{name}: the recipe's own job has that name; give another one, such as {name}_nightly"
+            )
+        # limits have a dozen fields, and hardly ever any that is set
+        values = parsed.model_dump(mode="json") | {"limits": _plain(parsed.limits)}
+        if found := revealed(values):
+            raise ArgsError("\n".join(f"{name}: {self.name}: {line}" for line in found))
+        config = self.run_config(parsed)
+        marks = {**(tags or {}), RECIPE_TAG: self.name}
+        return dg.define_asset_job(
+            name,
+            selection=dg.AssetSelection.assets(*[asset.key for asset in self.assets]),
+            config=config,
+            tags=marks,
+            run_tags={**marks, **fixed_tags(values, config)},
+            metadata={"args": dg.MetadataValue.json(values), **(metadata or {})},
+            executor_def=executor,
+            **{"description": self.description, **options},
         )
 
     def template(self) -> dict[str, Any]:

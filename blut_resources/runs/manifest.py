@@ -21,6 +21,7 @@ from blut_resources.files.durable import StoreError, write_atomic
 from blut_resources.runs import status
 from blut_resources.runs.files import STATUS, manifest_path, status_path
 from blut_resources.runs.intent import RECIPE_TAG, experiment_of, intent_of, seed_of
+from blut_resources.runs.settings import settings_of
 
 SCHEMA = "blut.run_manifest.v1"
 LOOK_S = 30.0
@@ -196,7 +197,7 @@ def _cause(assets: Mapping[str, Mapping[str, Any]]) -> str | None:
 
 def _about(run: Any) -> dict[str, Any]:
     """Returns what Dagster knows of a run."""
-    config, tags = run.run_config, run.tags
+    config, tags = settings_of(run.run_config, run.tags), run.tags
     selection = sorted(key.to_user_string() for key in run.asset_selection or ())
     return {
         "schema": SCHEMA,

@@ -44,11 +44,12 @@ def last_passed(instance: dg.DagsterInstance, recipes: Sequence[Recipe]) -> Pass
     succeeded = dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS])
     for run in instance.get_runs(succeeded, limit=LOOKED_AT):
         recipe = known.get(run.tags.get(RECIPE_TAG, ""))
-        if recipe is None:
+        args = args_of(run)
+        if recipe is None or args is None:
             continue
         found = artifacts_of(instance, run.run_id, [asset.key for asset in recipe.assets])
         if any(facts.get("passed") is True for facts in found.values()):
-            return Passed(run.run_id, recipe.name, _chosen(recipe, args_of(run.run_config)))
+            return Passed(run.run_id, recipe.name, _chosen(recipe, args))
     return None
 
 

@@ -168,6 +168,9 @@ def resume(
         failed(
             f"run {short} was not a recipe's ({run.job_name}): launch its selection again, it is reused too"
         )
+    args = args_of(run)
+    if args is None:
+        failed(f"run {short} had another config than the args of {run.job_name}: launch it again from the UI")
     recipe = recipe_called(name)
     origin = {"dagster/parent_run_id": run.run_id, "dagster/root_run_id": run.root_run_id or run.run_id}
-    raise typer.Exit(run_recipe(recipe, validated(recipe, args_of(run.run_config), set_), origin))
+    raise typer.Exit(run_recipe(recipe, validated(recipe, args, set_), origin))

@@ -62,6 +62,7 @@ def _facts(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> dict[str, di
     from blut_assets.cli.commands.results import _extremes, results_of
     from blut_assets.cli.run.lookup import epochs_of, made_by
     from blut_assets.stages import reuse
+    from blut_resources.runs.settings import settings_of
 
     made = {name: reuse.spec_of_event(event) for name, event in made_by(instance, run.run_id).items()}
     specs: dict[str, Any] = {name: spec for name, spec in made.items() if spec}
@@ -73,7 +74,7 @@ def _facts(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> dict[str, di
     for asset, rows in epochs_of(instance, run.run_id).items():
         results |= {f"{asset} {row['metric']}{LAST}": row["last"] for row in _extremes(rows)}
     return {
-        "args": _flat(run.run_config),
+        "args": _flat(settings_of(run.run_config, run.tags)),
         "config": {k: v for name, spec in specs.items() for k, v in _flat(spec["config"], name).items()},
         "source": {f"{n} {p}": v[:12] for n, spec in specs.items() for p, v in spec["code"].items()},
         "input": {f"{n} {p}": v[:12] for n, spec in specs.items() for p, v in spec["inputs"].items()},

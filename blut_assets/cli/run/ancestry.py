@@ -141,7 +141,7 @@ class Ancestry:
                 "run": run_id,
                 "known": run is not None,
                 "recipe": recipe,
-                "args": args_of(run.run_config) if run and recipe else {},
+                "args": (args_of(run) if run and recipe else None) or {},
             }
         return self._runs[run_id]
 
