@@ -13,6 +13,7 @@ prefer_own()
 PLACES = {
     "HANDLES": "blut_assets.stages.handles",
     "build_definitions": "blut_assets.building",
+    "on_new_version": "blut_assets.automation",
 }
 """Name -> its module. A payload imports this package too, and never Dagster."""
 

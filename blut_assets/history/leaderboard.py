@@ -15,6 +15,7 @@ from typing import Any
 
 import dagster as dg
 
+from blut_assets.automation import idle, on_new_version
 from blut_assets.recipes import Cookbook, Metric, Recipe
 from blut_assets.recipes.args import args_of
 from blut_assets.recipes.recipe import RECIPE_TAG
@@ -114,11 +115,8 @@ def _spec(metric: Metric) -> StageSpec:
 
 def _condition() -> dg.AutomationCondition[Any]:
     """Asks for a leaderboard after every new result; and once, where results are older than leaderboards."""
-    when = dg.AutomationCondition
-    first = when.initial_evaluation() & when.missing()
-    updated = (when.newly_missing() | when.any_deps_updated()).since_last_handled()
-    idle = ~when.any_deps_missing() & ~when.any_deps_in_progress() & ~when.in_progress()
-    return ((first | updated) & idle).with_label("after a new result")
+    first = dg.AutomationCondition.initial_evaluation() & dg.AutomationCondition.missing()
+    return ((first & idle()) | on_new_version()).with_label("after a new result")
 
 
 def leaderboard_asset(cookbook: str, recipe: Recipe, metric: Metric) -> dg.AssetsDefinition:

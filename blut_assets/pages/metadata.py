@@ -7,9 +7,13 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
+from blut_resources.files.durable import ArtifactMissing
 from blut_resources.runs.files import manifest_path
+from blut_resources.store.artifacts import ArtifactStore
 from blut_resources.text import lines, markdown, one_line
 
+URI, DIGEST, SIZE = "dagster/uri", "digest", "size_bytes"
+"""Metadata by which a program that has no Blut finds the bytes: the first is a name of Dagster's own."""
 SHORT = 12
 LONGEST = 4096
 """Characters of a text or path without line ends."""
@@ -56,3 +60,12 @@ def manifest_shown(home: Path, run_id: str) -> dict[str, Any]:
     """Returns the file that says of what, with what and on what the run was made."""
     path = manifest_path(home, run_id)
     return {"manifest": dg.MetadataValue.path(str(path))} if path.is_file() else {}
+
+
+def bytes_shown(store: ArtifactStore, digest: str) -> dict[str, Any]:
+    """Returns where the bytes lie on this machine, as a ``file:`` URI, their digest and how many they are."""
+    try:
+        stored = store.stored(digest)
+    except ArtifactMissing:  # an artifact may stand for what is kept elsewhere
+        return {DIGEST: digest}
+    return {URI: stored.location.as_uri(), DIGEST: digest, SIZE: stored.n_bytes}

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
-from blut_assets.pages.metadata import harmless
+from blut_assets.pages.metadata import bytes_shown, harmless
 from blut_assets.paths import drifted
 from blut_assets.stages import reuse
 from blut_assets.stages.findings import Findings
@@ -157,7 +157,8 @@ class Computation:
     ) -> dg.MaterializeResult[Any]:
         tags = {reuse.FINGERPRINT_TAG: self.fingerprint} if reusable else {}
         version = dg.DataVersion(artifact.digest)
-        return dg.MaterializeResult(value=artifact, metadata=metadata, data_version=version, tags=tags)
+        shown = {**metadata, **bytes_shown(self.store, artifact.digest)}
+        return dg.MaterializeResult(value=artifact, metadata=shown, data_version=version, tags=tags)
 
     def _kind(self, gpus: int) -> Kind:
         """Returns what drives the cost of it, with so many GPUs."""

@@ -14,6 +14,7 @@ from typing import Any, Unpack
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
+from blut_assets.pages.code_references import CODE_REFERENCES, code_references
 from blut_assets.pages.documentation import columns, description
 from blut_assets.stages.handles import HANDLES_KEY
 from blut_assets.stages.limits import NO_FOOTPRINT, Footprint
@@ -102,7 +103,11 @@ def stage_asset(
             on_result=on_result,
             looks_up=looks_up,
         )
-        facts = {"artifact_kind": output.kind, "dagster/column_schema": columns(output)}
+        facts = {
+            "artifact_kind": output.kind,
+            "dagster/column_schema": columns(output),
+            CODE_REFERENCES: code_references(function, payloads, spec.code),
+        }
         return dg.asset(
             **checked(spec.key.to_user_string(), options, spec.memoised),
             key=spec.key,

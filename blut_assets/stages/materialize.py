@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
+from blut_assets.pages.code_references import stands_at
 from blut_assets.pages.curves import Curves
 from blut_assets.pages.metadata import inputs_shown, manifest_shown
 from blut_assets.retrying import note_failure
@@ -58,25 +59,30 @@ def computes(spec: StageSpec) -> Callable[..., Any]:
     """
 
     def compute(**kwargs: Any) -> Iterator[Any]:
-        config = kwargs.pop("config")
-        context = dg.AssetExecutionContext.get()
-        try:
-            yield from _explain(spec, context, kwargs, config)
-        except Exception as error:
-            hopeless = isinstance(error, dg.Failure) and not error.allow_retries
-            note_failure(context.instance, context.run.run_id, hopeless=hopeless)
-            raise
+        yield from _run(spec, kwargs)
 
     hints: dict[str, Any] = {**spec.input_types, "config": spec.config}
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     compute.__name__ = compute.__qualname__ = spec.key.path[-1]
     compute.__module__ = spec.function.__module__
+    stands_at(compute, spec.function)
     compute.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [inspect.Parameter(name, kind, annotation=hint) for name, hint in hints.items()]
     )
     compute.__annotations__ = {**hints, "return": Iterator[dg.MaterializeResult[spec.output]]}
     compute.__blut_stage__ = spec  # type: ignore[attr-defined]
     return compute
+
+
+def _run(spec: StageSpec, taken: dict[str, Any]) -> Iterator[Any]:
+    """Materialize, and note a failure for those who decide whether the run is tried again."""
+    context, config = dg.AssetExecutionContext.get(), taken.pop("config")
+    try:
+        yield from _explain(spec, context, taken, config)
+    except Exception as error:
+        hopeless = isinstance(error, dg.Failure) and not error.allow_retries
+        note_failure(context.instance, context.run.run_id, hopeless=hopeless)
+        raise
 
 
 def _explain(

@@ -286,10 +286,15 @@ class ArtifactStore(References):
         result: list[StoredArtifact] = []
         for digest in dict.fromkeys([*digests, *outside]):
             with contextlib.suppress(StoreError, FileNotFoundError):
-                result.append(self._summary(digest))
+                result.append(self.stored(digest))
         return result
 
-    def _summary(self, digest: str) -> StoredArtifact:
+    def stored(self, digest: str) -> StoredArtifact:
+        """Returns where an artifact is and how large, as it was noted: its bytes are not looked at.
+
+        Raises:
+            ArtifactMissing: no such artifact.
+        """
         record = self._record(digest)
         sizes = summary_sizes(record)
         created = (record.path if record.path.exists() else record.location).stat().st_mtime

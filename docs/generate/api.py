@@ -18,6 +18,7 @@ API: dict[str, dict[str, tuple[str, ...]]] = {
         "blut_assets.stages.limits": ("LimitsConfig",),
         "blut_assets.stages.options": ("AssetOptions",),
         "blut_resources.containment.sandbox.isolation": ("Isolation",),
+        "blut_assets.automation": ("on_new_version",),
     },
     "Payloads": {
         "blut_resources.payload_kit.session": ("payload_session", "PayloadSession"),

@@ -5,6 +5,8 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 from xml.etree import ElementTree
 
 import dagster as dg
@@ -145,6 +147,27 @@ def test_the_curves_of_a_training_have_the_epochs_from_before_it_was_killed(
     assert "[contained/raw](/assets/contained/raw)" in shown["inputs"]
     assert shown["compute_seconds"] > 0
     assert "energy_gpu_joules" not in shown
+
+
+def test_a_program_without_blut_finds_the_bytes_of_what_was_made_and_of_what_was_reused(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLUT_STORE", str(tmp_path / "a store #1"))
+    with dg.DagsterInstance.get() as instance:
+        for _ in range(2):
+            made = dg.materialize([raw, trained], resources=RESOURCES, instance=instance)
+            (event,) = made.asset_materializations_for_node("contained__trained")
+            shown = {name: entry.value for name, entry in event.metadata.items()}
+            place = Path(url2pathname(urlsplit(shown["dagster/uri"]).path))
+            assert (place / "model").is_file() and str(place).startswith(str(tmp_path / "a store #1"))
+            assert shown["size_bytes"] == sum(path.stat().st_size for path in place.iterdir())
+            assert shown["digest"] == (event.tags or {})["dagster/data_version"]
+        assert shown["reused"]
+        (tmp_path / "a store #1").rename(tmp_path / "moved")
+        monkeypatch.setenv("BLUT_STORE", str(tmp_path / "moved"))
+        made = dg.materialize([raw, trained], resources=RESOURCES, instance=instance)
+    (event,) = made.asset_materializations_for_node("contained__trained")
+    assert event.metadata["reused"].value and "/moved/" in str(event.metadata["dagster/uri"].value)
 
 
 def _svg(markdown: str) -> ElementTree.Element:
