@@ -34,3 +34,10 @@ def _problems(spec: StageSpec, specs: dict[dg.AssetKey, StageSpec]) -> Iterator[
             yield f"{below} from {key.to_user_string()}, but no stage asset has that key"
         elif not issubclass(above.output, wanted):
             yield f"{below}, but {key.to_user_string()} makes {above.output.__name__}"
+        elif parameter in spec.several and above.partitions is None:
+            yield f"{below} by partition, but {key.to_user_string()} has none: take one {wanted.__name__}"
+        elif above.partitions and not spec.partitions and parameter not in {*spec.several, *spec.mappings}:
+            yield (
+                f"{below}, but {key.to_user_string()} has partitions, and {spec.key.to_user_string()} none:"
+                f" take dict[str, {wanted.__name__}], or say with partition_mappings which one it is"
+            )

@@ -17,7 +17,7 @@ from blut_resources.store.gc import NEWEST, CollectReport, collect
 def reachable(
     instance: dg.DagsterInstance, newest: int, retiring: Registration | None = None, *, noted: bool = True
 ) -> set[str]:
-    """Returns the digests of each asset's newest results, of all that is promoted,
+    """Returns the digests of the newest results of each asset and partition, of all that is promoted,
     and of what they were made of.
 
     Args:
@@ -34,16 +34,16 @@ def reachable(
 
 def _history(
     instance: dg.DagsterInstance, noted: bool
-) -> tuple[dict[dg.AssetKey, list[str]], dict[str, set[str]]]:
-    """Returns the different results of each asset, newest first, and what each was made of."""
-    made_by: dict[dg.AssetKey, list[str]] = {}
+) -> tuple[dict[tuple[dg.AssetKey, str | None], list[str]], dict[str, set[str]]]:
+    """Returns the different results of each asset and partition, newest first, and what each was made of."""
+    made_by: dict[tuple[dg.AssetKey, str | None], list[str]] = {}
     made_of: dict[str, set[str]] = {}
     for event in _events(instance, noted):
         digest = reuse.digest_of(event)
         if not digest:
             continue
         made_of.setdefault(digest, set()).update(reuse.inputs_of(event).values())
-        seen = made_by.setdefault(event.asset_key, [])
+        seen = made_by.setdefault((event.asset_key, event.partition), [])
         if digest not in seen:
             seen.append(digest)
     return made_by, made_of

@@ -49,7 +49,7 @@ def inputs_shown(keys: Mapping[str, dg.AssetKey], inputs: Mapping[str, Artifact]
     if not inputs:
         return {}
     rows = [
-        f"| {name} | [{keys[name].to_user_string()}](/assets/{'/'.join(keys[name].path)})"
+        f"| {markdown(name)} | [{keys[name].to_user_string()}](/assets/{'/'.join(keys[name].path)})"
         f" | `{artifact.digest[:SHORT]}` |"
         for name, artifact in inputs.items()
     ]

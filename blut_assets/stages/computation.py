@@ -14,6 +14,7 @@ from blut_assets.paths import drifted
 from blut_assets.stages import reuse
 from blut_assets.stages.findings import Findings
 from blut_assets.stages.footprints import Kind
+from blut_assets.stages.partitions import Taken, one_by_one, whole
 from blut_assets.stages.payloads import PayloadRunner
 from blut_assets.stages.recording import RunRecorder
 from blut_assets.stages.spec import StageConfig, StageSpec
@@ -29,6 +30,7 @@ class Computation:
     Attributes:
         stage: what the stage function gets.
         record: what the run keeps of it.
+        inputs: the artifacts that it takes, each partition for itself.
         fingerprint: of the asset with these inputs and this config.
     """
 
@@ -36,24 +38,27 @@ class Computation:
         self,
         context: dg.AssetExecutionContext,
         spec: StageSpec,
-        inputs: Mapping[str, Artifact],
+        inputs: Taken,
         config: StageConfig,
+        partition: str | None = None,
     ) -> None:
         self.context, self.spec, self.store = context, spec, store_of(context.instance)
-        self._config = config
-        self._partition = context.partition_key if context.has_partition_key else None
-        digests = {name: artifact.digest for name, artifact in inputs.items()}
-        taken = {spec.inputs[name].to_user_string(): digest for name, digest in digests.items()}
+        self._config, self._partition = config, partition
+        self.inputs = one_by_one(inputs)
+        digests = {name: artifact.digest for name, artifact in self.inputs.items()}
+        taken = {_asset_of(spec, name): digest for name, digest in digests.items()}
         looked_up = spec.looked_up(self.store, digests, config)
         digests |= looked_up
         self._description = spec.describe(digests, config)
         self.fingerprint = spec.fingerprint(digests, config, self._partition)
         self.name = spec.key.to_user_string()
         facts = {"fingerprint": self.fingerprint, "inputs": taken, "source": spec.source}
+        facts |= {"partition": partition} if partition is not None else {}
         self.record = RunRecorder(home_of(context.instance), context, self.name, config, **facts)
         self.findings = Findings(spec, context.log.warning)
         runner = PayloadRunner(context, spec, config.limits, self.record, self.findings, self._kind)
-        self.stage = Stage(spec, self.store, config, self.fingerprint, looked_up, runner, self._find_earlier)
+        known = (spec, self.store, config, self.fingerprint, looked_up, runner, self._find_earlier)
+        self.stage = Stage(*known, partition)
         self._held = contextlib.ExitStack()
 
     def look_up(self) -> reuse.Hit | None:
@@ -163,6 +168,12 @@ class Computation:
     def _kind(self, gpus: int) -> Kind:
         """Returns what drives the cost of it, with so many GPUs."""
         return Kind(self._config, self._description["inputs"], gpus)
+
+
+def _asset_of(spec: StageSpec, name: str) -> str:
+    """Returns the asset that an input is of, and which partition if it takes several."""
+    parameter = whole(name)
+    return spec.inputs[parameter].to_user_string() + name.removeprefix(parameter)
 
 
 def _plottable(artifact: Artifact) -> dict[str, Any]:

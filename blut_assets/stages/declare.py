@@ -20,6 +20,7 @@ from blut_assets.stages.handles import HANDLES_KEY
 from blut_assets.stages.limits import NO_FOOTPRINT, Footprint
 from blut_assets.stages.materialize import computes
 from blut_assets.stages.options import AssetOptions, checked
+from blut_assets.stages.partitions import element_of
 from blut_assets.stages.spec import LookUp, StageConfig, StageSpec
 from blut_assets.stages.stage import Stage
 from blut_assets.versions.fingerprint import code_version
@@ -40,6 +41,7 @@ def stage_asset(
     kinds: set[str] | None = None,
     owners: Sequence[str] | None = None,
     partitions_def: dg.PartitionsDefinition | None = None,
+    partition_mappings: Mapping[str, dg.PartitionMapping] | None = None,
     footprint: Footprint = NO_FOOTPRINT,
     show: Callable[[Path], Mapping[str, Any]] | None = None,
     on_result: Callable[[Stage, Any], None] | None = None,
@@ -74,6 +76,10 @@ def stage_asset(
             the fingerprint, and a result is not reused where others are installed.
         looks_up: what it depends on that no asset makes, such as what an alias stands for: asked when it is
             planned and when it begins, part of its fingerprint as inputs are, and given as `Stage.looked_up`.
+        partitions_def: one result for each partition; `Stage.partition` says which. A parameter
+            ``dict[str, X]`` takes several partitions of another asset, each by its key.
+        partition_mappings: by parameter, which partitions of the asset above belong to one of this asset;
+            what Dagster takes on its own if not given.
         options: of ``dg.asset``, as `AssetOptions` lists them.
 
     Raises:
@@ -84,7 +90,13 @@ def stage_asset(
     """
 
     def declare(function: Callable[..., Any]) -> dg.AssetsDefinition:
-        inputs, config, output = _signature(function)
+        inputs, config, output, several = _signature(function)
+        mappings = dict(partition_mappings or {})
+        if unknown := sorted(mappings.keys() - inputs.keys()):
+            raise TypeError(
+                f"stage function {function.__qualname__}: partition_mappings names {', '.join(unknown)}, and"
+                f" it takes {', '.join(inputs) or 'no input'}"
+            )
         keys = {name: _key(cookbook, (ins or {}).get(name, name)) for name in inputs}
         spec = StageSpec(
             key=_key(cookbook, name or function.__name__),
@@ -102,6 +114,9 @@ def stage_asset(
             distributions=tuple(distributions),
             on_result=on_result,
             looks_up=looks_up,
+            several=several,
+            partitions=partitions_def,
+            mappings=mappings,
         )
         facts = {
             "artifact_kind": output.kind,
@@ -111,7 +126,9 @@ def stage_asset(
         return dg.asset(
             **checked(spec.key.to_user_string(), options, spec.memoised),
             key=spec.key,
-            ins={name: dg.AssetIn(key=key) for name, key in keys.items()},
+            ins={
+                name: dg.AssetIn(key=key, partition_mapping=mappings.get(name)) for name, key in keys.items()
+            },
             group_name=group,
             code_version=spec.code.value,
             io_manager_key=HANDLES_KEY,
@@ -132,7 +149,7 @@ def _key(cookbook: str, name: str) -> dg.AssetKey:
 
 def _signature(
     function: Callable[..., Any],
-) -> tuple[dict[str, type[Artifact]], type[StageConfig], type[Artifact]]:
+) -> tuple[dict[str, type[Artifact]], type[StageConfig], type[Artifact], frozenset[str]]:
     where = f"stage function {function.__qualname__}"
     hints = typing.get_type_hints(function)
     output = hints.pop("return", None)
@@ -140,13 +157,17 @@ def _signature(
         output = (typing.get_args(output) or (None,))[-1]
     if not (inspect.isclass(output) and issubclass(output, Artifact)):
         raise TypeError(f"{where}: the return annotation {output!r} is not an Artifact")
-    config, inputs = StageConfig, {}
+    config, inputs, several = StageConfig, {}, set[str]()
     for name in list(inspect.signature(function).parameters)[1:]:
         hint = hints.get(name)
         if inspect.isclass(hint) and issubclass(hint, StageConfig):
             config = hint
-        elif inspect.isclass(hint) and issubclass(hint, Artifact):
-            inputs[name] = hint
+        elif (kind := (taken := element_of(hint))[0]) is not None:
+            inputs[name] = kind
+            several |= {name} if taken[1] else set()
         else:
-            raise TypeError(f"{where}: parameter {name!r}: {hint!r} is neither an Artifact nor a StageConfig")
-    return inputs, config, output
+            raise TypeError(
+                f"{where}: parameter {name!r}: {hint!r} is neither an Artifact, a dict[str, Artifact]"
+                " of partitions, nor a StageConfig"
+            )
+    return inputs, config, output, frozenset(several)

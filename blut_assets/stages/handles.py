@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import dagster as dg
@@ -10,6 +10,7 @@ from pydantic import PrivateAttr
 
 from blut_assets.artifacts import Artifact
 from blut_assets.retrying import note_failure
+from blut_assets.stages.partitions import element_of, listed, part
 from blut_assets.stages.reuse import NoHandle, artifact_of, materializations
 from blut_resources.instance.instance import EphemeralInstance, home_of
 
@@ -59,26 +60,53 @@ class ArtifactHandles(dg.ConfigurableIOManager):
         """
         if not isinstance(obj, Artifact):
             raise TypeError(f"{context.asset_key.to_user_string()} returned {type(obj)}, not an Artifact")
-        partition = context.partition_key if context.has_partition_key else None
+        partition = context.asset_partition_key if context.has_asset_partitions else None
         self._made[context.asset_key, partition] = obj
 
-    def load_input(self, context: dg.InputContext) -> Artifact:
-        """Returns the handle of the input, of the same partition where there are partitions."""
-        kind: Any = context.dagster_type.typing_type
-        key = context.asset_key
-        partition = context.asset_partition_key if context.has_asset_partitions else None
-        made = self._made.get((key, partition))
-        if made is not None:
-            return made
-        if given := self._given.get(key.to_user_string()):
+    def load_input(self, context: dg.InputContext) -> Artifact | dict[str, Artifact]:
+        """Returns the handle of the input; of every partition that is taken, by its key, where it takes
+        several.
+        """
+        kind, several = element_of(context.dagster_type.typing_type)
+        assert kind is not None, "the wiring check has seen to it"
+        if not several and (given := self._given.get(context.asset_key.to_user_string())):
             return kind.model_validate(given)
         try:
-            return self._look_up(key, partition, kind)
+            keys = sorted(context.asset_partition_keys) if context.has_asset_partitions else [None]
+            if several:
+                return self._each(context, keys, kind)
+            if len(keys) != 1:
+                raise _no_single(context, keys)
+            if (found := self._handle(context.asset_key, keys[0], kind)) is None:
+                raise _never_made(context.asset_key, keys, keys)
+            return found
         except dg.Failure:
             note_failure(self._instance, self._run_id, hopeless=True)
             raise
 
-    def _look_up(self, key: dg.AssetKey, partition: str | None, kind: type[A]) -> A:
+    def _each(
+        self, context: dg.InputContext, keys: Sequence[str | None], kind: type[Artifact]
+    ) -> dict[str, Artifact]:
+        """Returns the handles by partition, in the order of the keys, which no definition can change."""
+        if not keys and not context.has_partition_key:
+            raise dg.Failure(
+                f"{context.asset_key.to_user_string()} has no partitions yet: add some, and make them",
+                allow_retries=False,
+            )
+        found = {key: self._handle(context.asset_key, key, kind) for key in keys}
+        if missing := [key for key, one in found.items() if one is None]:
+            raise _never_made(context.asset_key, missing, keys)
+        return {str(key): one for key, one in found.items() if one is not None}
+
+    def _handle(self, key: dg.AssetKey, partition: str | None, kind: type[A]) -> A | Artifact | None:
+        made = self._made.get((key, partition))
+        if made is not None:
+            return made
+        if partition is not None and (given := self._given.get(part(key.to_user_string(), partition))):
+            return kind.model_validate(given)
+        return self._look_up(key, partition, kind)
+
+    def _look_up(self, key: dg.AssetKey, partition: str | None, kind: type[A]) -> A | None:
         _refuse_ephemeral(self._instance)
         newest: dg.EventLogRecord | None = None
         for index, record in enumerate(materializations(self._instance, key, partition, first=1)):
@@ -87,13 +115,31 @@ class ArtifactHandles(dg.ConfigurableIOManager):
                 return _artifact(record, kind)
             if index >= LOOK_BACK:
                 break
-        if newest is None:
-            raise dg.Failure(
-                f"{key.to_user_string()} was never materialized, or wiped: select it too, or run its recipe"
-                " first; what is in the store already is reused",
-                allow_retries=False,
-            )
-        return _artifact(newest, kind)
+        return _artifact(newest, kind) if newest else None
+
+
+def _no_single(context: dg.InputContext, keys: Sequence[str | None]) -> dg.Failure:
+    name, own = context.asset_key.to_user_string(), context.name
+    takes = listed(map(str, keys)) or "none"
+    return dg.Failure(
+        f"{own} takes one artifact of {name}, and {len(keys)} partitions of it belong here ({takes}): declare"
+        f" the parameter as dict[str, ...], or give partition_mappings={{{own!r}: ...}}",
+        allow_retries=False,
+    )
+
+
+def _never_made(key: dg.AssetKey, missing: Sequence[str | None], keys: Sequence[str | None]) -> dg.Failure:
+    name, remedy = key.to_user_string(), "what is in the store already is reused"
+    if missing == [None]:
+        return dg.Failure(
+            f"{name} was never materialized, or wiped: select it too, or run its recipe first; {remedy}",
+            allow_retries=False,
+        )
+    return dg.Failure(
+        f"{name} was never materialized, or wiped, for {listed(map(str, missing))} ({len(missing)} of"
+        f" {len(keys)} partitions that are taken): run its recipe with --partition for each; {remedy}",
+        allow_retries=False,
+    )
 
 
 HANDLES = ArtifactHandles()

@@ -4,18 +4,18 @@ import contextlib
 import inspect
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import dagster as dg
 
-from blut_assets.artifacts import Artifact
 from blut_assets.pages.code_references import stands_at
 from blut_assets.pages.curves import Curves
 from blut_assets.pages.metadata import inputs_shown, manifest_shown
 from blut_assets.retrying import note_failure
 from blut_assets.stages import reuse
 from blut_assets.stages.computation import Computation
+from blut_assets.stages.partitions import Taken, partition_of, settled, whole
 from blut_assets.stages.selection import refuse_empty_selection
 from blut_assets.stages.spec import StageConfig, StageSpec
 from blut_assets.stages.stage import call
@@ -61,7 +61,10 @@ def computes(spec: StageSpec) -> Callable[..., Any]:
     def compute(**kwargs: Any) -> Iterator[Any]:
         yield from _run(spec, kwargs)
 
-    hints: dict[str, Any] = {**spec.input_types, "config": spec.config}
+    taken = {
+        name: dict[str, kind] if name in spec.several else kind for name, kind in spec.input_types.items()
+    }
+    hints: dict[str, Any] = {**taken, "config": spec.config}
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     compute.__name__ = compute.__qualname__ = spec.key.path[-1]
     compute.__module__ = spec.function.__module__
@@ -86,7 +89,7 @@ def _run(spec: StageSpec, taken: dict[str, Any]) -> Iterator[Any]:
 
 
 def _explain(
-    spec: StageSpec, context: dg.AssetExecutionContext, inputs: Mapping[str, Artifact], config: StageConfig
+    spec: StageSpec, context: dg.AssetExecutionContext, inputs: Taken, config: StageConfig
 ) -> Iterator[Any]:
     """Materialize; what goes wrong is said for a person, and whether another attempt is worth it."""
     try:
@@ -102,13 +105,15 @@ def _explain(
 
 
 def _materialize(
-    spec: StageSpec, context: dg.AssetExecutionContext, inputs: Mapping[str, Artifact], config: StageConfig
+    spec: StageSpec, context: dg.AssetExecutionContext, inputs: Taken, config: StageConfig
 ) -> Iterator[Any]:
     hold_run(context.instance, context.run.run_id)
     refuse_empty_selection(context)
     _refuse_stale_code(spec)
     contained(os.environ)  # what it cannot mean is refused of a reused result too
-    one = Computation(context, spec, inputs, config)
+    partition = partition_of(context)
+    config = settled(spec, config, partition, run=_partition_of_run(context))
+    one = Computation(context, spec, inputs, config, partition)
     if not spec.memoised:
         with _hold_alone(one):
             yield from _execute(one, inputs, config)
@@ -152,14 +157,14 @@ def _hold_alone(one: Computation) -> contextlib.AbstractContextManager[None]:
     return one.store.lock(f"fingerprint-{one.fingerprint}")
 
 
-def _execute(one: Computation, inputs: Mapping[str, Artifact], config: StageConfig) -> Iterator[Any]:
+def _execute(one: Computation, inputs: Taken, config: StageConfig) -> Iterator[Any]:
     started = time.monotonic()
     spec = one.spec
     with contextlib.ExitStack() as held:
         held.enter_context(one.record.computing())
         held.callback(one.release)
         held.callback(one.discard_out)
-        for artifact in inputs.values():
+        for artifact in one.inputs.values():
             held.enter_context(one.store.in_use(artifact.digest))
         result: Any = call(one.stage, inputs, config)
         curves = Curves(lambda: one.stage.work)
@@ -169,7 +174,8 @@ def _execute(one: Computation, inputs: Mapping[str, Artifact], config: StageConf
         stored = artifact if artifact.digest else artifact.stored_as(one.put())
         if spec.source:
             one.say_drifted(stored)
-        one.findings.show(**curves.shown(one.work), **inputs_shown(spec.inputs, inputs))
+        keys = {name: spec.inputs[whole(name)] for name in one.inputs}
+        one.findings.show(**curves.shown(one.work), **inputs_shown(keys, one.inputs))
         one.findings.show(**manifest_shown(home_of(one.context.instance), one.context.run.run_id))
         one.show_bytes(stored)
         if spec.on_result:
@@ -189,6 +195,10 @@ def _reuse(one: Computation, hit: reuse.Hit) -> dg.MaterializeResult[Any]:
         one.spec.on_result(one.stage, artifact)
     one.context.log.info(f"{one.name}: reused from run {hit.origin}, nothing computed")
     return one.reused(artifact, hit)
+
+
+def _partition_of_run(context: dg.AssetExecutionContext) -> str | None:
+    return context.partition_key if context.has_partition_key else None
 
 
 def _refuse_stale_code(spec: StageSpec) -> None:

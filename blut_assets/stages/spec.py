@@ -1,7 +1,7 @@
 """Holds what a stage asset was declared with; planning, the wiring check and the engine read it."""
 
 from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
@@ -82,7 +82,11 @@ LookUp = Callable[[ArtifactStore, Mapping[str, str], Any], Mapping[str, str]]
 
 @dataclass(frozen=True)
 class StageSpec:
-    """Holds what a stage asset was declared with; planning and the wiring check read it."""
+    """Holds what a stage asset was declared with; planning and the wiring check read it.
+
+    ``several`` are the parameters that take more than one partition of an asset, and ``mappings`` says which,
+    by parameter, where that is not what Dagster takes on its own.
+    """
 
     key: dg.AssetKey
     function: Callable[..., Any]
@@ -99,6 +103,9 @@ class StageSpec:
     on_result: Callable[[Any, Any], None] | None = None
     distributions: tuple[str, ...] = ()
     looks_up: LookUp | None = None
+    several: frozenset[str] = frozenset()
+    partitions: dg.PartitionsDefinition | None = None
+    mappings: Mapping[str, dg.PartitionMapping] = field(default_factory=dict)
 
     def looked_up(
         self, store: ArtifactStore, inputs: Mapping[str, str], config: StageConfig
@@ -143,4 +150,7 @@ def in_order(specs: Mapping[dg.AssetKey, StageSpec]) -> list[StageSpec]:
 def spec_of(asset: dg.AssetsDefinition) -> StageSpec | None:
     """Returns the declaration behind an asset, or None if it is not a stage asset."""
     function = getattr(asset.op.compute_fn, "decorated_fn", None) if asset.is_executable else None
-    return getattr(function, "__blut_stage__", None)
+    spec: StageSpec | None = getattr(function, "__blut_stage__", None)
+    if spec is None or spec.partitions == asset.partitions_def:
+        return spec
+    return replace(spec, partitions=asset.partitions_def)  # somebody else gave it partitions

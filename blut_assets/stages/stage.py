@@ -11,6 +11,7 @@ import dagster as dg
 
 from blut_assets.artifacts import Artifact
 from blut_assets.stages.findings import Findings
+from blut_assets.stages.partitions import Taken, dimensions_of
 from blut_assets.stages.payloads import PayloadRunner
 from blut_assets.stages.spec import StageConfig, StageSpec
 from blut_resources.containment.sandbox.isolation import Held, Isolation
@@ -33,6 +34,8 @@ class Stage:
         store: the artifact store.
         limits: what its payloads may use at most.
         looked_up: digests by name of what the asset's ``looks_up`` found when it began.
+        partition: the key of what is made; None for an asset without partitions. It is a part of the
+            fingerprint.
         kin: the digest of an artifact whose files may be hard-linked into ``out``: a link stays one in the
             store. `earlier` sets it.
     """
@@ -46,8 +49,9 @@ class Stage:
         looked_up: Mapping[str, str],
         runner: PayloadRunner | None = None,
         find_earlier: Callable[[], Artifact | None] | None = None,
+        partition: str | None = None,
     ) -> None:
-        self.spec, self.store = spec, store
+        self.spec, self.store, self.partition = spec, store, partition
         self.name = spec.key.to_user_string()
         self.limits = config.limits
         self.looked_up = looked_up
@@ -65,6 +69,19 @@ class Stage:
     def context(self) -> dg.AssetExecutionContext:
         """Returns Dagster's context of the running step."""
         return self._runner().context
+
+    @property
+    def dimensions(self) -> Mapping[str, str]:
+        """Returns the keys of the partition by dimension; empty where there is only one."""
+        return dimensions_of(self.partition)
+
+    @property
+    def window(self) -> dg.TimeWindow | None:
+        """Returns from when to when the partition goes; None where partitions are something else."""
+        times = self.spec.partitions
+        if self.partition is None or not isinstance(times, dg.TimeWindowPartitionsDefinition):
+            return None
+        return times.time_window_for_partition_key(self.partition)
 
     @property
     def reusable(self) -> bool:
@@ -208,12 +225,14 @@ class Stage:
         return self._running.findings if self._running else Findings(self.spec, lambda text: None)
 
 
-def planned(spec: StageSpec, store: ArtifactStore, config: StageConfig) -> Stage:
+def planned(
+    spec: StageSpec, store: ArtifactStore, config: StageConfig, partition: str | None = None
+) -> Stage:
     """Returns what a source's function is called with by a plan: nothing is run, recorded or changed."""
-    return Stage(spec, store, config, spec.fingerprint({}, config), {})
+    return Stage(spec, store, config, spec.fingerprint({}, config, partition), {}, partition=partition)
 
 
-def call(stage: Stage, inputs: Mapping[str, Artifact], config: StageConfig) -> Any:
+def call(stage: Stage, inputs: Taken, config: StageConfig) -> Any:
     """Call the stage function: its artifact, or a generator that returns one."""
     takes = inspect.signature(stage.spec.function).parameters
     return stage.spec.function(stage, **inputs, **({"config": config} if "config" in takes else {}))

@@ -147,7 +147,9 @@ def _classes_taken(function: Callable[..., Any], project: Project) -> list[Ref]:
     except Exception:  # whoever declares the asset says what is wrong with them
         return []
     found: list[Ref] = []
-    for name, hint in hints.items():
+    for name, taken in hints.items():
+        several = typing.get_origin(taken) is dict  # partitions, by key
+        hint = typing.get_args(taken)[-1] if several else taken
         if name == "return" or not inspect.isclass(hint) or project.find(hint.__module__) is None:
             continue
         kind = "taken" if issubclass(hint, Artifact) else "name"

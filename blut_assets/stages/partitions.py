@@ -1,0 +1,135 @@
+"""Says which partition a step makes, what its config is for it, and which partitions of an input it takes.
+
+A parameter ``dict[str, X]`` takes several partitions of the asset above, each by its key. In a fingerprint,
+in a plan and in the lineage each of them is an input of its own, called ``parameter[key]``.
+"""
+
+import inspect
+import json
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import dagster as dg
+
+from blut_assets.artifacts import Artifact
+from blut_assets.stages.spec import StageConfig, StageSpec
+from blut_resources.payload_kit.refuse import Refused
+
+HERE = "{partition}"
+"""Stands in a text of a config for the key of the partition."""
+DIMENSION = "{partition."
+NAMED = 8
+"""Partitions that a message names."""
+
+Taken = Mapping[str, Artifact | Mapping[str, Artifact]]
+"""What a stage function takes, by parameter name: an artifact, or artifacts by partition."""
+
+
+def element_of(hint: Any) -> tuple[type[Artifact] | None, bool]:
+    """Returns what a parameter takes, and whether it takes several by partition; None if no artifact."""
+    several = typing.get_origin(hint) is dict and typing.get_args(hint)[0] is str
+    kind = typing.get_args(hint)[1] if several else hint
+    return (kind, several) if inspect.isclass(kind) and issubclass(kind, Artifact) else (None, several)
+
+
+def one_by_one(inputs: Taken) -> dict[str, Artifact]:
+    """Returns every artifact by the name that a fingerprint has for it."""
+    found: dict[str, Artifact] = {}
+    for name, taken in inputs.items():
+        many = taken.items() if isinstance(taken, Mapping) else ()
+        found |= {part(name, key): one for key, one in many} if many else {}
+        found |= {name: taken} if isinstance(taken, Artifact) else {}
+    return found
+
+
+def part(name: str, key: str) -> str:
+    """Returns what one partition of an input, or of an asset, is called."""
+    return f"{name}[{key}]"
+
+
+def whole(name: str) -> str:
+    """Returns the parameter that an input belongs to."""
+    return name.partition("[")[0]
+
+
+def partition_of(context: dg.AssetExecutionContext) -> str | None:
+    """Returns the partition that a step makes; None for an asset without, also in a run of a partition.
+
+    Raises:
+        Failure: a partitioned asset is run without a partition, or with several at once.
+    """
+    if context.assets_def.partitions_def is None:
+        return None
+    if context.has_partition_key:
+        return context.partition_key
+    asset = context.asset_key.to_user_string()
+    if context.has_partition_key_range:
+        raise dg.Failure(
+            f"{asset}: this run is for a range of partitions, and each has a result of its own: launch a run"
+            " for each, as `--partition FIRST...LAST` of `blut recipe run` does, or a backfill",
+            allow_retries=False,
+        )
+    raise dg.Failure(
+        f"{asset} has partitions, and this run says none of them: choose one in the UI, or give"
+        " `--partition KEY`",
+        allow_retries=False,
+    )
+
+
+def settled(spec: StageSpec, config: StageConfig, partition: str | None, *, run: str | None) -> StageConfig:
+    """Returns the config of one partition: ``{partition}`` in a text is its key.
+
+    Of several dimensions, ``{partition.NAME}`` is the key of one.
+
+    Args:
+        partition: of the asset; None if it has none.
+        run: the partition of the run, which an asset without partitions may be in.
+
+    Raises:
+        Refused: an asset without partitions is told of one, there is no such dimension, or the config does
+            not hold with the key in it.
+    """
+    values = config.model_dump(mode="json")
+    if run is None or not any(sign in json.dumps(values) for sign in (HERE, DIMENSION)):
+        return config
+    asset = spec.key.to_user_string()
+    if partition is None:
+        raise Refused(
+            f"{asset} has no partitions, and its config says {HERE}: it would be made again for each. Take"
+            " it out of the texts that this asset gets"
+        )
+    words = {HERE: str(partition)}
+    words |= {f"{DIMENSION}{name}}}": key for name, key in dimensions_of(partition).items()}
+    values = _replaced(values, words)
+    if DIMENSION in json.dumps(values):
+        raise Refused(
+            f"{asset}: its config names a dimension that partitions do not have: {', '.join(words)}"
+        )
+    try:
+        return type(config)(**values)
+    except ValueError as error:
+        raise Refused(f"{asset}, partition {partition}: {error}") from None
+
+
+def _replaced(value: Any, words: Mapping[str, str]) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _replaced(one, words) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_replaced(one, words) for one in value]
+    if isinstance(value, str):
+        for sign, key in words.items():
+            value = value.replace(sign, key)
+    return value
+
+
+def dimensions_of(partition: str | None) -> dict[str, str]:
+    """Returns the keys of a partition by the name of the dimension; empty where there is only one."""
+    return dict(partition.keys_by_dimension) if isinstance(partition, dg.MultiPartitionKey) else {}
+
+
+def listed(keys: Iterable[str]) -> str:
+    """Returns the names of partitions, the first few of many."""
+    names = list(keys)
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
