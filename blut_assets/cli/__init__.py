@@ -25,10 +25,11 @@ def main() -> None:
         from blut_assets.chosen import UnknownCookbook
         from blut_assets.terminal.output import failed, wrong
         from blut_resources.files.durable import StoreError
+        from blut_resources.files.named import PathRefused
         from blut_resources.instance.damage import explained, is_of_database
         from blut_resources.instance.home import find_home
 
-        if isinstance(error, UnknownCookbook):
+        if isinstance(error, UnknownCookbook | PathRefused):
             wrong(str(error))
         if isinstance(error, StoreError):
             failed(str(error))

@@ -1,10 +1,10 @@
 """Finds where the instance and its store are, without loading Dagster."""
 
 import functools
-import os
 import sys
 from pathlib import Path
 
+from blut_resources.files.named import path_variable, user_data
 from blut_resources.files.private import distrust
 
 
@@ -13,21 +13,27 @@ def find_home(start: Path | None = None) -> Path:
 
     An instance says which code is run, so one that was only found counts if nobody else could have put it
     there; the directories above a working directory may be anybody's.
+
+    Raises:
+        PathRefused: $DAGSTER_HOME is relative.
     """
-    exported = os.environ.get("DAGSTER_HOME")
+    exported = path_variable("DAGSTER_HOME")
     if exported:
-        return Path(exported).resolve()
+        return exported.resolve()
     start = (start or Path.cwd()).resolve()
     for directory in (start, *start.parents):
         if (directory / ".dagster" / "dagster.yaml").is_file() and _believed(directory / ".dagster"):
             return directory / ".dagster"
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(data) / "blut" / "dagster"
+    return user_data() / "dagster"
 
 
 def store_root(home: Path) -> Path:
-    """Returns the directory of the instance's artifact store; $BLUT_STORE puts it on another disk."""
-    return Path(os.environ.get("BLUT_STORE") or home / "store")
+    """Returns the directory of the instance's artifact store; $BLUT_STORE puts it on another disk.
+
+    Raises:
+        PathRefused: $BLUT_STORE is relative.
+    """
+    return path_variable("BLUT_STORE") or home / "store"
 
 
 def _believed(home: Path) -> bool:

@@ -7,6 +7,7 @@ import dagster as dg
 
 from blut_resources.dagster_private.names import TEMPORARY_HOME
 from blut_resources.dagster_private.startup import put_off, without_collector
+from blut_resources.files.address import plain_path
 from blut_resources.files.digest import digest_bytes
 from blut_resources.files.durable import explained
 from blut_resources.files.modes import make_private, prepare_home
@@ -47,7 +48,7 @@ def open_instance() -> dg.DagsterInstance:
     if not (home / "dagster.yaml").exists():
         with file_lock(home / ".instance.lock"):
             write_atomic(home / "dagster.yaml", INSTANCE_YAML.encode())
-    os.environ["DAGSTER_HOME"] = str(home)
+    os.environ["DAGSTER_HOME"] = str(plain_path(home))
     with without_collector(), put_off():
         return dg.DagsterInstance.get()
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from blut_resources.files.durable import random_name
+from blut_resources.files.named import PathRefused, path_variable
 from blut_resources.files.private import (
     PRIVATE_DIRECTORY,
     NotAFile,
@@ -47,10 +48,17 @@ def place() -> Path:
 
 
 def named_place() -> Path:
-    """Returns where the directory is or would be."""
-    named = os.environ.get(PLACE)
+    """Returns where the directory is or would be.
+
+    Raises:
+        LeaseError: $BLUT_LEASES is relative.
+    """
+    try:
+        named = path_variable(PLACE)
+    except PathRefused as error:
+        raise LeaseError(str(error)) from None
     if named:
-        return Path(named).absolute()
+        return named
     first, last = PLACES
     return first if first.exists() or os.access(first.parent, os.W_OK | os.X_OK) else last
 

@@ -6,7 +6,6 @@ without it, it is not finished.
 """
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -15,6 +14,7 @@ from typing import Any
 
 from blut_resources.files.durable import file_lock
 from blut_resources.files.modes import make_private
+from blut_resources.files.named import base_directory
 from blut_resources.payload_kit.pinned import BuildError, Package, fetch
 
 MARKER = "built.json"
@@ -22,8 +22,7 @@ MARKER = "built.json"
 
 def cache_root() -> Path:
     """Returns ``${XDG_CACHE_HOME:-~/.cache}/blut``; a relative ``XDG_CACHE_HOME`` counts as none."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "blut"
+    return base_directory("XDG_CACHE_HOME", ".cache") / "blut"
 
 
 def ensure_package(package: Package) -> Path:

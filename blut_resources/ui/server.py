@@ -22,6 +22,7 @@ import dagster as dg
 import uvicorn
 
 from blut_resources.dagster_private.serving import application, daemons, loaded
+from blut_resources.files.address import is_plain
 from blut_resources.ui.guard import TOKEN, Guard
 
 ENDS_WITHIN_S = 5
@@ -134,7 +135,8 @@ def _private_sockets() -> Iterator[None]:
     it takes the one of temporary files.
     """
     bases = (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp")
-    fits = next(base for base in bases if base and os.access(base, os.W_OK) and len(base) + SOCKET_NAME < 107)
+    short = [base for base in bases if base and is_plain(base) and len(base) + SOCKET_NAME < 107]
+    fits = next(base for base in short if os.access(base, os.W_OK))
     before, tempfile.tempdir = tempfile.tempdir, tempfile.mkdtemp(prefix="blut-ui-", dir=fits)
     try:
         yield

@@ -1,6 +1,5 @@
 """Reads the settings of the alert hooks: ``alerts.toml``, in which a hook is a command or a webhook."""
 
-import os
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -11,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from blut_resources.files.documents import DocumentError, read_toml
+from blut_resources.files.named import base_directory, path_variable
 from blut_resources.files.private import NotBelieved, open_believed
 from blut_resources.text import one_line
 from sensors.alerts.alert import EVENTS, Event
@@ -65,8 +65,7 @@ class AlertSettings(BaseModel):
 
 def settings_path() -> Path:
     """Returns ``$BLUT_ALERTS``, else ``alerts.toml`` in the user's configuration."""
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return Path(os.environ.get(SETTINGS) or config / "blut" / "alerts.toml").expanduser()
+    return path_variable(SETTINGS) or base_directory("XDG_CONFIG_HOME", ".config") / "blut" / "alerts.toml"
 
 
 def usable_hooks(path: Path) -> tuple[list[Hook], list[str]]:

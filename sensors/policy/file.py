@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from blut_resources.files.documents import DocumentError, read_toml
 from blut_resources.files.durable import file_lock, write_atomic
+from blut_resources.files.named import base_directory, path_variable
 from blut_resources.files.private import NotBelieved, open_believed
 from sensors.policy.decide import Policy
 
@@ -40,10 +41,9 @@ class PolicyFile:
 
 def policy_path() -> Path:
     """Returns $BLUT_TRAIN_POLICY, else ``~/.config/blut/train-policy.toml`` (or in $XDG_CONFIG_HOME)."""
-    if named := os.environ.get(VARIABLE):
-        return Path(named).expanduser()
-    config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(config) / "blut" / "train-policy.toml"
+    return (
+        path_variable(VARIABLE) or base_directory("XDG_CONFIG_HOME", ".config") / "blut" / "train-policy.toml"
+    )
 
 
 def read(path: Path) -> PolicyFile:

@@ -17,6 +17,7 @@ from blut_resources.containment import ContainmentRefused, Limits, LimitsError, 
 from blut_resources.containment.asked import CONTAINED, contained
 from blut_resources.containment.backends.choose import candidates
 from blut_resources.containment.unit import ContainmentError
+from blut_resources.files.named import PathRefused
 from blut_resources.leases.lease import LeaseError
 from blut_resources.machine.gpus import gpus
 from blut_resources.machine.memory import memory, shared_memory, size_text
@@ -71,10 +72,14 @@ def tools() -> list[Tool]:
 
 
 def _instance() -> Iterator[Finding]:
-    from blut_resources.instance.home import find_home
+    from blut_resources.instance.home import find_home, store_root
     from blut_resources.instance.instance import open_instance, store_of
 
-    home = find_home()
+    try:
+        home = find_home()
+        store_root(home)
+    except PathRefused:  # told among the places
+        return
     try:
         with open_instance() as instance:
             store = store_of(instance)
@@ -99,12 +104,17 @@ def _modes() -> Iterator[Finding]:
     from sensors.alerts.settings import settings_path
     from sensors.policy.file import policy_path
 
-    home = find_home()
-    for about, path in (("instance", home), ("store", store_root(home))):
-        if who := open_to(path):
+    private = {"instance": find_home, "store": lambda: store_root(find_home())}
+    believed = {"alerts": settings_path, "policy": policy_path}
+    for about, find in {**private, **believed}.items():
+        try:
+            path = find()
+        except PathRefused as error:
+            yield Finding(about, "broken", str(error), "name an absolute path, or unset the variable")
+            continue
+        if about in private and (who := open_to(path)):
             yield Finding(f"{about}, its mode", "missing", f"{path} is open to {who}", f"chmod 700 {path}")
-    for about, path in (("alerts", settings_path()), ("policy", policy_path())):
-        if path.exists() and (reason := distrust(path)):
+        if about in believed and path.exists() and (reason := distrust(path)):
             yield Finding(about, "broken", f"{path} {reason}: it is not believed", f"chmod 600 {path}")
 
 

@@ -20,6 +20,7 @@ from blut_resources.containment.backends.base import (
     spawn_supervisor,
     waiting_payload,
 )
+from blut_resources.files.named import PathRefused, path_variable
 from blut_resources.machine.cgroupfs import Cgroup, remove_stale, unified_cgroup
 
 BASE_ENV = "BLUT_CGROUP"
@@ -99,11 +100,14 @@ def _base() -> Cgroup:
     Raises:
         BackendError: there is none.
     """
-    named = os.environ.get(BASE_ENV)
+    try:
+        named = path_variable(BASE_ENV)
+    except PathRefused as error:
+        raise BackendError(str(error)) from None
     if named:
-        if not (Path(named) / "cgroup.subtree_control").exists():
-            raise BackendError(f"${BASE_ENV}={named!r} is no cgroup of version 2; name one or unset it")
-        return Cgroup(Path(named), 2)
+        if not (named / "cgroup.subtree_control").exists():
+            raise BackendError(f"${BASE_ENV}={str(named)!r} is no cgroup of version 2; name one or unset it")
+        return Cgroup(named, 2)
     own = unified_cgroup()
     if own is None:
         raise BackendError("this machine has no cgroups of version 2 mounted")

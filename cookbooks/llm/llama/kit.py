@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from blut_resources.files.named import PathRefused, path_variable
 from blut_resources.payload_kit.cache import cache_root, ensure_built, ensure_package, is_built
 from blut_resources.payload_kit.pinned import BuildError, Package
 
@@ -97,9 +98,15 @@ class Kit:
 
 
 def kit_path() -> Path:
-    """Returns where the kit is or will be."""
-    named = os.environ.get("BLUT_LLAMA_KIT")
-    return Path(named).expanduser().absolute() if named else cache_root() / f"llama-cpp-{VERSION}"
+    """Returns where the kit is or will be.
+
+    Raises:
+        BuildError: $BLUT_LLAMA_KIT is relative.
+    """
+    try:
+        return path_variable("BLUT_LLAMA_KIT") or cache_root() / f"llama-cpp-{VERSION}"
+    except PathRefused as error:
+        raise KitError(str(error)) from None
 
 
 def _wanted() -> dict[str, Any]:

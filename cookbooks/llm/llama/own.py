@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from blut_resources.files.digest import digest_bytes, digest_file
+from blut_resources.files.named import PathRefused, path_variable
 from blut_resources.payload_kit.pinned import BuildError
 from cookbooks.llm.llama.commit import HEADER, PLACES, Commit, commit_of
 from cookbooks.llm.llama.kit import CONVERTERS, Kit, ensure_kit, find_kit, kit_path
@@ -97,9 +98,15 @@ class Own:
 
 
 def named() -> Path | None:
-    """Returns the directory that the variable names; None where it is not set, or empty."""
-    text = os.environ.get(VARIABLE, "").strip()
-    return Path(text).expanduser().absolute() if text else None
+    """Returns the directory that the variable names; None where it is not set, or empty.
+
+    Raises:
+        OwnLlamaError: it is relative.
+    """
+    try:
+        return path_variable(VARIABLE)
+    except PathRefused as error:
+        raise OwnLlamaError(str(error)) from None
 
 
 def find_own() -> Own | None:
