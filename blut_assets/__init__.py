@@ -11,8 +11,10 @@ from blut_assets.own_packages import prefer_own
 prefer_own()
 
 PLACES = {
+    "ExternalArtifact": "blut_assets.stages.external",
     "HANDLES": "blut_assets.stages.handles",
     "build_definitions": "blut_assets.building",
+    "external": "blut_assets.stages.external",
     "on_new_version": "blut_assets.automation",
 }
 """Name -> its module. A payload imports this package too, and never Dagster."""

@@ -13,7 +13,8 @@ with without_collector():
     from blut_assets.discovery import Discovered, discover
     from blut_assets.history.leaderboard import leaderboard_sensor, leaderboards
     from blut_assets.stages.executor import in_process_or_multiprocess
-    from blut_assets.stages.handles import HANDLES, HANDLES_KEY
+    from blut_assets.stages.external import HANDLES_KEY
+    from blut_assets.stages.handles import HANDLES
     from blut_assets.wiring import check_wiring
     from blut_resources.payloads import environment
     from blut_resources.runs import intent

@@ -19,7 +19,8 @@ import pytest
 
 from blut_assets.artifacts import Artifact
 from blut_assets.stages import reuse
-from blut_assets.stages.handles import HANDLES, HANDLES_KEY
+from blut_assets.stages.external import HANDLES_KEY
+from blut_assets.stages.handles import HANDLES
 from blut_assets.stages.spec import spec_of
 from blut_resources.instance.instance import open_instance, store_of
 

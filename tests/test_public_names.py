@@ -9,6 +9,8 @@ PUBLIC = [
     ("blut_assets", "HANDLES"),
     ("blut_assets", "build_definitions"),
     ("blut_assets.definitions", "defs"),
+    ("blut_assets", "ExternalArtifact"),
+    ("blut_assets", "external"),
     ("blut_assets", "on_new_version"),
     ("blut_assets.cli", "main"),
     ("blut_assets.recipes", "Cookbook"),

@@ -14,6 +14,8 @@ from blut_resources.text import lines, markdown, one_line
 
 URI, DIGEST, SIZE = "dagster/uri", "digest", "size_bytes"
 """Metadata by which a program that has no Blut finds the bytes: the first is a name of Dagster's own."""
+KIND = "artifact_kind"
+"""Metadata of an asset and of what it makes: the kind of the artifact, for who does not have its class."""
 SHORT = 12
 LONGEST = 4096
 """Characters of a text or path without line ends."""

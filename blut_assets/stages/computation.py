@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
-from blut_assets.pages.metadata import bytes_shown, harmless
+from blut_assets.pages.metadata import KIND, bytes_shown, harmless
 from blut_assets.paths import drifted
 from blut_assets.stages import reuse
 from blut_assets.stages.findings import Findings
@@ -162,7 +162,7 @@ class Computation:
     ) -> dg.MaterializeResult[Any]:
         tags = {reuse.FINGERPRINT_TAG: self.fingerprint} if reusable else {}
         version = dg.DataVersion(artifact.digest)
-        shown = {**metadata, **bytes_shown(self.store, artifact.digest)}
+        shown = {**metadata, **bytes_shown(self.store, artifact.digest), KIND: self.spec.output.kind}
         return dg.MaterializeResult(value=artifact, metadata=shown, data_version=version, tags=tags)
 
     def _kind(self, gpus: int) -> Kind:

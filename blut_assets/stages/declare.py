@@ -16,7 +16,8 @@ import dagster as dg
 from blut_assets.artifacts import Artifact
 from blut_assets.pages.code_references import CODE_REFERENCES, code_references
 from blut_assets.pages.documentation import columns, description
-from blut_assets.stages.handles import HANDLES_KEY
+from blut_assets.pages.metadata import KIND
+from blut_assets.stages.external import HANDLES_KEY
 from blut_assets.stages.limits import NO_FOOTPRINT, Footprint
 from blut_assets.stages.materialize import computes
 from blut_assets.stages.options import AssetOptions, checked
@@ -119,7 +120,7 @@ def stage_asset(
             mappings=mappings,
         )
         facts = {
-            "artifact_kind": output.kind,
+            KIND: output.kind,
             "dagster/column_schema": columns(output),
             CODE_REFERENCES: code_references(function, payloads, spec.code),
         }

@@ -3,23 +3,23 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import dagster as dg
 from pydantic import PrivateAttr
 
 from blut_assets.artifacts import Artifact
+from blut_assets.pages.metadata import KIND, URI
 from blut_assets.retrying import note_failure
-from blut_assets.stages.partitions import element_of, listed, part
-from blut_assets.stages.reuse import NoHandle, artifact_of, materializations
-from blut_resources.instance.instance import EphemeralInstance, home_of
+from blut_assets.stages.external import Found, WrongKind, given_as
+from blut_assets.stages.partitions import listed, part, split
+from blut_assets.stages.reuse import NoHandle, handle_of, materializations, word_of
+from blut_resources.instance.instance import EphemeralInstance, home_of, store_of
+from blut_resources.store.artifacts import StoreError
 
 LOOK_BACK = 1000
-HANDLES_KEY = "blut_handles"
-"""The resource key of `HANDLES`."""
 GIVEN_TAG = "blut/given"
 """Of a run: by the name of an asset, the artifact that stands for what it made last."""
-A = TypeVar("A", bound=Artifact)
 
 
 def given_tags(given: Mapping[dg.AssetKey, Artifact]) -> dict[str, str]:
@@ -63,59 +63,67 @@ class ArtifactHandles(dg.ConfigurableIOManager):
         partition = context.asset_partition_key if context.has_asset_partitions else None
         self._made[context.asset_key, partition] = obj
 
-    def load_input(self, context: dg.InputContext) -> Artifact | dict[str, Artifact]:
-        """Returns the handle of the input; of every partition that is taken, by its key, where it takes
-        several.
+    def load_input(self, context: dg.InputContext) -> Any:
+        """Returns what the input is annotated as; of every partition that is taken, by its key, where it
+        takes several.
         """
-        kind, several = element_of(context.dagster_type.typing_type)
-        assert kind is not None, "the wiring check has seen to it"
-        if not several and (given := self._given.get(context.asset_key.to_user_string())):
-            return kind.model_validate(given)
         try:
-            keys = sorted(context.asset_partition_keys) if context.has_asset_partitions else [None]
-            if several:
-                return self._each(context, keys, kind)
-            if len(keys) != 1:
-                raise _no_single(context, keys)
-            if (found := self._handle(context.asset_key, keys[0], kind)) is None:
-                raise _never_made(context.asset_key, keys, keys)
-            return found
-        except dg.Failure:
-            note_failure(self._instance, self._run_id, hopeless=True)
+            return self._load(context)
+        except (dg.Failure, StoreError) as error:
+            note_failure(self._instance, self._run_id, hopeless=isinstance(error, dg.Failure))
             raise
 
-    def _each(
-        self, context: dg.InputContext, keys: Sequence[str | None], kind: type[Artifact]
-    ) -> dict[str, Artifact]:
+    def _load(self, context: dg.InputContext) -> Any:
+        hint, several = split(context.dagster_type.typing_type)
+        if not several and (given := self._given.get(context.asset_key.to_user_string())):
+            return self._give(context, hint, Found(given, ""))
+        keys = sorted(context.asset_partition_keys) if context.has_asset_partitions else [None]
+        if several or (hint is Any and len(keys) != 1):
+            return self._each(context, keys, hint)
+        if len(keys) != 1:
+            raise _no_single(context, keys)
+        if (found := self._find(context.asset_key, keys[0])) is None:
+            raise _never_made(context.asset_key, keys, keys)
+        return self._give(context, hint, found)
+
+    def _each(self, context: dg.InputContext, keys: Sequence[str | None], hint: Any) -> dict[str, Any]:
         """Returns the handles by partition, in the order of the keys, which no definition can change."""
         if not keys and not context.has_partition_key:
             raise dg.Failure(
                 f"{context.asset_key.to_user_string()} has no partitions yet: add some, and make them",
                 allow_retries=False,
             )
-        found = {key: self._handle(context.asset_key, key, kind) for key in keys}
+        found = {key: self._find(context.asset_key, key) for key in keys}
         if missing := [key for key, one in found.items() if one is None]:
             raise _never_made(context.asset_key, missing, keys)
-        return {str(key): one for key, one in found.items() if one is not None}
+        return {str(key): self._give(context, hint, one) for key, one in found.items() if one is not None}
 
-    def _handle(self, key: dg.AssetKey, partition: str | None, kind: type[A]) -> A | Artifact | None:
+    def _give(self, context: dg.InputContext, hint: Any, found: Found) -> Any:
+        name = context.asset_key.to_user_string()
+        declared = (context.upstream_output.definition_metadata if context.upstream_output else {}).get(KIND)
+        try:
+            return given_as(hint, found, lambda: store_of(self._instance), declared)
+        except WrongKind as error:
+            raise dg.Failure(f"{context.name}: {name} {error}", allow_retries=False) from None
+        except NoHandle as error:
+            raise _unusable(name, found.told, error) from None
+
+    def _find(self, key: dg.AssetKey, partition: str | None) -> Found | None:
+        """Returns what this run made or was given, or what was made last; None if there is nothing."""
         made = self._made.get((key, partition))
         if made is not None:
-            return made
+            return Found(made.model_dump(mode="json"), made.kind, "", "", made)
         if partition is not None and (given := self._given.get(part(key.to_user_string(), partition))):
-            return kind.model_validate(given)
-        return self._look_up(key, partition, kind)
-
-    def _look_up(self, key: dg.AssetKey, partition: str | None, kind: type[A]) -> A | None:
+            return Found(given, "")
         _refuse_ephemeral(self._instance)
         newest: dg.EventLogRecord | None = None
         for index, record in enumerate(materializations(self._instance, key, partition, first=1)):
             newest = newest or record
             if record.run_id in self._lineage:
-                return _artifact(record, kind)
+                return _found(record)
             if index >= LOOK_BACK:
                 break
-        return _artifact(newest, kind) if newest else None
+        return _found(newest) if newest else None
 
 
 def _no_single(context: dg.InputContext, keys: Sequence[str | None]) -> dg.Failure:
@@ -154,17 +162,20 @@ def _refuse_ephemeral(instance: dg.DagsterInstance) -> None:
         raise dg.Failure(str(error), allow_retries=False) from None
 
 
-def _artifact(record: dg.EventLogRecord, kind: type[A]) -> A:
+def _found(record: dg.EventLogRecord) -> Found:
     event = record.asset_materialization
     assert event is not None, "asked for materializations only"
+    made = f"run {record.run_id[:8]}" if record.run_id else "reported outside of any run"
+    told = f"({made}, {time.strftime('%Y-%m-%d %H:%M', time.localtime(record.timestamp))})"
     try:
-        return artifact_of(event, kind)
+        return Found(handle_of(event), word_of(event, KIND), word_of(event, URI), told)
     except NoHandle as error:
-        name = event.asset_key.to_user_string()
-        made = f"run {record.run_id[:8]}" if record.run_id else "reported outside of any run"
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(record.timestamp))
-        raise dg.Failure(
-            f"the newest materialization of {name} ({made}, {when}) cannot be used: {error}. Materialize"
-            f" {name} itself, or select it too: where nothing changed its stored result is reused at once",
-            allow_retries=False,
-        ) from None
+        raise _unusable(event.asset_key.to_user_string(), told, error) from None
+
+
+def _unusable(name: str, told: str, error: NoHandle) -> dg.Failure:
+    return dg.Failure(
+        f"the newest materialization of {name} {told} cannot be used: {error}. Materialize {name} itself, or"
+        " select it too: where nothing changed its stored result is reused at once",
+        allow_retries=False,
+    )

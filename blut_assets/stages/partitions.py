@@ -28,9 +28,14 @@ Taken = Mapping[str, Artifact | Mapping[str, Artifact]]
 
 def element_of(hint: Any) -> tuple[type[Artifact] | None, bool]:
     """Returns what a parameter takes, and whether it takes several by partition; None if no artifact."""
-    several = typing.get_origin(hint) is dict and typing.get_args(hint)[0] is str
-    kind = typing.get_args(hint)[1] if several else hint
+    kind, several = split(hint)
     return (kind, several) if inspect.isclass(kind) and issubclass(kind, Artifact) else (None, several)
+
+
+def split(hint: Any) -> tuple[Any, bool]:
+    """Returns the annotation of what is taken of each partition, and whether several are."""
+    several = typing.get_origin(hint) is dict and typing.get_args(hint)[0] is str
+    return (typing.get_args(hint)[1] if several else hint), several
 
 
 def one_by_one(inputs: Taken) -> dict[str, Artifact]:

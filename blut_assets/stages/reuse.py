@@ -61,15 +61,39 @@ def artifact_of(event: dg.AssetMaterialization, kind: type[A]) -> A:
     Raises:
         NoHandle: if it was not made by a stage asset, or by one that leaves something else.
     """
+    return typed(kind, handle_of(event))
+
+
+def handle_of(event: dg.AssetMaterialization) -> Mapping[str, Any]:
+    """Returns the handle that a materialization carries, as JSON values.
+
+    Raises:
+        NoHandle: if it was not made by a stage asset.
+    """
     if not digest_of(event):
         raise NoHandle("it names no artifact of Blut, as one that was reported by hand or by another program")
+    return _value(event, ARTIFACT)
+
+
+def typed(kind: type[A], handle: Mapping[str, Any]) -> A:
+    """Returns a handle as an artifact of a class.
+
+    Raises:
+        NoHandle: if it has not the fields of that class.
+    """
     try:
-        return kind.model_validate(_value(event, ARTIFACT))
+        return kind.model_validate(handle)
     except ValidationError as error:
         fields = ", ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
         raise NoHandle(
             f"the artifact that it names is no {kind.__name__} as it is declared now ({fields})"
         ) from None
+
+
+def word_of(event: dg.AssetMaterialization, name: str) -> str:
+    """Returns a text among the metadata; empty where there is none."""
+    value: Any = getattr(event.metadata.get(name), "value", None)
+    return value if isinstance(value, str) else ""
 
 
 def digest_of(event: dg.AssetMaterialization) -> str:

@@ -13,7 +13,8 @@ from blut_assets.history.newest import newest
 from blut_assets.recipes import ArgsError
 from blut_assets.recipes.args import args_of
 from blut_assets.stages import reuse
-from blut_assets.stages.handles import HANDLES, HANDLES_KEY
+from blut_assets.stages.external import HANDLES_KEY
+from blut_assets.stages.handles import HANDLES
 from blut_resources.instance.instance import home_of
 from blut_resources.runs import manifest
 from blut_resources.runs.files import manifest_path
