@@ -115,7 +115,7 @@ def assemble(
         asset_checks=checks,
         jobs=jobs,
         sensors=[
-            *(_operations(found, jobs, with_boards=bool(boards)) if operations else []),
+            *(_operations(found, jobs, boards) if operations else []),
             *(sensor for cookbook in found.cookbooks for sensor in cookbook.sensors),
         ],
         resources={HANDLES_KEY: HANDLES, **(resources or {})},
@@ -124,13 +124,17 @@ def assemble(
     )
 
 
-def _operations(found: Discovered, jobs: Sequence[Any], with_boards: bool) -> list[dg.SensorDefinition]:
+def _operations(
+    found: Discovered, jobs: Sequence[Any], boards: Sequence[dg.AssetsDefinition]
+) -> list[dg.SensorDefinition]:
     """Returns what Blut does by itself while the daemon runs."""
     assets = [asset for cookbook in found.cookbooks for asset in cookbook.assets]
     checks = [check for cookbook in found.cookbooks for check in cookbook.checks]
     recipes = [recipe for cookbook in found.cookbooks for recipe in cookbook.recipes]
+    keys = [key for asset in (*assets, *boards) for key in asset.keys]
     return [
-        *(reaper, housekeeping, retraining_sensor(recipes, jobs), alerts_sensor(checks)),
+        *(reaper, housekeeping, retraining_sensor(recipes, jobs)),
+        alerts_sensor(checks, [job.name for job in jobs], keys),
         *([corpus_watch_sensor(assets)] if assets else []),
-        *([leaderboard_sensor()] if with_boards else []),
+        *([leaderboard_sensor()] if boards else []),
     ]

@@ -26,7 +26,9 @@ from blut_resources.store.artifacts import ArtifactStore
 from blut_resources.store.manifest import load_index, parse, read
 from blut_resources.store.references import Referenced
 from blut_resources.store.seen import Look, look
+from sensors.turns import Turn, turn_of
 
+NAME = "blut_corpus_watch"
 INTERVAL = "BLUT_WATCH_INTERVAL_S"
 WATCH_TAG = "blut/automation"
 
@@ -107,16 +109,21 @@ def corpus_watch_sensor(assets: Sequence[dg.AssetsDefinition]) -> dg.SensorDefin
     specs = [spec for asset in assets if (spec := spec_of(asset)) and spec.source]
 
     @dg.sensor(
-        name="corpus_watch",
+        name=NAME,
         asset_selection=dg.AssetSelection.assets(*[spec.key for spec in specs]),
         minimum_interval_seconds=int(os.environ.get(INTERVAL) or 300),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Has raw inputs digested that have changed, by a stat per file, and settled.",
     )
     def corpus_watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        before = json.loads(context.cursor) if context.cursor else {}
-        found = {spec.key: seen for spec in specs if (seen := glance(context.instance, spec))}
-        states = {key.to_user_string(): seen.state for key, seen in found.items() if seen.state}
+        turn = turn_of(context, NAME)
+        if turn.off:
+            return dg.SensorResult(skip_reason=turn.waits, cursor=turn.cursor)
+        before, theirs = json.loads(turn.cursor or "{}"), _watched_by_others(turn)
+        own = [spec for spec in specs if spec.key.to_user_string() not in theirs]
+        found = {spec.key: seen for spec in own if (seen := glance(context.instance, spec))}
+        # others see by it what is looked at here
+        states = {key.to_user_string(): seen.state for key, seen in found.items()}
         settled = [key for key, seen in found.items() if seen.state == before.get(key.to_user_string(), "?")]
         requests = [_request(key, found[key]) for key in settled if found[key].state]
         words = "\n".join(f"{key.to_user_string()}: {seen.words}" for key, seen in found.items())
@@ -124,9 +131,15 @@ def corpus_watch_sensor(assets: Sequence[dg.AssetsDefinition]) -> dg.SensorDefin
         if requests:
             context.log.info(words)
             return dg.SensorResult(run_requests=requests, cursor=cursor)
+        words = words or (turn.waits if theirs else "")
         return dg.SensorResult(skip_reason=words or "no raw input has been materialized yet", cursor=cursor)
 
     return corpus_watch
+
+
+def _watched_by_others(turn: Turn) -> set[str]:
+    """Returns the assets that the sensors of other code locations look at, and that go before this one."""
+    return {key for peer in turn.peers if peer.goes_first for key in json.loads(peer.cursor or "{}")}
 
 
 def _request(key: dg.AssetKey, seen: Glance) -> dg.RunRequest:

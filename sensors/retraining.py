@@ -4,7 +4,7 @@ import datetime as dt
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dagster as dg
@@ -17,11 +17,13 @@ from sensors.policy import machine as policy_machine
 from sensors.policy.decide import NO_RECIPE, OFF, Data, Policy, Run, Wait, hold, weigh
 from sensors.policy.file import PolicyError, PolicyFile, policy_path, read
 from sensors.policy.history import POLICY_TAG, REASON_TAG, SUBJECT_TAG, artifacts_of, history
+from sensors.turns import Peer, turn_of
 
-SENSOR = "retraining"
+NAME = "blut_retraining"
 INTERVAL = "BLUT_POLICY_INTERVAL_S"
 PATIENCE_S = 20.0
 """Seconds that a tick waits for a look at the data: Dagster ends one after a minute."""
+ELSEWHERE = "decided by the code location"
 
 Ask = Callable[[str, Callable[[], Data]], Data | None]
 
@@ -149,20 +151,29 @@ def retraining_sensor(recipes: Sequence[Recipe], jobs: Sequence[Any]) -> dg.Sens
     recipes = list(recipes)
 
     @dg.sensor(
-        name=SENSOR,
+        name=NAME,
         jobs=list(jobs),
         minimum_interval_seconds=int(os.environ.get(INTERVAL) or 60),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Starts the recipe of a policy when that says so; the cursor of a tick says why not.",
     )
     def retraining(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        turn = turn_of(context, NAME)
+        if turn.off:
+            return dg.SensorResult(skip_reason=turn.waits, cursor=turn.waits)
         file = read(policy_path())
         if not file.policies:
             why = f"off: there is no policy in {file.path}; `blut policy enable` makes one"
             return dg.SensorResult(skip_reason=why, cursor=why)
-        found = evaluate(
-            context.instance, file, recipes, lambda key, look: lookout.ask(key, look, PATIENCE_S)
+        elsewhere = decided_elsewhere(file, recipes, turn.peers)
+        left = {name: policy for name, policy in file.policies.items() if name not in elsewhere}
+        here = evaluate(
+            context.instance,
+            replace(file, policies=left),
+            recipes,
+            lambda key, look: lookout.ask(key, look, PATIENCE_S),
         )
+        found = [*here, *(_waits(name, Wait(why)) for name, why in elsewhere.items())]
         # the list of ticks has a column for the cursor, and none for why a tick starts nothing
         words = "\n".join(f"{one.policy}: {one.decision.reason}" for one in found)
         requests = [_request(one) for one in found if isinstance(one.decision, Run)]
@@ -174,12 +185,34 @@ def retraining_sensor(recipes: Sequence[Recipe], jobs: Sequence[Any]) -> dg.Sens
     return retraining
 
 
+def decided_elsewhere(file: PolicyFile, recipes: Sequence[Recipe], peers: Sequence[Peer]) -> dict[str, str]:
+    """Returns the policies that are the business of other code locations that load Blut, each with why.
+
+    Of those that have its recipe the first decides. Which have it shows in what their last tick has said.
+    """
+    known, found = {recipe.name for recipe in recipes}, {}
+    for name, policy in file.policies.items():
+        here = policy.recipe in known or not policy.recipe
+        takes = [peer for peer in peers if _decides(peer, name) and (peer.goes_first or not here)]
+        if takes:
+            found[name] = f"{ELSEWHERE} {takes[0].place.words}"
+        elif peers and not here:
+            others = ", ".join(peer.place.words for peer in peers)
+            found[name] = f"{ELSEWHERE} that has the recipe {policy.recipe}: not this one; there is {others}"
+    return found
+
+
+def _decides(peer: Peer, name: str) -> bool:
+    lines = [line for line in peer.cursor.splitlines() if line.startswith(f"{name}: ")]
+    return any(ELSEWHERE not in line for line in lines)
+
+
 def tags_of(one: Retraining) -> dict[str, str]:
     """Returns the tags with which the daemon makes the run:
     it looks for them before it makes a second one.
     """
     assert isinstance(one.decision, Run)
-    return {**one.tags, "dagster/sensor_name": SENSOR, "dagster/run_key": one.decision.key}
+    return {**one.tags, "dagster/sensor_name": NAME, "dagster/run_key": one.decision.key}
 
 
 def _request(one: Retraining) -> dg.RunRequest:

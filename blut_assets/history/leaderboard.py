@@ -170,7 +170,7 @@ def leaderboards(cookbooks: Sequence[Cookbook]) -> list[dg.AssetsDefinition]:
 def leaderboard_sensor() -> dg.AutomationConditionSensorDefinition:
     """Returns what evaluates the conditions of the leaderboards, and of nothing else."""
     return dg.AutomationConditionSensorDefinition(
-        "leaderboards",
+        "blut_leaderboards",
         target=dg.AssetSelection.groups(GROUP),
         default_status=dg.DefaultSensorStatus.RUNNING,
         run_tags={"blut/automation": GROUP},

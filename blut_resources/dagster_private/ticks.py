@@ -4,12 +4,11 @@ from typing import Any
 
 import dagster as dg
 import sqlalchemy
-from dagster._core.scheduler.instigation import InstigatorState
 from dagster._core.storage.schedules.schema import JobTickTable
 from dagster._core.storage.schedules.sql_schedule_storage import SqlScheduleStorage
 from dagster._time import datetime_from_timestamp
 
-__all__ = ["InstigatorState", "count_of"]
+from blut_resources.dagster_private.instigators import InstigatorState
 
 
 def count_of(instance: dg.DagsterInstance, state: InstigatorState, before: float) -> int:

@@ -5,23 +5,27 @@ is logged in the tick and never touches a run. Nothing is told of what happened 
 """
 
 import datetime as dt
+import functools
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import dagster as dg
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from blut_assets.history.failures import failure_of
 from blut_resources.dagster_private.events import failed_check_records
 from sensors.alerts.alert import Alert
 from sensors.alerts.delivery import NotDelivered, deliver
-from sensors.alerts.settings import Hook, settings_path, usable_hooks
+from sensors.alerts.scope import Scope, is_bluts
+from sensors.alerts.settings import AlertSettings, Hook, settings_path, usable
 from sensors.policy.decide import UNSEEN
 from sensors.policy.history import POLICY_TAG
-from sensors.retraining import SENSOR as RETRAINING
+from sensors.retraining import NAME as RETRAINING
+from sensors.turns import Turn, places_of, turn_of
 
+NAME = "blut_alerts"
 INTERVAL_S = 30
 BUDGET_S = 40.0
 """Seconds of a tick to deliver in: Dagster ends one after a minute."""
@@ -41,24 +45,35 @@ class Owed(BaseModel):
 
 
 class State(BaseModel):
-    """Holds the cursor: up to where failures were seen, and what is still owed."""
+    """Holds the cursor: up to where failures were seen, and what is still owed.
+
+    ``told`` is when its code location last did the work, ``own`` what is Blut's in that location.
+    """
 
     runs: int = -1
     checks: dict[str, list[int]] = Field(default_factory=dict)
     since: float = 0.0
     blocked: dict[str, str] = Field(default_factory=dict)
     owed: list[Owed] = Field(default_factory=list)
+    told: float = 0.0
+    own: Scope = Scope()
 
 
-def failed_runs(instance: dg.DagsterInstance, state: State) -> Iterator[Alert]:
-    """Yields an alert for every run that has failed since, and that nobody ended; moves the state on."""
+def failed_runs(
+    instance: dg.DagsterInstance, state: State, concerns: Callable[[dg.DagsterRun], bool]
+) -> Iterator[Alert]:
+    """Yields an alert for every run that has failed since, and that nobody ended; moves the state on.
+
+    Args:
+        concerns: says of a run whether it is to be told of.
+    """
     while True:
         chosen = dg.RunStatusChangeRecordsFilter(dg.DagsterEventType.RUN_FAILURE, after_storage_id=state.runs)
         records = instance.fetch_run_status_changes(chosen, limit=LOOK_BACK, ascending=True).records
         for record in records:
             state.runs = record.storage_id
             run = instance.get_run_by_id(record.run_id)
-            if run is not None and (alert := _run_alert(instance, run, record.timestamp)):
+            if run is not None and concerns(run) and (alert := _run_alert(instance, run, record.timestamp)):
                 yield alert
         if len(records) < LOOK_BACK:
             return
@@ -175,36 +190,73 @@ def _later(one: Owed, reason: str, log: Any, now: float) -> list[Owed]:
     return [one.model_copy(update={"tries": one.tries + 1, "due": now + wait})]
 
 
-def alerts_sensor(checks: Iterable[dg.AssetChecksDefinition]) -> dg.SensorDefinition:
-    """Returns the sensor that tells the hooks; without settings it tells nobody."""
-    keys = [key for check in checks for key in check.check_keys]
+def alerts_sensor(
+    checks: Iterable[dg.AssetChecksDefinition], jobs: Iterable[str], assets: Iterable[dg.AssetKey]
+) -> dg.SensorDefinition:
+    """Returns the sensor that tells the hooks of what concerns these; without settings it tells nobody."""
+    own = Scope(
+        jobs=tuple(jobs),
+        assets=tuple(key.to_user_string() for key in assets),
+        checks=tuple(key.to_user_string() for check in checks for key in check.check_keys),
+    )
 
     @dg.sensor(
-        name="alerts",
+        name=NAME,
         minimum_interval_seconds=INTERVAL_S,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Tells the hooks in alerts.toml of failed runs, retrainings and checks, and of policies"
-        " whose data cannot be looked at; starts nothing.",
+        description="Tells the hooks in alerts.toml of failed runs, retrainings and checks of Blut's, and of"
+        " policies whose data cannot be looked at; starts nothing.",
     )
     def alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        hooks, problems = usable_hooks(settings_path())
+        turn = turn_of(context, NAME)
+        if turn.waits:
+            seen = _state(turn.cursor).model_copy(update={"own": own})
+            return dg.SensorResult(skip_reason=turn.waits, cursor=seen.model_dump_json())
+        settings, problems = usable(settings_path())
         for problem in problems:
             context.log.error(problem)
-        now, instance = time.time(), context.instance
-        if not context.cursor or not hooks:
-            why = "from now on" if hooks else f"off: no hook in {settings_path()}"
-            return dg.SensorResult(skip_reason=why, cursor=_from_now_on(instance, now).model_dump_json())
-        state = State.model_validate_json(context.cursor)
-        found = [
-            *failed_checks(instance, keys, state),
-            *failed_runs(instance, state),
-            *blocked_policies(instance, state, now),
-        ]
-        new = [Owed(hook=h.name, alert=a, since=now) for a in found for h in hooks if a.event in h.on]
-        state.owed = settle([*state.owed, *new], hooks, context.log, now)[-OWED_AT_MOST:]
-        return dg.SensorResult(skip_reason=_words(new, state), cursor=state.model_dump_json())
+        return _tick(context, turn, own, settings)
 
     return alerts
+
+
+def _tick(
+    context: dg.SensorEvaluationContext, turn: Turn, own: Scope, settings: AlertSettings
+) -> dg.SensorResult:
+    now, instance, hooks = time.time(), context.instance, settings.hook
+    # who did the work last knows best what was told
+    found = [_state(turn.cursor), *map(_state, turn.cursors)]
+    state = max(found, key=lambda one: (one.told, one.since))
+    scope = functools.reduce(lambda all_, one: all_ | one.own, found, own)
+    if not state.since or not hooks:
+        state = _from_now_on(instance, now)
+        why = "from now on" if hooks else f"off: no hook in {settings_path()}"
+        return dg.SensorResult(skip_reason=why, cursor=_cursor(state, own, now))
+    places = places_of(instance, NAME)
+
+    def concerns(run: dg.DagsterRun) -> bool:
+        return settings.all_runs or is_bluts(instance, run, scope, places)
+
+    alerts = [
+        *failed_checks(instance, scope.check_keys, state),
+        *failed_runs(instance, state, concerns),
+        *blocked_policies(instance, state, now),
+    ]
+    new = [Owed(hook=h.name, alert=a, since=now) for a in alerts for h in hooks if a.event in h.on]
+    state.owed = settle([*state.owed, *new], hooks, context.log, now)[-OWED_AT_MOST:]
+    return dg.SensorResult(skip_reason=_words(new, state), cursor=_cursor(state, own, now))
+
+
+def _state(cursor: str) -> State:
+    """Returns what a cursor holds; a new one, which has not begun, if that is nothing of this sensor's."""
+    try:
+        return State.model_validate_json(cursor or "{}")
+    except ValidationError:
+        return State()
+
+
+def _cursor(state: State, own: Scope, now: float) -> str:
+    return state.model_copy(update={"own": own, "told": now}).model_dump_json()
 
 
 def _from_now_on(instance: dg.DagsterInstance, now: float) -> State:

@@ -54,6 +54,7 @@ class AlertSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     hook: tuple[Hook, ...] = ()
+    all_runs: bool = Field(False, description="tell of every run of the instance, not of Blut's alone")
 
     @model_validator(mode="after")
     def _names_differ(self) -> "AlertSettings":
@@ -68,8 +69,8 @@ def settings_path() -> Path:
     return path_variable(SETTINGS) or base_directory("XDG_CONFIG_HOME", ".config") / "blut" / "alerts.toml"
 
 
-def usable_hooks(path: Path) -> tuple[list[Hook], list[str]]:
-    """Returns the hooks of a file that can be used, and what is wrong with the others:
+def usable(path: Path) -> tuple[AlertSettings, list[str]]:
+    """Returns the settings with the hooks that can be used, and what is wrong with the others:
     one does not silence the rest.
 
     Without the file, nobody is told anything.
@@ -79,15 +80,17 @@ def usable_hooks(path: Path) -> tuple[list[Hook], list[str]]:
     """
     document = _document(path)
     with suppress(ValidationError):
-        return list(AlertSettings.model_validate(document).hook), []
+        return AlertSettings.model_validate(document), []
     said, hooks, problems = document.get("hook"), {}, []
+    all_runs = document.get("all_runs") is True
     for number, one in enumerate(said if isinstance(said, list) else [said]):
         try:
             hook = Hook.model_validate(one)
             hooks.setdefault(hook.name, hook)
         except ValidationError as error:
             problems.append(f"{path}: {_explained(error, f'hook.{number}')}")
-    return list(hooks.values()), problems or [f"{path}: two hooks have the same name, or an unknown key"]
+    left = AlertSettings(hook=tuple(hooks.values()), all_runs=all_runs)
+    return left, problems or [f"{path}: two hooks have the same name, or an unknown key"]
 
 
 def _document(path: Path) -> dict[str, Any]:

@@ -14,6 +14,9 @@ from sensors.housekeeping.choice import DAY_S, Choice, Removable, choose
 from sensors.housekeeping.policy import policy_path, read_policy
 from sensors.housekeeping.removal import remove_runs, shrink
 from sensors.housekeeping.ticks import remove_ticks
+from sensors.turns import turn_of
+
+NAME = "blut_housekeeping"
 
 INTERVAL_S = 3600
 BUDGET_S = 40.0
@@ -22,12 +25,15 @@ NAMED = 20
 
 
 @dg.sensor(
+    name=NAME,
     minimum_interval_seconds=INTERVAL_S,
     default_status=dg.DefaultSensorStatus.STOPPED,
     description="Removes runs and ticks that are older than housekeeping.toml says; without it, nothing.",
 )
 def housekeeping(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Remove old runs and ticks as the policy says; says which."""
+    if waits := turn_of(context, NAME).waits:
+        return dg.SkipReason(waits)
     instance, now = context.instance, dt.datetime.now(dt.UTC)
     policy = read_policy(home_of(instance))
     if not policy.declares:

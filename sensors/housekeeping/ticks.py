@@ -4,16 +4,13 @@ Dagster itself removes skipped ticks after a week; ``retention:`` in a ``dagster
 sensors of an instance. This is about Blut's own alone.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 import dagster as dg
 
-from blut_resources.dagster_private.ticks import InstigatorState, count_of
-
-ALWAYS = {"reaper", "alerts"}
-"""Sensors that are on wherever Blut is; a code location that has both is Blut's."""
-NAMES = {*ALWAYS, "retraining", "corpus_watch", "leaderboards", "housekeeping"}
+from blut_resources.dagster_private.instigators import InstigatorState, given, sensors_of
+from blut_resources.dagster_private.ticks import count_of
+from blut_resources.instance.renamed import RENAMED
 
 
 def count_ticks(instance: dg.DagsterInstance, before: float) -> int:
@@ -33,9 +30,15 @@ def remove_ticks(instance: dg.DagsterInstance, before: float) -> int:
 
 
 def _own(instance: dg.DagsterInstance) -> Iterator[InstigatorState]:
-    by_location: dict[str, list[InstigatorState]] = defaultdict(list)
-    for state in instance.all_instigator_state():
-        by_location[state.repository_origin_id].append(state)
-    for states in by_location.values():
-        if {state.instigator_name for state in states} >= ALWAYS:
-            yield from (state for state in states if state.instigator_name in NAMES)
+    """Yields Blut's sensors, and each as it was called in an older version: those ticks lie there still.
+
+    Others may have a sensor of an old name beside Blut's now. What they have is not Blut's.
+    """
+    states = sensors_of(instance)
+    taken = {state.selector_id for state in states}
+    old_names = {new: old for old, new in RENAMED.items()}
+    for state in states:
+        if old := old_names.get(state.instigator_name):
+            yield state
+            if (older := given(state, old)).selector_id not in taken:
+                yield older

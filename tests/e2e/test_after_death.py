@@ -36,7 +36,7 @@ cursors = json.loads(kept.read_text()) if kept.exists() else {}
 with open_instance() as instance:
     repository = defs.get_repository_def()
     told = [s for s in repository.sensor_defs if not isinstance(s, dg.AutomationConditionSensorDefinition)]
-    for sensor in sorted(told, key=lambda sensor: sensor.name != "reaper"):
+    for sensor in sorted(told, key=lambda sensor: sensor.name != "blut_reaper"):
         context = dg.build_sensor_context(
             instance, cursors.get(sensor.name), repository_def=repository, sensor_name=sensor.name
         )

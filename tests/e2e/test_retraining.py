@@ -67,7 +67,7 @@ class Kept(Box):
 
     def reasons(self) -> list[str]:
         """Why the newest ticks of the sensor started nothing, newest first."""
-        states = [s for s in self.instance.all_instigator_state() if s.instigator_name == "retraining"]
+        states = [s for s in self.instance.all_instigator_state() if s.instigator_name == "blut_retraining"]
         ticks = [
             tick for s in states for tick in self.instance.get_ticks(s.instigator_origin_id, s.selector_id)
         ]

@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
@@ -23,9 +22,10 @@ import pytest
 from sensors.alerts import sensor as sensor_module
 from sensors.alerts.delivery import NotDelivered, deliver
 from sensors.alerts.sensor import alerts_sensor
-from sensors.alerts.settings import AlertSettingsError, Hook, usable_hooks
+from sensors.alerts.settings import AlertSettingsError, Hook, usable
 from sensors.policy.decide import Data, History, Policy, weigh
 from sensors.policy.history import POLICY_TAG, history
+from tests.sensors.kept import keep
 
 SECRET = "a secret of the receiver"
 
@@ -103,7 +103,8 @@ class Daemon:
     """Ticks the sensor as the daemon does: with the cursor that it left."""
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
-        self.instance, self.cursor, self.sensor = instance, None, alerts_sensor([gate])
+        self.instance, self.cursor = instance, None
+        self.sensor = alerts_sensor([gate], ["weekly"], [judged.key, broken.key, stopped.key])
 
     def tick(self) -> str:
         context = dg.build_sensor_context(instance=self.instance, cursor=self.cursor)
@@ -152,15 +153,13 @@ def test_each_failure_is_told_once_with_its_reason(daemon: Daemon, home: Path, r
 
 
 def test_a_policy_that_cannot_see_its_data_is_told_once_for_each_reason(
-    daemon: Daemon, home: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    daemon: Daemon, home: Path, receiver: Receiver
 ) -> None:
     def tick(problem: str) -> None:
         """With what the sensor that retrains has left, as Dagster keeps it."""
         data, now = Data(problem=problem), dt.datetime.now(dt.UTC)
         said = weigh("nightly", Policy.model_validate({}), History((), None), now, data).reason
-        kept = SimpleNamespace(cursor=f"weekly: off\nnightly: {said}")
-        states = [SimpleNamespace(instigator_name="retraining", instigator_data=kept)]
-        monkeypatch.setattr(daemon.instance, "all_instigator_state", lambda: states)
+        keep(daemon.instance, "blut_retraining", "blut", cursor=f"weekly: off\nnightly: {said}")
         daemon.tick()
 
     write(home, receiver.url)
@@ -249,7 +248,7 @@ def test_malformed_settings_name_file_field_and_value(tmp_path: Path, text: str,
     path = tmp_path / "alerts.toml"
     path.write_text(text)
     try:
-        _, problems = usable_hooks(path)
+        _, problems = usable(path)
     except AlertSettingsError as error:
         problems = [str(error)]
     assert any(words in problem and str(path) in problem for problem in problems)

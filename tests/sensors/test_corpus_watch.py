@@ -12,6 +12,7 @@ from blut_assets.artifacts import Artifact
 from blut_assets.stages import Stage, StageConfig, stage_asset
 from blut_assets.stages.handles import HANDLES
 from sensors.corpus_watch import corpus_watch_sensor
+from tests.sensors.kept import keep, tick
 
 
 class Files(Artifact):
@@ -102,6 +103,24 @@ def test_a_glance_reads_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             monkeypatch.setattr(f"blut_resources.files.digest.{name}", _never)
         watch.tick()
         assert len(watch.tick()) == 1
+
+
+def test_of_two_locations_the_first_looks_and_the_other_at_what_only_it_has(
+    home: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "a").write_text("a")
+    with dg.DagsterInstance.get() as instance:
+        watch = Watch(instance)
+        watch.run({"ops": {"watched__files": {"config": {"root": str(data)}}}})
+        for at in (100.0, 130.0):
+            assert tick(instance, watch.sensor, "blut", at, at - 30)[0] == "watched/files: unchanged"
+            said, cursor = tick(instance, watch.sensor, "ml", at + 1, at - 29)
+            assert said.startswith("done by the code location blut") and json.loads(cursor) == {}
+        keep(instance, watch.sensor.name, "blut", cursor=json.dumps({"watched/others": ""}))
+        keep(instance, watch.sensor.name, "blut", last_tick_start_timestamp=130.0)
+        assert tick(instance, watch.sensor, "ml", 160.0, 131.0)[0] == "watched/files: unchanged"
 
 
 def _never(*_: Any, **__: Any) -> Any:

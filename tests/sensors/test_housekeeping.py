@@ -36,6 +36,7 @@ from sensors.housekeeping.ticks import count_ticks
 from sensors.policy.history import POLICY_TAG
 from tests.blut_assets.history.test_retention import first, second
 from tests.conftest import REPOSITORY
+from tests.sensors.kept import keep
 
 NEWEST = checked({"keep_newest": 1})
 LATER = dt.datetime(2200, 1, 1, tzinfo=dt.UTC)
@@ -100,7 +101,7 @@ class House:
         return CliRunner().invoke(app, ["runs", "prune", *words], prog_name="blut")
 
     def tick(self) -> str:
-        sensor = defs.get_repository_def().get_sensor_def("housekeeping")
+        sensor = defs.get_repository_def().get_sensor_def("blut_housekeeping")
         assert sensor.default_status is dg.DefaultSensorStatus.STOPPED
         return sensor.evaluate_tick(dg.build_sensor_context(self.instance)).skip_message or ""
 
@@ -310,45 +311,41 @@ def test_the_sensor_removes_what_the_policy_says_and_tells_it_in_its_tick(house:
 
 
 def test_old_ticks_of_bluts_sensors_go_and_nobody_elses(house: House) -> None:
-    _ticks(house.instance, "blut", ["reaper", "alerts", "theirs"])
-    _ticks(house.instance, "other", ["alerts"])
+    """Also those that they had under an older name, which somebody else's sensor may have by now."""
+    _ticks(house.instance, "blut", ["blut_reaper", "blut_alerts", "theirs", "alerts"])
+    _ticks(house.instance, "other", ["reaper"])
+    _ticks(house.instance, "blut", ["reaper"])
+    (old,) = [one for one in _states(house.instance, "blut") if one.instigator_name == "reaper"]
+    house.instance.delete_instigator_state(old.instigator_origin_id, old.selector_id)
     before = dt.datetime.now(dt.UTC).timestamp() - 86400
-    assert count_ticks(house.instance, before) == 2
+    assert count_ticks(house.instance, before) == 3
     done = house.blut("--tick-days", "1", "--yes")
-    assert "removed 0 of 0 runs and 2 ticks" in done.stdout, done.output
+    assert "removed 0 of 0 runs and 3 ticks" in done.stdout, done.output
     left = {
-        (state.origin.repository_origin.repository_name, state.instigator_name, len(ticks))
-        for state in house.instance.all_instigator_state()
+        (state.origin.location_name, state.instigator_name, len(ticks))
+        for state in [*_states(house.instance, "blut"), *_states(house.instance, "other"), old]
         if (ticks := house.instance.get_ticks(state.instigator_origin_id, state.selector_id))
     }
     assert left == {
-        *(("blut", "reaper", 1), ("blut", "alerts", 1), ("blut", "theirs", 2), ("other", "alerts", 2))
+        *(("blut", "blut_reaper", 1), ("blut", "blut_alerts", 1), ("blut", "reaper", 1)),
+        *(("blut", "theirs", 2), ("blut", "alerts", 2), ("other", "reaper", 2)),
     }
 
 
-def _ticks(instance: dg.DagsterInstance, repository: str, names: list[str]) -> None:
-    """An old and a new tick of each sensor."""
-    from dagster._core.definitions.run_request import InstigatorType
-    from dagster._core.remote_origin import (
-        ManagedGrpcPythonEnvCodeLocationOrigin,
-        RemoteInstigatorOrigin,
-        RemoteRepositoryOrigin,
-    )
-    from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, SensorInstigatorData
-    from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+def _states(instance: dg.DagsterInstance, location: str) -> list[Any]:
+    return [one for one in instance.all_instigator_state() if one.origin.location_name == location]
 
-    location = ManagedGrpcPythonEnvCodeLocationOrigin(LoadableTargetOrigin(), repository)
+
+def _ticks(instance: dg.DagsterInstance, location: str, names: list[str]) -> None:
+    """An old and a new tick of each sensor."""
     now = dt.datetime.now(dt.UTC).timestamp()
     for name in names:
-        origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, repository), name)
-        status, kind = InstigatorStatus.RUNNING, InstigatorType.SENSOR
-        state = InstigatorState(origin, kind, status, SensorInstigatorData(min_interval=30))
-        instance.add_instigator_state(state)
+        state = keep(instance, name, location)
         for at in (now - 10 * 86400, now):
             tick = TickData(
                 instigator_origin_id=state.instigator_origin_id,
                 instigator_name=name,
-                instigator_type=kind,
+                instigator_type=state.instigator_type,
                 status=TickStatus.SKIPPED,
                 timestamp=at,
                 selector_id=state.selector_id,

@@ -24,7 +24,7 @@ class Desk:
 
     def __init__(self, root: Path, instance: dg.DagsterInstance) -> None:
         self.instance, self.file, self.edf = instance, root / "policy.toml", root / "edf"
-        self.sensor = defs.get_repository_def().get_sensor_def("retraining")
+        self.sensor = defs.get_repository_def().get_sensor_def("blut_retraining")
 
     def set(self, **fields: Any) -> None:
         common = {"recipe": RECIPE, "args": {"edf_root": str(self.edf), "workers": 1}, "new_recordings": 1}
