@@ -21,6 +21,7 @@ PUBLIC = [
     ("blut_assets.testing", "blut_instance"),
     ("blut_assets.testing", "materialize"),
     ("blut_assets.retrying", "gate_check"),
+    ("blut_resources.pipes", "ContainedPipesClient"),
     ("blut_resources.registry", "ModelRegistry"),
     ("blut_resources.store", "ArtifactStore"),
     ("blut_resources.instance_storage", "LockedSqliteStorage"),

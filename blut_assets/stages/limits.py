@@ -10,8 +10,7 @@ from pydantic import Field, model_validator
 
 from blut_resources.containment.limits import Limits
 from blut_resources.machine.amounts import parse_size
-
-GIB = 1 << 30
+from blut_resources.payloads.more_memory import next_size
 
 
 class LimitsConfig(dg.Config, extra="forbid"):
@@ -27,6 +26,7 @@ class LimitsConfig(dg.Config, extra="forbid"):
     swap_max: str | None = Field(None, description="such as 2G; none by default")
     tasks_max: int | None = Field(None, description="processes and threads")
     cpu_weight: int | None = Field(None, description="1 to 10000, usually 100")
+    cpus: float | None = Field(None, description="how many CPUs' worth of time at most, such as 4 or 1.5")
     wall_clock: str | None = Field(None, description="such as 12h; stopped after it")
     containment: str | None = Field(
         None, description="auto, systemd, cgroup2, cgroup1, rlimit or none; auto takes the strongest"
@@ -61,15 +61,10 @@ class LimitsConfig(dg.Config, extra="forbid"):
         return Limits.resolve(args, os.environ if env is None else env, defaults)
 
     def next_size_up(self, limits: Limits) -> Limits | None:
-        """Returns what to try after an out-of-memory kill:
-        a quarter or 8 GiB more, up to the ceiling; else None.
-        """
-        if self.oom_retry_up_to is None or limits.memory_max is None:
-            return None
-        ceiling = parse_size(self.oom_retry_up_to, "oom_retry_up_to")
-        wanted = max(limits.memory_max * 5 // 4, limits.memory_max + 8 * GIB)
-        size = min(wanted, ceiling)
-        return replace(limits, memory_max=size) if size > limits.memory_max else None
+        """Returns what to try after an out-of-memory kill: more, up to the ceiling; else None."""
+        ceiling = parse_size(self.oom_retry_up_to, "oom_retry_up_to") if self.oom_retry_up_to else None
+        size = next_size(limits.memory_max, ceiling)
+        return replace(limits, memory_max=size) if size else None
 
 
 @dataclass(frozen=True)

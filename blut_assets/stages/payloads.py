@@ -25,12 +25,13 @@ from blut_resources.containment.limits import Limits
 from blut_resources.containment.unit import Enforcement
 from blut_resources.files.durable import remove_tree
 from blut_resources.files.foreign import read_regular
-from blut_resources.leases.lease import Lease, Needs, estimate, lease
+from blut_resources.leases.lease import Lease, Needs, estimate
 from blut_resources.machine import energy
 from blut_resources.machine.amounts import parse_size
 from blut_resources.machine.gpus import DECLARED
 from blut_resources.machine.gpus import gpus as gpus_here
 from blut_resources.machine.memory import memory, size_text
+from blut_resources.payloads.admission import admitted
 from blut_resources.payloads.code import UNCOUNTED
 from blut_resources.payloads.payload import Payload, PayloadFailed
 from blut_resources.payloads.run import run_payload
@@ -42,7 +43,6 @@ EMBED_LIMIT = 400_000
 IMAGE = re.compile(r"image/[\w.+-]+")
 EACH_EPOCH = 500
 STEP_LOG_S = 10.0
-WAITING_TAG = "blut/waiting"
 MOVES = "blut_moves"
 """What marks a line of the log that only says how far a payload is."""
 
@@ -176,19 +176,7 @@ class PayloadRunner:
             gpus=gpus,
             vram=parse_size(footprint.vram, "footprint.vram") if footprint.vram and gpus else 0,
         )
-
-        waited_since: list[float] = []
-
-        def say(text: str) -> None:
-            waited_since.append(time.monotonic())
-            context.log.info(f"{self._name}: {text}")
-            context.instance.add_run_tags(context.run.run_id, {WAITING_TAG: text})
-
-        holder = {"run": context.run.run_id, "asset": self._name, "pid": str(os.getpid())}
-        with lease(needs, holder=holder, on_wait=say) as granted:
-            if waited_since:  # a tag cannot be taken off
-                waited = f"no more, after {time.monotonic() - waited_since[0]:.0f} s"
-                context.instance.add_run_tags(context.run.run_id, {WAITING_TAG: waited})
+        with admitted(context, context.run.run_id, self._name, needs) as granted:
             with energy.metered(granted.gpus) as used:
                 yield granted
             self.findings.show(**used.added_to(self.findings.shown))

@@ -40,6 +40,16 @@ def _count(low: int, high: int) -> Callable[[object, str], int]:
     return parse
 
 
+def _cpus(value: object, field: str) -> float:
+    text = value.strip() if isinstance(value, str) else value
+    if isinstance(text, str) and re.fullmatch(r"\d{1,5}(\.\d{1,3})?", text):
+        text = float(text)
+    if not isinstance(text, int | float) or isinstance(text, bool) or not 0.01 <= text <= 65_536:
+        remedy = "must be a number of CPUs from 0.01 to 65536, such as 4 or 1.5; leave it out for all"
+        raise refused(field, value, remedy)
+    return float(text)
+
+
 def _one_of(choices: tuple[str, ...]) -> Callable[[object, str], str]:
     def parse(value: object, field: str) -> str:
         if value not in choices:
@@ -55,6 +65,7 @@ _PARSERS: dict[str, tuple[str, Callable[[object, str], Any]]] = {
     "swap_max": ("BLUT_SWAP_MAX", _swap),
     "tasks_max": ("BLUT_TASKS_MAX", _count(1, 4_194_304)),
     "cpu_weight": ("BLUT_CPU_WEIGHT", _count(1, 10_000)),
+    "cpus": ("BLUT_CPUS", _cpus),
     "wall_clock_s": ("BLUT_WALL_CLOCK", parse_duration),
     "backend": ("BLUT_CONTAINMENT", _one_of(get_args(BackendName))),
     "mode": ("BLUT_CONTAINMENT_MODE", _one_of(get_args(Mode))),
@@ -71,6 +82,7 @@ class Limits:
         swap_max: bytes of swap, besides memory.
         tasks_max: processes and threads.
         cpu_weight: share of the CPU when there is not enough, 1 to 10000, usually 100.
+        cpus: how many CPUs' worth of time the tree gets at most, also while others are idle.
         wall_clock_s: seconds until the unit is stopped.
         backend: what holds the unit; ``auto`` takes the strongest that provably does.
         mode: ``required`` refuses to start where the memory limit is not enforced; ``best-effort`` starts
@@ -82,6 +94,7 @@ class Limits:
     swap_max: int = 0
     tasks_max: int | None = None
     cpu_weight: int | None = None
+    cpus: float | None = None
     wall_clock_s: float | None = None
     backend: BackendName = "auto"
     mode: Mode | None = None

@@ -82,6 +82,15 @@ class Cgroup:
         return not self.path.exists()
 
 
+CPU_PERIOD_US = 100_000
+"""The kernel's own period, in which a quota is spent."""
+
+
+def cpu_quota_us(cpus: float) -> int:
+    """Returns the microseconds that so many CPUs have in a period; the kernel takes no less than 1000."""
+    return max(1000, round(cpus * CPU_PERIOD_US))
+
+
 def memory_cgroup(pid: int | str = "self") -> Cgroup | None:
     """Returns the cgroup that counts and limits the memory of a process; None if none does, or it is gone."""
     return cgroup_of(pid, "memory")

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 CONFIG_ENV = "BLUT_PAYLOAD_CONFIG"
 FROZEN = {"fingerprint": str, "config": dict, "inputs": dict, "out": str, "work": str}
 LOWEST = "lowest-loss"
+SESSION = "blut"
+"""The word by which the other side knows that all that follows are events."""
 MESSAGE_MAX = 4 << 20
 """Bytes of one message; whoever reads them takes no longer one."""
 PIPES_CONTEXT, PIPES_MESSAGES = "DAGSTER_PIPES_CONTEXT", "DAGSTER_PIPES_MESSAGES"
@@ -287,7 +289,7 @@ def _pipes(path: str) -> Iterator[Send]:
         with open(path, "a", encoding="utf-8") as file:  # noqa: PTH123
             file.write(f"{line}\n")
 
-    tell("opened", {"extras": {}})
+    tell("opened", {"extras": {SESSION: True}})
     try:
         yield lambda event: tell("report_custom_message", {"payload": event})
     except BaseException as error:

@@ -13,7 +13,10 @@ from blut_resources.text import one_line
 DEPTH = 64
 """Levels of lists and objects in a message: far below what Python's own recursion allows."""
 SHOWN = 80
-METHODS = ("opened", "closed", "report_custom_message")
+METHODS = (
+    *("opened", "closed", "log", "log_external_stream"),
+    *("report_custom_message", "report_asset_materialization", "report_asset_check"),
+)
 _LARGEST = 1 << 63
 
 
@@ -102,8 +105,7 @@ EVENTS: dict[str, type[_Event]] = {
 
 
 def parse(line: bytes) -> tuple[str, dict[str, Any]]:
-    """Returns the method and the parameters of one message of the Pipes protocol;
-    of an event, the known fields.
+    """Returns the method and the parameters of one message of the Pipes protocol.
 
     Raises:
         MessageError: it is none.
@@ -112,11 +114,10 @@ def parse(line: bytes) -> tuple[str, dict[str, Any]]:
     method, params = message.get("method"), message.get("params")
     if method not in METHODS:
         raise MessageError(f"method = {_shown(method)}: must be one of {', '.join(METHODS)}; {_REMEDY}")
-    params = _object(params, "params")
-    return str(method), _event(params.get("payload")) if method == "report_custom_message" else params
+    return str(method), _object(params if params is not None or method != "closed" else {}, "params")
 
 
-_REMEDY = "report through payload_session(), and print what is only to be read"
+_REMEDY = "report through payload_session() or open_dagster_pipes(), and print what is only to be read"
 
 
 def _decoded(line: bytes) -> Any:
@@ -159,7 +160,12 @@ def _object(value: Any, what: str) -> dict[str, Any]:
     return value
 
 
-def _event(said: Any) -> dict[str, Any]:
+def event_of(said: Any) -> dict[str, Any]:
+    """Returns the known fields of an event, out of what a payload's own message holds.
+
+    Raises:
+        MessageError: it is not an event.
+    """
     payload = _object(said, "payload")
     kind = payload.get("event")
     model = EVENTS.get(kind) if isinstance(kind, str) else None

@@ -1,68 +1,44 @@
-"""Reads the messages of a payload from the file that it appends them to, while it does."""
+"""Takes what a payload reports out of its messages: events, and in the Pipes protocol whatever that has."""
 
-# Why a file that both sides have open, and how it is read:
+# How far a payload was heard is written in `consumed` *after* the event was yielded and the consumer came
+# back for more. The other order would lose an event whose reader died in between; this one may deliver it
+# twice, which is the lesser harm. It is not written after a step, which come by the thousand, but after the
+# chunk they are in.
 #
-# A pipe loses what is in it when its reader dies, and a payload may outlive its run; it also blocks the
-# payload when nobody reads. Sockets are refused to an isolated payload. A file keeps all, and whoever takes
-# the payload over reads it from the start: how much had been dealt with is in `consumed`. That number is
-# written *after* the event was yielded and the consumer came back for more. The other order would lose an
-# event whose reader died in between; this one may deliver it twice, which is the lesser harm. It is not
-# written after a step, which come by the thousand, but after the chunk they are in.
-#
-# What is in the file was written by code that nobody vouches for. So no read is larger than a chunk and no
-# line longer than a bound, or one line without an end would fill the memory of the control plane. A line is
-# not parsed before its line break is there. What is left without one at the end is `torn`, and the run fails:
-# a payload that exits 0 in the middle of a sentence did not say all that it had to say.
-#
-# A reader that is behind ends its turn after TURN_S though there is more: the loop that calls it also looks
-# after the payload's end, its time and a cancel, and a payload that floods must not keep it from that.
+# A payload that opens `payload_session` says so, and may say events only: what else it says was forged or is
+# a mistake. Any other program that speaks the Pipes protocol knows nothing of events; what it reports is
+# Dagster's, and only what happens to be an event is one.
 
 import contextlib
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
-
-from blut_resources.payload_kit.session import MESSAGE_MAX
-from blut_resources.payloads.events import MessageError, parse
-from blut_resources.text import one_line
+from blut_resources.payload_kit.session import MESSAGE_MAX, SESSION
+from blut_resources.payloads.events import EVENTS, MessageError, event_of
+from blut_resources.payloads.tail import LOGGED, REMEDY, LineTail
 
 MESSAGES, CONSUMED = "messages", "consumed"
 KEPT = ("artifact", "diverged", "uncounted", "done")
 """Events that a new owner needs too; of the others each goes to one owner."""
 NAMES_MAX = 2000
 """Different names of values over one payload: each is a column, so their number bounds what a row costs."""
-CHUNK = 1 << 18
-TURN_S = 0.5
-"""Seconds after which a reader that does not catch up lets others look at the payload."""
 
 
-class MessageTail(dg.PipesMessageReader):
+class MessageTail(LineTail):
     """Takes the complete lines of the message file; ``events`` yields what they say.
 
-    Events among the first ``skip`` lines were handed to an earlier owner of the payload. No more than one
-    line and one chunk are in memory, whatever the file holds.
+    Events among the first ``skip`` lines were handed to an earlier owner of the payload.
+
+    Attributes:
+        ordinary: whether the payload is a program that knows the Pipes protocol only.
     """
 
-    expected_writer_count = 1  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]
-
     def __init__(self, path: Path, skip: int = 0) -> None:
-        self._path, self._skip, self._n_read = path, skip, 0
-        self._buffer = b""
-        self._handler: Any = None
-        self._file: Any = None
-        self._heard: set[str] = set()
+        super().__init__(path, MESSAGE_MAX, "the payload")
+        self._skip = skip
         self._names: set[str] = set()
-        self.behind = False
-
-    @contextlib.contextmanager
-    def read_messages(self, handler: Any) -> Iterator[dict[str, str]]:
-        self._path.touch()
-        self._handler = handler
-        with self._path.open("rb") as self._file:
-            yield {"path": str(self._path)}
+        self.ordinary = False
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Yields each event once; whoever asks for the next one is done with the one before.
@@ -72,58 +48,42 @@ class MessageTail(dg.PipesMessageReader):
         Raises:
             MessageError: a line is not a message, or longer than one may be.
         """
-        ends, self.behind = time.monotonic() + TURN_S, False
-        while chunk := self._file.read(CHUNK):
-            *lines, self._buffer = (self._buffer + chunk).split(b"\n")
-            for line in lines:
-                self._n_read += 1
-                yield from self._said(line)
-            if len(self._buffer) > MESSAGE_MAX:
-                self._n_read += 1
-                raise self._error(f"a message of more than {MESSAGE_MAX >> 20} MiB; {_FILE}")
-            self._note_consumed()
-            if time.monotonic() > ends:
-                self.behind = True
-                return
-
-    def _said(self, line: bytes) -> Iterator[dict[str, Any]]:
-        old = self._n_read <= self._skip
-        if len(line) > MESSAGE_MAX:
-            raise self._error(f"a message of {len(line)} bytes, of {MESSAGE_MAX >> 20} MiB at most; {_FILE}")
-        try:
-            method, said = parse(line)
-            if method == "report_custom_message":
-                self._count(said)
-            else:
-                self._tell(method, said)
-                return
-        except MessageError as error:
-            raise self._error(str(error)) from None
-        if not old or said["event"] in KEPT:
-            yield said
-            if said["event"] != "step":
+        for method, params in self.messages():
+            event = self._event(method, params)
+            if event and (self._n_read > self._skip or event["event"] in KEPT):
+                yield event
+            if not self._whole or (event and event["event"] != "step"):
                 self._note_consumed()
 
-    def _tell(self, method: str, params: dict[str, Any]) -> None:
-        """Tell Dagster of the beginning and the end, once each; it reads the parameters without a look."""
-        if method in self._heard:
-            return
-        self._heard.add(method)
+    def _event(self, method: str, params: dict[str, Any]) -> dict[str, Any] | None:
+        """Returns the event that a message is; one that is none is told to Dagster."""
+        if method == "report_custom_message" and (event := self._own(params.get("payload"))):
+            self._count(event)
+            return event
+        if method == "opened" and not self.opened:
+            extras = params.get("extras")
+            self.ordinary = not (isinstance(extras, dict) and SESSION in extras)
+        if method not in LOGGED or self._n_read > self._skip:  # a new owner is told of all else too
+            self.tell(method, params)
+        return None
+
+    def _own(self, said: Any) -> dict[str, Any] | None:
+        known = isinstance(said, dict) and isinstance(said.get("event"), str) and said["event"] in EVENTS
+        if self.ordinary and not known:
+            return None
         try:
-            self._handler.handle_message({"method": method, "params": params})
-        except Exception as error:
-            words = one_line(f"{method}.params: not what the Pipes protocol has there ({error!r})")
-            raise MessageError(words) from None
+            return event_of(said)
+        except MessageError as error:
+            if self.ordinary:
+                return None
+            raise self.error(str(error)) from None
 
     def _count(self, event: dict[str, Any]) -> None:
         names = event.get("values") or event.get("metrics") or ()
         if not self._names.issuperset(names):
             self._names.update(names)
             if len(self._names) > NAMES_MAX:
-                raise MessageError(f"more than {NAMES_MAX} different names of values; {_FILE}")
-
-    def _error(self, words: str) -> MessageError:
-        return MessageError(f"the payload said on line {self._n_read}: {words}")
+                raise self.error(f"more than {NAMES_MAX} different names of values; {REMEDY}")
 
     def _note_consumed(self) -> None:
         """Keep, for whoever takes the payload over, how far it was heard:
@@ -131,17 +91,6 @@ class MessageTail(dg.PipesMessageReader):
         """
         with contextlib.suppress(OSError):  # the disk may be full, which is no reason to end a training
             self._path.with_name(CONSUMED).write_text(str(max(self._n_read, self._skip)))
-
-    @property
-    def torn(self) -> int:
-        """Returns the number of bytes of a message that was never finished."""
-        return len(self._buffer)
-
-    def no_messages_debug_text(self) -> str:
-        return f"Messages were expected in {self._path}."
-
-
-_FILE = "write it to a file in `out` or `work` instead"
 
 
 def consumed(place: Path) -> int:

@@ -6,8 +6,6 @@ whole process tree held in a unit of its own, and success only after the payload
 """
 
 import contextlib
-import select
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -19,10 +17,10 @@ from blut_resources.containment import Outcome, Unit
 from blut_resources.containment.backends.base import LOG
 from blut_resources.files.durable import remove_tree
 from blut_resources.instance.instance import home_of
-from blut_resources.launchers.base import Launched, Launcher
+from blut_resources.launchers.base import Launcher
 from blut_resources.launchers.local import LocalLauncher
 from blut_resources.leases.lease import Lease
-from blut_resources.payloads import orchestrator, orphans
+from blut_resources.payloads import orphans
 from blut_resources.payloads.code import UNCOUNTED
 from blut_resources.payloads.events import MessageError
 from blut_resources.payloads.gauges import Gauges
@@ -35,11 +33,9 @@ from blut_resources.payloads.order import order_for
 from blut_resources.payloads.output import LogTee
 from blut_resources.payloads.payload import Payload, PayloadDiverged, PayloadFailed, PayloadMisspoke
 from blut_resources.payloads.record import note_run
+from blut_resources.payloads.watching import has_ended, wanted, watched
 from blut_resources.runs.cancelling import time_given
 
-POLL_S = 0.05
-WATCH_S = 2.0
-"""How often a step asks whether somebody still wants its result."""
 LOCAL = LocalLauncher()
 OURS = ("gauge", "gpu_starved")
 """Events that the payload has not sent."""
@@ -95,8 +91,9 @@ def run_payload(
         yield {"event": "started", "taken_over": orphan is not None, **unit.enforcement.as_metadata()}
         said: dict[str, Any] = {}
         gauges = Gauges(place, lease.gpus if lease else (), unit.peak)
+        ends = wanted(context.instance, context.run.run_id, alone=payload.adopt)
         try:
-            for event in _events(context, payload, unit, reader, log, gauges):
+            for event in watched(payload.name, unit, reader, log, ends, context.log.warning, gauges.events):
                 if event["event"] not in (*OURS, UNCOUNTED):
                     said = event
                 diverged = event["message"] if event["event"] == "diverged" else diverged
@@ -129,7 +126,7 @@ def _orphan(payload: Payload, log: dg.DagsterLogManager) -> Unit | None:
     unit = orphans.left_in(payload.work)
     if unit is None:
         return None
-    over, goes_on = _has_ended(unit, 0), orphans.may_go_on(payload.work, unit)
+    over, goes_on = has_ended(unit, 0), orphans.may_go_on(payload.work, unit)
     if goes_on and orphans.order_of(unit) == payload.order() and (not over or unit.wait().ok):
         orphans.claim(payload.work, unit)
         return unit
@@ -143,52 +140,6 @@ def _orphan(payload: Payload, log: dg.DagsterLogManager) -> Unit | None:
         for left in payload.out.iterdir() if payload.out.is_dir() else ():
             remove_tree(left)
     return None
-
-
-def _events(
-    context: dg.AssetExecutionContext,
-    payload: Payload,
-    unit: Launched,
-    reader: MessageTail,
-    log: LogTee,
-    gauges: Gauges,
-) -> Iterator[dict[str, Any]]:
-    look_at, ended = time.monotonic() + WATCH_S, False
-    while not ended or reader.behind:
-        ended = _has_ended(unit, 0 if reader.behind else POLL_S)
-        log.pump()
-        yield from reader.events()
-        yield from gauges.events() if not ended else ()
-        if time.monotonic() > look_at or ended:
-            _tell_if_broken(context, payload, unit)
-        if time.monotonic() > look_at:
-            look_at = time.monotonic() + WATCH_S
-            if reason := _reason_to_end(context, payload):
-                look_at = float("inf")
-                context.log.warning(f"{payload.name} is ended: {reason}")
-                unit.terminate()
-
-
-def _tell_if_broken(context: dg.AssetExecutionContext, payload: Payload, unit: Launched) -> None:
-    if unit.enforcement.contained and (what := unit.broken()):
-        context.log.warning(f"{payload.name} is not contained any more, its limits do not hold: {what}")
-
-
-def _has_ended(unit: Launched, patience_s: float) -> bool:
-    """Says whether a unit has ended, by poll: ``select`` would refuse descriptors above 1023."""
-    poll = select.poll()
-    poll.register(unit, select.POLLIN)
-    return bool(poll.poll(patience_s * 1000))
-
-
-def _reason_to_end(context: dg.AssetExecutionContext, payload: Payload) -> str:
-    """Says why to end:
-    the UI can mark a run as cancelled without telling its process, and can die without telling.
-    """
-    run = context.instance.get_run_by_id(context.run.run_id)
-    if run is None or run.is_finished:
-        return "its run was marked as ended"
-    return "" if payload.adopt else orchestrator.ended()
 
 
 def _demand_success(

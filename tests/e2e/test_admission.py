@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from blut_assets.stages.payloads import WAITING_TAG
 from blut_resources.machine.memory import memory
+from blut_resources.payloads.admission import WAITING_TAG
 from tests.e2e.scene import PATIENCE_S, Scene, until
 from tests.forked import Forked
 

@@ -23,6 +23,7 @@ CALLED_ELSEWHERE: Mapping[str, tuple[str, ...]] = {
         *("no_messages_debug_text", "capture_logs"),
     ),
     "`dagster.yaml` names it": ("LockedSqliteStorage",),
+    "any Dagster project does": ("ContainedPipesClient",),
     "Python calls them": ("__getattr__", "__exit__", "path_stats"),
     "urllib calls them": ("redirect_request", "http_open", "https_open"),
     "PyTorch calls it": ("forward",),

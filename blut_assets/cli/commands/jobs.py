@@ -80,8 +80,8 @@ def _progress(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> str:
 def _how_far(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> str:
     from blut_assets.cli.run.lookup import newest_epoch
     from blut_assets.history.failures import failure_of
-    from blut_assets.stages.payloads import WAITING_TAG
     from blut_resources.alive import out_of_sight
+    from blut_resources.payloads.admission import WAITING_TAG
 
     if run.is_failure:
         return next(iter(failure_of(instance, run.run_id).why.splitlines()), "")

@@ -61,5 +61,6 @@ def _marked(name: str) -> list[int]:
 
 
 def _unenforced(request: Request) -> list[str]:
-    asked = {"tasks_max": request.limits.tasks_max, "cpu_weight": request.limits.cpu_weight}
+    limits = request.limits
+    asked = {"tasks_max": limits.tasks_max, "cpu_weight": limits.cpu_weight, "cpus": limits.cpus}
     return [f"{field} is not enforced without a cgroup" for field, value in asked.items() if value]

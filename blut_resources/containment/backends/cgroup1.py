@@ -21,7 +21,7 @@ from blut_resources.containment.backends.base import (
     waiting_payload,
 )
 from blut_resources.containment.limits import Limits
-from blut_resources.machine.cgroupfs import Cgroup, cgroup_of, remove_stale
+from blut_resources.machine.cgroupfs import Cgroup, cgroup_of, cpu_quota_us, remove_stale
 from blut_resources.machine.processes import read
 
 GROUP = "blut"
@@ -34,7 +34,7 @@ _REMEDY = (
 
 
 class Cgroup1:
-    """Makes a directory for each unit in the hierarchies of memory, pids and, for a weight, cpu."""
+    """Makes a directory for each unit in the hierarchies of memory, pids and, where it is limited, cpu."""
 
     name = "cgroup1"
     contains = True
@@ -153,17 +153,18 @@ def _limit_others(made: list[Cgroup], request: Request) -> list[str]:
     """Add the other cgroups to those made; returns what could not be limited."""
     limits, notes = request.limits, []
     weight = limits.cpu_weight and max(2, limits.cpu_weight * 1024 // 100)
-    for controller, field, file, value in (
-        ("pids", "tasks_max", "pids.max", limits.tasks_max),
-        ("cpu", "cpu_weight", "cpu.shares", weight),
+    quota = limits.cpus and cpu_quota_us(limits.cpus)
+    for controller, wanted in (
+        ("pids", {"tasks_max": ("pids.max", limits.tasks_max)}),
+        ("cpu", {"cpu_weight": ("cpu.shares", weight), "cpus": ("cpu.cfs_quota_us", quota)}),
     ):
-        if controller == "cpu" and value is None:
+        asked = {field: one for field, one in wanted.items() if one[1] is not None}
+        if controller == "cpu" and not asked:
             continue
         try:
             made.append(_make(controller, request))
-            if value is not None:
+            for file, value in asked.values():
                 made[-1].write(file, value)
         except OSError as error:
-            if value is not None:
-                notes.append(f"{field} is not enforced: {error}")
+            notes += [f"{' and '.join(asked)} not enforced: {error}"] if asked else []
     return notes

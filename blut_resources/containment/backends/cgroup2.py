@@ -21,7 +21,7 @@ from blut_resources.containment.backends.base import (
     waiting_payload,
 )
 from blut_resources.files.named import PathRefused, path_variable
-from blut_resources.machine.cgroupfs import Cgroup, remove_stale, unified_cgroup
+from blut_resources.machine.cgroupfs import CPU_PERIOD_US, Cgroup, cpu_quota_us, remove_stale, unified_cgroup
 
 BASE_ENV = "BLUT_CGROUP"
 """A directory below /sys/fs/cgroup that this user may write, and that this process is in or below."""
@@ -154,6 +154,7 @@ def _limit(cgroup: Cgroup, request: Request) -> None:
         "memory.oom.group": 1,
         "pids.max": limits.tasks_max,
         "cpu.weight": limits.cpu_weight,
+        "cpu.max": limits.cpus and f"{cpu_quota_us(limits.cpus)} {CPU_PERIOD_US}",
     }
     for file, value in wanted.items():
         # a kernel without swap accounting has no such file, and nothing to limit

@@ -157,6 +157,7 @@ def _properties(request: Request) -> Mapping[str, object]:
         "MemorySwapMax": limits.swap_max if limits.memory_max else None,
         "TasksMax": limits.tasks_max,
         "CPUWeight": limits.cpu_weight,
+        "CPUQuota": limits.cpus and f"{limits.cpus * 100:g}%",
         "RuntimeMaxSec": wall,
         "TimeoutStopSec": request.grace_s + BACKSTOP_S,
         # "kill" and "stop" may skip the recorder or end it too: the manager acts when it hears of the OOM,

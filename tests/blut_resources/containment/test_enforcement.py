@@ -118,14 +118,15 @@ def test_what_holds_no_tree_is_refused_where_that_is_required(place: Path) -> No
 @pytest.mark.usefixtures("cgroup1")
 def test_lesser_limits_are_in_the_kernel_too(place: Path) -> None:
     limits: dict[str, Any] = {"memory_max": LIMIT, "memory_high": 48 * MIB, "swap_max": 8 * MIB}
-    with start(place, shell("sleep 300"), tasks_max=20, cpu_weight=50, **limits) as unit:
+    with start(place, shell("sleep 300"), tasks_max=20, cpu_weight=50, cpus=1.5, **limits) as unit:
         cgroup = memory_dir(unit)
         assert int((cgroup / "memory.limit_in_bytes").read_text()) == LIMIT == unit.enforcement.memory_max
         assert int((cgroup / "memory.soft_limit_in_bytes").read_text()) == 48 * MIB
         swap = cgroup / "memory.memsw.limit_in_bytes"
         assert not swap.exists() or int(swap.read_text()) == LIMIT + 8 * MIB
         payload = json.loads((place / "unit.json").read_text())["payload"]
-        for controller, file, value in (("pids", "pids.max", 20), ("cpu", "cpu.shares", 512)):
+        lesser = [("pids", "pids.max", 20), ("cpu", "cpu.shares", 512), ("cpu", "cpu.cfs_quota_us", 150_000)]
+        for controller, file, value in lesser:
             found = cgroup_of(payload, controller)
             assert found and found.path.name == unit.name and found.read(file) == str(value)
         assert unit.enforcement.contained and not unit.enforcement.reason

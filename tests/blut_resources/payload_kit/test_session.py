@@ -67,7 +67,7 @@ def test_events_arrive_as_messages_of_the_protocol(frozen: Path) -> None:
         {"event": "epoch", "epoch": 1, "step": None, "phase": "train", "metrics": {"loss": 0.5}},
         {"event": "done", "facts": {"n": 3}},
     ]
-    assert (messages[0]["method"], messages[0]["params"]) == ("opened", {"extras": {}})
+    assert (messages[0]["method"], messages[0]["params"]) == ("opened", {"extras": {"blut": True}})
     assert (messages[-1]["method"], messages[-1]["params"]) == ("closed", {})
 
 

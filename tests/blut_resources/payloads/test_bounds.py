@@ -13,8 +13,8 @@ from dagster._core.pipes.context import PipesMessageHandler
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blut_resources.payloads import messages as message_tail
-from blut_resources.payloads.events import MessageError, parse
+from blut_resources.payloads import tail as message_tail
+from blut_resources.payloads.events import MessageError, event_of, parse
 from blut_resources.payloads.messages import MessageTail
 from blut_resources.payloads.output import BURST, TAIL, LogTee
 from tests.blut_resources.payloads.test_run import failure, run
@@ -30,12 +30,16 @@ HOSTILE = {
     "no JSON": ("hello", "b'hello': not a message (Expecting value)"),
     "a list": ("[1,2]", "the line = [1, 2]: must be a JSON object"),
     "null": ("null", "the line = None: must be a JSON object"),
-    "an empty object": ("{}", "method = None: must be one of opened, closed, report_custom_message"),
+    "an empty object": ("{}", "method = None: must be one of opened, closed, log"),
     "deep": ("[" * 200_000, "more than 64 levels; flatten them"),
     "deep, and JSON": ("[" * 70 + "]" * 70, "more than 64 levels; flatten them"),
     "many digits": ("1" * 5000, "not a message (Exceeds the limit"),
     "no parameters": ('{"method":"opened"}', "params = None: must be a JSON object"),
-    "another method": ('{"method":"report_asset_check","params":{}}', "method = 'report_asset_check'"),
+    "another method": ('{"method":"report_wish","params":{}}', "method = 'report_wish': must be one of"),
+    "a check without a name": (
+        '{"method":"report_asset_check","params":{"asset_key":"a"}}',
+        "report_asset_check.params: not what the Pipes protocol has there",
+    ),
     "no event": (event(), "event = None: must be one of step, epoch"),
     "a forged end": (event(event="ended", outcome={"kind": "ok"}), "event = 'ended': must be one of"),
     "a forged gauge": (event(event="gauge", values={}), "event = 'gauge': must be one of"),
@@ -87,7 +91,7 @@ def heard(path: Path, text: str) -> Iterator[dict[str, Any]]:
 @given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
 def test_any_bytes_are_an_event_or_a_named_error(line: bytes) -> None:
     with contextlib.suppress(MessageError):
-        parse(line)
+        event_of(parse(line)[1].get("payload"))
 
 
 JSON = st.recursive(
@@ -104,7 +108,7 @@ KINDS = st.sampled_from(["step", "epoch", "checkpoint", "artifact", "diverged", 
 @given(KINDS, st.dictionaries(FIELDS, JSON, max_size=5))
 def test_an_event_has_what_its_readers_take_for_granted(kind: str, fields: dict[str, Any]) -> None:
     try:
-        said = parse(event(event=kind, **fields).encode("latin-1"))[1]
+        said = event_of(parse(event(event=kind, **fields).encode("latin-1"))[1]["payload"])
     except MessageError as error:
         assert re.match(r"(the line|event|step|epoch|checkpoint|artifact|diverged|done|b')", str(error))
         return
@@ -116,7 +120,7 @@ def test_an_event_has_what_its_readers_take_for_granted(kind: str, fields: dict[
 
 @pytest.mark.parametrize("epoch", [0, 3, 0.1429])
 def test_a_point_of_the_curves_may_lie_inside_an_epoch(epoch: float) -> None:
-    _, said = parse(event(event="epoch", epoch=epoch, metrics={"loss": 1.0}).encode())
+    said = event_of({"event": "epoch", "epoch": epoch, "metrics": {"loss": 1.0}})
     assert said["epoch"] == epoch and type(said["epoch"]) is type(epoch)
 
 

@@ -1,0 +1,40 @@
+"""Lets a process start when what it needs is free, and says meanwhile, in the run, who is waited for."""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+
+import dagster as dg
+
+from blut_resources.leases.lease import Lease, Needs, lease
+
+WAITING_TAG = "blut/waiting"
+
+
+@contextlib.contextmanager
+def admitted(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext, run_id: str, name: str, needs: Needs
+) -> Iterator[Lease]:
+    """Hold what is needed for as long as the block runs; the log and a tag of the run say what is waited for.
+
+    Raises:
+        NeverFits: this machine can never give that much.
+        LeaseError: the directory of the leases cannot be used.
+    """
+    waited_since: list[float] = []
+
+    def tag(text: str) -> None:
+        with contextlib.suppress(Exception):  # a function that is called directly has no run
+            context.instance.add_run_tags(run_id, {WAITING_TAG: text})
+
+    def say(text: str) -> None:
+        waited_since.append(time.monotonic())
+        context.log.info(f"{name}: {text}")
+        tag(text)
+
+    holder = {"run": run_id, "asset": name, "pid": str(os.getpid())}
+    with lease(needs, holder=holder, on_wait=say) as granted:
+        if waited_since:  # a tag cannot be taken off
+            tag(f"no more, after {time.monotonic() - waited_since[0]:.0f} s")
+        yield granted
