@@ -13,6 +13,7 @@ PUBLIC = [
     ("blut_assets", "external"),
     ("blut_assets", "on_new_version"),
     ("blut_assets.cli", "main"),
+    ("blut_assets.components", "RecipeRun"),
     ("blut_assets.recipes", "Cookbook"),
     ("blut_assets.recipes", "Recipe"),
     ("blut_assets.recipes", "RecipeArgs"),
@@ -37,3 +38,8 @@ def test_it_is_imported_from_where_it_always_was(module: str, name: str) -> None
 
 def test_the_cookbooks_are_in_the_group_that_packages_join() -> None:
     assert {"lamquant", "llm"} <= {point.name for point in entry_points(group="blut.cookbooks")}
+
+
+def test_dg_finds_the_components_in_any_project() -> None:
+    points = entry_points(group="dagster_dg_cli.registry_modules")
+    assert "blut_assets.components" in {point.value for point in points}

@@ -21,6 +21,7 @@ CALLED_ELSEWHERE: Mapping[str, tuple[str, ...]] = {
     "Dagster calls them": (
         *("setup_for_execution", "handle_output", "load_input", "from_config_value", "_connect"),
         *("no_messages_debug_text", "capture_logs"),
+        *("build_defs", "get_scaffold_params", "scaffold"),
     ),
     "`dagster.yaml` names it": ("LockedSqliteStorage",),
     "any Dagster project does": ("ContainedPipesClient",),
