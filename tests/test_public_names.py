@@ -1,9 +1,12 @@
 """Names that programs, homes and packages of users lean on stay where they were, wherever the code moves."""
 
+import tomllib
 from importlib import import_module
 from importlib.metadata import entry_points
 
 import pytest
+
+from tests.conftest import REPOSITORY
 
 PUBLIC = [
     ("blut_assets", "HANDLES"),
@@ -40,6 +43,8 @@ def test_the_cookbooks_are_in_the_group_that_packages_join() -> None:
     assert {"lamquant", "llm"} <= {point.name for point in entry_points(group="blut.cookbooks")}
 
 
-def test_dg_finds_the_components_in_any_project() -> None:
-    points = entry_points(group="dagster_dg_cli.registry_modules")
-    assert "blut_assets.components" in {point.value for point in points}
+def test_dg_is_told_where_the_components_are() -> None:
+    """Of what a package says of itself; an environment that was made before knows less."""
+    said = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["entry-points"]
+    (module,) = said["dagster_dg_cli.registry_modules"].values()
+    assert import_module(module).RecipeRun.__name__ == "RecipeRun"
