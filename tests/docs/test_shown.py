@@ -24,7 +24,7 @@ from blut_assets.discovery import discover
 from blut_assets.recipes import Recipe
 from blut_assets.stages.spec import spec_of
 from cookbooks.lamquant.codec.checkpoint import save_checkpoint
-from sensors.alerts.settings import usable_hooks
+from sensors.alerts.settings import usable
 from sensors.housekeeping.policy import read_policy
 from sensors.policy.file import parse
 from tests.conftest import REPOSITORY
@@ -109,8 +109,8 @@ def test_each_program_compiles_and_imports_what_exists(block: Block) -> None:
 def test_each_settings_file_is_accepted(block: Block, tmp_path: Path) -> None:
     (tmp_path / "file.toml").write_text(block.text)
     if "[[hook]]" in block.text:
-        hooks, problems = usable_hooks(tmp_path / "file.toml")
-        assert [hook.name for hook in hooks] == ["desk", "team"] and not problems
+        settings, problems = usable(tmp_path / "file.toml")
+        assert [hook.name for hook in settings.hook] == ["desk", "team"] and not problems
     elif "enabled" in block.text:
         policies = parse(block.text, tmp_path / "file.toml")
         assert all(RECIPES[policy.recipe].parse(policy.args) for policy in policies.values())

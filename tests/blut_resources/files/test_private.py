@@ -8,7 +8,7 @@ import pytest
 
 from blut_resources.files.private import NotAFile, distrust, open_file
 from blut_resources.instance.home import find_home
-from sensors.alerts.settings import AlertSettingsError, usable_hooks
+from sensors.alerts.settings import AlertSettingsError, usable
 from sensors.policy.file import PolicyError, edit, read
 
 STRANGER = 65534
@@ -73,11 +73,11 @@ def test_settings_that_others_can_write_are_not_believed(tmp_path: Path, mode: i
     if os.geteuid() == 0:
         os.chown(path, -1, 65533)
     with pytest.raises(AlertSettingsError, match=rf"others can write it \(mode {mode:o}\).*chmod 600"):
-        usable_hooks(path)
+        usable(path)
     with pytest.raises(PolicyError, match=rf"others can write it \(mode {mode:o}\).*chmod 600"):
         read(path)
     path.chmod(0o644)
-    assert [hook.name for hook in usable_hooks(path)[0]] == ["theirs"]
+    assert [hook.name for hook in usable(path)[0].hook] == ["theirs"]
 
 
 @as_root
@@ -86,7 +86,7 @@ def test_settings_of_another_user_are_not_believed(tmp_path: Path) -> None:
     path.write_text(HOOK)
     os.chown(path, STRANGER, STRANGER)
     with pytest.raises(AlertSettingsError, match="belongs to nobody"):
-        usable_hooks(path)
+        usable(path)
     with pytest.raises(PolicyError, match="belongs to nobody"):
         read(path)
 
