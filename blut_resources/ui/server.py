@@ -41,6 +41,7 @@ class CannotListen(OSError):
 def serve(
     instance: dg.DagsterInstance,
     listener: socket.socket,
+    location: str,
     workspace: Sequence[Path] = (),
     hosts: Sequence[str] = (),
     ready: Callable[[str], None] = lambda token: None,
@@ -49,6 +50,7 @@ def serve(
 
     Args:
         listener: a bound socket.
+        location: the name of Blut's own definitions among the code locations.
         workspace: Dagster's files of code locations; Blut's own definitions without one.
         hosts: names under which it may be asked for besides those of the loopback.
         ready: called with the token when the definitions are loaded and requests are taken.
@@ -58,7 +60,7 @@ def serve(
     with ExitStack() as held:
         held.enter_context(_ended_by_signals(stop))
         held.enter_context(_private_sockets())
-        context = held.enter_context(loaded(instance, workspace, OWN, "blut"))
+        context = held.enter_context(loaded(instance, workspace, OWN, location))
         held.enter_context(_listening(Guard(application(context), token, hosts), listener, stop))
         controller = held.enter_context(daemons(context))
         ready(token)

@@ -33,6 +33,7 @@ def ui(
     is new with each start. Other pages in your browser are refused, and so are other names of this machine.
     """
     from blut_resources.instance.instance import open_instance
+    from blut_resources.instance.location import location_of
     from blut_resources.ui import server
 
     try:
@@ -43,6 +44,7 @@ def ui(
         server.serve(
             instance,
             listener,
+            location_of((), instance),
             workspace or (),
             host_name or (),
             ready=lambda token: print(f"the UI: {server.link(listener, token)}", flush=True),

@@ -22,10 +22,8 @@ from blut_resources.containment.asked import contained
 from blut_resources.dagster_private.console import console_goes_to
 from blut_resources.dagster_private.names import REPOSITORY, REPOSITORY_LABEL_TAG
 from blut_resources.instance.instance import open_instance
+from blut_resources.instance.location import location_of
 from blut_resources.runs.hang_up import end_on_hang_up, interrupt
-
-LABEL = f"{REPOSITORY}@blut"
-"""What `workspace.yaml` makes of the definitions: among its runs the UI shows those of a terminal too."""
 
 
 def run_recipe(
@@ -75,12 +73,13 @@ def execute(
     ):
         try:
             reap_dead_runs(instance)
+            location = location_of({job.name, *(key.path[0] for key in configs)}, instance)
             result = job.execute_in_process(
                 run_config=dict(run_config),
                 instance=instance,
                 raise_on_error=False,
                 run_id=run_id,
-                tags={REPOSITORY_LABEL_TAG: LABEL, **(tags or {})},
+                tags={REPOSITORY_LABEL_TAG: f"{REPOSITORY}@{location}", **(tags or {})},
                 asset_selection=selection,
             )
         except KeyboardInterrupt:  # it came before Dagster takes it as an end of the run
