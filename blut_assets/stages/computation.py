@@ -17,7 +17,7 @@ from blut_assets.stages.footprints import Kind
 from blut_assets.stages.partitions import Taken, one_by_one, whole
 from blut_assets.stages.payloads import PayloadRunner
 from blut_assets.stages.recording import RunRecorder
-from blut_assets.stages.spec import StageConfig, StageSpec
+from blut_assets.stages.spec import NOTHING, StageConfig, StageSpec
 from blut_assets.stages.stage import Stage
 from blut_resources.instance.instance import home_of, store_of
 from blut_resources.store import results
@@ -41,6 +41,7 @@ class Computation:
         inputs: Taken,
         config: StageConfig,
         partition: str | None = None,
+        resources: Mapping[str, Any] = NOTHING,
     ) -> None:
         self.context, self.spec, self.store = context, spec, store_of(context.instance)
         self._config, self._partition = config, partition
@@ -58,7 +59,7 @@ class Computation:
         self.findings = Findings(spec, context.log.warning)
         runner = PayloadRunner(context, spec, config.limits, self.record, self.findings, self._kind)
         known = (spec, self.store, config, self.fingerprint, looked_up, runner, self._find_earlier)
-        self.stage = Stage(*known, partition)
+        self.stage = Stage(*known, partition, resources)
         self._held = contextlib.ExitStack()
 
     def look_up(self) -> reuse.Hit | None:

@@ -1,19 +1,17 @@
 """Declares an artifact, the one way there is: typed inputs and output become a Dagster asset.
 
-A stage function is called as ``fn(stage, <inputs by name>, config)`` and returns an artifact without a
-digest, having written the bytes to ``stage.out``. One that reports while it works is a generator: it yields
-what `Stage.run` yields and returns the artifact at its end. Reuse, locking and recording happen here.
+A stage function is called as ``fn(stage, <inputs and resources by name>, config)`` and returns an artifact
+without a digest, having written the bytes to ``stage.out``. One that reports while it works is a generator:
+it yields what `Stage.run` yields and returns the artifact at its end. Reuse, locking and recording happen
+here.
 """
 
-import inspect
-import typing
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
 import dagster as dg
 
-from blut_assets.artifacts import Artifact
 from blut_assets.pages.code_references import CODE_REFERENCES, code_references
 from blut_assets.pages.documentation import columns, description
 from blut_assets.pages.metadata import KIND
@@ -21,8 +19,8 @@ from blut_assets.stages.external import HANDLES_KEY
 from blut_assets.stages.limits import NO_FOOTPRINT, Footprint
 from blut_assets.stages.materialize import computes
 from blut_assets.stages.options import AssetOptions, checked
-from blut_assets.stages.partitions import element_of
-from blut_assets.stages.spec import LookUp, StageConfig, StageSpec
+from blut_assets.stages.signature import signature_of
+from blut_assets.stages.spec import LookUp, StageSpec
 from blut_assets.stages.stage import Stage
 from blut_assets.versions.fingerprint import code_version
 
@@ -85,13 +83,13 @@ def stage_asset(
 
     Raises:
         ModuleNotFoundError: if a payload module does not exist.
-        TypeError: if an annotation is missing or is not an artifact or a `StageConfig`, or an option would
-            break what a stage asset promises.
+        TypeError: if an annotation is missing or is not an artifact, a `StageConfig` or a resource, or an
+            option would break what a stage asset promises.
         ValueError: if nothing is found for one of ``data``.
     """
 
     def declare(function: Callable[..., Any]) -> dg.AssetsDefinition:
-        inputs, config, output, several = _signature(function)
+        inputs, several, resources, config, output = signature_of(function)
         mappings = dict(partition_mappings or {})
         if unknown := sorted(mappings.keys() - inputs.keys()):
             raise TypeError(
@@ -116,6 +114,7 @@ def stage_asset(
             on_result=on_result,
             looks_up=looks_up,
             several=several,
+            resources=resources,
             partitions=partitions_def,
             mappings=mappings,
         )
@@ -146,29 +145,3 @@ def stage_asset(
 
 def _key(cookbook: str, name: str) -> dg.AssetKey:
     return dg.AssetKey(name.split("/") if "/" in name else [cookbook, name])
-
-
-def _signature(
-    function: Callable[..., Any],
-) -> tuple[dict[str, type[Artifact]], type[StageConfig], type[Artifact], frozenset[str]]:
-    where = f"stage function {function.__qualname__}"
-    hints = typing.get_type_hints(function)
-    output = hints.pop("return", None)
-    if typing.get_origin(output) is Generator or inspect.isgeneratorfunction(function):
-        output = (typing.get_args(output) or (None,))[-1]
-    if not (inspect.isclass(output) and issubclass(output, Artifact)):
-        raise TypeError(f"{where}: the return annotation {output!r} is not an Artifact")
-    config, inputs, several = StageConfig, {}, set[str]()
-    for name in list(inspect.signature(function).parameters)[1:]:
-        hint = hints.get(name)
-        if inspect.isclass(hint) and issubclass(hint, StageConfig):
-            config = hint
-        elif (kind := (taken := element_of(hint))[0]) is not None:
-            inputs[name] = kind
-            several |= {name} if taken[1] else set()
-        else:
-            raise TypeError(
-                f"{where}: parameter {name!r}: {hint!r} is neither an Artifact, a dict[str, Artifact]"
-                " of partitions, nor a StageConfig"
-            )
-    return inputs, config, output, frozenset(several)

@@ -4,7 +4,7 @@ import contextlib
 import inspect
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -55,7 +55,7 @@ HOPELESS = (
 
 def computes(spec: StageSpec) -> Callable[..., Any]:
     """Returns the function that Dagster calls,
-    with the signature of the stage function's inputs and config.
+    with the signature of the stage function's inputs, resources and config.
     """
 
     def compute(**kwargs: Any) -> Iterator[Any]:
@@ -64,7 +64,7 @@ def computes(spec: StageSpec) -> Callable[..., Any]:
     taken = {
         name: dict[str, kind] if name in spec.several else kind for name, kind in spec.input_types.items()
     }
-    hints: dict[str, Any] = {**taken, "config": spec.config}
+    hints: dict[str, Any] = {**taken, **spec.resources, "config": spec.config}
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     compute.__name__ = compute.__qualname__ = spec.key.path[-1]
     compute.__module__ = spec.function.__module__
@@ -80,8 +80,9 @@ def computes(spec: StageSpec) -> Callable[..., Any]:
 def _run(spec: StageSpec, taken: dict[str, Any]) -> Iterator[Any]:
     """Materialize, and note a failure for those who decide whether the run is tried again."""
     context, config = dg.AssetExecutionContext.get(), taken.pop("config")
+    resources = {name: taken.pop(name) for name in spec.resources}
     try:
-        yield from _explain(spec, context, taken, config)
+        yield from _explain(spec, context, taken, config, resources)
     except Exception as error:
         hopeless = isinstance(error, dg.Failure) and not error.allow_retries
         note_failure(context.instance, context.run.run_id, hopeless=hopeless)
@@ -89,11 +90,15 @@ def _run(spec: StageSpec, taken: dict[str, Any]) -> Iterator[Any]:
 
 
 def _explain(
-    spec: StageSpec, context: dg.AssetExecutionContext, inputs: Taken, config: StageConfig
+    spec: StageSpec,
+    context: dg.AssetExecutionContext,
+    inputs: Taken,
+    config: StageConfig,
+    resources: Mapping[str, Any],
 ) -> Iterator[Any]:
     """Materialize; what goes wrong is said for a person, and whether another attempt is worth it."""
     try:
-        yield from _materialize(spec, context, inputs, config)
+        yield from _materialize(spec, context, inputs, config, resources)
     except PayloadFailed as error:
         raise dg.Failure(lines(error), error.as_metadata(), allow_retries=error.retry) from error
     except EXPLAINED as error:
@@ -105,7 +110,11 @@ def _explain(
 
 
 def _materialize(
-    spec: StageSpec, context: dg.AssetExecutionContext, inputs: Taken, config: StageConfig
+    spec: StageSpec,
+    context: dg.AssetExecutionContext,
+    inputs: Taken,
+    config: StageConfig,
+    resources: Mapping[str, Any],
 ) -> Iterator[Any]:
     hold_run(context.instance, context.run.run_id)
     refuse_empty_selection(context)
@@ -113,7 +122,7 @@ def _materialize(
     contained(os.environ)  # what it cannot mean is refused of a reused result too
     partition = partition_of(context)
     config = settled(spec, config, partition, run=_partition_of_run(context))
-    one = Computation(context, spec, inputs, config, partition)
+    one = Computation(context, spec, inputs, config, partition, resources)
     if not spec.memoised:
         with _hold_alone(one):
             yield from _execute(one, inputs, config)

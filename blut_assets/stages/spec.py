@@ -72,6 +72,7 @@ class StageConfig(dg.Config):
         return {"on_divergence": self.on_divergence, "divergence_factor": self.divergence_factor}
 
 
+NOTHING: Mapping[str, Any] = {}
 COMMON = tuple(StageConfig.model_fields)
 """Settings that every asset has, and that change no result."""
 
@@ -85,7 +86,8 @@ class StageSpec:
     """Holds what a stage asset was declared with; planning and the wiring check read it.
 
     ``several`` are the parameters that take more than one partition of an asset, and ``mappings`` says which,
-    by parameter, where that is not what Dagster takes on its own.
+    by parameter, where that is not what Dagster takes on its own. ``resources`` are the annotations of
+    parameters that are resources: no part of a fingerprint, for they differ where the result must not.
     """
 
     key: dg.AssetKey
@@ -104,6 +106,7 @@ class StageSpec:
     distributions: tuple[str, ...] = ()
     looks_up: LookUp | None = None
     several: frozenset[str] = frozenset()
+    resources: Mapping[str, Any] = field(default_factory=dict)
     partitions: dg.PartitionsDefinition | None = None
     mappings: Mapping[str, dg.PartitionMapping] = field(default_factory=dict)
 

@@ -13,7 +13,7 @@ from blut_assets.artifacts import Artifact
 from blut_assets.stages.findings import Findings
 from blut_assets.stages.partitions import Taken, dimensions_of
 from blut_assets.stages.payloads import PayloadRunner
-from blut_assets.stages.spec import StageConfig, StageSpec
+from blut_assets.stages.spec import NOTHING, NotYet, StageConfig, StageSpec
 from blut_resources.containment.sandbox.isolation import Held, Isolation
 from blut_resources.machine.memory import check_shared_memory
 from blut_resources.payload_kit.cache import cache_root
@@ -34,6 +34,7 @@ class Stage:
         store: the artifact store.
         limits: what its payloads may use at most.
         looked_up: digests by name of what the asset's ``looks_up`` found when it began.
+        resources: of the deployment, that the function takes, by parameter name.
         partition: the key of what is made; None for an asset without partitions. It is a part of the
             fingerprint.
         kin: the digest of an artifact whose files may be hard-linked into ``out``: a link stays one in the
@@ -50,8 +51,9 @@ class Stage:
         runner: PayloadRunner | None = None,
         find_earlier: Callable[[], Artifact | None] | None = None,
         partition: str | None = None,
+        resources: Mapping[str, Any] = NOTHING,
     ) -> None:
-        self.spec, self.store, self.partition = spec, store, partition
+        self.spec, self.store, self.partition, self.resources = spec, store, partition, resources
         self.name = spec.key.to_user_string()
         self.limits = config.limits
         self.looked_up = looked_up
@@ -233,6 +235,13 @@ def planned(
 
 
 def call(stage: Stage, inputs: Taken, config: StageConfig) -> Any:
-    """Call the stage function: its artifact, or a generator that returns one."""
+    """Call the stage function: its artifact, or a generator that returns one.
+
+    Raises:
+        NotYet: it takes resources, which only a run has.
+    """
+    if missing := sorted(stage.spec.resources.keys() - stage.resources.keys()):
+        raise NotYet(f"looked at by a run, which has its resources ({', '.join(missing)})")
     takes = inspect.signature(stage.spec.function).parameters
-    return stage.spec.function(stage, **inputs, **({"config": config} if "config" in takes else {}))
+    told = {"config": config} if "config" in takes else {}
+    return stage.spec.function(stage, **inputs, **stage.resources, **told)
