@@ -1,7 +1,8 @@
 """Builds Dagster definitions of the installed cookbooks: for Blut's own code location, and for anybody's."""
 
 import difflib
-from collections.abc import Collection, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -12,10 +13,11 @@ with without_collector():
 
     from blut_assets.discovery import Discovered, discover
     from blut_assets.history.leaderboard import leaderboard_sensor, leaderboards
+    from blut_assets.recipes import Cookbook, Recipe
+    from blut_assets.recipes.cookbook import AnyAsset, keys_of
     from blut_assets.stages.executor import in_process_or_multiprocess
     from blut_assets.stages.external import HANDLES_KEY
     from blut_assets.stages.handles import HANDLES
-    from blut_assets.wiring import check_wiring
     from blut_resources.payloads import environment
     from blut_resources.runs import intent
     from sensors.alerts.sensor import alerts_sensor
@@ -25,8 +27,16 @@ with without_collector():
     from sensors.retraining import retraining_sensor
 
 
+VALIDATING = "DAGSTER_IS_DEFS_VALIDATION_CLI"
+"""Set by `dagster definitions validate` and `dg check defs`."""
+
+
 class UnknownName(ValueError):
     """Says that no cookbook and no recipe has a name, and which one may be meant."""
+
+
+class CookbooksLeftOut(dg.DagsterInvalidDefinitionError):
+    """Says, where definitions are validated, which cookbooks are left out; a line for each fault."""
 
 
 def build_definitions(
@@ -54,20 +64,57 @@ def build_definitions(
 
     Raises:
         UnknownName: ``only`` names what there is not.
-        WiringError: an edge joins two types that do not fit.
+        CookbooksLeftOut: where they are validated, and one of these cookbooks is faulty. Everywhere else it
+            is left out with a warning, since the others have to go on.
     """
     found = installed() if only is None else chosen_of(installed(), only)
+    refuse_left_out(found)
     return assemble(found, executor=executor, resources=resources, operations=operations)
+
+
+def refuse_left_out(found: Discovered) -> None:
+    """Refuse a set from which cookbooks are left out where it is validated.
+
+    Raises:
+        CookbooksLeftOut: with a line for each fault.
+    """
+    if os.environ.get(VALIDATING) and found.left_out:
+        raise CookbooksLeftOut("\n".join(found.faults()))
 
 
 @cache
 def installed() -> Discovered:
     """Returns the installed cookbooks, and tells the payloads' side what they declare."""
     with without_collector():
-        found = discover()
+        found = discover(check=validate)
     intent.declared[:] = [cookbook.intents for cookbook in found.cookbooks]
     environment.declared[:] = [name for one in found.cookbooks for name in one.variables]
     return found
+
+
+def validate(cookbooks: Sequence[Cookbook]) -> None:
+    """Have Dagster resolve all of it, as if somebody gave the resources that are still to be given."""
+    built = assemble(Discovered(list(cookbooks)))
+    needed = {key for book in cookbooks for key in needed_resources(book)} - (built.resources or {}).keys()
+    others = dg.Definitions(resources=dict.fromkeys(needed, dg.mem_io_manager))
+    dg.Definitions.validate_loadable(dg.Definitions.merge(built, others))
+
+
+def without_resources(found: Discovered, given: Collection[str]) -> Discovered:
+    """Returns the cookbooks without those that need a resource which is not ``given``, nor their own."""
+    own = {HANDLES_KEY, "io_manager", *given, *(key for book in found.cookbooks for key in book.resources)}
+    faults = {
+        book.name: f"nothing gives the resource {key!r} that it needs: `resources` of the cookbook may"
+        for book in found.cookbooks
+        for key in needed_resources(book) - own
+    }
+    return found.without(faults) if faults else found
+
+
+def needed_resources(book: Cookbook) -> set[str]:
+    """Returns the keys of the resources that a cookbook's assets, checks and sensors take."""
+    takers = [*book.assets, *book.checks, *book.sensors]
+    return {key for one in takers for key in getattr(one, "required_resource_keys", ())}
 
 
 def chosen_of(found: Discovered, names: Collection[str]) -> Discovered:
@@ -78,18 +125,21 @@ def chosen_of(found: Discovered, names: Collection[str]) -> Discovered:
     """
     books = [cookbook.name for cookbook in found.cookbooks]
     known = [*books, *found.recipe_names()]
-    for name in names:
-        if name in found.left_out:
-            raise UnknownName(f"only = {name!r}: this cookbook is left out: {found.left_out[name]}")
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            meant = f" (did you mean {near[0]!r}?)" if near else ""
-            there = ", ".join(known) or "none"
-            raise UnknownName(f"only = {name!r}: neither a cookbook nor a recipe{meant}; there are: {there}")
+    missing = [name for name in names if name not in known]
+    if missing and not found.left_out:
+        near = difflib.get_close_matches(missing[0], known, 1)
+        meant = f" (did you mean {near[0]!r}?)" if near else ""
+        told = f"only = {missing[0]!r}: neither a cookbook nor a recipe{meant}"
+        raise UnknownName(f"{told}; there are: {', '.join(known) or 'none'}")
     parts = [
         cookbook if cookbook.name in names else cookbook.narrowed_to(names) for cookbook in found.cookbooks
     ]
-    return Discovered([part for part in parts if part.name in names or part.recipes], {})
+    out = ", ".join(found.left_out)
+    left_out = {
+        name: found.left_out.get(name) or f"it is no name that is known; perhaps it is of {out}, left out too"
+        for name in missing
+    }
+    return Discovered([part for part in parts if part.name in names or part.recipes], left_out)
 
 
 def assemble(
@@ -99,29 +149,46 @@ def assemble(
     resources: Mapping[str, Any] | None = None,
     operations: bool = True,
 ) -> dg.Definitions:
-    """Returns the definitions of cookbooks, however they were found.
-
-    Raises:
-        WiringError: an edge joins two types that do not fit.
-    """
-    assets = [asset for cookbook in found.cookbooks for asset in cookbook.assets]
-    checks = [check for cookbook in found.cookbooks for check in cookbook.checks]
+    """Returns the definitions of cookbooks, however they were found."""
     own = None if executor else in_process_or_multiprocess
-    jobs = [recipe.job(book.extras, own) for book in found.cookbooks for recipe in book.recipes]
+    jobs = [_job(recipe, tuple(book.extras), own) for book in found.cookbooks for recipe in book.recipes]
     boards = leaderboards(found.cookbooks)
-    check_wiring(assets)
     return dg.Definitions(
-        assets=[*assets, *boards],
-        asset_checks=checks,
+        assets=[*_each_once(asset for book in found.cookbooks for asset in book.assets), *boards],
+        asset_checks=[check for cookbook in found.cookbooks for check in cookbook.checks],
         jobs=jobs,
         sensors=[
             *(_operations(found, jobs, boards) if operations else []),
             *(sensor for cookbook in found.cookbooks for sensor in cookbook.sensors),
         ],
-        resources={HANDLES_KEY: HANDLES, **(resources or {})},
+        resources={**_resources(found), HANDLES_KEY: HANDLES, **(resources or {})},
         executor=executor,
         metadata={f"left out: {name}": reason for name, reason in found.left_out.items()},
     )
+
+
+def _resources(found: Discovered) -> dict[str, Any]:
+    return {key: one for book in found.cookbooks for key, one in book.resources.items()}
+
+
+@cache
+def _job(recipe: Recipe, extras: tuple[str, ...], executor: dg.ExecutorDefinition | None) -> Any:
+    """Returns one object for a recipe, of which Dagster takes a second mention in merged definitions."""
+    return recipe.job(extras, executor)
+
+
+def _each_once(assets: Iterable[AnyAsset]) -> list[AnyAsset]:
+    """Returns the assets without the specs of what another one makes, or another spec names."""
+    every = list(assets)
+    taken = {key for asset in every if isinstance(asset, dg.AssetsDefinition) for key in keys_of(asset)}
+    kept: list[AnyAsset] = []
+    for asset in every:
+        if isinstance(asset, dg.AssetsDefinition):
+            kept.append(asset)
+        elif asset.key not in taken:
+            taken.add(asset.key)
+            kept.append(asset)
+    return kept
 
 
 def _operations(
@@ -131,7 +198,7 @@ def _operations(
     assets = [asset for cookbook in found.cookbooks for asset in cookbook.assets]
     checks = [check for cookbook in found.cookbooks for check in cookbook.checks]
     recipes = [recipe for cookbook in found.cookbooks for recipe in cookbook.recipes]
-    keys = [key for asset in (*assets, *boards) for key in asset.keys]
+    keys = [key for asset in (*assets, *boards) for key in keys_of(asset)]
     return [
         *(reaper, housekeeping, retraining_sensor(recipes, jobs)),
         alerts_sensor(checks, [job.name for job in jobs], keys),

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from blut_assets.building import build_definitions, installed
+from blut_assets.building import assemble, installed, refuse_left_out, without_resources
 from blut_resources.dagster_private.startup import without_collector
 
 with without_collector():
@@ -21,6 +21,8 @@ def beside_cookbooks() -> list[dg.Definitions]:
     return [dg.load_from_defs_folder(path_within_project=here)]
 
 
-discovered = installed()
+beside = beside_cookbooks()
+discovered = without_resources(installed(), {key for one in beside for key in one.resources or ()})
+refuse_left_out(discovered)
 with without_collector():
-    defs = dg.Definitions.merge(build_definitions(executor=in_process_or_multiprocess), *beside_cookbooks())
+    defs = dg.Definitions.merge(assemble(discovered, executor=in_process_or_multiprocess), *beside)

@@ -104,7 +104,7 @@ def glance(instance: dg.DagsterInstance, spec: StageSpec) -> Glance | None:
     return Glance("unchanged")
 
 
-def corpus_watch_sensor(assets: Sequence[dg.AssetsDefinition]) -> dg.SensorDefinition:
+def corpus_watch_sensor(assets: Sequence[object]) -> dg.SensorDefinition:
     """Returns the sensor over all source assets."""
     specs = [spec for asset in assets if (spec := spec_of(asset)) and spec.source]
 

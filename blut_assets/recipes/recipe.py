@@ -57,11 +57,12 @@ Annotated = Callable[
 sources as they are now and as they were before, where nothing may be known."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recipe:
     """Defines a job over a fixed set of assets, configured by one typed form.
 
     ``configure`` turns the validated args into a config per asset name; assets it leaves out get defaults.
+    A plain asset goes by the name of its op, and its config is any ``dagster.Config`` or mapping.
 
     Attributes:
         backend: in a word, with what it computes, for the catalogue; the cookbook's name if empty.
@@ -76,7 +77,7 @@ class Recipe:
     args: type[RecipeArgs]
     assets: Sequence[dg.AssetsDefinition]
     output: type[Artifact]
-    configure: Callable[[Any], Mapping[str, StageConfig]]
+    configure: Callable[[Any], Mapping[str, Any]]
     input_kinds: Sequence[str] = ()
     metric: Metric | None = None
     backend: str = ""
@@ -118,24 +119,29 @@ class Recipe:
         return args  # pyright: ignore[reportPossiblyUnboundVariable]
 
     def configs(self, args: RecipeArgs) -> dict[dg.AssetKey, StageConfig]:
-        """Returns the config of every asset of the recipe."""
+        """Returns the config of every stage asset of the recipe."""
         chosen = dict(self.configure(args))
         configs: dict[dg.AssetKey, StageConfig] = {}
         for asset in self.assets:
-            spec = spec_of(asset)
-            assert spec is not None, f"{asset.key} is no stage asset"
-            config = chosen.pop(spec.key.path[-1], None) or spec.config()
-            configs[spec.key] = config.model_copy(update={name: getattr(args, name) for name in COMMON})
-        if chosen:
-            raise ValueError(f"recipe {self.name} configures assets it does not run: {sorted(chosen)}")
+            if spec := spec_of(asset):
+                config = chosen.pop(spec.key.path[-1], None) or spec.config()
+                configs[spec.key] = config.model_copy(update={name: getattr(args, name) for name in COMMON})
+        plain = {asset.node_def.name for asset in self.assets if not spec_of(asset)}
+        if unknown := sorted(chosen.keys() - plain):
+            raise ValueError(f"recipe {self.name} configures assets it does not run: {unknown}")
         return configs
+
+    def _plain_configs(self, args: RecipeArgs) -> dict[str, Any]:
+        """Returns the config of its plain assets, by the names of their ops."""
+        chosen = self.configure(args)
+        names = [asset.node_def.name for asset in self.assets if not spec_of(asset)]
+        return {name: _plain_config(chosen[name]) for name in names if name in chosen}
 
     def run_config(self, args: RecipeArgs) -> dict[str, Any]:
         """Returns Dagster run config with one entry per asset."""
-        configs = self.configs(args)
-        return {
-            "ops": {"__".join(key.path): {"config": c.model_dump(mode="json")} for key, c in configs.items()}
-        }
+        stages = {"__".join(key.path): one.model_dump(mode="json") for key, one in self.configs(args).items()}
+        configs = {**stages, **self._plain_configs(args)}
+        return {"ops": {name: {"config": config} for name, config in configs.items()}}
 
     def job(self, extras: Sequence[str] = (), executor: dg.ExecutorDefinition | None = None) -> Any:
         """Returns the Dagster job;
@@ -156,7 +162,7 @@ class Recipe:
 
         return dg.define_asset_job(
             self.name,
-            selection=dg.AssetSelection.assets(*[asset.key for asset in self.assets]),
+            selection=dg.AssetSelection.assets(*[key for asset in self.assets for key in asset.keys]),
             config=dg.ConfigMapping(to_run_config, {**self.args.to_fields_dict(), EXECUTION: execution}),
             description=self.description,
             tags={RECIPE_TAG: self.name},
@@ -208,7 +214,7 @@ class Recipe:
         marks = {**(tags or {}), RECIPE_TAG: self.name}
         return dg.define_asset_job(
             name,
-            selection=dg.AssetSelection.assets(*[asset.key for asset in self.assets]),
+            selection=dg.AssetSelection.assets(*[key for asset in self.assets for key in asset.keys]),
             config=config,
             tags=marks,
             run_tags={**marks, **fixed_tags(values, config)},
@@ -235,6 +241,10 @@ class Recipe:
         if info is None:
             return "see `blut recipe show`"
         return allowed_values(info) + (f" ({info.description})" if info.description else "")
+
+
+def _plain_config(config: Any) -> Any:
+    return config.model_dump(mode="json") if isinstance(config, dg.Config) else config
 
 
 def _plain(value: Any) -> Any:

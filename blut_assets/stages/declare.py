@@ -127,7 +127,8 @@ def stage_asset(
             **checked(spec.key.to_user_string(), options, spec.memoised),
             key=spec.key,
             ins={
-                name: dg.AssetIn(key=key, partition_mapping=mappings.get(name)) for name, key in keys.items()
+                name: dg.AssetIn(key=key, input_manager_key=HANDLES_KEY, partition_mapping=mappings.get(name))
+                for name, key in keys.items()
             },
             group_name=group,
             code_version=spec.code.value,

@@ -119,13 +119,14 @@ def given_as(hint: Any, found: Found, store: Callable[[], ArtifactStore], declar
         raise WrongKind(f"is asked for as {_name(hint)}, and is {_kind(found)}: {REMEDY}")
     if isinstance(found.made, asked):
         return found.made
-    if found.kind and asked.kind != Artifact.kind and found.kind not in _kinds(asked):
+    if found.kind and asked.kind != Artifact.kind and found.kind not in kinds_of(asked):
         raise WrongKind(f"is asked for as {asked.__name__} (kind {asked.kind}), and is {_kind(found)}")
     return typed(asked, found.handle)
 
 
-def _kinds(asked: type[Artifact]) -> set[str]:
-    return {asked.kind}.union(*(_kinds(one) for one in asked.__subclasses__()))
+def kinds_of(asked: type[Artifact]) -> set[str]:
+    """Returns the kinds that an input of a class takes: its own, and those of what is derived from it."""
+    return {asked.kind}.union(*map(kinds_of, asked.__subclasses__()))
 
 
 def _kind(found: Found) -> str:

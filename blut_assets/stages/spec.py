@@ -139,7 +139,7 @@ class StageSpec:
         return {**made_of, "config": config.fingerprinted(), **computed_by}
 
 
-def specs_of(assets: Iterable[dg.AssetsDefinition]) -> dict[dg.AssetKey, StageSpec]:
+def specs_of(assets: Iterable[object]) -> dict[dg.AssetKey, StageSpec]:
     """Returns the declarations of stage assets, by key."""
     return {spec.key: spec for asset in assets if (spec := spec_of(asset))}
 
@@ -150,9 +150,11 @@ def in_order(specs: Mapping[dg.AssetKey, StageSpec]) -> list[StageSpec]:
     return [specs[key] for key in order.static_order() if key in specs]
 
 
-def spec_of(asset: dg.AssetsDefinition) -> StageSpec | None:
+def spec_of(asset: object) -> StageSpec | None:
     """Returns the declaration behind an asset, or None if it is not a stage asset."""
-    function = getattr(asset.op.compute_fn, "decorated_fn", None) if asset.is_executable else None
+    if not (isinstance(asset, dg.AssetsDefinition) and asset.is_executable):
+        return None
+    function = getattr(getattr(asset.node_def, "compute_fn", None), "decorated_fn", None)
     spec: StageSpec | None = getattr(function, "__blut_stage__", None)
     if spec is None or spec.partitions == asset.partitions_def:
         return spec

@@ -31,7 +31,10 @@ class Box:
 def pictures(cookbook: Cookbook) -> str:
     """Pictures that show every asset: one for each recipe, but for those that another's shows as well."""
     specs = {spec.key: spec for asset in cookbook.assets if (spec := spec_of(asset))}
-    sets = {recipe.name: frozenset(asset.key for asset in recipe.assets) for recipe in cookbook.recipes}
+    sets = {
+        recipe.name: frozenset(key for asset in recipe.assets for key in asset.keys)
+        for recipe in cookbook.recipes
+    }
     drawn = [
         keys for keys in dict.fromkeys(sets.values()) if not any(keys < other for other in sets.values())
     ]

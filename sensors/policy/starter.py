@@ -47,7 +47,7 @@ def last_passed(instance: dg.DagsterInstance, recipes: Sequence[Recipe]) -> Pass
         args = args_of(run)
         if recipe is None or args is None:
             continue
-        found = artifacts_of(instance, run.run_id, [asset.key for asset in recipe.assets])
+        found = artifacts_of(instance, run.run_id, [key for asset in recipe.assets for key in asset.keys])
         if any(facts.get("passed") is True for facts in found.values()):
             return Passed(run.run_id, recipe.name, _chosen(recipe, args))
     return None

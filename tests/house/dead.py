@@ -24,7 +24,7 @@ CALLED_ELSEWHERE: Mapping[str, tuple[str, ...]] = {
         *("build_defs", "get_scaffold_params", "scaffold"),
     ),
     "`dagster.yaml` names it": ("LockedSqliteStorage",),
-    "any Dagster project does": ("ContainedPipesClient",),
+    "any Dagster project does": ("ContainedPipesClient", "build_definitions"),
     "Python calls them": ("__getattr__", "__exit__", "path_stats"),
     "urllib calls them": ("redirect_request", "http_open", "https_open"),
     "PyTorch calls it": ("forward",),

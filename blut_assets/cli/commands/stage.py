@@ -93,8 +93,8 @@ def run_stage(
         from blut_assets.stages.spec import spec_of
         from blut_resources.instance.instance import open_instance
 
-        assets = [asset for cookbook in discovered.cookbooks for asset in cookbook.assets]
-        chosen = {asset.key.to_user_string(): asset for asset in assets}.get(name)
+        stages = [asset for cookbook in discovered.cookbooks for asset in cookbook.stages().values()]
+        chosen = {asset.key.to_user_string(): asset for asset in stages}.get(name)
         spec = spec_of(chosen) if chosen else None
         if chosen is None or spec is None:
             wrong(f"no stage is called {name!r}; `blut stage list` lists them")

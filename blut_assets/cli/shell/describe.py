@@ -37,12 +37,12 @@ def _recipe(recipe: Recipe, cookbook: Cookbook) -> Described:
         "arguments": arguments(recipe.args, recipe.template()),
         "schema": recipe.args.model_json_schema(),
         "template": recipe.template(),
-        "assets": [asset.key.to_user_string() for asset in recipe.assets],
+        "assets": [key.to_user_string() for asset in recipe.assets for key in asset.keys],
     }
 
 
 def _stages(cookbook: Cookbook) -> Sequence[Described]:
-    rows = [(asset, spec) for asset in cookbook.assets if (spec := spec_of(asset))]
+    rows = [(asset, spec) for asset in cookbook.stages().values() if (spec := spec_of(asset))]
     return [
         {
             "name": spec.key.to_user_string(),

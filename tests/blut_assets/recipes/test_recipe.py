@@ -4,18 +4,14 @@ import json
 import os
 import subprocess
 import sys
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import dagster as dg
 import pytest
 import yaml
 
-from blut_assets.building import assemble
 from blut_assets.definitions import defs, discovered
-from blut_assets.discovery import discover
 from blut_assets.recipes import ArgsError, Recipe
-from blut_assets.wiring import WiringError
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT
 from tests.forked import RUN, server
@@ -83,77 +79,6 @@ def test_the_ui_is_refused_the_same_values() -> None:
         )
 
 
-def _point(name: str, value: str) -> EntryPoint:
-    return EntryPoint(name=name, value=value, group="blut.cookbooks")
-
-
-def test_a_broken_cookbook_is_reported_and_the_others_load(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / "broken_pack.py").write_text("raise RuntimeError('boom')\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    found = discover(
-        [_point("lamquant", "cookbooks.lamquant:cookbook"), _point("broken", "broken_pack:cookbook")]
-    )
-    assert [cookbook.name for cookbook in found.cookbooks] == ["lamquant"]
-    assert found.left_out == {"broken": "RuntimeError: boom"}
-    assert "broken_pack" in caplog.text
-    assert assemble(found).resolve_job_def("lamquant_joint_codec")
-
-
-def test_a_cookbook_that_takes_another_ones_names_is_left_out() -> None:
-    twice = [_point(name, "cookbooks.lamquant:cookbook") for name in ("one", "two")]
-    found = discover(twice)
-    assert len(found.cookbooks) == 1
-    assert "already called 'lamquant'" in found.left_out["two"]
-
-
-WRONG_EDGE = """
-from blut_assets.artifacts import Artifact
-from blut_assets.recipes import Cookbook
-from blut_assets.stages import stage_asset
-class Pear(Artifact): pass
-class Plum(Artifact): pass
-@stage_asset(cookbook="fruit", group="a")
-def pear(stage) -> Pear: return Pear()
-@stage_asset(cookbook="fruit", group="a")
-def jam(stage, pear: Plum) -> Plum: return Plum()
-@stage_asset(cookbook="fruit", group="a")
-def pie(stage, apple: Pear) -> Pear: return Pear()
-def cookbook(): return Cookbook("fruit", [pear, jam, pie], [])
-"""
-
-
-def test_a_wrong_edge_is_an_error_with_both_assets_and_types(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "fruit_pack.py").write_text(WRONG_EDGE)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(WiringError) as refused:
-        assemble(discover([_point("fruit", "fruit_pack:cookbook")]))
-    assert "fruit/jam takes pear: Plum, but fruit/pear makes Pear" in str(refused.value)
-    assert "fruit/pie takes apple: Pear from fruit/apple, but no stage asset has that key" in str(
-        refused.value
-    )
-
-
-@pytest.mark.slow
-def test_a_wrong_edge_fails_definitions_validate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "fruit_pack.py").write_text(
-        WRONG_EDGE + "from blut_assets.building import assemble\n"
-        "from blut_assets.discovery import Discovered\n"
-        "defs = assemble(Discovered([cookbook()]))\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-m", "dagster", "definitions", "validate", "-m", "fruit_pack"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1
-    assert "fruit/jam takes pear: Plum, but fruit/pear makes Pear" in done.stdout + done.stderr
-
-
 @pytest.mark.slow
 def test_the_command_lists_shows_and_refuses(home: Path) -> None:
     def blut(*args: str) -> subprocess.CompletedProcess[str]:
@@ -182,16 +107,3 @@ def test_the_control_plane_imports_no_training_library() -> None:
     heavy = {"torch", "transformers", "trl", "numba", "scipy", "numpy", "edfio", "matplotlib"}
     heavy |= {"peft", "datasets", "accelerate", "tokenizers", "gguf", "llama_cpp"}
     assert heavy & set(loaded) == set()
-
-
-def test_a_cookbook_that_is_left_out_is_reported_once(home: Path, tmp_path: Path) -> None:
-    info = tmp_path / "broken-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[blut.cookbooks]\nbroken = broken_pack:cookbook\n")
-    (tmp_path / "broken_pack.py").write_text("raise RuntimeError('boom')\n")
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    for command in (["recipe", "list"], ["plan", JOINT.name, "--set", "edf_root=/x"], ["doctor"]):
-        done = subprocess.run([*BLUT, *command], env=environment, capture_output=True, text=True)
-        said = done.stdout + done.stderr
-        assert said.count("boom") == 1, said
