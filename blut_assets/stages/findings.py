@@ -5,7 +5,7 @@ what is shown of it, and whether it is reusable.
 import inspect
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ class Findings:
         reusable: whether the result may answer a later run.
         gpus: how many GPUs its payloads were given at most.
         isolation: what held its isolated payloads; None if it had none.
+        messages: what payloads that know nothing of Blut have reported as custom messages.
     """
 
     def __init__(self, spec: StageSpec, warn: Callable[[str], None]) -> None:
@@ -32,6 +33,7 @@ class Findings:
         self.reusable = spec.memoised
         self.gpus = 0
         self.isolation: Held | None = None
+        self.messages: list[Any] = []
 
     def show(self, /, **metadata: Any) -> None:
         """Add metadata, made harmless: texts may be of strangers."""
@@ -49,6 +51,14 @@ class Findings:
                 " Landlock nor user namespaces): isolation is `none`, and the result is not reused"
             )
         self.isolation = HELD[max(HELD.index(one) for one in (held, self.isolation or held))]
+
+    def found_unheld(self, names: Sequence[str]) -> None:
+        """Note that a payload has read inputs outside the store that nobody saw to be as digested."""
+        self.reusable = False
+        self._warn(
+            f"{self._name}: {', '.join(names)}: lies outside the store and was read by a program without"
+            " payload_session(), so nobody has seen that it was what was digested: the result is not reused"
+        )
 
     def found_undeclared(self, module: str) -> None:
         """Note that a payload runs whose source is not a part of the code version."""

@@ -19,6 +19,7 @@ from blut_assets.stages.footprints import Kind, peaks_before
 from blut_assets.stages.limits import LimitsConfig
 from blut_assets.stages.memory_limit import ChosenLimits, choose
 from blut_assets.stages.recording import RunRecorder
+from blut_assets.stages.reported import reported
 from blut_assets.stages.spec import StageSpec
 from blut_resources.containment.asked import contained
 from blut_resources.containment.limits import Limits
@@ -119,6 +120,8 @@ class PayloadRunner:
                     yield self._observed(event)
             elif event["event"] == "done":
                 facts = event["facts"]
+            elif event["event"] == "reported":
+                facts = {**reported(self.context, self.findings, payload, event), **facts}
             elif event["event"] == "ended" and kept_back:
                 yield self._observed(kept_back)
             self._heed(event)

@@ -100,6 +100,11 @@ class Stage:
         return self._findings.isolation
 
     @property
+    def messages(self) -> list[Any]:
+        """Returns the custom messages of its payloads that are ordinary Pipes scripts, in their order."""
+        return self._findings.messages
+
+    @property
     def shown(self) -> dict[str, Any]:
         """Returns the metadata of the materialization so far."""
         return self._findings.shown
@@ -179,6 +184,10 @@ class Stage:
 
         One that is ``isolated`` opens nothing but its inputs, ``out``, a directory of its own and what that
         says besides; its environment is clean and its ``work`` its own. `isolation` says what holds it.
+
+        An ordinary Pipes script will do: it finds ``config``, ``inputs``, ``out`` and ``work`` in the extras
+        of its context. The metadata of the materialization that it reports are its facts, and are shown; its
+        checks are kept too, and `messages` has its custom messages.
 
         Of the environment a payload gets what computing needs, and no secrets; ``variables`` names what this
         one needs besides, such as a key.

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 CONFIG_ENV = "BLUT_PAYLOAD_CONFIG"
 FROZEN = {"fingerprint": str, "config": dict, "inputs": dict, "out": str, "work": str}
 LOWEST = "lowest-loss"
+EVENT = "report_custom_message"
+"""The method of the Pipes protocol that carries an event."""
 SESSION = "blut"
 """The word by which the other side knows that all that follows are events."""
 MESSAGE_MAX = 4 << 20
@@ -204,6 +206,22 @@ def payload_session() -> Iterator[PayloadSession]:
             raise SystemExit(held.named(message) if held else message) from error
 
 
+def tell_uncounted_files() -> None:
+    """Report, for a program that has opened no session, what it read beyond its code version."""
+    started = sys.modules["blut_resources.payloads.code"]
+    path, config = _message_file(), os.environ.get(CONFIG_ENV)
+    if path is None or config is None:
+        return
+    frozen = _frozen(config)
+    own = [frozen["out"], frozen["work"], *frozen["inputs"].values()]
+    with open(path, "a", encoding="utf-8") as file:  # noqa: PTH123
+
+        def tell(read: str) -> None:
+            file.write(f"{_message(EVENT, {'payload': {'event': started.UNCOUNTED, 'path': read}})}\n")
+
+        started.tell_uncounted(tell, own)
+
+
 def _frozen(path: str) -> dict[str, Any]:
     """Returns what the file says, with all that there has to be."""
     try:
@@ -278,7 +296,7 @@ def _pipes(path: str) -> Iterator[Send]:
     """Speak the Pipes protocol, one line of JSON a message; dagster_pipes is slower to import than Python."""
 
     def tell(method: str, params: dict[str, Any]) -> None:
-        line = json.dumps({"__dagster_pipes_version": "0.1", "method": method, "params": params})
+        line = _message(method, params)
         if len(line) > MESSAGE_MAX and method != "closed":
             raise ValueError(
                 f"a message of {len(line)} bytes, of {MESSAGE_MAX >> 20} MiB at most; write it to a file in"
@@ -291,13 +309,17 @@ def _pipes(path: str) -> Iterator[Send]:
 
     tell("opened", {"extras": {SESSION: True}})
     try:
-        yield lambda event: tell("report_custom_message", {"payload": event})
+        yield lambda event: tell(EVENT, {"payload": event})
     except BaseException as error:
         from traceback import TracebackException
 
         tell("closed", {"exception": _described(TracebackException.from_exception(error))})
         raise
     tell("closed", {})
+
+
+def _message(method: str, params: dict[str, Any]) -> str:
+    return json.dumps({"__dagster_pipes_version": "0.1", "method": method, "params": params})
 
 
 def _described(error: TracebackException) -> dict[str, Any]:

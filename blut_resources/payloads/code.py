@@ -95,6 +95,11 @@ def _read_below(places: tuple[str, ...], args: tuple[object, ...]) -> str | None
     return path if os.path.isfile(path) else None  # noqa: PTH113
 
 
+def heard() -> bool:
+    """Says whether somebody is told of such files."""
+    return bool(_tell)
+
+
 def tell_uncounted(tell: Callable[[str], None], own: Sequence[str]) -> None:
     """Be told of every such file, those before included, but for what lies below ``own``: it is an input."""
     places = tuple(f"{os.path.abspath(path)}{os.sep}" for path in own)  # noqa: PTH100

@@ -49,7 +49,7 @@ def let(isolation: Isolation, place: Path, out: Path, inputs: Iterable[Path]) ->
     """Returns what a payload has to open besides:
     its order, its source and its inputs, and where it writes.
     """
-    told = [place / "config.json", place / "code.json", place / "code", Path(START)]
+    told = [place / "config.json", place / "context.json", place / "code.json", place / "code", Path(START)]
     written = [place / "messages", place / "work", place / "inputs", out]
     return isolation.also(read=[*told, *inputs], write=written)
 

@@ -6,7 +6,7 @@ whole process tree held in a unit of its own, and success only after the payload
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from blut_resources.payloads.watching import has_ended, wanted, watched
 from blut_resources.runs.cancelling import time_given
 
 LOCAL = LocalLauncher()
+CONTEXT = "context.json"
 OURS = ("gauge", "gpu_starved")
 """Events that the payload has not sent."""
 
@@ -51,7 +52,9 @@ def run_payload(
     """Run the payload to its end, yielding each event as it arrives.
 
     Its last one is ``done``. Of our own are ``started`` before them, ``gauge`` and ``gpu_starved`` between
-    them, and after all others ``ended``, with ``outcome`` and ``enforcement``.
+    them, and after all others ``ended``, with ``outcome`` and ``enforcement``. A program that knows nothing
+    of Blut says no ``done``, but opens and closes Dagster Pipes: what it has reported to Dagster comes before
+    that, as ``reported`` with ``results`` and ``messages``.
 
     ``admit`` is entered before a process starts and left after the last one is gone. A payload that was told
     to outlive its owner, and did, is taken over instead: it has its lease. ``last_words`` gets the place of
@@ -70,8 +73,8 @@ def run_payload(
         held.callback(orphans.forget, payload.work, place)
         note_run(place, home_of(context.instance), context.run.run_id, payload.name)
         reader = MessageTail(place / MESSAGES, consumed(place) if orphan else 0)
-        injector = dg.PipesEnvContextInjector()
-        session = held.enter_context(dg.open_pipes_session(context, injector, reader))
+        injector = dg.PipesFileContextInjector(str(place / CONTEXT))
+        session = held.enter_context(dg.open_pipes_session(context, injector, reader, payload.frozen()))
         lease = None
         if orphan is None:
             lease = held.enter_context(admit())
@@ -106,9 +109,13 @@ def run_payload(
             last_words(place)
             raise
         outcome = unit.wait()
-        _demand_success(payload, outcome, reader.torn, said, log.tail, diverged)
+        finished = said.get("event") == "done" or (reader.ordinary and reader.closed)
+        _demand_success(payload, outcome, reader.torn, finished, log.tail, diverged)
         if payload.isolation and payload.compiled:
             keep_compiled(place / "work", compiled_for(payload.compiled, payload.files.digests))
+        if reader.ordinary:
+            reported = {"results": session.get_reported_results(), "messages": session.get_custom_messages()}
+            yield {"event": "reported", **reported}
         yield {"event": "ended", "outcome": outcome, "enforcement": unit.enforcement}
 
 
@@ -146,7 +153,7 @@ def _demand_success(
     payload: Payload,
     outcome: Outcome,
     torn: int,
-    last: Mapping[str, Any],
+    finished: bool,
     printed: str,
     diverged: str,
 ) -> None:
@@ -158,5 +165,6 @@ def _demand_success(
     if torn:
         what = f"exit status 0, but its last message is cut off ({torn} bytes)"
         raise PayloadFailed(f"{module}: {what}", outcome)
-    if last.get("event") != "done":
-        raise PayloadFailed(f"{module}: exit status 0 without `done`; nothing it wrote is used", outcome)
+    if not finished:
+        what = "exit status 0 without `done`, or without the end of Dagster Pipes"
+        raise PayloadFailed(f"{module}: {what}; nothing it wrote is used", outcome)

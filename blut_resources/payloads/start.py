@@ -18,14 +18,20 @@ def start() -> None:
     with open(told, encoding="utf-8") as file:  # noqa: PTH123
         code = json.load(file)
     sys.path[:] = code["path"]
-    from blut_resources.payloads.code import pin, watch
+    from blut_resources.payloads.code import heard, pin, watch
 
     pin(module, code["modules"], code["files"])
     watch(code["roots"], code["counted"])
     sys.argv[:] = [module]
     from runpy import run_module
 
-    run_module(module, run_name="__main__", alter_sys=True)
+    try:
+        run_module(module, run_name="__main__", alter_sys=True)
+    finally:
+        if not heard():  # it has opened no session
+            from blut_resources.payload_kit.session import tell_uncounted_files
+
+            tell_uncounted_files()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ DEAF = "import os, signal, time; os.setsid(); signal.signal(signal.SIGTERM, sign
 
 def main() -> None:
     with open_dagster_pipes() as pipes:
-        how = pipes.extras
+        how = pipes.extras.get("config", pipes.extras)
         pipes.log.info(how.get("says", "at work"))
         if "start" in how:
             child = subprocess.Popen([sys.executable, "-I", "-S", "-c", DEAF])
@@ -36,6 +36,14 @@ def main() -> None:
             time.sleep(300)
         if how.get("kills"):
             os.kill(os.getpid(), signal.SIGKILL)
+        if how.get("reads"):
+            Path(__file__).with_name("-".join(["swapped.py"])).read_text()  # nothing finds that before
+        if how.get("epochs"):
+            for epoch in range(how["epochs"]):
+                metrics = {"loss": 1.0 / (epoch + 1)}
+                pipes.report_custom_message({"event": "epoch", "epoch": epoch, "metrics": metrics})
+        if "out" in pipes.extras:
+            Path(pipes.extras["out"], "model").write_text("a model")
         for name, passed in how.get("checks", {}).items():
             pipes.report_asset_check(name, passed=passed, severity="WARN", metadata={"rows": 3})
         facts = {"rows": 7, "threads": int(os.environ.get("OMP_NUM_THREADS", 0))}
