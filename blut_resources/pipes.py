@@ -213,7 +213,7 @@ class ContainedPipesClient(dg.PipesSubprocessClient):
                 about = {**unit.enforcement.as_metadata(), **outcome.as_metadata(), "outcome": word}
                 failure = dg.Failure(lines(f"{name}: {why}"), about, allow_retries=outcome.retry)
                 if word == "oom-kill" and (larger := more_memory.next_size(limits.memory_max, ceiling)):
-                    more_memory.ask_again(context, failure, larger)
+                    more_memory.ask_again(context, name, failure, larger)
                 raise failure
             return Completed(session, outcome, unit.enforcement, time.monotonic() - started)
 

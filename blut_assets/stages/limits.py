@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import dagster as dg
@@ -10,7 +10,6 @@ from pydantic import Field, model_validator
 
 from blut_resources.containment.limits import Limits
 from blut_resources.machine.amounts import parse_size
-from blut_resources.payloads.more_memory import next_size
 
 
 class LimitsConfig(dg.Config, extra="forbid"):
@@ -60,11 +59,10 @@ class LimitsConfig(dg.Config, extra="forbid"):
         args = {self.NAMES.get(name, name): value for name, value in said.items()}
         return Limits.resolve(args, os.environ if env is None else env, defaults)
 
-    def next_size_up(self, limits: Limits) -> Limits | None:
-        """Returns what to try after an out-of-memory kill: more, up to the ceiling; else None."""
-        ceiling = parse_size(self.oom_retry_up_to, "oom_retry_up_to") if self.oom_retry_up_to else None
-        size = next_size(limits.memory_max, ceiling)
-        return replace(limits, memory_max=size) if size else None
+    @property
+    def ceiling(self) -> int | None:
+        """Returns the bytes up to which a limit may be raised; None if it may not."""
+        return parse_size(self.oom_retry_up_to, "oom_retry_up_to") if self.oom_retry_up_to else None
 
 
 @dataclass(frozen=True)

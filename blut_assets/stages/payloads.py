@@ -1,4 +1,4 @@
-"""Runs a stage's payload: waits for its turn, passes on its reports, gives it more memory if told to."""
+"""Runs a stage's payload: waits for its turn, passes on its reports, asks for more memory if it may."""
 
 import base64
 import contextlib
@@ -24,14 +24,14 @@ from blut_assets.stages.spec import StageSpec
 from blut_resources.containment.asked import contained
 from blut_resources.containment.limits import Limits
 from blut_resources.containment.unit import Enforcement
-from blut_resources.files.durable import remove_tree
 from blut_resources.files.foreign import read_regular
 from blut_resources.leases.lease import Lease, Needs, estimate
 from blut_resources.machine import energy
 from blut_resources.machine.amounts import parse_size
 from blut_resources.machine.gpus import DECLARED
 from blut_resources.machine.gpus import gpus as gpus_here
-from blut_resources.machine.memory import memory, size_text
+from blut_resources.machine.memory import memory
+from blut_resources.payloads import more_memory
 from blut_resources.payloads.admission import admitted
 from blut_resources.payloads.code import UNCOUNTED
 from blut_resources.payloads.payload import Payload, PayloadFailed
@@ -77,29 +77,25 @@ class PayloadRunner:
         """Run a payload within the asset's limits; yields an observation per epoch, returns the facts.
 
         Raises:
-            PayloadFailed: if it did not reach ``done``; after an out-of-memory kill only where no larger
-                limit is allowed.
+            PayloadFailed: if it did not reach ``done``.
+            RetryRequested: if it was killed for lack of memory and a larger limit is allowed.
             NeverFits: if this machine can never give what it needs.
         """
         gpus = self._gpus(gpus)
         peaks = peaks_before(self.context.instance, self._spec.key, self._kind(self.findings.gpus))
         choice = choose(contained(os.environ), self._limits, self._spec.footprint, peaks)
+        if (wanted := more_memory.remembered(self.context)) and wanted > (choice.limits.memory_max or 0):
+            limits = replace(choice.limits, memory_max=wanted)
+            choice = replace(choice, limits=limits, reason="oom_retry_up_to")
         self._say_chosen(choice)
-        limits = choice.limits
-        there = set(payload.out.iterdir()) if payload.out.is_dir() else set()
-        while True:
-            try:
-                return (yield from self._once(replace(payload, limits=limits), gpus, peaks))
-            except PayloadFailed as error:
-                larger = self._limits.next_size_up(limits) if error.outcome.kind == "oom-kill" else None
-                if larger is None or larger.memory_max is None:
-                    raise
-                again = f"{error}\n{self._name}: again, with {size_text(larger.memory_max)}"
-                self.context.log.warning(again)
-                limits = larger
-                self._say_chosen(replace(choice, limits=larger, reason="oom_retry_up_to"))
-                for half_written in set(payload.out.iterdir()) - there:
-                    remove_tree(half_written)
+        try:
+            return (yield from self._once(replace(payload, limits=choice.limits), gpus, peaks))
+        except PayloadFailed as error:
+            larger = more_memory.next_size(choice.limits.memory_max, self._limits.ceiling)
+            if error.outcome.kind != "oom-kill" or larger is None:
+                raise
+            failure = dg.Failure(lines(error), error.as_metadata(), allow_retries=False)
+            more_memory.ask_again(self.context, self._name, failure, larger)
 
     def _say_chosen(self, choice: ChosenLimits) -> None:
         """Say where its limits come from, if containment is asked for or declined."""

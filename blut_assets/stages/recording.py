@@ -42,6 +42,9 @@ class RunRecorder:
         self._status.write("asset_started", self._asset, durable=True, **self._facts)
         try:
             yield
+        except dg.RetryRequested as request:
+            self._retried(request)
+            raise
         except BaseException as error:
             self._failed(error)
             raise
@@ -107,6 +110,14 @@ class RunRecorder:
         except Exception as error:
             self._log.warning(f"{self._asset}: {self._logger} fails and gets nothing more of this: {error!r}")
             self._tracker, self._logger = NoTracker(), "none"
+
+    def _retried(self, request: dg.RetryRequested) -> None:
+        """Record that this attempt is followed by another."""
+        why: Any = request.__cause__
+        cause = why.metadata["outcome"].value if isinstance(why, dg.Failure) else type(why).__name__
+        error = why.description if isinstance(why, dg.Failure) else str(why)
+        self._status.write("asset_retried", self._asset, durable=True, cause=cause, error=str(error)[:4000])
+        self._tracked(lambda: self._tracker.finish(ok=False))
 
     def _failed(self, error: BaseException) -> None:
         outcome: Any = getattr(error, "outcome", None)

@@ -195,8 +195,9 @@ class Stage:
         Raises:
             SharedMemoryTooSmall: if /dev/shm has no room for those; nothing was started or waited for.
             CodeEdited: if the source of the payload has changed since the definitions were loaded.
-            PayloadFailed: if it did not reach ``done``; after an out-of-memory kill only when no larger
-                limit was allowed.
+            PayloadFailed: if it did not reach ``done``.
+            RetryRequested: if it was killed for lack of memory and a larger limit is allowed: Dagster makes
+                another attempt of the step, whose payload finds what it has left in ``work``.
         """
         check_shared_memory(workers, batch_bytes)
         payload = Payload(

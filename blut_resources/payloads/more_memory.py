@@ -42,7 +42,7 @@ def remembered(context: Context) -> int | None:
     return int(size) if size.isdecimal() and of == op.run_id else None  # a repeated run inherits tags
 
 
-def ask_again(context: Context, failure: dg.Failure, size: int) -> NoReturn:
+def ask_again(context: Context, name: str, failure: dg.Failure, size: int) -> NoReturn:
     """Raise Dagster's request for another attempt, whose limit will be so many bytes.
 
     Raises:
@@ -55,7 +55,7 @@ def ask_again(context: Context, failure: dg.Failure, size: int) -> NoReturn:
         number = op.retry_number
     except Exception:
         raise failure from None
-    context.log.warning(f"{failure.description}\nagain, with {size_text(size)}")
+    context.log.warning(f"{failure.description}\n{name}: again, with {size_text(size)}")
     raise dg.RetryRequested(max_retries=number + 1) from failure
 
 

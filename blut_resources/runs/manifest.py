@@ -167,7 +167,9 @@ def folded(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _fold(asset: dict[str, Any], event: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
     kind = event["kind"]
-    if kind in STATES:
+    if kind == "asset_retried":
+        asset["retried"] = [*asset.get("retried", ()), {**facts, "t": event["t"]}]
+    elif kind in STATES:
         times = {"started": event["t"]} if kind == "asset_started" else {"ended": event["t"]}
         asset |= {**facts, **times, "state": STATES[kind]}
     elif kind == "asset_failed":

@@ -11,12 +11,15 @@ from blut_assets.recipes import ArgsError
 from blut_resources.containment.backends.cgroup1 import Cgroup1
 from blut_resources.machine.memory import shared_memory
 from blut_resources.payloads import order
+from blut_resources.runs import manifest
+from blut_resources.runs.files import manifest_path
 from tests.contained import CHAIN, RESOURCES, defs, recipe
 from tests.e2e.scene import Scene
 from tests.lacking import lacking
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 MIB = 1 << 20
+OBSERVED = "ASSET_OBSERVATION"
 
 
 @pytest.fixture
@@ -132,12 +135,30 @@ def test_a_retry_policy_retries_an_exit_but_not_the_same_limit(scene: Scene) -> 
 
 
 @pytest.mark.usefixtures("cgroup1")
-def test_the_next_size_up_where_that_is_allowed(scene: Scene) -> None:
-    scene.behave(mib=300)
-    result = materialize(scene, memory_max="64M", oom_retry_up_to="1G")
+def test_the_next_size_up_is_a_retry_that_goes_on_from_the_checkpoint(scene: Scene) -> None:
+    scene.behave(mib=300, **{"from": 2})
+    result = materialize(scene, epochs=4, memory_max="64M", oom_retry_up_to="1G")
     assert result.success and scene.starts() == 2
     shown = scene.metadata()
     assert shown["memory_max"] == 1 << 30 and shown["peak_memory_bytes"] > 300 * MIB
+    assert scene.happened("resumed-at-2"), "what was computed before is not computed again"
+    (retry,) = result.filter_events(lambda event: event.is_step_up_for_retry)
+    assert "its memory limit of 64 MiB was reached" in str(retry.event_specific_data), "the UI shows why"
+    told = [event.asset_observation_data for event in result.all_events if event.event_type_value == OBSERVED]
+    assert [one.asset_observation.metadata["epoch"].value for one in told] == [0, 1, 2, 3]
+    asset = manifest.read(manifest_path(scene.home, result.run_id))["assets"]["contained/trained"]
+    assert asset["state"] == "computed" and [one["cause"] for one in asset["retried"]] == ["oom-kill"]
+    assert "cause" not in asset and asset["epochs"] == 4
+
+
+@pytest.mark.usefixtures("cgroup1")
+def test_the_last_size_is_the_end(scene: Scene) -> None:
+    scene.behave(mib=300)
+    result = materialize(scene, memory_max="64M", oom_retry_up_to="80M")
+    said, metadata = failure(result)
+    assert "its memory limit of 80 MiB was reached" in said and metadata["outcome"] == "oom-kill"
+    assert scene.starts() == 2
+    assert manifest.read(manifest_path(scene.home, result.run_id))["outcome"] == "oom"
 
     scene.behave(mib=300)
     said, _ = failure(materialize(scene, epochs=4, memory_max="64M", oom_retry_up_to="128M"))

@@ -41,7 +41,7 @@ def main() -> None:
         epoch, state = resume(session)
         note(how, f"resumed-at-{epoch}", session)
         for number in range(epoch, session.config["epochs"]):
-            state = train(state, how)
+            state = train(state, how if number >= how.get("from", 0) else {})
             save(session, number + 1, state)
             session.epoch(number, **dict.fromkeys(("loss", how.get("metric", "loss")), 1.0 / (number + 1)))
             note(how, f"epoch-{number}", session)
