@@ -1,6 +1,5 @@
 """Builds Dagster definitions of the installed cookbooks: for Blut's own code location, and for anybody's."""
 
-import difflib
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
@@ -20,6 +19,7 @@ with without_collector():
     from blut_assets.stages.handles import HANDLES
     from blut_resources.payloads import environment
     from blut_resources.runs import intent
+    from blut_resources.text import meant
     from sensors.alerts.sensor import alerts_sensor
     from sensors.corpus_watch import corpus_watch_sensor
     from sensors.housekeeping.sensor import housekeeping
@@ -127,9 +127,7 @@ def chosen_of(found: Discovered, names: Collection[str]) -> Discovered:
     known = [*books, *found.recipe_names()]
     missing = [name for name in names if name not in known]
     if missing and not found.left_out:
-        near = difflib.get_close_matches(missing[0], known, 1)
-        meant = f" (did you mean {near[0]!r}?)" if near else ""
-        told = f"only = {missing[0]!r}: neither a cookbook nor a recipe{meant}"
+        told = f"only = {missing[0]!r}: neither a cookbook nor a recipe{meant(missing[0], known)}"
         raise UnknownName(f"{told}; there are: {', '.join(known) or 'none'}")
     parts = [
         cookbook if cookbook.name in names else cookbook.narrowed_to(names) for cookbook in found.cookbooks

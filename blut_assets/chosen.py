@@ -1,9 +1,10 @@
 """Says which cookbooks are to be loaded: all that are installed, or those that $BLUT_COOKBOOKS names."""
 
-import difflib
 import os
 import re
 from importlib.metadata import EntryPoint, entry_points
+
+from blut_resources.text import meant
 
 GROUP = "blut.cookbooks"
 COOKBOOKS = "BLUT_COOKBOOKS"
@@ -22,10 +23,8 @@ def chosen() -> list[EntryPoint]:
     there = {point.name: point for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
     names = {name for name in re.split(r"[,\s]+", os.environ.get(COOKBOOKS, "")) if name}
     for name in sorted(names - there.keys()):
-        near = difflib.get_close_matches(name, there, 1)
-        meant = f" (did you mean {near[0]!r}?)" if near else ""
         raise UnknownCookbook(
-            f"{COOKBOOKS}={os.environ[COOKBOOKS]}: no cookbook is called {name!r}{meant}; there are:"
-            f" {', '.join(there) or 'none'}"
+            f"{COOKBOOKS}={os.environ[COOKBOOKS]}: no cookbook is called {name!r}{meant(name, there)}; there"
+            f" are: {', '.join(there) or 'none'}"
         )
     return [point for name, point in there.items() if not names or name in names]

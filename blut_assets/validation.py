@@ -4,7 +4,6 @@ Each fault is a sentence that ends in the place of the source, where that is kno
 agree is `wiring`'s to say.
 """
 
-import difflib
 import inspect
 import re
 from collections import Counter
@@ -19,7 +18,7 @@ from blut_assets.recipes import Cookbook, Recipe, RecipeArgs
 from blut_assets.recipes.cookbook import AnyAsset, keys_of
 from blut_assets.stages.spec import StageSpec, spec_of, specs_of
 from blut_assets.wiring import faults_of_edge
-from blut_resources.text import one_line
+from blut_resources.text import meant, one_line
 
 NAME = re.compile(r"[A-Za-z0-9_]+")
 """What Dagster takes as the name of a job."""
@@ -148,7 +147,7 @@ def faults_beside(cookbook: Cookbook, there: Known) -> Iterator[str]:
                 of = _of_gone(there.owner(key)) or ", which no cookbook lists among its assets"
                 yield f"{runs}{of}{place}"
         for kind in sorted(set() if there.kinds_unknown else set(recipe.input_kinds) - there.kinds):
-            what = f"input_kinds has {kind!r}, a kind of no artifact or data{_meant(kind, there.kinds)}"
+            what = f"input_kinds has {kind!r}, a kind of no artifact or data{meant(kind, there.kinds)}"
             yield f"recipe {recipe.name}: {what}{place}"
     for key in sorted({one.asset_key for check in cookbook.checks for one in check.check_keys}):
         if key not in there.assets:
@@ -166,7 +165,7 @@ def _of_stage(spec: StageSpec, there: Known) -> Iterator[str]:
             yield f"{takes} from {key.to_user_string()}{_of_gone(owner)}{place}"
         else:
             name = key.to_user_string()
-            near = _meant(name, {one.to_user_string() for one in there.assets})
+            near = meant(name, {one.to_user_string() for one in there.assets})
             yield f"{takes} from {name}, but no asset has that key{near}{place}"
 
 
@@ -189,11 +188,6 @@ def taken_by(cookbook: Cookbook) -> set[dg.AssetKey]:
 
 def _of_gone(owner: str | None) -> str:
     return f" of the cookbook {owner}, which is left out" if owner else ""
-
-
-def _meant(name: str, names: Set[str]) -> str:
-    near = difflib.get_close_matches(name, sorted(names), 1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def _place(what: object) -> str:

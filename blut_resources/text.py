@@ -5,9 +5,11 @@ What is not shown as it stands is written as Python would: ``\\x1b``, ``\\u202e`
 """
 
 import codecs
+import difflib
 import html as _html
 import io
 import re
+from collections.abc import Iterable
 
 LINE, VARIABLE = 1000, 32_768
 """Characters of a line, and bytes of an environment variable, of which Linux takes 128 KiB."""
@@ -29,6 +31,12 @@ def one_line(value: object, most: int = LINE) -> str:
     what is longer loses its middle.
     """
     return _cut(_IN_A_LINE.sub(_written, _cut(str(value), most)), most)
+
+
+def meant(name: str, names: Iterable[str]) -> str:
+    """Returns which of the names one that is none of them may stand for, in words; empty if none is near."""
+    near = difflib.get_close_matches(name, sorted(names), 1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def lines(value: object) -> str:

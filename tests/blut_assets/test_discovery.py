@@ -1,5 +1,6 @@
 """A faulty cookbook costs itself and what depends on it; the others load, and validation says why."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,9 @@ import pytest
 
 from blut_assets import building
 from blut_assets.discovery import Discovered, discover
+from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT
+from tests.forked import RUN, server
 
 SHIPPED = ("lamquant", "cookbooks.lamquant:cookbook")
 HEAD = """
@@ -219,7 +222,7 @@ PLAIN = (
     HEAD
     + """
 @dg.asset(key=["fruit", "report"], deps=[pear], config_schema={"pages": int})
-def report(context): context.log.info(f"{context.op_config['pages']} pages")
+def report(context): context.log.info(f"{context.op_execution_context.op_config['pages']} pages")
 @dg.multi_asset(specs=[dg.AssetSpec(["fruit", "left"], deps=[pear]), dg.AssetSpec(["fruit", "right"])])
 def halves():
     yield dg.MaterializeResult(["fruit", "left"])
@@ -287,14 +290,14 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
 
 
 def program(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, env=os.environ, capture_output=True, text=True)
+    return server(*RUN).run(list(words), os.environ, REPOSITORY)
 
 
 def test_validation_fails_and_names_each_fault_while_the_rest_is_loaded(
     installed: Callable[[str], None], home: Path
 ) -> None:
     installed(HEAD + FAULTY["another output"][0])
-    dagster = [sys.executable, "-m", "dagster"]
+    dagster = ("-m", "dagster")
     done = program(*dagster, "definitions", "validate", "-m", "blut_assets.definitions")
     assert done.returncode == 1
     sentence = "cookbook fruit is left out: recipe fruit_salad: output = Plum, but its assets make Pear"
@@ -309,6 +312,23 @@ def test_a_command_about_another_cookbook_says_it_in_one_line(
 ) -> None:
     installed(HEAD + FAULTY["two types"][0])
     for command in (["recipe", "list"], ["plan", "lamquant_joint_codec", "--set", "edf_root=/x"], ["doctor"]):
-        done = program(*BLUT, *command)
+        done = program(*BLUT[1:], *command)
         said = done.stdout + done.stderr
         assert said.count("but fruit/pear makes Pear") == 1 and "Traceback" not in said
+
+
+def test_the_check_says_each_fault_with_its_place_and_which_cookbooks_are_sound(
+    installed: Callable[[str], None], home: Path, tmp_path: Path
+) -> None:
+    installed(HEAD + FAULTY["two types"][0])
+    check = (*BLUT[1:], "cookbook", "check")
+    every = program(*check)
+    fault = f"fruit/jam takes pear: Plum, but fruit/pear makes Pear ({tmp_path}/fruit_pack.py:12)"
+    assert every.returncode == 1 and not every.stderr
+    assert every.stdout.splitlines()[0] == f"fruit: {fault}"
+    assert every.stdout.splitlines()[1].startswith("lamquant: ok, ")
+    unknown = program(*check, "friut")
+    assert unknown.returncode == 2 and "did you mean 'fruit'?" in unknown.stderr
+    one = program(*check, "lamquant", "--json")
+    assert one.returncode == 0
+    assert json.loads(one.stdout) == [{"cookbook": "lamquant", "loaded": True, "faults": []}]

@@ -125,8 +125,10 @@ def _cookbooks() -> Iterator[Finding]:
     for cookbook in discovered.cookbooks:
         yield Finding(f"cookbook {cookbook.name}", "ok", f"{len(cookbook.recipes)} recipes")
     for name, reason in discovered.left_out.items():
-        remedy = f"pip install '{brought[name]}'" if name in brought else "mend or uninstall it"
-        yield Finding(f"cookbook {name}", "broken", f"left out: {reason}", remedy)
+        mend = f"mend what `blut cookbook check {name}` names, or uninstall it"
+        remedy = f"pip install '{brought[name]}'" if name in brought else mend
+        told = "; ".join(reason.splitlines())
+        yield Finding(f"cookbook {name}", "broken", f"left out: {told}", remedy)
     if not discovered.cookbooks and not discovered.left_out:
         remedy = f"install a package with an entry point in {GROUP}"
         yield Finding("cookbooks", "broken", "none is installed", remedy)
