@@ -11,13 +11,14 @@ keeps them.
 import inspect
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import dagster as dg
 
 from blut_assets.stages import reuse
+from blut_assets.stages.partitions import part
 from blut_assets.stages.spec import StageSpec, spec_of
 from blut_assets.stages.stage import call, planned
 from blut_resources.files.digest import digest_bytes
@@ -81,9 +82,11 @@ class Glance(NamedTuple):
     config: Mapping[str, Any] = {}
 
 
-def glance(instance: dg.DagsterInstance, spec: StageSpec) -> Glance | None:
-    """Look at a source as it was configured last; None where there is nothing to watch."""
-    record = instance.get_latest_materialization_event(spec.key)
+def glance(instance: dg.DagsterInstance, spec: StageSpec, partition: str | None = None) -> Glance | None:
+    """Look at a source, or one partition of it, as it was configured last; None where there is nothing to
+    watch.
+    """
+    record = next(reuse.materializations(instance, spec.key, partition, first=1), None)
     event = record.asset_materialization if record else None
     digest = reuse.digest_of(event) if event else ""
     if event is None or not digest:
@@ -94,7 +97,7 @@ def glance(instance: dg.DagsterInstance, spec: StageSpec) -> Glance | None:
     values = reuse.spec_of_event(event).get("config", {})
     try:
         config = spec.config(**values)
-        result = call(planned(spec, store, config), {}, config)
+        result = call(planned(spec, store, config, partition), {}, config)
         if inspect.isgenerator(result):
             list(result)
     except Changed as changed:
@@ -102,6 +105,19 @@ def glance(instance: dg.DagsterInstance, spec: StageSpec) -> Glance | None:
     except Exception as error:  # a disk that is not there now is an answer, not a crash
         return Glance(f"cannot be looked at: {error}")
     return Glance("unchanged")
+
+
+def watched(
+    instance: dg.DagsterInstance, specs: Iterable[StageSpec]
+) -> Iterator[tuple[StageSpec, str | None]]:
+    """Yields the sources, and of one with partitions those that are there and have been made."""
+    for spec in specs:
+        if spec.partitions is None:
+            yield spec, None
+            continue
+        made = instance.get_materialized_partitions(spec.key)
+        keys = spec.partitions.get_partition_keys(dynamic_partitions_store=instance) if made else []
+        yield from ((spec, key) for key in keys if key in made)
 
 
 def corpus_watch_sensor(assets: Sequence[object]) -> dg.SensorDefinition:
@@ -120,13 +136,14 @@ def corpus_watch_sensor(assets: Sequence[object]) -> dg.SensorDefinition:
         if turn.off:
             return dg.SensorResult(skip_reason=turn.waits, cursor=turn.cursor)
         before, theirs = json.loads(turn.cursor or "{}"), _watched_by_others(turn)
-        own = [spec for spec in specs if spec.key.to_user_string() not in theirs]
-        found = {spec.key: seen for spec in own if (seen := glance(context.instance, spec))}
+        there = {_name(spec, key): (spec, key) for spec, key in watched(context.instance, specs)}
+        own = {name: one for name, one in there.items() if name not in theirs}
+        found = {name: seen for name, one in own.items() if (seen := glance(context.instance, *one))}
         # others see by it what is looked at here
-        states = {key.to_user_string(): seen.state for key, seen in found.items()}
-        settled = [key for key, seen in found.items() if seen.state == before.get(key.to_user_string(), "?")]
-        requests = [_request(key, found[key]) for key in settled if found[key].state]
-        words = "\n".join(f"{key.to_user_string()}: {seen.words}" for key, seen in found.items())
+        states = {name: seen.state for name, seen in found.items()}
+        settled = [name for name, seen in found.items() if seen.state == before.get(name, "?")]
+        requests = [_request(name, *own[name], found[name]) for name in settled if found[name].state]
+        words = "\n".join(f"{name}: {seen.words}" for name, seen in found.items())
         cursor = json.dumps(states)
         if requests:
             context.log.info(words)
@@ -138,15 +155,21 @@ def corpus_watch_sensor(assets: Sequence[object]) -> dg.SensorDefinition:
 
 
 def _watched_by_others(turn: Turn) -> set[str]:
-    """Returns the assets that the sensors of other code locations look at, and that go before this one."""
-    return {key for peer in turn.peers if peer.goes_first for key in json.loads(peer.cursor or "{}")}
+    """Returns what the sensors of other code locations look at, and that goes before this one."""
+    return {name for peer in turn.peers if peer.goes_first for name in json.loads(peer.cursor or "{}")}
 
 
-def _request(key: dg.AssetKey, seen: Glance) -> dg.RunRequest:
+def _name(spec: StageSpec, partition: str | None) -> str:
+    name = spec.key.to_user_string()
+    return name if partition is None else part(name, partition)
+
+
+def _request(name: str, spec: StageSpec, partition: str | None, seen: Glance) -> dg.RunRequest:
     """Ask for a digest of a change once, also where that fails."""
     return dg.RunRequest(
-        run_key=f"{key.to_user_string()}:{seen.state}",
-        asset_selection=[key],
-        run_config={"ops": {"__".join(key.path): {"config": dict(seen.config)}}},
+        run_key=f"{name}:{seen.state}",
+        asset_selection=[spec.key],
+        run_config={"ops": {"__".join(spec.key.path): {"config": dict(seen.config)}}},
         tags={WATCH_TAG: "corpus_watch"},
+        partition_key=partition,
     )

@@ -11,6 +11,7 @@ import dagster as dg
 
 from blut_assets.paths import typed_in
 from blut_assets.recipes import ArgsError, Recipe, RecipeArgs
+from blut_assets.stages.partitions import listed, part
 from blut_resources.instance.instance import store_of
 from sensors.policy import data as policy_data
 from sensors.policy import machine as policy_machine
@@ -20,6 +21,7 @@ from sensors.policy.history import POLICY_TAG, REASON_TAG, SUBJECT_TAG, artifact
 from sensors.turns import Peer, turn_of
 
 NAME = "blut_retraining"
+EACH = "each"
 INTERVAL = "BLUT_POLICY_INTERVAL_S"
 PATIENCE_S = 20.0
 """Seconds that a tick waits for a look at the data: Dagster ends one after a minute."""
@@ -30,13 +32,17 @@ Ask = Callable[[str, Callable[[], Data]], Data | None]
 
 @dataclass(frozen=True)
 class Retraining:
-    """Says what a policy wants now. ``args`` and ``tags`` are those of the run, if it wants one."""
+    """Says what a policy wants now, of one partition if its recipe has partitions.
+
+    ``args`` and ``tags`` are those of the run, if it wants one.
+    """
 
     policy: str
     recipe: Recipe | None
     decision: Run | Wait
     args: Mapping[str, Any]
     tags: Mapping[str, str]
+    partition: str | None = None
 
 
 def evaluate(
@@ -50,12 +56,43 @@ def evaluate(
     parsed = {name: _parse(file, name, policy, recipes) for name, policy in file.policies.items()}
     found: list[Retraining] = []
     for name, policy in file.policies.items():
-        first = next((other.policy for other in found if isinstance(other.decision, Run)), None)
-        if first:
-            found.append(_waits(name, Wait(f"the policy {first} goes first")))
-        else:
-            found.append(_one(instance, file, name, policy, parsed[name], ask))
+        keys = _keys(instance, policy, parsed[name])
+        found += [] if keys else [_waits(name, Wait(f"{policy.recipe} has no partitions yet"))]
+        for key in keys:
+            label = name if key is None else part(name, key)
+            first = next((other.policy for other in found if isinstance(other.decision, Run)), None)
+            if first:
+                found.append(_waits(label, Wait(f"the policy {first} goes first")))
+            elif unknown := _unknown(instance, policy, parsed[name], key):
+                found.append(_waits(label, Wait(unknown, blocked=True)))
+            else:
+                one = _one(instance, file, name, policy, parsed[name], ask, key)
+                found.append(replace(one, policy=label, partition=key))
     return found
+
+
+def _keys(
+    instance: dg.DagsterInstance, policy: Policy, parsed: tuple[Recipe, RecipeArgs] | None
+) -> Sequence[str | None]:
+    """Returns the partitions that a policy is for; None stands for all there is."""
+    partitions = parsed[0].partitions if parsed else None
+    if partitions is None:
+        return [None]
+    keys = partitions.get_partition_keys(dynamic_partitions_store=instance)
+    if policy.partition in keys:
+        return [keys[keys.index(policy.partition)]]
+    return keys if policy.partition == EACH else [policy.partition]
+
+
+def _unknown(
+    instance: dg.DagsterInstance, policy: Policy, parsed: tuple[Recipe, RecipeArgs] | None, key: str | None
+) -> str:
+    """Returns in words that a policy is for a partition that there is not; empty where there is."""
+    partitions = parsed[0].partitions if parsed else None
+    if partitions is None:
+        return ""
+    keys = partitions.get_partition_keys(dynamic_partitions_store=instance)
+    return "" if key in keys else f"partition = {policy.partition!r}: no such one; there are: {listed(keys)}"
 
 
 def patiently(_key: str, look: Callable[[], Data]) -> Data:
@@ -71,6 +108,7 @@ def _parse(
     where = f"{file.path}: policy {name}"
     parsed = parse_recipe(where, policy.recipe, policy.args, recipes)
     refuse_uncountable(where, parsed[0], policy.new_annotated, recipes)
+    refuse_partition(where, parsed[0], policy.partition)
     return parsed
 
 
@@ -90,6 +128,22 @@ def parse_recipe(
             return recipe, recipe.parse(args)
     except ArgsError as error:
         raise PolicyError("\n".join(f"{where}: args: {line}" for line in str(error).splitlines())) from error
+
+
+def refuse_partition(where: str, recipe: Recipe, partition: str) -> None:
+    """Refuse a partition of a recipe that has none, and none of one that has.
+
+    Raises:
+        PolicyError: with the remedy.
+    """
+    if partition and recipe.partitions is None:
+        raise PolicyError(
+            f"{where}: partition = {partition!r}: {recipe.name} has no partitions; leave it out"
+        )
+    if not partition and recipe.partitions is not None:
+        raise PolicyError(
+            f'{where}: {recipe.name} has partitions: give partition = "KEY" for one, or partition = "{EACH}"'
+        )
 
 
 def refuse_uncountable(where: str, recipe: Recipe, wanted: int | None, recipes: Sequence[Recipe]) -> None:
@@ -116,21 +170,23 @@ def _one(
     policy: Policy,
     parsed: tuple[Recipe, RecipeArgs] | None,
     ask: Ask,
+    partition: str | None,
 ) -> Retraining:
     if parsed is None:
         return _waits(name, Wait(f"{NO_RECIPE} of {file.path}" if policy.enabled else OFF))
     now = dt.datetime.now(dt.UTC)
-    past = history(instance, name, file.written)
-    held = hold(policy, past, now, policy_machine.look(instance, name, with_gpus=policy.gpus_free > 0))
+    past = history(instance, name, file.written, partition)
+    machine = policy_machine.look(instance, name, with_gpus=policy.gpus_free > 0, partition=partition)
+    held = hold(policy, past, now, machine)
     if held:
         return _waits(name, held)
     recipe, args = parsed
     last = past.concluded
     before = artifacts_of(instance, last.run_id, policy_data.source_keys(recipe)) if last else {}
     wanted = {"rows": policy.new_rows is not None, "annotated": policy.new_annotated is not None}
-    key = json.dumps([name, policy.recipe, policy.args, last and last.run_id], sort_keys=True)
+    key = json.dumps([name, partition, policy.recipe, policy.args, last and last.run_id], sort_keys=True)
     store = store_of(instance)
-    data = ask(key, lambda: policy_data.look(store, recipe, args, before, **wanted))
+    data = ask(key, lambda: policy_data.look(store, recipe, args, before, partition=partition, **wanted))
     if data is None:
         return _waits(name, Wait("still reading what is new in the data; a later tick has the answer"))
     decision = weigh(name, policy, past, now, data)
@@ -218,5 +274,9 @@ def tags_of(one: Retraining) -> dict[str, str]:
 def _request(one: Retraining) -> dg.RunRequest:
     assert isinstance(one.decision, Run) and one.recipe is not None
     return dg.RunRequest(
-        run_key=one.decision.key, run_config=dict(one.args), job_name=one.recipe.name, tags=dict(one.tags)
+        run_key=one.decision.key,
+        run_config=dict(one.args),
+        job_name=one.recipe.name,
+        tags=dict(one.tags),
+        partition_key=one.partition,
     )

@@ -32,12 +32,16 @@ SHOWN = 50
 
 @dataclass(frozen=True)
 class RankedResult:
-    """Describes one result of a recipe: the newest run that had it, what it measured, and of what args."""
+    """Describes one result of a recipe: the newest run that had it, what it measured, and of what args.
+
+    ``partition`` is empty for a recipe without partitions.
+    """
 
     run_id: str
     at: float
     facts: Mapping[str, Any]
     args: Mapping[str, Any]
+    partition: str = ""
 
     def rank(self, metric: Metric) -> tuple[bool, float]:
         """Returns what to sort by; runs that are not ranked come last."""
@@ -49,10 +53,12 @@ class RankedResult:
 
 
 def results(instance: dg.DagsterInstance, recipe: Recipe, metric: Metric) -> list[RankedResult]:
-    """Returns the results of a recipe, the best one first. The same result of the same args counts once."""
+    """Returns the results of a recipe, the best one first. The same result of the same args, and
+    of the same partition, counts once.
+    """
     distinct: dict[str, RankedResult] = {}
     for digest, result in _found(instance, recipe, metric):
-        same = json.dumps([digest, dict(result.args)], sort_keys=True, default=str)
+        same = json.dumps([digest, result.partition, dict(result.args)], sort_keys=True, default=str)
         distinct.setdefault(same, result)
     return sorted(distinct.values(), key=lambda result: result.rank(metric))
 
@@ -71,7 +77,8 @@ def _found(
         known = args_of(run)
         given = dict.fromkeys(defaults) if known is None else {**defaults, **known}
         args = {name: value for name, value in given.items() if name not in COMMON}
-        yield entry.value["digest"], RankedResult(run.run_id, record.timestamp, entry.value, args)
+        about = (run.run_id, record.timestamp, entry.value, args, event.partition or "")
+        yield entry.value["digest"], RankedResult(*about)
 
 
 def differing(found: Sequence[RankedResult]) -> list[str]:
@@ -87,14 +94,18 @@ def table(found: Sequence[RankedResult], metric: Metric) -> str:
     args = differing(found)
     arrow = "↑" if metric.best == "highest" else "↓"
     names = [f"**{name} {arrow}**" if name == metric.fact else name for name in facts]
-    lines = [["", *names, "run", *(f"`{name}`" for name in args), "when (UTC)"]]
+    parted = any(result.partition for result in found)
+    first = ["", "partition"] if parted else [""]
+    lines = [[*first, *names, "run", *(f"`{name}`" for name in args), "when (UTC)"]]
     lines.append(["---"] * len(lines[0]))
     for number, result in enumerate(found[:SHOWN], 1):
         values = [_text(result.facts.get(name)) for name in facts]
         given = [_text(result.args.get(name)) for name in args]
         link = f"[{result.run_id[:8]}](/runs/{result.run_id})"
         when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(result.at))
-        lines.append(["-" if result.rank(metric)[0] else str(number), *values, link, *given, when])
+        place = ["-" if result.rank(metric)[0] else str(number)]
+        place += [_text(result.partition)] if parted else []
+        lines.append([*place, *values, link, *given, when])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -113,10 +124,15 @@ def _spec(metric: Metric) -> StageSpec:
     return spec
 
 
-def _condition() -> dg.AutomationCondition[Any]:
-    """Asks for a leaderboard after every new result; and once, where results are older than leaderboards."""
+def _condition(*, complete: bool) -> dg.AutomationCondition[Any]:
+    """Asks for a leaderboard after every new result; and once, where results are older than leaderboards.
+
+    Args:
+        complete: whether every partition must have a result first.
+    """
     first = dg.AutomationCondition.initial_evaluation() & dg.AutomationCondition.missing()
-    return ((first & idle()) | on_new_version()).with_label("after a new result")
+    either = (first & idle(complete=complete)) | on_new_version(complete=complete)
+    return either.with_label("after a new result")
 
 
 def leaderboard_asset(cookbook: str, recipe: Recipe, metric: Metric) -> dg.AssetsDefinition:
@@ -140,7 +156,7 @@ def leaderboard_asset(cookbook: str, recipe: Recipe, metric: Metric) -> dg.Asset
         description=f"The runs of `{recipe.name}` by `{metric.fact}`, {metric.best} first, with the args in"
         f" which they differ.{ranked} It updates itself and computes nothing.",
         metadata={"recipe": recipe.name, "metric": metric.fact, "best": metric.best},
-        automation_condition=_condition(),
+        automation_condition=_condition(complete=spec.partitions is None),
     )
     def leaderboard(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         found = results(context.instance, recipe, metric)

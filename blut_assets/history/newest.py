@@ -7,21 +7,25 @@ from typing import Any, Literal
 import dagster as dg
 
 from blut_assets.history.failures import failure_of
+from blut_assets.history.partitions import partition_of_run
 from blut_assets.recipes import Recipe
 from blut_assets.recipes.recipe import RECIPE_TAG
 from blut_assets.stages import reuse
 from blut_assets.stages.spec import StageSpec, spec_of
 
 Ended = Literal["running", "succeeded", "refused", "cancelled", "failed"]
+LOOK_BACK = 1000
+"""Runs of a recipe with partitions, newest first, that are looked at."""
 SHOWN = 4
 """Figures of a run that are shown."""
 
 
 @dataclass(frozen=True)
 class Newest:
-    """Describes the newest run of a recipe.
+    """Describes the newest run of a recipe, or of one of its partitions.
 
     Attributes:
+        partition: empty for a recipe without partitions.
         ended: ``refused`` where all was computed, and a gate said no.
         alias: the name that stands for what it made; empty where it gave none.
         figures: the one that the recipe's runs are ranked by, and the headline of the same asset.
@@ -36,6 +40,7 @@ class Newest:
     why: str
     seconds: float | None
     run: str
+    partition: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Returns it as plain values."""
@@ -43,15 +48,23 @@ class Newest:
 
 
 def newest(instance: dg.DagsterInstance, recipes: Sequence[Recipe]) -> list[Newest]:
-    """Returns the newest run of each recipe that has run, in the order of the recipes."""
+    """Returns the newest run of each recipe that has run, in the order of the recipes.
+
+    Of a recipe with partitions it is the newest run of each.
+    """
     found = []
     for recipe in recipes:
-        records = instance.get_run_records(dg.RunsFilter(tags={RECIPE_TAG: recipe.name}), limit=1)
-        found += [_came_to(instance, recipe, record) for record in records]
+        chosen = dg.RunsFilter(tags={RECIPE_TAG: recipe.name})
+        parted = recipe.partitions is not None
+        records = instance.get_run_records(chosen, limit=LOOK_BACK if parted else 1)
+        by_key: dict[str, dg.RunRecord] = {}
+        for record in records:
+            by_key.setdefault(str(partition_of_run(record.dagster_run.tags) or ""), record)
+        found += [_came_to(instance, recipe, record, key) for key, record in by_key.items()]
     return found
 
 
-def _came_to(instance: dg.DagsterInstance, recipe: Recipe, record: dg.RunRecord) -> Newest:
+def _came_to(instance: dg.DagsterInstance, recipe: Recipe, record: dg.RunRecord, key: str) -> Newest:
     run, begun, end = record.dagster_run, record.start_time, record.end_time
     ended: Ended = "running"
     why = ""
@@ -66,7 +79,7 @@ def _came_to(instance: dg.DagsterInstance, recipe: Recipe, record: dg.RunRecord)
     told = next((one for one in facts.values() if one.get("promoted") and one.get("alias")), {})
     seconds = end - begun if begun and end else None
     alias = str(told.get("alias", ""))
-    return Newest(recipe.name, ended, alias, _figures(recipe, facts), why, seconds, run.run_id)
+    return Newest(recipe.name, ended, alias, _figures(recipe, facts), why, seconds, run.run_id, key)
 
 
 def _facts(instance: dg.DagsterInstance, run_id: str) -> dict[dg.AssetKey, dict[str, Any]]:

@@ -14,8 +14,10 @@ from blut_assets.artifacts import Artifact
 from blut_assets.paths import drifted
 from blut_assets.stages import reuse
 from blut_assets.stages.footprints import Cost, Kind, cost_before, expected_gpus
+from blut_assets.stages.partitions import asset_of, own_partition, part, settled
 from blut_assets.stages.spec import NotYet, StageConfig, StageSpec, in_order, specs_of
 from blut_assets.stages.stage import call, planned
+from blut_resources.dagster_private.partitions import partitions_taken
 from blut_resources.files.digest import digest_path
 from blut_resources.instance.instance import home_of, store_of
 from blut_resources.payload_kit.refuse import Refused
@@ -34,6 +36,7 @@ class Planned:
     ``always``: it looks at or acts on the outside world, so it runs every time.
     ``unseen``: it looks at the outside world and cannot, so a run would fail there.
     ``last_seconds`` is what such a computation took, of what ``cost_of`` says; None if that is not known.
+    ``partition`` is None for an asset without partitions.
     """
 
     asset: str
@@ -42,6 +45,7 @@ class Planned:
     last_seconds: float | None
     digest: str | None = None
     cost_of: str = ""
+    partition: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Returns it as plain values."""
@@ -52,16 +56,23 @@ def plan(
     instance: dg.DagsterInstance,
     assets: Sequence[dg.AssetsDefinition],
     configs: Mapping[dg.AssetKey, StageConfig],
+    partition: str | None = None,
+    beside: Sequence[dg.AssetsDefinition] = (),
 ) -> list[Planned]:
     """Plan a run of these assets in the order in which they would run.
 
     Sources are looked at, as a run would. The event log is asked once for all assets, and once more
     for each whose newest result does not fit.
+
+    Args:
+        partition: that of the run; needed where an asset has partitions.
+        beside: assets that these may take and the run does not make.
     """
     specs = specs_of(assets)
     records = {r.asset_entry.asset_key: r for r in instance.get_asset_records(_with_inputs(specs))}
     latest = {key: r.asset_entry.last_materialization for key, r in records.items()}
-    planner = _Planner(instance, store_of(instance), _still_there(instance, latest))
+    newest = Newest(instance, _still_there(instance, latest), specs_of([*beside, *assets]))
+    planner = _Planner(instance, store_of(instance), newest, partition)
     for spec in in_order(specs):
         planner.add(spec, configs.get(spec.key) or spec.config())
     return list(planner.planned.values())
@@ -85,15 +96,22 @@ def _with_inputs(specs: Mapping[dg.AssetKey, StageSpec]) -> list[dg.AssetKey]:
     return list({*specs, *(key for spec in specs.values() for key in spec.inputs.values())})
 
 
-def observe(store: ArtifactStore, spec: StageSpec, config: StageConfig) -> Artifact:
+def observe(
+    store: ArtifactStore, spec: StageSpec, config: StageConfig, partition: str | None = None
+) -> Artifact:
     """Returns what a source would record if it ran now, digest included.
 
     Only the store's notes of it change.
 
+    Args:
+        partition: of the run; a source without partitions is looked at as it is.
+
     Raises:
         Exception: whatever the source raises when it cannot be read.
     """
-    stage = planned(spec, store, config)
+    own = own_partition(spec, partition)
+    config = settled(spec, config, own, run=partition)
+    stage = planned(spec, store, config, own)
     result = call(stage, {}, config)
     artifact = _returned(result) if inspect.isgenerator(result) else result
     if artifact.digest:
@@ -103,20 +121,49 @@ def observe(store: ArtifactStore, spec: StageSpec, config: StageConfig) -> Artif
     return artifact.stored_as(digest)
 
 
-class _Planner:
+class Newest:
+    """Finds what was made last: of an asset, or of one of its partitions."""
+
     def __init__(
         self,
         instance: dg.DagsterInstance,
-        store: ArtifactStore,
         latest: Mapping[dg.AssetKey, dg.AssetMaterialization | None],
+        specs: Mapping[dg.AssetKey, StageSpec],
     ) -> None:
-        self._instance, self._store, self._latest = instance, store, latest
+        self._instance, self._latest, self._specs = instance, latest, specs
+
+    def of(self, key: dg.AssetKey, partition: str | None) -> dg.AssetMaterialization | None:
+        """Returns the newest materialization; None if there is none."""
+        if partition is None:
+            return self._latest.get(key)
+        record = next(reuse.materializations(self._instance, key, partition, first=1), None)
+        return record.asset_materialization if record else None
+
+    def taken(self, spec: StageSpec, own: str | None, name: str) -> list[str | None]:
+        """Returns which partitions of an input one partition of an asset takes; None stands for no
+        partition.
+        """
+        above = self._specs.get(spec.inputs[name])
+        if above is None or above.partitions is None:
+            return [None]
+        below = (spec.partitions, own) if spec.partitions and own is not None else None
+        mapping = spec.mappings.get(name)
+        return [*partitions_taken(self._instance, below, above.partitions, mapping)]
+
+
+class _Planner:
+    def __init__(
+        self, instance: dg.DagsterInstance, store: ArtifactStore, newest: Newest, partition: str | None
+    ) -> None:
+        self._instance, self._store, self._newest, self._run = instance, store, newest, partition
         self.planned: dict[dg.AssetKey, Planned] = {}
 
     def add(self, spec: StageSpec, config: StageConfig) -> None:
-        event = self._latest.get(spec.key)
-        inputs = self._made(spec)
+        own = own_partition(spec, self._run)
+        event = self._newest.of(spec.key, own)
+        inputs = self._made(spec, own)
         try:
+            config = settled(spec, config, own, run=self._run)
             inputs = self._inputs(spec, config, inputs)
             state, reason, digest = self._judge(spec, config, inputs, event)
         except Refused as error:  # what it depends on outside cannot be used now
@@ -124,7 +171,7 @@ class _Planner:
         kind = Kind(config, inputs, expected_gpus(spec.footprint, config))
         cost = cost_before(self._instance, spec.key, kind) if event else Cost(None, "")
         name = spec.key.to_user_string()
-        self.planned[spec.key] = Planned(name, state, reason, cost.seconds, digest, cost.of)
+        self.planned[spec.key] = Planned(name, state, reason, cost.seconds, digest, cost.of, own and str(own))
 
     def _judge(
         self,
@@ -137,7 +184,7 @@ class _Planner:
             return self._judge_source(spec, config, event)
         if not spec.memoised:
             return "always", "acts on the outside world, so it runs every time", None
-        unknown = [spec.inputs[name].to_user_string() for name, digest in inputs.items() if digest is None]
+        unknown = [asset_of(spec, name) for name, digest in inputs.items() if digest is None]
         if unknown:
             return "blocked", f"depends on {', '.join(unknown)}; reused if that comes out unchanged", None
         if config.reuse == "never":
@@ -149,7 +196,7 @@ class _Planner:
         self, spec: StageSpec, config: StageConfig, event: dg.AssetMaterialization | None
     ) -> tuple[State, str, str | None]:
         try:
-            digest = observe(self._store, spec, config).digest
+            digest = observe(self._store, spec, config, self._run).digest
             changed = drifted(home_of(self._instance), self._store, config, digest)
         except NotYet as error:
             return "always", str(error), None
@@ -159,9 +206,16 @@ class _Planner:
         seen = f"looked at on every run; its bytes are {'unchanged' if known else 'new'}"
         return "always", "; ".join([seen, *changed]), digest
 
-    def _made(self, spec: StageSpec) -> dict[str, str | None]:
+    def _made(self, spec: StageSpec, own: str | None) -> dict[str, str | None]:
         """Returns the digests of its inputs, None for one that is not known yet."""
-        return {name: self._input_digest(key) for name, key in spec.inputs.items()}
+        found: dict[str, str | None] = {}
+        for name, key in spec.inputs.items():
+            taken = self._newest.taken(spec, own, name)
+            if name in spec.several and (taken or own is not None):
+                found |= {part(name, str(one)): self._input_digest(key, one) for one in taken}
+            else:
+                found[name] = self._input_digest(key, taken[0]) if len(taken) == 1 else None
+        return found
 
     def _inputs(
         self, spec: StageSpec, config: StageConfig, inputs: dict[str, str | None]
@@ -175,10 +229,10 @@ class _Planner:
         known = {name: digest for name, digest in inputs.items() if digest}
         return inputs | spec.looked_up(self._store, known, config) if len(known) == len(inputs) else inputs
 
-    def _input_digest(self, key: dg.AssetKey) -> str | None:
-        if key in self.planned:
+    def _input_digest(self, key: dg.AssetKey, partition: str | None) -> str | None:
+        if key in self.planned and self.planned[key].partition == partition:
             return self.planned[key].digest
-        event = self._latest.get(key)
+        event = self._newest.of(key, partition)
         return (reuse.digest_of(event) or None) if event else None
 
     def _look_up(
@@ -188,7 +242,8 @@ class _Planner:
         inputs: dict[str, str],
         event: dg.AssetMaterialization | None,
     ) -> tuple[State, str, str | None]:
-        wanted = spec.fingerprint(inputs, config)
+        own = own_partition(spec, self._run)
+        wanted = spec.fingerprint(inputs, config, own)
         is_newest = event is not None and reuse.fingerprint_of(event) == wanted
         if event is not None and is_newest:
             with contextlib.suppress(StoreError, reuse.NoHandle):
@@ -196,7 +251,7 @@ class _Planner:
                 self._store.verify(reuse.digest_of(event))
                 return "fresh", "nothing it depends on has changed", reuse.digest_of(event)
         hit, damage = reuse.find_reusable(
-            self._instance, self._store, spec.key, wanted, kind=spec.output, keep_damaged=True
+            self._instance, self._store, spec.key, wanted, own, kind=spec.output, keep_damaged=True
         )
         if hit:
             return "reusable", f"made by run {hit.origin[:8]}", reuse.digest_of(hit.event)

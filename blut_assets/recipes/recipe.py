@@ -84,6 +84,24 @@ class Recipe:
     ends_in: str = ""
     annotated: Annotated | None = None
 
+    @property
+    def partitions(self) -> dg.PartitionsDefinition | None:
+        """Returns the partitions of its assets; None if none of them has any.
+
+        Raises:
+            DagsterInvalidDefinitionError: two of them have different ones, so that no key names a run.
+        """
+        found: dict[dg.PartitionsDefinition, str] = {}
+        for asset in self.assets:
+            if asset.partitions_def is not None:
+                found.setdefault(asset.partitions_def, asset.key.to_user_string())
+        if len(found) > 1:
+            raise dg.DagsterInvalidDefinitionError(
+                f"recipe {self.name}: {' and '.join(found.values())} have different partitions, and a run is"
+                " for one key: give them the same, or make it two recipes"
+            )
+        return next(iter(found), None)
+
     def parse(self, values: Mapping[str, Any]) -> RecipeArgs:
         """Validate args.
 
@@ -159,11 +177,16 @@ class Recipe:
             return {**self.run_config(self.parse(without_execution(values))), **chosen}
 
         execution = dg.Field(dg.Permissive(), is_required=False, description=EXECUTION_FORM)
+        form: Any = dg.ConfigMapping
+        if self.partitions is not None:
+            from blut_resources.dagster_private.args_form import (
+                ArgsForm as form,
+            )  # changes jobs when imported
 
         return dg.define_asset_job(
             self.name,
             selection=dg.AssetSelection.assets(*[key for asset in self.assets for key in asset.keys]),
-            config=dg.ConfigMapping(to_run_config, {**self.args.to_fields_dict(), EXECUTION: execution}),
+            config=form(to_run_config, {**self.args.to_fields_dict(), EXECUTION: execution}),
             description=self.description,
             tags={RECIPE_TAG: self.name},
             executor_def=executor,

@@ -14,7 +14,7 @@ from blut_assets.paths import drifted
 from blut_assets.stages import reuse
 from blut_assets.stages.findings import Findings
 from blut_assets.stages.footprints import Kind
-from blut_assets.stages.partitions import Taken, one_by_one, whole
+from blut_assets.stages.partitions import Taken, asset_of, one_by_one
 from blut_assets.stages.payloads import PayloadRunner
 from blut_assets.stages.recording import RunRecorder
 from blut_assets.stages.spec import NOTHING, StageConfig, StageSpec
@@ -47,7 +47,7 @@ class Computation:
         self._config, self._partition = config, partition
         self.inputs = one_by_one(inputs)
         digests = {name: artifact.digest for name, artifact in self.inputs.items()}
-        taken = {_asset_of(spec, name): digest for name, digest in digests.items()}
+        taken = {asset_of(spec, name): digest for name, digest in digests.items()}
         looked_up = spec.looked_up(self.store, digests, config)
         digests |= looked_up
         self._description = spec.describe(digests, config)
@@ -169,12 +169,6 @@ class Computation:
     def _kind(self, gpus: int) -> Kind:
         """Returns what drives the cost of it, with so many GPUs."""
         return Kind(self._config, self._description["inputs"], gpus)
-
-
-def _asset_of(spec: StageSpec, name: str) -> str:
-    """Returns the asset that an input is of, and which partition if it takes several."""
-    parameter = whole(name)
-    return spec.inputs[parameter].to_user_string() + name.removeprefix(parameter)
 
 
 def _plottable(artifact: Artifact) -> dict[str, Any]:

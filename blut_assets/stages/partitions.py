@@ -58,6 +58,17 @@ def whole(name: str) -> str:
     return name.partition("[")[0]
 
 
+def asset_of(spec: StageSpec, name: str) -> str:
+    """Returns the asset that an input is of, and which partition of it where several are taken."""
+    parameter = whole(name)
+    return spec.inputs[parameter].to_user_string() + name.removeprefix(parameter)
+
+
+def own_partition(spec: StageSpec, run: str | None) -> str | None:
+    """Returns which partition of an asset a run of one partition makes; None for an asset without."""
+    return run if spec.partitions is not None else None
+
+
 def partition_of(context: dg.AssetExecutionContext) -> str | None:
     """Returns the partition that a step makes; None for an asset without, also in a run of a partition.
 

@@ -50,12 +50,14 @@ def look(
     *,
     rows: bool = False,
     annotated: bool = False,
+    partition: str | None = None,
 ) -> Data:
     """Observe the sources of a recipe and compare them with what they were ``before``.
 
     Args:
         rows: whether lines are to be counted, for which new data is read.
         annotated: whether recordings with new annotations are to be counted; the recipe must say how.
+        partition: of a recipe with partitions.
     """
     configs, digests, codes, counts = recipe.configs(args), {}, {}, []
     seen: dict[dg.AssetKey, Facts] = {}
@@ -68,7 +70,7 @@ def look(
         if not spec.source:
             continue
         try:
-            artifact = observe(store, spec, configs[spec.key])
+            artifact = observe(store, spec, configs[spec.key], partition)
             facts = seen[spec.key] = artifact.model_dump(mode="json")
             if "n_bytes" in facts:  # data, and not a model to start from or floors to judge by
                 counts.append(_new(store, facts, before.get(spec.key, {}), rows))
@@ -82,7 +84,8 @@ def look(
         except Exception as error:
             return Data(problem=f"annotations: {error}")
     how = args.model_dump(mode="json", exclude=set(COMMON))
-    subject = digest_bytes(json.dumps([recipe.name, how, digests, codes], sort_keys=True).encode())
+    what = [recipe.name, how, digests, codes, *([partition] if partition is not None else [])]
+    subject = digest_bytes(json.dumps(what, sort_keys=True).encode())
     return Data(subject, annotated=told, **_sum(counts)._asdict())
 
 

@@ -63,6 +63,9 @@ class Policy(BaseModel):
     instance: str = Field("", description="the only Dagster instance that acts on it; any if empty")
     recipe: str = Field("", description="see `blut recipe list`")
     args: dict[str, Any] = Field(default_factory=dict, description="see `blut recipe show NAME`")
+    partition: str = Field(
+        "", description='of a recipe with partitions: a key, or "each", which has a history of its own'
+    )
 
     new_recordings: int | None = Field(None, ge=1, description="trigger: this many new or changed files")
     new_annotated: int | None = Field(

@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.history.failures import failure_of
+from blut_assets.history.partitions import tags_of_partition
 from blut_assets.stages.reuse import ARTIFACT
 from sensors.policy.decide import Attempt, History, Outcome
 
@@ -25,9 +26,15 @@ _STATUS: Mapping[dg.DagsterRunStatus, Outcome] = {
 }
 
 
-def history(instance: dg.DagsterInstance, name: str, since: dt.datetime | None) -> History:
-    """Returns the attempts of the policy ``name``, newest first in the order in which they were made."""
-    tags = {POLICY_TAG: name}
+def history(
+    instance: dg.DagsterInstance, name: str, since: dt.datetime | None, partition: str | None = None
+) -> History:
+    """Returns the attempts of the policy ``name``, newest first in the order in which they were made.
+
+    Args:
+        partition: only those of this one.
+    """
+    tags = {POLICY_TAG: name, **(tags_of_partition(partition) if partition is not None else {})}
     records = list(instance.get_run_records(dg.RunsFilter(tags=tags), limit=LOOKED_AT))
     if len(records) == LOOKED_AT:
         succeeded = dg.RunsFilter(tags=tags, statuses=[dg.DagsterRunStatus.SUCCESS])

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from blut_assets.history.partitions import partition_of_run
 from blut_resources.instance.instance import home_of
 from blut_resources.leases.lease import Claim, holders, waiters
 from blut_resources.machine.gpus import gpus
@@ -19,8 +20,10 @@ AT_WORK = [
 ]
 
 
-def look(instance: dg.DagsterInstance, name: str, *, with_gpus: bool) -> Machine:
-    """Returns the machine as the policy ``name`` finds it;
+def look(
+    instance: dg.DagsterInstance, name: str, *, with_gpus: bool, partition: str | None = None
+) -> Machine:
+    """Returns the machine as the policy ``name`` finds it, for one partition if it has several;
     GPUs are asked only if told to, which can take a second.
 
     Raises:
@@ -35,16 +38,18 @@ def look(instance: dg.DagsterInstance, name: str, *, with_gpus: bool) -> Machine
         instance=str(home_of(instance)),
         memory_free=max(0, min(available(), budget)),
         gpus_free=tuple(gpu.free for gpu in there if gpu.uuid not in taken),
-        busy=_busy(instance, name, [*held, *waiting]),
+        busy=_busy(instance, name, partition, [*held, *waiting]),
     )
 
 
-def _busy(instance: dg.DagsterInstance, name: str, claims: Sequence[Claim]) -> str:
-    """Returns the first run, here or under another instance, that the policy did not start."""
+def _busy(instance: dg.DagsterInstance, name: str, partition: str | None, claims: Sequence[Claim]) -> str:
+    """Returns the first run, here or under another instance, that the policy did not start, or that it did
+    for another partition.
+    """
     runs = instance.get_runs(dg.RunsFilter(statuses=AT_WORK))
     for run in reversed(runs):
         other = run.tags.get(POLICY_TAG)
-        if other != name:
+        if other != name or partition_of_run(run.tags) != partition:
             first = f"one retraining at a time, the policy {other} goes first" if other else PERSON
             state = run.status.value.lower().replace("_", " ")
             return f"{first}: run {run.run_id[:8]} of {run.job_name} is {state}"

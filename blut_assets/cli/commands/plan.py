@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from blut_assets.cli.run.arguments import Args, Name, Set
+from blut_assets.cli.run.arguments import Args, Name, Partition, Set
 from blut_assets.cli.shell.catalogue import complete_recipe
 from blut_assets.cli.shell.completion import RUN_ID, complete_unfinished
 from blut_assets.cli.typer_private import CompletionItem
@@ -48,6 +48,7 @@ def inspect_plan(
     name: Name,
     args: Args = "{}",
     set_: Set = None,
+    partition: Partition = None,
     as_json: AsJson = False,
     format_: Annotated[
         Format | None,
@@ -58,13 +59,15 @@ def inspect_plan(
 
     Also what each asset cost last time. Runs nothing.
     """
-    from blut_assets.cli.run.arguments import parsed, recipe_called
+    from blut_assets.cli.run.arguments import parsed, partitions_of, recipe_called
 
     recipe = recipe_called(name)
     if format_ or (args == "{}" and not set_ and _needs_args(recipe)):
         show_graph(recipe, format_ or "text", as_json)
     else:
-        show_plan(recipe, parsed(recipe, args, set_), as_json)
+        everywhere = ["all"] if recipe.partitions else []
+        keys = partitions_of(recipe, partition or everywhere)
+        show_plan(recipe, parsed(recipe, args, set_), as_json, keys)
 
 
 def _needs_args(recipe: "Recipe") -> bool:
@@ -94,13 +97,30 @@ def show_graph(recipe: "Recipe", format_: Format, as_json: bool) -> None:
         failed(str(error))
 
 
-def show_plan(recipe: "Recipe", args: "RecipeArgs", as_json: bool) -> None:
-    """Print the plan of a run with these args; ends with status 1 where a source cannot be looked at."""
+def show_plan(
+    recipe: "Recipe", args: "RecipeArgs", as_json: bool, partitions: "Sequence[str | None]" = (None,)
+) -> None:
+    """Print the plan of a run with these args, or of one for each partition.
+
+    Ends with status 1 where a source cannot be looked at.
+    """
+    from blut_assets.definitions import discovered
     from blut_assets.history.planning import plan
     from blut_resources.instance.instance import open_instance
 
+    beside = [asset for cookbook in discovered.cookbooks for asset in cookbook.assets]
+    configs, planned = recipe.configs(args), dict[str, "Planned"]()
     with open_instance() as instance:
-        planned = plan(instance, recipe.assets, recipe.configs(args))
+        for key in partitions:
+            for one in plan(instance, recipe.assets, configs, key, beside):
+                # what has no partitions is made once for all of them
+                planned.setdefault(f"{one.asset} {one.partition}", one)
+    _show(list(planned.values()), as_json, by_partition=recipe.partitions is not None)
+
+
+def _show(planned: "Sequence[Planned]", as_json: bool, *, by_partition: bool) -> None:
+    from blut_assets.stages.partitions import part
+
     unseen = [p for p in planned if p.state == "unseen"]
     if as_json:
         print_json([p.as_dict() for p in planned])
@@ -108,6 +128,7 @@ def show_plan(recipe: "Recipe", args: "RecipeArgs", as_json: bool) -> None:
     rows = [
         {
             "asset": p.asset,
+            **({"partition": p.partition or "-"} if by_partition else {}),
             "state": p.state,
             "last cost": "not known" if p.last_seconds is None else f"{p.last_seconds:.1f} s",
             "of": p.cost_of,
@@ -117,7 +138,9 @@ def show_plan(recipe: "Recipe", args: "RecipeArgs", as_json: bool) -> None:
     ]
     typer.echo(columns(rows))
     if unseen:
-        failed("\n".join(f"{p.asset}: {p.reason}" for p in unseen))
+        failed(
+            "\n".join(f"{part(p.asset, p.partition) if p.partition else p.asset}: {p.reason}" for p in unseen)
+        )
     typer.echo(_total(planned))
 
 
@@ -152,6 +175,7 @@ def resume(
     from blut_assets.cli.run.arguments import recipe_called, validated
     from blut_assets.cli.run.launching import run_recipe
     from blut_assets.cli.run.lookup import run_named
+    from blut_assets.history.partitions import partition_of_run
     from blut_assets.recipes.args import args_of
     from blut_assets.recipes.recipe import RECIPE_TAG
     from blut_resources.instance.instance import open_instance
@@ -173,4 +197,5 @@ def resume(
         failed(f"run {short} had another config than the args of {run.job_name}: launch it again from the UI")
     recipe = recipe_called(name)
     origin = {"dagster/parent_run_id": run.run_id, "dagster/root_run_id": run.root_run_id or run.run_id}
-    raise typer.Exit(run_recipe(recipe, validated(recipe, args, set_), origin))
+    partition = partition_of_run(run.tags)
+    raise typer.Exit(run_recipe(recipe, validated(recipe, args, set_), origin, partition=partition))

@@ -61,6 +61,7 @@ def enable(
         str | None,
         typer.Option(metavar="JSON", help="of the recipe: a JSON object, or @FILE of JSON or YAML"),
     ] = None,
+    partition: Annotated[str | None, _field("partition", "KEY")] = None,
     new_recordings: Annotated[int | None, _field("new_recordings", "N")] = None,
     new_annotated: Annotated[int | None, _field("new_annotated", "N")] = None,
     new_rows: Annotated[int | None, _field("new_rows", "N")] = None,
@@ -84,7 +85,8 @@ def enable(
     `dagster dev` or the daemon runs; `blut auto` from cron does the same without them.
     """
     given = {
-        **{"recipe": recipe, "new_recordings": new_recordings, "new_annotated": new_annotated},
+        **{"recipe": recipe, "partition": partition},
+        **{"new_recordings": new_recordings, "new_annotated": new_annotated},
         **{"new_rows": new_rows, "new_bytes": new_bytes},
         **{"max_age": max_age, "schedule": schedule, "time_zone": time_zone, "cooldown": cooldown},
         **{"backoff": backoff, "max_runs_per_day": max_runs_per_day, "memory_free": memory_free},
@@ -183,7 +185,7 @@ def _retrain(one: "Retraining") -> int:
     from sensors.retraining import tags_of
 
     assert one.recipe is not None
-    return run_recipe(one.recipe, one.recipe.parse(one.args), tags_of(one))
+    return run_recipe(one.recipe, one.recipe.parse(one.args), tags_of(one), partition=one.partition)
 
 
 def _report(found: "list[Retraining]") -> None:
@@ -199,6 +201,7 @@ def _row(one: "Retraining") -> dict[str, Any]:
         "policy": one.policy,
         "run": isinstance(one.decision, Run),
         "reason": one.decision.reason,
+        "partition": one.partition,
         "recipe": one.recipe.name if one.recipe else None,
     }
 
@@ -244,7 +247,7 @@ def _left_behind(known: Policy, changes: "Mapping[str, Any]") -> dict[str, None]
     """Returns the fields that another recipe does not take over, and says so."""
     if changes.get("recipe", known.recipe) == known.recipe or not known.recipe:
         return {}
-    own = {"args", *TRIGGERS, "cooldown", "backoff", "max_runs_per_day"} & known.model_fields_set
+    own = {"args", "partition", *TRIGGERS, "cooldown", "backoff", "max_runs_per_day"} & known.model_fields_set
     if own:
         typer.echo(f"{', '.join(sorted(own))}: were for {known.recipe}, and are not taken over")
     return dict.fromkeys(own)
@@ -253,7 +256,7 @@ def _left_behind(known: Policy, changes: "Mapping[str, Any]") -> dict[str, None]
 def _check_recipe(name: str | None, changes: dict[str, Any]) -> None:
     """Refuse a recipe or args before they are written, with what the file has of them already."""
     from blut_assets.definitions import discovered
-    from sensors.retraining import parse_recipe, refuse_uncountable
+    from sensors.retraining import parse_recipe, refuse_partition, refuse_uncountable
 
     recipes = [recipe for cookbook in discovered.cookbooks for recipe in cookbook.recipes]
     known = _policy(name)
@@ -264,6 +267,7 @@ def _check_recipe(name: str | None, changes: dict[str, Any]) -> None:
         found, _ = parse_recipe("policy enable", recipe, args, recipes)
         wanted = changes.get("new_annotated", known.new_annotated)
         refuse_uncountable("policy enable", found, wanted, recipes)
+        refuse_partition("policy enable", found, changes.get("partition", known.partition) or "")
 
 
 def _absolute(name: str, args: dict[str, Any], recipes: "list[Recipe]") -> dict[str, Any]:

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blut_assets.cli.run.arguments import Args, Name, Set
+from blut_assets.cli.run.arguments import Args, Name, Partition, Set
 from blut_assets.cli.shell.catalogue import recipe_named, recipes
 from blut_assets.extras import lacking
 from blut_assets.terminal.lazy import group
-from blut_assets.terminal.output import AsJson, columns, listing, print_json
+from blut_assets.terminal.output import AsJson, columns, listing, moment, print_json
 
 if TYPE_CHECKING:
     from blut_assets.extras import Extra
@@ -88,6 +88,7 @@ def run_recipe(
     name: Name,
     args: Args = "{}",
     set_: Set = None,
+    partition: Partition = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check the args and say what would run, like `blut plan`.")
     ] = False,
@@ -104,14 +105,47 @@ def run_recipe(
     What came out is on standard output. Ctrl-C ends it with time for a checkpoint, and the same command
     goes on from there. Status 0 if everything succeeded, 1 if not, 130 if it was interrupted.
     """
-    from blut_assets.cli.run.arguments import parsed, recipe_called
+    from blut_assets.cli.run.arguments import parsed, partitions_of, recipe_called
     from blut_assets.cli.run.launching import run_recipe as run
+    from blut_assets.cli.run.partitions import run_each
 
     recipe = recipe_called(name)
-    values = parsed(recipe, args, set_)
+    values, keys = parsed(recipe, args, set_), partitions_of(recipe, partition)
     if dry_run:
         from blut_assets.cli.commands.plan import show_plan
 
-        show_plan(recipe, values, as_json=False)
+        show_plan(recipe, values, as_json=False, partitions=keys)
         return
-    raise typer.Exit(run(recipe, values, accept_refusal=accept_refusal))
+    accept = accept_refusal
+    status = run_each(keys, lambda key: run(recipe, values, accept_refusal=accept, partition=key))
+    raise typer.Exit(status)
+
+
+@app.command("partitions")
+def show_partitions(
+    name: Name,
+    add: Annotated[
+        list[str] | None, typer.Option("--add", metavar="KEY", help="Add a partition. Any number of times.")
+    ] = None,
+    remove: Annotated[
+        list[str] | None,
+        typer.Option("--remove", metavar="KEY", help="Remove one; what it made stays. Any number of times."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the partitions of a recipe, and what each has made last of what the recipe is for.
+
+    Partitions can be added and removed where the cookbook says that they come and go.
+    """
+    from blut_assets.cli.run.arguments import recipe_called
+    from blut_assets.cli.run.partitions import change_keys
+    from blut_assets.history.partitions import made_by_partition
+    from blut_resources.instance.instance import open_instance
+
+    recipe = recipe_called(name)
+    with open_instance() as instance:
+        change_keys(instance, recipe.name, recipe.partitions, add or (), remove or ())
+        rows = [one.as_dict() for one in made_by_partition(instance, recipe)]
+    if not as_json:
+        rows = [{**row, "made": moment(row["made"]), "run": row["run"][:8]} for row in rows]
+    listing(rows, as_json, f"{name} has no partitions yet")

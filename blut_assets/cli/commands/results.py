@@ -11,6 +11,8 @@ from blut_assets.terminal.output import AsJson, columns, duration, print_json, w
 if TYPE_CHECKING:
     import dagster as dg
 
+    from blut_assets.history.newest import Newest
+
 app = single()
 NO_METRIC = ("run_id", "asset", "epoch", "step", "phase", "timestamp")
 Rows = list[dict[str, Any]]
@@ -64,9 +66,11 @@ def _show_newest(as_json: bool) -> None:
     if as_json:
         print_json([one.as_dict() for one in found])
         return
+    parted = any(one.partition for one in found)
     rows = [
         {
             "recipe": one.recipe,
+            **({"partition": one.partition or "-"} if parted else {}),
             "ended": one.ended,
             "name": one.alias,
             "figures": numbers(one.figures),
@@ -76,8 +80,14 @@ def _show_newest(as_json: bool) -> None:
         for one in found
     ]
     listing(rows, False, "no recipe has run here; `blut recipe list` says which there are")
-    told = [f"{one.recipe} {one.ended}: {_first(one.why)}" for one in found if one.why]
+    told = [f"{_called(one)} {one.ended}: {_first(one.why)}" for one in found if one.why]
     typer.echo("\n".join(["", *told]) if told else "", nl=bool(told))
+
+
+def _called(one: "Newest") -> str:
+    from blut_assets.stages.partitions import part
+
+    return part(one.recipe, one.partition) if one.partition else one.recipe
 
 
 def _first(why: str) -> str:
@@ -90,12 +100,14 @@ def results_of(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> dict[str
     """Returns state, times, artifacts and checks of a run, as plain values."""
     from blut_assets.cli.run.lookup import checks_of, made_by, title_of
     from blut_assets.history.failures import failure_of
+    from blut_assets.history.partitions import partition_of_run
 
     record = instance.get_run_record_by_id(run.run_id)
     begun, end = (record.start_time, record.end_time) if record else (None, None)
     return {
         "run": run.run_id,
         "recipe": title_of(run),
+        "partition": str(partition_of_run(run.tags) or ""),
         "state": run.status.value.lower(),
         "why": failure_of(instance, run.run_id).why if run.is_failure else "",
         "seconds": end - begun if begun and end else None,
@@ -163,10 +175,12 @@ def _best(metrics: dict[str, Rows], metric: str, maximize: bool) -> dict[str, An
 
 
 def _lines(found: dict[str, Any]) -> list[str]:
+    from blut_assets.stages.partitions import part
     from blut_assets.terminal.output import numbers
 
     took = "" if found["seconds"] is None else f" after {duration(found['seconds'])}"
-    lines = [f"{found['recipe']} {found['state']}{took}, run {found['run']}"]
+    name = part(found["recipe"], found["partition"]) if found["partition"] else found["recipe"]
+    lines = [f"{name} {found['state']}{took}, run {found['run']}"]
     lines += [found["why"]] if found["why"] else []
     for asset, rows in found["metrics"].items():
         lines += ["", asset, columns([_shown(row) for row in rows])] if rows else []

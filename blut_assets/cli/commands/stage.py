@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from blut_assets.cli.run.arguments import Partition
 from blut_assets.cli.shell.catalogue import catalogue, complete_stage
 from blut_assets.terminal.lazy import group
 from blut_assets.terminal.output import AsJson, failed, listing, wrong
@@ -76,6 +77,7 @@ def run_stage(
             " in x.json, as the file; - is standard output.",
         ),
     ] = "",
+    partition: Partition = None,
 ) -> None:
     """Make one asset from what the assets above it last made; reused if that is what there is already.
 
@@ -88,6 +90,7 @@ def run_stage(
     with kept_clean(output) as out:
         from blut_assets.cli.run.given import given_inputs
         from blut_assets.cli.run.launching import execute
+        from blut_assets.cli.run.partitions import chosen_keys, run_each
         from blut_assets.definitions import defs, discovered
         from blut_assets.stages.handles import given_tags
         from blut_assets.stages.spec import spec_of
@@ -106,10 +109,14 @@ def run_stage(
         job = defs.resolve_implicit_global_asset_job_def()
         alone, configs = Alone(name, [chosen]), {chosen.key: valid}
         with open_instance() as instance:
+            keys = chosen_keys(instance, name, spec.partitions, partition or ())
             given = given_inputs(instance, spec, inputs or ())
-        status = execute(job, ops, alone, configs, selection=[chosen.key], tags=given_tags(given))
+        if output and len(keys) > 1:
+            wrong(f"--output {output}: what {len(keys)} partitions make cannot be copied to one place")
+        how = {"selection": [chosen.key], "tags": given_tags(given)}
+        status = run_each(keys, lambda key: execute(job, ops, alone, configs, partition=key, **how))
         if output and not status:
-            hand_out(_made(chosen.key), output, out)
+            hand_out(_made(chosen.key, keys[0]), output, out)
     raise typer.Exit(status)
 
 
@@ -138,13 +145,13 @@ def _config(asset: "dg.AssetsDefinition", values: dict[str, object]) -> "StageCo
         wrong("\n".join(lines))
 
 
-def _made(key: "dg.AssetKey") -> Path:
-    """Returns where the bytes are that an asset made last."""
+def _made(key: "dg.AssetKey", partition: str | None) -> Path:
+    """Returns where the bytes are that an asset, or a partition of it, made last."""
     from blut_assets.stages import reuse
     from blut_resources.instance.instance import open_instance, store_of
 
     with open_instance() as instance:
-        record = instance.get_latest_materialization_event(key)
+        record = next(reuse.materializations(instance, key, partition, first=1), None)
         event = record.asset_materialization if record else None
         digest = reuse.digest_of(event) if event else ""
         if not digest:

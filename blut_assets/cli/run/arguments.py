@@ -31,6 +31,14 @@ Set = Annotated[
     ),
 ]  # fmt: skip
 
+Partition = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--partition", metavar="KEY", help="Of what has partitions: a key, FIRST...LAST, or all. Any number"
+        " of times; each gets a run of its own.",
+    ),
+]  # fmt: skip
+
 
 def recipe_called(name: str) -> "Recipe":
     """Returns the recipe; ends the command with status 2 if there is none."""
@@ -40,6 +48,24 @@ def recipe_called(name: str) -> "Recipe":
     if name not in recipes:
         wrong(f"no recipe is called {name!r}; there are: {', '.join(sorted(recipes)) or 'none'}")
     return recipes[name]
+
+
+def partitions_of(recipe: "Recipe", words: Sequence[str] | None) -> "list[str | None]":
+    """Returns the partitions of a recipe that ``--partition`` names; ends the command with status 2 if one is
+    missing or unknown.
+    """
+    import dagster as dg
+
+    from blut_assets.cli.run.partitions import chosen_keys
+    from blut_resources.instance.instance import open_instance
+
+    partitions = recipe.partitions
+    if partitions is None and not words:
+        return [None]
+    dynamic = isinstance(partitions, dg.DynamicPartitionsDefinition)
+    remedy = f" (`blut recipe partitions {recipe.name} --add KEY` adds one)" if dynamic else ""
+    with open_instance() as instance:
+        return chosen_keys(instance, recipe.name, partitions, words or (), remedy)
 
 
 def refuse_lacking(name: str, extras: Sequence[str]) -> None:

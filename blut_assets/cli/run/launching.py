@@ -4,7 +4,7 @@ import os
 import signal
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import dagster as dg
 
@@ -14,6 +14,7 @@ from blut_assets.cli.run.report import INTERRUPTED, Ran, run_summary
 from blut_assets.definitions import defs, discovered
 from blut_assets.history.failures import STOPPED, failure_of
 from blut_assets.recipes import Recipe, RecipeArgs
+from blut_assets.stages.partitions import part
 from blut_assets.stages.spec import StageConfig
 from blut_assets.terminal.output import wrong
 from blut_resources.alive import reap_dead_runs
@@ -26,23 +27,33 @@ from blut_resources.instance.location import location_of
 from blut_resources.runs.hang_up import end_on_hang_up, interrupt
 
 
+class OfPartition(NamedTuple):
+    """Stands for what is run for one partition."""
+
+    name: str
+    assets: Sequence[dg.AssetsDefinition]
+
+
 def run_recipe(
     recipe: Recipe,
     args: RecipeArgs,
     tags: Mapping[str, str] | None = None,
     *,
     accept_refusal: bool = False,
+    partition: str | None = None,
 ) -> int:
     """Run it; returns the status that its process is to end with: 0, 1 it failed, 130 it was interrupted.
 
     Args:
         accept_refusal: whether 0 is also for a run in which all was computed and a gate said no.
+        partition: which, of a recipe with partitions.
     """
     book = next(book for book in discovered.cookbooks if recipe in book.recipes)
     refuse_lacking(recipe.name, book.extras)
     job, configs = defs.resolve_job_def(recipe.name), recipe.configs(args)
     ran = args.model_dump(mode="json")
-    return execute(job, ran, recipe, configs, tags, accept_refusal=accept_refusal)
+    how = {"accept_refusal": accept_refusal, "partition": partition}
+    return execute(job, ran, recipe, configs, tags, **how)
 
 
 def execute(
@@ -53,8 +64,11 @@ def execute(
     tags: Mapping[str, str] | None = None,
     selection: Sequence[dg.AssetKey] | None = None,
     accept_refusal: bool = False,
+    partition: str | None = None,
 ) -> int:
     """Run any job over stage assets, of which ``configs`` say how many epochs they are to have."""
+    if partition is not None:
+        ran = OfPartition(part(ran.name, partition), ran.assets)
     end_on_sigterm()
     try:
         contained(os.environ)
@@ -81,6 +95,7 @@ def execute(
                 run_id=run_id,
                 tags={REPOSITORY_LABEL_TAG: f"{REPOSITORY}@{location}", **(tags or {})},
                 asset_selection=selection,
+                partition_key=partition,
             )
         except KeyboardInterrupt:  # it came before Dagster takes it as an end of the run
             run = instance.get_run_by_id(run_id)
