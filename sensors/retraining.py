@@ -259,7 +259,8 @@ def decided_elsewhere(file: PolicyFile, recipes: Sequence[Recipe], peers: Sequen
 
 
 def _decides(peer: Peer, name: str) -> bool:
-    lines = [line for line in peer.cursor.splitlines() if line.startswith(f"{name}: ")]
+    begins = (f"{name}: ", part(name, "")[:-1])  # as a whole, or a partition
+    lines = [line for line in peer.cursor.splitlines() if line.startswith(begins)]
     return any(ELSEWHERE not in line for line in lines)
 
 
