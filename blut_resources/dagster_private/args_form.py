@@ -5,6 +5,7 @@ changed here is the constructor of jobs, and only for an `ArgsForm`. After an up
 ``JobDefinition._resolve_configs`` and ``PartitionedConfig.from_flexible_config``.
 """
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,12 +27,14 @@ _from_flexible_config = dg.PartitionedConfig.from_flexible_config
 _resolve_configs = dg.JobDefinition._resolve_configs
 
 
+@functools.wraps(_from_flexible_config)
 def _by_partition(config: Any, partitions_def: dg.PartitionsDefinition) -> dg.PartitionedConfig[Any]:
     if isinstance(config, ArgsForm):
         return config.by_partition(partitions_def)
     return _from_flexible_config(config, partitions_def)
 
 
+@functools.wraps(_resolve_configs)
 def _both(job: Any) -> tuple[Any, Any, Mapping[str, Any] | None]:
     partitioned, mapping, run_config = _resolve_configs(job)
     given = job._original_config_argument
