@@ -57,7 +57,7 @@ def plan(
     assets: Sequence[dg.AssetsDefinition],
     configs: Mapping[dg.AssetKey, StageConfig],
     partition: str | None = None,
-    beside: Sequence[dg.AssetsDefinition] = (),
+    beside: Sequence[object] = (),
 ) -> list[Planned]:
     """Plan a run of these assets in the order in which they would run.
 

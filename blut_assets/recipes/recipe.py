@@ -94,7 +94,7 @@ class Recipe:
         found: dict[dg.PartitionsDefinition, str] = {}
         for asset in self.assets:
             if asset.partitions_def is not None:
-                found.setdefault(asset.partitions_def, asset.key.to_user_string())
+                found.setdefault(asset.partitions_def, min(asset.keys).to_user_string())
         if len(found) > 1:
             raise dg.DagsterInvalidDefinitionError(
                 f"recipe {self.name}: {' and '.join(found.values())} have different partitions, and a run is"
