@@ -11,6 +11,10 @@ from blut_assets.own_packages import prefer_own
 prefer_own()
 
 PLACES = {
+    "BlutContainment": "blut_assets.deployment",
+    "BlutRegistry": "blut_assets.deployment",
+    "BlutStore": "blut_assets.deployment",
+    "BlutTracker": "blut_assets.deployment",
     "ExternalArtifact": "blut_assets.stages.external",
     "HANDLES": "blut_assets.stages.handles",
     "build_definitions": "blut_assets.building",

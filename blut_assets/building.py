@@ -10,6 +10,7 @@ from blut_resources.dagster_private.startup import without_collector
 with without_collector():
     import dagster as dg
 
+    from blut_assets.deployment import RESOURCES, declare, deployment
     from blut_assets.discovery import Discovered, discover
     from blut_assets.history.leaderboard import leaderboard_sensor, leaderboards
     from blut_assets.recipes import Cookbook, Recipe
@@ -57,7 +58,8 @@ def build_definitions(
     Args:
         executor: of all jobs. If not given, the jobs of recipes run in one process unless their config says
             otherwise, and what is not a recipe's job gets the executor of whoever merges these.
-        resources: by key, added to those of Blut.
+        resources: by key, added to those of Blut; ``blut_store``, ``blut_registry``, ``blut_tracker`` and
+            ``blut_containment`` say what the deployment is, where its environment does not.
         only: names of cookbooks or recipes; all that are installed if not given. What these take from others
             is what was made last.
         operations: whether the sensors of Blut come along, which no instance needs twice.
@@ -69,6 +71,7 @@ def build_definitions(
     """
     found = installed() if only is None else chosen_of(installed(), only)
     refuse_left_out(found)
+    declare(resources or {})
     return assemble(found, executor=executor, resources=resources, operations=operations)
 
 
@@ -102,7 +105,13 @@ def validate(cookbooks: Sequence[Cookbook]) -> None:
 
 def without_resources(found: Discovered, given: Collection[str]) -> Discovered:
     """Returns the cookbooks without those that need a resource which is not ``given``, nor their own."""
-    own = {HANDLES_KEY, "io_manager", *given, *(key for book in found.cookbooks for key in book.resources)}
+    own = {
+        HANDLES_KEY,
+        "io_manager",
+        *RESOURCES,
+        *given,
+        *(key for book in found.cookbooks for key in book.resources),
+    }
     faults = {
         book.name: f"nothing gives the resource {key!r} that it needs: `resources` of the cookbook may"
         for book in found.cookbooks
@@ -148,6 +157,7 @@ def assemble(
     operations: bool = True,
 ) -> dg.Definitions:
     """Returns the definitions of cookbooks, however they were found."""
+    given = resources or {}
     own = None if executor else in_process_or_multiprocess
     jobs = [_job(recipe, tuple(book.extras), own) for book in found.cookbooks for recipe in book.recipes]
     boards = leaderboards(found.cookbooks)
@@ -159,7 +169,7 @@ def assemble(
             *(_operations(found, jobs, boards) if operations else []),
             *(sensor for cookbook in found.cookbooks for sensor in cookbook.sensors),
         ],
-        resources={**_resources(found), HANDLES_KEY: HANDLES, **(resources or {})},
+        resources={**_resources(found), HANDLES_KEY: HANDLES, **given, **deployment(given)},
         executor=executor,
         metadata={f"left out: {name}": reason for name, reason in found.left_out.items()},
     )

@@ -14,6 +14,12 @@ PACKAGES = ("blut_resources", "cookbooks", "sensors")
 HOME = Path(__file__).parent.parent
 
 
+def scaffolded() -> bool:
+    """Says whether there is anything in ``blut_assets/defs``, which is loaded with the cookbooks."""
+    here = Path(__file__).parent / "defs"
+    return not {entry.name for entry in here.iterdir()} <= {"__init__.py", "__pycache__"}
+
+
 class _Beside:
     """Finds these packages beside this one, and nothing else."""
 

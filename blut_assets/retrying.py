@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from blut_assets.deployment import deployed
 from blut_resources.dagster_private.names import RETRY_ON_FAILURE_TAG
 
 HOPELESS_TAG = "blut/not_retried"
@@ -39,7 +40,8 @@ def gate_check(
     def declare(function: Callable[..., dg.AssetCheckResult]) -> dg.AssetChecksDefinition:
         @functools.wraps(function)
         def check(context: dg.AssetCheckExecutionContext, *args: Any, **inputs: Any) -> dg.AssetCheckResult:
-            result = function(context, *args, **inputs)
+            with deployed(context):
+                result = function(context, *args, **inputs)
             if not result.passed:
                 note_failure(context.instance, context.run.run_id, hopeless=True)
             return result

@@ -37,6 +37,7 @@ from blut_resources.payloads.output import LogTee
 from blut_resources.payloads.scratch import MARK, scratch
 from blut_resources.payloads.tail import LineTail
 from blut_resources.payloads.watching import wanted, watched
+from blut_resources.settings import settings
 from blut_resources.text import lines
 
 LONGEST = 64 << 20
@@ -69,10 +70,10 @@ class Asked:
         """
         seconds = None if self.timeout is None else parse_duration(self.timeout, "timeout")
         said = {"memory_max": self.memory_max, "cpus": self.cpus, "wall_clock_s": seconds}
-        limits = Limits.resolve(said, os.environ, {})
+        limits = Limits.resolve(said, settings(), {})
         if remembered and limits.memory_max:
             limits = replace(limits, memory_max=max(remembered, limits.memory_max))
-        if (enforced := contained(os.environ)) is False:
+        if (enforced := contained(settings())) is False:
             return replace(limits, backend="none", mode="best-effort")
         if enforced and not limits.memory_max:
             raise refused("memory_max", None, f"${CONTAINED}=1 starts nothing without a limit; give one")

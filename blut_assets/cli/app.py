@@ -1,12 +1,15 @@
 """Holds the root of `blut`: where each command is. Mounting one is a line in `COMMANDS`."""
 
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
+from blut_assets.own_packages import scaffolded
 from blut_assets.terminal.lazy import PLAIN, lazy_group
+from blut_resources.text import one_line
 
 COMMANDS = {
     "init": "blut_assets.cli.commands.init",
@@ -95,3 +98,13 @@ def root(
     ] = False,
 ) -> None:
     """Blut: software-defined assets for training models on machines you own."""
+    if scaffolded():
+        _take_resources()
+
+
+def _take_resources() -> None:
+    """Load the definitions: what the project gives of a deployment counts in a listing as in a run."""
+    try:
+        import_module("blut_assets.definitions")
+    except Exception as error:  # a command that needs them says more; others do without
+        typer.echo(f"blut: blut_assets/defs cannot be loaded: {one_line(error)}", err=True)

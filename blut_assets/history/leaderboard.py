@@ -16,6 +16,7 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.automation import idle, on_new_version
+from blut_assets.deployment import deployed
 from blut_assets.recipes import Cookbook, Metric, Recipe
 from blut_assets.recipes.args import args_of
 from blut_assets.recipes.recipe import RECIPE_TAG
@@ -166,7 +167,9 @@ def leaderboard_asset(cookbook: str, recipe: Recipe, metric: Metric) -> dg.Asset
             best = dg.MetadataValue.dagster_run(found[0].run_id)
             shown |= {f"best_{metric.fact}": found[0].facts[metric.fact], "best_run": best}
         if metric.shows:
-            shown |= metric.shows(store_of(context.instance), [result.facts for result in found[:SHOWN]])
+            with deployed(context):
+                store = store_of(context.instance)
+                shown |= metric.shows(store, [result.facts for result in found[:SHOWN]])
         version = dg.DataVersion(hashlib.sha256(text.encode()).hexdigest())
         return dg.MaterializeResult(metadata=shown, data_version=version)
 

@@ -1,6 +1,5 @@
 """Defines what a payload may use, as a person says it in a config, and what an asset is expected to need."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -10,6 +9,7 @@ from pydantic import Field, model_validator
 
 from blut_resources.containment.limits import Limits
 from blut_resources.machine.amounts import parse_size
+from blut_resources.settings import settings
 
 
 class LimitsConfig(dg.Config, extra="forbid"):
@@ -57,7 +57,7 @@ class LimitsConfig(dg.Config, extra="forbid"):
         """
         said = self.model_dump(exclude={"on_orphan", "oom_retry_up_to"})
         args = {self.NAMES.get(name, name): value for name, value in said.items()}
-        return Limits.resolve(args, os.environ if env is None else env, defaults)
+        return Limits.resolve(args, settings() if env is None else env, defaults)
 
     @property
     def ceiling(self) -> int | None:

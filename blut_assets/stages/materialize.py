@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from blut_assets.deployment import deployed
 from blut_assets.pages.code_references import stands_at
 from blut_assets.pages.curves import Curves
 from blut_assets.pages.metadata import inputs_shown, manifest_shown
@@ -32,6 +33,7 @@ from blut_resources.payloads.payload import PayloadFailed
 from blut_resources.registry.models import RegistryError
 from blut_resources.registry.verdicts import PromotionRefused
 from blut_resources.runs.tracking import TrackerUnavailable
+from blut_resources.settings import settings
 from blut_resources.store.artifacts import StoreError
 from blut_resources.text import lines
 
@@ -82,7 +84,8 @@ def _run(spec: StageSpec, taken: dict[str, Any]) -> Iterator[Any]:
     context, config = dg.AssetExecutionContext.get(), taken.pop("config")
     resources = {name: taken.pop(name) for name in spec.resources}
     try:
-        yield from _explain(spec, context, taken, config, resources)
+        with deployed(context):
+            yield from _explain(spec, context, taken, config, resources)
     except Exception as error:
         hopeless = isinstance(error, dg.Failure) and not error.allow_retries
         note_failure(context.instance, context.run.run_id, hopeless=hopeless)
@@ -119,7 +122,7 @@ def _materialize(
     hold_run(context.instance, context.run.run_id)
     refuse_empty_selection(context)
     _refuse_stale_code(spec)
-    contained(os.environ)  # what it cannot mean is refused of a reused result too
+    contained(settings())  # what it cannot mean is refused of a reused result too
     partition = partition_of(context)
     config = settled(spec, config, partition, run=_partition_of_run(context))
     one = Computation(context, spec, inputs, config, partition, resources)

@@ -3,7 +3,6 @@
 import base64
 import contextlib
 import functools
-import os
 import re
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -38,6 +37,7 @@ from blut_resources.payloads.payload import Payload, PayloadFailed
 from blut_resources.payloads.run import run_payload
 from blut_resources.runs.metrics import finite
 from blut_resources.runs.pace import TimeLeft
+from blut_resources.settings import settings
 from blut_resources.text import lines, markdown_cell, one_line
 
 EMBED_LIMIT = 400_000
@@ -83,7 +83,7 @@ class PayloadRunner:
         """
         gpus = self._gpus(gpus)
         peaks = peaks_before(self.context.instance, self._spec.key, self._kind(self.findings.gpus))
-        choice = choose(contained(os.environ), self._limits, self._spec.footprint, peaks)
+        choice = choose(contained(settings()), self._limits, self._spec.footprint, peaks)
         if (wanted := more_memory.remembered(self.context)) and wanted > (choice.limits.memory_max or 0):
             limits = replace(choice.limits, memory_max=wanted)
             choice = replace(choice, limits=limits, reason="oom_retry_up_to")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from blut_resources.machine.amounts import refused
+from blut_resources.settings import origin
 
 CONTAINED = "BLUT_CONTAINED"
 
@@ -18,5 +19,5 @@ def contained(env: Mapping[str, str]) -> bool | None:
     text = env.get(CONTAINED, "").strip()
     if text not in ("", "0", "1"):
         remedy = "must be 1 (a memory limit that is enforced, or no start) or 0 (none); unset it for neither"
-        raise refused(f"${CONTAINED}", text, remedy)
+        raise refused(origin(CONTAINED), text, remedy)
     return text == "1" if text else None

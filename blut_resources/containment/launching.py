@@ -45,6 +45,7 @@ from blut_resources.containment.unit import (
 from blut_resources.machine import wire
 from blut_resources.machine.memory import size_text
 from blut_resources.machine.processes import read
+from blut_resources.settings import settings
 
 UP_TIMEOUT_S = 30.0
 PAGE = resource.getpagesize()
@@ -262,6 +263,6 @@ def _read_back(
 def _refusal(name: str, limits: Limits, passed: list[str]) -> str:
     asked = f" with memory_max {size_text(limits.memory_max)}" if limits.memory_max else ""
     tried = "\n".join(f"  {line}" for line in passed) or f"  {limits.backend}: does not hold a whole tree"
-    without = f"unset ${CONTAINED}" if contained(os.environ) else "set $BLUT_CONTAINMENT_MODE=best-effort"
+    without = f"unset ${CONTAINED}" if contained(settings()) else "set $BLUT_CONTAINMENT_MODE=best-effort"
     remedy = f"To run it without that guarantee, {without}"
     return f"{name}{asked}: nothing here provably holds it, so it was not started.\n{tried}\n{remedy}"

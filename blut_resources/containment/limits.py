@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from blut_resources.machine.amounts import parse_duration, parse_size, refused, size_of
+from blut_resources.settings import origin
 
 BackendName = Literal["auto", "systemd", "cgroup2", "cgroup1", "rlimit", "none"]
 Mode = Literal["required", "best-effort"]
@@ -133,7 +134,7 @@ class Limits:
         for field, (variable, parse) in _PARSERS.items():
             sources = (
                 (field, args.get(field)),
-                (f"${variable}", env.get(variable) or None),
+                (origin(variable), env.get(variable) or None),
                 (field, defaults.get(field)),
             )
             for source, value in sources:

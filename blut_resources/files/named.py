@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from blut_resources.files.durable import StoreError
+from blut_resources.settings import origin, settings
 
 
 class PathRefused(StoreError):
@@ -16,13 +17,15 @@ class PathRefused(StoreError):
 
 
 def path_variable(variable: str) -> Path | None:
-    """Returns the path that an environment variable names, ``~`` expanded; None if it is not set or empty.
+    """Returns the path that an environment variable names, or a resource in its place, ``~`` expanded.
+
+    None if neither does.
 
     Raises:
         PathRefused: it is not absolute.
     """
-    text = os.environ.get(variable)
-    return absolute_path(text, f"${variable}") if text and text.strip() else None
+    text = settings().get(variable)
+    return absolute_path(text, origin(variable)) if text and text.strip() else None
 
 
 def absolute_path(text: str, what: str) -> Path:

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from blut_resources.registry.log import Record, check_alias
 from blut_resources.registry.verdicts import Finite, Floor, PromotionRefused
+from blut_resources.settings import settings
 
 GOVERNED_ALIASES = "BLUT_GOVERNED_ALIASES"
 Digest = Annotated[str, Field(min_length=1)]
@@ -158,7 +159,7 @@ def governed_aliases() -> frozenset[str]:
     Raises:
         RegistryError: if one of these is not an alias: a misspelt one would govern nothing.
     """
-    added = [text for text in re.split(r"[,\s]+", os.environ.get(GOVERNED_ALIASES, "")) if text]
+    added = [text for text in re.split(r"[,\s]+", settings().get(GOVERNED_ALIASES, "")) if text]
     for alias in added:
         check_alias(alias)
     return frozenset({"prod", *added})

@@ -22,6 +22,7 @@ from blut_resources.runs import status
 from blut_resources.runs.files import STATUS, manifest_path, status_path
 from blut_resources.runs.intent import RECIPE_TAG, experiment_of, intent_of, seed_of
 from blut_resources.runs.settings import settings_of
+from blut_resources.settings import settings
 
 SCHEMA = "blut.run_manifest.v1"
 LOOK_S = 30.0
@@ -59,7 +60,7 @@ def begin(home: Path, run: Any) -> None:
     path = manifest_path(home, run.run_id)
     if path.exists():
         return
-    asked = {"contained": os.environ.get(CONTAINED) or None}
+    asked = {"contained": settings().get(CONTAINED) or None}
     here = {**asked, "argv": sys.orig_argv, "cwd": os.getcwd(), "pid": os.getpid()}  # noqa: PTH109
     known = {**_about(run), **here, "started": round(time.time(), 3)}
     with contextlib.suppress(OSError, StoreError):  # no reason to end a run

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from blut_resources.files.durable import remove_tree
 from blut_resources.runs import manifest, status
 from blut_resources.runs.files import manifest_path, run_dir, status_path
+from blut_resources.settings import origin, settings
 
 LOGGER = "BLUT_LOGGER"
 LOGGERS = ("none", "wandb")
@@ -55,8 +56,8 @@ def chosen_logger(said: str = "auto") -> str:
     Raises:
         TrackerUnavailable: no such tracker is known, or its package is not installed.
     """
-    asked = os.environ.get(LOGGER) or "none"
-    name, where = (said, "logger") if said != "auto" else (asked, f"${LOGGER}")
+    asked = settings().get(LOGGER) or "none"
+    name, where = (said, "logger") if said != "auto" else (asked, origin(LOGGER))
     if name not in LOGGERS:
         raise TrackerUnavailable(f"{where} = {name!r}: must be one of {', '.join(LOGGERS)}")
     if name != "none" and importlib.util.find_spec(name) is None:
@@ -99,10 +100,10 @@ class WandbTracker:
 
         slug = asset.replace("/", "-")
         mode: Any = (
-            said_mode or os.environ.get("WANDB_MODE") or "offline"
+            said_mode or settings().get("WANDB_MODE") or "offline"
         )  # wandb refuses what it does not know
         self._run = wandb.init(
-            project=os.environ.get("WANDB_PROJECT") or "blut",
+            project=settings().get("WANDB_PROJECT") or "blut",
             id=f"{run_id}-{slug}",
             name=f"{asset} {run_id[:8]}",
             group=experiment,

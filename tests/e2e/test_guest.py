@@ -241,7 +241,16 @@ def test_what_dg_scaffolds_is_loaded_and_dg_has_nothing_to_complain_of(home: Pat
         return done.stdout
 
     dg_command("scaffold", "defs", "dagster.asset", "scaffolded.py")
+    given = tmp_path / "blut_assets" / "defs" / "given.py"
+    given.write_text(
+        "import dagster as dg\nfrom blut_assets import BlutStore\n\n\n@dg.definitions\ndef given():\n"
+        f"    return dg.Definitions(resources={{'blut_store': BlutStore(root='{tmp_path}/elsewhere')}})\n"
+    )
     assert '"scaffolded"' in dg_command("list", "defs", "--json")
+    script = "import sys; from blut_assets.cli import main; sys.argv[0] = 'blut'; main()"
+    command = [sys.executable, "-c", script, "doctor"]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert f"{tmp_path}/elsewhere" in done.stdout, "its commands look where its runs write"
 
 
 def _executed(tmp_path: Path, **execution: Any) -> set[str]:

@@ -1,6 +1,5 @@
 """Asks the questions of `blut doctor`, each answered by the code that a run would use."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Generator, Iterator
@@ -21,6 +20,7 @@ from blut_resources.files.named import PathRefused
 from blut_resources.leases.lease import LeaseError
 from blut_resources.machine.gpus import gpus
 from blut_resources.machine.memory import memory, shared_memory, size_text
+from blut_resources.settings import settings
 
 PROBE_MEMORY = 256 << 20
 LEAST_FREE = 5_000_000_000
@@ -189,7 +189,7 @@ def _contained(backend: str | None) -> Finding:
     """Says what ``$BLUT_CONTAINED`` does to a payload here, of which nothing else is known."""
     about = f"${CONTAINED}"
     try:
-        asked = contained(os.environ)
+        asked = contained(settings())
         choice = choose(asked, NO_LIMITS, NO_FOOTPRINT, ((), ()))
         free = size_text(unclaimed())
     except (ContainmentRefused, LeaseError, ValueError) as error:

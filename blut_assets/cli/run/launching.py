@@ -1,6 +1,5 @@
 """Runs a recipe or a stage in this process, with its progress on the terminal and the outcome at the end."""
 
-import os
 import signal
 import uuid
 from collections.abc import Mapping, Sequence
@@ -25,6 +24,7 @@ from blut_resources.dagster_private.names import REPOSITORY, REPOSITORY_LABEL_TA
 from blut_resources.instance.instance import open_instance
 from blut_resources.instance.location import location_of
 from blut_resources.runs.hang_up import end_on_hang_up, interrupt
+from blut_resources.settings import settings
 
 
 class OfPartition(NamedTuple):
@@ -71,7 +71,7 @@ def execute(
         ran = OfPartition(part(ran.name, partition), ran.assets)
     end_on_sigterm()
     try:
-        contained(os.environ)
+        contained(settings())
     except LimitsError as error:
         wrong(str(error))
     epochs = {

@@ -30,6 +30,7 @@ from blut_resources.containment.backends.base import (
 )
 from blut_resources.machine.cgroupfs import Cgroup, memory_cgroup
 from blut_resources.machine.processes import start_time
+from blut_resources.settings import origin, settings
 
 SLICE = "blut.slice"
 MANAGER_ENV = "BLUT_SYSTEMD_MANAGER"
@@ -50,11 +51,11 @@ class Systemd:
 
     def __init__(self, manager: str | None = None) -> None:
         usual = "user" if os.geteuid() else "system"
-        self.manager = manager or os.environ.get(MANAGER_ENV) or usual
+        self.manager = manager or settings().get(MANAGER_ENV) or usual
 
     def unavailable(self) -> str | None:
         if self.manager not in ("user", "system"):
-            return f"${MANAGER_ENV}={self.manager!r}: must be user or system"
+            return f"{origin(MANAGER_ENV)}={self.manager!r}: must be user or system"
         if not shutil.which("systemd-run"):
             return "systemd-run is not installed"
         if not Path("/run/systemd/system").is_dir():
