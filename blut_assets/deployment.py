@@ -1,4 +1,4 @@
-"""Offers what differs from one deployment to the next as resources of Dagster's.
+"""Gives what differs from one deployment to the next as resources of Dagster's.
 
 Each field stands in the place of an environment variable: one that is empty leaves it to the variable, and
 to the home if there is none. No fingerprint sees any of them.

@@ -19,6 +19,7 @@ API: dict[str, dict[str, tuple[str, ...]]] = {
         "blut_assets.stages.options": ("AssetOptions",),
         "blut_resources.containment.sandbox.isolation": ("Isolation",),
         "blut_assets.automation": ("on_new_version",),
+        "blut_assets.deployment": ("BlutStore", "BlutRegistry", "BlutTracker", "BlutContainment"),
         "blut_assets.stages.external": ("external", "ExternalArtifact"),
     },
     "Payloads": {

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from blut_assets.deployment import RESOURCES
 from docs.generate.markdown import code, prose, table
 
 REPOSITORY = Path(__file__).parents[2]
@@ -28,13 +29,19 @@ def variables() -> str:
             are described and that nothing reads.
     """
     described: Mapping[str, Mapping[str, Any]] = yaml.safe_load(DESCRIBED.read_text())
-    check(read_in(REPOSITORY), {name for rows in described.values() for name in rows})
+    every = {name: row for rows in described.values() for name, row in rows.items()}
+    check(read_in(REPOSITORY), set(every))
+    check_fields({name: row["field"] for name, row in every.items() if "field" in row})
     sections = []
     for heading, rows in described.items():
         cells = [
-            (code(name), str(row["default"]), prose(row["meaning"])) for name, row in sorted(rows.items())
+            (code(name), code(row.get("field", "")), str(row["default"]), prose(row["meaning"]))
+            for name, row in sorted(rows.items())
         ]
-        sections.append(f"## {heading}\n\n{table(('variable', 'if not set', 'meaning'), cells)}")
+        columns = ("variable", "resource", "if not set", "meaning")
+        used = columns if any(cell[1] for cell in cells) else (columns[0], *columns[2:])
+        shown = cells if len(used) == 4 else [(cell[0], *cell[2:]) for cell in cells]
+        sections.append(f"## {heading}\n\n{table(used, shown)}")
     return "\n\n".join(sections)
 
 
@@ -47,6 +54,20 @@ def check(read: Mapping[str, str], described: set[str]) -> None:
     lines += [f"{name} is described, and nothing reads it" for name in sorted(described - read.keys())]
     if lines:
         raise UndescribedVariable("\n".join(lines))
+
+
+def check_fields(described: Mapping[str, str]) -> None:
+    """Compare the fields of resources that stand in the place of variables with what is described."""
+    fields = {
+        variable: f"{key}.{field}"
+        for key, kind in RESOURCES.items()
+        for field, variable in kind.VARIABLES.items()
+        if variable.startswith("BLUT_")
+    }
+    if wrong := sorted(described.items() ^ fields.items()):
+        raise UndescribedVariable(
+            f"{DESCRIBED.relative_to(REPOSITORY)} and blut_assets/deployment.py: {wrong}"
+        )
 
 
 def read_in(root: Path) -> dict[str, str]:
