@@ -12,7 +12,7 @@ LLM_DEMO_ARGS = cookbooks/llm/configs/args_demo.yaml
 # Byte code and code versions are kept beside the sources: without them every process works them out again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo demo-lamquant demo-llm plan ui docs test test-all lint audit mutants bench clean
+.PHONY: help setup demo demo-lamquant demo-llm plan ui docs test test-all test-dagster lint audit mutants bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -27,7 +27,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt requirements/build.txt
 	$(BIN)/pip install --quiet --require-hashes --requirement requirements/build.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --no-build-isolation \
-		--editable '.[lamquant,llm,observability,dev,docs]'
+		--editable '.[ui,alerts,lamquant,llm,observability,dev,docs]'
 	@touch $@
 
 demo: setup ## train, judge and promote a codec on real EEG, a few minutes of CPU
@@ -68,6 +68,11 @@ test: lint ## the test suite without what is marked heavy; it builds llama.cpp i
 
 test-all: lint ## every test, the heavy ones too: some download packages, or need programs that CI lacks
 	$(PYTEST)
+
+# A release of Dagster may change what is not promised. `make test` has the version of constraints.txt.
+test-dagster: setup ## what leans on Dagster, with the newest and the oldest version that the package allows
+	$(BIN)/python -m tests.dagsters newest
+	$(BIN)/python -m tests.dagsters oldest
 
 lint: setup ## style, the direction of imports, dead code, types
 	$(BIN)/ruff check .

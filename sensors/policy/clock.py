@@ -7,6 +7,13 @@ from pathlib import Path
 from typing import Any
 
 LOCALTIME = Path("/etc/localtime")
+SECOND = dt.timedelta(seconds=1)
+NAMED = {
+    **{"@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@weekly": "0 0 * * 0"},
+    **{"@monthly": "0 0 1 * *", "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *"},
+}
+"""Words that cron has for five fields."""
+REMEDY = 'give five fields, minute to day of the week, such as "0 3 * * 0" for Sundays at 3'
 
 
 def parse_window(value: Any) -> tuple[dt.time, dt.time] | None:
@@ -55,10 +62,12 @@ def local_zone() -> str:
 
 
 def last_tick(cron: str, now: dt.datetime, zone: str) -> dt.datetime:
-    """Returns the newest time up to ``now`` that a cron expression names."""
-    from blut_resources.dagster_private.cron import newest_tick
+    """Returns the newest time up to ``now`` that a cron expression names.
 
-    return newest_tick(cron, now, zone)
+    Raises:
+        ValueError: it names none.
+    """
+    return _tick(cron, now + SECOND, zone, reverse=True)
 
 
 def next_tick(cron: str, now: dt.datetime, zone: str) -> dt.datetime:
@@ -67,17 +76,23 @@ def next_tick(cron: str, now: dt.datetime, zone: str) -> dt.datetime:
     Raises:
         ValueError: it names none.
     """
-    from blut_resources.dagster_private.cron import first_tick
+    return _tick(cron, now - dt.timedelta(microseconds=1), zone, reverse=False)
 
+
+def _tick(cron: str, moment: dt.datetime, zone: str, *, reverse: bool) -> dt.datetime:
+    """Returns the first whole second after a moment, or the last before it, that an expression names."""
+    from cronsim import CronSim, CronSimError
+
+    expression = NAMED.get(cron.strip().lower(), cron)
+    if len(expression.split()) != 5:
+        raise ValueError(f"no cron expression; {REMEDY}")
+    start = moment.astimezone(zoneinfo.ZoneInfo(zone)).replace(microsecond=0)
     try:
-        if found := first_tick(cron, now, zone):
-            return found
-    except Exception as error:  # the parser raises errors of its own for dates that never come
-        raise ValueError(f"{error}; {_FIVE}") from None
-    raise ValueError(f"no cron expression; {_FIVE}")
-
-
-_FIVE = 'give five fields, minute to day of the week, such as "0 3 * * 0" for Sundays at 3'
+        return next(CronSim(expression, start, reverse=reverse)).astimezone(dt.UTC)
+    except StopIteration:
+        raise ValueError(f"it names no time in fifty years; {REMEDY}") from None
+    except CronSimError as error:
+        raise ValueError(f"no cron expression: {str(error).lower()}; {REMEDY}") from None
 
 
 def span(duration: dt.timedelta) -> str:

@@ -34,8 +34,11 @@ def ui(
     """
     from blut_resources.instance.instance import open_instance
     from blut_resources.instance.location import location_of
-    from blut_resources.ui import server
 
+    try:
+        from blut_resources.ui import server
+    except ModuleNotFoundError as error:
+        failed(f"blut ui needs the extra `ui`: {error.name} is not installed: pip install 'blut[ui]'")
     try:
         listener = server.listen_at(socket) if socket else server.listen(host, port)
     except server.CannotListen as error:

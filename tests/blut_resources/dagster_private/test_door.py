@@ -11,7 +11,6 @@ import pytest
 from blut_resources.dagster_private import names
 from blut_resources.dagster_private.compute_logs import redirected
 from blut_resources.dagster_private.console import console_goes_to, said_in
-from blut_resources.dagster_private.cron import first_tick, newest_tick
 from blut_resources.dagster_private.events import (
     CHECK_FAILED,
     failed_check_records,
@@ -112,13 +111,6 @@ def test_a_run_of_a_terminal_has_the_origin_of_the_location_that_it_names() -> N
     assert origin.repository_origin.get_label() == label
     assert with_origin(run) is run
     assert with_origin(dg.DagsterRun("one")).remote_job_origin is None
-
-
-def test_cron_ticks_are_those_of_the_zone() -> None:
-    assert newest_tick("0 3 * * *", NOW, "Europe/Berlin").astimezone(dt.UTC).hour == 2
-    found = first_tick("0 3 * * 0", NOW, "UTC")
-    assert found == dt.datetime(2026, 3, 8, 3, tzinfo=dt.UTC)
-    assert first_tick("0 3 * *", NOW, "UTC") is None
 
 
 def test_output_goes_to_a_file_and_back(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

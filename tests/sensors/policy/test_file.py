@@ -35,7 +35,10 @@ edf_root = "/data/eeg" # on the array
         ("new_bytes = '2X'", ["new_bytes = '2X': not a size; say it as bytes or like"]),
         ("max_age = '-3d'", ["max_age = '-3d': not a duration"]),
         ("cooldown = '99999d'", ["cooldown = '99999d': longer than 3650 days"]),
-        ("schedule = '61 * * * *'", ["schedule = '61 * * * *': no cron expression; give five fields"]),
+        (
+            "schedule = '61 * * * *'",
+            ["schedule = '61 * * * *': no cron expression: bad minute; give"],
+        ),
         ("schedule = '0 0 31 2 *'", ["schedule = '0 0 31 2 *'"]),
         ("quiet_hours = ['25:00', '01:00']", ["'25:00' is no time of day"]),
         ("quiet_hours = '02-06'", ["quiet_hours = '02-06': give two times of day"]),
