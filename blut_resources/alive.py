@@ -1,9 +1,8 @@
 """Finds the processes behind runs: who is alive, who died unnoticed, and how to end one.
 
-Every process that executes a run, or a step of it, marks ``alive/<run id>`` from before the run is shown as
-started; who makes a run marks ``alive/made/<run id>`` until then. What such a mark is worth, also on another
-machine or in another container that shares the instance, `liveness` knows: a run is dead only where that is
-certain.
+Whoever works for a run has marked it, see `holding`. What such a mark is worth, also on another machine or
+in another container that shares the instance, `liveness` knows: a run is dead only where that is certain. Of
+runs that nobody has marked, such as those of other projects, Dagster's own monitoring takes care.
 """
 
 import contextlib
@@ -11,45 +10,30 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 
+from blut_resources import holding
 from blut_resources.dagster_private.events import free_slots, note_end
+from blut_resources.dagster_private.steps import runs_for_another, worker
+from blut_resources.files.durable import file_lock
 from blut_resources.instance.damage import is_of_database
-from blut_resources.instance.instance import home_of, store_of
+from blut_resources.instance.home import store_root
+from blut_resources.instance.instance import home_of
+from blut_resources.instance.sweeping import sweep
 from blut_resources.machine import liveness
-from blut_resources.payloads import orchestrator, orphans
-from blut_resources.runs import manifest, tracking
+from blut_resources.payloads import orphans
+from blut_resources.runs import tracking
 from blut_resources.runs.cancelling import give_time
-from blut_resources.runs.hang_up import end_on_hang_up
 from blut_resources.runs.removal import remove_files
-from blut_resources.store.artifacts import file_lock
 
 CANCEL_S = 30.0
 """Seconds that a cancelled run has to end by itself, its payload's grace period included."""
 OWN_S = 20.0
 """What of it is for the run itself, when its payloads have ended."""
-START_S = 300.0
-"""Seconds that a run has from its making to its start where its maker lives; one that has not is dead."""
 DIED = "The process of this run died. Run the same command again to resume."
-MADE = "made"
 
-WAITING = [
-    *(dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING),
-    dg.DagsterRunStatus.CANCELING,
-]
-"""States of a run that may not have a process yet."""
-
-OUTCOMES = {
-    dg.DagsterRunStatus.SUCCESS: "succeeded",
-    dg.DagsterRunStatus.FAILURE: "failed",
-    dg.DagsterRunStatus.CANCELED: "cancelled",
-    dg.DagsterRunStatus.CANCELING: "cancelled",
-}
-
-_held: dict[str, liveness.Mark] = {}
 _reaped: set[str] = set()
 """Runs at whose first step here this process looked for dead ones."""
 
@@ -62,69 +46,60 @@ class OutOfReach(Exception):
     """Says that a run works where no signal of this process arrives, and where, and the remedy."""
 
 
-def hold_run(instance: dg.DagsterInstance, run_id: str) -> None:
-    """Show that this process works for a run, for as long as the run or the process lives.
+@contextlib.contextmanager
+def hold_run(context: dg.AssetExecutionContext) -> Iterator[None]:
+    """Show that this process works for the run of a step, for as long as the run or the process lives.
 
     At the first step of a run it also marks dead ones.
     """
-    for held in set(_held) - {run_id}:
-        run = instance.get_run_by_id(held)
-        if run is None or run.is_finished:
-            let_go(held)
-    if run_id not in _held:
-        hold_in(home_of(instance), run_id)
-    if run_id not in _reaped:
-        _reaped.add(run_id)
+    instance, run, inner = context.instance, context.run, runs_for_another(context)
+    for held in holding.held() - {run.run_id}:
+        other = instance.get_run_by_id(held)
+        if other is None or other.is_finished:
+            holding.let_go(held)
+    holding.join(instance, run, inner=inner)
+    if run.run_id not in _reaped:
+        _reaped.add(run.run_id)
         reap_dead_runs(instance)
-
-
-def hold_in(home: Path, run_id: str) -> None:
-    """Show that this process works for a run of the instance in ``home``: before it shows as started."""
-    orchestrator.above(os.getpid())
-    end_on_hang_up()
-    alive = home / "alive"
-    with file_lock(alive / ".lock"):
-        if run_id not in _held:
-            _held[run_id] = liveness.Mark(alive / run_id)
-        (alive / MADE / run_id).unlink(missing_ok=True)
-
-
-def note_made(home: Path, run_id: str) -> None:
-    """Write down who has made a run that has not started."""
-    made = home / "alive" / MADE
-    made.mkdir(parents=True, exist_ok=True)
-    (made / run_id).write_text(f"{liveness.this_process().line()}\n")
-
-
-def let_go(run_id: str) -> None:
-    """Stop working for a run: it has ended."""
-    if run_id in _held:
-        _held.pop(run_id).remove()
+    try:
+        yield
+    finally:
+        if inner and worker() is None:  # this process may go on, and do other things
+            holding.let_go(run.run_id)
 
 
 def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     """Mark runs as failed whose process is gone, which Dagster would show as running for ever.
 
-    What is left of their payloads is ended, and then removed, too. A run whose process cannot be seen from
-    here, on another machine or in another container, is left alone.
+    What is left of their payloads is ended, and then removed, too, and so are the files of deleted runs. A
+    run whose process cannot be seen from here, on another machine or in another container, is left alone; so
+    is everything where this process may not write.
     """
-    alive = _alive(instance)
-    reaped = []
-    orphans.end_abandoned(store_of(instance).root / "work")  # what they have said last belongs to the end
-    # under the lock, so that a run that is just opening its file is not taken for a dead one
-    with file_lock(alive / ".lock"):
-        for path in _marks(alive):
-            if liveness.marked(path) != "no":
-                continue
-            if _report_dead(instance, path.name):
-                reaped.append(path.name)
-            path.unlink(missing_ok=True)
-        reaped += [run_id for run_id in _never_up(instance) if _report_dead(instance, run_id)]
-        _forget_makers(instance)
+    home, reaped = home_of(instance), list[str]()
+    if not os.access(home, os.W_OK):
+        return []
+    orphans.end_abandoned(store_root(home) / "work")  # what they have said last belongs to the end
+    for path in _marks(home / "alive"):
+        # under the lock, so that a run that is just opening its file is not taken for a dead one
+        with file_lock(path.with_name(".lock")):
+            if _has_ended(instance, path):
+                if _report_dead(instance, path.name):
+                    reaped.append(path.name)
+                path.unlink(missing_ok=True)
     for run_id in reaped:
         with contextlib.suppress(Exception):  # a tracker that fails costs nobody a listing
-            tracking.tell_again(home_of(instance), run_id)
+            tracking.tell_again(home, run_id)
+    sweep(instance)
     return reaped
+
+
+def _has_ended(instance: dg.DagsterInstance, mark: Path) -> bool:
+    """Says whether nobody works for a run any more; a process that made runs of steps may outlive one."""
+    lives = liveness.marked(mark)
+    if lives == "no" or liveness.locked(mark) or not any(one.lock for one in liveness.holders(mark)):
+        return lives == "no"
+    run = instance.get_run_by_id(mark.name)
+    return run is None or run.is_finished
 
 
 def workers(instance: dg.DagsterInstance, run_id: str) -> list[liveness.Holder]:
@@ -138,7 +113,7 @@ def workers(instance: dg.DagsterInstance, run_id: str) -> list[liveness.Holder]:
 def all_out_of_sight(instance: dg.DagsterInstance) -> dict[str, list[liveness.Holder]]:
     """Returns the runs of which nobody can tell from here whether they still work, with their processes."""
     alive, found = _alive(instance), dict[str, list[liveness.Holder]]()
-    for path in _marks(alive) if alive.is_dir() else ():
+    for path in _marks(alive):
         run, hidden = instance.get_run_by_id(path.name), out_of_sight(instance, path.name)
         if hidden and run is not None and not run.is_finished:
             found[run.run_id] = hidden
@@ -148,13 +123,6 @@ def all_out_of_sight(instance: dg.DagsterInstance) -> dict[str, list[liveness.Ho
 def out_of_sight(instance: dg.DagsterInstance, run_id: str) -> list[liveness.Holder]:
     """Returns those of them of which nobody can tell from here whether they live."""
     return [holder for holder in workers(instance, run_id) if liveness.alive(holder) == "unknown"]
-
-
-def complete_manifest(home: Path, run: dg.DagsterRun, *, interrupted: bool = False) -> None:
-    """Write down how a run has ended; one that has not was killed, an ``interrupted`` one cancelled."""
-    by = "run" if run.run_id in _held else "another process"
-    outcome = "cancelled" if interrupted else OUTCOMES.get(run.status, "killed")
-    manifest.complete(home, run, outcome, by)
 
 
 def find_run(instance: dg.DagsterInstance, prefix: str) -> dg.DagsterRun:
@@ -237,10 +205,11 @@ def _alive(instance: dg.DagsterInstance) -> Path:
     return home_of(instance) / "alive"
 
 
-def _marks(alive: Path) -> Iterator[Path]:
-    for path in sorted(alive.iterdir()):
-        if path.name not in (".lock", MADE) and path.name not in _held and not path.name.startswith("."):
-            yield path
+def _marks(alive: Path) -> list[Path]:
+    """Returns the marks of other processes than this one."""
+    found = sorted(alive.iterdir()) if alive.is_dir() else []
+    own = holding.held()
+    return [path for path in found if path.name[0] != "." and path.name not in own and path.is_file()]
 
 
 def _pids(instance: dg.DagsterInstance, run_id: str) -> list[int]:
@@ -257,44 +226,12 @@ def _signal(pids: list[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-def _never_up(instance: dg.DagsterInstance) -> list[str]:
-    """Runs whose maker died before anybody started them, or that should have started long ago."""
-    alive, dead = _alive(instance), []
-    before = datetime.now(UTC) - timedelta(seconds=START_S)
-    for record in instance.get_run_records(dg.RunsFilter(statuses=WAITING)):
-        run = record.dagster_run
-        if (alive / run.run_id).exists():
-            continue
-        maker = _maker(alive / MADE / run.run_id)
-        # one that is starting is in the hands of another process than its maker's
-        abandoned = maker == "no" and run.status is dg.DagsterRunStatus.NOT_STARTED
-        late = record.update_timestamp.astimezone(UTC) < before
-        if abandoned or (late and maker != "unknown"):
-            dead.append(run.run_id)
-    return dead
-
-
-def _maker(path: Path) -> liveness.Answer:
-    """Says whether the process lives that made a run; one of an older version did not say."""
-    made_by = liveness.holders(path)
-    return liveness.alive(made_by[-1]) if made_by else "yes"
-
-
-def _forget_makers(instance: dg.DagsterInstance) -> None:
-    """Forget who made a run once it is beyond its making."""
-    waiting = {run.run_id for run in instance.get_runs(dg.RunsFilter(statuses=WAITING))}
-    made = _alive(instance) / MADE
-    for path in made.iterdir() if made.is_dir() else ():
-        if path.name not in waiting and _maker(path) == "no":
-            path.unlink(missing_ok=True)
-
-
 def _report_dead(instance: dg.DagsterInstance, run_id: str) -> bool:
     run = instance.get_run_by_id(run_id)
     if run is None:  # it was deleted while it worked
         remove_files(home_of(instance), run_id)
         return False
-    complete_manifest(home_of(instance), run)
+    holding.complete_manifest(home_of(instance), run)
     if run.is_finished:
         return False
     if run.status is dg.DagsterRunStatus.CANCELING:

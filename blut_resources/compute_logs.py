@@ -1,4 +1,4 @@
-"""Keeps the name under which every home's ``dagster.yaml`` asks for its compute logs."""
+"""Keeps the name under which the ``dagster.yaml`` of older homes asks for its compute logs."""
 
 from blut_resources.runs.compute_logs import LocalLogs
 

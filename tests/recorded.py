@@ -9,6 +9,7 @@ import dagster as dg
 
 from blut_assets.artifacts import Artifact
 from blut_assets.stages import Stage, StageConfig, Steps, stage_asset
+from blut_resources.instance.instance import open_instance
 from blut_resources.runs import manifest, metrics, status
 from blut_resources.runs.files import manifest_path, metrics_files, status_path
 from tests.scripted import RESOURCES
@@ -44,7 +45,7 @@ def train(**config: Any) -> dg.ExecuteInProcessResult:
     if "losses" in config:
         config["losses"] = json.dumps([str(loss) for loss in config["losses"]])
     run_config = {"ops": {"test__losses": {"config": config}}}
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         return dg.materialize(
             [losses], resources=RESOURCES, instance=instance, run_config=run_config, raise_on_error=False
         )

@@ -22,6 +22,7 @@ from blut_assets.recipes.args import args_of
 from blut_assets.recipes.recipe import RECIPE_TAG
 from blut_assets.stages import reuse
 from blut_assets.stages.spec import COMMON, StageSpec, spec_of
+from blut_resources.alive import hold_run
 from blut_resources.instance.instance import store_of
 from blut_resources.text import markdown
 
@@ -160,7 +161,8 @@ def leaderboard_asset(cookbook: str, recipe: Recipe, metric: Metric) -> dg.Asset
         automation_condition=_condition(complete=spec.partitions is None),
     )
     def leaderboard(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        found = results(context.instance, recipe, metric)
+        with hold_run(context):
+            found = results(context.instance, recipe, metric)
         text = table(found, metric) if found else f"No run of {recipe.name} has made {spec.key.path[-1]} yet."
         shown: dict[str, Any] = {"leaderboard": dg.MetadataValue.md(text), "n_results": len(found)}
         if found and not found[0].rank(metric)[0]:

@@ -84,7 +84,7 @@ def _run(spec: StageSpec, taken: dict[str, Any]) -> Iterator[Any]:
     context, config = dg.AssetExecutionContext.get(), taken.pop("config")
     resources = {name: taken.pop(name) for name in spec.resources}
     try:
-        with deployed(context):
+        with deployed(context), hold_run(context):
             yield from _explain(spec, context, taken, config, resources)
     except Exception as error:
         hopeless = isinstance(error, dg.Failure) and not error.allow_retries
@@ -119,7 +119,6 @@ def _materialize(
     config: StageConfig,
     resources: Mapping[str, Any],
 ) -> Iterator[Any]:
-    hold_run(context.instance, context.run.run_id)
     refuse_empty_selection(context)
     _refuse_stale_code(spec)
     contained(settings())  # what it cannot mean is refused of a reused result too

@@ -3,6 +3,7 @@
 import os
 import sqlite3
 from collections import OrderedDict
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy
@@ -22,7 +23,8 @@ class Engines:
         """Returns the engine for an address such as ``sqlite:////a/b.db``."""
         owner, engine = self._kept.pop(address, (0, None))
         if engine is None or owner != os.getpid():  # a connection must not be used across a fork
-            options = {"timeout": BUSY_S, "factory": kind}
+            path = Path(address.removeprefix("sqlite:///"))
+            options = {"timeout": BUSY_S, "factory": kind if writable(path) else ReadConnection}
             # no thread of the UI waits for another's connection
             engine = sqlalchemy.create_engine(address, max_overflow=-1, connect_args=options)
         self._kept[address] = os.getpid(), engine
@@ -48,3 +50,22 @@ class HastyConnection(sqlite3.Connection):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.execute("PRAGMA synchronous=NORMAL")
+
+
+class ReadConnection(sqlite3.Connection):
+    """Reads a database that this process may not write.
+
+    SQLite wants to write beside it, unless whoever writes it has made those files already, or it is told that
+    nothing changes.
+    """
+
+    def __init__(self, database: str, *args: Any, **kwargs: Any) -> None:
+        path = Path(database).absolute()
+        used = all(path.with_name(path.name + suffix).exists() for suffix in ("-wal", "-shm"))
+        address = f"{path.as_uri()}?mode=ro{'' if used else '&immutable=1'}"
+        super().__init__(address, *args, **{**kwargs, "uri": True})
+
+
+def writable(path: Path) -> bool:
+    """Says whether a database can be written by this process, or made."""
+    return os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))

@@ -2,8 +2,7 @@
 
 Dagster makes an engine and a connection for every query and for every event, so each statement is compiled
 again and each close copies the write-ahead log back; and a new database one table at a time, stamped by
-alembic. Public API lets a deployment name another storage in ``dagster.yaml``, but what it has to be derived
-from is private.
+alembic. What a storage has to be derived from is private.
 
 When Dagster changes, look at ``connect`` of ``SqliteRunStorage`` and ``SqliteScheduleStorage``; at
 ``_connect``, ``_initdb`` and ``store_event`` of ``SqliteEventLogStorage``; at ``prepare_insert_event`` of
@@ -21,7 +20,6 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import dagster as dg
 import sqlalchemy
-from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteRepositoryOrigin
 from dagster._core.storage.event_log.migration import ASSET_DATA_MIGRATIONS, EVENT_LOG_DATA_MIGRATIONS
 from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata, SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
@@ -36,12 +34,10 @@ from dagster._core.storage.schedules.schema import ScheduleStorageSqlMetadata
 from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
 from dagster._core.storage.sqlite import create_db_conn_string
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
-from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from blut_resources.dagster_private import birth
 from blut_resources.dagster_private.events import MIRRORED
-from blut_resources.dagster_private.names import REPOSITORY_LABEL_TAG
-from blut_resources.dagster_private.pool import Engines, HastyConnection
+from blut_resources.dagster_private.pool import Engines, HastyConnection, writable
 
 RUN_PAGE_BYTES = 512
 """Of the database of a run, in which each table and index takes a page at least."""
@@ -74,9 +70,13 @@ SCHEDULES = Content(
 )
 
 
-def _opened(kind: type[S], path: Path, content: Content) -> S:
-    """Returns a storage as it is if its database is stamped, new if there is none, else migrated."""
-    if path.exists():
+def opened(kind: type[S], path: Path, content: Content) -> S:
+    """Returns a storage as it is if its database is stamped or cannot be written, new if there is none, else
+    migrated.
+    """
+    if path.exists() and not writable(path):
+        ready: Any = True
+    elif path.exists():
         ready = birth.revision_of(path) and all(birth.has_table(path, name) for name in content.wanted)
     else:
         head = birth.newest_revision()
@@ -139,15 +139,20 @@ class PooledEventLog(SqliteEventLogStorage):
         with self._db_lock:
             # what reuse depends on is in the index, safe at once; the log of a run has ten times the events
             kind = sqlite3.Connection if shard == INDEX_SHARD_NAME else HastyConnection
+            path = self.path_for_shard(shard)
             engine = self._engines.get(self.conn_string_for_shard(shard), kind)
-            if shard not in self._initialized_dbs:
+            if path not in self._initialized_dbs:
                 self._initdb(engine)
-                self._initialized_dbs.add(shard)
+                self._initialized_dbs.add(path)
             with engine.begin() as connection:
+                driver: Any = connection.connection.driver_connection
+                before = driver.total_changes
                 yield connection
+                changed = driver.total_changes != before
             # the UI watches this file, which the write-ahead log would leave untouched for long
-            with contextlib.suppress(FileNotFoundError):
-                os.utime(self.path_for_shard(shard))
+            if changed:
+                with contextlib.suppress(FileNotFoundError):
+                    os.utime(path)
 
     def store_event(self, event: dg.EventLogEntry) -> None:
         """Keep an event; most concern a run only, and their statement is the same every time."""
@@ -169,7 +174,7 @@ class PooledEventLog(SqliteEventLogStorage):
         """Delete the events of a run, and close the database that held them."""
         super().delete_events(run_id)
         self._engines.drop(self.conn_string_for_shard(run_id))
-        self._initialized_dbs.discard(run_id)
+        self._initialized_dbs.discard(self.path_for_shard(run_id))
 
     def _initdb(self, engine: sqlalchemy.Engine, for_index_shard: bool = False) -> None:
         path = Path(engine.url.database or "")
@@ -200,27 +205,12 @@ class PooledEventLog(SqliteEventLogStorage):
 class PooledStorage(DagsterSqliteStorage):
     """Keeps the three of them below one directory, in the places where Dagster's own would be."""
 
-    runs: ClassVar[type[PooledRuns]] = PooledRuns
     event_log: ClassVar[type[PooledEventLog]] = PooledEventLog
 
     def __init__(self, base_dir: str, inst_data: Any = None) -> None:
         self.base_dir, self._inst_data = base_dir, inst_data
         history, schedules = Path(base_dir, "history"), Path(base_dir, "schedules")
-        self._run_storage = _opened(self.runs, history / "runs.db", RUNS)
+        self._run_storage = opened(PooledRuns, history / "runs.db", RUNS)
         self._event_log_storage = self.event_log(str(history / "runs"))
-        self._schedule_storage = _opened(PooledSchedules, schedules / "schedules.db", SCHEDULES)
+        self._schedule_storage = opened(PooledSchedules, schedules / "schedules.db", SCHEDULES)
         super(DagsterSqliteStorage, self).__init__()
-
-
-def with_origin(run: dg.DagsterRun) -> dg.DagsterRun:
-    """Returns a run of a terminal that names its repository, with the origin that the UI's own runs have.
-
-    Without one, neither the timeline nor the page of its job shows it, and public API gives one to the runs
-    of the UI only. Look at ``remote_job_origin`` of ``DagsterRun`` and at ``dagster._core.remote_origin``.
-    """
-    label = run.tags.get(REPOSITORY_LABEL_TAG)
-    if not label or run.remote_job_origin is not None:
-        return run
-    repository, _, location = label.partition("@")
-    code = ManagedGrpcPythonEnvCodeLocationOrigin(LoadableTargetOrigin(), location)
-    return run.with_job_origin(RemoteRepositoryOrigin(code, repository).get_job_origin(run.job_name))

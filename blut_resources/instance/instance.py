@@ -1,10 +1,13 @@
 """Opens the one persistent Dagster instance of a checkout or a user, found without exporting anything."""
 
+import importlib
 import os
 from pathlib import Path
+from weakref import WeakSet
 
 import dagster as dg
 
+from blut_resources.dagster_private import injection
 from blut_resources.dagster_private.names import TEMPORARY_HOME
 from blut_resources.dagster_private.startup import put_off, without_collector
 from blut_resources.files.address import plain_path
@@ -16,41 +19,68 @@ from blut_resources.machine.processes import machine
 from blut_resources.store.artifacts import ArtifactStore, file_lock, write_atomic
 
 ALLOW_EPHEMERAL = "BLUT_ALLOW_EPHEMERAL"
+STORAGE = injection.Chosen(
+    "blut_resources.instance_storage",
+    "LockedSqliteStorage",
+    [("blut_resources.instance_storage", "LockedSqliteStorage")],
+)
+LOGS = injection.Chosen(
+    "blut_resources.runs.compute_logs", "MirroredLogs", [("blut_resources.compute_logs", "LocalLogs")]
+)
 INSTANCE_YAML = """\
-storage:
-  custom:
-    module: blut_resources.instance_storage
-    class: LockedSqliteStorage
-    config: {base_dir: {env: DAGSTER_HOME}}
-compute_logs:
-  module: blut_resources.compute_logs
-  class: LocalLogs
-  config: {base_dir: {env: DAGSTER_HOME}}
+# Dagster's own storage and logs: whoever opens this home needs nothing of Blut's
+run_monitoring: {enabled: true, start_timeout_seconds: 300, cancel_timeout_seconds: 900}
 python_logs: {python_log_level: INFO}
 telemetry: {enabled: false}
 nux: {enabled: false}
 """
 
 
+_read_only: WeakSet[dg.DagsterInstance] = WeakSet()
+"""Instances of this process that were opened to be read."""
+
+
 class EphemeralInstance(Exception):
     """Says that the Dagster instance would be deleted when the command ends, and every result forgotten."""
 
 
-def open_instance() -> dg.DagsterInstance:
-    """Returns the instance at `find_home()`, made if it is not there.
+def open_instance(*, write: bool = True) -> dg.DagsterInstance:
+    """Returns the instance at `find_home()`.
+
+    Where its ``dagster.yaml`` leaves storage and compute logs to Dagster, this process has faster ones; whom
+    it hands its reference to has Dagster's own.
+
+    Args:
+        write: makes the instance if it is not there; without, what is not there is empty, and nothing is
+            made or changed.
 
     Raises:
         StoreError: it cannot be made there, or is another user's.
     """
     home = find_home()
+    if write:
+        _make(home)
+    home = plain_path(home)
+    os.environ["DAGSTER_HOME"] = str(home)
+    storage = STORAGE if write else STORAGE._replace(name="ReadSqliteStorage")
+    found = injection.reference(home, storage, LOGS)
+    with without_collector():
+        if found.base is not None:
+            with put_off():  # what is imported here migrates databases, and is called where that is needed
+                importlib.import_module(storage.module)
+        instance = injection.opened(found, storage, LOGS)
+    if not write:
+        _read_only.add(instance)
+    return instance
+
+
+def _make(home: Path) -> None:
+    """Make an instance where there is none."""
     with explained(home):
         prepare_home(home)
     if not (home / "dagster.yaml").exists():
         with file_lock(home / ".instance.lock"):
             write_atomic(home / "dagster.yaml", INSTANCE_YAML.encode())
-    os.environ["DAGSTER_HOME"] = str(plain_path(home))
-    with without_collector(), put_off():
-        return dg.DagsterInstance.get()
 
 
 def home_of(instance: dg.DagsterInstance) -> Path:
@@ -78,6 +108,8 @@ def home_of(instance: dg.DagsterInstance) -> Path:
 def store_of(instance: dg.DagsterInstance) -> ArtifactStore:
     """Returns the artifact store that belongs to an instance; $BLUT_STORE puts it on another disk."""
     home = home_of(instance)
+    if instance in _read_only:
+        return ArtifactStore(store_root(home))
     store = ArtifactStore(make_private(store_root(home)))
     note = _note(store, home)
     if not note.exists():

@@ -40,6 +40,7 @@ Answer = Literal["yes", "no", "unknown"]
 
 INITIAL = "pid:[4026531836]"
 """The machine's own process namespace, from which all others are seen; the number is fixed in the kernel."""
+UNLOCKED, UNSEEN = "unlocked", "unseen"
 LOCAL = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "tmpfs", "ramfs", "overlay"})
 """Filesystems that one kernel has to itself."""
 
@@ -48,7 +49,9 @@ class Holder(NamedTuple):
     """Names a process, and where its number means something.
 
     Older versions wrote only the first two fields; what is missing is empty. ``start`` is in clock ticks
-    since boot, ``machine`` the host name and the machine id.
+    since boot, ``machine`` the host name and the machine id. ``lock`` is empty for one that locks what it
+    marks; `UNLOCKED` for one on whose behalf somebody else has marked it, so that the process table decides;
+    `UNSEEN` for one whose death is not the end of what it marks.
     """
 
     pid: int
@@ -56,6 +59,7 @@ class Holder(NamedTuple):
     boot: str = ""
     namespace: str = ""
     machine: str = ""
+    lock: str = ""
 
     @classmethod
     def of(cls, said: object) -> "Holder | None":
@@ -65,7 +69,7 @@ class Holder(NamedTuple):
         )
         try:
             pid, start, *where = words
-            return cls(int(pid), int(start), *map(str, where[:3]))
+            return cls(int(pid), int(start), *map(str, where[:4]))
         except (ValueError, TypeError):
             return None
 
@@ -90,6 +94,11 @@ class Holder(NamedTuple):
 def this_process() -> Holder:
     """Returns the holder that this process is."""
     return Holder(os.getpid(), start_time("self"), boot_id(), pid_namespace(), machine())
+
+
+def process(pid: int) -> Holder:
+    """Returns the holder that another process of this namespace is, which locks nothing itself."""
+    return Holder(pid, start_time(pid), boot_id(), pid_namespace(), machine(), UNLOCKED)
 
 
 def alive(holder: Holder) -> Answer:
@@ -148,9 +157,14 @@ def _look_below(holder: Holder) -> tuple[Answer, int | None]:
 
 
 class Mark:
-    """Keeps a file that says who holds something, locked for as long as this process does."""
+    """Keeps a file that says who holds something, locked for as long as this process does.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        others: processes on whose behalf it is held, and which outlive this one.
+        unseen: whether the end of this process says nothing, for it works for one that is out of sight.
+    """
+
+    def __init__(self, path: Path, others: Sequence[Holder] = (), *, unseen: bool = False) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         while True:
@@ -160,8 +174,10 @@ class Mark:
                 fcntl.flock(self._file, fcntl.LOCK_SH)
                 if os.path.samestat(os.fstat(self._file.fileno()), path.stat()):
                     break
+        own = this_process()._replace(lock=UNSEEN if unseen else "")
+        known = holders(path)
         with path.open("a") as file:
-            file.write(f"{this_process().line()}\n")
+            file.writelines(f"{one.line()}\n" for one in (*others, own) if one not in known)
 
     def close(self) -> None:
         """Hold it no more; the file stays."""
@@ -214,6 +230,8 @@ def unlocked(path: Path, who: Sequence[Holder]) -> Answer:
 def _judge_unlocked(path: Path, holder: Holder | None) -> Answer:
     if holder is None or not holder.complete:  # of an older version, which locked it too
         return "no" if _is_local(path) else "unknown"
+    if holder.lock:
+        return alive(holder) if holder.lock == UNLOCKED else "unknown"
     return "no" if holder.boot == boot_id() else alive(holder)
 
 

@@ -1,4 +1,4 @@
-"""Shows what a run prints in its files for the UI and on the terminal; named in ``dagster.yaml``.
+"""Shows what a run prints in its files for the UI and on the terminal.
 
 Dagster starts `tail` for each of the two streams, and a Python process for each `tail` to end it if the run
 dies; what was printed in the last moment may not reach the terminal. A thread does the same for less.
@@ -21,17 +21,25 @@ POLL_S = 0.05
 """Seconds that a line may take from the file to the terminal."""
 
 
-class LocalLogs(CapturedFiles):
-    """Keeps files below ``storage`` of the instance directory, where Dagster's own would be."""
+class MirroredLogs(CapturedFiles):
+    """Keeps the files where Dagster's own manager of compute logs would."""
+
+    @classmethod
+    def from_config_value(cls, inst_data: Any, config_value: Any) -> "MirroredLogs":
+        return cls(**config_value, inst_data=inst_data)
+
+    def captured(self, stream: IO[str], path: Path) -> contextlib.AbstractContextManager[None]:
+        """Write what is printed to a file, and from there to where it went before."""
+        return mirrored(stream, path)
+
+
+class LocalLogs(MirroredLogs):
+    """Keeps the same for older homes, whose ``dagster.yaml`` names it with a directory of their own."""
 
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Any) -> "LocalLogs":
         directory = Path(config_value["base_dir"], "storage")
         return cls(**{**config_value, "base_dir": str(directory)}, inst_data=inst_data)
-
-    def captured(self, stream: IO[str], path: Path) -> contextlib.AbstractContextManager[None]:
-        """Write what is printed to a file, and from there to where it went before."""
-        return mirrored(stream, path)
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from typing import Any
 from blut_resources.containment.asked import CONTAINED
 from blut_resources.files.documents import DocumentError, read_json
 from blut_resources.files.durable import StoreError, write_atomic
+from blut_resources.machine import processes
 from blut_resources.runs import status
 from blut_resources.runs.files import STATUS, manifest_path, status_path
 from blut_resources.runs.intent import RECIPE_TAG, experiment_of, intent_of, seed_of
@@ -55,14 +56,20 @@ def read(path: Path) -> dict[str, Any]:
     return _joined(known, folded(status.read(Path(path).with_name(STATUS))))
 
 
-def begin(home: Path, run: Any) -> None:
-    """Write down what is known of a `dagster.DagsterRun` that starts in this process."""
+def begin(home: Path, run: Any, history: str, worker: int | None = None) -> None:
+    """Write down what is known of a `dagster.DagsterRun` that starts.
+
+    Args:
+        history: names the history that knows the run.
+        worker: the pid of its process, where that is not this one.
+    """
     path = manifest_path(home, run.run_id)
     if path.exists():
         return
     asked = {"contained": settings().get(CONTAINED) or None}
-    here = {**asked, "argv": sys.orig_argv, "cwd": os.getcwd(), "pid": os.getpid()}  # noqa: PTH109
-    known = {**_about(run), **here, "started": round(time.time(), 3)}
+    argv = processes.read(f"/proc/{worker}/cmdline").split("\0")[:-1] if worker else sys.orig_argv
+    here = {**asked, "argv": argv, "cwd": os.getcwd(), "pid": worker or os.getpid()}  # noqa: PTH109
+    known = {**_about(run), **here, "history": history, "started": round(time.time(), 3)}
     with contextlib.suppress(OSError, StoreError):  # no reason to end a run
         write_atomic(path, _encoded(known), durable=False)
     _say(home, run.run_id, "run_started", intent=known["intent"], experiment=known["experiment"])

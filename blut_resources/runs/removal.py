@@ -10,7 +10,7 @@ from blut_resources.runs.files import run_dir
 def files_of(home: Path, run_id: str) -> list[Path]:
     """Returns the places in the instance directory that are one run's own; some may not be there."""
     databases = [home / "history" / "runs" / f"{run_id}.db{suffix}" for suffix in ("", "-wal", "-shm")]
-    return [run_dir(home, run_id), home / "storage" / run_id, home / "alive" / "made" / run_id, *databases]
+    return [run_dir(home, run_id), home / "storage" / run_id, *databases]
 
 
 def remove_files(home: Path, run_id: str) -> bool:

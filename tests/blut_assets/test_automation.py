@@ -6,6 +6,7 @@ import pytest
 from blut_assets import on_new_version
 from blut_assets.artifacts import Artifact
 from blut_assets.stages import Stage, StageConfig, stage_asset
+from blut_resources.instance.instance import open_instance
 from tests.scripted import RESOURCES
 
 
@@ -63,7 +64,7 @@ def test_new_bytes_are_heard_of_and_reused_ones_are_not() -> None:
         assert tick() == set()
         return keys
 
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         assert tick() == set()
         make("one")
         assert asked() == {"listens", "eager"}

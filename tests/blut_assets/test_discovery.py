@@ -13,6 +13,7 @@ import pytest
 
 from blut_assets import building
 from blut_assets.discovery import Discovered, discover
+from blut_resources.instance.instance import open_instance
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT
 from tests.forked import RUN, server
@@ -249,7 +250,7 @@ def test_plain_assets_and_what_is_made_elsewhere_are_taken_and_a_recipe_runs_the
     keys = {key.to_user_string() for key in defs.resolve_all_asset_keys()}
     assert {"orchard", "fruit/left", "fruit/report"} <= keys
     assert defs.resolve_assets_def(["lamquant", "lma_corpus"]).is_executable
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         job = defs.resolve_job_def("salad")
         result = job.execute_in_process(run_config={"reuse": "never"}, instance=instance)
     made = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events()}

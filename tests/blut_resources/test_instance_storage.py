@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from blut_assets.stages.handles import HANDLES
+from blut_resources.instance.instance import open_instance
 from tests.blut_assets.history.test_retention import first, second
 from tests.weight import weight
 
@@ -37,11 +38,11 @@ def kinds(instance: dg.DagsterInstance, run_id: str) -> set[str]:
 
 
 def test_a_run_that_computes_nothing_adds_little_to_its_home(home: Path) -> None:
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         for _ in range(2):
             run(instance)
     before = weight(home)
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         for _ in range(RUNS):
             run(instance)
     assert (weight(home) - before) / RUNS < 60_000
@@ -49,14 +50,14 @@ def test_a_run_that_computes_nothing_adds_little_to_its_home(home: Path) -> None
 
 @pytest.mark.usefixtures("home")
 def test_what_went_through_another_io_manager_is_told() -> None:
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         told, ours = kinds(instance, run(instance, [plain, more])), kinds(instance, run(instance))
     assert {"HANDLED_OUTPUT", "LOADED_INPUT", "STEP_INPUT", "STEP_OUTPUT"} <= told
     assert told - ours == {"HANDLED_OUTPUT", "LOADED_INPUT"}
 
 
 def test_dagsters_own_storage_reads_migrates_and_deletes_what_was_kept(home: Path, tmp_path: Path) -> None:
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         run_id = run(instance)
         said = [entry.user_message for entry in instance.all_logs(run_id)]
     stock = tmp_path / "stock"
@@ -68,6 +69,6 @@ def test_dagsters_own_storage_reads_migrates_and_deletes_what_was_kept(home: Pat
         assert len(instance.fetch_materializations(first.key, limit=9).records) == 1
         instance.delete_run(run_id)
         assert not instance.fetch_materializations(first.key, limit=9).records
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         instance.upgrade()
         assert [entry.user_message for entry in instance.all_logs(run_id)] == said

@@ -15,6 +15,7 @@ import pytest
 from blut_assets.artifacts import Artifact
 from blut_assets.retrying import gate_check
 from blut_assets.stages import StageConfig, stage_asset
+from blut_resources.instance.instance import open_instance
 from tests import choosable
 from tests.conftest import REPOSITORY
 from tests.forked import RUN, server
@@ -68,7 +69,7 @@ def instance(home: Path) -> Iterator[dg.DagsterInstance]:
     """A persistent instance of which failed runs are run again."""
     with (home / "dagster.yaml").open("a") as file:
         file.write(RETRIES)
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         yield instance
 
 
@@ -271,7 +272,7 @@ def _executed(tmp_path: Path, **execution: Any) -> set[str]:
     ]
     done = server(*RUN).run(command, os.environ, REPOSITORY)
     assert done.returncode == 0, done.stderr[-3000:]
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         (run,) = instance.get_runs(limit=1)
         logs = instance.all_logs(run.run_id)
         return {entry.dagster_event.event_type_value for entry in logs if entry.dagster_event}

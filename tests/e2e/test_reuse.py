@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from blut_resources.instance.instance import store_of
+from blut_resources.instance.instance import open_instance, store_of
 from tests.chain import Chain
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -44,7 +44,7 @@ def test_the_whole_row_of_changes_executes_only_what_they_touch(chain: Chain) ->
     chain.set_word(5, "v0")
     assert chain.run() == [], "reverted: the old results are found"
 
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         record = instance.get_latest_materialization_event(dg.AssetKey(["chain", "s10"]))
         assert record and record.asset_materialization
         digest = record.asset_materialization.metadata["artifact"].value["digest"]  # type: ignore[index]
@@ -58,7 +58,7 @@ def test_the_whole_row_of_changes_executes_only_what_they_touch(chain: Chain) ->
 
 def test_a_flipped_byte_is_found_reported_and_mended(chain: Chain) -> None:
     chain.run()
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         record = instance.get_latest_materialization_event(dg.AssetKey(["chain", "s07"]))
         assert record and record.asset_materialization
         digest = record.asset_materialization.metadata["artifact"].value["digest"]  # type: ignore[index]
@@ -66,7 +66,7 @@ def test_a_flipped_byte_is_found_reported_and_mended(chain: Chain) -> None:
     data.chmod(0o644)
     data.write_bytes(data.read_bytes().replace(b"v0", b"v9"))
     assert chain.run() == ["s07"]
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         warnings = [
             entry.user_message
             for run in instance.get_runs(limit=1)

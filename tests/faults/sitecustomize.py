@@ -54,7 +54,8 @@ if FAULT:
     MOVE = ("pathlib", "Path.rename")
     COMMIT = ("sqlalchemy.engine.default", "DefaultDialect.do_commit")
     LAUNCHING = "blut_resources.containment.launching"
-    STORAGE = "blut_resources.instance_storage"
+    EVENTS = "dagster._core.instance.methods.event_methods"
+    RUNS = "dagster._core.storage.runs.sql_run_storage"
     POINTS: dict[str, Point] = {
         **_both("payload", "blut_resources.payload_kit.session", "payload_session", "the payload starts"),
         **_both("payload", *RENAME, "the checkpoint's rename", matches=_named("checkpoint.json")),
@@ -63,7 +64,7 @@ if FAULT:
             "payload", "blut_resources.payload_kit.session", "PayloadSession.epoch", "an epoch is reported"
         ),
         **_both("payload", "blut_resources.payload_kit.session", "PayloadSession.done", "done"),
-        **_both("run", STORAGE, "Runs.handle_run_event", "the run shows as started", matches=_starts),
+        **_both("run", RUNS, "SqlRunStorage.handle_run_event", "the run shows as started", matches=_starts),
         **_both("run", "blut_resources.leases.files", "add", "the lease is taken"),
         **_both("run", "blut_resources.files.durable", "acquire", "the lock", matches=_lock("fingerprint-")),
         **_both("run", LAUNCHING, "_start", "the unit starts"),
@@ -122,7 +123,7 @@ if FAULT:
         return [run] if victim == "run" else [run, supervisor]
 
     def _watch_events(store: Callable[..., Any]) -> Callable[..., Any]:
-        def store_event(self: Any, event: Any) -> None:
+        def handle_new_event(self: Any, event: Any, **how: Any) -> None:
             global storing
             if (
                 event.is_dagster_event
@@ -130,11 +131,11 @@ if FAULT:
             ):
                 storing = event.get_dagster_event().asset_key.path[-1]
             try:
-                store(self, event)
+                store(self, event, **how)
             finally:
                 storing = ""
 
-        return store_event
+        return handle_new_event
 
     class _Finder(importlib.abc.MetaPathFinder):
         """Wraps functions of modules right after they were loaded."""
@@ -172,7 +173,7 @@ if FAULT:
             return
         wraps = {fault.point.module: [(fault.point.function, fault.wrap)]}
         if role == "run":
-            wraps.setdefault(STORAGE, []).append(("PooledEventLog.store_event", _watch_events))
+            wraps.setdefault(EVENTS, []).append(("EventMethods.handle_new_event", _watch_events))
         for name in [name for name in wraps if name in sys.modules]:
             _replace(sys.modules[name], wraps.pop(name))
         sys.meta_path.insert(0, _Finder(wraps))

@@ -23,7 +23,7 @@ CALLED_ELSEWHERE: Mapping[str, tuple[str, ...]] = {
         *("no_messages_debug_text", "capture_logs"),
         *("build_defs", "get_scaffold_params", "scaffold"),
     ),
-    "`dagster.yaml` names it": ("LockedSqliteStorage",),
+    "a reference of Dagster's names them": ("LockedSqliteStorage", "ReadSqliteStorage", "MirroredLogs"),
     "any Dagster project does": ("ContainedPipesClient", "build_definitions"),
     "Python calls them": ("__getattr__", "__exit__", "path_stats"),
     "urllib calls them": ("redirect_request", "http_open", "https_open"),

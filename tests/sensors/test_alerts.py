@@ -19,6 +19,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from blut_resources.instance.instance import open_instance
 from sensors.alerts import sensor as sensor_module
 from sensors.alerts.delivery import NotDelivered, deliver
 from sensors.alerts.sensor import alerts_sensor
@@ -117,7 +118,7 @@ class Daemon:
 def daemon(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
     monkeypatch.setenv("BLUT_ALERTS", str(home / "alerts.toml"))
     monkeypatch.setenv("RECEIVER_SECRET", SECRET)
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         yield Daemon(instance)
 
 

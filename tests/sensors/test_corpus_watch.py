@@ -11,6 +11,7 @@ import pytest
 from blut_assets.artifacts import Artifact
 from blut_assets.stages import Stage, StageConfig, stage_asset
 from blut_assets.stages.handles import HANDLES
+from blut_resources.instance.instance import open_instance
 from sensors.corpus_watch import corpus_watch_sensor
 from tests.sensors.kept import keep, tick
 
@@ -63,7 +64,7 @@ def test_a_change_that_has_settled_is_digested_once(home: Path, tmp_path: Path) 
     data.mkdir()
     (data / "a").write_text("a")
     config = {"ops": {"watched__files": {"config": {"root": str(data)}}}}
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         watch = Watch(instance)
         assert watch.tick() == [] and "no raw input" in watch.words
         first = watch.run(config)
@@ -95,7 +96,7 @@ def test_a_glance_reads_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     data = tmp_path / "data"
     data.mkdir()
     (data / "a").write_text("a")
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         watch = Watch(instance)
         watch.run({"ops": {"watched__files": {"config": {"root": str(data)}}}})
         (data / "new").write_text("new")
@@ -111,7 +112,7 @@ def test_of_two_locations_the_first_looks_and_the_other_at_what_only_it_has(
     data = tmp_path / "data"
     data.mkdir()
     (data / "a").write_text("a")
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         watch = Watch(instance)
         watch.run({"ops": {"watched__files": {"config": {"root": str(data)}}}})
         for at in (100.0, 130.0):

@@ -22,7 +22,7 @@ from blut_assets.definitions import defs
 from blut_assets.history.retention import collect_garbage
 from blut_assets.stages import reuse
 from blut_assets.stages.handles import HANDLES
-from blut_resources.instance.instance import store_of
+from blut_resources.instance.instance import open_instance, store_of
 from blut_resources.instance.room import give_back
 from blut_resources.machine.liveness import Mark, this_process
 from blut_resources.registry.models import ModelRegistry
@@ -108,7 +108,7 @@ class House:
 
 @pytest.fixture
 def house(home: Path) -> Iterator[House]:
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         yield House(home, instance)
 
 
@@ -249,8 +249,8 @@ def _stock(directory: Path) -> str:
 
 KILLED = """
 import os, signal, sys
-from blut_resources.instance_storage import EventLog, Runs
-at = {"begun": (Runs, "delete_run"), "half": (EventLog, "delete_events")}[sys.argv.pop(1)]
+from blut_resources.dagster_private.storage import PooledEventLog, PooledRuns
+at = {"begun": (PooledRuns, "delete_run"), "half": (PooledEventLog, "delete_events")}[sys.argv.pop(1)]
 setattr(*at, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
 from blut_assets.cli import main
 main()

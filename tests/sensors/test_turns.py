@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 
 from blut_assets.recipes import Recipe
+from blut_resources.instance.instance import open_instance
 from sensors.alerts.sensor import alerts_sensor
 from sensors.housekeeping.sensor import housekeeping
 from sensors.policy.decide import Policy
@@ -24,7 +25,7 @@ OLD = json.dumps({"runs": -1, "checks": {}, "since": 1.0, "blocked": {}, "owed":
 
 @pytest.fixture
 def instance(home: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.get() as found:
+    with open_instance() as found:
         yield found
 
 

@@ -21,6 +21,7 @@ from blut_resources.containment import LimitsError
 from blut_resources.containment.asked import contained
 from blut_resources.dagster_private.console import console_goes_to
 from blut_resources.dagster_private.names import REPOSITORY, REPOSITORY_LABEL_TAG
+from blut_resources.holding import launch_here, let_go
 from blut_resources.instance.instance import open_instance
 from blut_resources.instance.location import location_of
 from blut_resources.runs.hang_up import end_on_hang_up, interrupt
@@ -88,6 +89,7 @@ def execute(
         try:
             reap_dead_runs(instance)
             location = location_of({job.name, *(key.path[0] for key in configs)}, instance)
+            launch_here(instance, run_id)
             result = job.execute_in_process(
                 run_config=dict(run_config),
                 instance=instance,
@@ -103,6 +105,8 @@ def execute(
                 instance.report_run_canceled(run, f"{STOPPED} before its first step")
             print(INTERRUPTED)
             return 130
+        finally:
+            let_go(run_id)
         progress.finish()
         failed = "" if result.success else failure_of(instance, run_id).kind
         interrupted = failed == "cancelled"

@@ -13,6 +13,7 @@ from blut_assets.components import lookup
 from blut_assets.discovery import Discovered
 from blut_assets.recipes import ArgsError, Cookbook
 from blut_assets.recipes.args import args_of
+from blut_resources.instance.instance import open_instance
 from blut_resources.runs.settings import fixed_args
 from tests.blut_assets.recipes.toy import RECIPE, fixed_score
 
@@ -81,7 +82,7 @@ def test_it_becomes_a_job_with_a_schedule_and_runs_without_config(project: Proje
     assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
     assert job.owners == ["team:eeg"] and job.automation_condition is not None
     assert job.executor_def.name == "in_process_or_multiprocess"
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         run = instance.get_run_by_id(job.execute_in_process(run_config={}, instance=instance).run_id)
     assert run and run.tags["team"] == "eeg" and run.tags["blut/recipe"] == "fixed_train"
     known = args_of(run) or {}

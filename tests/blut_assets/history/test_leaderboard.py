@@ -11,6 +11,7 @@ from blut_assets.history.leaderboard import leaderboard_asset
 from blut_assets.recipes import Metric, Recipe, RecipeArgs
 from blut_assets.stages import Stage, StageConfig, stage_asset
 from blut_assets.stages.handles import HANDLES
+from blut_resources.instance.instance import open_instance
 from blut_resources.store.artifacts import ArtifactStore
 
 
@@ -76,7 +77,7 @@ def board(instance: dg.DagsterInstance) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("home")
 def test_the_best_run_is_first_and_what_does_not_count_is_last() -> None:
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         assert "best_value" not in board(instance)
         slow, fast = train(instance, lr=0.2), train(instance, lr=0.4, note="a|b")
         refused, again = train(instance, lr=2.0), train(instance, lr=0.2, reuse="auto")
@@ -105,7 +106,7 @@ def test_it_asks_for_an_update_after_every_new_result_and_only_then() -> None:
         return found.total_requested
 
     cursor = None
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         assert asked() == 0, "there is nothing to show yet"
         train(instance, lr=0.2)
         assert asked() == 1
@@ -117,7 +118,7 @@ def test_it_asks_for_an_update_after_every_new_result_and_only_then() -> None:
 
 @pytest.mark.usefixtures("home")
 def test_it_shows_results_from_before_there_was_a_leaderboard() -> None:
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         train(instance, lr=0.2)
         first = dg.evaluate_automation_conditions(DEFS, instance)
         assert first.total_requested == 1

@@ -12,6 +12,7 @@ from blut_assets.recipes import Metric, Recipe, RecipeArgs
 from blut_assets.retrying import gate_check
 from blut_assets.stages import Stage, StageConfig, stage_asset
 from blut_assets.stages.handles import HANDLES
+from blut_resources.instance.instance import open_instance
 
 
 class Mark(Artifact):
@@ -100,7 +101,7 @@ def run(instance: dg.DagsterInstance, name: str = "toy_mark", **args: Any) -> Ne
 
 @pytest.mark.usefixtures("home")
 def test_the_newest_run_of_each_recipe_is_told_with_its_name_and_its_figures(tmp_path: Path) -> None:
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         assert newest(instance, [RECIPE, OTHER]) == []
         good = run(instance, lr=0.25)
         assert (good.ended, good.alias, good.why) == ("succeeded", "toy@good", "")
@@ -113,7 +114,7 @@ def test_the_newest_run_of_each_recipe_is_told_with_its_name_and_its_figures(tmp
 
 @pytest.mark.usefixtures("home")
 def test_a_refusal_is_told_from_a_failure_and_both_say_why() -> None:
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         refused = run(instance, lr=0.6)
         assert (refused.ended, refused.alias) == ("refused", "")
         assert "toy_gate failed: value 6.0 is too much" in refused.why

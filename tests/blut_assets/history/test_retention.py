@@ -9,7 +9,7 @@ from blut_assets.artifacts import Artifact
 from blut_assets.history.retention import collect_garbage, reachable
 from blut_assets.stages import Stage, StageConfig, stage_asset
 from blut_assets.stages.handles import HANDLES
-from blut_resources.instance.instance import store_of
+from blut_resources.instance.instance import open_instance, store_of
 from blut_resources.store.gc import collect
 
 
@@ -52,7 +52,7 @@ def run(instance: dg.DagsterInstance, word: str) -> dict[str, str]:
 
 @pytest.mark.usefixtures("home")
 def test_the_newest_results_and_what_they_were_made_of_are_kept() -> None:
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         made = {word: run(instance, word) for word in ("a", "b", "c")}
         run(instance, "c")
         assert reachable(instance, 2) == {d for word in ("b", "c") for d in made[word].values()}
@@ -66,7 +66,7 @@ def test_the_newest_results_and_what_they_were_made_of_are_kept() -> None:
 
 @pytest.mark.usefixtures("home")
 def test_what_was_just_made_is_spared_and_a_dry_run_removes_nothing(tmp_path: Path) -> None:
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         made = [run(instance, word) for word in ("a", "b")]
         report = collect_garbage(instance, newest=1)
         assert report.removed == () and len(report.recent) == 2
@@ -81,7 +81,7 @@ def test_a_store_that_another_instance_uses_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BLUT_STORE", str(tmp_path / "shared"))
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         run(instance, "a")
     (tmp_path / "other").mkdir()
     with (

@@ -19,6 +19,7 @@ from blut_assets.pages.curves import draw
 from blut_assets.pages.documentation import columns, meanings
 from blut_assets.stages.findings import Findings
 from blut_assets.stages.spec import spec_of
+from blut_resources.instance.instance import open_instance
 from blut_resources.machine.energy import metered
 from blut_resources.text import markdown, text_of
 from cookbooks.llm.evaluation.summary import answers_by_model
@@ -127,7 +128,7 @@ def test_the_curves_of_a_training_have_the_epochs_from_before_it_was_killed(
             [raw, trained], resources=RESOURCES, instance=instance, run_config=config, raise_on_error=False
         )
 
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         how.write_text(json.dumps({"exit": 5}))
         assert not run().success
         how.write_text("{}")
@@ -153,7 +154,7 @@ def test_a_program_without_blut_finds_the_bytes_of_what_was_made_and_of_what_was
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BLUT_STORE", str(tmp_path / "a store #1"))
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         for _ in range(2):
             made = dg.materialize([raw, trained], resources=RESOURCES, instance=instance)
             (event,) = made.asset_materializations_for_node("contained__trained")

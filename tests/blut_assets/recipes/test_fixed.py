@@ -15,7 +15,7 @@ from blut_assets.recipes.args import args_of
 from blut_assets.stages import reuse
 from blut_assets.stages.external import HANDLES_KEY
 from blut_assets.stages.handles import HANDLES
-from blut_resources.instance.instance import home_of
+from blut_resources.instance.instance import home_of, open_instance
 from blut_resources.runs import manifest
 from blut_resources.runs.files import manifest_path
 from blut_resources.runs.settings import LONGEST, fixed_args, fixed_tags
@@ -27,7 +27,7 @@ OP = "fixed__fixed_score"
 
 @pytest.fixture
 def instance(home: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.get() as made:
+    with open_instance() as made:
         yield made
 
 

@@ -142,7 +142,7 @@ def exported(context: dg.AssetExecutionContext) -> None:
     print("WEIGHTS", (place / "weights").read_text(), event.metadata["digest"].value)
 
 
-with dg.DagsterInstance.get() as instance:
+with open_instance() as instance:
     dg.materialize([codec, exported], instance=instance)
 assert "blut_assets" not in sys.modules
 """

@@ -11,6 +11,7 @@ from blut_assets.artifacts import Artifact
 from blut_assets.history.planning import Planned, plan
 from blut_assets.stages import Footprint, StageConfig, Steps, reuse, stage_asset
 from blut_assets.stages.footprints import Kind, took_before
+from blut_resources.instance.instance import open_instance
 from tests.scripted import RESOURCES
 
 HOLDS = "tests.payloads.holds"
@@ -64,7 +65,7 @@ def held(stage, given: Held, config: HeldConfig) -> Steps[Held]:
 @pytest.fixture
 def instance(home: Path) -> Iterator[dg.DagsterInstance]:
     """A persistent instance."""
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         yield instance
 
 

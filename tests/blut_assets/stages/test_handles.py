@@ -7,6 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from blut_resources.instance.instance import open_instance
 from tests.conftest import REPOSITORY
 from tests.forked import RUN, server
 
@@ -32,7 +33,7 @@ def test_concurrent_runs_with_different_configs_do_not_mix(tmp_path: Path) -> No
     assert other.returncode == 0, other.stderr
     gate.touch()
     assert run.wait() == 0, said.read_text()
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         record = instance.get_latest_materialization_event(dg.AssetKey(["torn", "last"]))
         assert record and record.asset_materialization
         assert record.asset_materialization.metadata["words"].value == "a a"

@@ -128,7 +128,7 @@ defs = dg.Definitions(
         "s3": S3Resource(region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b"),
     },
 )
-with dg.DagsterInstance.get() as instance:
+with open_instance() as instance:
     made = defs.resolve_job_def("make").execute_in_process(instance=instance)
 print(made.output_for_node("others__table"))
 """

@@ -32,7 +32,7 @@ def run_once(home: Path, yaml: str, monkeypatch: pytest.MonkeyPatch) -> str:
     home.mkdir(exist_ok=True)
     (home / "dagster.yaml").write_text(yaml)
     monkeypatch.setenv("DAGSTER_HOME", str(home))
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         return nothing.execute_in_process(instance=instance).run_id
 
 
@@ -80,7 +80,7 @@ def test_a_new_home_is_what_dagster_makes(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_home_of_plain_dagster_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = run_once(tmp_path, PLAIN, monkeypatch)
     again = run_once(tmp_path, shipped_yaml(), monkeypatch)
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         assert {r.run_id for r in instance.get_runs()} == {run, again}
         assert len(instance.all_logs(run)) == len(instance.all_logs(again)) > 3
 
@@ -96,7 +96,7 @@ def test_an_older_home_opens_and_migrates(tmp_path: Path, monkeypatch: pytest.Mo
             connection.commit()
     run = run_once(tmp_path, shipped_yaml(), monkeypatch)
     assert birth.has_table(tmp_path / DATABASES[0], "instance_info")
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         assert instance.get_run_by_id(run)
         instance.upgrade()
     newest = birth.newest_revision()
@@ -110,7 +110,7 @@ def test_a_home_without_a_stamp_gets_one(tmp_path: Path, monkeypatch: pytest.Mon
             connection.execute("DROP TABLE alembic_version")
     run_once(tmp_path, shipped_yaml(), monkeypatch)
     assert all(birth.revision_of(tmp_path / name) for name in DATABASES)
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         assert instance.get_run_by_id(run)
 
 

@@ -19,7 +19,7 @@ from blut_resources.dagster_private.events import (
     skipped_step,
     was_terminated,
 )
-from blut_resources.dagster_private.storage import with_origin
+from blut_resources.dagster_private.origin import show_under_its_job
 from blut_resources.dagster_private.ticks import count_of
 from blut_resources.instance.instance import open_instance
 
@@ -103,14 +103,20 @@ def test_a_dead_run_is_shown_as_failed_and_frees_its_slots(home: Path) -> None:
         assert instance.event_log_storage.get_concurrency_info("gpu").active_slot_count == 0
 
 
-def test_a_run_of_a_terminal_has_the_origin_of_the_location_that_it_names() -> None:
+def test_a_run_of_a_terminal_has_the_origin_of_the_location_that_it_names(home: Path) -> None:
+    job = dg.GraphDefinition("one").to_job()
     label = f"{names.REPOSITORY}@blut"
-    run = with_origin(dg.DagsterRun("one", tags={names.REPOSITORY_LABEL_TAG: label}))
-    origin = run.remote_job_origin
-    assert origin is not None and origin.job_name == "one"
-    assert origin.repository_origin.get_label() == label
-    assert with_origin(run) is run
-    assert with_origin(dg.DagsterRun("one")).remote_job_origin is None
+    with open_instance() as instance:
+        named = instance.create_run_for_job(job, tags={names.REPOSITORY_LABEL_TAG: label})
+        other = instance.create_run_for_job(job)
+        for run in (named, other):
+            show_under_its_job(instance, run)
+        found = instance.get_run_by_id(named.run_id)
+        origin = found and found.remote_job_origin
+        assert origin is not None and origin.job_name == "one"
+        assert origin.repository_origin.get_label() == label
+        assert found and found.tags == named.tags
+        assert instance.get_run_by_id(other.run_id) == other
 
 
 def test_output_goes_to_a_file_and_back(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from blut_assets.history.retention import collect_garbage
 from blut_resources.alive import reap_dead_runs
 from blut_resources.files.durable import StoreError
 from blut_resources.instance import damage as history_damage
-from blut_resources.instance.instance import home_of, store_of
+from blut_resources.instance.instance import home_of, open_instance, store_of
 from tests.blut_assets.history.test_retention import run
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT
@@ -32,7 +32,7 @@ def damage(path: Path, how: str) -> None:
 @pytest.fixture
 def used(home: Path) -> Path:
     """A home in which something was made."""
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         run(instance, "a")
     return home
 
@@ -41,7 +41,7 @@ def used(home: Path) -> Path:
 @pytest.mark.parametrize("name", sorted(history_damage.MAIN))
 def test_a_database_that_every_command_reads(used: Path, name: str, how: str) -> None:
     damage(used / name, how)
-    with pytest.raises(StoreError) as told, history_damage.told(used), dg.DagsterInstance.get() as instance:
+    with pytest.raises(StoreError) as told, history_damage.told(used), open_instance() as instance:
         list(instance.get_runs())
         instance.get_latest_materialization_event(dg.AssetKey(["notes", "first"]))
     (line,) = str(told.value).splitlines()
@@ -50,7 +50,7 @@ def test_a_database_that_every_command_reads(used: Path, name: str, how: str) ->
 
 
 def test_one_unreadable_log_costs_one_line(used: Path) -> None:
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         run(instance, "b")
         _, hurt = sorted(instance.get_runs(), key=lambda one: one.run_id)
         log = used / "history" / "runs" / f"{hurt.run_id}.db"
@@ -65,14 +65,14 @@ def test_one_unreadable_log_costs_one_line(used: Path) -> None:
 
 
 def test_a_dead_run_whose_log_is_damaged_holds_up_nobody(used: Path) -> None:
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         gone = instance.create_run_for_job(
             dg.job(name="gone")(lambda: None), status=dg.DagsterRunStatus.STARTED
         )
         (used / "alive" / gone.run_id).write_text("1 1\n")
         instance.all_logs(gone.run_id)
     damage(used / "history" / "runs" / f"{gone.run_id}.db", "garbage")
-    with dg.DagsterInstance.get() as instance:  # whose pages are not those that were read before
+    with open_instance() as instance:  # whose pages are not those that were read before
         assert reap_dead_runs(instance) == [gone.run_id]
         assert instance.get_run_by_id(gone.run_id).status is dg.DagsterRunStatus.FAILURE  # type: ignore[union-attr]
         assert "its log cannot be read" in failure_of(instance, gone.run_id).why
@@ -85,11 +85,11 @@ def test_a_full_disk_is_called_one(used: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_results_that_the_history_does_not_know_are_not_garbage(used: Path) -> None:
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         kept = {item.digest for item in store_of(instance).list()}
         collect_garbage(instance, dry_run=True)
     shutil.rmtree(used / "history")
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         with pytest.raises(ValueError, match=r"holds 2 artifacts, and the history .* has 0 of them"):
             collect_garbage(instance)
         assert {item.digest for item in store_of(instance).list()} == kept
@@ -97,7 +97,7 @@ def test_results_that_the_history_does_not_know_are_not_garbage(used: Path) -> N
 
 
 def test_a_home_on_another_machine_is_not_taken_for_deleted(used: Path) -> None:
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         store = store_of(instance)
         note = store.root / "homes" / "0123456789abcdef"
         note.write_text(f"{home_of(instance)}\nboxb/0123\n")

@@ -5,6 +5,7 @@ import json
 import dagster as dg
 
 from blut_assets.definitions import defs
+from blut_resources.instance.instance import open_instance
 from blut_resources.instance.renamed import RENAMED, carry_over
 from tests.sensors.kept import keep, kept
 
@@ -25,7 +26,7 @@ def test_every_sensor_of_bluts_has_a_name_that_nobody_else_takes(home: object) -
 
 
 def test_switches_and_cursors_go_to_the_new_names_once(home: object) -> None:
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         older(instance)
         assert len(carry_over(instance)) == 4
         assert kept(instance) == {
@@ -41,7 +42,7 @@ def test_switches_and_cursors_go_to_the_new_names_once(home: object) -> None:
 
 def test_what_the_new_name_has_by_now_stays(home: object) -> None:
     """The daemon of the new version may have ticked first: with no cursor yet, and no switch of anybody."""
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         older(instance)
         keep(instance, "blut_alerts", "blut", switch="DECLARED_IN_CODE")
         keep(instance, "blut_retraining", "blut", switch="DECLARED_IN_CODE", cursor="seen")
@@ -54,7 +55,7 @@ def test_what_the_new_name_has_by_now_stays(home: object) -> None:
 
 
 def test_sensors_of_others_with_such_names_stay(home: object) -> None:
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         keep(instance, "reaper", "blut", cursor="3")
         keep(instance, "alerts", "blut", cursor=json.dumps({"runs": 3}))
         keep(instance, "alerts", "other", cursor="17")
@@ -65,7 +66,7 @@ def test_sensors_of_others_with_such_names_stay(home: object) -> None:
 def test_runs_are_known_again_by_their_keys(home: object) -> None:
     """The daemon asks for the name of the sensor and the key before it makes a second run."""
     tags = {"dagster/sensor_name": "retraining", "dagster/run_key": "k", "blut/policy": "nightly"}
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         older(instance)
         own = instance.create_run_for_job(dg.GraphDefinition("a").to_job(), tags=tags)
         label = {"dagster/sensor_name": "retraining", ".dagster/repository": "__repository__@other"}

@@ -12,7 +12,7 @@ from blut_assets.artifacts import Artifact
 from blut_assets.stages import Stage, Steps, stage_asset
 from blut_assets.stages.handles import HANDLES
 from blut_resources.files.digest import digest_bytes
-from blut_resources.instance.instance import store_of
+from blut_resources.instance.instance import open_instance, store_of
 from blut_resources.payload_kit.held_files import HeldFiles
 
 SWAPPED = "tests.payloads.swapped"
@@ -57,7 +57,7 @@ def run(rows: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> tuple[str, str
     told = {"root": str(rows), "evil": str(rows.with_name("evil")), "how": how}
     monkeypatch.setenv("HELD", json.dumps(told))
     resources = {"blut_handles": HANDLES}
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         result = dg.materialize([read], resources=resources, instance=instance, raise_on_error=False)
         if result.success:
             made = result.output_for_node("test__read")

@@ -13,7 +13,7 @@ from blut_assets.history.planning import plan
 from blut_assets.stages import Stage, Steps, stage_asset
 from blut_assets.stages.handles import HANDLES
 from blut_resources.containment.sandbox.isolation import Isolation
-from blut_resources.instance.instance import store_of
+from blut_resources.instance.instance import open_instance, store_of
 from blut_resources.payloads import distributions
 from blut_resources.payloads.distributions import environment
 from blut_resources.payloads.isolated import compiled_for, keep_compiled, take_compiled
@@ -51,7 +51,7 @@ def given(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def materialize() -> tuple[Peeked, dict[str, Any], list[str]]:
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         result = dg.materialize([peeked], resources=RESOURCES, instance=instance)
         made = result.output_for_node("test__peeked")
         found = json.loads((store_of(instance).open(made.digest) / "found.json").read_text())
@@ -99,7 +99,7 @@ def test_a_result_is_not_reused_where_other_versions_are_installed(given, tmp_pa
     assert reasons == ["nothing it depends on has changed"]
     installed(tmp_path / "other", "numpy-9.9.9", "numpy/core.py,sha256=aa,1\n")
     monkeypatch.setattr(distributions, "installed_places", lambda: [str(tmp_path / "other")])
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         (planned,) = plan(instance, [peeked], {})
     assert planned.state == "stale"
     assert planned.reason.startswith("environment changed: numpy 2.")

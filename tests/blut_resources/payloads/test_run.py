@@ -12,6 +12,7 @@ import dagster as dg
 import pytest
 
 from blut_assets.stages import payloads as running
+from blut_resources.instance.instance import open_instance
 from blut_resources.runs import metrics
 from tests.conftest import REPOSITORY
 from tests.scripted import RESOURCES, Scripted, scripted
@@ -19,7 +20,7 @@ from tests.scripted import RESOURCES, Scripted, scripted
 
 def run(monkeypatch: pytest.MonkeyPatch, **config: Any) -> dg.ExecuteInProcessResult:
     monkeypatch.setenv("SCRIPT", json.dumps(config))
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         return dg.materialize([scripted], resources=RESOURCES, instance=instance, raise_on_error=False)
 
 

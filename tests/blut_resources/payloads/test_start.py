@@ -11,6 +11,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from blut_resources.instance.instance import open_instance
 from blut_resources.payloads.code import digest_bytes
 from blut_resources.payloads.files import START, PayloadFiles
 from tests.scripted import RESOURCES, Scripted, scripted
@@ -55,7 +56,7 @@ def test_nothing_in_the_working_directory_takes_the_place_of_a_module(
         (tmp_path / name).write_text("raise SystemExit('of the working directory')\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))  # as Dagster does
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         result = dg.materialize([scripted], resources=RESOURCES, instance=instance)
     made = result.output_for_node("test__scripted")
     assert isinstance(made, Scripted) and made.epochs == 2
@@ -132,7 +133,7 @@ def materialized(root: Path, more: str) -> tuple[bool, list[str]]:
     for name in [name for name in sys.modules if name.partition(".")[0] == "reads"]:
         del sys.modules[name]
     importlib.invalidate_caches()
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         asset = importlib.import_module("reads.assets")
         result = dg.materialize([asset.rows], resources=RESOURCES, instance=instance)
         (event,) = result.get_asset_materialization_events()

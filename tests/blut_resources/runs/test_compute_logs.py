@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 
 from blut_resources.instance.instance import open_instance
-from blut_resources.runs.compute_logs import LocalLogs
+from blut_resources.runs.compute_logs import MirroredLogs
 from tests.conftest import REPOSITORY
 
 RUN = """
@@ -50,7 +50,7 @@ def test_the_terminal_and_the_ui_show_all_of_it(home: Path) -> None:
     assert "aside" in done.stderr
     with open_instance() as instance:
         manager = instance.compute_log_manager
-        assert isinstance(manager, LocalLogs)
+        assert isinstance(manager, MirroredLogs)
         (record,) = instance.get_run_records()
         events = instance.all_logs(record.dagster_run.run_id, dg.DagsterEventType.LOGS_CAPTURED)
         key = [record.dagster_run.run_id, "compute_logs", logs_captured(events)]

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pytest
 
 from blut_resources.alive import reap_dead_runs
 from blut_resources.files.documents import DocumentError
+from blut_resources.instance.instance import open_instance
 from blut_resources.runs import manifest, metrics, status
 from tests.recorded import ASSET, Left, train
 
@@ -98,7 +98,7 @@ def test_whoever_finds_a_run_dead_completes_its_manifest(home: Path, point: str)
     run.start()
     run.join(120)
     assert run.exitcode == -signal.SIGKILL
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         reap_dead_runs(instance)
         (record,) = instance.get_runs()
         assert record.is_finished

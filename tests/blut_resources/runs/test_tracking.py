@@ -8,10 +8,10 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pytest
 
 from blut_resources.alive import reap_dead_runs
+from blut_resources.instance.instance import open_instance
 from blut_resources.runs import tracking
 from blut_resources.runs.status import Status
 from tests.lacking import lacking
@@ -93,7 +93,7 @@ def test_the_offline_run_of_a_killed_run_is_made_whole(home: Path) -> None:
     run.start()
     run.join(120)
     assert run.exitcode == -signal.SIGKILL
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         (run_id,) = reap_dead_runs(instance)
     found = records(home / "runs" / run_id)
     rows = [values(r.history.item) for r in found if r.WhichOneof("record_type") == "history"]

@@ -1,6 +1,7 @@
 """Deleting runs deletes all of them and nothing else: what they made is still there, and is still found."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from blut_assets.history.planning import plan
 from blut_assets.history.retention import collect_garbage
 from blut_assets.stages import StageConfig, reuse, stage_asset
 from blut_assets.stages.spec import spec_of
-from blut_resources.alive import _held, hold_in, reap_dead_runs
-from blut_resources.instance.instance import store_of
+from blut_resources.alive import reap_dead_runs
+from blut_resources.holding import _held, hold_in
+from blut_resources.instance.instance import open_instance, store_of
 from tests.conftest import REPOSITORY
 from tests.forked import RUN, server
 from tests.scripted import RESOURCES
@@ -50,7 +52,7 @@ def line(stage, config: LineConfig) -> Line:
 def instance(home: Path) -> Iterator[dg.DagsterInstance]:
     """A persistent instance, and nothing computed yet."""
     COUNTED.clear()
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         yield instance
 
 
@@ -86,6 +88,7 @@ def test_a_deleted_run_leaves_nothing_but_what_it_made(
     first, made = run(instance)
     assert len(traces(home, first)) >= 4, "directory, logs, database"
     WAYS[way](first)
+    reap_dead_runs(instance)
     assert traces(home, first) == []
 
     (planned,) = plan(instance, [line], {})
@@ -95,6 +98,17 @@ def test_a_deleted_run_leaves_nothing_but_what_it_made(
     assert again.metadata[reuse.REUSED].value is True and again.metadata["seen"] == made.metadata["seen"]
     assert again.metadata[reuse.ORIGIN].value == first
     assert len(traces(home, second)) >= 4
+
+
+def test_a_history_that_was_begun_anew_costs_the_older_runs_no_file(
+    home: Path, instance: dg.DagsterInstance
+) -> None:
+    first, _ = run(instance)
+    shutil.move(home / "history", home / "before")
+    with open_instance() as anew:
+        second, _ = run(anew)
+        reap_dead_runs(anew)
+        assert (home / "runs" / first).is_dir() and (home / "runs" / second).is_dir()
 
 
 def test_a_wiped_asset_is_reused(instance: dg.DagsterInstance) -> None:
@@ -114,7 +128,7 @@ def test_another_history_on_the_same_store_does_not_compute_again(
     (other / "dagster.yaml").write_text((home / "dagster.yaml").read_text())
     monkeypatch.setenv("DAGSTER_HOME", str(other))
     monkeypatch.setenv("BLUT_STORE", str(home / "store"))
-    with dg.DagsterInstance.get() as second:
+    with open_instance() as second:
         assert run(second)[1].metadata[reuse.REUSED].value is True
         assert COUNTED == ["a", "b"]
         run(second, text="b", reusable=False)

@@ -1,0 +1,14 @@
+"""Tells one history from another."""
+
+import dagster as dg
+from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
+
+
+def identity(instance: dg.DagsterInstance) -> str:
+    """Returns the id by which a history knows itself, made at the first look; empty where it is in no SQL
+    database.
+
+    Public API gives none. Look at ``get_run_storage_id`` of ``SqlRunStorage``.
+    """
+    storage = instance.run_storage
+    return storage.get_run_storage_id() if isinstance(storage, SqlRunStorage) else ""

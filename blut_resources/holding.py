@@ -1,0 +1,111 @@
+"""Shows which runs this process works for, and takes down what becomes of them: their manifest and their end.
+
+Every process that executes a run, or a step of it, marks ``alive/<run id>``: a command of Blut from before
+there is a run, any other process from its first stage asset on.
+"""
+
+from pathlib import Path
+
+import dagster as dg
+
+from blut_resources.dagster_private.events import was_terminated
+from blut_resources.dagster_private.history import identity
+from blut_resources.dagster_private.listening import listen
+from blut_resources.dagster_private.origin import show_under_its_job
+from blut_resources.dagster_private.steps import worker
+from blut_resources.files.durable import file_lock
+from blut_resources.instance.instance import home_of
+from blut_resources.machine import liveness
+from blut_resources.payloads import orchestrator
+from blut_resources.runs import manifest
+from blut_resources.runs.hang_up import end_on_hang_up
+from blut_resources.runs.removal import remove_files
+
+ENDS = (
+    *(dg.DagsterEventType.RUN_SUCCESS, dg.DagsterEventType.RUN_FAILURE),
+    dg.DagsterEventType.RUN_CANCELED,
+)
+OUTCOMES = {
+    dg.DagsterRunStatus.SUCCESS: "succeeded",
+    dg.DagsterRunStatus.FAILURE: "failed",
+    dg.DagsterRunStatus.CANCELED: "cancelled",
+    dg.DagsterRunStatus.CANCELING: "cancelled",
+}
+
+_held: dict[str, liveness.Mark] = {}
+
+
+def launch_here(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Show that this process works for a run that it is about to make, and take down what becomes of it."""
+    hold_in(home_of(instance), run_id)
+    _watch(instance, run_id)
+
+
+def join(instance: dg.DagsterInstance, run: dg.DagsterRun, *, inner: bool = False) -> None:
+    """Show that this process works for a run that has started, and take down what becomes of it.
+
+    Args:
+        inner: whether the process of the run is another one, on whose behalf this one executes a step.
+    """
+    if run.run_id not in held():
+        hold_in(home_of(instance), run.run_id, inner=inner)
+        if not inner:
+            _watch(instance, run.run_id)
+    manifest.begin(home_of(instance), run, identity(instance), worker())
+
+
+def held() -> set[str]:
+    """Returns the runs for which this process works."""
+    return set(_held)
+
+
+def hold_in(home: Path, run_id: str, *, inner: bool = False) -> None:
+    """Show that this process works for a run of the instance in ``home``."""
+    orchestrator.above(liveness.this_process().pid)
+    end_on_hang_up()
+    others = [liveness.process(pid)] if (pid := worker()) else []
+    with file_lock(home / "alive" / ".lock"):
+        if run_id not in _held:
+            unseen = inner and not others
+            _held[run_id] = liveness.Mark(home / "alive" / run_id, others, unseen=unseen)
+
+
+def let_go(run_id: str) -> None:
+    """Stop working for a run: it has ended, or this process's part of it."""
+    if run_id in _held:
+        _held.pop(run_id).remove()
+
+
+def complete_manifest(home: Path, run: dg.DagsterRun, *, interrupted: bool = False) -> None:
+    """Write down how a run has ended; one that has not was killed, an ``interrupted`` one cancelled."""
+    by = "run" if run.run_id in _held else "another process"
+    outcome = "cancelled" if interrupted else OUTCOMES.get(run.status, "killed")
+    manifest.complete(home, run, outcome, by)
+
+
+def _watch(instance: dg.DagsterInstance, run_id: str) -> None:
+    def hear(entry: dg.EventLogEntry) -> None:
+        event = entry.dagster_event
+        if event is not None and event.event_type is dg.DagsterEventType.RUN_START:
+            _note_start(instance, run_id)
+        elif event is not None and event.event_type in ENDS:
+            # Ctrl-C came while Dagster had an event in hand: the step cannot tell then
+            _note_end(instance, run_id, interrupted=was_terminated(event))
+
+    listen(instance, run_id, hear)
+
+
+def _note_start(instance: dg.DagsterInstance, run_id: str) -> None:
+    run = instance.get_run_by_id(run_id)
+    if run is not None:
+        manifest.begin(home_of(instance), run, identity(instance))
+        show_under_its_job(instance, run)
+
+
+def _note_end(instance: dg.DagsterInstance, run_id: str, *, interrupted: bool) -> None:
+    home, run = home_of(instance), instance.get_run_by_id(run_id)
+    if run is not None:
+        complete_manifest(home, run, interrupted=interrupted)
+    let_go(run_id)
+    if run is None:  # it was deleted while it worked
+        remove_files(home, run_id)
