@@ -18,6 +18,8 @@ with without_collector():
     from blut_assets.stages.executor import in_process_or_multiprocess
     from blut_assets.stages.external import HANDLES_KEY
     from blut_assets.stages.handles import HANDLES
+    from blut_assets.stages.spec import spec_of
+    from blut_resources.dagster_private.requiring import requiring
     from blut_resources.payloads import environment
     from blut_resources.runs import intent
     from blut_resources.text import meant
@@ -161,8 +163,9 @@ def assemble(
     own = None if executor else in_process_or_multiprocess
     jobs = [_job(recipe, tuple(book.extras), own) for book in found.cookbooks for recipe in book.recipes]
     boards = leaderboards(found.cookbooks)
+    assets = [asset for cookbook in found.cookbooks for asset in cookbook.assets]
     return dg.Definitions(
-        assets=[*_each_once(asset for book in found.cookbooks for asset in book.assets), *boards],
+        assets=[*map(_shown, _each_once(assets)), *boards],
         asset_checks=[check for cookbook in found.cookbooks for check in cookbook.checks],
         jobs=jobs,
         sensors=[
@@ -173,6 +176,13 @@ def assemble(
         executor=executor,
         metadata={f"left out: {name}": reason for name, reason in found.left_out.items()},
     )
+
+
+def _shown(asset: AnyAsset) -> AnyAsset:
+    """Returns an asset of which the UI says that it uses what says of the deployment."""
+    if isinstance(asset, dg.AssetsDefinition) and spec_of(asset):
+        return requiring(asset, RESOURCES)
+    return asset
 
 
 def _resources(found: Discovered) -> dict[str, Any]:

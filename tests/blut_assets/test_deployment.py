@@ -85,9 +85,9 @@ def test_built_definitions_show_where_a_value_comes_from_and_merge(
     merged = dg.Definitions.merge(*built)
     config: Any = merged.get_repository_def().get_top_level_resources()["blut_store"].config_schema
     assert config.default_value == {"root": {"env": "BLUT_STORE"}}
-    assert {"blut_store", "blut_registry", "blut_tracker", "blut_containment", "blut_handles"} <= set(
-        merged.resources or {}
-    )
+    checkpoint = merged.resolve_assets_def(["lamquant", "joint_checkpoint"])
+    names = {"blut_store", "blut_registry", "blut_tracker", "blut_containment", "blut_handles"}
+    assert names <= checkpoint.required_resource_keys and names <= set(merged.resources or {})
 
 
 def test_what_a_process_is_given_counts_in_its_sensors_and_commands_too(
