@@ -13,6 +13,7 @@ with without_collector():
     from blut_assets.deployment import RESOURCES, declare, deployment
     from blut_assets.discovery import Discovered, discover
     from blut_assets.history.leaderboard import leaderboard_sensor, leaderboards
+    from blut_assets.narrowing import chosen_of
     from blut_assets.recipes import Cookbook, Recipe
     from blut_assets.recipes.cookbook import AnyAsset, keys_of
     from blut_assets.stages.executor import in_process_or_multiprocess
@@ -22,7 +23,6 @@ with without_collector():
     from blut_resources.dagster_private.requiring import requiring
     from blut_resources.payloads import environment
     from blut_resources.runs import intent
-    from blut_resources.text import meant
     from sensors.alerts.sensor import alerts_sensor
     from sensors.corpus_watch import corpus_watch_sensor
     from sensors.housekeeping.sensor import housekeeping
@@ -32,10 +32,6 @@ with without_collector():
 
 VALIDATING = "DAGSTER_IS_DEFS_VALIDATION_CLI"
 """Set by `dagster definitions validate` and `dg check defs`."""
-
-
-class UnknownName(ValueError):
-    """Says that no cookbook and no recipe has a name, and which one may be meant."""
 
 
 class CookbooksLeftOut(dg.DagsterInvalidDefinitionError):
@@ -123,32 +119,9 @@ def without_resources(found: Discovered, given: Collection[str]) -> Discovered:
 
 
 def needed_resources(book: Cookbook) -> set[str]:
-    """Returns the keys of the resources that a cookbook's assets, checks and sensors take."""
-    takers = [*book.assets, *book.checks, *book.sensors]
+    """Returns the keys of the resources that a cookbook's assets, checks, sensors and schedules take."""
+    takers = [*book.assets, *book.checks, *book.sensors, *book.schedules]
     return {key for one in takers for key in getattr(one, "required_resource_keys", ())}
-
-
-def chosen_of(found: Discovered, names: Collection[str]) -> Discovered:
-    """Returns the cookbooks of these names, and of others the recipes of these names.
-
-    Raises:
-        UnknownName: there is neither a cookbook nor a recipe of a name.
-    """
-    books = [cookbook.name for cookbook in found.cookbooks]
-    known = [*books, *found.recipe_names()]
-    missing = [name for name in names if name not in known]
-    if missing and not found.left_out:
-        told = f"only = {missing[0]!r}: neither a cookbook nor a recipe{meant(missing[0], known)}"
-        raise UnknownName(f"{told}; there are: {', '.join(known) or 'none'}")
-    parts = [
-        cookbook if cookbook.name in names else cookbook.narrowed_to(names) for cookbook in found.cookbooks
-    ]
-    out = ", ".join(found.left_out)
-    left_out = {
-        name: found.left_out.get(name) or f"it is no name that is known; perhaps it is of {out}, left out too"
-        for name in missing
-    }
-    return Discovered([part for part in parts if part.name in names or part.recipes], left_out)
 
 
 def assemble(
@@ -167,7 +140,8 @@ def assemble(
     return dg.Definitions(
         assets=[*map(_shown, _each_once(assets)), *boards],
         asset_checks=[check for cookbook in found.cookbooks for check in cookbook.checks],
-        jobs=jobs,
+        jobs=[*jobs, *(job for cookbook in found.cookbooks for job in cookbook.jobs)],
+        schedules=[schedule for cookbook in found.cookbooks for schedule in cookbook.schedules],
         sensors=[
             *(_operations(found, jobs, boards) if operations else []),
             *(sensor for cookbook in found.cookbooks for sensor in cookbook.sensors),

@@ -104,9 +104,9 @@ def _clashing(books: Books) -> dict[str, str]:
     for name, book in books.items():
         names = {
             **{key: key.to_user_string() for key in sorted(_made(book))},
-            **{("recipe", recipe.name): recipe.name for recipe in book.recipes},
+            **{("job", job.name): job.name for job in [*book.recipes, *book.jobs]},
             **{("command", word): f"blut {word}" for word in book.commands},
-            **{("sensor", sensor.name): sensor.name for sensor in book.sensors},
+            **{("tick", ticker.name): ticker.name for ticker in [*book.sensors, *book.schedules]},
             **{("resource", key): f"the resource {key}" for key in book.resources},
         }
         if clashes := [told for one, told in names.items() if one in taken]:

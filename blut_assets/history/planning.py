@@ -15,7 +15,7 @@ from blut_assets.paths import drifted
 from blut_assets.stages import reuse
 from blut_assets.stages.footprints import Cost, Kind, cost_before, expected_gpus
 from blut_assets.stages.partitions import asset_of, own_partition, part, settled
-from blut_assets.stages.spec import NotYet, StageConfig, StageSpec, in_order, specs_of
+from blut_assets.stages.spec import NotYet, StageConfig, StageSpec, in_order, spec_of, specs_of
 from blut_assets.stages.stage import call, planned
 from blut_resources.dagster_private.partitions import partitions_taken
 from blut_resources.files.digest import digest_path
@@ -75,7 +75,9 @@ def plan(
     planner = _Planner(instance, store_of(instance), newest, partition)
     for spec in in_order(specs):
         planner.add(spec, configs.get(spec.key) or spec.config())
-    return list(planner.planned.values())
+    plain = [key.to_user_string() for asset in assets if not spec_of(asset) for key in asset.keys]
+    every_time = "no stage asset, so nothing of it is reused and it runs every time"
+    return [*planner.planned.values(), *(Planned(name, "always", every_time, None) for name in plain)]
 
 
 def _still_there(

@@ -36,6 +36,7 @@ class Cookbook:
         name: the first word of the keys of its assets.
         assets: stage assets, and whatever Dagster has besides: plain assets, and specs of what is made
             elsewhere. Such a spec gives way where another cookbook makes the asset.
+        jobs: besides those of its recipes, such as what `Recipe.fixed` makes.
         data: kinds of data that `blut data add` can look at.
         travel: what goes along with a verdict that is exported, and how it is judged again elsewhere.
         floors: formats of floors files that can be pinned for a governed alias.
@@ -54,6 +55,8 @@ class Cookbook:
     assets: Sequence[AnyAsset]
     recipes: Sequence[Recipe]
     checks: Sequence[dg.AssetChecksDefinition] = field(default=())
+    jobs: Sequence[Any] = field(default=())
+    schedules: Sequence[dg.ScheduleDefinition] = field(default=())
     sensors: Sequence[dg.SensorDefinition] = field(default=())
     data: Sequence[DataKind] = field(default=())
     floors: Sequence[FloorsFormat] = field(default=())
@@ -85,4 +88,4 @@ class Cookbook:
         keys = {key for recipe in recipes for asset in recipe.assets for key in asset.keys}
         assets = [asset for asset in self.assets if keys_of(asset) & keys]
         checks = [check for check in self.checks if {one.asset_key for one in check.check_keys} & keys]
-        return replace(self, recipes=recipes, assets=assets, checks=checks, sensors=())
+        return replace(self, recipes=recipes, assets=assets, checks=checks, jobs=(), schedules=(), sensors=())

@@ -153,7 +153,9 @@ class PayloadRunner:
     def _observed(self, event: Mapping[str, Any]) -> dg.AssetObservation:
         number, metrics = event["epoch"], finite(event["metrics"])
         self._tell("epoch", number, metrics)
-        return dg.AssetObservation(self._spec.key, metadata={"epoch": number, **metrics} | {"epoch": number})
+        return dg.AssetObservation(
+            self.context.asset_key, metadata={"epoch": number, **metrics} | {"epoch": number}
+        )
 
     def _tell(self, unit: str, number: Any, values: dict[str, Any]) -> None:
         words = " ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in values.items())

@@ -21,6 +21,7 @@ API: dict[str, dict[str, tuple[str, ...]]] = {
         "blut_assets.automation": ("on_new_version",),
         "blut_assets.deployment": ("BlutStore", "BlutRegistry", "BlutTracker", "BlutContainment"),
         "blut_assets.stages.external": ("external", "ExternalArtifact"),
+        "blut_assets.building": ("build_definitions",),
     },
     "Payloads": {
         "blut_resources.payload_kit.session": ("payload_session", "PayloadSession"),

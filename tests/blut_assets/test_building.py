@@ -2,12 +2,21 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import dagster as dg
 import pytest
 
 import blut_assets
-from blut_assets.building import UnknownName, build_definitions
+from blut_assets.artifacts import Artifact
+from blut_assets.building import assemble, build_definitions
+from blut_assets.discovery import Discovered
+from blut_assets.narrowing import UnknownName, chosen_of
+from blut_assets.recipes import Cookbook, Recipe, RecipeArgs
+from blut_assets.stages import Stage, stage_asset
+from blut_assets.testing import blut_instance
+
+__all__ = ["blut_instance"]
 
 OURS = "lamquant_joint_codec"
 
@@ -72,3 +81,101 @@ def test_its_names_are_found_in_the_package_which_stays_cheap_to_import() -> Non
         _ = blut_assets.nonsense
     quiet = "import sys, blut_assets; assert 'dagster' not in sys.modules and 'pydantic' not in sys.modules"
     subprocess.run([sys.executable, "-c", quiet], check=True)
+
+
+class Word(Artifact):
+    """A text."""
+
+    kind = "words.word"
+    text: str
+
+
+@stage_asset(cookbook="words", group="words")
+def word(stage: Stage) -> Word:
+    """A word."""
+    (stage.out / "word").write_text("plum")
+    return Word(text="plum")
+
+
+@stage_asset(cookbook="shout", group="shout", ins={"said": "words/word"})
+def loud(stage: Stage, said: Word) -> Word:
+    """The word, loud."""
+    (stage.out / "word").write_text((stage.open(said) / "word").read_text().upper())
+    return Word(text=said.text.upper())
+
+
+def _recipe(name: str, asset: dg.AssetsDefinition) -> Recipe:
+    return Recipe(name, "test", "One.", RecipeArgs, [asset], Word, lambda args: {})
+
+
+BOOKS = Discovered(
+    [
+        Cookbook("words", [word], [_recipe("say", word)]),
+        Cookbook("shout", [loud], [_recipe("cry", loud)]),
+    ]
+)
+
+
+def made(defs: dg.Definitions, instance: dg.DagsterInstance) -> Iterator[tuple[str, object]]:
+    """Runs every asset; yields the name of each and whether it was reused."""
+    job = defs.resolve_implicit_global_asset_job_def()
+    keys = list(job.asset_layer.executable_asset_keys)
+    result = job.execute_in_process(instance=instance, asset_selection=keys)
+    for event in result.get_asset_materialization_events():
+        assert event.asset_key
+        yield event.asset_key.to_user_string(), event.materialization.metadata["reused"].value
+
+
+def test_who_changes_the_definitions_gets_the_results_that_there_are(
+    blut_instance: dg.DagsterInstance,
+) -> None:
+    """Attributes of the specs, resources bound to the assets, and a prefix before their keys."""
+    defs = assemble(BOOKS, operations=False)
+    assert dict(made(defs, blut_instance)) == {"words/word": False, "shout/loud": False}
+    theirs = {
+        "group_name": "theirs",
+        "owners": ["team:x"],
+        "code_version": "9",
+        "metadata": {},
+        "tags": {"a": "b"},
+    }
+    mapped = assemble(BOOKS, operations=False).map_asset_specs(
+        func=lambda spec: spec.replace_attributes(**theirs)
+    )
+    assert mapped.resolve_assets_def(loud.key).get_asset_spec(loud.key).group_name == "theirs"
+    bound = dg.Definitions(dg.with_resources([word, loud], {"blut_handles": blut_assets.HANDLES}))
+    for changed in (mapped, bound):
+        assert dict(made(changed, blut_instance)) == {"words/word": True, "shout/loud": True}
+    prefixed = dg.load_assets_from_modules([sys.modules[__name__]], key_prefix="team")
+    renamed = dg.Definitions(
+        [one for one in prefixed if isinstance(one, dg.AssetsDefinition) and one.key.path[-1] != "theirs"],
+        resources={"blut_handles": blut_assets.HANDLES},
+    )
+    assert dict(made(renamed, blut_instance)) == {"team/words/word": True, "team/shout/loud": True}
+
+
+def test_a_cookbook_alone_takes_what_others_made_last(blut_instance: dg.DagsterInstance) -> None:
+    list(made(assemble(BOOKS, operations=False), blut_instance))
+    alone = assemble(chosen_of(BOOKS, ["cry"]), operations=False)
+    assert [job.name for job in alone.jobs or ()] == ["cry"]
+    result = alone.resolve_job_def("cry").execute_in_process(instance=blut_instance)
+    assert [event.asset_key for event in result.get_asset_materialization_events()] == [loud.key]
+
+
+def test_a_cookbook_brings_jobs_and_schedules(blut_instance: dg.DagsterInstance) -> None:
+    nightly = BOOKS.cookbooks[0].recipes[0].fixed("say_nightly", {})
+    schedule = dg.ScheduleDefinition(job=nightly, cron_schedule="0 3 * * *")
+    words = Cookbook("words", [word], BOOKS.cookbooks[0].recipes, jobs=[nightly], schedules=[schedule])
+    defs = assemble(Discovered([words]))
+    dg.Definitions.validate_loadable(defs)
+    assert defs.resolve_schedule_def("say_nightly_schedule").job_name == "say_nightly"
+    assert defs.resolve_job_def("say_nightly").execute_in_process(instance=blut_instance).success
+
+
+def test_what_is_left_out_is_told_beside_what_is_asked_for() -> None:
+    """A name that is not known may be of the cookbook that is left out, and takes nothing else along."""
+    found = Discovered(BOOKS.cookbooks, {"broken": "RuntimeError: boom"})
+    assert chosen_of(found, ["words"]).left_out == {}
+    assert chosen_of(found, ["words", "broken"]).left_out == {"broken": "RuntimeError: boom"}
+    partly = chosen_of(found, ["words", "whisper"])
+    assert [book.name for book in partly.cookbooks] == ["words"] and "broken" in partly.left_out["whisper"]

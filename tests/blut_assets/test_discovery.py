@@ -13,6 +13,8 @@ import pytest
 
 from blut_assets import building
 from blut_assets.discovery import Discovered, discover
+from blut_assets.history.planning import plan
+from blut_assets.recipes import RecipeArgs
 from blut_resources.instance.instance import open_instance
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT
@@ -256,6 +258,11 @@ def test_plain_assets_and_what_is_made_elsewhere_are_taken_and_a_recipe_runs_the
     made = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events()}
     assert result.success and made == {"fruit/pear", "fruit/report", "fruit/left", "fruit/right"}
     assert [check.passed for check in result.get_asset_check_evaluations()] == [True]
+    recipe = found.cookbooks[0].recipes[0]
+    with open_instance() as instance:
+        planned = plan(instance, recipe.assets, recipe.configs(RecipeArgs()))
+    states = {one.asset: one.state for one in planned}
+    assert states == {"fruit/pear": "fresh", **dict.fromkeys(made - {"fruit/pear"}, "always")}
 
 
 NEEDY = HEAD + (
