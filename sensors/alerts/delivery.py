@@ -1,4 +1,4 @@
-"""Delivers an alert once, to a command or to a webhook.
+"""Delivers an alert once: to a command, to a webhook, or to a service that apprise knows.
 
 A webhook gets the alert as JSON by POST, with ``Blut-Timestamp`` (seconds since 1970) and
 ``Blut-Signature: v1=HEX``: HMAC-SHA256 over ``timestamp.body`` under the secret in the environment variable
@@ -10,11 +10,13 @@ import hashlib
 import hmac
 import json
 import os
+import sys
 import tempfile
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
 
@@ -22,12 +24,15 @@ from blut_resources.containment import ContainmentError, Limits, launch
 from blut_resources.containment.backends.base import LOG
 from blut_resources.text import one_line, output, variable
 from blut_resources.web_call import call
+from sensors.alerts import by_apprise
 from sensors.alerts.alert import Alert
 from sensors.alerts.settings import Hook
 
 SKEW_S = 300
 ANSWER = 1 << 16
 """Bytes of an answer that are read: only its status counts."""
+WORDS = 1500
+"""Characters that are told of an alert as text: the least that a common service takes is 2000."""
 TIMESTAMP, SIGNATURE = "Blut-Timestamp", "Blut-Signature"
 
 
@@ -39,11 +44,16 @@ def deliver(hook: Hook, alert: Alert) -> None:
     """Tell one hook, once.
 
     Raises:
-        NotDelivered: the command failed, or the webhook did not answer with 2xx.
+        NotDelivered: the command failed, the webhook did not answer with 2xx, the service did not take it.
     """
     body = alert.model_dump_json().encode()
     try:
-        (_run if hook.command else _post)(hook, body)
+        if hook.command:
+            _run(hook, body)
+        elif hook.webhook:
+            _post(hook, body)
+        else:
+            _tell_service(hook, alert)
     except (OSError, ValueError, HTTPException, ContainmentError) as error:
         raise NotDelivered(f"hook {hook.name}: {type(error).__name__}: {one_line(error)}") from None
 
@@ -77,26 +87,49 @@ def _post(hook: Hook, body: bytes) -> None:
 
 
 def _run(hook: Hook, body: bytes) -> None:
-    """Run the hook in a unit, which ends with everything that was started in it,
-    also what has left its session.
-    """
     alert = json.loads(body)
     told = {
         f"BLUT_ALERT_{name.upper()}": variable(alert[name]) for name in ("event", "run", "job", "message")
     }
+    _run_with(hook, hook.command, body, told)
+
+
+def _tell_service(hook: Hook, alert: Alert) -> None:
+    """Let apprise tell it in a process of its own, and read the URL, which may hold secrets, there."""
+    url = hook.url or os.environ.get(hook.url_env)
+    if not url:
+        raise NotDelivered(f"hook {hook.name}: ${hook.url_env} is not set where the daemon runs")
+    where = f"{alert.asset}: {alert.check}: " if alert.check else ""
+    run = f"\nrun {alert.run}" if alert.run else ""
+    given = {
+        "url": url,
+        "title": f"Blut: {alert.event}: {alert.job}",
+        "body": f"{where}{alert.message[:WORDS]}{run}\n{alert.at}",
+    }
+    _run_with(hook, [sys.executable, "-P", by_apprise.__file__], json.dumps(given).encode(), {})
+
+
+def _run_with(hook: Hook, command: Sequence[str], given: bytes, told: Mapping[str, str]) -> None:
+    """Run a program in a unit, which ends with everything that was started in it,
+    also what has left its session.
+
+    Args:
+        given: its standard input.
+        told: variables beside those of the daemon.
+    """
     with tempfile.TemporaryDirectory(prefix="blut-alert-") as directory:
-        place, given = Path(directory, "unit"), Path(directory, "alert.json")
-        given.write_bytes(body)
-        command = ["/bin/sh", "-c", 'exec "$@" <"$0"', str(given), *hook.command]
+        place, file = Path(directory, "unit"), Path(directory, "alert.json")
+        file.write_bytes(given)
+        words = ["/bin/sh", "-c", 'exec "$@" <"$0"', str(file), *command]
         limits = Limits(backend="none", wall_clock_s=hook.timeout_s)
         env = {**os.environ, **told}
-        with launch(command, env=env, limits=limits, place=place, name="alert", grace_s=0) as unit:
+        with launch(words, env=env, limits=limits, place=place, name="alert", grace_s=0) as unit:
             outcome = unit.wait()
         if outcome.kind == "timeout":
             raise NotDelivered(f"hook {hook.name}: no end within {hook.timeout_s:g} s")
         if not outcome.ok:
-            words = output(_end_of(place / LOG).decode(errors="replace")).strip()
-            raise NotDelivered(f"hook {hook.name}: {outcome.describe()}: {words}")
+            said = output(_end_of(place / LOG).decode(errors="replace")).strip()
+            raise NotDelivered(f"hook {hook.name}: {outcome.describe()}: {said}")
 
 
 def _end_of(log: Path) -> bytes:

@@ -1,5 +1,6 @@
-"""Reads the settings of the alert hooks: ``alerts.toml``, in which a hook is a command or a webhook."""
+"""Reads the settings of the alert hooks: ``alerts.toml``, which names commands, webhooks and services."""
 
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -24,7 +25,7 @@ class AlertSettingsError(ValueError):
 
 
 class Hook(BaseModel):
-    """Says whom to tell, of what, and how: either a command or a webhook."""
+    """Says whom to tell, of what, and how: by a command, a webhook, or a service that apprise knows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,12 +34,18 @@ class Hook(BaseModel):
     command: tuple[str, ...] = Field((), description="program and arguments; the alert is its standard input")
     webhook: str = Field("", description="http(s) URL")
     secret_env: str = Field("", description="name of the environment variable with the secret of the webhook")
+    url: str = Field("", description="URL of a service, as apprise writes it")
+    url_env: str = Field("", description="name of the environment variable with that URL, if it is a secret")
     timeout_s: float = Field(10.0, gt=0, le=30)
 
     @model_validator(mode="after")
     def _one_way(self) -> "Hook":
-        if bool(self.command) == bool(self.webhook):
-            raise ValueError("give either command or webhook")
+        ways = [name for name in ("command", "webhook", "url", "url_env") if getattr(self, name)]
+        if len(ways) != 1:
+            found = " and ".join(ways) or "none"
+            raise ValueError(f"give one of command, webhook, url, url_env, not {found}")
+        if self.url and not re.match(r"[a-z][a-z0-9]*://.", self.url):
+            raise ValueError("url must begin with a service, such as ntfy:// or slack://; see apprise's list")
         if self.webhook and urllib.parse.urlsplit(self.webhook).scheme not in ("http", "https"):
             raise ValueError("webhook must begin with https:// or http://")
         if not self.webhook.isascii() or not self.webhook.isprintable() or " " in self.webhook:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import pytest
 
 from blut_resources.instance.instance import open_instance
 from sensors.alerts import sensor as sensor_module
+from sensors.alerts.by_apprise import harmless
 from sensors.alerts.delivery import NotDelivered, deliver
 from sensors.alerts.sensor import alerts_sensor
 from sensors.alerts.settings import AlertSettingsError, Hook, usable
@@ -238,7 +240,7 @@ def test_a_command_gets_the_alert_and_its_failure_is_named(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('[[hook]]\nname = "a"', "hook.0: give either command or webhook"),
+        ('[[hook]]\nname = "a"', "hook.0: give one of command, webhook, url, url_env, not none"),
         ('[[hook]]\nname = "a"\nwebhook = "https://x"', "needs secret_env"),
         ('[[hook]]\nname = "a"\ncommand = ["x"]\nsecret = "s"', "hook.0.secret = 's': Extra inputs"),
         ('[[hook]]\nname = "a"\ncommand = ["x"]\non = ["everything"]', "hook.0.on.0 = 'everything'"),
@@ -303,3 +305,88 @@ def test_one_hook_that_cannot_be_used_does_not_silence_the_others(
     fail(daemon.instance)
     daemon.tick()
     assert len(receiver.alerts) == 1
+
+
+class Service(ThreadingHTTPServer):
+    """What apprise's ``json://`` speaks to; answers one status after the other."""
+
+    def __init__(self, *answers: int, wait_s: float = 0.0) -> None:
+        super().__init__(("127.0.0.1", 0), Answers)
+        self.answers, self.wait_s, self.told = list(answers), wait_s, list[tuple[str, dict[str, Any]]]()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def hook(self, **fields: Any) -> Hook:
+        url = f"json://user:hidden-word@127.0.0.1:{self.server_address[1]}/token-1234"
+        return Hook.model_validate({"name": "phone", "url": url, **fields})
+
+
+class Answers(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        service: Any = self.server
+        service.told.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+        time.sleep(service.wait_s)
+        self.send_response(service.answers.pop(0) if service.answers else 200)
+        self.send_header("Location", "/elsewhere")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+needs_apprise = pytest.mark.skipif(
+    find_spec("apprise") is None, reason="optional: pip install 'blut[alerts]'"
+)
+
+
+@needs_apprise
+def test_a_service_is_told_in_words_and_not_where_it_points_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service(200, 307, 403)
+    with contextlib.closing(service.socket):
+        deliver(service.hook(), _alert())
+        path, told = service.told[0]
+        assert (path, told["title"]) == ("/token-1234", "Blut: run-failed: j")
+        assert told["message"] == "m\nrun r\n2026-05-01T00:00:00+00:00"
+        for _ in range(2):
+            with pytest.raises(NotDelivered, match=r"hook phone: .*error=(307|403)") as refused:
+                deliver(service.hook(), _alert())
+            assert "hidden-word" not in str(refused.value) and "token-1234" not in str(refused.value)
+        assert [path for path, _ in service.told] == ["/token-1234"] * 3
+        following = {"url": "", "url_env": "SERVICE"}
+        with pytest.raises(NotDelivered, match=r"\$SERVICE is not set"):
+            deliver(service.hook(**following), _alert())
+        monkeypatch.setenv("SERVICE", f"{service.hook().url}?redirect=yes")
+        with pytest.raises(NotDelivered, match="redirect=yes in its URL"):
+            deliver(service.hook(**following), _alert())
+        monkeypatch.setenv("SERVICE", "nobody://knows-this")
+        with pytest.raises(NotDelivered, match="knows no such service"):
+            deliver(service.hook(**following), _alert())
+        assert len(service.told) == 3
+        service.shutdown()
+
+
+def test_a_reason_repeats_no_part_of_a_url() -> None:
+    said = harmless("Failed to tell 123:Abc-def of it: 404", "tgram://123%3AAbc-def/42?tag=x")
+    assert said == "Failed to tell 123:*** of it: 404"
+
+
+@needs_apprise
+def test_a_service_that_does_not_answer_has_the_deadline_of_its_hook() -> None:
+    service = Service(wait_s=30.0)
+    with contextlib.closing(service.socket):
+        started = time.monotonic()
+        with pytest.raises(NotDelivered, match=r"no end within 2 s"):
+            deliver(service.hook(timeout_s=2), _alert())
+        assert time.monotonic() - started < 15
+        service.shutdown()
+
+
+def test_a_hook_goes_one_way_and_a_service_has_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "alerts.toml"
+    for line, said in (
+        ('url = "ntfy://x"\nurl_env = "X"', "not url and url_env"),
+        ('url = "ntfy://x"\ncommand = ["x"]', "not command and url"),
+        ('url = "example.org/hook"', "url must begin with a service"),
+    ):
+        path.write_text(f'[[hook]]\nname = "a"\n{line}\n')
+        settings, problems = usable(path)
+        assert not settings.hook and said in problems[0]
