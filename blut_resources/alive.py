@@ -26,6 +26,7 @@ from blut_resources.machine import liveness
 from blut_resources.payloads import orphans
 from blut_resources.runs import tracking
 from blut_resources.runs.cancelling import give_time
+from blut_resources.runs.job_tags import with_job_tags
 from blut_resources.runs.removal import remove_files
 
 CANCEL_S = 30.0
@@ -52,7 +53,7 @@ def hold_run(context: dg.AssetExecutionContext) -> Iterator[None]:
 
     At the first step of a run it also marks dead ones.
     """
-    instance, run, inner = context.instance, context.run, runs_for_another(context)
+    instance, run, inner = context.instance, with_job_tags(context), runs_for_another(context)
     for held in holding.held() - {run.run_id}:
         other = instance.get_run_by_id(held)
         if other is None or other.is_finished:

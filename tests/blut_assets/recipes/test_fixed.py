@@ -7,6 +7,8 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run
 
 from blut_assets.history.leaderboard import results
 from blut_assets.history.newest import newest
@@ -124,10 +126,18 @@ def test_it_is_the_target_of_a_schedule_and_has_a_condition_of_its_own() -> None
     assert loaded.resolve_schedule_def("nightly_schedule").job_name == "nightly"
 
 
-def test_the_condition_launches_it_and_the_run_needs_no_config(instance: dg.DagsterInstance) -> None:
-    root = dg.AutomationCondition.any_job_root_assets_match(dg.AutomationCondition.missing())
-    job = RECIPE.fixed("nightly", {"lr": 0.1}, automation_condition=root)
-    assert dg.validate_run_config(definitions(job).resolve_job_def("nightly"), {})
+def test_a_run_without_the_tags_of_its_job_gets_them(instance: dg.DagsterInstance) -> None:
+    """As the daemon launches what a condition asks for."""
+    job = definitions(RECIPE.fixed("nightly", {"lr": 0.1})).resolve_job_def("nightly")
+    run = instance.create_run_for_job(job, run_config={})
+    instance.delete_run(run.run_id)
+    bare = instance.add_run(run.with_tags({"dagster/from_automation_condition": "true"}))
+    assert execute_run(InMemoryJob(job), bare, instance).success
+    made = instance.get_run_by_id(run.run_id)
+    assert made and args_of(made) == {**(args_of(made) or {}), "lr": 0.1}
+    assert made.tags["blut/recipe"] == "fixed_train" and "dagster/from_automation_condition" in made.tags
+    assert [one.run_id for one in results(instance, RECIPE, METRIC)] == [run.run_id]
+    assert manifest.read(manifest_path(home_of(instance), run.run_id))["recipe"] == "fixed_train"
 
 
 def test_long_args_are_in_several_tags_that_a_database_takes() -> None:
