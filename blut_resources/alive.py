@@ -18,6 +18,7 @@ from blut_resources import holding
 from blut_resources.dagster_private.events import free_slots, note_end
 from blut_resources.dagster_private.steps import runs_for_another, worker
 from blut_resources.files.durable import file_lock
+from blut_resources.files.modes import may_change
 from blut_resources.instance.damage import is_of_database
 from blut_resources.instance.home import store_root
 from blut_resources.instance.instance import home_of
@@ -77,7 +78,7 @@ def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     is everything where this process may not write.
     """
     home, reaped = home_of(instance), list[str]()
-    if not os.access(home, os.W_OK):
+    if not home.is_dir() or not may_change(home):
         return []
     orphans.end_abandoned(store_root(home) / "work")  # what they have said last belongs to the end
     for path in _marks(home / "alive"):

@@ -14,7 +14,7 @@ import dagster as dg
 from blut_resources.dagster_private.reading import ReadStorage
 from blut_resources.dagster_private.storage import PooledEventLog, PooledStorage
 from blut_resources.files.durable import file_lock
-from blut_resources.files.modes import prepare_home
+from blut_resources.files.modes import follow_group, make_private
 from blut_resources.instance.damage import MAIN, refuse_emptied, told
 from blut_resources.store.results import SPEC
 
@@ -57,7 +57,8 @@ class LockedSqliteStorage(PooledStorage):
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Any) -> "LockedSqliteStorage":
         base = Path(config_value["base_dir"])
-        prepare_home(base)
+        make_private(base)
+        follow_group(base)
         with file_lock(base / ".instance.lock"), told(base):
             _refuse_emptied(base)
             return cls(str(base), inst_data)

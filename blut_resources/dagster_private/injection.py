@@ -9,6 +9,7 @@ Public API opens an instance as its ``dagster.yaml`` says. When Dagster changes,
 """
 
 import os
+import tempfile
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,7 +50,7 @@ def reference(home: Path, storage: Chosen, logs: Chosen) -> Reference:
     Raises:
         dagster.DagsterInvalidConfigError: the file cannot be used.
     """
-    ref = InstanceRef.from_dir(str(home))
+    ref = _read(home)
     defaults = InstanceRef.config_defaults
     base = _base_of(ref.storage_data, (SQLITE, *storage.instead_of))
     if base is not None:
@@ -78,6 +79,13 @@ def opened(found: Reference, storage: Chosen, logs: Chosen) -> dg.DagsterInstanc
     assert instance.compute_log_manager  # made at the first look, of the reference that it then has
     instance._ref = found.stock
     return instance
+
+
+def _read(home: Path) -> InstanceRef:
+    if home.is_dir():
+        return InstanceRef.from_dir(str(home))
+    with tempfile.TemporaryDirectory() as nothing:
+        return InstanceRef.from_dir(str(home), config_dir=nothing)
 
 
 def _named(chosen: Chosen, base: Path, config: Any = None) -> ConfigurableClassData:

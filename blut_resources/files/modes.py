@@ -35,10 +35,11 @@ def prepare_home(home: Path) -> None:
     """
     make_private(home)
     found = home.stat()
+    follow_group(home)
     if is_shared(home):
-        os.umask(GROUP_UMASK)
-    elif found.st_uid == os.geteuid():
-        if not (home / BORN).exists():
+        return
+    if found.st_uid == os.geteuid():
+        if not (home / BORN).exists() and _is_ours(home):
             home.chmod(PRIVATE_DIRECTORY)
     elif os.geteuid() != 0:
         owner = user_name(found.st_uid)
@@ -47,6 +48,26 @@ def prepare_home(home: Path) -> None:
             " any more; export DAGSTER_HOME=/absolute/path of your own, or let a home be made for both with"
             " `blut init DIR --group NAME`"
         )
+
+
+def follow_group(home: Path) -> None:
+    """Let what this process makes be the group's that a home belongs to."""
+    if is_shared(home):
+        os.umask(GROUP_UMASK)
+
+
+def may_change(home: Path) -> bool:
+    """Says whether this process may change an instance: what it makes there its owner can write, too."""
+    own = is_shared(home) or os.geteuid() in (0, home.stat().st_uid)
+    return own and os.access(home, os.W_OK)
+
+
+def _is_ours(home: Path) -> bool:
+    """Says whether nobody but Blut has made an instance there; who may look into another is its owner's."""
+    settings = home / "dagster.yaml"
+    return not settings.exists() or any(
+        word in settings.read_text(errors="replace") for word in ("# of Blut", "blut_resources")
+    )
 
 
 def is_shared(directory: Path) -> bool:

@@ -27,6 +27,11 @@ def find_home(start: Path | None = None) -> Path:
     return user_data() / "dagster"
 
 
+def is_home(directory: Path) -> bool:
+    """Says whether somebody, Blut or anybody else, has made a Dagster instance of a directory."""
+    return any((directory / name).exists() for name in ("dagster.yaml", "history", "schedules"))
+
+
 def store_root(home: Path) -> Path:
     """Returns the directory of the instance's artifact store; $BLUT_STORE puts it on another disk.
 

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import sys
 from pathlib import Path
 from weakref import WeakSet
 
@@ -13,8 +14,10 @@ from blut_resources.dagster_private.startup import put_off, without_collector
 from blut_resources.files.address import plain_path
 from blut_resources.files.digest import digest_bytes
 from blut_resources.files.durable import explained
-from blut_resources.files.modes import make_private, prepare_home
-from blut_resources.instance.home import find_home, store_root
+from blut_resources.files.modes import follow_group, make_private, prepare_home
+from blut_resources.instance.home import find_home, is_home, store_root
+from blut_resources.instance.migration import migrate
+from blut_resources.instance.renamed import carry_over
 from blut_resources.machine.processes import machine
 from blut_resources.store.artifacts import ArtifactStore, file_lock, write_atomic
 
@@ -28,7 +31,7 @@ LOGS = injection.Chosen(
     "blut_resources.runs.compute_logs", "MirroredLogs", [("blut_resources.compute_logs", "LocalLogs")]
 )
 INSTANCE_YAML = """\
-# Dagster's own storage and logs: whoever opens this home needs nothing of Blut's
+# of Blut; storage and compute logs are Dagster's own: whoever opens this home needs nothing of Blut's
 run_monitoring: {enabled: true, start_timeout_seconds: 300, cancel_timeout_seconds: 900}
 python_logs: {python_log_level: INFO}
 telemetry: {enabled: false}
@@ -51,15 +54,15 @@ def open_instance(*, write: bool = True) -> dg.DagsterInstance:
     it hands its reference to has Dagster's own.
 
     Args:
-        write: makes the instance if it is not there; without, what is not there is empty, and nothing is
-            made or changed.
+        write: makes the instance if it is not there, and says so; lets one of an older version name
+            Dagster's own classes. Without, nothing is made or changed, and what is not there is empty.
 
     Raises:
         StoreError: it cannot be made there, or is another user's.
     """
     home = find_home()
-    if write:
-        _make(home)
+    with explained(home):
+        older = _prepared(home) if write else _noted(home)
     home = plain_path(home)
     os.environ["DAGSTER_HOME"] = str(home)
     storage = STORAGE if write else STORAGE._replace(name="ReadSqliteStorage")
@@ -71,16 +74,34 @@ def open_instance(*, write: bool = True) -> dg.DagsterInstance:
         instance = injection.opened(found, storage, LOGS)
     if not write:
         _read_only.add(instance)
+    elif older:
+        for line in carry_over(instance):
+            _say(line)
     return instance
 
 
-def _make(home: Path) -> None:
-    """Make an instance where there is none."""
-    with explained(home):
-        prepare_home(home)
-    if not (home / "dagster.yaml").exists():
-        with file_lock(home / ".instance.lock"):
+def _prepared(home: Path) -> bool:
+    """Make an instance where there is none; says whether one of an older version was changed."""
+    prepare_home(home)
+    if is_home(home):
+        return migrate(home)
+    with file_lock(home / ".instance.lock"):
+        if not is_home(home):
             write_atomic(home / "dagster.yaml", INSTANCE_YAML.encode())
+            _say(f"made a Dagster instance in {home}")
+    return False
+
+
+def _noted(home: Path) -> bool:
+    """Say where there is no instance to be read."""
+    if not is_home(home):
+        _say(f"there is no Dagster instance in {home} yet; the first run makes one")
+    follow_group(home)
+    return False
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def home_of(instance: dg.DagsterInstance) -> Path:
@@ -123,7 +144,8 @@ def other_homes(instance: dg.DagsterInstance, store: ArtifactStore) -> list[str]
     One whose directory is gone counts no more, but only on the machine on which it was.
     """
     home, found = home_of(instance), []
-    for note in sorted((store.root / "homes").iterdir()):
+    homes = store.root / "homes"
+    for note in sorted(homes.iterdir()) if homes.is_dir() else ():
         if note.name.startswith(".") or note.name == _note(store, home).name:
             continue
         path, _, where = note.read_text().strip().partition("\n")

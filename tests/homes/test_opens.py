@@ -17,7 +17,7 @@ import yaml
 
 from blut_resources.compute_logs import LocalLogs
 from blut_resources.dagster_private.storage import PooledRuns
-from blut_resources.instance.instance import store_of
+from blut_resources.instance.instance import open_instance, store_of
 from blut_resources.registry.models import ModelRegistry
 from cookbooks.lamquant.codec.checkpoint import load_checkpoint
 from tests.e2e.box import BLUT, RECIPE
@@ -104,20 +104,31 @@ def test_every_command_that_reads_finds_what_was_made_then_and_changes_nothing(o
     assert f'instance = "{old.facts["place"]}/home"' in old.read("policy", "show")
     assert f"{old.home}, 3 runs" in old.read("doctor")
 
-    assert {name for name in old.contents() if not name.startswith(OPENING)} <= {*opened}
-    assert {name: text for name, text in old.contents().items() if name in opened} == opened
+    assert old.contents() == opened
     planned = json.loads(old.read("plan", RECIPE, "--args", json.dumps(old.args), "--json"))
     digests = {row["asset"].removeprefix("lamquant/"): row["digest"] for row in planned}
     assert digests["recordings"] == made["recordings"]  # the files are known by what is in them, not where
 
 
-def test_it_opens_by_the_names_that_its_dagster_yaml_has(old: Old) -> None:
+def test_it_opens_by_the_names_that_its_dagster_yaml_has_until_something_is_made_in_it(old: Old) -> None:
     said = yaml.safe_load((old.home / "dagster.yaml").read_text())
     assert said["storage"]["custom"]["module"] == "blut_resources.instance_storage"
     assert said["compute_logs"]["module"] == "blut_resources.compute_logs"
     with old.open() as instance:
         assert isinstance(instance.run_storage, PooledRuns)
         assert isinstance(instance.compute_log_manager, LocalLogs)
+        before = len(instance.get_runs())
+    with open_instance() as instance:
+        assert len(instance.get_runs()) == before
+    said = yaml.safe_load((old.home / "dagster.yaml").read_text())
+    assert said == {
+        "python_logs": {"python_log_level": "INFO"},
+        "telemetry": {"enabled": False},
+        "nux": {"enabled": False},
+    }
+    with old.open() as instance:
+        assert type(instance.run_storage).__module__.startswith("dagster.")
+        assert len(instance.get_runs()) == before
 
 
 def test_the_codec_that_was_promoted_then_decodes_a_bitstream_of_then(old: Old) -> None:

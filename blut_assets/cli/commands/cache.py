@@ -30,7 +30,7 @@ def show(
     from blut_assets.history.lineage import Lineage
     from blut_resources.instance.instance import open_instance, store_of
 
-    with open_instance() as instance:
+    with open_instance(write=False) as instance:
         store, lineage = store_of(instance), Lineage(instance)
         items = [
             {
@@ -99,7 +99,7 @@ def verify(
     from blut_resources.instance.instance import open_instance, store_of
     from blut_resources.store.artifacts import StoreError
 
-    with open_instance() as instance:
+    with open_instance(write=False) as instance:
         store = store_of(instance)
         items = [item for item in store.list() if item.digest.startswith(digest)]
         if digest and not items:
@@ -148,7 +148,7 @@ def prune(
     from blut_assets.history.retention import collect_garbage
     from blut_resources.instance.instance import open_instance, store_of
 
-    with open_instance() as instance:
+    with open_instance(write=not dry_run) as instance:
         try:
             if max_gb is not None and not math.isfinite(max_gb):
                 wrong(f"--max-gb {max_gb}: give a number of GB, such as 50")
@@ -208,7 +208,7 @@ def stats(run_id: RunId, as_json: AsJson = False) -> None:
     from blut_assets.stages.spec import specs_of
     from blut_resources.instance.instance import open_instance
 
-    with open_instance() as instance:
+    with open_instance(write=False) as instance:
         run = run_named(instance, run_id)
         events = made_by(instance, run.run_id)
     specs = specs_of(asset for cookbook in discovered.cookbooks for asset in cookbook.assets)

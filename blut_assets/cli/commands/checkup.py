@@ -81,7 +81,7 @@ def _instance() -> Iterator[Finding]:
     except PathRefused:  # told among the places
         return
     try:
-        with open_instance() as instance:
+        with open_instance(write=False) as instance:
             store = store_of(instance)
             runs = instance.get_runs_count()
             place = store.root if store.root.exists() else home

@@ -75,7 +75,7 @@ def add(
     """Check data as its cookbook would, digest it, and give it a name. Status 1 if some of it is unusable."""
     from blut_assets.datasets import DatasetError
 
-    datasets, store = _opened()
+    datasets, store = _opened(write=True)
     chosen = _kind(kind, path)
     try:
         dataset, found = _looked(name, path, chosen, store)
@@ -166,11 +166,11 @@ def remove(name: Dataset_) -> None:
     typer.echo(f"{name} is forgotten; its files are still in {gone.path}")
 
 
-def _opened() -> "tuple[Datasets, ArtifactStore]":
+def _opened(*, write: bool = False) -> "tuple[Datasets, ArtifactStore]":
     from blut_assets.datasets import Datasets
     from blut_resources.instance.instance import home_of, open_instance, store_of
 
-    with open_instance() as instance:
+    with open_instance(write=write) as instance:
         return Datasets(home_of(instance)), store_of(instance)
 
 

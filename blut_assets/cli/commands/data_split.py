@@ -38,7 +38,7 @@ def export(
     from blut_resources.store.artifacts import StoreError, write_atomic
 
     formats = [one for cookbook in discovered.cookbooks for one in cookbook.splits]
-    with open_instance() as instance:
+    with open_instance(write=False) as instance:
         chosen, event = _meant(instance, what, formats)
         try:
             data = chosen.export(store_of(instance).open(_digest(event, what)))

@@ -40,7 +40,7 @@ def jobs(
 
     states = [dg.DagsterRunStatus[name] for name in WORKING] if working else []
     chosen = dg.RunsFilter(statuses=states, tags={RECIPE_TAG: recipe} if recipe else {})
-    with open_instance() as instance:
+    with open_instance(write=False) as instance:
         reap_dead_runs(instance)
         rows = [_row(instance, record) for record in instance.get_run_records(chosen, limit=limit)]
     if not as_json:
@@ -139,7 +139,7 @@ def cancel(
         grace_s = 0.0 if at_once else parse_duration(grace, "--grace") if grace else None
     except ValueError as error:
         wrong(str(error))
-    with open_instance() as instance:
+    with open_instance(write=False) as instance:
         try:
             typer.echo(cancel_run(instance, run_named(instance, run_id), grace_s, gone=gone))
         except OutOfReach as error:

@@ -42,7 +42,7 @@ def lineage(
     from blut_assets.history.lineage import Lineage
     from blut_resources.instance.instance import open_instance, store_of
 
-    with open_instance() as instance:
+    with open_instance(write=False) as instance:
         store, known = store_of(instance), Lineage(instance)
         try:
             found = identify(asked, known, store)

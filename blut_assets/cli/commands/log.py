@@ -45,7 +45,7 @@ def log(
     from blut_resources.instance.instance import home_of, open_instance
     from blut_resources.runs.files import status_path
 
-    with open_instance() as instance:
+    with open_instance(write=False) as instance:
         run = run_named(instance, run_id)
         if printed:
             _print_output(home_of(instance), run.run_id)

@@ -40,10 +40,10 @@ def explained(command: F) -> F:
 
 
 @contextmanager
-def opened() -> Iterator[tuple[ModelRegistry, ArtifactStore]]:
-    """Open the registry and the store of this checkout's or user's instance."""
+def opened(*, write: bool = False) -> Iterator[tuple[ModelRegistry, ArtifactStore]]:
+    """Open the registry and the store of this checkout's or user's instance, to be read or to be changed."""
     from blut_resources.instance.instance import open_instance, store_of
 
-    with open_instance() as instance:
+    with open_instance(write=write) as instance:
         store = store_of(instance)
         yield ModelRegistry(store.root / "registry"), store

@@ -12,7 +12,7 @@ def show(asked: str, as_json: bool) -> bool:
     from blut_resources.instance.instance import open_instance, store_of
     from blut_resources.registry.models import ModelRegistry
 
-    with open_instance() as instance:
+    with open_instance(write=False) as instance:
         store, lineage = store_of(instance), Lineage(instance)
         registry = ModelRegistry(store.root / "registry")
         try:

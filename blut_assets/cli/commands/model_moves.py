@@ -35,7 +35,7 @@ def promote(
     new_sealed: NewSealed = "",
 ) -> None:
     """Let a name stand for a version; a governed alias takes one that its own floors let pass."""
-    with opened() as (registry, store):
+    with opened(write=True) as (registry, store):
         name, alias = parted(model)
         authority = Authority(by, why, allow_worse, new_sealed)
         entry, is_new = registry.promote_version(name, alias, version, store, authority)
@@ -51,7 +51,7 @@ def rollback(model: Alias, why: Why = "", by: By = "", allow_worse: Worse = "") 
 
     A governed alias takes it back only if it meets the floors that are pinned now.
     """
-    with opened() as (registry, store):
+    with opened(write=True) as (registry, store):
         entry = registry.rollback(*parted(model), store, Authority(by, why, allow_worse))
     print(f"{entry.model} stands for {entry.told} again")
 
@@ -62,7 +62,7 @@ def drop(model: Alias, why: Why = "", by: By = "") -> None:
 
     What it stood for stays as long as it is a version that was not retired; the history stays in any case.
     """
-    with opened() as (registry, _):
+    with opened(write=True) as (registry, _):
         entry, is_new = registry.drop(*parted(model), Authority(by, why))
     print(f"{entry.model} stands for nothing{'' if is_new else ', as before'}; it stood for {entry.told}")
 

@@ -86,7 +86,7 @@ def show_graph(recipe: "Recipe", format_: Format, as_json: bool) -> None:
     from blut_assets.history.graph import graph
     from blut_resources.instance.instance import open_instance
 
-    with open_instance() as instance:
+    with open_instance(write=False) as instance:
         found = graph(recipe, instance)
     if as_json:
         print_json(found.as_dict())
@@ -110,7 +110,7 @@ def show_plan(
 
     beside = [asset for cookbook in discovered.cookbooks for asset in cookbook.assets]
     configs, planned = recipe.configs(args), dict[str, "Planned"]()
-    with open_instance() as instance:
+    with open_instance(write=False) as instance:
         for key in partitions:
             for one in plan(instance, recipe.assets, configs, key, beside):
                 # what has no partitions is made once for all of them
@@ -180,7 +180,7 @@ def resume(
     from blut_assets.recipes.recipe import RECIPE_TAG
     from blut_resources.instance.instance import open_instance
 
-    with open_instance() as instance:
+    with open_instance(write=False) as instance:
         run = run_named(instance, run_id)
     short = run.run_id[:8]
     name = run.tags.get(RECIPE_TAG)

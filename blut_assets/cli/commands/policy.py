@@ -129,7 +129,7 @@ def check(as_json: AsJson = False) -> None:
     """Say what each policy would do now, and why; starts nothing. Exit code 1 if none would start."""
     from blut_resources.instance.instance import open_instance
 
-    with _explained(), open_instance() as instance:
+    with _explained(), open_instance(write=False) as instance:
         found = _evaluate(instance)
     if as_json:
         print_json([_row(one) for one in found])
@@ -224,7 +224,7 @@ def _proposal(known: Policy, changes: "Mapping[str, Any]") -> tuple[str, dict[st
     if recipe := changes.get("recipe", known.recipe):
         note, proposed = Policy.model_fields["recipe"].description or "", {}
     else:
-        with open_instance() as instance:
+        with open_instance(write=False) as instance:
             passed = last_passed(instance, [r for book in discovered.cookbooks for r in book.recipes])
         recipe, proposed, note = (
             "",

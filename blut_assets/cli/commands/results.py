@@ -40,7 +40,7 @@ def results(
     from blut_assets.cli.run.lookup import epochs_of, run_named
     from blut_resources.instance.instance import open_instance
 
-    with open_instance() as instance:
+    with open_instance(write=False) as instance:
         found = results_of(instance, run_named(instance, run_id))
         metrics = epochs_of(instance, found["run"])
     found["metrics"] = {asset: _extremes(rows) for asset, rows in metrics.items()}
@@ -60,7 +60,7 @@ def _show_newest(as_json: bool) -> None:
     from blut_resources.instance.instance import open_instance
 
     recipes = [recipe for cookbook in discovered.cookbooks for recipe in cookbook.recipes]
-    with open_instance() as instance:
+    with open_instance(write=False) as instance:
         reap_dead_runs(instance)
         found = newest(instance, recipes)
     if as_json:

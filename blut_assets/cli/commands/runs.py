@@ -40,7 +40,7 @@ def diff(
     from blut_assets.cli.run.lookup import run_named
     from blut_resources.instance.instance import open_instance
 
-    with open_instance() as instance:
+    with open_instance(write=False) as instance:
         left, right = (_facts(instance, run_named(instance, name)) for name in (a, b))
     rows = [
         {"about": about, "what": what, "a": old, "b": new}
@@ -144,7 +144,7 @@ def prune(
     from sensors.housekeeping.ticks import count_ticks, remove_ticks
 
     given = {"keep_days": keep_days, "keep_newest": keep_newest, "tick_days": tick_days}
-    with open_instance() as instance:
+    with open_instance(write=yes) as instance:
         try:
             asked = checked({name: value for name, value in given.items() if value is not None})
             policy = asked if asked.declares else read_policy(home_of(instance))

@@ -150,7 +150,7 @@ def _made(key: "dg.AssetKey", partition: str | None) -> Path:
     from blut_assets.stages import reuse
     from blut_resources.instance.instance import open_instance, store_of
 
-    with open_instance() as instance:
+    with open_instance(write=False) as instance:
         record = next(reuse.materializations(instance, key, partition, first=1), None)
         event = record.asset_materialization if record else None
         digest = reuse.digest_of(event) if event else ""

@@ -72,7 +72,7 @@ def export(
     from blut_resources.registry.models import ModelRegistry
 
     signing = private_key(key)
-    with open_instance() as instance:
+    with open_instance(write=False) as instance:
         store = store_of(instance)
         members = write(
             ModelRegistry(store.root / "registry"), store, model, file, signing, with_model=with_model

@@ -64,7 +64,7 @@ def partitions_of(recipe: "Recipe", words: Sequence[str] | None) -> "list[str | 
         return [None]
     dynamic = isinstance(partitions, dg.DynamicPartitionsDefinition)
     remedy = f" (`blut recipe partitions {recipe.name} --add KEY` adds one)" if dynamic else ""
-    with open_instance() as instance:
+    with open_instance(write=False) as instance:
         return chosen_keys(instance, recipe.name, partitions, words or (), remedy)
 
 
