@@ -20,11 +20,27 @@ def chosen() -> list[EntryPoint]:
     Raises:
         UnknownCookbook: one of the names is none: left out in silence, its recipes would seem to be gone.
     """
-    there = {point.name: point for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
-    names = {name for name in re.split(r"[,\s]+", os.environ.get(COOKBOOKS, "")) if name}
-    for name in sorted(names - there.keys()):
+    points, names = _installed(), _named()
+    there = list(dict.fromkeys(point.name for point in points))
+    for name in sorted(names.difference(there)):
         raise UnknownCookbook(
             f"{COOKBOOKS}={os.environ[COOKBOOKS]}: no cookbook is called {name!r}{meant(name, there)}; there"
             f" are: {', '.join(there) or 'none'}"
         )
-    return [point for name, point in there.items() if not names or name in names]
+    return [point for point in points if not names or point.name in names]
+
+
+def not_chosen() -> list[str]:
+    """Returns the names of the installed cookbooks that are not to be loaded."""
+    names = _named()
+    return sorted({point.name for point in _installed()} - names) if names else []
+
+
+def _installed() -> list[EntryPoint]:
+    """Returns each entry point once: one that is installed in two ways is listed twice."""
+    points = {(point.name, point.value): point for point in entry_points(group=GROUP)}
+    return [points[one] for one in sorted(points)]
+
+
+def _named() -> set[str]:
+    return {name for name in re.split(r"[,\s]+", os.environ.get(COOKBOOKS, "")) if name}

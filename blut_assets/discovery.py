@@ -1,22 +1,20 @@
 """Finds the installed cookbooks. A faulty one is left out with what depends on it, and the others load."""
 
 import contextlib
-import importlib.util
 import logging
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import EntryPoint
-from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
-from blut_assets.chosen import chosen
+from blut_assets.chosen import chosen, not_chosen
+from blut_assets.load_errors import told, told_of
 from blut_assets.recipes import Cookbook
 from blut_assets.recipes.cookbook import keys_of
-from blut_assets.validation import faults_alone, faults_beside, known, taken_by
-from blut_resources.text import one_line
+from blut_assets.validation import Known, faults_alone, faults_beside, known, taken_by
 
 log = logging.getLogger("blut")
 
@@ -31,11 +29,13 @@ class Discovered:
     Attributes:
         left_out: by name of the entry point, a line for each fault.
         out: those of them that could be loaded.
+        not_chosen: names of cookbooks that are installed and not to be loaded.
     """
 
     cookbooks: list[Cookbook] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     out: dict[str, Cookbook] = field(default_factory=dict)
+    not_chosen: tuple[str, ...] = ()
 
     def recipe_names(self) -> list[str]:
         """Returns the names of all recipes."""
@@ -52,13 +52,12 @@ class Discovered:
         left_out, out = dict(self.left_out), dict(self.out)
         while True:
             for name, lines in faulty.items():
-                left_out[name] = lines
-                out |= {name: books.pop(name)} if name in books else {}
-                log.warning("cookbook %s is left out: %s", name, "; ".join(lines.splitlines()))
-            gone = {name: out.get(name) for name in left_out}
-            faulty = _clashing(books) or _misplaced(books, gone) or _refused(books, check)
+                left_out[name], out[name] = lines, books.pop(name)
+                _warn(name, lines)
+            there = known(books, {name: out.get(name) for name in left_out}, self.not_chosen)
+            faulty = _clashing(books) or _misplaced(books, there) or _refused(books, check)
             if not faulty:
-                return Discovered(list(books.values()), left_out, out)
+                return replace(self, cookbooks=list(books.values()), left_out=left_out, out=out)
 
     def faults(self) -> list[str]:
         """Returns a sentence for each fault of those that are left out."""
@@ -79,17 +78,34 @@ def discover(found: Iterable[EntryPoint] | None = None, check: Check = len) -> D
     Raises:
         UnknownCookbook: $BLUT_COOKBOOKS names one that is not installed.
     """
-    loaded, faulty = Discovered(), {}
-    for point in sorted(chosen() if found is None else found, key=lambda point: point.name):
+    points = sorted(chosen() if found is None else found, key=lambda point: point.name)
+    loaded = Discovered(not_chosen=tuple(not_chosen()) if found is None else ())
+    errors: list[tuple[EntryPoint, BaseException]] = []
+    for point in points:
         try:
             book = point.load()()
             if faults := [*faults_alone(book), *_name_taken(book, loaded.cookbooks)]:
-                faulty[point.name] = "\n".join(faults)
+                loaded.left_out[_name(point, points)] = "\n".join(faults)
             else:
                 loaded.cookbooks.append(book)
         except (Exception, SystemExit) as error:  # third-party code: what it raises must not stop the others
-            faulty[point.name] = _told(error, point)
-    return loaded.without(faulty, check)
+            errors.append((point, error))
+    for point, error in errors:
+        others = [one for one, _ in errors if one is not point]
+        loaded.left_out[_name(point, points)] = told_of(error, point, others)
+    for name, lines in loaded.left_out.items():
+        _warn(name, lines)
+    return loaded.without({}, check)
+
+
+def _name(point: EntryPoint, points: Sequence[EntryPoint]) -> str:
+    """Returns the name of an entry point; where another has it too, also what it leads to."""
+    alike = [one for one in points if one.name == point.name]
+    return point.name if len(alike) == 1 else f"{point.name} ({point.value})"
+
+
+def _warn(name: str, faults: str) -> None:
+    log.warning("cookbook %s is left out: %s", name, "; ".join(faults.splitlines()))
 
 
 def _name_taken(book: object, others: Sequence[Cookbook]) -> Iterator[str]:
@@ -101,17 +117,22 @@ def _name_taken(book: object, others: Sequence[Cookbook]) -> Iterator[str]:
 def _clashing(books: Books) -> dict[str, str]:
     """Returns the first that has a name which one before it has."""
     taken: set[object] = set()
+    given: dict[str, Any] = {}
     for name, book in books.items():
         names = {
             **{key: key.to_user_string() for key in sorted(_made(book))},
             **{("job", job.name): job.name for job in [*book.recipes, *book.jobs]},
             **{("command", word): f"blut {word}" for word in book.commands},
             **{("tick", ticker.name): ticker.name for ticker in [*book.sensors, *book.schedules]},
-            **{("resource", key): f"the resource {key}" for key in book.resources},
         }
-        if clashes := [told for one, told in names.items() if one in taken]:
+        clashes = [word for one, word in names.items() if one in taken]
+        clashes += [
+            f"the resource {key}" for key, one in book.resources.items() if given.get(key, one) is not one
+        ]
+        if clashes:
             return {name: f"another cookbook already has {', '.join(clashes)}"}
         taken |= names.keys()
+        given |= book.resources
     return {}
 
 
@@ -119,9 +140,8 @@ def _made(book: Cookbook) -> set[dg.AssetKey]:
     return {key for asset in book.assets if getattr(asset, "is_executable", False) for key in keys_of(asset)}
 
 
-def _misplaced(books: Books, out: Mapping[str, Cookbook | None]) -> dict[str, str]:
+def _misplaced(books: Books, there: Known) -> dict[str, str]:
     """Returns those that do not fit to the others, or need one that is left out."""
-    there = known(books, out)
     found = {name: "\n".join(faults_beside(book, there)) for name, book in books.items()}
     return {name: faults for name, faults in found.items() if faults}
 
@@ -137,7 +157,7 @@ def _refused(books: Books, check: Check) -> dict[str, str]:
         try:
             check([*taken, books[name]])
         except Exception as error:
-            refused[name] = _told(error)
+            refused[name] = told(error)
         else:
             taken.append(books[name])
     return refused
@@ -151,33 +171,3 @@ def _in_order(books: Books) -> list[str]:
         return list(TopologicalSorter(takes).static_order())
     except CycleError:
         return list(books)
-
-
-def _told(error: BaseException, point: EntryPoint | None = None) -> str:
-    """Returns an error with its causes in one line, and the place in the source of the cookbook."""
-    words, cause = [], error
-    while cause is not None:
-        words.append(f"{type(cause).__name__}: {cause}")
-        cause = cause.__cause__
-    return one_line(" ".join(": ".join(words).split())) + (_place(error, point) if point else "")
-
-
-def _place(error: BaseException, point: EntryPoint) -> str:
-    if isinstance(error, SyntaxError) and error.filename:
-        return f" ({error.filename}:{error.lineno})"
-    roots = _roots(point.module.partition(".")[0])
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if any(Path(frame.filename).is_relative_to(root) for root in roots)]
-    return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
-
-
-def _roots(package: str) -> list[Path]:
-    """Returns where the source of a top-level package or module lies."""
-    try:
-        spec = importlib.util.find_spec(package)
-    except (ImportError, ValueError):
-        return []
-    if spec is None:
-        return []
-    places = spec.submodule_search_locations or ([spec.origin] if spec.origin else [])
-    return [Path(place) for place in places]

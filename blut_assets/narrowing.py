@@ -23,6 +23,7 @@ def chosen_of(found: Discovered, names: Collection[str]) -> Discovered:
     Raises:
         UnknownName: there is neither a cookbook nor a recipe of a name.
     """
+    names = [names] if isinstance(names, str) else names
     books = [cookbook.name for cookbook in found.cookbooks]
     known = [*books, *found.recipe_names()]
     missing = [name for name in names if name not in known]

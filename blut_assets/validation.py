@@ -7,13 +7,14 @@ agree is `wiring`'s to say.
 import inspect
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
+from blut_assets.chosen import COOKBOOKS
 from blut_assets.recipes import Cookbook, Recipe, RecipeArgs
 from blut_assets.recipes.cookbook import AnyAsset, keys_of
 from blut_assets.stages.spec import StageSpec, spec_of, specs_of
@@ -40,7 +41,7 @@ class Known:
         assets: all assets by key; of an external one and its maker, the maker.
         kinds: of artifacts and of data, also of those that are left out.
         kinds_unknown: whether there are more, of a cookbook that could not be loaded.
-        gone: the name of a cookbook that is left out, by the first word of its keys and by its keys.
+        gone: which cookbook is not there and why, by the first word of its keys and by its keys.
     """
 
     assets: Mapping[dg.AssetKey, AnyAsset]
@@ -49,26 +50,33 @@ class Known:
     gone: Mapping[dg.AssetKey, str] = field(default_factory=dict)
 
     def owner(self, key: dg.AssetKey) -> str | None:
-        """Returns the cookbook that is left out and to which this key belongs."""
+        """Returns which cookbook that is not there this key belongs to, and why it is not."""
         return self.gone.get(key) or self.gone.get(dg.AssetKey(key.path[0]))
 
 
-def known(cookbooks: Mapping[str, Cookbook], left_out: Mapping[str, Cookbook | None]) -> Known:
+def known(
+    cookbooks: Mapping[str, Cookbook],
+    left_out: Mapping[str, Cookbook | None],
+    not_chosen: Iterable[str] = (),
+) -> Known:
     """Returns what there is.
 
     Args:
         cookbooks: those that stay.
         left_out: by name; None for one that could not even be loaded.
+        not_chosen: names of cookbooks that are installed and not to be loaded.
     """
     every = [asset for book in cookbooks.values() for asset in book.assets]
     books = [*cookbooks.values(), *filter(None, left_out.values())]
     kinds = {spec.output.kind for book in books for spec in specs_of(book.assets).values()}
     data = {kind.name for book in books for kind in book.data}
-    gone = {key: name for name, book in left_out.items() for key in _keys_of(name, book)}
+    gone = {dg.AssetKey(name): f"{name}, which ${COOKBOOKS} does not name" for name in not_chosen} | {
+        key: f"{name}, which is left out" for name, book in left_out.items() for key in _keys_of(name, book)
+    }
     return Known(
         {key: asset for asset in sorted(every, key=_is_made) for key in keys_of(asset)},
         kinds | data,
-        None in left_out.values(),
+        None in left_out.values() or bool(not_chosen),
         gone,
     )
 
@@ -187,7 +195,7 @@ def taken_by(cookbook: Cookbook) -> set[dg.AssetKey]:
 
 
 def _of_gone(owner: str | None) -> str:
-    return f" of the cookbook {owner}, which is left out" if owner else ""
+    return f" of the cookbook {owner}" if owner else ""
 
 
 def _place(what: object) -> str:

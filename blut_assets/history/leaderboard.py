@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -137,8 +138,9 @@ def _condition(*, complete: bool) -> dg.AutomationCondition[Any]:
     return either.with_label("after a new result")
 
 
+@cache
 def leaderboard_asset(cookbook: str, recipe: Recipe, metric: Metric) -> dg.AssetsDefinition:
-    """Returns the name ``<cookbook>/<recipe>_leaderboard``.
+    """Returns the asset ``<cookbook>/<recipe>_leaderboard``, always the same one for a recipe.
 
     Raises:
         TypeError: if the artifact has no such fact.

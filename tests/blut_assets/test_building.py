@@ -51,6 +51,11 @@ def test_two_that_blut_made_are_merged_where_one_brings_the_sensors() -> None:
     assert {OURS, "finetune_from_dataset"} <= {job.name for job in merged.jobs or ()}
 
 
+def test_sets_that_overlap_are_merged() -> None:
+    recipe = build_definitions(only="lamquant_joint_codec", operations=False)
+    dg.Definitions.validate_loadable(dg.Definitions.merge(build_definitions(only=["lamquant"]), recipe))
+
+
 def test_an_executor_that_is_given_is_that_of_all_jobs_and_resources_are_added() -> None:
     given = build_definitions(executor=their_executor, resources={"warehouse": 1})
     assert given.resolve_job_def(OURS).executor_def.name == "theirs"

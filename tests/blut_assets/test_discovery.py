@@ -213,6 +213,44 @@ def test_who_needs_one_that_is_left_out_is_left_out_too_with_the_cause(load: Loa
     assert [book.name for book in load(fruit=GOOD, basket=BASKET).cookbooks] == ["basket", "fruit"]
 
 
+@pytest.mark.parametrize(
+    ("fruit", "words"),
+    [
+        ("raise RuntimeError('boom')\n", "RuntimeError: boom"),
+        ("def cookbook()\n", "SyntaxError: expected ':'"),
+    ],
+)
+def test_who_imports_one_that_is_broken_is_left_out_with_the_cause(
+    load: Load, tmp_path: Path, fruit: str, words: str
+) -> None:
+    found = load(SHIPPED, fruit=fruit, basket="import dagster\nfrom fruit_pack import pear\n")
+    assert [cookbook.name for cookbook in found.cookbooks] == ["lamquant"]
+    why, place = found.left_out["basket"].rsplit(" (", 1)
+    assert why.startswith(words)
+    assert why.endswith(", raised by the cookbook fruit, which is left out and which it imports")
+    assert place == f"{tmp_path}/basket_pack.py:2)"
+    assert "raised by" not in found.left_out["fruit"]
+
+
+def test_two_of_one_name_are_told_apart(load: Load) -> None:
+    found = load(("fruit", "two_pack:cookbook"), fruit=GOOD, two="raise RuntimeError('boom')\n")
+    assert [cookbook.name for cookbook in found.cookbooks] == ["fruit"]
+    assert found.left_out.keys() == {"fruit (two_pack:cookbook)", "two"}
+
+
+def test_who_needs_one_that_is_not_chosen_is_told_so(
+    installed: Callable[..., None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    installed(GOOD)
+    installed(BASKET, "basket")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("BLUT_COOKBOOKS", "basket")
+    told = discover().left_out["basket"]
+    assert "from fruit/pear of the cookbook fruit, which $BLUT_COOKBOOKS does not name" in told
+    monkeypatch.setenv("BLUT_COOKBOOKS", "basket fruit")
+    assert not discover().left_out
+
+
 def test_one_that_takes_another_ones_names_is_left_out(load: Load) -> None:
     more = GOOD.replace("'fruit', [pear]", "'more', [pear]")
     found = load(SHIPPED, ("two", SHIPPED[1]), fruit=GOOD, more=more)
@@ -287,14 +325,19 @@ def test_where_nobody_else_gives_resources_the_one_that_lacks_some_is_left_out(l
 
 
 @pytest.fixture
-def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Installs a cookbook ``fruit`` for the programs that a test starts."""
-    info = tmp_path / "fruit-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: fruit\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[blut.cookbooks]\nfruit = fruit_pack:cookbook\n")
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Installs a cookbook, ``fruit`` by name, for the programs that a test starts."""
+
+    def install(text: str, name: str = "fruit") -> None:
+        monkeypatch.delitem(sys.modules, f"{name}_pack", raising=False)
+        info = tmp_path / f"{name}-1.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+        (info / "entry_points.txt").write_text(f"[blut.cookbooks]\n{name} = {name}_pack:cookbook\n")
+        (tmp_path / f"{name}_pack.py").write_text(text)
+
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    return lambda text: (tmp_path / "fruit_pack.py").write_text(text) and None
+    return install
 
 
 def program(*words: str) -> subprocess.CompletedProcess[str]:
@@ -302,7 +345,7 @@ def program(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_validation_fails_and_names_each_fault_while_the_rest_is_loaded(
-    installed: Callable[[str], None], home: Path
+    installed: Callable[..., None], home: Path
 ) -> None:
     installed(HEAD + FAULTY["another output"][0])
     dagster = ("-m", "dagster")
@@ -316,7 +359,7 @@ def test_validation_fails_and_names_each_fault_while_the_rest_is_loaded(
 
 
 def test_a_command_about_another_cookbook_says_it_in_one_line(
-    installed: Callable[[str], None], home: Path
+    installed: Callable[..., None], home: Path
 ) -> None:
     installed(HEAD + FAULTY["two types"][0])
     for command in (["recipe", "list"], ["plan", "lamquant_joint_codec", "--set", "edf_root=/x"], ["doctor"]):
@@ -326,7 +369,7 @@ def test_a_command_about_another_cookbook_says_it_in_one_line(
 
 
 def test_the_check_says_each_fault_with_its_place_and_which_cookbooks_are_sound(
-    installed: Callable[[str], None], home: Path, tmp_path: Path
+    installed: Callable[..., None], home: Path, tmp_path: Path
 ) -> None:
     installed(HEAD + FAULTY["two types"][0])
     check = (*BLUT[1:], "cookbook", "check")

@@ -54,7 +54,7 @@ def check(
     from blut_resources.text import meant
 
     loaded = {book.name: book for book in discovered.cookbooks}
-    there = sorted([*loaded, *discovered.left_out])
+    there = sorted({*loaded, *discovered.left_out})
     if name not in ("", *there):
         known = ", ".join(there) or "none"
         wrong(f"no cookbook is called {name!r}{meant(name, there)}; there are: {known}")
