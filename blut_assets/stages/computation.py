@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from blut_assets.stages.payloads import PayloadRunner
 from blut_assets.stages.recording import RunRecorder
 from blut_assets.stages.spec import NOTHING, StageConfig, StageSpec
 from blut_assets.stages.stage import Stage
+from blut_resources.dagster_private.names import DATA_VERSION_TAG
+from blut_resources.dagster_private.unsaid import unsaid
 from blut_resources.instance.instance import home_of, store_of
 from blut_resources.store import results
 from blut_resources.store.artifacts import StoreError
@@ -150,13 +152,34 @@ class Computation:
         except StoreError as error:
             self.context.log.warning(f"{self.name}: only this instance will reuse it: {error}")
 
-    def reused(self, artifact: Artifact, hit: reuse.Hit) -> dg.MaterializeResult[Any]:
-        """Returns the materialization of a stored artifact:
+    def reused(self, artifact: Artifact, hit: reuse.Hit) -> Iterator[Any]:
+        """Yields the materialization of a stored artifact:
         the old facts, and links to where the rest of it is.
+
+        Where the asset has a freshness policy, and this result is its newest already, that is an observation:
+        nothing is any fresher than it was.
         """
         known = reuse.recalled(self.context.instance, self.store, hit, artifact.facts())
         metadata = {**known, reuse.REUSED: True, reuse.ORIGIN: dg.MetadataValue.dagster_run(hit.origin)}
-        return self._materialize(artifact, metadata, True)
+        result = self._materialize(artifact, metadata, True)
+        if not (self._has_freshness() and self._is_newest(artifact)):
+            yield result
+            return
+        tags = {**(result.tags or {}), DATA_VERSION_TAG: artifact.digest}
+        yield dg.AssetObservation(
+            self.context.asset_key, partition=self._partition, metadata=result.metadata, tags=tags
+        )
+        yield unsaid(artifact)
+
+    def _has_freshness(self) -> bool:
+        spec = self.context.assets_def.specs_by_key[self.context.asset_key]
+        return spec.freshness_policy is not None
+
+    def _is_newest(self, artifact: Artifact) -> bool:
+        made = reuse.materializations(self.context.instance, self.spec.key, self._partition, first=1)
+        event = record.asset_materialization if (record := next(made, None)) else None
+        same = event is not None and reuse.digest_of(event) == artifact.digest
+        return same and reuse.fingerprint_of(event) == self.fingerprint
 
     def _materialize(
         self, artifact: Artifact, metadata: Mapping[str, Any], reusable: bool

@@ -70,7 +70,8 @@ def stage_asset(
         show: what the UI is to show of the bytes, as metadata; it is not a part of the code version.
         on_result: what is to be done with every result, computed or reused, before checks look at it, such as
             registering it; doing it twice must do no harm. It is not a part of the code version.
-        freshness: how old the newest materialization may get before the UI says so.
+        freshness: how old the newest materialization may get before the UI says so. A result that is the
+            newest already is then reported as an observation, for nothing is fresher than it was.
         distributions: what its payloads import, by the names that pip knows; their versions become a part of
             the fingerprint, and a result is not reused where others are installed.
         looks_up: what it depends on that no asset makes, such as what an alias stands for: asked when it is

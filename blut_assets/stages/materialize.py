@@ -130,7 +130,7 @@ def _materialize(
             yield from _execute(one, inputs, config)
         return
     if config.reuse != "never" and (hit := one.look_up()):
-        yield _reuse(one, hit)
+        yield from _reuse(one, hit)
         return
     if config.reuse == "require":
         raise dg.Failure(
@@ -153,7 +153,7 @@ def _materialize(
     # outside, a run that only waits for the other's result would keep a GPU from it.
     with _hold_alone(one):
         if config.reuse != "never" and (hit := one.look_up()):
-            yield _reuse(one, hit)
+            yield from _reuse(one, hit)
         else:
             yield from _execute(one, inputs, config)
 
@@ -199,13 +199,13 @@ def _execute(one: Computation, inputs: Taken, config: StageConfig) -> Iterator[A
     one.discard_work()
 
 
-def _reuse(one: Computation, hit: reuse.Hit) -> dg.MaterializeResult[Any]:
+def _reuse(one: Computation, hit: reuse.Hit) -> Iterator[Any]:
     artifact = reuse.artifact_of(hit.event, one.spec.output)
     one.record.reused(artifact.digest, hit.origin)
     if one.spec.on_result:
         one.spec.on_result(one.stage, artifact)
     one.context.log.info(f"{one.name}: reused from run {hit.origin}, nothing computed")
-    return one.reused(artifact, hit)
+    yield from one.reused(artifact, hit)
 
 
 def _partition_of_run(context: dg.AssetExecutionContext) -> str | None:

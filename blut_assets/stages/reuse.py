@@ -29,6 +29,8 @@ REPEATED = frozenset({ARTIFACT, SPEC, SECONDS, PEAK, SUMMARY})
 
 PAGE = LOOKED_AT = 200
 
+Became = dg.AssetMaterialization | dg.AssetObservation
+"""What says of an asset what a run made of it."""
 A = TypeVar("A", bound=Artifact)
 
 
@@ -55,7 +57,7 @@ class NoHandle(ValueError):
     """Says that a materialization names no artifact of the wanted type, and what it has instead."""
 
 
-def artifact_of(event: dg.AssetMaterialization, kind: type[A]) -> A:
+def artifact_of(event: Became, kind: type[A]) -> A:
     """Returns the typed handle that a materialization carries.
 
     Raises:
@@ -64,7 +66,7 @@ def artifact_of(event: dg.AssetMaterialization, kind: type[A]) -> A:
     return typed(kind, handle_of(event))
 
 
-def handle_of(event: dg.AssetMaterialization) -> Mapping[str, Any]:
+def handle_of(event: Became) -> Mapping[str, Any]:
     """Returns the handle that a materialization carries, as JSON values.
 
     Raises:
@@ -90,13 +92,13 @@ def typed(kind: type[A], handle: Mapping[str, Any]) -> A:
         ) from None
 
 
-def word_of(event: dg.AssetMaterialization, name: str) -> str:
+def word_of(event: Became, name: str) -> str:
     """Returns a text among the metadata; empty where there is none."""
     value: Any = getattr(event.metadata.get(name), "value", None)
     return value if isinstance(value, str) else ""
 
 
-def digest_of(event: dg.AssetMaterialization) -> str:
+def digest_of(event: Became) -> str:
     """Returns the digest of the bytes that a stage asset's materialization stands for;
     empty for any other.
     """
@@ -104,19 +106,19 @@ def digest_of(event: dg.AssetMaterialization) -> str:
     return digest if isinstance(digest, str) and is_digest(digest) else ""
 
 
-def spec_of_event(event: dg.AssetMaterialization) -> Mapping[str, Any]:
+def spec_of_event(event: Became) -> Mapping[str, Any]:
     """Returns code, inputs and config that a materialization was computed from;
     empty where it does not say.
     """
     return _value(event, SPEC)
 
 
-def inputs_of(event: dg.AssetMaterialization) -> dict[str, str]:
+def inputs_of(event: Became) -> dict[str, str]:
     """Returns the digests that a materialization was computed from, by parameter name."""
     return dict(spec_of_event(event).get("inputs", {}))
 
 
-def _value(event: dg.AssetMaterialization, name: str) -> Mapping[str, Any]:
+def _value(event: Became, name: str) -> Mapping[str, Any]:
     """Returns a JSON object among the metadata;
     what anybody may have reported under that name counts as none.
     """

@@ -2,7 +2,8 @@
 
 ``dg.asset`` takes ``required_resource_keys``, and an asset that has them is an error wherever they are not
 given. Only the definitions that give them may ask for them, and public API changes no asset in this way.
-When Dagster changes: ``AssetsDefinition.get_attributes_dict``, and ``OpDefinition._required_resource_keys``.
+When Dagster changes, look at ``AssetsDefinition.get_attributes_dict``, and at
+``OpDefinition._required_resource_keys``.
 """
 
 import copy

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
     from blut_assets.splits import SplitFormat
+    from blut_assets.stages.reuse import Became
 
 app = group("Who is on which side of a split.")
 
@@ -50,7 +51,7 @@ def export(
 
 def _meant(
     instance: "dg.DagsterInstance", what: str, formats: "list[SplitFormat]"
-) -> "tuple[SplitFormat, dg.AssetMaterialization | None]":
+) -> "tuple[SplitFormat, Became | None]":
     """Returns the format, and the split that an asset made last or that a run made."""
     from blut_assets.cli.run.lookup import made_by, run_named
 
@@ -67,7 +68,7 @@ def _meant(
     wrong(f"{what}: neither a run that made a split, nor the asset of one: {known}")
 
 
-def _digest(event: "dg.AssetMaterialization | None", what: str) -> str:
+def _digest(event: "Became | None", what: str) -> str:
     from blut_assets.stages import reuse
 
     digest = reuse.digest_of(event) if event else ""

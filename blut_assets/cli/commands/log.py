@@ -105,8 +105,11 @@ def _said(event: Any) -> str:
     kind = event.event_type_value
     if event.is_step_failure:
         return failed_words(event)
-    if kind == "ASSET_MATERIALIZATION":
-        made = event.step_materialization_data.materialization
+    if kind in ("ASSET_MATERIALIZATION", "ASSET_OBSERVATION"):
+        of_step = event.event_specific_data
+        made = of_step.materialization if kind == "ASSET_MATERIALIZATION" else of_step.asset_observation
+        if kind == "ASSET_OBSERVATION" and "reused" not in made.metadata:
+            return ""
         reused = made.metadata.get("reused")
         digest = (made.tags or {}).get("dagster/data_version", "")[:12]
         return f"{'reused' if reused and reused.value else 'made'} {digest}".rstrip()

@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.recipes.recipe import RECIPE_TAG
+from blut_assets.stages import reuse
 from blut_assets.terminal.output import wrong
 from blut_resources.alive import NoSuchRun, find_run, reap_dead_runs
 from blut_resources.instance.instance import home_of
@@ -31,12 +32,19 @@ def title_of(run: dg.DagsterRun) -> str:
     return run.tags.get(RECIPE_TAG) or run.job_name
 
 
-def made_by(instance: dg.DagsterInstance, run_id: str) -> dict[str, dg.AssetMaterialization]:
-    """Returns the last materialization of each asset in a run, in the order in which they were made."""
-    found: dict[str, dg.AssetMaterialization] = {}
+def made_by(instance: dg.DagsterInstance, run_id: str) -> dict[str, reuse.Became]:
+    """Returns the last materialization of each asset in a run, in the order in which they were made.
+
+    After these come the assets with a freshness policy of which the run only said again what is the newest.
+    """
+    found: dict[str, reuse.Became] = {}
     for event in _events(instance, run_id, dg.DagsterEventType.ASSET_MATERIALIZATION):
         made = event.step_materialization_data.materialization
         found[made.asset_key.to_user_string()] = made
+    for event in _events(instance, run_id, dg.DagsterEventType.ASSET_OBSERVATION):
+        seen = event.asset_observation_data.asset_observation
+        if reuse.REUSED in seen.metadata:
+            found.setdefault(seen.asset_key.to_user_string(), seen)
     return found
 
 

@@ -1,6 +1,6 @@
 """Prints a finished run: a line per asset, what failed and why, and the outcome."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import dagster as dg
@@ -34,7 +34,7 @@ INTERRUPTED = f"{STOPPED}: run the same command again, and it goes on where it w
 def run_summary(result: Any, ran: Ran, interrupted: bool) -> list[str]:
     """Returns one line per asset of a finished run, then the outcome."""
     specs = specs_of(ran.assets)
-    rows = [asset_row(event.materialization, specs) for event in result.get_asset_materialization_events()]
+    rows = [asset_row(event, specs) for event in _became(result)]
     counts = {word: sum(row["result"] == word for row in rows) for word in ("computed", "reused")}
     failures = [e for e in result.all_events if e.is_step_failure]
     lines = ["", columns(rows)] if rows else []
@@ -52,7 +52,18 @@ def run_summary(result: Any, ran: Ran, interrupted: bool) -> list[str]:
     return [*lines, f"{ran.name} {outcome}: {tally}, run {result.run_id}"]
 
 
-def asset_row(event: dg.AssetMaterialization, specs: dict[dg.AssetKey, StageSpec]) -> Row:
+def _became(result: Any) -> Iterator[reuse.Became]:
+    """Yields what became of each asset; what stays the newest may be an observation."""
+    for event in result.all_events:
+        if event.is_step_materialization:
+            yield event.materialization
+        elif event.is_asset_observation:
+            seen = event.asset_observation_data.asset_observation
+            if reuse.REUSED in seen.metadata:
+                yield seen
+
+
+def asset_row(event: reuse.Became, specs: dict[dg.AssetKey, StageSpec]) -> Row:
     """Returns what became of one asset; one that is declared no more is shown without its facts."""
     spec, seconds = specs.get(event.asset_key), event.metadata.get(reuse.SECONDS)
     return {
@@ -64,7 +75,7 @@ def asset_row(event: dg.AssetMaterialization, specs: dict[dg.AssetKey, StageSpec
     }
 
 
-def how(event: dg.AssetMaterialization, specs: Mapping[dg.AssetKey, StageSpec]) -> str:
+def how(event: reuse.Became, specs: Mapping[dg.AssetKey, StageSpec]) -> str:
     """Returns ``reused``, ``computed``, ``observed`` for a source, ``executed`` for what acts outside."""
     reused, spec = event.metadata.get(reuse.REUSED), specs.get(event.asset_key)
     if reused and reused.value:
@@ -72,7 +83,7 @@ def how(event: dg.AssetMaterialization, specs: Mapping[dg.AssetKey, StageSpec]) 
     return "observed" if spec and spec.source else "computed" if spec is None or spec.memoised else "executed"
 
 
-def _facts(event: dg.AssetMaterialization, spec: StageSpec) -> str:
+def _facts(event: reuse.Became, spec: StageSpec) -> str:
     entry: Any = event.metadata.get(reuse.ARTIFACT)
     facts = {name: entry.value.get(name) for name in spec.headline} if reuse.digest_of(event) else {}
     return numbers({name: value for name, value in facts.items() if value is not None})
