@@ -133,7 +133,7 @@ def edit(path: Path, name: str | None, changes: Mapping[str, Any], begin: str = 
     path = path.resolve()  # a link to a file elsewhere stays a link
     with file_lock(path.with_name(f".{path.name}.lock")):
         before = read(path)
-        text = path.read_text() if before.written else begin
+        text = path.read_text() if before.written else _begun(begin, name)
         if before.policies.keys() <= {ONLY}:
             text = _uncommented(text, [key for key, value in changes.items() if value is not None])
         document = tomlkit.parse(text)
@@ -147,6 +147,13 @@ def edit(path: Path, name: str | None, changes: Mapping[str, Any], begin: str = 
         policies = parse(text, path)
         write_atomic(path, text.encode(), mode=0o600)
     return name, policies[name]
+
+
+def _begun(text: str, name: str | None) -> str:
+    """Returns a new file: the fields of a policy that has a name are below a header with it."""
+    import tomlkit
+
+    return text if name in (None, ONLY) or not text else f"[{TABLE}.{tomlkit.key(name).as_string()}]\n{text}"
 
 
 def _uncommented(text: str, keys: Iterable[str]) -> str:

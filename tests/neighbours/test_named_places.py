@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 import yaml
 
+from blut_assets.cli.commands import policy
 from blut_resources.containment.backends import cgroup2
 from blut_resources.files.address import plain_path
 from blut_resources.files.named import base_directory
@@ -133,3 +134,9 @@ def test_a_link_lasts_as_long_as_the_process_where_the_users_data_cannot_be_writ
     link = plain_path(odd)
     assert link.resolve() == odd and "%" not in str(link)
     assert plain_path(tmp_path) == tmp_path
+
+
+def test_a_line_for_cron_holds_no_sign_that_ends_it(tmp_path: Path) -> None:
+    odd = tmp_path / "a%20b"
+    line = policy._cron_line(str(odd))  # pyright: ignore[reportPrivateUsage]
+    assert "%" not in line.replace("\\%", "") and line.count("a\\%20b") == 2

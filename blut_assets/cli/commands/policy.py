@@ -296,7 +296,8 @@ def _cron_line(instance: str) -> str:
     variables = [f"{name}={shlex.quote(value)}" for name, value in where.items() if value]
     blut = Path(sys.executable).with_name("blut")
     log = Path(instance) / "auto.log"
-    return " ".join([*variables, shlex.quote(str(blut)), "auto", ">>", shlex.quote(str(log)), "2>&1"])
+    line = " ".join([*variables, shlex.quote(str(blut)), "auto", ">>", shlex.quote(str(log)), "2>&1"])
+    return line.replace("%", "\\%")  # which cron takes for the end of a line
 
 
 @contextmanager

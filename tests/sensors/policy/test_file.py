@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from blut_resources.files.durable import file_lock
 from sensors.policy.file import PolicyError, edit, parse, policy_path, read
+from sensors.policy.starter import starter
 from tests.conftest import REPOSITORY
 
 COMMENTED = """\
@@ -164,3 +165,12 @@ def test_whatever_a_file_holds_it_is_a_policy_or_a_reason(text: str) -> None:
         for policy in found.values():
             assert not (policy.enabled and policy.recipe) or any(getattr(policy, one) for one in triggers)
         tomllib.loads(text)
+
+
+@pytest.mark.parametrize("name", ["night", "a.b c"])
+def test_the_first_policy_of_a_file_may_have_a_name(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "policy.toml"
+    changes = {"enabled": True, "recipe": "r", "max_age": "1d"}
+    assert edit(path, name, changes, starter("r", "a note"))[0] == name
+    assert edit(path, "other", changes)[0] == "other"
+    assert list(read(path).policies) == [name, "other"] and read(path).policies[name].enabled
