@@ -65,7 +65,7 @@ def turn_of(context: dg.SensorEvaluationContext, name: str) -> Turn:
     Args:
         name: of the sensor.
     """
-    carry_over(context.instance)
+    carry_over(context.instance, name)
     place = place_of_tick(context)
     states = [one for one in sensors_of(context.instance) if one.instigator_name == name]
     own = next((one for one in states if place_of(one) == place), None)

@@ -78,13 +78,23 @@ def is_off(state: InstigatorState) -> bool:
     return state.status.name == "STOPPED"
 
 
-def move(instance: dg.DagsterInstance, old: InstigatorState, name: str) -> None:
-    """Give a sensor another name: its switch and its cursor, unless the new name has its own by now.
+def forget(instance: dg.DagsterInstance, state: InstigatorState) -> None:
+    """Keep nothing of a sensor any more."""
+    instance.delete_instigator_state(state.instigator_origin_id, state.selector_id)
+
+
+def kept_as(instance: dg.DagsterInstance, old: InstigatorState, name: str) -> InstigatorState | None:
+    """Returns what is kept of a sensor under another name, in the same place; None if nothing."""
+    new = given(old, name)
+    return instance.get_instigator_state(new.instigator_origin_id, new.selector_id)
+
+
+def copy_to(instance: dg.DagsterInstance, old: InstigatorState, name: str) -> None:
+    """Give switch and cursor of a sensor to one of another name, unless that has its own by now.
 
     What nobody has switched yet has a status of its own, and a sensor that has just begun has no cursor.
     """
-    new = given(old, name)
-    kept = instance.get_instigator_state(new.instigator_origin_id, new.selector_id)
+    new, kept = given(old, name), kept_as(instance, old, name)
     if kept is None:
         instance.add_instigator_state(new)
     else:
@@ -92,4 +102,3 @@ def move(instance: dg.DagsterInstance, old: InstigatorState, name: str) -> None:
         data = kept.instigator_data if cursor_of(kept) else old.instigator_data
         status = kept.status if switched else old.status
         instance.update_instigator_state(kept._replace(status=status, instigator_data=data))
-    instance.delete_instigator_state(old.instigator_origin_id, old.selector_id)

@@ -130,6 +130,9 @@ def test_what_an_older_version_has_told_is_not_told_again(instance: dg.DagsterIn
     keep(instance, "alerts", "blut", cursor=json.dumps({**json.loads(OLD), "runs": failure.storage_id}))
     tick(instance, alerts_sensor([], ["weekly"], []), "blut", 100.0)
     assert told() == [after], "not of the run before"
+    tick(instance, reaper, "blut", 101.0)
+    tick(instance, alerts_sensor([], ["weekly"], []), "blut", 130.0, seen=100.0)
+    assert told() == [after]
     assert set(kept(instance)) == {("blut_alerts", "blut"), ("blut_reaper", "blut")}
 
 

@@ -54,6 +54,41 @@ def test_what_the_new_name_has_by_now_stays(home: object) -> None:
         assert now["blut_housekeeping", "blut"] == ("STOPPED", "")
 
 
+def test_a_tick_keeps_nothing_that_the_daemon_is_about_to(home: object) -> None:
+    """It makes what it keeps of a sensor right before its first tick, and fails if that is there by then."""
+    with dg.DagsterInstance.get() as instance:
+        older(instance)
+        for name in ("reaper", "retraining", "alerts"):
+            before = {new for new, _ in kept(instance) if new.startswith("blut_")}
+            keep(instance, f"blut_{name}", "blut", switch="DECLARED_IN_CODE")
+            carry_over(instance, f"blut_{name}")
+            now = {new for new, _ in kept(instance) if new.startswith("blut_")}
+            assert now == before | {f"blut_{name}", "blut_housekeeping"}
+        assert kept(instance) == {
+            ("blut_reaper", "blut"): ("DECLARED_IN_CODE", ""),
+            ("blut_alerts", "blut"): ("DECLARED_IN_CODE", CURSOR),
+            ("blut_retraining", "blut"): ("STOPPED", "off: there is no policy"),
+            ("blut_housekeeping", "blut"): ("RUNNING", ""),
+        }
+
+
+def test_the_alerts_know_from_their_first_tick_on_what_was_told(home: object) -> None:
+    """Also where they tick first, while the others wait for their own."""
+    with dg.DagsterInstance.get() as instance:
+        older(instance)
+        keep(instance, "blut_alerts", "blut", switch="DECLARED_IN_CODE")
+        carry_over(instance, "blut_alerts")
+        assert kept(instance)["blut_alerts", "blut"] == ("DECLARED_IN_CODE", CURSOR)
+        keep(instance, "blut_alerts", "blut", cursor="later")
+        for name in ("blut_reaper", "blut_retraining", "blut_alerts"):
+            keep(instance, name, "blut", switch="DECLARED_IN_CODE", cursor="later")
+            carry_over(instance, name)
+        assert {new for new, _ in kept(instance)} == {
+            *("blut_alerts", "blut_reaper", "blut_retraining", "blut_housekeeping")
+        }
+        assert kept(instance)["blut_alerts", "blut"] == ("DECLARED_IN_CODE", "later")
+
+
 def test_sensors_of_others_with_such_names_stay(home: object) -> None:
     with open_instance() as instance:
         keep(instance, "reaper", "blut", cursor="3")
