@@ -110,10 +110,13 @@ def without_resources(found: Discovered, given: Collection[str]) -> Discovered:
         *given,
         *(key for book in found.cookbooks for key in book.resources),
     }
+    lacking = {book.name: sorted(needed_resources(book) - own) for book in found.cookbooks}
     faults = {
-        book.name: f"nothing gives the resource {key!r} that it needs: `resources` of the cookbook may"
-        for book in found.cookbooks
-        for key in needed_resources(book) - own
+        name: "\n".join(
+            f"nothing gives it the resource {key!r}: put one into its `resources`" for key in keys
+        )
+        for name, keys in lacking.items()
+        if keys
     }
     return found.without(faults) if faults else found
 
@@ -191,9 +194,10 @@ def _operations(
     checks = [check for cookbook in found.cookbooks for check in cookbook.checks]
     recipes = [recipe for cookbook in found.cookbooks for recipe in cookbook.recipes]
     keys = [key for asset in (*assets, *boards) for key in keys_of(asset)]
+    names = [job.name for job in (*jobs, *(one for book in found.cookbooks for one in book.jobs))]
     return [
         *(reaper, housekeeping, retraining_sensor(recipes, jobs)),
-        alerts_sensor(checks, [job.name for job in jobs], keys),
+        alerts_sensor(checks, names, keys),
         *([corpus_watch_sensor(assets)] if assets else []),
         *([leaderboard_sensor()] if boards else []),
     ]

@@ -319,9 +319,11 @@ def test_a_resource_may_come_from_who_merges_or_from_the_cookbook_itself(load: L
 
 
 def test_where_nobody_else_gives_resources_the_one_that_lacks_some_is_left_out(load: Load) -> None:
-    found = building.without_resources(load(SHIPPED, fruit=NEEDY), {"shelf"})
+    loaded = load(SHIPPED, fruit=NEEDY)
+    found = building.without_resources(loaded, {"shelf"})
     assert [cookbook.name for cookbook in found.cookbooks] == ["lamquant"]
-    assert "nothing gives the resource 'warehouse'" in found.left_out["fruit"]
+    assert "nothing gives it the resource 'warehouse'" in found.left_out["fruit"]
+    assert len(building.without_resources(loaded, ()).left_out["fruit"].splitlines()) == 2
 
 
 @pytest.fixture

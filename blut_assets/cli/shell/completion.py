@@ -4,6 +4,7 @@ A shell waits for each of these, so Dagster is not loaded; and whatever is wrong
 """
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from pathlib import Path
@@ -28,6 +29,7 @@ def quietly(find: Callable[[], Iterator[tuple[str, str]]]) -> Callable[[str], Of
 
     @wraps(find)
     def complete(incomplete: str) -> Offers:
+        logging.getLogger("blut").disabled = True  # neither a warning: a cookbook may be left out
         try:
             offers = ((one_line(text), one_line(about)) for text, about in find())
             return [(text, about) for text, about in offers if text.startswith(incomplete)]
