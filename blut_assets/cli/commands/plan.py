@@ -172,7 +172,7 @@ def resume(
     What it had finished is reused, and a training goes on from its last checkpoint. An argument may be
     changed with --set; what that touches is computed anew.
     """
-    from blut_assets.cli.run.arguments import recipe_called, validated
+    from blut_assets.cli.run.arguments import recipe_called, tags_of_a_person, validated
     from blut_assets.cli.run.launching import run_recipe
     from blut_assets.cli.run.lookup import run_named
     from blut_assets.history.partitions import partition_of_run
@@ -197,5 +197,5 @@ def resume(
         failed(f"run {short} had another config than the args of {run.job_name}: launch it again from the UI")
     recipe = recipe_called(name)
     origin = {"dagster/parent_run_id": run.run_id, "dagster/root_run_id": run.root_run_id or run.run_id}
-    partition = partition_of_run(run.tags)
-    raise typer.Exit(run_recipe(recipe, validated(recipe, args, set_), origin, partition=partition))
+    partition, tags = partition_of_run(run.tags), {**tags_of_a_person(run), **origin}
+    raise typer.Exit(run_recipe(recipe, validated(recipe, args, set_), tags, partition=partition))

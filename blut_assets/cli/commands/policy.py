@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blut_assets.cli.run.arguments import load_object
+from blut_assets.cli.run.arguments import Tag, load_object, tags_given
 from blut_assets.cli.shell.catalogue import complete_recipe
 from blut_assets.terminal.lazy import group
 from blut_assets.terminal.output import AsJson, failed, print_json, wrong
@@ -139,7 +139,7 @@ def check(as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-def auto() -> None:
+def auto(tag: Tag = None) -> None:
     """Decide once, as the sensor does, and retrain here and now if a policy says so; for cron.
 
     Prints the reason either way, and waits for the retraining. Exit code 0: nothing to do, or it succeeded.
@@ -150,6 +150,7 @@ def auto() -> None:
     from blut_resources.instance.home import find_home
     from blut_resources.instance.instance import open_instance
 
+    tags = tags_given(tag)
     with _explained():
         # two at once, out of two crontabs, would both find nothing going on
         lock = acquire(find_home() / "auto.lock", wait=False)
@@ -164,7 +165,7 @@ def auto() -> None:
             status = int(any(getattr(one.decision, "blocked", False) for one in found))
             for one in found:
                 if isinstance(one.decision, Run):
-                    status = max(status, _retrain(one))
+                    status = max(status, _retrain(one, tags))
                 if status == 130:  # Ctrl-C is meant for those after it too
                     break
         finally:
@@ -180,12 +181,13 @@ def _evaluate(instance: "dg.DagsterInstance") -> "list[Retraining]":
     return evaluate(instance, read(policy_path()), recipes, patiently)
 
 
-def _retrain(one: "Retraining") -> int:
+def _retrain(one: "Retraining", tags: "Mapping[str, str]") -> int:
     from blut_assets.cli.run.launching import run_recipe
     from sensors.retraining import tags_of
 
     assert one.recipe is not None
-    return run_recipe(one.recipe, one.recipe.parse(one.args), tags_of(one), partition=one.partition)
+    tags = {**tags, **tags_of(one)}
+    return run_recipe(one.recipe, one.recipe.parse(one.args), tags, partition=one.partition)
 
 
 def _report(found: "list[Retraining]") -> None:

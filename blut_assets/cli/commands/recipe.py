@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blut_assets.cli.run.arguments import Args, Name, Partition, Set
+from blut_assets.cli.run.arguments import Args, Name, Partition, Set, Tag
 from blut_assets.cli.shell.catalogue import recipe_named, recipes
 from blut_assets.extras import lacking
 from blut_assets.terminal.lazy import group
@@ -98,6 +98,7 @@ def run_recipe(
             "--accept-refusal", help="Status 0 also where all was computed and a gate refused the result."
         ),
     ] = False,
+    tag: Tag = None,
 ) -> None:
     """Run a recipe here and now; what is unchanged since an earlier run is reused.
 
@@ -105,10 +106,11 @@ def run_recipe(
     What came out is on standard output. Ctrl-C ends it with time for a checkpoint, and the same command
     goes on from there. Status 0 if everything succeeded, 1 if not, 130 if it was interrupted.
     """
-    from blut_assets.cli.run.arguments import parsed, partitions_of, recipe_called
+    from blut_assets.cli.run.arguments import parsed, partitions_of, recipe_called, tags_given
     from blut_assets.cli.run.launching import run_recipe as run
     from blut_assets.cli.run.partitions import run_each
 
+    tags = tags_given(tag)
     recipe = recipe_called(name)
     values, keys = parsed(recipe, args, set_), partitions_of(recipe, partition)
     if dry_run:
@@ -117,7 +119,7 @@ def run_recipe(
         show_plan(recipe, values, as_json=False, partitions=keys)
         return
     accept = accept_refusal
-    status = run_each(keys, lambda key: run(recipe, values, accept_refusal=accept, partition=key))
+    status = run_each(keys, lambda key: run(recipe, values, tags, accept_refusal=accept, partition=key))
     raise typer.Exit(status)
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from blut_assets.cli.run.arguments import Partition
+from blut_assets.cli.run.arguments import Partition, Tag
 from blut_assets.cli.shell.catalogue import catalogue, complete_stage
 from blut_assets.terminal.lazy import group
 from blut_assets.terminal.output import AsJson, failed, listing, wrong
@@ -78,14 +78,16 @@ def run_stage(
         ),
     ] = "",
     partition: Partition = None,
+    tag: Tag = None,
 ) -> None:
     """Make one asset from what the assets above it last made; reused if that is what there is already.
 
     With --output - nothing but the bytes is on standard output, and what the run says on standard error.
     """
-    from blut_assets.cli.run.arguments import load_object, refuse_lacking, with_data
+    from blut_assets.cli.run.arguments import load_object, refuse_lacking, tags_given, with_data
     from blut_assets.cli.run.hand_out import hand_out, kept_clean, refuse_early
 
+    tags = tags_given(tag)
     refuse_early(output)
     with kept_clean(output) as out:
         from blut_assets.cli.run.given import given_inputs
@@ -113,7 +115,7 @@ def run_stage(
             given = given_inputs(instance, spec, inputs or ())
         if output and len(keys) > 1:
             wrong(f"--output {output}: what {len(keys)} partitions make cannot be copied to one place")
-        how = {"selection": [chosen.key], "tags": given_tags(given)}
+        how = {"selection": [chosen.key], "tags": tags | given_tags(given)}
         status = run_each(keys, lambda key: execute(job, ops, alone, configs, partition=key, **how))
         if output and not status:
             hand_out(_made(chosen.key, keys[0]), output, out)

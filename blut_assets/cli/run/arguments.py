@@ -1,5 +1,6 @@
 """Makes a recipe and its validated args of what stands on the command line."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +12,8 @@ from blut_assets.terminal.output import failed, wrong
 from blut_resources.files.documents import MOST, read_json, read_yaml
 
 if TYPE_CHECKING:
+    import dagster as dg
+
     from blut_assets.recipes import Recipe, RecipeArgs
 
 Name = Annotated[
@@ -38,6 +41,39 @@ Partition = Annotated[
         " of times; each gets a run of its own.",
     ),
 ]  # fmt: skip
+Tag = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tag", metavar="KEY=VALUE", help="A tag of the run, by which the UI finds it. Any number of times."
+    ),
+]  # fmt: skip
+TAG_KEY = re.compile(r"([A-Za-z0-9_.-]{1,63}/)?[A-Za-z0-9_.-]{1,63}")
+"""What Dagster takes as the key of a tag."""
+OWN_TAGS = ("dagster/", "blut/")
+SETTABLE = ("dagster/priority", "dagster/max_retries", "dagster/retry_strategy")
+"""Of Dagster's own tags those that a person may set."""
+
+
+def tags_given(said: Sequence[str] | None) -> dict[str, str]:
+    """Returns the tags of a run; ends the command with status 2 where Dagster would not take one."""
+    tags: dict[str, str] = {}
+    for text in said or ():
+        key, equals, value = text.partition("=")
+        if not equals or not TAG_KEY.fullmatch(key):
+            wrong(
+                f"--tag {text}: write KEY=VALUE, such as team=eeg; a key has letters, digits, _, - and ., at"
+                " most 63, and may have as many and a / before them"
+            )
+        if key.startswith(OWN_TAGS) and key not in SETTABLE:
+            wrong(f"--tag {text}: {key.partition('/')[0]}/ is for tags that nobody sets by hand")
+        if tags.setdefault(key, value) != value:
+            wrong(f"--tag {text}: {key} is given twice, once as {tags[key]!r}")
+    return tags
+
+
+def tags_of_a_person(run: "dg.DagsterRun") -> dict[str, str]:
+    """Returns those tags of a run that are neither Dagster's nor Blut's."""
+    return {key: value for key, value in run.tags.items() if not key.lstrip(".").startswith(OWN_TAGS)}
 
 
 def recipe_called(name: str) -> "Recipe":

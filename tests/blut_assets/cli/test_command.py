@@ -167,6 +167,13 @@ def test_a_template_is_an_args_file() -> None:
             ["recipe", "run", "lamquant_joint_codec", "--set", "edf_root=data://nothing"],
             "no dataset is called",
         ),
+        (["recipe", "run", "lamquant_joint_codec", "--tag", "team"], "--tag team: write KEY=VALUE"),
+        (
+            ["recipe", "run", "lamquant_joint_codec", "--tag", "a b=c"],
+            "a key has letters, digits, _, - and .",
+        ),
+        (["auto", "--tag", "blut/recipe=x"], "--tag blut/recipe=x: blut/ is for tags that nobody sets"),
+        (["auto", "--tag", "a=1", "--tag", "a=2"], "a is given twice, once as '1'"),
         (["recipe", "rum"], "Did you mean 'run'?"),
         (["job"], "Did you mean 'jobs'"),
         (["log"], "Missing argument 'ID'"),

@@ -102,7 +102,7 @@ def test_a_retraining_of_cron_is_shown_like_a_run_of_a_person(day: Scene, tmp_pa
         'enabled = true\nrecipe = "contained"\nmax_age = "1d"\nquiet_hours = []\nargs = {epochs = 3}\n'
     )
     done = subprocess.run(
-        [*BLUT, "auto"],
+        [*BLUT, "auto", "--tag", "team=eeg"],
         env=day.environment(BLUT_TRAIN_POLICY=str(policy)),
         cwd=REPOSITORY,
         capture_output=True,
@@ -113,6 +113,7 @@ def test_a_retraining_of_cron_is_shown_like_a_run_of_a_person(day: Scene, tmp_pa
     assert "contained/trained: done after" in done.stderr, "its events, for the log of cron"
     with day.instance() as instance:
         (run,) = instance.get_runs(dg.RunsFilter(tags={POLICY_TAG: "default"}))
+    assert run.tags["team"] == "eeg"
     assert_shown_in_the_ui(run)
 
 
@@ -197,8 +198,11 @@ def test_a_run_is_watched_cancelled_from_elsewhere_and_resumed(day: Scene, blut:
 
 def test_one_stage_is_made_by_itself_and_handed_out(day: Scene, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    done = day.blut("stage", "run", "contained/judged", "--output", str(out))
+    asked = ("--tag", "team=eeg", "--tag", "for/whom=the day's review")
+    done = day.blut("stage", "run", "contained/judged", "--output", str(out), *asked)
     assert done.returncode == 0, done.stderr
+    with day.instance() as instance:
+        assert instance.get_runs(dg.RunsFilter(tags={"team": "eeg", "for/whom": "the day's review"}), limit=1)
     assert "contained/judged  reused" in done.stdout and len((out / "word").read_text()) == 8
     word = tmp_path / "new" / "word.txt"
     assert day.blut("stage", "run", "contained/judged", "--output", str(word)).returncode == 0
