@@ -1,6 +1,7 @@
 """Builds Dagster definitions of the installed cookbooks: for Blut's own code location, and for anybody's."""
 
 import os
+import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -30,6 +31,8 @@ with without_collector():
     from sensors.retraining import retraining_sensor
 
 
+# owners of a job are in beta, which Dagster says whenever somebody looks a job up, long after this was loaded
+warnings.filterwarnings("ignore", "Parameter `owners` of", dg.BetaWarning)
 VALIDATING = "DAGSTER_IS_DEFS_VALIDATION_CLI"
 """Set by `dagster definitions validate` and `dg check defs`."""
 
@@ -137,9 +140,13 @@ def assemble(
     """Returns the definitions of cookbooks, however they were found."""
     given = resources or {}
     own = None if executor else in_process_or_multiprocess
-    jobs = [_job(recipe, tuple(book.extras), own) for book in found.cookbooks for recipe in book.recipes]
+    jobs = [
+        _job(recipe, tuple(book.extras), own, owners_of(book))
+        for book in found.cookbooks
+        for recipe in book.recipes
+    ]
     boards = leaderboards(found.cookbooks)
-    assets = [asset for cookbook in found.cookbooks for asset in cookbook.assets]
+    assets = [asset for book in found.cookbooks for asset in _owned_by(book)]
     return dg.Definitions(
         assets=[*map(_shown, _each_once(assets)), *boards],
         asset_checks=[check for cookbook in found.cookbooks for check in cookbook.checks],
@@ -167,9 +174,38 @@ def _resources(found: Discovered) -> dict[str, Any]:
 
 
 @cache
-def _job(recipe: Recipe, extras: tuple[str, ...], executor: dg.ExecutorDefinition | None) -> Any:
+def _job(
+    recipe: Recipe,
+    extras: tuple[str, ...],
+    executor: dg.ExecutorDefinition | None,
+    owners: tuple[str, ...],
+) -> Any:
     """Returns one object for a recipe, of which Dagster takes a second mention in merged definitions."""
-    return recipe.job(extras, executor)
+    return recipe.job(extras, executor, owners)
+
+
+def owners_of(book: Cookbook) -> tuple[str, ...]:
+    """Returns who owns the jobs of a cookbook, and its assets that do not say it themselves."""
+    return tuple(book.owners) or (f"team:{book.name}",)
+
+
+def _owned_by(book: Cookbook) -> list[AnyAsset]:
+    """Returns the assets of a cookbook, which are its owners' where they do not say whose."""
+    if not book.owners:
+        return list(book.assets)
+    owners = tuple(book.owners)
+    return [
+        _owned(asset, f"team:{book.name}", owners) if isinstance(asset, dg.AssetsDefinition) else asset
+        for asset in book.assets
+    ]
+
+
+@cache
+def _owned(asset: dg.AssetsDefinition, default: str, owners: tuple[str, ...]) -> dg.AssetsDefinition:
+    """Returns an asset with these owners in the place of the one that it has by default."""
+    return asset.map_asset_specs(
+        lambda spec: spec.replace_attributes(owners=owners) if list(spec.owners) == [default] else spec
+    )
 
 
 def _each_once(assets: Iterable[AnyAsset]) -> list[AnyAsset]:

@@ -49,6 +49,8 @@ class Cookbook:
             `typer.Typer`, or ``module:attribute``. It is imported when the command is asked for.
         resources: by key, what its assets take, unless others are given where definitions are built.
         intents: settings that tell a smoke test from a training that is meant to be used.
+        owners: people (their addresses) and teams (``team:eeg``) that the UI shows for its jobs, and for its
+            assets that name none themselves; ``team:<name>`` if not given.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Cookbook:
     commands: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, Any] = field(default_factory=dict)
     intents: Intents = field(default_factory=Intents)
+    owners: Sequence[str] = field(default=())
 
     def __post_init__(self) -> None:
         """Keep what is listed: what comes out of a generator would be gone after one look."""

@@ -161,13 +161,19 @@ class Recipe:
         configs = {**stages, **self._plain_configs(args)}
         return {"ops": {name: {"config": config} for name, config in configs.items()}}
 
-    def job(self, extras: Sequence[str] = (), executor: dg.ExecutorDefinition | None = None) -> Any:
+    def job(
+        self,
+        extras: Sequence[str] = (),
+        executor: dg.ExecutorDefinition | None = None,
+        owners: Sequence[str] = (),
+    ) -> Any:
         """Returns the Dagster job;
         its run config is the args form, and Dagster's own choice of an executor.
 
         Args:
             extras: what its payloads import; a run is refused where a package of it is not installed.
             executor: that of the definitions if not given.
+            owners: people (their addresses) and teams (``team:eeg``) that the UI shows.
         """
 
         def to_run_config(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,6 +196,7 @@ class Recipe:
             description=self.description,
             tags={RECIPE_TAG: self.name},
             executor_def=executor,
+            owners=list(owners) or None,
         )
 
     def fixed(

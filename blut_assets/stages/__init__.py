@@ -2,7 +2,19 @@
 
 from blut_assets.stages.declare import stage_asset
 from blut_assets.stages.limits import Footprint
+from blut_assets.stages.notices import HELD, Notice, Seen, none_refused
 from blut_assets.stages.spec import NotYet, StageConfig, Steps
 from blut_assets.stages.stage import Stage
 
-__all__ = ["Footprint", "NotYet", "Stage", "StageConfig", "Steps", "stage_asset"]
+__all__ = [
+    "HELD",
+    "Footprint",
+    "NotYet",
+    "Notice",
+    "Seen",
+    "Stage",
+    "StageConfig",
+    "Steps",
+    "none_refused",
+    "stage_asset",
+]

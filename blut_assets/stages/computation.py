@@ -14,6 +14,7 @@ from blut_assets.paths import drifted
 from blut_assets.stages import reuse
 from blut_assets.stages.findings import Findings
 from blut_assets.stages.footprints import Kind
+from blut_assets.stages.notices import noticed
 from blut_assets.stages.partitions import Taken, asset_of, one_by_one
 from blut_assets.stages.payloads import PayloadRunner
 from blut_assets.stages.recording import RunRecorder
@@ -161,7 +162,7 @@ class Computation:
         """
         known = reuse.recalled(self.context.instance, self.store, hit, artifact.facts())
         metadata = {**known, reuse.REUSED: True, reuse.ORIGIN: dg.MetadataValue.dagster_run(hit.origin)}
-        result = self._materialize(artifact, metadata, True)
+        result = self._materialize(artifact, metadata, True, hit.event.metadata)
         if not (self._has_freshness() and self._is_newest(artifact)):
             yield result
             return
@@ -169,6 +170,7 @@ class Computation:
         yield dg.AssetObservation(
             self.context.asset_key, partition=self._partition, metadata=result.metadata, tags=tags
         )
+        yield from result.check_results or ()
         yield unsaid(artifact)
 
     def _has_freshness(self) -> bool:
@@ -182,12 +184,19 @@ class Computation:
         return same and reuse.fingerprint_of(event) == self.fingerprint
 
     def _materialize(
-        self, artifact: Artifact, metadata: Mapping[str, Any], reusable: bool
+        self,
+        artifact: Artifact,
+        metadata: Mapping[str, Any],
+        reusable: bool,
+        computed: Mapping[str, Any] | None = None,
     ) -> dg.MaterializeResult[Any]:
         tags = {reuse.FINGERPRINT_TAG: self.fingerprint} if reusable else {}
         version = dg.DataVersion(artifact.digest)
         shown = {**metadata, **bytes_shown(self.store, artifact.digest), KIND: self.spec.output.kind}
-        return dg.MaterializeResult(value=artifact, metadata=shown, data_version=version, tags=tags)
+        checks = noticed(self.spec.notices, artifact, shown if computed is None else computed)
+        return dg.MaterializeResult(
+            value=artifact, metadata=shown, data_version=version, tags=tags, check_results=checks
+        )
 
     def _kind(self, gpus: int) -> Kind:
         """Returns what drives the cost of it, with so many GPUs."""

@@ -18,6 +18,7 @@ from blut_assets.pages.metadata import KIND
 from blut_assets.stages.external import HANDLES_KEY
 from blut_assets.stages.limits import NO_FOOTPRINT, Footprint
 from blut_assets.stages.materialize import computes
+from blut_assets.stages.notices import Notice
 from blut_assets.stages.options import AssetOptions, checked
 from blut_assets.stages.signature import signature_of
 from blut_assets.stages.spec import LookUp, StageSpec
@@ -47,6 +48,7 @@ def stage_asset(
     freshness: dg.FreshnessPolicy | None = None,
     distributions: Sequence[str] = (),
     looks_up: LookUp | None = None,
+    notices: Sequence[Notice] = (),
     **options: Unpack[AssetOptions],
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Declare the artifact that a function makes.
@@ -76,6 +78,8 @@ def stage_asset(
             the fingerprint, and a result is not reused where others are installed.
         looks_up: what it depends on that no asset makes, such as what an alias stands for: asked when it is
             planned and when it begins, part of its fingerprint as inputs are, and given as `Stage.looked_up`.
+        notices: checks that warn, of a computed result and of a reused one, and stop nothing; they are not a
+            part of the code version.
         partitions_def: one result for each partition; `Stage.partition` says which. A parameter
             ``dict[str, X]`` takes several partitions of another asset, each by its key.
         partition_mappings: by parameter, which partitions of the asset above belong to one of this asset;
@@ -118,6 +122,7 @@ def stage_asset(
             resources=resources,
             partitions=partitions_def,
             mappings=mappings,
+            notices=tuple(notices),
         )
         facts = {
             KIND: output.kind,
@@ -138,6 +143,7 @@ def stage_asset(
             owners=owners or [f"team:{cookbook}"],
             partitions_def=partitions_def,
             freshness_policy=freshness,
+            check_specs=[notice.spec(spec.key) for notice in notices],
             description=description(function, output),
             metadata={**options.get("metadata", {}), **facts},
         )(computes(spec))

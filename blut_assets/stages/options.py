@@ -33,7 +33,7 @@ REFUSED = {
     "io_manager_def": "its bytes are in the artifact store and its handle is in the event log",
     "resource_defs": "give the resource to the definitions, and take it as a parameter",
     "required_resource_keys": "take the resource as a parameter that is annotated with its class",
-    "check_specs": "a reused result would have no check; write an `@dg.asset_check` beside it",
+    "check_specs": "give `notices` for what warns; for what stops a run write an `@dg.asset_check` beside it",
     "output_required": "it always leaves an artifact, or fails",
     "is_virtual": "it always leaves an artifact, or fails",
     "compute_kind": "give `kinds`",

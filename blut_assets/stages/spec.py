@@ -11,6 +11,7 @@ from pydantic import Field
 
 from blut_assets.artifacts import Artifact
 from blut_assets.stages.limits import NO_LIMITS, Footprint, LimitsConfig
+from blut_assets.stages.notices import Notice
 from blut_assets.versions.fingerprint import CodeVersion, fingerprint
 from blut_resources.payloads.distributions import Environment, environment
 from blut_resources.payloads.isolated import VARIABLES
@@ -88,6 +89,7 @@ class StageSpec:
     ``several`` are the parameters that take more than one partition of an asset, and ``mappings`` says which,
     by parameter, where that is not what Dagster takes on its own. ``resources`` are the annotations of
     parameters that are resources: no part of a fingerprint, for they differ where the result must not.
+    ``notices`` are its checks that warn.
     """
 
     key: dg.AssetKey
@@ -109,6 +111,7 @@ class StageSpec:
     resources: Mapping[str, Any] = field(default_factory=dict)
     partitions: dg.PartitionsDefinition | None = None
     mappings: Mapping[str, dg.PartitionMapping] = field(default_factory=dict)
+    notices: tuple[Notice, ...] = ()
 
     def looked_up(
         self, store: ArtifactStore, inputs: Mapping[str, str], config: StageConfig

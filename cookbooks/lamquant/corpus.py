@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from blut_assets.stages import Stage, Steps, stage_asset
+from blut_assets.stages import HELD, Stage, Steps, none_refused, stage_asset
 from cookbooks.lamquant.artifacts.corpus import (
     LmaCorpus,
     Recordings,
@@ -15,7 +15,7 @@ from cookbooks.lamquant.configs.corpus import LmaCorpusConfig, SplitManifestConf
 from cookbooks.lamquant.formats.edf.discovery import LOOKED_FOR, find_recordings
 from cookbooks.lamquant.formats.index import SOURCE
 from cookbooks.lamquant.gate.split import SPLIT_FILE
-from cookbooks.lamquant.gate.split_page import split_page, split_warnings
+from cookbooks.lamquant.gate.split_page import ENOUGH_SUBJECTS, split_page, split_warnings
 from cookbooks.lamquant.pages.corpus import shown
 
 LOGGED = 50
@@ -39,6 +39,7 @@ def corpus_inputs(stage: Stage, lma_corpus: LmaCorpus) -> dict[str, Path]:
     group="corpus",
     payloads=[LMA_ENCODE],
     headline=["n_archives", "n_refused", "compression_ratio"],
+    notices=[none_refused("recordings_refused", "recordings", "n_refused", "corpus.json"), HELD],
     kinds={"lma"},
 )
 def lma_corpus(stage: Stage, recordings: Recordings, config: LmaCorpusConfig) -> Steps[LmaCorpus]:
@@ -86,6 +87,7 @@ def lma_corpus(stage: Stage, recordings: Recordings, config: LmaCorpusConfig) ->
     payloads=[SPLIT_BUILD],
     show=split_page,
     headline=["n_train_subjects", "n_val_subjects", "n_test_subjects"],
+    notices=[ENOUGH_SUBJECTS],
     kinds={"json"},
 )
 def split_manifest(

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from blut_assets.stages import Footprint, Stage, Steps, stage_asset
+from blut_assets.stages import HELD, Footprint, Stage, Steps, stage_asset
 from blut_resources.payload_kit.refuse import Refused
 from blut_resources.registry.models import ModelRegistry, RegistryError
 from blut_resources.registry.retirement import RetirementRefused, VersionRetired
@@ -100,6 +100,7 @@ def _facts(said: Mapping[str, Any], loss: float | None) -> JointCkpt:
     headline=["epochs", "parameters", "val_prdn"],
     kinds={"pytorch", "safetensors"},
     footprint=Footprint(memory="2G", gpus="any"),
+    notices=[HELD],
     looks_up=_named_codec,
 )
 def joint_checkpoint(
@@ -128,6 +129,7 @@ def joint_checkpoint(
     headline=["epochs", "parameters", "headroom_bits_pct"],
     kinds={"pytorch", "safetensors"},
     footprint=Footprint(memory="2G", gpus="any"),
+    notices=[HELD],
 )
 def teacher_checkpoint(
     stage: Stage,
@@ -156,6 +158,7 @@ def teacher_checkpoint(
     headline=["epochs", "val_prdn_device", "val_prdn_device_shipped"],
     kinds={"pytorch", "safetensors"},
     footprint=Footprint(memory="2G", gpus="any"),
+    notices=[HELD],
 )
 def decoder_checkpoint(
     stage: Stage,

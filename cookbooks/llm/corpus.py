@@ -5,7 +5,7 @@ import json
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
-from blut_assets.stages import Stage, Steps, stage_asset
+from blut_assets.stages import Stage, Steps, none_refused, stage_asset
 from cookbooks.llm.artifacts import (
     DatasetJsonl,
     DatasetSplit,
@@ -35,6 +35,7 @@ SHOWN = 50
     group="corpus",
     payloads=[DATASET_NORMALISE],
     headline=["n_examples", "n_dropped", "n_duplicates", "n_learned_tokens"],
+    notices=[none_refused("examples_refused", "examples", "n_dropped", "report.json")],
     kinds={"json"},
 )
 def sft_dataset(
@@ -54,6 +55,7 @@ def sft_dataset(
     group="corpus",
     payloads=[DATASET_NORMALISE],
     headline=["n_pairs", "n_dropped", "n_duplicates"],
+    notices=[none_refused("pairs_refused", "pairs", "n_dropped", "report.json")],
     kinds={"json"},
 )
 def preference_dataset(

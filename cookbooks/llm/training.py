@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from blut_assets.stages import Footprint, Stage, Steps, stage_asset
+from blut_assets.stages import HELD, Footprint, Stage, Steps, stage_asset
 from cookbooks.llm.artifacts import Checkpoint, DatasetSplit, GgufPreflight, HfModel, PreferenceSplit
 from cookbooks.llm.configs.training import (
     DistilledCheckpointConfig,
@@ -35,6 +35,7 @@ HEADLINE = ["method", "steps", "eval_loss_before", "eval_loss"]
     headline=HEADLINE,
     kinds={"pytorch", "safetensors"},
     footprint=FOOTPRINT,
+    notices=[HELD],
 )
 def sft_checkpoint(
     stage: Stage,
@@ -58,6 +59,7 @@ def sft_checkpoint(
     headline=HEADLINE,
     kinds={"pytorch", "safetensors"},
     footprint=FOOTPRINT,
+    notices=[HELD],
 )
 def dpo_checkpoint(
     stage: Stage,
@@ -81,6 +83,7 @@ def dpo_checkpoint(
     headline=HEADLINE,
     kinds={"pytorch", "safetensors"},
     footprint=FOOTPRINT,
+    notices=[HELD],
 )
 def distilled_checkpoint(
     stage: Stage,

@@ -184,3 +184,23 @@ def test_what_is_left_out_is_told_beside_what_is_asked_for() -> None:
     assert chosen_of(found, ["words", "broken"]).left_out == {"broken": "RuntimeError: boom"}
     partly = chosen_of(found, ["words", "whisper"])
     assert [book.name for book in partly.cookbooks] == ["words"] and "broken" in partly.left_out["whisper"]
+
+
+def test_owners_of_a_cookbook_are_those_of_its_jobs_and_of_assets_that_name_none() -> None:
+    @stage_asset(cookbook="owned", group="sources", source=True)
+    def found(stage: Stage) -> Word: ...
+
+    @stage_asset(cookbook="owned", group="sources", source=True, owners=["ada@words.example"])
+    def hers(stage: Stage) -> Word: ...
+
+    recipe = Recipe("owned_words", "test", "Find.", RecipeArgs, [found, hers], Word, lambda args: {})
+    for said, owners in (((), ["team:owned"]), (["team:words"], ["team:words"])):
+        book = Cookbook("owned", [found, hers], [recipe], owners=said)
+        defs = assemble(Discovered([book]))
+        assert defs.resolve_job_def("owned_words").owners == owners
+        shown = {key.path[-1]: list(spec.owners) for key, spec in _specs(defs).items()}
+        assert (shown["found"], shown["hers"]) == (owners, ["ada@words.example"])
+
+
+def _specs(defs: dg.Definitions) -> dict[dg.AssetKey, dg.AssetSpec]:
+    return {spec.key: spec for spec in defs.resolve_all_asset_specs()}

@@ -115,7 +115,8 @@ def _said(event: Any) -> str:
         return f"{'reused' if reused and reused.value else 'made'} {digest}".rstrip()
     if kind == "ASSET_CHECK_EVALUATION":
         check = event.event_specific_data
-        return f"check {check.check_name} {'passed' if check.passed else 'FAILED'}: {check.description or ''}"
+        word = "passed" if check.passed else "warns" if check.severity.value == "WARN" else "FAILED"
+        return f"check {check.check_name} {word}: {check.description or ''}"
     words = {"STEP_START": "begins", "STEP_UP_FOR_RETRY": "will be tried again"}
     plain = ("RUN_START", "RUN_SUCCESS", "RUN_FAILURE", "RUN_CANCELED", "RUN_CANCELING", "PIPELINE_")
     return words.get(kind) or (event.message if kind.startswith(plain) else "")

@@ -46,7 +46,7 @@ def run_summary(result: Any, ran: Ran, interrupted: bool) -> list[str]:
     causes = [(e.step_key, cause_of(e)) for e in failures if not failed_by_check(e)]
     lines += [f"FAILED {step}: {why}" for step, why in causes if why != STOPPED]
     lines += [INTERRUPTED] if interrupted else []
-    lines += [f"check {e.check_name} failed: {e.description or ''}".rstrip() for e in _failed_checks(result)]
+    lines += [check_line(e) for e in result.get_asset_check_evaluations() if not e.passed]
     outcome = "succeeded" if result.success else STOPPED if interrupted else "failed"
     tally = ", ".join(f"{count} {word}" for word, count in counts.items())
     return [*lines, f"{ran.name} {outcome}: {tally}, run {result.run_id}"]
@@ -89,5 +89,7 @@ def _facts(event: reuse.Became, spec: StageSpec) -> str:
     return numbers({name: value for name, value in facts.items() if value is not None})
 
 
-def _failed_checks(result: Any) -> list[Any]:
-    return [e for e in result.get_asset_check_evaluations() if not e.passed]
+def check_line(check: Any) -> str:
+    """Returns what a check that did not pass says, in one line."""
+    word = "warns" if check.severity == dg.AssetCheckSeverity.WARN else "failed"
+    return f"check {check.check_name} {word}: {check.description or ''}".rstrip(" :")
