@@ -49,6 +49,7 @@ SUBJECTS: Mapping[str, str] = {
     "blut_resources/dagster_private/test_door.py": "blut_resources/dagster_private",
     "blut_resources/payloads/test_bounds.py": "blut_resources/payloads/events.py",
     "blut_resources/registry/test_versions.py": "blut_resources/registry/records.py",
+    "sensors/test_daemon.py": "sensors/turns.py",
     "blut_resources/ui/test_ui.py": "blut_resources/ui/server.py",
 }
 """Files of tests that are not called after a module, and what they are about."""
