@@ -5,7 +5,8 @@ from typing import Any, Literal, NamedTuple
 
 import dagster as dg
 
-from blut_resources.dagster_private.events import CHECK_FAILED, skipped_step, was_terminated
+from blut_resources.dagster_private.events import skipped_step, was_terminated
+from blut_resources.dagster_private.names import CHECK_FAILED
 from blut_resources.instance.damage import damage, is_of_database
 
 INTERRUPTION = dg.DagsterExecutionInterruptedError.__name__

@@ -7,7 +7,8 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.execution import context_creation_job
-from dagster._core.log_manager import LOG_RECORD_METADATA_ATTR
+
+from blut_resources.dagster_private.names import RECORD
 
 
 @contextlib.contextmanager
@@ -40,4 +41,4 @@ def said_in(record: logging.LogRecord) -> Mapping[str, Any]:
     Its documentation shows them in its own loggers' output only. When it changes, look at
     ``DagsterLogRecordMetadata`` in ``dagster._core.log_manager``.
     """
-    return getattr(record, LOG_RECORD_METADATA_ATTR, {})
+    return getattr(record, RECORD, {})

@@ -6,23 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
-from dagster._core.errors import DagsterAssetCheckFailedError
-from dagster._core.events import (
-    ASSET_CHECK_EVENTS,
-    ASSET_EVENTS,
-    EVENT_TYPE_TO_PIPELINE_RUN_STATUS,
-    RunFailureReason,
-)
+from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS, EVENT_TYPE_TO_PIPELINE_RUN_STATUS
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+
+from blut_resources.dagster_private.names import UNEXPECTED_TERMINATION
 
 MIRRORED = frozenset({*ASSET_EVENTS, *ASSET_CHECK_EVENTS, *EVENT_TYPE_TO_PIPELINE_RUN_STATUS})
 """Events that other databases are told of too.
 
 Public API stores an event and does not say where. Look at ``SqliteEventLogStorage.store_event`` and at
 ``DagsterInstance.handle_new_event``."""
-
-CHECK_FAILED = DagsterAssetCheckFailedError.__name__
-"""The class of the error of a step whose blocking check failed; the class itself is not public."""
 
 _SKIPPED = re.compile(r"^Dependencies for step (?P<step>\S+) (failed|were not executed)")
 
@@ -34,7 +27,7 @@ def was_terminated(event: Any) -> bool:
     and at where ``dagster._core.execution.api`` gives one.
     """
     reason = getattr(event.event_specific_data, "failure_reason", None)
-    return reason is RunFailureReason.UNEXPECTED_TERMINATION
+    return getattr(reason, "name", "") == UNEXPECTED_TERMINATION
 
 
 def skipped_step(text: str) -> str:

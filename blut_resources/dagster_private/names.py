@@ -1,26 +1,21 @@
 """Names the words of Dagster's that are not public constants.
 
-Public API has no names for them. When one changes: the tags are in ``dagster._core.storage.tags``, the
-others are named beside them.
+They are in what Dagster stores, so that they stay what they are; where they are defined moves, so nothing is
+imported from there. A test compares them. To look at: the tags are in ``dagster._core.storage.tags``.
 """
 
-from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME as ASSET_JOB
-from dagster._core.definitions.data_version import DATA_VERSION_TAG
-from dagster._core.definitions.repository_definition.valid_definitions import (
-    SINGLETON_REPOSITORY_NAME as REPOSITORY,
-)
-from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
-from dagster._core.storage.tags import RETRY_ON_ASSET_OR_OP_FAILURE_TAG as RETRY_ON_FAILURE_TAG
-
+ASSET_JOB = "__ASSET_JOB"
+DATA_VERSION_TAG = "dagster/data_version"
+REPOSITORY = "__repository__"
+REPOSITORY_LABEL_TAG = ".dagster/repository"
+RETRY_ON_FAILURE_TAG = "dagster/retry_on_asset_or_op_failure"
 TEMPORARY_HOME = ".tmp_dagster_home_"
-"""How the directory of an instance begins that is deleted at the end of the command; of
-``dagster._cli.utils``, which would take long to import."""
-
-__all__ = [
-    "ASSET_JOB",
-    "DATA_VERSION_TAG",
-    "REPOSITORY",
-    "REPOSITORY_LABEL_TAG",
-    "RETRY_ON_FAILURE_TAG",
-    "TEMPORARY_HOME",
-]
+"""How the directory of an instance begins that is deleted at the end of the command."""
+CHECK_FAILED = "DagsterAssetCheckFailedError"
+"""The class of the error of a step whose blocking check failed."""
+UNEXPECTED_TERMINATION = "UNEXPECTED_TERMINATION"
+"""Why a run failed whose process was told to end."""
+RECORD = "dagster_meta"
+"""The attribute of a log record in which Dagster says what it knows of it."""
+OBSERVED = "__source_asset_observation__"
+"""The metadata of an output that is no materialization."""

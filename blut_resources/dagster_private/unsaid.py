@@ -9,9 +9,10 @@ which stores nothing of an output with this metadata.
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
+
+from blut_resources.dagster_private.names import OBSERVED
 
 
 def unsaid(value: Any) -> dg.MaterializeResult[Any]:
     """Returns what an asset yields to hand a value on; what became of the asset is for an observation."""
-    return dg.MaterializeResult(value=value, metadata={SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True})
+    return dg.MaterializeResult(value=value, metadata={OBSERVED: True})

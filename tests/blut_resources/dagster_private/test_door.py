@@ -12,7 +12,6 @@ from blut_resources.dagster_private import names
 from blut_resources.dagster_private.compute_logs import redirected
 from blut_resources.dagster_private.console import console_goes_to, said_in
 from blut_resources.dagster_private.events import (
-    CHECK_FAILED,
     failed_check_records,
     free_slots,
     note_end,
@@ -64,7 +63,7 @@ def test_a_run_reports_to_one_handler_and_its_failure_is_told_by_its_events(
         assert any(meta.get("dagster_event") for meta in said)
         (failure,) = [event for event in done.all_events if event.is_step_failure]
         error = failure.step_failure_data.error
-        assert error is not None and error.cls_name == CHECK_FAILED
+        assert error is not None and error.cls_name == names.CHECK_FAILED
         records = failed_check_records(instance, dg.AssetCheckKey(number.key, "is_two"), 5)
         assert [record.run_id for record in records] == [done.run_id]
         dg.materialize([number, is_two], instance=instance, raise_on_error=False)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 import sqlalchemy
 
+from blut_resources.dagster_private import names
 from tests.conftest import REPOSITORY
 from tests.house.test_imports import private_imports
 
@@ -96,6 +97,16 @@ def test_every_private_part_that_is_used_is_known() -> None:
         for name in private_imports(ast.parse(path.read_text()))
     }
     assert {f"{name} of {path}" for path, name in used - known} == set(), "look at it, and add it to PARTS"
+
+
+def test_words_are_those_of_dagster() -> None:
+    """They are written down in place of an import: each is one that its part has, or is called."""
+    words = {value for name, value in vars(names).items() if name.isupper()}
+    parts = [part for part in PARTS if part.used_by == "names.py"]
+    for part in parts:
+        found = {part.looks.strip("'"), part.where.rpartition(":")[2], *part.looks.split()}
+        assert len(words & found) == 1, part.where
+    assert len(words) == len(parts)
 
 
 def test_every_module_of_the_door_says_what_to_look_at() -> None:
