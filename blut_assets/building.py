@@ -72,8 +72,9 @@ def build_definitions(
     """
     found = installed() if only is None else chosen_of(installed(), only)
     refuse_left_out(found)
-    declare(resources or {})
-    return assemble(found, executor=executor, resources=resources, operations=operations)
+    built = assemble(found, executor=executor, resources=resources, operations=operations)
+    declare(built.resources or {}, resources or {})
+    return built
 
 
 def refuse_left_out(found: Discovered) -> None:

@@ -24,8 +24,8 @@ beside = beside_cookbooks()
 given = {key: one for more in beside for key, one in (more.resources or {}).items()}
 discovered = without_resources(installed(), given)
 refuse_left_out(discovered)
-declare(given)
 with without_collector():
     own = assemble(discovered, executor=in_process_or_multiprocess, resources=given)
     defs = dg.Definitions.merge(own, *beside)
+    declare(defs.resources or {}, given)
     del own  # Dagster takes a module with one set of definitions only

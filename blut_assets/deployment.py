@@ -5,7 +5,7 @@ to the home if there is none. No fingerprint sees any of them.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -152,6 +152,8 @@ RESOURCES: Mapping[str, type[Deployed]] = {
     "blut_containment": BlutContainment,
 }
 """Resource keys, and what is found there."""
+OFFERED: dict[str, Any] = {}
+"""What the definitions of this process have, by key."""
 
 
 def deployment(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -183,10 +185,27 @@ def _saying(kind: type[Deployed], fields: frozenset[str]) -> Deployed:
     return kind(**{name: dg.EnvVar(kind.VARIABLES[name]) for name in fields})
 
 
-def declare(given: Mapping[str, Any]) -> None:
-    """Have what is given count in this process also outside of runs: in its sensors, checks and commands."""
+def declare(resources: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Have resources count in this process also outside of runs: in its sensors, plans, checks and commands.
+
+    Args:
+        resources: all that definitions have.
+        given: those of them that somebody gave, where the environment would say it otherwise.
+    """
     mine = {key: one.get_resource_definition() for key, one in given.items() if key in RESOURCES}
     declared[:] = [lambda: _of_definitions(mine, {})] if mine else []
+    OFFERED.clear()
+    OFFERED.update(resources)
+
+
+@contextmanager
+def lent(keys: Collection[str]) -> Iterator[Mapping[str, Any]]:
+    """Yields resources for what is asked outside of a run, by key; none where one of them is not known."""
+    if not keys or not OFFERED.keys() >= set(keys):
+        yield {}
+        return
+    with dg.build_resources({key: OFFERED[key] for key in keys}) as built:
+        yield {key: getattr(built, key) for key in keys}
 
 
 @contextmanager

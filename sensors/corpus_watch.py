@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 
+from blut_assets.deployment import lent
 from blut_assets.stages import reuse
 from blut_assets.stages.partitions import part
 from blut_assets.stages.spec import StageSpec, spec_of
@@ -97,9 +98,10 @@ def glance(instance: dg.DagsterInstance, spec: StageSpec, partition: str | None 
     values = reuse.spec_of_event(event).get("config", {})
     try:
         config = spec.config(**values)
-        result = call(planned(spec, store, config, partition), {}, config)
-        if inspect.isgenerator(result):
-            list(result)
+        with lent(spec.resources) as resources:
+            result = call(planned(spec, store, config, partition, resources), {}, config)
+            if inspect.isgenerator(result):
+                list(result)
     except Changed as changed:
         return Glance(f"changed, {changed.n_files} files now", changed.state, values)
     except Exception as error:  # a disk that is not there now is an answer, not a crash

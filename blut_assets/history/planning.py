@@ -11,6 +11,7 @@ from typing import Any, Literal
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
+from blut_assets.deployment import lent
 from blut_assets.paths import drifted
 from blut_assets.stages import reuse
 from blut_assets.stages.footprints import Cost, Kind, cost_before, expected_gpus
@@ -113,9 +114,10 @@ def observe(
     """
     own = own_partition(spec, partition)
     config = settled(spec, config, own, run=partition)
-    stage = planned(spec, store, config, own)
-    result = call(stage, {}, config)
-    artifact = _returned(result) if inspect.isgenerator(result) else result
+    with lent(spec.resources) as resources:
+        stage = planned(spec, store, config, own, resources)
+        result = call(stage, {}, config)
+        artifact = _returned(result) if inspect.isgenerator(result) else result
     if artifact.digest:
         return artifact
     digest = digest_path(stage.out)

@@ -46,6 +46,8 @@ def signature_of(function: Callable[..., Any]) -> Signature:
         if resource := _resource(hint):
             found.resources[name] = resource
         elif inspect.isclass(hint) and issubclass(hint, StageConfig):
+            if name != "config":
+                raise TypeError(f"{where}: parameter {name!r} is a {hint.__name__}: call it `config`")
             found = found._replace(config=hint)
         elif (kind := (taken := element_of(hint))[0]) is not None:
             found.inputs[name] = kind

@@ -238,17 +238,22 @@ class Stage:
 
 
 def planned(
-    spec: StageSpec, store: ArtifactStore, config: StageConfig, partition: str | None = None
+    spec: StageSpec,
+    store: ArtifactStore,
+    config: StageConfig,
+    partition: str | None = None,
+    resources: Mapping[str, Any] = NOTHING,
 ) -> Stage:
     """Returns what a source's function is called with by a plan: nothing is run, recorded or changed."""
-    return Stage(spec, store, config, spec.fingerprint({}, config, partition), {}, partition=partition)
+    known = spec.fingerprint({}, config, partition)
+    return Stage(spec, store, config, known, {}, partition=partition, resources=resources)
 
 
 def call(stage: Stage, inputs: Taken, config: StageConfig) -> Any:
     """Call the stage function: its artifact, or a generator that returns one.
 
     Raises:
-        NotYet: it takes resources, which only a run has.
+        NotYet: it takes resources, and they are not there.
     """
     if missing := sorted(stage.spec.resources.keys() - stage.resources.keys()):
         raise NotYet(f"looked at by a run, which has its resources ({', '.join(missing)})")

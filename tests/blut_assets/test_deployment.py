@@ -9,7 +9,7 @@ import pytest
 
 from blut_assets import BlutContainment, BlutRegistry, BlutStore, BlutTracker, build_definitions
 from blut_assets.artifacts import Artifact
-from blut_assets.deployment import declare
+from blut_assets.deployment import declare, deployed
 from blut_assets.retrying import gate_check
 from blut_assets.stages import Stage, stage_asset
 from blut_assets.testing import blut_instance, materialize
@@ -90,6 +90,21 @@ def test_built_definitions_show_where_a_value_comes_from_and_merge(
     assert names <= checkpoint.required_resource_keys and names <= set(merged.resources or {})
 
 
+def test_the_launchpad_may_say_it_for_one_run(blut_instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    @dg.op(required_resource_keys={"blut_store"})
+    def asks(context: dg.OpExecutionContext) -> str:
+        with deployed(context):
+            return str(context.resources.blut_store.store.root)
+
+    @dg.job(resource_defs={"blut_store": BlutStore.configure_at_launch()})
+    def once() -> None:
+        asks()
+
+    told = {"resources": {"blut_store": {"config": {"root": str(tmp_path / "once")}}}}
+    made = once.execute_in_process(run_config=told, instance=blut_instance)
+    assert made.output_for_node("asks") == str(tmp_path / "once")
+
+
 def test_what_a_process_is_given_counts_in_its_sensors_and_commands_too(
     blut_instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
@@ -99,7 +114,7 @@ def test_what_a_process_is_given_counts_in_its_sensors_and_commands_too(
         )
         assert store_of(blut_instance).root == tmp_path / "elsewhere"
     finally:
-        declare({})
+        declare({}, {})
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from blut_assets.artifacts import Artifact
+from blut_assets.deployment import declare
 from blut_assets.history.planning import plan
 from blut_assets.stages import Stage, StageConfig, stage_asset
 from blut_assets.testing import blut_instance, materialize
@@ -80,16 +81,30 @@ def test_resources_come_by_name_and_are_no_part_of_the_fingerprint(blut_instance
     assert _run(blut_instance, counter, "two words")["words"] == 3 and counter.calls == 2
 
 
-def test_a_plan_leaves_what_needs_a_resource_to_the_run(blut_instance: dg.DagsterInstance) -> None:
+def test_a_plan_looks_with_the_resources_of_the_definitions_or_leaves_it_to_the_run(
+    blut_instance: dg.DagsterInstance,
+) -> None:
     source, below = plan(blut_instance, [taken, repeated], {})
     assert (source.state, below.state) == ("always", "blocked")
     assert source.reason == "looked at by a run, which has its resources (shelf)"
+    _run(blut_instance, Counter(), "one")
+    try:
+        declare({"shelf": Shelf(text="one")}, {})
+        source, below = plan(blut_instance, [taken, repeated], {})
+    finally:
+        declare({}, {})
+    assert "its bytes are unchanged" in source.reason and below.state == "fresh"
 
 
 def test_what_is_none_of_these_is_refused() -> None:
     def broken(stage: Stage, counter: Counter) -> Text:
         raise NotImplementedError
 
+    def misnamed(stage: Stage, settings: TextConfig) -> Text:
+        raise NotImplementedError
+
+    with pytest.raises(TypeError, match="parameter 'settings' is a TextConfig: call it `config`"):
+        stage_asset(cookbook="taking", group="texts")(misnamed)
     with pytest.raises(TypeError, match=r"parameter 'counter'.*nor a resource \(a ConfigurableResource"):
         stage_asset(cookbook="taking", group="texts")(broken)
 
