@@ -6,7 +6,7 @@ to the home if there is none. No fingerprint sees any of them.
 
 import os
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,6 +16,7 @@ from pydantic import Field, PrivateAttr
 
 from blut_resources.containment.asked import CONTAINED, contained
 from blut_resources.containment.limits import Limits
+from blut_resources.files.durable import StoreError
 from blut_resources.instance.home import store_root
 from blut_resources.instance.instance import store_of
 from blut_resources.registry.models import ModelRegistry
@@ -23,6 +24,10 @@ from blut_resources.registry.records import GOVERNED_ALIASES, governed_aliases
 from blut_resources.runs.tracking import LOGGER, chosen_logger
 from blut_resources.settings import Said, Settings, declared, in_force, settings
 from blut_resources.store.artifacts import ArtifactStore
+
+
+class UnsetVariable(StoreError):
+    """Says that a resource names a variable that is not set: another store would be taken in silence."""
 
 
 class Deployed(dg.ConfigurableResource):
@@ -41,27 +46,27 @@ class Deployed(dg.ConfigurableResource):
 
     @classmethod
     def said(cls, config: Mapping[str, Any]) -> Settings:
-        """Returns the variables in whose place fields stand, from the config of the resource."""
+        """Returns the variables in whose place fields stand, from the config of the resource.
+
+        Raises:
+            UnsetVariable: a field is an EnvVar of a variable that is not set.
+        """
         found: dict[str, Said] = {}
         for name, variable in cls.VARIABLES.items():
             value, by = config.get(name), f"{cls.__name__}.{name}"
             if isinstance(value, Mapping):  # an EnvVar, as Dagster keeps it
-                by = f"${value['env']}"
-                value = os.environ.get(value["env"])
+                named = value["env"]
+                value, told = os.environ.get(named), f"{by} is what ${named} says, and that is not set"
+                if value is None and named != variable:
+                    raise UnsetVariable(f"{told}: set it, or leave the field empty for what ${variable} says")
+                by = f"${named}"
             if value not in (None, ""):
                 found[variable] = Said(str(value), by)
         return found
 
 
 class BlutStore(Deployed):
-    """Says where artifacts lie.
-
-    ::
-
-        @dg.asset(deps=["lamquant/joint_checkpoint"])
-        def exported(blut_store: BlutStore) -> None:
-            path = blut_store.store.open(digest)
-    """
+    """Says where artifacts lie; `store` opens them."""
 
     VARIABLES: ClassVar[Mapping[str, str]] = {"root": "BLUT_STORE"}
 
@@ -168,7 +173,10 @@ def deployment(given: Mapping[str, Any]) -> dict[str, Any]:
             name = RESOURCES[key].__name__
             raise TypeError(f"resource {key}: a {type(one).__name__}, and must be a blut_assets.{name}")
     mine = {key: one for key, one in given.items() if key in RESOURCES}
-    with in_force(_of_definitions({key: one.get_resource_definition() for key, one in mine.items()}, {})):
+    with (
+        suppress(UnsetVariable),
+        in_force(_of_definitions({key: one.get_resource_definition() for key, one in mine.items()}, {})),
+    ):
         for key in mine:
             RESOURCES[key].check()
     return {key: mine.get(key) or _from_environment(kind) for key, kind in RESOURCES.items()}

@@ -44,7 +44,9 @@ def materialize(
 ) -> dg.ExecuteInProcessResult:
     """Run stage assets, and checks, as ``dg.materialize`` does, which takes the options.
 
-    An input that is not among them is what was materialized in the instance before, or `provide`\\ d.
+    An input that is not among them is what was materialized in the instance before, or `provide`\\ d. The
+    option ``resources`` gives what stage functions take, and what a deployment says, such as
+    ``{"blut_store": BlutStore(root=...)}``.
     """
     made = {key for asset in assets for key in asset.keys}
     specs = [spec for asset in assets if (spec := spec_of(asset))]

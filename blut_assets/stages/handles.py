@@ -78,6 +78,11 @@ class ArtifactHandles(dg.ConfigurableIOManager):
         if not several and (given := self._given.get(context.asset_key.to_user_string())):
             return self._give(context, hint, Found(given, ""))
         keys = sorted(context.asset_partition_keys) if context.has_asset_partitions else [None]
+        if several and not context.has_asset_partitions:
+            name = context.asset_key.to_user_string()
+            raise dg.Failure(
+                f"{context.name} takes several partitions, and {name} has none: take one", allow_retries=False
+            )
         if several or (hint is Any and len(keys) != 1):
             return self._each(context, keys, hint)
         if len(keys) != 1:

@@ -117,6 +117,19 @@ def test_what_a_process_is_given_counts_in_its_sensors_and_commands_too(
         declare({}, {})
 
 
+def test_a_variable_that_is_not_set_is_no_reason_to_look_elsewhere(
+    blut_instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ARTIFACTS", raising=False)
+    store = BlutStore(root=dg.EnvVar("ARTIFACTS"))
+    try:
+        build_definitions(only=["lamquant"], resources={"blut_store": store})
+        with pytest.raises(StoreError, match=r"BlutStore.root is what \$ARTIFACTS says, and that is not set"):
+            store_of(blut_instance)
+    finally:
+        declare({}, {})
+
+
 @pytest.mark.parametrize(
     ("key", "resource", "words"),
     [

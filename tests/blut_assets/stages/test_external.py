@@ -83,6 +83,8 @@ def test_what_does_not_fit_is_said_in_a_line_that_names_both(
         "is asked for as int, and is an artifact of kind owners.codec: annotate it with pathlib.Path" in said
     )
     assert "\n" not in said
+    said = _take(blut_instance, dict[str, Path], above)
+    assert said == "codec takes several partitions, and owners/codec has none: take one"
     said = _take(blut_instance, Table, external("owners/codec", kind=Table))
     assert "is declared to be of kind owners.table, and is an artifact of kind owners.codec" in said
 
@@ -105,6 +107,24 @@ def test_dagster_loads_its_value_by_its_own_means(blut_instance: dg.DagsterInsta
     defs = dg.Definitions([external("owners/codec")], resources={"blut_handles": blut_assets.HANDLES})
     found = defs.load_asset_value(["owners", "codec"], instance=blut_instance)
     assert isinstance(found, ExternalArtifact) and (found.path / "weights").read_text() == "w"
+
+
+def test_a_check_of_others_takes_it_too(blut_instance: dg.DagsterInstance) -> None:
+    materialize([codec], blut_instance)
+    above = external("owners/codec")
+
+    @dg.asset_check(asset=above.key)
+    def light(codec: Path) -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=(codec / "weights").stat().st_size == 1)
+
+    defs = dg.Definitions(
+        [above],
+        asset_checks=[light],
+        jobs=[dg.define_asset_job("judge", dg.AssetSelection.checks(light))],
+        resources={"blut_handles": blut_assets.HANDLES},
+    )
+    done = defs.resolve_job_def("judge").execute_in_process(instance=blut_instance)
+    assert [one.passed for one in done.get_asset_check_evaluations()] == [True]
 
 
 def test_every_partition_is_given_by_its_key(blut_instance: dg.DagsterInstance) -> None:
@@ -142,7 +162,7 @@ def exported(context: dg.AssetExecutionContext) -> None:
     print("WEIGHTS", (place / "weights").read_text(), event.metadata["digest"].value)
 
 
-with open_instance() as instance:
+with dg.DagsterInstance.get() as instance:
     dg.materialize([codec, exported], instance=instance)
 assert "blut_assets" not in sys.modules
 """
