@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 
 from blut_assets.components.lookup import recipe_called
 from blut_assets.components.scaffolding import RecipeRunScaffolder
+from blut_assets.components.schedules import schedule_of
 from blut_assets.recipes import ArgsError, Recipe
 from blut_assets.stages.executor import in_process_or_multiprocess
 from blut_resources.files.documents import MOST, read_yaml
@@ -45,7 +46,7 @@ class RecipeRun(dg.Component, dg.Model, dg.Resolvable):
 
     recipe: Annotated[str, Field(description="its name, as in `blut recipe list`")]
     args: Annotated[
-        dict[str, Any] | str,
+        dict[str, Any] | str | None,
         dg.Resolver(
             _resolved,
             inject_before_resolve=False,
@@ -90,14 +91,15 @@ class RecipeRun(dg.Component, dg.Model, dg.Resolvable):
         """
         here = context.path if context.path.is_file() else context.path / "defs.yaml"
         try:
-            job = self._job(recipe_called(self.recipe), context)
+            recipe = recipe_called(self.recipe)
+            job = self._job(recipe, context)
         except ArgsError as error:
             lines = str(error).splitlines()
             where = (
                 here.relative_to(context.project_root) if here.is_relative_to(context.project_root) else here
             )
             raise ArgsError("\n".join(f"{where}: {line}" for line in lines)) from None
-        return dg.Definitions(jobs=[job], schedules=self._schedules(job))
+        return dg.Definitions(jobs=[job], schedules=self._schedules(recipe, job))
 
     def _job(self, recipe: Recipe, context: dg.ComponentLoadContext) -> Any:
         options: dict[str, Any] = {"owners": self.owners} if self.owners else {}
@@ -114,8 +116,8 @@ class RecipeRun(dg.Component, dg.Model, dg.Resolvable):
         )
 
     def _values(self, project: Path) -> Mapping[str, Any]:
-        if isinstance(self.args, dict):
-            return self.args
+        if self.args is None or isinstance(self.args, dict):
+            return self.args or {}
         if not self.args.startswith("@"):
             raise ArgsError(f"args = {self.args!r}: give a mapping, or @FILE with one in it")
         path = project / self.args[1:]
@@ -128,14 +130,8 @@ class RecipeRun(dg.Component, dg.Model, dg.Resolvable):
             raise ArgsError(f"args = {self.args!r}: {path} holds no mapping, but {type(values).__name__}")
         return values
 
-    def _schedules(self, job: Any) -> Sequence[dg.ScheduleDefinition]:
+    def _schedules(self, recipe: Recipe, job: Any) -> Sequence[dg.ScheduleDefinition]:
         if not self.cron_schedule:
             return []
-        return [
-            dg.ScheduleDefinition(
-                job=job,
-                cron_schedule=self.cron_schedule,
-                execution_timezone=self.execution_timezone,
-                default_status=dg.DefaultScheduleStatus(self.default_status),
-            )
-        ]
+        status = dg.DefaultScheduleStatus(self.default_status)
+        return [schedule_of(job, recipe.partitions, self.cron_schedule, self.execution_timezone, status)]

@@ -1,5 +1,6 @@
 """Defines the recipe: a named job with typed args."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -232,10 +233,7 @@ class Recipe:
                 parsed = self.parse(args)
         except ArgsError as error:
             raise ArgsError("\n".join(f"{name}: {line}" for line in str(error).splitlines())) from None
-        if name == self.name:
-            raise ArgsError(
-                f"{name}: the recipe's own job has that name; give another one, such as {name}_nightly"
-            )
+        _refuse_name(name, self.name)
         # limits have a dozen fields, and hardly ever any that is set
         values = parsed.model_dump(mode="json") | {"limits": _plain(parsed.limits)}
         if found := revealed(values):
@@ -271,6 +269,16 @@ class Recipe:
         if info is None:
             return "see `blut recipe show`"
         return allowed_values(info) + (f" ({info.description})" if info.description else "")
+
+
+def _refuse_name(name: str, recipe: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9_]+", name):
+        better = re.sub(r"\W", "_", name, flags=re.ASCII) or f"{recipe}_nightly"
+        raise ArgsError(f"name = {name!r}: a job has letters, digits and _ in its name, such as {better}")
+    if name == recipe:
+        raise ArgsError(
+            f"{name}: the recipe's own job has that name; give another one, such as {name}_nightly"
+        )
 
 
 def _plain_config(config: Any) -> Any:

@@ -122,6 +122,8 @@ def test_args_are_taken_from_a_file_and_from_the_environment(
         ({"recipe": "fixed_train", "args": "@none.yaml"}, "args = '@none.yaml': [Errno 2]"),
         ({"recipe": "fixed_train", "args": "@list.yaml"}, "list.yaml holds no mapping, but list"),
         ({"recipe": "fixed_train", "args": "lr=1"}, "args = 'lr=1': give a mapping, or @FILE"),
+        ({"recipe": "fixed_train", "args": None}, "required argument 'lr' is missing"),
+        ({"recipe": "fixed_train", "args": {"lr": 1}, "name": "my-run"}, "a job has letters, digits and _"),
         ({"recipe": "fixed_trains"}, "no such recipe (did you mean 'fixed_train'?); there are: fixed_train"),
         ({"recipe": "plants_classifier"}, "the cookbook plants is left out: ImportError: no rows"),
         ({"recipe": "fixed_train", "args": {"lr": 1}, "name": "fixed_train"}, "the recipe's own job"),
