@@ -166,6 +166,16 @@ class Computation:
         if not (self._has_freshness() and self._is_newest(artifact)):
             yield result
             return
+        yield from self._observed(artifact, result)
+
+    def told(self, artifact: Artifact, seconds: float) -> Iterator[Any]:
+        """Yields the materialization of a computed artifact; where its function says that nothing is new, an
+        observation.
+        """
+        result = self.result(artifact, seconds)
+        yield from [result] if self.findings.news else self._observed(artifact, result)
+
+    def _observed(self, artifact: Artifact, result: dg.MaterializeResult[Any]) -> Iterator[Any]:
         tags = {**(result.tags or {}), DATA_VERSION_TAG: artifact.digest}
         yield dg.AssetObservation(
             self.context.asset_key, partition=self._partition, metadata=result.metadata, tags=tags

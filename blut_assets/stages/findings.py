@@ -23,6 +23,7 @@ class Findings:
         reusable: whether the result may answer a later run.
         gpus: how many GPUs its payloads were given at most.
         isolation: what held its isolated payloads; None if it had none.
+        news: whether what became of it counts as a new version.
         messages: what payloads that know nothing of Blut have reported as custom messages.
     """
 
@@ -33,6 +34,7 @@ class Findings:
         self.reusable = spec.memoised
         self.gpus = 0
         self.isolation: Held | None = None
+        self.news = True
         self.messages: list[Any] = []
 
     def show(self, /, **metadata: Any) -> None:

@@ -195,7 +195,7 @@ def _execute(one: Computation, inputs: Taken, config: StageConfig) -> Iterator[A
         one.record.finished(stored.digest, seconds, one.findings.shown.get(reuse.PEAK))
     # Work goes after the event is stored: killed between the two, the next attempt resumes or finds a result;
     # the other way round, a run killed before its event was stored would have lost the checkpoints too.
-    yield one.result(stored, seconds)
+    yield from one.told(stored, seconds)
     one.discard_work()
 
 

@@ -95,6 +95,17 @@ class Stage:
         self._findings.reusable = value
 
     @property
+    def news(self) -> bool:
+        """Says whether what became of it counts as a new version, which renews freshness and is told to who
+        listens; a stage function that acts on the outside world, and had nothing to do, sets it to False.
+        """
+        return self._findings.news
+
+    @news.setter
+    def news(self, value: bool) -> None:
+        self._findings.news = value
+
+    @property
     def isolation(self) -> Held | None:
         """Returns what holds its isolated payloads, the weakest of them; None before there was one."""
         return self._findings.isolation

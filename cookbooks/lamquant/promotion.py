@@ -29,6 +29,7 @@ from cookbooks.lamquant.gate.in_force import floors_in_force
 from cookbooks.lamquant.gate.split import SPLIT_FILE, parse_split
 
 FRESHNESS = dg.FreshnessPolicy.time_window(timedelta(days=90), warn_window=timedelta(days=30))
+PASSED, NO_ALIAS = "passed the gate", "no alias was asked for"
 
 
 def refuse_names_alone(registry: ModelRegistry, model: str, split: bytes) -> None:
@@ -74,14 +75,14 @@ def promotion_of(
 
         Refused unless the verdict's own bytes say that exactly this candidate met exactly the floors now in
         force, on this corpus and split; a governed alias judges by its own floors besides. Without an alias
-        nothing is promoted, whatever the verdict.
+        nothing is promoted, whatever the verdict. Where nothing is, or was before, nothing is any fresher.
         """
         inputs = {
             "corpus": lma_corpus.digest,
             "split": split_manifest.digest,
             "registry": floors.digest,
         }
-        reason = "no alias was asked for"
+        reason = NO_ALIAS
         if config.alias:
             reason = _promote(stage, candidate.digest, verdict.digest, inputs, floors.model, config)
         record = PromotedCodec(
@@ -91,6 +92,7 @@ def promotion_of(
             promoted=bool(config.alias),
             reason=reason,
         )
+        stage.news = reason == PASSED
         decision = {name: value for name, value in record.facts().items() if name != "reason"}
         write_atomic(stage.out / "promotion.json", json.dumps(decision, indent=1, sort_keys=True).encode())
         return record
@@ -137,7 +139,7 @@ def _promote(
         version=next((r.version for r in versions if r.candidate == candidate), None),
         authority=Authority(allow_worse=config.allow_worse, new_sealed=config.new_sealed),
     )
-    return "passed the gate" if is_new else "was promoted before"
+    return PASSED if is_new else "was promoted before"
 
 
 promoted_codec = promotion_of(

@@ -83,6 +83,30 @@ def test_a_result_that_is_found_again_is_not_fresher(blut_instance: dg.DagsterIn
     assert list(made_by(blut_instance, again.run_id)) == ["fresh/below", "plain", "fresh/line"]
 
 
+@stage_asset(
+    cookbook="fresh",
+    group="lines",
+    side_effect=True,
+    freshness=dg.FreshnessPolicy.time_window(timedelta(days=1)),
+)
+def sent(stage: Stage, line: Line, config: LineConfig) -> Line:
+    """Send it to whoever is named."""
+    stage.news = bool(config.text)
+    (stage.out / "to").write_text(config.text)
+    return Line(words=line.words)
+
+
+def test_who_has_done_nothing_has_seen_and_not_made_something(blut_instance: dg.DagsterInstance) -> None:
+    for to in ("", "ada", ""):
+        config = {"ops": {"fresh__sent": {"config": {"text": to}}}}
+        result = materialize([line, sent], blut_instance, run_config=config)
+        seen = [one.asset_observation_data.asset_observation for one in result.get_asset_observation_events()]
+        assert result.success and bool(result.asset_materializations_for_node("fresh__sent")) == bool(to)
+        assert (sent.key in [one.asset_key for one in seen]) == (not to)
+    (made,) = blut_instance.fetch_materializations(sent.key, limit=9).records
+    assert made.asset_materialization and made.asset_materialization.metadata["reused"].value is False
+
+
 def test_what_takes_its_place_again_is_a_version_that_counts(blut_instance: dg.DagsterInstance) -> None:
     _run(blut_instance, "one", line)
     _run(blut_instance, "two words", line)
