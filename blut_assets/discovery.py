@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.chosen import chosen, not_chosen
-from blut_assets.load_errors import told, told_of
+from blut_assets.load_errors import place_of, placed, told, told_of
 from blut_assets.recipes import Cookbook
 from blut_assets.recipes.cookbook import keys_of
 from blut_assets.validation import Known, faults_alone, faults_beside, known, taken_by
@@ -29,12 +29,14 @@ class Discovered:
     Attributes:
         left_out: by name of the entry point, a line for each fault.
         out: those of them that could be loaded.
+        places: in the source, of the functions that return them.
         not_chosen: names of cookbooks that are installed and not to be loaded.
     """
 
     cookbooks: list[Cookbook] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     out: dict[str, Cookbook] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
     not_chosen: tuple[str, ...] = ()
 
     def recipe_names(self) -> list[str]:
@@ -52,8 +54,9 @@ class Discovered:
         left_out, out = dict(self.left_out), dict(self.out)
         while True:
             for name, lines in faulty.items():
-                left_out[name], out[name] = lines, books.pop(name)
-                _warn(name, lines)
+                left_out[name] = placed(lines, self.places.get(name, ""))
+                out[name] = books.pop(name)
+                _warn(name, left_out[name])
             there = known(books, {name: out.get(name) for name in left_out}, self.not_chosen)
             faulty = _clashing(books) or _misplaced(books, there) or _refused(books, check)
             if not faulty:
@@ -83,11 +86,12 @@ def discover(found: Iterable[EntryPoint] | None = None, check: Check = len) -> D
     errors: list[tuple[EntryPoint, BaseException]] = []
     for point in points:
         try:
-            book = point.load()()
+            book, place = (function := point.load())(), place_of(function)
             if faults := [*faults_alone(book), *_name_taken(book, loaded.cookbooks)]:
-                loaded.left_out[_name(point, points)] = "\n".join(faults)
+                loaded.left_out[_name(point, points)] = placed("\n".join(faults), place)
             else:
                 loaded.cookbooks.append(book)
+                loaded.places[book.name] = place
         except (Exception, SystemExit) as error:  # third-party code: what it raises must not stop the others
             errors.append((point, error))
     for point, error in errors:

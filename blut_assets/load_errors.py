@@ -1,12 +1,28 @@
 """Says in a line why a cookbook could not be loaded, and where: in its own source, or in that of another."""
 
 import importlib.util
+import inspect
+import re
 import traceback
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
 from blut_resources.text import one_line
+
+PLACED = re.compile(r":\d+\)$")
+
+
+def place_of(what: object) -> str:
+    """Returns the place of a function's source in brackets; empty where it is not known."""
+    code: Any = getattr(inspect.unwrap(what) if callable(what) else what, "__code__", None)
+    return f" ({code.co_filename}:{code.co_firstlineno})" if code else ""
+
+
+def placed(faults: str, place: str) -> str:
+    """Returns faults, a line each, with a place for those that have none."""
+    return "\n".join(line if PLACED.search(line) else line + place for line in faults.splitlines())
 
 
 def told(error: BaseException) -> str:

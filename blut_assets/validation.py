@@ -7,7 +7,7 @@ agree is `wiring`'s to say.
 import inspect
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
@@ -15,6 +15,7 @@ import dagster as dg
 
 from blut_assets.artifacts import Artifact
 from blut_assets.chosen import COOKBOOKS
+from blut_assets.load_errors import place_of
 from blut_assets.recipes import Cookbook, Recipe, RecipeArgs
 from blut_assets.recipes.cookbook import AnyAsset, keys_of
 from blut_assets.stages.spec import StageSpec, spec_of, specs_of
@@ -103,7 +104,7 @@ def faults_alone(cookbook: Any) -> Iterator[str]:
     wrong = [(name, one) for name, one in listed if not isinstance(one, KINDS[name])]
     for name, one in wrong:
         wanted = " or ".join(kind.__name__ for kind in KINDS[name])
-        yield f"{name} has {one_line(repr(one), 200)}, which is no {wanted}{_place(one)}"
+        yield f"{name} has {one_line(repr(one), 200)}, which is no {wanted}{place_of(one)}"
     if wrong:
         return
     for key, count in Counter(key for asset in cookbook.assets for key in keys_of(asset)).items():
@@ -113,7 +114,7 @@ def faults_alone(cookbook: Any) -> Iterator[str]:
         if count > 1:
             yield f"{count} of its recipes are called {name}"
     for recipe in cookbook.recipes:
-        yield from (f"recipe {recipe.name}: {fault}{_place(recipe.configure)}" for fault in _of(recipe))
+        yield from (f"recipe {recipe.name}: {fault}{place_of(recipe.configure)}" for fault in _of(recipe))
 
 
 def _of(recipe: Recipe) -> Iterator[str]:
@@ -148,7 +149,7 @@ def faults_beside(cookbook: Cookbook, there: Known) -> Iterator[str]:
         spec = spec_of(asset)
         yield from _of_stage(spec, there) if spec else _of_plain(asset, there)
     for recipe in cookbook.recipes:
-        place = _place(recipe.configure)
+        place = place_of(recipe.configure)
         for key in (key for asset in recipe.assets for key in keys_of(asset)):
             runs = f"recipe {recipe.name} runs {key.to_user_string()}"
             if key not in there.assets:
@@ -164,7 +165,7 @@ def faults_beside(cookbook: Cookbook, there: Known) -> Iterator[str]:
 
 
 def _of_stage(spec: StageSpec, there: Known) -> Iterator[str]:
-    place = _place(spec.function)
+    place = place_of(spec.function)
     for parameter, key in spec.inputs.items():
         takes = f"{spec.key.to_user_string()} takes {parameter}: {spec.input_types[parameter].__name__}"
         if above := there.assets.get(key):
@@ -182,7 +183,8 @@ def _of_plain(asset: Any, there: Known) -> Iterator[str]:
     for spec in asset.specs:
         for key in (dep.asset_key for dep in spec.deps):
             if key not in there.assets and (owner := there.owner(key)):
-                yield f"{spec.key.to_user_string()} takes {key.to_user_string()}{_of_gone(owner)}"
+                place = place_of(getattr(getattr(asset.node_def, "compute_fn", None), "decorated_fn", None))
+                yield f"{spec.key.to_user_string()} takes {key.to_user_string()}{_of_gone(owner)}{place}"
 
 
 def taken_by(cookbook: Cookbook) -> set[dg.AssetKey]:
@@ -196,8 +198,3 @@ def taken_by(cookbook: Cookbook) -> set[dg.AssetKey]:
 
 def _of_gone(owner: str | None) -> str:
     return f" of the cookbook {owner}" if owner else ""
-
-
-def _place(what: object) -> str:
-    code: Any = getattr(inspect.unwrap(what) if isinstance(what, Callable) else what, "__code__", None)
-    return f" ({code.co_filename}:{code.co_firstlineno})" if code else ""

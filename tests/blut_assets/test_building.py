@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -204,3 +205,33 @@ def test_owners_of_a_cookbook_are_those_of_its_jobs_and_of_assets_that_name_none
 
 def _specs(defs: dg.Definitions) -> dict[dg.AssetKey, dg.AssetSpec]:
     return {spec.key: spec for spec in defs.resolve_all_asset_specs()}
+
+
+def test_a_project_that_dg_has_made_loads_it_among_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One file of its folder builds the definitions, another has an asset, a sensor and an executor."""
+    package = tmp_path / "src" / "mine_project"
+    (package / "defs").mkdir(parents=True)
+    (tmp_path / "pyproject.toml").write_text(
+        "[tool.dg]\ndirectory_type = 'project'\n[tool.dg.project]\nroot_module = 'mine_project'\n"
+    )
+    for folder in (package, package / "defs"):
+        (folder / "__init__.py").touch()
+    (package / "defs" / "training.py").write_text(
+        "import blut_assets\nblut = blut_assets.build_definitions(only=['lamquant'])\n"
+    )
+    (package / "defs" / "own.py").write_text(
+        "import dagster as dg\n"
+        "@dg.asset(ins={'checkpoint': dg.AssetIn(['lamquant', 'joint_checkpoint'])})\n"
+        "def report(checkpoint) -> None: ...\n"
+        "@dg.sensor(name='alerts')\n"
+        "def alerts(): ...\n"
+        "own = dg.Definitions([report], sensors=[alerts], executor=dg.in_process_executor)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path / "src"))
+    defs = dg.load_from_defs_folder(path_within_project=package)
+    dg.Definitions.validate_loadable(defs)
+    keys = {key.to_user_string() for key in defs.resolve_all_asset_keys()}
+    assert {"report", "lamquant/joint_checkpoint"} <= keys
+    assert {"alerts", "blut_alerts"} <= {sensor.name for sensor in defs.sensors or ()}
