@@ -117,6 +117,7 @@ from dagster_duckdb import DuckDBResource
 import blut_assets
 from blut_assets.artifacts import Artifact
 from blut_assets.stages import stage_asset
+from blut_resources.instance.instance import open_instance
 
 
 class Table(Artifact):
