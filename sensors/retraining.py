@@ -11,7 +11,7 @@ import dagster as dg
 
 from blut_assets.paths import typed_in
 from blut_assets.recipes import ArgsError, Recipe, RecipeArgs
-from blut_assets.stages.partitions import listed, part
+from blut_assets.stages.partitions import PARTITION, listed, part
 from blut_resources.instance.instance import store_of
 from sensors.policy import data as policy_data
 from sensors.policy import machine as policy_machine
@@ -125,7 +125,8 @@ def parse_recipe(
         raise PolicyError(f"{where}: recipe = {name!r}: no such recipe; there are: {known}")
     try:
         with typed_in(None):
-            return recipe, recipe.parse(args)
+            # with the keys of partitions, which come and go, when one is looked at
+            return recipe, recipe.parse(args, (None,) if recipe.partitions is None else ())
     except ArgsError as error:
         raise PolicyError("\n".join(f"{where}: args: {line}" for line in str(error).splitlines())) from error
 
@@ -181,6 +182,10 @@ def _one(
     if held:
         return _waits(name, held)
     recipe, args = parsed
+    try:
+        recipe.configs(args, partition)
+    except ValueError as error:
+        return _waits(name, Wait(f"args: {error}", blocked=True))
     last = past.concluded
     before = artifacts_of(instance, last.run_id, policy_data.source_keys(recipe)) if last else {}
     wanted = {"rows": policy.new_rows is not None, "annotated": policy.new_annotated is not None}
@@ -276,7 +281,7 @@ def _request(one: Retraining) -> dg.RunRequest:
     assert isinstance(one.decision, Run) and one.recipe is not None
     return dg.RunRequest(
         run_key=one.decision.key,
-        run_config=dict(one.args),
+        run_config={**one.args, **({PARTITION: str(one.partition)} if one.partition is not None else {})},
         job_name=one.recipe.name,
         tags=dict(one.tags),
         partition_key=one.partition,

@@ -120,8 +120,10 @@ def since(stage: Stage, before: dict[str, Word]) -> Word:
 
 
 @stage_asset(cookbook="parted", group="parted", partitions_def=TIERS)
-def tier(stage: Stage) -> Word:
+def tier(stage: Stage, config: PlaceConfig) -> Word:
     """One for each site and tier."""
+    if config.root:
+        return kept(stage, config.root)
     return kept(stage, "-".join(stage.dimensions[name] for name in ("site", "tier")))
 
 
@@ -164,8 +166,17 @@ ADDED_RECIPE = Recipe(
     output=Word,
     configure=lambda args: {},
 )
+TIER = Recipe(
+    name="parted_tier",
+    category="train",
+    description="One for each site and tier.",
+    args=Args,
+    assets=[tier],
+    output=Word,
+    configure=lambda args: {"tier": config_from(PlaceConfig, args)},
+)
 ASSETS = [place, common, codec, report, added, added_report, day, week, since, tier]
-COOKBOOK = Cookbook(name="parted", assets=ASSETS, recipes=[CODEC, REPORT, ADDED_RECIPE])
+COOKBOOK = Cookbook(name="parted", assets=ASSETS, recipes=[CODEC, REPORT, ADDED_RECIPE, TIER])
 
 
 def cookbook() -> Cookbook:

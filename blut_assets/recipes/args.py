@@ -12,6 +12,7 @@ from pydantic_core import CoreSchema
 
 from blut_assets.stages.executor import EXECUTION
 from blut_assets.stages.limits import LimitsConfig
+from blut_assets.stages.partitions import PARTITION
 from blut_assets.stages.spec import StageConfig
 from blut_resources.runs.settings import ARGS_TAG, fixed_args
 
@@ -37,8 +38,8 @@ def args_of(run: dg.DagsterRun) -> dict[str, Any] | None:
 
 
 def without_execution(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the args of a form without what says how Dagster is to execute the run."""
-    return {name: value for name, value in values.items() if name != EXECUTION}
+    """Returns the args of a form without what says how Dagster is to execute the run, and for what."""
+    return {name: value for name, value in values.items() if name not in (EXECUTION, PARTITION)}
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from blut_assets.paths import typed_in
 from blut_assets.recipes.args import ArgsError, RecipeArgs, allowed_values, without_execution
 from blut_assets.recipes.revealing import revealed
 from blut_assets.stages.executor import EXECUTION, in_process_or_multiprocess
+from blut_assets.stages.partitions import PARTITION, typed_key, with_key
 from blut_assets.stages.spec import COMMON, StageConfig, spec_of
 from blut_resources.runs.settings import fixed_tags
 from blut_resources.store.artifacts import ArtifactStore
@@ -103,8 +104,11 @@ class Recipe:
             )
         return next(iter(found), None)
 
-    def parse(self, values: Mapping[str, Any]) -> RecipeArgs:
+    def parse(self, values: Mapping[str, Any], partitions: Sequence[str | None] = (None,)) -> RecipeArgs:
         """Validate args.
+
+        Args:
+            partitions: those that they are to hold for, each with its key in place of ``{partition}``.
 
         Raises:
             ArgsError: naming each field, its value and what is allowed.
@@ -130,16 +134,21 @@ class Recipe:
         if lines:
             raise ArgsError("\n".join(sorted(lines)))
         try:
-            self.configs(args)  # pyright: ignore[reportPossiblyUnboundVariable]
+            for key in partitions:
+                self.configs(args, key)  # pyright: ignore[reportPossiblyUnboundVariable]
         except ValidationError as error:
             raise ArgsError("\n".join(sorted(self._explain(one) for one in error.errors()))) from None
         except ValueError as error:
             raise ArgsError(f"{self.name}: {error}") from None
         return args  # pyright: ignore[reportPossiblyUnboundVariable]
 
-    def configs(self, args: RecipeArgs) -> dict[dg.AssetKey, StageConfig]:
-        """Returns the config of every stage asset of the recipe."""
-        chosen = dict(self.configure(args))
+    def configs(self, args: RecipeArgs, partition: str | None = None) -> dict[dg.AssetKey, StageConfig]:
+        """Returns the config of every stage asset of the recipe, for one partition if it has any.
+
+        Raises:
+            ValueError: the recipe does not take the args, or not with the key of the partition in them.
+        """
+        chosen = dict(self.configure(args if partition is None else with_key(args, partition)))
         configs: dict[dg.AssetKey, StageConfig] = {}
         for asset in self.assets:
             if spec := spec_of(asset):
@@ -150,16 +159,17 @@ class Recipe:
             raise ValueError(f"recipe {self.name} configures assets it does not run: {unknown}")
         return configs
 
-    def _plain_configs(self, args: RecipeArgs) -> dict[str, Any]:
+    def _plain_configs(self, args: RecipeArgs, partition: str | None) -> dict[str, Any]:
         """Returns the config of its plain assets, by the names of their ops."""
-        chosen = self.configure(args)
+        chosen = self.configure(args if partition is None else with_key(args, partition))
         names = [asset.node_def.name for asset in self.assets if not spec_of(asset)]
         return {name: _plain_config(chosen[name]) for name in names if name in chosen}
 
-    def run_config(self, args: RecipeArgs) -> dict[str, Any]:
+    def run_config(self, args: RecipeArgs, partition: str | None = None) -> dict[str, Any]:
         """Returns Dagster run config with one entry per asset."""
-        stages = {"__".join(key.path): one.model_dump(mode="json") for key, one in self.configs(args).items()}
-        configs = {**stages, **self._plain_configs(args)}
+        found = self.configs(args, partition)
+        stages = {"__".join(key.path): one.model_dump(mode="json") for key, one in found.items()}
+        configs = {**stages, **self._plain_configs(args, partition)}
         return {"ops": {name: {"config": config} for name, config in configs.items()}}
 
     def job(
@@ -181,19 +191,21 @@ class Recipe:
             if lack := lacking(extras):
                 raise ArgsError("\n".join(f"{self.name} needs {one.told}" for one in lack))
             chosen = {name: values[name] for name in values.keys() & {EXECUTION}}
-            return {**self.run_config(self.parse(without_execution(values))), **chosen}
+            key = typed_key(partitions, values.get(PARTITION) if partitions else None)
+            return {**self.run_config(self.parse(without_execution(values), [key]), key), **chosen}
 
-        execution = dg.Field(dg.Permissive(), is_required=False, description=EXECUTION_FORM)
-        form: Any = dg.ConfigMapping
-        if self.partitions is not None:
-            from blut_resources.dagster_private.args_form import (
-                ArgsForm as form,
-            )  # changes jobs when imported
+        partitions, form = self.partitions, dg.ConfigMapping
+        fields: dict[str, Any] = {
+            **self.args.to_fields_dict(),
+            EXECUTION: dg.Field(dg.Permissive(), is_required=False, description=EXECUTION_FORM),
+        }
+        if partitions is not None:
+            form = _form_by_partition(self.name, fields)
 
         return dg.define_asset_job(
             self.name,
             selection=dg.AssetSelection.assets(*[key for asset in self.assets for key in asset.keys]),
-            config=form(to_run_config, {**self.args.to_fields_dict(), EXECUTION: execution}),
+            config=form(to_run_config, fields),
             description=self.description,
             tags={RECIPE_TAG: self.name},
             executor_def=executor,
@@ -283,6 +295,18 @@ def _refuse_name(name: str, recipe: str) -> None:
 
 def _plain_config(config: Any) -> Any:
     return config.model_dump(mode="json") if isinstance(config, dg.Config) else config
+
+
+def _form_by_partition(recipe: str, fields: dict[str, Any]) -> type[dg.ConfigMapping]:
+    """Returns what makes the form of a job with partitions, to whose fields it adds one for the key."""
+    from blut_resources.dagster_private.args_form import ArgsForm  # this changes how jobs are made
+
+    if PARTITION in fields:
+        raise dg.DagsterInvalidDefinitionError(
+            f"recipe {recipe}: it has partitions, and an argument {PARTITION!r}: give that another name"
+        )
+    fields[PARTITION] = dg.Field(str, is_required=False, description="of this run, as the UI fills it in")
+    return ArgsForm
 
 
 def _plain(value: Any) -> Any:

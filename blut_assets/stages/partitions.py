@@ -8,7 +8,7 @@ import inspect
 import json
 import typing
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
 
@@ -19,9 +19,12 @@ from blut_resources.payload_kit.refuse import Refused
 HERE = "{partition}"
 """Stands in a text of a config for the key of the partition."""
 DIMENSION = "{partition."
+PARTITION = "partition"
+"""Says in the form of args which partition a run is for."""
 NAMED = 8
 """Partitions that a message names."""
 
+C = TypeVar("C", bound=dg.Config)
 Taken = Mapping[str, Artifact | Mapping[str, Artifact]]
 """What a stage function takes, by parameter name: an artifact, or artifacts by partition."""
 
@@ -77,9 +80,16 @@ def partition_of(context: dg.AssetExecutionContext) -> str | None:
     """
     if context.assets_def.partitions_def is None:
         return None
-    if context.has_partition_key:
-        return context.partition_key
     asset = context.asset_key.to_user_string()
+    if context.has_partition_key:
+        said = context.run.run_config.get(PARTITION, context.partition_key)
+        if said != context.partition_key:
+            raise dg.Failure(
+                f"{asset}: the args say {PARTITION} = {said!r}, and the run is for {context.partition_key!r}:"
+                " choose the partition again, or write the same in the args",
+                allow_retries=False,
+            )
+        return context.partition_key
     if context.has_partition_key_range:
         raise dg.Failure(
             f"{asset}: this run is for a range of partitions, and each has a result of its own: launch a run"
@@ -94,9 +104,7 @@ def partition_of(context: dg.AssetExecutionContext) -> str | None:
 
 
 def settled(spec: StageSpec, config: StageConfig, partition: str | None, *, run: str | None) -> StageConfig:
-    """Returns the config of one partition: ``{partition}`` in a text is its key.
-
-    Of several dimensions, ``{partition.NAME}`` is the key of one.
+    """Returns the config of one partition, with its key where a text says ``{partition}``.
 
     Args:
         partition: of the asset; None if it has none.
@@ -106,8 +114,7 @@ def settled(spec: StageSpec, config: StageConfig, partition: str | None, *, run:
         Refused: an asset without partitions is told of one, there is no such dimension, or the config does
             not hold with the key in it.
     """
-    values = config.model_dump(mode="json")
-    if run is None or not any(sign in json.dumps(values) for sign in (HERE, DIMENSION)):
+    if run is None or not names_partition(config.model_dump(mode="json")):
         return config
     asset = spec.key.to_user_string()
     if partition is None:
@@ -115,17 +122,35 @@ def settled(spec: StageSpec, config: StageConfig, partition: str | None, *, run:
             f"{asset} has no partitions, and its config says {HERE}: it would be made again for each. Take"
             " it out of the texts that this asset gets"
         )
+    try:
+        return with_key(config, partition)
+    except ValueError as error:
+        raise Refused(f"{asset}, partition {partition}: {error}") from None
+
+
+def names_partition(values: Any) -> bool:
+    """Says whether a text in a config or in args stands for the key of a partition."""
+    text = json.dumps(values)
+    return HERE in text or DIMENSION in text
+
+
+def with_key(config: C, partition: str) -> C:
+    """Returns a config, or args, with the key of a partition in place of ``{partition}``.
+
+    Of several dimensions, ``{partition.NAME}`` is the key of one.
+
+    Raises:
+        ValueError: there is no such dimension, or a value does not hold with the key in it.
+    """
+    values = config.model_dump(mode="json")
+    if not names_partition(values):
+        return config
     words = {HERE: str(partition)}
     words |= {f"{DIMENSION}{name}}}": key for name, key in dimensions_of(partition).items()}
     values = _replaced(values, words)
     if DIMENSION in json.dumps(values):
-        raise Refused(
-            f"{asset}: its config names a dimension that partitions do not have: {', '.join(words)}"
-        )
-    try:
-        return type(config)(**values)
-    except ValueError as error:
-        raise Refused(f"{asset}, partition {partition}: {error}") from None
+        raise ValueError(f"a text names a dimension that partitions do not have: there is {', '.join(words)}")
+    return type(config)(**values)
 
 
 def _replaced(value: Any, words: Mapping[str, str]) -> Any:
@@ -142,6 +167,15 @@ def _replaced(value: Any, words: Mapping[str, str]) -> Any:
 def dimensions_of(partition: str | None) -> dict[str, str]:
     """Returns the keys of a partition by the name of the dimension; empty where there is only one."""
     return dict(partition.keys_by_dimension) if isinstance(partition, dg.MultiPartitionKey) else {}
+
+
+def typed_key(partitions: dg.PartitionsDefinition | None, key: str | None) -> str | None:
+    """Returns the key of a partition that a text spells, with its dimensions where there are several."""
+    if key is None or not isinstance(partitions, dg.MultiPartitionsDefinition):
+        return key
+    names = sorted(partitions.partition_dimension_names)
+    parts = key.split("|")
+    return dg.MultiPartitionKey(dict(zip(names, parts, strict=True))) if len(parts) == len(names) else key
 
 
 def listed(keys: Iterable[str]) -> str:

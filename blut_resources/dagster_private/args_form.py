@@ -15,12 +15,14 @@ import dagster as dg
 class ArgsForm(dg.ConfigMapping):
     """Maps a form of args to the config of a job whose assets have partitions.
 
-    A run of one partition that nobody gave args, such as one of a backfill, begins with none.
+    A run of one partition that nobody gave args, such as one of a backfill, has that key and no other.
     """
 
     def by_partition(self, partitions: dg.PartitionsDefinition) -> dg.PartitionedConfig[Any]:
         """Returns what Dagster takes for the config of each partition."""
-        return dg.PartitionedConfig(partitions, run_config_for_partition_key_fn=lambda _: {})
+        return dg.PartitionedConfig(
+            partitions, run_config_for_partition_key_fn=lambda key: {"partition": key}
+        )
 
 
 _from_flexible_config = dg.PartitionedConfig.from_flexible_config

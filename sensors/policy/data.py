@@ -59,7 +59,7 @@ def look(
         annotated: whether recordings with new annotations are to be counted; the recipe must say how.
         partition: of a recipe with partitions.
     """
-    configs, digests, codes, counts = recipe.configs(args), {}, {}, []
+    configs, digests, codes, counts = recipe.configs(args, partition), {}, {}, []
     seen: dict[dg.AssetKey, Facts] = {}
     for asset in recipe.assets:
         spec = spec_of(asset)

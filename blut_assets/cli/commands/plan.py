@@ -67,7 +67,7 @@ def inspect_plan(
     else:
         everywhere = ["all"] if recipe.partitions else []
         keys = partitions_of(recipe, partition or everywhere)
-        show_plan(recipe, parsed(recipe, args, set_), as_json, keys)
+        show_plan(recipe, parsed(recipe, args, set_, keys), as_json, keys)
 
 
 def _needs_args(recipe: "Recipe") -> bool:
@@ -109,10 +109,10 @@ def show_plan(
     from blut_resources.instance.instance import open_instance
 
     beside = [asset for cookbook in discovered.cookbooks for asset in cookbook.assets]
-    configs, planned = recipe.configs(args), dict[str, "Planned"]()
+    planned = dict[str, "Planned"]()
     with open_instance(write=False) as instance:
         for key in partitions:
-            for one in plan(instance, recipe.assets, configs, key, beside):
+            for one in plan(instance, recipe.assets, recipe.configs(args, key), key, beside):
                 # what has no partitions is made once for all of them
                 planned.setdefault(f"{one.asset} {one.partition}", one)
     _show(list(planned.values()), as_json, by_partition=recipe.partitions is not None)
@@ -198,4 +198,5 @@ def resume(
     recipe = recipe_called(name)
     origin = {"dagster/parent_run_id": run.run_id, "dagster/root_run_id": run.root_run_id or run.run_id}
     partition, tags = partition_of_run(run.tags), {**tags_of_a_person(run), **origin}
-    raise typer.Exit(run_recipe(recipe, validated(recipe, args, set_), tags, partition=partition))
+    values = validated(recipe, args, set_, [partition])
+    raise typer.Exit(run_recipe(recipe, values, tags, partition=partition))

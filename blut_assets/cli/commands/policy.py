@@ -186,8 +186,8 @@ def _retrain(one: "Retraining", tags: "Mapping[str, str]") -> int:
     from sensors.retraining import tags_of
 
     assert one.recipe is not None
-    tags = {**tags, **tags_of(one)}
-    return run_recipe(one.recipe, one.recipe.parse(one.args), tags, partition=one.partition)
+    tags, args = {**tags, **tags_of(one)}, one.recipe.parse(one.args, [one.partition])
+    return run_recipe(one.recipe, args, tags, partition=one.partition)
 
 
 def _report(found: "list[Retraining]") -> None:

@@ -112,7 +112,8 @@ def run_recipe(
 
     tags = tags_given(tag)
     recipe = recipe_called(name)
-    values, keys = parsed(recipe, args, set_), partitions_of(recipe, partition)
+    keys = partitions_of(recipe, partition)
+    values = parsed(recipe, args, set_, keys)
     if dry_run:
         from blut_assets.cli.commands.plan import show_plan
 

@@ -112,19 +112,29 @@ def refuse_lacking(name: str, extras: Sequence[str]) -> None:
         failed("\n".join(f"{name} needs {one.told}" for one in lack))
 
 
-def parsed(recipe: "Recipe", text: str, changes: Sequence[str] | None = None) -> "RecipeArgs":
-    """Returns a recipe's args; ends the command with status 2 if they make no sense."""
-    return validated(recipe, load_object(text, "--args"), changes)
+def parsed(
+    recipe: "Recipe",
+    text: str,
+    changes: Sequence[str] | None = None,
+    partitions: "Sequence[str | None]" = (None,),
+) -> "RecipeArgs":
+    """Returns a recipe's args; ends the command with status 2 if they make no sense, for any partition."""
+    return validated(recipe, load_object(text, "--args"), changes, partitions)
 
 
-def validated(recipe: "Recipe", values: dict[str, Any], changes: Sequence[str] | None) -> "RecipeArgs":
+def validated(
+    recipe: "Recipe",
+    values: dict[str, Any],
+    changes: Sequence[str] | None,
+    partitions: "Sequence[str | None]" = (None,),
+) -> "RecipeArgs":
     """Returns args of values that are read already."""
     from blut_assets.recipes import ArgsError
 
     for change in changes or ():
         _put(values, change)
     try:
-        return recipe.parse(with_data(values))
+        return recipe.parse(with_data(values), partitions)
     except ArgsError as error:
         wrong(str(error))
 

@@ -13,7 +13,7 @@ from blut_assets.cli.run.report import INTERRUPTED, Ran, run_summary
 from blut_assets.definitions import defs, discovered
 from blut_assets.history.failures import STOPPED, failure_of
 from blut_assets.recipes import Recipe, RecipeArgs
-from blut_assets.stages.partitions import part
+from blut_assets.stages.partitions import PARTITION, part
 from blut_assets.stages.spec import StageConfig
 from blut_assets.terminal.output import wrong
 from blut_resources.alive import reap_dead_runs
@@ -51,8 +51,8 @@ def run_recipe(
     """
     book = next(book for book in discovered.cookbooks if recipe in book.recipes)
     refuse_lacking(recipe.name, book.extras)
-    job, configs = defs.resolve_job_def(recipe.name), recipe.configs(args)
-    ran = args.model_dump(mode="json")
+    job, configs = defs.resolve_job_def(recipe.name), recipe.configs(args, partition)
+    ran = args.model_dump(mode="json") | ({PARTITION: str(partition)} if partition is not None else {})
     how = {"accept_refusal": accept_refusal, "partition": partition}
     return execute(job, ran, recipe, configs, tags, **how)
 

@@ -124,6 +124,21 @@ def test_a_failed_run_is_resumed_for_its_partition(
     assert resumed.exit_code == 0 and "parted_codec[kyoto] succeeded" in resumed.stdout, resumed.output
 
 
+def test_several_dimensions_are_one_key(blut_instance: dg.DagsterInstance) -> None:
+    args = ("--set", "root={partition.tier} of {partition.site} ({partition})", "--partition", "kyoto|l")
+    assert blut("recipe", "run", "parted_tier", *args).exit_code == 0
+    (run,) = blut_instance.get_runs()
+    record = blut_instance.get_latest_materialization_event(parted.tier.key)
+    assert record and record.asset_materialization
+    assert record.asset_materialization.metadata["word"].value == "l of kyoto (kyoto|l)"
+    assert record.asset_materialization.partition == "kyoto|l"
+    assert json.loads(blut("results", run.run_id, "--json").stdout)["partition"] == "kyoto|l"
+    planned = rows("plan", "parted_tier", *args)
+    assert [(one["partition"], one["state"]) for one in planned] == [("kyoto|l", "fresh")]
+    wrong = blut("recipe", "run", "parted_tier", "--set", "root={partition.town}", "--partition", "all")
+    assert wrong.exit_code == 2 and "names a dimension that partitions do not have" in wrong.stderr
+
+
 def test_partitions_come_and_go_by_command(blut_instance: dg.DagsterInstance) -> None:
     assert "--add KEY" in blut("recipe", "run", "parted_added", "--partition", "a").stderr
     added = blut("recipe", "partitions", "parted_added", "--add", "a", "--add", "b c")
@@ -142,6 +157,10 @@ def test_its_job_has_the_form_of_args_and_partitions(blut_instance: dg.DagsterIn
     assert {"root", "again"} <= job.run_config_schema.config_type.fields.keys()  # type: ignore[attr-defined]
     without = job.execute_in_process(instance=blut_instance, raise_on_error=False)
     assert "this run says none of them" in str([e for e in without.all_events if e.is_step_failure])
+    other = job.execute_in_process(
+        {"partition": "berlin"}, blut_instance, partition_key="kyoto", raise_on_error=False
+    )
+    assert "the args say partition = 'berlin', and the run is for 'kyoto'" in str(other.all_events)
     both = Recipe("both", "test", "x", RecipeArgs, [parted.day, parted.place], Artifact, lambda args: {})
     with pytest.raises(dg.DagsterInvalidDefinitionError, match="parted/day and parted/place have different"):
         both.job()
