@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -46,6 +47,25 @@ def gate_check(
                 note_failure(context.instance, context.run.run_id, hopeless=True)
             return result
 
-        return dg.asset_check(asset=asset, blocking=True, name=name, description=description)(check)
+        return check_beside(asset, check, blocking=True, name=name, description=description)
 
     return declare
+
+
+def check_beside(
+    asset: Any, function: Callable[..., dg.AssetCheckResult], **options: Any
+) -> dg.AssetChecksDefinition:
+    """Declare a check that judges the partition of its run, where the asset has partitions.
+
+    Args:
+        asset: what is judged.
+        function: of the check.
+        options: of ``dg.asset_check``.
+    """
+    parted = getattr(asset, "partitions_def", None)
+    if parted is not None:
+        options["partitions_def"] = parted
+    with warnings.catch_warnings():
+        # Dagster calls partitions of checks a preview, which whoever loads a cookbook can do nothing about
+        warnings.filterwarnings("ignore", "Specifying a partitions_def on an AssetCheckSpec")
+        return dg.asset_check(asset=asset, **options)(function)

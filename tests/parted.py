@@ -7,6 +7,7 @@ import dagster as dg
 
 from blut_assets.artifacts import Artifact
 from blut_assets.recipes import Cookbook, Metric, Recipe, RecipeArgs, config_from
+from blut_assets.retrying import gate_check
 from blut_assets.stages import Stage, StageConfig, stage_asset
 
 SITES = dg.StaticPartitionsDefinition(["berlin", "kyoto", "so|uth [1]/é ß"])
@@ -72,6 +73,12 @@ def codec(stage: Stage, place: Word, common: Word, config: PlaceConfig) -> Word:
     if place.word.startswith("bad"):
         raise ValueError("a bad word")
     return kept(stage, f"{place.word} and {common.word}")
+
+
+@gate_check(asset=codec, name="codec_gate")
+def codec_gate(context: dg.AssetCheckExecutionContext, made: Word) -> dg.AssetCheckResult:
+    """No word is worse."""
+    return dg.AssetCheckResult(passed=not made.word.startswith("worse"), description=made.word)
 
 
 @stage_asset(cookbook="parted", group="parted")
@@ -176,7 +183,9 @@ TIER = Recipe(
     configure=lambda args: {"tier": config_from(PlaceConfig, args)},
 )
 ASSETS = [place, common, codec, report, added, added_report, day, week, since, tier]
-COOKBOOK = Cookbook(name="parted", assets=ASSETS, recipes=[CODEC, REPORT, ADDED_RECIPE, TIER])
+COOKBOOK = Cookbook(
+    name="parted", assets=ASSETS, recipes=[CODEC, REPORT, ADDED_RECIPE, TIER], checks=[codec_gate]
+)
 
 
 def cookbook() -> Cookbook:

@@ -3,5 +3,6 @@
 from blut_assets.recipes.args import ArgsError, RecipeArgs, config_from, like
 from blut_assets.recipes.cookbook import Cookbook
 from blut_assets.recipes.recipe import Metric, Recipe
+from blut_assets.recipes.variant import variant
 
-__all__ = ["ArgsError", "Cookbook", "Metric", "Recipe", "RecipeArgs", "config_from", "like"]
+__all__ = ["ArgsError", "Cookbook", "Metric", "Recipe", "RecipeArgs", "config_from", "like", "variant"]

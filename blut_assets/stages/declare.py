@@ -7,6 +7,7 @@ here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -129,26 +130,35 @@ def stage_asset(
             "dagster/column_schema": columns(output),
             CODE_REFERENCES: code_references(function, payloads, spec.code),
         }
-        return dg.asset(
+        told = {
             **checked(spec.key.to_user_string(), options, spec.memoised),
-            key=spec.key,
-            ins={
-                name: dg.AssetIn(key=key, input_manager_key=HANDLES_KEY, partition_mapping=mappings.get(name))
-                for name, key in keys.items()
-            },
-            group_name=group,
-            code_version=spec.code.value,
-            io_manager_key=HANDLES_KEY,
-            kinds=kinds,
-            owners=owners or [f"team:{cookbook}"],
-            partitions_def=partitions_def,
-            freshness_policy=freshness,
-            check_specs=[notice.spec(spec.key) for notice in notices],
-            description=description(function, output),
-            metadata={**options.get("metadata", {}), **facts},
-        )(computes(spec))
+            "group_name": group,
+            "kinds": kinds,
+            "owners": owners or [f"team:{cookbook}"],
+            "freshness_policy": freshness,
+            "description": description(function, output),
+            "metadata": {**options.get("metadata", {}), **facts},
+        }
+        return defined(replace(spec, options=told))
 
     return declare
+
+
+def defined(spec: StageSpec) -> dg.AssetsDefinition:
+    """Returns the asset of a declaration."""
+    ins = {
+        name: dg.AssetIn(key=key, input_manager_key=HANDLES_KEY, partition_mapping=spec.mappings.get(name))
+        for name, key in spec.inputs.items()
+    }
+    return dg.asset(
+        **spec.options,
+        key=spec.key,
+        ins=ins,
+        code_version=spec.code.value,
+        io_manager_key=HANDLES_KEY,
+        partitions_def=spec.partitions,
+        check_specs=[notice.spec(spec.key) for notice in spec.notices],
+    )(computes(spec))
 
 
 def _key(cookbook: str, name: str) -> dg.AssetKey:

@@ -136,7 +136,8 @@ def _no_single(context: dg.InputContext, keys: Sequence[str | None]) -> dg.Failu
     takes = listed(map(str, keys)) or "none"
     return dg.Failure(
         f"{own} takes one artifact of {name}, and {len(keys)} partitions of it belong here ({takes}): declare"
-        f" the parameter as dict[str, ...], or give partition_mappings={{{own!r}: ...}}",
+        f" the parameter as dict[str, ...], or give partition_mappings={{{own!r}: ...}}; a check takes the"
+        " partitions_def of its asset",
         allow_retries=False,
     )
 

@@ -89,7 +89,7 @@ class StageSpec:
     ``several`` are the parameters that take more than one partition of an asset, and ``mappings`` says which,
     by parameter, where that is not what Dagster takes on its own. ``resources`` are the annotations of
     parameters that are resources: no part of a fingerprint, for they differ where the result must not.
-    ``notices`` are its checks that warn.
+    ``notices`` are its checks that warn, and ``options`` what Dagster is told besides.
     """
 
     key: dg.AssetKey
@@ -112,6 +112,7 @@ class StageSpec:
     partitions: dg.PartitionsDefinition | None = None
     mappings: Mapping[str, dg.PartitionMapping] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def looked_up(
         self, store: ArtifactStore, inputs: Mapping[str, str], config: StageConfig

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from cookbooks.lamquant.configs.corpus import RecordingsConfig, SplitRequestConf
 from cookbooks.lamquant.configs.sources import BUILT, Root
 from cookbooks.lamquant.configs.verdict import FloorRegistryConfig
 from cookbooks.lamquant.formats.edf.discovery import LOOKED_FOR, PassedOver, find_recordings
-from cookbooks.lamquant.gate.floors import REGISTRY_FILE, parse_registry, read_registry
+from cookbooks.lamquant.gate.floors import REGISTRY_FILE, RegistryInvalid, parse_registry, read_registry
 from cookbooks.lamquant.signal.request import REQUEST, Requested
 from cookbooks.lamquant.subjects.sides import Sides, read_manifest
 from cookbooks.lamquant.subjects.stated import read_subjects
@@ -211,6 +212,24 @@ def registry_path(registry: str, shipped: Path = SHIPPED_REGISTRY) -> Path:
     return Path(registry) if registry else shipped
 
 
+def renamed(data: bytes, model: str, name: str) -> bytes:
+    """Returns a floor registry for another model; as it is if none is given.
+
+    Args:
+        data: the bytes of the YAML file.
+        name: of the file, for errors.
+
+    Raises:
+        RegistryInvalid: the file does not say in a line of its own which model it is for.
+    """
+    if not model:
+        return data
+    found, times = re.subn(rb"(?m)^model:.*$", f'model: "{model}"'.encode(), data)
+    if times != 1:
+        raise RegistryInvalid(f"{name}: {times} lines begin with `model:`, so {model!r} has no place in it")
+    return found
+
+
 def floors_of(
     name: str, shipped: Path, parse: Callable[[bytes, str], "FloorRegistryFile | Registry"] = parse_registry
 ) -> dg.AssetsDefinition:
@@ -225,7 +244,7 @@ def floors_of(
     def floors(stage: Stage, config: FloorRegistryConfig) -> FloorRegistry:
         """The acceptance floors of a gate. A verdict carries this file's digest."""
         path = registry_path(config.registry, shipped)
-        data = read_registry(path)
+        data = renamed(read_registry(path), config.registered_as, path.name)
         registry = parse(data, path.name)
         write_atomic(stage.out / REGISTRY_FILE, data)
         return FloorRegistry(model=registry.model, version=registry.version)

@@ -146,7 +146,7 @@ def show_partitions(
     from blut_resources.instance.instance import open_instance
 
     recipe = recipe_called(name)
-    with open_instance() as instance:
+    with open_instance(write=bool(add or remove)) as instance:
         change_keys(instance, recipe.name, recipe.partitions, add or (), remove or ())
         rows = [one.as_dict() for one in made_by_partition(instance, recipe)]
     if not as_json:

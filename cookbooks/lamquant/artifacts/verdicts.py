@@ -68,6 +68,23 @@ class PccpVerdict(GateVerdict):
     worst_part: str = ""
 
 
+class JointReport(Artifact):
+    """The joint codecs of all partitions side by side: ``report.json``.
+
+    Attributes:
+        n_partitions: with a codec and its verdict.
+        n_passed: that met every floor.
+        worst_partition: the one with the largest error, or one that could not be measured.
+        worst_prdn: %, of its worst recording; None where it could not be measured.
+    """
+
+    kind: ClassVar[str] = "lamquant.joint_report"
+    n_partitions: int
+    n_passed: int
+    worst_partition: str
+    worst_prdn: float | None
+
+
 class SnnVerdict(GateVerdict):
     """The gate's judgement of one controller, by what it decided of patients it never saw.
 

@@ -20,6 +20,9 @@ class FloorRegistryConfig(StageConfig):
     registry: Annotated[str, AsPath()] = Field(
         "", description="YAML file with floors; the shipped sample registry if empty"
     )
+    registered_as: str = Field(
+        "", description="registered model that the floors are for; the one in the file if empty"
+    )
 
 
 class PccpVerdictConfig(StageConfig):

@@ -171,3 +171,8 @@ class JudgedArgs(ChangeArgs):
         "registry",
         description="YAML file with the floors; the shipped sample registry if empty",
     )
+    registered_as: str = like(
+        FloorRegistryConfig,
+        "registered_as",
+        description="registered model that is judged, such as one for each site; the registry's if empty",
+    )

@@ -1,6 +1,7 @@
 """Finds out before a training what a gate, a promotion or a split would refuse after it."""
 
 from blut_assets.changes import refuse_unanswered
+from blut_resources.registry.log import RegistryError, check_name
 from cookbooks.lamquant.gate.floors import FloorRegistryFile
 from cookbooks.lamquant.gate.registry import Registry
 from cookbooks.lamquant.recipes.args import JudgedArgs, SplitArgs
@@ -24,13 +25,26 @@ def refuse_what_the_gate_would(args: JudgedOnSplit, registry: FloorRegistryFile 
         ValueError: naming the field, and the remedy.
     """
     registry.authorise(args.change)
+    model = args.registered_as or registry.model
+    if args.registered_as:
+        _refuse_no_name(model)
+        if isinstance(registry, Registry) and not registry.gate:
+            raise ValueError(
+                f"registered_as = {model!r}: give a registry that says by `gate` which gate it is for"
+            )
     name, separator, alias = args.promote_as.partition("@")
-    if args.promote_as and (not separator or not alias or name != registry.model):
-        raise ValueError(
-            f"promote_as = {args.promote_as!r}: give {registry.model}@ALIAS, the registry's model"
-        )
+    if args.promote_as and (not separator or not alias or name != model):
+        whose = "which registered_as says" if args.registered_as else "the registry's model"
+        raise ValueError(f"promote_as = {args.promote_as!r}: give {model}@ALIAS, {whose}")
     refuse_unanswered(args, synthetic=args.is_synthetic())
     _refuse_what_the_split_would(args)
+
+
+def _refuse_no_name(model: str) -> None:
+    try:
+        check_name("registered_as", model)
+    except RegistryError as error:
+        raise ValueError(str(error)) from None
 
 
 def _refuse_what_the_split_would(args: SplitArgs) -> None:

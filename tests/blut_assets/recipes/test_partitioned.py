@@ -112,6 +112,19 @@ def test_the_command_line_runs_one_several_or_all(
     assert "| partition |" in board and board.replace("\\|", "").count("|") == 6 * len(best) + 12
 
 
+def test_a_gate_judges_the_partition_of_its_run(
+    blut_instance: dg.DagsterInstance, sites: dict[str, Any]
+) -> None:
+    assert run(blut_instance, "berlin", sites).success
+    (Path(sites["root"].replace("{partition}", "kyoto")) / "word").write_text("worse")
+    refused = run(blut_instance, "kyoto", sites)
+    assert [check.passed for check in refused.get_asset_check_evaluations()] == [False]
+    assert {one.partition: one.ended for one in newest(blut_instance, [parted.CODEC])} == {
+        "berlin": "succeeded",
+        "kyoto": "refused",
+    }
+
+
 def test_a_failed_run_is_resumed_for_its_partition(
     blut_instance: dg.DagsterInstance, sites: dict[str, Any]
 ) -> None:
