@@ -99,7 +99,7 @@ def _run_alert(instance: dg.DagsterInstance, run: dg.DagsterRun, at: float) -> A
 def failed_checks(
     instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey], state: State
 ) -> Iterator[Alert]:
-    """Yields an alert for every check that has failed since; moves the state on.
+    """Yields an alert for every check that has failed since, and does not only warn; moves the state on.
 
     By the ids seen and not by the largest: a check gets its id when it is planned, which may be long before.
     """
@@ -110,8 +110,13 @@ def failed_checks(
         state.checks[name] = [record.id for record in history]
         for record in reversed(history):
             new = record.id not in seen and record.event and record.event.timestamp >= state.since
-            if new and (run := instance.get_run_by_id(record.run_id)):
+            if new and not _only_warns(record) and (run := instance.get_run_by_id(record.run_id)):
                 yield _check_alert(run, key, record)
+
+
+def _only_warns(record: Any) -> bool:
+    """Says whether a check was there to be looked at, and not to stop anybody."""
+    return record.event.dagster_event.event_specific_data.severity is dg.AssetCheckSeverity.WARN
 
 
 def _check_alert(run: dg.DagsterRun, key: dg.AssetCheckKey, record: Any) -> Alert:

@@ -91,6 +91,11 @@ def strict() -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=False, description="floor of 0.99 missed")
 
 
+@dg.asset_check(asset=judged)  # pyright: ignore[reportArgumentType]
+def advice() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=False, severity=dg.AssetCheckSeverity.WARN)
+
+
 @dg.asset
 def broken() -> None:
     raise ValueError("no such electrode")
@@ -107,7 +112,7 @@ class Daemon:
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self.instance, self.cursor = instance, None
-        self.sensor = alerts_sensor([gate], ["weekly"], [judged.key, broken.key, stopped.key])
+        self.sensor = alerts_sensor([gate, advice], ["weekly"], [judged.key, broken.key, stopped.key])
 
     def tick(self) -> str:
         context = dg.build_sensor_context(instance=self.instance, cursor=self.cursor)
@@ -140,7 +145,7 @@ def test_each_failure_is_told_once_with_its_reason(daemon: Daemon, home: Path, r
     run = fail(daemon.instance)
     daemon.tick()
     retrain = fail(daemon.instance, **{"blut/policy": "nightly"})
-    checked = dg.materialize([judged, gate], instance=daemon.instance)
+    checked = dg.materialize([judged, gate, advice], instance=daemon.instance)
     daemon.tick()
     daemon.tick()
     told = {(alert["event"], alert["run"]): alert for alert in receiver.alerts}
