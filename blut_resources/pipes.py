@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import dagster as dg
 
@@ -56,6 +56,7 @@ class Asked:
     gpus: int | None = None
     timeout: str | float | None = None
     oom_retry_up_to: str | int | None = None
+    mode: Literal["required", "best-effort"] | None = None
 
     def or_else(self, other: "Asked") -> "Asked":
         """Returns this one, with the other's word for what is not said here."""
@@ -70,6 +71,7 @@ class Asked:
         """
         seconds = None if self.timeout is None else parse_duration(self.timeout, "timeout")
         said = {"memory_max": self.memory_max, "cpus": self.cpus, "wall_clock_s": seconds}
+        said["mode"] = self.mode
         limits = Limits.resolve(said, settings(), {})
         if remembered and limits.memory_max:
             limits = replace(limits, memory_max=max(remembered, limits.memory_max))
@@ -109,7 +111,7 @@ class Completed(dg.PipesClientCompletedInvocation):
         self, session: dg.PipesSession, outcome: Outcome, enforcement: Enforcement, seconds: float
     ) -> None:
         peak = {"peak_memory_bytes": outcome.peak} if outcome.peak else {}
-        seen = {"outcome": outcome.kind, "seconds": round(seconds, 3), **peak, **enforcement.as_metadata()}
+        seen = {"outcome": outcome.kind, "seconds": round(seconds, 3), **peak, **enforcement.shown()}
         super().__init__(session, seen)
         self.outcome, self.enforcement, self._reported = outcome, enforcement, session
 
@@ -136,6 +138,8 @@ class ContainedPipesClient(dg.PipesSubprocessClient):
         timeout: seconds, or such as ``"12h"``, after which it is ended.
         oom_retry_up_to: after an out-of-memory kill the step asks Dagster for another attempt with a larger
             ``memory_max``, up to this one.
+        mode: ``best-effort`` starts it also where nothing here enforces its ``memory_max``, and says so;
+            ``required``, as without this, does not.
         termination_timeout_seconds: from SIGTERM to SIGKILL, when it has to end.
     """
 
@@ -150,11 +154,12 @@ class ContainedPipesClient(dg.PipesSubprocessClient):
         gpus: int | None = None,
         timeout: str | float | None = None,
         oom_retry_up_to: str | int | None = None,
+        mode: Literal["required", "best-effort"] | None = None,
         termination_timeout_seconds: float = 10,
     ) -> None:
         super().__init__(env, cwd, termination_timeout_seconds=termination_timeout_seconds)
         self._injector = context_injector
-        self._asked = Asked(memory_max, cpus, gpus, timeout, oom_retry_up_to)
+        self._asked = Asked(memory_max, cpus, gpus, timeout, oom_retry_up_to, mode)
 
     def run(
         self,
@@ -169,6 +174,7 @@ class ContainedPipesClient(dg.PipesSubprocessClient):
         gpus: int | None = None,
         timeout: str | float | None = None,
         oom_retry_up_to: str | int | None = None,
+        mode: Literal["required", "best-effort"] | None = None,
     ) -> Completed:
         """Run a command to its end, and return what it reported.
 
@@ -182,7 +188,7 @@ class ContainedPipesClient(dg.PipesSubprocessClient):
                 middle of one; or it was not started, because nothing holds it here or it can never fit.
             RetryRequested: it was killed for lack of memory, and may have more.
         """
-        asked = Asked(memory_max, cpus, gpus, timeout, oom_retry_up_to).or_else(self._asked)
+        asked = Asked(memory_max, cpus, gpus, timeout, oom_retry_up_to, mode).or_else(self._asked)
         words = [command] if isinstance(command, str) else [os.fspath(word) for word in command]
         name = _name(context, words)
         with _explained(name), contextlib.ExitStack() as held:
@@ -211,7 +217,7 @@ class ContainedPipesClient(dg.PipesSubprocessClient):
             held.enter_context(unit)
             outcome, word, why = _follow(context, name, unit, tail)
             if word:
-                about = {**unit.enforcement.as_metadata(), **outcome.as_metadata(), "outcome": word}
+                about = {**unit.enforcement.shown(), **outcome.as_metadata(), "outcome": word}
                 failure = dg.Failure(lines(f"{name}: {why}"), about, allow_retries=outcome.retry)
                 if word == "oom-kill" and (larger := more_memory.next_size(limits.memory_max, ceiling)):
                     more_memory.ask_again(context, name, failure, larger)
@@ -267,10 +273,7 @@ def _explained(name: str) -> Iterator[None]:
 
 
 def _run_ended(context: Context) -> Callable[[], str]:
-    run_id = _run_id(context)
-    if context.instance.get_run_by_id(run_id) is None:  # a function that is called directly
-        return str
-    return wanted(context.instance, run_id)
+    return str if more_memory.is_direct(context) else wanted(context.instance, _run_id(context))
 
 
 def _run_id(context: Context) -> str:

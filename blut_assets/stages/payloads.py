@@ -22,7 +22,6 @@ from blut_assets.stages.reported import reported
 from blut_assets.stages.spec import StageSpec
 from blut_resources.containment.asked import contained
 from blut_resources.containment.limits import Limits
-from blut_resources.containment.unit import Enforcement
 from blut_resources.files.foreign import read_regular
 from blut_resources.leases.lease import Lease, Needs, estimate
 from blut_resources.machine import energy
@@ -140,7 +139,7 @@ class PayloadRunner:
             findings.show(**{event["name"]: _picture(Path(event["path"]), event["media_type"])})
         elif kind == "ended":
             peak = max(event["outcome"].peak or 0, findings.shown.get(reuse.PEAK, 0))
-            findings.show(**_held_by(event["enforcement"]), **({reuse.PEAK: peak} if peak else {}))
+            findings.show(**event["enforcement"].shown(), **({reuse.PEAK: peak} if peak else {}))
 
     def _step(self, event: Mapping[str, Any]) -> None:
         share, at = event.get("share"), event.get("t") or time.time()
@@ -216,14 +215,6 @@ class Shown:
             return False
         self._due = self._seen + max(1, (self._seen - EACH_EPOCH) // 100)
         return True
-
-
-def _held_by(enforcement: Enforcement) -> dict[str, Any]:
-    """Says what holds the tree;
-    why stronger ways were passed over is worth a line only where it is not held.
-    """
-    shown = enforcement.as_metadata()
-    return {k: v for k, v in shown.items() if not (enforcement.contained and k == "containment_reason")}
 
 
 def _of_all(step: Mapping[str, Any]) -> str:

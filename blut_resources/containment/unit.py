@@ -66,6 +66,11 @@ class Enforcement:
         known |= {"isolation": self.isolation or None}
         return {name: value for name, value in known.items() if value is not None}
 
+    def shown(self) -> dict[str, str | int | bool]:
+        """Returns what a person is shown: why not stronger, only where the tree is not held."""
+        known = self.as_metadata()
+        return {k: v for k, v in known.items() if not (self.contained and k == "containment_reason")}
+
 
 class Unit:
     """Holds one unit. Leaving it as a context manager, or ``close``, ends its whole tree.

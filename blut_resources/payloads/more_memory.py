@@ -32,10 +32,15 @@ def next_size(limit: int | None, ceiling: int | None) -> int | None:
     return size if size > limit else None
 
 
+def is_direct(context: Context) -> bool:
+    """Says whether it is of a function that somebody calls, as a test does: there is no run, and no retry."""
+    return not hasattr(_op(context), "retry_number")
+
+
 def remembered(context: Context) -> int | None:
     """Returns the bytes that an earlier attempt of this step has asked for in this run; None if none has."""
     op = _op(context)
-    if not getattr(op, "retry_number", 0):  # none in a function that is called directly
+    if is_direct(context) or not op.retry_number:
         return None
     run = op.instance.get_run_by_id(op.run_id)
     size, _, of = (run.tags.get(_tag(op), "") if run else "").partition(SINCE)
@@ -50,6 +55,8 @@ def ask_again(context: Context, name: str, failure: dg.Failure, size: int) -> No
         Failure: where the next attempt could not know its limit, as in a function that is called directly.
     """
     op = _op(context)
+    if is_direct(context):
+        raise failure
     try:
         op.instance.add_run_tags(op.run_id, {_tag(op): f"{size}{SINCE}{op.run_id}"})
         number = op.retry_number

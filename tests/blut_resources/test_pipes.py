@@ -172,6 +172,28 @@ def test_it_asks_for_another_attempt_with_more_memory() -> None:
         assert "its memory limit of 80 MiB was reached" in said and metadata["limit"] == 80 * MIB
 
 
+def test_where_nothing_enforces_a_limit_it_starts_only_if_that_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BLUT_CONTAINMENT", "none")
+    assert "nothing here provably holds it" in failure(materialize({}, memory_max="1G"))[0]
+    seen = shown(materialize(FINE, ContainedPipesClient(mode="best-effort"), memory_max="1G"))
+    assert seen["contained"] is False and seen["containment"] == "none"
+
+
+def test_an_op_and_a_function_that_is_called_have_it_too() -> None:
+    """The second has no run, and so no retry."""
+    client = ContainedPipesClient()
+
+    @dg.op
+    def op(context: dg.OpExecutionContext) -> int:
+        done = client.run(context=context, command=SCRIPT, extras={"messages": 3, "size": 1, "stops": True})
+        return len(done.get_custom_messages())
+
+    assert op(dg.build_op_context()) == 3
+    assert dg.GraphDefinition("graph", node_defs=[op]).execute_in_process().output_for_node("op") == 3
+
+
 def test_it_is_stopped_when_its_time_is_up(tmp_path: Path) -> None:
     client = ContainedPipesClient(termination_timeout_seconds=0.2)
     pids = tmp_path / "pids"
