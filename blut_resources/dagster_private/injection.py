@@ -19,6 +19,7 @@ import yaml
 from dagster._core.instance.ref import InstanceRef
 from dagster._serdes import ConfigurableClassData
 
+YAML = "dagster.yaml"
 SQLITE = ("dagster._core.storage.sqlite_storage", "DagsterSqliteStorage")
 FILES = ("dagster._core.storage.local_compute_log_manager", "LocalComputeLogManager")
 
@@ -82,9 +83,10 @@ def opened(found: Reference, storage: Chosen, logs: Chosen) -> dg.DagsterInstanc
 
 
 def _read(home: Path) -> InstanceRef:
-    if home.is_dir():
+    if (home / YAML).is_file():
         return InstanceRef.from_dir(str(home))
-    with tempfile.TemporaryDirectory() as nothing:
+    with tempfile.TemporaryDirectory() as nothing:  # Dagster wants to be told so by a file, and a directory
+        Path(nothing, YAML).touch()
         return InstanceRef.from_dir(str(home), config_dir=nothing)
 
 

@@ -85,12 +85,13 @@ def _instance() -> Iterator[Finding]:
             store = store_of(instance)
             runs = instance.get_runs_count()
             place = store.root if store.root.exists() else home
+            disk = next(path for path in (place, *place.parents) if path.exists())
     except Exception as error:  # whatever it is, it is the answer
-        remedy = f"make {home} writable, or export DAGSTER_HOME=/absolute/path of another directory"
+        remedy = f"make {home} readable, or export DAGSTER_HOME=/absolute/path of another directory"
         yield Finding("instance", "broken", f"{home}: {type(error).__name__}: {error}", remedy)
         return
     yield Finding("instance", "ok", f"{home}, {runs} runs")
-    free = shutil.disk_usage(place).free
+    free = shutil.disk_usage(disk).free
     remedy = "" if free > LEAST_FREE else "blut cache prune --dry-run, or BLUT_STORE=/path/on/another/disk"
     state = "missing" if remedy else "ok"
     yield Finding("store", state, f"{place}, {free / 1e9:.1f} GB free on its disk", remedy)
