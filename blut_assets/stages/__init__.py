@@ -2,12 +2,11 @@
 
 from blut_assets.stages.declare import stage_asset
 from blut_assets.stages.limits import Footprint
-from blut_assets.stages.notices import HELD, Notice, Seen, none_refused
+from blut_assets.stages.notices import Notice, Seen, none_refused
 from blut_assets.stages.spec import NotYet, StageConfig, Steps
 from blut_assets.stages.stage import Stage
 
 __all__ = [
-    "HELD",
     "Footprint",
     "NotYet",
     "Notice",

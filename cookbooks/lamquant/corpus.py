@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from blut_assets.stages import HELD, Stage, Steps, none_refused, stage_asset
+from blut_assets.stages import Stage, Steps, none_refused, stage_asset
+from blut_assets.stages.notices import HELD
 from cookbooks.lamquant.artifacts.corpus import (
     LmaCorpus,
     Recordings,

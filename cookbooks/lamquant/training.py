@@ -6,7 +6,8 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from blut_assets.stages import HELD, Footprint, Stage, Steps, stage_asset
+from blut_assets.stages import Footprint, Stage, Steps, stage_asset
+from blut_assets.stages.notices import HELD
 from blut_resources.payload_kit.refuse import Refused
 from blut_resources.registry.models import ModelRegistry, RegistryError
 from blut_resources.registry.retirement import RetirementRefused, VersionRetired

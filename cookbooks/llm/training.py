@@ -6,7 +6,8 @@ from typing import Any
 
 import dagster as dg
 
-from blut_assets.stages import HELD, Footprint, Stage, Steps, stage_asset
+from blut_assets.stages import Footprint, Stage, Steps, stage_asset
+from blut_assets.stages.notices import HELD
 from cookbooks.llm.artifacts import Checkpoint, DatasetSplit, GgufPreflight, HfModel, PreferenceSplit
 from cookbooks.llm.configs.training import (
     DistilledCheckpointConfig,

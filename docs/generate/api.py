@@ -13,7 +13,10 @@ from pydantic.fields import FieldInfo
 API: dict[str, dict[str, tuple[str, ...]]] = {
     "Artifacts and assets": {
         "blut_assets.artifacts": ("Artifact",),
-        "blut_assets.stages": ("stage_asset", "Stage", "StageConfig", "Footprint", "NotYet"),
+        "blut_assets.stages": (
+            *("stage_asset", "Stage", "StageConfig", "Footprint", "NotYet"),
+            *("Notice", "Seen", "none_refused"),
+        ),
         "blut_assets.stages.spec": ("Steps",),
         "blut_assets.stages.limits": ("LimitsConfig",),
         "blut_assets.stages.options": ("AssetOptions",),
@@ -32,6 +35,9 @@ API: dict[str, dict[str, tuple[str, ...]]] = {
         "blut_resources.payload_kit.seed": ("seed_everything",),
         "blut_resources.payload_kit.device": ("choose_device", "use_threads"),
         "blut_resources.payload_kit.cache": ("ensure_built", "ensure_package"),
+    },
+    "Any Pipes script": {
+        "blut_resources.pipes": ("ContainedPipesClient",),
     },
     "Recipes and cookbooks": {
         "blut_assets.recipes": (

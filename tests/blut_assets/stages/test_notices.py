@@ -8,8 +8,8 @@ import dagster as dg
 
 from blut_assets.artifacts import Artifact
 from blut_assets.cli.run.report import check_line
-from blut_assets.stages import HELD, Notice, Seen, Stage, StageConfig, none_refused, stage_asset
-from blut_assets.stages.notices import noticed
+from blut_assets.stages import Notice, Seen, Stage, StageConfig, none_refused, stage_asset
+from blut_assets.stages.notices import HELD, noticed
 from blut_assets.testing import blut_instance, materialize
 
 __all__ = ["blut_instance"]
