@@ -1,18 +1,18 @@
 """Finds the recipe that a project names."""
 
 from blut_assets.building import installed
-from blut_assets.recipes import ArgsError, Recipe
+from blut_assets.recipes import ArgsError, Cookbook, Recipe
 from blut_resources.text import meant
 
 
-def recipe_called(name: str) -> Recipe:
-    """Returns the recipe of an installed cookbook.
+def recipe_called(name: str) -> tuple[Recipe, Cookbook]:
+    """Returns the recipe, and the installed cookbook that brings it.
 
     Raises:
         ArgsError: there is none; the message says which there are, and which cookbooks were left out and why.
     """
     found = installed()
-    recipes = {recipe.name: recipe for book in found.cookbooks for recipe in book.recipes}
+    recipes = {recipe.name: (recipe, book) for book in found.cookbooks for recipe in book.recipes}
     if name in recipes:
         return recipes[name]
     there = ", ".join(sorted(recipes)) or "none"

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import dagster as dg
 from pydantic import ConfigDict, Field
 
+from blut_assets.building import owners_of
 from blut_assets.components.lookup import recipe_called
 from blut_assets.components.scaffolding import RecipeRunScaffolder
 from blut_assets.components.schedules import schedule_of
@@ -60,9 +61,9 @@ class RecipeRun(dg.Component, dg.Model, dg.Resolvable):
     tags: Annotated[dict[str, str], Field(description="of the job and of its runs")] = Field(
         default_factory=dict
     )
-    owners: Annotated[list[str], Field(description="addresses, or teams as team:NAME")] = Field(
-        default_factory=list
-    )
+    owners: Annotated[
+        list[str], Field(description="addresses, or teams as team:NAME; those of the cookbook if empty")
+    ] = Field(default_factory=list)
     cron_schedule: Annotated[
         str | list[str] | None, Field(description='when it runs, such as "0 2 * * *"; never if empty')
     ] = None
@@ -91,8 +92,8 @@ class RecipeRun(dg.Component, dg.Model, dg.Resolvable):
         """
         here = context.path if context.path.is_file() else context.path / "defs.yaml"
         try:
-            recipe = recipe_called(self.recipe)
-            job = self._job(recipe, context)
+            recipe, book = recipe_called(self.recipe)
+            job = self._job(recipe, self.owners or owners_of(book), context)
         except ArgsError as error:
             lines = str(error).splitlines()
             where = (
@@ -101,8 +102,8 @@ class RecipeRun(dg.Component, dg.Model, dg.Resolvable):
             raise ArgsError("\n".join(f"{where}: {line}" for line in lines)) from None
         return dg.Definitions(jobs=[job], schedules=self._schedules(recipe, job))
 
-    def _job(self, recipe: Recipe, context: dg.ComponentLoadContext) -> Any:
-        options: dict[str, Any] = {"owners": self.owners} if self.owners else {}
+    def _job(self, recipe: Recipe, owners: Sequence[str], context: dg.ComponentLoadContext) -> Any:
+        options: dict[str, Any] = {"owners": owners}
         if self.automation_condition:
             options["automation_condition"] = self.automation_condition
         return recipe.fixed(

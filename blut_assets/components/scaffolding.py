@@ -52,7 +52,7 @@ class RecipeRunScaffolder(dg.Scaffolder[RecipeRunParams]):
         """Write the file, or the beginning of a Python one where that is asked for."""
         if request.scaffold_format == "python":
             return dg.scaffold_component(request, {})
-        recipe = recipe_called(request.params.recipe)
+        recipe, _ = recipe_called(request.params.recipe)
         path = request.target_path if request.append else request.target_path / "defs.yaml"
         text = document(request.type_name, recipe, path.parent.name)
         with path.open("a" if request.append else "w", encoding="utf-8") as file:

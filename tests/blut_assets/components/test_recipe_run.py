@@ -96,7 +96,10 @@ def test_two_runs_of_one_recipe_stand_in_one_file_or_in_two(project: Project) ->
     )
     project.write({"recipe": "fixed_train", "args": {"lr": 3}, "in_process": False}, name="three")
     assert [project.args(name)["lr"] for name in ("one", "two", "three")] == [1, 2, 3]
-    assert project.load().resolve_job_def("three").executor_def.name != "in_process_or_multiprocess"
+    three = project.load().resolve_job_def("three")
+    assert three.executor_def.name != "in_process_or_multiprocess" and list(three.owners or ()) == [
+        "team:fixed"
+    ]
 
 
 def test_args_are_taken_from_a_file_and_from_the_environment(
