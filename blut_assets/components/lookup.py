@@ -5,11 +5,16 @@ from blut_assets.recipes import ArgsError, Cookbook, Recipe
 from blut_resources.text import meant
 
 
+class RecipeLeftOut(ArgsError):
+    """Says that a recipe is not there, and may be one of a cookbook that is left out."""
+
+
 def recipe_called(name: str) -> tuple[Recipe, Cookbook]:
     """Returns the recipe, and the installed cookbook that brings it.
 
     Raises:
-        ArgsError: there is none; the message says which there are, and which cookbooks were left out and why.
+        ArgsError: there is none; the message says which there are.
+        RecipeLeftOut: the same where cookbooks are left out; it says which, and why.
     """
     found = installed()
     recipes = {recipe.name: (recipe, book) for book in found.cookbooks for recipe in book.recipes}
@@ -17,4 +22,5 @@ def recipe_called(name: str) -> tuple[Recipe, Cookbook]:
         return recipes[name]
     there = ", ".join(sorted(recipes)) or "none"
     out = "".join(f"; the cookbook {book} is left out: {why}" for book, why in found.left_out.items())
-    raise ArgsError(f"recipe = {name!r}: no such recipe{meant(name, recipes)}; there are: {there}{out}")
+    kind = RecipeLeftOut if out else ArgsError
+    raise kind(f"recipe = {name!r}: no such recipe{meant(name, recipes)}; there are: {there}{out}")

@@ -1,5 +1,7 @@
 """Defines the component that runs a recipe with fixed args, by hand, by a schedule or by a condition."""
 
+import logging
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -7,13 +9,15 @@ from typing import Annotated, Any, Literal
 import dagster as dg
 from pydantic import ConfigDict, Field
 
-from blut_assets.building import owners_of
-from blut_assets.components.lookup import recipe_called
+from blut_assets.building import VALIDATING, owners_of
+from blut_assets.components.lookup import RecipeLeftOut, recipe_called
 from blut_assets.components.scaffolding import RecipeRunScaffolder
 from blut_assets.components.schedules import schedule_of
 from blut_assets.recipes import ArgsError, Recipe
 from blut_assets.stages.executor import in_process_or_multiprocess
 from blut_resources.files.documents import MOST, read_yaml
+
+log = logging.getLogger("blut")
 
 
 def _resolved(context: dg.ResolutionContext, value: Any) -> Any:
@@ -85,21 +89,22 @@ class RecipeRun(dg.Component, dg.Model, dg.Resolvable):
     ] = True
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """Returns the job and its schedule.
+        """Returns the job and its schedule; nothing, with a warning, where its cookbook is left out.
 
         Raises:
             ArgsError: there is no such recipe, or it does not take these args; the message names the file.
+                Where definitions are validated, also that its cookbook is left out.
         """
-        here = context.path if context.path.is_file() else context.path / "defs.yaml"
         try:
             recipe, book = recipe_called(self.recipe)
             job = self._job(recipe, self.owners or owners_of(book), context)
+        except RecipeLeftOut as error:
+            if os.environ.get(VALIDATING):
+                raise ArgsError(_placed(error, context)) from None
+            log.warning("%s", _placed(error, context))
+            return dg.Definitions()
         except ArgsError as error:
-            lines = str(error).splitlines()
-            where = (
-                here.relative_to(context.project_root) if here.is_relative_to(context.project_root) else here
-            )
-            raise ArgsError("\n".join(f"{where}: {line}" for line in lines)) from None
+            raise ArgsError(_placed(error, context)) from None
         return dg.Definitions(jobs=[job], schedules=self._schedules(recipe, job))
 
     def _job(self, recipe: Recipe, owners: Sequence[str], context: dg.ComponentLoadContext) -> Any:
@@ -136,3 +141,11 @@ class RecipeRun(dg.Component, dg.Model, dg.Resolvable):
             return []
         status = dg.DefaultScheduleStatus(self.default_status)
         return [schedule_of(job, recipe.partitions, self.cron_schedule, self.execution_timezone, status)]
+
+
+def _placed(error: ArgsError, context: dg.ComponentLoadContext) -> str:
+    """Returns the lines of an error, each with the file that it is about."""
+    path, project = context.path, context.project_root
+    here = path if path.is_file() else path / "defs.yaml"
+    where = here.relative_to(project) if here.is_relative_to(project) else here
+    return "\n".join(f"{where}: {line}" for line in str(error).splitlines())

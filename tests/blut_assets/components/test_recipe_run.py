@@ -18,7 +18,7 @@ from blut_resources.runs.settings import fixed_args
 from tests.blut_assets.recipes.toy import RECIPE, fixed_score
 
 BOOK = Cookbook("fixed", [fixed_score], [RECIPE])
-FOUND = Discovered([BOOK], {"plants": "ImportError: no rows"})
+FOUND = Discovered([BOOK])
 TYPE = "blut_assets.components.RecipeRun"
 CONDITION = "{{ dg.AutomationCondition.any_job_root_assets_match(dg.AutomationCondition.on_cron('@daily')) }}"
 
@@ -128,7 +128,6 @@ def test_args_are_taken_from_a_file_and_from_the_environment(
         ({"recipe": "fixed_train", "args": None}, "required argument 'lr' is missing"),
         ({"recipe": "fixed_train", "args": {"lr": 1}, "name": "my-run"}, "a job has letters, digits and _"),
         ({"recipe": "fixed_trains"}, "no such recipe (did you mean 'fixed_train'?); there are: fixed_train"),
-        ({"recipe": "plants_classifier"}, "the cookbook plants is left out: ImportError: no rows"),
         ({"recipe": "fixed_train", "args": {"lr": 1}, "name": "fixed_train"}, "the recipe's own job"),
         ({"recipe": "fixed_train", "args": {"lr": 1, "note": "{{ env.A_TOKEN }}"}}, "value of $A_TOKEN"),
     ],
@@ -142,6 +141,20 @@ def test_what_makes_no_sense_is_said_in_our_words_with_the_file(
     said = project.refusal()
     assert words in said and f"src/{project.module}/defs/nightly/defs.yaml: " in said
     assert "do-not-tell" not in said
+
+
+def test_a_cookbook_that_is_left_out_costs_its_own_jobs_only_but_where_it_is_validated(
+    project: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = Discovered([BOOK], {"plants": "ImportError: no rows"})
+    monkeypatch.setattr(lookup, "installed", lambda: broken)
+    project.write({"recipe": "plants_classifier"})
+    project.write({"recipe": "fixed_train", "args": {"lr": 1}}, name="other")
+    jobs = {job.name for job in project.load().jobs or []}
+    assert "other" in jobs and "nightly" not in jobs
+    assert "nightly/defs.yaml: recipe = 'plants_classifier': no such recipe" in caplog.text
+    monkeypatch.setenv("DAGSTER_IS_DEFS_VALIDATION_CLI", "1")
+    assert "the cookbook plants is left out: ImportError: no rows" in project.refusal()
 
 
 def test_an_attribute_that_there_is_not_is_refused_before_anything_is_loaded(project: Project) -> None:
