@@ -16,6 +16,7 @@ from blut_assets.narrowing import UnknownName, chosen_of
 from blut_assets.recipes import Cookbook, Recipe, RecipeArgs
 from blut_assets.stages import Stage, stage_asset
 from blut_assets.testing import blut_instance
+from tests import scripted
 
 __all__ = ["blut_instance"]
 
@@ -158,6 +159,16 @@ def test_who_changes_the_definitions_gets_the_results_that_there_are(
         resources={"blut_handles": blut_assets.HANDLES},
     )
     assert dict(made(renamed, blut_instance)) == {"team/words/word": True, "team/shout/loud": True}
+
+
+def test_an_asset_with_a_prefix_has_its_epochs_itself(
+    blut_instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCRIPT", '{"epochs": 2}')
+    prefixed = dg.load_assets_from_modules([scripted], key_prefix="team")
+    result = dg.materialize(prefixed, instance=blut_instance, resources=scripted.RESOURCES)
+    keys = [event.asset_key for event in result.get_asset_observation_events()]
+    assert keys == [dg.AssetKey(["team", "test", "scripted"])] * 2
 
 
 def test_a_cookbook_alone_takes_what_others_made_last(blut_instance: dg.DagsterInstance) -> None:
