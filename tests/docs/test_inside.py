@@ -18,7 +18,7 @@ from blut_assets.recipes.args import args_of
 from tests.docs.pages import Block, blocks
 from tests.fresh import Fresh
 
-pytestmark = [pytest.mark.heavy, pytest.mark.slow, pytest.mark.e2e]
+pytestmark = [pytest.mark.heavy, pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(1800)]
 PAGE = "docs/inside-your-project.md"
 SCRIPTS = {"dg": "dagster_dg_cli.cli", "dagster": "dagster._cli"}
 CONDITION = "dg.AutomationCondition.cron_tick_passed('* * * * *')"
