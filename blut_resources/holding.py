@@ -18,6 +18,7 @@ from blut_resources.instance.instance import home_of
 from blut_resources.machine import liveness
 from blut_resources.payloads import orchestrator
 from blut_resources.runs import manifest
+from blut_resources.runs.files import manifest_path
 from blut_resources.runs.hang_up import end_on_hang_up
 from blut_resources.runs.removal import remove_files
 
@@ -51,7 +52,7 @@ def join(instance: dg.DagsterInstance, run: dg.DagsterRun, *, inner: bool = Fals
         hold_in(home_of(instance), run.run_id, inner=inner)
         if not inner:
             _watch(instance, run.run_id)
-    manifest.begin(home_of(instance), run, identity(instance), worker())
+    _begin(instance, run)
 
 
 def held() -> set[str]:
@@ -95,10 +96,16 @@ def _watch(instance: dg.DagsterInstance, run_id: str) -> None:
     listen(instance, run_id, hear)
 
 
+def _begin(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    home = home_of(instance)
+    if not manifest_path(home, run.run_id).exists():
+        manifest.begin(home, run, identity(instance), worker())
+
+
 def _note_start(instance: dg.DagsterInstance, run_id: str) -> None:
     run = instance.get_run_by_id(run_id)
     if run is not None:
-        manifest.begin(home_of(instance), run, identity(instance))
+        _begin(instance, run)
         show_under_its_job(instance, run)
 
 

@@ -16,7 +16,6 @@ from blut_resources.dagster_private.storage import PooledEventLog, PooledStorage
 from blut_resources.files.durable import file_lock
 from blut_resources.files.modes import follow_group, make_private
 from blut_resources.instance.damage import MAIN, refuse_emptied, told
-from blut_resources.store.results import SPEC
 
 HANDLES = "blut_handles"
 """The I/O manager of stage assets, whose handles are in their materializations."""
@@ -29,9 +28,8 @@ class EventLog(PooledEventLog):
     def kept(self, entry: dg.EventLogEntry) -> dg.EventLogEntry | None:
         """Returns an event without what nobody reads, or None if that is all of it.
 
-        The tags of log lines repeat the names of run, job and step. The output of a stage asset is without
-        the metadata of its materialization, which directly follows it: a picture among them weighs more than
-        all other events of a run. That a handle went through its I/O manager says nothing at all.
+        The tags of log lines repeat the names of run, job and step. That a handle went through its I/O
+        manager says nothing at all.
         """
         event = entry.dagster_event
         if event is None:
@@ -39,10 +37,7 @@ class EventLog(PooledEventLog):
         said: Any = event.event_specific_data
         if event.event_type in PASSED and said.manager_key == HANDLES and not said.metadata:
             return None
-        kept: dict[str, Any] = {"logging_tags": {}}
-        if event.event_type is dg.DagsterEventType.STEP_OUTPUT and SPEC in said.metadata:
-            kept["event_specific_data"] = said._replace(metadata={})
-        return entry._replace(dagster_event=event._replace(**kept))
+        return entry._replace(dagster_event=event._replace(logging_tags={}))
 
 
 class LockedSqliteStorage(PooledStorage):

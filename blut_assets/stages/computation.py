@@ -164,7 +164,7 @@ class Computation:
         metadata = {**known, reuse.REUSED: True, reuse.ORIGIN: dg.MetadataValue.dagster_run(hit.origin)}
         result = self._materialize(artifact, metadata, True, hit.event.metadata)
         if not (self._has_freshness() and self._is_newest(artifact)):
-            yield result
+            yield self._said_once(result)
             return
         yield from self._observed(artifact, result)
 
@@ -173,7 +173,21 @@ class Computation:
         observation.
         """
         result = self.result(artifact, seconds)
-        yield from [result] if self.findings.news else self._observed(artifact, result)
+        yield from [self._said_once(result)] if self.findings.news else self._observed(artifact, result)
+
+    def _said_once(self, result: dg.MaterializeResult[Any]) -> dg.MaterializeResult[Any]:
+        """Returns a result whose metadata goes into the event of its materialization alone.
+
+        What a result brings along itself, Dagster writes into the event of the step's output as well, and
+        pictures weigh more than all other events of a run.
+        """
+        self.context.add_asset_metadata(result.metadata or {})
+        return dg.MaterializeResult(
+            value=result.value,
+            data_version=result.data_version,
+            tags=result.tags,
+            check_results=result.check_results,
+        )
 
     def _observed(self, artifact: Artifact, result: dg.MaterializeResult[Any]) -> Iterator[Any]:
         tags = {**(result.tags or {}), DATA_VERSION_TAG: artifact.digest}

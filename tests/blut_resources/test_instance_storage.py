@@ -72,3 +72,15 @@ def test_dagsters_own_storage_reads_migrates_and_deletes_what_was_kept(home: Pat
     with open_instance() as instance:
         instance.upgrade()
         assert [entry.user_message for entry in instance.all_logs(run_id)] == said
+
+
+def test_what_a_result_shows_is_stored_once_by_whatever_storage(home: Path) -> None:
+    with dg.DagsterInstance.get() as instance:
+        for _ in range(2):
+            run_id = run(instance)
+            logs = instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_OUTPUT)
+            assert [entry.dagster_event.step_output_data.metadata for entry in logs] == [{}, {}]  # type: ignore[union-attr]
+    before = weight(home)
+    with dg.DagsterInstance.get() as instance:
+        run(instance)
+    assert weight(home) - before < 200_000
