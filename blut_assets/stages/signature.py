@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
+from blut_assets.deployment import RESOURCES as DEPLOYMENT
 from blut_assets.stages.partitions import element_of
 from blut_assets.stages.spec import StageConfig
 
@@ -44,6 +45,7 @@ def signature_of(function: Callable[..., Any]) -> Signature:
     for name in list(inspect.signature(function).parameters)[1:]:
         hint = hints.get(name)
         if resource := _resource(hint):
+            _refuse_other_name(where, name, hint)
             found.resources[name] = resource
         elif inspect.isclass(hint) and issubclass(hint, StageConfig):
             if name != "config":
@@ -66,3 +68,10 @@ def _resource(hint: Any) -> Any:
     if IS_RESOURCE in getattr(hint, "__metadata__", ()):
         return hint
     return dg.ResourceParam[hint] if inspect.isclass(hint) and issubclass(hint, RESOURCES) else None
+
+
+def _refuse_other_name(where: str, name: str, hint: Any) -> None:
+    """Refuse a resource of Blut's under a name that is not its key: nobody would give it."""
+    for key, kind in DEPLOYMENT.items():
+        if inspect.isclass(hint) and issubclass(hint, kind) and name != key:
+            raise TypeError(f"{where}: parameter {name!r} is a {kind.__name__}: call it `{key}`")

@@ -28,7 +28,7 @@ PLANTS = "plants"
 LEADERBOARD = f"""
 import dagster as dg
 key = dg.AssetKey(["{NAME}", "{RECIPE}_leaderboard"])
-with open_instance() as instance:
+with dg.DagsterInstance.get() as instance:
     event = instance.get_latest_materialization_event(key)
     print(event.asset_materialization.metadata["leaderboard"].value)
 """

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from blut_assets import BlutStore
 from blut_assets.artifacts import Artifact
 from blut_assets.deployment import declare
 from blut_assets.history.planning import plan
@@ -103,6 +104,11 @@ def test_what_is_none_of_these_is_refused() -> None:
     def misnamed(stage: Stage, settings: TextConfig) -> Text:
         raise NotImplementedError
 
+    def elsewhere(stage: Stage, store: BlutStore) -> Text:
+        raise NotImplementedError
+
+    with pytest.raises(TypeError, match="parameter 'store' is a BlutStore: call it `blut_store`"):
+        stage_asset(cookbook="taking", group="texts")(elsewhere)
     with pytest.raises(TypeError, match="parameter 'settings' is a TextConfig: call it `config`"):
         stage_asset(cookbook="taking", group="texts")(misnamed)
     with pytest.raises(TypeError, match=r"parameter 'counter'.*nor a resource \(a ConfigurableResource"):
@@ -115,6 +121,7 @@ import dagster as dg
 from dagster_aws.s3 import S3Resource
 from dagster_duckdb import DuckDBResource
 import blut_assets
+from blut_assets import BlutStore
 from blut_assets.artifacts import Artifact
 from blut_assets.stages import stage_asset
 from blut_resources.instance.instance import open_instance
@@ -144,7 +151,7 @@ defs = dg.Definitions(
         "s3": S3Resource(region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b"),
     },
 )
-with open_instance() as instance:
+with dg.DagsterInstance.get() as instance:
     made = defs.resolve_job_def("make").execute_in_process(instance=instance)
 print(made.output_for_node("others__table"))
 """
