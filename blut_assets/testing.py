@@ -56,13 +56,17 @@ def materialize(
     return dg.materialize([*assets, *given], instance=instance, resources=resources, **options)
 
 
-def provide(instance: dg.DagsterInstance, asset: str, artifact: Artifact, source: Path) -> Artifact:
+def provide(
+    instance: dg.DagsterInstance, asset: str, artifact: Artifact, source: Path, partition: str | None = None
+) -> Artifact:
     """Have an input as if its asset had been materialized, without running it.
 
     Args:
         asset: its key, such as ``mine/words``.
         artifact: its facts.
         source: the file or directory with its bytes; it is copied.
+        partition: which, of an asset with partitions; it belongs to the assets of `materialize` then, and
+            what is to run is said by the option ``selection``.
     """
     store = store_of(instance)
     copied = store.staging() / "copy"
@@ -70,5 +74,5 @@ def provide(instance: dg.DagsterInstance, asset: str, artifact: Artifact, source
     stored = artifact.stored_as(store.put(copied))
     metadata = {reuse.ARTIFACT: dg.MetadataValue.json(stored.model_dump(mode="json"))}
     key = dg.AssetKey(asset.split("/"))
-    instance.report_runless_asset_event(dg.AssetMaterialization(key, metadata=metadata))
+    instance.report_runless_asset_event(dg.AssetMaterialization(key, metadata=metadata, partition=partition))
     return stored

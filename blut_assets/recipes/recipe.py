@@ -240,9 +240,10 @@ class Recipe:
             ArgsError: naming each field, its value and what is allowed; or that it holds a secret of the
                 environment.
         """
+        partitions = self.partitions
         try:
             with typed_in(relative_to):
-                parsed = self.parse(args)
+                parsed = self.parse(args, (None,) if partitions is None else _first_and_last(partitions))
         except ArgsError as error:
             raise ArgsError("\n".join(f"{name}: {line}" for line in str(error).splitlines())) from None
         _refuse_name(name, self.name)
@@ -250,18 +251,38 @@ class Recipe:
         values = parsed.model_dump(mode="json") | {"limits": _plain(parsed.limits)}
         if found := revealed(values):
             raise ArgsError("\n".join(f"{name}: {self.name}: {line}" for line in found))
-        config = self.run_config(parsed)
         marks = {**(tags or {}), RECIPE_TAG: self.name}
+        config, told = self._fixed_config(parsed, values)
         return dg.define_asset_job(
             name,
             selection=dg.AssetSelection.assets(*[key for asset in self.assets for key in asset.keys]),
             config=config,
             tags=marks,
-            run_tags={**marks, **fixed_tags(values, config)},
+            run_tags={**marks, **told},
             metadata={"args": dg.MetadataValue.json(values), **(metadata or {})},
             executor_def=executor,
             **{"description": self.description, **options},
         )
+
+    def _fixed_config(self, args: RecipeArgs, values: Mapping[str, Any]) -> tuple[Any, dict[str, str]]:
+        """Returns the config of a job with fixed args, for each partition if there are any, and the tags of
+        its runs that tell the args.
+        """
+        partitions = self.partitions
+        if partitions is None:
+            config = self.run_config(args)
+            return config, fixed_tags(values, config)
+
+        def of(key: str) -> dict[str, Any]:
+            return self.run_config(args, typed_key(partitions, key))
+
+        def told(key: str) -> dict[str, str]:
+            return fixed_tags(values, of(key))
+
+        by_key: Any = dg.PartitionedConfig(
+            partitions, run_config_for_partition_key_fn=of, tags_for_partition_key_fn=told
+        )
+        return by_key, {}
 
     def template(self) -> dict[str, Any]:
         """Returns default args; first those that must be given, as ``<required>``."""
@@ -281,6 +302,16 @@ class Recipe:
         if info is None:
             return "see `blut recipe show`"
         return allowed_values(info) + (f" ({info.description})" if info.description else "")
+
+
+def _first_and_last(partitions: dg.PartitionsDefinition) -> list[str | None]:
+    """Returns the keys by which args are checked when definitions load; none where an instance has them."""
+    several = isinstance(partitions, dg.MultiPartitionsDefinition)
+    parts = [one.partitions_def for one in partitions.partitions_defs] if several else [partitions]
+    if any(isinstance(one, dg.DynamicPartitionsDefinition) for one in parts):
+        return []
+    keys = partitions.get_partition_keys()
+    return [*dict.fromkeys([*keys[:1], *keys[-1:]])]
 
 
 def _refuse_name(name: str, recipe: str) -> None:

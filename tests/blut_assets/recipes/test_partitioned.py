@@ -17,7 +17,7 @@ from blut_assets.cli.run import launching
 from blut_assets.discovery import Discovered
 from blut_assets.history import leaderboard
 from blut_assets.history.newest import newest
-from blut_assets.recipes import Recipe, RecipeArgs
+from blut_assets.recipes import ArgsError, Recipe, RecipeArgs
 from blut_assets.testing import blut_instance
 from sensors.corpus_watch import corpus_watch_sensor
 from sensors.policy.file import PolicyFile, parse
@@ -177,6 +177,25 @@ def test_its_job_has_the_form_of_args_and_partitions(blut_instance: dg.DagsterIn
     both = Recipe("both", "test", "x", RecipeArgs, [parted.day, parted.place], Artifact, lambda args: {})
     with pytest.raises(dg.DagsterInvalidDefinitionError, match="parted/day and parted/place have different"):
         both.job()
+
+
+def test_fixed_args_are_those_of_each_partition(
+    blut_instance: dg.DagsterInstance, sites: dict[str, Any]
+) -> None:
+    jobs = [
+        parted.CODEC.fixed("nightly", sites),
+        parted.TIER.fixed("tiers", {"root": "{partition.tier}"}),
+        parted.ADDED_RECIPE.fixed("others", {}),
+    ]
+    defs = assemble(Discovered([parted.COOKBOOK]))
+    job = dg.Definitions.merge(defs, dg.Definitions(jobs=jobs)).resolve_job_def("nightly")
+    tags = job.get_tags_for_partition_key("kyoto", None)
+    result = job.execute_in_process(instance=blut_instance, partition_key="kyoto", tags=tags)
+    assert result.asset_materializations_for_node("parted__place")[0].metadata["word"].value == "kyoto!"
+    (made,) = leaderboard.results(blut_instance, parted.CODEC, parted.CODEC.metric)  # type: ignore[arg-type]
+    assert made.partition == "kyoto" and made.args["root"] == sites["root"]
+    with pytest.raises(ArgsError, match="names a dimension that partitions do not have"):
+        parted.TIER.fixed("tiers", {"root": "{partition.town}"})
 
 
 def test_a_policy_is_for_one_partition_or_each(
