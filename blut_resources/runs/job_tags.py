@@ -3,6 +3,7 @@
 import dagster as dg
 
 from blut_resources.runs.intent import RECIPE_TAG
+from blut_resources.runs.settings import outdated
 
 
 def with_job_tags(context: dg.AssetExecutionContext) -> dg.DagsterRun:
@@ -12,8 +13,10 @@ def with_job_tags(context: dg.AssetExecutionContext) -> dg.DagsterRun:
     its recipe, nor its args.
     """
     run, said = context.run, context.job_def.run_tags
-    missing = {name: value for name, value in said.items() if name not in run.tags}
-    if not missing or RECIPE_TAG not in said:
+    if RECIPE_TAG not in said:
         return run
-    context.instance.add_run_tags(run.run_id, missing)
-    return run.with_tags({**run.tags, **missing})
+    missing = {name: value for name, value in said.items() if name not in run.tags}
+    added = {**missing, **outdated(run.run_config, run.tags, said)}
+    if added:
+        context.instance.add_run_tags(run.run_id, added)
+    return run.with_tags({**run.tags, **added}) if added else run

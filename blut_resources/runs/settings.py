@@ -37,6 +37,22 @@ def fixed_args(config: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, 
     return json.loads("".join(_parts(tags)))
 
 
+def outdated(config: Mapping[str, Any], tags: Mapping[str, str], said: Mapping[str, str]) -> dict[str, str]:
+    """Returns the tags that tell the args of a run anew, where its job has other ones by now.
+
+    A run without a config of its own takes that of its job when it starts: one that waited in a queue, or was
+    launched again from the UI with the tags of an earlier one, may find another.
+
+    Args:
+        tags: those of the run.
+        said: those of its job.
+    """
+    if config.get("ops") or ARGS_TAG not in said:
+        return {}
+    names = {name for name in (*tags, *said) if name.startswith(ARGS_TAG)}
+    return {name: said.get(name, "") for name in names if tags.get(name) != said.get(name, "")}
+
+
 def settings_of(config: Mapping[str, Any], tags: Mapping[str, str]) -> Mapping[str, Any]:
     """Returns what a run was told: the args that its job has fixed, or else its own config."""
     fixed = fixed_args(config, tags)

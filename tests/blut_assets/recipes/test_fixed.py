@@ -140,6 +140,23 @@ def test_a_run_without_the_tags_of_its_job_gets_them(instance: dg.DagsterInstanc
     assert manifest.read(manifest_path(home_of(instance), run.run_id))["recipe"] == "fixed_train"
 
 
+def test_a_run_that_starts_after_its_job_was_changed_tells_the_args_that_it_has(
+    instance: dg.DagsterInstance,
+) -> None:
+    """It waited in a queue, or was launched again with the tags of an earlier one."""
+    before, after = (
+        definitions(RECIPE.fixed("nightly", args)).resolve_job_def("nightly")
+        for args in ({"lr": 0.1, "note": "long " * 500}, {"lr": 0.2})
+    )
+    run = instance.create_run_for_job(before, run_config={}, tags=before.run_tags)
+    whole = RECIPE.run_config(RECIPE.parse({"lr": 0.1, "note": "long " * 500}))
+    kept = instance.create_run_for_job(before, run_config=whole, tags=before.run_tags)
+    for one in (run, kept):
+        assert execute_run(InMemoryJob(after), one, instance).success
+    told = [args_of(made) for one in (run, kept) if (made := instance.get_run_by_id(one.run_id))]
+    assert [(args or {})["lr"] for args in told] == [0.2, 0.1]
+
+
 def test_long_args_are_in_several_tags_that_a_database_takes() -> None:
     args = {"subjects": [f"subject-{number}" for number in range(500)], "note": "ä" * 300}
     tags = fixed_tags(args, {"ops": {}})
