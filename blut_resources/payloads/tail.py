@@ -24,6 +24,7 @@ from typing import Any
 
 import dagster as dg
 
+from blut_resources.instance.damage import is_of_database
 from blut_resources.machine.memory import size_text
 from blut_resources.payloads.events import MessageError, parse
 from blut_resources.text import one_line, output
@@ -111,6 +112,8 @@ class LineTail(dg.PipesMessageReader):
         try:
             self._handler.handle_message({"method": method, "params": params})
         except Exception as error:
+            if is_of_database(error):  # what cannot be kept was said well
+                raise
             words = one_line(f"{method}.params: not what the Pipes protocol has there ({error!r})")
             raise self.error(words) from None
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import sqlite3
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from dagster._core.pipes.context import PipesMessageHandler
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy.exc import OperationalError
 
 from blut_resources.payloads import tail as message_tail
 from blut_resources.payloads.events import MessageError, event_of, parse
@@ -85,6 +87,21 @@ def heard(path: Path, text: str) -> Iterator[dict[str, Any]]:
         yield from tail.events()
         while tail.behind:
             yield from tail.events()
+
+
+class Full:
+    """Takes no message, for the disk of its history is full."""
+
+    def handle_message(self, message: object) -> None:
+        raise OperationalError("INSERT", {}, sqlite3.OperationalError("database or disk is full"))
+
+
+def test_a_history_that_takes_nothing_is_no_fault_of_what_was_said(tmp_path: Path) -> None:
+    path = tmp_path / "messages"
+    path.write_text('{"method":"log","params":{"message":"hello"}}\n')
+    tail = MessageTail(path)
+    with tail.read_messages(Full()), pytest.raises(OperationalError, match="disk is full"):
+        list(tail.events())
 
 
 @settings(max_examples=300, deadline=None)
