@@ -130,7 +130,7 @@ def store_of(instance: dg.DagsterInstance) -> ArtifactStore:
     """Returns the artifact store that belongs to an instance; $BLUT_STORE puts it on another disk."""
     home = home_of(instance)
     if instance in _read_only:
-        return ArtifactStore(store_root(home))
+        return ArtifactStore(store_root(home), remembers=False)
     store = ArtifactStore(make_private(store_root(home)))
     note = _note(store, home)
     if not note.exists():

@@ -29,9 +29,16 @@ class StorePlaces:
     """Names the directories and takes the locks of a store under ``root``. Making one touches no disk."""
 
     root: Path
+    remembers: bool
 
-    def __init__(self, root: Path) -> None:
-        self.root = Path(root).absolute()
+    def __init__(self, root: Path, *, remembers: bool = True) -> None:
+        """Name the store; no disk is touched.
+
+        Args:
+            remembers: whether files that were compared are noted as such; a process that only reads changes
+                nothing.
+        """
+        self.root, self.remembers = Path(root).absolute(), remembers
 
     def staging(self) -> Path:
         """Returns a fresh empty directory on the store's filesystem, private to this process."""

@@ -51,13 +51,13 @@ class StoreRecords(StorePlaces):
         try:
             tree = self._listed(record)
             found = digest_files(tree.root, tree.names, {} if full else known)
-            if any(known.get(name) != hashed for name, hashed in found.items()):
+            if self.remembers and any(known.get(name) != hashed for name, hashed in found.items()):
                 save_index(record.stamps, known | found if record.partial else found)
             check_content(record, digest, tree.is_file, found)
         except StoreError as error:
             self._forget(digest, record)
             raise ArtifactDamaged(f"artifact {digest}: {error}") from error
-        if record.files is None:
+        if record.files is None and self.remembers:
             with contextlib.suppress(StoreError):
                 write_atomic(record.path, manifest(tree.is_file, found))
         self._remember(digest, record, tree, found)
@@ -88,13 +88,15 @@ class StoreRecords(StorePlaces):
 
     def _forget(self, digest: str, record: ManifestRecord) -> None:
         """Have the files looked at one by one again: bytes may have changed that no stamp betrays."""
+        if not self.remembers:
+            return
         with contextlib.suppress(OSError):
             self.note_path(digest).unlink(missing_ok=True)
             if record.external:
                 self.reference_note(record.location).unlink(missing_ok=True)
 
     def _remember(self, digest: str, record: ManifestRecord, tree: Tree, found: dict[str, Hashed]) -> None:
-        if len(tree.names) < MANY:
+        if len(tree.names) < MANY or not self.remembers:
             return
         names = tree.names if record.partial else None
         now = _looked(record.location, names, record.external)

@@ -1,5 +1,6 @@
 """Asks the questions of `blut doctor`, each answered by the code that a run would use."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Generator, Iterator
@@ -85,16 +86,28 @@ def _instance() -> Iterator[Finding]:
             store = store_of(instance)
             runs = instance.get_runs_count()
             place = store.root if store.root.exists() else home
-            disk = next(path for path in (place, *place.parents) if path.exists())
     except Exception as error:  # whatever it is, it is the answer
         remedy = f"make {home} readable, or export DAGSTER_HOME=/absolute/path of another directory"
         yield Finding("instance", "broken", f"{home}: {type(error).__name__}: {error}", remedy)
         return
-    yield Finding("instance", "ok", f"{home}, {runs} runs")
-    free = shutil.disk_usage(disk).free
+    there, other = _there(home), "export DAGSTER_HOME=/absolute/path of another directory"
+    if there.is_dir() and os.access(there, os.W_OK):
+        told = f"{runs} runs" if home.exists() else "which the first run makes"
+        yield Finding("instance", "ok", f"{home}, {told}")
+    elif home.is_dir():
+        remedy = f"make {home} writable to run something, or {other}"
+        yield Finding("instance", "missing", f"{home}, {runs} runs, can only be read", remedy)
+    else:
+        yield Finding("instance", "broken", f"{home}: cannot be made in {there}", other)
+    free = shutil.disk_usage(_there(place)).free
     remedy = "" if free > LEAST_FREE else "blut cache prune --dry-run, or BLUT_STORE=/path/on/another/disk"
     state = "missing" if remedy else "ok"
     yield Finding("store", state, f"{place}, {free / 1e9:.1f} GB free on its disk", remedy)
+
+
+def _there(path: Path) -> Path:
+    """Returns a directory, or the nearest above it that is there."""
+    return next(one for one in (path, *path.parents) if one.exists())
 
 
 def _modes() -> Iterator[Finding]:

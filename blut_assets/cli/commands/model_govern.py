@@ -35,7 +35,7 @@ def govern(
     check_name("name", name)
     check_alias(alias)
     authority = Authority(by, why)
-    with opened(write=True) as (registry, store):
+    with opened(write=not show) as (registry, store):
         if floors is not None:
             print(_pin(registry, store, name, alias, floors, authority))
         elif release:

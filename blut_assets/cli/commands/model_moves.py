@@ -85,7 +85,7 @@ def retire(
     from blut_assets.history.retention import freed_by_retiring
     from blut_resources.instance.instance import open_instance, store_of
 
-    with open_instance() as instance:
+    with open_instance(write=not dry_run) as instance:
         registry = ModelRegistry(store_of(instance).root / "registry")
         record = registry.retirable(model)
         freed = freed_by_retiring(instance, record)

@@ -66,7 +66,7 @@ def checkpoint_for(digest: bytes) -> Path:
 
 
 def _store() -> ArtifactStore:
-    return ArtifactStore(store_root(find_home()))
+    return ArtifactStore(store_root(find_home()), remembers=False)
 
 
 def _registry(store: ArtifactStore) -> ModelRegistry:

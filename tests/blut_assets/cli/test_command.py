@@ -251,7 +251,7 @@ def test_the_doctor_is_alarmed_by_a_broken_cookbook_and_an_unwritable_home(tmp_p
     assert done.returncode == 1
     assert "no_such_library" in rows["cookbook broken"]["found"] and rows["instance"]["state"] == "broken"
     assert "DAGSTER_HOME" in rows["instance"]["remedy"]
-    refused = run("jobs", DAGSTER_HOME=str(tmp_path / "file" / "home"))
+    refused = run("stage", "run", "lamquant/floor_registry", DAGSTER_HOME=str(tmp_path / "file" / "home"))
     assert refused.returncode == 1 and "Not a directory" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1, "no stack trace"
 
