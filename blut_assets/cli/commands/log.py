@@ -100,6 +100,7 @@ def _told(entry: Any) -> Event | None:
 
 
 def _said(event: Any) -> str:
+    from blut_assets.cli.run.lookup import check_word
     from blut_assets.history.failures import failed_words
 
     kind = event.event_type_value
@@ -115,8 +116,7 @@ def _said(event: Any) -> str:
         return f"{'reused' if reused and reused.value else 'made'} {digest}".rstrip()
     if kind == "ASSET_CHECK_EVALUATION":
         check = event.event_specific_data
-        word = "passed" if check.passed else "warns" if check.severity.value == "WARN" else "FAILED"
-        return f"check {check.check_name} {word}: {check.description or ''}"
+        return f"check {check.check_name} {check_word(check)}: {check.description or ''}"
     words = {"STEP_START": "begins", "STEP_UP_FOR_RETRY": "will be tried again"}
     plain = ("RUN_START", "RUN_SUCCESS", "RUN_FAILURE", "RUN_CANCELED", "RUN_CANCELING", "PIPELINE_")
     return words.get(kind) or (event.message if kind.startswith(plain) else "")

@@ -191,9 +191,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
         shown = [{**a, "digest": a["digest"][:12], "facts": _short(a["facts"])} for a in found["artifacts"]]
         lines += ["", columns([{k: v for k, v in a.items() if k != "path"} for a in shown])]
     for check in found["checks"]:
-        lines.append(
-            f"check {check['check']}: {'passed' if check['passed'] else 'FAILED'} {check['why']}".rstrip()
-        )
+        lines.append(f"check {check['check']}: {check['result']} {check['why']}".rstrip())
     return lines
 
 

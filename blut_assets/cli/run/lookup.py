@@ -83,4 +83,13 @@ def checks_of(instance: dg.DagsterInstance, run_id: str) -> list[dict[str, Any]]
         event.event_specific_data
         for event in _events(instance, run_id, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
     ]
-    return [{"check": c.check_name, "passed": c.passed, "why": c.description or ""} for c in data]
+    return [
+        {"check": c.check_name, "passed": c.passed, "result": check_word(c), "why": c.description or ""}
+        for c in data
+    ]
+
+
+def check_word(check: Any) -> str:
+    """Returns ``passed``, ``warns`` or ``FAILED``."""
+    warns = check.severity == dg.AssetCheckSeverity.WARN
+    return "passed" if check.passed else "warns" if warns else "FAILED"

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import dagster as dg
 
+from blut_assets.cli.run.lookup import check_word
 from blut_assets.history.failures import STOPPED, cause_of, failed_by_check
 from blut_assets.stages import reuse
 from blut_assets.stages.spec import StageSpec, specs_of
@@ -91,5 +92,4 @@ def _facts(event: reuse.Became, spec: StageSpec) -> str:
 
 def check_line(check: Any) -> str:
     """Returns what a check that did not pass says, in one line."""
-    word = "warns" if check.severity == dg.AssetCheckSeverity.WARN else "failed"
-    return f"check {check.check_name} {word}: {check.description or ''}".rstrip(" :")
+    return f"check {check.check_name} {check_word(check).lower()}: {check.description or ''}".rstrip(" :")

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
+from blut_assets.cli.run.lookup import checks_of
 from blut_assets.cli.run.report import check_line
 from blut_assets.stages import Notice, Seen, Stage, StageConfig, none_refused, stage_asset
 from blut_assets.stages.notices import HELD, noticed
@@ -90,6 +91,8 @@ def test_a_computed_and_a_reused_result_are_looked_at_and_nothing_is_stopped(
         assert "nobody could look: KeyError: 'figures'" in (checks["readable"].description or "")
         assert checks["containment_held"].passed, "it needed no process"
         assert len(result.asset_materializations_for_node("test__counted")) == 1
+    told = {one["check"]: one["result"] for one in checks_of(blut_instance, result.run_id)}
+    assert told == {"rows_refused": "warns", "readable": "warns", "containment_held": "passed"}
     assert {one.check_name: one.passed for one in run(blut_instance, 0).get_asset_check_evaluations()} == {
         "rows_refused": True,
         "readable": False,
