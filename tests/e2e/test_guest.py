@@ -248,8 +248,9 @@ def test_what_dg_scaffolds_is_loaded_and_dg_has_nothing_to_complain_of(home: Pat
         f"    return dg.Definitions(resources={{'blut_store': BlutStore(root='{tmp_path}/elsewhere')}})\n"
     )
     assert '"scaffolded"' in dg_command("list", "defs", "--json")
-    script = "import sys; from blut_assets.cli import main; sys.argv[0] = 'blut'; main()"
-    command = [sys.executable, "-c", script, "doctor"]
+    script = "from pathlib import Path; from blut_assets.cli.app import root; root();"
+    script += "from blut_resources.instance.home import store_root; print(store_root(Path('/home')))"
+    command = [sys.executable, "-c", script]
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert f"{tmp_path}/elsewhere" in done.stdout, "its commands look where its runs write"
 
