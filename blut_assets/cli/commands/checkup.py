@@ -83,9 +83,8 @@ def _instance() -> Iterator[Finding]:
         return
     try:
         with open_instance(write=False) as instance:
-            store = store_of(instance)
+            place = store_of(instance).root
             runs = instance.get_runs_count()
-            place = store.root if store.root.exists() else home
     except Exception as error:  # whatever it is, it is the answer
         remedy = f"make {home} readable, or export DAGSTER_HOME=/absolute/path of another directory"
         yield Finding("instance", "broken", f"{home}: {type(error).__name__}: {error}", remedy)
