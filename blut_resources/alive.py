@@ -36,6 +36,12 @@ OWN_S = 20.0
 """What of it is for the run itself, when its payloads have ended."""
 DIED = "The process of this run died. Run the same command again to resume."
 
+LAUNCHED = (
+    *(dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING),
+    *(dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING),
+)
+"""States of a run that somebody is to execute, or does."""
+
 _reaped: set[str] = set()
 """Runs at whose first step here this process looked for dead ones."""
 
@@ -161,10 +167,13 @@ def cancel_run(
 
     Raises:
         StoreError: the run cannot be told how long.
-        OutOfReach: it works on another machine or in another container; nothing was changed.
+        OutOfReach: it works on another machine or in another container, and nothing was changed; or another
+            project's process works for it, which Dagster cannot reach either.
     """
     if run.is_finished:
         return f"run {run.run_id[:8]} has ended already: {run.status.value}"
+    if not gone and run.status in LAUNCHED and not (_alive(instance) / run.run_id).exists():
+        return _cancel_by_dagster(instance, run)
     hidden = out_of_sight(instance, run.run_id)
     if hidden and not gone:
         raise OutOfReach(
@@ -185,6 +194,27 @@ def cancel_run(
         instance.report_run_canceled(again)
         free_slots(instance, run.run_id)
     return f"run {run.run_id[:8]} is cancelled; {how}"
+
+
+def _cancel_by_dagster(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+    """Have a run that no process of Blut works for ended by whatever has queued or launched it."""
+    name = run.run_id[:8]
+    try:
+        asked, why = instance.run_coordinator.cancel_run(run.run_id), "it does not know its process"
+    except Exception as error:  # a code server that is gone, a launcher's own errors
+        asked, why = False, f"{type(error).__name__}: {error}".splitlines()[0]
+    if not asked:
+        raise OutOfReach(
+            f"run {name}: no process of Blut works for it, and Dagster cannot end it from here ({why}): end"
+            f" it where it was launched, or type `blut cancel {name} --gone` if nothing works for it any more"
+        )
+    deadline = time.monotonic() + CANCEL_S
+    while time.monotonic() < deadline:
+        again = instance.get_run_by_id(run.run_id)
+        if again is None or again.is_finished:
+            return f"run {name} is cancelled; Dagster ended it, since no process of Blut worked for it"
+        time.sleep(0.1)
+    return f"Dagster was asked to end run {name}, and its process has not ended yet"
 
 
 def _end(instance: dg.DagsterInstance, run_id: str, patience_s: float) -> str:

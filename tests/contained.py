@@ -10,6 +10,7 @@ from blut_assets.artifacts import Artifact
 from blut_assets.recipes import Cookbook, Recipe, RecipeArgs
 from blut_assets.stages import Footprint, Stage, StageConfig, Steps, stage_asset
 from blut_assets.stages.handles import HANDLES
+from blut_resources.alive import hold_run
 from sensors.reaper import reaper
 
 PAYLOAD = "tests.payloads.trains"
@@ -95,10 +96,11 @@ def _configure(args: Args) -> dict[str, StageConfig]:
 
 
 @dg.asset(key_prefix="contained", pool="one-at-a-time")
-def pooled() -> None:
-    """Nothing of Blut: takes a slot of a pool and sits there."""
-    Path(os.environ["TRAINS_POOLED"]).touch()
-    time.sleep(300)
+def pooled(context: dg.AssetExecutionContext) -> None:
+    """No stage: takes a slot of a pool and sits there."""
+    with hold_run(context):
+        Path(os.environ["TRAINS_POOLED"]).touch()
+        time.sleep(300)
 
 
 CHAIN = [raw, trained, judged]

@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 import sqlalchemy
 
-from blut_resources.alive import reap_dead_runs
+from blut_resources.alive import OutOfReach, cancel_run, reap_dead_runs
 from blut_resources.holding import _held, held, hold_in, launch_here, let_go
 from blut_resources.instance.instance import open_instance
 from blut_resources.machine import liveness
@@ -46,6 +46,29 @@ def test_what_nobody_of_blut_has_marked_is_left_to_dagsters_own_monitoring(home:
         assert reap_dead_runs(instance) == []
         again = instance.get_run_by_id(made.run_id)
         assert again is not None and again.status.value == status
+
+
+def test_a_run_of_others_is_ended_by_dagster_or_not_at_all(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_instance() as instance:
+        made = instance.create_run_for_job(JOB, status=dg.DagsterRunStatus.STARTED)
+        with pytest.raises(OutOfReach, match=f"end it where it was launched, or .*{made.run_id[:8]} --gone"):
+            cancel_run(instance, made)
+        working = instance.get_run_by_id(made.run_id)
+        assert working is not None and not working.is_finished
+
+        def ended(run_id: str) -> bool:
+            instance.report_run_canceled(made)
+            return run_id == made.run_id
+
+        with monkeypatch.context() as patch:
+            patch.setattr(instance.run_launcher, "terminate", ended)
+            assert "Dagster ended it" in cancel_run(instance, working)
+        lost = instance.create_run_for_job(JOB, status=dg.DagsterRunStatus.STARTED)
+        assert "is cancelled" in cancel_run(instance, lost, gone=True)
+        gone = instance.get_run_by_id(lost.run_id)
+        assert gone is not None and gone.status is dg.DagsterRunStatus.CANCELED
 
 
 @pytest.mark.parametrize("status", ["NOT_STARTED", "STARTED"])

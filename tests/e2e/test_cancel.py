@@ -257,7 +257,7 @@ def test_a_run_is_named_by_the_beginning_of_its_id(scene: Scene) -> None:
 
 
 def test_a_slot_of_a_pool_is_free_after_its_holder_was_killed(scene: Scene) -> None:
-    """Also where no step of the run was Blut's."""
+    """Also where no step of the run was a stage."""
     with scene.instance() as instance:
         instance.event_log_storage.set_concurrency_slots("one-at-a-time", 1)
     reached = scene.root / "reached"
