@@ -34,6 +34,7 @@ SUBJECTS: Mapping[str, str] = {
     "blut_assets/cli/test_completion.py": "blut_assets/cli/shell/completion.py",
     "blut_assets/recipes/test_fixed.py": "blut_assets/recipes/recipe.py",
     "blut_assets/recipes/test_like.py": "blut_assets/recipes/args.py",
+    "blut_assets/stages/test_freshness.py": "blut_assets/stages/computation.py",
     "blut_assets/recipes/test_partitioned.py": "blut_assets/recipes/recipe.py",
     "blut_assets/versions/test_moves.py": "blut_assets/versions/graph.py",
     # a unit and its supervisor, by what happens to them
