@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
-from dagster._core.execution import context_creation_job
 
 from blut_resources.dagster_private.names import RECORD
 
@@ -15,24 +14,19 @@ from blut_resources.dagster_private.names import RECORD
 def console_goes_to(handler: logging.Handler) -> Iterator[None]:
     """Let the runs inside the block report to ``handler``, and nowhere else on the terminal.
 
-    A job's own loggers are used only where its run config names them, and a recipe's has no place for that;
-    and Dagster's default ones come from a function whose name is looked up in one module. When it changes,
-    look at where ``dagster._core.execution.context_creation_job`` calls ``default_system_loggers``.
+    A job's own loggers are used only where its run config names them, and the UI would show that config, and
+    run it again. So Dagster's default logger, which is public, gets another function for the time being.
+    When it changes, look at ``default_system_loggers`` in ``dagster._loggers``.
     """
-
-    @dg.logger
-    def console(_: dg.InitLoggerContext) -> logging.Logger:
-        own = logging.Logger("blut")
-        own.addHandler(handler)
-        return own
-
-    place: Any = context_creation_job
-    before = place.default_system_loggers
-    place.default_system_loggers = lambda *_: [(console, {})]
+    own = logging.Logger("blut")
+    own.addHandler(handler)
+    default: Any = dg.colored_console_logger
+    before = default._logger_fn
+    default._logger_fn = lambda _: own
     try:
         yield
     finally:
-        place.default_system_loggers = before
+        default._logger_fn = before
 
 
 def said_in(record: logging.LogRecord) -> Mapping[str, Any]:
