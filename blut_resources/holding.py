@@ -14,6 +14,7 @@ from blut_resources.dagster_private.listening import listen
 from blut_resources.dagster_private.origin import show_under_its_job
 from blut_resources.dagster_private.steps import worker
 from blut_resources.files.durable import file_lock
+from blut_resources.files.modes import follow_group
 from blut_resources.instance.instance import home_of
 from blut_resources.machine import liveness
 from blut_resources.payloads import orchestrator
@@ -62,6 +63,7 @@ def held() -> set[str]:
 
 def hold_in(home: Path, run_id: str, *, inner: bool = False) -> None:
     """Show that this process works for a run of the instance in ``home``."""
+    follow_group(home)
     orchestrator.above(liveness.this_process().pid)
     end_on_hang_up()
     others = [liveness.process(pid)] if (pid := worker()) else []
