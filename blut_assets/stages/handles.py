@@ -22,9 +22,13 @@ GIVEN_TAG = "blut/given"
 """Of a run: by the name of an asset, the artifact that stands for what it made last."""
 
 
-def given_tags(given: Mapping[dg.AssetKey, Artifact]) -> dict[str, str]:
-    """Returns the tags of a run in which these artifacts stand for what their assets made last."""
-    handles = {key.to_user_string(): one.model_dump(mode="json") for key, one in given.items()}
+def given_tags(given: Mapping[str, Artifact]) -> dict[str, str]:
+    """Returns the tags of a run in which these artifacts stand for what their assets made last.
+
+    Args:
+        given: by the name of the asset, with a partition of it as `part` calls it.
+    """
+    handles = {name: one.model_dump(mode="json") for name, one in given.items()}
     return {GIVEN_TAG: json.dumps(handles)} if handles else {}
 
 

@@ -17,6 +17,7 @@ from blut_assets.stages.findings import Findings
 from blut_assets.stages.footprints import Kind, peaks_before
 from blut_assets.stages.limits import LimitsConfig
 from blut_assets.stages.memory_limit import ChosenLimits, choose
+from blut_assets.stages.partitions import partition_of
 from blut_assets.stages.recording import RunRecorder
 from blut_assets.stages.reported import reported
 from blut_assets.stages.spec import StageSpec
@@ -153,7 +154,9 @@ class PayloadRunner:
         number, metrics = event["epoch"], finite(event["metrics"])
         self._tell("epoch", number, metrics)
         return dg.AssetObservation(
-            self.context.asset_key, metadata={"epoch": number, **metrics} | {"epoch": number}
+            self.context.asset_key,
+            partition=partition_of(self.context),
+            metadata={"epoch": number, **metrics} | {"epoch": number},
         )
 
     def _tell(self, unit: str, number: Any, values: dict[str, Any]) -> None:

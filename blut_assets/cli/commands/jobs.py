@@ -51,6 +51,7 @@ def jobs(
 
 def _row(instance: "dg.DagsterInstance", record: Any) -> dict[str, Any]:
     from blut_assets.cli.run.lookup import title_of
+    from blut_assets.history.partitions import partition_of_run
 
     run = record.dagster_run
     end = record.end_time if run.is_finished else None
@@ -58,6 +59,7 @@ def _row(instance: "dg.DagsterInstance", record: Any) -> dict[str, Any]:
         "id": run.run_id,
         "state": run.status.value.lower(),
         "recipe": title_of(run),
+        "partition": str(partition_of_run(run.tags) or ""),
         "started": record.start_time or record.create_timestamp.timestamp(),
         "seconds": end - record.start_time if end and record.start_time else None,
         "progress": _progress(instance, run),
@@ -99,7 +101,7 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": row["id"][:8],
         "state": row["state"],
-        "recipe": row["recipe"],
+        "recipe": f"{row['recipe']}[{row['partition']}]" if row["partition"] else row["recipe"],
         "age": ago(row["started"]),
         "took": took,
         "progress": textwrap.shorten(row["progress"], 100, placeholder=" …"),

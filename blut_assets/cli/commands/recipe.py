@@ -56,6 +56,8 @@ def show_recipe(name: Name, as_json: AsJson = False) -> None:
     takes = ", ".join(one["inputs"]) or "nothing"
     about = f"cookbook {one['cookbook']}, backend {one['backend']}, takes {takes}"
     lines = [f"{one['name']}: {one['description']}", "", about, "", columns(one["arguments"])]
+    if one["partitions"]:
+        lines[3:3] = [f"runs for one partition at a time: {one['partitions']}"]
     lines[1:1] = [f"It needs {extra.told}" for extra in lacking(one["extras"])]
     lines += ["", f"makes {one['output']}:", *(f"  {asset}" for asset in one["assets"])]
     typer.echo("\n".join(lines))

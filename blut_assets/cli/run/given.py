@@ -4,6 +4,7 @@ Nothing is materialized for the asset above: what it last made stays that. The r
 inputs' digests what it was made of.
 """
 
+import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ import dagster as dg
 
 from blut_assets.artifacts import Artifact
 from blut_assets.stages import reuse
+from blut_assets.stages.partitions import part
 from blut_assets.stages.spec import StageSpec
 from blut_assets.terminal.output import failed, wrong
 from blut_resources.files.digest import digest_path
@@ -22,25 +24,44 @@ from blut_resources.store.artifacts import ArtifactStore, StoreError
 from blut_resources.store.holding import holding
 
 STDIN = "-"
-Given = Mapping[dg.AssetKey, Artifact]
+Given = Mapping[str, Artifact]
+"""By the name of an asset, or of a partition of it."""
+OF_PARTITION = re.compile(r"(\w+)\[(.*?)\]=(.*)", re.DOTALL)
 
 
 def given_inputs(instance: dg.DagsterInstance, spec: StageSpec, words: Sequence[str]) -> Given:
-    """Returns the artifacts that ``NAME=PATH`` or ``NAME=-`` stand for; else ends the command."""
-    store, found = store_of(instance), dict[dg.AssetKey, Artifact]()
-    if [word.partition("=")[2] for word in words].count(STDIN) > 1:
+    """Returns the artifacts that ``NAME=PATH`` or ``NAME=-`` stand for; else ends the command.
+
+    Of an input that takes several partitions each is given by itself, as ``NAME[KEY]=PATH``.
+    """
+    store, found = store_of(instance), dict[str, Artifact]()
+    parsed = [_parsed(spec, word) for word in words]
+    if [path for _, _, path in parsed].count(STDIN) > 1:
         wrong("--input: standard input can be one of the inputs only; give paths for the others")
-    for word in words:
-        name, equals, path = word.partition("=")
-        if not equals or not path:
-            wrong(f"--input {word}: write NAME=PATH, or NAME=- for standard input")
-        if name not in spec.inputs:
-            names = ", ".join(spec.inputs) or "none: it takes no input"
-            wrong(f"--input {word}: {spec.key.to_user_string()} has no input {name!r}; there are {names}")
-        if spec.inputs[name] in found:
+    for word, (name, key, path) in zip(words, parsed, strict=True):
+        asset = spec.inputs[name].to_user_string()
+        called = asset if key is None else part(asset, key)
+        if called in found:
             wrong(f"--input {word}: {name} is given twice")
-        found[spec.inputs[name]] = _artifact(instance, store, spec, name, path)
+        found[called] = _artifact(instance, store, spec, name, path)
     return found
+
+
+def _parsed(spec: StageSpec, word: str) -> tuple[str, str | None, str]:
+    """Returns the input, the partition of it if it takes several, and the path that a word names."""
+    if (match := OF_PARTITION.fullmatch(word)) and match[1] in spec.several:
+        name, key, path = match[1], match[2], match[3]
+    else:
+        name, _, path = word.partition("=")
+        key = None
+    if not name or not path:
+        wrong(f"--input {word}: write NAME=PATH, or NAME=- for standard input")
+    if name not in spec.inputs:
+        names = ", ".join(spec.inputs) or "none: it takes no input"
+        wrong(f"--input {word}: {spec.key.to_user_string()} has no input {name!r}; there are {names}")
+    if key is None and name in spec.several:
+        wrong(f"--input {word}: {name} takes several partitions: write {name}[KEY]=PATH for each of them")
+    return name, key, path
 
 
 def _artifact(

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+import dagster as dg
+
 from blut_assets.discovery import Discovered
 from blut_assets.recipes import Cookbook, Recipe
 from blut_assets.recipes.args import allowed_values
+from blut_assets.stages.partitions import listed
 from blut_assets.stages.spec import StageSpec, spec_of
 
 Described = dict[str, Any]
@@ -37,8 +40,20 @@ def _recipe(recipe: Recipe, cookbook: Cookbook) -> Described:
         "arguments": arguments(recipe.args, recipe.template()),
         "schema": recipe.args.model_json_schema(),
         "template": recipe.template(),
+        "partitions": _partitions(recipe.partitions),
         "assets": [key.to_user_string() for asset in recipe.assets for key in asset.keys],
     }
+
+
+def _partitions(partitions: dg.PartitionsDefinition | None) -> str:
+    """Says in words which partitions a recipe has; empty for none."""
+    if partitions is None:
+        return ""
+    if isinstance(partitions, dg.StaticPartitionsDefinition):
+        return listed(partitions.get_partition_keys())
+    return (
+        "those that were added" if isinstance(partitions, dg.DynamicPartitionsDefinition) else str(partitions)
+    )
 
 
 def _stages(cookbook: Cookbook) -> Sequence[Described]:

@@ -42,7 +42,7 @@ def blut(*words: str) -> Result:
     return CliRunner().invoke(app, words, prog_name="blut")
 
 
-def rows(*words: str) -> list[dict[str, Any]]:
+def rows(*words: str) -> Any:
     given = blut(*words, "--json")
     assert given.exit_code in (0, 1), given.output
     return json.loads(given.stdout)
@@ -103,6 +103,19 @@ def test_the_command_line_runs_one_several_or_all(
     single = blut("stage", "run", "parted/codec", "--partition", ODD, "--output", str(tmp_path / "copy"))
     assert single.exit_code == 0, single.output
     assert (tmp_path / "copy" / "word").read_text() == f"{ODD}! and common"
+    other = {
+        a["asset"]: a["path"]
+        for a in rows("results", newest(blut_instance, [parted.CODEC])[0].run)["artifacts"]
+    }
+    given = ("stage", "run", "parted/report", "--output", str(tmp_path / "given"))
+    assert (
+        "codec takes several partitions: write codec[KEY]=PATH" in blut(*given, "--input", "codec=x").stderr
+    )
+    taken = blut(*given, "--input", f"codec[{ODD}]={other['parted/codec']}")
+    assert taken.exit_code == 0, taken.output
+    said = (tmp_path / "given" / "word").read_text()
+    assert f"{ODD}: {Path(other['parted/codec'], 'word').read_text()}" in said
+    assert {job["partition"] for job in rows("jobs") if job["recipe"] == "parted_codec"} == {*KEYS}
     one = newest(blut_instance, [parted.CODEC])
     assert {(n.partition, n.ended) for n in one} == {(key, "succeeded") for key in KEYS}
     assert f"[{ODD}]" in blut("results", one[0].run).stdout or one[0].partition != ODD
