@@ -102,6 +102,11 @@ def old(home: Path) -> str:
     return run_id
 
 
+def nothing(home: Path) -> str:
+    """No home yet."""
+    return ""
+
+
 def unwritable(make: Callable[[Path], str]) -> Callable[[Path], str]:
     """The same, where nobody can write; it is Anna's."""
 

@@ -5,10 +5,11 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 from typer.main import get_command
 
@@ -19,11 +20,13 @@ from tests.e2e.box import BLUT
 from tests.forked import RUN, server
 from tests.lacking import lacking
 from tests.neighbours.asked import ASKED, ELSEWHERE, EMPTY, LISTED, REFUSED, TOLD
-from tests.neighbours.homes import ANNA, BY_ANNA, MADE, STOCK, with_yaml
+from tests.neighbours.homes import ANNA, BY_ANNA, MADE, STOCK, nothing, with_yaml
+from tests.neighbours.postgres import on_postgres, postgres
 from tests.neighbours.toy import install
 
 ALL_ARE_ASKED_IN = "plain"
 QUICK = ("plain", "of another project", "read only", "that is not there")
+ON_POSTGRES = "on Postgres"
 NOWHERE = "that is not there"
 LONGEST = 25
 """Lines in which a command says why it did nothing."""
@@ -45,30 +48,30 @@ def root() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def quick(root: Path) -> dict[str, Told]:
     """What each command did in these homes: its status, what it said, the files that it changed."""
-    return _asked(root, QUICK)
+    return _asked(root, {name: MADE.get(name, nothing) for name in QUICK})
 
 
 @pytest.fixture(scope="module")
 def slow(root: Path) -> dict[str, Told]:
     """The same in all others."""
-    return _asked(root, [name for name in MADE if name not in QUICK])
+    return _asked(root, {name: make for name, make in MADE.items() if name not in QUICK})
 
 
-def _asked(root: Path, names: Iterable[str]) -> dict[str, Told]:
+def _asked(root: Path, homes: Mapping[str, Callable[[Path], str]]) -> dict[str, Told]:
     orders, asked = [], []
-    for name in names:
+    for name, make in homes.items():
         place = root / f"place {name}"
         scratch = place / "scratch"
         scratch.mkdir(parents=True)
         scratch.chmod(0o777)
         (scratch / "rows.jsonl").write_text('{"instruction": "Say a.", "output": "a"}\n')
-        run_id = MADE[name](place / name) if name in MADE else ""
+        run_id = make(place / name)
         for command, one in ASKED.items():
             if name == NOWHERE and command not in EMPTY:
                 continue
             if not one.everywhere and name != ALL_ARE_ASKED_IN:
                 continue
-            words = one.words.format(run=run_id, scratch="{scratch}").split() if name in MADE else []
+            words = one.words.format(run=run_id, scratch="{scratch}").split() if run_id else []
             env = {
                 **{key: os.environ[key] for key in ("PATH", "LANG", "BLUT_LEASES") if key in os.environ},
                 "HOME": str(scratch),
@@ -84,9 +87,10 @@ def _asked(root: Path, names: Iterable[str]) -> dict[str, Told]:
             )
             asked.append((name, command))
     (root / "orders").write_text(json.dumps(orders))
+    found_first = filter(None, [os.environ.get("PYTHONPATH")])
     env = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(root / "site"), str(REPOSITORY)]),
+        "PYTHONPATH": os.pathsep.join([str(root / "site"), str(REPOSITORY), *found_first]),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     words = ["-m", "tests.neighbours.every", str(root / "orders"), str(root / "results")]
@@ -122,7 +126,7 @@ def _faults(name: str, told: Told) -> Iterator[str]:
             yield f"{command}: status {status}, and says {len(said.splitlines())} lines: {last}"
         if changed and (read_only or not one.writes):
             yield f"{command}: changed {changed[:5]}"
-        if name in STOCK and "dagster.yaml" in changed:
+        if name in (*STOCK, ON_POSTGRES) and "dagster.yaml" in changed:
             yield f"{command}: changed somebody's dagster.yaml"
         if not result["runs"]:
             yield f"{command}: changed the state of somebody's run"
@@ -145,10 +149,30 @@ def test_a_command_of_its_own_process_opens_a_home_with_a_storage_of_dagsters(ro
     """Nothing is imported yet there, and what puts imports off must not meet Dagster's own."""
     with_yaml(root / "fresh")
     yaml = (root / "fresh" / "dagster.yaml").read_text()
-    env = {**os.environ, "DAGSTER_HOME": str(root / "fresh"), "HOME": str(root)}
-    env["PYTHONPATH"] = os.pathsep.join([str(root / "site"), str(REPOSITORY)])
-    env["BLUT_COOKBOOKS"] = "neighbour"
     for words, expected in ((["jobs"], "success"), (["stage", "run", "neighbour/line"], "1 computed")):
-        done = subprocess.run([*BLUT, *words], env=env, cwd=root, capture_output=True, text=True)
+        done = _fresh(root, root / "fresh", *words)
         assert done.returncode == 0 and expected in done.stdout, done.stdout + done.stderr
     assert (root / "fresh" / "dagster.yaml").read_text() == yaml
+
+
+def _fresh(root: Path, home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    found_first = filter(None, [os.environ.get("PYTHONPATH")])
+    path = os.pathsep.join([str(root / "site"), str(REPOSITORY), *found_first])
+    env = {**os.environ, "DAGSTER_HOME": str(home), "HOME": str(root), "PYTHONPATH": path}
+    env["BLUT_COOKBOOKS"] = "neighbour"
+    return subprocess.run([*BLUT, *words], env=env, cwd=root, capture_output=True, text=True)
+
+
+@pytest.mark.heavy
+def test_nor_by_a_history_in_postgres(root: Path) -> None:
+    with postgres(root / "postgres") as port:
+        found = _asked(root, {ON_POSTGRES: lambda home: on_postgres(home, port)})[ON_POSTGRES]
+        faults = list(_faults(ON_POSTGRES, found))
+        assert not faults, "\n" + "\n".join(faults)
+        home = root / f"place {ON_POSTGRES}" / ON_POSTGRES
+        for expected in ("1 computed", "1 reused"):
+            done = _fresh(root, home, "stage", "run", "neighbour/line")
+            assert done.returncode == 0 and expected in done.stdout, done.stdout + done.stderr
+        with dg.DagsterInstance.from_config(str(home)) as instance:
+            assert {run.status for run in instance.get_runs()} == {dg.DagsterRunStatus.SUCCESS}
+        assert not (home / "history").exists(), "all of it is in the database"
