@@ -41,7 +41,7 @@ API: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "Recipes and cookbooks": {
         "blut_assets.recipes": (
-            *("Recipe", "RecipeArgs", "Metric", "Cookbook", "config_from", "like"),
+            *("Recipe", "RecipeArgs", "Metric", "Cookbook", "config_from", "like", "variant"),
             "ArgsError",
         ),
         "blut_assets.paths": ("AsPath",),
