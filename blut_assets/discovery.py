@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
@@ -86,7 +87,7 @@ def discover(found: Iterable[EntryPoint] | None = None, check: Check = len) -> D
     errors: list[tuple[EntryPoint, BaseException]] = []
     for point in points:
         try:
-            book, place = (function := point.load())(), place_of(function)
+            book, place = _brought(point)
             if faults := [*faults_alone(book), *_name_taken(book, loaded.cookbooks)]:
                 loaded.left_out[_name(point, points)] = placed("\n".join(faults), place)
             else:
@@ -100,6 +101,15 @@ def discover(found: Iterable[EntryPoint] | None = None, check: Check = len) -> D
     for name, lines in loaded.left_out.items():
         _warn(name, lines)
     return loaded.without({}, check)
+
+
+def _brought(point: EntryPoint) -> tuple[Any, str]:
+    """Returns what an entry point brings, and where it is declared."""
+    if not ((said := EntryPoint.pattern.match(point.value)) and said.group("attr")):
+        wanted = "it is to name a function of a module, as in package:cookbook"
+        raise ValueError(f"its entry point is {point.value!r}: {wanted}")
+    with contextlib.redirect_stdout(sys.stderr):  # standard output is for what a command was asked
+        return (function := point.load())(), place_of(function)
 
 
 def _name(point: EntryPoint, points: Sequence[EntryPoint]) -> str:

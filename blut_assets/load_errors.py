@@ -29,9 +29,17 @@ def told(error: BaseException) -> str:
     """Returns an error with its causes in one line."""
     words, cause = [], error
     while cause is not None:
-        words.append(f"{type(cause).__name__}: {cause}")
+        words.append(f"{type(cause).__name__}: {_said(cause)}")
         cause = cause.__cause__
     return one_line(" ".join(": ".join(words).split()))
+
+
+def _said(error: BaseException) -> str:
+    """Returns the words of an error, which is third-party code too."""
+    try:
+        return str(error) or "it says no more"
+    except Exception as another:
+        return f"its words cannot be had ({type(another).__name__})"
 
 
 def told_of(error: BaseException, point: EntryPoint, others: Iterable[EntryPoint]) -> str:
@@ -53,6 +61,8 @@ def told_of(error: BaseException, point: EntryPoint, others: Iterable[EntryPoint
 
 def _is_of(point: EntryPoint, file: str) -> bool:
     """Says whether a file is of the package, or is the module, that the entry point leads to."""
+    if not EntryPoint.pattern.match(point.value):
+        return False
     top, *inner = point.module.split(".")
     try:
         spec = importlib.util.find_spec(top)

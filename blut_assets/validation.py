@@ -15,10 +15,14 @@ import dagster as dg
 
 from blut_assets.artifacts import Artifact
 from blut_assets.chosen import COOKBOOKS
+from blut_assets.datasets import DataKind
+from blut_assets.floors import FloorsFormat
 from blut_assets.load_errors import place_of
 from blut_assets.recipes import Cookbook, Recipe, RecipeArgs
 from blut_assets.recipes.cookbook import AnyAsset, keys_of
+from blut_assets.splits import SplitFormat
 from blut_assets.stages.spec import StageSpec, spec_of, specs_of
+from blut_assets.tools import Tool
 from blut_assets.wiring import faults_of_edge
 from blut_resources.text import meant, one_line
 
@@ -30,8 +34,15 @@ KINDS: Mapping[str, tuple[type[Any], ...]] = {
     "recipes": (Recipe,),
     "checks": (dg.AssetsDefinition,),
     "sensors": (dg.SensorDefinition,),
+    "data": (DataKind,),
+    "floors": (FloorsFormat,),
+    "splits": (SplitFormat,),
+    "tools": (Tool,),
+    **dict.fromkeys(("extras", "variables", "owners"), (str,)),
 }
 """What a cookbook lists, by the field."""
+NAMED = {"jobs": "job", "schedules": "schedule"}
+"""What it lists besides, of several classes of Dagster's, some of which have no public name."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +116,14 @@ def faults_alone(cookbook: Any) -> Iterator[str]:
     for name, one in wrong:
         wanted = " or ".join(kind.__name__ for kind in KINDS[name])
         yield f"{name} has {one_line(repr(one), 200)}, which is no {wanted}{place_of(one)}"
-    if wrong:
+    nameless = [
+        f"{field} has {one_line(repr(one), 200)}, which is no {kind}{place_of(one)}"
+        for field, kind in NAMED.items()
+        for one in getattr(cookbook, field)
+        if not isinstance(getattr(one, "name", None), str)
+    ]
+    yield from nameless
+    if wrong or nameless:
         return
     for key, count in Counter(key for asset in cookbook.assets for key in keys_of(asset)).items():
         if count > 1:

@@ -79,6 +79,9 @@ class Cookbook:
             if isinstance(value, str) or not isinstance(value, Iterable):
                 raise TypeError(f"Cookbook {self.name}: {name} = {value!r}: a list is wanted")
             object.__setattr__(self, name, tuple(value))
+        for name in (one.name for one in fields(self) if get_origin(one.type) is Mapping):
+            if not isinstance(value := getattr(self, name), Mapping):
+                raise TypeError(f"Cookbook {self.name}: {name} = {value!r}: a mapping is wanted")
 
     def stages(self) -> dict[dg.AssetKey, dg.AssetsDefinition]:
         """Returns its stage assets."""

@@ -69,6 +69,8 @@ def loads(found: Discovered) -> dg.Definitions:
         ("import sys\nsys.exit(3)\n", "SystemExit: 3", 2),
         ("def cookbook()\n", "SyntaxError: expected ':'", 1),
         ("def cookbook():\n    import no_such_thing\n", "ModuleNotFoundError: No module named", 2),
+        ("class Odd(Exception):\n    __str__ = None\nraise Odd\n", "Odd: its words cannot be had", 3),
+        ("assert 1 == 2\n", "AssertionError: it says no more", 1),
     ],
 )
 def test_one_that_cannot_be_loaded_is_left_out_with_the_line_of_its_source(
@@ -80,6 +82,20 @@ def test_one_that_cannot_be_loaded_is_left_out_with_the_line_of_its_source(
     assert found.left_out["broken"].endswith(f"({tmp_path}/broken_pack.py:{line})")
     assert len(caplog.messages) == 1 and reason in caplog.text
     assert loads(found).resolve_job_def("lamquant_joint_codec")
+
+
+@pytest.mark.parametrize("value", ["", "no function", "broken_pack", "broken_pack:"])
+def test_an_entry_point_that_names_no_function_costs_its_cookbook_alone(load: Load, value: str) -> None:
+    found = load(SHIPPED, ("broken", value))
+    assert [cookbook.name for cookbook in found.cookbooks] == ["lamquant"]
+    assert f"its entry point is {value!r}" in found.left_out["broken"]
+
+
+def test_what_a_cookbook_prints_is_not_among_what_a_command_was_asked(
+    load: Load, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load(fruit="print('hello')\n" + GOOD)
+    assert capsys.readouterr() == ("", "hello\n")
 
 
 FAULTY = {
@@ -158,6 +174,22 @@ FAULTY = {
         "@dg.asset_check(asset='stone')\ndef hard(): return dg.AssetCheckResult(passed=True)\n"
         "def cookbook(): return Cookbook('fruit', [pear], [], [hard])\n",
         "a check looks at stone, which no cookbook has",
+    ),
+    "no job": (
+        "def cookbook(): return Cookbook('fruit', [pear], [], jobs=[7])\n",
+        "jobs has 7, which is no job",
+    ),
+    "no schedule": (
+        "def cookbook(): return Cookbook('fruit', [pear], [], schedules=['daily'])\n",
+        "schedules has 'daily', which is no schedule",
+    ),
+    "no kind of data": (
+        "def cookbook(): return Cookbook('fruit', [pear], [], data=['fruit'])\n",
+        "data has 'fruit', which is no DataKind",
+    ),
+    "no resources by key": (
+        "def cookbook(): return Cookbook('fruit', [pear], [], resources=['shelf'])\n",
+        r"resources = \['shelf'\]: a mapping is wanted",
     ),
     "what only Dagster sees": (
         "def watch(context): ...\n"
