@@ -192,6 +192,7 @@ class ContainedPipesClient(dg.PipesSubprocessClient):
         words = [command] if isinstance(command, str) else [os.fspath(word) for word in command]
         name = _name(context, words)
         with _explained(name), contextlib.ExitStack() as held:
+            _refuse(words, {**self.env, **(env or {})})
             limits = asked.limits(more_memory.remembered(context))
             ceiling, needs = asked.ceiling(limits), asked.needs(limits)
             place = held.enter_context(scratch())
@@ -282,4 +283,13 @@ def _run_id(context: Context) -> str:
 
 def _name(context: Context, words: Sequence[str]) -> str:
     keys = context.selected_asset_keys if context.has_assets_def else ()
-    return next(iter(keys)).to_user_string() if len(keys) == 1 else Path(words[0]).name
+    return next(iter(keys)).to_user_string() if len(keys) == 1 else Path(*words[:1]).name or "command"
+
+
+def _refuse(words: Sequence[str], env: Mapping[str, Any]) -> None:
+    """Refuse what no program can be given, before anything is waited for. Raises LimitsError."""
+    if not words:
+        raise refused("command", words, "must begin with a program")
+    for name, value in env.items():
+        if not isinstance(value, str):
+            raise refused(f"env[{name!r}]", value, "must be a text, as every variable of a process")

@@ -138,6 +138,8 @@ def test_a_command_that_is_not_there_and_a_limit_that_makes_no_sense() -> None:
     assert "gpus=-1" in failure(materialize({}, gpus=-1))[0]
     assert "oom_retry_up_to='1G': there is no memory_max" in failure(materialize({}, oom_retry_up_to="1G"))[0]
     assert "report: needs 1 GPU" in failure(materialize({}, gpus=1))[0]
+    assert "command=[]: must begin with a program" in failure(materialize({}, command=[]))[0]
+    assert "env['N']=1: must be a text" in failure(materialize({}, env={"N": 1}))[0]
 
 
 def test_a_command_without_pipes_is_what_it_is_in_dagster() -> None:
