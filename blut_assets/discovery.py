@@ -132,7 +132,8 @@ def _clashing(books: Books) -> dict[str, str]:
     """Returns the first that has a name which one before it has."""
     taken: set[object] = set()
     given: dict[str, Any] = {}
-    for name, book in books.items():
+    for name in sorted(books, key=lambda name: _uses_another_name(name, books)):
+        book = books[name]
         names = {
             **{key: key.to_user_string() for key in sorted(_made(book))},
             **{("job", job.name): job.name for job in [*book.recipes, *book.jobs]},
@@ -148,6 +149,11 @@ def _clashing(books: Books) -> dict[str, str]:
         taken |= names.keys()
         given |= book.resources
     return {}
+
+
+def _uses_another_name(name: str, books: Books) -> bool:
+    """Says whether keys of a cookbook begin with the name of another, which has the better right to them."""
+    return bool({key.path[0] for key in _made(books[name])} & (books.keys() - {name}))
 
 
 def _made(book: Cookbook) -> set[dg.AssetKey]:

@@ -291,6 +291,8 @@ def test_one_that_takes_another_ones_names_is_left_out(load: Load) -> None:
     clash, place = found.left_out["more"].split(" (")
     assert clash == "another cookbook already has fruit/pear, fruit_salad"
     assert place.endswith("more_pack.py:12)")
+    found = load(fruit=GOOD, apples=GOOD.replace("'fruit', [pear]", "'apples', [pear]"))
+    assert found.left_out.keys() == {"apples"}, "the one that the keys are named after stays"
 
 
 PLAIN = (
