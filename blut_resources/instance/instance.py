@@ -127,11 +127,17 @@ def home_of(instance: dg.DagsterInstance) -> Path:
 
 
 def store_of(instance: dg.DagsterInstance) -> ArtifactStore:
-    """Returns the artifact store that belongs to an instance; $BLUT_STORE puts it on another disk."""
+    """Returns the artifact store that belongs to an instance; $BLUT_STORE puts it on another disk.
+
+    Raises:
+        StoreError: its directory cannot be made; it is named.
+    """
     home = home_of(instance)
     if instance in _read_only:
         return ArtifactStore(store_root(home), remembers=False)
-    store = ArtifactStore(make_private(store_root(home)))
+    root = store_root(home)
+    with explained(root):
+        store = ArtifactStore(make_private(root))
     note = _note(store, home)
     if not note.exists():
         write_atomic(note, f"{home}\n{machine()}\n".encode())

@@ -12,6 +12,7 @@ import pytest
 
 from blut_resources.alive import reap_dead_runs
 from blut_resources.dagster_private.storage import PooledRuns
+from blut_resources.files.durable import StoreError
 from blut_resources.instance.home import find_home
 from blut_resources.instance.instance import open_instance, store_of
 from blut_resources.runs.compute_logs import MirroredLogs
@@ -136,6 +137,14 @@ def test_a_home_is_made_once_and_said_so(
     assert "blut_resources" not in (tmp_path / "new" / "dagster.yaml").read_text()
     with dg.DagsterInstance.get() as instance:
         assert instance.run_monitoring_enabled and instance.get_runs() == []
+
+
+def test_a_store_that_cannot_be_made_is_told_with_its_place_and_what_to_do(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLUT_STORE", "/proc/no-store")
+    with open_instance() as instance, pytest.raises(StoreError, match=r"/proc/no-store: .*; "):
+        store_of(instance)
 
 
 def test_a_setting_of_the_home_that_names_another_place_is_followed(
