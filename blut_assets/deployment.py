@@ -22,7 +22,7 @@ from blut_resources.instance.instance import store_of
 from blut_resources.registry.models import ModelRegistry
 from blut_resources.registry.records import GOVERNED_ALIASES, governed_aliases
 from blut_resources.runs.tracking import LOGGER, chosen_logger
-from blut_resources.settings import Said, Settings, declared, in_force, settings
+from blut_resources.settings import Setting, Settings, declared, in_force, settings
 from blut_resources.store.artifacts import ArtifactStore
 
 
@@ -51,7 +51,7 @@ class Deployed(dg.ConfigurableResource):
         Raises:
             UnsetVariable: a field is an EnvVar of a variable that is not set.
         """
-        found: dict[str, Said] = {}
+        found: dict[str, Setting] = {}
         for name, variable in cls.VARIABLES.items():
             value, by = config.get(name), f"{cls.__name__}.{name}"
             if isinstance(value, Mapping):  # an EnvVar, as Dagster keeps it
@@ -61,7 +61,7 @@ class Deployed(dg.ConfigurableResource):
                     raise UnsetVariable(f"{told}: set it, or leave the field empty for what ${variable} says")
                 by = f"${named}"
             if value not in (None, ""):
-                found[variable] = Said(str(value), by)
+                found[variable] = Setting(str(value), by)
         return found
 
 
@@ -231,7 +231,7 @@ def deployed(context: Any) -> Iterator[None]:
 
 
 def _of_definitions(defs: Mapping[str, Any], told: Mapping[str, Any]) -> Settings:
-    found: dict[str, Said] = {}
+    found: dict[str, Setting] = {}
     for key, kind in RESOURCES.items():
         cls = getattr(defs.get(key), "configurable_resource_cls", None)
         if cls is not None and issubclass(cls, kind):

@@ -48,7 +48,7 @@ Context = dg.OpExecutionContext | dg.AssetExecutionContext
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedLimits:
     """Holds what a process may use, as it was said; None for what was not."""
 
     memory_max: str | int | None = None
@@ -58,7 +58,7 @@ class Asked:
     oom_retry_up_to: str | int | None = None
     mode: Literal["required", "best-effort"] | None = None
 
-    def or_else(self, other: "Asked") -> "Asked":
+    def or_else(self, other: "AskedLimits") -> "AskedLimits":
         """Returns this one, with the other's word for what is not said here."""
         mine = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(other, **{name: value for name, value in mine.items() if value is not None})
@@ -159,7 +159,7 @@ class ContainedPipesClient(dg.PipesSubprocessClient):
     ) -> None:
         super().__init__(env, cwd, termination_timeout_seconds=termination_timeout_seconds)
         self._injector = context_injector
-        self._asked = Asked(memory_max, cpus, gpus, timeout, oom_retry_up_to, mode)
+        self._asked = AskedLimits(memory_max, cpus, gpus, timeout, oom_retry_up_to, mode)
 
     def run(
         self,
@@ -188,7 +188,7 @@ class ContainedPipesClient(dg.PipesSubprocessClient):
                 middle of one; or it was not started, because nothing holds it here or it can never fit.
             RetryRequested: it was killed for lack of memory, and may have more.
         """
-        asked = Asked(memory_max, cpus, gpus, timeout, oom_retry_up_to, mode).or_else(self._asked)
+        asked = AskedLimits(memory_max, cpus, gpus, timeout, oom_retry_up_to, mode).or_else(self._asked)
         words = [command] if isinstance(command, str) else [os.fspath(word) for word in command]
         name = _name(context, words)
         with _explained(name), contextlib.ExitStack() as held:
@@ -225,7 +225,7 @@ class ContainedPipesClient(dg.PipesSubprocessClient):
                 raise failure
             return Completed(session, outcome, unit.enforcement, time.monotonic() - started)
 
-    def _environment(self, env: Mapping[str, str] | None, asked: Asked, lease: Lease) -> dict[str, str]:
+    def _environment(self, env: Mapping[str, str] | None, asked: AskedLimits, lease: Lease) -> dict[str, str]:
         threads = dict.fromkeys(THREADS, str(max(1, int(asked.cpus)))) if asked.cpus else {}
         seen = lease.environment if asked.gpus is not None else {}
         return {**threads, **os.environ, **self.env, **(env or {}), **seen}

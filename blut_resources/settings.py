@@ -12,14 +12,14 @@ from contextvars import ContextVar
 from typing import NamedTuple
 
 
-class Said(NamedTuple):
+class Setting(NamedTuple):
     """Holds the value of a variable, and who says so: ``BlutStore.root``, or ``$BLUT_STORE``."""
 
     text: str
     by: str
 
 
-Settings = Mapping[str, Said]
+Settings = Mapping[str, Setting]
 """By the name of the environment variable that says the same."""
 _of_run: ContextVar[Settings] = ContextVar("settings of the run")
 declared: list[Callable[[], Settings]] = []

@@ -28,7 +28,7 @@ from blut_resources.store.artifacts import ArtifactStore
 from blut_resources.store.manifest import load_index, parse, read
 from blut_resources.store.references import Referenced
 from blut_resources.store.seen import Look, look
-from sensors.turns import Turn, turn_of
+from sensors.turns import SensorTurn, turn_of
 
 NAME = "blut_corpus_watch"
 INTERVAL = "BLUT_WATCH_INTERVAL_S"
@@ -156,7 +156,7 @@ def corpus_watch_sensor(assets: Sequence[object]) -> dg.SensorDefinition:
     return corpus_watch
 
 
-def _watched_by_others(turn: Turn) -> set[str]:
+def _watched_by_others(turn: SensorTurn) -> set[str]:
     """Returns what the sensors of other code locations look at, and that goes before this one."""
     return {name for peer in turn.peers if peer.goes_first for name in json.loads(peer.cursor or "{}")}
 

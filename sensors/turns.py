@@ -35,7 +35,7 @@ class Peer(NamedTuple):
     goes_first: bool
 
 
-class Turn(NamedTuple):
+class SensorTurn(NamedTuple):
     """Says what a tick finds.
 
     Attributes:
@@ -59,7 +59,7 @@ class Turn(NamedTuple):
         return f"done by the code location {first.place.words}, which loads Blut too" if first else ""
 
 
-def turn_of(context: dg.SensorEvaluationContext, name: str) -> Turn:
+def turn_of(context: dg.SensorEvaluationContext, name: str) -> SensorTurn:
     """Returns whose turn it is, after what an older version kept has been carried over.
 
     Args:
@@ -71,12 +71,12 @@ def turn_of(context: dg.SensorEvaluationContext, name: str) -> Turn:
     own = next((one for one in states if place_of(one) == place), None)
     others = [one for one in states if one is not own]
     if place is None:
-        return Turn(context.cursor or "")
+        return SensorTurn(context.cursor or "")
     seen = context.last_tick_completion_time or 0.0
     peers = [
         Peer(place_of(one), cursor_of(one), place_of(one) < place) for one in others if _ticks(one, seen)
     ]
-    return Turn(
+    return SensorTurn(
         context.cursor or (cursor_of(own) if own else ""),
         own is not None and is_off(own),
         sorted(peers),

@@ -16,8 +16,8 @@ UNSET = """\
   # All that may be said besides, with a value for each:
   # name: {name}
   # description: "what the job page says"
-  # tags: {{team: eeg}}
-  # owners: ["team:eeg"]
+  # tags: {{team: lab}}
+  # owners: ["team:lab"]
   # cron_schedule: "0 2 * * *"
   # execution_timezone: Europe/Berlin
   # default_status: RUNNING

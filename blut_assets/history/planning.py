@@ -72,7 +72,7 @@ def plan(
     specs = specs_of(assets)
     records = {r.asset_entry.asset_key: r for r in instance.get_asset_records(_with_inputs(specs))}
     latest = {key: r.asset_entry.last_materialization for key, r in records.items()}
-    newest = Newest(instance, _still_there(instance, latest), specs_of([*beside, *assets]))
+    newest = MadeLast(instance, _still_there(instance, latest), specs_of([*beside, *assets]))
     planner = _Planner(instance, store_of(instance), newest, partition)
     for spec in in_order(specs):
         planner.add(spec, configs.get(spec.key) or spec.config())
@@ -125,7 +125,7 @@ def observe(
     return artifact.stored_as(digest)
 
 
-class Newest:
+class MadeLast:
     """Finds what was made last: of an asset, or of one of its partitions."""
 
     def __init__(
@@ -157,7 +157,7 @@ class Newest:
 
 class _Planner:
     def __init__(
-        self, instance: dg.DagsterInstance, store: ArtifactStore, newest: Newest, partition: str | None
+        self, instance: dg.DagsterInstance, store: ArtifactStore, newest: MadeLast, partition: str | None
     ) -> None:
         self._instance, self._store, self._newest, self._run = instance, store, newest, partition
         self.planned: dict[dg.AssetKey, Planned] = {}

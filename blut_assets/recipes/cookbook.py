@@ -49,7 +49,7 @@ class Cookbook:
             `typer.Typer`, or ``module:attribute``. It is imported when the command is asked for.
         resources: by key, what its assets take, unless others are given where definitions are built.
         intents: settings that tell a smoke test from a training that is meant to be used.
-        owners: people (their addresses) and teams (``team:eeg``) that the UI shows for its jobs, and for its
+        owners: people (their addresses) and teams (``team:lab``) that the UI shows for its jobs, and for its
             assets that name none themselves; ``team:<name>`` if not given.
     """
 

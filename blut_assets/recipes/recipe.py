@@ -184,7 +184,7 @@ class Recipe:
         Args:
             extras: what its payloads import; a run is refused where a package of it is not installed.
             executor: that of the definitions if not given.
-            owners: people (their addresses) and teams (``team:eeg``) that the UI shows.
+            owners: people (their addresses) and teams (``team:lab``) that the UI shows.
         """
 
         def to_run_config(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from blut_assets.stages.declare import stage_asset
 from blut_assets.stages.limits import Footprint
-from blut_assets.stages.notices import Notice, Seen, none_refused
+from blut_assets.stages.notices import Notice, Noticed, none_refused
 from blut_assets.stages.spec import NotYet, StageConfig, Steps
 from blut_assets.stages.stage import Stage
 
@@ -10,7 +10,7 @@ __all__ = [
     "Footprint",
     "NotYet",
     "Notice",
-    "Seen",
+    "Noticed",
     "Stage",
     "StageConfig",
     "Steps",

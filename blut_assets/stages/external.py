@@ -62,7 +62,7 @@ class WrongKind(ValueError):
     """Says that an artifact is not of the type that an input asks for, and names both."""
 
 
-class Found(typing.NamedTuple):
+class Handed(typing.NamedTuple):
     """Describes an artifact that was found: its handle as JSON values, its kind, and the URI of its bytes.
 
     ``told`` says of which materialization it is; ``made`` is the artifact itself, where this process has it.
@@ -95,7 +95,7 @@ def external(
     return dg.AssetSpec(whole, metadata=metadata, **options).with_io_manager_key(HANDLES_KEY)
 
 
-def given_as(hint: Any, found: Found, store: Callable[[], ArtifactStore], declared: Any = None) -> Any:
+def given_as(hint: Any, found: Handed, store: Callable[[], ArtifactStore], declared: Any = None) -> Any:
     """Returns an artifact as an input is annotated.
 
     Args:
@@ -129,7 +129,7 @@ def kinds_of(asked: type[Artifact]) -> set[str]:
     return {asked.kind}.union(*map(kinds_of, asked.__subclasses__()))
 
 
-def _kind(found: Found) -> str:
+def _kind(found: Handed) -> str:
     return f"an artifact of kind {found.kind}" if found.kind else "an artifact of Blut"
 
 
@@ -145,7 +145,7 @@ def _without_none(hint: Any) -> Any:
     return hint
 
 
-def _bytes(found: Found, store: Callable[[], ArtifactStore]) -> Path:
+def _bytes(found: Handed, store: Callable[[], ArtifactStore]) -> Path:
     """Returns verified bytes: of the store of this instance, else where whoever made them says they are."""
     digest = str(found.handle["digest"])
     try:

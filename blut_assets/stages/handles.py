@@ -11,7 +11,7 @@ from pydantic import PrivateAttr
 from blut_assets.artifacts import Artifact
 from blut_assets.pages.metadata import KIND, URI
 from blut_assets.retrying import note_failure
-from blut_assets.stages.external import Found, WrongKind, given_as
+from blut_assets.stages.external import Handed, WrongKind, given_as
 from blut_assets.stages.partitions import listed, part, split
 from blut_assets.stages.reuse import NoHandle, handle_of, materializations, word_of
 from blut_resources.instance.instance import EphemeralInstance, home_of, store_of
@@ -80,7 +80,7 @@ class ArtifactHandles(dg.ConfigurableIOManager):
     def _load(self, context: dg.InputContext) -> Any:
         hint, several = split(context.dagster_type.typing_type)
         if not several and (given := self._given.get(context.asset_key.to_user_string())):
-            return self._give(context, hint, Found(given, ""))
+            return self._give(context, hint, Handed(given, ""))
         keys = sorted(context.asset_partition_keys) if context.has_asset_partitions else [None]
         if several and not context.has_asset_partitions:
             name = context.asset_key.to_user_string()
@@ -107,7 +107,7 @@ class ArtifactHandles(dg.ConfigurableIOManager):
             raise _never_made(context.asset_key, missing, keys)
         return {str(key): self._give(context, hint, one) for key, one in found.items() if one is not None}
 
-    def _give(self, context: dg.InputContext, hint: Any, found: Found) -> Any:
+    def _give(self, context: dg.InputContext, hint: Any, found: Handed) -> Any:
         name = context.asset_key.to_user_string()
         declared = (context.upstream_output.definition_metadata if context.upstream_output else {}).get(KIND)
         try:
@@ -117,13 +117,13 @@ class ArtifactHandles(dg.ConfigurableIOManager):
         except NoHandle as error:
             raise _unusable(name, found.told, error) from None
 
-    def _find(self, key: dg.AssetKey, partition: str | None) -> Found | None:
+    def _find(self, key: dg.AssetKey, partition: str | None) -> Handed | None:
         """Returns what this run made or was given, or what was made last; None if there is nothing."""
         made = self._made.get((key, partition))
         if made is not None:
-            return Found(made.model_dump(mode="json"), made.kind, "", "", made)
+            return Handed(made.model_dump(mode="json"), made.kind, "", "", made)
         if partition is not None and (given := self._given.get(part(key.to_user_string(), partition))):
-            return Found(given, "")
+            return Handed(given, "")
         _refuse_ephemeral(self._instance)
         newest: dg.EventLogRecord | None = None
         for index, record in enumerate(materializations(self._instance, key, partition, first=1)):
@@ -172,13 +172,13 @@ def _refuse_ephemeral(instance: dg.DagsterInstance) -> None:
         raise dg.Failure(str(error), allow_retries=False) from None
 
 
-def _found(record: dg.EventLogRecord) -> Found:
+def _found(record: dg.EventLogRecord) -> Handed:
     event = record.asset_materialization
     assert event is not None, "asked for materializations only"
     made = f"run {record.run_id[:8]}" if record.run_id else "reported outside of any run"
     told = f"({made}, {time.strftime('%Y-%m-%d %H:%M', time.localtime(record.timestamp))})"
     try:
-        return Found(handle_of(event), word_of(event, KIND), word_of(event, URI), told)
+        return Handed(handle_of(event), word_of(event, KIND), word_of(event, URI), told)
     except NoHandle as error:
         raise _unusable(event.asset_key.to_user_string(), told, error) from None
 

@@ -84,7 +84,7 @@ def _run(spec: StageSpec, taken: dict[str, Any]) -> Iterator[Any]:
     context, config = dg.AssetExecutionContext.get(), taken.pop("config")
     resources = {name: taken.pop(name) for name in spec.resources}
     try:
-        with deployed(context), hold_run(context):
+        with deployed(context):
             yield from _explain(spec, context, taken, config, resources)
     except Exception as error:
         hopeless = isinstance(error, dg.Failure) and not error.allow_retries
@@ -101,7 +101,8 @@ def _explain(
 ) -> Iterator[Any]:
     """Materialize; what goes wrong is said for a person, and whether another attempt is worth it."""
     try:
-        yield from _materialize(spec, context, inputs, config, resources)
+        with hold_run(context):
+            yield from _materialize(spec, context, inputs, config, resources)
     except PayloadFailed as error:
         raise dg.Failure(lines(error), error.as_metadata(), allow_retries=error.retry) from error
     except EXPLAINED as error:

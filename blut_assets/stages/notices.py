@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import dagster as dg
 
 
-class Seen(NamedTuple):
+class Noticed(NamedTuple):
     """Says what a look at a result came to: whether all is well, why in words, and the figures."""
 
     passed: bool
@@ -31,7 +31,7 @@ class Notice:
 
     name: str
     description: str
-    look: Callable[[Any, Mapping[str, Any]], Seen] = field(repr=False)
+    look: Callable[[Any, Mapping[str, Any]], Noticed] = field(repr=False)
 
     def spec(self, key: dg.AssetKey) -> dg.AssetCheckSpec:
         """Returns the check as Dagster has it."""
@@ -48,7 +48,7 @@ def noticed(
         try:
             seen = notice.look(artifact, plain)
         except Exception as error:
-            seen = Seen(False, f"nobody could look: {type(error).__name__}: {error}")
+            seen = Noticed(False, f"nobody could look: {type(error).__name__}: {error}")
         found.append(
             dg.AssetCheckResult(
                 check_name=notice.name,
@@ -71,28 +71,28 @@ def none_refused(name: str, noun: str, count: str, where: str) -> Notice:
         where: the file that has each of them with the reason.
     """
 
-    def look(artifact: Any, _metadata: Mapping[str, Any]) -> Seen:
+    def look(artifact: Any, _metadata: Mapping[str, Any]) -> Noticed:
         refused = getattr(artifact, count)
         text = (
             f"{refused} {noun} refused; {where} has each with the reason" if refused else "none was refused"
         )
-        return Seen(not refused, text, {count: refused})
+        return Noticed(not refused, text, {count: refused})
 
     return Notice(name, f"None of the {noun} was refused.", look)
 
 
-def _held(_artifact: Any, metadata: Mapping[str, Any]) -> Seen:
+def _held(_artifact: Any, metadata: Mapping[str, Any]) -> Noticed:
     held, by = metadata.get("contained"), metadata.get("containment")
     if by is None:
-        return Seen(True, "no process was started for it")
+        return Noticed(True, "no process was started for it")
     if held:
-        return Seen(True, f"held by {by}", {"containment": by})
+        return Noticed(True, f"held by {by}", {"containment": by})
     why = (
         metadata.get("containment_reason")
         or metadata.get("containment_notes")
         or "nothing stronger was asked for"
     )
-    return Seen(False, f"by {by}, a memory limit would not have been enforced: {why}", {"containment": by})
+    return Noticed(False, f"by {by}, a memory limit would not have been enforced: {why}", {"containment": by})
 
 
 HELD = Notice("containment_held", "The tree of its process was held, its memory limit included.", _held)

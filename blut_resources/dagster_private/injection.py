@@ -32,7 +32,7 @@ class Chosen(NamedTuple):
     instead_of: Collection[tuple[str, str]]
 
 
-class Reference(NamedTuple):
+class InstanceReference(NamedTuple):
     """Says what a home's ``dagster.yaml`` asks for.
 
     ``stock`` names Dagster's own storage where the file names it, nothing, or an older class of Blut's.
@@ -45,7 +45,7 @@ class Reference(NamedTuple):
     logs: Path | None
 
 
-def reference(home: Path, storage: Chosen, logs: Chosen) -> Reference:
+def reference(home: Path, storage: Chosen, logs: Chosen) -> InstanceReference:
     """Returns what a home's ``dagster.yaml`` asks for; without one, Dagster's defaults.
 
     Raises:
@@ -65,10 +65,10 @@ def reference(home: Path, storage: Chosen, logs: Chosen) -> Reference:
     older = _base_of(ref.compute_logs_data, logs.instead_of)
     if older is not None:
         ref = ref._replace(compute_logs_data=defaults(str(older))["compute_logs"])
-    return Reference(ref, base, _base_of(ref.compute_logs_data, (FILES,)))
+    return InstanceReference(ref, base, _base_of(ref.compute_logs_data, (FILES,)))
 
 
-def opened(found: Reference, storage: Chosen, logs: Chosen) -> dg.DagsterInstance:
+def opened(found: InstanceReference, storage: Chosen, logs: Chosen) -> dg.DagsterInstance:
     """Returns the instance with these classes where it would have Dagster's own, else as it says."""
     faster = found.stock
     if found.base is not None:

@@ -38,7 +38,8 @@ def absolute_path(text: str, what: str) -> Path:
         PathRefused: it is relative, or nobody has the name after ``~``.
     """
     try:
-        path = Path(text).expanduser()
+        # blanks before it cannot be meant; a name may end in one
+        path = Path(text if text.startswith(("/", "~")) else text.strip()).expanduser()
     except RuntimeError:
         raise PathRefused(f"{what}={text}: there is no such home directory; write an absolute path") from None
     if not path.is_absolute():

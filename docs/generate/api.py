@@ -15,7 +15,7 @@ API: dict[str, dict[str, tuple[str, ...]]] = {
         "blut_assets.artifacts": ("Artifact",),
         "blut_assets.stages": (
             *("stage_asset", "Stage", "StageConfig", "Footprint", "NotYet"),
-            *("Notice", "Seen", "none_refused"),
+            *("Notice", "Noticed", "none_refused"),
         ),
         "blut_assets.stages.spec": ("Steps",),
         "blut_assets.stages.limits": ("LimitsConfig",),

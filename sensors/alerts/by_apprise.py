@@ -21,7 +21,7 @@ def main() -> None:
         import apprise
     except ModuleNotFoundError:
         sys.exit("apprise is not installed where the daemon runs: pip install 'blut[alerts]'")
-    said = Said()
+    said = Warned()
     logging.getLogger("apprise").addHandler(said)
     # who answers with a redirect names another receiver than the settings do
     service = apprise.Apprise.instantiate(given["url"], asset=apprise.AppriseAsset(http_redirects=False))
@@ -49,7 +49,7 @@ def harmless(text: str, url: str) -> str:
     return text
 
 
-class Said(logging.Handler):
+class Warned(logging.Handler):
     """Collects what apprise warns of."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from blut_resources.instance.damage import is_of_database
 OWN_TAG = "blut/"
 
 
-class Scope(BaseModel):
+class AlertScope(BaseModel):
     """Names what is Blut's in one code location, or in several of them.
 
     Attributes:
@@ -27,9 +27,9 @@ class Scope(BaseModel):
     assets: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
 
-    def __or__(self, other: "Scope") -> "Scope":
+    def __or__(self, other: "AlertScope") -> "AlertScope":
         """Returns what is in either."""
-        return Scope(
+        return AlertScope(
             jobs=_both(self.jobs, other.jobs),
             assets=_both(self.assets, other.assets),
             checks=_both(self.checks, other.checks),
@@ -46,7 +46,9 @@ def _both(these: Iterable[str], those: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*these, *those]))
 
 
-def is_bluts(instance: dg.DagsterInstance, run: dg.DagsterRun, scope: Scope, places: Iterable[Place]) -> bool:
+def is_bluts(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, scope: AlertScope, places: Iterable[Place]
+) -> bool:
     """Says whether a run is of a job of Blut's, or makes an asset of Blut's.
 
     Args:

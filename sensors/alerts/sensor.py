@@ -18,12 +18,12 @@ from blut_assets.history.failures import failure_of
 from blut_resources.dagster_private.events import failed_check_records
 from sensors.alerts.alert import Alert
 from sensors.alerts.delivery import NotDelivered, deliver
-from sensors.alerts.scope import Scope, is_bluts
+from sensors.alerts.scope import AlertScope, is_bluts
 from sensors.alerts.settings import AlertSettings, Hook, settings_path, usable
 from sensors.policy.decide import UNSEEN
 from sensors.policy.history import POLICY_TAG
 from sensors.retraining import NAME as RETRAINING
-from sensors.turns import Turn, places_of, turn_of
+from sensors.turns import SensorTurn, places_of, turn_of
 
 NAME = "blut_alerts"
 INTERVAL_S = 30
@@ -56,7 +56,7 @@ class State(BaseModel):
     blocked: dict[str, str] = Field(default_factory=dict)
     owed: list[Owed] = Field(default_factory=list)
     told: float = 0.0
-    own: Scope = Scope()
+    own: AlertScope = AlertScope()
 
 
 def failed_runs(
@@ -199,7 +199,7 @@ def alerts_sensor(
     checks: Iterable[dg.AssetChecksDefinition], jobs: Iterable[str], assets: Iterable[dg.AssetKey]
 ) -> dg.SensorDefinition:
     """Returns the sensor that tells the hooks of what concerns these; without settings it tells nobody."""
-    own = Scope(
+    own = AlertScope(
         jobs=tuple(jobs),
         assets=tuple(key.to_user_string() for key in assets),
         checks=tuple(key.to_user_string() for check in checks for key in check.check_keys),
@@ -226,7 +226,7 @@ def alerts_sensor(
 
 
 def _tick(
-    context: dg.SensorEvaluationContext, turn: Turn, own: Scope, settings: AlertSettings
+    context: dg.SensorEvaluationContext, turn: SensorTurn, own: AlertScope, settings: AlertSettings
 ) -> dg.SensorResult:
     now, instance, hooks = time.time(), context.instance, settings.hook
     # who did the work last knows best what was told
@@ -260,7 +260,7 @@ def _state(cursor: str) -> State:
         return State()
 
 
-def _cursor(state: State, own: Scope, now: float) -> str:
+def _cursor(state: State, own: AlertScope, now: float) -> str:
     return state.model_copy(update={"own": own, "told": now}).model_dump_json()
 
 

@@ -16,7 +16,7 @@ FLOW = ("sources", "corpus", "training", "verdict", "promotion")
 """What the data goes through, in this order; a package `verdicts` where there are several gates."""
 BESIDE = ("artifacts", "configs", "recipes")
 MORE = {
-    LAMQUANT: {"data_kinds", "labelling", "floors", "firmware", "controlling", "adapting"},
+    LAMQUANT: {"data_kinds", "labelling", "floors", "firmware", "controlling", "adapting", "reporting"},
     LLM: {"data_kinds", "gguf", "suite"},
 }
 VERBS = {

@@ -118,7 +118,8 @@ def test_a_run_with_a_process_for_each_step(scene: Scene, fault: str, ends: str)
     process.wait(PATIENCE_S)
     fault = f"{fault}, process per step"
     assert assert_nothing_is_left(scene, fault, "auto", tree, seconds, run) == ends
-    assert scene.happened("saved") and not alive(step)
+    assert scene.happened("saved")
+    until(lambda: not alive(step))
 
 
 @pytest.mark.parametrize("backend", BACKENDS, indirect=True)

@@ -172,6 +172,7 @@ def test_cron_says_why_it_waits_and_backs_off_after_a_failure(kept: Kept) -> Non
         "run": True,
         "reason": "3 new recordings, 1 are asked for",
         "recipe": RECIPE,
+        "partition": None,
     }
     assert kept.runs("default") == []
 

@@ -17,7 +17,7 @@ from sensors.policy.decide import Policy
 from sensors.policy.file import PolicyFile
 from sensors.reaper import reaper
 from sensors.retraining import decided_elsewhere
-from sensors.turns import Turn, turn_of
+from sensors.turns import SensorTurn, turn_of
 from tests.sensors.kept import keep, kept, location_of, tick
 
 OLD = json.dumps({"runs": -1, "checks": {}, "since": 1.0, "blocked": {}, "owed": []})
@@ -29,7 +29,7 @@ def instance(home: Path) -> Iterator[dg.DagsterInstance]:
         yield found
 
 
-def turn(instance: dg.DagsterInstance, location: str, seen: float = 0.0) -> Turn:
+def turn(instance: dg.DagsterInstance, location: str, seen: float = 0.0) -> SensorTurn:
     context = dg.SensorEvaluationContext(
         instance_ref=None,
         instance=instance,

@@ -61,7 +61,7 @@ def tags_given(said: Sequence[str] | None) -> dict[str, str]:
         key, equals, value = text.partition("=")
         if not equals or not TAG_KEY.fullmatch(key):
             wrong(
-                f"--tag {text}: write KEY=VALUE, such as team=eeg; a key has letters, digits, _, - and ., at"
+                f"--tag {text}: write KEY=VALUE, such as team=lab; a key has letters, digits, _, - and ., at"
                 " most 63, and may have as many and a / before them"
             )
         if key.startswith(OWN_TAGS) and key not in SETTABLE:

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from blut_assets.stages import Notice, Seen
+from blut_assets.stages import Notice, Noticed
 from cookbooks.lamquant.gate.split import SPLIT_FILE
 from cookbooks.lamquant.subjects.lookup import listed
 from cookbooks.lamquant.subjects.table import COLUMNS, rows_of
@@ -18,12 +18,12 @@ SHOWN = 200
 """Subjects in the UI; ``split.json`` has all."""
 
 
-def _enough(split: Any, _metadata: Mapping[str, Any]) -> Seen:
+def _enough(split: Any, _metadata: Mapping[str, Any]) -> Noticed:
     sides = {"train": split.n_train_subjects, "val": split.n_val_subjects, "test": split.n_test_subjects}
     short = [f"{n} in {side}" for side, n in sides.items() if n < FEW]
     figures = {f"n_{side}_subjects": n for side, n in sides.items()}
     text = f"{', '.join(short)}: figures of fewer than {FEW} subjects say little of others"
-    return Seen(not short, text if short else f"at least {FEW} subjects on each side", figures)
+    return Noticed(not short, text if short else f"at least {FEW} subjects on each side", figures)
 
 
 ENOUGH_SUBJECTS = Notice("subjects_per_side", f"Each side has at least {FEW} subjects.", _enough)

@@ -9,7 +9,7 @@ import dagster as dg
 from blut_assets.artifacts import Artifact
 from blut_assets.cli.run.lookup import checks_of
 from blut_assets.cli.run.report import check_line
-from blut_assets.stages import Notice, Seen, Stage, StageConfig, none_refused, stage_asset
+from blut_assets.stages import Notice, Noticed, Stage, StageConfig, none_refused, stage_asset
 from blut_assets.stages.notices import HELD, noticed
 from blut_assets.testing import blut_instance, materialize
 
@@ -30,7 +30,7 @@ class RowsConfig(StageConfig):
     n_refused: int = 0
 
 
-def _broken(_artifact: Any, _metadata: Mapping[str, Any]) -> Seen:
+def _broken(_artifact: Any, _metadata: Mapping[str, Any]) -> Noticed:
     raise KeyError("figures")
 
 

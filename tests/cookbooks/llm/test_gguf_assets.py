@@ -172,7 +172,7 @@ def test_a_llamacpp_of_ones_own_is_told_apart_by_its_bytes(
     }
     root = checkout(tmp_path / "llama.cpp", program=False)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("BLUT_LLAMACPP_DIR", "llama.cpp")
+    monkeypatch.setenv("BLUT_LLAMACPP_DIR", str(root))
     found = metadata(run())
     assert found["sft_checkpoint"]["reused"] and found["sft_merged"]["reused"], "a training needs none"
     for name in ("gguf_preflight", "sft_gguf", "sft_evaluation"):

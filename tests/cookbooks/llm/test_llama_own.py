@@ -98,7 +98,7 @@ def test_a_directory_may_be_named_in_any_way(
     monkeypatch.setenv("BLUT_LLAMA_KIT", str(kit().lib.parent))
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "link").symlink_to(root)
-    for name in ("llama.cpp", "./llama.cpp/", "~/llama.cpp", "link", f" {root} "):
+    for name in (f"{root}/", "~/llama.cpp", str(tmp_path / "link"), f" {root} "):
         take(name)
         assert dict(made_with()) == digests[2], name
         passed = clean_start([]).variables["BLUT_LLAMACPP_DIR"]
