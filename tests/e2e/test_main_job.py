@@ -177,7 +177,8 @@ def test_the_same_recordings_elsewhere_are_reused(box: Box) -> None:
     assert "0 computed, 5 reused" in box.blut(edf_root=str(moved)).stdout
     before, logs = weight(box.home), box.logs()
     assert "0 computed, 5 reused" in box.blut(edf_root=str(moved)).stdout
-    assert weight(box.home) - before < 350_000, "it was a million when each event had the pictures"
+    # of it 180,000 are what nine results and five checks say in events, each in two databases
+    assert weight(box.home) - before < 450_000, "it was a million when each event had the pictures"
     (log,) = box.logs() - logs
     assert b"data:image" not in log.read_bytes()
     shown_by = box.metadata("joint_checkpoint")["shown_by"]
