@@ -16,6 +16,7 @@ from blut_assets.components.schedules import schedule_of
 from blut_assets.recipes import ArgsError, Recipe
 from blut_assets.stages.executor import in_process_or_multiprocess
 from blut_resources.files.documents import MOST, read_yaml
+from blut_resources.text import one_line
 
 log = logging.getLogger("blut")
 
@@ -98,6 +99,7 @@ class RecipeRun(dg.Component, dg.Model, dg.Resolvable):
         try:
             recipe, book = recipe_called(self.recipe)
             job = self._job(recipe, self.owners or owners_of(book), context)
+            schedules = self._schedules(recipe, job)
         except RecipeLeftOut as error:
             if os.environ.get(VALIDATING):
                 raise ArgsError(_placed(error, context)) from None
@@ -105,7 +107,7 @@ class RecipeRun(dg.Component, dg.Model, dg.Resolvable):
             return dg.Definitions()
         except ArgsError as error:
             raise ArgsError(_placed(error, context)) from None
-        return dg.Definitions(jobs=[job], schedules=self._schedules(recipe, job))
+        return dg.Definitions(jobs=[job], schedules=schedules)
 
     def _job(self, recipe: Recipe, owners: Sequence[str], context: dg.ComponentLoadContext) -> Any:
         options: dict[str, Any] = {"owners": owners}
@@ -138,9 +140,18 @@ class RecipeRun(dg.Component, dg.Model, dg.Resolvable):
 
     def _schedules(self, recipe: Recipe, job: Any) -> Sequence[dg.ScheduleDefinition]:
         if not self.cron_schedule:
+            for name in ("execution_timezone", "default_status"):
+                if (value := getattr(self, name)) != type(self).model_fields[name].default:
+                    raise ArgsError(
+                        f"{name} = {value!r}: there is no schedule: give cron_schedule, or leave it out"
+                    )
             return []
         status = dg.DefaultScheduleStatus(self.default_status)
-        return [schedule_of(job, recipe.partitions, self.cron_schedule, self.execution_timezone, status)]
+        try:
+            return [schedule_of(job, recipe.partitions, self.cron_schedule, self.execution_timezone, status)]
+        except dg.DagsterInvalidDefinitionError as error:
+            when = f"cron_schedule = {self.cron_schedule!r}, execution_timezone = {self.execution_timezone!r}"
+            raise ArgsError(f"{when}: {one_line(error)}") from None
 
 
 def _placed(error: ArgsError, context: dg.ComponentLoadContext) -> str:

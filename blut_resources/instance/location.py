@@ -8,7 +8,7 @@ is told here which one that is.
 import os
 import time
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +26,7 @@ OWN = "blut_assets.definitions"
 """The module of the definitions, and what Dagster calls a location of it that nobody has named."""
 SENSORS = ("blut_", "reaper", "corpus_watch")
 """How the names of Blut's sensors begin, now and in older versions."""
+WORKSPACES = ("workspace.yaml", "workspace.yml")
 NOW_S = 600.0
 """Seconds since its last tick for which a location counts as served."""
 LONGEST = 1 << 20
@@ -62,6 +63,30 @@ def location_of(names: Collection[str], instance: dg.DagsterInstance) -> str:
     return declared or last or OWN
 
 
+class Here(NamedTuple):
+    """Says which code a directory is about: files of code locations, else a module and how that is called."""
+
+    workspace: Sequence[Path]
+    module: str
+    name: str
+
+
+def declared_here(instance: dg.DagsterInstance) -> Here:
+    """Returns what the working directory, or the nearest one above it, declares that loads Blut.
+
+    If none does, Blut's own definitions, by the name that their location has.
+    """
+    with suppress(OSError):  # the working directory may be gone
+        for directory in (here := Path.cwd(), *here.parents):
+            able = [one for one in _declarations(directory) if _reached(one, ()) is not Reach.NO]
+            files = [path for name in WORKSPACES if (path := directory / name).is_file()]
+            if able and files:
+                return Here(files[:1], OWN, able[0].name)
+            if able and able[0].module:
+                return Here((), able[0].module, able[0].name)
+    return Here((), OWN, location_of((), instance))
+
+
 def _declared_for(names: Collection[str], home: Path) -> tuple[Reach, str | None]:
     with suppress(OSError):  # the working directory may be gone
         for directory in (here := Path.cwd(), *here.parents):
@@ -84,7 +109,7 @@ def _reached(one: Declared, names: Collection[str]) -> Reach:
 
 
 def _declarations(directory: Path) -> Iterator[Declared]:
-    for name in ("workspace.yaml", "workspace.yml"):
+    for name in WORKSPACES:
         for entry in _list(_loaded(directory / name, yaml.safe_load).get("load_from")):
             yield from _of_workspace(entry, directory)
     tool = _dict(_loaded(directory / "pyproject.toml", tomllib.loads).get("tool"))
@@ -92,7 +117,7 @@ def _declarations(directory: Path) -> Iterator[Declared]:
     if module := dagster.get("module_name"):
         yield Declared(str(dagster.get("code_location_name") or module), str(module), directory)
     if root := project.get("root_module"):
-        module = project.get("code_location_target_module") or root
+        module = project.get("code_location_target_module") or f"{root}.definitions"
         yield Declared(str(project.get("code_location_name") or directory.name), str(module), directory)
 
 

@@ -28,7 +28,8 @@ def reach(module: str, directory: Path | None, names: Collection[str]) -> Reach:
     Args:
         module: the module or package, or the path of a file.
         directory: where it is looked for first.
-        names: of a job, and of its cookbook; ``build_definitions(only=[...])`` says which it wants.
+        names: of a job, and of its cookbook; ``build_definitions(only=[...])`` says which it wants. None:
+            whether it loads any.
     """
     places = [
         directory or Path(),
@@ -61,6 +62,8 @@ def _of(path: Path, names: Collection[str]) -> Reach:
         return Reach.NO
     if PACKAGE not in text:
         return Reach.NO
+    if not names:
+        return Reach.ALL
     try:
         wanted = list(_wanted(ast.parse(text))) if path.suffix == ".py" else []
     except (SyntaxError, ValueError):

@@ -30,8 +30,6 @@ CHECK_S = 5.0
 """How often it is asked whether the daemon is at work; without it the UI ends too."""
 SOCKET_NAME = 40
 """Characters that the name of a code server's socket takes, of the 107 that its path may have."""
-OWN = "blut_assets.definitions"
-"""What is served where no code location is given."""
 
 
 class CannotListen(OSError):
@@ -41,7 +39,7 @@ class CannotListen(OSError):
 def serve(
     instance: dg.DagsterInstance,
     listener: socket.socket,
-    location: str,
+    own: tuple[str, str],
     workspace: Sequence[Path] = (),
     hosts: Sequence[str] = (),
     ready: Callable[[str], None] = lambda token: None,
@@ -50,8 +48,8 @@ def serve(
 
     Args:
         listener: a bound socket.
-        location: the name of Blut's own definitions among the code locations.
-        workspace: Dagster's files of code locations; Blut's own definitions without one.
+        own: a module with definitions, and the name of its code location.
+        workspace: Dagster's files of code locations; that module without one.
         hosts: names under which it may be asked for besides those of the loopback.
         ready: called with the token when the definitions are loaded and requests are taken.
     """
@@ -60,7 +58,7 @@ def serve(
     with ExitStack() as held:
         held.enter_context(_ended_by_signals(stop))
         held.enter_context(_private_sockets())
-        context = held.enter_context(loaded(instance, workspace, OWN, location))
+        context = held.enter_context(loaded(instance, workspace, *own))
         held.enter_context(_listening(Guard(application(context), token, hosts), listener, stop))
         controller = held.enter_context(daemons(context))
         ready(token)

@@ -15,7 +15,7 @@ from dagster._core.scheduler.instigation import (
 )
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
-from blut_resources.instance.location import NOW_S, location_of
+from blut_resources.instance.location import NOW_S, declared_here, location_of
 
 JOB = {"lamquant_joint_codec", "lamquant"}
 OWN = "blut_assets.definitions"
@@ -154,3 +154,18 @@ def test_a_broken_workspace_stops_no_run(instance: dg.DagsterInstance, text: str
     Path("workspace.yaml").unlink()
     Path("workspace.yaml").symlink_to("/dev/zero")
     assert location_of(JOB, instance) == OWN
+
+
+def test_the_ui_serves_what_the_project_declares(instance: dg.DagsterInstance) -> None:
+    """And not all of Blut under the name of the project, whose schedules were not there."""
+    assert declared_here(instance) == ((), OWN, OWN)
+    project = Path.cwd().parent
+    (project / "pyproject.toml").write_text('[tool.dg.project]\nroot_module = "fields"\n')
+    defs = project / "src" / "fields" / "defs"
+    defs.mkdir(parents=True)
+    (defs.parent / "definitions.py").write_text("import dagster as dg\n")
+    assert declared_here(instance) == ((), OWN, OWN), "a project that loads nothing of Blut"
+    (defs / "cookbooks.py").write_text(LOADS % 'only=["plants"]')
+    assert declared_here(instance) == ((), "fields.definitions", project.name)
+    workspace(project, SERVER, MODULE)
+    assert declared_here(instance) == ([project / "workspace.yaml"], OWN, "ml")

@@ -29,11 +29,13 @@ def ui(
 ) -> None:
     """Serve the UI and run the daemon, until Ctrl-C.
 
+    In a project that loads Blut it serves the code that the project declares, as `dg dev` does.
+
     Whoever can use the UI can run what you can run. So it is for those who have the printed link: its token
     is new with each start. Other pages in your browser are refused, and so are other names of this machine.
     """
     from blut_resources.instance.instance import open_instance
-    from blut_resources.instance.location import location_of
+    from blut_resources.instance.location import declared_here
 
     try:
         from blut_resources.ui import server
@@ -44,11 +46,12 @@ def ui(
     except server.CannotListen as error:
         failed(str(error))
     with open_instance() as instance:
+        here = declared_here(instance)
         server.serve(
             instance,
             listener,
-            location_of((), instance),
-            workspace or (),
+            (here.module, here.name),
+            workspace or here.workspace,
             host_name or (),
             ready=lambda token: print(f"the UI: {server.link(listener, token)}", flush=True),
         )

@@ -127,6 +127,14 @@ def test_args_are_taken_from_a_file_and_from_the_environment(
         ({"recipe": "fixed_train", "args": "lr=1"}, "args = 'lr=1': give a mapping, or @FILE"),
         ({"recipe": "fixed_train", "args": None}, "required argument 'lr' is missing"),
         ({"recipe": "fixed_train", "args": {"lr": 1}, "name": "my-run"}, "a job has letters, digits and _"),
+        (
+            {"recipe": "fixed_train", "args": {"lr": 1}, "cron_schedule": "0 25 * * *"},
+            "cron_schedule = '0 25 *",
+        ),
+        (
+            {"recipe": "fixed_train", "args": {"lr": 1}, "execution_timezone": "Europe/Berlin"},
+            "execution_timezone = 'Europe/Berlin': there is no schedule",
+        ),
         ({"recipe": "fixed_trains"}, "no such recipe (did you mean 'fixed_train'?); there are: fixed_train"),
         ({"recipe": "fixed_train", "args": {"lr": 1}, "name": "fixed_train"}, "the recipe's own job"),
         ({"recipe": "fixed_train", "args": {"lr": 1, "note": "{{ env.A_TOKEN }}"}}, "value of $A_TOKEN"),

@@ -93,7 +93,7 @@ def classifier_verdict(
 def classifier_gate(
     context: dg.AssetCheckExecutionContext, classifier_verdict: ClassifierVerdict
 ) -> dg.AssetCheckResult:
-    """Returns the classifier meets every floor; a run that asks for more stops here if it does not."""
+    """Says whether the classifier meets every floor; a run that asks for more stops here if it does not."""
     verdict = parse_verdict(store_of(context.instance).read(classifier_verdict.digest, VERDICT_FILE))
     return dg.AssetCheckResult(
         passed=verdict.passed,
