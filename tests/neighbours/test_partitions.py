@@ -46,6 +46,8 @@ def test_a_backfill_makes_what_a_terminal_reuses(tmp_path: Path) -> None:
     environment = {"BLUT_COOKBOOKS": "parted", "BLUT_LEASES": str(tmp_path / "leases")}
     with hosts(tmp_path, tmp_path / "home", PYTHONPATH=path, **environment) as made:
         (tmp_path / "home").mkdir()
+        with dg.DagsterInstance.from_config(str(tmp_path / "home")):  # two of Dagster's cannot make a history
+            pass
         made.serve_code(LOCATION)
         ui = made.serve_ui()
         made.run_daemon()
