@@ -38,7 +38,7 @@ class Book:
     """The generated project, installed, and a directory elsewhere with an instance."""
 
     def __init__(self, root: Path) -> None:
-        self.env = Fresh(root / "env", "pytest", "pip", "hatchling", "editables")
+        self.env = Fresh(root / "env", "pytest", "pip", "hatchling", "editables", "dagster-dg-cli")
         self.project, self.work = root / "project", root / "work"
         self.work.mkdir()
         self.blut("init", ".")
