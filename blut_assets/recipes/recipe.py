@@ -148,28 +148,29 @@ class Recipe:
         Raises:
             ValueError: the recipe does not take the args, or not with the key of the partition in them.
         """
-        chosen = dict(self.configure(args if partition is None else with_key(args, partition)))
+        return self._configured(args, partition)[0]
+
+    def _configured(
+        self, args: RecipeArgs, partition: str | None
+    ) -> tuple[dict[dg.AssetKey, StageConfig], dict[str, Any]]:
+        """Returns the configs of stage assets by key, and those of plain assets by the names of their ops."""
+        given = self.configure(args if partition is None else with_key(args, partition))
+        chosen = dict(given)
         configs: dict[dg.AssetKey, StageConfig] = {}
         for asset in self.assets:
             if spec := spec_of(asset):
                 config = chosen.pop(spec.key.path[-1], None) or spec.config()
                 configs[spec.key] = config.model_copy(update={name: getattr(args, name) for name in COMMON})
-        plain = {asset.node_def.name for asset in self.assets if not spec_of(asset)}
-        if unknown := sorted(chosen.keys() - plain):
+        plain = [asset.node_def.name for asset in self.assets if not spec_of(asset)]
+        if unknown := sorted(chosen.keys() - {*plain}):
             raise ValueError(f"recipe {self.name} configures assets it does not run: {unknown}")
-        return configs
-
-    def _plain_configs(self, args: RecipeArgs, partition: str | None) -> dict[str, Any]:
-        """Returns the config of its plain assets, by the names of their ops."""
-        chosen = self.configure(args if partition is None else with_key(args, partition))
-        names = [asset.node_def.name for asset in self.assets if not spec_of(asset)]
-        return {name: _plain_config(chosen[name]) for name in names if name in chosen}
+        return configs, {name: _plain_config(given[name]) for name in plain if name in given}
 
     def run_config(self, args: RecipeArgs, partition: str | None = None) -> dict[str, Any]:
         """Returns Dagster run config with one entry per asset."""
-        found = self.configs(args, partition)
+        found, plain = self._configured(args, partition)
         stages = {"__".join(key.path): one.model_dump(mode="json") for key, one in found.items()}
-        configs = {**stages, **self._plain_configs(args, partition)}
+        configs = {**stages, **plain}
         return {"ops": {name: {"config": config} for name, config in configs.items()}}
 
     def job(

@@ -12,13 +12,12 @@ from typing import Any
 
 import yaml
 
+from blut_resources.dagster_private.injection import FILES, YAML
 from blut_resources.files.durable import StoreError, file_lock, write_atomic
 
-YAML = "dagster.yaml"
-BACKUP = "dagster.yaml.before"
+BACKUP = f"{YAML}.before"
 OURS = re.compile(r"\bblut_resources\.(instance_storage|compute_logs)\b")
 HOME = {"env": "DAGSTER_HOME"}
-LOGS = ("dagster._core.storage.local_compute_log_manager", "LocalComputeLogManager")
 COMMENTS = (
     "# SQLite created under a lock: several first commands at once must not corrupt a new instance\n",
     "# what a run prints, without four processes beside it\n",
@@ -113,7 +112,7 @@ def _logs(base: Any) -> dict[str, Any]:
 
 
 def _stock_logs(base: str) -> dict[str, Any]:
-    module, name = LOGS
+    module, name = FILES
     return {"compute_logs": {"module": module, "class": name, "config": {"base_dir": f"{base}/storage"}}}
 
 

@@ -1,12 +1,12 @@
 """Finds the partitions that a command is for, and runs something for each of them."""
 
-import difflib
 from collections.abc import Callable, Sequence
 
 import dagster as dg
 
 from blut_assets.stages.partitions import listed
 from blut_assets.terminal.output import wrong
+from blut_resources.text import meant
 
 ALL, TO = "all", "..."
 INTERRUPTED = 130
@@ -56,9 +56,8 @@ def _meant(word: str, keys: Sequence[str], there: str, what: str, remedy: str) -
             wrong(f"--partition {word}: {first} comes after {last}: write {last}{TO}{first}")
         return keys[begin : end + 1]
     unknown = next((key for key in (first, last) if between and key not in keys), word)
-    near = difflib.get_close_matches(unknown, keys, 1)
-    meant = f" (did you mean {near[0]!r}?)" if near else remedy
-    wrong(f"--partition {word}: {what} has no partition {unknown!r}{meant}; there are: {there}")
+    near = meant(unknown, keys) or remedy
+    wrong(f"--partition {word}: {what} has no partition {unknown!r}{near}; there are: {there}")
 
 
 def change_keys(
