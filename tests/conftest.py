@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from blut_resources.containment.backends.cgroup1 import Cgroup1
 from tests import aftermath, lacking
 
 REPOSITORY = Path(__file__).parent.parent
@@ -90,3 +91,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def pytest_runtest_teardown(item: pytest.Item) -> None:
     """Rows of a test go with its report."""
     aftermath.hand_on(item)
+
+
+@pytest.fixture
+def cgroup1() -> None:
+    """Cgroups of version 1 that may be made here."""
+    if reason := Cgroup1().unavailable():
+        lacking.lacking(reason)

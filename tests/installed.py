@@ -1,12 +1,12 @@
-"""Makes the cookbook of `tests.contained` one that `blut` finds. Apart, without Dagster's slow import."""
+"""Makes a cookbook of the tests one that `blut` finds. Apart, without Dagster's slow import."""
 
 from pathlib import Path
 
 
-def install(directory: Path) -> str:
-    """Make the cookbook one that `blut` finds when the returned directory is on the PYTHONPATH."""
-    info = directory / "contained-0.dist-info"
+def install(directory: Path, name: str = "contained", module: str = "tests.contained") -> str:
+    """Make a module's cookbook one that `blut` finds when the returned directory is on the PYTHONPATH."""
+    info = directory / f"{name}-0.dist-info"
     info.mkdir(parents=True, exist_ok=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: contained\nVersion: 0\n")
-    (info / "entry_points.txt").write_text("[blut.cookbooks]\ncontained = tests.contained:cookbook\n")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0\n")
+    (info / "entry_points.txt").write_text(f"[blut.cookbooks]\n{name} = {module}:cookbook\n")
     return str(directory)

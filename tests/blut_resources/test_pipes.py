@@ -14,11 +14,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from blut_resources.containment.backends.cgroup1 import Cgroup1
 from blut_resources.payloads import watching
 from blut_resources.pipes import ContainedPipesClient
 from tests.conftest import REPOSITORY
-from tests.lacking import lacking
 from tests.owners import within
 
 SCRIPT = [sys.executable, REPOSITORY / "tests" / "payloads" / "piped.py"]
@@ -31,13 +29,6 @@ def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     yield
     assert not list(tmp_path.glob("blut-pipes-*/*"))
-
-
-@pytest.fixture
-def cgroup1() -> None:
-    reason = Cgroup1().unavailable()
-    if reason:
-        lacking(reason)
 
 
 def materialize(

@@ -8,14 +8,12 @@ import dagster as dg
 import pytest
 
 from blut_assets.recipes import ArgsError
-from blut_resources.containment.backends.cgroup1 import Cgroup1
 from blut_resources.machine.memory import shared_memory
 from blut_resources.payloads import order
 from blut_resources.runs import manifest
 from blut_resources.runs.files import manifest_path
 from tests.contained import CHAIN, RESOURCES, defs, recipe
 from tests.e2e.scene import Scene
-from tests.lacking import lacking
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 MIB = 1 << 20
@@ -30,13 +28,6 @@ def scene(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Scene:
             monkeypatch.setenv(name, value)
     monkeypatch.setattr(order, "GRACE_S", float(scene.env["BLUT_GRACE_S"]))
     return scene
-
-
-@pytest.fixture
-def cgroup1() -> None:
-    reason = Cgroup1().unavailable()
-    if reason:
-        lacking(reason)
 
 
 def materialize(

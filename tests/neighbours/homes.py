@@ -18,18 +18,20 @@ from tests.neighbours.toy import cookbook
 
 ANNA = 12345
 """A user who has no other files on this machine."""
-OLD_YAML = """\
+OLD_STORAGE = """\
 storage:
   custom:
     module: blut_resources.instance_storage
     class: LockedSqliteStorage
     config: {base_dir: {env: DAGSTER_HOME}}
+"""
+OLD_LOGS = """\
 compute_logs:
   module: blut_resources.compute_logs
   class: LocalLogs
   config: {base_dir: {env: DAGSTER_HOME}}
-telemetry: {enabled: false}
 """
+OLD_YAML = f"{OLD_STORAGE}{OLD_LOGS}telemetry: {{enabled: false}}\n"
 """What an older version of Blut wrote."""
 
 

@@ -11,21 +11,13 @@ from tests import parted
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT
 from tests.forked import RUN, server
+from tests.installed import install
 from tests.neighbours.hosts import PATIENCE_S, hosts
 
 JOB, LOCATION = "parted_codec", "codec"
 BACKFILL = """mutation ($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 KEYS = parted.SITES.get_partition_keys()
-
-
-def install(directory: Path) -> str:
-    """Make the cookbook one that `blut` finds when the returned directory is on the PYTHONPATH."""
-    info = directory / "parted-0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: parted\nVersion: 0\n")
-    (info / "entry_points.txt").write_text("[blut.cookbooks]\nparted = tests.parted:cookbook\n")
-    return str(directory)
 
 
 def ended(home: Path, expected: int) -> list[dg.DagsterRun]:
@@ -42,7 +34,7 @@ def ended(home: Path, expected: int) -> list[dg.DagsterRun]:
 
 @pytest.mark.heavy
 def test_a_backfill_makes_what_a_terminal_reuses(tmp_path: Path) -> None:
-    path = os.pathsep.join([install(tmp_path / "site"), str(REPOSITORY)])
+    path = os.pathsep.join([install(tmp_path / "site", "parted", "tests.parted"), str(REPOSITORY)])
     environment = {"BLUT_COOKBOOKS": "parted", "BLUT_LEASES": str(tmp_path / "leases")}
     with hosts(tmp_path, tmp_path / "home", PYTHONPATH=path, **environment) as made:
         (tmp_path / "home").mkdir()

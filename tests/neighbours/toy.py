@@ -5,6 +5,7 @@ from pathlib import Path
 from blut_assets.artifacts import Artifact
 from blut_assets.recipes import Cookbook, Recipe, RecipeArgs
 from blut_assets.stages import Stage, stage_asset
+from tests import installed
 
 
 class Line(Artifact):
@@ -30,8 +31,4 @@ def cookbook() -> Cookbook:
 
 def install(directory: Path) -> str:
     """Make the cookbook one that `blut` finds when the returned directory is on the PYTHONPATH."""
-    info = directory / "neighbour-0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: neighbour\nVersion: 0\n")
-    (info / "entry_points.txt").write_text("[blut.cookbooks]\nneighbour = tests.neighbours.toy:cookbook\n")
-    return str(directory)
+    return installed.install(directory, "neighbour", __name__)

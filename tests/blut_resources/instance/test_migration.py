@@ -8,20 +8,9 @@ import yaml
 
 from blut_resources.instance.instance import open_instance
 from blut_resources.instance.migration import BACKUP, migrated
+from tests.neighbours.homes import OLD_LOGS as LOGS
+from tests.neighbours.homes import OLD_STORAGE as STORAGE
 
-STORAGE = """\
-storage:
-  custom:
-    module: blut_resources.instance_storage
-    class: LockedSqliteStorage
-    config: {base_dir: {env: DAGSTER_HOME}}
-"""
-LOGS = """\
-compute_logs:
-  module: blut_resources.compute_logs
-  class: LocalLogs
-  config: {base_dir: {env: DAGSTER_HOME}}
-"""
 REST = """\
 # mine
 run_retries: {enabled: true}   # as ever
