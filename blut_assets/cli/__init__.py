@@ -24,7 +24,8 @@ def main() -> None:
     except Exception as error:
         from blut_assets.chosen import UnknownCookbook
         from blut_assets.terminal.output import failed, wrong
-        from blut_resources.files.durable import StoreError
+        from blut_resources.files.durable import StoreError, explanation
+        from blut_resources.files.full import is_full
         from blut_resources.files.named import PathRefused
         from blut_resources.instance.damage import explained, is_of_database
         from blut_resources.instance.home import find_home
@@ -33,6 +34,8 @@ def main() -> None:
             wrong(str(error))
         if isinstance(error, StoreError):
             failed(str(error))
+        if isinstance(error, OSError) and is_full(error):
+            failed(explanation(error, find_home()))
         if not is_of_database(error):
             raise
         failed(str(explained(find_home(), error)))

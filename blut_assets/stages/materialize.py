@@ -24,7 +24,8 @@ from blut_assets.versions.fingerprint import CodeEdited
 from blut_resources.alive import hold_run
 from blut_resources.containment import ContainmentRefused, LimitsError
 from blut_resources.containment.asked import contained
-from blut_resources.files.durable import FULL, explanation
+from blut_resources.files.durable import explanation
+from blut_resources.files.full import CAUSE, FULL, is_full
 from blut_resources.instance.instance import EphemeralInstance, home_of, store_of
 from blut_resources.leases.lease import NeverFits
 from blut_resources.machine.memory import SharedMemoryTooSmall
@@ -106,11 +107,13 @@ def _explain(
     except PayloadFailed as error:
         raise dg.Failure(lines(error), error.as_metadata(), allow_retries=error.retry) from error
     except EXPLAINED as error:
-        raise dg.Failure(lines(error), allow_retries=not isinstance(error, HOPELESS)) from error
+        about = {"outcome": CAUSE} if is_full(error) else {}
+        raise dg.Failure(lines(error), about, allow_retries=not isinstance(error, HOPELESS)) from error
     except OSError as error:
         if error.errno not in FULL:
             raise
-        raise dg.Failure(explanation(error, store_of(context.instance).root)) from error
+        words = explanation(error, store_of(context.instance).root)
+        raise dg.Failure(words, {"outcome": CAUSE}) from error
 
 
 def _materialize(

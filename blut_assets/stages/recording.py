@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.stages.spec import StageConfig
+from blut_resources.files.full import CAUSE, is_full
 from blut_resources.payloads.record import RunRecord, unheard
 from blut_resources.runs import manifest
 from blut_resources.runs.files import manifest_path, run_dir
@@ -121,7 +122,8 @@ class RunRecorder:
 
     def _failed(self, error: BaseException) -> None:
         outcome: Any = getattr(error, "outcome", None)
-        facts = {"cause": getattr(error, "cause", type(error).__name__), "error": str(error)[:4000]}
+        cause = CAUSE if is_full(error) else getattr(error, "cause", type(error).__name__)
+        facts = {"cause": cause, "error": str(error)[:4000]}
         if outcome is not None and outcome.peak:
             facts["peak_memory_bytes"] = outcome.peak
         self._status.write("asset_failed", self._asset, durable=True, **facts)

@@ -42,6 +42,8 @@ from blut_resources.containment.unit import (
     attach,
     record,
 )
+from blut_resources.files.durable import StoreError
+from blut_resources.files.full import full_place, is_full, remedy, says_full
 from blut_resources.machine import wire
 from blut_resources.machine.memory import size_text
 from blut_resources.machine.processes import read
@@ -89,6 +91,7 @@ def launch(
     Raises:
         ContainmentRefused: the memory limit is not enforced here, and that is required.
         ContainmentError: the command does not exist, or the place is taken.
+        StoreError: the file system of ``place`` has no room for its files.
         ValueError: an argument or variable holds a null byte, a name of a variable "=".
     """
     limits, place = limits or Limits(), Path(place).absolute()
@@ -104,6 +107,9 @@ def launch(
             if reason is None:
                 return _start(backend, request, spec, passed)
         except (BackendError, OSError) as error:
+            if is_full(error) or says_full(str(error)):
+                # no other backend would find more room, and to go without any would not help either
+                raise StoreError(f"{place}: not started: {full_place(place)}; {remedy(place)}") from error
             reason = str(error)
         passed.append(f"{backend.name}: {reason}")
     raise ContainmentRefused(_refusal(name, limits, passed))

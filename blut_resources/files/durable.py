@@ -13,12 +13,12 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from blut_resources.files.full import FULL, full_place, remedy
 from blut_resources.text import one_line
 
 SYNC_EACH_UP_TO = 32
 """Above this many files one ``syncfs`` is cheaper than a journal commit for each file."""
 
-FULL = {errno.ENOSPC, errno.EDQUOT}
 _REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
@@ -48,13 +48,14 @@ def explained(path: Path) -> Iterator[None]:
 
 def explanation(error: OSError, path: Path) -> str:
     """Says what a person can do about it; ``path`` is named where the error names none."""
+    where, problem = error.filename or path, os.strerror(error.errno or 0)
     if error.errno in FULL:
-        remedy = "free space on that filesystem or collect garbage from the store, then run again"
-    elif error.errno in _REFUSED:
-        remedy = "make it writable for this user, or choose another place ($DAGSTER_HOME, $BLUT_STORE)"
+        return f"{where}: {problem}: {full_place(where, error.errno)}; {remedy(where)}"
+    if error.errno in _REFUSED:
+        what = "make it writable for this user, or choose another place ($DAGSTER_HOME, $BLUT_STORE)"
     else:
-        remedy = "look at the filesystem, then run again"
-    return f"{error.filename or path}: {os.strerror(error.errno or 0)}; {remedy}"
+        what = "look at the filesystem, then run again"
+    return f"{where}: {problem}; {what}"
 
 
 def random_name() -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from blut_resources.files.durable import StoreError
+from blut_resources.files.full import full_place, is_nearly_full, remedy
 
 MAIN = {
     "history/runs.db": "move {home}/history aside to begin a new one",
@@ -14,8 +15,6 @@ MAIN = {
     "schedules/schedules.db": "remove it, and schedules and sensors begin anew",
 }
 """The databases that every command reads, and what there is to do where no backup is."""
-LEAST = 1 << 20
-"""Bytes below which a filesystem is taken for full."""
 
 
 class HistoryDamaged(StoreError):
@@ -34,10 +33,9 @@ def is_of_database(error: BaseException | None) -> bool:
 def explained(home: Path, error: BaseException) -> HistoryDamaged:
     """Returns an error of the database in one sentence."""
     words = str(getattr(error, "orig", None) or error).splitlines()[0]
-    if _is_full(home) or "disk is full" in words:
+    if is_nearly_full(home) or "disk is full" in words:
         return HistoryDamaged(
-            f"{home}/history: the filesystem is full; free some space, then run the command again: what was"
-            " stored is not lost"
+            f"{home}/history: {full_place(home)}; {remedy(home)}: what was stored is not lost"
         )
     if "locked" in words:
         return HistoryDamaged(f"{home}/history: {words}; end the process that does (`fuser -v` names it)")
@@ -96,10 +94,3 @@ def _remedy(home: Path, path: Path) -> str:
         os.fspath(path.relative_to(home)), "remove it: the log of that run is lost, its results not"
     )
     return f"restore it from a backup, or {last.format(home=home)}; artifacts in the store stay"
-
-
-def _is_full(home: Path) -> bool:
-    with contextlib.suppress(OSError):
-        there = os.statvfs(home)
-        return there.f_bavail * there.f_frsize < LEAST
-    return False

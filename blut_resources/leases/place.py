@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from blut_resources.files.durable import random_name
+from blut_resources.files.full import FULL, full_place
 from blut_resources.files.named import PathRefused, path_variable
 from blut_resources.files.private import (
     PRIVATE_DIRECTORY,
@@ -81,6 +82,9 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         where = error.filename or path
+        if error.errno in FULL:
+            problem = f"{os.strerror(error.errno or 0)}: {full_place(where, error.errno or 0)}"
+            raise LeaseError(f"{where}: {problem}; make room there, or {_ANYONE}") from error
         raise LeaseError(f"{where}: {os.strerror(error.errno or 0)}; repair that, or {_ANYONE}") from error
 
 

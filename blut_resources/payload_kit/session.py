@@ -204,6 +204,26 @@ def payload_session() -> Iterator[PayloadSession]:
         except (SystemExit, Refused) as error:
             message = error.code if isinstance(error, SystemExit) else str(error)
             raise SystemExit(held.named(message) if held else message) from error
+        except Exception as error:
+            _say_full(error, out, work)
+            raise
+
+
+def _say_full(error: Exception, out: Path, work: Path) -> None:
+    """Name the full place of an error, while what has filled it is still there."""
+    from blut_resources.files.full import SAID, blamed, is_full, says_full
+
+    if is_full(error) or says_full(str(error)):
+        places = {
+            "$BLUT_STORE": work,
+            "the result": out,
+            "$TMPDIR": Path(os.environ.get("TMPDIR") or "/tmp"),  # noqa: S108
+            "the working directory": Path(),
+            "shared memory": Path("/dev/shm"),  # noqa: S108
+        }
+        name = getattr(error, "filename", None)
+        words = f"No space left on device: '{name}'" if name else str(error)
+        print(SAID + blamed(words, places), file=sys.stderr, flush=True)
 
 
 def tell_uncounted_files() -> None:

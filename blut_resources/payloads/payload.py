@@ -8,6 +8,7 @@ from typing import Any
 
 from blut_resources.containment import Limits, Outcome
 from blut_resources.containment.sandbox.isolation import Isolation
+from blut_resources.files.full import CAUSE
 from blut_resources.payloads.files import PayloadFiles
 
 
@@ -41,6 +42,17 @@ class PayloadDiverged(PayloadFailed):
     """Says that the payload ended itself, because its loss is not a number any more or runs away."""
 
     own_word = "diverged"
+
+
+class PayloadOutOfRoom(PayloadFailed):
+    """Says that a file system without room ended the payload, which place it is, and what to do."""
+
+    own_word = CAUSE
+
+    @property
+    def retry(self) -> bool:
+        """Says yes: with room again it can end better."""
+        return True
 
 
 class PayloadMisspoke(PayloadFailed):

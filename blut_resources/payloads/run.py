@@ -6,6 +6,7 @@ whole process tree held in a unit of its own, and success only after the payload
 """
 
 import contextlib
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,7 +17,9 @@ import dagster as dg
 from blut_resources.containment import Outcome, Unit
 from blut_resources.containment.backends.base import LOG
 from blut_resources.files.durable import remove_tree
+from blut_resources.files.full import is_nearly_full, says_full
 from blut_resources.instance.instance import home_of
+from blut_resources.instance.places import full_by_words, places
 from blut_resources.launchers.base import Launcher
 from blut_resources.launchers.local import LocalLauncher
 from blut_resources.leases.lease import Lease
@@ -31,7 +34,13 @@ from blut_resources.payloads.isolated import (
 from blut_resources.payloads.messages import MESSAGES, MessageTail, consumed
 from blut_resources.payloads.order import order_for
 from blut_resources.payloads.output import LogTee
-from blut_resources.payloads.payload import Payload, PayloadDiverged, PayloadFailed, PayloadMisspoke
+from blut_resources.payloads.payload import (
+    Payload,
+    PayloadDiverged,
+    PayloadFailed,
+    PayloadMisspoke,
+    PayloadOutOfRoom,
+)
 from blut_resources.payloads.record import note_run
 from blut_resources.payloads.watching import has_ended, wanted, watched
 from blut_resources.runs.cancelling import time_given
@@ -90,7 +99,7 @@ def run_payload(
             )
         if unit.enforcement.notes:
             context.log.warning(f"{payload.name}: {unit.enforcement.notes}")
-        diverged = ""
+        diverged, stays = "", ""
         yield {"event": "started", "taken_over": orphan is not None, **unit.enforcement.as_metadata()}
         said: dict[str, Any] = {}
         gauges = Gauges(place, lease.gpus if lease else (), unit.peak)
@@ -100,6 +109,8 @@ def run_payload(
                 if event["event"] not in (*OURS, UNCOUNTED):
                     said = event
                 diverged = event["message"] if event["event"] == "diverged" else diverged
+                if event["event"] == "checkpoint":
+                    stays = f"; its checkpoint of epoch {event['epoch']} stays, and it goes on from there"
                 yield event
         except MessageError as error:
             unit.close()
@@ -109,6 +120,9 @@ def run_payload(
             last_words(place)
             raise
         outcome = unit.wait()
+        if why := _out_of_room(home_of(context.instance), outcome, log.tail):
+            what = f"{payload.module}: {outcome.describe()}: {why}{stays}"
+            raise PayloadOutOfRoom(f"{what}\n{log.tail}".rstrip(), outcome)
         finished = said.get("event") == "done" or (reader.ordinary and reader.closed)
         _demand_success(payload, outcome, reader.torn, finished, log.tail, diverged)
         if payload.isolation and payload.compiled:
@@ -147,6 +161,16 @@ def _orphan(payload: Payload, log: dg.DagsterLogManager) -> Unit | None:
         for left in payload.out.iterdir() if payload.out.is_dir() else ():
             remove_tree(left)
     return None
+
+
+def _out_of_room(home: Path, outcome: Outcome, printed: str) -> str:
+    """Returns which file system without room has ended a payload; empty if none has."""
+    bus = outcome.kind == "signal" and outcome.signal == signal.SIGBUS  # a mapped file could not grow
+    if not (outcome.kind == "exit" and says_full(printed)) and not bus:
+        return ""
+    if bus and not any(map(is_nearly_full, places(home).values())):
+        return ""
+    return full_by_words(home, printed)
 
 
 def _demand_success(

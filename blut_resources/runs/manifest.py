@@ -18,6 +18,7 @@ from typing import Any
 from blut_resources.containment.asked import CONTAINED
 from blut_resources.files.documents import DocumentError, read_json
 from blut_resources.files.durable import StoreError, write_atomic
+from blut_resources.files.full import CAUSE
 from blut_resources.machine import processes
 from blut_resources.runs import status
 from blut_resources.runs.files import STATUS, manifest_path, status_path
@@ -32,6 +33,7 @@ CAUSES = {
     "diverged": "diverged",
     "oom-kill": "oom",
     "timeout": "timeout",
+    CAUSE: "full disk",
     "DagsterExecutionInterruptedError": "cancelled",  # by Ctrl-C: for Dagster, a failure
     "GeneratorExit": "cancelled",  # the same, while Dagster had an event of the asset in hand
 }

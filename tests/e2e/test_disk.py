@@ -80,7 +80,7 @@ def test_the_disk_of_the_store_is_full_before_anything_starts(scene: Scene, smal
     assert scene.run(scene.quick()) == 0
     free = fill(small)
     assert scene.run(scene.quick(), TRAINS_INPUT="another") == 1
-    assert "No space left on device; free space on that filesystem or collect garbage" in scene.said()
+    assert "No space left on device: the file system at" in scene.said()
     scene.verify()
     free()
     assert scene.run(scene.quick(), TRAINS_INPUT="another") == 0

@@ -79,9 +79,10 @@ def test_a_dead_run_whose_log_is_damaged_holds_up_nobody(used: Path) -> None:
         assert reap_dead_runs(instance) == []
 
 
-def test_a_full_disk_is_called_one(used: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_called_one(used: Path) -> None:
     error = sqlite3.OperationalError("database or disk is full")
-    assert "the filesystem is full; free some space" in str(history_damage.explained(used, error))
+    said = str(history_damage.explained(used, error))
+    assert "free; make room there, then run the same command again" in said
 
 
 def test_results_that_the_history_does_not_know_are_not_garbage(used: Path) -> None:

@@ -1,0 +1,157 @@
+"""Says which place is full, of an error or of what a program printed, and what to do about it.
+
+A write that finds no room names no file, and many programs say no more than "No space left on device". So the
+places that were written to are looked at: the file system that has next to nothing left is the one. Only the
+standard library is imported: a payload asks here too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
+CAUSE = "full-disk"
+"""What ended by it is called, in metadata and in the events of a run."""
+NEXT_TO_NOTHING = 1 << 20
+"""Bytes below which a file system is taken for full."""
+SAID = "no room: "
+"""What a line begins with by which a payload names the full place to its run."""
+WORDS = re.compile(
+    r"no space left on device|disk quota exceeded|disk is full|not enough space|os error (?:28|122)\b"
+    r"|\berrno:? ?=? ?(?:28|122)\b|ENOSPC|EDQUOT",
+    re.IGNORECASE,
+)
+NAMED = re.compile(r"(?:No space left on device|Disk quota exceeded)(?:\x1b\[\S*m)?: '([^'\n]+)'")
+QUOTA = re.compile(r"quota|EDQUOT|\b122\b", re.IGNORECASE)
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Says whether a file system without room is behind an error, however it is wrapped.
+
+    It may pass: with some room again the same thing can end well.
+    """
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, OSError) and error.errno in FULL:
+            return True
+        if getattr(error, "cause", "") == CAUSE or "disk is full" in str(getattr(error, "orig", None) or ""):
+            return True
+        if type(error).__module__ == "sqlite3" and "disk is full" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def says_full(text: str) -> bool:
+    """Says whether what a program printed tells of a file system without room."""
+    return WORDS.search(text) is not None
+
+
+def full_place(path: Path | str, code: int = errno.ENOSPC) -> str:
+    """Returns a sentence without a full stop on the file system of a path: where it is mounted, what is left.
+
+    Args:
+        path: need not exist.
+        code: the number of the error; that of a quota has a sentence of its own.
+    """
+    there = _nearest(path)
+    mounted = mount_point(there)
+    if code == errno.EDQUOT:
+        return f"the quota of this user on the file system at {mounted} is used up (`quota -s` shows it)"
+    try:
+        fs = os.statvfs(there)
+    except OSError as error:
+        return f"the file system at {mounted} cannot be asked what is left ({error.strerror})"
+    if fs.f_files and not fs.f_favail:
+        return f"the file system at {mounted} has no inode left: its {fs.f_files} files are all it can name"
+    free, size = fs.f_bavail * fs.f_frsize, fs.f_blocks * fs.f_frsize
+    return f"the file system at {mounted} has {_size(free)} of {_size(size)} free"
+
+
+def remedy(path: Path | str, places: Mapping[str, Path] | None = None) -> str:
+    """Returns what to do about a full place: what frees some of it, or how it is put elsewhere.
+
+    Args:
+        path: what could not be written.
+        places: by how a person puts each elsewhere, such as ``$TMPDIR``, what is written to.
+    """
+    around = [(name, place) for name, place in (places or {}).items() if is_below(path, place)]
+    said = max(around, key=lambda one: len(os.path.realpath(one[1])), default=("", ""))[0]
+    other = f" or set {said} to a directory on another one" if said.startswith("$") else ""
+    return f"make room there{other}, then run the same command again"
+
+
+def blamed(text: str, places: Mapping[str, Path]) -> str:
+    """Returns which place is full and what to do, for a program that said that one is.
+
+    Args:
+        text: what it printed; a path in it counts first.
+        places: by name what it writes to.
+    """
+    code = errno.EDQUOT if (found := WORDS.search(text)) and QUOTA.search(found[0]) else errno.ENOSPC
+    if named := NAMED.search(text):
+        return f"{named[1]}: {full_place(named[1], code)}; {remedy(named[1], places)}"
+    full = [place for place in one_each(places.values()) if is_nearly_full(place)]
+    if full:
+        return "; ".join(f"{place}: {full_place(place, code)}; {remedy(place, places)}" for place in full)
+    left = ", ".join(f"{place}: {full_place(place, code)}" for place in one_each(places.values()))
+    return f"which file system was full cannot be told now, when there is room again ({left}); run it again"
+
+
+def is_nearly_full(path: Path | str) -> bool:
+    """Says whether next to nothing can be written there: no bytes, or no name of a file."""
+    with contextlib.suppress(OSError):
+        fs = os.statvfs(_nearest(path))
+        size = fs.f_blocks * fs.f_frsize
+        least = min(NEXT_TO_NOTHING, max(size // 16, fs.f_frsize))
+        return bool(size) and (fs.f_bavail * fs.f_frsize < least or (fs.f_files > 0 and not fs.f_favail))
+    return False
+
+
+def one_each(places: Iterable[Path | str]) -> Iterator[Path | str]:
+    """Yields the first place on each file system, in their order, without those out of reach."""
+    seen: set[int] = set()
+    for place in places:
+        with contextlib.suppress(OSError):
+            device = os.stat(_nearest(place)).st_dev  # noqa: PTH116
+            if device not in seen:
+                seen.add(device)
+                yield place
+
+
+def is_below(path: Path | str, place: Path | str) -> bool:
+    """Says whether a path is a place or lies in it, symbolic links followed."""
+    real, above = os.path.realpath(path), os.path.realpath(place)
+    return real == above or real.startswith(f"{above.rstrip('/')}/")
+
+
+def mount_point(path: Path | str) -> str:
+    """Returns where the file system of a path is mounted."""
+    at = os.path.realpath(_nearest(path))
+    while not os.path.ismount(at):
+        at = os.path.dirname(at)  # noqa: PTH120
+    return at
+
+
+def _nearest(path: Path | str) -> str:
+    """Returns a path, or the closest above it that exists."""
+    at = os.path.abspath(path)  # noqa: PTH100
+    while not os.path.exists(at) and at != "/":  # noqa: PTH110
+        at = os.path.dirname(at)  # noqa: PTH120
+    return at
+
+
+def _size(n_bytes: int) -> str:
+    for unit, name in ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if n_bytes >= unit:
+            return f"{n_bytes / unit:.1f}".removesuffix(".0") + f" {name}"
+    return f"{n_bytes} bytes"

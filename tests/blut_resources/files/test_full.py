@@ -1,0 +1,78 @@
+"""Which place is full is named, with what is left there and what to do."""
+
+import errno
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from blut_resources.files import full
+from blut_resources.files.durable import StoreError, write_atomic
+from tests.small import fill, fill_names, small
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    with small(tmp_path / "small", "256k", inodes=32) as made:
+        yield made
+
+
+def test_a_write_that_finds_no_room_names_the_mount_and_what_is_left(place: Path) -> None:
+    fill(place, leave=8192)
+    with pytest.raises(StoreError) as caught:
+        write_atomic(place / "deep" / "file", b"x" * 100_000)
+    said = str(caught.value)
+    assert f"No space left on device: the file system at {place} has 8 KiB of 256 KiB free; make room" in said
+    assert full.is_full(caught.value) and not full.is_full(ValueError("x"))
+    assert not list((place / "deep").iterdir())
+
+
+def test_a_file_system_that_can_name_no_more_files_is_told_from_one_without_bytes(place: Path) -> None:
+    fill_names(place)
+    assert "has no inode left: its 32 files are all it can name" in full.full_place(place / "a" / "b")
+    assert full.is_nearly_full(place)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *("OSError: [Errno 28] No space left on device", "cp: error writing 'x': No space left on device"),
+        *("SafetensorError: I/O error: No space left on device (os error 28)", "Disk quota exceeded"),
+        *("sqlite3.OperationalError: database or disk is full", "H5: errno = 28, error message"),
+    ],
+)
+def test_words_of_a_program_blame_the_place_that_is_full(place: Path, tmp_path: Path, said: str) -> None:
+    fill(place)
+    assert full.says_full(said)
+    told = full.blamed(said, {"$BLUT_STORE": tmp_path, "$TMPDIR": place})
+    assert told.startswith(f"{place}: the ") and "or set $TMPDIR to a directory on another" in told
+    assert ("quota of this user" in told) == ("quota" in said)
+
+
+@pytest.mark.parametrize("said", ["loss 28", "Errno 2: no such file", "epoch 128 of 280", "errno 280"])
+def test_other_words_blame_nothing(said: str) -> None:
+    assert not full.says_full(said)
+
+
+def test_a_path_in_the_words_counts_before_what_is_full_now(place: Path, tmp_path: Path) -> None:
+    fill(place)
+    told = full.blamed(f"No space left on device: '{tmp_path}/x'", {"$TMPDIR": place})
+    assert told.startswith(f"{tmp_path}/x: the file system at {full.mount_point(tmp_path)} has ")
+
+
+def test_where_there_is_room_again_every_place_is_told(place: Path, tmp_path: Path) -> None:
+    told = full.blamed("disk is full", {"$BLUT_STORE": tmp_path, "$DAGSTER_HOME": tmp_path, "$TMPDIR": place})
+    assert "cannot be told now" in told and told.count("the file system at") == 2
+
+
+def test_a_database_that_finds_no_room_is_full_too() -> None:
+    try:
+        try:
+            raise sqlite3.OperationalError("database or disk is full")
+        except sqlite3.Error as error:
+            raise RuntimeError("wrapped") from error
+    except RuntimeError as wrapped:
+        assert full.is_full(wrapped)
+    assert full.is_full(OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)))
