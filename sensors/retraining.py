@@ -15,8 +15,10 @@ from blut_assets.stages.partitions import PARTITION, listed, part
 from blut_resources.instance.instance import store_of
 from sensors.policy import data as policy_data
 from sensors.policy import machine as policy_machine
-from sensors.policy.decide import NO_RECIPE, OFF, Data, Policy, Run, Wait, hold, weigh
+from sensors.policy.decide import NO_RECIPE, OFF, Data, Run, Wait, hold, weigh
+from sensors.policy.fields import Policy
 from sensors.policy.file import PolicyError, PolicyFile, policy_path, read
+from sensors.policy.forecast import Start, next_start
 from sensors.policy.history import POLICY_TAG, REASON_TAG, SUBJECT_TAG, artifacts_of, history
 from sensors.turns import Peer, turn_of
 
@@ -34,7 +36,8 @@ Ask = Callable[[str, Callable[[], Data]], Data | None]
 class Retraining:
     """Says what a policy wants now, of one partition if its recipe has partitions.
 
-    ``args`` and ``tags`` are those of the run, if it wants one.
+    ``args`` and ``tags`` are those of the run, if it wants one. ``starts`` is when it would next, at the
+    earliest; None where that is not known.
     """
 
     policy: str
@@ -43,6 +46,7 @@ class Retraining:
     args: Mapping[str, Any]
     tags: Mapping[str, str]
     partition: str | None = None
+    starts: Start | None = None
 
 
 def evaluate(
@@ -178,9 +182,11 @@ def _one(
     now = dt.datetime.now(dt.UTC)
     past = history(instance, name, file.written, partition)
     machine = policy_machine.look(instance, name, with_gpus=policy.gpus_free > 0, partition=partition)
+    elsewhere = policy.instance and policy.instance != machine.instance
+    starts = None if elsewhere else next_start(policy, past, now)
     held = hold(policy, past, now, machine)
     if held:
-        return _waits(name, held)
+        return _waits(name, held, starts)
     recipe, args = parsed
     try:
         recipe.configs(args, partition)
@@ -193,14 +199,16 @@ def _one(
     store = store_of(instance)
     data = ask(key, lambda: policy_data.look(store, recipe, args, before, partition=partition, **wanted))
     if data is None:
-        return _waits(name, Wait("still reading what is new in the data; a later tick has the answer"))
+        still = Wait("still reading what is new in the data; a later tick has the answer")
+        return _waits(name, still, starts)
     decision = weigh(name, policy, past, now, data)
     tags = {POLICY_TAG: name, SUBJECT_TAG: data.subject, REASON_TAG: decision.reason}
-    return Retraining(name, recipe, decision, args.model_dump(mode="json"), tags)
+    later = None if isinstance(decision, Wait) and decision.blocked else starts
+    return Retraining(name, recipe, decision, args.model_dump(mode="json"), tags, starts=later)
 
 
-def _waits(name: str, wait: Wait) -> Retraining:
-    return Retraining(name, None, wait, {}, {})
+def _waits(name: str, wait: Wait, starts: Start | None = None) -> Retraining:
+    return Retraining(name, None, wait, {}, {}, starts=starts)
 
 
 def retraining_sensor(recipes: Sequence[Recipe], jobs: Sequence[Any]) -> dg.SensorDefinition:

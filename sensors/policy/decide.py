@@ -1,132 +1,22 @@
-"""Decides when to retrain: a typed policy, and a pure decision that gives the first reason not to.
+"""Decides when to retrain: a pure decision over a policy, which gives the first reason not to.
 
 Times are aware datetimes, durations timedeltas, sizes bytes.
 """
 
 import datetime as dt
-import json
 import zoneinfo
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
-
-from blut_resources.machine.amounts import parse_duration, parse_size
 from blut_resources.machine.memory import size_text
-from sensors.policy.clock import in_window, last_tick, local_zone, next_tick, parse_window, span
+from sensors.policy.clock import in_window, last_tick, next_tick, span
+from sensors.policy.fields import Policy, Window
 
-Window = tuple[dt.time, dt.time]
 DAY = dt.timedelta(days=1)
-LONGEST = 3650 * DAY
 OFF = "off: `blut policy enable` turns it on"
 NO_RECIPE = 'enabled, but there is no recipe: fill in the line recipe = "NAME"'
 UNSEEN = "the data cannot be looked at"
-TRIGGERS = ("new_recordings", "new_annotated", "new_rows", "new_bytes", "max_age", "schedule")
-
-
-def _size(value: Any) -> int:
-    return 0 if _is_zero(value) else int(_without_source(parse_size, value))
-
-
-def _duration(value: Any) -> dt.timedelta:
-    found = dt.timedelta() if _is_zero(value) else _without_source(parse_duration, value)
-    if isinstance(found, dt.timedelta):
-        return found
-    if found > LONGEST.total_seconds():
-        raise ValueError(f"longer than {LONGEST.days} days; leave it out, or say less")
-    return dt.timedelta(seconds=found)
-
-
-def _is_zero(value: Any) -> bool:
-    return value in ("0", "0s", 0) and not isinstance(value, bool)
-
-
-def _without_source(parse: Callable[[object], float], value: Any) -> float:
-    """Returns the value; errors come with the name of a field and its value, which are added to each here."""
-    try:
-        return parse(value)
-    except ValueError as error:
-        raise ValueError(str(error).partition(": ")[2]) from None
-
-
-Size = Annotated[int, BeforeValidator(_size)]
-Duration = Annotated[dt.timedelta, BeforeValidator(_duration)]
-
-
-class Policy(BaseModel):
-    """Holds one policy of the file. Any one trigger that is met suffices; everything else can hold it up."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    enabled: bool = Field(False, description="nothing retrains by itself unless this is true")
-    instance: str = Field("", description="the only Dagster instance that acts on it; any if empty")
-    recipe: str = Field("", description="see `blut recipe list`")
-    args: dict[str, Any] = Field(default_factory=dict, description="see `blut recipe show NAME`")
-    partition: str = Field(
-        "", description='of a recipe with partitions: a key, or "each", which has a history of its own'
-    )
-
-    new_recordings: int | None = Field(None, ge=1, description="trigger: this many new or changed files")
-    new_annotated: int | None = Field(
-        None, ge=1, description="trigger: this many recordings of which there are new annotations"
-    )
-    new_rows: int | None = Field(None, ge=1, description="trigger: this many new lines or conversations")
-    new_bytes: Size | None = Field(None, gt=0, description='trigger: this much new data, such as "2G"')
-    max_age: Duration | None = Field(None, description='trigger: the last success is so old, such as "30d"')
-    schedule: str | None = Field(None, description='trigger: a cron expression, such as "0 3 * * 0"')
-
-    quiet_hours: Annotated[Window | None, BeforeValidator(parse_window)] = Field(
-        (dt.time(2), dt.time(6)), description="starts only within these; equal: never; []: at any hour"
-    )
-    time_zone: str = Field("", description='such as "Europe/Berlin"; the machine\'s own if empty')
-    cooldown: Duration = Field(dt.timedelta(days=7), description="after a retraining that came to its end")
-    backoff: Duration = Field(
-        dt.timedelta(hours=1), description="after a failure, doubled with each in a row, at most the cooldown"
-    )
-    max_runs_per_day: int = Field(4, ge=1, description="in any 24 hours, failed ones too")
-    memory_free: Size = Field(0, description='that must be free to start, such as "16G"')
-    gpus_free: int = Field(0, ge=0, description="that must be free to start")
-    gpu_memory_free: Size = Field(0, description="on each of them")
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known_zone(cls, name: str) -> str:
-        try:
-            zoneinfo.ZoneInfo(name or "UTC")
-        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError('no such time zone; give one like "Europe/Berlin" or "UTC"') from None
-        return name
-
-    @field_validator("schedule")
-    @classmethod
-    def _known_schedule(cls, cron: str | None) -> str | None:
-        if cron is not None:
-            next_tick(cron, dt.datetime.now(dt.UTC), "UTC")
-        return cron
-
-    @field_validator("args")
-    @classmethod
-    def _plain_args(cls, args: dict[str, Any]) -> dict[str, Any]:
-        try:
-            json.dumps(args)
-        except TypeError as error:
-            raise ValueError(f"{error}; write dates and times as text in quotes") from None
-        return args
-
-    @model_validator(mode="after")
-    def _complete(self) -> "Policy":
-        if self.enabled and self.recipe and all(getattr(self, name) is None for name in TRIGGERS):
-            raise ValueError(f"enabled, but nothing triggers it; give one of {', '.join(TRIGGERS)}")
-        if self.gpu_memory_free and not self.gpus_free:
-            raise ValueError("gpu_memory_free without gpus_free; say of how many GPUs, such as gpus_free = 1")
-        return self
-
-    @property
-    def zone(self) -> str:
-        """Returns the name of the time zone that holds for quiet hours and schedule."""
-        return self.time_zone or local_zone()
-
 
 Outcome = Literal["running", "success", "refused", "failure", "cancelled"]
 """``refused``: all was computed, and a blocking check, such as the gate's, said no."""
@@ -263,7 +153,7 @@ def _hindrances(policy: Policy, history: History, now: dt.datetime, machine: Mac
         yield OFF
     if policy.instance and policy.instance != machine.instance:
         yield f"it belongs to the instance {policy.instance}, and this is {machine.instance}"
-    yield from _quiet_hours(policy, now)
+    yield from _start_hours(policy, now)
     going = next((attempt for attempt in history.attempts if attempt.outcome == "running"), None)
     if going:
         yield f"its run {going.run_id[:8]} is still going, since {_clock(going.started, policy)}"
@@ -280,23 +170,29 @@ def _hindrances(policy: Policy, history: History, now: dt.datetime, machine: Mac
     yield from _gpus(policy, machine)
 
 
-def _quiet_hours(policy: Policy, now: dt.datetime) -> Iterable[str]:
-    if policy.quiet_hours is None:
+def _start_hours(policy: Policy, now: dt.datetime) -> Iterable[str]:
+    if policy.start_hours is None:
         return
     local = now.astimezone(zoneinfo.ZoneInfo(policy.zone))
-    if not in_window(policy.quiet_hours, local.time()):
-        start, end = (f"{moment:%H:%M}" for moment in policy.quiet_hours)
+    if not in_window(policy.start_hours, local.time()):
+        start, end = policy.start_hours
         never = " (equal: never)" if start == end else ""
-        yield f"quiet hours are {start} to {end}{never}, and it is {local:%H:%M} ({policy.zone})"
+        said = window_text(policy.start_hours)
+        yield f"start hours are {said}{never}, and it is {local:%H:%M} ({policy.zone})"
+
+
+def window_text(window: Window) -> str:
+    """Returns text such as ``02:00 to 06:00``."""
+    return f"{window[0]:%H:%M} to {window[1]:%H:%M}"
 
 
 def _cooldown(policy: Policy, history: History, now: dt.datetime) -> Iterable[str]:
-    last = history.concluded
-    if last and now < last.last_seen + policy.cooldown:
-        until = last.last_seen + policy.cooldown
+    last, rest = history.concluded, policy.rest(now)
+    if last and now < last.last_seen + rest:
+        until = last.last_seen + rest
         how = "refused by its gate" if last.outcome == "refused" else "a success"
         yield (
-            f"cooldown of {span(policy.cooldown)} until {_clock(until, policy)}: run {last.run_id[:8]},"
+            f"cooldown of {span(rest)} until {_clock(until, policy)}: run {last.run_id[:8]},"
             f" {how}, ended {_ago(now, last.last_seen)}"
         )
 
@@ -310,9 +206,7 @@ def _backoff(policy: Policy, history: History, now: dt.datetime) -> Iterable[str
     if not unfinished:
         return
     last, failed = unfinished[0], sum(attempt.outcome == "failure" for attempt in unfinished)
-    # a cooldown shorter than one backoff must not take it away
-    most = max(policy.cooldown, policy.backoff)
-    pause = min(policy.backoff * 2 ** min(failed, 10), most)
+    pause = pause_after_failures(policy, history, now)
     until = max(attempt.last_seen for attempt in unfinished) + pause
     if now < until:
         times = f"failed {failed} times in a row; " if failed > 1 else ""
@@ -321,6 +215,14 @@ def _backoff(policy: Policy, history: History, now: dt.datetime) -> Iterable[str
             f"backoff of {span(pause)} until {_clock(until, policy)}: {times}"
             f"run {last.run_id[:8]} {word} {_ago(now, last.last_seen)}"
         )
+
+
+def pause_after_failures(policy: Policy, history: History, now: dt.datetime) -> dt.timedelta:
+    """Returns the backoff that holds after what has not come to its end since the last that did."""
+    failed = sum(attempt.outcome == "failure" for attempt in history.unfinished)
+    # a cooldown shorter than one backoff must not take it away
+    most = max(policy.rest(now), policy.backoff)
+    return min(policy.backoff * 2 ** min(failed, 10), most)
 
 
 def _too_many(policy: Policy, history: History, now: dt.datetime) -> Iterable[str]:

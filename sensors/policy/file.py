@@ -7,7 +7,7 @@ It holds one policy, its fields at the top, or several, each in a table ``[polic
 import datetime as dt
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ from blut_resources.files.documents import DocumentError, read_toml
 from blut_resources.files.durable import file_lock, write_atomic
 from blut_resources.files.named import base_directory, path_variable
 from blut_resources.files.private import NotBelieved, open_believed
-from sensors.policy.decide import Policy
+from blut_resources.files.toml_places import line_of, place
+from blut_resources.text import meant
+from sensors.policy.fields import OLD_NAME, Policy
 
 VARIABLE = "BLUT_TRAIN_POLICY"
 ONLY = "default"
@@ -32,11 +34,15 @@ class PolicyError(ValueError):
 
 @dataclass(frozen=True)
 class PolicyFile:
-    """Says what a file holds; no policies if there is no file. ``written`` is when it was changed last."""
+    """Says what a file holds; no policies if there is no file.
+
+    ``written`` is when it was changed last, ``notes`` what is to be said of it, a line each.
+    """
 
     path: Path
     policies: Mapping[str, Policy] = field(default_factory=dict)
     written: dt.datetime | None = None
+    notes: tuple[str, ...] = ()
 
 
 def policy_path() -> Path:
@@ -62,7 +68,13 @@ def read(path: Path) -> PolicyFile:
         raise PolicyError(str(error)) from error
     except (OSError, ValueError) as error:
         raise PolicyError(f"{path}: cannot be read: {error}; make it a readable text file") from error
-    return PolicyFile(path, parse(text, path), written)
+    return PolicyFile(path, parse(text, path), written, tuple(_notes(text, path)))
+
+
+def _notes(text: str, path: Path) -> Iterator[str]:
+    for number, line in enumerate(text.splitlines(), 1):
+        if re.match(rf"\s*{OLD_NAME}\s*=", line):
+            yield f"{path}:{number}: {OLD_NAME} is called start_hours now; it is read as that"
 
 
 def parse(text: str, path: Path) -> dict[str, Policy]:
@@ -79,7 +91,8 @@ def parse(text: str, path: Path) -> dict[str, Policy]:
             policies[name] = Policy.model_validate(values)
         except ValidationError as error:
             where = "" if TABLE not in document else f"{TABLE}.{name}."
-            problems += [f"{path}: {_explain(problem, where)}" for problem in error.errors()]
+            table = (TABLE, name) if where else ()
+            problems += [_placed(path, text, table, _explain(one, where), one) for one in error.errors()]
     if problems:
         raise PolicyError("\n".join(problems))
     return policies
@@ -100,18 +113,33 @@ def _tables(document: Mapping[str, Any], path: Path) -> dict[str, Any]:
     return tables
 
 
+def _placed(path: Path, text: str, table: tuple[str, ...], said: str, problem: Any) -> str:
+    """Returns what is wrong, after the file and the line in which it stands, under the name it has there."""
+    keys = (*table, *problem["loc"][:1])
+    if problem["loc"][:1] == ("start_hours",) and line_of(text, keys) == line_of(text, table):
+        keys, said = (*table, OLD_NAME), said.replace("start_hours", OLD_NAME, 1)
+    return f"{place(path, text, keys)}: {said}"
+
+
 def _explain(problem: Any, where: str) -> str:
     name = ".".join(str(part) for part in problem["loc"][:1])
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
-        message = f"no such field; there are {', '.join(Policy.model_fields)}"
+        near = meant(name, Policy.model_fields)
+        message = f"no such field{near}; there are {', '.join(Policy.model_fields)}"
     if not name:
         return f"{where.rstrip('.') or 'policy'}: {message}"
     meaning = Policy.model_fields[name].description if name in Policy.model_fields else ""
     return f"{where}{name} = {problem['input']!r}: {message}{f' ({meaning})' if meaning else ''}"
 
 
-def edit(path: Path, name: str | None, changes: Mapping[str, Any], begin: str = "") -> tuple[str, Policy]:
+def edit(
+    path: Path,
+    name: str | None,
+    changes: Mapping[str, Any],
+    begin: str = "",
+    refuse: Callable[[Policy], str] = lambda _: "",
+) -> tuple[str, Policy]:
     """Set fields of one policy, which is made if need be; comments and all else stay.
 
     Concurrent edits follow each other. A file that would be wrong afterwards is not written. A field that is
@@ -121,6 +149,7 @@ def edit(path: Path, name: str | None, changes: Mapping[str, Any], begin: str = 
         name: of the policy; None for the only one.
         changes: field -> TOML value; None takes the field out.
         begin: what a file begins as that is not there yet.
+        refuse: says why the policy that would come of it is not written; empty if it is.
 
     Returns:
         The policy's name and the policy as it is now.
@@ -138,6 +167,8 @@ def edit(path: Path, name: str | None, changes: Mapping[str, Any], begin: str = 
             text = _uncommented(text, [key for key, value in changes.items() if value is not None])
         document = tomlkit.parse(text)
         name, table = _table(document, before, name)
+        if "start_hours" in changes:
+            table.pop(OLD_NAME, None)
         for key, value in changes.items():
             if value is not None:
                 table[key] = value
@@ -145,6 +176,8 @@ def edit(path: Path, name: str | None, changes: Mapping[str, Any], begin: str = 
                 del table[key]
         text = tomlkit.dumps(document)
         policies = parse(text, path)
+        if reason := refuse(policies[name]):
+            raise PolicyError(reason)
         write_atomic(path, text.encode(), mode=0o600)
     return name, policies[name]
 

@@ -9,7 +9,7 @@ import dagster as dg
 from blut_assets.recipes import Recipe
 from blut_assets.recipes.args import args_of
 from blut_assets.recipes.recipe import RECIPE_TAG
-from sensors.policy.decide import Policy
+from sensors.policy.fields import Policy
 from sensors.policy.history import artifacts_of
 
 LOOKED_AT = 200
@@ -19,8 +19,8 @@ OLDEST = "30d"
 SAMPLES = {
     "partition": '"each"',
     **{"new_recordings": "10", "new_annotated": "10", "new_rows": "1000", "new_bytes": '"2G"'},
-    **{"max_age": f'"{OLDEST}"', "schedule": '"0 3 * * 0"', "quiet_hours": '["02:00", "06:00"]'},
-    **{"time_zone": '"Europe/Berlin"', "cooldown": '"7d"', "backoff": '"1h"', "max_runs_per_day": "4"},
+    **{"max_age": f'"{OLDEST}"', "schedule": '"0 3 * * 0"', "start_hours": '["02:00", "06:00"]'},
+    **{"time_zone": '"Europe/Berlin"', "cooldown": '"20h"', "backoff": '"1h"', "max_runs_per_day": "4"},
     **{"memory_free": '"16G"', "gpus_free": "1", "gpu_memory_free": '"20G"'},
 }
 """A value for each field that is not set, in the order of the file; times and counts are the defaults."""

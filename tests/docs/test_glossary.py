@@ -25,7 +25,7 @@ HARD = (
 HARD = (
     *HARD,
     "instance",
-    "quiet hours",
+    "start hours",
     "artifact",
     "payload",
     "verdict",

@@ -42,7 +42,7 @@ class Kept(Box):
         return {**super().environment(trap), **own, "BLUT_LEASES": str(self.root / "leases")}
 
     def set(self, name: str | None, **fields: Any) -> None:
-        common = {"recipe": RECIPE, "quiet_hours": [], "cooldown": "1s", "new_recordings": 1}
+        common = {"recipe": RECIPE, "start_hours": [], "cooldown": "1s", "new_recordings": 1}
         edit(self.policy, name, {"enabled": True, "instance": str(self.home), **common, **fields})
 
     def record(self, take: str, subjects: int) -> None:
@@ -167,13 +167,17 @@ def test_cron_says_why_it_waits_and_backs_off_after_a_failure(kept: Kept) -> Non
     would = kept.say("policy", "check", "--json")
     assert would.returncode == 0, would.stderr
     (row,) = json.loads(would.stdout)
-    assert row == {
-        "policy": "default",
-        "run": True,
-        "reason": "3 new recordings, 1 are asked for",
-        "recipe": RECIPE,
-        "partition": None,
-    }
+    assert (
+        row
+        | {
+            "policy": "default",
+            "run": True,
+            "reason": "3 new recordings, 1 are asked for",
+            "recipe": RECIPE,
+            "partition": None,
+        }
+        == row
+    )
     assert kept.runs("default") == []
 
     failed = kept.say("auto")

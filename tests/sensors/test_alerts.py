@@ -26,7 +26,8 @@ from sensors.alerts.by_apprise import harmless
 from sensors.alerts.delivery import NotDelivered, deliver
 from sensors.alerts.sensor import alerts_sensor
 from sensors.alerts.settings import AlertSettingsError, Hook, usable
-from sensors.policy.decide import Data, History, Policy, weigh
+from sensors.policy.decide import Data, History, weigh
+from sensors.policy.fields import Policy
 from sensors.policy.history import POLICY_TAG, history
 from tests.sensors.kept import keep
 

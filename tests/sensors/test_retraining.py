@@ -28,7 +28,7 @@ class Desk:
 
     def set(self, **fields: Any) -> None:
         common = {"recipe": RECIPE, "args": {"edf_root": str(self.edf), "workers": 1}, "new_recordings": 1}
-        edit(self.file, None, {"enabled": True, "quiet_hours": [], "cooldown": 0, **common, **fields})
+        edit(self.file, None, {"enabled": True, "start_hours": [], "cooldown": 0, **common, **fields})
 
     def record(self, number: int) -> None:
         from cookbooks.lamquant.samples.synthetic import write_synthetic
@@ -150,7 +150,7 @@ def test_a_policy_belongs_to_one_instance(desk: Desk) -> None:
 
 def test_of_several_policies_one_runs_at_a_time(desk: Desk) -> None:
     desk.record(1)
-    common = {"enabled": True, "recipe": RECIPE, "quiet_hours": [], "new_recordings": 1}
+    common = {"enabled": True, "recipe": RECIPE, "start_hours": [], "new_recordings": 1}
     for name in ("first", "second"):
         edit(desk.file, name, {**common, "args": {"edf_root": str(desk.edf)}})
     request = desk.tick()

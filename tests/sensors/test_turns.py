@@ -13,7 +13,7 @@ from blut_assets.recipes import Recipe
 from blut_resources.instance.instance import open_instance
 from sensors.alerts.sensor import alerts_sensor
 from sensors.housekeeping.sensor import housekeeping
-from sensors.policy.decide import Policy
+from sensors.policy.fields import Policy
 from sensors.policy.file import PolicyFile
 from sensors.reaper import reaper
 from sensors.retraining import decided_elsewhere

@@ -15,18 +15,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from blut_assets.cli.commands.policy_check import check, evaluated, report, tell_notes
 from blut_assets.cli.run.arguments import Tag, load_object, tags_given
 from blut_assets.cli.shell.catalogue import complete_recipe
 from blut_assets.terminal.lazy import group
 from blut_assets.terminal.output import AsJson, failed, print_json, wrong
 from sensors.policy.clock import span
-from sensors.policy.decide import NO_RECIPE, TRIGGERS, Policy, Run
+from sensors.policy.decide import NO_RECIPE, Run
+from sensors.policy.fields import TRIGGERS, Policy
 from sensors.policy.file import ONLY, VARIABLE, PolicyError, edit, policy_path, read
+from sensors.policy.forecast import how_often, next_start, outside, remarks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    import dagster as dg
 
     from blut_assets.recipes import Recipe
     from sensors.retraining import Retraining
@@ -68,8 +69,13 @@ def enable(
     new_bytes: Annotated[str | None, _field("new_bytes", "SIZE")] = None,
     max_age: Annotated[str | None, _field("max_age", "DURATION")] = None,
     schedule: Annotated[str | None, _field("schedule", "CRON")] = None,
-    quiet_hours: Annotated[
-        str | None, typer.Option(metavar="HH:MM-HH:MM", help='starts only within these; "any": at any hour')
+    start_hours: Annotated[
+        str | None,
+        typer.Option(
+            *("--start-hours", "--quiet-hours"),
+            metavar="HH:MM-HH:MM",
+            help='starts only within these; "any": at any hour; --quiet-hours is the old name',
+        ),
     ] = None,
     time_zone: Annotated[str | None, _field("time_zone", "ZONE")] = None,
     cooldown: Annotated[str | None, _field("cooldown", "DURATION")] = None,
@@ -95,8 +101,8 @@ def enable(
     changes = {key: value for key, value in given.items() if value is not None}
     if args is not None:
         changes["args"] = {k: v for k, v in load_object(args, "--args").items() if v is not None}
-    if quiet_hours is not None:
-        changes["quiet_hours"] = [] if quiet_hours == "any" else quiet_hours.split("-")
+    if start_hours is not None:
+        changes["start_hours"] = [] if start_hours == "any" else start_hours.split("-")
     from blut_resources.instance.home import find_home
 
     with _explained():
@@ -106,10 +112,12 @@ def enable(
         _check_recipe(name, changes)
         instance = str(find_home().resolve())
         changes = {"instance": instance, **changes, "enabled": True}
-        name, policy = edit(policy_path(), name, changes, begin)
+        now = dt.datetime.now(dt.UTC)
+        name, policy = edit(policy_path(), name, changes, begin, lambda policy: _contradicts(policy, now))
     if not policy.recipe:
         failed(f"{policy_path()}: written, and {NO_RECIPE}; `blut recipe list` says which there are")
     typer.echo(f"{policy_path()}: {name} is on: {policy.recipe}, when {_when(policy)}")
+    _tell_when(name, policy)
     typer.echo(f"for cron, where no daemon runs: */30 * * * * {_cron_line(instance)}")
 
 
@@ -124,19 +132,7 @@ def disable(name: PolicyName = None) -> None:
     typer.echo(f"{policy_path()}: {name} is off")
 
 
-@app.command()
-def check(as_json: AsJson = False) -> None:
-    """Say what each policy would do now, and why; starts nothing. Exit code 1 if none would start."""
-    from blut_resources.instance.instance import open_instance
-
-    with _explained(), open_instance(write=False) as instance:
-        found = _evaluate(instance)
-    if as_json:
-        print_json([_row(one) for one in found])
-    else:
-        _report(found)
-    if not any(isinstance(one.decision, Run) for one in found):
-        raise typer.Exit(1)
+app.command()(check)
 
 
 def auto(tag: Tag = None) -> None:
@@ -160,8 +156,10 @@ def auto(tag: Tag = None) -> None:
         try:
             with open_instance() as instance:
                 reap_dead_runs(instance)
-                found = _evaluate(instance)
-            _report(found)
+                file = read(policy_path())
+                found = evaluated(instance, file)
+            tell_notes(file)
+            report(found)
             status = int(any(getattr(one.decision, "blocked", False) for one in found))
             for one in found:
                 if isinstance(one.decision, Run):
@@ -173,14 +171,6 @@ def auto(tag: Tag = None) -> None:
     raise typer.Exit(status)
 
 
-def _evaluate(instance: "dg.DagsterInstance") -> "list[Retraining]":
-    from blut_assets.definitions import discovered
-    from sensors.retraining import evaluate, patiently
-
-    recipes = [recipe for cookbook in discovered.cookbooks for recipe in cookbook.recipes]
-    return evaluate(instance, read(policy_path()), recipes, patiently)
-
-
 def _retrain(one: "Retraining", tags: "Mapping[str, str]") -> int:
     from blut_assets.cli.run.launching import run_recipe
     from sensors.retraining import tags_of
@@ -188,24 +178,6 @@ def _retrain(one: "Retraining", tags: "Mapping[str, str]") -> int:
     assert one.recipe is not None
     tags, args = {**tags, **tags_of(one)}, one.recipe.parse(one.args, [one.partition])
     return run_recipe(one.recipe, args, tags, partition=one.partition)
-
-
-def _report(found: "list[Retraining]") -> None:
-    for one in found:
-        word = "retrain" if isinstance(one.decision, Run) else "wait"
-        typer.echo(f"{one.policy}: {word}: {one.decision.reason}")
-    if not found:
-        typer.echo(f"off: there is no policy in {policy_path()}; `blut policy enable` makes one")
-
-
-def _row(one: "Retraining") -> dict[str, Any]:
-    return {
-        "policy": one.policy,
-        "run": isinstance(one.decision, Run),
-        "reason": one.decision.reason,
-        "partition": one.partition,
-        "recipe": one.recipe.name if one.recipe else None,
-    }
 
 
 def _policy(name: str | None) -> Policy:
@@ -291,6 +263,27 @@ def _when(policy: Policy) -> str:
     said = {name: getattr(policy, name) for name in TRIGGERS}
     words = {name: span(value) if isinstance(value, dt.timedelta) else value for name, value in said.items()}
     return " or ".join(f"{name} = {value}" for name, value in words.items() if value is not None)
+
+
+def _contradicts(policy: Policy, now: dt.datetime) -> str:
+    """Says why a policy is not written, with the values that contradict each other; empty if it is."""
+    return f"policy enable: {said}" if (said := outside(policy, now)) else ""
+
+
+def _tell_when(name: str, policy: Policy) -> None:
+    """Print how often at most a policy starts, when it does next, and what works against its schedule."""
+    from blut_resources.instance.instance import open_instance
+    from sensors.policy.history import history
+
+    now, file = dt.datetime.now(dt.UTC), read(policy_path())
+    with open_instance(write=False) as instance:
+        past = history(instance, name, file.written)
+    typer.echo(
+        f"it starts {how_often(policy, now)}; next at the earliest: {next_start(policy, past, now).words}"
+    )
+    for line in remarks(policy, now):
+        typer.echo(line)
+    tell_notes(file)
 
 
 def _cron_line(instance: str) -> str:

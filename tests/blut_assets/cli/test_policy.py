@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from blut_assets.cli.app import app
-from sensors.policy.decide import Policy
+from sensors.policy.fields import Policy
 
 
 @pytest.fixture(autouse=True)
@@ -63,3 +63,55 @@ def test_another_recipe_starts_clean(policy: Path) -> None:
     assert "args, cooldown, new_recordings: were for lamquant_data_prep" in enabled.stdout
     text = policy.read_text()
     assert "edf_root" not in text and "12h" not in text and 'schedule = "0 3 * * *"' in text
+
+
+def test_it_says_how_often_and_when_it_really_starts(policy: Path) -> None:
+    args = (
+        "--recipe",
+        "lamquant_data_prep",
+        "--args",
+        '{"edf_root": "/tmp"}',
+        "--time-zone",
+        "Europe/Berlin",
+    )
+    enabled = give("enable", *args, "--schedule", "0 3 * * *")
+    assert enabled.exit_code == 0, enabled.stderr
+    assert "it starts at most once in 23 h (schedule 0 3 * * *)" in enabled.stdout
+    assert "03:00 (Europe/Berlin), scheduled (0 3 * * *)" in enabled.stdout
+    longer = give("enable", "--cooldown", "7d")
+    assert (
+        "cooldown = 7 d is longer than" in longer.stdout
+        and "at most once in 7 d (its cooldown)" in longer.stdout
+    )
+    before = policy.read_text()
+    refused = give("enable", "--schedule", "30 7 * * *")
+    assert refused.exit_code == 2 and policy.read_text() == before
+    assert (
+        "schedule = '30 7 * * *', at 07:30, never falls within start_hours = 02:00 to 06:00" in refused.stderr
+    )
+    assert give("enable", "--schedule", "30 7 * * *", "--start-hours", "07:00-08:00").exit_code == 0
+    (row,) = json.loads(give("check", "--json").stdout)
+    assert (
+        row["next_start"].endswith(("05:30:00+00:00", "06:30:00+00:00"))
+        and "at most once" in row["remarks"][0]
+    )
+
+
+def test_a_file_of_an_older_version_is_read_as_it_is(policy: Path) -> None:
+    text = """\
+enabled = true
+recipe = "lamquant_data_prep"
+quiet_hours = ["09:00", "09:00"]  # never
+schedule = "30 7 * * *"
+args = {edf_root = "/tmp"}
+"""
+    policy.write_text(text)
+    checked = give("check")
+    assert checked.exit_code == 1 and policy.read_text() == text
+    assert f"{policy}:3: quiet_hours is called start_hours now; it is read as that" in checked.stderr
+    assert "wait: start hours are 09:00 to 09:00 (equal: never)" in checked.stdout
+    assert "never falls within start_hours = 09:00 to 09:00" in checked.stdout
+    assert give("enable", "--start-hours", "any").exit_code == 0
+    assert "quiet_hours" not in policy.read_text() and "start_hours = []" in policy.read_text()
+    policy.write_text(text + "start_hours = []\n")
+    assert "quiet_hours is the old name of start_hours: take one" in give("check").stderr

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensors.policy.clock import in_window, last_tick
-from sensors.policy.decide import Attempt, Data, History, Machine, Policy, Run, Wait, decide
+from sensors.policy.decide import Attempt, Data, History, Machine, Run, Wait, decide
+from sensors.policy.fields import Policy
 
 BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
 NOW = dt.datetime(2026, 5, 1, 3, 0, tzinfo=dt.UTC)
@@ -19,7 +20,7 @@ PLENTY = Data("s" * 64, recordings=1000, rows=1000, bytes=1 << 40)
 
 
 def policy(**fields: object) -> Policy:
-    values = {"enabled": True, "recipe": "r", "new_recordings": 10, "quiet_hours": [], "time_zone": "UTC"}
+    values = {"enabled": True, "recipe": "r", "new_recordings": 10, "start_hours": [], "time_zone": "UTC"}
     return Policy.model_validate({**values, **fields})
 
 
@@ -39,12 +40,12 @@ def why(policy: Policy, *attempts: Attempt, machine: Machine = ROOMY, data: Data
         ({"enabled": False}, [], ROOMY, PLENTY, "wait: off: `blut policy enable`"),
         ({"instance": "/other"}, [], ROOMY, PLENTY, "wait: it belongs to the instance /other"),
         (
-            {"quiet_hours": ["22:00", "02:00"]},
+            {"start_hours": ["22:00", "02:00"]},
             *([], ROOMY, PLENTY),
-            "wait: quiet hours are 22:00 to 02:00, and it is 03:00",
+            "wait: start hours are 22:00 to 02:00, and it is 03:00",
         ),
-        ({"quiet_hours": ["03:00", "03:00"]}, [], ROOMY, PLENTY, "(equal: never)"),
-        ({"quiet_hours": ["22:00", "03:01"]}, [], ROOMY, PLENTY, "run: 1000 new recordings"),
+        ({"start_hours": ["03:00", "03:00"]}, [], ROOMY, PLENTY, "(equal: never)"),
+        ({"start_hours": ["22:00", "03:01"]}, [], ROOMY, PLENTY, "run: 1000 new recordings"),
         (
             {},
             [ran("running", HOUR)],
@@ -153,8 +154,8 @@ def test_a_schedule_is_due_once_and_not_for_ticks_before_the_file_was_written() 
     assert isinstance(decide("p", weekly, fresh, NOW, ROOMY, PLENTY), Wait)
 
 
-def test_quiet_hours_follow_the_clock_on_the_wall_when_it_changes() -> None:
-    nightly = policy(quiet_hours=["02:00", "03:00"], time_zone="Europe/Berlin")
+def test_start_hours_follow_the_clock_on_the_wall_when_it_changes() -> None:
+    nightly = policy(start_hours=["02:00", "03:00"], time_zone="Europe/Berlin")
 
     def open_minutes(day: dt.date) -> int:
         start = dt.datetime.combine(day, dt.time(), BERLIN).astimezone(dt.UTC)
@@ -192,7 +193,7 @@ policies = st.builds(
     cooldown=seconds | st.just(0),
     backoff=seconds,
     max_runs_per_day=st.integers(1, 5),
-    quiet_hours=st.just([]) | st.tuples(clock_times, clock_times).map(list),
+    start_hours=st.just([]) | st.tuples(clock_times, clock_times).map(list),
     time_zone=zones,
     schedule=st.none() | st.sampled_from(["0 3 * * *", "30 2 * * *", "*/7 * * * 0", "0 0 29 2 *"]),
 )
@@ -228,11 +229,11 @@ def test_a_retraining_never_breaks_its_policy(
     assert all(a.subject != data.subject for a in attempts if a.concluded)
     assert sum(a.started > now - 24 * HOUR for a in attempts) < policy.max_runs_per_day
     if history.concluded:
-        assert now >= history.concluded.last_seen + policy.cooldown
+        assert now >= history.concluded.last_seen + policy.rest(now)
     if history.unfinished:
         assert now >= history.unfinished[0].last_seen + policy.backoff
-    if policy.quiet_hours:
-        assert in_window(policy.quiet_hours, now.astimezone(zoneinfo.ZoneInfo(policy.zone)).time())
+    if policy.start_hours:
+        assert in_window(policy.start_hours, now.astimezone(zoneinfo.ZoneInfo(policy.zone)).time())
     assert decision.key.startswith(f"p-{data.subject}-")
 
 
@@ -241,7 +242,7 @@ def test_a_retraining_never_breaks_its_policy(
 def test_a_clock_that_goes_back_never_starts_what_was_held_before(
     policy: Policy, history: History, now: dt.datetime, back: dt.timedelta, data: Data
 ) -> None:
-    policy = policy.model_copy(update={"quiet_hours": None, "schedule": None})
+    policy = policy.model_copy(update={"start_hours": None, "schedule": None})
     if isinstance(decide("p", policy, history, now, ROOMY, data), Wait):
         assert isinstance(decide("p", policy, history, now - back, ROOMY, data), Wait)
 

@@ -30,7 +30,10 @@ edf_root = "/data/eeg" # on the array
         ("enabled = tru", ["cannot be read as TOML", "line 1"]),
         ("enabled = 'yes'", ["enabled = 'yes'", "valid boolean"]),
         ("enabled = true\nrecipe = 'r'", ["nothing triggers it", "new_recordings", "schedule"]),
-        ("cooldown_days = 7", ["cooldown_days = 7: no such field; there are enabled, instance, recipe"]),
+        (
+            "cooldown_days = 7",
+            ["p.toml:1: cooldown_days = 7: no such field (did you mean 'cooldown'?); there are"],
+        ),
         ("new_recordings = 0", ["new_recordings = 0", "greater than or equal to 1"]),
         ("new_rows = 1.5", ["new_rows = 1.5", "valid integer"]),
         ("new_bytes = '2X'", ["new_bytes = '2X': not a size; say it as bytes or like"]),
@@ -48,7 +51,7 @@ edf_root = "/data/eeg" # on the array
         ("[args]\nsince = 2026-01-01", ["args = ", "as text in quotes"]),
         ("enabled = false\n[policies.a]", ["enabled = False stands beside [policies.*]"]),
         ("policies = 3", ["policies = 3; write one table [policies.NAME]"]),
-        ("[policies.a]\n[policies.b]\nmax_age = true", ["policies.b.max_age = True"]),
+        ("[policies.a]\n[policies.b]\nmax_age = true", ["p.toml:3: policies.b.max_age = True"]),
     ],
 )
 def test_a_malformed_file_is_refused_naming_field_value_and_remedy(text: str, words: list[str]) -> None:
@@ -159,7 +162,7 @@ def test_whatever_a_file_holds_it_is_a_policy_or_a_reason(text: str) -> None:
     try:
         found = parse(text, Path("p.toml"))
     except PolicyError as error:
-        assert str(error).startswith("p.toml: ") and len(str(error)) > 12
+        assert str(error).startswith("p.toml:") and len(str(error)) > 12
     else:
         triggers = ("new_recordings", "new_rows", "new_bytes", "max_age", "schedule")
         for policy in found.values():

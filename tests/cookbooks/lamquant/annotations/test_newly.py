@@ -160,7 +160,7 @@ def test_the_policy_retrains_on_new_annotations_alone(
 
     def reason(**fields: Any) -> str:
         given = {"recipe": DATA_PREP.name, "args": {"edf_root": str(tree.root)}, "new_annotated": 1}
-        edit(home / "policy.toml", None, {"enabled": True, "quiet_hours": [], **given, **fields})
+        edit(home / "policy.toml", None, {"enabled": True, "start_hours": [], **given, **fields})
         with dg.DagsterInstance.from_config(str(home)) as instance:
             (one,) = evaluate(instance, read(home / "policy.toml"), recipes, patiently)
         return one.decision.reason
