@@ -11,6 +11,7 @@ from blut_assets.recipes.args import RecipeArgs, origin_of
 from blut_assets.stages.footprints import took_before
 from blut_assets.stages.limits import Footprint
 from blut_assets.stages.spec import COMMON, StageSpec, in_order, specs_of
+from blut_resources.leases.capacity import amount_text
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,10 @@ def _holds(footprint: Footprint) -> str:
         footprint.gpus, f"{footprint.gpus} GPUs"
     )
     vram = f"{footprint.vram} of GPU memory" if footprint.vram else ""
-    return ", ".join(filter(None, [f"{footprint.memory} of memory" if footprint.memory else "", gpus, vram]))
+    cpus = amount_text("cpus", footprint.cpus) if footprint.cpus and footprint.cpus != "threads" else ""
+    permits = [amount_text(kind, n) for kind in ("network", "disk") if (n := getattr(footprint, kind))]
+    memory = f"{footprint.memory} of memory" if footprint.memory else ""
+    return ", ".join(filter(None, [memory, cpus, gpus, vram, *permits]))
 
 
 def _reach(args: type[RecipeArgs], specs: Sequence[StageSpec]) -> dict[dg.AssetKey, list[str]]:

@@ -12,7 +12,7 @@ import os
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import IO
 
@@ -35,11 +35,23 @@ SHOWN = 200
 
 @dataclass(frozen=True)
 class Needs:
-    """Says what a step declares: bytes of memory, a number of GPUs, bytes of memory on each of these."""
+    """Says what a step declares.
+
+    Attributes:
+        memory: bytes.
+        gpus: how many.
+        vram: bytes of memory on each of these.
+        cpus: how many threads compute at once.
+        network: permits; one for each download that is as fast as the line.
+        disk: permits; one for whatever reads and writes as fast as the disk.
+    """
 
     memory: int = 0
     gpus: int = 0
     vram: int = 0
+    cpus: int = 0
+    network: int = 0
+    disk: int = 0
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
@@ -49,7 +61,7 @@ class Needs:
             raise ValueError(f"vram={self.vram} without a GPU: declare gpus=1 too, or leave vram out")
 
     def __bool__(self) -> bool:
-        return bool(self.memory or self.gpus)
+        return any(asdict(self).values())
 
 
 @dataclass(frozen=True)
@@ -61,6 +73,10 @@ class Claim:
     since: float
     gpus: tuple[str, ...] = ()
     """UUIDs: of the GPUs held, or of those that the waiter can see."""
+    cpus: tuple[int, ...] = ()
+    """Numbers of the CPUs that it may run on; any, where it does not say."""
+    quotas: tuple[int, ...] = ()
+    """Inodes of the cgroups that limit its CPU time."""
     path: Path = field(default=Path(), compare=False)
     problem: str = ""
     """Why a living process's file cannot be believed."""
@@ -122,6 +138,8 @@ def add(directory: Path, kind: str, claim: Claim) -> Held:
         "holder": dict(claim.holder),
         "since": claim.since,
         "gpus": claim.gpus,
+        "cpus": claim.cpus,
+        "quotas": claim.quotas,
         "process": list(liveness.this_process()),
     }
     with explained(directory):
@@ -203,15 +221,18 @@ def _parse(path: Path, text: str, owner: int) -> Claim:
     try:
         said = read_json(text, "its claim", CLAIM, distinct=True)
         holder = {one_line(key, SHOWN): one_line(value, SHOWN) for key, value in said["holder"].items()}
-        needs = Needs(*(int(said["needs"].get(name, 0)) for name in ("memory", "gpus", "vram")))
+        # an older version says nothing of some; what a newer one says besides is not known here
+        needs = Needs(**{one.name: int(said["needs"].get(one.name, 0)) for one in fields(Needs)})
         since = float(said["since"])
         if not 0 <= since < MOST or max(asdict(needs).values()) > MOST:
             raise ValueError("a figure that no machine has")
-        return Claim(needs, holder, since, tuple(map(str, said["gpus"])), path, owner=owner)
+        cpus, quotas = (tuple(map(int, said.get(name, ()))) for name in ("cpus", "quotas"))
+        gpus = tuple(map(str, said["gpus"]))
+        return Claim(needs, holder, since, gpus, cpus, quotas, path, owner=owner)
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         problem = (
             f"waiting, for it is not known what is free: {path} is held by a living process and cannot be"
             f" read ({one_line(error, 200)}): end that process (`fuser -v {path}`), or delete the file"
         )
-        claim = Claim(Needs(MOST), {}, time.time(), (), path, owner=owner)
+        claim = Claim(Needs(MOST), {}, time.time(), path=path, owner=owner)
         return claim if claim.foreign else replace(claim, needs=Needs(), problem=problem)

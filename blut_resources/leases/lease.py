@@ -1,4 +1,4 @@
-"""Grants memory and GPUs of this machine, so that what runs at once fits.
+"""Grants memory, CPUs, GPUs, network and disk of this machine, so that what runs at once fits.
 
 The budget belongs to the machine: all Dagster instances and all users share one directory of leases
 (`files`), first come first served (`queue`). Only what is declared counts against it. Where other
@@ -14,11 +14,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from blut_resources.leases import files
+from blut_resources.leases.capacity import capacity
 from blut_resources.leases.files import HOLDER, WAITER, Claim, Held, Needs
 from blut_resources.leases.place import LeaseError, locked, named_place, place
 from blut_resources.leases.queue import NeverFits, QueueTurn, describe, look, refuse_impossible
 from blut_resources.machine.gpus import Gpu, Gpus, environment, gpus
-from blut_resources.machine.memory import available, memory, size_text
+from blut_resources.machine.memory import available, size_text
 
 __all__ = [
     "Claim",
@@ -155,8 +156,8 @@ class _Wait:
     def __init__(self, needs: Needs, holder: Mapping[str, str], on_wait: Callable[[str], None]) -> None:
         self.needs, self.on_wait = needs, on_wait
         self.who = {"pid": str(os.getpid()), **{key: str(value) for key, value in holder.items()}}
-        self.memory = memory()
-        refuse_impossible(needs, self.memory, self._gpus())
+        self.capacity = capacity()
+        refuse_impossible(needs, self.capacity, self._gpus())
         self.patience = _Patience(needs.memory)
         self.directory = place()
         self.ticket: Held | None = None
@@ -192,7 +193,7 @@ class _Wait:
             own = next(
                 (n for n, claim in enumerate(queue) if self.ticket and claim.path == self.ticket.path), None
             )
-            turn = look(self.needs, held, queue[:own], self.memory, there)
+            turn = look(self.needs, held, queue[:own], self.capacity, there)
             if not turn.waits:
                 turn = self.patience.look(turn)
             if not turn.waits:
@@ -202,7 +203,12 @@ class _Wait:
         return turn
 
     def _add(self, kind: str, some: Sequence[Gpu]) -> Held:
-        claim = Claim(self.needs, self.who, time.time(), tuple(gpu.uuid for gpu in some))
+        here = self.capacity.cpus
+        claim = Claim(
+            *(self.needs, self.who, time.time(), tuple(gpu.uuid for gpu in some)),
+            cpus=here.ids if self.needs.cpus else (),
+            quotas=tuple(here.quotas) if self.needs.cpus else (),
+        )
         return files.add(self.directory, kind, claim)
 
 

@@ -2,21 +2,29 @@
 
 Nothing here touches a file. A later waiter goes first only where that delays no earlier one: what fits an
 earlier waiter is set aside for it, and of what it still waits for nothing is given to anybody behind it.
-Memory and GPUs are two queues in this sense.
+Memory, CPUs, GPUs and the permits for network and disk are queues of their own in this sense.
 """
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from blut_resources.files.private import user_name
+from blut_resources.leases.capacity import Budget, Capacity, amount_text
 from blut_resources.leases.files import Claim, Needs
 from blut_resources.machine.gpus import Gpu, Gpus
-from blut_resources.machine.memory import Memory, size_text
+from blut_resources.machine.memory import size_text
 
 SHARE = 0.9
-"""Of the memory, what the claims of any one other user count for at most: the rest is everybody else's."""
+"""Of what is counted, what the claims of one other user count for at most: the rest is everybody else's."""
+REMEDIES = {
+    "memory": "declare or limit less memory (smaller batches, fewer workers), or run it on a larger machine",
+    "cpus": "compute with fewer threads, or on a machine that has more",
+    "network": "declare fewer, or set the variable to what the line can carry",
+    "disk": "declare fewer, or set the variable to what the disk can serve",
+}
+KINDS = tuple(REMEDIES)
 
 
 class NeverFits(Exception):
@@ -36,14 +44,15 @@ class QueueTurn:
     """Changes when what is waited for does, and not with each byte that is free."""
 
 
-def refuse_impossible(needs: Needs, memory: Memory, there: Gpus) -> None:
+def refuse_impossible(needs: Needs, capacity: Capacity, there: Gpus) -> None:
     """Refuse what this machine can never give. Raises NeverFits."""
-    if needs.memory > memory.budget:
-        raise NeverFits(
-            f"needs {size_text(needs.memory)}; {memory.describe()}, so at most {size_text(memory.budget)} can"
-            " ever be given: declare or limit less memory (smaller batches, fewer workers), or run it on a"
-            " larger machine"
-        )
+    least = {kind: total(kind, capacity) for kind in KINDS}
+    for kind, most in least.items():
+        if (needed := getattr(needs, kind)) > most:
+            raise NeverFits(
+                f"needs {amount_text(kind, needed)}; {capacity.describe(kind)}, so at most"
+                f" {amount_text(kind, most)} can ever be given: {REMEDIES[kind]}"
+            )
     if needs.gpus > len([gpu for gpu in there.found if gpu.total >= needs.vram]):
         has = ", ".join(f"GPU {gpu.index} {gpu.name} with {size_text(gpu.total)}" for gpu in there.found)
         reason = f" ({there.reason})" if there.reason else ""
@@ -53,44 +62,67 @@ def refuse_impossible(needs: Needs, memory: Memory, there: Gpus) -> None:
         )
 
 
+def total(kind: str, capacity: Capacity) -> int:
+    """Returns how much of a kind one claim can be given at most."""
+    return min(budget.total for budget in capacity.budgets(()) if budget.kind == kind)
+
+
 def look(
-    needs: Needs, held: Sequence[Claim], before: Sequence[Claim], memory: Memory, there: Gpus
+    needs: Needs, held: Sequence[Claim], before: Sequence[Claim], capacity: Capacity, there: Gpus
 ) -> QueueTurn:
     """Says whether it is the turn of `needs`, behind the waiters `before`."""
     problems = tuple(claim.problem for claim in (*held, *before) if claim.problem)
     if problems:
         return QueueTurn(waits=True, says=problems[0], cause=problems)
     chosen = _choose(_gpus_left(held, before, there.found), needs)
-    short = needs.memory > _memory_left(held, before, memory)
+    short = _short(needs, held, before, capacity)
     if chosen is not None and not short:
         return QueueTurn(chosen)
-    rivals = [claim for claim in held if (claim.needs.memory and short) or (claim.gpus and chosen is None)]
-    ahead = [claim for claim in before if (claim.needs.memory and short) or (claim.gpus and chosen is None)]
-    foreign = [gpu for gpu in there.found if chosen is None and gpu.free < needs.vram]
-    parts = [_memory_text(needs, held, memory)] if short else []
-    parts += [_gpu_text(needs, held, there.found)] if chosen is None else []
+    no_gpu = chosen is None
+    rivals = [claim for claim in held if _takes(claim, short) or (claim.gpus and no_gpu)]
+    ahead = [claim for claim in before if _takes(claim, short) or (claim.gpus and no_gpu)]
+    foreign = [gpu for gpu in there.found if no_gpu and gpu.free < needs.vram]
+    parts = [_short_text(needs, held, budget) for budget in short.values()]
+    parts += [_gpu_text(needs, held, there.found)] if no_gpu else []
     text = f"waiting for {' and for '.join(parts)}" + (f"; {len(ahead)} before this one" if ahead else "")
     cause = [*(claim.path.name for claim in (*rivals, *ahead)), *(gpu.uuid for gpu in foreign)]
     return QueueTurn(waits=True, says=text, cause=tuple(cause))
 
 
-def _memory_left(held: Sequence[Claim], before: Sequence[Claim], memory: Memory) -> int:
-    left = memory.budget - sum(_counted(held, memory.budget).values())
+def _short(
+    needs: Needs, held: Sequence[Claim], before: Sequence[Claim], capacity: Capacity
+) -> dict[str, Budget]:
+    """Returns by kind the first budget that has too little left."""
+    short: dict[str, Budget] = {}
+    for budget in capacity.budgets([*held, *before]):
+        if (needed := budget.of(needs)) and needed > _left(held, before, budget):
+            short.setdefault(budget.kind, budget)
+    return short
+
+
+def _takes(claim: Claim, short: Mapping[str, Budget]) -> bool:
+    return any(budget.of(claim.needs) and budget.counts(claim) for budget in short.values())
+
+
+def _left(held: Sequence[Claim], before: Sequence[Claim], budget: Budget) -> int:
+    left = budget.total - sum(_counted(held, budget).values())
     for claim in before:
-        needed = sum(_counted([claim], memory.budget).values())
+        needed = sum(_counted([claim], budget).values())
         left = left - needed if needed <= left or claim.foreign else 0
     return max(0, left)
 
 
-def _counted(held: Sequence[Claim], budget: int) -> dict[int, int]:
-    """Returns the bytes that count as held, by user:
+def _counted(held: Sequence[Claim], budget: Budget) -> dict[int, int]:
+    """Returns what counts as held, by user:
     of another one no more than a share, whatever the files say.
     """
-    total: dict[int, int] = {}
+    had: dict[int, int] = {}
     for claim in held:
-        total[claim.owner] = total.get(claim.owner, 0) + claim.needs.memory
+        if budget.counts(claim):
+            had[claim.owner] = had.get(claim.owner, 0) + budget.of(claim.needs)
     foreign = {claim.owner for claim in held if claim.foreign}
-    return {user: min(had, round(SHARE * budget)) if user in foreign else had for user, had in total.items()}
+    most = round(SHARE * budget.total)
+    return {user: min(amount, most) if user in foreign else amount for user, amount in had.items()}
 
 
 def _gpus_left(held: Sequence[Claim], before: Sequence[Claim], there: Sequence[Gpu]) -> list[Gpu]:
@@ -112,10 +144,12 @@ def _choose(left: Sequence[Gpu], needs: Needs) -> tuple[Gpu, ...] | None:
     return tuple(enough[: needs.gpus]) if len(enough) >= needs.gpus else None
 
 
-def _memory_text(needs: Needs, held: Sequence[Claim], memory: Memory) -> str:
-    total = sum(_counted(held, memory.budget).values())
-    names = ", ".join(describe(claim) for claim in held if claim.needs.memory)
-    text = f"{size_text(needs.memory)}: {size_text(total)} of {size_text(memory.budget)} are held"
+def _short_text(needs: Needs, held: Sequence[Claim], budget: Budget) -> str:
+    total = sum(_counted(held, budget).values())
+    names = ", ".join(describe(claim) for claim in held if _takes(claim, {budget.kind: budget}))
+    of = amount_text(budget.kind, budget.total)
+    had = size_text(total) if budget.kind == "memory" else str(total)
+    text = f"{amount_text(budget.kind, budget.of(needs))}: {had} of {of} are held"
     return f"{text}: {names}" if names else text
 
 
@@ -146,9 +180,13 @@ def describe(claim: Claim) -> str:
     """Returns text such as ``lamquant/joint_checkpoint 12 GiB (run 3fa2c1d0, since 14:02)``."""
     today = time.strftime("%F") == time.strftime("%F", time.localtime(claim.since))
     since = time.strftime("%H:%M" if today else "%F %H:%M", time.localtime(claim.since))
-    what = [size_text(claim.needs.memory)] if claim.needs.memory else []
-    what += [_gpus_text(claim.needs)] if claim.needs.gpus else []
     asset, run = claim.holder.get("asset", "something"), claim.holder.get("run", "")[:8]
     who = f"run {run}" if run else f"process {claim.holder.get('pid', '?')}"
     who += "" if claim.owner == os.geteuid() else f" of {user_name(claim.owner)}"
-    return f"{asset} {' and '.join(what)} ({who}, since {since})"
+    return f"{asset} {needs_text(claim.needs)} ({who}, since {since})"
+
+
+def needs_text(needs: Needs) -> str:
+    """Returns text such as ``12 GiB and 2 CPUs and 1 GPU``."""
+    counted = [amount_text(kind, amount) for kind in KINDS if (amount := getattr(needs, kind))]
+    return " and ".join([*counted, *([_gpus_text(needs)] if needs.gpus else [])])

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from blut_resources.leases import place as lease_place
+from blut_resources.leases.capacity import Capacity
 from blut_resources.leases.files import Claim
 from blut_resources.leases.lease import (
     LeaseError,
@@ -33,6 +34,7 @@ from blut_resources.leases.lease import (
 )
 from blut_resources.leases.queue import look
 from blut_resources.machine import memory as machine
+from blut_resources.machine.cpus import cpus
 from blut_resources.machine.gpus import Gpu, Gpus
 from tests.conftest import REPOSITORY
 
@@ -416,7 +418,7 @@ def test_each_gpu_goes_to_one_lease_and_small_needs_leave_the_large_ones(
 
 def test_a_gpu_that_a_foreign_program_fills_is_waited_for() -> None:
     full, large = Gpu(0, "GPU-a", "A100", 40 * GIB, 3 * GIB), Gpu(1, "GPU-b", "A100", 40 * GIB, 40 * GIB)
-    memory = machine.Memory(GIB, GIB, "", 0)
+    memory = Capacity(machine.Memory(GIB, GIB, "", 0), cpus())
     needs = Needs(gpus=1, vram=20 * GIB)
     held = Claim(Needs(gpus=1), {"asset": "x", "run": "abc"}, time.time(), ("GPU-b",))
     turn = look(needs, [held], [], memory, Gpus((full, large)))
