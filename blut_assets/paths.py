@@ -18,6 +18,7 @@ from pydantic import BaseModel, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from blut_assets.datasets import Dataset, DatasetError, Datasets
+from blut_resources.files.here import here
 from blut_resources.instance.home import find_home
 from blut_resources.store.artifacts import ArtifactStore
 
@@ -179,10 +180,10 @@ def _each(value: Any, change: Callable[[str], str]) -> Any:
 def _directory(path: Path) -> Path:
     """Returns the directory that a relative path counts from."""
     served = len(sys.argv) > 1 and sys.argv[1] in SERVERS
-    if found := _typed_in.get(None if served else Path.cwd()):
+    if found := _typed_in.get(None if served else here()):
         return found
     raise ValueError(
-        f"is relative, and was typed in no directory: give the whole path, such as {Path.cwd() / path}"
+        f"is relative, and was typed in no directory: give the whole path, such as {here() / path}"
     )
 
 

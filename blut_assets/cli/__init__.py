@@ -8,13 +8,25 @@ from blut_resources.dagster_private.startup import without_collector
 def main() -> None:
     """Run the command line.
 
-    What cannot be read or written is said in a line, with the remedy, and is status 1.
+    What cannot be read or written is said in a line, with the remedy, and is status 1; where the command's
+    own words cannot be written, its status is that of the run that it made, else 1.
     """
-    with without_collector():
-        from blut_assets.cli.app import app
     from blut_assets.cli.shell import terminal
 
     terminal.use()
+    try:
+        _run()
+    except SystemExit as end:
+        if not isinstance(end.code, int | None):
+            raise
+        raise SystemExit(terminal.finish(end.code or 0)) from None
+
+
+def _run() -> None:
+    with without_collector():
+        from blut_assets.cli.app import app
+
+    _refuse_nowhere()
     if "_BLUT_COMPLETE" in os.environ:
         from blut_assets.cli.shell import bash
 
@@ -39,3 +51,15 @@ def main() -> None:
         if not is_of_database(error):
             raise
         failed(str(explained(find_home(), error)))
+
+
+def _refuse_nowhere() -> None:
+    """End the command where its working directory was removed: nothing counts from there."""
+    from blut_resources.files.here import here
+
+    try:
+        here()
+    except OSError as error:
+        from blut_assets.terminal.output import failed
+
+        failed(f"blut: the working directory is gone ({error.strerror}): cd to one that is there")

@@ -2,8 +2,10 @@
 
 import functools
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+from blut_resources.files.here import here
 from blut_resources.files.named import path_variable, user_data
 from blut_resources.files.private import distrust
 
@@ -20,11 +22,17 @@ def find_home(start: Path | None = None) -> Path:
     exported = path_variable("DAGSTER_HOME")
     if exported:
         return exported.resolve()
-    start = (start or Path.cwd()).resolve()
+    start = (start or here()).resolve()
     for directory in (start, *start.parents):
-        if (directory / ".dagster" / "dagster.yaml").is_file() and _believed(directory / ".dagster"):
+        if _has_home(directory) and _believed(directory / ".dagster"):
             return directory / ".dagster"
     return user_data() / "dagster"
+
+
+def _has_home(directory: Path) -> bool:
+    with suppress(OSError):  # one that cannot be read is not this user's
+        return (directory / ".dagster" / "dagster.yaml").is_file()
+    return False
 
 
 def is_home(directory: Path) -> bool:

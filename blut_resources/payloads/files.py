@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import blut_resources
+from blut_resources.files.here import here
 
 START = str(Path(__file__).with_name("start.py"))
 FRAMEWORK = str(Path(blut_resources.__file__).parents[1])
@@ -62,8 +63,13 @@ def search_path(first: Sequence[str]) -> list[str]:
     found, standard = [absolute(path) for path in sys.path if path], standard_library()
     others = [path for path in found if not _is_standard(path)]
     asked = {absolute(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path}
-    here = {str(Path.cwd())} - asked
-    ordered = [*standard, *first, *(p for p in others if p not in here), *(p for p in others if p in here)]
+    typed_in = {str(here())} - asked
+    ordered = [
+        *standard,
+        *first,
+        *(p for p in others if p not in typed_in),
+        *(p for p in others if p in typed_in),
+    ]
     return list(dict.fromkeys(ordered))
 
 

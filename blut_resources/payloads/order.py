@@ -26,7 +26,7 @@ from blut_resources.payloads.payload import Payload
 
 GRACE_S = float(os.environ.get("BLUT_GRACE_S", "10"))
 """Seconds between SIGTERM and SIGKILL: time for a payload to finish its checkpoint."""
-CONFIG = "config.json"
+CONFIG, HERE = "config.json", "here"
 
 
 def order_for(payload: Payload, place: Path, bootstrap: Mapping[str, str], lease: Lease | None) -> Order:
@@ -38,7 +38,9 @@ def order_for(payload: Payload, place: Path, bootstrap: Mapping[str, str], lease
     """
     if payload.isolation:
         return _isolated(payload, payload.isolation, place, bootstrap, lease)
-    config = place / CONFIG
+    # the directory that a command was typed in may be removed, or full, before its last payload starts
+    here, config = place / HERE, place / CONFIG
+    here.mkdir(exist_ok=True)
     config.write_text(json.dumps({**payload.frozen(), "outside": payload.outside}, indent=1))
     told = payload.files.told(payload.module)
     (place / CODE).write_text(told)
@@ -48,7 +50,7 @@ def order_for(payload: Payload, place: Path, bootstrap: Mapping[str, str], lease
     return Order(
         command=[sys.executable, "-P", "-u", START, str(place / CODE), payload.module],
         env=env,
-        cwd=Path.cwd(),
+        cwd=here,
         limits=payload.limits,
         place=place,
         name=payload.name,

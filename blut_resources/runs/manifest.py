@@ -19,6 +19,7 @@ from blut_resources.containment.asked import CONTAINED
 from blut_resources.files.documents import DocumentError, read_json
 from blut_resources.files.durable import StoreError, write_atomic
 from blut_resources.files.full import CAUSE
+from blut_resources.files.here import here
 from blut_resources.machine import processes
 from blut_resources.runs import status
 from blut_resources.runs.files import STATUS, manifest_path, status_path
@@ -70,8 +71,8 @@ def begin(home: Path, run: Any, history: str, worker: int | None = None) -> None
         return
     asked = {"contained": settings().get(CONTAINED) or None}
     argv = processes.read(f"/proc/{worker}/cmdline").split("\0")[:-1] if worker else sys.orig_argv
-    here = {**asked, "argv": argv, "cwd": os.getcwd(), "pid": worker or os.getpid()}  # noqa: PTH109
-    known = {**_about(run), **here, "history": history, "started": round(time.time(), 3)}
+    where = {**asked, "argv": argv, "cwd": str(here()), "pid": worker or os.getpid()}
+    known = {**_about(run), **where, "history": history, "started": round(time.time(), 3)}
     with contextlib.suppress(OSError, StoreError):  # no reason to end a run
         write_atomic(path, _encoded(known), durable=False)
     _say(home, run.run_id, "run_started", intent=known["intent"], experiment=known["experiment"])

@@ -141,12 +141,14 @@ def auto(tag: Tag = None) -> None:
     Prints the reason either way, and waits for the retraining. Exit code 0: nothing to do, or it succeeded.
     Exit code 1: it failed, or the data of a policy cannot be looked at.
     """
+    from blut_assets.cli.shell.terminal import keep_on
     from blut_resources.alive import reap_dead_runs
     from blut_resources.files.durable import acquire, release
     from blut_resources.instance.home import find_home
     from blut_resources.instance.instance import open_instance
 
     tags = tags_given(tag)
+    keep_on("`blut policy check` says it again")
     with _explained():
         # two at once, out of two crontabs, would both find nothing going on
         lock = acquire(find_home() / "auto.lock", wait=False)

@@ -79,6 +79,8 @@ def _artifact(
         return _typed(instance, store, kind, key, Path(path).resolve(), f"--input {name}={path}")
     except StoreError as error:
         failed(str(error))
+    except OSError as error:
+        failed(f"--input {name}={path}: cannot be read: {error.strerror or error}")
 
 
 def _typed(

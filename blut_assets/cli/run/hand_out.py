@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import typer
 
+from blut_assets.cli.shell.terminal import writable
 from blut_assets.terminal.output import failed, wrong
 from blut_resources.files.durable import random_name, remove_tree
 
@@ -26,6 +27,8 @@ def refuse_early(output: str) -> None:
                 "--output -: standard output is a terminal, which would obey what is in the bytes: pipe it,"
                 " or name a path"
             )
+        if not writable(1):
+            wrong("--output -: standard output is closed: pipe it, or name a path")
     elif os.path.lexists(output):
         wrong(f"--output {output}: is there already; name a path that is not")
 
@@ -56,13 +59,16 @@ def hand_out(found: Path, output: str, out: BinaryIO | None) -> None:
     target = Path(output)
     name = _wanted(names, target.suffix)
     part = target.with_name(f".{target.name}.{random_name()}")
-    target.parent.mkdir(parents=True, exist_ok=True)
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         if name is None:
             shutil.copytree(found, part)
         else:
             shutil.copyfile(found / name, part)
         part.rename(target)
+    except (OSError, shutil.Error) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        failed(f"--output {output}: cannot be written: {why}; what it made is kept: name another path")
     finally:
         if os.path.lexists(part):
             remove_tree(part)
@@ -91,3 +97,5 @@ def _write(found: Path, names: list[str], out: BinaryIO) -> None:
         out.flush()
     except BrokenPipeError:
         failed("--output -: nobody reads standard output any more")
+    except OSError as error:
+        failed(f"--output -: cannot be written: {error.strerror}")

@@ -10,6 +10,7 @@ import dagster as dg
 from blut_assets.cli.run.arguments import refuse_lacking
 from blut_assets.cli.run.progress import Progress
 from blut_assets.cli.run.report import INTERRUPTED, Ran, run_summary
+from blut_assets.cli.shell.terminal import keep_on
 from blut_assets.definitions import defs, discovered
 from blut_assets.history.failures import STOPPED, failure_of
 from blut_assets.recipes import Recipe, RecipeArgs
@@ -81,6 +82,7 @@ def execute(
         if (epochs := config.planned_epochs()) is not None
     }
     run_id = str(uuid.uuid4())
+    keep_on(f"`blut results {run_id[:8]}` shows what came of it")
     with (
         open_instance() as instance,
         Progress(ran.name, run_id, epochs, instance) as progress,
