@@ -31,6 +31,7 @@ SUBJECTS: Mapping[str, str] = {
     "blut_assets/cli/test_day.py": "blut_assets/cli/commands",
     "blut_assets/cli/test_model.py": "blut_assets/cli/commands/model.py",
     "blut_assets/cli/test_store.py": "blut_assets/cli/commands/cache.py",
+    "blut_assets/cli/test_streams.py": "blut_assets/cli/shell/terminal.py",
     "blut_assets/cli/test_completion.py": "blut_assets/cli/shell/completion.py",
     "blut_assets/recipes/test_fixed.py": "blut_assets/recipes/recipe.py",
     "blut_assets/recipes/test_like.py": "blut_assets/recipes/args.py",
