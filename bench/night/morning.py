@@ -1,0 +1,161 @@
+"""The morning after: what one listing says of each training, compared with what is known of it."""
+
+import json
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bench.night.training import CODEC, Training
+from bench.night.world import World
+from blut_resources.runs import metrics
+from blut_resources.runs.files import metrics_files
+
+SLACK_S = 30.0
+"""By which a run may be said to have taken longer than its process was seen to live."""
+ASSETS = {"toy": "night/night_model", "codec": "lamquant/joint_checkpoint"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One thing that the morning shows: what it is, and what is wrong with it, if anything."""
+
+    what: str
+    shown: str
+    wrong: str = ""
+
+
+def listed(world: World, home: str, **more: str) -> list[dict[str, Any]]:
+    """The runs of a home, as `blut jobs` says them; the newest first."""
+    status, out, err = world.blut(["jobs", "--json", "--limit", "100"], home, **more)
+    if status:
+        raise RuntimeError(f"blut jobs in {home}: status {status}\n{err[-2000:]}{out[-1000:]}")
+    return json.loads(out)
+
+
+def runs_of(training: Training) -> list[str]:
+    """The runs of a training, by what was asked for; the newest last."""
+    found = []
+    for path in (training.world.home(training.case.home) / "runs").glob("*/manifest.json"):
+        text = path.read_text()
+        known = json.loads(text)
+        mark = training.seed if training.case.kind == CODEC else training.case.name
+        name = "seed" if training.case.kind == CODEC else "name"
+        if f'"{name}": {json.dumps(mark)}' in text:
+            found.append((path.stat().st_ctime_ns, known["run_id"]))
+    return [run for _, run in sorted(found)]
+
+
+def cells(training: Training, row: dict[str, Any], run: str) -> Iterator[Cell]:
+    """What is said of the night's run of a training."""
+    case = training.case
+    yield _equal("state", row["state"], case.state)
+    said = row["progress"]
+    yield Cell("why", said[:60], "" if re.search(case.why, said, re.IGNORECASE) else f"not /{case.why}/")
+    yield _took(training, row["seconds"])
+    yield _table(training, run)
+
+
+def _equal(what: str, found: Any, expected: Any) -> Cell:
+    return Cell(what, str(found), "" if found == expected else f"not {expected}")
+
+
+def _took(training: Training, seconds: float | None) -> Cell:
+    if seconds is None:
+        return Cell("took", "-", "a run that ended took some time")
+    sane = 0 <= seconds <= training.wall_s + SLACK_S
+    return Cell("took", f"{seconds:.1f} s", "" if sane else f"it was seen for {training.wall_s:.1f} s")
+
+
+def _table(training: Training, run: str) -> Cell:
+    """Every epoch that was reported is there once, and none that was not."""
+    return compared(epochs_in(training, run), training.told(), training.begun_to_tell())
+
+
+def compared(found: list[int], told: set[int], perhaps: set[int]) -> Cell:
+    """Compare the epochs in a table with those reported for certain, and those that may have been."""
+    twice = sorted({epoch for epoch in found if found.count(epoch) > 1})
+    lost, made_up = sorted(told - set(found)), sorted(set(found) - perhaps - told)
+    kinds = (("lost", lost), ("twice", twice), ("made up", made_up))
+    wrong = [f"{what}: {_spans(epochs)}" for what, epochs in kinds if epochs]
+    return Cell("epochs", f"{len(found)} of {len(told)}", ", ".join(wrong))
+
+
+def _spans(numbers: list[int]) -> str:
+    """Sorted numbers in short: ``1-3 7``."""
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][-1] + 1:
+            spans[-1] = [spans[-1][0], number]
+        else:
+            spans.append([number])
+    return " ".join("-".join(map(str, span)) for span in spans)
+
+
+def epochs_in(training: Training, run: str) -> list[int]:
+    """The column of the run's table."""
+    files = metrics_files(training.world.home(training.case.home), run)
+    path = files.get(ASSETS[training.case.kind])
+    return [row["epoch"] for row in metrics.read(path)] if path else []
+
+
+def again(training: Training, **more: str) -> Iterator[Cell]:
+    """The same command once more: it ends well, and goes on where it stopped."""
+    kept, starts, before = training.kept(), len(training.starts()), set(runs_of(training))
+    status, out, err = training.world.blut(training.command(), training.case.home, **more)
+    yield Cell("again", str(status), "" if status == 0 else (err or out)[-300:])
+    if training.case.all_epochs:
+        return
+    if training.case.kind == CODEC:
+        yield _codec_went_on(training, kept, before)
+    else:
+        new, right = training.starts()[starts:], max(kept, default=0)
+        yield Cell("went on", str(new), "" if new == [right] else f"not after {right}")
+    newest = next(iter(run for run in reversed(runs_of(training)) if run not in before), "")
+    every = set(range(1, training.epochs + 1))
+    yield replace(compared(epochs_in(training, newest), every, every), what="curve")
+
+
+def _codec_went_on(training: Training, kept: set[int], before: set[str]) -> Cell:
+    """The first epoch that its newest run reports is the one behind the newest state, or that once more."""
+    home, first = training.world.home(training.case.home), 0
+    for run in (run for run in runs_of(training) if run not in before):
+        lines = (home / "runs" / run / "status.jsonl").read_text().splitlines()
+        epochs = [event["epoch"] for event in map(json.loads, lines) if event["kind"] == "epoch"]
+        first = epochs[0] if epochs else training.epochs + 1
+    right = max(kept, default=0) + 1
+    return Cell("went on", f"[{first - 1}]", "" if first == right else f"not after {right - 1}")
+
+
+def aftermath(world: World, homes: dict[str, dict[str, str]]) -> Iterator[Cell]:
+    """What is left of the night on the machine: sound databases and artifacts, and nothing besides."""
+    yield from (_databases(world, home) for home in homes)
+    for home, more in homes.items():
+        status, out, err = world.blut(["cache", "verify"], home, **more)
+        yield Cell(f"store of {home}", (out or err).strip()[-60:], "" if status == 0 else (out + err)[-500:])
+    yield _nothing("processes", world.left())
+    yield _nothing("cgroups", [group for group in sorted(world.groups) if Path(group).exists()])
+    yield _nothing("leases", _names(world.leases, lambda p: p.name != ".lock"))
+    yield _nothing("temporary files", _names(world.temp))
+    for place in world.full.values():
+        yield _nothing(f"in {place.name}", _names(place, lambda p: p.name.startswith(("tmp", ".tmp"))))
+
+
+def _databases(world: World, home: str) -> Cell:
+    broken, paths = [], [*world.home(home).rglob("*.db")]
+    for path in paths:
+        with closing(sqlite3.connect(path)) as database:
+            if (said := database.execute("PRAGMA integrity_check").fetchall()) != [("ok",)]:
+                broken.append(f"{path}: {said}")
+    return Cell(f"databases of {home}", str(len(paths)), "; ".join(broken))
+
+
+def _nothing(what: str, found: list[Any]) -> Cell:
+    return Cell(f"{what} left", str(len(found)), ", ".join(map(str, found))[:500])
+
+
+def _names(directory: Path, which: Callable[[Path], bool] = lambda _: True) -> list[str]:
+    return sorted(path.name for path in directory.iterdir() if which(path)) if directory.is_dir() else []

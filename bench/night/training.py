@@ -1,0 +1,136 @@
+"""One training of the night: it is started, watched and hurt, and it is known what it did."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.night.world import PATIENCE_S, World, children, frozen, until
+
+TOY, CODEC = "toy", "codec"
+STATE = re.compile(r"epoch-(\d+)$")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A training, what is done to it, and what is right to be said of it in the morning.
+
+    Attributes:
+        hurt: what is done, when epoch ``at`` is finished.
+        state: of the run, as `blut jobs` says it.
+        why: a pattern of what it says beside, any case.
+        all_epochs: whether it comes to its end all the same.
+        how: args or config of the training, besides.
+        more: variables of its shell, besides; of the world.
+    """
+
+    name: str
+    kind: str
+    home: str
+    state: str
+    why: str
+    hurt: "Callable[[Training], None] | None" = None
+    all_epochs: bool = False
+    how: dict[str, object] = field(default_factory=dict)
+    more: Callable[[World], dict[str, str]] = lambda _: {}
+
+
+@dataclass
+class Training:
+    """What happens to a case in one night."""
+
+    case: Case
+    world: World
+    seed: int
+    at: int
+    epochs: int
+    delay_s: float
+    shell: dict[str, str] = field(default_factory=dict)
+    status: int | None = None
+    wall_s: float = 0.0
+    seen: set[int] = field(default_factory=set)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def command(self) -> list[str]:
+        """What is typed; the same in the evening and in the morning."""
+        if self.case.kind == TOY:
+            args = {"name": self.case.name, "epochs": self.epochs, **self.case.how}
+            return ["recipe", "run", "night", "--args", json.dumps(args)]
+        config = {"preset": "smoke", "seed": self.seed, "epochs": self.epochs, **self.case.how}
+        return ["stage", "run", "lamquant/joint_checkpoint", "--config", json.dumps(config)]
+
+    def run(self) -> None:
+        """Start it, hurt it, wait for its end."""
+        self.shell, begun = self.case.more(self.world), time.monotonic()
+        self.process = self.world.start(self.command(), self.case.home, self.case.name, **self.shell)
+        watch = threading.Thread(target=self._watch, daemon=True)
+        watch.start()
+        if self.case.hurt and until(lambda: self.reached(self.at) or self.process.poll() is not None):
+            time.sleep(self.delay_s)
+            self.case.hurt(self)
+        with suppress(subprocess.TimeoutExpired):
+            self.status = self.process.wait(PATIENCE_S)
+        self.wall_s = time.monotonic() - begun
+        self.over.set()
+        watch.join()
+
+    def reached(self, epoch: int) -> bool:
+        """Whether the training has kept the state of that epoch."""
+        return any(known >= epoch for known in self.kept())
+
+    def kept(self) -> set[int]:
+        """Epochs of which a state is, or was, on the disk."""
+        return self._noted("kept") if self.case.kind == TOY else set(self.seen)
+
+    def told(self) -> set[int]:
+        """Epochs that the payload has reported for certain."""
+        return self._noted("told") if self.case.kind == TOY else set(self.seen)
+
+    def begun_to_tell(self) -> set[int]:
+        """Epochs that it may have reported; of a codec one more than is known."""
+        return self._noted("tells") if self.case.kind == TOY else {*self.seen, max(self.seen, default=0) + 1}
+
+    def starts(self) -> list[int]:
+        """From which epoch each of its attempts went on."""
+        return [int(words[1]) for words in self._account() if words[0] == "start"]
+
+    def payloads(self) -> list[int]:
+        """Processes of the training itself."""
+        return [pid for pid in children(self.process.pid) if frozen(pid)]
+
+    def signal(self, number: int) -> None:
+        """Send the run's process a signal, and whatever its terminal would send it to."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+
+    def kill_payload(self) -> None:
+        """As whoever is short of memory would do it."""
+        for pid in self.payloads():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _watch(self) -> None:
+        """A codec keeps no account; its states are seen as they come."""
+        works: set[Path] = set()
+        while not self.over.wait(0.02 if self.case.kind == CODEC else 1):
+            for pid in self.payloads() if self.case.kind == CODEC and not works else ():
+                if told := frozen(pid):
+                    works.add(Path(told["work"]))
+            for work in works:
+                with suppress(OSError):
+                    names = [STATE.match(path.name) for path in work.iterdir()]
+                    self.seen |= {int(name[1]) for name in names if name}
+
+    def _noted(self, what: str) -> set[int]:
+        return {int(words[1]) for words in self._account() if words[0] == what}
+
+    def _account(self) -> Sequence[list[str]]:
+        path = self.world.accounts / self.case.name
+        return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
