@@ -1,4 +1,4 @@
-"""Knows the working directory also after somebody has removed it: a run takes hours."""
+"""Finds the working directory also after somebody has removed it: a run takes hours."""
 
 from pathlib import Path
 
