@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 
 from blut_resources.payload_kit.refuse import Refused
+from blut_resources.payload_kit.values import plain_values
 
 # `typing`, `dataclasses`, `argparse` and dagster_pipes would double the start of a payload
 TYPE_CHECKING = False
@@ -92,7 +93,7 @@ class PayloadSession:
         files = self._outside.get(name, {}).get("files", {})
         return {relative: digest for relative, (_size, digest, _stamp) in files.items()}
 
-    def step(self, step: int, *, of: int | None = None, share: float | None = None, **values: float) -> None:
+    def step(self, step: int, *, of: int | None = None, share: float | None = None, **values: Any) -> None:
         """Report a unit of progress.
 
         Args:
@@ -102,18 +103,22 @@ class PayloadSession:
             values: what is worth seeing beside.
         """
         known = {name: value for name, value in (("of", of), ("share", share)) if value is not None}
-        self._send({"event": "step", "step": step, **known, "values": values})
-        self._refuse_no_number(f"step {step}", values)
+        known_values = plain_values(values)
+        self._send({"event": "step", "step": step, **known, "values": known_values})
+        self._refuse_no_number(f"step {step}", known_values)
 
-    def epoch(self, epoch: int, *, step: int | None = None, phase: str = "train", **metrics: float) -> None:
-        """Report the metrics of one finished epoch, a row of its table; each is a point in the UI's plots.
+    def epoch(self, epoch: int, *, step: int | None = None, phase: str = "train", **metrics: Any) -> None:
+        """Report the metrics of one finished epoch, a row of its table; each number is a point in the UI's
+        plots.
 
         ``epoch`` is how many are finished, 0 for what is measured before the first; ``step`` is the number of
-        steps by then, ``phase`` a word for the part of the training.
+        steps by then, ``phase`` a word for the part of the training. A metric may be anything: an array or a
+        tensor of one element is its number, what is neither number, bool, None nor text is said as a text.
         """
-        self._send({"event": "epoch", "epoch": epoch, "step": step, "phase": phase, "metrics": metrics})
-        self._refuse_no_number(f"epoch {epoch}", metrics)
-        self._refuse_runaway(epoch, metrics.get("loss"))
+        known = plain_values(metrics)
+        self._send({"event": "epoch", "epoch": epoch, "step": step, "phase": phase, "metrics": known})
+        self._refuse_no_number(f"epoch {epoch}", known)
+        self._refuse_runaway(epoch, known.get("loss"))
 
     def checkpoint(self, epoch: int, path: Path) -> None:
         """Report that a checkpoint that a later attempt can resume from is complete on disk."""
@@ -139,14 +144,15 @@ class PayloadSession:
             self._reported = True
             self._send({"event": "diverged", "message": message})
 
-    def _refuse_no_number(self, when: str, values: dict[str, float]) -> None:
+    def _refuse_no_number(self, when: str, values: dict[str, Any]) -> None:
         for name, value in values.items():
-            if (name == "loss" or name.endswith("_loss")) and not math.isfinite(value):
+            is_loss = name == "loss" or name.endswith("_loss")
+            if is_loss and isinstance(value, float) and not math.isfinite(value):
                 self._stop(f"{when}: {name} is {value}")
 
-    def _refuse_runaway(self, epoch: int, loss: float | None) -> None:
+    def _refuse_runaway(self, epoch: int, loss: Any) -> None:
         factor = self._watch.get("divergence_factor")
-        if factor is None or loss is None:
+        if factor is None or not isinstance(loss, int | float):
             return
         kept = self.work / LOWEST
         lowest = float(kept.read_text()) if kept.exists() else math.inf

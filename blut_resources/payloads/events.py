@@ -4,30 +4,42 @@ a line of the message file becomes an event of known fields, or a named error.
 
 import json
 import math
+import sys
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from blut_resources.payload_kit.values import TEXT_MAX
+from blut_resources.runs.metrics import INDEX, RESUMED_FROM
 from blut_resources.text import one_line
 
 DEPTH = 64
 """Levels of lists and objects in a message: far below what Python's own recursion allows."""
 SHOWN = 80
+TAKEN = frozenset({*INDEX, RESUMED_FROM})
+"""Names of columns that say whose row it is; a metric with such a name gets a longer one."""
 METHODS = (
     *("opened", "closed", "log", "log_external_stream"),
     *("report_custom_message", "report_asset_materialization", "report_asset_check"),
 )
 _LARGEST = 1 << 63
+_FLOAT = int(sys.float_info.max)
+"""Whole numbers above the one are taken as floats, and above the other not at all."""
 
 
 class MessageError(ValueError):
     """Says that what a payload said is not an event; the message names field, value and remedy."""
 
 
-def _number(value: object) -> object:
-    if isinstance(value, float) or (isinstance(value, int) and abs(value) < _LARGEST):
+def _value(value: object) -> object:
+    if value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) <= _FLOAT):
         return value
-    raise ValueError("must be a number of at most 64 bits; report it as int or float")
+    if isinstance(value, str) and len(value) <= TEXT_MAX and value.isprintable():
+        return value
+    raise ValueError(
+        f"must be a number of at most 64 bits, true, false, null, or a printable text of at most {TEXT_MAX}"
+        " characters"
+    )
 
 
 def _name(value: str) -> str:
@@ -45,7 +57,7 @@ Epochs = Annotated[
 """How many are finished; a fraction for a point of the curves inside one."""
 Name = Annotated[str, AfterValidator(_name)]
 Path = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
-Numbers = dict[Name, Annotated[Any, AfterValidator(_number)]]
+Values = dict[Name, Annotated[Any, AfterValidator(_value)]]
 
 
 class _Event(BaseModel):
@@ -60,14 +72,14 @@ class _Step(_Event):
     of: Whole | None = None
     share: Annotated[float, Field(ge=0, le=1)] | None = None
     """Of the whole work that is done, where steps are unlike."""
-    values: Numbers
+    values: Values
 
 
 class _Epoch(_Event):
     epoch: Epochs
     step: Whole | None = None
     phase: Name = "train"
-    metrics: Numbers
+    metrics: Values
 
 
 class _Checkpoint(_Event):
@@ -175,7 +187,27 @@ def event_of(said: Any) -> dict[str, Any]:
         model.model_validate(payload)
     except ValidationError as error:
         raise MessageError(_explained(str(kind), error)) from None
-    return {"event": kind, **{name: payload[name] for name in model.model_fields if name in payload}}
+    said = {name: payload[name] for name in model.model_fields if name in payload}
+    if "values" in said:
+        said["values"] = {name: _of_64_bits(value) for name, value in said["values"].items()}
+    if "metrics" in said:
+        said["metrics"] = _columns(said["metrics"])
+    return {"event": kind, **said}
+
+
+def _columns(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Returns metrics as columns of a table can have them, under names that no other column has."""
+    found: dict[str, Any] = {}
+    for name, value in metrics.items():
+        known = name
+        while known in TAKEN or (known != name and known in metrics):
+            known = f"metric_{known}"
+        found[known] = _of_64_bits(value)
+    return found
+
+
+def _of_64_bits(value: Any) -> Any:
+    return float(value) if type(value) is int and abs(value) >= _LARGEST else value
 
 
 def _explained(kind: str, error: ValidationError) -> str:

@@ -21,8 +21,9 @@ from blut_resources.payloads.tail import LOGGED, REMEDY, LineTail
 MESSAGES, CONSUMED = "messages", "consumed"
 KEPT = ("artifact", "diverged", "uncounted", "done")
 """Events that a new owner needs too; of the others each goes to one owner."""
-NAMES_MAX = 2000
-"""Different names of values over one payload: each is a column, so their number bounds what a row costs."""
+NAMES_MAX = {"values": 2000, "metrics": 20_000}
+"""Different names over one payload, of what its steps and of what its epochs say: each is a column, so their
+number bounds what a row costs."""
 
 
 class MessageTail(LineTail):
@@ -37,7 +38,7 @@ class MessageTail(LineTail):
     def __init__(self, path: Path, skip: int = 0) -> None:
         super().__init__(path, MESSAGE_MAX, "the payload")
         self._skip = skip
-        self._names: set[str] = set()
+        self._names: dict[str, set[str]] = {said: set() for said in NAMES_MAX}
         self.ordinary = False
 
     def events(self) -> Iterator[dict[str, Any]]:
@@ -79,11 +80,12 @@ class MessageTail(LineTail):
             raise self.error(str(error)) from None
 
     def _count(self, event: dict[str, Any]) -> None:
-        names = event.get("values") or event.get("metrics") or ()
-        if not self._names.issuperset(names):
-            self._names.update(names)
-            if len(self._names) > NAMES_MAX:
-                raise self.error(f"more than {NAMES_MAX} different names of values; {REMEDY}")
+        for said, most in NAMES_MAX.items():
+            known, names = self._names[said], event.get(said, ())
+            if not known.issuperset(names):
+                known.update(names)
+                if len(known) > most:
+                    raise self.error(f"more than {most} different names of {said}; {REMEDY}")
 
     def _note_consumed(self) -> None:
         """Keep, for whoever takes the payload over, how far it was heard:

@@ -14,6 +14,8 @@ Neither Dagster nor the collection of unused artifacts touches that directory.
 from pathlib import Path
 
 RUNS, MANIFEST, STATUS, METRICS = "runs", "manifest.json", "status.jsonl", "metrics"
+TABLES = (".parquet", ".csv")
+"""Endings of a table of metrics."""
 
 
 def run_dir(home: Path, run_id: str) -> Path:
@@ -37,6 +39,6 @@ def metrics_path(home: Path, run_id: str, asset: str, suffix: str) -> Path:
 
 
 def metrics_files(home: Path, run_id: str) -> dict[str, Path]:
-    """Returns the metrics files of a run, by asset."""
+    """Returns the metrics files of a run, by asset; what else somebody has put beside them is not theirs."""
     found = sorted((run_dir(home, run_id) / METRICS).glob("[!.]*.*"))
-    return {path.stem.replace("__", "/", 1): path for path in found}
+    return {path.stem.replace("__", "/", 1): path for path in found if path.suffix in TABLES}

@@ -20,17 +20,26 @@ from pathlib import Path
 from typing import Any
 
 from blut_resources.files.durable import explained, write_atomic
+from blut_resources.runs.files import STATUS, TABLES
+from blut_resources.text import one_line
 
 FORMAT = "BLUT_METRICS"
 FORMATS = ("parquet", "csv")
 INDEX = ("run_id", "asset", "epoch", "step", "phase", "timestamp")
 """Columns of every row; ``step`` is None where nobody counts steps, ``timestamp`` seconds since 1970."""
+RESUMED_FROM = "resumed_from"
+"""Column of a training that was resumed: the last epoch before the seam, in each row behind it."""
 TEXT = ("run_id", "asset", "phase")
 
+_BLOCK_MAX, _LARGEST = 1 << 30, 1 << 63
 LATE, SHARE = 0.1, 20
 """Part of a table that its newest rows may be; times as long as it took to write that it is left alone."""
 
 Row = dict[str, Any]
+
+
+class TableDamaged(ValueError):
+    """Says which table of metrics cannot be read, why, and where its rows are besides."""
 
 
 def chosen_format() -> str:
@@ -127,12 +136,23 @@ def read(path: Path) -> list[Row]:
 
     Raises:
         ImportError: it is Parquet, and pyarrow is not installed.
+        TableDamaged: it is no table, or not a whole one.
     """
     path, noted, rows = Path(path), b"", []
+    if path.suffix not in TABLES:
+        raise TableDamaged(f"{path}: not a table of metrics; one ends in {' or '.join(TABLES)}")
     with contextlib.suppress(FileNotFoundError):
         noted = _journal(path).read_bytes()  # before the table, which may take it in meanwhile
     with contextlib.suppress(FileNotFoundError):
-        rows = _CODECS[path.suffix][1](path.read_bytes())
+        data = path.read_bytes()
+        try:
+            rows = _CODECS[path.suffix][1](data)
+        except (OSError, ValueError, csv.Error) as error:
+            words = one_line(str(error) or type(error).__name__, 200)
+            raise TableDamaged(
+                f"{path}: damaged ({words}); its rows are in {STATUS} of its run, and `blut results ID` reads"
+                " them there"
+            ) from None
     for line in noted.splitlines():
         with contextlib.suppress(ValueError, TypeError):  # whoever wrote the last one was killed
             number, row = json.loads(line)
@@ -156,8 +176,15 @@ def _to_parquet(rows: Sequence[Row]) -> bytes:
     import pyarrow.parquet
 
     kinds = {name: getattr(pyarrow, _kind(name, rows))() for name in columns(rows)}
-    options = pyarrow.csv.ConvertOptions(column_types=kinds, null_values=[""], strings_can_be_null=True)
-    table = pyarrow.csv.read_csv(io.BytesIO(_to_csv(rows)), convert_options=options)
+    data = _to_csv(rows)
+    options = {
+        "convert_options": pyarrow.csv.ConvertOptions(
+            column_types=kinds, null_values=[""], strings_can_be_null=True
+        ),
+        # no row may be longer than a block
+        "read_options": pyarrow.csv.ReadOptions(block_size=min(len(data) + 1, _BLOCK_MAX)),
+    }
+    table = pyarrow.csv.read_csv(io.BytesIO(data), **options)
     sink = io.BytesIO()
     pyarrow.parquet.write_table(table, sink)
     return sink.getvalue()
@@ -165,12 +192,15 @@ def _to_parquet(rows: Sequence[Row]) -> bytes:
 
 def _kind(name: str, rows: Sequence[Row]) -> str:
     """Returns the type of a column: numbers as numbers; what is mixed with others as text."""
-    found = {type(value) for row in rows if (value := row.get(name)) is not None}
+    values = [value for row in rows if (value := row.get(name)) is not None]
+    found = {type(value) for value in values}
     if name in TEXT or not found <= {int, float, bool}:
         return "string"
     if found == {bool}:
         return "bool_"
-    return "string" if bool in found else "int64" if found == {int} else "float64"
+    if bool in found:
+        return "string"
+    return "int64" if found == {int} and all(-_LARGEST <= value < _LARGEST for value in values) else "float64"
 
 
 def _from_parquet(data: bytes) -> list[Row]:

@@ -131,8 +131,8 @@ def test_an_event_has_what_its_readers_take_for_granted(kind: str, fields: dict[
         return
     assert kind in ("step", "epoch", "checkpoint", "artifact", "diverged", "done")
     for name, value in {**said.get("values", {}), **said.get("metrics", {})}.items():
-        assert isinstance(value, int | float) and name.isprintable()
-        float(value)
+        assert value is None or isinstance(value, int | float | str) and name.isprintable()
+        assert not isinstance(value, int) or abs(value) < 1 << 63
 
 
 @pytest.mark.parametrize("epoch", [0, 3, 0.1429])
@@ -163,6 +163,17 @@ def test_names_of_values_have_an_end(tmp_path: Path) -> None:
     lines = [event(event="step", step=n, values={f"{n}-{i}": 1.0 for i in range(100)}) for n in range(21)]
     with pytest.raises(MessageError, match="line 21: more than 2000 different names of values"):
         list(heard(tmp_path / "messages", "\n".join(lines) + "\n"))
+
+
+def test_an_epoch_may_have_thousands_of_metrics(tmp_path: Path) -> None:
+    wide = {f"layer/{number}.grad": float(number) for number in range(5000)}
+    (said,) = heard(tmp_path / "messages", event(event="epoch", epoch=1, metrics=wide) + "\n")
+    assert said["metrics"] == wide
+
+
+def test_a_metric_with_the_name_of_another_column_has_its_own() -> None:
+    said = event_of({"event": "epoch", "epoch": 2, "metrics": {"run_id": 1, "metric_run_id": 2, "step": 3}})
+    assert said["metrics"] == {"metric_metric_run_id": 1, "metric_run_id": 2, "metric_step": 3}
 
 
 def test_reading_steps_costs_the_same_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from blut_resources.runs import metrics
+from blut_resources.runs.files import metrics_files
 from blut_resources.runs.metrics import INDEX, MetricLog, read
 
 
@@ -62,6 +63,62 @@ def test_a_column_of_mixed_kinds_is_text_not_an_error(tmp_path: Path) -> None:
     log.append(row(1, good=True))
     log.append(row(2, good="perhaps"))
     assert [found["good"] for found in read(log.path)] == ["True", "perhaps"]
+
+
+VALUES = (7, 2**63, -(2**70), 0.5, -math.inf, True, None, "warm up", "")
+
+
+@pytest.mark.parametrize("order", [VALUES, VALUES[::-1], (*VALUES[3:], *VALUES[:3])])
+def test_whatever_a_column_becomes_every_epoch_and_every_other_metric_stays(
+    path: Path, order: tuple[object, ...]
+) -> None:
+    log = MetricLog(path)
+    for epoch, value in enumerate(order, 1):
+        log.append(row(epoch, odd=value, loss=1 / epoch))
+    log.close()
+    for found in (read(path), MetricLog(path).rows):
+        assert [one["epoch"] for one in found] == list(range(1, len(order) + 1))
+        assert [one["loss"] for one in found] == [1 / epoch for epoch in range(1, len(order) + 1)]
+        assert [one["odd"] in (None, "") for one in found] == [value in (None, "") for value in order]
+
+
+@pytest.mark.parametrize("large", [2**63, -(2**63) - 1, 2**64 + 1])
+def test_a_column_of_large_integers_is_of_numbers(path: Path, large: int) -> None:
+    log = MetricLog(path)
+    for epoch, value in enumerate((1, large, 2), 1):
+        log.append(row(epoch, seen=value, loss=0.5))
+    assert [float(one["seen"]) for one in read(path)] == [1.0, float(large), 2.0]
+
+
+def test_names_that_are_nearly_the_same_are_columns_of_their_own(path: Path) -> None:
+    names = ["loss", "Loss", "a/b", "a.b", "a", "", " ", "'", '"', "a,b", "%20", "é", "x" * 256]
+    MetricLog(path).append(row(1, **{name: float(number) for number, name in enumerate(names)}))
+    (found,) = read(path)
+    assert [found[name] for name in names] == [float(number) for number in range(len(names))]
+
+
+def test_thousands_of_columns_some_of_them_late(path: Path) -> None:
+    log = MetricLog(path)
+    for epoch in (1, 2):
+        log.append(row(epoch, **{f"{'layer' * 50}/{number}": 0.5 for number in range(2500 * epoch)}))
+    first, second = read(path)
+    late = f"{'layer' * 50}/4999"
+    assert len(first) == len(second) == len(INDEX) + 5000 and (first[late], second[late]) == (None, 0.5)
+
+
+def test_a_table_that_was_cut_and_a_file_beside_one_are_a_line_each(path: Path) -> None:
+    MetricLog(path).append(row(1, loss=0.5))
+    path.write_bytes(path.read_bytes()[:40] if path.suffix == ".parquet" else b'"run_id\x00\xff')
+    with pytest.raises(metrics.TableDamaged, match=r"\w+: damaged \([^\n]+\); its rows are in status.jsonl"):
+        read(path)
+    beside = path.with_name(path.name + ".bak")
+    beside.touch()
+    home = path.parent.parent
+    (home / "runs" / "1").mkdir(parents=True)
+    path.parent.rename(home / "runs" / "1" / "metrics")
+    assert list(metrics_files(home, "1")) == ["llm/sft_checkpoint"]
+    with pytest.raises(metrics.TableDamaged, match=r"bak: not a table of metrics; one ends in .parquet or"):
+        read(beside)
 
 
 def _append_for_ever(path: Path) -> None:
