@@ -131,7 +131,7 @@ def test_an_event_has_what_its_readers_take_for_granted(kind: str, fields: dict[
         return
     assert kind in ("step", "epoch", "checkpoint", "artifact", "diverged", "done")
     for name, value in {**said.get("values", {}), **said.get("metrics", {})}.items():
-        assert value is None or isinstance(value, int | float | str) and name.isprintable()
+        assert value is None or (isinstance(value, int | float | str) and name.isprintable())
         assert not isinstance(value, int) or abs(value) < 1 << 63
 
 
