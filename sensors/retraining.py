@@ -13,6 +13,7 @@ from blut_assets.paths import typed_in
 from blut_assets.recipes import ArgsError, Recipe, RecipeArgs
 from blut_assets.stages.partitions import PARTITION, listed, part
 from blut_resources.instance.instance import store_of
+from blut_resources.runs.deadline import in_zone, parse_deadline
 from sensors.policy import data as policy_data
 from sensors.policy import machine as policy_machine
 from sensors.policy.decide import NO_RECIPE, OFF, Data, Run, Wait, hold, weigh
@@ -192,6 +193,8 @@ def _one(
         recipe.configs(args, partition)
     except ValueError as error:
         return _waits(name, Wait(f"args: {error}", blocked=True))
+    if args.deadline and parse_deadline(args.deadline).gone_by(now.timestamp()):
+        return _waits(name, Wait(f"args: deadline = {args.deadline}: has passed", blocked=True))
     last = past.concluded
     before = artifacts_of(instance, last.run_id, policy_data.source_keys(recipe)) if last else {}
     wanted = {"rows": policy.new_rows is not None, "annotated": policy.new_annotated is not None}
@@ -204,6 +207,8 @@ def _one(
     decision = weigh(name, policy, past, now, data)
     tags = {POLICY_TAG: name, SUBJECT_TAG: data.subject, REASON_TAG: decision.reason}
     later = None if isinstance(decision, Wait) and decision.blocked else starts
+    if args.deadline and policy.time_zone:
+        args = args.model_copy(update={"deadline": in_zone(args.deadline, policy.time_zone)})
     return Retraining(name, recipe, decision, args.model_dump(mode="json"), tags, starts=later)
 
 

@@ -83,8 +83,9 @@ def _commit() -> str:
 
 
 @app.callback(
-    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. A run id may be cut short as long"
-    " as it is unique. Listings print JSON with --json. Nothing here needs a running web server."
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 124 ended at its deadline, 130 interrupted. A run id"
+    " may be cut short as long as it is unique. Listings print JSON with --json. Nothing here needs a running"
+    " web server."
 )
 def root(
     _: Annotated[

@@ -8,6 +8,7 @@ import dagster as dg
 from blut_resources.dagster_private.events import skipped_step, was_terminated
 from blut_resources.dagster_private.names import CHECK_FAILED
 from blut_resources.instance.damage import damage, is_of_database
+from blut_resources.runs.deadline import WORD
 
 INTERRUPTION = dg.DagsterExecutionInterruptedError.__name__
 STOPPED = "interrupted"
@@ -18,10 +19,10 @@ class Failure(NamedTuple):
     """Says what a failed run died of.
 
     ``kind`` is ``refused`` where all was computed and a blocking check said no, ``cancelled`` where Ctrl-C or
-    SIGTERM ended the run, which Dagster calls a failure too.
+    SIGTERM ended the run, which Dagster calls a failure too, ``deadline`` where its deadline did.
     """
 
-    kind: Literal["failure", "refused", "cancelled"]
+    kind: Literal["failure", "refused", "cancelled", "deadline"]
     why: str
 
 
@@ -59,6 +60,8 @@ def _failure_of(instance: dg.DagsterInstance, run_id: str) -> Failure:
             if check and failed_by_check(event):
                 return Failure("refused", check)
             why = cause_of(event)
+            if is_deadline(event):
+                return Failure("deadline", why)
             return Failure("cancelled" if why == STOPPED else "failure", f"{asset_of(event.step_key)}: {why}")
         elif was_terminated(event):
             return Failure("cancelled", STOPPED)
@@ -71,6 +74,13 @@ def failed_by_check(event: Any) -> bool:
     """Says whether a step failed for no other reason than its check."""
     error = getattr(event.event_specific_data, "error", None) if event.is_step_failure else None
     return error is not None and error.cls_name == CHECK_FAILED
+
+
+def is_deadline(event: Any) -> bool:
+    """Says whether a step failed because the deadline of its run had come."""
+    failure = getattr(event.event_specific_data, "user_failure_data", None) if event.is_step_failure else None
+    told = failure.metadata.get("outcome") if failure else None
+    return told is not None and told.value == WORD
 
 
 def cause_of(event: Any) -> str:
@@ -93,9 +103,9 @@ def cause_of(event: Any) -> str:
 
 
 def failed_words(event: Any) -> str:
-    """Returns ``interrupted``, or ``FAILED:`` and why a step did."""
+    """Returns ``interrupted``, or ``FAILED:`` and why a step did; ``ENDED:`` where that was planned."""
     why = cause_of(event)
-    return why if why == STOPPED else f"FAILED: {why}"
+    return why if why == STOPPED else f"{'ENDED' if is_deadline(event) else 'FAILED'}: {why}"
 
 
 def not_reached(text: str) -> str:

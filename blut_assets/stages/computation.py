@@ -20,9 +20,11 @@ from blut_assets.stages.payloads import PayloadRunner
 from blut_assets.stages.recording import RunRecorder
 from blut_assets.stages.spec import NOTHING, StageConfig, StageSpec
 from blut_assets.stages.stage import Stage
+from blut_assets.stages.until import Until
 from blut_resources.dagster_private.names import DATA_VERSION_TAG
 from blut_resources.dagster_private.unsaid import unsaid
 from blut_resources.instance.instance import home_of, store_of
+from blut_resources.runs.deadline import DeadlinePassed
 from blut_resources.store import results
 from blut_resources.store.artifacts import StoreError
 
@@ -60,10 +62,25 @@ class Computation:
         facts |= {"partition": partition} if partition is not None else {}
         self.record = RunRecorder(home_of(context.instance), context, self.name, config, **facts)
         self.findings = Findings(spec, context.log.warning)
-        runner = PayloadRunner(context, spec, config.limits, self.record, self.findings, self._kind)
+        self._until = Until(home_of(context.instance), context, config, self.name)
+        runner = PayloadRunner(
+            context, spec, config.limits, self.record, self.findings, self._kind, self._until
+        )
         known = (spec, self.store, config, self.fingerprint, looked_up, runner, self._find_earlier)
         self.stage = Stage(*known, partition, resources)
         self._held = contextlib.ExitStack()
+
+    def refuse_late(self) -> None:
+        """Refuse to compute after the deadline of the run.
+
+        Raises:
+            DeadlinePassed: it has come.
+        """
+        try:
+            self._until.refuse()
+        except DeadlinePassed as error:
+            self.record.failed(error)
+            raise
 
     def look_up(self) -> reuse.Hit | None:
         """Returns a stored result with this fingerprint, if its bytes are there and sound."""

@@ -33,6 +33,7 @@ from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payloads.payload import PayloadFailed
 from blut_resources.registry.models import RegistryError
 from blut_resources.registry.verdicts import PromotionRefused
+from blut_resources.runs.deadline import DeadlinePassed
 from blut_resources.runs.tracking import TrackerUnavailable
 from blut_resources.settings import settings
 from blut_resources.store.artifacts import StoreError
@@ -106,6 +107,8 @@ def _explain(
             yield from _materialize(spec, context, inputs, config, resources)
     except PayloadFailed as error:
         raise dg.Failure(lines(error), error.as_metadata(), allow_retries=error.retry) from error
+    except DeadlinePassed as error:
+        raise dg.Failure(lines(error), {"outcome": error.cause}, allow_retries=False) from error
     except EXPLAINED as error:
         about = {"outcome": CAUSE} if is_full(error) else {}
         raise dg.Failure(lines(error), about, allow_retries=not isinstance(error, HOPELESS)) from error
@@ -169,10 +172,11 @@ def _hold_alone(one: Computation) -> contextlib.AbstractContextManager[None]:
     """
     if one.spec.source and not os.access(one.store.root, os.W_OK):
         return contextlib.nullcontext()
-    return one.store.lock(f"fingerprint-{one.fingerprint}")
+    return one.store.lock(f"fingerprint-{one.fingerprint}", one.refuse_late)
 
 
 def _execute(one: Computation, inputs: Taken, config: StageConfig) -> Iterator[Any]:
+    one.refuse_late()
     started = time.monotonic()
     spec = one.spec
     with contextlib.ExitStack() as held:

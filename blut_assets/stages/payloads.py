@@ -21,6 +21,7 @@ from blut_assets.stages.partitions import partition_of
 from blut_assets.stages.recording import RunRecorder
 from blut_assets.stages.reported import reported
 from blut_assets.stages.spec import StageSpec
+from blut_assets.stages.until import Until
 from blut_resources.containment.asked import contained
 from blut_resources.containment.limits import Limits
 from blut_resources.files.foreign import read_regular
@@ -67,9 +68,11 @@ class PayloadRunner:
         record: RunRecorder,
         findings: Findings,
         kind: Callable[[int], Kind],
+        until: Until,
     ) -> None:
         self.context, self.findings = context, findings
         self._spec, self._limits, self._record, self._kind = spec, limits, record, kind
+        self._until = until
         self._name = spec.key.to_user_string()
         self._quiet_until, self._left = 0.0, TimeLeft()
 
@@ -80,6 +83,7 @@ class PayloadRunner:
             PayloadFailed: if it did not reach ``done``.
             RetryRequested: if it was killed for lack of memory and a larger limit is allowed.
             NeverFits: if this machine can never give what it needs.
+            DeadlinePassed: if the deadline of the run came while it waited for that.
         """
         gpus = self._gpus(gpus)
         peaks = peaks_before(self.context.instance, self._spec.key, self._kind(self.findings.gpus))
@@ -106,9 +110,9 @@ class PayloadRunner:
 
     def _once(self, payload: Payload, gpus: int, peaks: Peaks) -> Running:
         facts: dict[str, Any] = {}
-        shown, kept_back = Shown(), None
+        shown, kept_back, last_words = Shown(), None, self._record.last_words
         admit = functools.partial(self._admit, payload.limits, gpus, peaks)
-        for event in run_payload(self.context, payload, admit, self._record.last_words):
+        for event in run_payload(self.context, payload, admit, last_words, self._until.words):
             self._record.payload(event)
             if event["event"] == "epoch":
                 kept_back = None if shown.next() else event
@@ -179,7 +183,8 @@ class PayloadRunner:
             gpus=gpus,
             vram=parse_size(footprint.vram, "footprint.vram") if footprint.vram and gpus else 0,
         )
-        with admitted(context, context.run.run_id, self._name, needs) as granted:
+        meanwhile = self._until.refuse
+        with admitted(context, context.run.run_id, self._name, needs, meanwhile) as granted:
             with energy.metered(granted.gpus) as used:
                 yield granted
             self.findings.show(**used.added_to(self.findings.shown))

@@ -47,7 +47,7 @@ class RunRecorder:
             self._retried(request)
             raise
         except BaseException as error:
-            self._failed(error)
+            self.failed(error)
             raise
         finally:
             self._record.close()
@@ -120,7 +120,8 @@ class RunRecorder:
         self._status.write("asset_retried", self._asset, durable=True, cause=cause, error=str(error)[:4000])
         self._tracked(lambda: self._tracker.finish(ok=False))
 
-    def _failed(self, error: BaseException) -> None:
+    def failed(self, error: BaseException) -> None:
+        """Record that it is not made, and why."""
         outcome: Any = getattr(error, "outcome", None)
         cause = CAUSE if is_full(error) else getattr(error, "cause", type(error).__name__)
         facts = {"cause": cause, "error": str(error)[:4000]}

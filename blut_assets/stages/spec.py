@@ -4,10 +4,10 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import dagster as dg
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from blut_assets.artifacts import Artifact
 from blut_assets.stages.limits import NO_LIMITS, Footprint, LimitsConfig
@@ -15,6 +15,7 @@ from blut_assets.stages.notices import Notice
 from blut_assets.versions.fingerprint import CodeVersion, fingerprint
 from blut_resources.payloads.distributions import Environment, environment
 from blut_resources.payloads.isolated import VARIABLES
+from blut_resources.runs.deadline import parse_deadline
 from blut_resources.store.artifacts import ArtifactStore
 
 T = TypeVar("T", bound=Artifact)
@@ -24,6 +25,12 @@ Steps = Generator[dg.AssetObservation, None, T]
 
 class NotYet(FileNotFoundError):
     """Says that what a source looks at is not there yet, and that the first run makes it."""
+
+
+def _understood(deadline: str | None) -> str | None:
+    if deadline is not None:
+        parse_deadline(deadline)
+    return deadline
 
 
 class StageConfig(dg.Config):
@@ -50,6 +57,10 @@ class StageConfig(dg.Config):
     )
     divergence_factor: float | None = Field(
         default=None, gt=1, description="a loss above so many times the lowest one before has diverged"
+    )
+    deadline: Annotated[str | None, AfterValidator(_understood)] = Field(
+        default=None,
+        description='of the whole run, such as "8h" or "07:30": it ends then, with a checkpoint',
     )
 
     def fingerprinted(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import fcntl
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from blut_resources.files.full import FULL, full_place, remedy
@@ -163,13 +163,16 @@ def remove_tree(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def file_lock(path: Path, *, poll_s: float = 0.05) -> Iterator[None]:
+def file_lock(path: Path, *, poll_s: float = 0.05, meanwhile: Callable[[], object] = bool) -> Iterator[None]:
     """Hold ``path`` exclusively. Waits by polling, so that an interrupt gets through; not re-entrant.
+
+    Args:
+        meanwhile: called at each poll; what it raises ends the wait.
 
     Raises:
         StoreError: the lock file cannot be made.
     """
-    descriptor = acquire(Path(path), poll_s=poll_s)
+    descriptor = acquire(Path(path), poll_s=poll_s, meanwhile=meanwhile)
     assert descriptor is not None
     try:
         yield
@@ -177,7 +180,14 @@ def file_lock(path: Path, *, poll_s: float = 0.05) -> Iterator[None]:
         release(descriptor)
 
 
-def acquire(path: Path, *, shared: bool = False, wait: bool = True, poll_s: float = 0.05) -> int | None:
+def acquire(
+    path: Path,
+    *,
+    shared: bool = False,
+    wait: bool = True,
+    poll_s: float = 0.05,
+    meanwhile: Callable[[], object] = bool,
+) -> int | None:
     """Returns a descriptor that holds the lock, or None if it is taken and ``wait`` is false."""
     mode = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB
     with explained(path):
@@ -185,7 +195,7 @@ def acquire(path: Path, *, shared: bool = False, wait: bool = True, poll_s: floa
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
             try:
-                if not _lock(descriptor, mode, wait, poll_s):
+                if not _lock(descriptor, mode, wait, poll_s, meanwhile):
                     os.close(descriptor)
                     return None
                 # Whoever holds a lock may delete its file: a lock on a deleted file excludes nobody.
@@ -203,7 +213,7 @@ def release(descriptor: int) -> None:
     os.close(descriptor)
 
 
-def _lock(descriptor: int, mode: int, wait: bool, poll_s: float) -> bool:
+def _lock(descriptor: int, mode: int, wait: bool, poll_s: float, meanwhile: Callable[[], object]) -> bool:
     while True:
         try:
             fcntl.flock(descriptor, mode)
@@ -211,6 +221,7 @@ def _lock(descriptor: int, mode: int, wait: bool, poll_s: float) -> bool:
         except BlockingIOError:
             if not wait:
                 return False
+            meanwhile()
             time.sleep(poll_s)
 
 

@@ -72,7 +72,13 @@ def estimate(declared: int | None, peaks: Sequence[int], limit: int | None, alik
 
 
 @contextmanager
-def lease(needs: Needs, *, holder: Mapping[str, str], on_wait: Callable[[str], None]) -> Iterator[Lease]:
+def lease(
+    needs: Needs,
+    *,
+    holder: Mapping[str, str],
+    on_wait: Callable[[str], None],
+    meanwhile: Callable[[], object] = bool,
+) -> Iterator[Lease]:
     """Hold what is needed, for as long as the block runs and whoever else locks the file lives.
 
     Waits for it in turn; an exception in this thread (an interrupt) ends the wait at once. Needing nothing
@@ -82,6 +88,7 @@ def lease(needs: Needs, *, holder: Mapping[str, str], on_wait: Callable[[str], N
         holder: ``run``, ``asset`` and ``pid``, to show to others.
         on_wait: told what is waited for, at the start and whenever that changes, and of a shortage that is
             not waited for.
+        meanwhile: called again and again while it waits; what it raises ends the wait.
 
     Raises:
         NeverFits: this machine can never give that much.
@@ -91,7 +98,7 @@ def lease(needs: Needs, *, holder: Mapping[str, str], on_wait: Callable[[str], N
     if not needs:
         yield Lease(None, environment=environment(()))
         return
-    granted, chosen = _Wait(needs, holder, on_wait).run()
+    granted, chosen = _Wait(needs, holder, on_wait).run(meanwhile)
     try:
         yield Lease(granted.path, tuple(gpu.index for gpu in chosen), environment(chosen))
     finally:
@@ -163,7 +170,7 @@ class _Wait:
         self.ticket: Held | None = None
         self.granted: Held | None = None
 
-    def run(self) -> tuple[Held, tuple[Gpu, ...]]:
+    def run(self, meanwhile: Callable[[], object]) -> tuple[Held, tuple[Gpu, ...]]:
         said = None
         try:
             while True:
@@ -173,6 +180,7 @@ class _Wait:
                     self.on_wait(turn.says)
                 if self.granted:
                     return self.granted, turn.gpus
+                meanwhile()
                 time.sleep(POLL_S)
         except BaseException:
             if self.granted:

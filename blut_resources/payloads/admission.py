@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import dagster as dg
 
@@ -14,9 +14,16 @@ WAITING_TAG = "blut/waiting"
 
 @contextlib.contextmanager
 def admitted(
-    context: dg.AssetExecutionContext | dg.OpExecutionContext, run_id: str, name: str, needs: Needs
+    context: dg.AssetExecutionContext | dg.OpExecutionContext,
+    run_id: str,
+    name: str,
+    needs: Needs,
+    meanwhile: Callable[[], object] = bool,
 ) -> Iterator[Lease]:
     """Hold what is needed for as long as the block runs; the log and a tag of the run say what is waited for.
+
+    Args:
+        meanwhile: called again and again while it waits; what it raises ends the wait.
 
     Raises:
         NeverFits: this machine can never give that much.
@@ -34,7 +41,7 @@ def admitted(
         tag(text)
 
     holder = {"run": run_id, "asset": name, "pid": str(os.getpid())}
-    with lease(needs, holder=holder, on_wait=say) as granted:
+    with lease(needs, holder=holder, on_wait=say, meanwhile=meanwhile) as granted:
         if waited_since:  # a tag cannot be taken off
             tag(f"no more, after {time.monotonic() - waited_since[0]:.0f} s")
         yield granted

@@ -10,6 +10,7 @@ from blut_resources.containment import Limits, Outcome
 from blut_resources.containment.sandbox.isolation import Isolation
 from blut_resources.files.full import CAUSE
 from blut_resources.payloads.files import PayloadFiles
+from blut_resources.runs.deadline import WORD
 
 
 class PayloadFailed(Exception):
@@ -53,6 +54,12 @@ class PayloadOutOfRoom(PayloadFailed):
     def retry(self) -> bool:
         """Says yes: with room again it can end better."""
         return True
+
+
+class PayloadPastDeadline(PayloadFailed):
+    """Says that the payload was ended because the deadline of its run had come."""
+
+    own_word = WORD
 
 
 class PayloadMisspoke(PayloadFailed):

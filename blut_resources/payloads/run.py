@@ -40,6 +40,7 @@ from blut_resources.payloads.payload import (
     PayloadFailed,
     PayloadMisspoke,
     PayloadOutOfRoom,
+    PayloadPastDeadline,
 )
 from blut_resources.payloads.record import note_run
 from blut_resources.payloads.watching import has_ended, wanted, watched
@@ -56,6 +57,7 @@ def run_payload(
     payload: Payload,
     admit: Callable[[], AbstractContextManager[Lease | None]] = contextlib.nullcontext,
     last_words: Callable[[Path], None] = lambda _: None,
+    overdue: Callable[[], str] = str,
     launcher: Launcher = LOCAL,
 ) -> Iterator[dict[str, Any]]:
     """Run the payload to its end, yielding each event as it arrives.
@@ -67,11 +69,13 @@ def run_payload(
 
     ``admit`` is entered before a process starts and left after the last one is gone. A payload that was told
     to outlive its owner, and did, is taken over instead: it has its lease. ``last_words`` gets the place of
-    one that was ended from outside, with the messages that nobody has read. ``launcher`` starts it.
+    one that was ended from outside, with the messages that nobody has read. ``overdue`` says that the
+    deadline of its run has come, and what to do; empty until then. ``launcher`` starts it.
 
     Raises:
         PayloadFailed: on any outcome but ok, a torn message, or exit 0 without ``done``.
         PayloadDiverged: if it ended because of that.
+        PayloadPastDeadline: if it was asked to end, because it was overdue, before it was done.
         PayloadMisspoke: if a line of its messages is not an event.
         ContainmentRefused: if a limit is required that nothing enforces here.
         NeverFits: if ``admit`` says so.
@@ -103,7 +107,13 @@ def run_payload(
         yield {"event": "started", "taken_over": orphan is not None, **unit.enforcement.as_metadata()}
         said: dict[str, Any] = {}
         gauges = Gauges(place, lease.gpus if lease else (), unit.peak)
-        ends = wanted(context.instance, context.run.run_id, alone=payload.adopt)
+        unwanted, late = wanted(context.instance, context.run.run_id, alone=payload.adopt), ""
+
+        def ends() -> str:
+            nonlocal late
+            late = late or overdue()
+            return late or unwanted()
+
         try:
             for event in watched(payload.name, unit, reader, log, ends, context.log.warning, gauges.events):
                 if event["event"] not in (*OURS, UNCOUNTED):
@@ -124,6 +134,8 @@ def run_payload(
             what = f"{payload.module}: {outcome.describe()}: {why}{stays}"
             raise PayloadOutOfRoom(f"{what}\n{log.tail}".rstrip(), outcome)
         finished = said.get("event") == "done" or (reader.ordinary and reader.closed)
+        if late and not (outcome.ok and finished and not reader.torn):
+            raise PayloadPastDeadline(f"{payload.name}: {late}", outcome)
         _demand_success(payload, outcome, reader.torn, finished, log.tail, diverged)
         if payload.isolation and payload.compiled:
             keep_compiled(place / "work", compiled_for(payload.compiled, payload.files.digests))

@@ -15,7 +15,9 @@ UNATTENDED = (
     *("dagster/auto_materialize", "dagster/asset_evaluation_id"),
 )
 """Tags of runs that no person started by hand."""
-REPEATS = frozenset({"seed", "reuse", "limits", "resume", "threads", "workers", "logger"})
+REPEATS = frozenset(
+    {"seed", "reuse", "limits", "resume", "threads", "workers", "logger", "retries", "deadline"}
+)
 """Settings in which two runs of one experiment may differ."""
 
 

@@ -22,6 +22,7 @@ from blut_resources.files.full import CAUSE
 from blut_resources.files.here import here
 from blut_resources.machine import processes
 from blut_resources.runs import status
+from blut_resources.runs.deadline import WORD, uptime
 from blut_resources.runs.files import STATUS, manifest_path, status_path
 from blut_resources.runs.intent import RECIPE_TAG, experiment_of, intent_of, seed_of
 from blut_resources.runs.settings import settings_of
@@ -35,6 +36,7 @@ CAUSES = {
     "oom-kill": "oom",
     "timeout": "timeout",
     CAUSE: "full disk",
+    WORD: WORD,
     "DagsterExecutionInterruptedError": "cancelled",  # by Ctrl-C: for Dagster, a failure
     "GeneratorExit": "cancelled",  # the same, while Dagster had an event of the asset in hand
 }
@@ -73,6 +75,7 @@ def begin(home: Path, run: Any, history: str, worker: int | None = None) -> None
     argv = processes.read(f"/proc/{worker}/cmdline").split("\0")[:-1] if worker else sys.orig_argv
     where = {**asked, "argv": argv, "cwd": str(here()), "pid": worker or os.getpid()}
     known = {**_about(run), **where, "history": history, "started": round(time.time(), 3)}
+    known["started_uptime"] = round(uptime(), 3)
     with contextlib.suppress(OSError, StoreError):  # no reason to end a run
         write_atomic(path, _encoded(known), durable=False)
     _say(home, run.run_id, "run_started", intent=known["intent"], experiment=known["experiment"])

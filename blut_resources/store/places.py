@@ -3,7 +3,7 @@
 import atexit
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -68,9 +68,9 @@ class StorePlaces:
         with explained(path):
             remove_tree(path)
 
-    def lock(self, name: str) -> AbstractContextManager[None]:
+    def lock(self, name: str, meanwhile: Callable[[], object] = bool) -> AbstractContextManager[None]:
         """Returns an exclusive lock of that name; see ``file_lock``."""
-        return file_lock(self.root / "locks" / f"{_safe(name)}.lock")
+        return file_lock(self.root / "locks" / f"{_safe(name)}.lock", meanwhile=meanwhile)
 
     @contextlib.contextmanager
     def in_use(self, digest: str) -> Iterator[None]:

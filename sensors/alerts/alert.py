@@ -8,8 +8,8 @@ from blut_resources.text import one_line, variable
 
 MESSAGE = 16_384
 """Bytes of a text in an alert."""
-Event = Literal["run-failed", "retrain-failed", "check-failed", "policy-blocked"]
-EVENTS: tuple[Event, ...] = ("run-failed", "retrain-failed", "check-failed", "policy-blocked")
+Event = Literal["run-failed", "retrain-failed", "run-deadline", "check-failed", "policy-blocked"]
+EVENTS: tuple[Event, ...] = ("run-failed", "retrain-failed", "run-deadline", "check-failed", "policy-blocked")
 
 
 class Alert(BaseModel):
@@ -17,8 +17,9 @@ class Alert(BaseModel):
 
     Attributes:
         id: of what happened, for the receiver to know a repetition by.
-        event: ``run-failed``, ``retrain-failed`` (a run that a policy started), ``check-failed`` or
-            ``policy-blocked`` (a policy whose data cannot be looked at).
+        event: ``run-failed``, ``retrain-failed`` (a run that a policy started), ``run-deadline`` (either of
+            them that ended at its deadline), ``check-failed`` or ``policy-blocked`` (a policy whose data
+            cannot be looked at).
         at: when, ISO 8601 with time zone.
         run: run id; empty for a policy.
         job: its job, and so its recipe; for a policy, its name.

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from blut_assets.history.failures import failure_of
 from blut_resources.dagster_private.events import failed_check_records
-from sensors.alerts.alert import Alert
+from sensors.alerts.alert import Alert, Event
 from sensors.alerts.delivery import NotDelivered, deliver
 from sensors.alerts.scope import AlertScope, is_bluts
 from sensors.alerts.settings import AlertSettings, Hook, settings_path, usable
@@ -84,7 +84,8 @@ def _run_alert(instance: dg.DagsterInstance, run: dg.DagsterRun, at: float) -> A
     failure = failure_of(instance, run.run_id)
     if failure.kind == "cancelled":
         return None
-    event = "retrain-failed" if POLICY_TAG in run.tags else "run-failed"
+    event: Event = "retrain-failed" if POLICY_TAG in run.tags else "run-failed"
+    event = "run-deadline" if failure.kind == "deadline" else event
     return Alert(
         id=f"{event}:{run.run_id}",
         event=event,

@@ -18,7 +18,8 @@ OFF = "off: `blut policy enable` turns it on"
 NO_RECIPE = 'enabled, but there is no recipe: fill in the line recipe = "NAME"'
 UNSEEN = "the data cannot be looked at"
 
-Outcome = Literal["running", "success", "refused", "failure", "cancelled"]
+ENDED = {"cancelled": "was cancelled", "deadline": "ended at its deadline"}
+Outcome = Literal["running", "success", "refused", "failure", "cancelled", "deadline"]
 """``refused``: all was computed, and a blocking check, such as the gate's, said no."""
 
 
@@ -200,7 +201,8 @@ def _cooldown(policy: Policy, history: History, now: dt.datetime) -> Iterable[st
 def _backoff(policy: Policy, history: History, now: dt.datetime) -> Iterable[str]:
     """Wait after failures.
 
-    A cancelled one is not a failure, but who cancelled it does not want it at the next tick.
+    A cancelled one is not a failure, but who cancelled it does not want it at the next tick; one that ended
+    at its deadline is none either, and goes on where it was.
     """
     unfinished = history.unfinished
     if not unfinished:
@@ -210,7 +212,7 @@ def _backoff(policy: Policy, history: History, now: dt.datetime) -> Iterable[str
     until = max(attempt.last_seen for attempt in unfinished) + pause
     if now < until:
         times = f"failed {failed} times in a row; " if failed > 1 else ""
-        word = "was cancelled" if last.outcome == "cancelled" else "failed"
+        word = ENDED.get(last.outcome, "failed")
         yield (
             f"backoff of {span(pause)} until {_clock(until, policy)}: {times}"
             f"run {last.run_id[:8]} {word} {_ago(now, last.last_seen)}"

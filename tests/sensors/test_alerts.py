@@ -108,12 +108,19 @@ def stopped() -> None:
     time.sleep(60)
 
 
+@dg.asset
+def late() -> None:
+    raise dg.Failure("the deadline of its run has come", {"outcome": "deadline"}, allow_retries=False)
+
+
 class Daemon:
     """Ticks the sensor as the daemon does: with the cursor that it left."""
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self.instance, self.cursor = instance, None
-        self.sensor = alerts_sensor([gate, advice], ["weekly"], [judged.key, broken.key, stopped.key])
+        self.sensor = alerts_sensor(
+            [gate, advice], ["weekly"], [judged.key, broken.key, stopped.key, late.key]
+        )
 
     def tick(self) -> str:
         context = dg.build_sensor_context(instance=self.instance, cursor=self.cursor)
@@ -159,6 +166,18 @@ def test_each_failure_is_told_once_with_its_reason(daemon: Daemon, home: Path, r
         "gate",
         "floor of 0.9 missed",
     )
+
+
+def test_a_run_that_ended_at_its_deadline_did_not_fail(
+    daemon: Daemon, home: Path, receiver: Receiver
+) -> None:
+    write(home, receiver.url)
+    daemon.tick()
+    tags = {POLICY_TAG: "nightly"}
+    run = dg.materialize([late], instance=daemon.instance, tags=tags, raise_on_error=False)
+    daemon.tick()
+    assert [(one["event"], one["run"]) for one in receiver.alerts] == [("run-deadline", run.run_id)]
+    assert history(daemon.instance, "nightly", None).attempts[0].outcome == "deadline"
 
 
 def test_a_policy_that_cannot_see_its_data_is_told_once_for_each_reason(

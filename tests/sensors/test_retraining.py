@@ -122,6 +122,16 @@ def test_a_failure_is_followed_by_a_backoff_and_then_by_another_attempt(desk: De
     assert second.run_key != first.run_key
 
 
+def test_a_deadline_is_by_the_clock_of_the_policy_and_one_that_has_passed_starts_nothing(desk: Desk) -> None:
+    desk.record(1)
+    args = {"edf_root": str(desk.edf), "workers": 1}
+    desk.set(args={**args, "deadline": "07:30"}, time_zone="Asia/Tokyo")
+    request = desk.tick()
+    assert isinstance(request, dg.RunRequest) and request.run_config["deadline"] == "07:30 Asia/Tokyo"
+    desk.set(args={**args, "deadline": "2020-01-01T07:30"})
+    assert "deadline = 2020-01-01T07:30: has passed" in str(desk.tick())
+
+
 def test_a_person_goes_first(desk: Desk) -> None:
     desk.record(1)
     desk.set()

@@ -55,38 +55,49 @@ def _row(instance: "dg.DagsterInstance", record: Any) -> dict[str, Any]:
 
     run = record.dagster_run
     end = record.end_time if run.is_finished else None
+    state, progress = _progress(instance, run)
     return {
         "id": run.run_id,
-        "state": run.status.value.lower(),
+        "state": state,
         "recipe": title_of(run),
         "partition": str(partition_of_run(run.tags) or ""),
         "started": record.start_time or record.create_timestamp.timestamp(),
         "seconds": end - record.start_time if end and record.start_time else None,
-        "progress": _progress(instance, run),
+        "progress": progress,
     }
 
 
-def _progress(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> str:
-    """Says in one line who a run at work waits for or its newest epoch; of a failed one, why."""
+def _progress(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> tuple[str, str]:
+    """Says how a run stands, in a word, and in one line who it waits for or its newest epoch; of a failed
+    one, why.
+    """
     from blut_assets.history.failures import unreadable
     from blut_resources.instance.damage import is_of_database
 
+    state = run.status.value.lower()
     try:
-        return _how_far(instance, run)
+        if run.is_failure:
+            return _end(instance, run, state)
+        return state, _how_far(instance, run)
     except Exception as error:
         if not is_of_database(error):
             raise
-        return unreadable(instance, run.run_id, error)
+        return state, unreadable(instance, run.run_id, error)
+
+
+def _end(instance: "dg.DagsterInstance", run: "dg.DagsterRun", state: str) -> tuple[str, str]:
+    from blut_assets.history.failures import failure_of
+
+    found = failure_of(instance, run.run_id)
+    why = next(iter(found.why.splitlines()), "")
+    return (found.kind if found.kind == "deadline" else state), why
 
 
 def _how_far(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> str:
     from blut_assets.cli.run.lookup import newest_epoch
-    from blut_assets.history.failures import failure_of
     from blut_resources.alive import out_of_sight
     from blut_resources.payloads.admission import WAITING_TAG
 
-    if run.is_failure:
-        return next(iter(failure_of(instance, run.run_id).why.splitlines()), "")
     if not run.is_finished and (hidden := out_of_sight(instance, run.run_id)):
         return f"{hidden[0]}, which cannot be seen from here"
     waits = run.tags.get(WAITING_TAG, "")

@@ -2,7 +2,7 @@
 the sensor's decision, for people and cron.
 
 Exit codes: 0 as intended, 1 a retraining failed (`check`: none would start), 2 the policy file or an option
-cannot be acted on, 130 a retraining was interrupted.
+cannot be acted on, 124 a retraining ended at its deadline, 130 a retraining was interrupted.
 """
 
 import datetime as dt
@@ -139,7 +139,7 @@ def auto(tag: Tag = None) -> None:
     """Decide once, as the sensor does, and retrain here and now if a policy says so; for cron.
 
     Prints the reason either way, and waits for the retraining. Exit code 0: nothing to do, or it succeeded.
-    Exit code 1: it failed, or the data of a policy cannot be looked at.
+    Exit code 1: it failed, or the data of a policy cannot be looked at; 124: it ended at its deadline.
     """
     from blut_assets.cli.shell.terminal import keep_on
     from blut_resources.alive import reap_dead_runs

@@ -106,7 +106,8 @@ def run_recipe(
 
     On a terminal the last line shows how far it is; in a pipe each event is a line, on standard error.
     What came out is on standard output. Ctrl-C ends it with time for a checkpoint, and the same command
-    goes on from there. Status 0 if everything succeeded, 1 if not, 130 if it was interrupted.
+    goes on from there. Status 0 if everything succeeded, 1 if not, 124 if its deadline came, 130 if it was
+    interrupted.
     """
     from blut_assets.cli.run.arguments import parsed, partitions_of, recipe_called, tags_given
     from blut_assets.cli.run.launching import run_recipe as run

@@ -1,6 +1,7 @@
 """Makes a recipe and its validated args of what stands on the command line."""
 
 import re
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -130,13 +131,17 @@ def validated(
 ) -> "RecipeArgs":
     """Returns args of values that are read already."""
     from blut_assets.recipes import ArgsError
+    from blut_resources.runs.deadline import FORMS, parse_deadline
 
     for change in changes or ():
         _put(values, change)
     try:
-        return recipe.parse(with_data(values), partitions)
+        args = recipe.parse(with_data(values), partitions)
     except ArgsError as error:
         wrong(str(error))
+    if args.deadline and parse_deadline(args.deadline).gone_by(time.time()):
+        wrong(f"{recipe.name}: argument 'deadline' = {args.deadline!r}: has passed; {FORMS}")
+    return args
 
 
 def load_object(text: str, option: str) -> dict[str, Any]:

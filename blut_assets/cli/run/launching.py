@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import dagster as dg
 
 from blut_assets.cli.run.arguments import refuse_lacking
+from blut_assets.cli.run.partitions import LATE
 from blut_assets.cli.run.progress import Progress
-from blut_assets.cli.run.report import INTERRUPTED, Ran, run_summary
+from blut_assets.cli.run.report import AT_DEADLINE, INTERRUPTED, Ran, run_summary
 from blut_assets.cli.shell.terminal import keep_on
 from blut_assets.definitions import defs, discovered
 from blut_assets.history.failures import STOPPED, failure_of
@@ -44,7 +45,9 @@ def run_recipe(
     accept_refusal: bool = False,
     partition: str | None = None,
 ) -> int:
-    """Run it; returns the status that its process is to end with: 0, 1 it failed, 130 it was interrupted.
+    """Run it; returns the status that its process is to end with.
+
+    That is 0, 1 if it failed, 124 if its deadline came, 130 if it was interrupted.
 
     Args:
         accept_refusal: whether 0 is also for a run in which all was computed and a gate said no.
@@ -112,10 +115,11 @@ def execute(
         progress.finish()
         failed = "" if result.success else failure_of(instance, run_id).kind
         interrupted = failed == "cancelled"
-        lines = run_summary(result, ran, interrupted)
+        late = failed == "deadline"
+        lines = run_summary(result, ran, STOPPED if interrupted else AT_DEADLINE if late else "")
     print("\n".join(lines))
     fine = result.success or (accept_refusal and failed == "refused")
-    return 130 if interrupted else 0 if fine else 1
+    return 130 if interrupted else LATE if late else 0 if fine else 1
 
 
 def end_on_sigterm() -> None:

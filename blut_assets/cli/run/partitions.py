@@ -10,6 +10,8 @@ from blut_resources.text import meant
 
 ALL, TO = "all", "..."
 INTERRUPTED = 130
+LATE = 124
+"""The status of a command whose run ended at its deadline, as timeout(1) has it."""
 
 
 def chosen_keys(
@@ -88,17 +90,19 @@ def change_keys(
 def run_each(keys: Sequence[str | None], run: Callable[[str | None], int]) -> int:
     """Run something for each partition, also after one that failed; returns the status of all.
 
-    Ctrl-C is meant for those after it too. Of several, a line at the end says what became of each.
+    Ctrl-C is meant for those after it too, and so is a deadline. Of several, a line at the end says what
+    became of each.
     """
     ended: dict[str, int] = {}
     for key in keys:
         ended[str(key)] = status = run(key)
-        if status == INTERRUPTED:
+        if status in (INTERRUPTED, LATE):
             break
     if len(keys) > 1:
         parts = {
             "succeeded": [key for key, status in ended.items() if status == 0],
-            "failed": [key for key, status in ended.items() if status not in (0, INTERRUPTED)],
+            "failed": [key for key, status in ended.items() if status not in (0, INTERRUPTED, LATE)],
+            "ended at its deadline": [key for key, status in ended.items() if status == LATE],
             "interrupted": [key for key, status in ended.items() if status == INTERRUPTED],
             "not begun": [str(key) for key in keys if str(key) not in ended],
         }

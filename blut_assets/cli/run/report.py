@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import dagster as dg
 
 from blut_assets.cli.run.lookup import check_word
-from blut_assets.history.failures import STOPPED, cause_of, failed_by_check
+from blut_assets.history.failures import STOPPED, cause_of, failed_by_check, is_deadline
 from blut_assets.stages import reuse
 from blut_assets.stages.spec import StageSpec, specs_of
 from blut_assets.terminal.output import columns, numbers
@@ -29,11 +29,16 @@ class Ran(Protocol):
         ...
 
 
+AT_DEADLINE = "ended at its deadline"
 INTERRUPTED = f"{STOPPED}: run the same command again, and it goes on where it was"
 
 
-def run_summary(result: Any, ran: Ran, interrupted: bool) -> list[str]:
-    """Returns one line per asset of a finished run, then the outcome."""
+def run_summary(result: Any, ran: Ran, stopped: str = "") -> list[str]:
+    """Returns one line per asset of a finished run, then the outcome.
+
+    Args:
+        stopped: the outcome, where that is neither a success nor a failure: `STOPPED` or `AT_DEADLINE`.
+    """
     specs = specs_of(ran.assets)
     rows = [asset_row(event, specs) for event in _became(result)]
     counts = {word: sum(row["result"] == word for row in rows) for word in ("computed", "reused")}
@@ -44,11 +49,15 @@ def run_summary(result: Any, ran: Ran, interrupted: bool) -> list[str]:
         for event in result.get_asset_materialization_events()
         if (told := event.materialization.metadata.get(reuse.SUMMARY))
     ]
-    causes = [(e.step_key, cause_of(e)) for e in failures if not failed_by_check(e)]
-    lines += [f"FAILED {step}: {why}" for step, why in causes if why != STOPPED]
-    lines += [INTERRUPTED] if interrupted else []
+    causes = [
+        ("ENDED" if is_deadline(e) else "FAILED", e.step_key, cause_of(e))
+        for e in failures
+        if not failed_by_check(e)
+    ]
+    lines += [f"{word} {step}: {why}" for word, step, why in causes if why != STOPPED]
+    lines += [INTERRUPTED] if stopped == STOPPED else []
     lines += [check_line(e) for e in result.get_asset_check_evaluations() if not e.passed]
-    outcome = "succeeded" if result.success else STOPPED if interrupted else "failed"
+    outcome = "succeeded" if result.success else stopped or "failed"
     tally = ", ".join(f"{count} {word}" for word, count in counts.items())
     return [*lines, f"{ran.name} {outcome}: {tally}, run {result.run_id}"]
 

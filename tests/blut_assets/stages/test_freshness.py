@@ -78,7 +78,7 @@ def test_a_result_that_is_found_again_is_not_fresher(blut_instance: dg.DagsterIn
     seen = event.asset_observation_data.asset_observation
     assert seen.metadata["reused"].value and seen.metadata["origin_run"].value == first.run_id
     assert again.output_for_node("plain") == 1
-    summary = "\n".join(run_summary(again, Shown(), interrupted=False))  # type: ignore[arg-type]
+    summary = "\n".join(run_summary(again, Shown()))  # type: ignore[arg-type]
     assert "2 reused" in summary and "fresh/line" in summary
     assert list(made_by(blut_instance, again.run_id)) == ["fresh/below", "plain", "fresh/line"]
 

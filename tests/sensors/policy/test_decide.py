@@ -73,6 +73,8 @@ def why(policy: Policy, *attempts: Attempt, machine: Machine = ROOMY, data: Data
             "backoff of 1 h until 2026-05-01 03:30: run 0123abcd was",
         ),
         ({}, [ran("cancelled", HOUR)] * 3, ROOMY, PLENTY, "run: "),
+        ({}, [ran("deadline", HOUR / 2)], ROOMY, PLENTY, "run 0123abcd ended at its deadline"),
+        ({}, [ran("deadline", HOUR)] * 3, ROOMY, PLENTY, "run: "),
         ({}, [ran("cancelled", HOUR), ran("failure", 3 * HOUR)], ROOMY, PLENTY, "backoff of 2 h"),
         ({}, [ran("failure", 3 * HOUR)], ROOMY, PLENTY, "run: "),
         (
@@ -197,7 +199,7 @@ policies = st.builds(
     time_zone=zones,
     schedule=st.none() | st.sampled_from(["0 3 * * *", "30 2 * * *", "*/7 * * * 0", "0 0 29 2 *"]),
 )
-outcomes = st.sampled_from(["running", "success", "refused", "failure", "cancelled"])
+outcomes = st.sampled_from(["running", "success", "refused", "failure", "cancelled", "deadline"])
 
 
 @st.composite
