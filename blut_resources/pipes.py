@@ -5,6 +5,7 @@ It needs no cookbook and no home of Blut's, only a directory in which leases are
 """
 
 import contextlib
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,7 +28,9 @@ from blut_resources.containment import (
 )
 from blut_resources.containment.asked import CONTAINED, contained
 from blut_resources.containment.backends.base import LOG
+from blut_resources.leases.capacity import capacity
 from blut_resources.leases.lease import Lease, LeaseError, Needs, NeverFits
+from blut_resources.leases.queue import total
 from blut_resources.machine.amounts import refused
 from blut_resources.payloads import more_memory
 from blut_resources.payloads.admission import admitted
@@ -36,14 +39,13 @@ from blut_resources.payloads.messages import MESSAGES
 from blut_resources.payloads.output import LogTee
 from blut_resources.payloads.scratch import MARK, scratch
 from blut_resources.payloads.tail import LineTail
+from blut_resources.payloads.threads import thread_variables
 from blut_resources.payloads.watching import wanted, watched
 from blut_resources.settings import settings
 from blut_resources.text import lines
 
 LONGEST = 64 << 20
 """Bytes of one message."""
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-"""Variables by which numeric libraries start no more threads than there are CPUs for."""
 Context = dg.OpExecutionContext | dg.AssetExecutionContext
 
 
@@ -57,6 +59,8 @@ class AskedLimits:
     timeout: str | float | None = None
     oom_retry_up_to: str | int | None = None
     mode: Literal["required", "best-effort"] | None = None
+    network: int | None = None
+    disk: int | None = None
 
     def or_else(self, other: "AskedLimits") -> "AskedLimits":
         """Returns this one, with the other's word for what is not said here."""
@@ -90,11 +94,19 @@ class AskedLimits:
         return parse_size(self.oom_retry_up_to, "oom_retry_up_to")
 
     def needs(self, limits: Limits) -> Needs:
-        """Returns what is queued for: the whole memory limit, and the GPUs. Raises LimitsError."""
-        gpus = self.gpus or 0
-        if isinstance(gpus, bool) or not isinstance(gpus, int) or gpus < 0:
-            raise refused("gpus", self.gpus, "must be a whole number; leave it out to hide none")
-        return Needs(memory=limits.memory_max or 0, gpus=gpus)
+        """Returns what is queued for: the memory limit, GPUs, CPUs and permits. Raises LimitsError."""
+        cpus = min(math.ceil(self.cpus), total("cpus", capacity())) if self.cpus else 0
+        permits = {name: _whole(name, getattr(self, name)) for name in ("network", "disk")}
+        return Needs(limits.memory_max or 0, _whole("gpus", self.gpus), cpus=cpus, **permits)
+
+
+def _whole(name: str, value: object) -> int:
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        kind = "hide none" if name == "gpus" else "wait for none"
+        raise refused(name, value, f"must be a whole number; leave it out to {kind}")
+    return value
 
 
 class Completed(dg.PipesClientCompletedInvocation):
@@ -133,8 +145,11 @@ class ContainedPipesClient(dg.PipesSubprocessClient):
         cwd: the directory in which it starts.
         context_injector: how it gets its context; as a file if not given.
         memory_max: such as ``"44G"``: it waits until so much is free, and is killed beyond it.
-        cpus: how many CPUs' worth of time it gets at most.
+        cpus: how many CPUs' worth of time it gets at most; it waits until so many are free, or all there are,
+            and numeric libraries start so many threads. It waits for none if not given.
         gpus: how many it waits for; it sees those and no other. All are left to it if not given.
+        network: permits it waits for, one for a download that is as fast as the line; none if not given.
+        disk: permits it waits for, one for reading and writing as fast as the disk; none if not given.
         timeout: seconds, or such as ``"12h"``, after which it is ended.
         oom_retry_up_to: after an out-of-memory kill the step asks Dagster for another attempt with a larger
             ``memory_max``, up to this one.
@@ -155,11 +170,13 @@ class ContainedPipesClient(dg.PipesSubprocessClient):
         timeout: str | float | None = None,
         oom_retry_up_to: str | int | None = None,
         mode: Literal["required", "best-effort"] | None = None,
+        network: int | None = None,
+        disk: int | None = None,
         termination_timeout_seconds: float = 10,
     ) -> None:
         super().__init__(env, cwd, termination_timeout_seconds=termination_timeout_seconds)
         self._injector = context_injector
-        self._asked = AskedLimits(memory_max, cpus, gpus, timeout, oom_retry_up_to, mode)
+        self._asked = AskedLimits(memory_max, cpus, gpus, timeout, oom_retry_up_to, mode, network, disk)
 
     def run(
         self,
@@ -175,6 +192,8 @@ class ContainedPipesClient(dg.PipesSubprocessClient):
         timeout: str | float | None = None,
         oom_retry_up_to: str | int | None = None,
         mode: Literal["required", "best-effort"] | None = None,
+        network: int | None = None,
+        disk: int | None = None,
     ) -> Completed:
         """Run a command to its end, and return what it reported.
 
@@ -188,7 +207,8 @@ class ContainedPipesClient(dg.PipesSubprocessClient):
                 middle of one; or it was not started, because nothing holds it here or it can never fit.
             RetryRequested: it was killed for lack of memory, and may have more.
         """
-        asked = AskedLimits(memory_max, cpus, gpus, timeout, oom_retry_up_to, mode).or_else(self._asked)
+        said = AskedLimits(memory_max, cpus, gpus, timeout, oom_retry_up_to, mode, network, disk)
+        asked = said.or_else(self._asked)
         words = [command] if isinstance(command, str) else [os.fspath(word) for word in command]
         name = _name(context, words)
         with _explained(name), contextlib.ExitStack() as held:
@@ -226,9 +246,9 @@ class ContainedPipesClient(dg.PipesSubprocessClient):
             return Completed(session, outcome, unit.enforcement, time.monotonic() - started)
 
     def _environment(self, env: Mapping[str, str] | None, asked: AskedLimits, lease: Lease) -> dict[str, str]:
-        threads = dict.fromkeys(THREADS, str(max(1, int(asked.cpus)))) if asked.cpus else {}
-        seen = lease.environment if asked.gpus is not None else {}
-        return {**threads, **os.environ, **self.env, **(env or {}), **seen}
+        own = {**os.environ, **self.env, **(env or {})}
+        threads = thread_variables(max(1, int(asked.cpus)) if asked.cpus else 0, own)
+        return {**threads, **own, **(lease.environment if asked.gpus is not None else {})}
 
 
 def _follow(context: Context, name: str, unit: Unit, tail: LineTail) -> tuple[Outcome, str, str]:

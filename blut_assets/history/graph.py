@@ -84,7 +84,7 @@ def _holds(footprint: Footprint) -> str:
         footprint.gpus, f"{footprint.gpus} GPUs"
     )
     vram = f"{footprint.vram} of GPU memory" if footprint.vram else ""
-    cpus = amount_text("cpus", footprint.cpus) if footprint.cpus and footprint.cpus != "threads" else ""
+    cpus = amount_text("cpus", footprint.cpus) if isinstance(footprint.cpus, int) and footprint.cpus else ""
     permits = [amount_text(kind, n) for kind in ("network", "disk") if (n := getattr(footprint, kind))]
     memory = f"{footprint.memory} of memory" if footprint.memory else ""
     return ", ".join(filter(None, [memory, cpus, gpus, vram, *permits]))

@@ -73,8 +73,8 @@ class Footprint:
         memory: such as ``"3G"``; nothing is reserved if not given and never measured.
         gpus: how many; ``"any"`` takes one where there is one.
         vram: such as ``"20G"``, free on each GPU before it starts.
-        cpus: how many threads compute at once; ``"threads"``, the default, is what the config's field of that
-            name says, and where there is none a quarter of the CPUs.
+        cpus: how many threads compute at once, or the field of the config that says it. Where neither is
+            there, it is what ``$OMP_NUM_THREADS`` says, else a quarter of the CPUs, so that four share well.
         network: permits for the network, one for each download that is as fast as the line.
         disk: permits for the disk, one for whatever reads and writes as fast as that.
         limits: defaults for the limits, by their names in `Limits`.
@@ -83,7 +83,7 @@ class Footprint:
     memory: str | None = None
     gpus: int | Literal["any"] = 0
     vram: str | None = None
-    cpus: int | Literal["threads"] = "threads"
+    cpus: int | str = "threads"
     network: int = 0
     disk: int = 0
     limits: Mapping[str, Any] = field(default_factory=dict)

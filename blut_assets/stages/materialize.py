@@ -27,7 +27,7 @@ from blut_resources.containment.asked import contained
 from blut_resources.files.durable import explanation
 from blut_resources.files.full import CAUSE, FULL, is_full
 from blut_resources.instance.instance import EphemeralInstance, home_of, store_of
-from blut_resources.leases.lease import NeverFits
+from blut_resources.leases.lease import LeaseError, NeverFits
 from blut_resources.machine.memory import SharedMemoryTooSmall
 from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payloads.payload import PayloadFailed
@@ -40,8 +40,16 @@ from blut_resources.store.artifacts import StoreError
 from blut_resources.text import lines
 
 EXPLAINED = (
-    *(CodeEdited, ContainmentRefused, EphemeralInstance, FileNotFoundError, LimitsError, NeverFits),
-    *(PromotionRefused, Refused, RegistryError, SharedMemoryTooSmall, StoreError, TrackerUnavailable),
+    *(CodeEdited, ContainmentRefused, EphemeralInstance, FileNotFoundError, LeaseError, LimitsError),
+    *(
+        NeverFits,
+        PromotionRefused,
+        Refused,
+        RegistryError,
+        SharedMemoryTooSmall,
+        StoreError,
+        TrackerUnavailable,
+    ),
 )
 """Errors whose message is written for a person; anything else keeps its stack trace."""
 HOPELESS = (

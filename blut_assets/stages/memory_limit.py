@@ -8,7 +8,7 @@ from blut_assets.stages.limits import Footprint, LimitsConfig
 from blut_resources.containment import ContainmentRefused
 from blut_resources.containment.asked import CONTAINED
 from blut_resources.containment.limits import Limits
-from blut_resources.leases.lease import holders
+from blut_resources.leases.lease import estimate, holders
 from blut_resources.machine.amounts import parse_size, refused
 from blut_resources.machine.memory import RESERVE, available, memory, size_text
 
@@ -78,6 +78,21 @@ def choose(
         declared = parse_size(footprint.memory, "footprint.memory") if footprint.memory else 0
         size, reason = _found(max(declared, limits.memory_high or 0), *peaks)
     return ChosenLimits(replace(limits, memory_max=size, mode="required"), contained, reason)
+
+
+def memory_needed(footprint: Footprint, limit: int | None, peaks: tuple[Sequence[int], Sequence[int]]) -> int:
+    """Returns the bytes to lease: a limit, else what the same kind took before, else what is declared.
+
+    Args:
+        peaks: bytes that computations of the same kind took at most, and those that differ in their inputs.
+    """
+    same, alike = peaks
+    declared = parse_size(footprint.memory, "footprint.memory") if footprint.memory else None
+    needed = estimate(declared, same, limit, alike)
+    if (same or alike) and not limit:
+        # the kernel counts cached files in: what ran here before must not be said to fit never again
+        needed = min(needed, memory().budget)
+    return needed
 
 
 def unclaimed(least: int = 0) -> int:

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import functools
+import os
 import re
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -13,10 +14,11 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.stages import reuse
+from blut_assets.stages.computing import computing
 from blut_assets.stages.findings import Findings
 from blut_assets.stages.footprints import Kind, peaks_before
 from blut_assets.stages.limits import LimitsConfig
-from blut_assets.stages.memory_limit import ChosenLimits, choose
+from blut_assets.stages.memory_limit import ChosenLimits, choose, memory_needed
 from blut_assets.stages.partitions import partition_of
 from blut_assets.stages.recording import RunRecorder
 from blut_assets.stages.reported import reported
@@ -25,12 +27,11 @@ from blut_assets.stages.until import Until
 from blut_resources.containment.asked import contained
 from blut_resources.containment.limits import Limits
 from blut_resources.files.foreign import read_regular
-from blut_resources.leases.lease import Lease, Needs, estimate
+from blut_resources.leases.lease import Lease, Needs
 from blut_resources.machine import energy
 from blut_resources.machine.amounts import parse_size
 from blut_resources.machine.gpus import DECLARED
 from blut_resources.machine.gpus import gpus as gpus_here
-from blut_resources.machine.memory import memory
 from blut_resources.payloads import more_memory
 from blut_resources.payloads.admission import admitted
 from blut_resources.payloads.code import UNCOUNTED
@@ -76,7 +77,7 @@ class PayloadRunner:
         self._name = spec.key.to_user_string()
         self._quiet_until, self._left = 0.0, TimeLeft()
 
-    def run(self, payload: Payload, gpus: int | None) -> Running:
+    def run(self, payload: Payload, gpus: int | None, cpus: int | None = None) -> Running:
         """Run a payload within the asset's limits; yields an observation per epoch, returns the facts.
 
         Raises:
@@ -92,8 +93,15 @@ class PayloadRunner:
             limits = replace(choice.limits, memory_max=wanted)
             choice = replace(choice, limits=limits, reason="oom_retry_up_to")
         self._say_chosen(choice)
+        config, quota = self._kind(gpus).config, choice.limits.cpus
+        env = {} if payload.isolation else os.environ
+        computes = computing(self._spec.footprint, config, env, quota, cpus)
+        if computes.note:
+            self.context.log.warning(f"{self._name}: {computes.note}")
+        payload = replace(payload, limits=choice.limits, threads=computes.threads)
+        needs = self._needs(payload.limits, gpus, computes.cpus, peaks)
         try:
-            return (yield from self._once(replace(payload, limits=choice.limits), gpus, peaks))
+            return (yield from self._once(payload, needs))
         except PayloadFailed as error:
             larger = more_memory.next_size(choice.limits.memory_max, self._limits.ceiling)
             if error.outcome.kind != "oom-kill" or larger is None:
@@ -108,10 +116,10 @@ class PayloadRunner:
             self._record.limited(noted)
             self.findings.show(memory_limit_from=choice.reason)
 
-    def _once(self, payload: Payload, gpus: int, peaks: Peaks) -> Running:
+    def _once(self, payload: Payload, needs: Needs) -> Running:
         facts: dict[str, Any] = {}
         shown, kept_back, last_words = Shown(), None, self._record.last_words
-        admit = functools.partial(self._admit, payload.limits, gpus, peaks)
+        admit = functools.partial(self._admit, needs)
         for event in run_payload(self.context, payload, admit, last_words, self._until.words):
             self._record.payload(event)
             if event["event"] == "epoch":
@@ -168,22 +176,21 @@ class PayloadRunner:
         line = one_line(f"{self._name}: {unit} {number}{': ' if words else ''}{words}")
         self.context.log.info(line, extra={MOVES: True})
 
-    @contextlib.contextmanager
-    def _admit(self, limits: Limits, gpus: int, peaks: Peaks) -> Iterator[Lease]:
-        """Queue for its limit, else what its kind took before, else what was declared."""
-        footprint, context = self._spec.footprint, self.context
-        declared = parse_size(footprint.memory, "footprint.memory") if footprint.memory else None
-        same, alike = peaks
-        needed = estimate(declared, same, limits.memory_max, alike)
-        if (same or alike) and not limits.memory_max:
-            # the kernel counts cached files in: what ran here before must not be said to fit never again
-            needed = min(needed, memory().budget)
-        needs = Needs(
-            memory=needed,
+    def _needs(self, limits: Limits, gpus: int, cpus: int, peaks: Peaks) -> Needs:
+        """Returns what it queues for: its limit, else what its kind took before, else what was declared."""
+        footprint = self._spec.footprint
+        return Needs(
+            memory=memory_needed(footprint, limits.memory_max, peaks),
             gpus=gpus,
             vram=parse_size(footprint.vram, "footprint.vram") if footprint.vram and gpus else 0,
+            cpus=cpus,
+            network=footprint.network,
+            disk=footprint.disk,
         )
-        meanwhile = self._until.refuse
+
+    @contextlib.contextmanager
+    def _admit(self, needs: Needs) -> Iterator[Lease]:
+        context, meanwhile = self.context, self._until.refuse
         with admitted(context, context.run.run_id, self._name, needs, meanwhile) as granted:
             with energy.metered(granted.gpus) as used:
                 yield granted

@@ -181,6 +181,7 @@ class Stage:
         out: Path | None = None,
         work: Path | None = None,
         gpus: int | None = None,
+        cpus: int | None = None,
         workers: int = 0,
         batch_bytes: int = 0,
         isolated: Isolation | None = None,
@@ -188,9 +189,10 @@ class Stage:
     ) -> Generator[dg.AssetObservation, None, dict[str, Any]]:
         """Run a payload module; yields an observation per epoch and returns the facts it ended with.
 
-        It waits here until the memory and GPUs it needs are free; a hit in the store never gets here.
-        ``gpus`` says how many where the footprint of the asset does not know: 0 for a training on the CPU.
-        The payload sees those that it got, and no other. ``workers`` of a DataLoader pass their batches, of
+        It waits here until what it needs is free; a hit in the store never gets here. ``gpus`` and ``cpus``
+        say how many where the footprint of the asset does not know: no GPU for a training on the CPU. The
+        payload sees the GPUs that it got and no other, and numeric libraries compute with so many threads as
+        CPUs. ``workers`` of a DataLoader pass their batches, of
         ``batch_bytes`` each, through /dev/shm.
 
         One that is ``isolated`` opens nothing but its inputs, ``out``, a directory of its own and what that
@@ -221,7 +223,7 @@ class Stage:
             watch=self._config.watch(),
             files=self._files(module),
         )
-        return (yield from self._runner().run(payload, gpus))
+        return (yield from self._runner().run(payload, gpus, cpus))
 
     @cached_property
     def environment(self) -> Environment:

@@ -36,6 +36,20 @@ class Budget:
         """Returns how much of it is needed."""
         return int(getattr(needs, self.kind))
 
+    def kept_for(self, claim: Claim, held: Sequence[Claim]) -> int:
+        """Returns how much of it is not given to others while a claim waits.
+
+        A process that may use some of the CPUs only has no more of them kept than are free among those: for
+        the rest it waits until one of their holders ends, which then gives back as much here.
+        """
+        needed = self.of(claim.needs)
+        if self.kind != "cpus" or not claim.cpus:
+            return needed
+        own = [(len(claim.cpus), _within(frozenset(claim.cpus)))]
+        own += [(share, _in_cgroup(cgroup)) for cgroup, share in claim.quotas.items()]
+        free = (total - sum(one.needs.cpus for one in held if within(one)) for total, within in own)
+        return max(0, min([needed, *free])) if len(claim.cpus) < self.total or claim.quotas else needed
+
 
 @dataclass(frozen=True)
 class Capacity:

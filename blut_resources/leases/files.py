@@ -11,7 +11,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import IO
@@ -27,6 +27,7 @@ HOLDER, WAITER = "holder", "waiter"
 
 _NAME = re.compile(r"(?P<order>\d+)-[\w-]+\.(?P<kind>holder|waiter)")
 _NEW = ".new-"
+IDLE = ("cpus", "network", "disk")
 CLAIM, MOST = 1 << 16, 1 << 60
 """Bytes of a claim that are read, and more bytes, GPUs or seconds than one can speak of."""
 SHOWN = 200
@@ -60,6 +61,15 @@ class Needs:
         if self.vram and not self.gpus:
             raise ValueError(f"vram={self.vram} without a GPU: declare gpus=1 too, or leave vram out")
 
+    def beyond(self, others: Collection["Needs"]) -> "Needs":
+        """Returns what is needed besides what its own thread holds, and does not use while it waits:
+        CPUs and permits. Memory and GPUs stay in use.
+        """
+        more = {
+            name: max(0, getattr(self, name) - sum(getattr(one, name) for one in others)) for name in IDLE
+        }
+        return replace(self, **more)
+
     def __bool__(self) -> bool:
         return any(asdict(self).values())
 
@@ -75,8 +85,10 @@ class Claim:
     """UUIDs: of the GPUs held, or of those that the waiter can see."""
     cpus: tuple[int, ...] = ()
     """Numbers of the CPUs that it may run on; any, where it does not say."""
-    quotas: tuple[int, ...] = ()
-    """Inodes of the cgroups that limit its CPU time."""
+    quotas: Mapping[int, int] = field(default_factory=dict)
+    """Inode of each cgroup that limits its CPU time -> how many CPUs that has the time of."""
+    inside: tuple[str, ...] = ()
+    """Names of the files of the leases that a waiter holds meanwhile."""
     path: Path = field(default=Path(), compare=False)
     problem: str = ""
     """Why a living process's file cannot be believed."""
@@ -139,7 +151,8 @@ def add(directory: Path, kind: str, claim: Claim) -> Held:
         "since": claim.since,
         "gpus": claim.gpus,
         "cpus": claim.cpus,
-        "quotas": claim.quotas,
+        "quotas": dict(claim.quotas),
+        "inside": claim.inside,
         "process": list(liveness.this_process()),
     }
     with explained(directory):
@@ -226,9 +239,11 @@ def _parse(path: Path, text: str, owner: int) -> Claim:
         since = float(said["since"])
         if not 0 <= since < MOST or max(asdict(needs).values()) > MOST:
             raise ValueError("a figure that no machine has")
-        cpus, quotas = (tuple(map(int, said.get(name, ()))) for name in ("cpus", "quotas"))
+        cpus = tuple(map(int, said.get("cpus", ())))
+        quotas = {int(cgroup): int(share) for cgroup, share in said.get("quotas", {}).items()}
         gpus = tuple(map(str, said["gpus"]))
-        return Claim(needs, holder, since, gpus, cpus, quotas, path, owner=owner)
+        inside = tuple(map(str, said.get("inside", ())))
+        return Claim(needs, holder, since, gpus, cpus, quotas, inside, path, owner=owner)
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         problem = (
             f"waiting, for it is not known what is free: {path} is held by a living process and cannot be"

@@ -7,6 +7,7 @@ anyway, or first waits for up to $BLUT_MEMORY_WAIT ("10m"). A GPU goes to one le
 """
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,9 +16,18 @@ from pathlib import Path
 
 from blut_resources.leases import files
 from blut_resources.leases.capacity import capacity
+from blut_resources.leases.deadlock import waits_for_itself
 from blut_resources.leases.files import HOLDER, WAITER, Claim, Held, Needs
 from blut_resources.leases.place import LeaseError, locked, named_place, place
-from blut_resources.leases.queue import NeverFits, QueueTurn, describe, look, refuse_impossible
+from blut_resources.leases.queue import (
+    NeverFits,
+    QueueTurn,
+    describe,
+    line_before,
+    look,
+    needs_text,
+    refuse_impossible,
+)
 from blut_resources.machine.gpus import Gpu, Gpus, environment, gpus
 from blut_resources.machine.memory import available, size_text
 
@@ -82,7 +92,8 @@ def lease(
     """Hold what is needed, for as long as the block runs and whoever else locks the file lives.
 
     Waits for it in turn; an exception in this thread (an interrupt) ends the wait at once. Needing nothing
-    never waits. A lease inside a lease of the same process may wait for ever.
+    never waits. Inside another lease of the same thread the CPUs and permits of that one count as had; what
+    is needed besides comes before those who hold nothing, and is refused if it would wait for ever.
 
     Args:
         holder: ``run``, ``asset`` and ``pid``, to show to others.
@@ -92,17 +103,36 @@ def lease(
 
     Raises:
         NeverFits: this machine can never give that much.
-        LeaseError: the directory of the leases cannot be used.
+        LeaseError: the directory of the leases cannot be used, or those who would have to end first wait for
+            this thread, which holds another lease.
         ValueError: an environment variable of this module makes no sense.
     """
-    if not needs:
-        yield Lease(None, environment=environment(()))
+    here = (os.getpid(), threading.get_ident())
+    own = [one for one in _taken if one.thread == here]
+    more = needs.beyond([one.needs for one in own])
+    if not more:
+        yield Lease(own[-1].file.path if own else None, environment=environment(()))
         return
-    granted, chosen = _Wait(needs, holder, on_wait).run(meanwhile)
+    granted, chosen = _Wait(more, holder, on_wait, [one.file.path.name for one in own]).run(meanwhile)
+    taken = _Taken(here, granted, more)
+    _taken.append(taken)
     try:
         yield Lease(granted.path, tuple(gpu.index for gpu in chosen), environment(chosen))
     finally:
+        _taken.remove(taken)
         granted.release()
+
+
+@dataclass(frozen=True, eq=False)
+class _Taken:
+    """Remembers a lease that a thread of this process holds."""
+
+    thread: tuple[int, int]
+    file: Held
+    needs: Needs
+
+
+_taken: list[_Taken] = []
 
 
 @contextmanager
@@ -160,8 +190,14 @@ def _give_up(text: str) -> None:
 class _Wait:
     """Waits once, from what there is to the grant."""
 
-    def __init__(self, needs: Needs, holder: Mapping[str, str], on_wait: Callable[[str], None]) -> None:
-        self.needs, self.on_wait = needs, on_wait
+    def __init__(
+        self,
+        needs: Needs,
+        holder: Mapping[str, str],
+        on_wait: Callable[[str], None],
+        inside: Sequence[str] = (),
+    ) -> None:
+        self.needs, self.on_wait, self.inside = needs, on_wait, tuple(inside)
         self.who = {"pid": str(os.getpid()), **{key: str(value) for key, value in holder.items()}}
         self.capacity = capacity()
         refuse_impossible(needs, self.capacity, self._gpus())
@@ -198,24 +234,36 @@ class _Wait:
         with locked(self.directory, on_stuck=self.on_wait):
             held = files.claims(self.directory, HOLDER, sweep=True)
             queue = files.claims(self.directory, WAITER, sweep=True)
-            own = next(
-                (n for n, claim in enumerate(queue) if self.ticket and claim.path == self.ticket.path), None
-            )
-            turn = look(self.needs, held, queue[:own], self.capacity, there)
+            own = self.ticket.path if self.ticket else None
+            others = [claim for claim in queue if claim.path != own]
+            before = line_before(queue, own, held, inside=bool(self.inside))
+            turn = look(self.needs, held, before, self.capacity, there)
+            if turn.waits and self.inside:
+                self._refuse_knot(held, others, there)
             if not turn.waits:
                 turn = self.patience.look(turn)
             if not turn.waits:
                 self.granted = self._add(HOLDER, turn.gpus)
-            elif own is None:  # not yet there, or somebody has deleted it
+            elif len(others) == len(queue):  # not yet there, or somebody has deleted it
                 self.ticket = self._add(WAITER, there.found)
         return turn
+
+    def _refuse_knot(self, held: Sequence[Claim], others: Sequence[Claim], there: Gpus) -> None:
+        stuck = waits_for_itself(self.needs, self.inside, held, others, self.capacity, there)
+        if stuck:
+            who = ", ".join(map(describe, stuck))
+            raise LeaseError(
+                f"needs {needs_text(self.needs)} inside of another lease, and would wait for ever: all who"
+                f" would have to end first hold a lease and wait too ({who}); take both at once, in one lease"
+            )
 
     def _add(self, kind: str, some: Sequence[Gpu]) -> Held:
         here = self.capacity.cpus
         claim = Claim(
             *(self.needs, self.who, time.time(), tuple(gpu.uuid for gpu in some)),
             cpus=here.ids if self.needs.cpus else (),
-            quotas=tuple(here.quotas) if self.needs.cpus else (),
+            quotas=here.quotas if self.needs.cpus else {},
+            inside=self.inside if kind == WAITER else (),
         )
         return files.add(self.directory, kind, claim)
 

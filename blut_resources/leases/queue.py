@@ -9,6 +9,8 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
 
 from blut_resources.files.private import user_name
 from blut_resources.leases.capacity import Budget, Capacity, amount_text
@@ -62,6 +64,27 @@ def refuse_impossible(needs: Needs, capacity: Capacity, there: Gpus) -> None:
         )
 
 
+def line_before(
+    waiting: Sequence[Claim], own: Path | None, held: Sequence[Claim], *, inside: bool
+) -> list[Claim]:
+    """Returns who comes before a waiter, the first one first.
+
+    Who holds a lease meanwhile keeps others waiting with it, and comes before those who hold nothing.
+
+    Args:
+        waiting: all who wait, oldest first.
+        own: the file of the waiter; None while it is not among them, and then it comes last.
+        inside: whether it holds a lease itself.
+    """
+    owned = {(claim.path.name, claim.owner) for claim in held}
+
+    def holds(claim: Claim) -> bool:
+        return bool(claim.inside) and all((name, claim.owner) in owned for name in claim.inside)
+
+    line = [*filter(holds, waiting), *(claim for claim in waiting if not holds(claim) and not inside)]
+    return [*takewhile(lambda claim: claim.path != own, line)]
+
+
 def total(kind: str, capacity: Capacity) -> int:
     """Returns how much of a kind one claim can be given at most."""
     return min(budget.total for budget in capacity.budgets(()) if budget.kind == kind)
@@ -75,7 +98,7 @@ def look(
     if problems:
         return QueueTurn(waits=True, says=problems[0], cause=problems)
     chosen = _choose(_gpus_left(held, before, there.found), needs)
-    short = _short(needs, held, before, capacity)
+    short = short_of(needs, held, before, capacity)
     if chosen is not None and not short:
         return QueueTurn(chosen)
     no_gpu = chosen is None
@@ -89,7 +112,7 @@ def look(
     return QueueTurn(waits=True, says=text, cause=tuple(cause))
 
 
-def _short(
+def short_of(
     needs: Needs, held: Sequence[Claim], before: Sequence[Claim], capacity: Capacity
 ) -> dict[str, Budget]:
     """Returns by kind the first budget that has too little left."""
@@ -106,8 +129,8 @@ def _takes(claim: Claim, short: Mapping[str, Budget]) -> bool:
 
 def _left(held: Sequence[Claim], before: Sequence[Claim], budget: Budget) -> int:
     left = budget.total - sum(_counted(held, budget).values())
-    for claim in before:
-        needed = sum(_counted([claim], budget).values())
+    for claim in filter(budget.counts, before):
+        needed = min(budget.kept_for(claim, held), _most(budget) if claim.foreign else budget.of(claim.needs))
         left = left - needed if needed <= left or claim.foreign else 0
     return max(0, left)
 
@@ -121,8 +144,12 @@ def _counted(held: Sequence[Claim], budget: Budget) -> dict[int, int]:
         if budget.counts(claim):
             had[claim.owner] = had.get(claim.owner, 0) + budget.of(claim.needs)
     foreign = {claim.owner for claim in held if claim.foreign}
-    most = round(SHARE * budget.total)
+    most = _most(budget)
     return {user: min(amount, most) if user in foreign else amount for user, amount in had.items()}
+
+
+def _most(budget: Budget) -> int:
+    return round(SHARE * budget.total)
 
 
 def _gpus_left(held: Sequence[Claim], before: Sequence[Claim], there: Sequence[Gpu]) -> list[Gpu]:
@@ -149,7 +176,8 @@ def _short_text(needs: Needs, held: Sequence[Claim], budget: Budget) -> str:
     names = ", ".join(describe(claim) for claim in held if _takes(claim, {budget.kind: budget}))
     of = amount_text(budget.kind, budget.total)
     had = size_text(total) if budget.kind == "memory" else str(total)
-    text = f"{amount_text(budget.kind, budget.of(needs))}: {had} of {of} are held"
+    verb = "is" if of.startswith("1 ") and budget.kind != "memory" else "are"
+    text = f"{amount_text(budget.kind, budget.of(needs))}: {had} of {of} {verb} held"
     return f"{text}: {names}" if names else text
 
 

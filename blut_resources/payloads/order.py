@@ -23,6 +23,7 @@ from blut_resources.payloads.isolated import (
     take_compiled,
 )
 from blut_resources.payloads.payload import Payload
+from blut_resources.payloads.threads import thread_variables
 
 GRACE_S = float(os.environ.get("BLUT_GRACE_S", "10"))
 """Seconds between SIGTERM and SIGKILL: time for a payload to finish its checkpoint."""
@@ -46,7 +47,7 @@ def order_for(payload: Payload, place: Path, bootstrap: Mapping[str, str], lease
     (place / CODE).write_text(told)
     env = {**payload_environment(os.environ, payload.variables), **bootstrap, CONFIG_ENV: str(config)}
     env["PYTHONPATH"] = os.pathsep.join(json.loads(told)["path"])  # for the processes that it starts
-    env |= (lease.environment if lease else None) or {}
+    env |= {**thread_variables(payload.threads, env), **(lease.environment if lease else {})}
     return Order(
         command=[sys.executable, "-P", "-u", START, str(place / CODE), payload.module],
         env=env,
@@ -73,7 +74,10 @@ def _isolated(
     config.write_text(json.dumps({**payload.frozen(), **own}, indent=1))
     path = search_path(payload.files.source(payload.module), place)
     (place / CODE).write_text(payload.files.told(payload.module, path))
-    granted = (lease.environment if lease else None) or {}
+    granted = {
+        **thread_variables(payload.threads, isolation.variables),
+        **(lease.environment if lease else {}),
+    }
     data = [Path(file) for file in payload.files.digests]
     kept = payload.compiled and compiled_for(payload.compiled, payload.files.digests)
     cache = take_compiled(kept, work) if kept else {}

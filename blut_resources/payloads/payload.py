@@ -88,6 +88,8 @@ class Payload:
     outside: Mapping[str, Any] = field(default_factory=dict)
     variables: tuple[str, ...] = ()
     """Of the environment, what it needs besides what every payload gets."""
+    threads: int = 0
+    """With how many numeric libraries compute that nobody tells; 0 leaves that to them."""
 
     def frozen(self) -> dict[str, Any]:
         """Returns the frozen JSON that the payload reads."""

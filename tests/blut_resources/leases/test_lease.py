@@ -51,8 +51,10 @@ import blut_resources.containment.limits, pwd
 from blut_resources.leases.lease import Needs, lease
 asked = json.loads(sys.argv[1])
 if "user" in asked: os.setuid(asked["user"])
+if "affinity" in asked: os.sched_setaffinity(0, asked["affinity"])
 say = lambda word, text: print(word, text, flush=True)
-needs = Needs(asked.get("memory", 0) << 20, asked.get("gpus", 0))
+counted = {kind: asked.get(kind, 0) for kind in ("cpus", "network", "disk")}
+needs = Needs(asked.get("memory", 0) << 20, asked.get("gpus", 0), **counted)
 holder = {"run": "3fa2c1d0aaaa", "asset": asked["name"]}
 with lease(needs, holder=holder, on_wait=lambda text: say("waits", text)) as got:
     if "child" in asked:
@@ -99,6 +101,11 @@ class Holder:
         )
         assert self.said(word), (self.lines, self.process.stderr.read() if self.process.stderr else "")
         return self.said(word)[-1]
+
+    def refused(self) -> str:
+        """What it said at its end, which was none of a success."""
+        assert self.process.wait(60) != 0 and self.process.stderr
+        return self.process.stderr.read()
 
     def when(self, word: str) -> float:
         return next(at for at, line in self.lines if line.startswith(f"{word} "))
@@ -733,3 +740,88 @@ def test_a_claim_of_what_no_machine_has_is_a_problem_and_no_crash(place: Path, t
         (claim,) = holders()
         assert "is held by a living process and cannot be read" in claim.problem
         assert len(claim.problem) < 1000 and claim.needs == Needs()
+
+
+def test_who_holds_cpus_or_permits_and_dies_gives_them_back(start: Callable[..., Holder]) -> None:
+    env = {"BLUT_LEASE_CPUS": "2", "BLUT_LEASE_NETWORK": "1"}
+    first = start("first", cpus=2, network=1, env=env)
+    first.expect("has")
+    second = start("second", cpus=1, network=1, env=env)
+    said = second.expect("waits")
+    assert "for 1 CPU: 2 of 2 CPUs are held: first 2 CPUs and 1 network permit" in said
+    assert "for 1 network permit: 1 of 1 network permit is held: first" in said
+    beside = start("beside", 1, env=env)
+    beside.expect("has")
+    os.kill(first.process.pid, signal.SIGSTOP)
+    time.sleep(0.5)
+    assert not second.said("has"), "who is stopped only holds on"
+    first.kill()
+    second.expect("has")
+
+
+def test_a_process_that_may_run_on_one_cpu_waits_for_that_one_only(start: Callable[..., Holder]) -> None:
+    if len(there := sorted(os.sched_getaffinity(0))) < 2:
+        pytest.skip("there is only one CPU")
+    one, other = ({"cpus": 1, "affinity": [cpu]} for cpu in there[:2])
+    start("first", **one).expect("has")
+    assert "1 of 1 CPU is held: first" in start("second", **one).expect("waits")
+    start("elsewhere", **other).expect("has")
+    assert "run on 1 of them" in start("large", **{**one, "cpus": 2}).refused()
+
+
+def test_inside_a_lease_its_cpus_and_permits_count_as_had(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLUT_LEASE_NETWORK", "1")
+    monkeypatch.setenv("BLUT_LEASE_DISK", "1")
+    with hold(0, network=1) as outer, hold(0, network=1) as inner:
+        assert inner.path == outer.path
+        with hold(0, network=1, disk=1):
+            assert [claim.needs for claim in holders()] == [Needs(network=1), Needs(disk=1)]
+        assert len(holders()) == 1
+    assert holders() == []
+
+
+def test_two_that_hold_what_the_other_wants_do_not_wait_for_ever(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLUT_LEASE_NETWORK", "1")
+    monkeypatch.setenv("BLUT_LEASE_DISK", "1")
+    both, told = threading.Barrier(2, timeout=SOON_S), []
+
+    def wants(first: str, second: str) -> None:
+        with hold(0, **{first: 1}):
+            both.wait()
+            try:
+                with hold(0, **{second: 1}):
+                    told.append("has both")
+            except LeaseError as error:
+                told.append(str(error))
+
+    threads = [threading.Thread(target=wants, args=two) for two in (("disk", "network"), ("network", "disk"))]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join(SOON_S)
+    assert sorted(told)[0] == "has both"
+    assert "would wait for ever" in sorted(told)[1] and "take both at once" in sorted(told)[1]
+
+
+def test_who_holds_a_permit_comes_before_an_earlier_one_that_waits_for_it(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLUT_LEASE_NETWORK", "1")
+    monkeypatch.setenv("BLUT_LEASE_CPUS", "1")
+
+    def earlier() -> None:
+        with hold(0, network=1, cpus=1):
+            pass
+
+    with hold(0, network=1):
+        thread = threading.Thread(target=earlier)
+        thread.start()
+        until(lambda: len(waiters()) == 1, SOON_S)
+        with hold(0, cpus=1):  # kept for the other one, which can have it only after this
+            pass
+    thread.join(SOON_S)
+    assert not thread.is_alive()

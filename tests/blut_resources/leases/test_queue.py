@@ -115,14 +115,17 @@ def test_cpus_are_counted_within_the_set_that_a_process_may_run_on() -> None:
     assert look(Needs(cpus=1), [computes(1, (0,))], [], first, NONE).waits
     assert not look(Needs(cpus=1), [computes(1, (1,)), computes(2)], [], first, NONE).waits
     assert look(Needs(cpus=1), [computes(4)], [], first, NONE).waits, "there are no more in the machine"
+    waits = [computes(1, (0,))]
+    other = replace(HERE, cpus=Cpus((1,), installed=4))
+    assert not look(Needs(cpus=1), [*waits, computes(2)], waits, other, NONE).waits, "it could not have that"
     pair = computes(1, (0, 1))
     assert look(Needs(cpus=1), [pair, computes(1, (1,))], [], first, NONE).waits, "all of 0 and 1 is held"
 
 
 def test_a_quota_of_a_cgroup_counts_only_who_is_in_it() -> None:
     within = replace(HERE, cpus=Cpus(FOUR, {77: 2}, 4))
-    assert look(Needs(cpus=2), [computes(1, quotas=(77,))], [], within, NONE).waits
-    assert not look(Needs(cpus=2), [computes(2, quotas=(5,))], [], within, NONE).waits
+    assert look(Needs(cpus=2), [computes(1, quotas={77: 2})], [], within, NONE).waits
+    assert not look(Needs(cpus=2), [computes(2, quotas={5: 2})], [], within, NONE).waits
     with pytest.raises(
         NeverFits, match=r"needs 3 CPUs; this machine has 4 CPUs, of whose time a cgroup gives .* 2"
     ):

@@ -17,6 +17,7 @@ from blut_resources.instance.instance import open_instance, store_of
 from blut_resources.payloads import distributions
 from blut_resources.payloads.distributions import environment
 from blut_resources.payloads.isolated import compiled_for, keep_compiled, take_compiled
+from blut_resources.payloads.threads import PASSIVE, THREADS
 
 PEEKS = "tests.payloads.peeks"
 RESOURCES = {"blut_handles": HANDLES}
@@ -80,7 +81,8 @@ def test_nothing_of_the_users_settings_reaches_an_isolated_payload(given, tmp_pa
     monkeypatch.chdir(evil)
     _, found, _ = materialize()
     own = {"HOME", "TMPDIR", "PATH", "BLUT_PAYLOAD_CONFIG", "DAGSTER_PIPES_CONTEXT", "DAGSTER_PIPES_MESSAGES"}
-    lent = {"CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "NUMBA_CACHE_DIR"}
+    lent = {"CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "NUMBA_CACHE_DIR", *THREADS, *PASSIVE}
+    assert found["variables"]["OMP_NUM_THREADS"] != "7"
     assert found["variables"].keys() - lent == {"LANG", "LC_ALL", "TZ", *own}
     assert found["modules"] == []
     assert not [path for path in found["path"] if path.startswith((str(evil), str(tmp_path / "user")))]
