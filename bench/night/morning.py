@@ -139,7 +139,8 @@ def aftermath(world: World, homes: dict[str, dict[str, str]]) -> Iterator[Cell]:
     yield _nothing("processes", world.left())
     yield _nothing("cgroups", [group for group in sorted(world.groups) if Path(group).exists()])
     yield _nothing("leases", _names(world.leases, lambda p: p.name != ".lock"))
-    yield _nothing("temporary files", _names(world.temp))
+    # torch keeps a directory for each user, whoever starts it
+    yield _nothing("temporary files", _names(world.temp, lambda p: not p.name.startswith("torchinductor_")))
     for place in world.full.values():
         yield _nothing(f"in {place.name}", _names(place, lambda p: p.name.startswith(("tmp", ".tmp"))))
 

@@ -8,6 +8,7 @@ import dagster as dg
 
 from blut_assets.history.failures import failure_of
 from blut_assets.history.partitions import partition_of_run
+from blut_assets.history.took import took
 from blut_assets.recipes import Recipe
 from blut_assets.recipes.recipe import RECIPE_TAG
 from blut_assets.stages import reuse
@@ -65,7 +66,7 @@ def newest(instance: dg.DagsterInstance, recipes: Sequence[Recipe]) -> list[Newe
 
 
 def _came_to(instance: dg.DagsterInstance, recipe: Recipe, record: dg.RunRecord, key: str) -> Newest:
-    run, begun, end = record.dagster_run, record.start_time, record.end_time
+    run = record.dagster_run
     ended: Ended = "running"
     why = ""
     if run.is_success:
@@ -77,8 +78,7 @@ def _came_to(instance: dg.DagsterInstance, recipe: Recipe, record: dg.RunRecord,
         ended = "cancelled" if run.status == dg.DagsterRunStatus.CANCELED else ended
     facts = _facts(instance, run.run_id)
     told = next((one for one in facts.values() if one.get("promoted") and one.get("alias")), {})
-    seconds = end - begun if begun and end else None
-    alias = str(told.get("alias", ""))
+    alias, seconds = str(told.get("alias", "")), took(instance, record)
     return Newest(recipe.name, ended, alias, _figures(recipe, facts), why, seconds, run.run_id, key)
 
 

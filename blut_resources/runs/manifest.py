@@ -75,7 +75,7 @@ def begin(home: Path, run: Any, history: str, worker: int | None = None) -> None
     argv = processes.read(f"/proc/{worker}/cmdline").split("\0")[:-1] if worker else sys.orig_argv
     where = {**asked, "argv": argv, "cwd": str(here()), "pid": worker or os.getpid()}
     known = {**_about(run), **where, "history": history, "started": round(time.time(), 3)}
-    known["started_uptime"] = round(uptime(), 3)
+    known |= {"boot": processes.boot_id(), "started_uptime": round(uptime(), 3)}
     with contextlib.suppress(OSError, StoreError):  # no reason to end a run
         write_atomic(path, _encoded(known), durable=False)
     _say(home, run.run_id, "run_started", intent=known["intent"], experiment=known["experiment"])
@@ -139,11 +139,23 @@ def complete(home: Path, run: Any, outcome: str, by: str) -> None:
     ended = events[-1]["t"] if events and outcome == "killed" else round(time.time(), 3)
     if outcome == "failed":
         outcome = _cause(found["assets"]) or outcome
-    end = {"outcome": outcome, "ended": ended, "completed_by": by}
+    end = {"outcome": outcome, "ended": ended, "seconds": _took(known, ended, by), "completed_by": by}
     computed = any(asset["state"] == "computed" for asset in found["assets"].values())
     with contextlib.suppress(OSError, StoreError):
         write_atomic(path, _encoded({**_joined(known, found), **end}), durable=computed)
     _say(home, run.run_id, "run_ended", outcome=outcome, by=by)
+
+
+def _took(known: Mapping[str, Any], ended: float, by: str) -> float | None:
+    """Returns how long a run took, also where the time of day was set meanwhile.
+
+    Whoever finds it dead knows only until when it spoke, and that it was not longer than until now.
+    """
+    told = max(0.0, ended - known["started"]) if known["started"] else None
+    if known.get("boot") != processes.boot_id():
+        return told
+    passed = round(uptime() - known["started_uptime"], 3)
+    return passed if by == "run" or told is None else min(told, passed)
 
 
 def retell(home: Path, run_id: str) -> None:

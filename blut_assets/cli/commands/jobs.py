@@ -52,9 +52,9 @@ def jobs(
 def _row(instance: "dg.DagsterInstance", record: Any) -> dict[str, Any]:
     from blut_assets.cli.run.lookup import title_of
     from blut_assets.history.partitions import partition_of_run
+    from blut_assets.history.took import took
 
     run = record.dagster_run
-    end = record.end_time if run.is_finished else None
     state, progress = _progress(instance, run)
     return {
         "id": run.run_id,
@@ -62,7 +62,7 @@ def _row(instance: "dg.DagsterInstance", record: Any) -> dict[str, Any]:
         "recipe": title_of(run),
         "partition": str(partition_of_run(run.tags) or ""),
         "started": record.start_time or record.create_timestamp.timestamp(),
-        "seconds": end - record.start_time if end and record.start_time else None,
+        "seconds": took(instance, record),
         "progress": progress,
     }
 

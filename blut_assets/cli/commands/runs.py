@@ -20,7 +20,20 @@ app = group("Compare two runs, and remove old ones.")
 LAST = ", last epoch"
 """How a result is called that an asset has only where it was computed, and not where it was reused."""
 OWN = (
-    *("run_id", "started", "ended", "completed_by", "cwd", "pid", "argv", "tags", "parent_run_id"),
+    *(
+        "run_id",
+        "started",
+        "ended",
+        "seconds",
+        "boot",
+        "started_uptime",
+        "completed_by",
+        "cwd",
+        "pid",
+        "argv",
+        "tags",
+    ),
+    "parent_run_id",
     *("assets", "artifacts", "inputs", "config", "outcome", "peak_memory_bytes"),
 )
 """Of a manifest: what differs between any two runs, or is compared on its own."""
