@@ -136,7 +136,7 @@ def read(path: Path) -> list[Row]:
 
     Raises:
         ImportError: it is Parquet, and pyarrow is not installed.
-        TableDamaged: it is no table, or not a whole one.
+        TableDamaged: it is not a table, or not a whole one.
     """
     path, noted, rows = Path(path), b"", []
     if path.suffix not in TABLES:
