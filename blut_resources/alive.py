@@ -8,6 +8,7 @@ runs that nobody has marked, such as those of other projects, Dagster's own moni
 import contextlib
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +18,10 @@ import dagster as dg
 from blut_resources import holding
 from blut_resources.dagster_private.events import free_slots, note_end
 from blut_resources.dagster_private.steps import runs_for_another, worker
-from blut_resources.files.durable import file_lock
+from blut_resources.files.durable import StoreError, file_lock
+from blut_resources.files.full import is_full
 from blut_resources.files.modes import may_change
-from blut_resources.instance.damage import is_of_database
+from blut_resources.instance.damage import explained, is_of_database
 from blut_resources.instance.home import store_root
 from blut_resources.instance.instance import home_of
 from blut_resources.instance.sweeping import sweep
@@ -81,11 +83,24 @@ def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
 
     What is left of their payloads is ended, and then removed, too, and so are the files of deleted runs. A
     run whose process cannot be seen from here, on another machine or in another container, is left alone; so
-    is everything where this process may not write.
+    is everything where this process may not write, and, for now, where the disk is full: that is said, and
+    whoever only looks sees the rest.
     """
     home, reaped = home_of(instance), list[str]()
     if not home.is_dir() or not may_change(home):
         return []
+    try:
+        _reap(instance, home, reaped)
+    except Exception as error:
+        if not is_full(error):
+            raise
+        told = str(error) if isinstance(error, StoreError) else str(explained(home, error))
+        print(f"blut: dead runs stay as they are for now: {told}", file=sys.stderr)
+    return reaped
+
+
+def _reap(instance: dg.DagsterInstance, home: Path, reaped: list[str]) -> None:
+    """Do that, and add to ``reaped`` what was marked."""
     orphans.end_abandoned(store_root(home) / "work")  # what they have said last belongs to the end
     for path in _marks(home / "alive"):
         # under the lock, so that a run that is just opening its file is not taken for a dead one
@@ -98,7 +113,6 @@ def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
         with contextlib.suppress(Exception):  # a tracker that fails costs nobody a listing
             tracking.tell_again(home, run_id)
     sweep(instance)
-    return reaped
 
 
 def _has_ended(instance: dg.DagsterInstance, mark: Path) -> bool:

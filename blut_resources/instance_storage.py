@@ -14,8 +14,9 @@ import dagster as dg
 from blut_resources.dagster_private.reading import ReadStorage
 from blut_resources.dagster_private.storage import PooledEventLog, PooledStorage
 from blut_resources.files.durable import file_lock
+from blut_resources.files.full import is_full
 from blut_resources.files.modes import follow_group, make_private
-from blut_resources.instance.damage import MAIN, refuse_emptied, told
+from blut_resources.instance.damage import MAIN, explained, refuse_emptied, told
 
 HANDLES = "blut_handles"
 """The I/O manager of stage assets, whose handles are in their materializations."""
@@ -38,6 +39,19 @@ class EventLog(PooledEventLog):
         if event.event_type in PASSED and said.manager_key == HANDLES and not said.metadata:
             return None
         return entry._replace(dagster_event=event._replace(logging_tags={}))
+
+    def store_event(self, event: dg.EventLogEntry) -> None:
+        """Keep an event.
+
+        Raises:
+            HistoryDamaged: the file system is full; a run that ends by it says so.
+        """
+        try:
+            super().store_event(event)
+        except Exception as error:
+            if not is_full(error):
+                raise
+            raise explained(self.directory.parents[1], error) from error
 
 
 class LockedSqliteStorage(PooledStorage):

@@ -118,9 +118,10 @@ class PayloadRunner:
 
     def _once(self, payload: Payload, needs: Needs) -> Running:
         facts: dict[str, Any] = {}
-        shown, kept_back, last_words = Shown(), None, self._record.last_words
+        shown, kept_back = Shown(), None
         admit = functools.partial(self._admit, needs)
-        for event in run_payload(self.context, payload, admit, last_words, self._until.words):
+        hear = (self._record.last_words, self._until.words, self._record.is_behind)
+        for event in run_payload(self.context, payload, admit, *hear):
             self._record.payload(event)
             if event["event"] == "epoch":
                 kept_back = None if shown.next() else event

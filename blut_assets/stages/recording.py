@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.stages.spec import StageConfig
+from blut_resources.files import reserve
 from blut_resources.files.full import CAUSE, is_full
 from blut_resources.payloads.record import RunRecord, unheard
 from blut_resources.runs import manifest
@@ -88,6 +89,10 @@ class RunRecorder:
         for event in unheard(place, self._home, self._run_id, self._asset):
             self.payload(event)
 
+    def is_behind(self) -> bool:
+        """Says whether something of it could still not be written, as on a full disk."""
+        return self._record.is_behind()
+
     def _open_tracker(self) -> Tracker:
         if isinstance(self._tracker, NoTracker) and self._logger != "none":
             known = manifest.read(manifest_path(self._home, self._run_id))
@@ -123,7 +128,9 @@ class RunRecorder:
     def failed(self, error: BaseException) -> None:
         """Record that it is not made, and why."""
         outcome: Any = getattr(error, "outcome", None)
-        cause = CAUSE if is_full(error) else getattr(error, "cause", type(error).__name__)
+        # where Dagster itself cannot write, it only lets go of the step
+        full = is_full(error) or reserve.was_needed(run_dir(self._home, self._run_id))
+        cause = CAUSE if full else getattr(error, "cause", type(error).__name__)
         facts = {"cause": cause, "error": str(error)[:4000]}
         if outcome is not None and outcome.peak:
             facts["peak_memory_bytes"] = outcome.peak

@@ -35,8 +35,9 @@ from pathlib import Path
 import dagster
 import sqlalchemy
 
-from blut_resources.dagster_private.pool import BUSY_S
+from blut_resources.dagster_private.pool import BUSY_S, WholeConnection
 from blut_resources.files.durable import random_name
+from blut_resources.files.full import is_full
 
 ASSIGNED = re.compile(rb"^(revision|down_revision)\b[^=\n]*=(.*)$", re.MULTILINE)
 QUOTED = re.compile(rb"""["'](\w+)["']""")
@@ -110,6 +111,10 @@ def create(
 ) -> bool:
     """Make a database at ``path``; False if there is one by now, or on a filesystem without hard links.
 
+    Raises:
+        OSError: the file system is full; Dagster's own way would leave half a database there.
+        sqlite3.Error: likewise, or what was made is not whole.
+
     Args:
         migrated: the data migrations that an empty database does not need.
         page_bytes: what each table and index takes at least, a power of two from 512.
@@ -120,7 +125,9 @@ def create(
         _fill(temporary, statements, revision, migrated, page_bytes)
         # unlike a rename, a link never takes the place of a database that others have opened
         os.link(temporary, path)
-    except OSError:
+    except OSError as error:
+        if is_full(error):
+            raise
         return False
     finally:
         for suffix in ("", "-wal", "-shm", "-journal"):
@@ -147,14 +154,26 @@ def _fill(
         connection.execute("COMMIT")
         # at the close a full disk would go unnoticed, and half a database stay
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    _refuse_torn(path)
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def _refuse_torn(path: Path) -> None:
+    """See that the file alone, which is all that gets the name, is whole."""
+    address = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+    with contextlib.closing(sqlite3.connect(address, uri=True)) as connection:
+        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise sqlite3.DatabaseError(f"{path}: {found}")
 
 
 @contextlib.contextmanager
 def _open(path: Path) -> Iterator[sqlite3.Connection]:
     address = f"{path.absolute().as_uri()}?mode=rw"  # rw: never makes the file
-    with contextlib.closing(sqlite3.connect(address, uri=True, timeout=BUSY_S)) as connection:
+    with contextlib.closing(
+        sqlite3.connect(address, uri=True, timeout=BUSY_S, factory=WholeConnection)
+    ) as connection:
         yield connection
 
 

@@ -1,6 +1,7 @@
 """Writes the files in which Dagster keeps what the steps of a run print."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import IO
 from dagster._core.execution.compute_logs import redirect_to_file
 from dagster._core.storage.compute_log_manager import CapturedLogContext, ComputeIOType
 from dagster._core.storage.local_compute_log_manager import IO_TYPE_EXTENSION, LocalComputeLogManager
+
+from blut_resources.files.full import is_full
 
 
 class CapturedFiles(LocalComputeLogManager):
@@ -36,10 +39,27 @@ class CapturedFiles(LocalComputeLogManager):
         return redirected(stream, path)
 
 
-def redirected(stream: IO[str], path: Path) -> contextlib.AbstractContextManager[None]:
+@contextlib.contextmanager
+def redirected(stream: IO[str], path: Path) -> Generator[None, None, None]:
     """Append to a file what this process and its children write to the descriptor of a stream.
 
     It is Dagster's own, so that output is captured as Dagster does it. When it changes, look at
-    ``redirect_to_file`` in ``dagster._core.execution.compute_logs``.
+    ``redirect_to_file`` in ``dagster._core.execution.compute_logs``. On a full disk it does not undo the
+    redirection, so that nothing would be seen any more; what was printed last is lost then, and no more.
     """
-    return redirect_to_file(stream, str(path))
+    raised: BaseException | None = None
+    with os.fdopen(os.dup(stream.fileno()), "wb") as before:
+        try:
+            with redirect_to_file(stream, str(path)):
+                try:
+                    yield
+                except BaseException as error:
+                    raised = error
+                    raise
+        except OSError as error:
+            if error is raised or not is_full(error):
+                raise
+        finally:
+            os.dup2(before.fileno(), stream.fileno())
+    if raised is not None:
+        raise raised

@@ -5,12 +5,36 @@ import sqlite3
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import sqlalchemy
 
+from blut_resources.files.full import is_nearly_full
+
 KEPT_ENGINES = 8
+TOUCH = "SELECT 1 FROM sqlite_master LIMIT 1"
 BUSY_S = 30.0
 """Seconds to wait for another process's transaction."""
+
+
+class WholeConnection(sqlite3.Connection):
+    """Opens a database also where the file that its users share cannot be made, since the disk is full.
+
+    It is alone then: SQLite keeps in memory what it would share.
+    """
+
+    def __init__(self, database: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(database, *args, **kwargs)
+        try:
+            self.execute(TOUCH)
+        except sqlite3.OperationalError:
+            path = unquote(urlsplit(database).path) if database.startswith("file:") else database
+            if not is_nearly_full(Path(path).parent):
+                raise
+            self.close()
+            super().__init__(database, *args, **kwargs)
+            self.execute("PRAGMA locking_mode=EXCLUSIVE")
+            self.execute(TOUCH)
 
 
 class Engines:
@@ -19,7 +43,7 @@ class Engines:
     def __init__(self) -> None:
         self._kept: OrderedDict[str, tuple[int, sqlalchemy.Engine]] = OrderedDict()
 
-    def get(self, address: str, kind: type[sqlite3.Connection] = sqlite3.Connection) -> sqlalchemy.Engine:
+    def get(self, address: str, kind: type[sqlite3.Connection] = WholeConnection) -> sqlalchemy.Engine:
         """Returns the engine for an address such as ``sqlite:////a/b.db``."""
         owner, engine = self._kept.pop(address, (0, None))
         if engine is None or owner != os.getpid():  # a connection must not be used across a fork
@@ -44,7 +68,7 @@ class Engines:
             self._kept.popitem()[1][1].dispose()
 
 
-class HastyConnection(sqlite3.Connection):
+class HastyConnection(WholeConnection):
     """Waits for the disk now and then only: the last second of a power cut may be missing, never torn."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -13,7 +13,6 @@ import contextlib
 import functools
 import json
 import os
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
@@ -37,7 +36,9 @@ from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 
 from blut_resources.dagster_private import birth
 from blut_resources.dagster_private.events import MIRRORED
-from blut_resources.dagster_private.pool import Engines, HastyConnection, writable
+from blut_resources.dagster_private.pool import Engines, HastyConnection, WholeConnection, writable
+from blut_resources.files import reserve
+from blut_resources.files.full import is_full
 
 RUN_PAGE_BYTES = 512
 """Of the database of a run, in which each table and index takes a page at least."""
@@ -86,6 +87,17 @@ def opened(kind: type[S], path: Path, content: Content) -> S:
     return kind(create_db_conn_string(str(path.parent), path.stem))
 
 
+@contextlib.contextmanager
+def _end_written() -> Iterator[None]:
+    """Let what comes after a write that finds no room, which is the end of a run, have the room kept back."""
+    try:
+        yield
+    except Exception as error:
+        if is_full(error):
+            reserve.use()
+        raise
+
+
 class _Pooled:
     """Keeps its connection, where Dagster's own makes an engine for every query."""
 
@@ -102,7 +114,7 @@ class _Pooled:
 
     @contextlib.contextmanager
     def connect(self) -> Iterator[sqlalchemy.Connection]:
-        with self._engines.get(self._conn_string).begin() as connection:
+        with _end_written(), self._engines.get(self._conn_string).begin() as connection:
             yield connection
 
     def dispose(self) -> None:
@@ -136,9 +148,9 @@ class PooledEventLog(SqliteEventLogStorage):
 
     @contextlib.contextmanager
     def _connect(self, shard: str) -> Iterator[sqlalchemy.Connection]:
-        with self._db_lock:
+        with self._db_lock, _end_written():
             # what reuse depends on is in the index, safe at once; the log of a run has ten times the events
-            kind = sqlite3.Connection if shard == INDEX_SHARD_NAME else HastyConnection
+            kind = WholeConnection if shard == INDEX_SHARD_NAME else HastyConnection
             path = self.path_for_shard(shard)
             engine = self._engines.get(self.conn_string_for_shard(shard), kind)
             if path not in self._initialized_dbs:

@@ -22,6 +22,8 @@ CAUSE = "full-disk"
 """What ended by it is called, in metadata and in the events of a run."""
 NEXT_TO_NOTHING = 1 << 20
 """Bytes below which a file system is taken for full."""
+ELSEWHERE = {"$TMPDIR", "$XDG_CACHE_HOME", "$BLUT_LEASES"}
+"""Places that can be elsewhere the next time, and nothing is missed there."""
 SAID = "no room: "
 """What a line begins with by which a payload names the full place to its run."""
 WORDS = re.compile(
@@ -29,7 +31,12 @@ WORDS = re.compile(
     r"|\berrno:? ?=? ?(?:28|122)\b|ENOSPC|EDQUOT",
     re.IGNORECASE,
 )
-NAMED = re.compile(r"(?:No space left on device|Disk quota exceeded)(?:\x1b\[\S*m)?: '([^'\n]+)'")
+_SAYS = "(?:No space left on device|Disk quota exceeded)"
+NAMED = re.compile(
+    rf"{_SAYS}: '(?P<python>/[^'\n]+)'|'(?P<shell>/[^'\n]+)': {_SAYS}|^(?P<own>/[^:\n]*): {_SAYS}",
+    re.MULTILINE,
+)
+"""A path as Python, the tools of a shell and Blut's own errors name it."""
 QUOTA = re.compile(r"quota|EDQUOT|\b122\b", re.IGNORECASE)
 
 
@@ -86,8 +93,9 @@ def remedy(path: Path | str, places: Mapping[str, Path] | None = None) -> str:
     """
     around = [(name, place) for name, place in (places or {}).items() if is_below(path, place)]
     said = max(around, key=lambda one: len(os.path.realpath(one[1])), default=("", ""))[0]
-    other = f" or set {said} to a directory on another one" if said.startswith("$") else ""
-    return f"make room there{other}, then run the same command again"
+    other = f" or set {said} to a directory on another one" if said in ELSEWHERE else ""
+    freed = " (`blut cache prune` gives back what the store need not keep)" if said not in ELSEWHERE else ""
+    return f"make room there{freed}{other}, then run the same command again"
 
 
 def blamed(text: str, places: Mapping[str, Path]) -> str:
@@ -99,7 +107,8 @@ def blamed(text: str, places: Mapping[str, Path]) -> str:
     """
     code = errno.EDQUOT if (found := WORDS.search(text)) and QUOTA.search(found[0]) else errno.ENOSPC
     if named := NAMED.search(text):
-        return f"{named[1]}: {full_place(named[1], code)}; {remedy(named[1], places)}"
+        path = named[named.lastgroup or 0]
+        return f"{path}: {full_place(path, code)}; {remedy(path, places)}"
     full = [place for place in one_each(places.values()) if is_nearly_full(place)]
     if full:
         return "; ".join(f"{place}: {full_place(place, code)}; {remedy(place, places)}" for place in full)

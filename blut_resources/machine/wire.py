@@ -16,6 +16,9 @@ else:
     import posix as os
 
 
+ROOM, ROOM_BYTES = ".room", 4096
+
+
 class _Plain:
     """Stands in for a decoder: this is what the scanner asks one for."""
 
@@ -64,6 +67,28 @@ def read_text(path: str | os.PathLike[str]) -> str:
     finally:
         os.close(fd)
     return text.decode(errors="replace")
+
+
+def reserve(path: str) -> None:
+    """Take the blocks that `write_last` needs where the file system has become full. Raises OSError."""
+    fd = os.open(f"{path}{ROOM}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, b" " * ROOM_BYTES)
+    finally:
+        os.close(fd)
+
+
+def write_last(path: str, value: dict[str, Any]) -> None:
+    """Replace a file as `write` does; on a full file system, in the blocks that were reserved for it."""
+    try:
+        write(path, value)
+    except OSError:
+        fd = os.open(f"{path}{ROOM}", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, dumps(value).encode("ascii"))  # blanks behind it do no harm
+        finally:
+            os.close(fd)
+        os.rename(f"{path}{ROOM}", path)
 
 
 def write(path: str | os.PathLike[str], value: dict[str, Any]) -> None:

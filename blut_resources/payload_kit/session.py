@@ -14,6 +14,7 @@ The frozen JSON::
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -330,8 +331,7 @@ def _pipes(path: str) -> Iterator[Send]:
             )
         if len(line) > MESSAGE_MAX:
             return tell(method, {})  # the stack trace is on standard error too
-        with open(path, "a", encoding="utf-8") as file:  # noqa: PTH123
-            file.write(f"{line}\n")
+        _append(path, f"{line}\n".encode())
 
     tell("opened", {"extras": {SESSION: True}})
     try:
@@ -342,6 +342,20 @@ def _pipes(path: str) -> Iterator[Send]:
         tell("closed", {"exception": _described(TracebackException.from_exception(error))})
         raise
     tell("closed", {})
+
+
+def _append(path: str, line: bytes) -> None:
+    """Add a line or nothing: half of one would spoil the next. Raises OSError, which names the file."""
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        before = os.fstat(file).st_size
+        written = os.write(file, line)
+        if written != len(line):
+            if os.fstat(file).st_size == before + written:
+                os.ftruncate(file, before)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+    finally:
+        os.close(file)
 
 
 def _message(method: str, params: dict[str, Any]) -> str:

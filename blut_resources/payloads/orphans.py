@@ -39,10 +39,12 @@ from typing import Any
 
 from blut_resources.containment import ContainmentError, Unit, attach
 from blut_resources.containment.backends.base import OUTCOME, UP
+from blut_resources.files.durable import random_name
 from blut_resources.files.private import not_private
 from blut_resources.machine import liveness
 from blut_resources.machine.liveness import Mark
 from blut_resources.machine.processes import boot
+from blut_resources.payloads.messages import CONSUMED
 from blut_resources.payloads.record import write_down
 from blut_resources.store.work import (
     HOLDER,
@@ -55,6 +57,8 @@ from blut_resources.store.work import (
 )
 
 ORDER = "order.json"
+UNHEARD = "unheard-"
+"""What the name of a place begins with whose messages are still to be written down."""
 ENDS = "ends-with-its-run"
 """A file in the place of a payload that was not told to go on without its run."""
 
@@ -71,6 +75,7 @@ def new_place(work: Path, order: Any, adopt: bool) -> Path:
     known to the next run unless a living process works in ``work``.
     """
     work.mkdir(parents=True, exist_ok=True)
+    hear_out(work)
     place, known = Path(tempfile.mkdtemp(prefix="blut-payload-", dir=work)), work / NAME
     if not adopt:
         (place / ENDS).touch()
@@ -98,8 +103,23 @@ def forget(work: Path, place: Path) -> None:
 
 def bury(work: Path, place: Path) -> None:
     """Remove the place of a dead run's payload, after its last words were written down."""
-    write_down(place)
+    if not write_down(place):
+        keep_unheard(work, place)
     forget(work, place)
+
+
+def keep_unheard(work: Path, place: Path) -> None:
+    """Keep what a payload has said for later: its run cannot write it down now, as on a full disk."""
+    with contextlib.suppress(OSError):
+        (place / CONSUMED).unlink(missing_ok=True)  # what was heard was not written
+        place.rename(work / f"{UNHEARD}{random_name()}")
+
+
+def hear_out(work: Path) -> None:
+    """Write down what payloads have said here and their runs could not write."""
+    for place in work.glob(f"{UNHEARD}*"):
+        if not not_private(place) and write_down(place):
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def mark_of(work: Path) -> Path | None:
@@ -155,6 +175,8 @@ def end_abandoned(works: Path) -> None:
 
     The places of those that have ended are removed, but for those that may be taken over.
     """
+    for work in {place.parent for place in works.glob(f"*/{UNHEARD}*")}:
+        hear_out(work)
     for known in works.glob(f"*/{NAME}"):
         unit = None
         with contextlib.suppress(InUse):

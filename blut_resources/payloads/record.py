@@ -74,7 +74,7 @@ class RunRecord:
                 {**index, **{k: v for k, v in event["metrics"].items() if k not in index}}
             )
         except (OSError, StoreError, ValueError) as error:
-            self._warn(f"{self.asset}: this epoch is missing in its table of metrics: {error}")
+            self._warn(f"{self.asset}: this epoch is not in its table of metrics yet: {error}")
 
     def _open_table(self) -> metrics.MetricLog:
         if self._table is None:
@@ -94,6 +94,11 @@ class RunRecord:
         for event in mended:
             self._row(event, event["t"])
         return [{**e["metrics"], **{name: e[name] for name in ("epoch", "step", "phase")}} for e in mended]
+
+    def is_behind(self) -> bool:
+        """Says whether something could still not be written, as on a full disk; it is tried again first."""
+        told, table = self.status.flush(), self._table is None or self._table.flush()
+        return not (told and table)
 
     def close(self) -> None:
         """Put all of it on the disk. Idempotent."""
@@ -136,21 +141,27 @@ def unheard(place: Path, home: Path, run_id: str, asset: str) -> Iterator[dict[s
                 return
 
 
-def write_down(place: Path) -> None:
-    """Give the run of a payload that has ended what it has not heard; nothing where its files are gone."""
+def write_down(place: Path) -> bool:
+    """Give the run of a payload that has ended what it has not heard; nothing where its files are gone.
+
+    Returns whether nothing is missing any more: on a full disk it is tried again later.
+    """
     with contextlib.suppress(OSError, ValueError, KeyError):
         whose = json.loads((place / RUN).read_text())
         home, run_id, asset = Path(whose["home"]), whose["run"], whose["asset"]
         if not run_dir(home, run_id).is_dir():
-            return
+            return True
         record, heard = RunRecord(home, run_id, asset, lambda _: None), 0
         record.mend()
         for event in unheard(place, home, run_id, asset):
             record.take(event)
             heard += 1
+        behind = record.is_behind()
         record.close()
         if heard:
             manifest.retell(home, run_id)
+        return not behind
+    return True
 
 
 class _Deaf:

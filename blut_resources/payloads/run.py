@@ -17,7 +17,7 @@ import dagster as dg
 from blut_resources.containment import Outcome, Unit
 from blut_resources.containment.backends.base import LOG
 from blut_resources.files.durable import remove_tree
-from blut_resources.files.full import is_nearly_full, says_full
+from blut_resources.files.full import SAID, is_nearly_full, says_full
 from blut_resources.instance.instance import home_of
 from blut_resources.instance.places import full_by_words, places
 from blut_resources.launchers.base import Launcher
@@ -58,6 +58,7 @@ def run_payload(
     admit: Callable[[], AbstractContextManager[Lease | None]] = contextlib.nullcontext,
     last_words: Callable[[Path], None] = lambda _: None,
     overdue: Callable[[], str] = str,
+    is_behind: Callable[[], bool] = lambda: False,
     launcher: Launcher = LOCAL,
 ) -> Iterator[dict[str, Any]]:
     """Run the payload to its end, yielding each event as it arrives.
@@ -70,7 +71,8 @@ def run_payload(
     ``admit`` is entered before a process starts and left after the last one is gone. A payload that was told
     to outlive its owner, and did, is taken over instead: it has its lease. ``last_words`` gets the place of
     one that was ended from outside, with the messages that nobody has read. ``overdue`` says that the
-    deadline of its run has come, and what to do; empty until then. ``launcher`` starts it.
+    deadline of its run has come, and what to do; empty until then. ``is_behind`` says whether some messages
+    could not be written down, and are kept. ``launcher`` starts it.
 
     Raises:
         PayloadFailed: on any outcome but ok, a torn message, or exit 0 without ``done``.
@@ -84,6 +86,7 @@ def run_payload(
         orphan = _orphan(payload, context.log)
         place = orphan.place if orphan else orphans.new_place(payload.work, payload.order(), payload.adopt)
         held.callback(orphans.forget, payload.work, place)
+        held.callback(lambda: orphans.keep_unheard(payload.work, place) if is_behind() else None)
         note_run(place, home_of(context.instance), context.run.run_id, payload.name)
         reader = MessageTail(place / MESSAGES, consumed(place) if orphan else 0)
         injector = dg.PipesFileContextInjector(str(place / CONTEXT))
@@ -132,7 +135,8 @@ def run_payload(
         outcome = unit.wait()
         if why := _out_of_room(home_of(context.instance), outcome, log.tail):
             what = f"{payload.module}: {outcome.describe()}: {why}{stays}"
-            raise PayloadOutOfRoom(f"{what}\n{log.tail}".rstrip(), outcome)
+            printed = [line for line in log.tail.splitlines() if not line.startswith(SAID)]
+            raise PayloadOutOfRoom("\n".join([what, *printed]).rstrip(), outcome)
         finished = said.get("event") == "done" or (reader.ordinary and reader.closed)
         if late and not (outcome.ok and finished and not reader.torn):
             raise PayloadPastDeadline(f"{payload.name}: {late}", outcome)
@@ -177,12 +181,11 @@ def _orphan(payload: Payload, log: dg.DagsterLogManager) -> Unit | None:
 
 def _out_of_room(home: Path, outcome: Outcome, printed: str) -> str:
     """Returns which file system without room has ended a payload; empty if none has."""
-    bus = outcome.kind == "signal" and outcome.signal == signal.SIGBUS  # a mapped file could not grow
-    if not (outcome.kind == "exit" and says_full(printed)) and not bus:
-        return ""
-    if bus and not any(map(is_nearly_full, places(home).values())):
-        return ""
-    return full_by_words(home, printed)
+    if outcome.kind in ("exit", "lost") and says_full(printed):
+        return full_by_words(home, printed)
+    if outcome.signal == signal.SIGBUS and any(map(is_nearly_full, places(home).values())):
+        return full_by_words(home, printed)  # a file that it had mapped could not grow
+    return ""
 
 
 def _demand_success(

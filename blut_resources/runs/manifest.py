@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from blut_resources.containment.asked import CONTAINED
+from blut_resources.files import reserve
 from blut_resources.files.documents import DocumentError, read_json
 from blut_resources.files.durable import StoreError, write_atomic
 from blut_resources.files.full import CAUSE
@@ -78,6 +79,7 @@ def begin(home: Path, run: Any, history: str, worker: int | None = None) -> None
     known |= {"boot": processes.boot_id(), "started_uptime": round(uptime(), 3)}
     with contextlib.suppress(OSError, StoreError):  # no reason to end a run
         write_atomic(path, _encoded(known), durable=False)
+        reserve.keep(path.parent)
     _say(home, run.run_id, "run_started", intent=known["intent"], experiment=known["experiment"])
     look_around(home, run.run_id)
 
@@ -129,6 +131,7 @@ def complete(home: Path, run: Any, outcome: str, by: str) -> None:
         by: who says so, ``run`` or ``another process``.
     """
     path = manifest_path(home, run.run_id)
+    reserve.drop(path.parent)
     known = _known(path) or {**_about(run), "started": None}
     if known["outcome"]:
         return

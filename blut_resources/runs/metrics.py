@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from blut_resources.files.durable import explained, write_atomic
+from blut_resources.files.durable import StoreError, explained, write_atomic
 from blut_resources.runs.files import STATUS, TABLES
 from blut_resources.text import one_line
 
@@ -69,6 +69,7 @@ class MetricLog:
         self.path = path
         self._rows = read(path)
         self._in_table, self._due = 0, 0.0
+        self._behind = False
         self._journal = -1
 
     @property
@@ -80,15 +81,26 @@ class MetricLog:
         """Add a row; it is on the disk when this returns.
 
         Raises:
-            StoreError: it cannot be written; the file is as it was.
+            StoreError: it cannot be written; the file is as it was, and gets the row with the next one.
         """
         row = {**dict.fromkeys(INDEX), **row}
         late = len(self._rows) + 1 - self._in_table > self._in_table * LATE
-        if self._in_table == 0 or late or time.monotonic() > self._due:
-            self._write([*self._rows, row])
+        anew = self._behind or self._in_table == 0 or late or time.monotonic() > self._due
+        self._rows.append(row)
+        self._behind = True
+        if anew:
+            self._write(self._rows)
         else:
             self._note(row)
-        self._rows.append(row)
+        self._behind = False
+
+    def flush(self) -> bool:
+        """Write what could not be written before; says whether all of it is on the disk now."""
+        if self._behind:
+            with contextlib.suppress(OSError, StoreError):
+                self._write(self._rows)
+                self._behind = False
+        return not self._behind
 
     def close(self) -> None:
         """Bring every row into the table. Idempotent.
@@ -96,8 +108,9 @@ class MetricLog:
         Raises:
             StoreError: it cannot be written; the rows are in the journal.
         """
-        if self._in_table and self._in_table < len(self._rows):
+        if self._behind or (self._in_table and self._in_table < len(self._rows)):
             self._write(self._rows)
+            self._behind = False
         if self._journal >= 0:
             os.close(self._journal)
             self._journal = -1
@@ -114,7 +127,7 @@ class MetricLog:
             _journal(self.path).unlink(missing_ok=True)
 
     def _note(self, row: Row) -> None:
-        line = json.dumps([len(self._rows), row]).encode() + b"\n"
+        line = json.dumps([len(self._rows) - 1, row]).encode() + b"\n"
         with explained(self.path):
             if self._journal < 0:
                 flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC

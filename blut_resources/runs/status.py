@@ -32,6 +32,7 @@ import json
 import math
 import os
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,16 +41,24 @@ MAX_MB = "BLUT_STATUS_MAX_MB"
 STEP_EVERY_S = 1.0
 """Seconds between two step events of an asset; those between them are counted."""
 CHUNK = 1 << 12
+PASSING = ("step", "gauge")
+"""Events that nobody misses: the next one says more."""
+WAITING_MAX = 10_000
+"""Events that wait for room at most; the oldest go first then."""
 ENCODER = json.JSONEncoder(allow_nan=False, default=str, separators=(",", ":"))
 
 
 class Status:
-    """Appends events to a stream. A full disk loses events, which a later one counts, but ends nothing."""
+    """Appends events to a stream; what cannot be written ends nothing.
+
+    On a full disk steps and gauges are lost, which a later event counts. Other events wait for room.
+    """
 
     def __init__(self, path: Path, *, max_bytes: int | None = None) -> None:
         self._path, self._max = path, _read_max_bytes() if max_bytes is None else max_bytes
         self._name = str(path)
         self._fd, self._end, self._lost = -1, -1, 0
+        self._waiting: deque[bytes] = deque(maxlen=WAITING_MAX)
         self._quiet: dict[str, _Quiet] = {}
 
     def write(self, kind: str, asset: str = "", *, durable: bool = False, **fields: Any) -> None:
@@ -77,6 +86,7 @@ class Status:
         """Write what was held back of steps. Idempotent."""
         for asset in list(self._quiet):
             self._flush_step(asset)
+        self.flush()
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -91,11 +101,30 @@ class Status:
     def _write(self, kind: str, asset: str, fields: dict[str, Any]) -> None:
         lost = {"lost_before": self._lost} if self._lost else {}
         event = {"t": round(time.time(), 3), "kind": kind, **({"asset": asset} if asset else {}), **lost}
+        line = _encode({**event, **fields})
+        if not self.flush():
+            self._keep(kind, line)
+            return
         try:
-            self._append(_encode({**event, **fields}))
+            self._append(line)
             self._lost = 0
         except OSError:
+            self._keep(kind, line)
+
+    def _keep(self, kind: str, line: bytes) -> None:
+        if kind in PASSING:
             self._lost += 1
+        else:
+            self._lost = 0  # the line says how many there were
+            self._waiting.append(line)
+
+    def flush(self) -> bool:
+        """Write what waits for room; says whether all of it is written now."""
+        with contextlib.suppress(OSError):
+            while self._waiting:
+                self._append(self._waiting[0])
+                self._waiting.popleft()
+        return not self._waiting
 
     def _append(self, line: bytes) -> None:
         end = self._lock()

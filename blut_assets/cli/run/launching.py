@@ -1,6 +1,9 @@
 """Runs a recipe or a stage in this process, with its progress on the terminal and the outcome at the end."""
 
+import contextlib
+import gc
 import signal
+import traceback
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -17,14 +20,17 @@ from blut_assets.history.failures import STOPPED, failure_of
 from blut_assets.recipes import Recipe, RecipeArgs
 from blut_assets.stages.partitions import PARTITION, part
 from blut_assets.stages.spec import StageConfig
-from blut_assets.terminal.output import wrong
+from blut_assets.terminal.output import failed, wrong
 from blut_resources.alive import reap_dead_runs
 from blut_resources.containment import LimitsError
 from blut_resources.containment.asked import contained
 from blut_resources.dagster_private.console import console_goes_to
 from blut_resources.dagster_private.names import REPOSITORY, REPOSITORY_LABEL_TAG
+from blut_resources.files.durable import StoreError
+from blut_resources.files.full import is_full
 from blut_resources.holding import launch_here, let_go
-from blut_resources.instance.instance import open_instance
+from blut_resources.instance.damage import explained
+from blut_resources.instance.instance import home_of, open_instance
 from blut_resources.instance.location import location_of
 from blut_resources.runs.hang_up import end_on_hang_up, interrupt
 from blut_resources.settings import settings
@@ -104,6 +110,12 @@ def execute(
                 asset_selection=selection,
                 partition_key=partition,
             )
+        except Exception as error:
+            if not is_full(error):
+                raise
+            told = str(error) if isinstance(error, StoreError) else str(explained(home_of(instance), error))
+            _end(instance, run_id, told, error)
+            failed(told)
         except KeyboardInterrupt:  # it came before Dagster takes it as an end of the run
             run = instance.get_run_by_id(run_id)
             if run is not None and not run.is_finished:
@@ -111,15 +123,33 @@ def execute(
             print(INTERRUPTED)
             return 130
         finally:
-            let_go(run_id)
+            _let_go(instance, run_id)
         progress.finish()
-        failed = "" if result.success else failure_of(instance, run_id).kind
-        interrupted = failed == "cancelled"
-        late = failed == "deadline"
+        died = "" if result.success else failure_of(instance, run_id).kind
+        interrupted = died == "cancelled"
+        late = died == "deadline"
         lines = run_summary(result, ran, STOPPED if interrupted else AT_DEADLINE if late else "")
     print("\n".join(lines))
-    fine = result.success or (accept_refusal and failed == "refused")
+    fine = result.success or (accept_refusal and died == "refused")
     return 130 if interrupted else LATE if late else 0 if fine else 1
+
+
+def _end(instance: dg.DagsterInstance, run_id: str, why: str, error: Exception) -> None:
+    """End a run that Dagster could not write the end of, with the room that was kept back for it."""
+    traceback.clear_frames(error.__traceback__)  # they hold the payload, and where its output goes
+    gc.collect()
+    with contextlib.suppress(Exception):
+        run = instance.get_run_by_id(run_id)
+        if run is not None and not run.is_finished:
+            instance.report_run_failed(run, why)
+
+
+def _let_go(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Stop working for a run that has its end; one whose end nobody could write is found dead later."""
+    with contextlib.suppress(Exception):
+        run = instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            let_go(run_id)
 
 
 def end_on_sigterm() -> None:

@@ -109,6 +109,8 @@ class Supervisor:
         self.machine_oom_kills = _count_machine_oom_kills() if not self.tree.version else 0
         self.kernel_log = _open_kernel_log() if self.tree.version == 1 else None
         self.mark = _share_lock(spec.get("mark"))
+        self.last = f"{place}/{'supervised' if self.inside else 'outcome'}.json"
+        wire.reserve(self.last)  # how it ends is worth knowing when the payload has filled the disk, too
         self.boundary: Boundary | None = None
         self.broken, self.look_at = "", 0.0
         self.payload = trampoline.fork(spec, place, joined, _share_lock(spec.get("lease")))
@@ -127,10 +129,10 @@ class Supervisor:
             self._reap()
             outcome = self._outcome()
             if self.inside:
-                wire.write(f"{self.place}/supervised.json", {"cause": self.cause, **outcome})
+                wire.write_last(self.last, {"cause": self.cause, **outcome})
             else:
                 self.tree.remove()
-                wire.write(f"{self.place}/outcome.json", outcome)
+                wire.write_last(self.last, outcome)
 
     def _announce(self) -> bool:
         """Tell the owner that the payload waits, or why it cannot."""
