@@ -82,7 +82,7 @@ def test_a_dead_run_whose_log_is_damaged_holds_up_nobody(used: Path) -> None:
 def test_a_full_disk_is_called_one(used: Path) -> None:
     error = sqlite3.OperationalError("database or disk is full")
     said = str(history_damage.explained(used, error))
-    assert "free; then run the same command again" in said
+    assert "free; make room there (`blut cache prune` gives back" in said
 
 
 def test_results_that_the_history_does_not_know_are_not_garbage(used: Path) -> None:

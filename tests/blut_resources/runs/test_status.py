@@ -126,20 +126,26 @@ def test_a_killed_writer_spoils_nothing_of_the_others(path: Path) -> None:
     assert kinds(path)[-1] == "after"
 
 
-def test_a_full_disk_ends_nothing_and_is_told_about_later(
+def test_a_full_disk_ends_nothing_and_what_was_told_comes_later(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events = Status(path)
     events.write("first")
     real = os.write
     monkeypatch.setattr(status.os, "write", lambda fd, data: real(fd, data[: len(data) // 2]))
-    events.write("lost")
-    events.write("lost")
+    events.write("gauge")
+    events.write("epoch", epoch=1)
+    events.write("gauge")
+    events.write("epoch", epoch=2)
+    assert not events.flush()
     monkeypatch.undo()
     events.write("last")
     found = list(read(path))
-    assert [event["kind"] for event in found] == ["first", "last"]
-    assert found[1]["lost_before"] == 2
+    assert [event["kind"] for event in found] == ["first", "epoch", "epoch", "last"], (
+        "each once, in their order"
+    )
+    assert [event.get("lost_before", 0) for event in found] == [0, 1, 1, 0]
+    assert events.flush()
 
 
 def test_a_size_that_makes_no_sense_is_the_default(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
