@@ -117,7 +117,7 @@ def test_a_table_that_cannot_be_written_ends_no_training(
 ) -> None:
     monkeypatch.setenv("BLUT_METRICS", "feather")
     assert train().success
-    assert "missing in its table of metrics: $BLUT_METRICS='feather'" in capfd.readouterr().err
+    assert "not in its table of metrics yet: $BLUT_METRICS='feather'" in capfd.readouterr().err
 
 
 def test_an_unknown_tracker_is_refused_before_anything_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
