@@ -87,11 +87,17 @@ class MetricLog:
         late = len(self._rows) + 1 - self._in_table > self._in_table * LATE
         anew = self._behind or self._in_table == 0 or late or time.monotonic() > self._due
         self._rows.append(row)
-        self._behind = True
-        if anew:
-            self._write(self._rows)
-        else:
-            self._note(row)
+        try:
+            if anew:
+                self._write(self._rows)
+            else:
+                self._note(row)
+        except (OSError, StoreError):
+            self._behind = True
+            raise
+        except BaseException:  # no room would help this row
+            self._rows.pop()
+            raise
         self._behind = False
 
     def flush(self) -> bool:

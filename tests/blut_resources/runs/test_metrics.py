@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from blut_resources.files.durable import StoreError
 from blut_resources.runs import metrics
 from blut_resources.runs.files import metrics_files
 from blut_resources.runs.metrics import INDEX, MetricLog, read
+from tests.small import fill, free, small
 
 
 @pytest.fixture(params=["parquet", "csv"])
@@ -196,3 +198,23 @@ def _table_alone(path: Path) -> list[metrics.Row]:
     alone = path.parent.parent / path.name
     alone.write_bytes(path.read_bytes())
     return read(alone)
+
+
+def test_rows_that_found_no_room_come_with_the_next_or_at_the_end(tmp_path: Path) -> None:
+    with small(tmp_path / "small", "128k") as place:
+        log = metrics.MetricLog(place / "t.csv")
+        log.append({"epoch": 1})
+        fill(place)
+        for epoch in (2, 3):
+            with pytest.raises(StoreError, match="No space left on device: the file system at"):
+                log.append({"epoch": epoch})
+        assert not log.flush() and [row["epoch"] for row in metrics.read(log.path)] == [1]
+        free(place)
+        log.append({"epoch": 4})
+        assert [row["epoch"] for row in metrics.read(log.path)] == [1, 2, 3, 4] and log.flush()
+        fill(place)
+        with pytest.raises(StoreError):
+            log.append({"epoch": 5})
+        free(place)
+        log.close()
+        assert [row["epoch"] for row in metrics.read(log.path)] == [1, 2, 3, 4, 5]
