@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ MAIN = {
     "schedules/schedules.db": "remove it, and schedules and sensors begin anew",
 }
 """The databases that every command reads, and what there is to do where no backup is."""
+YOUNG_S = 3.0
+"""Seconds in which a process that makes a database writes its first bytes."""
 
 
 class HistoryDamaged(StoreError):
@@ -63,9 +66,18 @@ def refuse_emptied(path: Path) -> None:
     Raises:
         HistoryDamaged: that is what it is.
     """
-    if path.exists() and not path.stat().st_size:
+    if _is_empty(path):
         home = path.parents[2] if path.parent.name == "runs" else path.parents[1]
         raise HistoryDamaged(f"{path} is empty; {_remedy(home, path)}")
+
+
+def _is_empty(path: Path) -> bool:
+    """Says whether it has no bytes, and is not just being made by a process of Dagster's own."""
+    while path.exists() and not (there := path.stat()).st_size:
+        if not 0 <= time.time() - there.st_mtime < YOUNG_S:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def damages(home: Path) -> Iterator[tuple[Path, str]]:
