@@ -295,6 +295,8 @@ class Recipe:
 
     def _explain(self, problem: Any) -> str:
         name = ".".join(str(part) for part in problem["loc"])
+        if not name:  # it is of several together, and names them
+            return f"{self.name}: {problem['msg'].removeprefix('Value error, ')}"
         what = f"argument {name!r} = {problem['input']!r}: {problem['msg']}"
         return f"{self.name}: {what}; allowed: {self._allowed(name)}"
 

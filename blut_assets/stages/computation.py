@@ -1,6 +1,7 @@
 """Does what the engine does with one asset in one step, around the call of its stage function."""
 
 import contextlib
+import functools
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from blut_assets.stages.footprints import Kind
 from blut_assets.stages.notices import noticed
 from blut_assets.stages.partitions import Taken, asset_of, one_by_one
 from blut_assets.stages.payloads import PayloadRunner
+from blut_assets.stages.ranks import RankedConfig, refuse_other_ranks
 from blut_assets.stages.recording import RunRecorder
 from blut_assets.stages.spec import NOTHING, StageConfig, StageSpec
 from blut_assets.stages.stage import Stage
@@ -56,7 +58,8 @@ class Computation:
         looked_up = spec.looked_up(self.store, digests, config)
         digests |= looked_up
         self._description = spec.describe(digests, config)
-        self.fingerprint = spec.fingerprint(digests, config, self._partition)
+        self._fingerprint_of = functools.partial(spec.fingerprint, digests, partition=self._partition)
+        self.fingerprint = self._fingerprint_of(config)
         self.name = spec.key.to_user_string()
         facts = {"fingerprint": self.fingerprint, "inputs": taken, "source": spec.source}
         facts |= {"partition": partition} if partition is not None else {}
@@ -98,6 +101,11 @@ class Computation:
         if found:
             self._held.enter_context(self.store.in_use(found.digest))
         return found
+
+    def refuse_other_ranks(self) -> None:
+        """Refuse to begin anew what another number of processes has left half done. Raises Refused."""
+        if isinstance(self._config, RankedConfig):
+            refuse_other_ranks(self._config, self.store, self._fingerprint_of)
 
     def release(self) -> None:
         """Let go of what it was computed beside."""

@@ -35,6 +35,7 @@ def computing(
     env: Mapping[str, str],
     quota: float | None = None,
     asked: int | None = None,
+    ranks: int = 1,
     there: Capacity | None = None,
 ) -> Computing:
     """Returns what a payload computes with, by its asset, its config, or who has set ``$OMP_NUM_THREADS``.
@@ -45,6 +46,7 @@ def computing(
     Args:
         quota: CPUs' worth of time that it may take at most.
         asked: CPUs that its stage asks for, instead of those of the footprint.
+        ranks: processes that train together, each with so many threads.
         there: what this machine has, looked at if not given.
     """
     most = total("cpus", there or capacity())
@@ -53,11 +55,12 @@ def computing(
     if said is None or (asked is None and isinstance(footprint.cpus, int) and threads_set(env)):
         wanted = threads_set(env)
         said, named = (wanted, "$OMP_NUM_THREADS") if wanted else (_share(most, quota), "")
-    limited = min(said, math.ceil(quota)) if quota else said
+    together = said * ranks
+    limited = min(together, math.ceil(quota)) if quota else together
     note = ""
     if limited > most:
         note = (
-            f"{named}: {said} threads on {amount_text('cpus', most)}, all of which are leased for it; the"
+            f"{named}: {together} threads on {amount_text('cpus', most)}, all of which are leased for it; the"
             " result is that of so many threads, and takes longer than with fewer"
         )
     return Computing(max(1, said), min(limited, most), note)

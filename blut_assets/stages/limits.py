@@ -1,7 +1,7 @@
 """Defines what a payload may use, as a person says it in a config, and what an asset is expected to need."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 import dagster as dg
@@ -87,6 +87,12 @@ class Footprint:
     network: int = 0
     disk: int = 0
     limits: Mapping[str, Any] = field(default_factory=dict)
+
+    def times(self, ranks: int) -> "Footprint":
+        """Returns what so many processes need together that train at once; each GPU has one of them."""
+        if self.memory is None or ranks == 1:
+            return self
+        return replace(self, memory=str(parse_size(self.memory, "footprint.memory") * ranks))
 
 
 NO_FOOTPRINT = Footprint()

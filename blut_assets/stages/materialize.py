@@ -193,6 +193,7 @@ def _execute(one: Computation, inputs: Taken, config: StageConfig) -> Iterator[A
         held.callback(one.discard_out)
         for artifact in one.inputs.values():
             held.enter_context(one.store.in_use(artifact.digest))
+        one.refuse_other_ranks()
         result: Any = call(one.stage, inputs, config)
         curves = Curves(lambda: one.stage.work)
         artifact = (yield from curves.followed(result)) if inspect.isgenerator(result) else result

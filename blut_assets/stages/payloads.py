@@ -17,7 +17,7 @@ from blut_assets.stages import reuse
 from blut_assets.stages.computing import computing
 from blut_assets.stages.findings import Findings
 from blut_assets.stages.footprints import Kind, peaks_before
-from blut_assets.stages.limits import LimitsConfig
+from blut_assets.stages.limits import Footprint, LimitsConfig
 from blut_assets.stages.memory_limit import ChosenLimits, choose, memory_needed
 from blut_assets.stages.partitions import partition_of
 from blut_assets.stages.recording import RunRecorder
@@ -88,18 +88,19 @@ class PayloadRunner:
         """
         gpus = self._gpus(gpus)
         peaks = peaks_before(self.context.instance, self._spec.key, self._kind(self.findings.gpus))
-        choice = choose(contained(settings()), self._limits, self._spec.footprint, peaks)
+        footprint = self._spec.footprint.times(payload.ranks)
+        choice = choose(contained(settings()), self._limits, footprint, peaks)
         if (wanted := more_memory.remembered(self.context)) and wanted > (choice.limits.memory_max or 0):
             limits = replace(choice.limits, memory_max=wanted)
             choice = replace(choice, limits=limits, reason="oom_retry_up_to")
         self._say_chosen(choice)
         config, quota = self._kind(gpus).config, choice.limits.cpus
         env = {} if payload.isolation else os.environ
-        computes = computing(self._spec.footprint, config, env, quota, cpus)
+        computes = computing(footprint, config, env, quota, cpus, payload.ranks)
         if computes.note:
             self.context.log.warning(f"{self._name}: {computes.note}")
         payload = replace(payload, limits=choice.limits, threads=computes.threads)
-        needs = self._needs(payload.limits, gpus, computes.cpus, peaks)
+        needs = self._needs(footprint, payload.limits, gpus, computes.cpus, peaks)
         try:
             return (yield from self._once(payload, needs))
         except PayloadFailed as error:
@@ -177,9 +178,8 @@ class PayloadRunner:
         line = one_line(f"{self._name}: {unit} {number}{': ' if words else ''}{words}")
         self.context.log.info(line, extra={MOVES: True})
 
-    def _needs(self, limits: Limits, gpus: int, cpus: int, peaks: Peaks) -> Needs:
+    def _needs(self, footprint: Footprint, limits: Limits, gpus: int, cpus: int, peaks: Peaks) -> Needs:
         """Returns what it queues for: its limit, else what its kind took before, else what was declared."""
-        footprint = self._spec.footprint
         return Needs(
             memory=memory_needed(footprint, limits.memory_max, peaks),
             gpus=gpus,

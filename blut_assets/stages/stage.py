@@ -182,6 +182,7 @@ class Stage:
         work: Path | None = None,
         gpus: int | None = None,
         cpus: int | None = None,
+        ranks: int = 1,
         workers: int = 0,
         batch_bytes: int = 0,
         isolated: Isolation | None = None,
@@ -192,8 +193,9 @@ class Stage:
         It waits here until what it needs is free; a hit in the store never gets here. ``gpus`` and ``cpus``
         say how many where the footprint of the asset does not know: no GPU for a training on the CPU. The
         payload sees the GPUs that it got and no other, and numeric libraries compute with so many threads as
-        CPUs. ``workers`` of a DataLoader pass their batches, of
-        ``batch_bytes`` each, through /dev/shm.
+        CPUs. ``ranks`` processes of it train together, each with so many threads, in one unit, by one lease
+        and below one limit; see `blut_resources.payload_kit.ranks`. ``workers`` of a DataLoader pass their
+        batches, of ``batch_bytes`` each, through /dev/shm.
 
         One that is ``isolated`` opens nothing but its inputs, ``out``, a directory of its own and what that
         says besides; its environment is clean and its ``work`` its own. `isolation` says what holds it.
@@ -218,6 +220,7 @@ class Stage:
             adopt=self.limits.on_orphan == "adopt" and isolated is None,
             isolation=isolated,
             variables=tuple(variables),
+            ranks=ranks,
             compiled=cache_root() / "compiled",
             outside={name: self._outside[path] for name, path in inputs.items() if path in self._outside},
             watch=self._config.watch(),

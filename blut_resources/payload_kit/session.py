@@ -160,7 +160,7 @@ class PayloadSession:
         if loss > factor * lowest > 0:
             what = f"loss is {loss:.4g}, more than {factor:g} times its lowest of {lowest:.4g}"
             self._stop(f"epoch {epoch}: {what} (divergence_factor)")
-        if loss < lowest:
+        if loss < lowest and not rank():
             unfinished = kept.with_suffix(".tmp")
             unfinished.write_text(repr(float(loss)))
             unfinished.replace(kept)
@@ -169,6 +169,11 @@ class PayloadSession:
         if self._watch.get("on_divergence", "stop") == "stop":
             raise Diverged(message)
         self.diverged(message)
+
+
+def rank() -> int:
+    """Returns which of the processes that train together this is; only 0 is heard, for it speaks for all."""
+    return int(os.environ.get("RANK", "0")) if "TORCHELASTIC_RUN_ID" in os.environ else 0
 
 
 @contextlib.contextmanager
@@ -187,7 +192,7 @@ def payload_session() -> Iterator[PayloadSession]:
     work.mkdir(parents=True, exist_ok=True)
     inputs = {name: Path(value) for name, value in frozen["inputs"].items()}
     outside = frozen.get("outside") or {}
-    held = _hold(inputs, outside, Path(path).parent)
+    held = _hold(inputs, outside, Path(path).parent / f"inputs{rank() or ''}")
     with _listener() as send:
         session = PayloadSession(
             frozen["config"],
@@ -200,7 +205,8 @@ def payload_session() -> Iterator[PayloadSession]:
             held,
             outside,
         )
-        if started := sys.modules.get("blut_resources.payloads.code"):
+        started = sys.modules.get("blut_resources.payloads.code")
+        if started and not rank():
             own = [str(path) for path in (out, work, *inputs.values())]
             started.tell_uncounted(lambda path: send({"event": started.UNCOUNTED, "path": path}), own)
         try:
@@ -269,7 +275,7 @@ def _hold(inputs: dict[str, Path], told: dict[str, Any], place: Path) -> HeldFil
         return None
     from blut_resources.payload_kit.held_files import HeldFiles
 
-    held = HeldFiles(place / "inputs")
+    held = HeldFiles(place)
     for name, listing in told.items():
         inputs[name] = held.hold(name, inputs[name], listing)
     return held
@@ -290,7 +296,9 @@ def _config_path() -> str:
 
 @contextlib.contextmanager
 def _listener() -> Iterator[Send]:
-    if PIPES_CONTEXT not in os.environ:
+    if rank():
+        yield lambda event: None
+    elif PIPES_CONTEXT not in os.environ:
         yield lambda event: print(json.dumps(event), flush=True)
     elif path := _message_file():
         with _pipes(path) as send:

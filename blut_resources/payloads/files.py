@@ -13,6 +13,7 @@ import blut_resources
 from blut_resources.files.here import here
 
 START = str(Path(__file__).with_name("start.py"))
+TOGETHER = str(Path(blut_resources.__file__).with_name("payload_kit") / "together.py")
 FRAMEWORK = str(Path(blut_resources.__file__).parents[1])
 FRAMEWORK_PACKAGES = ("blut_resources", "blut_assets")
 

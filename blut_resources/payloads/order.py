@@ -13,7 +13,7 @@ from blut_resources.payload_kit.session import CONFIG_ENV
 from blut_resources.payloads import orphans
 from blut_resources.payloads.code import CODE
 from blut_resources.payloads.environment import payload_environment
-from blut_resources.payloads.files import START
+from blut_resources.payloads.files import START, TOGETHER
 from blut_resources.payloads.isolated import (
     FLAGS,
     clean_environment,
@@ -48,8 +48,9 @@ def order_for(payload: Payload, place: Path, bootstrap: Mapping[str, str], lease
     env = {**payload_environment(os.environ, payload.variables), **bootstrap, CONFIG_ENV: str(config)}
     env["PYTHONPATH"] = os.pathsep.join(json.loads(told)["path"])  # for the processes that it starts
     env |= {**thread_variables(payload.threads, env), **(lease.environment if lease else {})}
+    program = [TOGETHER, str(payload.ranks), START] if payload.ranks > 1 else [START]
     return Order(
-        command=[sys.executable, "-P", "-u", START, str(place / CODE), payload.module],
+        command=[sys.executable, "-P", "-u", *program, str(place / CODE), payload.module],
         env=env,
         cwd=here,
         limits=payload.limits,

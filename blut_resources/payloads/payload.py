@@ -90,6 +90,8 @@ class Payload:
     """Of the environment, what it needs besides what every payload gets."""
     threads: int = 0
     """With how many numeric libraries compute that nobody tells; 0 leaves that to them."""
+    ranks: int = 1
+    """How many processes of it train together."""
 
     def frozen(self) -> dict[str, Any]:
         """Returns the frozen JSON that the payload reads."""
@@ -105,4 +107,5 @@ class Payload:
 
     def order(self) -> dict[str, Any]:
         """Returns what it is to do, as a file has it: by this a payload is known again."""
-        return {**json.loads(json.dumps(self.frozen())), "module": self.module}
+        several = {"ranks": self.ranks} if self.ranks > 1 else {}
+        return {**json.loads(json.dumps(self.frozen())), "module": self.module, **several}

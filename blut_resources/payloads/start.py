@@ -27,11 +27,37 @@ def start() -> None:
 
     try:
         run_module(module, run_name="__main__", alter_sys=True)
+    except BaseException as error:
+        _note(error)
+        raise
     finally:
         if not heard():  # it has opened no session
             from blut_resources.payload_kit.session import tell_uncounted_files
 
             tell_uncounted_files()
+
+
+def _note(error: BaseException) -> None:
+    """Note, for whoever started the ranks of a payload, that this one fails, and whether by another's fault.
+
+    Raises:
+        SystemExit: another rank is gone; whatever that led to here is not worth telling.
+    """
+    import os
+
+    place = os.environ.get("BLUT_RANKS_ENDED")
+    if not place or (isinstance(error, SystemExit) and not error.code):
+        return
+    import time
+
+    from blut_resources.payload_kit.ranks import is_of_another
+    from blut_resources.payload_kit.session import rank
+
+    missed = is_of_another(error)
+    with open(f"{place}/{rank()}.json", "w", encoding="utf-8") as file:  # noqa: PTH123
+        json.dump({"missed": missed, "at": time.time()}, file)
+    if missed:
+        raise SystemExit(f"rank {rank()} misses another one, which has ended") from None
 
 
 if __name__ == "__main__":

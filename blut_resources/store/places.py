@@ -57,14 +57,18 @@ class StorePlaces:
 
     def work_dir(self, fingerprint: str) -> Path:
         """Returns the directory for resumable state of one fingerprint, made if need be."""
-        path = self.root / "work" / _safe(fingerprint)
+        path = self.work_path(fingerprint)
         with explained(path):
             path.mkdir(parents=True, exist_ok=True)
         return path
 
+    def work_path(self, fingerprint: str) -> Path:
+        """Returns where that is, or would be; nothing is made."""
+        return self.root / "work" / _safe(fingerprint)
+
     def discard_work(self, fingerprint: str) -> None:
         """Delete the resumable state of one fingerprint."""
-        path = self.root / "work" / _safe(fingerprint)
+        path = self.work_path(fingerprint)
         with explained(path):
             remove_tree(path)
 

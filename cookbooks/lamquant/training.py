@@ -118,7 +118,8 @@ def joint_checkpoint(
         JOINT_TRAIN,
         config=config.for_payload(),
         inputs={"windows": stage.open(training_windows)},
-        gpus=0 if config.device == "cpu" else None,
+        gpus=config.leased,
+        ranks=config.together,
     )
     return JointCkpt(**facts)
 

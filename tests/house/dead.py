@@ -28,6 +28,10 @@ CALLED_ELSEWHERE: Mapping[str, tuple[str, ...]] = {
     "Python calls them": ("__getattr__", "__exit__", "path_stats"),
     "urllib calls them": ("redirect_request", "http_open", "https_open"),
     "PyTorch calls it": ("forward",),
+    "its elastic agent calls them": (
+        *("use_agent_store", "get_backend", "next_rendezvous", "is_closed", "set_closed"),
+        *("num_nodes_waiting", "get_run_id", "shutdown", "_monitor_workers", "_record_worker_events"),
+    ),
     "MNE calls one, its users the other": ("_read_segment_file", "read_raw_lqc"),
     "transformers and TRL call them": (
         *("compute_loss", "_prepare_dataset", "on_epoch_begin", "on_epoch_end", "on_log"),

@@ -7,7 +7,7 @@ import torch
 
 from blut_resources.payload_kit.ending import Ending
 from blut_resources.payload_kit.say import say
-from blut_resources.payload_kit.session import PayloadSession
+from blut_resources.payload_kit.session import PayloadSession, rank
 from cookbooks.lamquant.codec.resume import load_state, save_state
 
 
@@ -69,6 +69,8 @@ def run_epochs(
         metrics = trainer.run_epoch()
         session.epoch(first + trainer.epoch, step=trainer.steps, **metrics)
         tensors, facts = trainer.state()
+        if rank():
+            continue  # the first one keeps it for all
         with ending.finishing():
             path = save_state(work, trainer.epoch, tensors, facts | {"identity": identity})
             session.checkpoint(first + trainer.epoch, path)

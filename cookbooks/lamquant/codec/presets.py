@@ -46,6 +46,10 @@ def operating_point(tier: int | str) -> Tier:
     return TIERS[DEFAULT_TIER if tier == "all" else int(tier)]
 
 
+CONTEXTS = 2048
+"""Contexts of a training step for each unit of the batch size."""
+
+
 @dataclass(frozen=True)
 class Preset:
     """Describes one size of training run.

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from blut_resources.payload_kit.ranks import ALONE, Ranks
 from blut_resources.payload_kit.session import Diverged
 from cookbooks.lamquant.codec.data import WindowCorpus
 from cookbooks.lamquant.codec.examples import (
@@ -28,7 +29,7 @@ from cookbooks.lamquant.codec.examples import (
 )
 from cookbooks.lamquant.codec.losses import laplace_bits
 from cookbooks.lamquant.codec.net import ScaleNet
-from cookbooks.lamquant.codec.presets import Preset, Tier
+from cookbooks.lamquant.codec.presets import CONTEXTS, Preset, Tier
 from cookbooks.lamquant.codec.validation import validate
 from cookbooks.lamquant.lqc.context import to_integer
 from cookbooks.lamquant.lqc.entropy import EntropyModel, calibrate, count_static
@@ -36,8 +37,6 @@ from cookbooks.lamquant.lqc.entropy import EntropyModel, calibrate, count_static
 LAMBDA = 0.13
 """Price of a bit in squared steps. A uniform quantiser at high rate has slope (ln 2) / 6 = 0.116; a little
 more is best where most coefficients are zero."""
-CONTEXTS = 2048
-"""Contexts of a training step for each unit of the batch size."""
 _EMA = 0.98
 _CALIBRATION_SEED = 0x5CA1E
 _ROUNDS, _MORE_CROPS = 2, 2
@@ -50,6 +49,9 @@ class Trainer:
     ``tiers`` are the operating points at which epochs are judged. ``best`` is the kept snapshot, ``history``
     one entry an epoch. ``source``, if given, yields an epoch's examples in place of crops of its own: what
     another, frozen codec makes of crops.
+
+    Several ``ranks`` share the crops that are drawn and the rows of each batch; all have all examples, and
+    what they learn from does not depend on how many they are.
     """
 
     corpus: WindowCorpus
@@ -62,6 +64,7 @@ class Trainer:
     best_epoch: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
     source: Callable[[np.random.Generator], Iterator[SymbolExamples]] | None = None
+    ranks: Ranks = ALONE
     _static: Static | None = None
 
     def __post_init__(self) -> None:
@@ -87,12 +90,12 @@ class Trainer:
         for number, examples in enumerate((self.source or self._shards)(rng)):
             done = (self.epoch - 1 + number / self.preset.shards) / self.preset.epochs
             self._set_lr(done)
-            for batch in self._batches(examples, rng):
-                loss, mass = self._step(batch)
+            for batch, mass in self._batches(examples, rng):
+                loss = self._step(batch, mass)
                 bits, weight = bits + loss * mass, weight + mass
         self._static = self.static()
         metrics = validate(self._static, self.corpus, self.tiers, self.preset, LAMBDA)
-        metrics |= {"loss": bits / max(weight, 1)}
+        metrics = self.ranks.agreed(metrics | {"loss": bits / max(weight, 1)})
         if not all(math.isfinite(value) for value in metrics.values()):
             raise Diverged(
                 f"epoch {self.epoch}: a metric is not finite: {metrics}; lower lr={self.preset.lr:g}"
@@ -107,20 +110,31 @@ class Trainer:
         """Yields the epoch's examples, as much at a time as memory should hold."""
         if self._static is None and self.epoch > 1:
             self._static = self.static()
-        for _ in range(self.preset.shards):
-            parts = []
-            for _ in range(self.preset.crops_per_shard):
-                plane = draw_plane(self.corpus, rng, self.preset.crop_s)
-                q = self._static.quantise(plane, LAMBDA)[0] if self._static else rounded(plane)
-                parts.append(examples_of(plane, q, rng))
-            yield join(parts)
+        size = self.preset.crops_per_shard
+        for first in range(0, self.preset.shards * size, size):
+            crops = range(first, first + size)[self.ranks.mine]
+            yield join(self.ranks.gathered([self._crop(number) for number in crops]))
 
-    def _batches(self, examples: SymbolExamples, rng: np.random.Generator) -> Iterator[SymbolExamples]:
+    def _crop(self, number: int) -> SymbolExamples:
+        """Returns the examples of one crop of the epoch; each has random numbers of its own."""
+        rng = np.random.Generator(
+            np.random.Philox(key=[self.seed, self.epoch], counter=[0, 0, 1 + number, 0])
+        )
+        plane = draw_plane(self.corpus, rng, self.preset.crop_s)
+        q = self._static.quantise(plane, LAMBDA)[0] if self._static else rounded(plane)
+        return examples_of(plane, q, rng)
+
+    def _batches(
+        self, examples: SymbolExamples, rng: np.random.Generator
+    ) -> Iterator[tuple[SymbolExamples, float]]:
+        """Yields this rank's share of each batch, and the weight of the whole of it."""
         size = CONTEXTS * self.preset.batch_size
         for _ in range(self.preset.passes):
             order = rng.permutation(len(examples))
             for start in range(0, max(len(order) - size // 2, min(1, len(order))), size):
-                yield examples.take(order[start : start + size])
+                rows = order[start : start + size]
+                mass = float(examples.weight[rows].sum(dtype=np.float64))
+                yield examples.take(rows[self.ranks.mine]), mass
 
     def _set_lr(self, done: float) -> None:
         warm = min(1.0, 0.1 + 0.9 * done * max(self.preset.epochs, 10))
@@ -128,27 +142,33 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.preset.lr * warm * max(cosine, 0.02)
 
-    def _step(self, batch: SymbolExamples) -> tuple[float, float]:
-        """Returns the mean bits of a batch and its weight, after one step against them."""
+    def _step(self, batch: SymbolExamples, mass: float) -> float:
+        """Returns the mean bits of a batch, after one step against them.
+
+        Args:
+            batch: this rank's share of it.
+            mass: the weight of the whole batch.
+        """
         x = torch.from_numpy(batch.features).to(self.device).float() / 16
         rows = (batch.position, batch.level, batch.duration)
         position, level, duration = (torch.from_numpy(a).to(self.device).long() for a in rows)
         magnitude = torch.from_numpy(batch.magnitude).to(self.device).float()
         weight = torch.from_numpy(batch.weight).to(self.device)
         bits = laplace_bits(magnitude, self.net(x, position, level, duration))
-        loss = (bits * weight).sum() / weight.sum()
-        value = float(loss.detach())
+        loss = (bits * weight).sum() / mass
+        (value,) = self.ranks.total(float(loss.detach()))
         if not math.isfinite(value):
             raise Diverged(f"epoch {self.epoch}: the loss is {value}; lower lr={self.preset.lr:g}")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        self.ranks.sum_gradients(self.net)
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimizer.step()
         self.steps += 1
         with torch.no_grad():
             for mean, new in zip(self.average.parameters(), self.net.parameters(), strict=True):
                 mean.lerp_(new.to(mean.device), 1 - _EMA)
-        return value, float(batch.weight.sum())
+        return value
 
     # --- integers ----------------------------------------------------------------------------------
 

@@ -2,12 +2,14 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from blut_assets.recipes import like
 from blut_assets.stages import StageConfig
+from blut_assets.stages.ranks import RankedConfig
 from blut_resources.payload_kit.device import Device
-from cookbooks.lamquant.codec.presets import DECODER_PRESETS, PRESETS, TEACHER_EPOCHS
+from blut_resources.payload_kit.ranks import share_of
+from cookbooks.lamquant.codec.presets import CONTEXTS, DECODER_PRESETS, PRESETS, TEACHER_EPOCHS
 from cookbooks.lamquant.controller.presets import CONTROLLER_PRESETS
 
 PresetName = Literal["smoke", "fast", "medium", "production"]
@@ -23,9 +25,10 @@ def _tier(value: Any) -> Any:
 Tier = Annotated[Any, AfterValidator(_tier)]
 
 
-class JointCheckpointConfig(StageConfig):
+class JointCheckpointConfig(RankedConfig):
     """Says how the codec is trained; what is not given comes from the preset."""
 
+    STATES: ClassVar[str] = "epoch-*"
     HOW: ClassVar[frozenset[str]] = frozenset({"resume", "encoder"})
     COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset({"resume", "seed", "lr"})
     DURATION: ClassVar[frozenset[str]] = frozenset({"epochs"})
@@ -46,6 +49,12 @@ class JointCheckpointConfig(StageConfig):
     resume: Literal["auto", "never"] = Field("auto", description="auto continues a killed training")
     device: Device = "auto"
     threads: int = Field(1, ge=1, le=256, description="CPU threads; equal numbers give equal bytes")
+
+    @model_validator(mode="after")
+    def _equal_shares(self) -> "JointCheckpointConfig":
+        size = self.batch_size or PRESETS[self.preset].batch_size
+        share_of("batch_size", size, self.together, CONTEXTS)
+        return self
 
     def planned_epochs(self) -> int | None:
         return self.epochs or PRESETS[self.preset].epochs

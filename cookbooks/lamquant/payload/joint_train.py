@@ -11,19 +11,20 @@ import torch
 from blut_resources.payload_kit.config import Bounds, read_config, read_inputs
 from blut_resources.payload_kit.device import Device, choose_device, use_threads
 from blut_resources.payload_kit.ending import Ending
+from blut_resources.payload_kit.ranks import Ranks, joined, share_of
 from blut_resources.payload_kit.seed import seed_everything
-from blut_resources.payload_kit.session import PayloadSession, payload_session
+from blut_resources.payload_kit.session import PayloadSession, payload_session, rank
 from blut_resources.store.artifacts import write_atomic
 from cookbooks.lamquant.codec.checkpoint import save_checkpoint
 from cookbooks.lamquant.codec.coder import RecordingCoder
 from cookbooks.lamquant.codec.data import WindowCorpus, load_corpus
 from cookbooks.lamquant.codec.epochs import resumed, run_epochs
-from cookbooks.lamquant.codec.presets import LEVELS, PRESETS, Preset, judged_at, operating_point
+from cookbooks.lamquant.codec.presets import CONTEXTS, LEVELS, PRESETS, Preset, judged_at, operating_point
 from cookbooks.lamquant.codec.preview import ValScore, draw_preview, score_validation
 from cookbooks.lamquant.codec.training import LAMBDA, Trainer
 from cookbooks.lamquant.lqc.model import load_model
 
-STATE_SCHEMA = 2
+STATE_SCHEMA = 3
 _RUN_ONLY = ("resume",)
 
 
@@ -54,10 +55,12 @@ class JointInputs:
     windows: Path
 
 
-def _identity(config: dict[str, Any], preset: Preset, corpus: WindowCorpus, device: torch.device) -> str:
+def _identity(
+    config: dict[str, Any], preset: Preset, corpus: WindowCorpus, device: torch.device, ranks: Ranks
+) -> str:
     """Returns what two attempts must share for one to continue the other."""
     kept = {key: value for key, value in config.items() if key not in _RUN_ONLY}
-    made = [STATE_SCHEMA, kept, asdict(preset), corpus.digest, device.type, torch.__version__]
+    made = [STATE_SCHEMA, kept, asdict(preset), corpus.digest, device.type, torch.__version__, ranks.count]
     text = json.dumps(made, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -65,11 +68,15 @@ def _identity(config: dict[str, Any], preset: Preset, corpus: WindowCorpus, devi
 def train(session: PayloadSession, settings: JointSettings, corpus: WindowCorpus, ending: Ending) -> Trainer:
     """Run the epochs that are left, keeping a resumable state after each."""
     device, preset = torch.device(choose_device(settings.device)), settings.sizes()
-    trainer = Trainer(corpus, preset, judged_at(settings.tier), settings.seed, device)
-    identity = _identity(session.config, preset, corpus, device)
-    if settings.resume == "auto":
-        resumed(trainer, session.work, identity)
-    run_epochs(session, trainer, preset.epochs, ending, identity, session.work)
+    with joined(device.type) as ranks:
+        share_of("batch_size", preset.batch_size, ranks.count, CONTEXTS)
+        trainer = Trainer(corpus, preset, judged_at(settings.tier), settings.seed, device, ranks=ranks)
+        identity = _identity(session.config, preset, corpus, device, ranks)
+        if settings.resume == "auto":
+            resumed(trainer, session.work, identity)
+        for net in (trainer.net, trainer.average):
+            ranks.alike(net)
+        run_epochs(session, trainer, preset.epochs, ending, identity, session.work)
     return trainer
 
 
@@ -112,6 +119,8 @@ def main() -> None:
         use_threads(settings.threads)
         seed_everything(settings.seed, exactly=True)
         trainer = train(session, settings, load_corpus(inputs.windows), ending)
+        if rank():
+            return
         score = export(session, settings, trainer)
         picture = session.out / "reconstruction.png"
         write_atomic(picture, draw_preview(score))

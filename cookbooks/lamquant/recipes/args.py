@@ -161,6 +161,23 @@ class TrainingArgs(RecipeArgs):
     threads: int = like(JointCheckpointConfig, "threads", description="CPU threads of the training")
 
 
+class CodecTrainingArgs(TrainingArgs):
+    """Says how a codec is trained; what else a recipe trains, one process does."""
+
+    gpus: int | None = like(
+        JointCheckpointConfig,
+        "gpus",
+        description="GPUs that train the codec together, each with its share of a batch; one, where there is"
+        " one, if not given",
+    )
+    ranks: int | None = like(
+        JointCheckpointConfig,
+        "ranks",
+        description="processes that train the codec together on the CPU, each with its share of a batch and"
+        " `threads` of its own; one if not given",
+    )
+
+
 class JudgedArgs(ChangeArgs):
     """Says what is judged, by which floors, and what it is promoted to."""
 

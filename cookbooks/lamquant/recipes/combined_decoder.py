@@ -14,14 +14,14 @@ from cookbooks.lamquant.corpus import lma_corpus, split_manifest, training_windo
 from cookbooks.lamquant.floors import SHIPPED_DECODER_REGISTRY, decoder_floors
 from cookbooks.lamquant.gate.in_force import registry_for
 from cookbooks.lamquant.promotion import promoted_decoder
-from cookbooks.lamquant.recipes.args import TrainingArgs, WindowsArgs
+from cookbooks.lamquant.recipes.args import CodecTrainingArgs, WindowsArgs
 from cookbooks.lamquant.recipes.refusals import JudgedOnSplit, refuse_what_the_gate_would
 from cookbooks.lamquant.sources import recordings, registry_path, split_request
 from cookbooks.lamquant.training import decoder_checkpoint, joint_checkpoint
 from cookbooks.lamquant.verdicts.decoder import decoder_verdict
 
 
-class CombinedDecoderArgs(JudgedOnSplit, WindowsArgs, TrainingArgs):
+class CombinedDecoderArgs(JudgedOnSplit, WindowsArgs, CodecTrainingArgs):
     """Holds the args of ``lamquant_combined_decoder``.
 
     ``tier``, ``epochs``, ``batch_size`` and ``lr`` are the joint codec's, which is trained first unless

@@ -23,14 +23,14 @@ from cookbooks.lamquant.firmware import firmware_bundle, hardened_checkpoint
 from cookbooks.lamquant.floors import SHIPPED_DEVICE_REGISTRY, device_floors
 from cookbooks.lamquant.gate.in_force import registry_for
 from cookbooks.lamquant.promotion import promoted_device
-from cookbooks.lamquant.recipes.args import TrainingArgs, WindowsArgs
+from cookbooks.lamquant.recipes.args import CodecTrainingArgs, WindowsArgs
 from cookbooks.lamquant.recipes.refusals import JudgedOnSplit, refuse_what_the_gate_would
 from cookbooks.lamquant.sources import recordings, registry_path, split_request
 from cookbooks.lamquant.training import joint_checkpoint
 from cookbooks.lamquant.verdicts.device import device_verdict
 
 
-class EncoderArgs(JudgedOnSplit, WindowsArgs, TrainingArgs):
+class EncoderArgs(JudgedOnSplit, WindowsArgs, CodecTrainingArgs):
     """Holds the args of ``lamquant_encoder``."""
 
     tier: Any = like(JointCheckpointConfig, "tier")

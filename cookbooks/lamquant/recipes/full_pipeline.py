@@ -18,7 +18,7 @@ from cookbooks.lamquant.floors import SHIPPED_PIPELINE_REGISTRY, pipeline_floors
 from cookbooks.lamquant.gate.in_force import registry_for
 from cookbooks.lamquant.labelling import annotation_files, annotations, newly_annotated
 from cookbooks.lamquant.promotion import promoted_pipeline
-from cookbooks.lamquant.recipes.args import LabelArgs, WindowsArgs
+from cookbooks.lamquant.recipes.args import CodecTrainingArgs, LabelArgs, WindowsArgs
 from cookbooks.lamquant.recipes.refusals import JudgedOnSplit, refuse_what_the_gate_would
 from cookbooks.lamquant.recipes.snn import ControllerArgs
 from cookbooks.lamquant.sources import recordings, registry_path, split_request
@@ -26,7 +26,7 @@ from cookbooks.lamquant.training import joint_checkpoint
 from cookbooks.lamquant.verdicts.pipeline import pipeline_verdict
 
 
-class FullPipelineArgs(JudgedOnSplit, LabelArgs, WindowsArgs, ControllerArgs):
+class FullPipelineArgs(JudgedOnSplit, LabelArgs, WindowsArgs, ControllerArgs, CodecTrainingArgs):
     """Holds the args of ``lamquant_full_pipeline``; what says how to train holds for codec and controller."""
 
     levels: list[int] = like(AdaptiveCodecConfig, "levels")

@@ -15,14 +15,14 @@ from cookbooks.lamquant.floors import floor_registry
 from cookbooks.lamquant.gate.board import rate_board
 from cookbooks.lamquant.gate.floors import load_registry
 from cookbooks.lamquant.promotion import promoted_codec
-from cookbooks.lamquant.recipes.args import TrainingArgs, WindowsArgs
+from cookbooks.lamquant.recipes.args import CodecTrainingArgs, WindowsArgs
 from cookbooks.lamquant.recipes.refusals import JudgedOnSplit, refuse_what_the_gate_would
 from cookbooks.lamquant.sources import recordings, registry_path, split_request
 from cookbooks.lamquant.training import joint_checkpoint
 from cookbooks.lamquant.verdicts.joint import pccp_verdict
 
 
-class JointCodecArgs(JudgedOnSplit, WindowsArgs, TrainingArgs):
+class JointCodecArgs(JudgedOnSplit, WindowsArgs, CodecTrainingArgs):
     """Holds the args of ``lamquant_joint_codec``."""
 
     tier: Any = like(JointCheckpointConfig, "tier")

@@ -14,14 +14,14 @@ from cookbooks.lamquant.corpus import lma_corpus, split_manifest, training_windo
 from cookbooks.lamquant.floors import SHIPPED_ORACLE_REGISTRY, oracle_floors
 from cookbooks.lamquant.gate.in_force import registry_for
 from cookbooks.lamquant.promotion import promoted_oracle
-from cookbooks.lamquant.recipes.args import TrainingArgs, WindowsArgs
+from cookbooks.lamquant.recipes.args import CodecTrainingArgs, WindowsArgs
 from cookbooks.lamquant.recipes.refusals import JudgedOnSplit, refuse_what_the_gate_would
 from cookbooks.lamquant.sources import recordings, registry_path, split_request
 from cookbooks.lamquant.training import joint_checkpoint, teacher_checkpoint
 from cookbooks.lamquant.verdicts.oracle import oracle_verdict
 
 
-class OracleArgs(JudgedOnSplit, WindowsArgs, TrainingArgs):
+class OracleArgs(JudgedOnSplit, WindowsArgs, CodecTrainingArgs):
     """Holds the args of ``lamquant_oracle``; ``epochs``, ``batch_size`` and ``lr`` are the joint codec's."""
 
     tier: Any = like(JointCheckpointConfig, "tier")

@@ -119,3 +119,10 @@ def test_who_may_take_less_time_than_it_has_threads_leases_that() -> None:
     one = computing(Footprint(), ThreadsConfig(threads=8), {}, quota=2.5, there=SIXTEEN)
     assert (one.threads, one.cpus) == (8, 3), "the threads stay: the result may depend on them"
     assert computing(Footprint(), StageConfig(), {}, quota=2.5, there=SIXTEEN).threads == 2
+
+
+def test_ranks_lease_the_threads_of_all_and_each_computes_with_its_own() -> None:
+    one = computing(Footprint(), ThreadsConfig(threads=3), {}, ranks=4, there=SIXTEEN)
+    assert (one.threads, one.cpus, one.note) == (3, 12, "")
+    one = computing(Footprint(), ThreadsConfig(threads=8), {}, ranks=4, there=SIXTEEN)
+    assert one.cpus == 16 and "threads=8: 32 threads on 16 CPUs" in one.note

@@ -2,12 +2,16 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from blut_resources.payload_kit.session import CONFIG_ENV
+from blut_resources.payloads.files import START, TOGETHER, PayloadFiles
 
 ROOT = Path(__file__).parents[3]
 
@@ -82,9 +86,19 @@ def start(payload: str, config: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def finish(payload: str, config: Path) -> tuple[int, list[dict[str, Any]], str]:
+def start_ranks(payload: str, config: Path, ranks: int) -> subprocess.Popen[str]:
+    """So many processes of a payload that train together, as Blut starts them."""
+    module = f"cookbooks.lamquant.payload.{payload}"
+    code = config.with_name("code.json")
+    code.write_text(PayloadFiles(root=str(ROOT)).told(module))
+    command = [sys.executable, "-P", "-u", TOGETHER, str(ranks), START, str(code), module]
+    env = {**os.environ, CONFIG_ENV: str(config), "OMP_WAIT_POLICY": "PASSIVE"}
+    return subprocess.Popen(command, text=True, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def finish(payload: str, config: Path, ranks: int = 1) -> tuple[int, list[dict[str, Any]], str]:
     """Exit status, events and stderr of a payload run to its end."""
-    process = start(payload, config)
+    process = start_ranks(payload, config, ranks) if ranks > 1 else start(payload, config)
     out, err = process.communicate(timeout=300)
     return process.returncode, [json.loads(line) for line in out.splitlines()], err
 
