@@ -38,6 +38,7 @@ from blut_resources.payloads.events import MessageError
 from blut_resources.payloads.messages import MESSAGES
 from blut_resources.payloads.output import LogTee
 from blut_resources.payloads.scratch import MARK, scratch
+from blut_resources.payloads.step_tags import is_direct
 from blut_resources.payloads.tail import LineTail
 from blut_resources.payloads.threads import thread_variables
 from blut_resources.payloads.watching import wanted, watched
@@ -294,7 +295,7 @@ def _explained(name: str) -> Iterator[None]:
 
 
 def _run_ended(context: Context) -> Callable[[], str]:
-    return str if more_memory.is_direct(context) else wanted(context.instance, _run_id(context))
+    return str if is_direct(context) else wanted(context.instance, _run_id(context))
 
 
 def _run_id(context: Context) -> str:

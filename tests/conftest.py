@@ -49,6 +49,12 @@ def _own_leases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may pass by itself is tried again at once."""
+    monkeypatch.setenv("BLUT_RETRY_WAIT", "0.05s")
+
+
+@pytest.fixture(autouse=True)
 def _no_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The daemon of a test never acts on the policy of whoever runs the tests."""
     monkeypatch.setenv("BLUT_TRAIN_POLICY", str(tmp_path / "no-policy.toml"))

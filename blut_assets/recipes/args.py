@@ -96,6 +96,7 @@ class RecipeArgs(dg.Config):
     logger: Literal["auto", "none", "wandb"] = like(StageConfig, "logger")
     on_divergence: Literal["stop", "report"] = like(StageConfig, "on_divergence")
     divergence_factor: float | None = like(StageConfig, "divergence_factor")
+    retries: int = like(StageConfig, "retries")
     deadline: str | None = like(StageConfig, "deadline")
 
 

@@ -20,6 +20,7 @@ from blut_assets.stages.partitions import Taken, asset_of, one_by_one
 from blut_assets.stages.payloads import PayloadRunner
 from blut_assets.stages.ranks import RankedConfig, refuse_other_ranks
 from blut_assets.stages.recording import RunRecorder
+from blut_assets.stages.retries import Retries
 from blut_assets.stages.spec import NOTHING, StageConfig, StageSpec
 from blut_assets.stages.stage import Stage
 from blut_assets.stages.until import Until
@@ -71,6 +72,8 @@ class Computation:
         )
         known = (spec, self.store, config, self.fingerprint, looked_up, runner, self._find_earlier)
         self.stage = Stage(*known, partition, resources)
+        home = home_of(context.instance)
+        self.retries = Retries(context, home, self.name, config.retries, self.record, self._until)
         self._held = contextlib.ExitStack()
 
     def refuse_late(self) -> None:

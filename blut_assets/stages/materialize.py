@@ -17,6 +17,7 @@ from blut_assets.retrying import note_failure
 from blut_assets.stages import reuse
 from blut_assets.stages.computation import Computation
 from blut_assets.stages.partitions import Taken, partition_of, settled, whole
+from blut_assets.stages.retries import AnotherAttempt
 from blut_assets.stages.selection import refuse_empty_selection
 from blut_assets.stages.spec import StageConfig, StageSpec
 from blut_assets.stages.stage import call
@@ -112,19 +113,31 @@ def _explain(
     """Materialize; what goes wrong is said for a person, and whether another attempt is worth it."""
     try:
         with hold_run(context):
-            yield from _materialize(spec, context, inputs, config, resources)
+            again = None
+            try:
+                yield from _materialize(spec, context, inputs, config, resources)
+            except AnotherAttempt as request:
+                again = request
+            if again:
+                again.pause()  # nothing is held any more but the run
+                raise again
     except PayloadFailed as error:
-        raise dg.Failure(lines(error), error.as_metadata(), allow_retries=error.retry) from error
+        raise dg.Failure(_said(error), error.as_metadata(), allow_retries=error.retry) from error
     except DeadlinePassed as error:
         raise dg.Failure(lines(error), {"outcome": error.cause}, allow_retries=False) from error
     except EXPLAINED as error:
         about = {"outcome": CAUSE} if is_full(error) else {}
-        raise dg.Failure(lines(error), about, allow_retries=not isinstance(error, HOPELESS)) from error
+        raise dg.Failure(_said(error), about, allow_retries=not isinstance(error, HOPELESS)) from error
     except OSError as error:
         if error.errno not in FULL:
             raise
         words = explanation(error, store_of(context.instance).root)
         raise dg.Failure(words, {"outcome": CAUSE}) from error
+
+
+def _said(error: Exception) -> str:
+    """Returns what an error says, and how often it was tried again."""
+    return lines("\n".join([str(error), *getattr(error, "__notes__", ())]))
 
 
 def _materialize(
@@ -189,6 +202,7 @@ def _execute(one: Computation, inputs: Taken, config: StageConfig) -> Iterator[A
     spec = one.spec
     with contextlib.ExitStack() as held:
         held.enter_context(one.record.computing())
+        held.enter_context(one.retries.heeded())
         held.callback(one.release)
         held.callback(one.discard_out)
         for artifact in one.inputs.values():

@@ -122,7 +122,8 @@ class RunRecorder:
         why: Any = request.__cause__
         cause = why.metadata["outcome"].value if isinstance(why, dg.Failure) else type(why).__name__
         error = why.description if isinstance(why, dg.Failure) else str(why)
-        self._status.write("asset_retried", self._asset, durable=True, cause=cause, error=str(error)[:4000])
+        facts = {"error": str(error)[:4000], **getattr(request, "facts", {"cause": cause})}
+        self._status.write("asset_retried", self._asset, durable=True, **facts)
         self._tracked(lambda: self._tracker.finish(ok=False))
 
     def failed(self, error: BaseException) -> None:

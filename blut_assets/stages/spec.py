@@ -58,6 +58,13 @@ class StageConfig(dg.Config):
     divergence_factor: float | None = Field(
         default=None, gt=1, description="a loss above so many times the lowest one before has diverged"
     )
+    retries: int = Field(
+        default=2,
+        ge=0,
+        le=100,
+        description="after a failure that may pass by itself: no network, a lock, a full disk; it goes on"
+        " from the checkpoint",
+    )
     deadline: Annotated[str | None, AfterValidator(_understood)] = Field(
         default=None,
         description='of the whole run, such as "8h" or "07:30": it ends then, with a checkpoint',

@@ -7,6 +7,7 @@ it opens nothing else; and what a source distribution says it is built with is n
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -15,9 +16,11 @@ from pathlib import Path
 
 from blut_resources.files.durable import file_lock
 from blut_resources.files.modes import make_private
+from blut_resources.files.passing import NETWORK
 from blut_resources.files.private import open_file
 from blut_resources.payload_kit.refuse import Refused
 
+MISMATCH = "DO NOT MATCH THE HASHES"
 STUB = '''"""Stands where the build backend would, since pip asks it for a name: nothing is built here."""
 
 import pathlib
@@ -33,6 +36,20 @@ def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
 
 class BuildError(Refused):
     """Says that something that is downloaded or built is not to be had, and what to do."""
+
+
+class IndexAway(BuildError):
+    """Says that a package index was not reached, or had no time."""
+
+    passes = NETWORK
+
+
+AWAY = re.compile(
+    r"connection (?:refused|reset|aborted|broken)|timed out|temporary failure in name resolution"
+    r"|network is unreachable|no route to host|remote end closed|HTTP error (?:408|429|5\d\d)",
+    re.IGNORECASE,
+)
+"""What pip says then; it has tried several times itself."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +103,9 @@ def _download(package: Package, path: Path) -> None:
         )
         fetched = Path(scratch, package.file)
         if result.returncode != 0 or not fetched.is_file():
-            raise BuildError(_reason(package, result.stderr, path.parent))
+            away = AWAY.search(result.stderr) and MISMATCH not in result.stderr
+            kind = IndexAway if away else BuildError
+            raise kind(_reason(package, result.stderr, path.parent))
         fetched.replace(path)
 
 
@@ -105,7 +124,7 @@ def _without_building(package: Package, scratch: Path) -> list[str]:
 
 
 def _reason(package: Package, said: str, folder: Path) -> str:
-    if "DO NOT MATCH THE HASHES" in said:
+    if MISMATCH in said:
         return (
             f"{package.requirement}: the package index serves a {package.file} whose SHA-256 is not"
             f" {package.sha256}; nothing of it was opened. Use an index that serves the published file,"

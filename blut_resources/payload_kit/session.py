@@ -215,10 +215,12 @@ def payload_session() -> Iterator[PayloadSession]:
             session.diverged(str(error))
             raise SystemExit(f"diverged: {error}") from None
         except (SystemExit, Refused) as error:
+            _say_passing(send, error if isinstance(error, Refused) else error.__cause__)
             message = error.code if isinstance(error, SystemExit) else str(error)
             raise SystemExit(held.named(message) if held else message) from error
         except Exception as error:
             _say_full(error, out, work)
+            _say_passing(send, error)
             raise
 
 
@@ -237,6 +239,16 @@ def _say_full(error: Exception, out: Path, work: Path) -> None:
         name = getattr(error, "filename", None)
         words = f"No space left on device: '{name}'" if name else str(error)
         print(SAID + blamed(words, places), file=sys.stderr, flush=True)
+
+
+def _say_passing(send: Send, error: BaseException | None) -> None:
+    """Report that what ended it may pass by itself, and that another attempt is worth it."""
+    from blut_resources.files.passing import may_pass
+
+    if error is not None and (found := may_pass(error)):
+        said = {"cause": found.cause, "message": found.said, "after_s": found.after_s}
+        with contextlib.suppress(OSError):  # what is full may be the place of the messages
+            send({"event": "passing", **said})
 
 
 def tell_uncounted_files() -> None:

@@ -5,7 +5,7 @@ a line of the message file becomes an event of known fields, or a named error.
 import json
 import math
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -97,6 +97,12 @@ class _Diverged(_Event):
     message: str
 
 
+class _Passing(_Event):
+    cause: Literal["network", "lock", "full-disk"]
+    message: Annotated[str, Field(max_length=4096)]
+    after_s: Annotated[float, Field(ge=0, lt=1e9)] = 0.0
+
+
 class _Uncounted(_Event):
     path: Path
 
@@ -111,6 +117,7 @@ EVENTS: dict[str, type[_Event]] = {
     "checkpoint": _Checkpoint,
     "artifact": _Artifact,
     "diverged": _Diverged,
+    "passing": _Passing,
     "uncounted": _Uncounted,
     "done": _Done,
 }

@@ -9,19 +9,23 @@ from typing import Any
 from blut_resources.containment import Limits, Outcome
 from blut_resources.containment.sandbox.isolation import Isolation
 from blut_resources.files.full import CAUSE
+from blut_resources.files.passing import Passing
 from blut_resources.payloads.files import PayloadFiles
 from blut_resources.runs.deadline import WORD
 
 
 class PayloadFailed(Exception):
-    """Says that the payload did not reach ``done``; the message names the module and the cause."""
+    """Says that the payload did not reach ``done``; the message names the module and the cause.
+
+    ``passing`` says that this may pass by itself.
+    """
 
     own_word = ""
     """What its end is called, where its outcome is not the cause."""
 
-    def __init__(self, message: str, outcome: Outcome) -> None:
+    def __init__(self, message: str, outcome: Outcome, passing: Passing | None = None) -> None:
         super().__init__(message)
-        self.outcome = outcome
+        self.outcome, self.passing = outcome, passing
 
     @property
     def cause(self) -> str:

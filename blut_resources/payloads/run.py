@@ -18,6 +18,7 @@ from blut_resources.containment import Outcome, Unit
 from blut_resources.containment.backends.base import LOG
 from blut_resources.files.durable import remove_tree
 from blut_resources.files.full import SAID, is_nearly_full, says_full
+from blut_resources.files.passing import Passing
 from blut_resources.instance.instance import home_of
 from blut_resources.instance.places import full_by_words, places
 from blut_resources.launchers.base import Launcher
@@ -106,7 +107,7 @@ def run_payload(
             )
         if unit.enforcement.notes:
             context.log.warning(f"{payload.name}: {unit.enforcement.notes}")
-        diverged, stays = "", ""
+        diverged, stays, passing = "", "", None
         yield {"event": "started", "taken_over": orphan is not None, **unit.enforcement.as_metadata()}
         said: dict[str, Any] = {}
         gauges = Gauges(place, lease.gpus if lease else (), unit.peak)
@@ -122,6 +123,8 @@ def run_payload(
                 if event["event"] not in (*OURS, UNCOUNTED):
                     said = event
                 diverged = event["message"] if event["event"] == "diverged" else diverged
+                if event["event"] == "passing":
+                    passing = Passing(event["cause"], event["message"], event.get("after_s", 0.0))
                 if event["event"] == "checkpoint":
                     stays = f"; its checkpoint of epoch {event['epoch']} stays, and it goes on from there"
                 yield event
@@ -140,7 +143,7 @@ def run_payload(
         finished = said.get("event") == "done" or (reader.ordinary and reader.closed)
         if late and not (outcome.ok and finished and not reader.torn):
             raise PayloadPastDeadline(f"{payload.name}: {late}", outcome)
-        _demand_success(payload, outcome, reader.torn, finished, log.tail, diverged)
+        _demand_success(payload, outcome, reader.torn, finished, log.tail, diverged, passing)
         if payload.isolation and payload.compiled:
             keep_compiled(place / "work", compiled_for(payload.compiled, payload.files.digests))
         if reader.ordinary:
@@ -195,12 +198,14 @@ def _demand_success(
     finished: bool,
     printed: str,
     diverged: str,
+    passing: Passing | None,
 ) -> None:
     module = payload.module
     if diverged and outcome.kind == "exit":
         raise PayloadDiverged(f"{payload.name} has diverged: {diverged}", outcome)
     if not outcome.ok:
-        raise PayloadFailed(f"{module}: {outcome.describe()}\n{printed}".rstrip(), outcome)
+        passes = passing if outcome.kind == "exit" else None
+        raise PayloadFailed(f"{module}: {outcome.describe()}\n{printed}".rstrip(), outcome, passes)
     if torn:
         what = f"exit status 0, but its last message is cut off ({torn} bytes)"
         raise PayloadFailed(f"{module}: {what}", outcome)

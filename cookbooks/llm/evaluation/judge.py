@@ -111,23 +111,23 @@ class Judge:
             ) from error
 
     def _send(self, request: urllib.request.Request) -> dict:  # type: ignore[type-arg]
-        problem = ""
+        problem, last = "", None
         for tried in range(1, TRIES + 1):
             try:
                 return read_json(call(request, TIMEOUT_S, REPLY), "the reply")
             except urllib.error.HTTPError as error:
-                problem = f"status {error.code}: {one_line(error.reason, 200)}"
+                problem, last = f"status {error.code}: {one_line(error.reason, 200)}", error
                 if error.code not in RETRIED:
                     raise JudgeError(f"judge_url {self.url}: {problem}") from error
             except Redirected as error:
                 raise JudgeError(f"judge_url {self.url}: {error} in judge_url") from error
             except (OSError, ValueError, HTTPException) as error:
-                problem = str(getattr(error, "reason", error))
+                problem, last = str(getattr(error, "reason", error)), error
             if tried < TRIES:
                 time.sleep(2**tried / 4)
         raise JudgeError(
             f"judge_url {self.url}: no answer in {TRIES} tries: {problem}; start it, or leave it empty"
-        )
+        ) from last
 
 
 def judge_of(url: str, model: str, key_env: str) -> Judge | None:
