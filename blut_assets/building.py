@@ -24,6 +24,7 @@ with without_collector():
     from blut_resources.dagster_private.requiring import requiring
     from blut_resources.payloads import environment
     from blut_resources.runs import intent
+    from sensors.alerts.scope import AlertScope
     from sensors.alerts.sensor import alerts_sensor
     from sensors.corpus_watch import corpus_watch_sensor
     from sensors.housekeeping.sensor import housekeeping
@@ -228,13 +229,22 @@ def _operations(
 ) -> list[dg.SensorDefinition]:
     """Returns what Blut does by itself while the daemon runs."""
     assets = [asset for cookbook in found.cookbooks for asset in cookbook.assets]
-    checks = [check for cookbook in found.cookbooks for check in cookbook.checks]
     recipes = [recipe for cookbook in found.cookbooks for recipe in cookbook.recipes]
-    keys = [key for asset in (*assets, *boards) for key in keys_of(asset)]
-    names = [job.name for job in (*jobs, *(one for book in found.cookbooks for one in book.jobs))]
     return [
         *(reaper, housekeeping, retraining_sensor(recipes, jobs)),
-        alerts_sensor(checks, names, keys),
+        alerts_sensor(alert_scope(found, boards)),
         *([corpus_watch_sensor(assets)] if assets else []),
         *([leaderboard_sensor()] if boards else []),
     ]
+
+
+def alert_scope(found: Discovered, boards: Sequence[dg.AssetsDefinition] = ()) -> AlertScope:
+    """Returns whose failures somebody may want to be told of."""
+    assets = [asset for book in found.cookbooks for asset in book.assets]
+    specs = [spec for asset in assets if isinstance(asset, dg.AssetsDefinition) and (spec := spec_of(asset))]
+    return AlertScope.of(
+        [check for book in found.cookbooks for check in book.checks],
+        [one.name for book in found.cookbooks for one in (*book.recipes, *book.jobs)],
+        [key for asset in (*assets, *boards) for key in keys_of(asset)],
+        [spec.key for spec in specs if spec.source],
+    )

@@ -14,9 +14,10 @@ from blut_assets.recipes import ArgsError, Recipe, RecipeArgs
 from blut_assets.stages.partitions import PARTITION, listed, part
 from blut_resources.instance.instance import store_of
 from blut_resources.runs.deadline import in_zone, parse_deadline
+from blut_resources.text import one_line
 from sensors.policy import data as policy_data
 from sensors.policy import machine as policy_machine
-from sensors.policy.decide import NO_RECIPE, OFF, Data, Run, Wait, hold, weigh
+from sensors.policy.decide import BLOCKED, NO_RECIPE, OFF, UNSEEN, Data, Run, Wait, hold, weigh
 from sensors.policy.fields import Policy
 from sensors.policy.file import PolicyError, PolicyFile, policy_path, read
 from sensors.policy.forecast import Start, next_start
@@ -25,6 +26,8 @@ from sensors.turns import Peer, turn_of
 
 NAME = "blut_retraining"
 EACH = "each"
+FILE = "policy file"
+"""Stands for the policies of a file of which none holds, where each has a line."""
 INTERVAL = "BLUT_POLICY_INTERVAL_S"
 PATIENCE_S = 20.0
 """Seconds that a tick waits for a look at the data: Dagster ends one after a minute."""
@@ -235,21 +238,26 @@ def retraining_sensor(recipes: Sequence[Recipe], jobs: Sequence[Any]) -> dg.Sens
         turn = turn_of(context, NAME)
         if turn.off:
             return dg.SensorResult(skip_reason=turn.waits, cursor=turn.waits)
-        file = read(policy_path())
-        if not file.policies:
-            why = f"off: there is no policy in {file.path}; `blut policy enable` makes one"
+        try:
+            file = read(policy_path())
+            if not file.policies:
+                why = f"off: there is no policy in {file.path}; `blut policy enable` makes one"
+                return dg.SensorResult(skip_reason=why, cursor=why)
+            elsewhere = decided_elsewhere(file, recipes, turn.peers)
+            left = {name: policy for name, policy in file.policies.items() if name not in elsewhere}
+            here = evaluate(
+                context.instance,
+                replace(file, policies=left),
+                recipes,
+                lambda key, look: lookout.ask(key, look, PATIENCE_S),
+            )
+        except PolicyError as error:
+            why = f"{FILE}: {refusal(error)}"
+            context.log.error(why)
             return dg.SensorResult(skip_reason=why, cursor=why)
-        elsewhere = decided_elsewhere(file, recipes, turn.peers)
-        left = {name: policy for name, policy in file.policies.items() if name not in elsewhere}
-        here = evaluate(
-            context.instance,
-            replace(file, policies=left),
-            recipes,
-            lambda key, look: lookout.ask(key, look, PATIENCE_S),
-        )
         found = [*here, *(_waits(name, Wait(why)) for name, why in elsewhere.items())]
         # the list of ticks has a column for the cursor, and none for why a tick starts nothing
-        words = "\n".join(f"{one.policy}: {one.decision.reason}" for one in found)
+        words = "\n".join(f"{one.policy}: {blocked_reason(one) or one.decision.reason}" for one in found)
         requests = [_request(one) for one in found if isinstance(one.decision, Run)]
         if not requests:
             return dg.SensorResult(skip_reason=words, cursor=words)
@@ -257,6 +265,19 @@ def retraining_sensor(recipes: Sequence[Recipe], jobs: Sequence[Any]) -> dg.Sens
         return dg.SensorResult(run_requests=requests, cursor=words)
 
     return retraining
+
+
+def refusal(error: PolicyError) -> str:
+    """Returns in one line why no policy of a file holds, as alerts know it."""
+    return f"{BLOCKED}: {one_line('; '.join(str(error).splitlines()))}"
+
+
+def blocked_reason(one: Retraining) -> str:
+    """Returns why a policy waits until somebody mends something, as alerts know it; empty if it does not."""
+    if not isinstance(one.decision, Wait) or not one.decision.blocked:
+        return ""
+    reason = one.decision.reason
+    return reason if reason.startswith(UNSEEN) else f"{BLOCKED}: {reason}"
 
 
 def decided_elsewhere(file: PolicyFile, recipes: Sequence[Recipe], peers: Sequence[Peer]) -> dict[str, str]:

@@ -8,6 +8,7 @@ dead. In between, and for the second time, it is what was written first and what
 import contextlib
 import json
 import os
+import socket
 import sys
 import threading
 import time
@@ -21,6 +22,7 @@ from blut_resources.files.documents import DocumentError, read_json
 from blut_resources.files.durable import StoreError, write_atomic
 from blut_resources.files.full import CAUSE
 from blut_resources.files.here import here
+from blut_resources.files.private import user_name
 from blut_resources.machine import processes
 from blut_resources.runs import status
 from blut_resources.runs.deadline import WORD, uptime
@@ -74,7 +76,8 @@ def begin(home: Path, run: Any, history: str, worker: int | None = None) -> None
         return
     asked = {"contained": settings().get(CONTAINED) or None}
     argv = processes.read(f"/proc/{worker}/cmdline").split("\0")[:-1] if worker else sys.orig_argv
-    where = {**asked, "argv": argv, "cwd": str(here()), "pid": worker or os.getpid()}
+    who = {"user": user_name(os.geteuid()), "host": socket.gethostname()}
+    where = {**asked, **who, "argv": argv, "cwd": str(here()), "pid": worker or os.getpid()}
     known = {**_about(run), **where, "history": history, "started": round(time.time(), 3)}
     known |= {"boot": processes.boot_id(), "started_uptime": round(uptime(), 3)}
     with contextlib.suppress(OSError, StoreError):  # no reason to end a run

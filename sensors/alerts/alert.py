@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from blut_resources.text import one_line, variable
 
+TEST = "test"
 MESSAGE = 16_384
 """Bytes of a text in an alert."""
 Event = Literal["run-failed", "retrain-failed", "run-deadline", "check-failed", "policy-blocked"]
@@ -18,30 +19,32 @@ class Alert(BaseModel):
     Attributes:
         id: of what happened, for the receiver to know a repetition by.
         event: ``run-failed``, ``retrain-failed`` (a run that a policy started), ``run-deadline`` (either of
-            them that ended at its deadline), ``check-failed`` or ``policy-blocked`` (a policy whose data
-            cannot be looked at).
+            them that ended at its deadline), ``check-failed`` or ``policy-blocked`` (a policy that cannot be
+            acted on); ``test`` of `blut alerts test`.
         at: when, ISO 8601 with time zone.
         run: run id; empty for a policy.
         job: its job, and so its recipe; for a policy, its name.
+        by: who started it: a person on a machine and the command, a policy, a schedule, the UI.
         message: why, in words.
         asset: the asset of a failed check; empty otherwise.
-        check: its name; empty otherwise.
+        check: its name, or those of all checks of the asset that the run failed; empty otherwise.
         tags: those of the run that are Blut's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
-    event: Event
+    event: Event | Literal["test"]
     at: str
     run: str
     job: str
     message: str
+    by: str = ""
     asset: str = ""
     check: str = ""
     tags: dict[str, str] = Field(default_factory=dict)
 
-    @field_validator("job", "message", "asset", "check", mode="before")
+    @field_validator("job", "message", "by", "asset", "check", mode="before")
     @classmethod
     def _harmless(cls, value: object) -> str:
         return variable(value, MESSAGE)

@@ -20,7 +20,7 @@ def main() -> None:
     try:
         import apprise
     except ModuleNotFoundError:
-        sys.exit("apprise is not installed where the daemon runs: pip install 'blut[alerts]'")
+        sys.exit("apprise is not installed beside Blut: pip install 'blut[alerts]'")
     said = Warned()
     logging.getLogger("apprise").addHandler(said)
     # who answers with a redirect names another receiver than the settings do

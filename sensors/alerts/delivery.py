@@ -1,4 +1,6 @@
-"""Delivers an alert once: to a command, to a webhook, or to a service that apprise knows.
+"""Delivers an alert once: to a command, to a webhook, to a file, or to a service that apprise knows.
+
+A command finds a line of JSON on its standard input, and a file gets one more line.
 
 A webhook gets the alert as JSON by POST, with ``Blut-Timestamp`` (seconds since 1970) and
 ``Blut-Signature: v1=HEX``: HMAC-SHA256 over ``timestamp.body`` under the secret in the environment variable
@@ -6,6 +8,8 @@ that the settings name. A receiver should compare in constant time, refuse times
 its clock, and drop an ``id`` that it has had: a delivery may come twice. Redirects are not followed.
 """
 
+import errno
+import fcntl
 import hashlib
 import hmac
 import json
@@ -22,11 +26,12 @@ from pathlib import Path
 
 from blut_resources.containment import ContainmentError, Limits, launch
 from blut_resources.containment.backends.base import LOG
+from blut_resources.files.private import open_file
 from blut_resources.text import one_line, output, variable
 from blut_resources.web_call import call
 from sensors.alerts import by_apprise
 from sensors.alerts.alert import Alert
-from sensors.alerts.settings import Hook
+from sensors.alerts.settings import Hook, masked
 
 SKEW_S = 300
 ANSWER = 1 << 16
@@ -52,10 +57,13 @@ def deliver(hook: Hook, alert: Alert) -> None:
             _run(hook, body)
         elif hook.webhook:
             _post(hook, body)
+        elif hook.file:
+            _append(Path(hook.file).expanduser(), body + b"\n")
         else:
             _tell_service(hook, alert)
     except (OSError, ValueError, HTTPException, ContainmentError) as error:
-        raise NotDelivered(f"hook {hook.name}: {type(error).__name__}: {one_line(error)}") from None
+        said = masked(one_line(error))
+        raise NotDelivered(f"hook {hook.name}: {type(error).__name__}: {said}") from None
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
@@ -67,7 +75,7 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
 def _post(hook: Hook, body: bytes) -> None:
     secret = os.environ.get(hook.secret_env)
     if not secret:
-        raise NotDelivered(f"hook {hook.name}: ${hook.secret_env} is not set where the daemon runs")
+        raise NotDelivered(f"hook {hook.name}: ${hook.secret_env} is not set in this environment")
     timestamp = str(int(time.time()))
     headers = {
         "Content-Type": "application/json",
@@ -86,25 +94,41 @@ def _post(hook: Hook, body: bytes) -> None:
         raise NotDelivered(f"hook {hook.name}: {host}: {one_line(reason)}") from None
 
 
+def _append(path: Path, line: bytes) -> None:
+    """Append a line as a whole or not at all, also after one that somebody left without its end."""
+    descriptor = open_file(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    with os.fdopen(descriptor, "r+b", buffering=0) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        end = file.seek(0, os.SEEK_END)
+        if end and os.pread(descriptor, 1, end - 1) != b"\n":
+            line = b"\n" + line
+        try:
+            if os.write(descriptor, line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        except OSError:
+            os.ftruncate(descriptor, end)
+            raise
+
+
 def _run(hook: Hook, body: bytes) -> None:
     alert = json.loads(body)
-    told = {
-        f"BLUT_ALERT_{name.upper()}": variable(alert[name]) for name in ("event", "run", "job", "message")
-    }
-    _run_with(hook, hook.command, body, told)
+    names = ("event", "run", "job", "message", "by")
+    told = {f"BLUT_ALERT_{name.upper()}": variable(alert[name]) for name in names}
+    _run_with(hook, hook.command, body + b"\n", told)
 
 
 def _tell_service(hook: Hook, alert: Alert) -> None:
     """Let apprise tell it in a process of its own, and read the URL, which may hold secrets, there."""
     url = hook.url or os.environ.get(hook.url_env)
     if not url:
-        raise NotDelivered(f"hook {hook.name}: ${hook.url_env} is not set where the daemon runs")
+        raise NotDelivered(f"hook {hook.name}: ${hook.url_env} is not set in this environment")
     where = f"{alert.asset}: {alert.check}: " if alert.check else ""
     run = f"\nrun {alert.run}" if alert.run else ""
+    by = f"\nby {alert.by}" if alert.by and alert.run else ""
     given = {
         "url": url,
         "title": f"Blut: {alert.event}: {alert.job}",
-        "body": f"{where}{alert.message[:WORDS]}{run}\n{alert.at}",
+        "body": f"{where}{alert.message[:WORDS]}{run}{by}\n{alert.at}",
     }
     _run_with(hook, [sys.executable, "-P", by_apprise.__file__], json.dumps(given).encode(), {})
 
@@ -128,7 +152,7 @@ def _run_with(hook: Hook, command: Sequence[str], given: bytes, told: Mapping[st
         if outcome.kind == "timeout":
             raise NotDelivered(f"hook {hook.name}: no end within {hook.timeout_s:g} s")
         if not outcome.ok:
-            said = output(_end_of(place / LOG).decode(errors="replace")).strip()
+            said = masked(output(_end_of(place / LOG).decode(errors="replace")).strip())
             raise NotDelivered(f"hook {hook.name}: {outcome.describe()}: {said}")
 
 

@@ -19,6 +19,7 @@ class AlertScope(BaseModel):
         jobs: names of jobs.
         assets: asset keys, as users write them.
         checks: ``asset:check``.
+        sources: those of the assets that only look at what the user has.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -26,6 +27,23 @@ class AlertScope(BaseModel):
     jobs: tuple[str, ...] = ()
     assets: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        checks: Iterable[dg.AssetChecksDefinition],
+        jobs: Iterable[str],
+        assets: Iterable[dg.AssetKey],
+        sources: Iterable[dg.AssetKey] = (),
+    ) -> "AlertScope":
+        """Returns the scope of these definitions."""
+        return cls(
+            jobs=tuple(jobs),
+            assets=tuple(key.to_user_string() for key in assets),
+            checks=tuple(key.to_user_string() for check in checks for key in check.check_keys),
+            sources=tuple(key.to_user_string() for key in sources),
+        )
 
     def __or__(self, other: "AlertScope") -> "AlertScope":
         """Returns what is in either."""
@@ -33,6 +51,7 @@ class AlertScope(BaseModel):
             jobs=_both(self.jobs, other.jobs),
             assets=_both(self.assets, other.assets),
             checks=_both(self.checks, other.checks),
+            sources=_both(self.sources, other.sources),
         )
 
     @property

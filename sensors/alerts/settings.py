@@ -1,9 +1,10 @@
-"""Reads the settings of the alert hooks: ``alerts.toml``, which names commands, webhooks and services."""
+"""Reads the settings of the alert hooks: ``alerts.toml``, with commands, webhooks, files and services."""
 
 import re
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,37 +14,54 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from blut_resources.files.documents import DocumentError, read_toml
 from blut_resources.files.named import base_directory, path_variable
 from blut_resources.files.private import NotBelieved, open_believed
-from blut_resources.text import one_line
+from blut_resources.files.toml_places import place
+from blut_resources.text import meant, one_line
 from sensors.alerts.alert import EVENTS, Event
 
 SETTINGS = "BLUT_ALERTS"
 SETTINGS_BYTES = 1 << 20
+WAYS = ("command", "webhook", "file", "url", "url_env")
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://[^\s'\"]+")
 
 
 class AlertSettingsError(ValueError):
-    """Says that the settings cannot be used; the message names file, field, value and remedy."""
+    """Says that the settings cannot be used; the message names file, line, field, value and remedy."""
+
+
+def masked(text: str) -> str:
+    """Returns a text in which of every URL only the service is left: the rest may be a token."""
+    return _URL.sub(r"\1://***", text)
 
 
 class Hook(BaseModel):
-    """Says whom to tell, of what, and how: by a command, a webhook, or a service that apprise knows."""
+    """Says whom to tell, of what, and how: by a command, webhook, file, or a service that apprise knows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1, max_length=64)
     on: tuple[Event, ...] = Field(EVENTS, min_length=1)
+    recipes: tuple[str, ...] = Field(
+        (), description="only of these recipes, jobs or policies; of all if empty"
+    )
+    not_recipes: tuple[str, ...] = Field((), description="of none of these")
     command: tuple[str, ...] = Field((), description="program and arguments; the alert is its standard input")
     webhook: str = Field("", description="http(s) URL")
     secret_env: str = Field("", description="name of the environment variable with the secret of the webhook")
+    file: str = Field("", description="absolute path, to which a line of JSON is appended")
     url: str = Field("", description="URL of a service, as apprise writes it")
     url_env: str = Field("", description="name of the environment variable with that URL, if it is a secret")
     timeout_s: float = Field(10.0, gt=0, le=30)
 
     @model_validator(mode="after")
     def _one_way(self) -> "Hook":
-        ways = [name for name in ("command", "webhook", "url", "url_env") if getattr(self, name)]
+        ways = [name for name in WAYS if getattr(self, name)]
         if len(ways) != 1:
             found = " and ".join(ways) or "none"
-            raise ValueError(f"give one of command, webhook, url, url_env, not {found}")
+            raise ValueError(f"give one of {', '.join(WAYS)}, not {found}")
+        if self.file and not Path(self.file).expanduser().is_absolute():
+            raise ValueError(
+                "file must be an absolute path: the daemon and commands work in other directories"
+            )
         if self.url and not re.match(r"[a-z][a-z0-9]*://.", self.url):
             raise ValueError("url must begin with a service, such as ntfy:// or slack://; see apprise's list")
         if self.webhook and urllib.parse.urlsplit(self.webhook).scheme not in ("http", "https"):
@@ -53,6 +71,21 @@ class Hook(BaseModel):
         if self.webhook and not self.secret_env:
             raise ValueError("a webhook needs secret_env, the NAME of the variable that holds its secret")
         return self
+
+    def concerns(self, job: str) -> bool:
+        """Says whether this hook is told of a job, a recipe or a policy of that name."""
+        return job not in self.not_recipes and (not self.recipes or job in self.recipes)
+
+    @property
+    def way(self) -> str:
+        """Returns in words how it is told, without what may be a secret."""
+        if self.command:
+            return f"command {self.command[0]}"
+        if self.webhook:
+            return f"webhook {masked(self.webhook)}"
+        if self.file:
+            return f"file {self.file}"
+        return f"url_env ${self.url_env}" if self.url_env else f"url {masked(self.url)}"
 
 
 class AlertSettings(BaseModel):
@@ -77,47 +110,83 @@ def settings_path() -> Path:
 
 
 def usable(path: Path) -> tuple[AlertSettings, list[str]]:
-    """Returns the settings with the hooks that can be used, and what is wrong with the others:
-    one does not silence the rest.
+    """Returns the settings with the hooks that can be used, and what is wrong with the rest, a line each:
+    one hook does not silence the others.
 
     Without the file, nobody is told anything.
 
     Raises:
         AlertSettingsError: it is malformed, or others can write it: its commands would be theirs.
     """
-    document = _document(path)
+    text, document = _document(path)
+    problems = [_unknown(path, text, document, (), name) for name in document if name not in _TOP]
     with suppress(ValidationError):
-        return AlertSettings.model_validate(document), []
-    said, hooks, problems = document.get("hook"), {}, []
-    all_runs = document.get("all_runs") is True
-    for number, one in enumerate(said if isinstance(said, list) else [said]):
+        return AlertSettings.model_validate({k: v for k, v in document.items() if k in _TOP}), problems
+    if "all_runs" in document and not isinstance(document["all_runs"], bool):
+        where = place(path, text, ["all_runs"])
+        problems.append(f"{where}: all_runs = {document['all_runs']!r}: give true or false")
+    hooks, wrong = _hooks(path, text, document.get("hook", []))
+    return AlertSettings(hook=hooks, all_runs=document.get("all_runs") is True), [*problems, *wrong]
+
+
+def _hooks(path: Path, text: str, said: Any) -> tuple[tuple[Hook, ...], list[str]]:
+    if not isinstance(said, list):
+        where = place(path, text, ["hook"])
+        return (), [f"{where}: hook = {_shown(said)}: write [[hook]], a table for each hook"]
+    hooks: dict[str, Hook] = {}
+    problems: list[str] = []
+    for number, one in enumerate(said):
         try:
             hook = Hook.model_validate(one)
-            hooks.setdefault(hook.name, hook)
         except ValidationError as error:
-            problems.append(f"{path}: {_explained(error, f'hook.{number}')}")
-    left = AlertSettings(hook=tuple(hooks.values()), all_runs=all_runs)
-    return left, problems or [f"{path}: two hooks have the same name, or an unknown key"]
+            problems += [_explained(path, text, number, one, problem) for problem in error.errors()]
+            continue
+        if hook.name in hooks:
+            where = place(path, text, ["hook", number, "name"])
+            problems.append(
+                f"{where}: hook.{number}.name = {hook.name!r}: the name of another hook before it"
+            )
+        hooks.setdefault(hook.name, hook)
+    return tuple(hooks.values()), problems
 
 
-def _document(path: Path) -> dict[str, Any]:
+_TOP = tuple(AlertSettings.model_fields)
+
+
+def _document(path: Path) -> tuple[str, dict[str, Any]]:
     try:
         with open_believed(path, f"chmod 600 {path}, or write one of your own") as file:
-            return read_toml(file.read(SETTINGS_BYTES + 1), str(path), SETTINGS_BYTES)
+            data = file.read(SETTINGS_BYTES + 1)
+            document = read_toml(data, str(path), SETTINGS_BYTES)
+            return data.decode("utf-8-sig"), document
     except FileNotFoundError:
-        return {}
+        return "", {}
     except NotBelieved as error:
         raise AlertSettingsError(str(error)) from None
     except (OSError, DocumentError) as error:
         raise AlertSettingsError(f"{error}; correct it or delete it") from None
 
 
-def _explained(error: ValidationError, hook: str) -> str:
-    return "; ".join(_explain(problem, hook) for problem in error.errors())
+def _unknown(path: Path, text: str, values: Mapping[str, Any], keys: tuple[str | int, ...], name: str) -> str:
+    known = Hook.model_fields if keys else _TOP
+    where = ".".join(map(str, (*keys, name)))
+    value = f" = {_shown(values[name])}" if isinstance(values.get(name), str | int | float) else ""
+    return (
+        f"{place(path, text, [*keys, name])}: {one_line(where, 100)}{value}: no such key{meant(name, known)};"
+        f" there are {', '.join(known)}"
+    )
 
 
-def _explain(problem: Any, hook: str) -> str:
-    where = ".".join([hook, *map(str, problem["loc"])])
+def _explained(path: Path, text: str, number: int, hook: Any, problem: Any) -> str:
+    keys, loc = ("hook", number), problem["loc"]
+    if problem["type"] == "extra_forbidden":
+        return _unknown(path, text, hook, keys, str(loc[0]))
     value = problem["input"]
-    said = f" = {one_line(repr(value), 200)}" if isinstance(value, str | int | float) else ""
-    return f"{where}{said}: {problem['msg'].removeprefix('Value error, ')}"
+    said = f" = {_shown(value)}" if isinstance(value, str | int | float) else ""
+    where = ".".join(map(str, (*keys, *loc)))
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{place(path, text, [*keys, *loc])}: {where}{said}: {message}"
+
+
+def _shown(value: Any) -> str:
+    return one_line(masked(repr(value)), 200)

@@ -17,6 +17,7 @@ DAY = dt.timedelta(days=1)
 OFF = "off: `blut policy enable` turns it on"
 NO_RECIPE = 'enabled, but there is no recipe: fill in the line recipe = "NAME"'
 UNSEEN = "the data cannot be looked at"
+BLOCKED = "cannot be acted on"
 
 ENDED = {"cancelled": "was cancelled", "deadline": "ended at its deadline"}
 Outcome = Literal["running", "success", "refused", "failure", "cancelled", "deadline"]

@@ -115,7 +115,7 @@ def test_each_settings_file_is_accepted(block: Block, tmp_path: Path) -> None:
     (tmp_path / "file.toml").write_text(block.text)
     if "[[hook]]" in block.text:
         settings, problems = usable(tmp_path / "file.toml")
-        assert [hook.name for hook in settings.hook] == ["desk", "team", "phone"] and not problems
+        assert [hook.name for hook in settings.hook] == ["desk", "log", "team", "phone"] and not problems
     elif "enabled" in block.text:
         policies = parse(block.text, tmp_path / "file.toml")
         assert all(RECIPES[policy.recipe].parse(policy.args) for policy in policies.values())

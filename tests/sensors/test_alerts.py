@@ -21,9 +21,11 @@ import dagster as dg
 import pytest
 
 from blut_resources.instance.instance import open_instance
-from sensors.alerts import sensor as sensor_module
+from sensors.alerts import telling
+from sensors.alerts.alert import Alert
 from sensors.alerts.by_apprise import harmless
 from sensors.alerts.delivery import NotDelivered, deliver
+from sensors.alerts.scope import AlertScope
 from sensors.alerts.sensor import alerts_sensor
 from sensors.alerts.settings import AlertSettingsError, Hook, usable
 from sensors.policy.decide import Data, History, weigh
@@ -118,11 +120,12 @@ class Daemon:
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
         self.instance, self.cursor = instance, None
-        self.sensor = alerts_sensor(
-            [gate, advice], ["weekly"], [judged.key, broken.key, stopped.key, late.key]
-        )
+        assets = [judged.key, broken.key, stopped.key, late.key]
+        self.sensor = alerts_sensor(AlertScope.of([gate, advice], ["weekly"], assets))
 
     def tick(self) -> str:
+        if self.cursor is not None:  # it is kept, for who begins without a state of hooks
+            keep(self.instance, "blut_alerts", "blut", cursor=self.cursor)
         context = dg.build_sensor_context(instance=self.instance, cursor=self.cursor)
         result: Any = self.sensor(context)
         self.cursor = result.cursor
@@ -220,18 +223,20 @@ def test_a_run_that_somebody_ended_is_told_to_nobody(daemon: Daemon, home: Path,
 def test_a_hook_that_fails_is_tried_again_and_named_without_its_url(
     daemon: Daemon, home: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sensor_module, "FIRST_WAIT_S", 0.0)
+    monkeypatch.setattr(telling, "FIRST_WAIT_S", 0.0)
     write(home, receiver.url, on='on = ["run-failed"]')
     daemon.tick()
     receiver.answers = [500, 302]
     fail(daemon.instance)
     assert daemon.tick().startswith("1 to tell, 1 still owed")
     assert "not-to-be-logged" not in str(daemon.cursor)
-    before = daemon.cursor
+    kept = home / "alerts" / "state.json"
     assert "1 still owed" in daemon.tick()
+    before = kept.read_text()
+    assert "not-to-be-logged" not in before
     assert "0 still owed" in daemon.tick()
     assert len(receiver.alerts) == 1
-    daemon.cursor = before  # the daemon died between the delivery and the note about it
+    kept.write_text(before)  # the daemon died between the delivery and the note about it
     daemon.tick()
     assert receiver.alerts[0] == receiver.alerts[1], "told twice, with the id to know it by"
 
@@ -253,7 +258,7 @@ def test_a_command_gets_the_alert_and_its_failure_is_named(tmp_path: Path) -> No
     code = "import os, sys; open(sys.argv[1], 'w').write(sys.stdin.read() + os.environ['BLUT_ALERT_EVENT'])"
     out = tmp_path / "told"
     deliver(Hook(name="mail", command=(sys.executable, "-c", code, str(out))), _alert())
-    assert out.read_text() == _alert().model_dump_json() + "run-failed"
+    assert out.read_text() == _alert().model_dump_json() + "\nrun-failed"
     with pytest.raises(NotDelivered, match="hook mail: exit status 3: full"):
         deliver(
             Hook(name="mail", command=(sys.executable, "-c", "print('full'); raise SystemExit(3)")), _alert()
@@ -265,11 +270,23 @@ def test_a_command_gets_the_alert_and_its_failure_is_named(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('[[hook]]\nname = "a"', "hook.0: give one of command, webhook, url, url_env, not none"),
+        ('[[hook]]\nname = "a"', ":1: hook.0: give one of command, webhook, file, url, url_env, not none"),
         ('[[hook]]\nname = "a"\nwebhook = "https://x"', "needs secret_env"),
-        ('[[hook]]\nname = "a"\ncommand = ["x"]\nsecret = "s"', "hook.0.secret = 's': Extra inputs"),
+        ('[[hook]]\nname = "a"\ncommand = ["x"]\nsecret = "s"', ":4: hook.0.secret = 's': no such key"),
         ('[[hook]]\nname = "a"\ncommand = ["x"]\non = ["everything"]', "hook.0.on.0 = 'everything'"),
         ("[[hook", "alerts.toml"),
+        ('[[hok]]\nname = "a"', ":1: hok: no such key (did you mean 'hook'?); there are hook, all_runs"),
+        ("all_rons = true", ":1: all_rons = True: no such key (did you mean 'all_runs'?)"),
+        ('[hook]\nname = "a"', ":1: hook = {'name': 'a'}: write [[hook]], a table for each"),
+        (
+            '[[hook]]\nname = "a"\nwebhok = "https://x/s3cret"',
+            ":3: hook.0.webhok = 'https://***': no such key",
+        ),
+        ('[[hook]]\nname = "a"\nfile = "told"', ":1: hook.0: file must be an absolute path"),
+        (
+            '[[hook]]\nname = "a"\ntimeout_s = "x"',
+            ":3: hook.0.timeout_s = 'x': Input should be a valid number",
+        ),
     ],
 )
 def test_malformed_settings_name_file_field_and_value(tmp_path: Path, text: str, words: str) -> None:
@@ -282,10 +299,8 @@ def test_malformed_settings_name_file_field_and_value(tmp_path: Path, text: str,
     assert any(words in problem and str(path) in problem for problem in problems)
 
 
-def _alert() -> sensor_module.Alert:
-    return sensor_module.Alert(
-        id="x", event="run-failed", at="2026-05-01T00:00:00+00:00", run="r", job="j", message="m"
-    )
+def _alert() -> Alert:
+    return Alert(id="x", event="run-failed", at="2026-05-01T00:00:00+00:00", run="r", job="j", message="m")
 
 
 def test_a_hook_has_one_deadline_and_leaves_nobody_behind(tmp_path: Path) -> None:

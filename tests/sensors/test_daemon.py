@@ -17,6 +17,7 @@ from tests.sensors.test_turns import fail
 pytestmark = pytest.mark.heavy
 LOCATION = """
 import dagster as dg
+from sensors.alerts.scope import AlertScope
 from sensors.alerts.sensor import alerts_sensor
 from sensors.reaper import reaper
 
@@ -24,7 +25,8 @@ from sensors.reaper import reaper
 def alerts(context):
     return dg.SkipReason("of somebody else")
 
-defs = dg.Definitions(sensors=[reaper, alerts_sensor([], ["weekly"], []), *([alerts] if MINE else [])])
+told = alerts_sensor(AlertScope.of([], ["weekly"], []))
+defs = dg.Definitions(sensors=[reaper, told, *([alerts] if MINE else [])])
 """
 
 
@@ -35,7 +37,7 @@ def test_one_of_them_goes_on_where_the_older_version_was_and_tells_once(home: Pa
         f"- python_file: {{relative_path: of_{name}.py, location_name: {name}}}" for name in ("blut", "ml")
     ]
     (home / "workspace.yaml").write_text("\n".join(["load_from:", *files]))
-    code = "import sys; open(sys.argv[1], 'a').write(sys.stdin.read() + chr(10))"
+    code = "import sys; open(sys.argv[1], 'a').write(sys.stdin.read())"
     command = json.dumps([sys.executable, "-c", code, str(home / "told")])
     (home / "alerts.toml").write_text(f'[[hook]]\nname = "team"\ncommand = {command}\n')
     with dg.DagsterInstance.get() as instance:

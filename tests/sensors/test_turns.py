@@ -11,6 +11,7 @@ import pytest
 
 from blut_assets.recipes import Recipe
 from blut_resources.instance.instance import open_instance
+from sensors.alerts.scope import AlertScope
 from sensors.alerts.sensor import alerts_sensor
 from sensors.housekeeping.sensor import housekeeping
 from sensors.policy.fields import Policy
@@ -64,7 +65,7 @@ def test_another_goes_on_when_the_first_is_off_or_gone(instance: dg.DagsterInsta
 @pytest.fixture
 def told(home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """What a command has been told, a line for each alert."""
-    lines, code = home / "told", "import sys; open(sys.argv[1], 'a').write(sys.stdin.read() + chr(10))"
+    lines, code = home / "told", "import sys; open(sys.argv[1], 'a').write(sys.stdin.read())"
     settings = home / "alerts.toml"
     command = json.dumps([sys.executable, "-c", code, str(lines)])
     settings.write_text(f'[[hook]]\nname = "team"\ncommand = {command}\n')
@@ -92,7 +93,10 @@ def fail(instance: dg.DagsterInstance, name: str, location: str = "") -> str:
 def test_of_two_locations_one_tells_what_concerns_either_and_the_next_goes_on_where_it_was(
     instance: dg.DagsterInstance, told: Any
 ) -> None:
-    first, second = alerts_sensor([], ["weekly"], []), alerts_sensor([], ["monthly"], [model.key])
+    first, second = (
+        alerts_sensor(AlertScope.of([], ["weekly"], [])),
+        alerts_sensor(AlertScope.of([], ["monthly"], [model.key])),
+    )
     tick(instance, first, "blut", 100.0)
     tick(instance, second, "ml", 101.0)
     run, other = fail(instance, "weekly"), fail(instance, "monthly", "ml")
@@ -109,7 +113,7 @@ def test_of_two_locations_one_tells_what_concerns_either_and_the_next_goes_on_wh
 def test_runs_of_others_are_told_of_only_if_that_is_wanted(
     instance: dg.DagsterInstance, told: Any, home: Path
 ) -> None:
-    sensor = alerts_sensor([], ["weekly"], [model.key])
+    sensor = alerts_sensor(AlertScope.of([], ["weekly"], [model.key]))
     tick(instance, sensor, "blut", 100.0)
     fail(instance, "etl"), fail(instance, "etl", "blut"), fail(instance, "weekly", "theirs")
     run = fail(instance, "weekly", "blut")
@@ -128,10 +132,10 @@ def test_what_an_older_version_has_told_is_not_told_again(instance: dg.DagsterIn
     after = fail(instance, "weekly")
     keep(instance, "reaper", "blut", switch="DECLARED_IN_CODE")
     keep(instance, "alerts", "blut", cursor=json.dumps({**json.loads(OLD), "runs": failure.storage_id}))
-    tick(instance, alerts_sensor([], ["weekly"], []), "blut", 100.0)
+    tick(instance, alerts_sensor(AlertScope.of([], ["weekly"], [])), "blut", 100.0)
     assert told() == [after], "not of the run before"
     tick(instance, reaper, "blut", 101.0)
-    tick(instance, alerts_sensor([], ["weekly"], []), "blut", 130.0, seen=100.0)
+    tick(instance, alerts_sensor(AlertScope.of([], ["weekly"], [])), "blut", 130.0, seen=100.0)
     assert told() == [after]
     assert set(kept(instance)) == {("blut_alerts", "blut"), ("blut_reaper", "blut")}
 
@@ -142,7 +146,7 @@ def test_a_sensor_that_was_switched_off_stays_so_from_its_first_tick_on(
     keep(instance, "reaper", "blut", switch="STOPPED")
     keep(instance, "alerts", "blut", cursor=OLD, switch="STOPPED")
     fail(instance, "weekly")
-    said, cursor = tick(instance, alerts_sensor([], ["weekly"], []), "blut", 100.0)
+    said, cursor = tick(instance, alerts_sensor(AlertScope.of([], ["weekly"], [])), "blut", 100.0)
     assert said == "switched off, as it was under its old name"
     assert kept(instance)["blut_alerts", "blut"] == ("STOPPED", cursor)
     assert json.loads(cursor)["since"] == 1.0, "what was to be told is told once it is on again"

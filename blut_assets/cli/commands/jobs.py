@@ -34,14 +34,14 @@ def jobs(
     """
     import dagster as dg
 
+    from blut_assets.cli.run.alerting import reap_and_tell
     from blut_assets.recipes.recipe import RECIPE_TAG
-    from blut_resources.alive import reap_dead_runs
     from blut_resources.instance.instance import open_instance
 
     states = [dg.DagsterRunStatus[name] for name in WORKING] if working else []
     chosen = dg.RunsFilter(statuses=states, tags={RECIPE_TAG: recipe} if recipe else {})
     with open_instance(write=False) as instance:
-        reap_dead_runs(instance)
+        reap_and_tell(instance)
         rows = [_row(instance, record) for record in instance.get_run_records(chosen, limit=limit)]
     if not as_json:
         rows = [_shown(row) for row in rows]

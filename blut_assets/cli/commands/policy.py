@@ -23,11 +23,13 @@ from blut_assets.terminal.output import AsJson, failed, print_json, wrong
 from sensors.policy.clock import span
 from sensors.policy.decide import NO_RECIPE, Run
 from sensors.policy.fields import TRIGGERS, Policy
-from sensors.policy.file import ONLY, VARIABLE, PolicyError, edit, policy_path, read
+from sensors.policy.file import ONLY, VARIABLE, PolicyError, PolicyFile, edit, policy_path, read
 from sensors.policy.forecast import how_often, next_start, outside, remarks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    import dagster as dg
 
     from blut_assets.recipes import Recipe
     from sensors.retraining import Retraining
@@ -158,8 +160,7 @@ def auto(tag: Tag = None) -> None:
         try:
             with open_instance() as instance:
                 reap_dead_runs(instance)
-                file = read(policy_path())
-                found = evaluated(instance, file)
+                file, found = _decided(instance)
             tell_notes(file)
             report(found)
             status = int(any(getattr(one.decision, "blocked", False) for one in found))
@@ -171,6 +172,22 @@ def auto(tag: Tag = None) -> None:
         finally:
             release(lock)
     raise typer.Exit(status)
+
+
+def _decided(instance: "dg.DagsterInstance") -> "tuple[PolicyFile, list[Retraining]]":
+    """Returns the file and what every policy wants; the hooks are told of those that nobody can act on."""
+    from blut_assets.cli.run.alerting import tell_hooks
+    from sensors.retraining import FILE, blocked_reason, refusal
+
+    try:
+        file = read(policy_path())
+        found = evaluated(instance, file)
+    except PolicyError as error:
+        tell_hooks(instance, {FILE: refusal(error)})
+        raise
+    blocked = {one.policy: blocked_reason(one) for one in found}
+    tell_hooks(instance, {name: reason for name, reason in blocked.items() if reason})
+    return file, found
 
 
 def _retrain(one: "Retraining", tags: "Mapping[str, str]") -> int:

@@ -53,15 +53,15 @@ def results(
 
 
 def _show_newest(as_json: bool) -> None:
+    from blut_assets.cli.run.alerting import reap_and_tell
     from blut_assets.definitions import discovered
     from blut_assets.history.newest import newest
     from blut_assets.terminal.output import listing, numbers
-    from blut_resources.alive import reap_dead_runs
     from blut_resources.instance.instance import open_instance
 
     recipes = [recipe for cookbook in discovered.cookbooks for recipe in cookbook.recipes]
     with open_instance(write=False) as instance:
-        reap_dead_runs(instance)
+        reap_and_tell(instance)
         found = newest(instance, recipes)
     if as_json:
         print_json([one.as_dict() for one in found])

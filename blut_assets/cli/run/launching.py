@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 
+from blut_assets.cli.run.alerting import alerted
 from blut_assets.cli.run.arguments import refuse_lacking
 from blut_assets.cli.run.partitions import LATE
 from blut_assets.cli.run.progress import Progress
@@ -67,6 +68,7 @@ def run_recipe(
     return execute(job, ran, recipe, configs, tags, **how)
 
 
+@alerted()
 def execute(
     job: dg.JobDefinition,
     run_config: Mapping[str, Any],

@@ -4,10 +4,11 @@ from typing import Any
 
 import dagster as dg
 
+from blut_assets.cli.run.alerting import reap_and_tell
 from blut_assets.recipes.recipe import RECIPE_TAG
 from blut_assets.stages import reuse
 from blut_assets.terminal.output import wrong
-from blut_resources.alive import NoSuchRun, find_run, reap_dead_runs
+from blut_resources.alive import NoSuchRun, find_run
 from blut_resources.instance.instance import home_of
 from blut_resources.runs.epochs import epochs
 from blut_resources.runs.epochs import newest_epoch as newest_in
@@ -18,7 +19,7 @@ def run_named(instance: dg.DagsterInstance, prefix: str) -> dg.DagsterRun:
     """Returns the run whose id begins so, after those that died were marked;
     else ends the command with status 2.
     """
-    reap_dead_runs(instance)
+    reap_and_tell(instance)
     try:
         return find_run(instance, prefix)
     except NoSuchRun as error:
