@@ -7,13 +7,16 @@ from typing import Any
 SAID = frozenset({"description", "title", "examples"})
 """Words of a pydantic ``Field`` that change no value."""
 
+LEASED = frozenset({"cpus", "network", "disk"})
+"""Words of a ``Footprint`` that change no result. Its others count: results that exist are known by them."""
+
 
 def meaningful(data: bytes, path: str) -> ast.Module:
     """Returns the tree of a module without strings that stand alone,
     blocks for a type checker, and annotations.
 
     In the body of a class an annotation stays: there it is a type, a bound, a ``ClassVar``. The description
-    of a pydantic field goes. A module that reads ``__doc__`` keeps its strings.
+    of a pydantic field goes, and what an asset leases. A module that reads ``__doc__`` keeps its strings.
 
     Raises:
         SyntaxError: if it is none.
@@ -52,6 +55,8 @@ def _inside(stmt: ast.stmt, in_class: bool, documented: bool) -> ast.stmt:
         typed = any(_word(decorator) == "register" for decorator in stmt.decorator_list)
         for argument in _arguments(stmt.args) if not typed else ():
             argument.annotation = None
+        for decorator in stmt.decorator_list:
+            _drop_leased(decorator)
         in_class = False
     elif isinstance(stmt, ast.ClassDef):
         in_class = True
@@ -69,6 +74,18 @@ def _drop_said(stmt: ast.Assign | ast.AnnAssign) -> None:
     for call in (node for part in parts if part for node in ast.walk(part)):
         if isinstance(call, ast.Call) and _word(call.func) == "Field":
             call.keywords = [k for k in call.keywords if k.arg not in SAID or not _is_string(k.value)]
+
+
+def _drop_leased(decorator: ast.expr) -> None:
+    """Take what is leased out of the footprint of an asset, which other functions may refer to."""
+    if not isinstance(decorator, ast.Call):
+        return
+    for keyword in [*decorator.keywords]:
+        call = keyword.value
+        if keyword.arg == "footprint" and isinstance(call, ast.Call) and _word(call.func) == "Footprint":
+            call.keywords = [one for one in call.keywords if one.arg not in LEASED]
+            if not (call.keywords or call.args):
+                decorator.keywords.remove(keyword)
 
 
 def _arguments(args: ast.arguments) -> list[ast.arg]:

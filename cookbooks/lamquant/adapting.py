@@ -1,6 +1,6 @@
 """Joins a codec and a controller into one that spends bits where the controller sees what matters."""
 
-from blut_assets.stages import Stage, Steps, stage_asset
+from blut_assets.stages import Footprint, Stage, Steps, stage_asset
 from cookbooks.lamquant.artifacts.corpus import LmaCorpus
 from cookbooks.lamquant.artifacts.labels import SnnLabels
 from cookbooks.lamquant.artifacts.pipeline import AdaptiveCodec
@@ -18,6 +18,7 @@ PIPELINE_CHOOSE = "cookbooks.lamquant.payload.pipeline_choose"
     payloads=[PIPELINE_CHOOSE],
     headline=["model", "val_rate_advantage", "val_critical_prdn", "val_critical_share"],
     kinds={"safetensors"},
+    footprint=Footprint(cpus=1),
 )
 def adaptive_codec(
     stage: Stage,

@@ -52,6 +52,7 @@ def _sides(out: Path) -> Mapping[str, Any]:
     show=_sides,
     headline=["n_patients_with_critical", "n_critical_events", "critical_s"],
     kinds={"numpy"},
+    footprint=Footprint(cpus=1),
 )
 def activity_labels(
     stage: Stage,

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from blut_assets.stages import Stage, Steps, none_refused, stage_asset
+from blut_assets.stages import Footprint, Stage, Steps, none_refused, stage_asset
 from blut_assets.stages.notices import HELD
 from cookbooks.lamquant.artifacts.corpus import (
     LmaCorpus,
@@ -42,6 +42,7 @@ def corpus_inputs(stage: Stage, lma_corpus: LmaCorpus) -> dict[str, Path]:
     headline=["n_archives", "n_refused", "compression_ratio"],
     notices=[none_refused("recordings_refused", "recordings", "n_refused", "corpus.json"), HELD],
     kinds={"lma"},
+    footprint=Footprint(cpus="workers", disk=1),
 )
 def lma_corpus(stage: Stage, recordings: Recordings, config: LmaCorpusConfig) -> Steps[LmaCorpus]:
     """One LMA1 archive per recording, lossless: it decodes to the EDF's integers bit by bit.
@@ -90,6 +91,7 @@ def lma_corpus(stage: Stage, recordings: Recordings, config: LmaCorpusConfig) ->
     headline=["n_train_subjects", "n_val_subjects", "n_test_subjects"],
     notices=[ENOUGH_SUBJECTS],
     kinds={"json"},
+    footprint=Footprint(cpus=1),
 )
 def split_manifest(
     stage: Stage, lma_corpus: LmaCorpus, split_request: SplitRequest, config: SplitManifestConfig
@@ -114,6 +116,7 @@ def split_manifest(
     payloads=[WINDOWS_BUILD],
     headline=["n_train", "n_val"],
     kinds={"numpy"},
+    footprint=Footprint(cpus=1, disk=1),
 )
 def training_windows(
     stage: Stage, lma_corpus: LmaCorpus, split_manifest: SplitManifest, config: TrainingWindowsConfig

@@ -47,6 +47,7 @@ def hardened_checkpoint(
     data=[SOURCES],
     headline=["target", "flash_bytes", "ram_bytes", "bit_exact"],
     kinds={"c"},
+    footprint=Footprint(cpus=1),
 )
 def firmware_bundle(
     stage: Stage,

@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from blut_assets.stages import Stage, StageConfig, Steps, stage_asset
+from blut_assets.stages import Footprint, Stage, StageConfig, Steps, stage_asset
 from blut_assets.stages.spec import spec_of
 from blut_resources.files.digest import digest_bytes
 from blut_resources.store.artifacts import ArtifactStore, write_atomic
@@ -111,6 +111,7 @@ def _record(**values: Any) -> dg.TableRecord:
     show=tables,
     headline=["n_annotated", "n_unannotated", "n_refused", "n_events"],
     kinds={"json"},
+    footprint=Footprint(cpus=1),
 )
 def annotations(
     stage: Stage,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from blut_assets.stages import NotYet, Stage, Steps, stage_asset
+from blut_assets.stages import Footprint, NotYet, Stage, Steps, stage_asset
 from blut_resources.store.artifacts import StoreError, write_atomic
 from blut_resources.store.references import Referenced
 from cookbooks.lamquant.annotations.vocabulary import parse_vocabulary, read_vocabulary, vocabulary_path
@@ -42,6 +42,7 @@ SHIPPED_REGISTRY = Path(__file__).parent / "configs" / "pccp_registry.yaml"
     source=True,
     headline=["n_files", "n_passed_over"],
     kinds={"edf", "lma"},
+    footprint=Footprint(cpus=1, network=1),
 )
 def recordings(stage: Stage, config: RecordingsConfig) -> Steps[Recordings]:
     """EDF/BDF recordings and archives in directories, digested file by file.

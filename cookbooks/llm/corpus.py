@@ -5,7 +5,7 @@ import json
 import dagster as dg
 
 from blut_assets.artifacts import Artifact
-from blut_assets.stages import Stage, Steps, none_refused, stage_asset
+from blut_assets.stages import Footprint, Stage, Steps, none_refused, stage_asset
 from cookbooks.llm.artifacts import (
     DatasetJsonl,
     DatasetSplit,
@@ -37,6 +37,7 @@ SHOWN = 50
     headline=["n_examples", "n_dropped", "n_duplicates", "n_learned_tokens"],
     notices=[none_refused("examples_refused", "examples", "n_dropped", "report.json")],
     kinds={"json"},
+    footprint=Footprint(cpus=1, disk=1),
 )
 def sft_dataset(
     stage: Stage, examples: ExamplesFile, base_model: HfModel, config: SftDatasetConfig
@@ -57,6 +58,7 @@ def sft_dataset(
     headline=["n_pairs", "n_dropped", "n_duplicates"],
     notices=[none_refused("pairs_refused", "pairs", "n_dropped", "report.json")],
     kinds={"json"},
+    footprint=Footprint(cpus=1, disk=1),
 )
 def preference_dataset(
     stage: Stage, preferences: ExamplesFile, base_model: HfModel, config: PreferenceDatasetConfig
@@ -94,6 +96,7 @@ def normalise(stage: Stage, rows: str, source: ExamplesFile, reads: Artifact, co
     payloads=[DATASET_SPLIT],
     headline=["n_train", "n_eval", "n_groups"],
     kinds={"json"},
+    footprint=Footprint(cpus=1),
 )
 def sft_split(stage: Stage, sft_dataset: DatasetJsonl, config: SftSplitConfig) -> Steps[DatasetSplit]:
     """What is trained on and what is held out; rows that say the same are never parted."""
@@ -109,6 +112,7 @@ def sft_split(stage: Stage, sft_dataset: DatasetJsonl, config: SftSplitConfig) -
     payloads=[DATASET_SPLIT],
     headline=["n_train", "n_eval", "n_groups"],
     kinds={"json"},
+    footprint=Footprint(cpus=1),
 )
 def preference_split(
     stage: Stage, preference_dataset: PreferenceJsonl, config: PreferenceSplitConfig

@@ -44,6 +44,7 @@ def looked_at_with(
     payloads=[GGUF_PREFLIGHT],
     headline=["architecture", "pre_tokenizer"],
     kinds={"gguf"},
+    footprint=Footprint(cpus=1, network=1),
 )
 def gguf_preflight(stage: Stage, base_model: HfModel, config: GgufPreflightConfig) -> Steps[GgufPreflight]:
     """Whether a training of this model can end in a GGUF: found out before it, not after.
@@ -172,6 +173,7 @@ def merged_asset(prefix: str) -> dg.AssetsDefinition:
         payloads=[WEIGHTS_MERGE],
         headline=["name", "n_params"],
         kinds={"huggingface"},
+        footprint=Footprint(disk=1),
     )(merged)
 
 
@@ -192,7 +194,7 @@ def gguf_asset(prefix: str, split: str | None = None) -> dg.AssetsDefinition:
         payloads=[GGUF_CONVERT, GGUF_VERIFY],
         headline=["quant", "n_bytes", "kl", "top1_agreement", "faithful"],
         kinds={"gguf"},
-        footprint=Footprint(gpus="any"),
+        footprint=Footprint(gpus="any", disk=1),
         show=sample_chat,
         distributions=DISTRIBUTIONS,
     )(gguf)

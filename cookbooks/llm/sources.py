@@ -5,7 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from blut_assets.stages import NotYet, Stage, Steps, stage_asset
+from blut_assets.stages import Footprint, NotYet, Stage, Steps, stage_asset
 from blut_resources.payload_kit.cache import MARKER
 from blut_resources.payload_kit.pinned import BuildError
 from blut_resources.payload_kit.refuse import Refused
@@ -68,6 +68,7 @@ def preferences(stage: Stage, config: PreferencesConfig) -> ExamplesFile:
     source=True,
     headline=["name", "n_params"],
     kinds={"huggingface"},
+    footprint=Footprint(cpus=1, network=1),
 )
 def base_model(stage: Stage, config: BaseModelConfig) -> Steps[HfModel]:
     """The model to start from, in a directory that stays where it is; weights are safetensors only."""
@@ -81,6 +82,7 @@ def base_model(stage: Stage, config: BaseModelConfig) -> Steps[HfModel]:
     source=True,
     headline=["name", "n_params"],
     kinds={"huggingface"},
+    footprint=Footprint(cpus=1, network=1),
 )
 def teacher_model(stage: Stage, config: TeacherModelConfig) -> Steps[HfModel]:
     """The model to learn from, as `base_model`."""

@@ -40,6 +40,7 @@ PART = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
     source=True,
     headline=["names"],
     kinds={"huggingface", "gguf"},
+    footprint=Footprint(cpus=1, network=1),
 )
 def evaluated_models(stage: Stage, config: EvaluatedModelsConfig) -> Steps[ModelSet]:
     """The models that are scored side by side: any of a base, a tuned and a quantised one."""
@@ -100,6 +101,7 @@ def _models(stage: Stage, models: ModelSet) -> dict[str, Scored]:
     payloads=[TOKENIZER_TAKE],
     headline=["taken_from", "vocab", "chat_template"],
     kinds={"json"},
+    footprint=Footprint(cpus=1),
 )
 def evaluated_tokenizer(stage: Stage, evaluated_models: ModelSet) -> Steps[TokenizerFiles]:
     """The tokenizer and template that the rows are read with: the tuned model's, or that of the next best.
@@ -128,6 +130,7 @@ def evaluated_tokenizer(stage: Stage, evaluated_models: ModelSet) -> Steps[Token
     payloads=[DATASET_NORMALISE],
     headline=["n_examples", "n_dropped", "n_duplicates"],
     kinds={"json"},
+    footprint=Footprint(cpus=1),
 )
 def evaluated_rows(
     stage: Stage, examples: ExamplesFile, evaluated_tokenizer: TokenizerFiles, config: SftDatasetConfig

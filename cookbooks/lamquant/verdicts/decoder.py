@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from blut_assets.stages import Stage, Steps, stage_asset
+from blut_assets.stages import Footprint, Stage, Steps, stage_asset
 from blut_resources.containment.sandbox.isolation import Isolation
 from cookbooks.lamquant.artifacts.corpus import LmaCorpus, SplitManifest, TrainingWindows
 from cookbooks.lamquant.artifacts.training import DecoderCkpt, JointCkpt
@@ -41,6 +41,7 @@ PREFIXES = {"full": "", "device": "device_"}
     headline=["passed", "outcome", "gain_full_pct", "gain_device_pct", "regression_pct"],
     kinds={"json"},
     distributions=DISTRIBUTIONS,
+    footprint=Footprint(cpus=1),
 )
 def decoder_verdict(
     stage: Stage,

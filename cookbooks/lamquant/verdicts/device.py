@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from blut_assets.stages import Stage, Steps, stage_asset
+from blut_assets.stages import Footprint, Stage, Steps, stage_asset
 from blut_resources.containment.sandbox.isolation import Isolation
 from cookbooks.lamquant.artifacts.corpus import LmaCorpus, SplitManifest, TrainingWindows
 from cookbooks.lamquant.artifacts.firmware import DeviceVerdict, FirmwareBundle, HardenedCkpt
@@ -45,6 +45,7 @@ LIMITS = ("max_flash_kib", "max_ram_kib")
     headline=["passed", "worst_cr", "worst_prdn", "cr_loss_pct", "flash_bytes", "ram_bytes"],
     kinds={"json"},
     distributions=DISTRIBUTIONS,
+    footprint=Footprint(cpus=1),
 )
 def device_verdict(
     stage: Stage,

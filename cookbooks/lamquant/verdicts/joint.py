@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from blut_assets.stages import Stage, Steps, stage_asset
+from blut_assets.stages import Footprint, Stage, Steps, stage_asset
 from blut_resources.containment.sandbox.isolation import Isolation
 from blut_resources.payloads.payload import PayloadFailed
 from blut_resources.registry.verdicts import VERDICT_FILE
@@ -43,6 +43,7 @@ VERDICT_PICTURES = "cookbooks.lamquant.payload.pictures_build"
     headline=["passed", "worst_cr", "worst_prdn", "worst_r"],
     kinds={"json"},
     distributions=DISTRIBUTIONS,
+    footprint=Footprint(cpus=1),
 )
 def pccp_verdict(
     stage: Stage,

@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from blut_assets.stages import Stage, Steps, stage_asset
+from blut_assets.stages import Footprint, Stage, Steps, stage_asset
 from blut_resources.containment.sandbox.isolation import Isolation
 from cookbooks.lamquant.artifacts.corpus import LmaCorpus, SplitManifest, TrainingWindows
 from cookbooks.lamquant.artifacts.training import JointCkpt, TeacherCkpt
@@ -37,6 +37,7 @@ DECODER = "decoder"
     headline=["passed", "headroom_bits_pct", "headroom_low_pct", "headroom_high_pct", "usable_as_teacher"],
     kinds={"json"},
     distributions=DISTRIBUTIONS,
+    footprint=Footprint(cpus=1),
 )
 def oracle_verdict(
     stage: Stage,

@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from blut_assets.stages import Stage, Steps, stage_asset
+from blut_assets.stages import Footprint, Stage, Steps, stage_asset
 from blut_resources.containment.sandbox.isolation import Isolation
 from blut_resources.payloads.isolated import plain_copy
 from cookbooks.lamquant.artifacts.corpus import LmaCorpus, SplitManifest, TrainingWindows
@@ -38,6 +38,7 @@ CODED, DECIDED, STATES_SUFFIX = "coded", "states", ".states"
     headline=["passed", "rate_advantage", "critical_prdn", "detection_loss", "cr"],
     kinds={"json"},
     distributions=DISTRIBUTIONS,
+    footprint=Footprint(cpus=1),
 )
 def pipeline_verdict(
     stage: Stage,

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from blut_assets.stages import Stage, Steps, stage_asset
+from blut_assets.stages import Footprint, Stage, Steps, stage_asset
 from blut_resources.containment.sandbox.isolation import Isolation
 from blut_resources.payloads.isolated import plain_copy
 from cookbooks.lamquant.artifacts.corpus import LmaCorpus, SplitManifest
@@ -39,6 +39,7 @@ STATES, STATES_SUFFIX, WHOLE = "states", ".states", "whole"
     headline=["passed", "event_sensitivity", "fa_per_h", "auc"],
     kinds={"json"},
     distributions=DISTRIBUTIONS,
+    footprint=Footprint(cpus=1),
 )
 def snn_verdict(
     stage: Stage,

@@ -428,6 +428,18 @@ def test_a_description_of_a_field_is_free_and_its_bound_is_not(pack: Path) -> No
     assert version().value != first.value
 
 
+def test_what_an_asset_leases_changes_no_version_of_who_refers_to_it(pack: Path) -> None:
+    text = "def asset(**words):\n    return lambda f: f\ndef Footprint(**words):\n    return words\n"
+    text += "@asset(group='a')\ndef above(): ...\ndef make(s):\n    return above\n"
+    (pack / "stages.py").write_text(text)
+    first = version()
+    words = "group='a', footprint=Footprint(cpus=2, network=1, disk=1)"
+    (pack / "stages.py").write_text(text.replace("group='a'", words))
+    assert version().value == first.value
+    (pack / "stages.py").write_text(text.replace("group='a'", words.replace("group='a'", "group='b'")))
+    assert version().value != first.value
+
+
 def test_a_payload_edited_after_loading_is_noticed(pack: Path) -> None:
     loaded = version()
     (pack / "model.py").touch()

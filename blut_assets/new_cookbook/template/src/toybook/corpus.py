@@ -1,6 +1,6 @@
 """Checks the user's rows and puts them into parts: the corpus."""
 
-from blut_assets.stages import Stage, Steps, stage_asset
+from blut_assets.stages import Footprint, Stage, Steps, stage_asset
 
 from toybook.artifacts import Split, Table
 from toybook.configs import SplitConfig
@@ -14,6 +14,7 @@ ROWS_SPLIT = "toybook.payload.rows_split"
     payloads=[ROWS_SPLIT],
     headline=["n_train", "n_validation", "n_test"],
     kinds={"json"},
+    footprint=Footprint(cpus=1),
 )
 def split(stage: Stage, table: Table, config: SplitConfig) -> Steps[Split]:
     """Rows to learn from, to choose by and to judge on; no row is in two of them."""

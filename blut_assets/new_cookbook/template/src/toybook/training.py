@@ -14,7 +14,7 @@ CLASSIFIER_TRAIN = "toybook.payload.classifier_train"
     payloads=[CLASSIFIER_TRAIN],
     headline=["epochs", "loss", "validation_accuracy"],
     kinds={"json"},
-    footprint=Footprint(memory="200M"),
+    footprint=Footprint(memory="200M", cpus=1),
 )
 def classifier(stage: Stage, split: Split, config: ClassifierConfig) -> Steps[Classifier]:
     """A classifier, of the epoch that did best on the validation rows.

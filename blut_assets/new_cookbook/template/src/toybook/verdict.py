@@ -4,7 +4,7 @@ import json
 
 import dagster as dg
 from blut_assets.retrying import gate_check
-from blut_assets.stages import Stage, Steps, stage_asset
+from blut_assets.stages import Footprint, Stage, Steps, stage_asset
 from blut_resources.containment.sandbox.isolation import Isolation
 from blut_resources.files.digest import digest_bytes
 from blut_resources.instance.instance import store_of
@@ -47,6 +47,7 @@ def register(stage: Stage, judged: ClassifierVerdict) -> None:
     headline=["passed", "accuracy", "worst_recall"],
     kinds={"json"},
     on_result=register,
+    footprint=Footprint(cpus=1),
 )
 def classifier_verdict(
     stage: Stage, classifier: Classifier, split: Split, floors: FloorSet, config: ClassifierVerdictConfig
