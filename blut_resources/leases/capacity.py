@@ -19,7 +19,7 @@ MOST = 65_536
 
 
 @dataclass(frozen=True)
-class Budget:
+class Stock:
     """Describes one thing that is counted, and not told apart: bytes, CPUs, permits.
 
     Attributes:
@@ -65,12 +65,12 @@ class Capacity:
     disk: int = DISK_PERMITS
     cpus_named: int | None = None
 
-    def budgets(self, claims: Sequence[Claim]) -> Iterator[Budget]:
+    def stocks(self, claims: Sequence[Claim]) -> Iterator[Stock]:
         """Yields all that is counted; of the CPUs each set of them that this process shares with others."""
-        yield Budget("memory", self.memory.budget)
-        yield from self._cpu_budgets(claims)
-        yield Budget("network", self.network)
-        yield Budget("disk", self.disk)
+        yield Stock("memory", self.memory.budget)
+        yield from self._cpu_stocks(claims)
+        yield Stock("network", self.network)
+        yield Stock("disk", self.disk)
 
     def describe(self, kind: str) -> str:
         """Returns where a total comes from, for who needs more than it."""
@@ -81,17 +81,17 @@ class Capacity:
         variable, number = {"network": (NETWORK, self.network), "disk": (DISK, self.disk)}[kind]
         return f"this machine has {amount_text(kind, number)} ({origin(variable)})"
 
-    def _cpu_budgets(self, claims: Sequence[Claim]) -> Iterator[Budget]:
+    def _cpu_stocks(self, claims: Sequence[Claim]) -> Iterator[Stock]:
         if self.cpus_named:
-            yield Budget("cpus", self.cpus_named)
+            yield Stock("cpus", self.cpus_named)
             return
         own = frozenset(self.cpus.ids)
         sets = {own, *(shared for claim in claims if (shared := frozenset(claim.cpus)) > own)}
         for ids in sorted(sets, key=len):
-            yield Budget("cpus", len(ids), _within(ids))
-        yield Budget("cpus", max(self.cpus.installed, len(own)))
+            yield Stock("cpus", len(ids), _within(ids))
+        yield Stock("cpus", max(self.cpus.installed, len(own)))
         for cgroup, share in self.cpus.quotas.items():
-            yield Budget("cpus", share, _in_cgroup(cgroup))
+            yield Stock("cpus", share, _in_cgroup(cgroup))
 
 
 def capacity() -> Capacity:

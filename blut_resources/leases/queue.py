@@ -13,7 +13,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from blut_resources.files.private import user_name
-from blut_resources.leases.capacity import Budget, Capacity, amount_text
+from blut_resources.leases.capacity import Capacity, Stock, amount_text
 from blut_resources.leases.files import Claim, Needs
 from blut_resources.machine.gpus import Gpu, Gpus
 from blut_resources.machine.memory import size_text
@@ -87,7 +87,7 @@ def line_before(
 
 def total(kind: str, capacity: Capacity) -> int:
     """Returns how much of a kind one claim can be given at most."""
-    return min(budget.total for budget in capacity.budgets(()) if budget.kind == kind)
+    return min(stock.total for stock in capacity.stocks(()) if stock.kind == kind)
 
 
 def look(
@@ -105,7 +105,7 @@ def look(
     rivals = [claim for claim in held if _takes(claim, short) or (claim.gpus and no_gpu)]
     ahead = [claim for claim in before if _takes(claim, short) or (claim.gpus and no_gpu)]
     foreign = [gpu for gpu in there.found if no_gpu and gpu.free < needs.vram]
-    parts = [_short_text(needs, held, budget) for budget in short.values()]
+    parts = [_short_text(needs, held, stock) for stock in short.values()]
     parts += [_gpu_text(needs, held, there.found)] if no_gpu else []
     text = f"waiting for {' and for '.join(parts)}" + (f"; {len(ahead)} before this one" if ahead else "")
     cause = [*(claim.path.name for claim in (*rivals, *ahead)), *(gpu.uuid for gpu in foreign)]
@@ -114,42 +114,42 @@ def look(
 
 def short_of(
     needs: Needs, held: Sequence[Claim], before: Sequence[Claim], capacity: Capacity
-) -> dict[str, Budget]:
-    """Returns by kind the first budget that has too little left."""
-    short: dict[str, Budget] = {}
-    for budget in capacity.budgets([*held, *before]):
-        if (needed := budget.of(needs)) and needed > _left(held, before, budget):
-            short.setdefault(budget.kind, budget)
+) -> dict[str, Stock]:
+    """Returns by kind the first stock that has too little left."""
+    short: dict[str, Stock] = {}
+    for stock in capacity.stocks([*held, *before]):
+        if (needed := stock.of(needs)) and needed > _left(held, before, stock):
+            short.setdefault(stock.kind, stock)
     return short
 
 
-def _takes(claim: Claim, short: Mapping[str, Budget]) -> bool:
-    return any(budget.of(claim.needs) and budget.counts(claim) for budget in short.values())
+def _takes(claim: Claim, short: Mapping[str, Stock]) -> bool:
+    return any(stock.of(claim.needs) and stock.counts(claim) for stock in short.values())
 
 
-def _left(held: Sequence[Claim], before: Sequence[Claim], budget: Budget) -> int:
-    left = budget.total - sum(_counted(held, budget).values())
-    for claim in filter(budget.counts, before):
-        needed = min(budget.kept_for(claim, held), _most(budget) if claim.foreign else budget.of(claim.needs))
+def _left(held: Sequence[Claim], before: Sequence[Claim], stock: Stock) -> int:
+    left = stock.total - sum(_counted(held, stock).values())
+    for claim in filter(stock.counts, before):
+        needed = min(stock.kept_for(claim, held), _most(stock) if claim.foreign else stock.of(claim.needs))
         left = left - needed if needed <= left or claim.foreign else 0
     return max(0, left)
 
 
-def _counted(held: Sequence[Claim], budget: Budget) -> dict[int, int]:
+def _counted(held: Sequence[Claim], stock: Stock) -> dict[int, int]:
     """Returns what counts as held, by user:
     of another one no more than a share, whatever the files say.
     """
     had: dict[int, int] = {}
     for claim in held:
-        if budget.counts(claim):
-            had[claim.owner] = had.get(claim.owner, 0) + budget.of(claim.needs)
+        if stock.counts(claim):
+            had[claim.owner] = had.get(claim.owner, 0) + stock.of(claim.needs)
     foreign = {claim.owner for claim in held if claim.foreign}
-    most = _most(budget)
+    most = _most(stock)
     return {user: min(amount, most) if user in foreign else amount for user, amount in had.items()}
 
 
-def _most(budget: Budget) -> int:
-    return round(SHARE * budget.total)
+def _most(stock: Stock) -> int:
+    return round(SHARE * stock.total)
 
 
 def _gpus_left(held: Sequence[Claim], before: Sequence[Claim], there: Sequence[Gpu]) -> list[Gpu]:
@@ -171,13 +171,13 @@ def _choose(left: Sequence[Gpu], needs: Needs) -> tuple[Gpu, ...] | None:
     return tuple(enough[: needs.gpus]) if len(enough) >= needs.gpus else None
 
 
-def _short_text(needs: Needs, held: Sequence[Claim], budget: Budget) -> str:
-    total = sum(_counted(held, budget).values())
-    names = ", ".join(describe(claim) for claim in held if _takes(claim, {budget.kind: budget}))
-    of = amount_text(budget.kind, budget.total)
-    had = size_text(total) if budget.kind == "memory" else str(total)
-    verb = "is" if of.startswith("1 ") and budget.kind != "memory" else "are"
-    text = f"{amount_text(budget.kind, budget.of(needs))}: {had} of {of} {verb} held"
+def _short_text(needs: Needs, held: Sequence[Claim], stock: Stock) -> str:
+    total = sum(_counted(held, stock).values())
+    names = ", ".join(describe(claim) for claim in held if _takes(claim, {stock.kind: stock}))
+    of = amount_text(stock.kind, stock.total)
+    had = size_text(total) if stock.kind == "memory" else str(total)
+    verb = "is" if of.startswith("1 ") and stock.kind != "memory" else "are"
+    text = f"{amount_text(stock.kind, stock.of(needs))}: {had} of {of} {verb} held"
     return f"{text}: {names}" if names else text
 
 
