@@ -18,6 +18,8 @@ _SERVICE = re.compile(r"dagster[._-]+(webserver|daemon)")
 _LEADING_WORDS = 4
 """``python -m dagster dev``: a program's name is among the first words of its command line."""
 
+_alone: set[int] = set()
+
 Process = tuple[int, int]
 """Pid and start time, which together are never used again."""
 
@@ -30,12 +32,19 @@ def ended(pid: int | None = None) -> str:
     return ""
 
 
+def work_alone() -> None:
+    """Let the runs of this process outlive whatever is above it: it was detached for that."""
+    _alone.add(os.getpid())
+
+
 @functools.cache
 def above(pid: int) -> dict[Process, str]:
     """Returns those above a process at the first call, by what they are;
     none for a run from the command line.
     """
     found: dict[Process, str] = {}
+    if pid in _alone:
+        return found
     spawned = multiprocessing.parent_process() is not None
     while (pid := _parent(pid)) > 1 and (spawned or _is(_PROGRAM, pid) or _is_spawned(pid)):
         _add(found, pid)

@@ -5,6 +5,7 @@
     manifest.json                        what ran, of what, and how it ended
     status.jsonl                         events; a full file becomes status.1.jsonl, status.2.jsonl
     metrics/<cookbook>__<asset>.parquet  one row an epoch; .csv where that was asked for
+    terminal.log                         what a detached run said on its standard output and error
     cancel.json                          how long its payloads get to end, where a cancel said so
     wandb/                               an offline run of Weights & Biases, where that was asked for
 
@@ -31,6 +32,11 @@ def manifest_path(home: Path, run_id: str) -> Path:
 def status_path(home: Path, run_id: str) -> Path:
     """Returns its newest events."""
     return run_dir(home, run_id) / STATUS
+
+
+def terminal_path(home: Path, run_id: str) -> Path:
+    """Returns what a run without a terminal has said."""
+    return run_dir(home, run_id) / "terminal.log"
 
 
 def metrics_path(home: Path, run_id: str, asset: str, suffix: str) -> Path:

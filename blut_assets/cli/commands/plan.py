@@ -6,6 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from blut_assets.cli.run.arguments import Args, Name, Partition, Set
+from blut_assets.cli.run.detach import Detach, DetachedAsJson, fork_if
 from blut_assets.cli.shell.catalogue import complete_recipe
 from blut_assets.cli.shell.completion import RUN_ID, complete_unfinished
 from blut_assets.cli.typer_private import CompletionItem
@@ -165,6 +166,8 @@ def _total(planned: "Sequence[Planned]") -> str:
 def resume(
     run_id: Annotated[str, typer.Argument(metavar="ID", help=RUN_ID, autocompletion=complete_unfinished)],
     set_: Set = None,
+    detach: Detach = False,
+    as_json: DetachedAsJson = False,
 ) -> None:
     """Go on with a run that ended early.
 
@@ -172,6 +175,7 @@ def resume(
     What it had finished is reused, and a training goes on from its last checkpoint. An argument may be
     changed with --set; what that touches is computed anew.
     """
+    fork_if(detach, as_json)
     from blut_assets.cli.run.arguments import recipe_called, tags_of_a_person, validated
     from blut_assets.cli.run.launching import run_recipe
     from blut_assets.cli.run.lookup import run_named

@@ -17,6 +17,7 @@ import typer
 
 from blut_assets.cli.commands.policy_check import check, evaluated, report, tell_notes
 from blut_assets.cli.run.arguments import Tag, load_object, tags_given
+from blut_assets.cli.run.detach import Detach, DetachedAsJson, fork_if
 from blut_assets.cli.shell.catalogue import complete_recipe
 from blut_assets.terminal.lazy import group
 from blut_assets.terminal.output import AsJson, failed, print_json, wrong
@@ -137,7 +138,7 @@ def disable(name: PolicyName = None) -> None:
 app.command()(check)
 
 
-def auto(tag: Tag = None) -> None:
+def auto(tag: Tag = None, detach: Detach = False, as_json: DetachedAsJson = False) -> None:
     """Decide once, as the sensor does, and retrain here and now if a policy says so; for cron.
 
     Prints the reason either way, and waits for the retraining. Exit code 0: nothing to do, or it succeeded.
@@ -149,6 +150,7 @@ def auto(tag: Tag = None) -> None:
     from blut_resources.instance.home import find_home
     from blut_resources.instance.instance import open_instance
 
+    fork_if(detach, as_json)
     tags = tags_given(tag)
     keep_on("`blut policy check` says it again")
     with _explained():

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from blut_assets.cli.run.arguments import Args, Name, Partition, Set, Tag
+from blut_assets.cli.run.detach import Detach, DetachedAsJson, fork_if
 from blut_assets.cli.shell.catalogue import recipe_named, recipes
 from blut_assets.extras import lacking
 from blut_assets.terminal.lazy import group
@@ -101,6 +102,8 @@ def run_recipe(
         ),
     ] = False,
     tag: Tag = None,
+    detach: Detach = False,
+    as_json: DetachedAsJson = False,
 ) -> None:
     """Run a recipe here and now; what is unchanged since an earlier run is reused.
 
@@ -108,7 +111,10 @@ def run_recipe(
     What came out is on standard output. Ctrl-C ends it with time for a checkpoint, and the same command
     goes on from there. Status 0 if everything succeeded, 1 if not, 124 if its deadline came, 130 if it was
     interrupted.
+
+    With --detach it needs no terminal any more: `blut log -f ID` follows it.
     """
+    fork_if(detach, as_json)
     from blut_assets.cli.run.arguments import parsed, partitions_of, recipe_called, tags_given
     from blut_assets.cli.run.launching import run_recipe as run
     from blut_assets.cli.run.partitions import run_each

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from blut_assets.cli.run.arguments import Partition, Tag
+from blut_assets.cli.run.detach import Detach, DetachedAsJson, fork_if
 from blut_assets.cli.shell.catalogue import catalogue, complete_stage
 from blut_assets.terminal.lazy import group
 from blut_assets.terminal.output import AsJson, failed, listing, wrong
@@ -79,16 +80,21 @@ def run_stage(
     ] = "",
     partition: Partition = None,
     tag: Tag = None,
+    detach: Detach = False,
+    as_json: DetachedAsJson = False,
 ) -> None:
     """Make one asset from what the assets above it last made; reused if that is what there is already.
 
     With --output - nothing but the bytes is on standard output, and what the run says on standard error.
     """
     from blut_assets.cli.run.arguments import load_object, refuse_lacking, tags_given, with_data
-    from blut_assets.cli.run.hand_out import hand_out, kept_clean, refuse_early
+    from blut_assets.cli.run.hand_out import STDOUT, hand_out, kept_clean, refuse_early
 
+    if detach and output == STDOUT:
+        wrong("--output -: a run that is detached has no standard output; name a path")
+    fork_if(detach, as_json)
     tags = tags_given(tag)
-    refuse_early(output)
+    output = refuse_early(output)
     with kept_clean(output) as out:
         from blut_assets.cli.run.given import given_inputs
         from blut_assets.cli.run.launching import execute

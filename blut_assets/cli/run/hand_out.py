@@ -13,14 +13,17 @@ import typer
 from blut_assets.cli.shell.terminal import writable
 from blut_assets.terminal.output import failed, wrong
 from blut_resources.files.durable import random_name, remove_tree
+from blut_resources.files.here import here
 
 STDOUT = "-"
 SHOWN = 5
 """Files of a directory that a refusal names."""
 
 
-def refuse_early(output: str) -> None:
-    """End the command with status 2 if nothing can be put there, before hours of work."""
+def refuse_early(output: str) -> str:
+    """End the command with status 2 if nothing can be put there, before hours of work; else returns the path
+    as it counts from any directory.
+    """
     if output == STDOUT:
         if sys.stdout.isatty():
             wrong(
@@ -31,6 +34,7 @@ def refuse_early(output: str) -> None:
             wrong("--output -: standard output is closed: pipe it, or name a path")
     elif os.path.lexists(output):
         wrong(f"--output {output}: is there already; name a path that is not")
+    return str(here() / output) if output not in ("", STDOUT) else output
 
 
 @contextlib.contextmanager

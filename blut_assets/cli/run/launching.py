@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 
+from blut_assets.cli.run.ahead import refuse_unable
 from blut_assets.cli.run.alerting import alerted
 from blut_assets.cli.run.arguments import refuse_lacking
+from blut_assets.cli.run.detach import away
 from blut_assets.cli.run.partitions import LATE
 from blut_assets.cli.run.progress import Progress
 from blut_assets.cli.run.report import AT_DEADLINE, INTERRUPTED, Ran, run_summary
@@ -33,6 +35,7 @@ from blut_resources.holding import launch_here, let_go
 from blut_resources.instance.damage import explained
 from blut_resources.instance.instance import home_of, open_instance
 from blut_resources.instance.location import location_of
+from blut_resources.runs.files import terminal_path
 from blut_resources.runs.hang_up import end_on_hang_up, interrupt
 from blut_resources.settings import settings
 
@@ -96,6 +99,12 @@ def execute(
     keep_on(f"`blut results {run_id[:8]}` shows what came of it")
     with (
         open_instance() as instance,
+        away(
+            instance,
+            run_id,
+            terminal_path(home_of(instance), run_id),
+            lambda: refuse_unable(instance, ran.assets, configs, partition),
+        ),
         Progress(ran.name, run_id, epochs, instance) as progress,
         console_goes_to(progress),
     ):
