@@ -16,6 +16,9 @@ from blut_resources.text import one_line
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+AHEAD_S = 60.0
+"""By how much clocks of machines that share a home may differ without a word."""
+DAY = "%Y-%m-%d"
 NARROWEST = 12
 """Characters below which no column of a table is narrowed."""
 
@@ -133,14 +136,35 @@ def duration(seconds: float | None) -> str:
 
 
 def ago(then: float | None) -> str:
-    """Says how long ago a time in seconds since 1970 was."""
+    """Says how long ago a time in seconds since 1970 was; one ahead of the clock is told as that."""
     if not then:
         return "-"
-    seconds = max(0.0, time.time() - then)
+    seconds = time.time() - then
+    if seconds < -AHEAD_S:
+        return "in the future"
+    seconds = max(0.0, seconds)
     for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= unit:
             return f"{seconds / unit:.0f} {name} ago"
     return f"{seconds:.0f} s ago"
+
+
+class Clock:
+    """Writes the time of day before each line, and the date before the first line of another day."""
+
+    def __init__(self, today: float | None = None) -> None:
+        """Take today, or the day of a time in seconds since 1970, for the one that needs no date."""
+        self._day = time.strftime(DAY, time.localtime(today))
+
+    def line(self, t: float, text: str) -> str:
+        """Returns a line that happened at a time in seconds since 1970, below a date if that has changed."""
+        try:
+            there = time.localtime(t)
+        except (OverflowError, ValueError, OSError):  # a clock that shows no time of this world
+            return f"--:--:-- {text}"
+        before, self._day = self._day, time.strftime(DAY, there)
+        date = f"{self._day}\n" if self._day != before else ""
+        return f"{date}{time.strftime('%H:%M:%S', there)} {text}"
 
 
 def moment(t: float | None) -> str:

@@ -12,15 +12,15 @@ import typer
 
 from blut_assets.cli.shell.completion import RunId
 from blut_assets.terminal.lazy import single
+from blut_assets.terminal.output import Clock, numbers
 from blut_assets.terminal.output import as_json as json_line
-from blut_assets.terminal.output import numbers
 from blut_resources.text import output
 
 if TYPE_CHECKING:
     import dagster as dg
 
 app = single()
-POLL_S = 0.5
+POLL_S, REAP_S = 0.5, 3.0
 PAGE = 500
 Event = dict[str, Any]
 
@@ -39,9 +39,10 @@ def log(
     """Show what happened in a run.
 
     One line per event, oldest first. Also of one that runs in another terminal, in the UI or in the
-    background: --follow goes on until it ends.
+    background: --follow goes on until it ends, and ends with its status: 0 if it succeeded, 124 if its
+    deadline came, 130 if it was cancelled or interrupted, else 1. Ctrl-C ends only the following.
     """
-    from blut_assets.cli.run.lookup import run_named
+    from blut_assets.cli.run.lookup import run_named, status_of
     from blut_resources.instance.instance import home_of, open_instance
     from blut_resources.runs.files import status_path
 
@@ -51,18 +52,26 @@ def log(
             _print_output(home_of(instance), run.run_id)
             return
         source = _Stream(status_path(home_of(instance), run.run_id)) if events else _Log(instance, run.run_id)
-        show = json_line if as_json else _line
+        clock = Clock()
+        show = json_line if as_json else lambda event: _line(event, clock)
         for event in _events(instance, run.run_id, source, tail, follow):
-            if text := show(event):
-                typer.echo(text)
+            typer.echo(show(event))
+        status = status_of(instance, run.run_id) if follow else 0
+    raise typer.Exit(status)
 
 
 def _events(
     instance: "dg.DagsterInstance", run_id: str, more: Callable[[], Iterator[Event]], tail: int, follow: bool
 ) -> Iterator[Event]:
+    from blut_resources.alive import reap_dead_runs
+
     found = list(more())
     yield from found[-tail:] if tail else found
+    look_at = time.monotonic()
     while follow:
+        if time.monotonic() >= look_at:  # else one that was killed would be followed for ever
+            reap_dead_runs(instance)
+            look_at = time.monotonic() + REAP_S
         run = instance.get_run_by_id(run_id)  # asked first: nothing comes after what is read then
         yield from more()
         if run is None or run.is_finished:
@@ -136,14 +145,13 @@ class _Stream:
             yield event
 
 
-def _line(event: Event) -> str:
-    clock = time.strftime("%H:%M:%S", time.localtime(event["t"]))
+def _line(event: Event, clock: Clock) -> str:
     rest = {k: v for k, v in event.items() if k not in ("t", "kind", "asset", "text")}
     text = event["text"] if "text" in event else f"{event['kind']} {_flat(rest)}"
     asset = event.get("asset", "")
     name = f"{asset}: " if asset and not text.startswith(asset) else ""
     level = f"{event['kind'].upper()}: " if event["kind"] in ("warning", "error", "critical") else ""
-    return f"{clock} {level}{name}{text}".rstrip()
+    return clock.line(event["t"], f"{level}{name}{text}").rstrip()
 
 
 def _flat(values: dict[str, Any]) -> str:

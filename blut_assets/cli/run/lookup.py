@@ -5,6 +5,8 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.cli.run.alerting import reap_and_tell
+from blut_assets.cli.run.partitions import INTERRUPTED, LATE
+from blut_assets.history.failures import failure_of
 from blut_assets.recipes.recipe import RECIPE_TAG
 from blut_assets.stages import reuse
 from blut_assets.terminal.output import wrong
@@ -13,6 +15,15 @@ from blut_resources.instance.instance import home_of
 from blut_resources.runs.epochs import epochs
 from blut_resources.runs.epochs import newest_epoch as newest_in
 from blut_resources.runs.files import status_path
+
+
+def status_of(instance: dg.DagsterInstance, run_id: str) -> int:
+    """Returns the status with which the command of a run ended, or would have; 1 of one that was deleted."""
+    run = instance.get_run_by_id(run_id)
+    if run is None or run.is_success:
+        return int(run is None)
+    kind = "cancelled" if run.status is dg.DagsterRunStatus.CANCELED else failure_of(instance, run_id).kind
+    return {"cancelled": INTERRUPTED, "deadline": LATE}.get(kind, 1)
 
 
 def run_named(instance: dg.DagsterInstance, prefix: str) -> dg.DagsterRun:

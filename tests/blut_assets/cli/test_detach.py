@@ -1,0 +1,106 @@
+"""Runs that need no terminal: begun with all refusals said, followed from elsewhere, ended on request."""
+
+import json
+import os
+import pty
+import shlex
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from blut_assets.terminal.output import Clock, ago
+from tests.e2e.box import BLUT
+from tests.e2e.scene import Scene, until
+
+TYPED = "{blut} recipe run contained --set epochs=8 --detach --json 7>{pipe} >{said}; touch {done}; sleep 99"
+
+
+@pytest.fixture(scope="module")
+def away(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    scene = Scene(tmp_path_factory.mktemp("away") / "scene")
+    yield scene
+    scene.close()
+
+
+def states(scene: Scene) -> list[str]:
+    """Those of all runs, the newest first."""
+    return [row["state"] for row in json.loads(scene.blut("jobs", "--json").stdout)]
+
+
+def test_a_detached_run_outlives_its_terminal_and_is_followed_from_another(away: Scene) -> None:
+    away.behave(epoch_s=0.3)
+    said, done, place = away.root / "told.json", away.root / "done", away.root / "place"
+    place.mkdir()
+    reader, writer = os.pipe()
+    shell, terminal = pty.fork()
+    if shell == 0:
+        os.set_inheritable(writer, True)
+        os.chdir(place)
+        typed = TYPED.format(blut=shlex.join(BLUT), said=said, done=done, pipe=f"&{writer}")
+        os.execvpe("bash", ["bash", "-c", typed], away.environment())
+    os.close(writer)
+    until(done.exists)
+    os.kill(shell, signal.SIGKILL)
+    os.close(terminal)
+    os.waitpid(shell, 0)
+    place.rmdir()
+    assert os.read(reader, 1) == b"", "what the shell had open is not held any more"
+    os.close(reader)
+    told = json.loads(said.read_text())
+    assert os.getsid(told["pid"]) == told["pid"] and states(away) == ["started"]
+    followed = away.blut("log", "-f", told["run_id"][:8])
+    assert followed.returncode == 0 and "epoch 7" in followed.stdout, followed.stdout + followed.stderr
+    assert states(away) == ["success"]
+    until(lambda: "contained succeeded: 2 computed" in Path(told["log"]).read_text())
+    assert "epoch 7" in Path(told["log"]).read_text()
+
+
+def test_what_is_refused_is_said_before_a_run_detaches(away: Scene) -> None:
+    before = states(away)
+    for words, status, reason in (
+        (["recipe", "run", "contained", "--set", "epochs=x"], 2, "epochs"),
+        (["recipe", "run", "containe"], 2, "no recipe is called"),
+        (["stage", "run", "contained/trained", "--output", "-"], 2, "a run that is detached has no standard"),
+        (["auto"], 0, ""),
+    ):
+        done = away.blut(*words, "--detach")
+        assert (done.returncode, "goes on" in done.stdout) == (status, False), done
+        assert reason in done.stderr
+    away.env["TRAINS_FOOTPRINT"] = "900T"
+    never = away.blut("recipe", "run", "contained", "--set", "epochs=9", "--detach")
+    away.env["TRAINS_FOOTPRINT"] = "64M"
+    assert never.returncode == 1 and "contained/trained: needs 900 TiB" in never.stderr, never
+    assert away.blut("recipe", "run", "contained", "--json").returncode == 2
+    assert states(away) == before
+
+
+def test_a_detached_run_is_cancelled_and_resumed_and_a_killed_one_is_not_followed_for_ever(
+    away: Scene,
+) -> None:
+    away.behave(epoch_s=0.3)
+    first = json.loads(
+        away.blut("recipe", "run", "contained", "--set", "epochs=30", "--detach", "--json").stdout
+    )
+    assert away.blut("cancel", first["run_id"][:8]).returncode == 0
+    assert away.blut("log", "-f", first["run_id"]).returncode == 130
+    again = away.blut("plan", "resume", first["run_id"], "--detach")
+    assert again.returncode == 0 and "blut log -f " in again.stdout, again
+    pid, run_id = int(again.stdout.split()[9]), again.stdout.split()[1]
+    os.kill(pid, signal.SIGKILL)
+    followed = away.blut("log", "-f", run_id)
+    assert followed.returncode == 1 and "died" in followed.stdout, followed
+    assert states(away)[:2] == ["failure", "canceled"]
+
+
+def test_lines_of_another_day_are_below_its_date_and_what_is_ahead_of_the_clock_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1_800_000_000.0
+    monkeypatch.setattr("time.time", lambda: now)
+    noon = now - now % 86400 + 43200
+    clock = Clock(noon)
+    lines = [clock.line(t, "x") for t in (noon, noon + 60, noon + 86400, noon - 86400, 1e300)]
+    assert [line.count("\n") for line in lines] == [0, 0, 1, 1, 0] and lines[4] == "--:--:-- x"
+    assert (ago(now - 120), ago(now + 30), ago(now + 7200)) == ("2 min ago", "0 s ago", "in the future")
