@@ -30,7 +30,8 @@ def states(scene: Scene) -> list[str]:
 
 
 def test_a_detached_run_outlives_its_terminal_and_is_followed_from_another(away: Scene) -> None:
-    away.behave(epoch_s=0.3)
+    gate = away.root / "gate"
+    away.behave(gate=str(gate))
     said, done, place = away.root / "told.json", away.root / "done", away.root / "place"
     place.mkdir()
     reader, writer = os.pipe()
@@ -50,6 +51,7 @@ def test_a_detached_run_outlives_its_terminal_and_is_followed_from_another(away:
     os.close(reader)
     told = json.loads(said.read_text())
     assert os.getsid(told["pid"]) == told["pid"] and states(away) == ["started"]
+    gate.touch()
     followed = away.blut("log", "-f", told["run_id"][:8])
     assert followed.returncode == 0 and "epoch 7" in followed.stdout, followed.stdout + followed.stderr
     assert states(away) == ["success"]
@@ -79,7 +81,7 @@ def test_what_is_refused_is_said_before_a_run_detaches(away: Scene) -> None:
 def test_a_detached_run_is_cancelled_and_resumed_and_a_killed_one_is_not_followed_for_ever(
     away: Scene,
 ) -> None:
-    away.behave(epoch_s=0.3)
+    away.behave(gate=str(away.root / "never"))
     first = json.loads(
         away.blut("recipe", "run", "contained", "--set", "epochs=30", "--detach", "--json").stdout
     )
