@@ -63,14 +63,14 @@ def log(
 def _events(
     instance: "dg.DagsterInstance", run_id: str, more: Callable[[], Iterator[Event]], tail: int, follow: bool
 ) -> Iterator[Event]:
-    from blut_resources.alive import reap_dead_runs
+    from blut_assets.cli.run.alerting import reap_and_tell
 
     found = list(more())
     yield from found[-tail:] if tail else found
     look_at = time.monotonic()
     while follow:
         if time.monotonic() >= look_at:  # else one that was killed would be followed for ever
-            reap_dead_runs(instance)
+            reap_and_tell(instance)
             look_at = time.monotonic() + REAP_S
         run = instance.get_run_by_id(run_id)  # asked first: nothing comes after what is read then
         yield from more()
