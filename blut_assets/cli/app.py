@@ -28,6 +28,7 @@ COMMANDS = {
     "verdict": "blut_assets.cli.commands.verdict",
     "cache": "blut_assets.cli.commands.cache",
     "policy": "blut_assets.cli.commands.policy",
+    "alerts": "blut_assets.cli.commands.alerts",
     "auto": "blut_assets.cli.commands.policy:auto",
     "ui": "blut_assets.cli.commands.ui",
     "doctor": "blut_assets.cli.commands.doctor",

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from blut_resources.text import one_line, variable
 
-TEST = "test"
+TEST: Literal["test"] = "test"
 MESSAGE = 16_384
 """Bytes of a text in an alert."""
 Event = Literal["run-failed", "retrain-failed", "run-deadline", "check-failed", "policy-blocked"]

@@ -10,12 +10,15 @@ Nothing is removed that is not declared: without the file, or with an empty one,
 the instance directory because it is about what lies there, whoever runs the command or the daemon.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from blut_resources.files.documents import DocumentError, read_toml
+from blut_resources.files.toml_places import place
+from blut_resources.text import meant
 
 FILE = "housekeeping.toml"
 DAYS_AT_MOST = 36500
@@ -67,18 +70,23 @@ def read_policy(home: Path) -> Housekeeping:
     """
     path = policy_path(home)
     try:
-        document = read_toml(path.read_bytes(), str(path))
+        data = path.read_bytes()
+        document = read_toml(data, str(path))
     except FileNotFoundError:
         return KEEP_ALL
     except DocumentError as error:
         raise HousekeepingError(f"{error}; correct that line") from error
     except OSError as error:
         raise HousekeepingError(f"{path}: cannot be read: {error}; make it a readable text file") from error
-    return checked(document, f"{path}: ")
+    text = data.decode("utf-8-sig")
+    return checked(document, lambda name: f"{place(path, text, [name])}: ")
 
 
-def checked(values: dict[str, Any], where: str = "") -> Housekeeping:
-    """Returns the policy that these values declare; ``where`` begins each line of an error.
+def checked(values: dict[str, Any], where: Callable[[str], str] = lambda _: "") -> Housekeeping:
+    """Returns the policy that these values declare.
+
+    Args:
+        where: of a field, with which each line of an error begins.
 
     Raises:
         HousekeepingError: if a value will not do, or there is no such field.
@@ -86,13 +94,15 @@ def checked(values: dict[str, Any], where: str = "") -> Housekeeping:
     try:
         return Housekeeping.model_validate(values)
     except ValidationError as error:
-        raise HousekeepingError("\n".join(where + _explain(problem) for problem in error.errors())) from None
+        problems = error.errors()
+        lines = [where(str(problem["loc"][0])) + _explain(problem) for problem in problems]
+        raise HousekeepingError("\n".join(lines)) from None
 
 
 def _explain(problem: Any) -> str:
     name = str(problem["loc"][0])
     if problem["type"] == "extra_forbidden":
-        known = ", ".join(Housekeeping.model_fields)
-        return f"{name} = {problem['input']!r}: there is no such field; there are {known}"
+        near, known = meant(name, Housekeeping.model_fields), ", ".join(Housekeeping.model_fields)
+        return f"{name} = {problem['input']!r}: there is no such field{near}; there are {known}"
     meaning = Housekeeping.model_fields[name].description
     return f"{name} = {problem['input']!r}: {problem['msg']}; give a whole number of {meaning}"

@@ -11,7 +11,7 @@ import dagster as dg
 from blut_resources.instance.instance import home_of
 from blut_resources.machine.memory import size_text
 from sensors.housekeeping.choice import DAY_S, Choice, Removable, choose
-from sensors.housekeeping.policy import policy_path, read_policy
+from sensors.housekeeping.policy import HousekeepingError, policy_path, read_policy
 from sensors.housekeeping.removal import remove_runs, shrink
 from sensors.housekeeping.ticks import remove_ticks
 from sensors.turns import turn_of
@@ -35,7 +35,11 @@ def housekeeping(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     if waits := turn_of(context, NAME).waits:
         return dg.SkipReason(waits)
     instance, now = context.instance, dt.datetime.now(dt.UTC)
-    policy = read_policy(home_of(instance))
+    try:
+        policy = read_policy(home_of(instance))
+    except HousekeepingError as error:
+        context.log.error(str(error))
+        return dg.SkipReason(f"nothing is removed: {error}")
     if not policy.declares:
         return dg.SkipReason(f"off: nothing is declared in {policy_path(home_of(instance))}")
     choice = choose(instance, policy, now)

@@ -65,6 +65,8 @@ ASKED = {
     "policy enable": Asked("night --recipe neighbour_line --max-age 1d", writes=True, everywhere=False),
     "policy disable": Asked("night", TOLD, writes=True, everywhere=False),
     "policy check": Asked("", TOLD),
+    "alerts check": Asked("", (0, 1)),
+    "alerts test": Asked("", REFUSED, writes=True, everywhere=False),
     "auto": Asked("", TOLD, writes=True),
     "doctor": Asked("", TOLD),
     "codec encode": Asked("{scratch}/none.edf -m mine@prod", REFUSED, everywhere=False),

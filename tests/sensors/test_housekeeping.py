@@ -281,7 +281,7 @@ def test_a_removal_that_was_killed_is_finished_by_the_next_one(house: House, whe
             "keep_days = '90': Input should be a valid integer; give a whole number of days",
         ),
         ("keep_newest = 0", "keep_newest = 0: Input should be greater than or equal to 1; give a whole"),
-        ("keep = 3", "keep = 3: there is no such field; there are keep_days, keep_newest, tick_days"),
+        ("keep = 3", ".toml:1: keep = 3: there is no such field (did you mean 'keep_days'?); there are"),
         ("keep_newest = [1", "cannot be read as TOML"),
     ],
 )
@@ -294,8 +294,7 @@ def test_a_broken_policy_is_explained_and_removes_nothing(house: House, text: st
     assert str(told.value).startswith(str(policy_path(house.home))) and said in str(told.value)
     refused = house.blut("--yes")
     assert refused.exit_code == 2 and said in refused.stderr
-    with pytest.raises(HousekeepingError):
-        house.tick()
+    assert said in house.tick()
     assert len(house.ids()) == 2
 
 

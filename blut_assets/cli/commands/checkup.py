@@ -1,5 +1,6 @@
 """Asks the questions of `blut doctor`, each answered by the code that a run would use."""
 
+import datetime as dt
 import os
 import shutil
 import tempfile
@@ -46,6 +47,7 @@ def checkup() -> Iterator[Finding]:
     """Yields all findings, in the order in which a person reads them."""
     yield from _instance()
     yield from _modes()
+    yield from _delegated()
     yield from _cookbooks()
     yield from map(_extra, extras())
     held = yield from _containment()
@@ -129,6 +131,42 @@ def _modes() -> Iterator[Finding]:
             yield Finding(f"{about}, its mode", "missing", f"{path} is open to {who}", f"chmod 700 {path}")
         if about in believed and path.exists() and (reason := distrust(path)):
             yield Finding(about, "broken", f"{path} {reason}: it is not believed", f"chmod 600 {path}")
+
+
+def _delegated() -> Iterator[Finding]:
+    """Yields what is wrong in the files that say what Blut does by itself, a finding for each line."""
+    from blut_resources.instance.home import find_home
+    from sensors.alerts.settings import AlertSettingsError, settings_path, usable
+    from sensors.housekeeping.policy import HousekeepingError, read_policy
+    from sensors.policy.file import PolicyError, policy_path, read
+
+    def alerts() -> list[str]:
+        return usable(settings_path())[1]
+
+    def policy() -> list[str]:
+        file, now = read(policy_path()), dt.datetime.now(dt.UTC)
+        return [
+            f"{file.path}: {name}: {said}"
+            for name, one in file.policies.items()
+            for said in remarks(one, now)
+        ]
+
+    def housekeeping() -> list[str]:
+        read_policy(find_home())
+        return []
+
+    from sensors.policy.forecast import remarks
+
+    for about, look in {"alerts": alerts, "policy": policy, "housekeeping": housekeeping}.items():
+        try:
+            state, found = "missing" if about == "policy" else "broken", look()
+        except PathRefused:  # told among the places
+            continue
+        except (AlertSettingsError, PolicyError, HousekeepingError) as error:
+            state, found = "broken", str(error).splitlines()
+        check = {"alerts": "blut alerts check", "policy": "blut policy check"}.get(about, "")
+        for line in found:
+            yield Finding(about, state, line, f"correct it; `{check}` says more" if check else "correct it")
 
 
 def _cookbooks() -> Iterator[Finding]:

@@ -156,3 +156,38 @@ def test_a_policy_that_cannot_be_acted_on_is_told_once_until_it_changes(desk: De
     assert desk.run("auto").returncode == 1
     (failed,) = desk.told()[2:]
     assert failed["event"] == "retrain-failed" and failed["by"].startswith("policy default (")
+
+
+def test_hooks_are_listed_and_tried_without_their_secrets(desk: Desk) -> None:
+    assert desk.run("alerts", "test").returncode == 0
+    (sent,) = desk.told()
+    assert sent["event"] == "test" and sent["by"].endswith(": blut alerts test")
+    assert desk.recipe("fail").returncode == 1
+    desk.env["TOKEN"] = "secret"
+    hook = f'[[hook]]\nname = "desk"\nfile = "{desk.told_file}"\n'
+    dead = (
+        'name = "team"\nwebhook = "http://127.0.0.1:9/hidden"\nsecret_env = "TOKEN"\nrecipes = ["wached"]\n'
+    )
+    desk.hooks(f"{hook}[[hook]]\n{dead}")
+    tried = desk.run("alerts", "test")
+    assert tried.returncode == 1 and "hidden" not in tried.stdout + tried.stderr
+    lines = tried.stdout.splitlines()
+    assert lines[0].startswith(f"desk (file {desk.told_file}): told, in")
+    assert (
+        "team (webhook http://***): NOT told: hook team: 127.0.0.1: [Errno 111] Connection refused"
+        in lines[1]
+    )
+    assert desk.run("alerts", "test", "desk").returncode == 0 and len(desk.told()) == 4
+    refused = desk.run("alerts", "test", "dsk")
+    assert refused.returncode == 2 and "no hook is called 'dsk' (did you mean 'desk'?)" in refused.stderr
+    checked = desk.run("alerts", "check")
+    assert checked.returncode == 0 and "hidden" not in checked.stdout
+    assert "no daemon ticks: each command that runs something tells them when it ends" in checked.stdout
+    assert "hook team: 'wached' is no recipe, job or policy here (did you mean 'watched'?)" in checked.stderr
+    listed = {row["hook"]: row for row in json.loads(desk.run("alerts", "check", "--json").stdout)["hooks"]}
+    assert listed["desk"]["told"] and not listed["desk"]["failed"]
+    assert not listed["team"]["told"] and "Connection refused" in listed["team"]["reason"]
+    desk.hooks("[[hok]]\n")
+    assert desk.run("alerts", "check").returncode == 2
+    named = [line for line in desk.run("doctor").stdout.splitlines() if "hok: no such key" in line]
+    assert len(named) == 1
