@@ -35,7 +35,7 @@ def absolute_path(text: str, what: str) -> Path:
         what: where the text was found, for the message.
 
     Raises:
-        PathRefused: it is relative, or nobody has the name after ``~``.
+        PathRefused: it is relative, nobody has the name after ``~``, or a record could not name it.
     """
     try:
         # blanks before it cannot be meant; a name may end in one
@@ -49,7 +49,23 @@ def absolute_path(text: str, what: str) -> Path:
             f"{what}={text}: the path is relative{unread}, and would be another place in each directory;"
             f" write an absolute one, {example}"
         )
+    refuse_unwritable(path, what)
     return path
+
+
+def refuse_unwritable(path: Path, what: str) -> None:
+    """Refuse a path that is not text: no history, manifest or message could name what lies there.
+
+    Raises:
+        PathRefused: bytes in it are not UTF-8.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(path).decode(errors="backslashreplace")
+        raise PathRefused(
+            f"{what}={shown}: the name is not UTF-8, and no record could have it in it; rename the directory"
+        ) from None
 
 
 def base_directory(variable: str, below_home: str) -> Path:

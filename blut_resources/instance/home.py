@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from blut_resources.files.here import here
-from blut_resources.files.named import path_variable, user_data
+from blut_resources.files.named import path_variable, refuse_unwritable, user_data
 from blut_resources.files.private import distrust
 
 
@@ -17,14 +17,17 @@ def find_home(start: Path | None = None) -> Path:
     there; the directories above a working directory may be anybody's.
 
     Raises:
-        PathRefused: $DAGSTER_HOME is relative.
+        PathRefused: $DAGSTER_HOME is relative, or a name is not UTF-8.
     """
     exported = path_variable("DAGSTER_HOME")
     if exported:
-        return exported.resolve()
+        home = exported.resolve()
+        refuse_unwritable(home, "$DAGSTER_HOME")
+        return home
     start = (start or here()).resolve()
     for directory in (start, *start.parents):
         if _has_home(directory) and _believed(directory / ".dagster"):
+            refuse_unwritable(directory, "the instance directory")
             return directory / ".dagster"
     return user_data() / "dagster"
 

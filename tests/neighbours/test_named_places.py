@@ -70,6 +70,15 @@ def test_a_tilde_is_the_home_directory_and_a_relative_path_is_refused(
             READ[variable]()
 
 
+@pytest.mark.parametrize("variable", READ)
+def test_a_name_that_no_record_could_have_in_it_is_refused(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "/srv/b\udcffc")
+    with pytest.raises(Exception, match=rf"^\${variable}=/srv/b\\xffc: the name is not UTF-8.*rename"):
+        READ[variable]()
+
+
 def test_an_unclear_home_or_store_is_refused_by_the_command_and_makes_nothing(tmp_path: Path) -> None:
     for env in ({"DAGSTER_HOME": "st"}, {"DAGSTER_HOME": str(tmp_path / "home"), "BLUT_STORE": "st"}):
         done = blut("cache", "show", cwd=tmp_path, **env)
