@@ -34,6 +34,8 @@ from blut_resources.runs.removal import remove_files
 
 CANCEL_S = 30.0
 """Seconds that a cancelled run has to end by itself, its payload's grace period included."""
+TELL_S = 10.0
+"""Seconds for which a command waits until a tracker was told again."""
 OWN_S = 20.0
 """What of it is for the run itself, when its payloads have ended."""
 DIED = "The process of this run died. Run the same command again to resume."
@@ -70,7 +72,7 @@ def hold_run(context: dg.AssetExecutionContext) -> Iterator[None]:
     holding.join(instance, run, inner=inner)
     if run.run_id not in _reaped:
         _reaped.add(run.run_id)
-        reap_dead_runs(instance)
+        reap_dead_runs(instance, tell_s=0)
     try:
         yield
     finally:
@@ -78,13 +80,16 @@ def hold_run(context: dg.AssetExecutionContext) -> Iterator[None]:
             holding.let_go(run.run_id)
 
 
-def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
+def reap_dead_runs(instance: dg.DagsterInstance, *, tell_s: float = TELL_S) -> list[str]:
     """Mark runs as failed whose process is gone, which Dagster would show as running for ever.
 
     What is left of their payloads is ended, and then removed, too, and so are the files of deleted runs. A
     run whose process cannot be seen from here, on another machine or in another container, is left alone; so
     is everything where this process may not write, and, for now, where the disk is full: that is said, and
     whoever only looks sees the rest.
+
+    Trackers that missed something of a run that has ended are told of it again, in the background; what comes
+    of it within ``tell_s`` is said on standard error.
     """
     home, reaped = home_of(instance), list[str]()
     if not home.is_dir() or not may_change(home):
@@ -96,6 +101,9 @@ def reap_dead_runs(instance: dg.DagsterInstance) -> list[str]:
             raise
         told = str(error) if isinstance(error, StoreError) else str(explained(home, error))
         print(f"blut: dead runs stay as they are for now: {told}", file=sys.stderr)
+    with contextlib.suppress(Exception):  # a tracker that fails costs nobody a listing
+        for sentence in tracking.tell_again(home, tell_s):
+            print(sentence, file=sys.stderr)
     return reaped
 
 
@@ -109,9 +117,6 @@ def _reap(instance: dg.DagsterInstance, home: Path, reaped: list[str]) -> None:
                 if _report_dead(instance, path.name):
                     reaped.append(path.name)
                 path.unlink(missing_ok=True)
-    for run_id in reaped:
-        with contextlib.suppress(Exception):  # a tracker that fails costs nobody a listing
-            tracking.tell_again(home, run_id)
     sweep(instance)
 
 

@@ -228,6 +228,7 @@ def _execute(one: Computation, inputs: Taken, config: StageConfig) -> Iterator[A
     # the other way round, a run killed before its event was stored would have lost the checkpoints too.
     yield from one.told(stored, seconds)
     one.discard_work()
+    one.record.settle()
 
 
 def _reuse(one: Computation, hit: reuse.Hit) -> Iterator[Any]:

@@ -1,7 +1,7 @@
 """Writes what the making of one asset leaves in the files of its run: events, metrics, a tracker's run."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from blut_resources.files import reserve
 from blut_resources.files.full import CAUSE, is_full
 from blut_resources.payloads.record import RunRecord, unheard
 from blut_resources.runs import manifest
-from blut_resources.runs.files import manifest_path, run_dir
+from blut_resources.runs.files import manifest_path
 from blut_resources.runs.tracking import NoTracker, Tracker, chosen_logger, open_tracker
 
 
@@ -47,7 +47,11 @@ class RunRecorder:
         except dg.RetryRequested as request:
             self._retried(request)
             raise
-        except BaseException as error:
+        except Exception as error:
+            self.failed(error)
+            self.settle()
+            raise
+        except BaseException as error:  # who has no more time does not wait for a tracker
             self.failed(error)
             raise
         finally:
@@ -66,6 +70,14 @@ class RunRecorder:
         self._status.write("asset_finished", self._asset, durable=True, **facts)
         self._tracked(lambda: self._tracker.finish(ok=True))
 
+    def settle(self) -> None:
+        """Give a tracker a moment, now that nothing waits for this asset any more, and tell what it lacks."""
+        if lacks := self._tracked(self._tracker.settle):
+            self._log.warning(
+                f"{self._asset}: {self._logger} was not told all of it: {lacks}; its epochs are in the table,"
+                f" and a later command of Blut tells {self._logger} of all of them"
+            )
+
     def payload(self, event: Mapping[str, Any]) -> None:
         """Record what its payload reports, and what was seen of it."""
         if event["event"] == "gauge":
@@ -75,8 +87,8 @@ class RunRecorder:
             self._status.write("payload_started", self._asset, **facts)
             manifest.look_around(self._home, self._run_id)  # it is known, but where each step has a process
             manifest.looked_around(self._run_id)  # the payload is at work meanwhile
-        elif row := self._record.take(event):
-            self._track(row)
+        elif self._record.take(event):
+            self._track()
 
     def limited(self, facts: Mapping[str, Any]) -> None:
         """Record which limit its payload gets, and where that comes from."""
@@ -84,8 +96,7 @@ class RunRecorder:
 
     def last_words(self, place: Path) -> None:
         """Record what its payload has said since somebody ended it, read in the place that it had."""
-        for row in self._record.mend():
-            self._track(row)
+        self._record.mend()
         for event in unheard(place, self._home, self._run_id, self._asset):
             self.payload(event)
 
@@ -98,7 +109,7 @@ class RunRecorder:
             known = manifest.read(manifest_path(self._home, self._run_id))
             self._tracker = open_tracker(
                 self._logger,
-                run_dir(self._home, self._run_id),
+                self._home,
                 run_id=self._run_id,
                 asset=self._asset,
                 experiment=known["experiment"],
@@ -106,16 +117,18 @@ class RunRecorder:
             )
         return self._tracker
 
-    def _track(self, row: Mapping[str, Any]) -> None:
-        self._tracked(lambda: self._open_tracker().log(row))
+    def _track(self) -> None:
+        """Have a tracker follow, from the first epoch on."""
+        self._tracked(self._open_tracker)
 
-    def _tracked(self, call: Any) -> None:
+    def _tracked(self, call: Callable[[], Any]) -> Any:
         """Tell of a tracker that fails, once, and leave it alone."""
         try:
-            call()
+            return call()
         except Exception as error:
             self._log.warning(f"{self._asset}: {self._logger} fails and gets nothing more of this: {error!r}")
             self._tracker, self._logger = NoTracker(), "none"
+            return None
 
     def _retried(self, request: dg.RetryRequested) -> None:
         """Record that this attempt is followed by another."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from blut_resources.runs import status
+from blut_resources.runs.curve import CARRIED, Curve, merged
 
 Row = dict[str, Any]
 NEWEST_BYTES = 1 << 18
@@ -18,12 +19,14 @@ NEWEST_BYTES = 1 << 18
 def epochs(stream: Path) -> dict[str, list[Row]]:
     """Returns the rows of each asset, oldest first: epoch, step, phase, timestamp and the metrics.
 
-    An epoch that was trained again after a kill takes the place of what was there.
+    Those from before a resume are among them, also where another run computed them, which ``run_id`` names
+    then. An epoch that was trained again after a kill takes the place of what was there.
     """
-    found: dict[str, dict[int, Row]] = {}
-    for event in _reported(status.read(stream)):
-        found.setdefault(event["asset"], {})[event["epoch"]] = _row(event)
-    return {asset: [rows[epoch] for epoch in sorted(rows)] for asset, rows in found.items()}
+    curves: dict[str, Curve] = {}
+    for event in status.read(stream):
+        if "asset" in event:
+            curves.setdefault(event["asset"], Curve()).take(event)
+    return {asset: merged(curve.rows) for asset, curve in curves.items() if curve.rows}
 
 
 def newest_epoch(stream: Path) -> tuple[str, Row]:
@@ -39,10 +42,4 @@ def newest_epoch(stream: Path) -> tuple[str, Row]:
 
 
 def _reported(events: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
-    return (event for event in events if event["kind"] == "epoch")
-
-
-def _row(event: Mapping[str, Any]) -> Row:
-    """Index columns last: a metric that has the name of one does not take its place."""
-    index = {name: event.get(name) for name in ("epoch", "step", "phase")}
-    return {**event["metrics"], **index, "timestamp": event["t"]}
+    return (event for event in events if event["kind"] in ("epoch", CARRIED))

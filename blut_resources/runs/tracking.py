@@ -1,25 +1,42 @@
-"""Reports the metrics of a training to experiment trackers, where a team looks.
+"""Reports the metrics of a training to experiment trackers, where a team looks; none unless asked for.
 
-None is used unless asked for.
+A tracker calls servers, starts services and waits for them. So another process tells it, `sink`, which reads
+what the run writes down anyway: a training neither waits for it nor ends with it, and what broke off is told
+again later, from the same stream.
 """
 
+import contextlib
 import importlib.util
+import json
 import os
-import tempfile
-from collections.abc import Mapping
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from blut_resources.files.durable import remove_tree
-from blut_resources.runs import manifest, status
-from blut_resources.runs.files import manifest_path, run_dir, status_path
+import blut_resources
+from blut_resources.files.documents import DocumentError
+from blut_resources.machine.processes import descendants, read
+from blut_resources.runs import manifest
+from blut_resources.runs import order as orders
+from blut_resources.runs.files import manifest_path
+from blut_resources.runs.order import Order
 from blut_resources.settings import origin, settings
 
 LOGGER = "BLUT_LOGGER"
 LOGGERS = ("none", "wandb")
-OFFLINE = "offline-run-"
-QUIET = {"WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}
-"""Nothing is sent to anybody, and nothing printed, unless the user says otherwise."""
+END_S = 60.0
+"""Seconds that the other process may take when a run has ended."""
+WAIT_S = 10.0
+"""Seconds of them for which somebody waits, as long as it may be at work."""
+MODULE = "blut_resources.runs.sink"
+POLL_S = 0.1
+
+_started: list["subprocess.Popen[bytes]"] = []
+"""Processes that outlive whoever has started them, so that nobody is warned of that."""
 
 
 class TrackerUnavailable(ValueError):
@@ -27,27 +44,27 @@ class TrackerUnavailable(ValueError):
 
 
 class Tracker(Protocol):
-    """Takes the rows of one asset of a run."""
-
-    def log(self, row: Mapping[str, Any]) -> None:
-        """Take a row; ``epoch`` is what it is plotted over."""
-        ...
+    """Takes the end of one asset of a run; its epochs are read from the stream of events."""
 
     def finish(self, ok: bool) -> None:
-        """End: nothing comes any more."""
+        """Say how it ended; waits for nothing."""
+        ...
+
+    def settle(self) -> str:
+        """Wait a moment until all is told; returns what is wrong, in words."""
         ...
 
 
 class NoTracker:
-    """Ignores every row, for nobody asked."""
-
-    def log(self, row: Mapping[str, Any]) -> None:
-        """Ignore a row."""
-        ...
+    """Takes everything and does nothing, for nobody asked."""
 
     def finish(self, ok: bool) -> None:
         """Do nothing."""
         ...
+
+    def settle(self) -> str:
+        """Returns that nothing is wrong."""
+        return ""
 
 
 def chosen_logger(said: str = "auto") -> str:
@@ -69,83 +86,172 @@ def chosen_logger(said: str = "auto") -> str:
 
 
 def open_tracker(
-    logger: str, directory: Path, *, run_id: str, asset: str, experiment: str, config: Mapping[str, Any]
+    logger: str, home: Path, *, run_id: str, asset: str, experiment: str, config: Mapping[str, Any]
 ) -> Tracker:
-    """Returns a tracker for one asset of a run, which keeps its files in ``directory``."""
+    """Returns a tracker for one asset of a run of the instance in ``home``.
+
+    Raises:
+        OSError: its process cannot be started.
+        StoreError: what it is to be told cannot be written down.
+    """
     if logger == "none":
         return NoTracker()
-    return WandbTracker(directory, run_id, asset, experiment, config)
+    project, mode = settings().get("WANDB_PROJECT") or "blut", settings().get("WANDB_MODE") or "offline"
+    return SinkTracker(Order(str(home), run_id, asset, experiment, dict(config), project, mode))
 
 
-class WandbTracker:
-    """Writes for Weights & Biases: offline unless the user sets ``WANDB_MODE``;
-    ``wandb sync`` uploads it later.
+class SinkTracker:
+    """Has a process of its own tell the tracker, which ends by itself."""
 
-    One run of wandb for each asset, grouped by experiment, with the id ``<run id>-<asset>``.
-    """
-
-    def __init__(
-        self,
-        directory: Path,
-        run_id: str,
-        asset: str,
-        experiment: str,
-        config: Mapping[str, Any],
-        said_mode: str = "",
-    ) -> None:
-        for name, value in QUIET.items():
-            os.environ.setdefault(name, value)
-        directory.mkdir(parents=True, exist_ok=True)
-        import wandb  # pyright: ignore[reportMissingImports]
-
-        slug = asset.replace("/", "-")
-        mode: Any = (
-            said_mode or settings().get("WANDB_MODE") or "offline"
-        )  # wandb refuses what it does not know
-        self._run = wandb.init(
-            project=settings().get("WANDB_PROJECT") or "blut",
-            id=f"{run_id}-{slug}",
-            name=f"{asset} {run_id[:8]}",
-            group=experiment,
-            job_type=asset,
-            config=dict(config),
-            dir=str(directory),
-            mode=mode,
-            reinit="create_new",
-            settings=wandb.Settings(console="off", x_disable_stats=True, save_code=False, disable_git=True),
-        )
-        self._run.define_metric("*", step_metric="epoch")
-
-    def log(self, row: Mapping[str, Any]) -> None:
-        self._run.log(dict(row))
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        order.keep()
+        self._sink = _Sink("live", [order])
+        self._said: dict[str, Any] = {}
 
     def finish(self, ok: bool) -> None:
-        self._run.finish(exit_code=0 if ok else 1)
+        """Say how it ended; waits for nothing."""
+        self._sink.tell("ok" if ok else "failed")
+
+    def settle(self) -> str:
+        """Wait a moment until all is told; returns what is wrong, in words.
+
+        Nobody waits for one that stands still, or for a server that has not answered by now.
+        """
+
+        def hopeful() -> bool:
+            return self._order.mode != "online" or bool(self._said.get("ready"))
+
+        for said in self._sink.said(WAIT_S, hopeful):
+            self._said |= said
+        if "told" in self._said:
+            return ""
+        why = self._said.get("broken") or ("" if self._sink.alive() else "its process was killed")
+        return why or f"it has not answered yet, and has {END_S:.0f} more seconds"
 
 
-def tell_again(home: Path, run_id: str) -> None:
-    """Give the offline runs that a killed run left what its own stream of events has.
+def tell_again(home: Path, patience_s: float, run_id: str = "") -> list[str]:
+    """Tell trackers of runs that have ended what they were not told; returns what came of it, in sentences.
 
-    Weights & Biases writes its file when it is told of the end: of a killed run there is next to nothing.
+    What is told lies in offline runs, made from the runs' own events. It takes up to `END_S` for each, of
+    which somebody waits for ``patience_s``. What failed a few times is tried again for a ``run_id`` only.
     """
-    directory = run_dir(home, run_id)
-    left = sorted((directory / "wandb").glob(f"{OFFLINE}*-{run_id}-*"))
-    if not left or importlib.util.find_spec("wandb") is None:
-        return
+    found = [order for order in orders.kept(home, run_id) if _is_due(order, run_id)]
+    sink = _Sink("again", found) if found else None
+    if sink is None or not patience_s or not sink.orders:
+        return []
+    said = {(one["run"], one["asset"]): one for one in sink.said(patience_s, lambda: True)}
+    return [_sentence(order, said.get((order.run_id, order.asset))) for order in sink.orders]
+
+
+def order_again(home: Path, run_id: str, assets: Sequence[str]) -> None:
+    """Write down that a tracker is to be told of assets of a run, from what its manifest has.
+
+    Raises:
+        DocumentError: it has no manifest that can be read.
+        StoreError: it cannot be written down.
+    """
     known = manifest.read(manifest_path(home, run_id))
-    events = list(status.read(status_path(home, run_id)))
-    for asset in dict.fromkeys(event["asset"] for event in events if event["kind"] == "epoch"):
-        slug = f"-{run_id}-{asset.replace('/', '-')}"
-        with tempfile.TemporaryDirectory(dir=directory, prefix=".wandb-") as anew:
-            config = known["assets"].get(asset, {}).get("config", {})
-            config = {**config, "intent": known["intent"]}
-            tracker = WandbTracker(Path(anew), run_id, asset, known["experiment"], config, "offline")
-            for event in events:
-                if event["kind"] == "epoch" and event["asset"] == asset:
-                    index = {name: event.get(name) for name in ("epoch", "step", "phase")}
-                    tracker.log({**event["metrics"], **index, "_timestamp": event["t"]})
-            tracker.finish(ok=False)
-            for whole in Path(anew).glob(f"wandb/{OFFLINE}*{slug}"):
-                for old in (path for path in left if path.name.endswith(slug)):
-                    remove_tree(old)
-                whole.rename(directory / "wandb" / whole.name)
+    for asset in assets:
+        config = known["assets"].get(asset, {}).get("config", {})
+        about = (str(home), run_id, asset, known["experiment"], {**config, "intent": known["intent"]})
+        Order(*about, settings().get("WANDB_PROJECT") or "blut").keep()
+
+
+def _is_due(order: Order, run_id: str) -> bool:
+    """Says whether it can be told and is to be; one that never can be is dropped."""
+    if order.mode == "disabled" or not order.directory.is_dir():
+        orders.drop(order)
+        return False
+    if importlib.util.find_spec("wandb") is None or not (run_id or order.tries < orders.TRIES):
+        return False
+    with contextlib.suppress(OSError, DocumentError):
+        return bool(manifest.read(manifest_path(Path(order.home), order.run_id))["outcome"])
+    return False
+
+
+def _sentence(order: Order, said: Mapping[str, Any] | None) -> str:
+    run, of = order.run_id[:8], f"{order.asset} of run {order.run_id[:8]}"
+    if said is None:
+        return f"wandb is being told again of {of}, in the background"
+    if "told" not in said:
+        why = said["broken"]
+        return f"wandb could not be told again of {of}: {why}; `blut runs tell {run}` tries once more"
+    where = said["where"]
+    return (
+        f"wandb missed something of {of}: all its {said['told']} epochs are in {where} now;"
+        f" `wandb sync {where}` uploads them"
+    )
+
+
+class _Sink:
+    """Stands for a process that tells some orders, whose locks it inherits.
+
+    Attributes:
+        orders: those that no other process tells.
+    """
+
+    def __init__(self, what: str, found: Sequence[Order]) -> None:
+        claims = [(order, orders.claim(order)) for order in found]
+        self.orders = [order for order, claim in claims if claim is not None]
+        held = [claim for _, claim in claims if claim is not None]
+        self._text, self._process = b"", None
+        try:
+            if self.orders:
+                self._process = self._start(what, held)
+        finally:
+            for claim in held:
+                os.close(claim)  # the lock is the other process's now: to give it back would end it there too
+
+    def _start(self, what: str, held: Sequence[int]) -> "subprocess.Popen[bytes]":
+        path = [str(Path(blut_resources.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+        command = [sys.executable, "-P", "-m", MODULE, what, str(END_S)]
+        process = subprocess.Popen(
+            [*command, *(str(order.path) for order in self.orders)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+            cwd="/",
+            pass_fds=held,
+            start_new_session=True,  # Ctrl-C and the end of a terminal are not for it
+        )
+        _started.append(process)
+        return process
+
+    def tell(self, word: str) -> None:
+        """Say the word for which it waits; it may be gone."""
+        assert self._process and self._process.stdin
+        with contextlib.suppress(OSError):
+            self._process.stdin.write(word.encode())
+            self._process.stdin.close()
+
+    def alive(self) -> bool:
+        """Says whether it has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def said(self, patience_s: float, hopeful: Callable[[], bool]) -> Iterator[dict[str, Any]]:
+        """Yields what it says until its end, as long as there is hope, and for so many seconds at most."""
+        assert self._process and self._process.stdout
+        out, deadline = self._process.stdout.fileno(), time.monotonic() + patience_s
+        has_more = select.poll()
+        has_more.register(out, select.POLLIN)
+        while time.monotonic() < deadline:
+            if has_more.poll(POLL_S * 1000):
+                more = os.read(out, 1 << 16)
+                self._text += more
+                while b"\n" in self._text:
+                    line, self._text = self._text.split(b"\n", 1)
+                    yield json.loads(line)
+                if more:
+                    continue
+                return
+            if not hopeful() or self._stands_still():
+                return
+
+    def _stands_still(self) -> bool:
+        """Says whether somebody has stopped it, or a process that it has started."""
+        assert self._process
+        processes = (self._process.pid, *descendants(self._process.pid))
+        states = (read(f"/proc/{pid}/stat").rpartition(")")[2].split() for pid in processes)
+        return any(state[:1] == ["T"] for state in states)

@@ -125,6 +125,39 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:59] + "…"
 
 
+@app.command("tell")
+def tell(
+    run_id: Annotated[str, typer.Argument(help=RUN_ID, autocompletion=complete_run)],
+    seconds: Annotated[
+        float, typer.Option("--wait", min=0, help="Seconds to wait; it goes on in the background.")
+    ] = 60.0,
+) -> None:
+    """Write the run for Weights & Biases once more, with all its epochs.
+
+    They are read from the run's own events, and come to lie in an offline run in its directory, in the place
+    of what is there: where a server, a service or a disk failed, or where nobody asked for it at the time.
+    """
+    from blut_assets.cli.run.lookup import epochs_of, run_named
+    from blut_resources.files.documents import DocumentError
+    from blut_resources.files.durable import StoreError
+    from blut_resources.instance.instance import home_of, open_instance
+    from blut_resources.runs import tracking
+
+    with open_instance(write=False) as instance:
+        run, home = run_named(instance, run_id), home_of(instance)
+        assets = list(epochs_of(instance, run.run_id))
+    if not run.is_finished or not assets:
+        wrong(f"run {run.run_id[:8]} {'has reported no epoch' if run.is_finished else 'has not ended yet'}")
+    try:
+        tracking.chosen_logger("wandb")
+        tracking.order_again(home, run.run_id, assets)
+        told = tracking.tell_again(home, seconds, run.run_id)
+    except (DocumentError, OSError, StoreError, tracking.TrackerUnavailable) as error:
+        failed(str(error))
+    for sentence in told or [f"wandb is being told of run {run.run_id[:8]}, in the background"]:
+        typer.echo(sentence)
+
+
 @app.command("prune")
 def prune(
     keep_days: Annotated[

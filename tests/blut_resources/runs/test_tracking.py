@@ -5,6 +5,8 @@ import json
 import multiprocessing
 import os
 import signal
+import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 
 from blut_resources.alive import reap_dead_runs
 from blut_resources.instance.instance import open_instance
-from blut_resources.runs import tracking
+from blut_resources.runs import order, tracking, wandb_run
 from blut_resources.runs.status import Status
 from tests.lacking import lacking
 from tests.recorded import ASSET, Left, train
@@ -26,7 +28,7 @@ def _wandb(monkeypatch: pytest.MonkeyPatch) -> None:
         lacking("wandb is not installed: `make setup`")
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
         monkeypatch.delenv(name)
-    for name, value in tracking.QUIET.items():
+    for name, value in wandb_run.QUIET.items():
         monkeypatch.setenv(name, value)  # and taken back after the test
 
 
@@ -45,6 +47,16 @@ def records(directory: Path) -> list[Any]:
     return found
 
 
+def settled(home: Path) -> None:
+    """Wait until nobody is at work on an order any more: a busy machine is slower than a command waits."""
+    for one in order.kept(home):
+        deadline = time.monotonic() + 60
+        while (claimed := order.claim(one)) is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        os.close(claimed)
+
+
 def values(items: Any) -> dict[str, Any]:
     return {item.key or item.nested_key[0]: json.loads(item.value_json) for item in items}
 
@@ -54,6 +66,7 @@ def values(items: Any) -> dict[str, Any]:
 def test_an_offline_run_holds_every_epoch_the_settings_and_the_end(home: Path) -> None:
     result = train(logger="wandb", losses=[1, 0.5, 0.25])
     assert result.success
+    settled(home)
     directory = home / "runs" / result.run_id
     found = records(directory)
     (run,) = [r.run for r in found if r.WhichOneof("record_type") == "run"]
@@ -95,6 +108,8 @@ def test_the_offline_run_of_a_killed_run_is_made_whole(home: Path) -> None:
     assert run.exitcode == -signal.SIGKILL
     with open_instance() as instance:
         (run_id,) = reap_dead_runs(instance)
+        settled(home)
+        reap_dead_runs(instance)
     found = records(home / "runs" / run_id)
     rows = [values(r.history.item) for r in found if r.WhichOneof("record_type") == "history"]
     told = [event for event in Left(run_id, home).events if event["kind"] == "epoch"]
@@ -110,6 +125,7 @@ def test_the_offline_run_of_a_killed_run_is_made_whole(home: Path) -> None:
 def test_a_training_that_diverged_is_one_that_failed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BLUT_LOGGER", "wandb")
     result = train(losses=[1, "nan"])
+    settled(home)
     (end,) = [r.exit for r in records(home / "runs" / result.run_id) if r.WhichOneof("record_type") == "exit"]
     assert end.exit_code == 1
 
@@ -131,3 +147,94 @@ def test_a_tracker_that_breaks_ends_no_training(
     result = train()
     assert result.success and len(Left(result.run_id).rows(ASSET)) == 3
     assert capfd.readouterr().err.count("gets nothing more of this") == 1
+
+
+STANDS_STILL = {
+    "at its start": "import time\ndef init(**_): time.sleep(300)",
+    "at its import": "import time; time.sleep(300)",
+    "at the first epoch": "import time\n{rest}",
+    "no more": "import os, signal, time\ndef init(**_):\n os.kill(os.getpid(), signal.SIGSTOP)",
+    "killed": "import os, signal\ndef init(**_):\n os.kill(os.getpid(), signal.SIGKILL)",
+    "broken": "def init(**_):\n raise OSError('no space left on device')",
+}
+REST = """
+class Settings:
+    def __init__(self, **_): pass
+class Run:
+    def define_metric(self, *_, **__): pass
+    def log(self, row): time.sleep(300)
+def init(**_): return Run()
+"""
+
+
+@pytest.mark.usefixtures("_wandb")
+@pytest.mark.parametrize(
+    "how",
+    ["at the first epoch"]
+    + [pytest.param(how, marks=pytest.mark.heavy) for how in STANDS_STILL if how != "at the first epoch"],
+)
+def test_a_training_ends_as_if_it_had_no_tracker_and_that_is_told_later(
+    how: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever its tracker does, and however long."""
+    (tmp_path / "fake").mkdir()
+    (tmp_path / "fake" / "wandb.py").write_text(STANDS_STILL[how].format(rest=REST))
+    monkeypatch.setenv("WANDB_MODE", "online")
+    with monkeypatch.context() as faked:
+        faked.setattr(tracking, "END_S", 1.0)
+        faked.setenv("PYTHONPATH", str(tmp_path / "fake"))
+        began = time.monotonic()
+        result = train(logger="wandb", losses=[1, 0.5, 0.25])
+        took = time.monotonic() - began
+    assert result.success and [row["loss"] for row in Left(result.run_id).rows()] == [1.0, 0.5, 0.25]
+    assert "wandb was not told all of it" in capfd.readouterr().err
+    (sink,) = tracking._started[-1:]
+    if how == "no more":
+        sink.kill()
+    assert sink.wait(20) is not None and took < tracking.WAIT_S - 2
+    with open_instance() as instance:
+        assert reap_dead_runs(instance) == []
+    said = capfd.readouterr().err
+    assert f"{ASSET} of run {result.run_id[:8]}: all its 3 epochs are in {home}" in said
+    found = records(home / "runs" / result.run_id)
+    assert [values(r.history.item)["loss"] for r in found if r.WhichOneof("record_type") == "history"] == [
+        1.0,
+        0.5,
+        0.25,
+    ]
+    (end,) = [r.exit for r in found if r.WhichOneof("record_type") == "exit"]
+    assert end.exit_code == 0 and not list((home / order.UNTOLD).iterdir())
+
+
+@pytest.mark.heavy
+@pytest.mark.usefixtures("_wandb")
+def test_a_server_that_never_answers_holds_up_nothing(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as hole, monkeypatch.context() as online:
+        online.setattr(tracking, "END_S", 2.0)
+        hole.bind(("127.0.0.1", 0))
+        hole.listen(1)
+        online.setenv("WANDB_MODE", "online")
+        online.setenv("WANDB_API_KEY", "0" * 40)
+        online.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{hole.getsockname()[1]}")
+        began = time.monotonic()
+        result = train(logger="wandb", losses=[1, 0.5, 0.25])
+        assert result.success and time.monotonic() - began < tracking.WAIT_S - 2
+        assert tracking._started[-1].wait(20) == 0
+    assert tracking.tell_again(home, 30.0)[0].startswith("wandb missed something of")
+    assert len(Left(result.run_id).rows()) == 3
+
+
+def test_what_is_told_elsewhere_or_never_can_be_is_not_told_again(home: Path) -> None:
+    order.Order(str(home), "gone", ASSET, "mine").keep()
+    result = train()
+    held = order.Order(str(home), result.run_id, ASSET, "mine")
+    held.keep()
+    claimed = order.claim(held)
+    assert claimed is not None
+    assert tracking.tell_again(home, 5.0) == []
+    assert [one.run_id for one in order.kept(home)] == [result.run_id]
+    os.close(claimed)
+    order.replace(held, tries=order.TRIES).keep()
+    assert tracking.tell_again(home, 5.0) == []
