@@ -101,7 +101,7 @@ def open_tracker(
 
 
 class SinkTracker:
-    """Has a process of its own tell the tracker, which ends by itself."""
+    """Starts a process of its own that tells the tracker, and that ends by itself."""
 
     def __init__(self, order: Order) -> None:
         self._order = order
