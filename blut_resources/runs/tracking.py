@@ -220,8 +220,10 @@ class _Sink:
         return process
 
     def tell(self, word: str) -> None:
-        """Say the word for which it waits; it may be gone."""
+        """Say the word for which it waits, once; it may be gone."""
         assert self._process and self._process.stdin
+        if self._process.stdin.closed:
+            return
         with contextlib.suppress(OSError):
             self._process.stdin.write(word.encode())
             self._process.stdin.close()
