@@ -12,7 +12,7 @@ from blut_resources.files import reserve
 from blut_resources.files.full import CAUSE, is_full
 from blut_resources.payloads.record import RunRecord, unheard
 from blut_resources.runs import manifest
-from blut_resources.runs.files import manifest_path
+from blut_resources.runs.files import manifest_path, run_dir
 from blut_resources.runs.tracking import NoTracker, Tracker, chosen_logger, open_tracker
 
 
