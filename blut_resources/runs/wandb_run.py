@@ -74,7 +74,7 @@ def epochs_in(offline: Path) -> int:
     store.open_for_scan(str(file))
     try:
         while data := store.scan_data():
-            record = wandb_internal_pb2.Record()
+            record = wandb_internal_pb2.Record()  # pyright: ignore[reportAttributeAccessIssue]
             record.ParseFromString(data)
             kind = record.WhichOneof("record_type")
             rows += kind == "history"
