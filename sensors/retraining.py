@@ -22,6 +22,7 @@ from sensors.policy.fields import Policy
 from sensors.policy.file import PolicyError, PolicyFile, policy_path, read
 from sensors.policy.forecast import Start, next_start
 from sensors.policy.history import POLICY_TAG, REASON_TAG, SUBJECT_TAG, artifacts_of, history
+from sensors.policy.standing import standing_since
 from sensors.turns import Peer, turn_of
 
 NAME = "blut_retraining"
@@ -63,6 +64,7 @@ def evaluate(
     """
     parsed = {name: _parse(file, name, policy, recipes) for name, policy in file.policies.items()}
     found: list[Retraining] = []
+    since = standing_since(instance, file, dt.datetime.now(dt.UTC))
     for name, policy in file.policies.items():
         keys = _keys(instance, policy, parsed[name])
         found += [] if keys else [_waits(name, Wait(f"{policy.recipe} has no partitions yet"))]
@@ -74,7 +76,7 @@ def evaluate(
             elif unknown := _unknown(instance, policy, parsed[name], key):
                 found.append(_waits(label, Wait(unknown, blocked=True)))
             else:
-                one = _one(instance, file, name, policy, parsed[name], ask, key)
+                one = _one(instance, file, name, policy, parsed[name], ask, key, since[name])
                 found.append(replace(one, policy=label, partition=key))
     return found
 
@@ -180,11 +182,12 @@ def _one(
     parsed: tuple[Recipe, RecipeArgs] | None,
     ask: Ask,
     partition: str | None,
+    since: dt.datetime,
 ) -> Retraining:
     if parsed is None:
         return _waits(name, Wait(f"{NO_RECIPE} of {file.path}" if policy.enabled else OFF))
     now = dt.datetime.now(dt.UTC)
-    past = history(instance, name, file.written, partition)
+    past = history(instance, name, since, partition)
     machine = policy_machine.look(instance, name, with_gpus=policy.gpus_free > 0, partition=partition)
     elsewhere = policy.instance and policy.instance != machine.instance
     starts = None if elsewhere else next_start(policy, past, now)

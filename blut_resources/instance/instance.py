@@ -126,6 +126,11 @@ def home_of(instance: dg.DagsterInstance) -> Path:
     return Path(instance.root_directory).resolve()
 
 
+def is_read_only(instance: dg.DagsterInstance) -> bool:
+    """Says whether this process has opened an instance to be read, so that nothing is written beside it."""
+    return instance in _read_only
+
+
 def store_of(instance: dg.DagsterInstance) -> ArtifactStore:
     """Returns the artifact store that belongs to an instance; $BLUT_STORE puts it on another disk.
 
@@ -133,7 +138,7 @@ def store_of(instance: dg.DagsterInstance) -> ArtifactStore:
         StoreError: its directory cannot be made; it is named.
     """
     home = home_of(instance)
-    if instance in _read_only:
+    if is_read_only(instance):
         return ArtifactStore(store_root(home), remembers=False)
     root = store_root(home)
     with explained(root):

@@ -3,11 +3,11 @@
 import datetime as dt
 import functools
 import itertools
-import zoneinfo
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from sensors.policy.clock import NAMED, in_window
+from sensors.policy.zones import zone_of
 
 YEAR = dt.timedelta(days=366)
 """What is looked at: both changes of the clock, and whatever is named by month or day of the week."""
@@ -62,6 +62,6 @@ def within(cron: str, zone: str, year: int, window: Window) -> Times:
 def _times(cron: str, zone: str, year: int) -> Iterator[dt.datetime]:
     from cronsim import CronSim
 
-    start = dt.datetime(year, 1, 1, tzinfo=zoneinfo.ZoneInfo(zone)) - dt.timedelta(seconds=1)
+    start = dt.datetime(year, 1, 1, tzinfo=zone_of(zone)) - dt.timedelta(seconds=1)
     times = CronSim(NAMED.get(cron.strip().lower(), cron), start)
     return itertools.takewhile(lambda moment: moment - start <= YEAR, itertools.islice(times, LOOKED_AT))

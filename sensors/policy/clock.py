@@ -1,12 +1,10 @@
-"""Reads the clock times, time zones and cron expressions of policies."""
+"""Reads the clock times and cron expressions of policies."""
 
 import datetime as dt
-import os
-import zoneinfo
-from pathlib import Path
 from typing import Any
 
-LOCALTIME = Path("/etc/localtime")
+from sensors.policy.zones import zone_of
+
 SECOND = dt.timedelta(seconds=1)
 NAMED = {
     **{"@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@weekly": "0 0 * * 0"},
@@ -50,17 +48,6 @@ def in_window(window: tuple[dt.time, dt.time], moment: dt.time) -> bool:
     return moment >= start or moment < end
 
 
-def local_zone() -> str:
-    """Returns the IANA name of this machine's time zone; UTC where it has no name."""
-    named = os.environ.get("TZ", "").lstrip(":")
-    if not named:
-        _, _, named = str(LOCALTIME.resolve()).partition("/zoneinfo/")
-    try:
-        return zoneinfo.ZoneInfo(named).key
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        return "UTC"
-
-
 def last_tick(cron: str, now: dt.datetime, zone: str) -> dt.datetime:
     """Returns the newest time up to ``now`` that a cron expression names.
 
@@ -86,7 +73,7 @@ def _tick(cron: str, moment: dt.datetime, zone: str, *, reverse: bool) -> dt.dat
     expression = NAMED.get(cron.strip().lower(), cron)
     if len(expression.split()) != 5:
         raise ValueError(f"no cron expression; {REMEDY}")
-    start = moment.astimezone(zoneinfo.ZoneInfo(zone)).replace(microsecond=0)
+    start = moment.astimezone(zone_of(zone)).replace(microsecond=0)
     try:
         return next(CronSim(expression, start, reverse=reverse)).astimezone(dt.UTC)
     except StopIteration:

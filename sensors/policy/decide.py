@@ -4,7 +4,6 @@ Times are aware datetimes, durations timedeltas, sizes bytes.
 """
 
 import datetime as dt
-import zoneinfo
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
@@ -12,6 +11,7 @@ from typing import Literal
 from blut_resources.machine.memory import size_text
 from sensors.policy.clock import in_window, last_tick, next_tick, span
 from sensors.policy.fields import Policy, Window
+from sensors.policy.zones import zone_of
 
 DAY = dt.timedelta(days=1)
 OFF = "off: `blut policy enable` turns it on"
@@ -47,7 +47,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class History:
-    """Says what the policy did, newest first; ``since`` is when its file was written."""
+    """Says what the policy did, newest first; ``since``, since when its schedule is what it is."""
 
     attempts: tuple[Attempt, ...] = ()
     since: dt.datetime | None = None
@@ -175,7 +175,7 @@ def _hindrances(policy: Policy, history: History, now: dt.datetime, machine: Mac
 def _start_hours(policy: Policy, now: dt.datetime) -> Iterable[str]:
     if policy.start_hours is None:
         return
-    local = now.astimezone(zoneinfo.ZoneInfo(policy.zone))
+    local = now.astimezone(zone_of(policy.zone))
     if not in_window(policy.start_hours, local.time()):
         start, end = policy.start_hours
         never = " (equal: never)" if start == end else ""
@@ -265,7 +265,7 @@ def _triggers(policy: Policy, history: History, now: dt.datetime, data: Data) ->
 
 def _scheduled(policy: Policy, cron: str, history: History, now: dt.datetime) -> tuple[bool, str]:
     """Says whether it is due: from a tick on until a retraining ends;
-    not for ticks before the file was written.
+    not for ticks before the schedule was what it is.
     """
     last = history.concluded
     after = [moment for moment in (last and last.started, history.since) if moment]
@@ -276,7 +276,7 @@ def _scheduled(policy: Policy, cron: str, history: History, now: dt.datetime) ->
 
 
 def _clock(moment: dt.datetime, policy: Policy) -> str:
-    return f"{moment.astimezone(zoneinfo.ZoneInfo(policy.zone)):%Y-%m-%d %H:%M}"
+    return f"{moment.astimezone(zone_of(policy.zone)):%Y-%m-%d %H:%M}"
 
 
 def _ago(now: dt.datetime, then: dt.datetime) -> str:

@@ -13,7 +13,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from blut_resources.machine.amounts import parse_duration, parse_size
 from sensors.policy.cadence import closest
-from sensors.policy.clock import local_zone, next_tick, parse_window
+from sensors.policy.clock import next_tick, parse_window
+from sensors.policy.zones import local_zone
 
 Window = tuple[dt.time, dt.time]
 DAY = dt.timedelta(days=1)

@@ -1,7 +1,6 @@
 """Says when a policy really starts next, how often at most, and what of it contradicts itself."""
 
 import datetime as dt
-import zoneinfo
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from sensors.policy.cadence import Times, closest, within
 from sensors.policy.clock import in_window, last_tick, next_tick, span
 from sensors.policy.decide import DAY, NO_RECIPE, OFF, History, pause_after_failures, window_text
 from sensors.policy.fields import TRIGGERS, Policy
+from sensors.policy.zones import zone_of
 
 DAYS_AHEAD = 400
 """How far a start is looked for."""
@@ -28,7 +28,7 @@ class Start:
         """Returns it in one line, by the clock of the policy."""
         if self.at is None:
             return f"never: {self.why}"
-        return f"{self.at.astimezone(zoneinfo.ZoneInfo(self.zone)):%Y-%m-%d %H:%M} ({self.zone}), {self.why}"
+        return f"{self.at.astimezone(zone_of(self.zone)):%Y-%m-%d %H:%M} ({self.zone}), {self.why}"
 
 
 def next_start(policy: Policy, history: History, now: dt.datetime) -> Start:
@@ -114,7 +114,7 @@ def _allowed(policy: Policy, history: History, moment: dt.datetime) -> dt.dateti
 
 def _opens(policy: Policy, moment: dt.datetime) -> dt.datetime | None:
     """Returns the moment, if it lies within the start hours, or when they begin next; None if never."""
-    window, zone = policy.start_hours, zoneinfo.ZoneInfo(policy.zone)
+    window, zone = policy.start_hours, zone_of(policy.zone)
     if window is None or in_window(window, moment.astimezone(zone).time()):
         return moment
     if window[0] == window[1]:

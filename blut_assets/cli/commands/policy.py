@@ -26,6 +26,7 @@ from sensors.policy.decide import NO_RECIPE, Run
 from sensors.policy.fields import TRIGGERS, Policy
 from sensors.policy.file import ONLY, VARIABLE, PolicyError, PolicyFile, edit, policy_path, read
 from sensors.policy.forecast import how_often, next_start, outside, remarks
+from sensors.policy.zones import unknown_zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -117,6 +118,7 @@ def enable(
         changes = {"instance": instance, **changes, "enabled": True}
         now = dt.datetime.now(dt.UTC)
         name, policy = edit(policy_path(), name, changes, begin, lambda policy: _contradicts(policy, now))
+        _note_standing()
     if not policy.recipe:
         failed(f"{policy_path()}: written, and {NO_RECIPE}; `blut recipe list` says which there are")
     typer.echo(f"{policy_path()}: {name} is on: {policy.recipe}, when {_when(policy)}")
@@ -132,6 +134,7 @@ def disable(name: PolicyName = None) -> None:
             typer.echo(f"{policy_path()}: there is none, so nothing retrains by itself")
             return
         name, _ = edit(policy_path(), name, {"enabled": False})
+        _note_standing()
     typer.echo(f"{policy_path()}: {name} is off")
 
 
@@ -286,19 +289,31 @@ def _when(policy: Policy) -> str:
     return " or ".join(f"{name} = {value}" for name, value in words.items() if value is not None)
 
 
+def _note_standing() -> None:
+    """Have the home know since when the schedules hold, as it would when it looks at them next."""
+    from blut_resources.instance.home import find_home
+    from sensors.policy.standing import note_standing
+
+    note_standing(find_home(), read(policy_path()), dt.datetime.now(dt.UTC))
+
+
 def _contradicts(policy: Policy, now: dt.datetime) -> str:
     """Says why a policy is not written, with the values that contradict each other; empty if it is."""
-    return f"policy enable: {said}" if (said := outside(policy, now)) else ""
+    said = outside(policy, now)
+    if not said and not policy.time_zone and (unknown := unknown_zone()):
+        said = f'{unknown}: give --time-zone, such as "Europe/Berlin" or "UTC"'
+    return f"policy enable: {said}" if said else ""
 
 
 def _tell_when(name: str, policy: Policy) -> None:
     """Print how often at most a policy starts, when it does next, and what works against its schedule."""
     from blut_resources.instance.instance import open_instance
     from sensors.policy.history import history
+    from sensors.policy.standing import standing_since
 
     now, file = dt.datetime.now(dt.UTC), read(policy_path())
     with open_instance(write=False) as instance:
-        past = history(instance, name, file.written)
+        past = history(instance, name, standing_since(instance, file, now)[name])
     typer.echo(
         f"it starts {how_often(policy, now)}; next at the earliest: {next_start(policy, past, now).words}"
     )
@@ -308,7 +323,7 @@ def _tell_when(name: str, policy: Policy) -> None:
 
 
 def _cron_line(instance: str) -> str:
-    where = {"DAGSTER_HOME": instance, VARIABLE: os.environ.get(VARIABLE, "")}
+    where = {"DAGSTER_HOME": instance} | {name: os.environ.get(name, "") for name in ("TZ", VARIABLE)}
     variables = [f"{name}={shlex.quote(value)}" for name, value in where.items() if value]
     blut = Path(sys.executable).with_name("blut")
     log = Path(instance) / "auto.log"
