@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import dagster as dg
 
 from blut_assets.stages import reuse
-from blut_resources.instance.instance import store_of
+from blut_resources.instance.instance import home_of, store_of
 from blut_resources.store import results
 
 
@@ -19,6 +19,7 @@ class MadeArtifact(NamedTuple):
     ``run_id`` is the run that computed it, not one that reused it; ``at`` is in seconds since 1970.
     ``inputs`` are digests by parameter name; ``settings`` are those of its config that can change the result.
     ``looked_up`` are the names of inputs that need not be artifacts, such as a program of the user's own.
+    ``elsewhere`` says whose history the run is in, where it is not in this one.
     """
 
     digest: str
@@ -29,6 +30,7 @@ class MadeArtifact(NamedTuple):
     settings: Mapping[str, Any]
     inputs: Mapping[str, str]
     looked_up: frozenset[str] = frozenset()
+    elsewhere: str = ""
 
 
 class Lineage:
@@ -74,12 +76,15 @@ def _every(instance: dg.DagsterInstance) -> Iterator[MadeArtifact]:
         for record in reuse.materializations(instance, key):
             event = record.asset_materialization
             if event and reuse.digest_of(event):
-                yield _made(event, reuse.Hit(event, record.run_id).origin, record.timestamp)
+                elsewhere = reuse.word_of(event, reuse.MADE_BY)
+                yield _made(event, reuse.Hit(event, record.run_id).origin, record.timestamp, elsewhere)
+    home = str(home_of(instance))
     for noted in results.every(store_of(instance).root):
-        yield _made(noted.event, noted.run_id, noted.at)
+        words = noted.made.words() if noted.made.home != home else ""
+        yield _made(noted.event, noted.run_id, noted.at, words)
 
 
-def _made(event: dg.AssetMaterialization, run_id: str, at: float) -> MadeArtifact:
+def _made(event: dg.AssetMaterialization, run_id: str, at: float, elsewhere: str) -> MadeArtifact:
     spec, seconds = reuse.spec_of_event(event), _value(event, reuse.SECONDS)
     return MadeArtifact(
         digest=reuse.digest_of(event),
@@ -90,6 +95,7 @@ def _made(event: dg.AssetMaterialization, run_id: str, at: float) -> MadeArtifac
         settings=spec.get("config", {}),
         inputs=reuse.inputs_of(event),
         looked_up=frozenset(spec.get(reuse.LOOKED_UP, ())),
+        elsewhere=elsewhere,
     )
 
 

@@ -258,7 +258,7 @@ class _Planner:
             self._instance, self._store, spec.key, wanted, own, kind=spec.output, keep_damaged=True
         )
         if hit:
-            return "reusable", f"made by run {hit.origin[:8]}", reuse.digest_of(hit.event)
+            return "reusable", f"made by {hit.words()}", reuse.digest_of(hit.event)
         why = _difference(event, spec.describe(inputs, config)) if event else "never materialized"
         return "stale", "; ".join([*damage, *([] if is_newest else [why])]), None
 

@@ -177,7 +177,9 @@ class Computation:
             self.spec.key, metadata=result.metadata, partition=self._partition, tags=result.tags
         )
         try:
-            results.note(self.store.root, results.Result(digest, self.context.run.run_id, time.time(), event))
+            home, run_id = home_of(self.context.instance), self.context.run.run_id
+            found = results.Result(digest, run_id, time.time(), event, results.made_here(home))
+            results.note(self.store.root, found, self.record.epochs())
         except StoreError as error:
             self.context.log.warning(f"{self.name}: only this instance will reuse it: {error}")
 
@@ -189,7 +191,7 @@ class Computation:
         nothing is any fresher than it was.
         """
         known = reuse.recalled(self.context.instance, self.store, hit, artifact.facts())
-        metadata = {**known, reuse.REUSED: True, reuse.ORIGIN: dg.MetadataValue.dagster_run(hit.origin)}
+        metadata = {**known, reuse.REUSED: True, **_origin(hit)}
         result = self._materialize(artifact, metadata, True, hit.event.metadata)
         if not (self._has_freshness() and self._is_newest(artifact)):
             yield self._said_once(result)
@@ -253,6 +255,13 @@ class Computation:
     def _kind(self, gpus: int) -> Kind:
         """Returns what drives the cost of it, with so many GPUs."""
         return Kind(self._config, self._description["inputs"], gpus)
+
+
+def _origin(hit: reuse.Hit) -> dict[str, Any]:
+    """Returns which run has computed it: a link, where it is in this history."""
+    if not hit.elsewhere:
+        return {reuse.ORIGIN: dg.MetadataValue.dagster_run(hit.origin)}
+    return {reuse.ORIGIN: dg.MetadataValue.text(hit.origin), reuse.MADE_BY: hit.elsewhere}
 
 
 def _plottable(artifact: Artifact) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import inspect
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -15,6 +14,7 @@ from blut_assets.pages.curves import Curves
 from blut_assets.pages.metadata import inputs_shown, manifest_shown
 from blut_assets.retrying import note_failure
 from blut_assets.stages import reuse
+from blut_assets.stages.alone import held_alone
 from blut_assets.stages.computation import Computation
 from blut_assets.stages.partitions import Taken, partition_of, settled, whole
 from blut_assets.stages.retries import AnotherAttempt
@@ -154,7 +154,7 @@ def _materialize(
     config = settled(spec, config, partition, run=_partition_of_run(context))
     one = Computation(context, spec, inputs, config, partition, resources)
     if not spec.memoised:
-        with _hold_alone(one):
+        with held_alone(one):
             yield from _execute(one, inputs, config)
         return
     if config.reuse != "never" and (hit := one.look_up()):
@@ -179,21 +179,11 @@ def _materialize(
     # It is an flock in the store and not in the history, since two instances can share one store, and because
     # a killed run must not leave it taken. The lease of memory is taken further in, by the payload: taken
     # outside, a run that only waits for the other's result would keep a GPU from it.
-    with _hold_alone(one):
+    with held_alone(one):
         if config.reuse != "never" and (hit := one.look_up()):
             yield from _reuse(one, hit)
         else:
             yield from _execute(one, inputs, config)
-
-
-def _hold_alone(one: Computation) -> contextlib.AbstractContextManager[None]:
-    """Hold the lock of a fingerprint: two that have it share a work directory.
-
-    A read-only store may have sources.
-    """
-    if one.spec.source and not os.access(one.store.root, os.W_OK):
-        return contextlib.nullcontext()
-    return one.store.lock(f"fingerprint-{one.fingerprint}", one.refuse_late)
 
 
 def _execute(one: Computation, inputs: Taken, config: StageConfig) -> Iterator[Any]:
@@ -233,10 +223,11 @@ def _execute(one: Computation, inputs: Taken, config: StageConfig) -> Iterator[A
 
 def _reuse(one: Computation, hit: reuse.Hit) -> Iterator[Any]:
     artifact = reuse.artifact_of(hit.event, one.spec.output)
-    one.record.reused(artifact.digest, hit.origin)
+    one.record.reused(artifact.digest, hit.origin, hit.elsewhere)
     if one.spec.on_result:
         one.spec.on_result(one.stage, artifact)
-    one.context.log.info(f"{one.name}: reused from run {hit.origin}, nothing computed")
+    whose = f" of {hit.elsewhere}" if hit.elsewhere else ""
+    one.context.log.info(f"{one.name}: reused from run {hit.origin}{whose}, nothing computed")
     yield from one.reused(artifact, hit)
 
 

@@ -1,7 +1,7 @@
 """Writes what the making of one asset leaves in the files of its run: events, metrics, a tracker's run."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +57,10 @@ class RunRecorder:
         finally:
             self._record.close()
 
-    def reused(self, digest: str, origin: str) -> None:
-        """Record that it was there already."""
+    def reused(self, digest: str, origin: str, elsewhere: str = "") -> None:
+        """Record that it was there already, of which run, and whose where that is in another history."""
         facts = {**self._facts, "digest": digest, "origin": origin}
+        facts |= {"made_by": elsewhere} if elsewhere else {}
         self._status.write("asset_reused", self._asset, **facts)
         self._status.close()
 
@@ -77,6 +78,10 @@ class RunRecorder:
                 f"{self._asset}: {self._logger} was not told all of it: {lacks}; its epochs are in the table,"
                 f" and a later command of Blut tells {self._logger} of all of them"
             )
+
+    def epochs(self) -> Sequence[Mapping[str, Any]]:
+        """Returns the metrics of the epochs of its payloads."""
+        return self._record.rows()
 
     def payload(self, event: Mapping[str, Any]) -> None:
         """Record what its payload reports, and what was seen of it."""

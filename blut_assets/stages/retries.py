@@ -21,7 +21,7 @@ from blut_resources.files.passing import Passing, may_pass
 from blut_resources.instance.places import places
 from blut_resources.machine.amounts import parse_duration
 from blut_resources.payloads import step_tags
-from blut_resources.payloads.admission import WAITING_TAG
+from blut_resources.payloads.admission import say_waiting
 from blut_resources.payloads.payload import PayloadFailed, PayloadOutOfRoom
 from blut_resources.payloads.watching import WATCH_S, wanted
 from blut_resources.settings import origin, settings
@@ -159,8 +159,7 @@ class Retries:
         return sorted({str(place) for place in places(self._home).values() if is_nearly_full(place)})
 
     def _tell(self, text: str) -> None:
-        with contextlib.suppress(Exception):  # why it failed is worth more than that nobody is told
-            self._context.instance.add_run_tags(self._context.run.run_id, {WAITING_TAG: text})
+        say_waiting(self._context.instance, self._context.run.run_id, text)
 
 
 def _passing(error: Exception) -> Passing | None:

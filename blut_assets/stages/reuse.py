@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 
 from blut_assets.artifacts import Artifact
 from blut_assets.stages.spec import StageSpec
+from blut_resources.instance.instance import home_of
 from blut_resources.store import results
 from blut_resources.store.artifacts import ArtifactStore, StoreError
 from blut_resources.store.places import is_digest
@@ -23,9 +25,11 @@ LOOKED_UP = "looked_up"
 SUMMARY = "summary"
 """Metadata of a result that is worth more than one line at the end of a run."""
 
+MADE_BY = "made_by"
+"""Metadata of a result of another history: whose, where, and when it was computed."""
 SHOWN_BY = "shown_by"
 """The run whose materialization has the pictures, tables and texts that a reused one does not repeat."""
-REPEATED = frozenset({ARTIFACT, SPEC, SECONDS, PEAK, SUMMARY})
+REPEATED = frozenset({ARTIFACT, SPEC, SECONDS, PEAK, SUMMARY, MADE_BY})
 
 PAGE = LOOKED_AT = 200
 
@@ -48,7 +52,7 @@ def materializations(
         cursor, limit = page.cursor, PAGE
 
 
-def fingerprint_of(event: dg.AssetMaterialization | None) -> str | None:
+def fingerprint_of(event: Became | None) -> str | None:
     """Returns the fingerprint that a materialization carries, if any."""
     return (event.tags or {}).get(FINGERPRINT_TAG) if event else None
 
@@ -92,6 +96,12 @@ def typed(kind: type[A], handle: Mapping[str, Any]) -> A:
         ) from None
 
 
+def is_reused(event: Became) -> bool:
+    """Says whether it is of a result that was there already."""
+    entry = event.metadata.get(REUSED)
+    return bool(entry and entry.value)
+
+
 def word_of(event: Became, name: str) -> str:
     """Returns a text among the metadata; empty where there is none."""
     value: Any = getattr(event.metadata.get(name), "value", None)
@@ -128,10 +138,18 @@ def _value(event: Became, name: str) -> Mapping[str, Any]:
 
 @dataclass(frozen=True)
 class Hit:
-    """Describes a reusable result: the event that recorded it and the run that computed it."""
+    """Describes a reusable result: the event that recorded it and the run that computed it.
+
+    ``elsewhere`` says whose history that run is in, where it is not in this one, and when it was.
+    """
 
     event: dg.AssetMaterialization
     run_id: str
+    elsewhere: str = ""
+
+    def words(self) -> str:
+        """Returns which run has computed it, and whose that is where it is in another history."""
+        return f"run {self.origin[:8]}{f' of {self.elsewhere}' if self.elsewhere else ''}"
 
     @property
     def origin(self) -> str:
@@ -231,7 +249,14 @@ def _candidates(
     for record in materializations(instance, key, partition, first=1):
         event = record.asset_materialization
         if event is not None and fingerprint_of(event) == fingerprint:
-            yield digest_of(event), Hit(event, record.run_id)
+            yield digest_of(event), Hit(event, record.run_id, word_of(event, MADE_BY))
     for noted in results.find(store.root, fingerprint):
         if noted.event.asset_key == key and digest_of(noted.event) == noted.digest:
-            yield noted.digest, Hit(noted.event, noted.run_id)
+            yield noted.digest, Hit(noted.event, noted.run_id, _elsewhere(instance, noted))
+
+
+def _elsewhere(instance: dg.DagsterInstance, noted: results.Result) -> str:
+    """Returns in whose history a result was computed, and when; empty if in this one."""
+    if noted.made.home in ("", str(home_of(instance))) or instance.has_run(noted.run_id):
+        return ""
+    return f"{noted.made.words()}, {time.strftime('%F %H:%M', time.localtime(noted.at))}"

@@ -12,6 +12,12 @@ from blut_resources.leases.lease import Lease, Needs, lease
 WAITING_TAG = "blut/waiting"
 
 
+def say_waiting(instance: dg.DagsterInstance, run_id: str, text: str) -> None:
+    """Say by a tag of a run what it waits for; a run that is not in the history says nothing."""
+    with contextlib.suppress(Exception):  # a function that is called directly has no run
+        instance.add_run_tags(run_id, {WAITING_TAG: text})
+
+
 @contextlib.contextmanager
 def admitted(
     context: dg.AssetExecutionContext | dg.OpExecutionContext,
@@ -32,8 +38,7 @@ def admitted(
     waited_since: list[float] = []
 
     def tag(text: str) -> None:
-        with contextlib.suppress(Exception):  # a function that is called directly has no run
-            context.instance.add_run_tags(run_id, {WAITING_TAG: text})
+        say_waiting(context.instance, run_id, text)
 
     def say(text: str) -> None:
         waited_since.append(time.monotonic())

@@ -7,7 +7,7 @@ it is left; where the run was killed, whoever finds what that left writes the re
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,10 @@ class RunRecord:
             suffix = metrics.chosen_format()
             self._table = metrics.MetricLog(metrics_path(self.home, self.run_id, self.asset, suffix))
         return self._table
+
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """Returns the rows of its table, oldest first; none where it has none."""
+        return self._table.rows if self._table else ()
 
     def mend(self) -> list[dict[str, Any]]:
         """Give the table the epochs that only the stream has: between the two a run can be ended.

@@ -3,28 +3,57 @@ so that a history that knows nothing of it need not compute it.
 
 ::
 
-    results/ab/<fingerprint>/<digest>.json   one result: asset, run, time, and its materialization
+    results/ab/<fingerprint>/<digest>.json     one result: asset, run, who, where, and its materialization
+    results/ab/<fingerprint>/<digest>.epochs   the metrics of its epochs, one JSON object a line
 
-A note is written when the bytes are in the store, and goes with them. It is never believed without them.
+A note is written when the bytes are in the store, and goes with them. It is never believed without them, nor
+where somebody could have written it whom neither this user nor the group of the store has let in.
 """
 
 import contextlib
 import json
+import os
 import re
-from collections.abc import Callable, Iterator
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import dagster as dg
 
 from blut_resources.files.durable import explained, write_atomic
+from blut_resources.files.foreign import read_regular
+from blut_resources.files.private import user_name
 from blut_resources.store.places import is_digest
+from blut_resources.text import one_line
 
 FINGERPRINT_TAG = "blut/fingerprint"
 SPEC = "blut/spec"
 """The metadata that says of what a result was computed; every stage asset's materialization has it."""
 RESULTS, SCHEMA = "results", "blut.result.v1"
 _FINGERPRINT = re.compile(r"[0-9a-f]{16,64}")
+
+
+EPOCHS = ".epochs"
+EPOCHS_MAX = 8 << 20
+"""Bytes of the metrics that are kept beside a result; a longer table is its run's alone."""
+
+
+class Made(NamedTuple):
+    """Says where and by whom something was computed: the home of the history, the machine, the user."""
+
+    home: str = ""
+    host: str = ""
+    user: str = ""
+
+    def words(self) -> str:
+        """Returns text such as ``ann@box in /home/ann/blut``; empty where an older version noted none."""
+        return f"{self.user}@{self.host} in {self.home}" if self.home else ""
+
+
+def made_here(home: Path) -> Made:
+    """Returns what this process says of itself, which works for the history in ``home``."""
+    return Made(str(home), os.uname().nodename, user_name(os.geteuid()))
 
 
 class Result(NamedTuple):
@@ -34,21 +63,26 @@ class Result(NamedTuple):
     run_id: str
     at: float
     event: dg.AssetMaterialization
+    made: Made = Made()
 
 
-def note(root: Path, result: Result) -> None:
-    """Keep a result with the store in ``root``, durably.
+def note(root: Path, result: Result, epochs: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Keep a result with the store in ``root``, durably, and the metrics of its epochs.
 
     Raises:
         StoreError: it cannot be written.
     """
     fingerprint = (result.event.tags or {})[FINGERPRINT_TAG]
+    rows = b"".join(json.dumps(row, default=str).encode() + b"\n" for row in epochs)
+    if 0 < len(rows) <= EPOCHS_MAX:
+        write_atomic(_place(root, fingerprint) / f"{result.digest}{EPOCHS}", rows)
     said = {
         "schema": SCHEMA,
         "asset": result.event.asset_key.to_user_string(),
         "digest": result.digest,
         "run": result.run_id,
         "at": result.at,
+        **result.made._asdict(),
         "event": json.loads(dg.serialize_value(result.event)),
     }
     write_atomic(_place(root, fingerprint) / f"{result.digest}.json", json.dumps(said).encode())
@@ -63,6 +97,17 @@ def find(root: Path, fingerprint: str) -> list[Result]:
     return sorted(same, key=lambda one: one.at, reverse=True)
 
 
+def epochs(root: Path, fingerprint: str, digest: str) -> list[dict[str, Any]]:
+    """Returns the metrics of the epochs of a result, the oldest first; none where there are none here."""
+    path = _place(root, fingerprint) / f"{digest}{EPOCHS}"
+    if not (_FINGERPRINT.fullmatch(fingerprint) and is_digest(digest)) or not _believed(path):
+        return []
+    with contextlib.suppress(OSError, ValueError):
+        found = [json.loads(line) for line in read_regular(path, EPOCHS_MAX).splitlines()]
+        return [row for row in found if isinstance(row, dict) and "epoch" in row]
+    return []
+
+
 def every(root: Path) -> Iterator[Result]:
     """Yields all results of a store, the newest first."""
     found = (_read(path) for path in (root / RESULTS).glob("??/*/[!.]*.json"))
@@ -75,6 +120,7 @@ def drop_without_bytes(root: Path, holds: Callable[[str], bool]) -> None:
         if not holds(path.stem):
             with explained(path):
                 path.unlink(missing_ok=True)
+                path.with_suffix(EPOCHS).unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # there is another one
                 path.parent.rmdir()
 
@@ -85,11 +131,30 @@ def _place(root: Path, fingerprint: str) -> Path:
 
 def _read(path: Path) -> Result | None:
     """Returns a note; None where it is torn, of another version, or not what its name says."""
+    if not _believed(path):
+        return None
     try:
         said: Any = json.loads(path.read_bytes())
         if said["schema"] != SCHEMA or said["digest"] != path.stem or not is_digest(path.stem):
             return None
         event = dg.deserialize_value(json.dumps(said["event"]), dg.AssetMaterialization)
-        return Result(path.stem, str(said["run"]), float(said["at"]), event)
+        made = Made(*(one_line(said.get(name, "")) for name in Made._fields))
+        return Result(path.stem, str(said["run"]), float(said["at"]), event, made)
     except Exception:  # whatever a damaged or foreign note does to its reader, it only costs a computation
         return None
+
+
+def _believed(path: Path) -> bool:
+    """Says whether nobody can have written a note but this user, root, and whoever a group's store is for.
+
+    Whoever can write what its bytes are named by can have another result taken for it; their digest tells
+    only that they are whole.
+    """
+    try:
+        found = path.lstat()
+        around = [found, *(one.stat() for one in path.parents[:4])]
+    except OSError:
+        return False
+    if not stat.S_ISREG(found.st_mode):
+        return False
+    return found.st_uid in (os.geteuid(), 0) or not any(one.st_mode & stat.S_IWOTH for one in around)

@@ -88,7 +88,8 @@ def _is_noted(instance: dg.DagsterInstance, run_id: str) -> bool:
         ):
             continue
         try:
-            result = results.Result(digest, run_id, record.event_log_entry.timestamp, event)
+            made, at = results.made_here(home_of(instance)), record.event_log_entry.timestamp
+            result = results.Result(digest, run_id, at, event, made)
             results.note(store.root, result)
         except StoreError:
             return False

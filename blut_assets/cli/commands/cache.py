@@ -37,6 +37,7 @@ def show(
                 "digest": item.digest,
                 "asset": ", ".join(sorted({way.asset for way in lineage.ways(item.digest)})),
                 "runs": list(dict.fromkeys(way.run_id for way in lineage.ways(item.digest))),
+                "made_by": {way.run_id: way.elsewhere for way in lineage.ways(item.digest) if way.elsewhere},
                 "files": item.n_files,
                 "bytes": item.n_bytes,
                 "used": item.created,
@@ -54,9 +55,12 @@ def show(
     if everything and items:
         rows = [
             {
-                **item,
+                **{name: value for name, value in item.items() if name != "made_by"},
                 "digest": item["digest"][:12],
-                "runs": ", ".join(run[:8] for run in item["runs"]),
+                "runs": ", ".join(
+                    f"{run[:8]} of {whose}" if (whose := item["made_by"].get(run)) else run[:8]
+                    for run in item["runs"]
+                ),
                 "bytes": size(item["bytes"]),
                 "used": ago(item["used"]),
             }

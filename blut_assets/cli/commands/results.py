@@ -124,16 +124,23 @@ def _artifact(instance: "dg.DagsterInstance", event: Any) -> dict[str, Any]:
     metadata, name = event.metadata, event.asset_key.to_user_string()
     digest = reuse.digest_of(event)
     if not digest:
-        return {"asset": name, "result": "made outside of Blut", "digest": "", "facts": {}, "path": ""}
+        return {
+            "asset": name,
+            "result": "made outside of Blut",
+            "digest": "",
+            "facts": {},
+            "path": "",
+            "made_by": "",
+        }
     try:
         path = str(store_of(instance).open(digest))
     except StoreError:
         path = ""
     facts = {k: v for k, v in metadata[reuse.ARTIFACT].value.items() if k != "digest"}
-    reused = reuse.REUSED in metadata and metadata[reuse.REUSED].value
     return {
         "asset": name,
-        "result": "reused" if reused else "made",
+        "result": "reused" if reuse.is_reused(event) else "made",
+        "made_by": reuse.word_of(event, reuse.MADE_BY),
         "digest": digest,
         "facts": facts,
         "path": path,
@@ -189,7 +196,9 @@ def _lines(found: dict[str, Any]) -> list[str]:
         lines += ["", f"best: {found['best']['asset']}, epoch {found['best']['epoch']}: {numbers(best)}"]
     if found["artifacts"]:
         shown = [{**a, "digest": a["digest"][:12], "facts": _short(a["facts"])} for a in found["artifacts"]]
-        lines += ["", columns([{k: v for k, v in a.items() if k != "path"} for a in shown])]
+        hidden = ("path", "made_by")
+        lines += ["", columns([{k: v for k, v in a.items() if k not in hidden} for a in shown])]
+        lines += [f"{a['asset']} was made by {a['made_by']}" for a in shown if a["made_by"]]
     for check in found["checks"]:
         lines.append(f"check {check['check']}: {check['result']} {check['why']}".rstrip())
     return lines

@@ -71,6 +71,7 @@ class Ancestry:
                     "run": way.run_id,
                     "recipe": self._run(way.run_id)["recipe"],
                     "at": way.at,
+                    "elsewhere": way.elsewhere,
                     "seconds": way.seconds,
                     "config": dict(way.settings),
                     "inputs": [{"name": name, "digest": of} for name, of in way.inputs.items()],
@@ -82,8 +83,11 @@ class Ancestry:
     def run_lines(self, digest: str) -> list[str]:
         """Returns lines about each run behind an artifact: its recipe and its args."""
         lines = []
+        ways = [way for one in self._lineage.above(digest) for way in self._lineage.ways(one)]
+        elsewhere = {way.run_id: f"of {way.elsewhere}" for way in ways if way.elsewhere}
         for run in self.runs(digest):
-            gone = "" if run["known"] else "deleted; what it made is noted in the store"
+            deleted = "deleted; what it made is noted in the store"
+            gone = "" if run["known"] else elsewhere.get(run["run"], deleted)
             lines.append(f"  {run['run'][:8]}  {run['recipe'] or gone or 'no recipe'}")
             lines += _settings(run["args"], "    ")
         return lines
@@ -126,7 +130,8 @@ class Ancestry:
 
     def _how(self, way: MadeArtifact) -> str:
         run = self._run(way.run_id)
-        of = f" of {run['recipe']}" if run["recipe"] else "" if run["known"] else ", which was deleted"
+        gone = f" of {way.elsewhere}" if way.elsewhere else ", which was deleted"
+        of = f" of {run['recipe']}" if run["recipe"] else "" if run["known"] else gone
         took = f", {duration(way.seconds)}" if way.seconds is not None else ""
         return f"run {way.run_id[:8]}{of}, {moment(way.at)}{took}"
 

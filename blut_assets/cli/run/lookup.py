@@ -11,10 +11,11 @@ from blut_assets.recipes.recipe import RECIPE_TAG
 from blut_assets.stages import reuse
 from blut_assets.terminal.output import wrong
 from blut_resources.alive import NoSuchRun, find_run
-from blut_resources.instance.instance import home_of
+from blut_resources.instance.instance import home_of, store_of
 from blut_resources.runs.epochs import epochs
 from blut_resources.runs.epochs import newest_epoch as newest_in
 from blut_resources.runs.files import status_path
+from blut_resources.store.results import epochs as stored_epochs
 
 
 def status_of(instance: dg.DagsterInstance, run_id: str) -> int:
@@ -61,8 +62,24 @@ def made_by(instance: dg.DagsterInstance, run_id: str) -> dict[str, reuse.Became
 
 
 def epochs_of(instance: dg.DagsterInstance, run_id: str) -> dict[str, list[dict[str, Any]]]:
-    """Returns the metrics of each epoch by asset, oldest first: from the run's stream, else Dagster's log."""
-    return epochs(status_path(home_of(instance), run_id)) or _logged_epochs(instance, run_id)
+    """Returns the metrics of each epoch by asset, oldest first: from the run's stream, else Dagster's log.
+
+    Of what was reused they are those of the run that computed it, or what the store has kept of them.
+    """
+    own = epochs(status_path(home_of(instance), run_id)) or _logged_epochs(instance, run_id)
+    reused = {
+        name: _epochs_before(instance, name, event)
+        for name, event in made_by(instance, run_id).items()
+        if name not in own and reuse.is_reused(event)
+    }
+    return {**own, **{name: rows for name, rows in reused.items() if rows}}
+
+
+def _epochs_before(instance: dg.DagsterInstance, name: str, event: reuse.Became) -> list[dict[str, Any]]:
+    origin, digest = reuse.word_of(event, reuse.ORIGIN), reuse.digest_of(event)
+    if rows := epochs(status_path(home_of(instance), origin)).get(name):
+        return rows
+    return stored_epochs(store_of(instance).root, reuse.fingerprint_of(event) or "", digest)
 
 
 def newest_epoch(instance: dg.DagsterInstance, run_id: str) -> tuple[str, dict[str, Any]]:

@@ -49,6 +49,11 @@ def run_summary(result: Any, ran: Ran, stopped: str = "") -> list[str]:
         for event in result.get_asset_materialization_events()
         if (told := event.materialization.metadata.get(reuse.SUMMARY))
     ]
+    lines += [
+        f"{event.asset_key.to_user_string()}: reused from {reuse.Hit(event, '', whose).words()}"
+        for event in _became(result)
+        if isinstance(event, dg.AssetMaterialization) and (whose := reuse.word_of(event, reuse.MADE_BY))
+    ]
     causes = [
         ("ENDED" if is_deadline(e) else "FAILED", e.step_key, cause_of(e))
         for e in failures

@@ -1,0 +1,51 @@
+"""Lets one run at a time compute what has one fingerprint; those that wait say for whose.
+
+The lock is in the store, so that histories which share one wait for each other too.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+
+from blut_assets.stages.computation import Computation
+from blut_resources.instance.instance import home_of
+from blut_resources.payloads.admission import say_waiting
+from blut_resources.store.results import made_here
+
+SILENT_S = 1.0
+"""A wait that is shorter is not worth a word."""
+
+
+@contextlib.contextmanager
+def held_alone(one: Computation) -> Iterator[None]:
+    """Hold the lock of a fingerprint: two that have it share a work directory.
+
+    A read-only store may have sources.
+
+    Raises:
+        DeadlinePassed: the deadline of the run came while it waited.
+    """
+    if one.spec.source and not os.access(one.store.root, os.W_OK):
+        yield
+        return
+    name, context = f"fingerprint-{one.fingerprint}", one.context
+    begun, said = time.monotonic(), False
+
+    def meanwhile() -> None:
+        nonlocal said
+        one.refuse_late()
+        if not said and time.monotonic() - begun > SILENT_S:
+            said = True
+            whose = one.store.locked_by(name) or "another run"
+            text = f"waiting for {whose}, which computes the same"
+            context.log.info(f"{one.name}: {text}")
+            say_waiting(context.instance, context.run.run_id, text)
+
+    with one.store.lock(name, meanwhile):
+        words = made_here(home_of(context.instance)).words()
+        one.store.sign_lock(name, f"run {context.run.run_id[:8]} of {words}")
+        if said:  # a tag cannot be taken off
+            waited = time.monotonic() - begun
+            say_waiting(context.instance, context.run.run_id, f"no more, after {waited:.0f} s")
+        yield
