@@ -1,5 +1,7 @@
 """Decides which stored bytes must stay, and removes the others."""
 
+import contextlib
+import time
 from collections.abc import Iterable, Iterator
 
 import dagster as dg
@@ -85,12 +87,14 @@ def collect_garbage(
     dry_run: bool = False,
     unknown: bool = False,
     max_bytes: int | None = None,
+    even_recent: bool = False,
 ) -> CollectReport:
     """Remove stored bytes that nothing reaches, nothing uses, and nobody touched within the last hour.
 
     Args:
         unknown: also where the history knows next to nothing of what the store holds.
         max_bytes: of what may go, only until the store holds no more than that, the longest unused first.
+        even_recent: also what was touched within the last hour, but not since a run began that goes on.
 
     Raises:
         ValueError: if ``newest`` is below 1, another instance keeps its results in the same store, a run that
@@ -111,7 +115,27 @@ def collect_garbage(
         )
     if not unknown:
         _refuse_without_history(instance, store)
-    return collect(store, reachable(instance, newest), dry_run=dry_run, max_bytes=max_bytes)
+    since = _oldest_at_work(instance) if even_recent else None
+    return collect(
+        store, reachable(instance, newest), dry_run=dry_run, max_bytes=max_bytes, recent_from=since
+    )
+
+
+def _oldest_at_work(instance: dg.DagsterInstance) -> float:
+    """Returns since when the oldest run that goes on does, in seconds since 1970; now where none does.
+
+    What a run has put or looked up, and has not told yet, is nobody's but its own.
+    """
+    ended = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+    going = [status for status in dg.DagsterRunStatus if status not in ended]
+    records = instance.get_run_records(dg.RunsFilter(statuses=going))
+    began = [record.create_timestamp.timestamp() for record in records]
+    alive = home_of(instance) / "alive"  # a process shows that it works before there is a run
+    marks = [path for path in alive.iterdir() if path.name[0] != "."] if alive.is_dir() else []
+    for mark in marks:
+        with contextlib.suppress(FileNotFoundError):
+            began.append(mark.stat().st_mtime)
+    return min([time.time(), *began])
 
 
 def _refuse_without_history(instance: dg.DagsterInstance, store: ArtifactStore) -> None:

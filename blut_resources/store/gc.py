@@ -55,7 +55,8 @@ class CollectReport(NamedTuple):
     """Says what garbage collection did, or would do.
 
     ``spared`` might go, and there was room for it. ``bytes_left`` are the store's own; None where nobody
-    asked for a limit.
+    asked for a limit. ``bytes_recent`` stay for having been put or opened lately, the last of them until
+    ``recent_until``, in seconds since 1970.
     """
 
     removed: tuple[str, ...]
@@ -65,6 +66,8 @@ class CollectReport(NamedTuple):
     leftovers: tuple[Path, ...]
     spared: tuple[str, ...] = ()
     bytes_left: int | None = None
+    bytes_recent: int = 0
+    recent_until: float | None = None
 
 
 def collect(
@@ -74,6 +77,7 @@ def collect(
     in_use_grace_s: float = GRACE_S,
     dry_run: bool = False,
     max_bytes: int | None = None,
+    recent_from: float | None = None,
 ) -> CollectReport:
     """Delete what is not in ``keep``, not in use, and was not put or opened within the grace.
 
@@ -83,21 +87,29 @@ def collect(
     Args:
         max_bytes: what the store may hold: of what may go, only so much goes, what was used longest ago
             first. All of it by default.
+        recent_from: what was put or opened since then stays, in seconds since 1970, in place of the grace.
     """
     kept = frozenset(keep)
     by_fate: dict[str, list[str]] = {"removed": [], "in_use": [], "recent": [], "gone": [], "spared": []}
     freed, going = 0, Counter[Inode]()
     leftovers = _sweep(store.root, in_use_grace_s, dry_run)
+    # what is touched while this works is recent too, however short the grace is
+    cutoff = time.time() - in_use_grace_s if recent_from is None else recent_from
+    until, waiting, spare = None, 0, Counter[Inode]()
     items = sorted(store.list(), key=lambda item: item.created)
     left = None if max_bytes is None else bytes_held(item.location for item in items if not item.external)
     for item in items:
         if item.digest in kept:
             continue
-        young = time.time() - item.created < in_use_grace_s
+        young = item.created > cutoff
         alone = 0 if young or item.external else bytes_freed(item.location, going)
         room = max_bytes is not None and left is not None and (left <= max_bytes or item.external)
-        fate = "recent" if young else "spared" if room else _consider(store, item, in_use_grace_s, dry_run)
+        fate = "recent" if young else "spared" if room else _consider(store, item, cutoff, dry_run)
         by_fate[fate].append(item.digest)
+        if fate == "recent":
+            until = max(until or 0.0, item.created + in_use_grace_s)
+            waiting += 0 if item.external else bytes_freed(item.location, spare)
+            spare.update(linked(item.location))
         if fate == "removed":
             freed += alone
             left = None if left is None else left - alone
@@ -113,13 +125,17 @@ def collect(
         tuple(sorted(leftovers)),
         tuple(by_fate["spared"]),
         left,
+        waiting,
+        until,
     )
 
 
-def _consider(store: ArtifactStore, item: StoredArtifact, grace_s: float, dry_run: bool) -> str:
+def _consider(store: ArtifactStore, item: StoredArtifact, cutoff: float, dry_run: bool) -> str:
     paths = [store.lock_path(item.digest, purpose) for purpose in ("put", "use")]
     with contextlib.ExitStack() as held:
         for path in paths:
+            if dry_run and not path.exists():  # nobody holds it, and it is not made in order to look
+                continue
             descriptor = acquire(path, wait=False)
             if descriptor is None:
                 return "in_use"
@@ -127,7 +143,7 @@ def _consider(store: ArtifactStore, item: StoredArtifact, grace_s: float, dry_ru
         note = store.record_path(item.digest, item.external)
         with explained(note):
             # Read again under the locks: someone may have put or opened it since it was listed.
-            if note.exists() and time.time() - note.stat().st_mtime < grace_s:
+            if note.exists() and note.stat().st_mtime > cutoff:
                 return "recent"
             if not os.path.lexists(note if item.external else item.location):
                 return "gone"

@@ -3,19 +3,39 @@ how large the artifact store is, what it has saved, whether it is sound, what ma
 """
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from blut_assets.cli.commands.cache_user import cache_rows, prune_cache, show_cache
 from blut_assets.cli.shell.completion import RunId
 from blut_assets.terminal.lazy import group
-from blut_assets.terminal.output import AsJson, ago, columns, duration, failed, print_json, size, wrong
+from blut_assets.terminal.output import (
+    AsJson,
+    ago,
+    columns,
+    duration,
+    failed,
+    moment,
+    print_json,
+    size,
+    wrong,
+)
 from blut_resources.store.gc import NEWEST
 
 if TYPE_CHECKING:
+    import dagster as dg
+
     from blut_resources.store.gc import CollectReport
 
 app = group("The artifact store.")
+REMOVED_BY = {
+    "store": "blut cache prune",
+    "sample": "blut cache prune --samples",
+    "yours": "by you: it stays where you keep it",
+}
+"""Where the bytes of an artifact are -> how they are removed."""
 
 
 @app.command("show")
@@ -23,14 +43,19 @@ def show(
     everything: Annotated[bool, typer.Option("--all", help="Every artifact, not only the totals.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show where the store is, how much it holds, and what of that each asset made.
+    """Show where the store is, how much it holds, what of that each asset made, and what can be freed now.
+
+    Apart from it what lies in your cache: downloaded samples, builds and downloads, with how to remove each.
 
     With --all also the run that made each artifact; `blut lineage DIGEST` says of what.
     """
     from blut_assets.history.lineage import Lineage
     from blut_resources.instance.instance import open_instance, store_of
+    from blut_resources.payload_kit.cache import cache_root
 
+    own_cache = cache_root().resolve()
     with open_instance(write=False) as instance:
+        free = _free_now(instance)
         store, lineage = store_of(instance), Lineage(instance)
         items = [
             {
@@ -42,13 +67,16 @@ def show(
                 "bytes": item.n_bytes,
                 "used": item.created,
                 "external": item.external,
+                "sample": item.external and Path(item.location).resolve().is_relative_to(own_cache),
                 "path": str(item.location),
             }
             for item in store.list()
         ]
     totals = _totals(items)
+    cache = cache_rows()
     if as_json:
-        print_json({"store": str(store.root), "totals": totals, "artifacts": items if everything else []})
+        found = {"store": str(store.root), "totals": totals, "artifacts": items if everything else []}
+        print_json({**found, "cache": cache, "free_now": free})
         return
     held = sum(item["bytes"] for item in items if not item["external"])
     typer.echo(f"{store.root}: {len(items)} artifacts, {size(held)} of its own")
@@ -69,21 +97,46 @@ def show(
         typer.echo(columns(rows))
     elif totals:
         typer.echo(columns([{**row, "bytes": size(row["bytes"])} for row in totals]))
+    typer.echo(_free_words(free))
+    show_cache(cache)
+
+
+def _free_now(instance: "dg.DagsterInstance") -> dict[str, Any]:
+    """Returns what `blut cache prune` would free at this moment, and what stays for its recent use."""
+    from blut_assets.history.retention import collect_garbage
+    from blut_resources.store.artifacts import StoreError
+
+    try:
+        report = collect_garbage(instance, dry_run=True)
+    except (ValueError, StoreError) as error:
+        return {"bytes": 0, "why": str(error)}
+    recent = {"bytes_recent": report.bytes_recent, "recent_until": report.recent_until}
+    return {"bytes": report.bytes_freed, "artifacts": len(report.removed), **recent}
+
+
+def _free_words(free: dict[str, Any]) -> str:
+    if "why" in free:
+        return f"nothing can be freed now: {free['why']}"
+    words = f"{size(free['bytes'])} in {free['artifacts']} artifacts can be freed now: `blut cache prune`"
+    if free["recent_until"]:
+        until = moment(free["recent_until"])[:16]
+        more = f"{size(free['bytes_recent'])} more from {until} on, or now with --even-recent"
+        return f"{words}; {more}"
+    return words
 
 
 def _totals(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Returns the sizes by asset, the largest first; what stays where the user keeps it is counted apart."""
-    found: dict[tuple[str, bool], list[int]] = {}
+    found: dict[tuple[str, str], list[int]] = {}
     for item in items:
-        found.setdefault((item["asset"] or "(no longer known)", item["external"]), []).append(item["bytes"])
+        where = "sample" if item["sample"] else "yours" if item["external"] else "store"
+        found.setdefault((item["asset"] or "(no longer known)", where), []).append(item["bytes"])
     rows = [
         {
-            "asset": asset,
-            "artifacts": len(sizes),
-            "bytes": sum(sizes),
-            "where": "yours" if external else "store",
+            **{"asset": asset, "artifacts": len(sizes), "bytes": sum(sizes), "where": where},
+            "remove": REMOVED_BY[where],
         }
-        for (asset, external), sizes in found.items()
+        for (asset, where), sizes in found.items()
     ]
     return sorted(rows, key=lambda row: -row["bytes"])
 
@@ -140,11 +193,27 @@ def prune(
     unknown: Annotated[
         bool, typer.Option("--unknown", help="Also where the history knows of hardly any of them.")
     ] = False,
+    even_recent: Annotated[
+        bool,
+        typer.Option(
+            "--even-recent", help="Also what was used within the last hour, if no run goes on with it."
+        ),
+    ] = False,
+    samples: Annotated[
+        bool, typer.Option("--samples", help="Remove downloaded samples from your cache, and nothing else.")
+    ] = False,
+    cache: Annotated[
+        bool,
+        typer.Option(
+            "--cache", help="Remove builds and downloads from your cache, and nothing of the store."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Remove artifacts that neither the newest results nor a registered model were made of.
 
-    What is in use, or was used within the last hour, stays; with --max-gb it is said how much that is.
+    What is in use, or was used within the last hour, stays; it is said how much that is, and until when.
+    --even-recent takes that too, but not what a run that goes on holds or has touched.
 
     Every registered version keeps what it was made of, its merged model in float32 included: `blut
     model retire NAME@VERSION` lets go of one.
@@ -152,12 +221,15 @@ def prune(
     from blut_assets.history.retention import collect_garbage
     from blut_resources.instance.instance import open_instance, store_of
 
+    if samples or cache:
+        prune_cache(samples=samples, everything=cache, dry_run=dry_run, as_json=as_json)
+        return
     with open_instance(write=not dry_run) as instance:
         try:
             if max_gb is not None and not math.isfinite(max_gb):
                 wrong(f"--max-gb {max_gb}: give a number of GB, such as 50")
             allowed = None if max_gb is None else int(max_gb * 1e9)
-            options = {"newest": newest, "dry_run": dry_run, "unknown": unknown}
+            options = {"newest": newest, "dry_run": dry_run, "unknown": unknown, "even_recent": even_recent}
             report = collect_garbage(instance, **options, max_bytes=allowed)
             sizes = {item.digest: 0 if item.external else item.n_bytes for item in store_of(instance).list()}
         except ValueError as error:
@@ -169,20 +241,31 @@ def prune(
     left = f" and {len(report.leftovers)} leftovers of dead processes" if report.leftovers else ""
     typer.echo(f"{verb} {len(report.removed)} artifacts{left}, {size(report.bytes_freed)}")
     if allowed is None:
-        typer.echo(
-            f"spared {len(report.in_use)} in use and {len(report.recent)} touched within the last hour"
-        )
+        recent = f"{len(report.recent)} {_lately(report, even_recent)}"
+        typer.echo(f"spared {len(report.in_use)} in use and {recent}")
     else:
-        typer.echo("\n".join(_stays(report, sizes, allowed, newest)))
+        typer.echo("\n".join(_stays(report, sizes, allowed, newest, _lately(report, even_recent))))
 
 
-def _stays(report: "CollectReport", sizes: dict[str, int], allowed: int, newest: int) -> list[str]:
-    """Says how much stays, and of each part why."""
+def _lately(report: "CollectReport", even_recent: bool) -> str:
+    """Says since when the recent ones were used, how much that is, until when, and what takes them."""
+    if report.recent_until is None:
+        return "used within the last hour"
+    if even_recent:
+        return f"used since a run began that goes on, {size(report.bytes_recent)}"
+    until = moment(report.recent_until)[:16]
+    return f"used within the last hour: {size(report.bytes_recent)}, until {until}, or now with --even-recent"
+
+
+def _stays(
+    report: "CollectReport", sizes: dict[str, int], allowed: int, newest: int, lately: str
+) -> list[str]:
+    """Says how much stays, and of each part why; ``lately`` of what was used just before."""
     left = report.bytes_left or 0
     over = "" if left <= allowed else f", {size(left - allowed)} too much"
     by_reason = {
         "in use": report.in_use,
-        "used within the last hour": report.recent,
+        lately: report.recent,
         "might go, and there is room": report.spared,
     }
     named = {*report.removed, *(digest for digests in by_reason.values() for digest in digests)}

@@ -1,5 +1,6 @@
 """Garbage collection keeps what can still be reached and removes the rest."""
 
+import time
 from pathlib import Path
 
 import dagster as dg
@@ -11,6 +12,8 @@ from blut_assets.stages import Stage, StageConfig, stage_asset
 from blut_assets.stages.handles import HANDLES
 from blut_resources.instance.instance import open_instance, store_of
 from blut_resources.store.gc import collect
+
+STARTED = dg.DagsterRunStatus.STARTED
 
 
 class Note(Artifact):
@@ -72,8 +75,23 @@ def test_what_was_just_made_is_spared_and_a_dry_run_removes_nothing(tmp_path: Pa
         assert report.removed == () and len(report.recent) == 2
         collect(store_of(instance), set(), in_use_grace_s=0, dry_run=True)
         assert all(store_of(instance).has(digest) for digests in made for digest in digests.values())
+        assert report.bytes_recent == 3 and 0 < (report.recent_until or 0) - time.time() <= 3600
         with pytest.raises(ValueError, match="newest = 0"):
             collect_garbage(instance, newest=0)
+
+
+@pytest.mark.usefixtures("home")
+def test_what_was_just_made_goes_when_that_is_asked_for_but_not_while_a_run_goes_on() -> None:
+    with open_instance() as instance:
+        before = run(instance, "a")
+        going = instance.create_run_for_job(dg.GraphDefinition("other").to_job(), status=STARTED)
+        made, _ = [run(instance, word) for word in ("b", "c")]
+        held = collect_garbage(instance, newest=1, even_recent=True, dry_run=True)
+        assert set(held.removed) == set(before.values()), "only what that run cannot have touched"
+        assert set(held.recent) == set(made.values())
+        instance.report_run_failed(going)
+        report = collect_garbage(instance, newest=1, even_recent=True)
+        assert set(report.removed) == {*before.values(), *made.values()} and not report.recent
 
 
 @pytest.mark.usefixtures("home")
