@@ -7,7 +7,7 @@ import dagster as dg
 
 from blut_resources.dagster_private.events import skipped_step, was_terminated
 from blut_resources.dagster_private.names import CHECK_FAILED
-from blut_resources.instance.damage import damage, is_of_database
+from blut_resources.instance.damage import HistoryDamaged, damage, is_of_database
 from blut_resources.runs.deadline import WORD
 
 INTERRUPTION = dg.DagsterExecutionInterruptedError.__name__
@@ -99,7 +99,10 @@ def cause_of(event: Any) -> str:
     # what Dagster puts around an error says less than that, and so does what was the cause of that
     spoke = next((one for one in chain if not (one.cls_name or "").startswith("Dagster")), None)
     error = spoke or (chain[-1] if chain else None)
-    return error.message.strip() if error else "unknown"
+    if error is None:
+        return "unknown"
+    said = error.message.strip()
+    return said.partition(": ")[2] if error.cls_name == HistoryDamaged.__name__ else said
 
 
 def failed_words(event: Any) -> str:

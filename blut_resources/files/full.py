@@ -24,6 +24,7 @@ NEXT_TO_NOTHING = 1 << 20
 """Bytes below which a file system is taken for full."""
 ELSEWHERE = {"$TMPDIR", "$XDG_CACHE_HOME", "$BLUT_LEASES"}
 """Places that can be elsewhere the next time, and nothing is missed there."""
+PRUNED = {"$BLUT_STORE", "$DAGSTER_HOME"}
 SAID = "no room: "
 """What a line begins with by which a payload names the full place to its run."""
 WORDS = re.compile(
@@ -91,11 +92,17 @@ def remedy(path: Path | str, places: Mapping[str, Path] | None = None) -> str:
         path: what could not be written.
         places: by how a person puts each elsewhere, such as ``$TMPDIR``, what is written to.
     """
-    around = [(name, place) for name, place in (places or {}).items() if is_below(path, place)]
+    known = {**_by_environment(), **(places or {})}
+    around = [(name, place) for name, place in known.items() if is_below(path, place)]
     said = max(around, key=lambda one: len(os.path.realpath(one[1])), default=("", ""))[0]
     other = f" or set {said} to a directory on another one" if said in ELSEWHERE else ""
-    freed = " (`blut cache prune` gives back what the store need not keep)" if said not in ELSEWHERE else ""
+    freed = " (`blut cache prune` gives back what the store need not keep)" if said in PRUNED else ""
     return f"make room there{freed}{other}, then run the same command again"
+
+
+def _by_environment() -> dict[str, str]:
+    names = {name: os.environ.get(name[1:], "") for name in ELSEWHERE | PRUNED}
+    return {name: value for name, value in names.items() if value.startswith("/")}
 
 
 def blamed(text: str, places: Mapping[str, Path]) -> str:
@@ -108,10 +115,11 @@ def blamed(text: str, places: Mapping[str, Path]) -> str:
     code = errno.EDQUOT if (found := WORDS.search(text)) and QUOTA.search(found[0]) else errno.ENOSPC
     if named := NAMED.search(text):
         path = named[named.lastgroup or 0]
-        return f"{path}: {full_place(path, code)}; {remedy(path, places)}"
+        return f"{full_place(path, code)}, for {path}; {remedy(path, places)}"
     full = [place for place in one_each(places.values()) if is_nearly_full(place)]
     if full:
-        return "; ".join(f"{place}: {full_place(place, code)}; {remedy(place, places)}" for place in full)
+        each = (f"{full_place(place, code)}, for {place}; {remedy(place, places)}" for place in full)
+        return "; ".join(each)
     left = ", ".join(f"{place}: {full_place(place, code)}" for place in one_each(places.values()))
     return f"which file system was full cannot be told now, when there is room again ({left}); run it again"
 

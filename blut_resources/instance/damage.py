@@ -38,7 +38,8 @@ def explained(home: Path, error: BaseException) -> HistoryDamaged:
     words = str(getattr(error, "orig", None) or error).splitlines()[0]
     if is_nearly_full(home) or "disk is full" in words:
         return HistoryDamaged(
-            f"{home}/history: {full_place(home)}; {remedy(home)}: what was stored is not lost"
+            f"{home}/history: {full_place(home)}; {remedy(home, {'$DAGSTER_HOME': home})}: what was stored"
+            " is not lost"
         )
     if "locked" in words:
         return HistoryDamaged(f"{home}/history: {words}; end the process that does (`fuser -v` names it)")

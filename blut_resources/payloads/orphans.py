@@ -75,7 +75,7 @@ def new_place(work: Path, order: Any, adopt: bool) -> Path:
     known to the next run unless a living process works in ``work``.
     """
     work.mkdir(parents=True, exist_ok=True)
-    hear_out(work)
+    _hear_out(work.parent)
     place, known = Path(tempfile.mkdtemp(prefix="blut-payload-", dir=work)), work / NAME
     if not adopt:
         (place / ENDS).touch()
@@ -112,12 +112,12 @@ def keep_unheard(work: Path, place: Path) -> None:
     """Keep what a payload has said for later: its run cannot write it down now, as on a full disk."""
     with contextlib.suppress(OSError):
         (place / CONSUMED).unlink(missing_ok=True)  # what was heard was not written
-        place.rename(work / f"{UNHEARD}{random_name()}")
+        place.rename(work.parent / f"{UNHEARD}{random_name()}")  # the work may go before it is written
 
 
-def hear_out(work: Path) -> None:
-    """Write down what payloads have said here and their runs could not write."""
-    for place in work.glob(f"{UNHEARD}*"):
+def _hear_out(works: Path) -> None:
+    """Write down what payloads have said and their runs could not write."""
+    for place in works.glob(f"{UNHEARD}*"):
         if not not_private(place) and write_down(place):
             shutil.rmtree(place, ignore_errors=True)
 
@@ -175,8 +175,7 @@ def end_abandoned(works: Path) -> None:
 
     The places of those that have ended are removed, but for those that may be taken over.
     """
-    for work in {place.parent for place in works.glob(f"*/{UNHEARD}*")}:
-        hear_out(work)
+    _hear_out(works)
     for known in works.glob(f"*/{NAME}"):
         unit = None
         with contextlib.suppress(InUse):

@@ -144,7 +144,8 @@ def complete(home: Path, run: Any, outcome: str, by: str) -> None:
         found |= _looking[run.run_id].wait()
     ended = events[-1]["t"] if events and outcome == "killed" else round(time.time(), 3)
     if outcome == "failed":
-        outcome = _cause(found["assets"]) or outcome
+        full = reserve.was_needed(path.parent)  # what failed then may be in no event
+        outcome = CAUSES[CAUSE] if full else _cause(found["assets"]) or outcome
     end = {"outcome": outcome, "ended": ended, "seconds": _took(known, ended, by), "completed_by": by}
     computed = any(asset["state"] == "computed" for asset in found["assets"].values())
     with contextlib.suppress(OSError, StoreError):

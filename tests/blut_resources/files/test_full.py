@@ -47,7 +47,8 @@ def test_words_of_a_program_blame_the_place_that_is_full(place: Path, tmp_path: 
     fill(place)
     assert full.says_full(said)
     told = full.blamed(said, {"$BLUT_STORE": tmp_path, "$TMPDIR": place})
-    assert told.startswith(f"{place}: the ") and "or set $TMPDIR to a directory on another" in told
+    assert told.startswith("the ") and f"at {place} " in told and f", for {place}; make room" in told
+    assert "or set $TMPDIR to a directory on another" in told
     assert ("quota of this user" in told) == ("quota" in said)
 
 
@@ -59,7 +60,8 @@ def test_other_words_blame_nothing(said: str) -> None:
 def test_a_path_in_the_words_counts_before_what_is_full_now(place: Path, tmp_path: Path) -> None:
     fill(place)
     told = full.blamed(f"No space left on device: '{tmp_path}/x'", {"$TMPDIR": place})
-    assert told.startswith(f"{tmp_path}/x: the file system at {full.mount_point(tmp_path)} has ")
+    assert told.startswith(f"the file system at {full.mount_point(tmp_path)} has ")
+    assert f"free, for {tmp_path}/x; make room" in told
 
 
 def test_where_there_is_room_again_every_place_is_told(place: Path, tmp_path: Path) -> None:
