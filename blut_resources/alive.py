@@ -19,7 +19,7 @@ from blut_resources import holding
 from blut_resources.dagster_private.events import free_slots, note_end
 from blut_resources.dagster_private.steps import runs_for_another, worker
 from blut_resources.files.durable import StoreError, file_lock
-from blut_resources.files.full import is_full
+from blut_resources.files.full import is_full, is_nearly_full
 from blut_resources.files.modes import may_change
 from blut_resources.instance.damage import explained, is_of_database
 from blut_resources.instance.home import store_root
@@ -97,7 +97,7 @@ def reap_dead_runs(instance: dg.DagsterInstance, *, tell_s: float = TELL_S) -> l
     try:
         _reap(instance, home, reaped)
     except Exception as error:
-        if not is_full(error):
+        if not is_full(error) and not (is_of_database(error) and is_nearly_full(home)):
             raise
         told = str(error) if isinstance(error, StoreError) else str(explained(home, error))
         print(f"blut: dead runs stay as they are for now: {told}", file=sys.stderr)

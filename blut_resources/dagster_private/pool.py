@@ -20,7 +20,8 @@ BUSY_S = 30.0
 class WholeConnection(sqlite3.Connection):
     """Opens a database also where the file that its users share cannot be made, since the disk is full.
 
-    It is alone then: SQLite keeps in memory what it would share.
+    It is alone then: SQLite keeps in memory what it would share. Where its log of newest changes is gone too,
+    which its last user took in then, and cannot be made, it is read as it is.
     """
 
     def __init__(self, database: str, *args: Any, **kwargs: Any) -> None:
@@ -32,8 +33,12 @@ class WholeConnection(sqlite3.Connection):
             if not is_nearly_full(Path(path).parent):
                 raise
             self.close()
-            super().__init__(database, *args, **kwargs)
-            self.execute("PRAGMA locking_mode=EXCLUSIVE")
+            if Path(f"{path}-wal").exists():
+                super().__init__(database, *args, **kwargs)
+                self.execute("PRAGMA locking_mode=EXCLUSIVE")
+            else:
+                as_it_is = f"{Path(path).absolute().as_uri()}?mode=ro&immutable=1"
+                super().__init__(as_it_is, *args, **{**kwargs, "uri": True})
             self.execute(TOUCH)
 
 

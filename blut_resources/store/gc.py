@@ -33,7 +33,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from blut_resources.files.durable import acquire, explained, namespace_tag, release, remove_tree
+from blut_resources.files.durable import StoreError, acquire, explained, namespace_tag, release, remove_tree
+from blut_resources.files.full import is_full
 from blut_resources.machine import liveness
 from blut_resources.store import results
 from blut_resources.store.artifacts import ArtifactStore, StoredArtifact
@@ -132,11 +133,18 @@ def collect(
 
 def _consider(store: ArtifactStore, item: StoredArtifact, cutoff: float, dry_run: bool) -> str:
     paths = [store.lock_path(item.digest, purpose) for purpose in ("put", "use")]
+    free: list[Path] = []
     with contextlib.ExitStack() as held:
         for path in paths:
             if dry_run and not path.exists():  # nobody holds it, and it is not made in order to look
                 continue
-            descriptor = acquire(path, wait=False)
+            try:
+                descriptor = acquire(path, wait=False)
+            except StoreError as error:
+                if not is_full(error) or path.exists():
+                    raise
+                free.append(path)  # there is no room for a lock, so nobody has it
+                continue
             if descriptor is None:
                 return "in_use"
             held.callback(release, descriptor)
@@ -148,6 +156,9 @@ def _consider(store: ArtifactStore, item: StoredArtifact, cutoff: float, dry_run
             if not os.path.lexists(note if item.external else item.location):
                 return "gone"
             trash = None if dry_run else _detach(store, item, note)
+            if trash is not None and any(path.exists() for path in free):  # somebody has come meanwhile
+                trash.rename(store.entry(item.digest))
+                return "in_use"
             if not dry_run:
                 for path in paths:
                     path.unlink(missing_ok=True)
@@ -161,8 +172,8 @@ def _detach(store: ArtifactStore, item: StoredArtifact, note: Path) -> Path | No
     if item.external:
         note.unlink(missing_ok=True)
         return None
-    trash = store.staging()
-    store.entry(item.digest).rename(trash / item.digest)
+    trash = store.aside()
+    store.entry(item.digest).rename(trash)
     store.index_path(item.digest).unlink(missing_ok=True)
     return trash
 

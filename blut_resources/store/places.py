@@ -52,6 +52,17 @@ class StorePlaces:
             path.mkdir(parents=True)
         return path
 
+    def aside(self) -> Path:
+        """Returns a name in the staging directory for what is to be deleted.
+
+        Nothing is made for it, not even the mark of this process, where the file system has no room for that:
+        it is made room there.
+        """
+        own = process_tag()
+        with contextlib.suppress(OSError, StoreError):
+            self.staging().rmdir()  # there is a mark now, and the directory
+        return self.root / "staging" / f"{own}-{os.urandom(6).hex()}"
+
     def holder_path(self, tag: str) -> Path:
         """Returns the mark of the process whose staging directories begin with this tag."""
         return self.root / "holders" / tag
