@@ -66,7 +66,8 @@ def evaluate(
     found: list[Retraining] = []
     since = standing_since(instance, file, dt.datetime.now(dt.UTC))
     for name, policy in file.policies.items():
-        keys = _keys(instance, policy, parsed[name])
+        found_recipe = parsed[name]
+        keys = keys_of(instance, policy, found_recipe[0]) if found_recipe else [None]
         found += [] if keys else [_waits(name, Wait(f"{policy.recipe} has no partitions yet"))]
         for key in keys:
             label = name if key is None else part(name, key)
@@ -81,11 +82,9 @@ def evaluate(
     return found
 
 
-def _keys(
-    instance: dg.DagsterInstance, policy: Policy, parsed: tuple[Recipe, RecipeArgs] | None
-) -> Sequence[str | None]:
+def keys_of(instance: dg.DagsterInstance, policy: Policy, recipe: Recipe) -> Sequence[str | None]:
     """Returns the partitions that a policy is for; None stands for all there is."""
-    partitions = parsed[0].partitions if parsed else None
+    partitions = recipe.partitions
     if partitions is None:
         return [None]
     keys = partitions.get_partition_keys(dynamic_partitions_store=instance)

@@ -36,7 +36,8 @@ class Planned:
     ``stale``: it would be computed. ``blocked``: that depends on what an asset above it comes to.
     ``always``: it looks at or acts on the outside world, so it runs every time.
     ``unseen``: it looks at the outside world and cannot, so a run would fail there.
-    ``last_seconds`` is what such a computation took, of what ``cost_of`` says; None if that is not known.
+    ``last_seconds`` and ``last_peak`` (bytes of memory) are what such a computation took, of what
+    ``cost_of`` says; None if that is not known.
     ``partition`` is None for an asset without partitions.
     """
 
@@ -47,6 +48,7 @@ class Planned:
     digest: str | None = None
     cost_of: str = ""
     partition: str | None = None
+    last_peak: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Returns it as plain values."""
@@ -175,7 +177,8 @@ class _Planner:
         kind = Kind(config, inputs, expected_gpus(spec.footprint, config))
         cost = cost_before(self._instance, spec.key, kind) if event else Cost(None, "")
         name = spec.key.to_user_string()
-        self.planned[spec.key] = Planned(name, state, reason, cost.seconds, digest, cost.of, own and str(own))
+        key = own and str(own)
+        self.planned[spec.key] = Planned(name, state, reason, cost.seconds, digest, cost.of, key, cost.peak)
 
     def _judge(
         self,

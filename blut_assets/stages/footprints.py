@@ -125,10 +125,12 @@ class Cost:
     Attributes:
         seconds: what the newest one of the same kind took, or else one that was alike; None if there is none.
         of: of which args that is, in words; without seconds, what else is known of the asset.
+        peak: bytes of memory that the same computation took at most; None where that is not known.
     """
 
     seconds: float | None
     of: str
+    peak: int | None = None
 
 
 def cost_before(instance: dg.DagsterInstance, key: dg.AssetKey, kind: Kind) -> Cost:
@@ -140,11 +142,12 @@ def cost_before(instance: dg.DagsterInstance, key: dg.AssetKey, kind: Kind) -> C
             continue
         likeness = kind.likeness(took.spec)
         if likeness == "same":
-            return Cost(took.seconds, f"these args and inputs, run {took.run_id[:8]}")
+            return Cost(took.seconds, f"these args and inputs, run {took.run_id[:8]}", took.peak)
         alike = alike or (took if likeness == "alike" else None)
         other = other or took
     if alike:
-        return Cost(alike.seconds, f"these args, with other or older inputs, run {alike.run_id[:8]}")
+        words = f"these args, with other or older inputs, run {alike.run_id[:8]}"
+        return Cost(alike.seconds, words, alike.peak)
     if other:
         return Cost(None, f"{other.seconds:.1f} s with {_differing(kind, other)}, run {other.run_id[:8]}")
     return Cost(None, "")

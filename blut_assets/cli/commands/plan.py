@@ -11,7 +11,7 @@ from blut_assets.cli.shell.catalogue import complete_recipe
 from blut_assets.cli.shell.completion import RUN_ID, complete_unfinished
 from blut_assets.cli.typer_private import CompletionItem
 from blut_assets.terminal.lazy import HELP, group
-from blut_assets.terminal.output import AsJson, columns, failed, print_json
+from blut_assets.terminal.output import AsJson, columns, failed, print_json, size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,32 +120,40 @@ def show_plan(
 
 
 def _show(planned: "Sequence[Planned]", as_json: bool, *, by_partition: bool) -> None:
-    from blut_assets.stages.partitions import part
-
     unseen = [p for p in planned if p.state == "unseen"]
     if as_json:
         print_json([p.as_dict() for p in planned])
         raise typer.Exit(1 if unseen else 0)
+    typer.echo(plan_table(planned, by_partition=by_partition))
+    if unseen:
+        failed("\n".join(f"{_named(p)}: {p.reason}" for p in unseen))
+    typer.echo(total(planned))
+
+
+def plan_table(planned: "Sequence[Planned]", *, by_partition: bool) -> str:
+    """Returns what a run would do as a table, an asset a row."""
     rows = [
         {
             "asset": p.asset,
             **({"partition": p.partition or "-"} if by_partition else {}),
             "state": p.state,
             "last cost": "not known" if p.last_seconds is None else f"{p.last_seconds:.1f} s",
+            "peak": size(p.last_peak),
             "of": p.cost_of,
             "reason": p.reason,
         }
         for p in planned
     ]
-    typer.echo(columns(rows))
-    if unseen:
-        failed(
-            "\n".join(f"{part(p.asset, p.partition) if p.partition else p.asset}: {p.reason}" for p in unseen)
-        )
-    typer.echo(_total(planned))
+    return columns(rows)
 
 
-def _total(planned: "Sequence[Planned]") -> str:
+def _named(one: "Planned") -> str:
+    from blut_assets.stages.partitions import part
+
+    return part(one.asset, one.partition) if one.partition else one.asset
+
+
+def total(planned: "Sequence[Planned]") -> str:
     """Says how much would be computed, and what that took before, as far as that is known."""
     count = {state: [p for p in planned if p.state == state] for state in ("stale", "blocked")}
     certain, open_ = len(count["stale"]), len(count["blocked"])

@@ -1,7 +1,7 @@
 """Implements `blut policy check`: what each policy would do now, and when it really starts next."""
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,16 +11,29 @@ from sensors.policy.file import PolicyError, PolicyFile, policy_path, read
 from sensors.policy.forecast import remarks
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import dagster as dg
 
+    from blut_assets.cli.commands.policy_plan import Plan
     from sensors.retraining import Retraining
 
 
-def check(as_json: AsJson = False) -> None:
+def check(
+    plan: Annotated[
+        bool,
+        typer.Option(
+            "--plan", help="Also what its run would compute and reuse, and cost, as `blut plan` says."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Say what each policy would do now, and why; starts nothing. Exit code 1 if none would start.
 
     Also when it starts next at the earliest, by schedule, start hours, cooldown, backoff and triggers.
+    With --plan what its run would do and cost, whether it starts now or not.
     """
+    from blut_assets.cli.commands.policy_plan import plans
     from blut_resources.files.durable import StoreError
     from blut_resources.instance.instance import open_instance
 
@@ -28,13 +41,23 @@ def check(as_json: AsJson = False) -> None:
         with open_instance(write=False) as instance:
             file = read(policy_path())
             found = evaluated(instance, file)
+            planned = plans(instance, file) if plan else {}
     except (PolicyError, StoreError) as error:
         wrong(str(error))
     said = _remarks(file)
     if as_json:
-        print_json([{**_row(one), "remarks": said.get(_policy_of(one, file), [])} for one in found])
+        print_json(
+            [
+                {
+                    **_row(one),
+                    "remarks": said.get(_policy_of(one, file), []),
+                    **(planned[one.policy].as_dict() if one.policy in planned else {}),
+                }
+                for one in found
+            ]
+        )
     else:
-        _show(found, file, said)
+        _show(found, file, said, planned)
     if not any(isinstance(one.decision, Run) for one in found):
         raise typer.Exit(1)
 
@@ -71,7 +94,12 @@ def _line(one: "Retraining") -> str:
     return f"{one.policy}: {word}: {one.decision.reason}"
 
 
-def _show(found: "list[Retraining]", file: PolicyFile, said: dict[str, list[str]]) -> None:
+def _show(
+    found: "list[Retraining]",
+    file: PolicyFile,
+    said: dict[str, list[str]],
+    planned: "Mapping[str, Plan]",
+) -> None:
     tell_notes(file)
     if not found:
         report(found)
@@ -86,6 +114,8 @@ def _show(found: "list[Retraining]", file: PolicyFile, said: dict[str, list[str]
         for line in said.get(name, []) if name not in told else []:
             typer.echo(f"  {line}")
         told.add(name)
+        if one.policy in planned:
+            planned[one.policy].show()
 
 
 def _remarks(file: PolicyFile) -> dict[str, list[str]]:

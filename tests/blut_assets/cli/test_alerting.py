@@ -191,3 +191,25 @@ def test_hooks_are_listed_and_tried_without_their_secrets(desk: Desk) -> None:
     assert desk.run("alerts", "check").returncode == 2
     named = [line for line in desk.run("doctor").stdout.splitlines() if "hok: no such key" in line]
     assert len(named) == 1
+
+
+def test_what_a_policy_would_run_and_cost_is_one_command_also_when_it_waits(desk: Desk) -> None:
+    desk.order.write_text("well")
+    text = f'enabled = true\nrecipe = "watched"\nargs = {{path = "{desk.order}"}}\nschedule = "0 3 * * *"\n'
+    desk.policy.write_text(f'{text}start_hours = ["03:00", "03:00"]\n')
+    new = desk.run("policy", "check", "--plan")
+    assert new.returncode == 1 and "default: wait: start hours are 03:00 to 03:00" in new.stdout
+    assert "watched/done" in new.stdout and "1 would be computed" in new.stdout, new.stdout + new.stderr
+    assert desk.recipe("well").returncode == 0
+    desk.order.write_text("well again")
+    (row,) = json.loads(desk.run("policy", "check", "--plan", "--json").stdout)
+    states = {one["asset"]: one["state"] for one in row["plan"]}
+    assert states == {"watched/order": "always", "watched/done": "stale"} and not row["run"]
+    assert (
+        row["seconds"] > 0 and row["seconds_not_known_of"] == [] and row["reason"].startswith("start hours")
+    )
+    desk.policy.write_text(
+        text.replace("enabled = true", "enabled = false").replace(str(desk.order), "/gone")
+    )
+    off = desk.run("policy", "check", "--plan")
+    assert "default: wait: off" in off.stdout and "/gone" in off.stdout and off.returncode == 1
