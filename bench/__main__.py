@@ -13,7 +13,7 @@ from bench.table import Row, render, write_json
 
 NAMES = (
     *("startup", "noop", "chain", "launch", "planning"),
-    *("hashing", "lml", "duplicates", "step", "events", "codec", "containment", "flood", "night"),
+    *("hashing", "lml", "duplicates", "step", "together", "events", "codec", "containment", "flood", "night"),
 )
 
 
