@@ -15,6 +15,7 @@ from blut_assets.deployment import lent
 from blut_assets.paths import drifted
 from blut_assets.stages import reuse
 from blut_assets.stages.footprints import Cost, Kind, cost_before, expected_gpus
+from blut_assets.stages.leasing import Leasing, expected
 from blut_assets.stages.partitions import asset_of, own_partition, part, settled
 from blut_assets.stages.spec import NotYet, StageConfig, StageSpec, in_order, spec_of, specs_of
 from blut_assets.stages.stage import call, planned
@@ -38,7 +39,8 @@ class Planned:
     ``unseen``: it looks at the outside world and cannot, so a run would fail there.
     ``last_seconds`` and ``last_peak`` (bytes of memory) are what such a computation took, of what
     ``cost_of`` says; None if that is not known.
-    ``partition`` is None for an asset without partitions.
+    ``partition`` is None for an asset without partitions. ``leases`` says what would be queued for where it
+    is computed, ``never`` why that can never be given here, and ``note`` what is not as asked for.
     """
 
     asset: str
@@ -49,6 +51,9 @@ class Planned:
     cost_of: str = ""
     partition: str | None = None
     last_peak: int | None = None
+    leases: str = ""
+    never: str = ""
+    note: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Returns it as plain values."""
@@ -176,9 +181,14 @@ class _Planner:
             state, reason, digest = "unseen", one_line(error), None
         kind = Kind(config, inputs, expected_gpus(spec.footprint, config))
         cost = cost_before(self._instance, spec.key, kind) if event else Cost(None, "")
+        computes = state in ("stale", "blocked")
+        lease = expected(self._instance, spec, config, kind) if computes else Leasing()
         name = spec.key.to_user_string()
         key = own and str(own)
-        self.planned[spec.key] = Planned(name, state, reason, cost.seconds, digest, cost.of, key, cost.peak)
+        self.planned[spec.key] = Planned(
+            *(name, state, reason, cost.seconds, digest, cost.of, key, cost.peak),
+            *(lease.text, lease.trouble, lease.note),
+        )
 
     def _judge(
         self,

@@ -17,19 +17,18 @@ from blut_assets.stages import reuse
 from blut_assets.stages.computing import computing
 from blut_assets.stages.findings import Findings
 from blut_assets.stages.footprints import Kind, peaks_before
-from blut_assets.stages.limits import Footprint, LimitsConfig
-from blut_assets.stages.memory_limit import ChosenLimits, choose, memory_needed
+from blut_assets.stages.leasing import needs_of
+from blut_assets.stages.limits import LimitsConfig
+from blut_assets.stages.memory_limit import ChosenLimits, choose
 from blut_assets.stages.partitions import partition_of
 from blut_assets.stages.recording import RunRecorder
 from blut_assets.stages.reported import reported
 from blut_assets.stages.spec import StageSpec
 from blut_assets.stages.until import Until
 from blut_resources.containment.asked import contained
-from blut_resources.containment.limits import Limits
 from blut_resources.files.foreign import read_regular
 from blut_resources.leases.lease import Lease, Needs
 from blut_resources.machine import energy
-from blut_resources.machine.amounts import parse_size
 from blut_resources.machine.gpus import DECLARED
 from blut_resources.machine.gpus import gpus as gpus_here
 from blut_resources.payloads import more_memory
@@ -100,7 +99,7 @@ class PayloadRunner:
         if computes.note:
             self.context.log.warning(f"{self._name}: {computes.note}")
         payload = replace(payload, limits=choice.limits, threads=computes.threads)
-        needs = self._needs(footprint, payload.limits, gpus, computes.cpus, peaks)
+        needs = needs_of(footprint, payload.limits.memory_max, gpus, computes.cpus, peaks)
         try:
             return (yield from self._once(payload, needs))
         except PayloadFailed as error:
@@ -177,17 +176,6 @@ class PayloadRunner:
         words = " ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in values.items())
         line = one_line(f"{self._name}: {unit} {number}{': ' if words else ''}{words}")
         self.context.log.info(line, extra={MOVES: True})
-
-    def _needs(self, footprint: Footprint, limits: Limits, gpus: int, cpus: int, peaks: Peaks) -> Needs:
-        """Returns what it queues for: its limit, else what its kind took before, else what was declared."""
-        return Needs(
-            memory=memory_needed(footprint, limits.memory_max, peaks),
-            gpus=gpus,
-            vram=parse_size(footprint.vram, "footprint.vram") if footprint.vram and gpus else 0,
-            cpus=cpus,
-            network=footprint.network,
-            disk=footprint.disk,
-        )
 
     @contextlib.contextmanager
     def _admit(self, needs: Needs) -> Iterator[Lease]:

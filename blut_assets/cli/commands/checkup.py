@@ -20,6 +20,7 @@ from blut_resources.containment.backends.choose import candidates
 from blut_resources.containment.unit import ContainmentError
 from blut_resources.files.named import PathRefused
 from blut_resources.leases.lease import LeaseError
+from blut_resources.leases.standing import standing
 from blut_resources.machine.gpus import gpus
 from blut_resources.machine.memory import memory, shared_memory, size_text
 from blut_resources.settings import settings
@@ -53,6 +54,7 @@ def checkup() -> Iterator[Finding]:
     held = yield from _containment()
     yield _contained(held)
     yield from _memory()
+    yield from _leases()
     yield from _gpus()
     yield from map(_tool, tools())
 
@@ -274,6 +276,16 @@ def _memory() -> Iterator[Finding]:
     yield Finding(
         "/dev/shm", "missing" if small else "ok", f"{size_text(total)}, {size_text(free)} free", remedy
     )
+
+
+def _leases() -> Iterator[Finding]:
+    """Says what of this machine is held and waited for, by whatever runs."""
+    try:
+        now = standing()
+    except (LeaseError, ValueError) as error:
+        yield Finding("leases", "broken", str(error), "mend what it says; payloads wait there for their turn")
+        return
+    yield Finding("leases", "ok", f"held: {'; '.join(map(str, now))}")
 
 
 def _gpus() -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """Implements `blut jobs` and `blut cancel`: the runs, how far they are, and how to end one."""
 
+import contextlib
 import textwrap
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,7 +29,8 @@ def jobs(
 ) -> None:
     """List the runs and how far they are.
 
-    State, recipe, age, time taken, and the newest epoch, whom it waits for, or what it died of.
+    State, recipe, age, time taken, what it holds of this machine, and the newest epoch, whom it waits for, or
+    what it died of.
 
     Runs whose process is gone are marked as failed first, so the states are true.
     """
@@ -42,11 +44,25 @@ def jobs(
     chosen = dg.RunsFilter(statuses=states, tags={RECIPE_TAG: recipe} if recipe else {})
     with open_instance(write=False) as instance:
         reap_and_tell(instance)
-        rows = [_row(instance, record) for record in instance.get_run_records(chosen, limit=limit)]
+        held = _held_by_run()
+        records = instance.get_run_records(chosen, limit=limit)
+        rows = [{**_row(instance, one), "holds": held.get(one.dagster_run.run_id, "")} for one in records]
     if not as_json:
-        rows = [_shown(row) for row in rows]
+        rows = [_shown(row, holds=any(row["holds"] for row in rows)) for row in rows]
     none = "no job is running" if working else "no jobs: `blut recipe list` says what can be run"
     listing(rows, as_json, none)
+
+
+def _held_by_run() -> dict[str, str]:
+    """Returns run id -> what it holds of this machine, in words; nothing where the leases cannot be read."""
+    from blut_resources.leases.lease import LeaseError, holders
+    from blut_resources.leases.queue import needs_text
+
+    held: dict[str, list[str]] = {}
+    with contextlib.suppress(LeaseError):
+        for claim in holders():
+            held.setdefault(claim.holder.get("run", ""), []).append(needs_text(claim.needs))
+    return {run: " and ".join(texts) for run, texts in held.items()}
 
 
 def _row(instance: "dg.DagsterInstance", record: Any) -> dict[str, Any]:
@@ -107,7 +123,7 @@ def _how_far(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> str:
     return f"{asset} {numbers(values)}" if asset else ""
 
 
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
+def _shown(row: dict[str, Any], *, holds: bool) -> dict[str, Any]:
     took = duration(row["seconds"])
     return {
         "id": row["id"][:8],
@@ -115,6 +131,7 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
         "recipe": f"{row['recipe']}[{row['partition']}]" if row["partition"] else row["recipe"],
         "age": ago(row["started"]),
         "took": took,
+        **({"holds": row["holds"]} if holds else {}),
         "progress": textwrap.shorten(row["progress"], 100, placeholder=" …"),
     }
 

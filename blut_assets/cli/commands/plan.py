@@ -123,11 +123,17 @@ def _show(planned: "Sequence[Planned]", as_json: bool, *, by_partition: bool) ->
     unseen = [p for p in planned if p.state == "unseen"]
     if as_json:
         print_json([p.as_dict() for p in planned])
-        raise typer.Exit(1 if unseen else 0)
+        raise typer.Exit(1 if unseen or any(p.never for p in planned) else 0)
     typer.echo(plan_table(planned, by_partition=by_partition))
     if unseen:
         failed("\n".join(f"{_named(p)}: {p.reason}" for p in unseen))
+    if never := [p for p in planned if p.never]:
+        failed("\n".join(f"{_named(p)}: {p.never}" for p in never))
+    for note in [f"{_named(p)}: {p.note}" for p in planned if p.note]:
+        typer.echo(note)
     typer.echo(total(planned))
+    if any(p.leases for p in planned) and (now := _leased_now()):
+        typer.echo(now)
 
 
 def plan_table(planned: "Sequence[Planned]", *, by_partition: bool) -> str:
@@ -140,11 +146,24 @@ def plan_table(planned: "Sequence[Planned]", *, by_partition: bool) -> str:
             "last cost": "not known" if p.last_seconds is None else f"{p.last_seconds:.1f} s",
             "peak": size(p.last_peak),
             "of": p.cost_of,
+            "leases": p.leases,
             "reason": p.reason,
         }
         for p in planned
     ]
     return columns(rows)
+
+
+def _leased_now() -> str:
+    """Says what is held of this machine and waited for; empty where nothing is, or that cannot be read."""
+    from blut_resources.leases.lease import LeaseError
+    from blut_resources.leases.standing import standing
+
+    try:
+        busy = [str(one) for one in standing() if one.held or one.waiting]
+    except (LeaseError, ValueError):
+        return ""
+    return f"held here now: {'; '.join(busy)}" if busy else ""
 
 
 def _named(one: "Planned") -> str:
