@@ -1,35 +1,28 @@
-"""Draws curves over the epochs of one training: kept while it runs, drawn when it is over.
+"""Draws curves over the epochs of one training when it is over; a dashed line is where it was resumed.
 
 Dagster plots over materializations by itself, and the observations of all trainings in one line; a picture in
 the materialization shows this training alone, and where the result is reused a link leads to it.
 """
 
 import base64
-import contextlib
-import json
 import math
-from collections.abc import Callable, Generator, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
+from blut_resources.runs.curve import merged
+from blut_resources.runs.metrics import INDEX, RESUMED_FROM
 from blut_resources.text import html, one_line
 
-FILE = "epochs.jsonl"
 WIDTH, HEIGHT, LEFT, MARGIN, COLUMNS, MOST = 300, 170, 68, 34, 3, 12
-Row = dict[str, float]
+Row = dict[str, Any]
 
 
 class Curves:
-    """Keeps the epochs of one training;
-    its work directory has those from before it was killed and resumed.
+    """Keeps the epochs that a stage function observes itself; those of payloads are kept in files."""
 
-    ``work`` is called for that directory at the first epoch: it is made by being asked for.
-    """
-
-    def __init__(self, work: Callable[[], Path]) -> None:
-        self._work = work
+    def __init__(self) -> None:
         self.rows: list[Row] = []
 
     def followed(self, events: Any) -> Generator[Any, None, Any]:
@@ -40,45 +33,21 @@ class Curves:
             except StopIteration as stop:
                 return stop.value
             if isinstance(event, dg.AssetObservation) and "epoch" in event.metadata:
-                row: dict[str, Any] = {name: entry.value for name, entry in event.metadata.items()}
-                self._note(row)
+                self.rows.append({name: entry.value for name, entry in event.metadata.items()})
             try:
                 yield event
             except BaseException as error:
                 events.throw(error)
                 raise
 
-    def shown(self, work: Path | None) -> dict[str, Any]:
-        """Returns the picture as metadata; nothing where there were no epochs, in ``work`` neither."""
-        # a training that was killed after its last epoch reports none when it is resumed
-        rows = self.rows or (_read(work / FILE) if work else [])
+    def shown(self, reported: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Returns the picture as metadata; nothing where there were no epochs.
+
+        Args:
+            reported: what payloads have reported, earlier attempts included; it wins.
+        """
+        rows = merged(reported) or self.rows
         return {"curves": dg.MetadataValue.md(f"![curves]({data_uri(draw(rows))})")} if rows else {}
-
-    def _note(self, row: Row) -> None:
-        path = self._work() / FILE
-        if not self.rows:
-            self.rows = _read(path)
-        _add(self.rows, row)
-        with contextlib.suppress(OSError), path.open("a") as file:  # a picture may miss an epoch
-            file.write(json.dumps(row) + "\n")
-
-
-def _read(file: Path) -> list[Row]:
-    """Returns the epochs noted so far;
-    a resumed training may have repeated some, and died in the middle of one.
-    """
-    rows: list[Row] = []
-    for line in file.read_text().splitlines() if file.exists() else ():
-        with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
-            _add(rows, json.loads(line))
-    return rows
-
-
-def _add(rows: list[Row], row: Row) -> None:
-    """Add an epoch; what is repeated after a resume takes the place of what was there."""
-    while rows and rows[-1]["epoch"] >= row["epoch"]:
-        rows.pop()
-    rows.append(row)
 
 
 def data_uri(svg: str) -> str:
@@ -88,7 +57,8 @@ def data_uri(svg: str) -> str:
 
 def draw(rows: Sequence[Row]) -> str:
     """Returns an SVG with one small plot for each metric, over epochs."""
-    names = dict.fromkeys(name for row in rows for name in row if name != "epoch")
+    names = dict.fromkeys(name for row in rows for name in row if name not in (*INDEX, RESUMED_FROM))
+    seams = sorted({row[RESUMED_FROM] for row in rows if row.get(RESUMED_FROM) is not None})
     series = {
         name: [(row["epoch"], row[name]) for row in rows if _is_number(row.get(name))] for name in names
     }
@@ -97,7 +67,7 @@ def draw(rows: Sequence[Row]) -> str:
     height = HEIGHT * math.ceil(len(drawn) / columns)
     plots = [
         f'<g transform="translate({WIDTH * (number % columns)},{HEIGHT * (number // columns)})">'
-        f"{_plot(name, points)}</g>"
+        f"{_plot(name, points, seams)}</g>"
         for number, (name, points) in enumerate(drawn)
     ]
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH * columns}" height="{height}"'
@@ -109,7 +79,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _plot(name: str, points: Sequence[tuple[float, float]]) -> str:
+def _plot(name: str, points: Sequence[tuple[float, float]], seams: Sequence[float]) -> str:
     (left, right), (low, high) = _range(x for x, _ in points), _range(y for _, y in points)
     inner_width, inner_height = WIDTH - LEFT - MARGIN, HEIGHT - 2 * MARGIN
     dots = [
@@ -119,12 +89,19 @@ def _plot(name: str, points: Sequence[tuple[float, float]]) -> str:
         )
         for x, y in _thinned(points)
     ]
+    at = (LEFT + inner_width * (seam - left) / (right - left) for seam in seams if left <= seam < right)
+    marks = "".join(
+        f'<path d="M{x:.1f} {MARGIN}V{HEIGHT - MARGIN}" stroke="#c05621" stroke-dasharray="3 3">'
+        "<title>resumed</title></path>"
+        for x in at
+    )
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in dots)
     end_x, end_y = dots[-1]
     bottom = HEIGHT - MARGIN
     return (
         f'<text x="{LEFT}" y="18" font-weight="bold">{html(one_line(name, 40))} {points[-1][1]:.4g}</text>'
         f'<path d="M{LEFT} {MARGIN}V{bottom}H{WIDTH - MARGIN}" fill="none" stroke="#bbb"/>'
+        f"{marks}"
         f'<polyline points="{line}" fill="none" stroke="#2b6cb0" stroke-width="1.5"/>'
         f'<circle cx="{end_x:.1f}" cy="{end_y:.1f}" r="2.5" fill="#2b6cb0"/>'
         f'<text x="{LEFT - 4}" y="{MARGIN + 4}" fill="#777" text-anchor="end">{high:.4g}</text>'

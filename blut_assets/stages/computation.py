@@ -72,6 +72,7 @@ class Computation:
         )
         known = (spec, self.store, config, self.fingerprint, looked_up, runner, self._find_earlier)
         self.stage = Stage(*known, partition, resources)
+        self.record.work = lambda: self.stage.work
         home = home_of(context.instance)
         self.retries = Retries(context, home, self.name, config.retries, self.record, self._until)
         self._held = contextlib.ExitStack()

@@ -199,7 +199,7 @@ def _execute(one: Computation, inputs: Taken, config: StageConfig) -> Iterator[A
             held.enter_context(one.store.in_use(artifact.digest))
         one.refuse_other_ranks()
         result: Any = call(one.stage, inputs, config)
-        curves = Curves(lambda: one.stage.work)
+        curves = Curves()
         artifact = (yield from curves.followed(result)) if inspect.isgenerator(result) else result
         if not isinstance(artifact, spec.output):
             raise TypeError(f"{one.name} returned {type(artifact)}, not {spec.output.__name__}")
@@ -207,7 +207,7 @@ def _execute(one: Computation, inputs: Taken, config: StageConfig) -> Iterator[A
         if spec.source:
             one.say_drifted(stored)
         keys = {name: spec.inputs[whole(name)] for name in one.inputs}
-        one.findings.show(**curves.shown(one.work), **inputs_shown(keys, one.inputs))
+        one.findings.show(**curves.shown(one.record.curve), **inputs_shown(keys, one.inputs))
         one.findings.show(**manifest_shown(home_of(one.context.instance), one.context.run.run_id))
         one.show_bytes(stored)
         if spec.on_result:

@@ -166,10 +166,11 @@ class PayloadRunner:
     def _observed(self, event: Mapping[str, Any]) -> dg.AssetObservation:
         number, metrics = event["epoch"], finite(event["metrics"])
         self._tell("epoch", number, metrics)
+        when = {"timestamp": dg.TimestampMetadataValue(event["t"])} if event.get("t") else {}
         return dg.AssetObservation(
             self.context.asset_key,
             partition=partition_of(self.context),
-            metadata={"epoch": number, **metrics} | {"epoch": number},
+            metadata={"epoch": number, **metrics} | {"epoch": number} | when,
         )
 
     def _tell(self, unit: str, number: Any, values: dict[str, Any]) -> None:

@@ -10,9 +10,11 @@ import dagster as dg
 from blut_assets.stages.spec import StageConfig
 from blut_resources.files import reserve
 from blut_resources.files.full import CAUSE, is_full
-from blut_resources.payloads.record import RunRecord, unheard
+from blut_resources.payloads.record import Left, RunRecord, unheard
 from blut_resources.runs import manifest
+from blut_resources.runs.curve import Row
 from blut_resources.runs.files import manifest_path, run_dir
+from blut_resources.runs.metrics import RESUMED_FROM
 from blut_resources.runs.tracking import NoTracker, Tracker, chosen_logger, open_tracker
 
 
@@ -32,6 +34,14 @@ class RunRecorder:
         self._record = RunRecord(home, self._run_id, asset, self._log.warning)
         self._status = self._record.status
         self._tracker: Tracker = NoTracker()
+        self._left: Left | None = None
+        self.work: Callable[[], Path] | None = None
+        """Gives the work directory, in which earlier attempts have left their epochs."""
+
+    @property
+    def curve(self) -> list[Row]:
+        """Returns the epochs that count, also those of earlier attempts."""
+        return self._record.curve.rows
 
     @contextlib.contextmanager
     def computing(self) -> Iterator[None]:
@@ -92,8 +102,42 @@ class RunRecorder:
             self._status.write("payload_started", self._asset, **facts)
             manifest.look_around(self._home, self._run_id)  # it is known, but where each step has a process
             manifest.looked_around(self._run_id)  # the payload is at work meanwhile
+            self._begin(taken_over=event["taken_over"])
         elif self._record.take(event):
             self._track()
+            self._say_seam()
+
+    def _begin(self, *, taken_over: bool) -> None:
+        """Find what earlier attempts have left, and say it."""
+        if self.work is None:
+            return
+        work, self.work = self.work(), None  # a stage may run several payloads
+        self._left = left = self._record.begin(work, taken_over=taken_over)
+        if left is None:
+            return
+        state = (
+            f"the state of epoch {left.state.epoch:g} ({left.state.path.name})" if left.state else "no state"
+        )
+        of = f"run {left.run[:8]}" if left.run not in ("", self._run_id) else "an earlier attempt"
+        self._log.info(f"{self._asset}: {of} left {_epochs(left.epochs, left.last)} and {state}")
+        self._track()
+
+    def _say_seam(self) -> None:
+        """Say, at the first epoch, from where a training that was broken off really went on."""
+        if self._left is None or self._record.curve.open:
+            return
+        rows, left, self._left = self.curve, self._left, None
+        number, seam = rows[-1]["epoch"], rows[-1].get(RESUMED_FROM)
+        if seam is None:
+            self._log.warning(
+                f"{self._asset}: began anew with epoch {number:g}: what was left of it was not used"
+            )
+            return
+        whose = left.state.run if left.state else left.run
+        of = f"of run {whose[:8]}" if whose not in ("", self._run_id) else "of an earlier attempt"
+        self._log.info(
+            f"{self._asset}: went on with epoch {number:g}, from the state {of} after epoch {seam:g}"
+        )
 
     def limited(self, facts: Mapping[str, Any]) -> None:
         """Record which limit its payload gets, and where that comes from."""
@@ -155,3 +199,7 @@ class RunRecorder:
             facts["peak_memory_bytes"] = outcome.peak
         self._status.write("asset_failed", self._asset, durable=True, **facts)
         self._tracked(lambda: self._tracker.finish(ok=False))
+
+
+def _epochs(count: int, last: float) -> str:
+    return f"{count} epoch{'s' if count > 1 else ''}, the last one {last:g},"

@@ -8,6 +8,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,30 @@ from blut_resources.files.durable import StoreError
 from blut_resources.payloads.events import MessageError
 from blut_resources.payloads.messages import MESSAGES, MessageTail, consumed
 from blut_resources.runs import manifest, metrics, status
+from blut_resources.runs.curve import CARRIED, CARRYING, RESUMED, Curve, Row, curve_of
 from blut_resources.runs.files import metrics_path, run_dir, status_path
+from blut_resources.runs.metrics import RESUMED_FROM
+from blut_resources.runs.trail import OVER, TRAIL, State, Trail
 
 RUN = "run.json"
 PASSED_ON = ("checkpoint", "diverged", "gpu_starved", "uncounted")
 """Events of a payload whose fields say all there is to say."""
+
+
+@dataclass(frozen=True)
+class Left:
+    """Describes what earlier attempts at the same training have left.
+
+    Attributes:
+        run: that of the newest of them.
+        epochs: how many rows they reported that count.
+        last: the number of the last one.
+    """
+
+    run: str
+    epochs: int
+    last: float
+    state: State | None
 
 
 class RunRecord:
@@ -33,9 +53,50 @@ class RunRecord:
         self.status = status.Status(status_path(home, run_id))
         self._table: metrics.MetricLog | None = None
         self._step: int | None = None
+        self._trail: Trail | None = None
+        self._known: Curve | None = None
+        self._version = -1
 
-    def take(self, event: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Write down what a payload reports; of an epoch, the row that a tracker gets."""
+    @property
+    def curve(self) -> Curve:
+        """Returns all epochs of the asset that count, also those of earlier runs."""
+        if self._known is None:
+            self._known = curve_of(status.read(status_path(self.home, self.run_id)), self.asset)
+        return self._known
+
+    def begin(self, work: Path, *, taken_over: bool = False) -> Left | None:
+        """Begin an attempt in a work directory; returns what earlier ones have left there.
+
+        Their epochs become a part of this run: it ends with the whole curve, whatever becomes of them.
+        """
+        self._trail = trail = Trail(work, self.run_id, self.asset)
+        before = trail.curve().rows
+        if self._is_news(before):
+            self._carry(CARRYING, {"epochs": len(before), OVER: taken_over})
+            for row in before:
+                facts = {name: value for name, value in row.items() if name != "timestamp"}
+                self._carry(CARRIED, {**facts, "t": row["timestamp"]})
+        trail.begin(self.home, taken_over=taken_over)
+        if not before:
+            return None
+        self._keep_rows()
+        return Left(before[-1]["run"], len(before), before[-1]["epoch"], trail.state())
+
+    def _carry(self, kind: str, facts: Mapping[str, Any]) -> None:
+        self.status.write(kind, self.asset, **facts)
+        self.curve.take({"kind": kind, **facts})
+
+    def follow(self, work: Path) -> None:
+        """Go on with the attempt that a run that is no more has begun there."""
+        if (work / TRAIL).exists():
+            self._trail = Trail(work, self.run_id, self.asset)
+
+    def _is_news(self, rows: Sequence[Row]) -> bool:
+        """Says whether the stream of this run does not have just these: it has those of its own attempts."""
+        return [_key(row) for row in rows] != [_key(row) for row in self.curve.rows]
+
+    def take(self, event: Mapping[str, Any]) -> bool:
+        """Write down what a payload reports; says whether that was an epoch."""
         kind = event["event"]
         facts = {name: value for name, value in event.items() if name not in ("event", "t")}
         when = {"t": _own_time(event)}
@@ -44,60 +105,83 @@ class RunRecord:
             shown = {name: facts[name] for name in ("step", "of", "share", "values") if name in facts}
             self.status.step(self.asset, **shown, **when)
         elif kind == "epoch":
-            return self._epoch(event, when["t"])
+            self._epoch(event, when["t"])
         elif kind in PASSED_ON:
             self.status.write(kind, self.asset, durable=kind != "checkpoint", **facts, **when)
-        return None
+            if kind == "checkpoint" and self._trail:
+                self._trail.checkpoint({**facts, **when})
+        return kind == "epoch"
 
-    def _epoch(self, event: Mapping[str, Any], when: float) -> dict[str, Any]:
-        shown = {
+    def _epoch(self, event: Mapping[str, Any], when: float) -> None:
+        said = {
+            "t": when,
             "epoch": event["epoch"],
             "step": self._step if event.get("step") is None else event["step"],
             "phase": event.get("phase", "train"),
+            "metrics": event["metrics"],
         }
-        self.status.write("epoch", self.asset, durable=True, t=when, **shown, metrics=event["metrics"])
-        self._row({**shown, "metrics": event["metrics"]}, when)
-        return {**event["metrics"], **shown}
+        curve, was_open = self.curve, self.curve.open
+        curve.take({"kind": "epoch", **said})
+        if was_open and not curve.open and curve.seam is not None:
+            before = [row for row in curve.rows[:-1] if row["epoch"] <= curve.seam]
+            run = before[-1]["run"] or self.run_id
+            self.status.write(RESUMED, self.asset, run=run, epoch=curve.seam, epochs=len(before))
+        self.status.write("epoch", self.asset, durable=True, **said)
+        if self._trail:
+            self._trail.epoch(said)
+        self._keep_rows()
 
-    def _row(self, event: Mapping[str, Any], when: float) -> None:
-        """Write a row with its index columns first:
+    def _keep_rows(self) -> None:
+        """Bring the table to what the curve is: mostly that is one row more."""
+        curve = self.curve
+        try:
+            table = self._open_table()
+            if curve.version == self._version and len(table.rows) == len(curve.rows) - 1:
+                table.append(self._row(curve.rows[-1]))
+            else:
+                self._version = curve.version
+                table.replace([self._row(row) for row in curve.rows])
+        except (OSError, StoreError, ValueError) as error:
+            self._warn(f"{self.asset}: this epoch is not in its table of metrics yet: {error}")
+
+    def _row(self, row: Row) -> dict[str, Any]:
+        """Returns a row with its index columns first:
         a metric that has the name of one does not take its place.
         """
         index = {
-            "run_id": self.run_id,
+            "run_id": row["run"] or self.run_id,
             "asset": self.asset,
-            **{name: event[name] for name in ("epoch", "step", "phase")},
-            "timestamp": when,
+            **{name: row[name] for name in ("epoch", "step", "phase", "timestamp")},
         }
-        try:
-            self._open_table().append(
-                {**index, **{k: v for k, v in event["metrics"].items() if k not in index}}
-            )
-        except (OSError, StoreError, ValueError) as error:
-            self._warn(f"{self.asset}: this epoch is not in its table of metrics yet: {error}")
+        own = {name: value for name, value in row["metrics"].items() if name not in index}
+        seam = {RESUMED_FROM: row[RESUMED_FROM]} if RESUMED_FROM in row else {}
+        return {**index, **own, **seam}
 
     def _open_table(self) -> metrics.MetricLog:
         if self._table is None:
             suffix = metrics.chosen_format()
-            self._table = metrics.MetricLog(metrics_path(self.home, self.run_id, self.asset, suffix))
+            path = metrics_path(self.home, self.run_id, self.asset, suffix)
+            try:
+                self._table = metrics.MetricLog(path)
+            except metrics.TableDamaged as error:
+                self._warn(f"{self.asset}: {error}; it is written anew")
+                path.replace(path.with_name(f"{path.name}.damaged"))
+                self._table = metrics.MetricLog(path)
         return self._table
 
     def rows(self) -> Sequence[Mapping[str, Any]]:
         """Returns the rows of its table, oldest first; none where it has none."""
         return self._table.rows if self._table else ()
 
-    def mend(self) -> list[dict[str, Any]]:
-        """Give the table the epochs that only the stream has: between the two a run can be ended.
-
-        They come as rows for a tracker, which had them even later.
-        """
-        path = status_path(self.home, self.run_id)
-        told = [e for e in status.read(path) if e["kind"] == "epoch" and e.get("asset") == self.asset]
-        rows = {(row["timestamp"], row["epoch"]) for row in self._open_table().rows} if told else set()
-        mended = [event for event in told if (event["t"], event["epoch"]) not in rows]
-        for event in mended:
-            self._row(event, event["t"])
-        return [{**e["metrics"], **{name: e[name] for name in ("epoch", "step", "phase")}} for e in mended]
+    def mend(self) -> None:
+        """Give the table the epochs that only the stream has: between the two a run can be ended."""
+        self._known = None
+        if not self.curve.rows:
+            return
+        there = {(row["timestamp"], row["epoch"]) for row in self._open_table().rows}
+        if not {(row["timestamp"], row["epoch"]) for row in self.curve.rows} <= there:
+            self._version = -1
+            self._keep_rows()
 
     def is_behind(self) -> bool:
         """Says whether something could still not be written, as on a full disk; it is tried again first."""
@@ -107,11 +191,17 @@ class RunRecord:
     def close(self) -> None:
         """Put all of it on the disk. Idempotent."""
         self.status.close()
+        if self._trail:
+            self._trail.close()
         try:
             if self._table is not None:
                 self._table.close()
         except (OSError, StoreError, ValueError) as error:
             self._warn(f"{self.asset}: its table of metrics misses the newest rows: {error}")
+
+
+def _key(row: Row) -> tuple[Any, ...]:
+    return row["timestamp"], row["epoch"], row["phase"]
 
 
 def _own_time(event: Mapping[str, Any]) -> float:
@@ -156,6 +246,7 @@ def write_down(place: Path) -> bool:
         if not run_dir(home, run_id).is_dir():
             return True
         record, heard = RunRecord(home, run_id, asset, lambda _: None), 0
+        record.follow(place.parent)
         record.mend()
         for event in unheard(place, home, run_id, asset):
             record.take(event)

@@ -211,6 +211,8 @@ def _fold(asset: dict[str, Any], event: Mapping[str, Any], facts: Mapping[str, A
         asset["containment"] = facts
     elif kind == "payload_started" and "containment" in asset:
         asset["containment"] |= {"held_by": facts.get("containment"), "contained": facts.get("contained")}
+    elif kind == "resumed":
+        asset["resumed_from"] = facts
     elif kind == "epoch":
         asset["epochs"] = asset.get("epochs", 0) + 1
     elif kind == "gauge":

@@ -100,6 +100,16 @@ class MetricLog:
             raise
         self._behind = False
 
+    def replace(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Have these rows and no others; they are on the disk when this returns.
+
+        Raises:
+            StoreError: they cannot be written; the file is as it was, and gets them with the next one.
+        """
+        self._rows, self._behind = [{**dict.fromkeys(INDEX), **row} for row in rows], True
+        self._write(self._rows)
+        self._behind = False
+
     def flush(self) -> bool:
         """Write what could not be written before; says whether all of it is on the disk now."""
         if self._behind:

@@ -1,5 +1,6 @@
 """Implements `blut results`: what a run came to in numbers and artifacts, and without ID each recipe."""
 
+import itertools
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from blut_assets.history.newest import Newest
 
 app = single()
-NO_METRIC = ("run_id", "asset", "epoch", "step", "phase", "timestamp")
+NO_METRIC = ("run_id", "asset", "epoch", "step", "phase", "timestamp", "resumed_from")
 Rows = list[dict[str, Any]]
 
 
@@ -44,6 +45,7 @@ def results(
         found = results_of(instance, run_named(instance, run_id))
         metrics = epochs_of(instance, found["run"])
     found["metrics"] = {asset: _extremes(rows) for asset, rows in metrics.items()}
+    found["resumed_from"] = {asset: seams for asset, rows in metrics.items() if (seams := _seams(rows))}
     if metric:
         found["best"] = _best(metrics, metric, maximize)
     if as_json:
@@ -167,6 +169,16 @@ def _extremes(rows: Rows) -> list[dict[str, Any]]:
     return found
 
 
+def _seams(rows: Rows) -> list[dict[str, Any]]:
+    """Returns where a training was resumed: after which epoch, and of which run that was, if of another."""
+    pairs = itertools.pairwise(rows)
+    return [
+        {"epoch": new["resumed_from"], "run": old.get("run_id", "")}
+        for old, new in pairs
+        if new.get("resumed_from") is not None and new["resumed_from"] != old.get("resumed_from")
+    ]
+
+
 def _number(value: Any) -> bool:
     return isinstance(value, int | float) and value - value == 0
 
@@ -191,6 +203,9 @@ def _lines(found: dict[str, Any]) -> list[str]:
     lines += [found["why"]] if found["why"] else []
     for asset, rows in found["metrics"].items():
         lines += ["", asset, columns([_shown(row) for row in rows])] if rows else []
+        for seam in found["resumed_from"].get(asset, ()):
+            of = f" of run {seam['run'][:8]}" if seam["run"] else ""
+            lines.append(f"resumed after epoch {seam['epoch']:g}{of}; the numbers are of all epochs")
     if "best" in found:
         best = {k: v for k, v in found["best"].items() if k not in ("asset", "epoch", *NO_METRIC)}
         lines += ["", f"best: {found['best']['asset']}, epoch {found['best']['epoch']}: {numbers(best)}"]
