@@ -137,15 +137,17 @@ def tell(
     They are read from the run's own events, and come to lie in an offline run in its directory, in the place
     of what is there: where a server, a service or a disk failed, or where nobody asked for it at the time.
     """
-    from blut_assets.cli.run.lookup import epochs_of, run_named
+    from blut_assets.cli.run.lookup import run_named
     from blut_resources.files.documents import DocumentError
     from blut_resources.files.durable import StoreError
     from blut_resources.instance.instance import home_of, open_instance
     from blut_resources.runs import tracking
+    from blut_resources.runs.epochs import epochs
+    from blut_resources.runs.files import status_path
 
     with open_instance(write=False) as instance:
         run, home = run_named(instance, run_id), home_of(instance)
-        assets = list(epochs_of(instance, run.run_id))
+        assets = list(epochs(status_path(home, run.run_id)))
     if not run.is_finished or not assets:
         wrong(f"run {run.run_id[:8]} {'has reported no epoch' if run.is_finished else 'has not ended yet'}")
     try:

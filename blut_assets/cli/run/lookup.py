@@ -88,7 +88,9 @@ def newest_epoch(instance: dg.DagsterInstance, run_id: str) -> tuple[str, dict[s
     if asset:
         return asset, values
     logged = _logged_epochs(instance, run_id)
-    return next(((asset, rows[-1]) for asset, rows in reversed(logged.items())), ("", {}))
+    for asset, rows in reversed(logged.items()):
+        return asset, {name: value for name, value in rows[-1].items() if name != "timestamp"}
+    return "", {}
 
 
 def _logged_epochs(instance: dg.DagsterInstance, run_id: str) -> dict[str, list[dict[str, Any]]]:
