@@ -91,7 +91,7 @@ def curve_of(events: Iterable[Event], asset: str) -> Curve:
     return curve
 
 
-def merged(rows: Iterable[Row]) -> list[Row]:
+def merged(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
     """Returns one row an epoch and phase, with all that was reported of it, as flat values by name.
 
     Index columns come last: a metric that has the name of one does not take its place.

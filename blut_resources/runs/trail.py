@@ -35,20 +35,20 @@ class Trail:
 
     def __init__(self, work: Path, run_id: str, asset: str) -> None:
         self._path, self._older, self._asset = work / TRAIL, work / OLDER, asset
-        self._run = {"run": run_id}
+        self._run = run_id
         self._events = status.Status(self._path, max_bytes=0)
 
     def begin(self, home: Path, *, taken_over: bool) -> None:
         """Note that a run begins here; ``taken_over``: that what it works with was never interrupted."""
-        self._events.write(OVER if taken_over else "asset_started", home=str(home), **self._run)
+        self._events.write(OVER if taken_over else "asset_started", home=str(home), run=self._run)
 
     def epoch(self, event: Mapping[str, Any]) -> None:
         """Note an epoch as the stream of the run has it."""
-        self._events.write("epoch", durable=True, **self._run, **event)
+        self._events.write("epoch", durable=True, run=self._run, **event)
 
     def checkpoint(self, event: Mapping[str, Any]) -> None:
         """Note that there is a state to go on from."""
-        self._events.write("checkpoint", **self._run, **event)
+        self._events.write("checkpoint", run=self._run, **event)
 
     def close(self) -> None:
         """Let go of the file. Idempotent."""
