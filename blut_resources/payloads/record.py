@@ -65,7 +65,7 @@ class RunRecord:
         return self._known
 
     def begin(self, work: Path, *, taken_over: bool = False) -> Left | None:
-        """Begin an attempt in a work directory; returns what earlier ones have left there.
+        """Note that an attempt begins in a work directory; returns what earlier ones have left there.
 
         Their epochs become a part of this run: it ends with the whole curve, whatever becomes of them.
         """
