@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 from bench.night.training import CODEC, TOY, Case, Training
 from bench.night.world import World
 
-STOPPED_S = 20.0
+STOPPED_S, FULL_S = 20.0, 2.0
+SLOW = {"deadline": "25s", "epoch_s": 3.0}
 SMALL = "12m"
 DIED = r"process of this run died"
-INTERRUPTED = r"interrupted"
+INTERRUPTED = r"interrupted|cancel"
+FULL = r"full|room"
 
 
 def kill_payload(training: Training) -> None:
@@ -44,6 +46,24 @@ def stop(training: Training) -> None:
 def full(training: Training) -> None:
     """As other people's files do it."""
     training.world.fill(training.world.full[training.case.name])
+
+
+def full_a_while(training: Training) -> None:
+    """The same, and somebody cleans up."""
+    full(training)
+    time.sleep(FULL_S)
+    training.world.give_room(training.world.full[training.case.name])
+
+
+def cancel(training: Training) -> None:
+    """From another shell."""
+    training.world.blut(["cancel", training.run_id()], training.case.home)
+
+
+def serve(training: Training) -> None:
+    """A server comes back that was away."""
+    time.sleep(FULL_S)
+    training.world.server.listen()
 
 
 def a_day_on(training: Training) -> None:
@@ -79,34 +99,42 @@ def full_store(world: World) -> dict[str, str]:
     return {"BLUT_STORE": str(place)}
 
 
+def freed_store(world: World) -> dict[str, str]:
+    """Another one."""
+    place = world.full["store-freed"] = world.small(world.root / "freed-store", SMALL)
+    return {"BLUT_STORE": str(place)}
+
+
 def deaf_tracker(world: World) -> dict[str, str]:
     """A server of Weights & Biases that takes a connection and never answers."""
     hole = socket.create_server(("127.0.0.1", 0), backlog=64)
-    world.kept.append(hole)
+    world.hole = hole
     address = f"http://127.0.0.1:{hole.getsockname()[1]}"
     return {"WANDB_MODE": "online", "WANDB_BASE_URL": address, "WANDB_API_KEY": "0" * 40}
 
 
+def silent_server(world: World) -> dict[str, str]:
+    """The address of a server that has not been started yet."""
+    world.server.bind(("127.0.0.1", 0))
+    return {"NIGHT_SERVER": str(world.server.getsockname()[1])}
+
+
 CASES: Sequence[Case] = (
-    Case("undisturbed", TOY, "desk", "success", "", all_epochs=True),
-    Case("payload-killed", TOY, "desk", "failure", r"kill", kill_payload),
-    Case("run-killed", CODEC, "desk", "failure", DIED, kill_run),
-    Case("hang-up", TOY, "attic", "failure", INTERRUPTED, hang_up),
-    Case("terminated", CODEC, "desk", "failure", INTERRUPTED, terminate),
-    Case("stopped", TOY, "desk", "success", "", stop, all_epochs=True),
-    Case("home-full", TOY, "cabin", "failure", r"no space|full", full, more=full_home),
-    Case("temp-full", TOY, "attic", "success", "", full, all_epochs=True, more=full_temp),
-    Case("store-full", TOY, "cellar", "failure", r"no space|full", full, more=full_store),
-    Case(
-        "tracker-deaf",
-        CODEC,
-        "desk",
-        "success",
-        "",
-        all_epochs=True,
-        how={"logger": "wandb"},
-        more=deaf_tracker,
-    ),
-    Case("day-on", TOY, "attic", "success", "", a_day_on, True, more=own_clock("day-on")),
-    Case("day-back", TOY, "attic", "success", "", a_day_back, True, more=own_clock("day-back")),
+    Case("undisturbed", TOY, "desk", "success", ""),
+    Case("payload-killed", TOY, "desk", "failure", r"kill", kill_payload, 1),
+    Case("run-killed", CODEC, "desk", "failure", DIED, kill_run, -9),
+    Case("hang-up", TOY, "attic", "failure", INTERRUPTED, hang_up, 130),
+    Case("terminated", CODEC, "desk", "failure", INTERRUPTED, terminate, 130),
+    Case("cancelled", TOY, "attic", "failure", INTERRUPTED, cancel, 130, how={"epoch_s": 2.0}),
+    Case("stopped", TOY, "desk", "success", "", stop),
+    Case("home-full", TOY, "cabin", "failure", FULL, full, 1, more=full_home),
+    Case("temp-full", TOY, "attic", "success", "", full, more=full_temp),
+    Case("store-full", TOY, "cellar", "failure", FULL, full, 1, more=full_store),
+    Case("store-freed", TOY, "barn", "success", "", full_a_while, starts=2, more=freed_store),
+    Case("tracker-deaf", CODEC, "desk", "success", "", how={"logger": "wandb"}, more=deaf_tracker),
+    Case("server-late", TOY, "desk", "success", "", serve, starts=2, more=silent_server),
+    Case("day-on", TOY, "attic", "success", "", a_day_on, more=own_clock("day-on")),
+    Case("day-back", TOY, "attic", "success", "", a_day_back, more=own_clock("day-back")),
+    Case("detached", TOY, "desk", "success", "", hang_up, detached=True),
+    Case("deadline", TOY, "attic", "deadline", r"deadline", None, 124, how=SLOW, later={"deadline": None}),
 )

@@ -97,21 +97,11 @@ def _morning(world: World, trainings: list[Training]) -> Table:
     table: dict[str, list[Cell]] = {}
     lists = {t.case.home: morning.listed(world, t.case.home, **t.shell) for t in trainings}
     for training in trainings:
-        rows, runs = lists[training.case.home], morning.runs_of(training)
-        row = next((row for row in rows if runs and row["id"] == runs[-1]), None)
-        name = training.case.name
-        table[name] = (
-            list(morning.cells(training, row, runs[-1])) if row else [Cell("state", "-", "in no listing")]
-        )
-        table[name].append(_status(training))
+        rows, run = lists[training.case.home], training.run_id()
+        row = next((row for row in rows if row["id"] == run), None)
+        said = list(morning.cells(training, row, run)) if row else [Cell("state", "-", "in no listing")]
+        table[training.case.name] = said
     for training in trainings:
         tell(f"again: {training.case.name}")
         table[training.case.name] += morning.again(training, **training.shell)
     return {name: [asdict(cell) for cell in cells] for name, cells in table.items()}
-
-
-def _status(training: Training) -> Cell:
-    """With 0 end those commands that did what was asked, and no other."""
-    well = training.case.state == "success"
-    right = training.status is not None and (training.status == 0) == well
-    return Cell("status", str(training.status), "" if right else "not 0" if well else "0")

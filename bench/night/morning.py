@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.night.training import CODEC, Training
+from bench.night.training import CODEC, TOY, Training
 from bench.night.world import World
 from blut_resources.runs import metrics
 from blut_resources.runs.files import metrics_files
@@ -36,19 +36,6 @@ def listed(world: World, home: str, **more: str) -> list[dict[str, Any]]:
     return json.loads(out)
 
 
-def runs_of(training: Training) -> list[str]:
-    """The runs of a training, by what was asked for; the newest last."""
-    found = []
-    for path in (training.world.home(training.case.home) / "runs").glob("*/manifest.json"):
-        text = path.read_text()
-        known = json.loads(text)
-        mark = training.seed if training.case.kind == CODEC else training.case.name
-        name = "seed" if training.case.kind == CODEC else "name"
-        if f'"{name}": {json.dumps(mark)}' in text:
-            found.append((path.stat().st_ctime_ns, known["run_id"]))
-    return [run for _, run in sorted(found)]
-
-
 def cells(training: Training, row: dict[str, Any], run: str) -> Iterator[Cell]:
     """What is said of the night's run of a training."""
     case = training.case
@@ -57,6 +44,9 @@ def cells(training: Training, row: dict[str, Any], run: str) -> Iterator[Cell]:
     yield Cell("why", said[:60], "" if re.search(case.why, said, re.IGNORECASE) else f"not /{case.why}/")
     yield _took(training, row["seconds"])
     yield _table(training, run)
+    yield _equal("status", training.status, case.status)
+    if case.kind == TOY:
+        yield _equal("starts", len(training.starts()), case.starts)
 
 
 def _equal(what: str, found: Any, expected: Any) -> Cell:
@@ -104,17 +94,19 @@ def epochs_in(training: Training, run: str) -> list[int]:
 
 def again(training: Training, **more: str) -> Iterator[Cell]:
     """The same command once more: it ends well, and goes on where it stopped."""
-    kept, starts, before = training.kept(), len(training.starts()), set(runs_of(training))
-    status, out, err = training.world.blut(training.command(), training.case.home, **more)
+    kept, starts, before = training.kept(), len(training.starts()), set(training.runs())
+    status, out, err = training.world.blut(
+        training.command(**training.case.later), training.case.home, **more
+    )
     yield Cell("again", str(status), "" if status == 0 else (err or out)[-300:])
-    if training.case.all_epochs:
+    if training.case.state == "success":
         return
     if training.case.kind == CODEC:
         yield _codec_went_on(training, kept, before)
     else:
         new, right = training.starts()[starts:], max(kept, default=0)
         yield Cell("went on", str(new), "" if new == [right] else f"not after {right}")
-    newest = next(iter(run for run in reversed(runs_of(training)) if run not in before), "")
+    newest = next(iter(run for run in training.runs() if run not in before), "")
     every = set(range(1, training.epochs + 1))
     yield replace(compared(epochs_in(training, newest), every, every), what="curve")
 
@@ -122,7 +114,7 @@ def again(training: Training, **more: str) -> Iterator[Cell]:
 def _codec_went_on(training: Training, kept: set[int], before: set[str]) -> Cell:
     """The first epoch that its newest run reports is the one behind the newest state, or that once more."""
     home, first = training.world.home(training.case.home), 0
-    for run in (run for run in runs_of(training) if run not in before):
+    for run in (run for run in training.runs() if run not in before):
         lines = (home / "runs" / run / "status.jsonl").read_text().splitlines()
         epochs = [event["epoch"] for event in map(json.loads, lines) if event["kind"] == "epoch"]
         first = epochs[0] if epochs else training.epochs + 1

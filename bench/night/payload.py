@@ -6,6 +6,7 @@ the night knows what was reported.
 
 import json
 import os
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ def main() -> None:
         note(account, "start", epoch)
         while epoch < config["epochs"]:
             time.sleep(config["epoch_s"])
+            ask_server(epoch)
             epoch += 1
             note(account, "tells", epoch)
             session.epoch(epoch, loss=1 / epoch)
@@ -37,6 +39,13 @@ def main() -> None:
         (session.out / "model.txt").write_text(f"{config['name']} {epoch}\n")
         note(account, "end", epoch)
         session.done(epochs=epoch)
+
+
+def ask_server(epoch: int) -> None:
+    """In the second half of it, where a server is named, nothing goes without it."""
+    port = os.environ.get("NIGHT_SERVER")
+    if port and epoch >= 4:
+        socket.create_connection(("127.0.0.1", int(port)), timeout=5).close()
 
 
 def note(account: Path, what: str, epoch: int) -> None:

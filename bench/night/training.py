@@ -26,7 +26,10 @@ class Case:
         hurt: what is done, when epoch ``at`` is finished.
         state: of the run, as `blut jobs` says it.
         why: a pattern of what it says beside, any case.
-        all_epochs: whether it comes to its end all the same.
+        status: of the command.
+        starts: of its payload, one more with each retry.
+        detached: from the terminal; somebody follows it, and once more when that terminal is closed.
+        later: args that are other ones in the morning.
         how: args or config of the training, besides.
         more: variables of its shell, besides; of the world.
     """
@@ -37,7 +40,10 @@ class Case:
     state: str
     why: str
     hurt: "Callable[[Training], None] | None" = None
-    all_epochs: bool = False
+    status: int = 0
+    starts: int = 1
+    detached: bool = False
+    later: dict[str, object] = field(default_factory=dict)
     how: dict[str, object] = field(default_factory=dict)
     more: Callable[[World], dict[str, str]] = lambda _: {}
 
@@ -58,10 +64,10 @@ class Training:
     seen: set[int] = field(default_factory=set)
     over: threading.Event = field(default_factory=threading.Event)
 
-    def command(self) -> list[str]:
-        """What is typed; the same in the evening and in the morning."""
+    def command(self, **later: object) -> list[str]:
+        """What is typed; the same in the evening and in the morning, but for what is otherwise later."""
         if self.case.kind == TOY:
-            args = {"name": self.case.name, "epochs": self.epochs, **self.case.how}
+            args = {"name": self.case.name, "epochs": self.epochs, **self.case.how, **later}
             return ["recipe", "run", "night", "--args", json.dumps(args)]
         config = {"preset": "smoke", "seed": self.seed, "epochs": self.epochs, **self.case.how}
         return ["stage", "run", "lamquant/joint_checkpoint", "--config", json.dumps(config)]
@@ -69,17 +75,50 @@ class Training:
     def run(self) -> None:
         """Start it, hurt it, wait for its end."""
         self.shell, begun = self.case.more(self.world), time.monotonic()
-        self.process = self.world.start(self.command(), self.case.home, self.case.name, **self.shell)
+        self.process = self._detached() if self.case.detached else self._start(self.command())
         watch = threading.Thread(target=self._watch, daemon=True)
         watch.start()
         if self.case.hurt and until(lambda: self.reached(self.at) or self.process.poll() is not None):
             time.sleep(self.delay_s)
             self.case.hurt(self)
+        if self.case.detached:
+            self.process.wait()
+            self._follow()
         with suppress(subprocess.TimeoutExpired):
             self.status = self.process.wait(PATIENCE_S)
         self.wall_s = time.monotonic() - begun
         self.over.set()
         watch.join()
+
+    def run_id(self) -> str:
+        """The newest run of the training, by what was asked for."""
+        return next(iter(self.runs()), "")
+
+    def runs(self) -> list[str]:
+        """Its runs, the newest first."""
+        name, mark = ("seed", self.seed) if self.case.kind == CODEC else ("name", self.case.name)
+        found = []
+        for path in (self.world.home(self.case.home) / "runs").glob("*/manifest.json"):
+            text = path.read_text()
+            if f'"{name}": {json.dumps(mark)}' in text:
+                known = json.loads(text)  # by a clock that nobody sets
+                found.append((known.get("started_uptime", 0.0), known["run_id"]))
+        return [run for _, run in sorted(found, reverse=True)]
+
+    def _start(self, words: list[str]) -> "subprocess.Popen[bytes]":
+        return self.world.start(words, self.case.home, self.case.name, **self.shell)
+
+    def _detached(self) -> "subprocess.Popen[bytes]":
+        """Let it run by itself; what is returned follows it."""
+        status, out, err = self.world.blut([*self.command(), "--detach"], self.case.home, **self.shell)
+        if status:
+            raise RuntimeError(f"--detach: status {status}\n{out}{err}")
+        until(self.run_id)
+        return self._follow()
+
+    def _follow(self) -> "subprocess.Popen[bytes]":
+        self.process = self._start(["log", "--follow", self.run_id()])
+        return self.process
 
     def reached(self, epoch: int) -> bool:
         """Whether the training has kept the state of that epoch."""

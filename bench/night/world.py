@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -41,7 +42,8 @@ class World:
         self._site = _installed(root / "site")
         self._clock = self._sleep_that_works()
         self.full: dict[str, Path] = {}
-        self.kept: list[object] = []
+        self.server = socket.socket()
+        self.hole = self.server
         self.groups: set[str] = set()
         """Control groups in which a process of this night was ever seen."""
         self._over = threading.Event()
@@ -59,6 +61,7 @@ class World:
             "BLUT_LEASES": str(self.leases),
             "BLUT_PAYLOAD_ENV": "NIGHT_*, FAKETIME*, NO_FAKE_STAT",
             "BLUT_GRACE_S": "5",
+            "BLUT_RETRY_WAIT": "3s",
             "NIGHT_ACCOUNTS": str(self.accounts),
             "PYTHONPATH": os.pathsep.join([self._site, str(REPOSITORY)]),
             "TMPDIR": str(self.temp),
