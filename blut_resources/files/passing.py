@@ -31,7 +31,7 @@ LOCKS = {errno.ENOLCK, errno.EDEADLK, errno.ESTALE}
 NOT_FOUND = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 """A name that does not exist stays away; a name server that does not answer says something else."""
 BUSY = {408, 425, 429}
-LIBRARIES = frozenset({"requests", "urllib3", "httpx", "httpcore", "aiohttp", "http", "huggingface_hub"})
+LIBRARIES = frozenset({"requests", "urllib3", "httpx", "httpcore", "aiohttp", "http"})
 NAMES = ("ConnectionError", "ConnectError", "Timeout", "ReadError", "WriteError", "ProtocolError")
 """How the errors of those libraries end that say that a connection was not had, or was lost."""
 LOST = ("ChunkedEncodingError", "IncompleteRead", "RemoteDisconnected", "ServerDisconnectedError")
