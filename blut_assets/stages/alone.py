@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from blut_assets.stages.computation import Computation
 from blut_resources.instance.instance import home_of
 from blut_resources.payloads.admission import say_waiting
+from blut_resources.store.artifacts import StoreError
 from blut_resources.store.results import made_here
 
 SILENT_S = 1.0
@@ -26,7 +27,12 @@ def held_alone(one: Computation) -> Iterator[None]:
     Raises:
         DeadlinePassed: the deadline of the run came while it waited.
     """
-    if one.spec.source and not os.access(one.store.root, os.W_OK):
+    if not os.access(one.store.root, os.W_OK):
+        if not one.spec.source:
+            raise StoreError(
+                f"{one.name} is not in the store {one.store.root}, which can only be read here: choose"
+                " another one ($BLUT_STORE), or have its owner let you write to it"
+            )
         yield
         return
     name, context = f"fingerprint-{one.fingerprint}", one.context

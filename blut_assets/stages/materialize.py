@@ -31,6 +31,7 @@ from blut_resources.instance.instance import EphemeralInstance, home_of, store_o
 from blut_resources.leases.lease import LeaseError, NeverFits
 from blut_resources.machine.memory import SharedMemoryTooSmall
 from blut_resources.payload_kit.refuse import Refused
+from blut_resources.payloads.orphans import InUse
 from blut_resources.payloads.payload import PayloadFailed
 from blut_resources.registry.models import RegistryError
 from blut_resources.registry.verdicts import PromotionRefused
@@ -41,16 +42,20 @@ from blut_resources.store.artifacts import StoreError
 from blut_resources.text import lines
 
 EXPLAINED = (
-    *(CodeEdited, ContainmentRefused, EphemeralInstance, FileNotFoundError, LeaseError, LimitsError),
-    *(
-        NeverFits,
-        PromotionRefused,
-        Refused,
-        RegistryError,
-        SharedMemoryTooSmall,
-        StoreError,
-        TrackerUnavailable,
-    ),
+    CodeEdited,
+    ContainmentRefused,
+    EphemeralInstance,
+    FileNotFoundError,
+    InUse,
+    LeaseError,
+    LimitsError,
+    NeverFits,
+    PromotionRefused,
+    Refused,
+    RegistryError,
+    SharedMemoryTooSmall,
+    StoreError,
+    TrackerUnavailable,
 )
 """Errors whose message is written for a person; anything else keeps its stack trace."""
 HOPELESS = (

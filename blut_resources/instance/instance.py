@@ -143,6 +143,9 @@ def store_of(instance: dg.DagsterInstance) -> ArtifactStore:
     root = store_root(home)
     with explained(root):
         store = ArtifactStore(make_private(root))
+        follow_group(root)  # a store may be a group's while each of them has a home of their own
+    if not os.access(root, os.W_OK):  # a colleague's, of which what is there can be used
+        return ArtifactStore(root, remembers=False)
     note = _note(store, home)
     if not note.exists():
         write_atomic(note, f"{home}\n{machine()}\n".encode())

@@ -140,7 +140,10 @@ def left_in(work: Path) -> Unit | None:
     place = known.readlink() if known.is_symlink() else known
     if reason := not_private(place):
         if not known.is_symlink():
-            raise InUse(f"{known} {reason}: run as that user, or remove it")
+            raise InUse(
+                f"{known} {reason}: run as that user, or remove it; where a run of theirs died, their"
+                " `blut jobs` clears it up, and its checkpoint stays for whoever runs the same"
+            )
         forget(work, place)
         return None
     if (lives := owner(work)) == "yes":

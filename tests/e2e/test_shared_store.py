@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from blut_resources.payloads.admission import WAITING_TAG
 from blut_resources.runs import manifest
 from blut_resources.runs.files import manifest_path
 from tests.conftest import REPOSITORY
@@ -82,12 +81,7 @@ def test_two_homes_at_once_train_once_and_the_second_says_for_whom_it_waits(scen
     until(lambda: scene.happened("epoch-0 "), process=first)
     moved_to(scene, "second")
     second = scene.start(scene.recipe(epochs=3))
-
-    def waits() -> str:
-        with scene.instance() as instance:
-            return next((run.tags.get(WAITING_TAG, "") for run in instance.get_runs()), "")
-
-    assert str(first_home) in until(waits, process=second)
+    until(lambda: f"in {first_home}, which computes the same" in scene.said(), process=second)
     gate.touch()
     assert first.wait() == second.wait() == 0 and scene.starts() == 1
     assert "0 computed, 2 reused" in scene.said()
