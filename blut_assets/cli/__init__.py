@@ -37,7 +37,7 @@ def _run() -> None:
         from blut_assets.chosen import UnknownCookbook
         from blut_assets.terminal.output import failed, wrong
         from blut_resources.files.durable import StoreError, explanation
-        from blut_resources.files.full import is_full
+        from blut_resources.files.full import OF_THE_DISK
         from blut_resources.files.named import PathRefused
         from blut_resources.instance.damage import explained, is_of_database
         from blut_resources.instance.home import find_home
@@ -46,7 +46,7 @@ def _run() -> None:
             wrong(str(error))
         if isinstance(error, StoreError):
             failed(str(error))
-        if isinstance(error, OSError) and is_full(error):
+        if isinstance(error, OSError) and error.errno in OF_THE_DISK:
             failed(explanation(error, find_home()))
         if not is_of_database(error):
             raise

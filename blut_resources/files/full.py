@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
+OF_THE_DISK = FULL | {errno.EIO, errno.EROFS, errno.ESTALE}
+"""What a disk does to any program: no fault of the one that meets it."""
 CAUSE = "full-disk"
 """What ended by it is called, in metadata and in the events of a run."""
 NEXT_TO_NOTHING = 1 << 20

@@ -16,6 +16,7 @@ MAIN = {
     "schedules/schedules.db": "remove it, and schedules and sensors begin anew",
 }
 """The databases that every command reads, and what there is to do where no backup is."""
+EVENTS = "SELECT 1 FROM sqlite_master WHERE name = 'event_logs'"
 YOUNG_S = 3.0
 """Seconds in which a process that makes a database writes its first bytes."""
 
@@ -46,7 +47,7 @@ def explained(home: Path, error: BaseException) -> HistoryDamaged:
     if "readonly" in words or "unable to open" in words:
         return HistoryDamaged(f"{home}/history: {words}; make its files writable for this user")
     for path, what in damages(home):
-        return HistoryDamaged(f"{path} {what}; {_remedy(home, path)}")
+        return HistoryDamaged(f"{path} {what}; {cure(home, path)}")
     return HistoryDamaged(f"{home}/history: {words}; look at that filesystem, then run the command again")
 
 
@@ -69,7 +70,7 @@ def refuse_emptied(path: Path) -> None:
     """
     if _is_empty(path):
         home = path.parents[2] if path.parent.name == "runs" else path.parents[1]
-        raise HistoryDamaged(f"{path} is empty; {_remedy(home, path)}")
+        raise HistoryDamaged(f"{path} is empty; {cure(home, path)}")
 
 
 def _is_empty(path: Path) -> bool:
@@ -97,12 +98,15 @@ def damage(path: Path) -> str:
         address = f"{path.absolute().as_uri()}?mode=ro"
         with contextlib.closing(sqlite3.connect(address, uri=True)) as connection:
             found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if found == "ok" and path.parent.name == "runs":
+                found = "ok" if connection.execute(EVENTS).fetchone() else "it has no table of events"
     except sqlite3.Error as error:
         found = str(error)
     return "" if found == "ok" else f"cannot be read ({' '.join(found.split())})"
 
 
-def _remedy(home: Path, path: Path) -> str:
+def cure(home: Path, path: Path) -> str:
+    """Returns how a database that cannot be read is mended."""
     last = MAIN.get(
         os.fspath(path.relative_to(home)), "remove it: the log of that run is lost, its results not"
     )

@@ -212,7 +212,7 @@ def locked(path: Path) -> bool:
 def holders(path: Path) -> list[Holder]:
     """Returns who has marked a file, the newest last."""
     with contextlib.suppress(OSError):
-        return [found for line in path.read_text().splitlines() if (found := Holder.of(line))]
+        return [found for line in path.read_text(errors="replace").splitlines() if (found := Holder.of(line))]
     return []
 
 

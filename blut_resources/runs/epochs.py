@@ -24,7 +24,7 @@ def epochs(stream: Path) -> dict[str, list[Row]]:
     """
     curves: dict[str, Curve] = {}
     for event in status.read(stream):
-        if "asset" in event:
+        if "asset" in event and _is_whole(event):
             curves.setdefault(event["asset"], Curve()).take(event)
     return {asset: merged(curve.rows) for asset, curve in curves.items() if curve.rows}
 
@@ -42,4 +42,10 @@ def newest_epoch(stream: Path) -> tuple[str, Row]:
 
 
 def _reported(events: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
-    return (event for event in events if event["kind"] in ("epoch", CARRIED))
+    return (e for e in events if e["kind"] in ("epoch", CARRIED) and "asset" in e and _is_whole(e))
+
+
+def _is_whole(event: Mapping[str, Any]) -> bool:
+    """Says whether an epoch is one: a disk may have put something else there."""
+    known = isinstance(event.get("epoch"), int) and isinstance(event.get("metrics"), dict)
+    return known or event["kind"] not in ("epoch", CARRIED)

@@ -227,7 +227,7 @@ def _open_all(path: Path) -> list[Any]:
     """Returns the files of a stream in their order, though the newest may be put aside meanwhile."""
     while True:
         files: list[Any] = []
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
             files.append(path.open("rb"))
         parts = _find_parts(path)
         files[:0] = [_name_part(path, number).open("rb") for number in sorted(parts)]
@@ -250,8 +250,15 @@ def _name_part(path: Path, number: int) -> Path:
 def _decode(line: bytes) -> dict[str, Any] | None:
     with contextlib.suppress(ValueError, RecursionError):
         event = json.loads(line)
-        return event if isinstance(event, dict) else None
+        return event if _is_event(event) else None
     return None
+
+
+def _is_event(event: Any) -> bool:
+    """Says whether a line has what every event has; a disk may have put something else there."""
+    if not isinstance(event, dict) or not isinstance(event.get("kind"), str):
+        return False
+    return isinstance(event.get("t"), int | float) and isinstance(event.get("asset", ""), str)
 
 
 def _encode(event: dict[str, Any]) -> bytes:

@@ -1,5 +1,6 @@
 """Asks the questions of `blut doctor`, each answered by the code that a run would use."""
 
+import contextlib
 import datetime as dt
 import os
 import shutil
@@ -47,6 +48,7 @@ class Finding(NamedTuple):
 def checkup() -> Iterator[Finding]:
     """Yields all findings, in the order in which a person reads them."""
     yield from _instance()
+    yield from _places()
     yield from _modes()
     yield from _delegated()
     yield from _cookbooks()
@@ -106,6 +108,16 @@ def _instance() -> Iterator[Finding]:
     remedy = "" if free > LEAST_FREE else "blut cache prune --dry-run, or BLUT_STORE=/path/on/another/disk"
     state = "missing" if remedy else "ok"
     yield Finding("store", state, f"{place}, {free / 1e9:.1f} GB free on its disk", remedy)
+
+
+def _places() -> Iterator[Finding]:
+    """Yields what has no room, and what of the history cannot be read."""
+    from blut_assets.cli.commands.checked_places import full_places, unreadable
+    from blut_resources.instance.home import find_home
+
+    with contextlib.suppress(PathRefused, LeaseError):  # told among the others
+        for fault in (*full_places(find_home()), *unreadable(find_home())):
+            yield Finding(fault.about, "broken", fault.what, fault.remedy)
 
 
 def _there(path: Path) -> Path:

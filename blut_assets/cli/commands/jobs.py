@@ -18,6 +18,10 @@ app = single()
 WORKING = ("NOT_STARTED", "STARTING", "STARTED", "CANCELING", "QUEUED")
 
 
+UNREADABLE = (OSError, LookupError, TypeError, ValueError)
+"""What files raise that hold something else than was written: one such run costs a line."""
+
+
 @app.command()
 def jobs(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="So many, the newest first.")] = 20,
@@ -96,7 +100,7 @@ def _progress(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> tuple[str
             return _end(instance, run, state)
         return state, _how_far(instance, run)
     except Exception as error:
-        if not is_of_database(error):
+        if not is_of_database(error) and not isinstance(error, UNREADABLE):
             raise
         return state, unreadable(instance, run.run_id, error)
 

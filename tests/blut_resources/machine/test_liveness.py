@@ -150,3 +150,8 @@ def test_leases_staging_and_work_of_others_stay(
     if stays:
         with pytest.raises(orphans.InUse, match=r"process 1 on boxb, which cannot be seen from here"):
             orphans.left_in(work)
+
+
+def test_a_mark_that_a_disk_has_spoiled_names_nobody(tmp_path: Path) -> None:
+    (tmp_path / "mark").write_bytes(b"\x80\xff 1 2\n\x00")
+    assert liveness.holders(tmp_path / "mark") == []

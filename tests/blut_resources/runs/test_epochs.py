@@ -36,3 +36,12 @@ def test_the_newest_epoch_is_found_behind_any_number_of_steps(stream: Path, monk
 def test_a_run_without_a_stream_has_no_epochs(tmp_path: Path) -> None:
     assert read.epochs(tmp_path / "status.jsonl") == {}
     assert read.newest_epoch(tmp_path / "status.jsonl") == ("", {})
+
+
+def test_an_epoch_without_its_number_or_its_metrics_hides_no_other(tmp_path: Path) -> None:
+    events = Status(tmp_path / "status.jsonl")
+    events.write("epoch", "a/b", epoch=1, step=None, phase="train", metrics={"loss": 1.0})
+    for odd in ({"epoch": "2", "metrics": {}}, {"epoch": 2}, {"epoch": 2, "metrics": []}):
+        events.write("epoch", "a/b", **odd)
+    assert [row["epoch"] for row in read.epochs(tmp_path / "status.jsonl")["a/b"]] == [1]
+    assert read.newest_epoch(tmp_path / "status.jsonl") == ("a/b", {"epoch": 1, "loss": 1.0})

@@ -152,3 +152,20 @@ def test_a_size_that_makes_no_sense_is_the_default(path: Path, monkeypatch: pyte
     monkeypatch.setenv(status.MAX_MB, "much")
     Status(path).write("first")
     assert kinds(path) == ["first"]
+
+
+def test_lines_that_say_something_else_than_events_hide_none(path: Path) -> None:
+    events = Status(path)
+    events.write("epoch", "a/b", epoch=1, metrics={"loss": 1.0})
+    events.close()
+    odd = ['{"t": "x", "kind": 5}', '{"t": 1}', '{"kind": "epoch"}', "[1]", "\0\0{{", '{"t": 1, "kind": "ep']
+    odd += ['{"t": 1, "kind": "epoch", "asset": 3}', '{"t": 1, "kind": "epoch", "asset": "a", "epoch": "1"}']
+    with path.open("a") as file:
+        file.write("\n".join(odd) + "\n")
+    events.write("last")
+    assert kinds(path) == ["epoch", "last"]
+
+
+def test_a_stream_that_is_a_directory_has_no_events(path: Path) -> None:
+    path.mkdir(parents=True)
+    assert kinds(path) == [] and status.size(path) == 0
