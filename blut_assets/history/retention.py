@@ -2,18 +2,19 @@
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import dagster as dg
 
 from blut_assets.stages import reuse
 from blut_resources.alive import all_out_of_sight
-from blut_resources.instance.instance import home_of, other_homes, store_of
+from blut_resources.instance.instance import home_of, open_other, other_homes, store_of
 from blut_resources.registry.models import ModelRegistry, Registration
 from blut_resources.runs import removed
 from blut_resources.store import results
 from blut_resources.store.artifacts import ArtifactStore
 from blut_resources.store.gc import NEWEST, CollectReport, collect
+from blut_resources.text import one_line
 
 
 def reachable(
@@ -97,28 +98,54 @@ def collect_garbage(
         even_recent: also what was touched within the last hour, but not since a run began that goes on.
 
     Raises:
-        ValueError: if ``newest`` is below 1, another instance keeps its results in the same store, a run that
-            cannot be seen from here may use it, or its results are not in this history.
+        ValueError: if ``newest`` is below 1, an instance that keeps its results in the same store cannot be
+            read, a run that cannot be seen from here may use it, or its results are in no history.
     """
     if newest < 1:
         raise ValueError(f"newest = {newest}: keep at least 1 result per asset")
     store = store_of(instance)
-    if others := other_homes(instance, store):
+    with contextlib.ExitStack() as opened:
+        all_ = [instance, *(opened.enter_context(other) for other in _others(instance, store))]
+        for one in all_:
+            _refuse_unseen(one, store)
+        if not unknown:
+            _refuse_without_history(instance, all_[1:], store)
+        since = min(map(_oldest_at_work, all_)) if even_recent else None
+        keep = {digest for one in all_ for digest in reachable(one, newest)}
+    return collect(store, keep, dry_run=dry_run, max_bytes=max_bytes, recent_from=since)
+
+
+def _others(instance: dg.DagsterInstance, store: ArtifactStore) -> Iterator[dg.DagsterInstance]:
+    """Yields the instances of other homes that use a store, to be read; to be closed by who takes them.
+
+    Raises:
+        ValueError: one cannot be read from here.
+    """
+    found = other_homes(instance, store)
+    if unseen := [one.words for one in found if one.path is None]:
         raise ValueError(
-            f"the store {store.root} also serves {', '.join(others)}, whose results would be lost: collect"
-            " only when that instance is deleted or has a store of its own"
+            f"the store {store.root} also serves {', '.join(unseen)}, whose results would be lost: collect"
+            " only where that can be read, or when that instance is deleted or has a store of its own"
         )
+    for other in found:
+        assert other.path is not None
+        try:
+            one = open_other(other.path)
+            one.get_runs(limit=1)
+        except Exception as error:
+            raise ValueError(
+                f"the store {store.root} also serves {other.path}, whose history cannot be read"
+                f" ({one_line(error)}), so its results would be lost: repair it, or delete that instance"
+            ) from error
+        yield one
+
+
+def _refuse_unseen(instance: dg.DagsterInstance, store: ArtifactStore) -> None:
     for run_id, holders in all_out_of_sight(instance).items():
         raise ValueError(
             f"run {run_id[:8]} may use the store {store.root}: it belongs to {holders[0]}, which cannot be"
             f" seen from here; collect when it has ended, or after `blut cancel {run_id[:8]} --gone`"
         )
-    if not unknown:
-        _refuse_without_history(instance, store)
-    since = _oldest_at_work(instance) if even_recent else None
-    return collect(
-        store, reachable(instance, newest), dry_run=dry_run, max_bytes=max_bytes, recent_from=since
-    )
 
 
 def _oldest_at_work(instance: dg.DagsterInstance) -> float:
@@ -138,7 +165,9 @@ def _oldest_at_work(instance: dg.DagsterInstance) -> float:
     return min([time.time(), *began])
 
 
-def _refuse_without_history(instance: dg.DagsterInstance, store: ArtifactStore) -> None:
+def _refuse_without_history(
+    instance: dg.DagsterInstance, others: Sequence[dg.DagsterInstance], store: ArtifactStore
+) -> None:
     """Refuse where a history was lost, or is another one's:
     it must not cost the results that it does not know.
 
@@ -146,7 +175,8 @@ def _refuse_without_history(instance: dg.DagsterInstance, store: ArtifactStore) 
     """
     stored = {item.digest for item in store.list()}
     gone = removed.removed(home_of(instance))
-    known = stored & reachable(instance, len(stored) + 1, noted=False)
+    histories = (reachable(one, len(stored) + 1, noted=False) for one in (instance, *others))
+    known = stored & set[str]().union(*histories)
     known |= {result.digest for result in results.every(store.root) if result.run_id in gone} & stored
     if len(stored) > 2 * len(known):
         raise ValueError(

@@ -2,8 +2,10 @@
 
 import importlib
 import os
+import stat
 import sys
 from pathlib import Path
+from typing import NamedTuple
 from weakref import WeakSet
 
 import dagster as dg
@@ -63,10 +65,22 @@ def open_instance(*, write: bool = True) -> dg.DagsterInstance:
     home = find_home()
     with explained(home):
         older = _prepared(home) if write else _noted(home)
-    home = plain_path(home)
-    os.environ["DAGSTER_HOME"] = str(home)
+    os.environ["DAGSTER_HOME"] = str(plain_path(home))
+    instance = _opened(home, write=write)
+    if older:
+        for line in carry_over(instance):
+            _say(line)
+    return instance
+
+
+def open_other(home: Path) -> dg.DagsterInstance:
+    """Returns the instance of another home than this process's, to be read; nothing of it is changed."""
+    return _opened(home, write=False)
+
+
+def _opened(home: Path, *, write: bool) -> dg.DagsterInstance:
     storage = STORAGE if write else STORAGE._replace(name="ReadSqliteStorage")
-    found = injection.reference(home, storage, LOGS)
+    found = injection.reference(plain_path(home), storage, LOGS)
     with without_collector():
         if found.base is not None:
             with put_off():  # what is imported here migrates databases, and is called where that is needed
@@ -74,9 +88,6 @@ def open_instance(*, write: bool = True) -> dg.DagsterInstance:
         instance = injection.opened(found, storage, LOGS)
     if not write:
         _read_only.add(instance)
-    elif older:
-        for line in carry_over(instance):
-            _say(line)
     return instance
 
 
@@ -152,12 +163,22 @@ def store_of(instance: dg.DagsterInstance) -> ArtifactStore:
     return store
 
 
-def other_homes(instance: dg.DagsterInstance, store: ArtifactStore) -> list[str]:
-    """Returns other instances that keep, or may keep, their results in a store, for a person to read.
+class OtherHome(NamedTuple):
+    """Describes another instance that keeps, or may keep, its results in a store.
+
+    ``path`` is None where it cannot be looked at from here, ``words`` name it for a person.
+    """
+
+    path: Path | None
+    words: str
+
+
+def other_homes(instance: dg.DagsterInstance, store: ArtifactStore) -> list[OtherHome]:
+    """Returns other instances that keep, or may keep, their results in a store.
 
     One whose directory is gone counts no more, but only on the machine on which it was.
     """
-    home, found = home_of(instance), []
+    home, found = home_of(instance), list[OtherHome]()
     homes = store.root / "homes"
     for note in sorted(homes.iterdir()) if homes.is_dir() else ():
         if note.name.startswith(".") or note.name == _note(store, home).name:
@@ -166,12 +187,26 @@ def other_homes(instance: dg.DagsterInstance, store: ArtifactStore) -> list[str]
         if not where and path == str(home):  # written by an older version
             continue
         if where and where != machine():
-            found.append(f"{path} on {where.partition('/')[0]} (if that is no more, remove {note})")
-        elif Path(path).is_dir():
-            found.append(path)
+            gone = f"(if that is no more, remove {note})"
+            found.append(OtherHome(None, f"{path} on {where.partition('/')[0]} {gone}"))
+        elif (reachable := _is_there(Path(path))) is not False:
+            found.append(OtherHome(Path(path) if reachable else None, path))
         elif not where:
-            found.append(f"{path}, perhaps on another machine (if that is no more, remove {note})")
+            gone = f"(if that is no more, remove {note})"
+            found.append(OtherHome(None, f"{path}, perhaps on another machine {gone}"))
     return found
+
+
+def _is_there(home: Path) -> bool | None:
+    """Says whether a home is there; None where this user may not look into it."""
+    try:
+        if not stat.S_ISDIR(home.stat().st_mode):
+            return False
+    except PermissionError:
+        return None
+    except OSError:
+        return False
+    return True if os.access(home, os.R_OK | os.X_OK) else None
 
 
 def _note(store: ArtifactStore, home: Path) -> Path:

@@ -1,5 +1,6 @@
 """Garbage collection keeps what can still be reached and removes the rest."""
 
+import shutil
 import time
 from pathlib import Path
 
@@ -95,15 +96,28 @@ def test_what_was_just_made_goes_when_that_is_asked_for_but_not_while_a_run_goes
 
 
 @pytest.mark.usefixtures("home")
-def test_a_store_that_another_instance_uses_is_left_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_another_home_on_the_same_store_needs_is_kept(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BLUT_STORE", str(tmp_path / "shared"))
     with open_instance() as instance:
-        run(instance, "a")
-    (tmp_path / "other").mkdir()
-    with (
-        dg.DagsterInstance.local_temp(str(tmp_path / "other")) as other,
-        pytest.raises(ValueError, match=r"also serves .*home, whose results would be lost"),
-    ):
-        collect_garbage(other, newest=1)
+        made = {word: run(instance, word) for word in ("a", "b")}
+    second = tmp_path / "second"
+    second.mkdir()
+    (second / "dagster.yaml").write_text((home / "dagster.yaml").read_text())
+    monkeypatch.setenv("DAGSTER_HOME", str(second))
+    with open_instance() as instance:
+        made["c"] = run(instance, "c")
+        report = collect_garbage(instance, newest=1, even_recent=True)
+        assert set(report.removed) == {*made["a"].values()} - {*made["b"].values(), *made["c"].values()}
+        assert all(store_of(instance).has(d) for word in ("b", "c") for d in made[word].values())
+        runs = home / "history" / "runs.db"
+        kept = runs.read_bytes()
+        runs.write_bytes(b"no database" * 1000)
+        with pytest.raises(ValueError, match=r"also serves .*home, whose history cannot be read"):
+            collect_garbage(instance, newest=1, even_recent=True)
+        runs.write_bytes(kept)
+    shutil.rmtree(home)  # a clone that was deleted needs nothing
+    with open_instance() as instance:
+        run(instance, "d")
+        assert {*made["b"].values()} <= set(collect_garbage(instance, newest=1, even_recent=True).removed)
