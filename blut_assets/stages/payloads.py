@@ -26,6 +26,7 @@ from blut_assets.stages.reported import reported
 from blut_assets.stages.spec import StageSpec
 from blut_assets.stages.until import Until
 from blut_resources.containment.asked import contained
+from blut_resources.dagster_private.times import WHEN, keep_own_times
 from blut_resources.files.foreign import read_regular
 from blut_resources.leases.lease import Lease, Needs
 from blut_resources.machine import energy
@@ -117,6 +118,7 @@ class PayloadRunner:
             self.findings.show(memory_limit_from=choice.reason)
 
     def _once(self, payload: Payload, needs: Needs) -> Running:
+        keep_own_times(self.context.log)
         facts: dict[str, Any] = {}
         shown, kept_back = Shown(), None
         admit = functools.partial(self._admit, needs)
@@ -166,7 +168,7 @@ class PayloadRunner:
     def _observed(self, event: Mapping[str, Any]) -> dg.AssetObservation:
         number, metrics = event["epoch"], finite(event["metrics"])
         self._tell("epoch", number, metrics)
-        when = {"timestamp": dg.TimestampMetadataValue(event["t"])} if event.get("t") else {}
+        when = {WHEN: dg.TimestampMetadataValue(event["t"])} if event.get("t") else {}
         return dg.AssetObservation(
             self.context.asset_key,
             partition=partition_of(self.context),

@@ -3,6 +3,7 @@
 import itertools
 import signal
 
+import dagster as dg
 import pytest
 
 from blut_assets.history.failures import failure_of
@@ -69,5 +70,7 @@ def test_an_epoch_has_the_time_at_which_it_ended(scene: Scene) -> None:
     run = newest_run(scene)
     events = [e["t"] for e in status.read(status_path(scene.home, run)) if e["kind"] == "epoch"]
     rows = [row["timestamp"] for row in metrics.read(metrics_files(scene.home, run)["contained/trained"])]
-    assert rows == events
+    with scene.instance() as instance:
+        seen = instance.all_logs(run, of_type=dg.DagsterEventType.ASSET_OBSERVATION)
+    assert rows == events == [entry.timestamp for entry in seen]
     assert all(later - earlier >= 0.3 for earlier, later in itertools.pairwise(rows))
