@@ -7,6 +7,7 @@
     metrics/<cookbook>__<asset>.parquet  one row an epoch; .csv where that was asked for
     terminal.log                         what a detached run said on its standard output and error
     cancel.json                          how long its payloads get to end, where a cancel said so
+    tracker-<asset>.log                  what a tracker that failed has printed
     wandb/                               an offline run of Weights & Biases, where that was asked for
 
 Neither Dagster nor the collection of unused artifacts touches that directory.
