@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field, ValidationError
 
-from blut_resources.files.durable import acquire, release, write_atomic
+from blut_resources.files.durable import StoreError, acquire, release, write_atomic
 from sensors.alerts.alert import Alert
 from sensors.alerts.scope import AlertScope
 
@@ -100,13 +100,16 @@ def forget(home: Path) -> None:
 def held(home: Path, patience_s: float) -> Iterator[bool]:
     """Hold the lock; gives whether it was to be had within so many seconds.
 
-    Raises:
-        StoreError: the lock file cannot be made.
+    It counts as held where it cannot be made: a full disk may be what somebody has to be told of.
     """
     ends = time.monotonic() + patience_s
     lock = home / FOLDER / LOCK
-    while (descriptor := acquire(lock, wait=False)) is None and time.monotonic() < ends:
-        time.sleep(POLL_S)
+    try:
+        while (descriptor := acquire(lock, wait=False)) is None and time.monotonic() < ends:
+            time.sleep(POLL_S)
+    except StoreError:
+        yield True
+        return
     try:
         yield descriptor is not None
     finally:

@@ -118,9 +118,6 @@ def tell(
 
     Args:
         blocked: policies that cannot be acted on, each with why; None where nobody has looked.
-
-    Raises:
-        StoreError: nothing can be kept in the home of the instance.
     """
     home, now, hooks = home_of(instance), time.time(), settings.hook
     with ledger.held(home, bounds.patience) as mine:

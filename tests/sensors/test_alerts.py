@@ -198,6 +198,12 @@ def test_a_policy_that_cannot_see_its_data_is_told_once_for_each_reason(
     for problem in ("/data is gone", "/data is gone", "", "/data is gone", "/data is empty"):
         tick(problem)
     assert [alert["event"] for alert in receiver.alerts] == ["policy-blocked"] * 3
+    keep(daemon.instance, "blut_retraining", "blut", cursor="policy file: cannot be acted on: p.toml:3: x")
+    daemon.tick(), daemon.tick()
+    assert [(one["job"], one["message"]) for one in receiver.alerts[3:]] == [
+        ("policy file", "cannot be acted on: p.toml:3: x")
+    ]
+    del receiver.alerts[3:]
     assert [alert["job"] for alert in receiver.alerts] == ["nightly"] * 3
     assert [alert["message"].rpartition(" ")[2] for alert in receiver.alerts] == ["gone", "gone", "empty"]
 

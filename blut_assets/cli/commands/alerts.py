@@ -127,11 +127,14 @@ def _row(hook: "Hook", state: "State") -> dict[str, Any]:
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    from sensors.alerts.alert import EVENTS
+
+    what = "all" if set(row["on"]) == set(EVENTS) else ", ".join(row["on"])
     of = ", ".join(row["recipes"]) or "all"
     without = f" but {', '.join(row['not_recipes'])}" if row["not_recipes"] else ""
     failed = f"{ago(row['failed'])}: {row['reason']}" if row["failed"] else "-"
     return {
-        **{"hook": row["hook"], "way": row["way"], "of": ", ".join(row["on"]), "recipes": of + without},
+        **{"hook": row["hook"], "way": row["way"], "of": what, "recipes": of + without},
         **{"last told": ago(row["told"]) if row["told"] else "never", "last failed": failed},
         "owed": row["owed"],
     }
@@ -189,11 +192,15 @@ def _note(rows: list[dict[str, Any]]) -> None:
 
     from blut_resources.files.durable import StoreError
     from blut_resources.instance.home import find_home, is_home
+    from blut_resources.instance.instance import open_instance
     from sensors.alerts import ledger
+    from sensors.alerts.telling import begin
 
     home = find_home()
     if not is_home(home):
         return
+    with contextlib.suppress(StoreError), open_instance() as instance:
+        begin(instance)
     with contextlib.suppress(StoreError), ledger.held(home, 5.0) as mine:
         state = ledger.read(home)
         if not mine or not state.since:

@@ -16,7 +16,7 @@ from sensors.alerts.ledger import forget
 from sensors.alerts.settings import AlertSettings, AlertSettingsError, settings_path, usable
 from sensors.alerts.telling import NAME, Bounds, begin, scope_of, tell
 
-BOUNDS = Bounds(patience=8.0, budget=6.0, each=4.0, early=3)
+BOUNDS = Bounds(patience=8.0, budget=8.0, each=4.0, early=3)
 """A server that does not answer holds nobody's terminal: the next command, or the daemon, tells it again."""
 
 
@@ -46,10 +46,21 @@ def alerted() -> Iterator[None]:
                 begin(instance)
         else:
             forget(find_home())
-    yield
-    if settings_path().exists():
-        with open_instance() as instance:
-            tell_hooks(instance)
+    try:
+        yield
+    except KeyboardInterrupt:  # who stopped it waits for nothing more
+        raise
+    except BaseException:  # the command ends with what is to be told, such as a full disk
+        _tell_at_end()
+        raise
+    _tell_at_end()
+
+
+def _tell_at_end() -> None:
+    with _costs_nobody():
+        if settings_path().exists():
+            with open_instance() as instance:
+                tell_hooks(instance)
 
 
 def tell_hooks(instance: dg.DagsterInstance, blocked: Mapping[str, str] | None = None) -> None:
