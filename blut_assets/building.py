@@ -21,9 +21,11 @@ with without_collector():
     from blut_assets.stages.external import HANDLES_KEY
     from blut_assets.stages.handles import HANDLES
     from blut_assets.stages.spec import spec_of
+    from blut_resources import holding
     from blut_resources.dagster_private.requiring import requiring
     from blut_resources.payloads import environment
     from blut_resources.runs import intent
+    from sensors.alerts import at_end
     from sensors.alerts.scope import AlertScope
     from sensors.alerts.sensor import alerts_sensor
     from sensors.corpus_watch import corpus_watch_sensor
@@ -95,6 +97,9 @@ def installed() -> Discovered:
         found = discover(check=validate)
     intent.declared[:] = [cookbook.intents for cookbook in found.cookbooks]
     environment.declared[:] = [name for one in found.cookbooks for name in one.variables]
+    if at_end.is_dagsters_process():
+        holding.on_start[:] = [at_end.begin_here]
+        holding.on_end[:] = [lambda instance: at_end.tell_hooks(instance, lambda: alert_scope(found))]
     return found
 
 

@@ -4,6 +4,7 @@ Every process that executes a run, or a step of it, marks ``alive/<run id>``: a 
 there is a run, any other process from its first stage asset on.
 """
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -34,6 +35,10 @@ OUTCOMES = {
     dg.DagsterRunStatus.CANCELING: "cancelled",
 }
 
+Heard = Callable[[dg.DagsterInstance], None]
+on_start: list[Heard] = []
+on_end: list[Heard] = []
+"""What else is done when a run begins its first step, or has ended, in a process of Dagster's."""
 _held: dict[str, liveness.Mark] = {}
 
 
@@ -52,7 +57,9 @@ def join(instance: dg.DagsterInstance, run: dg.DagsterRun, *, inner: bool = Fals
     if run.run_id not in held():
         hold_in(home_of(instance), run.run_id, inner=inner)
         if not inner:
-            _watch(instance, run.run_id)
+            _watch(instance, run.run_id, on_end)
+            for one in on_start:
+                one(instance)
     _begin(instance, run)
 
 
@@ -86,7 +93,7 @@ def complete_manifest(home: Path, run: dg.DagsterRun, *, interrupted: bool = Fal
     manifest.complete(home, run, outcome, by)
 
 
-def _watch(instance: dg.DagsterInstance, run_id: str) -> None:
+def _watch(instance: dg.DagsterInstance, run_id: str, then: Sequence[Heard] = ()) -> None:
     def hear(entry: dg.EventLogEntry) -> None:
         event = entry.dagster_event
         if event is not None and event.event_type is dg.DagsterEventType.RUN_START:
@@ -94,6 +101,8 @@ def _watch(instance: dg.DagsterInstance, run_id: str) -> None:
         elif event is not None and event.event_type in ENDS:
             # Ctrl-C came while Dagster had an event in hand: the step cannot tell then
             _note_end(instance, run_id, interrupted=was_terminated(event))
+            for one in then:
+                one(instance)
 
     listen(instance, run_id, hear)
 

@@ -96,8 +96,8 @@ def _usable() -> "tuple[AlertSettings, list[str]]":
 
 def _who_tells(instance: "dg.DagsterInstance") -> str:
     """Says whether the daemon tells the hooks, or commands alone."""
-    from blut_assets.cli.run.alerting import switched_off
     from blut_resources.dagster_private.instigators import began, is_off, sensors_of
+    from sensors.alerts.at_end import switched_off
     from sensors.alerts.telling import NAME
 
     if switched_off(instance):
