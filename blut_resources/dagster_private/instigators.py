@@ -32,6 +32,16 @@ def sensors_of(instance: dg.DagsterInstance) -> Sequence[InstigatorState]:
     return [one for one in instance.all_instigator_state() if one.instigator_type.name == "SENSOR"]
 
 
+def close(instance: dg.DagsterInstance) -> None:
+    """Close the database of schedules and sensors, which stays open when an instance is closed.
+
+    An open one has files beside it that were not there. Look at ``dispose`` of ``StorageMethods``.
+    """
+    storage = instance.schedule_storage
+    if storage is not None:
+        storage.dispose()
+
+
 def place_of(state: InstigatorState) -> Place:
     """Returns where a sensor is defined."""
     origin = state.origin.repository_origin

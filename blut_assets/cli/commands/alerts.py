@@ -29,6 +29,7 @@ def check(as_json: AsJson = False) -> None:
 
     Status 2 if the settings cannot be used as they are, 1 if nobody is told at all.
     """
+    from blut_resources.dagster_private.instigators import close
     from blut_resources.instance.instance import home_of, open_instance
     from sensors.alerts.ledger import read
     from sensors.alerts.settings import settings_path
@@ -36,6 +37,7 @@ def check(as_json: AsJson = False) -> None:
     settings, problems = _usable()
     with open_instance(write=False) as instance:
         state, who = read(home_of(instance)), _who_tells(instance)
+        close(instance)
     rows = [_row(hook, state) for hook in settings.hook]
     notes = [note for hook in settings.hook for note in _notes(hook)]
     if as_json:
