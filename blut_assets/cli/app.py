@@ -27,6 +27,7 @@ COMMANDS = {
     "model": "blut_assets.cli.commands.model",
     "verdict": "blut_assets.cli.commands.verdict",
     "cache": "blut_assets.cli.commands.cache",
+    "footprint": "blut_assets.cli.commands.footprint",
     "policy": "blut_assets.cli.commands.policy",
     "alerts": "blut_assets.cli.commands.alerts",
     "auto": "blut_assets.cli.commands.policy:auto",

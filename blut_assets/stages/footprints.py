@@ -13,6 +13,7 @@ from typing import Any, Literal
 import dagster as dg
 
 from blut_assets.stages import reuse
+from blut_assets.stages.forgotten import forgotten
 from blut_assets.stages.limits import Footprint
 from blut_assets.stages.spec import StageConfig
 from blut_resources.machine.gpus import gpus as gpus_here
@@ -62,6 +63,8 @@ class Took:
     spec: Mapping[str, Any]
     seconds: float | None
     peak: int | None
+    at: float = 0.0
+    """When it was recorded last, in seconds since 1970."""
 
 
 def drivers_of(spec: Mapping[str, Any], config: type[StageConfig]) -> Mapping[str, Any] | None:
@@ -78,18 +81,30 @@ def drivers_of(spec: Mapping[str, Any], config: type[StageConfig]) -> Mapping[st
 
 
 def took_before(instance: dg.DagsterInstance, key: dg.AssetKey) -> Iterator[Took]:
-    """Yields the last computations of an asset, the newest first, each once however often it was reused."""
+    """Yields the last computations of an asset that count, the newest first, each once however often it was
+    reused.
+    """
+    not_counted = forgotten(instance).get(key.to_user_string(), frozenset())
+    return (took for took in all_took(instance, key, LOOK_BACK) if took.run_id not in not_counted)
+
+
+def all_took(instance: dg.DagsterInstance, key: dg.AssetKey, most: int | None = None) -> Iterator[Took]:
+    """Yields the computations of an asset, also those that do not count.
+
+    Args:
+        most: how many materializations are looked at; all if not given.
+    """
     seen: set[str] = set()
     found = reuse.materializations(instance, key, first=PEAKS)
-    for record in itertools.islice(found, LOOK_BACK):
+    for record in itertools.islice(found, most):
         event = record.asset_materialization
-        took = took_by(event, record.run_id) if event else None
+        took = took_by(event, record.run_id, record.timestamp) if event else None
         if took and took.run_id not in seen:
             seen.add(took.run_id)
             yield took
 
 
-def took_by(event: dg.AssetMaterialization, run_id: str) -> Took | None:
+def took_by(event: dg.AssetMaterialization, run_id: str, at: float = 0.0) -> Took | None:
     """Returns what the computation behind a materialization took; None if no stage asset made it."""
     spec = reuse.spec_of_event(event)
     origin, seconds, peak = (
@@ -102,6 +117,7 @@ def took_by(event: dg.AssetMaterialization, run_id: str) -> Took | None:
         spec,
         float(seconds) if isinstance(seconds, int | float) else None,
         peak if isinstance(peak, int) else None,
+        at,
     )
 
 

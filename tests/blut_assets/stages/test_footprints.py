@@ -1,13 +1,16 @@
 """What a run took before counts for runs of the same kind, and for no others."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import dagster as dg
 import pytest
+from typer.testing import CliRunner
 
 from blut_assets.artifacts import Artifact
+from blut_assets.cli.app import app
 from blut_assets.history.planning import Planned, plan
 from blut_assets.stages import Footprint, StageConfig, Steps, reuse, stage_asset
 from blut_assets.stages.footprints import Kind, took_before
@@ -129,3 +132,38 @@ def test_what_ran_on_a_gpu_is_of_another_kind() -> None:
     on_gpu = {**Kind(config, inputs, 1).noted(), "inputs": inputs}
     assert Kind(config, inputs, 1).likeness(on_gpu) == "same"
     assert Kind(config, inputs, 0).likeness(on_gpu) == "other"
+
+
+def give(*words: str) -> Any:
+    """What a command says, as JSON."""
+    done = CliRunner().invoke(app, ["footprint", *words, "--json"])
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def test_a_peak_that_is_no_measure_can_be_forgotten(instance: dg.DagsterInstance) -> None:
+    leased(instance, preset="smoke")
+    leased(instance, preset="smoke", seed=2)
+    leased(instance, preset="production")
+    smoke, production = sorted(give("list"), key=lambda row: row["peak"])
+    assert (smoke["asset"], smoke["runs"], smoke["args"]["preset"]) == ("test/held", 2, "smoke")
+    assert production["peak"] > SIZES["production"] * MIB and production["seconds"] > 0
+    assert leased(instance, preset="production", seed=3) > SIZES["production"] * MIB
+
+    gone = give("forget", "test/held", "--kind", production["kind"])
+    assert {one["kind"] for one in gone} == {production["kind"]} and len(gone) == 2
+    assert leased(instance, preset="production", seed=4) == DECLARED, "also what was computed after it"
+    rows = {row["run"]: row for row in give("show", "test/held")}
+    assert [rows[one["run"]]["counts"] for one in gone] == [False, False]
+    newest = next(iter(rows))
+    assert rows[newest]["counts"] and rows[newest]["args"]["preset"] == "production"
+
+    give("forget", "--run", newest[:13])
+    assert leased(instance, preset="production", seed=5) == DECLARED
+    assert leased(instance, preset="smoke", seed=6) < DECLARED, "of the others nothing is forgotten"
+    leased(instance, preset="production", seed=4)  # a reuse brings nothing back
+    assert [row["counts"] for row in give("show", "test/held") if row["run"] == newest] == [False]
+
+    refused = CliRunner().invoke(app, ["footprint", "forget", "--run", newest[:13]])
+    assert refused.exit_code == 1 and "nothing that counts is named so" in refused.stderr
+    assert CliRunner().invoke(app, ["footprint", "forget"]).exit_code == 2
