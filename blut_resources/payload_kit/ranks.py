@@ -5,6 +5,7 @@ runs alone is rank 0 of 1, and whatever is asked of the others is answered at on
 """
 
 import contextlib
+import math
 import os
 from collections.abc import Iterator
 from datetime import timedelta
@@ -47,6 +48,24 @@ def share_of(name: str, value: int, ranks: int, each: int = 1) -> int:
             f" as {fits}, or another number of ranks"
         )
     return value * each // ranks
+
+
+def shares_of_update(batch_size: int, grad_accum: int, ranks: int) -> tuple[int, int]:
+    """Returns the batch size and the batches of an update of each rank: together they see as many examples.
+
+    What a rank holds at once stays as large as it may: batches are dealt out first, and cut only if need be.
+
+    Raises:
+        Unshared: the examples of an update are not a multiple of the ranks.
+    """
+    dealt = math.gcd(grad_accum, ranks)
+    if batch_size % (ranks // dealt):
+        raise Unshared(
+            f"batch_size={batch_size} and grad_accum={grad_accum}: {ranks} ranks cannot take equal shares of"
+            f" the {batch_size * grad_accum} examples of an update; make one of them a multiple of {ranks},"
+            " or give another number of ranks"
+        )
+    return batch_size // (ranks // dealt), grad_accum // dealt
 
 
 class Ranks:
@@ -98,6 +117,10 @@ class Ranks:
         all_reduce(summed)
         return summed.tolist()
 
+    def any(self, flag: bool) -> bool:
+        """Says whether it is so on any of them: all get the same answer."""
+        return self.total(float(flag))[0] > 0
+
     def alike(self, module: "torch.nn.Module") -> None:
         """Give all ranks the parameters and buffers that rank 0 has."""
         if self.count > 1:
@@ -134,6 +157,11 @@ class Ranks:
 ALONE = Ranks()
 
 
+def ours() -> Ranks:
+    """Returns this process as one of the ranks that it was started as."""
+    return Ranks(rank(), count())
+
+
 @contextlib.contextmanager
 def joined(device: str) -> Iterator[Ranks]:
     """Join the other ranks of this payload, for as long as the block lasts.
@@ -151,7 +179,7 @@ def joined(device: str) -> Iterator[Ranks]:
     if device == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     init_process_group("gloo" if device == "cpu" else "cpu:gloo,cuda:nccl", timeout=PATIENCE)
-    yield Ranks(rank(), count())
+    yield ours()
     destroy_process_group()  # not after a failure: it would wait for who is gone
 
 

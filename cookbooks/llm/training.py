@@ -124,7 +124,8 @@ def _train(
         module,
         config={**config.for_payload(), **more},
         inputs={name: stage.open(artifact) for name, artifact in inputs.items()},
-        gpus=0 if config.device == "cpu" else None,
+        gpus=config.leased,
+        ranks=config.together,
     )
     return _checkpoint(stage, inputs["base_model"].digest, facts)
 

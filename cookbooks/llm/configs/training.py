@@ -2,10 +2,11 @@
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from blut_assets.stages import StageConfig
+from blut_assets.stages.ranks import RankedConfig
 from blut_resources.payload_kit.device import Device
+from blut_resources.payload_kit.ranks import shares_of_update
 
 Method = Literal["full", "lora", "qlora"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -36,9 +37,10 @@ HF_EXTRA = (
 )
 
 
-class TrainingConfig(StageConfig):
+class TrainingConfig(RankedConfig):
     """Says what all trainings share."""
 
+    STATES: ClassVar[str] = "checkpoint-*"
     HOW: ClassVar[frozenset[str]] = frozenset({"resume", "save_steps", "prompts"})
     COST_NEUTRAL: ClassVar[frozenset[str]] = frozenset(
         {"resume", "seed", "lr", "schedule", "warmup_ratio", "weight_decay", "alpha", "max_grad_norm"}
@@ -80,6 +82,11 @@ class TrainingConfig(StageConfig):
         description="questions that the UI shows the answers to, before and after; a training asks two",
     )
 
+    @model_validator(mode="after")
+    def _equal_shares(self) -> "TrainingConfig":
+        shares_of_update(self.batch_size, self.grad_accum, self.together)
+        return self
+
     def planned_epochs(self) -> int | None:
         return None if self.max_steps else self.epochs
 
@@ -113,6 +120,15 @@ class DistilledCheckpointConfig(TrainingConfig):
     max_new_tokens: int = Field(256, ge=1, description="of an answer that is written")
     teacher_temperature: float = Field(0.0, ge=0, le=2, description="of written answers; 0: the likeliest")
     teacher_batch_size: int = Field(4, ge=1, description="prompts that the teacher answers at once")
+
+    @model_validator(mode="after")
+    def _one_writer(self) -> "DistilledCheckpointConfig":
+        if self.distillation == "on_policy" and self.together > 1:
+            raise ValueError(
+                f"gpus = {self.gpus} and ranks = {self.ranks} with distillation = 'on_policy': one process"
+                " writes the answers and learns from them; leave both out, or choose sequence or logit"
+            )
+        return self
 
 
 DEFAULT_LR = {

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from blut_resources.payload_kit.config import read_config
 from blut_resources.payload_kit.refuse import Refused
-from blut_resources.payload_kit.session import PayloadSession, payload_session
+from blut_resources.payload_kit.session import PayloadSession, payload_session, rank
 from cookbooks.llm.payload.sft_train import sft_trainer
-from cookbooks.llm.training_loop.process import prepare_process
+from cookbooks.llm.training_loop.process import prepared
 from cookbooks.llm.training_loop.settings import DistillSettings
 
 if TYPE_CHECKING:
@@ -25,17 +25,20 @@ def sequence(job: "Job[DistillSettings]", split: Path, teacher: Path) -> dict[st
     """Train by SFT on what the teacher answers; the held-out side keeps the examples' own answers."""
     from cookbooks.llm.training_loop.examples import SIDES, examples_of, rows
     from cookbooks.llm.training_loop.models import load_frozen, load_tokenizer
-    from cookbooks.llm.training_loop.teacher_answers import ANSWERS, Writing, answered, write_answers
+    from cookbooks.llm.training_loop.teacher_answers import ANSWERS, Writing, Written, answered, write_answers
 
     settings = job.settings
     sides = {side: list(rows(split / f"{side}.jsonl")) for side in SIDES}
     how = Writing(
         settings.max_new_tokens, settings.teacher_temperature, settings.teacher_batch_size, settings.seed
     )
-    model = load_frozen(teacher, job.placement).to(job.placement.device)  # type: ignore[arg-type]
-    asked = [row for _, row in sides["train"]]
-    written = write_answers(model, load_tokenizer(teacher), asked, how, job.session.work / ANSWERS)
-    del model
+    written: list[Written] = []
+    if job.ranks.first:
+        model = load_frozen(teacher, job.placement).to(job.placement.device)  # type: ignore[arg-type]
+        asked = [row for _, row in sides["train"]]
+        written = write_answers(model, load_tokenizer(teacher), asked, how, job.session.work / ANSWERS)
+        del model
+    written = job.ranks.agreed(written)
     sides["train"], dropped = answered(sides["train"], written)
     examples = examples_of(job.tokenizer, sides, settings.seq_len)
     return _fit(
@@ -121,6 +124,8 @@ def _fit(
     configs = configs_of(model)
     trainer = trainer_of(model)
     fitted = job.fit(trainer, examples, lambda: held_out(trainer, examples.held))
+    if not job.ranks.first:
+        return {}
     facts = export(job, trainer, configs, examples, fitted, **more)
     return {**facts, **job.measured(fitted), **({"n_answers": len(examples.train)} | more)}
 
@@ -139,8 +144,11 @@ def train(session: PayloadSession) -> dict[str, Any]:
 def main() -> None:
     """Train as the frozen JSON says."""
     with payload_session() as session:
-        prepare_process(read_config(session, DistillSettings).threads)
-        session.done(**train(session))
+        settings = read_config(session, DistillSettings)
+        with prepared(settings.threads, settings.device):
+            facts = train(session)
+        if not rank():
+            session.done(**facts)
 
 
 if __name__ == "__main__":

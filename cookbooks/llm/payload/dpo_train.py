@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from blut_resources.payload_kit.config import read_config
 from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.say import say
-from blut_resources.payload_kit.session import PayloadSession, payload_session
-from cookbooks.llm.training_loop.process import prepare_process
+from blut_resources.payload_kit.session import PayloadSession, payload_session, rank
+from cookbooks.llm.training_loop.process import prepared
 from cookbooks.llm.training_loop.settings import DpoSettings
 
 if TYPE_CHECKING:
@@ -106,14 +106,19 @@ def train(session: PayloadSession) -> dict[str, Any]:
     first = evaluate(trainer, pairs.select(range(min(len(pairs), job.settings.batch_size))))
     refuse_another_start(first, job.settings.loss, job.placement.dtype)
     fitted = job.fit(trainer, examples, lambda: evaluate(trainer, held))
+    if not job.ranks.first:
+        return {}
     return {**export(job, trainer, configs, examples, fitted), **job.measured(fitted)}
 
 
 def main() -> None:
     """Train as the frozen JSON says."""
     with payload_session() as session:
-        prepare_process(read_config(session, DpoSettings).threads)
-        session.done(**train(session))
+        settings = read_config(session, DpoSettings)
+        with prepared(settings.threads, settings.device):
+            facts = train(session)
+        if not rank():
+            session.done(**facts)
 
 
 if __name__ == "__main__":

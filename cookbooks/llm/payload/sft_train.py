@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from blut_resources.payload_kit.config import read_config
-from blut_resources.payload_kit.session import PayloadSession, payload_session
-from cookbooks.llm.training_loop.process import prepare_process
+from blut_resources.payload_kit.session import PayloadSession, payload_session, rank
+from cookbooks.llm.training_loop.process import prepared
 from cookbooks.llm.training_loop.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -50,14 +50,19 @@ def train(session: PayloadSession) -> dict[str, Any]:
     configs = configs_of(model)
     trainer = sft_trainer(job, examples, model)
     fitted = job.fit(trainer, examples, lambda: held_out(trainer, examples.held))
+    if not job.ranks.first:
+        return {}
     return {**export(job, trainer, configs, examples, fitted), **job.measured(fitted)}
 
 
 def main() -> None:
     """Train as the frozen JSON says."""
     with payload_session() as session:
-        prepare_process(read_config(session, TrainingSettings).threads)
-        session.done(**train(session))
+        settings = read_config(session, TrainingSettings)
+        with prepared(settings.threads, settings.device):
+            facts = train(session)
+        if not rank():
+            session.done(**facts)
 
 
 if __name__ == "__main__":

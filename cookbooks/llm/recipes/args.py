@@ -84,6 +84,8 @@ class TrainArgs(RecipeArgs):
     dtype: Dtype = like(TrainingConfig, "dtype")
     attention: Attention = like(TrainingConfig, "attention")
     gradient_checkpointing: bool = like(TrainingConfig, "gradient_checkpointing")
+    gpus: int | None = like(TrainingConfig, "gpus")
+    ranks: int | None = like(TrainingConfig, "ranks")
     threads: int = like(TrainingConfig, "threads")
     resume: Literal["auto", "never"] = like(TrainingConfig, "resume")
     eval_steps: int | None = like(TrainingConfig, "eval_steps")

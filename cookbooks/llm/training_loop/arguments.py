@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from blut_resources.payload_kit.ranks import shares_of_update
 from blut_resources.payload_kit.refuse import Refused
 from cookbooks.llm.training_loop.device import Placement
 from cookbooks.llm.training_loop.settings import TrainingSettings
@@ -17,19 +18,22 @@ EXTRA = (
 """Settings of transformers that change neither what is learned from nor how it is resumed."""
 
 
-def training_arguments(settings: TrainingSettings, placement: Placement, work: Path) -> dict[str, Any]:
-    """Returns keyword arguments for any of TRL's config classes.
+def training_arguments(
+    settings: TrainingSettings, placement: Placement, work: Path, ranks: int = 1
+) -> dict[str, Any]:
+    """Returns keyword arguments for any of TRL's config classes, of one of so many ``ranks``.
 
     Raises:
-        Refused: ``hf_extra`` names a setting that is not to be changed.
+        Refused: ``hf_extra`` names a setting that is not to be changed, or ranks cannot take equal shares.
     """
+    batch_size, grad_accum = shares_of_update(settings.batch_size, settings.grad_accum, ranks)
     return {
         "output_dir": str(work),
         "num_train_epochs": settings.epochs,
         "max_steps": settings.max_steps or -1,
-        "per_device_train_batch_size": settings.batch_size,
-        "per_device_eval_batch_size": settings.batch_size,
-        "gradient_accumulation_steps": settings.grad_accum,
+        "per_device_train_batch_size": batch_size,
+        "per_device_eval_batch_size": batch_size,
+        "gradient_accumulation_steps": grad_accum,
         "learning_rate": settings.lr,
         "lr_scheduler_type": settings.schedule,
         "warmup_steps": settings.warmup_ratio,
@@ -41,6 +45,9 @@ def training_arguments(settings: TrainingSettings, placement: Placement, work: P
         "bf16": placement.dtype == "bfloat16",
         "fp16": placement.dtype == "float16",
         "use_cpu": placement.device == "cpu",
+        # every weight that is trained has a gradient in every step, and no buffer changes
+        "ddp_find_unused_parameters": False,
+        "ddp_broadcast_buffers": False,
         "dataloader_pin_memory": placement.device == "cuda",
         "gradient_checkpointing": settings.gradient_checkpointing,
         # a mean over several steps would lose what was summed up when the process is killed between them

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from blut_resources.machine.memory import size_text
 from blut_resources.payload_kit.config import read_config, read_inputs
 from blut_resources.payload_kit.ending import Ending
+from blut_resources.payload_kit.ranks import Ranks, ours, shares_of_update
 from blut_resources.payload_kit.refuse import Refused
 from blut_resources.payload_kit.say import say
 from blut_resources.payload_kit.seed import seed_everything
@@ -74,6 +75,7 @@ class Job(Generic[S]):
     """True if the model is trained on what it writes itself."""
     estimate: MemoryEstimate | None = None
     clock: Clock = field(default_factory=Clock)
+    ranks: Ranks = field(default_factory=ours)
 
     def __post_init__(self) -> None:
         self.settings: S = read_config(self.session, self.shape)
@@ -95,7 +97,8 @@ class Job(Generic[S]):
 
     def arguments(self, **more: Any) -> dict[str, Any]:
         """Returns keyword arguments for one of TRL's config classes."""
-        return {**training_arguments(self.settings, self.placement, self.session.work), **more}
+        common = training_arguments(self.settings, self.placement, self.session.work, self.ranks.count)
+        return {**common, **more}
 
     def refuse_too_much(
         self,
@@ -116,7 +119,8 @@ class Job(Generic[S]):
             Refused: with the arithmetic.
         """
         load_libraries()
-        load = Load(sequences * self.settings.batch_size, examples.longest, learned)
+        batch_size, _ = shares_of_update(self.settings.batch_size, self.settings.grad_accum, self.ranks.count)
+        load = Load(sequences * batch_size, examples.longest, learned)
         cuda = self.placement.device == "cuda"
         shapes = Shapes.of(self.base)
         self.estimate = memory.estimate(
@@ -130,13 +134,15 @@ class Job(Generic[S]):
             extra=extra,
         )
         say(f"memory: {self.estimate.describe()}")
-        memory.refuse_too_much(self.estimate, self.settings.memory_limit_bytes, self.placement.device)
+        limit, ranks = self.settings.memory_limit_bytes, self.ranks.count
+        memory.refuse_too_much(self.estimate, limit, self.placement.device, ranks)
 
     def making(self, examples: Examples) -> dict[str, Any]:
         """Returns what another attempt must share to go on from this one's checkpoints."""
         kept = {name: value for name, value in self.session.config.items() if name not in HOW}
         versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
-        where = {"device": self.placement.device, "dtype": self.placement.dtype}
+        where: dict[str, Any] = {"device": self.placement.device, "dtype": self.placement.dtype}
+        where |= {"ranks": self.ranks.count} if self.ranks.count > 1 else {}
         return {**kept, **where, **versions, "kind": self.kind, "examples": examples.fingerprint}
 
     def fit(
@@ -161,6 +167,7 @@ class Job(Generic[S]):
             ending,
             loss_may_overflow=self.placement.dtype == "float16",
             eval_steps=self.settings.eval_steps,
+            ranks=self.ranks,
         )
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(progress)
@@ -170,7 +177,14 @@ class Job(Generic[S]):
                 raise Refused(f"base_model: its {name} is {value} before any training: it is damaged")
         found = self._resumable(making, trainer)
         chat = SampleChat(self.tokenizer, self.inputs.split / "eval.jsonl", self.settings.prompts)
-        chat.ask(trainer, "before")
+        if self.ranks.first:
+            chat.ask(trainer, "before")
+        if self.ranks.count > 1:
+            # a model that was evaluated counts as prepared, and would not be wrapped for the ranks any more
+            trainer.accelerator.free_memory()
+            vars(trainer.model).pop("_is_accelerate_prepared", None)
+            # what each leaves out at random is its own; a resumed training has it from its checkpoint
+            seed_everything(self.settings.seed + self.ranks.number)
         if before and not found:
             # where the curve of the held-out side begins
             start: dict[str, Any] = {metric_name(name): value for name, value in before.items()}
@@ -178,7 +192,8 @@ class Job(Generic[S]):
         with ending.heard(), ending.finishing(), self._room():
             trainer.train(resume_from_checkpoint=str(found) if found else None)
             ending.message = f"terminated at step {trainer.state.global_step}; {GOES_ON}"
-        chat.ask(trainer, "after")
+        if self.ranks.first:
+            chat.ask(trainer, "after")
         history = trainer.state.log_history
         steps, epochs = trainer.state.global_step, float(trainer.state.epoch or 0)
         resumed_from = int(found.name.removeprefix("checkpoint-")) if found else 0
@@ -202,7 +217,7 @@ class Job(Generic[S]):
         if self.settings.resume == "never":
             return None
         batches, most = len(trainer.get_train_dataloader()), self.settings.max_steps
-        per_epoch = math.ceil(batches / self.settings.grad_accum)
+        per_epoch = math.ceil(batches / trainer.args.gradient_accumulation_steps)
 
         def usable(step: int) -> bool:
             # transformers would train one step more from a checkpoint at the last one inside an epoch

@@ -48,6 +48,8 @@ class LogitDistillation(SFTTrainer):
         likely = functional.cross_entropy(student.float(), targets, reduction="sum")
         apart = self._apart(student[:, : self.n_tokens], teacher[:, : self.n_tokens])
         count = len(targets) if num_items_in_batch is None else num_items_in_batch
+        # of the tokens of all ranks, whose gradients are averaged
+        count = count if num_items_in_batch is None else count / self.accelerator.num_processes
         self._note(student, targets, likely, apart)
         mixed = (1 - self.kl_weight) * likely + self.kl_weight * self.temperature**2 * apart
         return (mixed / count, {}) if return_outputs else mixed / count

@@ -175,18 +175,20 @@ def inference_bytes(shapes: Shapes, load: Load, width: int) -> int:
     return int(shapes.n_params * width + 4 * layer * load.tokens * width)
 
 
-def refuse_too_much(found: MemoryEstimate, limit_bytes: int | None, device: str) -> None:
-    """Stop before anything large is loaded if the training cannot fit.
+def refuse_too_much(found: MemoryEstimate, limit_bytes: int | None, device: str, ranks: int = 1) -> None:
+    """Stop before anything large is loaded if the training cannot fit, of which each rank needs as much.
 
     Raises:
         Refused: with the arithmetic and what to change.
     """
+    each = f", in each of {ranks} processes" if ranks > 1 else ""
     for limit, what in _limits(limit_bytes, device):
-        if found.peak > limit:
+        share = limit if device == "cuda" else limit // ranks
+        if found.peak > share:
             raise Refused(
-                f"this training needs {found.describe()}; {what} is {size_text(limit)}. Lower batch_size"
-                " (and raise grad_accum as much), shorten the longest rows, set gradient_checkpointing, or"
-                " train an adapter (method lora)"
+                f"this training needs {found.describe()}{each}; {what} is {size_text(limit)}. Lower"
+                " batch_size (and raise grad_accum as much), shorten the longest rows, set"
+                " gradient_checkpointing, or train an adapter (method lora)"
             )
 
 

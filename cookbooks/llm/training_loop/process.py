@@ -1,11 +1,14 @@
 """Sets up a training's process before any model library is imported."""
 
+import contextlib
 import os
 import sys
 import time
 import warnings
+from collections.abc import Iterator
 
-from blut_resources.payload_kit.device import use_threads
+from blut_resources.payload_kit.device import Device, choose_device, use_threads
+from blut_resources.payload_kit.ranks import count, joined
 
 OFFLINE = (
     "HF_HUB_OFFLINE",
@@ -17,7 +20,7 @@ OFFLINE = (
 
 
 def prepare_process(threads: int) -> None:
-    """Set: no network, a fixed number of threads, one GPU, no wandb.
+    """Set: no network, a fixed number of threads, one GPU (or one each, where ranks train), no wandb.
 
     The libraries read all of this at import.
 
@@ -27,10 +30,23 @@ def prepare_process(threads: int) -> None:
         os.environ[name] = "1"
     use_threads(threads)
     os.environ |= {"TOKENIZERS_PARALLELISM": "false", "OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
-    # with several in sight, transformers would wrap the model in DataParallel, which TRL refuses
-    os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+    if count() == 1:
+        # with several in sight, transformers would wrap the model in DataParallel, which TRL refuses
+        os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     # where it is installed TRL imports it, for seconds, to report by itself; here the run does that
     sys.modules.setdefault("wandb", None)  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def prepared(threads: int, device: Device) -> Iterator[None]:
+    """Prepare the process, and let it train with others where there are any, for as long as the block lasts.
+
+    Raises:
+        Refused: CUDA is demanded, and is not to be had.
+    """
+    prepare_process(threads)
+    with joined(choose_device(device) if count() > 1 else "cpu"):
+        yield
 
 
 def load_libraries() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from blut_resources.payload_kit.ending import Ending
+from blut_resources.payload_kit.ranks import ALONE, Ranks
 from blut_resources.payload_kit.say import say
 from blut_resources.payload_kit.session import Diverged, PayloadSession
 from cookbooks.llm.training_loop.resume import Making, prune, seal
@@ -40,6 +41,7 @@ class TrainingProgress(TrainerCallback):
         *,
         loss_may_overflow: bool = False,
         eval_steps: int | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         """Prepare.
 
@@ -51,7 +53,7 @@ class TrainingProgress(TrainerCallback):
         """
         self._session, self._making, self._evaluate = session, making, evaluate
         self._overflow, self._eval_steps = loss_may_overflow, eval_steps
-        self._ending = ending
+        self._ending, self._ranks, self._compared = ending, ranks, False
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -88,11 +90,39 @@ class TrainingProgress(TrainerCallback):
                 )
 
     def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: Any = None,
+        **_: Any,
     ) -> None:
         """Keep a checkpoint first when asked to end."""
-        if self._ending.asked:
+        if not self._compared:
+            self._compared = True
+            self._refuse_apart(model)
+        if self._asked():
             control.should_save = control.should_training_stop = True
+
+    def _refuse_apart(self, model: Any) -> None:
+        """Stop where the ranks do not train the same model: what came out would be that of a part of a batch.
+
+        Raises:
+            RuntimeError: their weights differ.
+        """
+        if self._ranks.count == 1:
+            return
+        mine = sum(float(p.detach().double().sum()) for p in model.parameters() if p.requires_grad)
+        if self._ranks.any(mine != self._ranks.agreed(mine)):
+            raise RuntimeError(
+                f"the weights of the {self._ranks.count} ranks have drifted apart: their gradients were not"
+                " averaged. That is an error of this version: train with one"
+            )
+
+    def _asked(self) -> bool:
+        """Says whether any rank was asked to end, so that all do after the same step."""
+        self._ending.asked = self._ranks.any(self._ending.asked)
+        return self._ending.asked
 
     def _point(self, state: TrainerState) -> None:
         """Report a point of the curves inside an epoch."""
@@ -112,7 +142,7 @@ class TrainingProgress(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """Report the metrics of the epoch, before its checkpoint is written."""
-        if self._ending.asked:
+        if self._asked():
             control.should_save = False
         else:
             self._finish_epoch(state)
@@ -134,10 +164,18 @@ class TrainingProgress(TrainerCallback):
         self._session.epoch(number, step=state.global_step, **metrics)
 
     def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: Any = None,
+        **_: Any,
     ) -> None:
         """Seal the checkpoint that the trainer has written, then drop older ones."""
         checkpoint = Path(args.output_dir or "", f"checkpoint-{state.global_step}")
+        self._refuse_apart(model)  # and each has written its random state by then
+        if not self._ranks.first:
+            return
         seal(checkpoint, self._making)
         prune(checkpoint.parent, self._making, checkpoint)
         self._session.checkpoint(math.ceil(state.epoch or 0), checkpoint)

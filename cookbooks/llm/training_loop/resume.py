@@ -16,7 +16,7 @@ from blut_resources.files.durable import sync_tree, write_atomic
 
 SEAL = "complete.json"
 WEIGHTS = ("adapter_model.safetensors", "model.safetensors", "model.safetensors.index.json")
-NEEDED = ("optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
+NEEDED = ("optimizer.pt", "scheduler.pt", "trainer_state.json")
 KEEP = 2
 
 Making = Mapping[str, Any]
@@ -43,7 +43,10 @@ def seal(checkpoint: Path, making: Making) -> None:
 def _missing(names: set[str], making: Making) -> str | None:
     if not names & set(WEIGHTS):
         return "weights"
-    wanted = (*NEEDED, "scaler.pt") if making.get("dtype") == "float16" else NEEDED
+    ranks = making.get("ranks", 1)
+    random = [f"rng_state_{rank}.pth" for rank in range(ranks)] if ranks > 1 else ["rng_state.pth"]
+    scaler = ["scaler.pt"] if making.get("dtype") == "float16" else []
+    wanted = (*NEEDED, *random, *scaler)
     return next((name for name in wanted if name not in names), None)
 
 

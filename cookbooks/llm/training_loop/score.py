@@ -2,7 +2,9 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+
+from blut_resources.payload_kit.ranks import ours
 
 if TYPE_CHECKING:
     from transformers import Trainer
@@ -17,13 +19,14 @@ def held_out(trainer: "Trainer", examples: Sequence[Example]) -> dict[str, float
     """
     import torch
 
-    model: Any = trainer.model
+    model, ranks = cast(Any, trainer.model), ours()
     was_training, batch_size = model.training, trainer.args.per_device_eval_batch_size
     loss, right, count = 0.0, 0, 0
     model.eval()
     try:
         with torch.no_grad():
-            for batch in _batches(examples, batch_size, model.config.pad_token_id or 0):
+            batches = [*_batches(examples, batch_size, model.config.pad_token_id or 0)]
+            for batch in batches[ranks.mine]:
                 given = {name: torch.tensor(rows, device=trainer.args.device) for name, rows in batch.items()}
                 with as_in_training(trainer.args):
                     out: Any = model(**given, fused_lm_head=True)
@@ -32,6 +35,7 @@ def held_out(trainer: "Trainer", examples: Sequence[Example]) -> dict[str, float
                 count += int(out.label_mask.sum())
     finally:
         model.train(was_training)
+    loss, right, count = ranks.total(loss, right, count)
     if count == 0:
         return {}
     return {"eval_loss": loss / count, "eval_token_accuracy": right / count}

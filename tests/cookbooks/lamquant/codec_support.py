@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from blut_resources.payload_kit.session import CONFIG_ENV
-from blut_resources.payloads.files import START, TOGETHER, PayloadFiles
+from tests import together
 
 ROOT = Path(__file__).parents[3]
 
@@ -88,12 +86,7 @@ def start(payload: str, config: Path) -> subprocess.Popen[str]:
 
 def start_ranks(payload: str, config: Path, ranks: int) -> subprocess.Popen[str]:
     """So many processes of a payload that train together, as Blut starts them."""
-    module = f"cookbooks.lamquant.payload.{payload}"
-    code = config.with_name("code.json")
-    code.write_text(PayloadFiles(root=str(ROOT)).told(module))
-    command = [sys.executable, "-P", "-u", TOGETHER, str(ranks), START, str(code), module]
-    env = {**os.environ, CONFIG_ENV: str(config), "OMP_WAIT_POLICY": "PASSIVE"}
-    return subprocess.Popen(command, text=True, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return together.start(f"cookbooks.lamquant.payload.{payload}", config, ranks)
 
 
 def finish(payload: str, config: Path, ranks: int = 1) -> tuple[int, list[dict[str, Any]], str]:

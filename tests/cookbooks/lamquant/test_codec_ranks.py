@@ -15,6 +15,7 @@ from cookbooks.lamquant.codec.data import load_corpus
 from cookbooks.lamquant.codec.presets import PRESETS, judged_at
 from cookbooks.lamquant.codec.training import Trainer
 from tests.cookbooks.lamquant.codec_support import finish, frozen, start_ranks, tree_digest, write_windows
+from tests.together import workers
 
 CONFIG: dict[str, Any] = {
     "preset": "smoke",
@@ -65,7 +66,7 @@ def test_two_that_were_killed_resume_to_the_bytes_of_two_that_were_not(windows: 
         assert process.stdout is not None
         for line in process.stdout:
             if json.loads(line)["event"] == "checkpoint":
-                os.kill(_worker(process.pid), number)
+                os.kill(workers(process.pid)[1], number)
                 break
         _, err = process.communicate(timeout=120)
         assert process.returncode != 0
@@ -83,22 +84,12 @@ def test_they_listen_to_nobody_outside_this_machine(windows: Path, tmp_path: Pat
     process = start_ranks("joint_train", config, 2)
     assert process.stdout is not None
     assert json.loads(process.stdout.readline())["event"] == "epoch"
-    family = [process.pid, *_workers(process.pid)]
+    family = [process.pid, *workers(process.pid).values()]
     places = [place for pid in family for place in _listening(pid)]
     process.terminate()
     process.communicate(timeout=60)
     assert len(family) == 3 and places and set(places) == {"127.0.0.1"}
     assert not any(Path(f"/proc/{pid}").exists() for pid in family)
-
-
-def _workers(pid: int) -> list[int]:
-    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def _worker(pid: int) -> int:
-    """The process of rank 1."""
-    ranks = {one: Path(f"/proc/{one}/environ").read_bytes().split(b"\0") for one in _workers(pid)}
-    return next(one for one, found in ranks.items() if b"RANK=1" in found)
 
 
 def _listening(pid: int) -> list[str]:
