@@ -25,7 +25,7 @@ CALLED_ELSEWHERE: Mapping[str, tuple[str, ...]] = {
     ),
     "a reference of Dagster's names them": ("LockedSqliteStorage", "ReadSqliteStorage", "MirroredLogs"),
     "any Dagster project does": ("ContainedPipesClient", "build_definitions"),
-    "Python calls them": ("__getattr__", "__exit__", "path_stats"),
+    "Python calls them": ("__getattr__", "__exit__", "path_stats", "dst", "fromutc"),
     "urllib calls them": ("redirect_request", "http_open", "https_open"),
     "PyTorch calls it": ("forward",),
     "its elastic agent calls them": (
