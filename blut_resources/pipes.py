@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, Literal
 
 import dagster as dg
@@ -28,6 +29,8 @@ from blut_resources.containment import (
 )
 from blut_resources.containment.asked import CONTAINED, contained
 from blut_resources.containment.backends.base import LOG
+from blut_resources.files.durable import StoreError, explanation
+from blut_resources.files.full import CAUSE, blamed, is_full, says_full
 from blut_resources.leases.capacity import capacity
 from blut_resources.leases.lease import Lease, LeaseError, Needs, NeverFits
 from blut_resources.leases.queue import total
@@ -237,7 +240,8 @@ class ContainedPipesClient(dg.PipesSubprocessClient):
                 mark=place / MARK,
             )
             held.enter_context(unit)
-            outcome, word, why = _follow(context, name, unit, tail)
+            where = Path(cwd or self.cwd or Path.cwd())
+            outcome, word, why = _follow(context, name, unit, tail, where)
             if word:
                 about = {**unit.enforcement.shown(), **outcome.as_metadata(), "outcome": word}
                 failure = dg.Failure(lines(f"{name}: {why}"), about, allow_retries=outcome.retry)
@@ -252,7 +256,7 @@ class ContainedPipesClient(dg.PipesSubprocessClient):
         return {**threads, **own, **(lease.environment if asked.gpus is not None else {})}
 
 
-def _follow(context: Context, name: str, unit: Unit, tail: LineTail) -> tuple[Outcome, str, str]:
+def _follow(context: Context, name: str, unit: Unit, tail: LineTail, cwd: Path) -> tuple[Outcome, str, str]:
     """Returns how a process has ended; and where that is not a success, a word and a sentence for it."""
     warn = context.log.warning
     if unit.enforcement.memory_max and not unit.enforcement.contained:
@@ -267,6 +271,9 @@ def _follow(context: Context, name: str, unit: Unit, tail: LineTail) -> tuple[Ou
             unit.close()
             return unit.wait(), "bad-message", str(error)
         outcome = unit.wait()
+        if not outcome.ok and says_full(log.tail):
+            full = blamed(log.tail, {"$TMPDIR": unit.place.parent, "the working directory": cwd})
+            return outcome, CAUSE, f"{outcome.describe()}: {full}\n{log.tail}".rstrip()
         if not outcome.ok:
             return outcome, outcome.kind, f"{outcome.describe()}\n{log.tail}".rstrip()
     why = _unfinished(tail)
@@ -291,7 +298,12 @@ def _explained(name: str) -> Iterator[None]:
     try:
         yield
     except (ContainmentError, LeaseError, LimitsError, NeverFits) as error:
-        raise dg.Failure(f"{name}: {error}", allow_retries=False) from error
+        raise dg.Failure(f"{name}: {error}", allow_retries=is_full(error)) from error
+    except (OSError, StoreError) as error:
+        if not is_full(error):
+            raise
+        told = explanation(error, Path(gettempdir())) if isinstance(error, OSError) else str(error)
+        raise dg.Failure(f"{name}: {told}", {"outcome": CAUSE}) from error
 
 
 def _run_ended(context: Context) -> Callable[[], str]:

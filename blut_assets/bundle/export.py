@@ -11,7 +11,7 @@ from blut_assets.bundle.archive import MANIFEST, SIGNATURE, SIGNER, BundleFault,
 from blut_assets.bundle.keys import public_pem
 from blut_assets.bundle.page import page
 from blut_assets.bundle.travel import travels
-from blut_resources.files.durable import sync
+from blut_resources.files.durable import explained, sync
 from blut_resources.registry.models import Entry, ModelRegistry, RegistryError
 from blut_resources.registry.verdicts import VERDICT_FILE, Verdict, parse_verdict
 from blut_resources.store.artifacts import ArtifactStore
@@ -39,7 +39,7 @@ def export(
 
     Raises:
         RegistryError: there is no such alias, or nothing was judged for it.
-        StoreError: something of it is not in the store, or not sound.
+        StoreError: something of it is not in the store, or not sound; or the file cannot be written.
         BundleFault: the file is there already, or no cookbook knows such verdicts.
     """
     if os.path.lexists(target):
@@ -47,9 +47,10 @@ def export(
     members = collect(registry, store, model, with_model=with_model)
     members[SIGNATURE] = key.sign(SIGNED + members[MANIFEST])  # pyright: ignore[reportOperatorIssue]
     members[SIGNER] = public_pem(key.public_key())
-    handle, unfinished = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    with explained(target):
+        handle, unfinished = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with explained(target), os.fdopen(handle, "wb") as file:
             write_zip(file, members)
             file.flush()
             os.fsync(handle)

@@ -50,6 +50,7 @@ def explanation(error: OSError, path: Path) -> str:
     """Says what a person can do about it; ``path`` is named where the error names none."""
     where, problem = error.filename or path, os.strerror(error.errno or 0)
     if error.errno in FULL:
+        where = error.filename2 or where  # of a copy or a rename, which way it goes
         return f"{where}: {problem}: {full_place(where, error.errno)}; {remedy(where)}"
     if error.errno in _REFUSED:
         what = "make it writable for this user, or choose another place ($DAGSTER_HOME, $BLUT_STORE)"

@@ -167,6 +167,8 @@ def _refuse_unusable(directory: Path) -> None:
         raise LeaseError(
             f"{directory} is a symbolic link, which anybody could have made: remove it, or {_ANYONE}"
         )
+    if os.statvfs(directory).f_flag & os.ST_RDONLY:
+        raise LeaseError(f"{directory}: its file system is mounted read-only; mount it anew, or {_ANYONE}")
     if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
         owner, me = user_name(directory.stat().st_uid), user_name(os.geteuid())
         raise LeaseError(

@@ -14,10 +14,12 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from blut_resources.files import full
 from blut_resources.payloads import watching
 from blut_resources.pipes import ContainedPipesClient
 from tests.conftest import REPOSITORY
 from tests.owners import within
+from tests.small import fill, small
 
 SCRIPT = [sys.executable, REPOSITORY / "tests" / "payloads" / "piped.py"]
 MIB = 1 << 20
@@ -120,6 +122,20 @@ def test_what_is_no_success_says_why(how: dict[str, Any], words: str, outcome: s
     said, metadata = failure(materialize(how))
     assert words in said
     assert metadata["outcome"] == outcome and "containment" in metadata
+
+
+def test_a_full_disk_is_named_and_may_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with small(tmp_path / "small", "256k") as place:
+        command = ["head", "-c", "1000000", "/dev/zero"]
+        writes = ["sh", "-c", f"{' '.join(command)} > zeros"]
+        said, metadata = failure(materialize({}, command=writes, cwd=place))
+        assert f"the file system at {place} has 0 bytes of 256 KiB free, for {place}; make room" in said
+        assert metadata["outcome"] == full.CAUSE
+        (place / "zeros").unlink()
+        fill(place)
+        monkeypatch.setattr(tempfile, "tempdir", str(place))
+        said, metadata = failure(materialize({}))
+        assert f"the file system at {place} has 0 bytes" in said and metadata == {"outcome": full.CAUSE}
 
 
 def test_a_command_that_is_not_there_and_a_limit_that_makes_no_sense() -> None:

@@ -121,7 +121,7 @@ def goes_through(bed: Bed, name: str, stage: str, by: str = "bytes", size: str =
         bed.behave()
         assert bed.start(again).wait(120) == 0, bed.told.read_text()
         bed.assert_sound()
-        assert bed.reported() == {1, 2, 3, 4, 5} == bed.tabled()
+        assert bed.reported() <= bed.tabled() == {1, 2, 3, 4, 5}
         states = {run["state"] for run in json.loads(bed.blut("jobs", "--json")[1])}
         assert states <= {"success", "failure"}, "nothing is shown as running"
         assert list((bed.root / "tmp").iterdir()) == []
@@ -167,7 +167,7 @@ def test_a_run_of_dagsters_own_command(bed: Bed, name: str) -> None:
         bed.behave()
         assert bed.start([*BLUT, "recipe", "run", "filling"]).wait(120) == 0, bed.told.read_text()
         bed.assert_sound()
-        assert bed.reported() == {1, 2, 3, 4, 5} == bed.tabled()
+        assert bed.reported() <= bed.tabled() == {1, 2, 3, 4, 5}
 
 
 UNWANTED = """

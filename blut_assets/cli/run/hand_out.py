@@ -13,6 +13,7 @@ import typer
 from blut_assets.cli.shell.terminal import writable
 from blut_assets.terminal.output import failed, wrong
 from blut_resources.files.durable import random_name, remove_tree
+from blut_resources.files.full import full_place, says_full
 from blut_resources.files.here import here
 
 STDOUT = "-"
@@ -72,6 +73,7 @@ def hand_out(found: Path, output: str, out: BinaryIO | None) -> None:
         part.rename(target)
     except (OSError, shutil.Error) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        why = f"{why}: {full_place(target)}" if says_full(str(error)) else why
         failed(f"--output {output}: cannot be written: {why}; what it made is kept: name another path")
     finally:
         if os.path.lexists(part):

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from blut_resources.files import full
-from blut_resources.files.durable import StoreError, write_atomic
+from blut_resources.files.durable import StoreError, explained, write_atomic
 from tests.small import fill, fill_names, small
 
 
@@ -27,6 +28,17 @@ def test_a_write_that_finds_no_room_names_the_mount_and_what_is_left(place: Path
     assert f"No space left on device: the file system at {place} has 8 KiB of 256 KiB free; make room" in said
     assert full.is_full(caught.value) and not full.is_full(ValueError("x"))
     assert not list((place / "deep").iterdir())
+
+
+def test_of_a_copy_the_place_that_is_written_is_named(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(b"x" * 500_000)
+    with (
+        pytest.raises(
+            StoreError, match=f"^{place}/copy: No space left on device: the file system at {place}"
+        ),
+        explained(place),
+    ):
+        shutil.copyfile(tmp_path / "large", place / "copy")
 
 
 def test_a_file_system_that_can_name_no_more_files_is_told_from_one_without_bytes(place: Path) -> None:
