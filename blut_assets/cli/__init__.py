@@ -16,6 +16,8 @@ def main() -> None:
     terminal.use()
     try:
         _run()
+    except KeyboardInterrupt:  # a second one, while the first was seen to
+        raise SystemExit(terminal.finish(130)) from None
     except SystemExit as end:
         if not isinstance(end.code, int | None):
             raise

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from blut_assets.cli.shell.terminal import keep_on
 from blut_assets.terminal.output import print_json, wrong
 from blut_resources.machine.processes import read
 from blut_resources.payloads.orchestrator import work_alone
@@ -179,6 +180,7 @@ def _interrupted(number: int, _frame: object) -> None:
 
 def _say(told: Told, as_json: bool) -> None:
     short, log, pid = told["run_id"][:8], told["log"], told["pid"]
+    keep_on(f"run {short} goes on in the background")
     if as_json:
         print_json({"run_id": told["run_id"], "log": log, "pid": pid})
     else:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from blut_assets.cli.run import detach
 from blut_assets.terminal.output import Clock, ago
 from tests.e2e.box import BLUT
 from tests.e2e.scene import Scene, until
@@ -106,3 +107,24 @@ def test_lines_of_another_day_are_below_its_date_and_what_is_ahead_of_the_clock_
     lines = [clock.line(t, "x") for t in (noon, noon + 60, noon + 86400, noon - 86400, 1e300)]
     assert [line.count("\n") for line in lines] == [0, 0, 1, 1, 0] and lines[4] == "--:--:-- x"
     assert (ago(now - 120), ago(now + 30), ago(now + 7200)) == ("2 min ago", "0 s ago", "in the future")
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "said", "ends"),
+    [
+        ("0::/user.slice/user-1000.slice/session-3.scope", "b true", True),
+        ("0::/user.slice/user-1000.slice/session-c3.scope/blut", "b true", True),
+        ("0::/user.slice/user-1000.slice/session-3.scope", "b false", False),
+        ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/run-3.scope", "b true", False),
+    ],
+)
+def test_whom_systemd_ends_with_the_login_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cgroup: str, said: str, ends: bool
+) -> None:
+    monkeypatch.setattr(detach, "read", lambda _: cgroup)
+    monkeypatch.setattr(detach, "LOGIND", ("echo", said))
+    monkeypatch.setattr(detach, "keep_on", lambda _: None)
+    detach._say({"run_id": "1234567890", "log": "/x", "pid": 7}, as_json=True)
+    shown = capsys.readouterr()
+    assert json.loads(shown.out) == {"run_id": "1234567890", "log": "/x", "pid": 7}
+    assert ("run 12345678 ends when you log out" in shown.err) is ends

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from blut_resources.files.here import here
+from blut_resources.instance.home import find_home
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT
 from tests.e2e.scene import Scene, until
@@ -97,3 +98,19 @@ def test_a_removed_working_directory_is_still_known(tmp_path: Path, monkeypatch:
     assert here() == place
     monkeypatch.chdir(tmp_path)
     assert here() == tmp_path
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_a_directory_that_cannot_be_read_holds_no_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(0o700)
+    monkeypatch.chdir(closed)
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", "/nobody")
+    os.seteuid(65534)
+    try:
+        assert find_home(closed) == Path("/nobody/blut/dagster")
+    finally:
+        os.seteuid(0)
