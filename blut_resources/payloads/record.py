@@ -55,7 +55,7 @@ class RunRecord:
         self._step: int | None = None
         self._trail: Trail | None = None
         self._known: Curve | None = None
-        self._version = -1
+        self._kept = False
 
     @property
     def curve(self) -> Curve:
@@ -92,8 +92,8 @@ class RunRecord:
             self._trail = Trail(work, self.run_id, self.asset)
 
     def _is_news(self, rows: Sequence[Row]) -> bool:
-        """Says whether the stream of this run does not have just these: it has those of its own attempts."""
-        return [_key(row) for row in rows] != [_key(row) for row in self.curve.rows]
+        """Says whether the stream of this run lacks some of these: it has those of its own attempts."""
+        return not {_key(row) for row in rows} <= {_key(row) for row in self.curve.rows}
 
     def take(self, event: Mapping[str, Any]) -> bool:
         """Write down what a payload reports; says whether that was an epoch."""
@@ -136,10 +136,10 @@ class RunRecord:
         curve = self.curve
         try:
             table = self._open_table()
-            if curve.version == self._version and len(table.rows) == len(curve.rows) - 1:
+            if self._kept and len(table.rows) == len(curve.rows) - 1:
                 table.append(self._row(curve.rows[-1]))
             else:
-                self._version = curve.version
+                self._kept = True
                 table.replace([self._row(row) for row in curve.rows])
         except (OSError, StoreError, ValueError) as error:
             self._warn(f"{self.asset}: this epoch is not in its table of metrics yet: {error}")
@@ -180,7 +180,7 @@ class RunRecord:
             return
         there = {(row["timestamp"], row["epoch"]) for row in self._open_table().rows}
         if not {(row["timestamp"], row["epoch"]) for row in self.curve.rows} <= there:
-            self._version = -1
+            self._kept = False
             self._keep_rows()
 
     def is_behind(self) -> bool:

@@ -26,12 +26,11 @@ class Curve:
         rows: as ``epoch``, ``step``, ``phase``, ``timestamp``, ``run`` (empty: that whose stream it is) and
             ``metrics``; `RESUMED_FROM` in those behind a seam.
         open: whether an attempt has begun that may still take the place of rows.
-        version: another one when rows have changed that were there.
     """
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
-        self.open, self.version = False, 0
+        self.open = False
         self._seam: float | None = None
         self._anew = False
 
@@ -47,7 +46,6 @@ class Curve:
             self.open, self._anew = bool(self.rows), False
         elif kind == CARRYING:
             self.rows, self._seam = [], None
-            self.version += 1
             self.open = not event.get("taken_over")
         elif kind == CARRIED:
             self.rows.append(_row(event))
@@ -60,7 +58,6 @@ class Curve:
             self._cut(row)
         elif self.open and (again := self._place(row["epoch"], row["phase"])) is not None:
             self.rows[again], self._anew = row, True
-            self.version += 1
             return
         if self._seam is not None:
             row[RESUMED_FROM] = self._seam
@@ -72,7 +69,6 @@ class Curve:
         for number, old in enumerate(self.rows):
             if old["phase"] == row["phase"] and old["epoch"] >= row["epoch"]:
                 del self.rows[number:]
-                self.version += 1
                 break
         kept = [old["epoch"] for old in self.rows if old["epoch"] > 0 or not self._anew]
         self._seam = kept[-1] if kept else None

@@ -1,6 +1,7 @@
 """A training that was resumed shows its whole curve, each epoch once, and where it was resumed."""
 
 import base64
+import importlib.util
 import json
 import re
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from blut_resources.instance.instance import open_instance, store_of
 from blut_resources.payloads.record import RunRecord
 from blut_resources.runs.epochs import epochs
 from blut_resources.runs.files import metrics_files, status_path
+from tests.blut_resources.runs.test_tracking import records, settled, values
+from tests.lacking import lacking
 from tests.recorded import Left
 from tests.scripted import RESOURCES
 
@@ -188,3 +191,35 @@ def test_a_damaged_table_is_set_aside_and_written_anew(run: Train, home: Path) -
     record.close()
     assert tabled(home, first.run_id) == [(1, 2.0, None, None)]
     assert len(said) == 1 and "damaged" in said[0] and said[0].endswith("; it is written anew")
+
+
+def test_attempts_of_one_run_are_one_curve_also_without_their_trail(home: Path, tmp_path: Path) -> None:
+    for attempt, numbers in enumerate([(1, 2), (2, 3)]):
+        (tmp_path / str(attempt)).mkdir()
+        record = RunRecord(home, "0123", ASSET, print)
+        record.status.write("asset_started", ASSET)
+        record.begin(tmp_path / str(attempt))
+        for epoch in numbers:
+            record.take({"event": "epoch", "epoch": epoch, "metrics": {"loss": attempt}})
+        record.close()
+    assert tabled(home, "0123") == [(1, 0, None, None), (2, 1, None, 1), (3, 1, None, 1)]
+
+
+@pytest.mark.heavy
+def test_a_tracker_is_told_the_whole_curve(run: Train, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if importlib.util.find_spec("wandb") is None:
+        lacking("wandb is not installed: `make setup`")
+    monkeypatch.setenv("BLUT_LOGGER", "wandb")
+    first = run(4.0, 3.0, 2.0, 1.0, ends_after=3, saves=2)
+    second = run(4.0, 3.0, 2.5, 1.5)
+    settled(home)
+    found = records(home / "runs" / second.run_id)
+    rows = [values(r.history.item) for r in found if r.WhichOneof("record_type") == "history"]
+    assert [(row["epoch"], row["loss"], row.get("resumed_from")) for row in rows] == [
+        *((1, 4.0, None), (2, 3.0, None)),
+        *((3, 2.5, 2), (4, 1.5, 2)),
+    ]
+    assert [row["_timestamp"] for row in rows] == [r["timestamp"] for r in Left(second.run_id).rows(ASSET)]
+    (made,) = [r.run for r in found if r.WhichOneof("record_type") == "run"]
+    config = {item.key: json.loads(item.value_json) for item in made.config.update}
+    assert config["resumed_from"] == {"run": first.run_id, "epoch": 2}
