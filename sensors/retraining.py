@@ -13,7 +13,7 @@ from blut_assets.paths import typed_in
 from blut_assets.recipes import ArgsError, Recipe, RecipeArgs
 from blut_assets.stages.partitions import PARTITION, listed, part
 from blut_resources.instance.instance import store_of
-from blut_resources.runs.deadline import in_zone, parse_deadline
+from blut_resources.runs.deadline import FORMS, in_zone, parse_deadline
 from blut_resources.text import one_line
 from sensors.policy import data as policy_data
 from sensors.policy import machine as policy_machine
@@ -154,6 +154,19 @@ def refuse_partition(where: str, recipe: Recipe, partition: str) -> None:
         raise PolicyError(
             f'{where}: {recipe.name} has partitions: give partition = "KEY" for one, or partition = "{EACH}"'
         )
+
+
+def refuse_passed(where: str, args: RecipeArgs, now: float) -> None:
+    """Refuse a deadline that is a date and time in the past.
+
+    Args:
+        now: in seconds since 1970.
+
+    Raises:
+        PolicyError: it is, with what would do.
+    """
+    if args.deadline and parse_deadline(args.deadline).gone_by(now):
+        raise PolicyError(f"{where}: args: deadline = {args.deadline!r}: has passed; {FORMS}")
 
 
 def refuse_uncountable(where: str, recipe: Recipe, wanted: int | None, recipes: Sequence[Recipe]) -> None:

@@ -9,6 +9,7 @@ import datetime as dt
 import os
 import shlex
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -254,7 +255,7 @@ def _left_behind(known: Policy, changes: "Mapping[str, Any]") -> dict[str, None]
 def _check_recipe(name: str | None, changes: dict[str, Any]) -> None:
     """Refuse a recipe or args before they are written, with what the file has of them already."""
     from blut_assets.definitions import discovered
-    from sensors.retraining import parse_recipe, refuse_partition, refuse_uncountable
+    from sensors.retraining import parse_recipe, refuse_partition, refuse_passed, refuse_uncountable
 
     recipes = [recipe for cookbook in discovered.cookbooks for recipe in cookbook.recipes]
     known = _policy(name)
@@ -262,7 +263,8 @@ def _check_recipe(name: str | None, changes: dict[str, Any]) -> None:
     if recipe:
         if "args" in changes:
             args = changes["args"] = _absolute(recipe, args, recipes)
-        found, _ = parse_recipe("policy enable", recipe, args, recipes)
+        found, parsed = parse_recipe("policy enable", recipe, args, recipes)
+        refuse_passed("policy enable", parsed, time.time())
         wanted = changes.get("new_annotated", known.new_annotated)
         refuse_uncountable("policy enable", found, wanted, recipes)
         refuse_partition("policy enable", found, changes.get("partition", known.partition) or "")

@@ -53,6 +53,13 @@ def test_new_annotations_are_asked_for_only_of_a_recipe_that_learns_from_them(po
     assert "\nnew_annotated = 5\n" in policy.read_text()
 
 
+def test_a_deadline_that_has_passed_is_refused(policy: Path) -> None:
+    args = {"edf_root": "/tmp", "deadline": "2020-01-01T07:30"}
+    refused = give("enable", "--recipe", "lamquant_data_prep", "--args", json.dumps(args))
+    assert refused.exit_code == 2 and not policy.exists()
+    assert "deadline = '2020-01-01T07:30': has passed" in refused.stderr
+
+
 def test_another_recipe_starts_clean(policy: Path) -> None:
     (policy.parent / "rows.jsonl").write_text('{"text": "a"}\n')
     first = ("--recipe", "lamquant_data_prep", "--args", '{"edf_root": "/tmp"}', "--new-recordings", "3")
