@@ -16,7 +16,7 @@ from blut_resources.dagster_private.instigators import cursor_of, sensors_of
 from sensors.alerts.alert import Alert, Event
 from sensors.alerts.ledger import State
 from sensors.alerts.scope import AlertScope
-from sensors.alerts.starters import began, started_by
+from sensors.alerts.starters import again, began, is_run_again, started_by
 from sensors.policy.decide import BLOCKED, UNSEEN
 from sensors.policy.history import POLICY_TAG
 from sensors.retraining import NAME as RETRAINING
@@ -57,8 +57,9 @@ def failed_runs(
 def _failed_run(instance: dg.DagsterInstance, run: dg.DagsterRun, at: float) -> Iterator[Cause]:
     """Yields the cause of a failed run; nothing for a run that somebody ended."""
     failure = failure_of(instance, run.run_id)
-    if failure.kind == "cancelled":
+    if failure.kind == "cancelled" or is_run_again(run):
         return
+    more = again(instance, run)
     event: Event = "retrain-failed" if POLICY_TAG in run.tags else "run-failed"
     event = "run-deadline" if failure.kind == "deadline" else event
     alert = Alert(
@@ -68,7 +69,7 @@ def _failed_run(instance: dg.DagsterInstance, run: dg.DagsterRun, at: float) -> 
         run=run.run_id,
         job=run.job_name,
         by=started_by(instance, run),
-        message=failure.why,
+        message=f"{failure.why} ({more})" if more else failure.why,
         tags=_own(run.tags),
     )
     yield Cause(alert, failure.kind == "refused")

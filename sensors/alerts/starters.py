@@ -15,6 +15,8 @@ from sensors.policy.history import POLICY_TAG
 
 SCHEDULE, SENSOR, BACKFILL = "dagster/schedule_name", "dagster/sensor_name", "dagster/backfill"
 CONDITION = "dagster/from_automation_condition"
+RETRY_NUMBER, WILL_RETRY = "dagster/retry_number", "dagster/will_retry"
+RETRIED_AS = "dagster/auto_retry_run_id"
 PROGRAMS = ("blut", "dagster", "dg")
 WORDS = 4
 """Words of a command line that are repeated: what comes after them may be a secret."""
@@ -31,6 +33,21 @@ def started_by(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
         return _with(by_itself or ("the UI" if known else ""), person)
     told = f"{person}: {command}" if person else command
     return _with(by_itself, told) if by_itself else told
+
+
+def again(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+    """Returns what is to be said of attempts before and after this one; empty if it was the only one."""
+    steps = _manifest(instance, run).get("assets", {}).values()
+    times = sum(len(asset.get("retried", ())) for asset in steps) + int(run.tags.get(RETRY_NUMBER) or 0)
+    tried = [f"after {times} {'retry' if times == 1 else 'retries'}"] if times else []
+    return "; ".join(
+        [*tried, *(["Dagster is to run it again"] if run.tags.get(WILL_RETRY) == "true" else [])]
+    )
+
+
+def is_run_again(run: dg.DagsterRun) -> bool:
+    """Says whether Dagster has started the next attempt already, which is told of if it fails too."""
+    return RETRIED_AS in run.tags
 
 
 def _with(what: str, more: str) -> str:

@@ -436,3 +436,16 @@ def test_a_hook_goes_one_way_and_a_service_has_a_name(tmp_path: Path) -> None:
         path.write_text(f'[[hook]]\nname = "a"\n{line}\n')
         settings, problems = usable(path)
         assert not settings.hook and said in problems[0]
+
+
+def test_attempts_of_one_run_are_one_alert(daemon: Daemon, home: Path, receiver: Receiver) -> None:
+    write(home, receiver.url)
+    daemon.tick()
+    first = fail(daemon.instance)
+    daemon.instance.add_run_tags(
+        first.run_id, {"dagster/will_retry": "true", "dagster/auto_retry_run_id": "x"}
+    )
+    last = fail(daemon.instance, **{"dagster/retry_number": "2"})
+    daemon.tick()
+    (told,) = receiver.alerts
+    assert told["run"] == last.run_id and told["message"].endswith("no such electrode (after 2 retries)")
