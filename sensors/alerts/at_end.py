@@ -9,6 +9,7 @@ import dagster as dg
 
 from blut_resources.dagster_private.instigators import is_off, sensors_of
 from blut_resources.files.durable import StoreError
+from blut_resources.files.named import PathRefused
 from blut_resources.text import one_line
 from sensors.alerts.scope import AlertScope
 from sensors.alerts.settings import AlertSettings, AlertSettingsError, settings_path, usable
@@ -34,8 +35,8 @@ class _Terminal:
 
 
 def begin_here(instance: dg.DagsterInstance) -> None:
-    """Have what happens from now on told, if somebody is to be told of it."""
-    with _costs_nobody():
+    """Have what happens from now on told, if somebody is to be told; what is wrong is said at the end."""
+    with contextlib.suppress(Exception):
         if _settings().hook:
             begin(instance)
 
@@ -86,7 +87,7 @@ def _costs_nobody() -> Iterator[_Terminal]:
         yield log
     except KeyboardInterrupt:
         log.warning("interrupted; the next command or the daemon tells the rest")
-    except (AlertSettingsError, StoreError) as error:
+    except (AlertSettingsError, PathRefused, StoreError) as error:
         log.warning(f"nobody is told: {error}")
     except Exception as error:
         log.warning(f"nobody is told: {type(error).__name__}: {error}")

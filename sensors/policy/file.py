@@ -19,7 +19,7 @@ from blut_resources.files.durable import file_lock, write_atomic
 from blut_resources.files.named import base_directory, path_variable
 from blut_resources.files.private import NotBelieved, open_believed
 from blut_resources.files.toml_places import line_of, place
-from blut_resources.text import meant
+from blut_resources.text import meant, one_line
 from sensors.policy.fields import OLD_NAME, Policy
 
 VARIABLE = "BLUT_TRAIN_POLICY"
@@ -83,7 +83,7 @@ def parse(text: str, path: Path) -> dict[str, Policy]:
         document = read_toml(text, str(path))
     except DocumentError as error:
         raise PolicyError(f"{error}; correct that line") from error
-    tables = _tables(document, path)
+    tables = _tables(document, path, text)
     problems: list[str] = []
     policies: dict[str, Policy] = {}
     for name, values in tables.items():
@@ -98,18 +98,20 @@ def parse(text: str, path: Path) -> dict[str, Policy]:
     return policies
 
 
-def _tables(document: Mapping[str, Any], path: Path) -> dict[str, Any]:
+def _tables(document: Mapping[str, Any], path: Path, text: str) -> dict[str, Any]:
     if TABLE not in document:
         return {ONLY: document} if document else {}
     beside = sorted(document.keys() - {TABLE})
     tables = document[TABLE]
     if beside:
+        where = place(path, text, beside[:1])
         raise PolicyError(
-            f"{path}: {beside[0]} = {document[beside[0]]!r} stands beside [{TABLE}.*];"
-            f" move it into one of these tables"
+            f"{where}: {beside[0]} = {document[beside[0]]!r} stands beside [{TABLE}.*]; move it into one of"
+            " these tables"
         )
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        raise PolicyError(f"{path}: {TABLE} = {tables!r}; write one table [{TABLE}.NAME] for each policy")
+        where = place(path, text, [TABLE])
+        raise PolicyError(f"{where}: {TABLE} = {tables!r}; write one table [{TABLE}.NAME] for each policy")
     return tables
 
 
@@ -125,12 +127,13 @@ def _explain(problem: Any, where: str) -> str:
     name = ".".join(str(part) for part in problem["loc"][:1])
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
-        near = meant(name, Policy.model_fields)
+        near = meant(name, [*Policy.model_fields, *([] if where else [TABLE])])
         message = f"no such field{near}; there are {', '.join(Policy.model_fields)}"
     if not name:
         return f"{where.rstrip('.') or 'policy'}: {message}"
     meaning = Policy.model_fields[name].description if name in Policy.model_fields else ""
-    return f"{where}{name} = {problem['input']!r}: {message}{f' ({meaning})' if meaning else ''}"
+    value = one_line(repr(problem["input"]), 200)
+    return f"{where}{name} = {value}: {message}{f' ({meaning})' if meaning else ''}"
 
 
 def edit(

@@ -36,10 +36,12 @@ def alerted() -> Iterator[None]:
 
 def _somebody() -> bool:
     """Says whether there are settings; where there are none, nobody is told later of what happens now."""
-    with contextlib.suppress(OSError, PathRefused):
+    try:
         if settings_path().exists():
             return True
         forget(find_home())
+    except (OSError, PathRefused):  # which is said where somebody would be told
+        return True
     return False
 
 
