@@ -26,8 +26,8 @@ def main() -> None:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        (session.out / "loss").write_text(repr(float(loss)))
-        session.done(loss=float(loss), began=started, ended=time.time())
+        (session.out / "loss").write_text(repr(float(loss.detach())))
+        session.done(loss=float(loss.detach()), began=started, ended=time.time())
 
 
 if __name__ == "__main__":

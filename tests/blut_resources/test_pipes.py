@@ -275,3 +275,31 @@ def test_when_the_step_is_interrupted_or_killed_the_tree_ends_too(
     if how == signal.SIGKILL:
         assert list(tmp_path.glob("blut-pipes-*/*")), "nobody was there to remove its place"
         assert materialize(FINE).success, "the next one does"
+
+
+HOLDS = """
+import os
+from dagster_pipes import open_dagster_pipes
+from blut_resources.leases.lease import holders
+with open_dagster_pipes() as pipes:
+    (needs,) = [claim.needs for claim in holders()]
+    held = {name: getattr(needs, name) for name in ("cpus", "network", "disk")}
+    pipes.report_asset_materialization(metadata={**held, "waits": os.environ["OMP_WAIT_POLICY"]})
+"""
+
+
+def test_cpus_and_permits_are_queued_for_and_what_can_never_be_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLUT_LEASES", str(tmp_path / "leases"))
+    monkeypatch.setenv("BLUT_LEASE_CPUS", "3")
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    client = ContainedPipesClient(cpus=1.5, network=1)
+    result = materialize({}, client, [sys.executable, "-c", HOLDS], disk=1)
+    assert result.success
+    seen = shown(result)
+    assert (seen["cpus"], seen["network"], seen["disk"], seen["waits"]) == (2, 1, 1, "PASSIVE")
+    said, _ = failure(materialize({}, client, network=9))
+    assert "needs 9 network permits; this machine has 4 network permits ($BLUT_LEASE_NETWORK)" in said
+    said, _ = failure(materialize({}, client, disk=True))
+    assert "disk=True: must be a whole number" in said

@@ -3,6 +3,8 @@ how large the artifact store is, what it has saved, whether it is sound, what ma
 """
 
 import math
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -220,6 +222,7 @@ def prune(
     """
     from blut_assets.history.retention import collect_garbage
     from blut_resources.instance.instance import open_instance, store_of
+    from blut_resources.leases.permits import disk_permit
 
     if samples or cache:
         prune_cache(samples=samples, everything=cache, dry_run=dry_run, as_json=as_json)
@@ -230,7 +233,9 @@ def prune(
                 wrong(f"--max-gb {max_gb}: give a number of GB, such as 50")
             allowed = None if max_gb is None else int(max_gb * 1e9)
             options = {"newest": newest, "dry_run": dry_run, "unknown": unknown, "even_recent": even_recent}
-            report = collect_garbage(instance, **options, max_bytes=allowed)
+            say = partial(typer.echo, err=True)
+            with nullcontext() if dry_run else disk_permit("blut cache prune", say):
+                report = collect_garbage(instance, **options, max_bytes=allowed)
             sizes = {item.digest: 0 if item.external else item.n_bytes for item in store_of(instance).list()}
         except ValueError as error:
             failed(str(error))

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from blut_resources.leases import permits
 from blut_resources.leases import place as lease_place
 from blut_resources.leases.capacity import Capacity
 from blut_resources.leases.files import Claim
@@ -825,3 +826,37 @@ def test_who_holds_a_permit_comes_before_an_earlier_one_that_waits_for_it(
             pass
     thread.join(SOON_S)
     assert not thread.is_alive()
+
+
+def test_a_claim_of_a_version_that_knew_no_cpus_counts_for_what_it_says(place: Path) -> None:
+    with hold(30):
+        (path,) = place.glob("*.holder")
+        said = json.loads(path.read_text())
+        said["needs"] = {name: said["needs"][name] for name in ("memory", "gpus", "vram")}
+        old = {name: said[name] for name in ("needs", "holder", "since", "gpus", "process")}
+        path.write_text(json.dumps(old))  # in place: it stays locked
+        (claim,) = holders()
+        assert (claim.needs, claim.problem) == (Needs(30 * MIB), "")
+        path.write_text(json.dumps({**said, "needs": {**said["needs"], "tape": 3}}))
+        assert holders()[0].needs == Needs(30 * MIB), "nor does a newer one stop anybody"
+
+
+def test_who_makes_room_waits_a_while_for_a_permit_and_no_longer(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(permits, "PATIENCE_S", 0.3)
+    monkeypatch.setenv("BLUT_LEASE_DISK", "1")
+    said: list[str] = []
+    with permits.disk_permit("prune", said.append):
+        assert [claim.needs for claim in holders()] == [Needs(disk=1)]
+
+    def beside() -> None:
+        with permits.disk_permit("prune", said.append):
+            pass
+
+    with hold(0, disk=1):
+        other = threading.Thread(target=beside)
+        other.start()
+        other.join(SOON_S)
+    assert "1 of 1 disk permit is held" in said[0] and "goes on without a permit" in said[1]
+    assert left_over(place) == []
