@@ -9,10 +9,11 @@ from bench.night.training import CODEC, TOY, Case, Training
 from bench.night.world import World
 
 STOPPED_S, FULL_S = 20.0, 2.0
-SLOW = {"deadline": "25s", "epoch_s": 3.0}
+TRACKED: dict[str, object] = {"logger": "wandb"}
+SLOW: dict[str, object] = {"deadline": "25s", "epoch_s": 3.0}
 SMALL = "12m"
 DIED = r"process of this run died"
-INTERRUPTED = r"interrupted|cancel"
+INTERRUPTED = r"interrupted"
 FULL = r"full|room"
 
 
@@ -122,16 +123,16 @@ def silent_server(world: World) -> dict[str, str]:
 CASES: Sequence[Case] = (
     Case("undisturbed", TOY, "desk", "success", ""),
     Case("payload-killed", TOY, "desk", "failure", r"kill", kill_payload, 1),
-    Case("run-killed", CODEC, "desk", "failure", DIED, kill_run, -9),
+    Case("run-killed", CODEC, "desk", "failure", DIED, kill_run, -9, how=TRACKED),
     Case("hang-up", TOY, "attic", "failure", INTERRUPTED, hang_up, 130),
-    Case("terminated", CODEC, "desk", "failure", INTERRUPTED, terminate, 130),
-    Case("cancelled", TOY, "attic", "failure", INTERRUPTED, cancel, 130, how={"epoch_s": 2.0}),
+    Case("terminated", CODEC, "desk", "failure", INTERRUPTED, terminate, 130, torn=True),
+    Case("cancelled", TOY, "attic", "canceled", "", cancel, 130, how={"epoch_s": 2.0}),
     Case("stopped", TOY, "desk", "success", "", stop),
-    Case("home-full", TOY, "cabin", "failure", FULL, full, 1, more=full_home),
+    Case("home-full", TOY, "cabin", "success", "", full, more=full_home),
     Case("temp-full", TOY, "attic", "success", "", full, more=full_temp),
     Case("store-full", TOY, "cellar", "failure", FULL, full, 1, more=full_store),
     Case("store-freed", TOY, "barn", "success", "", full_a_while, starts=2, more=freed_store),
-    Case("tracker-deaf", CODEC, "desk", "success", "", how={"logger": "wandb"}, more=deaf_tracker),
+    Case("tracker-deaf", CODEC, "desk", "success", "", how=TRACKED, more=deaf_tracker),
     Case("server-late", TOY, "desk", "success", "", serve, starts=2, more=silent_server),
     Case("day-on", TOY, "attic", "success", "", a_day_on, more=own_clock("day-on")),
     Case("day-back", TOY, "attic", "success", "", a_day_back, more=own_clock("day-back")),

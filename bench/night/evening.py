@@ -18,6 +18,8 @@ from bench.night.table import Table
 from bench.night.training import CODEC, TOY, Training
 from bench.night.world import World
 
+AT_ONCE = 4
+"""Commands in the morning; each takes seconds to start."""
 EPOCHS = {TOY: 8, CODEC: 30}
 RECORDINGS = "synthetic:subjects=3,seconds=30,seed=0"
 CORPUS = ("recordings", "split_request", "lma_corpus", "split_manifest", "training_windows")
@@ -101,7 +103,9 @@ def _morning(world: World, trainings: list[Training]) -> Table:
         row = next((row for row in rows if row["id"] == run), None)
         said = list(morning.cells(training, row, run)) if row else [Cell("state", "-", "in no listing")]
         table[training.case.name] = said
-    for training in trainings:
-        tell(f"again: {training.case.name}")
-        table[training.case.name] += morning.again(training, **training.shell)
+    tell("once more")
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = pool.map(lambda training: list(morning.again(training, **training.shell)), trainings)
+        for training, more in zip(trainings, found, strict=True):
+            table[training.case.name] += more
     return {name: [asdict(cell) for cell in cells] for name, cells in table.items()}

@@ -6,16 +6,21 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from bench.night.tracked import epochs_told
 from bench.night.training import CODEC, TOY, Training
-from bench.night.world import World
+from bench.night.world import World, until
 from blut_resources.runs import metrics
 from blut_resources.runs.files import metrics_files
 
 SLACK_S = 30.0
 """By which a run may be said to have taken longer than its process was seen to live."""
+TORN = "is not used: state.safetensors is damaged"
+PACE_S = 0.5
+"""By which the time between two epochs may differ from what the payload has measured."""
 ASSETS = {"toy": "night/night_model", "codec": "lamquant/joint_checkpoint"}
 
 
@@ -47,6 +52,9 @@ def cells(training: Training, row: dict[str, Any], run: str) -> Iterator[Cell]:
     yield _equal("status", training.status, case.status)
     if case.kind == TOY:
         yield _equal("starts", len(training.starts()), case.starts)
+        yield _pace(training, run)
+    if case.how.get("logger") == "wandb":
+        yield _tracked(training, run)
 
 
 def _equal(what: str, found: Any, expected: Any) -> Cell:
@@ -63,6 +71,24 @@ def _took(training: Training, seconds: float | None) -> Cell:
 def _table(training: Training, run: str) -> Cell:
     """Every epoch that was reported is there once, and none that was not."""
     return compared(epochs_in(training, run), training.told(), training.begun_to_tell())
+
+
+def _pace(training: Training, run: str) -> Cell:
+    """Between two epochs lies the time that the payload took, whenever anybody read what it said."""
+    told, times = training.moments(), {row["epoch"]: row["timestamp"] for row in _rows(training, run)}
+    pairs = [(a, b) for a, b in pairwise(sorted(times)) if a in told and b in told]
+    off = [abs((times[b] - times[a]) - (told[b] - told[a])) for a, b in pairs]
+    if training.case.name.startswith("day-"):  # at one of them the clock was set
+        off = sorted(off)[:-1]
+    worst = max(off, default=0.0)
+    return Cell("pace", f"{worst:.1f} s off", "" if worst < PACE_S else f"more than {PACE_S} s")
+
+
+def _tracked(training: Training, run: str) -> Cell:
+    """A tracker has every epoch, however the training or its server ended."""
+    directory, told = training.world.home(training.case.home) / "runs" / run, training.told()
+    until(lambda: set(epochs_told(directory)) >= told, 60)
+    return replace(compared(epochs_told(directory), told, training.begun_to_tell()), what="wandb")
 
 
 def compared(found: list[int], told: set[int], perhaps: set[int]) -> Cell:
@@ -87,18 +113,28 @@ def _spans(numbers: list[int]) -> str:
 
 def epochs_in(training: Training, run: str) -> list[int]:
     """The column of the run's table."""
+    return [row["epoch"] for row in _rows(training, run)]
+
+
+def _rows(training: Training, run: str) -> list[dict[str, Any]]:
     files = metrics_files(training.world.home(training.case.home), run)
     path = files.get(ASSETS[training.case.kind])
-    return [row["epoch"] for row in metrics.read(path)] if path else []
+    return metrics.read(path) if path else []
 
 
 def again(training: Training, **more: str) -> Iterator[Cell]:
     """The same command once more: it ends well, and goes on where it stopped."""
-    kept, starts, before = training.kept(), len(training.starts()), set(training.runs())
+    kept = training.tear() if training.case.torn else training.kept()
+    starts, before = len(training.starts()), set(training.runs())
     status, out, err = training.world.blut(
         training.command(**training.case.later), training.case.home, **more
     )
     yield Cell("again", str(status), "" if status == 0 else (err or out)[-300:])
+    if training.case.torn:
+        said = TORN in out + err
+        yield Cell(
+            "torn", "named" if said else "-", "" if said else "no word of the state that is cut in half"
+        )
     if training.case.state == "success":
         return
     if training.case.kind == CODEC:

@@ -37,7 +37,9 @@ def lesson(stage: Stage) -> Lesson:
     return Lesson()
 
 
-@stage_asset(cookbook="night", group="training", payloads=[PAYLOAD], footprint=Footprint(memory="64M"))
+@stage_asset(
+    cookbook="night", group="training", payloads=[PAYLOAD], footprint=Footprint(memory="64M", cpus=0)
+)
 def night_model(stage: Stage, lesson: Lesson, config: NightModelConfig) -> Steps[NightModel]:
     """Train."""
     given = {"name": config.name, "epochs": config.epochs, "epoch_s": config.epoch_s}

@@ -29,6 +29,7 @@ class Case:
         status: of the command.
         starts: of its payload, one more with each retry.
         detached: from the terminal; somebody follows it, and once more when that terminal is closed.
+        torn: its newest state is cut in half before it goes on.
         later: args that are other ones in the morning.
         how: args or config of the training, besides.
         more: variables of its shell, besides; of the world.
@@ -43,6 +44,7 @@ class Case:
     status: int = 0
     starts: int = 1
     detached: bool = False
+    torn: bool = False
     later: dict[str, object] = field(default_factory=dict)
     how: dict[str, object] = field(default_factory=dict)
     more: Callable[[World], dict[str, str]] = lambda _: {}
@@ -62,6 +64,7 @@ class Training:
     status: int | None = None
     wall_s: float = 0.0
     seen: set[int] = field(default_factory=set)
+    works: set[Path] = field(default_factory=set)
     over: threading.Event = field(default_factory=threading.Event)
 
     def command(self, **later: object) -> list[str]:
@@ -136,6 +139,10 @@ class Training:
         """Epochs that it may have reported; of a codec one more than is known."""
         return self._noted("tells") if self.case.kind == TOY else {*self.seen, max(self.seen, default=0) + 1}
 
+    def moments(self) -> dict[int, float]:
+        """When it told each epoch, by a clock that nobody sets."""
+        return {int(words[1]): float(words[2]) for words in self._account() if words[0] == "told"}
+
     def starts(self) -> list[int]:
         """From which epoch each of its attempts went on."""
         return [int(words[1]) for words in self._account() if words[0] == "start"]
@@ -157,15 +164,22 @@ class Training:
 
     def _watch(self) -> None:
         """A codec keeps no account; its states are seen as they come."""
-        works: set[Path] = set()
         while not self.over.wait(0.02 if self.case.kind == CODEC else 1):
-            for pid in self.payloads() if self.case.kind == CODEC and not works else ():
+            for pid in self.payloads() if self.case.kind == CODEC and not self.works else ():
                 if told := frozen(pid):
-                    works.add(Path(told["work"]))
-            for work in works:
+                    self.works.add(Path(told["work"]))
+            for work in self.works:
                 with suppress(OSError):
                     names = [STATE.match(path.name) for path in work.iterdir()]
                     self.seen |= {int(name[1]) for name in names if name}
+
+    def tear(self) -> set[int]:
+        """Cut the newest state in half; the epochs that can be gone on from."""
+        newest = max(self.seen)
+        for work in self.works:
+            for path in work.glob(f"epoch-{newest:06d}/*.safetensors"):
+                os.truncate(path, path.stat().st_size // 2)
+        return self.seen - {newest}
 
     def _noted(self, what: str) -> set[int]:
         return {int(words[1]) for words in self._account() if words[0] == what}
