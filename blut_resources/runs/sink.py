@@ -33,6 +33,8 @@ from blut_resources.text import one_line
 
 POLL_S, FLUSH_S = 0.2, 10.0
 OFFLINE = "offline"
+TEMPORARY = "blut-tracker-"
+"""Begins the name of a temporary directory of its own: what is killed, or ends at once, leaves its files."""
 Say = Callable[..., None]
 
 
@@ -167,12 +169,18 @@ def _end() -> None:
     for pid in descendants(os.getpid()):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+    own = Path(tempfile.gettempdir())
+    if own.name.startswith(TEMPORARY):
+        with contextlib.suppress(OSError):
+            remove_tree(own)
     os._exit(0)
 
 
 def main() -> None:
     """Run one of the two; see above."""
     what, seconds, paths = sys.argv[1], float(sys.argv[2]), sys.argv[3:]
+    with contextlib.suppress(OSError):  # it may be full
+        tempfile.tempdir = os.environ["TMPDIR"] = tempfile.mkdtemp(prefix=TEMPORARY)
     out = os.fdopen(os.dup(1), "w")
     for path in paths:
         if order := orders.read(Path(path)):

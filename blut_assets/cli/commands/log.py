@@ -45,7 +45,9 @@ def log(
     from blut_assets.cli.run.lookup import run_named, status_of
     from blut_resources.instance.instance import home_of, open_instance
     from blut_resources.runs.files import status_path
+    from blut_resources.runs.hang_up import end_on_hang_up
 
+    end_on_hang_up()  # as Ctrl-C does: a terminal that is closed leaves no temporary directory
     with open_instance(write=False) as instance:
         run = run_named(instance, run_id)
         if printed:

@@ -63,7 +63,12 @@ def values(items: Any) -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_wandb")
-def test_an_offline_run_holds_every_epoch_the_settings_and_the_end(home: Path) -> None:
+def test_an_offline_run_holds_every_epoch_the_settings_and_the_end(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temp = tmp_path / "temp"
+    temp.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temp))
     result = train(logger="wandb", losses=[1, 0.5, 0.25])
     assert result.success
     settled(home)
@@ -83,6 +88,10 @@ def test_an_offline_run_holds_every_epoch_the_settings_and_the_end(home: Path) -
     (end,) = [r.exit for r in found if r.WhichOneof("record_type") == "exit"]
     assert end.exit_code == 0
     assert [row["loss"] for row in Left(result.run_id).rows()] == [row["loss"] for row in rows]
+    deadline = time.monotonic() + 60
+    while (left := sorted(path.name for path in temp.iterdir())) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left == [], "nothing of the tracker stays"
 
 
 def _train_and_die() -> None:
