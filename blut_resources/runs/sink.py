@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from blut_resources.files.durable import remove_tree
+from blut_resources.files.durable import StoreError, remove_tree
+from blut_resources.files.full import full_place
 from blut_resources.machine.processes import descendants
 from blut_resources.runs import order as orders
 from blut_resources.runs import status
@@ -31,7 +32,9 @@ from blut_resources.runs.order import Order
 from blut_resources.runs.wandb_run import WandbTracker, epochs_in, offline_runs
 from blut_resources.text import one_line
 
-POLL_S, FLUSH_S = 0.2, 10.0
+POLL_S, FLUSH_S = 0.2, 5.0
+ROOM = 4 << 20
+"""Bytes that a tracker's files and logs take at least."""
 OFFLINE = "offline"
 TEMPORARY = "blut-tracker-"
 """Begins the name of a temporary directory of its own: what is killed, or ends at once, leaves its files."""
@@ -141,6 +144,11 @@ def _proved(order: Order, directory: Path, rows: int) -> str:
     raise OSError(f"its offline run has {there} of {rows} epochs")
 
 
+def _is_short_of_room(place: Path) -> bool:
+    there = os.statvfs(place)
+    return there.f_bavail * there.f_frsize < ROOM
+
+
 def _listen(words: list[str], over: threading.Event) -> None:
     """Wait for the word, or for the end of whoever would say it."""
     parent = os.getppid()
@@ -206,7 +214,12 @@ def _tell(order: Order, what: str, seconds: float, out: Any) -> None:
                 order.failed().keep()  # told, it goes
                 tell_whole(order, say)
     except Exception as error:
-        say(broken=one_line(f"{type(error).__name__}: {error}", 300))
+        why = f"{type(error).__name__}: {error}"
+        if _is_short_of_room(order.directory):
+            why = f"{full_place(order.directory)} ({error})"
+            with contextlib.suppress(OSError, StoreError):
+                order.keep()  # with room again it is not the same try
+        say(broken=one_line(why, 300))
     finally:
         done.set()
 
