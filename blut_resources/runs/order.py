@@ -6,6 +6,7 @@ nobody has locked was broken off: it is told again from the run's own stream of 
 
 import contextlib
 import json
+import time
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ class Order:
         home: the instance directory.
         mode: what ``WANDB_MODE`` said when the asset was made.
         tries: how often it failed when it was told again.
+        begun: when, in nanoseconds; an attempt may begin while the one before is still being told.
     """
 
     home: str
@@ -36,6 +38,7 @@ class Order:
     project: str = "blut"
     mode: str = "offline"
     tries: int = 0
+    begun: int = field(default_factory=time.time_ns)
 
     @property
     def slug(self) -> str:
@@ -50,7 +53,7 @@ class Order:
     @property
     def path(self) -> Path:
         """Returns its file."""
-        return Path(self.home) / UNTOLD / f"{self.run_id}.{self.slug}.json"
+        return Path(self.home) / UNTOLD / f"{self.run_id}.{self.slug}.{self.begun}.json"
 
     @property
     def log(self) -> Path:

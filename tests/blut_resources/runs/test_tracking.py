@@ -252,3 +252,14 @@ def test_what_is_told_elsewhere_or_never_can_be_is_not_told_again(home: Path) ->
     os.close(claimed)
     order.replace(held, tries=order.TRIES).keep()
     assert tracking.tell_again(home, 5.0) == []
+
+
+def test_an_attempt_is_told_of_while_the_one_before_still_is(home: Path) -> None:
+    first, second = (order.Order(str(home), "0123", ASSET, "mine") for _ in range(2))
+    held = []
+    for one in (first, second):
+        one.keep()
+        held.append(order.claim(one))
+    assert None not in held and order.kept(home, "0123") == [first, second]
+    for one in held:
+        os.close(one)
