@@ -31,6 +31,7 @@ from blut_resources.containment.asked import CONTAINED, contained
 from blut_resources.containment.backends.base import LOG
 from blut_resources.files.durable import StoreError, explanation
 from blut_resources.files.full import CAUSE, blamed, is_full, says_full
+from blut_resources.files.here import here
 from blut_resources.leases.capacity import capacity
 from blut_resources.leases.lease import Lease, LeaseError, Needs, NeverFits
 from blut_resources.leases.queue import total
@@ -231,7 +232,7 @@ class ContainedPipesClient(dg.PipesSubprocessClient):
                     **self._environment(env, asked, lease),
                     **session.get_bootstrap_env_vars(),
                 },
-                cwd=Path(cwd or self.cwd or Path.cwd()),
+                cwd=Path(cwd or self.cwd or here()),
                 limits=limits,
                 place=place,
                 name=name,
