@@ -18,6 +18,7 @@ from blut_resources.instance.home import store_root
 from blut_resources.instance.instance import home_of
 from blut_resources.leases.capacity import capacity
 from blut_resources.leases.lease import Needs, NeverFits
+from blut_resources.leases.place import named_place
 from blut_resources.leases.queue import refuse_impossible
 from blut_resources.machine.amounts import parse_size
 from blut_resources.machine.gpus import gpus
@@ -45,6 +46,7 @@ def refuse_unable(
 
 def _refuse_full(home: Path) -> None:
     places = {"$DAGSTER_HOME": home, "$BLUT_STORE": store_root(home), "$TMPDIR": Path(tempfile.gettempdir())}
+    places["$BLUT_LEASES"] = named_place()
     full = [place for place in one_each(places.values()) if is_nearly_full(place)]
     if full:
         failed("\n".join(f"{place}: {full_place(place)}; {remedy(place, places)}" for place in full))
