@@ -13,7 +13,19 @@ from bench.table import Row, render, write_json
 
 NAMES = (
     *("startup", "noop", "chain", "launch", "planning"),
-    *("hashing", "lml", "duplicates", "step", "together", "events", "codec", "containment", "flood", "night"),
+    *(
+        "hashing",
+        "lml",
+        "duplicates",
+        "step",
+        "ranks",
+        "together",
+        "events",
+        "codec",
+        "containment",
+        "flood",
+        "night",
+    ),
 )
 
 

@@ -15,6 +15,7 @@ import dagster as dg
 from blut_assets.stages import reuse
 from blut_assets.stages.forgotten import forgotten
 from blut_assets.stages.limits import Footprint
+from blut_assets.stages.ranks import RankedConfig
 from blut_assets.stages.spec import StageConfig
 from blut_resources.machine.gpus import gpus as gpus_here
 
@@ -182,6 +183,8 @@ def _differing(kind: Kind, took: Took) -> str:
 
 def expected_gpus(footprint: Footprint, config: StageConfig) -> int | None:
     """Returns how many GPUs a payload will get where its stage does not say; None if that cannot be known."""
+    if isinstance(config, RankedConfig) and config.leased is not None:
+        return config.leased
     if getattr(config, "device", None) == "cpu":
         return 0
     if footprint.gpus != "any":

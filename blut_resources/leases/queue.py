@@ -59,8 +59,8 @@ def refuse_impossible(needs: Needs, capacity: Capacity, there: Gpus) -> None:
         has = ", ".join(f"GPU {gpu.index} {gpu.name} with {size_text(gpu.total)}" for gpu in there.found)
         reason = f" ({there.reason})" if there.reason else ""
         raise NeverFits(
-            f"needs {_gpus_text(needs)}; this process sees {has or 'no GPU'}{reason}: declare less, or run it"
-            " on a machine that has them"
+            f"needs {_gpus_text(needs)}; this process sees {has or 'no GPU'}{reason}: ask for fewer, or"
+            " run it on a machine that has them; a training may take `ranks`, processes on the CPU, instead"
         )
 
 

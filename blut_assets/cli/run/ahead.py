@@ -11,6 +11,7 @@ import dagster as dg
 
 from blut_assets.definitions import discovered
 from blut_assets.history.planning import Planned, plan
+from blut_assets.stages.ranks import RankedConfig
 from blut_assets.stages.spec import StageConfig, StageSpec, specs_of
 from blut_assets.terminal.output import failed
 from blut_resources.files.full import full_place, is_nearly_full, one_each, remedy
@@ -71,9 +72,11 @@ def _never_fits(
 
 def _needs(spec: StageSpec, config: StageConfig) -> Needs:
     """Returns what it is known to need before it starts; a step may come to more, and says so then."""
-    footprint = spec.footprint
+    ranked = isinstance(config, RankedConfig)
+    footprint = spec.footprint.times(config.together if ranked else 1)
     limit = config.limits.resolve(footprint.limits).memory_max
     declared = parse_size(footprint.memory, "footprint.memory") if footprint.memory else 0
-    wanted = 0 if footprint.gpus == "any" else footprint.gpus
+    declared_gpus = 0 if footprint.gpus == "any" else footprint.gpus
+    wanted = declared_gpus if not ranked or config.leased is None else config.leased
     vram = parse_size(footprint.vram, "footprint.vram") if footprint.vram and wanted else 0
     return Needs(memory=limit or declared, gpus=wanted, vram=vram)

@@ -3,6 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
+from blut_assets.stages import Footprint
+from blut_assets.stages.footprints import expected_gpus
 from cookbooks.lamquant.configs.training import JointCheckpointConfig
 from tests.ranked import SumConfig, make, why
 
@@ -15,6 +17,7 @@ def test_one_process_has_the_fingerprint_and_the_cost_that_it_had_before_there_w
     assert two.fingerprinted() == {**alone.fingerprinted(), "ranks": 2} == SumConfig(gpus=2).fingerprinted()
     assert two.for_payload()["device"] == "cpu" and SumConfig(gpus=2).for_payload()["device"] == "cuda"
     assert (alone.leased, two.leased, SumConfig(gpus=2).leased) == (None, 0, 2)
+    assert expected_gpus(Footprint(gpus="any"), SumConfig(gpus=2)) == 2, "a plan says whether it can ever fit"
 
 
 @pytest.mark.parametrize(
