@@ -158,6 +158,7 @@ def test_what_is_measured_before_the_first_epoch_ends_no_curve(run: Train, home:
     assert tabled(home, second.run_id)[0] == (0, 3.9, None, None)
 
 
+@pytest.mark.heavy
 def test_a_training_that_ended_before_it_said_so_has_its_curve(run: Train, home: Path) -> None:
     first = run(2.0, 1.0, ends_after=2)
     second = run(2.0, 1.0)
@@ -203,6 +204,28 @@ def test_attempts_of_one_run_are_one_curve_also_without_their_trail(home: Path, 
             record.take({"event": "epoch", "epoch": epoch, "metrics": {"loss": attempt}})
         record.close()
     assert tabled(home, "0123") == [(1, 0, None, None), (2, 1, None, 1), (3, 1, None, 1)]
+
+
+def test_what_was_never_interrupted_has_no_seam(home: Path, tmp_path: Path) -> None:
+    for run_id, numbers in (("0123", (1, 2)), ("4567", (3, 4))):
+        record = RunRecord(home, run_id, ASSET, print)
+        record.status.write("asset_started", ASSET)
+        record.begin(tmp_path, taken_over=run_id == "4567")
+        for epoch in numbers:
+            record.take({"event": "epoch", "epoch": epoch, "metrics": {"loss": 1.0 / epoch}})
+        record.close()
+    seen = [(1, 1.0, "0123", None), (2, 0.5, "0123", None), (3, 1 / 3, None, None), (4, 0.25, None, None)]
+    assert tabled(home, "4567") == told(home, "4567") == seen
+
+
+def test_what_an_older_version_kept_of_earlier_epochs_counts(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "epochs.jsonl").write_text('{"epoch": 1, "loss": 3.0}\n{"epoch": 2, "loss": 2.0}\n{"epo')
+    record = RunRecord(home, "0123", ASSET, print)
+    record.status.write("asset_started", ASSET)
+    record.begin(tmp_path)
+    record.take({"event": "epoch", "epoch": 3, "metrics": {"loss": 1.0}})
+    record.close()
+    assert tabled(home, "0123") == [(1, 3.0, None, None), (2, 2.0, None, None), (3, 1.0, None, 2)]
 
 
 @pytest.mark.heavy
