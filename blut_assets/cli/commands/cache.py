@@ -220,6 +220,7 @@ def prune(
     Every registered version keeps what it was made of, its merged model in float32 included: `blut
     model retire NAME@VERSION` lets go of one.
     """
+    from blut_assets.cli.run.alerting import reap_and_tell
     from blut_assets.history.retention import collect_garbage
     from blut_resources.instance.instance import open_instance, store_of
     from blut_resources.leases.permits import disk_permit
@@ -228,6 +229,8 @@ def prune(
         prune_cache(samples=samples, everything=cache, dry_run=dry_run, as_json=as_json)
         return
     with open_instance(write=not dry_run) as instance:
+        if even_recent:  # a run whose process is gone holds nothing any more
+            reap_and_tell(instance)
         try:
             if max_gb is not None and not math.isfinite(max_gb):
                 wrong(f"--max-gb {max_gb}: give a number of GB, such as 50")
