@@ -129,7 +129,7 @@ class Retries:
             self._wait_for_room(time.monotonic() + longest, error)
         self._tell(f"no more, after {time.monotonic() - begun:.0f} s")
 
-    def _sleep(self, ends: float, error: Exception, full: Callable[[], object] = bool) -> None:
+    def _sleep(self, ends: float, error: Exception, full: Callable[[], object] | None = None) -> None:
         """Wait until then, or until what was full is not.
 
         Raises:
@@ -143,7 +143,7 @@ class Retries:
                 look_at = now + WATCH_S
                 if over():
                     raise error
-                if full is not bool and not full():
+                if full and not full():
                     return
             time.sleep(min(POLL_S, max(0.0, ends - now)))
 

@@ -49,6 +49,7 @@ def test_a_run_ends_at_its_deadline_with_a_checkpoint_and_the_same_command_goes_
     assert newest(scene)["state"] == "success"
 
 
+@pytest.mark.heavy
 def test_who_waits_for_a_lease_or_for_another_run_waits_until_the_deadline(scene: Scene) -> None:
     scene.env["BLUT_MEMORY_RESERVE"] = str(memory().total - (1 << 30))
     scene.env["TRAINS_FOOTPRINT"] = "614M"

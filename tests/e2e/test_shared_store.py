@@ -73,6 +73,7 @@ def test_a_hit_says_whose_it_is_and_brings_its_metrics(scene: Scene) -> None:
     assert str(first) in blut(scene, "lineage", digests[0]["contained/trained"])
 
 
+@pytest.mark.heavy
 def test_two_homes_at_once_train_once_and_the_second_says_for_whom_it_waits(scene: Scene) -> None:
     gate = scene.root / "gate"
     scene.behave(gate=str(gate))
@@ -87,6 +88,7 @@ def test_two_homes_at_once_train_once_and_the_second_says_for_whom_it_waits(scen
     assert "0 computed, 2 reused" in scene.said()
 
 
+@pytest.mark.heavy
 def test_a_home_that_died_in_the_middle_leaves_its_checkpoint_to_the_other(scene: Scene) -> None:
     scene.behave(hang=True)
     first = scene.start(scene.recipe(epochs=3))
