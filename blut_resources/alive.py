@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -18,6 +18,7 @@ import dagster as dg
 from blut_resources import holding
 from blut_resources.dagster_private.events import free_slots, note_end
 from blut_resources.dagster_private.steps import runs_for_another, worker
+from blut_resources.files import reserve
 from blut_resources.files.durable import StoreError, file_lock
 from blut_resources.files.full import is_full, is_nearly_full
 from blut_resources.files.modes import may_change
@@ -29,6 +30,7 @@ from blut_resources.machine import liveness
 from blut_resources.payloads import orphans
 from blut_resources.runs import tracking
 from blut_resources.runs.cancelling import give_time
+from blut_resources.runs.files import run_dir
 from blut_resources.runs.job_tags import with_job_tags
 from blut_resources.runs.removal import remove_files
 
@@ -200,19 +202,44 @@ def cancel_run(
             f" here: type `blut cancel {run.run_id[:8]}` there, or here with --gone if that machine or"
             " container is no more"
         )
+    home, full = home_of(instance), list[str]()
     if grace_s is not None:
-        give_time(home_of(instance), run.run_id, grace_s)
+        give_time(home, run.run_id, grace_s)
     if run.status is not dg.DagsterRunStatus.CANCELING:
-        instance.report_run_canceling(run)
+        full += _written_if_there_is_room(home, run, lambda: instance.report_run_canceling(run))
     how = _end(instance, run.run_id, CANCEL_S if grace_s is None else grace_s + OWN_S)
     if hidden:
         how = f"{how}; {', '.join(map(str, hidden))} is taken for gone"
         (_alive(instance) / run.run_id).unlink(missing_ok=True)
     again = instance.get_run_by_id(run.run_id)
     if again is not None and not again.is_finished:
-        instance.report_run_canceled(again)
-        free_slots(instance, run.run_id)
-    return f"run {run.run_id[:8]} is cancelled; {how}"
+        full += _written_if_there_is_room(home, run, lambda: _report_canceled(instance, again))
+    return "; ".join([f"run {run.run_id[:8]} is cancelled", how, *full[-1:]])
+
+
+def _report_canceled(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    instance.report_run_canceled(run)
+    free_slots(instance, run.run_id)
+
+
+def _written_if_there_is_room(home: Path, run: dg.DagsterRun, write: Callable[[], object]) -> list[str]:
+    """Write a state, on a full disk with the room that the run has kept back; returns why it could not be.
+
+    A run is ended all the same: that its process is gone is found out later.
+    """
+    try:
+        try:
+            write()
+        except Exception as error:
+            if not is_full(error):
+                raise
+            reserve.drop(run_dir(home, run.run_id))
+            write()
+    except Exception as error:
+        if not is_full(error):
+            raise
+        return [str(explained(home, error))]
+    return []
 
 
 def _cancel_by_dagster(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:

@@ -197,3 +197,23 @@ def test_pruning_works_on_a_full_disk(bed: Bed, by: str) -> None:
         assert status == 0 and "removed 1 artifacts, 2.0 MB" in said, said
         free(place)
         bed.assert_sound()
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("size", ["8M", "3M"])
+def test_a_cancel_ends_a_run_whose_home_is_full(bed: Bed, size: str) -> None:
+    """Also where nothing could be kept back to write that down."""
+    with small(bed.root / "home", size) as place:
+        bed.behave("trained")
+        process = bed.start([*BLUT, "recipe", "run", "filling"])
+        until(bed.reached.exists, process=process)
+        (run,) = json.loads(bed.blut("jobs", "--json")[1])
+        fill(place)
+        status, said = bed.blut("cancel", run["id"])
+        assert status == 0 and "is cancelled" in said, said
+        assert process.wait(120) != 0
+        free(place)
+        bed.assert_sound()
+        (run,) = json.loads(bed.blut("jobs", "--json")[1])
+        assert run["state"] in ("canceled", "failure")
+        assert bed.reported() == {1, 2} == bed.tabled()
