@@ -69,7 +69,7 @@ def stage_asset(
         side_effect: acts on the outside world, so it is never reused.
         headline: the facts that a one-line summary shows.
         owners: ``team:<cookbook>`` if not given.
-        footprint: memory and GPUs that its payload is expected to need, and default limits.
+        footprint: what its payload is expected to need of the machine, and default limits.
         show: what the UI is to show of the bytes, as metadata; it is not a part of the code version.
         on_result: what is to be done with every result, computed or reused, before checks look at it, such as
             registering it; doing it twice must do no harm. It is not a part of the code version.

@@ -7,6 +7,7 @@ import dagster as dg
 from blut_assets.history.partitions import partition_of_run
 from blut_resources.instance.instance import home_of
 from blut_resources.leases.lease import Claim, holders, waiters
+from blut_resources.leases.queue import needs_text
 from blut_resources.machine.gpus import gpus
 from blut_resources.machine.memory import available, memory
 from sensors.policy.decide import Machine
@@ -55,7 +56,12 @@ def _busy(instance: dg.DagsterInstance, name: str, partition: str | None, claims
             return f"{first}: run {run.run_id[:8]} of {run.job_name} is {state}"
     own = {run.run_id for run in runs}
     for claim in claims:
-        if claim.holder.get("run") not in own:
+        needs = claim.needs
+        # a permit alone, as for a removal, computes nothing
+        computes = needs.cpus or needs.memory or needs.gpus or claim.problem
+        if claim.holder.get("run") not in own and computes:
             asset = claim.holder.get("asset", "a program")
-            return f"{PERSON}: {asset} (pid {claim.holder.get('pid', '?')}) holds or waits for memory or GPUs"
+            who = f"{asset} (pid {claim.holder.get('pid', '?')})"
+            what = needs_text(needs) or "what cannot be read"
+            return f"{PERSON}: {who} holds or waits for {what}"
     return ""
