@@ -68,7 +68,9 @@ def _scripts_of_tests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _quiet_pools(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Tests share the machine with each other: one thread per numeric library."""
+    """Tests share the machine with each other: one thread per numeric library, and no wait for a CPU."""
+    if "BLUT_LEASE_CPUS" not in os.environ:
+        monkeypatch.setenv("BLUT_LEASE_CPUS", "64")
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         if name not in os.environ:
             monkeypatch.setenv(name, "1")

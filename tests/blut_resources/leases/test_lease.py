@@ -131,7 +131,7 @@ def until(true: Callable[[], bool], within: float = 60, what: str = "") -> None:
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory of leases of its own, and a budget of 100 MiB."""
-    for name in ("BLUT_MEMORY_WAIT", "BLUT_GPUS", "CUDA_VISIBLE_DEVICES"):
+    for name in ("BLUT_MEMORY_WAIT", "BLUT_GPUS", "CUDA_VISIBLE_DEVICES", "BLUT_LEASE_CPUS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv("BLUT_MEMORY_RESERVE", raising=False)
     monkeypatch.setenv("BLUT_MEMORY_RESERVE", str(machine.memory().total - BUDGET))
