@@ -1,7 +1,10 @@
 """Ranks of one payload: together they are one process to everybody else."""
 
 import os
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ import pytest
 from blut_assets.stages import reuse
 from blut_resources.instance.instance import open_instance, store_of
 from blut_resources.payload_kit.ranks import Ranks, Unshared, is_of_another, share_of
+from tests.conftest import REPOSITORY
 from tests.ranked import Sum, make, why
 
 
@@ -77,6 +81,24 @@ def test_one_that_takes_too_much_memory_ends_all_and_it_is_called_that() -> None
     if "containment" in why(result).lower() and "required" in why(result).lower():
         pytest.skip("nothing holds a memory limit here")
     assert "memory" in why(result) and not result.success
+
+
+@pytest.mark.heavy
+def test_nothing_is_left_when_the_run_that_started_them_is_killed(home: Path) -> None:
+    code = "from tests.ranked import make; make(ranks=2, how='sleeps', rank=1, epochs=1000)"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY, stderr=subprocess.DEVNULL) as run:
+        assert until(lambda: len([*home.rglob("pid-*")]) == 2)
+        ranks = [int(path.read_text()) for path in home.rglob("pid-*")]
+        agent = int(Path(f"/proc/{ranks[0]}/stat").read_text().rpartition(")")[2].split()[1])
+        run.kill()
+    assert until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in (*ranks, agent)))
+
+
+def until(true: Callable[[], bool], seconds: float = 120) -> bool:
+    ends = time.monotonic() + seconds
+    while not true() and time.monotonic() < ends:
+        time.sleep(0.1)
+    return true()
 
 
 def test_nothing_of_a_rank_is_known_outside(monkeypatch: pytest.MonkeyPatch) -> None:
