@@ -36,6 +36,8 @@ from blut_resources.payloads.payload import PayloadFailed
 from blut_resources.registry.models import RegistryError
 from blut_resources.registry.verdicts import PromotionRefused
 from blut_resources.runs.deadline import DeadlinePassed
+from blut_resources.runs.files import status_path
+from blut_resources.runs.status import Status
 from blut_resources.runs.tracking import TrackerUnavailable
 from blut_resources.settings import settings
 from blut_resources.store.artifacts import StoreError
@@ -132,12 +134,22 @@ def _explain(
         raise dg.Failure(lines(error), {"outcome": error.cause}, allow_retries=False) from error
     except EXPLAINED as error:
         about = {"outcome": CAUSE} if is_full(error) else {}
+        if about:
+            _note_full(spec, context, error)
         raise dg.Failure(_said(error), about, allow_retries=not isinstance(error, HOPELESS)) from error
     except OSError as error:
         if error.errno not in FULL:
             raise
         words = explanation(error, store_of(context.instance).root)
         raise dg.Failure(words, {"outcome": CAUSE}) from error
+
+
+def _note_full(spec: StageSpec, context: dg.AssetExecutionContext, error: Exception) -> None:
+    """Tell the run what has ended it, also where that was before its asset began to be recorded."""
+    stream = status_path(home_of(context.instance), context.run.run_id)
+    with contextlib.closing(Status(stream)) as events:
+        facts = {"cause": CAUSE, "error": str(error)[:4000]}
+        events.write("asset_failed", spec.key.to_user_string(), durable=True, **facts)
 
 
 def _said(error: Exception) -> str:
