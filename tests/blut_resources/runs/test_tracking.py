@@ -14,7 +14,7 @@ import pytest
 
 from blut_resources.alive import reap_dead_runs
 from blut_resources.instance.instance import open_instance
-from blut_resources.runs import order, tracking, wandb_run
+from blut_resources.runs import order, sink, tracking, wandb_run
 from blut_resources.runs.status import Status
 from tests.lacking import lacking
 from tests.recorded import ASSET, Left, train
@@ -263,3 +263,17 @@ def test_an_attempt_is_told_of_while_the_one_before_still_is(home: Path) -> None
     assert None not in held and order.kept(home, "0123") == [first, second]
     for one in held:
         os.close(one)
+
+
+@pytest.mark.parametrize("there", [0, 2])
+def test_an_offline_run_with_less_than_was_told_is_not_believed(
+    there: int, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sink, "FLUSH_S", 0.1)
+    monkeypatch.setattr(sink, "epochs_in", lambda path: there)
+    one = order.Order(str(home), "0123", ASSET, "mine")
+    place = home / "wandb" / f"offline-run-20260101_000000-0123-{one.slug}"
+    place.mkdir(parents=True)
+    assert sink._proved(one, home, 2 if there else 0) == (str(place) if there else "")
+    with pytest.raises(OSError, match=f"its offline run has {there} of 3 epochs"):
+        sink._proved(one, home, 3)
