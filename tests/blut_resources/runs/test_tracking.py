@@ -201,7 +201,9 @@ def test_a_training_ends_as_if_it_had_no_tracker_and_that_is_told_later(
         result = train(logger="wandb", losses=[1, 0.5, 0.25])
         took = time.monotonic() - began
     assert result.success and [row["loss"] for row in Left(result.run_id).rows()] == [1.0, 0.5, 0.25]
-    assert "wandb was not told all of it" in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert "wandb was not told all of it" in said
+    assert not how.startswith("at ") or "it has not answered yet" in said  # nobody has waited for that
     (sink,) = tracking._started[-1:]
     if how == "no more":
         sink.kill()
