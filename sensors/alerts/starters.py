@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from blut_resources.dagster_private.names import RETRY_NUMBER_TAG
 from blut_resources.instance.damage import is_of_database
 from blut_resources.instance.instance import home_of
 from blut_resources.runs import manifest
@@ -15,7 +16,7 @@ from sensors.policy.history import POLICY_TAG
 
 SCHEDULE, SENSOR, BACKFILL = "dagster/schedule_name", "dagster/sensor_name", "dagster/backfill"
 CONDITION = "dagster/from_automation_condition"
-RETRY_NUMBER, WILL_RETRY = "dagster/retry_number", "dagster/will_retry"
+WILL_RETRY = "dagster/will_retry"
 RETRIED_AS = "dagster/auto_retry_run_id"
 PROGRAMS = ("blut", "dagster", "dg")
 WORDS = 4
@@ -38,7 +39,7 @@ def started_by(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
 def again(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
     """Returns what is to be said of attempts before and after this one; empty if it was the only one."""
     steps = _manifest(instance, run).get("assets", {}).values()
-    times = sum(len(asset.get("retried", ())) for asset in steps) + int(run.tags.get(RETRY_NUMBER) or 0)
+    times = sum(len(asset.get("retried", ())) for asset in steps) + int(run.tags.get(RETRY_NUMBER_TAG) or 0)
     tried = [f"after {times} {'retry' if times == 1 else 'retries'}"] if times else []
     return "; ".join(
         [*tried, *(["Dagster is to run it again"] if run.tags.get(WILL_RETRY) == "true" else [])]
