@@ -44,6 +44,8 @@ def listed(world: World, home: str, **more: str) -> list[dict[str, Any]]:
 def cells(training: Training, row: dict[str, Any], run: str) -> Iterator[Cell]:
     """What is said of the night's run of a training."""
     case = training.case
+    if case.or_fails and row["state"] == "failure":
+        case = replace(case, state="failure", why=case.or_fails, status=1)
     yield _equal("state", row["state"], case.state)
     said = row["progress"]
     yield Cell("why", said[:60], "" if re.search(case.why, said, re.IGNORECASE) else f"not /{case.why}/")
@@ -135,7 +137,7 @@ def again(training: Training, **more: str) -> Iterator[Cell]:
         yield Cell(
             "torn", "named" if said else "-", "" if said else "no word of the state that is cut in half"
         )
-    if training.case.state == "success":
+    if len(kept) == training.epochs:
         return
     if training.case.kind == CODEC:
         yield _codec_went_on(training, kept, before)

@@ -27,6 +27,7 @@ class Case:
         state: of the run, as `blut jobs` says it.
         why: a pattern of what it says beside, any case.
         status: of the command.
+        or_fails: a pattern of why it may also fail: it depends on what just does not fit any more.
         starts: of its payload, one more with each retry.
         detached: from the terminal; somebody follows it, and once more when that terminal is closed.
         torn: its newest state is cut in half before it goes on.
@@ -42,6 +43,7 @@ class Case:
     why: str
     hurt: "Callable[[Training], None] | None" = None
     status: int = 0
+    or_fails: str = ""
     starts: int = 1
     detached: bool = False
     torn: bool = False
