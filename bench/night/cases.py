@@ -40,6 +40,7 @@ def terminate(training: Training) -> None:
 def stop(training: Training) -> None:
     """As Ctrl-Z does it, and ``fg`` later; the training itself works on."""
     training.process.send_signal(signal.SIGSTOP)
+    training.go()
     time.sleep(STOPPED_S)
     training.process.send_signal(signal.SIGCONT)
 
@@ -52,6 +53,7 @@ def full(training: Training) -> None:
 def full_a_while(training: Training) -> None:
     """The same, and somebody cleans up."""
     full(training)
+    training.go()
     time.sleep(FULL_S)
     training.world.give_room(training.world.full[training.case.name])
 
@@ -63,6 +65,7 @@ def cancel(training: Training) -> None:
 
 def serve(training: Training) -> None:
     """A server comes back that was away."""
+    training.go()
     time.sleep(FULL_S)
     training.world.server.listen()
 
@@ -126,7 +129,7 @@ CASES: Sequence[Case] = (
     Case("run-killed", CODEC, "desk", "failure", DIED, kill_run, -9, how=TRACKED),
     Case("hang-up", TOY, "attic", "failure", INTERRUPTED, hang_up, 130),
     Case("terminated", CODEC, "desk", "failure", INTERRUPTED, terminate, 130, torn=True),
-    Case("cancelled", TOY, "attic", "canceled", "", cancel, 130, how={"epoch_s": 6.0}),
+    Case("cancelled", TOY, "attic", "canceled", "", cancel, 130),
     Case("stopped", TOY, "desk", "success", "", stop),
     Case("home-full", TOY, "cabin", "success", "", full, or_fails=FULL, more=full_home),
     Case("temp-full", TOY, "attic", "success", "", full, more=full_temp),

@@ -36,9 +36,16 @@ def main() -> None:
             keep(state, {"epoch": epoch, "ballast": BALLAST})
             session.checkpoint(epoch, state)
             note(account, "kept", epoch)
+            hold(account, epoch)
         (session.out / "model.txt").write_text(f"{config['name']} {epoch}\n")
         note(account, "end", epoch)
         session.done(epochs=epoch)
+
+
+def hold(account: Path, epoch: int) -> None:
+    """Wait at the epoch that the night has named until it has done its deed, however busy the machine is."""
+    while os.environ.get("NIGHT_HOLD") == str(epoch) and not account.with_suffix(".go").exists():
+        time.sleep(0.02)
 
 
 def ask_server(epoch: int) -> None:

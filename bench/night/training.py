@@ -80,12 +80,15 @@ class Training:
     def run(self) -> None:
         """Start it, hurt it, wait for its end."""
         self.shell, begun = self.case.more(self.world), time.monotonic()
+        if self.case.hurt:
+            self.shell["NIGHT_HOLD"] = str(self.at)
         self.process = self._detached() if self.case.detached else self._start(self.command())
         watch = threading.Thread(target=self._watch, daemon=True)
         watch.start()
         if self.case.hurt and until(lambda: self.reached(self.at) or self.process.poll() is not None):
             time.sleep(self.delay_s)
             self.case.hurt(self)
+            self.go()
         if self.case.detached:
             self.process.wait()
             self._follow()
@@ -94,6 +97,10 @@ class Training:
         self.wall_s = time.monotonic() - begun
         self.over.set()
         watch.join()
+
+    def go(self) -> None:
+        """Let the training go on that waits at its epoch."""
+        (self.world.accounts / f"{self.case.name}.go").touch()
 
     def run_id(self) -> str:
         """The newest run of the training, by what was asked for."""
