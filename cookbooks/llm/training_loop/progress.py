@@ -121,8 +121,10 @@ class TrainingProgress(TrainerCallback):
 
     def _asked(self) -> bool:
         """Says whether any rank was asked to end, so that all do after the same step."""
-        self._ending.asked = self._ranks.any(self._ending.asked)
-        return self._ending.asked
+        if not self._ranks.any(self._ending.asked):
+            return False  # it may be asked just now: the next step will see that
+        self._ending.asked = True
+        return True
 
     def _point(self, state: TrainerState) -> None:
         """Report a point of the curves inside an epoch."""
