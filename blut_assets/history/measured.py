@@ -17,7 +17,7 @@ SHORT = 8
 
 
 @dataclass(frozen=True)
-class Measured:
+class Computed:
     """Describes one computation.
 
     Attributes:
@@ -46,7 +46,7 @@ class Measured:
 
 def measured(
     instance: dg.DagsterInstance, specs: Mapping[dg.AssetKey, StageSpec], asset: dg.AssetKey | None = None
-) -> Iterator[Measured]:
+) -> Iterator[Computed]:
     """Yields the computations of one asset, or of all, the newest first."""
     keys = [asset] if asset else sorted(instance.all_asset_keys(), key=str)
     not_counted = forgotten(instance)
@@ -61,7 +61,7 @@ def measured(
             if spec and kind not in leases:
                 leases[kind] = _leased(instance, spec, took, args)
             counts = took.run_id not in not_counted.get(name, ())
-            yield Measured(
+            yield Computed(
                 *(name, kind, args, gpus, took.run_id, took.at, took.seconds, took.peak, counts),
                 leases=leases.get(kind, ""),
             )

@@ -149,7 +149,7 @@ def ago(then: float | None) -> str:
     return f"{seconds:.0f} s ago"
 
 
-class Clock:
+class LineTimes:
     """Writes the time of day before each line, and the date before the first line of another day."""
 
     def __init__(self, today: float | None = None) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from blut_resources.dagster_private.pool import ReadConnection
 from blut_resources.files.durable import StoreError
 from blut_resources.files.full import full_place, is_nearly_full, remedy
 
@@ -95,8 +96,7 @@ def damage(path: Path) -> str:
     if not path.stat().st_size:
         return "is empty"
     try:
-        address = f"{path.absolute().as_uri()}?mode=ro"
-        with contextlib.closing(sqlite3.connect(address, uri=True)) as connection:
+        with contextlib.closing(sqlite3.connect(path, factory=ReadConnection)) as connection:
             found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if found == "ok" and path.parent.name == "runs":
                 found = "ok" if connection.execute(EVENTS).fetchone() else "it has no table of events"

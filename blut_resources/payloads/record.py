@@ -16,10 +16,10 @@ from blut_resources.files.durable import StoreError
 from blut_resources.payloads.events import MessageError
 from blut_resources.payloads.messages import MESSAGES, MessageTail, consumed
 from blut_resources.runs import manifest, metrics, status
-from blut_resources.runs.curve import CARRIED, CARRYING, RESUMED, Curve, Row, curve_of
+from blut_resources.runs.curve import CARRIED, CARRYING, RESUMED, EpochCurve, Row, curve_of
 from blut_resources.runs.files import metrics_path, run_dir, status_path
 from blut_resources.runs.metrics import RESUMED_FROM
-from blut_resources.runs.trail import OVER, TRAIL, State, Trail
+from blut_resources.runs.trail import OVER, TRAIL, SavedState, Trail
 
 RUN = "run.json"
 PASSED_ON = ("checkpoint", "diverged", "gpu_starved", "uncounted")
@@ -39,7 +39,7 @@ class Left:
     run: str
     epochs: int
     last: float
-    state: State | None
+    state: SavedState | None
 
 
 class RunRecord:
@@ -54,11 +54,11 @@ class RunRecord:
         self._table: metrics.MetricLog | None = None
         self._step: int | None = None
         self._trail: Trail | None = None
-        self._known: Curve | None = None
+        self._known: EpochCurve | None = None
         self._kept = False
 
     @property
-    def curve(self) -> Curve:
+    def curve(self) -> EpochCurve:
         """Returns all epochs of the asset that count, also those of earlier runs."""
         if self._known is None:
             self._known = curve_of(status.read(status_path(self.home, self.run_id)), self.asset)

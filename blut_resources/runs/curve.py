@@ -19,7 +19,7 @@ CARRYING, CARRIED, RESUMED = "carrying", "carried", "resumed"
 SPELLED = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
-class Curve:
+class EpochCurve:
     """Takes the events of one asset, of one run after the other, in their order.
 
     Attributes:
@@ -78,9 +78,9 @@ class Curve:
         return next(same, None)
 
 
-def curve_of(events: Iterable[Event], asset: str) -> Curve:
+def curve_of(events: Iterable[Event], asset: str) -> EpochCurve:
     """Returns the curve of an asset out of the stream of a run."""
-    curve = Curve()
+    curve = EpochCurve()
     for event in events:
         if event.get("asset") == asset:
             curve.take(event)

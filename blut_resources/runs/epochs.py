@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from blut_resources.runs import status
-from blut_resources.runs.curve import CARRIED, Curve, merged
+from blut_resources.runs.curve import CARRIED, EpochCurve, merged
 
 Row = dict[str, Any]
 NEWEST_BYTES = 1 << 18
@@ -22,10 +22,10 @@ def epochs(stream: Path) -> dict[str, list[Row]]:
     Those from before a resume are among them, also where another run computed them, which ``run_id`` names
     then. An epoch that was trained again after a kill takes the place of what was there.
     """
-    curves: dict[str, Curve] = {}
+    curves: dict[str, EpochCurve] = {}
     for event in status.read(stream):
         if "asset" in event and _is_whole(event):
-            curves.setdefault(event["asset"], Curve()).take(event)
+            curves.setdefault(event["asset"], EpochCurve()).take(event)
     return {asset: merged(curve.rows) for asset, curve in curves.items() if curve.rows}
 
 

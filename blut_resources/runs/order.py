@@ -20,7 +20,7 @@ TRIES = 3
 
 
 @dataclass(frozen=True)
-class Order:
+class TrackedRun:
     """Describes one run of a tracker.
 
     Attributes:
@@ -69,25 +69,25 @@ class Order:
         self.path.parent.mkdir(exist_ok=True)
         write_atomic(self.path, json.dumps(asdict(self), default=str).encode())
 
-    def failed(self) -> "Order":
+    def failed(self) -> "TrackedRun":
         """Returns it with one more try."""
         return replace(self, tries=self.tries + 1)
 
 
-def read(path: Path) -> Order | None:
+def read(path: Path) -> TrackedRun | None:
     """Returns the order in a file; None where it is gone or none."""
     with contextlib.suppress(OSError, ValueError, TypeError):
-        return Order(**json.loads(path.read_bytes()))
+        return TrackedRun(**json.loads(path.read_bytes()))
     return None
 
 
-def kept(home: Path, run_id: str = "") -> list[Order]:
+def kept(home: Path, run_id: str = "") -> list[TrackedRun]:
     """Returns the orders that were not told to their end, of a run or of all."""
     found = (read(path) for path in sorted((home / UNTOLD).glob(f"{run_id or '*'}.*.json")))
     return [order for order in found if order]
 
 
-def claim(order: Order) -> int | None:
+def claim(order: TrackedRun) -> int | None:
     """Returns a descriptor that holds an order, to be given to the process that tells it; None if it is held.
 
     Raises:
@@ -96,11 +96,11 @@ def claim(order: Order) -> int | None:
     return acquire(_lock(order), wait=False)
 
 
-def drop(order: Order) -> None:
+def drop(order: TrackedRun) -> None:
     """Remove what was told, or cannot be any more."""
     for path in (order.path, _lock(order)):
         path.unlink(missing_ok=True)
 
 
-def _lock(order: Order) -> Path:
+def _lock(order: TrackedRun) -> Path:
     return order.path.with_name(f".{order.path.name}.lock")

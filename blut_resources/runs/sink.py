@@ -25,10 +25,10 @@ from blut_resources.files.full import full_place
 from blut_resources.machine.processes import descendants
 from blut_resources.runs import order as orders
 from blut_resources.runs import status
-from blut_resources.runs.curve import RESUMED, Curve, Row
+from blut_resources.runs.curve import RESUMED, EpochCurve, Row
 from blut_resources.runs.files import STATUS
 from blut_resources.runs.metrics import RESUMED_FROM
-from blut_resources.runs.order import Order
+from blut_resources.runs.order import TrackedRun
 from blut_resources.runs.wandb_run import WandbTracker, epochs_in, offline_runs
 from blut_resources.text import one_line
 
@@ -44,10 +44,10 @@ Say = Callable[..., None]
 class Telling:
     """Tells one order, as far as the stream of its run goes."""
 
-    def __init__(self, order: Order, directory: Path, mode: str) -> None:
+    def __init__(self, order: TrackedRun, directory: Path, mode: str) -> None:
         self._order, self._directory, self._mode = order, directory, mode
         self._stream, self._after = order.directory / STATUS, 0
-        self._curve, self._resumed = Curve(), dict[str, Any]()
+        self._curve, self._resumed = EpochCurve(), dict[str, Any]()
         self.told, self.ok = 0, False
         self._tracker: WandbTracker | None = None
 
@@ -85,7 +85,7 @@ def _flat(row: Row) -> dict[str, Any]:
     return {**row["metrics"], **index}
 
 
-def follow(order: Order, say: Say, over: threading.Event, words: list[str]) -> None:
+def follow(order: TrackedRun, say: Say, over: threading.Event, words: list[str]) -> None:
     """Tell of a run at work until it is over; the order stays where nobody said how it ended."""
     telling, ready = Telling(order, order.directory, order.mode), False
     before = offline_runs(order.directory, order)
@@ -108,7 +108,7 @@ def follow(order: Order, say: Say, over: threading.Event, words: list[str]) -> N
         say(broken="its run died")
 
 
-def tell_whole(order: Order, say: Say) -> None:
+def tell_whole(order: TrackedRun, say: Say) -> None:
     """Tell of a run that has ended, into an offline run that takes the place of those that there are."""
     with tempfile.TemporaryDirectory(dir=order.directory, prefix=".wandb-") as anew:
         telling = Telling(order, Path(anew), OFFLINE)
@@ -127,7 +127,7 @@ def tell_whole(order: Order, say: Say) -> None:
     say(told=telling.told, where=where)
 
 
-def _proved(order: Order, directory: Path, rows: int) -> str:
+def _proved(order: TrackedRun, directory: Path, rows: int) -> str:
     """Returns the offline run, read back: a full disk ends no call of the tracker's.
 
     Its service writes the end of the file a moment later than it says so.
@@ -163,7 +163,7 @@ def _listen(words: list[str], over: threading.Event) -> None:
     over.set()
 
 
-def _give_up(order: Order, say: Say, seconds: float, over: threading.Event, done: threading.Event) -> None:
+def _give_up(order: TrackedRun, say: Say, seconds: float, over: threading.Event, done: threading.Event) -> None:
     """End this process when its time is over, and all that it has started."""
     over.wait()
     if done.wait(seconds):
@@ -196,7 +196,7 @@ def main() -> None:
     _end()
 
 
-def _tell(order: Order, what: str, seconds: float, out: Any) -> None:
+def _tell(order: TrackedRun, what: str, seconds: float, out: Any) -> None:
     def say(**said: Any) -> None:
         with contextlib.suppress(OSError):  # nobody may listen any more
             print(json.dumps({"run": order.run_id, "asset": order.asset, **said}), file=out, flush=True)

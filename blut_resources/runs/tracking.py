@@ -23,7 +23,7 @@ from blut_resources.machine.processes import descendants, read
 from blut_resources.runs import manifest
 from blut_resources.runs import order as orders
 from blut_resources.runs.files import manifest_path
-from blut_resources.runs.order import Order
+from blut_resources.runs.order import TrackedRun
 from blut_resources.settings import origin, settings
 
 LOGGER = "BLUT_LOGGER"
@@ -97,13 +97,13 @@ def open_tracker(
     if logger == "none":
         return NoTracker()
     project, mode = settings().get("WANDB_PROJECT") or "blut", settings().get("WANDB_MODE") or "offline"
-    return SinkTracker(Order(str(home), run_id, asset, experiment, dict(config), project, mode))
+    return SinkTracker(TrackedRun(str(home), run_id, asset, experiment, dict(config), project, mode))
 
 
 class SinkTracker:
     """Starts a process of its own that tells the tracker, and that ends by itself."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: TrackedRun) -> None:
         self._order = order
         order.keep()
         self._sink = _Sink("live", [order])
@@ -155,10 +155,10 @@ def order_again(home: Path, run_id: str, assets: Sequence[str]) -> None:
     for asset in assets:
         config = known["assets"].get(asset, {}).get("config", {})
         about = (str(home), run_id, asset, known["experiment"], {**config, "intent": known["intent"]})
-        Order(*about, settings().get("WANDB_PROJECT") or "blut").keep()
+        TrackedRun(*about, settings().get("WANDB_PROJECT") or "blut").keep()
 
 
-def _is_due(order: Order, run_id: str) -> bool:
+def _is_due(order: TrackedRun, run_id: str) -> bool:
     """Says whether it can be told and is to be; one that never can be is dropped."""
     if order.mode == "disabled" or not order.directory.is_dir():
         orders.drop(order)
@@ -170,7 +170,7 @@ def _is_due(order: Order, run_id: str) -> bool:
     return False
 
 
-def _sentence(order: Order, said: Mapping[str, Any] | None) -> str:
+def _sentence(order: TrackedRun, said: Mapping[str, Any] | None) -> str:
     run, of = order.run_id[:8], f"{order.asset} of run {order.run_id[:8]}"
     if said is None:
         return f"wandb is being told again of {of}, in the background"
@@ -191,7 +191,7 @@ class _Sink:
         orders: those that no other process tells.
     """
 
-    def __init__(self, what: str, found: Sequence[Order]) -> None:
+    def __init__(self, what: str, found: Sequence[TrackedRun]) -> None:
         claims = [(order, orders.claim(order)) for order in found]
         self.orders = [order for order, claim in claims if claim is not None]
         held = [claim for _, claim in claims if claim is not None]

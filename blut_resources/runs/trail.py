@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from blut_resources.runs import status
-from blut_resources.runs.curve import Curve, Event
+from blut_resources.runs.curve import EpochCurve, Event
 from blut_resources.runs.files import status_path
 
 TRAIL, OLDER = "trail.jsonl", "epochs.jsonl"
@@ -21,7 +21,7 @@ OVER = "taken_over"
 
 
 @dataclass(frozen=True)
-class State:
+class SavedState:
     """Describes a checkpoint that was reported: after which epoch, its file, when, by which run."""
 
     epoch: float
@@ -54,24 +54,24 @@ class Trail:
         """Let go of the file. Idempotent."""
         self._events.close()
 
-    def curve(self) -> Curve:
+    def curve(self) -> EpochCurve:
         """Returns what all attempts so far come to.
 
         What a run had no room to note here, its own stream may have, as long as the run is not deleted.
         """
-        curve, events = Curve(), list(status.read(self._path)) or list(self._read_older())
+        curve, events = EpochCurve(), list(status.read(self._path)) or list(self._read_older())
         runs = [event["run"] for event in events if event["kind"] in ("asset_started", OVER)]
         for run, noted in itertools.groupby(events, lambda event: event["run"]):
             for event in self._fuller(run, list(noted)) if runs.count(run) == 1 else noted:
                 curve.take({**event, "run": run})
         return curve
 
-    def state(self) -> State | None:
+    def state(self) -> SavedState | None:
         """Returns the newest checkpoint whose file is still there."""
         found = [event for event in status.read(self._path) if event["kind"] == "checkpoint"]
         for event in reversed(found):
             if (path := Path(event["path"])).exists():
-                return State(event["epoch"], path, event["t"], event["run"])
+                return SavedState(event["epoch"], path, event["t"], event["run"])
         return None
 
     def _fuller(self, run: str, noted: list[Event]) -> list[Event]:

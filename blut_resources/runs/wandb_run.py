@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from blut_resources.runs.order import Order
+from blut_resources.runs.order import TrackedRun
 
 OFFLINE = "offline-run-"
 QUIET = {"WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true"}
@@ -22,7 +22,7 @@ class WandbTracker:
     It is offline unless the user sets ``WANDB_MODE``; ``wandb sync`` uploads it later.
     """
 
-    def __init__(self, order: Order, config: Mapping[str, Any], directory: Path, mode: str) -> None:
+    def __init__(self, order: TrackedRun, config: Mapping[str, Any], directory: Path, mode: str) -> None:
         for name, value in QUIET.items():
             os.environ.setdefault(name, value)
         os.environ.pop(SHARED, None)
@@ -54,7 +54,7 @@ class WandbTracker:
         self._run.finish(exit_code=0 if ok else 1)
 
 
-def offline_runs(directory: Path, order: Order) -> list[Path]:
+def offline_runs(directory: Path, order: TrackedRun) -> list[Path]:
     """Returns the offline runs that ``directory`` has of one asset of a run, the newest last."""
     return sorted((directory / "wandb").glob(f"{OFFLINE}*-{order.run_id}-{order.slug}"))
 

@@ -39,7 +39,7 @@ EPOCHS_MAX = 8 << 20
 """Bytes of the metrics that are kept beside a result; a longer table is its run's alone."""
 
 
-class Made(NamedTuple):
+class MadeBy(NamedTuple):
     """Says where and by whom something was computed: the home of the history, the machine, the user."""
 
     home: str = ""
@@ -51,9 +51,9 @@ class Made(NamedTuple):
         return f"{self.user}@{self.host} in {self.home}" if self.home else ""
 
 
-def made_here(home: Path) -> Made:
+def made_here(home: Path) -> MadeBy:
     """Returns what this process says of itself, which works for the history in ``home``."""
-    return Made(str(home), os.uname().nodename, user_name(os.geteuid()))
+    return MadeBy(str(home), os.uname().nodename, user_name(os.geteuid()))
 
 
 class Result(NamedTuple):
@@ -63,7 +63,7 @@ class Result(NamedTuple):
     run_id: str
     at: float
     event: dg.AssetMaterialization
-    made: Made = Made()
+    made: MadeBy = MadeBy()
 
 
 def note(root: Path, result: Result, epochs: Sequence[Mapping[str, Any]] = ()) -> None:
@@ -138,7 +138,7 @@ def _read(path: Path) -> Result | None:
         if said["schema"] != SCHEMA or said["digest"] != path.stem or not is_digest(path.stem):
             return None
         event = dg.deserialize_value(json.dumps(said["event"]), dg.AssetMaterialization)
-        made = Made(*(one_line(said.get(name, "")) for name in Made._fields))
+        made = MadeBy(*(one_line(said.get(name, "")) for name in MadeBy._fields))
         return Result(path.stem, str(said["run"]), float(said["at"]), event, made)
     except Exception:  # whatever a damaged or foreign note does to its reader, it only costs a computation
         return None

@@ -13,9 +13,9 @@ from blut_resources.files.named import PathRefused
 from blut_resources.text import one_line
 from sensors.alerts.scope import AlertScope
 from sensors.alerts.settings import AlertSettings, AlertSettingsError, settings_path, usable
-from sensors.alerts.telling import NAME, Bounds, begin, scope_of, tell
+from sensors.alerts.telling import NAME, TellingTime, begin, scope_of, tell
 
-BOUNDS = Bounds(patience=8.0, budget=8.0, each=4.0, early=3)
+BOUNDS = TellingTime(patience=8.0, budget=8.0, each=4.0, early=3)
 """A server that does not answer holds nobody's terminal: the next command, or the daemon, tells it again."""
 DAGSTERS = ("dagster", "dg")
 

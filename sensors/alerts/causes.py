@@ -14,7 +14,7 @@ from blut_assets.history.failures import failure_of
 from blut_resources.dagster_private.events import failed_check_records
 from blut_resources.dagster_private.instigators import cursor_of, sensors_of
 from sensors.alerts.alert import Alert, Event
-from sensors.alerts.ledger import State
+from sensors.alerts.ledger import AlertState
 from sensors.alerts.scope import AlertScope
 from sensors.alerts.starters import again, began, is_run_again, started_by
 from sensors.policy.decide import BLOCKED, UNSEEN
@@ -33,7 +33,7 @@ class Cause(NamedTuple):
 
 def failed_runs(
     instance: dg.DagsterInstance,
-    state: State,
+    state: AlertState,
     scope: AlertScope,
     concerns: Callable[[dg.DagsterRun], bool],
 ) -> Iterator[Cause]:
@@ -76,7 +76,7 @@ def _failed_run(instance: dg.DagsterInstance, run: dg.DagsterRun, at: float) -> 
 
 
 def failed_checks(
-    instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey], state: State
+    instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey], state: AlertState
 ) -> Iterator[Cause]:
     """Yields, for each asset of each run, the checks that failed since and do not only warn;
     moves the state on.
@@ -144,7 +144,7 @@ def blocked_by_daemon(instance: dg.DagsterInstance) -> dict[str, str]:
     return found
 
 
-def blocked_policies(blocked: Mapping[str, str], state: State, now: float) -> Iterator[Cause]:
+def blocked_policies(blocked: Mapping[str, str], state: AlertState, now: float) -> Iterator[Cause]:
     """Yields every policy that cannot be acted on since, or for another reason; moves the state on."""
     for policy, reason in blocked.items():
         if state.blocked.get(policy) != reason:

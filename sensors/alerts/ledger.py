@@ -38,7 +38,7 @@ class Deliveries(BaseModel):
     reason: str = ""
 
 
-class State(BaseModel):
+class AlertState(BaseModel):
     """Holds up to where failures were seen, and what is still owed.
 
     Attributes:
@@ -65,23 +65,23 @@ class State(BaseModel):
     own: AlertScope = AlertScope()
 
 
-def state_of(text: str) -> State:
+def state_of(text: str) -> AlertState:
     """Returns what a cursor or the file holds; one that has not begun, if that is nothing of Blut's."""
     try:
-        return State.model_validate_json(text or "{}")
+        return AlertState.model_validate_json(text or "{}")
     except ValidationError:
-        return State()
+        return AlertState()
 
 
-def read(home: Path) -> State:
+def read(home: Path) -> AlertState:
     """Returns the state of an instance; one that has not begun where there is none."""
     try:
         return state_of((home / FOLDER / FILE).read_text())
     except (OSError, ValueError):
-        return State()
+        return AlertState()
 
 
-def write(home: Path, state: State) -> None:
+def write(home: Path, state: AlertState) -> None:
     """Keep a state.
 
     Raises:

@@ -10,14 +10,14 @@ from blut_resources.instance.instance import home_of
 from blut_resources.text import one_line
 from sensors.alerts import ledger
 from sensors.alerts.causes import blocked_by_daemon
-from sensors.alerts.ledger import State, state_of
+from sensors.alerts.ledger import AlertState, state_of
 from sensors.alerts.scope import AlertScope
 from sensors.alerts.settings import AlertSettings, AlertSettingsError, settings_path, usable
-from sensors.alerts.telling import NAME, Bounds, Result, from_now_on, tell
+from sensors.alerts.telling import NAME, TellingTime, Told, from_now_on, tell
 from sensors.turns import SensorTurn, turn_of
 
 INTERVAL_S = 30
-BOUNDS = Bounds(patience=10.0, budget=40.0, each=30.0)
+BOUNDS = TellingTime(patience=10.0, budget=40.0, each=30.0)
 """Dagster ends a tick after a minute."""
 
 
@@ -64,10 +64,10 @@ def _tick(
 
 def _cursor(own: AlertScope) -> str:
     """Returns what other code locations have to know of this one."""
-    return State(own=own).model_dump_json(include={"own"})
+    return AlertState(own=own).model_dump_json(include={"own"})
 
 
-def _words(found: Result) -> str:
+def _words(found: Told) -> str:
     if found.state is None:
         return "a command tells the hooks at this moment; the next tick does"
     words = [f"{found.new} to tell", f"{len(found.state.owed)} still owed"]

@@ -17,7 +17,7 @@ from blut_resources.instance.instance import home_of
 from sensors.alerts import ledger
 from sensors.alerts.causes import Cause, blocked_policies, failed_checks, failed_runs
 from sensors.alerts.delivery import NotDelivered, deliver
-from sensors.alerts.ledger import Deliveries, Owed, State, state_of
+from sensors.alerts.ledger import Deliveries, Owed, AlertState, state_of
 from sensors.alerts.scope import AlertScope, is_bluts
 from sensors.alerts.settings import AlertSettings, Hook
 from sensors.turns import places_of
@@ -32,7 +32,7 @@ TRIES = 10
 """Tries after which a day counts as one in which somebody could have been told: a machine may sleep."""
 
 
-class Log(Protocol):
+class DeliveryLog(Protocol):
     """Takes what is to be said of deliveries."""
 
     def info(self, msg: str, /) -> Any:
@@ -45,7 +45,7 @@ class Log(Protocol):
         """Take what somebody has to mend."""
 
 
-class Bounds(NamedTuple):
+class TellingTime(NamedTuple):
     """Says how long telling may take, in seconds.
 
     Attributes:
@@ -61,11 +61,11 @@ class Bounds(NamedTuple):
     early: int = 0
 
 
-class Result(NamedTuple):
+class Told(NamedTuple):
     """Says what was to tell, and what is still owed; None where another process was at it."""
 
     new: int
-    state: State | None
+    state: AlertState | None
 
 
 def begin(instance: dg.DagsterInstance) -> None:
@@ -81,21 +81,21 @@ def begin(instance: dg.DagsterInstance) -> None:
                 ledger.write(home, _first(instance))
 
 
-def _first(instance: dg.DagsterInstance) -> State:
+def _first(instance: dg.DagsterInstance) -> AlertState:
     """Returns the state to begin with: what a cursor holds that an older version, or a tick just before there
     was a hook, has left; else now.
     """
     cursors = [state_of(cursor_of(one)) for one in sensors_of(instance) if one.instigator_name == NAME]
-    best = max(cursors, key=lambda one: (one.told, one.since), default=State())
+    best = max(cursors, key=lambda one: (one.told, one.since), default=AlertState())
     if best.since and not (best.off and time.time() - best.told > OFF_COUNTS_S):
         return best
     return from_now_on(instance)
 
 
-def from_now_on(instance: dg.DagsterInstance) -> State:
+def from_now_on(instance: dg.DagsterInstance) -> AlertState:
     """Returns the state in which nobody is told of what was before."""
     newest = instance.fetch_run_status_changes(dg.DagsterEventType.RUN_FAILURE, limit=1).records
-    return State(runs=newest[0].storage_id if newest else -1, since=time.time())
+    return AlertState(runs=newest[0].storage_id if newest else -1, since=time.time())
 
 
 def scope_of(instance: dg.DagsterInstance, own: AlertScope) -> AlertScope:
@@ -110,10 +110,10 @@ def tell(
     instance: dg.DagsterInstance,
     scope: AlertScope,
     settings: AlertSettings,
-    log: Log,
-    bounds: Bounds,
+    log: DeliveryLog,
+    bounds: TellingTime,
     blocked: Mapping[str, str] | None = None,
-) -> Result:
+) -> Told:
     """Tell the hooks of all that happened since somebody did so last, and what they are still owed.
 
     Args:
@@ -122,7 +122,7 @@ def tell(
     home, now, hooks = home_of(instance), time.time(), settings.hook
     with ledger.held(home, bounds.patience) as mine:
         if not mine:
-            return Result(0, None)
+            return Told(0, None)
         state = ledger.read(home)
         state = state if state.since else _first(instance)
         state.since = min(state.since, now)  # a clock that went back
@@ -147,10 +147,10 @@ def tell(
             _keep(home, state, log)
         _settle(home, state, hooks, log, now, bounds)
         _keep(home, state, log)
-        return Result(len(new), state)
+        return Told(len(new), state)
 
 
-def _wants(hook: Hook, cause: Cause, state: State) -> bool:
+def _wants(hook: Hook, cause: Cause, state: AlertState) -> bool:
     """Says whether a hook is told of a cause, and notes whom a check that refused a run was told to."""
     alert = cause.alert
     if alert.event not in hook.on or not hook.concerns(alert.job):
@@ -163,14 +163,14 @@ def _wants(hook: Hook, cause: Cause, state: State) -> bool:
     return not (cause.refused and hook.name in knows)
 
 
-def _keep(home: Path, state: State, log: Log) -> None:
+def _keep(home: Path, state: AlertState, log: DeliveryLog) -> None:
     try:
         ledger.write(home, state)
     except StoreError as error:  # the disk may be what is told of
         log.error(f"what is told is not kept, and may be told again: {error}")
 
 
-def _settle(home: Path, state: State, hooks: Sequence[Hook], log: Log, now: float, bounds: Bounds) -> None:
+def _settle(home: Path, state: AlertState, hooks: Sequence[Hook], log: DeliveryLog, now: float, bounds: TellingTime) -> None:
     """Deliver what is due, what was tried least first; leaves in the state what is still owed after that."""
     known = {hook.name: hook for hook in hooks}
     state.owed = [one for one in state.owed if one.hook in known]  # others are not to be told any more
@@ -195,7 +195,7 @@ def _settle(home: Path, state: State, hooks: Sequence[Hook], log: Log, now: floa
             _later(state, one, str(error), log, now)
 
 
-def _later(state: State, one: Owed, reason: str, log: Log, now: float) -> None:
+def _later(state: AlertState, one: Owed, reason: str, log: DeliveryLog, now: float) -> None:
     one.tries += 1
     if now - one.since > GIVEN_UP_S and one.tries > TRIES:
         log.error(f"given up after a day: {one.alert.event} of {one.alert.run or one.alert.job}: {reason}")

@@ -123,7 +123,7 @@ def test_a_store_that_may_not_be_written(scene: Scene, bound: Path) -> None:
     assert scene.run(scene.materialize("trained", "judged")) == 0, "what is there can be reused"
     assert scene.metadata()["reused"] is True
     assert scene.run(scene.materialize("trained", epochs=2)) == 1
-    assert "Read-only file system; make it writable for this user, or choose another place" in scene.said()
+    assert "which can only be read here: choose another one ($BLUT_STORE)" in scene.said()
     assert scene.starts() == 1
     scene.verify()
     assert scene.versions() == before and scene.unfinished() == []

@@ -15,7 +15,7 @@ from blut_resources.text import meant
 if TYPE_CHECKING:
     import dagster as dg
 
-    from sensors.alerts.ledger import State
+    from sensors.alerts.ledger import AlertState
     from sensors.alerts.settings import AlertSettings, Hook
 
 app = group("Who is told of what failed.")
@@ -111,7 +111,7 @@ def _who_tells(instance: "dg.DagsterInstance") -> str:
     return "no daemon ticks: each command that runs something tells them when it ends"
 
 
-def _row(hook: "Hook", state: "State") -> dict[str, Any]:
+def _row(hook: "Hook", state: "AlertState") -> dict[str, Any]:
     from sensors.alerts.ledger import Deliveries
 
     told = state.hooks.get(hook.name, Deliveries())

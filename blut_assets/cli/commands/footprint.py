@@ -12,7 +12,7 @@ from blut_assets.terminal.output import AsJson, ago, duration, failed, listing, 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from blut_assets.history.measured import Measured
+    from blut_assets.history.measured import Computed
 
 app = group("What computations took, by the args that drive it, and what is leased for them.")
 Asset = Annotated[str, typer.Argument(metavar="ASSET", help="An asset's key, such as lamquant/lma_corpus.")]
@@ -25,7 +25,7 @@ def list_kinds(as_json: AsJson = False) -> None:
 
     Peak is the largest amount of memory that counts, time that of the newest computation.
     """
-    kinds: dict[tuple[str, str], list[Measured]] = {}
+    kinds: dict[tuple[str, str], list[Computed]] = {}
     # of one that runs no payload nothing is measured, and nothing leased
     for one in (one for one in _measured(None) if one.peak or one.leases):
         kinds.setdefault((one.asset, one.kind), []).append(one)
@@ -81,7 +81,7 @@ def forget(
         typer.echo(f"{one.asset}, run {one.run[:8]}: {_size(one.peak)} of memory do not count any more")
 
 
-def _measured(asset: str | None) -> "list[Measured]":
+def _measured(asset: str | None) -> "list[Computed]":
     import dagster as dg
 
     from blut_assets.definitions import discovered
@@ -94,7 +94,7 @@ def _measured(asset: str | None) -> "list[Measured]":
         return [*measured(instance, specs, dg.AssetKey.from_user_string(asset) if asset else None)]
 
 
-def _kind(found: "Sequence[Measured]") -> dict[str, Any]:
+def _kind(found: "Sequence[Computed]") -> dict[str, Any]:
     """Returns the row of computations of one kind, the newest first."""
     newest, counted = found[0], [one for one in found if one.counts]
     return {

@@ -12,7 +12,7 @@ import typer
 
 from blut_assets.cli.shell.completion import RunId
 from blut_assets.terminal.lazy import single
-from blut_assets.terminal.output import Clock, numbers
+from blut_assets.terminal.output import LineTimes, numbers
 from blut_assets.terminal.output import as_json as json_line
 from blut_resources.text import output
 
@@ -54,7 +54,7 @@ def log(
             _print_output(home_of(instance), run.run_id)
             return
         source = _Stream(status_path(home_of(instance), run.run_id)) if events else _Log(instance, run.run_id)
-        clock = Clock()
+        clock = LineTimes()
         show = json_line if as_json else lambda event: _line(event, clock)
         for event in _events(instance, run.run_id, source, tail, follow):
             typer.echo(show(event))
@@ -147,7 +147,7 @@ class _Stream:
             yield event
 
 
-def _line(event: Event, clock: Clock) -> str:
+def _line(event: Event, clock: LineTimes) -> str:
     rest = {k: v for k, v in event.items() if k not in ("t", "kind", "asset", "text")}
     text = event["text"] if "text" in event else f"{event['kind']} {_flat(rest)}"
     asset = event.get("asset", "")

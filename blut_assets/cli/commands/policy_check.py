@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import dagster as dg
 
-    from blut_assets.cli.commands.policy_plan import Plan
+    from blut_assets.cli.commands.policy_plan import PolicyRun
     from sensors.retraining import Retraining
 
 
@@ -98,7 +98,7 @@ def _show(
     found: "list[Retraining]",
     file: PolicyFile,
     said: dict[str, list[str]],
-    planned: "Mapping[str, Plan]",
+    planned: "Mapping[str, PolicyRun]",
 ) -> None:
     tell_notes(file)
     if not found:

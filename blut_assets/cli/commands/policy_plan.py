@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sensors.policy.fields import Policy
 
 
-class Plan(NamedTuple):
+class PolicyRun(NamedTuple):
     """Holds what a policy's run would do, of one partition if its recipe has partitions.
 
     ``problem`` is why nobody can say; empty otherwise.
@@ -56,7 +56,7 @@ class Plan(NamedTuple):
         typer.echo(f"  {total(self.planned)}{f', at most {size(peak)} of memory' if peak else ''}")
 
 
-def plans(instance: "dg.DagsterInstance", file: PolicyFile) -> dict[str, Plan]:
+def plans(instance: "dg.DagsterInstance", file: PolicyFile) -> dict[str, PolicyRun]:
     """Returns the plan of each policy that names a recipe, by name and partition, also of one that is off."""
     from blut_assets.definitions import discovered
 
@@ -77,7 +77,7 @@ def _of(
     policy: "Policy",
     recipes: "Sequence[Recipe]",
     beside: Sequence[object],
-) -> Iterator[tuple[str, Plan]]:
+) -> Iterator[tuple[str, PolicyRun]]:
     from blut_assets.history.planning import plan
     from blut_assets.stages.partitions import part
     from sensors.retraining import keys_of, parse_recipe
@@ -85,13 +85,13 @@ def _of(
     try:
         recipe, args = parse_recipe(f"{file.path}: policy {name}", policy.recipe, policy.args, recipes)
     except PolicyError as error:
-        yield name, Plan(problem="; ".join(str(error).splitlines()))
+        yield name, PolicyRun(problem="; ".join(str(error).splitlines()))
         return
     for key in keys_of(instance, policy, recipe):
         label = name if key is None else part(name, key)
         try:
             found = plan(instance, recipe.assets, recipe.configs(args, key), key, beside)
         except ValueError as error:  # args that do not go together, or a partition that there is not
-            yield label, Plan(problem=str(error), partition=key)
+            yield label, PolicyRun(problem=str(error), partition=key)
         else:
-            yield label, Plan(found, partition=key)
+            yield label, PolicyRun(found, partition=key)

@@ -15,7 +15,7 @@ import dagster as dg
 from blut_assets.cli.run.pace import Pace
 from blut_assets.history.failures import asset_of, failed_words, not_reached
 from blut_assets.stages.payloads import MOVES
-from blut_assets.terminal.output import Clock, duration
+from blut_assets.terminal.output import LineTimes, duration
 from blut_resources.dagster_private.console import said_in
 from blut_resources.instance.instance import home_of
 from blut_resources.runs.compute_logs import CLEAR
@@ -36,7 +36,7 @@ class Progress(logging.Handler):
         # while a step runs, what is printed goes to its log first: this is for the terminal alone
         self._out = os.fdopen(os.dup(sys.__stderr__.fileno() if sys.__stderr__ else 2), "w", errors="replace")
         self._live = self._out.isatty()
-        self._title, self._run_id, self._clock = title, run_id, Clock()
+        self._title, self._run_id, self._clock = title, run_id, LineTimes()
         self._pace = Pace(status_path(home_of(instance), run_id), epochs)
         self._over = threading.Event()
         self._painter = threading.Thread(target=self._paint, name="blut-progress", daemon=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from blut_assets.cli.run import detach
-from blut_assets.terminal.output import Clock, ago
+from blut_assets.terminal.output import LineTimes, ago
 from tests.e2e.box import BLUT
 from tests.e2e.scene import Scene, until
 
@@ -104,7 +104,7 @@ def test_lines_of_another_day_are_below_its_date_and_what_is_ahead_of_the_clock_
     now = 1_800_000_000.0
     monkeypatch.setattr("time.time", lambda: now)
     noon = now - now % 86400 + 43200
-    clock = Clock(noon)
+    clock = LineTimes(noon)
     lines = [clock.line(t, "x") for t in (noon, noon + 60, noon + 86400, noon - 86400, 1e300)]
     assert [line.count("\n") for line in lines] == [0, 0, 1, 1, 0] and lines[4] == "--:--:-- x"
     assert (ago(now - 120), ago(now + 30), ago(now + 7200)) == ("2 min ago", "0 s ago", "in the future")

@@ -243,9 +243,9 @@ def test_a_server_that_never_answers_holds_up_nothing(
 
 
 def test_what_is_told_elsewhere_or_never_can_be_is_not_told_again(home: Path) -> None:
-    order.Order(str(home), "gone", ASSET, "mine").keep()
+    order.TrackedRun(str(home), "gone", ASSET, "mine").keep()
     result = train()
-    held = order.Order(str(home), result.run_id, ASSET, "mine")
+    held = order.TrackedRun(str(home), result.run_id, ASSET, "mine")
     held.keep()
     claimed = order.claim(held)
     assert claimed is not None
@@ -257,7 +257,7 @@ def test_what_is_told_elsewhere_or_never_can_be_is_not_told_again(home: Path) ->
 
 
 def test_an_attempt_is_told_of_while_the_one_before_still_is(home: Path) -> None:
-    first, second = (order.Order(str(home), "0123", ASSET, "mine") for _ in range(2))
+    first, second = (order.TrackedRun(str(home), "0123", ASSET, "mine") for _ in range(2))
     held = []
     for one in (first, second):
         one.keep()
@@ -273,7 +273,7 @@ def test_an_offline_run_with_less_than_was_told_is_not_believed(
 ) -> None:
     monkeypatch.setattr(sink, "FLUSH_S", 0.1)
     monkeypatch.setattr(sink, "epochs_in", lambda path: there)
-    one = order.Order(str(home), "0123", ASSET, "mine")
+    one = order.TrackedRun(str(home), "0123", ASSET, "mine")
     place = home / "wandb" / f"offline-run-20260101_000000-0123-{one.slug}"
     place.mkdir(parents=True)
     assert sink._proved(one, home, 2 if there else 0) == (str(place) if there else "")

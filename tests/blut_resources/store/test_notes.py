@@ -10,7 +10,7 @@ import pytest
 from blut_resources.store import results
 
 FINGERPRINT, DIGEST = "ab" * 20, "cd" * 32
-MADE = results.Made("/home/ann/blut", "box", "ann")
+MADE = results.MadeBy("/home/ann/blut", "box", "ann")
 ROWS = [{"epoch": 1, "loss": 1.0}, {"epoch": 2, "loss": float("nan")}]
 
 
@@ -33,7 +33,7 @@ def test_it_says_whose_it_is_and_has_its_epochs(tmp_path: Path) -> None:
 def test_one_of_an_older_version_says_nothing_of_who_made_it(tmp_path: Path) -> None:
     path = note(tmp_path)
     said = json.loads(path.read_bytes())
-    path.write_text(json.dumps({name: said[name] for name in said.keys() - {*results.Made._fields}}))
+    path.write_text(json.dumps({name: said[name] for name in said.keys() - {*results.MadeBy._fields}}))
     (found,) = results.find(tmp_path, FINGERPRINT)
     assert found.made.words() == ""
 
