@@ -163,7 +163,9 @@ def _listen(words: list[str], over: threading.Event) -> None:
     over.set()
 
 
-def _give_up(order: TrackedRun, say: Say, seconds: float, over: threading.Event, done: threading.Event) -> None:
+def _give_up(
+    order: TrackedRun, say: Say, seconds: float, over: threading.Event, done: threading.Event
+) -> None:
     """End this process when its time is over, and all that it has started."""
     over.wait()
     if done.wait(seconds):

@@ -170,7 +170,9 @@ def _keep(home: Path, state: AlertState, log: DeliveryLog) -> None:
         log.error(f"what is told is not kept, and may be told again: {error}")
 
 
-def _settle(home: Path, state: AlertState, hooks: Sequence[Hook], log: DeliveryLog, now: float, bounds: TellingTime) -> None:
+def _settle(
+    home: Path, state: AlertState, hooks: Sequence[Hook], log: DeliveryLog, now: float, bounds: TellingTime
+) -> None:
     """Deliver what is due, what was tried least first; leaves in the state what is still owed after that."""
     known = {hook.name: hook for hook in hooks}
     state.owed = [one for one in state.owed if one.hook in known]  # others are not to be told any more
