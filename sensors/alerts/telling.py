@@ -17,7 +17,7 @@ from blut_resources.instance.instance import home_of
 from sensors.alerts import ledger
 from sensors.alerts.causes import Cause, blocked_policies, failed_checks, failed_runs
 from sensors.alerts.delivery import NotDelivered, deliver
-from sensors.alerts.ledger import Deliveries, Owed, AlertState, state_of
+from sensors.alerts.ledger import AlertState, Deliveries, Owed, state_of
 from sensors.alerts.scope import AlertScope, is_bluts
 from sensors.alerts.settings import AlertSettings, Hook
 from sensors.turns import places_of

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from blut_assets.history.measured import Computed
 
 app = group("What computations took, by the args that drive it, and what is leased for them.")
-Asset = Annotated[str, typer.Argument(metavar="ASSET", help="An asset's key, such as lamquant/lma_corpus.")]
+Asset = Annotated[str, typer.Argument(metavar="ASSET", help="An asset's key, such as toybook/classifier.")]
 NOTHING = "nothing was measured yet: the first run of an asset leases what it declares"
 
 
