@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -149,3 +150,16 @@ def test_a_line_for_cron_holds_no_sign_that_ends_it(tmp_path: Path) -> None:
     odd = tmp_path / "a%20b"
     line = policy._cron_line(str(odd))  # pyright: ignore[reportPrivateUsage]
     assert "%" not in line.replace("\\%", "") and line.count("a\\%20b") == 2
+
+
+def test_a_line_for_cron_names_the_places_that_the_shell_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or cron would train into another store, wait in another queue, and tell nobody."""
+    places = {"BLUT_STORE": "/big disk/store", "BLUT_ALERTS": "/etc/alerts.toml", "BLUT_LEASES": "/run/q"}
+    for name, value in places.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("BLUT_COOKBOOKS", "")
+    words = shlex.split(policy._cron_line(str(tmp_path)))  # pyright: ignore[reportPrivateUsage]
+    assert {f"{name}={value}" for name, value in places.items()} < set(words)
+    assert not any(word.startswith("BLUT_COOKBOOKS") for word in words)

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 app = group("When Blut retrains by itself.")
 
+OF_CRON = ("TZ", VARIABLE, "BLUT_STORE", "BLUT_LEASES", "BLUT_ALERTS", "BLUT_COOKBOOKS")
+"""What cron's short environment lacks: without these it would use another store, and tell nobody."""
+
 PolicyName = Annotated[str | None, typer.Argument(help="which policy, where the file holds several")]
 
 
@@ -325,7 +328,7 @@ def _tell_when(name: str, policy: Policy) -> None:
 
 
 def _cron_line(instance: str) -> str:
-    where = {"DAGSTER_HOME": instance} | {name: os.environ.get(name, "") for name in ("TZ", VARIABLE)}
+    where = {"DAGSTER_HOME": instance} | {name: os.environ.get(name, "") for name in OF_CRON}
     variables = [f"{name}={shlex.quote(value)}" for name, value in where.items() if value]
     blut = Path(sys.executable).with_name("blut")
     log = Path(instance) / "auto.log"
