@@ -76,6 +76,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         yield one
         left += [one.__cause__ or (None if one.__suppress_context__ else one.__context__)]
         left += [getattr(one, "reason", None), *one.args]  # urllib and urllib3 keep it there
+        if isinstance(one, BaseExceptionGroup):  # of tasks that ran at the same time
+            left += one.exceptions
 
 
 def _look(error: BaseException) -> Passing | bool:

@@ -57,6 +57,7 @@ class Response:
 PASSES = {
     "refused": (of(errno.ECONNREFUSED), "network"),
     "by urllib": (urllib.error.URLError(of(errno.EHOSTUNREACH)), "network"),
+    "of several tasks": (ExceptionGroup("2 tasks", [of(errno.ECONNRESET), TimeoutError()]), "network"),
     "slow": (TimeoutError("timed out"), "network"),
     "server away": (answer(503), "network"),
     "too many": (answer(429), "network"),
@@ -73,6 +74,7 @@ PASSES = {
     "full": (wrapped(of(errno.ENOSPC), LeaseError("full")), "full-disk"),
 }
 STAYS = {
+    "one of several tasks": ExceptionGroup("2 tasks", [of(errno.ECONNRESET), answer(404)]),
     "not there": answer(404),
     "key": answer(401),
     "told": wrapped(answer(404), Refused("no model")),
