@@ -24,6 +24,8 @@ from blut_resources.machine.processes import machine
 from blut_resources.store.artifacts import ArtifactStore, file_lock, write_atomic
 
 ALLOW_EPHEMERAL = "BLUT_ALLOW_EPHEMERAL"
+IDENTITY = ".identity"
+"""The file that tells a home from others of the same path, on other machines."""
 STORAGE = injection.Chosen(
     "blut_resources.instance_storage",
     "LockedSqliteStorage",
@@ -157,6 +159,7 @@ def store_of(instance: dg.DagsterInstance) -> ArtifactStore:
         follow_group(root)  # a store may be a group's while each of them has a home of their own
     if not os.access(root, os.W_OK):  # a colleague's, of which what is there can be used
         return ArtifactStore(root, remembers=False)
+    _identify(home)
     note = _note(store, home)
     if not note.exists():
         write_atomic(note, f"{home}\n{machine()}\n".encode())
@@ -209,13 +212,17 @@ def _is_there(home: Path) -> bool | None:
     return True if os.access(home, os.R_OK | os.X_OK) else None
 
 
-def _note(store: ArtifactStore, home: Path) -> Path:
-    """Returns the file by which a store knows one instance:
-    a path may be that of others on other machines.
-    """
-    identity = home / ".identity"
+def _identify(home: Path) -> None:
+    """Give a home what tells it from others of the same path on other machines."""
+    identity = home / IDENTITY
     if not identity.exists():
         with file_lock(home / ".instance.lock"):
             if not identity.exists():
                 write_atomic(identity, os.urandom(16).hex().encode())
-    return store.root / "homes" / digest_bytes(f"{home} {identity.read_text()}".encode())[:16]
+
+
+def _note(store: ArtifactStore, home: Path) -> Path:
+    """Returns the file by which a store knows one instance, of one that was never identified no file."""
+    identity = home / IDENTITY
+    known = identity.read_text() if identity.exists() else ""
+    return store.root / "homes" / digest_bytes(f"{home} {known}".encode())[:16]

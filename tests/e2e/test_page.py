@@ -187,6 +187,9 @@ def test_retraining_is_gated_behind_a_policy_that_one_command_writes(page: Page,
     written = tomllib.loads(page.policy.read_text())
     assert written["enabled"] and written["recipe"] == "lamquant_joint_codec"
     assert written["args"]["manifest"] == str(page.manifest) and "batch_size" not in written["args"]
+    hours = re.compile(r"^(# )?start_hours = .*$", re.MULTILINE)
+    text, lines = hours.subn('start_hours = ["04:00", "04:00"]', page.policy.read_text())
+    page.policy.write_text(text)
     decided = page.type("blut auto")
-    assert decided.returncode == 0 and decided.stdout + decided.stderr
+    assert lines == 1 and decided.returncode == 0 and decided.stdout + decided.stderr
     assert len([job for job in page.jobs() if job["recipe"] == "lamquant_joint_codec"]) == 1
