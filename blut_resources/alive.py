@@ -41,6 +41,7 @@ TELL_S = 10.0
 OWN_S = 20.0
 """What of it is for the run itself, when its payloads have ended."""
 DIED = "The process of this run died. Run the same command again to resume."
+FULL = "The disk was full, so that this run could not say how it ended. Run the same command again to resume."
 
 LAUNCHED = (
     *(dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING),
@@ -322,9 +323,11 @@ def _report_dead(instance: dg.DagsterInstance, run_id: str) -> bool:
 
 def _report_failed(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
     """Report a failure, also where the run's own log cannot be written: the others must not wait for that."""
+    directory = run_dir(home_of(instance), run.run_id)
+    why = f"{directory}: {FULL}" if reserve.was_needed(directory) else DIED
     try:
-        instance.report_run_failed(run, DIED)
+        instance.report_run_failed(run, why)
     except Exception as error:
         if not is_of_database(error):
             raise
-        note_end(instance, run, DIED)
+        note_end(instance, run, why)

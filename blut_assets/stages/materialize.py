@@ -26,7 +26,7 @@ from blut_resources.alive import hold_run
 from blut_resources.containment import ContainmentRefused, LimitsError
 from blut_resources.containment.asked import contained
 from blut_resources.files.durable import explanation
-from blut_resources.files.full import CAUSE, FULL, is_full
+from blut_resources.files.full import CAUSE, full_code, is_full
 from blut_resources.instance.instance import EphemeralInstance, home_of, store_of
 from blut_resources.leases.lease import LeaseError, NeverFits
 from blut_resources.machine.memory import SharedMemoryTooSmall
@@ -138,7 +138,7 @@ def _explain(
             _note_full(spec, context, error)
         raise dg.Failure(_said(error), about, allow_retries=not isinstance(error, HOPELESS)) from error
     except OSError as error:
-        if error.errno not in FULL:
+        if not full_code(error):
             raise
         words = explanation(error, store_of(context.instance).root)
         raise dg.Failure(words, {"outcome": CAUSE}) from error

@@ -89,7 +89,7 @@ class Retries:
     def _ask(self, error: Exception, found: Passing) -> None:
         used = self._used()
         if used >= self._most:
-            error.add_note(f"after {used} retries (retries={self._most})")
+            error.add_note(f"after {_times(used)} (retries={self._most})")
             return
         if found.after_s > ASKED_S:
             error.add_note(f"not tried again: the server wants no other attempt for {found.after_s:.0f} s")
@@ -126,7 +126,7 @@ class Retries:
         self._sleep(begun + wait, error)
         if found.cause == FULL_DISK:
             longest = sum(_backoff(self._first, used) for used in range(nth, self._most))
-            self._wait_for_room(time.monotonic() + longest, error)
+            self._wait_for_room(begun, time.monotonic() + longest, error, nth)
         self._tell(f"no more, after {time.monotonic() - begun:.0f} s")
 
     def _sleep(self, ends: float, error: Exception, full: Callable[[], object] | None = None) -> None:
@@ -147,12 +147,14 @@ class Retries:
                     return
             time.sleep(min(POLL_S, max(0.0, ends - now)))
 
-    def _wait_for_room(self, ends: float, error: Exception) -> None:
+    def _wait_for_room(self, begun: float, ends: float, error: Exception, nth: int) -> None:
         if (full := self._full()) and time.monotonic() < ends:
             self._tell(f"waiting for room on {', '.join(full)}")
             self._sleep(ends, error, self._full)
         if full := self._full():
-            error.add_note(f"there was still no room on {', '.join(full)}, {self._most} retries later")
+            waited = f"after {_times(nth - 1)} and a wait" if nth > 1 else "after a wait"
+            waited = f"{waited} of {time.monotonic() - begun:.0f} s, so it was not tried again"
+            error.add_note(f"there was still no room on {', '.join(full)} {waited}")
             raise error
 
     def _full(self) -> list[str]:
@@ -160,6 +162,10 @@ class Retries:
 
     def _tell(self, text: str) -> None:
         say_waiting(self._context.instance, self._context.run.run_id, text)
+
+
+def _times(retries: int) -> str:
+    return "1 retry" if retries == 1 else f"{retries} retries"
 
 
 def _passing(error: Exception) -> Passing | None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from blut_resources.files.full import FULL, full_place, remedy
+from blut_resources.files.full import full_code, full_place, remedy
 from blut_resources.text import one_line
 
 SYNC_EACH_UP_TO = 32
@@ -48,10 +48,11 @@ def explained(path: Path) -> Iterator[None]:
 
 def explanation(error: OSError, path: Path) -> str:
     """Says what a person can do about it; ``path`` is named where the error names none."""
-    where, problem = error.filename or path, os.strerror(error.errno or 0)
-    if error.errno in FULL:
+    code = full_code(error)
+    where, problem = error.filename or path, os.strerror(code or error.errno or 0)
+    if code:
         where = error.filename2 or where  # of a copy or a rename, which way it goes
-        return f"{where}: {problem}: {full_place(where, error.errno)}; {remedy(where)}"
+        return f"{where}: {problem}: {full_place(where, code)}; {remedy(where)}"
     if error.errno in _REFUSED:
         what = "make it writable for this user, or choose another place ($DAGSTER_HOME, $BLUT_STORE)"
     else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import re
 
@@ -16,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
+    from typing import Any
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 OF_THE_DISK = FULL | {errno.EIO, errno.EROFS, errno.ESTALE}
@@ -26,14 +28,15 @@ NEXT_TO_NOTHING = 1 << 20
 """Bytes below which a file system is taken for full."""
 ELSEWHERE = {"$TMPDIR", "$XDG_CACHE_HOME", "$BLUT_LEASES"}
 """Places that can be elsewhere the next time, and nothing is missed there."""
-PRUNED = {"$BLUT_STORE", "$DAGSTER_HOME"}
+HOME, STORE = "$DAGSTER_HOME", "$BLUT_STORE"
 SAID = "no room: "
 """What a line begins with by which a payload names the full place to its run."""
 WORDS = re.compile(
     r"no space left on device|disk quota exceeded|disk is full|not enough space|os error (?:28|122)\b"
-    r"|\berrno:? ?=? ?(?:28|122)\b|ENOSPC|EDQUOT",
+    r"|\berrno:? ?=? ?(?:28|122)\b|ENOSPC|EDQUOT|\b\d+ requested and \d+ written\b",
     re.IGNORECASE,
 )
+"""The last of them is all that NumPy says of a file that took only a part of an array."""
 _SAYS = "(?:No space left on device|Disk quota exceeded)"
 NAMED = re.compile(
     rf"{_SAYS}: '(?P<python>/[^'\n]+)'|'(?P<shell>/[^'\n]+)': {_SAYS}|^(?P<own>/[^:\n]*): {_SAYS}",
@@ -51,7 +54,7 @@ def is_full(error: BaseException | None) -> bool:
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        if isinstance(error, OSError) and error.errno in FULL:
+        if isinstance(error, OSError) and full_code(error):
             return True
         if getattr(error, "cause", "") == CAUSE or "disk is full" in str(getattr(error, "orig", None) or ""):
             return True
@@ -59,6 +62,37 @@ def is_full(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def full_code(error: OSError) -> int | None:
+    """Returns by which number an error says that there is no room; None where it says something else.
+
+    A library that has only counted what was written gives none; that is taken for a disk without room.
+    """
+    if error.errno is None and says_full(str(error)):
+        return errno.ENOSPC
+    return error.errno if error.errno in FULL else None
+
+
+def writing(error: BaseException) -> str | None:
+    """Returns the path of the file that was being written when an error was raised; None if there is none.
+
+    A write names no file. But the functions that it went through have it open, the innermost before all.
+    """
+    found, trace = None, error.__traceback__
+    while trace is not None:
+        for value in trace.tb_frame.f_locals.values():
+            found = (isinstance(value, io.IOBase) and _written(value)) or found
+        trace = trace.tb_next
+    return found
+
+
+def _written(file: Any) -> str | None:
+    """Returns the path of a file that is, or was, open for writing; None if it has none, as a stream."""
+    name, mode = getattr(file, "name", None), str(getattr(file, "mode", ""))
+    if not isinstance(name, str) or name[:1] == "<" or {*"wax+"}.isdisjoint(mode):
+        return None
+    return os.path.abspath(name)  # noqa: PTH100
 
 
 def says_full(text: str) -> bool:
@@ -98,12 +132,22 @@ def remedy(path: Path | str, places: Mapping[str, Path] | None = None) -> str:
     around = [(name, place) for name, place in known.items() if is_below(path, place)]
     said = max(around, key=lambda one: len(os.path.realpath(one[1])), default=("", ""))[0]
     other = f" or set {said} to a directory on another one" if said in ELSEWHERE else ""
-    freed = " (`blut cache prune` gives back what the store need not keep)" if said in PRUNED else ""
-    return f"make room there{freed}{other}, then run the same command again"
+    freed = "; ".join(_pruned(said, path, known))
+    return f"make room there{freed and f' ({freed})'}{other}, then run the same command again"
+
+
+def _pruned(said: str, path: Path | str, known: Mapping[str, Path | str]) -> Iterator[str]:
+    """Yields what frees some of the file system of a path in the home or the store."""
+    home = known.get(HOME)
+    store = known.get(STORE) or (home and f"{home}/store")
+    if said in (HOME, STORE) and store and len(list(one_each([path, store]))) == 1:
+        yield "`blut cache prune` gives back what the store need not keep"
+    if said == HOME:
+        yield "`blut runs prune --keep-newest 20` shows which old runs may go"
 
 
 def _by_environment() -> dict[str, str]:
-    names = {name: os.environ.get(name[1:], "") for name in ELSEWHERE | PRUNED}
+    names = {name: os.environ.get(name[1:], "") for name in {*ELSEWHERE, HOME, STORE}}
     return {name: value for name, value in names.items() if value.startswith("/")}
 
 

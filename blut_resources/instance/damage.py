@@ -9,7 +9,8 @@ from pathlib import Path
 
 from blut_resources.dagster_private.pool import ReadConnection
 from blut_resources.files.durable import StoreError
-from blut_resources.files.full import full_place, is_nearly_full, remedy
+from blut_resources.files.full import HOME, STORE, full_place, is_nearly_full, remedy
+from blut_resources.instance.home import store_root
 
 MAIN = {
     "history/runs.db": "move {home}/history aside to begin a new one",
@@ -40,8 +41,7 @@ def explained(home: Path, error: BaseException) -> HistoryDamaged:
     words = str(getattr(error, "orig", None) or error).splitlines()[0]
     if is_nearly_full(home) or "disk is full" in words:
         return HistoryDamaged(
-            f"{home}/history: {full_place(home)}; {remedy(home, {'$DAGSTER_HOME': home})}: what was stored"
-            " is not lost"
+            f"{home}/history: {full_place(home)}; {remedy(home, _both(home))}: what was stored is not lost"
         )
     if "locked" in words:
         return HistoryDamaged(f"{home}/history: {words}; end the process that does (`fuser -v` names it)")
@@ -50,6 +50,10 @@ def explained(home: Path, error: BaseException) -> HistoryDamaged:
     for path, what in damages(home):
         return HistoryDamaged(f"{path} {what}; {cure(home, path)}")
     return HistoryDamaged(f"{home}/history: {words}; look at that filesystem, then run the command again")
+
+
+def _both(home: Path) -> dict[str, Path]:
+    return {HOME: home, STORE: store_root(home)}
 
 
 @contextlib.contextmanager

@@ -226,7 +226,7 @@ def payload_session() -> Iterator[PayloadSession]:
 
 def _say_full(error: Exception, out: Path, work: Path) -> None:
     """Name the full place of an error, while what has filled it is still there."""
-    from blut_resources.files.full import SAID, blamed, is_full, says_full
+    from blut_resources.files.full import SAID, blamed, is_full, says_full, writing
 
     if is_full(error) or says_full(str(error)):
         places = {
@@ -236,7 +236,7 @@ def _say_full(error: Exception, out: Path, work: Path) -> None:
             "the working directory": Path(),
             "shared memory": Path("/dev/shm"),  # noqa: S108
         }
-        name = getattr(error, "filename", None)
+        name = getattr(error, "filename", None) or writing(error)
         words = f"No space left on device: '{name}'" if name else str(error)
         print(SAID + blamed(words, places), file=sys.stderr, flush=True)
 
@@ -359,7 +359,8 @@ def _pipes(path: str) -> Iterator[Send]:
     except BaseException as error:
         from traceback import TracebackException
 
-        tell("closed", {"exception": _described(TracebackException.from_exception(error))})
+        with contextlib.suppress(OSError):  # no room for that either: the first error is the one to tell
+            tell("closed", {"exception": _described(TracebackException.from_exception(error))})
         raise
     tell("closed", {})
 

@@ -138,8 +138,7 @@ def run_payload(
         outcome = unit.wait()
         if why := _out_of_room(home_of(context.instance), outcome, log.tail):
             what = f"{payload.module}: {outcome.describe()}: {why}{stays}"
-            printed = [line for line in log.tail.splitlines() if not line.startswith(SAID)]
-            raise PayloadOutOfRoom("\n".join([what, *printed]).rstrip(), outcome)
+            raise PayloadOutOfRoom("\n".join([what, *_besides(log.tail)]).rstrip(), outcome)
         finished = said.get("event") == "done" or (reader.ordinary and reader.closed)
         if late and not (outcome.ok and finished and not reader.torn):
             raise PayloadPastDeadline(f"{payload.name}: {late}", outcome)
@@ -189,6 +188,13 @@ def _out_of_room(home: Path, outcome: Outcome, printed: str) -> str:
     if outcome.signal == signal.SIGBUS and any(map(is_nearly_full, places(home).values())):
         return full_by_words(home, printed)  # a file that it had mapped could not grow
     return ""
+
+
+def _besides(printed: str) -> list[str]:
+    """Returns what is worth saying again: where the payload has named the place itself, its last line."""
+    told = printed.splitlines()
+    rest = [line for line in told if not line.startswith(SAID)]
+    return rest if rest == told else rest[-1:]
 
 
 def _demand_success(

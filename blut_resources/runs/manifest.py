@@ -44,6 +44,7 @@ CAUSES = {
     "GeneratorExit": "cancelled",  # the same, while Dagster had an event of the asset in hand
 }
 """Ends of a step that are the outcome of its run."""
+FULL = CAUSES[CAUSE]
 STATES = {"asset_started": "running", "asset_reused": "reused", "asset_finished": "computed"}
 _looking: dict[str, "_Look"] = {}
 
@@ -130,7 +131,8 @@ def complete(home: Path, run: Any, outcome: str, by: str) -> None:
     """Write the end into the manifest of a `dagster.DagsterRun`, unless it has one.
 
     Args:
-        outcome: ``succeeded``, ``failed``, ``cancelled``, or ``killed`` if nobody saw the end.
+        outcome: ``succeeded``, ``failed``, ``cancelled``, or ``killed`` if nobody saw the end; one whose
+            process has left that there was no room for its end failed by that.
         by: who says so, ``run`` or ``another process``.
     """
     path = manifest_path(home, run.run_id)
@@ -143,9 +145,10 @@ def complete(home: Path, run: Any, outcome: str, by: str) -> None:
     if run.run_id in _looking:
         found |= _looking[run.run_id].wait()
     ended = events[-1]["t"] if events and outcome == "killed" else round(time.time(), 3)
-    if outcome == "failed":
+    if outcome in ("failed", "killed"):
         full = reserve.was_needed(path.parent)  # what failed then may be in no event
-        outcome = CAUSES[CAUSE] if full else _cause(found["assets"]) or outcome
+        cause = FULL if full else _cause(found["assets"])
+        outcome = cause if cause and (outcome == "failed" or cause == FULL) else outcome
     end = {"outcome": outcome, "ended": ended, "seconds": _took(known, ended, by), "completed_by": by}
     computed = any(asset["state"] == "computed" for asset in found["assets"].values())
     with contextlib.suppress(OSError, StoreError):

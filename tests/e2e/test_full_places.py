@@ -78,6 +78,10 @@ class Bed:
         tables = (self.root / "home" / "runs").glob("*/metrics/*.parquet")
         return {row["epoch"] for table in tables for row in read(table)}
 
+    def outcomes(self) -> set[str]:
+        manifests = (self.root / "home" / "runs").glob("*/manifest.json")
+        return {json.loads(path.read_text())["outcome"] for path in manifests}
+
     def assert_sound(self) -> None:
         for path in sorted((self.root / "home").rglob("*.db")):
             with contextlib.closing(sqlite3.connect(path)) as database:
@@ -124,6 +128,7 @@ def goes_through(bed: Bed, name: str, stage: str, by: str = "bytes", size: str =
         assert bed.reported() <= bed.tabled() == {1, 2, 3, 4, 5}
         states = {run["state"] for run in json.loads(bed.blut("jobs", "--json")[1])}
         assert states <= {"success", "failure"}, "nothing is shown as running"
+        assert "killed" not in bed.outcomes(), "whoever finds it says what its process knew"
         assert list((bed.root / "tmp").iterdir()) == []
 
 

@@ -130,7 +130,7 @@ def test_it_is_tried_so_often_and_the_failure_says_how_often() -> None:
     for epochs, retries in ((5, 0), (6, 1)):
         result = train(*["reset"] * 4, epochs=epochs, retries=retries)
         assert not result.success and retried(result) == retries
-        assert ("after 1 retries" in said(result)) == bool(retries)
+        assert ("after 1 retry " in said(result)) == bool(retries)
         told = Left(result.run_id).manifest["assets"][ASSET]
         assert told["state"] == "failed" and told["epochs"] == retries + 1
     assert train(*["reset"] * 2, epochs=6).success  # the next run goes on

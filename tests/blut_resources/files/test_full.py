@@ -7,10 +7,11 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from blut_resources.files import full
-from blut_resources.files.durable import StoreError, explained, write_atomic
+from blut_resources.files.durable import StoreError, explained, explanation, write_atomic
 from tests.small import fill, fill_names, small
 
 
@@ -53,6 +54,7 @@ def test_a_file_system_that_can_name_no_more_files_is_told_from_one_without_byte
         *("OSError: [Errno 28] No space left on device", "cp: error writing 'x': No space left on device"),
         *("SafetensorError: I/O error: No space left on device (os error 28)", "Disk quota exceeded"),
         *("sqlite3.OperationalError: database or disk is full", "H5: errno = 28, error message"),
+        "OSError: 210000 requested and 18944 written",
     ],
 )
 def test_words_of_a_program_blame_the_place_that_is_full(place: Path, tmp_path: Path, said: str) -> None:
@@ -90,3 +92,31 @@ def test_a_database_that_finds_no_room_is_full_too() -> None:
     except RuntimeError as wrapped:
         assert full.is_full(wrapped)
     assert full.is_full(OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)))
+
+
+def test_a_library_that_only_counts_what_it_wrote_is_understood_and_its_file_named(place: Path) -> None:
+    def write(path: Path) -> None:
+        try:
+            with path.open("wb") as file:
+                np.zeros(100_000).tofile(file)
+        finally:
+            path.unlink()
+
+    with pytest.raises(OSError, match="100000 requested and") as caught:
+        write(place / "partial")
+    assert caught.value.errno is None and full.is_full(caught.value)
+    assert full.writing(caught.value) == f"{place}/partial" and full.writing(OSError("x")) is None
+    assert not full.is_full(OSError("7 of 8 were written"))
+    assert f"{place}: No space left on device: the file system at" in explanation(caught.value, place)
+
+
+def test_what_is_pruned_is_told_only_of_the_file_system_where_that_frees_something(
+    place: Path, tmp_path: Path
+) -> None:
+    apart = {"$DAGSTER_HOME": place, "$BLUT_STORE": tmp_path / "store"}
+    said = full.remedy(place / "history", apart)
+    assert "`blut runs prune --keep-newest 20`" in said and "cache prune" not in said
+    assert "(`blut cache prune` gives back" in full.remedy(tmp_path / "store" / "x", apart)
+    together = full.remedy(place / "history", {"$DAGSTER_HOME": place, "$BLUT_STORE": place / "store"})
+    assert "`blut cache prune` gives back" in together and "`blut runs prune --keep-newest 20`" in together
+    assert "prune" not in full.remedy(tmp_path / "elsewhere", apart)

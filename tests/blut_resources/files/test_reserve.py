@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from blut_resources.files import reserve
-from tests.small import fill, small
+from tests.small import FILLER, fill, small
 
 
 def _free(place: Path) -> int:
@@ -30,7 +30,11 @@ def test_what_is_kept_back_is_room_for_the_end(tmp_path: Path, capsys: pytest.Ca
 def test_a_small_disk_is_not_filled_with_it_and_an_end_drops_it(tmp_path: Path) -> None:
     with small(tmp_path / "small", "3M") as place:
         reserve.keep(place)
-        assert list(place.iterdir()) == []
+        assert _free(place) == 3 << 20
+        fill(place)
+        reserve.use()
+        assert [path.name for path in place.iterdir() if path.name != FILLER] == [reserve.NEEDED]
+        assert reserve.was_needed(place)
     reserve.keep(tmp_path)
     reserve.drop(tmp_path)
     reserve.use()

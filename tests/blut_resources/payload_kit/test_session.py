@@ -13,6 +13,7 @@ import pytest
 
 from blut_resources.payload_kit.session import CONFIG_ENV
 from tests.conftest import REPOSITORY
+from tests.small import small
 
 PAYLOAD = """
 from blut_resources.payload_kit.session import payload_session
@@ -108,3 +109,29 @@ def test_a_payload_waits_for_few_modules() -> None:
     code = "import sys, blut_resources.payload_kit.session; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
     assert not {"typing", "dataclasses", "argparse", "dagster_pipes", "logging"} & set(done.stdout.split())
+
+
+FILLS = """
+from blut_resources.payload_kit.session import payload_session
+with payload_session() as session:
+    (session.work / "state").write_bytes(b"x" * 1_000_000)
+"""
+
+
+def test_a_full_disk_is_told_once_with_the_file_that_was_written(tmp_path: Path) -> None:
+    """There is no room for the end of the messages either, and that is not worth a word."""
+    with small(tmp_path / "small", "128k") as place:
+        config, messages = freeze(place), place / "messages"
+        messages.write_bytes(b"\n" * 3600)
+        env = {
+            "DAGSTER_PIPES_CONTEXT": dagster_pipes.encode_param({}),
+            "DAGSTER_PIPES_MESSAGES": dagster_pipes.encode_param({"path": str(messages)}),
+            CONFIG_ENV: str(config),
+        }
+        command = [sys.executable, "-c", FILLS]
+        done = subprocess.run(
+            command, env={**os.environ, **env}, cwd=REPOSITORY, capture_output=True, text=True
+        )
+        assert done.returncode == 1 and done.stderr.count("Traceback") == 1, done.stderr
+        assert f"no room: the file system at {place} has 0 bytes of 128 KiB free, for" in done.stderr
+        assert f"for {place}/work/state; make room" in done.stderr

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from blut_resources.alive import reap_dead_runs
+from blut_resources.files import reserve
 from blut_resources.files.documents import DocumentError
 from blut_resources.instance.instance import open_instance
 from blut_resources.runs import manifest, metrics, status
@@ -70,12 +71,21 @@ def at_second(kind: str) -> Callable[[], None]:
     )
 
 
+def without_room() -> None:
+    def full(*_: object) -> bool:
+        reserve.use()
+        return True
+
+    around(status.Status, "_write", lambda _, said, *__: said == "epoch" and full(), after=False)
+
+
 POINTS: dict[str, tuple[Callable[[], None], str]] = {
     "before its manifest": (lambda: around(manifest, "begin", lambda *_: True, after=False), "killed"),
     "before its first event": (at_event("run_started", after=False), "killed"),
     "before the asset": (at_event("asset_started", after=False), "killed"),
     "as the asset starts": (at_event("asset_started", after=True), "killed"),
     "as the payload starts": (at_event("epoch", after=False), "killed"),
+    "without room for its end": (without_room, "full disk"),
     "in the middle of a row": (at_row(2), "killed"),
     "between two epochs": (at_second("epoch"), "killed"),
     "as the result is stored": (at_event("asset_finished", after=False), "killed"),
