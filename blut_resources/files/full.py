@@ -129,7 +129,7 @@ def remedy(path: Path | str, places: Mapping[str, Path] | None = None) -> str:
         places: by how a person puts each elsewhere, such as ``$TMPDIR``, what is written to.
     """
     known = {**_by_environment(), **(places or {})}
-    around = [(name, place) for name, place in known.items() if is_below(path, place)]
+    around = [(name, place) for name, place in known.items() if _is_in(path, place)]
     said = max(around, key=lambda one: len(os.path.realpath(one[1])), default=("", ""))[0]
     other = f" or set {said} to a directory on another one" if said in ELSEWHERE else ""
     freed = "; ".join(_pruned(said, path, known))
@@ -140,7 +140,7 @@ def _pruned(said: str, path: Path | str, known: Mapping[str, Path | str]) -> Ite
     """Yields what frees some of the file system of a path in the home or the store."""
     home = known.get(HOME)
     store = known.get(STORE) or (home and f"{home}/store")
-    if said in (HOME, STORE) and store and len(list(one_each([path, store]))) == 1:
+    if said in (HOME, STORE) and store and mount_point(path) == mount_point(store):
         yield "`blut cache prune` gives back what the store need not keep"
     if said == HOME:
         yield "`blut runs prune --keep-newest 20` shows which old runs may go"
@@ -161,7 +161,9 @@ def blamed(text: str, places: Mapping[str, Path]) -> str:
     code = errno.EDQUOT if (found := WORDS.search(text)) and QUOTA.search(found[0]) else errno.ENOSPC
     if named := NAMED.search(text):
         path = named[named.lastgroup or 0]
-        return f"{full_place(path, code)}, for {path}; {remedy(path, places)}"
+        # what was half written may be removed by now
+        now = "" if code == errno.EDQUOT or is_nearly_full(path) else " now"
+        return f"{full_place(path, code)}{now}, for {path}; {remedy(path, places)}"
     full = [place for place in one_each(places.values()) if is_nearly_full(place)]
     if full:
         each = (f"{full_place(place, code)}, for {place}; {remedy(place, places)}" for place in full)
@@ -195,6 +197,11 @@ def is_below(path: Path | str, place: Path | str) -> bool:
     """Says whether a path is a place or lies in it, symbolic links followed."""
     real, above = os.path.realpath(path), os.path.realpath(place)
     return real == above or real.startswith(f"{above.rstrip('/')}/")
+
+
+def _is_in(path: Path | str, place: Path | str) -> bool:
+    """Says whether a path would be on another file system if the place above it were."""
+    return is_below(path, place) and mount_point(path) == mount_point(place)
 
 
 def mount_point(path: Path | str) -> str:

@@ -75,7 +75,7 @@ def test_a_path_in_the_words_counts_before_what_is_full_now(place: Path, tmp_pat
     fill(place)
     told = full.blamed(f"No space left on device: '{tmp_path}/x'", {"$TMPDIR": place})
     assert told.startswith(f"the file system at {full.mount_point(tmp_path)} has ")
-    assert f"free, for {tmp_path}/x; make room" in told
+    assert f"free now, for {tmp_path}/x; make room" in told
 
 
 def test_where_there_is_room_again_every_place_is_told(place: Path, tmp_path: Path) -> None:
@@ -120,3 +120,4 @@ def test_what_is_pruned_is_told_only_of_the_file_system_where_that_frees_somethi
     together = full.remedy(place / "history", {"$DAGSTER_HOME": place, "$BLUT_STORE": place / "store"})
     assert "`blut cache prune` gives back" in together and "`blut runs prune --keep-newest 20`" in together
     assert "prune" not in full.remedy(tmp_path / "elsewhere", apart)
+    assert "$TMPDIR" not in full.remedy(place / "mounted below it", {"$TMPDIR": tmp_path})
