@@ -10,6 +10,7 @@ import html as _html
 import io
 import re
 from collections.abc import Iterable
+from typing import Any
 
 LINE, VARIABLE = 1000, 32_768
 """Characters of a line, and bytes of an environment variable, of which Linux takes 128 KiB."""
@@ -37,6 +38,11 @@ def meant(name: str, names: Iterable[str]) -> str:
     """Returns which of the names one that is none of them may stand for, in words; empty if none is near."""
     near = difflib.get_close_matches(name, sorted(names), 1)
     return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def said_of(problem: Any) -> str:
+    """Returns what one of the errors of pydantic says, without the kind of exception that it begins with."""
+    return re.sub(r"^(?:Value error|Assertion failed), ", "", problem["msg"])
 
 
 def lines(value: object) -> str:

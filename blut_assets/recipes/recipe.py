@@ -19,6 +19,7 @@ from blut_assets.stages.partitions import PARTITION, typed_key, with_key
 from blut_assets.stages.spec import COMMON, StageConfig, spec_of
 from blut_resources.runs.settings import fixed_tags
 from blut_resources.store.artifacts import ArtifactStore
+from blut_resources.text import said_of
 
 RECIPE_TAG = "blut/recipe"
 EXECUTION_FORM = (
@@ -296,8 +297,8 @@ class Recipe:
     def _explain(self, problem: Any) -> str:
         name = ".".join(str(part) for part in problem["loc"])
         if not name:  # it is of several together, and names them
-            return f"{self.name}: {problem['msg'].removeprefix('Value error, ')}"
-        what = f"argument {name!r} = {problem['input']!r}: {problem['msg']}"
+            return f"{self.name}: {said_of(problem)}"
+        what = f"argument {name!r} = {problem['input']!r}: {said_of(problem)}"
         return f"{self.name}: {what}; allowed: {self._allowed(name)}"
 
     def _allowed(self, name: str) -> str:

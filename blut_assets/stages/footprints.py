@@ -7,7 +7,7 @@ GPUs are equal, and alike if only their inputs differ. For anything else nothing
 import itertools
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import dagster as dg
@@ -65,7 +65,7 @@ class Took:
     seconds: float | None
     peak: int | None
     at: float = 0.0
-    """When it was recorded last, in seconds since 1970."""
+    """When it was recorded, in seconds since 1970; where that is gone, when it was reused first."""
 
 
 def drivers_of(spec: Mapping[str, Any], config: type[StageConfig]) -> Mapping[str, Any] | None:
@@ -86,23 +86,27 @@ def took_before(instance: dg.DagsterInstance, key: dg.AssetKey) -> Iterator[Took
     reused.
     """
     not_counted = forgotten(instance).get(key.to_user_string(), frozenset())
-    return (took for took in all_took(instance, key, LOOK_BACK) if took.run_id not in not_counted)
-
-
-def all_took(instance: dg.DagsterInstance, key: dg.AssetKey, most: int | None = None) -> Iterator[Took]:
-    """Yields the computations of an asset, also those that do not count.
-
-    Args:
-        most: how many materializations are looked at; all if not given.
-    """
-    seen: set[str] = set()
-    found = reuse.materializations(instance, key, first=PEAKS)
-    for record in itertools.islice(found, most):
-        event = record.asset_materialization
-        took = took_by(event, record.run_id, record.timestamp) if event else None
+    seen = set[str](not_counted)
+    for took in itertools.islice(_recorded(instance, key), LOOK_BACK):
         if took and took.run_id not in seen:
             seen.add(took.run_id)
             yield took
+
+
+def all_took(instance: dg.DagsterInstance, key: dg.AssetKey) -> list[Took]:
+    """Returns the computations of an asset, the newest first, also those that do not count."""
+    found: dict[str, Took] = {}
+    for took in _recorded(instance, key):
+        if took:  # of a reuse too, which is recorded later than what it reuses
+            found[took.run_id] = replace(found.get(took.run_id, took), at=took.at)
+    return sorted(found.values(), key=lambda took: took.at, reverse=True)
+
+
+def _recorded(instance: dg.DagsterInstance, key: dg.AssetKey) -> Iterator[Took | None]:
+    """Yields the computation behind each materialization, the newest first; None for one of no stage."""
+    for record in reuse.materializations(instance, key, first=PEAKS):
+        event = record.asset_materialization
+        yield took_by(event, record.run_id, record.timestamp) if event else None
 
 
 def took_by(event: dg.AssetMaterialization, run_id: str, at: float = 0.0) -> Took | None:

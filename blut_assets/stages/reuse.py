@@ -17,6 +17,7 @@ from blut_resources.store import results
 from blut_resources.store.artifacts import ArtifactStore, StoreError
 from blut_resources.store.places import is_digest
 from blut_resources.store.results import FINGERPRINT_TAG, SPEC
+from blut_resources.text import said_of
 
 ARTIFACT, REUSED, ORIGIN, SECONDS = "artifact", "reused", "origin_run", "compute_seconds"
 PEAK = "peak_memory_bytes"
@@ -90,7 +91,7 @@ def typed(kind: type[A], handle: Mapping[str, Any]) -> A:
     try:
         return kind.model_validate(handle)
     except ValidationError as error:
-        fields = ", ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in error.errors())
+        fields = ", ".join(f"{'.'.join(map(str, p['loc']))}: {said_of(p)}" for p in error.errors())
         raise NoHandle(
             f"the artifact that it names is no {kind.__name__} as it is declared now ({fields})"
         ) from None

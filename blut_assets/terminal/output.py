@@ -124,6 +124,11 @@ def size(n_bytes: float | None) -> str:
     return f"{n_bytes:.0f} bytes"
 
 
+def counted(number: int, thing: str) -> str:
+    """Returns text such as ``1 artifact``, ``3 artifacts``."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def duration(seconds: float | None) -> str:
     """Returns text such as ``0.4 s``, ``72 s``, ``14:05`` in minutes, ``3:20:00`` in hours."""
     if seconds is None:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from blut_resources.payload_kit.values import TEXT_MAX
 from blut_resources.runs.metrics import INDEX, RESUMED_FROM
-from blut_resources.text import one_line
+from blut_resources.text import one_line, said_of
 
 DEPTH = 64
 """Levels of lists and objects in a message: far below what Python's own recursion allows."""
@@ -220,7 +220,7 @@ def _of_64_bits(value: Any) -> Any:
 def _explained(kind: str, error: ValidationError) -> str:
     problem = error.errors(include_url=False, include_context=False)[0]
     where = ".".join([kind, *(one_line(part, SHOWN) for part in problem["loc"] if part != "[key]")])
-    words = problem["msg"].removeprefix("Value error, ")
+    words = said_of(problem)
     if problem["type"] == "missing":
         return f"{where} is missing: say it; {_REMEDY}"
     return f"{where} = {_shown(problem['input'])}: {words}"

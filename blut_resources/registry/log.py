@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from blut_resources.files.durable import sync
+from blut_resources.text import said_of
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?")
 
@@ -78,7 +79,7 @@ class RecordLog(Generic[R]):
         except ValidationError as error:
             raise RegistryError(
                 f"{place} cannot be read: restore the file from a backup, or remove the line if you know "
-                f"that nothing was recorded by it ({error.errors()[0]['msg']})"
+                f"that nothing was recorded by it ({said_of(error.errors()[0])})"
             ) from error
         if record.n != number or record.name != self.path.parent.name:
             raise RegistryError(

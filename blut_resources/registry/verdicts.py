@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from blut_resources.files.digest import read_digested
 from blut_resources.files.durable import StoreError
+from blut_resources.text import said_of
 
 VERDICT_FILE = "verdict.json"
 MAX_VERDICT_BYTES = 16 * 2**20
@@ -225,7 +226,7 @@ def parse_verdict(data: bytes) -> Verdict:
         return Verdict.model_validate(document)
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(str(part) for part in e['loc']) or 'document'}: {e['msg']}" for e in error.errors()
+            f"{'.'.join(str(part) for part in e['loc']) or 'document'}: {said_of(e)}" for e in error.errors()
         )
         raise PromotionRefused(f"{VERDICT_FILE} is not a verdict: {problems}") from error
     except (ValueError, RecursionError) as error:

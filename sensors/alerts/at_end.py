@@ -75,7 +75,7 @@ def _settings(log: _Terminal | None = None) -> AlertSettings:
     settings, problems = usable(settings_path())
     for problem in problems:
         if log:
-            log.warning(problem)
+            log.warning(problem.text)
     return settings
 
 

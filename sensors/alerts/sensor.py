@@ -41,7 +41,7 @@ def alerts_sensor(own: AlertScope) -> dg.SensorDefinition:
         except AlertSettingsError as error:
             return dg.SensorResult(skip_reason=f"nobody is told: {one_line(error)}", cursor=_cursor(own))
         for problem in problems:
-            context.log.error(problem)
+            context.log.error(problem.text)
         return _tick(context, turn, own, settings)
 
     return alerts

@@ -4,18 +4,18 @@ import re
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from blut_resources.files.documents import DocumentError, read_toml
 from blut_resources.files.named import base_directory, path_variable
 from blut_resources.files.private import NotBelieved, open_believed
-from blut_resources.files.toml_places import place
-from blut_resources.text import meant, one_line
+from blut_resources.files.toml_places import line_of
+from blut_resources.text import meant, one_line, said_of
 from sensors.alerts.alert import EVENTS, Event
 
 SETTINGS = "BLUT_ALERTS"
@@ -26,6 +26,17 @@ _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://[^\s'\"]+")
 
 class AlertSettingsError(ValueError):
     """Says that the settings cannot be used; the message names file, line, field, value and remedy."""
+
+
+class Problem(NamedTuple):
+    """Says in a line what is wrong; ``hook`` is the name of the hook that it is wrong in, empty for none."""
+
+    text: str
+    hook: str = ""
+    line: int = 0
+
+    def __str__(self) -> str:
+        return self.text
 
 
 def masked(text: str) -> str:
@@ -109,9 +120,9 @@ def settings_path() -> Path:
     return path_variable(SETTINGS) or base_directory("XDG_CONFIG_HOME", ".config") / "blut" / "alerts.toml"
 
 
-def usable(path: Path) -> tuple[AlertSettings, list[str]]:
-    """Returns the settings with the hooks that can be used, and what is wrong with the rest, a line each:
-    one hook does not silence the others.
+def usable(path: Path) -> tuple[AlertSettings, list[Problem]]:
+    """Returns the settings with the hooks that can be used, and what is wrong with the rest, in the order
+    of the lines: one hook does not silence the others.
 
     Without the file, nobody is told anything.
 
@@ -119,33 +130,37 @@ def usable(path: Path) -> tuple[AlertSettings, list[str]]:
         AlertSettingsError: it is malformed, or others can write it: its commands would be theirs.
     """
     text, document = _document(path)
-    problems = [_unknown(path, text, document, (), name) for name in document if name not in _TOP]
+    problems = [
+        _problem(path, text, (name,), "", f"{one_line(name, 100)}{_unknown(document, name, _TOP)}")
+        for name in document
+        if name not in _TOP
+    ]
     with suppress(ValidationError):
         return AlertSettings.model_validate({k: v for k, v in document.items() if k in _TOP}), problems
     if "all_runs" in document and not isinstance(document["all_runs"], bool):
-        where = place(path, text, ["all_runs"])
-        problems.append(f"{where}: all_runs = {document['all_runs']!r}: give true or false")
+        said = f"all_runs = {document['all_runs']!r}: give true or false"
+        problems.append(_problem(path, text, ("all_runs",), "", said))
     hooks, wrong = _hooks(path, text, document.get("hook", []))
-    return AlertSettings(hook=hooks, all_runs=document.get("all_runs") is True), [*problems, *wrong]
+    return AlertSettings(hook=hooks, all_runs=document.get("all_runs") is True), sorted(
+        [*problems, *wrong], key=lambda one: one.line
+    )
 
 
-def _hooks(path: Path, text: str, said: Any) -> tuple[tuple[Hook, ...], list[str]]:
+def _hooks(path: Path, text: str, said: Any) -> tuple[tuple[Hook, ...], list[Problem]]:
     if not isinstance(said, list):
-        where = place(path, text, ["hook"])
-        return (), [f"{where}: hook = {_shown(said)}: write [[hook]], a table for each hook"]
+        words = f"hook = {_shown(said)}: write [[hook]], a table for each hook"
+        return (), [_problem(path, text, ("hook",), "", words)]
     hooks: dict[str, Hook] = {}
-    problems: list[str] = []
+    problems: list[Problem] = []
     for number, one in enumerate(said):
         try:
             hook = Hook.model_validate(one)
         except ValidationError as error:
-            problems += [_explained(path, text, number, one, problem) for problem in error.errors()]
+            problems += _explained(path, text, number, one, error)
             continue
         if hook.name in hooks:
-            where = place(path, text, ["hook", number, "name"])
-            problems.append(
-                f"{where}: hook.{number}.name = {hook.name!r}: the name of another hook before it"
-            )
+            words = f"hook {hook.name!r}: the name of another hook before it"
+            problems.append(_problem(path, text, ("hook", number, "name"), hook.name, words))
         hooks.setdefault(hook.name, hook)
     return tuple(hooks.values()), problems
 
@@ -167,25 +182,49 @@ def _document(path: Path) -> tuple[str, dict[str, Any]]:
         raise AlertSettingsError(f"{error}; correct it or delete it") from None
 
 
-def _unknown(path: Path, text: str, values: Mapping[str, Any], keys: tuple[str | int, ...], name: str) -> str:
-    known = Hook.model_fields if keys else _TOP
-    where = ".".join(map(str, (*keys, name)))
+def _problem(path: Path, text: str, keys: tuple[str | int, ...], hook: str, said: str) -> Problem:
+    line = line_of(text, keys)
+    return Problem(f"{path}:{line}: {said}" if line else f"{path}: {said}", hook, line or 0)
+
+
+def _unknown(values: Mapping[str, Any], name: str, known: Iterable[str]) -> str:
     value = f" = {_shown(values[name])}" if isinstance(values.get(name), str | int | float) else ""
-    return (
-        f"{place(path, text, [*keys, name])}: {one_line(where, 100)}{value}: no such key{meant(name, known)};"
-        f" there are {', '.join(known)}"
-    )
+    return f"{value}: no such key{meant(name, known)}; there are {', '.join(known)}"
 
 
-def _explained(path: Path, text: str, number: int, hook: Any, problem: Any) -> str:
-    keys, loc = ("hook", number), problem["loc"]
-    if problem["type"] == "extra_forbidden":
-        return _unknown(path, text, hook, keys, str(loc[0]))
-    value = problem["input"]
-    said = f" = {_shown(value)}" if isinstance(value, str | int | float) else ""
-    where = ".".join(map(str, (*keys, *loc)))
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{place(path, text, [*keys, *loc])}: {where}{said}: {message}"
+def _explained(path: Path, text: str, number: int, hook: Any, error: ValidationError) -> Iterator[Problem]:
+    """Yields what is wrong in one hook, a value once: of a list, its members and not also their number."""
+    problems = error.errors()
+    lists = {problem["loc"][0] for problem in problems if len(problem["loc"]) > 1}
+    name = hook.get("name") if isinstance(hook, dict) else None
+    name = name if isinstance(name, str) else ""
+    about = f"hook {one_line(repr(name), 100)}" if name else f"the hook without a name, number {number + 1}"
+    for problem in problems:
+        if problem["loc"] and problem["loc"][0] in lists and len(problem["loc"]) == 1:
+            continue
+        field = str(problem["loc"][0]) if problem["loc"] else ""
+        said = f"{about}: {one_line(field, 100)}" if field else about
+        keys = ("hook", number, *problem["loc"])
+        yield _problem(path, text, keys, name, said + _wrong(problem, hook, field))
+
+
+def _wrong(problem: Any, hook: Any, field: str) -> str:
+    """Returns the value and what is wrong with it."""
+    kind, value = problem["type"], problem["input"]
+    if kind == "extra_forbidden":
+        return _unknown(hook, field, Hook.model_fields)
+    if kind == "missing":
+        return " is missing"
+    shown = f" = {_shown(value)}" if field and isinstance(value, str | int | float | list | tuple) else ""
+    if kind == "literal_error":
+        near = meant(value.casefold(), EVENTS) if isinstance(value, str) else ""
+        return f"{shown}: no such event{near}; there are {', '.join(EVENTS)}"
+    if kind == "tuple_type":
+        one = _shown(value) if isinstance(value, str) else '"..."'
+        return f"{shown}: write a list, such as {field} = [{one}]"
+    if kind == "too_short":
+        return f"{shown}: is empty; leave it out for all"
+    return f"{shown}: {said_of(problem)}"
 
 
 def _shown(value: Any) -> str:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from blut_resources.files.documents import DocumentError, read_toml
 from blut_resources.files.toml_places import place
-from blut_resources.text import meant
+from blut_resources.text import meant, said_of
 
 FILE = "housekeeping.toml"
 DAYS_AT_MOST = 36500
@@ -105,4 +105,4 @@ def _explain(problem: Any) -> str:
         near, known = meant(name, Housekeeping.model_fields), ", ".join(Housekeeping.model_fields)
         return f"{name} = {problem['input']!r}: there is no such field{near}; there are {known}"
     meaning = Housekeeping.model_fields[name].description
-    return f"{name} = {problem['input']!r}: {problem['msg']}; give a whole number of {meaning}"
+    return f"{name} = {problem['input']!r}: {said_of(problem)}; give a whole number of {meaning}"

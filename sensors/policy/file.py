@@ -19,7 +19,7 @@ from blut_resources.files.durable import file_lock, write_atomic
 from blut_resources.files.named import base_directory, path_variable
 from blut_resources.files.private import NotBelieved, open_believed
 from blut_resources.files.toml_places import line_of, place
-from blut_resources.text import meant, one_line
+from blut_resources.text import meant, one_line, said_of
 from sensors.policy.fields import OLD_NAME, Policy
 
 VARIABLE = "BLUT_TRAIN_POLICY"
@@ -125,7 +125,7 @@ def _placed(path: Path, text: str, table: tuple[str, ...], said: str, problem: A
 
 def _explain(problem: Any, where: str) -> str:
     name = ".".join(str(part) for part in problem["loc"][:1])
-    message = problem["msg"].removeprefix("Value error, ")
+    message = said_of(problem)
     if problem["type"] == "extra_forbidden":
         near = meant(name, [*Policy.model_fields, *([] if where else [TABLE])])
         message = f"no such field{near}; there are {', '.join(Policy.model_fields)}"

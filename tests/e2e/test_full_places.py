@@ -199,7 +199,7 @@ def test_pruning_works_on_a_full_disk(bed: Bed, by: str) -> None:
         assert done.returncode == 0, done.stderr
         (fill if by == "bytes" else fill_names)(place)
         status, said = bed.blut("cache", "prune")
-        assert status == 0 and "removed 1 artifacts, 2.0 MB" in said, said
+        assert status == 0 and "removed 1 artifact, 2.0 MB" in said, said
         free(place)
         bed.assert_sound()
 

@@ -19,7 +19,9 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from typer.testing import CliRunner
 
+from blut_assets.cli.app import app
 from blut_resources.instance.instance import open_instance
 from sensors.alerts import telling
 from sensors.alerts.alert import Alert
@@ -276,22 +278,32 @@ def test_a_command_gets_the_alert_and_its_failure_is_named(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('[[hook]]\nname = "a"', ":1: hook.0: give one of command, webhook, file, url, url_env, not none"),
+        ('[[hook]]\nname = "a"', ":1: hook 'a': give one of command, webhook, file, url, url_env, not none"),
         ('[[hook]]\nname = "a"\nwebhook = "https://x"', "needs secret_env"),
-        ('[[hook]]\nname = "a"\ncommand = ["x"]\nsecret = "s"', ":4: hook.0.secret = 's': no such key"),
-        ('[[hook]]\nname = "a"\ncommand = ["x"]\non = ["everything"]', "hook.0.on.0 = 'everything'"),
+        ('[[hook]]\nname = "a"\ncommand = ["x"]\nsecret = "s"', ":4: hook 'a': secret = 's': no such key"),
+        (
+            '[[hook]]\nname = "a"\ncommand = ["x"]\non = ["everything"]',
+            ":4: hook 'a': on = 'everything': no such event",
+        ),
+        (
+            '[[hook]]\nname = "a"\nfile = "/x"\non = ["run-failed", "check-faild"]',
+            "on = 'check-faild': no such event (did you mean 'check-failed'?); there are run-failed,",
+        ),
+        ('[[hook]]\nname = "a"\nfile = "/x"\non = "run-failed"', "write a list, such as on = ['run-failed']"),
+        ('[[hook]]\nname = "a"\nfile = "/x"\non = []', ":4: hook 'a': on = []: is empty"),
+        ('[[hook]]\nfile = "/x"', ":1: the hook without a name, number 1: name is missing"),
         ("[[hook", "alerts.toml"),
         ('[[hok]]\nname = "a"', ":1: hok: no such key (did you mean 'hook'?); there are hook, all_runs"),
         ("all_rons = true", ":1: all_rons = True: no such key (did you mean 'all_runs'?)"),
         ('[hook]\nname = "a"', ":1: hook = {'name': 'a'}: write [[hook]], a table for each"),
         (
             '[[hook]]\nname = "a"\nwebhok = "https://x/s3cret"',
-            ":3: hook.0.webhok = 'https://***': no such key",
+            ":3: hook 'a': webhok = 'https://***': no such key",
         ),
-        ('[[hook]]\nname = "a"\nfile = "told"', ":1: hook.0: file must be an absolute path"),
+        ('[[hook]]\nname = "a"\nfile = "told"', ":1: hook 'a': file must be an absolute path"),
         (
             '[[hook]]\nname = "a"\ntimeout_s = "x"',
-            ":3: hook.0.timeout_s = 'x': Input should be a valid number",
+            ":3: hook 'a': timeout_s = 'x': Input should be a valid number",
         ),
     ],
 )
@@ -302,7 +314,36 @@ def test_malformed_settings_name_file_field_and_value(tmp_path: Path, text: str,
         _, problems = usable(path)
     except AlertSettingsError as error:
         problems = [str(error)]
-    assert any(words in problem and str(path) in problem for problem in problems)
+    assert any(words in problem and str(path) in problem for problem in map(str, problems))
+    assert len(problems) == 1 and "Tuple" not in str(problems[0]), problems
+
+
+def test_a_hook_that_is_wrong_is_known_by_its_name_and_harms_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "alerts.toml"
+    hook = f'[[hook]]\nname = "{{}}"\nfile = "{tmp_path}/told"\n{{}}\n'
+    path.write_text(hook.format("log", 'on = ["run-faild"]') + hook.format("three", ""))
+    path.chmod(0o600)
+    monkeypatch.setenv("BLUT_ALERTS", str(path))
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "none"))
+
+    def status(*words: str) -> tuple[int, str]:
+        done = CliRunner().invoke(app, ["alerts", "test", *words])
+        return done.exit_code, done.stderr
+
+    assert status("three")[0] == 0 and (tmp_path / "told").read_text().count("\n") == 1
+    code, said = status("log")
+    assert code == 2 and "did you mean 'run-failed'" in said and "no hook is called" not in said
+    assert "no hook is called 'lok' (did you mean 'log'?)" in status("lok")[1]
+    assert status()[0] == 1, "one of them was not told"
+
+
+def test_what_is_wrong_is_said_in_the_order_of_the_lines(tmp_path: Path) -> None:
+    path = tmp_path / "alerts.toml"
+    path.write_text('[[hook]]\nname = "a"\non = [3]\nfile = "/x"\ntimeout = 3\n[[hook]]\nfile = 3\n')
+    lines = [problem.line for problem in usable(path)[1]]
+    assert lines == sorted(lines) == [3, 5, 6, 7]
 
 
 def _alert() -> Alert:
@@ -435,7 +476,7 @@ def test_a_hook_goes_one_way_and_a_service_has_a_name(tmp_path: Path) -> None:
     ):
         path.write_text(f'[[hook]]\nname = "a"\n{line}\n')
         settings, problems = usable(path)
-        assert not settings.hook and said in problems[0]
+        assert not settings.hook and said in problems[0].text
 
 
 def test_attempts_of_one_run_are_one_alert(daemon: Daemon, home: Path, receiver: Receiver) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
     from sensors.alerts.ledger import AlertState
-    from sensors.alerts.settings import AlertSettings, Hook
+    from sensors.alerts.settings import AlertSettings, Hook, Problem
 
 app = group("Who is told of what failed.")
 LATE_S = 210.0
@@ -42,7 +42,12 @@ def check(as_json: AsJson = False) -> None:
     notes = [note for hook in settings.hook for note in _notes(hook)]
     if as_json:
         print_json(
-            {"file": str(settings_path()), "hooks": rows, "told_by": who, "problems": [*problems, *notes]}
+            {
+                "file": str(settings_path()),
+                "hooks": rows,
+                "told_by": who,
+                "problems": [*map(str, problems), *notes],
+            }
         )
     else:
         if rows:
@@ -50,7 +55,7 @@ def check(as_json: AsJson = False) -> None:
             typer.echo(f"{'of every run of the instance' if settings.all_runs else 'of runs of Blut'}; {who}")
         else:
             typer.echo(f"nobody is told: there is no hook in {settings_path()}")
-        for line in [*problems, *notes]:
+        for line in [*map(str, problems), *notes]:
             typer.echo(line, err=True)
     if problems or not rows:
         raise typer.Exit(2 if problems else 1)
@@ -61,14 +66,21 @@ def test(
     hook: Annotated[str | None, typer.Argument(metavar="HOOK", help="Only this one.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send a test alert to each hook, now, and say whether it arrived. Status 1 if one did not."""
+    """Send a test alert to each hook, now, and say whether it arrived. Status 1 if one did not.
+
+    A hook that is wrong in the settings cannot get one: status 1, and 2 if it is the one that is asked for.
+    """
     from sensors.alerts.settings import settings_path
 
     settings, problems = _usable()
-    for line in problems:
-        typer.echo(line, err=True)
+    for problem in problems:
+        typer.echo(problem.text, err=True)
     names = [one.name for one in settings.hook]
+    mine = [one for one in problems if hook in (None, one.hook)]
     if hook is not None and hook not in names:
+        if mine:
+            wrong(f"hook {hook!r} cannot be told of anything before that is corrected")
+        names += sorted({one.hook for one in problems if one.hook} - {*names})
         there = f"there are {', '.join(names)}" if names else f"there is none in {settings_path()}"
         wrong(f"no hook is called {hook!r}{meant(hook, names)}; {there}")
     chosen = [one for one in settings.hook if hook in (None, one.name)]
@@ -82,11 +94,11 @@ def test(
         for row in rows:
             said = "told" if row["told"] else f"NOT told: {row['reason']}"
             typer.echo(f"{row['hook']} ({row['way']}): {said}, in {row['seconds']:.1f} s")
-    if problems or not all(row["told"] for row in rows):
+    if mine or not all(row["told"] for row in rows):
         raise typer.Exit(1)
 
 
-def _usable() -> "tuple[AlertSettings, list[str]]":
+def _usable() -> "tuple[AlertSettings, list[Problem]]":
     from blut_resources.files.named import PathRefused
     from sensors.alerts.settings import AlertSettingsError, settings_path, usable
 

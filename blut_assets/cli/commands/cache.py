@@ -17,6 +17,7 @@ from blut_assets.terminal.output import (
     AsJson,
     ago,
     columns,
+    counted,
     duration,
     failed,
     moment,
@@ -246,8 +247,8 @@ def prune(
         print_json({**report._asdict(), "leftovers": [str(path) for path in report.leftovers]})
         return
     verb = "would remove" if dry_run else "removed"
-    left = f" and {len(report.leftovers)} leftovers of dead processes" if report.leftovers else ""
-    typer.echo(f"{verb} {len(report.removed)} artifacts{left}, {size(report.bytes_freed)}")
+    left = f" and {counted(len(report.leftovers), 'leftover')} of dead processes" if report.leftovers else ""
+    typer.echo(f"{verb} {counted(len(report.removed), 'artifact')}{left}, {size(report.bytes_freed)}")
     if allowed is None:
         recent = f"{len(report.recent)} {_lately(report, even_recent)}"
         typer.echo(f"spared {len(report.in_use)} in use and {recent}")

@@ -155,7 +155,7 @@ def _delegated() -> Iterator[Finding]:
     from sensors.policy.file import PolicyError, policy_path, read
 
     def alerts() -> list[str]:
-        return usable(settings_path())[1]
+        return [problem.text for problem in usable(settings_path())[1]]
 
     def policy() -> list[str]:
         file, now = read(policy_path()), dt.datetime.now(dt.UTC)

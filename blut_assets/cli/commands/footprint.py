@@ -8,6 +8,7 @@ import typer
 from blut_assets.cli.shell.completion import RUN_ID, complete_run
 from blut_assets.terminal.lazy import group
 from blut_assets.terminal.output import AsJson, ago, duration, failed, listing, wrong
+from blut_resources.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 app = group("What computations took, by the args that drive it, and what is leased for them.")
 Asset = Annotated[str, typer.Argument(metavar="ASSET", help="An asset's key, such as toybook/classifier.")]
+ARGS = 48
+"""Characters of the args in a table."""
 NOTHING = "nothing was measured yet: the first run of an asset leases what it declares"
 
 
@@ -23,14 +26,15 @@ NOTHING = "nothing was measured yet: the first run of an asset leases what it de
 def list_kinds(as_json: AsJson = False) -> None:
     """List each asset's kinds of args, what they took, and what would be leased for them now.
 
-    Peak is the largest amount of memory that counts, time that of the newest computation.
+    Peak is the largest amount of memory that counts, time that of the newest computation. Of the args it
+    shows those in which the kinds of an asset differ; --json has all.
     """
     kinds: dict[tuple[str, str], list[Computed]] = {}
     # of one that runs no payload nothing is measured, and nothing leased
     for one in (one for one in _measured(None) if one.peak or one.leases):
         kinds.setdefault((one.asset, one.kind), []).append(one)
     rows = [_kind(found) for found in kinds.values()]
-    listing(rows if as_json else [_in_words(row) for row in rows], as_json, NOTHING)
+    listing(rows if as_json else _in_words(rows), as_json, NOTHING)
 
 
 @app.command()
@@ -40,7 +44,7 @@ def show(asset: Asset, as_json: AsJson = False) -> None:
     if not found:
         failed(f"{asset}: {NOTHING}")
     rows = [one.as_dict() for one in found]
-    listing(rows if as_json else [_in_words(row) for row in rows], as_json, NOTHING)
+    listing(rows if as_json else _in_words(rows), as_json, NOTHING)
 
 
 @app.command()
@@ -111,10 +115,24 @@ def _kind(found: "Sequence[Computed]") -> dict[str, Any]:
     }
 
 
-def _in_words(row: "Mapping[str, Any]") -> dict[str, Any]:
-    args = row["args"]
+def _in_words(rows: "Sequence[Mapping[str, Any]]") -> list[dict[str, Any]]:
+    beside: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        beside.setdefault(row["asset"], []).append(row["args"] or {})
+    return [_row(row, beside[row["asset"]]) for row in rows]
+
+
+def _args(args: "Mapping[str, Any] | None", beside: "Sequence[Mapping[str, Any]]") -> str:
+    """Returns those args that others of the asset have not, or all where there are no such; cut to a cell."""
+    if args is None:
+        return "not noted"
+    differ = {k: v for k, v in args.items() if any(k not in one or one[k] != v for one in beside)}
+    return one_line(" ".join(f"{k}={json.dumps(v)}" for k, v in (differ or args).items()), ARGS)
+
+
+def _row(row: "Mapping[str, Any]", beside: "Sequence[Mapping[str, Any]]") -> dict[str, Any]:
     words = {
-        "args": "not noted" if args is None else " ".join(f"{k}={json.dumps(v)}" for k, v in args.items()),
+        "args": _args(row["args"], beside),
         "gpus": "-" if row["gpus"] is None else row["gpus"],
         "run": row["run"][:8],
         "peak": _size(row["peak"]),

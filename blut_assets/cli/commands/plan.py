@@ -11,7 +11,8 @@ from blut_assets.cli.shell.catalogue import complete_recipe
 from blut_assets.cli.shell.completion import RUN_ID, complete_unfinished
 from blut_assets.cli.typer_private import CompletionItem
 from blut_assets.terminal.lazy import HELP, group
-from blut_assets.terminal.output import AsJson, columns, failed, print_json, size
+from blut_assets.terminal.output import AsJson, columns, failed, print_json
+from blut_resources.machine.memory import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,7 +145,7 @@ def plan_table(planned: "Sequence[Planned]", *, by_partition: bool) -> str:
             **({"partition": p.partition or "-"} if by_partition else {}),
             "state": p.state,
             "last cost": "not known" if p.last_seconds is None else f"{p.last_seconds:.1f} s",
-            "peak": size(p.last_peak),
+            "peak": size_text(p.last_peak) if p.last_peak else "-",
             "of": p.cost_of,
             "leases": p.leases,
             "reason": p.reason,

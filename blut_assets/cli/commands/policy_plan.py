@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import typer
 
 from blut_assets.cli.commands.plan import plan_table, total
-from blut_assets.terminal.output import size
+from blut_resources.machine.memory import size_text
 from sensors.policy.file import PolicyError, PolicyFile
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class PolicyRun(NamedTuple):
         if unseen := self._unseen():
             typer.echo(f"  a run would fail: {unseen}")
         peak = self.as_dict()["peak_memory_bytes"]
-        typer.echo(f"  {total(self.planned)}{f', at most {size(peak)} of memory' if peak else ''}")
+        typer.echo(f"  {total(self.planned)}{f', at most {size_text(peak)} of memory' if peak else ''}")
 
 
 def plans(instance: "dg.DagsterInstance", file: PolicyFile) -> dict[str, PolicyRun]:

@@ -10,6 +10,7 @@ from blut_assets.cli.run.detach import Detach, DetachedAsJson, fork_if
 from blut_assets.cli.shell.catalogue import catalogue, complete_stage
 from blut_assets.terminal.lazy import group
 from blut_assets.terminal.output import AsJson, failed, listing, wrong
+from blut_resources.text import said_of
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -148,7 +149,7 @@ def _config(asset: "dg.AssetsDefinition", values: dict[str, object]) -> "StageCo
         return spec.config(**values)
     except ValidationError as error:
         lines = [
-            f"--config: {'.'.join(map(str, p['loc']))} = {p['input']!r}: {p['msg']}" for p in error.errors()
+            f"--config: {'.'.join(map(str, p['loc']))} = {p['input']!r}: {said_of(p)}" for p in error.errors()
         ]
         wrong("\n".join(lines))
 

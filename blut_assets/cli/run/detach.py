@@ -15,6 +15,7 @@ import fcntl
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -44,6 +45,8 @@ Detach = Annotated[
 DetachedAsJson = Annotated[bool, typer.Option("--json", help="With --detach: print as JSON which run it is.")]
 LEAVES, BEGAN = "leaves", "began"
 AT_ONCE_S = 0.3
+SILENT_S = 2.0
+"""Seconds after which a terminal that waits is told for what."""
 MANAGER = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
 LOGIND = ("busctl", "get-property", *MANAGER, "KillUserProcesses")
 Told = dict[str, Any]
@@ -150,6 +153,8 @@ def _see_off(pid: int, reader: int, as_json: bool) -> int:
         signal.signal(number, _interrupted)
     told: dict[str, Told] = {}
     with os.fdopen(reader, "rb", buffering=0) as pipe:
+        if not as_json:
+            _say_if_slow(pipe, pid)
         while line := _line(pipe, pid):
             one = json.loads(line)
             told[one["what"]] = one
@@ -163,11 +168,21 @@ def _see_off(pid: int, reader: int, as_json: bool) -> int:
     return status if status >= 0 else 128 - status
 
 
+def _say_if_slow(pipe: Any, pid: int) -> None:
+    """Say for what a terminal waits, if it takes long: others that start at the same time make it take so."""
+    if not _heeding(lambda: select.select([pipe], [], [], SILENT_S)[0], pid):
+        typer.echo("starting; this comes back once the run has begun ...", err=True)
+
+
 def _line(pipe: Any, pid: int) -> bytes:
-    """Returns the next line; an interrupt meanwhile is meant for the process that does the work."""
+    return _heeding(pipe.readline, pid)
+
+
+def _heeding(wait: Callable[[], Any], pid: int) -> Any:
+    """Returns what is waited for; an interrupt meanwhile is meant for the process that does the work."""
     while True:
         try:
-            return pipe.readline()
+            return wait()
         except KeyboardInterrupt:
             time.sleep(AT_ONCE_S)  # a terminal has sent it to both, and it may have ended already
             if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:

@@ -4,7 +4,8 @@ import shutil
 import subprocess
 
 from blut_assets.history.graph import Graph, Node
-from blut_assets.terminal.output import duration, size
+from blut_assets.terminal.output import duration
+from blut_resources.machine.memory import size_text
 
 
 class DiagramError(Exception):
@@ -31,7 +32,7 @@ def _paragraph(node: Node) -> str:
 def _last(node: Node) -> str:
     if not node.last_run:
         return "never computed here"
-    peak = f", {size(node.last_peak)} of memory at most" if node.last_peak else ""
+    peak = f", {size_text(node.last_peak)} of memory at most" if node.last_peak else ""
     return f"{duration(node.last_seconds)}{peak}, run {node.last_run[:8]}"
 
 

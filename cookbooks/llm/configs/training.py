@@ -56,7 +56,7 @@ class TrainingConfig(RankedConfig):
     batch_size: int = Field(1, ge=1, description="examples that go through the model at once")
     grad_accum: int = Field(8, ge=1, description="batches before an update")
     seq_len: int = Field(2048, ge=8, description="an example with more tokens is refused")
-    rank: int = Field(16, ge=1, le=256, description="of the adapter")
+    rank: int = Field(16, ge=1, le=256, description="of the adapter (LoRA); `ranks` are processes")
     alpha: int = Field(32, ge=1, le=1024, description="scale of the adapter, over its rank")
     dropout: float = Field(0.05, ge=0, lt=1, description="of the adapter's inputs")
     schedule: Schedule = Field("linear", description="of the learning rate, after the warm-up")

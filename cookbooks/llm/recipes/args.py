@@ -34,6 +34,10 @@ from cookbooks.llm.configs.training import (
 )
 from cookbooks.llm.configs.verdict import EvaluationTasksConfig, ScoringConfig
 
+RANKS = (
+    "processes that train together on the CPU, each with its share of a batch and `threads` of its own;"
+    " one if not given; `rank` is the adapter's (LoRA)"
+)
 NAME = "of the model that comes out: letters, digits, dot, dash and underscore"
 EXAMPLES = "file of examples (.jsonl, .json) or directory of them; or sample:chatterbot"
 CONVERSATIONS = "SQLite database with a table of turns, or chat logs (.jsonl, .json), or a directory of them"
@@ -85,7 +89,7 @@ class TrainArgs(RecipeArgs):
     attention: Attention = like(TrainingConfig, "attention")
     gradient_checkpointing: bool = like(TrainingConfig, "gradient_checkpointing")
     gpus: int | None = like(TrainingConfig, "gpus")
-    ranks: int | None = like(TrainingConfig, "ranks")
+    ranks: int | None = like(TrainingConfig, "ranks", description=RANKS)
     threads: int = like(TrainingConfig, "threads")
     resume: Literal["auto", "never"] = like(TrainingConfig, "resume")
     eval_steps: int | None = like(TrainingConfig, "eval_steps")

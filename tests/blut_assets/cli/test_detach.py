@@ -129,3 +129,19 @@ def test_whom_systemd_ends_with_the_login_is_told(
     shown = capsys.readouterr()
     assert json.loads(shown.out) == {"run_id": "1234567890", "log": "/x", "pid": 7}
     assert ("run 12345678 ends when you log out" in shown.err) is ends
+
+
+def test_a_terminal_that_waits_is_told_for_what(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(detach, "SILENT_S", 0.5)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process keeps what it heeds
+    for seconds, as_json, told in (("2", False, True), ("2", True, False), ("0", False, False)):
+        reader, writer = os.pipe()
+        os.set_inheritable(writer, True)
+        child = os.posix_spawn(
+            "/bin/sleep", ["sleep", seconds], os.environ
+        )  # holds the pipe as long as it is
+        os.close(writer)
+        assert detach._see_off(child, reader, as_json) == 0
+        assert capfd.readouterr().err.startswith("starting") == told, (seconds, as_json)

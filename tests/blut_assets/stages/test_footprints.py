@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from blut_assets.artifacts import Artifact
 from blut_assets.cli.app import app
+from blut_assets.cli.commands.plan import plan_table
 from blut_assets.history.planning import Planned, plan
 from blut_assets.stages import Footprint, StageConfig, Steps, reuse, stage_asset
 from blut_assets.stages.footprints import Kind, took_before
@@ -106,6 +107,8 @@ def test_a_plan_says_of_which_args_a_cost_is(instance: dg.DagsterInstance) -> No
 
     same = planned(instance, preset="smoke", seed=9)
     assert same.last_seconds is not None and same.cost_of == f"these args and inputs, run {run[:8]}"
+    table = plan_table([same], by_partition=False)
+    assert " MiB" in table and " MB" not in table, "memory is in the unit of what is leased"
     other = planned(instance, preset="production", epochs=2)
     assert other.last_seconds is None
     words = 'epochs 1 instead of 2, preset "smoke" instead of "production"'
@@ -164,6 +167,16 @@ def test_a_peak_that_is_no_measure_can_be_forgotten(instance: dg.DagsterInstance
     leased(instance, preset="production", seed=4)  # a reuse brings nothing back
     assert [row["counts"] for row in give("show", "test/held") if row["run"] == newest] == [False]
 
+    shown = CliRunner().invoke(app, ["footprint", "list"]).stdout
+    assert 'preset="smoke"' in shown and "workers" not in shown, "of the args what the kinds differ in"
+
     refused = CliRunner().invoke(app, ["footprint", "forget", "--run", newest[:13]])
     assert refused.exit_code == 1 and "nothing that counts is named so" in refused.stderr
     assert CliRunner().invoke(app, ["footprint", "forget"]).exit_code == 2
+
+
+def test_the_age_of_a_computation_is_that_of_its_measurement(instance: dg.DagsterInstance) -> None:
+    leased(instance, preset="smoke")
+    (before,) = give("show", "test/held")
+    leased(instance, preset="smoke")
+    assert give("show", "test/held") == [before], "a reuse by another run makes it no younger"
