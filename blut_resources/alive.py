@@ -176,7 +176,12 @@ def find_run(instance: dg.DagsterInstance, prefix: str) -> dg.DagsterRun:
 
 
 def cancel_run(
-    instance: dg.DagsterInstance, run: dg.DagsterRun, grace_s: float | None = None, *, gone: bool = False
+    instance: dg.DagsterInstance,
+    run: dg.DagsterRun,
+    grace_s: float | None = None,
+    *,
+    gone: bool = False,
+    state: str = "",
 ) -> str:
     """End a run and everything it started; returns what was done, in words.
 
@@ -186,6 +191,7 @@ def cancel_run(
         grace_s: seconds that each payload gets between SIGTERM and SIGKILL; what it was started with if not
             given.
         gone: somebody's word that those that cannot be seen from here live no more.
+        state: what the state of the run is called, to say of one that has ended; Dagster's word if not given.
 
     Raises:
         StoreError: the run cannot be told how long.
@@ -193,7 +199,7 @@ def cancel_run(
             project's process works for it, which Dagster cannot reach either.
     """
     if run.is_finished:
-        return f"run {run.run_id[:8]} has ended already: {run.status.value}"
+        return f"run {run.run_id[:8]} has ended already: {state or run.status.value.lower()}"
     if not gone and run.status in LAUNCHED and not (_alive(instance) / run.run_id).exists():
         return _cancel_by_dagster(instance, run)
     hidden = out_of_sight(instance, run.run_id)

@@ -19,8 +19,8 @@ from blut_resources.files.modes import follow_group
 from blut_resources.instance.instance import home_of
 from blut_resources.machine import liveness
 from blut_resources.payloads import orchestrator
-from blut_resources.runs import manifest
-from blut_resources.runs.files import manifest_path
+from blut_resources.runs import heartbeat, manifest
+from blut_resources.runs.files import manifest_path, run_dir
 from blut_resources.runs.hang_up import end_on_hang_up
 from blut_resources.runs.removal import remove_files
 
@@ -83,6 +83,7 @@ def hold_in(home: Path, run_id: str, *, inner: bool = False) -> None:
 def let_go(run_id: str) -> None:
     """Stop working for a run: it has ended, or this process's part of it."""
     if run_id in _held:
+        heartbeat.stop(run_id)
         _held.pop(run_id).remove()
 
 
@@ -111,6 +112,7 @@ def _begin(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
     home = home_of(instance)
     if not manifest_path(home, run.run_id).exists():
         manifest.begin(home, run, identity(instance), worker())
+    heartbeat.start(run_dir(home, run.run_id), run.run_id)
 
 
 def _note_start(instance: dg.DagsterInstance, run_id: str) -> None:

@@ -10,6 +10,26 @@ import dagster as dg
 from blut_resources.leases.lease import Lease, Needs, lease
 
 WAITING_TAG = "blut/waiting"
+WAITS = "waiting for "
+"""How a text begins that says who is waited for; others are always worth a line."""
+QUIET_S = 120.0
+"""Seconds without a line of the log after the first one of a wait; doubled each time."""
+WORTH_S = 0.5
+"""Seconds of a wait of which the end is worth a line too."""
+
+
+class Quiet:
+    """Keeps a long wait from filling a log: whenever anybody's lease changes there is something to say."""
+
+    def __init__(self) -> None:
+        self._until, self._next = 0.0, QUIET_S
+
+    def over(self) -> bool:
+        """Says whether a line may be said now, and begins a longer silence."""
+        if (now := time.monotonic()) < self._until:
+            return False
+        self._until, self._next = now + self._next, self._next * 2
+        return True
 
 
 def say_waiting(instance: dg.DagsterInstance, run_id: str, text: str) -> None:
@@ -36,17 +56,22 @@ def admitted(
         LeaseError: the directory of the leases cannot be used.
     """
     waited_since: list[float] = []
+    quiet = Quiet()
 
     def tag(text: str) -> None:
         say_waiting(context.instance, run_id, text)
 
     def say(text: str) -> None:
         waited_since.append(time.monotonic())
-        context.log.info(f"{name}: {text}")
+        if not text.startswith(WAITS) or quiet.over():
+            context.log.info(f"{name}: {text}")
         tag(text)
 
     holder = {"run": run_id, "asset": name, "pid": str(os.getpid())}
     with lease(needs, holder=holder, on_wait=say, meanwhile=meanwhile) as granted:
         if waited_since:  # a tag cannot be taken off
-            tag(f"no more, after {time.monotonic() - waited_since[0]:.0f} s")
+            waited = time.monotonic() - waited_since[0]
+            tag(f"no more, after {waited:.0f} s")
+            if waited >= WORTH_S:  # a shortage that is not waited for is said at once
+                context.log.info(f"{name}: has waited for {waited:.0f} s, and starts now")
         yield granted

@@ -91,10 +91,10 @@ def run_payload(
         note_run(place, home_of(context.instance), context.run.run_id, payload.name)
         reader = MessageTail(place / MESSAGES, consumed(place) if orphan else 0)
         injector = dg.PipesFileContextInjector(str(place / CONTEXT))
+        # a session that no process has opened is warned of, so none is begun by who only waits
+        lease = held.enter_context(admit()) if orphan is None else None
         session = held.enter_context(dg.open_pipes_session(context, injector, reader, payload.frozen()))
-        lease = None
         if orphan is None:
-            lease = held.enter_context(admit())
             unit = launcher.start(order_for(payload, place, session.get_bootstrap_env_vars(), lease))
         else:
             context.log.info(f"{payload.name}: taken over from a run that died; it was never interrupted")

@@ -12,6 +12,8 @@ from blut_resources.runs import status
 from blut_resources.runs.curve import CARRIED, EpochCurve, merged
 
 Row = dict[str, Any]
+OVER = ("asset_finished", "asset_reused", "asset_failed")
+"""Events after which an asset works no more."""
 NEWEST_BYTES = 1 << 18
 """Of the end of a stream in which the newest epoch is looked for first."""
 
@@ -34,11 +36,43 @@ def newest_epoch(stream: Path) -> tuple[str, Row]:
 
     A stream with many steps between its epochs is read from its start only where its end has none.
     """
-    size = status.size(stream)
-    for after in dict.fromkeys((max(0, size - NEWEST_BYTES), 0)):
+    for after in _starts(stream):
         for newest in deque(_reported(status.read(stream, after)), maxlen=1):
-            return newest["asset"], {"epoch": newest["epoch"], **newest["metrics"]}
+            return newest["asset"], _row(newest)
     return "", {}
+
+
+def at_work(stream: Path) -> tuple[str, Row]:
+    """Returns the asset of a run that is at work, and its newest epoch if it has one.
+
+    Of several it is the one that spoke last. Empty where none is: the run is between two of them.
+    """
+    asset, rows = "", dict[str, Row]()
+    for after in _starts(stream):
+        working, rows = dict[str, None](), dict[str, Row]()
+        for event in status.read(stream, after):
+            if not (name := event.get("asset")):
+                continue
+            working.pop(name, None)
+            if event["kind"] not in OVER:
+                working[name] = None  # the last one
+            if event["kind"] == "asset_started":
+                rows.pop(name, None)
+            for whole in _reported([event]):
+                rows[name] = _row(whole)
+        asset = next(reversed(working), "")
+        if asset in rows:
+            break
+    return asset, rows.get(asset, {})
+
+
+def _starts(stream: Path) -> Iterable[int]:
+    """Returns from where a stream is read: near its end first, and then from its start."""
+    return dict.fromkeys((max(0, status.size(stream) - NEWEST_BYTES), 0))
+
+
+def _row(event: Mapping[str, Any]) -> Row:
+    return {"epoch": event["epoch"], **event["metrics"]}
 
 
 def _reported(events: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:

@@ -24,7 +24,7 @@ from blut_resources.files.full import CAUSE
 from blut_resources.files.here import here
 from blut_resources.files.private import user_name
 from blut_resources.machine import processes
-from blut_resources.runs import status
+from blut_resources.runs import heartbeat, status
 from blut_resources.runs.deadline import WORD, uptime
 from blut_resources.runs.files import STATUS, manifest_path, status_path
 from blut_resources.runs.intent import RECIPE_TAG, experiment_of, intent_of, seed_of
@@ -139,17 +139,21 @@ def complete(home: Path, run: Any, outcome: str, by: str) -> None:
     reserve.drop(path.parent)
     known = _known(path) or {**_about(run), "started": None}
     if known["outcome"]:
+        heartbeat.drop(path.parent)
         return
     events = list(status.read(status_path(home, run.run_id)))
     found = folded(events)
     if run.run_id in _looking:
         found |= _looking[run.run_id].wait()
-    ended = events[-1]["t"] if events and outcome == "killed" else round(time.time(), 3)
+    ended = events[-1]["t"] if events and by != "run" else round(time.time(), 3)
+    beat = heartbeat.last(path.parent, known.get("boot")) if by != "run" else None
+    ended, seconds = _lived(known, ended, *beat) if beat else (ended, _took(known, ended, by))
+    heartbeat.drop(path.parent)
     if outcome in ("failed", "killed"):
         full = reserve.was_needed(path.parent)  # what failed then may be in no event
         cause = FULL if full else _cause(found["assets"])
         outcome = cause if cause and (outcome == "failed" or cause == FULL) else outcome
-    end = {"outcome": outcome, "ended": ended, "seconds": _took(known, ended, by), "completed_by": by}
+    end = {"outcome": outcome, "ended": ended, "seconds": seconds, "completed_by": by}
     computed = any(asset["state"] == "computed" for asset in found["assets"].values())
     with contextlib.suppress(OSError, StoreError):
         write_atomic(path, _encoded({**_joined(known, found), **end}), durable=computed)
@@ -166,6 +170,20 @@ def _took(known: Mapping[str, Any], ended: float, by: str) -> float | None:
         return told
     passed = round(uptime() - known["started_uptime"], 3)
     return passed if by == "run" or told is None else min(told, passed)
+
+
+def _lived(known: Mapping[str, Any], spoke: float, lived: float, at: float) -> tuple[float, float]:
+    """Returns when a run that was found dead ended, and how long it took, by its last beat.
+
+    It may have spoken after that, but not for longer than until the next beat was due.
+
+    Args:
+        spoke: when it said its last word, in seconds since 1970.
+        lived: uptime at its last beat, in seconds; ``at`` is the time of day then.
+    """
+    beats, told = lived - known["started_uptime"], spoke - known["started"]
+    seconds = max(0.0, min(max(told, beats), beats + heartbeat.BEAT_S))
+    return round(max(spoke, at), 3), round(seconds, 3)
 
 
 def retell(home: Path, run_id: str) -> None:

@@ -6,13 +6,18 @@ asset that one run failed are one alert.
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 import dagster as dg
 
 from blut_assets.history.failures import failure_of
+from blut_assets.retrying import HOPELESS_TAG
+from blut_assets.stages.handles import GIVEN_TAG
 from blut_resources.dagster_private.events import failed_check_records
 from blut_resources.dagster_private.instigators import cursor_of, sensors_of
+from blut_resources.payloads.admission import WAITING_TAG
+from blut_resources.runs.settings import CONFIG_TAG
 from sensors.alerts.alert import Alert, Event
 from sensors.alerts.ledger import AlertState
 from sensors.alerts.scope import AlertScope
@@ -22,6 +27,11 @@ from sensors.policy.history import POLICY_TAG
 from sensors.retraining import NAME as RETRAINING
 
 LOOK_BACK = 50
+INTERNAL = {WAITING_TAG, HOPELESS_TAG, GIVEN_TAG, CONFIG_TAG}
+"""Tags that Blut's own code reads, or that say how a run stood while it worked."""
+TRACEBACK = "Traceback (most recent call last)"
+LINES = 3
+"""Of a cause that are told at most: the run's log has all that its payload has printed."""
 
 
 class Cause(NamedTuple):
@@ -59,7 +69,7 @@ def _failed_run(instance: dg.DagsterInstance, run: dg.DagsterRun, at: float) -> 
     failure = failure_of(instance, run.run_id)
     if failure.kind == "cancelled" or is_run_again(run):
         return
-    more = again(instance, run)
+    why, more = brief(failure.why), again(instance, run)
     event: Event = "retrain-failed" if POLICY_TAG in run.tags else "run-failed"
     event = "run-deadline" if failure.kind == "deadline" else event
     alert = Alert(
@@ -69,7 +79,7 @@ def _failed_run(instance: dg.DagsterInstance, run: dg.DagsterRun, at: float) -> 
         run=run.run_id,
         job=run.job_name,
         by=started_by(instance, run),
-        message=f"{failure.why} ({more})" if more else failure.why,
+        message=f"{why} ({more})" if more else why,
         tags=_own(run.tags),
     )
     yield Cause(alert, failure.kind == "refused")
@@ -162,7 +172,19 @@ def blocked_policies(blocked: Mapping[str, str], state: AlertState, now: float) 
 
 
 def _own(tags: Any) -> dict[str, str]:
-    return {name: value for name, value in tags.items() if name.startswith("blut/")}
+    return {name: value for name, value in tags.items() if name.startswith("blut/") and name not in INTERNAL}
+
+
+def brief(why: str) -> str:
+    """Returns what ended a run and, of all that was printed, the error: no traceback and no long output."""
+    said = [line for line in why.splitlines() if line.strip()]
+    marks = [n for n, line in enumerate(said) if line.strip().startswith(TRACEBACK)]
+    if not marks:
+        return "\n".join(said if len(said) <= LINES else [said[0], said[-1]])
+    first, last = marks[0], marks[-1]
+    depth = len(said[last]) - len(said[last].lstrip())
+    raised = (line for line in said[last + 1 :] if not line[depth:].startswith(" "))
+    return "\n".join([*said[: min(1, first)], *islice(raised, 1)])
 
 
 def _iso(timestamp: float) -> str:

@@ -250,7 +250,7 @@ def test_a_run_is_named_by_the_beginning_of_its_id(scene: Scene) -> None:
             with pytest.raises(NoSuchRun, match=re.escape(said)):
                 find_run(instance, words)
         over = nothing.execute_in_process(instance=instance).run_id
-        assert "has ended already: SUCCESS" in cancel_run(instance, find_run(instance, over))
+        assert "has ended already: success" in cancel_run(instance, find_run(instance, over))
         assert "there was no process to end" in cancel_run(instance, find_run(instance, runs[0][:12]))
         assert find_run(instance, runs[0]).status is dg.DagsterRunStatus.CANCELED
     refused = scene.blut("cancel", "zzz")

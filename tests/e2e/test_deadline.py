@@ -35,6 +35,7 @@ def test_a_run_ends_at_its_deadline_with_a_checkpoint_and_the_same_command_goes_
     assert "ended at its deadline" in scene.said() and "FAILED" not in scene.said()
     job = newest(scene)
     assert job["state"] == "deadline" and "3s" in job["progress"]
+    assert "has ended already: deadline" in scene.blut("cancel", job["id"]).stdout
     known = manifest.read(manifest_path(scene.home, job["id"]))
     assert known["outcome"] == "deadline"
     assert known["assets"]["contained/trained"]["cause"] == "deadline"

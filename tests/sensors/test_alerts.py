@@ -26,6 +26,7 @@ from blut_resources.instance.instance import open_instance
 from sensors.alerts import telling
 from sensors.alerts.alert import Alert
 from sensors.alerts.by_apprise import harmless
+from sensors.alerts.causes import brief
 from sensors.alerts.delivery import NotDelivered, deliver
 from sensors.alerts.scope import AlertScope
 from sensors.alerts.sensor import alerts_sensor
@@ -157,7 +158,8 @@ def test_each_failure_is_told_once_with_its_reason(daemon: Daemon, home: Path, r
     write(home, receiver.url)
     run = fail(daemon.instance)
     daemon.tick()
-    retrain = fail(daemon.instance, **{"blut/policy": "nightly"})
+    internal = {"blut/waiting": "no more, after 3 s", "blut/given": "{}"}
+    retrain = fail(daemon.instance, **{"blut/policy": "nightly"}, **internal)
     checked = dg.materialize([judged, gate, advice], instance=daemon.instance)
     daemon.tick()
     daemon.tick()
@@ -171,6 +173,35 @@ def test_each_failure_is_told_once_with_its_reason(daemon: Daemon, home: Path, r
         "gate",
         "floor of 0.9 missed",
     )
+
+
+RAISED = """
+Traceback (most recent call last):
+  File "a.py", line 3, in <module>
+    one()
+KeyError: 'a'
+
+During handling of the above exception, another exception occurred:
+
+Traceback (most recent call last):
+  File "a.py", line 5, in <module>
+    two()
+ValueError: no such electrode
+  in two lines"""
+
+
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [
+        ("a/b: exit status 1\nread 3 files" + RAISED, "a/b: exit status 1\nValueError: no such electrode"),
+        (RAISED, "ValueError: no such electrode"),
+        ("a/b: exit status 3\nthe reason", "a/b: exit status 3\nthe reason"),
+        ("a/b: killed by SIGKILL\n" + "epoch\n" * 90 + "the last\n", "a/b: killed by SIGKILL\nthe last"),
+        ("", ""),
+    ],
+)
+def test_a_message_is_the_cause_and_not_all_that_was_printed(why: str, told: str) -> None:
+    assert brief(why) == told
 
 
 def test_a_run_that_ended_at_its_deadline_did_not_fail(

@@ -33,8 +33,8 @@ def jobs(
 ) -> None:
     """List the runs and how far they are.
 
-    State, recipe, age, time taken, what it holds of this machine, and the newest epoch, whom it waits for, or
-    what it died of.
+    State, recipe, age, time taken, what it holds of this machine, and the asset at work with its newest
+    epoch, whom it waits for, or what it died of.
 
     Runs whose process is gone are marked as failed first, so the states are true.
     """
@@ -88,8 +88,8 @@ def _row(instance: "dg.DagsterInstance", record: Any) -> dict[str, Any]:
 
 
 def _progress(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> tuple[str, str]:
-    """Says how a run stands, in a word, and in one line who it waits for or its newest epoch; of a failed
-    one, why.
+    """Says how a run stands, in a word, and in one line who it waits for or the asset at work and its
+    newest epoch; of a failed one, why.
     """
     from blut_assets.history.failures import unreadable
     from blut_resources.instance.damage import is_of_database
@@ -114,7 +114,7 @@ def _end(instance: "dg.DagsterInstance", run: "dg.DagsterRun", state: str) -> tu
 
 
 def _how_far(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> str:
-    from blut_assets.cli.run.lookup import newest_epoch
+    from blut_assets.cli.run.lookup import how_far
     from blut_resources.alive import out_of_sight
     from blut_resources.payloads.admission import WAITING_TAG
 
@@ -123,8 +123,8 @@ def _how_far(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> str:
     waits = run.tags.get(WAITING_TAG, "")
     if waits and not waits.startswith("no more") and not run.is_finished:
         return waits
-    asset, values = newest_epoch(instance, run.run_id)
-    return f"{asset} {numbers(values)}" if asset else ""
+    asset, values = how_far(instance, run)
+    return f"{asset} {numbers(values)}".rstrip()
 
 
 def _shown(row: dict[str, Any], *, holds: bool) -> dict[str, Any]:
@@ -175,6 +175,8 @@ def cancel(
         wrong(str(error))
     with open_instance(write=False) as instance:
         try:
-            typer.echo(cancel_run(instance, run_named(instance, run_id), grace_s, gone=gone))
+            run = run_named(instance, run_id)
+            state, _ = _progress(instance, run)
+            typer.echo(cancel_run(instance, run, grace_s, gone=gone, state=state))
         except OutOfReach as error:
             failed(str(error))

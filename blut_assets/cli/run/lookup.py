@@ -12,7 +12,7 @@ from blut_assets.stages import reuse
 from blut_assets.terminal.output import wrong
 from blut_resources.alive import NoSuchRun, find_run
 from blut_resources.instance.instance import home_of, store_of
-from blut_resources.runs.epochs import epochs
+from blut_resources.runs.epochs import at_work, epochs
 from blut_resources.runs.epochs import newest_epoch as newest_in
 from blut_resources.runs.files import status_path
 from blut_resources.store.results import epochs as stored_epochs
@@ -82,8 +82,16 @@ def _epochs_before(instance: dg.DagsterInstance, name: str, event: reuse.Became)
     return stored_epochs(store_of(instance).root, reuse.fingerprint_of(event) or "", digest)
 
 
-def newest_epoch(instance: dg.DagsterInstance, run_id: str) -> tuple[str, dict[str, Any]]:
-    """Returns the asset and the metrics of the newest epoch of a run; empty where there was none."""
+def how_far(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[str, dict[str, Any]]:
+    """Returns the asset at work and its newest epoch; of a run at no asset the one of the newest epoch.
+
+    Empty where there was none.
+    """
+    run_id = run.run_id
+    if not run.is_finished:
+        asset, values = at_work(status_path(home_of(instance), run_id))
+        if asset:
+            return asset, values
     asset, values = newest_in(status_path(home_of(instance), run_id))
     if asset:
         return asset, values

@@ -13,6 +13,8 @@ import pytest
 
 from blut_assets.stages import payloads as running
 from blut_resources.instance.instance import open_instance
+from blut_resources.leases.lease import LeaseError
+from blut_resources.payloads import admission
 from blut_resources.runs import metrics
 from tests.conftest import REPOSITORY
 from tests.scripted import RESOURCES, Scripted, scripted
@@ -40,6 +42,20 @@ def test_epochs_become_observations_and_facts_become_the_artifact(monkeypatch: p
     ]
     assert losses == [1.0, 0.5, pytest.approx(1 / 3)]
     assert isinstance(result.output_for_node("test__scripted"), Scripted)
+
+
+@pytest.mark.usefixtures("home")
+def test_who_ends_while_it_waits_is_not_told_of_a_process_that_said_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def never(*_: Any, **__: Any) -> Any:
+        raise LeaseError("ended while it waited")
+
+    monkeypatch.setattr(admission, "lease", never)
+    result = run(monkeypatch, epochs=1)
+    with open_instance() as instance:
+        said = [entry.user_message for entry in instance.all_logs(result.run_id)]
+    assert not result.success and not [line for line in said if "[pipes]" in line]
 
 
 @pytest.mark.usefixtures("home")

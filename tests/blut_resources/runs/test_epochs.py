@@ -33,6 +33,21 @@ def test_the_newest_epoch_is_found_behind_any_number_of_steps(stream: Path, monk
     assert read.newest_epoch(stream) == ("a/trained", {"epoch": 3, "loss": 0.3})
 
 
+def test_the_asset_at_work_is_shown_and_not_the_one_that_is_done(stream: Path, monkeypatch) -> None:
+    monkeypatch.setattr(read, "NEWEST_BYTES", 1000)
+    written = Status(stream)
+    assert read.at_work(stream) == ("a/trained", {"epoch": 3, "loss": 0.3})
+    written.write("asset_started", "a/verdict")
+    written.write("asset_finished", "a/trained")
+    assert read.at_work(stream) == ("a/verdict", {})
+    for step in range(100):
+        written.write("step", "a/verdict", step=step, values={})
+    assert read.at_work(stream) == ("a/verdict", {})
+    written.write("asset_failed", "a/verdict")
+    assert read.at_work(stream) == ("", {})
+    written.close()
+
+
 def test_a_run_without_a_stream_has_no_epochs(tmp_path: Path) -> None:
     assert read.epochs(tmp_path / "status.jsonl") == {}
     assert read.newest_epoch(tmp_path / "status.jsonl") == ("", {})

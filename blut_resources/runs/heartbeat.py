@@ -1,0 +1,62 @@
+"""Leaves behind until when the process of a run lived, by no clock that somebody sets.
+
+A run that waits says nothing for hours. Whoever finds it dead reads here how long it took.
+"""
+
+import contextlib
+import os
+import threading
+from pathlib import Path
+
+from blut_resources.machine import processes
+from blut_resources.runs.deadline import uptime
+
+NAME = ".lived"
+BEAT_S = 2.0
+"""Seconds between two beats: what a run took is known as exactly as that."""
+_beating: dict[str, threading.Event] = {}
+
+
+def start(directory: Path, run_id: str) -> None:
+    """Show in the directory of a run that it lives, until `stop` or the end of this process."""
+    if run_id in _beating:
+        return
+    with contextlib.suppress(OSError):  # no reason to end a run
+        file = os.open(directory / NAME, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        _beating[run_id] = stopped = threading.Event()
+        threading.Thread(target=_beat, args=(file, stopped), name="blut-heartbeat", daemon=True).start()
+
+
+def stop(run_id: str) -> None:
+    """Stop doing so for a run."""
+    if run_id in _beating:
+        _beating.pop(run_id).set()
+
+
+def last(directory: Path, boot: str | None) -> tuple[float, float] | None:
+    """Returns the uptime of the machine in seconds at the last beat of a run, and its time of day.
+
+    None without a beat since that boot.
+    """
+    path = directory / NAME
+    with contextlib.suppress(OSError, ValueError):
+        passed, since = path.read_text().split()
+        return (float(passed), path.stat().st_mtime) if since == boot else None
+    return None
+
+
+def drop(directory: Path) -> None:
+    """Delete what was left in the directory of a run: its manifest has it."""
+    with contextlib.suppress(OSError):
+        (directory / NAME).unlink(missing_ok=True)
+
+
+def _beat(file: int, stopped: threading.Event) -> None:
+    boot = processes.boot_id()
+    with contextlib.suppress(OSError):
+        while True:
+            # of one length, so that a beat overwrites the one before whole
+            os.pwrite(file, f"{uptime():020.3f} {boot}\n".encode(), 0)
+            if stopped.wait(BEAT_S):
+                break
+    os.close(file)
