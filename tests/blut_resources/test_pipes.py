@@ -16,6 +16,7 @@ import pytest
 
 from blut_resources.files import full
 from blut_resources.payloads import watching
+from blut_resources.payloads.threads import PASSIVE
 from blut_resources.pipes import ContainedPipesClient
 from tests.conftest import REPOSITORY
 from tests.owners import within
@@ -293,7 +294,8 @@ def test_cpus_and_permits_are_queued_for_and_what_can_never_be_is_refused(
 ) -> None:
     monkeypatch.setenv("BLUT_LEASES", str(tmp_path / "leases"))
     monkeypatch.setenv("BLUT_LEASE_CPUS", "3")
-    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    for name in ("OMP_NUM_THREADS", *PASSIVE):  # a module of another test may have set them
+        monkeypatch.delenv(name, raising=False)
     client = ContainedPipesClient(cpus=1.5, network=1)
     result = materialize({}, client, [sys.executable, "-c", HOLDS], disk=1)
     assert result.success

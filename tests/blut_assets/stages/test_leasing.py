@@ -62,7 +62,7 @@ def test_two_whose_peaks_exceed_the_memory_never_run_at_once(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times(start(0, mib=8), start(1, mib=160))  # what a small one took says nothing of a large one
-    monkeypatch.setenv("BLUT_MEMORY_RESERVE", str(memory().total - 400 * MIB))
+    monkeypatch.setenv("BLUT_MEMORY_RESERVE", str(memory().total - 300 * MIB))
     (one, first), (other, second) = times(*(start(seed, mib=160, hold_s=1) for seed in (2, 3)))
     assert first <= other, f"{one} to {first}, and {other} to {second}"
 
