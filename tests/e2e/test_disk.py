@@ -98,6 +98,7 @@ def test_the_disk_of_the_event_log_fills_during_a_training(scene: Scene, small: 
     scene.env["BLUT_STORE"] = str(scene.root / "store")
     scene.behave(gate=str(gate), gate_at=0)
     process = scene.start(scene.quick())
+    until(lambda: scene.happened("epoch-0 "), process=process)  # a history is not read while it is born
     until(lambda: scene.epochs() == [0], process=process)
     for room in (small / "home").rglob(reserve.NAME):
         room.unlink()  # with that it would go on to its end
