@@ -225,14 +225,14 @@ class ContainedPipesClient(dg.PipesSubprocessClient):
             tail = LineTail(place / MESSAGES, LONGEST, "the process")
             injector = self._injector or dg.PipesFileContextInjector(str(place / "context.json"))
             session = held.enter_context(dg.open_pipes_session(context, injector, tail, extras))
-            started = time.monotonic()
+            started, where = time.monotonic(), Path(cwd or self.cwd or here())
             unit = launch(
                 words,
                 env={
                     **self._environment(env, asked, lease),
                     **session.get_bootstrap_env_vars(),
                 },
-                cwd=Path(cwd or self.cwd or here()),
+                cwd=where,
                 limits=limits,
                 place=place,
                 name=name,
@@ -241,7 +241,6 @@ class ContainedPipesClient(dg.PipesSubprocessClient):
                 mark=place / MARK,
             )
             held.enter_context(unit)
-            where = Path(cwd or self.cwd or Path.cwd())
             outcome, word, why = _follow(context, name, unit, tail, where)
             if word:
                 about = {**unit.enforcement.shown(), **outcome.as_metadata(), "outcome": word}
