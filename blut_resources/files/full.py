@@ -1,8 +1,8 @@
 """Says which place is full, of an error or of what a program printed, and what to do about it.
 
 A write that finds no room names no file, and many programs say no more than "No space left on device". So the
-places that were written to are looked at: the file system that has next to nothing left is the one. Only the
-standard library is imported: a payload asks here too.
+places that were written to are looked at: the file system that has next to nothing left is the one. Little
+more than the standard library is imported: a payload asks here too.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import errno
 import io
 import os
 import re
+
+from blut_resources.machine.memory import size_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,7 +120,7 @@ def full_place(path: Path | str, code: int = errno.ENOSPC) -> str:
     if fs.f_files and not fs.f_favail:
         return f"the file system at {mounted} has no inode left: its {fs.f_files} files are all it can name"
     free, size = fs.f_bavail * fs.f_frsize, fs.f_blocks * fs.f_frsize
-    return f"the file system at {mounted} has {_size(free)} of {_size(size)} free"
+    return f"the file system at {mounted} has {size_text(free)} of {size_text(size)} free"
 
 
 def remedy(path: Path | str, places: Mapping[str, Path] | None = None) -> str:
@@ -218,10 +220,3 @@ def _nearest(path: Path | str) -> str:
     while not os.path.exists(at) and at != "/":  # noqa: PTH110
         at = os.path.dirname(at)  # noqa: PTH120
     return at
-
-
-def _size(n_bytes: int) -> str:
-    for unit, name in ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
-        if n_bytes >= unit:
-            return f"{n_bytes / unit:.1f}".removesuffix(".0") + f" {name}"
-    return f"{n_bytes} bytes"
