@@ -28,7 +28,7 @@ class AlertSettingsError(ValueError):
     """Says that the settings cannot be used; the message names file, line, field, value and remedy."""
 
 
-class Problem(NamedTuple):
+class HookProblem(NamedTuple):
     """Says in a line what is wrong; ``hook`` is the name of the hook that it is wrong in, empty for none."""
 
     text: str
@@ -120,7 +120,7 @@ def settings_path() -> Path:
     return path_variable(SETTINGS) or base_directory("XDG_CONFIG_HOME", ".config") / "blut" / "alerts.toml"
 
 
-def usable(path: Path) -> tuple[AlertSettings, list[Problem]]:
+def usable(path: Path) -> tuple[AlertSettings, list[HookProblem]]:
     """Returns the settings with the hooks that can be used, and what is wrong with the rest, in the order
     of the lines: one hook does not silence the others.
 
@@ -146,12 +146,12 @@ def usable(path: Path) -> tuple[AlertSettings, list[Problem]]:
     )
 
 
-def _hooks(path: Path, text: str, said: Any) -> tuple[tuple[Hook, ...], list[Problem]]:
+def _hooks(path: Path, text: str, said: Any) -> tuple[tuple[Hook, ...], list[HookProblem]]:
     if not isinstance(said, list):
         words = f"hook = {_shown(said)}: write [[hook]], a table for each hook"
         return (), [_problem(path, text, ("hook",), "", words)]
     hooks: dict[str, Hook] = {}
-    problems: list[Problem] = []
+    problems: list[HookProblem] = []
     for number, one in enumerate(said):
         try:
             hook = Hook.model_validate(one)
@@ -182,9 +182,9 @@ def _document(path: Path) -> tuple[str, dict[str, Any]]:
         raise AlertSettingsError(f"{error}; correct it or delete it") from None
 
 
-def _problem(path: Path, text: str, keys: tuple[str | int, ...], hook: str, said: str) -> Problem:
+def _problem(path: Path, text: str, keys: tuple[str | int, ...], hook: str, said: str) -> HookProblem:
     line = line_of(text, keys)
-    return Problem(f"{path}:{line}: {said}" if line else f"{path}: {said}", hook, line or 0)
+    return HookProblem(f"{path}:{line}: {said}" if line else f"{path}: {said}", hook, line or 0)
 
 
 def _unknown(values: Mapping[str, Any], name: str, known: Iterable[str]) -> str:
@@ -192,7 +192,7 @@ def _unknown(values: Mapping[str, Any], name: str, known: Iterable[str]) -> str:
     return f"{value}: no such key{meant(name, known)}; there are {', '.join(known)}"
 
 
-def _explained(path: Path, text: str, number: int, hook: Any, error: ValidationError) -> Iterator[Problem]:
+def _explained(path: Path, text: str, number: int, hook: Any, error: ValidationError) -> Iterator[HookProblem]:
     """Yields what is wrong in one hook, a value once: of a list, its members and not also their number."""
     problems = error.errors()
     lists = {problem["loc"][0] for problem in problems if len(problem["loc"]) > 1}

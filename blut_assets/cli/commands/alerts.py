@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
     from sensors.alerts.ledger import AlertState
-    from sensors.alerts.settings import AlertSettings, Hook, Problem
+    from sensors.alerts.settings import AlertSettings, Hook, HookProblem
 
 app = group("Who is told of what failed.")
 LATE_S = 210.0
@@ -98,7 +98,7 @@ def test(
         raise typer.Exit(1)
 
 
-def _usable() -> "tuple[AlertSettings, list[Problem]]":
+def _usable() -> "tuple[AlertSettings, list[HookProblem]]":
     from blut_resources.files.named import PathRefused
     from sensors.alerts.settings import AlertSettingsError, settings_path, usable
 
