@@ -12,7 +12,7 @@ LLM_DEMO_ARGS = cookbooks/llm/configs/args_demo.yaml
 # Byte code and code versions are kept beside the sources: without them every process works them out again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo demo-lamquant demo-llm plan ui docs test test-all test-dagster lint audit mutants bench clean
+.PHONY: help setup demo demo-lamquant demo-llm plan ui docs test test-scale test-all test-dagster lint audit mutants bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -27,7 +27,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt requirements/build.txt
 	$(BIN)/pip install --quiet --require-hashes --requirement requirements/build.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --no-build-isolation \
-		--editable '.[ui,alerts,lamquant,llm,observability,dev,docs]'
+		--editable '.[ui,alerts,lamquant,llm,observability,postgres,hpo,remote,dev,docs]'
 	@touch $@
 
 demo: setup ## train, judge and promote a codec on real EEG, a few minutes of CPU
@@ -64,7 +64,10 @@ docs: setup ## build the documentation; it prints where
 # Three files at a time keep two cores busy: many tests wait for what they started.
 PYTEST = $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=20
 test: lint ## the test suite without what is marked heavy; it builds llama.cpp if that is not there
-	$(PYTEST) -m 'not heavy'
+	$(PYTEST) -m 'not heavy and not slurm and not postgres and not ray'
+
+test-scale: setup ## what needs a Slurm or a PostgreSQL, which the tests start themselves
+	$(PYTEST) -m '(slurm or postgres) and not heavy'
 
 test-all: lint ## every test, the heavy ones too: some download packages, or need programs that CI lacks
 	$(PYTEST)
