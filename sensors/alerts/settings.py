@@ -192,7 +192,9 @@ def _unknown(values: Mapping[str, Any], name: str, known: Iterable[str]) -> str:
     return f"{value}: no such key{meant(name, known)}; there are {', '.join(known)}"
 
 
-def _explained(path: Path, text: str, number: int, hook: Any, error: ValidationError) -> Iterator[HookProblem]:
+def _explained(
+    path: Path, text: str, number: int, hook: Any, error: ValidationError
+) -> Iterator[HookProblem]:
     """Yields what is wrong in one hook, a value once: of a list, its members and not also their number."""
     problems = error.errors()
     lists = {problem["loc"][0] for problem in problems if len(problem["loc"]) > 1}
