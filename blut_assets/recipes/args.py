@@ -98,6 +98,7 @@ class RecipeArgs(dg.Config):
     divergence_factor: float | None = like(StageConfig, "divergence_factor")
     retries: int = like(StageConfig, "retries")
     deadline: str | None = like(StageConfig, "deadline")
+    launcher: str | None = like(StageConfig, "launcher")
 
 
 def config_from(config: type[C], args: RecipeArgs, **given: Any) -> C:

@@ -69,6 +69,10 @@ class StageConfig(dg.Config):
         default=None,
         description='of the whole run, such as "8h" or "07:30": it ends then, with a checkpoint',
     )
+    launcher: str | None = Field(
+        default=None,
+        description="where payloads run: `local`, or a name in launchers.toml; else what $BLUT_LAUNCHER says",
+    )
 
     def fingerprinted(self) -> dict[str, Any]:
         """Returns the values that can change the result."""

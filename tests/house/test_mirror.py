@@ -18,7 +18,6 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     "blut_resources/containment/backends": "tests/blut_resources/containment",
     "blut_resources/containment/sandbox": "tests/blut_resources/containment/test_isolation.py",
     "blut_resources/containment/supervisor": "tests/blut_resources/containment",
-    "blut_resources/launchers": "tests/blut_resources/payloads",
 }
 """Packages that have no directory of tests, and where they are tested."""
 COOKBOOKS = "cookbooks"

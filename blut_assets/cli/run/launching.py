@@ -35,6 +35,8 @@ from blut_resources.holding import launch_here, let_go
 from blut_resources.instance.damage import explained
 from blut_resources.instance.instance import home_of, open_instance
 from blut_resources.instance.location import location_of
+from blut_resources.launchers.choose import profile_of
+from blut_resources.launchers.profiles import LauncherError
 from blut_resources.runs.files import terminal_path
 from blut_resources.runs.hang_up import end_on_hang_up, interrupt
 from blut_resources.settings import settings
@@ -88,7 +90,9 @@ def execute(
     end_on_sigterm()
     try:
         contained(settings())
-    except LimitsError as error:
+        for config in configs.values():
+            profile_of(config.launcher)
+    except (LimitsError, LauncherError) as error:
         wrong(str(error))
     epochs = {
         key.to_user_string(): epochs
