@@ -99,6 +99,7 @@ class RecipeArgs(dg.Config):
     retries: int = like(StageConfig, "retries")
     deadline: str | None = like(StageConfig, "deadline")
     launcher: str | None = like(StageConfig, "launcher")
+    push: bool | None = like(StageConfig, "push")
 
 
 def config_from(config: type[C], args: RecipeArgs, **given: Any) -> C:

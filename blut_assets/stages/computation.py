@@ -27,6 +27,7 @@ from blut_assets.stages.until import Until
 from blut_resources.dagster_private.names import DATA_VERSION_TAG
 from blut_resources.dagster_private.unsaid import unsaid
 from blut_resources.instance.instance import home_of, store_of
+from blut_resources.remote.attached import pushes
 from blut_resources.runs.deadline import DeadlinePassed
 from blut_resources.store import results
 from blut_resources.store.artifacts import StoreError
@@ -94,8 +95,21 @@ class Computation:
         wanted = (self.spec.key, self.fingerprint, self._partition)
         hit, damage = reuse.find_reusable(self.context.instance, self.store, *wanted, kind=self.spec.output)
         for problem in damage:
-            self.context.log.warning(f"{self.name}: {problem} It is computed again.")
+            self.context.log.warning(f"{self.name}: {problem.removesuffix('.')}. It is computed again.")
+        self._tell_of_remote()
         return hit
+
+    def push(self, artifact: Artifact) -> None:
+        """Copy a result to the remote, if that is asked for; the run does not fail for it."""
+        if self.store.beyond and pushes(self._config.push):
+            self.store.beyond.push(self.fingerprint, artifact.digest)
+            self._tell_of_remote()
+
+    def _tell_of_remote(self) -> None:
+        """Say what was pulled, or why nothing could be."""
+        told = self.store.beyond.told if self.store.beyond else []
+        while told:
+            self.context.log.info(f"{self.name}: {told.pop(0)}")
 
     def _find_earlier(self) -> Artifact | None:
         """Returns the newest artifact that the same code and config made, and keeps it while it works."""

@@ -3,11 +3,12 @@
 import contextlib
 import inspect
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 
+from blut_assets.artifacts import Artifact
 from blut_assets.deployment import deployed
 from blut_assets.pages.code_references import stands_at
 from blut_assets.pages.curves import Curves
@@ -35,6 +36,7 @@ from blut_resources.payloads.orphans import InUse
 from blut_resources.payloads.payload import PayloadFailed
 from blut_resources.registry.models import RegistryError
 from blut_resources.registry.verdicts import PromotionRefused
+from blut_resources.remote.attached import pushes
 from blut_resources.runs.deadline import DeadlinePassed
 from blut_resources.runs.files import status_path
 from blut_resources.runs.status import Status
@@ -166,6 +168,7 @@ def _materialize(
 ) -> Iterator[Any]:
     refuse_empty_selection(context)
     _refuse_stale_code(spec)
+    pushes(config.push)
     contained(settings())  # what it cannot mean is refused of a reused result too
     partition = partition_of(context)
     config = settled(spec, config, partition, run=_partition_of_run(context))
@@ -175,7 +178,7 @@ def _materialize(
             yield from _execute(one, inputs, config)
         return
     if config.reuse != "never" and (hit := one.look_up()):
-        yield from _reuse(one, hit)
+        one.push((yield from _reuse(one, hit)))
         return
     if config.reuse == "require":
         raise dg.Failure(
@@ -198,12 +201,13 @@ def _materialize(
     # outside, a run that only waits for the other's result would keep a GPU from it.
     with held_alone(one):
         if config.reuse != "never" and (hit := one.look_up()):
-            yield from _reuse(one, hit)
+            artifact = yield from _reuse(one, hit)
         else:
-            yield from _execute(one, inputs, config)
+            artifact = yield from _execute(one, inputs, config)
+    one.push(artifact)
 
 
-def _execute(one: Computation, inputs: Taken, config: StageConfig) -> Iterator[Any]:
+def _execute(one: Computation, inputs: Taken, config: StageConfig) -> Generator[Any, Any, Artifact]:
     one.refuse_late()
     started = time.monotonic()
     spec = one.spec
@@ -236,9 +240,10 @@ def _execute(one: Computation, inputs: Taken, config: StageConfig) -> Iterator[A
     yield from one.told(stored, seconds)
     one.discard_work()
     one.record.settle()
+    return stored
 
 
-def _reuse(one: Computation, hit: reuse.Hit) -> Iterator[Any]:
+def _reuse(one: Computation, hit: reuse.Hit) -> Generator[Any, Any, Artifact]:
     artifact = reuse.artifact_of(hit.event, one.spec.output)
     one.record.reused(artifact.digest, hit.origin, hit.elsewhere)
     if one.spec.on_result:
@@ -246,6 +251,7 @@ def _reuse(one: Computation, hit: reuse.Hit) -> Iterator[Any]:
     whose = f" of {hit.elsewhere}" if hit.elsewhere else ""
     one.context.log.info(f"{one.name}: reused from run {hit.origin}{whose}, nothing computed")
     yield from one.reused(artifact, hit)
+    return artifact
 
 
 def _partition_of_run(context: dg.AssetExecutionContext) -> str | None:

@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import dagster as dg
@@ -13,10 +13,12 @@ from pydantic import ValidationError
 from blut_assets.artifacts import Artifact
 from blut_assets.stages.spec import StageSpec
 from blut_resources.instance.instance import home_of
+from blut_resources.machine.memory import size_text
 from blut_resources.store import results
-from blut_resources.store.artifacts import ArtifactStore, StoreError
+from blut_resources.store.artifacts import ArtifactMissing, ArtifactStore, StoreError
 from blut_resources.store.places import is_digest
 from blut_resources.store.results import FINGERPRINT_TAG, SPEC
+from blut_resources.store.second import SecondTier
 from blut_resources.text import said_of
 
 ARTIFACT, REUSED, ORIGIN, SECONDS = "artifact", "reused", "origin_run", "compute_seconds"
@@ -142,15 +144,18 @@ class Hit:
     """Describes a reusable result: the event that recorded it and the run that computed it.
 
     ``elsewhere`` says whose history that run is in, where it is not in this one, and when it was.
+    ``to_pull`` are the bytes that are not here yet, but in the remote.
     """
 
     event: dg.AssetMaterialization
     run_id: str
     elsewhere: str = ""
+    to_pull: int | None = None
 
     def words(self) -> str:
-        """Returns which run has computed it, and whose that is where it is in another history."""
-        return f"run {self.origin[:8]}{f' of {self.elsewhere}' if self.elsewhere else ''}"
+        """Returns which run has computed it, whose that is where it is not here, and what is to be pulled."""
+        pulled = "" if self.to_pull is None else f", to be pulled ({size_text(self.to_pull)})"
+        return f"run {self.origin[:8]}{f' of {self.elsewhere}' if self.elsewhere else ''}{pulled}"
 
     @property
     def origin(self) -> str:
@@ -173,8 +178,12 @@ def find_reusable(
     and what was wrong with others.
 
     The event log is asked first. What it does not know, because its runs were deleted or another instance
-    made it, is looked for in the notes of the store. Bytes that fail verification are moved aside, so that
-    the recomputed result can take their place, unless ``keep_damaged``.
+    made it, is looked for in the notes of the store, and then in those of the remote. Bytes that are in the
+    remote only are pulled. Bytes that fail verification are moved aside, so that the recomputed result can
+    take their place.
+
+    Args:
+        keep_damaged: change nothing: neither move nor pull any bytes.
     """
     damage: list[str] = []
     tried: set[str] = set()
@@ -188,14 +197,25 @@ def find_reusable(
             damage.append(f"{digest[:12]} is not reused: {error}.")
             continue
         try:
+            if keep_damaged and store.beyond and not store.has(digest):
+                return replace(hit, to_pull=_size_beyond(store, store.beyond, digest)), damage
             store.open(digest)  # also notes the use, which garbage collection respects
         except StoreError as error:
             damage.append(str(error))
             if not keep_damaged:
                 store.quarantine(digest)
             continue
+        if store.beyond and not keep_damaged:
+            store.beyond.keep(fingerprint, digest)
         return hit, damage
     return None, damage
+
+
+def _size_beyond(store: ArtifactStore, beyond: SecondTier, digest: str) -> int:
+    size = beyond.size(digest)
+    if size is None:
+        raise ArtifactMissing(f"{digest}: neither in the store {store.root} nor in the remote")
+    return size
 
 
 def find_earlier(
@@ -252,6 +272,9 @@ def _candidates(
         if event is not None and fingerprint_of(event) == fingerprint:
             yield digest_of(event), Hit(event, record.run_id, word_of(event, MADE_BY))
     for noted in results.find(store.root, fingerprint):
+        if noted.event.asset_key == key and digest_of(noted.event) == noted.digest:
+            yield noted.digest, Hit(noted.event, noted.run_id, _elsewhere(instance, noted))
+    for noted in store.beyond.notes(fingerprint) if store.beyond else ():
         if noted.event.asset_key == key and digest_of(noted.event) == noted.digest:
             yield noted.digest, Hit(noted.event, noted.run_id, _elsewhere(instance, noted))
 

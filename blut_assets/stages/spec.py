@@ -73,6 +73,10 @@ class StageConfig(dg.Config):
         default=None,
         description="where payloads run: `local`, or a name in launchers.toml; else what $BLUT_LAUNCHER says",
     )
+    push: bool | None = Field(
+        default=None,
+        description="whether results are copied to $BLUT_REMOTE; else what $BLUT_REMOTE_PUSH says",
+    )
 
     def fingerprinted(self) -> dict[str, Any]:
         """Returns the values that can change the result."""

@@ -21,6 +21,7 @@ from blut_resources.instance.home import find_home, is_home, store_root
 from blut_resources.instance.migration import migrate
 from blut_resources.instance.renamed import carry_over
 from blut_resources.machine.processes import machine
+from blut_resources.remote.attached import with_remote
 from blut_resources.store.artifacts import ArtifactStore, file_lock, write_atomic
 
 ALLOW_EPHEMERAL = "BLUT_ALLOW_EPHEMERAL"
@@ -152,7 +153,7 @@ def store_of(instance: dg.DagsterInstance) -> ArtifactStore:
     """
     home = home_of(instance)
     if is_read_only(instance):
-        return ArtifactStore(store_root(home), remembers=False)
+        return with_remote(ArtifactStore(store_root(home), remembers=False))
     root = store_root(home)
     with explained(root):
         store = ArtifactStore(make_private(root))
@@ -163,7 +164,7 @@ def store_of(instance: dg.DagsterInstance) -> ArtifactStore:
     note = _note(store, home)
     if not note.exists():
         write_atomic(note, f"{home}\n{machine()}\n".encode())
-    return store
+    return with_remote(store)
 
 
 class OtherHome(NamedTuple):

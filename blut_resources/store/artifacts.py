@@ -20,9 +20,9 @@ the moment its event is stored. A run that reads longer than the grace holds ``i
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from blut_resources.files.digest import (
     Hashed,
@@ -45,14 +45,19 @@ from blut_resources.files.durable import (
 )
 from blut_resources.store.intake import copy, freeze
 from blut_resources.store.manifest import (
+    ManifestRecord,
     manifest,
     restamped,
     save_index,
     summary_sizes,
     touch,
 )
+from blut_resources.store.places import is_digest
 from blut_resources.store.references import References
 from blut_resources.store.sharing import Kin, stamps_kept
+
+if TYPE_CHECKING:
+    from blut_resources.store.second import SecondTier
 
 __all__ = [
     "ArtifactDamaged",
@@ -77,7 +82,13 @@ class StoredArtifact(NamedTuple):
 
 
 class ArtifactStore(References):
-    """Keeps files and directories under ``root`` by their content. Making one touches no disk."""
+    """Keeps files and directories under ``root`` by their content. Making one touches no disk.
+
+    Attributes:
+        beyond: where what is missing here may still be; None for nowhere.
+    """
+
+    beyond: "SecondTier | None" = None
 
     def put(self, source: Path, kin: str | None = None) -> str:
         """Move a file or directory into the store and return its digest.
@@ -133,15 +144,24 @@ class ArtifactStore(References):
             remove_tree(source)
 
     def open(self, digest: str) -> Path:
-        """Returns the path of an artifact's bytes, after a quick ``verify``.
+        """Returns the path of an artifact's bytes, after a quick ``verify``; what is missing is pulled.
 
         Raises:
             ArtifactMissing: no such artifact, or its place outside the store is gone.
             ArtifactDamaged: the bytes are not what the digest names.
         """
-        record = self._verified(digest, full=False)
+        record = self._pulled(digest, lambda: self._verified(digest, full=False))
         touch(record.path)
         return record.location
+
+    def _pulled(self, digest: str, look: Callable[[], ManifestRecord]) -> ManifestRecord:
+        """Returns what a look finds; where nothing is here, of what could be pulled."""
+        try:
+            return look()
+        except ArtifactMissing:
+            if not (self.remembers and is_digest(digest) and self.beyond and self.beyond.fetch(digest)):
+                raise
+        return look()
 
     def read(self, digest: str, name: str = "") -> bytes:
         """Returns the content of one file of an artifact, read once and proved by the digest.
@@ -155,7 +175,7 @@ class ArtifactStore(References):
             ArtifactMissing: no such artifact, or no such file in it.
             ArtifactDamaged: the content is not what the digest names.
         """
-        record = self._record(digest)
+        record = self._pulled(digest, lambda: self._record(digest))
         path = record.location / name
         try:
             if record.files is None:  # the manifest is lost
@@ -178,7 +198,7 @@ class ArtifactStore(References):
         """Returns relative name to size and digest of an artifact's files;
         a quick ``verify``, and raises as that.
         """
-        record = self._verified(digest, full=False)
+        record = self._pulled(digest, lambda: self._verified(digest, full=False))
         found = record.files or self._record(digest).files or {}
         return {name: (hashed.size, hashed.digest) for name, hashed in found.items()}
 

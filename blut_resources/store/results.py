@@ -75,7 +75,7 @@ def note(root: Path, result: Result, epochs: Sequence[Mapping[str, Any]] = ()) -
     fingerprint = (result.event.tags or {})[FINGERPRINT_TAG]
     rows = b"".join(json.dumps(row, default=str).encode() + b"\n" for row in epochs)
     if 0 < len(rows) <= EPOCHS_MAX:
-        write_atomic(_place(root, fingerprint) / f"{result.digest}{EPOCHS}", rows)
+        write_atomic(place_of(root, fingerprint) / f"{result.digest}{EPOCHS}", rows)
     said = {
         "schema": SCHEMA,
         "asset": result.event.asset_key.to_user_string(),
@@ -85,21 +85,21 @@ def note(root: Path, result: Result, epochs: Sequence[Mapping[str, Any]] = ()) -
         **result.made._asdict(),
         "event": json.loads(dg.serialize_value(result.event)),
     }
-    write_atomic(_place(root, fingerprint) / f"{result.digest}.json", json.dumps(said).encode())
+    write_atomic(place_of(root, fingerprint) / f"{result.digest}.json", json.dumps(said).encode())
 
 
 def find(root: Path, fingerprint: str) -> list[Result]:
     """Returns the results with this fingerprint, the newest first; what cannot be read is none."""
     if not _FINGERPRINT.fullmatch(fingerprint):
         return []
-    found = [_read(path) for path in _place(root, fingerprint).glob("[!.]*.json")]
+    found = [_read(path) for path in place_of(root, fingerprint).glob("[!.]*.json")]
     same = [one for one in found if one and (one.event.tags or {}).get(FINGERPRINT_TAG) == fingerprint]
     return sorted(same, key=lambda one: one.at, reverse=True)
 
 
 def epochs(root: Path, fingerprint: str, digest: str) -> list[dict[str, Any]]:
     """Returns the metrics of the epochs of a result, the oldest first; none where there are none here."""
-    path = _place(root, fingerprint) / f"{digest}{EPOCHS}"
+    path = place_of(root, fingerprint) / f"{digest}{EPOCHS}"
     if not (_FINGERPRINT.fullmatch(fingerprint) and is_digest(digest)) or not _believed(path):
         return []
     with contextlib.suppress(OSError, ValueError):
@@ -125,7 +125,8 @@ def drop_without_bytes(root: Path, holds: Callable[[str], bool]) -> None:
                 path.parent.rmdir()
 
 
-def _place(root: Path, fingerprint: str) -> Path:
+def place_of(root: Path, fingerprint: str) -> Path:
+    """Returns the directory of the notes of a fingerprint, in the store in ``root``."""
     return root / RESULTS / fingerprint[:2] / fingerprint
 
 
@@ -133,13 +134,20 @@ def _read(path: Path) -> Result | None:
     """Returns a note; None where it is torn, of another version, or not what its name says."""
     if not _believed(path):
         return None
+    with contextlib.suppress(OSError):
+        return parsed(path.read_bytes(), path.stem)
+    return None
+
+
+def parsed(data: bytes, digest: str) -> Result | None:
+    """Returns what a note says of the result with a digest; None where it is torn, or of another one."""
     try:
-        said: Any = json.loads(path.read_bytes())
-        if said["schema"] != SCHEMA or said["digest"] != path.stem or not is_digest(path.stem):
+        said: Any = json.loads(data)
+        if said["schema"] != SCHEMA or said["digest"] != digest or not is_digest(digest):
             return None
         event = dg.deserialize_value(json.dumps(said["event"]), dg.AssetMaterialization)
         made = MadeBy(*(one_line(said.get(name, "")) for name in MadeBy._fields))
-        return Result(path.stem, str(said["run"]), float(said["at"]), event, made)
+        return Result(digest, str(said["run"]), float(said["at"]), event, made)
     except Exception:  # whatever a damaged or foreign note does to its reader, it only costs a computation
         return None
 

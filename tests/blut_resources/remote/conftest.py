@@ -1,0 +1,52 @@
+"""A bucket and stores."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from blut_resources.remote import beyond
+from blut_resources.remote.bucket import Bucket
+from blut_resources.remote.tier import Tier
+from blut_resources.store.artifacts import ArtifactStore
+from tests.buckets import Server, Wire, moto
+
+Makes = Callable[[], Tier]
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """Moto's."""
+    with moto() as server:
+        yield server
+
+
+@pytest.fixture
+def wire(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
+    """The way to it that every store of the test takes."""
+    wire = Wire(server)
+    for name, value in wire.variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(beyond, "_silent_until", {})
+    monkeypatch.setattr(beyond, "_refused", set())
+    beyond._bucket.cache_clear()
+    yield wire
+    wire.close()
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """An address that no other test has."""
+    return f"s3://bucket/{tmp_path.parent.name}/{tmp_path.name}"
+
+
+@pytest.fixture
+def box(tmp_path: Path, wire: Wire, url: str) -> Makes:
+    """Makes a tier beside an empty store of its own, as another machine has it."""
+    made: list[Tier] = []
+
+    def make() -> Tier:
+        made.append(Tier(ArtifactStore(tmp_path / f"box{len(made)}"), Bucket(url)))
+        return made[-1]
+
+    return make
