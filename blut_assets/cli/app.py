@@ -31,6 +31,7 @@ COMMANDS = {
     "policy": "blut_assets.cli.commands.policy",
     "alerts": "blut_assets.cli.commands.alerts",
     "auto": "blut_assets.cli.commands.policy:auto",
+    "launch": "blut_assets.cli.commands.launch",
     "ui": "blut_assets.cli.commands.ui",
     "doctor": "blut_assets.cli.commands.doctor",
 }
