@@ -59,6 +59,7 @@ class PayloadRunner:
 
     Args:
         kind: number of GPUs -> what drives the cost of this computation with so many.
+        refuse_lost: raises where another machine has taken over.
     """
 
     def __init__(
@@ -70,10 +71,11 @@ class PayloadRunner:
         findings: Findings,
         kind: Callable[[int], Kind],
         until: Until,
+        refuse_lost: Callable[[], object],
     ) -> None:
         self.context, self.findings = context, findings
         self._spec, self._limits, self._record, self._kind = spec, limits, record, kind
-        self._until = until
+        self._until, self._refuse_lost = until, refuse_lost
         self._name = spec.key.to_user_string()
         self._quiet_until, self._left = 0.0, TimeLeft()
 
@@ -123,7 +125,7 @@ class PayloadRunner:
         shown, kept_back = Shown(), None
         admit = functools.partial(self._admit, needs)
         hear = (self._record.last_words, self._until.words, self._record.is_behind)
-        for event in run_payload(self.context, payload, admit, *hear):
+        for event in run_payload(self.context, payload, admit, *hear, refuse_lost=self._refuse_lost):
             self._record.payload(event)
             if event["event"] == "epoch":
                 kept_back = None if shown.next() else event
