@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 
 from blut_assets.stages.computation import Computation
-from blut_resources.boxes.locks import held_by, hold
 from blut_resources.instance.instance import home_of
 from blut_resources.payloads.admission import say_waiting
 from blut_resources.store.artifacts import StoreError
@@ -23,7 +22,7 @@ SILENT_S = 1.0
 def held_alone(one: Computation) -> Iterator[None]:
     """Hold the lock of a fingerprint: two that have it share a work directory.
 
-    A read-only store may have sources. The computation can ask whether another machine has taken it over.
+    A read-only store may have sources.
 
     Raises:
         DeadlinePassed: the deadline of the run came while it waited.
@@ -36,7 +35,7 @@ def held_alone(one: Computation) -> Iterator[None]:
             )
         yield
         return
-    path, context = one.store.lock_path(f"fingerprint-{one.fingerprint}", "lock"), one.context
+    name, context = f"fingerprint-{one.fingerprint}", one.context
     begun, said = time.monotonic(), False
 
     def meanwhile() -> None:
@@ -44,14 +43,14 @@ def held_alone(one: Computation) -> Iterator[None]:
         one.refuse_late()
         if not said and time.monotonic() - begun > SILENT_S:
             said = True
-            whose = held_by(path) or "another run"
+            whose = one.store.locked_by(name) or "another run"
             text = f"waiting for {whose}, which computes the same"
             context.log.info(f"{one.name}: {text}")
             say_waiting(context.instance, context.run.run_id, text)
 
-    words = f"run {context.run.run_id[:8]} of {made_here(home_of(context.instance)).words()}"
-    with hold(path, words, context.instance, meanwhile) as alone:
-        one.lost = alone.lost
+    with one.store.lock(name, meanwhile):
+        words = made_here(home_of(context.instance)).words()
+        one.store.sign_lock(name, f"run {context.run.run_id[:8]} of {words}")
         if said:  # a tag cannot be taken off
             waited = time.monotonic() - begun
             say_waiting(context.instance, context.run.run_id, f"no more, after {waited:.0f} s")

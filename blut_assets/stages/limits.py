@@ -78,6 +78,7 @@ class Footprint:
         network: permits for the network, one for each download that is as fast as the line.
         disk: permits for the disk, one for whatever reads and writes as fast as that.
         limits: defaults for the limits, by their names in `Limits`.
+        launcher: where it is computed unless somebody says so, as an arg ``launcher`` has it.
     """
 
     memory: str | None = None
@@ -87,6 +88,7 @@ class Footprint:
     network: int = 0
     disk: int = 0
     limits: Mapping[str, Any] = field(default_factory=dict)
+    launcher: str | None = None
 
     def times(self, ranks: int) -> "Footprint":
         """Returns what so many processes need together that train at once; each GPU has one of them."""

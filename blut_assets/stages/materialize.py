@@ -29,6 +29,8 @@ from blut_resources.containment.asked import contained
 from blut_resources.files.durable import explanation
 from blut_resources.files.full import CAUSE, full_code, is_full
 from blut_resources.instance.instance import EphemeralInstance, home_of, store_of
+from blut_resources.launchers.base import LaunchRefused
+from blut_resources.launchers.profiles import LauncherError
 from blut_resources.leases.lease import LeaseError, NeverFits
 from blut_resources.machine.memory import SharedMemoryTooSmall
 from blut_resources.payload_kit.refuse import Refused
@@ -51,6 +53,8 @@ EXPLAINED = (
     EphemeralInstance,
     FileNotFoundError,
     InUse,
+    LauncherError,
+    LaunchRefused,
     LeaseError,
     LimitsError,
     NeverFits,
@@ -66,6 +70,8 @@ HOPELESS = (
     CodeEdited,
     ContainmentRefused,
     EphemeralInstance,
+    LauncherError,
+    LaunchRefused,
     LimitsError,
     NeverFits,
     PromotionRefused,
@@ -224,7 +230,6 @@ def _execute(one: Computation, inputs: Taken, config: StageConfig) -> Generator[
         artifact = (yield from curves.followed(result)) if inspect.isgenerator(result) else result
         if not isinstance(artifact, spec.output):
             raise TypeError(f"{one.name} returned {type(artifact)}, not {spec.output.__name__}")
-        one.refuse_lost()
         stored = artifact if artifact.digest else artifact.stored_as(one.put())
         if spec.source:
             one.say_drifted(stored)
@@ -238,7 +243,6 @@ def _execute(one: Computation, inputs: Taken, config: StageConfig) -> Generator[
         one.record.finished(stored.digest, seconds, one.findings.shown.get(reuse.PEAK))
     # Work goes after the event is stored: killed between the two, the next attempt resumes or finds a result;
     # the other way round, a run killed before its event was stored would have lost the checkpoints too.
-    one.refuse_lost()
     yield from one.told(stored, seconds)
     one.discard_work()
     one.record.settle()

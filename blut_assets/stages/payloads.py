@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from blut_assets.stages.recording import RunRecorder
 from blut_assets.stages.reported import reported
 from blut_assets.stages.spec import StageSpec
 from blut_assets.stages.until import Until
+from blut_assets.stages.where import Where
 from blut_resources.containment.asked import contained
 from blut_resources.dagster_private.times import WHEN, keep_own_times
 from blut_resources.files.foreign import read_regular
@@ -59,7 +61,6 @@ class PayloadRunner:
 
     Args:
         kind: number of GPUs -> what drives the cost of this computation with so many.
-        refuse_lost: raises where another machine has taken over.
     """
 
     def __init__(
@@ -71,11 +72,11 @@ class PayloadRunner:
         findings: Findings,
         kind: Callable[[int], Kind],
         until: Until,
-        refuse_lost: Callable[[], object],
+        where: Where,
     ) -> None:
-        self.context, self.findings = context, findings
+        self.context, self.findings, self._where = context, findings, where
         self._spec, self._limits, self._record, self._kind = spec, limits, record, kind
-        self._until, self._refuse_lost = until, refuse_lost
+        self._until = until
         self._name = spec.key.to_user_string()
         self._quiet_until, self._left = 0.0, TimeLeft()
 
@@ -101,8 +102,8 @@ class PayloadRunner:
         computes = computing(footprint, config, env, quota, cpus, payload.ranks)
         if computes.note:
             self.context.log.warning(f"{self._name}: {computes.note}")
-        payload = replace(payload, limits=choice.limits, threads=computes.threads)
-        needs = needs_of(footprint, payload.limits.memory_max, gpus, computes.cpus, peaks)
+        needs = needs_of(footprint, choice.limits.memory_max, gpus, computes.cpus, peaks)
+        payload = replace(payload, limits=choice.limits, threads=computes.threads, needs=needs)
         try:
             return (yield from self._once(payload, needs))
         except PayloadFailed as error:
@@ -123,9 +124,11 @@ class PayloadRunner:
         keep_own_times(self.context.log)
         facts: dict[str, Any] = {}
         shown, kept_back = Shown(), None
-        admit = functools.partial(self._admit, needs)
+        left = self._until.left()
+        payload = replace(payload, run=self.context.run.run_id, ends_s=left if isfinite(left) else None)
+        admit = self._where.admit or functools.partial(self._admit, needs)
         hear = (self._record.last_words, self._until.words, self._record.is_behind)
-        for event in run_payload(self.context, payload, admit, *hear, refuse_lost=self._refuse_lost):
+        for event in run_payload(self.context, payload, admit, *hear, self._where.launcher):
             self._record.payload(event)
             if event["event"] == "epoch":
                 kept_back = None if shown.next() else event
@@ -143,6 +146,7 @@ class PayloadRunner:
     def _heed(self, event: Mapping[str, Any]) -> None:
         """Say and keep what an event tells of the asset."""
         kind, log, findings = event["event"], self.context.log, self.findings
+        findings.show(**event.get("launched", {}))
         if kind == "started" and (held := event.get("isolation")):
             findings.note_isolation(held)
         elif kind == "step":
@@ -199,6 +203,8 @@ class PayloadRunner:
 
     def _any_gpu(self) -> int:
         """Returns one GPU, where there is one; a payload sees none that it has not leased."""
+        if (elsewhere := self._where.any_gpu()) is not None:
+            return elsewhere
         there = gpus_here()
         if not there.found:
             reason = f"{there.reason}; ${DECLARED} can declare what NVML does not know"

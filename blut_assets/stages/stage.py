@@ -52,6 +52,8 @@ class Stage:
         find_earlier: Callable[[], Artifact | None] | None = None,
         partition: str | None = None,
         resources: Mapping[str, Any] = NOTHING,
+        *,
+        goes_on: bool = False,
     ) -> None:
         self.spec, self.store, self.partition, self.resources = spec, store, partition, resources
         self.name = spec.key.to_user_string()
@@ -61,6 +63,8 @@ class Stage:
         self._outside: dict[Path, dict[str, Any]] = {}
         self._find_earlier = find_earlier
         self.kin: str | None = None
+        # a job of another machine outlives this one, or its connection
+        self._goes_on = goes_on or self.limits.on_orphan == "adopt"
 
     @property
     def planning(self) -> bool:
@@ -131,7 +135,7 @@ class Stage:
         Empty, but for what a payload that outlived its run has written there.
         """
         taken_over = not self.planning and can_be_taken_over(self.work)
-        if not taken_over and self.limits.on_orphan != "adopt":
+        if not taken_over and not self._goes_on:
             return self.store.staging()
         out = self.work / "out"  # where the next run finds it
         if not taken_over:
@@ -217,7 +221,7 @@ class Stage:
         check_shared_memory(workers, batch_bytes)
         payload = Payload(
             *(module, config, inputs, out or self.out, work or self.work, self._fingerprint, self.name),
-            adopt=self.limits.on_orphan == "adopt" and isolated is None,
+            adopt=self._goes_on and isolated is None,
             isolation=isolated,
             variables=tuple(variables),
             ranks=ranks,

@@ -1,6 +1,6 @@
 """Says what a launcher is told, and what it gives back: the seam between a payload and where it runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, Self
 from blut_resources.containment.limits import Limits
 from blut_resources.containment.outcome import Outcome
 from blut_resources.containment.unit import Enforcement
+from blut_resources.leases.files import Needs
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Order:
         lease: a file that is kept locked for as long as it lives.
         mark: a file that its supervisor keeps locked.
         isolation: all that it may open; None if it is not isolated.
+        job: what a scheduler is told besides; None for what runs on this machine alone.
     """
 
     command: Sequence[str]
@@ -40,6 +42,44 @@ class Order:
     lease: Path | None = None
     mark: Path | None = None
     isolation: Mapping[str, Any] | None = None
+    job: "Job | None" = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """Describes what is computed to who finds it a place on other machines.
+
+    Attributes:
+        module: the payload module.
+        fingerprint: of what is made.
+        run: the run that wants it.
+        out: where its result is to be.
+        inputs: directories that it reads.
+        needs: what it is expected to take; its limits say what it may.
+        variables: names in its environment that may be secrets, and go into no file.
+        ends_s: seconds until its run has to end; None if it has no deadline.
+    """
+
+    module: str
+    fingerprint: str
+    run: str
+    out: Path
+    inputs: Mapping[str, Path]
+    needs: Needs
+    variables: Sequence[str] = ()
+    ends_s: float | None = None
+
+
+class LaunchRefused(Exception):
+    """Says that a launcher does not start what it was ordered to; another try would end the same way."""
+
+
+class NeverStarted(Exception):
+    """Says that an order has ended before anything of it was started, as when a person cancels it."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.describe())
+        self.outcome = outcome
 
 
 class Launched(Protocol):
@@ -92,11 +132,17 @@ class Launched(Protocol):
 class Launcher(Protocol):
     """Starts what it is ordered to. Which one did is not a part of any fingerprint."""
 
-    def start(self, order: Order) -> Launched:
-        """Start it, once.
+    def start(self, order: Order, waits: Callable[[str], str]) -> Launched:
+        """Start it, once; where it has to wait for a machine, return when it has one.
+
+        Args:
+            waits: told again and again what is waited for; returns why to wait no longer, empty as long as
+                the result is wanted.
 
         Raises:
             ContainmentRefused: a limit is required that nothing enforces there.
             ContainmentError: the command does not exist, or the place is taken.
+            LaunchRefused: no machine there can, or may, start it.
+            NeverStarted: it was ended while it waited.
         """
         ...

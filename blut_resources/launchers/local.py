@@ -1,5 +1,7 @@
 """Launches on this machine: a unit of its own for each payload, held by whatever contains best here."""
 
+from collections.abc import Callable
+
 from blut_resources.containment.launching import launch
 from blut_resources.containment.unit import Unit
 from blut_resources.launchers.base import Order
@@ -8,8 +10,8 @@ from blut_resources.launchers.base import Order
 class LocalLauncher:
     """Starts payloads on the machine that executes the run."""
 
-    def start(self, order: Order) -> Unit:
-        """Start it as a unit; see `Launcher.start`."""
+    def start(self, order: Order, waits: Callable[[str], str]) -> Unit:
+        """Start it as a unit, at once; see `Launcher.start`."""
         return launch(
             order.command,
             env=order.env,

@@ -38,6 +38,43 @@ def say_waiting(instance: dg.DagsterInstance, run_id: str, text: str) -> None:
         instance.add_run_tags(run_id, {WAITING_TAG: text})
 
 
+class Waiting:
+    """Says in the log and by a tag of the run what a payload waits for, and when it waits no more.
+
+    Args:
+        name: of the payload.
+    """
+
+    def __init__(self, context: dg.AssetExecutionContext | dg.OpExecutionContext, name: str) -> None:
+        self._context, self._name = context, name
+        self._quiet, self._said, self._since = Quiet(), "", 0.0
+
+    def say(self, text: str) -> None:
+        """Say what is waited for; an empty text ends the wait."""
+        if text == self._said:
+            return
+        log, self._said, before = self._context.log, text, self._said
+        if not before:
+            self._since = time.monotonic()
+        if text and self._quiet.over():
+            log.info(f"{self._name}: {text}")
+        if not text:
+            waited = time.monotonic() - self._since
+            text = f"no more, after {waited:.0f} s"
+            if waited >= WORTH_S:
+                log.info(f"{self._name}: has waited for {waited:.0f} s, and runs now")
+        say_waiting(self._context.instance, self._context.run.run_id, text)
+
+    def heard(self, ends: Callable[[], str]) -> Callable[[str], str]:
+        """Returns what says a text, and then why to wait no longer: what ``ends`` says."""
+
+        def waits(text: str) -> str:
+            self.say(text)
+            return ends()
+
+        return waits
+
+
 @contextlib.contextmanager
 def admitted(
     context: dg.AssetExecutionContext | dg.OpExecutionContext,

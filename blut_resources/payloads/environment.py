@@ -79,6 +79,16 @@ def payload_environment(there: Mapping[str, str], needs: Iterable[str] = ()) -> 
     }
 
 
+def secret_names(env: Mapping[str, str], needs: Iterable[str] = ()) -> list[str]:
+    """Returns the variables of a payload that may be secrets: by their names, or asked for by name.
+
+    Args:
+        needs: names besides the listed ones, or beginnings of names with ``*``.
+    """
+    asked = _Names(needs)
+    return sorted(name for name in env if name in asked or SECRET.search(name.upper()))
+
+
 class _Names:
     def __init__(self, names: Iterable[str]) -> None:
         self._whole = {name for name in names if name and not name.endswith("*")}

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from blut_resources.containment.sandbox.isolation import Isolation
-from blut_resources.launchers.base import Order
+from blut_resources.launchers.base import Job, Order
 from blut_resources.leases.lease import Lease
 from blut_resources.payload_kit.session import CONFIG_ENV
 from blut_resources.payloads import orphans
 from blut_resources.payloads.code import CODE
-from blut_resources.payloads.environment import payload_environment
+from blut_resources.payloads.environment import payload_environment, secret_names
 from blut_resources.payloads.files import START, TOGETHER
 from blut_resources.payloads.isolated import (
     FLAGS,
@@ -60,6 +60,21 @@ def order_for(payload: Payload, place: Path, bootstrap: Mapping[str, str], lease
         on_orphan="adopt" if payload.adopt else "kill",
         lease=lease.path if lease else None,
         mark=orphans.mark_of(payload.work),
+        job=_job(payload, env),
+    )
+
+
+def _job(payload: Payload, env: Mapping[str, str]) -> Job:
+    """Returns what is told to who starts it on another machine."""
+    return Job(
+        module=payload.module,
+        fingerprint=payload.fingerprint,
+        run=payload.run,
+        out=payload.out,
+        inputs=payload.inputs,
+        needs=payload.needs,
+        variables=secret_names(env, payload.variables),
+        ends_s=payload.ends_s,
     )
 
 
@@ -83,11 +98,11 @@ def _isolated(
     kept = payload.compiled and compiled_for(payload.compiled, payload.files.digests)
     cache = take_compiled(kept, work) if kept else {}
     allowed = let(isolation, place, payload.out, [*payload.inputs.values(), *data])
+    told = {**isolation.variables, **bootstrap, **granted, **cache, CONFIG_ENV: str(config)}
+    env = clean_environment(work, told)
     return Order(
         command=[sys.executable, *FLAGS, START, str(place / CODE), payload.module],
-        env=clean_environment(
-            work, {**isolation.variables, **bootstrap, **granted, **cache, CONFIG_ENV: str(config)}
-        ),
+        env=env,
         cwd=work,
         limits=payload.limits,
         place=place,
@@ -95,4 +110,5 @@ def _isolated(
         grace_s=GRACE_S,
         lease=lease.path if lease else None,
         isolation=allowed.as_spec(lease.gpus if lease else ()) if isolation.sandboxed else None,
+        job=_job(payload, env),
     )

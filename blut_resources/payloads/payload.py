@@ -10,6 +10,7 @@ from blut_resources.containment import Limits, Outcome
 from blut_resources.containment.sandbox.isolation import Isolation
 from blut_resources.files.full import CAUSE
 from blut_resources.files.passing import Passing
+from blut_resources.leases.lease import Needs
 from blut_resources.payloads.files import PayloadFiles
 from blut_resources.runs.deadline import WORD
 
@@ -96,6 +97,12 @@ class Payload:
     """With how many numeric libraries compute that nobody tells; 0 leaves that to them."""
     ranks: int = 1
     """How many processes of it train together."""
+    needs: Needs = field(default_factory=Needs)
+    """What it is expected to take, for whoever finds it a machine."""
+    run: str = ""
+    """The run that wants it."""
+    ends_s: float | None = None
+    """Seconds until that run has to end; None if it has no deadline."""
 
     def frozen(self) -> dict[str, Any]:
         """Returns the frozen JSON that the payload reads."""

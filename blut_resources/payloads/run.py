@@ -21,13 +21,15 @@ from blut_resources.files.full import SAID, is_nearly_full, says_full
 from blut_resources.files.passing import Passing
 from blut_resources.instance.instance import home_of
 from blut_resources.instance.places import full_by_words, places
-from blut_resources.launchers.base import Launcher
+from blut_resources.launchers.base import Launcher, NeverStarted
+from blut_resources.launchers.gauges import Gauges
 from blut_resources.launchers.local import LocalLauncher
+from blut_resources.launchers.remote import RemoteUnit
 from blut_resources.leases.lease import Lease
 from blut_resources.payloads import orphans
+from blut_resources.payloads.admission import Waiting
 from blut_resources.payloads.code import UNCOUNTED
 from blut_resources.payloads.events import MessageError
-from blut_resources.payloads.gauges import Gauges
 from blut_resources.payloads.isolated import (
     compiled_for,
     keep_compiled,
@@ -60,7 +62,6 @@ def run_payload(
     last_words: Callable[[Path], None] = lambda _: None,
     overdue: Callable[[], str] = str,
     is_behind: Callable[[], bool] = lambda: False,
-    refuse_lost: Callable[[], object] = bool,
     launcher: Launcher = LOCAL,
 ) -> Iterator[dict[str, Any]]:
     """Run the payload to its end, yielding each event as it arrives.
@@ -74,8 +75,7 @@ def run_payload(
     to outlive its owner, and did, is taken over instead: it has its lease. ``last_words`` gets the place of
     one that was ended from outside, with the messages that nobody has read. ``overdue`` says that the
     deadline of its run has come, and what to do; empty until then. ``is_behind`` says whether some messages
-    could not be written down, and are kept. ``refuse_lost`` raises where another machine has taken over what
-    is computed here; the payload is ended then. ``launcher`` starts it.
+    could not be written down, and are kept. ``launcher`` starts it.
 
     Raises:
         PayloadFailed: on any outcome but ok, a torn message, or exit 0 without ``done``.
@@ -85,6 +85,13 @@ def run_payload(
         ContainmentRefused: if a limit is required that nothing enforces here.
         NeverFits: if ``admit`` says so.
     """
+    late, unwanted = "", wanted(context.instance, context.run.run_id, alone=payload.adopt)
+
+    def ends() -> str:
+        nonlocal late
+        late = late or overdue()
+        return late or unwanted()
+
     with contextlib.ExitStack() as held:
         orphan = _orphan(payload, context.log)
         place = orphan.place if orphan else orphans.new_place(payload.work, payload.order(), payload.adopt)
@@ -93,11 +100,20 @@ def run_payload(
         note_run(place, home_of(context.instance), context.run.run_id, payload.name)
         reader = MessageTail(place / MESSAGES, consumed(place) if orphan else 0)
         injector = dg.PipesFileContextInjector(str(place / CONTEXT))
+        waiting = Waiting(context, payload.name)
         # a session that no process has opened is warned of, so none is begun by who only waits
         lease = held.enter_context(admit()) if orphan is None else None
         session = held.enter_context(dg.open_pipes_session(context, injector, reader, payload.frozen()))
         if orphan is None:
-            unit = launcher.start(order_for(payload, place, session.get_bootstrap_env_vars(), lease))
+            order = order_for(payload, place, session.get_bootstrap_env_vars(), lease)
+            try:
+                unit = launcher.start(order, waiting.heard(ends))
+            except NeverStarted as error:
+                if late:
+                    raise PayloadPastDeadline(f"{payload.name}: {late}", error.outcome) from None
+                raise PayloadFailed(
+                    f"{payload.module}: {error}, before it was started", error.outcome
+                ) from None
         else:
             context.log.info(f"{payload.name}: taken over from a run that died; it was never interrupted")
             unit = orphan
@@ -110,19 +126,18 @@ def run_payload(
         if unit.enforcement.notes:
             context.log.warning(f"{payload.name}: {unit.enforcement.notes}")
         diverged, stays, passing = "", "", None
-        yield {"event": "started", "taken_over": orphan is not None, **unit.enforcement.as_metadata()}
+        there = unit if isinstance(unit, RemoteUnit) else None
+        about = {"taken_over": orphan is not None, **({"launched": there.facts()} if there else {})}
+        yield {"event": "started", **unit.enforcement.as_metadata(), **about}
         said: dict[str, Any] = {}
-        gauges = Gauges(place, lease.gpus if lease else (), unit.peak)
-        unwanted, late = wanted(context.instance, context.run.run_id, alone=payload.adopt), ""
+        gauges = there.readings if there else Gauges(place, lease.gpus if lease else (), unit.peak).events
 
-        def ends() -> str:
-            nonlocal late
-            refuse_lost()
-            late = late or overdue()
-            return late or unwanted()
+        def beside() -> list[dict[str, Any]]:
+            waiting.say(there.waiting() if there else "")
+            return gauges()
 
         try:
-            for event in watched(payload.name, unit, reader, log, ends, context.log.warning, gauges.events):
+            for event in watched(payload.name, unit, reader, log, ends, context.log.warning, beside):
                 if event["event"] not in (*OURS, UNCOUNTED):
                     said = event
                 diverged = event["message"] if event["event"] == "diverged" else diverged
@@ -139,7 +154,6 @@ def run_payload(
             last_words(place)
             raise
         outcome = unit.wait()
-        refuse_lost()
         if why := _out_of_room(home_of(context.instance), outcome, log.tail):
             what = f"{payload.module}: {outcome.describe()}: {why}{stays}"
             raise PayloadOutOfRoom("\n".join([what, *_besides(log.tail)]).rstrip(), outcome)
@@ -152,7 +166,8 @@ def run_payload(
         if reader.ordinary:
             reported = {"results": session.get_reported_results(), "messages": session.get_custom_messages()}
             yield {"event": "reported", **reported}
-        yield {"event": "ended", "outcome": outcome, "enforcement": unit.enforcement}
+        about = {"launched": there.facts()} if there else {}
+        yield {"event": "ended", "outcome": outcome, "enforcement": unit.enforcement, **about}
 
 
 def can_be_taken_over(work: Path) -> bool:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.lacking import lacking
 from tests.slurm.cluster import Cluster, missing
+from tests.slurm.scene import SlurmScene
 
 HERE = Path(__file__).parent
 
@@ -36,3 +37,11 @@ def cluster(booted: Cluster) -> Iterator[Cluster]:
     """It, with nothing broken and no job in it."""
     yield booted
     booted.heal()
+
+
+@pytest.fixture
+def scene(cluster: Cluster, tmp_path: Path) -> Iterator[SlurmScene]:
+    """An instance of its own, the payloads of which are jobs there."""
+    made = SlurmScene(tmp_path / "scene", cluster)
+    yield made
+    made.close()

@@ -21,22 +21,17 @@ def alerted() -> Iterator[None]:
 
     The instance is opened for it only where there are settings.
     """
-    begin_to_tell()
+    if _somebody():
+        with open_instance() as instance:
+            at_end.begin_here(instance)
     try:
         yield
     except KeyboardInterrupt:  # who stopped it waits for nothing more
         raise
     except BaseException:  # the command ends with what is to be told, such as a full disk
-        tell_at_end()
+        _tell_at_end()
         raise
-    tell_at_end()
-
-
-def begin_to_tell() -> None:
-    """Have the hooks told, by `tell_at_end`, of what happens from now on."""
-    if _somebody():
-        with open_instance() as instance:
-            at_end.begin_here(instance)
+    _tell_at_end()
 
 
 def _somebody() -> bool:
@@ -50,8 +45,7 @@ def _somebody() -> bool:
     return False
 
 
-def tell_at_end() -> None:
-    """Tell the hooks what failed or was found dead, where there are any."""
+def _tell_at_end() -> None:
     if _somebody():
         with open_instance() as instance:
             tell_hooks(instance)

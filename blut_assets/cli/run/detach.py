@@ -99,7 +99,7 @@ def away(
             _leave()
             work_alone()
             _tell({"what": LEAVES, "run_id": run_id, "log": str(log), "pid": os.getpid()})
-        speak_into(into)
+        _speak_into(into)
         _left.append(run_id)
     if first:
         from blut_resources.dagster_private.listening import listen
@@ -126,8 +126,7 @@ def _close_inherited(number: int) -> None:
             os.close(number)
 
 
-def speak_into(log: int) -> None:
-    """Let a file take what this process says from now on, in place of a terminal; it reads nothing."""
+def _speak_into(log: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -140,12 +139,6 @@ def speak_into(log: int) -> None:
 def _began() -> None:
     if _parent:
         _tell({"what": BEGAN})
-        os.close(_parent.pop())
-
-
-def no_parent() -> None:
-    """Forget whoever waits for a run to begin: this process was forked of the one that tells it."""
-    while _parent:
         os.close(_parent.pop())
 
 

@@ -1,1 +1,0 @@
-"""Lets several machines share files: who was seen lately, who may write, and who holds what alone."""

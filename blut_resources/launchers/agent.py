@@ -1,0 +1,214 @@
+"""Holds a payload on the node of its job: ``python -m blut_resources.launchers.agent PLACE``.
+
+It checks that the code here is the code that was ordered, starts the payload in a unit of its own as this
+machine would hold any other, and says how it ended. Nothing of Dagster is imported.
+"""
+
+# Why each start of the job has a number of its own: a scheduler starts a job again after a node was lost or
+# taken away, and it may be wrong about the loss. The newest start writes its number into `attempt.json`;
+# an older one that still lives looks there at each beat, and ends what it has. Until then both have other
+# files: nothing that the older one writes is read any more.
+#
+# SIGTERM may mean that a person cancels, that a more urgent job needs the node, or that an administrator
+# ends the job. The agent cannot know: it lets the payload end in its grace period, and writes who asked as
+# far as it knows (`asked`). Whoever waits asks the scheduler for the rest. The end of the time that was asked
+# for comes as another signal, SIGUSR1.
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from blut_resources.containment.launching import launch
+from blut_resources.containment.limits import Limits
+from blut_resources.containment.unit import ContainmentError, Unit
+from blut_resources.files.durable import StoreError
+from blut_resources.launchers import node
+from blut_resources.launchers.files import (
+    ATTEMPT,
+    BEAT,
+    BEAT_S,
+    CANCEL,
+    LAUNCH,
+    REFUSED,
+    SCHEMA,
+    UP,
+    attempt_dir,
+    newest_attempt,
+    outcome_file,
+    write_durable,
+)
+from blut_resources.machine import wire
+
+NOT_STARTED, FENCED = 97, 98
+"""Exit statuses of a job that did not start its payload, and of one that a newer start has replaced."""
+
+
+class Agent:
+    """Runs one attempt at an order, and answers for it."""
+
+    def __init__(self, place: Path, order: dict[str, Any]) -> None:
+        """Take the next number: from now on an older attempt that still lives is to end."""
+        self._place, self._launch = place, order
+        self._asked = ""
+        self._unit: Unit | None = None
+        self._gauges: Any = None
+        self._seen: dict[str, Any] = {}
+        self._number = self._take_number()
+        self._dir = attempt_dir(place, self._number)
+        self._me = {"attempt": self._number, "node": os.uname().nodename, "pid": os.getpid()}
+        self._me |= {"job": os.environ.get("SLURM_JOB_ID", ""), "time": time.time()}
+        write_durable(place / ATTEMPT, self._me)
+
+    def _take_number(self) -> int:
+        """Returns the first number that no attempt has, and makes its directory: one of two gets it."""
+        number = 0
+        while True:
+            try:
+                attempt_dir(self._place, number).mkdir(mode=0o700)
+            except FileExistsError:
+                number += 1
+            else:
+                return number
+
+    def refusal(self) -> str:
+        """Says why the payload must not start here; empty if it may."""
+        if different := node.differs(self._launch, self._place):
+            return different
+        found, wanted = node.environment(), self._launch["environment"]
+        names = [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]
+        other = [f"{name} is {found.get(name)} there and {wanted.get(name)} here" for name in names]
+        if other and self._launch["strict"]:
+            return (
+                f"{self._launch['module']} was not started: {self._me['node']} has another environment, and"
+                f" the profile says environment = strict: {', '.join(other)}"
+            )
+        self._me["environment"] = "; ".join(other)
+        return ""
+
+    def run(self) -> int:
+        """Run the payload to its end; returns the exit status of the job."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._end("term"))
+        signal.signal(signal.SIGUSR1, lambda *_: self._end("time"))
+        if said := self.refusal():
+            return self._refuse(said)
+        order = self._launch
+        try:
+            command, env = node.prepare(order, self._place, self._dir)
+            self._unit = launch(
+                command,
+                env=env,
+                cwd=Path(order["cwd"]),
+                limits=Limits(**order["limits"]),
+                place=self._dir,
+                name=order["name"],
+                grace_s=order["grace_s"],
+                isolation=node.moved(order, self._place, self._dir).all(order["isolation"]),
+            )
+        except (ContainmentError, StoreError) as error:
+            return self._refuse(str(error))
+        with self._unit as unit:
+            self._say_up(unit)
+            if self._asked:
+                unit.terminate()  # it was asked to end before there was anything
+            return self._follow(unit)
+
+    def _say_up(self, unit: Unit) -> None:
+        from blut_resources.launchers.gauges import Gauges
+
+        self._gauges = Gauges(self._dir, _granted(), unit.peak)
+        up = {**self._me, "started": time.time(), "enforcement": asdict(unit.enforcement)}
+        write_durable(self._place / UP, up)
+
+    def _follow(self, unit: Unit) -> int:
+        poll = select.poll()
+        poll.register(unit.fileno(), select.POLLIN)
+        while True:
+            if not self._counts():
+                unit.kill()
+                unit.wait()
+                return FENCED
+            self._beat(unit)
+            if poll.poll(BEAT_S * 1000):
+                break
+        outcome = asdict(unit.wait())
+        if self._asked == "time" and outcome["kind"] == "cancelled":
+            outcome |= {"kind": "timeout", "detail": "the time that its job was given is over"}
+        if not self._counts():
+            return FENCED
+        said = {**self._me, **outcome, "asked": self._asked, "ended": time.time()}
+        write_durable(outcome_file(self._place, self._number), said)
+        return 0 if outcome["kind"] == "ok" else 1
+
+    def _counts(self) -> bool:
+        """Says whether this attempt is the one that counts; without its place none does."""
+        with contextlib.suppress(OSError):
+            return newest_attempt(self._place) == self._number
+        return True  # a share that is away for a moment says nothing
+
+    def _beat(self, unit: Unit) -> None:
+        """Say that it lives, and what the payload takes; end it if the run has asked for that."""
+        with contextlib.suppress(OSError):
+            if wire.read(self._place / CANCEL) and not self._asked:
+                self._end("cancel")
+            if events := self._gauges.events():
+                self._seen = {"at": time.time(), "seen": events}
+            facts = {"attempt": self._number, "time": time.time(), "peak": unit.peak()}
+            wire.write(self._place / BEAT, {**facts, "broken": unit.broken(), **self._seen})
+
+    def _end(self, asked: str) -> None:
+        """Let the payload end, with its grace period."""
+        told = None
+        with contextlib.suppress(OSError):
+            told = wire.read(self._place / CANCEL)
+        self._asked = "cancel" if told else self._asked or asked
+        if self._unit is None:
+            return
+        if told and told.get("grace_s") is not None:
+            from blut_resources.containment.supervisor import GRACE
+
+            wire.write(self._dir / GRACE, {"grace_s": told["grace_s"]})
+        self._unit.terminate()
+
+    def _refuse(self, said: str) -> int:
+        print(said, file=sys.stderr)
+        write_durable(self._place / REFUSED, {**self._me, "said": said})
+        return NOT_STARTED
+
+
+def _granted() -> list[int]:
+    """Returns the indices of the GPUs that the job was given."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return [int(number) for number in given.split(",") if number.strip().isdecimal()]
+
+
+def _is_over(place: Path) -> bool:
+    """Says whether nobody wants another attempt: it was cancelled, or has its result already."""
+    number = newest_attempt(place)
+    ended = None if number is None else wire.read(outcome_file(place, number))
+    return bool(wire.read(place / CANCEL) or (ended and ended["kind"] == "ok"))
+
+
+def main() -> int:
+    """Run what is ordered in a place; returns the exit status of the job."""
+    place = Path(sys.argv[1])
+    order = wire.read(place / LAUNCH)
+    if order is None:
+        print(f"{place}: there is no order any more, so nothing was started", file=sys.stderr)
+        return NOT_STARTED
+    if order["schema"] != SCHEMA:
+        print(f"{place}: was ordered by another version of Blut; use the same on both sides", file=sys.stderr)
+        return NOT_STARTED
+    return FENCED if _is_over(place) else Agent(place, order).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,373 @@
+"""Runs payloads as jobs on other machines: ordered by files on a share, and started by a scheduler."""
+
+# What decides, in this order: what the job itself has left on the share; what the scheduler says; silence.
+# Silence is never an end, or only after a long time: an empty answer, a controller that is restarted and a
+# share that shows files late all look like a job that is gone, and a wrong "gone" costs a training.
+#
+# `job.json` is written, and on the disk, before anything is waited for: whoever comes after the death of this
+# process finds the job by it. Between `sbatch` and that file a job has its comment only, by which it is
+# looked for before another one is submitted.
+
+import functools
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from blut_resources.containment.outcome import Outcome
+from blut_resources.containment.unit import Enforcement
+from blut_resources.files.durable import remove_tree
+from blut_resources.launchers import node
+from blut_resources.launchers.base import LaunchRefused, NeverStarted, Order
+from blut_resources.launchers.files import (
+    BEAT,
+    CANCEL,
+    CONFIG,
+    JOB,
+    LAUNCH,
+    OUT,
+    REFUSED,
+    SCHEMA,
+    UP,
+    attempt_dir,
+    newest_attempt,
+    outcome_file,
+    write_durable,
+)
+from blut_resources.launchers.profiles import Profile
+from blut_resources.launchers.scheduler import Busy, Scheduler, memory_of
+from blut_resources.launchers.sight import Ends, Sight
+from blut_resources.launchers.slurm import Slurm
+from blut_resources.launchers.streams import Streams
+from blut_resources.launchers.transport import NoAnswer
+from blut_resources.launchers.watch import watcher_of
+from blut_resources.machine import wire
+
+ASK_S = 2.0
+"""Seconds between two questions whether the result is still wanted, while a job waits."""
+POLL_S = 0.05
+BUSY_S, BUSY_MOST_S = 2.0, 60.0
+"""Seconds of the first wait for a scheduler that takes nothing, and of the longest."""
+MARGIN_S = 30.0
+"""Seconds beyond the grace period after which a job is ended at once."""
+
+
+class RemoteLauncher:
+    """Starts payloads by the scheduler of a profile."""
+
+    def __init__(self, name: str, profile: Profile) -> None:
+        self._name, self._profile = name, profile
+        self._scheduler: Scheduler = Slurm(profile)
+
+    def start(self, order: Order, waits: Callable[[str], str]) -> "RemoteUnit":
+        """Start it as a job, and return when that runs; see `Launcher.start`."""
+        if said := _not_shared(order, self._profile) or self._scheduler.refuse(order):
+            raise LaunchRefused(f"{order.name}: launcher={self._name}: {said}")
+        launch = launch_of(order, self._profile)
+        write_durable(order.place / LAUNCH, launch)
+        job = self._submit(order, launch["comment"], waits)
+        known = {"scheduler": self._scheduler.name, "profile": self._name, "job": job}
+        known |= {"submitted": time.time(), "memory": memory_of(order, self._profile)}
+        write_durable(order.place / JOB, known)
+        unit = RemoteUnit(order.place, self._scheduler, launch, known)
+        try:
+            unit.await_start(waits)
+        except BaseException:
+            unit.close()
+            raise
+        return unit
+
+    def _submit(self, order: Order, comment: str, waits: Callable[[str], str]) -> str:
+        assert order.job
+        python = self._profile.python or sys.executable
+        path = self._profile.checkout or node.FRAMEWORK
+        words = [python, "-P", "-m", "blut_resources.launchers.agent", str(order.place)]
+        script = f"#!/bin/sh\nPYTHONPATH={shlex.quote(path)} exec {shlex.join(words)}\n"
+        patience, unsure = BUSY_S, False
+        while True:
+            try:
+                if unsure and (found := self._scheduler.find(comment)):
+                    return found
+                return self._scheduler.submit(order, script, comment, order.job.variables)
+            except (Busy, NoAnswer) as error:
+                unsure = True
+                _wait(f"{self._scheduler.name} takes no job now ({error})", patience, waits)
+                patience = min(2 * patience, BUSY_MOST_S)
+
+
+class RemoteUnit:
+    """Stands for a job of a scheduler; leaving it as a context manager ends it.
+
+    Attributes:
+        place: the directory of its files, on the share.
+        job: the id that the scheduler has given it.
+    """
+
+    def __init__(
+        self, place: Path, scheduler: Scheduler, launch: Mapping[str, Any], known: Mapping[str, Any]
+    ) -> None:
+        self.place, self.job = place, str(known["job"])
+        self._scheduler, self._launch, self._known = scheduler, launch, known
+        self._ends = Ends(known["memory"])
+        self._streams = Streams(place)
+        self._sight, self._silent = Sight("unknown"), ""
+        self._up: dict[str, Any] | None = None
+        self._beat: dict[str, Any] = {}
+        self._alive_at = time.monotonic()
+        self._outcome: Outcome | None = None
+        self._said, self._gauged = "", 0.0
+        self._queued_since: float | None = time.monotonic()
+        self._queued_s = 0.0
+        self._end_by = float("inf")
+        self._pressed = ""
+        self._fd = os.eventfd(0, os.EFD_CLOEXEC)
+        self._watcher = watcher_of(scheduler)
+        self._watcher.add(self)
+
+    @property
+    def enforcement(self) -> Enforcement:
+        """Says what holds it on its node."""
+        if self._up is None:
+            return Enforcement(self._scheduler.name, None, contained=True)
+        return Enforcement(**self._up["enforcement"])
+
+    def fileno(self) -> int:
+        """Returns a descriptor that becomes readable when it has ended."""
+        return self._fd
+
+    def facts(self) -> dict[str, str | float]:
+        """Returns where it runs, and how long it has waited for that."""
+        node_name = str((self._up or {}).get("node") or self._sight.node)
+        facts = {"launcher": str(self._known["profile"]), "job_id": self.job, "node": node_name}
+        queued = self._queued_s + (time.monotonic() - self._queued_since if self._queued_since else 0.0)
+        return {name: value for name, value in facts.items() if value} | {"queue_seconds": round(queued, 1)}
+
+    def await_start(self, waits: Callable[[str], str]) -> None:
+        """Wait until it runs.
+
+        Raises:
+            LaunchRefused: its node has other code, or cannot hold it.
+            NeverStarted: it was ended before.
+        """
+        asked_at = 0.0
+        while self._up is None:
+            if refused := wire.read(self.place / REFUSED):
+                raise LaunchRefused(str(refused["said"]))
+            if self._outcome:
+                raise NeverStarted(self._outcome)
+            if time.monotonic() > asked_at:
+                asked_at = time.monotonic() + ASK_S
+                if waits(self.waiting()):
+                    self.terminate()
+            time.sleep(POLL_S)
+
+    def waiting(self) -> str:
+        """Says what it waits for; empty once it runs."""
+        if self._silent:
+            return f"waiting: {self._silent} ({self._scheduler.name} job {self.job})"
+        if self._sight.state != "waiting":
+            return "" if self._up else f"waiting: {self._scheduler.name} job {self.job} begins"
+        again = f", started again {self._sight.restarts} times" if self._sight.restarts else ""
+        return f"waiting: {self._sight.reason} ({self._scheduler.name} job {self.job}{again})"
+
+    def readings(self) -> list[dict[str, Any]]:
+        """Returns what was measured of it since the last time."""
+        beat = self._beat
+        if not beat.get("seen") or beat["at"] <= self._gauged:
+            return []
+        self._gauged = beat["at"]
+        return list(beat["seen"])
+
+    def wait(self) -> Outcome:
+        """Returns the outcome, as soon as it has ended; what it has written is in its ``out`` then."""
+        while self._outcome is None:
+            time.sleep(POLL_S)
+        number = newest_attempt(self.place)
+        if self._outcome.ok and number is not None and self._launch["own_out"]:
+            _merge(attempt_dir(self.place, number) / OUT, Path(self._launch["out"]))
+        return self._outcome
+
+    def peak(self) -> int | None:
+        """Returns the bytes that it has used at most until now; None if nobody counts."""
+        return self._outcome.peak if self._outcome else self._beat.get("peak")
+
+    def broken(self) -> str:
+        """Says what does not hold it any more; empty as long as all does."""
+        return str(self._beat.get("broken") or "")
+
+    def terminate(self) -> None:
+        """Let it end, with time for a checkpoint. Returns at once."""
+        self._end(self._launch["grace_s"])
+
+    def close(self, grace_s: float | None = None) -> None:
+        """End it, within another grace period if one is given. Idempotent."""
+        if self._fd < 0:
+            return
+        try:
+            if self._outcome is None:
+                patience = self._launch["grace_s"] if grace_s is None else grace_s
+                self._end(patience)
+                ends = time.monotonic() + patience + 2 * MARGIN_S
+                while self._outcome is None and time.monotonic() < ends:
+                    time.sleep(POLL_S)
+        finally:
+            self.detach()
+
+    def detach(self) -> None:
+        """Forget it without ending it."""
+        self._watcher.remove(self)
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _end(self, grace_s: float) -> None:
+        """Ask for its end by a file, which needs no scheduler, and by the scheduler, which needs no agent."""
+        self._ends.cancelled = True
+        write_durable(self.place / CANCEL, {"grace_s": grace_s})
+        self._end_by = min(self._end_by, time.monotonic() + grace_s + MARGIN_S)
+        self._watcher.hurry()
+
+    def read(self) -> None:
+        """Read what it has said, and see whether it has ended."""
+        if self._outcome:
+            return
+        number = newest_attempt(self.place)
+        said = None
+        if number is not None:
+            self._read_up(number)
+            self._read_beat(number)
+            self._streams.follow(number)
+            said = wire.read(outcome_file(self.place, number))
+        found = self._ends.outcome(said, self._sight, time.monotonic() - self._alive_at)
+        if found is None:
+            return
+        while number is not None and self._streams.follow(number, to_end=True):
+            pass
+        self._outcome = found
+        os.eventfd_write(self._fd, 1)
+
+    def _read_up(self, number: int) -> None:
+        if self._up and self._up["attempt"] == number:
+            return
+        found = wire.read(self.place / UP)
+        if found and found["attempt"] == number:
+            self._up = found
+            if self._queued_since is not None:
+                self._queued_s += time.monotonic() - self._queued_since
+                self._queued_since = None
+
+    def _read_beat(self, number: int) -> None:
+        found = wire.read(self.place / BEAT)
+        if found and found["attempt"] == number and found["time"] != self._beat.get("time"):
+            self._beat, self._alive_at = found, time.monotonic()
+
+    def see(self, sight: Sight) -> None:
+        """Take what the scheduler says."""
+        self._sight, self._silent = sight, ""
+        self._ends.seen(sight)
+        if sight.state == "waiting" and self._queued_since is None:
+            self._queued_since = time.monotonic()
+
+    def miss(self, why: str) -> None:
+        """Take it that the scheduler says nothing: what was known of the job stays so."""
+        self._silent = why
+
+    def press(self) -> None:
+        """Pass on a wish for its end that the scheduler has not taken yet. Raises NoAnswer."""
+        if not self._ends.cancelled or self._sight.state == "ended":
+            return
+        at_once = self._sight.state == "waiting" or time.monotonic() > self._end_by
+        wish = "at once" if at_once else "soon"
+        if wish != self._pressed:
+            self._scheduler.end(self.job, at_once=at_once)
+            self._pressed = wish
+
+
+def attach(place: Path, profile: Profile) -> RemoteUnit | None:
+    """Returns the job that was ordered in a place, whatever has become of it; None if none was."""
+    launch, known = wire.read(place / LAUNCH), wire.read(place / JOB)
+    if not launch or not known:
+        return None
+    return RemoteUnit(place, Slurm(profile), launch, known)
+
+
+def launch_of(order: Order, profile: Profile) -> dict[str, Any]:
+    """Returns all that a job is to do, as its file has it; no secrets."""
+    assert order.job
+    job, key = order.job, os.urandom(6).hex()
+    config = wire.read(order.place / CONFIG) or {}
+    out = str(config.get("out", job.out))
+    return {
+        "schema": SCHEMA,
+        "key": key,
+        "comment": f"blut:{order.place.parent.parent.parent}:{job.run}:{job.fingerprint}:{key}",
+        "module": job.module,
+        "fingerprint": job.fingerprint,
+        "run": job.run,
+        "name": order.name,
+        "command": list(order.command),
+        "env": {name: value for name, value in order.env.items() if name not in job.variables},
+        "passed": list(job.variables),
+        "cwd": str(order.cwd),
+        "limits": {name: value for name, value in asdict(order.limits).items() if value is not None},
+        "grace_s": order.grace_s,
+        "isolation": dict(order.isolation) if order.isolation else None,
+        "out": out,
+        "own_out": not any(Path(out).glob("*")),
+        "inputs": {name: str(path) for name, path in job.inputs.items()},
+        "root": node.FRAMEWORK,
+        "prefixes": sorted({sys.prefix, sys.base_prefix}),
+        "commit": _commit(),
+        "environment": node.environment(),
+        "strict": profile.environment == "strict",
+    }
+
+
+@functools.cache
+def _commit() -> str:
+    return node.commit()
+
+
+def _not_shared(order: Order, profile: Profile) -> str:
+    """Says what the nodes do not see; empty if they see all, as far as the profile tells."""
+    assert order.job
+    if not profile.share:
+        return ""
+    share = Path(profile.share)
+    paths = {"the store": order.place, **{f"input {name}": path for name, path in order.job.inputs.items()}}
+    for what, path in paths.items():
+        if not path.is_relative_to(share) and not path.resolve().is_relative_to(share.resolve()):
+            return f"{what} ({path}) is not below share={share}, so its nodes would not see it"
+    return ""
+
+
+def _wait(what: str, seconds: float, waits: Callable[[str], str]) -> None:
+    """Wait, and say for what. Raises NeverStarted: nobody wants the result any more."""
+    ends = time.monotonic() + seconds
+    while (now := time.monotonic()) < ends:
+        if why := waits(f"waiting: {what}"):
+            raise NeverStarted(Outcome("cancelled", detail=why))
+        time.sleep(min(ASK_S, ends - now))
+
+
+def _merge(source: Path, target: Path) -> None:
+    """Move what is in a directory into another one, in place of what has its name there."""
+    target.mkdir(parents=True, exist_ok=True)
+    for one in source.iterdir() if source.is_dir() else ():
+        there = target / one.name
+        if there.is_dir() and not there.is_symlink():
+            remove_tree(there)
+        one.replace(there)

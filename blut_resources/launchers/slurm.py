@@ -1,0 +1,196 @@
+"""Starts, looks at and ends jobs of Slurm, with its own commands and without its accounting."""
+
+import functools
+import math
+import os
+import re
+import time
+from collections.abc import Collection, Sequence
+
+from blut_resources.launchers.base import LaunchRefused, Order
+from blut_resources.launchers.files import PRINTED
+from blut_resources.launchers.profiles import Profile
+from blut_resources.launchers.scheduler import Busy, Sight, memory_of, seconds_of
+from blut_resources.launchers.transport import NoAnswer, ask
+from blut_resources.machine.memory import size_text
+from blut_resources.text import meant, one_line
+
+SUBMIT_S, LOOK_S, CANCEL_S = 30.0, 5.0, 10.0
+"""Seconds that a command may take; a controller that is away lets them hang."""
+NODES_FOR_S = 60.0
+"""Seconds for which the nodes of a cluster are believed to be as they were."""
+SIGNAL_S = 30
+"""Seconds beyond the grace period by which a job is told of its end."""
+BUSY = re.compile(
+    r"timed? ?out|unable to contact|temporarily|try again|connection refused|Zero Bytes|SubmitJob"
+    r"|backup controller|not responding|slurm_persist|unable to accept|communication connection failure",
+    re.IGNORECASE,
+)
+"""What sbatch says where the same may be accepted a minute later."""
+_NODES = "%P|%n|%m|%c|%G"
+_JOBS = "JobID:|,State:|,Reason:|,NodeList:|,RestartCnt:|,StartTime:|"
+_WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT"}
+_WAITING |= {"RESV_DEL_HOLD"}
+_RUNNING = {"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "RESIZING", "SIGNALING", "STAGE_OUT"}
+
+
+class Slurm:
+    """Speaks with the Slurm that a profile names."""
+
+    name = "slurm"
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+
+    def refuse(self, order: Order) -> str:
+        """Says why no node of the partition can ever run it, with the figures; empty if one may."""
+        nodes = _nodes(time.monotonic() // NODES_FOR_S)
+        wanted = self._profile.partition
+        parts = {node.partition.rstrip("*"): node.partition.endswith("*") for node in nodes}
+        if not nodes:
+            return ""  # nobody says what there is: sbatch does
+        unknown = [one for one in wanted.split(",") if one and one not in parts]
+        if unknown:
+            return (
+                f"partition={unknown[0]}: Slurm has no such partition{meant(unknown[0], parts)}; there are"
+                f" {', '.join(sorted(parts))}"
+            )
+        mine = [n for n in nodes if n.partition.rstrip("*") in wanted.split(",")] if wanted else []
+        mine = mine or [n for n in nodes if parts[n.partition.rstrip("*")]] or list(nodes)
+        return self._too_large(order, mine)
+
+    def _too_large(self, order: Order, nodes: "Sequence[_Node]") -> str:
+        where = f"partition {nodes[0].partition.rstrip('*')}"
+        memory, largest = memory_of(order, self._profile), max(nodes, key=lambda node: node.memory)
+        if memory and memory > largest.memory:
+            return (
+                f"asks for {size_text(memory)} of memory ({_of_what(order, memory)}), and the largest node of"
+                f" {where}, {largest.name}, has {size_text(largest.memory)}: give it a smaller memory_max, or"
+                " name another partition in its profile"
+            )
+        cpus, widest = self._cpus(order), max(nodes, key=lambda node: node.cpus)
+        if cpus > widest.cpus:
+            return f"asks for {cpus} CPUs, and no node of {where} has more than {widest.cpus} ({widest.name})"
+        return ""
+
+    def _cpus(self, order: Order) -> int:
+        return self._profile.cpus or (order.job.needs.cpus if order.job else 0) or 1
+
+    def submit(self, order: Order, script: str, comment: str, secrets: Sequence[str]) -> str:
+        """Returns the id of a new job.
+
+        Args:
+            script: what it runs.
+            comment: by which it can be found again.
+            secrets: names of variables that the job gets from this process, and no file holds.
+
+        Raises:
+            Busy: it may be accepted later; whether it was accepted is not known then.
+            LaunchRefused: Slurm does not take such a job, with its own words.
+        """
+        given = {name: order.env[name] for name in secrets if name in order.env}
+        words = ["sbatch", *self._options(order, comment), f"--export={','.join(['PATH', 'HOME', *given])}"]
+        try:
+            answer = ask(words, SUBMIT_S, script, given)
+        except NoAnswer as error:
+            raise Busy(str(error)) from None
+        job = answer.out.strip().partition(";")[0]
+        if answer.status == 0 and job.isdecimal():
+            return job
+        said = one_line(answer.err.replace("\n", "; ") or answer.out, 600)
+        if BUSY.search(said):
+            raise Busy(said)
+        raise LaunchRefused(f"{order.name}: Slurm does not take its job: {said}")
+
+    def _options(self, order: Order, comment: str) -> list[str]:
+        profile, place = self._profile, order.place
+        job_name = re.sub(r"[^\w.-]+", "-", order.name)[:60]
+        options = ["--parsable", "--requeue", f"--job-name=blut-{job_name}", f"--comment={comment}"]
+        options += [f"--output={place / PRINTED}", "--open-mode=append", f"--chdir={place}"]
+        options += ["--nodes=1", "--ntasks=1", f"--cpus-per-task={self._cpus(order)}"]
+        if memory := memory_of(order, profile):
+            options.append(f"--mem={math.ceil(memory / (1 << 20))}M")
+        if seconds := seconds_of(order, profile):
+            options.append(f"--time={math.ceil(seconds / 60)}")
+        options.append(f"--signal=B:USR1@{math.ceil(order.grace_s) + SIGNAL_S}")
+        if gres := self._gres(order):
+            options.append(f"--gres={gres}")
+        for name in ("partition", "account", "qos", "constraint"):
+            if value := getattr(profile, name):
+                options.append(f"--{name}={value}")
+        return [*options, *profile.options]
+
+    def _gres(self, order: Order) -> str:
+        gres, gpus = self._profile.gres, order.job.needs.gpus if order.job else 0
+        if re.search(r":\d+$", gres):
+            return gres
+        return f"{gres or 'gpu'}:{gpus}" if gpus else ""
+
+    def find(self, comment: str) -> str | None:
+        """Returns the id of a job by its comment; None if there is none. Raises NoAnswer."""
+        answer = _squeue("JobID:|,Comment:|")
+        found = (line.split("|") for line in answer.splitlines())
+        return next((job for job, said, *_ in found if said.strip() == comment), None)
+
+    def look(self, jobs: Collection[str]) -> dict[str, Sight]:
+        """Returns what Slurm knows of jobs, by one query. Raises NoAnswer."""
+        now = time.monotonic()
+        found = dict.fromkeys(jobs, Sight("unknown", at=now))
+        for line in _squeue(_JOBS).splitlines():
+            words = [word.strip() for word in line.split("|")]
+            if len(words) > 5 and words[0] in found:
+                found[words[0]] = _sight(words, now)
+        return found
+
+    def end(self, job: str, *, at_once: bool) -> None:
+        """Ask a job to end, with its grace period, or at once.
+
+        Raises:
+            NoAnswer: nobody took the request.
+        """
+        words = ["scancel", job] if at_once else ["scancel", "--batch", "--signal=TERM", job]
+        answer = ask(words, CANCEL_S)
+        if answer.status and BUSY.search(answer.err):
+            raise NoAnswer(answer.err)
+
+
+def _sight(words: Sequence[str], now: float) -> Sight:
+    _, word, reason, node, restarts, starts, *_ = words
+    restarted = int(restarts) if restarts.isdecimal() else 0
+    if word in _WAITING:
+        reason = f"{reason}, starts at {starts}" if starts[:1].isdigit() else reason
+        return Sight("waiting", word, reason, node, restarted, now)
+    return Sight("running" if word in _RUNNING else "ended", word, reason, node, restarted, now)
+
+
+class _Node:
+    def __init__(self, partition: str, name: str, memory: str, cpus: str, gres: str) -> None:
+        self.partition, self.name, self.gres = partition, name, gres
+        self.memory = int(re.sub(r"\D", "", memory) or 0) << 20
+        self.cpus = int(re.sub(r"\D", "", cpus) or 0)
+
+
+@functools.lru_cache(maxsize=1)
+def _nodes(_: float) -> list[_Node]:
+    """Returns a node for each partition that it is in; none where nobody says."""
+    try:
+        answer = ask(["sinfo", "--noheader", "--Node", f"--format={_NODES}"], LOOK_S)
+    except NoAnswer:
+        return []
+    lines = [line.split("|") for line in answer.out.splitlines() if answer.status == 0]
+    return [_Node(*line) for line in lines if len(line) == 5]
+
+
+def _squeue(fields: str) -> str:
+    words = ["squeue", "--noheader", "--array", "--states=all", f"--user={os.getuid()}", f"--Format={fields}"]
+    answer = ask(words, LOOK_S)
+    if answer.status:
+        raise NoAnswer(one_line(answer.err, 200))
+    return answer.out
+
+
+def _of_what(order: Order, memory: int) -> str:
+    limit = order.limits.memory_max
+    if limit and memory > limit:
+        return f"memory_max of {size_text(limit)}, and {size_text(memory - limit)} for what holds it there"
+    return "what it is expected to need"

@@ -1,0 +1,116 @@
+"""Looks after the jobs of this process: one query of the scheduler for all of them, and their files.
+
+Two threads do it, as long as there are jobs: a controller that is away lets a query hang, and what jobs say
+on the share is heard all the same.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from blut_resources.launchers.scheduler import Scheduler
+from blut_resources.launchers.sight import Sight
+from blut_resources.launchers.transport import NoAnswer
+
+FILES_S = 0.2
+"""Seconds between two looks at the files of a job."""
+LOOK_S = 2.0
+"""Seconds between two queries."""
+FIRST_S = 0.3
+"""Seconds after which a new job is looked at first."""
+
+
+class Watched(Protocol):
+    """Stands for a job that is looked after."""
+
+    @property
+    def job(self) -> str:
+        """Returns the id that its scheduler has given it."""
+        ...
+
+    def read(self) -> None:
+        """Read what it has said, and see whether it has ended."""
+        ...
+
+    def see(self, sight: Sight) -> None:
+        """Take what the scheduler says."""
+        ...
+
+    def miss(self, why: str) -> None:
+        """Take it that the scheduler says nothing."""
+        ...
+
+    def press(self) -> None:
+        """Pass on a wish for its end that the scheduler has not taken yet. Raises NoAnswer."""
+        ...
+
+
+class Watcher:
+    """Looks after all jobs of this process at one scheduler."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._jobs: list[Watched] = []
+        self._lock = threading.Lock()
+        self._at_work: set[str] = set()
+        self._soon = threading.Event()
+
+    def add(self, job: Watched) -> None:
+        """Look after a job from now on."""
+        loops: dict[str, Callable[[], None]] = {"files": self._read, "scheduler": self._look}
+        with self._lock:
+            self._jobs.append(job)
+            for name in loops.keys() - self._at_work:
+                self._at_work.add(name)
+                threading.Thread(target=loops[name], name=f"blut jobs: {name}", daemon=True).start()
+        self.hurry()
+
+    def remove(self, job: Watched) -> None:
+        """Look after it no longer."""
+        with self._lock, contextlib.suppress(ValueError):
+            self._jobs.remove(job)
+        self.hurry()
+
+    def hurry(self) -> None:
+        """Ask the scheduler soon."""
+        self._soon.set()
+
+    def _mine(self, name: str) -> list[Watched]:
+        """Returns the jobs; where there are none, the thread of that name is to end."""
+        with self._lock:
+            if not self._jobs:
+                self._at_work.discard(name)
+            return [*self._jobs]
+
+    def _read(self) -> None:
+        while jobs := self._mine("files"):
+            for job in jobs:
+                with contextlib.suppress(OSError):  # a share that is away for a moment
+                    job.read()
+            time.sleep(FILES_S)
+
+    def _look(self) -> None:
+        while jobs := self._mine("scheduler"):
+            try:
+                sights = self._scheduler.look({job.job for job in jobs})
+                for job in jobs:
+                    job.see(sights[job.job])
+                    job.press()
+            except NoAnswer as error:
+                for job in jobs:
+                    job.miss(str(error))
+            if self._soon.wait(LOOK_S):
+                time.sleep(FIRST_S)
+                self._soon.clear()
+
+
+_watchers: dict[str, Watcher] = {}
+_making = threading.Lock()
+
+
+def watcher_of(scheduler: Scheduler) -> Watcher:
+    """Returns what looks after the jobs of this process at a scheduler."""
+    with _making:
+        return _watchers.setdefault(scheduler.name, Watcher(scheduler))
