@@ -23,6 +23,7 @@ class Bucket:
         """Open the bucket; raises as `open_address`."""
         self.url = url.rstrip("/") if not url.endswith("///") else url
         self._objects = open_address(url, insistent=insistent)
+        self._heeds = True
 
     def read(self, path: str) -> bytes | None:
         """Returns a small object; None where there is none. Raises RemoteError."""
@@ -41,23 +42,18 @@ class Bucket:
 
         A server that does not heed ``If-None-Match`` says so every time, and writes.
         """
-        from obstore.exceptions import AlreadyExistsError, NotSupportedError
+        from obstore.exceptions import AlreadyExistsError
 
         with self._told(path):
             try:
-                self._objects.put(path, data, mode="create")
+                self._objects.put(path, data, mode="create" if self._heeds else "overwrite")
             except AlreadyExistsError:
                 return False
-            except NotSupportedError:
-                return self._add_anyway(path, data)
             except Exception as error:
                 if "NotImplemented" not in str(error):
                     raise
-                return self._add_anyway(path, data)
-        return True
-
-    def _add_anyway(self, path: str, data: bytes) -> bool:
-        self._objects.put(path, data)
+                self._heeds = False
+                self._objects.put(path, data)
         return True
 
     def replace(self, path: str, data: bytes) -> None:
@@ -71,6 +67,9 @@ class Bucket:
         What the chunks raise is raised as it is.
         """
         with self._told(path):
+            if size <= PART:
+                self._objects.put(path, b"".join(chunks))
+                return
             part = max(PART, -(-size // PARTS))
             self._objects.put(path, chunks, chunk_size=part, max_concurrency=AT_ONCE)
 

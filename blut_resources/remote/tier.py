@@ -36,6 +36,20 @@ Moved = Callable[[int], object]
 """Called with the bytes that have just gone over the wire."""
 
 
+def laid_out(bucket: Bucket) -> bool:
+    """Says whether something was pushed to a bucket before.
+
+    Raises:
+        RemoteError: it is not to be had, or a later version has laid it out otherwise.
+    """
+    found = bucket.read(MARK)
+    if found is not None and _schema(found) != SCHEMA:
+        raise RemoteError(
+            f"{bucket.url}/{MARK}: not of layout {SCHEMA}: upgrade Blut, or take another prefix"
+        )
+    return found is not None
+
+
 class Tier:
     """Copies between a store and a bucket. Making one asks nobody."""
 
@@ -49,17 +63,9 @@ class Tier:
             RemoteError: it cannot be written, or a later version has laid it out otherwise.
         """
         mark = json.dumps({"schema": SCHEMA}).encode()
-        self.checked()
+        laid_out(self.bucket)
         self.bucket.add(MARK, mark)
         return not self.bucket.add(MARK, mark)
-
-    def checked(self) -> None:
-        """Look whether the bucket is there and of this layout. Raises RemoteError."""
-        found = self.bucket.read(MARK)
-        if found is not None and _schema(found) != SCHEMA:
-            raise RemoteError(
-                f"{self.bucket.url}/{MARK}: not of layout {SCHEMA}: upgrade Blut, or take another prefix"
-            )
 
     def holds(self, digest: str) -> int | None:
         """Returns how many bytes an artifact has there; None if it is not there. Raises RemoteError."""
@@ -146,7 +152,7 @@ class Tier:
         for path in (note.with_suffix(results.EPOCHS), note):
             if path.exists():
                 with explained(path):
-                    self.bucket.add(self._path(path), path.read_bytes())
+                    self.bucket.add(self.path_of(path), path.read_bytes())
 
     def notes(self, fingerprint: str) -> list[results.Result]:
         """Returns the results with this fingerprint that are noted there, the newest first.
@@ -154,7 +160,7 @@ class Tier:
         Raises:
             RemoteError: the bucket does not answer.
         """
-        place = self._path(results.place_of(self.store.root, fingerprint))
+        place = self.path_of(results.place_of(self.store.root, fingerprint))
         found = [path for path, _ in self.bucket.names(place) if NOTE.fullmatch(path)]
         parsed = [results.parsed(self.bucket.read(path) or b"", Path(path).stem) for path in found]
         same = [
@@ -171,15 +177,16 @@ class Tier:
             RemoteError: the bucket does not answer.
             StoreError: it cannot be written.
         """
-        said = None if note.exists() else self.bucket.read(self._path(note))
+        said = None if note.exists() else self.bucket.read(self.path_of(note))
         if said is None or results.parsed(said, note.stem) is None:
             return
         epochs = note.with_suffix(results.EPOCHS)
-        if (rows := self.bucket.read(self._path(epochs))) is not None:
+        if (rows := self.bucket.read(self.path_of(epochs))) is not None:
             write_atomic(epochs, rows)
         write_atomic(note, said)
 
-    def _path(self, note: Path) -> str:
+    def path_of(self, note: Path) -> str:
+        """Returns where the note of a result is there, by its place in the store."""
         return note.relative_to(self.store.root).as_posix()
 
     def digests(self) -> dict[str, int]:

@@ -73,6 +73,8 @@ def explained(error: BaseException, address: str) -> RemoteError:
     remedy = REMEDIES.get(code[1]) if code else None
     if remedy is None and status:
         remedy = STATUSES.get(status[1])
+    if remedy is None and "Received redirect without LOCATION" in text:
+        remedy = REGION
     if remedy is None and "169.254.169.254" in text:
         remedy = f"no credentials were found: {KEYS}"
     if remedy is None and is_out_of_reach(error):

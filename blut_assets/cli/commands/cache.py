@@ -1,4 +1,4 @@
-"""Implements `blut cache show|stats|verify|prune`:
+"""Implements `blut cache show|stats|verify|prune`, and mounts what copies artifacts to a bucket:
 how large the artifact store is, what it has saved, whether it is sound, what may go.
 """
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from blut_assets.cli.commands.cache_remote import pull, push, sync
 from blut_assets.cli.commands.cache_user import cache_rows, prune_cache, show_cache
 from blut_assets.cli.shell.completion import RunId
 from blut_assets.terminal.lazy import group
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from blut_resources.store.gc import CollectReport
 
 app = group("The artifact store.")
+app.command("push")(push)
+app.command("pull")(pull)
+app.command("sync")(sync)
 REMOVED_BY = {
     "store": "blut cache prune",
     "sample": "blut cache prune --samples",

@@ -48,6 +48,7 @@ class Finding(NamedTuple):
 def checkup() -> Iterator[Finding]:
     """Yields all findings, in the order in which a person reads them."""
     yield from _instance()
+    yield from _remote()
     yield from _places()
     yield from _modes()
     yield from _delegated()
@@ -108,6 +109,23 @@ def _instance() -> Iterator[Finding]:
     remedy = "" if free > LEAST_FREE else "blut cache prune --dry-run, or BLUT_STORE=/path/on/another/disk"
     state = "missing" if remedy else "ok"
     yield Finding("store", state, f"{place}, {free / 1e9:.1f} GB free on its disk", remedy)
+
+
+def _remote() -> Iterator[Finding]:
+    """Yields whether the second tier answers, where there is to be one; nothing is written there."""
+    from blut_resources.remote.address import remote_address
+    from blut_resources.remote.bucket import Bucket
+    from blut_resources.remote.tier import laid_out
+    from blut_resources.remote.words import RemoteError
+
+    if not (url := remote_address()):
+        return
+    try:
+        used = laid_out(Bucket(url, insistent=False))
+    except RemoteError as error:
+        yield Finding("remote", "broken", str(error), "see the page on the remote, or unset BLUT_REMOTE")
+        return
+    yield Finding("remote", "ok", f"{url} answers{'' if used else ', and nothing was pushed to it yet'}")
 
 
 def _places() -> Iterator[Finding]:

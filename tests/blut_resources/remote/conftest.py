@@ -1,17 +1,22 @@
 """A bucket and stores."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from blut_resources.instance.instance import open_instance
 from blut_resources.remote import beyond
 from blut_resources.remote.bucket import Bucket
 from blut_resources.remote.tier import Tier
 from blut_resources.store.artifacts import ArtifactStore
 from tests.buckets import Server, Wire, moto
+from tests.far import COUNTED
 
 Makes = Callable[[], Tier]
+Opens = Callable[[str], AbstractContextManager[dg.DagsterInstance]]
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +55,23 @@ def box(tmp_path: Path, wire: Wire, url: str) -> Makes:
         return made[-1]
 
     return make
+
+
+@pytest.fixture
+def machine(
+    tmp_path: Path, home: Path, wire: Wire, url: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Opens]:
+    """Opens the instance of a machine by its name: a home and a store of its own, one remote for all."""
+    COUNTED.clear()
+    monkeypatch.setenv("BLUT_REMOTE", url)
+
+    @contextmanager
+    def opened(name: str) -> Iterator[dg.DagsterInstance]:
+        place = tmp_path / name
+        place.mkdir(exist_ok=True)
+        (place / "dagster.yaml").write_text((home / "dagster.yaml").read_text())
+        monkeypatch.setenv("DAGSTER_HOME", str(place))
+        with open_instance() as instance:
+            yield instance
+
+    yield opened

@@ -1,80 +1,17 @@
 """What one machine has computed and pushed, another with an empty store and no history does not compute."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
-
-import dagster as dg
 import pytest
 
-from blut_assets.artifacts import Artifact
 from blut_assets.history.planning import plan
 from blut_assets.history.retention import collect_garbage
-from blut_assets.stages import StageConfig, reuse, stage_asset
-from blut_resources.instance.instance import open_instance, store_of
+from blut_assets.stages import reuse
+from blut_resources.instance.instance import store_of
 from blut_resources.remote import beyond
 from blut_resources.remote.tier import Tier
 from blut_resources.store import results
+from tests.blut_resources.remote.conftest import Opens
 from tests.buckets import Wire
-from tests.scripted import RESOURCES
-
-COUNTED: list[str] = []
-Opens = Callable[[str], Any]
-
-
-class Sentence(Artifact):
-    """A few words."""
-
-    kind = "test.sentence"
-
-
-class SentenceConfig(StageConfig):
-    """What it says."""
-
-    text: str = "a"
-
-
-@stage_asset(cookbook="far", group="lines")
-def sentence(stage, config: SentenceConfig) -> Sentence:
-    """A few words."""
-    COUNTED.append(config.text)
-    (stage.out / "line").write_text(config.text)
-    return Sentence()
-
-
-@pytest.fixture
-def machine(
-    tmp_path: Path, home: Path, wire: Wire, url: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Opens]:
-    """Opens the instance of a machine by its name: a home and a store of its own, one remote for all."""
-    COUNTED.clear()
-    monkeypatch.setenv("BLUT_REMOTE", url)
-
-    @contextmanager
-    def opened(name: str) -> Iterator[dg.DagsterInstance]:
-        place = tmp_path / name
-        place.mkdir(exist_ok=True)
-        (place / "dagster.yaml").write_text((home / "dagster.yaml").read_text())
-        monkeypatch.setenv("DAGSTER_HOME", str(place))
-        with open_instance() as instance:
-            yield instance
-
-    yield opened
-
-
-def run(instance: dg.DagsterInstance, **config: Any) -> dg.AssetMaterialization:
-    """Materialize it: what it reported."""
-    ops = {"ops": {"far__sentence": {"config": config}}}
-    result = dg.materialize([sentence], resources=RESOURCES, instance=instance, run_config=ops)
-    (event,) = result.asset_materializations_for_node("far__sentence")
-    return event
-
-
-def said(instance: dg.DagsterInstance) -> str:
-    """What the newest run has told its readers."""
-    (newest,) = instance.get_runs(limit=1)
-    return "\n".join(entry.user_message for entry in instance.all_logs(newest.run_id))
+from tests.far import COUNTED, run, said, sentence
 
 
 def test_a_second_machine_takes_what_the_first_has_pushed(
