@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 
 from blut_assets.stages.computation import Computation
+from blut_resources.boxes.locks import held_by, hold
 from blut_resources.instance.instance import home_of
 from blut_resources.payloads.admission import say_waiting
 from blut_resources.store.artifacts import StoreError
@@ -22,7 +23,7 @@ SILENT_S = 1.0
 def held_alone(one: Computation) -> Iterator[None]:
     """Hold the lock of a fingerprint: two that have it share a work directory.
 
-    A read-only store may have sources.
+    A read-only store may have sources. The computation can ask whether another machine has taken it over.
 
     Raises:
         DeadlinePassed: the deadline of the run came while it waited.
@@ -35,7 +36,7 @@ def held_alone(one: Computation) -> Iterator[None]:
             )
         yield
         return
-    name, context = f"fingerprint-{one.fingerprint}", one.context
+    path, context = one.store.lock_path(f"fingerprint-{one.fingerprint}", "lock"), one.context
     begun, said = time.monotonic(), False
 
     def meanwhile() -> None:
@@ -43,14 +44,14 @@ def held_alone(one: Computation) -> Iterator[None]:
         one.refuse_late()
         if not said and time.monotonic() - begun > SILENT_S:
             said = True
-            whose = one.store.locked_by(name) or "another run"
+            whose = held_by(path) or "another run"
             text = f"waiting for {whose}, which computes the same"
             context.log.info(f"{one.name}: {text}")
             say_waiting(context.instance, context.run.run_id, text)
 
-    with one.store.lock(name, meanwhile):
-        words = made_here(home_of(context.instance)).words()
-        one.store.sign_lock(name, f"run {context.run.run_id[:8]} of {words}")
+    words = f"run {context.run.run_id[:8]} of {made_here(home_of(context.instance)).words()}"
+    with hold(path, words, context.instance, meanwhile) as alone:
+        one.lost = alone.lost
         if said:  # a tag cannot be taken off
             waited = time.monotonic() - begun
             say_waiting(context.instance, context.run.run_id, f"no more, after {waited:.0f} s")

@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from blut_assets.stages.spec import NOTHING, StageConfig, StageSpec
 from blut_assets.stages.stage import Stage
 from blut_assets.stages.until import Until
 from blut_assets.stages.where import Where
+from blut_resources.boxes.locks import LockLost
 from blut_resources.dagster_private.names import DATA_VERSION_TAG
 from blut_resources.dagster_private.unsaid import unsaid
 from blut_resources.instance.instance import home_of, store_of
@@ -42,6 +43,7 @@ class Computation:
         record: what the run keeps of it.
         inputs: the artifacts that it takes, each partition for itself.
         fingerprint: of the asset with these inputs and this config.
+        lost: says who computes this by now in the place of this process; empty as long as nobody does.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Computation:
         resources: Mapping[str, Any] = NOTHING,
     ) -> None:
         self.context, self.spec, self.store = context, spec, store_of(context.instance)
+        self.lost: Callable[[], str] = str
         self._config, self._partition = config, partition
         self.inputs = one_by_one(inputs)
         digests = {name: artifact.digest for name, artifact in self.inputs.items()}
@@ -70,7 +73,7 @@ class Computation:
         self.findings = Findings(spec, context.log.warning)
         self._until = Until(home_of(context.instance), context, config, self.name)
         where = Where(config.launcher, spec.footprint.launcher)
-        kept = (self.record, self.findings, self._kind, self._until, where)
+        kept = (self.record, self.findings, self._kind, self._until, self.refuse_lost, where)
         runner = PayloadRunner(context, spec, config.limits, *kept)
         known = (spec, self.store, config, self.fingerprint, looked_up, runner, self._find_earlier)
         self.stage = Stage(*known, partition, resources, goes_on=where.is_elsewhere)
@@ -90,6 +93,15 @@ class Computation:
         except DeadlinePassed as error:
             self.record.failed(error)
             raise
+
+    def refuse_lost(self) -> None:
+        """Refuse to go on, or to say a result, where another machine has taken over.
+
+        Raises:
+            LockLost: it has, since this one was not seen for too long.
+        """
+        if why := self.lost():
+            raise LockLost(f"{self.name}: {why}: what this run has made of it is dropped")
 
     def look_up(self) -> reuse.Hit | None:
         """Returns a stored result with this fingerprint, if its bytes are there and sound."""

@@ -230,6 +230,7 @@ def _execute(one: Computation, inputs: Taken, config: StageConfig) -> Generator[
         artifact = (yield from curves.followed(result)) if inspect.isgenerator(result) else result
         if not isinstance(artifact, spec.output):
             raise TypeError(f"{one.name} returned {type(artifact)}, not {spec.output.__name__}")
+        one.refuse_lost()
         stored = artifact if artifact.digest else artifact.stored_as(one.put())
         if spec.source:
             one.say_drifted(stored)
@@ -243,6 +244,7 @@ def _execute(one: Computation, inputs: Taken, config: StageConfig) -> Generator[
         one.record.finished(stored.digest, seconds, one.findings.shown.get(reuse.PEAK))
     # Work goes after the event is stored: killed between the two, the next attempt resumes or finds a result;
     # the other way round, a run killed before its event was stored would have lost the checkpoints too.
+    one.refuse_lost()
     yield from one.told(stored, seconds)
     one.discard_work()
     one.record.settle()

@@ -61,6 +61,7 @@ class PayloadRunner:
 
     Args:
         kind: number of GPUs -> what drives the cost of this computation with so many.
+        refuse_lost: raises where another machine has taken over.
     """
 
     def __init__(
@@ -72,11 +73,12 @@ class PayloadRunner:
         findings: Findings,
         kind: Callable[[int], Kind],
         until: Until,
+        refuse_lost: Callable[[], object],
         where: Where,
     ) -> None:
         self.context, self.findings, self._where = context, findings, where
         self._spec, self._limits, self._record, self._kind = spec, limits, record, kind
-        self._until = until
+        self._until, self._refuse_lost = until, refuse_lost
         self._name = spec.key.to_user_string()
         self._quiet_until, self._left = 0.0, TimeLeft()
 
@@ -128,7 +130,8 @@ class PayloadRunner:
         payload = replace(payload, run=self.context.run.run_id, ends_s=left if isfinite(left) else None)
         admit = self._where.admit or functools.partial(self._admit, needs)
         hear = (self._record.last_words, self._until.words, self._record.is_behind)
-        for event in run_payload(self.context, payload, admit, *hear, self._where.launcher):
+        how = {"refuse_lost": self._refuse_lost, "launcher": self._where.launcher}
+        for event in run_payload(self.context, payload, admit, *hear, **how):
             self._record.payload(event)
             if event["event"] == "epoch":
                 kept_back = None if shown.next() else event

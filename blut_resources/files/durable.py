@@ -197,7 +197,7 @@ def acquire(
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
             try:
-                if not _lock(descriptor, mode, wait, poll_s, meanwhile):
+                if not _lock(descriptor, path, mode, wait, poll_s, meanwhile):
                     os.close(descriptor)
                     return None
                 # Whoever holds a lock may delete its file: a lock on a deleted file excludes nobody.
@@ -215,7 +215,10 @@ def release(descriptor: int) -> None:
     os.close(descriptor)
 
 
-def _lock(descriptor: int, mode: int, wait: bool, poll_s: float, meanwhile: Callable[[], object]) -> bool:
+def _lock(
+    descriptor: int, path: Path, mode: int, wait: bool, poll_s: float, meanwhile: Callable[[], object]
+) -> bool:
+    """Wait for a lock; True also as soon as it is not worth waiting for, since its file has lost its name."""
     while True:
         try:
             fcntl.flock(descriptor, mode)
@@ -225,6 +228,8 @@ def _lock(descriptor: int, mode: int, wait: bool, poll_s: float, meanwhile: Call
                 return False
             meanwhile()
             time.sleep(poll_s)
+            if not _is_named(descriptor, path):
+                return True
 
 
 def _is_named(descriptor: int, path: Path) -> bool:

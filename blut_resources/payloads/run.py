@@ -62,6 +62,7 @@ def run_payload(
     last_words: Callable[[Path], None] = lambda _: None,
     overdue: Callable[[], str] = str,
     is_behind: Callable[[], bool] = lambda: False,
+    refuse_lost: Callable[[], object] = bool,
     launcher: Launcher = LOCAL,
 ) -> Iterator[dict[str, Any]]:
     """Run the payload to its end, yielding each event as it arrives.
@@ -75,7 +76,8 @@ def run_payload(
     to outlive its owner, and did, is taken over instead: it has its lease. ``last_words`` gets the place of
     one that was ended from outside, with the messages that nobody has read. ``overdue`` says that the
     deadline of its run has come, and what to do; empty until then. ``is_behind`` says whether some messages
-    could not be written down, and are kept. ``launcher`` starts it.
+    could not be written down, and are kept. ``refuse_lost`` raises where another machine has taken over what
+    is computed here; the payload is ended then. ``launcher`` starts it.
 
     Raises:
         PayloadFailed: on any outcome but ok, a torn message, or exit 0 without ``done``.
@@ -89,6 +91,7 @@ def run_payload(
 
     def ends() -> str:
         nonlocal late
+        refuse_lost()
         late = late or overdue()
         return late or unwanted()
 
@@ -154,6 +157,7 @@ def run_payload(
             last_words(place)
             raise
         outcome = unit.wait()
+        refuse_lost()
         if why := _out_of_room(home_of(context.instance), outcome, log.tail):
             what = f"{payload.module}: {outcome.describe()}: {why}{stays}"
             raise PayloadOutOfRoom("\n".join([what, *_besides(log.tail)]).rstrip(), outcome)

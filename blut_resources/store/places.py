@@ -18,7 +18,6 @@ from blut_resources.files.durable import (
     remove_tree,
 )
 from blut_resources.machine.liveness import Mark
-from blut_resources.text import one_line
 
 _HEX = frozenset("0123456789abcdef")
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
@@ -87,17 +86,6 @@ class StorePlaces:
     def lock(self, name: str, meanwhile: Callable[[], object] = bool) -> AbstractContextManager[None]:
         """Returns an exclusive lock of that name; see ``file_lock``."""
         return file_lock(self._lock(name), meanwhile=meanwhile)
-
-    def sign_lock(self, name: str, words: str) -> None:
-        """Write down who holds a lock, for those that wait; whoever calls this does hold it."""
-        with contextlib.suppress(OSError):
-            self._lock(name).write_text(words)
-
-    def locked_by(self, name: str) -> str:
-        """Returns who has signed a lock last; empty where nobody has."""
-        with contextlib.suppress(OSError, ValueError):
-            return one_line(self._lock(name).read_text(), 500)
-        return ""
 
     def _lock(self, name: str) -> Path:
         return self.root / "locks" / f"{_safe(name)}.lock"

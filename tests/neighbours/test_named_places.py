@@ -17,6 +17,7 @@ from blut_resources.files.address import plain_path
 from blut_resources.files.named import base_directory
 from blut_resources.instance.home import find_home, store_root
 from blut_resources.instance.instance import home_of, open_instance, store_of
+from blut_resources.launchers.profiles import profiles_path
 from blut_resources.leases.place import named_place
 from cookbooks.llm.llama import own
 from cookbooks.llm.llama.kit import kit_path
@@ -34,6 +35,7 @@ READ: dict[str, Callable[[], Path | None]] = {
     "BLUT_LEASES": named_place,
     "BLUT_TRAIN_POLICY": policy_path,
     "BLUT_ALERTS": settings_path,
+    "BLUT_LAUNCHERS": profiles_path,
     "BLUT_LLAMA_KIT": kit_path,
     "BLUT_LLAMACPP_DIR": own.named,
     "BLUT_CGROUP": lambda: cgroup2._base().path,  # pyright: ignore[reportPrivateUsage]

@@ -7,6 +7,15 @@ import typer
 from blut_assets.cli.run.arguments import Args, Name, Partition, Set, Tag
 from blut_assets.cli.run.detach import Detach, DetachedAsJson, fork_if
 from blut_assets.cli.shell.catalogue import recipe_named, recipes
+from blut_assets.cli.sweep.given import (
+    Axes,
+    FailFast,
+    GridFile,
+    Jobs,
+    RetryFailed,
+    refuse_alone,
+    sweep_given,
+)
 from blut_assets.extras import lacking
 from blut_assets.terminal.lazy import group
 from blut_assets.terminal.output import AsJson, columns, listing, moment, print_json
@@ -102,6 +111,11 @@ def run_recipe(
         ),
     ] = False,
     tag: Tag = None,
+    sweep: Axes = None,
+    sweep_file: GridFile = None,
+    jobs: Jobs = None,
+    fail_fast: FailFast = False,
+    retry_failed: RetryFailed = "yes",
     detach: Detach = False,
     as_json: DetachedAsJson = False,
 ) -> None:
@@ -113,6 +127,9 @@ def run_recipe(
     interrupted.
 
     With --detach it needs no terminal any more: `blut log -f ID` follows it.
+
+    With --sweep it is a sweep: a run for each combination of the values, several at once, all of which share
+    what they have in common. The same command goes on with a sweep that has ended early.
     """
     fork_if(detach, as_json)
     from blut_assets.cli.run.arguments import parsed, partitions_of, recipe_called, tags_given
@@ -122,6 +139,13 @@ def run_recipe(
     tags = tags_given(tag)
     recipe = recipe_called(name)
     keys = partitions_of(recipe, partition)
+    if sweep or sweep_file:
+        from blut_assets.cli.sweep.command import run_sweep
+
+        order = sweep_given(recipe, args, set_, sweep, sweep_file, keys)
+        how = {"jobs": jobs, "fail_fast": fail_fast, "retry_failed": retry_failed == "yes", "tags": tags}
+        raise typer.Exit(run_sweep(order, accept_refusal=accept_refusal, **how))
+    refuse_alone(jobs=jobs, fail_fast=fail_fast, retry_failed=retry_failed == "no")
     values = parsed(recipe, args, set_, keys)
     if dry_run:
         from blut_assets.cli.commands.plan import show_plan

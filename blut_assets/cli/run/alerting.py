@@ -21,17 +21,22 @@ def alerted() -> Iterator[None]:
 
     The instance is opened for it only where there are settings.
     """
-    if _somebody():
-        with open_instance() as instance:
-            at_end.begin_here(instance)
+    begin_to_tell()
     try:
         yield
     except KeyboardInterrupt:  # who stopped it waits for nothing more
         raise
     except BaseException:  # the command ends with what is to be told, such as a full disk
-        _tell_at_end()
+        tell_at_end()
         raise
-    _tell_at_end()
+    tell_at_end()
+
+
+def begin_to_tell() -> None:
+    """Have the hooks told, by `tell_at_end`, of what happens from now on."""
+    if _somebody():
+        with open_instance() as instance:
+            at_end.begin_here(instance)
 
 
 def _somebody() -> bool:
@@ -45,7 +50,8 @@ def _somebody() -> bool:
     return False
 
 
-def _tell_at_end() -> None:
+def tell_at_end() -> None:
+    """Tell the hooks what failed or was found dead, where there are any."""
     if _somebody():
         with open_instance() as instance:
             tell_hooks(instance)

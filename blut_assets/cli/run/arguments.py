@@ -131,17 +131,29 @@ def validated(
 ) -> "RecipeArgs":
     """Returns args of values that are read already."""
     from blut_assets.recipes import ArgsError
-    from blut_resources.runs.deadline import FORMS, parse_deadline
 
-    for change in changes or ():
-        _put(values, change)
+    changed(values, changes)
     try:
         args = recipe.parse(with_data(values), partitions)
     except ArgsError as error:
         wrong(str(error))
+    refuse_past(recipe, args)
+    return args
+
+
+def changed(values: dict[str, Any], changes: Sequence[str] | None) -> dict[str, Any]:
+    """Returns the same values, in which what ``--set`` says is put in place."""
+    for change in changes or ():
+        _put(values, change)
+    return values
+
+
+def refuse_past(recipe: "Recipe", args: "RecipeArgs") -> None:
+    """End the command with status 2 where a run would have to end before it begins."""
+    from blut_resources.runs.deadline import FORMS, parse_deadline
+
     if args.deadline and parse_deadline(args.deadline).gone_by(time.time()):
         wrong(f"{recipe.name}: argument 'deadline' = {args.deadline!r}: has passed; {FORMS}")
-    return args
 
 
 def load_object(text: str, option: str) -> dict[str, Any]:

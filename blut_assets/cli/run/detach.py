@@ -99,7 +99,7 @@ def away(
             _leave()
             work_alone()
             _tell({"what": LEAVES, "run_id": run_id, "log": str(log), "pid": os.getpid()})
-        _speak_into(into)
+        speak_into(into)
         _left.append(run_id)
     if first:
         from blut_resources.dagster_private.listening import listen
@@ -126,7 +126,8 @@ def _close_inherited(number: int) -> None:
             os.close(number)
 
 
-def _speak_into(log: int) -> None:
+def speak_into(log: int) -> None:
+    """Let a file take what this process says from now on, in place of a terminal; it reads nothing."""
     sys.stdout.flush()
     sys.stderr.flush()
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -139,6 +140,12 @@ def _speak_into(log: int) -> None:
 def _began() -> None:
     if _parent:
         _tell({"what": BEGAN})
+        os.close(_parent.pop())
+
+
+def no_parent() -> None:
+    """Forget whoever waits for a run to begin: this process was forked of the one that tells it."""
+    while _parent:
         os.close(_parent.pop())
 
 

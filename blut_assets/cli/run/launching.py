@@ -42,6 +42,10 @@ from blut_resources.runs.hang_up import end_on_hang_up, interrupt
 from blut_resources.settings import settings
 
 
+class EndedByFullPlace(StoreError):
+    """Says which place was full when a run was ended by that, and what makes room."""
+
+
 class OfPartition(NamedTuple):
     """Stands for what is run for one partition."""
 
@@ -68,9 +72,14 @@ def run_recipe(
     book = next(book for book in discovered.cookbooks if recipe in book.recipes)
     refuse_lacking(recipe.name, book.extras)
     job, configs = defs.resolve_job_def(recipe.name), recipe.configs(args, partition)
-    ran = args.model_dump(mode="json") | ({PARTITION: str(partition)} if partition is not None else {})
+    ran = form_of(args, partition)
     how = {"accept_refusal": accept_refusal, "partition": partition}
     return execute(job, ran, recipe, configs, tags, **how)
+
+
+def form_of(args: RecipeArgs, partition: str | None) -> dict[str, Any]:
+    """Returns args as the form of a recipe's job takes them, with the partition if there is one."""
+    return args.model_dump(mode="json") | ({PARTITION: str(partition)} if partition is not None else {})
 
 
 @alerted()
@@ -112,33 +121,14 @@ def execute(
         Progress(ran.name, run_id, epochs, instance) as progress,
         console_goes_to(progress),
     ):
+        how = {"tags": tags, "selection": selection, "partition": partition}
         try:
-            reap_dead_runs(instance)
-            location = location_of({job.name, *(key.path[0] for key in configs)}, instance)
-            launch_here(instance, run_id)
-            result = job.execute_in_process(
-                run_config=dict(run_config),
-                instance=instance,
-                raise_on_error=False,
-                run_id=run_id,
-                tags={REPOSITORY_LABEL_TAG: f"{REPOSITORY}@{location}", **(tags or {})},
-                asset_selection=selection,
-                partition_key=partition,
-            )
-        except Exception as error:
-            if not is_full(error):
-                raise
-            told = str(error) if isinstance(error, StoreError) else str(explained(home_of(instance), error))
-            _end(instance, run_id, told, error)
-            failed(told)
-        except KeyboardInterrupt:  # it came before Dagster takes it as an end of the run
-            run = instance.get_run_by_id(run_id)
-            if run is not None and not run.is_finished:
-                instance.report_run_canceled(run, f"{STOPPED} before its first step")
+            result = carry_out(instance, run_id, job, run_config, configs, **how)
+        except EndedByFullPlace as error:
+            failed(str(error))
+        if result is None:
             print(INTERRUPTED)
             return 130
-        finally:
-            _let_go(instance, run_id)
         progress.finish()
         died = "" if result.success else failure_of(instance, run_id).kind
         interrupted = died == "cancelled"
@@ -147,6 +137,50 @@ def execute(
     print("\n".join(lines))
     fine = result.success or (accept_refusal and died == "refused")
     return 130 if interrupted else LATE if late else 0 if fine else 1
+
+
+def carry_out(
+    instance: dg.DagsterInstance,
+    run_id: str,
+    job: dg.JobDefinition,
+    run_config: Mapping[str, Any],
+    configs: Mapping[dg.AssetKey, StageConfig],
+    *,
+    tags: Mapping[str, str] | None,
+    selection: Sequence[dg.AssetKey] | None = None,
+    partition: str | None = None,
+) -> dg.ExecuteInProcessResult | None:
+    """Run a job in this process; returns None of one that was interrupted before its first step.
+
+    Raises:
+        EndedByFullPlace: its events could not be written any more; its end was.
+    """
+    try:
+        reap_dead_runs(instance)
+        location = location_of({job.name, *(key.path[0] for key in configs)}, instance)
+        launch_here(instance, run_id)
+        return job.execute_in_process(
+            run_config=dict(run_config),
+            instance=instance,
+            raise_on_error=False,
+            run_id=run_id,
+            tags={REPOSITORY_LABEL_TAG: f"{REPOSITORY}@{location}", **(tags or {})},
+            asset_selection=selection,
+            partition_key=partition,
+        )
+    except Exception as error:
+        if not is_full(error):
+            raise
+        told = str(error) if isinstance(error, StoreError) else str(explained(home_of(instance), error))
+        _end(instance, run_id, told, error)
+        raise EndedByFullPlace(told) from None
+    except KeyboardInterrupt:  # it came before Dagster takes it as an end of the run
+        run = instance.get_run_by_id(run_id)
+        if run is not None and not run.is_finished:
+            instance.report_run_canceled(run, f"{STOPPED} before its first step")
+        return None
+    finally:
+        _let_go(instance, run_id)
 
 
 def _end(instance: dg.DagsterInstance, run_id: str, why: str, error: Exception) -> None:

@@ -1,0 +1,66 @@
+"""Declares the options of a sweep, and reads them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from blut_assets.terminal.output import wrong
+
+if TYPE_CHECKING:
+    from blut_assets.cli.sweep.order import SweepOrder
+    from blut_assets.recipes import Recipe
+
+PANEL = "Sweeps"
+Axes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sweep", metavar="KEY=VALUES", help="A run for each of these values: A,B, range(START,STOP,STEP),"
+        " choice(A,B) or glob(PATTERN). Any number of times, each with each.",
+    ),
+]  # fmt: skip
+GridFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--sweep-file", metavar="FILE", help="YAML with axes, zip (axes that advance together), include and"
+        " exclude.",
+    ),
+]  # fmt: skip
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs", "-j", min=1, max=256, help="Of a sweep: so many runs at once; by default as many as this"
+        " machine has memory, CPUs and GPUs for.",
+    ),
+]  # fmt: skip
+FailFast = Annotated[bool, typer.Option("--fail-fast", help="Of a sweep: end it when a run fails.")]
+RetryFailed = Annotated[
+    Literal["yes", "no"],
+    typer.Option("--retry-failed", help="Of a sweep that goes on: whether what had failed runs again."),
+]
+
+
+def sweep_given(
+    recipe: "Recipe",
+    args: str,
+    sets: Sequence[str] | None,
+    axes: Sequence[str] | None,
+    file: Path | None,
+    partitions: "Sequence[str | None]",
+) -> "SweepOrder":
+    """Returns the sweep that the options stand for; else ends the command with status 2."""
+    from blut_assets.cli.run.arguments import changed, load_object
+    from blut_assets.cli.sweep.order import grid_given, ordered
+
+    grid = grid_given(recipe, axes or (), file, sets or ())
+    values = changed(load_object(args, "--args"), sets)
+    told = [*(axes or ()), *([f"{file}"] if file else ())]
+    return ordered(recipe, values, grid, partitions, told)
+
+
+def refuse_alone(**given: Any) -> None:
+    """End the command with status 2 if an option is given that only a sweep has."""
+    for name, value in given.items():
+        if value:
+            wrong(f"--{name.replace('_', '-')} is for a sweep: give it with --sweep or --sweep-file")

@@ -1,0 +1,172 @@
+"""Leads a sweep: starts its workers, sees what becomes of the trials, and ends them when it is told to.
+
+This process opens no database and starts no thread, for it forks a worker whenever one was killed.
+"""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from blut_assets.cli.sweep.apart import forked
+from blut_assets.sweeps.record import SweepRecord, Trial
+from blut_resources.machine import liveness
+from blut_resources.runs.hang_up import end_on_hang_up, interrupt
+
+LOOK_S = 0.1
+HOPELESS = 3
+"""Workers that died before they took a trial, after which no other is started."""
+
+
+class SweepTold:
+    """Says what happens to whoever has typed the command; each is a sentence or less."""
+
+    def trial(self, trial: Trial, trials: dict[int, Trial]) -> None:
+        """Say how a trial has ended."""
+
+    def line(self, text: str) -> None:
+        """Say something else."""
+
+    def moves(self, trials: dict[int, Trial]) -> None:
+        """Show how far it is; called every moment."""
+
+
+@dataclass
+class Leader:
+    """Leads one session of a sweep.
+
+    Attributes:
+        work: what a worker does, in a process of its own.
+        cancel: ends runs at once, in a process of its own.
+        jobs: workers at once.
+        fail_fast: whether the first failure ends the others.
+        until: the time on the clock, in seconds since 1970, from which on no trial begins.
+    """
+
+    record: SweepRecord
+    work: Callable[[], object]
+    cancel: Callable[[Sequence[str]], object]
+    jobs: int
+    told: SweepTold
+    fail_fast: bool = False
+    until: float | None = None
+    interrupts: int = 0
+    late: bool = False
+    _workers: set[int] = field(default_factory=set)
+    _ended: set[tuple[int, str]] = field(default_factory=set)
+    _died: int = 0
+
+    def lead(self, again: Sequence[int]) -> dict[int, Trial]:
+        """Have the trials run, those of ``again`` too, which have ended before; returns all of them.
+
+        Ctrl-C once lets no trial begin and ends those at work, with time for a checkpoint; twice without.
+        """
+        mark = self.record.lead_here()
+        try:
+            begun = {"what": "session", "jobs": self.jobs, "leader": liveness.this_process().line()}
+            self.record.say(begun, *([{"what": "again", "trials": [*again]}] if again else ()))
+            known = self.record.trials()
+            self._ended = {(one.number, one.run_id) for one in known.values() if one.state == "ended"}
+            self._heed(self._go_on)
+            return self.record.trials()
+        finally:
+            self._kill()
+            mark.remove()
+
+    def _heed(self, go_on: Callable[[], bool]) -> None:
+        """Go on until there is nothing to do; an interrupt changes what that is."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, interrupt)
+        end_on_hang_up()
+        while True:
+            try:
+                while go_on():
+                    time.sleep(LOOK_S)
+                return
+            except KeyboardInterrupt:
+                self.interrupts += 1
+                with contextlib.suppress(KeyboardInterrupt):
+                    self._interrupted()
+
+    def _go_on(self) -> bool:
+        self._reap()
+        known = self.record.trials()
+        for trial in known.values():
+            if trial.state == "ended" and (trial.number, trial.run_id) not in self._ended:
+                self._ended.add((trial.number, trial.run_id))
+                self.told.trial(trial, known)
+                if self.fail_fast and trial.failed:
+                    self._signal(signal.SIGINT)  # the worker has seen to it that none begins
+        if self.until is not None and time.time() >= self.until and not self.record.stopped:
+            self.late = True
+            self.record.stop("its deadline has come")
+        waiting = sum(one.state == "waiting" for one in known.values())
+        there = waiting or not self.record.closed
+        if there and not self.record.stopped and self._died < HOPELESS:
+            at_work = sum(one.state == "running" for one in known.values())
+            wanted = min(self.jobs, at_work + waiting) if self.record.closed else self.jobs
+            while len(self._workers) < wanted:
+                self._workers.add(forked(self.work))
+        self.told.moves(known)
+        return bool(self._workers)
+
+    def _reap(self) -> None:
+        """Take notice of workers that have ended; what one was at when it was killed is lost."""
+        for pid in sorted(self._workers):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if not ended:
+                continue
+            self._workers.discard(pid)
+            code = os.waitstatus_to_exitcode(status)
+            had = [
+                one
+                for one in self.record.trials().values()
+                if one.worker == pid and (one.number, one.run_id) not in self._ended
+            ]
+            self._died += not had and code != 0
+            for one in had:
+                if one.state == "running":
+                    how = ("lost", f"its worker, process {pid}, {_died_of(code)}")
+                    how = ("cancelled", "interrupted") if self.interrupts else how
+                    self.record.end(one.number, *how, run=one.run_id)
+
+    def _interrupted(self) -> None:
+        if not self.record.stopped:
+            self.record.stop("interrupted")
+        running = [one for one in self.record.trials().values() if one.state == "running"]
+        count = f"{len(running)} at work {'is' if len(running) == 1 else 'are'}"
+        if self.interrupts == 1:
+            self.told.line(
+                f"interrupted: no trial begins any more; {count} ended, with time for a checkpoint;"
+                " once more, and they get none"
+                if running
+                else "interrupted: no trial begins any more"
+            )
+            self._signal(signal.SIGINT)
+            return
+        self.told.line(f"interrupted again: {count} ended now")
+        if self.interrupts == 2:
+            runs = [one.run_id for one in running]
+            os.waitpid(forked(lambda: self.cancel(runs)), 0)
+        self._kill()
+
+    def _signal(self, number: signal.Signals) -> None:
+        for pid in self._workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def _kill(self) -> None:
+        """End workers that are still there, at once."""
+        self._signal(signal.SIGKILL)
+        while self._workers:
+            self._reap()
+            time.sleep(LOOK_S)
+
+
+def _died_of(code: int) -> str:
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            return f"was killed by {signal.Signals(-code).name}"
+    return f"ended with status {code}"

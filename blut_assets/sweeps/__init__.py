@@ -1,0 +1,1 @@
+"""Runs one recipe many times, with args that differ: which trials there are, and what became of each."""

@@ -1,0 +1,118 @@
+"""Shows to other machines that a process lives, by the time of a file that it touches every two seconds.
+
+Such a time is the file server's, and it is compared with that of a file that is written now: no clock of
+another machine is ever compared with this one's.
+"""
+
+# What a beat proves, and what not: one that is new proves life. One that is old proves nothing of a process
+# that this kernel can see (it may be stopped, or its disk may hang), so of those `liveness` alone decides. Of
+# a process of another machine nothing else is known; after the limit its run is marked as failed, and what it
+# holds may be taken over, but nothing of it is ended or deleted, and whoever takes over works where the other
+# one does not write. If it comes back, it finds that out before it says what it has made.
+#
+# A time that looks old is looked at twice, two beats apart: a server's clock that was set looks the same.
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from blut_resources.files.durable import random_name
+from blut_resources.machine.amounts import parse_duration
+from blut_resources.settings import settings
+
+BEAT_S = 2.0
+"""Seconds between two beats."""
+LIMIT, LIMIT_S = "BLUT_UNSEEN_LIMIT", 300.0
+"""The variable for how long a machine may be unseen, and its default in seconds."""
+
+_beating: set[int] = set()
+_owner, _changes = 0, threading.Lock()
+
+
+def limit_s() -> float:
+    """Returns for how many seconds another machine may be unseen before it counts as gone.
+
+    Raises:
+        LimitsError: $BLUT_UNSEEN_LIMIT is not a duration.
+    """
+    said = settings().get(LIMIT)
+    return parse_duration(said, f"${LIMIT}") if said else LIMIT_S
+
+
+def beat(descriptor: int) -> Callable[[], None]:
+    """Keep an open file touched from now on; returns what ends that, to be called before it is closed."""
+    global _owner
+    _touch(descriptor)
+    with _changes:
+        _beating.add(descriptor)
+        if _owner != os.getpid():  # a forked process has no threads of its parent
+            _owner = os.getpid()
+            threading.Thread(target=_go_on, name="blut-beats", daemon=True).start()
+
+    def stop() -> None:
+        with _changes:
+            _beating.discard(descriptor)
+
+    return stop
+
+
+def _go_on() -> None:
+    while True:
+        time.sleep(BEAT_S)
+        with _changes:
+            for descriptor in _beating:
+                _touch(descriptor)
+
+
+def _touch(descriptor: int) -> None:
+    with contextlib.suppress(OSError):  # another machine may have replaced the file meanwhile
+        os.utime(descriptor)
+
+
+def server_time(directory: Path) -> float | None:
+    """Returns what time it is for whoever keeps a directory, in seconds since 1970.
+
+    None where this process cannot write there.
+    """
+    probe = directory / f".clock-{random_name()}"
+    with contextlib.suppress(OSError):
+        descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            return os.fstat(descriptor).st_mtime
+        finally:
+            os.close(descriptor)
+            probe.unlink(missing_ok=True)
+    return None
+
+
+def age_s(path: Path) -> float | None:
+    """Returns the seconds since a file was touched; None if it is not there, or nobody can tell."""
+    with contextlib.suppress(OSError):
+        touched = _last(path)
+        now = server_time(path.parent)
+        return None if now is None else max(0.0, now - touched)
+    return None
+
+
+def is_silent(path: Path) -> bool:
+    """Says whether a file has not been touched within the limit, and is not now; that takes two beats."""
+    age = age_s(path)
+    if age is None or age <= limit_s():
+        return False
+    with contextlib.suppress(OSError):
+        touched = _last(path)
+        time.sleep(2 * BEAT_S)
+        return _last(path) == touched
+    return False
+
+
+def _last(path: Path) -> float:
+    """Returns the time of a file, as its server has it: what is only known of it here may be a minute old."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.fstat(descriptor).st_mtime
+    finally:
+        os.close(descriptor)
