@@ -53,11 +53,13 @@ class Leasing:
         text: such as ``2 GiB and 4 CPUs``; empty for one without payloads.
         trouble: why that cannot be, in words.
         note: what is not as it was asked for, in words.
+        needs: what is queued for, where that is known.
     """
 
     text: str = ""
     trouble: str = ""
     note: str = ""
+    needs: Needs | None = None
 
 
 def expected(instance: dg.DagsterInstance, spec: StageSpec, config: StageConfig, kind: Kind) -> Leasing:
@@ -77,4 +79,4 @@ def expected(instance: dg.DagsterInstance, spec: StageSpec, config: StageConfig,
         return Leasing(text, str(error))
     except (ContainmentRefused, LeaseError, LimitsError, ValueError) as error:
         return Leasing(trouble=str(error))
-    return Leasing(text, note=computes.note)
+    return Leasing(text, note=computes.note, needs=needs)

@@ -97,6 +97,15 @@ def find(root: Path, fingerprint: str) -> list[Result]:
     return sorted(same, key=lambda one: one.at, reverse=True)
 
 
+def digests(root: Path, fingerprint: str) -> list[str]:
+    """Returns the digests of the results with this fingerprint, the newest first; no note is read."""
+    if not _FINGERPRINT.fullmatch(fingerprint):
+        return []
+    found = [path for path in place_of(root, fingerprint).glob("[!.]*.json") if is_digest(path.stem)]
+    believed = [path for path in found if _believed(path)]
+    return [path.stem for path in sorted(believed, key=lambda path: path.stat().st_mtime, reverse=True)]
+
+
 def epochs(root: Path, fingerprint: str, digest: str) -> list[dict[str, Any]]:
     """Returns the metrics of the epochs of a result, the oldest first; none where there are none here."""
     path = place_of(root, fingerprint) / f"{digest}{EPOCHS}"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from blut_assets.cli.run.arguments import Args, Name, Partition, Set, Tag
-from blut_assets.cli.run.detach import Detach, DetachedAsJson, fork_if
+from blut_assets.cli.run.detach import Detach, fork_if
 from blut_assets.cli.shell.catalogue import recipe_named, recipes
 from blut_assets.cli.sweep.given import (
     Axes,
@@ -13,6 +13,7 @@ from blut_assets.cli.sweep.given import (
     GridFile,
     Jobs,
     RetryFailed,
+    RunAsJson,
     refuse_alone,
     sweep_given,
 )
@@ -117,7 +118,7 @@ def run_recipe(
     fail_fast: FailFast = False,
     retry_failed: RetryFailed = "yes",
     detach: Detach = False,
-    as_json: DetachedAsJson = False,
+    as_json: RunAsJson = False,
 ) -> None:
     """Run a recipe here and now; what is unchanged since an earlier run is reused.
 
@@ -131,7 +132,7 @@ def run_recipe(
     With --sweep it is a sweep: a run for each combination of the values, several at once, all of which share
     what they have in common. The same command goes on with a sweep that has ended early.
     """
-    fork_if(detach, as_json)
+    fork_if(detach, as_json and not dry_run)
     from blut_assets.cli.run.arguments import parsed, partitions_of, recipe_called, tags_given
     from blut_assets.cli.run.launching import run_recipe as run
     from blut_assets.cli.run.partitions import run_each
@@ -141,8 +142,12 @@ def run_recipe(
     keys = partitions_of(recipe, partition)
     if sweep or sweep_file:
         from blut_assets.cli.sweep.command import run_sweep
+        from blut_assets.cli.sweep.dry_run import show_trials
 
         order = sweep_given(recipe, args, set_, sweep, sweep_file, keys)
+        if dry_run:
+            show_trials(order, as_json, jobs)
+            return
         how = {"jobs": jobs, "fail_fast": fail_fast, "retry_failed": retry_failed == "yes", "tags": tags}
         raise typer.Exit(run_sweep(order, accept_refusal=accept_refusal, **how))
     refuse_alone(jobs=jobs, fail_fast=fail_fast, retry_failed=retry_failed == "no")
@@ -150,7 +155,7 @@ def run_recipe(
     if dry_run:
         from blut_assets.cli.commands.plan import show_plan
 
-        show_plan(recipe, values, as_json=False, partitions=keys)
+        show_plan(recipe, values, as_json, partitions=keys)
         return
     accept = accept_refusal
     status = run_each(keys, lambda key: run(recipe, values, tags, accept_refusal=accept, partition=key))

@@ -36,7 +36,7 @@ def refuse_unable(
     """End the command with status 1 where a source cannot be looked at, a place is full, or what an asset
     that would be computed needs is more than this machine can ever give.
     """
-    _refuse_full(home_of(instance))
+    refuse_full(home_of(instance))
     beside = [asset for cookbook in discovered.cookbooks for asset in cookbook.assets]
     planned = plan(instance, assets, configs, partition, beside)
     if unseen := [one for one in planned if one.state == "unseen"]:
@@ -45,7 +45,8 @@ def refuse_unable(
         failed("\n".join(never))
 
 
-def _refuse_full(home: Path) -> None:
+def refuse_full(home: Path) -> None:
+    """End the command with status 1 where a place that a run writes to is full."""
     places = {"$DAGSTER_HOME": home, "$BLUT_STORE": store_root(home), "$TMPDIR": Path(tempfile.gettempdir())}
     places["$BLUT_LEASES"] = named_place()
     full = [place for place in one_each(places.values()) if is_nearly_full(place)]

@@ -4,10 +4,11 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from blut_assets.cli.run.alerting import begin_to_tell, tell_at_end
+from blut_assets.cli.run.alerting import tell_at_end
 from blut_assets.cli.run.arguments import refuse_lacking
 from blut_assets.cli.run.launching import end_on_sigterm
 from blut_assets.cli.run.partitions import INTERRUPTED, LATE
+from blut_assets.cli.sweep.ahead import done_before, look_ahead
 from blut_assets.cli.sweep.apart import apart
 from blut_assets.cli.sweep.leading import Leader
 from blut_assets.cli.sweep.order import AskedTrial, SweepOrder
@@ -50,9 +51,11 @@ def run_sweep(
         contained(settings())
     except LimitsError as error:
         failed(str(error))
-    apart(_prepared)
     record = SweepRecord(find_home(), order.id)
     _wait_for_others(record)
+    ahead = apart(lambda: look_ahead(order, done_before(record)))
+    if ahead.refused:
+        failed("\n".join(ahead.refused))
     numbers = _written_down(record, order, tags or {})
     args = {number: one.args for number, one in numbers.items()}
     told = SweepProgress(record, f"sweep {record.short}")
@@ -60,7 +63,7 @@ def run_sweep(
         record,
         lambda: work(record, TrialWork(recipe, lambda trial: args[trial.number], tags or {}, fail_fast)),
         _cancelled,
-        jobs or 1,
+        jobs or ahead.jobs,
         told,
         fail_fast=fail_fast,
         until=_until(order),
@@ -68,10 +71,12 @@ def run_sweep(
     known = record.trials()
     again = [
         number
-        for number in numbers
+        for number, one in numbers.items()
         if known[number].state != "waiting" and (retry_failed or not known[number].failed)
+        if one.key not in ahead.done
     ]
-    told.line(f"sweep {record.short} of {recipe.name}: {len(numbers)} trials, {leader.jobs} at once")
+    there = f", {len(ahead.done)} of them done before" if ahead.done else ""
+    told.line(f"sweep {record.short} of {recipe.name}: {len(numbers)} trials{there}, {leader.jobs} at once")
     try:
         trials = leader.lead(again)
     except LedElsewhere as error:
@@ -87,13 +92,6 @@ def run_sweep(
     if leader.late and how.waiting:
         return LATE
     return int(bad > 0 or how.done + how.failed < how.total)
-
-
-def _prepared() -> None:
-    """Make the home if there is none, and have the hooks told of what happens from now on."""
-    with open_instance() as instance:
-        reap_dead_runs(instance)
-    begin_to_tell()
 
 
 def _settled() -> None:

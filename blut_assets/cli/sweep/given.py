@@ -39,6 +39,10 @@ RetryFailed = Annotated[
     Literal["yes", "no"],
     typer.Option("--retry-failed", help="Of a sweep that goes on: whether what had failed runs again."),
 ]
+RunAsJson = Annotated[
+    bool,
+    typer.Option("--json", help="With --detach: print as JSON what goes on alone; with --dry-run: the plan."),
+]
 
 
 def sweep_given(

@@ -35,6 +35,9 @@ def test_a_sweep_runs_each_trial_and_the_same_command_runs_again_only_what_faile
     first = scene.blut(*command, "--fail-fast")
     assert first.returncode == 1 and "1 failed, 3 not begun" in first.stdout, first.stdout + first.stderr
     scene.behave()
+    ahead = json.loads(scene.blut(*command, "--dry-run", "--json").stdout)
+    assert [row["state"] for row in ahead["trials"]] == ["compute"] * 4
+    assert ahead["stages"] == {"contained/trained": 2, "contained/judged": 2}
     second = scene.blut(*command, "--jobs", "2")
     assert second.returncode == 0 and "4 of 4 trials succeeded" in second.stdout, (
         second.stdout + second.stderr
@@ -46,6 +49,9 @@ def test_a_sweep_runs_each_trial_and_the_same_command_runs_again_only_what_faile
         and record.short in second.stdout
     )
     assert starts(scene) == 2, "a word changes no result, so it is computed once for both"
+    third = scene.blut(*command)
+    assert third.returncode == 0 and "4 of them done before" in third.stderr, third.stderr
+    assert len(json.loads(scene.blut("jobs", "--json").stdout)) == 5, "nothing ran again"
     rows = json.loads(scene.blut("jobs", "--json", "-n", "1").stdout)
     assert rows[0]["state"] == "success"
     log = Path(scene.home / "runs" / record.trials()[1].run_id / "terminal.log").read_text()
