@@ -32,7 +32,7 @@ def newest(scene: Scene) -> SweepRecord:
 def test_a_sweep_runs_each_trial_and_the_same_command_runs_again_only_what_failed(scene: Scene) -> None:
     command = ("recipe", "run", "contained", "--sweep", "epochs=range(2,4)", "--sweep", "word=a,b")
     scene.behave(exit=3)
-    first = scene.blut(*command, "--fail-fast")
+    first = scene.blut(*command, "--fail-fast", "--jobs", "1")
     assert first.returncode == 1 and "1 failed, 3 not begun" in first.stdout, first.stdout + first.stderr
     scene.behave()
     ahead = json.loads(scene.blut(*command, "--dry-run", "--json").stdout)
