@@ -246,7 +246,8 @@ class Blut(Tool):
         self._home = make_home(self.directory / "home")
 
     def environment(self) -> Mapping[str, str]:
-        return {**self._home, "PYTHONPATH": f"{self.directory}:{REPOSITORY}"}
+        needed = {"PYTHONPATH": f"{self.directory}:{REPOSITORY}", "BLUT_PAYLOAD_ENV": "CHAIN_LOG"}
+        return {**self._home, **needed}
 
     def command(self) -> Sequence[str | Path]:
         return [sys.executable, "-c", DRIVE]

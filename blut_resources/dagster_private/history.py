@@ -1,7 +1,6 @@
 """Tells one history from another."""
 
 import dagster as dg
-from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 
 
 def identity(instance: dg.DagsterInstance) -> str:
@@ -10,5 +9,8 @@ def identity(instance: dg.DagsterInstance) -> str:
 
     Public API gives none. Look at ``get_run_storage_id`` of ``SqlRunStorage``.
     """
+    # at its first import it brings what migrates databases: by now the instance has brought it, without that
+    from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
+
     storage = instance.run_storage
     return storage.get_run_storage_id() if isinstance(storage, SqlRunStorage) else ""

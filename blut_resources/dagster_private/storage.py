@@ -5,15 +5,15 @@ again and each close copies the write-ahead log back; and a new database one tab
 alembic. What a storage has to be derived from is private.
 
 When Dagster changes, look at ``connect`` of ``SqliteRunStorage`` and ``SqliteScheduleStorage``; at
-``_connect``, ``_initdb`` and ``store_event`` of ``SqliteEventLogStorage``; at ``prepare_insert_event`` of
-``SqlEventLogStorage``; and at ``__init__`` of ``DagsterSqliteStorage``.
+``_connect``, ``_initdb``, ``has_table`` and ``store_event`` of ``SqliteEventLogStorage``; at
+``prepare_insert_event``, ``_event_to_row``, ``_has_asset_key_col_on_connection`` and ``has_secondary_index``
+of ``SqlEventLogStorage``; and at ``__init__`` of ``DagsterSqliteStorage``.
 """
 
 import contextlib
 import functools
-import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
@@ -33,6 +33,7 @@ from dagster._core.storage.schedules.schema import ScheduleStorageSqlMetadata
 from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
 from dagster._core.storage.sqlite import create_db_conn_string
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from dagster._serdes import serialize_value
 
 from blut_resources.dagster_private import birth
 from blut_resources.dagster_private.events import MIRRORED
@@ -135,12 +136,31 @@ class PooledEventLog(SqliteEventLogStorage):
 
     def __init__(self, base_dir: str, inst_data: Any = None) -> None:
         self._engines = Engines()
+        self._there: set[tuple[str, str]] = set()
         super().__init__(base_dir, inst_data)
 
     @property
     def directory(self) -> Path:
         """Returns where its databases are, one for each run."""
         return Path(self._base_dir)
+
+    def has_table(self, table_name: str) -> bool:
+        """Says whether the index has a table: Dagster asks for each event with tags, by a new engine."""
+        return self._has("table", table_name, lambda: super(PooledEventLog, self).has_table(table_name))
+
+    def has_secondary_index(self, name: str) -> bool:
+        """Says whether a summary was made: Dagster asks at each look for assets."""
+        return self._has("summary", name, lambda: super(PooledEventLog, self).has_secondary_index(name))
+
+    def _has_asset_key_col_on_connection(self, conn: sqlalchemy.Connection, column_name: str) -> bool:
+        ask = super()._has_asset_key_col_on_connection
+        return self._has("column", column_name, lambda: ask(conn, column_name))
+
+    def _has(self, what: str, name: str, ask: Callable[[], bool]) -> bool:
+        """Ask the database until it says yes: a migration adds such things, and none takes them away."""
+        if (what, name) not in self._there and ask():
+            self._there.add((what, name))
+        return (what, name) in self._there
 
     def kept(self, entry: dg.EventLogEntry) -> dg.EventLogEntry | None:
         """Returns an event as it is to be stored, or None if it is not."""
@@ -178,9 +198,17 @@ class PooledEventLog(SqliteEventLogStorage):
             connection.execute(INSERT_EVENT, self._event_to_row(kept))
 
     def _event_to_row(self, event: dg.EventLogEntry) -> dict[str, Any]:
-        row = super()._event_to_row(event)
-        # a tenth of what Dagster writes are spaces
-        return {**row, "event": json.dumps(json.loads(row["event"]), separators=(",", ":"))}
+        told = event.dagster_event
+        key = told.asset_key if told else None
+        return {
+            "run_id": event.run_id,
+            "event": serialize_value(event, separators=(",", ":")),  # a tenth of it would be spaces
+            "dagster_event_type": told.event_type_value if told else None,
+            "timestamp": self._event_insert_timestamp(event),
+            "step_key": told.step_key if told else event.step_key,
+            "asset_key": key.to_string() if key else None,
+            "partition": (told.partition or None) if told else None,
+        }
 
     def delete_events(self, run_id: str) -> None:
         """Delete the events of a run, and close the database that held them."""
@@ -205,6 +233,7 @@ class PooledEventLog(SqliteEventLogStorage):
 
     def wipe(self) -> None:
         """Delete every event."""
+        self._there.clear()
         self._engines.dispose()
         super().wipe()
 

@@ -1,5 +1,6 @@
 """Tells a payload process about the source that it is to run."""
 
+import functools
 import importlib.util
 import json
 import os
@@ -84,6 +85,7 @@ def absolute(path: str) -> str:
     return os.path.abspath(path)  # noqa: PTH100
 
 
+@functools.cache
 def _is_standard(path: str) -> bool:
     library = sysconfig.get_paths()
     version = f"{sys.version_info.major}{sys.version_info.minor}"

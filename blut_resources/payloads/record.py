@@ -61,7 +61,8 @@ class RunRecord:
     def curve(self) -> EpochCurve:
         """Returns all epochs of the asset that count, also those of earlier runs."""
         if self._known is None:
-            self._known = curve_of(status.read(status_path(self.home, self.run_id)), self.asset)
+            own = status.read(status_path(self.home, self.run_id), asset=self.asset)
+            self._known = curve_of(own, self.asset)
         return self._known
 
     def begin(self, work: Path, *, taken_over: bool = False) -> Left | None:

@@ -195,13 +195,13 @@ class _Quiet:
         return self.skipped + (self.waiting is not None)
 
 
-def read(path: Path, after: int = 0) -> Iterator[dict[str, Any]]:
+def read(path: Path, after: int = 0, asset: str | None = None) -> Iterator[dict[str, Any]]:
     """Yields the events of a run, oldest first, up to the last complete one; nothing if there are none.
 
     Each has an ``offset``, its end in bytes since the start of the stream: to go on from there later, give
-    it as ``after``.
+    it as ``after``. With ``asset`` only those of one asset.
     """
-    start = 0
+    start, named = 0, b"" if asset is None else ENCODER.encode(asset).encode()
     for file in _open_all(Path(path)):
         with file:
             size = os.fstat(file.fileno()).st_size
@@ -209,7 +209,10 @@ def read(path: Path, after: int = 0) -> Iterator[dict[str, Any]]:
             file.seek(min(offset - start, size))
             for line in file:
                 offset += len(line)
-                if line.endswith(b"\n") and (event := _decode(line)) is not None:
+                if named not in line:  # each of a thousand assets looks for its own
+                    continue
+                event = _decode(line) if line.endswith(b"\n") else None
+                if event is not None and asset in (None, event.get("asset")):
                     yield {**event, "offset": offset}
             start += size
 

@@ -1,12 +1,14 @@
 """What each function of the door does, on the Dagster that is installed."""
 
 import datetime as dt
+import json
 import logging
 import sys
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
 from blut_resources.dagster_private import names
 from blut_resources.dagster_private.compute_logs import redirected
@@ -68,6 +70,33 @@ def test_a_run_reports_to_one_handler_and_its_failure_is_told_by_its_events(
         assert [record.run_id for record in records] == [done.run_id]
         dg.materialize([number, is_two], instance=instance, raise_on_error=False)
         assert "STEP_FAILURE" in capfd.readouterr().err, "afterwards it is logged as ever"
+
+
+def test_an_event_is_stored_in_the_words_of_dagster_without_its_spaces(home: Path) -> None:
+    parted = dg.StaticPartitionsDefinition(["a b"])
+
+    @dg.asset(partitions_def=parted)
+    def spaced() -> dg.MaterializeResult[None]:
+        return dg.MaterializeResult(metadata={"note": "two  spaces, and: a colon"}, tags={"one": "1"})
+
+    with open_instance() as instance:
+        done = dg.materialize([spaced], instance=instance, partition_key="a b")
+        storage = instance.event_log_storage
+        for entry in instance.all_logs(done.run_id):
+            ours, theirs = storage._event_to_row(entry), SqlEventLogStorage._event_to_row(storage, entry)  # type: ignore[attr-defined, arg-type]
+            assert len(ours["event"]) < len(theirs["event"])
+            assert json.loads(ours.pop("event")) == json.loads(theirs.pop("event"))
+            assert ours == theirs
+
+
+def test_what_a_database_lacked_is_seen_once_a_migration_has_made_it(home: Path) -> None:
+    with open_instance() as instance:
+        storage = instance.event_log_storage
+        assert not storage.has_secondary_index("of a later version")
+        storage.enable_secondary_index("of a later version")  # type: ignore[attr-defined]
+        assert storage.has_secondary_index("of a later version")
+        assert storage.has_table("asset_event_tags") and not storage.has_table("nothing")  # type: ignore[attr-defined]
+        assert storage.has_asset_key_col("asset_key") and not storage.has_asset_key_col("x")  # type: ignore[attr-defined]
 
 
 def test_a_run_whose_process_was_told_to_end_is_known(home: Path) -> None:

@@ -1,5 +1,6 @@
 """The event stream keeps what matters, whatever happens to its writers, its file and its disk."""
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -109,6 +110,16 @@ def test_processes_that_write_at_once_lose_nothing_also_while_files_fill(path: P
     for number in range(4):
         found = [event["index"] for event in read(path) if event["asset"] == f"writer/{number}"]
         assert found == list(range(500))
+
+
+def test_one_asset_of_many_is_read_without_the_others(path: Path) -> None:
+    with contextlib.closing(Status(path)) as events:
+        for name in ("a/one", "a/two", "a/one\u00e9", "a/one"):
+            events.write("epoch", name, note="a/one")
+    every = list(read(path))
+    assert list(read(path, asset="a/one")) == [every[0], every[3]]
+    assert list(read(path, every[0]["offset"], "a/one\u00e9")) == [every[2]]
+    assert list(read(path, asset="a")) == []
 
 
 def test_a_killed_writer_spoils_nothing_of_the_others(path: Path) -> None:
