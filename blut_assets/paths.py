@@ -130,6 +130,19 @@ def dataset_path(name: str) -> str:
         raise ValueError(str(error)) from None
 
 
+def with_datasets(value: Any) -> Any:
+    """Returns a value with the path of a dataset in place of each ``data://NAME`` in it.
+
+    Raises:
+        ValueError: there is no dataset of a name, and which there are.
+    """
+    return _each(value, _with_dataset)
+
+
+def _with_dataset(text: str) -> str:
+    return dataset_path(text.removeprefix(DATA)) if text.startswith(DATA) else text
+
+
 def drifted(home: Path, store: ArtifactStore, config: BaseModel, digest: str) -> list[str]:
     """Says which datasets, among the paths of a config, are not any more what they were when they were added.
 

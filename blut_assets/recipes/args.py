@@ -1,7 +1,7 @@
 """Defines the args of a recipe: what every recipe accepts, and how they become the configs of its assets."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -15,6 +15,7 @@ from blut_assets.stages.limits import LimitsConfig
 from blut_assets.stages.partitions import PARTITION
 from blut_assets.stages.spec import StageConfig
 from blut_resources.runs.settings import ARGS_TAG, fixed_args
+from blut_resources.text import meant, one_line
 
 C = TypeVar("C", bound=StageConfig)
 
@@ -25,6 +26,17 @@ class ArgsError(dg.DagsterError, ValueError):
     An error of Dagster's own kind: the launchpad shows it as it is, and not below one that says only that
     something was thrown.
     """
+
+
+def unknown_argument(recipe: str, path: Sequence[str], value: Any, known: Collection[str]) -> str:
+    """Says that a recipe has no argument of a name, and which one may be meant.
+
+    Args:
+        path: the keys from the top on.
+        known: the names that there are in the place of the last of them.
+    """
+    told = f"{recipe}: unknown argument {'.'.join(path)!r} = {one_line(repr(value), 200)}"
+    return f"{told}; known arguments: {', '.join(known)}{meant(path[-1], known)}"
 
 
 def args_of(run: dg.DagsterRun) -> dict[str, Any] | None:

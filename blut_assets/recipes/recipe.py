@@ -12,7 +12,13 @@ from pydantic import ValidationError
 from blut_assets.artifacts import Artifact
 from blut_assets.extras import lacking
 from blut_assets.paths import typed_in
-from blut_assets.recipes.args import ArgsError, RecipeArgs, allowed_values, without_execution
+from blut_assets.recipes.args import (
+    ArgsError,
+    RecipeArgs,
+    allowed_values,
+    unknown_argument,
+    without_execution,
+)
 from blut_assets.recipes.revealing import revealed
 from blut_assets.stages.executor import EXECUTION, in_process_or_multiprocess
 from blut_assets.stages.partitions import PARTITION, typed_key, with_key
@@ -121,7 +127,7 @@ class Recipe:
             name for name, info in fields.items() if info.is_required() and values.get(name) in (None, "")
         ]
         lines = [
-            f"{self.name}: unknown argument {name!r} = {values[name]!r}; known arguments: {', '.join(fields)}"
+            unknown_argument(self.name, [name], values[name], fields)
             for name in values.keys() - fields.keys()
         ] + [
             f"{self.name}: required argument {name!r} is missing:"

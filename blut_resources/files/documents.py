@@ -18,6 +18,14 @@ DEPTH = 64
 DIGITS = 400
 """A number of more than these is refused: none has a use, and long ones take quadratic time."""
 _LONG = re.compile(rf"[0-9_:]{{{DIGITS + 1}}}")
+_INT, _FLOAT, _DATE = (f"tag:yaml.org,2002:{name}" for name in ("int", "float", "timestamp"))
+_BARE = {
+    "tag:yaml.org,2002:bool": r"true|True|TRUE|false|False|FALSE",
+    _INT: r"[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F_]+|0b[01_]+)",
+    _FLOAT: r"[-+]?(?:(?:0|[1-9][0-9_]*)(?:\.[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?"
+    r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+}
+"""What a bare word is in YAML 1.2, as in JSON; one that begins with a needless zero is text."""
 
 
 class DocumentError(ValueError):
@@ -58,8 +66,12 @@ def read_toml(data: bytes | str, name: str, most: int = MOST) -> dict[str, Any]:
     return value
 
 
-def read_yaml(data: bytes | str, name: str, most: int = MOST) -> Any:
+def read_yaml(data: bytes | str, name: str, most: int = MOST, *, as_json: bool = False) -> Any:
     """Returns the value of a YAML text of plain values, without aliases; a mapping has each key once.
+
+    Args:
+        as_json: whether a bare word is what it would be in JSON: ``1e-4`` a number, ``12:30``,
+            ``no`` and ``2026-12-01`` text. In YAML 1.1 they are text, 750, false and a date.
 
     Raises:
         DocumentError: it is none, larger than ``most`` bytes, too deep, or holds an alias, a tag of its own,
@@ -70,7 +82,7 @@ def read_yaml(data: bytes | str, name: str, most: int = MOST) -> Any:
     text = _text(data, name, most)
     try:
         _refuse_aliases(text, name)
-        return yaml.load(text, _yaml_loader())
+        return yaml.load(text, _yaml_loader(as_json))
     except DocumentError:
         raise
     except (yaml.YAMLError, ValueError, TypeError, RecursionError, OverflowError, AttributeError) as error:
@@ -132,7 +144,7 @@ def _refuse_aliases(text: str, name: str) -> None:
             raise DocumentError(f"{line}: more than {DEPTH} levels of lists or mappings; flatten them")
 
 
-def _yaml_loader() -> "type[yaml.SafeLoader]":
+def _yaml_loader(as_json: bool) -> "type[yaml.SafeLoader]":
     import yaml
 
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -151,4 +163,15 @@ def _yaml_loader() -> "type[yaml.SafeLoader]":
                 seen.add(key)
             return super().construct_mapping(node, deep=deep)
 
+    if as_json:
+        Distinct.yaml_implicit_resolvers = _words_of_json(base.yaml_implicit_resolvers)
     return Distinct
+
+
+def _words_of_json(resolvers: Any) -> dict[str, list[tuple[str, re.Pattern[str]]]]:
+    """Returns what a bare word stands for, by its first character."""
+    own = [(tag, re.compile(rf"(?:{pattern})\Z")) for tag, pattern in _BARE.items()]
+    return {
+        first: [*own, *(one for one in known if one[0] not in (*_BARE, _DATE))]
+        for first, known in resolvers.items()
+    }

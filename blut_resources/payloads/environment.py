@@ -60,6 +60,8 @@ FETCHING = (
 """What a payload needs besides that fetches from a package index; index and proxy may have passwords."""
 declared: list[str] = []
 """What the cookbooks of this process compute with besides; `blut_assets.definitions` fills it."""
+OWN = "BLUT_ARG_"
+"""What is said to the command, which puts it into the args; a payload that read it would go by two."""
 SECRET = re.compile(r"TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|(^|_)(KEY|AUTH|JUDGE|ALERT)(_|$)|APIKEY")
 """Names that are passed only where somebody asks for them by name."""
 
@@ -75,7 +77,7 @@ def payload_environment(there: Mapping[str, str], needs: Iterable[str] = ()) -> 
     return {
         name: value
         for name, value in there.items()
-        if name in asked or (name in passed and not SECRET.search(name.upper()))
+        if name in asked or (name in passed and not SECRET.search(name.upper()) and not name.startswith(OWN))
     }
 
 

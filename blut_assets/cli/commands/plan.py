@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from blut_assets.cli.run.arguments import Args, Name, Partition, Set
+from blut_assets.cli.run.arguments import Args, ConfigFile, Name, Partition, Set
 from blut_assets.cli.run.detach import Detach, DetachedAsJson, fork_if
 from blut_assets.cli.shell.catalogue import complete_recipe
 from blut_assets.cli.shell.completion import RUN_ID, complete_unfinished
@@ -15,7 +15,7 @@ from blut_assets.terminal.output import AsJson, columns, failed, print_json
 from blut_resources.machine.memory import size_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from blut_assets.history.planning import Planned
     from blut_assets.recipes import Recipe, RecipeArgs
@@ -50,6 +50,7 @@ def inspect_plan(
     name: Name,
     args: Args = "{}",
     set_: Set = None,
+    config: ConfigFile = None,
     partition: Partition = None,
     as_json: AsJson = False,
     format_: Annotated[
@@ -61,24 +62,30 @@ def inspect_plan(
 
     Also what each asset cost last time. Runs nothing.
     """
-    from blut_assets.cli.run.arguments import parsed, partitions_of, recipe_called
+    from blut_assets.cli.run.arguments import layers_of, partitions_of, recipe_called, validated
 
     recipe = recipe_called(name)
-    if format_ or (args == "{}" and not set_ and _needs_args(recipe)):
-        show_graph(recipe, format_ or "text", as_json)
-    else:
-        everywhere = ["all"] if recipe.partitions else []
-        keys = partitions_of(recipe, partition or everywhere)
-        show_plan(recipe, parsed(recipe, args, set_, keys), as_json, keys)
+    if format_:
+        show_graph(recipe, format_, as_json)
+        return
+    found = layers_of(recipe, args, set_, config)
+    if args == "{}" and not set_ and not config and _needs_args(recipe, found.values):
+        show_graph(recipe, "text", as_json)
+        return
+    keys = partitions_of(recipe, partition or (["all"] if recipe.partitions else []))
+    show_plan(recipe, validated(found, keys), as_json, keys)
 
 
-def _needs_args(recipe: "Recipe") -> bool:
+def _needs_args(recipe: "Recipe", given: "Mapping[str, object]") -> bool:
+    """Says whether nobody could say what would run without more args than files and variables give."""
     from blut_assets.recipes import ArgsError
 
+    if any(info.is_required() and name not in given for name, info in recipe.args.model_fields.items()):
+        return True
     try:
         recipe.parse({})
     except ArgsError:
-        return True
+        return not given
     return False
 
 
@@ -204,7 +211,7 @@ def resume(
     changed with --set; what that touches is computed anew.
     """
     fork_if(detach, as_json)
-    from blut_assets.cli.run.arguments import recipe_called, tags_of_a_person, validated
+    from blut_assets.cli.run.arguments import args_again, recipe_called, tags_of_a_person
     from blut_assets.cli.run.launching import run_recipe
     from blut_assets.cli.run.lookup import run_named
     from blut_assets.history.partitions import partition_of_run
@@ -230,5 +237,5 @@ def resume(
     recipe = recipe_called(name)
     origin = {"dagster/parent_run_id": run.run_id, "dagster/root_run_id": run.root_run_id or run.run_id}
     partition, tags = partition_of_run(run.tags), {**tags_of_a_person(run), **origin}
-    values = validated(recipe, args, set_, [partition])
+    values = args_again(recipe, args, set_, partition)
     raise typer.Exit(run_recipe(recipe, values, tags, partition=partition))

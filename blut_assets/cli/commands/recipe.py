@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blut_assets.cli.run.arguments import Args, Name, Partition, Set, Tag
+from blut_assets.cli.run.arguments import Args, ConfigFile, Name, Partition, Set, Tag
 from blut_assets.cli.run.detach import Detach, fork_if
 from blut_assets.cli.shell.catalogue import recipe_named, recipes
 from blut_assets.cli.sweep.given import (
@@ -101,6 +101,7 @@ def run_recipe(
     name: Name,
     args: Args = "{}",
     set_: Set = None,
+    config: ConfigFile = None,
     partition: Partition = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check the args and say what would run, like `blut plan`.")
@@ -133,7 +134,7 @@ def run_recipe(
     what they have in common. The same command goes on with a sweep that has ended early.
     """
     fork_if(detach, as_json and not dry_run)
-    from blut_assets.cli.run.arguments import parsed, partitions_of, recipe_called, tags_given
+    from blut_assets.cli.run.arguments import layers_of, parsed, partitions_of, recipe_called, tags_given
     from blut_assets.cli.run.launching import run_recipe as run
     from blut_assets.cli.run.partitions import run_each
 
@@ -144,14 +145,15 @@ def run_recipe(
         from blut_assets.cli.sweep.command import run_sweep
         from blut_assets.cli.sweep.dry_run import show_trials
 
-        order = sweep_given(recipe, args, set_, sweep, sweep_file, keys)
+        found = layers_of(recipe, args, set_, config)
+        order = sweep_given(found, set_, sweep, sweep_file, keys)
         if dry_run:
             show_trials(order, as_json, jobs)
             return
         how = {"jobs": jobs, "fail_fast": fail_fast, "retry_failed": retry_failed == "yes", "tags": tags}
         raise typer.Exit(run_sweep(order, accept_refusal=accept_refusal, **how))
     refuse_alone(jobs=jobs, fail_fast=fail_fast, retry_failed=retry_failed == "no")
-    values = parsed(recipe, args, set_, keys)
+    values = parsed(recipe, args, set_, keys, config)
     if dry_run:
         from blut_assets.cli.commands.plan import show_plan
 

@@ -3,18 +3,17 @@
 import re
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from blut_assets.cli.shell.catalogue import complete_recipe
+from blut_assets.cli.shell.catalogue import complete_config, complete_recipe
 from blut_assets.terminal.output import failed, wrong
-from blut_resources.files.documents import MOST, read_json, read_yaml
 
 if TYPE_CHECKING:
     import dagster as dg
 
+    from blut_assets.layers.resolve import Layered
     from blut_assets.recipes import Recipe, RecipeArgs
 
 Name = Annotated[
@@ -31,9 +30,20 @@ Set = Annotated[
     list[str] | None,
     typer.Option(
         "--set", metavar="KEY=VALUE", help="One argument, in place of what --args says; a.b=VALUE for one"
-        " inside another. Any number of times."
+        " inside another, KEY=@FILE for what is in a file, +KEY=VALUE for one that nobody has given yet, ~KEY"
+        " for its default. Any number of times."
     ),
 ]  # fmt: skip
+ConfigFile = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--config",
+        metavar="NAME",
+        help="A file of settings (a path, or a name in one of the directories `configs`), or GROUP=OPTION."
+        " Any number of times; the last is the strongest.",
+        autocompletion=complete_config,
+    ),
+]
 
 Partition = Annotated[
     list[str] | None,
@@ -118,34 +128,55 @@ def parsed(
     text: str,
     changes: Sequence[str] | None = None,
     partitions: "Sequence[str | None]" = (None,),
+    config: Sequence[str] | None = None,
 ) -> "RecipeArgs":
-    """Returns a recipe's args; ends the command with status 2 if they make no sense, for any partition."""
-    return validated(recipe, load_object(text, "--args"), changes, partitions)
+    """Returns a recipe's args, resolved from all layers of settings; ends the command with status 2 if they
+    make no sense, for any partition.
+    """
+    return validated(layers_of(recipe, text, changes, config), partitions)
 
 
-def validated(
-    recipe: "Recipe",
-    values: dict[str, Any],
-    changes: Sequence[str] | None,
-    partitions: "Sequence[str | None]" = (None,),
-) -> "RecipeArgs":
-    """Returns args of values that are read already."""
+def layers_of(
+    recipe: "Recipe", text: str, changes: Sequence[str] | None, config: Sequence[str] | None
+) -> "Layered":
+    """Returns what the layers of settings say; ends the command with status 2 if one cannot be read."""
+    from blut_assets.definitions import discovered
+    from blut_assets.layers.resolve import layered
     from blut_assets.recipes import ArgsError
 
-    changed(values, changes)
     try:
-        args = recipe.parse(with_data(values), partitions)
+        return layered(
+            recipe, args=text, sets=changes or (), config=config, recipes=discovered.recipe_names()
+        )
     except ArgsError as error:
         wrong(str(error))
-    refuse_past(recipe, args)
+
+
+def args_again(
+    recipe: "Recipe", args: dict[str, Any], changes: Sequence[str] | None, partition: str | None
+) -> "RecipeArgs":
+    """Returns the args of an earlier run with changes: no layer but these counts for them any more."""
+    from blut_assets.layers.resolve import layered
+    from blut_assets.layers.stack import FROZEN
+    from blut_assets.recipes import ArgsError
+
+    try:
+        found = layered(recipe, args=args, sets=changes or (), reads=FROZEN)
+    except ArgsError as error:
+        wrong(str(error))
+    return validated(found, [partition])
+
+
+def validated(found: "Layered", partitions: "Sequence[str | None]" = (None,)) -> "RecipeArgs":
+    """Returns args of what the layers say; ends the command with status 2 if they make no sense."""
+    from blut_assets.recipes import ArgsError
+
+    try:
+        args = found.parse(partitions)
+    except ArgsError as error:
+        wrong(str(error))
+    refuse_past(found.recipe, args)
     return args
-
-
-def changed(values: dict[str, Any], changes: Sequence[str] | None) -> dict[str, Any]:
-    """Returns the same values, in which what ``--set`` says is put in place."""
-    for change in changes or ():
-        _put(values, change)
-    return values
 
 
 def refuse_past(recipe: "Recipe", args: "RecipeArgs") -> None:
@@ -158,47 +189,20 @@ def refuse_past(recipe: "Recipe", args: "RecipeArgs") -> None:
 
 def load_object(text: str, option: str) -> dict[str, Any]:
     """Returns a JSON object, or what is in @FILE; ends the command with status 2 if it is neither."""
+    from blut_assets.layers.reading import read_object
+    from blut_assets.recipes import ArgsError
+
     try:
-        values = _read_yaml(Path(text[1:])) if text.startswith("@") else read_json(text, "the text", MOST)
-    except (OSError, ValueError) as error:
-        wrong(f"{option} {text}: {error}; give a JSON object such as '{{\"seed\": 1}}', or @FILE")
-    if not isinstance(values, dict):
-        wrong(f"{option} {text}: expected an object with argument names, found {type(values).__name__}")
-    return values
-
-
-def _read_yaml(path: Path) -> Any:
-    with path.open("rb") as file:
-        return read_yaml(file.read(MOST + 1), str(path), MOST)
-
-
-def _put(values: dict[str, Any], change: str) -> None:
-    """Put ``a.b=VALUE`` in place; the value is JSON if it can be read as that, and else text."""
-    key, equals, text = change.partition("=")
-    *outer, last = key.split(".")
-    if not equals or not all([*outer, last]):
-        wrong(f"--set {change}: write KEY=VALUE, such as seed=1 or limits.memory_max=4G")
-    for name in outer:
-        values = values.setdefault(name, {})
-        if not isinstance(values, dict):
-            wrong(f"--set {change}: {name!r} is no object, so nothing can be set inside it")
-    try:
-        values[last] = read_json(text, key)
-    except ValueError:
-        values[last] = text
+        return read_object(text, option)[0]
+    except ArgsError as error:
+        wrong(str(error))
 
 
 def with_data(value: Any) -> Any:
     """Returns values with the path of a dataset in place of its name."""
-    from blut_assets.paths import DATA, dataset_path
+    from blut_assets.paths import with_datasets
 
-    if isinstance(value, dict):
-        return {key: with_data(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [with_data(inner) for inner in value]
-    if isinstance(value, str) and value.startswith(DATA):
-        try:
-            return dataset_path(value.removeprefix(DATA))
-        except ValueError as error:
-            wrong(str(error))
-    return value
+    try:
+        return with_datasets(value)
+    except ValueError as error:
+        wrong(str(error))

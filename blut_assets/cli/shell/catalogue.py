@@ -78,6 +78,14 @@ def complete_recipe() -> Iterator[tuple[str, str]]:
 
 
 @quietly
+def complete_config() -> Iterator[tuple[str, str]]:
+    """Yields the names of settings files of the project and of the user."""
+    from blut_assets.layers.directories import names_of_files
+
+    return ((name, "a file of settings") for name in names_of_files())
+
+
+@quietly
 def complete_stage() -> Iterator[tuple[str, str]]:
     """Yields stages."""
     return ((one["name"], one["output"]) for one in catalogue()["stages"])

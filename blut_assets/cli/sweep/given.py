@@ -10,7 +10,7 @@ from blut_assets.terminal.output import wrong
 
 if TYPE_CHECKING:
     from blut_assets.cli.sweep.order import SweepOrder
-    from blut_assets.recipes import Recipe
+    from blut_assets.layers.resolve import Layered
 
 PANEL = "Sweeps"
 Axes = Annotated[
@@ -46,21 +46,23 @@ RunAsJson = Annotated[
 
 
 def sweep_given(
-    recipe: "Recipe",
-    args: str,
+    found: "Layered",
     sets: Sequence[str] | None,
     axes: Sequence[str] | None,
     file: Path | None,
     partitions: "Sequence[str | None]",
 ) -> "SweepOrder":
-    """Returns the sweep that the options stand for; else ends the command with status 2."""
-    from blut_assets.cli.run.arguments import changed, load_object
+    """Returns the sweep that the options stand for; else ends the command with status 2.
+
+    Args:
+        found: what the layers of settings say, which all trials share.
+        sets: what ``--set`` says of it.
+    """
     from blut_assets.cli.sweep.order import grid_given, ordered
 
-    grid = grid_given(recipe, axes or (), file, sets or ())
-    values = changed(load_object(args, "--args"), sets)
+    grid = grid_given(found.recipe, axes or (), file, sets or ())
     told = [*(axes or ()), *([f"{file}"] if file else ())]
-    return ordered(recipe, values, grid, partitions, told)
+    return ordered(found.recipe, found.values, grid, partitions, told)
 
 
 def refuse_alone(**given: Any) -> None:
