@@ -201,7 +201,7 @@ def main() -> int:
     """Run what is ordered in a place; returns the exit status of the job."""
     place = Path(sys.argv[1])
     order = wire.read(place / LAUNCH)
-    if order is None:
+    if order is None or order["key"] != sys.argv[2]:
         print(f"{place}: there is no order any more, so nothing was started", file=sys.stderr)
         return NOT_STARTED
     if order["schema"] != SCHEMA:

@@ -8,10 +8,12 @@
 # process finds the job by it. Between `sbatch` and that file a job has its comment only, by which it is
 # looked for before another one is submitted.
 
+import contextlib
 import functools
 import os
 import shlex
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -25,6 +27,7 @@ from blut_resources.files.durable import remove_tree
 from blut_resources.launchers import node
 from blut_resources.launchers.base import LaunchRefused, NeverStarted, Order
 from blut_resources.launchers.files import (
+    ATTEMPT,
     BEAT,
     CANCEL,
     CONFIG,
@@ -39,7 +42,7 @@ from blut_resources.launchers.files import (
     outcome_file,
     write_durable,
 )
-from blut_resources.launchers.profiles import Profile
+from blut_resources.launchers.profiles import LauncherError, Profile, find_profile
 from blut_resources.launchers.scheduler import Busy, Scheduler, memory_of
 from blut_resources.launchers.sight import Ends, Sight
 from blut_resources.launchers.slurm import Slurm
@@ -65,28 +68,21 @@ class RemoteLauncher:
         self._scheduler: Scheduler = Slurm(profile)
 
     def start(self, order: Order, waits: Callable[[str], str]) -> "RemoteUnit":
-        """Start it as a job, and return when that runs; see `Launcher.start`."""
+        """Start it as a job, for which `RemoteUnit.await_start` waits; see `Launcher.start`."""
         if said := _not_shared(order, self._profile) or self._scheduler.refuse(order):
             raise LaunchRefused(f"{order.name}: launcher={self._name}: {said}")
         launch = launch_of(order, self._profile)
+        launch |= {"scheduler": self._scheduler.name, "profile": self._name}
         write_durable(order.place / LAUNCH, launch)
-        job = self._submit(order, launch["comment"], waits)
-        known = {"scheduler": self._scheduler.name, "profile": self._name, "job": job}
-        known |= {"submitted": time.time(), "memory": memory_of(order, self._profile)}
-        write_durable(order.place / JOB, known)
-        unit = RemoteUnit(order.place, self._scheduler, launch, known)
-        try:
-            unit.await_start(waits)
-        except BaseException:
-            unit.close()
-            raise
-        return unit
+        job = self._submit(order, launch, waits)
+        return RemoteUnit(order.place, self._scheduler, launch, _note_job(order.place, launch, job))
 
-    def _submit(self, order: Order, comment: str, waits: Callable[[str], str]) -> str:
+    def _submit(self, order: Order, launch: Mapping[str, Any], waits: Callable[[str], str]) -> str:
         assert order.job
+        comment, key = launch["comment"], launch["key"]
         python = self._profile.python or sys.executable
         path = self._profile.checkout or node.FRAMEWORK
-        words = [python, "-P", "-m", "blut_resources.launchers.agent", str(order.place)]
+        words = [python, "-P", "-m", "blut_resources.launchers.agent", str(order.place), key]
         script = f"#!/bin/sh\nPYTHONPATH={shlex.quote(path)} exec {shlex.join(words)}\n"
         patience, unsure = BUSY_S, False
         while True:
@@ -126,6 +122,7 @@ class RemoteUnit:
         self._end_by = float("inf")
         self._pressed = ""
         self._fd = os.eventfd(0, os.EFD_CLOEXEC)
+        self._reading = threading.Lock()
         self._watcher = watcher_of(scheduler)
         self._watcher.add(self)
 
@@ -146,6 +143,23 @@ class RemoteUnit:
         facts = {"launcher": str(self._known["profile"]), "job_id": self.job, "node": node_name}
         queued = self._queued_s + (time.monotonic() - self._queued_since if self._queued_since else 0.0)
         return {name: value for name, value in facts.items() if value} | {"queue_seconds": round(queued, 1)}
+
+    def describe(self) -> str:
+        """Returns what a person calls it."""
+        return f"{self._scheduler.name} job {self.job}"
+
+    def settle(self, waits: Callable[[str], str]) -> None:
+        """Find out how it stands; where its scheduler says that it has ended, wait until it is known how.
+
+        Raises:
+            NeverStarted: ``waits`` said why to wait no longer.
+        """
+        self.read()
+        if self._outcome is None:
+            with contextlib.suppress(NoAnswer):
+                self.see(self._scheduler.look([self.job])[self.job])
+        while self._outcome is None and self._sight.state == "ended":
+            _wait(f"how {self.describe()} has ended is not to be seen yet", 10 * POLL_S, waits)
 
     def await_start(self, waits: Callable[[str], str]) -> None:
         """Wait until it runs.
@@ -172,8 +186,10 @@ class RemoteUnit:
             return f"waiting: {self._silent} ({self._scheduler.name} job {self.job})"
         if self._sight.state != "waiting":
             return "" if self._up else f"waiting: {self._scheduler.name} job {self.job} begins"
-        again = f", started again {self._sight.restarts} times" if self._sight.restarts else ""
-        return f"waiting: {self._sight.reason} ({self._scheduler.name} job {self.job}{again})"
+        why = self._sight.reason
+        if self._sight.restarts:
+            why = f"requeued by {self._scheduler.name} (restart {self._sight.restarts}): {why}"
+        return f"waiting: {why} ({self.describe()})"
 
     def readings(self) -> list[dict[str, Any]]:
         """Returns what was measured of it since the last time."""
@@ -215,15 +231,18 @@ class RemoteUnit:
                 ends = time.monotonic() + patience + 2 * MARGIN_S
                 while self._outcome is None and time.monotonic() < ends:
                     time.sleep(POLL_S)
+                unsure = f"{self.describe()} was asked to end, and whether it has cannot be seen yet"
+                self._outcome = self._outcome or Outcome("cancelled", detail=unsure)
         finally:
             self.detach()
 
     def detach(self) -> None:
         """Forget it without ending it."""
         self._watcher.remove(self)
-        if self._fd >= 0:
-            os.close(self._fd)
-        self._fd = -1
+        with self._reading:  # whoever goes on with it reads it from now on
+            if self._fd >= 0:
+                os.close(self._fd)
+            self._fd = -1
 
     def __enter__(self) -> Self:
         return self
@@ -242,7 +261,11 @@ class RemoteUnit:
 
     def read(self) -> None:
         """Read what it has said, and see whether it has ended."""
-        if self._outcome:
+        with self._reading:
+            self._read()
+
+    def _read(self) -> None:
+        if self._outcome or self._fd < 0:
             return
         number = newest_attempt(self.place)
         said = None
@@ -296,12 +319,59 @@ class RemoteUnit:
             self._pressed = wish
 
 
-def attach(place: Path, profile: Profile) -> RemoteUnit | None:
-    """Returns the job that was ordered in a place, whatever has become of it; None if none was."""
-    launch, known = wire.read(place / LAUNCH), wire.read(place / JOB)
-    if not launch or not known:
+def attach_job(place: Path, waits: Callable[[str], str] = lambda _: "") -> RemoteUnit | None:
+    """Returns the job that was ordered in a place, as far as it has come; None if none was submitted.
+
+    Whoever ordered it may have died before the id was written down: then the scheduler is asked for it.
+
+    Args:
+        waits: see `Launcher.start`.
+
+    Raises:
+        NeverStarted: ``waits`` said why to wait no longer.
+    """
+    launch = wire.read(place / LAUNCH)
+    if not launch:
         return None
-    return RemoteUnit(place, Slurm(profile), launch, known)
+    scheduler = _scheduler(launch)
+    known = wire.read(place / JOB)
+    if not known:
+        job = (wire.read(place / ATTEMPT) or {}).get("job") or _find(scheduler, launch["comment"], waits)
+        if not job:
+            return None
+        known = _note_job(place, launch, str(job))
+    unit = RemoteUnit(place, scheduler, launch, known)
+    try:
+        unit.settle(waits)
+    except BaseException:
+        unit.detach()
+        raise
+    return unit
+
+
+def _scheduler(launch: Mapping[str, Any]) -> Scheduler:
+    """Returns the scheduler that an order was given to, by its profile if that is still there."""
+    profile = None
+    with contextlib.suppress(LauncherError):
+        profile = find_profile(launch["profile"])
+    return Slurm(profile or Profile.model_validate({"kind": launch["scheduler"]}))
+
+
+def _find(scheduler: Scheduler, comment: str, waits: Callable[[str], str]) -> str | None:
+    """Returns the id of a job by its comment, as soon as the scheduler answers."""
+    while True:
+        try:
+            return scheduler.find(comment)
+        except NoAnswer as error:
+            _wait(f"{scheduler.name} does not say whether there is a job already ({error})", BUSY_S, waits)
+
+
+def _note_job(place: Path, launch: Mapping[str, Any], job: str) -> dict[str, Any]:
+    """Write down which job an order has become; returns what was written."""
+    known = {name: launch[name] for name in ("scheduler", "profile", "memory")}
+    known |= {"job": job, "submitted": time.time()}
+    write_durable(place / JOB, known)
+    return known
 
 
 def launch_of(order: Order, profile: Profile) -> dict[str, Any]:
@@ -333,6 +403,7 @@ def launch_of(order: Order, profile: Profile) -> dict[str, Any]:
         "commit": _commit(),
         "environment": node.environment(),
         "strict": profile.environment == "strict",
+        "memory": memory_of(order, profile),
     }
 
 

@@ -34,6 +34,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ from blut_resources.containment import ContainmentError, Unit, attach
 from blut_resources.containment.backends.base import OUTCOME, UP
 from blut_resources.files.durable import random_name
 from blut_resources.files.private import not_private
+from blut_resources.launchers.files import LAUNCH
+from blut_resources.launchers.remote import RemoteUnit, attach_job
 from blut_resources.machine import liveness
 from blut_resources.machine.liveness import Mark
 from blut_resources.machine.processes import boot
@@ -127,12 +130,16 @@ def mark_of(work: Path) -> Path | None:
     return work / HOLDER if work in _held else None
 
 
-def left_in(work: Path) -> Unit | None:
+def left_in(work: Path, waits: Callable[[str], str] = lambda _: "") -> Unit | RemoteUnit | None:
     """Returns what a dead run left there, living or ended;
     None if there is nothing, or a living process has it.
 
+    Args:
+        waits: told what is waited for where a scheduler does not answer, see `Launcher.start`.
+
     Raises:
         InUse: nobody can tell from here whether what is there lives.
+        NeverStarted: ``waits`` said why to wait no longer.
     """
     known = work / NAME
     if not os.path.lexists(known):
@@ -148,12 +155,18 @@ def left_in(work: Path) -> Unit | None:
         return None
     if (lives := owner(work)) == "yes":
         return None
-    unit = attach(place) if lives == "no" else None
+    elsewhere = is_launched(work)
+    unit = (attach_job(place, waits) if elsewhere else attach(place)) if lives == "no" else None
     if unit is None:
-        if lives == "unknown" or _may_live(work):
+        if lives == "unknown" or (_may_live(work) and not elsewhere):
             raise InUse(_explain_use(work))
         bury(work, place)
     return unit
+
+
+def is_launched(work: Path) -> bool:
+    """Says whether a job on another machine was ordered for what is left there."""
+    return (work / NAME / LAUNCH).exists()
 
 
 def _may_live(work: Path) -> bool:
@@ -180,6 +193,8 @@ def end_abandoned(works: Path) -> None:
     """
     _hear_out(works)
     for known in works.glob(f"*/{NAME}"):
+        if is_launched(known.parent):  # it goes on, for whoever wants the same
+            continue
         unit = None
         with contextlib.suppress(InUse):
             unit = left_in(known.parent)
@@ -193,10 +208,12 @@ def end_abandoned(works: Path) -> None:
             unit.detach()
 
 
-def may_go_on(work: Path, unit: Unit) -> bool:
+def may_go_on(work: Path, unit: Unit | RemoteUnit) -> bool:
     """Says whether it was told to outlive its run, and what it has written by now can be relied on."""
     if (work / NAME).is_symlink() or not _was_told_to_go_on(unit.place):
         return False
+    if is_launched(work):  # by a machine that is not this one, which may have started again
+        return True
     # what was written before a power cut and never flushed is no result, whatever its outcome says
     return (read_note(unit.place / UP) or {}).get("boot") == boot()
 
@@ -208,12 +225,12 @@ def _was_told_to_go_on(place: Path) -> bool:
     return place.name == NAME and not (place / ENDS).exists()
 
 
-def order_of(unit: Unit) -> Any:
+def order_of(unit: Unit | RemoteUnit) -> Any:
     """Returns what it was told to do."""
     return read_note(unit.place / ORDER)
 
 
-def claim(work: Path, unit: Unit) -> None:
+def claim(work: Path, unit: Unit | RemoteUnit) -> None:
     """Make it this process's."""
     _mark_claimed(work, unit.place, order_of(unit))
 

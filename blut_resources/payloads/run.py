@@ -34,6 +34,7 @@ from blut_resources.payloads.isolated import (
     compiled_for,
     keep_compiled,
 )
+from blut_resources.payloads.leaving import is_left_alone
 from blut_resources.payloads.messages import MESSAGES, MessageTail, consumed
 from blut_resources.payloads.order import order_for
 from blut_resources.payloads.output import LogTee
@@ -48,6 +49,7 @@ from blut_resources.payloads.payload import (
 from blut_resources.payloads.record import note_run
 from blut_resources.payloads.watching import has_ended, wanted, watched
 from blut_resources.runs.cancelling import time_given
+from blut_resources.store.work import owner
 
 LOCAL = LocalLauncher()
 CONTEXT = "context.json"
@@ -96,31 +98,44 @@ def run_payload(
         return late or unwanted()
 
     with contextlib.ExitStack() as held:
-        orphan = _orphan(payload, context.log)
+        waiting, stays_there = Waiting(context, payload.name), []
+        waits = waiting.heard(ends)
+        with _never_started(payload, lambda: late):
+            orphan = _orphan(payload, context.log, waits)
         place = orphan.place if orphan else orphans.new_place(payload.work, payload.order(), payload.adopt)
-        held.callback(orphans.forget, payload.work, place)
+        held.callback(lambda: stays_there or orphans.forget(payload.work, place))
         held.callback(lambda: orphans.keep_unheard(payload.work, place) if is_behind() else None)
         note_run(place, home_of(context.instance), context.run.run_id, payload.name)
         reader = MessageTail(place / MESSAGES, consumed(place) if orphan else 0)
         injector = dg.PipesFileContextInjector(str(place / CONTEXT))
-        waiting = Waiting(context, payload.name)
         # a session that no process has opened is warned of, so none is begun by who only waits
         lease = held.enter_context(admit()) if orphan is None else None
         session = held.enter_context(dg.open_pipes_session(context, injector, reader, payload.frozen()))
         if orphan is None:
             order = order_for(payload, place, session.get_bootstrap_env_vars(), lease)
-            try:
-                unit = launcher.start(order, waiting.heard(ends))
-            except NeverStarted as error:
-                if late:
-                    raise PayloadPastDeadline(f"{payload.name}: {late}", error.outcome) from None
-                raise PayloadFailed(
-                    f"{payload.module}: {error}, before it was started", error.outcome
-                ) from None
+            with _never_started(payload, lambda: late):
+                unit = launcher.start(order, waits)
         else:
             context.log.info(f"{payload.name}: taken over from a run that died; it was never interrupted")
             unit = orphan
         held.enter_context(unit)
+        there = unit if isinstance(unit, RemoteUnit) else None
+
+        def leaves(error: BaseException) -> bool:
+            if there is None or not is_left_alone(context.instance, context.run.run_id, error):
+                return False
+            there.detach()
+            stays_there.append(there)
+            context.log.warning(f"{payload.name}: {there.describe()} goes on; the same command takes it over")
+            return True
+
+        if there:
+            try:
+                with _never_started(payload, lambda: late):
+                    there.await_start(waits)
+            except BaseException as error:
+                leaves(error)
+                raise
         log = held.enter_context(contextlib.closing(LogTee(place / LOG)))
         if payload.limits.memory_max and not unit.enforcement.contained:
             context.log.warning(
@@ -129,7 +144,6 @@ def run_payload(
         if unit.enforcement.notes:
             context.log.warning(f"{payload.name}: {unit.enforcement.notes}")
         diverged, stays, passing = "", "", None
-        there = unit if isinstance(unit, RemoteUnit) else None
         about = {"taken_over": orphan is not None, **({"launched": there.facts()} if there else {})}
         yield {"event": "started", **unit.enforcement.as_metadata(), **about}
         said: dict[str, Any] = {}
@@ -152,9 +166,10 @@ def run_payload(
         except MessageError as error:
             unit.close()
             raise PayloadMisspoke(f"{payload.module}: {error}", unit.wait()) from None
-        except BaseException:
-            unit.close(time_given(home_of(context.instance), context.run.run_id))
-            last_words(place)
+        except BaseException as error:
+            if not leaves(error):
+                unit.close(time_given(home_of(context.instance), context.run.run_id))
+                last_words(place)
             raise
         outcome = unit.wait()
         refuse_lost()
@@ -176,6 +191,8 @@ def run_payload(
 
 def can_be_taken_over(work: Path) -> bool:
     """Says whether something in ``work`` has outlived its run: its ``out`` is to be left alone then."""
+    if orphans.is_launched(work):  # whose scheduler need not be asked for that
+        return owner(work) != "yes"
     unit = orphans.left_in(work)
     if unit is None:
         return False
@@ -183,9 +200,27 @@ def can_be_taken_over(work: Path) -> bool:
     return orphans.may_go_on(work, unit)
 
 
-def _orphan(payload: Payload, log: dg.DagsterLogManager) -> Unit | None:
+@contextlib.contextmanager
+def _never_started(payload: Payload, late: Callable[[], str]) -> Iterator[None]:
+    """Raise that the payload has failed, where it was ended before anything of it began.
+
+    Raises:
+        PayloadFailed: it was.
+        PayloadPastDeadline: that is why.
+    """
+    try:
+        yield
+    except NeverStarted as error:
+        if said := late():
+            raise PayloadPastDeadline(f"{payload.name}: {said}", error.outcome) from None
+        raise PayloadFailed(f"{payload.module}: {error}, before it was started", error.outcome) from None
+
+
+def _orphan(
+    payload: Payload, log: dg.DagsterLogManager, waits: Callable[[str], str]
+) -> Unit | RemoteUnit | None:
     """Returns this very payload, left by a dead run to go on; anything else that was left there is ended."""
-    unit = orphans.left_in(payload.work)
+    unit = orphans.left_in(payload.work, waits)
     if unit is None:
         return None
     over, goes_on = has_ended(unit, 0), orphans.may_go_on(payload.work, unit)

@@ -17,6 +17,20 @@ AGAIN_S = 0.02
 INTERRUPTS = ("KeyboardInterrupt", "DagsterExecutionInterruptedError")
 
 
+class _Heard:
+    person = hung_up = False
+
+
+def heeds_person() -> bool:
+    """Says whether this process does what somebody has typed, so that its signals are that person's."""
+    return _Heard.person
+
+
+def is_hung_up() -> bool:
+    """Says whether the terminal or the connection of this process has gone away."""
+    return _Heard.hung_up
+
+
 def interrupt(number: int, _frame: FrameType | None) -> NoReturn:
     """Handle a signal as Ctrl-C is handled by default."""
     raise KeyboardInterrupt(signal.Signals(number).name)
@@ -25,6 +39,7 @@ def interrupt(number: int, _frame: FrameType | None) -> NoReturn:
 def end_on_hang_up() -> None:
     """Let SIGHUP do from now on what SIGINT does at that moment, unless it is ignored, as under ``nohup``."""
     keep_interrupts()
+    _Heard.person = True
     main = threading.current_thread() is threading.main_thread()
     if main and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
         signal.signal(signal.SIGHUP, _as_interrupt)
@@ -32,6 +47,7 @@ def end_on_hang_up() -> None:
 
 def _as_interrupt(number: int, frame: FrameType | None) -> None:
     """Call Dagster's own handler while it executes: it decides where an interrupt may be raised."""
+    _Heard.hung_up = True
     handler = signal.getsignal(signal.SIGINT)
     (handler if callable(handler) else interrupt)(number, frame)
 

@@ -116,22 +116,28 @@ class Cluster:
         """The environment in which Slurm's commands find this cluster."""
         return {**os.environ, "PATH": _path(), "SLURM_CONF": str(self.dir / "etc/slurm.conf"), **(more or {})}
 
-    def command(self, words: Sequence[str], node: str = "") -> list[str]:
+    def command(self, words: Sequence[str], node: str = "", cwd: Path | str = "/") -> list[str]:
         """What runs a command on the machine of the controller, or on a node."""
         first = self._node_first(node) if node else self._first
         spaces = ["--net", "--pid", "--mount", "--uts", *(["--cgroup"] if self.mode == "cgroup" else [])]
-        return [*self._joining(), "nsenter", "--target", str(first), *spaces, "--", *words]
+        return [*self._joining(), "nsenter", "--target", str(first), *spaces, f"--wdns={cwd}", "--", *words]
 
-    def popen(self, words: Sequence[str], *, env: Mapping[str, str] | None = None, **how: Any) -> "Inside":
+    def popen(
+        self, words: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | str = "/", **how: Any
+    ) -> "Inside":
         """Start a command on the machine of the controller."""
-        return Inside(self.command(words), env=self.env(env), **how)
+        return Inside(self.command(words, cwd=cwd), env=self.env(env), **how)
 
     def run(
-        self, *words: str, env: Mapping[str, str] | None = None, timeout: float = 120, **how: Any
+        self,
+        *words: str,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | str = "/",
+        timeout: float = 120,
     ) -> subprocess.CompletedProcess[str]:
         """A command on the machine of the controller, to its end."""
-        how = {"capture_output": True, "text": True, "check": False} | how
-        return subprocess.run(self.command(words), env=self.env(env), timeout=timeout, **how)
+        command = self.command(words, cwd=cwd)
+        return subprocess.run(command, env=self.env(env), timeout=timeout, capture_output=True, text=True)
 
     def submit(self, script: str, *options: str) -> str:
         """The id of a job that runs a line of shell."""
@@ -289,9 +295,11 @@ class Inside(subprocess.Popen[Any]):
         """The pid of the command itself, as this process sees it."""
         return until(lambda: _child(self.pid), 10, "the command is started", 0.01)
 
-    def signal(self, number: int) -> None:
+    def send_signal(self, number: int) -> None:
         """Send a signal to the command itself."""
-        os.kill(self.inner(), number)
+        with contextlib.suppress(ProcessLookupError):
+            if self.poll() is None:
+                os.kill(self.inner(), number)
 
 
 def _child(pid: int) -> int:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.scene import Scene
 from tests.lacking import lacking
 from tests.slurm.cluster import Cluster, missing
-from tests.slurm.scene import SlurmScene
+from tests.slurm.scene import EPOCHS, SlurmScene
 
 HERE = Path(__file__).parent
 
@@ -45,3 +46,11 @@ def scene(cluster: Cluster, tmp_path: Path) -> Iterator[SlurmScene]:
     made = SlurmScene(tmp_path / "scene", cluster)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The data versions that the chain has where nothing happens, computed on this machine."""
+    made = Scene(tmp_path_factory.mktemp("undisturbed") / "scene")
+    assert made.run(made.recipe(epochs=EPOCHS)) == 0, made.said()
+    return made.versions()

@@ -1,5 +1,6 @@
 """One instance whose payloads are jobs of the tests' Slurm; its commands are on the PATH, and are counted."""
 
+import json
 import os
 import shlex
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 from tests.e2e.scene import Scene
 from tests.slurm.cluster import Cluster
 
+EPOCHS = 5
 COMMANDS = ("sbatch", "squeue", "scancel", "sinfo", "scontrol")
 
 
@@ -50,4 +52,17 @@ class SlurmScene(Scene):
 
     def submitted(self) -> int:
         """How often sbatch was asked."""
-        return sum(line.startswith("sbatch") for line in self.asked.read_text().splitlines())
+        return len(self.asked_of("sbatch"))
+
+    def place(self) -> Path:
+        """The only place of a payload that is a job."""
+        (found,) = self.home.rglob("job.json")
+        return found.parent
+
+    def job_id(self) -> str:
+        """The id of the only job."""
+        return str(json.loads((self.place() / "job.json").read_text())["job"])
+
+    def asked_of(self, command: str) -> list[str]:
+        """What a command of Slurm was asked, each time."""
+        return [line for line in self.asked.read_text().splitlines() if line.split(" ", 1)[0] == command]

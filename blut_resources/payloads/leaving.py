@@ -1,0 +1,26 @@
+"""Says whether an interrupt is somebody's wish to end what a run has launched, or only the end of a process.
+
+A person at a terminal types Ctrl-C, or asks for the end of the run by name; then its jobs end too. A UI that
+is restarted, a terminal that is closed and a machine that shuts down send signals as well, and want nothing
+of jobs on other machines.
+"""
+
+import os
+
+import dagster as dg
+
+from blut_resources.payloads import orchestrator
+from blut_resources.runs.hang_up import INTERRUPTS, heeds_person, is_hung_up
+
+
+def is_left_alone(instance: dg.DagsterInstance, run_id: str, error: BaseException) -> bool:
+    """Says whether a job goes on though its run ends by this error."""
+    if not isinstance(error, GeneratorExit) and type(error).__name__ not in INTERRUPTS:
+        return False
+    run = instance.get_run_by_id(run_id)
+    if run is None or run.is_finished or run.status is dg.DagsterRunStatus.CANCELING:
+        return False
+    if is_hung_up() or orchestrator.ended():
+        return True
+    # below a UI or its daemon: whoever cancels there says so in the history first
+    return not heeds_person() and bool({*orchestrator.above(os.getpid()).values()} - {"blut"})
