@@ -16,6 +16,7 @@ from pathlib import Path
 import dagster as dg
 
 from blut_resources import holding
+from blut_resources.boxes.beats import age_s, limit_s, silent
 from blut_resources.dagster_private.events import free_slots, note_end
 from blut_resources.dagster_private.steps import runs_for_another, worker
 from blut_resources.files import reserve
@@ -24,12 +25,14 @@ from blut_resources.files.full import is_full, is_nearly_full
 from blut_resources.files.modes import may_change
 from blut_resources.instance.damage import explained, is_of_database
 from blut_resources.instance.home import store_root
-from blut_resources.instance.instance import home_of
+from blut_resources.instance.instance import home_of, written_by
 from blut_resources.instance.sweeping import sweep
 from blut_resources.machine import liveness
+from blut_resources.machine.amounts import duration_text
+from blut_resources.machine.processes import boot_id
 from blut_resources.payloads import orphans
-from blut_resources.runs import tracking
-from blut_resources.runs.cancelling import give_time
+from blut_resources.runs import heartbeat, tracking
+from blut_resources.runs.cancelling import ask, give_time
 from blut_resources.runs.files import run_dir
 from blut_resources.runs.job_tags import with_job_tags
 from blut_resources.runs.removal import remove_files
@@ -41,6 +44,7 @@ TELL_S = 10.0
 OWN_S = 20.0
 """What of it is for the run itself, when its payloads have ended."""
 DIED = "The process of this run died. Run the same command again to resume."
+UNSEEN = "its machine {box} has not been seen for {limit}; the same command again resumes it"
 FULL = "The disk was full, so that this run could not say how it ended. Run the same command again to resume."
 
 LAUNCHED = (
@@ -95,7 +99,7 @@ def reap_dead_runs(instance: dg.DagsterInstance, *, tell_s: float = TELL_S) -> l
     of it within ``tell_s`` is said on standard error.
     """
     home, reaped = home_of(instance), list[str]()
-    if not home.is_dir() or not may_change(home):
+    if not home.is_dir() or not may_change(home) or written_by(instance):
         return []
     try:
         _reap(instance, home, reaped)
@@ -113,6 +117,7 @@ def reap_dead_runs(instance: dg.DagsterInstance, *, tell_s: float = TELL_S) -> l
 def _reap(instance: dg.DagsterInstance, home: Path, reaped: list[str]) -> None:
     """Do that, and add to ``reaped`` what was marked."""
     orphans.end_abandoned(store_root(home) / "work")  # what they have said last belongs to the end
+    reaped += _mark_unseen(instance, home)
     for path in _marks(home / "alive"):
         # under the lock, so that a run that is just opening its file is not taken for a dead one
         with file_lock(path.with_name(".lock")):
@@ -121,6 +126,39 @@ def _reap(instance: dg.DagsterInstance, home: Path, reaped: list[str]) -> None:
                     reaped.append(path.name)
                 path.unlink(missing_ok=True)
     sweep(instance)
+
+
+def _mark_unseen(instance: dg.DagsterInstance, home: Path) -> list[str]:
+    """Mark runs of other machines that were not seen within the limit as failed; returns which.
+
+    Nothing of theirs is ended or removed, their marks included: such a machine may come back.
+    """
+    beats = {run_id: _beats(home, run_id) for run_id in all_out_of_sight(instance)}
+    late, found = silent(set(beats.values())), list[str]()
+    for run_id, path in beats.items():
+        holders = liveness.holders(home / "alive" / run_id)
+        here = any(holder.boot in ("", boot_id()) for holder in holders)  # of which the kernel tells
+        run = instance.get_run_by_id(run_id)
+        if path not in late or here or not holders or run is None or run.is_finished:
+            continue
+        _report_end(instance, run, UNSEEN.format(box=holders[0].host, limit=duration_text(limit_s())))
+        found.append(run_id)
+    return found
+
+
+def _beats(home: Path, run_id: str) -> Path:
+    """Returns the file by whose time a run was seen last: from its start on another than before."""
+    lived, mark = run_dir(home, run_id) / heartbeat.NAME, home / "alive" / run_id
+    return lived if lived.exists() else mark
+
+
+def whereabouts(instance: dg.DagsterInstance, run_id: str) -> str:
+    """Says where a run works that cannot be seen from here, and when it was seen last; else nothing."""
+    hidden = out_of_sight(instance, run_id)
+    if not hidden:
+        return ""
+    age = age_s(_beats(home_of(instance), run_id))
+    return f"on {hidden[0].host}" + (f", last seen {duration_text(age)} ago" if age is not None else "")
 
 
 def _has_ended(instance: dg.DagsterInstance, mark: Path) -> bool:
@@ -195,20 +233,21 @@ def cancel_run(
 
     Raises:
         StoreError: the run cannot be told how long.
-        OutOfReach: it works on another machine or in another container, and nothing was changed; or another
-            project's process works for it, which Dagster cannot reach either.
+        OutOfReach: it works on another machine or in another container, which cannot be asked, or does not
+            answer; or another project's process works for it, which Dagster cannot reach either.
     """
     if run.is_finished:
         return f"run {run.run_id[:8]} has ended already: {state or run.status.value.lower()}"
     if not gone and run.status in LAUNCHED and not (_alive(instance) / run.run_id).exists():
         return _cancel_by_dagster(instance, run)
+    if other := written_by(instance):
+        raise OutOfReach(
+            f"run {run.run_id[:8]}: its history is SQLite's, and {other} alone writes it: type `blut cancel"
+            f" {run.run_id[:8]}` on {other}"
+        )
     hidden = out_of_sight(instance, run.run_id)
     if hidden and not gone:
-        raise OutOfReach(
-            f"run {run.run_id[:8]} belongs to {', '.join(map(str, hidden))}, which cannot be reached from"
-            f" here: type `blut cancel {run.run_id[:8]}` there, or here with --gone if that machine or"
-            " container is no more"
-        )
+        return _ask(instance, run, hidden, grace_s)
     home, full = home_of(instance), list[str]()
     if grace_s is not None:
         give_time(home, run.run_id, grace_s)
@@ -222,6 +261,32 @@ def cancel_run(
     if again is not None and not again.is_finished:
         full += _written_if_there_is_room(home, run, lambda: _report_canceled(instance, again))
     return "; ".join([f"run {run.run_id[:8]} is cancelled", how, *full[-1:]])
+
+
+def _ask(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, hidden: list[liveness.Holder], grace_s: float | None
+) -> str:
+    """Have a run ended by its own process, which no signal from here reaches, but which looks at a file."""
+    home, name = home_of(instance), run.run_id[:8]
+    remedy = f"type `blut cancel {name}` there, or here with --gone if that machine or container is no more"
+    if not may_change(home):
+        raise OutOfReach(f"run {name} belongs to {hidden[0]}, and nothing can be written here: {remedy}")
+    age = age_s(_beats(home, run.run_id))
+    if age is not None and age > limit_s():
+        since = f"has not been seen for {duration_text(age)}"
+        raise OutOfReach(f"run {name} belongs to {hidden[0]}, which {since}: {remedy}")
+    ask(home, run.run_id, grace_s)
+    instance.report_run_canceling(run)
+    deadline = time.monotonic() + (CANCEL_S if grace_s is None else grace_s + OWN_S)
+    while time.monotonic() < deadline:
+        again = instance.get_run_by_id(run.run_id)
+        if again is None or again.is_finished:
+            return f"run {name} is cancelled; {hidden[0].host} has ended it"
+        time.sleep(0.1)
+    raise OutOfReach(
+        f"run {name} belongs to {hidden[0]}, which was asked to end it and has not yet: it does as soon as it"
+        f" looks; {remedy}"
+    )
 
 
 def _report_canceled(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
@@ -316,21 +381,25 @@ def _report_dead(instance: dg.DagsterInstance, run_id: str) -> bool:
     if run is None:  # it was deleted while it worked
         remove_files(home_of(instance), run_id)
         return False
-    holding.complete_manifest(home_of(instance), run)
     if run.is_finished:
+        holding.complete_manifest(home_of(instance), run)
         return False
-    if run.status is dg.DagsterRunStatus.CANCELING:
-        instance.report_run_canceled(run)
-    else:
-        _report_failed(instance, run)
-    free_slots(instance, run_id)
+    directory = run_dir(home_of(instance), run.run_id)
+    _report_end(instance, run, f"{directory}: {FULL}" if reserve.was_needed(directory) else DIED)
     return True
 
 
-def _report_failed(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+def _report_end(instance: dg.DagsterInstance, run: dg.DagsterRun, why: str) -> None:
+    holding.complete_manifest(home_of(instance), run)
+    if run.status is dg.DagsterRunStatus.CANCELING:
+        instance.report_run_canceled(run)
+    else:
+        _report_failed(instance, run, why)
+    free_slots(instance, run.run_id)
+
+
+def _report_failed(instance: dg.DagsterInstance, run: dg.DagsterRun, why: str) -> None:
     """Report a failure, also where the run's own log cannot be written: the others must not wait for that."""
-    directory = run_dir(home_of(instance), run.run_id)
-    why = f"{directory}: {FULL}" if reserve.was_needed(directory) else DIED
     try:
         instance.report_run_failed(run, why)
     except Exception as error:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import dagster as dg
 
+from blut_resources.boxes.owner import refusal
+from blut_resources.boxes.seen import show_box
 from blut_resources.dagster_private.events import was_terminated
 from blut_resources.dagster_private.history import identity
 from blut_resources.dagster_private.listening import listen
@@ -16,7 +18,8 @@ from blut_resources.dagster_private.origin import show_under_its_job
 from blut_resources.dagster_private.steps import worker
 from blut_resources.files.durable import file_lock
 from blut_resources.files.modes import follow_group
-from blut_resources.instance.instance import home_of
+from blut_resources.instance.home import store_root
+from blut_resources.instance.instance import home_of, written_by
 from blut_resources.machine import liveness
 from blut_resources.payloads import orchestrator
 from blut_resources.runs import heartbeat, manifest
@@ -55,6 +58,8 @@ def join(instance: dg.DagsterInstance, run: dg.DagsterRun, *, inner: bool = Fals
         inner: whether the process of the run is another one, on whose behalf this one executes a step.
     """
     if run.run_id not in held():
+        if other := written_by(instance):
+            raise refusal(home_of(instance), other)
         hold_in(home_of(instance), run.run_id, inner=inner)
         if not inner:
             _watch(instance, run.run_id, on_end)
@@ -78,6 +83,7 @@ def hold_in(home: Path, run_id: str, *, inner: bool = False) -> None:
         if run_id not in _held:
             unseen = inner and not others
             _held[run_id] = liveness.Mark(home / "alive" / run_id, others, unseen=unseen)
+    show_box(store_root(home))
 
 
 def let_go(run_id: str) -> None:
@@ -112,7 +118,7 @@ def _begin(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
     home = home_of(instance)
     if not manifest_path(home, run.run_id).exists():
         manifest.begin(home, run, identity(instance), worker())
-    heartbeat.start(run_dir(home, run.run_id), run.run_id)
+    heartbeat.start(run_dir(home, run.run_id), run.run_id, worker())
 
 
 def _note_start(instance: dg.DagsterInstance, run_id: str) -> None:

@@ -6,11 +6,15 @@ older versions name `LockedSqliteStorage` in their ``dagster.yaml``; under that 
 Apart from `instance`, for its slow import.
 """
 
+import functools
+import sys
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from blut_resources.boxes.owner import claim, owner
+from blut_resources.dagster_private.pool import never_write
 from blut_resources.dagster_private.reading import ReadStorage
 from blut_resources.dagster_private.storage import PooledEventLog, PooledStorage
 from blut_resources.files.durable import file_lock
@@ -68,6 +72,7 @@ class LockedSqliteStorage(PooledStorage):
         base = Path(config_value["base_dir"])
         make_private(base)
         follow_group(base)
+        claim(base)
         with file_lock(base / ".instance.lock"), told(base):
             _refuse_emptied(base)
             return cls(str(base), inst_data)
@@ -79,9 +84,19 @@ class ReadSqliteStorage(ReadStorage):
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Any) -> "ReadSqliteStorage":
         base = Path(config_value["base_dir"])
+        if other := owner(base):
+            never_write(base)
+            _say_once(
+                f"{base} is written by {other}: what is shown is what it has written, nothing is changed here"
+            )
         with told(base):
             _refuse_emptied(base)
             return cls(str(base), inst_data)
+
+
+@functools.cache
+def _say_once(line: str) -> None:
+    print(f"blut: {line}", file=sys.stderr)
 
 
 def _refuse_emptied(base: Path) -> None:

@@ -8,7 +8,10 @@ import dagster as dg
 
 from blut_assets.stages import reuse
 from blut_resources.alive import all_out_of_sight
+from blut_resources.boxes.beats import limit_s
+from blut_resources.boxes.seen import others_lately
 from blut_resources.instance.instance import home_of, open_other, other_homes, store_of
+from blut_resources.machine.amounts import duration_text
 from blut_resources.registry.models import ModelRegistry, Registration
 from blut_resources.runs import removed
 from blut_resources.store import results
@@ -104,6 +107,12 @@ def collect_garbage(
     if newest < 1:
         raise ValueError(f"newest = {newest}: keep at least 1 result per asset")
     store = store_of(instance)
+    if lately := others_lately(store.root):
+        since = "nobody knows when" if lately[0].age_s is None else f"{duration_text(lately[0].age_s)} ago"
+        raise ValueError(
+            f"{lately[0].name} works with the store {store.root}, and was seen {since}: what it is about to"
+            f" use is in no history yet, so collect when it was not seen for {duration_text(limit_s())}"
+        )
     with contextlib.ExitStack() as opened:
         all_ = [instance, *(opened.enter_context(other) for other in _others(instance, store))]
         for one in all_:

@@ -16,7 +16,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from blut_resources.files.durable import random_name
@@ -90,29 +90,24 @@ def server_time(directory: Path) -> float | None:
 
 def age_s(path: Path) -> float | None:
     """Returns the seconds since a file was touched; None if it is not there, or nobody can tell."""
-    with contextlib.suppress(OSError):
-        touched = _last(path)
-        now = server_time(path.parent)
-        return None if now is None else max(0.0, now - touched)
-    return None
+    touched, now = _last(path), server_time(path.parent)
+    return None if now is None or touched is None else max(0.0, now - touched)
 
 
-def is_silent(path: Path) -> bool:
-    """Says whether a file has not been touched within the limit, and is not now; that takes two beats."""
-    age = age_s(path)
-    if age is None or age <= limit_s():
-        return False
-    with contextlib.suppress(OSError):
-        touched = _last(path)
+def silent(paths: Collection[Path]) -> set[Path]:
+    """Returns the files that were not touched within the limit, and are not now; that takes two beats."""
+    late = {path: _last(path) for path in paths if (age := age_s(path)) is not None and age > limit_s()}
+    if late:
         time.sleep(2 * BEAT_S)
-        return _last(path) == touched
-    return False
+    return {path for path, touched in late.items() if touched is not None and _last(path) == touched}
 
 
-def _last(path: Path) -> float:
+def _last(path: Path) -> float | None:
     """Returns the time of a file, as its server has it: what is only known of it here may be a minute old."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        return os.fstat(descriptor).st_mtime
-    finally:
-        os.close(descriptor)
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            return os.fstat(descriptor).st_mtime
+        finally:
+            os.close(descriptor)
+    return None

@@ -23,7 +23,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blut_resources.boxes.beats import BEAT_S, beat, is_silent
+from blut_resources.boxes.beats import BEAT_S, beat, silent
 from blut_resources.files.durable import StoreError, acquire, explained, release
 from blut_resources.machine import liveness
 from blut_resources.machine.liveness import Holder
@@ -126,7 +126,7 @@ def is_abandoned(path: Path) -> bool:
     holder = Holder.of(_read(path).partition("\n")[2])
     if holder is None or holder.boot in ("", boot_id()) or liveness.alive(holder) != "unknown":
         return False
-    return is_silent(path)
+    return bool(silent([path]))
 
 
 class _Breaking:

@@ -14,3 +14,8 @@ def identity(instance: dg.DagsterInstance) -> str:
 
     storage = instance.run_storage
     return storage.get_run_storage_id() if isinstance(storage, SqlRunStorage) else ""
+
+
+def keeps_in_files(instance: dg.DagsterInstance) -> bool:
+    """Says whether SQLite keeps a history. Look at ``SqliteRunStorage``."""
+    return any(kind.__name__ == "SqliteRunStorage" for kind in type(instance.run_storage).__mro__)

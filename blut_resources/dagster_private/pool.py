@@ -13,6 +13,7 @@ from blut_resources.files.full import is_nearly_full
 
 KEPT_ENGINES = 8
 TOUCH = "SELECT 1 FROM sqlite_master LIMIT 1"
+_only_read: set[Path] = set()
 BUSY_S = 30.0
 """Seconds to wait for another process's transaction."""
 
@@ -95,6 +96,13 @@ class ReadConnection(sqlite3.Connection):
         super().__init__(address, *args, **{**kwargs, "uri": True})
 
 
+def never_write(directory: Path) -> None:
+    """Have the databases below a directory only be read by this process, whatever it may do to them."""
+    _only_read.add(directory.resolve())
+
+
 def writable(path: Path) -> bool:
     """Says whether a database can be written by this process, or made."""
+    if _only_read and not _only_read.isdisjoint(path.resolve().parents):
+        return False
     return os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))

@@ -10,7 +10,9 @@ from weakref import WeakSet
 
 import dagster as dg
 
+from blut_resources.boxes.owner import owner
 from blut_resources.dagster_private import injection
+from blut_resources.dagster_private.history import keeps_in_files
 from blut_resources.dagster_private.names import TEMPORARY_HOME
 from blut_resources.dagster_private.startup import put_off, without_collector
 from blut_resources.files.address import plain_path
@@ -143,6 +145,11 @@ def home_of(instance: dg.DagsterInstance) -> Path:
 def is_read_only(instance: dg.DagsterInstance) -> bool:
     """Says whether this process has opened an instance to be read, so that nothing is written beside it."""
     return instance in _read_only
+
+
+def written_by(instance: dg.DagsterInstance) -> str:
+    """Returns the name of the other machine that alone writes the history of an instance; empty if none."""
+    return owner(home_of(instance)) if keeps_in_files(instance) else ""
 
 
 def store_of(instance: dg.DagsterInstance) -> ArtifactStore:

@@ -68,6 +68,13 @@ def parse_duration(value: object, field: str = "duration") -> float:
     return seconds
 
 
+def duration_text(seconds: float) -> str:
+    """Returns a duration for a person, such as ``40 s``, ``5 min`` or ``3 h``."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+
+
 def _duration(value: object) -> float | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value) if abs(value) < _LARGEST else None

@@ -78,12 +78,17 @@ class Holder(NamedTuple):
         """Says whether it says on which boot of which machine it runs."""
         return bool(self.boot and self.namespace and self.machine)
 
+    @property
+    def host(self) -> str:
+        """Returns the name of its machine, for a person."""
+        return self.machine.partition("/")[0] or "another machine"
+
     def line(self) -> str:
         """Returns its fields, to be written down."""
         return " ".join(str(field) for field in self if field != "")
 
     def __str__(self) -> str:
-        host, here = self.machine.partition("/")[0], self.boot == boot_id()
+        host, here = self.host, self.boot == boot_id()
         if here and self.namespace == pid_namespace():
             return f"process {self.pid}"
         if not self.machine:

@@ -216,6 +216,12 @@ def machine() -> str:
     return f"{name}/{number}" if name and number else ""
 
 
+def machine_id() -> str:
+    """Returns what tells machines apart on every boot and under every name; empty where it has none."""
+    said = read("/etc/machine-id").strip()
+    return said if said.isalnum() and said != "uninitialized" else ""
+
+
 def boot() -> str:
     """Returns boot and process namespace: within both a pid means something."""
     return f"{boot_id()} {pid_namespace()}"

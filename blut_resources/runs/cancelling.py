@@ -20,6 +20,23 @@ def give_time(home: Path, run_id: str, grace_s: float) -> None:
     write_atomic(run_dir(home, run_id) / CANCEL, json.dumps({"grace_s": grace_s}).encode())
 
 
+def ask(home: Path, run_id: str, grace_s: float | None) -> None:
+    """Ask a run that works where no signal from here arrives to end; it looks every two seconds.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    given = {} if grace_s is None else {"grace_s": grace_s}
+    write_atomic(run_dir(home, run_id) / CANCEL, json.dumps({**given, "asked": True}).encode())
+
+
+def is_asked(directory: Path) -> bool:
+    """Says whether somebody has asked the run in a directory to end."""
+    with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+        return json.loads((directory / CANCEL).read_bytes()).get("asked") is True
+    return False
+
+
 def time_given(home: Path, run_id: str) -> float | None:
     """Returns these seconds; None where nobody said any."""
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):

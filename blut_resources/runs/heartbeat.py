@@ -5,10 +5,12 @@ A run that waits says nothing for hours. Whoever finds it dead reads here how lo
 
 import contextlib
 import os
+import signal
 import threading
 from pathlib import Path
 
 from blut_resources.machine import processes
+from blut_resources.runs.cancelling import is_asked
 from blut_resources.runs.deadline import uptime
 
 NAME = ".lived"
@@ -17,14 +19,21 @@ BEAT_S = 2.0
 _beating: dict[str, threading.Event] = {}
 
 
-def start(directory: Path, run_id: str) -> None:
-    """Show in the directory of a run that it lives, until `stop` or the end of this process."""
+def start(directory: Path, run_id: str, worker: int | None = None) -> None:
+    """Show in the directory of a run that it lives, until `stop` or the end of this process.
+
+    Whoever cannot signal its process may ask for its end in that directory, too.
+
+    Args:
+        worker: the process of the run, where it is not this one.
+    """
     if run_id in _beating:
         return
     with contextlib.suppress(OSError):  # no reason to end a run
         file = os.open(directory / NAME, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
         _beating[run_id] = stopped = threading.Event()
-        threading.Thread(target=_beat, args=(file, stopped), name="blut-heartbeat", daemon=True).start()
+        known = (file, stopped, directory, worker or os.getpid())
+        threading.Thread(target=_beat, args=known, name="blut-heartbeat", daemon=True).start()
 
 
 def stop(run_id: str) -> None:
@@ -51,12 +60,16 @@ def drop(directory: Path) -> None:
         (directory / NAME).unlink(missing_ok=True)
 
 
-def _beat(file: int, stopped: threading.Event) -> None:
-    boot = processes.boot_id()
+def _beat(file: int, stopped: threading.Event, directory: Path, worker: int) -> None:
+    boot, ended = processes.boot_id(), False
     with contextlib.suppress(OSError):
         while True:
             # of one length, so that a beat overwrites the one before whole
             os.pwrite(file, f"{uptime():020.3f} {boot}\n".encode(), 0)
+            os.utime(file)  # a file server hears of what was written much later
+            if not ended and is_asked(directory):
+                ended = True
+                os.kill(worker, signal.SIGINT)
             if stopped.wait(BEAT_S):
                 break
     os.close(file)

@@ -1,6 +1,8 @@
 """Two containers on one volume, two machines on one disk: who looks does not end what it cannot see."""
 
 import json
+import os
+import re
 import sys
 from pathlib import Path
 
@@ -31,12 +33,15 @@ def test_a_training_is_not_hurt_by_who_cannot_see_it(scene: Scene, tmp_path: Pat
     with scene.instance() as instance:
         (run,) = [run.run_id for run in instance.get_runs()]
     for boot in ("same", "other"):
-        said = looked(scene, tmp_path / boot, boot, "jobs --json", f"results {run}", f"cancel {run}")
+        prunes = ("cache prune --dry-run", "cache prune --dry-run --unknown")
+        said = looked(scene, tmp_path / boot, boot, "jobs --json", f"results {run}", "doctor", *prunes)
         (row,) = json.loads(said["jobs --json"].rpartition("status")[0])
-        assert row["state"] == "started"
-        assert "which cannot be seen from here" in row["progress"]
-        assert "status 1" in said[f"cancel {run}"] and "cannot be reached from here" in said[f"cancel {run}"]
+        assert row["state"] == "started" and re.fullmatch(r"on .+, last seen \d s ago", row["where"])
+        assert all("status 1" in said[prune] for prune in prunes), said
         assert all(alive(pid) for pid in tree)
+    (refused,) = looked(scene, tmp_path / "other", "other", f"cancel {run}").values()
+    assert f"{os.uname().nodename} alone writes it" in refused and "status 1" in refused
+    assert all(alive(pid) for pid in tree)
     (scene.root / "gate").touch()
     assert process.wait(PATIENCE_S) == 0, scene.said()
     assert scene.starts() == 1 and scene.epochs() == list(range(EPOCHS))
@@ -61,3 +66,17 @@ def test_a_dead_run_is_marked_by_who_knows_that_it_is_dead(scene: Scene, tmp_pat
     (row,) = json.loads(said["jobs --json"].rpartition("status")[0])
     assert row["state"] == "failure"
     assert "The process of this run died" in said[f"results {run}"]
+
+
+def test_a_container_beside_it_ends_a_run_by_asking(scene: Scene, tmp_path: Path) -> None:
+    elsewhere.demand()
+    scene.behave(gate=str(scene.root / "gate"), gate_at=1)
+    process = scene.start(scene.recipe(epochs=EPOCHS))
+    scene.tree(process=process)
+    until(lambda: scene.happened("epoch-1 "), process=process)
+    with scene.instance() as instance:
+        (run,) = [run.run_id for run in instance.get_runs()]
+    (said,) = looked(scene, tmp_path / "same", "same", f"cancel {run}").values()
+    assert f"{os.uname().nodename} has ended it" in said and "status 0" in said, said
+    assert process.wait(PATIENCE_S) != 0
+    assert scene.status(run) == "CANCELED" and not scene.held()

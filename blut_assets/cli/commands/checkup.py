@@ -15,6 +15,7 @@ from blut_assets.extras import extra
 from blut_assets.stages.limits import NO_FOOTPRINT, NO_LIMITS
 from blut_assets.stages.memory_limit import choose, unclaimed
 from blut_assets.tools import Tool
+from blut_resources.boxes.owner import refusal
 from blut_resources.containment import ContainmentRefused, Limits, LimitsError, launch
 from blut_resources.containment.asked import CONTAINED, contained
 from blut_resources.containment.backends.choose import candidates
@@ -22,6 +23,7 @@ from blut_resources.containment.unit import ContainmentError
 from blut_resources.files.named import PathRefused
 from blut_resources.leases.lease import LeaseError
 from blut_resources.leases.standing import standing
+from blut_resources.machine.amounts import duration_text
 from blut_resources.machine.gpus import gpus
 from blut_resources.machine.memory import memory, shared_memory, size_text
 from blut_resources.settings import settings
@@ -49,6 +51,7 @@ def checkup() -> Iterator[Finding]:
     """Yields all findings, in the order in which a person reads them."""
     yield from _instance()
     yield from _remote()
+    yield from _boxes()
     yield from _places()
     yield from _modes()
     yield from _delegated()
@@ -81,7 +84,7 @@ def tools() -> list[Tool]:
 
 def _instance() -> Iterator[Finding]:
     from blut_resources.instance.home import find_home, store_root
-    from blut_resources.instance.instance import open_instance, store_of
+    from blut_resources.instance.instance import open_instance, store_of, written_by
 
     try:
         home = find_home()
@@ -92,12 +95,15 @@ def _instance() -> Iterator[Finding]:
         with open_instance(write=False) as instance:
             place = store_of(instance).root
             runs = instance.get_runs_count()
+            writer = written_by(instance)
     except Exception as error:  # whatever it is, it is the answer
         remedy = f"make {home} readable, or export DAGSTER_HOME=/absolute/path of another directory"
         yield Finding("instance", "broken", f"{home}: {type(error).__name__}: {error}", remedy)
         return
     there, other = _there(home), "export DAGSTER_HOME=/absolute/path of another directory"
-    if there.is_dir() and os.access(there, os.W_OK):
+    if writer:
+        yield Finding("instance", "missing", f"{home}, {runs} runs", str(refusal(home, writer)))
+    elif there.is_dir() and os.access(there, os.W_OK):
         told = f"{runs} runs" if home.exists() else "which the first run makes"
         yield Finding("instance", "ok", f"{home}, {told}")
     elif home.is_dir():
@@ -126,6 +132,17 @@ def _remote() -> Iterator[Finding]:
         yield Finding("remote", "broken", str(error), "see the page on the remote, or unset BLUT_REMOTE")
         return
     yield Finding("remote", "ok", f"{url} answers{'' if used else ', and nothing was pushed to it yet'}")
+
+
+def _boxes() -> Iterator[Finding]:
+    """Yields which machines have worked with the store, and whether this one may write the history."""
+    from blut_resources.boxes.seen import boxes
+    from blut_resources.instance.home import find_home, store_root
+
+    with contextlib.suppress(PathRefused):  # told among the places
+        for box in boxes(store_root(find_home())):
+            seen = "nobody can tell when" if box.age_s is None else f"{duration_text(box.age_s)} ago"
+            yield Finding(f"box {box.name}", "ok", f"seen {seen}{', this one' if box.here else ''}")
 
 
 def _places() -> Iterator[Finding]:

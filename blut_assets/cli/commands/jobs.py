@@ -34,7 +34,8 @@ def jobs(
     """List the runs and how far they are.
 
     State, recipe, age, time taken, what it holds of this machine, and the asset at work with its newest
-    epoch, whom it waits for, or what it died of.
+    epoch, whom it waits for, or what it died of. Of a run on another machine, which one, and when that was
+    seen last.
 
     Runs whose process is gone are marked as failed first, so the states are true.
     """
@@ -73,12 +74,14 @@ def _row(instance: "dg.DagsterInstance", record: Any) -> dict[str, Any]:
     from blut_assets.cli.run.lookup import title_of
     from blut_assets.history.partitions import partition_of_run
     from blut_assets.history.took import took
+    from blut_resources.alive import whereabouts
 
     run = record.dagster_run
     state, progress = _progress(instance, run)
     return {
         "id": run.run_id,
         "state": state,
+        "where": "" if run.is_finished else whereabouts(instance, run.run_id),
         "recipe": title_of(run),
         "partition": str(partition_of_run(run.tags) or ""),
         "started": record.start_time or record.create_timestamp.timestamp(),
@@ -115,11 +118,8 @@ def _end(instance: "dg.DagsterInstance", run: "dg.DagsterRun", state: str) -> tu
 
 def _how_far(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> str:
     from blut_assets.cli.run.lookup import how_far
-    from blut_resources.alive import out_of_sight
     from blut_resources.payloads.admission import WAITING_TAG
 
-    if not run.is_finished and (hidden := out_of_sight(instance, run.run_id)):
-        return f"{hidden[0]}, which cannot be seen from here"
     waits = run.tags.get(WAITING_TAG, "")
     if waits and not waits.startswith("no more") and not run.is_finished:
         return waits
@@ -131,7 +131,7 @@ def _shown(row: dict[str, Any], *, holds: bool) -> dict[str, Any]:
     took = duration(row["seconds"])
     return {
         "id": row["id"][:8],
-        "state": row["state"],
+        "state": f"{row['state']} ({row['where']})" if row["where"] else row["state"],
         "recipe": f"{row['recipe']}[{row['partition']}]" if row["partition"] else row["recipe"],
         "age": ago(row["started"]),
         "took": took,
@@ -159,7 +159,7 @@ def cancel(
     """End a run and everything it started.
 
     Wherever it was started from: here, in the UI, by the daemon. One that works on another machine, or in
-    another container, that shares this history has to be ended there.
+    another container, that shares this history is asked to end, and looks every two seconds.
 
     A payload gets time to write its checkpoint; `blut plan resume ID` goes on from there.
     """
