@@ -16,6 +16,7 @@ from blut_resources.dagster_private.history import identity
 from blut_resources.dagster_private.listening import listen
 from blut_resources.dagster_private.origin import show_under_its_job
 from blut_resources.dagster_private.steps import worker
+from blut_resources.database import patience
 from blut_resources.files.durable import file_lock
 from blut_resources.files.modes import follow_group
 from blut_resources.instance.home import store_root
@@ -83,6 +84,7 @@ def hold_in(home: Path, run_id: str, *, inner: bool = False) -> None:
         if run_id not in _held:
             unseen = inner and not others
             _held[run_id] = liveness.Mark(home / "alive" / run_id, others, unseen=unseen)
+            patience.wait_for(run_id)
     show_box(store_root(home))
 
 
@@ -90,6 +92,7 @@ def let_go(run_id: str) -> None:
     """Stop working for a run: it has ended, or this process's part of it."""
     if run_id in _held:
         heartbeat.stop(run_id)
+        patience.no_longer(run_id)
         _held.pop(run_id).remove()
 
 

@@ -27,22 +27,27 @@ HANDLES = "blut_handles"
 PASSED = (dg.DagsterEventType.HANDLED_OUTPUT, dg.DagsterEventType.LOADED_INPUT)
 
 
+def without_the_unread(entry: dg.EventLogEntry) -> dg.EventLogEntry | None:
+    """Returns an event without what nobody reads, or None if that is all of it.
+
+    The tags of log lines repeat the names of run, job and step. That a handle went through its I/O manager
+    says nothing at all.
+    """
+    event = entry.dagster_event
+    if event is None:
+        return entry
+    said: Any = event.event_specific_data
+    if event.event_type in PASSED and said.manager_key == HANDLES and not said.metadata:
+        return None
+    return entry._replace(dagster_event=event._replace(logging_tags={}))
+
+
 class EventLog(PooledEventLog):
     """Stores the events, without what nobody reads."""
 
     def kept(self, entry: dg.EventLogEntry) -> dg.EventLogEntry | None:
-        """Returns an event without what nobody reads, or None if that is all of it.
-
-        The tags of log lines repeat the names of run, job and step. That a handle went through its I/O
-        manager says nothing at all.
-        """
-        event = entry.dagster_event
-        if event is None:
-            return entry
-        said: Any = event.event_specific_data
-        if event.event_type in PASSED and said.manager_key == HANDLES and not said.metadata:
-            return None
-        return entry._replace(dagster_event=event._replace(logging_tags={}))
+        """Returns an event without what nobody reads, or None if that is all of it."""
+        return without_the_unread(entry)
 
     def store_event(self, event: dg.EventLogEntry) -> None:
         """Keep an event.

@@ -9,6 +9,9 @@ import pytest
 
 from blut_resources.containment.backends.cgroup1 import Cgroup1
 from tests import aftermath, lacking
+from tests.databases import database, server
+
+__all__ = ["database", "server"]
 
 REPOSITORY = Path(__file__).parent.parent
 LONGEST = (

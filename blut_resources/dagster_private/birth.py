@@ -53,14 +53,26 @@ def newest_revision() -> str | None:
     """Returns the revision that this version of Dagster calls ``head``;
     None if its scripts do not say it plainly.
     """
-    made: set[bytes] = set()
-    followed: set[bytes] = set()
+    made, followed = _scripts()
+    heads = made - followed
+    return next(iter(heads)) if len(heads) == 1 and followed < made else None
+
+
+def revisions() -> frozenset[str]:
+    """Returns every revision that this version of Dagster knows."""
+    return _scripts()[0]
+
+
+@functools.cache
+def _scripts() -> tuple[frozenset[str], frozenset[str]]:
+    """Returns the revisions that scripts make, and those that others follow."""
+    made: set[str] = set()
+    followed: set[str] = set()
     scripts = Path(dagster.__file__).parent / "_core" / "storage" / "alembic" / "versions"
     for script in scripts.glob("*.py"):
         for name, value in ASSIGNED.findall(script.read_bytes()):
-            (made if name == b"revision" else followed).update(QUOTED.findall(value))
-    heads = made - followed
-    return heads.pop().decode() if len(heads) == 1 and followed < made else None
+            (made if name == b"revision" else followed).update(map(bytes.decode, QUOTED.findall(value)))
+    return frozenset(made), frozenset(followed)
 
 
 def revision_of(path: Path) -> str | None:

@@ -8,8 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from blut_resources.dagster_private.pool import ReadConnection
+from blut_resources.database.address import Address
+from blut_resources.database.troubles import DatabaseTrouble, is_of_postgres
+from blut_resources.database.troubles import told as trouble_of
 from blut_resources.files.durable import StoreError
 from blut_resources.files.full import HOME, STORE, full_place, is_nearly_full, remedy
+from blut_resources.instance.database import named
 from blut_resources.instance.home import store_root
 
 MAIN = {
@@ -28,7 +32,9 @@ class HistoryDamaged(StoreError):
 
 
 def is_of_database(error: BaseException | None) -> bool:
-    """Says whether SQLite is the cause, however it is wrapped."""
+    """Says whether the history's database is the cause, however it is wrapped."""
+    if is_of_postgres(error):
+        return True
     while error is not None:
         if isinstance(error, sqlite3.Error) or isinstance(getattr(error, "orig", None), sqlite3.Error):
             return True
@@ -36,8 +42,11 @@ def is_of_database(error: BaseException | None) -> bool:
     return False
 
 
-def explained(home: Path, error: BaseException) -> HistoryDamaged:
+def explained(home: Path, error: BaseException) -> StoreError:
     """Returns an error of the database in one sentence."""
+    if is_of_postgres(error):
+        address = None if isinstance(error, DatabaseTrouble) else named(home).address
+        return trouble_of(address or Address("", "", "", ""), error)
     words = str(getattr(error, "orig", None) or error).splitlines()[0]
     if is_nearly_full(home) or "disk is full" in words:
         return HistoryDamaged(
@@ -58,7 +67,7 @@ def _both(home: Path) -> dict[str, Path]:
 
 @contextlib.contextmanager
 def told(home: Path) -> Iterator[None]:
-    """Turn what SQLite raises in the block into that sentence."""
+    """Turn what a database raises in the block into that sentence."""
     try:
         yield
     except Exception as error:

@@ -19,6 +19,7 @@ from blut_resources.files.address import plain_path
 from blut_resources.files.digest import digest_bytes
 from blut_resources.files.durable import explained
 from blut_resources.files.modes import follow_group, make_private, prepare_home
+from blut_resources.instance.database import demand_driver, named, write_down
 from blut_resources.instance.home import find_home, is_home, store_root
 from blut_resources.instance.migration import migrate
 from blut_resources.instance.renamed import carry_over
@@ -34,6 +35,7 @@ STORAGE = injection.Chosen(
     "LockedSqliteStorage",
     [("blut_resources.instance_storage", "LockedSqliteStorage")],
 )
+POSTGRES = injection.Chosen("blut_resources.instance_postgres", "PostgresStorage", [])
 LOGS = injection.Chosen(
     "blut_resources.runs.compute_logs", "MirroredLogs", [("blut_resources.compute_logs", "LocalLogs")]
 )
@@ -70,6 +72,8 @@ def open_instance(*, write: bool = True) -> dg.DagsterInstance:
     home = find_home()
     with explained(home):
         older = _prepared(home) if write else _noted(home)
+        if write:
+            write_down(home)
     os.environ["DAGSTER_HOME"] = str(plain_path(home))
     instance = _opened(home, write=write)
     if older:
@@ -85,12 +89,15 @@ def open_other(home: Path) -> dg.DagsterInstance:
 
 def _opened(home: Path, *, write: bool) -> dg.DagsterInstance:
     storage = STORAGE if write else STORAGE._replace(name="ReadSqliteStorage")
-    found = injection.reference(plain_path(home), storage, LOGS)
+    postgres = POSTGRES if write else POSTGRES._replace(name="ReadPostgresStorage")
+    found = injection.reference(plain_path(home), storage, LOGS, named(home).settings)
     with without_collector():
         if found.base is not None:
             with put_off():  # what is imported here migrates databases, and is called where that is needed
                 importlib.import_module(storage.module)
-        instance = injection.opened(found, storage, LOGS)
+        if found.postgres is not None:
+            demand_driver()
+        instance = injection.opened(found, storage, LOGS, postgres)
     if not write:
         _read_only.add(instance)
     return instance

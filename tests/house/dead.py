@@ -20,10 +20,13 @@ DECORATORS = ["@app.command", "@app.callback", "@field_validator", "@model_valid
 CALLED_ELSEWHERE: Mapping[str, tuple[str, ...]] = {
     "Dagster calls them": (
         *("setup_for_execution", "handle_output", "load_input", "from_config_value", "_connect"),
+        *("optimize_for_webserver", "index_transaction"),
         *("no_messages_debug_text", "capture_logs"),
         *("build_defs", "get_scaffold_params", "scaffold"),
     ),
-    "a reference of Dagster's names them": ("LockedSqliteStorage", "ReadSqliteStorage", "MirroredLogs"),
+    "a reference of Dagster's names them": (
+        *("LockedSqliteStorage", "ReadSqliteStorage", "ReadPostgresStorage", "MirroredLogs"),
+    ),
     "any Dagster project does": ("ContainedPipesClient", "build_definitions"),
     "Python calls them": ("__getattr__", "__exit__", "path_stats", "dst", "fromutc"),
     "urllib calls them": ("redirect_request", "http_open", "https_open"),

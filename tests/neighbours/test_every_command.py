@@ -16,12 +16,12 @@ from typer.main import get_command
 from blut_assets.cli.app import app
 from tests.blut_assets.cli.test_command import commands
 from tests.conftest import REPOSITORY
+from tests.databases import Server, on_postgres
 from tests.e2e.box import BLUT
 from tests.forked import RUN, server
 from tests.lacking import lacking
 from tests.neighbours.asked import ASKED, ELSEWHERE, EMPTY, LISTED, REFUSED, TOLD
 from tests.neighbours.homes import ANNA, BY_ANNA, MADE, STOCK, nothing, with_yaml
-from tests.neighbours.postgres import on_postgres, postgres
 from tests.neighbours.toy import install
 
 ALL_ARE_ASKED_IN = "plain"
@@ -164,15 +164,15 @@ def _fresh(root: Path, home: Path, *words: str) -> subprocess.CompletedProcess[s
 
 
 @pytest.mark.heavy
-def test_nor_by_a_history_in_postgres(root: Path) -> None:
-    with postgres(root / "postgres") as port:
-        found = _asked(root, {ON_POSTGRES: lambda home: on_postgres(home, port)})[ON_POSTGRES]
-        faults = list(_faults(ON_POSTGRES, found))
-        assert not faults, "\n" + "\n".join(faults)
-        home = root / f"place {ON_POSTGRES}" / ON_POSTGRES
-        for expected in ("1 computed", "1 reused"):
-            done = _fresh(root, home, "stage", "run", "neighbour/line")
-            assert done.returncode == 0 and expected in done.stdout, done.stdout + done.stderr
-        with dg.DagsterInstance.from_config(str(home)) as instance:
-            assert {run.status for run in instance.get_runs()} == {dg.DagsterRunStatus.SUCCESS}
-        assert not (home / "history").exists(), "all of it is in the database"
+@pytest.mark.postgres
+def test_nor_by_a_history_in_postgres(root: Path, server: Server) -> None:
+    found = _asked(root, {ON_POSTGRES: lambda home: on_postgres(home, server)})[ON_POSTGRES]
+    faults = list(_faults(ON_POSTGRES, found))
+    assert not faults, "\n" + "\n".join(faults)
+    home = root / f"place {ON_POSTGRES}" / ON_POSTGRES
+    for expected in ("1 computed", "1 reused"):
+        done = _fresh(root, home, "stage", "run", "neighbour/line")
+        assert done.returncode == 0 and expected in done.stdout, done.stdout + done.stderr
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        assert {run.status for run in instance.get_runs()} == {dg.DagsterRunStatus.SUCCESS}
+    assert not (home / "history").exists(), "all of it is in the database"
