@@ -15,6 +15,7 @@ COMMANDS = {
     "init": "blut_assets.cli.commands.init",
     "cookbook": "blut_assets.cli.commands.cookbook",
     "recipe": "blut_assets.cli.commands.recipe",
+    "config": "blut_assets.cli.commands.config",
     "plan": "blut_assets.cli.commands.plan",
     "jobs": "blut_assets.cli.commands.jobs",
     "log": "blut_assets.cli.commands.log",

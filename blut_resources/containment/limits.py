@@ -73,6 +73,11 @@ _PARSERS: dict[str, tuple[str, Callable[[object, str], Any]]] = {
 }
 
 
+def variable_of(field: str) -> str:
+    """Returns the environment variable that says a field of `Limits`; empty for one that has none."""
+    return _PARSERS[field][0] if field in _PARSERS else ""
+
+
 @dataclass(frozen=True)
 class Limits:
     """Says what one unit may use. None means no limit.

@@ -28,6 +28,7 @@ ASKED = {
     "recipe template": Asked("neighbour_line", everywhere=False),
     "recipe partitions": Asked("neighbour_line", TOLD),
     "recipe run": Asked("neighbour_line", writes=True),
+    "config show": Asked("neighbour_line --origin", everywhere=False),
     "plan inspect": Asked("neighbour_line"),
     "plan resume": Asked("{run}", TOLD, writes=True),
     "jobs": Asked(""),

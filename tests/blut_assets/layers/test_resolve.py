@@ -1,7 +1,6 @@
 """The same value comes from any layer, the stronger wins, and what is wrong is told by file and line."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,29 +9,8 @@ import pytest
 from blut_assets.layers.resolve import layered, resolve
 from blut_assets.layers.stack import FROZEN, POLICY
 from blut_assets.recipes import ArgsError
+from tests.blut_assets.layers.conftest import Write
 from tests.blut_assets.recipes.toy import RECIPE
-
-Write = Callable[..., Path]
-
-
-@pytest.fixture
-def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
-    """Write a file in a project, or in the directory of a user's settings; both are there and empty."""
-    (tmp_path / "project/sub/.git").mkdir(parents=True)
-    (tmp_path / "project/sub/.git").rmdir()
-    (tmp_path / "project/.git").mkdir()
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path / "project/sub")
-
-    def put(name: str, text: str) -> Path:
-        path = tmp_path / (
-            name.replace("user/", "home/blut/") if name.startswith("user/") else f"project/{name}"
-        )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        return path
-
-    return put
 
 
 def where(name: str, **given: Any) -> str:
