@@ -16,6 +16,7 @@ COMMANDS = {
     "cookbook": "blut_assets.cli.commands.cookbook",
     "recipe": "blut_assets.cli.commands.recipe",
     "config": "blut_assets.cli.commands.config",
+    "sweep": "blut_assets.cli.commands.sweep",
     "plan": "blut_assets.cli.commands.plan",
     "jobs": "blut_assets.cli.commands.jobs",
     "log": "blut_assets.cli.commands.log",

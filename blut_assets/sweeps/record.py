@@ -189,9 +189,15 @@ class SweepRecord:
                     return self.trials()[trial.number]
         return None
 
-    def end(self, number: int, outcome: str, why: str = "", **about: Any) -> None:
-        """Write down how a trial has ended; ``about`` are ``seconds`` and ``facts``."""
-        self.say({"what": "ended", "trial": number, "outcome": outcome, "why": why, **about})
+    def end(self, number: int, outcome: str, why: str = "", *, stops: str = "", **about: Any) -> None:
+        """Write down how a trial has ended.
+
+        Args:
+            stops: why no worker takes another trial after it, if that is so.
+            about: ``seconds``, ``facts`` and ``run``.
+        """
+        ended = {"what": "ended", "trial": number, "outcome": outcome, "why": why, **about}
+        self.say(ended, *([{"what": "stop", "why": stops}] if stops else ()))
 
     def stop(self, why: str) -> None:
         """Let no worker take another trial in this session."""
@@ -263,3 +269,36 @@ class LedElsewhere(Exception):
     def __init__(self, record: SweepRecord) -> None:
         self.leader = record.leader()
         super().__init__(f"sweep {record.short} is at work already: {self.leader or 'nobody knows where'}")
+
+
+def records(home: Path) -> list[SweepRecord]:
+    """Returns the sweeps of the instance in ``home``, the newest first."""
+    found = [path for path in (home / SWEEPS).glob("*/" + HEAD) if not path.parent.name.startswith(".")]
+    found.sort(key=_touched, reverse=True)
+    return [SweepRecord(home, path.parent.name) for path in found]
+
+
+def _touched(head: Path) -> float:
+    trials = head.with_name(TRIALS)
+    return (trials if trials.exists() else head).stat().st_mtime
+
+
+class NoSuchSweep(LookupError):
+    """Says that no sweep has an id that begins so, or that several have."""
+
+
+def sweep_named(home: Path, prefix: str) -> SweepRecord:
+    """Returns the sweep whose id begins with ``prefix``.
+
+    Raises:
+        NoSuchSweep: there is none, or more than one.
+    """
+    found = [one for one in records(home) if prefix and one.id.startswith(prefix)]
+    if len(found) != 1:
+        names = ", ".join(one.id[: len(prefix) + 4] for one in found[:5])
+        raise NoSuchSweep(
+            f"{len(found)} sweeps have an id that begins with {prefix!r} ({names}); give more of it"
+            if found
+            else f"no sweep has an id that begins with {prefix!r}: `blut sweep list` shows them"
+        )
+    return found[0]

@@ -66,6 +66,18 @@ def standing(trials: Iterable[Trial]) -> SweepStanding:
     return SweepStanding(len(known), states["running"], states["waiting"], outcomes)
 
 
+def state_of(record: SweepRecord) -> str:
+    """Returns how a sweep stands, in the words in which a run does: ``started``, ``success``, ``failure``,
+    ``canceled``, or ``unknown`` where its process cannot be seen from here.
+    """
+    if (answer := record.leads()) != "no":
+        return "started" if answer == "yes" else "unknown"
+    how = standing(record.trials().values())
+    if how.failed:
+        return "failure"
+    return "success" if how.done == how.total else "canceled"
+
+
 @dataclass(frozen=True)
 class BestTrial:
     """Holds the trial of a sweep with the best value of the metric of its recipe."""

@@ -22,6 +22,7 @@ from sensors.alerts.alert import Alert, Event
 from sensors.alerts.ledger import AlertState
 from sensors.alerts.scope import AlertScope
 from sensors.alerts.starters import again, began, is_run_again, started_by
+from sensors.alerts.sweeps import told_by_sweep
 from sensors.policy.decide import BLOCKED, UNSEEN
 from sensors.policy.history import POLICY_TAG
 from sensors.retraining import NAME as RETRAINING
@@ -58,7 +59,9 @@ def failed_runs(
         for record in records:
             state.runs = record.storage_id
             run = instance.get_run_by_id(record.run_id)
-            if run is not None and concerns(run) and began(instance, run, scope):
+            if run is None or told_by_sweep(instance, run):
+                continue
+            if concerns(run) and began(instance, run, scope):
                 yield from _failed_run(instance, run, record.timestamp)
         if len(records) < LOOK_BACK:
             return
@@ -104,7 +107,8 @@ def failed_checks(
             if new and not _only_warns(record):
                 found.setdefault((record.run_id, key.asset_key), []).append((key, record))
     for (run_id, _), failed in found.items():
-        if run := instance.get_run_by_id(run_id):
+        run = instance.get_run_by_id(run_id)
+        if run is not None and not told_by_sweep(instance, run):
             yield Cause(_check_alert(instance, run, failed))
 
 

@@ -48,6 +48,7 @@ class AlertState(BaseModel):
         blocked: policy -> why it cannot be acted on.
         refused: run -> hooks that know of the check which refused it.
         hooks: hook -> its deliveries.
+        sweeps: sweep -> how many times it had begun when its end was seen.
         told: in a sensor's cursor, when its code location last did the work.
         off: in a sensor's cursor, that nobody was to be told then.
         own: in a sensor's cursor, what is Blut's in that location.
@@ -60,6 +61,7 @@ class AlertState(BaseModel):
     owed: list[Owed] = Field(default_factory=list)
     refused: dict[str, list[str]] = Field(default_factory=dict)
     hooks: dict[str, Deliveries] = Field(default_factory=dict)
+    sweeps: dict[str, int] = Field(default_factory=dict)
     told: float = 0.0
     off: bool = False
     own: AlertScope = AlertScope()

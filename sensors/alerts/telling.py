@@ -20,6 +20,7 @@ from sensors.alerts.delivery import NotDelivered, deliver
 from sensors.alerts.ledger import AlertState, Deliveries, Owed, state_of
 from sensors.alerts.scope import AlertScope, is_bluts
 from sensors.alerts.settings import AlertSettings, Hook
+from sensors.alerts.sweeps import failed_sweeps
 from sensors.turns import places_of
 
 NAME = "blut_alerts"
@@ -134,6 +135,7 @@ def tell(
         causes = [
             *failed_checks(instance, scope.check_keys, state),
             *failed_runs(instance, state, scope, concerns),
+            *map(Cause, failed_sweeps(instance, state, concerns)),
             *(blocked_policies(blocked, state, now) if blocked is not None else ()),
         ]
         new = [

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from blut_assets.history.partitions import partition_of_run
+from blut_assets.sweeps.record import records
 from blut_resources.instance.instance import home_of
 from blut_resources.leases.lease import Claim, holders, waiters
 from blut_resources.leases.queue import needs_text
@@ -47,6 +48,9 @@ def _busy(instance: dg.DagsterInstance, name: str, partition: str | None, claims
     """Returns the first run, here or under another instance, that the policy did not start, or that it did
     for another partition.
     """
+    for record in records(home_of(instance)):
+        if record.leads() == "yes":  # also between two of its trials
+            return f"{PERSON}: sweep {record.short} is at work"
     runs = instance.get_runs(dg.RunsFilter(statuses=AT_WORK))
     for run in reversed(runs):
         other = run.tags.get(POLICY_TAG)

@@ -2,19 +2,26 @@
 
 import contextlib
 import textwrap
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from blut_assets.cli.shell.catalogue import complete_recipe
-from blut_assets.cli.shell.completion import RUN_ID, complete_working
+from blut_assets.cli.shell.completion import RUN_ID, complete_sweep, complete_working
 from blut_assets.terminal.lazy import single
-from blut_assets.terminal.output import AsJson, ago, duration, failed, listing, numbers, wrong
+from blut_assets.terminal.output import AsJson, ago, duration, failed, listing, numbers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     import dagster as dg
 
+    from blut_assets.sweeps.record import SweepRecord
+
 app = single()
+PAGE, MORE = 50, 500
+"""Runs that are read at first, and then: those of a sweep are passed over."""
 WORKING = ("NOT_STARTED", "STARTING", "STARTED", "CANCELING", "QUEUED")
 
 
@@ -29,9 +36,15 @@ def jobs(
     recipe: Annotated[
         str, typer.Option("--recipe", help="Only those of this recipe.", autocompletion=complete_recipe)
     ] = "",
+    sweep: Annotated[
+        str,
+        typer.Option(
+            "--sweep", metavar="ID", help="Only the trials of this sweep.", autocompletion=complete_sweep
+        ),
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """List the runs and how far they are.
+    """List the runs and how far they are. A sweep is a line; --sweep ID lists its trials.
 
     State, recipe, age, time taken, what it holds of this machine, and the asset at work with its newest
     epoch, whom it waits for, or what it died of. Of a run on another machine, which one, and when that was
@@ -43,19 +56,72 @@ def jobs(
 
     from blut_assets.cli.run.alerting import reap_and_tell
     from blut_assets.recipes.recipe import RECIPE_TAG
+    from blut_assets.sweeps.record import SWEEP_TAG
     from blut_resources.instance.instance import open_instance
 
     states = [dg.DagsterRunStatus[name] for name in WORKING] if working else []
-    chosen = dg.RunsFilter(statuses=states, tags={RECIPE_TAG: recipe} if recipe else {})
+    tags = {**({RECIPE_TAG: recipe} if recipe else {}), **({SWEEP_TAG: _sweep_id(sweep)} if sweep else {})}
+    chosen = dg.RunsFilter(statuses=states, tags=tags)
     with open_instance(write=False) as instance:
         reap_and_tell(instance)
         held = _held_by_run()
-        records = instance.get_run_records(chosen, limit=limit)
-        rows = [{**_row(instance, one), "holds": held.get(one.dagster_run.run_id, "")} for one in records]
+        rows = [*islice(_folded(instance, chosen, held), limit)]
     if not as_json:
         rows = [_shown(row, holds=any(row["holds"] for row in rows)) for row in rows]
     none = "no job is running" if working else "no jobs: `blut recipe list` says what can be run"
     listing(rows, as_json, none)
+
+
+def _sweep_id(prefix: str) -> str:
+    from blut_assets.cli.commands.sweep import sweep_called
+
+    return sweep_called(prefix).id
+
+
+def _folded(
+    instance: "dg.DagsterInstance", chosen: "dg.RunsFilter", held: "Mapping[str, str]"
+) -> "Iterator[dict[str, Any]]":
+    """Yields a row for each run, the newest first, and one for each sweep where its newest run is."""
+    from blut_assets.sweeps.record import SWEEP_TAG
+
+    seen: set[str] = set()
+    apart = SWEEP_TAG in (chosen.tags or {})
+    cursor, limit = None, PAGE
+    while page := instance.get_run_records(chosen, limit=limit, cursor=cursor):
+        for one in page:
+            run_id, sweep = one.dagster_run.run_id, one.dagster_run.tags.get(SWEEP_TAG, "")
+            if not sweep or apart:
+                yield {**_row(instance, one), "holds": held.get(run_id, "")}
+            elif sweep not in seen:
+                seen.add(sweep)
+                yield _sweep_row(instance, one, sweep)
+        if len(page) < limit:
+            return
+        cursor, limit = page[-1].dagster_run.run_id, MORE
+
+
+def _sweep_row(instance: "dg.DagsterInstance", record: Any, sweep: str) -> dict[str, Any]:
+    """Returns the row of a sweep, of which a run was found; of a sweep that is not known that of the run."""
+    from blut_assets.cli.commands.sweep import row_of
+    from blut_assets.sweeps.record import SweepRecord
+    from blut_resources.instance.instance import home_of
+
+    found = row_of(SweepRecord(home_of(instance), sweep))
+    if found is None:
+        return {**_row(instance, record), "holds": ""}
+    best = f", best {found['best']}" if found["best"] else ""
+    ended = None if found["state"] == "started" else found["ended"]
+    return {
+        "id": sweep,
+        "state": found["state"],
+        "recipe": f"sweep of {found['recipe']}",
+        "partition": "",
+        "started": found["begun"],
+        "seconds": ended and max(0.0, ended - found["begun"]),
+        "progress": f"{found['words']}{best}",
+        "holds": "",
+        "trials": {name: found[name] for name in ("total", "running", "waiting", "outcomes")},
+    }
 
 
 def _held_by_run() -> dict[str, str]:
@@ -156,7 +222,7 @@ def cancel(
         ),
     ] = "",
 ) -> None:
-    """End a run and everything it started.
+    """End a run and everything it started; or a sweep, of which no trial begins any more.
 
     Wherever it was started from: here, in the UI, by the daemon. One that works on another machine, or in
     another container, that shares this history is asked to end, and looks every two seconds.
@@ -164,15 +230,15 @@ def cancel(
     A payload gets time to write its checkpoint; `blut plan resume ID` goes on from there.
     """
     from blut_assets.cli.run.lookup import run_named
+    from blut_assets.cli.sweep.cancelling import cancel as cancel_sweep
+    from blut_assets.cli.sweep.cancelling import grace_of
     from blut_resources.alive import OutOfReach, cancel_run
     from blut_resources.instance.instance import open_instance
-    from blut_resources.machine.amounts import parse_duration
 
-    try:
-        at_once = grace in ("0", "0s")
-        grace_s = 0.0 if at_once else parse_duration(grace, "--grace") if grace else None
-    except ValueError as error:
-        wrong(str(error))
+    grace_s = grace_of(grace)
+    if found := _sweep_meant(run_id):
+        typer.echo(cancel_sweep(found, grace_s))
+        return
     with open_instance(write=False) as instance:
         try:
             run = run_named(instance, run_id)
@@ -180,3 +246,13 @@ def cancel(
             typer.echo(cancel_run(instance, run, grace_s, gone=gone, state=state))
         except OutOfReach as error:
             failed(str(error))
+
+
+def _sweep_meant(prefix: str) -> "SweepRecord | None":
+    """Returns the sweep whose id begins so; none where there is none, so that it is taken for a run's."""
+    from blut_assets.sweeps.record import NoSuchSweep, sweep_named
+    from blut_resources.instance.home import find_home
+
+    with contextlib.suppress(NoSuchSweep):
+        return sweep_named(find_home(), prefix)
+    return None

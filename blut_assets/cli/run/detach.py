@@ -92,20 +92,36 @@ def away(
     first = bool(_parent) and not _left
     if first:
         refuse()
+        leave_for({"run_id": run_id}, log)
+    elif _left:
+        speak_into(_appended(log))
     if first or _left:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        into = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-        if first:
-            _leave()
-            work_alone()
-            _tell({"what": LEAVES, "run_id": run_id, "log": str(log), "pid": os.getpid()})
-        speak_into(into)
         _left.append(run_id)
     if first:
         from blut_resources.dagster_private.listening import listen
 
-        listen(instance, run_id, lambda _: _began())
+        listen(instance, run_id, lambda _: began())
     yield
+
+
+def leave_for(what: Told, log: Path) -> None:
+    """Leave the terminal for what is about to begin, if that is asked for, and tell who waits what it is.
+
+    Args:
+        what: its ``run_id``, or the id of a ``sweep``.
+        log: the file that takes what would be said.
+    """
+    if _parent:
+        into = _appended(log)
+        _leave()
+        work_alone()
+        _tell({"what": LEAVES, **what, "log": str(log), "pid": os.getpid()})
+        speak_into(into)
+
+
+def _appended(log: Path) -> int:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
 
 
 def _leave() -> None:
@@ -137,7 +153,8 @@ def speak_into(log: int) -> None:
     os.close(log)
 
 
-def _began() -> None:
+def began() -> None:
+    """Tell who waits, if somebody does, that what this process has left for has begun."""
     if _parent:
         _tell({"what": BEGAN})
         os.close(_parent.pop())
@@ -201,19 +218,25 @@ def _interrupted(number: int, _frame: object) -> None:
 
 
 def _say(told: Told, as_json: bool) -> None:
-    short, log, pid = told["run_id"][:8], told["log"], told["pid"]
-    keep_on(f"run {short} goes on in the background")
+    kind = "sweep" if "sweep" in told else "run"
+    whole, log, pid = told.get("sweep") or told["run_id"], told["log"], told["pid"]
+    short = whole[:8]
+    keep_on(f"{kind} {short} goes on in the background")
     if as_json:
-        print_json({"run_id": told["run_id"], "log": log, "pid": pid})
+        print_json({"sweep" if kind == "sweep" else "run_id": whole, "log": log, "pid": pid})
     else:
-        typer.echo(f"run {short} goes on in the background, as process {pid}")
-        typer.echo(f"  blut log -f {short}   follows it, and ends with its status")
-        typer.echo(f"  blut cancel {short}   ends it, with time for a checkpoint")
+        typer.echo(f"{kind} {short} goes on in the background, as process {pid}")
+        if kind == "sweep":
+            typer.echo(f"  blut sweep show {short}   says how far it is")
+            typer.echo(f"  blut cancel {short}   ends it, with time for checkpoints")
+        else:
+            typer.echo(f"  blut log -f {short}   follows it, and ends with its status")
+            typer.echo(f"  blut cancel {short}   ends it, with time for a checkpoint")
         typer.echo(f"  {log}   has what it says")
     if _ends_at_logout():
         typer.echo(
             "systemd ends what a login leaves behind here (KillUserProcesses=yes): `loginctl enable-linger`,"
-            f" then `systemd-run --user --scope blut ...`, or run {short} ends when you log out",
+            " then `systemd-run --user --scope blut ...`, or it ends when you log out",
             err=True,
         )
 

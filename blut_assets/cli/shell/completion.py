@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from blut_assets.sweeps.record import HEAD, records
 from blut_resources.instance.home import find_home, store_root
 from blut_resources.runs.files import MANIFEST, RUNS
 from blut_resources.text import one_line
@@ -53,8 +54,13 @@ RunId = Annotated[str, typer.Argument(metavar="ID", help=RUN_ID, autocompletion=
 
 @quietly
 def complete_working() -> Iterator[tuple[str, str]]:
-    """Runs that have not ended."""
-    return ((run_id, found["recipe"] or found["job"]) for run_id, found in _runs() if not found["outcome"])
+    """Yields runs that have not ended, and sweeps."""
+    yield from (
+        (run_id, found["recipe"] or found["job"]) for run_id, found in _runs() if not found["outcome"]
+    )
+    for one in records(find_home())[:NEWEST]:
+        if one.leads() != "no":
+            yield one.id, "sweep"
 
 
 @quietly
@@ -62,6 +68,24 @@ def complete_unfinished() -> Iterator[tuple[str, str]]:
     """Yields runs of recipes that can be gone on with."""
     ended = ((run_id, found) for run_id, found in _runs() if found["recipe"] and found["outcome"])
     return ((run_id, f"{m['recipe']}, {_state(m)}") for run_id, m in ended if m["outcome"] != "succeeded")
+
+
+@quietly
+def complete_sweep() -> Iterator[tuple[str, str]]:
+    """Yields sweeps, the newest first."""
+    return (
+        (one.id, f"sweep of {found['recipe']}")
+        for one in records(find_home())[:NEWEST]
+        for _, found in _readable([one.place / HEAD])
+    )
+
+
+SweepId = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID", help="A sweep's id, or enough of its beginning.", autocompletion=complete_sweep
+    ),
+]
 
 
 @quietly

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from blut_assets.cli.run.alerting import tell_at_end
 from blut_assets.cli.run.arguments import refuse_lacking
+from blut_assets.cli.run.detach import began, leave_for
 from blut_assets.cli.run.launching import end_on_sigterm
 from blut_assets.cli.run.partitions import INTERRUPTED, LATE
 from blut_assets.cli.sweep.ahead import done_before, look_ahead
@@ -15,7 +16,7 @@ from blut_assets.cli.sweep.order import AskedTrial, SweepOrder
 from blut_assets.cli.sweep.telling import SweepProgress, summary
 from blut_assets.cli.sweep.worker import TrialWork, work
 from blut_assets.definitions import discovered
-from blut_assets.sweeps.record import LedElsewhere, NewTrial, SweepRecord
+from blut_assets.sweeps.record import OUTPUT, LedElsewhere, NewTrial, SweepRecord
 from blut_assets.sweeps.standing import standing
 from blut_assets.terminal.output import failed
 from blut_resources.alive import cancel_run, reap_dead_runs
@@ -38,10 +39,14 @@ def run_sweep(
     retry_failed: bool = True,
     accept_refusal: bool = False,
     tags: Mapping[str, str] | None = None,
+    sweep_id: str = "",
 ) -> int:
     """Run the trials that are not done yet; returns the status that its process is to end with.
 
     That is 0, 1 if a trial failed, 124 if the deadline came before all had begun, 130 if it was interrupted.
+
+    Args:
+        sweep_id: of one that goes on; that of the order if not given.
     """
     recipe = order.recipe
     book = next(book for book in discovered.cookbooks if recipe in book.recipes)
@@ -51,13 +56,14 @@ def run_sweep(
         contained(settings())
     except LimitsError as error:
         failed(str(error))
-    record = SweepRecord(find_home(), order.id)
+    record = SweepRecord(find_home(), sweep_id or order.id)
     _wait_for_others(record)
     ahead = apart(lambda: look_ahead(order, done_before(record)))
     if ahead.refused:
         failed("\n".join(ahead.refused))
     numbers = _written_down(record, order, tags or {})
     args = {number: one.args for number, one in numbers.items()}
+    leave_for({"sweep": record.id}, record.place / OUTPUT)
     told = SweepProgress(record, f"sweep {record.short}")
     leader = Leader(
         record,
@@ -65,6 +71,7 @@ def run_sweep(
         _cancelled,
         jobs or ahead.jobs,
         told,
+        began,
         fail_fast=fail_fast,
         until=_until(order),
     )

@@ -41,6 +41,7 @@ class Leader:
         work: what a worker does, in a process of its own.
         cancel: ends runs at once, in a process of its own.
         jobs: workers at once.
+        begun: called once it leads, before the first trial begins.
         fail_fast: whether the first failure ends the others.
         until: the time on the clock, in seconds since 1970, from which on no trial begins.
     """
@@ -50,6 +51,7 @@ class Leader:
     cancel: Callable[[Sequence[str]], object]
     jobs: int
     told: SweepTold
+    begun: Callable[[], object]
     fail_fast: bool = False
     until: float | None = None
     interrupts: int = 0
@@ -69,6 +71,7 @@ class Leader:
             self.record.say(begun, *([{"what": "again", "trials": [*again]}] if again else ()))
             known = self.record.trials()
             self._ended = {(one.number, one.run_id) for one in known.values() if one.state == "ended"}
+            self.begun()
             self._heed(self._go_on)
             return self.record.trials()
         finally:

@@ -13,11 +13,12 @@ from typing import Any, Literal, get_args, get_origin
 
 from blut_assets.cli.run.arguments import refuse_past, with_data
 from blut_assets.datasets import Datasets
-from blut_assets.paths import DATA
+from blut_assets.paths import DATA, typed_in
 from blut_assets.recipes import ArgsError, Recipe, RecipeArgs
 from blut_assets.stages.spec import COMMON
 from blut_assets.sweeps.axes import AxisError, read_axis
 from blut_assets.sweeps.grid import Grid, Overrides, read_grid, words_of
+from blut_assets.sweeps.record import Trial
 from blut_assets.terminal.output import wrong
 from blut_resources.files.digest import digest_bytes
 from blut_resources.instance.home import find_home
@@ -98,6 +99,21 @@ def ordered(
         more = [f"and {len(lines) - TOLD} more"] if len(lines) > TOLD else []
         wrong("\n".join([*lines[:TOLD], *more]))
     return SweepOrder(recipe, values, axes, [*{one.key: one for one in reversed(trials)}.values()][::-1])
+
+
+def ordered_before(recipe: Recipe, head: Mapping[str, Any], trials: Sequence[Trial]) -> SweepOrder:
+    """Returns the sweep that a record tells of; ends the command with status 2 where the recipe does not take
+    the args any more.
+    """
+    found: list[AskedTrial] = []
+    with typed_in(Path(head["cwd"])):
+        for one in trials:
+            try:
+                args = recipe.parse(with_data(with_overrides(head["values"], one.overrides)), [one.partition])
+            except ArgsError as error:
+                wrong(f"trial {one.number} ({words_of(one.overrides)}): {error}")
+            found.append(AskedTrial(one.overrides, one.partition, args))
+    return SweepOrder(recipe, head["values"], head["axes"], found)
 
 
 def grid_given(recipe: Recipe, sweep: Sequence[str], file: Path | None, sets: Sequence[str]) -> Grid:

@@ -96,19 +96,19 @@ def _speak_into(path: Path) -> None:
 def _run(instance: dg.DagsterInstance, record: SweepRecord, what: TrialWork, trial: Trial) -> None:
     begun = time.monotonic()
     _speak_into(terminal_path(home_of(instance), trial.run_id))
-    outcome, why, facts = "cancelled", "interrupted", dict[str, Any]()
+    outcome, why, facts, stops = "cancelled", "interrupted", dict[str, Any](), ""
     try:
         outcome, why, facts = _outcome(instance, record, what, trial)
     except EndedByFullPlace as error:
         outcome, why = "failed", str(error)
-        record.stop(why)  # the next one would find no room either
+        stops = why  # the next one would find no room either
     except (StoreError, ArgsError, OSError, ValueError) as error:
         outcome, why = "failed", one_line(error)
     finally:
-        about = {"seconds": round(time.monotonic() - begun, 3), "facts": facts, "run": trial.run_id}
-        record.end(trial.number, outcome, why, **about)
         if what.fail_fast and outcome in FAILED:
-            record.stop(f"trial {trial.number} failed, and --fail-fast was given")
+            stops = f"trial {trial.number} failed, and --fail-fast was given"
+        about = {"seconds": round(time.monotonic() - begun, 3), "facts": facts, "run": trial.run_id}
+        record.end(trial.number, outcome, why, stops=stops, **about)
 
 
 def _outcome(

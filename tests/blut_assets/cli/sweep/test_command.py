@@ -51,9 +51,10 @@ def test_a_sweep_runs_each_trial_and_the_same_command_runs_again_only_what_faile
     assert starts(scene) == 2, "a word changes no result, so it is computed once for both"
     third = scene.blut(*command)
     assert third.returncode == 0 and "4 of them done before" in third.stderr, third.stderr
-    assert len(json.loads(scene.blut("jobs", "--json").stdout)) == 5, "nothing ran again"
+    apart = json.loads(scene.blut("jobs", "--json", "--sweep", record.id[:6]).stdout)
+    assert len(apart) == 5, "nothing ran again"
     rows = json.loads(scene.blut("jobs", "--json", "-n", "1").stdout)
-    assert rows[0]["state"] == "success"
+    assert rows[0]["state"] == "success" and rows[0]["id"] == record.id and rows[0]["progress"] == "4/4"
     log = Path(scene.home / "runs" / record.trials()[1].run_id / "terminal.log").read_text()
     assert "trial 1 of sweep" in log and "contained succeeded" in log
     tags = json.loads((scene.home / "runs" / record.trials()[4].run_id / "manifest.json").read_text())["tags"]
