@@ -5,11 +5,12 @@ what is shown of it, and whether it is reusable.
 import inspect
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from blut_assets.pages.metadata import harmless
+from blut_assets.stages import reuse
 from blut_assets.stages.spec import StageSpec
 from blut_resources.containment.sandbox.isolation import HELD, Held
 from blut_resources.text import one_line
@@ -22,6 +23,7 @@ class Findings:
         shown: metadata of the materialization, harmless already.
         reusable: whether the result may answer a later run.
         gpus: how many GPUs its payloads were given at most.
+        queued: seconds that its payloads have waited in the queue of a cluster.
         isolation: what held its isolated payloads; None if it had none.
         news: whether what became of it counts as a new version.
         messages: what payloads that know nothing of Blut have reported as custom messages.
@@ -32,7 +34,7 @@ class Findings:
         self._name = spec.key.to_user_string()
         self.shown: dict[str, Any] = {}
         self.reusable = spec.memoised
-        self.gpus = 0
+        self.gpus, self.queued = 0, 0.0
         self.isolation: Held | None = None
         self.news = True
         self.messages: list[Any] = []
@@ -40,6 +42,15 @@ class Findings:
     def show(self, /, **metadata: Any) -> None:
         """Add metadata, made harmless: texts may be of strangers."""
         self.shown |= {one_line(name): harmless(value) for name, value in metadata.items()}
+
+    def note_job(self, launched: Mapping[str, Any], *, ended: bool) -> None:
+        """Note where a payload runs that is a job, and how long it has waited for that; of several the last
+        place, and all the waits.
+        """
+        self.show(**{name: value for name, value in launched.items() if name != reuse.QUEUED})
+        if ended:
+            self.queued += launched[reuse.QUEUED]
+            self.show(**{reuse.QUEUED: round(self.queued, 1)})
 
     def note_isolation(self, held: Held) -> None:
         """Note what holds an isolated payload; of several the weakest counts.

@@ -240,7 +240,7 @@ def _execute(one: Computation, inputs: Taken, config: StageConfig) -> Generator[
         one.show_bytes(stored)
         if spec.on_result:
             spec.on_result(one.stage, stored)
-        seconds = time.monotonic() - started
+        seconds = max(0.0, time.monotonic() - started - one.findings.queued)
         one.record.finished(stored.digest, seconds, one.findings.shown.get(reuse.PEAK))
     # Work goes after the event is stored: killed between the two, the next attempt resumes or finds a result;
     # the other way round, a run killed before its event was stored would have lost the checkpoints too.

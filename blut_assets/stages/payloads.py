@@ -149,7 +149,8 @@ class PayloadRunner:
     def _heed(self, event: Mapping[str, Any]) -> None:
         """Say and keep what an event tells of the asset."""
         kind, log, findings = event["event"], self.context.log, self.findings
-        findings.show(**event.get("launched", {}))
+        if launched := event.get("launched"):
+            findings.note_job(launched, ended=kind == "ended")
         if kind == "started" and (held := event.get("isolation")):
             findings.note_isolation(held)
         elif kind == "step":

@@ -23,6 +23,8 @@ from blut_resources.text import said_of
 
 ARTIFACT, REUSED, ORIGIN, SECONDS = "artifact", "reused", "origin_run", "compute_seconds"
 PEAK = "peak_memory_bytes"
+QUEUED, LAUNCHED = "queue_seconds", ("launcher", "job_id", "node")
+"""Metadata of what was computed by a job of a cluster: how long that waited, and which job it was, where."""
 LOOKED_UP = "looked_up"
 """Where the metadata ``blut/spec`` says which of the inputs no asset has made."""
 SUMMARY = "summary"
@@ -109,6 +111,12 @@ def word_of(event: Became, name: str) -> str:
     """Returns a text among the metadata; empty where there is none."""
     value: Any = getattr(event.metadata.get(name), "value", None)
     return value if isinstance(value, str) else ""
+
+
+def number_of(event: Became, name: str) -> float | None:
+    """Returns a number among the metadata; None where there is none."""
+    value: Any = getattr(event.metadata.get(name), "value", None)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def digest_of(event: Became) -> str:

@@ -230,8 +230,11 @@ def _fold(asset: dict[str, Any], event: Mapping[str, Any], facts: Mapping[str, A
         asset |= {**facts, "ended": event["t"], "state": "failed"}
     elif kind == "limited":
         asset["containment"] = facts
-    elif kind == "payload_started" and "containment" in asset:
-        asset["containment"] |= {"held_by": facts.get("containment"), "contained": facts.get("contained")}
+    elif kind == "payload_started":
+        if "containment" in asset:
+            asset["containment"] |= {"held_by": facts.get("containment"), "contained": facts.get("contained")}
+        if "launched" in facts:
+            asset["launched"] = facts["launched"]
     elif kind == "resumed":
         asset["resumed_from"] = facts
     elif kind == "epoch":

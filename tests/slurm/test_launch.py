@@ -20,7 +20,11 @@ def test_a_job_makes_what_this_machine_makes_and_is_submitted_once(scene: SlurmS
         shown["launcher"] == "cluster" and shown["node"] in ("n1", "n2", "n3") and shown["job_id"].isdigit()
     )
     assert shown["containment"].startswith("cgroup") or scene.cluster.mode == "plain"
-    assert shown["queue_seconds"] >= 0
+    assert shown["queue_seconds"] > 0
+    assert f"queued {shown['queue_seconds']:.1f} s" in scene.said(), "apart from what it cost"
+    (run,) = scene.home.glob("runs/*/manifest.json")
+    told = f"job {shown['job_id']} of cluster on {shown['node']}, queued {shown['queue_seconds']:.1f} s,"
+    assert told in scene.blut("results", run.parent.name).stdout
     assert not list((scene.home / "store" / "work").glob("*/unit*")), "nothing is left"
     assert scene.held() == []
     assert scene.run(scene.job(limits=LIMITS)) == 0

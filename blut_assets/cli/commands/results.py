@@ -133,6 +133,7 @@ def _artifact(instance: "dg.DagsterInstance", event: Any) -> dict[str, Any]:
             "facts": {},
             "path": "",
             "made_by": "",
+            "job": {},
         }
     try:
         path = str(store_of(instance).open(digest))
@@ -146,7 +147,17 @@ def _artifact(instance: "dg.DagsterInstance", event: Any) -> dict[str, Any]:
         "digest": digest,
         "facts": facts,
         "path": path,
+        "job": {} if reuse.is_reused(event) else _job(event),
     }
+
+
+def _job(event: Any) -> dict[str, Any]:
+    """Returns by which job of a cluster it was computed, and how long that waited and worked."""
+    from blut_assets.stages import reuse
+
+    known = {name: word for name in reuse.LAUNCHED if (word := reuse.word_of(event, name))}
+    times = {name: reuse.number_of(event, name) for name in (reuse.QUEUED, reuse.SECONDS)}
+    return {**known, **times} if known else {}
 
 
 def _extremes(rows: Rows) -> list[dict[str, Any]]:
@@ -211,12 +222,20 @@ def _lines(found: dict[str, Any]) -> list[str]:
         lines += ["", f"best: {found['best']['asset']}, epoch {found['best']['epoch']}: {numbers(best)}"]
     if found["artifacts"]:
         shown = [{**a, "digest": a["digest"][:12], "facts": _short(a["facts"])} for a in found["artifacts"]]
-        hidden = ("path", "made_by")
+        hidden = ("path", "made_by", "job")
         lines += ["", columns([{k: v for k, v in a.items() if k not in hidden} for a in shown])]
         lines += [f"{a['asset']} was made by {a['made_by']}" for a in shown if a["made_by"]]
+        lines += [_told(a["asset"], a["job"]) for a in shown if a["job"]]
     for check in found["checks"]:
         lines.append(f"check {check['check']}: {check['result']} {check['why']}".rstrip())
     return lines
+
+
+def _told(asset: str, job: dict[str, Any]) -> str:
+    """Returns in words by which job it was computed."""
+    where = f"job {job.get('job_id', '?')} of {job.get('launcher', '?')} on {job.get('node', '?')}"
+    waited, worked = (f"{job.get(name) or 0:.1f} s" for name in ("queue_seconds", "compute_seconds"))
+    return f"{asset}: {where}, queued {waited}, computed {worked}"
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:

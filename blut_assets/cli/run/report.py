@@ -80,11 +80,12 @@ def _became(result: Any) -> Iterator[reuse.Became]:
 
 def asset_row(event: reuse.Became, specs: dict[dg.AssetKey, StageSpec]) -> Row:
     """Returns what became of one asset; one that is declared no more is shown without its facts."""
-    spec, seconds = specs.get(event.asset_key), event.metadata.get(reuse.SECONDS)
+    spec, seconds = specs.get(event.asset_key), reuse.number_of(event, reuse.SECONDS)
+    queued = 0.0 if reuse.is_reused(event) else reuse.number_of(event, reuse.QUEUED) or 0.0
     return {
         "asset": event.asset_key.to_user_string(),
         "result": how(event, specs),
-        "cost": f"{seconds.value:.1f} s" if seconds and isinstance(seconds.value, int | float) else "-",
+        "cost": "-" if seconds is None else f"{seconds:.1f} s{f', queued {queued:.1f} s' if queued else ''}",
         "digest": reuse.digest_of(event)[:12],
         "facts": _facts(event, spec) if spec else "",
     }
