@@ -9,6 +9,8 @@ a directory ``attempt.<n>`` with its messages, its log and what it wrote, and ``
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,3 +53,11 @@ def write_durable(path: Path, value: dict[str, Any]) -> None:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+
+def note_job(place: Path, launch: Mapping[str, Any], job: str) -> dict[str, Any]:
+    """Write down which job an order has become; returns what was written."""
+    known = {name: launch[name] for name in ("scheduler", "profile", "memory")}
+    known |= {"job": job, "submitted": time.time()}
+    write_durable(place / JOB, known)
+    return known

@@ -27,11 +27,9 @@ from blut_resources.files.durable import remove_tree
 from blut_resources.launchers import node
 from blut_resources.launchers.base import LaunchRefused, NeverStarted, Order
 from blut_resources.launchers.files import (
-    ATTEMPT,
     BEAT,
     CANCEL,
     CONFIG,
-    JOB,
     LAUNCH,
     OUT,
     REFUSED,
@@ -39,13 +37,15 @@ from blut_resources.launchers.files import (
     UP,
     attempt_dir,
     newest_attempt,
+    note_job,
     outcome_file,
     write_durable,
 )
-from blut_resources.launchers.profiles import LauncherError, Profile, find_profile
+from blut_resources.launchers.late_ending import end_later
+from blut_resources.launchers.profiles import Profile
 from blut_resources.launchers.scheduler import Busy, Scheduler, memory_of
+from blut_resources.launchers.schedulers import scheduler_by
 from blut_resources.launchers.sight import Ends, Sight
-from blut_resources.launchers.slurm import Slurm
 from blut_resources.launchers.streams import Streams
 from blut_resources.launchers.transport import NoAnswer
 from blut_resources.launchers.watch import watcher_of
@@ -65,7 +65,7 @@ class RemoteLauncher:
 
     def __init__(self, name: str, profile: Profile) -> None:
         self._name, self._profile = name, profile
-        self._scheduler: Scheduler = Slurm(profile)
+        self._scheduler = scheduler_by(profile)
 
     def start(self, order: Order, waits: Callable[[str], str]) -> "RemoteUnit":
         """Start it as a job, for which `RemoteUnit.await_start` waits; see `Launcher.start`."""
@@ -75,7 +75,7 @@ class RemoteLauncher:
         launch |= {"scheduler": self._scheduler.name, "profile": self._name}
         write_durable(order.place / LAUNCH, launch)
         job = self._submit(order, launch, waits)
-        return RemoteUnit(order.place, self._scheduler, launch, _note_job(order.place, launch, job))
+        return RemoteUnit(order.place, self._scheduler, launch, note_job(order.place, launch, job))
 
     def _submit(self, order: Order, launch: Mapping[str, Any], waits: Callable[[str], str]) -> str:
         assert order.job
@@ -92,7 +92,7 @@ class RemoteLauncher:
                 return self._scheduler.submit(order, script, comment, order.job.variables)
             except (Busy, NoAnswer) as error:
                 unsure = True
-                _wait(f"{self._scheduler.name} takes no job now ({error})", patience, waits)
+                wait_for(f"{self._scheduler.name} takes no job now ({error})", patience, waits)
                 patience = min(2 * patience, BUSY_MOST_S)
 
 
@@ -159,7 +159,7 @@ class RemoteUnit:
             with contextlib.suppress(NoAnswer):
                 self.see(self._scheduler.look([self.job])[self.job])
         while self._outcome is None and self._sight.state == "ended":
-            _wait(f"how {self.describe()} has ended is not to be seen yet", 10 * POLL_S, waits)
+            wait_for(f"how {self.describe()} has ended is not to be seen yet", 10 * POLL_S, waits)
 
     def await_start(self, waits: Callable[[str], str]) -> None:
         """Wait until it runs.
@@ -229,12 +229,18 @@ class RemoteUnit:
                 patience = self._launch["grace_s"] if grace_s is None else grace_s
                 self._end(patience)
                 ends = time.monotonic() + patience + 2 * MARGIN_S
-                while self._outcome is None and time.monotonic() < ends:
+                while self._outcome is None and time.monotonic() < ends and not self._is_out_of_reach():
                     time.sleep(POLL_S)
                 unsure = f"{self.describe()} was asked to end, and whether it has cannot be seen yet"
                 self._outcome = self._outcome or Outcome("cancelled", detail=unsure)
+            if self._silent or (self._sight.at and self._sight.state == "waiting"):
+                end_later(self._launch)
         finally:
             self.detach()
+
+    def _is_out_of_reach(self) -> bool:
+        """Says whether neither its scheduler nor an agent can take a wish now."""
+        return bool(self._silent) and self._up is None
 
     def detach(self) -> None:
         """Forget it without ending it."""
@@ -319,61 +325,6 @@ class RemoteUnit:
             self._pressed = wish
 
 
-def attach_job(place: Path, waits: Callable[[str], str] = lambda _: "") -> RemoteUnit | None:
-    """Returns the job that was ordered in a place, as far as it has come; None if none was submitted.
-
-    Whoever ordered it may have died before the id was written down: then the scheduler is asked for it.
-
-    Args:
-        waits: see `Launcher.start`.
-
-    Raises:
-        NeverStarted: ``waits`` said why to wait no longer.
-    """
-    launch = wire.read(place / LAUNCH)
-    if not launch:
-        return None
-    scheduler = _scheduler(launch)
-    known = wire.read(place / JOB)
-    if not known:
-        job = (wire.read(place / ATTEMPT) or {}).get("job") or _find(scheduler, launch["comment"], waits)
-        if not job:
-            return None
-        known = _note_job(place, launch, str(job))
-    unit = RemoteUnit(place, scheduler, launch, known)
-    try:
-        unit.settle(waits)
-    except BaseException:
-        unit.detach()
-        raise
-    return unit
-
-
-def _scheduler(launch: Mapping[str, Any]) -> Scheduler:
-    """Returns the scheduler that an order was given to, by its profile if that is still there."""
-    profile = None
-    with contextlib.suppress(LauncherError):
-        profile = find_profile(launch["profile"])
-    return Slurm(profile or Profile.model_validate({"kind": launch["scheduler"]}))
-
-
-def _find(scheduler: Scheduler, comment: str, waits: Callable[[str], str]) -> str | None:
-    """Returns the id of a job by its comment, as soon as the scheduler answers."""
-    while True:
-        try:
-            return scheduler.find(comment)
-        except NoAnswer as error:
-            _wait(f"{scheduler.name} does not say whether there is a job already ({error})", BUSY_S, waits)
-
-
-def _note_job(place: Path, launch: Mapping[str, Any], job: str) -> dict[str, Any]:
-    """Write down which job an order has become; returns what was written."""
-    known = {name: launch[name] for name in ("scheduler", "profile", "memory")}
-    known |= {"job": job, "submitted": time.time()}
-    write_durable(place / JOB, known)
-    return known
-
-
 def launch_of(order: Order, profile: Profile) -> dict[str, Any]:
     """Returns all that a job is to do, as its file has it; no secrets."""
     assert order.job
@@ -425,7 +376,7 @@ def _not_shared(order: Order, profile: Profile) -> str:
     return ""
 
 
-def _wait(what: str, seconds: float, waits: Callable[[str], str]) -> None:
+def wait_for(what: str, seconds: float, waits: Callable[[str], str]) -> None:
     """Wait, and say for what. Raises NeverStarted: nobody wants the result any more."""
     ends = time.monotonic() + seconds
     while (now := time.monotonic()) < ends:

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from blut_resources.payloads.messages import CONSUMED, MESSAGES
 from tests.e2e.scene import Scene
 from tests.slurm.cluster import Cluster
 
@@ -66,3 +67,11 @@ class SlurmScene(Scene):
     def asked_of(self, command: str) -> list[str]:
         """What a command of Slurm was asked, each time."""
         return [line for line in self.asked.read_text().splitlines() if line.split(" ", 1)[0] == command]
+
+    def heard(self) -> bool:
+        """Whether the run is done with every event that the first start of its job has said."""
+        said = self.place() / "attempt.0" / MESSAGES
+        lines = said.read_text().splitlines() if said.exists() else []
+        events = [n for n, line in enumerate(lines, 1) if "report_custom_message" in line]
+        noted = self.place() / CONSUMED
+        return bool(events) and noted.exists() and noted.read_text() == str(events[-1])

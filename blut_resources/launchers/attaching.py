@@ -1,0 +1,50 @@
+"""Finds the job that was ordered in a place, for whoever goes on with it after its run has died."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from blut_resources.launchers.files import ATTEMPT, JOB, LAUNCH, note_job
+from blut_resources.launchers.remote import BUSY_S, RemoteUnit, wait_for
+from blut_resources.launchers.scheduler import Scheduler
+from blut_resources.launchers.schedulers import scheduler_of
+from blut_resources.launchers.transport import NoAnswer
+from blut_resources.machine import wire
+
+
+def attach_job(place: Path, waits: Callable[[str], str] = lambda _: "") -> RemoteUnit | None:
+    """Returns the job that was ordered in a place, as far as it has come; None if none was submitted.
+
+    Whoever ordered it may have died before the id was written down: then the scheduler is asked for it.
+
+    Args:
+        waits: see `Launcher.start`.
+
+    Raises:
+        NeverStarted: ``waits`` said why to wait no longer.
+    """
+    launch = wire.read(place / LAUNCH)
+    if not launch:
+        return None
+    scheduler = scheduler_of(launch)
+    known = wire.read(place / JOB)
+    if not known:
+        job = (wire.read(place / ATTEMPT) or {}).get("job") or _find(scheduler, launch["comment"], waits)
+        if not job:
+            return None
+        known = note_job(place, launch, str(job))
+    unit = RemoteUnit(place, scheduler, launch, known)
+    try:
+        unit.settle(waits)
+    except BaseException:
+        unit.detach()
+        raise
+    return unit
+
+
+def _find(scheduler: Scheduler, comment: str, waits: Callable[[str], str]) -> str | None:
+    """Returns the id of a job by its comment, as soon as the scheduler answers."""
+    while True:
+        try:
+            return scheduler.find(comment)
+        except NoAnswer as error:
+            wait_for(f"{scheduler.name} does not say whether there is a job already ({error})", BUSY_S, waits)
