@@ -9,11 +9,15 @@ import time
 from collections.abc import Iterator
 
 from blut_assets.stages.computation import Computation
+from blut_resources.boxes.beats import BEAT_S, silent
 from blut_resources.boxes.locks import held_by, hold
 from blut_resources.instance.instance import home_of
+from blut_resources.machine import liveness
 from blut_resources.payloads.admission import say_waiting
+from blut_resources.payloads.orphans import is_out_of_sight
 from blut_resources.store.artifacts import StoreError
 from blut_resources.store.results import made_here
+from blut_resources.store.work import HOLDER
 
 SILENT_S = 1.0
 """A wait that is shorter is not worth a word."""
@@ -49,10 +53,39 @@ def held_alone(one: Computation) -> Iterator[None]:
             context.log.info(f"{one.name}: {text}")
             say_waiting(context.instance, context.run.run_id, text)
 
-    words = f"run {context.run.run_id[:8]} of {made_here(home_of(context.instance)).words()}"
-    with hold(path, words, context.instance, meanwhile) as alone:
+    with hold(path, _words(one), context.instance, meanwhile) as alone:
         one.lost = alone.lost
         if said:  # a tag cannot be taken off
             waited = time.monotonic() - begun
             say_waiting(context.instance, context.run.run_id, f"no more, after {waited:.0f} s")
         yield
+
+
+def free_work(one: Computation) -> None:
+    """See that no other machine writes where this computation is about to.
+
+    As long as it is seen now and then, it is waited for; after that the computation goes on elsewhere, from
+    a copy of the state that it has left.
+
+    Raises:
+        DeadlinePassed: the deadline of the run came while it waited.
+        LockLost: another machine was faster.
+    """
+    context, work, said = one.context, one.store.work_path(one.fingerprint), False
+    while is_out_of_sight(work):
+        one.refuse_late()
+        one.refuse_lost()
+        if silent([work / HOLDER]):
+            there = one.store.supersede_work(one.fingerprint, _words(one))
+            context.log.warning(f"{one.name}: goes on in {there}: who worked in {work} was not seen any more")
+            return
+        if not said:
+            said, host = True, liveness.holders(work / HOLDER)[-1].host
+            text = f"waiting for {host}, which may be computing the same, to be seen or not for long enough"
+            context.log.info(f"{one.name}: {text}")
+            say_waiting(context.instance, context.run.run_id, text)
+        time.sleep(BEAT_S)
+
+
+def _words(one: Computation) -> str:
+    return f"run {one.context.run.run_id[:8]} of {made_here(home_of(one.context.instance)).words()}"

@@ -15,7 +15,7 @@ from blut_assets.pages.curves import Curves
 from blut_assets.pages.metadata import inputs_shown, manifest_shown
 from blut_assets.retrying import note_failure
 from blut_assets.stages import reuse
-from blut_assets.stages.alone import held_alone
+from blut_assets.stages.alone import free_work, held_alone
 from blut_assets.stages.computation import Computation
 from blut_assets.stages.partitions import Taken, partition_of, settled, whole
 from blut_assets.stages.retries import AnotherAttempt
@@ -215,6 +215,7 @@ def _materialize(
 
 def _execute(one: Computation, inputs: Taken, config: StageConfig) -> Generator[Any, Any, Artifact]:
     one.refuse_late()
+    free_work(one)
     started = time.monotonic()
     spec = one.spec
     with contextlib.ExitStack() as held:

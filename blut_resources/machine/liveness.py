@@ -184,6 +184,10 @@ class Mark:
         with path.open("a") as file:
             file.writelines(f"{one.line()}\n" for one in (*others, own) if one not in known)
 
+    def fileno(self) -> int:
+        """Returns the descriptor that has it locked."""
+        return self._file.fileno()
+
     def close(self) -> None:
         """Hold it no more; the file stays."""
         self._file.close()

@@ -38,6 +38,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from blut_resources.boxes.beats import beat
 from blut_resources.containment import ContainmentError, Unit, attach
 from blut_resources.containment.backends.base import OUTCOME, UP
 from blut_resources.files.durable import random_name
@@ -47,7 +48,7 @@ from blut_resources.launchers.files import LAUNCH
 from blut_resources.launchers.remote import RemoteUnit
 from blut_resources.machine import liveness
 from blut_resources.machine.liveness import Mark
-from blut_resources.machine.processes import boot
+from blut_resources.machine.processes import boot, boot_id
 from blut_resources.payloads.messages import CONSUMED
 from blut_resources.payloads.record import write_down
 from blut_resources.store.work import (
@@ -68,6 +69,8 @@ ENDS = "ends-with-its-run"
 
 _held: dict[Path, Mark] = {}
 """Marks of this process, by work directory."""
+_beating: dict[Path, Callable[[], None]] = {}
+"""What ends that they are touched."""
 
 
 class InUse(ContainmentError):
@@ -100,6 +103,7 @@ def forget(work: Path, place: Path) -> None:
     if known.is_symlink() and known.readlink() == place:  # and not that of another run by now
         known.unlink(missing_ok=True)
     if mark := _held.pop(work, None):
+        _beating.pop(work)()
         mark.remove()
     else:
         liveness.remove_mark(work / HOLDER)
@@ -209,6 +213,14 @@ def end_abandoned(works: Path) -> None:
             unit.detach()
 
 
+def is_out_of_sight(work: Path) -> bool:
+    """Says whether another machine may be at work in a directory, of which this kernel knows nothing."""
+    if not os.path.lexists(work / NAME) or owner(work) != "unknown":
+        return False
+    known = liveness.holders(work / HOLDER)
+    return bool(known) and all(holder.complete and holder.boot != boot_id() for holder in known)
+
+
 def may_go_on(work: Path, unit: Unit | RemoteUnit) -> bool:
     """Says whether it was told to outlive its run, and what it has written by now can be relied on."""
     if (work / NAME).is_symlink() or not _was_told_to_go_on(unit.place):
@@ -240,5 +252,6 @@ def _mark_claimed(work: Path, place: Path, order: Any) -> Path:
     (place / ORDER).write_text(json.dumps(order))
     (place / OWNER).write_text(json.dumps(list(liveness.this_process())))
     if work not in _held:
-        _held[work] = Mark(work / HOLDER)
+        _held[work] = mark = Mark(work / HOLDER)
+        _beating[work] = beat(mark.fileno())
     return place

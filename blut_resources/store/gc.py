@@ -33,6 +33,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from blut_resources.boxes.takeover import SUPERSEDED
 from blut_resources.files.durable import StoreError, acquire, explained, namespace_tag, release, remove_tree
 from blut_resources.files.full import is_full
 from blut_resources.machine import liveness
@@ -206,7 +207,7 @@ def _find_dead(root: Path) -> Iterator[Path]:
             yield path
     yield from (path for path in _list_children(root / "quarantine") if _age(path) > QUARANTINE_S)
     for path in _list_children(root / "work"):
-        if _age(path) > WORK_S and owner(path) == "no":
+        if _age(path) > WORK_S and (owner(path) == "no" or (path / SUPERSEDED).exists()):
             yield path
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from blut_resources.boxes.takeover import SUPERSEDED, copy_state
 from blut_resources.files.digest import digest_bytes
 from blut_resources.files.durable import (
     StoreError,
@@ -16,6 +17,7 @@ from blut_resources.files.durable import (
     process_tag,
     release,
     remove_tree,
+    write_atomic,
 )
 from blut_resources.machine.liveness import Mark
 
@@ -75,7 +77,31 @@ class StorePlaces:
 
     def work_path(self, fingerprint: str) -> Path:
         """Returns where that is, or would be; nothing is made."""
-        return self.root / "work" / _safe(fingerprint)
+        return self._attempts(fingerprint)[-1]
+
+    def _attempts(self, fingerprint: str) -> list[Path]:
+        """Returns the directories of one fingerprint; all but the last are left to machines that are gone."""
+        name = _safe(fingerprint)
+        found = [self.root / "work" / name]
+        while (found[-1] / SUPERSEDED).exists():
+            found.append(found[0].with_name(f"{name}.{len(found) + 1}"))
+        return found
+
+    def supersede_work(self, fingerprint: str, words: str) -> Path:
+        """Go on in another directory with a copy of the state, and leave this one to who may yet write there.
+
+        Whoever calls this holds the fingerprint. Killed in between, it is done anew.
+
+        Args:
+            words: who goes on, for people.
+        """
+        before = self._attempts(fingerprint)
+        after = before[0].with_name(f"{before[0].name}.{len(before) + 1}")
+        with explained(after):
+            remove_tree(after)
+            copy_state(before[-1], after)
+            write_atomic(before[-1] / SUPERSEDED, f"{words}\n".encode())
+        return after
 
     def discard_work(self, fingerprint: str) -> None:
         """Delete the resumable state of one fingerprint."""

@@ -71,8 +71,8 @@ def test_no_message_is_lost_in_a_flood_of_large_ones(monkeypatch: pytest.MonkeyP
 def _counting(seen: list[int]) -> Any:
     from blut_resources.payloads.run import run_payload
 
-    def counting(*args: Any) -> Any:
-        for event in run_payload(*args):
+    def counting(*args: Any, **how: Any) -> Any:
+        for event in run_payload(*args, **how):
             if event["event"] == "step":
                 seen.append(event["step"])
             yield event
