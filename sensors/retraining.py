@@ -9,6 +9,8 @@ from typing import Any
 
 import dagster as dg
 
+from blut_assets.layers.resolve import resolve
+from blut_assets.layers.stack import POLICY
 from blut_assets.paths import typed_in
 from blut_assets.recipes import ArgsError, Recipe, RecipeArgs
 from blut_assets.stages.partitions import PARTITION, listed, part
@@ -115,18 +117,23 @@ def _parse(
     if not policy.enabled or not policy.recipe:
         return None
     where = f"{file.path}: policy {name}"
-    parsed = parse_recipe(where, policy.recipe, policy.args, recipes)
+    parsed = parse_recipe(where, policy.recipe, policy.args, recipes, policy.config)
     refuse_uncountable(where, parsed[0], policy.new_annotated, recipes)
     refuse_partition(where, parsed[0], policy.partition)
     return parsed
 
 
 def parse_recipe(
-    where: str, name: str, args: Mapping[str, Any], recipes: Sequence[Recipe]
+    where: str, name: str, args: Mapping[str, Any], recipes: Sequence[Recipe], config: Sequence[str] = ()
 ) -> tuple[Recipe, RecipeArgs]:
     """Returns a recipe by name, and its args; a path in them is absolute, whoever reads the file and where.
 
-    Raises PolicyError, each line of which begins with ``where``.
+    Args:
+        config: settings below the args, over those of the cookbook and of the user; without any the args are
+            all there is.
+
+    Raises:
+        PolicyError: they cannot be had; each line begins with ``where``.
     """
     recipe = next((recipe for recipe in recipes if recipe.name == name), None)
     if recipe is None:
@@ -135,7 +142,12 @@ def parse_recipe(
     try:
         with typed_in(None):
             # with the keys of partitions, which come and go, when one is looked at
-            return recipe, recipe.parse(args, (None,) if recipe.partitions is None else ())
+            keys = (None,) if recipe.partitions is None else ()
+            if not config:
+                return recipe, recipe.parse(args, keys)
+            names = [one.name for one in recipes]
+            given = {"args": args, "config": config, "recipes": names}
+            return recipe, resolve(recipe, **given, partitions=keys, reads=POLICY).args
     except ArgsError as error:
         raise PolicyError("\n".join(f"{where}: args: {line}" for line in str(error).splitlines())) from error
 
@@ -216,7 +228,8 @@ def _one(
     last = past.concluded
     before = artifacts_of(instance, last.run_id, policy_data.source_keys(recipe)) if last else {}
     wanted = {"rows": policy.new_rows is not None, "annotated": policy.new_annotated is not None}
-    key = json.dumps([name, partition, policy.recipe, policy.args, last and last.run_id], sort_keys=True)
+    given = args.model_dump(mode="json")
+    key = json.dumps([name, partition, policy.recipe, given, last and last.run_id], sort_keys=True)
     store = store_of(instance)
     data = ask(key, lambda: policy_data.look(store, recipe, args, before, partition=partition, **wanted))
     if data is None:

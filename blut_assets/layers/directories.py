@@ -70,6 +70,11 @@ def _home() -> Path | None:
     return None
 
 
+def is_path(word: str) -> bool:
+    """Says whether ``--config`` names a file by its path, and not a name or an option of a group."""
+    return word.endswith(SUFFIXES) or word.startswith(("/", "./", "../", "~"))
+
+
 def own_shelves(project: Path | None, user: Path | None) -> list[Shelf]:
     """Returns where a project and a user keep groups and named files, whether they are there or not."""
     return [Shelf(one / CONFIGS, believed=False) for one in (project, user) if one]

@@ -8,7 +8,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from blut_assets.layers.directories import CONFIGS, SUFFIXES, Shelf
+from blut_assets.layers.directories import CONFIGS, Shelf
 from blut_assets.recipes import Recipe
 from blut_assets.recipes.args import ArgsError
 from blut_resources.text import meant
@@ -37,11 +37,6 @@ def shelf_beside(file: Traversable, *, believed: bool) -> Shelf | None:
         return None
     above = file.resolve().parent
     return Shelf(above if above.name == CONFIGS else above / CONFIGS, believed)
-
-
-def is_path(word: str) -> bool:
-    """Says whether ``--config`` names a file by its path, and not a name or an option of a group."""
-    return word.endswith(SUFFIXES) or word.startswith(("/", "./", "../", "~"))
 
 
 def named(name: str, shelves: Sequence[Shelf], what: str) -> tuple[Traversable, Shelf]:

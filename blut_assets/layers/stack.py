@@ -13,13 +13,14 @@ from blut_assets.layers.directories import (
     PROJECT,
     USER,
     Shelf,
+    is_path,
     own_shelves,
     project_directory,
     user_directory,
 )
 from blut_assets.layers.form import anchored, spelled, unknown_below
 from blut_assets.layers.interpolation import NoSuchValue, replaced
-from blut_assets.layers.places import cookbook_shelf, is_path, named, shelf_beside
+from blut_assets.layers.places import cookbook_shelf, named, shelf_beside
 from blut_assets.layers.reading import SettingsFile, read_object, read_settings
 from blut_assets.layers.values import KeyPath, Layer, Origin, Values
 from blut_assets.paths import typed_in

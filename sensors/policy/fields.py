@@ -50,6 +50,10 @@ def _without_source(parse: Callable[[object], float], value: Any) -> float:
         raise ValueError(str(error).partition(": ")[2]) from None
 
 
+def _several(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
 Size = Annotated[int, BeforeValidator(_size)]
 Duration = Annotated[dt.timedelta, BeforeValidator(_duration)]
 
@@ -63,6 +67,11 @@ class Policy(BaseModel):
     instance: str = Field("", description="the only Dagster instance that acts on it; any if empty")
     recipe: str = Field("", description="see `blut recipe list`")
     args: dict[str, Any] = Field(default_factory=dict, description="see `blut recipe show NAME`")
+    config: Annotated[list[str], BeforeValidator(_several)] = Field(
+        default_factory=list,
+        description="settings below the args: a file by its whole path, a name in ~/.config/blut/configs, or"
+        ' "group=option"; several in a list',
+    )
     partition: str = Field(
         "", description='of a recipe with partitions: a key, or "each", which has a history of its own'
     )

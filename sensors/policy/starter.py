@@ -17,7 +17,7 @@ LOOKED_AT = 200
 OLDEST = "30d"
 """The trigger of a policy for which nobody chose one."""
 SAMPLES = {
-    "partition": '"each"',
+    **{"config": '"night"', "partition": '"each"'},
     **{"new_recordings": "10", "new_annotated": "10", "new_rows": "1000", "new_bytes": '"2G"'},
     **{"max_age": f'"{OLDEST}"', "schedule": '"0 3 * * 0"', "start_hours": '["02:00", "06:00"]'},
     **{"time_zone": '"Europe/Berlin"', "cooldown": '"20h"', "backoff": '"1h"', "max_runs_per_day": "4"},

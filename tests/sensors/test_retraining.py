@@ -105,6 +105,30 @@ def test_new_data_is_learned_from_once(desk: Desk) -> None:
     assert "default: cooldown of 2 d until" in str(desk.tick())
 
 
+def test_settings_of_a_file_are_resolved_when_it_starts_and_are_plain_args_of_the_run(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "home/blut"
+    (place / "configs").mkdir(parents=True)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(place.parent))
+    monkeypatch.setenv("BLUT_ARG_WORKERS", "9")
+    (place / "config.yaml").write_text("retries: 7\n")
+    night = place / "configs/night.yaml"
+    night.write_text("# at night\nedf_root: ../../../edf\nretries: 0\n")
+    desk.record(1)
+    desk.set(config="night", args={"workers": 1})
+    request = desk.tick()
+    assert isinstance(request, dg.RunRequest)
+    said = {name: request.run_config[name] for name in ("edf_root", "workers", "retries")}
+    assert said == {"edf_root": str(desk.edf), "workers": 1, "retries": 0}
+    night.write_text("edf_rot: x\n")
+    assert f"{night}:1: {RECIPE}: unknown argument 'edf_rot' = 'x'" in str(desk.tick())
+    desk.set(config="./night.yaml", args={"workers": 1})
+    assert "config = './night.yaml': a relative path; give the whole one" in str(desk.tick())
+    desk.set(config=None)
+    assert desk.tick().run_config["retries"] == 2, "without it the args are all there is"  # type: ignore[union-attr]
+
+
 def test_a_failure_is_followed_by_a_backoff_and_then_by_another_attempt(desk: Desk) -> None:
     desk.record(1)
     desk.set(backoff="1h", cooldown="7d")

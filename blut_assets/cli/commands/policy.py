@@ -19,7 +19,7 @@ import typer
 from blut_assets.cli.commands.policy_check import check, evaluated, report, tell_notes
 from blut_assets.cli.run.arguments import Tag, load_object, tags_given
 from blut_assets.cli.run.detach import Detach, DetachedAsJson, fork_if
-from blut_assets.cli.shell.catalogue import complete_recipe
+from blut_assets.cli.shell.catalogue import complete_config, complete_recipe
 from blut_assets.terminal.lazy import group
 from blut_assets.terminal.output import AsJson, failed, print_json, wrong
 from sensors.policy.clock import span
@@ -70,6 +70,7 @@ def enable(
         str | None,
         typer.Option(metavar="JSON", help="of the recipe: a JSON object, or @FILE of JSON or YAML"),
     ] = None,
+    config: Annotated[list[str] | None, _field("config", "NAME", autocompletion=complete_config)] = None,
     partition: Annotated[str | None, _field("partition", "KEY")] = None,
     new_recordings: Annotated[int | None, _field("new_recordings", "N")] = None,
     new_annotated: Annotated[int | None, _field("new_annotated", "N")] = None,
@@ -109,6 +110,8 @@ def enable(
     changes = {key: value for key, value in given.items() if value is not None}
     if args is not None:
         changes["args"] = {k: v for k, v in load_object(args, "--args").items() if v is not None}
+    if config:
+        changes["config"] = [_whole(word) for word in config]
     if start_hours is not None:
         changes["start_hours"] = [] if start_hours == "any" else start_hours.split("-")
     from blut_resources.instance.home import find_home
@@ -249,7 +252,8 @@ def _left_behind(known: Policy, changes: "Mapping[str, Any]") -> dict[str, None]
     """Returns the fields that another recipe does not take over, and says so."""
     if changes.get("recipe", known.recipe) == known.recipe or not known.recipe:
         return {}
-    own = {"args", "partition", *TRIGGERS, "cooldown", "backoff", "max_runs_per_day"} & known.model_fields_set
+    of_recipe = {"args", "config", "partition", *TRIGGERS, "cooldown", "backoff", "max_runs_per_day"}
+    own = of_recipe & known.model_fields_set
     if own:
         typer.echo(f"{', '.join(sorted(own))}: were for {known.recipe}, and are not taken over")
     return dict.fromkeys(own)
@@ -266,11 +270,19 @@ def _check_recipe(name: str | None, changes: dict[str, Any]) -> None:
     if recipe:
         if "args" in changes:
             args = changes["args"] = _absolute(recipe, args, recipes)
-        found, parsed = parse_recipe("policy enable", recipe, args, recipes)
+        config = changes.get("config", known.config)
+        found, parsed = parse_recipe("policy enable", recipe, args, recipes, config or ())
         refuse_passed("policy enable", parsed, time.time())
         wanted = changes.get("new_annotated", known.new_annotated)
         refuse_uncountable("policy enable", found, wanted, recipes)
         refuse_partition("policy enable", found, changes.get("partition", known.partition) or "")
+
+
+def _whole(word: str) -> str:
+    """Returns what ``--config`` names, a file by a path that means the same in every directory."""
+    from blut_assets.layers.directories import is_path
+
+    return os.path.abspath(Path(word).expanduser()) if is_path(word) else word  # noqa: PTH100
 
 
 def _absolute(name: str, args: dict[str, Any], recipes: "list[Recipe]") -> dict[str, Any]:

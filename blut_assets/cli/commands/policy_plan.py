@@ -83,7 +83,8 @@ def _of(
     from sensors.retraining import keys_of, parse_recipe
 
     try:
-        recipe, args = parse_recipe(f"{file.path}: policy {name}", policy.recipe, policy.args, recipes)
+        where = f"{file.path}: policy {name}"
+        recipe, args = parse_recipe(where, policy.recipe, policy.args, recipes, policy.config)
     except PolicyError as error:
         yield name, PolicyRun(problem="; ".join(str(error).splitlines()))
         return

@@ -43,6 +43,18 @@ def test_what_is_set_takes_the_place_of_its_sample(policy: Path) -> None:
     assert '\ncooldown = "12h"\n' in text and "# max_age = " in text
 
 
+def test_a_file_of_settings_is_written_by_its_whole_path(
+    policy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "night.yaml").write_text("edf_root: /tmp\nworkers: 1\n")
+    words = ("--recipe", "lamquant_data_prep", "--config")
+    refused = give("enable", *words, "nigth", "--max-age", "1d")
+    assert refused.exit_code == 2 and "--config nigth: there is no nigth.yaml" in refused.stderr
+    assert give("enable", *words, "./night.yaml", "--max-age", "1d").exit_code == 0
+    assert f'\nconfig = ["{tmp_path / "night.yaml"}"]\n' in policy.read_text()
+
+
 def test_new_annotations_are_asked_for_only_of_a_recipe_that_learns_from_them(policy: Path) -> None:
     args = ("--args", '{"edf_root": "/tmp"}', "--new-annotated", "5")
     refused = give("enable", "--recipe", "lamquant_joint_codec", *args)
