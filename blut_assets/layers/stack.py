@@ -26,6 +26,7 @@ from blut_assets.layers.values import KeyPath, Layer, Origin, Values
 from blut_assets.paths import typed_in
 from blut_assets.recipes import Recipe
 from blut_assets.recipes.args import ArgsError, unknown_argument
+from blut_resources.launchers.choose import VARIABLE
 from blut_resources.payloads.environment import OWN
 from blut_resources.settings import settings
 from blut_resources.text import meant
@@ -186,7 +187,9 @@ class Stack:
         self._put((), whole, origin)
 
     def put_environment(self) -> None:
-        """Put the variables ``BLUT_ARG_<NAME>``; one that is empty counts as none."""
+        """Put the variables ``BLUT_ARG_<NAME>``, and the launcher's; one that is empty counts as none."""
+        if self.reads.environment and (launcher := settings().get(VARIABLE, "").strip()):
+            self._put(("launcher",), launcher, lambda _: Origin("environment", f"${VARIABLE}"))
         for name, text in sorted(settings().items()) if self.reads.environment else ():
             if name.startswith(OWN) and text.strip():
                 words = name.removeprefix(OWN)

@@ -12,6 +12,7 @@ from blut_assets.stages.limits import Footprint
 from blut_assets.stages.memory_limit import choose, memory_needed
 from blut_assets.stages.ranks import RankedConfig
 from blut_assets.stages.spec import StageConfig, StageSpec
+from blut_assets.stages.where import Where
 from blut_resources.containment import ContainmentRefused, LimitsError
 from blut_resources.containment.asked import contained
 from blut_resources.leases.capacity import capacity
@@ -28,15 +29,17 @@ def needs_of(
     gpus: int,
     cpus: int,
     peaks: tuple[Sequence[int], Sequence[int]],
+    elsewhere: bool = False,
 ) -> Needs:
     """Returns what is queued for.
 
     Args:
         limit: bytes that the payload is limited to.
         peaks: bytes that computations of the same kind took at most, and those that differ in their inputs.
+        elsewhere: whether that is on other machines.
     """
     return Needs(
-        memory=memory_needed(footprint, limit, peaks),
+        memory=memory_needed(footprint, limit, peaks, elsewhere),
         gpus=gpus,
         vram=parse_size(footprint.vram, "footprint.vram") if footprint.vram and gpus else 0,
         cpus=cpus,
@@ -69,11 +72,15 @@ def expected(instance: dg.DagsterInstance, spec: StageSpec, config: StageConfig,
     peaks, text = peaks_before(instance, spec.key, kind), ""
     ranks = config.together if isinstance(config, RankedConfig) else 1
     try:
-        footprint = spec.footprint.times(ranks)
-        limits = choose(contained(settings()), config.limits, footprint, peaks).limits
+        where, footprint = Where(config.launcher, spec.footprint.launcher), spec.footprint.times(ranks)
+        limits = choose(contained(settings()), config.limits, footprint, peaks, where.is_elsewhere).limits
         computes = computing(footprint, config, os.environ, limits.cpus, ranks=ranks)
-        needs = needs_of(footprint, limits.memory_max, kind.gpus or 0, computes.cpus, peaks)
+        needs = needs_of(
+            footprint, limits.memory_max, kind.gpus or 0, computes.cpus, peaks, where.is_elsewhere
+        )
         text = needs_text(needs)
+        if where.is_elsewhere:
+            return Leasing(f"{text}, as a job of {where.name}", note=computes.note)
         refuse_impossible(needs, capacity(), gpus() if needs.gpus else Gpus(()))
     except NeverFits as error:
         return Leasing(text, str(error))

@@ -54,12 +54,14 @@ def choose(
     config: LimitsConfig,
     footprint: Footprint,
     peaks: tuple[Sequence[int], Sequence[int]],
+    elsewhere: bool = False,
 ) -> ChosenLimits:
     """Choose the limits of a payload.
 
     Args:
         contained: what ``$BLUT_CONTAINED`` says.
         peaks: bytes that computations of the same kind took at most, and those that differ in their inputs.
+        elsewhere: whether it runs on other machines, of which nobody knows here what they have.
 
     Raises:
         LimitsError: a limit makes no sense, or contradicts ``$BLUT_CONTAINED``.
@@ -76,20 +78,26 @@ def choose(
         size, reason = limits.memory_max, _named_by(config, footprint.limits)
     else:
         declared = parse_size(footprint.memory, "footprint.memory") if footprint.memory else 0
-        size, reason = _found(max(declared, limits.memory_high or 0), *peaks)
+        size, reason = _found(max(declared, limits.memory_high or 0), *peaks, elsewhere=elsewhere)
     return ChosenLimits(replace(limits, memory_max=size, mode="required"), contained, reason)
 
 
-def memory_needed(footprint: Footprint, limit: int | None, peaks: tuple[Sequence[int], Sequence[int]]) -> int:
+def memory_needed(
+    footprint: Footprint,
+    limit: int | None,
+    peaks: tuple[Sequence[int], Sequence[int]],
+    elsewhere: bool = False,
+) -> int:
     """Returns the bytes to lease: a limit, else what the same kind took before, else what is declared.
 
     Args:
         peaks: bytes that computations of the same kind took at most, and those that differ in their inputs.
+        elsewhere: whether it runs on other machines, which may be larger than this one.
     """
     same, alike = peaks
     declared = parse_size(footprint.memory, "footprint.memory") if footprint.memory else None
     needed = estimate(declared, same, limit, alike)
-    if (same or alike) and not limit:
+    if (same or alike) and not limit and not elsewhere:
         # the kernel counts cached files in: what ran here before must not be said to fit never again
         needed = min(needed, memory().budget)
     return needed
@@ -124,13 +132,21 @@ def _named_by(config: LimitsConfig, defaults: Mapping[str, Any]) -> str:
     return "$BLUT_MEMORY_MAX" if said_elsewhere or "memory_max" not in defaults else "limit of the asset"
 
 
-def _found(least: int, same: Sequence[int], alike: Sequence[int]) -> tuple[int, str]:
+def _found(least: int, same: Sequence[int], alike: Sequence[int], *, elsewhere: bool) -> tuple[int, str]:
     """Returns bytes, and in words where they come from; never less than ``least``."""
     if peak := max(same or alike, default=0):
         # the kernel counts cached files in: what ran here before must not be said to fit never again
-        size = min(peak + max(peak // 4, SPARE), memory().budget)
+        size = peak + max(peak // 4, SPARE)
+        size = size if elsewhere else min(size, memory().budget)
         of = "these args" if same else "these args and other inputs"
         reason = f"{size_text(peak)} taken before with {of}, and headroom"
+    elif elsewhere:
+        if not least:
+            raise ContainmentRefused(
+                f"${CONTAINED}=1: nothing was taken before with these args, and nobody knows here what is"
+                " free on another machine: set memory_max ($BLUT_MEMORY_MAX)"
+            )
+        return least, "what the asset declares"
     else:
         size = unclaimed(least)
         reason = f"nothing taken before with these args; free here less the reserve (${RESERVE})"

@@ -94,7 +94,8 @@ class PayloadRunner:
         gpus = self._gpus(gpus)
         peaks = peaks_before(self.context.instance, self._spec.key, self._kind(self.findings.gpus))
         footprint = self._spec.footprint.times(payload.ranks)
-        choice = choose(contained(settings()), self._limits, footprint, peaks)
+        elsewhere = self._where.is_elsewhere
+        choice = choose(contained(settings()), self._limits, footprint, peaks, elsewhere)
         if (wanted := more_memory.remembered(self.context)) and wanted > (choice.limits.memory_max or 0):
             limits = replace(choice.limits, memory_max=wanted)
             choice = replace(choice, limits=limits, reason="oom_retry_up_to")
@@ -104,7 +105,7 @@ class PayloadRunner:
         computes = computing(footprint, config, env, quota, cpus, payload.ranks)
         if computes.note:
             self.context.log.warning(f"{self._name}: {computes.note}")
-        needs = needs_of(footprint, choice.limits.memory_max, gpus, computes.cpus, peaks)
+        needs = needs_of(footprint, choice.limits.memory_max, gpus, computes.cpus, peaks, elsewhere)
         payload = replace(payload, limits=choice.limits, threads=computes.threads, needs=needs)
         try:
             return (yield from self._once(payload, needs))

@@ -17,13 +17,16 @@ class Where:
         asked: by its config.
         default: by its stage.
 
+    Attributes:
+        name: of the launcher.
+
     Raises:
         LauncherError: there is none of that name.
     """
 
     def __init__(self, asked: str | None, default: str | None) -> None:
         self._profile = profile_of(asked, default)
-        self._name = chosen(asked, default)
+        self.name = chosen(asked, default)
 
     @property
     def is_elsewhere(self) -> bool:
@@ -33,7 +36,7 @@ class Where:
     @property
     def launcher(self) -> Launcher:
         """Returns what starts a payload there."""
-        return RemoteLauncher(self._name, self._profile) if self._profile else LocalLauncher()
+        return RemoteLauncher(self.name, self._profile) if self._profile else LocalLauncher()
 
     @property
     def admit(self) -> Callable[[], AbstractContextManager[None]] | None:
@@ -42,7 +45,7 @@ class Where:
 
     @contextmanager
     def _one_of_the_jobs(self) -> Iterator[None]:
-        with a_job_of(self._name):
+        with a_job_of(self.name):
             yield
 
     def any_gpu(self) -> int | None:

@@ -13,6 +13,7 @@ from blut_assets.definitions import discovered
 from blut_assets.history.planning import Planned, plan
 from blut_assets.stages.ranks import RankedConfig
 from blut_assets.stages.spec import StageConfig, StageSpec, specs_of
+from blut_assets.stages.where import Where
 from blut_assets.terminal.output import failed
 from blut_resources.files.full import full_place, is_nearly_full, one_each, remedy
 from blut_resources.instance.home import store_root
@@ -63,7 +64,7 @@ def _never_fits(
     computed = {one.asset for one in planned if one.state in AHEAD}
     for key, spec in specs.items():
         name, config = key.to_user_string(), configs.get(key) or spec.config()
-        if name in computed:
+        if name in computed and not Where(config.launcher, spec.footprint.launcher).is_elsewhere:
             try:
                 refuse_impossible(_needs(spec, config), capacity(), gpus())
             except NeverFits as error:

@@ -12,6 +12,8 @@ from blut_assets.sweeps.planning import PlannedStage, SweepPlan, jobs_at_once, p
 from blut_assets.sweeps.record import SUCCEEDED, SweepRecord
 from blut_resources.alive import reap_dead_runs
 from blut_resources.instance.instance import home_of, open_instance
+from blut_resources.launchers.choose import chosen
+from blut_resources.launchers.profiles import LOCAL
 
 REMOTE_JOBS = 16
 """Trials at once where they run on other machines, and this one has nothing to give."""
@@ -62,7 +64,7 @@ def planned(instance: dg.DagsterInstance, order: SweepOrder) -> SweepPlan:
 
 def jobs_for(order: SweepOrder, plan: SweepPlan, begin: Sequence[int]) -> int:
     """Returns how many trials run at once where nobody says it."""
-    if any(one.args.launcher not in (None, "", "local") for one in order.trials):
+    if any(chosen(one.args.launcher) != LOCAL for one in order.trials):
         return min(REMOTE_JOBS, max(1, len(begin)))
     return jobs_at_once(plan.ahead(begin), len(begin))
 
