@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 
+from blut_assets.history.known import Known
 from blut_assets.stages import reuse
-from blut_resources.instance.instance import home_of, store_of
-from blut_resources.store import results
+from blut_resources.instance.instance import home_of
 
 
 class MadeArtifact(NamedTuple):
@@ -36,9 +36,10 @@ class MadeArtifact(NamedTuple):
 class Lineage:
     """Tells of every artifact of an instance what it was made of; the history is read once."""
 
-    def __init__(self, instance: dg.DagsterInstance) -> None:
+    def __init__(self, instance: dg.DagsterInstance, known: Known | None = None) -> None:
+        """Read the history, unless ``known`` has."""
         ways: dict[str, dict[str, MadeArtifact]] = {}
-        for made in sorted(_every(instance), key=lambda made: made.at):
+        for made in sorted(_every(instance, known or Known(instance)), key=lambda made: made.at):
             # the same bytes, made of the same by a later run, are no other way
             way = repr([made.asset, sorted(made.inputs.items()), sorted(made.settings.items())])
             ways.setdefault(made.digest, {}).setdefault(way, made)
@@ -70,16 +71,15 @@ class Lineage:
         return _reached(digest, lambda one: (made.digest for _, made in self.uses(one)))
 
 
-def _every(instance: dg.DagsterInstance) -> Iterator[MadeArtifact]:
+def _every(instance: dg.DagsterInstance, known: Known) -> Iterator[MadeArtifact]:
     """Yields all results; one that was reused has the time of that, and the run that computed it."""
-    for key in instance.get_asset_keys():
-        for record in reuse.materializations(instance, key):
-            event = record.asset_materialization
-            if event and reuse.digest_of(event):
-                elsewhere = reuse.word_of(event, reuse.MADE_BY)
-                yield _made(event, reuse.Hit(event, record.run_id).origin, record.timestamp, elsewhere)
+    for record in known.logged:
+        event = record.asset_materialization
+        if event and reuse.digest_of(event):
+            elsewhere = reuse.word_of(event, reuse.MADE_BY)
+            yield _made(event, reuse.Hit(event, record.run_id).origin, record.timestamp, elsewhere)
     home = str(home_of(instance))
-    for noted in results.every(store_of(instance).root):
+    for noted in known.noted:
         words = noted.made.words() if noted.made.home != home else ""
         yield _made(noted.event, noted.run_id, noted.at, words)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import dagster as dg
 
+from blut_assets.history.known import Known
 from blut_assets.stages import reuse
 from blut_resources.alive import all_out_of_sight
 from blut_resources.boxes.beats import limit_s
@@ -14,14 +15,18 @@ from blut_resources.instance.instance import home_of, open_other, other_homes, s
 from blut_resources.machine.amounts import duration_text
 from blut_resources.registry.models import ModelRegistry, Registration
 from blut_resources.runs import removed
-from blut_resources.store import results
 from blut_resources.store.artifacts import ArtifactStore
 from blut_resources.store.gc import NEWEST, CollectReport, collect
 from blut_resources.text import one_line
 
 
 def reachable(
-    instance: dg.DagsterInstance, newest: int, retiring: Registration | None = None, *, noted: bool = True
+    instance: dg.DagsterInstance,
+    newest: int,
+    retiring: Registration | None = None,
+    *,
+    noted: bool = True,
+    known: Known | None = None,
 ) -> set[str]:
     """Returns the digests of the newest results of each asset and partition, of all that is promoted,
     and of what they were made of.
@@ -30,8 +35,9 @@ def reachable(
         newest: different results, so that a day of reused ones does not push out the one before.
         retiring: a registered version that is taken for retired.
         noted: also by the notes of the store, for runs that were deleted.
+        known: what has read the history already.
     """
-    made_by, made_of = _history(instance, noted)
+    made_by, made_of = _history(_events(known or Known(instance), noted))
     roots = ModelRegistry(store_of(instance).root / "registry").promoted_digests(retiring)
     for digests in made_by.values():
         roots |= set(digests[:newest])
@@ -39,12 +45,12 @@ def reachable(
 
 
 def _history(
-    instance: dg.DagsterInstance, noted: bool
+    events: Iterable[dg.AssetMaterialization],
 ) -> tuple[dict[tuple[dg.AssetKey, str | None], list[str]], dict[str, set[str]]]:
     """Returns the different results of each asset and partition, newest first, and what each was made of."""
     made_by: dict[tuple[dg.AssetKey, str | None], list[str]] = {}
     made_of: dict[str, set[str]] = {}
-    for event in _events(instance, noted):
+    for event in events:
         digest = reuse.digest_of(event)
         if not digest:
             continue
@@ -55,16 +61,12 @@ def _history(
     return made_by, made_of
 
 
-def _events(instance: dg.DagsterInstance, noted: bool) -> Iterator[dg.AssetMaterialization]:
+def _events(known: Known, noted: bool) -> Iterator[dg.AssetMaterialization]:
     """Yields of each asset the newest first:
     those in the event log, then those that only the store has noted.
     """
-    for key in instance.get_asset_keys():
-        for record in reuse.materializations(instance, key):
-            if record.asset_materialization:
-                yield record.asset_materialization
-    for result in results.every(store_of(instance).root) if noted else ():
-        yield result.event
+    yield from (event for record in known.logged if (event := record.asset_materialization))
+    yield from (result.event for result in (known.noted if noted else ()))
 
 
 def _closure(roots: Iterable[str], made_of: dict[str, set[str]]) -> set[str]:
@@ -80,7 +82,8 @@ def _closure(roots: Iterable[str], made_of: dict[str, set[str]]) -> set[str]:
 
 def freed_by_retiring(instance: dg.DagsterInstance, version: Registration, newest: int = NEWEST) -> int:
     """Returns the bytes in the store that are kept there for a registered version alone."""
-    freed = reachable(instance, newest) - reachable(instance, newest, version)
+    known = Known(instance)
+    freed = reachable(instance, newest, known=known) - reachable(instance, newest, version, known=known)
     return sum(i.n_bytes for i in store_of(instance).list() if i.digest in freed and not i.external)
 
 
@@ -92,6 +95,7 @@ def collect_garbage(
     unknown: bool = False,
     max_bytes: int | None = None,
     even_recent: bool = False,
+    known: Known | None = None,
 ) -> CollectReport:
     """Remove stored bytes that nothing reaches, nothing uses, and nobody touched within the last hour.
 
@@ -99,6 +103,7 @@ def collect_garbage(
         unknown: also where the history knows next to nothing of what the store holds.
         max_bytes: of what may go, only until the store holds no more than that, the longest unused first.
         even_recent: also what was touched within the last hour, but not since a run began that goes on.
+        known: what has read the history already.
 
     Raises:
         ValueError: if ``newest`` is below 1, an instance that keeps its results in the same store cannot be
@@ -117,10 +122,12 @@ def collect_garbage(
         all_ = [instance, *(opened.enter_context(other) for other in _others(instance, store))]
         for one in all_:
             _refuse_unseen(one, store)
-        if not unknown:
-            _refuse_without_history(instance, all_[1:], store)
+        # before the history is read, or what a run tells between the two would be neither recent nor known
         since = min(map(_oldest_at_work, all_)) if even_recent else None
-        keep = {digest for one in all_ for digest in reachable(one, newest)}
+        histories = [(one, known if known and one is instance else Known(one)) for one in all_]
+        if not unknown:
+            _refuse_without_history(histories, store)
+        keep = {digest for one, knows in histories for digest in reachable(one, newest, known=knows)}
     return collect(store, keep, dry_run=dry_run, max_bytes=max_bytes, recent_from=since)
 
 
@@ -175,18 +182,19 @@ def _oldest_at_work(instance: dg.DagsterInstance) -> float:
 
 
 def _refuse_without_history(
-    instance: dg.DagsterInstance, others: Sequence[dg.DagsterInstance], store: ArtifactStore
+    histories: Sequence[tuple[dg.DagsterInstance, Known]], store: ArtifactStore
 ) -> None:
     """Refuse where a history was lost, or is another one's:
     it must not cost the results that it does not know.
 
     It does know those of the runs that were removed from it to free the disk.
     """
+    instance, own = histories[0]
     stored = {item.digest for item in store.list()}
     gone = removed.removed(home_of(instance))
-    histories = (reachable(one, len(stored) + 1, noted=False) for one in (instance, *others))
-    known = stored & set[str]().union(*histories)
-    known |= {result.digest for result in results.every(store.root) if result.run_id in gone} & stored
+    all_ = (reachable(one, len(stored) + 1, noted=False, known=knows) for one, knows in histories)
+    known = stored & set[str]().union(*all_)
+    known |= {result.digest for result in (own.noted if gone else ()) if result.run_id in gone} & stored
     if len(stored) > 2 * len(known):
         raise ValueError(
             f"the store {store.root} holds {len(stored)} artifacts, and the history {home_of(instance)} has"
