@@ -36,6 +36,7 @@ from blut_resources.runs.cancelling import ask, give_time
 from blut_resources.runs.files import run_dir
 from blut_resources.runs.job_tags import with_job_tags
 from blut_resources.runs.removal import remove_files
+from blut_resources.runs.unsaid import word_of
 
 CANCEL_S = 30.0
 """Seconds that a cancelled run has to end by itself, its payload's grace period included."""
@@ -385,7 +386,8 @@ def _report_dead(instance: dg.DagsterInstance, run_id: str) -> bool:
         holding.complete_manifest(home_of(instance), run)
         return False
     directory = run_dir(home_of(instance), run.run_id)
-    _report_end(instance, run, f"{directory}: {FULL}" if reserve.was_needed(directory) else DIED)
+    full = f"{directory}: {FULL}" if reserve.was_needed(directory) else ""
+    _report_end(instance, run, full or word_of(directory) or DIED)
     return True
 
 

@@ -28,6 +28,8 @@ from blut_resources.dagster_private.events import MIRRORED
 from blut_resources.database import connections
 from blut_resources.database.address import Address, read
 from blut_resources.database.connections import Connections
+from blut_resources.database.patience import is_given_up
+from blut_resources.database.troubles import DatabaseAway
 
 EVENTS = SqlEventLogStorageTable
 HASTY = sqlalchemy.func.set_config("synchronous_commit", "off", True)
@@ -108,12 +110,20 @@ class PooledEventLog(_Pooled, PostgresEventLogStorage):
     def store_event(self, event: dg.EventLogEntry) -> None:
         """Keep an event, with all that other tables are told of it, or nothing of it.
 
+        When the database was waited for in vain, the run ends, and what it says on the way is lost.
+
         Raises:
             DatabaseTrouble: the database was away for too long, or refuses it.
         """
-        if (kept := self.kept(event)) is not None:
-            store, asked = self._pool.again(self._store), []
+        if (kept := self.kept(event)) is None:
+            return
+        ends = is_given_up(self._pool.address)
+        store, asked = self._pool.again(self._store), []
+        try:
             store(kept, asked)
+        except DatabaseAway:
+            if not ends or (event.is_dagster_event and event.dagster_event_type in MIRRORED):
+                raise
 
     def _store(self, event: dg.EventLogEntry, asked: list[bool]) -> None:
         row = self._event_to_row(event)

@@ -14,8 +14,8 @@ from blut_resources.database.address import Address
 from blut_resources.database.patience import Wait
 from blut_resources.database.troubles import is_away
 
-AT_MOST = 4
-"""Connections of a process to a database; further threads wait for one."""
+AT_MOST = 3
+"""Connections of a process to a database, besides that of its locks; further threads wait for one."""
 TURN_S = 60.0
 """Seconds for which they do."""
 ARGUMENTS = {

@@ -35,6 +35,15 @@ def no_longer(run_id: str) -> None:
     _runs.discard(run_id)
 
 
+def is_given_up(address: Address) -> bool:
+    """Says whether a database was waited for in vain, and has not answered since."""
+    return _key(address) in _over
+
+
+def _key(address: Address) -> str:
+    return f"{os.getpid()} {address.url}"
+
+
 def longest() -> float:
     """Returns for how many seconds this process waits.
 
@@ -52,7 +61,7 @@ class Wait:
 
     def __init__(self, address: Address) -> None:
         self._address = address
-        self._key = f"{os.getpid()} {address.url}"
+        self._key = _key(address)
         self._begun = time.monotonic()
         self._ends, self._next, self._told = self._begun + longest(), FIRST_S, False
 

@@ -10,9 +10,12 @@ import importlib.util
 import re
 import sqlite3
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import dagster as dg
 import yaml
 
 from blut_resources.dagster_private.injection import YAML
@@ -89,6 +92,25 @@ def write_down(home: Path) -> None:
         except StoreError:
             return
         print(f"{path} names {found.address.words} now, as Dagster's own storage", file=sys.stderr)
+
+
+def lock_of_server(
+    instance: dg.DagsterInstance, name: str, meanwhile: Callable[[], object], abandoned: Callable[[], bool]
+) -> AbstractContextManager[Callable[[], str]] | None:
+    """Hold a name in the database of an instance; None where its history is in no such database.
+
+    Args:
+        instance: whose history is concerned.
+        name: what is held.
+        meanwhile: called while it waits; what it raises ends the wait.
+        abandoned: says that the holder has not been seen for too long.
+    """
+    url = getattr(instance.run_storage, "postgres_url", "")
+    if not url:
+        return None
+    from blut_resources.database.locks import held
+
+    return held(read(url, "the storage"), name, meanwhile, abandoned)
 
 
 def demand_driver() -> None:

@@ -10,6 +10,7 @@ from weakref import WeakSet
 
 import dagster as dg
 
+from blut_resources.boxes.locks import by_server
 from blut_resources.boxes.owner import owner
 from blut_resources.dagster_private import injection
 from blut_resources.dagster_private.history import keeps_in_files
@@ -19,7 +20,7 @@ from blut_resources.files.address import plain_path
 from blut_resources.files.digest import digest_bytes
 from blut_resources.files.durable import explained
 from blut_resources.files.modes import follow_group, make_private, prepare_home
-from blut_resources.instance.database import demand_driver, named, write_down
+from blut_resources.instance.database import demand_driver, lock_of_server, named, write_down
 from blut_resources.instance.home import find_home, is_home, store_root
 from blut_resources.instance.migration import migrate
 from blut_resources.instance.renamed import carry_over
@@ -47,6 +48,7 @@ telemetry: {enabled: false}
 nux: {enabled: false}
 """
 
+by_server.append(lock_of_server)
 
 _read_only: WeakSet[dg.DagsterInstance] = WeakSet()
 """Instances of this process that were opened to be read."""

@@ -7,6 +7,7 @@
     metrics/<cookbook>__<asset>.parquet  one row an epoch; .csv where that was asked for
     terminal.log                         what a detached run said on its standard output and error
     .lived                               until when its process lived, as long as it has no end
+    unsaid.txt                           why it ended, where its database could not be told
     cancel.json                          how long its payloads get to end, where a cancel said so
     tracker-<asset>.log                  what a tracker that failed has printed
     wandb/                               an offline run of Weights & Biases, where that was asked for

@@ -29,6 +29,7 @@ from blut_resources.containment import LimitsError
 from blut_resources.containment.asked import contained
 from blut_resources.dagster_private.console import console_goes_to
 from blut_resources.dagster_private.names import REPOSITORY, REPOSITORY_LABEL_TAG
+from blut_resources.database.troubles import is_away
 from blut_resources.files.durable import StoreError
 from blut_resources.files.full import is_full
 from blut_resources.holding import launch_here, let_go
@@ -39,10 +40,11 @@ from blut_resources.launchers.choose import profile_of
 from blut_resources.launchers.profiles import LauncherError
 from blut_resources.runs.files import terminal_path
 from blut_resources.runs.hang_up import end_on_hang_up, interrupt
+from blut_resources.runs.unsaid import leave_word
 from blut_resources.settings import settings
 
 
-class EndedByFullPlace(StoreError):
+class EndedUnwritten(StoreError):
     """Says which place was full when a run was ended by that, and what makes room."""
 
 
@@ -124,7 +126,7 @@ def execute(
         how = {"tags": tags, "selection": selection, "partition": partition}
         try:
             result = carry_out(instance, run_id, job, run_config, configs, **how)
-        except EndedByFullPlace as error:
+        except EndedUnwritten as error:
             failed(str(error))
         if result is None:
             print(INTERRUPTED)
@@ -153,7 +155,7 @@ def carry_out(
     """Run a job in this process; returns None of one that was interrupted before its first step.
 
     Raises:
-        EndedByFullPlace: its events could not be written any more; its end was.
+        EndedUnwritten: its events could not be written any more; why it ended was.
     """
     try:
         reap_dead_runs(instance)
@@ -169,11 +171,14 @@ def carry_out(
             partition_key=partition,
         )
     except Exception as error:
-        if not is_full(error):
+        away = is_away(error)
+        if not is_full(error) and not away:
             raise
         told = str(error) if isinstance(error, StoreError) else str(explained(home_of(instance), error))
+        if away:
+            leave_word(home_of(instance), run_id, told)
         _end(instance, run_id, told, error)
-        raise EndedByFullPlace(told) from None
+        raise EndedUnwritten(told) from None
     except KeyboardInterrupt:  # it came before Dagster takes it as an end of the run
         run = instance.get_run_by_id(run_id)
         if run is not None and not run.is_finished:

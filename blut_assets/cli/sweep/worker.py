@@ -14,7 +14,7 @@ from typing import Any
 import dagster as dg
 
 from blut_assets.cli.run.detach import no_parent, speak_into
-from blut_assets.cli.run.launching import EndedByFullPlace, carry_out, end_on_sigterm, form_of
+from blut_assets.cli.run.launching import EndedUnwritten, carry_out, end_on_sigterm, form_of
 from blut_assets.cli.run.progress import Progress
 from blut_assets.cli.run.report import run_summary
 from blut_assets.definitions import defs
@@ -99,7 +99,7 @@ def _run(instance: dg.DagsterInstance, record: SweepRecord, what: TrialWork, tri
     outcome, why, facts, stops = "cancelled", "interrupted", dict[str, Any](), ""
     try:
         outcome, why, facts = _outcome(instance, record, what, trial)
-    except EndedByFullPlace as error:
+    except EndedUnwritten as error:
         outcome, why = "failed", str(error)
         stops = why  # the next one would find no room either
     except (StoreError, ArgsError, OSError, ValueError) as error:
