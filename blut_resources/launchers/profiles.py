@@ -2,9 +2,18 @@
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from blut_resources.files.documents import DocumentError, read_toml
 from blut_resources.files.named import PathRefused, absolute_path, base_directory, path_variable
@@ -24,6 +33,11 @@ OPTIONS = (
     *("tmp", "use-min-nodes", "wckey"),
 )
 """Long options of sbatch that a profile may give besides its own keys: none of them changes what is run."""
+OF_KIND = {
+    "slurm": ("partition", "account", "qos", "gres", "time", "constraint", "options"),
+    "ray": ("address", "resources"),
+}
+"""Keys that mean something to one kind of launcher only."""
 _OPTION = re.compile(r"--([a-z][a-z-]*)(=[^\s]*)?")
 _WORD = re.compile(r"[^\s=,]+")
 
@@ -45,6 +59,8 @@ class Profile(BaseModel):
         share: the directory that this machine and the nodes see under the same name; the store is in it.
         transport: ``local`` where the scheduler's commands are installed here.
         environment: whether another Python or torch on the node is refused, or said only.
+        address: of Ray: where its dashboard is, such as ``http://127.0.0.1:8265``.
+        resources: of Ray: what else a node must have, by the names that its nodes were started with.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,6 +80,16 @@ class Profile(BaseModel):
     share: str = ""
     transport: str = "local"
     environment: Literal["warn", "strict"] = "warn"
+    address: str = ""
+    resources: dict[str, float] = {}
+
+    @field_validator("address")
+    @classmethod
+    def _of_a_head(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc):
+            raise ValueError('give the address of the dashboard, such as "http://127.0.0.1:8265"')
+        return value
 
     @field_validator("partition", "account", "qos")
     @classmethod
@@ -121,6 +147,19 @@ class Profile(BaseModel):
         if value != "local":
             raise ValueError("only local is there: run Blut where the scheduler's commands are installed")
         return value
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> Self:
+        if self.kind == "ray" and not self.address:
+            raise ValueError(
+                'address is missing; give that of its dashboard, such as "http://127.0.0.1:8265"'
+            )
+        for kind, names in OF_KIND.items():
+            if kind != self.kind and (wrong := [name for name in names if name in self.model_fields_set]):
+                raise ValueError(
+                    f"{wrong[0]} is a key of kind {kind}, and its kind is {self.kind}; leave it away"
+                )
+        return self
 
 
 def profiles_path() -> Path:
@@ -199,6 +238,6 @@ def _explain(problem: Any, name: str, values: dict[str, Any]) -> str:
     if problem["type"] == "missing":
         return f"[{name}] {field} is missing; give slurm, ray or local"
     said = said_of(problem)
-    if said.startswith(f"{field}="):
+    if not field or said.startswith(f"{field}="):
         return f"[{name}] {said}"
     return f"[{name}] {field} = {one_line(repr(values.get(field)), 200)}: {said}"

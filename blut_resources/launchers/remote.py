@@ -72,7 +72,8 @@ class RemoteLauncher:
         if said := _not_shared(order, self._profile) or self._scheduler.refuse(order):
             raise LaunchRefused(f"{order.name}: launcher={self._name}: {said}")
         launch = launch_of(order, self._profile)
-        launch |= {"scheduler": self._scheduler.name, "profile": self._name}
+        launch |= {"scheduler": self._scheduler.name, "where": self._scheduler.where}
+        launch["profile"] = self._name
         write_durable(order.place / LAUNCH, launch)
         job = self._submit(order, launch, waits)
         return RemoteUnit(order.place, self._scheduler, launch, note_job(order.place, launch, job))

@@ -28,6 +28,11 @@ class Scheduler(Protocol):
         """Returns what a reader calls it, such as ``slurm``."""
         ...
 
+    @property
+    def where(self) -> str:
+        """Returns which of several it is; empty where a machine knows one only."""
+        ...
+
     def refuse(self, order: Order) -> str:
         """Says why no machine of it can ever run an order; empty if one may."""
         ...

@@ -37,7 +37,7 @@ _RUNNING = {"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "RESIZING", "SIGNAL
 class Slurm:
     """Speaks with the Slurm that a profile names."""
 
-    name = "slurm"
+    name, where = "slurm", ""
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile

@@ -106,11 +106,11 @@ class Watcher:
                 self._soon.clear()
 
 
-_watchers: dict[str, Watcher] = {}
+_watchers: dict[tuple[str, str], Watcher] = {}
 _making = threading.Lock()
 
 
 def watcher_of(scheduler: Scheduler) -> Watcher:
     """Returns what looks after the jobs of this process at a scheduler."""
     with _making:
-        return _watchers.setdefault(scheduler.name, Watcher(scheduler))
+        return _watchers.setdefault((scheduler.name, scheduler.where), Watcher(scheduler))

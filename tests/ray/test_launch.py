@@ -1,0 +1,97 @@
+"""A payload that is a job of Ray: what it makes, how it is held, and how it ends."""
+
+import json
+import signal
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.scene import Scene, until
+from tests.ray.conftest import RayScene
+
+LIMITS = {"memory_max": "200M"}
+
+
+def jobs(scene: RayScene) -> list[dict[str, Any]]:
+    """What the head knows of the jobs of this scene."""
+    with urllib.request.urlopen(f"{scene.cluster.address}/api/jobs/", timeout=10) as answer:
+        return [
+            job for job in json.load(answer) if str(scene.home) in (job["metadata"] or {}).get("blut", "")
+        ]
+
+
+def test_a_job_makes_what_this_machine_makes_and_is_submitted_once(scene: RayScene, tmp_path: Path) -> None:
+    here = Scene(tmp_path / "here")
+    assert here.run(here.recipe()) == 0
+    assert scene.run(scene.job(limits=LIMITS)) == 0, scene.said()
+    assert scene.versions() == here.versions()
+    assert scene.epochs() == [0, 1, 2] and [job["status"] for job in jobs(scene)] == ["SUCCEEDED"]
+    shown = scene.metadata()
+    assert shown["launcher"] == "cluster" and shown["job_id"].startswith("blut-")
+    assert not list((scene.home / "store" / "work").glob("*/unit*")), "nothing is left"
+    assert scene.run(scene.job(limits=LIMITS)) == 0
+    assert len(jobs(scene)) == 1, "a result that is there is nothing to submit"
+
+
+def test_memory_is_a_limit_though_for_ray_it_is_none(scene: RayScene) -> None:
+    scene.behave(hog=400)
+    assert scene.run(scene.job(limits={"memory_max": "96M"}, retries=0)) == 1
+    assert "oom-kill" in scene.said(), scene.said()
+
+
+def test_ctrl_c_gives_a_payload_its_grace_period(scene: RayScene) -> None:
+    scene.behave(sleep=0.2)
+    run = scene.start(scene.job(epochs=200, limits=LIMITS))
+    until(lambda: len(scene.epochs()) > 1, process=run)
+    run.send_signal(signal.SIGINT)
+    assert run.wait() == 130
+    assert scene.happened("checkpoint") or "cancelled" in scene.said()
+    until(lambda: jobs(scene)[0]["status"] in ("STOPPED", "FAILED", "SUCCEEDED"), 20)
+
+
+def test_what_fits_on_no_node_is_refused_with_figures(scene: RayScene) -> None:
+    assert scene.run(scene.job(limits={"memory_max": "900G"})) == 1
+    assert "asks for memory 900" in scene.said() and not jobs(scene), scene.said()
+
+
+def test_what_waits_for_a_node_says_so(scene: RayScene) -> None:
+    scene.profile("cpus = 2\n")
+    scene.behave(sleep=0.2)
+    first = scene.start(scene.job(epochs=20, limits=LIMITS))
+    until(lambda: len(scene.epochs()) > 0, process=first)
+    second = scene.start([*scene.job(epochs=3, limits=LIMITS)])
+    until(lambda: "no node of Ray has room" in scene.blut("jobs").stdout, 30, second)
+    assert first.wait() == 0 and second.wait() == 0, scene.said()
+
+
+def test_a_head_that_is_away_changes_nothing(scene: RayScene) -> None:
+    scene.behave(sleep=0.3)
+    run = scene.start(scene.job(epochs=20, limits=LIMITS))
+    until(lambda: len(scene.epochs()) > 1, process=run)
+    scene.cluster.close_door()
+    time.sleep(8)
+    scene.cluster.open_door()
+    assert run.wait() == 0, scene.said()
+    assert scene.epochs() == list(range(20)) and len(jobs(scene)) == 1
+
+
+def test_a_run_that_died_is_taken_up_by_the_next(scene: RayScene) -> None:
+    scene.behave(sleep=0.3)
+    run = scene.start(scene.job(epochs=25, limits=LIMITS))
+    until(lambda: len(scene.epochs()) > 1, process=run)
+    run.kill()
+    run.wait()
+    assert scene.run(scene.job(epochs=25, limits=LIMITS)) == 0, scene.said()
+    assert scene.epochs() == list(range(25)) and len(jobs(scene)) == 1, "the same job went on"
+
+
+def test_a_lost_node_costs_no_epoch(scene: RayScene) -> None:
+    scene.profile("[cluster.resources]\nsecond = 0.5\n")
+    scene.behave(sleep=0.3)
+    run = scene.start(scene.job(epochs=40, limits=LIMITS))
+    until(lambda: len(scene.epochs()) > 2, process=run)
+    scene.profile()
+    scene.cluster.kill_second()
+    assert run.wait() == 0, scene.said()
+    assert scene.epochs() == list(range(40))
