@@ -91,7 +91,7 @@ class RayCluster:
 
     def _pids(self) -> list[int]:
         inside = _space(self._machine.pid, "pid_for_children")
-        own = [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+        own = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
         return [pid for pid in own if _space(pid, "pid") == inside]
 
     def close(self) -> None:
@@ -113,7 +113,7 @@ def _free_port() -> int:
 
 
 def _space(pid: int, kind: str) -> str:
-    return _read(lambda: os.readlink(f"/proc/{pid}/ns/{kind}"))
+    return _read(lambda: Path(f"/proc/{pid}/ns/{kind}").readlink())
 
 
 def _command(pid: int) -> str:
