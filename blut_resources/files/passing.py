@@ -1,4 +1,5 @@
-"""Tells errors whose cause may pass by itself: a network that is away, a lock that is not had, a full disk.
+"""Tells errors whose cause may pass by itself: a network that is away, a lock that is not had, a full disk,
+a node of a cluster that was lost.
 
 What somebody has to mend is none of them: a name that does not exist, a request that is refused (401, 404), a
 certificate, a digest that differs. Libraries wrap errors in errors of their own, so that the whole chain is
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-NETWORK, LOCK = "network", "lock"
-CAUSES = (NETWORK, LOCK, FULL_DISK)
+NETWORK, LOCK, NODE = "network", "lock", "node"
+CAUSES = (NETWORK, LOCK, FULL_DISK, NODE)
 AWAY = {
     *(errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED, errno.ETIMEDOUT, errno.EHOSTUNREACH),
     *(errno.ENETUNREACH, errno.ENETDOWN, errno.ENETRESET, errno.EHOSTDOWN),

@@ -18,7 +18,7 @@ from blut_resources.containment import Outcome, Unit
 from blut_resources.containment.backends.base import LOG
 from blut_resources.files.durable import remove_tree
 from blut_resources.files.full import SAID, is_nearly_full, says_full
-from blut_resources.files.passing import Passing
+from blut_resources.files.passing import NODE, Passing
 from blut_resources.instance.instance import home_of
 from blut_resources.instance.places import full_by_words, places
 from blut_resources.launchers.base import Launcher, NeverStarted
@@ -179,6 +179,8 @@ def run_payload(
         finished = said.get("event") == "done" or (reader.ordinary and reader.closed)
         if late and not (outcome.ok and finished and not reader.torn):
             raise PayloadPastDeadline(f"{payload.name}: {late}", outcome)
+        if outcome.kind != "exit":  # another node may do what one did not live to do
+            passing = Passing(NODE, outcome.describe()) if there and outcome.kind == "lost" else None
         _demand_success(payload, outcome, reader.torn, finished, log.tail, diverged, passing)
         if payload.isolation and payload.compiled:
             keep_compiled(place / "work", compiled_for(payload.compiled, payload.files.digests))
@@ -268,8 +270,7 @@ def _demand_success(
     if diverged and outcome.kind == "exit":
         raise PayloadDiverged(f"{payload.name} has diverged: {diverged}", outcome)
     if not outcome.ok:
-        passes = passing if outcome.kind == "exit" else None
-        raise PayloadFailed(f"{module}: {outcome.describe()}\n{printed}".rstrip(), outcome, passes)
+        raise PayloadFailed(f"{module}: {outcome.describe()}\n{printed}".rstrip(), outcome, passing)
     if torn:
         what = f"exit status 0, but its last message is cut off ({torn} bytes)"
         raise PayloadFailed(f"{module}: {what}", outcome)
