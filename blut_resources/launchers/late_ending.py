@@ -24,7 +24,7 @@ SURE = 3
 
 def end_later(launch: Mapping[str, Any]) -> None:
     """Start a process that ends the job of an order when its scheduler answers; it outlives this one."""
-    told = json.dumps({name: launch[name] for name in ("scheduler", "profile", "comment")})
+    told = json.dumps({name: launch[name] for name in ("scheduler", "where", "comment")})
     command = [sys.executable, "-P", "-m", "blut_resources.launchers.late_ending", told]
     env, null = {**os.environ, "PYTHONPATH": FRAMEWORK}, subprocess.DEVNULL
     subprocess.Popen(command, env=env, cwd="/", start_new_session=True, stdin=null, stdout=null, stderr=null)

@@ -47,6 +47,12 @@ def test_the_config_wins_over_the_environment_and_that_over_the_stage(
         ('checkout = "src/blut"', r":6: \[gpu\] checkout=src/blut: the path is relative"),
         ('transport = "telnet:x"', r":6: \[gpu\] transport = .*run Blut where"),
         ('environment = "stict"', r":6: \[gpu\] environment = 'stict'"),
+        ('address = "http://head:8265"', r"\[gpu\] address is a key of kind ray, and this is of kind slurm"),
+        ('[rays]\nkind = "ray"', r"\[rays\] address is missing; give that of its dashboard"),
+        (
+            '[rays]\nkind = "ray"\naddress = "head:8265"',
+            r":8: \[rays\] address = 'head:8265': give the address",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_told_with_its_line(launchers: Path, line: str, said: str) -> None:
