@@ -47,7 +47,7 @@ def test_the_config_wins_over_the_environment_and_that_over_the_stage(
         ('checkout = "src/blut"', r":6: \[gpu\] checkout=src/blut: the path is relative"),
         ('transport = "telnet:x"', r":6: \[gpu\] transport = .*run Blut where"),
         ('environment = "stict"', r":6: \[gpu\] environment = 'stict'"),
-        ('address = "http://head:8265"', r"\[gpu\] address is a key of kind ray, and this is of kind slurm"),
+        ('address = "http://head:8265"', r"\[gpu\] address is a key of kind ray, and its kind is slurm"),
         ('[rays]\nkind = "ray"', r"\[rays\] address is missing; give that of its dashboard"),
         (
             '[rays]\nkind = "ray"\naddress = "head:8265"',
