@@ -37,6 +37,7 @@ from blut_resources.launchers.files import (
     BEAT_S,
     CANCEL,
     LAUNCH,
+    NOT_STARTED,
     REFUSED,
     SCHEMA,
     UP,
@@ -47,8 +48,8 @@ from blut_resources.launchers.files import (
 )
 from blut_resources.machine import wire
 
-NOT_STARTED, FENCED = 97, 98
-"""Exit statuses of a job that did not start its payload, and of one that a newer start has replaced."""
+FENCED = 98
+"""Exit status of a job that a newer start has replaced."""
 
 
 class Agent:

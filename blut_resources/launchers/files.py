@@ -26,6 +26,8 @@ PRINTED = "job.log"
 BEAT_S = 2.0
 """Seconds between two signs of life of the agent."""
 SCHEMA = 1
+NOT_STARTED = 97
+"""Exit status of a job that did not start its payload; `REFUSED` says why."""
 
 
 def attempt_dir(place: Path, number: int) -> Path:

@@ -25,8 +25,7 @@ class Moved:
 
     def __init__(self, pairs: Mapping[str, str]) -> None:
         """Prepare to replace each path, and what lies below it, by another; the longest one counts."""
-        others = [(old, new) for old, new in pairs.items() if old != new]
-        self._pairs = sorted(others, key=lambda pair: -len(pair[0]))
+        self._pairs = sorted(pairs.items(), key=lambda pair: -len(pair[0]))
 
     def path(self, text: str) -> str:
         """Returns what a path is here; text that is none of those stays as it is."""
@@ -51,8 +50,9 @@ def moved(launch: Mapping[str, Any], place: Path, attempt: Path) -> Moved:
     pairs = {str(place / name): str(attempt / name) for name in (CONFIG, CONTEXT, MESSAGES, CODE)}
     if launch["own_out"]:
         pairs[launch["out"]] = str(attempt / OUT)
-    pairs[launch["root"]] = FRAMEWORK
-    return Moved(pairs)
+    # an interpreter may lie within the checkout, and stays where it is
+    stays = {prefix: prefix for prefix in launch["prefixes"]}
+    return Moved({launch["root"]: FRAMEWORK, **stays, **pairs})
 
 
 def prepare(launch: Mapping[str, Any], place: Path, attempt: Path) -> tuple[list[str], dict[str, str]]:

@@ -9,14 +9,13 @@
 # looked for before another one is submitted.
 
 import contextlib
-import functools
 import os
 import shlex
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,11 +28,10 @@ from blut_resources.launchers.base import LaunchRefused, NeverStarted, Order
 from blut_resources.launchers.files import (
     BEAT,
     CANCEL,
-    CONFIG,
     LAUNCH,
+    NOT_STARTED,
     OUT,
     REFUSED,
-    SCHEMA,
     UP,
     attempt_dir,
     newest_attempt,
@@ -42,8 +40,9 @@ from blut_resources.launchers.files import (
     write_durable,
 )
 from blut_resources.launchers.late_ending import end_later
+from blut_resources.launchers.ordering import launch_of, not_shared
 from blut_resources.launchers.profiles import Profile
-from blut_resources.launchers.scheduler import Busy, Scheduler, memory_of
+from blut_resources.launchers.scheduler import Busy, Scheduler
 from blut_resources.launchers.schedulers import scheduler_by
 from blut_resources.launchers.sight import Ends, Sight
 from blut_resources.launchers.streams import Streams
@@ -69,7 +68,7 @@ class RemoteLauncher:
 
     def start(self, order: Order, waits: Callable[[str], str]) -> "RemoteUnit":
         """Start it as a job, for which `RemoteUnit.await_start` waits; see `Launcher.start`."""
-        if said := _not_shared(order, self._profile) or self._scheduler.refuse(order):
+        if said := not_shared(order, self._profile) or self._scheduler.refuse(order):
             raise LaunchRefused(f"{order.name}: launcher={self._name}: {said}")
         launch = launch_of(order, self._profile)
         launch |= {"scheduler": self._scheduler.name, "where": self._scheduler.where}
@@ -132,7 +131,10 @@ class RemoteUnit:
         """Says what holds it on its node."""
         if self._up is None:
             return Enforcement(self._scheduler.name, None, contained=True)
-        return Enforcement(**self._up["enforcement"])
+        found = Enforcement(**self._up["enforcement"])
+        other = self._up["environment"]
+        said = f"{self._up['node']} has another environment: {other}" if other else ""
+        return replace(found, notes="; ".join(filter(None, (found.notes, said))))
 
     def fileno(self) -> int:
         """Returns a descriptor that becomes readable when it has ended."""
@@ -171,9 +173,9 @@ class RemoteUnit:
         """
         asked_at = 0.0
         while self._up is None:
-            if refused := wire.read(self.place / REFUSED):
-                raise LaunchRefused(str(refused["said"]))
             if self._outcome:
+                if refused := self._refusal(newest_attempt(self.place)):
+                    raise LaunchRefused(refused)
                 raise NeverStarted(self._outcome)
             if time.monotonic() > asked_at:
                 asked_at = time.monotonic() + ASK_S
@@ -281,13 +283,21 @@ class RemoteUnit:
             self._read_beat(number)
             self._streams.follow(number)
             said = wire.read(outcome_file(self.place, number))
-        found = self._ends.outcome(said, self._sight, time.monotonic() - self._alive_at)
+        if refused := self._refusal(number):
+            found = Outcome("exit", code=NOT_STARTED, detail=refused)
+        else:
+            found = self._ends.outcome(said, self._sight, time.monotonic() - self._alive_at)
         if found is None:
             return
         while number is not None and self._streams.follow(number, to_end=True):
             pass
         self._outcome = found
         os.eventfd_write(self._fd, 1)
+
+    def _refusal(self, number: int | None) -> str:
+        """Says why an attempt did not start what was ordered; empty if it did."""
+        found = wire.read(self.place / REFUSED)
+        return str(found["said"]) if found and found["attempt"] == number else ""
 
     def _read_up(self, number: int) -> None:
         if self._up and self._up["attempt"] == number:
@@ -324,57 +334,6 @@ class RemoteUnit:
         if wish != self._pressed:
             self._scheduler.end(self.job, at_once=at_once)
             self._pressed = wish
-
-
-def launch_of(order: Order, profile: Profile) -> dict[str, Any]:
-    """Returns all that a job is to do, as its file has it; no secrets."""
-    assert order.job
-    job, key = order.job, os.urandom(6).hex()
-    config = wire.read(order.place / CONFIG) or {}
-    out = str(config.get("out", job.out))
-    return {
-        "schema": SCHEMA,
-        "key": key,
-        "comment": f"blut:{order.place.parent.parent.parent}:{job.run}:{job.fingerprint}:{key}",
-        "module": job.module,
-        "fingerprint": job.fingerprint,
-        "run": job.run,
-        "name": order.name,
-        "command": list(order.command),
-        "env": {name: value for name, value in order.env.items() if name not in job.variables},
-        "passed": list(job.variables),
-        "cwd": str(order.cwd),
-        "limits": {name: value for name, value in asdict(order.limits).items() if value is not None},
-        "grace_s": order.grace_s,
-        "isolation": dict(order.isolation) if order.isolation else None,
-        "out": out,
-        "own_out": not any(Path(out).glob("*")),
-        "inputs": {name: str(path) for name, path in job.inputs.items()},
-        "root": node.FRAMEWORK,
-        "prefixes": sorted({sys.prefix, sys.base_prefix}),
-        "commit": _commit(),
-        "environment": node.environment(),
-        "strict": profile.environment == "strict",
-        "memory": memory_of(order, profile),
-    }
-
-
-@functools.cache
-def _commit() -> str:
-    return node.commit()
-
-
-def _not_shared(order: Order, profile: Profile) -> str:
-    """Says what the nodes do not see; empty if they see all, as far as the profile tells."""
-    assert order.job
-    if not profile.share:
-        return ""
-    share = Path(profile.share)
-    paths = {"the store": order.place, **{f"input {name}": path for name, path in order.job.inputs.items()}}
-    for what, path in paths.items():
-        if not path.is_relative_to(share) and not path.resolve().is_relative_to(share.resolve()):
-            return f"{what} ({path}) is not below share={share}, so its nodes would not see it"
-    return ""
 
 
 def wait_for(what: str, seconds: float, waits: Callable[[str], str]) -> None:

@@ -12,6 +12,7 @@ from blut_resources.launchers.files import PRINTED
 from blut_resources.launchers.profiles import Profile
 from blut_resources.launchers.scheduler import Busy, Sight, memory_of, seconds_of
 from blut_resources.launchers.transport import NoAnswer, ask
+from blut_resources.machine.amounts import parse_size
 from blut_resources.machine.memory import size_text
 from blut_resources.text import meant, one_line
 
@@ -64,9 +65,9 @@ class Slurm:
         memory, largest = memory_of(order, self._profile), max(nodes, key=lambda node: node.memory)
         if memory and memory > largest.memory:
             return (
-                f"asks for {size_text(memory)} of memory ({_of_what(order, memory)}), and the largest node of"
-                f" {where}, {largest.name}, has {size_text(largest.memory)}: give it a smaller memory_max, or"
-                " name another partition in its profile"
+                f"asks for {size_text(memory)} of memory ({_of_what(order, memory, self._profile)}), and the"
+                f" largest node of {where}, {largest.name}, has {size_text(largest.memory)}: give it a"
+                " smaller memory_max, or name another partition in its profile"
             )
         cpus, widest = self._cpus(order), max(nodes, key=lambda node: node.cpus)
         if cpus > widest.cpus:
@@ -189,8 +190,9 @@ def _squeue(fields: str) -> str:
     return answer.out
 
 
-def _of_what(order: Order, memory: int) -> str:
+def _of_what(order: Order, memory: int, profile: Profile) -> str:
     limit = order.limits.memory_max
-    if limit and memory > limit:
+    if limit:
         return f"memory_max of {size_text(limit)}, and {size_text(memory - limit)} for what holds it there"
-    return "what it is expected to need"
+    of_profile = profile.mem and memory == parse_size(profile.mem, "mem")
+    return "mem of its profile" if of_profile else "what it is expected to take, and some more"
