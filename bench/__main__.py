@@ -12,7 +12,7 @@ from bench.runner import in_own_process
 from bench.table import Row, render, write_json
 
 NAMES = (
-    *("startup", "noop", "chain", "launch", "planning"),
+    *("startup", "noop", "chain", "history", "launch", "planning"),
     *(
         "hashing",
         "lml",
