@@ -114,6 +114,7 @@ def _sweep_row(instance: "dg.DagsterInstance", record: Any, sweep: str) -> dict[
     return {
         "id": sweep,
         "state": found["state"],
+        "where": found["where"],
         "recipe": f"sweep of {found['recipe']}",
         "partition": "",
         "started": found["begun"],

@@ -70,10 +70,11 @@ def row_of(record: "SweepRecord") -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     trials = record.trials().values()
-    how, best = standing(trials), best_of(record, trials)
+    how, best, state = standing(trials), best_of(record, trials), state_of(record)
     return {
         "id": record.id,
-        "state": state_of(record),
+        "state": state,
+        "where": str(record.leader() or "") if state == "unknown" else "",
         "recipe": head["recipe"],
         "begun": min((one.begun for one in trials if one.begun), default=head["at"]),
         "ended": max((one.ended for one in trials if one.ended), default=None),

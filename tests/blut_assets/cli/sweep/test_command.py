@@ -55,6 +55,7 @@ def test_a_sweep_runs_each_trial_and_the_same_command_runs_again_only_what_faile
     assert len(apart) == 5, "nothing ran again"
     rows = json.loads(scene.blut("jobs", "--json", "-n", "1").stdout)
     assert rows[0]["state"] == "success" and rows[0]["id"] == record.id and rows[0]["progress"] == "4/4"
+    assert "sweep of contained" in scene.blut("jobs").stdout
     log = Path(scene.home / "runs" / record.trials()[1].run_id / "terminal.log").read_text()
     assert "trial 1 of sweep" in log and "contained succeeded" in log
     tags = json.loads((scene.home / "runs" / record.trials()[4].run_id / "manifest.json").read_text())["tags"]
