@@ -19,6 +19,7 @@ NAMES = (
         "duplicates",
         "step",
         "ranks",
+        "jobs",
         "together",
         "events",
         "codec",
