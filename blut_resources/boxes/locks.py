@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blut_resources.boxes.beats import BEAT_S, beat, silent
+from blut_resources.boxes.probe import refuse_loose_locks
 from blut_resources.files.durable import StoreError, acquire, explained, release
 from blut_resources.machine import liveness
 from blut_resources.machine.liveness import Holder
@@ -93,8 +94,9 @@ def hold(
         meanwhile: called while it waits; what it raises ends the wait.
 
     Raises:
-        StoreError: the lock file cannot be made.
+        StoreError: the lock file cannot be made, or locks do not hold there.
     """
+    refuse_loose_locks(path.parent)
     with contextlib.ExitStack() as held:
         servers = [held.enter_context(lock) for lock in _of_servers(path, instance, meanwhile)]
         descriptor = acquire(path, meanwhile=_Breaking(path, meanwhile))

@@ -22,6 +22,7 @@ from typing import Any, Literal, NamedTuple
 
 import blake3
 
+from blut_resources.files.clock import file_time_ns
 from blut_resources.files.durable import StoreError
 from blut_resources.files.foreign import open_regular
 
@@ -222,7 +223,7 @@ def digest_file(path: Path, *, threads: int = 1) -> Hashed:
         with open_regular(path) as opened:
             file: Any = opened.raw
             before = os.fstat(file.fileno())
-            settled = _settle(before.st_ctime_ns)
+            settled = _settle(before)
             hasher = blake3.blake3(max_threads=threads)
             if before.st_size <= SMALL:
                 data = file.readall()
@@ -248,9 +249,12 @@ def _hash_chunks(file: io.FileIO, hasher: blake3.blake3, buffer: bytearray) -> i
     return size
 
 
-def _settle(changed_ns: int) -> bool:
+def _settle(status: os.stat_result) -> bool:
     """Make sure that a write from now on will show in the file's times; false where it might not."""
-    age = time.time_ns() - changed_ns
+    now, changed_ns = file_time_ns(status.st_dev), status.st_ctime_ns
+    if now is None:
+        return False
+    age = now - changed_ns
     # Some filesystems count whole seconds, in steps of up to two.
     if age < 0 or (changed_ns % 1_000_000_000 == 0 and age < 2_000_000_000):
         return False

@@ -33,6 +33,10 @@ class ArtifactMissing(StoreError):
     """Says that the store holds no bytes for a digest."""
 
 
+class ArtifactElsewhere(ArtifactMissing):
+    """Says that bytes outside the store are on another machine, and on which; nothing is wrong with them."""
+
+
 class ArtifactDamaged(StoreError):
     """Says that the bytes held for a digest are not the bytes it names."""
 

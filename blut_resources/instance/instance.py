@@ -17,6 +17,7 @@ from blut_resources.dagster_private.history import keeps_in_files
 from blut_resources.dagster_private.names import TEMPORARY_HOME
 from blut_resources.dagster_private.startup import put_off, without_collector
 from blut_resources.files.address import plain_path
+from blut_resources.files.clock import measure
 from blut_resources.files.digest import digest_bytes
 from blut_resources.files.durable import explained
 from blut_resources.files.modes import follow_group, make_private, prepare_home
@@ -176,6 +177,7 @@ def store_of(instance: dg.DagsterInstance) -> ArtifactStore:
         follow_group(root)  # a store may be a group's while each of them has a home of their own
     if not os.access(root, os.W_OK):  # a colleague's, of which what is there can be used
         return ArtifactStore(root, remembers=False)
+    measure(root)
     _identify(home)
     note = _note(store, home)
     if not note.exists():

@@ -34,6 +34,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Literal, NamedTuple
 
+from blut_resources.machine.mounts import mount_of
 from blut_resources.machine.processes import boot_id, machine, pid_namespace, read, start_time
 
 Answer = Literal["yes", "no", "unknown"]
@@ -41,8 +42,6 @@ Answer = Literal["yes", "no", "unknown"]
 INITIAL = "pid:[4026531836]"
 """The machine's own process namespace, from which all others are seen; the number is fixed in the kernel."""
 UNLOCKED, UNSEEN = "unlocked", "unseen"
-LOCAL = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "tmpfs", "ramfs", "overlay"})
-"""Filesystems that one kernel has to itself."""
 
 
 class Holder(NamedTuple):
@@ -238,19 +237,7 @@ def unlocked(path: Path, who: Sequence[Holder]) -> Answer:
 
 def _judge_unlocked(path: Path, holder: Holder | None) -> Answer:
     if holder is None or not holder.complete:  # of an older version, which locked it too
-        return "no" if _is_local(path) else "unknown"
+        return "no" if mount_of(path).is_local else "unknown"
     if holder.lock:
         return alive(holder) if holder.lock == UNLOCKED else "unknown"
     return "no" if holder.boot == boot_id() else alive(holder)
-
-
-def _is_local(path: Path) -> bool:
-    """Says whether the filesystem of a path is one that no other machine can write to."""
-    best, kind = "", ""
-    there = os.path.realpath(path)
-    for line in read("/proc/self/mountinfo").splitlines():
-        words = line.split()
-        point = words[4].encode().decode("unicode_escape")
-        if os.path.commonpath([point, there]) == point and len(point) >= len(best):
-            best, kind = point, words[words.index("-") + 1]
-    return kind in LOCAL

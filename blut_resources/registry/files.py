@@ -20,6 +20,7 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from blut_resources.boxes.probe import refuse_loose_locks
 from blut_resources.files.durable import write_atomic
 from blut_resources.registry.log import RecordLog
 from blut_resources.registry.records import Entry, Governance, Registration, Try
@@ -61,6 +62,7 @@ class RegistryFiles:
         """Hold the model's lock."""
         directory = self.root / name
         (directory / "aliases").mkdir(parents=True, exist_ok=True)
+        refuse_loose_locks(directory)
         with (directory / "lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield

@@ -47,6 +47,7 @@ from blut_resources.store.intake import copy, freeze
 from blut_resources.store.manifest import (
     ManifestRecord,
     manifest,
+    recorded_on,
     restamped,
     save_index,
     summary_sizes,
@@ -235,6 +236,13 @@ class ArtifactStore(References):
         """Says whether there are bytes for a digest; ``verify`` says whether they are the right ones."""
         with contextlib.suppress(ArtifactMissing):
             return os.access(self._record(digest).location, os.R_OK)
+        return False
+
+    def knows(self, digest: str) -> bool:
+        """Says whether there are bytes for a digest, here or, outside the store, on another machine."""
+        with contextlib.suppress(ArtifactMissing):
+            record = self._record(digest)
+            return os.access(record.location, os.R_OK) or (record.external and recorded_on(record) != "")
         return False
 
     def _refuse_own(self, source: Path) -> None:

@@ -39,6 +39,7 @@ from blut_resources.files.full import is_full
 from blut_resources.machine import liveness
 from blut_resources.store import results
 from blut_resources.store.artifacts import ArtifactStore, StoredArtifact
+from blut_resources.store.manifest import stat_directory
 from blut_resources.store.sharing import Inode, bytes_freed, bytes_held, linked, stamps_kept
 from blut_resources.store.work import owner
 
@@ -118,7 +119,7 @@ def collect(
             going.update(linked(item.location))  # of a dry run: it is still there
     freed += sum(leftovers.values())
     if not dry_run:
-        results.drop_without_bytes(store.root, store.has)
+        results.drop_without_bytes(store.root, store.knows)
     return CollectReport(
         tuple(by_fate["removed"]),
         freed,
@@ -218,8 +219,8 @@ def _holder_is_dead(mark: Path, staging: Path, pid: str, tag: str) -> bool:
 
 
 def _find_old_temporaries(root: Path) -> Iterator[Path]:
-    for name in ("stat", "external"):
-        for path in _list_children(root / name):
+    for directory in (stat_directory(root), root / "external"):
+        for path in _list_children(directory):
             if path.name.startswith(".tmp-") and _age(path) > TEMPORARY_S:
                 yield path
 

@@ -5,6 +5,7 @@ saves hashing: lost or wrong in form, it is as if it were empty.
 """
 
 import contextlib
+import functools
 import json
 import os
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import NamedTuple
 
 from blut_resources.files.digest import Hashed, Tree, digest_listing, list_tree, stamp_of
 from blut_resources.files.durable import StoreError, write_atomic
+from blut_resources.machine.mounts import mount_of
+from blut_resources.machine.processes import machine, machine_id
 
 SCHEMA = "blut.manifest.v1"
 
@@ -34,7 +37,7 @@ def manifest(
     rows = {name: [files[name].size, files[name].digest] for name in sorted(files)}
     head: dict[str, object] = {"schema": SCHEMA, "kind": "file" if is_file else "directory"}
     if location is not None:
-        head |= {"location": str(location), "partial": partial}
+        head |= {"location": str(location), "partial": partial, "machine": machine()}
     return json.dumps(head | {"files": rows}).encode()
 
 
@@ -50,6 +53,17 @@ def parse(data: bytes | None, digest: str) -> tuple[dict[str, Hashed] | None, bo
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
     return None, False, None
+
+
+def recorded_on(record: ManifestRecord) -> str:
+    """Returns the name of the other machine that recorded bytes outside the store; empty if this one did, or
+    an older version, which did not say.
+    """
+    said = ""
+    with contextlib.suppress(ValueError, TypeError, AttributeError, RecursionError):
+        said = str(json.loads(read(record.path) or b"").get("machine", ""))
+    name, _, number = said.rpartition("/")
+    return name if number != machine_id() else ""
 
 
 def check_names(record: ManifestRecord, tree: Tree) -> None:
@@ -87,6 +101,16 @@ def summary_sizes(record: ManifestRecord) -> list[int]:
         return [hashed.size for hashed in record.files.values()]
     tree = list_tree(record.location, "any")
     return [(tree.root / name).stat().st_size for name in tree.names]
+
+
+@functools.cache
+def stat_directory(root: Path) -> Path:
+    """Returns where a store in ``root`` keeps stamps of files that were hashed.
+
+    Where several machines can write, each has its own: the same file may have other numbers on each.
+    """
+    number = machine_id()
+    return root / "stat" if not number or mount_of(root).is_local else root / "stat" / number[:12]
 
 
 def load_index(path: Path) -> dict[str, Hashed]:

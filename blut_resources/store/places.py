@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from blut_resources.boxes.probe import refuse_loose_locks
 from blut_resources.boxes.takeover import SUPERSEDED, copy_state
 from blut_resources.files.digest import digest_bytes
 from blut_resources.files.durable import (
@@ -20,6 +21,7 @@ from blut_resources.files.durable import (
     write_atomic,
 )
 from blut_resources.machine.liveness import Mark
+from blut_resources.store.manifest import stat_directory
 
 _HEX = frozenset("0123456789abcdef")
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
@@ -45,6 +47,7 @@ class StorePlaces:
     def staging(self) -> Path:
         """Returns a fresh empty directory on the store's filesystem, private to this process."""
         own = process_tag()
+        refuse_loose_locks(self.root / "locks")
         path, mark = self.root / "staging" / f"{own}-{os.urandom(6).hex()}", self.holder_path(own)
         with explained(path):
             if mark not in _marks:
@@ -144,11 +147,11 @@ class StorePlaces:
 
     def index_path(self, digest: str) -> Path:
         """Returns the stamps of an artifact inside the store."""
-        return self.root / "stat" / f"{digest}.json"
+        return stat_directory(self.root) / f"{digest}.json"
 
     def note_path(self, digest: str) -> Path:
         """Returns how an artifact of many files looked when it was last compared with its manifest."""
-        return self.root / "stat" / f"{digest}.seen"
+        return stat_directory(self.root) / f"{digest}.seen"
 
     def reference_note(self, location: Path) -> Path:
         """Returns how many files outside the store looked when they were last recorded."""
@@ -160,7 +163,7 @@ class StorePlaces:
 
     def reference_index(self, location: Path) -> Path:
         """Returns the stamps of files outside the store."""
-        return self.root / "stat" / f"at-{digest_bytes(os.fsencode(location))}.json"
+        return stat_directory(self.root) / f"at-{digest_bytes(os.fsencode(location))}.json"
 
 
 def _unmark(path: Path, pid: int) -> None:

@@ -1,11 +1,18 @@
 """Finds an artifact by its digest, and says whether its bytes are still those that the digest names."""
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
 from blut_resources.files.digest import Hashed, Tree, digest_bytes, digest_files, list_tree
-from blut_resources.files.durable import ArtifactDamaged, ArtifactMissing, StoreError, write_atomic
+from blut_resources.files.durable import (
+    ArtifactDamaged,
+    ArtifactElsewhere,
+    ArtifactMissing,
+    StoreError,
+    write_atomic,
+)
 from blut_resources.store.manifest import (
     ManifestRecord,
     check_content,
@@ -14,6 +21,7 @@ from blut_resources.store.manifest import (
     manifest,
     parse,
     read,
+    recorded_on,
     save_index,
 )
 from blut_resources.store.places import StorePlaces, is_digest
@@ -27,7 +35,7 @@ class StoreRecords(StorePlaces):
         if not is_digest(digest):
             raise ArtifactMissing(f"{digest}: not a digest of 64 hex digits; materialize the asset again")
         entry = self.entry(digest)
-        if os.path.lexists(entry / "data"):
+        if self._has_entry(digest):
             path = self.record_path(digest, external=False)
             files, _, _ = parse(read(path), digest)
             return ManifestRecord(path, entry / "data", False, self.index_path(digest), False, files)
@@ -37,12 +45,40 @@ class StoreRecords(StorePlaces):
             raise ArtifactMissing(f"{digest}: not in the store {self.root}; materialize its asset again")
         return ManifestRecord(path, Path(place), True, self.reference_index(Path(place)), partial, files)
 
+    def _has_entry(self, digest: str) -> bool:
+        """Says whether the bytes of an artifact are in the store; before it says no, it lists the directory.
+
+        That makes a file server's client ask for what another machine has put there a moment ago.
+        """
+        entry = self.entry(digest)
+        if os.path.lexists(entry / "data"):
+            return True
+        with contextlib.suppress(OSError):
+            return digest in os.listdir(entry.parent) and os.path.lexists(entry / "data")  # noqa: PTH208
+        return False
+
     def _verified(self, digest: str, *, full: bool) -> ManifestRecord:
+        """Returns where an artifact is, see `_compared`; one that goes meanwhile is looked for once more."""
+        try:
+            return self._compared(digest, full=full)
+        except ArtifactDamaged as error:
+            if not _is_stale(error):
+                raise
+        try:
+            return self._compared(digest, full=full)
+        except ArtifactDamaged as error:
+            if not _is_stale(error):
+                raise
+            gone = f"{digest}: another machine has removed it from the store {self.root}"
+            raise ArtifactMissing(gone) from error
+
+    def _compared(self, digest: str, *, full: bool) -> ManifestRecord:
         """Returns where an artifact is, whose bytes were looked at; without its files, if there are many."""
         if not full and (recognised := self._recognised(digest)):
             return recognised
         record = self._record(digest)
         if record.external and not os.access(record.location, os.R_OK):
+            _refuse_elsewhere(digest, record)
             raise ArtifactMissing(
                 f"{digest}: {record.location} is gone or unreadable; restore it, or materialize the asset "
                 "from its new place"
@@ -55,6 +91,7 @@ class StoreRecords(StorePlaces):
                 save_index(record.stamps, known | found if record.partial else found)
             check_content(record, digest, tree.is_file, found)
         except StoreError as error:
+            _refuse_elsewhere(digest, record)
             self._forget(digest, record)
             raise ArtifactDamaged(f"artifact {digest}: {error}") from error
         if record.files is None and self.remembers:
@@ -109,6 +146,24 @@ class StoreRecords(StorePlaces):
     def _proof(self, record: Path) -> str:
         """Returns the digest of a manifest's own bytes: it proves as much as reading it would."""
         return digest_bytes(read(record) or b"")
+
+
+def _refuse_elsewhere(digest: str, record: ManifestRecord) -> None:
+    """Refuse what another machine has recorded, where it still may be, and this one has not got."""
+    if record.external and (other := recorded_on(record)):
+        raise ArtifactElsewhere(
+            f"{digest}: {record.location} is on {other}, not here: run this on {other}, or materialize the"
+            " asset that reads it from a copy here"
+        )
+
+
+def _is_stale(error: BaseException | None) -> bool:
+    """Says whether a file was deleted by another machine while it was read here."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno == errno.ESTALE:
+            return True
+        error = error.__cause__
+    return False
 
 
 def _looked(location: Path, names: list[str] | None, external: bool) -> Look | None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from blut_resources.files.digest import Hashed, Tree, stamp_of
-from blut_resources.store.manifest import ManifestRecord, load_index, restamped, save_index
+from blut_resources.store.manifest import ManifestRecord, load_index, restamped, save_index, stat_directory
 
 Inode = tuple[int, int]
 """Device and inode: two names that have both equal are one file."""
@@ -95,7 +95,8 @@ def bytes_freed(path: Path, going: Mapping[Inode, int]) -> int:
 
 
 def _renew(root: Path, wanted: Callable[[Hashed], bool]) -> None:
-    for index in sorted((root / "stat").iterdir()) if (root / "stat").is_dir() else ():
+    kept = stat_directory(root)
+    for index in sorted(kept.iterdir()) if kept.is_dir() else ():
         if not _OWN_INDEX.fullmatch(index.name):
             continue
         data, known = root / "objects" / index.stem[:2] / index.stem / "data", load_index(index)

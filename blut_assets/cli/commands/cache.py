@@ -161,8 +161,11 @@ def verify(
 ) -> None:
     """Compare every artifact with its digest, byte by byte. Status 1 if one is missing or damaged.
 
+    Data outside the store that another machine has recorded, and that is not here, is neither.
+
     Nothing is changed: a damaged artifact is set aside and made again when a run wants it.
     """
+    from blut_resources.files.durable import ArtifactElsewhere
     from blut_resources.instance.instance import open_instance, store_of
     from blut_resources.store.artifacts import StoreError
 
@@ -172,15 +175,20 @@ def verify(
         if digest and not items:
             wrong(f"no artifact has a digest that begins with {digest!r}")
         problems: dict[str, str] = {}
+        elsewhere: dict[str, str] = {}
         for item in items:
             try:
                 store.verify(item.digest, full=not quick)
+            except ArtifactElsewhere as error:
+                elsewhere[item.digest] = str(error)
             except StoreError as error:
                 problems[item.digest] = str(error)
     if as_json:
-        print_json({"verified": len(items), "damaged": problems})
+        print_json({"verified": len(items), "damaged": problems, "elsewhere": elsewhere})
     else:
-        lines = [*problems.values(), f"{len(items)} artifacts looked at, {len(problems)} damaged or missing"]
+        away = f", {len(elsewhere)} on another machine" if elsewhere else ""
+        looked = f"{len(items)} artifacts looked at, {len(problems)} damaged or missing{away}"
+        lines = [*problems.values(), *elsewhere.values(), looked]
         typer.echo("\n".join(lines))
     raise typer.Exit(1 if problems else 0)
 

@@ -23,7 +23,6 @@ from blut_resources.containment.unit import ContainmentError
 from blut_resources.files.named import PathRefused
 from blut_resources.leases.lease import LeaseError
 from blut_resources.leases.standing import standing
-from blut_resources.machine.amounts import duration_text
 from blut_resources.machine.gpus import gpus
 from blut_resources.machine.memory import memory, shared_memory, size_text
 from blut_resources.settings import settings
@@ -135,14 +134,12 @@ def _remote() -> Iterator[Finding]:
 
 
 def _boxes() -> Iterator[Finding]:
-    """Yields which machines have worked with the store, and whether this one may write the history."""
-    from blut_resources.boxes.seen import boxes
+    """Yields which machines work with the store, and whether their locks hold."""
+    from blut_assets.cli.commands.checked_boxes import checked_boxes
     from blut_resources.instance.home import find_home, store_root
 
-    with contextlib.suppress(PathRefused):  # told among the places
-        for box in boxes(store_root(find_home())):
-            seen = "nobody can tell when" if box.age_s is None else f"{duration_text(box.age_s)} ago"
-            yield Finding(f"box {box.name}", "ok", f"seen {seen}{', this one' if box.here else ''}")
+    with contextlib.suppress(PathRefused, OSError):  # told among the places
+        yield from (Finding(*found) for found in checked_boxes(store_root(find_home())))
 
 
 def _places() -> Iterator[Finding]:
