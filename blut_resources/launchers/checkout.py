@@ -4,6 +4,7 @@ A checkout that is updated in place changes under the jobs that run from it. So 
 of its own, which appears whole under its name or not at all.
 """
 
+import functools
 import os
 import subprocess
 import tarfile
@@ -44,9 +45,7 @@ def sync(base: Path, source: Path = SOURCE) -> Synced:
     """
     _demand_top(source)
     with tempfile.TemporaryDirectory() as scratch:
-        env = _apart(source, Path(scratch))
-        _git(source, "add", "--all", env=env)
-        version = _git(source, "write-tree", env=env)
+        version, env = _version(source, Path(scratch))
         target = base / version
         if target.is_dir():
             return Synced(target, version, made=False)
@@ -60,6 +59,30 @@ def sync(base: Path, source: Path = SOURCE) -> Synced:
                 " share as `checkout` of the profile"
             ) from None
     return Synced(target, version, made=True)
+
+
+@functools.cache
+def source_of_nodes(base: Path, source: Path = SOURCE) -> Path:
+    """Returns where nodes find the source of this process: a checkout, or the copy in a directory of copies.
+
+    Raises:
+        CheckoutError: there is no copy of it.
+    """
+    if is_source(base):
+        return base
+    _demand_top(source)
+    with tempfile.TemporaryDirectory() as scratch:
+        version, _ = _version(source, Path(scratch))
+    if not (base / version).is_dir():
+        raise CheckoutError(f"{base} has no copy of this source yet ({version[:12]})")
+    return base / version
+
+
+def _version(source: Path, scratch: Path) -> tuple[str, dict[str, str]]:
+    """Returns the digest of the source as it is now, and the variables with which git knows it."""
+    env = _apart(source, scratch)
+    _git(source, "add", "--all", env=env)
+    return _git(source, "write-tree", env=env), env
 
 
 def is_source(directory: Path) -> bool:

@@ -134,11 +134,12 @@ def differs(launch: Mapping[str, Any], place: Path) -> str:
 
 
 def commit() -> str:
-    """Returns the commit of the source that this process runs; ``unknown`` in no checkout."""
+    """Returns the commit of the source that this process runs; of a copy, the digest that it is called by."""
     from blut_resources.machine.environment import git_state
 
     found = git_state(Path(FRAMEWORK)) or {}
-    return f"{str(found.get('commit', 'unknown'))[:12]}{' with changes' if found.get('dirty') else ''}"
+    name = str(found.get("commit", f"that of {Path(FRAMEWORK).name}"))
+    return f"{name[:20]}{' with changes' if found.get('dirty') else ''}"
 
 
 def environment() -> dict[str, str]:

@@ -54,7 +54,8 @@ class Profile(BaseModel):
         time: the longest that a job may run where nothing else limits it, such as ``8h``.
         mem: memory of a job of which nothing is known, such as ``4G``; else what the cluster gives.
         options: further options of the scheduler, of those in `OPTIONS`.
-        checkout: where the nodes have the source, if not where this process has it.
+        checkout: where the nodes have the source, if not where this process has it; or a directory of copies,
+            which `blut launch sync` makes.
         python: the interpreter of the nodes, if not the one of this process.
         share: the directory that this machine and the nodes see under the same name; the store is in it.
         transport: ``local`` where the scheduler's commands are installed here.

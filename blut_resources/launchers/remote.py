@@ -25,6 +25,7 @@ from blut_resources.containment.unit import Enforcement
 from blut_resources.files.durable import remove_tree
 from blut_resources.launchers import node
 from blut_resources.launchers.base import LaunchRefused, NeverStarted, Order
+from blut_resources.launchers.checkout import CheckoutError, source_of_nodes
 from blut_resources.launchers.files import (
     BEAT,
     CANCEL,
@@ -81,7 +82,7 @@ class RemoteLauncher:
         assert order.job
         comment, key = launch["comment"], launch["key"]
         python = self._profile.python or sys.executable
-        path = self._profile.checkout or node.FRAMEWORK
+        path = self._source()
         words = [python, "-P", "-m", "blut_resources.launchers.agent", str(order.place), key]
         script = f"#!/bin/sh\nPYTHONPATH={shlex.quote(path)} exec {shlex.join(words)}\n"
         patience, unsure = BUSY_S, False
@@ -94,6 +95,17 @@ class RemoteLauncher:
                 unsure = True
                 wait_for(f"{self._scheduler.name} takes no job now ({error})", patience, waits)
                 patience = min(2 * patience, BUSY_MOST_S)
+
+    def _source(self) -> str:
+        """Returns where the nodes have the source of this process."""
+        if not self._profile.checkout:
+            return node.FRAMEWORK
+        try:
+            return str(source_of_nodes(Path(self._profile.checkout)))
+        except CheckoutError as error:
+            raise LaunchRefused(
+                f"launcher={self._name}: checkout = {error}: `blut launch sync {self._name}` makes one"
+            ) from None
 
 
 class RemoteUnit:

@@ -72,6 +72,9 @@ class Slurm:
         cpus, widest = self._cpus(order), max(nodes, key=lambda node: node.cpus)
         if cpus > widest.cpus:
             return f"asks for {cpus} CPUs, and no node of {where} has more than {widest.cpus} ({widest.name})"
+        gpus, most = order.job.needs.gpus if order.job else 0, max(nodes, key=lambda node: node.gpus)
+        if gpus > most.gpus:
+            return f"asks for {gpus} GPUs, and no node of {where} has more than {most.gpus} ({most.name})"
         return ""
 
     def _cpus(self, order: Order) -> int:
@@ -166,9 +169,11 @@ def _sight(words: Sequence[str], now: float) -> Sight:
 
 class _Node:
     def __init__(self, partition: str, name: str, memory: str, cpus: str, gres: str) -> None:
-        self.partition, self.name, self.gres = partition, name, gres
+        self.partition, self.name = partition, name
         self.memory = int(re.sub(r"\D", "", memory) or 0) << 20
         self.cpus = int(re.sub(r"\D", "", cpus) or 0)
+        counted = re.findall(r"(?:^|,)gpu(?::[\w.-]+?)?:(\d+)(?=\(|,|$)", gres)
+        self.gpus = sum(map(int, counted))
 
 
 @functools.lru_cache(maxsize=1)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from blut_resources.launchers import checkout
-from blut_resources.launchers.checkout import CheckoutError, sync
+from blut_resources.launchers.checkout import CheckoutError, source_of_nodes, sync
 
 
 def git(directory: Path, *words: str) -> str:
@@ -69,3 +69,16 @@ def test_what_is_installed_and_no_checkout_is_refused(source: Path, tmp_path: Pa
         sync(tmp_path / "copies", source / "package")
     with pytest.raises(CheckoutError, match="not a git checkout"):
         sync(tmp_path / "copies", tmp_path)
+
+
+def test_a_launch_finds_the_copy_of_this_very_source_or_says_that_there_is_none(
+    source: Path, tmp_path: Path
+) -> None:
+    base = tmp_path / "copies"
+    with pytest.raises(CheckoutError, match="has no copy of this source yet"):
+        source_of_nodes(base, source)
+    made = sync(base, source)
+    assert source_of_nodes(base, source) == made.path
+    (tmp_path / "own" / "blut_resources").mkdir(parents=True)
+    (tmp_path / "own" / "blut_assets").mkdir()
+    assert source_of_nodes(tmp_path / "own", source) == tmp_path / "own", "a checkout is what it is"
