@@ -21,6 +21,7 @@ with without_collector():
     from blut_assets.stages.external import HANDLES_KEY
     from blut_assets.stages.handles import HANDLES
     from blut_assets.stages.spec import spec_of
+    from blut_assets.sweeps.board import sweep_boards
     from blut_resources import holding
     from blut_resources.dagster_private.requiring import requiring
     from blut_resources.payloads import environment
@@ -155,7 +156,7 @@ def assemble(
     boards = leaderboards(found.cookbooks)
     assets = [asset for book in found.cookbooks for asset in _owned_by(book)]
     return dg.Definitions(
-        assets=[*map(_shown, _each_once(assets)), *boards],
+        assets=[*map(_shown, _each_once(assets)), *boards, *sweep_boards(found.cookbooks)],
         asset_checks=[check for cookbook in found.cookbooks for check in cookbook.checks],
         jobs=[*jobs, *(job for cookbook in found.cookbooks for job in cookbook.jobs)],
         schedules=[schedule for cookbook in found.cookbooks for schedule in cookbook.schedules],

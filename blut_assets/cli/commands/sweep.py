@@ -13,7 +13,10 @@ from blut_assets.terminal.lazy import group
 from blut_assets.terminal.output import AsJson, ago, duration, failed, listing, numbers, print_json, wrong
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from blut_assets.sweeps.record import SweepRecord, Trial
+    from blut_assets.sweeps.standing import BestTrial
 
 app = group(
     "Sweeps: a recipe run with many args.\n\nOne begins with `blut recipe run NAME --sweep KEY=VALUES`; that"
@@ -140,12 +143,27 @@ def _shown(trial: "Trial") -> dict[str, str]:
 
 
 @app.command("results")
-def show_results(sweep_id: SweepId, as_json: AsJson = False) -> None:
-    """Rank the trials of a sweep by the metric of its recipe, with their args and what else was measured."""
+def show_results(
+    sweep_id: SweepId,
+    plot: Annotated[
+        bool,
+        typer.Option(
+            "--plot",
+            help="Also draw them, into two SVG files here: all axes side by side, and each alone.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Rank the trials of a sweep by the metric of its recipe, with their args and what else was measured.
+
+    The UI shows the same, with the pictures, as the asset <cookbook>/<recipe>_sweeps.
+    """
     from blut_assets.sweeps.standing import ranked
 
     record = sweep_called(sweep_id)
     trials, metric = record.trials().values(), _metric(record)
+    if plot:
+        _draw(record, ranked(trials, metric) if metric else [])
     places = {one.trial.number: n for n, one in enumerate(ranked(trials, metric), 1)} if metric else {}
     ended = [one for one in trials if one.state == "ended"]
     ended.sort(key=lambda one: (places.get(one.number, len(places) + 1), one.number))
@@ -154,6 +172,21 @@ def show_results(sweep_id: SweepId, as_json: AsJson = False) -> None:
         return
     rows = [{"rank": str(places.get(one.number, "")), **_measured(one, metric)} for one in ended]
     listing(rows, as_json, f"no trial of sweep {record.short} has ended yet")
+
+
+def _draw(record: "SweepRecord", best: "Sequence[BestTrial]") -> None:
+    from blut_assets.sweeps.pictures import against, parallel
+    from blut_resources.files.durable import StoreError, write_atomic
+
+    if not best:
+        failed(f"nothing to draw: no trial of sweep {record.short} has succeeded with a value of a metric")
+    for name, draw in (("parallel", parallel), ("axes", against)):
+        path = Path.cwd() / f"sweep-{record.short}-{name}.svg"
+        try:
+            write_atomic(path, draw(best).encode(), mode=0o644)
+        except (StoreError, OSError) as error:
+            failed(str(error))
+        typer.echo(f"drawn: {path}", err=True)
 
 
 def _measured(trial: "Trial", metric: dict[str, str]) -> dict[str, str]:

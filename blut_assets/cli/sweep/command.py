@@ -16,6 +16,7 @@ from blut_assets.cli.sweep.order import AskedTrial, SweepOrder
 from blut_assets.cli.sweep.telling import SweepProgress, summary
 from blut_assets.cli.sweep.worker import TrialWork, work
 from blut_assets.definitions import discovered
+from blut_assets.sweeps.board import show_in_ui
 from blut_assets.sweeps.record import OUTPUT, LedElsewhere, NewTrial, SweepRecord
 from blut_assets.sweeps.standing import standing
 from blut_assets.terminal.output import failed
@@ -91,7 +92,7 @@ def run_sweep(
     told.over()
     how = standing(trials.values())
     record.say({"what": "over", "standing": how.sentence()})
-    apart(_settled)
+    apart(lambda: _settled(book.name, record))
     print("\n".join(summary(record, recipe.name, trials, how)))
     if leader.interrupts:
         return INTERRUPTED
@@ -101,9 +102,10 @@ def run_sweep(
     return int(bad > 0 or how.done + how.failed < how.total)
 
 
-def _settled() -> None:
+def _settled(cookbook: str, record: SweepRecord) -> None:
     with open_instance() as instance:
         reap_dead_runs(instance)
+        show_in_ui(instance, cookbook, record)
     tell_at_end()
 
 
