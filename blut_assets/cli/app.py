@@ -17,6 +17,7 @@ COMMANDS = {
     "recipe": "blut_assets.cli.commands.recipe",
     "config": "blut_assets.cli.commands.config",
     "sweep": "blut_assets.cli.commands.sweep",
+    "hpo": "blut_assets.cli.commands.hpo",
     "plan": "blut_assets.cli.commands.plan",
     "jobs": "blut_assets.cli.commands.jobs",
     "log": "blut_assets.cli.commands.log",

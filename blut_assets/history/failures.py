@@ -9,6 +9,7 @@ from blut_resources.dagster_private.events import skipped_step, was_terminated
 from blut_resources.dagster_private.names import CHECK_FAILED
 from blut_resources.instance.damage import HistoryDamaged, damage, is_of_database
 from blut_resources.runs.deadline import WORD
+from blut_resources.runs.pruning import WORD as PRUNED
 
 INTERRUPTION = dg.DagsterExecutionInterruptedError.__name__
 STOPPED = "interrupted"
@@ -19,10 +20,11 @@ class Failure(NamedTuple):
     """Says what a failed run died of.
 
     ``kind`` is ``refused`` where all was computed and a blocking check said no, ``cancelled`` where Ctrl-C or
-    SIGTERM ended the run, which Dagster calls a failure too, ``deadline`` where its deadline did.
+    SIGTERM ended the run, which Dagster calls a failure too, ``deadline`` where its deadline did, ``pruned``
+    where a search has given it up, or paused it.
     """
 
-    kind: Literal["failure", "refused", "cancelled", "deadline"]
+    kind: Literal["failure", "refused", "cancelled", "deadline", "pruned"]
     why: str
 
 
@@ -62,6 +64,8 @@ def _failure_of(instance: dg.DagsterInstance, run_id: str) -> Failure:
             why = cause_of(event)
             if is_deadline(event):
                 return Failure("deadline", why)
+            if is_pruned(event):
+                return Failure("pruned", why)
             return Failure("cancelled" if why == STOPPED else "failure", f"{asset_of(event.step_key)}: {why}")
         elif was_terminated(event):
             return Failure("cancelled", STOPPED)
@@ -78,9 +82,23 @@ def failed_by_check(event: Any) -> bool:
 
 def is_deadline(event: Any) -> bool:
     """Says whether a step failed because the deadline of its run had come."""
+    return _outcome(event) == WORD
+
+
+def is_pruned(event: Any) -> bool:
+    """Says whether a step failed because a search has given up its training, or paused it."""
+    return _outcome(event) == PRUNED
+
+
+def is_planned(event: Any) -> bool:
+    """Says whether a step failed because its training was to end so."""
+    return _outcome(event) in (WORD, PRUNED)
+
+
+def _outcome(event: Any) -> Any:
     failure = getattr(event.event_specific_data, "user_failure_data", None) if event.is_step_failure else None
     told = failure.metadata.get("outcome") if failure else None
-    return told is not None and told.value == WORD
+    return told.value if told is not None else None
 
 
 def cause_of(event: Any) -> str:
@@ -108,7 +126,7 @@ def cause_of(event: Any) -> str:
 def failed_words(event: Any) -> str:
     """Returns ``interrupted``, or ``FAILED:`` and why a step did; ``ENDED:`` where that was planned."""
     why = cause_of(event)
-    return why if why == STOPPED else f"{'ENDED' if is_deadline(event) else 'FAILED'}: {why}"
+    return why if why == STOPPED else f"{'ENDED' if is_planned(event) else 'FAILED'}: {why}"
 
 
 def not_reached(text: str) -> str:

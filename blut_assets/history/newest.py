@@ -14,7 +14,7 @@ from blut_assets.recipes.recipe import RECIPE_TAG
 from blut_assets.stages import reuse
 from blut_assets.stages.spec import StageSpec, spec_of
 
-Ended = Literal["running", "succeeded", "refused", "cancelled", "deadline", "failed"]
+Ended = Literal["running", "succeeded", "refused", "cancelled", "deadline", "pruned", "failed"]
 LOOK_BACK = 1000
 """Runs of a recipe with partitions, newest first, that are looked at."""
 SHOWN = 4

@@ -16,6 +16,7 @@ import dagster as dg
 
 from blut_assets.stages import reuse
 from blut_assets.stages.computing import computing
+from blut_assets.stages.enough import Enough
 from blut_assets.stages.findings import Findings
 from blut_assets.stages.footprints import Kind, peaks_before
 from blut_assets.stages.leasing import needs_of
@@ -30,6 +31,7 @@ from blut_assets.stages.where import Where
 from blut_resources.containment.asked import contained
 from blut_resources.dagster_private.times import WHEN, keep_own_times
 from blut_resources.files.foreign import read_regular
+from blut_resources.instance.instance import home_of
 from blut_resources.leases.lease import Lease, Needs
 from blut_resources.machine import energy
 from blut_resources.machine.gpus import DECLARED
@@ -131,7 +133,8 @@ class PayloadRunner:
         payload = replace(payload, run=self.context.run.run_id, ends_s=left if isfinite(left) else None)
         admit = self._where.admit or functools.partial(self._admit, needs)
         hear = (self._record.last_words, self._until.words, self._record.is_behind)
-        how = {"refuse_lost": self._refuse_lost, "launcher": self._where.launcher}
+        enough = Enough(home_of(self.context.instance), self.context.run, self._name).words
+        how = {"refuse_lost": self._refuse_lost, "enough": enough, "launcher": self._where.launcher}
         for event in run_payload(self.context, payload, admit, *hear, **how):
             self._record.payload(event)
             if event["event"] == "epoch":

@@ -47,6 +47,8 @@ class Trial:
         seconds: that it took.
         begun, ended: in seconds since 1970.
         worker: the process that has it, or had.
+        budget: the epochs after which it is to pause; None for never.
+        attempts: how each of its runs has ended, this one too.
     """
 
     number: int
@@ -62,11 +64,22 @@ class Trial:
     begun: float | None = None
     ended: float | None = None
     worker: int = 0
+    budget: int | None = None
+    attempts: tuple["Attempt", ...] = ()
 
     @property
     def failed(self) -> bool:
         """Says whether it has ended in a way that somebody has to look at."""
         return self.state == "ended" and self.outcome in FAILED
+
+
+class Attempt(NamedTuple):
+    """Describes one run of a trial that has ended; the fields are those of `Trial`."""
+
+    run_id: str
+    outcome: str
+    facts: Mapping[str, Any]
+    ended: float
 
 
 class NewTrial(NamedTuple):
@@ -75,6 +88,7 @@ class NewTrial(NamedTuple):
     overrides: Mapping[str, Any]
     partition: str | None = None
     key: str = ""
+    budget: int | None = None
 
 
 class SweepRecord:
@@ -199,6 +213,14 @@ class SweepRecord:
         ended = {"what": "ended", "trial": number, "outcome": outcome, "why": why, **about}
         self.say(ended, *([{"what": "stop", "why": stops}] if stops else ()))
 
+    def go_on(self, number: int, budget: int | None) -> None:
+        """Let a trial that has paused run again, up to so many epochs, or to its end."""
+        self.say({"what": "again", "trials": [number], "budget": budget})
+
+    def close(self) -> None:
+        """Say that no trial will be added any more."""
+        self.say({"what": "closed"})
+
     def stop(self, why: str) -> None:
         """Let no worker take another trial in this session."""
         self.say({"what": "stop", "why": why})
@@ -228,10 +250,10 @@ class SweepRecord:
         if what == "added":
             number, overrides = int(said["trial"]), dict(said["overrides"])
             named = (said.get("partition"), str(said.get("key") or ""))
-            self._trials.setdefault(number, Trial(number, overrides, *named))
+            self._trials.setdefault(number, Trial(number, overrides, *named, budget=said.get("budget")))
         elif what == "again":
             for number in said["trials"]:
-                self._put(number, state="waiting")
+                self._put(number, state="waiting", **({"budget": said["budget"]} if "budget" in said else {}))
         elif what == "taken":
             worker, run_id = int(said["worker"]), str(said["run"])
             self._put(
@@ -241,6 +263,9 @@ class SweepRecord:
             about = {"facts": dict(said.get("facts") or {}), "seconds": said.get("seconds"), "ended": at}
             about |= {"run_id": str(said["run"])} if said.get("run") else {}
             outcome, why = str(said["outcome"]), str(said.get("why") or "")
+            before = self._trials[int(said["trial"])]
+            attempt = Attempt(about.get("run_id", before.run_id), outcome, about["facts"], at)
+            about["attempts"] = (*before.attempts, attempt)
             self._put(said["trial"], state="ended", outcome=outcome, why=why, **about)
         elif what == "stop":
             self.stopped = str(said.get("why") or "stopped")
@@ -248,6 +273,7 @@ class SweepRecord:
             self.closed = True
         elif what == "session":
             self.stopped, self.sessions, self.last = "", self.sessions + 1, said
+            self.closed = self.closed and not said.get("grows")
         elif what == "over":
             self.last = said
 

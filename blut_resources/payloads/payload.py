@@ -13,6 +13,7 @@ from blut_resources.files.passing import Passing
 from blut_resources.leases.lease import Needs
 from blut_resources.payloads.files import PayloadFiles
 from blut_resources.runs.deadline import WORD
+from blut_resources.runs.pruning import WORD as PRUNED
 
 
 class PayloadFailed(Exception):
@@ -65,6 +66,12 @@ class PayloadPastDeadline(PayloadFailed):
     """Says that the payload was ended because the deadline of its run had come."""
 
     own_word = WORD
+
+
+class PayloadPruned(PayloadFailed):
+    """Says that the payload was ended early, because other trainings promise more."""
+
+    own_word = PRUNED
 
 
 class PayloadMisspoke(PayloadFailed):

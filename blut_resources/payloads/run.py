@@ -45,6 +45,7 @@ from blut_resources.payloads.payload import (
     PayloadMisspoke,
     PayloadOutOfRoom,
     PayloadPastDeadline,
+    PayloadPruned,
 )
 from blut_resources.payloads.record import note_run
 from blut_resources.payloads.watching import has_ended, wanted, watched
@@ -65,6 +66,7 @@ def run_payload(
     overdue: Callable[[], str] = str,
     is_behind: Callable[[], bool] = lambda: False,
     refuse_lost: Callable[[], object] = bool,
+    enough: Callable[[dict[str, Any]], str] = lambda _: "",
     launcher: Launcher = LOCAL,
 ) -> Iterator[dict[str, Any]]:
     """Run the payload to its end, yielding each event as it arrives.
@@ -79,23 +81,25 @@ def run_payload(
     one that was ended from outside, with the messages that nobody has read. ``overdue`` says that the
     deadline of its run has come, and what to do; empty until then. ``is_behind`` says whether some messages
     could not be written down, and are kept. ``refuse_lost`` raises where another machine has taken over what
-    is computed here; the payload is ended then. ``launcher`` starts it.
+    is computed here; the payload is ended then. ``enough`` gets the event of each epoch, and an empty one now
+    and then, and says why it is to end early, with a checkpoint. ``launcher`` starts it.
 
     Raises:
         PayloadFailed: on any outcome but ok, a torn message, or exit 0 without ``done``.
         PayloadDiverged: if it ended because of that.
+        PayloadPruned: if it has ended early because there was ``enough`` of it.
         PayloadPastDeadline: if it was asked to end, because it was overdue, before it was done.
         PayloadMisspoke: if a line of its messages is not an event.
         ContainmentRefused: if a limit is required that nothing enforces here.
         NeverFits: if ``admit`` says so.
     """
-    late, unwanted = "", wanted(context.instance, context.run.run_id, alone=payload.adopt)
+    late, early, unwanted = "", "", wanted(context.instance, context.run.run_id, alone=payload.adopt)
 
     def ends() -> str:
-        nonlocal late
+        nonlocal late, early
         refuse_lost()
-        late = late or overdue()
-        return late or unwanted()
+        late, early = late or overdue(), early or enough({})
+        return late or early or unwanted()
 
     with contextlib.ExitStack() as held:
         waiting, stays_there = Waiting(context, payload.name), []
@@ -162,6 +166,8 @@ def run_payload(
                     passing = Passing(event["cause"], event["message"], event.get("after_s", 0.0))
                 if event["event"] == "checkpoint":
                     stays = f"; its checkpoint of epoch {event['epoch']} stays, and it goes on from there"
+                if event["event"] == "epoch" and not early and (early := enough(event)):
+                    unit.terminate()
                 yield event
         except MessageError as error:
             unit.close()
@@ -177,8 +183,10 @@ def run_payload(
             what = f"{payload.module}: {outcome.describe()}: {why}{stays}"
             raise PayloadOutOfRoom("\n".join([what, *_besides(log.tail)]).rstrip(), outcome)
         finished = said.get("event") == "done" or (reader.ordinary and reader.closed)
-        if late and not (outcome.ok and finished and not reader.torn):
-            raise PayloadPastDeadline(f"{payload.name}: {late}", outcome)
+        if (late or early) and not (outcome.ok and finished and not reader.torn):
+            if late:
+                raise PayloadPastDeadline(f"{payload.name}: {late}", outcome)
+            raise PayloadPruned(f"{payload.name}: {early}{stays}", outcome)
         if outcome.kind != "exit":  # another node may do what one did not live to do
             passing = Passing(NODE, outcome.describe()) if there and outcome.kind == "lost" else None
         _demand_success(payload, outcome, reader.torn, finished, log.tail, diverged, passing)

@@ -70,7 +70,7 @@ def failed_runs(
 def _failed_run(instance: dg.DagsterInstance, run: dg.DagsterRun, at: float) -> Iterator[Cause]:
     """Yields the cause of a failed run; nothing for a run that somebody ended."""
     failure = failure_of(instance, run.run_id)
-    if failure.kind == "cancelled" or is_run_again(run):
+    if failure.kind in ("cancelled", "pruned") or is_run_again(run):
         return
     why, more = brief(failure.why), again(instance, run)
     event: Event = "retrain-failed" if POLICY_TAG in run.tags else "run-failed"

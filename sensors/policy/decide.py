@@ -19,8 +19,8 @@ NO_RECIPE = 'enabled, but there is no recipe: fill in the line recipe = "NAME"'
 UNSEEN = "the data cannot be looked at"
 BLOCKED = "cannot be acted on"
 
-ENDED = {"cancelled": "was cancelled", "deadline": "ended at its deadline"}
-Outcome = Literal["running", "success", "refused", "failure", "cancelled", "deadline"]
+ENDED = {"cancelled": "was cancelled", "deadline": "ended at its deadline", "pruned": "was pruned"}
+Outcome = Literal["running", "success", "refused", "failure", "cancelled", "deadline", "pruned"]
 """``refused``: all was computed, and a blocking check, such as the gate's, said no."""
 
 

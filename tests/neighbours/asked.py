@@ -73,6 +73,7 @@ ASKED = {
     "cache verify": Asked(""),
     "cache prune": Asked("--newest 1 --dry-run", TOLD),
     "cache stats": Asked("{run}", TOLD),
+    "hpo run": Asked("neighbour_line --space nothing=choice(a,b)", REFUSED, writes=True),
     "cache push": Asked("--all", REFUSED, writes=True),
     "cache pull": Asked("--all", REFUSED, writes=True),
     "cache sync": Asked("--all", REFUSED, writes=True),

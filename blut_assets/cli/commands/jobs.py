@@ -180,7 +180,7 @@ def _end(instance: "dg.DagsterInstance", run: "dg.DagsterRun", state: str) -> tu
 
     found = failure_of(instance, run.run_id)
     why = next(iter(found.why.splitlines()), "")
-    return (found.kind if found.kind == "deadline" else state), why
+    return (found.kind if found.kind in ("deadline", "pruned") else state), why
 
 
 def _how_far(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> str:

@@ -24,7 +24,7 @@ def status_of(instance: dg.DagsterInstance, run_id: str) -> int:
     if run is None or run.is_success:
         return int(run is None)
     kind = "cancelled" if run.status is dg.DagsterRunStatus.CANCELED else failure_of(instance, run_id).kind
-    return {"cancelled": INTERRUPTED, "deadline": LATE}.get(kind, 1)
+    return {"cancelled": INTERRUPTED, "deadline": LATE, "pruned": 0}.get(kind, 1)
 
 
 def run_named(instance: dg.DagsterInstance, prefix: str) -> dg.DagsterRun:

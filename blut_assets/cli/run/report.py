@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import dagster as dg
 
 from blut_assets.cli.run.lookup import check_word
-from blut_assets.history.failures import STOPPED, cause_of, failed_by_check, is_deadline
+from blut_assets.history.failures import STOPPED, cause_of, failed_by_check, is_planned
 from blut_assets.stages import reuse
 from blut_assets.stages.spec import StageSpec, specs_of
 from blut_assets.terminal.output import columns, numbers
@@ -55,7 +55,7 @@ def run_summary(result: Any, ran: Ran, stopped: str = "") -> list[str]:
         if isinstance(event, dg.AssetMaterialization) and (whose := reuse.word_of(event, reuse.MADE_BY))
     ]
     causes = [
-        ("ENDED" if is_deadline(e) else "FAILED", e.step_key, cause_of(e))
+        ("ENDED" if is_planned(e) else "FAILED", e.step_key, cause_of(e))
         for e in failures
         if not failed_by_check(e)
     ]

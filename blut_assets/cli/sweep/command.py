@@ -58,7 +58,7 @@ def run_sweep(
     except LimitsError as error:
         failed(str(error))
     record = SweepRecord(find_home(), sweep_id or order.id)
-    _wait_for_others(record)
+    wait_for_others(record)
     ahead = apart(lambda: look_ahead(order, done_before(record)))
     if ahead.refused:
         failed("\n".join(ahead.refused))
@@ -69,7 +69,7 @@ def run_sweep(
     leader = Leader(
         record,
         lambda: work(record, TrialWork(recipe, lambda trial: args[trial.number], tags or {}, fail_fast)),
-        _cancelled,
+        cancelled,
         jobs or ahead.jobs,
         told,
         began,
@@ -92,7 +92,7 @@ def run_sweep(
     told.over()
     how = standing(trials.values())
     record.say({"what": "over", "standing": how.sentence()})
-    apart(lambda: _settled(book.name, record))
+    apart(lambda: settled(book.name, record))
     print("\n".join(summary(record, recipe.name, trials, how)))
     if leader.interrupts:
         return INTERRUPTED
@@ -102,14 +102,16 @@ def run_sweep(
     return int(bad > 0 or how.done + how.failed < how.total)
 
 
-def _settled(cookbook: str, record: SweepRecord) -> None:
+def settled(cookbook: str, record: SweepRecord) -> None:
+    """Mark the runs whose process has died, tell of what failed, and show in the UI how the trials stand."""
     with open_instance() as instance:
         reap_dead_runs(instance)
         show_in_ui(instance, cookbook, record)
     tell_at_end()
 
 
-def _cancelled(run_ids: Sequence[str]) -> None:
+def cancelled(run_ids: Sequence[str]) -> None:
+    """End runs at once."""
     with open_instance() as instance:
         for run_id in run_ids:
             run = instance.get_run_by_id(run_id)
@@ -117,7 +119,7 @@ def _cancelled(run_ids: Sequence[str]) -> None:
                 cancel_run(instance, run, 0.0)
 
 
-def _wait_for_others(record: SweepRecord) -> None:
+def wait_for_others(record: SweepRecord) -> None:
     """Wait until the workers of a command that was killed have ended; one that lives ends this command."""
     said = False
     while (answer := record.leads()) != "no":

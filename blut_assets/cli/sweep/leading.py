@@ -44,6 +44,8 @@ class Leader:
         begun: called once it leads, before the first trial begins.
         fail_fast: whether the first failure ends the others.
         until: the time on the clock, in seconds since 1970, from which on no trial begins.
+        beside: what adds trials while others run, in a process of its own, which is started again if it is
+            killed; None where all are there from the start.
     """
 
     record: SweepRecord
@@ -54,11 +56,13 @@ class Leader:
     begun: Callable[[], object]
     fail_fast: bool = False
     until: float | None = None
+    beside: Callable[[], object] | None = None
     interrupts: int = 0
     late: bool = False
     _workers: set[int] = field(default_factory=set)
     _ended: set[tuple[int, str]] = field(default_factory=set)
     _died: int = 0
+    _beside: int = 0
 
     def lead(self, again: Sequence[int]) -> dict[int, Trial]:
         """Have the trials run, those of ``again`` too, which have ended before; returns all of them.
@@ -68,6 +72,7 @@ class Leader:
         mark = self.record.lead_here()
         try:
             begun = {"what": "session", "jobs": self.jobs, "leader": liveness.this_process().line()}
+            begun |= {"grows": True} if self.beside else {}
             self.record.say(begun, *([{"what": "again", "trials": [*again]}] if again else ()))
             known = self.record.trials()
             self._ended = {(one.number, one.run_id) for one in known.values() if one.state == "ended"}
@@ -76,6 +81,7 @@ class Leader:
             return self.record.trials()
         finally:
             self._kill()
+            self._end_beside()
             mark.remove()
 
     def _heed(self, go_on: Callable[[], bool]) -> None:
@@ -107,6 +113,8 @@ class Leader:
             self.record.stop("its deadline has come")
         waiting = sum(one.state == "waiting" for one in known.values())
         there = waiting or not self.record.closed
+        if self.beside and not self._beside and not self.record.closed and not self.record.stopped:
+            self._beside = forked(self.beside)
         if there and not self.record.stopped and self._died < HOPELESS:
             at_work = sum(one.state == "running" for one in known.values())
             wanted = min(self.jobs, at_work + waiting) if self.record.closed else self.jobs
@@ -117,6 +125,8 @@ class Leader:
 
     def _reap(self) -> None:
         """Take notice of workers that have ended; what one was at when it was killed is lost."""
+        if self._beside and os.waitpid(self._beside, os.WNOHANG)[0]:
+            self._beside = 0
         for pid in sorted(self._workers):
             ended, status = os.waitpid(pid, os.WNOHANG)
             if not ended:
@@ -154,6 +164,12 @@ class Leader:
             runs = [one.run_id for one in running]
             os.waitpid(forked(lambda: self.cancel(runs)), 0)
         self._kill()
+
+    def _end_beside(self) -> None:
+        if self._beside:
+            os.kill(self._beside, signal.SIGKILL)  # it has no child, and whole lines are all that it leaves
+            os.waitpid(self._beside, 0)
+            self._beside = 0
 
     def _signal(self, number: signal.Signals) -> None:
         for pid in self._workers:

@@ -72,6 +72,7 @@ def ordered(
     grid: Grid,
     partitions: Sequence[str | None] = (None,),
     axes: Sequence[str] = (),
+    option: str = "--sweep",
 ) -> SweepOrder:
     """Returns the sweep of a grid; ends the command with status 2 where a trial's args make no sense.
 
@@ -79,12 +80,13 @@ def ordered(
         values: what the trials share, not validated yet.
         partitions: each trial is one for each of these.
         axes: what was asked for, in the words of whoever did.
+        option: by which the arguments are named that differ.
     """
-    _refuse_unknown(recipe, grid.arguments())
+    _refuse_unknown(recipe, grid.arguments(), option)
     try:
         overrides = grid.trials()
     except AxisError as error:
-        wrong(f"--sweep: {error}")
+        wrong(f"{option}: {error}")
     trials: list[AskedTrial] = []
     problems: dict[str, str] = {}
     for one in overrides:
@@ -148,14 +150,14 @@ def with_overrides(values: Mapping[str, Any], overrides: Overrides) -> dict[str,
     return found
 
 
-def _refuse_unknown(recipe: Recipe, keys: Sequence[str]) -> None:
+def _refuse_unknown(recipe: Recipe, keys: Sequence[str], option: str) -> None:
     fields = recipe.args.model_fields
     for key in keys:
         name = key.split(".")[0]
         if name not in fields:
             known = ", ".join(fields)
             wrong(
-                f"--sweep {key}: {recipe.name} has no argument {name!r}{meant(name, fields)}; known: {known}"
+                f"{option} {key}: {recipe.name} has no argument {name!r}{meant(name, fields)}; known: {known}"
             )
 
 

@@ -68,14 +68,16 @@ def named(trial: Trial) -> str:
     return f"trial {trial.number}{part} ({words_of(trial.overrides)})"
 
 
-def summary(record: SweepRecord, recipe: str, trials: Mapping[int, Trial], how: SweepStanding) -> list[str]:
+def summary(
+    record: SweepRecord, recipe: str, trials: Mapping[int, Trial], how: SweepStanding, what: str = "sweep"
+) -> list[str]:
     """Returns what is said at the end: each trial that did not succeed, the best, and counts."""
     others = [one for one in trials.values() if one.state == "ended" and one.outcome != SUCCEEDED]
     lines = [columns([_row(one) for one in others])] if others else []
     best = best_of(record, trials.values())
     if best:
         lines.append(f"best: {best.words()}")
-    lines.append(f"sweep {record.short} of {recipe}: {how.sentence()}")
+    lines.append(f"{what} {record.short} of {recipe}: {how.sentence()}")
     if how.left:
         lines.append(
             "the same command goes on where it was, and so does `blut sweep resume " + record.short + "`"

@@ -15,6 +15,7 @@ import dagster as dg
 
 from blut_assets.cli.run.detach import no_parent, speak_into
 from blut_assets.cli.run.launching import EndedUnwritten, carry_out, end_on_sigterm, form_of
+from blut_assets.cli.run.lookup import epochs_of
 from blut_assets.cli.run.progress import Progress
 from blut_assets.cli.run.report import run_summary
 from blut_assets.definitions import defs
@@ -37,6 +38,7 @@ from blut_resources.dagster_private.console import console_goes_to
 from blut_resources.files.durable import StoreError
 from blut_resources.instance.instance import home_of, open_instance
 from blut_resources.runs.files import terminal_path
+from blut_resources.runs.pruning import budget_tag
 from blut_resources.text import one_line
 
 LOOK_S = 0.2
@@ -52,13 +54,15 @@ OUTCOMES = {"failure": "failed"}
 class TrialWork:
     """Says what a worker does with a trial: the recipe, its args, and the tags of its run.
 
-    ``fail_fast``: a failure is the end of the sweep.
+    ``fail_fast``: a failure is the end of the sweep. ``pausing`` is the asset whose training pauses where the
+    trial has a budget; the metrics of its last epoch are among the facts of a trial then.
     """
 
     recipe: Recipe
     args_of: Callable[[Trial], RecipeArgs]
     tags: Mapping[str, str]
     fail_fast: bool = False
+    pausing: str = ""
 
 
 def work(record: SweepRecord, what: TrialWork) -> None:
@@ -122,6 +126,7 @@ def _outcome(
         SWEEP_TAG: record.id,
         TRIAL_TAG: str(trial.number),
         OVERRIDES_TAG: words_of(trial.overrides)[:TAG_MAX],
+        **(budget_tag(what.pausing, trial.budget) if trial.budget is not None else {}),
     }
     job = defs.resolve_job_def(recipe.name)
     title = f"{recipe.name}, trial {trial.number} of sweep {record.short}"
@@ -133,10 +138,17 @@ def _outcome(
         raise KeyboardInterrupt
     with contextlib.suppress(OSError):
         print("\n".join(run_summary(result, recipe)), flush=True)
+    facts = {**_last_epoch(instance, trial.run_id, what.pausing), **facts_of(result, recipe)}
     if result.success:
-        return SUCCEEDED, "", facts_of(result, recipe)
+        return SUCCEEDED, "", facts
     died = failure_of(instance, trial.run_id)
-    return OUTCOMES.get(died.kind, died.kind), one_line(died.why), facts_of(result, recipe)
+    return OUTCOMES.get(died.kind, died.kind), one_line(died.why), facts
+
+
+def _last_epoch(instance: dg.DagsterInstance, run_id: str, asset: str) -> dict[str, Any]:
+    """Returns the metrics of the last epoch of an asset, also of one that was computed before."""
+    rows = epochs_of(instance, run_id).get(asset, []) if asset else []
+    return {name: value for name, value in rows[-1].items() if _is_fact(value)} if rows else {}
 
 
 def facts_of(result: Any, recipe: Recipe) -> dict[str, Any]:
