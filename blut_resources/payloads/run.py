@@ -7,7 +7,7 @@ whole process tree held in a unit of its own, and success only after the payload
 
 import contextlib
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from blut_resources.leases.lease import Lease
 from blut_resources.payloads import orphans
 from blut_resources.payloads.admission import Waiting
 from blut_resources.payloads.code import UNCOUNTED
+from blut_resources.payloads.early import Early
 from blut_resources.payloads.events import MessageError
 from blut_resources.payloads.isolated import (
     compiled_for,
@@ -66,7 +67,7 @@ def run_payload(
     overdue: Callable[[], str] = str,
     is_behind: Callable[[], bool] = lambda: False,
     refuse_lost: Callable[[], object] = bool,
-    enough: Callable[[dict[str, Any]], str] = lambda _: "",
+    enough: Callable[[Mapping[str, Any]], str] = lambda _: "",
     launcher: Launcher = LOCAL,
 ) -> Iterator[dict[str, Any]]:
     """Run the payload to its end, yielding each event as it arrives.
@@ -93,13 +94,17 @@ def run_payload(
         ContainmentRefused: if a limit is required that nothing enforces here.
         NeverFits: if ``admit`` says so.
     """
-    late, early, unwanted = "", "", wanted(context.instance, context.run.run_id, alone=payload.adopt)
+    late, early, unwanted = (
+        "",
+        Early(enough),
+        wanted(context.instance, context.run.run_id, alone=payload.adopt),
+    )
 
     def ends() -> str:
-        nonlocal late, early
+        nonlocal late
         refuse_lost()
-        late, early = late or overdue(), early or enough({})
-        return late or early or unwanted()
+        late = late or overdue()
+        return late or early.overdue() or unwanted()
 
     with contextlib.ExitStack() as held:
         waiting, stays_there = Waiting(context, payload.name), []
@@ -166,7 +171,7 @@ def run_payload(
                     passing = Passing(event["cause"], event["message"], event.get("after_s", 0.0))
                 if event["event"] == "checkpoint":
                     stays = f"; its checkpoint of epoch {event['epoch']} stays, and it goes on from there"
-                if event["event"] == "epoch" and not early and (early := enough(event)):
+                if early.hears(event):
                     unit.terminate()
                 yield event
         except MessageError as error:
@@ -183,10 +188,10 @@ def run_payload(
             what = f"{payload.module}: {outcome.describe()}: {why}{stays}"
             raise PayloadOutOfRoom("\n".join([what, *_besides(log.tail)]).rstrip(), outcome)
         finished = said.get("event") == "done" or (reader.ordinary and reader.closed)
-        if (late or early) and not (outcome.ok and finished and not reader.torn):
+        if (late or early.why) and not (outcome.ok and finished and not reader.torn):
             if late:
                 raise PayloadPastDeadline(f"{payload.name}: {late}", outcome)
-            raise PayloadPruned(f"{payload.name}: {early}{stays}", outcome)
+            raise PayloadPruned(f"{payload.name}: {early.why}{stays}", outcome)
         if outcome.kind != "exit":  # another node may do what one did not live to do
             passing = Passing(NODE, outcome.describe()) if there and outcome.kind == "lost" else None
         _demand_success(payload, outcome, reader.torn, finished, log.tail, diverged, passing)

@@ -99,7 +99,7 @@ def _written_down(
             "recipe": order.recipe.name,
             "values": order.values,
             "axes": order.told["space"],
-            "metric": {"fact": order.search.metric, "best": best, "only_if": ""},
+            "metric": {"fact": order.search.metric, "best": best, "only_if": order.only_if},
             "search": {**order.told, "trials": order.search.trials},
             "tags": tags,
             "cwd": str(Path.cwd()),

@@ -5,15 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import dagster as dg
-
 from blut_assets.cli.sweep.order import ID, AskedTrial, SweepOrder, ordered
 from blut_assets.hpo.advisor import Search
 from blut_assets.hpo.rungs import ladder
 from blut_assets.hpo.sampling import Algo, Sampling
 from blut_assets.hpo.space import Dimension, grid_of, read_dimension, refuse_overlap
 from blut_assets.recipes import Recipe
-from blut_assets.stages.spec import StageConfig, in_order, specs_of
+from blut_assets.stages.spec import in_order, specs_of
 from blut_assets.sweeps.axes import AxisError
 from blut_assets.sweeps.grid import Grid
 from blut_assets.terminal.output import wrong
@@ -58,6 +56,12 @@ class SearchOrder:
     told: Mapping[str, Any]
 
     @property
+    def only_if(self) -> str:
+        """Returns the fact that must be true of the best, where the recipe's own metric is searched by."""
+        own = self.recipe.metric
+        return own.only_if if own and own.fact == self.search.metric else ""
+
+    @property
     def id(self) -> str:
         """Returns a name that depends on the recipe, on what is searched, and how."""
         said = json.dumps([self.recipe.name, self.values, self.told], sort_keys=True, default=str)
@@ -81,7 +85,7 @@ def search_given(found: "Layered", asked: Asked, sets: Sequence[str]) -> SearchO
     ends = _ends(found, dimensions)
     fact, maximize = _metric(recipe, asked)
     asset, planned = _trained(recipe, ends)
-    least = _least(asked, asset, planned, dimensions)
+    least = _least(asked, asset, planned)
     halving = planned if asked.prune in ("asha", "hyperband") else None
     steps = halving and ladder(least, halving, asked.eta or 3, hyperband=asked.prune == "hyperband")
     sampling = Sampling(
@@ -123,17 +127,16 @@ def _metric(recipe: Recipe, asked: Asked) -> tuple[str, bool]:
 
 
 def _trained(recipe: Recipe, ends: SweepOrder) -> tuple[str, int | None]:
-    """Returns the last training of a recipe, and its epochs; empty where it has none."""
-    args = ends.trials[0].args
-    configs: Mapping[dg.AssetKey, StageConfig] = recipe.configs(args)
+    """Returns the last training of a recipe, and its epochs; none where it has none, or they differ."""
+    configs = [recipe.configs(one.args) for one in ends.trials]
     for spec in reversed(in_order(specs_of(recipe.assets))):
-        config = configs.get(spec.key)
-        if config is not None and (planned := config.planned_epochs()) is not None:
-            return spec.key.to_user_string(), planned
+        planned = {each[spec.key].planned_epochs() for each in configs}
+        if planned != {None}:
+            return spec.key.to_user_string(), planned.pop() if len(planned) == 1 else None
     return "", None
 
 
-def _least(asked: Asked, asset: str, planned: int | None, dimensions: Sequence[Dimension]) -> int:
+def _least(asked: Asked, asset: str, planned: int | None) -> int:
     """Returns the epochs before the first comparison; ends the command where trials cannot be compared."""
     alone = {"--min": asked.least, "--max": asked.most, "--eta": asked.eta}
     if asked.prune != "none":
@@ -142,12 +145,15 @@ def _least(asked: Asked, asset: str, planned: int | None, dimensions: Sequence[D
         wrong(f"{name} is for pruning by rungs: give it with --prune asha or --prune hyperband")
     if asked.prune == "none":
         return 1
-    if planned is None:
+    if not asset:
         wrong(
             f"--prune {asked.prune}: no asset of this recipe says how many epochs it has; give --prune none"
         )
-    if any(one.key.rpartition(".")[2] == "epochs" for one in dimensions):
-        wrong("--space epochs: with pruning, trials are compared after equally many epochs of one training")
+    if planned is None:
+        wrong(
+            f"--prune {asked.prune}: the trials have different numbers of epochs of {asset}, and are compared"
+            " after equally many: give one by --set, or --prune none"
+        )
     if asked.most is not None and asked.most != planned:
         most = asked.most
         wrong(f"--max {most}: {asset} trains for {planned} epochs; give --set epochs={most} too")

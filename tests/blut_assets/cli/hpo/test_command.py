@@ -130,7 +130,7 @@ def test_few_train_to_the_end(scene: Scene) -> None:
         ([*SPACE, "--min", "2"], "--min is for pruning by rungs"),
         ([*SPACE, "--prune", "asha", "--max", "9"], "trains for 3 epochs; give --set epochs=9 too"),
         ([*SPACE, "--prune", "asha", "--min", "3"], "so nothing could be pruned before"),
-        ([*SPACE, "--prune", "asha", "--space", "epochs=int(2,9)"], "after equally many epochs"),
+        ([*SPACE, "--prune", "asha", "--space", "epochs=int(2,9)"], "and are compared after equally many"),
     ],
 )
 def test_a_search_that_makes_no_sense_is_refused_before_anything_runs(
