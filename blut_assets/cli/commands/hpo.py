@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from blut_assets.cli.run.arguments import Args, ConfigFile, Name, Set, Tag
+from blut_assets.cli.run.detach import Detach, DetachedAsJson, fork_if
 from blut_assets.terminal.lazy import group
 
 app = group("Searches for the best args of a recipe.")
@@ -73,6 +74,8 @@ def run(
         typer.Option("--accept-refusal", help="Status 0 also where all was computed and a gate refused it."),
     ] = False,
     tag: Tag = None,
+    detach: Detach = False,
+    as_json: DetachedAsJson = False,
 ) -> None:
     """Search for the best args: each trial is a run of the recipe, and teaches what to try next.
 
@@ -80,6 +83,7 @@ def run(
     the best trial is run once more as any other run, which reuses what it made and passes the same gate.
     `blut sweep show` and `blut sweep best` show it too. Status 0 if all succeeded or were pruned.
     """
+    fork_if(detach, as_json)
     from blut_assets.cli.hpo.command import run_search
     from blut_assets.cli.hpo.order import Asked, search_given
     from blut_assets.cli.run.arguments import layers_of, recipe_called, tags_given

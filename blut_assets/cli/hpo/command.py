@@ -8,6 +8,7 @@ from typing import Any
 
 from blut_assets.cli.hpo.order import SearchOrder, trial_args
 from blut_assets.cli.run.arguments import refuse_lacking
+from blut_assets.cli.run.detach import began, leave_for
 from blut_assets.cli.run.launching import end_on_sigterm, run_recipe
 from blut_assets.cli.run.partitions import INTERRUPTED
 from blut_assets.cli.sweep.ahead import look_ahead
@@ -18,7 +19,7 @@ from blut_assets.cli.sweep.telling import SweepProgress, summary
 from blut_assets.cli.sweep.worker import TrialWork, work
 from blut_assets.definitions import discovered
 from blut_assets.hpo.advisor import Advisor
-from blut_assets.sweeps.record import LedElsewhere, SweepRecord, Trial
+from blut_assets.sweeps.record import OUTPUT, LedElsewhere, SweepRecord, Trial
 from blut_assets.sweeps.standing import BestTrial, best_of, standing
 from blut_assets.terminal.output import failed
 from blut_resources.files.durable import write_atomic
@@ -50,6 +51,7 @@ def run_search(
     if refused := apart(lambda: look_ahead(order.ends, set())).refused:
         failed("\n".join(refused))
     again = _written_down(record, order, tags or {}, retry_failed)
+    leave_for({"sweep": record.id}, record.place / OUTPUT)
     told = SweepProgress(record, f"search {record.short}")
     what = TrialWork(
         recipe, lambda trial: trial_args(order, trial.overrides).args, tags or {}, pausing=search.asset
@@ -60,6 +62,7 @@ def run_search(
         cancelled,
         search.at_once,
         told,
+        began,
         beside=Advisor(record, search).advise,
     )
     there = len([one for one in record.trials().values() if one.state == "ended"]) - len(again)

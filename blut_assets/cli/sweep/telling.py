@@ -79,9 +79,8 @@ def summary(
         lines.append(f"best: {best.words()}")
     lines.append(f"{what} {record.short} of {recipe}: {how.sentence()}")
     if how.left:
-        lines.append(
-            "the same command goes on where it was, and so does `blut sweep resume " + record.short + "`"
-        )
+        resume = f", and so does `blut sweep resume {record.short}`" if what == "sweep" else ""
+        lines.append(f"the same command goes on where it was{resume}")
     return lines
 
 
