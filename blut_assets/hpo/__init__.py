@@ -1,1 +1,1 @@
-"""Searches the args of a recipe for the best: what is searched, what is tried next, what is given up."""
+"""Looks for the best args of a recipe: what is searched, what is tried next, what is given up."""

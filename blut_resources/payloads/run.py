@@ -94,11 +94,8 @@ def run_payload(
         ContainmentRefused: if a limit is required that nothing enforces here.
         NeverFits: if ``admit`` says so.
     """
-    late, early, unwanted = (
-        "",
-        Early(enough),
-        wanted(context.instance, context.run.run_id, alone=payload.adopt),
-    )
+    late, early = "", Early(enough)
+    unwanted = wanted(context.instance, context.run.run_id, alone=payload.adopt)
 
     def ends() -> str:
         nonlocal late
