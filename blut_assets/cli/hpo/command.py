@@ -77,7 +77,7 @@ def run_search(
     told.over()
     how = standing(trials.values())
     record.say({"what": "over", "standing": how.sentence()})
-    apart(settled)
+    apart(lambda: settled(book.name, record))
     best = best_of(record, trials.values())
     print("\n".join(summary(record, recipe.name, trials, how, "search")))
     if leader.interrupts:

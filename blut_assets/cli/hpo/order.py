@@ -46,7 +46,7 @@ class SearchOrder:
 
     Attributes:
         ends: trials at the ends of the space, of which it is known that their args make sense.
-        told: what was asked for, by which the search is known again; the number of trials does not belong to that.
+        told: what was asked for, by which the search is known again, also with another number of trials.
     """
 
     recipe: Recipe
