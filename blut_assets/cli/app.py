@@ -29,6 +29,7 @@ COMMANDS = {
     "data": "blut_assets.cli.commands.data",
     "model": "blut_assets.cli.commands.model",
     "verdict": "blut_assets.cli.commands.verdict",
+    "database": "blut_assets.cli.commands.database",
     "cache": "blut_assets.cli.commands.cache",
     "footprint": "blut_assets.cli.commands.footprint",
     "policy": "blut_assets.cli.commands.policy",

@@ -6,7 +6,7 @@ transaction makes all, and whoever comes second waits for it. When Dagster chang
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -143,6 +143,12 @@ def create(connection: sqlalchemy.Connection, migrations: Sequence[str] = MIGRAT
         metadata.create_all(connection)
     connection.execute(sqlalchemy.text(STAMP))
     connection.execute(sqlalchemy.text("INSERT INTO alembic_version VALUES (:head)"), {"head": head})
+    mark(connection, migrations)
+
+
+def mark(connection: sqlalchemy.Connection, migrations: Iterable[str]) -> None:
+    """Note migrations of data that are not needed any more."""
     now = datetime.fromtimestamp(time.time())
     rows = [{"name": name, "migration_completed": now} for name in dict.fromkeys(migrations)]
-    connection.execute(Migrated.insert(), rows)
+    if rows:
+        connection.execute(Migrated.insert(), rows)

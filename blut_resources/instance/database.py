@@ -113,6 +113,20 @@ def lock_of_server(
     return held(read(url, "the storage"), name, meanwhile, abandoned)
 
 
+def keeps_own(home: Path) -> None:
+    """Refuse a home whose history is not in the home itself.
+
+    Raises:
+        AddressRefused: its settings name another storage.
+    """
+    path = home / YAML
+    said = _loaded(path.read_text() if path.is_file() else "")
+    there = _storage_of(said, path) or (KEY in said and "a database")
+    if there:
+        what = there.words if isinstance(there, Address) else there
+        raise AddressRefused(f"the history of {home} is not in the home: {path} names {what}")
+
+
 def demand_driver() -> None:
     """Refuse to go on without what a history in PostgreSQL is reached by.
 

@@ -69,6 +69,8 @@ ASKED = {
     "verdict keygen": Asked("{scratch}/key", writes=True, everywhere=False),
     "verdict export": Asked("mine@prod {scratch}/verdict.zip --key {scratch}/key", REFUSED),
     "verdict verify": Asked("{scratch}/rows.jsonl", REFUSED, everywhere=False),
+    "database show": Asked(""),
+    "database copy": Asked("postgresql://nobody@127.0.0.1:1/none", REFUSED, writes=True),
     "cache show": Asked(""),
     "cache verify": Asked(""),
     "cache prune": Asked("--newest 1 --dry-run", TOLD),

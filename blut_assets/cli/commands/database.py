@@ -1,0 +1,55 @@
+"""Moves a history into a PostgreSQL database, and says in which one it is: `blut database`."""
+
+from typing import Annotated
+
+import typer
+
+from blut_assets.terminal.lazy import PLAIN
+
+app = typer.Typer(help="The database in which the history is.", **PLAIN)
+
+
+@app.command()
+def show() -> None:
+    """Say in which database the history of this home is."""
+    from blut_resources.instance.database import named
+    from blut_resources.instance.home import find_home
+
+    home = find_home()
+    address = named(home).address
+    print(f"{home}/history (SQLite)" if address is None else address.words)
+
+
+@app.command()
+def copy(
+    address: Annotated[
+        str, typer.Argument(help="Such as postgresql://user@host/blut; $BLUT_DATABASE if not given.")
+    ] = "",
+) -> None:
+    """Copy the SQLite history of this home into an empty PostgreSQL database, and use that from now on."""
+    import os
+
+    from blut_assets.terminal.output import wrong
+    from blut_resources.database.address import VARIABLE, asked, parse
+    from blut_resources.instance.database import demand_driver
+    from blut_resources.instance.home import find_home
+
+    demand_driver()
+    wanted = parse(address, "the address") if address else asked()
+    if wanted is None:
+        wrong(f"which database? `blut database copy postgresql://user@host/blut`, or ${VARIABLE}")
+    os.environ.pop(VARIABLE, None)  # the history is not there yet
+    from blut_resources.moving import move
+    from sensors.alerts import ledger
+
+    home = find_home()
+    moved = move(home, wanted)
+    state = ledger.read(home)
+    if state.runs >= 0 and moved.counts:
+        ledger.write(home, state.model_copy(update={"runs": moved.now(state.runs)}))
+    for table, count in sorted(moved.counts.items()):
+        if count:
+            print(f"{table:28} {count:>9}")
+    done = "was there already" if not moved.counts else "is copied, and was read back"
+    print(f"the history of {home} {done}: {wanted.words}")
+    print(f"{home}/history stays as it was; remove it when you need it no more")

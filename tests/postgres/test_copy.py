@@ -1,0 +1,212 @@
+"""A history that moves from SQLite to PostgreSQL: all of it, or nothing where that is interrupted."""
+
+import hashlib
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.scheduler.instigation import SensorInstigatorData
+
+from blut_resources.dagster_private.copying import renumbered
+from blut_resources.instance.instance import open_instance
+from tests import forked
+from tests.databases import Server
+from tests.e2e.box import BLUT
+from tests.neighbours.toy import install
+
+pytestmark = pytest.mark.postgres
+RECIPE = "neighbour_line"
+MOST_S = 120
+
+
+@pytest.fixture
+def site(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with a history: runs of a recipe, one that failed, a wiped asset, a check, a cursor."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([install(tmp_path / "site"), *sys.path]))
+    monkeypatch.setenv("BLUT_COOKBOOKS", "neighbour")
+    for _ in "12":
+        assert blut("recipe", "run", RECIPE).returncode == 0
+    with open_instance() as instance:
+        _something(instance)
+    return home
+
+
+def _something(instance: dg.DagsterInstance) -> None:
+    @dg.asset
+    def one() -> dg.MaterializeResult:
+        return dg.MaterializeResult(metadata={"text": "tab\t back\\slash \\N\nline \u2603"})
+
+    @dg.asset_check(asset=one)
+    def fine() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=False)
+
+    @dg.asset
+    def wiped() -> None: ...
+
+    @dg.asset
+    def broken() -> None:
+        raise ValueError("as it should")
+
+    dg.materialize([one, fine, wiped], instance=instance)
+    dg.materialize([broken], instance=instance, raise_on_error=False)
+    instance.wipe_assets([wiped.key])
+    instance.add_dynamic_partitions("parts", ["a", "b"])
+    instance.daemon_cursor_storage.set_cursor_values({"a": "b"})
+    instance.report_runless_asset_event(dg.AssetMaterialization("outside", tags={"x": "1"}))
+
+
+def blut(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, **variables}
+    return forked.server(*forked.RUN).run([*BLUT[1:], *words], env, Path(env["DAGSTER_HOME"]))
+
+
+def told(instance: dg.DagsterInstance) -> dict[str, object]:
+    """What can be asked of a history, without the numbers of events."""
+    runs = [(r.storage_id, r.dagster_run, r.start_time, r.end_time) for r in instance.get_run_records()]
+    keys = sorted(instance.all_asset_keys())
+    checks = dg.AssetCheckKey(dg.AssetKey("one"), "fine")
+    latest = {key: instance.get_latest_materialization_event(key) for key in keys}
+    records = instance.event_log_storage.get_asset_check_execution_history(checks, 10)
+    return {
+        "runs": runs,
+        "logs": {run[1].run_id: instance.all_logs(run[1].run_id) for run in runs},
+        "latest": latest,
+        "order": [one.timestamp for key in keys for one in instance.fetch_materializations(key, 99).records],
+        "tags": [instance.get_event_tags_for_asset(key) for key in keys],
+        "checks": [(one.id, one.status, one.event) for one in records],
+        "parts": instance.get_dynamic_partitions("parts"),
+        "cursor": instance.daemon_cursor_storage.get_cursor_values({"a"}),
+        "id": instance.run_storage.get_run_storage_id(),
+    }
+
+
+def digest(home: Path) -> str:
+    """Of all databases of a home."""
+    found = hashlib.sha256()
+    for folder in ("history", "schedules"):
+        for path in sorted((home / folder).rglob("*.db")):
+            with closing(sqlite3.connect(path)) as connection:
+                found.update("\n".join(connection.iterdump()).encode())
+    return found.hexdigest()
+
+
+def test_all_of_it_is_there_and_reused(site: Path, server: Server) -> None:
+    with open_instance(write=False) as instance:
+        before = told(instance)
+    source, address = digest(site), server.database()
+    done = blut("database", "copy", address)
+    assert done.returncode == 0, done.stderr
+    assert digest(site) == source, "the source was touched"
+    for opened in (open_instance(write=False), dg.DagsterInstance.from_config(str(site))):
+        with opened as instance:
+            after = told(instance)
+        assert {name for name in before if before[name] != after[name]} == set()
+    again = blut("recipe", "run", RECIPE)
+    assert again.returncode == 0 and "1 reused" in again.stdout
+    with open_instance(write=False) as instance:
+        assert instance.get_run_records(limit=1)[0].storage_id == len(before["runs"]) + 1  # type: ignore[arg-type]
+    assert blut("database", "show").stdout.strip() == address
+    refused = blut("database", "copy", server.database())
+    assert refused.returncode == 1 and "is not in the home" in refused.stderr
+
+
+def test_a_sensor_goes_on_where_it_was(site: Path, server: Server) -> None:
+    with open_instance(write=False) as instance:
+        records = instance.get_event_records(dg.EventRecordsFilter(dg.DagsterEventType.RUN_SUCCESS))
+        cursor = records[1].storage_id
+    assert blut("database", "copy", server.database()).returncode == 0
+    assert SensorInstigatorData is not None
+    with open_instance(write=False) as instance:
+        now = instance.get_event_records(dg.EventRecordsFilter(dg.DagsterEventType.RUN_SUCCESS))
+    assert [one.run_id for one in now] == [one.run_id for one in records]
+    assert renumbered(str(cursor), lambda old: {cursor: now[1].storage_id}[old]) == str(now[1].storage_id)
+    said = json.dumps({"record_id": 3, "other": 3})
+    assert json.loads(renumbered(said, lambda old: old + 40)) == {"record_id": 43, "other": 3}
+
+
+def test_a_target_with_a_history_is_refused(site: Path, server: Server, tmp_path: Path) -> None:
+    address = server.database()
+    (tmp_path / "other").mkdir()
+    elsewhere = {"DAGSTER_HOME": str(tmp_path / "other"), "BLUT_DATABASE": address}
+    assert blut("recipe", "run", RECIPE, **elsewhere).returncode == 0
+    done = blut("database", "copy", address)
+    assert done.returncode == 1 and "has a history already" in done.stderr
+    assert "sqlite" in blut("database", "show").stdout.lower()
+
+
+def test_a_live_run_is_not_left_behind(site: Path, server: Server) -> None:
+    with open_instance() as instance:
+        run = instance.create_run_for_job(dg.GraphDefinition("g").to_job(name="theirs"))
+        instance.report_engine_event("starts", run)
+    done = blut("database", "copy", server.database())
+    assert done.returncode == 1 and run.run_id[:8] in done.stderr and "blut cancel" in done.stderr
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.4])
+def test_a_copy_that_is_killed_leaves_nothing(after_s: float, site: Path, server: Server) -> None:
+    many_runs(site, 1500)
+    source, address = digest(site), server.database()
+    before = (site / "dagster.yaml").read_text()
+    process = subprocess.Popen([*BLUT, "database", "copy", address], stderr=subprocess.DEVNULL)
+    count = (
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY%' OR query LIKE 'SELECT%event_logs%'"
+    )
+    deadline = time.monotonic() + 60
+    while server.sql(count) == "0" and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(after_s)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "it was over by then"
+    assert (site / "dagster.yaml").read_text() == before and digest(site) == source
+    assert "1 reused" in blut("recipe", "run", RECIPE).stdout
+    done = blut("database", "copy", address)
+    assert done.returncode == 0, done.stderr
+    assert "1 reused" in blut("recipe", "run", RECIPE).stdout
+
+
+def many_runs(home: Path, count: int) -> None:
+    """Make copies of a run and its events, under other ids."""
+    history = home / "history"
+    with (
+        closing(sqlite3.connect(history / "runs.db")) as runs,
+        closing(sqlite3.connect(history / "runs" / "index.db")) as index,
+    ):
+        (run_id,) = runs.execute("SELECT run_id FROM runs ORDER BY id LIMIT 1").fetchone()
+        tables = {runs: ("runs", "run_tags"), index: ("event_logs",)}
+        shard = (history / "runs" / f"{run_id}.db").read_bytes()
+        for number in range(count):
+            new = f"{number:08x}{run_id[8:]}"
+            for connection, names in tables.items():
+                for name in names:
+                    columns = [row[1] for row in connection.execute(f"PRAGMA table_info({name})")][1:]
+                    listed = ", ".join(f'"{column}"' for column in columns)
+                    made = listed.replace('"run_id"', f"'{new}'").replace(
+                        '"event"', f"replace(\"event\", '{run_id}', '{new}')"
+                    )
+                    made = made.replace('"run_body"', f"replace(\"run_body\", '{run_id}', '{new}')")
+                    connection.execute(
+                        f"INSERT INTO {name} ({listed}) SELECT {made} FROM {name} WHERE run_id = ?", (run_id,)
+                    )
+            (history / "runs" / f"{new}.db").write_bytes(shard.replace(run_id.encode(), new.encode()))
+        runs.commit()
+        index.commit()
+
+
+@pytest.mark.heavy
+def test_ten_thousand_runs_are_moved_within_two_minutes(site: Path, server: Server) -> None:
+    many_runs(site, 10_000)
+    begun = time.monotonic()
+    done = blut("database", "copy", server.database())
+    took = time.monotonic() - begun
+    assert done.returncode == 0, done.stderr
+    assert took < MOST_S, f"{took:.0f} s"
+    with open_instance(write=False) as instance:
+        assert instance.get_runs_count() > 10_000
