@@ -205,9 +205,10 @@ class Cluster:
         self.run("scancel", "--user=root", "--signal=KILL", "--full")
         self.run("scancel", "--user=root")
         for node in NODES:
-            self.thaw_node(node)
-            if self._nodes[node].poll() is None and not self._found("slurmd", node):
-                self.stop_node(node)
+            if self._nodes[node].poll() is None:
+                self.thaw_node(node)
+                if not self._found("slurmd", node):
+                    self.stop_node(node)
             if self._nodes[node].poll() is not None:
                 self.start_node(node)
         self.run("scontrol", "update", "nodename=n[1-3]", "state=resume")
