@@ -128,7 +128,7 @@ def differs(launch: Mapping[str, Any], place: Path) -> str:
             return (
                 f"{launch['module']} was not started: {where} has other code than the run that ordered it."
                 f" {what} ({file}) is {found[:40]} there and {wanted} here; the commit is {commit()} there"
-                f" and {launch['commit']} here"
+                f" and {launch['commit']} here; `blut launch sync {launch['profile']}` gives it this one"
             )
     return ""
 

@@ -70,25 +70,12 @@ def test_what_waits_in_the_queue_is_taken_out_of_it_when_it_is_back(scene: Slurm
     assert scene.cluster.until_job(job, "CANCELLED", seconds=40)
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(5, marks=pytest.mark.heavy)])
-def test_busy_is_no_refusal(scene: SlurmScene, undisturbed: dict[str, str], times: int) -> None:
+@pytest.mark.heavy
+def test_busy_five_times_is_no_refusal(scene: SlurmScene, undisturbed: dict[str, str]) -> None:
     count = scene.root / "busy"
     said = "sbatch: error: Batch job submission failed: Resource temporarily unavailable"
-    lines = f'echo >>{count}; [ "$(wc -l <{count})" -gt {times} ] || {{ echo "{said}" >&2; exit 1; }}'
+    lines = f'echo >>{count}; [ "$(wc -l <{count})" -gt 5 ] || {{ echo "{said}" >&2; exit 1; }}'
     scene.put_command("sbatch", lines)
     assert scene.run(scene.job(epochs=EPOCHS)) == 0, scene.said()
     assert scene.versions() == undisturbed
-    assert scene.submitted() == times + 1 and scene.starts() == 1
-
-
-def test_more_than_any_node_has_is_refused_before_anything_is_submitted(scene: SlurmScene) -> None:
-    assert scene.run(scene.job(epochs=EPOCHS, limits={"memory_max": "900G"})) == 1
-    memory = scene.cluster.run("sinfo", "-h", "-o", "%m").stdout.split()[0].rstrip("+")
-    assert scene.submitted() == 0
-    assert "900" in scene.said() and str(int(memory) // 1024) in scene.said(), scene.said()
-
-
-def test_what_slurm_refuses_is_said_in_its_words(scene: SlurmScene) -> None:
-    scene.profile(partition="nosuch")
-    assert scene.run(scene.job(epochs=EPOCHS)) == 1
-    assert "nosuch" in scene.said() and scene.submitted() <= 1, scene.said()
+    assert scene.submitted() == 6 and scene.starts() == 1

@@ -121,3 +121,13 @@ def test_what_slurm_refuses_is_said_in_its_words_and_not_tried_again(scene: Slur
     assert scene.run(scene.job(retries=3)) == 1
     assert "Slurm does not take its job: sbatch: error: " in scene.said()
     assert "Invalid feature specification" in scene.said() and scene.submitted() == 1
+
+
+def test_nodes_run_from_a_copy_of_this_version_and_from_no_other(scene: SlurmScene) -> None:
+    scene.profile(checkout=str(scene.root / "copies"))
+    assert scene.run(scene.job()) == 1
+    assert "`blut launch sync cluster`" in scene.said() and scene.submitted() == 0, scene.said()
+    synced = scene.blut("launch", "sync", "cluster")
+    assert synced.returncode == 0, synced.stderr
+    assert scene.run(scene.job()) == 0, scene.said()
+    assert scene.submitted() == 1 and scene.epochs() == [0, 1, 2]
