@@ -32,12 +32,13 @@ from blut_resources.containment.asked import contained
 from blut_resources.dagster_private.times import WHEN, keep_own_times
 from blut_resources.files.foreign import read_regular
 from blut_resources.instance.instance import home_of
+from blut_resources.launchers.gate import MOST, a_job_of
 from blut_resources.leases.lease import Lease, Needs
 from blut_resources.machine import energy
 from blut_resources.machine.gpus import DECLARED
 from blut_resources.machine.gpus import gpus as gpus_here
 from blut_resources.payloads import more_memory
-from blut_resources.payloads.admission import admitted
+from blut_resources.payloads.admission import Waiting, admitted
 from blut_resources.payloads.code import UNCOUNTED
 from blut_resources.payloads.payload import Payload, PayloadFailed
 from blut_resources.payloads.run import run_payload
@@ -131,7 +132,7 @@ class PayloadRunner:
         shown, kept_back = Shown(), None
         left = self._until.left()
         payload = replace(payload, run=self.context.run.run_id, ends_s=left if isfinite(left) else None)
-        admit = self._where.admit or functools.partial(self._admit, needs)
+        admit = self._admit_job if self._where.is_elsewhere else functools.partial(self._admit, needs)
         hear = (self._record.last_words, self._until.words, self._record.is_behind)
         enough = Enough(home_of(self.context.instance), self.context.run, self._name).words
         how = {"refuse_lost": self._refuse_lost, "enough": enough, "launcher": self._where.launcher}
@@ -201,6 +202,20 @@ class PayloadRunner:
             with energy.metered(granted.gpus) as used:
                 yield granted
             self.findings.show(**used.added_to(self.findings.shown))
+
+    @contextlib.contextmanager
+    def _admit_job(self) -> Iterator[None]:
+        """Be one of so many jobs, in place of a lease of this machine."""
+        waiting = Waiting(self.context, self._name)
+
+        def waits(most: int) -> None:
+            jobs = "the only job" if most == 1 else f"one of the {most} jobs"
+            waiting.say(f"waiting for {jobs} that {self._where.name} gets from here (${MOST})")
+            self._until.refuse()
+
+        with a_job_of(self._where.name, waits):
+            waiting.say("")
+            yield
 
     def _gpus(self, asked: int | None) -> int:
         """Returns how many GPUs it gets, and notes that: they drive what it takes."""

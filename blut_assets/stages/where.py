@@ -1,11 +1,7 @@
-"""Says where the payloads of one asset run, and what holds them back there."""
-
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+"""Says where the payloads of one asset run."""
 
 from blut_resources.launchers.base import Launcher
 from blut_resources.launchers.choose import chosen, profile_of
-from blut_resources.launchers.gate import a_job_of
 from blut_resources.launchers.local import LocalLauncher
 from blut_resources.launchers.remote import RemoteLauncher
 
@@ -37,16 +33,6 @@ class Where:
     def launcher(self) -> Launcher:
         """Returns what starts a payload there."""
         return RemoteLauncher(self.name, self._profile) if self._profile else LocalLauncher()
-
-    @property
-    def admit(self) -> Callable[[], AbstractContextManager[None]] | None:
-        """Returns what lets a payload start there in place of a lease of this machine; None for this one."""
-        return self._one_of_the_jobs if self._profile else None
-
-    @contextmanager
-    def _one_of_the_jobs(self) -> Iterator[None]:
-        with a_job_of(self.name):
-            yield
 
     def any_gpu(self) -> int | None:
         """Returns how many GPUs a payload gets there that takes one where there is one; None for this one."""

@@ -66,6 +66,7 @@ class Agent:
         self._dir = attempt_dir(place, self._number)
         self._me = {"attempt": self._number, "node": os.uname().nodename, "pid": os.getpid()}
         self._me |= {"job": os.environ.get("SLURM_JOB_ID", ""), "time": time.time()}
+        wire.reserve(str(outcome_file(place, self._number)))
         write_durable(place / ATTEMPT, self._me)
 
     def _take_number(self) -> int:
@@ -146,7 +147,7 @@ class Agent:
         if not self._counts():
             return FENCED
         said = {**self._me, **outcome, "asked": self._asked, "ended": time.time()}
-        write_durable(outcome_file(self._place, self._number), said)
+        wire.write_last(str(outcome_file(self._place, self._number)), said)
         return 0 if outcome["kind"] == "ok" else 1
 
     def _counts(self) -> bool:

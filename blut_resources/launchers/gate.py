@@ -5,7 +5,7 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from blut_resources.files.private import open_file
@@ -31,8 +31,11 @@ def most_jobs() -> int:
 
 
 @contextlib.contextmanager
-def a_job_of(launcher: str) -> Iterator[None]:
+def a_job_of(launcher: str, waits: Callable[[int], object] = bool) -> Iterator[None]:
     """Be one of the jobs of a launcher while the block runs; wait before it until there is room for one.
+
+    Args:
+        waits: told again and again how many there may be; what it raises ends the wait.
 
     Raises:
         LeaseError: the directory of the leases cannot be used.
@@ -41,6 +44,7 @@ def a_job_of(launcher: str) -> Iterator[None]:
     name = re.sub(r"[^\w.-]+", "-", launcher)
     files = [place() / f"jobs-{os.getuid()}-{name}.{number}" for number in range(most_jobs())]
     while (fd := _first_free(files)) is None:
+        waits(len(files))
         time.sleep(POLL_S)
     try:
         yield

@@ -83,14 +83,15 @@ class Ends:
     def _of_file(self, said: dict[str, Any], sight: Sight) -> Outcome | None:
         known = {field.name for field in fields(Outcome)}
         outcome = Outcome(**{name: value for name, value in said.items() if name in known})
-        if outcome.kind != "cancelled" or said.get("asked") != "term" or self.cancelled:
+        if outcome.ok or said.get("asked") != "term" or self.cancelled:
             return outcome
-        # it was told to end, and not by this run: only the scheduler knows why
+        # it was told to end, and not by this run: only the scheduler knows why. It may have told the payload
+        # itself as well, so that this ended by the signal
         self._said_at = self._said_at or time.monotonic()
         if sight.at > self._said_at:
             if sight.state == "waiting":
                 return None  # it will be started again
-            if sight.state == "ended" and sight.word != "COMPLETED":
+            if sight.state == "ended":
                 return self._of_word(sight, LATE_S) if sight.word in _WORDS else outcome
         return outcome if time.monotonic() - self._said_at > LATE_S else None
 

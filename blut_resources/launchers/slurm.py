@@ -28,6 +28,8 @@ BUSY = re.compile(
     re.IGNORECASE,
 )
 """What sbatch says where the same may be accepted a minute later."""
+NEEDED = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "CONDA_PREFIX", "TZ")
+"""Variables that an interpreter may not start without; the payload gets its own by the order."""
 _NODES = "%P|%n|%m|%c|%G"
 _JOBS = "JobID:|,State:|,Reason:|,NodeList:|,RestartCnt:|,StartTime:|"
 _WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT"}
@@ -93,7 +95,8 @@ class Slurm:
             LaunchRefused: Slurm does not take such a job, with its own words.
         """
         given = {name: order.env[name] for name in secrets if name in order.env}
-        words = ["sbatch", *self._options(order, comment), f"--export={','.join(['PATH', 'HOME', *given])}"]
+        names = [*(name for name in NEEDED if name in os.environ), *given]
+        words = ["sbatch", *self._options(order, comment), f"--export={','.join(names)}"]
         try:
             answer = ask(words, SUBMIT_S, script, given)
         except NoAnswer as error:

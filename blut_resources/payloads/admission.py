@@ -59,6 +59,7 @@ class Waiting:
         if text and self._quiet.over():
             log.info(f"{self._name}: {text}")
         if not text:
+            self._quiet = Quiet()
             waited = time.monotonic() - self._since
             text = f"no more, after {waited:.0f} s"
             if waited >= WORTH_S:

@@ -139,6 +139,7 @@ def run_payload(
             try:
                 with _never_started(payload, lambda: late):
                     there.await_start(waits)
+                waiting.say("")
             except BaseException as error:
                 leaves(error)
                 raise
