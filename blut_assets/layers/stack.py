@@ -84,7 +84,8 @@ class Stack:
         chosen = [choice_of(word) if not is_path(word) else None for word in words]
         composer = Composer(self.recipe.args, shelves, [one for one in chosen if one])
         if cookbook and self.reads.files:
-            self._put_found("cookbook", cookbook.file(self.recipe.name), cookbook, composer)
+            name = self.recipe.settings or self.recipe.name
+            self._put_found("cookbook", cookbook.file(name), cookbook, composer)
         if self.reads.files:
             self._put_user(user, composer)
         if self.reads.project:

@@ -78,6 +78,8 @@ class Recipe:
         ends_in: in a word, what it is run for, for the catalogue; the kind of the output if empty.
         annotated: counts recordings that are newly annotated, for a retraining policy; None for a recipe that
             learns nothing from annotations.
+        settings: the file ``configs/<settings>.yaml`` of its package has settings that are stronger than the
+            defaults; called after the recipe if empty.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Recipe:
     backend: str = ""
     ends_in: str = ""
     annotated: Annotated | None = None
+    settings: str = ""
 
     @property
     def partitions(self) -> dg.PartitionsDefinition | None:

@@ -24,7 +24,8 @@ def variant(
     """Returns a cookbook whose assets and recipes are those of another one, called by another name.
 
     Code versions stay what they are. Results are its own, since an asset's key is a part of its fingerprint.
-    A recipe ``old_train`` of a cookbook ``old`` becomes ``new_train``. Commands stay with the first cookbook.
+    A recipe ``old_train`` of a cookbook ``old`` becomes ``new_train``, with the same file of settings.
+    Commands stay with the first cookbook.
 
     Args:
         name: the first word of the keys of its assets.
@@ -97,6 +98,7 @@ def _recipe(recipe: Recipe, old: str, new: str, made: Mapping[dg.AssetKey, dg.As
         assets=[made[asset.key] for asset in recipe.assets],
         metric=recipe.metric and replace(recipe.metric, asset=made[recipe.metric.asset.key]),
         backend=recipe.backend or old,
+        settings=recipe.settings or recipe.name,
         annotated=recipe.annotated and _annotated(recipe.annotated, before),
     )
 

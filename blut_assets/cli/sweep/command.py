@@ -4,6 +4,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import typer
+
 from blut_assets.cli.run.alerting import tell_at_end
 from blut_assets.cli.run.arguments import refuse_lacking
 from blut_assets.cli.run.detach import began, leave_for
@@ -28,6 +30,7 @@ from blut_resources.instance.instance import open_instance
 from blut_resources.machine import liveness
 from blut_resources.runs.deadline import parse_deadline
 from blut_resources.settings import settings
+from blut_resources.text import one_line
 
 LOOK_S = 0.5
 
@@ -106,7 +109,11 @@ def settled(cookbook: str, record: SweepRecord) -> None:
     """Mark the runs whose process has died, tell of what failed, and show in the UI how the trials stand."""
     with open_instance() as instance:
         reap_dead_runs(instance)
-        show_in_ui(instance, cookbook, record)
+        try:
+            show_in_ui(instance, cookbook, record)
+        except Exception as error:  # the trials are what they are, and the command says so
+            told = f"sweep {record.short} is not shown in the UI: {one_line(error)}"
+            typer.echo(f"{told}; `blut sweep results {record.short} --plot` shows it", err=True)
     tell_at_end()
 
 

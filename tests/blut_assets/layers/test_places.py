@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,9 @@ from blut_assets.layers import directories, reading
 from blut_assets.layers.directories import names_of_files, project_directory
 from blut_assets.layers.resolve import layered, resolve
 from blut_assets.layers.stack import POLICY
-from blut_assets.recipes import ArgsError, Recipe
+from blut_assets.recipes import ArgsError, Cookbook, Recipe, variant
 from tests.blut_assets.layers.conftest import Write
-from tests.blut_assets.recipes.toy import RECIPE
+from tests.blut_assets.recipes.toy import RECIPE, fixed_score
 
 Packed = Callable[..., Recipe]
 
@@ -40,6 +41,14 @@ def test_a_cookbook_brings_settings_groups_and_named_files(
     assert layered(recipe).values == {"lr": 2, "note": "of the project"}
     write("configs/speed/fast.yaml", "lr: 4")
     assert layered(recipe).values["lr"] == 4, "the project's own option goes before the cookbook's"
+
+
+def test_a_recipe_under_another_name_keeps_its_file(packed: Packed, write: Write) -> None:
+    recipe = packed({"configs/fixed_train.yaml": "lr: 1\n", "configs/other_train.yaml": "lr: 2\n"})
+    mine = variant(Cookbook("fixed", [fixed_score], [recipe]), "mine")
+    assert [one.name for one in mine.recipes] == ["mine_train"]
+    assert layered(mine.recipes[0]).values == {"lr": 1}
+    assert layered(replace(mine.recipes[0], settings="other_train")).values == {"lr": 2}
 
 
 def test_a_relative_path_in_an_archive_counts_from_nowhere(packed: Packed, write: Write) -> None:
