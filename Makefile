@@ -12,7 +12,7 @@ LLM_DEMO_ARGS = cookbooks/llm/configs/args_demo.yaml
 # Byte code and code versions are kept beside the sources: without them every process works them out again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo demo-lamquant demo-llm plan ui docs test test-scale test-all test-dagster lint audit mutants bench clean
+.PHONY: help setup demo demo-lamquant demo-llm plan ui docs test test-scale test-postgres test-all test-dagster lint audit mutants bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort
@@ -68,6 +68,10 @@ test: lint ## the test suite without what is marked heavy; it builds llama.cpp i
 
 test-scale: setup ## what needs a Slurm or a PostgreSQL, which the tests start themselves
 	$(PYTEST) -m '(slurm or postgres) and not heavy'
+
+# Not what is about the files of SQLite. A home of a test has a database of its own.
+test-postgres: setup ## the test suite with its histories in PostgreSQL
+	BLUT_TESTS_ON=postgres $(PYTEST) -m 'not heavy and not slurm and not ray and not sqlite'
 
 test-all: lint ## every test, the heavy ones too: some download packages, or need programs that CI lacks
 	$(PYTEST)

@@ -9,7 +9,7 @@ import pytest
 
 from blut_resources.containment.backends.cgroup1 import Cgroup1
 from tests import aftermath, lacking
-from tests.databases import database, server
+from tests.databases import begin_for_all, database, drop, end_for_all, server, shipped
 
 __all__ = ["database", "server"]
 
@@ -35,14 +35,16 @@ while those after it need none."""
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty instance directory that every command of the test uses."""
     directory = tmp_path / "home"
     directory.mkdir()
-    (directory / "dagster.yaml").write_text((REPOSITORY / ".dagster" / "dagster.yaml").read_text())
+    settings = shipped()
+    (directory / "dagster.yaml").write_text(settings)
     monkeypatch.setenv("DAGSTER_HOME", str(directory))
     monkeypatch.delenv("BLUT_STORE", raising=False)
-    return directory
+    yield directory
+    drop(settings)
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +87,12 @@ def pytest_configure() -> None:
     test starts would inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    begin_for_all()
+
+
+def pytest_unconfigure() -> None:
+    """The server of `make test-postgres` ends with it."""
+    end_for_all()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

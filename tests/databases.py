@@ -4,6 +4,7 @@ import functools
 import importlib.util
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -24,6 +25,8 @@ GUARDED = "guarded"
 """A user who needs a password, which is `SECRET`."""
 SECRET = "not-in-any-file"
 PATIENCE_S = 60
+CHOICE, PORT, LIKE = "BLUT_TESTS_ON", "BLUT_TESTS_PORT", "blut_like"
+"""Variables that let all tests have their histories in a server; and the database that each is a copy of."""
 YAML = """\
 storage:
   postgres:
@@ -43,6 +46,9 @@ def programs() -> Path:
     if not found or importlib.util.find_spec("dagster_postgres") is None:
         lacking("PostgreSQL: apt-get install postgresql, and pip install dagster-postgres")
     return found[0]
+
+
+_for_all: list["Server"] = []
 
 
 class Server:
@@ -91,11 +97,7 @@ class Server:
 
     def sql(self, text: str, database: str = "postgres") -> str:
         """What the server answers, as plain lines."""
-        where = ["-h", "127.0.0.1", "-p", self.port, "-U", USER, "-d", database]
-        words = self._words(["psql", "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", *where, "-c", text])
-        done = subprocess.run(words, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+        return psql(self.port, text, database)
 
     def address(self, database: str, user: str = USER) -> str:
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
@@ -105,6 +107,58 @@ class Server:
         name = f"t{uuid.uuid4().hex[:12]}"
         self.sql(f"CREATE DATABASE {name}" + (f" TEMPLATE {like} STRATEGY file_copy" if like else ""))
         return self.address(name)
+
+
+def psql(port: int, text: str, database: str = "postgres") -> str:
+    """What a server answers, as plain lines."""
+    words = ["-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(port), "-U", USER]
+    command = [str(programs() / "psql"), *words, "-d", database, "-c", text]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def shipped() -> str:
+    """The settings of a home as Blut ships them; with a database of its own where all tests use one."""
+    text = (Path(__file__).parent.parent / ".dagster" / "dagster.yaml").read_text()
+    if port := os.environ.get(PORT):
+        name = f"h{uuid.uuid4().hex[:12]}"
+        psql(int(port), f"CREATE DATABASE {name} TEMPLATE {LIKE} STRATEGY file_copy")
+        text += f"storage: {{postgres: {{postgres_url: 'postgresql+psycopg2://{USER}@127.0.0.1:{port}/{name}'}}}}\n"
+    return text
+
+
+def drop(settings: str) -> None:
+    """Drop the database that such settings name, if they name one."""
+    if (port := os.environ.get(PORT)) and (found := re.search(r"/(h[0-9a-f]{12})'", settings)):
+        psql(int(port), f"DROP DATABASE IF EXISTS {found[1]} WITH (FORCE)")
+
+
+def begin_for_all() -> None:
+    """Start the server of `make test-postgres`, once for all its processes."""
+    if os.environ.get(CHOICE) != "postgres" or PORT in os.environ:
+        return
+    from blut_resources.dagster_private.postgres_birth import make_tables
+    from blut_resources.database.address import parse
+    from blut_resources.database.connections import Connections
+
+    root = Path(tempfile.mkdtemp(prefix="blut-postgres-", dir="/tmp"))
+    root.chmod(0o755)
+    server = Server(root / "server", "-c", "max_connections=300")
+    server.start()
+    server.sql(f"CREATE DATABASE {LIKE}")
+    pool = Connections(parse(server.address(LIKE)))
+    make_tables(pool)
+    pool.close()
+    os.environ[PORT] = str(server.port)
+    _for_all.append(server)
+
+
+def end_for_all() -> None:
+    """Stop it."""
+    for server in _for_all:
+        server.stop()
+        shutil.rmtree(server.directory.parent, ignore_errors=True)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ import yaml
 from blut_assets.definitions import discovered
 from blut_assets.stages import reuse
 from tests.conftest import REPOSITORY
+from tests.databases import shipped
 from tests.forked import RUN, server
 
 RECIPE = "lamquant_joint_codec"
@@ -30,7 +30,7 @@ class Box:
     def __init__(self, root: Path) -> None:
         self.root, self.home, self.edf = root, root / "home", root / "edf"
         self.home.mkdir()
-        shutil.copy(REPOSITORY / ".dagster" / "dagster.yaml", self.home)
+        (self.home / "dagster.yaml").write_text(shipped())
         self.args: dict[str, Any] = {
             "edf_root": str(self.edf),
             "preset": "smoke",

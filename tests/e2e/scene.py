@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -26,6 +25,7 @@ from blut_resources.payloads.messages import CONSUMED, MESSAGES
 from blut_resources.payloads.orphans import NAME
 from tests.aftermath import Row, note
 from tests.conftest import REPOSITORY
+from tests.databases import shipped
 from tests.e2e.box import BLUT, DAGSTER
 from tests.forked import RUN, Forked, server
 from tests.installed import install
@@ -58,7 +58,7 @@ class Scene:
         self.pids_of, self.how = root / "pids", root / "how.json"
         for directory in (self.home, self.pids_of):
             directory.mkdir(parents=True)
-        shutil.copy(REPOSITORY / ".dagster" / "dagster.yaml", self.home)
+        (self.home / "dagster.yaml").write_text(shipped())
         self.env = {
             "DAGSTER_HOME": str(self.home),
             "BLUT_PAYLOAD_ENV": "TRAINS",

@@ -11,7 +11,7 @@ import pytest
 
 from blut_resources.runs import manifest
 from blut_resources.runs.files import manifest_path
-from tests.conftest import REPOSITORY
+from tests.databases import shipped
 from tests.e2e.box import BLUT
 from tests.e2e.scene import Scene, until
 
@@ -31,7 +31,7 @@ def moved_to(scene: Scene, name: str) -> Path:
     home = scene.root / name
     if not home.exists():
         home.mkdir()
-        shutil.copy(REPOSITORY / ".dagster" / "dagster.yaml", home)
+        (home / "dagster.yaml").write_text(shipped())
     scene.home, scene.env["DAGSTER_HOME"] = home, str(home)
     return home
 

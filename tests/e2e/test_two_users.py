@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.databases import shipped
 from tests.e2e.scene import until
 from tests.installed import install
 
@@ -50,7 +51,7 @@ class Lab:
         for user in (ANN, BEN):
             home = self.home(user)
             home.mkdir(mode=0o700)
-            (home / "dagster.yaml").write_text((REPOSITORY / ".dagster" / "dagster.yaml").read_text())
+            (home / "dagster.yaml").write_text(shipped())
             for path in (home, home / "dagster.yaml"):
                 os.chown(path, user, user)
 

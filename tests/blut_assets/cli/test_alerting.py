@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +17,7 @@ from sensors.alerts.scope import AlertScope
 from sensors.alerts.sensor import alerts_sensor
 from tests import watched
 from tests.conftest import REPOSITORY
+from tests.databases import shipped
 from tests.e2e.box import BLUT
 from tests.e2e.scene import until
 from tests.forked import RUN, Forked, server
@@ -33,7 +33,7 @@ class Desk:
         self.root, self.home, self.told_file = root, root / "home", root / "told here #1.jsonl"
         self.order, self.policy = root / "order", root / "policy.toml"
         self.home.mkdir()
-        shutil.copy(REPOSITORY / ".dagster" / "dagster.yaml", self.home)
+        (self.home / "dagster.yaml").write_text(shipped())
         self.hooks(f'[[hook]]\nname = "desk"\nfile = "{self.told_file}"\n')
         self.env = {
             **os.environ,

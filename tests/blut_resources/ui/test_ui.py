@@ -20,7 +20,7 @@ from websockets.sync.client import connect
 
 from blut_resources.machine.processes import descendants, start_time
 from blut_resources.ui.guard import only_reads
-from tests.conftest import REPOSITORY
+from tests.databases import shipped
 from tests.e2e.scene import until
 
 pytestmark = pytest.mark.e2e
@@ -36,7 +36,7 @@ class Served:
         (root / "tiny.py").write_text(TINY)
         (root / "workspace.yaml").write_text(f"load_from: [python_file: {root / 'tiny.py'}]\n")
         (root / "home").mkdir()
-        (root / "home" / "dagster.yaml").write_text((REPOSITORY / ".dagster" / "dagster.yaml").read_text())
+        (root / "home" / "dagster.yaml").write_text(shipped())
         blut = Path(sys.executable).with_name("blut")
         self.said = root / "said"
         with self.said.open("w") as said:
