@@ -17,8 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 from pydantic import ConfigDict, PrivateAttr
@@ -151,7 +150,7 @@ def _bytes(found: Handed, store: Callable[[], ArtifactStore]) -> Path:
     try:
         return store().open(digest)
     except ArtifactMissing:
-        place = Path(url2pathname(urlsplit(found.uri).path))
+        place = Path(unquote(urlsplit(found.uri).path))
         if not found.uri.startswith("file:") or place.parts[-3:] != (digest[:2], digest, "data"):
             raise
         return ArtifactStore(place.parents[3]).open(digest)

@@ -4,8 +4,6 @@ from typing import Any
 
 import dagster as dg
 import sqlalchemy
-from dagster._core.storage.schedules.schema import JobTickTable
-from dagster._core.storage.schedules.sql_schedule_storage import SqlScheduleStorage
 from dagster._time import datetime_from_timestamp
 
 from blut_resources.dagster_private.instigators import InstigatorState
@@ -17,6 +15,10 @@ def count_of(instance: dg.DagsterInstance, state: InstigatorState, before: float
     Public API deletes old ticks and counts none. When it changes, look at ``purge_ticks`` of
     ``SqlScheduleStorage``: what it deletes is counted here.
     """
+    # at their first import they bring what migrates databases: by now the instance has, without that
+    from dagster._core.storage.schedules.schema import JobTickTable
+    from dagster._core.storage.schedules.sql_schedule_storage import SqlScheduleStorage
+
     storage: Any = instance.schedule_storage
     if not isinstance(storage, SqlScheduleStorage):
         return 0

@@ -4,14 +4,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from blut_resources.launchers.profiles import Profile
-from blut_resources.launchers.ray import Ray
 from blut_resources.launchers.scheduler import Scheduler
 from blut_resources.launchers.slurm import Slurm
 
 
 def scheduler_by(profile: Profile) -> Scheduler:
     """Returns the scheduler that a profile is of."""
-    return Ray(profile) if profile.kind == "ray" else Slurm(profile)
+    if profile.kind == "ray":
+        # it brings an HTTP client, which every command would import
+        from blut_resources.launchers.ray import Ray
+
+        return Ray(profile)
+    return Slurm(profile)
 
 
 def scheduler_of(launch: Mapping[str, Any]) -> Scheduler:

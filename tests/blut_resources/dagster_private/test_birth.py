@@ -132,7 +132,7 @@ def test_the_newest_revision_is_what_alembic_says(home: Path) -> None:
 def test_what_a_run_does_not_use_is_imported_when_it_is_used(home: Path) -> None:
     code = """
 import sys
-import blut_assets.stages
+import blut_assets.definitions
 from blut_resources.instance.instance import open_instance
 with open_instance() as instance:
     assert not {"alembic", "structlog", "tqdm", "mako"} & sys.modules.keys()
