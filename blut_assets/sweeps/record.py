@@ -151,6 +151,13 @@ class SweepRecord:
             finally:
                 os.close(descriptor)
 
+    def begin_anew(self) -> None:
+        """Put aside what is known of the trials; call it in a `locked` block."""
+        path = self.place / TRIALS
+        if path.exists():
+            path.replace(path.with_suffix(".before.jsonl"))
+        self._trials, self._offset, self.closed, self.sessions = {}, 0, False, 0
+
     def say(self, *lines: Mapping[str, Any]) -> None:
         """Append lines under the lock."""
         with self.locked():

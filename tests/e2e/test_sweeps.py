@@ -141,6 +141,41 @@ def test_one_interrupt_ends_what_is_at_work_and_begins_no_more(scene: SweptScene
 
 
 @pytest.mark.heavy
+def test_a_second_interrupt_leaves_no_time_and_a_hang_up_is_an_interrupt(scene: SweptScene) -> None:
+    scene.env["BLUT_GRACE_S"] = "60"
+    words = ["--sweep", "seed=range(3)", "--set", "seconds=90", "--set", "mood=deaf", "--jobs", "2"]
+    process = scene.start(scene.sweep(*words))
+    until(lambda: len(scene.did()) == 2, process=process)
+    os.kill(process.pid, signal.SIGHUP)
+    until(lambda: "no trial begins any more" in scene.said(), process=process)
+    begun = time.monotonic()
+    os.kill(process.pid, signal.SIGINT)
+    assert process.wait() == INTERRUPTED and time.monotonic() - begun < 40
+    assert scene.outcomes() == {"cancelled": 2, "waiting": 1} and not scene.unfinished()
+    assert not [one for one in scene.did() if alive(one["pid"])]
+
+
+@pytest.mark.heavy
+def test_what_had_failed_is_left_alone_if_that_is_asked_for(scene: SweptScene) -> None:
+    words = scene.sweep("--sweep", "mood=well,diverge")[len(BLUT) :]
+    assert scene.blut(*words).returncode == 1
+    left = scene.blut(*words, "--retry-failed", "no")
+    assert left.returncode == 1 and len(scene.did()) == 2, left.stdout + left.stderr
+    resumed = scene.blut("sweep", "resume", scene.record().id)
+    assert resumed.returncode == 1 and len(scene.did()) == 3, resumed.stdout + resumed.stderr
+
+
+@pytest.mark.heavy
+def test_no_trial_begins_after_a_deadline_on_the_clock(scene: SweptScene) -> None:
+    at = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(time.time() + 15))
+    words = ["--sweep", "seed=range(40)", "--set", "seconds=3", "--jobs", "1", "--set", f"deadline={at}"]
+    done = scene.blut(*scene.sweep(*words)[len(BLUT) :])
+    assert done.returncode == 124, done.stdout + done.stderr
+    outcomes = scene.outcomes()
+    assert outcomes["waiting"] > 30 and outcomes["deadline"] <= 1 and outcomes["succeeded"] >= 1
+
+
+@pytest.mark.heavy
 def test_a_detached_sweep_is_cancelled_from_elsewhere(scene: SweptScene) -> None:
     words = scene.sweep("--sweep", "seed=range(4)", "--set", "seconds=30")[len(BLUT) :]
     told = json.loads(scene.blut(*words, "--jobs", "2", "--detach", "--json").stdout)

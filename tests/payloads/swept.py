@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -15,6 +16,8 @@ def main() -> None:
         about = {"name": config["name"], "gpu": os.environ.get("CUDA_VISIBLE_DEVICES"), "pid": os.getpid()}
         about |= {name: config.get(name) for name in ("lr", "seed", "width", "mood")}
         note(place, {"what": "start", **about})
+        if config.get("mood") == "deaf":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         time.sleep(config["seconds"])
         if config["name"] == "shared":
             (session.out / "corpus").write_text("a corpus")

@@ -31,14 +31,34 @@ Grace = Annotated[
 
 
 def sweep_called(prefix: str) -> "SweepRecord":
-    """Returns the sweep whose id begins so; ends the command with status 2 if there is none."""
+    """Returns the sweep whose id begins so; ends the command with status 2 if there is none.
+
+    One whose record is gone is made again of its runs.
+    """
     from blut_assets.sweeps.record import NoSuchSweep, sweep_named
     from blut_resources.instance.home import find_home
 
     try:
-        return sweep_named(find_home(), prefix)
+        record = sweep_named(find_home(), prefix)
+        record.head()
+        return record
     except NoSuchSweep as error:
-        wrong(str(error))
+        return _made_again(prefix) or wrong(str(error))
+    except (OSError, ValueError) as error:
+        return _made_again(prefix) or failed(f"its record cannot be read: {error}")
+
+
+def _made_again(prefix: str) -> "SweepRecord | None":
+    from blut_assets.cli.sweep.rebuild import ids_in, rebuild
+    from blut_resources.instance.instance import open_instance
+
+    with open_instance(write=False) as instance:
+        ids = ids_in(instance, prefix)
+        record = rebuild(instance, ids[0]) if len(ids) == 1 else None
+    if record:
+        count = len(record.trials())
+        typer.echo(f"the record of sweep {record.short} was gone: made again of {count} runs", err=True)
+    return record
 
 
 @app.command("list")

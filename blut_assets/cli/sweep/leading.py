@@ -4,6 +4,7 @@ This process opens no database and starts no thread, for it forks a worker whene
 """
 
 import contextlib
+import gc
 import os
 import signal
 import time
@@ -77,6 +78,8 @@ class Leader:
             known = self.record.trials()
             self._ended = {(one.number, one.run_id) for one in known.values() if one.state == "ended"}
             self.begun()
+            gc.collect()
+            gc.freeze()  # workers share the pages of this process as long as nobody writes to them
             self._heed(self._go_on)
             return self.record.trials()
         finally:

@@ -152,22 +152,26 @@ def _last_epoch(instance: dg.DagsterInstance, run_id: str, asset: str) -> dict[s
 
 
 def facts_of(result: Any, recipe: Recipe) -> dict[str, Any]:
-    """Returns the facts by which the trials of a recipe are compared: those of the asset with its metric, or
-    else of what it ends in.
-    """
-    asset = recipe.metric.asset if recipe.metric else _last(recipe)
-    if asset is None:
-        return {}
-    for event in result.get_asset_materialization_events():
+    """Returns the facts of a finished run by which the trials of a recipe are compared."""
+    asset = compared(recipe)
+    for event in result.get_asset_materialization_events() if asset else ():
         made = event.materialization
         if made.asset_key == asset.key and reuse.digest_of(made):
-            return {name: value for name, value in reuse.handle_of(made).items() if _is_fact(value)}
+            return facts_in(reuse.handle_of(made))
     return {}
 
 
-def _last(recipe: Recipe) -> dg.AssetsDefinition | None:
+def compared(recipe: Recipe) -> dg.AssetsDefinition | None:
+    """Returns the asset by whose facts trials are compared: of the metric, or what the recipe ends in."""
+    if recipe.metric:
+        return recipe.metric.asset
     made = [one for one in recipe.assets if (spec := spec_of(one)) and issubclass(spec.output, recipe.output)]
     return made[-1] if made else None
+
+
+def facts_in(handle: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns those facts of an artifact that fit into a cell."""
+    return {name: value for name, value in handle.items() if _is_fact(value)}
 
 
 def _is_fact(value: Any) -> bool:

@@ -1,6 +1,7 @@
 """A sweep of real runs: what its trials share is computed once, and the same command goes on with it."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +57,15 @@ def test_a_sweep_runs_each_trial_and_the_same_command_runs_again_only_what_faile
     rows = json.loads(scene.blut("jobs", "--json", "-n", "1").stdout)
     assert rows[0]["state"] == "success" and rows[0]["id"] == record.id and rows[0]["progress"] == "4/4"
     assert "sweep of contained" in scene.blut("jobs").stdout
+    shutil.rmtree(record.place)
+    shown = scene.blut("sweep", "show", record.id[:6], "--json")
+    assert "made again of 4 runs" in shown.stderr, shown.stderr
+    rows = json.loads(shown.stdout)["trials"]
+    assert [(row["state"], row["args"]) for row in rows] == [
+        ("succeeded", {"epochs": epochs, "word": word}) for epochs in (2, 3) for word in "ab"
+    ]
+    fourth = scene.blut(*command)
+    assert "4 of them done before" in fourth.stderr, fourth.stderr
     log = Path(scene.home / "runs" / record.trials()[1].run_id / "terminal.log").read_text()
     assert "trial 1 of sweep" in log and "contained succeeded" in log
     tags = json.loads((scene.home / "runs" / record.trials()[4].run_id / "manifest.json").read_text())["tags"]
