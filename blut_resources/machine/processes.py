@@ -151,13 +151,19 @@ def own_cgroup(name: str) -> ProcessTree:
 
 def descendants(pid: int) -> set[int]:
     """Returns children, their children and so on, zombies included."""
+    found = children(pid)
+    return found.union(*map(descendants, found))
+
+
+def children(pid: int) -> set[int]:
+    """Returns the processes that a process has started and that nobody has waited for."""
     found: set[int] = set()
     try:
         for task in os.listdir(f"/proc/{pid}/task"):
             found.update(map(int, read(f"/proc/{pid}/task/{task}/children").split()))
     except OSError:
-        return found
-    return found.union(*map(descendants, found))
+        pass
+    return found
 
 
 def below(directory: str) -> list[str]:

@@ -5,6 +5,7 @@ This process opens no database and starts no thread, for it forks a worker whene
 
 import contextlib
 import gc
+import math
 import os
 import signal
 import time
@@ -14,9 +15,12 @@ from dataclasses import dataclass, field
 from blut_assets.cli.sweep.apart import forked
 from blut_assets.sweeps.record import SweepRecord, Trial
 from blut_resources.machine import liveness
+from blut_resources.machine.processes import children, descendants
 from blut_resources.runs.hang_up import end_on_hang_up, interrupt
 
 LOOK_S = 0.1
+LAST_S = 10.0
+"""Seconds that workers get to end after their payloads were killed."""
 HOPELESS = 3
 """Workers that died before they took a trial, after which no other is started."""
 
@@ -64,6 +68,7 @@ class Leader:
     _ended: set[tuple[int, str]] = field(default_factory=set)
     _died: int = 0
     _beside: int = 0
+    _kill_at: float = math.inf
 
     def lead(self, again: Sequence[int]) -> dict[int, Trial]:
         """Have the trials run, those of ``again`` too, which have ended before; returns all of them.
@@ -124,6 +129,8 @@ class Leader:
             while len(self._workers) < wanted:
                 self._workers.add(forked(self.work))
         self.told.moves(known)
+        if time.monotonic() > self._kill_at:
+            self._cancel()
         return bool(self._workers)
 
     def _reap(self) -> None:
@@ -164,8 +171,16 @@ class Leader:
             return
         self.told.line(f"interrupted again: {count} ended now")
         if self.interrupts == 2:
-            runs = [one.run_id for one in running]
-            os.waitpid(forked(lambda: self.cancel(runs)), 0)
+            self._kill_at = time.monotonic() + LAST_S
+            for worker in self._workers:
+                _kill_payloads(worker)
+        else:
+            self._kill_at = time.monotonic()
+
+    def _cancel(self) -> None:
+        """End what has not ended although its payloads were killed, such as one on another machine."""
+        runs = [one.run_id for one in self.record.trials().values() if one.state == "running"]
+        os.waitpid(forked(lambda: self.cancel(runs)), 0)
         self._kill()
 
     def _end_beside(self) -> None:
@@ -192,3 +207,11 @@ def _died_of(code: int) -> str:
         with contextlib.suppress(ValueError):
             return f"was killed by {signal.Signals(-code).name}"
     return f"ended with status {code}"
+
+
+def _kill_payloads(worker: int) -> None:
+    """End at once what a worker runs, but for the supervisors, which tell it what became of that."""
+    supervisors = children(worker)
+    for pid in descendants(worker) - supervisors:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

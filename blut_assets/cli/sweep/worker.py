@@ -154,9 +154,9 @@ def _last_epoch(instance: dg.DagsterInstance, run_id: str, asset: str) -> dict[s
 def facts_of(result: Any, recipe: Recipe) -> dict[str, Any]:
     """Returns the facts of a finished run by which the trials of a recipe are compared."""
     asset = compared(recipe)
-    for event in result.get_asset_materialization_events() if asset else ():
+    for event in result.get_asset_materialization_events():
         made = event.materialization
-        if made.asset_key == asset.key and reuse.digest_of(made):
+        if asset and made.asset_key == asset.key and reuse.digest_of(made):
             return facts_in(reuse.handle_of(made))
     return {}
 
