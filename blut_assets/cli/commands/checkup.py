@@ -20,6 +20,7 @@ from blut_resources.containment import ContainmentRefused, Limits, LimitsError, 
 from blut_resources.containment.asked import CONTAINED, contained
 from blut_resources.containment.backends.choose import candidates
 from blut_resources.containment.unit import ContainmentError
+from blut_resources.files.durable import StoreError
 from blut_resources.files.named import PathRefused
 from blut_resources.leases.lease import LeaseError
 from blut_resources.leases.standing import standing
@@ -49,6 +50,7 @@ class Finding(NamedTuple):
 def checkup() -> Iterator[Finding]:
     """Yields all findings, in the order in which a person reads them."""
     yield from _instance()
+    yield from _database()
     yield from _remote()
     yield from _boxes()
     yield from _places()
@@ -140,6 +142,30 @@ def _boxes() -> Iterator[Finding]:
 
     with contextlib.suppress(PathRefused, OSError):  # told among the places
         yield from (Finding(*found) for found in checked_boxes(store_root(find_home())))
+
+
+def _database() -> Iterator[Finding]:
+    """Yields how the database is in which the history is, where that is not in the home."""
+    from blut_resources.instance.database import demand_driver, named
+    from blut_resources.instance.home import find_home
+
+    try:
+        address = named(find_home()).address
+        if address is None:
+            return
+        demand_driver()
+        from blut_resources.dagster_private.postgres_health import health
+
+        found = health(address)
+    except PathRefused:  # told among the places
+        return
+    except StoreError as error:
+        what, _, remedy = str(error).rpartition("; ")
+        yield Finding("database", "broken", what or str(error), remedy)
+        return
+    yield Finding("database", "ok", found.found)
+    for what, remedy in found.faults:
+        yield Finding("database", "broken", f"{address.words}: {what}", remedy)
 
 
 def _places() -> Iterator[Finding]:
