@@ -48,6 +48,7 @@ ASKED = {
     "stage list": Asked("", everywhere=False),
     "stage run": Asked("neighbour/line", writes=True),
     "footprint list": Asked(""),
+    "launch orphans": Asked(""),
     "launch sync": Asked("mine", REFUSED, everywhere=False),
     "footprint show": Asked("neighbour/line", TOLD),
     "footprint forget": Asked("neighbour/line", TOLD, writes=True),

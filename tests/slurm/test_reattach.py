@@ -1,5 +1,6 @@
 """What runs on a node goes on when the process that ordered it dies, and is never ordered twice."""
 
+import json
 import shlex
 import signal
 from pathlib import Path
@@ -28,6 +29,7 @@ def finished(scene: SlurmScene, undisturbed: dict[str, str]) -> None:
     assert scene.versions() == undisturbed
     assert scene.starts() == 1 and scene.epochs() == list(range(EPOCHS))
     assert scene.submitted() == 1
+    assert json.loads(scene.blut("launch", "orphans", "--json").stdout) == []
     scene.verify()
 
 
@@ -36,6 +38,10 @@ def test_the_next_run_takes_it_over_and_no_epoch_is_seen_twice(
 ) -> None:
     started(scene)
     assert scene.status() == "FAILURE" and scene.cluster.job(scene.job_id())["JobState"] == "RUNNING"
+    (run,) = json.loads(scene.blut("jobs", "--json").stdout)
+    assert run["progress"] == f"slurm job {scene.job_id()} goes on without it; the same command takes it over"
+    (orphan,) = json.loads(scene.blut("launch", "orphans", "--json").stdout)
+    assert (orphan["job"], orphan["run"], orphan["state"]) == (scene.job_id(), run["id"], "running")
     finished(scene, undisturbed)
 
 
@@ -101,3 +107,17 @@ def test_a_terminal_that_is_closed_ends_no_job(scene: SlurmScene, undisturbed: d
     assert scene.cluster.job(job)["JobState"] == "RUNNING"
     assert not Path(scene.place(), "outcome.0.json").exists()
     finished(scene, undisturbed)
+
+
+def test_a_job_that_nobody_will_want_is_ended_by_a_person_and_its_checkpoint_stays(scene: SlurmScene) -> None:
+    started(scene)
+    job = scene.job_id()
+    assert scene.blut("launch", "orphans", "999", "--cancel").returncode == 1
+    assert scene.cluster.job(job)["JobState"] == "RUNNING"
+    done = scene.blut("launch", "orphans", job, "--cancel")
+    assert done.returncode == 0 and "asked to end" in done.stdout, done.stderr
+    until(lambda: scene.happened("saved "), 30)
+    scene.cluster.until_job(job, "COMPLETED", "FAILED", "CANCELLED", seconds=20)
+    scene.behave()
+    assert scene.run(scene.job(epochs=EPOCHS)) == 0, scene.said()
+    assert scene.happened("resumed-at-3 ") and scene.submitted() == 2

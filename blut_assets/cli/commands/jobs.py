@@ -1,6 +1,7 @@
 """Implements `blut jobs` and `blut cancel`: the runs, how far they are, and how to end one."""
 
 import contextlib
+import functools
 import textwrap
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,7 @@ from blut_assets.terminal.output import AsJson, ago, duration, failed, listing, 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     import dagster as dg
 
@@ -59,6 +61,7 @@ def jobs(
     from blut_assets.sweeps.record import SWEEP_TAG
     from blut_resources.instance.instance import open_instance
 
+    _left_by_run.cache_clear()
     states = [dg.DagsterRunStatus[name] for name in WORKING] if working else []
     tags = {**({RECIPE_TAG: recipe} if recipe else {}), **({SWEEP_TAG: _sweep_id(sweep)} if sweep else {})}
     chosen = dg.RunsFilter(statuses=states, tags=tags)
@@ -177,10 +180,22 @@ def _progress(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> tuple[str
 
 def _end(instance: "dg.DagsterInstance", run: "dg.DagsterRun", state: str) -> tuple[str, str]:
     from blut_assets.history.failures import failure_of
+    from blut_resources.instance.instance import home_of
 
     found = failure_of(instance, run.run_id)
     why = next(iter(found.why.splitlines()), "")
+    if goes_on := _left_by_run(home_of(instance)).get(run.run_id):
+        why = f"{goes_on} goes on without it; the same command takes it over"
     return (found.kind if found.kind in ("deadline", "pruned") else state), why
+
+
+@functools.cache
+def _left_by_run(home: "Path") -> dict[str, str]:
+    """Returns run id -> its job that has outlived it, in words, as far as files tell."""
+    from blut_resources.instance.home import store_root
+    from blut_resources.launchers.left import left_jobs
+
+    return {one.launch["run"]: one.name for one in left_jobs(store_root(home) / "work") if not one.ended}
 
 
 def _how_far(instance: "dg.DagsterInstance", run: "dg.DagsterRun") -> str:
