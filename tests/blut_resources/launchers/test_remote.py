@@ -1,0 +1,154 @@
+"""A payload that is a job, by a scheduler that does as a test says: what is heard of it, what it makes."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from blut_assets.stages import reuse
+from blut_resources.instance.instance import open_instance
+from blut_resources.launchers import remote
+from blut_resources.launchers.files import LAUNCH
+from tests.contained import RESOURCES, TrainedConfig, raw, trained
+from tests.toy_scheduler import ToyScheduler
+
+EPOCHS = 5
+
+
+@pytest.fixture
+def toy(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ToyScheduler]:
+    made = ToyScheduler(tmp_path / "job.log")
+    path = tmp_path / "launchers.toml"
+    path.write_text('[toy]\nkind = "slurm"\n')
+    path.chmod(0o600)
+    monkeypatch.setenv("BLUT_LAUNCHERS", str(path))
+    monkeypatch.setenv("BLUT_GAUGE_S", "0.1")
+    monkeypatch.setattr(remote, "scheduler_by", lambda _: made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def behave(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    log = tmp_path / "log"
+    log.touch()
+    monkeypatch.setenv("TRAINS", str(tmp_path / "how.json"))
+
+    def put(**how: Any) -> Path:
+        (tmp_path / "how.json").write_text(json.dumps({"log": str(log), **how}))
+        return log
+
+    put()
+    return put
+
+
+def run(launcher: str = "toy", meanwhile: Callable[[], None] = lambda: None) -> Any:
+    """The digest of what is made, and its metadata, while another thread does something to the job."""
+    config = TrainedConfig(epochs=EPOCHS, launcher=launcher).model_dump(mode="json")
+    ops = {"contained__trained": {"config": config}}
+    other = threading.Thread(target=meanwhile)
+    other.start()
+    with open_instance() as instance:
+        done = dg.materialize(
+            [raw, trained],
+            resources=RESOURCES,
+            instance=instance,
+            run_config={"ops": ops},
+            raise_on_error=False,
+        )
+        other.join()
+        assert done.success, done.failure_data_for_node("contained__trained")
+        (event,) = done.asset_materializations_for_node("contained__trained")
+        said = [entry.user_message for entry in instance.all_logs(done.run_id)]
+    return reuse.digest_of(event), {k: v.value for k, v in event.metadata.items()}, said
+
+
+def until(true: Callable[[], Any]) -> None:
+    ends = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+
+
+def epochs(home: Path) -> list[int]:
+    (stream,) = home.glob("runs/*/status.jsonl")
+    events = [json.loads(line) for line in stream.read_text().splitlines()]
+    return [event["epoch"] for event in events if event["kind"] == "epoch"]
+
+
+def test_what_a_job_makes_is_what_this_machine_makes(
+    toy: ToyScheduler, behave: Callable[..., Path], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = behave(show="CUDA_VISIBLE_DEVICES", epoch_s=0.6)
+    toy.gives = {"CUDA_VISIBLE_DEVICES": "3", "SLURM_JOB_ID": "17"}
+    digest, shown, _ = run()
+    assert (shown["launcher"], shown["job_id"], toy.starts) == ("toy", "1", 1)
+    assert "CUDA_VISIBLE_DEVICES=3 " in log.read_text(), "what the job was given, the payload sees"
+    (stream,) = home.glob("runs/*/status.jsonl")
+    gauges = [json.loads(line) for line in stream.read_text().splitlines() if '"gauge"' in line]
+    assert gauges and gauges[-1]["memory_bytes"] > 1e6, "measured where it runs"
+    monkeypatch.setenv("DAGSTER_HOME", str(home.parent / "other"))
+    monkeypatch.setenv("BLUT_STORE", str(home.parent / "other" / "store"))
+    (home.parent / "other").mkdir()
+    (home.parent / "other" / "dagster.yaml").write_text((home / "dagster.yaml").read_text())
+    assert run("local")[0] == digest
+
+
+@pytest.mark.parametrize("how", ["lose", "preempt"])
+def test_a_job_that_is_started_again_goes_on_and_each_epoch_counts_once(
+    toy: ToyScheduler, behave: Callable[..., Path], home: Path, how: str
+) -> None:
+    log = behave(epoch_s=0.2)
+
+    def meanwhile() -> None:
+        until(lambda: "epoch-1 " in log.read_text())
+        getattr(toy, how)()
+        looks = toy.looks
+        until(lambda: toy.looks > looks + 1)
+        toy.start()
+
+    _, shown, said = run(meanwhile=meanwhile)
+    assert toy.starts == 2 and "start" in log.read_text()
+    resumed = [line for line in log.read_text().splitlines() if line.startswith("resumed-at-")]
+    assert len(resumed) == 2 and resumed[1].split()[0] != "resumed-at-0", "from its checkpoint"
+    assert sorted(set(epochs(home))) == list(range(EPOCHS))
+    assert any("requeued by toy (restart 1): Resources" in line for line in said if line)
+    assert shown["queue_seconds"] > 1, "that it waited again is told"
+
+
+def test_silence_and_an_empty_answer_change_nothing(toy: ToyScheduler, behave: Callable[..., Path]) -> None:
+    log = behave(epoch_s=0.3)
+
+    def meanwhile() -> None:
+        until(lambda: "epoch-0 " in log.read_text())
+        toy.silent = True
+        looks = toy.looks
+        until(lambda: toy.looks > looks)
+        toy.silent, toy.forgetful = False, True
+
+    _, _, said = run(meanwhile=meanwhile)
+    assert toy.starts == 1 and toy.asked == []
+    assert any(line and line.endswith("waiting: nobody answers (toy job 1)") for line in said)
+
+
+def test_an_order_names_no_secret_and_all_that_its_result_depends_on(
+    toy: ToyScheduler, behave: Callable[..., Path], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BLUT_PAYLOAD_ENV", "TRAINS, MY_TOKEN")
+    monkeypatch.setenv("MY_TOKEN", "hidden")
+    log, orders = behave(epoch_s=0.1), []
+
+    def meanwhile() -> None:
+        until(lambda: "epoch-0 " in log.read_text())
+        orders.extend(path.read_text() for path in home.rglob(LAUNCH))
+
+    run(meanwhile=meanwhile)
+    (order,) = map(json.loads, orders)
+    assert "hidden" not in orders[0] and order["passed"] == ["MY_TOKEN"]
+    assert order["module"] == "tests.payloads.trains" and len(order["fingerprint"]) == 40
+    assert order["inputs"].keys() == {"raw"} and order["environment"]["python"].startswith("3.")
