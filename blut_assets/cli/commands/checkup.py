@@ -63,6 +63,7 @@ def checkup() -> Iterator[Finding]:
     yield from _memory()
     yield from _leases()
     yield from _gpus()
+    yield from _launchers()
     yield from map(_tool, tools())
 
 
@@ -166,6 +167,16 @@ def _database() -> Iterator[Finding]:
     yield Finding("database", "ok", found.found)
     for what, remedy in found.faults:
         yield Finding("database", "broken", f"{address.words}: {what}", remedy)
+
+
+def _launchers() -> Iterator[Finding]:
+    """Yields a line for each profile of a scheduler: whether its nodes see what they have to."""
+    from blut_assets.cli.commands.checked_launchers import launcher_faults
+
+    for about, what, remedy in launcher_faults():
+        yield Finding(
+            about, "missing" if what else "ok", what or "its nodes see the share, and this code", remedy
+        )
 
 
 def _places() -> Iterator[Finding]:

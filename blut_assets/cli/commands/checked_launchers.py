@@ -1,0 +1,54 @@
+"""Asks for `blut doctor` whether the launchers of a user can be used, a line for each profile."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from blut_resources.launchers.profiles import LauncherError, Profile, profiles, profiles_path
+
+
+class LauncherFault(NamedTuple):
+    """Says what is wrong with a profile, or with the file of them; ``what`` is empty if nothing is."""
+
+    about: str
+    what: str
+    remedy: str = ""
+
+
+def launcher_faults() -> Iterator[LauncherFault]:
+    """Yields what is found of each profile of Slurm: a job of a second looks at what its nodes see."""
+    try:
+        known = profiles(profiles_path())
+    except LauncherError as error:
+        yield LauncherFault("launchers", str(error), "correct that line")
+        return
+    for name, profile in known.items():
+        if profile.kind == "slurm":
+            yield _look(f"launcher {name}", name, profile)
+
+
+def _look(about: str, name: str, profile: Profile) -> LauncherFault:
+    from blut_resources.instance.home import find_home, store_root
+    from blut_resources.launchers.checkout import CheckoutError, source_of_nodes
+    from blut_resources.launchers.node import FRAMEWORK
+    from blut_resources.launchers.probe import probe
+
+    store = store_root(find_home())
+    share = Path(profile.share) if profile.share else _there(store)
+    if profile.share and not store.is_relative_to(share):
+        what = f"the store, {store}, is not below share = {share}: nodes would not see it"
+        return LauncherFault(about, what, f"export BLUT_STORE={share}/store")
+    try:
+        source = source_of_nodes(Path(profile.checkout)) if profile.checkout else Path(FRAMEWORK)
+    except CheckoutError as error:
+        return LauncherFault(about, str(error), f"blut launch sync {name}")
+    try:
+        what = probe(profile, source, share)
+    except OSError as error:
+        return LauncherFault(about, f"{share} cannot be written: {error.strerror}", "name another `share`")
+    remedy = f"blut launch sync {name}" if "other code" in what else f"correct [{name}] in {profiles_path()}"
+    return LauncherFault(about, what, remedy if what else "")
+
+
+def _there(path: Path) -> Path:
+    return next(one for one in (path, *path.parents) if one.exists())
