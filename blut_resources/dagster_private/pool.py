@@ -5,7 +5,7 @@ import sqlite3
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import sqlalchemy
 
@@ -90,9 +90,9 @@ class ReadConnection(sqlite3.Connection):
     """
 
     def __init__(self, database: str, *args: Any, **kwargs: Any) -> None:
-        path = Path(database).absolute()
-        used = all(path.with_name(path.name + suffix).exists() for suffix in ("-wal", "-shm"))
-        address = f"{path.as_uri()}?mode=ro{'' if used else '&immutable=1'}"
+        path = os.path.join(os.getcwd(), database)  # noqa: PTH109, PTH118 - doctor opens that of every run
+        used = os.path.exists(f"{path}-wal") and os.path.exists(f"{path}-shm")  # noqa: PTH110
+        address = f"file://{quote(os.fsencode(path))}?mode=ro{'' if used else '&immutable=1'}"
         super().__init__(address, *args, **{**kwargs, "uri": True})
 
 

@@ -43,10 +43,12 @@ def read_json(data: bytes | str, name: str, most: int = MOST, *, distinct: bool 
         {"object_pairs_hook": _distinct, "parse_constant": _no_constant} if distinct else {}
     )
     try:
-        value = json.loads(_text(data, name, most), **(strict if distinct else {}))
+        text = _text(data, name, most)
+        value = json.loads(text, **(strict if distinct else {}))
     except (ValueError, RecursionError) as error:
         raise _unreadable(name, "JSON", error) from None
-    _refuse_deep(value, name)
+    if text.count("{") + text.count("[") > DEPTH:  # no deeper than it has brackets
+        _refuse_deep(value, name)
     return value
 
 
