@@ -45,7 +45,7 @@ def test_a_run_that_computes_nothing_adds_little_to_its_home(home: Path) -> None
     with open_instance() as instance:
         for _ in range(RUNS):
             run(instance)
-    assert (weight(home) - before) / RUNS < 60_000
+    assert (weight(home) - before) / RUNS < 64_000  # the path of the home is in every event
 
 
 @pytest.mark.usefixtures("home")
