@@ -31,12 +31,13 @@ from blut_resources.machine import liveness
 from blut_resources.machine.amounts import duration_text
 from blut_resources.machine.processes import boot_id
 from blut_resources.payloads import orphans
-from blut_resources.runs import heartbeat, tracking
+from blut_resources.runs import tracking
 from blut_resources.runs.cancelling import ask, give_time
 from blut_resources.runs.files import run_dir
 from blut_resources.runs.job_tags import with_job_tags
 from blut_resources.runs.removal import remove_files
 from blut_resources.runs.unsaid import word_of
+from blut_resources.working import alive_in, all_out_of_sight, beats, marks, out_of_sight, workers
 
 CANCEL_S = 30.0
 """Seconds that a cancelled run has to end by itself, its payload's grace period included."""
@@ -44,6 +45,8 @@ TELL_S = 10.0
 """Seconds for which a command waits until a tracker was told again."""
 OWN_S = 20.0
 """What of it is for the run itself, when its payloads have ended."""
+FORGOTTEN_S = 86400.0
+"""Seconds for which a run that has ended stays marked by a machine that does not come back."""
 DIED = "The process of this run died. Run the same command again to resume."
 UNSEEN = "its machine {box} has not been seen for {limit}; the same command again resumes it"
 FULL = "The disk was full, so that this run could not say how it ended. Run the same command again to resume."
@@ -119,7 +122,7 @@ def _reap(instance: dg.DagsterInstance, home: Path, reaped: list[str]) -> None:
     """Do that, and add to ``reaped`` what was marked."""
     orphans.end_abandoned(store_root(home) / "work")  # what they have said last belongs to the end
     reaped += _mark_unseen(instance, home)
-    for path in _marks(home / "alive"):
+    for path in marks(home / "alive"):
         # under the lock, so that a run that is just opening its file is not taken for a dead one
         with file_lock(path.with_name(".lock")):
             if _has_ended(instance, path):
@@ -134,9 +137,9 @@ def _mark_unseen(instance: dg.DagsterInstance, home: Path) -> list[str]:
 
     Nothing of theirs is ended or removed, their marks included: such a machine may come back.
     """
-    beats = {run_id: _beats(home, run_id) for run_id in all_out_of_sight(instance)}
-    late, found = silent(set(beats.values())), list[str]()
-    for run_id, path in beats.items():
+    touched = {run_id: beats(home, run_id) for run_id in all_out_of_sight(instance)}
+    late, found = silent(set(touched.values())), list[str]()
+    for run_id, path in touched.items():
         holders = liveness.holders(home / "alive" / run_id)
         here = any(holder.boot in ("", boot_id()) for holder in holders)  # of which the kernel tells
         run = instance.get_run_by_id(run_id)
@@ -147,51 +150,16 @@ def _mark_unseen(instance: dg.DagsterInstance, home: Path) -> list[str]:
     return found
 
 
-def _beats(home: Path, run_id: str) -> Path:
-    """Returns the file by whose time a run was seen last: from its start on another than before."""
-    lived, mark = run_dir(home, run_id) / heartbeat.NAME, home / "alive" / run_id
-    return lived if lived.exists() else mark
-
-
-def whereabouts(instance: dg.DagsterInstance, run_id: str) -> str:
-    """Says where a run works that cannot be seen from here, and when it was seen last; else nothing."""
-    hidden = out_of_sight(instance, run_id)
-    if not hidden:
-        return ""
-    age = age_s(_beats(home_of(instance), run_id))
-    return f"on {hidden[0].host}" + (f", last seen {duration_text(age)} ago" if age is not None else "")
-
-
 def _has_ended(instance: dg.DagsterInstance, mark: Path) -> bool:
     """Says whether nobody works for a run any more; a process that made runs of steps may outlive one."""
     lives = liveness.marked(mark)
+    if lives == "unknown" and (age_s(mark) or 0.0) > FORGOTTEN_S:
+        run = instance.get_run_by_id(mark.name)
+        return run is None or run.is_finished
     if lives == "no" or liveness.locked(mark) or not any(one.lock for one in liveness.holders(mark)):
         return lives == "no"
     run = instance.get_run_by_id(mark.name)
     return run is None or run.is_finished
-
-
-def workers(instance: dg.DagsterInstance, run_id: str) -> list[liveness.Holder]:
-    """Returns the processes that work for a run, or may: those that are known to have ended are left out."""
-    path = _alive(instance) / run_id
-    if liveness.marked(path) == "no":
-        return []
-    return [holder for holder in liveness.holders(path) if liveness.alive(holder) != "no"]
-
-
-def all_out_of_sight(instance: dg.DagsterInstance) -> dict[str, list[liveness.Holder]]:
-    """Returns the runs of which nobody can tell from here whether they still work, with their processes."""
-    alive, found = _alive(instance), dict[str, list[liveness.Holder]]()
-    for path in _marks(alive):
-        run, hidden = instance.get_run_by_id(path.name), out_of_sight(instance, path.name)
-        if hidden and run is not None and not run.is_finished:
-            found[run.run_id] = hidden
-    return found
-
-
-def out_of_sight(instance: dg.DagsterInstance, run_id: str) -> list[liveness.Holder]:
-    """Returns those of them of which nobody can tell from here whether they live."""
-    return [holder for holder in workers(instance, run_id) if liveness.alive(holder) == "unknown"]
 
 
 def find_run(instance: dg.DagsterInstance, prefix: str) -> dg.DagsterRun:
@@ -239,7 +207,7 @@ def cancel_run(
     """
     if run.is_finished:
         return f"run {run.run_id[:8]} has ended already: {state or run.status.value.lower()}"
-    if not gone and run.status in LAUNCHED and not (_alive(instance) / run.run_id).exists():
+    if not gone and run.status in LAUNCHED and not (alive_in(instance) / run.run_id).exists():
         return _cancel_by_dagster(instance, run)
     if other := written_by(instance):
         raise OutOfReach(
@@ -257,7 +225,7 @@ def cancel_run(
     how = _end(instance, run.run_id, CANCEL_S if grace_s is None else grace_s + OWN_S)
     if hidden:
         how = f"{how}; {', '.join(map(str, hidden))} is taken for gone"
-        (_alive(instance) / run.run_id).unlink(missing_ok=True)
+        (alive_in(instance) / run.run_id).unlink(missing_ok=True)
     again = instance.get_run_by_id(run.run_id)
     if again is not None and not again.is_finished:
         full += _written_if_there_is_room(home, run, lambda: _report_canceled(instance, again))
@@ -272,7 +240,7 @@ def _ask(
     remedy = f"type `blut cancel {name}` there, or here with --gone if that machine or container is no more"
     if not may_change(home):
         raise OutOfReach(f"run {name} belongs to {hidden[0]}, and nothing can be written here: {remedy}")
-    age = age_s(_beats(home, run.run_id))
+    age = age_s(beats(home, run.run_id))
     if age is not None and age > limit_s():
         since = f"has not been seen for {duration_text(age)}"
         raise OutOfReach(f"run {name} belongs to {hidden[0]}, which {since}: {remedy}")
@@ -350,17 +318,6 @@ def _end(instance: dg.DagsterInstance, run_id: str, patience_s: float) -> str:
                 how = f"its processes were killed after {patience_s:.0f} s"
             time.sleep(0.1)
     return how
-
-
-def _alive(instance: dg.DagsterInstance) -> Path:
-    return home_of(instance) / "alive"
-
-
-def _marks(alive: Path) -> list[Path]:
-    """Returns the marks of other processes than this one."""
-    found = sorted(alive.iterdir()) if alive.is_dir() else []
-    own = holding.held()
-    return [path for path in found if path.name[0] != "." and path.name not in own and path.is_file()]
 
 
 def _pids(instance: dg.DagsterInstance, run_id: str) -> list[int]:

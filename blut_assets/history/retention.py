@@ -8,7 +8,6 @@ import dagster as dg
 
 from blut_assets.history.known import Known
 from blut_assets.stages import reuse
-from blut_resources.alive import all_out_of_sight
 from blut_resources.boxes.beats import limit_s
 from blut_resources.boxes.seen import others_lately
 from blut_resources.instance.instance import home_of, open_other, other_homes, store_of
@@ -18,6 +17,7 @@ from blut_resources.runs import removed
 from blut_resources.store.artifacts import ArtifactStore
 from blut_resources.store.gc import NEWEST, CollectReport, collect
 from blut_resources.text import one_line
+from blut_resources.working import all_out_of_sight
 
 
 def reachable(

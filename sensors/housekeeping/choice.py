@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import dagster as dg
 
 from blut_assets.stages import reuse
-from blut_resources.alive import workers
 from blut_resources.instance.instance import home_of, store_of
 from blut_resources.registry.models import ModelRegistry
 from blut_resources.runs import status
 from blut_resources.runs.files import status_path
 from blut_resources.runs.removal import files_of
+from blut_resources.working import workers
 from sensors.housekeeping.policy import Housekeeping
 from sensors.policy.history import LOOKED_AT, POLICY_TAG
 

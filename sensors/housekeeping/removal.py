@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 import dagster as dg
 
 from blut_assets.stages import reuse
-from blut_resources.alive import workers
 from blut_resources.instance.damage import is_of_database
 from blut_resources.instance.instance import home_of, store_of
 from blut_resources.instance.room import give_back
@@ -15,6 +14,7 @@ from blut_resources.runs import removed
 from blut_resources.runs.removal import remove_files
 from blut_resources.store import results
 from blut_resources.store.artifacts import StoreError, file_lock
+from blut_resources.working import workers
 from sensors.housekeeping.choice import Removable
 
 LOCK = ".housekeeping.lock"

@@ -144,7 +144,7 @@ def _row(instance: "dg.DagsterInstance", record: Any) -> dict[str, Any]:
     from blut_assets.cli.run.lookup import title_of
     from blut_assets.history.partitions import partition_of_run
     from blut_assets.history.took import took
-    from blut_resources.alive import whereabouts
+    from blut_resources.working import whereabouts
 
     run = record.dagster_run
     state, progress = _progress(instance, run)
