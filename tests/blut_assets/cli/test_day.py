@@ -21,6 +21,7 @@ from sensors.policy.history import POLICY_TAG
 from tests.conftest import REPOSITORY
 from tests.e2e.box import BLUT
 from tests.e2e.scene import PATIENCE_S, Scene, until
+from tests.forked import RUN, server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -30,6 +31,22 @@ Blut = Callable[..., Result]
 def jobs(blut: Blut) -> list[dict[str, str]]:
     """The runs of the day, the first one first."""
     return json.loads(blut("jobs", "--json").stdout)[::-1]
+
+
+def test_what_a_file_of_the_project_says_is_there_already(day: Scene, tmp_path: Path) -> None:
+    (tmp_path / "blut.yaml").write_text("defaults: [length: four]\nrecipes: {contained: {word: x}}\n")
+    (tmp_path / "configs/length").mkdir(parents=True)
+    (tmp_path / "configs/length/four.yaml").write_text("epochs: 4\n")
+    (tmp_path / "configs/length/nine.yaml").write_text("epochs: 9\n")
+
+    def said(*words: str) -> str:
+        done = server(*RUN).run([*BLUT[1:], *words], day.environment(), tmp_path)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    plan = {one["asset"]: one["state"] for one in json.loads(said("plan", "contained", "--json"))}
+    assert plan["contained/trained"] == "fresh", plan
+    assert "would be computed, and 1 more" in said("plan", "contained", "--config", "length=nine")
 
 
 def test_a_run_in_a_pipe_says_each_event_in_a_line_and_the_outcome_on_standard_output(day: Scene) -> None:

@@ -63,6 +63,9 @@ def test_objects_are_merged_key_by_key_and_lists_are_not(
     limits = found.args.limits.model_dump(exclude_none=True, exclude_defaults=True)
     assert limits == {"memory_max": "5G", "cpus": 3, "tasks_max": 77, "wall_clock": "1h"}
     assert "note" not in found.values, "an empty variable says nothing"
+    write("user/config.yaml", "limits: much\nlr: {a: 1}\n")
+    assert layered(RECIPE, args='{"lr": 1}').values["limits"]["memory_max"] == "5G", "an object for a text"
+    assert layered(RECIPE, args='{"lr": 1}').values["lr"] == 1, "and the other way round"
     whole = resolve(RECIPE, args='{"lr": 1}', sets=['limits={"cpus": 2}'])
     assert whole.args.limits.model_dump(exclude_none=True, exclude_defaults=True) == {"cpus": 2}
 

@@ -73,6 +73,21 @@ def test_a_name_twice_and_what_is_no_number_are_refused_where_that_is_asked() ->
         read_json("[NaN]", "x", distinct=True)
 
 
+WORDS = {
+    **{"1e-4": 1e-4, "-1E+3": -1000.0, "1.": 1.0, ".5": 0.5, "0": 0, "1_000": 1000, "0x1f": 31, "-0.0": -0.0},
+    **{"007": "007", "12:30": "12:30", "2026-12-01": "2026-12-01", "no": "no", "Off": "Off", "y": "y"},
+    **{"1e5x": "1e5x", "3f2e1": "3f2e1", "true": True, "False": False, "~": None, "null": None},
+}
+
+
+@pytest.mark.parametrize(("word", "value"), WORDS.items())
+def test_a_bare_word_can_be_what_it_is_in_json(word: str, value: Any) -> None:
+    found = read_yaml(f"a: {word}", "x", as_json=True)["a"]
+    assert found == value and type(found) is type(value)
+    assert read_yaml(f"a: '{word}'", "x", as_json=True)["a"] == word
+    assert read_yaml("a: 1e-4\nb: 12:30\nc: no", "x") == {"a": "1e-4", "b": 750, "c": False}, "YAML 1.1"
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.text(max_size=12),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),

@@ -36,6 +36,8 @@ def test_the_settings_of_a_library_are_passed_where_a_cookbook_declares_them(
 
 def test_what_computing_needs_is_passed_and_no_secret() -> None:
     assert payload_environment({**NEEDED, **SECRET}) == NEEDED
+    said = {"BLUT_ARG_SEED": "1", "BLUT_ARG_LIMITS__CPUS": "2"}
+    assert payload_environment({**NEEDED, **said}) == NEEDED, "that is in its args, or for another recipe"
 
 
 def test_a_stage_names_what_its_payload_needs_besides() -> None:
