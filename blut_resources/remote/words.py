@@ -34,7 +34,7 @@ REMEDIES = {
     "AccessDenied": RIGHTS,
     "Forbidden": RIGHTS,
     "InvalidAccessKeyId": f"the server does not know the access key: {KEYS}",
-    "SignatureDoesNotMatch": f"the secret key is not that of the access key: {KEYS}",
+    "SignatureDoesNotMatch": f"access key and secret key do not belong together: {KEYS}",
     "ExpiredToken": "the session token has expired: log in again, and export the new one",
     "InvalidToken": "the session token is not valid: log in again, and export the new one",
     "RequestTimeTooSkewed": CLOCK,

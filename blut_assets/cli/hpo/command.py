@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from blut_assets.cli.hpo.order import SearchOrder, trial_args
+from blut_assets.cli.hpo.rebuilding import rebuild
 from blut_assets.cli.run.arguments import refuse_lacking
 from blut_assets.cli.run.detach import began, leave_for
 from blut_assets.cli.run.launching import end_on_sigterm, run_recipe
@@ -50,6 +51,7 @@ def run_search(
     wait_for_others(record)
     if refused := apart(lambda: look_ahead(order.ends, set())).refused:
         failed("\n".join(refused))
+    rebuilt = apart(lambda: rebuild(record, order))
     again = _written_down(record, order, tags or {}, retry_failed)
     leave_for({"sweep": record.id}, record.place / OUTPUT)
     told = SweepProgress(record, f"search {record.short}")
@@ -65,6 +67,8 @@ def run_search(
         began,
         beside=Advisor(record, search).advise,
     )
+    if rebuilt:
+        told.line(f"search {record.short}: its record was lost, and is written again of {rebuilt} runs")
     there = len([one for one in record.trials().values() if one.state == "ended"]) - len(again)
     done = f", {there} of them done before" if there else ""
     told.line(

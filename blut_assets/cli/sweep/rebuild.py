@@ -68,7 +68,7 @@ def rebuild(instance: dg.DagsterInstance, sweep_id: str) -> SweepRecord | None:
         lines.append({"what": "added", "trial": one.number, **about})
     lines += [{"what": "closed"}, {"what": "session", "jobs": 0}]
     for number, one in sorted(newest.items()):
-        lines += _end(instance, recipe, number, one)
+        lines += told_of(instance, recipe, number, one)
     record.write_head(head)
     with record.locked():
         record.begin_anew()
@@ -97,8 +97,8 @@ def _told_apart(
     return shared, {n: {name: one[name] for name in apart if name in one} for n, one in args.items()}
 
 
-def _end(instance: dg.DagsterInstance, recipe: Recipe, number: int, record: dg.RunRecord) -> Lines:
-    """Returns what was written down of the end of a trial; of one at work nothing."""
+def told_of(instance: dg.DagsterInstance, recipe: Recipe, number: int, record: dg.RunRecord) -> Lines:
+    """Returns what was written down of a run of a trial: that it was taken, and how it has ended if it has."""
     run = record.dagster_run
     begun = record.start_time or record.create_timestamp.timestamp()
     lines: Lines = [{"t": begun, "what": "taken", "trial": number, "run": run.run_id, "worker": 0}]

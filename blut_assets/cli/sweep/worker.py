@@ -138,14 +138,14 @@ def _outcome(
         raise KeyboardInterrupt
     with contextlib.suppress(OSError):
         print("\n".join(run_summary(result, recipe)), flush=True)
-    facts = {**_last_epoch(instance, trial.run_id, what.pausing), **facts_of(result, recipe)}
+    facts = {**last_epoch(instance, trial.run_id, what.pausing), **facts_of(result, recipe)}
     if result.success:
         return SUCCEEDED, "", facts
     died = failure_of(instance, trial.run_id)
     return OUTCOMES.get(died.kind, died.kind), one_line(died.why), facts
 
 
-def _last_epoch(instance: dg.DagsterInstance, run_id: str, asset: str) -> dict[str, Any]:
+def last_epoch(instance: dg.DagsterInstance, run_id: str, asset: str) -> dict[str, Any]:
     """Returns the metrics of the last epoch of an asset, also of one that was computed before."""
     rows = epochs_of(instance, run_id).get(asset, []) if asset else []
     return {name: value for name, value in rows[-1].items() if _is_fact(value)} if rows else {}

@@ -18,7 +18,7 @@ ANSWERS = {
         "InvalidAccessKeyId",
         "the server does not know the access key: correct $AWS_ACCESS_KEY",
     ),
-    "wrong secret": (403, "SignatureDoesNotMatch", "the secret key is not that of the access key"),
+    "wrong secret": (403, "SignatureDoesNotMatch", "access key and secret key do not belong together"),
     "expired": (400, "ExpiredToken", "the session token has expired: log in again"),
     "wrong clock": (403, "RequestTimeTooSkewed", "this machine's clock differs too much from the server's"),
     "other region": (301, "PermanentRedirect", "the bucket is in another region: set $AWS_REGION"),

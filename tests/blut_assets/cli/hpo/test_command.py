@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -98,7 +99,10 @@ def test_a_search_that_was_killed_goes_on_and_is_the_same_search(scene: Scene, t
     for count in ("5", "8"):
         again = other.blut(*words, "--trials", count)
         assert again.returncode == 0, again.stdout + again.stderr
-        (head.parent / JOURNAL).unlink()
+        assert (head.parent / JOURNAL).exists() and ("was lost" in again.stderr) is (count == "8")
+        shutil.rmtree(head.parent)
+    again = other.blut(*words, "--trials", "8")
+    assert "8 trials, 8 of them done before" in again.stderr, again.stderr
     record = SweepRecord(other.home, head.parent.name)
     assert [(one.overrides["lr"], one.facts["final"]) for one in record.trials().values()] == values
     other.close()

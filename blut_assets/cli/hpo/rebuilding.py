@@ -1,0 +1,61 @@
+"""Writes the record of a search again, of the runs of its trials, where it was lost."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from blut_assets.cli.hpo.order import SearchOrder
+from blut_assets.cli.sweep.rebuild import told_of
+from blut_assets.cli.sweep.worker import last_epoch
+from blut_assets.recipes.args import args_of
+from blut_assets.sweeps.grid import name_of
+from blut_assets.sweeps.record import SWEEP_TAG, TRIAL_TAG, SweepRecord
+from blut_resources.alive import reap_dead_runs
+from blut_resources.instance.instance import open_instance
+
+Line = Mapping[str, Any]
+
+
+def rebuild(record: SweepRecord, order: SearchOrder) -> int:
+    """Write down the trials that the tags of runs tell of, if none is known; returns how many runs did."""
+    if record.trials():
+        return 0
+    with open_instance() as instance:
+        reap_dead_runs(instance)
+        records = instance.get_run_records(dg.RunsFilter(tags={SWEEP_TAG: record.id}), ascending=True)
+        lines = [*_lines(instance, order, records)]
+    if lines:
+        record.say(*lines)
+    return len(records) if lines else 0
+
+
+def _lines(
+    instance: dg.DagsterInstance, order: SearchOrder, records: Sequence[dg.RunRecord]
+) -> Iterator[Line]:
+    known: set[int] = set()
+    numbered = [(int(n), one) for one in records if (n := one.dagster_run.tags.get(TRIAL_TAG, "")).isdigit()]
+    for number, one in sorted(numbered, key=lambda pair: pair[0]):
+        run = one.dagster_run
+        args = args_of(run) or {}
+        overrides = {each.key: _inside(args, each.key) for each in order.search.sampling.dimensions}
+        begun = one.create_timestamp.timestamp()
+        if number not in known:
+            known.add(number)
+            yield {
+                "what": "added",
+                "trial": number,
+                "overrides": overrides,
+                "key": name_of(overrides),
+                "t": begun,
+            }
+        last = last_epoch(instance, run.run_id, order.search.asset)
+        for line in told_of(instance, order.recipe, number, one):
+            yield {**line, "facts": {**last, **line["facts"]}} if line["what"] == "ended" else line
+
+
+def _inside(values: Mapping[str, Any], key: str) -> Any:
+    found: Any = values
+    for name in key.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
