@@ -98,7 +98,7 @@ def _told_apart(
 
 
 def told_of(instance: dg.DagsterInstance, recipe: Recipe, number: int, record: dg.RunRecord) -> Lines:
-    """Returns what was written down of a run of a trial: that it was taken, and how it has ended if it has."""
+    """Returns what was written down of a run of a trial: that it was taken, and how it has ended."""
     run = record.dagster_run
     begun = record.start_time or record.create_timestamp.timestamp()
     lines: Lines = [{"t": begun, "what": "taken", "trial": number, "run": run.run_id, "worker": 0}]
