@@ -18,6 +18,7 @@ class ToyScheduler:
     Attributes:
         silent: it does not answer.
         forgetful: it answers, and knows no job.
+        stale: its answers are those of when it was made: all jobs wait.
         starts: how often it has started something.
         gives: variables that its jobs find.
     """
@@ -28,7 +29,8 @@ class ToyScheduler:
         self._log, self.where = log, str(log)
         self._job: subprocess.Popen[bytes] | None = None
         self._scripts: list[str] = []
-        self.silent = self.forgetful = False
+        self.silent = self.forgetful = self.stale = False
+        self._made = time.monotonic()
         self.starts, self.looks = 0, 0
         self.gives: Mapping[str, str] = {}
         self.waits = False
@@ -76,7 +78,9 @@ class ToyScheduler:
         now = time.monotonic()
         if self.forgetful:
             return dict.fromkeys(jobs, Sight("unknown", at=now))
-        if self.waits:
+        if self.stale:
+            sight = Sight("waiting", "PENDING", "None", at=self._made)
+        elif self.waits:
             sight = Sight("waiting", "PENDING", "Resources", restarts=self.starts, at=now)
         elif self._job and self._job.poll() is None:
             sight = Sight("running", "RUNNING", node="here", at=now)

@@ -125,6 +125,7 @@ class RemoteUnit:
         self._streams = Streams(place)
         self._sight, self._silent = Sight("unknown"), ""
         self._up: dict[str, Any] | None = None
+        self._began = 0.0
         self._beat: dict[str, Any] = {}
         self._alive_at = time.monotonic()
         self._outcome: Outcome | None = None
@@ -199,12 +200,16 @@ class RemoteUnit:
         """Says what it waits for; empty once it runs."""
         if self._silent:
             return f"waiting: {self._silent} ({self._scheduler.name} job {self.job})"
-        if self._sight.state != "waiting":
+        if not self._waits():
             return "" if self._up else f"waiting: {self._scheduler.name} job {self.job} begins"
         why = self._sight.reason
         if self._sight.restarts:
             why = f"requeued by {self._scheduler.name} (restart {self._sight.restarts}): {why}"
         return f"waiting: {why} ({self.describe()})"
+
+    def _waits(self) -> bool:
+        """Says whether it waits in the queue; what was looked at before it began says nothing of that."""
+        return self._sight.state == "waiting" and self._sight.at > self._began
 
     def readings(self) -> list[dict[str, Any]]:
         """Returns what was measured of it since the last time."""
@@ -316,7 +321,7 @@ class RemoteUnit:
             return
         found = wire.read(self.place / UP)
         if found and found["attempt"] == number:
-            self._up = found
+            self._up, self._began = found, time.monotonic()
             if self._queued_since is not None:
                 self._queued_s += time.monotonic() - self._queued_since
                 self._queued_since = None
@@ -330,7 +335,7 @@ class RemoteUnit:
         """Take what the scheduler says."""
         self._sight, self._silent = sight, ""
         self._ends.seen(sight)
-        if sight.state == "waiting" and self._queued_since is None:
+        if self._waits() and self._queued_since is None:
             self._queued_since = time.monotonic()
 
     def miss(self, why: str) -> None:
@@ -341,7 +346,7 @@ class RemoteUnit:
         """Pass on a wish for its end that the scheduler has not taken yet. Raises NoAnswer."""
         if not self._ends.cancelled or self._sight.state == "ended":
             return
-        at_once = self._sight.state == "waiting" or time.monotonic() > self._end_by
+        at_once = self._waits() or time.monotonic() > self._end_by
         wish = "at once" if at_once else "soon"
         if wish != self._pressed:
             self._scheduler.end(self.job, at_once=at_once)

@@ -82,18 +82,6 @@ def test_no_file_holds_a_secret_and_the_payload_has_it(scene: SlurmScene) -> Non
     assert process.wait(60) == 0 and held == []
 
 
-def test_a_scheduler_that_takes_nothing_is_waited_for(scene: SlurmScene) -> None:
-    scene.put_command(
-        "sbatch",
-        f"[ $(grep -c ^sbatch {scene.asked}) -gt 2 ] || {{"
-        " echo 'sbatch: error: Batch job submission failed: Unable to contact slurm controller"
-        " (connect failure)' >&2; exit 1; }",
-    )
-    assert scene.run(scene.job()) == 0, scene.said()
-    assert scene.submitted() == 3 and scene.starts() == 1
-    assert "waiting: slurm takes no job now (sbatch: error" in scene.said()
-
-
 @pytest.mark.parametrize(
     ("keys", "limits", "said"),
     [
@@ -102,9 +90,6 @@ def test_a_scheduler_that_takes_nothing_is_waited_for(scene: SlurmScene) -> None
             {"memory_max": "900G"},
             "asks for 900.1 GiB of memory (memory_max of 900 GiB, and 64 MiB for what",
         ),
-        ({"mem": "900G"}, {}, "asks for 900 GiB of memory (mem of its profile)"),
-        ({"partition": "debgu"}, {}, "partition=debgu: Slurm has no such partition (did you mean 'debug'?)"),
-        ({"cpus": 64}, {}, "asks for 64 CPUs, and no node of partition debug has more than 2"),
         ({"share": "/nowhere"}, {}, "is not below share=/nowhere, so its nodes would not see it"),
     ],
 )
