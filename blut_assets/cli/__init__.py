@@ -43,8 +43,9 @@ def _run() -> None:
         from blut_resources.files.named import PathRefused
         from blut_resources.instance.damage import explained, is_of_database
         from blut_resources.instance.home import find_home
+        from blut_resources.machine.amounts import LimitsError
 
-        if isinstance(error, UnknownCookbook | PathRefused):
+        if isinstance(error, UnknownCookbook | PathRefused | LimitsError):
             wrong(str(error))
         if isinstance(error, StoreError):
             failed(str(error))

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from blut_resources.boxes.beats import LIMIT, limit_s
 from blut_resources.boxes.probe import loose, unlocked_box
 from blut_resources.boxes.seen import boxes
 from blut_resources.files.clock import SKEW_NS, measure
-from blut_resources.machine.amounts import duration_text
+from blut_resources.machine.amounts import LimitsError, duration_text
 
 
 class BoxFinding(NamedTuple):
@@ -26,6 +27,10 @@ def checked_boxes(root: Path) -> Iterator[BoxFinding]:
     Raises:
         OSError: it cannot be looked at.
     """
+    try:
+        limit_s()
+    except LimitsError as error:
+        yield BoxFinding(LIMIT, "broken", str(error), f"unset {LIMIT}, or set it to a duration such as 5m")
     if not os.access(root, os.W_OK):
         return
     why = loose(root)
