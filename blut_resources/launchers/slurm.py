@@ -11,6 +11,7 @@ from blut_resources.launchers.base import LaunchRefused, Order
 from blut_resources.launchers.files import PRINTED
 from blut_resources.launchers.profiles import Profile
 from blut_resources.launchers.scheduler import Busy, Sight, memory_of, seconds_of
+from blut_resources.launchers.shared_query import shared
 from blut_resources.launchers.transport import NoAnswer, ask
 from blut_resources.machine.amounts import parse_size
 from blut_resources.machine.memory import size_text
@@ -141,9 +142,10 @@ class Slurm:
 
     def look(self, jobs: Collection[str]) -> dict[str, Sight]:
         """Returns what Slurm knows of jobs, by one query. Raises NoAnswer."""
-        now = time.monotonic()
+        which = f"{os.environ.get('SLURM_CONF', '')} {os.environ.get('PATH', '')}"
+        said, now = shared(f"slurm {which}", lambda: _squeue(_JOBS))
         found = dict.fromkeys(jobs, Sight("unknown", at=now))
-        for line in _squeue(_JOBS).splitlines():
+        for line in said.splitlines():
             words = [word.strip() for word in line.split("|")]
             if len(words) > 5 and words[0] in found:
                 found[words[0]] = _sight(words, now)
