@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from blut_resources.boxes import beats, locks
 from blut_resources.boxes.beats import LIMIT
 from blut_resources.boxes.locks import held_by, hold, is_abandoned
 from tests import elsewhere
@@ -79,12 +80,14 @@ def test_a_process_of_this_kernel_is_waited_for_however_long_it_stands_still(
     lock: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(LIMIT, "0.1s")
+    monkeypatch.setattr(beats, "BEAT_S", 0.2)
+    monkeypatch.setattr(locks, "BEAT_S", 0.2)
     command = [sys.executable, "-c", HOLD, str(lock), "run 1"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with ended(subprocess.Popen(command, text=True, **pipes)) as there:
         assert said(there) == "held"
         os.kill(there.pid, signal.SIGSTOP)
-        waits_until = time.monotonic() + 5
+        waits_until = time.monotonic() + 2
 
         def give_up() -> None:
             if time.monotonic() > waits_until:
