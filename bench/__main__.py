@@ -22,6 +22,7 @@ NAMES = (
         "jobs",
         "together",
         "events",
+        "database",
         "codec",
         "containment",
         "flood",

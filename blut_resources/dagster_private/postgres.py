@@ -37,6 +37,15 @@ HASTY = sqlalchemy.func.set_config("synchronous_commit", "off", True)
 AGAIN = ("get_", "has_", "handle_", "update_", "set_", "add_run_tags", "add_daemon_heartbeat", "fetch_")
 """How the names of methods begin that do the same when called twice."""
 
+THERE = (
+    *("has_run_stats_index_cols", "has_bulk_actions_selector_cols", "has_backfill_id_column"),
+    *("has_bulk_action_job_name_column", "has_backfill_tags_table", "has_asset_key_col"),
+    *("_has_asset_key_col_on_connection", "has_instigators_table", "_has_instigators_table"),
+    *("_has_asset_daemon_asset_evaluations_table", "has_secondary_index_table"),
+)
+"""Questions for columns and tables, which take longer than what they are asked for. A database that has the
+newest revision has all of them."""
+
 
 class _Pooled:
     """Takes its connections from those of the process."""
@@ -45,7 +54,9 @@ class _Pooled:
         self._pool = pool
         self._tables: set[str] = set()
         for name in dir(type(self)):
-            if name.startswith(AGAIN) and callable(method := getattr(self, name)):
+            if name in THERE:
+                setattr(self, name, lambda *_: True)
+            elif name.startswith(AGAIN) and callable(method := getattr(self, name)):
                 setattr(self, name, pool.again(method))
 
     def connect(self, run_id: str | None = None) -> AbstractContextManager[sqlalchemy.Connection]:
