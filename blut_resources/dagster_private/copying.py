@@ -196,6 +196,7 @@ def _changes(table: sqlalchemy.Table, names: list[str], now: Numbers) -> dict[in
         return json.dumps(known)
 
     change = {
+        ("run_tags", "value"): lambda value: value and birth.findable(value),
         ("asset_event_tags", "event_id"): number,
         ("asset_check_executions", "evaluation_event_storage_id"): number,
         ("asset_check_executions", "materialization_event_storage_id"): number,

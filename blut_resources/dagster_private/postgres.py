@@ -10,6 +10,7 @@ and ``optimize_for_webserver`` of the storages of ``dagster_postgres``; at ``sto
 """
 
 import json
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
@@ -87,6 +88,10 @@ class PooledRuns(_Pooled, PostgresRunStorage):
         self._index_migration_cache, self._engine = {}, pool.engine
         super(PostgresRunStorage, self).__init__()
         self._use(pool)
+
+    def _core_add_run(self, col_values: dict[str, Any], tags: Mapping[str, str]) -> None:
+        """Store a run; the table by which tags are looked for has the beginnings of long ones."""
+        super()._core_add_run(col_values, {name: birth.findable(value) for name, value in tags.items()})
 
 
 class PooledSchedules(_Pooled, PostgresScheduleStorage):

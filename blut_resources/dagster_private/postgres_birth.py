@@ -47,6 +47,9 @@ SELECT to_regclass('runs') IS NOT NULL AS runs, to_regclass('event_logs') IS NOT
   current_setting('server_version_num')::int / 10000 AS server
 """
 
+LONGEST_TAG = 2000
+"""Bytes of the value of a tag that surely fit into the index of tags, which refuses more than 2,704."""
+
 
 class Found(NamedTuple):
     """Says what is in a database: which of the main tables, with which stamp, on which server."""
@@ -59,6 +62,12 @@ class Found(NamedTuple):
     def is_empty(self) -> bool:
         """Says whether Dagster has made nothing there."""
         return not self.tables
+
+
+def findable(value: str) -> str:
+    """Returns as much of a tag's value as its index takes; a run has the whole of it besides."""
+    encoded = value.encode(errors="replace")
+    return value if len(encoded) <= LONGEST_TAG else encoded[:LONGEST_TAG].decode(errors="ignore")
 
 
 def look(connection: sqlalchemy.Connection) -> Found:

@@ -251,6 +251,18 @@ def test_a_line_of_the_settings_names_it_as_well(site: Path, server: Server) -> 
         assert instance.get_runs_count() == 1
 
 
+def test_a_long_tag_is_kept_whole(home: Path, database: str) -> None:
+    """Such as the artifacts that a run was given; an index of PostgreSQL takes 2,704 bytes."""
+    given = "".join(f"{hash(str(n)):x}" for n in range(2000))
+    with open_instance() as instance:
+        run = instance.create_run_for_job(
+            dg.GraphDefinition("g").to_job(name="j"), tags={"blut/given": given}
+        )
+        found = instance.get_run_by_id(run.run_id)
+        assert found is not None and found.tags["blut/given"] == given
+        assert len(instance.get_runs(dg.RunsFilter(tags={"blut/given": given[:2000]}))) == 1
+
+
 def test_events_are_stored_as_quickly_as_a_training_says_them(home: Path, database: str) -> None:
     """Dagster's own takes 14 ms for each; the bound here is not the goal, which `make bench` measures."""
     import statistics
