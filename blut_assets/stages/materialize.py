@@ -29,8 +29,7 @@ from blut_resources.containment.asked import contained
 from blut_resources.files.durable import explanation
 from blut_resources.files.full import CAUSE, full_code, is_full
 from blut_resources.instance.instance import EphemeralInstance, home_of, store_of
-from blut_resources.launchers.base import LaunchRefused
-from blut_resources.launchers.profiles import LauncherError
+from blut_resources.launchers.base import LauncherError, LaunchRefused
 from blut_resources.leases.lease import LeaseError, NeverFits
 from blut_resources.machine.memory import SharedMemoryTooSmall
 from blut_resources.payload_kit.refuse import Refused

@@ -11,6 +11,13 @@ from blut_resources.containment.outcome import Outcome
 from blut_resources.containment.unit import Enforcement
 from blut_resources.leases.files import Needs
 
+LOCAL = "local"
+"""The launcher that is always there; no profile can have its name."""
+
+
+class LauncherError(ValueError):
+    """Says that a launcher cannot be used as it is asked for; the message has file, line, value, remedy."""
+
 
 @dataclass(frozen=True)
 class Order:

@@ -5,17 +5,19 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blut_resources.launchers import node
 from blut_resources.launchers.base import Order
 from blut_resources.launchers.files import CONFIG, SCHEMA
-from blut_resources.launchers.profiles import Profile
 from blut_resources.launchers.scheduler import memory_of
 from blut_resources.machine import wire
 
+if TYPE_CHECKING:
+    from blut_resources.launchers.profiles import Profile
 
-def launch_of(order: Order, profile: Profile) -> dict[str, Any]:
+
+def launch_of(order: Order, profile: "Profile") -> dict[str, Any]:
     """Returns all that a job is to do, as its file has it; no secrets."""
     assert order.job
     job, key = order.job, os.urandom(6).hex()
@@ -53,7 +55,7 @@ def _commit() -> str:
     return node.commit()
 
 
-def not_shared(order: Order, profile: Profile) -> str:
+def not_shared(order: Order, profile: "Profile") -> str:
     """Says what the nodes do not see; empty if they see all, as far as the profile tells."""
     assert order.job
     if not profile.share:

@@ -19,13 +19,12 @@ from blut_resources.files.documents import DocumentError, read_toml
 from blut_resources.files.named import PathRefused, absolute_path, base_directory, path_variable
 from blut_resources.files.private import NotBelieved, open_believed
 from blut_resources.files.toml_places import place
+from blut_resources.launchers.base import LOCAL, LauncherError
 from blut_resources.machine.amounts import parse_duration, parse_size
 from blut_resources.text import meant, one_line, said_of
 
 FILE = "BLUT_LAUNCHERS"
 FILE_BYTES = 1 << 20
-LOCAL = "local"
-"""The launcher that is always there; no profile can have its name."""
 OPTIONS = (
     *("begin", "clusters", "contiguous", "core-spec", "cores-per-socket", "exclude", "exclusive", "hint"),
     *("licenses", "mail-type", "mail-user", "mem-bind", "nice", "nodelist", "oversubscribe", "power"),
@@ -40,10 +39,6 @@ OF_KIND = {
 """Keys that mean something to one kind of launcher only."""
 _OPTION = re.compile(r"--([a-z][a-z-]*)(=[^\s]*)?")
 _WORD = re.compile(r"[^\s=,]+")
-
-
-class LauncherError(ValueError):
-    """Says that a launcher cannot be used as it is asked for; the message has file, line, value, remedy."""
 
 
 class Profile(BaseModel):

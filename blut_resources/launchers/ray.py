@@ -22,16 +22,18 @@ import urllib.error
 import urllib.request
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from blut_resources.launchers.base import LaunchRefused, Order
-from blut_resources.launchers.profiles import Profile
 from blut_resources.launchers.scheduler import Busy, Sight, memory_of
 from blut_resources.launchers.transport import NoAnswer
 from blut_resources.machine.memory import size_text
 from blut_resources.text import one_line
 from blut_resources.web_call import call
+
+if TYPE_CHECKING:
+    from blut_resources.launchers.profiles import Profile
 
 SUBMIT_S, LOOK_S = 60.0, 5.0
 """Seconds for an answer; a head that starts takes its time for the first job."""
@@ -50,7 +52,7 @@ class Ray:
 
     name = "ray"
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: "Profile") -> None:
         self._profile, self.where = profile, profile.address
 
     def refuse(self, order: Order) -> str:

@@ -18,14 +18,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from blut_resources.containment.outcome import Outcome
 from blut_resources.containment.unit import Enforcement
 from blut_resources.files.durable import remove_tree
 from blut_resources.launchers import node
 from blut_resources.launchers.base import LaunchRefused, NeverStarted, Order
-from blut_resources.launchers.checkout import CheckoutError, source_of_nodes
 from blut_resources.launchers.files import (
     BEAT,
     CANCEL,
@@ -42,7 +41,6 @@ from blut_resources.launchers.files import (
 )
 from blut_resources.launchers.late_ending import end_later
 from blut_resources.launchers.ordering import launch_of, not_shared
-from blut_resources.launchers.profiles import Profile
 from blut_resources.launchers.scheduler import Busy, Scheduler
 from blut_resources.launchers.schedulers import scheduler_by
 from blut_resources.launchers.sight import Ends, Sight
@@ -50,6 +48,9 @@ from blut_resources.launchers.streams import Streams
 from blut_resources.launchers.transport import NoAnswer
 from blut_resources.launchers.watch import watcher_of
 from blut_resources.machine import wire
+
+if TYPE_CHECKING:
+    from blut_resources.launchers.profiles import Profile
 
 ASK_S = 2.0
 """Seconds between two questions whether the result is still wanted, while a job waits."""
@@ -63,7 +64,7 @@ MARGIN_S = 30.0
 class RemoteLauncher:
     """Starts payloads by the scheduler of a profile."""
 
-    def __init__(self, name: str, profile: Profile) -> None:
+    def __init__(self, name: str, profile: "Profile") -> None:
         self._name, self._profile = name, profile
         self._scheduler = scheduler_by(profile)
 
@@ -100,6 +101,8 @@ class RemoteLauncher:
         """Returns where the nodes have the source of this process."""
         if not self._profile.checkout:
             return node.FRAMEWORK
+        from blut_resources.launchers.checkout import CheckoutError, source_of_nodes
+
         try:
             return str(source_of_nodes(Path(self._profile.checkout)))
         except CheckoutError as error:

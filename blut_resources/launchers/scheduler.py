@@ -1,12 +1,14 @@
 """Says what a scheduler of other machines must be able to do, and what it is asked for."""
 
 from collections.abc import Collection, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from blut_resources.launchers.base import Order
-from blut_resources.launchers.profiles import Profile
 from blut_resources.launchers.sight import Sight
 from blut_resources.machine.amounts import parse_duration, parse_size
+
+if TYPE_CHECKING:
+    from blut_resources.launchers.profiles import Profile
 
 HOLDS = 64 << 20
 """Bytes of a job beyond those of its payload: for the agent that holds it, and its supervisor."""
@@ -59,7 +61,7 @@ class Scheduler(Protocol):
         ...
 
 
-def memory_of(order: Order, profile: Profile) -> int | None:
+def memory_of(order: Order, profile: "Profile") -> int | None:
     """Returns the bytes to ask for: the payload's limit and `HOLDS`, else what it is expected to take and
     some more, else what the profile says; None where nobody says anything.
     """
@@ -70,7 +72,7 @@ def memory_of(order: Order, profile: Profile) -> int | None:
     return max(expected + max(expected // 4, SPARE) + HOLDS if expected else 0, least) or None
 
 
-def seconds_of(order: Order, profile: Profile) -> float | None:
+def seconds_of(order: Order, profile: "Profile") -> float | None:
     """Returns how long its job may take: as long as the payload may, its grace period, and some more."""
     longest = [order.limits.wall_clock_s, order.job.ends_s if order.job else None]
     known = [seconds for seconds in longest if seconds is not None]

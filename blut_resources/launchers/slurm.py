@@ -6,16 +6,19 @@ import os
 import re
 import time
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 from blut_resources.launchers.base import LaunchRefused, Order
 from blut_resources.launchers.files import PRINTED
-from blut_resources.launchers.profiles import Profile
 from blut_resources.launchers.scheduler import Busy, Sight, memory_of, seconds_of
 from blut_resources.launchers.shared_query import shared
 from blut_resources.launchers.transport import NoAnswer, ask
 from blut_resources.machine.amounts import parse_size
 from blut_resources.machine.memory import size_text
 from blut_resources.text import meant, one_line
+
+if TYPE_CHECKING:
+    from blut_resources.launchers.profiles import Profile
 
 SUBMIT_S, LOOK_S, CANCEL_S = 30.0, 5.0, 10.0
 """Seconds that a command may take; a controller that is away lets them hang."""
@@ -43,7 +46,7 @@ class Slurm:
 
     name, where = "slurm", ""
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: "Profile") -> None:
         self._profile = profile
 
     def refuse(self, order: Order) -> str:
@@ -200,7 +203,7 @@ def _squeue(fields: str) -> str:
     return answer.out
 
 
-def _of_what(order: Order, memory: int, profile: Profile) -> str:
+def _of_what(order: Order, memory: int, profile: "Profile") -> str:
     limit = order.limits.memory_max
     if limit:
         return f"memory_max of {size_text(limit)}, and {size_text(memory - limit)} for what holds it there"

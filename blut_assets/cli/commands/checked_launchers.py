@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from blut_resources.launchers.profiles import LauncherError, Profile, profiles, profiles_path
+from blut_resources.launchers.base import LauncherError
+from blut_resources.launchers.profiles import Profile, profiles, profiles_path
 
 
 class LauncherFault(NamedTuple):

@@ -19,9 +19,10 @@ def sync(profile: Name, as_json: AsJson = False) -> None:
     It is copied into `checkout` of the profile, to a directory with the digest of the source as its name. A
     copy is never changed: running jobs keep theirs. Needs git, and that directory on the share.
     """
+    from blut_resources.launchers.base import LauncherError
     from blut_resources.launchers.checkout import CheckoutError, is_source
     from blut_resources.launchers.checkout import sync as copy
-    from blut_resources.launchers.profiles import LauncherError, find_profile
+    from blut_resources.launchers.profiles import find_profile
 
     try:
         found = find_profile(profile, "PROFILE")

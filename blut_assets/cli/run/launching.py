@@ -36,8 +36,8 @@ from blut_resources.holding import launch_here, let_go
 from blut_resources.instance.damage import explained
 from blut_resources.instance.instance import home_of, open_instance
 from blut_resources.instance.location import location_of
+from blut_resources.launchers.base import LauncherError
 from blut_resources.launchers.choose import profile_of
-from blut_resources.launchers.profiles import LauncherError
 from blut_resources.runs.files import terminal_path
 from blut_resources.runs.hang_up import end_on_hang_up, interrupt
 from blut_resources.runs.unsaid import leave_word

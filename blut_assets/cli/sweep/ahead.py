@@ -12,8 +12,8 @@ from blut_assets.sweeps.planning import PlannedStage, SweepPlan, jobs_at_once, p
 from blut_assets.sweeps.record import SUCCEEDED, SweepRecord
 from blut_resources.alive import reap_dead_runs
 from blut_resources.instance.instance import home_of, open_instance
+from blut_resources.launchers.base import LOCAL
 from blut_resources.launchers.choose import chosen
-from blut_resources.launchers.profiles import LOCAL
 
 REMOTE_JOBS = 16
 """Trials at once where they run on other machines, and this one has nothing to give."""

@@ -6,8 +6,9 @@ import pytest
 from typer.testing import CliRunner
 
 from blut_assets.cli.app import app
+from blut_resources.launchers.base import LauncherError
 from blut_resources.launchers.choose import chosen, profile_of
-from blut_resources.launchers.profiles import LauncherError, profiles
+from blut_resources.launchers.profiles import profiles
 
 GPU = '[gpu]\nkind = "slurm"\npartition = "a100"\ngres = "gpu:a100"\noptions = ["--nice=100"]\n'
 
