@@ -56,6 +56,7 @@ def test_a_cancel_is_carried_out_when_it_is_back(scene: SlurmScene) -> None:
     assert scene.starts() == 1
 
 
+@pytest.mark.heavy
 def test_what_waits_in_the_queue_is_taken_out_of_it_when_it_is_back(scene: SlurmScene) -> None:
     scene.profile(options=["--begin=now+300"])
     process = scene.start(scene.job(epochs=EPOCHS))

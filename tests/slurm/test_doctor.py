@@ -4,6 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import REPOSITORY
 from tests.slurm.scene import SlurmScene
 
@@ -21,6 +23,7 @@ def test_nodes_that_see_the_share_and_this_code_are_ok(scene: SlurmScene) -> Non
     assert not list(scene.root.rglob(".blut-probe-*"))
 
 
+@pytest.mark.heavy
 def test_a_partition_a_share_and_code_that_are_not_right_are_told_with_the_remedy(scene: SlurmScene) -> None:
     scene.profile(partition="nosuch")
     assert "Slurm takes no job" in line(scene)["found"]

@@ -86,6 +86,7 @@ def test_a_person_who_ends_it_ends_the_job(scene: SlurmScene, number: signal.Sig
     assert scene.happened("resumed-at-3 ")
 
 
+@pytest.mark.heavy
 def test_another_order_does_not_take_it_over(scene: SlurmScene) -> None:
     started(scene)
     job = scene.job_id()
@@ -109,6 +110,7 @@ def test_a_terminal_that_is_closed_ends_no_job(scene: SlurmScene, undisturbed: d
     finished(scene, undisturbed)
 
 
+@pytest.mark.heavy
 def test_a_job_that_nobody_will_want_is_ended_by_a_person_and_its_checkpoint_stays(scene: SlurmScene) -> None:
     started(scene)
     job = scene.job_id()
