@@ -8,7 +8,7 @@
     terminal.log                         what a detached run said on its standard output and error
     .lived                               until when its process lived, as long as it has no end
     unsaid.txt                           why it ended, where its database could not be told
-    cancel.json                          how long its payloads get to end, where a cancel said so
+    cancel.json                          that it is to end, where no signal reaches it; how long it gets
     tracker-<asset>.log                  what a tracker that failed has printed
     wandb/                               an offline run of Weights & Biases, where that was asked for
 
