@@ -20,6 +20,8 @@ from blut_resources.containment import ContainmentRefused, Limits, LimitsError, 
 from blut_resources.containment.asked import CONTAINED, contained
 from blut_resources.containment.backends.choose import candidates
 from blut_resources.containment.unit import ContainmentError
+from blut_resources.database.address import AddressRefused
+from blut_resources.database.troubles import DatabaseTrouble
 from blut_resources.files.durable import StoreError
 from blut_resources.files.named import PathRefused
 from blut_resources.leases.lease import LeaseError
@@ -98,6 +100,8 @@ def _instance() -> Iterator[Finding]:
             place = store_of(instance).root
             runs = instance.get_runs_count()
             writer = written_by(instance)
+    except (DatabaseTrouble, AddressRefused):  # told of the database
+        return
     except Exception as error:  # whatever it is, it is the answer
         remedy = f"make {home} readable, or export DAGSTER_HOME=/absolute/path of another directory"
         yield Finding("instance", "broken", f"{home}: {type(error).__name__}: {error}", remedy)
