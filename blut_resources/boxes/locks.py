@@ -58,9 +58,11 @@ class Hold:
     def __init__(self, path: Path, descriptor: int, words: str) -> None:
         self._path, self._descriptor = path, descriptor
         self._servers: list[Callable[[], str]] = []
-        self._said = f"{one_line(words, 500)}\n{liveness.this_process().line()}\n"
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, self._said.encode(), 0)
+        said = f"{one_line(words, 500)}\n{liveness.this_process().line()}\n"
+        with contextlib.suppress(OSError):  # a full disk keeps nobody from holding it
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, said.encode(), 0)
+        self._said = _read(path)
         self._stop = beat(descriptor)
 
     def watch(self, server: Callable[[], str]) -> None:
