@@ -83,7 +83,8 @@ def test_blut_cancel_ends_the_job_and_one_that_waits(scene: SlurmScene) -> None:
     assert scene.blut("cancel", run).returncode == 0
     assert process.wait(60) == 130, scene.said()
     assert time.monotonic() - began < 20
-    assert scene.cluster.all_jobs()[-1].endswith(" CANCELLED") and scene.starts() == 0
+    newest = max(scene.cluster.all_jobs(), key=lambda line: int(line.split()[0]))
+    assert newest.endswith(" CANCELLED") and scene.starts() == 0
 
 
 def test_a_job_that_somebody_else_cancels_is_cancelled(scene: SlurmScene) -> None:
