@@ -256,10 +256,16 @@ class RemoteUnit:
                     time.sleep(POLL_S)
                 unsure = f"{self.describe()} was asked to end, and whether it has cannot be seen yet"
                 self._outcome = self._outcome or Outcome("cancelled", detail=unsure)
-            if self._silent or (self._sight.at and self._sight.state == "waiting"):
+            if self._may_stay_in_queue():
                 end_later(self._launch)
         finally:
             self.detach()
+
+    def _may_stay_in_queue(self) -> bool:
+        """Says whether its scheduler may still hold it for one that runs or waits."""
+        if self._ends.cancelled and self._sight.state != "ended":
+            return True  # it has ended by its files, which a controller that is away has not heard of
+        return bool(self._silent) or (self._sight.at > 0 and self._sight.state == "waiting")
 
     def _is_out_of_reach(self) -> bool:
         """Says whether neither its scheduler nor an agent can take a wish now."""
