@@ -123,7 +123,7 @@ class Connections:
         """Returns a function that is called anew if the connection was lost in the middle of it."""
 
         @functools.wraps(function)
-        def patient(*args: P.args, **kwargs: P.kwargs) -> T:
+        def waiting(*args: P.args, **kwargs: P.kwargs) -> T:
             wait = Wait(self.address)
             while True:
                 try:
@@ -133,7 +133,7 @@ class Connections:
                         raise
                     wait.after(error)
 
-        return patient
+        return waiting
 
     def close(self) -> None:
         """Close those that nobody uses at present."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from blut_resources.launchers.files import CODE, CONFIG, CONTEXT, MESSAGES, OUT
+from blut_resources.payload_kit.libraries import COMPUTE
 
 FRAMEWORK = str(Path(__file__).absolute().parents[2])
 PIPES = ("DAGSTER_PIPES_CONTEXT", "DAGSTER_PIPES_MESSAGES")
@@ -143,10 +144,11 @@ def commit() -> str:
 
 
 def environment() -> dict[str, str]:
-    """Returns the versions that a result may depend on: of Python, and of torch if it is installed."""
+    """Returns the versions that a result may depend on: of Python, and of the libraries that compute."""
     found = {"python": ".".join(map(str, sys.version_info[:2]))}
     for place in sys.path:
         for name in os.listdir(place) if os.path.isdir(place) else ():  # noqa: PTH112, PTH208
-            if name.startswith("torch-") and name.endswith(".dist-info"):
-                found.setdefault("torch", name.removeprefix("torch-").removesuffix(".dist-info"))
+            library, _, version = name.removesuffix(".dist-info").rpartition("-")
+            if library in COMPUTE and name.endswith(".dist-info"):
+                found.setdefault(library, version)
     return found
