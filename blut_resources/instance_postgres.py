@@ -12,14 +12,14 @@ import dagster as dg
 from dagster_postgres.utils import pg_url_from_config
 
 from blut_resources.dagster_private import postgres_birth as birth
-from blut_resources.dagster_private.postgres import PooledEventLog, PooledStorage
+from blut_resources.dagster_private.postgres import PooledPostgresStorage, PostgresEventLog
 from blut_resources.dagster_private.reading import ReadStorage
 from blut_resources.database import connections
 from blut_resources.database.address import read
 from blut_resources.instance_storage import without_the_unread
 
 
-class EventLog(PooledEventLog):
+class PostgresEvents(PostgresEventLog):
     """Stores the events, without what nobody reads."""
 
     def kept(self, entry: dg.EventLogEntry) -> dg.EventLogEntry | None:
@@ -27,10 +27,10 @@ class EventLog(PooledEventLog):
         return without_the_unread(entry)
 
 
-class PostgresStorage(PooledStorage):
+class PostgresStorage(PooledPostgresStorage):
     """Keeps Dagster's PostgreSQL storage."""
 
-    event_log = EventLog
+    event_log = PostgresEvents
 
 
 class ReadPostgresStorage(PostgresStorage):

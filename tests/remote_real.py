@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from blut_resources.remote.bucket import Bucket
-from blut_resources.remote.tier import Tier
+from blut_resources.remote.tier import RemoteTier
 from blut_resources.remote.words import RemoteError
 from blut_resources.store.artifacts import ArtifactStore
 from tests.buckets import KEYS, Server, Wire
@@ -141,7 +141,7 @@ def asked(server: Server, place: Path) -> Iterator[bool]:
     wire = Wire(server)
     os.environ.update({**KEYS, **wire.variables, **OWN})
     here, there = (
-        Tier(ArtifactStore(place / name), Bucket("s3://bucket/prefix")) for name in ("here", "there")
+        RemoteTier(ArtifactStore(place / name), Bucket("s3://bucket/prefix")) for name in ("here", "there")
     )
     (place / "big").write_bytes(random.Random(1).randbytes(BIG))
     (place / "small").write_bytes(b"x")

@@ -13,7 +13,7 @@ from blut_resources.store import results
 PAGE = 200
 
 
-class Known:
+class KnownHistory:
     """Holds the results of an instance: those in its event log, and those noted in its store.
 
     Most runs of a long history reuse what they had. So of the log only those are read that say what each

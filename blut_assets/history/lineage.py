@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 
-from blut_assets.history.known import Known
+from blut_assets.history.known import KnownHistory
 from blut_assets.stages import reuse
 from blut_resources.instance.instance import home_of
 
@@ -36,10 +36,10 @@ class MadeArtifact(NamedTuple):
 class Lineage:
     """Tells of every artifact of an instance what it was made of; the history is read once."""
 
-    def __init__(self, instance: dg.DagsterInstance, known: Known | None = None) -> None:
+    def __init__(self, instance: dg.DagsterInstance, known: KnownHistory | None = None) -> None:
         """Read the history, unless ``known`` has."""
         ways: dict[str, dict[str, MadeArtifact]] = {}
-        for made in sorted(_every(instance, known or Known(instance)), key=lambda made: made.at):
+        for made in sorted(_every(instance, known or KnownHistory(instance)), key=lambda made: made.at):
             # the same bytes, made of the same by a later run, are no other way
             way = repr([made.asset, sorted(made.inputs.items()), sorted(made.settings.items())])
             ways.setdefault(made.digest, {}).setdefault(way, made)
@@ -71,7 +71,7 @@ class Lineage:
         return _reached(digest, lambda one: (made.digest for _, made in self.uses(one)))
 
 
-def _every(instance: dg.DagsterInstance, known: Known) -> Iterator[MadeArtifact]:
+def _every(instance: dg.DagsterInstance, known: KnownHistory) -> Iterator[MadeArtifact]:
     """Yields all results; one that was reused has the time of that, and the run that computed it."""
     for record in known.logged:
         event = record.asset_materialization

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import dagster as dg
 
-from blut_assets.history.known import Known
+from blut_assets.history.known import KnownHistory
 from blut_assets.stages import reuse
 from blut_resources.boxes.beats import limit_s
 from blut_resources.boxes.seen import others_lately
@@ -26,7 +26,7 @@ def reachable(
     retiring: Registration | None = None,
     *,
     noted: bool = True,
-    known: Known | None = None,
+    known: KnownHistory | None = None,
 ) -> set[str]:
     """Returns the digests of the newest results of each asset and partition, of all that is promoted,
     and of what they were made of.
@@ -37,7 +37,7 @@ def reachable(
         noted: also by the notes of the store, for runs that were deleted.
         known: what has read the history already.
     """
-    made_by, made_of = _history(_events(known or Known(instance), noted))
+    made_by, made_of = _history(_events(known or KnownHistory(instance), noted))
     roots = ModelRegistry(store_of(instance).root / "registry").promoted_digests(retiring)
     for digests in made_by.values():
         roots |= set(digests[:newest])
@@ -61,7 +61,7 @@ def _history(
     return made_by, made_of
 
 
-def _events(known: Known, noted: bool) -> Iterator[dg.AssetMaterialization]:
+def _events(known: KnownHistory, noted: bool) -> Iterator[dg.AssetMaterialization]:
     """Yields of each asset the newest first:
     those in the event log, then those that only the store has noted.
     """
@@ -82,7 +82,7 @@ def _closure(roots: Iterable[str], made_of: dict[str, set[str]]) -> set[str]:
 
 def freed_by_retiring(instance: dg.DagsterInstance, version: Registration, newest: int = NEWEST) -> int:
     """Returns the bytes in the store that are kept there for a registered version alone."""
-    known = Known(instance)
+    known = KnownHistory(instance)
     freed = reachable(instance, newest, known=known) - reachable(instance, newest, version, known=known)
     return sum(i.n_bytes for i in store_of(instance).list() if i.digest in freed and not i.external)
 
@@ -95,7 +95,7 @@ def collect_garbage(
     unknown: bool = False,
     max_bytes: int | None = None,
     even_recent: bool = False,
-    known: Known | None = None,
+    known: KnownHistory | None = None,
 ) -> CollectReport:
     """Remove stored bytes that nothing reaches, nothing uses, and nobody touched within the last hour.
 
@@ -124,7 +124,7 @@ def collect_garbage(
             _refuse_unseen(one, store)
         # before the history is read, or what a run tells between the two would be neither recent nor known
         since = min(map(_oldest_at_work, all_)) if even_recent else None
-        histories = [(one, known if known and one is instance else Known(one)) for one in all_]
+        histories = [(one, known if known and one is instance else KnownHistory(one)) for one in all_]
         if not unknown:
             _refuse_without_history(histories, store)
         keep = {digest for one, knows in histories for digest in reachable(one, newest, known=knows)}
@@ -182,7 +182,7 @@ def _oldest_at_work(instance: dg.DagsterInstance) -> float:
 
 
 def _refuse_without_history(
-    histories: Sequence[tuple[dg.DagsterInstance, Known]], store: ArtifactStore
+    histories: Sequence[tuple[dg.DagsterInstance, KnownHistory]], store: ArtifactStore
 ) -> None:
     """Refuse where a history was lost, or is another one's:
     it must not cost the results that it does not know.

@@ -12,7 +12,7 @@ from blut_assets.hpo.rungs import Climber, Ladder, promoted
 from blut_assets.hpo.sampling import How, Sampling, Tried
 from blut_assets.hpo.space import within
 from blut_assets.sweeps.grid import name_of
-from blut_assets.sweeps.record import SUCCEEDED, Attempt, NewTrial, SweepRecord, Trial
+from blut_assets.sweeps.record import SUCCEEDED, NewTrial, SweepRecord, Trial, TrialAttempt
 from blut_resources.runs.epochs import epochs
 from blut_resources.runs.files import status_path
 from blut_resources.runs.pruning import WORD as PRUNED
@@ -175,29 +175,29 @@ class Advisor:
         ]
         return [self._ended(trial, attempt) for _, trial, attempt in sorted(found, key=lambda one: one[0])]
 
-    def _ended(self, trial: Trial, attempt: Attempt) -> Tried:
+    def _ended(self, trial: Trial, attempt: TrialAttempt) -> Tried:
         how: How = "pruned" if attempt.outcome == PRUNED else "complete" if self._has(attempt) else "fail"
         measured = {} if how == "fail" else self._curve(attempt)
         value = self._value(attempt) if how == "complete" else None
         return Tried(trial.number, trial.overrides, how, measured, attempt.run_id, value)
 
-    def _has(self, attempt: Attempt) -> bool:
+    def _has(self, attempt: TrialAttempt) -> bool:
         """Says whether an attempt came to a value: also one whose result a gate has refused."""
         return attempt.outcome == SUCCEEDED or (
             attempt.outcome == "refused" and self._number(attempt) is not None
         )
 
-    def _number(self, attempt: Attempt) -> float | None:
+    def _number(self, attempt: TrialAttempt) -> float | None:
         value = attempt.facts.get(self.search.metric)
         return float(value) if _is_number(value) else None
 
-    def _value(self, attempt: Attempt) -> float:
+    def _value(self, attempt: TrialAttempt) -> float:
         value = self._number(attempt)
         if value is None:
             raise NoValue(self._words(attempt.facts, "a result"))
         return value
 
-    def _curve(self, attempt: Attempt) -> dict[int, float]:
+    def _curve(self, attempt: TrialAttempt) -> dict[int, float]:
         """Returns what was measured after each epoch, also of those of earlier attempts.
 
         Raises:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from blut_assets.layers.directories import SUFFIXES
-from blut_assets.layers.values import KeyPath, Origin, Values
+from blut_assets.layers.values import KeyPath, ValueOrigin, Values
 from blut_assets.recipes.args import ArgsError
 from blut_resources.files.documents import MOST, read_json, read_yaml
 
@@ -39,7 +39,7 @@ def changed(values: Values, change: str) -> tuple[KeyPath, Any]:
         raise ArgsError(f"{said}: {plain[-1]!r} is no object, so nothing can be set inside it")
     value = _of_file(text[1:], said) if text.startswith("@") else value_of(text)
     values.drop(path)  # an object takes the place of another one; `limits.cpus=2` is for one key of it
-    values.put(path, value, lambda _: Origin("set", said))
+    values.put(path, value, lambda _: ValueOrigin("set", said))
     return path, value
 
 

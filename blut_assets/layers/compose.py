@@ -25,7 +25,7 @@ _GROUP = re.compile(rf"(?P<group>{_NAME})(?:@(?P<package>[\w.-]+))?")
 _CHOICE = re.compile(rf"(?P<group>{_NAME})(?:@(?P<package>[\w.-]+))?=(?P<option>{_NAME})")
 
 
-class Piece(NamedTuple):
+class LayerPiece(NamedTuple):
     """Holds a part of a layer: what a file says, and where that is put.
 
     Attributes:
@@ -41,7 +41,7 @@ class Piece(NamedTuple):
 
 
 @dataclass
-class Choice:
+class GroupChoice:
     """Chooses an option of a group on the command line, in place of what ``defaults:`` say.
 
     Attributes:
@@ -57,10 +57,10 @@ class Choice:
     used: bool = False
 
 
-def choice_of(word: str) -> Choice | None:
+def choice_of(word: str) -> GroupChoice | None:
     """Returns what ``group=option`` chooses; None for a word that is nothing of that kind."""
     found = _CHOICE.fullmatch(word)
-    return Choice(word, found["group"], found["package"], found["option"]) if found else None
+    return GroupChoice(word, found["group"], found["package"], found["option"]) if found else None
 
 
 @dataclass
@@ -75,12 +75,12 @@ class Composer:
 
     form: Form
     shelves: Sequence[Shelf]
-    choices: Sequence[Choice] = ()
+    choices: Sequence[GroupChoice] = ()
     _open: list[str] = field(default_factory=list)
 
     def pieces(
         self, file: SettingsFile, beside: Shelf | None, inside: KeyPath = (), at: KeyPath = ()
-    ) -> Iterator[Piece]:
+    ) -> Iterator[LayerPiece]:
         """Yields the pieces of a file, or of an object in it.
 
         Args:
@@ -97,7 +97,7 @@ class Composer:
         self._open.append(file.path)
         try:
             values = self._object(file, inside)
-            own = Piece(file, {key: one for key, one in values.items() if key != DEFAULTS}, inside, at)
+            own = LayerPiece(file, {key: one for key, one in values.items() if key != DEFAULTS}, inside, at)
             entries = values.get(DEFAULTS) or []
             where = file.place((*inside, DEFAULTS))
             if not isinstance(entries, list):
@@ -108,7 +108,7 @@ class Composer:
         finally:
             self._open.pop()
 
-    def option(self, choice: Choice) -> Iterator[Piece]:
+    def option(self, choice: GroupChoice) -> Iterator[LayerPiece]:
         """Yields the pieces of an option that the command line chooses and no ``defaults:`` have."""
         yield from self._of_group(
             choice.group, choice.package, choice.option, f"--config {choice.said}", None, ()
@@ -124,7 +124,7 @@ class Composer:
             raise ArgsError(f"{file.place(inside)}: {'.'.join(inside)}: expected names and values")
         return values
 
-    def _chosen(self, entry: Any, where: str, beside: Shelf | None, at: KeyPath) -> Iterator[Piece]:
+    def _chosen(self, entry: Any, where: str, beside: Shelf | None, at: KeyPath) -> Iterator[LayerPiece]:
         """Yields the pieces of one of the ``defaults:``."""
         try:
             entry = replaced(entry)
@@ -152,14 +152,14 @@ class Composer:
 
     def _of_group(
         self, group: str, package: str | None, option: str, said: str, beside: Shelf | None, at: KeyPath
-    ) -> Iterator[Piece]:
+    ) -> Iterator[LayerPiece]:
         name = f"{group}/{option}"
         if package is None:
             own = tuple(group.split("/"))
             return self._file(name, said, beside, (*at, *own) if holds_object(self.form, (*at, *own)) else at)
         return self._file(name, said, beside, () if package == GLOBAL else (*at, *package.split(".")))
 
-    def _file(self, name: str, said: str, beside: Shelf | None, at: KeyPath) -> Iterator[Piece]:
+    def _file(self, name: str, said: str, beside: Shelf | None, at: KeyPath) -> Iterator[LayerPiece]:
         """Yields the pieces of a file of the directories ``configs``."""
         file, shelf = named(name, [*([beside] if beside else []), *self.shelves], said)
         return self.pieces(read_settings(file, believe=shelf.believed), shelf, at=at)

@@ -12,7 +12,7 @@ from blut_assets.paths import AsPath
 Form = type[BaseModel]
 
 
-class Unknown(NamedTuple):
+class UnknownKey(NamedTuple):
     """Names a key that the args do not have, its value, and the keys that there are in its place."""
 
     path: KeyPath
@@ -40,7 +40,7 @@ def holds_object(form: Form, path: Sequence[str]) -> bool:
     return bool(forms_in(annotation)) or _any_names(annotation)
 
 
-def unknown_below(form: Form, path: KeyPath, value: Any) -> Iterator[Unknown]:
+def unknown_below(form: Form, path: KeyPath, value: Any) -> Iterator[UnknownKey]:
     """Yields the keys that the args do not have, of a value that is put at a path."""
     for key in reversed(path):
         value = {key: value}
@@ -69,7 +69,7 @@ def anchored(form: Form, values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _anchored(form, key, value) for key, value in values.items()}
 
 
-def _unknown(annotation: Any, value: Any, path: KeyPath = ()) -> Iterator[Unknown]:
+def _unknown(annotation: Any, value: Any, path: KeyPath = ()) -> Iterator[UnknownKey]:
     """Yields the keys of a value that a setting of this type does not have, also of objects in lists."""
     if isinstance(value, list):
         inner = [one for one in get_args(annotation) if get_origin(annotation) is list]
@@ -80,7 +80,7 @@ def _unknown(annotation: Any, value: Any, path: KeyPath = ()) -> Iterator[Unknow
             if key in fields:
                 yield from _unknown(fields[key].annotation, one, (*path, key))
             elif not _any_names(annotation):
-                yield Unknown((*path, key), one, list(fields))
+                yield UnknownKey((*path, key), one, list(fields))
 
 
 def _anchored(form: Form, key: str, value: Any) -> Any:

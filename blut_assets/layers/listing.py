@@ -8,7 +8,7 @@ from pydantic.fields import FieldInfo
 
 from blut_assets.layers.form import forms_in
 from blut_assets.layers.resolve import Layered
-from blut_assets.layers.values import KeyPath, Origin
+from blut_assets.layers.values import KeyPath, ValueOrigin
 from blut_assets.recipes import ArgsError
 from blut_assets.recipes.args import origin_of
 from blut_assets.stages.limits import LimitsConfig
@@ -19,12 +19,12 @@ from blut_resources.settings import origin, settings
 MISSING = "<required>"
 
 
-class Listed(NamedTuple):
+class ListedValue(NamedTuple):
     """Holds a value, by the path of its keys, and where it comes from."""
 
     path: KeyPath
     value: Any
-    origin: Origin
+    origin: ValueOrigin
 
     def as_dict(self) -> dict[str, Any]:
         """Returns it as plain values; ``file`` and ``line`` are null where no file says it."""
@@ -36,7 +36,7 @@ class Listed(NamedTuple):
         }
 
 
-def listed(found: Layered) -> list[Listed]:
+def listed(found: Layered) -> list[ListedValue]:
     """Returns every value, in the order of the recipe's args; one that is lacking is `MISSING`.
 
     Raises:
@@ -65,17 +65,19 @@ def _merged(defaults: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, A
     return found
 
 
-def _below(found: Layered, form: type[BaseModel], values: Mapping[str, Any], at: KeyPath) -> Iterator[Listed]:
+def _below(
+    found: Layered, form: type[BaseModel], values: Mapping[str, Any], at: KeyPath
+) -> Iterator[ListedValue]:
     for name, info in form.model_fields.items():
         path, value = (*at, name), values.get(name)
         inner = forms_in(info.annotation)
         if inner and isinstance(value, Mapping):
             yield from _below(found, inner[0], value, path)
         else:
-            yield Listed(path, value, _origin(found, path, value, form, info))
+            yield ListedValue(path, value, _origin(found, path, value, form, info))
 
 
-def _origin(found: Layered, path: KeyPath, value: Any, form: type[BaseModel], info: FieldInfo) -> Origin:
+def _origin(found: Layered, path: KeyPath, value: Any, form: type[BaseModel], info: FieldInfo) -> ValueOrigin:
     """Returns where a value was said, by itself or in the whole around it."""
     for length in range(len(path), 0, -1):
         if said := found.origins.get(path[:length]):
@@ -83,13 +85,13 @@ def _origin(found: Layered, path: KeyPath, value: Any, form: type[BaseModel], in
     if said := found.origin(path):
         return said
     if value == MISSING and info.is_required():
-        return Origin("default", "nobody has given it")
+        return ValueOrigin("default", "nobody has given it")
     top = found.recipe.args.model_fields[path[0]]
     taken = origin_of(top)
     changed = taken and taken[0].model_fields[taken[1]].default != top.default
     stage = f"the stage, {taken[0].__name__}" if taken and taken[0] is not StageConfig else "every stage"
     whose = stage if taken and not changed else "the recipe"
-    return Origin("default", f"default of {whose}{_besides(form, path, value)}")
+    return ValueOrigin("default", f"default of {whose}{_besides(form, path, value)}")
 
 
 def _besides(form: type[BaseModel], path: KeyPath, value: Any) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from blut_assets.layers.stack import TERMINAL, Reads, Stack
-from blut_assets.layers.values import KeyPath, Layer, Origin
+from blut_assets.layers.values import KeyPath, Layer, ValueOrigin
 from blut_assets.paths import with_datasets
 from blut_assets.recipes import Recipe, RecipeArgs
 from blut_assets.recipes.args import ArgsError
@@ -28,7 +28,7 @@ class Layered:
 
     recipe: Recipe
     values: Mapping[str, Any]
-    origins: Mapping[KeyPath, Origin]
+    origins: Mapping[KeyPath, ValueOrigin]
     looked: Sequence[tuple[Layer, str, bool]] = ()
 
     def parse(self, partitions: Sequence[str | None] = (None,)) -> RecipeArgs:
@@ -48,7 +48,7 @@ class Layered:
         except ValueError as error:
             raise ArgsError(str(error)) from None
 
-    def origin(self, path: KeyPath) -> Origin | None:
+    def origin(self, path: KeyPath) -> ValueOrigin | None:
         """Returns where a key, or the first inside it, was said; None where that is a default."""
         return next((one for known, one in self.origins.items() if known[: len(path)] == path), None)
 
@@ -74,7 +74,7 @@ class Resolved:
 
     args: RecipeArgs
     values: Mapping[str, Any]
-    origins: Mapping[KeyPath, Origin]
+    origins: Mapping[KeyPath, ValueOrigin]
 
 
 def resolve(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from blut_assets.layers.changes import changed, value_of
-from blut_assets.layers.compose import Choice, Composer, Piece, choice_of
+from blut_assets.layers.compose import Composer, GroupChoice, LayerPiece, choice_of
 from blut_assets.layers.directories import (
     CONFIGS,
     PROJECT,
@@ -22,7 +22,7 @@ from blut_assets.layers.form import anchored, spelled, unknown_below
 from blut_assets.layers.interpolation import NoSuchValue, replaced
 from blut_assets.layers.places import cookbook_shelf, named, shelf_beside
 from blut_assets.layers.reading import SettingsFile, read_object, read_settings
-from blut_assets.layers.values import KeyPath, Layer, Origin, Values
+from blut_assets.layers.values import KeyPath, Layer, ValueOrigin, Values
 from blut_assets.paths import typed_in
 from blut_assets.recipes import Recipe
 from blut_assets.recipes.args import ArgsError, unknown_argument
@@ -96,7 +96,7 @@ class Stack:
             elif not choice.used:
                 self._put_option(choice, composer)
 
-    def _put_option(self, choice: Choice, composer: Composer) -> None:
+    def _put_option(self, choice: GroupChoice, composer: Composer) -> None:
         for piece in composer.option(choice):
             self._put_piece("config", piece)
 
@@ -163,11 +163,11 @@ class Stack:
             for piece in composer.pieces(whole, shelf, inside=(RECIPES, self.recipe.name)):
                 self._put_piece(layer, piece)
 
-    def _put_piece(self, layer: Layer, piece: Piece) -> None:
+    def _put_piece(self, layer: Layer, piece: LayerPiece) -> None:
         file, inside, at = piece.file, piece.inside, piece.at
 
-        def origin(path: KeyPath) -> Origin:
-            return Origin(layer, file.path, file.line((*inside, *path[len(at) :])))
+        def origin(path: KeyPath) -> ValueOrigin:
+            return ValueOrigin(layer, file.path, file.line((*inside, *path[len(at) :])))
 
         values: dict[str, Any] = {}
         for key, value in piece.values.items():
@@ -190,14 +190,14 @@ class Stack:
     def put_environment(self) -> None:
         """Put the variables ``BLUT_ARG_<NAME>``, and the launcher's; one that is empty counts as none."""
         if self.reads.environment and (launcher := settings().get(VARIABLE, "").strip()):
-            self._put(("launcher",), launcher, lambda _: Origin("environment", f"${VARIABLE}"))
+            self._put(("launcher",), launcher, lambda _: ValueOrigin("environment", f"${VARIABLE}"))
         for name, text in sorted(settings().items()) if self.reads.environment else ():
             if name.startswith(OWN) and text.strip():
                 words = name.removeprefix(OWN)
                 path = spelled(self.recipe.args, [words])
                 if path[0] not in self.recipe.args.model_fields:
                     path = spelled(self.recipe.args, words.split("__"))
-                said = Origin("environment", f"${name}")
+                said = ValueOrigin("environment", f"${name}")
                 if not all(path):
                     self.problems.append(f"${name}: no argument has such a name; write {OWN}<NAME>")
                 else:
@@ -210,8 +210,8 @@ class Stack:
         else:
             values, file = args or {}, None
 
-        def origin(path: KeyPath) -> Origin:
-            return Origin("args", file.path, file.line(path)) if file else Origin("args", "--args")
+        def origin(path: KeyPath) -> ValueOrigin:
+            return ValueOrigin("args", file.path, file.line(path)) if file else ValueOrigin("args", "--args")
 
         self._put((), values, origin)
 
@@ -219,13 +219,13 @@ class Stack:
         """Put what ``--set`` says, one after the other."""
         for change in sets:
             path, value = changed(self.values, change)
-            self._note_unknown(path, value, lambda _, said=f"--set {change}": Origin("set", said))
+            self._note_unknown(path, value, lambda _, said=f"--set {change}": ValueOrigin("set", said))
 
-    def _put(self, path: KeyPath, value: Any, origin: Callable[[KeyPath], Origin]) -> None:
+    def _put(self, path: KeyPath, value: Any, origin: Callable[[KeyPath], ValueOrigin]) -> None:
         self._note_unknown(path, value, origin)
         self.values.put(path, value, origin)
 
-    def _note_unknown(self, path: KeyPath, value: Any, origin: Callable[[KeyPath], Origin]) -> None:
+    def _note_unknown(self, path: KeyPath, value: Any, origin: Callable[[KeyPath], ValueOrigin]) -> None:
         for one in unknown_below(self.recipe.args, path, value):
             said, line = origin(one.path), unknown_argument(self.recipe.name, *one)
             here = said.line or said.layer == "environment"

@@ -7,7 +7,7 @@ KeyPath = tuple[str, ...]
 Layer = Literal["default", "cookbook", "user", "project", "config", "environment", "args", "set"]
 
 
-class Origin(NamedTuple):
+class ValueOrigin(NamedTuple):
     """Says where a value was said.
 
     Attributes:
@@ -24,20 +24,20 @@ class Origin(NamedTuple):
         return f"{self.place}:{self.line}" if self.line else self.place
 
 
-class Said(NamedTuple):
+class SaidValue(NamedTuple):
     """Holds a value and where it was said."""
 
     value: Any
-    origin: Origin
+    origin: ValueOrigin
 
 
 class Values:
     """Collects what layers say, the weakest first. Objects are merged key by key; a list replaces a list."""
 
     def __init__(self) -> None:
-        self._said: dict[KeyPath, Said] = {}
+        self._said: dict[KeyPath, SaidValue] = {}
 
-    def put(self, path: KeyPath, value: Any, origin: Callable[[KeyPath], Origin]) -> None:
+    def put(self, path: KeyPath, value: Any, origin: Callable[[KeyPath], ValueOrigin]) -> None:
         """Put a value over what was said before.
 
         Args:
@@ -55,14 +55,14 @@ class Values:
         self.drop(path)
         for length in range(1, len(path)):
             self._said.pop(path[:length], None)
-        self._said[path] = Said(value, origin(path))
+        self._said[path] = SaidValue(value, origin(path))
 
     def drop(self, path: KeyPath) -> None:
         """Forget what was said of a key, and of what is inside it."""
         for known in [one for one in self._said if one[: len(path)] == path]:
             del self._said[known]
 
-    def origin(self, path: KeyPath) -> Origin | None:
+    def origin(self, path: KeyPath) -> ValueOrigin | None:
         """Returns where a key, or the first inside it, was said; None if nobody has said anything."""
         return next((said.origin for known, said in self._said.items() if known[: len(path)] == path), None)
 
@@ -74,7 +74,7 @@ class Values:
                 return path[:length]
         return None
 
-    def origins(self) -> dict[KeyPath, Origin]:
+    def origins(self) -> dict[KeyPath, ValueOrigin]:
         """Returns where each value was said."""
         return {path: said.origin for path, said in self._said.items()}
 
@@ -88,5 +88,5 @@ class Values:
             inner[path[-1]] = said.value
         return whole
 
-    def __iter__(self) -> Iterator[tuple[KeyPath, Said]]:
+    def __iter__(self) -> Iterator[tuple[KeyPath, SaidValue]]:
         return iter(self._said.items())

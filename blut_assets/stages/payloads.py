@@ -38,7 +38,7 @@ from blut_resources.machine import energy
 from blut_resources.machine.gpus import DECLARED
 from blut_resources.machine.gpus import gpus as gpus_here
 from blut_resources.payloads import more_memory
-from blut_resources.payloads.admission import Waiting, admitted
+from blut_resources.payloads.admission import TellingWaits, admitted
 from blut_resources.payloads.code import UNCOUNTED
 from blut_resources.payloads.payload import Payload, PayloadFailed
 from blut_resources.payloads.run import run_payload
@@ -206,7 +206,7 @@ class PayloadRunner:
     @contextlib.contextmanager
     def _admit_job(self) -> Iterator[None]:
         """Be one of so many jobs, in place of a lease of this machine."""
-        waiting = Waiting(self.context, self._name)
+        waiting = TellingWaits(self.context, self._name)
 
         def waits(most: int) -> None:
             jobs = "the only job" if most == 1 else f"one of the {most} jobs"

@@ -65,7 +65,7 @@ class Trial:
     ended: float | None = None
     worker: int = 0
     budget: int | None = None
-    attempts: tuple["Attempt", ...] = ()
+    attempts: tuple["TrialAttempt", ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -73,7 +73,7 @@ class Trial:
         return self.state == "ended" and self.outcome in FAILED
 
 
-class Attempt(NamedTuple):
+class TrialAttempt(NamedTuple):
     """Describes one run of a trial that has ended; the fields are those of `Trial`."""
 
     run_id: str
@@ -271,7 +271,7 @@ class SweepRecord:
             about |= {"run_id": str(said["run"])} if said.get("run") else {}
             outcome, why = str(said["outcome"]), str(said.get("why") or "")
             before = self._trials[int(said["trial"])]
-            attempt = Attempt(about.get("run_id", before.run_id), outcome, about["facts"], at)
+            attempt = TrialAttempt(about.get("run_id", before.run_id), outcome, about["facts"], at)
             about["attempts"] = (*before.attempts, attempt)
             self._put(said["trial"], state="ended", outcome=outcome, why=why, **about)
         elif what == "stop":

@@ -23,7 +23,7 @@ INDEXED = frozenset(kind.value for kind in MIRRORED)
 PAGE = 2000
 
 
-class Row(NamedTuple):
+class EventRow(NamedTuple):
     """Holds an event, and its number in the index; 0 of one that is not there."""
 
     values: tuple[Any, ...]
@@ -70,11 +70,11 @@ class Merged:
             return number
         return self._new[at - 1] if at else min(number, 0)
 
-    def _merged(self) -> Iterator[Row]:
+    def _merged(self) -> Iterator[EventRow]:
         index = self._runs / "index.db"
         with contextlib.closing(_opened(index)) as connection:
             last = dict(connection.execute("SELECT run_id, max(id) FROM event_logs GROUP BY run_id"))
-            own: dict[str, deque[Row]] = {}
+            own: dict[str, deque[EventRow]] = {}
             for row in _read(connection):
                 run_id = row.values[0]
                 if run_id not in own:
@@ -88,7 +88,7 @@ class Merged:
                 yield from map(_alone, _of_run(path))
 
 
-def _before(own: deque[Row], row: Row) -> Iterator[Row]:
+def _before(own: deque[EventRow], row: EventRow) -> Iterator[EventRow]:
     """Yields what a run has said before an event of the index, and passes over that event itself."""
     at = next((at for at, one in enumerate(own) if one.is_indexed and _is_same(one, row)), -1)
     for _ in range(at):
@@ -97,19 +97,19 @@ def _before(own: deque[Row], row: Row) -> Iterator[Row]:
         own.popleft()
 
 
-def _is_same(one: Row, other: Row) -> bool:
+def _is_same(one: EventRow, other: EventRow) -> bool:
     if one.values[2:4] != other.values[2:4]:
         return False
     return one.values[1] == other.values[1] or json.loads(one.values[1]) == json.loads(other.values[1])
 
 
-def _alone(row: Row) -> Row:
+def _alone(row: EventRow) -> EventRow:
     """Returns an event that the index has forgotten, such as of an asset that was wiped: for its run only."""
     values = row.values
     return row if not row.is_indexed else row._replace(values=(*values[:5], None, *values[6:]))
 
 
-def _of_run(path: Path) -> Iterator[Row]:
+def _of_run(path: Path) -> Iterator[EventRow]:
     if not path.is_file():
         return
     with contextlib.closing(_opened(path)) as connection:
@@ -117,7 +117,7 @@ def _of_run(path: Path) -> Iterator[Row]:
             yield row._replace(number=0)
 
 
-def _read(connection: sqlite3.Connection) -> Iterator[Row]:
+def _read(connection: sqlite3.Connection) -> Iterator[EventRow]:
     there = {row[1] for row in connection.execute("PRAGMA table_info(event_logs)")}
     if not there:
         return
@@ -125,7 +125,7 @@ def _read(connection: sqlite3.Connection) -> Iterator[Row]:
     cursor = connection.execute(f"SELECT id, {names} FROM event_logs ORDER BY id")  # noqa: S608
     while page := cursor.fetchmany(PAGE):
         for number, *values in page:
-            yield Row(tuple(values), number)
+            yield EventRow(tuple(values), number)
 
 
 def _opened(path: Path) -> sqlite3.Connection:

@@ -80,7 +80,7 @@ class _Pooled:
         self._pool.close()
 
 
-class PooledRuns(_Pooled, PostgresRunStorage):
+class PostgresRuns(_Pooled, PostgresRunStorage):
     """Stores Dagster's runs."""
 
     def __init__(self, pool: Connections) -> None:
@@ -94,7 +94,7 @@ class PooledRuns(_Pooled, PostgresRunStorage):
         super()._core_add_run(col_values, {name: birth.findable(value) for name, value in tags.items()})
 
 
-class PooledSchedules(_Pooled, PostgresScheduleStorage):
+class PostgresSchedules(_Pooled, PostgresScheduleStorage):
     """Stores Dagster's schedules and sensors."""
 
     def __init__(self, pool: Connections) -> None:
@@ -104,7 +104,7 @@ class PooledSchedules(_Pooled, PostgresScheduleStorage):
         self._use(pool)
 
 
-class PooledEventLog(_Pooled, PostgresEventLogStorage):
+class PostgresEventLog(_Pooled, PostgresEventLogStorage):
     """Stores Dagster's events."""
 
     def __init__(self, pool: Connections) -> None:
@@ -178,17 +178,17 @@ def _is_there(connection: sqlalchemy.Connection, row: dict[str, Any]) -> bool:
     return connection.execute(query).first() is not None
 
 
-class PooledStorage(DagsterPostgresStorage):
+class PooledPostgresStorage(DagsterPostgresStorage):
     """Keeps the three of them in one database, in the place where Dagster's own would be."""
 
-    event_log: ClassVar[type[PooledEventLog]] = PooledEventLog
+    event_log: ClassVar[type[PostgresEventLog]] = PostgresEventLog
 
     def __init__(self, address: Address, inst_data: Any = None) -> None:
         self.postgres_url, self.should_autocreate_tables, self._inst_data = address.url, False, inst_data
         pool = connections.to(address)
-        self._run_storage = PooledRuns(pool)
+        self._run_storage = PostgresRuns(pool)
         self._event_log_storage = self.event_log(pool)
-        self._schedule_storage = PooledSchedules(pool)
+        self._schedule_storage = PostgresSchedules(pool)
         super(DagsterPostgresStorage, self).__init__()
 
     @classmethod

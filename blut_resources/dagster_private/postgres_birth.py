@@ -51,7 +51,7 @@ LONGEST_TAG = 2000
 """Bytes of the value of a tag that surely fit into the index of tags, which refuses more than 2,704."""
 
 
-class Found(NamedTuple):
+class FoundTables(NamedTuple):
     """Says what is in a database: which of the main tables, with which stamp, on which server."""
 
     tables: tuple[str, ...]
@@ -70,15 +70,15 @@ def findable(value: str) -> str:
     return value if len(encoded) <= LONGEST_TAG else encoded[:LONGEST_TAG].decode(errors="ignore")
 
 
-def look(connection: sqlalchemy.Connection) -> Found:
+def look(connection: sqlalchemy.Connection) -> FoundTables:
     """Returns what is in a database."""
     row: Any = connection.execute(sqlalchemy.text(LOOK)).one()._mapping
     said = sqlalchemy.text("SELECT version_num FROM alembic_version")
     revision = connection.execute(said).scalar() if row["stamped"] else None
-    return Found(tuple(name for name in MAIN if row[name]), revision, row["server"])
+    return FoundTables(tuple(name for name in MAIN if row[name]), revision, row["server"])
 
 
-def usable(pool: Connections) -> Found:
+def usable(pool: Connections) -> FoundTables:
     """Returns what is in a database that this Dagster can use, or that is empty.
 
     Raises:
@@ -93,7 +93,7 @@ def usable(pool: Connections) -> Found:
     return found
 
 
-def _refuse(address: Address, found: Found) -> None:
+def _refuse(address: Address, found: FoundTables) -> None:
     if found.server < OLDEST:
         raise DatabaseTrouble(
             f"{address.words} is PostgreSQL {found.server}; of {OLDEST} and later it is taken"

@@ -11,7 +11,7 @@ import sqlalchemy
 from sqlalchemy.exc import DBAPIError
 
 from blut_resources.database.address import Address
-from blut_resources.database.patience import Wait
+from blut_resources.database.patience import DatabaseWait
 from blut_resources.database.troubles import is_away
 
 AT_MOST = 3
@@ -109,7 +109,7 @@ class Connections:
             connection.close()
 
     def _reached(self, connect: Callable[[], sqlalchemy.Connection]) -> sqlalchemy.Connection:
-        wait = Wait(self.address)
+        wait = DatabaseWait(self.address)
         while True:
             try:
                 connection = connect()
@@ -124,7 +124,7 @@ class Connections:
 
         @functools.wraps(function)
         def waiting(*args: P.args, **kwargs: P.kwargs) -> T:
-            wait = Wait(self.address)
+            wait = DatabaseWait(self.address)
             while True:
                 try:
                     return function(*args, **kwargs)

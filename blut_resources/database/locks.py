@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from blut_resources.database.address import Address
 from blut_resources.database.connections import ARGUMENTS
-from blut_resources.database.patience import Wait
+from blut_resources.database.patience import DatabaseWait
 from blut_resources.database.troubles import DatabaseTrouble
 
 POLL_S = 0.25
@@ -122,7 +122,7 @@ class _Holder:
             self._asked(END, key)
 
     def _asked(self, statement: sqlalchemy.TextClause, key: int) -> object:
-        wait = Wait(self._address)
+        wait = DatabaseWait(self._address)
         while True:
             try:
                 return self._connected().execute(statement, {"key": key}).scalar()

@@ -56,7 +56,7 @@ def longest() -> float:
     return parse_duration(said, origin(WAIT)) if said else RUN_S
 
 
-class Wait:
+class DatabaseWait:
     """Waits between attempts to reach a database, until it has been long enough."""
 
     def __init__(self, address: Address) -> None:

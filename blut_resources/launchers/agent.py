@@ -52,7 +52,7 @@ FENCED = 98
 """Exit status of a job that a newer start has replaced."""
 
 
-class Agent:
+class NodeAgent:
     """Runs one attempt at an order, and answers for it."""
 
     def __init__(self, place: Path, order: dict[str, Any]) -> None:
@@ -209,7 +209,7 @@ def main() -> int:
     if order["schema"] != SCHEMA:
         print(f"{place}: was ordered by another version of Blut; use the same on both sides", file=sys.stderr)
         return NOT_STARTED
-    return FENCED if _is_over(place) else Agent(place, order).run()
+    return FENCED if _is_over(place) else NodeAgent(place, order).run()
 
 
 if __name__ == "__main__":

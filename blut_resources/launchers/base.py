@@ -49,11 +49,11 @@ class Order:
     lease: Path | None = None
     mark: Path | None = None
     isolation: Mapping[str, Any] | None = None
-    job: "Job | None" = None
+    job: "OrderedJob | None" = None
 
 
 @dataclass(frozen=True)
-class Job:
+class OrderedJob:
     """Describes what is computed to who finds it a place on other machines.
 
     Attributes:

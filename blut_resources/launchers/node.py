@@ -21,7 +21,7 @@ OF_THE_NODE = ("SLURM_", "CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ROCR_VIS
 """Beginnings of variables that say what a job was given: they come from the node."""
 
 
-class Moved:
+class MovedPaths:
     """Replaces paths by those that stand for them on this node and in this attempt."""
 
     def __init__(self, pairs: Mapping[str, str]) -> None:
@@ -46,14 +46,14 @@ class Moved:
         return value
 
 
-def moved(launch: Mapping[str, Any], place: Path, attempt: Path) -> Moved:
+def moved(launch: Mapping[str, Any], place: Path, attempt: Path) -> MovedPaths:
     """Returns what stands for the paths of an order, in one attempt at it on this node."""
     pairs = {str(place / name): str(attempt / name) for name in (CONFIG, CONTEXT, MESSAGES, CODE)}
     if launch["own_out"]:
         pairs[launch["out"]] = str(attempt / OUT)
     # an interpreter may lie within the checkout, and stays where it is
     stays = {prefix: prefix for prefix in launch["prefixes"]}
-    return Moved({launch["root"]: FRAMEWORK, **stays, **pairs})
+    return MovedPaths({launch["root"]: FRAMEWORK, **stays, **pairs})
 
 
 def prepare(launch: Mapping[str, Any], place: Path, attempt: Path) -> tuple[list[str], dict[str, str]]:
@@ -85,7 +85,7 @@ def _search_path(launch: Mapping[str, Any], path: list[str]) -> list[str]:
     return list(dict.fromkeys([*own[:3], *(one for one in path if not one.startswith(theirs)), *own[3:]]))
 
 
-def _environment(launch: Mapping[str, Any], here: Moved) -> dict[str, str]:
+def _environment(launch: Mapping[str, Any], here: MovedPaths) -> dict[str, str]:
     env = {name: here.path(value) for name, value in launch["env"].items()}
     env |= {name: os.environ[name] for name in launch["passed"] if name in os.environ}
     env = {name: value for name, value in env.items() if not name.startswith(OF_THE_NODE)}
@@ -115,7 +115,7 @@ def differs(launch: Mapping[str, Any], place: Path) -> str:
     Every file that is a part of the code version is digested again, where it lies on this node.
     """
     told = json.loads((place / CODE).read_text())
-    here = Moved({launch["root"]: FRAMEWORK})
+    here = MovedPaths({launch["root"]: FRAMEWORK})
     names = {path: name for name, path in told["modules"].items()}
     for path, wanted in sorted(told["files"].items()):
         file = here.path(path)

@@ -22,14 +22,14 @@ FRESH_S = 1.5
 """Seconds for which an answer is everybody's: less than between two looks of one process."""
 
 
-class Said(NamedTuple):
+class SharedAnswer(NamedTuple):
     """Holds an answer, and when it was asked for, by the monotonic clock."""
 
     text: str
     at: float
 
 
-def shared(key: str, query: Callable[[], str]) -> Said:
+def shared(key: str, query: Callable[[], str]) -> SharedAnswer:
     """Returns what a query says, or has said a moment ago to another process.
 
     Args:
@@ -43,7 +43,7 @@ def shared(key: str, query: Callable[[], str]) -> Said:
         fd = open_file(place() / f"query-{os.getuid()}-{name}", os.O_RDWR | os.O_CREAT)
     except (LeaseError, OSError):
         at = time.monotonic()
-        return Said(query(), at)
+        return SharedAnswer(query(), at)
     with closing(os.fdopen(fd, "r+", encoding="utf-8", errors="replace")) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         try:
@@ -58,7 +58,7 @@ def shared(key: str, query: Callable[[], str]) -> Said:
             file.flush()
     if known["failed"]:
         raise NoAnswer(known["failed"])
-    return Said(known["text"], known["at"])
+    return SharedAnswer(known["text"], known["at"])
 
 
 def _asked(query: Callable[[], str]) -> dict[str, Any]:

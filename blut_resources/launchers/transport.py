@@ -14,7 +14,7 @@ class NoAnswer(Exception):
     """Says that a scheduler did not answer; what it does now is not known."""
 
 
-class Answer(NamedTuple):
+class CommandAnswer(NamedTuple):
     """Holds what a command has said."""
 
     status: int
@@ -24,7 +24,7 @@ class Answer(NamedTuple):
 
 def ask(
     words: Sequence[str], limit_s: float, text: str = "", more: Mapping[str, str] | None = None
-) -> Answer:
+) -> CommandAnswer:
     """Run a command of a scheduler, with text for its standard input; returns what it says.
 
     Args:
@@ -44,4 +44,4 @@ def ask(
         raise NoAnswer(f"{words[0]} has said nothing for {limit_s:g} s") from None
     except OSError as error:
         raise NoAnswer(f"{words[0]} cannot be run: {error.strerror}") from None
-    return Answer(done.returncode, done.stdout, done.stderr.strip())
+    return CommandAnswer(done.returncode, done.stdout, done.stderr.strip())

@@ -38,7 +38,7 @@ def say_waiting(instance: dg.DagsterInstance, run_id: str, text: str) -> None:
         instance.add_run_tags(run_id, {WAITING_TAG: text})
 
 
-class Waiting:
+class TellingWaits:
     """Says in the log and by a tag of the run what a payload waits for, and when it waits no more.
 
     Args:

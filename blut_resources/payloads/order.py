@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from blut_resources.containment.sandbox.isolation import Isolation
-from blut_resources.launchers.base import Job, Order
+from blut_resources.launchers.base import Order, OrderedJob
 from blut_resources.leases.lease import Lease
 from blut_resources.payload_kit.session import CONFIG_ENV
 from blut_resources.payloads import orphans
@@ -64,9 +64,9 @@ def order_for(payload: Payload, place: Path, bootstrap: Mapping[str, str], lease
     )
 
 
-def _job(payload: Payload, env: Mapping[str, str]) -> Job:
+def _job(payload: Payload, env: Mapping[str, str]) -> OrderedJob:
     """Returns what is told to who starts it on another machine."""
-    return Job(
+    return OrderedJob(
         module=payload.module,
         fingerprint=payload.fingerprint,
         run=payload.run,

@@ -27,7 +27,7 @@ from blut_resources.launchers.local import LocalLauncher
 from blut_resources.launchers.remote import RemoteUnit
 from blut_resources.leases.lease import Lease
 from blut_resources.payloads import orphans
-from blut_resources.payloads.admission import Waiting
+from blut_resources.payloads.admission import TellingWaits
 from blut_resources.payloads.code import UNCOUNTED
 from blut_resources.payloads.early import Early
 from blut_resources.payloads.events import MessageError
@@ -104,7 +104,7 @@ def run_payload(
         return late or early.overdue() or unwanted()
 
     with contextlib.ExitStack() as held:
-        waiting, stays_there = Waiting(context, payload.name), []
+        waiting, stays_there = TellingWaits(context, payload.name), []
         waits = waiting.heard(ends)
         with _never_started(payload, lambda: late):
             orphan = _orphan(payload, context.log, waits)

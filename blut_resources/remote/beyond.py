@@ -6,7 +6,7 @@ import time
 from blut_resources.files.durable import StoreError
 from blut_resources.machine.memory import size_text
 from blut_resources.remote.bucket import Bucket
-from blut_resources.remote.tier import Tier
+from blut_resources.remote.tier import RemoteTier
 from blut_resources.remote.words import RemoteDamaged, RemoteError, RemoteMissing
 from blut_resources.store import results
 from blut_resources.store.artifacts import ArtifactStore
@@ -88,7 +88,7 @@ class Beyond:
         try:
             if time.monotonic() < _silent_until.get(self._url, 0.0):
                 return
-            tier = Tier(self._store, _bucket(self._url, insistent=True))
+            tier = RemoteTier(self._store, _bucket(self._url, insistent=True))
             if (sent := tier.push(digest)) == "external":
                 return
             _refused.discard((self._url, digest))
@@ -105,10 +105,10 @@ class Beyond:
                 f"{digest[:12]} pushed to {self._url}: {size} in {time.monotonic() - began:.1f} s"
             )
 
-    def _tier(self) -> Tier | None:
+    def _tier(self) -> RemoteTier | None:
         if time.monotonic() < _silent_until.get(self._url, 0.0):
             return None
-        return Tier(self._store, _bucket(self._url))
+        return RemoteTier(self._store, _bucket(self._url))
 
     def _go_without(self, error: RemoteError) -> None:
         _silent_until[self._url] = time.monotonic() + SILENT_S

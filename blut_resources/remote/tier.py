@@ -50,7 +50,7 @@ def laid_out(bucket: Bucket) -> bool:
     return found is not None
 
 
-class Tier:
+class RemoteTier:
     """Copies between a store and a bucket. Making one asks nobody."""
 
     def __init__(self, store: ArtifactStore, bucket: Bucket) -> None:

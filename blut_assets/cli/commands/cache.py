@@ -31,7 +31,7 @@ from blut_resources.store.gc import NEWEST
 if TYPE_CHECKING:
     import dagster as dg
 
-    from blut_assets.history.known import Known
+    from blut_assets.history.known import KnownHistory
     from blut_resources.store.gc import CollectReport
 
 app = group("The artifact store.")
@@ -57,14 +57,14 @@ def show(
 
     With --all also the run that made each artifact; `blut lineage DIGEST` says of what.
     """
-    from blut_assets.history.known import Known
+    from blut_assets.history.known import KnownHistory
     from blut_assets.history.lineage import Lineage
     from blut_resources.instance.instance import open_instance, store_of
     from blut_resources.payload_kit.cache import cache_root
 
     own_cache = cache_root().resolve()
     with open_instance(write=False) as instance:
-        known = Known(instance)
+        known = KnownHistory(instance)
         free = _free_now(instance, known)
         store, lineage = store_of(instance), Lineage(instance, known)
         items = [
@@ -111,7 +111,7 @@ def show(
     show_cache(cache)
 
 
-def _free_now(instance: "dg.DagsterInstance", known: "Known") -> dict[str, Any]:
+def _free_now(instance: "dg.DagsterInstance", known: "KnownHistory") -> dict[str, Any]:
     """Returns what `blut cache prune` would free at this moment, and what stays for its recent use."""
     from blut_assets.history.retention import collect_garbage
     from blut_resources.store.artifacts import StoreError

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
     from blut_assets.cli.run.transfer import Way
-    from blut_resources.remote.tier import Tier
+    from blut_resources.remote.tier import RemoteTier
 
 Names = Annotated[
     list[str] | None,
@@ -71,7 +71,7 @@ def sync(
 
 
 def _artifacts(
-    way: "Way", instance: "dg.DagsterInstance", tier: "Tier", names: list[str], ways: Sequence["Way"]
+    way: "Way", instance: "dg.DagsterInstance", tier: "RemoteTier", names: list[str], ways: Sequence["Way"]
 ) -> dict[str, str]:
     """Returns what to copy one way; what is to go both ways need not be known on both sides."""
     from blut_assets.cli.run.asked_for import all_here, found_here, found_there
@@ -97,14 +97,14 @@ def _copy(ways: Sequence["Way"], names: list[str], everything: bool, dry_run: bo
     from blut_resources.instance.instance import open_instance, store_of
     from blut_resources.remote.address import EXAMPLES, remote_address
     from blut_resources.remote.bucket import Bucket
-    from blut_resources.remote.tier import Tier, laid_out
+    from blut_resources.remote.tier import RemoteTier, laid_out
 
     if everything == bool(names):
         wrong("name runs, models or digests, or give --all, and not both")
     if not (url := remote_address()):
         wrong(f"there is no remote: export BLUT_REMOTE, such as {EXAMPLES}")
     with open_instance() as instance:
-        tier = Tier(store_of(instance), Bucket(url))
+        tier = RemoteTier(store_of(instance), Bucket(url))
         laid_out(tier.bucket)
         transfer = Transfer(tier)
         if "push" in ways and not dry_run and not tier.opened():

@@ -9,7 +9,7 @@ from blut_assets.terminal.lazy import group
 from blut_assets.terminal.output import AsJson, columns, print_json, wrong
 
 if TYPE_CHECKING:
-    from blut_assets.layers.listing import Listed
+    from blut_assets.layers.listing import ListedValue
     from blut_assets.layers.resolve import Layered
 
 app = group("The settings of recipes: files, variables and options in layers.")
@@ -50,7 +50,7 @@ def show(
         typer.echo(columns([_row(one) for one in rows]))
 
 
-def _print_args(rows: "list[Listed]", as_json: bool) -> None:
+def _print_args(rows: "list[ListedValue]", as_json: bool) -> None:
     values: dict[str, Any] = {}
     for one in rows:
         inner = values
@@ -70,7 +70,7 @@ def _tell_looked(found: "Layered") -> None:
         typer.echo(f"{layer}: {file}{'' if there else ' (not there)'}", err=True)
 
 
-def _row(one: "Listed") -> dict[str, str]:
+def _row(one: "ListedValue") -> dict[str, str]:
     from blut_assets.terminal.output import as_json
 
     value = one.value if isinstance(one.value, str) else as_json(one.value)

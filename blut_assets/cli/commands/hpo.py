@@ -85,13 +85,13 @@ def run(
     """
     fork_if(detach, as_json)
     from blut_assets.cli.hpo.command import run_search
-    from blut_assets.cli.hpo.order import Asked, search_given
+    from blut_assets.cli.hpo.order import AskedSearch, search_given
     from blut_assets.cli.run.arguments import layers_of, recipe_called, tags_given
 
     given = tags_given(tag)
     found = layers_of(recipe_called(name), args, set_, config)
     pruning = {"prune": prune, "least": least, "most": most, "eta": eta}
-    asked = Asked(space, trials, metric, mode or "", algo, **pruning, seed=seed, jobs=jobs)
+    asked = AskedSearch(space, trials, metric, mode or "", algo, **pruning, seed=seed, jobs=jobs)
     order = search_given(found, asked, set_ or ())
     again = {"retry_failed": retry_failed == "yes", "accept_refusal": accept_refusal}
     raise typer.Exit(run_search(order, **again, tags=given))

@@ -24,7 +24,7 @@ MOST = 10_000
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedSearch:
     """Holds the options of a search as they were given; those of pruning are None where they were not."""
 
     spaces: Sequence[str]
@@ -68,7 +68,7 @@ class SearchOrder:
         return digest_bytes(said.encode())[:ID]
 
 
-def search_given(found: "Layered", asked: Asked, sets: Sequence[str]) -> SearchOrder:
+def search_given(found: "Layered", asked: AskedSearch, sets: Sequence[str]) -> SearchOrder:
     """Returns the search that the options stand for; else ends the command with status 2."""
     recipe = found.recipe
     try:
@@ -114,7 +114,7 @@ def _ends(found: "Layered", dimensions: Sequence[Dimension]) -> SweepOrder:
     return ordered(found.recipe, found.values, grid, (None,), (), option="--space")
 
 
-def _metric(recipe: Recipe, asked: Asked) -> tuple[str, bool]:
+def _metric(recipe: Recipe, asked: AskedSearch) -> tuple[str, bool]:
     own = recipe.metric
     if not asked.metric and own is None:
         wrong(
@@ -136,7 +136,7 @@ def _trained(recipe: Recipe, ends: SweepOrder) -> tuple[str, int | None]:
     return "", None
 
 
-def _least(asked: Asked, asset: str, planned: int | None) -> int:
+def _least(asked: AskedSearch, asset: str, planned: int | None) -> int:
     """Returns the epochs before the first comparison; ends the command where trials cannot be compared."""
     alone = {"--min": asked.least, "--max": asked.most, "--eta": asked.eta}
     if asked.prune != "none":

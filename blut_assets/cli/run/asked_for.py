@@ -11,7 +11,7 @@ from blut_assets.history.identify import Unknown, identify
 from blut_assets.history.lineage import Lineage
 from blut_assets.stages import reuse
 from blut_resources.alive import NoSuchRun, find_run
-from blut_resources.remote.tier import Tier
+from blut_resources.remote.tier import RemoteTier
 from blut_resources.store import results
 from blut_resources.store.artifacts import ArtifactStore
 
@@ -42,7 +42,7 @@ def all_here(instance: dg.DagsterInstance, store: ArtifactStore) -> Found:
     return {one.digest: _asset(lineage, one.digest) for one in store.list() if not one.external}
 
 
-def found_there(instance: dg.DagsterInstance, tier: Tier, asked: Iterable[str]) -> Found:
+def found_there(instance: dg.DagsterInstance, tier: RemoteTier, asked: Iterable[str]) -> Found:
     """Returns the artifacts that runs, models, digests or files stand for, and that the remote has.
 
     What this history knows nothing of is looked for there: a digest, or a run of another machine.
@@ -72,7 +72,7 @@ def found_there(instance: dg.DagsterInstance, tier: Tier, asked: Iterable[str]) 
     return found
 
 
-def all_noted(tier: Tier) -> list[results.Result]:
+def all_noted(tier: RemoteTier) -> list[results.Result]:
     """Returns every result that is noted in the remote. Raises RemoteError."""
 
     def read(path: Path) -> results.Result | None:

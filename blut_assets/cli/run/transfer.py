@@ -11,7 +11,7 @@ import typer
 from blut_assets.cli.run.asked_for import Found
 from blut_assets.terminal.output import counted, duration, size
 from blut_resources.files.durable import StoreError
-from blut_resources.remote.tier import Tier
+from blut_resources.remote.tier import RemoteTier
 from blut_resources.remote.words import RemoteDamaged, RemoteError, RemoteMissing
 from blut_resources.store import results
 
@@ -38,7 +38,7 @@ class Transfer:
         done: what became of each.
     """
 
-    def __init__(self, tier: Tier) -> None:
+    def __init__(self, tier: RemoteTier) -> None:
         self._tier, self._total = tier, 0
         self._live = sys.stderr.isatty()
         self.done: list[Copied] = []
@@ -139,11 +139,11 @@ class _Moved:
         self._transfer.paint(f"{self._words}: {size(self._n)}, {size(speed)}/s")
 
 
-def _notes_here(tier: Tier) -> dict[str, list[Path]]:
+def _notes_here(tier: RemoteTier) -> dict[str, list[Path]]:
     return _by_digest([*(tier.store.root / results.RESULTS).glob("??/*/[!.]*.json")])
 
 
-def _notes_there(tier: Tier) -> dict[str, list[Path]]:
+def _notes_there(tier: RemoteTier) -> dict[str, list[Path]]:
     return _by_digest(tier.noted())
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from blut_assets.layers.changes import changed
 from blut_assets.layers.resolve import layered, resolve
-from blut_assets.layers.values import Origin, Values
+from blut_assets.layers.values import ValueOrigin, Values
 from blut_assets.recipes import ArgsError
 from tests.blut_assets.recipes.toy import RECIPE
 
@@ -88,7 +88,7 @@ def test_a_value_is_json_or_else_the_text_as_it_stands(text: str, value: Any) ->
 
 def values_of(*sets: str, **said: Any) -> dict[str, Any]:
     values = Values()
-    values.put((), said, lambda _: Origin("args", "--args"))
+    values.put((), said, lambda _: ValueOrigin("args", "--args"))
     for one in sets:
         changed(values, one)
     return values.nested()

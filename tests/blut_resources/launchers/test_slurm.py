@@ -9,7 +9,7 @@ import pytest
 
 from blut_resources.containment.limits import Limits
 from blut_resources.launchers import slurm
-from blut_resources.launchers.base import Job, LaunchRefused, Order
+from blut_resources.launchers.base import LaunchRefused, Order, OrderedJob
 from blut_resources.launchers.profiles import Profile
 from blut_resources.launchers.scheduler import Busy
 from blut_resources.launchers.slurm import Slurm
@@ -41,7 +41,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def order(place: Path, limits: Limits | None = None, ends_s: float | None = None, **needs: int) -> Order:
     wanted = Needs(**needs)
-    job = Job("m", "f" * 40, "run", place, {}, wanted, variables=["A_TOKEN"], ends_s=ends_s)
+    job = OrderedJob("m", "f" * 40, "run", place, {}, wanted, variables=["A_TOKEN"], ends_s=ends_s)
     env = {"A_TOKEN": "hidden, as it is", "LANG": "C"}
     return Order(["python"], env, place, limits or Limits(), place, "book/asset name", 10.0, job=job)
 

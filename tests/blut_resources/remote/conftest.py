@@ -10,12 +10,12 @@ import pytest
 from blut_resources.instance.instance import open_instance
 from blut_resources.remote import beyond
 from blut_resources.remote.bucket import Bucket
-from blut_resources.remote.tier import Tier
+from blut_resources.remote.tier import RemoteTier
 from blut_resources.store.artifacts import ArtifactStore
 from tests.buckets import Server, Wire, moto
 from tests.far import COUNTED
 
-Makes = Callable[[], Tier]
+Makes = Callable[[], RemoteTier]
 Opens = Callable[[str], AbstractContextManager[dg.DagsterInstance]]
 
 
@@ -48,10 +48,10 @@ def url(tmp_path: Path) -> str:
 @pytest.fixture
 def box(tmp_path: Path, wire: Wire, url: str) -> Makes:
     """Makes a tier beside an empty store of its own, as another machine has it."""
-    made: list[Tier] = []
+    made: list[RemoteTier] = []
 
-    def make() -> Tier:
-        made.append(Tier(ArtifactStore(tmp_path / f"box{len(made)}"), Bucket(url)))
+    def make() -> RemoteTier:
+        made.append(RemoteTier(ArtifactStore(tmp_path / f"box{len(made)}"), Bucket(url)))
         return made[-1]
 
     return make

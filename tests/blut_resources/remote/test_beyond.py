@@ -7,7 +7,7 @@ from blut_assets.history.retention import collect_garbage
 from blut_assets.stages import reuse
 from blut_resources.instance.instance import store_of
 from blut_resources.remote import beyond
-from blut_resources.remote.tier import Tier
+from blut_resources.remote.tier import RemoteTier
 from blut_resources.store import results
 from tests.blut_resources.remote.conftest import Opens
 from tests.buckets import Wire
@@ -44,7 +44,7 @@ def test_bytes_that_were_collected_come_back(machine: Opens, monkeypatch: pytest
         digest = reuse.digest_of(run(instance))
         store = store_of(instance)
         assert store.beyond and store.beyond.size(digest) is None, "pushed by nobody"
-        Tier(store, beyond._bucket(store.beyond._url)).push(digest)
+        RemoteTier(store, beyond._bucket(store.beyond._url)).push(digest)
         for text in "bcde":
             run(instance, text=text)
         report = collect_garbage(instance, newest=1, even_recent=True)

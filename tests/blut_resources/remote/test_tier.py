@@ -13,7 +13,7 @@ import pytest
 from blut_resources.files.durable import StoreError
 from blut_resources.remote import tier as tiers
 from blut_resources.remote.bucket import Bucket
-from blut_resources.remote.tier import Tier
+from blut_resources.remote.tier import RemoteTier
 from blut_resources.remote.words import RemoteDamaged, RemoteError, RemoteMissing
 from blut_resources.store.artifacts import ArtifactStore
 from tests.blut_resources.remote.conftest import Makes
@@ -35,7 +35,7 @@ def tree(directory: Path, big: int = 0) -> Path:
     return source
 
 
-def objects(tier: Tier) -> list[str]:
+def objects(tier: RemoteTier) -> list[str]:
     return sorted(path for path, _ in tier.bucket.names("objects"))
 
 
@@ -130,9 +130,9 @@ def test_a_push_that_is_killed_is_begun_again(tmp_path: Path, box: Makes, url: s
     digest = here.store.put(tree(tmp_path, BIG))
     code = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from blut_resources.remote.bucket import Bucket; from blut_resources.remote.tier import Tier\n"
+        "from blut_resources.remote.bucket import Bucket; from blut_resources.remote.tier import RemoteTier\n"
         "from blut_resources.store.artifacts import ArtifactStore\n"
-        "tier, sent = Tier(ArtifactStore(Path(sys.argv[1])), Bucket(sys.argv[2])), []\n"
+        "tier, sent = RemoteTier(ArtifactStore(Path(sys.argv[1])), Bucket(sys.argv[2])), []\n"
         "def moved(n):\n"
         "    sent.append(n)\n"
         "    if sum(sent) > 9 << 20: os.kill(os.getpid(), signal.SIGKILL)\n"
