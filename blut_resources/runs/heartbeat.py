@@ -62,14 +62,18 @@ def drop(directory: Path) -> None:
 
 def _beat(file: int, stopped: threading.Event, directory: Path, worker: int) -> None:
     boot, ended = processes.boot_id(), False
-    with contextlib.suppress(OSError):
-        while True:
+    while True:
+        # one beat that fails, on a full disk or a share that is away, must not be the last: others would take
+        # the run for gone
+        with contextlib.suppress(OSError):
             # of one length, so that a beat overwrites the one before whole
             os.pwrite(file, f"{uptime():020.3f} {boot}\n".encode(), 0)
+        with contextlib.suppress(OSError):
             os.utime(file)  # a file server hears of what was written much later
-            if not ended and is_asked(directory):
-                ended = True
+        if not ended and is_asked(directory):
+            ended = True
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(worker, signal.SIGINT)
-            if stopped.wait(BEAT_S):
-                break
+        if stopped.wait(BEAT_S):
+            break
     os.close(file)
