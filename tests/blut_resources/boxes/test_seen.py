@@ -12,6 +12,7 @@ from blut_resources.boxes.owner import HOST, AnothersHistory
 from blut_resources.boxes.seen import BOXES, boxes, others_lately, show_box
 from blut_resources.machine import liveness
 from blut_resources.machine.liveness import Holder
+from blut_resources.machine.mounts import MountPoint
 from blut_resources.machine.processes import machine_id
 
 ELSEWHERE = Holder(1, 1, "another-boot", "pid:[1]", "boxb/0123456789")
@@ -86,3 +87,17 @@ def test_a_machine_is_itself_under_another_name_and_after_a_reboot_and_no_copy_o
     owned = liveness.this_process()._replace(machine="a-container/", pid=77)
     written(tmp_path / HOST, owned, 1)
     assert owner.owner(tmp_path) == "", "a container of this kernel"
+
+
+@pytest.mark.parametrize(("local", "whose"), [(True, ""), (False, "another machine")])
+def test_a_container_without_an_id_writes_on_after_a_reboot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, local: bool, whose: str
+) -> None:
+    """On a disk of its own: on a share it may have been any other container's."""
+    monkeypatch.setattr(seen, "machine_id", lambda: "")
+    monkeypatch.setattr(seen, "mount_of", lambda _: MountPoint("/", "ext4" if local else "nfs4", frozenset()))
+    before = ELSEWHERE._replace(machine="")
+    written(tmp_path / HOST, before, time.clock_gettime(time.CLOCK_BOOTTIME) + 60)
+    assert owner.owner(tmp_path) == whose
+    written(tmp_path / HOST, before, 1)
+    assert owner.owner(tmp_path) == "another machine", "since this kernel began, another one did"
