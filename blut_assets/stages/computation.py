@@ -174,8 +174,12 @@ class Computation:
                 self.store.discard(self.stage.out, kin=self.stage.kin)
 
     def discard_work(self) -> None:
-        """Drop what was kept for a resume; the result is recorded."""
-        self.store.discard_work(self.fingerprint)
+        """Drop what was kept for a resume; the result is recorded.
+
+        Where another machine has taken over meanwhile, its directory has that name by now, and stays.
+        """
+        if not self.lost():
+            self.store.discard_work(self.fingerprint)
 
     def result(self, artifact: Artifact, seconds: float) -> dg.MaterializeResult[Any]:
         """Returns the materialization of a computed artifact."""
