@@ -76,10 +76,12 @@ def unpack(chunks: Iterator[bytes], target: Path, files: Mapping[str, Hashed]) -
                 path.parent.mkdir(parents=True, exist_ok=True)
                 if _write(path, content, 0o777 if member.mode & 0o100 else 0o666) != expected.digest:
                     raise RemoteDamaged(f"the content of {name or 'the file'} is not that of its digest")
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError) as error:  # a head that is wrong in its numbers or letters
         raise RemoteDamaged(f"no whole tar: {error}") from error
     if waiting:
         raise RemoteDamaged(f"{min(waiting)!r} is missing")
+    if not files:
+        target.mkdir()
 
 
 def _is_plain(name: str) -> bool:

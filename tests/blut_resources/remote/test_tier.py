@@ -74,6 +74,17 @@ def test_what_is_pushed_is_pulled_on_another_machine(tmp_path: Path, box: Makes)
         there.pull("0" * 64)
 
 
+def test_a_directory_without_files_travels_too(tmp_path: Path) -> None:
+    (tmp_path / "bucket").mkdir()
+    (tmp_path / "source").mkdir()
+    bucket = Bucket(f"file://{tmp_path / 'bucket'}")
+    here, there = (RemoteTier(ArtifactStore(tmp_path / name), bucket) for name in ("a", "b"))
+    digest = here.store.put(tmp_path / "source")
+    assert here.push(digest) == "sent"
+    there.pull(digest)
+    assert there.store.open(digest).is_dir() and there.store.files(digest) == {}
+
+
 def test_the_stream_is_the_same_from_every_machine(tmp_path: Path, box: Makes) -> None:
     """Whoever pushes last changes no byte of it."""
     streams = []
