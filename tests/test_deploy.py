@@ -96,4 +96,8 @@ def test_the_units_name_a_database_without_a_password() -> None:
     name, _, address = line.partition("=")
     assert name == "BLUT_DATABASE" and parse(address).host == "localhost"
     for unit in UNITS:
-        assert "LoadCredential=pgpass:" in unit.read_text() and "PGPASSFILE=%d/pgpass" in unit.read_text()
+        text = unit.read_text()
+        assert "LoadCredential=pgpass:" in text and "PGPASSFILE=%t/%N/pgpass" in text
+        # libpq reads it only where neither group nor ACL gives it to anybody else
+        assert "ExecStartPre=/usr/bin/install -m 600 %d/pgpass %t/%N/pgpass" in text
+        assert {"RuntimeDirectory=%N", "RuntimeDirectoryMode=0700"} <= set(text.splitlines())
